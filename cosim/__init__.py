@@ -1,0 +1,1 @@
+"""The story of an interval: market, setpoints, power flow, verdict, settlement, ledger."""

@@ -1,0 +1,1 @@
+"""Statistics and ready scenarios shipped with the package."""

@@ -1,0 +1,1 @@
+"""Money and matching: orders, prices, exchanges, settlement, ledger. No network."""

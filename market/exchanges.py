@@ -1,0 +1,139 @@
+"""The one schema of what is exchanged and what is metered in an interval.
+
+A row is a fixed-width, little-endian, integer-only struct of 72 bytes: the market writes it, settlement fills it
+in, the ledger hashes its bytes as they are, and results read it as a table.
+
+Energies in Wh, prices in µEUR/kWh, money in nEUR (Wh x µEUR/kWh = nEUR, so settlement never rounds).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.void]
+"""A structured array of `EXCHANGE` or `METER` rows."""
+
+
+class Kind(IntEnum):
+    """What a row records; the first byte of every row on the ledger."""
+
+    P2P = 1
+    SHARE_USE = 2
+    SHARE_STORE = 3
+    LOT_SALE = 4
+    GRID_IMPORT = 5
+    GRID_EXPORT = 6
+    SPILL = 7
+    SHED = 8
+    LOSS = 9
+    METER = 16
+
+
+class Status(IntEnum):
+    """What the network said to an exchange."""
+
+    ACCEPTED = 0
+    CURTAILED = 1
+    REJECTED = 2
+
+
+class Reason(IntEnum):
+    """Why an exchange was not delivered as cleared; it says which table `element` indexes."""
+
+    NONE = 0
+    OVERVOLTAGE = 1  # element: bus
+    UNDERVOLTAGE = 2  # element: bus
+    LINE_OVERLOAD = 3  # element: line
+    TRAFO_OVERLOAD = 4  # element: trafo
+    NOT_SOLVED = 5  # no element: the power flow found no solution
+    DARK = 6  # element: bus without supply
+    ISLAND_LIMIT = 7  # element: bus of the island's former
+    MAKES_UP = 8  # no element: this row replaces energy that was curtailed elsewhere
+
+
+# Parties that are not participants. Participants are 0 … N-1.
+GRID = -1
+"""The utility, and the network beyond the transformer."""
+CONTRACT = -2
+"""The sharing contract of the centralised sharer (C-SE)."""
+OPERATOR = -3
+"""The network operator: pays losses and, where configured, compensation."""
+NOBODY = -4
+"""No such party, lot or element."""
+
+EXCHANGE = np.dtype(
+    [
+        ("kind", "u1"),
+        ("status", "u1"),
+        ("reason", "<u2"),
+        ("interval", "<u4"),
+        ("seq", "<u4"),
+        ("seller", "<i4"),
+        ("buyer", "<i4"),
+        ("host", "<i4"),
+        ("element", "<i4"),
+        ("lot", "<i4"),
+        ("cleared_wh", "<i8"),
+        ("delivered_wh", "<i8"),
+        ("price_ueur_per_kwh", "<i8"),
+        ("amount_neur", "<i8"),
+        ("fee_neur", "<i8"),
+    ]
+)
+"""One exchange, or what was spilled, shed or lost.
+
+The buyer pays `amount_neur` = delivered_wh x price_ueur_per_kwh; of it the seller gets amount - fee, the contract
+the fee. `host` is where the energy leaves or enters the network when that is not the seller (a lot flows out of
+its host's battery) or not the buyer (a stored share flows into its host's battery).
+"""
+
+METER = np.dtype(
+    [
+        ("kind", "u1"),
+        ("status", "u1"),
+        ("reason", "<u2"),
+        ("interval", "<u4"),
+        ("seq", "<u4"),
+        ("house", "<i4"),
+        ("load_wh", "<i4"),
+        ("pv_wh", "<i4"),
+        ("fuel_cell_wh", "<i4"),
+        ("charge_wh", "<i4"),
+        ("discharge_wh", "<i4"),
+        ("bought_wh", "<i4"),
+        ("sold_wh", "<i4"),
+        ("imported_wh", "<i4"),
+        ("exported_wh", "<i4"),
+        ("spilled_wh", "<i4"),
+        ("shed_wh", "<i4"),
+        ("own_wh", "<i4"),
+        ("hosted_wh", "<i4"),
+        ("q_var", "<i4"),
+    ]
+)
+"""One house in one interval: energies at its terminals, and its battery's content at the end of the interval.
+
+`own_wh` + `hosted_wh` is the state of charge; `charge_wh`, `discharge_wh` are alternating-current energies at the
+house's terminals; `q_var` is the mean reactive injection. The setpoint at the bus follows:
+injection = pv - spilled + fuel_cell + discharge - (load - shed) - charge.
+"""
+
+assert EXCHANGE.itemsize == METER.itemsize == 72
+
+
+def names_of(codes: npt.NDArray[Any], enum: type[IntEnum]) -> npt.NDArray[np.object_]:
+    """Lower-case names of integer codes, for tables that people read.
+
+    Examples
+    --------
+    >>> names_of(np.array([1, 5]), Kind).tolist()
+    ['p2p', 'grid_import']
+    """
+    table = np.array([""] * 256, dtype=object)
+    for member in enum:
+        table[member.value] = member.name.lower()
+    return np.asarray(table[codes], dtype=object)

@@ -1,0 +1,1 @@
+"""The hash-linked, permissioned record of what was settled and why it was admissible."""
