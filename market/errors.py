@@ -1,0 +1,9 @@
+"""What the market says about input it cannot use."""
+
+
+class MarketError(ValueError):
+    """Bad input to the market: the message says where, what was expected, what was got and what to do."""
+
+
+class LedgerError(MarketError):
+    """Bad input to the ledger: no such ledger, key or record, or one that cannot be used."""

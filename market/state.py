@@ -1,0 +1,114 @@
+"""What the market carries from one interval to the next: money, energy in batteries, and who owns it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from market.compiled import compiled
+from market.storage import Wh
+
+POOL_UTILITY, POOL_CONTRACT, POOL_OPERATOR = 0, 1, 2
+"""Positions in `State.pools_neur`; the pool of party -1, -2, -3 is -1 - party."""
+
+
+class Lots(NamedTuple):
+    """Energy that someone stored in somebody else's battery; int64 arrays of one length, oldest first.
+
+    `stored_wh` is what lies in the host's battery; at `interval >= expiry` it becomes the host's own.
+    """
+
+    lot: Wh
+    owner: Wh
+    host: Wh
+    stored_wh: Wh
+    expiry: Wh
+
+
+class State(NamedTuple):
+    """State before an interval; a new one is made for the next, none is ever changed.
+
+    Attributes
+    ----------
+    own_wh
+        Stored energy that belongs to the house itself, (N,).
+    wallet_neur, account_neur
+        Wallet and utility account of each house, (N,); the account is negative where the house owes.
+    pools_neur
+        Accounts of the utility, the sharing contract and the network operator, (3,).
+    lots
+        Lots alive.
+    tally
+        (3,): id of the next lot; Wh ever stored in lots of prosumers; Wh of those that were sold.
+    """
+
+    own_wh: Wh
+    wallet_neur: Wh
+    account_neur: Wh
+    pools_neur: Wh
+    lots: Lots
+    tally: Wh
+
+
+def opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike) -> State:
+    """State before the first interval: opening charge and wallets, all else zero.
+
+    Parameters
+    ----------
+    own_wh, wallet_neur
+        Shape (N,), Wh and nEUR.
+    """
+    own = np.array(own_wh, dtype=np.int64)
+    none = np.zeros(0, np.int64)
+    return State(
+        own,
+        np.array(wallet_neur, dtype=np.int64),
+        np.zeros_like(own),
+        np.zeros(3, np.int64),
+        Lots(none, none.copy(), none.copy(), none.copy(), none.copy()),
+        np.zeros(3, np.int64),
+    )
+
+
+@compiled
+def hosted_wh(lots: Lots, n: int) -> Wh:
+    """Stored energy of others in each house's battery, (n,)."""
+    hosted = np.zeros(n, np.int64)
+    for k in range(lots.lot.size):
+        hosted[lots.host[k]] += lots.stored_wh[k]
+    return hosted
+
+
+@compiled
+def after_due(state: State, interval: int, self_discharge_ppm: Wh) -> State:
+    """State in which lots that fall due at `interval` are their hosts' own, and batteries have self-discharged.
+
+    Lots keep their energy while they live; the host's own energy bears the self-discharge, rounded down.
+    """
+    own = state.own_wh.copy()
+    lots = state.lots
+    alive = np.flatnonzero(lots.expiry > interval)
+    if alive.size < lots.lot.size:
+        for k in range(lots.lot.size):
+            if lots.expiry[k] <= interval:
+                own[lots.host[k]] += lots.stored_wh[k]
+        lots = Lots(
+            lots.lot[alive], lots.owner[alive], lots.host[alive], lots.stored_wh[alive], lots.expiry[alive]
+        )
+    own -= own * self_discharge_ppm // 1_000_000
+    return State(own, state.wallet_neur, state.account_neur, state.pools_neur, lots, state.tally)
+
+
+@compiled
+def account_table(state: State) -> Wh:
+    """Everything a block commits to: wallets, accounts, pools, own and hosted energy, shape (4N + 3,)."""
+    n = state.own_wh.size
+    row = np.empty(4 * n + 3, np.int64)
+    row[:n] = state.wallet_neur
+    row[n : 2 * n] = state.account_neur
+    row[2 * n : 2 * n + 3] = state.pools_neur
+    row[2 * n + 3 : 3 * n + 3] = state.own_wh
+    row[3 * n + 3 :] = hosted_wh(state.lots, n)
+    return row
