@@ -10,8 +10,8 @@ from market.arrival import arrival_order
 from market.compiled import compiled
 from market.pricing import feed_in_tariff, uniform_price
 from market.rules import Rules
-from market.state import State, after_due, hosted_wh
-from market.storage import Ratings, Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_wh
+from market.state import State, hosted_wh
+from market.storage import Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_wh
 
 
 class Inputs(NamedTuple):
@@ -32,8 +32,6 @@ class Orders(NamedTuple):
 
     Attributes
     ----------
-    state
-        State after lots fell due, before any flow of this interval.
     charge_wh, discharge_wh
         Own charge and discharge of the own balance, at the terminals.
     charge_left_wh
@@ -45,7 +43,6 @@ class Orders(NamedTuple):
     """
 
     interval: int
-    state: State
     load_wh: Wh
     pv_wh: Wh
     fuel_cell_wh: Wh
@@ -64,15 +61,24 @@ class Orders(NamedTuple):
 
 
 @compiled
-def make_orders(inputs: Inputs, before: State, ratings: Ratings, rules: Rules) -> Orders:
+def make_orders(inputs: Inputs, state: State, rules: Rules) -> Orders:
     """Balance each house by itself, then give it its role.
 
     A surplus charges the own battery up to its room and power; a deficit discharges own energy, never a lot. What
     is left decides the role: surplus → offer; deficit and a wallet that covers it whole at the utility price →
     trade request; deficit, wallet too low, room in the battery → share request; otherwise the need goes to the
     grid. Without batteries (`rules.battery` = 0) nobody has room.
+
+    Parameters
+    ----------
+    inputs
+        Load, generation and utility price of the interval.
+    state
+        State of the interval once due lots have become their hosts' own (`market.state.after_due`).
+    rules
+        Rules of the market.
     """
-    state = after_due(before, inputs.interval, ratings.self_discharge_ppm)
+    ratings = state.ratings
     n = inputs.load_wh.size
     charge, discharge = np.zeros(n, np.int64), np.zeros(n, np.int64)
     offer, need = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -113,7 +119,6 @@ def make_orders(inputs: Inputs, before: State, ratings: Ratings, rules: Rules) -
     utility = inputs.utility_ueur_per_kwh
     return Orders(
         inputs.interval,
-        state,
         inputs.load_wh,
         inputs.pv_wh,
         inputs.fuel_cell_wh,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market.compiled import compiled
-from market.storage import Wh
+from market.storage import PPM, Ratings, Wh
 
 POOL_UTILITY, POOL_CONTRACT, POOL_OPERATOR = 0, 1, 2
 """Positions in `State.pools_neur`; the pool of party -1, -2, -3 is -1 - party."""
@@ -40,6 +40,8 @@ class State(NamedTuple):
         Accounts of the utility, the sharing contract and the network operator, (3,).
     lots
         Lots alive.
+    ratings
+        What each battery can do; it changes when a device joins or leaves.
     tally
         (3,): id of the next lot; Wh ever stored in lots of prosumers; Wh of those that were sold.
     """
@@ -49,16 +51,19 @@ class State(NamedTuple):
     account_neur: Wh
     pools_neur: Wh
     lots: Lots
+    ratings: Ratings
     tally: Wh
 
 
-def opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike) -> State:
+def opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, ratings: Ratings) -> State:
     """State before the first interval: opening charge and wallets, all else zero.
 
     Parameters
     ----------
     own_wh, wallet_neur
         Shape (N,), Wh and nEUR.
+    ratings
+        Batteries of the houses; all zero but the efficiencies where there is none.
     """
     own = np.array(own_wh, dtype=np.int64)
     none = np.zeros(0, np.int64)
@@ -68,6 +73,7 @@ def opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike) -> State:
         np.zeros_like(own),
         np.zeros(3, np.int64),
         Lots(none, none.copy(), none.copy(), none.copy(), none.copy()),
+        ratings,
         np.zeros(3, np.int64),
     )
 
@@ -82,7 +88,7 @@ def hosted_wh(lots: Lots, n: int) -> Wh:
 
 
 @compiled
-def after_due(state: State, interval: int, self_discharge_ppm: Wh) -> State:
+def after_due(state: State, interval: int) -> State:
     """State in which lots that fall due at `interval` are their hosts' own, and batteries have self-discharged.
 
     Lots keep their energy while they live; the host's own energy bears the self-discharge, rounded down.
@@ -97,8 +103,10 @@ def after_due(state: State, interval: int, self_discharge_ppm: Wh) -> State:
         lots = Lots(
             lots.lot[alive], lots.owner[alive], lots.host[alive], lots.stored_wh[alive], lots.expiry[alive]
         )
-    own -= own * self_discharge_ppm // 1_000_000
-    return State(own, state.wallet_neur, state.account_neur, state.pools_neur, lots, state.tally)
+    own -= own * state.ratings.self_discharge_ppm // PPM
+    return State(
+        own, state.wallet_neur, state.account_neur, state.pools_neur, lots, state.ratings, state.tally
+    )
 
 
 @compiled

@@ -1,0 +1,78 @@
+"""A uniform-price double auction: asks ascending, bids descending, the marginal pair sets the price.
+
+Houses bid by the zero-intelligence rule with budget constraint (ZI-C: Gode and Sunder 1993, Journal of Political
+Economy 101(1), 119-137): each draws its value uniformly between feed-in tariff and utility price, from a hash of
+(seed, interval, house), so that nobody bids at a loss and a bid never depends on who else is there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.arrival import random_bits
+from market.book import Book, write
+from market.compiled import compiled
+from market.exchanges import NOBODY, Kind
+from market.orders import Orders
+from market.rules import Rules
+from market.storage import Wh
+
+_P2P, _NOBODY = int(Kind.P2P), int(NOBODY)
+
+
+@compiled
+def zero_intelligence_values(orders: Orders, rules: Rules) -> Wh:
+    """Each house's ask or bid, µEUR/kWh, uniform in [F, U], shape (N,)."""
+    low, span = orders.feed_in_ueur_per_kwh, orders.utility_ueur_per_kwh - orders.feed_in_ueur_per_kwh
+    values = np.empty(orders.need_wh.size, np.int64)
+    for i in range(values.size):
+        values[i] = low + random_bits(rules.seed + 1, orders.interval, i) % (span + 1)
+    return values
+
+
+@compiled
+def by_value(houses: Wh, values: Wh) -> Wh:
+    """`houses` sorted by ascending value; equal values keep their order of arrival."""
+    return houses[np.argsort(values[houses], kind="mergesort")]
+
+
+@compiled
+def auction_price(asks: Wh, bids: Wh, offer_wh: Wh, need_wh: Wh, values: Wh) -> int:
+    """Midpoint of the last ask and bid that still trade, -1 where none do (k = 1/2 double auction)."""
+    a = b = 0
+    price = -1
+    supply, demand = 0, 0
+    while a < asks.size and b < bids.size and values[asks[a]] <= values[bids[b]]:
+        price = (values[asks[a]] + values[bids[b]]) // 2
+        if supply == 0:
+            supply = offer_wh[asks[a]]
+        if demand == 0:
+            demand = need_wh[bids[b]]
+        wh = min(supply, demand)
+        supply -= wh
+        demand -= wh
+        if supply == 0:
+            a += 1
+        if demand == 0:
+            b += 1
+    return price
+
+
+@compiled
+def run_auction(book: Book, orders: Orders, rules: Rules) -> None:
+    """Clear offers against trade requests at the one price of the marginal pair; lowest asks and highest bids first."""
+    values = zero_intelligence_values(orders, rules)
+    asks = by_value(orders.order[orders.offer_wh[orders.order] > 0], values)
+    bids = by_value(orders.order[orders.requests[orders.order] == 1], -values)
+    price = auction_price(asks, bids, book.offer_wh, book.need_wh, values)
+    a = b = 0
+    while a < asks.size and b < bids.size and values[asks[a]] <= values[bids[b]]:
+        seller, buyer = asks[a], bids[b]
+        wh = min(book.offer_wh[seller], book.need_wh[buyer])
+        write(book, orders, _P2P, seller, buyer, seller, _NOBODY, wh, price)
+        book.offer_wh[seller] -= wh
+        book.need_wh[buyer] -= wh
+        if book.offer_wh[seller] == 0:
+            a += 1
+        if book.need_wh[buyer] == 0:
+            b += 1

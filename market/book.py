@@ -1,0 +1,102 @@
+"""The clearing in progress: what of every order is still open, and the rows written so far."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from market.compiled import compiled
+from market.exchanges import EXCHANGE, NOBODY, Rows
+from market.orders import Orders
+from market.state import POOL_CONTRACT, State
+from market.storage import Wh
+
+_NOBODY = int(NOBODY)
+
+
+class Book(NamedTuple):
+    """Working copies, changed only by the clearing functions of one interval.
+
+    Attributes
+    ----------
+    rows, written
+        Room for the exchanges, and how many are written (shape (1,)).
+    offer_wh, need_wh, charge_left_wh, discharge_left_wh
+        What is still open of `Orders`, (N,).
+    lot_wh
+        Stored energy left in each lot, (n_lots,).
+    contract_neur
+        What the sharing contract can still pay this interval (shape (1,)): its balance before the interval, since
+        income of the interval is not settled before the network has agreed.
+    next_lot
+        Id of the next lot, shape (1,).
+    """
+
+    rows: Rows
+    written: Wh
+    offer_wh: Wh
+    need_wh: Wh
+    charge_left_wh: Wh
+    discharge_left_wh: Wh
+    lot_wh: Wh
+    contract_neur: Wh
+    next_lot: Wh
+
+
+class Clearing(NamedTuple):
+    """What the market agreed on: `EXCHANGE` rows with `cleared_wh` set and `delivered_wh` equal to it."""
+
+    rows: Rows
+
+
+@compiled
+def open_book(orders: Orders, state: State) -> Book:
+    """Book with every order open and no row written.
+
+    Two pointers write at most one row per supply or demand item that they exhaust; sharing writes two a match; the
+    grid one a house. Hence the room for rows.
+    """
+    n, n_lots = orders.need_wh.size, state.lots.lot.size
+    return Book(
+        np.empty(n_lots + 7 * n, EXCHANGE),
+        np.zeros(1, np.int64),
+        orders.offer_wh.copy(),
+        orders.need_wh.copy(),
+        orders.charge_left_wh.copy(),
+        orders.discharge_left_wh.copy(),
+        state.lots.stored_wh.copy(),
+        state.pools_neur[POOL_CONTRACT : POOL_CONTRACT + 1].copy(),
+        state.tally[:1].copy(),
+    )
+
+
+@compiled
+def write(
+    book: Book, orders: Orders, kind: int, seller: int, buyer: int, host: int, lot: int, wh: int, price: int
+) -> None:
+    """Append one exchange of `wh` Wh at `price` µEUR/kWh to the book."""
+    k = book.written[0]
+    row = book.rows[k]
+    row.kind = kind
+    row.status = 0
+    row.reason = 0
+    row.interval = orders.interval
+    row.seq = k
+    row.seller = seller
+    row.buyer = buyer
+    row.host = host
+    row.element = _NOBODY
+    row.lot = lot
+    row.cleared_wh = wh
+    row.delivered_wh = wh
+    row.price_ueur_per_kwh = price
+    row.amount_neur = 0
+    row.fee_neur = 0
+    book.written[0] = k + 1
+
+
+@compiled
+def close_book(book: Book) -> Clearing:
+    """The rows written, and nothing else."""
+    return Clearing(book.rows[: book.written[0]].copy())

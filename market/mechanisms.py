@@ -1,0 +1,160 @@
+"""Mechanisms by name: each one function clear(orders, state, rules); a user adds one through an entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import NamedTuple
+
+from market.auction import run_auction
+from market.book import Book, Clearing, close_book, open_book
+from market.compiled import compiled
+from market.errors import MarketError
+from market.orders import Orders
+from market.rules import Rules
+from market.sharing import asking, contract_pays_more, share_central, share_p2p, share_selfish
+from market.state import State
+from market.trading import settle_with_grid, trade
+
+ClearFunction = Callable[[Orders, State, Rules], Clearing]
+
+ENTRY_POINT_GROUP = "gridsettle.mechanisms"
+
+(
+    NONE,
+    TRADING,
+    TRADING_BATTERY,
+    SHARING_CENTRAL,
+    SHARING_P2P,
+    SHARING_HYBRID,
+    SHARING_SELFISH,
+    DOUBLE_AUCTION,
+    PLUGGED_IN,
+) = range(9)
+
+
+@compiled
+def share_offers(book: Book, orders: Orders, state: State, rules: Rules) -> None:
+    """Share offers still unmatched with share requests, both in order of arrival, by the mechanism's rule."""
+    queue = asking(orders)
+    position = 0
+    for seller in orders.order:
+        if book.offer_wh[seller] == 0:
+            continue
+        if rules.mechanism == SHARING_P2P:
+            position = share_p2p(book, orders, seller, queue, position, rules)
+        elif rules.mechanism == SHARING_SELFISH:
+            position = share_selfish(book, orders, seller, queue, position, rules)
+        elif rules.mechanism == SHARING_CENTRAL or contract_pays_more(book, orders, state, seller, rules):
+            position = share_central(book, orders, seller, queue, position, rules)
+        else:
+            position = share_p2p(book, orders, seller, queue, position, rules)
+
+
+@compiled
+def clear(orders: Orders, state: State, rules: Rules) -> Clearing:
+    """Clear one interval by the built-in mechanism `rules.mechanism`.
+
+    Parameters
+    ----------
+    orders, state
+        Orders of the interval and the state they were made from.
+    rules
+        Rules of the market.
+
+    Returns
+    -------
+    Clearing
+        Exchanges in the order they were made: trades, shares, then house by house the grid's part.
+    """
+    book = open_book(orders, state)
+    if rules.mechanism == DOUBLE_AUCTION:
+        run_auction(book, orders, rules)
+    elif rules.mechanism != NONE:
+        trade(book, orders, state)
+    if SHARING_CENTRAL <= rules.mechanism <= SHARING_SELFISH:
+        share_offers(book, orders, state, rules)
+    settle_with_grid(book, orders, rules)
+    return close_book(book)
+
+
+class Mechanism(NamedTuple):
+    """A market mechanism.
+
+    Attributes
+    ----------
+    name
+        As in scenarios.
+    code
+        Code of a built-in mechanism, `PLUGGED_IN` for a user's own.
+    uses_battery
+        Whether houses use their batteries.
+    charges_fee
+        Whether the sharing contract takes its fee of P2P sales.
+    clear
+        The function, compiled or plain Python.
+    """
+
+    name: str
+    code: int
+    uses_battery: bool
+    charges_fee: bool
+    clear: ClearFunction
+
+
+BUILT_IN: dict[str, Mechanism] = {
+    name: Mechanism(name, code, uses_battery, charges_fee, clear)
+    for name, code, uses_battery, charges_fee in [
+        ("none", NONE, False, False),
+        ("trading", TRADING, False, False),
+        ("trading_battery", TRADING_BATTERY, True, False),
+        ("sharing_central", SHARING_CENTRAL, True, True),
+        ("sharing_p2p", SHARING_P2P, True, False),
+        ("sharing_hybrid", SHARING_HYBRID, True, True),
+        ("sharing_selfish", SHARING_SELFISH, True, False),
+        ("double_auction", DOUBLE_AUCTION, True, False),
+    ]
+}
+
+
+def mechanism_names() -> list[str]:
+    """Names of all mechanisms that `mechanism` finds: the built-in ones, then those of installed packages."""
+    return [*BUILT_IN, *sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
+
+
+def mechanism(name: str) -> Mechanism:
+    """Mechanism of that name.
+
+    A package adds one through the entry-point group ``gridsettle.mechanisms``; the entry point is a function
+    ``clear(orders, state, rules) -> Clearing``. It may carry the attributes ``uses_battery`` (default True) and
+    ``charges_fee`` (default False).
+
+    Raises
+    ------
+    MarketError
+        If there is none of that name, or an entry point cannot be loaded.
+
+    Examples
+    --------
+    >>> mechanism("trading").uses_battery
+    False
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        try:
+            function = point.load()
+        except Exception as reason:
+            raise MarketError(
+                f"mechanism '{name}': expected entry point {point.value} to load, got {reason!r}; "
+                "mend or uninstall the package that declares it"
+            ) from reason
+        return plugged_in(name, function)
+    raise MarketError(f"mechanism: expected one of {', '.join(mechanism_names())}, got '{name}'")
+
+
+def plugged_in(name: str, function: ClearFunction) -> Mechanism:
+    """Mechanism made of a user's own function, which is called once an interval, uncompiled."""
+    uses_battery = bool(getattr(function, "uses_battery", True))
+    charges_fee = bool(getattr(function, "charges_fee", False))
+    return Mechanism(name, PLUGGED_IN, uses_battery, charges_fee, function)

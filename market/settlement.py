@@ -1,0 +1,218 @@
+"""What was delivered becomes money, stored energy and meter rows; nothing else does.
+
+Double entry: every amount leaves one account and enters another, so the accounts always sum to zero.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from market.compiled import compiled
+from market.exchanges import CONTRACT, METER, Kind, Rows
+from market.orders import Orders
+from market.rules import Rules
+from market.state import Lots, State
+from market.storage import Wh, drawn_wh, stored_wh
+
+_P2P, _LOT_SALE, _LOSS = int(Kind.P2P), int(Kind.LOT_SALE), int(Kind.LOSS)
+_USE, _STORE = int(Kind.SHARE_USE), int(Kind.SHARE_STORE)
+_IMPORT, _EXPORT = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT)
+_SPILL, _SHED, _METER = int(Kind.SPILL), int(Kind.SHED), int(Kind.METER)
+_CONTRACT = int(CONTRACT)
+
+
+class Delivery(NamedTuple):
+    """What physics admitted of a clearing.
+
+    Attributes
+    ----------
+    rows
+        `EXCHANGE` rows with `delivered_wh` set, (n,).
+    absorbed_wh, released_wh
+        Further own charge and discharge that make up for curtailed exchanges, at the terminals, (N,).
+    """
+
+    rows: Rows
+    absorbed_wh: Wh
+    released_wh: Wh
+
+
+class Settlement(NamedTuple):
+    """Rows with amounts and fees, one `METER` row a house, and the state after the interval."""
+
+    rows: Rows
+    meters: Rows
+    state: State
+
+
+@compiled
+def as_cleared(rows: Rows, n: int) -> Delivery:
+    """Delivery of everything that was cleared."""
+    return Delivery(rows, np.zeros(n, np.int64), np.zeros(n, np.int64))
+
+
+@compiled
+def book_money(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Wh, Wh, Wh]:
+    """Fill in amounts and fees; returns (rows, wallets, utility accounts, pools) after the bookings.
+
+    The buyer pays, except for shared energy, which the sharing contract pays (price 0 where the prosumer itself is
+    the sharer). Grid energy goes over the utility account, everything else over the wallet.
+    """
+    rows = rows.copy()
+    wallet, account, pools = state.wallet_neur.copy(), state.account_neur.copy(), state.pools_neur.copy()
+    for row in rows:
+        amount = row.delivered_wh * row.price_ueur_per_kwh
+        fee = amount * rules.fee_permille // 1000 if row.kind == _P2P else 0
+        row.amount_neur = amount
+        row.fee_neur = fee
+        if amount == 0:
+            continue
+        payer = _CONTRACT if row.kind == _USE or row.kind == _STORE else row.buyer
+        by_wallet = row.kind <= _LOT_SALE
+        for party, change in ((payer, -amount), (row.seller, amount - fee), (_CONTRACT, fee)):
+            if party < 0:
+                pools[-1 - party] += change
+            elif by_wallet:
+                wallet[party] += change
+            else:
+                account[party] += change
+    return rows, wallet, account, pools
+
+
+@compiled
+def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> tuple[Wh, Lots, Wh]:
+    """Own energy, lots and tally after the interval; lots that are used up are gone."""
+    ratings, lots = state.ratings, state.lots
+    own, tally, left = state.own_wh.copy(), state.tally.copy(), lots.stored_wh.copy()
+    for i in range(own.size):
+        own[i] += stored_wh(orders.charge_wh[i] + delivery.absorbed_wh[i], ratings.charge_ppm[i])
+        own[i] -= drawn_wh(orders.discharge_wh[i] + delivery.released_wh[i], ratings.discharge_ppm[i])
+    n_stored = 0
+    k = 0
+    for row in delivery.rows:
+        if row.kind == _STORE:
+            n_stored += 1
+        elif row.kind == _LOT_SALE:
+            while lots.lot[k] != row.lot:
+                k += 1
+            drawn = drawn_wh(row.delivered_wh, ratings.discharge_ppm[row.host])
+            left[k] -= drawn
+            if lots.owner[k] >= 0:
+                tally[2] += drawn
+    alive = np.flatnonzero(left > 0)
+    n_alive = alive.size
+    columns = np.empty((5, n_alive + n_stored), np.int64)
+    columns[0, :n_alive], columns[1, :n_alive] = lots.lot[alive], lots.owner[alive]
+    columns[2, :n_alive], columns[3, :n_alive] = lots.host[alive], left[alive]
+    columns[4, :n_alive] = lots.expiry[alive]
+    size = n_alive
+    for row in delivery.rows:
+        if row.kind == _STORE:
+            stored = stored_wh(row.delivered_wh, ratings.charge_ppm[row.host])
+            tally[0] = row.lot + 1
+            if stored > 0:
+                columns[0, size], columns[1, size], columns[2, size] = row.lot, row.buyer, row.host
+                columns[3, size], columns[4, size] = stored, orders.interval + rules.tau_intervals
+                size += 1
+                if row.buyer >= 0:
+                    tally[1] += stored
+    lots = Lots(columns[0, :size], columns[1, :size], columns[2, :size], columns[3, :size], columns[4, :size])
+    return own, lots, tally
+
+
+@compiled
+def meter_rows(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots: Lots) -> Rows:
+    """One `METER` row a house, numbered after the exchanges.
+
+    Energy stored in a host's battery is bought by the host, and a lot sold out of it is sold by the host: the
+    meter sees energy, not its owner.
+    """
+    n = own_wh.size
+    meters = np.zeros(n, METER)
+    for i in range(n):
+        m = meters[i]
+        m.kind = _METER
+        m.interval = orders.interval
+        m.seq = rows.size + i
+        m.house = i
+        m.load_wh = orders.load_wh[i]
+        m.pv_wh = orders.pv_wh[i]
+        m.fuel_cell_wh = orders.fuel_cell_wh[i]
+        m.charge_wh = orders.charge_wh[i] + delivery.absorbed_wh[i]
+        m.discharge_wh = orders.discharge_wh[i] + delivery.released_wh[i]
+        m.own_wh = own_wh[i]
+    for k in range(lots.lot.size):
+        meters[lots.host[k]].hosted_wh += lots.stored_wh[k]
+    for row in rows:
+        wh, kind = row.delivered_wh, row.kind
+        if kind == _P2P or kind == _USE:
+            meters[row.seller].sold_wh += wh
+            meters[row.buyer].bought_wh += wh
+        elif kind == _STORE:
+            meters[row.seller].sold_wh += wh
+            meters[row.host].bought_wh += wh
+            meters[row.host].charge_wh += wh
+        elif kind == _LOT_SALE:
+            meters[row.host].discharge_wh += wh
+            meters[row.host].sold_wh += wh
+            meters[row.buyer].bought_wh += wh
+        elif kind == _IMPORT:
+            meters[row.buyer].imported_wh += wh
+        elif kind == _EXPORT:
+            meters[row.seller].exported_wh += wh
+        elif kind == _SPILL:
+            meters[row.seller].spilled_wh += wh
+        elif kind == _SHED:
+            meters[row.buyer].shed_wh += wh
+    return meters
+
+
+@compiled
+def settle(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> Settlement:
+    """Settle one interval on delivered energy.
+
+    Parameters
+    ----------
+    delivery
+        What the network admitted.
+    orders, state
+        Orders of the interval and the state they were made from (after lots fell due).
+    rules
+        Rules of the market.
+
+    Returns
+    -------
+    Settlement
+        Exchanges with amounts, meters, and the state after the interval.
+    """
+    rows, wallet, account, pools = book_money(delivery.rows, state, rules)
+    own, lots, tally = move_energy(delivery, orders, state, rules)
+    meters = meter_rows(rows, delivery, orders, own, lots)
+    return Settlement(rows, meters, State(own, wallet, account, pools, lots, state.ratings, tally))
+
+
+@compiled
+def first_unbalanced(settlement: Settlement, before: State) -> int:
+    """-1 if all identities hold, else the first house whose energies do not balance; N if the money does not.
+
+    Per house: pv + fuel cell + discharge + bought + imported = load - shed + charge + sold + exported + spilled,
+    state of charge within the battery, no wallet below zero. Over all: accounts change by zero in total, and the
+    sharing contract never owes.
+    """
+    state, ratings = settlement.state, settlement.state.ratings
+    for m in settlement.meters:
+        into = m.pv_wh + m.fuel_cell_wh + m.discharge_wh + m.bought_wh + m.imported_wh
+        out = m.load_wh - m.shed_wh + m.charge_wh + m.sold_wh + m.exported_wh + m.spilled_wh
+        if into != out or m.own_wh < 0 or state.wallet_neur[m.house] < 0:
+            return m.house
+        if m.own_wh + m.hosted_wh > max(
+            ratings.soc_max_wh[m.house], before.own_wh[m.house] + m.hosted_wh
+        ) and (m.charge_wh > 0):
+            return m.house
+    change = (state.wallet_neur - before.wallet_neur).sum() + (state.account_neur - before.account_neur).sum()
+    change += (state.pools_neur - before.pools_neur).sum()
+    if change != 0 or state.pools_neur[1] < 0:
+        return settlement.meters.size
+    return -1

@@ -1,0 +1,133 @@
+"""Sharing: a prosumer hands surplus to a consumer without money, who keeps part and stores the rest as a lot."""
+
+from __future__ import annotations
+
+from market.book import Book, write
+from market.compiled import compiled
+from market.exchanges import CONTRACT, NOBODY, Kind
+from market.orders import Orders
+from market.rules import Rules
+from market.state import State
+from market.storage import Wh
+
+_USE, _STORE = int(Kind.SHARE_USE), int(Kind.SHARE_STORE)
+_CONTRACT, _NOBODY = int(CONTRACT), int(NOBODY)
+
+
+@compiled
+def largest_share_wh(offer_wh: int, need_wh: int, room_wh: int, beta_permille: int) -> int:
+    """Largest e with e <= offer, floor(β·e) <= need and e - floor(β·e) <= room.
+
+    Parameters
+    ----------
+    offer_wh, need_wh, room_wh
+        What the prosumer has left, what the consumer lacks, what its battery can take, Wh at the terminals.
+    beta_permille
+        β in per mille, 1 … 999.
+    """
+    by_need = ((need_wh + 1) * 1000 - 1) // beta_permille
+    by_room = room_wh * 1000 // (1000 - beta_permille)
+    return min(offer_wh, by_need, by_room)
+
+
+@compiled
+def largest_selfish_share_wh(offer_wh: int, need_wh: int, room_wh: int, beta_permille: int) -> int:
+    """Largest e with e <= offer and e - min(need, floor(β·e)) <= room.
+
+    The consumer takes the smallest share it accepts and never more than it needs; the lot takes what the battery
+    has room for.
+    """
+    by_room = room_wh * 1000 // (1000 - beta_permille)
+    if by_room * beta_permille // 1000 > need_wh:
+        by_room = room_wh + need_wh
+    return min(offer_wh, by_room)
+
+
+@compiled
+def hand_over(
+    book: Book, orders: Orders, seller: int, host: int, owner: int, use_wh: int, store_wh: int, price: int
+) -> None:
+    """Write what the consumer uses now and what it stores as a new lot of `owner`."""
+    if use_wh > 0:
+        write(book, orders, _USE, seller, host, host, _NOBODY, use_wh, price)
+    if store_wh > 0:
+        write(book, orders, _STORE, seller, owner, host, book.next_lot[0], store_wh, price)
+        book.next_lot[0] += 1
+    book.offer_wh[seller] -= use_wh + store_wh
+    book.need_wh[host] -= use_wh
+    book.charge_left_wh[host] -= store_wh
+
+
+@compiled
+def asking(orders: Orders) -> Wh:
+    """Houses that ask for sharing, in order of arrival."""
+    queue: Wh = orders.order[orders.asks_share[orders.order] == 1]
+    return queue
+
+
+@compiled
+def share_p2p(book: Book, orders: Orders, seller: int, queue: Wh, position: int, rules: Rules) -> int:
+    """P2P-SE: the prosumer owns the lot and earns when it sells; no money moves now. Returns the new position."""
+    while position < queue.size and book.offer_wh[seller] > 0:
+        host = queue[position]
+        e = largest_share_wh(
+            book.offer_wh[seller], book.need_wh[host], book.charge_left_wh[host], rules.beta_permille
+        )
+        use = e * rules.beta_permille // 1000
+        hand_over(book, orders, seller, host, seller, use, e - use, 0)
+        if book.offer_wh[seller] > 0:
+            position += 1
+    return position
+
+
+@compiled
+def share_selfish(book: Book, orders: Orders, seller: int, queue: Wh, position: int, rules: Rules) -> int:
+    """Selfish sharing: as `share_p2p`, with the smallest share that the consumer accepts and the largest lot."""
+    beta = rules.selfish_beta_permille
+    while position < queue.size and book.offer_wh[seller] > 0:
+        host = queue[position]
+        need = book.need_wh[host]
+        e = largest_selfish_share_wh(book.offer_wh[seller], need, book.charge_left_wh[host], beta)
+        use = min(need, e * beta // 1000)
+        hand_over(book, orders, seller, host, seller, use, e - use, 0)
+        if book.offer_wh[seller] > 0:
+            position += 1
+    return position
+
+
+@compiled
+def share_central(book: Book, orders: Orders, seller: int, queue: Wh, position: int, rules: Rules) -> int:
+    """C-SE: the contract pays the prosumer the trading price for all of e and owns the lot.
+
+    Stops for this offer when the contract's balance is used up.
+    """
+    price = orders.price_ueur_per_kwh
+    while position < queue.size and book.offer_wh[seller] > 0:
+        host = queue[position]
+        affordable = book.contract_neur[0] // price if price > 0 else book.offer_wh[seller]
+        offer = min(book.offer_wh[seller], affordable)
+        if offer == 0:
+            break
+        e = largest_share_wh(offer, book.need_wh[host], book.charge_left_wh[host], rules.beta_permille)
+        use = e * rules.beta_permille // 1000
+        hand_over(book, orders, seller, host, _CONTRACT, use, e - use, price)
+        book.contract_neur[0] -= e * price
+        if e < offer:
+            position += 1
+    return position
+
+
+@compiled
+def contract_pays_more(book: Book, orders: Orders, state: State, seller: int, rules: Rules) -> bool:
+    """Whether the hybrid expects C-SE to pay this offer better than P2P-SE.
+
+    C-SE pays now, as far as the contract's balance goes. P2P-SE pays for the stored part (1 - β), as far as lots
+    were sold in the past: the realised sale rate is the share of energy ever stored in prosumers' lots that was
+    sold, 1 as long as none was stored.
+    """
+    price, offer = orders.price_ueur_per_kwh, book.offer_wh[seller]
+    now = min(offer * price, book.contract_neur[0])
+    stored, sold = state.tally[1], state.tally[2]
+    rate_permille = sold * 1000 // stored if stored > 0 else 1000
+    later = offer * price // 1000 * (1000 - rules.beta_permille) // 1000 * rate_permille
+    return bool(now >= later)

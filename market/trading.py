@@ -1,0 +1,90 @@
+"""Trading at one price, first come first served: lots oldest first, then offers; two pointers, O(N)."""
+
+from __future__ import annotations
+
+
+from market.book import Book, write
+from market.compiled import compiled
+from market.exchanges import GRID, NOBODY, Kind
+from market.orders import Orders
+from market.rules import Rules
+from market.state import State
+from market.storage import Wh, deliverable_wh, drawn_wh
+
+_P2P, _LOT_SALE = int(Kind.P2P), int(Kind.LOT_SALE)
+_GRID_IMPORT, _GRID_EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
+_GRID, _NOBODY = int(GRID), int(NOBODY)
+
+
+@compiled
+def requesting(orders: Orders) -> Wh:
+    """Houses with a trade request, in order of arrival."""
+    queue: Wh = orders.order[orders.requests[orders.order] == 1]
+    return queue
+
+
+@compiled
+def sell_lots(book: Book, orders: Orders, state: State, queue: Wh, position: int) -> int:
+    """Sell lots, oldest first, to the requests in `queue` from `position` on; returns the new position.
+
+    A lot gives what it holds and what its host's battery may still discharge. Whoever draws its own lot pays
+    nothing for it.
+    """
+    lots = state.lots
+    for k in range(lots.lot.size):
+        host = lots.host[k]
+        ppm = state.ratings.discharge_ppm[host]
+        while position < queue.size:
+            buyer = queue[position]
+            available = min(deliverable_wh(book.lot_wh[k], ppm), book.discharge_left_wh[host])
+            wh = min(available, book.need_wh[buyer])
+            if wh == 0:
+                break
+            price = 0 if lots.owner[k] == buyer else orders.price_ueur_per_kwh
+            write(book, orders, _LOT_SALE, lots.owner[k], buyer, host, lots.lot[k], wh, price)
+            book.lot_wh[k] -= drawn_wh(wh, ppm)
+            book.discharge_left_wh[host] -= wh
+            book.need_wh[buyer] -= wh
+            if book.need_wh[buyer] == 0:
+                position += 1
+    return position
+
+
+@compiled
+def sell_offers(book: Book, orders: Orders, queue: Wh, position: int) -> int:
+    """Sell the interval's offers in order of arrival to the requests in `queue` from `position` on."""
+    for seller in orders.order:
+        while position < queue.size and book.offer_wh[seller] > 0:
+            buyer = queue[position]
+            wh = min(book.offer_wh[seller], book.need_wh[buyer])
+            write(book, orders, _P2P, seller, buyer, seller, _NOBODY, wh, orders.price_ueur_per_kwh)
+            book.offer_wh[seller] -= wh
+            book.need_wh[buyer] -= wh
+            if book.need_wh[buyer] == 0:
+                position += 1
+    return position
+
+
+@compiled
+def trade(book: Book, orders: Orders, state: State) -> None:
+    """Algorithm 2 of the reference study: lots for sale, then offers, against trade requests."""
+    queue = requesting(orders)
+    position = sell_lots(book, orders, state, queue, 0)
+    sell_offers(book, orders, queue, position)
+
+
+@compiled
+def settle_with_grid(book: Book, orders: Orders, rules: Rules) -> None:
+    """Import what is still needed at U; export what is left at F, or spill it where there is no feed-in."""
+    for i in range(book.need_wh.size):
+        if book.need_wh[i] > 0:
+            wh, utility = book.need_wh[i], orders.utility_ueur_per_kwh
+            write(book, orders, _GRID_IMPORT, _GRID, i, _NOBODY, _NOBODY, wh, utility)
+            book.need_wh[i] = 0
+        if book.offer_wh[i] > 0:
+            wh = book.offer_wh[i]
+            if rules.feed_in:
+                write(book, orders, _GRID_EXPORT, i, _GRID, _NOBODY, _NOBODY, wh, orders.feed_in_ueur_per_kwh)
+            else:
+                write(book, orders, _SPILL, i, _NOBODY, _NOBODY, _NOBODY, wh, 0)
+            book.offer_wh[i] = 0
