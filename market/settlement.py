@@ -54,6 +54,15 @@ def as_cleared(rows: Rows, n: int) -> Delivery:
 
 
 @compiled
+def book_change(houses_neur: Wh, pools_neur: Wh, party: int, change_neur: int) -> None:
+    """Add to a house's account, or to the pool of a party that is no house."""
+    if party < 0:
+        pools_neur[-1 - party] += change_neur
+    else:
+        houses_neur[party] += change_neur
+
+
+@compiled
 def book_money(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Wh, Wh, Wh]:
     """Fill in amounts and fees; returns (rows, wallets, utility accounts, pools) after the bookings.
 
@@ -69,15 +78,11 @@ def book_money(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Wh, Wh, Wh
         row.fee_neur = fee
         if amount == 0:
             continue
-        payer = _CONTRACT if row.kind == _USE or row.kind == _STORE else row.buyer
-        by_wallet = row.kind <= _LOT_SALE
-        for party, change in ((payer, -amount), (row.seller, amount - fee), (_CONTRACT, fee)):
-            if party < 0:
-                pools[-1 - party] += change
-            elif by_wallet:
-                wallet[party] += change
-            else:
-                account[party] += change
+        payer = _CONTRACT if row.kind in (_USE, _STORE) else row.buyer
+        houses = wallet if row.kind <= _LOT_SALE else account
+        book_change(houses, pools, payer, -amount)
+        book_change(houses, pools, row.seller, amount - fee)
+        book_change(houses, pools, _CONTRACT, fee)
     return rows, wallet, account, pools
 
 
@@ -147,7 +152,7 @@ def meter_rows(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots:
         meters[lots.host[k]].hosted_wh += lots.stored_wh[k]
     for row in rows:
         wh, kind = row.delivered_wh, row.kind
-        if kind == _P2P or kind == _USE:
+        if kind in (_P2P, _USE):
             meters[row.seller].sold_wh += wh
             meters[row.buyer].bought_wh += wh
         elif kind == _STORE:
@@ -206,11 +211,12 @@ def first_unbalanced(settlement: Settlement, before: State) -> int:
         into = m.pv_wh + m.fuel_cell_wh + m.discharge_wh + m.bought_wh + m.imported_wh
         out = m.load_wh - m.shed_wh + m.charge_wh + m.sold_wh + m.exported_wh + m.spilled_wh
         if into != out or m.own_wh < 0 or state.wallet_neur[m.house] < 0:
-            return m.house
-        if m.own_wh + m.hosted_wh > max(
-            ratings.soc_max_wh[m.house], before.own_wh[m.house] + m.hosted_wh
-        ) and (m.charge_wh > 0):
-            return m.house
+            return int(m.house)
+        soc = m.own_wh + m.hosted_wh
+        if m.charge_wh > 0 and soc > ratings.soc_max_wh[m.house]:
+            return int(m.house)
+        if m.discharge_wh > 0 and soc < ratings.soc_min_wh[m.house]:
+            return int(m.house)
     change = (state.wallet_neur - before.wallet_neur).sum() + (state.account_neur - before.account_neur).sum()
     change += (state.pools_neur - before.pools_neur).sum()
     if change != 0 or state.pools_neur[1] < 0:
