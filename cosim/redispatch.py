@@ -1,0 +1,174 @@
+"""What becomes of cleared energy that is not delivered: who absorbs it, who makes up for it, in integers.
+
+A P2P trade is financial: calling it a grid export instead changes no current. So a curtailed exchange caps the
+seller's injection. The rest charges the seller's own battery, else it is spilled; the buyer takes what it misses from
+its own battery, else from the grid. Nothing of it ever becomes a grid export.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.compiled import compiled
+from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
+from market.orders import Orders
+from market.settlement import Delivery
+from market.state import State, hosted_wh
+from market.storage import Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_wh
+
+_P2P, _USE, _STORE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE)
+_LOT_SALE, _IMPORT, _EXPORT = int(Kind.LOT_SALE), int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT)
+_SPILL, _SHED = int(Kind.SPILL), int(Kind.SHED)
+_GRID, _NOBODY = int(GRID), int(NOBODY)
+_CURTAILED, _REJECTED, _MAKES_UP = int(Status.CURTAILED), int(Status.REJECTED), int(Reason.MAKES_UP)
+
+
+@compiled
+def is_curtailable(kind: int) -> bool:
+    """Whether the network may cut an exchange of this kind: every exchange but imports, spill and shed."""
+    return kind <= _LOT_SALE or kind == _EXPORT
+
+
+@compiled
+def undelivered(rows: Rows, delivered_wh: Wh, n: int) -> tuple[Wh, Wh]:
+    """Energy that sellers are left with and that buyers miss, (n,) each; a lot not sold stays in its battery."""
+    left, missing = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for k in range(rows.size):
+        row = rows[k]
+        wh = row.cleared_wh - delivered_wh[k]
+        if row.kind in (_P2P, _USE, _STORE, _EXPORT):
+            left[row.seller] += wh
+        if row.kind in (_P2P, _USE, _LOT_SALE):
+            missing[row.buyer] += wh
+    return left, missing
+
+
+@compiled
+def battery_room(orders: Orders, state: State, rows: Rows, delivered_wh: Wh) -> tuple[Wh, Wh]:
+    """Energy at the terminals that each battery could still absorb and release beside what is delivered, (N,)."""
+    ratings, n = state.ratings, orders.need_wh.size
+    room = ratings.soc_max_wh - state.own_wh - hosted_wh(state.lots, n)
+    power, release = ratings.max_charge_wh.copy(), orders.discharge_left_wh.copy()
+    for k in range(rows.size):
+        host = rows[k].host
+        if rows[k].kind == _STORE:
+            room[host] -= stored_wh(delivered_wh[k], ratings.charge_ppm[host])
+            power[host] -= delivered_wh[k]
+        elif rows[k].kind == _LOT_SALE:
+            release[host] -= delivered_wh[k]
+    absorb = np.zeros(n, np.int64)
+    for i in range(n):
+        drawn = drawn_wh(orders.discharge_wh[i], ratings.discharge_ppm[i])
+        own = state.own_wh[i] - ratings.soc_min_wh[i] - drawn
+        release[i] = max(0, min(release[i], deliverable_wh(own, ratings.discharge_ppm[i])))
+        if orders.charge_left_wh[i] > 0:
+            # The sum is rounded once, so the room is that of own charge and absorption together.
+            energy = chargeable_wh(room[i] + drawn, ratings.charge_ppm[i])
+            absorb[i] = max(0, min(power[i], energy) - orders.charge_wh[i])
+    return absorb, release
+
+
+@compiled
+def with_total(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Orders) -> int:
+    """Make `wh` the delivered total of the house's row of `kind`, appending the row if there is none.
+
+    Returns the number of rows in use.
+    """
+    for k in range(size):
+        row = rows[k]
+        if row.kind == kind and (row.seller if kind == _SPILL else row.buyer) == house:
+            row.delivered_wh = wh
+            return size
+    if wh > 0:
+        row = rows[size]
+        row.kind = kind
+        row.status = 0
+        row.reason = _MAKES_UP
+        row.interval = orders.interval
+        row.seq = size
+        row.seller = house if kind == _SPILL else (_GRID if kind == _IMPORT else _NOBODY)
+        row.buyer = _NOBODY if kind == _SPILL else house
+        row.host = _NOBODY
+        row.element = _NOBODY
+        row.lot = _NOBODY
+        row.cleared_wh = 0
+        row.delivered_wh = wh
+        row.price_ueur_per_kwh = orders.utility_ueur_per_kwh if kind == _IMPORT else 0
+        row.amount_neur = 0
+        row.fee_neur = 0
+        size += 1
+    return size
+
+
+@compiled
+def deliver(
+    orders: Orders, state: State, rows: Rows, delivered_wh: Wh, shed_wh: Wh, reason: int, element: int
+) -> Delivery:
+    """Deliver `delivered_wh` of every cleared row, and let batteries, spill, grid and shedding take the rest.
+
+    Parameters
+    ----------
+    orders, state
+        Orders of the interval and the state they were made from.
+    rows
+        Cleared exchanges, (n,).
+    delivered_wh
+        Wh delivered of each, (n,); of rows that cannot be curtailed their cleared energy.
+    shed_wh
+        Load that is not served, (N,); at most what the house then imports.
+    reason, element
+        Binding limit, written on every exchange that is cut.
+
+    Returns
+    -------
+    Delivery
+        Rows in the same order, then rows that make up for what was cut.
+    """
+    n = orders.need_wh.size
+    left, missing = undelivered(rows, delivered_wh, n)
+    absorb, release = battery_room(orders, state, rows, delivered_wh)
+    absorbed, released = np.minimum(left, absorb), np.minimum(missing, release)
+    out = np.empty(rows.size + 3 * n, EXCHANGE)
+    out[: rows.size] = rows
+    imported, spilled = missing - released, left - absorbed
+    for k in range(rows.size):
+        row = out[k]
+        row.delivered_wh = delivered_wh[k]
+        if delivered_wh[k] < row.cleared_wh and is_curtailable(row.kind):
+            row.status = _CURTAILED if delivered_wh[k] > 0 else _REJECTED
+            row.reason = reason
+            row.element = element
+        elif row.kind == _IMPORT:
+            imported[row.buyer] += row.cleared_wh
+        elif row.kind == _SPILL:
+            spilled[row.seller] += row.cleared_wh
+    size = rows.size
+    for i in range(n):
+        size = with_total(out, size, _IMPORT, i, imported[i] - shed_wh[i], orders)
+        size = with_total(out, size, _SPILL, i, spilled[i], orders)
+        size = with_total(out, size, _SHED, i, shed_wh[i], orders)
+    for k in range(rows.size):
+        if out[k].kind == _IMPORT and out[k].delivered_wh < out[k].cleared_wh:
+            out[k].status = _CURTAILED if out[k].delivered_wh > 0 else _REJECTED
+            out[k].reason = reason
+            out[k].element = element
+    return Delivery(out[:size].copy(), absorbed, released)
+
+
+@compiled
+def deliver_nothing(orders: Orders, rows: Rows, reason: int, element: int) -> Delivery:
+    """De-energised: no exchange, no own balance; generation is spilled and load is shed, all of it."""
+    n = orders.need_wh.size
+    out = np.empty(rows.size + 3 * n, EXCHANGE)
+    out[: rows.size] = rows
+    for k in range(rows.size):
+        row = out[k]
+        row.delivered_wh = 0
+        row.status = _REJECTED
+        row.reason = reason
+        row.element = element
+    size = rows.size
+    for i in range(n):
+        size = with_total(out, size, _SPILL, i, orders.pv_wh[i] + orders.fuel_cell_wh[i], orders)
+        size = with_total(out, size, _SHED, i, orders.load_wh[i], orders)
+    return Delivery(out[:size].copy(), -orders.charge_wh, -orders.discharge_wh)
