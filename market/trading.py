@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from market.book import Book, write
 from market.compiled import compiled
 from market.exchanges import GRID, NOBODY, Kind
