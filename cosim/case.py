@@ -1,0 +1,139 @@
+"""A case: everything a run needs, built once from a scenario and frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.inputs import read_feeder, read_profiles
+from cosim.scenario import Scenario
+from cosim.window import Supply
+from data.profiles import Profiles
+from grid_models.battery import Battery, interval_ratings
+from grid_models.feeder import Feeder
+from grid_models.limits import Limits
+from grid_models.powerflow import PowerFlow
+from market.mechanisms import Mechanism, mechanism
+from market.rules import Arrival, Pricing, Rules, check_rules
+from market.state import State, opening_state
+from market.storage import Ratings
+
+NEUR_PER_EUR = 1_000_000_000
+UEUR_PER_EUR = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a run needs.
+
+    Attributes
+    ----------
+    scenario
+        The scenario it was built from.
+    profiles, supply
+        Inputs as read, and the same as the market takes them.
+    feeder, engine, limits
+        The network, its power flow and what it must keep.
+    mechanism, rules
+        The market.
+    opening
+        State before the first interval.
+    """
+
+    scenario: Scenario
+    profiles: Profiles
+    supply: Supply
+    feeder: Feeder
+    engine: PowerFlow
+    limits: Limits
+    mechanism: Mechanism
+    rules: Rules
+    opening: State
+
+    @property
+    def interval_minutes(self) -> int:
+        """Length of an interval."""
+        return self.profiles.interval_minutes
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of intervals T."""
+        return self.profiles.n_intervals
+
+
+def build_case(scenario: Scenario) -> Case:
+    """Read the inputs of a scenario and build everything a run needs.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
+        If an input cannot be used.
+    """
+    market = mechanism(scenario.market.mechanism)
+    rules = rules_of(scenario, market)
+    profiles, capacity_wh = read_profiles(scenario)
+    feeder = read_feeder(scenario, profiles.participants)
+    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    n = profiles.n_participants
+    ratings = ratings_of(scenario, capacity_wh)
+    wallets = np.full(n, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
+    return Case(
+        scenario,
+        profiles,
+        supply_of(profiles),
+        feeder,
+        PowerFlow(feeder),
+        limits,
+        market,
+        rules,
+        opening_state(ratings.soc_min_wh, wallets, ratings),
+    )
+
+
+def supply_of(profiles: Profiles) -> Supply:
+    """Profiles as the market takes them; no fuel cell."""
+    return Supply(
+        profiles.load_wh, profiles.pv_wh, np.zeros_like(profiles.load_wh), profiles.price_ueur_per_kwh
+    )
+
+
+def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
+    """Market section in integers: per mille, per million, intervals, µEUR/kWh."""
+    section = scenario.market
+    intervals_per_hour = 60 // scenario.horizon.interval_minutes
+    return check_rules(
+        Rules(
+            mechanism=market.code,
+            battery=int(market.uses_battery),
+            pricing=int(Pricing[section.pricing.upper()]),
+            fixed_price_ueur_per_kwh=round(section.fixed_price_eur_per_kwh * UEUR_PER_EUR),
+            feed_in_numerator=round(section.feed_in_ratio * 300_000),
+            feed_in_denominator=300_000,
+            feed_in=int(section.feed_in),
+            fee_permille=round(section.fee * 1000) if market.charges_fee else 0,
+            beta_permille=round(section.beta * 1000),
+            selfish_beta_permille=round(section.selfish_beta * 1000),
+            tau_intervals=section.tau_hours * intervals_per_hour,
+            arrival=int(Arrival[section.arrival.upper()]),
+            seed=scenario.seed,
+        )
+    )
+
+
+def ratings_of(scenario: Scenario, capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Ratings:
+    """Integer rating sheet of every house's battery, from the physical model."""
+    section = scenario.battery.model_dump(exclude={"capacity_kwh_min", "capacity_kwh_max"})
+    sheets = [
+        interval_ratings(Battery(capacity_kwh=wh / 1000.0, **section), scenario.horizon.interval_minutes)
+        for wh in capacity_wh
+    ]
+    columns = np.array(sheets, dtype=np.int64).T
+    return Ratings(*(np.ascontiguousarray(column) for column in columns))
+
+
+def case_digest(case: Case) -> bytes:
+    """SHA-256 over scenario, profiles and network: what a ledger's first block commits to."""
+    parts = (case.scenario.digest(), case.profiles.digest(), case.feeder.digest())
+    return hashlib.sha256(b"".join(parts)).digest()

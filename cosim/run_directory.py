@@ -1,0 +1,109 @@
+"""The files of a run: parts while it runs, whole tables at the end; nothing half-written ever has a final name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from cosim.errors import ScenarioError
+
+AS_CSV = ("violations", "curtailment")
+"""Tables that are short and meant for people: CSV instead of Parquet."""
+
+
+def prepare_directory(directory: Path, *, resume: bool) -> Path:
+    """Make a new run directory, or find the one to resume.
+
+    Raises
+    ------
+    ScenarioError
+        If a new run would overwrite an old one, or there is nothing to resume.
+    """
+    started = (directory / "ledger.sqlite").exists()
+    if resume and not started:
+        raise ScenarioError(f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume")
+    if not resume and directory.exists() and any(directory.iterdir()):
+        what = "a run" if started else "other files"
+        raise ScenarioError(
+            f"{directory}: expected an empty or new directory, found {what}; "
+            "choose another with --out, remove it, or go on with --resume"
+        )
+    try:
+        (directory / ".parts").mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise ScenarioError(f"{directory}: expected a directory that can be written, got {reason}") from reason
+    return directory
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a text file under a temporary name, then rename it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(content, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file as a whole."""
+    write_whole(path, json.dumps(content, indent=2, sort_keys=False) + "\n")
+
+
+def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.Table]) -> None:
+    """Write the tables of intervals first … stop-1 as parts."""
+    for name, table in tables.items():
+        part = directory / ".parts" / f"{name}-{first:09d}-{stop:09d}.parquet"
+        partial = part.with_suffix(".partial")
+        pq.write_table(table, partial, compression="lz4")
+        os.replace(partial, part)
+
+
+def parts_of(directory: Path, name: str) -> list[Path]:
+    """Parts of a table in the order of their intervals."""
+    return sorted((directory / ".parts").glob(f"{name}-*-*.parquet"))
+
+
+def discard_parts_behind(directory: Path, stop: int) -> None:
+    """Remove parts that the ledger does not know: those that end behind interval `stop`."""
+    for part in (directory / ".parts").iterdir():
+        if part.suffix == ".partial" or int(part.stem.rsplit("-", 1)[1]) > stop:
+            part.unlink()
+
+
+def join_parts(directory: Path, names: Iterable[str]) -> None:
+    """Join each table's parts into its final file, then remove the parts."""
+    for name in names:
+        parts = parts_of(directory, name)
+        if not parts:
+            continue
+        path = directory / f"{name}.{'csv' if name in AS_CSV else 'parquet'}"
+        partial = path.with_name(f".{path.name}.partial")
+        schema = pq.read_schema(parts[0])
+        if name in AS_CSV:
+            pa_csv.write_csv(pa.concat_tables(pq.read_table(part) for part in parts), partial)
+        else:
+            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+                for part in parts:
+                    writer.write_table(pq.read_table(part))
+        os.replace(partial, path)
+    shutil.rmtree(directory / ".parts")
+
+
+def read_table(directory: Path, name: str) -> pa.Table:
+    """A table of a finished run.
+
+    Raises
+    ------
+    ScenarioError
+        If the directory holds no such table.
+    """
+    path = directory / f"{name}.{'csv' if name in AS_CSV else 'parquet'}"
+    if not path.exists():
+        raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
+    return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)

@@ -1,0 +1,100 @@
+"""A run in a few numbers: energy, money, network; computed from the tables and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NEUR_PER_EUR = 1e9
+
+
+def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """Summary of a run.
+
+    Parameters
+    ----------
+    tables
+        `exchanges`, `houses`, `intervals`, `bus_voltage`, `branch_loading` as in `cosim.tables`.
+
+    Returns
+    -------
+    dict
+        Sections `energy_kwh`, `money_eur`, `network`; JSON-ready.
+    """
+    return {
+        "energy_kwh": energy_kwh(tables["houses"], tables["exchanges"]),
+        "money_eur": money_eur(tables["exchanges"]),
+        "network": network(tables["intervals"], tables["bus_voltage"], tables["branch_loading"]),
+    }
+
+
+def energy_kwh(houses: pa.Table, exchanges: pa.Table) -> dict[str, float]:
+    """Energies over all houses and intervals, kWh."""
+    kwh = {
+        name: _sum(houses[f"{name}_wh"]) / 1000
+        for name in ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")
+    }
+    delivered = _by_kind(exchanges, "delivered_wh")
+    cleared = _by_kind(exchanges, "cleared_wh")
+    kwh["p2p"] = delivered.get("p2p", 0) / 1000
+    kwh["lot_sale"] = delivered.get("lot_sale", 0) / 1000
+    kwh["shared"] = (delivered.get("share_use", 0) + delivered.get("share_store", 0)) / 1000
+    kwh["losses"] = delivered.get("loss", 0) / 1000
+    cut = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
+    kwh["curtailed"] = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in cut) / 1000
+    return kwh
+
+
+def money_eur(exchanges: pa.Table) -> dict[str, float]:
+    """Money by kind of exchange, EUR."""
+    amount, fee = _by_kind(exchanges, "amount_neur"), _by_kind(exchanges, "fee_neur")
+    shared = amount.get("share_use", 0) + amount.get("share_store", 0)
+    by_contract = pc.equal(exchanges["seller"].cast(pa.string()), "contract")
+    contract_sales = _sum(exchanges.filter(by_contract)["amount_neur"])
+    eur = {
+        "paid_to_grid": amount.get("grid_import", 0),
+        "feed_in": amount.get("grid_export", 0),
+        "earned_from_p2p": amount.get("p2p", 0) - fee.get("p2p", 0),
+        "fees": fee.get("p2p", 0),
+        "earned_from_sharing": shared + amount.get("lot_sale", 0) - contract_sales,
+        "contract_sales": contract_sales,
+        "losses": amount.get("loss", 0),
+    }
+    return {name: neur / NEUR_PER_EUR for name, neur in eur.items()}
+
+
+def network(intervals: pa.Table, bus_voltage: pa.Table, branch_loading: pa.Table) -> dict[str, Any]:
+    """How the network fared: outcomes, extremes with their place and time."""
+    outcome = intervals["outcome"].cast(pa.string())
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(outcome.combine_chunks()).to_pylist()}
+    result: dict[str, Any] = {"intervals": len(intervals), "outcomes": counts}
+    result["power_flows"] = _sum(intervals["power_flows"])
+    for name, table, column, element, find in (
+        ("lowest_voltage", bus_voltage, "vm_pu", "bus", np.nanargmin),
+        ("highest_voltage", bus_voltage, "vm_pu", "bus", np.nanargmax),
+        ("highest_loading", branch_loading, "loading_percent", "element", np.nanargmax),
+    ):
+        values = table[column].to_numpy()
+        if np.all(np.isnan(values)):
+            continue
+        k = int(find(values))
+        result[name] = {
+            column: float(values[k]),
+            element: table[element][k].as_py(),
+            "time": table["time"][k].as_py().isoformat(),
+        }
+    return result
+
+
+def _sum(column: pa.ChunkedArray) -> int:
+    return int(pc.sum(column.cast(pa.int64())).as_py() or 0)
+
+
+def _by_kind(exchanges: pa.Table, column: str) -> dict[str, int]:
+    plain = pa.table({"kind": exchanges["kind"].cast(pa.string()), column: exchanges[column]})
+    grouped = plain.group_by("kind").aggregate([(column, "sum")])
+    return dict(zip(grouped["kind"].to_pylist(), grouped[f"{column}_sum"].to_pylist(), strict=True))
