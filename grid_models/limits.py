@@ -1,0 +1,247 @@
+"""What a network must keep, and the verdict on a power flow: ok, violated or not solved; a verdict is data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models.compiled import compiled
+from grid_models.feeder import Feeder
+from grid_models.kernel import Floats, Ints
+from grid_models.powerflow import Flow
+
+
+class Judgement(IntEnum):
+    """Verdict on one interval."""
+
+    OK = 0
+    VIOLATED = 1
+    NOT_SOLVED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Limits of every element, in the order of the net's tables.
+
+    Attributes
+    ----------
+    min_vm_pu, max_vm_pu
+        (B,) pu.
+    max_line_loading_percent, max_trafo_loading_percent
+        (L,), (R,).
+    warn_loading_percent
+        Loading from which an element is reported.
+    """
+
+    min_vm_pu: Floats
+    max_vm_pu: Floats
+    max_line_loading_percent: Floats
+    max_trafo_loading_percent: Floats
+    warn_loading_percent: float = 80.0
+
+    @classmethod
+    def of(
+        cls,
+        feeder: Feeder,
+        *,
+        min_vm_pu: float = 0.90,
+        max_vm_pu: float = 1.10,
+        max_loading_percent: float = 100.0,
+        warn_loading_percent: float = 80.0,
+        net_limits_win: bool = True,
+    ) -> Limits:
+        """Limits of a feeder: those in its tables where given, else the defaults.
+
+        The default voltage band is that of EN 50160 (±10 % of nominal voltage).
+        """
+
+        def column(table: str, name: str, default: float) -> Floats:
+            frame = feeder.net[table]
+            values = np.full(len(frame), default)
+            if net_limits_win and name in frame:
+                given = frame[name].to_numpy(np.float64)
+                values = np.where(np.isnan(given), values, given)
+            return values
+
+        return cls(
+            column("bus", "min_vm_pu", min_vm_pu),
+            column("bus", "max_vm_pu", max_vm_pu),
+            column("line", "max_loading_percent", max_loading_percent),
+            column("trafo", "max_loading_percent", max_loading_percent),
+            warn_loading_percent,
+        )
+
+
+class Verdicts(NamedTuple):
+    """Verdicts on K intervals, and the tightest spots of each.
+
+    Attributes
+    ----------
+    status
+        (K,) `Judgement`.
+    lowest_vm_pu, lowest_bus, highest_vm_pu, highest_bus
+        (K,) extreme voltages, and the position of their bus in the net's table; NaN and -1 without any.
+    highest_loading_percent, highest_branch
+        (K,) loading closest to its limit, and its position: lines first, transformers behind; NaN and -1 without.
+    """
+
+    status: npt.NDArray[np.int8]
+    lowest_vm_pu: Floats
+    lowest_bus: Ints
+    highest_vm_pu: Floats
+    highest_bus: Ints
+    highest_loading_percent: Floats
+    highest_branch: Ints
+
+    def between(self, first: int, stop: int) -> Verdicts:
+        """Intervals first … stop-1."""
+        return Verdicts(**{name: column[first:stop] for name, column in self._asdict().items()})
+
+
+def judge(flow: Flow, limits: Limits) -> Verdicts:
+    """Verdict on every interval of a flow; what is not solved never passes."""
+    return Verdicts(
+        *_judge(
+            flow.converged,
+            flow.vm_pu,
+            flow.line_loading_percent,
+            flow.trafo_loading_percent,
+            limits.min_vm_pu,
+            limits.max_vm_pu,
+            limits.max_line_loading_percent,
+            limits.max_trafo_loading_percent,
+        )
+    )
+
+
+@compiled
+def _judge(
+    converged: npt.NDArray[np.bool_],
+    vm_pu: Floats,
+    line: Floats,
+    trafo: Floats,
+    min_vm_pu: Floats,
+    max_vm_pu: Floats,
+    max_line: Floats,
+    max_trafo: Floats,
+) -> tuple[npt.NDArray[np.int8], Floats, Ints, Floats, Ints, Floats, Ints]:
+    n = vm_pu.shape[0]
+    n_lines = line.shape[1]
+    status = np.zeros(n, np.int8)
+    lowest, highest, loading = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    lowest_bus, highest_bus, branch = np.full(n, -1), np.full(n, -1), np.full(n, -1)
+    for k in range(n):
+        if not converged[k]:
+            status[k] = 2
+            continue
+        for b in range(vm_pu.shape[1]):
+            vm = vm_pu[k, b]
+            if np.isnan(vm):
+                continue
+            if lowest_bus[k] < 0 or vm < lowest[k]:
+                lowest[k], lowest_bus[k] = vm, b
+            if highest_bus[k] < 0 or vm > highest[k]:
+                highest[k], highest_bus[k] = vm, b
+            if not (vm >= min_vm_pu[b] and vm <= max_vm_pu[b]):
+                status[k] = 1
+        tightest = -1.0
+        for b in range(n_lines + trafo.shape[1]):
+            value = line[k, b] if b < n_lines else trafo[k, b - n_lines]
+            limit = max_line[b] if b < n_lines else max_trafo[b - n_lines]
+            if not value <= limit:
+                status[k] = 1
+            if value / limit > tightest:
+                tightest = value / limit
+                loading[k], branch[k] = value, b
+    return status, lowest, lowest_bus, highest, highest_bus, loading, branch
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A quantity of an element and its limit; in a list of violations it is beyond it.
+
+    `element_type` is `bus`, `line` or `trafo`, `element` its index in the net, `quantity` `vm_pu` or `loading_percent`.
+    """
+
+    element_type: str
+    element: int
+    name: str
+    quantity: str
+    value: float
+    limit: float
+
+    @property
+    def excess(self) -> float:
+        """How far the value is beyond its limit, relative to the limit."""
+        return abs(self.value - self.limit) / abs(self.limit)
+
+    def __str__(self) -> str:
+        unit = "pu" if self.quantity == "vm_pu" else "%"
+        label = f"{self.element_type} {self.name or self.element}"
+        return f"{label}: {self.value:.4g} {unit} (limit {self.limit:.4g} {unit})"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Verdict on one interval: every violated element, worst first; the tightest spot where there is none."""
+
+    status: Judgement
+    violations: tuple[Violation, ...]
+    tightest: Violation | None
+
+
+def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verdict:
+    """Verdict on interval `k` of a flow, with names.
+
+    Parameters
+    ----------
+    feeder, limits
+        The network and what it must keep.
+    flow
+        AC solution.
+    k
+        Interval of the flow.
+    """
+    if not flow.converged[k]:
+        return Verdict(Judgement.NOT_SOLVED, (), None)
+    measured = [
+        *_measure(feeder, "bus", "vm_pu", flow.vm_pu[k], limits.max_vm_pu, limits.min_vm_pu),
+        *_measure(
+            feeder, "line", "loading_percent", flow.line_loading_percent[k], limits.max_line_loading_percent
+        ),
+        *_measure(
+            feeder,
+            "trafo",
+            "loading_percent",
+            flow.trafo_loading_percent[k],
+            limits.max_trafo_loading_percent,
+        ),
+    ]
+    beyond = [violation for violation, margin in measured if margin < 0]
+    if beyond:
+        return Verdict(Judgement.VIOLATED, tuple(sorted(beyond, key=lambda v: -v.excess)), None)
+    return Verdict(Judgement.OK, (), min(measured, key=lambda pair: pair[1])[0] if measured else None)
+
+
+def _measure(
+    feeder: Feeder, table: str, quantity: str, values: Floats, upper: Floats, lower: Floats | None = None
+) -> list[tuple[Violation, float]]:
+    """Every element's value against its closer limit, with the margin relative to it; negative beyond."""
+    frame = feeder.net[table]
+    found = []
+    for position, (index, name) in enumerate(zip(frame.index, frame["name"], strict=True)):
+        value = float(values[position])
+        if np.isnan(value):
+            continue
+        limit = float(upper[position])
+        margin = (limit - value) / limit
+        if lower is not None and (value - lower[position]) / lower[position] < margin:
+            limit = float(lower[position])
+            margin = (value - limit) / limit
+        label = "" if name is None or name != name else str(name)
+        found.append((Violation(table, int(index), label, quantity, value, limit), margin))
+    return found

@@ -1,0 +1,198 @@
+"""Feeders from pandapower's own low-voltage nets by name, and from the user's pandapower JSON."""
+
+from __future__ import annotations
+
+import difflib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import pandapower.networks as pn
+
+from grid_models.errors import GridError
+from grid_models.feeder import Feeder, make_feeder
+
+NETS: dict[str, Callable[[], Any]] = {
+    "cigre_lv": pn.create_cigre_network_lv,
+    "kerber_landnetz_freileitung_1": pn.create_kerber_landnetz_freileitung_1,
+    "kerber_landnetz_freileitung_2": pn.create_kerber_landnetz_freileitung_2,
+    "kerber_landnetz_kabel_1": pn.create_kerber_landnetz_kabel_1,
+    "kerber_landnetz_kabel_2": pn.create_kerber_landnetz_kabel_2,
+    "kerber_dorfnetz": pn.create_kerber_dorfnetz,
+    "kerber_vorstadtnetz_kabel_1": pn.create_kerber_vorstadtnetz_kabel_1,
+    "kerber_vorstadtnetz_kabel_2": pn.create_kerber_vorstadtnetz_kabel_2,
+    "dickert_short": lambda: pn.create_dickert_lv_network("short", "cable", "single"),
+    "dickert_middle": lambda: pn.create_dickert_lv_network("middle", "cable", "single"),
+    "dickert_long": lambda: pn.create_dickert_lv_network("long", "cable", "single"),
+    "ieee_european_lv_asymmetric": lambda: pn.ieee_european_lv_asymmetric("on_peak_566"),
+}
+
+OWN_ELEMENTS = ("load", "sgen", "storage", "asymmetric_load", "asymmetric_sgen")
+"""Tables of a net that the participants replace unless they are kept."""
+
+CIGRE_NOTE = (
+    "CIGRE LV gives every line max_i_ka = 1.0, a placeholder: line loadings mean little until "
+    "network.line_ratings_ka sets ratings"
+)
+
+
+def named_feeders() -> list[str]:
+    """Names that `named_feeder` knows."""
+    return list(NETS)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed both global generators, as the Kerber nets draw from them, and restore them afterwards."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def named_net(name: str, *, seed: int) -> Any:
+    """Pandapower's net of that name; the same for the same seed.
+
+    Raises
+    ------
+    GridError
+        If there is none of that name.
+    """
+    if name not in NETS:
+        near = difflib.get_close_matches(name, list(NETS), n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise GridError(f"network.name: expected one of {', '.join(NETS)}, got '{name}'{hint}")
+    with _seeded(seed):
+        return NETS[name]()
+
+
+def named_feeder(name: str, participants: Sequence[str], *, seed: int, keep_elements: bool = False) -> Feeder:
+    """Feeder of a named net, participants at the buses that carry its loads.
+
+    The buses are taken in the order of their index when there is one a participant, otherwise a sample of them
+    drawn by `seed`.
+
+    Parameters
+    ----------
+    name
+        One of `named_feeders()`.
+    participants
+        N names, at most as many as the net has buses with loads.
+    seed
+        Seed of nets that are drawn at random (Kerber), and of the placement.
+    keep_elements
+        Keep the net's own loads and generators as constant injections beside the participants.
+
+    Raises
+    ------
+    GridError
+        If the name is unknown or the net has too few buses with loads.
+    """
+    net = named_net(name, seed=seed)
+    places = np.unique(np.concatenate([net[t].bus.to_numpy(np.int64) for t in ("load", "asymmetric_load")]))
+    if len(participants) > places.size:
+        raise GridError(
+            f"network '{name}': expected at most {places.size} participants, one per bus with a load, "
+            f"got {len(participants)}; use fewer houses or a larger net"
+        )
+    if len(participants) < places.size:
+        places = np.sort(np.random.default_rng(seed).choice(places, len(participants), replace=False))
+    if not keep_elements:
+        drop_elements(net)
+    notes = (CIGRE_NOTE,) if name == "cigre_lv" else ()
+    return make_feeder(name, net, participants, places.tolist(), notes=notes)
+
+
+def drop_elements(net: Any) -> None:
+    """Remove the net's own loads, static generators and storages."""
+    for table in OWN_ELEMENTS:
+        if len(net[table]):
+            net[table].drop(net[table].index, inplace=True)
+
+
+def feeder_from_json(
+    path: Path,
+    placement: Sequence[tuple[str, str]],
+    *,
+    keep_elements: bool = False,
+    shared_bus: bool = False,
+) -> Feeder:
+    """Feeder from a pandapower JSON file.
+
+    Parameters
+    ----------
+    path
+        File written by `pandapower.to_json`.
+    placement
+        (participant, bus) pairs; the bus by its index or its name.
+    keep_elements
+        Keep the net's own loads and generators as constant injections beside the participants.
+    shared_bus
+        Whether several participants may be at one bus.
+
+    Raises
+    ------
+    GridError
+        If the file is no such net, or a bus is unknown or its name ambiguous.
+    """
+    net = read_net(path)
+    bus = [find_bus(net, value, f"{path}, participant '{participant}'") for participant, value in placement]
+    if not keep_elements:
+        drop_elements(net)
+    names = [participant for participant, _ in placement]
+    return make_feeder(path.name, net, names, bus, shared_bus=shared_bus)
+
+
+def read_net(path: Path) -> Any:
+    """Pandapower net from JSON.
+
+    Raises
+    ------
+    GridError
+        If the file is missing or holds no pandapower net.
+    """
+    if not path.is_file():
+        raise GridError(f"{path}: expected a pandapower JSON file, found none")
+    try:
+        net = pp.from_json(str(path))
+    except Exception as reason:  # pandapower lets json's, pandas' and its own errors through
+        raise GridError(
+            f"{path}: expected a pandapower JSON file, got {type(reason).__name__}: {reason}"
+        ) from reason
+    if not isinstance(net, pp.pandapowerNet):
+        raise GridError(
+            f"{path}: expected a pandapower net, got {type(net).__name__}; write it by pandapower.to_json"
+        )
+    return net
+
+
+def find_bus(net: Any, value: str, where: str) -> int:
+    """Index of a bus given by its index or name.
+
+    Raises
+    ------
+    GridError
+        If there is no such bus, or several of that name.
+    """
+    named = net.bus.index[net.bus.name.astype(str) == str(value)]
+    if len(named) == 1:
+        return int(named[0])
+    if len(named) > 1:
+        raise GridError(f"{where}: expected one bus named '{value}', found {len(named)}; give its index")
+    try:
+        index = int(value)
+    except ValueError:
+        near = difflib.get_close_matches(str(value), [str(name) for name in net.bus.name], n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise GridError(f"{where}: expected a bus name or integer index, got '{value}'{hint}") from None
+    if index not in net.bus.index:
+        raise GridError(f"{where}: expected a bus of the net, got {index}; see net.bus")
+    return index
