@@ -1,11 +1,11 @@
-"""Profiles: what every participant uses and generates in each interval, and what the utility charges; frozen."""
+"""Profiles: what each participant uses and generates in an interval, and the utility price; frozen integers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from data.errors import DataError
 
-Wh = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 INTERVALS_MINUTES = (15, 30, 60)
 LARGEST_WH = 2**31 - 1
@@ -24,6 +24,8 @@ LARGEST_PRICE_UEUR_PER_KWH = 10_000_000
 class Profiles:
     """Energies and prices over T intervals and N participants.
 
+    Arrays are kept C-contiguous and read-only; an array that could still be written through is copied.
+
     Attributes
     ----------
     start
@@ -31,11 +33,11 @@ class Profiles:
     interval_minutes
         15, 30 or 60.
     participants
-        N unique names.
+        N unique names, printable, without space at either end.
     load_wh, pv_wh
-        Energy per interval, int64 (T, N), Wh, not negative.
+        Energy per interval, int64 (T, N), Wh, 0 … 2³¹−1.
     price_ueur_per_kwh
-        Utility price, int64 (T,), µEUR/kWh, not negative.
+        Utility price, int64 (T,), µEUR/kWh, 0 … 10,000,000.
     provenance
         Where it all comes from: source, seed, number of values filled in.
 
@@ -43,31 +45,47 @@ class Profiles:
     ------
     DataError
         If shapes, types, names or values are not as said.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> energy = np.array([[100], [201]])
+    >>> price = np.array([56_500, 60_000])
+    >>> profiles = Profiles(np.datetime64("2017-01-01"), 60, ("house_01",), energy, 0 * energy, price, {})
+    >>> profiles.resample(30).load_wh.ravel()
+    array([ 50,  50, 101, 100])
     """
 
     start: np.datetime64
     interval_minutes: int
     participants: tuple[str, ...]
-    load_wh: Wh
-    pv_wh: Wh
-    price_ueur_per_kwh: Wh
+    load_wh: Integers
+    pv_wh: Integers
+    price_ueur_per_kwh: Integers
     provenance: Mapping[str, str | int | float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", np.datetime64(self.start, "s"))
-        if self.interval_minutes not in INTERVALS_MINUTES:
-            raise DataError(f"profiles: expected intervals of 15, 30 or 60 minutes, got {self.interval_minutes}")
+        _check_interval(self.interval_minutes)
         _check_names(self.participants)
-        shape = (len(self.price_ueur_per_kwh), len(self.participants))
+        shape = (np.size(self.price_ueur_per_kwh), len(self.participants))
         if shape[0] == 0:
-            raise DataError("profiles: expected at least one interval, got none")
-        for name, largest in (
-            ("load_wh", LARGEST_WH),
-            ("pv_wh", LARGEST_WH),
-            ("price_ueur_per_kwh", LARGEST_PRICE_UEUR_PER_KWH),
-        ):
-            expected = shape if name != "price_ueur_per_kwh" else shape[:1]
-            object.__setattr__(self, name, _checked(getattr(self, name), name, expected, largest))
+            raise DataError("profiles: expected at least one interval, got none; choose a longer horizon")
+        frozen = {
+            "start": _whole_second(self.start),
+            "participants": tuple(self.participants),
+            "load_wh": _checked(self.load_wh, "load_wh", shape, LARGEST_WH),
+            "pv_wh": _checked(self.pv_wh, "pv_wh", shape, LARGEST_WH),
+            "price_ueur_per_kwh": _checked(
+                self.price_ueur_per_kwh, "price_ueur_per_kwh", shape[:1], LARGEST_PRICE_UEUR_PER_KWH
+            ),
+            "provenance": dict(self.provenance),
+        }
+        for name, value in frozen.items():
+            object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[type[Profiles], tuple[Any, ...]]:
+        """Pickle by the constructor, so that a copy in another process is frozen too."""
+        return Profiles, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def n_intervals(self) -> int:
@@ -81,34 +99,37 @@ class Profiles:
 
     @property
     def time(self) -> npt.NDArray[np.datetime64]:
-        """Begin of every interval, UTC, (T,)."""
-        step = np.timedelta64(60 * self.interval_minutes, "s")
-        return np.asarray(self.start + np.arange(self.n_intervals) * step)
+        """Begin of every interval, UTC, `datetime64[s]` (T,)."""
+        return np.asarray(self.start + np.arange(self.n_intervals) * self._step)
+
+    @property
+    def _step(self) -> np.timedelta64:
+        return np.timedelta64(60 * self.interval_minutes, "s")
 
     def window(self, first: int, stop: int) -> Profiles:
-        """Intervals first … stop-1."""
-        step = np.timedelta64(60 * self.interval_minutes, "s")
+        """Intervals first … stop−1; raises DataError unless 0 <= first < stop <= T."""
+        if not 0 <= first < stop <= self.n_intervals:
+            raise DataError(
+                f"profiles: expected a window within 0 … {self.n_intervals} of at least one interval, "
+                f"got {first} … {stop}; choose others or supply longer profiles"
+            )
         return replace(
             self,
-            start=self.start + first * step,
+            start=self.start + first * self._step,
             load_wh=self.load_wh[first:stop],
             pv_wh=self.pv_wh[first:stop],
             price_ueur_per_kwh=self.price_ueur_per_kwh[first:stop],
         )
 
     def select(self, participants: Sequence[str]) -> Profiles:
-        """These participants, in this order.
-
-        Raises
-        ------
-        DataError
-            If one of them is not among the profiles.
-        """
+        """These participants, in this order; raises DataError if one is unknown or named twice."""
         position = {name: k for k, name in enumerate(self.participants)}
         for name in participants:
             if name not in position:
                 known = ", ".join(self.participants[:5])
-                raise DataError(f"profiles: expected one of the participants {known} …, got '{name}'")
+                raise DataError(
+                    f"profiles: expected participants among {known} …, got '{name}'; correct the name"
+                )
         columns = [position[name] for name in participants]
         return replace(
             self,
@@ -120,83 +141,113 @@ class Profiles:
     def resample(self, interval_minutes: int) -> Profiles:
         """Same energies in longer or shorter intervals; every sum is kept to the Wh.
 
-        Splitting spreads an energy evenly, the first parts taking the remainder; joining sums energies and takes
-        the mean price, rounded down.
+        Splitting spreads an energy evenly, the first parts taking the remainder, and repeats the price. Joining
+        sums energies and takes the mean price, rounded down, so joining undoes splitting.
 
         Raises
         ------
         DataError
-            If the horizon is no multiple of the new interval.
+            If intervals to be joined do not begin and end on the longer interval.
         """
-        if interval_minutes == self.interval_minutes:
-            return self
-        if interval_minutes < self.interval_minutes:
-            parts = self.interval_minutes // interval_minutes
-            return replace(
-                self,
-                interval_minutes=interval_minutes,
-                load_wh=_split(self.load_wh, parts),
-                pv_wh=_split(self.pv_wh, parts),
-                price_ueur_per_kwh=np.repeat(self.price_ueur_per_kwh, parts),
-            )
-        parts = interval_minutes // self.interval_minutes
-        if self.n_intervals % parts:
+        _check_interval(interval_minutes)
+        if interval_minutes <= self.interval_minutes:
+            return self._split(self.interval_minutes // interval_minutes, interval_minutes)
+        return self._join(interval_minutes // self.interval_minutes, interval_minutes)
+
+    def _split(self, parts: int, interval_minutes: int) -> Profiles:
+        return replace(
+            self,
+            interval_minutes=interval_minutes,
+            load_wh=_split(self.load_wh, parts),
+            pv_wh=_split(self.pv_wh, parts),
+            price_ueur_per_kwh=np.repeat(self.price_ueur_per_kwh, parts),
+        )
+
+    def _join(self, parts: int, interval_minutes: int) -> Profiles:
+        seconds = int(self.start.astype(np.int64))
+        if self.n_intervals % parts or seconds % (60 * interval_minutes):
             raise DataError(
-                f"profiles: expected a multiple of {parts} intervals to join into {interval_minutes} minutes, "
-                f"got {self.n_intervals}; cut the profiles"
+                f"profiles: expected a begin at a full {interval_minutes} minutes and a multiple of {parts} intervals "
+                f"to join, got {self.n_intervals} intervals from {self.start}; cut the profiles"
             )
         return replace(
             self,
             interval_minutes=interval_minutes,
             load_wh=_join(self.load_wh, parts),
             pv_wh=_join(self.pv_wh, parts),
-            price_ueur_per_kwh=self.price_ueur_per_kwh.reshape(-1, parts).mean(axis=1).astype(np.int64),
+            price_ueur_per_kwh=_join(self.price_ueur_per_kwh[:, None], parts)[:, 0] // parts,
         )
 
     def digest(self) -> bytes:
-        """SHA-256 over begin, interval, names and all values; 32 bytes, equal on every machine."""
-        head = [str(self.start), self.interval_minutes, list(self.participants)]
+        """SHA-256 over begin, interval, T, names and all values as little-endian int64; equal on every machine."""
+        head = [str(self.start), self.interval_minutes, self.n_intervals, list(self.participants)]
         content = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode())
         for values in (self.load_wh, self.pv_wh, self.price_ueur_per_kwh):
-            content.update(np.ascontiguousarray(values, dtype="<i8").tobytes())
+            content.update(values.astype("<i8", copy=False).tobytes())
         return content.digest()
 
 
-def _check_names(participants: tuple[str, ...]) -> None:
+def _check_interval(minutes: int) -> None:
+    if minutes not in INTERVALS_MINUTES:
+        raise DataError(
+            f"profiles: expected intervals of 15, 30 or 60 minutes, got {minutes}; resample the data"
+        )
+
+
+def _whole_second(start: np.datetime64) -> np.datetime64:
+    second: np.datetime64 = start.astype("datetime64[s]")
+    if np.isnat(second) or bool(second != start):
+        raise DataError(f"profiles: expected a begin at a whole second, got {start}; shift the data")
+    return second
+
+
+def _check_names(participants: Sequence[str]) -> None:
     if not participants:
-        raise DataError("profiles: expected at least one participant, got none")
+        raise DataError("profiles: expected at least one participant, got none; add one")
     seen: set[str] = set()
     for name in participants:
-        if not isinstance(name, str) or not name.strip():
-            raise DataError(f"profiles: expected participant names that are not empty, got {name!r}")
+        if not isinstance(name, str) or not name or not name.isprintable() or name != name.strip():
+            raise DataError(
+                f"profiles: expected names of printable characters without space at their ends, got {name!r}; rename"
+            )
         if name in seen:
-            raise DataError(f"profiles: expected each participant once, got '{name}' twice")
+            raise DataError(
+                f"profiles: expected each participant once, got '{name}' twice; rename or remove one"
+            )
         seen.add(name)
 
 
-def _checked(values: Any, name: str, shape: tuple[int, ...], largest: int) -> Wh:
+def _checked(values: Integers, name: str, shape: tuple[int, ...], largest: int) -> Integers:
     array = np.asarray(values)
     if array.shape != shape:
-        raise DataError(f"profiles, {name}: expected shape {shape}, got {array.shape}")
+        raise DataError(f"profiles, {name}: expected shape {shape}, got {array.shape}; align the arrays")
     if not np.issubdtype(array.dtype, np.integer):
-        raise DataError(f"profiles, {name}: expected integers, got {array.dtype}; round first")
+        raise DataError(f"profiles, {name}: expected integers, got {array.dtype}; round the values first")
     array = np.ascontiguousarray(array, dtype=np.int64)
-    if array.size and (array.min() < 0 or array.max() > largest):
-        where = np.unravel_index(int(np.argmax((array < 0) | (array > largest))), shape)
+    wrong = (array < 0) | (array > largest)
+    if wrong.any():
+        where = np.unravel_index(int(np.argmax(wrong)), shape)
         raise DataError(
-            f"profiles, {name}, interval {where[0]}: expected 0 to {largest}, got {array[where]}"
+            f"profiles, {name}, interval {where[0]}: expected 0 to {largest}, got {array[where]}; correct the value"
         )
-    if array is values:
-        array = array.copy()
+    return _read_only(array)
+
+
+def _read_only(array: Integers) -> Integers:
+    """The same array if nobody can write to it any more, else a frozen copy."""
+    owner = array if array.base is None else array.base
+    if isinstance(owner, np.ndarray) and not owner.flags.writeable and not array.flags.writeable:
+        return array
+    array = array.copy()
     array.setflags(write=False)
     return array
 
 
-def _split(energy: Wh, parts: int) -> Wh:
+def _split(energy: Integers, parts: int) -> Integers:
     whole, rest = np.divmod(energy, parts)
     pieces = [whole + (k < rest) for k in range(parts)]
     return np.stack(pieces, axis=1).reshape(energy.shape[0] * parts, -1)
 
 
-def _join(energy: Wh, parts: int) -> Wh:
+def _join(energy: Integers, parts: int) -> Integers:
     return np.asarray(energy.reshape(energy.shape[0] // parts, parts, -1).sum(axis=1))

@@ -1,48 +1,99 @@
-"""Series: hourly solar generation, load and price of a country, before anything is scaled to houses."""
+"""Series: hourly solar generation, load and price of a country, before anything is scaled to houses; frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.errors import DataError
+
 Hourly = npt.NDArray[np.float64]
+
+ZONE = "Europe/Madrid"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """Hourly series over T hours.
+    """Three hourly series without gaps over T hours.
 
     Attributes
     ----------
     start
         Begin of the first hour, UTC, `datetime64[s]`.
-    solar
-        Solar generation relative to any fixed unit (a capacity factor, or MW), (T,), not negative.
-    load
-        Load relative to any fixed unit, (T,), positive.
+    solar_cf
+        Solar generation over its largest value S / max S, or a capacity factor; (T,), 0 … 1.
+    load_shape
+        Load over its long-run mean, (T,), not negative.
     price_eur_per_mwh
-        Market price, (T,), EUR/MWh.
+        Market price, (T,), EUR/MWh, not negative.
     provenance
         Where it comes from, and how many values were filled in.
+    zone
+        Time zone whose clock people live by.
+
+    Raises
+    ------
+    DataError
+        If the series differ in length or a value is out of range or not finite.
     """
 
     start: np.datetime64
-    solar: Hourly
-    load: Hourly
+    solar_cf: Hourly
+    load_shape: Hourly
     price_eur_per_mwh: Hourly
     provenance: Mapping[str, str | int | float]
+    zone: str = ZONE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", self.start.astype("datetime64[s]"))
+        object.__setattr__(self, "provenance", dict(self.provenance))
+        n_hours = np.size(self.solar_cf)
+        for name, largest in (("solar_cf", 1.0), ("load_shape", np.inf), ("price_eur_per_mwh", np.inf)):
+            object.__setattr__(self, name, _checked(getattr(self, name), name, n_hours, largest))
+
+    @property
+    def n_hours(self) -> int:
+        """Number of hours T."""
+        return int(self.solar_cf.size)
+
+    @property
+    def time(self) -> pd.DatetimeIndex:
+        """Begin of every hour, UTC."""
+        return hours_from(self.start, self.n_hours)
+
+    @property
+    def local_time(self) -> pd.DatetimeIndex:
+        """Begin of every hour on the local clock."""
+        return self.time.tz_convert(self.zone)
 
 
 def hours_from(start: np.datetime64, n_hours: int) -> pd.DatetimeIndex:
-    """UTC index of `n_hours` hours."""
-    return pd.date_range(pd.Timestamp(start, tz="UTC"), periods=n_hours, freq="h")
+    """UTC index of `n_hours` hours.
+
+    Examples
+    --------
+    >>> hours_from(np.datetime64("2017-03-26T00:00"), 2).tz_convert("Europe/Madrid").hour.tolist()
+    [1, 3]
+    """
+    return pd.date_range(pd.Timestamp(start).tz_localize("UTC"), periods=n_hours, freq="h")
 
 
-def local_clock(index: pd.DatetimeIndex, zone: str = "Europe/Madrid") -> pd.DatetimeIndex:
-    """The same hours on the local clock."""
-    return index.tz_convert(ZoneInfo(zone))
+def _checked(values: Hourly, name: str, n_hours: int, largest: float) -> Hourly:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (n_hours,) or n_hours == 0:
+        raise DataError(
+            f"series, {name}: expected shape ({n_hours},) of at least one hour, got {array.shape}"
+        )
+    wrong = ~(np.isfinite(array) & (array >= 0.0) & (array <= largest))
+    if wrong.any():
+        hour = int(np.argmax(wrong))
+        raise DataError(
+            f"series, {name}, hour {hour}: expected a finite number from 0 to {largest}, got {array[hour]}; "
+            "correct the value"
+        )
+    array.setflags(write=False)
+    return array

@@ -1,119 +1,143 @@
 """Spain-like hourly series of any length from bundled statistics: no download, no file of the user's.
 
-The statistics are of the ENTSO-E/REE figures for Spain 2015-2018: solar capacity factor and price by month and local
-hour, their day-to-day variation, and the weekday's influence on the price.
+The first hours do not depend on how many follow, and solar, price and load never share a random number.
 """
 
 from __future__ import annotations
 
+import math
 from importlib import resources
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.signal import lfilter
+from scipy.special import betaincinv, ndtr
 
-from data.household_load import standard_household_load
-from data.series import Hourly, Series, hours_from, local_clock
+from data.errors import DataError
+from data.series import ZONE, Hourly, Series, hours_from
+from data.standard_load import household_load_shape
 
-SOLAR_MEAN, PRICE_MEAN_EUR_PER_MWH = 0.252, 56.5
-SOLAR_DAILY_STD, SOLAR_DAILY_LAG1 = 0.46, 0.55
-PRICE_DAILY_STD, PRICE_DAILY_LAG1 = 0.19, 0.81
-PRICE_HOURLY_STD_EUR_PER_MWH, PRICE_HOURLY_LAG1 = 11.4, 0.978
 WEEKDAY_PRICE_FACTOR = np.array([1.027, 1.041, 1.036, 1.039, 1.034, 0.945, 0.879])
-LOWEST_PRICE_EUR_PER_MWH = 2.0
+FLOOR_EUR_PER_MWH = 2.0
+
+# Chosen so that the daily figures of the source come out; docs/decisions/0011-synthetic-series.md has the sums.
+SOLAR_SPREAD_OVER_STD = 2.8
+SOLAR_QUANTILE_LAG1 = 0.56
+PRICE_SLOW_SHARE, PRICE_SLOW_LAG1, PRICE_FAST_LAG1 = 0.88, 0.9945, 0.88
 
 
-def month_hour_statistics() -> pd.DataFrame:
-    """Bundled statistics, indexed by (month 1-12, local hour 0-23)."""
-    text = resources.files("data.bundled").joinpath("spain_2015_2018_month_hour.csv")
-    with text.open(encoding="utf-8") as file:
-        return pd.read_csv(file).set_index(["month", "hour"]).sort_index()
+class Statistics(NamedTuple):
+    """Bundled statistics of Spain 2015-2018 by month and local hour, each (288,), cell = (month − 1)·24 + hour."""
+
+    solar_mean: Hourly
+    solar_p10: Hourly
+    solar_p90: Hourly
+    price_mean_eur_per_mwh: Hourly
+    price_std_eur_per_mwh: Hourly
 
 
-def autoregressive(n: int, lag1: float, rng: np.random.Generator) -> Hourly:
-    """AR(1) of unit variance with lag-1 correlation `lag1`, shape (n,)."""
-    shocks = rng.standard_normal(n) * np.sqrt(1.0 - lag1**2)
-    shocks[0] /= np.sqrt(1.0 - lag1**2)
-    return np.asarray(lfilter([1.0], [1.0, -lag1], shocks))
+def spain_statistics() -> Statistics:
+    """Read the bundled table."""
+    file = resources.files("data.bundled").joinpath("spain_2015_2018_month_hour.csv")
+    with file.open(encoding="utf-8") as text:
+        table = pd.read_csv(text).sort_values(["month", "hour"])
+    names = ("solar_cf_mean", "solar_cf_p10", "solar_cf_p90", "price_eur_mwh_mean", "price_eur_mwh_std")
+    return Statistics(*(table[name].to_numpy(dtype=np.float64) for name in names))
 
 
 def synthetic_series(start: np.datetime64, n_hours: int, rng: np.random.Generator) -> Series:
-    """Series whose month-hour means, daily variation and correlations are those of Spain 2015-2018.
+    """Series that vary like Spain's in 2015-2018 by month, local hour, weekday and from day to day.
 
     Parameters
     ----------
     start
         Begin of the first hour, UTC.
     n_hours
-        Number of hours T.
+        Number of hours T, at least 1.
     rng
-        Source of randomness; solar and price draw from children of it, so that neither disturbs the other.
+        Source of randomness; solar and price draw from children of it.
 
     Returns
     -------
     Series
-        Solar as a capacity factor in 0 … 1, load as the standard household profile with mean 1, price in EUR/MWh.
+        Solar as a capacity factor, load as the BDEW household profile, price not below 2 EUR/MWh.
+
+    Raises
+    ------
+    DataError
+        If `n_hours` is not positive.
+
+    Notes
+    -----
+    Solar: each month and hour is a Beta distribution on 0 … 1 with the bundled mean and spread; all hours of a day sit
+    at the same quantile, which follows a Gaussian AR(1). Price: bundled mean times weekday factor, plus bundled
+    deviation times the sum of a slow and a fast AR(1).
     """
-    index = hours_from(start, n_hours)
-    local = local_clock(index)
-    table = month_hour_statistics()
-    cell = (local.month.to_numpy() - 1) * 24 + local.hour.to_numpy()
-    days, day = np.unique(local.normalize().asi8, return_inverse=True)
+    if n_hours < 1:
+        raise DataError(
+            f"synthetic series, n_hours: expected at least 1, got {n_hours}; choose a longer horizon"
+        )
     solar_rng, price_rng = rng.spawn(2)
-    solar = _solar(table, cell, day, days.size, solar_rng)
-    price = _price(table, cell, day, days.size, local.dayofweek.to_numpy(), price_rng)
-    load = standard_household_load(index)
-    provenance = {"source": "synthetic", "statistics": "Spain 2015-2018, month x local hour", "filled": 0}
-    return Series(np.datetime64(start, "s"), solar, load, price, provenance)
+    statistics = spain_statistics()
+    local = hours_from(start, n_hours).tz_convert(ZONE)
+    cell = (local.month.to_numpy() - 1) * 24 + local.hour.to_numpy()
+    provenance = {"source": "synthetic", "statistics": "Spain 2015-2018 by month and local hour"}
+    return Series(
+        start,
+        solar_capacity_factor(statistics, cell, _day_number(local), solar_rng),
+        household_load_shape(local),
+        market_price(statistics, cell, local.dayofweek.to_numpy(), price_rng),
+        provenance,
+    )
 
 
-def _solar(
-    table: pd.DataFrame,
+def solar_capacity_factor(
+    statistics: Statistics,
     cell: npt.NDArray[np.int64],
     day: npt.NDArray[np.int64],
-    n_days: int,
     rng: np.random.Generator,
 ) -> Hourly:
-    """Month-hour mean times a factor of the day, never above 1.
+    """Capacity factor of T hours, 0 … 1, given the month-hour cell (T,) and the number of the local day (T,)."""
+    mean = statistics.solar_mean
+    std = (statistics.solar_p90 - statistics.solar_p10) / SOLAR_SPREAD_OVER_STD
+    concentration = mean * (1.0 - mean) / std**2 - 1.0
+    quantile = ndtr(autoregressive(int(day[-1]) + 1, SOLAR_QUANTILE_LAG1, rng))
+    alpha, beta = mean * concentration, (1.0 - mean) * concentration
+    return np.asarray(betaincinv(alpha[cell], beta[cell], quantile[day]), dtype=np.float64)
 
-    The day's factor is bounded at three deviations and at 0.05, then rescaled to mean 1, so that the mean stays.
-    """
-    factor = np.clip(1.0 + SOLAR_DAILY_STD * autoregressive(n_days, SOLAR_DAILY_LAG1, rng), 0.05, 2.38)
-    mean = table["solar_cf_mean"].to_numpy()[cell]
-    return np.minimum(mean * (factor / _clipped_mean(SOLAR_DAILY_STD, 0.05, 2.38))[day], 1.0)
 
-
-def _price(
-    table: pd.DataFrame,
+def market_price(
+    statistics: Statistics,
     cell: npt.NDArray[np.int64],
-    day: npt.NDArray[np.int64],
-    n_days: int,
-    weekday: npt.NDArray[np.int64],
+    weekday: npt.NDArray[np.integer],
     rng: np.random.Generator,
 ) -> Hourly:
-    """Month-hour mean times day and weekday factors plus an hourly residual, never below 2 EUR/MWh.
+    """Price of T hours, EUR/MWh, given the month-hour cell (T,) and the weekday (T,), Monday = 0.
 
-    The hourly residual is as persistent as published (lag-1 0.978), so it already moves whole days; the daily
-    factor adds what is missing to the published deviation of daily means.
+    The bundled deviation includes what weekdays cause; that part is taken off before the residual is added.
     """
-    mean = table["price_eur_mwh_mean"].to_numpy()[cell]
-    residual = PRICE_HOURLY_STD_EUR_PER_MWH * autoregressive(cell.size, PRICE_HOURLY_LAG1, rng)
-    from_residual = PRICE_HOURLY_STD_EUR_PER_MWH / PRICE_MEAN_EUR_PER_MWH * _daily_share(PRICE_HOURLY_LAG1)
-    missing = np.sqrt(max(PRICE_DAILY_STD**2 - from_residual**2, 0.0))
-    factor = 1.0 + missing * autoregressive(n_days, PRICE_DAILY_LAG1, rng)
-    price = mean * factor[day] * WEEKDAY_PRICE_FACTOR[weekday] + residual
-    return np.maximum(price, LOWEST_PRICE_EUR_PER_MWH)
+    slow_rng, fast_rng = rng.spawn(2)
+    slow = autoregressive(cell.size, PRICE_SLOW_LAG1, slow_rng)
+    fast = autoregressive(cell.size, PRICE_FAST_LAG1, fast_rng)
+    residual = math.sqrt(PRICE_SLOW_SHARE) * slow + math.sqrt(1.0 - PRICE_SLOW_SHARE) * fast
+    mean = statistics.price_mean_eur_per_mwh
+    by_weekday = mean * WEEKDAY_PRICE_FACTOR.std()
+    std = np.sqrt(statistics.price_std_eur_per_mwh**2 - by_weekday**2)
+    price = mean[cell] * WEEKDAY_PRICE_FACTOR[weekday] + std[cell] * residual
+    return np.asarray(np.maximum(price, FLOOR_EUR_PER_MWH))
 
 
-def _daily_share(lag1: float) -> float:
-    """Deviation of 24-hour means of an AR(1), relative to that of its hours."""
-    k = np.arange(1, 24)
-    return float(np.sqrt((24 + 2 * np.sum((24 - k) * lag1**k)) / 24**2))
+def autoregressive(n: int, lag1: float, rng: np.random.Generator) -> Hourly:
+    """Gaussian AR(1) of mean 0, variance 1 and lag-1 correlation `lag1` (Yule 1927), (n,)."""
+    shocks = rng.standard_normal(n)
+    shocks[1:] *= math.sqrt(1.0 - lag1**2)
+    steps = accumulate(shocks.tolist(), lambda last, shock: lag1 * last + shock)
+    return np.fromiter(steps, dtype=np.float64, count=n)
 
 
-def _clipped_mean(std: float, low: float, high: float) -> float:
-    """Mean of a normal variable with mean 1 and deviation `std`, clipped to low … high."""
-    grid = np.linspace(-8, 8, 4001)
-    weight = np.exp(-0.5 * grid**2)
-    return float(np.sum(np.clip(1.0 + std * grid, low, high) * weight) / np.sum(weight))
+def _day_number(local: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    """Number of the local calendar day of each hour, the first being 0."""
+    dates = local.tz_localize(None).to_numpy().astype("datetime64[D]")
+    return np.asarray((dates - dates[0]).astype(np.int64))
