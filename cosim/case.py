@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from grid_models.battery import Battery, interval_ratings
 
 from cosim.inputs import read_feeder, read_profiles
 from cosim.scenario import Scenario
 from cosim.window import Supply
 from data.profiles import Profiles
-from grid_models.battery import Battery, interval_ratings
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 from grid_models.powerflow import PowerFlow

@@ -85,9 +85,7 @@ class Feasible(NamedTuple):
     power_flows: int
 
 
-def attempt(
-    case: Case, orders: Orders, state: State, deliveries: Sequence[Delivery]
-) -> Attempt:
+def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Delivery]) -> Attempt:
     """Settle each delivery on a copy of the state, solve all power flows in one batch, and judge them."""
     settlements = [settle(delivery, orders, state, case.rules) for delivery in deliveries]
     meters = np.stack([settlement.meters for settlement in settlements])

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from data.households import HouseholdSpec, draw_households, reference_profiles
+from data.spain import read_energy
+from data.tables import read_profiles as read_table
 
 from cosim.errors import ScenarioError
 from cosim.scenario import Scenario
-from data.households import HouseholdSpec, draw_households, reference_profiles
 from data.profiles import Profiles
 from data.series import Series
-from data.spain import read_energy
 from data.synthetic import synthetic_series
-from data.tables import read_profiles as read_table
 from grid_models.feeder import Feeder, with_ratings
 from grid_models.generated import radial_feeder
 from grid_models.named_nets import feeder_from_json, named_feeder

@@ -29,7 +29,9 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
     """
     started = (directory / "ledger.sqlite").exists()
     if resume and not started:
-        raise ScenarioError(f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume")
+        raise ScenarioError(
+            f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume"
+        )
     if not resume and directory.exists() and any(directory.iterdir()):
         what = "a run" if started else "other files"
         raise ScenarioError(
@@ -39,7 +41,9 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
     try:
         (directory / ".parts").mkdir(parents=True, exist_ok=True)
     except OSError as reason:
-        raise ScenarioError(f"{directory}: expected a directory that can be written, got {reason}") from reason
+        raise ScenarioError(
+            f"{directory}: expected a directory that can be written, got {reason}"
+        ) from reason
     return directory
 
 

@@ -36,7 +36,17 @@ def energy_kwh(houses: pa.Table, exchanges: pa.Table) -> dict[str, float]:
     """Energies over all houses and intervals, kWh."""
     kwh = {
         name: _sum(houses[f"{name}_wh"]) / 1000
-        for name in ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")
+        for name in (
+            "load",
+            "pv",
+            "fuel_cell",
+            "charge",
+            "discharge",
+            "imported",
+            "exported",
+            "spilled",
+            "shed",
+        )
     }
     delivered = _by_kind(exchanges, "delivered_wh")
     cleared = _by_kind(exchanges, "cleared_wh")

@@ -107,9 +107,7 @@ def clean_part(case: Case, state: State, first: int, n: int) -> Chunk | None:
             return None
         window = settle_optimistically(case, state, first, n)
         flow, verdicts = flow.between(0, n), verdicts.between(0, n)
-    return finished(
-        case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {}
-    )
+    return finished(case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {})
 
 
 def repaired(case: Case, state: State, t: int) -> Chunk:

@@ -1,0 +1,193 @@
+"""The command line: `gridsettle run`, `gridsettle scenario …`, `gridsettle ledger …`.
+
+Heavy libraries are imported inside the commands, so that help is quick. Exit codes: 0 ok; 1 the answer is no; 2 bad
+input, with one message and never a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="gridsettle",
+    help="Local energy trades that settle only if the wires can carry them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+scenario_app = typer.Typer(help="List, show, check and make scenarios.", no_args_is_help=True)
+app.add_typer(scenario_app, name="scenario")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def fail(message: object) -> NoReturn:
+    """Print one message to stderr and end with exit code 2."""
+    typer.echo(f"gridsettle: {message}", err=True)
+    raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def run(
+    scenario: Annotated[
+        str, typer.Argument(help="TOML file or bundled scenario; see 'gridsettle scenario list'.")
+    ] = "default",
+    out: Annotated[
+        Path | None, typer.Option(help="Run directory, new or empty. Default: runs/NAME-001, 002, …")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Stop at this UTC time instead of the scenario's end.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the scenario's.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+) -> None:
+    """Run a scenario: clear, check by AC power flow, curtail, settle, record, sum up.
+
+    Examples
+    --------
+      gridsettle run
+
+      gridsettle run reference --out runs/reference
+
+      gridsettle run my.toml --until 2017-02-01 --json
+    """
+    from cosim.scenario_files import changed, load_scenario
+
+    with bad_input_ends():
+        chosen = load_scenario(scenario)
+        if seed is not None:
+            chosen = changed(chosen, "--seed", seed=seed)
+        if until is not None:
+            chosen = changed(chosen, "--until", horizon={"hours": _hours_until(chosen, until)})
+        directory = out or (Path("runs") if resume else _next_directory(chosen.name))
+        result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
+        if as_json:
+            typer.echo(json.dumps(result.summary, indent=2))
+        elif not quiet:
+            from cosim.screen import show_summary
+
+            show_summary(result)
+
+
+def _hours_until(scenario: Any, until: datetime) -> int:
+    start = scenario.horizon.start.replace(tzinfo=None)
+    hours = int((until.replace(tzinfo=None) - start).total_seconds() // 3600)
+    if hours < 1:
+        fail(f"--until: expected a time after the scenario's start {start:%Y-%m-%d %H:%M}, got {until}")
+    return hours
+
+
+def _next_directory(name: str) -> Path:
+    number = 1
+    while (Path("runs") / f"{name}-{number:03d}").exists():
+        number += 1
+    return Path("runs") / f"{name}-{number:03d}"
+
+
+def _run_with_progress(scenario: Any, directory: Path, *, resume: bool, quiet: bool) -> Any:
+    from cosim.screen import progress_listener
+
+    with progress_listener(quiet=quiet, scenario=scenario.name) as listener:
+        from cosim.run import run as run_scenario
+
+        try:
+            return run_scenario(scenario, directory, resume=resume, listener=listener)
+        except KeyboardInterrupt:
+            typer.echo(f"\nStopped. Go on with: gridsettle run … --out {directory} --resume", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+class bad_input_ends:  # noqa: N801 (a context manager, read as a phrase)
+    """Turn every error that is about the input into one message and exit code 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is None or isinstance(error, typer.Exit):
+            return
+        from cosim.errors import ScenarioError
+        from data.errors import DataError
+        from grid_models.errors import GridError
+        from market.errors import MarketError
+
+        if isinstance(error, ScenarioError | DataError | GridError | MarketError):
+            fail(error)
+
+
+@scenario_app.command("list")
+def list_scenarios() -> None:
+    """Names of the bundled scenarios."""
+    from cosim.scenario_files import bundled_scenarios
+
+    for name, text in bundled_scenarios().items():
+        first = text.splitlines()[0].lstrip("# ")
+        typer.echo(f"{name:<12} {first}")
+
+
+@scenario_app.command("show")
+def show_scenario(
+    scenario: Annotated[str, typer.Argument(help="TOML file or bundled scenario.")] = "default",
+) -> None:
+    """Print a scenario with every key, unit and default filled in."""
+    from cosim.scenario_files import as_toml, load_scenario
+
+    with bad_input_ends():
+        typer.echo(as_toml(load_scenario(scenario)), nl=False)
+
+
+@scenario_app.command("check")
+def check_scenario(scenario: Annotated[str, typer.Argument(help="TOML file or bundled scenario.")]) -> None:
+    """Read a scenario and everything it names; say what is wrong or that nothing is."""
+    from cosim.case import build_case
+    from cosim.scenario_files import load_scenario
+
+    with bad_input_ends():
+        case = build_case(load_scenario(scenario))
+        typer.echo(
+            f"{scenario}: {case.profiles.n_participants} participants, {case.n_intervals} intervals of "
+            f"{case.interval_minutes} minutes, feeder '{case.feeder.name}' with {len(case.feeder.net.bus)} buses: ok"
+        )
+        for note in case.feeder.notes:
+            typer.echo(f"note: {note}")
+
+
+@scenario_app.command("new")
+def new_scenario(
+    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.")],
+    like: Annotated[str, typer.Option(help="Bundled scenario or TOML file to start from.")] = "default",
+) -> None:
+    """Write a commented scenario with every option, its unit and its default."""
+    from cosim.run_directory import write_whole
+    from cosim.scenario_files import as_toml, load_scenario
+
+    with bad_input_ends():
+        chosen = load_scenario(like)
+        if file.exists():
+            fail(f"{file}: expected a file that does not exist yet; choose another name")
+        if not file.resolve().parent.is_dir():
+            fail(f"{file}: expected an existing folder, found none; make it first")
+        write_whole(file, as_toml(chosen))
+        typer.echo(f"wrote {file}; run it with: gridsettle run {file}")
+
+
+def main() -> None:
+    """Entry point of the command `gridsettle`."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""The result of a run: tables as DataFrames, a summary, the network; in memory or read from a run directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from cosim.run_directory import read_table
+
+if TYPE_CHECKING:
+    from cosim.scenario import Scenario
+
+TABLES = ("exchanges", "houses", "intervals", "bus_voltage", "branch_loading", "violations")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run produced.
+
+    Attributes
+    ----------
+    scenario
+        The scenario as run.
+    summary
+        Energy, money and network in a few numbers; see `cosim.summary`.
+    directory
+        Run directory, None for a run in memory.
+    tables
+        Tables of a run in memory; empty when they are read from the directory.
+    net
+        pandapower net of the feeder.
+    """
+
+    scenario: Scenario
+    summary: Mapping[str, Any]
+    directory: Path | None
+    tables: Mapping[str, pa.Table]
+    net: Any
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Result:
+        """Result of a finished run.
+
+        Raises
+        ------
+        cosim.errors.ScenarioError
+            If the directory holds no finished run.
+        """
+        from cosim.case import build_case
+        from cosim.errors import ScenarioError
+        from cosim.scenario_files import load_scenario
+
+        directory = Path(directory)
+        if not (directory / "summary.json").exists():
+            raise ScenarioError(f"{directory}: expected a finished run with summary.json, found none")
+        scenario = load_scenario(directory / "scenario.toml")
+        summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+        return cls(scenario, summary, directory, {}, build_case(scenario).feeder.net)
+
+    def table(self, name: str) -> pa.Table:
+        """A table by name, one of `cosim.results.TABLES`."""
+        if self.directory is None:
+            return self.tables[name]
+        return read_table(self.directory, name)
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame.set_index("time")
+
+    @cached_property
+    def exchanges(self) -> pd.DataFrame:
+        """One row per exchange, spill, shed and loss, by UTC time."""
+        return self._frame("exchanges")
+
+    @cached_property
+    def houses(self) -> pd.DataFrame:
+        """One row per house and interval: meters, wallet, utility account."""
+        return self._frame("houses")
+
+    @cached_property
+    def intervals(self) -> pd.DataFrame:
+        """One row per interval: prices, grid exchange, losses, outcome."""
+        return self._frame("intervals")
+
+    @cached_property
+    def bus_voltage(self) -> pd.DataFrame:
+        """Long table of voltages, pu."""
+        return self._frame("bus_voltage")
+
+    @cached_property
+    def branch_loading(self) -> pd.DataFrame:
+        """Long table of loadings, per cent."""
+        return self._frame("branch_loading")
+
+    @cached_property
+    def violations(self) -> pd.DataFrame:
+        """What the exchanges as cleared would have violated."""
+        return self._frame("violations")
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter."""
+        rows = {
+            f"{section}.{name}": value
+            for section in ("energy_kwh", "money_eur")
+            for name, value in self.summary[section].items()
+        }
+        frame = pd.DataFrame({"value": rows})
+        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{frame.to_html(float_format='%.2f')}"
+
+    def __repr__(self) -> str:
+        where = f" in {self.directory}" if self.directory else ""
+        n = self.summary["network"]["intervals"]
+        return f"<Result of scenario '{self.scenario.name}': {n} intervals{where}>"

@@ -1,0 +1,208 @@
+"""Run a scenario: fold over its intervals, record what is final, and sum it up."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from cosim.case import Case, build_case
+from cosim.curtailment import Outcome
+from cosim.recorder import open_recorder
+from cosim.results import TABLES, Result
+from cosim.run_directory import (
+    discard_parts_behind,
+    join_parts,
+    prepare_directory,
+    write_json,
+    write_parts,
+    write_whole,
+)
+from cosim.scenario import Scenario
+from cosim.scenario_files import as_toml
+from cosim.setpoints import injection_kw
+from cosim.summary import summarise
+from cosim.tables import chunk_tables
+from cosim.windows import Chunk, chunks
+
+GROUP = 2048
+"""Intervals per group commit: ledger and tables are made durable together."""
+
+
+class Progress(NamedTuple):
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, total
+        Intervals.
+    curtailed
+        Intervals whose exchanges the network could not carry as cleared.
+    """
+
+    done: int
+    total: int
+    curtailed: int
+
+
+Listener = Callable[[Progress], None]
+
+
+def run(
+    scenario: Scenario,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    listener: Listener | None = None,
+) -> Result:
+    """Run a scenario.
+
+    Parameters
+    ----------
+    scenario
+        What to simulate.
+    out
+        Run directory, new or empty. Without one the run stays in memory and writes no ledger.
+    resume
+        Go on with the interrupted run in `out`; ends with the same ledger head as an undisturbed run.
+    listener
+        Called after every chunk of intervals.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
+        If an input cannot be used.
+    ConservationError, EngineDisagreementError
+        If an identity fails or the fast engine departs from pandapower: defects, never the input's fault.
+
+    Examples
+    --------
+    >>> result = run(Scenario().with_changes(horizon={"hours": 24}))
+    >>> result.summary["network"]["intervals"]
+    24
+    """
+    if out is None:
+        return _run_in_memory(scenario, listener)
+    directory = prepare_directory(Path(out), resume=resume)
+    case = build_case(scenario)
+    with open_recorder(case, directory, resume=resume) as recorder:
+        discard_parts_behind(directory, recorder.next_interval)
+        sample = Sample(case)
+        for group in grouped(_told(chunks(case, recorder.state, recorder.next_interval), case, listener)):
+            tables = _joined(chunk_tables(case, chunk) for chunk in group)
+            write_parts(directory, group[0].first, group[-1].stop, tables)
+            recorder.record(group)
+            sample.take(group)
+        agreement = sample.verify()
+        head = recorder.head()
+    join_parts(directory, TABLES)
+    return _finish(case, directory, agreement, head)
+
+
+def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
+    case = build_case(scenario)
+    sample = Sample(case)
+    parts = []
+    for chunk in _told(chunks(case, case.opening), case, listener):
+        parts.append(chunk_tables(case, chunk))
+        sample.take([chunk])
+    tables = _joined(parts)
+    summary = {**summarise(tables), "agreement": sample.verify()}
+    return Result(scenario, summary, None, tables, case.feeder.net)
+
+
+def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[str, Any]) -> Result:
+    write_whole(directory / "scenario.toml", as_toml(case.scenario))
+    result = Result(case.scenario, {}, directory, {}, case.feeder.net)
+    summary = {
+        **summarise({name: result.table(name) for name in TABLES}),
+        "agreement": agreement,
+        "ledger": head,
+    }
+    write_json(directory / "manifest.json", manifest(case, head))
+    write_json(directory / "summary.json", summary)
+    return Result(case.scenario, summary, directory, {}, case.feeder.net)
+
+
+def manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
+    """What somebody needs to know to repeat a run: versions, hashes, limits, ledger head."""
+    return {
+        "gridsettle": installed_version("gridsettle"),
+        "python": platform.python_version(),
+        "libraries": {name: installed_version(name) for name in ("pandapower", "numpy", "scipy", "numba")},
+        "scenario_sha256": case.scenario.digest().hex(),
+        "profiles_sha256": case.profiles.digest().hex(),
+        "network_sha256": case.feeder.digest().hex(),
+        "profiles": dict(case.profiles.provenance),
+        "network_notes": list(case.feeder.notes),
+        "power_flow": case.engine.refusal or "fast engine",
+        "limits": case.scenario.limits.model_dump(),
+        "ledger": head,
+    }
+
+
+def installed_version(distribution: str) -> str:
+    """Version of an installed distribution, `unknown` in a bare checkout."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def grouped(stream: Iterable[Chunk], size: int = GROUP) -> Iterator[list[Chunk]]:
+    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one."""
+    for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
+        yield list(group)
+
+
+def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
+    curtailed = 0
+    for chunk in stream:
+        curtailed += int(np.count_nonzero(chunk.outcome != Outcome.CLEAN))
+        if listener is not None:
+            listener(Progress(chunk.stop, case.n_intervals, curtailed))
+        yield chunk
+
+
+def _joined(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    listed = list(parts)
+    return {
+        name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]
+    }
+
+
+class Sample:
+    """Evenly spread intervals of a run, solved again by pandapower at its end."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        wanted = min(case.scenario.engine.verify_sample, case.n_intervals)
+        self.intervals = np.unique(np.linspace(0, case.n_intervals - 1, wanted).astype(np.int64))
+        self.p_kw: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+
+    def take(self, group: Iterable[Chunk]) -> None:
+        """Keep the injections of the sampled intervals among these chunks, unless the feeder was off."""
+        for chunk in group:
+            inside = (
+                self.intervals[(self.intervals >= chunk.first) & (self.intervals < chunk.stop)] - chunk.first
+            )
+            inside = inside[chunk.outcome[inside] != Outcome.DE_ENERGISED]
+            if inside.size:
+                self.p_kw.append(injection_kw(chunk.window.meters[inside], self.case.interval_minutes))
+
+    def verify(self) -> dict[str, Any]:
+        """Largest differences between the engines over the sample."""
+        if not self.p_kw:
+            return {"intervals": 0}
+        agreement = self.case.engine.verify(np.concatenate(self.p_kw))
+        return {
+            "intervals": agreement.n,
+            "max_vm_error_pu": agreement.max_vm_error_pu,
+            "max_loading_error_percent": agreement.max_loading_error_percent,
+        }
