@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from data.households import HouseholdSpec, draw_households, reference_profiles
-from data.spain import read_energy
-from data.tables import read_profiles as read_table
 
 from cosim.errors import ScenarioError
 from cosim.scenario import Scenario
@@ -61,12 +59,16 @@ def household_spec(scenario: Scenario) -> HouseholdSpec:
 
 def _series(scenario: Scenario, rng: np.random.Generator) -> Series:
     if scenario.profiles.source == "spain":
+        from data.spain import read_energy
+
         return read_energy(_needed(scenario.profiles.file, scenario, "profiles.file"))
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
     return synthetic_series(start, scenario.horizon.hours, rng)
 
 
 def _own_table(scenario: Scenario) -> Profiles:
+    from data.tables import read_profiles as read_table
+
     section = scenario.profiles
     path = _needed(section.file, scenario, "profiles.file")
     profiles = read_table(
@@ -123,7 +125,6 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
     """
     section = scenario.network
     if section.source == "generated":
-        options = {} if section.spacing_m is None else {"spacing_m": section.spacing_m}
         rng = np.random.default_rng(scenario.seed).spawn(4)[3]
         feeder = radial_feeder(
             participants,
@@ -131,8 +132,8 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
             trafo_std_type=section.trafo_std_type,
             main_cable=section.main_cable,
             service_cable=section.service_cable,
+            spacing_m=section.spacing_m,
             rng=rng,
-            **options,
         )
     elif section.source == "named":
         if section.name is None:

@@ -112,7 +112,7 @@ class Result:
             for name, value in self.summary[section].items()
         }
         frame = pd.DataFrame({"value": rows})
-        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{frame.to_html(float_format='%.2f')}"
+        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{frame.to_html(float_format='{:.2f}'.format)}"
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""

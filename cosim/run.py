@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from cosim.case import Case, build_case
 from cosim.curtailment import Outcome
-from cosim.recorder import open_recorder
 from cosim.results import TABLES, Result
 from cosim.run_directory import (
     discard_parts_behind,
@@ -89,6 +88,8 @@ def run(
     """
     if out is None:
         return _run_in_memory(scenario, listener)
+    from cosim.recorder import open_recorder
+
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
     with open_recorder(case, directory, resume=resume) as recorder:

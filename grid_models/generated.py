@@ -13,7 +13,7 @@ import pandapower as pp
 from grid_models.errors import GridError
 from grid_models.feeder import Feeder, make_feeder
 
-DEFAULT_SPACING_M = 40.0
+DEFAULT_SPACING_M = 250.0
 DEFAULT_SERVICE_M = (10.0, 30.0)
 
 
@@ -21,7 +21,7 @@ def radial_feeder(
     participants: Sequence[str],
     *,
     n_branches: int = 3,
-    trafo_std_type: str = "0.4 MVA 20/0.4 kV",
+    trafo_std_type: str = "0.25 MVA 20/0.4 kV",
     main_cable: str = "NAYY 4x150 SE",
     service_cable: str = "NAYY 4x50 SE",
     spacing_m: float = DEFAULT_SPACING_M,
