@@ -63,8 +63,8 @@ class HouseholdSpec:
     battery_kwh_min: float = 5.0
     battery_kwh_max: float = 15.0
     mean_load_w: float = 987.0
-    load_level_spread: float = 0.5
-    load_noise: float = 0.25
+    load_level_spread: float = 0.4
+    load_noise: float = 0.2
     production_ratio: float | None = 0.58
 
     def __post_init__(self) -> None:
@@ -127,7 +127,7 @@ def draw_households(spec: HouseholdSpec, rng: np.random.Generator) -> Households
         names=_names(n),
         nameplate_w=np.where(_prosumers(spec, who_rng), nameplate_w, 0),
         battery_wh=np.rint(battery_kwh * 1000.0).astype(np.int64),
-        load_level=level / level.mean() if level.any() else np.ones(n),
+        load_level=level / level.mean(),
     )
 
 
