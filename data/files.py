@@ -81,11 +81,12 @@ def parse_frame(buffer: IO[str], source: str, missing: Iterable[str] = ("",)) ->
     return numbered(frame, source, first_row=2)
 
 
-def numbered(frame: pd.DataFrame, source: str, first_row: int) -> pd.DataFrame:
-    """The same table, `time` as a column, indexed by row number, without wholly empty rows."""
+def numbered(frame: pd.DataFrame, source: str, first_row: int = 0) -> pd.DataFrame:
+    """The same table, `time` as a column, indexed by row number unless it already is, without wholly empty rows."""
     if frame.index.name == "time":
         frame = frame.reset_index()
-    frame = frame.set_axis(pd.RangeIndex(first_row, first_row + len(frame), name=ROW), axis=0)
+    if frame.index.name != ROW:
+        frame = frame.set_axis(pd.RangeIndex(first_row, first_row + len(frame), name=ROW), axis=0)
     frame = frame.dropna(how="all")
     if frame.empty:
         raise DataError(f"{source}: expected at least one row, got none; choose another file")

@@ -74,7 +74,7 @@ def prices_at(
         return _same_for_all(prices_of(frame, column, source), interval, time.size, frame, column, source)
     if price.file is not None:
         return _from_file(time, price.file, timezone)
-    return _constant(price.eur_per_kwh or 0.0, time.size, source)
+    return constant_price(price.eur_per_kwh or 0.0, time.size, source)
 
 
 def _check_one_source(column: str | None, price: PriceSource, source: str) -> None:
@@ -134,7 +134,8 @@ def _from_file(time: Times, file: str | Path, timezone: str) -> Integers:
     return values[latest]
 
 
-def _constant(eur_per_kwh: float, n_intervals: int, source: str) -> Integers:
+def constant_price(eur_per_kwh: float, n_intervals: int, source: str) -> Integers:
+    """One price for all intervals, µEUR/kWh (T,); raises DataError unless it is 0 … 10 EUR/kWh."""
     ueur_per_kwh = eur_per_kwh * PRICE_UNITS["price_eur_per_kwh"]
     if not 0.0 <= ueur_per_kwh <= LARGEST_PRICE_UEUR_PER_KWH:
         raise DataError(

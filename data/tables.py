@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.errors import DataError
-from data.files import Times, check_columns, names, numbers, parse_frame, read_frame, times, where
+from data.files import Times, check_columns, names, numbered, numbers, parse_frame, read_frame, times, where
 from data.prices import PRICE_UNITS, PriceSource, prices_at
 from data.profiles import INTERVALS_MINUTES, Profiles
 from data.trades import parse_trades, read_trades
@@ -109,13 +109,13 @@ def parse_profiles(
     timezone: str = "UTC",
     price_eur_per_kwh: float | None = None,
 ) -> Profiles:
-    """Profiles from CSV text; see `read_profiles`.
+    r"""Profiles from CSV text; see `read_profiles`.
 
     Examples
     --------
     >>> import io
-    >>> text = "time,participant,load_kw,price_eur_per_kwh\\n2017-01-01T00:00Z,a,0.4,0.2\\n2017-01-01T00:15Z,a,0.5,0.2\\n"
-    >>> parse_profiles(io.StringIO(text)).load_wh.ravel()
+    >>> text = "time,participant,load_kw\n2017-01-01T00:00Z,a,0.4\n2017-01-01T00:15Z,a,0.5\n"
+    >>> parse_profiles(io.StringIO(text), price_eur_per_kwh=0.2).load_wh.ravel()
     array([100, 125])
     """
     price = PriceSource(price_eur_per_kwh, None)
@@ -127,9 +127,10 @@ def profiles_from_frame(
     source: str = "profiles",
     interval_minutes: int | None = None,
     timezone: str = "UTC",
-    price: PriceSource = PriceSource(),
+    price: PriceSource | None = None,
 ) -> Profiles:
     """Profiles from a DataFrame in one of the layouts above; see `read_profiles`."""
+    frame, price = numbered(frame, source), price or PriceSource()
     wide = any("." in str(name) for name in frame.columns)
     layout = (_wide if wide else _long)(frame, source, interval_minutes, timezone)
     profiles = Profiles(
@@ -241,13 +242,13 @@ def _check_order(
     order = np.argsort(participant, kind="stable")
     step = np.diff(clock[order].astype(np.int64))
     step[np.diff(participant[order]) != 0] = 1
-    for wrong_step, expected in ((step == 0, "once"), (step < 0, "in rising order")):
+    for wrong_step, expected in ((step == 0, "once"), (step < 0, "later than the row before")):
         if wrong_step.any():
             position = order[1:][wrong_step].min()
             wrong = np.arange(len(frame)) == position
             raise DataError(
                 f"{where(frame, source, 'time', wrong)}: expected each time {expected} for "
-                f"'{listed[participant[position]]}', got {clock[position]} UTC again or late; sort and remove duplicates"
+                f"'{listed[participant[position]]}', got {clock[position]} UTC; sort the rows and remove duplicates"
             )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.errors import DataError
-from data.files import ROW, check_columns, got, names, numbers, parse_frame, read_frame, times, where
+from data.files import check_columns, got, names, numbered, numbers, parse_frame, read_frame, times, where
 from data.prices import PRICE_UNITS, price_column, prices_of
 
 LARGEST_TRADE_WH = 1_000_000
@@ -47,12 +47,12 @@ def read_trades(path: str | Path, *, timezone: str = "UTC") -> pd.DataFrame:
 
 
 def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UTC") -> pd.DataFrame:
-    """Trades from CSV text; see `read_trades`.
+    r"""Trades from CSV text; see `read_trades`.
 
     Examples
     --------
     >>> import io
-    >>> text = "time,seller,buyer,energy_kwh,price_eur_per_kwh\\n2017-01-01T12:00Z,a,b,1.5,0.1\\n"
+    >>> text = "time,seller,buyer,energy_kwh,price_eur_per_kwh\n2017-01-01T12:00Z,a,b,1.5,0.1\n"
     >>> parse_trades(io.StringIO(text)).energy_wh.tolist()
     [1500]
     """
@@ -61,6 +61,7 @@ def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UT
 
 def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str = "UTC") -> pd.DataFrame:
     """Trades from a DataFrame with these columns; see `read_trades`."""
+    frame = numbered(frame, source)
     check_columns(frame, source, ("time", "seller", "buyer"), (*ENERGY_WH, *PRICE_UNITS))
     energy, price = _energy_column(frame, source), price_column(frame, source)
     if price is None:
@@ -75,7 +76,7 @@ def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str
             "energy_wh": _energy_wh(frame, energy, source),
             "price_ueur_per_kwh": prices_of(frame, price, source),
         },
-    ).set_axis(frame.index.rename(ROW), axis=0)
+    ).set_axis(frame.index, axis=0)
     alone = (trades["seller"] == trades["buyer"]).to_numpy()
     if alone.any():
         raise DataError(
