@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from grid_models.battery import Battery, interval_ratings
 
 from cosim.inputs import read_feeder, read_profiles
 from cosim.scenario import Scenario
 from cosim.window import Supply
 from data.profiles import Profiles
+from grid_models.battery import Battery, interval_ratings
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 from grid_models.powerflow import PowerFlow
@@ -25,8 +25,8 @@ UEUR_PER_EUR = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """What a run needs.
+class MarketCase:
+    """The market's side of a case; enough to run a market without a network.
 
     Attributes
     ----------
@@ -34,8 +34,6 @@ class Case:
         The scenario it was built from.
     profiles, supply
         Inputs as read, and the same as the market takes them.
-    feeder, engine, limits
-        The network, its power flow and what it must keep.
     mechanism, rules
         The market.
     opening
@@ -45,9 +43,6 @@ class Case:
     scenario: Scenario
     profiles: Profiles
     supply: Supply
-    feeder: Feeder
-    engine: PowerFlow
-    limits: Limits
     mechanism: Mechanism
     rules: Rules
     opening: State
@@ -63,6 +58,49 @@ class Case:
         return self.profiles.n_intervals
 
 
+@dataclass(frozen=True, eq=False)
+class Case(MarketCase):
+    """Everything a run needs.
+
+    Attributes
+    ----------
+    feeder, engine, limits
+        The network, its power flow and what it must keep.
+    """
+
+    feeder: Feeder
+    engine: PowerFlow
+    limits: Limits
+
+
+def build_market(scenario: Scenario) -> MarketCase:
+    """Read the market's inputs of a scenario.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError, market.errors.MarketError
+        If an input cannot be used.
+    """
+    market = mechanism(scenario.market.mechanism)
+    rules = rules_of(scenario, market)
+    profiles, capacity_wh = read_profiles(scenario)
+    return market_case(scenario, profiles, capacity_wh, market, rules)
+
+
+def market_case(
+    scenario: Scenario,
+    profiles: Profiles,
+    capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]],
+    market: Mechanism,
+    rules: Rules,
+) -> MarketCase:
+    """Market case of profiles and battery capacities, (N,) Wh, that are already at hand."""
+    ratings = ratings_of(scenario, capacity_wh)
+    wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
+    opening = opening_state(ratings.soc_min_wh, wallets, ratings)
+    return MarketCase(scenario, profiles, supply_of(profiles), market, rules, opening)
+
+
 def build_case(scenario: Scenario) -> Case:
     """Read the inputs of a scenario and build everything a run needs.
 
@@ -71,25 +109,11 @@ def build_case(scenario: Scenario) -> Case:
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
         If an input cannot be used.
     """
-    market = mechanism(scenario.market.mechanism)
-    rules = rules_of(scenario, market)
-    profiles, capacity_wh = read_profiles(scenario)
-    feeder = read_feeder(scenario, profiles.participants)
+    market = build_market(scenario)
+    feeder = read_feeder(scenario, market.profiles.participants)
+    parts = {field.name: getattr(market, field.name) for field in fields(market)}
     limits = Limits.of(feeder, **scenario.limits.model_dump())
-    n = profiles.n_participants
-    ratings = ratings_of(scenario, capacity_wh)
-    wallets = np.full(n, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
-    return Case(
-        scenario,
-        profiles,
-        supply_of(profiles),
-        feeder,
-        PowerFlow(feeder),
-        limits,
-        market,
-        rules,
-        opening_state(ratings.soc_min_wh, wallets, ratings),
-    )
+    return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits)
 
 
 def supply_of(profiles: Profiles) -> Supply:

@@ -10,9 +10,12 @@ import json
 import signal
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
+
+from cosim.cli_errors import bad_input_ends, fail
+from cosim.study_cli import study_app
 
 app = typer.Typer(
     name="gridsettle",
@@ -22,15 +25,9 @@ app = typer.Typer(
 )
 scenario_app = typer.Typer(help="List, show, check and make scenarios.", no_args_is_help=True)
 app.add_typer(scenario_app, name="scenario")
+app.add_typer(study_app, name="study")
 
-BAD_INPUT = 2
 INTERRUPTED = 130
-
-
-def fail(message: object) -> NoReturn:
-    """Print one message to stderr and end with exit code 2."""
-    typer.echo(f"gridsettle: {message}", err=True)
-    raise typer.Exit(BAD_INPUT)
 
 
 @app.command()
@@ -105,24 +102,6 @@ def _run_with_progress(scenario: Any, directory: Path, *, resume: bool, quiet: b
         except KeyboardInterrupt:
             typer.echo(f"\nStopped. Go on with: gridsettle run … --out {directory} --resume", err=True)
             raise typer.Exit(INTERRUPTED) from None
-
-
-class bad_input_ends:  # noqa: N801 (a context manager, read as a phrase)
-    """Turn every error that is about the input into one message and exit code 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if error is None or isinstance(error, typer.Exit):
-            return
-        from cosim.errors import ScenarioError
-        from data.errors import DataError
-        from grid_models.errors import GridError
-        from market.errors import MarketError
-
-        if isinstance(error, ScenarioError | DataError | GridError | MarketError):
-            fail(error)
 
 
 @scenario_app.command("list")

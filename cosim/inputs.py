@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from data.households import HouseholdSpec, draw_households, reference_profiles
 
 from cosim.errors import ScenarioError
 from cosim.scenario import Scenario
+from data.households import HouseholdSpec, draw_households, reference_profiles
 from data.profiles import Profiles
 from data.series import Series
 from data.synthetic import synthetic_series

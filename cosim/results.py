@@ -112,7 +112,8 @@ class Result:
             for name, value in self.summary[section].items()
         }
         frame = pd.DataFrame({"value": rows})
-        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{frame.to_html(float_format='{:.2f}'.format)}"
+        table = frame.to_html(float_format="{:.2f}".format)
+        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{table}"
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""

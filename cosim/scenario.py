@@ -142,7 +142,9 @@ class NetworkSection(Section):
     shared_bus: bool = Field(False, description="allow several houses at one bus")
     line_ratings_ka: dict[str, Positive] = Field({}, description="line name = max_i_ka, to set ratings")
     n_branches: int = Field(3, ge=1, le=1000, description="main cables of a generated feeder")
-    trafo_std_type: str = Field("0.25 MVA 20/0.4 kV", description="pandapower standard type of the transformer")
+    trafo_std_type: str = Field(
+        "0.25 MVA 20/0.4 kV", description="pandapower standard type of the transformer"
+    )
     main_cable: str = Field("NAYY 4x150 SE", description="pandapower standard type of the main cables")
     service_cable: str = Field(
         "NAYY 4x50 SE", description="pandapower standard type of the house connections"

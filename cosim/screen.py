@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,24 @@ def _every_tenth(console: Console) -> Listener:
             )
 
     return show
+
+
+@contextmanager
+def task_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress of a study, called with (done, total); plain lines off a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total: console.print(f"{name}: {done} of {total} runs") if done == total else None
+        return
+    with Progress(
+        TextColumn(name),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} runs"),
+        TimeRemainingColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show_summary(result: Result, file: Any = None) -> None:

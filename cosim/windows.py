@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case import Case
+from cosim.case import Case, MarketCase
 from cosim.curtailment import Outcome
 from cosim.errors import ConservationError
 from cosim.interval import run_interval
@@ -69,7 +69,7 @@ def supply_between(supply: Supply, first: int, stop: int) -> Supply:
     return Supply(*(column[first:stop] for column in supply))
 
 
-def settle_optimistically(case: Case, state: State, first: int, n: int) -> Window:
+def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:
     """Window of `n` intervals settled as cleared, by compiled code or the user's own mechanism."""
     supply = supply_between(case.supply, first, first + n)
     if case.mechanism.code == PLUGGED_IN:

@@ -1,0 +1,98 @@
+"""Figures of studies: the reference table as bars, sweeps as heat maps; pages that open without network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+HEAT_MAPS = {
+    "grid_wh": ("from grid", "MWh", 1e-6),
+    "wasted_wh": ("wasted", "MWh", 1e-6),
+    "shared_wh": ("shared", "MWh", 1e-6),
+    "earned_sharing_eur": ("earned from sharing", "EUR", 1.0),
+}
+AXIS_TITLES = {
+    "tau_hours": "life of a lot τ, h",
+    "beta": "share used at once β",
+    "production_ratio": "generation over demand",
+    "battery_kwh": "battery capacity of every house, kWh",
+    "mechanism": "mechanism",
+}
+BARS = {"grid_wh": "from grid", "wasted_wh": "wasted", "shared_wh": "shared"}
+# Okabe and Ito's palette, distinguishable with every common colour vision.
+PUBLISHED, OURS = "#E69F00", "#0072B2"
+
+
+def page(figure: Any) -> str:
+    """A figure as a page of its own, plotly included."""
+    return str(figure.to_html(include_plotlyjs=True, full_html=True))
+
+
+def reference_figure(published: pd.DataFrame, ours: pd.DataFrame) -> str:
+    """Published and computed energies of the five markets, MWh, with the spread over seeds."""
+    figure = make_subplots(1, len(BARS), subplot_titles=list(BARS.values()))
+    order = list(published.index)
+    for k, column in enumerate(BARS, start=1):
+        grouped = ours.groupby("mechanism")[column].agg(["mean", "std"]).reindex(order).fillna(0.0) / 1e6
+        first = k == 1
+        figure.add_bar(
+            x=order,
+            y=published[column] / 1e6,
+            name="published",
+            marker_color=PUBLISHED,
+            showlegend=first,
+            row=1,
+            col=k,
+        )
+        figure.add_bar(
+            x=order,
+            y=grouped["mean"],
+            error_y={"array": grouped["std"]},
+            name="ours, mean and standard deviation",
+            marker_color=OURS,
+            showlegend=first,
+            row=1,
+            col=k,
+        )
+        figure.update_yaxes(title_text="MWh in four years", row=1, col=k)
+    figure.update_layout(
+        title="The reference study: published and computed",
+        template="plotly_white",
+        barmode="group",
+        height=520,
+    )
+    return page(figure)
+
+
+def heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
+    """Heat maps of a sweep's means over its two axes."""
+    figure = make_subplots(
+        2,
+        2,
+        subplot_titles=[f"{label}, {unit}" for label, unit, _ in HEAT_MAPS.values()],
+        vertical_spacing=0.16,
+    )
+    for k, (column, (_, unit, scale)) in enumerate(HEAT_MAPS.items()):
+        row, col = divmod(k, 2)
+        grid = means.pivot(index=y, columns=x, values=column) * scale
+        figure.add_trace(
+            go.Heatmap(
+                x=[str(value) for value in grid.columns],
+                y=[str(value) for value in grid.index],
+                z=grid.to_numpy(),
+                text=grid.round(1).to_numpy(),
+                texttemplate="%{text}",
+                colorscale="Cividis",
+                showscale=False,
+                hovertemplate=f"%{{y}}, %{{x}}: %{{z:.2f}} {unit}<extra></extra>",
+            ),
+            row=row + 1,
+            col=col + 1,
+        )
+        figure.update_xaxes(title_text=AXIS_TITLES[x], type="category", row=row + 1, col=col + 1)
+        figure.update_yaxes(title_text=AXIS_TITLES[y], type="category", row=row + 1, col=col + 1)
+    figure.update_layout(template="plotly_white", height=900)
+    return page(figure)

@@ -1,0 +1,82 @@
+"""A study: many market runs that differ in a few keys of one scenario, over processes, as one table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cosim.case import build_market
+from cosim.errors import ScenarioError
+from cosim.market_run import market_totals
+from cosim.scenario import Scenario
+
+
+class Task(NamedTuple):
+    """One run of a study: its labels in the table, and its scenario."""
+
+    labels: dict[str, Any]
+    scenario: Scenario
+
+
+def run_task(task: Task) -> dict[str, Any]:
+    """Labels and market totals of one task."""
+    return {**task.labels, **market_totals(build_market(task.scenario))}
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, workers: int | None = None, listener: Callable[[int, int], None] | None = None
+) -> pd.DataFrame:
+    """Run the tasks over processes; one row a task, in the order of the tasks whatever finishes first.
+
+    Parameters
+    ----------
+    tasks
+        What to run.
+    workers
+        Processes; as many as the machine has cores if left out. 1 stays in this process.
+    listener
+        Called with (done, total) after every task.
+    """
+    rows = []
+    for row in _results(tasks, workers or os.cpu_count() or 1):
+        rows.append(row)
+        if listener is not None:
+            listener(len(rows), len(tasks))
+    return pd.DataFrame(rows)
+
+
+def _results(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
+    if workers == 1 or len(tasks) == 1:
+        yield from map(run_task, tasks)
+        return
+    # The first run compiles and caches; the processes then only load what it left on disk.
+    yield run_task(tasks[0])
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks) - 1), mp_context=context) as pool:
+        yield from pool.map(run_task, tasks[1:])
+
+
+def study_directory(name: str, out: Path | None) -> Path:
+    """Make the folder a study writes into.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be made, or holds files already.
+    """
+    directory = out or Path("runs") / f"study-{name}"
+    if directory.exists() and any(directory.iterdir()):
+        raise ScenarioError(f"{directory}: expected a new or empty directory; choose another with --out")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise ScenarioError(
+            f"{directory}: expected a directory that can be written, got {reason}"
+        ) from reason
+    return directory

@@ -1,0 +1,105 @@
+"""The command `gridsettle study NAME`: one command per study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosim.cli_errors import bad_input_ends
+
+if TYPE_CHECKING:
+    from cosim.scenario import Scenario
+
+study_app = typer.Typer(help="Studies: many runs, one table and one figure.", no_args_is_help=True)
+
+Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds.")]
+Out = Annotated[Path | None, typer.Option(help="New or empty directory. Default: runs/study-NAME.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")]
+Hours = Annotated[int | None, typer.Option(min=1, help="Hours to simulate instead of the scenario's 35,064.")]
+
+
+@study_app.command("reference")
+def reference(
+    spain: Annotated[Path | None, typer.Option(help="The Kaggle file energy_dataset.csv.")] = None,
+    seeds: Seeds = 10,
+    hours: Hours = None,
+    out: Out = None,
+    workers: Workers = None,
+) -> None:
+    """The reference study's table, published against ours, on four years of hours."""
+    from cosim.reference_study import as_markdown, reference_scenario, reference_tasks, write_reference
+    from cosim.screen import task_progress
+    from cosim.study import run_tasks, study_directory
+
+    with bad_input_ends():
+        scenario = _shortened(reference_scenario(spain), hours)
+        directory = study_directory("reference", out)
+        tasks = reference_tasks(scenario, seeds)
+        with task_progress("reference study") as listener:
+            table = run_tasks(tasks, workers=workers, listener=listener)
+        files = write_reference(directory, table)
+        typer.echo(as_markdown(table))
+        typer.echo("wrote " + ", ".join(str(file) for file in files))
+
+
+def _sweep(
+    name: str, scenario: str, seeds: int, hours: int | None, out: Path | None, workers: int | None
+) -> None:
+    from cosim.scenario_files import load_scenario
+    from cosim.screen import task_progress
+    from cosim.study import run_tasks, study_directory
+    from cosim.sweeps import sweep_tasks, write_sweep
+
+    with bad_input_ends():
+        chosen = _shortened(load_scenario(scenario), hours)
+        directory = study_directory(name, out)
+        with task_progress(name) as listener:
+            table = run_tasks(sweep_tasks(name, chosen, seeds), workers=workers, listener=listener)
+        typer.echo("wrote " + ", ".join(str(file) for file in write_sweep(directory, name, table)))
+
+
+def _shortened(scenario: Scenario, hours: int | None) -> Scenario:
+    from cosim.scenario_files import changed
+
+    return scenario if hours is None else changed(scenario, "--hours", horizon={"hours": hours})
+
+
+Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary.")]
+
+
+@study_app.command("beta-tau")
+def beta_tau(
+    scenario: Base = "reference",
+    seeds: Seeds = 3,
+    hours: Hours = None,
+    out: Out = None,
+    workers: Workers = None,
+) -> None:
+    """P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h)."""
+    _sweep("beta-tau", scenario, seeds, hours, out, workers)
+
+
+@study_app.command("production")
+def production(
+    scenario: Base = "reference",
+    seeds: Seeds = 3,
+    hours: Hours = None,
+    out: Out = None,
+    workers: Workers = None,
+) -> None:
+    """Five markets over production, 10 % to 200 % of demand, panels scaled."""
+    _sweep("production", scenario, seeds, hours, out, workers)
+
+
+@study_app.command("storage")
+def storage(
+    scenario: Base = "reference",
+    seeds: Seeds = 3,
+    hours: Hours = None,
+    out: Out = None,
+    workers: Workers = None,
+) -> None:
+    """Five markets over battery capacity, 0 to 30 kWh a house."""
+    _sweep("storage", scenario, seeds, hours, out, workers)
