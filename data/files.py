@@ -111,7 +111,7 @@ def check_columns(frame: pd.DataFrame, source: str, required: Iterable[str], opt
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.45)
     return f" (nearest: '{close[0]}')" if close else ""
 
 
@@ -133,7 +133,7 @@ def numbers(frame: pd.DataFrame, column: str, source: str, what: str, largest: f
     large = values > largest
     if large.any():
         raise DataError(
-            f"{where(frame, source, column, large)}: expected at most {largest:g} {what}, "
+            f"{where(frame, source, column, large)}: expected at most {largest:,.12g} {what}, "
             f"got {got(frame, column, large)}; {hint}"
         )
     return values
@@ -143,7 +143,7 @@ def as_float(values: pd.Series[Any]) -> Numbers:
     """Values as float64; what is no number becomes NaN."""
     if values.dtype == bool:
         return np.full(values.size, np.nan)
-    return np.asarray(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
+    return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def names(frame: pd.DataFrame, column: str, source: str) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -154,8 +154,7 @@ def names(frame: pd.DataFrame, column: str, source: str) -> tuple[npt.NDArray[np
     DataError
         Naming the first row whose name is empty, has space at its ends or characters that cannot be printed.
     """
-    values = frame[column]
-    codes, found = pd.factorize(values.where(values.isna(), values.astype(str)))
+    codes, found = pd.factorize(frame[column])
     listed = [str(name) for name in found]
     bad = np.array(
         [not name.isprintable() or name != name.strip() or not name for name in listed], dtype=bool
@@ -239,4 +238,6 @@ def where(frame: pd.DataFrame, source: str, column: str, wrong: npt.NDArray[np.b
 def got(frame: pd.DataFrame, column: str, wrong: npt.NDArray[np.bool_]) -> str:
     """The first wrong value as it stands in the file."""
     value = frame[column].iloc[int(np.argmax(wrong))]
-    return "nothing" if pd.isna(value) else f"'{value}'"
+    if pd.isna(value):
+        return "nothing"
+    return f"'{value:.12g}'" if isinstance(value, float) else f"'{value}'"

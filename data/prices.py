@@ -15,7 +15,11 @@ from data.profiles import LARGEST_PRICE_UEUR_PER_KWH
 
 Integers = npt.NDArray[np.int64]
 
-PRICE_UNITS = {"price_eur_per_kwh": 1e6, "price_eur_per_mwh": 1e3, "price_ueur_per_kwh": 1.0}  # to µEUR/kWh
+PRICE_UNITS = {  # column: (unit, factor to µEUR/kWh)
+    "price_eur_per_kwh": ("EUR/kWh", 1e6),
+    "price_eur_per_mwh": ("EUR/MWh", 1e3),
+    "price_ueur_per_kwh": ("µEUR/kWh", 1.0),
+}
 
 
 class PriceSource(NamedTuple):
@@ -33,13 +37,15 @@ def price_column(frame: pd.DataFrame, source: str) -> str | None:
     return found[0] if found else None
 
 
-def prices_of(frame: pd.DataFrame, column: str, source: str) -> Integers:
-    """Prices of every row, µEUR/kWh, rounded, (rows,)."""
-    factor = PRICE_UNITS[column]
-    unit = column.removeprefix("price_").replace("_per_", "/").replace("ueur", "µEUR").replace("eur", "EUR")
-    largest = LARGEST_PRICE_UEUR_PER_KWH / factor
+def prices_of(frame: pd.DataFrame, source: str) -> Integers:
+    """Prices of every row from the one price column, µEUR/kWh, rounded, (rows,); raises DataError if none is there."""
+    column = price_column(frame, source)
+    if column is None:
+        raise DataError(f"{source}: expected one of the columns {', '.join(PRICE_UNITS)}, got none; add it")
+    unit, factor = PRICE_UNITS[column]
     hint = "the limit is 10 EUR/kWh; is the column in another unit?"
-    return np.rint(numbers(frame, column, source, unit, largest, hint) * factor).astype(np.int64)
+    values = numbers(frame, column, source, unit, LARGEST_PRICE_UEUR_PER_KWH / factor, hint)
+    return np.rint(values * factor).astype(np.int64)
 
 
 def prices_at(
@@ -71,7 +77,7 @@ def prices_at(
     column = price_column(frame, source)
     _check_one_source(column, price, source)
     if column is not None:
-        return _same_for_all(prices_of(frame, column, source), interval, time.size, frame, column, source)
+        return _same_for_all(frame, interval, time.size, source, column)
     if price.file is not None:
         return _from_file(time, price.file, timezone)
     return constant_price(price.eur_per_kwh or 0.0, time.size, source)
@@ -92,15 +98,11 @@ def _check_one_source(column: str | None, price: PriceSource, source: str) -> No
 
 
 def _same_for_all(
-    values: Integers,
-    interval: npt.NDArray[np.int64],
-    n_intervals: int,
-    frame: pd.DataFrame,
-    column: str,
-    source: str,
+    frame: pd.DataFrame, interval: npt.NDArray[np.int64], n_intervals: int, source: str, column: str
 ) -> Integers:
+    values = prices_of(frame, source)
     prices = np.empty(n_intervals, dtype=np.int64)
-    prices[interval] = values
+    prices[interval[::-1]] = values[::-1]  # of several rows the first stands
     different = prices[interval] != values
     if different.any():
         raise DataError(
@@ -113,9 +115,8 @@ def _same_for_all(
 def _from_file(time: Times, file: str | Path, timezone: str) -> Integers:
     """Prices of a file `time, price_…`, each valid from its time for as long as its rows are apart."""
     frame, source = read_frame(file), Path(file).name
-    column = price_column(frame, source) or "price_eur_per_kwh"
-    check_columns(frame, source, ("time", column), ())
-    values, clock = prices_of(frame, column, source), times(frame, "time", source, timezone)
+    check_columns(frame, source, ("time",), PRICE_UNITS)
+    values, clock = prices_of(frame, source), times(frame, "time", source, timezone)
     step = np.diff(clock)
     late = np.concatenate([[False], step <= np.timedelta64(0, "s")])
     if late.any():
@@ -136,7 +137,7 @@ def _from_file(time: Times, file: str | Path, timezone: str) -> Integers:
 
 def constant_price(eur_per_kwh: float, n_intervals: int, source: str) -> Integers:
     """One price for all intervals, µEUR/kWh (T,); raises DataError unless it is 0 … 10 EUR/kWh."""
-    ueur_per_kwh = eur_per_kwh * PRICE_UNITS["price_eur_per_kwh"]
+    ueur_per_kwh = eur_per_kwh * PRICE_UNITS["price_eur_per_kwh"][1]
     if not 0.0 <= ueur_per_kwh <= LARGEST_PRICE_UEUR_PER_KWH:
         raise DataError(
             f"{source}: expected a constant price from 0 to 10 EUR/kWh, got {eur_per_kwh}; correct it"

@@ -40,7 +40,7 @@ __all__ = [
 Integers = npt.NDArray[np.int64]
 Position = npt.NDArray[np.int64]
 
-ENERGY_UNITS = ("wh", "kwh", "kw")
+ENERGY_UNITS = {"wh": "Wh", "kwh": "kWh", "kw": "kW"}
 QUANTITIES = {f"{quantity}_{unit}": (quantity, unit) for quantity in ("load", "pv") for unit in ENERGY_UNITS}
 LARGEST_INTERVAL_WH = 10_000_000
 
@@ -173,6 +173,7 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
 
 def _long(frame: pd.DataFrame, source: str, interval_minutes: int | None, timezone: str) -> Layout:
     check_columns(frame, source, ("time", "participant"), (*QUANTITIES, *PRICE_UNITS))
+    columns = {quantity: _column(frame, source, "", quantity) for quantity in ("load", "pv")}
     clock = times(frame, "time", source, timezone)
     participant, listed = names(frame, "participant", source)
     _check_order(frame, source, clock, participant, listed)
@@ -189,7 +190,7 @@ def _long(frame: pd.DataFrame, source: str, interval_minutes: int | None, timezo
     order = np.argsort(cell)
 
     def energy(quantity: str) -> Integers:
-        column = _column(frame, source, "", quantity)
+        column = columns[quantity]
         if column is None:
             return np.zeros((time.size, len(listed)), dtype=np.int64)
         return _energy_wh(frame, column, source, minutes)[order].reshape(time.size, len(listed))
@@ -201,16 +202,20 @@ def _wide(frame: pd.DataFrame, source: str, interval_minutes: int | None, timezo
     listed = list(dict.fromkeys(str(name).rpartition(".")[0] for name in frame.columns if "." in str(name)))
     known = [f"{name}.{quantity}" for name in listed for quantity in QUANTITIES]
     check_columns(frame, source, ("time",), (*known, *PRICE_UNITS))
+    columns = {
+        quantity: [_column(frame, source, f"{name}.", quantity) for name in listed]
+        for quantity in ("load", "pv")
+    }
     time = times(frame, "time", source, timezone)
     _check_order(frame, source, time, np.zeros(time.size, dtype=np.int64), ["every participant"])
     minutes = _interval_minutes(time, source, interval_minutes)
 
     def energy(quantity: str) -> Integers:
-        columns = [_column(frame, source, f"{name}.", quantity) for name in listed]
-        none = np.zeros(time.size, dtype=np.int64)
-        return np.stack(
-            [none if name is None else _energy_wh(frame, name, source, minutes) for name in columns], axis=1
-        )
+        wh = np.zeros((time.size, len(listed)), dtype=np.int64)
+        for k, column in enumerate(columns[quantity]):
+            if column is not None:
+                wh[:, k] = _energy_wh(frame, column, source, minutes)
+        return wh
 
     return Layout(time, minutes, tuple(listed), energy, np.arange(time.size))
 
@@ -230,8 +235,8 @@ def _column(frame: pd.DataFrame, source: str, prefix: str, quantity: str) -> str
 def _energy_wh(frame: pd.DataFrame, column: str, source: str, interval_minutes: int) -> Integers:
     unit = column.rpartition("_")[2]
     wh = {"wh": 1.0, "kwh": 1000.0, "kw": 1000.0 * interval_minutes / 60.0}[unit]
-    hint = f"the limit is 10 MWh per interval; is the column in another unit than {unit}?"
-    values = numbers(frame, column, source, unit, LARGEST_INTERVAL_WH / wh, hint)
+    hint = f"the limit is 10 MWh per interval; is the column in another unit than {ENERGY_UNITS[unit]}?"
+    values = numbers(frame, column, source, ENERGY_UNITS[unit], LARGEST_INTERVAL_WH / wh, hint)
     return np.rint(values * wh).astype(np.int64)
 
 

@@ -15,10 +15,10 @@ import pandas as pd
 
 from data.errors import DataError
 from data.files import check_columns, got, names, numbered, numbers, parse_frame, read_frame, times, where
-from data.prices import PRICE_UNITS, price_column, prices_of
+from data.prices import PRICE_UNITS, prices_of
 
 LARGEST_TRADE_WH = 1_000_000
-ENERGY_WH = {"energy_wh": 1.0, "energy_kwh": 1000.0}
+ENERGY_UNITS = {"energy_wh": ("Wh", 1.0), "energy_kwh": ("kWh", 1000.0)}  # column: (unit, factor to Wh)
 
 
 def read_trades(path: str | Path, *, timezone: str = "UTC") -> pd.DataFrame:
@@ -62,10 +62,8 @@ def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UT
 def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str = "UTC") -> pd.DataFrame:
     """Trades from a DataFrame with these columns; see `read_trades`."""
     frame = numbered(frame, source)
-    check_columns(frame, source, ("time", "seller", "buyer"), (*ENERGY_WH, *PRICE_UNITS))
-    energy, price = _energy_column(frame, source), price_column(frame, source)
-    if price is None:
-        raise DataError(f"{source}: expected one of the columns {', '.join(PRICE_UNITS)}, got none; add it")
+    check_columns(frame, source, ("time", "seller", "buyer"), (*ENERGY_UNITS, *PRICE_UNITS))
+    energy, price = _energy_column(frame, source), prices_of(frame, source)
     seller, sellers = names(frame, "seller", source)
     buyer, buyers = names(frame, "buyer", source)
     trades = pd.DataFrame(
@@ -74,7 +72,7 @@ def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str
             "seller": np.array(sellers, dtype=object)[seller],
             "buyer": np.array(buyers, dtype=object)[buyer],
             "energy_wh": _energy_wh(frame, energy, source),
-            "price_ueur_per_kwh": prices_of(frame, price, source),
+            "price_ueur_per_kwh": price,
         },
     ).set_axis(frame.index, axis=0)
     alone = (trades["seller"] == trades["buyer"]).to_numpy()
@@ -93,10 +91,10 @@ def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str
 
 
 def _energy_column(frame: pd.DataFrame, source: str) -> str:
-    found = [name for name in ENERGY_WH if name in frame.columns]
+    found = [name for name in ENERGY_UNITS if name in frame.columns]
     if len(found) != 1:
         raise DataError(
-            f"{source}: expected one of the columns {', '.join(ENERGY_WH)}, got {', '.join(found) or 'none'}; "
+            f"{source}: expected one of the columns {', '.join(ENERGY_UNITS)}, got {', '.join(found) or 'none'}; "
             f"{'remove the other' if found else 'add it'}"
         )
     return found[0]
@@ -104,7 +102,7 @@ def _energy_column(frame: pd.DataFrame, source: str) -> str:
 
 def _energy_wh(frame: pd.DataFrame, column: str, source: str) -> npt.NDArray[np.int64]:
     """Energies rounded to Wh; what would vanish by that is an error, most likely one of units."""
-    wh, unit = ENERGY_WH[column], column.removeprefix("energy_")
+    unit, wh = ENERGY_UNITS[column]
     hint = f"the limit is 1 MWh per trade; is the column in another unit than {unit}?"
     values = numbers(frame, column, source, unit, LARGEST_TRADE_WH / wh, hint)
     energy_wh = np.rint(values * wh).astype(np.int64)
