@@ -1,4 +1,4 @@
-"""Read pandapower's own admittance matrices of a net, and factorise them; the only module that reads `_ppc`."""
+"""Read pandapower's own model of a net and factorise it; the only module that reads pandapower's private `_ppc`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandapower as pp
 from pandapower.pypower.idx_brch import F_BUS, T_BUS
 from pandapower.pypower.idx_bus import BASE_KV, PD, QD
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from grid_models.errors import GridError
 from grid_models.kernel import Floats, Ints, Network
@@ -19,49 +19,52 @@ from grid_models.kernel import Floats, Ints, Network
 RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": True}
 """Options of every `runpp`, so that the fast engine and its judge solve the same model."""
 
+Complex = npt.NDArray[np.complex128]
+
 
 class Matrices(NamedTuple):
-    """pandapower's internal model of a net.
+    """pandapower's internal model of a net over its i supplied internal buses, in pu.
 
     Attributes
     ----------
     y_bus, y_from, y_to
-        Admittance matrices over the supplied internal buses, pu.
-    reference, voltage
-        Reference buses, and complex voltages of the building solution.
+        Admittance matrices; the rows of the latter two are branches in service.
+    reference
+        Internal buses of fixed voltage, ascending.
+    voltage
+        Complex voltages of the solution without participants, (i,).
     fixed
-        Constant complex injection of each internal bus, pu.
+        Constant complex injections, (i,).
     bus
-        Internal bus of each bus of the net, -1 without supply.
-    line, trafo
-        Row of each line and transformer in `y_from`, -1 out of service.
+        Internal bus of each bus of the net, -1 without supply, (B,).
+    branch
+        Row in `y_from` of each line, then of each transformer, -1 where no current flows, (L + R,).
     ends
-        Internal from- and to-bus of every row of `y_from`, (n, 2).
+        Internal from- and to-bus of every row of `y_from`.
     base_mva, base_kv
         Power base, and base voltage of each internal bus.
     """
 
-    y_bus: sparse.csr_matrix
-    y_from: sparse.csr_matrix
-    y_to: sparse.csr_matrix
+    y_bus: Any
+    y_from: Any
+    y_to: Any
     reference: Ints
-    voltage: npt.NDArray[np.complex128]
-    fixed: npt.NDArray[np.complex128]
+    voltage: Complex
+    fixed: Complex
     bus: Ints
-    line: Ints
-    trafo: Ints
+    branch: Ints
     ends: Ints
     base_mva: float
     base_kv: Floats
 
 
 def read_matrices(net: Any) -> Matrices:
-    """Solve the net once by pandapower and read its matrices.
+    """Solve a copy of the net once by pandapower and read its matrices.
 
     Raises
     ------
     GridError
-        If pandapower cannot solve the net without participants' injections.
+        If pandapower cannot solve the net as it is, without the participants' injections.
     """
     solved = deepcopy(net)
     try:
@@ -72,13 +75,11 @@ def read_matrices(net: Any) -> Matrices:
             f"participants, got {type(reason).__name__}: {reason}"
         ) from reason
     internal = solved._ppc["internal"]
-    n = internal["bus"].shape[0]
-    lookup = solved._pd2ppc_lookups["bus"][solved.bus.index.to_numpy()]
-    supplied = (lookup >= 0) & (lookup < n) & solved.bus.in_service.to_numpy()
-    row = np.cumsum(internal["branch_is"]) - 1
-    row[~internal["branch_is"]] = -1
-    branches = solved._pd2ppc_lookups["branch"]
-    none = (0, 0)
+    if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
+        raise GridError(f"network '{getattr(net, 'name', '')}': expected buses beside the source's, got none")
+    row = np.where(internal["branch_is"], np.cumsum(internal["branch_is"]) - 1, -1)
+    part = solved._pd2ppc_lookups["branch"]
+    branch = [row[slice(*part.get(table, (0, 0)))] for table in ("line", "trafo")]
     return Matrices(
         internal["Ybus"].tocsr(),
         internal["Yf"].tocsr(),
@@ -86,29 +87,37 @@ def read_matrices(net: Any) -> Matrices:
         np.sort(internal["ref"]).astype(np.int64),
         internal["V"].astype(np.complex128),
         -(internal["bus"][:, PD] + 1j * internal["bus"][:, QD]) / internal["baseMVA"],
-        np.where(supplied, lookup, -1).astype(np.int64),
-        row[slice(*branches.get("line", none))].astype(np.int64),
-        row[slice(*branches.get("trafo", none))].astype(np.int64),
+        internal_buses(solved),
+        np.concatenate(branch).astype(np.int64),
         np.real(internal["branch"][:, [F_BUS, T_BUS]]).astype(np.int64),
         float(internal["baseMVA"]),
         np.real(internal["bus"][:, BASE_KV]).astype(np.float64),
     )
 
 
-def branch_admittances(matrices: Matrices, rows: Ints) -> Floats:
-    """Yff, Yft, Ytf, Ytt of branches by their row, (n, 8) as re, im; zero where out of service (row -1)."""
-    y = np.zeros((rows.size, 8))
-    live = np.flatnonzero(rows >= 0)
-    f, t = matrices.ends[rows[live]].T
-    for column, (part, bus) in enumerate(
-        ((matrices.y_from, f), (matrices.y_from, t), (matrices.y_to, f), (matrices.y_to, t))
-    ):
-        values = np.asarray(part[rows[live], bus]).reshape(-1)
-        y[live, 2 * column], y[live, 2 * column + 1] = values.real, values.imag
-    return y
+def internal_buses(solved: Any) -> Ints:
+    """Internal bus of each bus of a net that pandapower has solved, -1 without supply, (B,).
+
+    Buses joined by a closed switch share one.
+    """
+    lookup = solved._pd2ppc_lookups["bus"][solved.bus.index.to_numpy()]
+    n_supplied = solved._ppc["internal"]["bus"].shape[0]
+    supplied = (lookup >= 0) & (lookup < n_supplied) & solved.bus.in_service.to_numpy(bool)
+    return np.where(supplied, lookup, -1).astype(np.int64)
 
 
-def factorise(matrices: Matrices) -> tuple[Ints, Any]:
+def rows_of(net: Any, buses: Any) -> Ints:
+    """Row in `net.bus` of each bus index."""
+    return np.asarray(net.bus.index.get_indexer(np.asarray(buses, dtype=np.int64)), dtype=np.int64)
+
+
+def sources(net: Any) -> tuple[Any, Any]:
+    """External grids and slack generators in service, as parts of their tables."""
+    grids = net.ext_grid[net.ext_grid.in_service.astype(bool)]
+    return grids, net.gen[net.gen.in_service.astype(bool) & net.gen.slack.astype(bool)]
+
+
+def factorise(matrices: Matrices) -> tuple[Ints, SuperLU]:
     """Unknown internal buses and the sparse LU factors of their admittance matrix.
 
     Raises
@@ -116,8 +125,7 @@ def factorise(matrices: Matrices) -> tuple[Ints, Any]:
     GridError
         If the matrix is singular.
     """
-    n = matrices.y_bus.shape[0]
-    unknown = np.setdiff1d(np.arange(n), matrices.reference)
+    unknown = np.setdiff1d(np.arange(matrices.y_bus.shape[0]), matrices.reference)
     reduced = matrices.y_bus[unknown][:, unknown].tocsc()
     try:
         # Symmetric minimum degree leaves a radial feeder without fill-in.
@@ -132,67 +140,97 @@ def factorise(matrices: Matrices) -> tuple[Ints, Any]:
     return unknown, factors
 
 
-def build_network(net: Any, participant_bus: Ints) -> tuple[Network, Matrices]:
-    """The kernel's view of a net.
+def positions(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Ints:
+    """Position of each internal bus: unknowns in the order of the factors' solution, references behind."""
+    position = np.empty(matrices.y_bus.shape[0], np.int64)
+    position[unknown] = factors.perm_c
+    position[matrices.reference] = unknown.size + np.arange(matrices.reference.size)
+    return position
+
+
+def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[Network, Ints]:
+    """The kernel's view of a net, and the position of each internal bus in it.
 
     Parameters
     ----------
     net
-        pandapower net; it is copied, never changed.
+        pandapower net that the matrices were read from.
+    matrices
+        Its internal model.
     participant_bus
         Bus index of each participant, (N,).
 
     Raises
     ------
     GridError
-        If pandapower cannot solve the net, or its matrix is singular.
+        If the admittance matrix is singular.
     """
-    matrices = read_matrices(net)
     unknown, factors = factorise(matrices)
-    order = np.concatenate([unknown, matrices.reference])
-    position = np.empty(order.size, np.int64)
-    position[order] = np.arange(order.size)
-    to_reference = matrices.y_bus[unknown][:, matrices.reference]
-    source = -(to_reference @ matrices.voltage[matrices.reference])
-    start = np.concatenate([factors.solve(source), matrices.voltage[matrices.reference]])
-    reference_rows = matrices.y_bus[matrices.reference].tocsr()
-    rows = np.concatenate([matrices.line, matrices.trafo])
-    ends = np.where(rows[:, None] >= 0, position[matrices.ends[rows]], -1)
-    scale = loading_scales(net, matrices)
-    fixed = matrices.fixed[order]
-    bus = np.where(matrices.bus >= 0, position[matrices.bus], -1)
-    row_of_bus = {int(index): k for k, index in enumerate(net.bus.index)}
-    participant = np.array([bus[row_of_bus[int(index)]] for index in participant_bus], np.int64)
-    lower, upper = _strict(factors.L, lower=True), _strict(factors.U, lower=False)
+    position = positions(matrices, unknown, factors)
+    reference, voltage = matrices.reference, matrices.voltage[matrices.reference]
+    still = np.concatenate([_still(matrices, unknown, factors), voltage])
+    home = matrices.bus[rows_of(net, participant_bus)]
+    node = np.intersect1d(np.concatenate([home, np.flatnonzero(matrices.fixed)]), unknown)
+    place = np.full(matrices.y_bus.shape[0], -1)
+    place[np.concatenate([node, reference])] = np.arange(node.size + reference.size)
+    row_of_unknown = np.empty(position.size, np.int64)
+    row_of_unknown[unknown] = factors.perm_r
+    fixed = matrices.fixed[np.concatenate([node, reference])]
+    slack = matrices.y_bus[reference].tocsr()
+    flowing = (matrices.branch >= 0)[:, None]
+    ends = np.where(flowing, position[matrices.ends[matrices.branch]], 0)
+    scale = np.where(flowing.T, loading_scales(net, matrices), 0.0)
     diagonal = 1.0 / factors.U.diagonal()
+    grids, _ = sources(net)
     network = Network(
-        *lower,
-        *upper,
-        _real(diagonal.real),
-        _real(diagonal.imag),
-        factors.perm_r.astype(np.int64),
-        factors.perm_c.astype(np.int64),
-        _real(source.real),
-        _real(source.imag),
-        _real(start.real),
-        _real(start.imag),
-        _real(fixed.real),
-        _real(fixed.imag),
-        reference_rows.indptr.astype(np.int64),
-        position[reference_rows.indices],
-        _real(reference_rows.data.real),
-        _real(reference_rows.data.imag),
+        *_strict(factors.L, lower=True),
+        *_strict(factors.U, lower=False),
+        _pairs(diagonal),
+        position[node],
+        row_of_unknown[node],
+        _pairs(still),
+        _pairs(fixed),
+        np.where(home >= 0, place[home], -1),
+        slack.indptr.astype(np.int64),
+        position[slack.indices],
+        _pairs(slack.data),
+        np.isin(reference, matrices.bus[rows_of(net, grids.bus)]).astype(np.int64),
         np.ascontiguousarray(ends[:, 0]),
         np.ascontiguousarray(ends[:, 1]),
-        branch_admittances(matrices, rows),
-        scale[0],
-        scale[1],
-        int(matrices.line.size),
-        bus,
-        participant,
+        branch_admittances(matrices),
+        np.ascontiguousarray(scale[0]),
+        np.ascontiguousarray(scale[1]),
+        len(net.line),
+        np.where(matrices.bus >= 0, position[matrices.bus], -1),
         matrices.base_mva * 1000.0,
     )
-    return network, matrices
+    return network, position
+
+
+def _still(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Complex:
+    """Voltages of the unknowns without injections, in the order of the factors' solution."""
+    to_reference = matrices.y_bus[unknown][:, matrices.reference]
+    still = np.empty(unknown.size, np.complex128)
+    still[factors.perm_c] = factors.solve(-(to_reference @ matrices.voltage[matrices.reference]))
+    return still
+
+
+def branch_admittances(matrices: Matrices) -> Floats:
+    """Yff, Yft, Ytf, Ytt of lines and transformers, (L + R, 8) as re, im; zero where no current flows."""
+    y = np.zeros((matrices.branch.size, 8))
+    live = np.flatnonzero(matrices.branch >= 0)
+    rows = matrices.branch[live]
+    f, t = matrices.ends[rows].T
+    for column, (part, bus) in enumerate(
+        ((matrices.y_from, f), (matrices.y_from, t), (matrices.y_to, f), (matrices.y_to, t))
+    ):
+        values = np.asarray(part[rows, bus]).reshape(-1)
+        y[live, 2 * column], y[live, 2 * column + 1] = values.real, values.imag
+    # Both ends on one bus: the matrix holds the sum of both entries, so the second one must not be added again.
+    closed = live[f == t]
+    y[closed, 2:4] = 0.0
+    y[closed, 6:8] = 0.0
+    return y
 
 
 def loading_scales(net: Any, matrices: Matrices) -> Floats:
@@ -200,31 +238,38 @@ def loading_scales(net: Any, matrices: Matrices) -> Floats:
 
     Lines by their rated current (`max_i_ka`, derated, times parallel), transformers by the current at rated power at
     either side's rated voltage, as pandapower's defaults.
+
+    Raises
+    ------
+    GridError
+        If a line or transformer in service has no rating, so that its loading could not be judged.
     """
-    rows = np.concatenate([matrices.line, matrices.trafo])
-    kv = np.where(rows[:, None] >= 0, matrices.base_kv[matrices.ends[rows]], 1.0).T
+    kv = np.where(matrices.branch[:, None] >= 0, matrices.base_kv[matrices.ends[matrices.branch]], 1.0).T
     ka_per_pu = matrices.base_mva / (np.sqrt(3.0) * kv)
     line, trafo = net.line, net.trafo
     rated_ka = (line.max_i_ka * line.df * line.parallel).to_numpy(np.float64)
-    with np.errstate(divide="ignore"):
-        of_line = np.tile(100.0 / rated_ka, (2, 1))
-    rated_kv = trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(np.float64).T
     rated_mva = (trafo.sn_mva * trafo.parallel * trafo.df).to_numpy(np.float64)
+    rated_kv = trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(np.float64).T
+    for table, rating, column in (("line", rated_ka, "max_i_ka"), ("trafo", rated_mva, "sn_mva")):
+        for position in np.flatnonzero(~(rating > 0.0) & net[table].in_service.to_numpy(bool)):
+            raise GridError(
+                f"network '{getattr(net, 'name', '')}', {table} {net[table].index[position]} "
+                f"'{net[table]['name'].iloc[position]}': expected {column} (times df and parallel) > 0, got "
+                f"{rating[position]}; set it in the net, for lines also through network.line_ratings_ka"
+            )
+    with np.errstate(divide="ignore"):  # lines out of service may have no rating; their scale is not used
+        of_line = np.tile(100.0 / rated_ka, (2, 1))
     of_trafo = 100.0 * np.sqrt(3.0) * rated_kv / rated_mva
     return np.asarray(ka_per_pu * np.hstack([of_line, of_trafo]))
 
 
-def _strict(factor: Any, *, lower: bool) -> tuple[Ints, Ints, Floats, Floats]:
+def _strict(factor: Any, *, lower: bool) -> tuple[Ints, Ints, Floats]:
     """Columns of a triangular factor without its diagonal."""
     part = (sparse.tril(factor, -1) if lower else sparse.triu(factor, 1)).tocsc()
     part.sort_indices()
-    return (
-        part.indptr.astype(np.int64),
-        part.indices.astype(np.int64),
-        _real(part.data.real),
-        _real(part.data.imag),
-    )
+    return part.indptr.astype(np.int64), part.indices.astype(np.int64), _pairs(part.data)
 
 
-def _real(values: Any) -> Floats:
-    return np.ascontiguousarray(values, dtype=np.float64)
+def _pairs(values: Any) -> Floats:
+    """Complex numbers as pairs (re, im) in a further axis."""
+    return np.stack([values.real, values.imag], axis=-1)

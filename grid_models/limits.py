@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from grid_models.compiled import compiled
 from grid_models.feeder import Feeder
+from grid_models.flow import Flow
 from grid_models.kernel import Floats, Ints
-from grid_models.powerflow import Flow
 
 
 class Judgement(IntEnum):

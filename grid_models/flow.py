@@ -1,0 +1,105 @@
+"""The AC solution of a batch of intervals, whoever computed it; what is not solved is NaN, never an old value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models.kernel import Floats, Ints
+
+
+class Engine(IntEnum):
+    """Who solved an interval."""
+
+    FAST = 0
+    RUNPP = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """AC solution of K intervals on B buses, L lines, R transformers, in the order of the net's tables.
+
+    Attributes
+    ----------
+    converged
+        (K,) whether an interval is solved; all its values are NaN where it is not.
+    vm_pu
+        (K, B) voltage magnitudes; NaN at buses without supply.
+    line_loading_percent, trafo_loading_percent
+        (K, L), (K, R); 0 where no current can flow: out of service, or without supply.
+    trafo_p_kw
+        (K, R) active power entering each transformer at its high-voltage side.
+    p_slack_kw, q_slack_kvar
+        (K, G) power out of each bus of fixed voltage into the network: the external grid's, or that of an island's
+        former; in the order of `PowerFlow.slack_bus`.
+    p_grid_kw, q_grid_kvar
+        (K,) of it, power from the external grid; 0 in an island.
+    losses_kw
+        (K,) active losses.
+    iterations, engine
+        (K,) iterations, and who solved it (`Engine`).
+    """
+
+    converged: npt.NDArray[np.bool_]
+    vm_pu: Floats
+    line_loading_percent: Floats
+    trafo_loading_percent: Floats
+    trafo_p_kw: Floats
+    p_slack_kw: Floats
+    q_slack_kvar: Floats
+    p_grid_kw: Floats
+    q_grid_kvar: Floats
+    losses_kw: Floats
+    iterations: Ints
+    engine: npt.NDArray[np.int8]
+
+    def between(self, first: int, stop: int) -> Flow:
+        """Intervals first … stop-1."""
+        return Flow(**{name: values[first:stop] for name, values in self._columns().items()})
+
+    def at(self, k: int) -> Flow:
+        """Interval k alone, K = 1."""
+        return self.between(k, k + 1)
+
+    def replaced(self, intervals: npt.NDArray[np.intp], other: Flow) -> Flow:
+        """The same with some intervals taken from `other`, whose intervals they are in that order."""
+        columns = {name: values.copy() for name, values in self._columns().items()}
+        for name, values in other._columns().items():
+            columns[name][intervals] = values
+        return Flow(**columns)
+
+    def switched_off(self) -> Flow:
+        """The same intervals with the feeder switched off: no voltage, no current, no losses."""
+        values = {name: np.zeros_like(column) for name, column in self._columns().items()}
+        values["vm_pu"] = np.full_like(self.vm_pu, np.nan)
+        values["converged"] = np.ones_like(self.converged)
+        return Flow(**values)
+
+    def _columns(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def not_solved(n_intervals: int, n_buses: int, n_lines: int, n_trafos: int, n_slacks: int) -> Flow:
+    """Flow of intervals of which none is solved, booked on `runpp`, the last to be asked."""
+
+    def nan(*shape: int) -> Floats:
+        return np.full((n_intervals, *shape), np.nan)
+
+    return Flow(
+        np.zeros(n_intervals, dtype=bool),
+        nan(n_buses),
+        nan(n_lines),
+        nan(n_trafos),
+        nan(n_trafos),
+        nan(n_slacks),
+        nan(n_slacks),
+        nan(),
+        nan(),
+        nan(),
+        np.zeros(n_intervals, np.int64),
+        np.full(n_intervals, Engine.RUNPP, np.int8),
+    )
