@@ -101,4 +101,6 @@ def demonstration_key(seed: int) -> Ed25519PrivateKey:
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    return Ed25519PrivateKey.from_private_bytes(sha256(b"gridsettle demonstration operator key\0%d" % seed).digest())
+    return Ed25519PrivateKey.from_private_bytes(
+        sha256(b"gridsettle demonstration operator key\0%d" % seed).digest()
+    )

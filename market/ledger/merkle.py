@@ -1,7 +1,7 @@
 """Hash trees of RFC 6962 §2.1 and RFC 9162 §2.1: roots, a history tree that only grows, and proofs.
 
-Leaves are hashed as SHA-256(0x00 ‖ data), nodes as SHA-256(0x01 ‖ left ‖ right), the empty tree is SHA-256 of nothing. A
-verifier needs data alone; it takes index and size from its caller and bounds the length of a proof.
+A leaf is hashed as SHA-256(0x00 ‖ data), a node as SHA-256(0x01 ‖ left ‖ right), the empty tree as SHA-256 of nothing.
+A verifier needs data alone; it takes index and size from its caller and bounds the length of a proof.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
     level = list(hashes)
     while len(level) > 1:
         odd = level[-1:] if len(level) % 2 else []
-        level = [sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)] + odd
+        level = [
+            sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)
+        ] + odd
     return level[0]
 
 
@@ -152,7 +154,9 @@ def _subproof(first: int, hashes: Sequence[bytes], *, complete: bool) -> list[by
     return [*_subproof(first - split, hashes[split:], complete=False), root_of_hashes(hashes[:split])]
 
 
-def is_consistent(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> bool:
+def is_consistent(
+    first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
+) -> bool:
     """Whether the tree of `second` leaves extends that of `first` (RFC 9162 §2.1.4.2)."""
     if not 1 <= first <= second or len(proof) > 2 * 64:
         return False

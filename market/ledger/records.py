@@ -30,7 +30,13 @@ class RecordKind(IntEnum):
     PARAMETER = 65
 
 
-_HEAD: list[tuple[str, str]] = [("kind", "u1"), ("status", "u1"), ("reason", "<u2"), ("interval", "<u4"), ("seq", "<u4")]
+_HEAD: list[tuple[str, str]] = [
+    ("kind", "u1"),
+    ("status", "u1"),
+    ("reason", "<u2"),
+    ("interval", "<u4"),
+    ("seq", "<u4"),
+]
 
 VERDICT = np.dtype(
     [
@@ -50,8 +56,9 @@ VERDICT = np.dtype(
 )
 """What the AC power flow said of an interval: tightest voltages in 1e-6 pu, loading in 1e-4 per cent.
 
-`status` says how the interval became clean (0 as cleared, 1 curtailed, 2 shed, 3 de-energised), `reason` who solved it (0
-the fast engine, 1 `pandapower.runpp`). `branch` counts lines first, transformers behind. `NONE` where there is no value.
+`status` says how the interval became clean (0 as cleared, 1 curtailed, 2 shed, 3 de-energised), `reason` who solved it
+(0 the fast engine, 1 `pandapower.runpp`). `branch` counts lines first, transformers behind. `NONE` where there is no
+value.
 """
 
 HOUSE = np.dtype(
@@ -134,7 +141,9 @@ def parameter_records(parameters: Mapping[str, bytes | int | str], first_seq: in
         elif isinstance(value, str):
             value = value.encode()
         if len(value) > 40 or len(name) > 20:
-            raise ValueError(f"parameter {name}: expected at most 20 and 40 bytes, got {len(name)} and {len(value)}")
+            raise ValueError(
+                f"parameter {name}: expected at most 20 and 40 bytes, got {len(name)} and {len(value)}"
+            )
         rows["name"][k] = np.void(name.encode().ljust(20, b"\0"))
         rows["value"][k] = np.void(value.ljust(40, b"\0"))
     return rows
