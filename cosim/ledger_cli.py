@@ -49,7 +49,7 @@ def verify(
 def show(
     directory: Directory,
     block: Annotated[
-        int, typer.Argument(help="Height of the block; interval t is block t + 1. Negative from the end.")
+        int, typer.Argument(help="Height; interval t is block t + 1. Negative counts from the end.")
     ] = -1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -80,7 +80,7 @@ def parties_fit(kind: int, seller: int, buyer: int, host: int, n: int) -> bool:
     if kind in (_P2P, _USE):
         return seller >= 0 and buyer >= 0 and seller != buyer
     if kind == _STORE:
-        return seller >= 0 and host >= 0 and buyer in (_CONTRACT, seller)
+        return seller >= 0 and host >= 0 and (buyer == _CONTRACT or buyer == seller)  # noqa: SIM109 (mixed widths)
     if kind == _LOT_SALE:
         return (seller >= 0 or seller == _CONTRACT) and buyer >= 0 and host >= 0
     if kind == _IMPORT:

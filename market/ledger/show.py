@@ -46,7 +46,7 @@ def kind_name(kind: int) -> str:
 
 def _plain(name: str, value: Any, kind: int) -> Any:
     if isinstance(value, np.void):
-        return bytes(value).hex()
+        return value.tobytes().hex()
     number = int(value)
     if kind < Kind.METER and name in ("status", "reason"):
         return (Status if name == "status" else Reason)(number).name.lower()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from market.errors import LedgerError
-from market.exchanges import EXCHANGE, METER
+from market.exchanges import EXCHANGE, METER, Rows
 from market.ledger.chain import NO_PREVIOUS, VERSION, Header, chain_id, decode_header, header_is_signed
 from market.ledger.checkpoint import open_note, origin_of, parse_checkpoint
 from market.ledger.merkle import History, leaf_hash, root
@@ -36,6 +36,9 @@ from market.storage import Ratings
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+_OF_A_HOUSE = (Fault.WALLET, Fault.METER, Fault.BALANCE, Fault.STORAGE)
 
 
 class Report(NamedTuple):
@@ -174,12 +177,8 @@ class Verifier:
             exchanges, meters, self.books, interval, self.tau_intervals, self.ratings
         )
         if fault:
-            where = (
-                f"house {at}"
-                if fault in (Fault.WALLET, Fault.METER, Fault.BALANCE, Fault.STORAGE)
-                else f"record {at}"
-            )
-            raise _BrokenError(f"{where}: {FAULTS[Fault(fault)]}")
+            what = "house" if fault in _OF_A_HOUSE else "record"
+            raise _BrokenError(f"{what} {at}: {FAULTS[Fault(fault)]}")
         if header.state_root != _state_root(self.books):
             raise _BrokenError("the state root does not follow from the replayed books")
 
@@ -191,10 +190,9 @@ def _state_root(books: Books) -> bytes:
     return sha256(np.concatenate(parts).astype("<i8").tobytes()).digest()
 
 
-def _of_kind(
-    records: RecordBytes, kind: int, layout: np.dtype[np.void]
-) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    return records[records[:, 0] == kind].copy().view(layout).reshape(-1)
+def _of_kind(records: RecordBytes, kind: int, layout: np.dtype[np.void]) -> Rows:
+    rows: Rows = records[records[:, 0] == kind].copy().view(layout).reshape(-1)
+    return rows
 
 
 def _decoded(block: StoredBlock) -> tuple[RecordBytes, Header]:
