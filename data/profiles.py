@@ -18,6 +18,7 @@ Integers = npt.NDArray[np.int64]
 INTERVALS_MINUTES = (15, 30, 60)
 LARGEST_WH = 2**31 - 1
 LARGEST_PRICE_UEUR_PER_KWH = 10_000_000
+RESERVED_NAMES = ("grid", "contract", "operator")  # parties of exchanges that are no participants
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ class Profiles:
     interval_minutes
         15, 30 or 60.
     participants
-        N unique names, printable, without space at either end.
+        N unique names, printable, without space at either end, none of `RESERVED_NAMES`.
     load_wh, pv_wh
         Energy per interval, int64 (T, N), Wh, 0 … 2³¹−1.
     price_ueur_per_kwh

@@ -122,6 +122,7 @@ def test_digest_is_sha256_over_head_and_little_endian_values():
         ({"participants": ()}, "at least one participant"),
         ({"participants": ("a", " b")}, "without space"),
         ({"participants": ("a", "")}, "printable"),
+        ({"participants": ("a", "grid")}, "'grid', which is reserved"),
         ({"participants": ("a", "b", "c")}, r"load_wh: expected shape \(3, 3\), got \(3, 2\)"),
         ({"load_wh": np.ones((3, 2))}, "load_wh: expected integers, got float64"),
         ({"load_wh": np.array([[0, 0], [0, -1], [0, 0]])}, "load_wh, interval 1: .* got -1"),

@@ -16,13 +16,13 @@ def test_equals_demandlib_in_every_hour(year):
         frame = ElecSlp(year).get_profiles("h0_dyn")
     expected = frame["h0_dyn"].resample("h").mean() * len(frame)
     ours = household_load_shape(pd.DatetimeIndex(expected.index))
-    assert np.abs(ours / expected.to_numpy() - 1).max() < 0.006
+    assert np.abs(ours / expected.to_numpy() - 1).max() < 0.003
 
 
 @pytest.mark.parametrize("year", range(2013, 2021))
 def test_mean_of_a_year_is_one(year):
     hours = pd.date_range(f"{year}-01-01", f"{year + 1}-01-01", freq="h", inclusive="left")
-    assert household_load_shape(hours).mean() == pytest.approx(1.0, abs=0.002)
+    assert household_load_shape(hours).mean() == pytest.approx(1.0, abs=0.001)
 
 
 def test_a_change_of_clocks_repeats_or_skips_an_hour():
