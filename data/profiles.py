@@ -211,6 +211,10 @@ def _check_names(participants: Sequence[str]) -> None:
             raise DataError(
                 f"profiles: expected names of printable characters without space at their ends, got {name!r}; rename"
             )
+        if name in RESERVED_NAMES:
+            raise DataError(
+                f"profiles: expected names of participants, got '{name}', which is reserved; rename"
+            )
         if name in seen:
             raise DataError(
                 f"profiles: expected each participant once, got '{name}' twice; rename or remove one"
