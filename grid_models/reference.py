@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
 from scipy.sparse.linalg import MatrixRankWarning
 
-from grid_models.admittance import RUNPP_OPTIONS, Matrices, read_matrices, rows_of, sources
+from grid_models.admittance import RUNPP_OPTIONS, Complex, Matrices, read_matrices, rows_of, sources
 from grid_models.feeder import Feeder
 from grid_models.flow import Flow, not_solved
 from grid_models.kernel import Floats, Ints
@@ -46,14 +46,13 @@ def solve_by_runpp(
 ) -> Flow:
     """`reference_flow` for a net whose internal buses are known; non-finite injections are not solved."""
     net, index = with_injection_elements(feeder)
-    grid_column, gen_column = slack_columns(net, matrices)
-    shape = (len(net.bus), len(net.line), len(net.trafo), matrices.reference.size)
-    flow = not_solved(p_kw.shape[0], *shape)
+    slacks = find_slacks(net, matrices)
+    flow = not_solved(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), slacks.n)
     for k in range(p_kw.shape[0]):
         if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
             write_injections(net, index, p_kw[k], q_kvar[k])
             if runs(net, tolerance_mva):
-                _read_results(net, flow, k, grid_column, gen_column)
+                _read_results(net, slacks, flow, k)
     return flow
 
 
@@ -70,33 +69,52 @@ def runs(net: Any, tolerance_mva: float = TOLERANCE_MVA) -> bool:
     return bool(net.converged)
 
 
-def slack_columns(net: Any, matrices: Matrices) -> tuple[Ints, Ints]:
-    """Which reference bus each external grid and each slack generator in service feeds."""
+class Slacks(NamedTuple):
+    """The sources of a net and the reference bus, 0 … n-1, that each of them feeds.
+
+    `grids` and `gens` are the external grids and slack generators in service, by their index in the net's tables.
+    """
+
+    grids: Ints
+    grid_bus: Ints
+    gens: Ints
+    gen_bus: Ints
+    n: int
+
+    def powers(self, solved: Any) -> Complex:
+        """P + jQ out of each reference bus into the network, (n,) kW and kvar, from pandapower's results."""
+        total = np.zeros(self.n, np.complex128)
+        for results, index, bus in (
+            (solved.res_ext_grid, self.grids, self.grid_bus),
+            (solved.res_gen, self.gens, self.gen_bus),
+        ):
+            of_source = results.loc[index, ["p_mw", "q_mvar"]].fillna(0.0).to_numpy(np.float64)
+            np.add.at(total, bus, (of_source[:, 0] + 1j * of_source[:, 1]) * 1000.0)
+        return total
+
+
+def find_slacks(net: Any, matrices: Matrices) -> Slacks:
+    """Sources of a net by pandapower's internal model of it."""
     grids, gens = sources(net)
-    grid, gen = (
-        np.searchsorted(matrices.reference, matrices.bus[rows_of(net, table.bus)]) for table in (grids, gens)
+    grid_bus, gen_bus = (
+        np.searchsorted(matrices.reference, matrices.bus[rows_of(net, table.bus)]).astype(np.int64)
+        for table in (grids, gens)
     )
-    return np.asarray(grid, np.int64), np.asarray(gen, np.int64)
+    n = int(matrices.reference.size)
+    return Slacks(grids.index.to_numpy(np.int64), grid_bus, gens.index.to_numpy(np.int64), gen_bus, n)
 
 
-def _read_results(net: Any, flow: Flow, k: int, grid_column: Ints, gen_column: Ints) -> None:
+def _read_results(net: Any, slacks: Slacks, flow: Flow, k: int) -> None:
     """Copy pandapower's results of one interval; a branch without supply, NaN there, carries no current."""
-    grids, gens = sources(net)
     flow.converged[k] = True
     flow.vm_pu[k] = net.res_bus.vm_pu
     flow.line_loading_percent[k] = net.res_line.loading_percent.fillna(0.0)
     flow.trafo_loading_percent[k] = net.res_trafo.loading_percent.fillna(0.0)
     flow.trafo_p_kw[k] = net.res_trafo.p_hv_mw.fillna(0.0) * 1000.0
-    for column, total, power in (
-        ("p_mw", flow.p_slack_kw, flow.p_grid_kw),
-        ("q_mvar", flow.q_slack_kvar, flow.q_grid_kvar),
-    ):
-        from_grid = net.res_ext_grid.loc[grids.index, column].fillna(0.0).to_numpy() * 1000.0
-        from_gen = net.res_gen.loc[gens.index, column].fillna(0.0).to_numpy() * 1000.0
-        total[k] = 0.0
-        np.add.at(total[k], grid_column, from_grid)
-        np.add.at(total[k], gen_column, from_gen)
-        power[k] = total[k, np.unique(grid_column)].sum()
+    supplied = slacks.powers(net)
+    from_grid = supplied[np.unique(slacks.grid_bus)].sum()
+    flow.p_slack_kw[k], flow.q_slack_kvar[k] = supplied.real, supplied.imag
+    flow.p_grid_kw[k], flow.q_grid_kvar[k] = from_grid.real, from_grid.imag
     # Buses count from the network and include shunts, which are no losses.
     flow.losses_kw[k] = (net.res_shunt.p_mw.sum() - net.res_bus.p_mw.sum()) * 1000.0
     flow.iterations[k] = net._ppc["iterations"]
