@@ -20,6 +20,8 @@ from grid_models.named_nets import feeder_from_json, named_feeder
 
 Wh = npt.NDArray[np.int64]
 
+HOURS_PER_YEAR = 8760
+
 
 def read_profiles(scenario: Scenario) -> tuple[Profiles, Wh]:
     """Profiles over the scenario's horizon, and the capacity of each participant's battery, Wh (N,).
@@ -62,8 +64,9 @@ def _series(scenario: Scenario, rng: np.random.Generator) -> Series:
         from data.spain import read_energy
 
         return read_energy(_needed(scenario.profiles.file, scenario, "profiles.file"))
+    # A whole year at least: the panels are scaled to the production of the series, not to that of a few days.
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
-    return synthetic_series(start, scenario.horizon.hours, rng)
+    return synthetic_series(start, max(scenario.horizon.hours, HOURS_PER_YEAR), rng)
 
 
 def _own_table(scenario: Scenario) -> Profiles:
@@ -86,7 +89,13 @@ def _fit(profiles: Profiles, scenario: Scenario) -> Profiles:
     if profiles.interval_minutes != horizon.interval_minutes:
         profiles = profiles.resample(horizon.interval_minutes)
     start = np.datetime64(horizon.start.replace(tzinfo=None), "s")
-    offset = int((start - profiles.start) / np.timedelta64(60 * horizon.interval_minutes, "s"))
+    seconds = int((start - profiles.start).astype(np.int64))
+    offset, rest = divmod(seconds, 60 * horizon.interval_minutes)
+    if rest:
+        raise ScenarioError(
+            f"scenario '{scenario.name}', horizon.start: expected a whole number of {horizon.interval_minutes}-minute "
+            f"intervals after the profiles' start {profiles.start} UTC, got {start}; move the start"
+        )
     stop = offset + horizon.n_intervals
     if offset < 0 or stop > profiles.n_intervals:
         last = profiles.start + profiles.n_intervals * np.timedelta64(60 * horizon.interval_minutes, "s")

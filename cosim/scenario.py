@@ -70,6 +70,10 @@ class HousesSection(Section):
     panel_w_min: int = Field(170, ge=1, description="rating of a panel, W, at least")
     panel_w_max: int = Field(350, ge=1, description="rating of a panel, W, at most")
     mean_load_w: Positive = Field(987.0, description="mean load of a house, W")
+    load_level_spread: Ratio = Field(0.4, description="houses use (1 ± spread) times the mean load, uniform")
+    load_noise: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.2, description="standard deviation of the logarithm of each hour's load noise"
+    )
     production_ratio: Annotated[float, Field(ge=0, le=100)] | Literal["as_drawn"] = Field(
         0.58, description='generation over demand, to which the panels are scaled, or "as_drawn"'
     )

@@ -1,0 +1,97 @@
+"""Curtailment: nothing unclean settles, whatever it takes; every step of the ladder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cosim.case import Case, build_case
+from cosim.curtailment import Outcome
+from cosim.interval import run_interval
+from cosim.scenario import Scenario
+from cosim.setpoints import injection_kw
+from cosim.windows import chunks
+from grid_models.limits import Judgement, check_limits
+from grid_models.reference import reference_flow
+from market.exchanges import Kind, Reason, Status
+
+
+def _case(**changes: dict[str, object]) -> Case:
+    base = {
+        "horizon": {"hours": 24, "start": "2017-06-20T00:00:00Z"},
+        "houses": {"n_houses": 6, "n_prosumers": 5, "production_ratio": 2.0},
+        "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+        "market": {"feed_in": True},
+        "network": {"n_branches": 1, "spacing_m": 400.0},
+    }
+    merged = {key: {**base.get(key, {}), **changes.get(key, {})} for key in {*base, *changes}}
+    return build_case(Scenario().with_changes(**merged))
+
+
+def _outcomes(case: Case) -> set[Outcome]:
+    return {Outcome(int(o)) for chunk in chunks(case, case.opening) for o in chunk.outcome}
+
+
+def test_wide_limits_leave_every_exchange_alone() -> None:
+    assert _outcomes(_case(limits={"min_vm_pu": 0.5, "max_vm_pu": 1.5, "max_loading_percent": 1000.0})) == {
+        Outcome.CLEAN
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"max_vm_pu": 1.02}, Outcome.CURTAILED),
+        ({"min_vm_pu": 0.995}, Outcome.SHED),
+        ({"min_vm_pu": 1.001, "max_vm_pu": 1.1}, Outcome.DE_ENERGISED),
+    ],
+)
+def test_each_step_of_the_ladder_ends_clean_for_pandapower(limits: dict[str, float], expected: Outcome) -> None:
+    case = _case(limits=limits)
+    seen = set()
+    for chunk in chunks(case, case.opening):
+        p_kw = injection_kw(chunk.window.meters, case.interval_minutes)
+        judged = reference_flow(case.feeder, p_kw, np.zeros_like(p_kw))
+        for k, outcome in enumerate(chunk.outcome):
+            seen.add(Outcome(int(outcome)))
+            if outcome == Outcome.DE_ENERGISED:
+                assert (p_kw[k] == 0).all()
+                continue
+            assert judged.converged[k]
+            assert np.nanmin(judged.vm_pu[k]) >= case.scenario.limits.min_vm_pu - 1e-5
+            assert np.nanmax(judged.vm_pu[k]) <= case.scenario.limits.max_vm_pu + 1e-5
+            assert judged.line_loading_percent[k].max() <= 100.01
+    assert expected in seen
+
+
+def test_what_is_cut_says_which_limit_at_which_bus() -> None:
+    case = _case(limits={"max_vm_pu": 1.02})
+    state = case.opening
+    for t in range(case.n_intervals):
+        state, result = run_interval(case, state, t)
+        rows = result.feasible.settlement.rows
+        cut = rows[(rows["status"] != Status.ACCEPTED)]
+        if cut.size == 0:
+            continue
+        assert (cut["reason"] == Reason.OVERVOLTAGE).all()
+        worst = result.feasible.before.violations[0]
+        assert worst.element_type == "bus"
+        assert (cut["element"] == worst.element).all()
+        assert check_limits(case.feeder, case.limits, result.feasible.flow).status == Judgement.OK
+        return
+    pytest.fail("expected an interval with an overvoltage")
+
+
+def test_shed_load_is_not_billed() -> None:
+    case = _case(limits={"min_vm_pu": 0.995})
+    for chunk in chunks(case, case.opening):
+        rows = chunk.window.rows[: chunk.window.offsets[-1]]
+        shed = rows[rows["kind"] == Kind.SHED]
+        assert (shed["amount_neur"] == 0).all()
+        if shed.size:
+            meters = chunk.window.meters
+            assert meters["shed_wh"].sum() == shed["delivered_wh"].sum()
+            served = meters["load_wh"].sum() - meters["shed_wh"].sum()
+            assert rows[rows["kind"] == Kind.GRID_IMPORT]["delivered_wh"].sum() <= served
+            return
+    pytest.fail("expected shed load")
