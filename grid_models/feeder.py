@@ -24,8 +24,22 @@ ELEMENTS: dict[str, tuple[str, str]] = {
 }
 """Device of a participant → pandapower table and name of its element."""
 
-HASHED_TABLES = ("bus", "line", "trafo", "switch", "ext_grid", "gen", "load", "sgen", "storage", "shunt")
-NOT_ELECTRICAL = ("name", "geo", "std_type", "zone", "description", "origin", "profile")
+ELECTRICAL_TABLES = (
+    *("bus", "line", "trafo", "trafo3w", "impedance", "switch", "ext_grid", "gen", "load", "sgen", "storage"),
+    *("shunt", "ward", "xward", "motor", "dcline", "asymmetric_load", "asymmetric_sgen"),
+    *("svc", "ssc", "tcsc", "vsc", "trafo_characteristic_table", "shunt_characteristic_table"),
+)
+DESCRIPTIVE_COLUMNS = {
+    "name",
+    "geo",
+    "std_type",
+    "type",
+    "zone",
+    "description",
+    "substat",
+    "origin",
+    "profile",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,29 +67,45 @@ class Feeder:
     notes: tuple[str, ...] = ()
 
     def digest(self) -> bytes:
-        """SHA-256 over the electrical tables, participants and their buses; 32 bytes, equal in every process."""
-        content = hashlib.sha256()
-        for table in HASHED_TABLES:
-            frame = self.net[table]
-            columns = sorted(column for column in frame.columns if column not in NOT_ELECTRICAL)
-            content.update(f"{table}:{len(frame)}\n".encode())
-            for column in columns:
-                values = ",".join(_canonical(value) for value in frame[column].sort_index())
-                content.update(f"{column}={values}\n".encode())
-        content.update(
-            "\n".join(f"{n}@{b}" for n, b in zip(self.participants, self.bus, strict=True)).encode()
-        )
-        return content.digest()
+        """SHA-256 over electrical tables, participants and their buses; 32 bytes.
+
+        Numbers count with 12 significant digits, so that neither a process nor a round trip through JSON changes it.
+        It is also the key to keep power-flow engines by: whatever changes the admittances changes it.
+        """
+        net = self.net
+        lines = [f"f_hz={_canonical(net.f_hz)}", f"sn_mva={_canonical(net.sn_mva)}"]
+        for table in ELECTRICAL_TABLES:
+            lines += _canonical_rows(table, net[table]) if table in net else []
+        lines += [f"{name}@{bus}" for name, bus in zip(self.participants, self.bus, strict=True)]
+        return hashlib.sha256("\n".join(lines).encode()).digest()
+
+
+def _canonical_rows(table: str, frame: pd.DataFrame) -> list[str]:
+    """One line per element, `table[index] column=value …`, without what is missing or describes only."""
+    columns = sorted(column for column in map(str, frame.columns) if column not in DESCRIPTIVE_COLUMNS)
+    ordered = frame.sort_index()
+    values = [[_canonical(value) for value in ordered[column]] for column in columns]
+    return [
+        f"{table}[{index}] "
+        + " ".join(f"{column}={value[k]}" for column, value in zip(columns, values, strict=True) if value[k])
+        for k, index in enumerate(ordered.index)
+    ]
 
 
 def _canonical(value: Any) -> str:
-    if pd.isna(value):
-        return "-"
-    if isinstance(value, bool | np.bool_):
-        return str(int(value))
-    if isinstance(value, int | float | np.number):
-        return float(value).hex()
-    return str(value)
+    """Text of a number, flag or word; empty for what is missing or none of these.
+
+    Examples
+    --------
+    >>> _canonical(0.1 + 0.2), _canonical(np.uint32(3)), _canonical(True), _canonical(float("nan")), _canonical("hv")
+    ('0.3', '3', '1', '', 'hv')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float | np.bool_ | np.number):
+        number = float(value)
+        return "" if number != number else f"{number + 0.0:.12g}"
+    return ""
 
 
 def make_feeder(
@@ -114,10 +144,30 @@ def make_feeder(
     check_net(name, net)
     check_placement(name, net, participants, bus, shared_bus=shared_bus)
     net = deepcopy(net)
+    if "tap_dependency_table" not in net.trafo:
+        net.trafo["tap_dependency_table"] = False  # what pandapower assumes of older nets, with a warning
     for participant, index in zip(participants, bus, strict=True):
         given = ("load", "pv", "battery") if devices is None else devices[participant]
         add_elements(net, participant, int(index), given)
-    return Feeder(name, net, tuple(participants), np.asarray(bus, dtype=np.int64), notes)
+    return Feeder(
+        name, net, tuple(participants), np.asarray(bus, dtype=np.int64), (*notes, *limits_of_the_model(net))
+    )
+
+
+def limits_of_the_model(net: Any) -> tuple[str, ...]:
+    """What the power flow and its verdict leave out of a net, in words for its user."""
+    notes = []
+    if len(net.trafo3w):
+        notes.append(
+            f"{len(net.trafo3w)} three-winding transformers: carried in the power flow, their loading is not judged"
+        )
+    unbalanced = len(net.asymmetric_load) + len(net.asymmetric_sgen)
+    if unbalanced:
+        notes.append(f"{unbalanced} unbalanced loads or generators: counted as the sum of their phases")
+    dark = len(unsupplied_buses(net))
+    if dark:
+        notes.append(f"{dark} buses without supply: they have no voltage and are not judged")
+    return tuple(notes)
 
 
 def add_elements(net: Any, participant: str, bus: int, devices: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import pandapower as pp
 from grid_models.errors import GridError
 from grid_models.feeder import Feeder, make_feeder
 
+LOW_VOLTAGE_KV = 0.4
 DEFAULT_SPACING_M = 250.0
 DEFAULT_SERVICE_M = (10.0, 30.0)
 
@@ -49,9 +50,9 @@ def radial_feeder(
     trafo_std_type, main_cable, service_cable
         pandapower standard types.
     spacing_m
-        Distance between houses along a main cable; each is drawn within ±25 % of it.
+        Distance between houses along a main cable, m; each is drawn within ±25 % of it.
     service_m
-        Shortest and longest service cable.
+        Shortest and longest service cable, m.
     rng
         Deals the houses and draws the lengths.
     devices
@@ -63,19 +64,25 @@ def radial_feeder(
         If a parameter is out of range or a standard type unknown.
     """
     n = len(participants)
-    if not 1 <= n_branches <= max(n, 1):
-        raise GridError(f"generated feeder, n_branches: expected 1 to {max(n, 1)}, got {n_branches}")
-    if not spacing_m > 0:
-        raise GridError(f"generated feeder, spacing_m: expected more than 0 m, got {spacing_m}")
-    if not 0 < service_m[0] <= service_m[1]:
-        raise GridError(f"generated feeder, service_m: expected 0 < shortest <= longest, got {service_m}")
+    if n == 0:
+        raise GridError("generated feeder: expected at least one participant, got none")
+    if not 1 <= n_branches <= n:
+        raise GridError(
+            f"generated feeder, n_branches: expected 1 to {n}, at most one a participant, got {n_branches}"
+        )
+    if not 1.0 <= spacing_m <= 1e5:
+        raise GridError(f"generated feeder, spacing_m: expected 1 to 100,000 m, got {spacing_m}")
+    if not 1.0 <= service_m[0] <= service_m[1] <= 1e5:
+        raise GridError(
+            f"generated feeder, service_m: expected 1 <= shortest <= longest <= 100,000 m, got {service_m}"
+        )
     net = pp.create_empty_network(name="generated")
     for kind, std_type in (("trafo", trafo_std_type), ("line", main_cable), ("line", service_cable)):
         _check_std_type(net, kind, std_type)
     busbar = _substation(net, trafo_std_type)
     order = rng.permutation(n)
-    spacing = spacing_m * rng.uniform(0.75, 1.25, n)
-    service = rng.uniform(*service_m, n)
+    spacing = np.round(spacing_m * rng.uniform(0.75, 1.25, n), 1)
+    service = np.round(rng.uniform(*service_m, n), 1)
     bus = np.empty(n, np.int64)
     for branch in range(n_branches):
         houses = order[branch::n_branches]
@@ -102,14 +109,20 @@ def radial_feeder(
 
 
 def _substation(net: Any, trafo_std_type: str) -> int:
-    medium = _bus(net, "medium voltage", -20.0, 0.0, vn_kv=20.0)
+    rated = pp.load_std_type(net, trafo_std_type, "trafo")
+    if rated["vn_lv_kv"] != LOW_VOLTAGE_KV:
+        raise GridError(
+            f"generated feeder, trafo_std_type: expected a transformer to {LOW_VOLTAGE_KV} kV, got "
+            f"'{trafo_std_type}' to {rated['vn_lv_kv']} kV"
+        )
+    medium = _bus(net, "medium voltage", -20.0, 0.0, vn_kv=rated["vn_hv_kv"])
     busbar = _bus(net, "bus bar", 0.0, 0.0)
     pp.create_ext_grid(net, medium, vm_pu=1.0, name="grid")
     pp.create_transformer(net, medium, busbar, trafo_std_type, name="transformer")
     return busbar
 
 
-def _bus(net: Any, name: str, x_m: float, y_m: float, vn_kv: float = 0.4) -> int:
+def _bus(net: Any, name: str, x_m: float, y_m: float, vn_kv: float = LOW_VOLTAGE_KV) -> int:
     """Bus with a GeoJSON point; metres near (0, 0) written as degrees, so that any map tool draws it to scale."""
     degrees = [round(x_m / 111_320.0, 9), round(y_m / 111_320.0, 9)]
     geo = json.dumps({"coordinates": degrees, "type": "Point"})

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grid_models.compiled import compiled
+from grid_models.errors import GridError
 from grid_models.feeder import Feeder
 from grid_models.flow import Flow
 from grid_models.kernel import Floats, Ints
@@ -56,7 +57,13 @@ class Limits:
     ) -> Limits:
         """Limits of a feeder: those in its tables where given, else the defaults.
 
-        The default voltage band is that of EN 50160 (±10 % of nominal voltage).
+        The default voltage band is that of EN 50160 (±10 % of nominal voltage). `net_limits_win = False` ignores
+        the net's own.
+
+        Raises
+        ------
+        GridError
+            If a bus's lower limit is not below its upper one, or a loading limit is not positive.
         """
 
         def column(table: str, name: str, default: float) -> Floats:
@@ -67,26 +74,50 @@ class Limits:
                 values = np.where(np.isnan(given), values, given)
             return values
 
-        return cls(
+        limits = cls(
             column("bus", "min_vm_pu", min_vm_pu),
             column("bus", "max_vm_pu", max_vm_pu),
             column("line", "max_loading_percent", max_loading_percent),
             column("trafo", "max_loading_percent", max_loading_percent),
             warn_loading_percent,
         )
+        limits.check(feeder)
+        return limits
+
+    def check(self, feeder: Feeder) -> None:
+        """Raise `GridError` where limits contradict one another."""
+        low, high = self.min_vm_pu, self.max_vm_pu
+        for b in np.flatnonzero(~((low > 0.0) & (low < high))):
+            raise GridError(
+                f"network '{feeder.name}', bus {feeder.net.bus.index[b]}: expected 0 < min_vm_pu < max_vm_pu, "
+                f"got {low[b]:g} and {high[b]:g}"
+            )
+        for table, limit in (
+            ("line", self.max_line_loading_percent),
+            ("trafo", self.max_trafo_loading_percent),
+        ):
+            for b in np.flatnonzero(~(limit > 0.0)):
+                raise GridError(
+                    f"network '{feeder.name}', {table} {feeder.net[table].index[b]}: expected "
+                    f"max_loading_percent > 0, got {limit[b]:g}"
+                )
 
 
 class Verdicts(NamedTuple):
-    """Verdicts on K intervals, and the tightest spots of each.
+    """Verdicts on K intervals, and the tightest spots of each; buses and branches by their place in the net's tables.
 
     Attributes
     ----------
     status
         (K,) `Judgement`.
     lowest_vm_pu, lowest_bus, highest_vm_pu, highest_bus
-        (K,) extreme voltages, and the position of their bus in the net's table; NaN and -1 without any.
+        (K,) extreme voltages and their buses; NaN and -1 without any.
     highest_loading_percent, highest_branch
-        (K,) loading closest to its limit, and its position: lines first, transformers behind; NaN and -1 without.
+        (K,) loading closest to its limit, or furthest beyond it, and its branch: lines first, transformers behind;
+        NaN and -1 without any.
+    voltage_margin_pu, loading_margin_percent
+        (K,) smallest distance of a voltage to the limits of its bus, and distance of that loading to its limit;
+        negative beyond, NaN without any.
     """
 
     status: npt.NDArray[np.int8]
@@ -96,6 +127,8 @@ class Verdicts(NamedTuple):
     highest_bus: Ints
     highest_loading_percent: Floats
     highest_branch: Ints
+    voltage_margin_pu: Floats
+    loading_margin_percent: Floats
 
     def between(self, first: int, stop: int) -> Verdicts:
         """Intervals first … stop-1."""
@@ -104,60 +137,76 @@ class Verdicts(NamedTuple):
 
 def judge(flow: Flow, limits: Limits) -> Verdicts:
     """Verdict on every interval of a flow; what is not solved never passes."""
-    return Verdicts(
-        *_judge(
-            flow.converged,
-            flow.vm_pu,
-            flow.line_loading_percent,
-            flow.trafo_loading_percent,
-            limits.min_vm_pu,
-            limits.max_vm_pu,
-            limits.max_line_loading_percent,
-            limits.max_trafo_loading_percent,
-        )
+    n = flow.converged.size
+    verdicts = Verdicts(
+        np.full(n, Judgement.NOT_SOLVED, np.int8),
+        *(column for _ in range(3) for column in (np.full(n, np.nan), np.full(n, -1))),
+        *(np.full(n, np.nan) for _ in range(2)),
     )
+    solved = np.flatnonzero(flow.converged)
+    _judge_voltages(solved, flow.vm_pu, limits.min_vm_pu, limits.max_vm_pu, verdicts)
+    _judge_loadings(
+        solved,
+        flow.line_loading_percent,
+        flow.trafo_loading_percent,
+        limits.max_line_loading_percent,
+        limits.max_trafo_loading_percent,
+        verdicts,
+    )
+    return verdicts
 
 
 @compiled
-def _judge(
-    converged: npt.NDArray[np.bool_],
-    vm_pu: Floats,
-    line: Floats,
-    trafo: Floats,
-    min_vm_pu: Floats,
-    max_vm_pu: Floats,
-    max_line: Floats,
-    max_trafo: Floats,
-) -> tuple[npt.NDArray[np.int8], Floats, Ints, Floats, Ints, Floats, Ints]:
-    n = vm_pu.shape[0]
-    n_lines = line.shape[1]
-    status = np.zeros(n, np.int8)
-    lowest, highest, loading = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
-    lowest_bus, highest_bus, branch = np.full(n, -1), np.full(n, -1), np.full(n, -1)
-    for k in range(n):
-        if not converged[k]:
-            status[k] = 2
-            continue
+def _judge_voltages(
+    solved: npt.NDArray[np.intp], vm_pu: Floats, min_vm_pu: Floats, max_vm_pu: Floats, out: Verdicts
+) -> None:
+    """Extremes, margin and status of the solved intervals; buses without supply have no voltage to judge."""
+    for k in solved:
+        lowest, highest, margin = np.inf, -np.inf, np.inf
+        lowest_bus, highest_bus = -1, -1
         for b in range(vm_pu.shape[1]):
             vm = vm_pu[k, b]
-            if np.isnan(vm):
-                continue
-            if lowest_bus[k] < 0 or vm < lowest[k]:
-                lowest[k], lowest_bus[k] = vm, b
-            if highest_bus[k] < 0 or vm > highest[k]:
-                highest[k], highest_bus[k] = vm, b
-            if not (vm >= min_vm_pu[b] and vm <= max_vm_pu[b]):
-                status[k] = 1
-        tightest = -1.0
+            if vm < lowest:
+                lowest, lowest_bus = vm, b
+            if vm > highest:
+                highest, highest_bus = vm, b
+            below, above = vm - min_vm_pu[b], max_vm_pu[b] - vm
+            closer = below if below < above else above
+            if closer < margin:
+                margin = closer
+        out.status[k] = 0 if margin >= 0.0 else 1
+        if lowest_bus >= 0:
+            out.lowest_vm_pu[k], out.lowest_bus[k] = lowest, lowest_bus
+            out.highest_vm_pu[k], out.highest_bus[k] = highest, highest_bus
+            out.voltage_margin_pu[k] = margin
+
+
+@compiled
+def _judge_loadings(
+    solved: npt.NDArray[np.intp],
+    line: Floats,
+    trafo: Floats,
+    max_line: Floats,
+    max_trafo: Floats,
+    out: Verdicts,
+) -> None:
+    """Highest loading, margin and status of the solved intervals; a loading that is no number does not pass."""
+    n_lines = line.shape[1]
+    for k in solved:
+        tightest, branch = -np.inf, -1
         for b in range(n_lines + trafo.shape[1]):
             value = line[k, b] if b < n_lines else trafo[k, b - n_lines]
             limit = max_line[b] if b < n_lines else max_trafo[b - n_lines]
             if not value <= limit:
-                status[k] = 1
-            if value / limit > tightest:
-                tightest = value / limit
-                loading[k], branch[k] = value, b
-    return status, lowest, lowest_bus, highest, highest_bus, loading, branch
+                out.status[k] = 1
+            ratio = value / limit
+            if ratio > tightest:
+                tightest, branch = ratio, b
+        if branch >= 0:
+            value = line[k, branch] if branch < n_lines else trafo[k, branch - n_lines]
+            limit = max_line[branch] if branch < n_lines else max_trafo[branch - n_lines]
+            out.highest_loading_percent[k], out.highest_branch[k] = value, branch
+            out.loading_margin_percent[k] = limit - value
 
 
 @dataclass(frozen=True)

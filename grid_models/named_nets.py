@@ -6,6 +6,7 @@ import difflib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandapower.networks as pn
 from grid_models.errors import GridError
 from grid_models.feeder import Feeder, make_feeder
 
-NETS: dict[str, Callable[[], Any]] = {
+_PLAIN = {
     "cigre_lv": pn.create_cigre_network_lv,
     "kerber_landnetz_freileitung_1": pn.create_kerber_landnetz_freileitung_1,
     "kerber_landnetz_freileitung_2": pn.create_kerber_landnetz_freileitung_2,
@@ -25,11 +26,47 @@ NETS: dict[str, Callable[[], Any]] = {
     "kerber_dorfnetz": pn.create_kerber_dorfnetz,
     "kerber_vorstadtnetz_kabel_1": pn.create_kerber_vorstadtnetz_kabel_1,
     "kerber_vorstadtnetz_kabel_2": pn.create_kerber_vorstadtnetz_kabel_2,
-    "dickert_short": lambda: pn.create_dickert_lv_network("short", "cable", "single"),
-    "dickert_middle": lambda: pn.create_dickert_lv_network("middle", "cable", "single"),
-    "dickert_long": lambda: pn.create_dickert_lv_network("long", "cable", "single"),
-    "ieee_european_lv_asymmetric": lambda: pn.ieee_european_lv_asymmetric("on_peak_566"),
+    "kerber_extreme_landnetz_freileitung": pn.kb_extrem_landnetz_freileitung,
+    "kerber_extreme_landnetz_freileitung_trafo": pn.kb_extrem_landnetz_freileitung_trafo,
+    "kerber_extreme_landnetz_kabel": pn.kb_extrem_landnetz_kabel,
+    "kerber_extreme_landnetz_kabel_trafo": pn.kb_extrem_landnetz_kabel_trafo,
+    "kerber_extreme_dorfnetz": pn.kb_extrem_dorfnetz,
+    "kerber_extreme_dorfnetz_trafo": pn.kb_extrem_dorfnetz_trafo,
+    "kerber_extreme_vorstadtnetz_1": pn.kb_extrem_vorstadtnetz_1,
+    "kerber_extreme_vorstadtnetz_2": pn.kb_extrem_vorstadtnetz_2,
+    "kerber_extreme_vorstadtnetz_trafo_1": pn.kb_extrem_vorstadtnetz_trafo_1,
+    "kerber_extreme_vorstadtnetz_trafo_2": pn.kb_extrem_vorstadtnetz_trafo_2,
+    "ieee_european_lv_asymmetric": pn.ieee_european_lv_asymmetric,
 }
+# Dickert, Domagk & Schegner (2013): ranges of feeder length, lines, customers, and how good the case is.
+_DICKERT = [
+    (length, line, customer, case)
+    for length, line, customer in (
+        ("short", "cable", "single"),
+        ("short", "cable", "multiple"),
+        ("middle", "cable", "multiple"),
+        ("middle", "C&OHL", "multiple"),
+        ("long", "cable", "multiple"),
+        ("long", "C&OHL", "multiple"),
+    )
+    for case in ("good", "average", "bad")
+]
+_VOLTAGE_CONTROL = ("rural_1", "rural_2", "village_1", "village_2", "suburb_1")
+
+NETS: dict[str, Callable[[], Any]] = {
+    **_PLAIN,
+    **{
+        f"dickert_{length}_{'cable' if line == 'cable' else 'overhead'}_{customer}_{case}": partial(
+            pn.create_dickert_lv_network, length, line, customer, case
+        )
+        for length, line, customer, case in _DICKERT
+    },
+    **{
+        f"voltage_control_{name}": partial(pn.create_synthetic_voltage_control_lv_network, name)
+        for name in _VOLTAGE_CONTROL
+    },
+}
+"""pandapower's own low-voltage nets."""
 
 OWN_ELEMENTS = ("load", "sgen", "storage", "asymmetric_load", "asymmetric_sgen")
 """Tables of a net that the participants replace unless they are kept."""
@@ -41,7 +78,13 @@ CIGRE_NOTE = (
 
 
 def named_feeders() -> list[str]:
-    """Names that `named_feeder` knows."""
+    """Names that `named_feeder` knows.
+
+    Examples
+    --------
+    >>> "cigre_lv" in named_feeders()
+    True
+    """
     return list(NETS)
 
 
@@ -68,8 +111,8 @@ def named_net(name: str, *, seed: int) -> Any:
     """
     if name not in NETS:
         near = difflib.get_close_matches(name, list(NETS), n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise GridError(f"network.name: expected one of {', '.join(NETS)}, got '{name}'{hint}")
+        hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(NETS)}"
+        raise GridError(f"network.name: expected the name of one of pandapower's nets, got '{name}'{hint}")
     with _seeded(seed):
         return NETS[name]()
 
@@ -120,7 +163,7 @@ def drop_elements(net: Any) -> None:
 
 def feeder_from_json(
     path: Path,
-    placement: Sequence[tuple[str, str]],
+    placement: Sequence[tuple[str, str | int]],
     *,
     keep_elements: bool = False,
     shared_bus: bool = False,
@@ -132,7 +175,7 @@ def feeder_from_json(
     path
         File written by `pandapower.to_json`.
     placement
-        (participant, bus) pairs; the bus by its index or its name.
+        (participant, bus) pairs; the bus by its index or its name, see `find_bus`.
     keep_elements
         Keep the net's own loads and generators as constant injections beside the participants.
     shared_bus
@@ -165,7 +208,7 @@ def read_net(path: Path) -> Any:
         net = pp.from_json(str(path))
     except Exception as reason:  # pandapower lets json's, pandas' and its own errors through
         raise GridError(
-            f"{path}: expected a pandapower JSON file, got {type(reason).__name__}: {reason}"
+            f"{path}: expected a net written by pandapower.to_json, got {type(reason).__name__}: {reason}"
         ) from reason
     if not isinstance(net, pp.pandapowerNet):
         raise GridError(
@@ -174,25 +217,38 @@ def read_net(path: Path) -> Any:
     return net
 
 
-def find_bus(net: Any, value: str, where: str) -> int:
-    """Index of a bus given by its index or name.
+def find_bus(net: Any, value: str | int, where: str) -> int:
+    """Index of a bus given by its name or index.
+
+    Parameters
+    ----------
+    net
+        pandapower net.
+    value
+        An integer is an index, text a name or an index; `#7` is index 7 where a bus has that name, too.
+    where
+        What the message begins with.
 
     Raises
     ------
     GridError
-        If there is no such bus, or several of that name.
+        If there is no such bus, or it could be several.
     """
-    named = net.bus.index[net.bus.name.astype(str) == str(value)]
-    if len(named) == 1:
-        return int(named[0])
-    if len(named) > 1:
-        raise GridError(f"{where}: expected one bus named '{value}', found {len(named)}; give its index")
-    try:
-        index = int(value)
-    except ValueError:
-        near = difflib.get_close_matches(str(value), [str(name) for name in net.bus.name], n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise GridError(f"{where}: expected a bus name or integer index, got '{value}'{hint}") from None
-    if index not in net.bus.index:
-        raise GridError(f"{where}: expected a bus of the net, got {index}; see net.bus")
-    return index
+    text = str(value).strip()
+    named = (
+        [int(b) for b in net.bus.index[net.bus.name.astype(str) == text]] if isinstance(value, str) else []
+    )
+    digits = text.removeprefix("#")
+    index = int(digits) if digits.lstrip("-").isdecimal() else None
+    indexed = [index] if index is not None and index in net.bus.index else []
+    found = sorted({*named, *indexed})
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        raise GridError(
+            f"{where}: expected one bus, found '{text}' as name or index of buses "
+            f"{', '.join(map(str, found))}; write # and the index"
+        )
+    near = difflib.get_close_matches(text, [str(name) for name in net.bus.name], n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "; see the table of buses, net.bus"
+    raise GridError(f"{where}: expected the name or the integer index of a bus, got '{text}'{hint}")

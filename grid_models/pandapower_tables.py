@@ -1,24 +1,27 @@
-"""Write participants' injections into pandapower's tables; the one place where signs turn.
+"""Write participants' powers into pandapower's tables; the one place where signs turn.
 
 Everywhere else an injection into the network is positive; in the tables, loads and storages count from the network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pandapower as pp
 
-from grid_models.feeder import Feeder
-from grid_models.kernel import Floats
+from grid_models.errors import GridError
+from grid_models.feeder import ELEMENTS, Feeder
+from grid_models.kernel import Floats, Ints
 
-INJECTION_PREFIX = "injection of "
+_SIGN = {"load": -1.0, "sgen": 1.0, "storage": -1.0}
+_NEGLIGIBLE_KW = 1e-12
 
 
-def with_injection_elements(feeder: Feeder) -> tuple[Any, Any]:
-    """Copy of the net with one further `sgen` a participant; returns (net, their index).
+def with_injection_elements(feeder: Feeder) -> tuple[Any, Ints]:
+    """Copy of the net with one further `sgen` a participant; returns (net, their indices).
 
     The participants' own elements stay at zero; their sum is what an injection is.
     """
@@ -28,45 +31,59 @@ def with_injection_elements(feeder: Feeder) -> tuple[Any, Any]:
         buses=feeder.bus.tolist(),
         p_mw=np.zeros(feeder.bus.size),
         q_mvar=np.zeros(feeder.bus.size),
-        name=[INJECTION_PREFIX + participant for participant in feeder.participants],
+        name=[f"injection of {participant}" for participant in feeder.participants],
     )
-    return net, index
+    return net, np.asarray(index, dtype=np.int64)
 
 
-def write_injections(net: Any, index: Any, p_kw: Floats, q_kvar: Floats) -> None:
+def write_injections(net: Any, index: Ints, p_kw: Floats, q_kvar: Floats) -> None:
     """Set the injections made by `with_injection_elements`, (N,) each."""
     net.sgen.loc[index, "p_mw"] = p_kw / 1000.0
     net.sgen.loc[index, "q_mvar"] = q_kvar / 1000.0
 
 
-def write_devices(net: Any, feeder: Feeder, device_kw: dict[str, Floats], q_kvar: Floats) -> None:
-    """Set the participants' elements from injections by device.
+def net_at(feeder: Feeder, p_kw: Mapping[str, Floats], q_kvar: Mapping[str, Floats] | None = None) -> Any:
+    """Copy of the feeder's net with every device at its setpoint, for any pandapower tool to open, solve or plot.
 
     Parameters
     ----------
-    net
-        Copy of the feeder's net; its tables are written.
     feeder
-        Names of the participants.
-    device_kw
-        `load` (negative), `pv`, `battery`, `fuel_cell`: injection of each participant's device, (N,) kW. Devices
-        without element in the net must be zero.
-    q_kvar
-        Reactive injection of each participant, (N,), booked on its load.
+        The network.
+    p_kw, q_kvar
+        Injection of each participant's device, (N,), by device: `load` (negative where it consumes), `pv`, `battery`
+        (positive where it discharges), `fuel_cell`. Devices left out are at zero.
+
+    Raises
+    ------
+    GridError
+        If a device is unknown, or is to inject where the participant has none.
+
+    Examples
+    --------
+    >>> from grid_models.generated import radial_feeder
+    >>> feeder = radial_feeder(["a"], n_branches=1, rng=np.random.default_rng(0))
+    >>> net = net_at(feeder, {"load": np.array([-0.5]), "battery": np.array([2.0])})
+    >>> net.load.p_mw.tolist(), net.storage.p_mw.tolist()
+    ([0.0005], [-0.002])
     """
-    by_name = {
-        table: {str(name): index for index, name in zip(net[table].index, net[table].name, strict=True)}
-        for table in ("load", "sgen", "storage")
-    }
-    for k, participant in enumerate(feeder.participants):
-        load = by_name["load"].get(participant)
-        if load is not None:
-            net.load.loc[load, ["p_mw", "q_mvar"]] = -device_kw["load"][k] / 1000.0, -q_kvar[k] / 1000.0
-        for device, label, table, sign in (
-            ("pv", f"{participant} pv", "sgen", 1.0),
-            ("fuel_cell", f"{participant} fuel cell", "sgen", 1.0),
-            ("battery", f"{participant} battery", "storage", -1.0),
-        ):
-            element = by_name[table].get(label)
-            if element is not None and device in device_kw:
-                net[table].loc[element, "p_mw"] = sign * device_kw[device][k] / 1000.0
+    net = deepcopy(feeder.net)
+    for setpoints, column in ((p_kw, "p_mw"), (q_kvar or {}, "q_mvar")):
+        for device, values in setpoints.items():
+            if device not in ELEMENTS:
+                raise GridError(f"setpoints: expected a device of {', '.join(ELEMENTS)}, got '{device}'")
+            _write(net, feeder, device, column, values)
+    return net
+
+
+def _write(net: Any, feeder: Feeder, device: str, column: str, values: Floats) -> None:
+    table, pattern = ELEMENTS[device]
+    index = {str(name): k for k, name in zip(net[table].index, net[table].name, strict=True)}
+    for participant, value in zip(feeder.participants, values, strict=True):
+        element = index.get(pattern.format(participant))
+        if element is not None:
+            net[table].loc[element, column] = _SIGN[table] * value / 1000.0
+        elif abs(value) > _NEGLIGIBLE_KW:
+            raise GridError(
+                f"setpoints, participant '{participant}': expected no {device} power, since it has no {device} in "
+                f"the network, got {value:g}"
+            )
