@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosim.results import Result
-    from cosim.run import run
     from cosim.scenario import Scenario
+    from cosim.simulate import run
 
 __all__ = ["Result", "Scenario", "run"]
 
-_HOME = {"Scenario": "cosim.scenario", "Result": "cosim.results", "run": "cosim.run"}
+_HOME = {"Scenario": "cosim.scenario", "Result": "cosim.results", "run": "cosim.simulate"}
 
 
 def __getattr__(name: str) -> Any:

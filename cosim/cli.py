@@ -97,7 +97,7 @@ def _run_with_progress(scenario: Any, directory: Path, *, resume: bool, quiet: b
     from cosim.screen import progress_listener
 
     with progress_listener(quiet=quiet, scenario=scenario.name) as listener:
-        from cosim.run import run as run_scenario
+        from cosim.simulate import run as run_scenario
 
         try:
             return run_scenario(scenario, directory, resume=resume, listener=listener)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cosim.case import Case
 from cosim.windows import Chunk
+from market.errors import MarketError
 from market.exchanges import METER, Kind
 from market.ledger.chain import demonstration_key
 from market.ledger.ledger import Ledger, state_roots
@@ -46,8 +47,8 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._ledger.__exit__(*error)
+    def __exit__(self, *_: object) -> None:
+        self._ledger.close()
 
     def record(self, group: Sequence[Chunk]) -> None:
         """Append the blocks of a group of chunks; durable when it returns."""
@@ -83,8 +84,12 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
         ledger = Ledger.create(directory, genesis_records(case), key, state_bytes(case.opening))
         return Recorder(case, ledger, case.opening, 0)
     ledger = Ledger.resume(directory, key)
-    ledger.expect_parameters(genesis_records(case)[0])
-    height, content = ledger.state()
+    try:
+        ledger.expect_parameters(genesis_records(case)[0])
+        height, content = ledger.state()
+    except MarketError:
+        ledger.close()
+        raise
     return Recorder(case, ledger, state_from(content), height)
 
 

@@ -86,17 +86,32 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
         parts = parts_of(directory, name)
         if not parts:
             continue
-        path = directory / f"{name}.{'csv' if name in AS_CSV else 'parquet'}"
-        partial = path.with_name(f".{path.name}.partial")
-        schema = pq.read_schema(parts[0])
         if name in AS_CSV:
-            pa_csv.write_csv(pa.concat_tables(pq.read_table(part) for part in parts), partial)
-        else:
-            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-                for part in parts:
-                    writer.write_table(pq.read_table(part))
+            write_table(directory, name, pa.concat_tables(pq.read_table(part) for part in parts))
+            continue
+        path = directory / file_name(name)
+        partial = path.with_name(f".{path.name}.partial")
+        with pq.ParquetWriter(partial, pq.read_schema(parts[0]), compression="zstd") as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part))
         os.replace(partial, path)
     shutil.rmtree(directory / ".parts")
+
+
+def write_table(directory: Path, name: str, table: pa.Table) -> None:
+    """Write a table of a run that is not made in parts."""
+    path = directory / file_name(name)
+    partial = path.with_name(f".{path.name}.partial")
+    if name in AS_CSV:
+        pa_csv.write_csv(table, partial)
+    else:
+        pq.write_table(table, partial, compression="zstd")
+    os.replace(partial, path)
+
+
+def file_name(name: str) -> str:
+    """Name of a table's final file."""
+    return f"{name}.{'csv' if name in AS_CSV else 'parquet'}"
 
 
 def read_table(directory: Path, name: str) -> pa.Table:
@@ -107,7 +122,7 @@ def read_table(directory: Path, name: str) -> pa.Table:
     ScenarioError
         If the directory holds no such table.
     """
-    path = directory / f"{name}.{'csv' if name in AS_CSV else 'parquet'}"
+    path = directory / file_name(name)
     if not path.exists():
         raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
     return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)

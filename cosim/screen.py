@@ -13,8 +13,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from cosim.results import Result
-    from cosim.run import Listener
-    from cosim.run import Progress as RunProgress
+    from cosim.simulate import Listener
+    from cosim.simulate import Progress as RunProgress
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cosim.case import Case
 from cosim.curtailment import Outcome
@@ -164,6 +165,24 @@ def violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
             "limit": [float(v.limit) for _, v in found],
         },
         schema=VIOLATIONS,
+    )
+
+
+def curtailment_table(exchanges: pa.Table, rule: str) -> pa.Table:
+    """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding."""
+    cut = exchanges.filter(pc.not_equal(exchanges["status"].cast(pa.string()), "accepted"))
+    plain = {
+        name: cut[name].cast(pa.string()) if pa.types.is_dictionary(cut[name].type) else cut[name]
+        for name in ("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh")
+    }
+    return pa.table(
+        {
+            **plain,
+            "curtailed_wh": pc.subtract(cut["cleared_wh"], cut["delivered_wh"]),
+            "rule": pa.array([rule] * len(cut), pa.string()),
+            "reason": cut["reason"].cast(pa.string()),
+            "element": cut["element"],
+        }
     )
 
 

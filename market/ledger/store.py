@@ -76,7 +76,11 @@ class Store:
         """
         path = _existing(directory)
         lock = _exclusive(path)
-        return cls(_checked(path, writing=True), lock)
+        try:
+            return cls(_checked(path, writing=True), lock)
+        except LedgerError:
+            lock.close()
+            raise
 
     @classmethod
     def open_to_read(cls, directory: Path) -> Store:

@@ -21,13 +21,14 @@ from cosim.run_directory import (
     prepare_directory,
     write_json,
     write_parts,
+    write_table,
     write_whole,
 )
 from cosim.scenario import Scenario
 from cosim.scenario_files import as_toml
 from cosim.setpoints import injection_kw
 from cosim.summary import summarise
-from cosim.tables import chunk_tables
+from cosim.tables import chunk_tables, curtailment_table
 from cosim.windows import Chunk, chunks
 
 GROUP = 2048
@@ -121,6 +122,8 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[str, Any]) -> Result:
     write_whole(directory / "scenario.toml", as_toml(case.scenario))
     result = Result(case.scenario, {}, directory, {}, case.feeder.net)
+    rule = case.scenario.curtailment.rule
+    write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
     summary = {
         **summarise({name: result.table(name) for name in TABLES}),
         "agreement": agreement,
