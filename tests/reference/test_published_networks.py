@@ -40,7 +40,7 @@ def test_kerber_dorfnetz_voltage_and_transformer() -> None:
 
 
 def test_two_bus_line_by_hand() -> None:
-    """P at the end of a line of resistance r, its reactance (pandapower wants one) negligible: V² - V + r·P = 0 has the roots of the textbook."""
+    """P at the end of a line of resistance r, its reactance negligible: V² - V + r·P = 0."""
     net = pp.create_empty_network()
     source, house = pp.create_bus(net, 0.4), pp.create_bus(net, 0.4)
     pp.create_ext_grid(net, source)
