@@ -178,7 +178,11 @@ class LimitsSection(Section):
 class CurtailmentSection(Section):
     """What happens to exchanges that the network cannot carry."""
 
-    rule: Literal["pro_rata"] = Field("pro_rata", description="pro_rata: one factor for all exchanges")
+    rule: Literal["least_curtailment", "pro_rata", "lifo", "max_min", "reject"] = Field(
+        "least_curtailment",
+        description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
+        "first cut; max_min: smallest share as large as possible; reject: all or nothing",
+    )
 
 
 class LedgerSection(Section):

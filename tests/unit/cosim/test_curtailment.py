@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosim.case import Case, build_case
-from cosim.curtailment import Outcome
+from cosim.curtailment import RULES, Outcome
 from cosim.interval import run_interval
 from cosim.scenario import Scenario
 from cosim.setpoints import injection_kw
@@ -38,6 +38,7 @@ def test_wide_limits_leave_every_exchange_alone() -> None:
     }
 
 
+@pytest.mark.parametrize("rule", sorted(RULES))
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
@@ -46,8 +47,10 @@ def test_wide_limits_leave_every_exchange_alone() -> None:
         ({"min_vm_pu": 1.001, "max_vm_pu": 1.1}, Outcome.DE_ENERGISED),
     ],
 )
-def test_each_step_of_the_ladder_ends_clean_for_pandapower(limits: dict[str, float], expected: Outcome) -> None:
-    case = _case(limits=limits)
+def test_each_step_of_the_ladder_ends_clean_for_pandapower(
+    limits: dict[str, float], expected: Outcome, rule: str
+) -> None:
+    case = _case(limits=limits, curtailment={"rule": rule})
     seen = set()
     for chunk in chunks(case, case.opening):
         p_kw = injection_kw(chunk.window.meters, case.interval_minutes)
@@ -80,6 +83,23 @@ def test_what_is_cut_says_which_limit_at_which_bus() -> None:
         assert check_limits(case.feeder, case.limits, result.feasible.flow).status == Judgement.OK
         return
     pytest.fail("expected an interval with an overvoltage")
+
+
+def test_least_curtailment_cuts_no_more_than_any_other_rule() -> None:
+    cut = {}
+    for rule in RULES:
+        case = _case(limits={"max_vm_pu": 1.02}, curtailment={"rule": rule})
+        rows = np.concatenate([chunk.window.rows[: chunk.window.offsets[-1]] for chunk in chunks(case, case.opening)])
+        exported = rows[rows["kind"] == Kind.GRID_EXPORT]
+        cut[rule] = int((exported["cleared_wh"] - exported["delivered_wh"]).sum())
+    assert 0 < cut["least_curtailment"]
+    assert min(cut, key=cut.__getitem__) == "least_curtailment"
+
+
+def test_least_curtailment_ends_within_eight_power_flows() -> None:
+    case = _case(limits={"max_vm_pu": 1.02})
+    flows = [int(n) for chunk in chunks(case, case.opening) for n in chunk.power_flows]
+    assert max(flows) <= 8
 
 
 def test_shed_load_is_not_billed() -> None:

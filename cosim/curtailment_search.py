@@ -1,0 +1,113 @@
+"""Try deliveries of one interval by AC power flow: a batch of candidates, the largest clean factor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.case import Case
+from cosim.redispatch import deliver, is_curtailable
+from cosim.setpoints import injection_kw
+from grid_models.limits import Judgement, Verdicts, judge
+from grid_models.powerflow import Flow
+from market.exchanges import Reason, Rows
+from market.orders import Orders
+from market.settlement import Delivery, Settlement, settle
+from market.state import State
+from market.storage import Wh
+
+_STEPS = 16
+"""Candidates solved in one batch while searching a factor."""
+_ROUNDS = 3
+"""Batches per search: a factor is found to 1/16³."""
+
+
+class Problem(NamedTuple):
+    """An interval whose exchanges the network cannot carry, and the limit that says so."""
+
+    case: Case
+    orders: Orders
+    state: State
+    rows: Rows
+    reason: Reason
+    element: int
+
+
+class Attempt(NamedTuple):
+    """Deliveries tried in one batch, what they settle to, and what the network says to each."""
+
+    deliveries: Sequence[Delivery]
+    settlements: Sequence[Settlement]
+    flow: Flow
+    verdicts: Verdicts
+
+    def clean(self) -> npt.NDArray[np.bool_]:
+        """Which deliveries are within every limit."""
+        return np.asarray(self.verdicts.status == Judgement.OK)
+
+
+class Found(NamedTuple):
+    """A clean settlement, its AC solution, and the factor that led to it where there was one."""
+
+    settlement: Settlement
+    flow: Flow
+    factor: float = 1.0
+
+
+def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Delivery]) -> Attempt:
+    """Settle each delivery on a copy of the state, solve all power flows in one batch, and judge them."""
+    settlements = [settle(delivery, orders, state, case.rules) for delivery in deliveries]
+    meters = np.stack([settlement.meters for settlement in settlements])
+    flow = case.engine.solve(injection_kw(meters, case.interval_minutes), None)
+    return Attempt(deliveries, settlements, flow, judge(flow, case.limits))
+
+
+class Search:
+    """Counts the power flows of one interval's repair and builds its deliveries."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.power_flows = 0
+        rows = problem.rows
+        self.curtailable = np.array([is_curtailable(int(row["kind"])) for row in rows], dtype=bool)
+
+    def try_all(self, deliveries: Sequence[Delivery]) -> Attempt:
+        """`attempt` on this problem."""
+        self.power_flows += len(deliveries)
+        return attempt(self.problem.case, self.problem.orders, self.problem.state, deliveries)
+
+    def delivery(self, delivered_wh: Wh, shed_wh: Wh | None = None) -> Delivery:
+        """Delivery of given energies of the cleared rows."""
+        p = self.problem
+        shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
+        return deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+
+    def at_factor(self, alpha: float) -> Delivery:
+        """Delivery of the same share `alpha` of every exchange."""
+        cleared = self.problem.rows["cleared_wh"]
+        return self.delivery(np.where(self.curtailable, np.floor(alpha * cleared), cleared).astype(np.int64))
+
+
+def largest_clean(search: Search, at: Callable[[float], Delivery]) -> Found | None:
+    """Settlement and flow at the largest factor in [0, 1) whose delivery is clean; None if 0 is not.
+
+    Sixteen equally spaced factors are solved in one batch, then the gap above the largest clean one is divided
+    again, three times in all. Factor 1 is known to be unclean.
+    """
+    low, width = 0.0, 1.0
+    best: Found | None = None
+    for round_number in range(_ROUNDS):
+        width /= _STEPS
+        first = 0 if round_number == 0 else 1
+        tried = search.try_all([at(low + width * step) for step in range(first, _STEPS)])
+        clean = np.flatnonzero(tried.clean())
+        if clean.size:
+            k = int(clean[-1])
+            low += width * (k + first)
+            best = Found(tried.settlements[k], tried.flow.at(k), low)
+        elif best is None:
+            return None
+    return best

@@ -1,0 +1,204 @@
+"""Curtail as little as possible: a linear programme on the sensitivities of the current AC state, until AC is clean.
+
+Batteries absorb first, then uncommitted exports go, then sharing transfers, then trades, load last of all. The
+programme only decides what to change; an AC power flow decides whether the result is clean.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linprog
+
+from cosim.curtailment_search import Found, Problem, Search, largest_clean
+from cosim.redispatch import battery_room
+from cosim.setpoints import injection_kw, mean_kw
+from grid_models.kernel import Floats
+from grid_models.limits import Limits
+from grid_models.response import Response
+from grid_models.sensitivity import sensitivity
+from market.exchanges import Kind
+from market.settlement import Delivery, Settlement, as_cleared, settle
+
+ROUNDS = 7
+"""Linear programmes at most; with the power flow of the exchanges as cleared that makes eight."""
+
+FACETS = 16
+ABSORB, EXPORT, SHARE, TRADE, SHED, SLACK = 0.1, 1.0, 2.0, 3.0, 1e4, 1e6
+EARLIER = 0.01
+"""How much dearer the first trade of an interval is than the last, as a share."""
+
+NEAR_VM_PU, NEAR_PERCENT = 0.03, 40.0
+"""Only elements this close to a limit enter a programme."""
+
+MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
+"""Distance kept from every limit, doubled each round, for what the linearisation leaves over."""
+
+
+class Levers(NamedTuple):
+    """What a programme can change; M cuttable exchanges, N houses, columns [cut | absorbed | shed], kW.
+
+    Attributes
+    ----------
+    rows
+        Positions of the M cuttable exchanges.
+    effect
+        (N, M + 2N): change of each house's injection per kW.
+    weight, largest
+        (M + 2N,) cost per kW and largest value.
+    absorbs
+        (N, M): which cuts of a house its battery may absorb at the lower cost.
+    """
+
+    rows: npt.NDArray[np.intp]
+    effect: Floats
+    weight: Floats
+    largest: Floats
+    absorbs: Floats
+
+
+def levers(search: Search) -> Levers:
+    """Levers of a problem: every cut acts at the bus where the energy enters the network.
+
+    Cutting an exchange lowers the seller's injection, that of the battery's host for a lot; a share that is not stored
+    raises the host's. What a buyer misses it takes from the grid at the same bus, which changes nothing there. Exports
+    cut for the own battery cost less than those spilled: the programme's column `absorbed` takes that difference off.
+    """
+    p = search.problem
+    rows = np.flatnonzero(search.curtailable)
+    exchanges, n, m = p.rows[rows], p.orders.need_wh.size, rows.size
+    kind, minutes = exchanges["kind"], p.case.interval_minutes
+    source = np.where(kind == Kind.LOT_SALE, exchanges["host"], exchanges["seller"])
+    effect = np.zeros((n, m + 2 * n))
+    effect[source, np.arange(m)] = -1.0
+    stored = np.flatnonzero(kind == Kind.SHARE_STORE)
+    effect[exchanges["host"][stored], stored] += 1.0
+    effect[:, m + n :] = np.eye(n)
+    room, _ = battery_room(p.orders, p.state, p.rows, p.rows["cleared_wh"].astype(np.int64))
+    absorbs = np.zeros((n, m))
+    absorbs[source, np.arange(m)] = kind == Kind.GRID_EXPORT
+    weight = np.concatenate([_weights(kind), np.full(n, ABSORB - EXPORT), np.full(n, SHED)])
+    largest = np.concatenate([mean_kw(exchanges["cleared_wh"], minutes), mean_kw(room, minutes), _imports(p)])
+    return Levers(rows, effect, weight, largest, absorbs)
+
+
+def _weights(kind: npt.NDArray[np.uint8]) -> Floats:
+    weight = np.full(kind.size, TRADE)
+    weight[np.isin(kind, [int(Kind.SHARE_USE), int(Kind.SHARE_STORE)])] = SHARE
+    weight[kind == Kind.GRID_EXPORT] = EXPORT
+    later = np.arange(kind.size) / max(kind.size, 1)
+    return np.asarray(weight * (1.0 + EARLIER * (1.0 - later)))
+
+
+def _imports(p: Problem) -> Floats:
+    """Grid import of each house as cleared, kW: what shedding can take away."""
+    wh = np.zeros(p.orders.need_wh.size, np.int64)
+    imports = p.rows[p.rows["kind"] == Kind.GRID_IMPORT]
+    np.add.at(wh, imports["buyer"], imports["cleared_wh"])
+    return mean_kw(wh, p.case.interval_minutes)
+
+
+class Programme(NamedTuple):
+    """Constraints `matrix @ x <= bound` on the levers' values x, from the linearised network."""
+
+    matrix: Floats
+    bound: Floats
+
+
+def programme(response: Response, limits: Limits, effect: Floats, x: Floats, doubling: int) -> Programme:
+    """Linear constraints around the AC state that the lever values `x` led to.
+
+    Voltages by their derivative; currents by a polygon of 16 facets around the limit's circle, turned so that one
+    facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
+    """
+    margin = 2.0**doubling
+    by_x = response.dvm_dp @ effect
+    v0 = response.vm_pu - by_x @ x
+    high = np.flatnonzero(response.vm_pu > limits.max_vm_pu - NEAR_VM_PU)
+    low = np.flatnonzero(response.vm_pu < limits.min_vm_pu + NEAR_VM_PU)
+    matrix = [by_x[high], -by_x[low]]
+    bound = [
+        limits.max_vm_pu[high] - MARGIN_VM_PU * margin - v0[high],
+        v0[low] - limits.min_vm_pu[low] - MARGIN_VM_PU * margin,
+    ]
+    rated = np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
+    ends = np.flatnonzero(np.abs(response.current_percent) > rated - NEAR_PERCENT)
+    current, by_x_current = response.current_percent[ends], response.dcurrent_dp[ends] @ effect
+    i0 = current - by_x_current @ x
+    for facet in range(FACETS):
+        turn = np.exp(-1j * (np.angle(current) + 2.0 * np.pi * facet / FACETS))
+        matrix.append((turn[:, None] * by_x_current).real / 100.0)
+        bound.append((rated[ends] - MARGIN_PERCENT * margin - (turn * i0).real) / 100.0)
+    return Programme(np.vstack(matrix), np.concatenate(bound))
+
+
+def solve_programme(p: Programme, lever: Levers) -> Floats | None:
+    """Cheapest lever values that keep the constraints, a slack at 1e6 per pu aside; None if HiGHS finds none."""
+    n, size = lever.absorbs.shape[0], lever.weight.size
+    absorb_rows = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n)), np.zeros((n, 1))])
+    network = np.hstack([p.matrix, -np.ones((p.bound.size, 1))])
+    arguments: dict[str, Any] = {
+        "c": np.append(lever.weight, SLACK),
+        "A_ub": np.vstack([network, absorb_rows]),
+        "b_ub": np.concatenate([p.bound, np.zeros(n)]),
+        "bounds": np.column_stack([np.zeros(size + 1), np.append(lever.largest, np.inf)]),
+    }
+    found = linprog(method="highs", **arguments)
+    return None if found.x is None else np.asarray(found.x[:size], dtype=np.float64)
+
+
+def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
+    """Delivery of lever values: cut energies rounded up, shed energy rounded up, in Wh."""
+    p = search.problem
+    m, n = lever.rows.size, lever.absorbs.shape[0]
+    hours_wh = 1000.0 * p.case.interval_minutes / 60.0
+    delivered = p.rows["cleared_wh"].astype(np.int64).copy()
+    cut = np.ceil(x[:m] * hours_wh - 1e-6).astype(np.int64)
+    delivered[lever.rows] = np.clip(delivered[lever.rows] - cut, 0, delivered[lever.rows])
+    shed = np.ceil(x[m + n :] * hours_wh - 1e-6).astype(np.int64)
+    imports = np.rint(lever.largest[m + n :] * hours_wh).astype(np.int64)
+    return search.delivery(delivered, np.clip(shed, 0, imports))
+
+
+def cleared_injection_kw(p: Problem) -> Floats:
+    """Injections of the exchanges as cleared, (N,) kW."""
+    settlement = settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules)
+    return injection_of(settlement, p)
+
+
+def injection_of(settlement: Settlement, p: Problem) -> Floats:
+    """Injections of a settled interval, (N,) kW."""
+    return np.asarray(injection_kw(settlement.meters[None, :], p.case.interval_minutes)[0])
+
+
+def least_curtailment(search: Search) -> Found | None:
+    """Cheapest clean delivery: linearise, solve the programme, ask AC; at most seven rounds, then bisect."""
+    p = search.problem
+    lever = levers(search)
+    x = np.zeros(lever.weight.size)
+    p_kw = cleared_injection_kw(p)
+    for doubling in range(ROUNDS):
+        response = sensitivity(p.case.engine, p_kw)
+        if response is None:
+            break
+        constraints = programme(response, p.case.limits, lever.effect, x, doubling)
+        found = solve_programme(constraints, lever)
+        if found is None:
+            break
+        tried = search.try_all([delivery_of(search, lever, found)])
+        if tried.clean()[0]:
+            return Found(tried.settlements[0], tried.flow)
+        x = found
+        p_kw = injection_of(tried.settlements[0], p)
+    return _towards_nothing(search, lever, x)
+
+
+def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
+    """Between the last programme's cuts and no exchange at all, the least that is clean."""
+    m, n = lever.rows.size, lever.absorbs.shape[0]
+    everything = np.concatenate([lever.largest[:m], np.zeros(n), x[m + n :]])
+    return largest_clean(
+        search, lambda share: delivery_of(search, lever, everything + share * (x - everything))
+    )
