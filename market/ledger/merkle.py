@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
+import numpy as np
+import numpy.typing as npt
+
+from market.ledger.sha256 import Digests, hash_rows
+
 EMPTY_ROOT = sha256(b"").digest()
+_EMPTY = np.frombuffer(EMPTY_ROOT, np.uint8)
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -41,6 +47,40 @@ def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
 def root(leaves: Iterable[bytes]) -> bytes:
     """Root of a tree over leaves."""
     return root_of_hashes([leaf_hash(leaf) for leaf in leaves])
+
+
+def group_roots(rows: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Digests:
+    """Roots of many small trees at once: tree k has the leaves rows[offsets[k] : offsets[k + 1]].
+
+    All trees climb a level together, so that hashing always has many messages at a time.
+
+    Parameters
+    ----------
+    rows
+        Leaves of one length, (M, W).
+    offsets
+        (K + 1,), from 0 to M.
+
+    Returns
+    -------
+    Digests
+        (K, 32).
+    """
+    nodes, begin = hash_rows(0, rows), np.asarray(offsets, np.int64)
+    sizes = np.diff(begin)
+    while sizes.size and sizes.max() > 1:
+        parents = (sizes + 1) // 2
+        above = np.concatenate([[0], np.cumsum(parents)])
+        left = np.repeat(begin[:-1] - 2 * above[:-1], parents) + 2 * np.arange(above[-1])
+        single = above[1:][sizes % 2 == 1] - 1
+        right = left + 1
+        right[single] = left[single]
+        joined = hash_rows(1, np.concatenate([nodes[left], nodes[right]], axis=1))
+        joined[single] = nodes[left[single]]
+        nodes, begin, sizes = joined, above, parents
+    roots = np.tile(_EMPTY, (sizes.size, 1))
+    roots[sizes > 0] = nodes[begin[:-1][sizes > 0]]
+    return roots
 
 
 class History:
