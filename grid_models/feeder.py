@@ -24,6 +24,8 @@ ELEMENTS: dict[str, tuple[str, str]] = {
 }
 """Device of a participant → pandapower table and name of its element."""
 
+DEFAULT_DEVICES = ("load", "pv", "battery")
+
 ELECTRICAL_TABLES = (
     *("bus", "line", "trafo", "trafo3w", "impedance", "switch", "ext_grid", "gen", "load", "sgen", "storage"),
     *("shunt", "ward", "xward", "motor", "dcline", "asymmetric_load", "asymmetric_sgen"),
@@ -129,8 +131,7 @@ def make_feeder(
     participants, bus
         N names and the bus index of each.
     devices
-        Elements of each participant (`load`, `pv`, `battery`, `fuel_cell`); load, pv and battery for everyone if
-        left out.
+        Elements of each participant (`load`, `pv`, `battery`, `fuel_cell`); load, pv and battery for those left out.
     shared_bus
         Whether several participants may be at one bus.
     notes
@@ -146,9 +147,9 @@ def make_feeder(
     net = deepcopy(net)
     if "tap_dependency_table" not in net.trafo:
         net.trafo["tap_dependency_table"] = False  # what pandapower assumes of older nets, with a warning
-    for participant, index in zip(participants, bus, strict=True):
-        given = ("load", "pv", "battery") if devices is None else devices[participant]
-        add_elements(net, participant, int(index), given)
+    for device in ELEMENTS:
+        at = [(p, int(b)) for p, b in zip(participants, bus, strict=True) if device in _given(devices, p)]
+        add_elements(net, device, at)
     return Feeder(
         name, net, tuple(participants), np.asarray(bus, dtype=np.int64), (*notes, *limits_of_the_model(net))
     )
@@ -170,17 +171,24 @@ def limits_of_the_model(net: Any) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def add_elements(net: Any, participant: str, bus: int, devices: Sequence[str]) -> None:
-    """Add a participant's elements to `net`, all at zero power, named after it."""
-    for device in devices:
-        table, pattern = ELEMENTS[device]
-        label = pattern.format(participant)
-        if table == "load":
-            pp.create_load(net, bus, p_mw=0.0, q_mvar=0.0, name=label)
-        elif table == "storage":
-            pp.create_storage(net, bus, p_mw=0.0, max_e_mwh=0.0, name=label)
-        else:
-            pp.create_sgen(net, bus, p_mw=0.0, q_mvar=0.0, name=label, type="PV" if device == "pv" else "FC")
+def _given(devices: Mapping[str, Sequence[str]] | None, participant: str) -> Sequence[str]:
+    return DEFAULT_DEVICES if devices is None else devices.get(participant, DEFAULT_DEVICES)
+
+
+def add_elements(net: Any, device: str, at: Sequence[tuple[str, int]]) -> None:
+    """Add a device's elements to `net` for (participant, bus) pairs, all at zero power, named after participants."""
+    table, pattern = ELEMENTS[device]
+    names, buses = [pattern.format(participant) for participant, _ in at], [bus for _, bus in at]
+    zero = np.zeros(len(at))
+    if not at:
+        return
+    if table == "load":
+        pp.create_loads(net, buses, p_mw=zero, q_mvar=zero, name=names)
+    elif table == "storage":
+        pp.create_storages(net, buses, p_mw=zero, max_e_mwh=zero, q_mvar=zero, name=names)
+    else:
+        kind = "PV" if device == "pv" else "FC"
+        pp.create_sgens(net, buses, p_mw=zero, q_mvar=zero, name=names, type=kind)
 
 
 def check_net(name: str, net: Any) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
 
 from grid_models.errors import GridError
 from grid_models.feeder import Feeder, make_feeder
+from grid_models.kernel import Floats, Ints
 
 LOW_VOLTAGE_KV = 0.4
+METRES_PER_DEGREE = 111_320.0
 DEFAULT_SPACING_M = 250.0
 DEFAULT_SERVICE_M = (10.0, 30.0)
 
@@ -81,53 +83,86 @@ def radial_feeder(
         _check_std_type(net, kind, std_type)
     busbar = _substation(net, trafo_std_type)
     order = rng.permutation(n)
-    spacing = np.round(spacing_m * rng.uniform(0.75, 1.25, n), 1)
-    service = np.round(rng.uniform(*service_m, n), 1)
-    bus = np.empty(n, np.int64)
-    for branch in range(n_branches):
-        houses = order[branch::n_branches]
-        previous, distance = busbar, 0.0
-        for k, house in enumerate(houses):
-            distance += spacing[house]
-            joint = _bus(net, f"branch {branch + 1} joint {k + 1}", distance, -20.0 * (branch + 1))
-            label = f"main {branch + 1}.{k + 1}"
-            main = pp.create_line(net, previous, joint, spacing[house] / 1000.0, main_cable, name=label)
-            if k == 0:
-                pp.create_switch(net, busbar, main, et="l", closed=True, name=f"branch {branch + 1}")
-            side = service[house] * (1 if k % 2 else -1) / 4.0
-            bus[house] = _bus(net, f"bus {participants[house]}", distance, -20.0 * (branch + 1) + side)
-            pp.create_line(
-                net,
-                joint,
-                int(bus[house]),
-                service[house] / 1000.0,
-                service_cable,
-                name=f"service {participants[house]}",
-            )
-            previous = joint
+    street = Street(
+        np.concatenate([order[branch::n_branches] for branch in range(n_branches)]),
+        np.concatenate([np.full(order[branch::n_branches].size, branch) for branch in range(n_branches)]),
+        np.round(spacing_m * rng.uniform(0.75, 1.25, n), 1),
+        np.round(rng.uniform(*service_m, n), 1),
+    )
+    bus = _build(net, busbar, street, participants, main_cable, service_cable)
     return make_feeder("generated", net, participants, bus.tolist(), devices=devices)
 
 
+class Street(NamedTuple):
+    """N houses along the main cables, in the order in which they are passed, branch by branch.
+
+    `house` and `branch` are (N,) numbers of the house and of its branch, `spacing_m` and `service_m` the lengths of
+    the main cable before it and of its service cable.
+    """
+
+    house: Ints
+    branch: Ints
+    spacing_m: Floats
+    service_m: Floats
+
+
+def _build(
+    net: Any, busbar: int, street: Street, participants: Sequence[str], main_cable: str, service_cable: str
+) -> Ints:
+    """Add joints, houses, cables and a switch at each branch's head; returns each participant's bus, (N,)."""
+    n, branch = street.house.size, street.branch
+    heads = np.flatnonzero(np.diff(branch, prepend=-1))
+    place = np.arange(n) - heads[branch]
+    passed: Floats = np.cumsum(street.spacing_m)
+    distance = passed - (passed - street.spacing_m)[heads][branch]
+    names = [participants[house] for house in street.house]
+    labels = [f"{b + 1}.{k + 1}" for b, k in zip(branch, place, strict=True)]
+    y_m = -20.0 * (branch + 1.0)
+    beside = street.service_m * np.where(place % 2, 0.25, -0.25)
+    joints = _buses(net, [f"joint {label}" for label in labels], distance, y_m)
+    homes = _buses(net, [f"bus {name}" for name in names], distance, y_m + beside)
+    before = np.concatenate([[busbar], joints[:-1]])
+    before[heads] = busbar
+    mains = pp.create_lines(
+        net, before, joints, street.spacing_m / 1000.0, main_cable, name=[f"main {label}" for label in labels]
+    )
+    pp.create_lines(
+        net,
+        joints,
+        homes,
+        street.service_m / 1000.0,
+        service_cable,
+        name=[f"service {name}" for name in names],
+    )
+    switches = [f"branch {b + 1}" for b in range(heads.size)]
+    pp.create_switches(net, [busbar] * heads.size, np.asarray(mains)[heads], et="l", name=switches)
+    bus = np.empty(n, np.int64)
+    bus[street.house] = homes
+    return bus
+
+
 def _substation(net: Any, trafo_std_type: str) -> int:
+    """Add external grid, transformer and bus bar; returns the bus bar."""
     rated = pp.load_std_type(net, trafo_std_type, "trafo")
     if rated["vn_lv_kv"] != LOW_VOLTAGE_KV:
         raise GridError(
             f"generated feeder, trafo_std_type: expected a transformer to {LOW_VOLTAGE_KV} kV, got "
             f"'{trafo_std_type}' to {rated['vn_lv_kv']} kV"
         )
-    medium = _bus(net, "medium voltage", -20.0, 0.0, vn_kv=rated["vn_hv_kv"])
-    busbar = _bus(net, "bus bar", 0.0, 0.0)
+    kv = [rated["vn_hv_kv"], LOW_VOLTAGE_KV]
+    medium, busbar = _buses(net, ["medium voltage", "bus bar"], np.array([-20.0, 0.0]), np.zeros(2), kv)
     pp.create_ext_grid(net, medium, vm_pu=1.0, name="grid")
     pp.create_transformer(net, medium, busbar, trafo_std_type, name="transformer")
-    return busbar
+    return int(busbar)
 
 
-def _bus(net: Any, name: str, x_m: float, y_m: float, vn_kv: float = LOW_VOLTAGE_KV) -> int:
-    """Bus with a GeoJSON point; metres near (0, 0) written as degrees, so that any map tool draws it to scale."""
-    degrees = [round(x_m / 111_320.0, 9), round(y_m / 111_320.0, 9)]
-    geo = json.dumps({"coordinates": degrees, "type": "Point"})
-    index = int(pp.create_bus(net, vn_kv=vn_kv, name=name))
-    net.bus.loc[index, "geo"] = geo
+def _buses(
+    net: Any, names: list[str], x_m: Floats, y_m: Floats, kv: float | list[float] = LOW_VOLTAGE_KV
+) -> Ints:
+    """Add buses with GeoJSON points; metres near (0, 0) as degrees, so that any map tool draws them to scale."""
+    index = np.asarray(pp.create_buses(net, len(names), kv, name=names), dtype=np.int64)
+    degrees = np.round(np.stack([x_m, y_m], axis=1) / METRES_PER_DEGREE, 9).tolist()
+    net.bus.loc[index, "geo"] = [json.dumps({"coordinates": point, "type": "Point"}) for point in degrees]
     return index
 
 
