@@ -38,7 +38,7 @@ def mid_market_rate(feed_in: int, utility: int) -> int:
 
 @compiled
 def supply_demand_ratio_price(feed_in: int, utility: int, supply_wh: int, demand_wh: int) -> int:
-    """Price from the supply-demand ratio r: U·F / ((U - F)·r + F) for r <= 1, else F.
+    """Price from the supply-demand ratio r: U·F / ((U - F)·r + F) for r <= 1, else F; U where r = 0, even if F = 0.
 
     Selling price of Liu, Yu, Wang, Li, Ma, Lei (2017), "Energy-sharing model with price-based demand response",
     IEEE Trans. Power Systems 32(5). r is rounded down to 1e-4, which keeps every product below 2**63.
@@ -49,7 +49,7 @@ def supply_demand_ratio_price(feed_in: int, utility: int, supply_wh: int, demand
     if ratio >= 10_000:
         return feed_in
     below = (utility - feed_in) * ratio + feed_in * 10_000
-    return utility * feed_in * 10_000 // below if below > 0 else feed_in
+    return utility * feed_in * 10_000 // below if below > 0 else utility
 
 
 @compiled
