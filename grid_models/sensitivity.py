@@ -1,19 +1,27 @@
 """How voltages, branch currents and the source's power answer to each participant's power, at a solved AC state.
 
 Implicit differentiation of the fixed point `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
-`Y·dV + D·conj(dV) = conj(dS)/conj(V)` with `D = diag(conj(S)/conj(V)²)`, a real linear system of twice the size.
+`Y·dV + D·conj(dV) = conj(dS)/conj(V)` with `D = diag(conj(S)/conj(V)²)`. D is zero but at the buses with injections,
+so with Z = Y⁻¹ the real linear system to be solved is of twice their number, and Z is made once per topology.
 It says what to change, never whether the result is clean: only an AC solution says that.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
-from grid_models.admittance import Complex, Matrices, branch_admittances, loading_scales, rows_of
+from grid_models.admittance import (
+    Complex,
+    Matrices,
+    branch_admittances,
+    factorise,
+    loading_scales,
+    rows_of,
+)
 from grid_models.differences import sensitivity_by_differences
 from grid_models.kernel import Floats, Ints
 from grid_models.powerflow import PowerFlow
@@ -22,15 +30,59 @@ from grid_models.response import Response
 __all__ = ["Response", "sensitivity"]
 
 
-class State(NamedTuple):
-    """A solved interval on pandapower's i internal buses, pu.
+class Linear(NamedTuple):
+    """What of a network's response is the same in every state; i internal buses, m of them with injections, pu.
 
-    `v`, `s` are complex voltages and injections, `home` is the internal bus of each participant (-1 without supply).
+    Attributes
+    ----------
+    home
+        Internal bus of each participant, -1 without supply, (N,).
+    node
+        Internal buses of unknown voltage with injections, (m,).
+    column
+        Place of each participant's bus among them, -1 at a source or without supply, (N,).
+    voltage
+        Change of the internal buses' voltages by a current at each of them, (i, m); zero at sources.
+    current
+        The same of the complex currents at branch ends, in per cent of the rating, (E, m).
+    slack
+        The same of the current out of each reference bus, (G, m).
+    current_matrix
+        From internal voltages to the complex currents at branch ends, (E, i) sparse.
     """
 
-    v: Complex
-    s: Complex
     home: Ints
+    node: Ints
+    column: Ints
+    voltage: Complex
+    current: Complex
+    slack: Complex
+    current_matrix: Any
+
+
+class Derivatives(NamedTuple):
+    """Changes by each participant's P or Q, per kW or kvar: voltages (i, N), end currents (E, N), slack currents (G, N)."""
+
+    voltage: Complex
+    current: Complex
+    slack: Complex
+
+
+@lru_cache(maxsize=4)
+def linear_part(engine: PowerFlow) -> Linear:
+    """State-independent part of an engine's response; engines never change, so the latest four are kept."""
+    m = engine.matrices
+    home = m.bus[rows_of(engine.feeder.net, engine.feeder.bus)]
+    unknown, factors = factorise(m)
+    node = np.intersect1d(np.concatenate([home, np.flatnonzero(m.fixed)]), unknown)
+    column = np.full(m.y_bus.shape[0] + 1, -1)  # its last entry is for participants without supply, home -1
+    column[node] = np.arange(node.size)
+    pushed = np.zeros((unknown.size, node.size), np.complex128)
+    pushed[np.searchsorted(unknown, node), np.arange(node.size)] = 1.0
+    voltage = np.zeros((m.y_bus.shape[0], node.size), np.complex128)
+    voltage[unknown] = factors.solve(pushed)
+    ends = current_matrix(m, loading_scales(engine.feeder.net, m))
+    return Linear(home, node, column[home], voltage, ends @ voltage, m.y_bus[m.reference] @ voltage, ends)
 
 
 def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -61,21 +113,19 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
     v = engine.voltages(p_kw, q)
     if v is None:
         return sensitivity_by_differences(engine.feeder, engine.matrices, p_kw, q)
-    m = engine.matrices
-    home = m.bus[rows_of(engine.feeder.net, engine.feeder.bus)]
-    state = State(v, injections(m, home, p_kw, q), home)
-    by_p, by_q = voltage_derivatives(m, state)
-    current = current_matrix(m, loading_scales(engine.feeder.net, m))
+    m, linear = engine.matrices, linear_part(engine)
+    s = injections(m, linear.home, p_kw, q)
+    by_p, by_q = derivatives(linear, v, s, 1000.0 * m.base_mva)
     return Response(
         vm_pu=np.where(m.bus >= 0, np.abs(v)[m.bus], np.nan),
-        dvm_dp=magnitude_derivatives(m, v, by_p),
-        dvm_dq=magnitude_derivatives(m, v, by_q),
-        current_percent=current @ v,
-        dcurrent_dp=current @ by_p,
-        dcurrent_dq=current @ by_q,
-        slack_kva=slack_power(m, state),
-        dslack_dp=slack_derivatives(m, state, by_p, 1.0),
-        dslack_dq=slack_derivatives(m, state, by_q, 1.0j),
+        dvm_dp=magnitude_derivatives(m, v, by_p.voltage),
+        dvm_dq=magnitude_derivatives(m, v, by_q.voltage),
+        current_percent=linear.current_matrix @ v,
+        dcurrent_dp=by_p.current,
+        dcurrent_dq=by_q.current,
+        slack_kva=slack_power(m, v, s),
+        dslack_dp=slack_derivatives(m, linear, v, by_p.slack, 1.0),
+        dslack_dq=slack_derivatives(m, linear, v, by_q.slack, 1.0j),
     )
 
 
@@ -87,32 +137,32 @@ def injections(m: Matrices, home: Ints, p_kw: Floats, q_kvar: Floats) -> Complex
     return s
 
 
-def jacobian(m: Matrices, state: State, unknown: Ints) -> Any:
-    """Matrix of `Y·dV + D·conj(dV)` over the real and imaginary parts of dV, (2n, 2n) sparse."""
-    y = m.y_bus[unknown][:, unknown]
-    d = sparse.diags(np.conj(state.s[unknown]) / np.conj(state.v[unknown]) ** 2)
-    return sparse.bmat([[y.real + d.real, d.imag - y.imag], [y.imag + d.imag, y.real - d.real]], format="csc")
+def derivatives(linear: Linear, v: Complex, s: Complex, base_kw: float) -> tuple[Derivatives, Derivatives]:
+    """Changes with each participant's P, and with its Q.
+
+    With z the rows of Z at the m nodes, their voltages obey `dV + z·D·conj(dV) = z·dI`, and the currents that all
+    other changes follow from are `dI - D·conj(dV)`.
+    """
+    node, m = linear.node, linear.node.size
+    d = np.conj(s[node]) / np.conj(v[node]) ** 2
+    z = linear.voltage[node]
+    a = z * d
+    matrix = np.block([[np.eye(m) + a.real, a.imag], [a.imag, np.eye(m) - a.real]])
+    pushed = np.diag(1.0 / (np.conj(v[node]) * base_kw))
+    pushed = np.hstack([pushed, -1j * pushed])  # conj(dS) of 1 kW, of 1 kvar
+    moved = z @ pushed
+    solved = np.linalg.solve(matrix, np.concatenate([moved.real, moved.imag]))
+    current = pushed - d[:, None] * (solved[:m] - 1j * solved[m:])
+    supplied = linear.column >= 0
+    by_p, by_q = (
+        np.where(supplied, part[:, linear.column], 0.0) if m else np.zeros((0, supplied.size), np.complex128)
+        for part in (current[:, :m], current[:, m:])
+    )
+    return _all_changes(linear, by_p), _all_changes(linear, by_q)
 
 
-def voltage_derivatives(m: Matrices, state: State) -> tuple[Complex, Complex]:
-    """Change of the internal buses' voltages with each participant's P and Q, (i, N), pu per kW and per kvar."""
-    n_internal, n_participants = state.v.size, state.home.size
-    by_p, by_q = np.zeros((2, n_internal, n_participants), np.complex128)
-    unknown = np.setdiff1d(np.arange(n_internal), m.reference)
-    houses = np.flatnonzero(np.isin(state.home, unknown))
-    if houses.size == 0:
-        return by_p, by_q
-    nodes, which = np.unique(state.home[houses], return_inverse=True)
-    n, width = unknown.size, nodes.size
-    row, column = np.searchsorted(unknown, nodes), np.arange(width)
-    current = 1.0 / (np.conj(state.v[nodes]) * 1000.0 * m.base_mva)
-    pushed = np.zeros((n, 2 * width), np.complex128)
-    pushed[row, column], pushed[row, width + column] = current, -1j * current  # conj(dS) of 1 kW, of 1 kvar
-    solved = splu(jacobian(m, state, unknown)).solve(np.concatenate([pushed.real, pushed.imag]))
-    dv = solved[:n] + 1j * solved[n:]
-    by_p[np.ix_(unknown, houses)] = dv[:, which]
-    by_q[np.ix_(unknown, houses)] = dv[:, width + which]
-    return by_p, by_q
+def _all_changes(linear: Linear, current: Complex) -> Derivatives:
+    return Derivatives(linear.voltage @ current, linear.current @ current, linear.slack @ current)
 
 
 def magnitude_derivatives(m: Matrices, v: Complex, dv: Complex) -> Floats:
@@ -134,15 +184,14 @@ def current_matrix(m: Matrices, scale: Floats) -> Any:
     return sparse.coo_array(entries, shape=(2 * n, m.y_bus.shape[0])).tocsr()
 
 
-def slack_power(m: Matrices, state: State) -> Complex:
+def slack_power(m: Matrices, v: Complex, s: Complex) -> Complex:
     """P + jQ out of each reference bus into the network, (G,) kW, kvar."""
-    v, s, _ = state
     power = v[m.reference] * np.conj(m.y_bus[m.reference] @ v) - s[m.reference]
     return np.asarray(power * 1000.0 * m.base_mva)
 
 
-def slack_derivatives(m: Matrices, state: State, dv: Complex, push: complex) -> Complex:
+def slack_derivatives(m: Matrices, linear: Linear, v: Complex, di: Complex, push: complex) -> Complex:
     """Its derivative by each participant's P (`push` 1) or Q (1j), (G, N)."""
-    change = state.v[m.reference, None] * np.conj(m.y_bus[m.reference] @ dv) * (1000.0 * m.base_mva)
-    change -= push * (m.reference[:, None] == state.home[None, :])
+    change = v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
+    change -= push * (m.reference[:, None] == linear.home[None, :])
     return np.asarray(change)
