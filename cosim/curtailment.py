@@ -41,7 +41,7 @@ class Feasible(NamedTuple):
     settlement, flow
         The settled interval and its AC solution (K = 1).
     before
-        Verdict on the exchanges as cleared.
+        Verdict on the exchanges as cleared, None where it was clean.
     outcome
         How the interval became clean.
     power_flows
@@ -50,7 +50,7 @@ class Feasible(NamedTuple):
 
     settlement: Settlement
     flow: Flow
-    before: Verdict
+    before: Verdict | None
     outcome: Outcome
     power_flows: int
 
@@ -96,9 +96,9 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
         Cleared exchanges.
     """
     cleared = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)])
-    before = check_limits(case.feeder, case.limits, cleared.flow, 0)
     if cleared.clean()[0]:
-        return Feasible(cleared.settlements[0], cleared.flow, before, Outcome.CLEAN, 1)
+        return Feasible(cleared.settlements[0], cleared.flow, None, Outcome.CLEAN, 1)
+    before = check_limits(case.feeder, case.limits, cleared.flow, 0)
     search = Search(Problem(case, orders, state, rows, *binding(before)))
     for outcome, rule in (
         (Outcome.CURTAILED, RULES[case.scenario.curtailment.rule]),

@@ -103,3 +103,25 @@ def storage(
 ) -> None:
     """Five markets over battery capacity, 0 to 30 kWh a house."""
     _sweep("storage", scenario, seeds, hours, out, workers)
+
+
+@study_app.command("microgrids")
+def microgrids(
+    scenarios: Annotated[list[str], typer.Argument(help="Scenarios, one a feeder, over the same hours.")],
+    capacity_kw: Annotated[
+        float, typer.Option(min=0.0, help="Largest exchange of a feeder with the others.")
+    ] = 50.0,
+    hours: Annotated[int, typer.Option(min=1, help="Hours to simulate.")] = 168,
+    out: Out = None,
+) -> None:
+    """Several feeders with a market between them, against each by itself."""
+    from cosim.case import build_case
+    from cosim.microgrids import run_microgrids, write_microgrids
+    from cosim.scenario_files import load_scenario
+    from cosim.study import study_directory
+
+    with bad_input_ends():
+        cases = [build_case(_shortened(load_scenario(name), hours)) for name in scenarios]
+        directory = study_directory("microgrids", out)
+        alone, together = run_microgrids(cases, 0.0), run_microgrids(cases, capacity_kw)
+        typer.echo(write_microgrids(directory, alone, together))

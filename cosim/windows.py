@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case, MarketCase
-from cosim.curtailment import Outcome
 from cosim.errors import ConservationError
 from cosim.interval import run_interval
 from cosim.losses import losses_wh, with_losses
@@ -125,7 +124,7 @@ def repaired(case: Case, state: State, t: int) -> Chunk:
         judge(feasible.flow, case.limits),
         np.array([feasible.outcome], np.int8),
         np.array([feasible.power_flows], np.int32),
-        {} if feasible.outcome == Outcome.CLEAN else {t: feasible.before},
+        {} if feasible.before is None else {t: feasible.before},
     )
 
 
