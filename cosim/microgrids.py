@@ -1,9 +1,9 @@
 """A market between microgrids: each feeder clears inside first, what is left over is traded between feeders.
 
 Between feeders energy leaves one transformer and enters another, so in each feeder's table it is a grid export or a
-grid import, at the price of the pair instead of the tariffs, over the utility accounts; the utility passes it through. The
-price of a pair is the midpoint of the seller's feed-in tariff and the buyer's utility price. Each feeder's exchange is
-bounded by a capacity, and each feeder's network judges its part: a buyer gets what the seller's network delivered.
+grid import, at the price of the pair instead of the tariffs, over the utility accounts; the utility passes it through.
+The price of a pair is the midpoint of the seller's feed-in tariff and the buyer's utility price. Each feeder's exchange
+is bounded by a capacity, and each feeder's network judges its part: a buyer gets what the seller's network delivered.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _as_delivered(deals: Sequence[Deal], feasible: Feasible | None) -> list[Deal
 
 
 def check_alike(cases: Sequence[Case]) -> None:
-    """Raise `ScenarioError` unless the feeders have names of their own and share begin and length of their intervals."""
+    """Raise `ScenarioError` unless the feeders have names of their own and the same intervals."""
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(
@@ -254,8 +254,12 @@ def write_microgrids(directory: Path, alone: MicrogridResult, together: Microgri
     for name, result in (("alone", alone), ("together", together)):
         write_whole(directory / f"feeders_{name}.csv", result.feeders.to_csv(index=False))
     columns = ["imported_wh", "exported_wh", "spilled_wh"]
-    parts = [result.feeders.groupby("feeder")[columns].sum() / 1000.0 for result in (alone, together)]
-    table = pd.concat(parts, keys=["alone", "together"], axis=1)
-    table.columns = [f"{column.removesuffix('_wh')} {case}, kWh" for case, column in table.columns]
+    parts = [
+        (result.feeders.groupby("feeder")[columns].sum() / 1000.0).rename(
+            columns={column: f"{column.removesuffix('_wh')} {label}, kWh" for column in columns}
+        )
+        for label, result in (("alone", alone), ("together", together))
+    ]
+    table = pd.concat(parts, axis=1)
     traded = together.deals.delivered_wh.sum() / 1000.0
     return f"{table.to_string(float_format='{:,.1f}'.format)}\n\ntraded between feeders: {traded:,.1f} kWh"

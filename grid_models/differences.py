@@ -97,7 +97,7 @@ def _read(net: Any, slacks: Slacks) -> _Point:
         ends += [of_line, _current_ka(net, net.res_trafo, side, trafo[f"{side}_bus"]) / rated_ka]
     return _Point(
         net.res_bus.vm_pu.to_numpy(np.float64),
-        np.nan_to_num(100.0 * np.concatenate(ends)),
+        100.0 * np.concatenate(ends),
         slacks.powers(net),
     )
 
@@ -107,4 +107,7 @@ def _current_ka(net: Any, results: Any, end: str, bus: Any) -> Complex:
     kv = net.bus.vn_kv.loc[bus].to_numpy(np.float64) * results[f"vm_{end}_pu"].to_numpy(np.float64)
     v = kv * np.exp(1j * np.deg2rad(results[f"va_{end}_degree"].to_numpy(np.float64)))
     s = results[f"p_{end}_mw"].to_numpy(np.float64) + 1j * results[f"q_{end}_mvar"].to_numpy(np.float64)
-    return np.asarray(np.conj(s / v) / np.sqrt(3.0))
+    current = np.zeros(s.size, np.complex128)
+    live = np.isfinite(v)  # an end without supply has no voltage, and no current
+    current[live] = np.conj(s[live] / v[live]) / np.sqrt(3.0)
+    return current

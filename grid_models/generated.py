@@ -117,7 +117,7 @@ def _build(
     distance = passed - (passed - street.spacing_m)[heads][branch]
     names = [participants[house] for house in street.house]
     labels = [f"{b + 1}.{k + 1}" for b, k in zip(branch, place, strict=True)]
-    y_m = -20.0 * (branch + 1.0)
+    y_m = np.asarray(-20.0 * (branch + 1), dtype=np.float64)
     beside = street.service_m * np.where(place % 2, 0.25, -0.25)
     joints = _buses(net, [f"joint {label}" for label in labels], distance, y_m)
     homes = _buses(net, [f"bus {name}" for name in names], distance, y_m + beside)
