@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from market.book import Book, write
 from market.compiled import compiled
 from market.exchanges import GRID, NOBODY, Kind
 from market.orders import Orders
 from market.rules import Rules
-from market.state import State
-from market.storage import Wh, deliverable_wh, drawn_wh
+from market.state import State, hosted_wh
+from market.storage import Wh, deliverable_wh, drawn_wh, stored_wh
 
 _P2P, _LOT_SALE = int(Kind.P2P), int(Kind.LOT_SALE)
 _GRID_IMPORT, _GRID_EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
@@ -23,25 +25,42 @@ def requesting(orders: Orders) -> Wh:
 
 
 @compiled
+def above_lower_bound_wh(orders: Orders, state: State) -> Wh:
+    """Stored energy of each battery above its lower bound after its own balance, (N,).
+
+    Less than what the lots hold where self-discharge has eaten into the host's reserve.
+    """
+    n, ratings = state.own_wh.size, state.ratings
+    above = hosted_wh(state.lots, n) - ratings.soc_min_wh
+    for i in range(n):
+        own = state.own_wh[i] + stored_wh(orders.charge_wh[i], ratings.charge_ppm[i])
+        above[i] = max(0, above[i] + own - drawn_wh(orders.discharge_wh[i], ratings.discharge_ppm[i]))
+    return above
+
+
+@compiled
 def sell_lots(book: Book, orders: Orders, state: State, queue: Wh, position: int) -> int:
     """Sell lots, oldest first, to the requests in `queue` from `position` on; returns the new position.
 
-    A lot gives what it holds and what its host's battery may still discharge. Whoever draws its own lot pays
-    nothing for it.
+    A lot gives what it holds and what its host's battery may still discharge: by its power, and down to its lower
+    bound. Whoever draws its own lot pays nothing for it.
     """
     lots = state.lots
+    above = above_lower_bound_wh(orders, state) if lots.lot.size > 0 else np.zeros(0, np.int64)
     for k in range(lots.lot.size):
         host = lots.host[k]
         ppm = state.ratings.discharge_ppm[host]
         while position < queue.size:
             buyer = queue[position]
-            available = min(deliverable_wh(book.lot_wh[k], ppm), book.discharge_left_wh[host])
+            content = min(book.lot_wh[k], above[host])
+            available = min(deliverable_wh(content, ppm), book.discharge_left_wh[host])
             wh = min(available, book.need_wh[buyer])
             if wh == 0:
                 break
             price = 0 if lots.owner[k] == buyer else orders.price_ueur_per_kwh
             write(book, orders, _LOT_SALE, lots.owner[k], buyer, host, lots.lot[k], wh, price)
             book.lot_wh[k] -= drawn_wh(wh, ppm)
+            above[host] -= drawn_wh(wh, ppm)
             book.discharge_left_wh[host] -= wh
             book.need_wh[buyer] -= wh
             if book.need_wh[buyer] == 0:
