@@ -124,7 +124,7 @@ def test_digest_ignores_descriptions_and_empty_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["generated", "cigre_lv", "kerber_landnetz_kabel_2", "ieee_european_lv_asymmetric"]
+    "name", ["generated", "cigre_lv", pytest.param("ieee_european_lv_asymmetric", marks=pytest.mark.slow)]
 )
 def test_digest_survives_a_round_trip_through_json(name: str, tmp_path: Path) -> None:
     own = feeder() if name == "generated" else named_feeder(name, ["ann"], seed=3)
