@@ -145,7 +145,8 @@ def solve_programme(p: Programme, lever: Levers) -> Floats | None:
         "b_ub": np.concatenate([p.bound, np.zeros(n)]),
         "bounds": np.column_stack([np.zeros(size + 1), np.append(lever.largest, np.inf)]),
     }
-    found = linprog(method="highs", **arguments)
+    # Presolving a programme of this size takes longer than solving it.
+    found = linprog(method="highs", options={"presolve": False}, **arguments)
     return None if found.x is None else np.asarray(found.x[:size], dtype=np.float64)
 
 
