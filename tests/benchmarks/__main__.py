@@ -1,0 +1,254 @@
+"""Speed as ratios, measured in one run on one machine: `python -m tests.benchmarks [--quick] [--write]`.
+
+Prints Markdown; `--write` puts it into docs/benchmarks.md. Nothing here asserts a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+
+from cosim.case import build_case, build_market
+from cosim.market_run import market_windows
+from cosim.recorder import open_recorder
+from cosim.scenario import Scenario
+from cosim.scenario_files import load_scenario
+from cosim.setpoints import injection_kw
+from cosim.simulate import run
+from cosim.windows import chunks, settle_optimistically
+from grid_models.admittance import RUNPP_OPTIONS
+from grid_models.limits import judge
+from grid_models.pandapower_tables import with_injection_elements, write_injections
+from market.ledger.verify import verify_ledger
+
+
+def seconds(work: Callable[[], Any], repeat: int = 3) -> float:
+    """Shortest of a few runs."""
+    best = np.inf
+    for _ in range(repeat):
+        begin = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def power_flow_rows(scenario: Scenario, n_slow: int) -> list[str]:
+    """Power flow per interval: batched, single, and by other engines on the same injections."""
+    case = build_case(scenario)
+    window = settle_optimistically(case, case.opening, 0, min(case.n_intervals, 8760))
+    p_kw = injection_kw(window.meters, case.interval_minutes)
+    n = p_kw.shape[0]
+    batched = seconds(lambda: case.engine.solve(p_kw)) / n
+    judged = seconds(lambda: judge(case.engine.solve(p_kw), case.limits)) / n
+    single = seconds(lambda: [case.engine.solve(p_kw[k : k + 1]) for k in range(200)]) / 200
+    net, index = with_injection_elements(case.feeder)
+
+    def loop(**options: Any) -> None:
+        for k in range(n_slow):
+            write_injections(net, index, p_kw[k], np.zeros(p_kw.shape[1]))
+            pp.runpp(net, **RUNPP_OPTIONS, **options)
+
+    loop_runpp = seconds(loop, 1) / n_slow
+    recycle = {"bus_pq": True, "trafo": False, "gen": False}
+    loop_recycled = seconds(lambda: loop(recycle=recycle, init="results"), 1) / n_slow
+    rows = [
+        ("gridsettle, batched", batched),
+        ("gridsettle, batched, with verdicts", judged),
+        ("gridsettle, one at a time", single),
+        (f"pandapower.runpp loop ({n_slow} h)", loop_runpp),
+        (f"pandapower.runpp loop, recycled ({n_slow} h)", loop_recycled),
+        *other_engines(net, index, p_kw, n_slow),
+    ]
+    return [f"| {name} | {1e6 * each:,.1f} | {each / batched:,.1f} |" for name, each in rows]
+
+
+def other_engines(net: Any, index: Any, p_kw: np.ndarray, n: int) -> list[tuple[str, float]]:
+    """lightsim2grid and power-grid-model where they are installed (extra `bench`)."""
+    found = []
+    with suppress(ImportError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found.append(("lightsim2grid, one at a time", lightsim_seconds(deepcopy(net), index, p_kw, n)))
+    with suppress(ImportError):
+        found.append(("power-grid-model, batched", power_grid_model_seconds(deepcopy(net), p_kw, n)))
+    return found
+
+
+def lightsim_seconds(net: Any, index: Any, p_kw: np.ndarray, n: int) -> float:
+    """Seconds per power flow of lightsim2grid's Newton-Raphson on the net's model."""
+    from lightsim2grid.gridmodel import init_from_pandapower
+
+    pp.runpp(net, **RUNPP_OPTIONS)
+    model = init_from_pandapower(net)
+    start = (net.res_bus.vm_pu * np.exp(1j * np.deg2rad(net.res_bus.va_degree))).to_numpy(np.complex128)
+    first = len(net.sgen) - len(index)
+
+    def solve() -> None:
+        for k in range(n):
+            for i in range(len(index)):
+                model.change_p_sgen(first + i, float(p_kw[k, i]) / 1000.0)
+            if model.ac_pf(start, 20, 1e-9).shape[0] == 0:
+                raise RuntimeError("lightsim2grid did not converge")
+
+    return seconds(solve, 1) / n
+
+
+def power_grid_model_seconds(net: Any, p_kw: np.ndarray, n: int) -> float:
+    """Seconds per power flow of power-grid-model's batch on a feeder of the same size and cables."""
+    import power_grid_model as pgm
+
+    lines, buses = net.line, net.bus
+    node = pgm.initialize_array("input", "node", len(buses))
+    node["id"], node["u_rated"] = np.arange(len(buses)), buses.vn_kv * 1000.0
+    line = pgm.initialize_array("input", "line", len(lines))
+    line["id"] = 1000 + np.arange(len(lines))
+    line["from_node"], line["to_node"] = lines.from_bus, lines.to_bus
+    line["from_status"] = line["to_status"] = 1
+    line["r1"], line["x1"] = lines.r_ohm_per_km * lines.length_km, lines.x_ohm_per_km * lines.length_km
+    line["c1"], line["tan1"] = lines.c_nf_per_km * lines.length_km * 1e-9, 0.0
+    source = pgm.initialize_array("input", "source", 1)
+    source["id"], source["node"], source["status"], source["u_ref"] = (
+        5000,
+        int(net.trafo.lv_bus.iloc[0]),
+        1,
+        1.0,
+    )
+    load = pgm.initialize_array("input", "sym_load", p_kw.shape[1])
+    load["id"], load["node"] = 2000 + np.arange(p_kw.shape[1]), net.sgen.bus.to_numpy()[-p_kw.shape[1] :]
+    load["status"], load["type"] = 1, pgm.LoadGenType.const_power
+    load["p_specified"] = load["q_specified"] = 0.0
+    model = pgm.PowerGridModel({"node": node, "line": line, "source": source, "sym_load": load})
+    update = pgm.initialize_array("update", "sym_load", (n, p_kw.shape[1]))
+    update["id"] = load["id"]
+    update["p_specified"], update["q_specified"] = -1000.0 * p_kw[:n], 0.0
+    options: dict[str, Any] = {"update_data": {"sym_load": update}, "calculation_method": "iterative_current"}
+    return seconds(lambda: model.calculate_power_flow(**options)) / n
+
+
+def stage_rows(scenario: Scenario) -> list[str]:
+    """Shares of a whole run by stage."""
+    stages: dict[str, float] = {}
+    begin = time.perf_counter()
+    case = build_case(scenario)
+    stages["profiles, feeder, engine"] = time.perf_counter() - begin
+    begin = time.perf_counter()
+    for first in range(0, case.n_intervals, 2048):
+        settle_optimistically(case, case.opening, first, min(2048, case.n_intervals - first))
+    stages["market and settlement"] = time.perf_counter() - begin
+    begin = time.perf_counter()
+    done = list(chunks(case, case.opening))
+    stages["power flow, verdicts, curtailment"] = (
+        time.perf_counter() - begin - stages["market and settlement"]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        with open_recorder(case, Path(folder), resume=False) as recorder:
+            for k in range(0, len(done), 4):
+                recorder.record(done[k : k + 4])
+        stages["ledger, durable"] = time.perf_counter() - begin
+        begin = time.perf_counter()
+        verify_ledger(Path(folder))
+        verified = time.perf_counter() - begin
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        run(scenario, Path(folder) / "run")
+        whole = time.perf_counter() - begin
+    stages["results and the rest"] = whole - sum(stages.values())
+    n = case.n_intervals
+    rows = [f"| {name} | {value:.2f} | {100 * value / whole:.0f} % |" for name, value in stages.items()]
+    rows.append(f"| **whole run of {n:,} intervals** | {whole:.2f} | {n / whole:,.0f} intervals/s |")
+    rows.append(f"| ledger: blocks/s durable | | {n / stages['ledger, durable']:,.0f} |")
+    rows.append(f"| ledger: blocks/s verified | {verified:.2f} | {n / verified:,.0f} |")
+    return rows
+
+
+def growth_rows(sizes: list[tuple[int, int]]) -> list[str]:
+    """Market alone over houses and hours, and the slope of log(time) over log(houses x hours)."""
+    points = []
+    for n_houses, hours in sizes:
+        scenario = load_scenario("reference").with_changes(
+            horizon={"hours": hours}, houses={"n_houses": n_houses, "n_prosumers": n_houses // 2}
+        )
+        case = build_market(scenario)
+        points.append((n_houses, hours, seconds(lambda case=case: deque(market_windows(case), maxlen=0), 3)))
+    work = np.log([houses * hours for houses, hours, _ in points])
+    slope = np.polyfit(work, np.log([time_ for *_, time_ in points]), 1)[0]
+    rows = [
+        f"| {n:,} | {hours:,} | {time_:.3f} | {1e9 * time_ / n / hours:.0f} |" for n, hours, time_ in points
+    ]
+    return [*rows, f"| slope of log(time) over log(houses × hours) | | {slope:.2f} | |"]
+
+
+def report(*, quick: bool) -> str:
+    """All measurements as Markdown."""
+    base = load_scenario("default" if quick else "reference")
+    if quick:
+        base = base.with_changes(horizon={"hours": 1000})
+    run(base.with_changes(horizon={"hours": 50}))  # compiles
+    stressed = load_scenario("stressed").with_changes(horizon={"hours": 1000 if quick else 8760})
+    calm = stressed.with_changes(limits={"min_vm_pu": 0.5, "max_vm_pu": 1.5})
+    run(stressed.with_changes(horizon={"hours": 24, "start": "2017-06-01T00:00:00Z"}))
+    ratio = seconds(lambda: run(stressed), 2) / seconds(lambda: run(calm), 2)
+    sizes = [(25, 1000), (25, 8760), (100, 8760), (400, 2000)]
+    if not quick:
+        sizes += [(25, 35064), (400, 8760), (1600, 2000)]
+    cpu = platform.processor() or platform.machine()
+    lines = [
+        "# Benchmarks",
+        "",
+        f"`python -m tests.benchmarks --write`, Python {platform.python_version()}, {os.cpu_count()} cores ({cpu}), "
+        f"{platform.system()}. Ratios count, times are this machine's.",
+        "",
+        "## Power flow of the 25-house feeder",
+        "",
+        "| engine | µs per interval | against batched |",
+        "|---|---:|---:|",
+        *power_flow_rows(base, 50 if quick else 200),
+        "",
+        "## A whole run, by stage",
+        "",
+        "| stage | s | share |",
+        "|---|---:|---:|",
+        *stage_rows(base),
+        "",
+        f"A stressed year takes {ratio:.2f} times as long as the same year with wide limits.",
+        "",
+        "## Market alone",
+        "",
+        "| houses | hours | s | ns per house and hour |",
+        "|---:|---:|---:|---:|",
+        *growth_rows(sizes),
+        "",
+        f"Peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    arguments = parser.parse_args()
+    text = report(quick=arguments.quick)
+    sys.stdout.write(text)
+    if arguments.write:
+        (Path(__file__).parents[2] / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
