@@ -61,7 +61,7 @@ class Linear(NamedTuple):
 
 
 class Derivatives(NamedTuple):
-    """Changes by each participant's P or Q, per kW or kvar: of voltages (i, N), end (E, N) and source currents (G, N)."""
+    """Changes by each participant's P or Q, per kW or kvar: voltages (i, N), end (E, N), source currents (G, N)."""
 
     voltage: Complex
     current: Complex
