@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grid_models.errors import EngineDisagreementError
 from grid_models.feeder import Feeder
@@ -183,6 +185,94 @@ def test_engine_agrees_with_runpp_on_taps_and_line_switches() -> None:
     fast = PowerFlow(changed).solve(p, q)
     assert_equal_flows(fast, reference_flow(changed, p, q))
     assert fast.line_loading_percent[:, ring].min() > 0.0
+
+
+def _unbalanced(net: Any, bus: int) -> None:
+    pp.create_asymmetric_load(net, bus, p_a_mw=0.003, q_b_mvar=0.001, p_c_mw=0.002)
+    pp.create_asymmetric_sgen(net, bus, p_b_mw=0.001)
+
+
+def _motor(net: Any, bus: int) -> None:
+    pp.create_motor(net, bus, pn_mech_mw=0.003, cos_phi=0.9)
+
+
+def _impedance(net: Any, bus: int) -> None:
+    far = pp.create_bus(net, 0.4)
+    pp.create_impedance(net, bus, far, 0.01, 0.02, sn_mva=0.1)
+    pp.create_load(net, far, 0.002)
+
+
+def _switch_with_impedance(net: Any, bus: int) -> None:
+    far = pp.create_bus(net, 0.4)
+    pp.create_switch(net, bus, far, et="b", z_ohm=0.01)
+    pp.create_load(net, far, 0.002)
+
+
+def _three_windings(net: Any, bus: int) -> None:
+    high, ten, low = int(net.ext_grid.bus.iloc[0]), pp.create_bus(net, 10.0), pp.create_bus(net, 0.4)
+    rated = {
+        "sn_hv_mva": 0.4,
+        "sn_mv_mva": 0.3,
+        "sn_lv_mva": 0.2,
+        "vn_hv_kv": 20.0,
+        "vn_mv_kv": 10.0,
+        "vn_lv_kv": 0.4,
+    }
+    short = {
+        f"{name}_{side}_percent": value
+        for name, value in (("vk", 4.0), ("vkr", 0.5))
+        for side in ("hv", "mv", "lv")
+    }
+    pp.create_transformer3w_from_parameters(net, high, ten, low, **rated, **short, pfe_kw=0.3, i0_percent=0.1)
+    pp.create_load(net, ten, 0.05)
+    pp.create_load(net, low, 0.03)
+
+
+def _out_of_service(net: Any, bus: int) -> None:
+    pp.create_load(net, bus, 0.05, in_service=False)
+    net.bus.loc[bus, "in_service"] = False
+
+
+FOREIGN = [_unbalanced, _motor, _impedance, _switch_with_impedance, _three_windings, _out_of_service]
+
+
+@pytest.mark.parametrize("add", FOREIGN, ids=lambda add: add.__name__.strip("_"))
+def test_engine_agrees_with_runpp_on_elements_of_other_peoples_nets(add: Callable[[Any, int], None]) -> None:
+    """What is not refused is represented."""
+    feeder = radial_feeder(names(6), n_branches=2, rng=np.random.default_rng(0))
+    net = deepcopy(feeder.net)
+    add(net, int(feeder.bus[0]))
+    other = replace(feeder, net=net)
+    p, q = injections(other, "light")
+    fast = PowerFlow(other).solve(p, q)
+    assert (fast.engine == Engine.FAST).all()
+    assert_equal_flows(fast, reference_flow(other, p, q))
+
+
+@settings(max_examples=15)
+@given(
+    n=st.integers(1, 12),
+    n_branches=st.integers(1, 3),
+    seed=st.integers(0, 2**31),
+    out=st.sets(st.integers(0, 23), max_size=2),
+    spread=st.floats(0.1, 15.0),
+)
+def test_engine_agrees_with_runpp_on_random_feeders(
+    n: int, n_branches: int, seed: int, out: set[int], spread: float
+) -> None:
+    """Any radial feeder, some lines out of service, any injections that both solve."""
+    rng = np.random.default_rng(seed)
+    feeder = radial_feeder(
+        names(n), n_branches=min(n, n_branches), rng=rng, spacing_m=rng.uniform(20.0, 300.0)
+    )
+    net = deepcopy(feeder.net)
+    net.line.loc[[line for line in out if line < len(net.line)], "in_service"] = False
+    broken = replace(feeder, net=net)
+    p, q = rng.normal(0.0, spread, (1, n)), rng.normal(0.0, 0.3 * spread, (1, n))
+    fast, judge = PowerFlow(broken).solve(p, q), reference_flow(broken, p, q)
+    assert fast.converged.tolist() == judge.converged.tolist()
+    if fast.converged[0]:
+        assert_equal_flows(fast, judge)
 
 
 def test_verify_compares_a_sample() -> None:
