@@ -153,7 +153,7 @@ class NetworkSection(Section):
     service_cable: str = Field(
         "NAYY 4x50 SE", description="pandapower standard type of the house connections"
     )
-    spacing_m: Positive = Field(250.0, description="distance between houses along a main cable, m")
+    spacing_m: Positive = Field(280.0, description="distance between houses along a main cable, m")
 
 
 class LimitsSection(Section):

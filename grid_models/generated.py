@@ -16,7 +16,7 @@ from grid_models.kernel import Floats, Ints
 
 LOW_VOLTAGE_KV = 0.4
 METRES_PER_DEGREE = 111_320.0
-DEFAULT_SPACING_M = 250.0
+DEFAULT_SPACING_M = 280.0
 DEFAULT_SERVICE_M = (10.0, 30.0)
 
 

@@ -45,9 +45,11 @@ def share_offers(book: Book, orders: Orders, state: State, rules: Rules) -> None
             position = share_p2p(book, orders, seller, queue, position, rules)
         elif rules.mechanism == SHARING_SELFISH:
             position = share_selfish(book, orders, seller, queue, position, rules)
-        elif rules.mechanism == SHARING_CENTRAL or contract_pays_more(book, orders, state, seller, rules):
+        elif rules.mechanism == SHARING_CENTRAL:
             position = share_central(book, orders, seller, queue, position, rules)
         else:
+            if contract_pays_more(book, orders, state, seller, rules):
+                position = share_central(book, orders, seller, queue, position, rules)
             position = share_p2p(book, orders, seller, queue, position, rules)
 
 

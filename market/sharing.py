@@ -121,7 +121,7 @@ def share_central(book: Book, orders: Orders, seller: int, queue: Wh, position: 
 def contract_pays_more(book: Book, orders: Orders, state: State, seller: int, rules: Rules) -> bool:
     """Whether the hybrid expects C-SE to pay this offer better than P2P-SE.
 
-    C-SE pays now, as far as the contract's balance goes. P2P-SE pays for the stored part (1 - β), as far as lots
+    C-SE pays now, as far as the contract's balance goes; nothing if it is empty. P2P-SE pays for the stored part (1 - β), as far as lots
     were sold in the past: the realised sale rate is the share of energy ever stored in prosumers' lots that was
     sold, 1 as long as none was stored.
     """
@@ -130,4 +130,4 @@ def contract_pays_more(book: Book, orders: Orders, state: State, seller: int, ru
     stored, sold = state.tally[1], state.tally[2]
     rate_permille = sold * 1000 // stored if stored > 0 else 1000
     later = offer * price // 1000 * (1000 - rules.beta_permille) // 1000 * rate_permille
-    return bool(now >= later)
+    return bool(now > 0 and now >= later)

@@ -279,19 +279,22 @@ def share(
     houses = world["houses"]
     asked_enough: set[int] = set()
     for seller in offers:
-        by_contract = goes_to_contract(world, houses[seller]["left"], price, mechanism, rules)
-        for consumer in requests:
-            offer = houses[seller]["left"]
-            if by_contract and price > 0:
-                offer = min(offer, world["payable"] // price)
-            if offer == 0 or consumer in asked_enough:
-                continue
-            e, use = shared_amount(houses[consumer], offer, mechanism, rules)
-            hand_over(
-                world, rows, seller, consumer, e, use, price if by_contract else 0, by_contract, t, rules
-            )
-            if e < offer:
-                asked_enough.add(consumer)
+        routes = [goes_to_contract(world, houses[seller]["left"], price, mechanism, rules)]
+        if mechanism == "sharing_hybrid" and routes[0]:
+            routes.append(False)  # what the contract cannot pay for is shared P2P
+        for by_contract in routes:
+            for consumer in requests:
+                offer = houses[seller]["left"]
+                if by_contract and price > 0:
+                    offer = min(offer, world["payable"] // price)
+                if offer == 0 or consumer in asked_enough:
+                    continue
+                e, use = shared_amount(houses[consumer], offer, mechanism, rules)
+                hand_over(
+                    world, rows, seller, consumer, e, use, price if by_contract else 0, by_contract, t, rules
+                )
+                if e < offer:
+                    asked_enough.add(consumer)
 
 
 def goes_to_contract(world: World, offer: int, price: int, mechanism: str, rules: Rules) -> bool:
@@ -301,7 +304,7 @@ def goes_to_contract(world: World, offer: int, price: int, mechanism: str, rules
     rate = sold * 1000 // ever if ever > 0 else 1000
     now = min(offer * price, world["payable"])
     later = offer * price // 1000 * (1000 - rules.beta_permille) // 1000 * rate
-    return bool(now >= later)
+    return bool(now > 0 and now >= later)
 
 
 def shared_amount(consumer: House, offer: int, mechanism: str, rules: Rules) -> tuple[int, int]:
