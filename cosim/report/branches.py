@@ -1,0 +1,144 @@
+"""How lines and transformers were used, one row each: the table a planner reads first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandapower.topology import create_nxgraph
+
+Floats = npt.NDArray[np.float64]
+
+WARN_PERCENT, FULL_PERCENT = 80.0, 100.0
+
+
+def branch_summary(
+    loading_percent: pd.DataFrame, hours: float, net: Any, injection_kw: pd.DataFrame, p_grid_kw: pd.Series
+) -> pd.DataFrame:
+    """Loading, reverse flow and losses of every branch.
+
+    Parameters
+    ----------
+    loading_percent
+        (T, L) per cent, columns (element_type, element), lines before transformers as in the net's tables.
+    hours
+        Length of an interval, h.
+    net
+        pandapower net.
+    injection_kw
+        (T, N) injection of each participant into the network, kW.
+    p_grid_kw
+        (T,) power from the grid, kW; negative while the feeder exports.
+
+    Returns
+    -------
+    DataFrame
+        Per branch `element_type, element, max_loading_percent, max_at, p95_loading_percent, mean_loading_percent,
+        hours_ge_80_percent, hours_ge_100_percent, reverse_flow_hours, losses_kwh`. Statistics leave out intervals
+        in which the branch was without supply; `reverse_flow_hours` is missing where meters cannot tell.
+    """
+    values = loading_percent.to_numpy(np.float64)
+    lit = ~np.isnan(values)
+    used = lit.any(axis=0)
+    filled = np.where(lit, values, -np.inf)
+    at = filled.argmax(axis=0)
+    times = loading_percent.index.strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(lit, values, 0.0).sum(axis=0) / lit.sum(axis=0)
+    return pd.DataFrame(
+        {
+            "element_type": loading_percent.columns.get_level_values(0),
+            "element": loading_percent.columns.get_level_values(1),
+            "max_loading_percent": np.where(used, filled.max(axis=0), np.nan),
+            "max_at": np.where(used, times[at], ""),
+            "p95_loading_percent": _quantile(values, used, 0.95),
+            "mean_loading_percent": mean,
+            "hours_ge_80_percent": hours * (filled >= WARN_PERCENT).sum(axis=0),
+            "hours_ge_100_percent": hours * (filled >= FULL_PERCENT).sum(axis=0),
+            "reverse_flow_hours": reverse_flow_hours(net, hours, injection_kw, p_grid_kw),
+            "losses_kwh": hours * losses_kw(net, values),
+        }
+    )
+
+
+def _quantile(values: Floats, used: npt.NDArray[np.bool_], q: float) -> Floats:
+    result = np.full(values.shape[1], np.nan)
+    if used.any():
+        result[used] = np.nanquantile(values[:, used], q, axis=0)
+    return result
+
+
+def losses_kw(net: Any, loading_percent: Floats) -> Floats:
+    """Losses of each branch summed over all intervals, kW·intervals, (L,).
+
+    A line at current I loses 3·R·I²; a transformer loses P_fe as long as it is under voltage, and P_cu times the
+    square of its loading (IEC 60076-1, load and no-load losses). Capacitive currents make a line's current
+    differ between its ends; the larger one counts.
+    """
+    line, trafo = net.line, net.trafo
+    rated_ka = line.max_i_ka * line.df * line.parallel
+    ohm = line.r_ohm_per_km * line.length_km / line.parallel
+    copper = np.concatenate(
+        [
+            (3e3 * ohm * rated_ka**2).to_numpy(np.float64),  # kA²·Ω = MW
+            (trafo.vkr_percent / 100 * trafo.sn_mva * 1e3 * trafo.parallel * trafo.df**2).to_numpy(
+                np.float64
+            ),
+        ]
+    )
+    iron = np.concatenate([np.zeros(len(line)), (trafo.pfe_kw * trafo.parallel).to_numpy(np.float64)])
+    share = loading_percent / 100.0
+    return np.asarray(copper * np.nansum(share**2, axis=0) + iron * (~np.isnan(share)).sum(axis=0))
+
+
+def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_grid_kw: pd.Series) -> Floats:
+    """Hours in which each branch carried power towards the grid, (L,); NaN where it cannot be told.
+
+    The only transformer of a feeder with one external grid: from the grid's power. A line of a radial feeder: from
+    the meters behind it, the losses there being neglected. Other elements in the net, rings and several sources:
+    unknown.
+    """
+    result = np.full(len(net.line) + len(net.trafo), np.nan)
+    if len(net.ext_grid) != 1:
+        return result
+    if len(net.trafo) == 1 and int(net.trafo.hv_bus.iloc[0]) == int(net.ext_grid.bus.iloc[0]):
+        result[-1] = hours * int((p_grid_kw < 0).sum())
+    behind = participants_behind(net, list(injection_kw.columns))
+    if behind is None:
+        return result
+    flow = injection_kw.to_numpy(np.float64) @ behind.T
+    lit = p_grid_kw.notna().to_numpy()
+    result[: len(net.line)] = hours * (flow[lit] > 0).sum(axis=0)
+    return result
+
+
+def participants_behind(net: Any, participants: list[str]) -> Floats | None:
+    """(lines, participants) 1 where a line is all that supplies a participant, seen from the only external grid.
+
+    None if the net is meshed, or holds loads or generators that no participant owns and no meter sees.
+    """
+    at = {str(name): int(bus) for name, bus in zip(net.load.name, net.load.bus, strict=True)}
+    foreign = set(at) - set(participants)
+    if foreign or not set(participants) <= set(at) or len(net.gen) or len(net.trafo3w):
+        return None
+    graph = create_nxgraph(net, multi=True)
+    path: dict[int, frozenset[int]] = {int(net.ext_grid.bus.iloc[0]): frozenset()}
+    waiting, edges = list(path), set[tuple[str, int]]()
+    while waiting:
+        bus = waiting.pop()
+        for _, other, key in graph.edges(bus, keys=True):
+            if key in edges:
+                continue
+            edges.add(key)
+            if other in path:
+                return None
+            path[other] = path[bus] | {int(key[1])} if key[0] == "line" else path[bus]
+            waiting.append(other)
+    place = {int(index): k for k, index in enumerate(net.line.index)}
+    behind = np.zeros((len(place), len(participants)))
+    for k, participant in enumerate(participants):
+        for line in path.get(at[participant], ()):
+            behind[place[line], k] = 1.0
+    return behind

@@ -1,0 +1,214 @@
+"""The verdict and its exceptions: what a planner must know before any picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cosim.report.elements import Cell, Fact, Section, Table, number, words
+from cosim.report.run_tables import RunTables
+
+TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
+LISTED = 8
+
+MEANINGS = {
+    "clean": "settled as cleared: the network could carry it",
+    "curtailed": "exchanges were curtailed until the AC power flow kept every limit",
+    "shed": "load had to be shed",
+    "de_energised": "no admissible operation was found: the feeder was switched off, nothing is settled",
+}
+
+
+class Verdict(NamedTuple):
+    """One sentence, and how serious it is: `good`, `warn` or `bad`."""
+
+    level: str
+    text: str
+
+
+def outcome_counts(intervals: pd.DataFrame) -> dict[str, int]:
+    """Intervals by outcome, those that every run may have first."""
+    counts = intervals["outcome"].astype(str).value_counts()
+    names = list(MEANINGS) + sorted(set(counts.index) - set(MEANINGS))
+    return {name: int(counts.get(name, 0)) for name in names}
+
+
+def verdict(counts: Mapping[str, int], beyond: int) -> Verdict:
+    """The run in one sentence.
+
+    Parameters
+    ----------
+    counts
+        Intervals by outcome.
+    beyond
+        Settled intervals with a value beyond its limit.
+    """
+    total = sum(counts.values())
+    if beyond:
+        return Verdict("bad", f"{beyond:,} of {total:,} intervals are settled beyond a limit.")
+    if counts["de_energised"]:
+        return Verdict(
+            "bad",
+            f"{counts['de_energised']:,} of {total:,} intervals could not be repaired: the feeder was "
+            "de-energised and nothing of them is settled.",
+        )
+    if counts["shed"]:
+        return Verdict("bad", f"In {counts['shed']:,} of {total:,} intervals load had to be shed.")
+    changed = total - counts["clean"]
+    if changed:
+        return Verdict(
+            "warn",
+            f"In {changed:,} of {total:,} intervals the network could not carry what the market had cleared; "
+            "after curtailment every settled interval keeps its limits.",
+        )
+    return Verdict("good", f"The network could carry what the market cleared in all {total:,} intervals.")
+
+
+def intervals_beyond(run: RunTables) -> int:
+    """Intervals whose settled voltages or loadings lie beyond a limit; those without supply have none."""
+    limits, vm = run.limits, run.vm_pu.to_numpy()
+    loading_limit = np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent])
+    broken = (vm < limits.min_vm_pu - TOLERANCE_PU) | (vm > limits.max_vm_pu + TOLERANCE_PU)
+    overloaded = run.loading_percent.to_numpy() > loading_limit + TOLERANCE_PERCENT
+    return int((broken.any(axis=1) | overloaded.any(axis=1)).sum())
+
+
+def verdict_section(run: RunTables) -> Section:
+    """Exceptions with their counts and first times, and the extremes of the run."""
+    counts = outcome_counts(run.intervals)
+    rows = [
+        (words(name.replace("_", " ")), number(n, 0), words(MEANINGS.get(name, "")), words(_first(run, name)))
+        for name, n in counts.items()
+    ]
+    unsolved = run.exchanges["reason"] == "not_solved"
+    times = run.exchanges.loc[unsolved, "time"].drop_duplicates()
+    rows += [
+        (
+            words("not solved as cleared"),
+            number(len(times), 0),
+            words("the power flow of the exchanges as cleared had no solution"),
+            words(_listed(times)),
+        ),
+        (
+            words("without AC solution"),
+            number(int(run.intervals["p_grid_kw"].isna().sum()), 0),
+            words("no voltages and loadings in the tables: the feeder was off"),
+            words(_listed(pd.Series(run.intervals.index[run.intervals["p_grid_kw"].isna()]))),
+        ),
+        (
+            words("some buses without supply"),
+            number(int(_partly_dark(run.vm_pu)), 0),
+            words("intervals in which some, but not all, buses had no voltage"),
+            words(""),
+        ),
+        (
+            words("settled beyond a limit"),
+            number(intervals_beyond(run), 0),
+            words("checked again on the tables of this run; must be zero"),
+            words(""),
+        ),
+    ]
+    header = ("intervals", "count", "meaning", "first at (UTC)")
+    table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
+    return Section("verdict", "Verdict", facts=extremes(run), tables=(table,))
+
+
+def _partly_dark(vm_pu: pd.DataFrame) -> int:
+    dark = vm_pu.isna()
+    return int((dark.any(axis=1) & ~dark.all(axis=1)).sum())
+
+
+def _first(run: RunTables, outcome: str) -> str:
+    if outcome == "clean":
+        return ""
+    return _listed(pd.Series(run.intervals.index[run.intervals["outcome"] == outcome]))
+
+
+def _listed(times: pd.Series) -> str:
+    shown = ", ".join(f"{time:%Y-%m-%d %H:%M}" for time in times.head(LISTED))
+    return shown + (" …" if len(times) > LISTED else "")
+
+
+def extremes(run: RunTables) -> tuple[Fact, ...]:
+    """Highest loading, voltages, curtailed energy, losses, reverse hours."""
+    network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
+    facts = []
+    for key, label, column, digits, unit in (
+        ("highest_loading", "highest loading", "loading_percent", 1, "%"),
+        ("highest_voltage", "highest voltage", "vm_pu", 4, "pu"),
+        ("lowest_voltage", "lowest voltage", "vm_pu", 4, "pu"),
+    ):
+        spot = network.get(key, {})
+        where = spot.get("bus") or spot.get("element")
+        facts.append(
+            Fact(
+                key,
+                f"{label}, {where}" if where else label,
+                number(spot.get(column, np.nan), digits),
+                unit,
+            )
+        )
+    reverse = run.hours * int((run.intervals["p_grid_kw"] < 0).sum())
+    facts += [
+        Fact("curtailed", "curtailed exchanges", number(energy["curtailed"]), "kWh"),
+        Fact("shed", "load shed", number(energy["shed"]), "kWh"),
+        Fact("losses", "network losses", number(energy["losses"]), "kWh"),
+        Fact("reverse_hours", "hours with export to the grid", number(reverse, 0), "h"),
+    ]
+    return tuple(facts)
+
+
+def ledger_section(run: RunTables) -> Section:
+    """Head of the ledger and how to verify it."""
+    head = run.result.summary.get("ledger")
+    if not head:
+        return Section("ledger", "Ledger", ("This run was kept in memory and wrote no ledger.",))
+    rows: list[tuple[Cell, ...]] = [
+        (words("blocks behind the first (one an interval)"), number(head["height"], 0)),
+        (words("hash of the head, SHA-256"), words(head["hash"])),
+    ]
+    where = str(run.result.directory)
+    return Section(
+        "ledger",
+        "Ledger",
+        (
+            f"To verify every byte, signature and account: gridsettle ledger verify {where}",
+            "A head noted elsewhere shows whether this ledger is the same and complete: compare it with the one "
+            "above. Pin the operator's public key with --key to know who signed.",
+        ),
+        tables=(Table("ledger", "Head of the ledger", ("what", "value"), rows),),
+    )
+
+
+def assumptions_section(run: RunTables) -> Section:
+    """What the figures rest on, and what they cannot show."""
+    scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
+    mean = "hourly-mean" if minutes == 60 else f"{minutes}-minute-mean"
+    limits = scenario.limits
+    sample = run.result.summary.get("agreement", {})
+    text = [
+        f"This is a {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
+        "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
+        "The three phases are taken as balanced. Single-phase loads and generators make some phase worse than shown.",
+        "Every interval is a steady state of its own (quasi-steady state): no transients, faults or protection.",
+        f"Limits: {limits.min_vm_pu:g} to {limits.max_vm_pu:g} pu, loading {limits.max_loading_percent:g} %, "
+        f"reported from {limits.warn_loading_percent:g} %; limits in the network's own tables win over these.",
+        f"Exchanges that the network cannot carry are cut by the rule {scenario.curtailment.rule}; money follows "
+        "delivered energy.",
+        "Losses of a branch are computed from its loading (3·R·I², transformers with their iron losses); the losses "
+        "of the whole feeder are those of the power flow.",
+        "Reverse flow of a line is taken from the meters behind it, the losses there neglected.",
+        "Figures are thinned for the eye, tables and extremes are not.",
+    ]
+    if not run.reactive:
+        text.insert(3, "Houses draw and inject active power only (cos φ = 1).")
+    if sample.get("intervals"):
+        text.append(
+            f"The fast power flow was compared with pandapower.runpp in {sample['intervals']} intervals: largest "
+            f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
+        )
+    text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]
+    return Section("assumptions", "Assumptions and limits of this report", tuple(text))

@@ -1,0 +1,121 @@
+"""Write the report of a run: one HTML file that needs nothing else, and the table of branches beside it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment
+from plotly.offline import get_plotlyjs
+
+from cosim.errors import ScenarioError
+from cosim.report.elements import Section
+from cosim.report.findings import (
+    Verdict,
+    assumptions_section,
+    intervals_beyond,
+    ledger_section,
+    outcome_counts,
+    verdict,
+    verdict_section,
+)
+from cosim.report.market_sections import curtailment_section, flows_section, houses_section, prices_section
+from cosim.report.network_sections import (
+    grid_section,
+    hours_section,
+    loading_section,
+    map_section,
+    summary_of_branches,
+    validation_section,
+    voltage_section,
+)
+from cosim.report.run_tables import RunTables, read_run
+from cosim.results import Result
+from cosim.run_directory import write_whole
+
+LEVELS = {"good": "Within limits.", "warn": "Within limits after curtailment.", "bad": "Not within limits."}
+
+
+def write_report(result: Result, path: str | Path | None = None) -> Path:
+    """Write the report of a run, and `branch_summary.csv` into its directory.
+
+    Parameters
+    ----------
+    result
+        A finished run, in its directory or in memory.
+    path
+        HTML file to write; `report.html` in the run's directory if left out.
+
+    Returns
+    -------
+    Path
+        The HTML file. It opens without network.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If a run in memory is given no path, or tables and network of a run do not belong together.
+    """
+    if path is None and result.directory is None:
+        raise ScenarioError("report: expected a path for the report of a run in memory, got none; name a file")
+    target = Path(path) if path is not None else Path(result.directory or ".") / "report.html"
+    if not target.resolve().parent.is_dir():
+        raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
+    run = read_run(result)
+    branches = summary_of_branches(run)
+    if result.directory is not None:
+        write_whole(result.directory / "branch_summary.csv", branches.to_csv(index=False, lineterminator="\n"))
+    write_whole(target, page_of(run, branches))
+    return target
+
+
+def page_of(run: RunTables, branches: pd.DataFrame) -> str:
+    """The report as HTML."""
+    scenario = run.result.scenario
+    times = run.intervals.index
+    judged = verdict(outcome_counts(run.intervals), intervals_beyond(run))
+    subtitle = (
+        f"{run.feeder.bus.size} houses on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
+        f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
+        f"market {scenario.market.mechanism}"
+    )
+    return render(f"Feeder loading report: {scenario.name}", subtitle, judged, sections_of(run, branches))
+
+
+def sections_of(run: RunTables, branches: pd.DataFrame) -> list[Section]:
+    """The report's sections: verdict and exceptions first, assumptions last."""
+    return [
+        verdict_section(run),
+        loading_section(run, branches),
+        voltage_section(run),
+        map_section(run),
+        hours_section(run),
+        grid_section(run),
+        validation_section(run),
+        curtailment_section(run),
+        flows_section(run),
+        prices_section(run),
+        houses_section(run),
+        ledger_section(run),
+        assumptions_section(run),
+    ]
+
+
+def render(title: str, subtitle: str, judged: Verdict | None, sections: list[Section]) -> str:
+    """A page of sections as HTML, style and plotly included once; every text is escaped."""
+    folder = files("cosim.report")
+    environment = Environment(autoescape=True, trim_blocks=True)
+    template = environment.from_string(folder.joinpath("report.html.j2").read_text(encoding="utf-8"))
+    content: dict[str, Any] = {
+        "title": title,
+        "subtitle": subtitle,
+        "verdict": judged,
+        "words": LEVELS,
+        "sections": sections,
+        "css": folder.joinpath("report.css").read_text(encoding="utf-8"),
+        "plotly": get_plotlyjs(),
+        "footer": "Colours: Okabe and Ito, Cividis; distinguishable with every common colour vision.",
+    }
+    return template.render(content)

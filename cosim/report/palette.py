@@ -1,0 +1,46 @@
+"""Colours that people with every common colour vision can tell apart, and one look for all figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Okabe and Ito (2008), "Color universal design", https://jfly.uni-koeln.de/color/
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, PALE = "#767676", "#C9CED6"
+CYCLE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK, YELLOW)
+DASHES = ("solid", "dash", "dot")
+HEAT = "Cividis"
+
+
+def styled(
+    figure: Any, *, height: int = 380, x: str | None = None, y: str | None = None, **layout: Any
+) -> Any:
+    """The figure with the report's look, its height in pixels and the titles of its axes."""
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 70, "r": 25, "t": 30, "b": 55},
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        colorway=list(CYCLE),
+        **layout,
+    )
+    if x is not None:
+        figure.update_xaxes(title_text=x)
+    if y is not None:
+        figure.update_yaxes(title_text=y)
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure
+
+
+def add_limit(figure: Any, value: float, label: str, **where: Any) -> None:
+    """Dashed line at a limit, with its name."""
+    figure.add_hline(
+        y=value,
+        line={"color": VERMILION, "dash": "dash", "width": 1.5},
+        annotation={"text": label, "font": {"color": VERMILION, "size": 11}},
+        annotation_position="top left",
+        **where,
+    )

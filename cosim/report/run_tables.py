@@ -1,0 +1,158 @@
+"""A run's tables in the shape that figures want: one row per interval, one column per element or house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cosim.errors import ScenarioError
+from cosim.results import Result
+from cosim.tables import curtailment_table
+from grid_models.feeder import Feeder
+from grid_models.limits import Limits
+
+METERS = (
+    *("load_wh", "pv_wh", "fuel_cell_wh", "charge_wh", "discharge_wh", "bought_wh", "sold_wh", "imported_wh"),
+    *("exported_wh", "spilled_wh", "shed_wh", "own_wh", "hosted_wh", "wallet_neur", "account_neur"),
+)
+"""Columns of the table `houses` that the report reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunTables:
+    """Everything the report reads of a run.
+
+    Attributes
+    ----------
+    result
+        The run itself: scenario, summary, network.
+    feeder, limits
+        The network, and the limits of each of its elements.
+    reactive
+        Whether any house had reactive power.
+    manifest
+        Versions and hashes; empty for a run in memory.
+    intervals
+        One row per interval: prices, `p_grid_kw`, `losses_kw`, `outcome`.
+    loading_percent
+        (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables.
+    vm_pu
+        (T, B) pu; columns are buses in the order of the net's table.
+    meters
+        (T, N) frames by the name of their column in the table `houses`.
+    exchanges, violations, curtailment
+        As in the files of the same names; times are columns.
+    """
+
+    result: Result
+    feeder: Feeder
+    limits: Limits
+    reactive: bool
+    manifest: Mapping[str, Any]
+    intervals: pd.DataFrame
+    loading_percent: pd.DataFrame
+    vm_pu: pd.DataFrame
+    meters: Mapping[str, pd.DataFrame]
+    exchanges: pd.DataFrame
+    violations: pd.DataFrame
+    curtailment: pd.DataFrame
+
+    @property
+    def hours(self) -> float:
+        """Length of an interval, h."""
+        return self.result.scenario.horizon.interval_minutes / 60.0
+
+
+def read_run(result: Result) -> RunTables:
+    """Tables of a finished run, from its directory or from memory.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If a table is missing or incomplete.
+    """
+    houses, exchanges = result.table("houses"), result.table("exchanges")
+    rule, manifest = result.scenario.curtailment.rule, read_manifest(result)
+    feeder = feeder_of(result, [str(name) for name in houses["house"].unique().to_pylist()], manifest)
+    return RunTables(
+        result=result,
+        feeder=feeder,
+        limits=Limits.of(feeder, **result.scenario.limits.model_dump()),
+        reactive=bool(np.any(houses["q_var"].to_numpy())),
+        manifest=manifest,
+        intervals=result.table("intervals").to_pandas().set_index("time"),
+        loading_percent=wide(
+            result.table("branch_loading"), ("element_type", "element"), "loading_percent", "branch_loading"
+        ),
+        vm_pu=wide(result.table("bus_voltage"), ("bus",), "vm_pu", "bus_voltage"),
+        meters={name: wide(houses, ("house",), name, "houses") for name in METERS},
+        exchanges=exchanges.to_pandas(),
+        violations=result.table("violations").to_pandas(),
+        curtailment=curtailment_table(exchanges, rule).to_pandas(),
+    )
+
+
+def wide(table: pa.Table, keys: Sequence[str], value: str, name: str) -> pd.DataFrame:
+    """Long table, ordered by time and then by the same keys in every interval, with one column per key.
+
+    Parameters
+    ----------
+    table
+        Columns `time`, `keys`, `value`.
+    keys, value
+        Columns that become the header and the content.
+    name
+        Name of the table, for the message.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If some interval lacks a row.
+    """
+    time = table["time"].to_numpy()
+    n = int(np.searchsorted(time, time[0], side="right")) if time.size else 0
+    if n == 0 or time.size % n or not np.array_equal(time[::n], time[n - 1 :: n]):
+        raise ScenarioError(
+            f"{name}, column '{value}': expected the same elements in every interval, got {time.size} rows with "
+            f"{n} in the first; run the scenario again"
+        )
+    first = table.slice(0, n)
+    columns = [first[key].cast(pa.string()).to_pylist() for key in keys]
+    header = pd.Index(columns[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(columns)
+    values = table[value].to_numpy().reshape(-1, n)
+    return pd.DataFrame(values, index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=header)
+
+
+def read_manifest(result: Result) -> Mapping[str, Any]:
+    """The run's manifest.json; empty for a run in memory."""
+    if result.directory is None or not (result.directory / "manifest.json").exists():
+        return {}
+    content: dict[str, Any] = json.loads((result.directory / "manifest.json").read_text(encoding="utf-8"))
+    return content
+
+
+def feeder_of(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
+    """The feeder of a run, once it is known to be the one that the tables were made with.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If the scenario describes another network today.
+    """
+    bus = dict(zip(result.net.load["name"].astype(str), result.net.load["bus"], strict=True))
+    buses = np.array([bus[name] for name in participants], dtype=np.int64)
+    feeder = Feeder(result.scenario.name, result.net, tuple(participants), buses)
+    expected = manifest.get("network_sha256")
+    if expected is not None and feeder.digest().hex() != expected:
+        raise ScenarioError(
+            f"{result.directory}: expected the network of the run (manifest.json, network_sha256 {expected[:16]}…), "
+            f"got another one from scenario.toml ({feeder.digest().hex()[:16]}…); restore the network's file or the "
+            "version of gridsettle that made the run, or run the scenario again"
+        )
+    return feeder

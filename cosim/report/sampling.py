@@ -1,0 +1,64 @@
+"""Fewer points for the eye, never for a number: figures are thinned here, tables and extremes are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+CURVE_POINTS = 300
+LONG_RUN = pd.Timedelta(days=62)
+
+
+def falling(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Values in falling order, without those that are missing.
+
+    Examples
+    --------
+    >>> falling([1.0, float("nan"), 3.0]).tolist()
+    [3.0, 1.0]
+    """
+    array = np.asarray(values, dtype=np.float64)
+    return np.sort(array[~np.isnan(array)])[::-1]
+
+
+def curve_points(n: int, points: int = CURVE_POINTS) -> npt.NDArray[np.int64]:
+    """Positions of a falling curve of `n` values to draw: the first, the last, and denser near both ends.
+
+    Examples
+    --------
+    >>> curve_points(5, 100).tolist()
+    [0, 1, 2, 3, 4]
+    >>> picked = curve_points(8760)
+    >>> (int(picked[0]), int(picked[-1]), picked.size <= 300)
+    (0, 8759, True)
+    """
+    if n <= points:
+        return np.arange(n, dtype=np.int64)
+    share = np.linspace(0.0, 1.0, points)
+    bent = (1.0 - np.cos(np.pi * share)) / 2.0
+    return np.unique(np.rint(bent * (n - 1)).astype(np.int64))
+
+
+def period_of(times: pd.DatetimeIndex) -> tuple[str, str]:
+    """Period to sum over, as pandas and as people call it: months of a long run, days of a short one."""
+    return ("MS", "month") if times[-1] - times[0] > LONG_RUN else ("D", "day")
+
+
+def step_of(times: pd.DatetimeIndex, points: int = 1500) -> str:
+    """Step of a time series with at most about `points` points: hours, days or weeks.
+
+    Examples
+    --------
+    >>> step_of(pd.date_range("2017", periods=48, freq="h")), step_of(pd.date_range("2017", periods=8760, freq="h"))
+    ('h', 'D')
+    """
+    hours = (times[-1] - times[0]) / pd.Timedelta(hours=1)
+    return next((step for step, length in (("h", 1), ("D", 24)) if hours / length <= points / 2), "W")
+
+
+def rounded(values: Any, digits: int) -> Any:
+    """Values rounded to what a figure can show, in 32 bits."""
+    return np.round(np.asarray(values, dtype=np.float64), digits).astype(np.float32)

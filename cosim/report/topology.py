@@ -1,0 +1,75 @@
+"""Where the buses are: their distance from the grid along the wires, and their place on a drawing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+from pandapower.topology import calc_distance_to_bus, create_nxgraph
+
+
+def sources(net: Any) -> list[int]:
+    """Buses with an external grid or a generator of fixed voltage in service."""
+    slack = net.gen[net.gen.slack.astype(bool) & net.gen.in_service.astype(bool)] if len(net.gen) else net.gen
+    grid = net.ext_grid[net.ext_grid.in_service.astype(bool)]
+    return [int(bus) for bus in [*grid.bus, *slack.bus]]
+
+
+def distance_km(net: Any, names: list[str]) -> pd.Series:
+    """Length of the shortest path of lines from a source to each bus, km; NaN where none leads.
+
+    Parameters
+    ----------
+    net
+        pandapower net.
+    names
+        Names of its buses, in the order of its table.
+    """
+    paths = [calc_distance_to_bus(net, bus) for bus in sources(net)]
+    nearest = pd.concat(paths, axis=1).min(axis=1) if paths else pd.Series(dtype=float)
+    return pd.Series(nearest.reindex(net.bus.index).to_numpy(np.float64), index=names, name="distance_km")
+
+
+def places(net: Any) -> tuple[pd.DataFrame, bool]:
+    """Coordinates x, y of each bus, and whether they are the net's own.
+
+    Geodata counts only if every bus has it; else the feeder is laid out as a tree, distance in km to the right.
+    """
+    known = [_point(value) for value in net.bus.geo] if "geo" in net.bus else []
+    if known and all(point is not None for point in known):
+        return pd.DataFrame(known, index=net.bus.index, columns=["x", "y"]), True
+    return tree_layout(net), False
+
+
+def _point(geo: Any) -> tuple[float, float] | None:
+    """Coordinates of a GeoJSON point, None of anything else."""
+    try:
+        x, y = json.loads(geo)["coordinates"][:2]
+        return float(x), float(y)
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
+def tree_layout(net: Any) -> pd.DataFrame:
+    """Coordinates x, y of each bus: x its distance from the grid, y such that branches do not cross in a tree."""
+    graph = nx.Graph(create_nxgraph(net, multi=False))
+    graph.add_nodes_from(int(bus) for bus in net.bus.index)
+    y: dict[int, float] = {}
+    for root in [*sources(net), *sorted(graph)]:
+        if root not in y:
+            _spread(graph, root, y)
+    x = distance_km(net, [str(bus) for bus in net.bus.index]).fillna(0.0).to_numpy()
+    return pd.DataFrame({"x": x, "y": [y[int(bus)] for bus in net.bus.index]}, index=net.bus.index)
+
+
+def _spread(graph: nx.Graph[int], root: int, y: dict[int, float]) -> None:
+    """Give every leaf below `root` a row of its own and every bus the mean of the buses next to it."""
+    row = max(y.values(), default=-1.0) + 1.0
+    tree = nx.bfs_tree(graph, root)
+    for bus in nx.dfs_postorder_nodes(tree, root):
+        below = list(tree.successors(bus))
+        y[bus] = float(np.mean([y[other] for other in below])) if below else row
+        row += not below
