@@ -87,8 +87,25 @@ def book_money(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Wh, Wh, Wh
 
 
 @compiled
+def position_of(lot: int, lots: Lots, start: int) -> int:
+    """Where `lot` stands among `lots`, looking from `start` on and then from the beginning.
+
+    Raises
+    ------
+    ValueError
+        If it is not there.
+    """
+    n = lots.lot.size
+    for step in range(n):
+        k = (start + step) % n
+        if lots.lot[k] == lot:
+            return k
+    raise ValueError("lot_sale: expected a lot that is alive, got no lot of that number")
+
+
+@compiled
 def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> tuple[Wh, Lots, Wh]:
-    """Own energy, lots and tally after the interval; lots that are used up are gone."""
+    """Own energy, lots and tally after the interval; lots that are used up are gone, oversold ones stay to be seen."""
     ratings, lots = state.ratings, state.lots
     own, tally, left = state.own_wh.copy(), state.tally.copy(), lots.stored_wh.copy()
     for i in range(own.size):
@@ -100,13 +117,12 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
         if row.kind == _STORE:
             n_stored += 1
         elif row.kind == _LOT_SALE:
-            while lots.lot[k] != row.lot:
-                k += 1
+            k = position_of(row.lot, lots, k)
             drawn = drawn_wh(row.delivered_wh, ratings.discharge_ppm[row.host])
             left[k] -= drawn
             if lots.owner[k] >= 0:
                 tally[2] += drawn
-    alive = np.flatnonzero(left > 0)
+    alive = np.flatnonzero(left)
     n_alive = alive.size
     columns = np.empty((5, n_alive + n_stored), np.int64)
     columns[0, :n_alive], columns[1, :n_alive] = lots.lot[alive], lots.owner[alive]
@@ -203,8 +219,8 @@ def first_unbalanced(settlement: Settlement, before: State) -> int:
     """-1 if all identities hold, else the first house whose energies do not balance; N if the money does not.
 
     Per house: pv + fuel cell + discharge + bought + imported = load - shed + charge + sold + exported + spilled,
-    state of charge within the battery, no wallet below zero. Over all: accounts change by zero in total, and the
-    sharing contract never owes.
+    state of charge within the battery, no lot oversold, no wallet below zero. Over all: accounts change by zero in
+    total, and the sharing contract never owes.
     """
     state, ratings = settlement.state, settlement.state.ratings
     for m in settlement.meters:
@@ -217,6 +233,9 @@ def first_unbalanced(settlement: Settlement, before: State) -> int:
             return int(m.house)
         if m.discharge_wh > 0 and soc < ratings.soc_min_wh[m.house]:
             return int(m.house)
+    for k in range(state.lots.lot.size):
+        if state.lots.stored_wh[k] < 0:
+            return int(state.lots.host[k])
     change = (state.wallet_neur - before.wallet_neur).sum() + (state.account_neur - before.account_neur).sum()
     change += (state.pools_neur - before.pools_neur).sum()
     if change != 0 or state.pools_neur[1] < 0:

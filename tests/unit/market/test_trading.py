@@ -1,57 +1,33 @@
-"""Trading at one price: lots oldest first, then offers, to requests in order of arrival; the grid takes the rest.
-
-Energies in Wh, U = 300,000 and F = 100,000 µEUR/kWh.
-"""
+"""Trading at one price: lots oldest first, then offers, to requests in order of arrival; the grid takes the rest."""
 
 from __future__ import annotations
 
-import numpy as np
+from market_scenes import RICH, F, U, batteries, houses, orders_of, short, with_lots
 
-from cosim.window import Supply, orders_at
+from cosim.window import Supply
 from market.book import close_book, open_book
 from market.exchanges import CONTRACT, GRID, NOBODY, Kind, Rows
 from market.orders import Orders
 from market.rules import Rules
-from market.state import Lots, State, opening_state
-from market.storage import PPM, Ratings, ideal_ratings
+from market.state import State
 from market.trading import requesting, settle_with_grid, trade
 
-RICH = 10**12
 P2P, LOT, IMPORT, EXPORT, SPILL = Kind.P2P, Kind.LOT_SALE, Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL
+WITH_BATTERY, NO_BATTERY = Rules(battery=1), Rules(battery=0)
 
 
-def houses(
-    surplus: list[int], ratings: Ratings | None = None, own: list[int] | None = None
-) -> tuple[Supply, State]:
-    """Houses with that surplus (pv - load), rich, with empty 10 kWh batteries unless told otherwise."""
-    n = len(surplus)
-    net = np.array([surplus])
-    supply = Supply(
-        np.maximum(-net, 0), np.maximum(net, 0), np.zeros((1, n), np.int64), np.array([300_000], np.int64)
-    )
-    ratings = ratings or ideal_ratings(np.full(n, 10_000))
-    return supply, opening_state(own or [0] * n, [RICH] * n, ratings)
-
-
-def with_lots(state: State, *lots: tuple[int, int, int]) -> State:
-    """State with lots (owner, host, stored Wh), numbered from 0, that live until interval 9."""
-    owner, host, stored = np.array(lots, np.int64).T.copy()
-    n = len(lots)
-    return state._replace(lots=Lots(np.arange(n), owner, host, stored, np.full(n, 9)))
-
-
-def traded(supply: Supply, state: State, rules: Rules = Rules(battery=1)) -> tuple[Rows, Orders]:  # noqa: B008
-    orders, before = orders_at(supply, 0, 0, state, rules)
+def traded(supply: Supply, state: State, rules: Rules = WITH_BATTERY) -> tuple[Rows, Orders]:
+    orders, before = orders_of(supply, state, rules)
     book = open_book(orders, before)
     trade(book, orders, before)
     return close_book(book).rows, orders
 
 
-def short(rows: Rows) -> list[tuple[int, int, int, int]]:
-    return [(int(r["kind"]), int(r["seller"]), int(r["buyer"]), int(r["cleared_wh"])) for r in rows]
-
-
-NO_BATTERY = Rules(battery=0)
+def left_to_the_grid(supply: Supply, state: State, rules: Rules) -> Rows:
+    orders, before = orders_of(supply, state, rules)
+    book = open_book(orders, before)
+    settle_with_grid(book, orders, rules)
+    return close_book(book).rows
 
 
 def test_offers_meet_requests_first_come_first_served() -> None:
@@ -77,15 +53,14 @@ def test_equal_orders_make_one_exchange_each() -> None:
 
 
 def test_queue_of_requests_leaves_out_who_cannot_pay() -> None:
-    supply, state = houses([0, -300, -300])
-    poor = state._replace(wallet_neur=np.array([RICH, 300 * 300_000 - 1, RICH]))
-    orders, _ = orders_at(supply, 0, 0, poor, NO_BATTERY)
+    scene = houses([0, -300, -300], wallet_neur=[RICH, 300 * U - 1, RICH])
+    orders, _ = orders_of(*scene, NO_BATTERY)
     assert requesting(orders).tolist() == [2]
 
 
 def test_lots_are_sold_before_offers_and_oldest_first() -> None:
     """House 0 owns two lots in the batteries of 1 and 2; house 3 offers (its battery is full); 4 needs 900."""
-    supply, state = houses([0, 0, 0, 800, -900], own=[0, 0, 0, 10_000, 0])
+    supply, state = houses([0, 0, 0, 800, -900], own_wh=[0, 0, 0, 10_000, 0])
     rows, _ = traded(supply, with_lots(state, (0, 2, 250), (0, 1, 250)))
     assert short(rows) == [(LOT, 0, 4, 250), (LOT, 0, 4, 250), (P2P, 3, 4, 400)]
     assert rows["lot"].tolist() == [0, 1, NOBODY]
@@ -107,20 +82,19 @@ def test_lot_of_the_contract_is_sold_by_the_contract() -> None:
 def test_who_draws_its_own_lot_pays_nothing_for_it() -> None:
     supply, state = houses([0, -300])
     rows, _ = traded(supply, with_lots(state, (1, 0, 200), (0, 0, 200)))
-    assert rows["price_ueur_per_kwh"].tolist() == [0, 300_000]
+    assert rows["price_ueur_per_kwh"].tolist() == [0, U]
 
 
 def test_lot_delivers_what_is_left_after_losses() -> None:
     """200 Wh stored at 95 % deliver 190 Wh."""
-    lossy = ideal_ratings(np.full(2, 10_000))._replace(discharge_ppm=np.full(2, 950_000))
-    supply, state = houses([0, -300], lossy)
+    supply, state = houses([0, -300], batteries(10_000, 10_000, discharge_ppm=[950_000, 950_000]))
     rows, _ = traded(supply, with_lots(state, (0, 0, 200)))
     assert short(rows) == [(LOT, 0, 1, 190)]
 
 
 def test_lot_whose_host_has_no_power_left_is_passed_over() -> None:
     """Host 0 can discharge 100 Wh an interval: its lots give 100 together, the lot in house 1 the rest."""
-    weak = ideal_ratings(np.full(3, 10_000))._replace(max_discharge_wh=np.array([100, 10_000, 10_000]))
+    weak = batteries(10_000, 10_000, 10_000, max_discharge_wh=[100, 10_000, 10_000])
     supply, state = houses([0, 0, -300], weak)
     rows, _ = traded(supply, with_lots(state, (1, 0, 80), (1, 0, 80), (0, 1, 500)))
     assert rows["lot"].tolist() == [0, 1, 2]
@@ -129,33 +103,20 @@ def test_lot_whose_host_has_no_power_left_is_passed_over() -> None:
 
 def test_lots_never_take_a_battery_below_its_lower_bound() -> None:
     """Lower bound 100, of which self-discharge left 60: of the lot's 200 Wh only 160 may flow out."""
-    bounded = ideal_ratings(np.full(2, 10_000))._replace(soc_min_wh=np.array([100, 0]))
-    supply, state = houses([0, -300], bounded, own=[60, 0])
+    bounded = batteries(10_000, 10_000, soc_min_wh=[100, 0])
+    supply, state = houses([0, -300], bounded, own_wh=[60, 0])
     rows, _ = traded(supply, with_lots(state, (1, 0, 120), (1, 0, 80)))
     assert rows["cleared_wh"].tolist() == [120, 40]
 
 
 def test_grid_serves_what_is_left_house_by_house() -> None:
-    """Nobody trades: 0 and 2 import at U, 1 spills, 3 had nothing to ask."""
-    supply, state = houses([-200, 500, -100, 0])
-    orders, before = orders_at(supply, 0, 0, state, NO_BATTERY)
-    book = open_book(orders, before)
-    settle_with_grid(book, orders, NO_BATTERY)
-    rows = close_book(book).rows
+    """Nobody trades: 0 and 2 import at U, 1 spills, 3 asks for nothing."""
+    rows = left_to_the_grid(*houses([-200, 500, -100, 0]), NO_BATTERY)
     assert short(rows) == [(IMPORT, GRID, 0, 200), (SPILL, 1, NOBODY, 500), (IMPORT, GRID, 2, 100)]
-    assert rows["price_ueur_per_kwh"].tolist() == [300_000, 0, 300_000]
+    assert rows["price_ueur_per_kwh"].tolist() == [U, 0, U]
 
 
 def test_surplus_is_exported_at_the_feed_in_tariff_where_feed_in_is_allowed() -> None:
-    rules = Rules(battery=0, feed_in=1)
-    supply, state = houses([500])
-    orders, before = orders_at(supply, 0, 0, state, rules)
-    book = open_book(orders, before)
-    settle_with_grid(book, orders, rules)
-    rows = close_book(book).rows
+    rows = left_to_the_grid(*houses([500]), Rules(battery=0, feed_in=1))
     assert short(rows) == [(EXPORT, 0, GRID, 500)]
-    assert rows["price_ueur_per_kwh"].tolist() == [100_000]
-
-
-def test_efficiency_is_in_parts_per_million() -> None:
-    assert PPM == 1_000_000
+    assert rows["price_ueur_per_kwh"].tolist() == [F]
