@@ -1,9 +1,11 @@
-"""Feeders from pandapower's own low-voltage nets by name, and from the user's pandapower JSON."""
+"""Feeders from nets by name (pandapower's own, SimBench's by code), and from the user's pandapower JSON."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -68,6 +70,8 @@ NETS: dict[str, Callable[[], Any]] = {
 }
 """pandapower's own low-voltage nets."""
 
+SIMBENCH_CODE = re.compile(r"[01]-[A-Z]+-\S+")
+
 OWN_ELEMENTS = ("load", "sgen", "storage", "asymmetric_load", "asymmetric_sgen")
 """Tables of a net that the participants replace unless they are kept."""
 
@@ -102,31 +106,50 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def named_net(name: str, *, seed: int) -> Any:
-    """Pandapower's net of that name; the same for the same seed.
+    """Pandapower's net of that name, the same for the same seed, or the SimBench grid of that code.
 
     Raises
     ------
     GridError
         If there is none of that name.
     """
+    if SIMBENCH_CODE.fullmatch(name):
+        return _simbench_net(name)
     if name not in NETS:
         near = difflib.get_close_matches(name, list(NETS), n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(NETS)}"
+        hint = (
+            f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(NETS)}, and SimBench codes"
+        )
         raise GridError(f"network.name: expected the name of one of pandapower's nets, got '{name}'{hint}")
     with _seeded(seed):
         return NETS[name]()
 
 
+def _simbench_net(code: str) -> Any:
+    try:
+        simbench = importlib.import_module("simbench")
+    except ModuleNotFoundError as reason:
+        raise GridError(
+            f"network.name: expected the package simbench for '{code}', found none; install gridsettle[simbench]"
+        ) from reason
+    try:
+        return simbench.get_simbench_net(code)
+    except (ValueError, KeyError) as reason:
+        raise GridError(
+            f"network.name: expected a SimBench code like 1-LV-rural1--0-sw, got '{code}'"
+        ) from reason
+
+
 def named_feeder(name: str, participants: Sequence[str], *, seed: int, keep_elements: bool = False) -> Feeder:
     """Feeder of a named net, participants at the buses that carry its loads.
 
-    The buses are taken in the order of their index when there is one a participant, otherwise a sample of them
-    drawn by `seed`.
+    Participants that all bear names of such buses are placed there. Otherwise the buses are taken in the order of
+    their index when there is one a participant, else a sample of them drawn by `seed`.
 
     Parameters
     ----------
     name
-        One of `named_feeders()`.
+        One of `named_feeders()`, or a SimBench code such as 1-LV-rural1--0-sw (extra `simbench`).
     participants
         N names, at most as many as the net has buses with loads.
     seed
@@ -146,12 +169,17 @@ def named_feeder(name: str, participants: Sequence[str], *, seed: int, keep_elem
             f"network '{name}': expected at most {places.size} participants, one per bus with a load, "
             f"got {len(participants)}; use fewer houses or a larger net"
         )
-    if len(participants) < places.size:
-        places = np.sort(np.random.default_rng(seed).choice(places, len(participants), replace=False))
+    named = {str(net.bus.name[bus]): int(bus) for bus in places}
+    if len(named) == places.size and set(participants) <= named.keys():
+        bus = [named[participant] for participant in participants]
+    elif len(participants) < places.size:
+        bus = np.sort(np.random.default_rng(seed).choice(places, len(participants), replace=False)).tolist()
+    else:
+        bus = places.tolist()
     if not keep_elements:
         drop_elements(net)
     notes = (CIGRE_NOTE,) if name == "cigre_lv" else ()
-    return make_feeder(name, net, participants, places.tolist(), notes=notes)
+    return make_feeder(name, net, participants, bus, notes=notes)
 
 
 def drop_elements(net: Any) -> None:

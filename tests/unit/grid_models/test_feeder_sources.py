@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -150,6 +152,32 @@ def test_participants_replace_the_nets_loads_in_the_order_of_the_buses() -> None
     assert feeder.bus.tolist() == sorted(feeder.bus.tolist())
     assert feeder.net.load.name.tolist() == names
     assert any("max_i_ka = 1.0" in note for note in feeder.notes)
+
+
+def test_participants_that_bear_names_of_buses_are_placed_there() -> None:
+    feeder = named_feeder("cigre_lv", ["Bus R18", "Bus C12", "Bus R11"], seed=0)
+    assert feeder.net.bus.name[feeder.bus].tolist() == ["Bus R18", "Bus C12", "Bus R11"]
+
+
+def test_simbench_grids_come_by_their_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def get_simbench_net(code: str) -> pp.pandapowerNet:
+        asked.append(code)
+        if code != "1-LV-rural1--0-sw":
+            raise ValueError("no such grid")
+        return drawn_net()
+
+    monkeypatch.setitem(sys.modules, "simbench", SimpleNamespace(get_simbench_net=get_simbench_net))
+    assert len(named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0).net.line) == 1
+    with pytest.raises(
+        GridError, match="expected a SimBench code like 1-LV-rural1--0-sw, got '1-LV-rural9--0-sw'"
+    ):
+        named_feeder("1-LV-rural9--0-sw", ["ann"], seed=0)
+    assert asked == ["1-LV-rural1--0-sw", "1-LV-rural9--0-sw"]
+    monkeypatch.setitem(sys.modules, "simbench", None)
+    with pytest.raises(GridError, match=r"found none; install gridsettle\[simbench\]"):
+        named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0)
 
 
 def test_fewer_participants_than_buses_are_a_sample_by_seed() -> None:
