@@ -90,7 +90,7 @@ def _read(net: Any, slacks: Slacks) -> _Point:
     line, trafo = net.line, net.trafo
     rated_line = (line.max_i_ka * line.df * line.parallel).to_numpy(np.float64)
     rated_trafo = (trafo.sn_mva * trafo.parallel * trafo.df).to_numpy(np.float64)
-    ends = []
+    ends: list[Complex] = []
     for line_end, line_bus, side in (("from", line.from_bus, "hv"), ("to", line.to_bus, "lv")):
         of_line = _current_ka(net, net.res_line, line_end, line_bus) / rated_line
         rated_ka = rated_trafo / (np.sqrt(3.0) * trafo[f"vn_{side}_kv"].to_numpy(np.float64))
