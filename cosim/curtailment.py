@@ -100,12 +100,10 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
         return Feasible(cleared.settlements[0], cleared.flow, None, Outcome.CLEAN, 1)
     before = check_limits(case.feeder, case.limits, cleared.flow, 0)
     search = Search(Problem(case, orders, state, rows, *binding(before)))
-    for outcome, rule in (
-        (Outcome.CURTAILED, RULES[case.scenario.curtailment.rule]),
-        (Outcome.SHED, shed_load),
-    ):
+    for rule in (RULES[case.scenario.curtailment.rule], shed_load):
         found = rule(search)
         if found is not None:
+            outcome = Outcome.SHED if found.settlement.meters["shed_wh"].any() else Outcome.CURTAILED
             return Feasible(found.settlement, found.flow, before, outcome, 1 + search.power_flows)
     return de_energise(search, before)
 

@@ -26,7 +26,10 @@ ROUNDS = 7
 """Linear programmes at most; with the power flow of the exchanges as cleared that makes eight."""
 
 FACETS = 16
-ABSORB, EXPORT, SHARE, TRADE, SHED, SLACK = 0.1, 1.0, 2.0, 3.0, 1e4, 1e6
+ABSORB, EXPORT, SHARE, TRADE, SHED = 0.1, 1.0, 2.0, 3.0, 1e4
+"""Cost per kW."""
+SLACK = 1e9
+"""Cost per pu: what 1 kW of shed load can do, 1e-4 pu, is still dearer left undone."""
 EARLIER = 0.01
 """How much dearer the first trade of an interval is than the last, as a share."""
 
@@ -135,15 +138,24 @@ def programme(response: Response, limits: Limits, effect: Floats, x: Floats, dou
 
 
 def solve_programme(p: Programme, lever: Levers) -> Floats | None:
-    """Cheapest lever values that keep the constraints, a slack at 1e6 per pu aside; None if HiGHS finds none."""
-    n, size = lever.absorbs.shape[0], lever.weight.size
-    absorb_rows = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n)), np.zeros((n, 1))])
-    network = np.hstack([p.matrix, -np.ones((p.bound.size, 1))])
+    """Cheapest lever values that keep the constraints, or that break them least; None if HiGHS finds none.
+
+    Only where no values keep the constraints, as can be far from the solution, a slack is admitted.
+    """
+    found = _solved(p, lever, elastic=False)
+    return _solved(p, lever, elastic=True) if found is None else found
+
+
+def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Floats | None:
+    n, size, slacks = lever.absorbs.shape[0], lever.weight.size, int(elastic)
+    absorb_rows = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n + slacks))])
+    network = np.hstack([p.matrix, -np.ones((p.bound.size, slacks))])
+    largest = np.concatenate([lever.largest, np.full(slacks, np.inf)])
     arguments: dict[str, Any] = {
-        "c": np.append(lever.weight, SLACK),
+        "c": np.concatenate([lever.weight, np.full(slacks, SLACK)]),
         "A_ub": np.vstack([network, absorb_rows]),
         "b_ub": np.concatenate([p.bound, np.zeros(n)]),
-        "bounds": np.column_stack([np.zeros(size + 1), np.append(lever.largest, np.inf)]),
+        "bounds": np.column_stack([np.zeros(size + slacks), largest]),
     }
     # Presolving a programme of this size takes longer than solving it.
     found = linprog(method="highs", options={"presolve": False}, **arguments)
