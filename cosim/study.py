@@ -30,7 +30,11 @@ def run_task(task: Task) -> dict[str, Any]:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, workers: int | None = None, listener: Callable[[int, int], None] | None = None
+    tasks: Sequence[Task],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    listener: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Run the tasks over processes; one row a task, in the order of the tasks whatever finishes first.
 
@@ -40,11 +44,23 @@ def run_tasks(
         What to run.
     workers
         Processes; as many as the machine has cores if left out. 1 stays in this process.
+    scheduler
+        Address of a Dask scheduler, e.g. tcp://10.0.0.1:8786; its workers run the tasks instead.
     listener
         Called with (done, total) after every task.
+
+    Raises
+    ------
+    ScenarioError
+        If the scheduler cannot be used.
     """
     rows = []
-    for row in _results(tasks, workers or os.cpu_count() or 1):
+    stream = (
+        _results(tasks, workers or os.cpu_count() or 1)
+        if scheduler is None
+        else _on_cluster(tasks, scheduler)
+    )
+    for row in stream:
         rows.append(row)
         if listener is not None:
             listener(len(rows), len(tasks))
@@ -60,6 +76,26 @@ def _results(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks) - 1), mp_context=context) as pool:
         yield from pool.map(run_task, tasks[1:])
+
+
+def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str, Any]]:
+    """Results of a Dask cluster's workers; a task whose worker is lost is run again by another."""
+    try:
+        from distributed import Client
+    except ImportError as reason:
+        raise ScenarioError(
+            "--scheduler: expected Dask to be installed, found none; run python -m pip install 'gridsettle[sweep]'"
+        ) from reason
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as reason:
+        raise ScenarioError(
+            f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}"
+        ) from reason
+    with client:
+        futures = client.map(run_task, tasks, pure=False, retries=3)
+        for future in futures:
+            yield future.result()
 
 
 def study_directory(name: str, out: Path | None) -> Path:

@@ -17,6 +17,9 @@ study_app = typer.Typer(help="Studies: many runs, one table and one figure.", no
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds.")]
 Out = Annotated[Path | None, typer.Option(help="New or empty directory. Default: runs/study-NAME.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Dask scheduler, e.g. tcp://127.0.0.1:8786, whose workers run the tasks.")
+]
 Hours = Annotated[int | None, typer.Option(min=1, help="Hours to simulate instead of the scenario's 35,064.")]
 
 
@@ -27,6 +30,7 @@ def reference(
     hours: Hours = None,
     out: Out = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """The reference study's table, published against ours, on four years of hours."""
     from cosim.reference_study import as_markdown, reference_scenario, reference_tasks, write_reference
@@ -38,14 +42,20 @@ def reference(
         directory = study_directory("reference", out)
         tasks = reference_tasks(scenario, seeds)
         with task_progress("reference study") as listener:
-            table = run_tasks(tasks, workers=workers, listener=listener)
+            table = run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
         files = write_reference(directory, table)
         typer.echo(as_markdown(table))
         typer.echo("wrote " + ", ".join(str(file) for file in files))
 
 
 def _sweep(
-    name: str, scenario: str, seeds: int, hours: int | None, out: Path | None, workers: int | None
+    name: str,
+    scenario: str,
+    seeds: int,
+    hours: int | None,
+    out: Path | None,
+    workers: int | None,
+    scheduler: str | None,
 ) -> None:
     from cosim.scenario_files import load_scenario
     from cosim.screen import task_progress
@@ -56,7 +66,8 @@ def _sweep(
         chosen = _shortened(load_scenario(scenario), hours)
         directory = study_directory(name, out)
         with task_progress(name) as listener:
-            table = run_tasks(sweep_tasks(name, chosen, seeds), workers=workers, listener=listener)
+            tasks = sweep_tasks(name, chosen, seeds)
+            table = run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
         typer.echo("wrote " + ", ".join(str(file) for file in write_sweep(directory, name, table)))
 
 
@@ -76,9 +87,10 @@ def beta_tau(
     hours: Hours = None,
     out: Out = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h)."""
-    _sweep("beta-tau", scenario, seeds, hours, out, workers)
+    _sweep("beta-tau", scenario, seeds, hours, out, workers, scheduler)
 
 
 @study_app.command("production")
@@ -88,9 +100,10 @@ def production(
     hours: Hours = None,
     out: Out = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Five markets over production, 10 % to 200 % of demand, panels scaled."""
-    _sweep("production", scenario, seeds, hours, out, workers)
+    _sweep("production", scenario, seeds, hours, out, workers, scheduler)
 
 
 @study_app.command("storage")
@@ -100,9 +113,10 @@ def storage(
     hours: Hours = None,
     out: Out = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Five markets over battery capacity, 0 to 30 kWh a house."""
-    _sweep("storage", scenario, seeds, hours, out, workers)
+    _sweep("storage", scenario, seeds, hours, out, workers, scheduler)
 
 
 @study_app.command("microgrids")

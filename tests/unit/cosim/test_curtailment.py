@@ -89,10 +89,12 @@ def test_least_curtailment_cuts_no_more_than_any_other_rule() -> None:
     cut = {}
     for rule in RULES:
         case = _case(limits={"max_vm_pu": 1.02}, curtailment={"rule": rule})
-        rows = np.concatenate([chunk.window.rows[: chunk.window.offsets[-1]] for chunk in chunks(case, case.opening)])
+        rows = np.concatenate(
+            [chunk.window.rows[: chunk.window.offsets[-1]] for chunk in chunks(case, case.opening)]
+        )
         exported = rows[rows["kind"] == Kind.GRID_EXPORT]
         cut[rule] = int((exported["cleared_wh"] - exported["delivered_wh"]).sum())
-    assert 0 < cut["least_curtailment"]
+    assert cut["least_curtailment"] > 0
     assert min(cut, key=cut.__getitem__) == "least_curtailment"
 
 

@@ -1,6 +1,6 @@
 """Market between microgrids: inside first, then between, bounded by capacity, seen at every transformer.
 
-    sunny (11 of 12 prosumers) ==== grid ==== shady (1 of 12 prosumers)
+sunny (11 of 12 prosumers) ==== grid ==== shady (1 of 12 prosumers)
 """
 
 from __future__ import annotations
