@@ -83,15 +83,17 @@ def feeder_map(
     to_scale
         Whether x and y are coordinates of the same scale.
     """
-    shown = vm_pu.loc[list(hours.values())].to_numpy(np.float64)
+    rows = vm_pu.index.get_indexer(pd.DatetimeIndex(list(hours.values())))
+    shown = vm_pu.iloc[rows].to_numpy(np.float64)
     low, high = _colour_range(shown)
     figure = go.Figure()
-    for k, time in enumerate(hours.values()):
-        traces = _branch_traces(places, ends, loading_percent.loc[time])
-        traces.append(_bus_trace(places, vm_pu.loc[time], low, high))
+    for k in range(len(hours)):
+        loading, voltage = loading_percent.iloc[rows[k]], vm_pu.iloc[rows[k]]
+        traces = _branch_traces(places, ends, loading)
+        traces += [_bus_trace(places, voltage, low, high), _transformer_trace(places, ends, loading)]
         for trace in traces:
             figure.add_trace(trace.update(visible=k == 0))
-    per_hour = len(CLASSES) + 2
+    per_hour = len(CLASSES) + 3
     steps = [
         {
             "label": f"{label}, {time:%Y-%m-%d %H:%M} UTC",
@@ -124,7 +126,7 @@ def _branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series)
         gap = np.full(int(inside.sum()), np.nan)
         middle_x, middle_y = (x[a] + x[b])[inside] / 2, (y[a] + y[b])[inside] / 2
         texts = [
-            f"{name[1]}: {value:.1f} %" if value == value else f"{name[1]}: no supply"
+            _branch_text(name[1], value)
             for name, value in zip(loading.index[inside], values[inside], strict=True)
         ]
         traces.append(
@@ -140,6 +142,37 @@ def _branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series)
             )
         )
     return traces
+
+
+def _transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> Any:
+    """Rings around transformers, which are too short to be seen as lines."""
+    chosen = np.flatnonzero(loading.index.get_level_values(0) == "trafo")
+    middle = (places.to_numpy()[ends["a"]] + places.to_numpy()[ends["b"]])[chosen] / 2
+    values = loading.to_numpy(np.float64)[chosen]
+    return go.Scatter(
+        x=middle[:, 0],
+        y=middle[:, 1],
+        text=[_branch_text(loading.index[k][1], value) for k, value in zip(chosen, values, strict=True)],
+        mode="markers",
+        name="transformer",
+        showlegend=False,
+        marker={
+            "symbol": "circle-open",
+            "size": 26,
+            "color": [_color(v) for v in values],
+            "line": {"width": 4},
+        },
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _color(loading_percent: float) -> str:
+    return next((c.color for c in CLASSES if c.low <= loading_percent < c.high), PALE)
+
+
+def _branch_text(name: str, loading_percent: float) -> str:
+    known = loading_percent == loading_percent
+    return f"{name}: {loading_percent:.1f} %" if known else f"{name}: no supply"
 
 
 def _bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:

@@ -12,7 +12,7 @@ from cosim.report.elements import Cell, Fact, Section, Table, number, words
 from cosim.report.run_tables import RunTables
 
 TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
-LISTED = 8
+LISTED = 6
 
 MEANINGS = {
     "clean": "settled as cleared: the network could carry it",
@@ -23,9 +23,10 @@ MEANINGS = {
 
 
 class Verdict(NamedTuple):
-    """One sentence, and how serious it is: `good`, `warn` or `bad`."""
+    """A headline and one sentence, and how serious it is: `good`, `warn` or `bad`."""
 
     level: str
+    headline: str
     text: str
 
 
@@ -48,23 +49,29 @@ def verdict(counts: Mapping[str, int], beyond: int) -> Verdict:
     """
     total = sum(counts.values())
     if beyond:
-        return Verdict("bad", f"{beyond:,} of {total:,} intervals are settled beyond a limit.")
+        return Verdict(
+            "bad", "Beyond limits.", f"{beyond:,} of {total:,} intervals are settled beyond a limit."
+        )
     if counts["de_energised"]:
         return Verdict(
             "bad",
+            "The feeder was off.",
             f"{counts['de_energised']:,} of {total:,} intervals could not be repaired: the feeder was "
             "de-energised and nothing of them is settled.",
         )
     if counts["shed"]:
-        return Verdict("bad", f"In {counts['shed']:,} of {total:,} intervals load had to be shed.")
+        text = f"In {counts['shed']:,} of {total:,} intervals load had to be shed to keep the limits."
+        return Verdict("bad", "Load was shed.", text)
     changed = total - counts["clean"]
     if changed:
         return Verdict(
             "warn",
+            "Within limits after curtailment.",
             f"In {changed:,} of {total:,} intervals the network could not carry what the market had cleared; "
-            "after curtailment every settled interval keeps its limits.",
+            "every settled interval keeps its limits.",
         )
-    return Verdict("good", f"The network could carry what the market cleared in all {total:,} intervals.")
+    text = f"The network could carry what the market cleared in all {total:,} intervals."
+    return Verdict("good", "Within limits.", text)
 
 
 def intervals_beyond(run: RunTables) -> int:
@@ -79,38 +86,17 @@ def intervals_beyond(run: RunTables) -> int:
 def verdict_section(run: RunTables) -> Section:
     """Exceptions with their counts and first times, and the extremes of the run."""
     counts = outcome_counts(run.intervals)
-    rows = [
-        (words(name.replace("_", " ")), number(n, 0), words(MEANINGS.get(name, "")), words(_first(run, name)))
-        for name, n in counts.items()
+    dark = run.intervals["p_grid_kw"].isna()
+    unsolved = run.exchanges.loc[run.exchanges["reason"] == "not_solved", "time"].drop_duplicates()
+    rows: list[tuple[Cell, ...]] = [
+        _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
+        _row("not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved),
+        _row("without AC solution", int(dark.sum()), "no voltages: the feeder was off", _times(run, dark)),
+        _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),
     ]
-    unsolved = run.exchanges["reason"] == "not_solved"
-    times = run.exchanges.loc[unsolved, "time"].drop_duplicates()
-    rows += [
-        (
-            words("not solved as cleared"),
-            number(len(times), 0),
-            words("the power flow of the exchanges as cleared had no solution"),
-            words(_listed(times)),
-        ),
-        (
-            words("without AC solution"),
-            number(int(run.intervals["p_grid_kw"].isna().sum()), 0),
-            words("no voltages and loadings in the tables: the feeder was off"),
-            words(_listed(pd.Series(run.intervals.index[run.intervals["p_grid_kw"].isna()]))),
-        ),
-        (
-            words("some buses without supply"),
-            number(int(_partly_dark(run.vm_pu)), 0),
-            words("intervals in which some, but not all, buses had no voltage"),
-            words(""),
-        ),
-        (
-            words("settled beyond a limit"),
-            number(intervals_beyond(run), 0),
-            words("checked again on the tables of this run; must be zero"),
-            words(""),
-        ),
-    ]
+    for name in reversed(counts):
+        times = None if name == "clean" else _times(run, run.intervals["outcome"] == name)
+        rows.append(_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
     return Section("verdict", "Verdict", facts=extremes(run), tables=(table,))
@@ -121,14 +107,17 @@ def _partly_dark(vm_pu: pd.DataFrame) -> int:
     return int((dark.any(axis=1) & ~dark.all(axis=1)).sum())
 
 
-def _first(run: RunTables, outcome: str) -> str:
-    if outcome == "clean":
-        return ""
-    return _listed(pd.Series(run.intervals.index[run.intervals["outcome"] == outcome]))
+def _times(run: RunTables, chosen: pd.Series) -> pd.Series:
+    return pd.Series(run.intervals.index[chosen])
+
+
+def _row(name: str, count: int, meaning: str, times: pd.Series | None = None) -> tuple[Cell, ...]:
+    first = "" if times is None else _listed(times)
+    return (words(name), number(count, 0), words(meaning), words(first))
 
 
 def _listed(times: pd.Series) -> str:
-    shown = ", ".join(f"{time:%Y-%m-%d %H:%M}" for time in times.head(LISTED))
+    shown = ", ".join(f"{time:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}" for time in times.head(LISTED))
     return shown + (" …" if len(times) > LISTED else "")
 
 
@@ -186,11 +175,11 @@ def ledger_section(run: RunTables) -> Section:
 def assumptions_section(run: RunTables) -> Section:
     """What the figures rest on, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
-    mean = "hourly-mean" if minutes == 60 else f"{minutes}-minute-mean"
+    mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
     limits = scenario.limits
     sample = run.result.summary.get("agreement", {})
     text = [
-        f"This is a {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
+        f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
         "The three phases are taken as balanced. Single-phase loads and generators make some phase worse than shown.",
         "Every interval is a steady state of its own (quasi-steady state): no transients, faults or protection.",

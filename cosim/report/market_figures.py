@@ -10,21 +10,49 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cosim.report.palette import BLACK, BLUE, GREEN, GREY, HEAT, ORANGE, SKY, VERMILION, YELLOW, styled
+from cosim.report.palette import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    HEAT,
+    ORANGE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    legend_above_titles,
+    styled,
+)
 from cosim.report.sampling import rounded, step_of
 
 Link = tuple[str, str, float]
 NODE_COLORS = {
     "PV": ORANGE,
     "grid": GREY,
-    "utility": GREY,
+    "grid energy": GREY,
+    "utility pays": GREY,
+    "utility earns": GREY,
     "battery discharge": GREEN,
     "P2P trades": BLUE,
     "sharing": SKY,
     "load": BLACK,
     "spilled": VERMILION,
     "losses": YELLOW,
+    "network losses": YELLOW,
+    "feed-in": ORANGE,
 }
+PAYERS = {"grid": "utility pays", "operator": "network operator", "contract": "contract pays"}
+PAYEES = {"grid": "utility earns", "operator": "network operator earns", "contract": "contract earns"}
+PURPOSES = {
+    "p2p": "P2P trades",
+    "share_use": "sharing",
+    "share_store": "sharing",
+    "lot_sale": "sharing",
+    "grid_import": "grid energy",
+    "grid_export": "feed-in",
+    "loss": "network losses",
+}
+NEUR_PER_EUR = 1e9
 BARS_SHOWN = 20
 
 
@@ -81,20 +109,28 @@ def energy_links(energy_kwh: Mapping[str, float]) -> list[Link]:
     ]
 
 
-def money_links(money_eur: Mapping[str, float]) -> list[Link]:
-    """Money from who paid to who earned, EUR."""
-    eur = money_eur
-    return [
-        ("houses buying", "utility", eur["paid_to_grid"]),
-        ("houses buying", "P2P trades", eur["earned_from_p2p"] + eur["fees"]),
-        ("houses buying", "sharing", max(eur["earned_from_sharing"], 0.0)),
-        ("houses buying", "sharing contract", eur["contract_sales"]),
-        ("P2P trades", "houses selling", eur["earned_from_p2p"]),
-        ("P2P trades", "sharing contract", eur["fees"]),
-        ("sharing", "houses selling", max(eur["earned_from_sharing"], 0.0)),
-        ("utility pays feed-in", "houses selling", eur["feed_in"]),
-        ("network operator pays losses", "utility", eur["losses"]),
-    ]
+def money_links(exchanges: pd.DataFrame) -> list[Link]:
+    """Money from who paid through what for to who earned, EUR; `exchanges` as in exchanges.parquet.
+
+    The buyer pays, except that the contract pays for energy that is shared into it; a fee goes to the contract.
+    """
+    paid = exchanges[exchanges["amount_neur"] != 0]
+    kind = paid["kind"].astype(str)
+    payer = paid["buyer"].astype(str).where(~kind.isin(["share_use", "share_store"]), "contract")
+    eur = pd.DataFrame(
+        {
+            "payer": payer.map(PAYERS).fillna("houses buying"),
+            "what": kind.map(PURPOSES).fillna(kind),
+            "payee": paid["seller"].astype(str).map(PAYEES).fillna("houses selling"),
+            "net": (paid["amount_neur"] - paid["fee_neur"]) / NEUR_PER_EUR,
+            "fee": paid["fee_neur"] / NEUR_PER_EUR,
+        }
+    )
+    eur["gross"] = eur["net"] + eur["fee"]
+    links = [(*names, value) for names, value in eur.groupby(["payer", "what"])["gross"].sum().items()]
+    links += [(*names, value) for names, value in eur.groupby(["what", "payee"])["net"].sum().items()]
+    links += [(what, "contract's fees", value) for what, value in eur.groupby("what")["fee"].sum().items()]
+    return [(str(source), str(sink), float(value)) for source, sink, value in links]
 
 
 def prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
@@ -128,7 +164,7 @@ def prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any
             col=2,
         )
     figure = styled(figure, height=340)
-    figure.update_layout(margin={"t": 70}, legend={"y": 1.14})
+    legend_above_titles(figure)
     figure.update_yaxes(title_text="price, EUR/kWh", col=1)
     figure.update_xaxes(title_text={"h": "hour", "D": "day, mean", "W": "week, mean"}[step], row=1, col=1)
     return figure.update_xaxes(title_text="hour of the day, UTC", row=1, col=2)
@@ -171,11 +207,11 @@ def wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
             col=2,
         )
     figure = styled(figure, height=max(380, 120 + 15 * len(order)))
-    figure.update_layout(margin={"t": 70}, legend={"y": 1.03}, barmode="overlay")
+    legend_above_titles(figure).update_layout(barmode="relative")
     figure.update_xaxes(title_text="time", row=1, col=1)
     figure.update_yaxes(title_text="wallet, EUR", row=1, col=1)
     figure.update_xaxes(title_text="EUR", row=1, col=2)
-    return figure.update_yaxes(title_text="house", type="category", row=1, col=2)
+    return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=1, col=2)
 
 
 def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
@@ -213,20 +249,19 @@ def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     )
     word = {"h": "hour", "D": "day", "W": "week"}
     figure = styled(figure, height=max(620, 320 + 13 * own_kwh.shape[1]))
-    figure.update_layout(margin={"t": 60})
+    legend_above_titles(figure)
     figure.update_xaxes(title_text=f"{word[step]}, mean", row=1, col=1)
     figure.update_yaxes(title_text="stored, kWh", row=1, col=1)
     figure.update_xaxes(title_text=f"{word[coarse]}, mean", row=2, col=1)
-    return figure.update_yaxes(title_text="house", type="category", row=2, col=1)
+    return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=2, col=1)
 
 
 def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
     """Curtailed energy, kWh, by several groupings side by side; the largest of each."""
     figure = make_subplots(1, len(groups), horizontal_spacing=0.16, subplot_titles=list(groups))
-    longest = 1
+    longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
     for k, series in enumerate(groups.values(), start=1):
         largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]
-        longest = max(longest, largest.size)
         figure.add_bar(
             y=[str(name) for name in largest.index],
             x=np.round(largest.to_numpy(np.float64), 3),
@@ -237,6 +272,9 @@ def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
             col=k,
         )
         figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", row=1, col=k)
-        figure.update_yaxes(type="category", row=1, col=k)
+        # the same thickness of bars in every column
+        figure.update_yaxes(
+            type="category", range=[largest.size - longest - 0.5, largest.size - 0.5], row=1, col=k
+        )
     figure = styled(figure, height=max(260, 120 + 22 * longest), showlegend=False)
     return figure.update_layout(margin={"t": 50})

@@ -50,19 +50,36 @@ ELEMENT_OF_REASON = {
 }
 
 
-def flows_section(run: RunTables) -> Section:
-    """Energy and money in numbers and as flows."""
-    energy, money = run.result.summary["energy_kwh"], run.result.summary["money_eur"]
-    facts = [Fact(f"energy_{key}", label, number(energy[key]), "kWh") for key, label in ENERGIES.items()]
-    facts += [Fact(f"money_{key}", label, number(money[key], 2), "EUR") for key, label in MONEY.items()]
-    figures = [
-        Figure("energy-flow", "Energy from where it came to where it went, kWh.", sankey(energy_links(energy), "kWh"))
-    ]
-    if any(link[2] > 0 for link in money_links(money)):
-        figures.append(
-            Figure("money-flow", "Money from who paid to who earned, EUR.", sankey(money_links(money), "EUR"))
-        )
-    return Section("flows", "Energy and money", facts=tuple(facts), figures=tuple(figures))
+def energy_section(run: RunTables) -> Section:
+    """Energy in numbers and as flows."""
+    energy = run.result.summary["energy_kwh"]
+    facts = tuple(
+        Fact(f"energy_{key}", label, number(energy[key]), "kWh")
+        for key, label in ENERGIES.items()
+        if energy[key]
+    )
+    caption = "Energy from where it came to where it went, kWh."
+    return Section(
+        "energy",
+        "Energy",
+        facts=facts,
+        figures=(Figure("energy-flow", caption, sankey(energy_links(energy), "kWh")),),
+    )
+
+
+def money_section(run: RunTables) -> Section:
+    """Money in numbers and as flows."""
+    money = run.result.summary["money_eur"]
+    links = money_links(run.exchanges)
+    if not any(value > 0 for _, _, value in links):
+        return Section("money", "Money", ("No money changed hands.",))
+    facts = tuple(
+        Fact(f"money_{key}", label, number(money[key], 2), "EUR")
+        for key, label in MONEY.items()
+        if money[key]
+    )
+    figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", sankey(links, "EUR"))
+    return Section("money", "Money", facts=facts, figures=(figure,))
 
 
 def element_names(curtailment: pd.DataFrame, net: object) -> pd.Series:
@@ -81,7 +98,9 @@ def curtailment_section(run: RunTables) -> Section:
     title, frame = "Curtailment", run.curtailment
     cut = frame[frame["curtailed_wh"] > 0]
     if cut.empty:
-        return Section("curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",))
+        return Section(
+            "curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",)
+        )
     kwh = cut["curtailed_wh"] / 1000.0
     groups = {
         "by kind": kwh.groupby(cut["kind"].str.replace("_", " ")).sum(),
@@ -115,10 +134,14 @@ def curtailment_section(run: RunTables) -> Section:
 def prices_section(run: RunTables) -> Section:
     """Utility and market prices."""
     figure = prices(
-        run.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR, run.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR
+        run.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR,
+        run.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR,
     )
     return Section(
-        "prices", "Prices", figures=(Figure("prices", "Utility and market price, EUR/kWh.", figure),), printed=False
+        "prices",
+        "Prices",
+        figures=(Figure("prices", "Utility and market price, EUR/kWh.", figure),),
+        printed=False,
     )
 
 

@@ -9,7 +9,19 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cosim.report.palette import BLACK, BLUE, CYCLE, DASHES, HEAT, ORANGE, SKY, VERMILION, add_limit, styled
+from cosim.report.palette import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    DASHES,
+    HEAT,
+    ORANGE,
+    SKY,
+    VERMILION,
+    add_limit,
+    legend_above_titles,
+    styled,
+)
 from cosim.report.sampling import curve_points, falling, period_of, rounded, step_of
 
 HOURS_PER_DAY = 24
@@ -136,7 +148,7 @@ def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
         col=2,
     )
     figure = styled(figure, y="power from the grid, kW")
-    figure.update_layout(margin={"t": 70}, legend={"y": 1.12})
+    legend_above_titles(figure)
     figure.update_xaxes(title_text={"h": "hour", "D": "day", "W": "week"}[step], row=1, col=1)
     return figure.update_xaxes(title_text="hours at or above, h", row=1, col=2)
 

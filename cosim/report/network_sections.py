@@ -46,7 +46,7 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
             words(row.element),
             words(row.element_type),
             number(row.max_loading_percent),
-            words(str(row.max_at).replace("T", " ").replace(":00Z", "")),
+            words(str(row.max_at).replace("T", "\N{NO-BREAK SPACE}").replace(":00Z", "")),
             number(row.p95_loading_percent),
             number(row.mean_loading_percent),
             number(row.hours_ge_80_percent, 0),
@@ -60,13 +60,21 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
         *("element", "type", "max, %", "when (UTC)", "p95, %", "mean, %", "hours ≥ 80 %", "hours ≥ 100 %"),
         *("reverse flow, h", "losses, kWh"),
     )
-    table = Table("top10", "The ten most loaded elements; all of them are in branch_summary.csv.", header, rows)
+    table = Table(
+        "top10", "The ten most loaded elements; all of them are in branch_summary.csv.", header, rows
+    )
     limits = run.result.scenario.limits
     chosen = run.loading_percent[list(zip(top["element_type"], top["element"], strict=True))]
     curve = loading_duration(
-        chosen, run.hours, run.loading_percent.max(axis=1), limits.warn_loading_percent, limits.max_loading_percent
+        chosen,
+        run.hours,
+        run.loading_percent.max(axis=1),
+        limits.warn_loading_percent,
+        limits.max_loading_percent,
     )
-    caption = "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
+    caption = (
+        "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
+    )
     return Section("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
 
 
@@ -82,8 +90,15 @@ def voltage_section(run: RunTables) -> Section:
 def hours_section(run: RunTables) -> Section:
     """Hour by day heat maps of the highest loading and of the voltages' extremes."""
     figures = (
-        ("heat-loading", "Highest loading of any element, %.", run.loading_percent.max(axis=1), "%", 2, False),
-        ("heat-vmin", "Lowest voltage of any bus, pu; dark is good.", run.vm_pu.min(axis=1), "pu", 4, True),
+        (
+            "heat-loading",
+            "Highest loading of any element, %.",
+            run.loading_percent.max(axis=1),
+            "%",
+            2,
+            False,
+        ),
+        ("heat-vmin", "Lowest voltage of any bus, pu; yellow is low.", run.vm_pu.min(axis=1), "pu", 4, True),
         ("heat-vmax", "Highest voltage of any bus, pu.", run.vm_pu.max(axis=1), "pu", 4, False),
     )
     return Section(
@@ -145,10 +160,19 @@ def validation_section(run: RunTables) -> Section:
             )
         )
     header = (
-        *("element", "limit", "hours beyond, as cleared", "as settled", "switched off, h", "worst as cleared"),
+        *(
+            "element",
+            "limit",
+            "hours beyond, as cleared",
+            "as settled",
+            "switched off, h",
+            "worst as cleared",
+        ),
         "settled then",
     )
-    caption = f"Elements beyond a limit as cleared ({len(table)} in all), the {len(rows)} with the most hours."
+    caption = (
+        f"Elements beyond a limit as cleared ({len(table)} in all), the {len(rows)} with the most hours."
+    )
     picture = "Worst element of each interval that was not clean: voltage, pu, and loading, %; the dashed line is the limit."
     return Section(
         "validation",
@@ -166,7 +190,9 @@ def map_section(run: RunTables) -> Section:
     cut.index = pd.DatetimeIndex(cut.index)
     hours = chosen_hours(run.loading_percent, run.vm_pu, run.intervals["p_grid_kw"], cut)
     if not hours:
-        return Section("map", "The feeder", ("There is no interval with a power flow to draw.",), printed=False)
+        return Section(
+            "map", "The feeder", ("There is no interval with a power flow to draw.",), printed=False
+        )
     where, own = places(net)
     position = {int(bus): k for k, bus in enumerate(net.bus.index)}
     ends = pd.DataFrame(
@@ -177,9 +203,13 @@ def map_section(run: RunTables) -> Section:
         dtype=np.int64,
     )
     figure = feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
-    source = "Drawn at the network's own coordinates" if own else "Laid out by distance from the grid (no coordinates)"
+    source = (
+        "Drawn at the network's own coordinates"
+        if own
+        else "Laid out by distance from the grid (no coordinates)"
+    )
     caption = (
         f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
-        "The slider chooses the hour."
+        "A ring is a transformer. The slider chooses the hour."
     )
     return Section("map", "The feeder", figures=(Figure("map", caption, figure),), printed=False)

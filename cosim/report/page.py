@@ -21,7 +21,13 @@ from cosim.report.findings import (
     verdict,
     verdict_section,
 )
-from cosim.report.market_sections import curtailment_section, flows_section, houses_section, prices_section
+from cosim.report.market_sections import (
+    curtailment_section,
+    energy_section,
+    houses_section,
+    money_section,
+    prices_section,
+)
 from cosim.report.network_sections import (
     grid_section,
     hours_section,
@@ -34,8 +40,6 @@ from cosim.report.network_sections import (
 from cosim.report.run_tables import RunTables, read_run
 from cosim.results import Result
 from cosim.run_directory import write_whole
-
-LEVELS = {"good": "Within limits.", "warn": "Within limits after curtailment.", "bad": "Not within limits."}
 
 
 def write_report(result: Result, path: str | Path | None = None) -> Path:
@@ -59,14 +63,18 @@ def write_report(result: Result, path: str | Path | None = None) -> Path:
         If a run in memory is given no path, or tables and network of a run do not belong together.
     """
     if path is None and result.directory is None:
-        raise ScenarioError("report: expected a path for the report of a run in memory, got none; name a file")
+        raise ScenarioError(
+            "report: expected a path for the report of a run in memory, got none; name a file"
+        )
     target = Path(path) if path is not None else Path(result.directory or ".") / "report.html"
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
     run = read_run(result)
     branches = summary_of_branches(run)
     if result.directory is not None:
-        write_whole(result.directory / "branch_summary.csv", branches.to_csv(index=False, lineterminator="\n"))
+        write_whole(
+            result.directory / "branch_summary.csv", branches.to_csv(index=False, lineterminator="\n")
+        )
     write_whole(target, page_of(run, branches))
     return target
 
@@ -95,7 +103,8 @@ def sections_of(run: RunTables, branches: pd.DataFrame) -> list[Section]:
         grid_section(run),
         validation_section(run),
         curtailment_section(run),
-        flows_section(run),
+        energy_section(run),
+        money_section(run),
         prices_section(run),
         houses_section(run),
         ledger_section(run),
@@ -112,7 +121,6 @@ def render(title: str, subtitle: str, judged: Verdict | None, sections: list[Sec
         "title": title,
         "subtitle": subtitle,
         "verdict": judged,
-        "words": LEVELS,
         "sections": sections,
         "css": folder.joinpath("report.css").read_text(encoding="utf-8"),
         "plotly": get_plotlyjs(),

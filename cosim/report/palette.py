@@ -35,6 +35,16 @@ def styled(
     return figure
 
 
+def legend_above_titles(figure: Any) -> Any:
+    """The figure with its legend above the titles of its subplots, whatever its height."""
+    top, bottom, lift = 85, 55, 32
+    inside = figure.layout.height - top - bottom
+    figure.update_layout(
+        margin={"t": top, "b": bottom}, legend={"y": 1 + lift / inside, "traceorder": "normal"}
+    )
+    return figure
+
+
 def add_limit(figure: Any, value: float, label: str, **where: Any) -> None:
     """Dashed line at a limit, with its name."""
     figure.add_hline(
