@@ -27,6 +27,7 @@ def verify(
     ] = None,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block."""
+    from market.ledger.keys import read_public_key
     from market.ledger.verify import verify_ledger
 
     with bad_input_ends():
@@ -68,20 +69,6 @@ def show(
 def as_text(fields: dict[str, Any]) -> str:
     """Fields of a record on one line."""
     return "  ".join(f"{name}={value}" for name, value in fields.items())
-
-
-def read_public_key(path: Path) -> Any:
-    """Ed25519 public key of a PEM file; ends with a message if it is none."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-    try:
-        key = load_pem_public_key(read_text(path).encode())
-    except ValueError as reason:
-        fail(f"{path}: expected a PEM file with an Ed25519 public key, got {reason}")
-    if not isinstance(key, Ed25519PublicKey):
-        fail(f"{path}: expected an Ed25519 public key, got {type(key).__name__}")
-    return key
 
 
 def read_text(path: Path) -> str:

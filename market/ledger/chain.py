@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from market.ledger.merkle import leaf_hash
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 VERSION = 1
 _LAYOUT = struct.Struct("<I32sQq32s32sI32s32s")
@@ -28,9 +28,10 @@ class Header(NamedTuple):
     chain_id
         SHA-256 that names the chain; the same in every block.
     height
-        0 for the genesis block; interval t is block t + 1.
+        0 for the genesis block; interval t is block t + 1 unless blocks without an interval stand between.
     interval_start
-        Begin of the interval, seconds since 1970-01-01 UTC; 0 in the genesis block.
+        Begin of the interval, seconds since 1970-01-01 UTC; 0 in the genesis block, that of the block before in one
+        that holds no interval.
     prev
         Hash of the previous header, zeros in the genesis block.
     record_root, n_records
@@ -78,15 +79,9 @@ def sign_header(header: bytes, key: Ed25519PrivateKey) -> bytes:
     return key.sign(SIGNED_PREFIX + header)
 
 
-def header_is_signed(header: bytes, signature: bytes, key: Ed25519PublicKey) -> bool:
-    """Whether the signature is the key's."""
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        key.verify(signature, SIGNED_PREFIX + header)
-    except InvalidSignature:
-        return False
-    return True
+def state_message(block_hash: bytes, state: bytes) -> bytes:
+    """What the operator signs of a run's state: the block it lies behind, and its digest."""
+    return b"gridsettle state v1\0" + block_hash + sha256(state).digest()
 
 
 def chain_id(parameters: bytes) -> bytes:

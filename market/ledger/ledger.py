@@ -11,14 +11,30 @@ import numpy as np
 import numpy.typing as npt
 
 from market.errors import LedgerError
-from market.ledger.chain import NO_PREVIOUS, VERSION, Header, chain_id, decode_header, sign_header
-from market.ledger.checkpoint import Checkpoint, origin_of, sign_note, write_durably
-from market.ledger.merkle import History, leaf_hash, root, root_of_hashes
-from market.ledger.records import OPERATOR_ROLE, RecordBytes, RecordKind, as_bytes, member_record
-from market.ledger.store import Store, StoredBlock
+from market.exchanges import OPERATOR
+from market.ledger.books import NO_STATE
+from market.ledger.chain import NO_PREVIOUS, VERSION, Header, chain_id, sign_header, state_message
+from market.ledger.checkpoint import Checkpoint, checkpoint_path, origin_of, write_durably
+from market.ledger.keys import is_signed, public_bytes
+from market.ledger.members import Registry, key_in_force, replayed
+from market.ledger.merkle import History, group_roots, leaf_hash
+from market.ledger.note import sign_note
+from market.ledger.records import (
+    SIZE,
+    RecordBytes,
+    RecordKind,
+    in_registry,
+    next_interval,
+    placed,
+)
+from market.ledger.statements import operator_record
+from market.ledger.store import Store, StoredBlock, StoredState
+from market.ledger.tip import Tip, expect_no_rollback, operator_key, tip_of, with_registry
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = ["Head", "Ledger", "checkpoint_path", "state_roots"]
 
 
 class Head(NamedTuple):
@@ -29,25 +45,14 @@ class Head(NamedTuple):
     root: bytes
 
 
-def checkpoint_path(directory: Path) -> Path:
-    """Where a run's checkpoint is written: beside its directory, so that restoring an old one does not restore it."""
-    resolved = directory.resolve()
-    return resolved.with_name(resolved.name + ".checkpoint")
-
-
 def state_roots(accounts: npt.NDArray[np.int64]) -> list[bytes]:
     """SHA-256 of each row of the account table, (K, 4N + 3), as little-endian 64-bit integers."""
     rows = np.ascontiguousarray(accounts, dtype="<i8")
     return [sha256(row.tobytes()).digest() for row in rows]
 
 
-def registry_root(registry: Sequence[bytes]) -> bytes:
-    """Root over all registry records so far."""
-    return root(registry)
-
-
 class Ledger:
-    """A ledger open for writing; a context manager.
+    """A ledger open for writing; a context manager. After a failed write it is closed: resume it.
 
     Parameters
     ----------
@@ -55,16 +60,14 @@ class Ledger:
         The open store.
     key
         The operator's key.
+    tip
+        What the next block builds on.
     directory
         Run directory; the checkpoint is written beside it.
     """
 
-    def __init__(self, store: Store, key: Ed25519PrivateKey, directory: Path) -> None:
-        self._store, self._key, self._directory = store, key, directory
-        self._history = History()
-        self._previous = NO_PREVIOUS
-        self._chain_id = b""
-        self._registry_root = b""
+    def __init__(self, store: Store, key: Ed25519PrivateKey, tip: Tip, directory: Path) -> None:
+        self._store, self._key, self._tip, self._directory = store, key, tip, directory
 
     @classmethod
     def create(
@@ -82,35 +85,47 @@ class Ledger:
             The operator's key.
         state
             State before the first interval.
-        """
-        ledger = cls(Store.create(directory), key, directory)
-        operator = as_bytes(member_record(-1, OPERATOR_ROLE, key.public_key().public_bytes_raw(), 0))
-        records = np.concatenate([operator, *genesis])
-        ledger._chain_id = chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
-        ledger._registry_root = registry_root([operator.tobytes()])
-        first = np.array([0, records.shape[0]])
-        ledger.append(np.zeros(1, np.int64), records, first, [sha256(b"").digest()], state)
-        return ledger
-
-    @classmethod
-    def resume(cls, directory: Path, key: Ed25519PrivateKey) -> Ledger:
-        """Ledger of an interrupted run.
 
         Raises
         ------
         LedgerError
-            If there is none, or the key is not the one that signed it.
+            If there is a ledger already, or it cannot be written.
+        """
+        records = np.concatenate([operator_record(public_bytes(key)), *genesis])
+        name = chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
+        tree = with_registry(History(), records)
+        root = group_roots(records, np.array([0, records.shape[0]]))[0].tobytes()
+        header = Header(VERSION, name, 0, 0, NO_PREVIOUS, root, records.shape[0], tree.root(), NO_STATE)
+        block = _block(header, records, key)
+        store = Store.create(directory, block, _signed_state(block, state, key))
+        ledger = cls(store, key, tip_of(store), directory)
+        ledger._publish(ledger._tip)
+        return ledger
+
+    @classmethod
+    def resume(cls, directory: Path, key: Ed25519PrivateKey) -> Ledger:
+        """Ledger of an interrupted run, its last checkpoint renewed.
+
+        Raises
+        ------
+        LedgerError
+            If there is none, its tip is not sound, the key is not the operator's, or the checkpoint beside the
+            directory says that the ledger was longer or another.
         """
         store = Store.open_to_write(directory)
-        ledger = cls(store, key, directory)
-        ledger._history = store.history()
-        last = store.block(store.size() - 1)
-        header = decode_header(last.header)
-        ledger._previous, ledger._chain_id = last.hash, header.chain_id
-        ledger._registry_root = header.registry_root
-        if sign_header(last.header, key) != last.signature:
+        try:
+            tip = tip_of(store)
+            if operator_key(tip) != public_bytes(key):
+                raise LedgerError(
+                    f"{directory}: expected the operator's key that signs the ledger, got another"
+                )
+            ledger = cls(store, key, tip, directory)
+            ledger.state()
+            expect_no_rollback(store, tip, directory)
+            ledger._publish(tip)
+        except LedgerError:
             store.close()
-            raise LedgerError(f"{directory}: expected the operator key that signed the ledger, got another")
+            raise
         return ledger
 
     def __enter__(self) -> Ledger:
@@ -120,7 +135,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store and let other writers in."""
         self._store.close()
 
     def append(
@@ -131,7 +146,7 @@ class Ledger:
         roots: Sequence[bytes],
         state: bytes,
     ) -> None:
-        """Append K blocks as one group: durable together, then the checkpoint.
+        """Append the blocks of K intervals as one group: durable together, then the checkpoint.
 
         Parameters
         ----------
@@ -143,44 +158,103 @@ class Ledger:
             State root of each block.
         state
             The run's own state behind the last block.
+
+        Raises
+        ------
+        LedgerError
+            If a record may not stand there, or the disk is full or fails; nothing of the group is kept then.
         """
-        blocks, nodes = [], []
-        for k, start in enumerate(interval_start):
-            body = records[offsets[k] : offsets[k + 1]].tobytes()
-            header = self._header(int(start), body, roots[k])
-            encoded = header.encode()
-            self._previous = leaf_hash(encoded)
-            blocks.append(
-                StoredBlock(header.height, encoded, self._previous, sign_header(encoded, self._key), body)
-            )
-            nodes += self._history.append(self._previous)
-        self._store.append(blocks, nodes, state)
-        self._write_checkpoint()
+        blocks, tip, nodes = self._built(interval_start, records, offsets, roots)
+        self._store.append(blocks, nodes, _signed_state(blocks[-1], state, self._key))
+        self._publish(tip)
 
-    def _header(self, interval_start: int, body: bytes, state_root: bytes) -> Header:
-        hashes = [sha256(b"\x00" + body[k : k + 72]).digest() for k in range(0, len(body), 72)]
-        return Header(
-            VERSION,
-            self._chain_id,
-            self._history.size,
-            interval_start,
-            self._previous,
-            root_of_hashes(hashes),
-            len(hashes),
-            self._registry_root,
-            state_root,
+    def append_registry(self, records: RecordBytes) -> None:
+        """Append a block of registry and `HOUSE` records between two intervals, with the last block's time and state.
+
+        Parameters
+        ----------
+        records
+            (M, 72); interval and number of each are set here.
+
+        Raises
+        ------
+        LedgerError
+            If a statement is not admissible, or the disk is full or fails.
+        """
+        header = self._tip.header
+        placed_records = placed(records, self._tip.next_interval)
+        blocks, tip, nodes = self._built(
+            np.array([header.interval_start]),
+            placed_records,
+            np.array([0, records.shape[0]]),
+            [header.state_root],
+            intervals=0,
         )
+        self._store.append(blocks, nodes, None)
+        self._publish(tip)
 
-    def _write_checkpoint(self) -> None:
-        origin = origin_of(self._chain_id)
-        checkpoint = Checkpoint(origin, self._history.size, self._history.root())
+    def _built(
+        self,
+        interval_start: npt.NDArray[np.int64],
+        records: RecordBytes,
+        offsets: npt.NDArray[np.int64],
+        roots: Sequence[bytes],
+        *,
+        intervals: int | None = None,
+    ) -> tuple[list[StoredBlock], Tip, list[tuple[int, int, bytes]]]:
+        """Blocks on the tip, the tip behind them and their tree nodes; nothing is kept yet."""
+        blocks, nodes = [], []
+        tip = self._tip._replace(
+            history=self._tip.history.copy(), registry_tree=self._tip.registry_tree.copy()
+        )
+        record_roots = group_roots(records, np.asarray(offsets, np.int64))
+        stated = _with_statements(records, offsets)
+        for k, start in enumerate(interval_start.tolist()):
+            body = records[offsets[k] : offsets[k + 1]]
+            height = tip.history.size
+            if k in stated:
+                registry = replayed(tip.registry, body, tip.header.chain_id, height)
+                tip = tip._replace(registry=registry, registry_tree=with_registry(tip.registry_tree, body))
+            header = Header(
+                VERSION,
+                tip.header.chain_id,
+                height,
+                start,
+                tip.hash,
+                record_roots[k].tobytes(),
+                body.shape[0],
+                tip.registry_tree.root() if k in stated else tip.header.registry_root,
+                roots[k],
+            )
+            block = _block(header, body, self._key)
+            blocks.append(block)
+            nodes += tip.history.append(block.hash)
+            tip = tip._replace(header=header, hash=block.hash)
+        n = interval_start.size if intervals is None else intervals
+        return blocks, tip._replace(next_interval=tip.next_interval + n), nodes
+
+    def _publish(self, tip: Tip) -> None:
+        """Take over a tip that is durable: sign its checkpoint, keep it, and write it beside the directory."""
+        self._tip = tip
+        origin = origin_of(tip.header.chain_id)
+        checkpoint = Checkpoint(origin, tip.history.size, tip.history.root())
         note = sign_note(checkpoint.text(), origin, self._key)
         self._store.add_checkpoint(checkpoint.size, note)
         write_durably(checkpoint_path(self._directory), note)
 
+    @property
+    def registry(self) -> Registry:
+        """Members, devices and grants behind the last block."""
+        return self._tip.registry
+
+    @property
+    def chain_id(self) -> bytes:
+        """Name of the chain."""
+        return self._tip.header.chain_id
+
     def head(self) -> Head:
         """Last block and root of the history tree."""
-        return Head(self._history.size - 1, self._previous, self._history.root())
+        return Head(self._tip.header.height, self._tip.hash, self._tip.history.root())
 
     def expect_parameters(self, parameters: RecordBytes) -> None:
         """Make sure the ledger was begun with these parameter records.
@@ -190,21 +264,48 @@ class Ledger:
         LedgerError
             If it was begun with others: another scenario, network or profiles.
         """
-        if chain_id(parameters.tobytes()) != self._chain_id:
+        if chain_id(parameters.tobytes()) != self.chain_id:
             raise LedgerError(
                 f"{self._directory}: expected the scenario, profiles and network the run was begun with, got others; "
                 "resume with the same scenario and seed"
             )
 
     def state(self) -> tuple[int, bytes]:
-        """Height of the last block, and the run's state behind it.
+        """Number of the next interval, and the run's state before it.
 
         Raises
         ------
         LedgerError
-            If the ledger holds none.
+            If the ledger holds no such state, or one that the operator did not sign.
         """
-        found = self._store.state()
-        if found is None:
-            raise LedgerError(f"{self._directory}: expected a state to resume from, found none")
-        return found
+        states = self._store.states()
+        if len(states) != 1:
+            raise LedgerError(f"{self._directory}: expected a state to resume from, found {len(states)}")
+        height, blob, signature = states[0]
+        block = self._store.block(height)
+        records = np.frombuffer(block.records, np.uint8).reshape(-1, SIZE)
+        signer = key_in_force(self.registry, OPERATOR, height) or b""
+        sound = is_signed(signer, signature, state_message(block.hash, blob))
+        if not sound or next_interval(records) != self._tip.next_interval:
+            raise LedgerError(
+                f"{self._directory}: expected the state behind interval {self._tip.next_interval - 1}, signed by the "
+                "operator, found another; run gridsettle ledger verify"
+            )
+        return self._tip.next_interval, blob
+
+
+def _block(header: Header, records: RecordBytes, key: Ed25519PrivateKey) -> StoredBlock:
+    encoded = header.encode()
+    return StoredBlock(
+        header.height, encoded, leaf_hash(encoded), sign_header(encoded, key), records.tobytes()
+    )
+
+
+def _signed_state(block: StoredBlock, state: bytes, key: Ed25519PrivateKey) -> StoredState:
+    return StoredState(block.height, state, key.sign(state_message(block.hash, state)))
+
+
+def _with_statements(records: RecordBytes, offsets: npt.NDArray[np.int64]) -> set[int]:
+    """Which of the blocks hold statements."""
+    at = np.flatnonzero(in_registry(records))
+    return set((np.searchsorted(offsets, at, side="right") - 1).tolist())

@@ -98,6 +98,10 @@ class History:
         self.size = size
         self.peaks = list(peaks)
 
+    def copy(self) -> History:
+        """A tree of its own with the same leaves."""
+        return History(self.size, self.peaks)
+
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Append a leaf hash; returns the complete nodes it makes as (level, index, hash), the leaf first."""
         made = [(0, self.size, leaf)]

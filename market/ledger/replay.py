@@ -6,7 +6,7 @@ Independent of the market's own settlement: it reads rows, and knows nothing of 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,45 +31,70 @@ class Fault(IntEnum):
     NONE = 0
     PARTY = 1
     AMOUNT = 2
-    ENERGY = 3
     LOT = 4
     WALLET = 5
     CONTRACT = 6
     METER = 7
     BALANCE = 8
     STORAGE = 9
+    VERDICT = 10
 
 
 FAULTS = {
     Fault.PARTY: "a party that cannot take part in such an exchange",
     Fault.AMOUNT: "an amount that is not delivered energy times price, or a fee beyond it",
-    Fault.ENERGY: "energy below zero",
     Fault.LOT: "a lot that does not exist, is not the seller's, is not there, or holds less than was sold",
     Fault.WALLET: "a wallet below zero",
     Fault.CONTRACT: "a sharing contract below zero",
     Fault.METER: "a meter that contradicts the exchanges",
     Fault.BALANCE: "a house whose energies do not balance",
     Fault.STORAGE: "a battery whose content does not follow from its flows",
+    Fault.VERDICT: "losses, curtailed or shed energy that do not follow from the exchanges",
 }
+
+LARGEST_BALANCE = 2**61
+"""No account may be further from zero; with amounts below 2^50 nothing can overflow unseen."""
 
 
 class Books(NamedTuple):
-    """Everything a replay carries: accounts, batteries, lots (rows: id, owner, host, stored, expiry)."""
+    """Everything a replay carries: accounts, batteries, lots, and the lowest id of the next lot, shape (1,).
+
+    A row of `lots` holds id, owner, host, stored energy and expiry.
+    """
 
     wallet_neur: Wh
     account_neur: Wh
     pools_neur: Wh
     own_wh: Wh
     lots: Wh
+    next_lot: Wh
 
 
 @compiled
-def move(houses: Wh, pools: Wh, party: int, change: int) -> None:
-    """Add to a house's account or a pool."""
+def move(houses: Wh, pools: Wh, party: int, change: int) -> bool:
+    """Add to a house's account or a pool; False if the balance is beyond all bounds."""
     if party >= 0:
         houses[party] += change
-    else:
-        pools[-1 - party] += change
+        return bool(abs(houses[party]) < LARGEST_BALANCE)
+    pools[-1 - party] += change
+    return bool(abs(pools[-1 - party]) < LARGEST_BALANCE)
+
+
+@compiled
+def book(row: Any, books: Books) -> bool:
+    """Move the money of one exchange; False if its amounts cannot be."""
+    kind, amount, fee = row.kind, row.amount_neur, row.fee_neur
+    if amount != row.delivered_wh * row.price_ueur_per_kwh or fee < 0 or fee > max(amount, 0):
+        return False
+    if fee > 0 and kind != _P2P:
+        return False
+    if kind in (_SPILL, _SHED):
+        return bool(amount == 0)
+    houses = books.wallet_neur if kind <= _LOT_SALE else books.account_neur
+    payer = _CONTRACT if kind in (_USE, _STORE) else row.buyer
+    paid = move(houses, books.pools_neur, payer, -amount)
+    earned = move(houses, books.pools_neur, row.seller, amount - fee)
+    return paid and earned and move(houses, books.pools_neur, _CONTRACT, fee)
 
 
 @compiled
@@ -114,7 +139,12 @@ def due(books: Books, interval: int, ratings: Ratings) -> Books:
             alive[k] = False
     own -= own * ratings.self_discharge_ppm // PPM
     return Books(
-        books.wallet_neur.copy(), books.account_neur.copy(), books.pools_neur.copy(), own, books.lots[alive]
+        books.wallet_neur.copy(),
+        books.account_neur.copy(),
+        books.pools_neur.copy(),
+        own,
+        books.lots[alive],
+        books.next_lot.copy(),
     )
 
 
@@ -125,26 +155,19 @@ def replay(
     """Replay one interval; returns (`Fault`, number of the row or house, books after it)."""
     books = due(before, interval, ratings)
     n = meters.size
-    # Per house: bought, sold, imported, exported, spilled, shed, lots in, lots out (energy), lots in, out (stored).
+    # Per house: bought, sold, imported, exported, spilled, shed, energy of lots in, energy of lots out.
     flows = np.zeros((n, 8), np.int64)
-    lots = np.empty((books.lots.shape[0] + rows.size, 5), np.int64)
-    lots[: books.lots.shape[0]] = books.lots
-    n_lots = books.lots.shape[0]
+    n_old = books.lots.shape[0]
+    lots = np.empty((n_old + rows.size, 5), np.int64)
+    lots[:n_old] = books.lots
+    n_lots = n_old
     for k in range(rows.size):
         row = rows[k]
-        kind, wh, amount = row.kind, row.delivered_wh, row.amount_neur
+        kind, wh = row.kind, row.delivered_wh
         if not parties_fit(kind, row.seller, row.buyer, row.host, n):
             return 1, k, books
-        if wh < 0 or row.cleared_wh < 0:
-            return 3, k, books
-        if amount != wh * row.price_ueur_per_kwh or row.fee_neur < 0 or row.fee_neur > amount:
+        if not book(row, books):
             return 2, k, books
-        if row.fee_neur > 0 and kind != _P2P:
-            return 2, k, books
-        houses = books.wallet_neur if kind <= _LOT_SALE else books.account_neur
-        move(houses, books.pools_neur, _CONTRACT if kind in (_USE, _STORE) else row.buyer, -amount)
-        move(houses, books.pools_neur, row.seller, amount - row.fee_neur)
-        move(houses, books.pools_neur, _CONTRACT, row.fee_neur)
         if kind in (_P2P, _USE):
             flows[row.seller, 1] += wh
             flows[row.buyer, 0] += wh
@@ -152,14 +175,15 @@ def replay(
             flows[row.seller, 1] += wh
             flows[row.host, 0] += wh
             flows[row.host, 6] += wh
-            if lot_row(lots[:n_lots], row.lot) >= 0:
+            if row.lot < books.next_lot[0]:
                 return 4, k, books
+            books.next_lot[0] = row.lot + 1
             lots[n_lots, 0], lots[n_lots, 1], lots[n_lots, 2] = row.lot, row.buyer, row.host
             lots[n_lots, 3] = stored_wh(wh, ratings.charge_ppm[row.host])
             lots[n_lots, 4] = interval + tau_intervals
             n_lots += 1
         elif kind == _LOT_SALE:
-            at = lot_row(lots[: books.lots.shape[0]], row.lot)
+            at = lot_row(lots[:n_old], row.lot)
             if at < 0 or lots[at, 1] != row.seller or lots[at, 2] != row.host:
                 return 4, k, books
             lots[at, 3] -= drawn_wh(wh, ratings.discharge_ppm[row.host])
@@ -177,11 +201,93 @@ def replay(
         elif kind == _SHED:
             flows[row.buyer, 5] += wh
     lots = lots[:n_lots]
-    after = Books(books.wallet_neur, books.account_neur, books.pools_neur, books.own_wh, lots[lots[:, 3] > 0])
+    after = Books(
+        books.wallet_neur,
+        books.account_neur,
+        books.pools_neur,
+        books.own_wh,
+        lots[lots[:, 3] > 0],
+        books.next_lot,
+    )
     if after.pools_neur[1] < 0:
         return 6, 0, after
     fault, house = check_meters(meters, flows, after, ratings)
     return fault, house, after
+
+
+@compiled
+def verdict_fits(rows: Rows, verdict: Any) -> bool:
+    """Whether a verdict's sums over the interval are those of its exchanges."""
+    losses, curtailed, shed = 0, 0, 0
+    for row in rows:
+        if row.kind == _LOSS:
+            losses += row.delivered_wh
+        elif row.kind == _SHED:
+            shed += row.delivered_wh
+        elif row.kind <= _LOT_SALE or row.kind == _EXPORT:
+            curtailed += row.cleared_wh - row.delivered_wh
+    return bool(verdict.losses_wh == losses and verdict.curtailed_wh == curtailed and verdict.shed_wh == shed)
+
+
+@compiled
+def replay_window(
+    rows: Rows,
+    offsets: Wh,
+    meters: Rows,
+    verdicts: Rows,
+    before: Books,
+    first: int,
+    tau_intervals: int,
+    ratings: Ratings,
+) -> tuple[int, int, int, Wh, Books]:
+    """Replay K intervals until one is wrong.
+
+    Parameters
+    ----------
+    rows, offsets
+        Exchanges of all intervals, and where each interval's begin, (K + 1,).
+    meters, verdicts
+        (K, N) and (K,).
+    before
+        Books before the first.
+    first
+        Number of the first interval.
+    tau_intervals, ratings
+        Life of a lot, and the batteries.
+
+    Returns
+    -------
+    tuple
+        (interval of the window that is wrong or K, `Fault`, number of the row or house, account table (K, 4N + 3) up to
+        there, books after the last sound interval).
+    """
+    n_intervals, n = meters.shape
+    table = np.zeros((n_intervals, 4 * n + 3), np.int64)
+    books = before
+    for k in range(n_intervals):
+        mine = rows[offsets[k] : offsets[k + 1]]
+        fault, at, after = replay(mine, meters[k], books, first + k, tau_intervals, ratings)
+        if fault == 0 and not verdict_fits(mine, verdicts[k]):
+            fault, at = 10, 0
+        if fault != 0:
+            return k, fault, at, table, books
+        books = after
+        table[k] = account_row(books)
+    return n_intervals, 0, 0, table, books
+
+
+@compiled
+def account_row(books: Books) -> Wh:
+    """What a block's state root is the digest of: wallets, accounts, pools, own energy, energy hosted for others."""
+    n = books.own_wh.size
+    row = np.zeros(4 * n + 3, np.int64)
+    row[:n] = books.wallet_neur
+    row[n : 2 * n] = books.account_neur
+    row[2 * n : 2 * n + 3] = books.pools_neur
+    row[2 * n + 3 : 3 * n + 3] = books.own_wh
+    for k in range(books.lots.shape[0]):
+        row[3 * n + 3 + books.lots[k, 2]] += books.lots[k, 3]
+    return row
 
 
 @compiled
@@ -196,8 +302,6 @@ def check_meters(meters: Rows, flows: Wh, books: Books, ratings: Ratings) -> tup
             return 7, i
         if books.wallet_neur[i] < 0:
             return 5, i
-        if m.load_wh < 0 or m.pv_wh < 0 or m.fuel_cell_wh < 0:
-            return 3, i
         given = (m.bought_wh, m.sold_wh, m.imported_wh, m.exported_wh, m.spilled_wh, m.shed_wh)
         for f in range(6):
             if given[f] != flows[i, f]:
@@ -216,6 +320,8 @@ def check_meters(meters: Rows, flows: Wh, books: Books, ratings: Ratings) -> tup
         if m.own_wh != books.own_wh[i] or m.hosted_wh != hosted[i] or books.own_wh[i] < 0:
             return 9, i
         if m.charge_wh > 0 and soc > ratings.soc_max_wh[i]:
+            return 9, i
+        if m.discharge_wh > 0 and soc < ratings.soc_min_wh[i]:
             return 9, i
         if m.charge_wh > ratings.max_charge_wh[i] or m.discharge_wh > ratings.max_discharge_wh[i]:
             return 9, i

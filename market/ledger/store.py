@@ -5,13 +5,15 @@ A block's records lie in one blob, 72 bytes each, so that a proof can slice them
 
 from __future__ import annotations
 
-import fcntl
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 from market.errors import LedgerError
+from market.ledger.checkpoint import sync_folder
 from market.ledger.merkle import History, peak_positions
 
 FILE = "ledger.sqlite"
@@ -23,8 +25,12 @@ CREATE TABLE block(
   signature BLOB NOT NULL, records BLOB NOT NULL) STRICT;
 CREATE TABLE node(level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
-CREATE TABLE run_state(height INTEGER PRIMARY KEY, blob BLOB NOT NULL) STRICT;
+CREATE TABLE run_state(height INTEGER PRIMARY KEY, blob BLOB NOT NULL, signature BLOB NOT NULL) STRICT;
 """
+
+
+class DamagedError(LedgerError):
+    """The database file itself is broken."""
 
 
 class StoredBlock(NamedTuple):
@@ -37,33 +43,52 @@ class StoredBlock(NamedTuple):
     records: bytes
 
 
+class StoredState(NamedTuple):
+    """The run's state behind the block at `height`, signed by the operator."""
+
+    height: int
+    blob: bytes
+    signature: bytes
+
+
 class Store:
     """An open store; the only thing that touches the database.
 
     Use `Store.create`, `Store.open_to_write` or `Store.open_to_read`, as a context manager.
     """
 
-    def __init__(self, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
+        self.path = path
         self._connection = connection
         self._lock = lock
 
     @classmethod
-    def create(cls, directory: Path) -> Store:
-        """New, empty store in `directory`; this process is its only writer.
+    def create(cls, directory: Path, first: StoredBlock, state: StoredState) -> Store:
+        """New store that holds the genesis block; this process is its only writer.
+
+        It gets its name only once the block is durable, so that no ledger without one is ever found.
 
         Raises
         ------
         LedgerError
-            If there is one already, or another process is writing one.
+            If there is one already, another process is writing one, or the disk is full or fails.
         """
         path = directory / FILE
         if path.exists():
             raise LedgerError(f"{path}: expected no ledger, found one; resume it or choose another directory")
-        lock = _exclusive(path)
-        connection = _connect(path, writing=True)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.executescript(_SCHEMA)
-        return cls(connection, lock)
+        lock = _only_writer(path)
+        partial = path.with_name(f".{FILE}.partial")
+        partial.unlink(missing_ok=True)
+        with _readable(path, lock):
+            connection = _connect(partial, "rwc")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.executescript(_SCHEMA)
+            unnamed = cls(path, connection, None)
+            unnamed.append([first], [(0, 0, first.hash)], state)
+            unnamed.close()
+            os.replace(partial, path)
+            sync_folder(directory)
+            return cls(path, _connect(path, "rw"), lock)
 
     @classmethod
     def open_to_write(cls, directory: Path) -> Store:
@@ -75,12 +100,9 @@ class Store:
             If there is none, it is no ledger, or another process is writing.
         """
         path = _existing(directory)
-        lock = _exclusive(path)
-        try:
-            return cls(_checked(path, writing=True), lock)
-        except LedgerError:
-            lock.close()
-            raise
+        lock = _only_writer(path)
+        with _readable(path, lock):
+            return cls(path, _connect(path, "rw"), lock)
 
     @classmethod
     def open_to_read(cls, directory: Path) -> Store:
@@ -91,7 +113,9 @@ class Store:
         LedgerError
             If there is none, or it is no ledger.
         """
-        return cls(_checked(_existing(directory), writing=False), None)
+        path = _existing(directory)
+        with _readable(path):
+            return cls(path, _connect(path, "ro"), None)
 
     def __enter__(self) -> Store:
         return self
@@ -106,7 +130,10 @@ class Store:
             self._lock.close()
 
     def append(
-        self, blocks: Sequence[StoredBlock], nodes: Sequence[tuple[int, int, bytes]], state: bytes | None
+        self,
+        blocks: Sequence[StoredBlock],
+        nodes: Iterable[tuple[int, int, bytes]],
+        state: StoredState | None,
     ) -> None:
         """Make blocks, their tree nodes and the state behind them durable, all or none.
 
@@ -115,29 +142,41 @@ class Store:
         LedgerError
             If the disk is full or fails; nothing of the group is kept then.
         """
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._transaction(f"blocks {blocks[0].height} to {blocks[-1].height}"):
             self._connection.executemany("INSERT INTO block VALUES(?,?,?,?,?)", blocks)
             self._connection.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
             if state is not None:
                 self._connection.execute("DELETE FROM run_state")
-                self._connection.execute("INSERT INTO run_state VALUES(?,?)", (blocks[-1].height, state))
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as reason:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise LedgerError(
-                f"ledger: expected to write blocks {blocks[0].height} to {blocks[-1].height}, got {reason}; "
-                "what was written before is safe: make room and go on with --resume"
-            ) from reason
+                self._connection.execute("INSERT INTO run_state VALUES(?,?,?)", state)
 
     def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a checkpoint's note."""
-        self._connection.execute("INSERT OR REPLACE INTO checkpoint VALUES(?,?)", (size, note))
+        """Keep a checkpoint's note.
+
+        Raises
+        ------
+        LedgerError
+            If the disk is full or fails.
+        """
+        with self._transaction(f"the checkpoint of {size} blocks"):
+            self._connection.execute("INSERT OR REPLACE INTO checkpoint VALUES(?,?)", (size, note))
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[None]:
+        """One transaction; after a failed one the store is closed, since what the disk holds is then uncertain."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as reason:
+            self.close()
+            raise LedgerError(
+                f"{self.path}: expected to write {what}, got: {reason}; "
+                "what was written before is safe: make room or mend the disk, then go on with --resume"
+            ) from reason
 
     def size(self) -> int:
         """Number of blocks."""
-        return int(self._connection.execute("SELECT count(*) FROM block").fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM block")[0][0])
 
     def block(self, height: int) -> StoredBlock:
         """One block.
@@ -147,49 +186,83 @@ class Store:
         LedgerError
             If there is none at that height.
         """
-        row = self._connection.execute("SELECT * FROM block WHERE height = ?", (height,)).fetchone()
-        if row is None:
-            raise LedgerError(f"ledger: expected a block at height {height}, found none (size {self.size()})")
-        return StoredBlock(*row)
+        rows = self._rows("SELECT * FROM block WHERE height = ?", (height,))
+        if not rows:
+            raise LedgerError(
+                f"{self.path}: expected a block at height {height}, found none (size {self.size()})"
+            )
+        return StoredBlock(*rows[0])
 
-    def blocks(self, first: int = 0) -> Iterator[StoredBlock]:
-        """Blocks from height `first` on, in order of height."""
-        rows = self._connection.execute("SELECT * FROM block WHERE height >= ? ORDER BY height", (first,))
-        for row in rows:
-            yield StoredBlock(*row)
+    def header(self, height: int) -> bytes:
+        """Header of one block.
+
+        Raises
+        ------
+        LedgerError
+            If there is none at that height.
+        """
+        rows = self._rows("SELECT header FROM block WHERE height = ?", (height,))
+        if not rows:
+            raise LedgerError(
+                f"{self.path}: expected a block at height {height}, found none (size {self.size()})"
+            )
+        return bytes(rows[0][0])
+
+    def groups(self, n: int = 512) -> Iterator[list[StoredBlock]]:
+        """All blocks in order of height, `n` at a time.
+
+        Raises
+        ------
+        DamagedError
+            If the database cannot be read.
+        """
+        with _readable(self.path):
+            cursor = self._connection.execute("SELECT * FROM block ORDER BY height")
+            while rows := cursor.fetchmany(n):
+                yield [StoredBlock(*row) for row in rows]
+
+    def headers(self) -> list[bytes]:
+        """Headers of all blocks, in order."""
+        return [row[0] for row in self._rows("SELECT header FROM block ORDER BY height")]
 
     def hashes(self) -> list[bytes]:
         """Header hashes of all blocks, in order."""
-        return [row[0] for row in self._connection.execute("SELECT hash FROM block ORDER BY height")]
+        return [row[0] for row in self._rows("SELECT hash FROM block ORDER BY height")]
 
-    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+    def nodes(self) -> list[tuple[int, int, bytes]]:
         """Stored nodes of the history tree."""
-        yield from self._connection.execute("SELECT level, idx, hash FROM node")
+        return self._rows("SELECT level, idx, hash FROM node")
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """All checkpoints as (size, note), smallest first."""
-        return list(self._connection.execute("SELECT size, note FROM checkpoint ORDER BY size"))
+        return self._rows("SELECT size, note FROM checkpoint ORDER BY size")
 
     def history(self) -> History:
-        """The history tree, ready to grow."""
+        """The history tree, ready to grow.
+
+        Raises
+        ------
+        LedgerError
+            If a node is missing.
+        """
         size = self.size()
         peaks = []
         for level, index in peak_positions(size):
-            row = self._connection.execute(
-                "SELECT hash FROM node WHERE level = ? AND idx = ?", (level, index)
-            )
-            found = row.fetchone()
-            if found is None:
+            found = self._rows("SELECT hash FROM node WHERE level = ? AND idx = ?", (level, index))
+            if not found:
                 raise LedgerError(
-                    f"ledger: expected node {index} of level {level}, found none; run ledger verify"
+                    f"{self.path}: expected node {index} of level {level}, found none; run gridsettle ledger verify"
                 )
-            peaks.append(found[0])
+            peaks.append(found[0][0])
         return History(size, peaks)
 
-    def state(self) -> tuple[int, bytes] | None:
-        """Height and bytes of the state behind the last group, None if none was kept."""
-        row = self._connection.execute("SELECT height, blob FROM run_state").fetchone()
-        return None if row is None else (int(row[0]), bytes(row[1]))
+    def states(self) -> list[StoredState]:
+        """States kept; a sound ledger holds at most one."""
+        return [StoredState(*row) for row in self._rows("SELECT height, blob, signature FROM run_state")]
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
+        with _readable(self.path):
+            return list(self._connection.execute(query, values))
 
 
 def _existing(directory: Path) -> Path:
@@ -199,39 +272,41 @@ def _existing(directory: Path) -> Path:
     return path
 
 
-def _checked(path: Path, *, writing: bool) -> sqlite3.Connection:
-    try:
-        connection = _connect(path, writing=writing)
-        known = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
-    except sqlite3.Error as reason:
-        raise LedgerError(
-            f"{path}: expected a gridsettle ledger, got a file SQLite cannot read: {reason}"
-        ) from reason
-    if not known:
-        connection.close()
-        raise LedgerError(f"{path}: expected a gridsettle ledger, got another SQLite database")
-    return connection
-
-
-def _connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    mode = "rwc" if writing else "ro"
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Connection in mode `rwc` (new, not yet named), `rw` (the writer) or `ro` (any reader)."""
+    if mode == "ro" and not os.access(path.parent, os.W_OK):
+        mode = "ro&immutable=1"  # nobody can write there, and a reader could not place its shared memory
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1
     )
-    if writing:
+    # Whatever a damaged file holds as text must not stop the reading.
+    connection.text_factory = lambda content: content.decode("utf-8", "replace")
+    connection.execute("PRAGMA synchronous = FULL")
+    if mode == "rw":
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 
-def _exclusive(path: Path) -> IO[str]:
-    """Lock on a file beside the database, held for as long as the file is open; released even by a kill."""
-    lock = path.with_suffix(".lock").open("w")
+@contextmanager
+def _readable(path: Path, lock: sqlite3.Connection | None = None) -> Iterator[None]:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as reason:
+        yield
+    except (sqlite3.Error, OverflowError) as reason:
+        if lock is not None:
+            lock.close()
+        raise DamagedError(
+            f"{path}: expected a gridsettle ledger, got a file that cannot be read: {reason}"
+        ) from reason
+
+
+def _only_writer(path: Path) -> sqlite3.Connection:
+    """Lock beside the database, held until it is closed; a kill releases it, and readers do not see it."""
+    lock = sqlite3.connect(path.with_suffix(".lock"), isolation_level=None, timeout=0)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as reason:
         lock.close()
         raise LedgerError(
-            f"{path}: expected to be the only writer, but another run is writing to it"
+            f"{path}: expected to be the only writer, but another run is writing to it; wait until it ends"
         ) from reason
     return lock

@@ -1,0 +1,135 @@
+"""Ed25519 keys: files that only their owner can read, and public keys that others pin.
+
+A private key lies in a PKCS#8 PEM file (RFC 5208), encrypted if there is a passphrase; a public key in one of RFC 8410.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from market.errors import LedgerError
+
+
+def public_bytes(key: Ed25519PrivateKey) -> bytes:
+    """The 32 bytes of a key's public half."""
+    return key.public_key().public_bytes_raw()
+
+
+def pseudonym(public_key: bytes) -> str:
+    """What a member is called on the ledger: the first 16 hexadecimal digits of its public key's SHA-256."""
+    return sha256(public_key).hexdigest()[:16]
+
+
+def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether an Ed25519 signature (RFC 8032) is the key's; False also for a key that is no point of the curve."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def write_key_pair(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None = None) -> Path:
+    """Write a private key to a new file that only its owner can read, and its public key beside it (`.pub`).
+
+    Returns
+    -------
+    Path
+        File of the public key.
+
+    Raises
+    ------
+    LedgerError
+        If one of the files exists, or the folder cannot be written.
+    """
+    encryption: KeySerializationEncryption = (
+        BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    )
+    public = path.with_suffix(".pub")
+    _write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
+    _write_new(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    return public
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise LedgerError(
+            f"{path}: expected a file that does not exist yet; a key is never overwritten, choose another name"
+        ) from None
+    except OSError as reason:
+        raise LedgerError(f"{path}: expected a folder that can be written, got {reason.strerror}") from reason
+
+
+def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateKey:
+    """Private key of a PKCS#8 file.
+
+    Raises
+    ------
+    LedgerError
+        If there is none, others than its owner can read it, it is no Ed25519 key, or the passphrase does not fit.
+    """
+    content = _read(path)
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        raise LedgerError(
+            f"{path}: expected a key that only its owner can read (mode 600), got mode {mode:o}; chmod 600 {path}"
+        )
+    try:
+        key = load_pem_private_key(content, passphrase)
+    except (ValueError, TypeError) as reason:
+        raise LedgerError(
+            f"{path}: expected an Ed25519 key in PKCS#8 PEM form and its passphrase if it has one, got: {reason}"
+        ) from reason
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LedgerError(f"{path}: expected an Ed25519 key, got {type(key).__name__}")
+    return key
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a key file asks for a passphrase."""
+    return b"ENCRYPTED" in _read(path)
+
+
+def read_public_key(path: Path) -> bytes:
+    """The 32 bytes of the public key in a PEM file.
+
+    Raises
+    ------
+    LedgerError
+        If there is none, or it is no Ed25519 public key.
+    """
+    try:
+        key = load_pem_public_key(_read(path))
+    except ValueError as reason:
+        raise LedgerError(
+            f"{path}: expected a PEM file with an Ed25519 public key, got: {reason}"
+        ) from reason
+    if not isinstance(key, Ed25519PublicKey):
+        raise LedgerError(f"{path}: expected an Ed25519 public key, got {type(key).__name__}")
+    return key.public_bytes_raw()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as reason:
+        raise LedgerError(f"{path}: expected a key file, got {reason.strerror}") from reason

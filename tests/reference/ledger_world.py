@@ -1,0 +1,146 @@
+"""Small worlds for ledger tests: houses that really trade, share and store, and the records a run would make of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cosim.losses import with_losses
+from cosim.window import Supply, Window, settle_window
+from market.exchanges import METER, Kind
+from market.ledger.chain import demonstration_key
+from market.ledger.ledger import Ledger, state_roots
+from market.ledger.records import (
+    VERDICT,
+    RecordBytes,
+    RecordKind,
+    as_bytes,
+    house_records,
+    parameter_records,
+)
+from market.mechanisms import SHARING_P2P
+from market.rules import Rules
+from market.state import State, opening_state
+from market.storage import Ratings
+
+START = 1_420_070_400
+
+
+class World(NamedTuple):
+    """Everything a ledger is made of: genesis records, then records, offsets and state roots of all intervals."""
+
+    genesis: list[RecordBytes]
+    starts: npt.NDArray[np.int64]
+    records: RecordBytes
+    offsets: npt.NDArray[np.int64]
+    roots: list[bytes]
+    window: Window
+    key: Ed25519PrivateKey
+
+
+def market_of(n_houses: int, n_intervals: int, seed: int) -> tuple[Supply, State]:
+    """Half the houses with panels, batteries of 2-6 kWh with losses, and wallets of which some run dry."""
+    rng = np.random.default_rng(seed)
+    hours = np.arange(n_intervals) % 24
+    sun = np.maximum(np.sin((hours - 6) * np.pi / 12), 0.0)
+    has_panels = np.arange(n_houses) % 2 == 0
+    pv = sun[:, None] * has_panels * rng.integers(2000, 5000, n_houses) * rng.uniform(0.3, 1, (n_intervals, 1))
+    capacity = rng.integers(2000, 6000, n_houses)
+    ratings = Ratings(
+        capacity // 10,
+        capacity,
+        capacity // 2,
+        capacity // 2,
+        np.full(n_houses, 950_000),
+        np.full(n_houses, 960_000),
+        np.full(n_houses, 100),
+    )
+    wallets = rng.choice([20_000_000, 400_000_000], n_houses)
+    supply = Supply(
+        rng.integers(100, 1500, (n_intervals, n_houses)),
+        pv.astype(np.int64),
+        np.zeros((n_intervals, n_houses), np.int64),
+        rng.integers(30_000, 80_000, n_intervals),
+    )
+    return supply, opening_state(capacity // 5, wallets, ratings)
+
+
+def world(
+    n_houses: int = 4,
+    n_intervals: int = 30,
+    seed: int = 1,
+    mechanism: int = SHARING_P2P,
+    parameters: dict[str, int] | None = None,
+) -> World:
+    """A world of `n_houses` houses over `n_intervals` hours, the same for the same arguments."""
+    supply, state = market_of(n_houses, n_intervals, seed)
+    rules = Rules(mechanism=mechanism, feed_in=1, fee_permille=100, tau_intervals=6)
+    window = settle_window(supply, 0, n_intervals, state, rules)
+    lost = np.random.default_rng(seed).integers(0, 90, n_intervals)
+    window = with_losses(window, lost, supply.utility_ueur_per_kwh, 0, n_houses)
+    terms = {"seed": seed, "start": START, "interval_minutes": 60, "tau_intervals": 6, **(parameters or {})}
+    parameter_rows = parameter_records(terms, first_seq=1)
+    houses = house_records(
+        [f"h{i}" for i in range(n_houses)],
+        list(range(n_houses)),
+        state.ratings,
+        state.own_wh,
+        state.wallet_neur,
+        first_seq=1 + parameter_rows.size,
+    )
+    records, offsets = records_of(window, lost)
+    return World(
+        [as_bytes(parameter_rows), as_bytes(houses)],
+        START + 3600 * np.arange(n_intervals),
+        records,
+        offsets,
+        state_roots(window.accounts),
+        window,
+        demonstration_key(seed),
+    )
+
+
+def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
+    """Exchanges, meters and a verdict for each interval."""
+    n_intervals, n_houses = window.meters.shape
+    parts = []
+    for k in range(n_intervals):
+        rows = window.rows[window.offsets[k] : window.offsets[k + 1]]
+        verdict = np.zeros(1, VERDICT)
+        verdict["kind"], verdict["interval"], verdict["seq"] = RecordKind.VERDICT, k, rows.size + n_houses
+        verdict["losses_wh"] = lost_wh[k]
+        verdict["shed_wh"] = rows["delivered_wh"][rows["kind"] == Kind.SHED].sum()
+        parts.append(np.concatenate([as_bytes(rows), as_bytes(window.meters[k]), as_bytes(verdict)]))
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    return np.concatenate(parts).reshape(-1, METER.itemsize), offsets
+
+
+def begin(directory: Path, made: World) -> Ledger:
+    """New ledger of a world, with the genesis block and nothing else."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return Ledger.create(directory, made.genesis, made.key, b"before interval 0")
+
+
+def append(ledger: Ledger, made: World, first: int, stop: int) -> None:
+    """Append intervals first … stop - 1 as one group."""
+    begin_at, end_at = made.offsets[first], made.offsets[stop]
+    ledger.append(
+        made.starts[first:stop],
+        made.records[begin_at:end_at],
+        made.offsets[first : stop + 1] - begin_at,
+        made.roots[first:stop],
+        b"before interval %d" % stop,
+    )
+
+
+def written(directory: Path, made: World, group: int = 7) -> Path:
+    """Ledger of a whole world, written in groups; returns its directory."""
+    n = made.starts.size
+    with begin(directory, made) as ledger:
+        for first in range(0, n, group):
+            append(ledger, made, first, min(first + group, n))
+    return directory
