@@ -47,6 +47,7 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
     ] = False,
+    report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
 ) -> None:
@@ -70,6 +71,8 @@ def run(
             chosen = changed(chosen, "--until", horizon={"hours": _hours_until(chosen, until)})
         directory = out or (Path("runs") if resume else _next_directory(chosen.name))
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
+        if report:
+            result.report()
         if as_json:
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:

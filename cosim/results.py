@@ -17,6 +17,7 @@ from cosim.run_directory import read_table
 if TYPE_CHECKING:
     from cosim.scenario import Scenario
 
+NETWORK_FILE = "network.json"
 TABLES = ("exchanges", "houses", "intervals", "bus_voltage", "branch_loading", "violations")
 
 
@@ -34,15 +35,15 @@ class Result:
         Run directory, None for a run in memory.
     tables
         Tables of a run in memory; empty when they are read from the directory.
-    net
-        pandapower net of the feeder.
+    network
+        pandapower net of a run in memory; None when it is read from the directory.
     """
 
     scenario: Scenario
     summary: Mapping[str, Any]
     directory: Path | None
     tables: Mapping[str, pa.Table]
-    net: Any
+    network: Any = None
 
     @classmethod
     def load(cls, directory: str | Path) -> Result:
@@ -53,7 +54,6 @@ class Result:
         cosim.errors.ScenarioError
             If the directory holds no finished run.
         """
-        from cosim.case import build_case
         from cosim.errors import ScenarioError
         from cosim.scenario_files import load_scenario
 
@@ -62,7 +62,22 @@ class Result:
             raise ScenarioError(f"{directory}: expected a finished run with summary.json, found none")
         scenario = load_scenario(directory / "scenario.toml")
         summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
-        return cls(scenario, summary, directory, {}, build_case(scenario).feeder.net)
+        return cls(scenario, summary, directory, {})
+
+    @cached_property
+    def net(self) -> Any:
+        """Pandapower net of the feeder; it opens and plots in any pandapower tool."""
+        if self.directory is None:
+            return self.network
+        from grid_models.named_nets import read_net
+
+        return read_net(self.directory / NETWORK_FILE)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the feeder loading report as one HTML page; into the run directory if no path is given."""
+        from cosim.report.page import write_report
+
+        return write_report(self, path)
 
     def table(self, name: str) -> pa.Table:
         """A table by name, one of `cosim.results.TABLES`."""

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandapower as pp
 import pyarrow as pa
 
 from cosim.case import Case, build_case
 from cosim.curtailment import Outcome
-from cosim.results import TABLES, Result
+from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
     discard_parts_behind,
     join_parts,
@@ -121,7 +122,8 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 
 def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[str, Any]) -> Result:
     write_whole(directory / "scenario.toml", as_toml(case.scenario))
-    result = Result(case.scenario, {}, directory, {}, case.feeder.net)
+    write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
+    result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
     summary = {
@@ -131,7 +133,7 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
     }
     write_json(directory / "manifest.json", manifest(case, head))
     write_json(directory / "summary.json", summary)
-    return Result(case.scenario, summary, directory, {}, case.feeder.net)
+    return Result(case.scenario, summary, directory, {})
 
 
 def manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
