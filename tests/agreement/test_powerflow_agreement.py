@@ -77,12 +77,12 @@ LEVEL = pytest.mark.parametrize("level", ["light", "overloaded"])
 
 
 def injections(feeder: Feeder, level: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Four intervals of random injections; `overloaded` pushes voltages or loadings far beyond their limits."""
+    """Two intervals of random injections, in and out; `overloaded` pushes far beyond the limits."""
     rng = np.random.default_rng(3)
     n = len(feeder.participants)
     spread = {"light": 0.5, "overloaded": {"generated": 12.0, "cigre_lv": 45.0}.get(feeder.name, 16.0)}[level]
-    p = rng.normal(0.0, spread / 3.0, (4, n)) + spread * np.array([[1.0], [-0.6], [0.5], [-0.3]])
-    return p, 0.3 * rng.normal(0.0, spread / 3.0, (4, n))
+    p = rng.normal(0.0, spread / 3.0, (2, n)) + spread * np.array([[1.0], [-0.6]])
+    return p, 0.3 * rng.normal(0.0, spread / 3.0, (2, n))
 
 
 @FEEDERS
@@ -151,7 +151,7 @@ def test_engine_agrees_with_runpp_in_an_island() -> None:
     fast = engine.solve(p, q)
     assert_equal_flows(fast, reference_flow(island, p, q))
     assert engine.slack_bus.tolist() == [feeder.bus[home]]
-    assert fast.p_grid_kw.tolist() == [0.0] * 4
+    assert fast.p_grid_kw.tolist() == [0.0] * 2
     np.testing.assert_allclose(
         fast.p_slack_kw[:, 0] + p[:, ~engine.unsupplied].sum(axis=1), fast.losses_kw, rtol=0, atol=1e-9
     )
@@ -165,7 +165,7 @@ def test_engine_agrees_with_runpp_with_two_sources() -> None:
     meshed = replace(feeder, net=net)
     p, q = injections(meshed, "light")
     fast = PowerFlow(meshed).solve(p, q)
-    assert fast.p_slack_kw.shape == (4, 2)
+    assert fast.p_slack_kw.shape == (2, 2)
     assert_equal_flows(fast, reference_flow(meshed, p, q))
 
 
@@ -249,7 +249,7 @@ def test_engine_agrees_with_runpp_on_elements_of_other_peoples_nets(add: Callabl
     assert_equal_flows(fast, reference_flow(other, p, q))
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
     n=st.integers(1, 12),
     n_branches=st.integers(1, 3),
