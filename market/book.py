@@ -75,8 +75,16 @@ def open_book(orders: Orders, state: State) -> Book:
 def write(
     book: Book, orders: Orders, kind: int, seller: int, buyer: int, host: int, lot: int, wh: int, price: int
 ) -> None:
-    """Append one exchange of `wh` Wh at `price` µEUR/kWh to the book."""
+    """Append one exchange of `wh` Wh at `price` µEUR/kWh to the book.
+
+    Raises
+    ------
+    ValueError
+        If the book is full, which `open_book` leaves room for no sound clearing to do.
+    """
     k = book.written[0]
+    if k == book.rows.size:
+        raise ValueError("book of exchanges: expected at most 7 rows a house and 1 a lot, got more")
     row = book.rows[k]
     row.kind = kind
     row.status = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
+from market.admission import admitted
 from market.auction import run_auction
 from market.book import Book, Clearing, close_book, open_book
 from market.compiled import compiled
@@ -156,7 +157,11 @@ def mechanism(name: str) -> Mechanism:
 
 
 def plugged_in(name: str, function: ClearFunction) -> Mechanism:
-    """Mechanism made of a user's own function, which is called once an interval, uncompiled."""
+    """Mechanism made of a user's own function: called once an interval, uncompiled, every answer checked."""
+
+    def clear_checked(orders: Orders, state: State, rules: Rules) -> Clearing:
+        return admitted(name, function(orders, state, rules), orders, state)
+
     uses_battery = bool(getattr(function, "uses_battery", True))
     charges_fee = bool(getattr(function, "charges_fee", False))
-    return Mechanism(name, PLUGGED_IN, uses_battery, charges_fee, function)
+    return Mechanism(name, PLUGGED_IN, uses_battery, charges_fee, clear_checked)

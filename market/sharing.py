@@ -121,9 +121,9 @@ def share_central(book: Book, orders: Orders, seller: int, queue: Wh, position: 
 def contract_pays_more(book: Book, orders: Orders, state: State, seller: int, rules: Rules) -> bool:
     """Whether the hybrid expects C-SE to pay this offer better than P2P-SE.
 
-    C-SE pays now, as far as the contract's balance goes; nothing if it is empty. P2P-SE pays for the stored part (1 - β), as far as lots
-    were sold in the past: the realised sale rate is the share of energy ever stored in prosumers' lots that was
-    sold, 1 as long as none was stored.
+    C-SE pays now, as far as the contract's balance goes; nothing if it is empty. P2P-SE pays for the stored part
+    (1 - β), as far as lots were sold in the past: the realised sale rate is the share of energy ever stored in
+    prosumers' lots that was sold, 1 as long as none was stored.
     """
     price, offer = orders.price_ueur_per_kwh, book.offer_wh[seller]
     now = min(offer * price, book.contract_neur[0])
