@@ -44,7 +44,7 @@ def branch_summary(
     used = lit.any(axis=0)
     filled = np.where(lit, values, -np.inf)
     at = filled.argmax(axis=0)
-    times = loading_percent.index.strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
+    times = pd.DatetimeIndex(loading_percent.index).strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(lit, values, 0.0).sum(axis=0) / lit.sum(axis=0)
     return pd.DataFrame(
@@ -109,8 +109,7 @@ def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_gri
     if behind is None:
         return result
     flow = injection_kw.to_numpy(np.float64) @ behind.T
-    lit = p_grid_kw.notna().to_numpy()
-    result[: len(net.line)] = hours * (flow[lit] > 0).sum(axis=0)
+    result[: len(net.line)] = hours * (flow > 0).sum(axis=0)
     return result
 
 

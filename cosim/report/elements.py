@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -28,15 +29,16 @@ class Table(NamedTuple):
     key: str
     caption: str
     header: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
 
 
 class Figure(NamedTuple):
-    """A plotly figure with its caption; the caption names what is shown and its unit."""
+    """A plotly figure; the caption names what is shown and its unit, `printed` says whether it is worth paper."""
 
     key: str
     caption: str
     figure: Any
+    printed: bool = True
 
     @property
     def html(self) -> str:

@@ -54,7 +54,7 @@ def chosen_hours(
     for label, values in candidates.items():
         known = values.dropna()
         if len(known):
-            at = known.idxmax()
+            at = pd.Timestamp(known.index[int(known.to_numpy().argmax())])
             chosen[at] = f"{chosen[at]}, {label}" if at in chosen else label
     return {label: at for at, label in chosen.items()}
 
@@ -152,7 +152,7 @@ def _transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Ser
     return go.Scatter(
         x=middle[:, 0],
         y=middle[:, 1],
-        text=[_branch_text(loading.index[k][1], value) for k, value in zip(chosen, values, strict=True)],
+        text=[_branch_text(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)],
         mode="markers",
         name="transformer",
         showlegend=False,

@@ -12,7 +12,7 @@ from cosim.report.elements import Cell, Fact, Section, Table, number, words
 from cosim.report.run_tables import RunTables
 
 TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
-LISTED = 6
+LISTED = 4
 
 MEANINGS = {
     "clean": "settled as cleared: the network could carry it",
@@ -86,12 +86,11 @@ def intervals_beyond(run: RunTables) -> int:
 def verdict_section(run: RunTables) -> Section:
     """Exceptions with their counts and first times, and the extremes of the run."""
     counts = outcome_counts(run.intervals)
-    dark = run.intervals["p_grid_kw"].isna()
     unsolved = run.exchanges.loc[run.exchanges["reason"] == "not_solved", "time"].drop_duplicates()
     rows: list[tuple[Cell, ...]] = [
         _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
         _row("not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved),
-        _row("without AC solution", int(dark.sum()), "no voltages: the feeder was off", _times(run, dark)),
+        _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
         _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),
     ]
     for name in reversed(counts):
@@ -108,7 +107,7 @@ def _partly_dark(vm_pu: pd.DataFrame) -> int:
 
 
 def _times(run: RunTables, chosen: pd.Series) -> pd.Series:
-    return pd.Series(run.intervals.index[chosen])
+    return pd.Series(run.intervals.index[chosen.to_numpy()])
 
 
 def _row(name: str, count: int, meaning: str, times: pd.Series | None = None) -> tuple[Cell, ...]:

@@ -54,6 +54,7 @@ PURPOSES = {
 }
 NEUR_PER_EUR = 1e9
 BARS_SHOWN = 20
+TOTAL_PX = 220
 
 
 def sankey(links: Sequence[Link], unit: str) -> Any:
@@ -127,10 +128,16 @@ def money_links(exchanges: pd.DataFrame) -> list[Link]:
         }
     )
     eur["gross"] = eur["net"] + eur["fee"]
-    links = [(*names, value) for names, value in eur.groupby(["payer", "what"])["gross"].sum().items()]
-    links += [(*names, value) for names, value in eur.groupby(["what", "payee"])["net"].sum().items()]
-    links += [(what, "contract's fees", value) for what, value in eur.groupby("what")["fee"].sum().items()]
-    return [(str(source), str(sink), float(value)) for source, sink, value in links]
+    eur["contract"] = "contract's fees"
+    links: list[Link] = []
+    for source, sink, column in (
+        ("payer", "what", "gross"),
+        ("what", "payee", "net"),
+        ("what", "contract", "fee"),
+    ):
+        sums = eur.groupby([source, sink], as_index=False)[column].sum()
+        links += list(zip(sums[source], sums[sink], sums[column].astype(float), strict=True))
+    return links
 
 
 def prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
@@ -216,11 +223,12 @@ def wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
 
 def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     """What all batteries hold, own and hosted for others, kWh, and each house's mean by day; (T, N) each."""
+    houses_px = max(200, 14 * own_kwh.shape[1])
     figure = make_subplots(
         2,
         1,
-        row_heights=[0.45, 0.55],
-        vertical_spacing=0.16,
+        row_heights=[TOTAL_PX, houses_px],
+        vertical_spacing=100 / (TOTAL_PX + houses_px + 100),
         subplot_titles=("all batteries together", "each house, mean"),
     )
     step = step_of(pd.DatetimeIndex(own_kwh.index))
@@ -242,13 +250,20 @@ def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
         y=[str(house) for house in means.columns],
         z=rounded(means.T, 2),
         colorscale=HEAT,
-        colorbar={"title": {"text": "kWh"}, "thickness": 14, "len": 0.5, "y": 0.22},
+        colorbar={
+            "title": {"text": "kWh"},
+            "thickness": 14,
+            "lenmode": "pixels",
+            "len": houses_px,
+            "y": 0,
+            "yanchor": "bottom",
+        },
         hovertemplate="%{y}, %{x}: %{z} kWh<extra></extra>",
         row=2,
         col=1,
     )
     word = {"h": "hour", "D": "day", "W": "week"}
-    figure = styled(figure, height=max(620, 320 + 13 * own_kwh.shape[1]))
+    figure = styled(figure, height=TOTAL_PX + houses_px + 240)
     legend_above_titles(figure)
     figure.update_xaxes(title_text=f"{word[step]}, mean", row=1, col=1)
     figure.update_yaxes(title_text="stored, kWh", row=1, col=1)

@@ -79,7 +79,7 @@ def money_section(run: RunTables) -> Section:
         if money[key]
     )
     figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", sankey(links, "EUR"))
-    return Section("money", "Money", facts=facts, figures=(figure,))
+    return Section("money", "Money", facts=facts, figures=(figure,), printed=False)
 
 
 def element_names(curtailment: pd.DataFrame, net: object) -> pd.Series:

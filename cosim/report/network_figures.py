@@ -22,7 +22,7 @@ from cosim.report.palette import (
     legend_above_titles,
     styled,
 )
-from cosim.report.sampling import curve_points, falling, period_of, rounded, step_of
+from cosim.report.sampling import curve_points, days_only, falling, period_of, rounded, step_of
 
 HOURS_PER_DAY = 24
 
@@ -106,7 +106,7 @@ def hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = Fal
         )
     )
     figure.update_yaxes(tickvals=list(range(0, HOURS_PER_DAY, 6)), showgrid=False)
-    figure.update_xaxes(type="date", showgrid=False)
+    figure.update_xaxes(type="date", showgrid=False, **days_only(index))
     return styled(figure, height=260, x="day", y="hour of the day, UTC")
 
 
@@ -159,4 +159,5 @@ def losses_over_time(losses_kw: pd.Series, hours: float) -> Any:
     sums = losses_kw.resample(code).sum() * hours
     figure = go.Figure(go.Bar(x=sums.index, y=rounded(sums, 2), marker_color=BLUE, name="losses"))
     figure.update_traces(hovertemplate="%{y:,.1f} kWh<extra></extra>")
+    figure.update_xaxes(days_only(pd.DatetimeIndex(losses_kw.index)))
     return styled(figure, height=300, x=period, y=f"losses, kWh a {period}", showlegend=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -22,6 +25,11 @@ from cosim.report.validation import before_and_after, by_element, with_settled
 TOP = 10
 
 
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows with their cells as attributes, whose types pandas does not tell."""
+    yield from frame.itertuples()
+
+
 def summary_of_branches(run: RunTables) -> pd.DataFrame:
     """Table `branch_summary` of a run; see `cosim.report.branches.branch_summary`."""
     meters = run.meters
@@ -36,6 +44,20 @@ def most_loaded(branches: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
     """The `n` branches of the highest loading, the highest first."""
     known = branches.dropna(subset=["max_loading_percent"])
     return known.sort_values("max_loading_percent", ascending=False, kind="stable").head(n)
+
+
+def network_sections(run: RunTables, branches: pd.DataFrame) -> list[Section]:
+    """Everything about loadings, voltages and power, or the reason why there is nothing."""
+    if run.off.all():
+        text = "The feeder was off in every interval: there are no loadings and no voltages."
+        return [Section("loading", "Loading and voltage", (text,))]
+    return [
+        loading_section(run, branches),
+        voltage_section(run),
+        map_section(run),
+        hours_section(run),
+        grid_section(run),
+    ]
 
 
 def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
@@ -54,7 +76,7 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
             number(row.reverse_flow_hours, 0),
             number(row.losses_kwh),
         )
-        for row in top.itertuples()
+        for row in rows_of(top)
     ]
     header = (
         *("element", "type", "max, %", "when (UTC)", "p95, %", "mean, %", "hours ≥ 80 %", "hours ≥ 100 %"),
@@ -106,7 +128,7 @@ def hours_section(run: RunTables) -> Section:
         "When: hour by day",
         ("Each cell is the extreme of one hour of one day. Empty cells: the feeder was off.",),
         figures=tuple(
-            Figure(key, caption, hour_by_day(values, unit, digits, lowest=lowest))
+            Figure(key, caption, hour_by_day(values, unit, digits, lowest=lowest), key == "heat-loading")
             for key, caption, values, unit, digits, lowest in figures
         ),
     )
@@ -116,15 +138,15 @@ def grid_section(run: RunTables) -> Section:
     """Power of the transformer, reverse hours, losses."""
     p = run.intervals["p_grid_kw"]
     reverse = run.hours * int((p < 0).sum())
-    solved = run.hours * int(p.notna().sum())
-    share = f" ({100 * reverse / solved:.1f} %)" if solved else ""
+    solved = run.hours * int((~run.off).sum())
+    share = f" ({100 * reverse / solved:.1f} %)"
     losses = run.intervals["losses_kw"]
     lost_kwh = run.hours * float(losses.sum())
     return Section(
         "grid",
         "Transformer flow and losses",
         (
-            f"The feeder exported to the grid in {reverse:,.0f} of {solved:,.0f} hours{share}. "
+            f"The feeder exported to the grid in {reverse:,.0f} of {solved:,.0f} hours under voltage{share}. "
             f"Losses of lines and transformers: {lost_kwh:,.1f} kWh.",
         ),
         figures=(
@@ -133,7 +155,7 @@ def grid_section(run: RunTables) -> Section:
                 "Power from the external grid through the transformer, kW; negative: reverse flow.",
                 grid_power(p, run.hours),
             ),
-            Figure("losses", "Losses of the whole feeder, kWh.", losses_over_time(losses, run.hours)),
+            Figure("losses", "Losses of the whole feeder, kWh.", losses_over_time(losses, run.hours), False),
         ),
     )
 
@@ -146,7 +168,7 @@ def validation_section(run: RunTables) -> Section:
     paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
     table = by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
-    for row in table.head(TOP).itertuples():
+    for row in rows_of(table.head(TOP)):
         digits = 4 if row.unit == "pu" else 1
         rows.append(
             (
@@ -173,7 +195,9 @@ def validation_section(run: RunTables) -> Section:
     caption = (
         f"Elements beyond a limit as cleared ({len(table)} in all), the {len(rows)} with the most hours."
     )
-    picture = "Worst element of each interval that was not clean: voltage, pu, and loading, %; the dashed line is the limit."
+    picture = (
+        "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
+    )
     return Section(
         "validation",
         title,
@@ -189,10 +213,6 @@ def map_section(run: RunTables) -> Section:
     cut = run.curtailment.groupby("time")["curtailed_wh"].sum() / 1000.0
     cut.index = pd.DatetimeIndex(cut.index)
     hours = chosen_hours(run.loading_percent, run.vm_pu, run.intervals["p_grid_kw"], cut)
-    if not hours:
-        return Section(
-            "map", "The feeder", ("There is no interval with a power flow to draw.",), printed=False
-        )
     where, own = places(net)
     position = {int(bus): k for k, bus in enumerate(net.bus.index)}
     ends = pd.DataFrame(

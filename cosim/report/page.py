@@ -29,13 +29,9 @@ from cosim.report.market_sections import (
     prices_section,
 )
 from cosim.report.network_sections import (
-    grid_section,
-    hours_section,
-    loading_section,
-    map_section,
+    network_sections,
     summary_of_branches,
     validation_section,
-    voltage_section,
 )
 from cosim.report.run_tables import RunTables, read_run
 from cosim.results import Result
@@ -96,11 +92,7 @@ def sections_of(run: RunTables, branches: pd.DataFrame) -> list[Section]:
     """The report's sections: verdict and exceptions first, assumptions last."""
     return [
         verdict_section(run),
-        loading_section(run, branches),
-        voltage_section(run),
-        map_section(run),
-        hours_section(run),
-        grid_section(run),
+        *network_sections(run, branches),
         validation_section(run),
         curtailment_section(run),
         energy_section(run),

@@ -41,7 +41,8 @@ class RunTables:
     intervals
         One row per interval: prices, `p_grid_kw`, `losses_kw`, `outcome`.
     loading_percent
-        (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables.
+        (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables. Missing
+        while the feeder was off, where the table has 0 %.
     vm_pu
         (T, B) pu; columns are buses in the order of the net's table.
     meters
@@ -68,6 +69,11 @@ class RunTables:
         """Length of an interval, h."""
         return self.result.scenario.horizon.interval_minutes / 60.0
 
+    @property
+    def off(self) -> pd.Series:
+        """Whether the feeder was off: no bus had a voltage, (T,)."""
+        return self.vm_pu.isna().all(axis=1)
+
 
 def read_run(result: Result) -> RunTables:
     """Tables of a finished run, from its directory or from memory.
@@ -80,6 +86,10 @@ def read_run(result: Result) -> RunTables:
     houses, exchanges = result.table("houses"), result.table("exchanges")
     rule, manifest = result.scenario.curtailment.rule, read_manifest(result)
     feeder = feeder_of(result, [str(name) for name in houses["house"].unique().to_pylist()], manifest)
+    vm_pu = wide(result.table("bus_voltage"), ("bus",), "vm_pu", "bus_voltage")
+    loading_percent = wide(
+        result.table("branch_loading"), ("element_type", "element"), "loading_percent", "branch_loading"
+    )
     return RunTables(
         result=result,
         feeder=feeder,
@@ -87,10 +97,8 @@ def read_run(result: Result) -> RunTables:
         reactive=bool(np.any(houses["q_var"].to_numpy())),
         manifest=manifest,
         intervals=result.table("intervals").to_pandas().set_index("time"),
-        loading_percent=wide(
-            result.table("branch_loading"), ("element_type", "element"), "loading_percent", "branch_loading"
-        ),
-        vm_pu=wide(result.table("bus_voltage"), ("bus",), "vm_pu", "bus_voltage"),
+        loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
+        vm_pu=vm_pu,
         meters={name: wide(houses, ("house",), name, "houses") for name in METERS},
         exchanges=exchanges.to_pandas(),
         violations=result.table("violations").to_pandas(),

@@ -62,3 +62,9 @@ def step_of(times: pd.DatetimeIndex, points: int = 1500) -> str:
 def rounded(values: Any, digits: int) -> Any:
     """Values rounded to what a figure can show, in 32 bits."""
     return np.round(np.asarray(values, dtype=np.float64), digits).astype(np.float32)
+
+
+def days_only(times: pd.DatetimeIndex, days: int = 14) -> dict[str, Any]:
+    """Settings of an axis of days: every day of a short run has a tick of its own, and hours have none."""
+    short = times[-1] - times[0] <= pd.Timedelta(days=days)
+    return {"dtick": 86_400_000, "tickformat": "%Y-%m-%d"} if short else {}

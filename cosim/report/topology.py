@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import networkx as nx
+import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 from pandapower.topology import calc_distance_to_bus, create_nxgraph
@@ -65,7 +65,7 @@ def tree_layout(net: Any) -> pd.DataFrame:
     return pd.DataFrame({"x": x, "y": [y[int(bus)] for bus in net.bus.index]}, index=net.bus.index)
 
 
-def _spread(graph: nx.Graph[int], root: int, y: dict[int, float]) -> None:
+def _spread(graph: Any, root: int, y: dict[int, float]) -> None:
     """Give every leaf below `root` a row of its own and every bus the mean of the buses next to it."""
     row = max(y.values(), default=-1.0) + 1.0
     tree = nx.bfs_tree(graph, root)

@@ -60,7 +60,7 @@ def by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     )
     rows = []
     for (kind, name, side), group in paired.groupby(["element_type", "name", "side"], sort=True):
-        worst = group.loc[group["excess"].idxmax()]
+        worst = group.iloc[int(group["excess"].to_numpy().argmax())]
         rows.append(
             {
                 "element_type": kind,

@@ -1,0 +1,187 @@
+"""Runs side by side: energy, money, curtailment, loading, and how each differs from the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pyarrow.compute as pc
+
+from cosim.errors import ScenarioError
+from cosim.report.branches import FULL_PERCENT, WARN_PERCENT
+from cosim.report.elements import Cell, Figure, Section, Table, number, words
+from cosim.report.findings import MEANINGS
+from cosim.report.market_sections import ENERGIES, MONEY
+from cosim.report.page import render
+from cosim.report.palette import CYCLE, styled
+from cosim.run_directory import read_table, write_whole
+from cosim.scenario_files import load_scenario
+
+GROUPS = ("energy", "money", "curtailment", "network")
+CURTAILED = {
+    "curtailed": "curtailed exchanges",
+    "shed": "load shed",
+}
+
+
+def compare_runs(directories: Sequence[Path]) -> pd.DataFrame:
+    """Table of runs.
+
+    Parameters
+    ----------
+    directories
+        Two or more finished runs.
+
+    Returns
+    -------
+    DataFrame
+        Index (group, quantity, unit); one column per run by the name of its directory, then one column
+        `NAME minus FIRST` for every run but the first. Missing where a run has no such value.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If fewer than two runs are given, one is given twice, or one is not finished.
+    """
+    if len(directories) < 2:
+        raise ScenarioError(f"compare: expected two or more run directories, got {len(directories)}")
+    names = run_names(directories)
+    columns = {name: dict(quantities(directory)) for name, directory in zip(names, directories, strict=True)}
+    table = pd.DataFrame(columns)
+    table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
+    by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
+    table = table.iloc[by_group]
+    table = table[table.fillna(0).any(axis=1)]
+    for name in names[1:]:
+        table[f"{name} minus {names[0]}"] = table[name] - table[names[0]]
+    return table
+
+
+def run_names(directories: Sequence[Path]) -> list[str]:
+    """Names of the directories, longer where two have the same.
+
+    Examples
+    --------
+    >>> run_names([Path("a/x"), Path("b/x"), Path("b/y")])
+    ['a/x', 'b/x', 'y']
+    """
+    resolved = [directory.resolve() for directory in directories]
+    if len(set(resolved)) < len(resolved):
+        raise ScenarioError("compare: expected each run once, got one twice; remove it")
+    short = [path.name for path in resolved]
+    return [
+        name if short.count(name) == 1 else str(given) for name, given in zip(short, directories, strict=True)
+    ]
+
+
+def quantities(directory: Path) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """(group, quantity, unit) and value of everything that is compared of a run."""
+    summary = read_summary(directory)
+    energy, money = summary["energy_kwh"], summary["money_eur"]
+    yield from ((("energy", label, "kWh"), energy[key]) for key, label in ENERGIES.items())
+    yield from ((("money", label, "EUR"), money[key]) for key, label in MONEY.items())
+    yield from ((("curtailment", label, "kWh"), energy[key]) for key, label in CURTAILED.items())
+    outcomes: Mapping[str, int] = summary["network"]["outcomes"]
+    for outcome in dict.fromkeys([*MEANINGS, *sorted(outcomes)]):
+        label = f"intervals {outcome.replace('_', ' ')}"
+        yield ("curtailment", label, "intervals"), outcomes.get(outcome, 0)
+    yield from network_quantities(directory, summary)
+
+
+def network_quantities(
+    directory: Path, summary: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """What is compared of the network: extremes, losses, hours of high loading and of reverse flow."""
+    network = summary["network"]
+    for key, column, unit in (
+        ("highest_loading", "loading_percent", "%"),
+        ("highest_voltage", "vm_pu", "pu"),
+        ("lowest_voltage", "vm_pu", "pu"),
+    ):
+        yield ("network", key.replace("_", " "), unit), network.get(key, {}).get(column, np.nan)
+    yield ("network", "losses", "kWh"), summary["energy_kwh"]["losses"]
+    hours = load_scenario(directory / "scenario.toml").horizon.interval_minutes / 60.0
+    loading = read_table(directory, "branch_loading").select(["time", "loading_percent"])
+    highest = loading.group_by("time").aggregate([("loading_percent", "max")])["loading_percent_max"]
+    for percent in (WARN_PERCENT, FULL_PERCENT):
+        count = pc.sum(pc.greater_equal(highest, percent)).as_py() or 0
+        yield ("network", f"some element at {percent:g} % or more", "h"), hours * count
+    exporting = pc.sum(pc.less(read_table(directory, "intervals")["p_grid_kw"], 0.0)).as_py() or 0
+    yield ("network", "export to the grid", "h"), hours * exporting
+
+
+def read_summary(directory: Path) -> dict[str, Any]:
+    """summary.json of a finished run."""
+    path = directory / "summary.json"
+    if not path.exists():
+        raise ScenarioError(
+            f"{directory}: expected a finished run with summary.json, found none; run it or go on with --resume"
+        )
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def digits_of(unit: str) -> int:
+    """Decimals that a quantity of this unit is shown with."""
+    return {"pu": 4, "EUR": 2, "intervals": 0, "h": 0}.get(unit, 1)
+
+
+def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
+    """Write `comparison.csv` and `comparison.html` into `folder`; both whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    csv, page = folder / "comparison.csv", folder / "comparison.html"
+    write_whole(csv, table.to_csv(lineterminator="\n"))
+    write_whole(page, comparison_page(table))
+    return csv, page
+
+
+def comparison_page(table: pd.DataFrame) -> str:
+    """The comparison as a page that needs nothing else."""
+    runs = [str(name) for name in table.columns if " minus " not in str(name)]
+    sections = []
+    for group in GROUPS:
+        part = table[table.index.get_level_values("group") == group].droplevel("group")
+        if part.empty:
+            continue
+        header = ("quantity", "unit", *(str(name) for name in part.columns))
+        rows: list[tuple[Cell, ...]] = [
+            (words(quantity), words(unit), *(number(float(v), digits_of(unit)) for v in values))
+            for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
+        ]
+        figures = tuple(
+            Figure(
+                f"{group}-{unit.replace('%', 'percent')}",
+                f"{group.capitalize()}, {unit}.",
+                bars(part[runs], unit),
+            )
+            for unit in dict.fromkeys(part.index.get_level_values("unit"))
+            if unit in ("kWh", "EUR")
+        )
+        caption = f"{group.capitalize()} of each run, and differences from {runs[0]}."
+        sections.append(
+            Section(group, group.capitalize(), tables=(Table(group, caption, header, rows),), figures=figures)
+        )
+    return render("Comparison of runs", " · ".join(runs), None, sections)
+
+
+def bars(part: pd.DataFrame, unit: str) -> Any:
+    """Quantities of one unit as bars, one colour per run; index (quantity, unit)."""
+    chosen = part.xs(unit, level="unit")
+    figure = go.Figure()
+    for k, name in enumerate(chosen.columns):
+        figure.add_bar(
+            y=list(chosen.index),
+            x=chosen[name].to_numpy(),
+            name=str(name),
+            orientation="h",
+            marker_color=CYCLE[k % len(CYCLE)],
+            hovertemplate="%{y}: %{x:,.2f} " + unit + "<extra>" + str(name) + "</extra>",
+        )
+    height = 150 + (12 + 14 * len(chosen.columns)) * len(chosen)
+    figure = styled(figure, height=height, x=unit, y="quantity", barmode="group")
+    return figure.update_yaxes(autorange="reversed")
