@@ -40,6 +40,10 @@ MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
 """Distance kept from every limit, doubled each round, for what the linearisation leaves over."""
 
 
+GOOD_ENOUGH = 0.002
+"""A clean delivery is taken when no more than this share of its cost could be saved."""
+
+
 class Levers(NamedTuple):
     """What a programme can change; M cuttable exchanges, N houses, columns [cut | absorbed | shed], kW.
 
@@ -104,10 +108,22 @@ def _imports(p: Problem) -> Floats:
 
 
 class Programme(NamedTuple):
-    """Constraints `matrix @ x <= bound` on the levers' values x, from the linearised network."""
+    """Constraints `matrix @ x <= bound` on the levers' values x, from the linearised network.
+
+    `limit` says which limit a row is: upper voltages of the B buses, their lower ones, then facet by facet the E branch
+    ends; so that a row can be found again in the next programme.
+    """
 
     matrix: Floats
     bound: Floats
+    limit: npt.NDArray[np.intp]
+
+
+class Solution(NamedTuple):
+    """Lever values, and what each limit costs at the margin: {limit: cost per pu}."""
+
+    x: Floats
+    price: dict[int, float]
 
 
 def programme(response: Response, limits: Limits, effect: Floats, x: Floats, doubling: int) -> Programme:
@@ -117,6 +133,7 @@ def programme(response: Response, limits: Limits, effect: Floats, x: Floats, dou
     facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
     """
     margin = 2.0**doubling
+    n_buses, n_ends = response.vm_pu.size, response.current_percent.size
     by_x = response.dvm_dp @ effect
     v0 = response.vm_pu - by_x @ x
     high = np.flatnonzero(response.vm_pu > limits.max_vm_pu - NEAR_VM_PU)
@@ -134,10 +151,11 @@ def programme(response: Response, limits: Limits, effect: Floats, x: Floats, dou
         turn = np.exp(-1j * (np.angle(current) + 2.0 * np.pi * facet / FACETS))
         matrix.append((turn[:, None] * by_x_current).real / 100.0)
         bound.append((rated[ends] - MARGIN_PERCENT * margin - (turn * i0).real) / 100.0)
-    return Programme(np.vstack(matrix), np.concatenate(bound))
+    limit = [high, n_buses + low, *(2 * n_buses + facet * n_ends + ends for facet in range(FACETS))]
+    return Programme(np.vstack(matrix), np.concatenate(bound), np.concatenate(limit))
 
 
-def solve_programme(p: Programme, lever: Levers) -> Floats | None:
+def solve_programme(p: Programme, lever: Levers) -> Solution | None:
     """Cheapest lever values that keep the constraints, or that break them least; None if HiGHS finds none.
 
     Only where no values keep the constraints, as can be far from the solution, a slack is admitted.
@@ -146,7 +164,7 @@ def solve_programme(p: Programme, lever: Levers) -> Floats | None:
     return _solved(p, lever, elastic=True) if found is None else found
 
 
-def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Floats | None:
+def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Solution | None:
     n, size, slacks = lever.absorbs.shape[0], lever.weight.size, int(elastic)
     absorb_rows = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n + slacks))])
     network = np.hstack([p.matrix, -np.ones((p.bound.size, slacks))])
@@ -159,7 +177,17 @@ def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Floats | None:
     }
     # Presolving a programme of this size takes longer than solving it.
     found = linprog(method="highs", options={"presolve": False}, **arguments)
-    return None if found.x is None else np.asarray(found.x[:size], dtype=np.float64)
+    if found.x is None:
+        return None
+    marginal = -found.ineqlin.marginals[: p.bound.size]
+    price = {int(p.limit[row]): float(marginal[row]) for row in np.flatnonzero(marginal)}
+    return Solution(np.asarray(found.x[:size], dtype=np.float64), price)
+
+
+def possible_gain(p: Programme, solution: Solution) -> float:
+    """What could still be saved: the room that AC leaves below the limits of `solution`, at their prices."""
+    room = p.bound - p.matrix @ solution.x
+    return float(sum(solution.price.get(int(limit), 0.0) * room[row] for row, limit in enumerate(p.limit)))
 
 
 def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
@@ -187,25 +215,33 @@ def injection_of(settlement: Settlement, p: Problem) -> Floats:
 
 
 def least_curtailment(search: Search) -> Found | None:
-    """Cheapest clean delivery: linearise, solve the programme, ask AC; at most seven rounds, then bisect."""
+    """Cheapest clean delivery: linearise, solve the programme, ask AC, and again until little can be saved.
+
+    At most seven rounds; where none of them was clean, bisect towards no exchange at all.
+    """
     p = search.problem
     lever = levers(search)
-    x = np.zeros(lever.weight.size)
+    solution = Solution(np.zeros(lever.weight.size), {})
     p_kw = cleared_injection_kw(p)
+    best: Found | None = None
+    lowest = np.inf
     for doubling in range(ROUNDS):
         response = sensitivity(p.case.engine, p_kw)
         if response is None:
             break
-        constraints = programme(response, p.case.limits, lever.effect, x, doubling)
+        constraints = programme(response, p.case.limits, lever.effect, solution.x, doubling)
+        if best is not None and possible_gain(constraints, solution) <= GOOD_ENOUGH * lowest:
+            break
         found = solve_programme(constraints, lever)
         if found is None:
             break
-        tried = search.try_all([delivery_of(search, lever, found)])
-        if tried.clean()[0]:
-            return Found(tried.settlements[0], tried.flow)
-        x = found
+        solution = found
+        tried = search.try_all([delivery_of(search, lever, solution.x)])
+        cost = float(lever.weight @ solution.x)
+        if tried.clean()[0] and cost < lowest:
+            best, lowest = Found(tried.settlements[0], tried.flow), cost
         p_kw = injection_of(tried.settlements[0], p)
-    return _towards_nothing(search, lever, x)
+    return best if best is not None else _towards_nothing(search, lever, solution.x)
 
 
 def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:

@@ -149,7 +149,7 @@ def validate(
     feeder = (
         net if isinstance(net, Feeder) else _feeder(net, profiles.participants, participants, keep_elements)
     )
-    case = _case(feeder, profiles, rule, limits or {})
+    case = case_of(feeder, profiles, rule, limits or {})
     codes = trade_codes(checked, case.profiles, source)
     answers, before, after = _answers(case, codes)
     return _validation(case, checked, codes, answers, before, after)
@@ -188,7 +188,7 @@ def _table_of(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
     return {name: int(bus_of[name]) for name in names if name in bus_of}
 
 
-def _case(feeder: Feeder, profiles: Profiles, rule: str, limits: Mapping[str, float]) -> Case:
+def case_of(feeder: Feeder, profiles: Profiles, rule: str, limits: Mapping[str, float]) -> Case:
     """Case of a feeder and profiles whose market is already cleared; no batteries, no wallets."""
     scenario = changed(Scenario(), "options", curtailment={"rule": rule}, limits=dict(limits))
     ratings = ideal_ratings(np.zeros(profiles.n_participants, np.int64))

@@ -1,4 +1,4 @@
-"""The commands `gridsettle validate` and `gridsettle hosting`: other people's trades, and the PV that a feeder holds."""
+"""The commands `gridsettle validate` and `gridsettle hosting`: trades of others, and the PV that a feeder holds."""
 
 from __future__ import annotations
 
