@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cosim import audit_cli
 from cosim.cli_errors import bad_input_ends, fail
 from cosim.ledger_cli import ledger_app
 from cosim.study_cli import study_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 scenario_app = typer.Typer(help="List, show, check and make scenarios.", no_args_is_help=True)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")
+audit_cli.register(ledger_app)
 app.add_typer(ledger_app, name="ledger")
 
 INTERRUPTED = 130

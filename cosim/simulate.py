@@ -121,8 +121,7 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 
 
 def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[str, Any]) -> Result:
-    write_whole(directory / "scenario.toml", as_toml(case.scenario))
-    write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
+    keep_inputs(case, directory)
     result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
@@ -134,6 +133,12 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
     write_json(directory / "manifest.json", manifest(case, head))
     write_json(directory / "summary.json", summary)
     return Result(case.scenario, summary, directory, {})
+
+
+def keep_inputs(case: Case, directory: Path) -> None:
+    """Write the scenario with every default filled in, and the network, into the run directory."""
+    write_whole(directory / "scenario.toml", as_toml(case.scenario))
+    write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
 
 
 def manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,164 @@
+"""Audit a ledger down to the physics: solve recorded intervals again and see whether what settled was admissible.
+
+A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
+rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network, and holds
+the result against the limits and against the recorded verdict.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.curtailment import Outcome
+from cosim.errors import ScenarioError
+from cosim.results import NETWORK_FILE
+from cosim.run_directory import read_table
+from cosim.scenario import Scenario
+from cosim.scenario_files import load_scenario
+from cosim.setpoints import injection_kw
+from grid_models.feeder import Feeder
+from grid_models.limits import Limits, Verdict, check_limits
+from grid_models.named_nets import read_net
+from grid_models.powerflow import Flow, reference_flow
+from market.exchanges import Kind
+from market.ledger.records import SIZE, RecordBytes, RecordKind, integer_parameter, read_parameters, rows_of
+from market.ledger.store import Store
+
+TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
+"""How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
+
+RECORDED_VM_UPU, RECORDED_LOADING_E4 = 10, 100
+"""How far the recorded extremes may be from the recomputed ones, in their own steps (1e-5 pu, 0.01 %)."""
+
+
+class Finding(NamedTuple):
+    """An interval that should not have settled as it did, or whose verdict is not what physics says."""
+
+    height: int
+    what: str
+
+
+class Audit(NamedTuple):
+    """What an audit found.
+
+    Attributes
+    ----------
+    heights
+        Blocks audited.
+    findings
+        What is wrong, in order of height; nothing if the ledger is physically sound.
+    """
+
+    heights: tuple[int, ...]
+    findings: tuple[Finding, ...]
+
+
+class Recorded(NamedTuple):
+    """What a run directory says the run was made of, held against the ledger's first block."""
+
+    feeder: Feeder
+    limits: Limits
+    interval_minutes: int
+    n_blocks: int
+
+
+def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> Audit:
+    """Audit the ledger of a run.
+
+    Parameters
+    ----------
+    directory
+        Run directory.
+    sample
+        Number of blocks to audit, drawn at random; all if None.
+    seed
+        Of the draw.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
+        If the directory holds no run, or its scenario or network is not the one the ledger was begun with.
+    """
+    with Store.open_to_read(directory) as store:
+        recorded = read_recorded(directory, store)
+        heights = np.arange(1, recorded.n_blocks)
+        if sample is not None and sample < heights.size:
+            heights = np.sort(np.random.default_rng(seed).choice(heights, sample, replace=False))
+        findings: list[Finding] = []
+        for height in heights.tolist():
+            findings += audit_block(recorded, height, store.block(height).records)
+    return Audit(tuple(heights.tolist()), tuple(findings))
+
+
+def read_recorded(directory: Path, store: Store) -> Recorded:
+    """Scenario and network of a run directory, once their hashes are those of the ledger's first block."""
+    genesis = np.frombuffer(store.block(0).records, np.uint8).reshape(-1, SIZE)
+    parameters = read_parameters(genesis)
+    scenario = load_scenario(directory / "scenario.toml")
+    if scenario.digest() != parameters["scenario_sha256"][:32]:
+        raise ScenarioError(
+            f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml"
+        )
+    feeder = recorded_feeder(directory, scenario, genesis)
+    if feeder.digest() != parameters["network_sha256"][:32]:
+        raise ScenarioError(
+            f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
+        )
+    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    return Recorded(feeder, limits, integer_parameter(parameters, "interval_minutes"), store.size())
+
+
+def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
+    """Feeder of the recorded net: buses of the houses from the first block, their names from the run's own table."""
+    houses = rows_of(genesis, RecordKind.HOUSE)
+    names = read_table(directory, "houses")["house"].slice(0, houses.size).to_pylist()
+    file = scenario.network.file
+    name = scenario.network.name or ("generated" if file is None else file.name)
+    return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))
+
+
+def audit_block(recorded: Recorded, height: int, body: bytes) -> list[Finding]:
+    """Findings of one block: limits broken by what settled, and a verdict that physics does not confirm."""
+    records = np.frombuffer(body, np.uint8).reshape(-1, SIZE)
+    meters, verdict = rows_of(records, Kind.METER), rows_of(records, RecordKind.VERDICT)[0]
+    p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
+    if verdict["status"] == Outcome.DE_ENERGISED:
+        return [] if not p_kw.any() else [Finding(height, "energy flowed in a feeder that was switched off")]
+    flow = reference_flow(recorded.feeder, p_kw, meters["q_var"][None, :] / 1000.0)
+    if not flow.converged[0]:
+        return [Finding(height, "the settled exchanges have no AC solution")]
+    found = beyond_limits(check_limits(recorded.feeder, recorded.limits, flow))
+    return [Finding(height, what) for what in [*found, *_unlike_recorded(flow, verdict)]]
+
+
+def beyond_limits(verdict: Verdict) -> list[str]:
+    """Violations beyond the tolerance, in words."""
+    return [
+        f"settled though {violation}"
+        for violation in verdict.violations
+        if abs(violation.value - violation.limit)
+        > (TOLERANCE_VM_PU if violation.quantity == "vm_pu" else TOLERANCE_LOADING_PERCENT)
+    ]
+
+
+def _unlike_recorded(flow: Flow, verdict: np.void) -> list[str]:
+    """Recorded extremes that are not those of the recomputed flow."""
+    found = []
+    for field, value, unit in (
+        ("lowest_vm_upu", np.nanmin(flow.vm_pu), "pu"),
+        ("highest_vm_upu", np.nanmax(flow.vm_pu), "pu"),
+    ):
+        if abs(int(verdict[field]) - value * 1e6) > RECORDED_VM_UPU:
+            found.append(
+                f"recorded {field.removesuffix('_upu')} {verdict[field] / 1e6:.6f} {unit}, found {value:.6f}"
+            )
+    loading = np.concatenate([flow.line_loading_percent[0], flow.trafo_loading_percent[0]])
+    branch = int(verdict["branch"])
+    if branch >= 0 and abs(int(verdict["loading_e4_percent"]) - loading[branch] * 1e4) > RECORDED_LOADING_E4:
+        found.append(
+            f"recorded loading {verdict['loading_e4_percent'] / 1e4:.4f} %, found {loading[branch]:.4f} %"
+        )
+    return found

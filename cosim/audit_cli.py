@@ -1,0 +1,40 @@
+"""The command `gridsettle ledger audit DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cosim.cli_errors import bad_input_ends
+
+ANSWER_IS_NO = 1
+
+
+def register(ledger_app: typer.Typer) -> None:
+    """Add the command to the ledger's application."""
+
+    @ledger_app.command("audit")
+    def audit(
+        directory: Annotated[Path, typer.Argument(help="Run directory.")],
+        sample: Annotated[int, typer.Option(min=1, help="Blocks to audit, drawn at random.")] = 48,
+        every: Annotated[bool, typer.Option("--all", help="Audit every block.")] = False,
+        seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    ) -> None:
+        """Solve recorded intervals again by pandapower and hold them against limits and verdicts."""
+        from cosim.audit import audit_ledger
+
+        with bad_input_ends():
+            found = audit_ledger(directory, sample=None if every else sample, seed=seed)
+        if found.findings:
+            for finding in found.findings:
+                typer.echo(f"block {finding.height} (interval {finding.height - 1}): {finding.what}")
+            typer.echo(
+                f"{directory}: INADMISSIBLE, {len(found.findings)} findings in {len(found.heights)} blocks"
+            )
+            raise typer.Exit(ANSWER_IS_NO)
+        typer.echo(
+            f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp; all within limits, all "
+            "verdicts confirmed"
+        )
