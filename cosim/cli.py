@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cosim import audit_cli
+from cosim import audit_cli, report_cli, validate_cli
 from cosim.cli_errors import bad_input_ends, fail
 from cosim.ledger_cli import ledger_app
 from cosim.study_cli import study_app
@@ -165,6 +165,10 @@ def new_scenario(
             fail(f"{file}: expected an existing folder, found none; make it first")
         write_whole(file, as_toml(chosen))
         typer.echo(f"wrote {file}; run it with: gridsettle run {file}")
+
+
+report_cli.register(app)
+validate_cli.register(app)
 
 
 def main() -> None:
