@@ -32,7 +32,7 @@ def named(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.Dict
 
 
 def _enum_names(enum: type[IntEnum]) -> list[str]:
-    names = [""] * (max(enum) + 1)
+    names = [str(code) for code in range(max(enum) + 1)]  # categories must differ, those without a name too
     for member in enum:
         names[member] = member.name.lower()
     return names
