@@ -148,7 +148,7 @@ def meter_rows(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots:
     """One `METER` row a house, numbered after the exchanges.
 
     Energy stored in a host's battery is bought by the host, and a lot sold out of it is sold by the host: the
-    meter sees energy, not its owner.
+    meter sees energy, not its owner. Whoever holds an island sells its losses to the operator.
     """
     n = own_wh.size
     meters = np.zeros(n, METER)
@@ -185,6 +185,8 @@ def meter_rows(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots:
             meters[row.seller].exported_wh += wh
         elif kind == _SPILL:
             meters[row.seller].spilled_wh += wh
+        elif kind == _LOSS and row.seller >= 0:
+            meters[row.seller].sold_wh += wh
         elif kind == _SHED:
             meters[row.buyer].shed_wh += wh
     return meters

@@ -116,7 +116,7 @@ def parties_fit(kind: int, seller: int, buyer: int, host: int, n: int) -> bool:
         return seller >= 0
     if kind == _SHED:
         return buyer >= 0
-    return kind == _LOSS and seller == _GRID and buyer == _OPERATOR
+    return kind == _LOSS and seller >= _GRID and buyer == _OPERATOR  # an island's losses are its former's
 
 
 @compiled
@@ -200,6 +200,8 @@ def replay(
             flows[row.seller, 4] += wh
         elif kind == _SHED:
             flows[row.buyer, 5] += wh
+        elif kind == _LOSS and row.seller >= 0:
+            flows[row.seller, 1] += wh
     lots = lots[:n_lots]
     after = Books(
         books.wallet_neur,
