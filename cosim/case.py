@@ -7,7 +7,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from cosim.community import devices_of
+from cosim.events import Timeline, make_timeline
+from cosim.fleet import Fleet
 from cosim.inputs import read_feeder, read_profiles
+from cosim.outage import OutageState, opening_outage
 from cosim.scenario import Scenario
 from cosim.window import Supply
 from data.profiles import Profiles
@@ -38,6 +42,10 @@ class MarketCase:
         The market.
     opening
         State before the first interval.
+    fleet, timeline
+        Devices beside the houses' own, and the events.
+    opening_outage
+        What outages carry, before the first interval.
     """
 
     scenario: Scenario
@@ -46,6 +54,9 @@ class MarketCase:
     mechanism: Mechanism
     rules: Rules
     opening: State
+    fleet: Fleet
+    timeline: Timeline
+    opening_outage: OutageState
 
     @property
     def interval_minutes(self) -> int:
@@ -98,7 +109,14 @@ def market_case(
     ratings = ratings_of(scenario, capacity_wh)
     wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
     opening = opening_state(ratings.soc_min_wh, wallets, ratings)
-    return MarketCase(scenario, profiles, supply_of(profiles), market, rules, opening)
+    devices = devices_of(scenario, profiles.participants)
+    timeline = make_timeline(scenario, profiles, devices)
+    outage = opening_outage(
+        profiles.n_participants, len(timeline.outages), devices, sum(map(len, timeline.requests.values()))
+    )
+    fleet = Fleet(devices, profiles)
+    supply = fleet.supply(outage.standing)
+    return MarketCase(scenario, profiles, supply, market, rules, opening, fleet, timeline, outage)
 
 
 def build_case(scenario: Scenario) -> Case:
@@ -114,13 +132,6 @@ def build_case(scenario: Scenario) -> Case:
     parts = {field.name: getattr(market, field.name) for field in fields(market)}
     limits = Limits.of(feeder, **scenario.limits.model_dump())
     return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits)
-
-
-def supply_of(profiles: Profiles) -> Supply:
-    """Profiles as the market takes them; no fuel cell."""
-    return Supply(
-        profiles.load_wh, profiles.pv_wh, np.zeros_like(profiles.load_wh), profiles.price_ueur_per_kwh
-    )
 
 
 def rules_of(scenario: Scenario, market: Mechanism) -> Rules:

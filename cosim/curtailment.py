@@ -31,6 +31,7 @@ class Outcome(IntEnum):
     CURTAILED = 1
     SHED = 2
     DE_ENERGISED = 3
+    ISLANDED = 4  # a part of the network at least was without the grid
 
 
 class Feasible(NamedTuple):

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cosim.community import with_community
 from cosim.errors import ScenarioError
+from cosim.events import with_changes
 from cosim.scenario import Scenario
 from data.households import HouseholdSpec, draw_households, reference_profiles
 from data.profiles import Profiles
@@ -37,12 +39,14 @@ def read_profiles(scenario: Scenario) -> tuple[Profiles, Wh]:
     if scenario.profiles.source == "table":
         profiles = _own_table(scenario)
         capacity_wh = _draw_capacities(scenario, profiles.n_participants, streams[2])
-        return profiles, capacity_wh
+        profiles, capacity_wh = with_community(profiles, capacity_wh, scenario.community)
+        return with_changes(_fit(profiles, scenario), scenario), capacity_wh
     spec = household_spec(scenario)
     houses = draw_households(spec, streams[0])
     series = _series(scenario, streams[1])
     profiles = reference_profiles(series, houses, spec, streams[2])
-    return _fit(profiles, scenario), houses.battery_wh
+    profiles, capacity_wh = with_community(profiles, houses.battery_wh, scenario.community)
+    return with_changes(_fit(profiles, scenario), scenario), capacity_wh
 
 
 def household_spec(scenario: Scenario) -> HouseholdSpec:
@@ -74,13 +78,12 @@ def _own_table(scenario: Scenario) -> Profiles:
 
     section = scenario.profiles
     path = _needed(section.file, scenario, "profiles.file")
-    profiles = read_table(
+    return read_table(
         path,
         interval_minutes=scenario.horizon.interval_minutes,
         timezone=section.timezone,
         price_eur_per_kwh=section.price_eur_per_kwh,
     )
-    return _fit(profiles, scenario)
 
 
 def _fit(profiles: Profiles, scenario: Scenario) -> Profiles:

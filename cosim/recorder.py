@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
+from cosim.curtailment import Outcome
+from cosim.outage import OutageState
 from cosim.windows import Chunk
 from market.errors import MarketError
 from market.exchanges import METER, Kind
 from market.ledger.chain import demonstration_key
 from market.ledger.ledger import Ledger, state_roots
 from market.ledger.records import (
+    ISLANDED,
     VERDICT,
     RecordBytes,
     RecordKind,
@@ -36,13 +39,15 @@ class Recorder:
 
     Attributes
     ----------
-    state, next_interval
+    state, outage, next_interval
         Where the run begins or goes on.
     """
 
-    def __init__(self, case: Case, ledger: Ledger, state: State, next_interval: int) -> None:
+    def __init__(
+        self, case: Case, ledger: Ledger, state: State, outage: OutageState, next_interval: int
+    ) -> None:
         self._case, self._ledger = case, ledger
-        self.state, self.next_interval = state, next_interval
+        self.state, self.outage, self.next_interval = state, outage, next_interval
 
     def __enter__(self) -> Recorder:
         return self
@@ -61,8 +66,9 @@ class Recorder:
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
         first, stop = group[0].first, group[-1].stop
         starts = interval_starts(self._case, np.arange(first, stop))
+        last = group[-1]
         self._ledger.append(
-            starts, np.concatenate(parts), offsets, roots, state_bytes(group[-1].window.state)
+            starts, np.concatenate(parts), offsets, roots, state_bytes(last.window.state, last.outage)
         )
 
     def head(self) -> dict[str, Any]:
@@ -81,8 +87,9 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     """
     key = demonstration_key(case.scenario.seed)
     if not resume:
-        ledger = Ledger.create(directory, genesis_records(case), key, state_bytes(case.opening))
-        return Recorder(case, ledger, case.opening, 0)
+        content = state_bytes(case.opening, case.opening_outage)
+        ledger = Ledger.create(directory, genesis_records(case), key, content)
+        return Recorder(case, ledger, case.opening, case.opening_outage, 0)
     ledger = Ledger.resume(directory, key)
     try:
         ledger.expect_parameters(genesis_records(case)[0])
@@ -90,7 +97,7 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     except MarketError:
         ledger.close()
         raise
-    return Recorder(case, ledger, state_from(content), height)
+    return Recorder(case, ledger, *state_from(content), height)
 
 
 def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -149,7 +156,8 @@ def verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.ND
     """`VERDICT` row of every interval of a chunk; floats become integers here and nowhere else."""
     flow, verdicts, window = chunk.flow, chunk.verdicts, chunk.window
     rows = np.zeros(chunk.outcome.size, VERDICT)
-    rows["kind"], rows["status"], rows["reason"] = RecordKind.VERDICT, chunk.outcome, flow.engine
+    rows["kind"] = RecordKind.VERDICT
+    rows["status"], rows["reason"] = status_and_reason(chunk)
     rows["interval"], rows["seq"] = np.arange(chunk.first, chunk.stop), seq
     rows["lowest_vm_upu"], rows["lowest_bus"] = quantised(verdicts.lowest_vm_pu, 1e-6), verdicts.lowest_bus
     rows["highest_vm_upu"], rows["highest_bus"] = (
@@ -176,8 +184,17 @@ def verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.ND
     return rows
 
 
-def state_bytes(state: State) -> bytes:
-    """A state as bytes, arrays of integers and nothing else."""
+def status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    """How each interval became clean, and who solved it; what was without the grid is flagged, and shed or clean."""
+    islanded = chunk.outcome == Outcome.ISLANDED
+    shed = chunk.window.meters["shed_wh"].any(axis=1)
+    clean = np.where(shed, int(Outcome.SHED), int(Outcome.CLEAN))
+    status = np.where(islanded, clean, chunk.outcome).astype(np.int8)
+    return status, chunk.flow.engine.astype(np.int64) + ISLANDED * islanded
+
+
+def state_bytes(state: State, outage: OutageState) -> bytes:
+    """The market's state and what outages carry as bytes, arrays of numbers and nothing else."""
     buffer = io.BytesIO()
     flat = {
         **{
@@ -186,17 +203,19 @@ def state_bytes(state: State) -> bytes:
         },
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
+        **{f"outage_{name}": column for name, column in outage._asdict().items()},
     }
     np.savez(buffer, **flat)
     return buffer.getvalue()
 
 
-def state_from(content: bytes) -> State:
-    """The state of its bytes."""
+def state_from(content: bytes) -> tuple[State, OutageState]:
+    """The states of their bytes."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        return State(
+        outage = OutageState(*(arrays[f"outage_{name}"] for name in OutageState._fields))
+        state = State(
             own_wh=arrays["own_wh"],
             wallet_neur=arrays["wallet_neur"],
             account_neur=arrays["account_neur"],
@@ -205,3 +224,4 @@ def state_from(content: bytes) -> State:
             ratings=ratings,
             tally=arrays["tally"],
         )
+        return state, outage

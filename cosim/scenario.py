@@ -8,11 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Section(BaseModel):
@@ -24,16 +31,11 @@ class Section(BaseModel):
 class Horizon(Section):
     """When the simulation begins, how long it lasts and in which steps."""
 
-    start: datetime = Field(datetime(2017, 1, 1, tzinfo=UTC), description="first interval begins, UTC")
+    start: Moment = Field(datetime(2017, 1, 1, tzinfo=UTC), description="first interval begins, UTC")
     hours: int = Field(8760, gt=0, le=1_000_000, description="length in hours")
     interval_minutes: Literal[15, 30, 60] = Field(
         60, description="length of an interval: 15, 30 or 60 minutes"
     )
-
-    @field_validator("start")
-    @classmethod
-    def _in_utc(cls, value: datetime) -> datetime:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
     @property
     def n_intervals(self) -> int:
@@ -194,6 +196,79 @@ class LedgerSection(Section):
     )
 
 
+class CommunitySection(Section):
+    """What the houses own together: one more participant, named community."""
+
+    enabled: bool = Field(False, description="whether there is one")
+    pv_kwp: NotNegative = Field(8.0, le=1e6, description="its panels, kWp")
+    battery_kwh: NotNegative = Field(30.0, le=1e6, description="its battery, kWh")
+    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
+        "pem-6kw", description="its fuel cell stacks"
+    )
+    units: int = Field(1, ge=1, le=1000, description="number of stacks")
+    tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen in the full tank, kg")
+    fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
+    critical_share: Ratio = Field(
+        0.3, description="share of every house's load that is shed last in an island"
+    )
+
+
+class OutageEvent(Section):
+    """The grid, switches or lines are open for some hours."""
+
+    kind: Literal["outage"]
+    start: Moment = Field(description="first interval of the outage begins, UTC")
+    hours: Positive = Field(description="length, hours")
+    grid: bool = Field(False, description="whether the connection to the grid opens")
+    switches: tuple[str, ...] = Field((), description="names of switches that open")
+    lines: tuple[str, ...] = Field((), description="names of lines that are out of service")
+
+    @model_validator(mode="after")
+    def _opens(self) -> OutageEvent:
+        if not (self.grid or self.switches or self.lines):
+            raise ValueError("grid = true, or names in switches or lines")
+        return self
+
+
+class RegisterEvent(Section):
+    """A device asks to be admitted; if it is, it takes part from the next interval on."""
+
+    kind: Literal["register"]
+    at: Moment = Field(description="interval of the request, UTC")
+    participant: str = Field(description="whose connection it is plugged in at")
+    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
+    preset: Literal["pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
+        "pem-6kw", description="fuel cell stack"
+    )
+    units: int = Field(1, ge=1, le=1000, description="number of stacks")
+    tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen it comes with, kg")
+    fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
+    pv_kwp: Positive = Field(4.0, le=1e6, description="panels, kWp")
+
+
+class RetireEvent(Section):
+    """A participant's panels or fuel cells leave."""
+
+    kind: Literal["retire"]
+    at: Moment = Field(description="first interval without them, UTC")
+    participant: str = Field(description="whose")
+    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
+
+
+class LoadEvent(Section):
+    """A participant uses or generates more or less for some hours."""
+
+    kind: Literal["load"]
+    start: Moment = Field(description="first interval of the change begins, UTC")
+    hours: Positive = Field(description="length, hours")
+    participant: str = Field(description="whose")
+    factor: NotNegative = Field(le=1000, description="by which it is multiplied")
+    quantity: Literal["load", "production"] = Field("load", description="load or production")
+
+
+Event = Annotated[OutageEvent | RegisterEvent | RetireEvent | LoadEvent, Field(discriminator="kind")]
+
+
 class EngineSection(Section):
     """How the run is computed; nothing here changes a result."""
 
@@ -220,8 +295,10 @@ class Scenario(Section):
     network: NetworkSection = NetworkSection()
     limits: LimitsSection = LimitsSection()
     curtailment: CurtailmentSection = CurtailmentSection()
+    community: CommunitySection = CommunitySection()
     ledger: LedgerSection = LedgerSection()
     engine: EngineSection = EngineSection()
+    events: tuple[Event, ...] = ()
 
     @classmethod
     def load(cls, source: str | Path) -> Scenario:

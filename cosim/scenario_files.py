@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from cosim.errors import ScenarioError
-from cosim.scenario import Scenario, Section
+from cosim.scenario import LoadEvent, OutageEvent, RegisterEvent, RetireEvent, Scenario, Section
 
 _PATHS = {
     "profiles": ("file",),
@@ -126,12 +126,25 @@ def _description(location: list[str]) -> str | None:
 
 
 def _keys_of(location: list[str]) -> list[str]:
+    if location[:1] == ["events"]:
+        return _keys_of_event(location)
     model: type[Section] = Scenario
     for part in location:
         annotation = model.model_fields[part].annotation
         if isinstance(annotation, type) and issubclass(annotation, Section):
             model = annotation
     return list(model.model_fields)
+
+
+def _keys_of_event(location: list[str]) -> list[str]:
+    """Keys of the event at a location such as events, 0, outage."""
+    kinds: dict[str, type[Section]] = {
+        "outage": OutageEvent,
+        "register": RegisterEvent,
+        "retire": RetireEvent,
+        "load": LoadEvent,
+    }
+    return list(kinds[location[-1]].model_fields)
 
 
 def _suggestion(word: str, known: list[str]) -> str:
@@ -153,9 +166,16 @@ def as_toml(scenario: Scenario) -> str:
         if isinstance(value, Section):
             heading = (type(value).__doc__ or "").strip().splitlines()[0]
             tables.append(f"\n# {heading}\n[{key}]\n" + "\n".join(_lines(value)))
+        elif key == "events":
+            tables += [_event(event) for event in value]
         else:
             plain.append(_line(key, field, value))
     return "\n".join([*plain, *tables]) + "\n"
+
+
+def _event(event: Section) -> str:
+    heading = (type(event).__doc__ or "").strip().splitlines()[0]
+    return f"\n# {heading}\n[[events]]\n" + "\n".join(_lines(event))
 
 
 def _lines(section: Section) -> Iterator[str]:
@@ -177,6 +197,8 @@ def _toml_value(value: Any) -> str:
         return repr(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml_value(k)} = {_toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')

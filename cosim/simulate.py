@@ -97,7 +97,9 @@ def run(
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
         sample = Sample(case)
-        for group in grouped(_told(chunks(case, recorder.state, recorder.next_interval), case, listener)):
+        for group in grouped(
+            _told(chunks(case, recorder.state, recorder.next_interval, recorder.outage), case, listener)
+        ):
             tables = _joined(chunk_tables(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
@@ -175,7 +177,8 @@ def grouped(stream: Iterable[Chunk], size: int = GROUP) -> Iterator[list[Chunk]]
 def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
     curtailed = 0
     for chunk in stream:
-        curtailed += int(np.count_nonzero(chunk.outcome != Outcome.CLEAN))
+        cut = np.isin(chunk.outcome, (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED))
+        curtailed += int(np.count_nonzero(cut))
         if listener is not None:
             listener(Progress(chunk.stop, case.n_intervals, curtailed))
         yield chunk
@@ -198,13 +201,13 @@ class Sample:
         self.p_kw: list[np.ndarray[Any, np.dtype[np.float64]]] = []
 
     def take(self, group: Iterable[Chunk]) -> None:
-        """Keep the injections of the sampled intervals among these chunks, unless the feeder was off."""
+        """Keep the injections of the sampled intervals among these chunks, where the feeder was on and whole."""
         for chunk in group:
             inside = (
                 self.intervals[(self.intervals >= chunk.first) & (self.intervals < chunk.stop)] - chunk.first
             )
             inside = inside[chunk.outcome[inside] != Outcome.DE_ENERGISED]
-            if inside.size:
+            if inside.size and chunk.disturbed is None:
                 self.p_kw.append(injection_kw(chunk.window.meters[inside], self.case.interval_minutes))
 
     def verify(self) -> dict[str, Any]:

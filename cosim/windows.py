@@ -6,16 +6,21 @@ Law: the length of a window never changes a byte of the result.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case, MarketCase
+from cosim.disturbed import Disturbed, run_disturbed
 from cosim.errors import ConservationError
 from cosim.interval import run_interval
 from cosim.losses import losses_wh, with_losses
+from cosim.outage import OutageState
+from cosim.registration import Answer, answer_requests, retire
 from cosim.setpoints import injection_kw
+from cosim.switching import Switching
 from cosim.window import (
     Supply,
     Window,
@@ -26,6 +31,7 @@ from cosim.window import (
 )
 from grid_models.limits import Judgement, Verdict, Verdicts, judge
 from grid_models.powerflow import Flow
+from market.book import Clearing
 from market.mechanisms import PLUGGED_IN
 from market.state import State
 
@@ -47,6 +53,10 @@ class Chunk(NamedTuple):
         (K,) how each interval became clean (`Outcome`), and the power flows it took.
     before
         Verdict on the exchanges as cleared, for each interval that was not clean: {interval: verdict}.
+    outage
+        What outages carry on.
+    disturbed, answers
+        The parts of the network where it was not whole, and what became of devices (K = 1).
     """
 
     first: int
@@ -56,6 +66,9 @@ class Chunk(NamedTuple):
     outcome: npt.NDArray[np.int8]
     power_flows: npt.NDArray[np.int32]
     before: dict[int, Verdict]
+    outage: OutageState
+    disturbed: Disturbed | None = None
+    answers: tuple[Answer, ...] = ()
 
     @property
     def stop(self) -> int:
@@ -94,7 +107,7 @@ def conserved(window: Window, first: int) -> Window:
     return window
 
 
-def clean_part(case: Case, state: State, first: int, n: int) -> Chunk | None:
+def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int) -> Chunk | None:
     """The leading clean intervals of the next `n`, or None if the very first is not clean."""
     window = conserved(settle_optimistically(case, state, first, n), first)
     flow = case.engine.solve(injection_kw(window.meters, case.interval_minutes), None)
@@ -106,10 +119,12 @@ def clean_part(case: Case, state: State, first: int, n: int) -> Chunk | None:
             return None
         window = settle_optimistically(case, state, first, n)
         flow, verdicts = flow.between(0, n), verdicts.between(0, n)
-    return finished(case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {})
+    return finished(
+        case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {}, outage
+    )
 
 
-def repaired(case: Case, state: State, t: int) -> Chunk:
+def repaired(case: Case, state: State, outage: OutageState, t: int) -> Chunk:
     """Interval `t` by the full path: verdict, curtailment, settlement of what is delivered."""
     _, result = run_interval(case, state, t)
     feasible = result.feasible
@@ -125,6 +140,7 @@ def repaired(case: Case, state: State, t: int) -> Chunk:
         np.array([feasible.outcome], np.int8),
         np.array([feasible.power_flows], np.int32),
         {} if feasible.before is None else {t: feasible.before},
+        outage,
     )
 
 
@@ -137,34 +153,77 @@ def finished(
     outcome: npt.NDArray[np.int8],
     power_flows: npt.NDArray[np.int32],
     before: dict[int, Verdict],
+    outage: OutageState,
 ) -> Chunk:
     """Chunk with the losses booked."""
     stop = first + outcome.size
     lost = losses_wh(flow.losses_kw, case.interval_minutes)
     prices = case.supply.utility_ueur_per_kwh[first:stop]
     window = with_losses(window, lost, prices, first, case.opening.own_wh.size)
-    return Chunk(first, window, flow, verdicts, outcome, power_flows, before)
+    return Chunk(first, window, flow, verdicts, outcome, power_flows, before, outage)
 
 
-def chunks(case: Case, state: State, first: int = 0) -> Iterator[Chunk]:
+def disturbed_interval(case: Case, switching: Switching, state: State, outage: OutageState, t: int) -> Chunk:
+    """Interval `t` with an outage, or a device that asks or leaves: part by part."""
+    outage, left = retire(case, outage, t)
+    case = standing_as(case, outage)
+    done = run_disturbed(case, switching, state, outage, t)
+    outage, answers = answer_requests(case, switching, done, t)
+    settled = enter(
+        empty_window(1, state), 0, done.orders, Clearing(done.settlement.rows), done.settlement, done.before
+    )
+    by_formers = sum(part.losses_wh for part in done.parts)
+    from_grid = np.maximum(losses_wh(done.flow.losses_kw, case.interval_minutes) - by_formers, 0)
+    prices = case.supply.utility_ueur_per_kwh[t : t + 1]
+    window = with_losses(conserved(settled, t), from_grid, prices, t, case.opening.own_wh.size)
+    return Chunk(
+        t,
+        window,
+        done.flow,
+        judge(done.flow, case.limits),
+        np.array([done.outcome], np.int8),
+        np.array([done.power_flows], np.int32),
+        {} if done.unclean is None else {t: done.unclean},
+        outage,
+        done,
+        (*left, *answers),
+    )
+
+
+def standing_as(case: Case, outage: OutageState) -> Case:
+    """The case with the devices that are admitted, and no others."""
+    return replace(case, supply=case.fleet.supply(outage.standing))
+
+
+def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None = None) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to the end, a chunk at a time.
 
     The window doubles while intervals are clean and shrinks to what was clean when one is not; a length fixed in
-    the scenario is kept.
+    the scenario is kept. No window crosses an event.
     """
     fixed = case.scenario.engine.window
     length = fixed or FIRST_WINDOW
+    switching = Switching(case.feeder, case.engine, case.timeline.outages)
+    outage = outage or case.opening_outage
+    case = standing_as(case, outage)
     t = first
     while t < case.n_intervals:
-        n = min(length, case.n_intervals - t)
-        chunk = clean_part(case, state, t, n)
-        n_clean = 0
-        if chunk is not None:
+        stop = case.timeline.next_disturbed(t) if outage.calm else t
+        if stop == t:
+            chunk = disturbed_interval(case, switching, state, outage, t)
             yield chunk
-            state, t = chunk.window.state, chunk.stop
-            n_clean = chunk.outcome.size
+            state, outage, t = chunk.window.state, chunk.outage, chunk.stop
+            case = standing_as(case, outage)
+            continue
+        n = min(length, stop - t)
+        clean = clean_part(case, state, outage, t, n)
+        n_clean = 0
+        if clean is not None:
+            yield clean
+            state, t = clean.window.state, clean.stop
+            n_clean = clean.outcome.size
         if n_clean < n:
-            chunk = repaired(case, state, t)
+            chunk = repaired(case, state, outage, t)
             yield chunk
             state, t = chunk.window.state, chunk.stop
         if fixed is None:

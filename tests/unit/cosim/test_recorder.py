@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cosim.simulate
@@ -82,9 +83,11 @@ def test_state_survives_its_bytes() -> None:
     from cosim.windows import chunks
 
     case = build_case(DAYS)
-    state = next(chunks(case, case.opening)).window.state
-    again = state_from(state_bytes(state))
+    chunk = next(chunks(case, case.opening))
+    state = chunk.window.state
+    again, outage = state_from(state_bytes(state, chunk.outage))
     for name in ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally"):
         assert (getattr(again, name) == getattr(state, name)).all()
     assert all((a == b).all() for a, b in zip(again.lots, state.lots, strict=True))
     assert all((a == b).all() for a, b in zip(again.ratings, state.ratings, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(outage, chunk.outage, strict=True))

@@ -1,0 +1,193 @@
+"""The community: one more participant with panels and a battery, and the fuel cells of whoever has one.
+
+While the grid is there, a fuel cell is firm generation: it runs where the utility price covers its fuel, up to what
+the others lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.errors import ScenarioError
+from cosim.scenario import CommunitySection, RegisterEvent, Scenario
+from data.profiles import Profiles
+from grid_models.fuel_cell_plant import (
+    Dispatch,
+    Plant,
+    PlantState,
+    dispatch,
+    interval_capability,
+    plant_preset,
+    specific_cost_eur_per_kwh,
+)
+
+Wh = npt.NDArray[np.int64]
+
+COMMUNITY = "community"
+UEUR_PER_EUR = 1e6
+
+
+class Device(NamedTuple):
+    """A fuel cell or panels that the scenario names beside the houses' own.
+
+    Attributes
+    ----------
+    label
+        As in tables and records.
+    house
+        Whose, 0 … N-1.
+    plant
+        Ratings of a fuel cell, None for panels.
+    pv_kwp
+        Panels, 0 for a fuel cell.
+    """
+
+    label: str
+    house: int
+    plant: Plant | None
+    pv_kwp: float
+
+    @property
+    def rated_kw(self) -> float:
+        """Largest power."""
+        return self.pv_kwp if self.plant is None else self.plant.nominal_kw
+
+
+class FuelUse(NamedTuple):
+    """A fuel cell's schedule over T intervals: energy delivered, Wh, and hydrogen used, kg."""
+
+    delivered_wh: Wh
+    fuel_kg: npt.NDArray[np.float64]
+
+
+def sun(pv_wh: Wh) -> npt.NDArray[np.float64]:
+    """Generation of all panels over its largest value, (T,); 0 where there are none."""
+    total = pv_wh.sum(axis=1)
+    return np.asarray(total / max(int(total.max(initial=0)), 1), dtype=np.float64)
+
+
+def panels_wh(pv_kwp: float, shape: npt.NDArray[np.float64], interval_minutes: int) -> Wh:
+    """Generation of further panels under the houses' sun, (T,)."""
+    return np.rint(shape * pv_kwp * 1000.0 * interval_minutes / 60.0).astype(np.int64)
+
+
+def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySection) -> tuple[Profiles, Wh]:
+    """Profiles and battery capacities with the community as last participant, if there is one.
+
+    Its panels see the sun of the houses' panels.
+
+    Raises
+    ------
+    ScenarioError
+        If a participant of that name is there already.
+    """
+    if not section.enabled:
+        return profiles, capacity_wh
+    if COMMUNITY in profiles.participants:
+        raise ScenarioError(
+            f"profiles: expected no participant '{COMMUNITY}' where community.enabled = true, got one; rename it"
+        )
+    pv = panels_wh(section.pv_kwp, sun(profiles.pv_wh), profiles.interval_minutes)
+    larger = replace(
+        profiles,
+        participants=(*profiles.participants, COMMUNITY),
+        load_wh=np.column_stack([profiles.load_wh, np.zeros_like(pv)]),
+        pv_wh=np.column_stack([profiles.pv_wh, pv]),
+    )
+    return larger, np.append(capacity_wh, round(section.battery_kwh * 1000))
+
+
+def devices_of(scenario: Scenario, participants: Sequence[str]) -> tuple[Device, ...]:
+    """The community's fuel cell, then every device that asks to be registered, in the order of the file.
+
+    Raises
+    ------
+    ScenarioError
+        If a device belongs to nobody.
+    """
+    section = scenario.community
+    found = []
+    if section.enabled and section.fuel_cell != "none":
+        plant = plant_preset(
+            section.fuel_cell,
+            units=section.units,
+            tank_kg=section.tank_kg,
+            fuel_eur_per_kg=section.fuel_eur_per_kg,
+        )
+        found.append(Device(f"{COMMUNITY} fuel cell", participants.index(COMMUNITY), plant, 0.0))
+    for number, event in enumerate(scenario.events):
+        if isinstance(event, RegisterEvent):
+            found.append(_registered(event, house_of(event.participant, participants, number)))
+    return tuple(found)
+
+
+def house_of(name: str, participants: Sequence[str], number: int) -> int:
+    """Number of the participant that event `number` names.
+
+    Raises
+    ------
+    ScenarioError
+        If there is none of that name.
+    """
+    if name not in participants:
+        raise ScenarioError(
+            f"events, entry {number + 1}, participant: expected one of {', '.join(participants[:3])}, …, "
+            f"{participants[-1]}, got '{name}'; correct it"
+        )
+    return list(participants).index(name)
+
+
+def _registered(event: RegisterEvent, house: int) -> Device:
+    if event.device == "pv":
+        return Device(f"{event.participant} plugged-in pv", house, None, event.pv_kwp)
+    plant = plant_preset(
+        event.preset, units=event.units, tank_kg=event.tank_kg, fuel_eur_per_kg=event.fuel_eur_per_kg
+    )
+    return Device(f"{event.participant} plugged-in fuel cell", house, plant, 0.0)
+
+
+def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:
+    """Run a plant for an interval at `wanted_wh` or what it can in whole Wh; returns (Wh delivered, dispatch)."""
+    hours = interval_minutes / 60.0
+    run = dispatch(plant, state, wanted_wh / 1000.0 / hours, hours)
+    return round(run.delivered_kw * hours * 1000.0), run
+
+
+def schedule(plant: Plant, lacking_wh: Wh, utility_ueur_per_kwh: Wh, interval_minutes: int) -> FuelUse:
+    """What a fuel cell delivers while the grid is there and its tank is kept full.
+
+    Parameters
+    ----------
+    plant
+        Its ratings.
+    lacking_wh
+        Demand that it may serve, (T,).
+    utility_ueur_per_kwh
+        What the others would pay else, (T,).
+    interval_minutes
+        Length of an interval.
+    """
+    hours = interval_minutes / 60.0
+    delivered, fuel = np.zeros(lacking_wh.size, np.int64), np.zeros(lacking_wh.size)
+    state = PlantState(plant.tank_kg)
+    for t in range(lacking_wh.size):
+        can = interval_capability(plant, state, interval_minutes)
+        wanted = min(int(lacking_wh[t]), can.max_wh or int(plant.nominal_kw * hours * 1000.0))
+        worth_it = wanted > 0 and _covers(plant, wanted / 1000.0 / hours, int(utility_ueur_per_kwh[t]))
+        delivered[t], run = run_plant(plant, state, wanted if worth_it else 0, interval_minutes)
+        fuel[t] = run.fuel_kg
+        state = run.state._replace(hydrogen_kg=plant.tank_kg)
+    return FuelUse(delivered, fuel)
+
+
+def _covers(plant: Plant, p_kw: float, utility_ueur_per_kwh: int) -> bool:
+    """Whether the utility price covers the fuel of a power that the plant can run at."""
+    if not plant.minimum_kw <= p_kw * (1 + 1e-9):
+        return False
+    cost = float(specific_cost_eur_per_kwh(plant, min(p_kw, plant.nominal_kw)))
+    return utility_ueur_per_kwh / UEUR_PER_EUR >= cost

@@ -1,0 +1,164 @@
+"""Who serves whom in an island once the market has cleared: surplus, then fuel cells, then batteries, then shedding.
+
+Critical needs come first; what is short is short for all in the same share. Whole Wh throughout, none lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from market.storage import Wh
+
+
+class FuelRange(NamedTuple):
+    """What a fuel cell can deliver: `low_wh` … `high_wh`, or nothing where it may stop."""
+
+    house: int
+    low_wh: int
+    high_wh: int
+    may_stop: bool
+
+
+class Sources(NamedTuple):
+    """What an island can draw on, (N,) each and 0 outside it.
+
+    Attributes
+    ----------
+    surplus_wh
+        Generation that nobody has taken.
+    fuel_cells
+        Ranges of the fuel cells, in the order in which they are asked.
+    battery_wh, room_wh
+        What each battery can still release of its own, and absorb.
+    """
+
+    surplus_wh: Wh
+    fuel_cells: Sequence[FuelRange]
+    battery_wh: Wh
+    room_wh: Wh
+
+
+class Transfer(NamedTuple):
+    """Energy of one house that another uses."""
+
+    seller: int
+    buyer: int
+    wh: int
+
+
+class LocalDispatch(NamedTuple):
+    """What is done: energies (N,), Wh; `fuel_wh` by fuel cell.
+
+    Per house: surplus + fuel + released + received = served + sent + absorbed + spilled.
+    """
+
+    transfers: list[Transfer]
+    fuel_wh: list[int]
+    released_wh: Wh
+    absorbed_wh: Wh
+    spilled_wh: Wh
+    served_wh: Wh
+
+
+def in_equal_shares(total_wh: int, wanted_wh: Wh) -> Wh:
+    """`total_wh` dealt in proportion to what is wanted, none above it; the last Wh go to the first houses.
+
+    Examples
+    --------
+    >>> in_equal_shares(5, np.array([4, 0, 4])).tolist()
+    [3, 0, 2]
+    """
+    wanted = int(wanted_wh.sum())
+    if total_wh >= wanted:
+        return wanted_wh.copy()
+    dealt = wanted_wh * total_wh // wanted
+    short = np.flatnonzero(dealt < wanted_wh)
+    dealt[short[: total_wh - int(dealt.sum())]] += 1
+    return dealt
+
+
+def run_fuel_cells(ranges: Sequence[FuelRange], needed_wh: int, battery_wh: int) -> list[int]:
+    """Energy of each fuel cell: as much as is needed, in order; never between nothing and its minimum.
+
+    One that would have to run below its minimum rests where batteries can do instead, else runs at its minimum.
+    """
+    run = []
+    left = needed_wh
+    for cell in ranges:
+        wh = min(left, cell.high_wh)
+        if wh < cell.low_wh:
+            rests = cell.may_stop and (wh <= 0 or left <= battery_wh or cell.high_wh == 0)
+            wh = 0 if rests else cell.low_wh
+        run.append(wh)
+        left = max(left - wh, 0)
+    return run
+
+
+def drain(order: Wh, available_wh: Wh, quota_wh: Wh, total_wh: int) -> Wh:
+    """Take `total_wh` from batteries in `order`: each serves its own house first, then the fullest the others."""
+    taken = np.zeros_like(available_wh)
+    for limit in (np.minimum(available_wh, quota_wh), available_wh):
+        for i in order:
+            wh = min(int(limit[i] - taken[i]), total_wh)
+            taken[i] += wh
+            total_wh -= wh
+    return taken
+
+
+def match(supply_wh: Wh, use_wh: Wh) -> list[Transfer]:
+    """Transfers from houses with more than they use to houses with less; both sums are equal."""
+    more, less = np.maximum(supply_wh - use_wh, 0), np.maximum(use_wh - supply_wh, 0)
+    transfers = []
+    sellers, buyers = np.flatnonzero(more), np.flatnonzero(less)
+    s = b = 0
+    while s < sellers.size and b < buyers.size:
+        seller, buyer = sellers[s], buyers[b]
+        wh = min(more[seller], less[buyer])
+        transfers.append(Transfer(int(seller), int(buyer), int(wh)))
+        more[seller] -= wh
+        less[buyer] -= wh
+        s += more[seller] == 0
+        b += less[buyer] == 0
+    return transfers
+
+
+def dispatch_locally(
+    critical_wh: Wh, other_wh: Wh, sources: Sources, served_share: float = 1.0
+) -> LocalDispatch:
+    """Serve needs from an island's sources.
+
+    Parameters
+    ----------
+    critical_wh, other_wh
+        What the houses still need, (N,); the first is served first.
+    sources
+        What there is.
+    served_share
+        At most this share of each house's need is served; below 1 where the wires carry no more.
+    """
+    n = critical_wh.size
+    critical = np.floor(critical_wh * served_share).astype(np.int64)
+    other = np.floor(other_wh * served_share).astype(np.int64)
+    surplus, battery = int(sources.surplus_wh.sum()), int(sources.battery_wh.sum())
+    wanted = int(critical.sum() + other.sum())
+    from_surplus = min(wanted, surplus)
+    fuel = run_fuel_cells(sources.fuel_cells, wanted - from_surplus, battery)
+    from_fuel = min(wanted - from_surplus, sum(fuel))
+    from_battery = min(wanted - from_surplus - from_fuel, battery)
+    served = from_surplus + from_fuel + from_battery
+    use = in_equal_shares(served, critical)
+    use = use + in_equal_shares(served - int(use.sum()), other)
+
+    generated = np.zeros(n, np.int64)
+    for cell, wh in zip(sources.fuel_cells, fuel, strict=True):
+        generated[cell.house] += wh
+    fuel_used = in_equal_shares(from_fuel, generated)
+    given = in_equal_shares(from_surplus, sources.surplus_wh) + fuel_used
+    fullest = np.argsort(-sources.battery_wh, kind="stable")
+    released = drain(fullest, sources.battery_wh, np.maximum(use - given, 0), from_battery)
+    left = sources.surplus_wh + generated - given
+    absorbed = np.where(released == 0, np.minimum(generated - fuel_used, sources.room_wh), 0)
+    return LocalDispatch(match(given + released, use), fuel, released, absorbed, left - absorbed, use)

@@ -1,0 +1,261 @@
+"""Laws of islands: the former's bounds, balance against runpp, no grid, no house forgotten, ledgers that verify."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import pytest
+
+from cosim import Scenario, run
+from cosim.case import Case, build_case
+from cosim.disturbed import PartResult
+from cosim.island import POWER_FACTOR
+from cosim.setpoints import injection_kw
+from cosim.switching import Switching
+from cosim.windows import Chunk, chunks
+from grid_models.limits import Judgement
+from grid_models.topology import Supply
+from market.exchanges import Kind, Reason
+from market.ledger.store import Store
+from market.ledger.verify import verify_ledger
+
+GRID_OUT = {"kind": "outage", "start": "2017-06-20T18:00:00Z", "hours": 14, "grid": True}
+BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T20:00:00Z", "hours": 9, "switches": ["branch 2"]}
+SECOND = {"kind": "register", "at": "2017-06-20T23:00:00Z", "participant": "house_03", "device": "fuel_cell"}
+BASE: dict[str, Any] = {
+    "horizon": {"hours": 48, "start": "2017-06-20T00:00:00Z"},
+    "houses": {"n_houses": 8, "n_prosumers": 4},
+    "network": {"n_branches": 2},
+    "community": {"enabled": True, "battery_kwh": 6.0, "fuel_cell": "pem-1.26kw"},
+}
+CASES: dict[str, dict[str, Any]] = {
+    "one island": {"events": [GRID_OUT]},
+    "two islands, at night with empty batteries": {
+        "events": [GRID_OUT, BRANCH_OUT],
+        "battery": {"capacity_kwh_min": 2.0, "capacity_kwh_max": 3.0},
+    },
+    "one branch without the grid": {"events": [BRANCH_OUT], "market": {"feed_in": True}},
+    "no former at all": {
+        "events": [GRID_OUT],
+        "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+        "community": {"enabled": False},
+    },
+    "fuel cells only, central sharing": {
+        "events": [GRID_OUT, SECOND],
+        "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+        "community": {"enabled": True, "battery_kwh": 0.0},
+        "market": {"mechanism": "sharing_central"},
+    },
+    "poor houses, quarter hours": {
+        "events": [GRID_OUT, SECOND],
+        "horizon": {**BASE["horizon"], "interval_minutes": 15},
+        "houses": {**BASE["houses"], "wallet_eur": 0.2},
+        "market": {"mechanism": "sharing_hybrid"},
+    },
+}
+
+
+def scenario_of(changes: dict[str, Any]) -> Scenario:
+    return Scenario().with_changes(**{**BASE, **changes})
+
+
+@pytest.fixture(scope="module", params=sorted(CASES))
+def simulated(request: pytest.FixtureRequest) -> tuple[Case, list[Chunk]]:
+    case = build_case(scenario_of(CASES[request.param]))
+    return case, [chunk for chunk in chunks(case, case.opening) if chunk.disturbed is not None]
+
+
+def _islands(case: Case, stream: list[Chunk]) -> list[tuple[Chunk, PartResult]]:
+    return [
+        (chunk, part)
+        for chunk in stream
+        if chunk.disturbed is not None
+        for part in chunk.disturbed.parts
+        if part.supply == Supply.ISLAND
+    ]
+
+
+def test_every_disturbed_interval_is_clean_and_every_house_is_in_one_part(
+    simulated: tuple[Case, list[Chunk]],
+) -> None:
+    _, stream = simulated
+    assert stream
+    for chunk in stream:
+        assert chunk.disturbed is not None
+        assert (chunk.verdicts.status == Judgement.OK).all()
+        assert (np.sum([part.inside for part in chunk.disturbed.parts], axis=0) == 1).all()
+
+
+def test_island_buys_nothing_from_the_grid_and_sells_nothing_to_it(
+    simulated: tuple[Case, list[Chunk]],
+) -> None:
+    _, stream = simulated
+    for chunk in stream:
+        assert chunk.disturbed is not None
+        rows, meters = chunk.window.rows, chunk.window.meters[0]
+        for part in chunk.disturbed.parts:
+            if part.supply == Supply.GRID:
+                continue
+            assert (meters["imported_wh"][part.inside] == 0).all()
+            assert (meters["exported_wh"][part.inside] == 0).all()
+            trade = rows[np.isin(rows["kind"], (int(Kind.P2P), int(Kind.SHARE_USE)))]
+            assert (part.inside[trade["seller"]] == part.inside[trade["buyer"]]).all()
+        if not any(part.supply == Supply.GRID for part in chunk.disturbed.parts):
+            assert chunk.flow.p_grid_kw[0] == 0.0
+
+
+def test_former_is_within_power_apparent_power_and_energy(simulated: tuple[Case, list[Chunk]]) -> None:
+    case, stream = simulated
+    hours, ratings = case.interval_minutes / 60.0, case.opening.ratings
+    for chunk, part in _islands(case, stream):
+        assert part.former is not None
+        house = part.former.house
+        m = chunk.window.meters[0][house]
+        if part.former.cell < 0:
+            assert m["discharge_wh"] <= ratings.max_discharge_wh[house]
+            assert m["own_wh"] >= ratings.soc_min_wh[house]
+            p_kw = (int(m["discharge_wh"]) - int(m["charge_wh"])) / 1000.0 / hours
+            s_kva = ratings.max_discharge_wh[house] / 1000.0 / hours / POWER_FACTOR
+            bus = int(case.feeder.bus[house])
+            assert np.hypot(p_kw, _reactive_kvar(case, chunk, bus)) <= s_kva + 1e-9
+        for k, wh in part.fuel_wh.items():
+            plant = case.fleet.devices[k].plant
+            assert plant is not None
+            assert wh <= plant.nominal_kw * 1000.0 * hours * (1 + 1e-9)
+            assert chunk.outage.plants[k, 0] >= 0.0
+
+
+def _solved_by_pandapower(case: Case, chunk: Chunk) -> Any:
+    assert chunk.disturbed is not None
+    switching = Switching(case.feeder, case.engine, case.timeline.outages)
+    formers = [part.former for part in chunk.disturbed.parts if part.former is not None]
+    engine = switching.engine(chunk.outage.open, [int(case.feeder.bus[former.house]) for former in formers])
+    net = deepcopy(engine.feeder.net)
+    p_kw = injection_kw(chunk.window.meters, case.interval_minutes)[0]
+    for bus, power in zip(case.feeder.bus, p_kw, strict=True):
+        pp.create_sgen(net, int(bus), p_mw=power / 1000.0)
+    pp.runpp(net, tolerance_mva=1e-11, calculate_voltage_angles=True)
+    return net
+
+
+def _reactive_kvar(case: Case, chunk: Chunk, bus: int) -> float:
+    net = _solved_by_pandapower(case, chunk)
+    return float(net.res_gen.q_mvar[net.gen.bus == bus].sum()) * 1000.0
+
+
+def test_supply_is_what_is_served_and_lost_by_pandapower(simulated: tuple[Case, list[Chunk]]) -> None:
+    case, stream = simulated
+    islands = _islands(case, stream)
+    for chunk, part in islands[:: max(1, len(islands) // 8)]:
+        net = _solved_by_pandapower(case, chunk)
+        assert part.former is not None
+        bus = int(case.feeder.bus[part.former.house])
+        residual_kw = float(net.res_gen.p_mw[net.gen.bus == bus].sum()) * 1000.0
+        # what the meters say, the losses booked on the former included, leaves its slack with less than a Wh
+        assert abs(residual_kw) * case.interval_minutes / 60.0 <= 1e-3
+        m = chunk.window.meters[0][part.inside]
+        hours = case.interval_minutes / 60.0
+        supply = m["pv_wh"] - m["spilled_wh"] + m["fuel_cell_wh"] + m["discharge_wh"]
+        served = m["load_wh"] - m["shed_wh"] + m["charge_wh"]
+        balance_kw = int(supply.sum() - served.sum()) / 1000.0 / hours + residual_kw
+        lines = net.line.from_bus.isin(case.feeder.bus) | net.line.to_bus.isin(case.feeder.bus)
+        assert lines.any()
+        if sum(p.supply != Supply.DARK for p in chunk.disturbed.parts) == 1:  # type: ignore[union-attr]
+            lost_kw = float(net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1000.0
+            assert balance_kw == pytest.approx(lost_kw, abs=1e-6)
+
+
+def test_dark_part_says_so_and_moves_nothing(simulated: tuple[Case, list[Chunk]]) -> None:
+    _, stream = simulated
+    for chunk in stream:
+        assert chunk.disturbed is not None
+        for part in chunk.disturbed.parts:
+            if part.supply != Supply.DARK:
+                continue
+            m = chunk.window.meters[0][part.inside]
+            assert (m["shed_wh"] == m["load_wh"]).all()
+            assert (m["spilled_wh"] == m["pv_wh"]).all()
+            assert (m["charge_wh"] == 0).all()
+            assert (m["discharge_wh"] == 0).all()
+            rows = chunk.window.rows
+            here = np.isin(rows["buyer"], np.flatnonzero(part.inside)) | np.isin(
+                rows["seller"], np.flatnonzero(part.inside)
+            )
+            assert (rows["reason"][here] == Reason.DARK).all()
+            assert (rows["amount_neur"][here] == 0).all()
+
+
+def test_nothing_shed_is_billed(simulated: tuple[Case, list[Chunk]]) -> None:
+    _, stream = simulated
+    for chunk in stream:
+        rows = chunk.window.rows
+        assert (rows["amount_neur"][rows["kind"] == Kind.SHED] == 0).all()
+
+
+def test_island_with_a_second_device_serves_no_less() -> None:
+    served = {}
+    for name, events in (("alone", [GRID_OUT]), ("with a second", [GRID_OUT, SECOND])):
+        case = build_case(
+            scenario_of({"events": events, "battery": {"capacity_kwh_min": 2, "capacity_kwh_max": 3}})
+        )
+        served[name] = [
+            (chunk.first, int((chunk.window.meters["load_wh"] - chunk.window.meters["shed_wh"]).sum()))
+            for chunk in chunks(case, case.opening)
+            if chunk.disturbed is not None
+        ]
+    assert all(t == u and more >= less for (t, less), (u, more) in zip(*served.values(), strict=False))
+    assert sum(wh for _, wh in served["with a second"]) > sum(wh for _, wh in served["alone"])
+
+
+def test_two_islands_are_two_and_both_are_lit() -> None:
+    case = build_case(scenario_of({"events": [GRID_OUT, BRANCH_OUT]}))
+    parts = {
+        chunk.first: [part.supply for part in chunk.disturbed.parts]
+        for chunk in chunks(case, case.opening)
+        if chunk.disturbed is not None
+    }
+    assert parts[18] == [Supply.ISLAND]
+    assert parts[20] == [Supply.ISLAND, Supply.ISLAND]
+
+
+def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path: Path) -> None:
+    scenario = scenario_of({"events": [GRID_OUT, BRANCH_OUT, SECOND]})
+    heads = {}
+    for window in (None, 1, 7, 512):
+        directory = tmp_path / str(window)
+        run(scenario.with_changes(engine={"window": window, "verify_sample": 2}), directory)
+        with Store.open_to_read(directory) as store:
+            heads[window] = store.hashes()
+        report = verify_ledger(directory)
+        assert report.ok, report.reason
+    assert all(hashes == heads[None] for hashes in heads.values())
+
+
+def test_interrupted_outage_resumes_to_the_same_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosim.simulate.GROUP", 5)
+    scenario = scenario_of({"events": [GRID_OUT, SECOND]})
+
+    class _CutError(Exception):
+        pass
+
+    def stop(progress: Any) -> None:
+        if progress.done == 27:
+            raise _CutError
+
+    with pytest.raises(_CutError):
+        run(scenario, tmp_path / "cut", listener=stop)
+    resumed = run(scenario, tmp_path / "cut", resume=True)
+    assert resumed.summary["ledger"] == run(scenario, tmp_path / "whole").summary["ledger"]
+
+
+def test_run_without_events_is_what_it_was() -> None:
+    scenario = scenario_of({"community": {"enabled": False}})
+    case = build_case(scenario)
+    assert all(chunk.disturbed is None for chunk in chunks(case, case.opening))
+    assert case.timeline.next_disturbed(0) == case.n_intervals
