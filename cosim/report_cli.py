@@ -93,7 +93,8 @@ def show_comparison(table: pd.DataFrame) -> None:
     screen = Table(title="gridsettle: comparison", title_justify="left")
     screen.add_column("what")
     for name in table.columns:
-        screen.add_column(str(name), justify="right", overflow="fold")
+        run, minus, _ = str(name).partition(" minus ")
+        screen.add_column(f"Δ {run}" if minus else run, justify="right", overflow="fold")
     screen.add_column("unit")
     last = None
     for (group, quantity, unit), row in zip(table.index, table.to_numpy(), strict=True):

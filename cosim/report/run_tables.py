@@ -100,7 +100,7 @@ def read_run(result: Result) -> RunTables:
         loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
         vm_pu=vm_pu,
         meters={name: wide(houses, ("house",), name, "houses") for name in METERS},
-        exchanges=exchanges.to_pandas(),
+        exchanges=encoded_anew(exchanges).to_pandas(),
         violations=result.table("violations").to_pandas(),
         curtailment=curtailment_table(exchanges, rule).to_pandas(),
     )
@@ -135,6 +135,15 @@ def wide(table: pa.Table, keys: Sequence[str], value: str, name: str) -> pd.Data
     header = pd.Index(columns[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(columns)
     values = table[value].to_numpy().reshape(-1, n)
     return pd.DataFrame(values, index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=header)
+
+
+def encoded_anew(table: pa.Table) -> pa.Table:
+    """Table whose dictionaries hold each word once, as pandas demands; that of an enumeration repeats the empty one."""
+    for k, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            words = table[field.name].cast(pa.string()).dictionary_encode()
+            table = table.set_column(k, field.name, words.unify_dictionaries())
+    return table
 
 
 def read_manifest(result: Result) -> Mapping[str, Any]:

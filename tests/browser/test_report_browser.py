@@ -1,0 +1,146 @@
+"""The report in a browser: no errors, no requests, every figure drawn and labelled; and on paper."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cosim.report.comparison import compare_runs, write_comparison
+from cosim.report.page import write_report
+from cosim.report.pdf import print_pdf
+from cosim.scenario import Scenario
+from cosim.simulate import run
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+STRESSED = Scenario().with_changes(
+    name="browser",
+    horizon={"hours": 60, "start": "2017-06-10T00:00:00Z"},
+    houses={"n_houses": 5, "n_prosumers": 4, "mean_load_w": 9000.0, "production_ratio": 3.0},
+    market={"feed_in": True},
+    network={"n_branches": 1},
+    limits={"min_vm_pu": 0.985, "max_vm_pu": 1.015},
+)
+REPORT_FIGURES = {
+    *(
+        "duration",
+        "voltage-distance",
+        "map",
+        "heat-loading",
+        "heat-vmin",
+        "heat-vmax",
+        "grid-power",
+        "losses",
+    ),
+    *("before-after", "curtailed", "energy-flow", "money-flow", "prices", "wallets", "batteries"),
+}
+UNITS = (
+    "%",
+    "pu",
+    "kWh",
+    "kW",
+    "EUR",
+    "km",
+    " h",
+    "hour",
+    "day",
+    "month",
+    "time",
+    "week",
+    "house",
+    "quantity",
+)
+
+FIGURES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(g => ({
+    key: g.id.replace('figure-', ''),
+    points: g._fullData.reduce((n, t) => n + (t.visible === true
+        ? (t.type === 'sankey' ? t.link.value.length : (t.z || t.x || []).length) : 0), 0),
+    marks: g.querySelectorAll('path, image, rect.bg').length,
+    suffixes: g._fullData.filter(t => t.type === 'sankey').map(t => t.valuesuffix),
+    titles: Object.keys(g._fullLayout).filter(k => /^[xy]axis/.test(k)).map(k => g._fullLayout[k])
+        .filter(a => a.visible).map(a => a.title.text),
+    width: g.getBoundingClientRect().width, caption: g.closest('figure').querySelector('figcaption').innerText,
+}))"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("browser")
+    write_report(run(STRESSED, path / "full"))
+    scenario = STRESSED.with_changes(horizon={"hours": 3}, limits={"max_loading_percent": 0.05})
+    write_report(run(scenario, path / "off"))
+    write_comparison(compare_runs([path / "full", path / "off"]), path / "side")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+def opened(browser: Any, file: Path) -> tuple[Any, list[str], list[str]]:
+    """Page, what it said and failed at, and what it asked the network for."""
+    page = browser.new_page(viewport={"width": 1180, "height": 900})
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length > 0")
+    page.wait_for_timeout(500)
+    return page, said, asked
+
+
+@pytest.mark.parametrize("name", ["full/report.html", "off/report.html", "side/comparison.html"])
+def test_pages_open_without_errors_and_requests(browser: Any, folder: Path, name: str) -> None:
+    page, said, asked = opened(browser, folder / name)
+    assert said == []
+    assert asked == [(folder / name).as_uri()]
+    figures = page.evaluate(FIGURES)
+    assert figures
+    for figure in figures:
+        assert figure["points"] > 0, figure
+        assert figure["marks"] > 0, figure
+        assert any(unit in figure["caption"] for unit in UNITS), figure
+        for title in [*figure["titles"], *figure["suffixes"]]:
+            assert title, figure
+            assert any(unit in title for unit in UNITS), figure
+        assert figure["width"] <= 1180
+    wider = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert not wider
+    page.close()
+
+
+def test_every_figure_of_the_report_is_there(browser: Any, folder: Path) -> None:
+    page, _, _ = opened(browser, folder / "full" / "report.html")
+    assert {figure["key"] for figure in page.evaluate(FIGURES)} == REPORT_FIGURES
+    page.close()
+
+
+def test_the_slider_shows_another_hour(browser: Any, folder: Path) -> None:
+    page, said, _ = opened(browser, folder / "full" / "report.html")
+    shown = "document.querySelector('#figure-map')._fullData.map(t => t.visible)"
+    before = page.evaluate(shown)
+    page.evaluate(
+        "Plotly.restyle('figure-map', ...document.querySelector('#figure-map').layout.sliders[0].steps[1].args)"
+    )
+    assert page.evaluate(shown) != before
+    assert said == []
+    page.close()
+
+
+def test_the_report_prints_on_a_few_pages(folder: Path) -> None:
+    pdf = print_pdf(folder / "full" / "report.html", folder / "report.pdf", CHROMIUM)
+    content = pdf.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert 2 <= content.count(b"/Type /Page\n") <= 4
