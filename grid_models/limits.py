@@ -230,7 +230,8 @@ class Violation:
 
     def __str__(self) -> str:
         unit = "pu" if self.quantity == "vm_pu" else "%"
-        label = f"{self.element_type} {self.name or self.element}"
+        named = self.name.startswith(self.element_type)
+        label = self.name if named else f"{self.element_type} {self.name or self.element}"
         return f"{label}: {self.value:.4g} {unit} (limit {self.limit:.4g} {unit})"
 
 

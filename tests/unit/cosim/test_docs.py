@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pandapower as pp
@@ -40,3 +41,9 @@ def test_own_network_page_is_a_case_that_runs(tmp_path: Path, monkeypatch: pytes
     for arguments in (["scenario", "check", "mine.toml"], ["run", "mine.toml"]):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
+
+
+def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
+    written = tmp_path / "tour.md"
+    runpy.run_path(str(ROOT / "docs/examples/tour_of_one_hour.py"))["write"](written)
+    assert written.read_text(encoding="utf-8") == (ROOT / "docs/tour.md").read_text(encoding="utf-8")
