@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from cosim.case import Case, build_case
 from cosim.curtailment import Outcome
+from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
     discard_parts_behind,
@@ -100,13 +101,13 @@ def run(
         for group in grouped(
             _told(chunks(case, recorder.state, recorder.next_interval, recorder.outage), case, listener)
         ):
-            tables = _joined(chunk_tables(case, chunk) for chunk in group)
+            tables = _joined(tables_of(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
             sample.take(group)
         agreement = sample.verify()
         head = recorder.head()
-    join_parts(directory, TABLES)
+    join_parts(directory, tables_made(case))
     return _finish(case, directory, agreement, head)
 
 
@@ -115,10 +116,10 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     sample = Sample(case)
     parts = []
     for chunk in _told(chunks(case, case.opening), case, listener):
-        parts.append(chunk_tables(case, chunk))
+        parts.append(tables_of(case, chunk))
         sample.take([chunk])
     tables = _joined(parts)
-    summary = {**summarise(tables), "agreement": sample.verify()}
+    summary = {**summarise(tables), **outage_summary(case, tables), "agreement": sample.verify()}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
 
@@ -127,14 +128,38 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
     result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
+    tables = {name: result.table(name) for name in tables_made(case)}
+    outages = outage_summary(case, tables)
+    if outages:
+        write_table(directory, "resilience", as_table(outages["resilience"]))
     summary = {
-        **summarise({name: result.table(name) for name in TABLES}),
+        **summarise(tables),
+        **outages,
         "agreement": agreement,
         "ledger": head,
     }
     write_json(directory / "manifest.json", manifest(case, head))
     write_json(directory / "summary.json", summary)
     return Result(case.scenario, summary, directory, {})
+
+
+def tables_made(case: Case) -> tuple[str, ...]:
+    """Names of the tables that a run writes part by part; those of outages only where there are events."""
+    return (*TABLES, *OUTAGE_TABLES) if case.timeline.disturbed.any() else TABLES
+
+
+def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
+    """All tables of a chunk."""
+    found = chunk_tables(case, chunk)
+    return {**found, **outage_tables(case, chunk)} if case.timeline.disturbed.any() else found
+
+
+def outage_summary(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """Section `resilience` of the summary; nothing without events."""
+    if "outage_intervals" not in tables:
+        return {}
+    share = case.scenario.community.critical_share
+    return {"resilience": resilience(tables, share, case.interval_minutes)}
 
 
 def keep_inputs(case: Case, directory: Path) -> None:
