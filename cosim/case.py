@@ -128,9 +128,13 @@ def build_case(scenario: Scenario) -> Case:
         If an input cannot be used.
     """
     market = build_market(scenario)
-    feeder = read_feeder(scenario, market.profiles.participants)
+    return with_network(market, read_feeder(scenario, market.profiles.participants))
+
+
+def with_network(market: MarketCase, feeder: Feeder) -> Case:
+    """Case of a market on a feeder, with the scenario's limits."""
     parts = {field.name: getattr(market, field.name) for field in fields(market)}
-    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    limits = Limits.of(feeder, **market.scenario.limits.model_dump())
     return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits)
 
 

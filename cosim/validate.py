@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cosim.case import Case, rules_of, supply_of
+from cosim.case import Case, market_case, rules_of
 from cosim.curtailment import Feasible, Outcome, make_feasible
 from cosim.scenario import Scenario
 from cosim.scenario_files import changed
@@ -29,13 +29,11 @@ from data.errors import DataError
 from data.profiles import Profiles
 from data.trades import trades_from_frame
 from grid_models.feeder import Feeder, make_feeder
-from grid_models.limits import Judgement, Limits, judge
+from grid_models.limits import Judgement, judge
 from grid_models.named_nets import drop_elements, find_bus
-from grid_models.powerflow import Flow, PowerFlow
+from grid_models.powerflow import Flow
 from market.mechanisms import mechanism
 from market.settlement import as_cleared, settle
-from market.state import opening_state
-from market.storage import ideal_ratings
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
@@ -189,23 +187,26 @@ def _table_of(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
 
 
 def case_of(feeder: Feeder, profiles: Profiles, rule: str, limits: Mapping[str, float]) -> Case:
-    """Case of a feeder and profiles whose market is already cleared; no batteries, no wallets."""
-    scenario = changed(Scenario(), "options", curtailment={"rule": rule}, limits=dict(limits))
-    ratings = ideal_ratings(np.zeros(profiles.n_participants, np.int64))
-    nothing = np.zeros(profiles.n_participants, np.int64)
-    market = mechanism("none")
-    ordered = replace(feeder, participants=profiles.participants, bus=_buses(feeder, profiles))
-    return Case(
-        scenario,
-        profiles,
-        supply_of(profiles),
-        market,
-        rules_of(scenario, market),
-        opening_state(nothing, nothing, ratings),
-        feeder=ordered,
-        engine=PowerFlow(ordered),
-        limits=Limits.of(ordered, **scenario.limits.model_dump()),
+    """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
+    options: dict[str, Any] = {
+        "curtailment": {"rule": rule},
+        "limits": dict(limits),
+        "horizon": {"interval_minutes": profiles.interval_minutes},
+        "houses": {"wallet_eur": 0.0},
+    }
+    scenario = changed(
+        Scenario(),
+        "options",
+        horizon={"interval_minutes": profiles.interval_minutes},
+        curtailment={"rule": rule},
+        limits=dict(limits),
     )
+    none, no_battery = mechanism("none"), np.zeros(profiles.n_participants, np.int64)
+    market = market_case(scenario, profiles, no_battery, none, rules_of(scenario, none))
+    parts = {field.name: getattr(market, field.name) for field in fields(market)}
+    ordered = replace(feeder, participants=profiles.participants, bus=_buses(feeder, profiles))
+    bounds = Limits.of(ordered, **scenario.limits.model_dump())
+    return Case(**parts, feeder=ordered, engine=PowerFlow(ordered), limits=bounds)
 
 
 def _buses(feeder: Feeder, profiles: Profiles) -> Any:
