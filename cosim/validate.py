@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cosim.case import Case, market_case, rules_of
+from cosim.case import Case, market_case, rules_of, with_network
 from cosim.curtailment import Feasible, Outcome, make_feasible
 from cosim.scenario import Scenario
 from cosim.scenario_files import changed
@@ -188,25 +188,18 @@ def _table_of(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
 
 def case_of(feeder: Feeder, profiles: Profiles, rule: str, limits: Mapping[str, float]) -> Case:
     """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
-    options: dict[str, Any] = {
-        "curtailment": {"rule": rule},
-        "limits": dict(limits),
-        "horizon": {"interval_minutes": profiles.interval_minutes},
-        "houses": {"wallet_eur": 0.0},
-    }
     scenario = changed(
         Scenario(),
         "options",
         horizon={"interval_minutes": profiles.interval_minutes},
+        houses={"wallet_eur": 0.0},
         curtailment={"rule": rule},
         limits=dict(limits),
     )
     none, no_battery = mechanism("none"), np.zeros(profiles.n_participants, np.int64)
     market = market_case(scenario, profiles, no_battery, none, rules_of(scenario, none))
-    parts = {field.name: getattr(market, field.name) for field in fields(market)}
     ordered = replace(feeder, participants=profiles.participants, bus=_buses(feeder, profiles))
-    bounds = Limits.of(ordered, **scenario.limits.model_dump())
-    return Case(**parts, feeder=ordered, engine=PowerFlow(ordered), limits=bounds)
+    return with_network(market, ordered)
 
 
 def _buses(feeder: Feeder, profiles: Profiles) -> Any:
