@@ -19,12 +19,13 @@ from market.ledger.records import (
 )
 from market.ledger.replay import FAULTS, Books, replay_window
 from market.ledger.replay import Fault as Replayed
-from market.storage import Ratings
+from market.storage import Ratings, Wh
 
 NO_STATE = sha256(b"").digest()
 """State root of a ledger without intervals."""
 
 _METER, _HOUSE = int(Kind.METER), int(RecordKind.HOUSE)
+_PRIVATE, _AGGREGATE = int(RecordKind.PRIVATE), int(RecordKind.AGGREGATE)
 _NO_EXCHANGE = bytes(range(_METER, 256))
 _OF_A_HOUSE = (Replayed.WALLET, Replayed.METER, Replayed.BALANCE, Replayed.STORAGE)
 
@@ -114,6 +115,9 @@ class Bookkeeper:
         """
         together: list[Block] = []
         for block in blocks:
+            if _PRIVATE in block.kinds or _AGGREGATE in block.kinds:
+                wrong = (block.header.height, "a private record in a ledger that was begun without")
+                return self._replay(together) or wrong
             if block.holds_interval:
                 together.append(block)
             if _HOUSE in block.kinds or not block.holds_interval:
@@ -123,6 +127,10 @@ class Bookkeeper:
                 if (reason := self._between(block)) is not None:
                     return block.header.height, reason
         return self._replay(together)
+
+    def clear(self, block: Block) -> RecordBytes | None:
+        """A block's records in clear, which they are anyway."""
+        return block.records
 
     def _between(self, block: Block) -> str | None:
         """Take over other batteries; hold the state of a block without an interval against the one before."""
@@ -164,7 +172,7 @@ class Bookkeeper:
             self.ratings,
         )
         for k in range(bad):
-            self.state_root = sha256(table[k].astype("<i8").tobytes()).digest()
+            self.state_root = self._root_of(table[k], self.next_interval + k)
             if blocks[k].header.state_root != self.state_root:
                 return blocks[k].header.height, "the state root does not follow from the replayed books"
         self.next_interval += bad
@@ -172,3 +180,7 @@ class Bookkeeper:
             return None
         what = "house" if fault in _OF_A_HOUSE else "record"
         return blocks[bad].header.height, f"{what} {at}: {FAULTS[Replayed(fault)]}"
+
+    def _root_of(self, accounts: Wh, interval: int) -> bytes:
+        """State root that follows from the accounts after an interval."""
+        return sha256(accounts.astype("<i8").tobytes()).digest()

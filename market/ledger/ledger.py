@@ -230,6 +230,11 @@ class Ledger:
             blocks.append(block)
             nodes += tip.history.append(block.hash)
             tip = tip._replace(header=header, hash=block.hash)
+        if key_in_force(tip.registry, OPERATOR, tip.header.height) != public_bytes(self._key):
+            raise LedgerError(
+                f"{self._directory}: expected the operator's key in force at block {tip.header.height}, got "
+                "an older or a later one; go on with the key that was rotated to"
+            )
         n = interval_start.size if intervals is None else intervals
         return blocks, tip._replace(next_interval=tip.next_interval + n), nodes
 
@@ -246,6 +251,16 @@ class Ledger:
     def registry(self) -> Registry:
         """Members, devices and grants behind the last block."""
         return self._tip.registry
+
+    @property
+    def directory(self) -> Path:
+        """Run directory."""
+        return self._directory
+
+    @property
+    def next_interval(self) -> int:
+        """Number of the next interval."""
+        return self._tip.next_interval
 
     @property
     def chain_id(self) -> bytes:

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from market.errors import LedgerError
@@ -79,6 +80,26 @@ def parse_verifier_key(text: str) -> VerifierKey:
     if key.key_id().hex() != number:
         raise LedgerError(f"verifier key {name}: expected key id {key.key_id().hex()}, got {number!r}")
     return key
+
+
+def read_pinned(path: Path) -> tuple[bytes, str | None]:
+    """(public key, name of the log) from a file that pins them: a verifier key line, or a PEM file, which has no name.
+
+    Raises
+    ------
+    LedgerError
+        If it is neither.
+    """
+    from market.ledger.keys import read_public_key
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as reason:
+        raise LedgerError(f"{path}: expected a key file, got: {reason}") from reason
+    if text.lstrip().startswith("-----BEGIN"):
+        return read_public_key(path), None
+    key = parse_verifier_key(text)
+    return key.public_key, key.name
 
 
 def is_name(name: str) -> bool:

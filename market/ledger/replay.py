@@ -218,6 +218,18 @@ def replay(
 
 
 @compiled
+def booked(rows: Rows, books: Books) -> int:
+    """Book the money of exchanges alone; -1 if all can be, else the number of the first that cannot."""
+    for k in range(rows.size):
+        row = rows[k]
+        if not parties_fit(row.kind, row.seller, row.buyer, row.host, books.wallet_neur.size):
+            return k
+        if not book(row, books):
+            return k
+    return -1
+
+
+@compiled
 def verdict_fits(rows: Rows, verdict: Any) -> bool:
     """Whether a verdict's sums over the interval are those of its exchanges."""
     losses, curtailed, shed = 0, 0, 0

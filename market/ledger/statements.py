@@ -15,6 +15,7 @@ from market.errors import LedgerError
 from market.exchanges import OPERATOR, Rows
 from market.ledger.records import (
     DEVICE,
+    LAYOUTS,
     MEMBER,
     PERMISSION,
     REGISTRY_KINDS,
@@ -38,6 +39,12 @@ class Statement(NamedTuple):
 
     record: bytes
     signatures: Mapping[int, tuple[int, bytes]]
+
+
+def member_and_number(statement: Statement) -> tuple[int, int]:
+    """Who states it, and the statement's number among the member's."""
+    row = np.frombuffer(statement.record, LAYOUTS[statement.record[0]])[0]
+    return int(row["member"]), int(row["number"])
 
 
 def message(chain_id: bytes, record: bytes) -> bytes:

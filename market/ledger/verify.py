@@ -6,22 +6,26 @@ block's own is used and the report says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.blocks import Block, BrokenError, Fault, first_wrong_field, first_wrong_root, linked
-from market.ledger.books import Bookkeeper
+from market.ledger.books import Bookkeeper, terms_of
 from market.ledger.chain import NO_PREVIOUS, SIGNED_PREFIX, chain_id
+from market.ledger.checkpoint import origin_of
+from market.ledger.entries import entries_message, entry_signatures
 from market.ledger.held import Chain, Policy, first_contradiction
 from market.ledger.members import EMPTY, Registry, begun, key_in_force, replayed
 from market.ledger.merkle import History
-from market.ledger.records import RecordKind
+from market.ledger.private_books import AggregateKeeper, OpenedKeeper
+from market.ledger.records import RecordBytes, RecordKind
 from market.ledger.signatures import Claim, SignatureChecks
 from market.ledger.store import DamagedError, Store, StoredBlock
 from market.ledger.tip import with_registry
+from market.ledger.vault import Entry
 
 GROUP = 512
 """Blocks verified together."""
@@ -42,6 +46,8 @@ class Report(NamedTuple):
         Hash of the last header read.
     pinned
         Whether the operator's key was given from outside.
+    in_sums
+        Whether private records were verified in sums only, since nobody opened them.
     """
 
     ok: bool
@@ -51,6 +57,17 @@ class Report(NamedTuple):
     reason: str
     head: bytes
     pinned: bool
+    in_sums: bool
+
+
+Keeper = Bookkeeper | AggregateKeeper
+
+
+def keeper_of(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
+    """The books that a ledger with this genesis block and what is opened of it allow."""
+    if not terms_of(genesis).private:
+        return Bookkeeper(genesis)
+    return AggregateKeeper(genesis) if entries is None else OpenedKeeper(genesis, entries)
 
 
 class Verification:
@@ -58,16 +75,26 @@ class Verification:
 
     Parameters
     ----------
-    operator
-        The pinned key, None to trust the genesis block's own.
+    operator, origin
+        The pinned key and name of the log, None to trust the genesis block's own.
     signatures
         Where claims of signatures go.
     first
         Height below which record roots and signatures are taken for granted.
+    entries
+        Private records opened from their stores, None to verify them in sums only.
     """
 
-    def __init__(self, operator: bytes | None, signatures: SignatureChecks, first: int = 0) -> None:
-        self.operator, self.signatures, self.first = operator, signatures, first
+    def __init__(
+        self,
+        operator: bytes | None,
+        origin: str | None,
+        signatures: SignatureChecks,
+        first: int = 0,
+        entries: Mapping[tuple[int, int], Entry] | None = None,
+    ) -> None:
+        self.operator, self.origin, self.signatures = operator, origin, signatures
+        self.first, self.entries = first, entries
         self.history = History()
         self.nodes: dict[tuple[int, int], bytes] = {}
         self.hashes: list[bytes] = []
@@ -77,7 +104,7 @@ class Verification:
         self.registry_tree = History()
         self.start, self.interval = 0, 0
         self.n_records = 0
-        self.keeper: Bookkeeper | None = None
+        self.keeper: Keeper | None = None
 
     def take(self, stored: Sequence[StoredBlock]) -> Fault | None:
         """Verify the next blocks; the first that is wrong, if any.
@@ -122,7 +149,9 @@ class Verification:
         if self.operator is not None and self.operator != key:
             raise BrokenError("the operator is not the pinned one")
         self.chain_id = chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
-        self.keeper = Bookkeeper(records)
+        if self.origin not in (None, origin_of(self.chain_id)):
+            raise BrokenError(f"the log is '{origin_of(self.chain_id)}', not the pinned one")
+        self.keeper = keeper_of(records, self.entries)
 
     def _roots(self, blocks: Sequence[Block]) -> Fault | None:
         return first_wrong_root([block for block in blocks if block.header.height >= self.first])
@@ -161,13 +190,47 @@ class Verification:
         claims = []
         for block in blocks:
             height = block.header.height
+            if height < self.first:
+                continue
             key = key_in_force(self.registry, OPERATOR, height) or b""
-            if height >= self.first:
-                message = SIGNED_PREFIX + block.stored.header
-                reason = "the signature is not the operator's"
-                claims.append(Claim(height, reason, key, block.stored.signature, message))
+            message = SIGNED_PREFIX + block.stored.header
+            claims.append(
+                Claim(height, "the signature is not the operator's", key, block.stored.signature, message)
+            )
+            try:
+                claims += self._entries_signed(block)
+            except LedgerError as reason:
+                self.signatures.add(claims)
+                return height, str(reason)
         self.signatures.add(claims)
         return None
+
+    def _entries_signed(self, block: Block) -> list[Claim]:
+        """What members claim by signing their entries, where the ledger's terms ask for it."""
+        if self.keeper is None or not self.keeper.terms.members_sign or not block.holds_interval:
+            return []
+        height, signed = block.header.height, dict(entry_signatures(block.records))
+        keys = {
+            member: key
+            for member in self.registry.keys
+            if member >= 0 and (key := key_in_force(self.registry, member, height)) is not None
+        }
+        if set(keys) != set(signed):
+            raise LedgerError("not every member with a key has signed its entries, or somebody else has")
+        records = self.keeper.clear(block)
+        if records is None:
+            return []
+        interval = int(records[0, 4:8].copy().view("<u4")[0])
+        return [
+            Claim(
+                height,
+                f"member {member} did not sign these entries",
+                key,
+                signed[member],
+                entries_message(self.chain_id, interval, records, member),
+            )
+            for member, key in keys.items()
+        ]
 
     def _booked(self, blocks: Sequence[Block]) -> Fault | None:
         return self.keeper.take(blocks) if self.keeper is not None else None
@@ -177,8 +240,10 @@ def verify_ledger(
     directory: Path,
     *,
     operator: bytes | None = None,
+    origin: str | None = None,
     checkpoint: str | None = None,
     policy: Policy | None = None,
+    entries: Mapping[tuple[int, int], Entry] | None = None,
     first: int = 0,
     last: int | None = None,
     n_processes: int = 1,
@@ -192,10 +257,15 @@ def verify_ledger(
         Run directory.
     operator
         Public key (32 bytes) of the operator of the genesis block, as pinned by the caller.
+    origin
+        Name of the log (`gridsettle/…`), if the caller pins that too.
     checkpoint
         A signed note kept elsewhere; a ledger that does not extend it is a rollback or a fork.
     policy
         Witnesses whose cosignatures the checkpoint must carry.
+    entries
+        Private records opened from member stores, by (interval, number): every one, and the salts of the state roots,
+        as an operator's store holds them. Without them private records are verified in sums.
     first, last
         Heights to verify in full: below `first`, record roots and signatures are taken for granted, and the blocks
         behind `last` are not read.
@@ -210,7 +280,7 @@ def verify_ledger(
         If the directory holds no ledger, or the checkpoint is no signed note.
     """
     with Store.open_to_read(directory) as store, SignatureChecks(n_processes) as signatures:
-        verification = Verification(operator, signatures, first)
+        verification = Verification(operator, origin, signatures, first, entries)
         fault = _first_fault(store, verification, last, listener)
         if fault is None:
             fault = first_contradiction(store, verification.chain(), checkpoint, policy, whole=last is None)
@@ -223,6 +293,7 @@ def verify_ledger(
         "" if fault is None else fault[1],
         verification.hashes[-1] if verification.hashes else NO_PREVIOUS,
         operator is not None,
+        isinstance(verification.keeper, AggregateKeeper),
     )
 
 
