@@ -273,12 +273,14 @@ def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
 
 def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
     """Curtailed energy, kWh, by several groupings side by side; the largest of each."""
-    figure = make_subplots(1, len(groups), horizontal_spacing=0.16, subplot_titles=list(groups))
+    figure = make_subplots(
+        1, len(groups), horizontal_spacing=0.16, subplot_titles=[f"by {name}" for name in groups]
+    )
     longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
-    for k, series in enumerate(groups.values(), start=1):
+    for k, (name, series) in enumerate(groups.items(), start=1):
         largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]
         figure.add_bar(
-            y=[str(name) for name in largest.index],
+            y=[str(label) for label in largest.index],
             x=np.round(largest.to_numpy(np.float64), 3),
             orientation="h",
             marker_color=(BLUE, ORANGE, GREEN)[(k - 1) % 3],
@@ -289,7 +291,11 @@ def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
         figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", row=1, col=k)
         # the same thickness of bars in every column
         figure.update_yaxes(
-            type="category", range=[largest.size - longest - 0.5, largest.size - 0.5], row=1, col=k
+            title_text=name,
+            type="category",
+            range=[largest.size - longest - 0.5, largest.size - 0.5],
+            row=1,
+            col=k,
         )
     figure = styled(figure, height=max(260, 120 + 22 * longest), showlegend=False)
     return figure.update_layout(margin={"t": 50})

@@ -103,9 +103,9 @@ def curtailment_section(run: RunTables) -> Section:
         )
     kwh = cut["curtailed_wh"] / 1000.0
     groups = {
-        "by kind": kwh.groupby(cut["kind"].str.replace("_", " ")).sum(),
-        "by seller": kwh.groupby(cut["seller"]).sum(),
-        "by binding element": kwh.groupby(element_names(cut, run.feeder.net)).sum(),
+        "kind": kwh.groupby(cut["kind"].str.replace("_", " ")).sum(),
+        "seller": kwh.groupby(cut["seller"]).sum(),
+        "binding element": kwh.groupby(element_names(cut, run.feeder.net)).sum(),
     }
     rows = [
         (

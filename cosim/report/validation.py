@@ -82,7 +82,7 @@ def by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
 def before_and_after(paired: pd.DataFrame) -> Any:
     """Worst voltage, pu, and loading, %, of each interval that was not clean: as cleared and as settled."""
     present = [(name, title) for name, title in BOTH if (paired["quantity"] == name).any()]
-    figure = make_subplots(max(1, len(present)), 1, shared_xaxes=True, vertical_spacing=0.08)
+    figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=0.2)
     for row, (quantity, title) in enumerate(present, start=1):
         worst = _worst_of_each_interval(paired[paired["quantity"] == quantity])
         digits = 4 if quantity == "vm_pu" else 1
@@ -106,9 +106,8 @@ def before_and_after(paired: pd.DataFrame) -> Any:
         for limit in sorted(set(worst["limit"])):
             figure.add_hline(y=limit, line={"color": VERMILION, "dash": "dash", "width": 1.5}, row=row, col=1)
         figure.update_yaxes(title_text=title, row=row, col=1)
-    figure = styled(figure, height=140 + 240 * max(1, len(present)))
-    figure.update_xaxes(title_text="", showticklabels=True)
-    return figure.update_xaxes(title_text="time, UTC", row=max(1, len(present)), col=1)
+    figure = styled(figure, height=140 + 260 * max(1, len(present)))
+    return figure.update_xaxes(title_text="time, UTC", showticklabels=True)
 
 
 def _worst_of_each_interval(violations: pd.DataFrame) -> pd.DataFrame:

@@ -130,6 +130,13 @@ def test_branch_summary_is_that_of_the_loadings(directory: Path, numbers: Number
     np.testing.assert_allclose([row[2] for row in top], order["max_loading_percent"])
 
 
+def test_the_how_to_names_every_column(directory: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs/how-to/read-the-report.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = [name.strip(" `") for row in rows for name in row.split(",")]
+    assert named == list(pd.read_csv(directory / "branch_summary.csv").columns)
+
+
 def test_losses_of_branches_add_up_to_those_of_the_power_flow(directory: Path) -> None:
     summary = pd.read_csv(directory / "branch_summary.csv")
     lost = table(directory, "intervals")["losses_kw"].sum()
