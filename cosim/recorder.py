@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cosim.case import Case
 from cosim.curtailment import Outcome
+from cosim.device_records import answer_records, owner_records, owners
 from cosim.outage import OutageState
 from cosim.windows import Chunk
 from market.errors import MarketError
@@ -26,6 +27,7 @@ from market.ledger.records import (
     as_bytes,
     house_records,
     parameter_records,
+    placed,
     quantised,
 )
 from market.state import Lots, State
@@ -60,6 +62,10 @@ class Recorder:
         parts, counts, roots = [], [], []
         for chunk in group:
             records, sizes = block_records(self._case, chunk)
+            if chunk.answers:
+                answers = answer_records(self._case, chunk, self._ledger.chain_id)
+                records = np.concatenate([records, placed(answers, chunk.first, int(sizes[0]))])
+                sizes = sizes + answers.shape[0]
             parts.append(records)
             counts.append(sizes)
             roots += state_roots(chunk.window.accounts)
@@ -89,15 +95,25 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     if not resume:
         content = state_bytes(case.opening, case.opening_outage)
         ledger = Ledger.create(directory, genesis_records(case), key, content)
+        with_owners(case, ledger)
         return Recorder(case, ledger, case.opening, case.opening_outage, 0)
     ledger = Ledger.resume(directory, key)
     try:
         ledger.expect_parameters(genesis_records(case)[0])
         height, content = ledger.state()
+        with_owners(case, ledger)
     except MarketError:
         ledger.close()
         raise
     return Recorder(case, ledger, *state_from(content), height)
+
+
+def with_owners(case: Case, ledger: Ledger) -> None:
+    """Make those members that plug in devices and are not members yet, in a block of their own."""
+    missing = [house for house in owners(case) if house not in ledger.registry.keys]
+    if missing:
+        effective = ledger.head().height + 2
+        ledger.append_registry(owner_records(case, ledger.chain_id, missing, effective))
 
 
 def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -136,7 +152,7 @@ def genesis_records(case: Case) -> list[RecordBytes]:
 def block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one behind the other, and how many each block has.
 
-    A block holds its exchanges, then a meter a house, then the verdict.
+    A block holds its exchanges, then a meter a house, then the verdict; statements on devices come behind.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape

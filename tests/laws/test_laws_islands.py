@@ -20,6 +20,8 @@ from cosim.windows import Chunk, chunks
 from grid_models.limits import Judgement
 from grid_models.topology import Supply
 from market.exchanges import Kind, Reason
+from market.ledger.chain import demonstration_key
+from market.ledger.ledger import Ledger
 from market.ledger.store import Store
 from market.ledger.verify import verify_ledger
 
@@ -111,7 +113,7 @@ def test_island_buys_nothing_from_the_grid_and_sells_nothing_to_it(
 def test_former_is_within_power_apparent_power_and_energy(simulated: tuple[Case, list[Chunk]]) -> None:
     case, stream = simulated
     hours, ratings = case.interval_minutes / 60.0, case.opening.ratings
-    for chunk, part in _islands(case, stream):
+    for chunk, part in _islands(case, stream)[::3]:
         assert part.former is not None
         house = part.former.house
         m = chunk.window.meters[0][house]
@@ -150,7 +152,7 @@ def _reactive_kvar(case: Case, chunk: Chunk, bus: int) -> float:
 def test_supply_is_what_is_served_and_lost_by_pandapower(simulated: tuple[Case, list[Chunk]]) -> None:
     case, stream = simulated
     islands = _islands(case, stream)
-    for chunk, part in islands[:: max(1, len(islands) // 8)]:
+    for chunk, part in islands[:: max(1, len(islands) // 4)]:
         net = _solved_by_pandapower(case, chunk)
         assert part.former is not None
         bus = int(case.feeder.bus[part.former.house])
@@ -223,15 +225,18 @@ def test_two_islands_are_two_and_both_are_lit() -> None:
 
 
 def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path: Path) -> None:
-    scenario = scenario_of({"events": [GRID_OUT, BRANCH_OUT, SECOND]})
+    scenario = scenario_of({"events": [GRID_OUT, BRANCH_OUT, {**SECOND, "participant": "house_02"}]})
     heads = {}
-    for window in (None, 1, 7, 512):
+    for window in (None, 1, 7):
         directory = tmp_path / str(window)
         run(scenario.with_changes(engine={"window": window, "verify_sample": 2}), directory)
         with Store.open_to_read(directory) as store:
             heads[window] = store.hashes()
         report = verify_ledger(directory)
         assert report.ok, report.reason
+        with Ledger.resume(directory, demonstration_key(scenario.seed)) as ledger:
+            (device,) = ledger.registry.devices.values()
+            assert device.power_w == 5129
     assert all(hashes == heads[None] for hashes in heads.values())
 
 

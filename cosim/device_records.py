@@ -1,0 +1,78 @@
+"""Devices on the ledger: owners become members before the first interval, then sign when a device joins or leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cosim.case import Case
+from cosim.outage import ADMITTED, REFUSED
+from cosim.registration import Answer
+from cosim.windows import Chunk
+from market.ledger.records import SIZE, DeviceKind, RecordBytes, Role
+from market.ledger.statements import device_record, register
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+def participant_key(seed: int, house: int) -> Ed25519PrivateKey:
+    """Demonstration key of a house that plugs a device in; everybody can derive it, it proves nothing."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    text = b"gridsettle demonstration participant key\0%d %d" % (seed, house)
+    return Ed25519PrivateKey.from_private_bytes(sha256(text).digest())
+
+
+def owners(case: Case) -> list[int]:
+    """Houses whose devices join or leave in the course of the run."""
+    timeline = case.timeline
+    changing = [k for numbers in (timeline.requests, timeline.retired) for ks in numbers.values() for k in ks]
+    return sorted({case.fleet.devices[k].house for k in changing})
+
+
+def owner_records(case: Case, chain_id: bytes, houses: Sequence[int], effective: int) -> RecordBytes:
+    """Statements by which owners become members; their keys count from the block at height `effective` on."""
+    seed = case.scenario.seed
+    return np.concatenate(
+        [
+            register(chain_id, house, Role.PARTICIPANT, 1, effective, participant_key(seed, house))
+            for house in houses
+        ]
+    )
+
+
+def answer_records(case: Case, chunk: Chunk, chain_id: bytes) -> RecordBytes:
+    """Signed records of the devices that joined or left in a chunk's interval; who was refused did neither."""
+    settled = [answer for answer in chunk.answers if answer.standing != REFUSED]
+    records = [
+        _record(case, answer, chain_id, chunk.first) for answer in settled if _was_plugged_in(case, answer)
+    ]
+    return np.concatenate(records) if records else np.empty((0, SIZE), np.uint8)
+
+
+def _was_plugged_in(case: Case, answer: Answer) -> bool:
+    """Whether the ledger knows the device: those of the scenario's first day have no record that they joined."""
+    return bool(case.opening_outage.standing[answer.device] != ADMITTED)
+
+
+def _record(case: Case, answer: Answer, chain_id: bytes, interval: int) -> RecordBytes:
+    device = case.fleet.devices[answer.device]
+    joins = answer.standing == ADMITTED
+    hydrogen_wh = 0 if device.plant is None else round(device.plant.tank_kg * 33_330)
+    return device_record(
+        chain_id,
+        device.house,
+        2 + interval * len(case.fleet.devices) + answer.device,
+        participant_key(case.scenario.seed, device.house),
+        device=answer.device,
+        kind=DeviceKind.PV if device.plant is None else DeviceKind.FUEL_CELL,
+        bus=int(case.feeder.bus[device.house]),
+        power_w=round(device.rated_kw * 1000),
+        energy_wh=hydrogen_wh,
+        datasheet=sha256(device.label.encode()).digest(),
+        joins=joins,
+    )
