@@ -172,6 +172,11 @@ def _feeder(
 ) -> Feeder:
     name = str(net.name or "feeder")
     table = _table_of(net, names) if participants is None else participants
+    missing = [who for who in names if participants is not None and who not in participants]
+    if missing:
+        raise DataError(
+            f"participants: expected a bus for '{missing[0]}', which has profiles, got none; add the row"
+        )
     buses = [find_bus(net, table.get(who, who), f"network '{name}', participant '{who}'") for who in names]
     placed = deepcopy(net)
     if not keep_elements:

@@ -27,11 +27,10 @@ def show_validation(found: Validation, out: Path | None = None, file: Any = None
     shown = trades.sort_values("touched", ascending=False, kind="stable").head(MOST_ROWS)
     table = Table(title="gridsettle: trades judged by AC power flow", title_justify="left")
     for name in ("row", "time (UTC)", "seller", "buyer"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "time (UTC)")
     for name in ("kWh", "delivered"):
-        table.add_column(name, justify="right")
-    for name in ("answer", "because of"):
-        table.add_column(name)
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("answer", no_wrap=True)
     for row, trade in shown.sort_index().iterrows():
         table.add_row(
             str(row),
@@ -41,9 +40,12 @@ def show_validation(found: Validation, out: Path | None = None, file: Any = None
             f"{trade['energy_wh'] / 1000:.3f}",
             f"{trade['delivered_wh'] / 1000:.3f}",
             f"[{STYLES[trade['status']]}]{trade['status']}[/]" if trade["touched"] else trade["status"],
-            because(trade),
         )
     console.print(table)
+    for row, trade in shown[shown["touched"]].sort_index().iterrows():
+        console.print(
+            f"row {row} {trade['status']}: {because(trade)}", soft_wrap=True, highlight=False, markup=False
+        )
     if len(trades) > len(shown):
         console.print(f"… and {len(trades) - len(shown):,} more")
     for line in _lines(found):
@@ -58,14 +60,11 @@ def because(trade: pd.Series[Any]) -> str:
         return ""
     if not trade["element_type"]:
         return str(trade["reason"]).replace("_", " ")
-    unit = "pu" if trade["quantity"] == "vm_pu" else "%"
-    name = trade["element_name"] or trade["element"]
-    digits = 4 if unit == "pu" else 1
+    unit, digits = ("pu", 4) if trade["quantity"] == "vm_pu" else ("%", 1)
+    kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
+    label = name if name.lower().startswith(kind) else f"{kind} {name}"
     reason = str(trade["reason"]).replace("_", " ")
-    return (
-        f"{reason}: {trade['element_type']} {name} at {trade['value']:.{digits}f} {unit}, "
-        f"limit {trade['limit']:g} {unit}"
-    )
+    return f"{reason}, {label} at {trade['value']:.{digits}f} {unit}, limit {trade['limit']:g} {unit}"
 
 
 def _lines(found: Validation) -> list[str]:
