@@ -50,10 +50,13 @@ class Audit(NamedTuple):
         Blocks audited.
     findings
         What is wrong, in order of height; nothing if the ledger is physically sound.
+    islanded
+        Blocks drawn but not audited: in an outage the switched topology is not the recorded network.
     """
 
     heights: tuple[int, ...]
     findings: tuple[Finding, ...]
+    islanded: tuple[int, ...]
 
 
 class Recorded(NamedTuple):
@@ -88,9 +91,18 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
         if sample is not None and sample < heights.size:
             heights = np.sort(np.random.default_rng(seed).choice(heights, sample, replace=False))
         findings: list[Finding] = []
+        audited, islanded = [], []
         for height in heights.tolist():
-            findings += audit_block(recorded, height, store.block(height).records)
-    return Audit(tuple(heights.tolist()), tuple(findings))
+            records = np.frombuffer(store.block(height).records, np.uint8).reshape(-1, SIZE)
+            verdict = rows_of(records, RecordKind.VERDICT)
+            if verdict.size == 0:
+                continue  # a block of the registry alone
+            if verdict[0]["status"] == Outcome.ISLANDED:
+                islanded.append(height)
+                continue
+            audited.append(height)
+            findings += audit_block(recorded, height, records)
+    return Audit(tuple(audited), tuple(findings), tuple(islanded))
 
 
 def read_recorded(directory: Path, store: Store) -> Recorded:
@@ -120,9 +132,8 @@ def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -
     return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))
 
 
-def audit_block(recorded: Recorded, height: int, body: bytes) -> list[Finding]:
+def audit_block(recorded: Recorded, height: int, records: RecordBytes) -> list[Finding]:
     """Findings of one block: limits broken by what settled, and a verdict that physics does not confirm."""
-    records = np.frombuffer(body, np.uint8).reshape(-1, SIZE)
     meters, verdict = rows_of(records, Kind.METER), rows_of(records, RecordKind.VERDICT)[0]
     p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
     if verdict["status"] == Outcome.DE_ENERGISED:

@@ -27,6 +27,8 @@ def register(ledger_app: typer.Typer) -> None:
 
         with bad_input_ends():
             found = audit_ledger(directory, sample=None if every else sample, seed=seed)
+        if found.islanded:
+            typer.echo(f"{len(found.islanded)} islanded blocks were not solved again")
         if found.findings:
             for finding in found.findings:
                 typer.echo(f"block {finding.height} (interval {finding.height - 1}): {finding.what}")
