@@ -1,0 +1,523 @@
+"""A second verifier of the ledger, plain Python and slow, written from docs/ledger-format.md alone.
+
+It shares no code with `market`: where the two disagree, one of them or the document is wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+import struct
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+HEADER = struct.Struct("<I32sQq32s32sI32s32s")
+HEAD = struct.Struct("<BBHII")
+EXCHANGE = struct.Struct("<5i5q")
+METER = struct.Struct("<15i")
+VERDICT = struct.Struct("<6iI4q")
+KEY = struct.Struct("<iiI8sQ32s")
+DEVICE = struct.Struct("<iI5i32s")
+PERMISSION = struct.Struct("<iIi48s")
+SIGNATURE = struct.Struct("<i24s32s")
+PRIVATE = struct.Struct("<32s28s")
+AGGREGATE = struct.Struct("<I7q")
+HOUSE = struct.Struct("<8iqii12s")
+PARAMETER = struct.Struct("<20s40s")
+PPM = 1_000_000
+
+
+class Wrong(Exception):
+    """A block is wrong."""
+
+
+def demand(holds: bool, what: str) -> None:
+    if not holds:
+        raise Wrong(what)
+
+
+def tree(leaves: list[bytes]) -> bytes:
+    """RFC 6962 §2.1 as it is written."""
+    if not leaves:
+        return sha256(b"").digest()
+    if len(leaves) == 1:
+        return sha256(b"\0" + leaves[0]).digest()
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return sha256(b"\1" + tree(leaves[:split]) + tree(leaves[split:])).digest()
+
+
+def signed(key: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def in_force(tenures: list[tuple[int, bytes]], height: int) -> bytes:
+    key = b""
+    for since, candidate in tenures:
+        if since <= height:
+            key = candidate
+    return key
+
+
+class Naive:
+    def __init__(self) -> None:
+        self.tenures: dict[int, list[tuple[int, bytes]]] = {}
+        self.roles: dict[int, int] = {}
+        self.numbers: dict[int, int] = {}
+        self.devices: set[tuple[int, int]] = set()
+        self.grants: set[tuple[int, int]] = set()
+        self.registry: list[bytes] = []
+        self.headers: list[bytes] = []
+        self.intervals = 0
+        self.start = 0
+        self.state_root = sha256(b"").digest()
+        self.prev = bytes(32)
+
+    # -- one block ------------------------------------------------------------------------------------------------
+
+    def block(
+        self, height: int, stored: int, header: bytes, hashed: bytes, signature: bytes, body: bytes
+    ) -> None:
+        demand(stored == height, "height")
+        demand(len(header) == 184 and len(body) % 72 == 0 and len(body) > 0, "sizes")
+        version, chain, said, start, prev, record_root, n, registry_root, state_root = HEADER.unpack(header)
+        demand(version == 1 and said == height and prev == self.prev, "header")
+        demand(sha256(b"\0" + header).digest() == hashed, "hash")
+        rows = [body[k : k + 72] for k in range(0, len(body), 72)]
+        demand(n == len(rows) and tree(rows) == record_root, "record root")
+        for k, row in enumerate(rows):
+            self.check_fields(row, k)
+        verdicts = [row for row in rows if row[0] == 17]
+        demand(len(verdicts) <= 1, "verdicts")
+        if height == 0:
+            self.genesis(rows)
+        demand(chain == self.chain, "chain id")
+        self.statements(rows, height)
+        demand(registry_root == tree(self.registry), "registry root")
+        if verdicts:
+            demand(height > 0 and not any(row[0] == 65 for row in rows), "parameter")
+            self.start = self.p("start") + 60 * self.p("interval_minutes") * self.intervals
+            self.entries(rows, height)
+            self.interval(rows, state_root)
+            self.intervals += 1
+        else:
+            allowed = {32, 64, 65} if height == 0 else {*range(32, 41), 64}
+            demand({row[0] for row in rows} <= allowed, "kinds")
+            demand(state_root == self.state_root, "state root")
+        demand(start == self.start, "interval start")
+        if height > 0:
+            self.batteries(rows)
+        demand(
+            signed(in_force(self.tenures[-3], height), signature, b"gridsettle header v1\0" + header),
+            "signature",
+        )
+        self.state_root, self.prev = state_root, hashed
+        self.headers.append(header)
+
+    def p(self, name: str) -> int:
+        return struct.unpack("<q", self.parameters.get(name, bytes(8))[:8])[0]
+
+    def genesis(self, rows: list[bytes]) -> None:
+        self.chain = sha256(b"gridsettle chain v1\0" + b"".join(r for r in rows if r[0] == 65)).digest()
+        self.parameters = {}
+        for row in rows:
+            if row[0] == 65:
+                name, value = PARAMETER.unpack(row[12:])
+                self.parameters[name.rstrip(b"\0").decode()] = value
+        houses = [HOUSE.unpack(row[12:]) for row in rows if row[0] == 64]
+        demand([house[10] for house in houses] == list(range(len(houses))), "houses")
+        demand(all(house[7] >= 0 for house in houses), "opening energy")
+        self.ratings = [list(house[:7]) for house in houses]
+        self.own = [house[7] for house in houses]
+        self.wallets = [house[8] for house in houses]
+        self.accounts = [0] * len(houses)
+        self.pools = [0, 0, 0]
+        self.lots: list[list[int]] = []
+        self.next_lot = 0
+        self.sums = [sum(self.wallets), 0, 0, 0, 0]
+        keys = [row for row in rows if 32 <= row[0] < 40]
+        demand(len(keys) == 1 and keys[0][0] == 32, "operator")
+        member, role, number, _, effective, key = KEY.unpack(keys[0][12:])
+        demand((member, role, number, effective) == (-3, 1, 0, 0), "operator")
+        self.tenures, self.roles, self.numbers = {-3: [(0, key)]}, {-3: 1}, {-3: 0}
+        self.registry.append(keys[0])
+
+    # -- fields ---------------------------------------------------------------------------------------------------
+
+    def check_fields(self, row: bytes, k: int) -> None:
+        kind, status, reason, interval, seq = HEAD.unpack(row[:12])
+        demand(seq == k and interval == self.intervals, "place")
+        flags = (status, reason)
+        if 1 <= kind <= 9:
+            f = EXCHANGE.unpack(row[12:])
+            demand(status <= 2 and reason <= 8 and all(x >= -4 for x in f[:5]), "exchange")
+            demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
+            demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
+        elif kind == 16:
+            demand(flags == (0, 0) and all(x >= 0 for x in METER.unpack(row[12:])[:14]), "meter")
+        elif kind == 17:
+            f = VERDICT.unpack(row[12:])
+            demand(status <= 3 and reason in range(0x102), "verdict")
+            demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
+        elif kind in (32, 33, 34):
+            _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
+            demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")
+        elif kind == 35:
+            demand(status in (1, 2) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
+        elif kind in (36, 37):
+            demand(status in ((1, 2) if kind == 36 else (0,)) and reason == 0, "permission")
+            demand(not any(PERMISSION.unpack(row[12:])[3]), "permission")
+        elif kind == 40:
+            demand(1 <= status <= 3 and reason <= 1 and not any(SIGNATURE.unpack(row[12:])[1]), "signature")
+        elif kind == 48:
+            demand(flags == (0, 0) and not any(PRIVATE.unpack(row[12:])[1]), "private")
+        elif kind == 49:
+            demand(
+                flags == (0, 0) and all(abs(x) <= 2**60 for x in AGGREGATE.unpack(row[12:])[1:]), "aggregate"
+            )
+        elif kind == 64:
+            f = HOUSE.unpack(row[12:])
+            demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[11]), "house")
+            demand(1 <= f[4] <= PPM and 1 <= f[5] <= PPM and f[6] <= PPM and 0 <= f[8] <= 2**60, "house")
+        else:
+            demand(kind == 65 and flags == (0, 0), "kind")
+
+    # -- registry -------------------------------------------------------------------------------------------------
+
+    def statements(self, rows: list[bytes], height: int) -> None:
+        if height == 0:
+            return
+        k = 0
+        while k < len(rows):
+            if not 32 <= rows[k][0] < 40:
+                demand(rows[k][0] != 40 or rows[k][1] == 3, "a signature without statement")
+                k += 1
+                continue
+            statement, signatures = rows[k], {}
+            self.registry.append(statement)
+            k += 1
+            while k < len(rows) and rows[k][0] == 40 and rows[k][1] != 3:
+                signer, purpose, signature = self.joined(rows[k : k + 2])
+                demand(purpose not in signatures, "two signatures for one purpose")
+                signatures[purpose] = (signer, signature)
+                k += 2
+            self.admit(statement, signatures, height)
+
+    def joined(self, pair: list[bytes]) -> tuple[int, int, bytes]:
+        demand(
+            len(pair) == 2 and pair[0][0] == pair[1][0] == 40 and pair[0][1] == pair[1][1], "half a signature"
+        )
+        demand((pair[0][2:4], pair[1][2:4]) == (b"\0\0", b"\1\0"), "halves")
+        (first, _, left), (second, _, right) = (SIGNATURE.unpack(row[12:]) for row in pair)
+        demand(first == second, "signers")
+        return first, pair[0][1], left + right
+
+    def admit(self, row: bytes, signatures: dict[int, tuple[int, bytes]], height: int) -> None:
+        kind = row[0]
+        member = struct.unpack_from("<i", row, 12)[0]
+        number = struct.unpack_from("<I", row, 20 if kind <= 34 else 16)[0]
+        demand(number > self.numbers.get(member, 0), "number")
+        tenures = self.tenures.get(member, [])
+        wanted = {}
+        if kind in (32, 33):
+            wanted[2] = row[40:72]
+        if kind not in (32, 34):
+            wanted[1] = in_force(tenures, height)
+        demand(set(wanted) == set(signatures), "signatures")
+        message = b"gridsettle statement v1\0" + self.chain + row[:4] + bytes(8) + row[12:]
+        for purpose, key in wanted.items():
+            demand(
+                signatures[purpose][0] == member and signed(key, signatures[purpose][1], message), "signed"
+            )
+        self.numbers[member] = number
+        if kind <= 34:
+            self.admit_key(row, kind, member, height)
+        elif kind == 35:
+            at = (member, DEVICE.unpack(row[12:])[2])
+            demand((row[1] == 1) == (at not in self.devices), "device")
+            self.devices ^= {at}
+        else:
+            other = PERMISSION.unpack(row[12:])[2]
+            if kind == 37:
+                demand((other, member) in self.grants, "access without grant")
+                return
+            if row[1] == 1:
+                demand(other != member and in_force(self.tenures.get(other, []), height) != b"", "reader")
+            demand((row[1] == 1) == ((member, other) not in self.grants), "grant")
+            self.grants ^= {(member, other)}
+
+    def admit_key(self, row: bytes, kind: int, member: int, height: int) -> None:
+        _, role, _, _, effective, key = KEY.unpack(row[12:])
+        tenures = self.tenures.setdefault(member, [])
+        since, last = tenures[-1] if tenures else (-1, b"")
+        demand(effective > max(height, since), "effective")
+        if kind == 32:
+            demand(last == b"" and member >= 0 and role in (2, 3), "registration")
+        else:
+            demand(last != b"" and role == self.roles[member], "member")
+        if kind == 34:
+            demand(member != -3 and key == bytes(32), "revocation")
+            key = b""
+        else:
+            demand(all(key != known for all_of in self.tenures.values() for _, known in all_of), "key used")
+        tenures.append((effective, key))
+        self.roles[member] = role
+
+    def entries(self, rows: list[bytes], height: int) -> None:
+        if not self.p("members_sign"):
+            return
+        said: dict[int, bytes] = {}
+        under = [row for row in rows if row[0] == 40 and row[1] == 3]
+        for k in range(0, len(under), 2):
+            signer, _, signature = self.joined(under[k : k + 2])
+            demand(signer not in said, "signs twice")
+            said[signer] = signature
+        keys = {m: in_force(tenures, height) for m, tenures in self.tenures.items() if m >= 0}
+        keys = {m: key for m, key in keys.items() if key}
+        demand(set(keys) == set(said), "who signs entries")
+        for member, key in keys.items() if not self.p("private") else ():
+            own = [r for r in rows if r[0] <= 9 and member in EXCHANGE.unpack(r[12:])[:3]]
+            own += [r for r in rows if r[0] == 16 and METER.unpack(r[12:])[0] == member]
+            own.sort(key=rows.index)
+            message = b"gridsettle entries v1\0" + self.chain + struct.pack("<I", self.intervals) + tree(own)
+            demand(signed(key, said[member], message), "entries")
+
+    # -- books ----------------------------------------------------------------------------------------------------
+
+    def interval(self, rows: list[bytes], state_root: bytes) -> None:
+        if self.p("private"):
+            self.sums_only(rows)
+            return
+        demand(not any(row[0] in (48, 49) for row in rows), "private record")
+        n, t = len(self.own), self.intervals
+        for lot in [lot for lot in self.lots if lot[4] <= t]:
+            self.own[lot[2]] += lot[3]
+            self.lots.remove(lot)
+        self.own = [own - own * self.ratings[i][6] // PPM for i, own in enumerate(self.own)]
+        flows = [
+            dict.fromkeys(("bought", "sold", "imported", "exported", "spilled", "shed", "in", "out"), 0)
+            for _ in range(n)
+        ]
+        old = [lot[0] for lot in self.lots]
+        losses = shed = curtailed = 0
+        for row in rows:
+            if row[0] > 9:
+                continue
+            kind = row[0]
+            seller, buyer, host, _, lot, cleared, wh, _, _, _ = EXCHANGE.unpack(row[12:])
+            self.money(kind, row)
+            if kind in (1, 2, 3, 4, 6):
+                curtailed += cleared - wh
+            if kind in (1, 2):
+                flows[seller]["sold"] += wh
+                flows[buyer]["bought"] += wh
+            elif kind == 3:
+                flows[seller]["sold"] += wh
+                flows[host]["bought"] += wh
+                flows[host]["in"] += wh
+                demand(lot >= self.next_lot, "lot id")
+                self.next_lot = lot + 1
+                self.lots.append(
+                    [lot, buyer, host, wh * self.ratings[host][4] // PPM, t + self.p("tau_intervals")]
+                )
+            elif kind == 4:
+                mine = [known for known in self.lots if known[0] == lot and lot in old]
+                demand(len(mine) == 1 and mine[0][1] == seller and mine[0][2] == host, "lot")
+                mine[0][3] -= -(-wh * PPM // self.ratings[host][5])
+                demand(mine[0][3] >= 0, "lot oversold")
+                flows[host]["sold"] += wh
+                flows[host]["out"] += wh
+                flows[buyer]["bought"] += wh
+            elif kind == 5:
+                flows[buyer]["imported"] += wh
+            elif kind == 6:
+                flows[seller]["exported"] += wh
+            elif kind == 7:
+                flows[seller]["spilled"] += wh
+            elif kind == 8:
+                flows[buyer]["shed"] += wh
+                shed += wh
+            else:
+                losses += wh
+                if seller >= 0:
+                    flows[seller]["sold"] += wh
+        self.lots = [lot for lot in self.lots if lot[3] > 0]
+        demand(self.pools[1] >= 0 and all(wallet >= 0 for wallet in self.wallets), "below zero")
+        meters = [METER.unpack(row[12:]) for row in rows if row[0] == 16]
+        demand(len(meters) == n, "meters")
+        for i, meter in enumerate(meters):
+            self.meter(i, meter, flows[i])
+        verdict = VERDICT.unpack(next(row for row in rows if row[0] == 17)[12:])
+        demand(verdict[8:] == (losses, curtailed, shed), "verdict")
+        hosted = [sum(lot[3] for lot in self.lots if lot[2] == i) for i in range(n)]
+        state = [*self.wallets, *self.accounts, *self.pools, *self.own, *hosted]
+        demand(state_root == sha256(struct.pack(f"<{len(state)}q", *state)).digest(), "state root")
+
+    def money(self, kind: int, row: bytes) -> None:
+        seller, buyer, host, _, _, _, wh, price, amount, fee = EXCHANGE.unpack(row[12:])
+        n = len(self.own)
+        demand(seller < n and buyer < n and host < n, "unknown party")
+        house_s, house_b = seller >= 0, buyer >= 0
+        fits = {
+            1: house_s and house_b and seller != buyer,
+            2: house_s and house_b and seller != buyer,
+            3: house_s and host >= 0 and buyer in (-2, seller),
+            4: (house_s or seller == -2) and house_b and host >= 0,
+            5: seller == -1 and house_b,
+            6: house_s and buyer == -1,
+            7: house_s,
+            8: house_b,
+            9: seller >= -1 and buyer == -3,
+        }
+        demand(fits[kind], "parties")
+        demand(amount == wh * price and 0 <= fee <= max(amount, 0) and (fee == 0 or kind == 1), "amount")
+        if kind in (7, 8):
+            demand(amount == 0, "spill and shed are free")
+            return
+        houses = self.wallets if kind <= 4 else self.accounts
+        for party, change in ((-2 if kind in (2, 3) else buyer, -amount), (seller, amount - fee), (-2, fee)):
+            if party >= 0:
+                houses[party] += change
+                demand(abs(houses[party]) < 2**61, "balance")
+            else:
+                self.pools[-1 - party] += change
+                demand(abs(self.pools[-1 - party]) < 2**61, "balance")
+
+    def meter(self, i: int, m: tuple[int, ...], flow: dict[str, int]) -> None:
+        (
+            house,
+            load,
+            pv,
+            fc,
+            charge,
+            discharge,
+            bought,
+            sold,
+            imported,
+            exported,
+            spilled,
+            shed,
+            own,
+            hosted,
+            _,
+        ) = m
+        given = (bought, sold, imported, exported, spilled, shed)
+        demand(
+            house == i
+            and given
+            == tuple(flow[name] for name in ("bought", "sold", "imported", "exported", "spilled", "shed")),
+            "meter",
+        )
+        demand(
+            pv + fc + discharge + bought + imported == load - shed + charge + sold + exported + spilled,
+            "balance",
+        )
+        soc_min, soc_max, max_charge, max_discharge, charge_ppm, discharge_ppm, _ = self.ratings[i]
+        own_charge, own_discharge = charge - flow["in"], discharge - flow["out"]
+        demand(own_charge >= 0 and own_discharge >= 0, "lots beyond the meter")
+        self.own[i] += own_charge * charge_ppm // PPM + -own_discharge * PPM // discharge_ppm
+        demand(
+            own == self.own[i] >= 0 and hosted == sum(lot[3] for lot in self.lots if lot[2] == i), "stored"
+        )
+        demand(charge == 0 or own + hosted <= soc_max, "full")
+        demand(discharge == 0 or own + hosted >= soc_min, "empty")
+        demand(charge <= max_charge and discharge <= max_discharge, "power")
+
+    def sums_only(self, rows: list[bytes]) -> None:
+        hidden = [row for row in rows if row[0] == 48]
+        sums = [AGGREGATE.unpack(row[12:]) for row in rows if row[0] == 49]
+        demand(len(sums) == (1 if hidden else 0), "aggregate")
+        self.wallets, self.accounts, self.pools = [0] * len(self.own), [0] * len(self.own), [0, 0, 0]
+        for row in rows:
+            if row[0] <= 9:
+                self.money(row[0], row)
+            if row[0] == 16:
+                _, load, pv, fc, c, d, bought, sold, imported, exported, spilled, shed, _, _, _ = (
+                    METER.unpack(row[12:])
+                )
+                demand(
+                    pv + fc + d + bought + imported == load - shed + c + sold + exported + spilled, "balance"
+                )
+        moved = [sum(self.wallets), sum(self.accounts), *self.pools]
+        for n_private, *money, into, out in sums:
+            demand(n_private == len(hidden) and sum(money) == 0 and into == out, "aggregate")
+            moved = [a + b for a, b in zip(moved, money, strict=True)]
+        self.sums = [a + b for a, b in zip(self.sums, moved, strict=True)]
+        demand(self.sums[0] >= 0 and self.sums[3] >= 0, "below zero")
+
+    def batteries(self, rows: list[bytes]) -> None:
+        for row in rows:
+            if row[0] == 64:
+                *ratings, own, wallet, _, house, _ = HOUSE.unpack(row[12:])
+                demand(house < len(self.own) and wallet == 0 and self.own[house] + own >= 0, "battery")
+                self.ratings[house] = ratings
+                self.own[house] += own
+
+
+def read_note(note: str, origin: str, keys: list[bytes]) -> tuple[int, bytes]:
+    """Size and root of a checkpoint that one of the keys has signed."""
+    text, _, lines = note.rpartition("\n\n")
+    text += "\n"
+    named, size, root = text.split("\n")[:3]
+    demand(named == origin, "origin")
+    for key in keys:
+        key_id = sha256(origin.encode() + b"\n\1" + key).digest()[:4]
+        for line in lines.splitlines():
+            dash, name, blob = line.split(" ")
+            raw = base64.b64decode(blob)
+            if (dash, name, raw[:4]) == ("—", origin, key_id):
+                demand(signed(key, raw[4:], text.encode()), "checkpoint signature")
+                return int(size), base64.b64decode(root)
+    raise Wrong("checkpoint not signed")
+
+
+def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, str] | None:
+    """(height, reason) of the first thing wrong with a ledger, None if nothing is."""
+    connection = sqlite3.connect(f"{(directory / 'ledger.sqlite').resolve().as_uri()}?mode=ro", uri=True)
+    naive, height = Naive(), 0
+    try:
+        for row in connection.execute(
+            "SELECT height, header, hash, signature, records FROM block ORDER BY height"
+        ):
+            naive.block(height, *row)
+            height += 1
+        demand(height > 0, "no block")
+        height -= 1
+        levels = {(0, k): sha256(b"\0" + header).digest() for k, header in enumerate(naive.headers)}
+        for level in range(64):
+            for k in range(len(naive.headers) >> level + 1):
+                levels[level + 1, k] = sha256(
+                    b"\1" + levels[level, 2 * k] + levels[level, 2 * k + 1]
+                ).digest()
+        demand(
+            {(a, b): c for a, b, c in connection.execute("SELECT level, idx, hash FROM node")} == levels,
+            "nodes",
+        )
+        (at, blob, signature), *more = connection.execute("SELECT height, blob, signature FROM run_state")
+        demand(not more and 0 <= at <= height, "state")
+        body = connection.execute("SELECT records FROM block WHERE height = ?", (at,)).fetchone()[0]
+        recorded = struct.unpack_from("<I", body, 4)[0] + (17 in body[::72])
+        demand(recorded == naive.intervals, "state of another interval")
+        message = b"gridsettle state v1\0" + levels[0, at] + sha256(blob).digest()
+        demand(signed(in_force(naive.tenures[-3], at), signature, message), "state signature")
+        origin = f"gridsettle/{naive.chain.hex()[:32]}"
+        keys = [key for _, key in naive.tenures[-3]]
+        notes = [(note, size) for size, note in connection.execute("SELECT size, note FROM checkpoint")]
+        for note, size in [*notes, *([(checkpoint, None)] if checkpoint else [])]:
+            found, root = read_note(note, origin, keys)
+            demand(size in (None, found), "size of checkpoint")
+            demand(found <= len(naive.headers), "rollback")
+            demand(root == tree(naive.headers[:found]), "fork")
+    except (Wrong, sqlite3.Error, ValueError, TypeError, IndexError, struct.error) as reason:
+        return height, f"{type(reason).__name__}: {reason}"
+    finally:
+        connection.close()
+    return None

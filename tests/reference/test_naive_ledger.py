@@ -1,0 +1,144 @@
+"""The verifier and its naive twin, written from the document alone, agree on sound and on broken ledgers."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import naive_ledger
+import numpy as np
+import pytest
+from ledger_world import World, append, begin, world, written
+
+from market.ledger import statements
+from market.ledger.chain import demonstration_key
+from market.ledger.checkpoint import checkpoint_path
+from market.ledger.entries import with_signatures
+from market.ledger.ledger import Ledger
+from market.ledger.private_writer import append_private
+from market.ledger.records import DeviceKind, Role, as_bytes, house_records
+from market.ledger.verify import verify_ledger
+from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
+
+
+def both(directory: Path) -> tuple[bool, bool]:
+    note = checkpoint_path(directory).read_text()
+    report = verify_ledger(directory, checkpoint=note)
+    naive = naive_ledger.first_fault(directory, note)
+    assert report.ok == (naive is None), (report, naive)
+    if naive is not None:
+        assert report.height == naive[0], (report, naive)
+    return report.ok, naive is None
+
+
+@pytest.mark.parametrize("mechanism", [TRADING_BATTERY, SHARING_P2P, SHARING_CENTRAL, SHARING_HYBRID])
+def test_both_accept_real_markets(mechanism: int, tmp_path: Path) -> None:
+    made = world(5, 60, seed=11, mechanism=mechanism)
+    assert both(written(tmp_path / "run", made, 13)) == (True, True)
+
+
+def busy(directory: Path) -> World:
+    """A ledger with everything on it: members, rotation, revocation, devices, grants, another battery, another operator."""
+    made = world(4, 30, seed=5)
+    keys = {m: demonstration_key(100 + m) for m in range(4)}
+    with begin(directory, made) as ledger:
+        chain = ledger.chain_id
+        append(ledger, made, 0, 5)
+        rows = [statements.register(chain, m, Role.PARTICIPANT, 1, 10, keys[m]) for m in range(3)]
+        ledger.append_registry(np.concatenate(rows))
+        append(ledger, made, 5, 12)
+        new = demonstration_key(200)
+        ledger.append_registry(
+            np.concatenate(
+                [
+                    statements.grant(chain, 0, 2, keys[0], reader=1),
+                    statements.access(chain, 1, 2, keys[1], owner=0),
+                    statements.rotate(chain, 2, Role.PARTICIPANT, 2, 16, keys[2], new),
+                    statements.device_record(
+                        chain,
+                        1,
+                        3,
+                        keys[1],
+                        device=7,
+                        kind=DeviceKind.BATTERY,
+                        bus=2,
+                        power_w=10,
+                        energy_wh=0,
+                        datasheet=bytes(32),
+                    ),
+                ]
+            )
+        )
+        append(ledger, made, 12, 20)
+        ledger.append_registry(statements.revoke(1, Role.PARTICIPANT, 4, 30))
+        ratings = made.window.state.ratings
+        same = house_records(["a"] * 4, [0] * 4, ratings, 0, 0, 0)
+        ledger.append_registry(as_bytes(same))
+        append(ledger, made, 20, 25)
+        operator = demonstration_key(300)
+        height = ledger.head().height + 1
+        ledger.append_registry(statements.rotate(chain, -3, Role.OPERATOR, 1, height + 1, made.key, operator))
+    with Ledger.resume(directory, operator) as ledger:
+        append(ledger, made, 25, 30)
+    return made
+
+
+def test_both_accept_a_busy_ledger(tmp_path: Path) -> None:
+    busy(tmp_path / "run")
+    assert both(tmp_path / "run") == (True, True)
+
+
+def test_both_accept_members_signatures_and_miss_a_missing_one(tmp_path: Path) -> None:
+    made = world(3, 8, seed=2, parameters={"members_sign": 1})
+    keys = {m: demonstration_key(100 + m) for m in range(2)}
+
+    def write(directory: Path, signers: dict[int, object]) -> None:
+        with begin(directory, made) as ledger:
+            rows = [
+                statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key)
+                for m, key in keys.items()
+            ]
+            ledger.append_registry(np.concatenate(rows))
+            records, offsets = with_signatures(made.records, made.offsets, signers, ledger.chain_id, 0)
+            ledger.append(made.starts, records, offsets, made.roots, b"")
+
+    write(tmp_path / "all", keys)
+    assert both(tmp_path / "all") == (True, True)
+    write(tmp_path / "one", {0: keys[0]})
+    assert both(tmp_path / "one") == (False, False)
+    write(tmp_path / "wrong", {0: keys[0], 1: demonstration_key(999)})
+    assert both(tmp_path / "wrong") == (False, False)
+
+
+def test_both_verify_private_ledgers_in_sums(tmp_path: Path) -> None:
+    made = world(5, 12, seed=4, parameters={"private": 1})
+    keys = {m: demonstration_key(100 + m) for m in range(3)}
+    with begin(tmp_path / "run", made) as ledger:
+        rows = [
+            statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key) for m, key in keys.items()
+        ]
+        ledger.append_registry(np.concatenate(rows))
+        append_private(
+            ledger, made.key, [0, 1, 2], made.starts, made.records, made.offsets, made.window.accounts, b""
+        )
+    assert both(tmp_path / "run") == (True, True)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_both_find_the_same_block_when_a_byte_of_it_changes(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    busy(tmp_path / "run")
+    column = ["header", "hash", "signature", "records"][seed % 4]
+    with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as connection:
+        n = connection.execute("SELECT count(*) FROM block").fetchone()[0]
+        height = int(rng.integers(0, n))
+        value = bytearray(
+            connection.execute(f"SELECT {column} FROM block WHERE height = ?", (height,)).fetchone()[0]
+        )
+        value[rng.integers(0, len(value))] ^= 1 << rng.integers(0, 8)
+        connection.execute(f"UPDATE block SET {column} = ? WHERE height = ?", (bytes(value), height))
+    connection.close()
+    report = verify_ledger(tmp_path / "run")
+    naive = naive_ledger.first_fault(tmp_path / "run")
+    assert naive is not None
+    assert (report.ok, report.height, naive[0]) == (False, height, height)
