@@ -17,16 +17,22 @@ from cosim.market_run import market_totals
 from cosim.scenario import Scenario
 
 
+def market_measures(scenario: Scenario) -> dict[str, Any]:
+    """Market totals of a scenario, its network left aside."""
+    return dict(market_totals(build_market(scenario)))
+
+
 class Task(NamedTuple):
-    """One run of a study: its labels in the table, and its scenario."""
+    """One run of a study: its labels in the table, its scenario, and what is measured."""
 
     labels: dict[str, Any]
     scenario: Scenario
+    measure: Callable[[Scenario], dict[str, Any]] = market_measures
 
 
 def run_task(task: Task) -> dict[str, Any]:
-    """Labels and market totals of one task."""
-    return {**task.labels, **market_totals(build_market(task.scenario))}
+    """Labels and measures of one task."""
+    return {**task.labels, **task.measure(task.scenario)}
 
 
 def run_tasks(

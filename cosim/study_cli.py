@@ -119,6 +119,28 @@ def storage(
     _sweep("storage", scenario, seeds, hours, out, workers, scheduler)
 
 
+@study_app.command("outage")
+def outage(
+    scenario: Base = "outage",
+    seeds: Seeds = 10,
+    out: Out = None,
+    workers: Workers = None,
+) -> None:
+    """Outages at random: energy not served and survival against fuel cell, battery, panels, plug-in and market."""
+    from cosim.outage_study import as_markdown, expected, outage_tasks, write_outage_study
+    from cosim.scenario_files import load_scenario
+    from cosim.screen import task_progress
+    from cosim.study import run_tasks, study_directory
+
+    with bad_input_ends():
+        chosen = load_scenario(scenario)
+        directory = study_directory("outage", out)
+        with task_progress("outage") as listener:
+            table = run_tasks(outage_tasks(chosen, seeds), workers=workers, listener=listener)
+        typer.echo(as_markdown(expected(table)))
+        typer.echo("wrote " + ", ".join(str(file) for file in write_outage_study(directory, table)))
+
+
 @study_app.command("microgrids")
 def microgrids(
     scenarios: Annotated[list[str], typer.Argument(help="Scenarios, one a feeder, over the same hours.")],
