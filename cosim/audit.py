@@ -24,7 +24,15 @@ from grid_models.limits import Limits, Verdict, check_limits
 from grid_models.named_nets import read_net
 from grid_models.powerflow import Flow, reference_flow
 from market.exchanges import Kind
-from market.ledger.records import SIZE, RecordBytes, RecordKind, integer_parameter, read_parameters, rows_of
+from market.ledger.records import (
+    ISLANDED,
+    SIZE,
+    RecordBytes,
+    RecordKind,
+    integer_parameter,
+    read_parameters,
+    rows_of,
+)
 from market.ledger.store import Store
 
 TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
@@ -97,7 +105,7 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
             verdict = rows_of(records, RecordKind.VERDICT)
             if verdict.size == 0:
                 continue  # a block of the registry alone
-            if verdict[0]["status"] == Outcome.ISLANDED:
+            if verdict[0]["reason"] & ISLANDED:
                 islanded.append(height)
                 continue
             audited.append(height)

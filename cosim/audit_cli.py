@@ -31,7 +31,7 @@ def register(ledger_app: typer.Typer) -> None:
             typer.echo(f"{len(found.islanded)} islanded blocks were not solved again")
         if found.findings:
             for finding in found.findings:
-                typer.echo(f"block {finding.height} (interval {finding.height - 1}): {finding.what}")
+                typer.echo(f"block {finding.height}: {finding.what}")
             typer.echo(
                 f"{directory}: INADMISSIBLE, {len(found.findings)} findings in {len(found.heights)} blocks"
             )

@@ -58,7 +58,7 @@ def test_an_inadmissible_trade_with_right_hashes_is_caught_and_named(tmp_path: P
     assert "limit 1.004 pu" in audit.findings[0].what
     result = CliRunner().invoke(app, ["ledger", "audit", str(tmp_path / "run"), "--all"])
     assert result.exit_code == 1
-    assert f"block {audit.findings[0].height} " in result.stdout
+    assert f"block {audit.findings[0].height}: " in result.stdout
 
 
 def test_another_network_or_scenario_is_refused(tmp_path: Path) -> None:
