@@ -139,21 +139,22 @@ def programme(response: Response, limits: Limits, effect: Floats, x: Floats, dou
     v0 = response.vm_pu - by_x @ x
     high = np.flatnonzero(response.vm_pu > limits.max_vm_pu - NEAR_VM_PU)
     low = np.flatnonzero(response.vm_pu < limits.min_vm_pu + NEAR_VM_PU)
-    matrix = [by_x[high], -by_x[low]]
-    bound = [
-        limits.max_vm_pu[high] - MARGIN_VM_PU * margin - v0[high],
-        v0[low] - limits.min_vm_pu[low] - MARGIN_VM_PU * margin,
-    ]
     rated = np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
     ends = np.flatnonzero(np.abs(response.current_percent) > rated - NEAR_PERCENT)
     current, by_x_current = response.current_percent[ends], response.dcurrent_dp[ends] @ effect
-    i0 = current - by_x_current @ x
-    for facet in range(FACETS):
-        turn = np.exp(-1j * (np.angle(current) + 2.0 * np.pi * facet / FACETS))
-        matrix.append((turn[:, None] * by_x_current).real / 100.0)
-        bound.append((rated[ends] - MARGIN_PERCENT * margin - (turn * i0).real) / 100.0)
-    limit = [high, n_buses + low, *(2 * n_buses + facet * n_ends + ends for facet in range(FACETS))]
-    return Programme(np.vstack(matrix), np.concatenate(bound), np.concatenate(limit))
+    facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
+    turn = np.exp(-1j * (np.angle(current) + facets))
+    along = (turn[:, :, None] * by_x_current).real.reshape(-1, x.size)
+    i0 = (turn * (current - by_x_current @ x)).real
+    bound = (
+        limits.max_vm_pu[high] - MARGIN_VM_PU * margin - v0[high],
+        v0[low] - limits.min_vm_pu[low] - MARGIN_VM_PU * margin,
+        (rated[ends] - MARGIN_PERCENT * margin - i0).ravel() / 100.0,
+    )
+    limit = (high, n_buses + low, (2 * n_buses + np.arange(FACETS)[:, None] * n_ends + ends).ravel())
+    return Programme(
+        np.vstack([by_x[high], -by_x[low], along / 100.0]), np.concatenate(bound), np.concatenate(limit)
+    )
 
 
 def solve_programme(p: Programme, lever: Levers) -> Solution | None:
@@ -170,6 +171,7 @@ def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Solution | None:
     (n, m), slacks = lever.absorbs.shape, int(elastic)
     moving = np.flatnonzero(lever.largest > 0.0)
     absorbing = np.flatnonzero(lever.largest[m : m + n] > 0.0)
+    largest = np.append(lever.largest[moving], np.full(slacks, np.inf))
     limited = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n))])[np.ix_(absorbing, moving)]
     arguments: dict[str, Any] = {
         "c": np.append(lever.weight[moving], np.full(slacks, SLACK)),
@@ -180,7 +182,7 @@ def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Solution | None:
             ]
         ),
         "b_ub": np.append(p.bound, np.zeros(absorbing.size)),
-        "bounds": np.array([(0.0, kw) for kw in [*lever.largest[moving], *[np.inf] * slacks]]),
+        "bounds": np.column_stack([np.zeros(largest.size), largest]),
     }
     # Presolving a programme of this size takes longer than solving it.
     found = linprog(method="highs", options={"presolve": False}, **arguments)

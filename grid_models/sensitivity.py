@@ -47,8 +47,9 @@ class Linear(NamedTuple):
         The same of the complex currents at branch ends, in per cent of the rating, (E, m).
     slack
         The same of the current out of each reference bus, (G, m).
-    current_matrix
-        From internal voltages to the complex currents at branch ends, (E, i) sparse.
+    current_matrix, slack_matrix
+        From internal voltages to the complex currents at branch ends, (E, i), and out of the reference buses, (G, i),
+        sparse.
     """
 
     home: Ints
@@ -58,6 +59,7 @@ class Linear(NamedTuple):
     current: Complex
     slack: Complex
     current_matrix: Any
+    slack_matrix: Any
 
 
 class Derivatives(NamedTuple):
@@ -82,7 +84,8 @@ def linear_part(engine: PowerFlow) -> Linear:
     voltage = np.zeros((m.y_bus.shape[0], node.size), np.complex128)
     voltage[unknown] = factors.solve(pushed)
     ends = current_matrix(m, loading_scales(engine.feeder.net, m))
-    return Linear(home, node, column[home], voltage, ends @ voltage, m.y_bus[m.reference] @ voltage, ends)
+    slack = m.y_bus[m.reference]
+    return Linear(home, node, column[home], voltage, ends @ voltage, slack @ voltage, ends, slack)
 
 
 def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -123,7 +126,7 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
         current_percent=linear.current_matrix @ v,
         dcurrent_dp=by_p.current,
         dcurrent_dq=by_q.current,
-        slack_kva=slack_power(m, v, s),
+        slack_kva=slack_power(m, linear, v, s),
         dslack_dp=slack_derivatives(m, linear, v, by_p.slack, 1.0),
         dslack_dq=slack_derivatives(m, linear, v, by_q.slack, 1.0j),
     )
@@ -184,9 +187,9 @@ def current_matrix(m: Matrices, scale: Floats) -> Any:
     return sparse.coo_array(entries, shape=(2 * n, m.y_bus.shape[0])).tocsr()
 
 
-def slack_power(m: Matrices, v: Complex, s: Complex) -> Complex:
+def slack_power(m: Matrices, linear: Linear, v: Complex, s: Complex) -> Complex:
     """P + jQ out of each reference bus into the network, (G,) kW, kvar."""
-    power = v[m.reference] * np.conj(m.y_bus[m.reference] @ v) - s[m.reference]
+    power = v[m.reference] * np.conj(linear.slack_matrix @ v) - s[m.reference]
     return np.asarray(power * 1000.0 * m.base_mva)
 
 
