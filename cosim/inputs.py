@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import with_community
+from cosim.community import devices_of, with_community
 from cosim.errors import ScenarioError
 from cosim.events import with_changes
 from cosim.scenario import Scenario
@@ -23,6 +23,7 @@ from grid_models.named_nets import feeder_from_json, named_feeder
 Wh = npt.NDArray[np.int64]
 
 HOURS_PER_YEAR = 8760
+ELEMENTS = ("load", "pv", "battery")
 
 
 def read_profiles(scenario: Scenario) -> tuple[Profiles, Wh]:
@@ -146,6 +147,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
             service_cable=section.service_cable,
             spacing_m=section.spacing_m,
             rng=rng,
+            devices=elements_of(scenario, participants),
         )
     elif section.source == "named":
         if section.name is None:
@@ -165,6 +167,16 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
             shared_bus=section.shared_bus,
         )
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
+
+
+def elements_of(scenario: Scenario, participants: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Elements of each participant in the network: load, panels and battery, and a fuel cell for whoever has one."""
+    cells = {
+        participants[device.house]
+        for device in devices_of(scenario, participants)
+        if device.plant is not None
+    }
+    return {name: (*ELEMENTS, "fuel_cell") if name in cells else ELEMENTS for name in participants}
 
 
 def read_participants(path: Path) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ def test_ledger_verify_and_show(here: Path) -> None:
     lines = [json.loads(line) for line in invoke("ledger", "show", "x", "13", "--json").splitlines()]
     assert lines[0]["record"] == "header"
     assert lines[0]["height"] == 13
-    assert sum(line["record"] == "meter" for line in lines) == 25
+    assert sum(line["record"] == "meter" for line in lines) == 26
     assert lines[-1]["record"] == "verdict"
 
 
@@ -104,7 +104,7 @@ def test_result_is_read_back_from_its_directory(here: Path) -> None:
     invoke("run", *DAY, "--out", "x")
     result = Result.load("x")
     assert str(result.bus_voltage.index.tz) == "UTC"
-    assert len(result.houses) == 24 * 25
+    assert len(result.houses) == 24 * 26
     assert "24 intervals" in repr(result)
     assert "<table" in result._repr_html_()
     assert "house_01" in set(result.net.load.name)

@@ -12,6 +12,7 @@ from cosim.community import schedule
 from cosim.errors import ScenarioError
 from cosim.inputs import read_profiles
 from cosim.scenario import Scenario
+from cosim.scenario_files import load_scenario
 from cosim.windows import chunks
 from grid_models.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
 
@@ -67,3 +68,19 @@ def test_second_community_is_refused(tmp_path: Any) -> None:
     )
     with pytest.raises(ScenarioError, match="expected no participant 'community'"):
         read_profiles(scenario)
+
+
+def test_network_shows_all_three_kinds_of_element() -> None:
+    case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True}))
+    net = case.feeder.net
+    assert "community fuel cell" in net.sgen.name[net.sgen.type == "FC"].tolist()
+    assert "community pv" in net.sgen.name[net.sgen.type == "PV"].tolist()
+    assert "community battery" in net.storage.name.tolist()
+    assert (net.sgen.type == "FC").sum() == 1
+
+
+def test_main_job_has_a_community_whose_fuel_cell_runs() -> None:
+    scenario = load_scenario("default")
+    case = build_case(scenario.with_changes(horizon={"hours": 48}))
+    assert case.profiles.participants[-1] == "community"
+    assert case.supply.fuel_cell_wh[:, -1].sum() > 0
