@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from cosim.case import Case
 from cosim.curtailment import binding
 from cosim.disturbed import Disturbed
@@ -75,8 +73,3 @@ def standing_name(standing: int) -> str:
     'admitted'
     """
     return ("asking", "admitted", "refused", "retired")[standing]
-
-
-def changed_standing(a: OutageState, b: OutageState) -> bool:
-    """Whether a device's standing differs."""
-    return not np.array_equal(a.standing, b.standing)
