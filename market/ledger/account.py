@@ -73,7 +73,9 @@ def account_of(store: Store, member: int, entries: RecordBytes) -> Account:
     exchanges = entries[entries[:, 0] < Kind.METER].view(EXCHANGE).reshape(-1)
     meters = entries[entries[:, 0] == Kind.METER].view(METER).reshape(-1)
     change = money_of(exchanges, member)
-    grid = exchanges["kind"] > Kind.LOT_SALE  # over the utility account; losses that an island's former sold too
+    grid = (
+        exchanges["kind"] > Kind.LOT_SALE
+    )  # over the utility account; losses that an island's former sold too
     last: Any = meters[-1] if meters.size else {"own_wh": houses["own_wh"][member], "hosted_wh": 0}
     by_kind = {
         Kind(kind).name.lower(): int(change[exchanges["kind"] == kind].sum())

@@ -15,7 +15,7 @@ from market.ledger.members import Registry, key_in_force
 from market.ledger.merkle import History
 from market.ledger.note import VerifierKey, cosignatures, split_note
 from market.ledger.records import next_interval
-from market.ledger.store import DamagedError, Store
+from market.ledger.store import Store
 from market.ledger.tip import records_of, signed_checkpoint
 
 
@@ -71,11 +71,8 @@ def first_contradiction(
     LedgerError
         If the given checkpoint is no signed note.
     """
-    try:
-        found = _wrong_node(store, chain, whole=whole) or (_wrong_state(store, chain) if whole else None)
-        own = [(note, size) for size, note in store.checkpoints() if whole or size <= len(chain.hashes)]
-    except DamagedError as damage:
-        return len(chain.hashes), str(damage)
+    found = _wrong_node(store, chain, whole=whole) or (_wrong_state(store, chain) if whole else None)
+    own = [(note, size) for size, note in store.checkpoints() if whole or size <= len(chain.hashes)]
     if found is not None:
         return found
     outside = [] if given is None else [(given, None)]

@@ -279,11 +279,16 @@ def verify_ledger(
     LedgerError
         If the directory holds no ledger, or the checkpoint is no signed note.
     """
-    with Store.open_to_read(directory) as store, SignatureChecks(n_processes) as signatures:
+    with SignatureChecks(n_processes) as signatures:
         verification = Verification(operator, origin, signatures, first, entries)
-        fault = _first_fault(store, verification, last, listener)
-        if fault is None:
-            fault = first_contradiction(store, verification.chain(), checkpoint, policy, whole=last is None)
+        try:
+            with Store.open_to_read(directory) as store:
+                fault = _first_fault(store, verification, last, listener)
+                if fault is None:
+                    chain, whole = verification.chain(), last is None
+                    fault = first_contradiction(store, chain, checkpoint, policy, whole=whole)
+        except DamagedError as damage:
+            fault = verification.history.size, str(damage)
         fault = min((found for found in (fault, signatures.first_fault()) if found is not None), default=None)
     return Report(
         fault is None,
@@ -300,15 +305,12 @@ def verify_ledger(
 def _first_fault(
     store: Store, verification: Verification, last: int | None, listener: Callable[[int], None] | None
 ) -> Fault | None:
-    try:
-        for group in store.groups(GROUP):
-            wanted = group if last is None else [block for block in group if block.height <= last]
-            if (fault := verification.take(wanted)) is not None:
-                return fault
-            if listener is not None:
-                listener(verification.history.size)
-            if len(wanted) < len(group):
-                break
-    except DamagedError as damage:
-        return verification.history.size, str(damage)
+    for group in store.groups(GROUP):
+        wanted = group if last is None else [block for block in group if block.height <= last]
+        if (fault := verification.take(wanted)) is not None:
+            return fault
+        if listener is not None:
+            listener(verification.history.size)
+        if len(wanted) < len(group):
+            break
     return (0, "the ledger holds no block") if verification.history.size == 0 else None

@@ -1,4 +1,4 @@
-"""Small worlds for ledger tests: houses that really trade, share and store, and the records a run would make of them."""
+"""Small worlds for ledger tests: houses that really trade, share and store, and the records of it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cosim.losses import with_losses
 from cosim.window import Supply, Window, settle_window
 from market.exchanges import METER, Kind
+from market.ledger import statements
 from market.ledger.chain import demonstration_key
 from market.ledger.ledger import Ledger, state_roots
 from market.ledger.records import (
     VERDICT,
+    DeviceKind,
     RecordBytes,
     RecordKind,
+    Role,
     as_bytes,
     house_records,
     parameter_records,
@@ -146,3 +149,49 @@ def written(directory: Path, made: World, group: int = 7) -> Path:
         for first in range(0, n, group):
             append(ledger, made, first, min(first + group, n))
     return directory
+
+
+def busy(directory: Path) -> World:
+    """A ledger with everything on it: members come, change and go; devices, grants, other batteries and operators."""
+    made = world(4, 30, seed=6)
+    keys = {m: demonstration_key(100 + m) for m in range(4)}
+    with begin(directory, made) as ledger:
+        chain = ledger.chain_id
+        append(ledger, made, 0, 5)
+        rows = [statements.register(chain, m, Role.PARTICIPANT, 1, 10, keys[m]) for m in range(3)]
+        ledger.append_registry(np.concatenate(rows))
+        append(ledger, made, 5, 12)
+        new = demonstration_key(200)
+        ledger.append_registry(
+            np.concatenate(
+                [
+                    statements.grant(chain, 0, 2, keys[0], reader=1),
+                    statements.access(chain, 1, 2, keys[1], owner=0),
+                    statements.rotate(chain, 2, Role.PARTICIPANT, 2, 16, keys[2], new),
+                    statements.device_record(
+                        chain,
+                        1,
+                        3,
+                        keys[1],
+                        device=7,
+                        kind=DeviceKind.BATTERY,
+                        bus=2,
+                        power_w=10,
+                        energy_wh=0,
+                        datasheet=bytes(32),
+                    ),
+                ]
+            )
+        )
+        append(ledger, made, 12, 20)
+        ledger.append_registry(statements.revoke(1, Role.PARTICIPANT, 4, 30))
+        ratings = made.window.state.ratings
+        same = house_records(["a"] * 4, [0] * 4, ratings, 0, 0, 0)
+        ledger.append_registry(as_bytes(same))
+        append(ledger, made, 20, 25)
+        operator = demonstration_key(300)
+        height = ledger.head().height + 1
+        ledger.append_registry(statements.rotate(chain, -3, Role.OPERATOR, 1, height + 1, made.key, operator))
+    with Ledger.resume(directory, operator) as ledger:
+        append(ledger, made, 25, 30)
+    return made

@@ -11,72 +11,28 @@ import struct
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-HEADER = struct.Struct("<I32sQq32s32sI32s32s")
-HEAD = struct.Struct("<BBHII")
-EXCHANGE = struct.Struct("<5i5q")
-METER = struct.Struct("<15i")
-VERDICT = struct.Struct("<6iI4q")
-KEY = struct.Struct("<iiI8sQ32s")
-DEVICE = struct.Struct("<iI5i32s")
-PERMISSION = struct.Struct("<iIi48s")
-SIGNATURE = struct.Struct("<i24s32s")
-PRIVATE = struct.Struct("<32s28s")
-AGGREGATE = struct.Struct("<I7q")
-HOUSE = struct.Struct("<8iqii12s")
-PARAMETER = struct.Struct("<20s40s")
-PPM = 1_000_000
-
-
-class Wrong(Exception):
-    """A block is wrong."""
+from naive_fields import (
+    AGGREGATE,
+    EXCHANGE,
+    HEADER,
+    HOUSE,
+    KEY,
+    METER,
+    METERED,
+    PARAMETER,
+    PPM,
+    VERDICT,
+    WrongError,
+    check_fields,
+    demand,
+)
+from naive_registry import NaiveRegistry, in_force, signed, tree
 
 
-def demand(holds: bool, what: str) -> None:
-    if not holds:
-        raise Wrong(what)
-
-
-def tree(leaves: list[bytes]) -> bytes:
-    """RFC 6962 §2.1 as it is written."""
-    if not leaves:
-        return sha256(b"").digest()
-    if len(leaves) == 1:
-        return sha256(b"\0" + leaves[0]).digest()
-    split = 1
-    while split * 2 < len(leaves):
-        split *= 2
-    return sha256(b"\1" + tree(leaves[:split]) + tree(leaves[split:])).digest()
-
-
-def signed(key: bytes, signature: bytes, message: bytes) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def in_force(tenures: list[tuple[int, bytes]], height: int) -> bytes:
-    key = b""
-    for since, candidate in tenures:
-        if since <= height:
-            key = candidate
-    return key
-
-
-class Naive:
+class Naive(NaiveRegistry):
     def __init__(self) -> None:
-        self.tenures: dict[int, list[tuple[int, bytes]]] = {}
-        self.roles: dict[int, int] = {}
-        self.numbers: dict[int, int] = {}
-        self.devices: set[tuple[int, int]] = set()
-        self.grants: set[tuple[int, int]] = set()
-        self.registry: list[bytes] = []
+        super().__init__()
         self.headers: list[bytes] = []
-        self.intervals = 0
         self.start = 0
         self.state_root = sha256(b"").digest()
         self.prev = bytes(32)
@@ -94,7 +50,7 @@ class Naive:
         rows = [body[k : k + 72] for k in range(0, len(body), 72)]
         demand(n == len(rows) and tree(rows) == record_root, "record root")
         for k, row in enumerate(rows):
-            self.check_fields(row, k)
+            check_fields(row, k, self.intervals)
         verdicts = [row for row in rows if row[0] == 17]
         demand(len(verdicts) <= 1, "verdicts")
         if height == 0:
@@ -122,9 +78,6 @@ class Naive:
         self.state_root, self.prev = state_root, hashed
         self.headers.append(header)
 
-    def p(self, name: str) -> int:
-        return struct.unpack("<q", self.parameters.get(name, bytes(8))[:8])[0]
-
     def genesis(self, rows: list[bytes]) -> None:
         self.chain = sha256(b"gridsettle chain v1\0" + b"".join(r for r in rows if r[0] == 65)).digest()
         self.parameters = {}
@@ -150,146 +103,6 @@ class Naive:
         self.tenures, self.roles, self.numbers = {-3: [(0, key)]}, {-3: 1}, {-3: 0}
         self.registry.append(keys[0])
 
-    # -- fields ---------------------------------------------------------------------------------------------------
-
-    def check_fields(self, row: bytes, k: int) -> None:
-        kind, status, reason, interval, seq = HEAD.unpack(row[:12])
-        demand(seq == k and interval == self.intervals, "place")
-        flags = (status, reason)
-        if 1 <= kind <= 9:
-            f = EXCHANGE.unpack(row[12:])
-            demand(status <= 2 and reason <= 8 and all(x >= -4 for x in f[:5]), "exchange")
-            demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
-            demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
-        elif kind == 16:
-            demand(flags == (0, 0) and all(x >= 0 for x in METER.unpack(row[12:])[:14]), "meter")
-        elif kind == 17:
-            f = VERDICT.unpack(row[12:])
-            demand(status <= 3 and reason in range(0x102), "verdict")
-            demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
-        elif kind in (32, 33, 34):
-            _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
-            demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")
-        elif kind == 35:
-            demand(status in (1, 2) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
-        elif kind in (36, 37):
-            demand(status in ((1, 2) if kind == 36 else (0,)) and reason == 0, "permission")
-            demand(not any(PERMISSION.unpack(row[12:])[3]), "permission")
-        elif kind == 40:
-            demand(1 <= status <= 3 and reason <= 1 and not any(SIGNATURE.unpack(row[12:])[1]), "signature")
-        elif kind == 48:
-            demand(flags == (0, 0) and not any(PRIVATE.unpack(row[12:])[1]), "private")
-        elif kind == 49:
-            demand(
-                flags == (0, 0) and all(abs(x) <= 2**60 for x in AGGREGATE.unpack(row[12:])[1:]), "aggregate"
-            )
-        elif kind == 64:
-            f = HOUSE.unpack(row[12:])
-            demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[11]), "house")
-            demand(1 <= f[4] <= PPM and 1 <= f[5] <= PPM and f[6] <= PPM and 0 <= f[8] <= 2**60, "house")
-        else:
-            demand(kind == 65 and flags == (0, 0), "kind")
-
-    # -- registry -------------------------------------------------------------------------------------------------
-
-    def statements(self, rows: list[bytes], height: int) -> None:
-        if height == 0:
-            return
-        k = 0
-        while k < len(rows):
-            if not 32 <= rows[k][0] < 40:
-                demand(rows[k][0] != 40 or rows[k][1] == 3, "a signature without statement")
-                k += 1
-                continue
-            statement, signatures = rows[k], {}
-            self.registry.append(statement)
-            k += 1
-            while k < len(rows) and rows[k][0] == 40 and rows[k][1] != 3:
-                signer, purpose, signature = self.joined(rows[k : k + 2])
-                demand(purpose not in signatures, "two signatures for one purpose")
-                signatures[purpose] = (signer, signature)
-                k += 2
-            self.admit(statement, signatures, height)
-
-    def joined(self, pair: list[bytes]) -> tuple[int, int, bytes]:
-        demand(
-            len(pair) == 2 and pair[0][0] == pair[1][0] == 40 and pair[0][1] == pair[1][1], "half a signature"
-        )
-        demand((pair[0][2:4], pair[1][2:4]) == (b"\0\0", b"\1\0"), "halves")
-        (first, _, left), (second, _, right) = (SIGNATURE.unpack(row[12:]) for row in pair)
-        demand(first == second, "signers")
-        return first, pair[0][1], left + right
-
-    def admit(self, row: bytes, signatures: dict[int, tuple[int, bytes]], height: int) -> None:
-        kind = row[0]
-        member = struct.unpack_from("<i", row, 12)[0]
-        number = struct.unpack_from("<I", row, 20 if kind <= 34 else 16)[0]
-        demand(number > self.numbers.get(member, 0), "number")
-        tenures = self.tenures.get(member, [])
-        wanted = {}
-        if kind in (32, 33):
-            wanted[2] = row[40:72]
-        if kind not in (32, 34):
-            wanted[1] = in_force(tenures, height)
-        demand(set(wanted) == set(signatures), "signatures")
-        message = b"gridsettle statement v1\0" + self.chain + row[:4] + bytes(8) + row[12:]
-        for purpose, key in wanted.items():
-            demand(
-                signatures[purpose][0] == member and signed(key, signatures[purpose][1], message), "signed"
-            )
-        self.numbers[member] = number
-        if kind <= 34:
-            self.admit_key(row, kind, member, height)
-        elif kind == 35:
-            at = (member, DEVICE.unpack(row[12:])[2])
-            demand((row[1] == 1) == (at not in self.devices), "device")
-            self.devices ^= {at}
-        else:
-            other = PERMISSION.unpack(row[12:])[2]
-            if kind == 37:
-                demand((other, member) in self.grants, "access without grant")
-                return
-            if row[1] == 1:
-                demand(other != member and in_force(self.tenures.get(other, []), height) != b"", "reader")
-            demand((row[1] == 1) == ((member, other) not in self.grants), "grant")
-            self.grants ^= {(member, other)}
-
-    def admit_key(self, row: bytes, kind: int, member: int, height: int) -> None:
-        _, role, _, _, effective, key = KEY.unpack(row[12:])
-        tenures = self.tenures.setdefault(member, [])
-        since, last = tenures[-1] if tenures else (-1, b"")
-        demand(effective > max(height, since), "effective")
-        if kind == 32:
-            demand(last == b"" and member >= 0 and role in (2, 3), "registration")
-        else:
-            demand(last != b"" and role == self.roles[member], "member")
-        if kind == 34:
-            demand(member != -3 and key == bytes(32), "revocation")
-            key = b""
-        else:
-            demand(all(key != known for all_of in self.tenures.values() for _, known in all_of), "key used")
-        tenures.append((effective, key))
-        self.roles[member] = role
-
-    def entries(self, rows: list[bytes], height: int) -> None:
-        if not self.p("members_sign"):
-            return
-        said: dict[int, bytes] = {}
-        under = [row for row in rows if row[0] == 40 and row[1] == 3]
-        for k in range(0, len(under), 2):
-            signer, _, signature = self.joined(under[k : k + 2])
-            demand(signer not in said, "signs twice")
-            said[signer] = signature
-        keys = {m: in_force(tenures, height) for m, tenures in self.tenures.items() if m >= 0}
-        keys = {m: key for m, key in keys.items() if key}
-        demand(set(keys) == set(said), "who signs entries")
-        for member, key in keys.items() if not self.p("private") else ():
-            own = [r for r in rows if r[0] <= 9 and member in EXCHANGE.unpack(r[12:])[:3]]
-            own += [r for r in rows if r[0] == 16 and METER.unpack(r[12:])[0] == member]
-            own.sort(key=rows.index)
-            message = b"gridsettle entries v1\0" + self.chain + struct.pack("<I", self.intervals) + tree(own)
-            demand(signed(key, said[member], message), "entries")
-
     # -- books ----------------------------------------------------------------------------------------------------
 
     def interval(self, rows: list[bytes], state_root: bytes) -> None:
@@ -302,10 +115,7 @@ class Naive:
             self.own[lot[2]] += lot[3]
             self.lots.remove(lot)
         self.own = [own - own * self.ratings[i][6] // PPM for i, own in enumerate(self.own)]
-        flows = [
-            dict.fromkeys(("bought", "sold", "imported", "exported", "spilled", "shed", "in", "out"), 0)
-            for _ in range(n)
-        ]
+        flows = [dict.fromkeys((*METERED, "in", "out"), 0) for _ in range(n)]
         old = [lot[0] for lot in self.lots]
         losses = shed = curtailed = 0
         for row in rows:
@@ -410,12 +220,7 @@ class Naive:
             _,
         ) = m
         given = (bought, sold, imported, exported, spilled, shed)
-        demand(
-            house == i
-            and given
-            == tuple(flow[name] for name in ("bought", "sold", "imported", "exported", "spilled", "shed")),
-            "meter",
-        )
+        demand(house == i and given == tuple(flow[name] for name in METERED), "meter")
         demand(
             pv + fc + discharge + bought + imported == load - shed + charge + sold + exported + spilled,
             "balance",
@@ -476,7 +281,7 @@ def read_note(note: str, origin: str, keys: list[bytes]) -> tuple[int, bytes]:
             if (dash, name, raw[:4]) == ("—", origin, key_id):
                 demand(signed(key, raw[4:], text.encode()), "checkpoint signature")
                 return int(size), base64.b64decode(root)
-    raise Wrong("checkpoint not signed")
+    raise WrongError("checkpoint not signed")
 
 
 def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, str] | None:
@@ -516,7 +321,7 @@ def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, st
             demand(size in (None, found), "size of checkpoint")
             demand(found <= len(naive.headers), "rollback")
             demand(root == tree(naive.headers[:found]), "fork")
-    except (Wrong, sqlite3.Error, ValueError, TypeError, IndexError, struct.error) as reason:
+    except (WrongError, sqlite3.Error, ValueError, TypeError, IndexError, struct.error) as reason:
         return height, f"{type(reason).__name__}: {reason}"
     finally:
         connection.close()

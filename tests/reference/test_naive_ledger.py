@@ -8,15 +8,15 @@ from pathlib import Path
 import naive_ledger
 import numpy as np
 import pytest
-from ledger_world import World, append, begin, world, written
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from ledger_world import begin, busy, world, written
 
 from market.ledger import statements
 from market.ledger.chain import demonstration_key
 from market.ledger.checkpoint import checkpoint_path
 from market.ledger.entries import with_signatures
-from market.ledger.ledger import Ledger
 from market.ledger.private_writer import append_private
-from market.ledger.records import DeviceKind, Role, as_bytes, house_records
+from market.ledger.records import Role
 from market.ledger.verify import verify_ledger
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
 
@@ -37,52 +37,6 @@ def test_both_accept_real_markets(mechanism: int, tmp_path: Path) -> None:
     assert both(written(tmp_path / "run", made, 13)) == (True, True)
 
 
-def busy(directory: Path) -> World:
-    """A ledger with everything on it: members, rotation, revocation, devices, grants, another battery, another operator."""
-    made = world(4, 30, seed=5)
-    keys = {m: demonstration_key(100 + m) for m in range(4)}
-    with begin(directory, made) as ledger:
-        chain = ledger.chain_id
-        append(ledger, made, 0, 5)
-        rows = [statements.register(chain, m, Role.PARTICIPANT, 1, 10, keys[m]) for m in range(3)]
-        ledger.append_registry(np.concatenate(rows))
-        append(ledger, made, 5, 12)
-        new = demonstration_key(200)
-        ledger.append_registry(
-            np.concatenate(
-                [
-                    statements.grant(chain, 0, 2, keys[0], reader=1),
-                    statements.access(chain, 1, 2, keys[1], owner=0),
-                    statements.rotate(chain, 2, Role.PARTICIPANT, 2, 16, keys[2], new),
-                    statements.device_record(
-                        chain,
-                        1,
-                        3,
-                        keys[1],
-                        device=7,
-                        kind=DeviceKind.BATTERY,
-                        bus=2,
-                        power_w=10,
-                        energy_wh=0,
-                        datasheet=bytes(32),
-                    ),
-                ]
-            )
-        )
-        append(ledger, made, 12, 20)
-        ledger.append_registry(statements.revoke(1, Role.PARTICIPANT, 4, 30))
-        ratings = made.window.state.ratings
-        same = house_records(["a"] * 4, [0] * 4, ratings, 0, 0, 0)
-        ledger.append_registry(as_bytes(same))
-        append(ledger, made, 20, 25)
-        operator = demonstration_key(300)
-        height = ledger.head().height + 1
-        ledger.append_registry(statements.rotate(chain, -3, Role.OPERATOR, 1, height + 1, made.key, operator))
-    with Ledger.resume(directory, operator) as ledger:
-        append(ledger, made, 25, 30)
-    return made
-
-
 def test_both_accept_a_busy_ledger(tmp_path: Path) -> None:
     busy(tmp_path / "run")
     assert both(tmp_path / "run") == (True, True)
@@ -92,7 +46,7 @@ def test_both_accept_members_signatures_and_miss_a_missing_one(tmp_path: Path) -
     made = world(3, 8, seed=2, parameters={"members_sign": 1})
     keys = {m: demonstration_key(100 + m) for m in range(2)}
 
-    def write(directory: Path, signers: dict[int, object]) -> None:
+    def write(directory: Path, signers: dict[int, Ed25519PrivateKey]) -> None:
         with begin(directory, made) as ledger:
             rows = [
                 statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key)

@@ -1,0 +1,68 @@
+"""The layouts of docs/ledger-format.md §3 and §4, and which values their fields may have."""
+
+from __future__ import annotations
+
+import struct
+
+HEADER = struct.Struct("<I32sQq32s32sI32s32s")
+HEAD = struct.Struct("<BBHII")
+EXCHANGE = struct.Struct("<5i5q")
+METER = struct.Struct("<15i")
+VERDICT = struct.Struct("<6iI4q")
+KEY = struct.Struct("<iiI8sQ32s")
+DEVICE = struct.Struct("<iI5i32s")
+PERMISSION = struct.Struct("<iIi48s")
+SIGNATURE = struct.Struct("<i24s32s")
+PRIVATE = struct.Struct("<32s28s")
+AGGREGATE = struct.Struct("<I7q")
+HOUSE = struct.Struct("<8iqii12s")
+PARAMETER = struct.Struct("<20s40s")
+PPM = 1_000_000
+METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
+
+
+class WrongError(Exception):
+    """A block is wrong."""
+
+
+def demand(holds: bool, what: str) -> None:
+    if not holds:
+        raise WrongError(what)
+
+
+def check_fields(row: bytes, k: int, intervals: int) -> None:
+    """Record k of a block with `intervals` intervals before it: place, ranges and reserved bytes."""
+    kind, status, reason, interval, seq = HEAD.unpack(row[:12])
+    demand(seq == k and interval == intervals, "place")
+    flags = (status, reason)
+    if 1 <= kind <= 9:
+        f = EXCHANGE.unpack(row[12:])
+        demand(status <= 2 and reason <= 8 and all(x >= -4 for x in f[:5]), "exchange")
+        demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
+        demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
+    elif kind == 16:
+        demand(flags == (0, 0) and all(x >= 0 for x in METER.unpack(row[12:])[:14]), "meter")
+    elif kind == 17:
+        f = VERDICT.unpack(row[12:])
+        demand(status <= 3 and reason in range(0x102), "verdict")
+        demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
+    elif kind in (32, 33, 34):
+        _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
+        demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")
+    elif kind == 35:
+        demand(status in (1, 2) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
+    elif kind in (36, 37):
+        demand(status in ((1, 2) if kind == 36 else (0,)) and reason == 0, "permission")
+        demand(not any(PERMISSION.unpack(row[12:])[3]), "permission")
+    elif kind == 40:
+        demand(1 <= status <= 3 and reason <= 1 and not any(SIGNATURE.unpack(row[12:])[1]), "signature")
+    elif kind == 48:
+        demand(flags == (0, 0) and not any(PRIVATE.unpack(row[12:])[1]), "private")
+    elif kind == 49:
+        demand(flags == (0, 0) and all(abs(x) <= 2**60 for x in AGGREGATE.unpack(row[12:])[1:]), "aggregate")
+    elif kind == 64:
+        f = HOUSE.unpack(row[12:])
+        demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[11]), "house")
+        demand(1 <= f[4] <= PPM and 1 <= f[5] <= PPM and f[6] <= PPM and 0 <= f[8] <= 2**60, "house")
+    else:
+        demand(kind == 65 and flags == (0, 0), "kind")
