@@ -7,6 +7,7 @@ input, with one message and never a traceback.
 from __future__ import annotations
 
 import json
+import os
 import signal
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,9 @@ from cosim import audit_cli, report_cli, validate_cli
 from cosim.cli_errors import bad_input_ends, fail
 from cosim.ledger_cli import ledger_app
 from cosim.study_cli import study_app
+
+# The matrices here are small: more threads of BLAS than one cost more than they bring, most of all on a busy machine.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="gridsettle",

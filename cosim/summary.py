@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cosim.fairness import fairness
+
 NEUR_PER_EUR = 1e9
 
 
@@ -23,12 +25,13 @@ def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Sections `energy_kwh`, `money_eur`, `network`; JSON-ready.
+        Sections `energy_kwh`, `money_eur`, `network`, `fairness` of curtailment; JSON-ready.
     """
     return {
         "energy_kwh": energy_kwh(tables["houses"], tables["exchanges"]),
         "money_eur": money_eur(tables["exchanges"]),
         "network": network(tables["intervals"], tables["bus_voltage"], tables["branch_loading"]),
+        "fairness": fairness(tables["exchanges"]),
     }
 
 
