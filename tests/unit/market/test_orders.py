@@ -117,6 +117,13 @@ def test_what_own_balance_takes_out_makes_room() -> None:
     assert orders.charge_left_wh[0] == 700
 
 
+def test_room_made_is_what_left_the_battery_not_what_arrived() -> None:
+    """Delivering 400 Wh at 50 % takes 800 Wh out of the battery."""
+    lossy = batteries(1000, discharge_ppm=[500_000])
+    orders, _ = orders_of(*houses([-400], lossy, own_wh=[1000]), RULES)
+    assert orders.charge_left_wh[0] == 800
+
+
 def test_power_left_is_what_own_balance_does_not_use() -> None:
     weak = batteries(10_000, 10_000, max_charge_wh=[400, 400], max_discharge_wh=[300, 300])
     orders, _ = orders_of(*houses([100, -200], weak, own_wh=[0, 5000]), RULES)
