@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
 # As the command line does: BLAS threads on small matrices cost more than they bring.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Two processes that compile one function at once may mix up numba's index of its cache; every worker keeps its own.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba" / _WORKER))
 
 # Compiled functions take seconds on their first call; that is no sign of a slow test.
 settings.register_profile("gridsettle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
