@@ -52,7 +52,7 @@ def draw_outage(rng: np.random.Generator) -> Outage:
     Examples
     --------
     >>> draw_outage(np.random.default_rng(1))
-    Outage(begins=4237, hours=4)
+    Outage(begins=4145, hours=4)
     """
     begins = int(rng.integers(HOURS_PER_YEAR))
     hours = int(np.clip(np.ceil(rng.exponential(MEAN_HOURS)), 1, LONGEST_HOURS))
