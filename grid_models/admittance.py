@@ -16,7 +16,8 @@ from scipy.sparse.linalg import SuperLU, splu
 from grid_models.errors import GridError
 from grid_models.kernel import Floats, Ints, Network
 
-RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": True}
+# Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
+RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": False}
 """Options of every `runpp`, so that the fast engine and its judge solve the same model."""
 
 Complex = npt.NDArray[np.complex128]
