@@ -26,7 +26,7 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(
-            f"running scenario '{scenario}' (the first run on a machine compiles for about half a minute)"
+            f"running scenario '{scenario}' (the first run on a machine compiles for about a minute)"
         )
         yield _every_tenth(console)
         return
