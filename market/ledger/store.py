@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,17 +78,18 @@ class Store:
             raise LedgerError(f"{path}: expected no ledger, found one; resume it or choose another directory")
         lock = _only_writer(path)
         partial = path.with_name(f".{FILE}.partial")
-        partial.unlink(missing_ok=True)
-        with _readable(path, lock):
-            connection = _connect(partial, "rwc")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.executescript(_SCHEMA)
-            unnamed = cls(path, connection, None)
-            unnamed.append([first], [(0, 0, first.hash)], state)
-            unnamed.close()
+        try:
+            partial.unlink(missing_ok=True)
+            with closing(_connect(partial, "rwc")) as connection:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.executescript(_SCHEMA)
+                cls(path, connection, None).append([first], [(0, 0, first.hash)], state)
             os.replace(partial, path)
             sync_folder(directory)
             return cls(path, _connect(path, "rw"), lock)
+        except (sqlite3.Error, OSError, LedgerError) as reason:
+            lock.close()
+            raise LedgerError(f"{path}: expected to write a new ledger, got: {reason}") from reason
 
     @classmethod
     def open_to_write(cls, directory: Path) -> Store:
@@ -101,8 +102,12 @@ class Store:
         """
         path = _existing(directory)
         lock = _only_writer(path)
-        with _readable(path, lock):
-            return cls(path, _connect(path, "rw"), lock)
+        try:
+            with _readable(path):
+                return cls(path, _connect(path, "rw"), lock)
+        except LedgerError:
+            lock.close()
+            raise
 
     @classmethod
     def open_to_read(cls, directory: Path) -> Store:
@@ -274,26 +279,29 @@ def _existing(directory: Path) -> Path:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     """Connection in mode `rwc` (new, not yet named), `rw` (the writer) or `ro` (any reader)."""
-    if mode == "ro" and not os.access(path.parent, os.W_OK):
+    log = path.with_name(path.name + "-wal")
+    if mode == "ro" and not os.access(path.parent, os.W_OK) and not log.exists():
         mode = "ro&immutable=1"  # nobody can write there, and a reader could not place its shared memory
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1
     )
-    # Whatever a damaged file holds as text must not stop the reading.
-    connection.text_factory = lambda content: content.decode("utf-8", "replace")
-    connection.execute("PRAGMA synchronous = FULL")
-    if mode == "rw":
-        connection.execute("PRAGMA journal_mode = WAL")
+    try:
+        # Whatever a damaged file holds as text must not stop the reading.
+        connection.text_factory = lambda content: content.decode("utf-8", "replace")
+        connection.execute("PRAGMA synchronous = FULL")
+        if mode == "rw":
+            connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
 @contextmanager
-def _readable(path: Path, lock: sqlite3.Connection | None = None) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OverflowError) as reason:
-        if lock is not None:
-            lock.close()
         raise DamagedError(
             f"{path}: expected a gridsettle ledger, got a file that cannot be read: {reason}"
         ) from reason

@@ -119,7 +119,12 @@ def expect_no_rollback(store: Store, tip: Tip, directory: Path) -> None:
     path = checkpoint_path(directory)
     if not path.exists():
         return
-    note = path.read_text(encoding="utf-8")
+    try:
+        note = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as reason:
+        raise LedgerError(
+            f"{path}: expected a file with the ledger's last checkpoint, got: {reason}"
+        ) from reason
     checkpoint = signed_checkpoint(note, origin_of(tip.header.chain_id), tip.registry)
     if checkpoint.size > tip.history.size:
         raise LedgerError(
