@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from cosim.windows import Chunk
 from market.errors import MarketError
 from market.exchanges import METER, Kind
 from market.ledger.chain import demonstration_key
+from market.ledger.keys import read_private_key
 from market.ledger.ledger import Ledger, state_roots
 from market.ledger.records import (
     ISLANDED,
@@ -32,6 +33,9 @@ from market.ledger.records import (
 )
 from market.state import Lots, State
 from market.storage import Ratings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _CUT = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
 
@@ -83,6 +87,18 @@ class Recorder:
         return {"height": head.height, "hash": head.hash.hex(), "root": head.root.hex()}
 
 
+def operator_key(case: Case) -> Ed25519PrivateKey:
+    """The operator's key that the scenario names, else the demonstration key of its seed.
+
+    Raises
+    ------
+    market.errors.LedgerError
+        If the key file cannot be used.
+    """
+    path = case.scenario.ledger.operator_key
+    return demonstration_key(case.scenario.seed) if path is None else read_private_key(path)
+
+
 def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     """Recorder of a new ledger in `directory`, or of the one that is there.
 
@@ -91,7 +107,7 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     market.errors.LedgerError
         If the ledger cannot be made or resumed, or belongs to another scenario.
     """
-    key = demonstration_key(case.scenario.seed)
+    key = operator_key(case)
     if not resume:
         content = state_bytes(case.opening, case.opening_outage)
         ledger = Ledger.create(directory, genesis_records(case), key, content)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import cosim.simulate
 from cosim import Scenario, run
@@ -91,3 +93,17 @@ def test_state_survives_its_bytes() -> None:
     assert all((a == b).all() for a, b in zip(again.lots, state.lots, strict=True))
     assert all((a == b).all() for a, b in zip(again.ratings, state.ratings, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(outage, chunk.outage, strict=True))
+
+
+def test_a_run_is_signed_by_the_key_the_scenario_names(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    file = tmp_path / "operator.pem"
+    file.touch(mode=0o600)
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    run(DAYS.with_changes(ledger={"operator_key": file}), tmp_path / "own")
+    run(DAYS, tmp_path / "demonstration")
+    public = key.public_key().public_bytes_raw()
+    assert verify_ledger(tmp_path / "own", operator=public).ok
+    assert not verify_ledger(tmp_path / "demonstration", operator=public).ok
+    with pytest.raises(LedgerError, match="key"):
+        run(DAYS.with_changes(ledger={"operator_key": tmp_path / "none.pem"}), tmp_path / "missing")
