@@ -14,6 +14,7 @@ import pandapower as pp
 import pyarrow as pa
 
 from cosim.case import Case, build_case
+from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
 from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
@@ -95,6 +96,7 @@ def run(
 
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
+    compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
         sample = Sample(case)
@@ -113,6 +115,7 @@ def run(
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
+    compile_ahead(case)
     sample = Sample(case)
     parts = []
     for chunk in _told(chunks(case, case.opening), case, listener):
