@@ -53,6 +53,10 @@ class ProfilesSection(Section):
     file: Path | None = Field(
         None, description="the file of source spain or table, relative to this scenario"
     )
+    load_shape: Literal["household", "country"] = Field(
+        "household",
+        description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
+    )
     timezone: str = Field("UTC", description="time zone of times without offset in a table")
     price_eur_per_kwh: NotNegative | None = Field(
         None, le=10, description="constant utility price, EUR/kWh, for a table without prices"
