@@ -20,8 +20,8 @@ AS_CSV = ("violations", "curtailment", "outage_intervals", "registrations", "res
 """Tables that are short and meant for people: CSV instead of Parquet."""
 
 PARTS, JOINED = ".parts", ".parts.joined"
-_BEFORE_THE_LEDGER = {PARTS, "ledger.lock", *(f".ledger.sqlite.partial{end}" for end in ("", "-journal"))}
-"""What a run leaves that was killed before its ledger had a name: nothing of it is needed."""
+_BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
+"""How the names of all begin that a run leaves when it is killed before its ledger has a name; none is needed."""
 
 
 def prepare_directory(directory: Path, *, resume: bool) -> Path:
@@ -37,7 +37,11 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
         raise ScenarioError(
             f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume"
         )
-    if not resume and directory.exists() and {path.name for path in directory.iterdir()} - _BEFORE_THE_LEDGER:
+    if (
+        not resume
+        and directory.exists()
+        and not all(path.name.startswith(_BEFORE_THE_LEDGER) for path in directory.iterdir())
+    ):
         what = "a run" if started else "other files"
         raise ScenarioError(
             f"{directory}: expected an empty or new directory, found {what}; "
