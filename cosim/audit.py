@@ -1,8 +1,8 @@
 """Audit a ledger down to the physics: solve recorded intervals again and see whether what settled was admissible.
 
 A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
-rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network, and holds
-the result against the limits and against the recorded verdict.
+rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network as the
+block's topology switched it, each island with its former as slack, and holds the result against limits and verdict.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cosim.audit_networks import Networks, unlike_scenario
 from cosim.curtailment import Outcome
 from cosim.errors import ScenarioError
 from cosim.results import NETWORK_FILE
@@ -19,14 +20,16 @@ from cosim.run_directory import read_table
 from cosim.scenario import Scenario
 from cosim.scenario_files import load_scenario
 from cosim.setpoints import injection_kw
+from cosim.topology_records import recorded_changes
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits, Verdict, check_limits
 from grid_models.named_nets import read_net
-from grid_models.powerflow import Flow, reference_flow
+from grid_models.powerflow import Flow
 from market.exchanges import Kind
+from market.ledger.chain import decode_header
 from market.ledger.records import (
     ISLANDED,
-    SIZE,
+    NONE,
     RecordBytes,
     RecordKind,
     integer_parameter,
@@ -34,6 +37,7 @@ from market.ledger.records import (
     rows_of,
 )
 from market.ledger.store import Store
+from market.ledger.tip import records_of
 
 TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
 """How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
@@ -59,7 +63,7 @@ class Audit(NamedTuple):
     findings
         What is wrong, in order of height; nothing if the ledger is physically sound.
     islanded
-        Blocks drawn but not audited: in an outage the switched topology is not the recorded network.
+        Those of them in which a participant was without the grid.
     """
 
     heights: tuple[int, ...]
@@ -70,7 +74,9 @@ class Audit(NamedTuple):
 class Recorded(NamedTuple):
     """What a run directory says the run was made of, held against the ledger's first block."""
 
+    scenario: Scenario
     feeder: Feeder
+    networks: Networks
     limits: Limits
     interval_minutes: int
     n_blocks: int
@@ -101,21 +107,22 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
         findings: list[Finding] = []
         audited, islanded = [], []
         for height in heights.tolist():
-            records = np.frombuffer(store.block(height).records, np.uint8).reshape(-1, SIZE)
+            block = store.block(height)
+            records = records_of(block.records)
             verdict = rows_of(records, RecordKind.VERDICT)
             if verdict.size == 0:
                 continue  # a block of the registry alone
+            audited.append(height)
             if verdict[0]["reason"] & ISLANDED:
                 islanded.append(height)
-                continue
-            audited.append(height)
-            findings += audit_block(recorded, height, records)
+            start = decode_header(block.header).interval_start
+            findings += [Finding(height, what) for what in audit_block(recorded, records, start)]
     return Audit(tuple(audited), tuple(findings), tuple(islanded))
 
 
 def read_recorded(directory: Path, store: Store) -> Recorded:
     """Scenario and network of a run directory, once their hashes are those of the ledger's first block."""
-    genesis = np.frombuffer(store.block(0).records, np.uint8).reshape(-1, SIZE)
+    genesis = records_of(store.block(0).records)
     parameters = read_parameters(genesis)
     scenario = load_scenario(directory / "scenario.toml")
     if scenario.digest() != parameters["scenario_sha256"][:32]:
@@ -128,7 +135,8 @@ def read_recorded(directory: Path, store: Store) -> Recorded:
             f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
         )
     limits = Limits.of(feeder, **scenario.limits.model_dump())
-    return Recorded(feeder, limits, integer_parameter(parameters, "interval_minutes"), store.size())
+    minutes = integer_parameter(parameters, "interval_minutes")
+    return Recorded(scenario, feeder, Networks(feeder), limits, minutes, store.size())
 
 
 def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
@@ -140,17 +148,30 @@ def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -
     return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))
 
 
-def audit_block(recorded: Recorded, height: int, records: RecordBytes) -> list[Finding]:
-    """Findings of one block: limits broken by what settled, and a verdict that physics does not confirm."""
+def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -> list[str]:
+    """What is wrong with a block: limits broken by what settled, and a topology or verdict that is not what was."""
     meters, verdict = rows_of(records, Kind.METER), rows_of(records, RecordKind.VERDICT)[0]
     p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
     if verdict["status"] == Outcome.DE_ENERGISED:
-        return [] if not p_kw.any() else [Finding(height, "energy flowed in a feeder that was switched off")]
-    flow = reference_flow(recorded.feeder, p_kw, meters["q_var"][None, :] / 1000.0)
+        return ["energy flowed in a feeder that was switched off"] if p_kw.any() else []
+    changes = recorded_changes(records)
+    network = recorded.networks.of(changes)
+    found = unlike_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
+    if network.islanded != bool(verdict["reason"] & ISLANDED):
+        found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
+    found += network.in_the_dark(p_kw)
+    if network.reference is None:
+        lit = int(verdict["lowest_vm_upu"]) != NONE or int(verdict["highest_vm_upu"]) != NONE
+        return [*found, "a voltage is recorded where nothing supplies any bus"] if lit else found
+    flow = network.reference.solve(p_kw, meters["q_var"][None, :] / 1000.0)
     if not flow.converged[0]:
-        return [Finding(height, "the settled exchanges have no AC solution")]
-    found = beyond_limits(check_limits(recorded.feeder, recorded.limits, flow))
-    return [Finding(height, what) for what in [*found, *_unlike_recorded(flow, verdict)]]
+        return [*found, "the settled exchanges have no AC solution"]
+    return [
+        *found,
+        *beyond_limits(check_limits(recorded.feeder, recorded.limits, flow)),
+        *network.out_of_balance(flow, recorded.interval_minutes),
+        *_unlike_recorded(flow, verdict),
+    ]
 
 
 def beyond_limits(verdict: Verdict) -> list[str]:

