@@ -7,6 +7,7 @@ block's topology switched it, each island with its former as slack, and holds th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from grid_models.named_nets import read_net
 from grid_models.powerflow import Flow
 from market.exchanges import Kind
 from market.ledger.chain import decode_header
+from market.ledger.private import opened
 from market.ledger.records import (
     ISLANDED,
     NONE,
@@ -38,6 +40,7 @@ from market.ledger.records import (
 )
 from market.ledger.store import Store
 from market.ledger.tip import records_of
+from market.ledger.vault import Entry
 
 TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
 """How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
@@ -82,7 +85,13 @@ class Recorded(NamedTuple):
     n_blocks: int
 
 
-def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> Audit:
+def audit_ledger(
+    directory: Path,
+    *,
+    sample: int | None = 48,
+    seed: int = 0,
+    entries: Mapping[tuple[int, int], Entry] | None = None,
+) -> Audit:
     """Audit the ledger of a run.
 
     Parameters
@@ -93,11 +102,14 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
         Number of blocks to audit, drawn at random; all if None.
     seed
         Of the draw.
+    entries
+        Private records from the operator's store, by (interval, number).
 
     Raises
     ------
     ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
-        If the directory holds no run, or its scenario or network is not the one the ledger was begun with.
+        If the directory holds no run, its scenario or network is not the one the ledger was begun with, or its
+        records are private and cannot be opened.
     """
     with Store.open_to_read(directory) as store:
         recorded = read_recorded(directory, store)
@@ -108,7 +120,7 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
         audited, islanded = [], []
         for height in heights.tolist():
             block = store.block(height)
-            records = records_of(block.records)
+            records = in_clear(records_of(block.records), entries or {}, height)
             verdict = rows_of(records, RecordKind.VERDICT)
             if verdict.size == 0:
                 continue  # a block of the registry alone
@@ -118,6 +130,22 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
             start = decode_header(block.header).interval_start
             findings += [Finding(height, what) for what in audit_block(recorded, records, start)]
     return Audit(tuple(audited), tuple(findings), tuple(islanded))
+
+
+def in_clear(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], height: int) -> RecordBytes:
+    """A block's records, the private ones put back.
+
+    Raises
+    ------
+    ScenarioError
+        If they cannot be opened: without the meters nobody can tell what flowed.
+    """
+    if not (records[:, 0] == RecordKind.PRIVATE).any():
+        return records
+    found = opened(records, int(records[0, 4:8].copy().view("<u4")[0]), entries)
+    if isinstance(found, str):
+        raise ScenarioError(f"block {height}: {found}; open them with --open-with and the operator's key")
+    return found
 
 
 def read_recorded(directory: Path, store: Store) -> Recorded:
