@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.curtailment import Outcome
 from cosim.device_records import answer_records, member_records
 from cosim.errors import ScenarioError
 from cosim.outage import OutageState
 from cosim.run_keys import RunKeys, run_keys
 from cosim.topology_records import chunk_topology
-from cosim.windows import Chunk
 from market.errors import MarketError
 from market.exchanges import METER, Kind
 from market.ledger.entries import with_signatures

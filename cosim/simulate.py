@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from cosim.agreement import agreement
 from cosim.case import Case, build_case
+from cosim.chunk import Chunk, joined
+from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
 from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
@@ -31,7 +33,7 @@ from cosim.scenario import Scenario
 from cosim.scenario_files import as_toml
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 
 GROUP = 2048
 """Intervals per group commit: ledger and tables are made durable together."""
@@ -95,6 +97,7 @@ def run(
 
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
+    compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
         stream = chunks(case, recorder.state, recorder.next_interval, recorder.outage)
@@ -109,7 +112,9 @@ def run(
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
-    tables = _joined(tables_of(case, chunk) for chunk in _told(chunks(case, case.opening), case, listener))
+    compile_ahead(case)
+    stream = _told(chunks(case, case.opening), case, listener)
+    tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
     summary = {**summarise(tables), **outage_summary(case, tables), "agreement": agreement(case, tables)}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
@@ -185,9 +190,9 @@ def installed_version(distribution: str) -> str:
 
 
 def grouped(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one."""
+    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
-        yield list(group)
+        yield joined(list(group))
 
 
 def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.scenario import OutageEvent
 from cosim.switching import transformers_at_the_grid
-from cosim.windows import Chunk
 from grid_models.topology import elements, opened, with_formers
 from market.ledger.records import Change, RecordBytes, RecordKind, as_bytes, rows_of, topology_records
 
