@@ -18,7 +18,7 @@ from cosim.scenario import LoadEvent, OutageEvent, RegisterEvent, RetireEvent, S
 _PATHS = {
     "profiles": ("file",),
     "network": ("file", "participants"),
-    "ledger": ("operator_key",),
+    "ledger": ("operator_key", "member_keys"),
 }
 
 
