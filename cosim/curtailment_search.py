@@ -13,7 +13,7 @@ from cosim.redispatch import deliver, is_curtailable
 from cosim.setpoints import injection_kw
 from grid_models.limits import Judgement, Verdicts, judge
 from grid_models.powerflow import Flow
-from market.exchanges import Reason, Rows
+from market.exchanges import Kind, Reason, Rows
 from market.orders import Orders
 from market.settlement import Delivery, Settlement, settle
 from market.state import State
@@ -84,6 +84,16 @@ class Search:
         p = self.problem
         shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
         return deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+
+    def imports_wh(self, delivered_wh: Wh) -> Wh:
+        """What each house imports from the grid when this much of the cleared rows is delivered, (N,)."""
+        rows = self.delivery(delivered_wh).rows
+        imports, wh = (
+            rows[rows["kind"] == Kind.GRID_IMPORT],
+            np.zeros(self.problem.orders.need_wh.size, np.int64),
+        )
+        np.add.at(wh, imports["buyer"], imports["delivered_wh"])
+        return wh
 
     def at_factor(self, alpha: float) -> Delivery:
         """Delivery of the same share `alpha` of every exchange."""

@@ -12,18 +12,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
-from cosim.curtailment_search import Found, Problem, Search, largest_clean
+from cosim.curtailment_search import Attempt, Found, Problem, Search, largest_clean
 from cosim.redispatch import battery_room
 from cosim.setpoints import injection_kw, mean_kw
 from grid_models.kernel import Floats
 from grid_models.limits import Limits
 from grid_models.response import Response
 from grid_models.sensitivity import sensitivity
-from market.exchanges import Kind
+from market.exchanges import Kind, Reason
 from market.settlement import Delivery, Settlement, as_cleared, settle
 
 ROUNDS = 6
 """Linear programmes until one is clean; with the power flows before and of the refinement that makes eight."""
+
+HALVINGS = 3
+"""Steps back towards a solvable state where AC has no solution for what a programme proposes."""
 
 FACETS = 16
 ABSORB, EXPORT, SHARE, TRADE, SHED = 0.1, 1.0, 2.0, 3.0, 1e4
@@ -57,6 +60,10 @@ class Levers(NamedTuple):
         (M + 2N,) cost per kW and largest value.
     absorbs
         (N, M): which cuts of a house its battery may absorb at the lower cost.
+    misses
+        (N, M): which cuts leave a house without energy that it bought, so that it can be shed.
+    imports
+        (N,) what each house imports as cleared, and can be shed without any cut, kW.
     """
 
     rows: npt.NDArray[np.intp]
@@ -64,14 +71,17 @@ class Levers(NamedTuple):
     weight: Floats
     largest: Floats
     absorbs: Floats
+    misses: Floats
+    imports: Floats
 
 
 def levers(search: Search) -> Levers:
     """Levers of a problem: every cut acts at the bus where the energy enters the network.
 
     Cutting an exchange lowers the seller's injection, that of the battery's host for a lot; a share that is not stored
-    raises the host's. What a buyer misses it takes from the grid at the same bus, which changes nothing there. Exports
-    cut for the own battery cost less than those spilled: the programme's column `absorbed` takes that difference off.
+    raises the host's. What a buyer misses it takes from the grid at the same bus, which changes nothing there, unless
+    it is shed: a house sheds of its load what it imports as cleared or is cut of what it bought. Exports cut for the
+    own battery cost less than those spilled: the programme's column `absorbed` takes that difference off.
     """
     p = search.problem
     rows = np.flatnonzero(search.curtailable)
@@ -86,10 +96,14 @@ def levers(search: Search) -> Levers:
     room, _ = battery_room(p.orders, p.state, p.rows, p.rows["cleared_wh"].astype(np.int64))
     absorbs = np.zeros((n, m))
     absorbs[source, np.arange(m)] = kind == Kind.GRID_EXPORT
+    bought = np.flatnonzero(np.isin(kind, [int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.LOT_SALE)]))
+    misses = np.zeros((n, m))
+    misses[exchanges["buyer"][bought], bought] = 1.0
     weight = np.concatenate([_weights(kind), np.full(n, ABSORB - EXPORT), np.full(n, SHED)])
-    cleared = mean_kw(exchanges["cleared_wh"], minutes)
-    largest = np.concatenate([cleared, np.minimum(mean_kw(room, minutes), absorbs @ cleared), _imports(p)])
-    return Levers(rows, effect, weight, largest, absorbs)
+    cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports(p)
+    absorbed = np.minimum(mean_kw(room, minutes), absorbs @ cleared)
+    largest = np.concatenate([cleared, absorbed, imports + misses @ cleared])
+    return Levers(rows, effect, weight, largest, absorbs, misses, imports)
 
 
 def _weights(kind: npt.NDArray[np.uint8]) -> Floats:
@@ -101,7 +115,7 @@ def _weights(kind: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _imports(p: Problem) -> Floats:
-    """Grid import of each house as cleared, kW: what shedding can take away."""
+    """Grid import of each house as cleared, kW."""
     wh = np.zeros(p.orders.need_wh.size, np.int64)
     imports = p.rows[p.rows["kind"] == Kind.GRID_IMPORT]
     np.add.at(wh, imports["buyer"], imports["cleared_wh"])
@@ -160,28 +174,35 @@ def programme(response: Response, limits: Limits, effect: Floats, x: Floats, dou
 def solve_programme(p: Programme, lever: Levers) -> Solution | None:
     """Cheapest lever values that keep the constraints, or that break them least; None if HiGHS finds none.
 
-    Only where no values keep the constraints, as can be far from the solution, a slack is admitted.
+    Load is shed only where no other levers keep the constraints, and a slack is admitted only where none at all do, as
+    can be far from the solution.
     """
-    found = _solved(p, lever, elastic=False)
-    return _solved(p, lever, elastic=True) if found is None else found
+    for shedding, elastic in ((False, False), (True, False), (True, True)):
+        found = _solved(p, lever, shedding=shedding, elastic=elastic)
+        if found is not None:
+            return found
+    return None
 
 
-def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Solution | None:
+def _solved(p: Programme, lever: Levers, *, shedding: bool, elastic: bool) -> Solution | None:
     """The programme over the levers that can move at all."""
-    (n, m), slacks = lever.absorbs.shape, int(elastic)
-    moving = np.flatnonzero(lever.largest > 0.0)
-    absorbing = np.flatnonzero(lever.largest[m : m + n] > 0.0)
+    m, slacks = lever.rows.size, int(elastic)
+    can_move = lever.largest > 0.0
+    can_move[m + lever.absorbs.shape[0] :] &= shedding
+    moving = np.flatnonzero(can_move)
+    if moving.size == 0:
+        return None
     largest = np.append(lever.largest[moving], np.full(slacks, np.inf))
-    limited = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n))])[np.ix_(absorbing, moving)]
+    limited, most = _limited_by_cuts(lever, moving)
     arguments: dict[str, Any] = {
         "c": np.append(lever.weight[moving], np.full(slacks, SLACK)),
         "A_ub": np.block(
             [
                 [p.matrix[:, moving], -np.ones((p.bound.size, slacks))],
-                [limited, np.zeros((absorbing.size, slacks))],
+                [limited, np.zeros((most.size, slacks))],
             ]
         ),
-        "b_ub": np.append(p.bound, np.zeros(absorbing.size)),
+        "b_ub": np.append(p.bound, most),
         "bounds": np.column_stack([np.zeros(largest.size), largest]),
     }
     # Presolving a programme of this size takes longer than solving it.
@@ -192,6 +213,18 @@ def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Solution | None:
     x[moving] = found.x[: moving.size]
     marginal = -found.ineqlin.marginals[: p.bound.size]
     return Solution(x, {int(p.limit[row]): float(marginal[row]) for row in np.flatnonzero(marginal)})
+
+
+def _limited_by_cuts(lever: Levers, moving: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
+    n, m = lever.absorbs.shape
+    matrix = np.block(
+        [[-lever.absorbs, np.eye(n), np.zeros((n, n))], [-lever.misses, np.zeros((n, n)), np.eye(n)]]
+    )
+    bound = np.concatenate([np.zeros(n), lever.imports])
+    beside_cuts = moving[moving >= m] - m
+    matters = np.isin(np.arange(2 * n), beside_cuts) & (bound < lever.largest[m:])
+    return matrix[np.ix_(matters, moving)], bound[matters]
 
 
 def possible_gain(p: Programme, solution: Solution) -> float:
@@ -229,8 +262,7 @@ def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
     cut = np.ceil(x[:m] * hours_wh - 1e-6).astype(np.int64)
     delivered[lever.rows] = np.clip(delivered[lever.rows] - cut, 0, delivered[lever.rows])
     shed = np.ceil(x[m + n :] * hours_wh - 1e-6).astype(np.int64)
-    imports = np.rint(lever.largest[m + n :] * hours_wh).astype(np.int64)
-    return search.delivery(delivered, np.clip(shed, 0, imports))
+    return search.delivery(delivered, np.minimum(shed, search.imports_wh(delivered)) if shed.any() else shed)
 
 
 def cleared_injection_kw(p: Problem) -> Floats:
@@ -248,8 +280,8 @@ def least_curtailment(search: Search) -> Found | None:
     """Cheapest clean delivery: linearise, solve the programme, ask AC, at most six times; then bisect."""
     p = search.problem
     lever = levers(search)
-    x = np.zeros(lever.weight.size)
-    p_kw = cleared_injection_kw(p)
+    x = _opening(search, lever)
+    p_kw = cleared_injection_kw(p) + lever.effect @ x
     for doubling in range(ROUNDS):
         response = sensitivity(p.case.engine, p_kw)
         if response is None:
@@ -257,12 +289,33 @@ def least_curtailment(search: Search) -> Found | None:
         solution = solve_programme(programme(response, p.case.limits, lever.effect, x, doubling), lever)
         if solution is None:
             break
-        x = solution.x
-        tried = search.try_all([delivery_of(search, lever, x)])
+        x, tried = _nearest_solved(search, lever, x, solution.x)
         p_kw = injection_of(tried.settlements[0], p)
         if tried.clean()[0]:
-            return _refined(search, lever, solution, Found(tried.settlements[0], tried.flow), p_kw)
+            return _refined(
+                search, lever, solution._replace(x=x), Found(tried.settlements[0], tried.flow), p_kw
+            )
     return _towards_nothing(search, lever, x)
+
+
+def _opening(search: Search, lever: Levers) -> Floats:
+    """Lever values to begin at: none, or where AC has no solution then, the smallest quarter of all that has one."""
+    if search.problem.reason != Reason.NOT_SOLVED:
+        return np.zeros(lever.weight.size)
+    quarters = [share * lever.largest for share in (0.25, 0.5, 0.75, 1.0)]
+    tried = search.try_all([delivery_of(search, lever, x) for x in quarters])
+    return quarters[int(np.argmax(tried.flow.converged))]
+
+
+def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) -> tuple[Floats, Attempt]:
+    """The lever values `x`, or half way back, and half of that, towards values that AC can solve."""
+    tried = search.try_all([delivery_of(search, lever, x)])
+    for _ in range(HALVINGS):
+        if tried.flow.converged[0]:
+            break
+        x = 0.5 * (solved + x)
+        tried = search.try_all([delivery_of(search, lever, x)])
+    return x, tried
 
 
 def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, p_kw: Floats) -> Found:
