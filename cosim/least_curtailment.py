@@ -6,6 +6,7 @@ programme only decides what to change; an AC power flow decides whether the resu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,6 @@ ROUNDS = 6
 
 HALVINGS = 3
 """Steps back towards a solvable state where AC has no solution for what a programme proposes."""
-
 FACETS = 16
 ABSORB, EXPORT, SHARE, TRADE, SHED = 0.1, 1.0, 2.0, 3.0, 1e4
 """Cost per kW."""
@@ -41,7 +41,9 @@ NEAR_VM_PU, NEAR_PERCENT = 0.03, 40.0
 
 MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
 """Distance kept from every limit, doubled each round, for what the linearisation leaves over."""
-
+LEFT_OVER, ALMOST_VM_PU, ALMOST_PERCENT = 1.2, 1e-3, 1.0
+"""From the fourth round on a distance of so many times what the last one broke, if that was little: solutions that jump
+between vertices leave as much over again."""
 
 GOOD_ENOUGH = 0.002
 """A clean delivery is taken when no more than this share of its cost could be saved."""
@@ -134,6 +136,14 @@ class Programme(NamedTuple):
     limit: npt.NDArray[np.intp]
 
 
+class Near(NamedTuple):
+    """Limits that a programme knows: upper and lower voltages of the B buses, (B,), and ratings of the E ends, (E,)."""
+
+    high: npt.NDArray[np.bool_]
+    low: npt.NDArray[np.bool_]
+    end: npt.NDArray[np.bool_]
+
+
 class Solution(NamedTuple):
     """Lever values, and what each limit costs at the margin: {limit: cost per pu}."""
 
@@ -141,34 +151,65 @@ class Solution(NamedTuple):
     price: dict[int, float]
 
 
-def programme(response: Response, limits: Limits, effect: Floats, x: Floats, doubling: int) -> Programme:
-    """Linear constraints around the AC state that the lever values `x` led to.
+def near(response: Response, limits: Limits, known: Near | None) -> Near:
+    """Limits that the state is close to or beyond, and those that earlier programmes knew.
+
+    Without the latter a programme would undo what the one before it did.
+    """
+    now = Near(
+        response.vm_pu > limits.max_vm_pu - NEAR_VM_PU,
+        response.vm_pu < limits.min_vm_pu + NEAR_VM_PU,
+        np.abs(response.current_percent) > ratings(limits) - NEAR_PERCENT,
+    )
+    return now if known is None else Near(*(a | b for a, b in zip(now, known, strict=True)))
+
+
+def ratings(limits: Limits) -> Floats:
+    """Ratings of the branch ends, (E,) per cent."""
+    return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
+
+
+def programme(
+    response: Response, limits: Limits, known: Near, effect: Floats, x: Floats, doubling: int
+) -> Programme:
+    """Linear constraints of the known limits around the AC state that the lever values `x` led to.
 
     Voltages by their derivative; currents by a polygon of 16 facets around the limit's circle, turned so that one
     facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
     """
-    margin = 2.0**doubling
+    rated = ratings(limits)
+    margin_pu, margin_percent = _margins(response, limits, rated, doubling)
     n_buses, n_ends = response.vm_pu.size, response.current_percent.size
     by_x = response.dvm_dp @ effect
     v0 = response.vm_pu - by_x @ x
-    high = np.flatnonzero(response.vm_pu > limits.max_vm_pu - NEAR_VM_PU)
-    low = np.flatnonzero(response.vm_pu < limits.min_vm_pu + NEAR_VM_PU)
-    rated = np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
-    ends = np.flatnonzero(np.abs(response.current_percent) > rated - NEAR_PERCENT)
+    high, low, ends = (np.flatnonzero(mask) for mask in known)
     current, by_x_current = response.current_percent[ends], response.dcurrent_dp[ends] @ effect
     facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
     turn = np.exp(-1j * (np.angle(current) + facets))
     along = (turn[:, :, None] * by_x_current).real.reshape(-1, x.size)
     i0 = (turn * (current - by_x_current @ x)).real
     bound = (
-        limits.max_vm_pu[high] - MARGIN_VM_PU * margin - v0[high],
-        v0[low] - limits.min_vm_pu[low] - MARGIN_VM_PU * margin,
-        (rated[ends] - MARGIN_PERCENT * margin - i0).ravel() / 100.0,
+        limits.max_vm_pu[high] - margin_pu - v0[high],
+        v0[low] - limits.min_vm_pu[low] - margin_pu,
+        (rated[ends] - margin_percent - i0).ravel() / 100.0,
     )
     limit = (high, n_buses + low, (2 * n_buses + np.arange(FACETS)[:, None] * n_ends + ends).ravel())
     return Programme(
         np.vstack([by_x[high], -by_x[low], along / 100.0]), np.concatenate(bound), np.concatenate(limit)
     )
+
+
+def _margins(response: Response, limits: Limits, rated: Floats, doubling: int) -> tuple[float, float]:
+    """Distances to be kept from voltage limits, pu, and from ratings, per cent."""
+    beyond_pu = np.nanmax(np.fmax(response.vm_pu - limits.max_vm_pu, limits.min_vm_pu - response.vm_pu))
+    beyond_percent = np.nanmax(np.abs(response.current_percent) - rated)
+
+    def kept(smallest: float, broken: float, almost: float) -> float:
+        margin = smallest * 2.0**doubling
+        return max(margin, LEFT_OVER * broken) if doubling > 2 and broken < almost else margin
+
+    of_voltage = kept(MARGIN_VM_PU, float(beyond_pu), ALMOST_VM_PU)
+    return of_voltage, kept(MARGIN_PERCENT, float(beyond_percent), ALMOST_PERCENT)
 
 
 def solve_programme(p: Programme, lever: Levers) -> Solution | None:
@@ -267,8 +308,7 @@ def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
 
 def cleared_injection_kw(p: Problem) -> Floats:
     """Injections of the exchanges as cleared, (N,) kW."""
-    settlement = settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules)
-    return injection_of(settlement, p)
+    return injection_of(settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules), p)
 
 
 def injection_of(settlement: Settlement, p: Problem) -> Floats:
@@ -282,19 +322,21 @@ def least_curtailment(search: Search) -> Found | None:
     lever = levers(search)
     x = _opening(search, lever)
     p_kw = cleared_injection_kw(p) + lever.effect @ x
+    known: Near | None = None
     for doubling in range(ROUNDS):
         response = sensitivity(p.case.engine, p_kw)
         if response is None:
             break
-        solution = solve_programme(programme(response, p.case.limits, lever.effect, x, doubling), lever)
+        known = near(response, p.case.limits, known)
+        constraints = programme(response, p.case.limits, known, lever.effect, x, doubling)
+        solution = solve_programme(constraints, lever)
         if solution is None:
             break
         x, tried = _nearest_solved(search, lever, x, solution.x)
         p_kw = injection_of(tried.settlements[0], p)
         if tried.clean()[0]:
-            return _refined(
-                search, lever, solution._replace(x=x), Found(tried.settlements[0], tried.flow), p_kw
-            )
+            clean = Found(tried.settlements[0], tried.flow)
+            return _refined(search, lever, solution._replace(x=x), clean, known, p_kw)
     return _towards_nothing(search, lever, x)
 
 
@@ -318,13 +360,16 @@ def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) ->
     return x, tried
 
 
-def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, p_kw: Floats) -> Found:
+def _refined(
+    search: Search, lever: Levers, solution: Solution, clean: Found, known: Near, p_kw: Floats
+) -> Found:
     """A clean delivery made cheaper once, where linearising has cut too much and the result is clean."""
     case = search.problem.case
     response = sensitivity(case.engine, p_kw)
     if response is None:
         return clean
-    constraints = programme(response, case.limits, lever.effect, solution.x, 0)
+    known = near(response, case.limits, known)
+    constraints = programme(response, case.limits, known, lever.effect, solution.x, 0)
     if possible_gain(constraints, solution) <= GOOD_ENOUGH * (lever.weight @ solution.x):
         return clean
     x = tightened(constraints, solution, lever)
@@ -336,9 +381,15 @@ def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, p_
 
 
 def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
-    """Between the last programme's cuts and no exchange at all, the least that is clean."""
+    """Between the last programme's cuts and no exchange at all, the least that is clean; no load either, if need be."""
     m, n = lever.rows.size, lever.absorbs.shape[0]
-    everything = np.concatenate([lever.largest[:m], np.zeros(n), x[m + n :]])
-    return largest_clean(
-        search, lambda share: delivery_of(search, lever, everything + share * (x - everything))
-    )
+    for shed in (x[m + n :], lever.largest[m + n :]):
+        everything = np.concatenate([lever.largest[:m], np.zeros(n), shed])
+        found = largest_clean(search, partial(_between, search, lever, everything, x))
+        if found is not None:
+            return found
+    return None
+
+
+def _between(search: Search, lever: Levers, everything: Floats, x: Floats, share: float) -> Delivery:
+    return delivery_of(search, lever, everything + share * (x - everything))
