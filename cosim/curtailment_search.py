@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
+from cosim.reactive import solve_meters
 from cosim.redispatch import deliver, is_curtailable
-from cosim.setpoints import injection_kw
 from grid_models.limits import Judgement, Verdicts, judge
 from grid_models.powerflow import Flow
 from market.exchanges import Kind, Reason, Rows
@@ -61,7 +61,9 @@ def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Deliv
     """Settle each delivery on a copy of the state, solve all power flows in one batch, and judge them."""
     settlements = [settle(delivery, orders, state, case.rules) for delivery in deliveries]
     meters = np.stack([settlement.meters for settlement in settlements])
-    flow = case.engine.solve(injection_kw(meters, case.interval_minutes), None)
+    flow, metered = solve_meters(case, meters)
+    if case.control is not None:
+        settlements = [s._replace(meters=meters) for s, meters in zip(settlements, metered, strict=True)]
     return Attempt(deliveries, settlements, flow, judge(flow, case.limits))
 
 

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 
 from cosim.curtailment_search import Attempt, Found, Problem, Search, largest_clean
+from cosim.reactive import response_at
 from cosim.redispatch import battery_room
-from cosim.setpoints import injection_kw, mean_kw
+from cosim.setpoints import mean_kw
 from grid_models.kernel import Floats
 from grid_models.limits import Limits
 from grid_models.response import Response
-from grid_models.sensitivity import sensitivity
-from market.exchanges import Kind, Reason
-from market.settlement import Delivery, Settlement, as_cleared, settle
+from market.exchanges import Kind, Reason, Rows
+from market.settlement import Delivery, as_cleared, settle
 
 ROUNDS = 6
 """Linear programmes until one is clean; with the power flows before and of the refinement that makes eight."""
@@ -306,25 +306,14 @@ def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
     return search.delivery(delivered, np.minimum(shed, search.imports_wh(delivered)) if shed.any() else shed)
 
 
-def cleared_injection_kw(p: Problem) -> Floats:
-    """Injections of the exchanges as cleared, (N,) kW."""
-    return injection_of(settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules), p)
-
-
-def injection_of(settlement: Settlement, p: Problem) -> Floats:
-    """Injections of a settled interval, (N,) kW."""
-    return np.asarray(injection_kw(settlement.meters[None, :], p.case.interval_minutes)[0])
-
-
 def least_curtailment(search: Search) -> Found | None:
     """Cheapest clean delivery: linearise, solve the programme, ask AC, at most six times; then bisect."""
     p = search.problem
     lever = levers(search)
-    x = _opening(search, lever)
-    p_kw = cleared_injection_kw(p) + lever.effect @ x
+    x, meters = _opening(search, lever)
     known: Near | None = None
     for doubling in range(ROUNDS):
-        response = sensitivity(p.case.engine, p_kw)
+        response = response_at(p.case, meters)
         if response is None:
             break
         known = near(response, p.case.limits, known)
@@ -333,20 +322,23 @@ def least_curtailment(search: Search) -> Found | None:
         if solution is None:
             break
         x, tried = _nearest_solved(search, lever, x, solution.x)
-        p_kw = injection_of(tried.settlements[0], p)
+        meters = tried.settlements[0].meters
         if tried.clean()[0]:
             clean = Found(tried.settlements[0], tried.flow)
-            return _refined(search, lever, solution._replace(x=x), clean, known, p_kw)
+            return _refined(search, lever, solution._replace(x=x), clean, known)
     return _towards_nothing(search, lever, x)
 
 
-def _opening(search: Search, lever: Levers) -> Floats:
-    """Lever values to begin at: none, or where AC has no solution then, the smallest quarter of all that has one."""
-    if search.problem.reason != Reason.NOT_SOLVED:
-        return np.zeros(lever.weight.size)
+def _opening(search: Search, lever: Levers) -> tuple[Floats, Rows]:
+    """Lever values and meters to begin at: none moved, or where AC has no solution then, the first quarter that has."""
+    p = search.problem
+    if p.reason not in (Reason.NOT_SOLVED, Reason.CONTROL):
+        as_is = settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules)
+        return np.zeros(lever.weight.size), as_is.meters
     quarters = [share * lever.largest for share in (0.25, 0.5, 0.75, 1.0)]
     tried = search.try_all([delivery_of(search, lever, x) for x in quarters])
-    return quarters[int(np.argmax(tried.flow.converged))]
+    first = int(np.argmax(tried.flow.converged))
+    return quarters[first], tried.settlements[first].meters
 
 
 def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) -> tuple[Floats, Attempt]:
@@ -360,12 +352,10 @@ def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) ->
     return x, tried
 
 
-def _refined(
-    search: Search, lever: Levers, solution: Solution, clean: Found, known: Near, p_kw: Floats
-) -> Found:
+def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, known: Near) -> Found:
     """A clean delivery made cheaper once, where linearising has cut too much and the result is clean."""
     case = search.problem.case
-    response = sensitivity(case.engine, p_kw)
+    response = response_at(case, clean.settlement.meters)
     if response is None:
         return clean
     known = near(response, case.limits, known)

@@ -224,6 +224,7 @@ class Sample:
         wanted = min(case.scenario.engine.verify_sample, case.n_intervals)
         self.intervals = np.unique(np.linspace(0, case.n_intervals - 1, wanted).astype(np.int64))
         self.p_kw: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+        self.q_kvar: list[np.ndarray[Any, np.dtype[np.float64]]] = []
 
     def take(self, group: Iterable[Chunk]) -> None:
         """Keep the injections of the sampled intervals among these chunks, where the feeder was on and whole."""
@@ -233,13 +234,15 @@ class Sample:
             )
             inside = inside[chunk.outcome[inside] != Outcome.DE_ENERGISED]
             if inside.size and chunk.disturbed is None:
-                self.p_kw.append(injection_kw(chunk.window.meters[inside], self.case.interval_minutes))
+                meters = chunk.window.meters[inside]
+                self.p_kw.append(injection_kw(meters, self.case.interval_minutes))
+                self.q_kvar.append(meters["q_var"] / 1000.0)
 
     def verify(self) -> dict[str, Any]:
         """Largest differences between the engines over the sample."""
         if not self.p_kw:
             return {"intervals": 0}
-        agreement = self.case.engine.verify(np.concatenate(self.p_kw))
+        agreement = self.case.engine.verify(np.concatenate(self.p_kw), np.concatenate(self.q_kvar))
         return {
             "intervals": agreement.n,
             "max_vm_error_pu": agreement.max_vm_error_pu,

@@ -53,6 +53,7 @@ class Reason(IntEnum):
     DARK = 6  # element: bus without supply
     ISLAND_LIMIT = 7  # element: bus of the island's former
     MAKES_UP = 8  # no element: this row replaces energy that was curtailed elsewhere
+    CONTROL = 9  # no element: the inverters' reactive power and the voltages found no balance
 
 
 # Parties that are not participants. Participants are 0 … N-1.
