@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pandapower as pp
+import pandas as pd
 import pytest
 
 import cosim.reactive
@@ -14,6 +16,7 @@ from cosim.curtailment import Outcome
 from cosim.errors import ScenarioError
 from cosim.scenario_files import parse_scenario
 from cosim.setpoints import injection_kw
+from cosim.validate import validate
 from cosim.windows import chunks
 from grid_models.errors import GridError
 from grid_models.reactive_control import solve_controlled
@@ -104,6 +107,26 @@ def test_an_interval_whose_control_finds_no_balance_is_reported_and_not_settled(
             assert (cut["delivered_wh"] == 0).all()
             off.append(outcome)
     assert len(off) >= 8
+
+
+@pytest.mark.parametrize("control", ["cos_phi", "q_v"])
+def test_trades_of_others_are_judged_with_reactive_power_too(control: str) -> None:
+    net = pp.create_empty_network(name="one house at the end")
+    medium, low = pp.create_bus(net, 20.0), pp.create_bus(net, 0.4)
+    far = pp.create_bus(net, 0.4, name="far")
+    pp.create_ext_grid(net, medium)
+    pp.create_transformer(net, medium, low, "0.25 MVA 20/0.4 kV")
+    pp.create_line(net, low, far, 0.8, "NAYY 4x150 SE")
+    sale = {"time": "2017-06-01T12:00Z", "seller": "far", "buyer": "grid", "energy_kwh": 90.0}
+    trades = pd.DataFrame([{**sale, "price_eur_per_kwh": 0.1}])
+    limits = {"max_vm_pu": 1.06}
+    without = validate(net, trades, limits=limits)
+    found = validate(net, trades, limits=limits, pv={"control": control})
+    assert 0 < found.trades["curtailed_wh"][0] < without.trades["curtailed_wh"][0]
+    assert found.houses["q_var"][0] < 0 == without.houses["q_var"][0]
+    assert found.bus_voltage["after_vm_pu"].max() <= 1.06 + 1e-5
+    assert found.summary["agreement"]["intervals"] == 1
+    assert found.summary["pv_control"] == control
 
 
 def test_a_rising_characteristic_is_refused() -> None:
