@@ -67,6 +67,11 @@ class MarketCase:
         return self.profiles.interval_minutes
 
     @property
+    def compensation_ueur_per_kwh(self) -> int:
+        """What the operator pays for energy lost to curtailment."""
+        return round(self.scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR)
+
+    @property
     def n_intervals(self) -> int:
         """Number of intervals T."""
         return self.profiles.n_intervals

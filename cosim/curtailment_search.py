@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
+from cosim.compensation import with_compensation
 from cosim.reactive import solve_meters
 from cosim.redispatch import deliver, is_curtailable
 from grid_models.limits import Judgement, Verdicts, judge
@@ -85,7 +86,8 @@ class Search:
         """Delivery of given energies of the cleared rows."""
         p = self.problem
         shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
-        return deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+        made = deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+        return with_compensation(made, p.case.compensation_ueur_per_kwh)
 
     def imports_wh(self, delivered_wh: Wh) -> Wh:
         """What each house imports from the grid when this much of the cleared rows is delivered, (N,)."""

@@ -213,6 +213,11 @@ class CurtailmentSection(Section):
         description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
         "first cut; max_min: smallest share as large as possible; reject: all or nothing",
     )
+    compensation_eur_per_kwh: NotNegative = Field(
+        0.0,
+        le=10,
+        description="paid by the network operator for energy spilled because of curtailment, EUR/kWh",
+    )
 
 
 class LedgerSection(Section):

@@ -76,6 +76,7 @@ def money_eur(exchanges: pa.Table) -> dict[str, float]:
         "earned_from_sharing": shared + amount.get("lot_sale", 0) - contract_sales,
         "contract_sales": contract_sales,
         "losses": amount.get("loss", 0),
+        "compensation": amount.get("compensation", 0),
     }
     return {name: neur / NEUR_PER_EUR for name, neur in eur.items()}
 

@@ -30,6 +30,7 @@ class Kind(IntEnum):
     SPILL = 7
     SHED = 8
     LOSS = 9
+    COMPENSATION = 10
     METER = 16
 
 
@@ -85,7 +86,7 @@ EXCHANGE = np.dtype(
         ("fee_neur", "<i8"),
     ]
 )
-"""One exchange, or what was spilled, shed or lost.
+"""One exchange, or what was spilled, shed, lost or compensated.
 
 The buyer pays `amount_neur` = delivered_wh x price_ueur_per_kwh; of it the seller gets amount - fee, the contract
 the fee. `host` is where the energy leaves or enters the network when that is not the seller (a lot flows out of
