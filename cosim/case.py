@@ -12,6 +12,7 @@ from cosim.events import Timeline, make_timeline
 from cosim.fleet import Fleet
 from cosim.inputs import read_feeder, read_profiles
 from cosim.outage import ADMITTED, OutageState, opening_outage
+from cosim.priority import check_priorities
 from cosim.reactive import control_of
 from cosim.scenario import Scenario
 from cosim.setpoints import mean_kw
@@ -117,6 +118,7 @@ def market_case(
     rules: Rules,
 ) -> MarketCase:
     """Market case of profiles and battery capacities, (N,) Wh, that are already at hand."""
+    check_priorities(scenario, profiles.participants)
     ratings = ratings_of(scenario, capacity_wh)
     wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
     opening = opening_state(ratings.soc_min_wh, wallets, ratings)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 
 from cosim.curtailment_search import Attempt, Found, Problem, Search, largest_clean
+from cosim.priority import value_of_lost_load
 from cosim.reactive import response_at
 from cosim.redispatch import battery_room
 from cosim.setpoints import mean_kw
@@ -29,9 +30,9 @@ ROUNDS = 6
 HALVINGS = 3
 """Steps back towards a solvable state where AC has no solution for what a programme proposes."""
 FACETS = 16
-ABSORB, EXPORT, SHARE, TRADE, SHED = 0.1, 1.0, 2.0, 3.0, 1e4
-"""Cost per kW."""
-SLACK = 1e9
+ABSORB, EXPORT, SHARE, TRADE = 0.1, 1.0, 2.0, 3.0
+"""Cost per kW; of shed load see `cosim.priority`."""
+SLACK = 1e10
 """Cost per pu: what 1 kW of shed load can do, 1e-4 pu, is still dearer left undone."""
 EARLIER = 0.01
 """How much dearer the first trade of an interval is than the last, as a share."""
@@ -101,7 +102,7 @@ def levers(search: Search) -> Levers:
     bought = np.flatnonzero(np.isin(kind, [int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.LOT_SALE)]))
     misses = np.zeros((n, m))
     misses[exchanges["buyer"][bought], bought] = 1.0
-    weight = np.concatenate([_weights(kind), np.full(n, ABSORB - EXPORT), np.full(n, SHED)])
+    weight = np.concatenate([_weights(kind), np.full(n, ABSORB - EXPORT), value_of_lost_load(p.case)])
     cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports(p)
     absorbed = np.minimum(mean_kw(room, minutes), absorbs @ cleared)
     largest = np.concatenate([cleared, absorbed, imports + misses @ cleared])

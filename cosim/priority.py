@@ -23,8 +23,8 @@ def check_priorities(scenario: Scenario, participants: tuple[str, ...]) -> None:
     for name in scenario.curtailment.priority:
         if name not in participants:
             raise ScenarioError(
-                f"curtailment.priority: expected names of participants such as {', '.join(participants[:3])}, got '{name}'; "
-                "correct the name or leave it out"
+                f"curtailment.priority: expected names of participants such as {', '.join(participants[:3])}, "
+                f"got '{name}'; correct the name or leave it out"
             )
 
 

@@ -213,6 +213,9 @@ class CurtailmentSection(Section):
         description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
         "first cut; max_min: smallest share as large as possible; reject: all or nothing",
     )
+    priority: dict[str, Literal["low", "normal", "high"]] = Field(
+        {}, description="house = priority of its load: shed last of all, low before normal before high"
+    )
     compensation_eur_per_kwh: NotNegative = Field(
         0.0,
         le=10,

@@ -8,12 +8,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandapower as pp
 import pytest
 
-from cosim.case import Case
+from cosim import Scenario
+from cosim.case import Case, build_case
 from cosim.curtailment import Feasible, Outcome, make_feasible
+from cosim.errors import ScenarioError
 from cosim.validate import case_of
 from cosim.validate_trades import Trades, traded
 from data.profiles import Profiles
@@ -36,12 +40,19 @@ def _feeder() -> Feeder:
     return make_feeder("three houses", net, NAMES, [sun, neighbour, heavy])
 
 
-def _solved(trades: list[tuple[int, int, int]], rule: str = "least_curtailment") -> tuple[Case, Feasible]:
+def _solved(
+    trades: list[tuple[int, int, int]],
+    rule: str = "least_curtailment",
+    priority: dict[str, str] | None = None,
+    limits: dict[str, float] | None = None,
+) -> tuple[Case, Feasible]:
     """Trades (seller, buyer, kWh) and nothing else, at a lower limit of 0.97 pu."""
     seller, buyer, kwh = np.array(trades, np.int64).T
     nothing = np.zeros((1, len(NAMES)), np.int64)
     profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, NAMES, nothing, nothing, nothing[:, 0], {})
-    case = case_of(_feeder(), profiles, rule, {"min_vm_pu": 0.97})
+    case = case_of(_feeder(), profiles, rule, limits or {"min_vm_pu": 0.97})
+    scenario = case.scenario.with_changes(curtailment={"priority": priority or {}})
+    case = replace(case, scenario=scenario)
     price = np.full(seller.size, 100_000)
     interval = traded(Trades(np.zeros_like(seller), seller, buyer, 1000 * kwh, price), profiles, 0)
     return case, make_feasible(case, interval.orders, case.opening, interval.rows)
@@ -72,6 +83,35 @@ def test_load_that_was_bought_from_a_neighbour_is_shed_and_no_more(kwh: int) -> 
     assert other["delivered_wh"] == other["cleared_wh"]
     assert trade["cleared_wh"] - trade["delivered_wh"] == meters["shed_wh"][HEAVY]
     assert 0.97 <= np.nanmin(feasible.flow.vm_pu) < 0.9703
+
+
+@pytest.mark.parametrize("rule", ["least_curtailment", "pro_rata"])
+def test_load_is_shed_by_priority(rule: str) -> None:
+    """Both houses of one cable import 60 kWh; its rating of 0.142 kA carries about 98 kWh less the losses."""
+    trades, limits = [(GRID, SUN, 60), (GRID, NEIGHBOUR, 60)], {"min_vm_pu": 0.5}
+    shed = {}
+    for spared in (SUN, NEIGHBOUR):
+        priority = {NAMES[spared]: "high", NAMES[SUN + NEIGHBOUR - spared]: "low"}
+        _, feasible = _solved(trades, rule, priority, limits)
+        assert feasible.outcome == Outcome.SHED
+        shed[spared] = feasible.settlement.meters["shed_wh"]
+        assert shed[spared][spared] == 0
+        assert shed[spared][SUN + NEIGHBOUR - spared] > 10_000
+    _, feasible = _solved(trades, rule, {"sun": "low"}, limits)
+    assert feasible.settlement.meters["shed_wh"].tolist() == shed[NEIGHBOUR].tolist()
+
+
+def test_high_priorities_are_shed_where_low_ones_do_not_suffice() -> None:
+    priority = {"sun": "low", "neighbour": "high"}
+    _, feasible = _solved([(GRID, SUN, 10), (GRID, NEIGHBOUR, 120)], "pro_rata", priority, {"min_vm_pu": 0.5})
+    shed = feasible.settlement.meters["shed_wh"]
+    assert shed[SUN] == 10_000
+    assert shed[NEIGHBOUR] > 10_000
+
+
+def test_a_priority_of_nobody_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="'zoe'"):
+        build_case(Scenario().with_changes(curtailment={"priority": {"zoe": "high"}}, horizon={"hours": 1}))
 
 
 def test_what_cannot_be_solved_as_traded_is_repaired_from_where_it_can() -> None:
