@@ -294,6 +294,11 @@ def _summary(case: Case, trades: pd.DataFrame, answers: list[Answer]) -> dict[st
             "beyond_profiles": int(sum(np.abs(answer.traded.beyond_wh).sum() for answer in answers)) / 1000,
         },
         "intervals": {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome},
+        "not_settled": [
+            f"{case.profiles.time[answer.interval]}Z"
+            for answer in answers
+            if answer.feasible.outcome == Outcome.DE_ENERGISED
+        ],
         "rule": case.scenario.curtailment.rule,
         "limits": case.scenario.limits.model_dump(),
         "pv_control": case.scenario.pv.control,
