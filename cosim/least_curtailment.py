@@ -7,13 +7,13 @@ programme only decides what to change; an AC power flow decides whether the resu
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
 from cosim.curtailment_search import Attempt, Found, Problem, Search, largest_clean
+from cosim.linear_programme import minimise
 from cosim.priority import value_of_lost_load
 from cosim.reactive import response_at
 from cosim.redispatch import battery_room
@@ -41,12 +41,17 @@ NEAR_VM_PU, NEAR_PERCENT = 0.03, 40.0
 """Only elements this close to a limit enter a programme."""
 
 MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
-"""Distance kept from every limit, doubled each round, for what the linearisation leaves over."""
-LEFT_OVER, ALMOST_VM_PU, ALMOST_PERCENT = 1.2, 1e-3, 1.0
-"""From the fourth round on a distance of so many times what the last one broke, if that was little: solutions that jump
-between vertices leave as much over again."""
+"""Distance kept from every limit."""
+BACK_OFF = 1.5
+"""A limit that AC exceeds nevertheless is kept this many times the excess further away in the rounds that follow.
 
-GOOD_ENOUGH = 0.002
+Houses whose shedding costs the same would else replace one another from round to round, each time with the error of a
+linearisation made elsewhere.
+"""
+ALMOST_VM_PU, ALMOST_PERCENT = 1e-3, 1.0
+"""Backing off from a larger excess, which the next programme of its own accord leaves little of, would cut too much."""
+
+GOOD_ENOUGH = 0.0002
 """A clean delivery is taken when no more than this share of its cost could be saved."""
 
 
@@ -146,13 +151,14 @@ class Near(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Lever values, and what each limit costs at the margin: {limit: cost per pu}."""
+    """Lever values, what each limit costs at the margin, {limit: cost per pu}, and whether all limits are kept."""
 
     x: Floats
     price: dict[int, float]
+    keeps: bool
 
 
-def near(response: Response, limits: Limits, known: Near | None) -> Near:
+def near(response: Response, limits: Limits, known: Near | None = None) -> Near:
     """Limits that the state is close to or beyond, and those that earlier programmes knew.
 
     Without the latter a programme would undo what the one before it did.
@@ -160,57 +166,64 @@ def near(response: Response, limits: Limits, known: Near | None) -> Near:
     now = Near(
         response.vm_pu > limits.max_vm_pu - NEAR_VM_PU,
         response.vm_pu < limits.min_vm_pu + NEAR_VM_PU,
-        np.abs(response.current_percent) > ratings(limits) - NEAR_PERCENT,
+        np.abs(response.current_percent) > _rated_percent(limits) - NEAR_PERCENT,
     )
     return now if known is None else Near(*(a | b for a, b in zip(now, known, strict=True)))
 
 
-def ratings(limits: Limits) -> Floats:
-    """Ratings of the branch ends, (E,) per cent."""
-    return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
-
-
 def programme(
-    response: Response, limits: Limits, known: Near, effect: Floats, x: Floats, doubling: int
+    response: Response, limits: Limits, known: Near, effect: Floats, x: Floats, distance: Floats
 ) -> Programme:
     """Linear constraints of the known limits around the AC state that the lever values `x` led to.
 
     Voltages by their derivative; currents by a polygon of 16 facets around the limit's circle, turned so that one
     facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
+    `distance` is kept from each limit beside the margins, (2B + E,) as in `excess`.
     """
-    rated = ratings(limits)
-    margin_pu, margin_percent = _margins(response, limits, rated, doubling)
     n_buses, n_ends = response.vm_pu.size, response.current_percent.size
-    by_x = response.dvm_dp @ effect
-    v0 = response.vm_pu - by_x @ x
+    rated = _rated_percent(limits)
     high, low, ends = (np.flatnonzero(mask) for mask in known)
-    current, by_x_current = response.current_percent[ends], response.dcurrent_dp[ends] @ effect
+    buses = np.concatenate([high, low])
+    by_x = response.by_p.vm_pu(buses) @ effect
+    v0 = response.vm_pu[buses] - by_x @ x
+    current, by_x_current = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
     facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
     turn = np.exp(-1j * (np.angle(current) + facets))
     along = (turn[:, :, None] * by_x_current).real.reshape(-1, x.size)
     i0 = (turn * (current - by_x_current @ x)).real
     bound = (
-        limits.max_vm_pu[high] - margin_pu - v0[high],
-        v0[low] - limits.min_vm_pu[low] - margin_pu,
-        (rated[ends] - margin_percent - i0).ravel() / 100.0,
+        limits.max_vm_pu[high] - MARGIN_VM_PU - distance[high] - v0[: high.size],
+        v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - distance[n_buses + low],
+        (rated[ends] - MARGIN_PERCENT - distance[2 * n_buses + ends] - i0).ravel() / 100.0,
     )
     limit = (high, n_buses + low, (2 * n_buses + np.arange(FACETS)[:, None] * n_ends + ends).ravel())
     return Programme(
-        np.vstack([by_x[high], -by_x[low], along / 100.0]), np.concatenate(bound), np.concatenate(limit)
+        np.vstack([by_x[: high.size], -by_x[high.size :], along / 100.0]),
+        np.concatenate(bound),
+        np.concatenate(limit),
     )
 
 
-def _margins(response: Response, limits: Limits, rated: Floats, doubling: int) -> tuple[float, float]:
-    """Distances to be kept from voltage limits, pu, and from ratings, per cent."""
-    beyond_pu = np.nanmax(np.fmax(response.vm_pu - limits.max_vm_pu, limits.min_vm_pu - response.vm_pu))
-    beyond_percent = np.nanmax(np.abs(response.current_percent) - rated)
+def excess(response: Response, limits: Limits) -> Floats:
+    """How far an AC state is beyond each limit, (2B + E,): upper voltages, lower ones, pu, branch ends, per cent."""
+    beyond = (
+        response.vm_pu - limits.max_vm_pu,
+        limits.min_vm_pu - response.vm_pu,
+        np.abs(response.current_percent) - _rated_percent(limits),
+    )
+    return np.maximum(np.nan_to_num(np.concatenate(beyond)), 0.0)
 
-    def kept(smallest: float, broken: float, almost: float) -> float:
-        margin = smallest * 2.0**doubling
-        return max(margin, LEFT_OVER * broken) if doubling > 2 and broken < almost else margin
 
-    of_voltage = kept(MARGIN_VM_PU, float(beyond_pu), ALMOST_VM_PU)
-    return of_voltage, kept(MARGIN_PERCENT, float(beyond_percent), ALMOST_PERCENT)
+def back_off(beyond: Floats, limits: Limits) -> Floats:
+    """Further distance to be kept from each limit that AC exceeds by a little, (2B + E,)."""
+    n_voltages = 2 * limits.max_vm_pu.size
+    little = np.repeat([ALMOST_VM_PU, ALMOST_PERCENT], [n_voltages, beyond.size - n_voltages])
+    return np.where(beyond < little, BACK_OFF * beyond, 0.0)
+
+
+def _rated_percent(limits: Limits) -> Floats:
+    """Limits of the branch ends, (E,) per cent."""
+    return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
 
 
 def solve_programme(p: Programme, lever: Levers) -> Solution | None:
@@ -234,39 +247,33 @@ def _solved(p: Programme, lever: Levers, *, shedding: bool, elastic: bool) -> So
     moving = np.flatnonzero(can_move)
     if moving.size == 0:
         return None
-    largest = np.append(lever.largest[moving], np.full(slacks, np.inf))
     limited, most = _limited_by_cuts(lever, moving)
-    arguments: dict[str, Any] = {
-        "c": np.append(lever.weight[moving], np.full(slacks, SLACK)),
-        "A_ub": np.block(
+    found = minimise(
+        np.append(lever.weight[moving], np.full(slacks, SLACK)),
+        np.block(
             [
                 [p.matrix[:, moving], -np.ones((p.bound.size, slacks))],
                 [limited, np.zeros((most.size, slacks))],
             ]
         ),
-        "b_ub": np.append(p.bound, most),
-        "bounds": np.column_stack([np.zeros(largest.size), largest]),
-    }
-    # Presolving a programme of this size takes longer than solving it.
-    found = linprog(method="highs", options={"presolve": False}, **arguments)
-    if found.x is None:
+        np.append(p.bound, most),
+        np.append(lever.largest[moving], np.full(slacks, np.inf)),
+    )
+    if found is None:
         return None
     x = np.zeros(lever.weight.size)
     x[moving] = found.x[: moving.size]
-    marginal = -found.ineqlin.marginals[: p.bound.size]
-    return Solution(x, {int(p.limit[row]): float(marginal[row]) for row in np.flatnonzero(marginal)})
+    price = found.price[: p.bound.size]
+    return Solution(x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic)
 
 
 def _limited_by_cuts(lever: Levers, moving: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
     n, m = lever.absorbs.shape
-    matrix = np.block(
-        [[-lever.absorbs, np.eye(n), np.zeros((n, n))], [-lever.misses, np.zeros((n, n)), np.eye(n)]]
-    )
     bound = np.concatenate([np.zeros(n), lever.imports])
-    beside_cuts = moving[moving >= m] - m
-    matters = np.isin(np.arange(2 * n), beside_cuts) & (bound < lever.largest[m:])
-    return matrix[np.ix_(matters, moving)], bound[matters]
+    matters = np.isin(np.arange(2 * n), moving[moving >= m] - m) & (bound < lever.largest[m:])
+    cuts = -np.vstack([lever.absorbs, lever.misses])[matters]
+    return np.hstack([cuts, np.eye(2 * n)[matters]])[:, moving], bound[matters]
 
 
 def possible_gain(p: Programme, solution: Solution) -> float:
@@ -310,23 +317,26 @@ def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
 def least_curtailment(search: Search) -> Found | None:
     """Cheapest clean delivery: linearise, solve the programme, ask AC, at most six times; then bisect."""
     p = search.problem
-    lever = levers(search)
+    lever, limits = levers(search), p.case.limits
     x, meters = _opening(search, lever)
+    distance = np.zeros(2 * limits.max_vm_pu.size + _rated_percent(limits).size)
     known: Near | None = None
-    for doubling in range(ROUNDS):
+    solution: Solution | None = None
+    for _ in range(ROUNDS):
         response = response_at(p.case, meters)
         if response is None:
             break
-        known = near(response, p.case.limits, known)
-        constraints = programme(response, p.case.limits, known, lever.effect, x, doubling)
-        solution = solve_programme(constraints, lever)
+        if solution is not None and solution.keeps:
+            distance += back_off(excess(response, limits), limits)
+        known = near(response, limits, known)
+        solution = solve_programme(programme(response, limits, known, lever.effect, x, distance), lever)
         if solution is None:
             break
         x, tried = _nearest_solved(search, lever, x, solution.x)
+        solution = solution._replace(x=x)
         meters = tried.settlements[0].meters
         if tried.clean()[0]:
-            clean = Found(tried.settlements[0], tried.flow)
-            return _refined(search, lever, solution._replace(x=x), clean, known)
+            return _refined(search, lever, solution, Found(tried.settlements[0], tried.flow), known)
     return _towards_nothing(search, lever, x)
 
 
@@ -359,8 +369,9 @@ def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, kn
     response = response_at(case, clean.settlement.meters)
     if response is None:
         return clean
+    no_distance = np.zeros_like(excess(response, case.limits))
     known = near(response, case.limits, known)
-    constraints = programme(response, case.limits, known, lever.effect, solution.x, 0)
+    constraints = programme(response, case.limits, known, lever.effect, solution.x, no_distance)
     if possible_gain(constraints, solution) <= GOOD_ENOUGH * (lever.weight @ solution.x):
         return clean
     x = tightened(constraints, solution, lever)

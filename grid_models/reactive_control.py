@@ -18,7 +18,7 @@ from grid_models.inverter import Inverter, reactive_power_kvar
 from grid_models.kernel import Floats
 from grid_models.powerflow import PowerFlow
 from grid_models.ranges import check_range
-from grid_models.response import Response
+from grid_models.response import ALL, Change, Response, Rows
 from grid_models.sensitivity import sensitivity
 
 TOLERANCE_KVAR = 1e-5
@@ -156,7 +156,7 @@ def response_to_q(engine: PowerFlow) -> Floats:
     response = sensitivity(engine, nothing, nothing)
     if response is None:
         return np.zeros((nothing.size, nothing.size))
-    return np.nan_to_num(response.dvm_dq[rows_of(engine.feeder.net, engine.feeder.bus)])
+    return np.nan_to_num(response.by_q.vm_pu(rows_of(engine.feeder.net, engine.feeder.bus)))
 
 
 def _without(flow: Flow, intervals: npt.NDArray[np.intp]) -> Flow:
@@ -186,11 +186,28 @@ def controlled_sensitivity(
     by_v = control.slope_kvar_per_pu(pv_kw, vm_pu)
     less_kw = np.maximum(pv_kw - _STEP_KW, 0.0)
     by_p = (control.q_kvar(pv_kw, vm_pu) - control.q_kvar(less_kw, vm_pu)) / _STEP_KW
-    v_p, v_q = (np.nan_to_num(part[position]) for part in (response.dvm_dp, response.dvm_dq))
-    dq = np.linalg.solve(np.eye(p_kw.size) - by_v[:, None] * v_q, by_v[:, None] * v_p + np.diag(by_p))
-    return replace(
-        response,
-        dvm_dp=response.dvm_dp + response.dvm_dq @ dq,
-        dcurrent_dp=response.dcurrent_dp + response.dcurrent_dq @ dq,
-        dslack_dp=response.dslack_dp + response.dslack_dq @ dq,
-    )
+    v_p, v_q = (np.nan_to_num(by.vm_pu(position)) for by in (response.by_p, response.by_q))
+    wanted = by_v[:, None] * v_p + np.diag(by_p)
+    dq = np.asarray(np.linalg.solve(np.eye(p_kw.size) - by_v[:, None] * v_q, wanted), dtype=np.float64)
+    return replace(response, by_p=FollowedChange(response.by_p, response.by_q, dq))
+
+
+@dataclass(frozen=True, eq=False)
+class FollowedChange:
+    """`Change` by active power that reactive power follows: `dq` kvar of each participant by 1 kW of each, (N, N)."""
+
+    by_p: Change
+    by_q: Change
+    dq: Floats
+
+    def vm_pu(self, buses: Rows = ALL) -> Floats:
+        """Voltage magnitudes of b buses, (b, N)."""
+        return self.by_p.vm_pu(buses) + self.by_q.vm_pu(buses) @ self.dq
+
+    def current_percent(self, ends: Rows = ALL) -> npt.NDArray[np.complex128]:
+        """Complex currents at e branch ends, (e, N)."""
+        return np.asarray(self.by_p.current_percent(ends) + self.by_q.current_percent(ends) @ self.dq)
+
+    def slack_kva(self) -> npt.NDArray[np.complex128]:
+        """P + jQ out of each source, (G, N)."""
+        return np.asarray(self.by_p.slack_kva() + self.by_q.slack_kva() @ self.dq)

@@ -100,4 +100,4 @@ def test_the_response_is_that_of_finite_differences(rule: str) -> None:
     generating = PEAK_KW > 0.0
     by_differences = ((more.flow.vm_pu - less.flow.vm_pu) / (2.0 * step)).T[:, generating]
     scale = np.nanmax(np.abs(by_differences))
-    assert np.nanmax(np.abs(response.dvm_dp[:, generating] - by_differences)) < 0.02 * scale
+    assert np.nanmax(np.abs(response.by_p.vm_pu()[:, generating] - by_differences)) < 0.02 * scale
