@@ -11,14 +11,18 @@ from cosim.community import devices_of
 from cosim.events import Timeline, make_timeline
 from cosim.fleet import Fleet
 from cosim.inputs import read_feeder, read_profiles
-from cosim.outage import OutageState, opening_outage
+from cosim.outage import ADMITTED, OutageState, opening_outage
+from cosim.priority import check_priorities
+from cosim.reactive import control_of
 from cosim.scenario import Scenario
+from cosim.setpoints import mean_kw
 from cosim.window import Supply
 from data.profiles import Profiles
 from grid_models.battery import Battery, interval_ratings
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 from grid_models.powerflow import PowerFlow
+from grid_models.reactive_control import Control
 from market.mechanisms import Mechanism, mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, opening_state
@@ -64,6 +68,11 @@ class MarketCase:
         return self.profiles.interval_minutes
 
     @property
+    def compensation_ueur_per_kwh(self) -> int:
+        """What the operator pays for energy lost to curtailment."""
+        return round(self.scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR)
+
+    @property
     def n_intervals(self) -> int:
         """Number of intervals T."""
         return self.profiles.n_intervals
@@ -77,11 +86,14 @@ class Case(MarketCase):
     ----------
     feeder, engine, limits
         The network, its power flow and what it must keep.
+    control
+        Reactive power of the PV inverters; None where they have none.
     """
 
     feeder: Feeder
     engine: PowerFlow
     limits: Limits
+    control: Control | None
 
 
 def build_market(scenario: Scenario) -> MarketCase:
@@ -106,6 +118,7 @@ def market_case(
     rules: Rules,
 ) -> MarketCase:
     """Market case of profiles and battery capacities, (N,) Wh, that are already at hand."""
+    check_priorities(scenario, profiles.participants)
     ratings = ratings_of(scenario, capacity_wh)
     wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
     opening = opening_state(ratings.soc_min_wh, wallets, ratings)
@@ -135,7 +148,10 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     """Case of a market on a feeder, with the scenario's limits."""
     parts = {field.name: getattr(market, field.name) for field in fields(market)}
     limits = Limits.of(feeder, **market.scenario.limits.model_dump())
-    return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits)
+    everything = np.full(len(market.fleet.devices), ADMITTED, np.int8)
+    largest_wh = market.fleet.supply(everything).pv_wh.max(axis=0)
+    control = control_of(market.scenario.pv, mean_kw(largest_wh, market.interval_minutes))
+    return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits, control=control)
 
 
 def rules_of(scenario: Scenario, market: Mechanism) -> Rules:

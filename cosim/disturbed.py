@@ -32,7 +32,7 @@ from cosim.outage import (
     after,
     plant_state,
 )
-from cosim.setpoints import injection_kw
+from cosim.reactive import Solved, solve_meters
 from cosim.switching import Switching
 from cosim.window import inputs_at
 from grid_models.fuel_cell_plant import interval_capability
@@ -145,7 +145,9 @@ def run_disturbed(case: Case, switching: Switching, state: State, outage: Outage
     orders, delivery = together(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
-    flow = _solved(case, switching, in_force, buses, settlement, any(part.supply for part in parts))
+    lit = any(part.supply for part in parts)
+    flow, metered = _solved(case, switching, in_force, buses, settlement, fed if lit else None)
+    settlement = settlement._replace(meters=metered[0])
     return Disturbed(
         orders,
         before,
@@ -330,12 +332,19 @@ def together(parts: list[PartResult]) -> tuple[Orders, Delivery]:
 
 
 def _solved(
-    case: Case, switching: Switching, in_force: Mask, buses: list[int], settlement: Settlement, lit: bool
-) -> Flow:
-    p_kw = injection_kw(settlement.meters[None], case.interval_minutes)
-    if lit:
-        return switching.engine(in_force, buses).solve(p_kw, None)
-    return case.engine.solve(np.zeros_like(p_kw), None).switched_off()
+    case: Case,
+    switching: Switching,
+    in_force: Mask,
+    buses: list[int],
+    settlement: Settlement,
+    fed: Mask | None,
+) -> Solved:
+    """AC solution of the network as it is switched; an island's inverters leave its voltage to the former."""
+    if fed is not None:
+        view = replace(case, engine=switching.engine(in_force, buses))
+        return solve_meters(view, settlement.meters[None], inside=fed)
+    nothing = np.zeros((1, settlement.meters.size))
+    return Solved(case.engine.solve(nothing, None).switched_off(), settlement.meters[None])
 
 
 def _carried(

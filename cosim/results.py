@@ -119,6 +119,15 @@ class Result:
         """What the exchanges as cleared would have violated."""
         return self._frame("violations")
 
+    @cached_property
+    def curtailed_by_house(self) -> pd.DataFrame:
+        """What each house sold, delivered, was cut, and was paid for it, by house; see `cosim.fairness`."""
+        from cosim.fairness import curtailed_by_house
+
+        table = curtailed_by_house(self.table("exchanges"), self.scenario.curtailment.rule)
+        frame: pd.DataFrame = table.to_pandas()
+        return frame.set_index("house")
+
     def _repr_html_(self) -> str:
         """Small table for Jupyter."""
         rows = {

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from grid_models.inverter import VDE_AR_N_4105
+
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -136,6 +138,32 @@ class MarketSection(Section):
     arrival: Literal["index", "rotate", "shuffle"] = Field("index", description="order of service")
 
 
+class PvSection(Section):
+    """Reactive power of the PV inverters."""
+
+    control: Literal["none", "cos_phi", "q_v"] = Field(
+        "none", description="none: no reactive power; cos_phi: fixed power factor; q_v: characteristic Q(V)"
+    )
+    cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="power factor of control = cos_phi"
+    )
+    underexcited: bool = Field(
+        True, description="true: absorbs reactive power, which lowers voltages; false: injects"
+    )
+    q_v_vm_pu: tuple[Positive, ...] = Field(
+        VDE_AR_N_4105.vm_pu, description="voltages of the points of control = q_v, pu (VDE-AR-N 4105:2018-11)"
+    )
+    q_v_q_pu: tuple[Annotated[float, Field(ge=-1, le=1)], ...] = Field(
+        VDE_AR_N_4105.q_pu, description="reactive power at each over the rating, positive = injected"
+    )
+    rating_kva_per_kw: Positive = Field(
+        1.12, le=10, description="rated apparent power over the largest generation of the profile, kVA/kW"
+    )
+    min_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.90, description="smallest power factor, whatever the control asks for"
+    )
+
+
 class NetworkSection(Section):
     """The feeder."""
 
@@ -188,6 +216,14 @@ class CurtailmentSection(Section):
         "least_curtailment",
         description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
         "first cut; max_min: smallest share as large as possible; reject: all or nothing",
+    )
+    priority: dict[str, Literal["low", "normal", "high"]] = Field(
+        {}, description="house = priority of its load: shed last of all, low before normal before high"
+    )
+    compensation_eur_per_kwh: NotNegative = Field(
+        0.0,
+        le=10,
+        description="paid by the network operator for energy spilled because of curtailment, EUR/kWh",
     )
 
 
@@ -314,6 +350,7 @@ class Scenario(Section):
     houses: HousesSection = HousesSection()
     battery: BatterySection = BatterySection()
     market: MarketSection = MarketSection()
+    pv: PvSection = PvSection()
     network: NetworkSection = NetworkSection()
     limits: LimitsSection = LimitsSection()
     curtailment: CurtailmentSection = CurtailmentSection()

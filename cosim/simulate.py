@@ -18,6 +18,7 @@ from cosim.case import Case, build_case
 from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
+from cosim.fairness import curtailed_by_house
 from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
@@ -124,6 +125,7 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
+    write_table(directory, "curtailed_by_house", curtailed_by_house(result.table("exchanges"), rule))
     tables = {name: result.table(name) for name in tables_made(case)}
     outages = outage_summary(case, tables)
     if outages:

@@ -19,8 +19,8 @@ from cosim.errors import ConservationError
 from cosim.interval import run_interval
 from cosim.losses import losses_wh, with_losses
 from cosim.outage import OutageState
+from cosim.reactive import solve_meters
 from cosim.registration import answer_requests, retire
-from cosim.setpoints import injection_kw
 from cosim.switching import Switching
 from cosim.window import (
     Supply,
@@ -73,7 +73,7 @@ def conserved(window: Window, first: int) -> Window:
 def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int) -> Chunk | None:
     """The leading clean intervals of the next `n`, or None if the very first is not clean."""
     window = conserved(settle_optimistically(case, state, first, n), first)
-    flow = case.engine.solve(injection_kw(window.meters, case.interval_minutes), None)
+    flow, meters = solve_meters(case, window.meters)
     verdicts = judge(flow, case.limits)
     unclean = np.flatnonzero(verdicts.status != Judgement.OK)
     if unclean.size:
@@ -82,6 +82,7 @@ def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int
             return None
         window = settle_optimistically(case, state, first, n)
         flow, verdicts = flow.between(0, n), verdicts.between(0, n)
+    window = window._replace(meters=meters[:n])
     return finished(
         case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {}, outage
     )

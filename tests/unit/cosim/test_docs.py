@@ -6,12 +6,14 @@ import json
 import re
 import runpy
 import shlex
+import tomllib
 from pathlib import Path
 
 import pandapower as pp
 import pytest
 from typer.testing import CliRunner
 
+from cosim import Scenario
 from cosim.cli import app
 
 ROOT = Path(__file__).parents[3]
@@ -68,3 +70,14 @@ def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
     written = tmp_path / "tour.md"
     runpy.run_path(str(ROOT / "docs/examples/tour_of_one_hour.py"))["write"](written)
     assert written.read_text(encoding="utf-8") == (ROOT / "docs/tour.md").read_text(encoding="utf-8")
+
+
+def test_reactive_power_page_shows_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = "docs/how-to/reactive-power.md"
+    exec(compile(blocks(page, "python")[0], page, "exec"), {})
+    assert capsys.readouterr().out in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_reactive_power_page_lists_the_defaults() -> None:
+    section = tomllib.loads(blocks("docs/how-to/reactive-power.md", "toml")[0])["pv"]
+    assert Scenario().pv.model_dump(mode="json") == {**section, "control": "none", "underexcited": True}
