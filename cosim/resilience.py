@@ -207,9 +207,3 @@ def interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> n
 def _beginnings(short: npt.NDArray[np.bool_]) -> int:
     before = np.vstack([np.zeros((1, short.shape[1]), bool), short[:-1]])
     return int((short & ~before).sum())
-
-
-def as_table(metrics: Mapping[str, Any]) -> pa.Table:
-    """Metrics as a table of two columns."""
-    values = [None if value is None else float(value) for value in metrics.values()]
-    return pa.table({"metric": list(metrics), "value": pa.array(values, pa.float64())})

@@ -13,10 +13,11 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
+from cosim.report.balance_section import ENERGIES
 from cosim.report.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.report.elements import Cell, Figure, Section, Table, number, words
 from cosim.report.findings import MEANINGS
-from cosim.report.market_sections import ENERGIES, MONEY
+from cosim.report.market_sections import MONEY
 from cosim.report.page import render
 from cosim.report.palette import CYCLE, styled
 from cosim.run_directory import read_table, write_whole

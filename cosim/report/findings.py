@@ -89,6 +89,11 @@ def verdict_section(run: RunTables) -> Section:
     unsolved = run.exchanges.loc[run.exchanges["reason"] == "not_solved", "time"].drop_duplicates()
     rows: list[tuple[Cell, ...]] = [
         _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
+        _row(
+            "not balanced",
+            int((run.balance["residual_wh"] != 0).sum()),
+            "energy in and out differ; must be zero",
+        ),
         _row("not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved),
         _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
         _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),

@@ -10,7 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cosim.hosting import scenario_hosting
 from cosim.report_cli import register
+from cosim.results import Result
 from cosim.scenario import Scenario
 from cosim.simulate import run
 
@@ -35,6 +37,19 @@ def test_report_writes_a_page_and_a_table(runs: Path) -> None:
     assert (runs / "poor" / "report.html").stat().st_size > 1_000_000
     assert len(pd.read_csv(runs / "poor" / "branch_summary.csv")) > 4
     assert "report.html" in ended.output
+
+
+def test_hosting_capacity_is_an_option_of_the_report(runs: Path) -> None:
+    ended = CliRunner().invoke(app, ["report", str(runs / "rich"), "--hosting", "--quiet"])
+    assert ended.exit_code == 0, ended.output
+    page = (runs / "rich" / "report.html").read_text(encoding="utf-8")
+    capacity = scenario_hosting(Result.load(runs / "rich").scenario)
+    written = pd.read_csv(runs / "rich" / "hosting.csv")
+    assert list(written["largest_kw"]) == pytest.approx(list(capacity.houses["largest_kw"]))
+    assert f'data-key="hosting_scaling" data-value="{capacity.scaling}"' in page
+    assert capacity.bound_by in page
+    for file in ("report.html", "hosting.csv"):
+        (runs / "rich" / file).unlink()
 
 
 def test_no_chromium_is_said_before_anything_is_written(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,11 +130,58 @@ def test_branch_summary_is_that_of_the_loadings(directory: Path, numbers: Number
     np.testing.assert_allclose([row[2] for row in top], order["max_loading_percent"])
 
 
-def test_the_how_to_names_every_column(directory: Path) -> None:
+@pytest.mark.parametrize("name", ["branch_summary", "house_summary"])
+def test_the_how_to_names_every_column(directory: Path, name: str) -> None:
     text = (Path(__file__).parents[3] / "docs/how-to/read-the-report.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    section = text.split(f"## Columns of {name}.csv")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     named = [name.strip(" `") for row in rows for name in row.split(",")]
-    assert named == list(pd.read_csv(directory / "branch_summary.csv").columns)
+    assert named == list(pd.read_csv(directory / f"{name}.csv").columns)
+
+
+def test_the_energy_balance_is_the_meters_and_leaves_nothing(directory: Path, numbers: Numbers) -> None:
+    houses, balance = table(directory, "houses"), table(directory, "energy_balance")
+    assert (balance["residual_wh"] == 0).all()
+    whole = numbers.tables["energy_balance"][-1]
+    net = houses.eval(
+        "pv_wh + fuel_cell_wh + discharge_wh - spilled_wh - load_wh + shed_wh - charge_wh"
+    ).sum()
+    assert -net == houses["imported_wh"].sum() - houses["exported_wh"].sum()
+    for k, name in enumerate(("pv_wh", "fuel_cell_wh", "discharge_wh"), start=1):
+        assert whole[k] == houses[name].sum() / 1000 == balance[name].sum() / 1000
+    from_grid = houses["imported_wh"].sum() + balance["losses_wh"].sum()
+    assert whole[4] == pytest.approx(from_grid / 1000, abs=1e-9)
+    assert whole[-1] == 0
+    days = numbers.tables["energy_balance"][1:-1]
+    np.testing.assert_allclose(np.sum([row[1:] for row in days], axis=0), whole[1:])
+
+
+def test_houses_are_their_meters(directory: Path, numbers: Numbers) -> None:
+    houses, summary = (
+        table(directory, "houses"),
+        pd.read_csv(directory / "house_summary.csv", index_col="house"),
+    )
+    meters = houses.groupby(houses["house"].astype(str))
+    for name in (
+        "load",
+        "pv",
+        "bought",
+        "sold",
+        "imported",
+        "exported",
+        "spilled",
+        "shed",
+        "charge",
+        "discharge",
+    ):
+        sums = meters[f"{name}_wh"].sum() / 1000
+        np.testing.assert_allclose(summary[f"{name}_kwh"], sums.reindex(summary.index), rtol=1e-12)
+    assert summary["wallet_eur"].sum() == pytest.approx(meters["wallet_neur"].last().sum() / 1e9)
+    voltage = table(directory, "bus_voltage")
+    voltage = voltage[voltage["bus"] == summary.loc["house_03", "bus"]]
+    assert summary.loc["house_03", "max_vm_pu"] == voltage["vm_pu"].max()
+    assert summary["curtailed_kwh"].sum() == pytest.approx(numbers.facts["curtailed"])
+    assert [row[1] for row in numbers.tables["houses"] if row] == list(summary["load_kwh"])
 
 
 def test_losses_of_branches_add_up_to_those_of_the_power_flow(directory: Path) -> None:
