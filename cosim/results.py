@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cosim.energy_balance import energy_balance
+from cosim.notebook import result_html
 from cosim.run_directory import file_name, read_table
 
 if TYPE_CHECKING:
@@ -146,14 +147,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Small table for Jupyter."""
-        rows = {
-            f"{section}.{name}": value
-            for section in ("energy_kwh", "money_eur")
-            for name, value in self.summary[section].items()
-        }
-        frame = pd.DataFrame({"value": rows})
-        table = frame.to_html(float_format="{:.2f}".format)
-        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{table}"
+        return result_html(self)
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from cosim.notebook import scenario_html
+
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -322,6 +324,10 @@ class Scenario(Section):
             else:
                 content[key] = value
         return Scenario.model_validate(content)
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: what tells this scenario apart from the defaults."""
+        return scenario_html(self)
 
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
