@@ -46,7 +46,8 @@ def energy_section(run: RunTables) -> Section:
         if energy[key]
     )
     links = energy_links(energy, losses_of_islands_kwh(run))
-    figure = Figure("energy-flow", "Energy from where it came to where it went, kWh.", sankey(links, "kWh"))
+    caption = "Energy from where it came to where it went, kWh."
+    figure = Figure("energy-flow", caption, sankey(links, "kWh"), printed=False)
     return Section(
         "energy",
         "Energy",

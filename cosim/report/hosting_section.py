@@ -66,12 +66,13 @@ def hosting_section(hosting: Hosting, distance_km: pd.Series) -> Section:
                 "kW",
             ),
         ),
-        tables=(Table("hosting", caption, ("house", "bus", "largest PV, kW", "bound by"), rows),),
+        tables=(Table("hosting", caption, ("house", "bus", "largest PV, kW", "bound by"), rows, False),),
         figures=(
             Figure(
                 "hosting",
                 "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds.",
                 over_distance(hosting.houses, distance_km),
+                printed=False,
             ),
         ),
     )

@@ -147,7 +147,7 @@ def houses_table(run: RunTables) -> Table:
     ]
     header = ("house", "load, kWh", "shed, kWh", "served, %", "hours with shedding")
     caption = f"Who went short: the {len(rows)} houses with the smallest served share in these hours."
-    return Table("outage-houses", caption, header, rows)
+    return Table("outage-houses", caption, header, rows, printed=False)
 
 
 def devices_table(registrations: pd.DataFrame) -> Table:

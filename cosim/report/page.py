@@ -88,9 +88,10 @@ def page_of(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hostin
     """The report as HTML."""
     scenario = run.result.scenario
     times = run.intervals.index
-    judged = verdict(outcome_counts(run.intervals), intervals_beyond(run))
+    shed_kwh = 0.0 if run.resilience.empty else float(run.resilience["energy_not_served_kwh"].iloc[0])
+    judged = verdict(outcome_counts(run.intervals), intervals_beyond(run), shed_kwh)
     subtitle = (
-        f"{run.feeder.bus.size} houses on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
+        f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
         f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
         f"market {scenario.market.mechanism}"
     )
