@@ -96,8 +96,14 @@ def every_command(group: Any, path: str = "gridsettle") -> list[tuple[str, Any]]
 @pytest.mark.parametrize(("path", "command"), every_command(PROGRAM))
 def test_help_says_what_a_command_does_and_its_examples_exist(path: str, command: Any) -> None:
     assert command.help
-    for line in re.findall(r"^\s*(gridsettle .*)$", command.help, flags=re.MULTILINE):
-        understood(shlex.split(line, comments=True))
+    said = f"{command.help}\n{command.epilog or ''}"
+    shown = re.findall(r"^\s*(gridsettle .*)$", said, flags=re.MULTILINE)
+    assert shown, f"{path}: no example"
+    for line in shown:
+        words = shlex.split(line, comments=True)
+        understood(words)
+        assert line.startswith(path)
+        command.make_context(path, words[len(path.split()) :])  # every argument is there and of its type
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{path}: {parameter.name} has no help"
 
