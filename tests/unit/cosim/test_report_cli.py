@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from cosim.hosting import scenario_hosting
+from cosim.report.comparison import compare_runs, write_comparison
 from cosim.report_cli import register
 from cosim.results import Result
 from cosim.scenario import Scenario
@@ -111,3 +112,11 @@ def test_compare_refuses(runs: Path, tmp_path: Path, given: list[str], expected:
     assert ended.exit_code == 2
     assert expected in ended.output
     assert not (tmp_path / "x").exists()
+
+
+def test_runs_of_different_length_are_not_compared_silently(runs: Path, tmp_path: Path) -> None:
+    run(SMALL.with_changes(horizon={"hours": 6}), tmp_path / "short")
+    written = write_comparison(compare_runs([runs / "poor", tmp_path / "short"]), tmp_path / "side")[1]
+    assert "The runs differ in length (poor 24 h, short 6 h)" in written.read_text(encoding="utf-8")
+    alike = write_comparison(compare_runs([runs / "poor", runs / "rich"]), tmp_path / "alike")[1]
+    assert "differ in length" not in alike.read_text(encoding="utf-8")
