@@ -14,6 +14,7 @@ import pandapower as pp
 import pyarrow as pa
 
 from cosim.case import Case, build_case
+from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
 from cosim.energy_balance import energy_balance
 from cosim.outage_spells import resilience_table
@@ -97,6 +98,7 @@ def run(
 
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
+    compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
         sample = Sample(case)
@@ -115,6 +117,7 @@ def run(
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
+    compile_ahead(case)
     sample = Sample(case)
     parts = []
     for chunk in _told(chunks(case, case.opening), case, listener):
