@@ -22,6 +22,7 @@ from cosim.report.palette import (
 from cosim.report.sampling import rounded
 
 SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))
+MS_PER_HOUR = 3.6e6
 BAND_HZ = (49.5, 50.5)
 
 
@@ -39,19 +40,20 @@ def supply_stack(spells: Sequence[Spell], hours: float) -> Any:
         total = spell.rows.groupby("time").sum(numeric_only=True)
         for name, label, color in SUPPLY:
             if name in total:
-                _bar(figure, total[name] / (1000.0 * hours), label, color, column)
+                _bar(figure, total[name] / (1000.0 * hours), label, color, column, hours)
         for name, label, dash in (
             ("load_wh", "load asked for", "dot"),
             ("served_wh", "load served", "solid"),
         ):
+            steps = rounded(total[name] / (1000.0 * hours), 3)
             figure.add_scatter(
-                x=total.index,
-                y=rounded(total[name] / (1000.0 * hours), 3),
+                x=[*total.index, total.index[-1] + pd.Timedelta(hours=hours)],
+                y=[*steps, steps[-1]],
                 name=label,
                 legendgroup=label,
                 showlegend=column == 1,
                 mode="lines",
-                line={"color": BLACK, "dash": dash, "shape": "hvh", "width": 2},
+                line={"color": BLACK, "dash": dash, "shape": "hv", "width": 2},
                 hovertemplate="%{y:.2f} kW<extra>" + label + "</extra>",
                 row=1,
                 col=column,
@@ -71,7 +73,7 @@ def served_by_priority(spells: Sequence[Spell], hours: float) -> Any:
             (critical_shed, "critical, shed", VERMILION),
             (total["load_wh"] - total["served_wh"] - critical_shed, "other, shed", ORANGE),
         ):
-            _bar(figure, values, label, color, column)
+            _bar(figure, values, label, color, column, hours)
     return _finished(figure, "load, kW", 360)
 
 
@@ -85,7 +87,9 @@ def stores(spells: Sequence[Spell]) -> Any:
         )
         if any(name in spell.rows and spell.rows[name].notna().any() for spell in spells)
     ]
-    return _by_part(spells, quantities, 150 + 190 * len(quantities)) if quantities else None
+    if not quantities:
+        return None
+    return _by_part(spells, quantities, 150 + 190 * len(quantities)).update_yaxes(rangemode="tozero")
 
 
 def frequency(spells: Sequence[Spell]) -> Any:
@@ -149,10 +153,13 @@ def _columns(spells: Sequence[Spell], rows: int = 1) -> Any:
     )
 
 
-def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int) -> None:
+def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int, hours: float) -> None:
+    """Bars as wide as their intervals, which begin at the times that the axis shows."""
     figure.add_bar(
         x=values.index,
         y=rounded(values, 3),
+        offset=0,
+        width=hours * MS_PER_HOUR,
         name=label,
         legendgroup=label,
         showlegend=column == 1,

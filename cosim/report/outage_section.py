@@ -184,7 +184,7 @@ def _figures(run: RunTables, drawn: list[Spell]) -> tuple[Figure, ...]:
     for key, caption, figure in (
         (
             "outage-stores",
-            "Charge of the batteries, %, and hydrogen, kg, at the end of the hours.",
+            "Charge of the batteries, %, and hydrogen, kg, at the end of the intervals.",
             stores(drawn),
         ),
         (

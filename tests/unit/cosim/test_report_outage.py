@@ -126,6 +126,22 @@ def test_columns_that_a_table_lacks_are_not_drawn(tables: RunTables) -> None:
     assert [figure.key for figure in found.figures] == ["outage-supply", "outage-priority"]
 
 
+def test_two_outages_are_two_interruptions_however_far_apart() -> None:
+    out = {"kind": "outage", "hours": 2, "grid": True}
+    starts = ("2017-01-10T04:00:00Z", "2017-01-11T04:00:00Z")
+    dark = run(
+        SCENARIO.with_changes(
+            horizon={"hours": 36},
+            community={"enabled": False},
+            battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+            events=[{**out, "start": start} for start in starts],
+        )
+    )
+    assert dark.resilience["saifi"].tolist() == [2.0, 1.0, 1.0]
+    assert dark.summary["resilience"]["saifi"] == 2.0
+    assert dark.resilience["saidi_hours"].tolist() == [4.0, 2.0, 2.0]
+
+
 def test_a_run_without_outages_has_no_section(tmp_path: Path) -> None:
     calm = run(SCENARIO.with_changes(events=[], horizon={"hours": 6}))
     assert outage_sections(read_run(calm)) == []
