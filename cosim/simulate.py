@@ -14,6 +14,7 @@ import pandapower as pp
 import pyarrow as pa
 
 from cosim.case import Case, build_case
+from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
 from cosim.energy_balance import energy_balance
@@ -34,7 +35,7 @@ from cosim.scenario_files import as_toml
 from cosim.setpoints import injection_kw
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 
 GROUP = 2048
 """Intervals per group commit: ledger and tables are made durable together."""
@@ -120,9 +121,9 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     compile_ahead(case)
     sample = Sample(case)
     parts = []
-    for chunk in _told(chunks(case, case.opening), case, listener):
-        parts.append(tables_of(case, chunk))
-        sample.take([chunk])
+    for group in grouped(_told(chunks(case, case.opening), case, listener)):
+        parts += [tables_of(case, chunk) for chunk in group]
+        sample.take(group)
     tables = _joined(parts)
     summary = {**summarise(tables), **outage_summary(case, tables), "agreement": sample.verify()}
     return Result(scenario, summary, None, tables, case.feeder.net)
@@ -201,9 +202,9 @@ def installed_version(distribution: str) -> str:
 
 
 def grouped(stream: Iterable[Chunk], size: int = GROUP) -> Iterator[list[Chunk]]:
-    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one."""
+    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
-        yield list(group)
+        yield joined(list(group))
 
 
 def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
