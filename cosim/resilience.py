@@ -187,7 +187,7 @@ def resilience(
         "critical_served_share": total["critical_served"] / max(total["critical"], 1),
         "hours_to_first_critical_shed": None if first is None else (first - begun).total_seconds() / 3600.0,
         "saidi_hours": float(short.sum()) * hours / short.shape[1],
-        "saifi": float(_beginnings(short)) / short.shape[1],
+        "saifi": float(_beginnings(short, _apart(moments, interval_minutes))) / short.shape[1],
         "lowest_soc": pc.min(parts["soc"]).as_py(),
         "lowest_hydrogen_kg": pc.min(parts["hydrogen_kg"]).as_py(),
         "restoration_hours": len(pc.unique(ready["time"])) * hours,
@@ -204,12 +204,14 @@ def interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> n
     return np.asarray(short.reshape(len(moments), -1), dtype=bool)
 
 
-def _beginnings(short: npt.NDArray[np.bool_]) -> int:
-    before = np.vstack([np.zeros((1, short.shape[1]), bool), short[:-1]])
+def _apart(moments: pa.Array, interval_minutes: int) -> npt.NDArray[np.bool_]:
+    """Whether a moment does not follow directly upon the one before it, (T,)."""
+    at = moments.cast(pa.timestamp("s", tz="UTC")).to_numpy(zero_copy_only=False)
+    steps = np.diff(at, prepend=np.datetime64(0, "s"))
+    return np.asarray(steps != np.timedelta64(60 * interval_minutes, "s"), dtype=bool)
+
+
+def _beginnings(short: npt.NDArray[np.bool_], apart: npt.NDArray[np.bool_]) -> int:
+    """How often a house's load falls short that did not in the interval before."""
+    before = np.vstack([np.zeros((1, short.shape[1]), bool), short[:-1]]) & ~apart[:, None]
     return int((short & ~before).sum())
-
-
-def as_table(metrics: Mapping[str, Any]) -> pa.Table:
-    """Metrics as a table of two columns."""
-    values = [None if value is None else float(value) for value in metrics.values()]
-    return pa.table({"metric": list(metrics), "value": pa.array(values, pa.float64())})

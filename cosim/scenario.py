@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from cosim.notebook import scenario_html
 from grid_models.inverter import VDE_AR_N_4105
 
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -381,6 +382,10 @@ class Scenario(Section):
             else:
                 content[key] = value
         return Scenario.model_validate(content)
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: what tells this scenario apart from the defaults."""
+        return scenario_html(self)
 
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.

@@ -18,8 +18,10 @@ from cosim.case import Case, build_case
 from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
+from cosim.energy_balance import energy_balance
 from cosim.fairness import curtailed_by_house
-from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
+from cosim.outage_spells import resilience_table
+from cosim.resilience import OUTAGE_TABLES, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
     discard_parts_behind,
@@ -128,8 +130,10 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     write_table(directory, "curtailed_by_house", curtailed_by_house(result.table("exchanges"), rule))
     tables = {name: result.table(name) for name in tables_made(case)}
     outages = outage_summary(case, tables)
+    write_table(directory, "energy_balance", energy_balance(tables["houses"], tables["exchanges"]))
     if outages:
-        write_table(directory, "resilience", as_table(outages["resilience"]))
+        share, minutes = case.scenario.community.critical_share, case.interval_minutes
+        write_table(directory, "resilience", resilience_table(tables, share, minutes))
     summary = {
         **summarise(tables),
         **outages,

@@ -69,5 +69,5 @@ def test_case_of_the_how_to_runs_into_two_islands(tmp_path: Path, monkeypatch: p
     assert parts.groupby("time")["part"].max().max() == 1
     assert (parts.loc[parts["supply"] == "island", "imported_wh"] == 0).all()
     assert pd.read_csv("run/registrations.csv")["answer"].tolist() == ["admitted"]
-    assert {"saidi_hours", "served_share"} <= set(pd.read_csv("run/resilience.csv")["metric"])
+    assert {"saidi_hours", "served_share"} <= set(pd.read_parquet("run/resilience.parquet"))
     assert verify_ledger(Path("run")).ok
