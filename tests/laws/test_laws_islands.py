@@ -40,6 +40,10 @@ CASES: dict[str, dict[str, Any]] = {
         "events": [GRID_OUT, BRANCH_OUT],
         "battery": {"capacity_kwh_min": 2.0, "capacity_kwh_max": 3.0},
     },
+    "a lit island and a dark one": {
+        "events": [GRID_OUT, BRANCH_OUT],
+        "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+    },
     "one branch without the grid": {"events": [BRANCH_OUT], "market": {"feed_in": True}},
     "no former at all": {
         "events": [GRID_OUT],
@@ -222,6 +226,21 @@ def test_two_islands_are_two_and_both_are_lit() -> None:
     }
     assert parts[18] == [Supply.ISLAND]
     assert parts[20] == [Supply.ISLAND, Supply.ISLAND]
+
+
+def test_component_without_a_former_is_dark_and_says_so_beside_one_that_is_lit() -> None:
+    """branch 1 ── community (battery, fuel cell)    ·switch open·    branch 2: four houses without any."""
+    result = run(scenario_of(CASES["a lit island and a dark one"]))
+    rows = result.table("outage_intervals").to_pylist()
+    split = [[row["supply"] for row in rows if row["time"].hour == hour] for hour in (20, 21, 22, 23, 0, 4)]
+    assert split == 6 * [["dark", "island"]]
+    dark = [row for row in rows if row["supply"] == "dark"]
+    assert {row["houses"] for row in dark} == {4}
+    assert all(row["former"] == "" and row["served_wh"] == 0 < row["load_wh"] for row in dark)
+    assert result.summary["resilience"]["dark_part_hours"] == 9.0
+    reasons = result.table("exchanges").to_pandas()
+    shed = reasons[(reasons["kind"] == "shed") & (reasons["reason"] == "dark")]
+    assert shed["delivered_wh"].sum() == sum(row["load_wh"] for row in dark)
 
 
 def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path: Path) -> None:
