@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from cosim.case import Case, build_case
 from cosim.curtailment import Outcome
+from cosim.fuel_cell_table import FUEL_CELL_TABLE, fuel_cell_summary, fuel_cells_table, has_fuel_cells
 from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
@@ -130,7 +131,7 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
     tables = {name: result.table(name) for name in tables_made(case)}
     outages = outage_summary(case, tables)
-    if outages:
+    if "resilience" in outages:
         write_table(directory, "resilience", as_table(outages["resilience"]))
     summary = {
         **summarise(tables),
@@ -144,22 +145,27 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
 
 
 def tables_made(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of outages only where there are events."""
-    return (*TABLES, *OUTAGE_TABLES) if case.timeline.disturbed.any() else TABLES
+    """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
+    outages = OUTAGE_TABLES if case.timeline.disturbed.any() else ()
+    return (*TABLES, *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
 
 
 def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk."""
-    found = chunk_tables(case, chunk)
-    return {**found, **outage_tables(case, chunk)} if case.timeline.disturbed.any() else found
+    outages = outage_tables(case, chunk) if case.timeline.disturbed.any() else {}
+    cells = {FUEL_CELL_TABLE: fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+    return {**chunk_tables(case, chunk), **outages, **cells}
 
 
 def outage_summary(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Section `resilience` of the summary; nothing without events."""
-    if "outage_intervals" not in tables:
-        return {}
-    share = case.scenario.community.critical_share
-    return {"resilience": resilience(tables, share, case.interval_minutes)}
+    """Sections `resilience` and `fuel_cells` of the summary; nothing without events or fuel cells."""
+    found: dict[str, Any] = {}
+    if "outage_intervals" in tables:
+        share = case.scenario.community.critical_share
+        found["resilience"] = resilience(tables, share, case.interval_minutes)
+    if FUEL_CELL_TABLE in tables:
+        found["fuel_cells"] = fuel_cell_summary(tables[FUEL_CELL_TABLE])
+    return found
 
 
 def keep_inputs(case: Case, directory: Path) -> None:

@@ -64,7 +64,7 @@ def test_case_of_the_how_to_runs_into_two_islands(tmp_path: Path, monkeypatch: p
     Path("mine.toml").write_text(text)
     result = CliRunner().invoke(app, ["run", "mine.toml", "--out", "run"])
     assert result.exit_code == 0, result.output
-    parts = pd.read_csv("run/outage_intervals.csv")
+    parts = pd.read_parquet("run/outage_intervals.parquet")
     assert set(parts["supply"]) == {"island", "grid"}
     assert parts.groupby("time")["part"].max().max() == 1
     assert (parts.loc[parts["supply"] == "island", "imported_wh"] == 0).all()
