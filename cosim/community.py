@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.errors import ScenarioError
-from cosim.scenario import CommunitySection, RegisterEvent, Scenario
+from cosim.scenario import BatterySection, CommunitySection, RegisterEvent, RetireEvent, Scenario
 from data.profiles import Profiles
+from grid_models.battery import Battery
 from grid_models.fuel_cell_plant import (
     Dispatch,
     Plant,
@@ -33,7 +34,7 @@ UEUR_PER_EUR = 1e6
 
 
 class Device(NamedTuple):
-    """A fuel cell or panels that the scenario names beside the houses' own.
+    """A fuel cell, panels or a battery that the scenario names beside the houses' own.
 
     Attributes
     ----------
@@ -44,18 +45,41 @@ class Device(NamedTuple):
     plant
         Ratings of a fuel cell, None for panels.
     pv_kwp
-        Panels, 0 for a fuel cell.
+        Panels, 0 for anything else.
+    battery
+        Ratings of a battery, None for anything else.
+    charge_wh
+        Energy that a battery comes with.
+    from_the_start
+        Whether it is a battery that the house has had from the first day.
     """
 
     label: str
     house: int
-    plant: Plant | None
-    pv_kwp: float
+    plant: Plant | None = None
+    pv_kwp: float = 0.0
+    battery: Battery | None = None
+    charge_wh: int = 0
+    from_the_start: bool = False
+
+    @property
+    def kind(self) -> str:
+        """`fuel_cell`, `battery` or `pv`."""
+        if self.plant is not None:
+            return "fuel_cell"
+        return "pv" if self.battery is None else "battery"
 
     @property
     def rated_kw(self) -> float:
         """Largest power."""
-        return self.pv_kwp if self.plant is None else self.plant.nominal_kw
+        if self.plant is not None:
+            return self.plant.nominal_kw
+        return self.pv_kwp if self.battery is None else self.battery.rated_kw
+
+    @property
+    def battery_wh(self) -> int:
+        """Capacity of a battery, 0 for anything else."""
+        return 0 if self.battery is None else round(self.battery.capacity_kwh * 1000.0)
 
 
 class FuelUse(NamedTuple):
@@ -102,8 +126,25 @@ def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySectio
     return larger, np.append(capacity_wh, round(section.battery_kwh * 1000))
 
 
-def devices_of(scenario: Scenario, participants: Sequence[str]) -> tuple[Device, ...]:
-    """The community's fuel cell, then every device that asks to be registered, in the order of the file.
+def battery_of(section: BatterySection, capacity_wh: int) -> Battery:
+    """Battery of a capacity, of the scenario's kind."""
+    ratings = section.model_dump(exclude={"capacity_kwh_min", "capacity_kwh_max"})
+    return Battery(capacity_kwh=capacity_wh / 1000.0, **ratings)
+
+
+def devices_of(
+    scenario: Scenario, participants: Sequence[str], capacity_wh: Wh | None = None
+) -> tuple[Device, ...]:
+    """The community's fuel cell, own batteries that will leave, then all that ask to be registered in the file's order.
+
+    Parameters
+    ----------
+    scenario
+        Events, and the kind of the batteries.
+    participants
+        N names.
+    capacity_wh
+        (N,) own batteries; none where left out.
 
     Raises
     ------
@@ -119,11 +160,19 @@ def devices_of(scenario: Scenario, participants: Sequence[str]) -> tuple[Device,
             tank_kg=section.tank_kg,
             fuel_eur_per_kg=section.fuel_eur_per_kg,
         )
-        found.append(Device(f"{COMMUNITY} fuel cell", participants.index(COMMUNITY), plant, 0.0))
+        found.append(Device(f"{COMMUNITY} fuel cell", participants.index(COMMUNITY), plant))
+    asking, leaving = [], dict[int, Device]()
     for number, event in enumerate(scenario.events):
         if isinstance(event, RegisterEvent):
-            found.append(_registered(event, house_of(event.participant, participants, number)))
-    return tuple(found)
+            house = house_of(event.participant, participants, number)
+            asking.append(_registered(event, house, scenario.battery))
+        elif isinstance(event, RetireEvent) and event.device == "battery" and capacity_wh is not None:
+            house = house_of(event.participant, participants, number)
+            battery = battery_of(scenario.battery, int(capacity_wh[house]))
+            if battery.capacity_kwh:
+                label = f"{event.participant} battery"
+                leaving[house] = Device(label, house, battery=battery, from_the_start=True)
+    return (*found, *leaving.values(), *asking)
 
 
 def house_of(name: str, participants: Sequence[str], number: int) -> int:
@@ -142,13 +191,18 @@ def house_of(name: str, participants: Sequence[str], number: int) -> int:
     return list(participants).index(name)
 
 
-def _registered(event: RegisterEvent, house: int) -> Device:
+def _registered(event: RegisterEvent, house: int, kind: BatterySection) -> Device:
+    label = f"{event.participant} plugged-in {event.device.replace('_', ' ')}"
     if event.device == "pv":
-        return Device(f"{event.participant} plugged-in pv", house, None, event.pv_kwp)
+        return Device(label, house, pv_kwp=event.pv_kwp)
+    if event.device == "battery":
+        capacity_wh = round(event.battery_kwh * 1000.0)
+        charge_wh = round(event.soc * capacity_wh)
+        return Device(label, house, battery=battery_of(kind, capacity_wh), charge_wh=charge_wh)
     plant = plant_preset(
         event.preset, units=event.units, tank_kg=event.tank_kg, fuel_eur_per_kg=event.fuel_eur_per_kg
     )
-    return Device(f"{event.participant} plugged-in fuel cell", house, plant, 0.0)
+    return Device(label, house, plant)
 
 
 def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:

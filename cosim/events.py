@@ -30,7 +30,9 @@ class Timeline:
     requests
         Devices that ask to be registered, {interval: their numbers}.
     retired
-        Devices that leave, {interval: their numbers}.
+        Fuel cells and panels that leave, {first interval without them: their numbers}.
+    departing
+        Batteries that are asked to leave, {last interval with them: their numbers}.
     disturbed
         (T,) intervals in which any of this happens.
     """
@@ -39,6 +41,7 @@ class Timeline:
     open: Mask
     requests: dict[int, list[int]]
     retired: dict[int, list[int]]
+    departing: dict[int, list[int]]
     disturbed: Mask
 
     def next_disturbed(self, t: int) -> int:
@@ -59,6 +62,7 @@ def make_timeline(scenario: Scenario, profiles: Profiles, devices: Sequence[Devi
     opened: Mask = np.zeros((n_intervals, len(outages)), bool)
     requests: dict[int, list[int]] = {}
     retired: dict[int, list[int]] = {}
+    departing: dict[int, list[int]] = {}
     n_own = len(devices) - sum(isinstance(event, RegisterEvent) for event in scenario.events)
     n_outages = n_requests = 0
     for number, event in enumerate(scenario.events):
@@ -69,18 +73,33 @@ def make_timeline(scenario: Scenario, profiles: Profiles, devices: Sequence[Devi
         elif isinstance(event, RegisterEvent):
             requests.setdefault(_interval(event.at, profiles, number), []).append(n_own + n_requests)
             n_requests += 1
-        elif isinstance(event, RetireEvent) and event.device == "fuel_cell":
-            house = house_of(event.participant, profiles.participants, number)
-            leaving = [k for k, device in enumerate(devices) if device.house == house and device.plant]
-            if not leaving:
+        elif isinstance(event, RetireEvent):
+            leaving = _leaving(event, profiles, devices, number)
+            t = _interval(event.at, profiles, number)
+            if event.device != "battery":
+                retired.setdefault(t, []).extend(leaving)
+            elif t > 0:
+                departing.setdefault(t - 1, []).extend(leaving)
+            else:
                 raise ScenarioError(
-                    f"events, entry {number + 1}: expected '{event.participant}' to have a fuel cell, it has none; "
-                    "remove the event"
+                    f"events, entry {number + 1}, at: expected a time after the first interval, got its begin; "
+                    "give the participant no battery instead"
                 )
-            retired.setdefault(_interval(event.at, profiles, number), []).extend(leaving)
     disturbed: Mask = np.asarray(opened.any(axis=1), dtype=bool)
-    disturbed[[*requests, *retired]] = True
-    return Timeline(outages, opened, requests, retired, disturbed)
+    disturbed[[*requests, *retired, *departing]] = True
+    return Timeline(outages, opened, requests, retired, departing, disturbed)
+
+
+def _leaving(event: RetireEvent, profiles: Profiles, devices: Sequence[Device], number: int) -> list[int]:
+    """Numbers of a participant's devices of a kind; its own panels, which are part of the profiles, have none."""
+    house = house_of(event.participant, profiles.participants, number)
+    leaving = [k for k, device in enumerate(devices) if device.house == house and device.kind == event.device]
+    if not leaving and event.device != "pv":
+        raise ScenarioError(
+            f"events, entry {number + 1}: expected '{event.participant}' to have a "
+            f"{event.device.replace('_', ' ')}, it has none; remove the event"
+        )
+    return leaving
 
 
 def with_changes(profiles: Profiles, scenario: Scenario) -> Profiles:

@@ -54,6 +54,7 @@ REGISTRATIONS = pa.schema(
         ("answer", pa.string()),
         ("reason", pa.string()),
         ("element", pa.int64()),
+        ("energy_wh", pa.int64()),
     ]
 )
 
@@ -72,6 +73,7 @@ def outage_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
             "answer": standing_name(answer.standing),
             "reason": answer.reason.name.lower(),
             "element": answer.element,
+            "energy_wh": answer.energy_wh,
         }
         for answer in chunk.answers
     ]

@@ -236,7 +236,7 @@ class RegisterEvent(Section):
     kind: Literal["register"]
     at: Moment = Field(description="interval of the request, UTC")
     participant: str = Field(description="whose connection it is plugged in at")
-    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
+    device: Literal["fuel_cell", "pv", "battery"] = Field(description="fuel_cell, pv or battery")
     preset: Literal["pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
         "pem-6kw", description="fuel cell stack"
     )
@@ -244,15 +244,19 @@ class RegisterEvent(Section):
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen it comes with, kg")
     fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
     pv_kwp: Positive = Field(4.0, le=1e6, description="panels, kWp")
+    battery_kwh: Positive = Field(
+        10.0, le=1e6, description="capacity of a battery, kWh; of the kind of [battery]"
+    )
+    soc: Ratio = Field(0.5, description="state of charge a battery comes with")
 
 
 class RetireEvent(Section):
-    """A participant's panels or fuel cells leave."""
+    """A participant's panels, fuel cells or batteries leave."""
 
     kind: Literal["retire"]
     at: Moment = Field(description="first interval without them, UTC")
     participant: str = Field(description="whose")
-    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
+    device: Literal["fuel_cell", "pv", "battery"] = Field(description="fuel_cell, pv or battery")
 
 
 class LoadEvent(Section):
