@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cosim.community import Device, house_of
 from cosim.errors import ScenarioError
+from cosim.random_outages import outages_of
 from cosim.scenario import LoadEvent, OutageEvent, RegisterEvent, RetireEvent, Scenario
 from data.profiles import Profiles
 
@@ -58,19 +59,18 @@ def make_timeline(scenario: Scenario, profiles: Profiles, devices: Sequence[Devi
         If an event lies outside the horizon or between intervals, or names nobody.
     """
     n_intervals = profiles.n_intervals
-    outages = tuple(event for event in scenario.events if isinstance(event, OutageEvent))
+    outages = outages_of(scenario)
     opened: Mask = np.zeros((n_intervals, len(outages)), bool)
+    for k, (number, outage) in enumerate(outages):
+        first, stop = _span(outage.start, outage.hours, profiles, number)
+        opened[first:stop, k] = True
     requests: dict[int, list[int]] = {}
     retired: dict[int, list[int]] = {}
     departing: dict[int, list[int]] = {}
     n_own = len(devices) - sum(isinstance(event, RegisterEvent) for event in scenario.events)
-    n_outages = n_requests = 0
+    n_requests = 0
     for number, event in enumerate(scenario.events):
-        if isinstance(event, OutageEvent):
-            first, stop = _span(event.start, event.hours, profiles, number)
-            opened[first:stop, n_outages] = True
-            n_outages += 1
-        elif isinstance(event, RegisterEvent):
+        if isinstance(event, RegisterEvent):
             requests.setdefault(_interval(event.at, profiles, number), []).append(n_own + n_requests)
             n_requests += 1
         elif isinstance(event, RetireEvent):
@@ -87,7 +87,7 @@ def make_timeline(scenario: Scenario, profiles: Profiles, devices: Sequence[Devi
                 )
     disturbed: Mask = np.asarray(opened.any(axis=1), dtype=bool)
     disturbed[[*requests, *retired, *departing]] = True
-    return Timeline(outages, opened, requests, retired, departing, disturbed)
+    return Timeline(tuple(outage for _, outage in outages), opened, requests, retired, departing, disturbed)
 
 
 def _leaving(event: RetireEvent, profiles: Profiles, devices: Sequence[Device], number: int) -> list[int]:

@@ -230,6 +230,30 @@ class OutageEvent(Section):
         return self
 
 
+class RandomOutagesEvent(Section):
+    """Outages at random times, drawn by the seed."""
+
+    kind: Literal["random_outages"]
+    per_year: Positive = Field(1.0, le=8760, description="mean number of outages in a year with the grid")
+    mean_hours: Positive = Field(12.0, le=8760, description="mean length, hours")
+    lengths: Literal["exponential", "lognormal", "fixed"] = Field(
+        "exponential", description="distribution of the lengths: exponential, lognormal or fixed"
+    )
+    spread: Positive = Field(
+        1.0, le=3, description="standard deviation of the logarithm of lognormal lengths"
+    )
+    longest_hours: Positive = Field(72.0, le=8760, description="no outage is longer, hours")
+    grid: bool = Field(True, description="whether the connection to the grid opens")
+    switches: tuple[str, ...] = Field((), description="names of switches that open")
+    lines: tuple[str, ...] = Field((), description="names of lines that are out of service")
+
+    @model_validator(mode="after")
+    def _opens(self) -> RandomOutagesEvent:
+        if not (self.grid or self.switches or self.lines):
+            raise ValueError("grid = true, or names in switches or lines")
+        return self
+
+
 class RegisterEvent(Section):
     """A device asks to be admitted; if it is, it takes part from the next interval on."""
 
@@ -270,7 +294,9 @@ class LoadEvent(Section):
     quantity: Literal["load", "production"] = Field("load", description="load or production")
 
 
-Event = Annotated[OutageEvent | RegisterEvent | RetireEvent | LoadEvent, Field(discriminator="kind")]
+Event = Annotated[
+    OutageEvent | RandomOutagesEvent | RegisterEvent | RetireEvent | LoadEvent, Field(discriminator="kind")
+]
 
 
 class EngineSection(Section):

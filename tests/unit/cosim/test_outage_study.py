@@ -43,12 +43,14 @@ def test_means_are_by_variant_in_the_order_of_the_list() -> None:
             "survival_hours": [2.0, 3.0, 4.0],
             "hours_without_grid": [4.0, 3.0, 4.0],
             "saidi_hours": 0.0,
+            "per_year": 2.0,
         }
     )
     means = expected(table)
     assert means["variant"].tolist() == ["b", "a"]
     assert means["energy_not_served_kwh"].tolist() == [2.0, 5.0]
     assert means["survived_share"].tolist() == [0.5, 1.0]
+    assert means["kwh_per_year"].tolist() == [4.0, 10.0]
 
 
 def test_plugged_in_fuel_cell_serves_more_in_a_random_outage() -> None:
