@@ -232,9 +232,8 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
         cells[former.cell] = cell._replace(high_wh=cell.high_wh - reserve_wh, may_stop=False)
     served_before = orders.load_wh - need
     critical = np.clip(part.critical_wh - served_before, 0, need)
-    local = dispatch_locally(
-        critical, need - critical, Sources(surplus, cells, usable, np.where(part.inside, room, 0)), share
-    )
+    sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), orders.charge_wh)
+    local = dispatch_locally(critical, need - critical, sources, share)
     spare = (
         int(release[former.house] - local.released_wh[former.house])
         if former.cell < 0

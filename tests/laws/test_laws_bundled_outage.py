@@ -176,3 +176,12 @@ def test_whole_outage_without_the_second_device_serves_no_more_in_any_hour(bundl
 def test_phases_are_islanded_then_synchronising(bundled: Run) -> None:
     phases = [set(hour.chunk.outage.phase.tolist()) for hour in bundled.hours]
     assert phases == 2 * (24 * [{Phase.ISLANDED}] + [{Phase.SYNCHRONISING}])
+
+
+def test_no_load_is_shed_while_a_battery_is_charged_from_panels(bundled: Run) -> None:
+    """But for lots, which the market agreed on before, and for a fuel cell that must not run below its least load."""
+    for hour in bundled.hours:
+        m, rows = hour.chunk.window.meters[0], hour.chunk.window.rows
+        lots = int(rows["delivered_wh"][rows["kind"] == Kind.SHARE_STORE].sum())
+        if m["shed_wh"].sum() > 0:
+            assert int(m["charge_wh"].sum()) == lots
