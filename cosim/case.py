@@ -22,6 +22,7 @@ from grid_models.powerflow import PowerFlow
 from market.mechanisms import Mechanism, mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, opening_state
+from market.storage import Wh
 
 NEUR_PER_EUR = 1_000_000_000
 UEUR_PER_EUR = 1_000_000
@@ -41,6 +42,8 @@ class MarketCase:
         The market.
     opening
         State before the first interval.
+    capacity_wh
+        (N,) capacities of the participants' batteries, then.
     fleet, timeline
         Devices beside the houses' own, and the events.
     opening_outage
@@ -53,6 +56,7 @@ class MarketCase:
     mechanism: Mechanism
     rules: Rules
     opening: State
+    capacity_wh: Wh
     fleet: Fleet
     timeline: Timeline
     opening_outage: OutageState
@@ -100,7 +104,7 @@ def build_market(scenario: Scenario) -> MarketCase:
 def market_case(
     scenario: Scenario,
     profiles: Profiles,
-    capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]],
+    capacity_wh: Wh,
     market: Mechanism,
     rules: Rules,
 ) -> MarketCase:
@@ -115,7 +119,9 @@ def market_case(
     )
     fleet = Fleet(devices, profiles)
     supply = fleet.supply(outage.standing)
-    return MarketCase(scenario, profiles, supply, market, rules, opening, fleet, timeline, outage)
+    return MarketCase(
+        scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, outage
+    )
 
 
 def build_case(scenario: Scenario) -> Case:

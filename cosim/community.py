@@ -7,7 +7,7 @@ the others lack.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -128,7 +128,7 @@ def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySectio
 
 def battery_of(section: BatterySection, capacity_wh: int) -> Battery:
     """Battery of a capacity, of the scenario's kind."""
-    ratings = section.model_dump(exclude={"capacity_kwh_min", "capacity_kwh_max"})
+    ratings = section.model_dump(include={field.name for field in fields(Battery)})
     return Battery(capacity_kwh=capacity_wh / 1000.0, **ratings)
 
 

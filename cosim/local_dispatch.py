@@ -1,7 +1,7 @@
 """Who serves whom in an island once the market has cleared: surplus, then fuel cells, then batteries, then shedding.
 
-Batteries first give up what they would charge in the interval: no load is shed while a battery is charged. Critical
-needs come first; what is short is short for all in the same share. Whole Wh throughout, none lost.
+Batteries first give up what they would charge in the interval, so that no load is shed meanwhile. Critical needs come
+first; what is short is short for all in the same share. Whole Wh throughout, none lost.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
 
-AS_CSV = ("violations", "curtailment", "registrations", "resilience")
+AS_CSV = ("violations", "curtailment", "registrations", "resilience", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""
 
 

@@ -94,7 +94,16 @@ class BatterySection(Section):
     c_rate: Positive = Field(0.5, le=100, description="largest power over capacity, kW/kWh")
     soc_min: Ratio = Field(0.10, description="lowest state of charge")
     soc_max: Ratio = Field(0.90, description="highest state of charge")
-    self_discharge_per_month: Ratio = Field(0.0, description="share of own energy lost in 30 days")
+    self_discharge_per_month: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of own energy lost in 30 days"
+    )
+    inverter_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9,
+        description="rated active over apparent power of the inverters: what an island's former must keep",
+    )
+    replacement_eur_per_kwh: NotNegative = Field(
+        0.0, le=1e5, description="price of a new battery, EUR/kWh; values the wear in battery_wear.csv"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> BatterySection:

@@ -32,6 +32,7 @@ from cosim.scenario_files import as_toml
 from cosim.setpoints import injection_kw
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
+from cosim.wear import WEAR_TABLE, wear_table
 from cosim.windows import Chunk, chunks
 
 GROUP = 2048
@@ -120,6 +121,7 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
         parts.append(tables_of(case, chunk))
         sample.take([chunk])
     tables = _joined(parts)
+    tables[WEAR_TABLE] = wear_table(case, tables["houses"])
     summary = {**summarise(tables), **outage_summary(case, tables), "agreement": sample.verify()}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
@@ -130,6 +132,7 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
     tables = {name: result.table(name) for name in tables_made(case)}
+    write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     outages = outage_summary(case, tables)
     if "resilience" in outages:
         write_table(directory, "resilience", as_table(outages["resilience"]))

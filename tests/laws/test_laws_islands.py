@@ -13,7 +13,6 @@ import pytest
 from cosim import Scenario, run
 from cosim.case import Case, build_case
 from cosim.disturbed import PartResult
-from cosim.island import POWER_FACTOR
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching
 from cosim.windows import Chunk, chunks
@@ -125,7 +124,7 @@ def test_former_is_within_power_apparent_power_and_energy(simulated: tuple[Case,
             assert m["discharge_wh"] <= ratings.max_discharge_wh[house]
             assert m["own_wh"] >= ratings.soc_min_wh[house]
             p_kw = (int(m["discharge_wh"]) - int(m["charge_wh"])) / 1000.0 / hours
-            s_kva = ratings.max_discharge_wh[house] / 1000.0 / hours / POWER_FACTOR
+            s_kva = ratings.max_discharge_wh[house] / 1000.0 / hours / case.scenario.battery.inverter_cos_phi
             bus = int(case.feeder.bus[house])
             assert np.hypot(p_kw, _reactive_kvar(case, chunk, bus)) <= s_kva + 1e-9
         for k, wh in part.fuel_wh.items():

@@ -70,6 +70,6 @@ def test_case_of_the_how_to_runs_into_two_islands(tmp_path: Path, monkeypatch: p
     assert set(parts["supply"]) == {"island", "grid"}
     assert parts.groupby("time")["part"].max().max() == 1
     assert (parts.loc[parts["supply"] == "island", "imported_wh"] == 0).all()
-    assert pd.read_csv("run/registrations.csv")["answer"].tolist() == ["admitted"]
+    assert pd.read_csv("run/registrations.csv")["answer"].tolist() == ["admitted", "admitted"]
     assert {"saidi_hours", "served_share"} <= set(pd.read_csv("run/resilience.csv")["metric"])
     assert verify_ledger(Path("run")).ok
