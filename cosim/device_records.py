@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.outage import ADMITTED, REFUSED, RETIRED
 from cosim.registration import Answer
-from cosim.windows import Chunk
 from market.ledger.records import SIZE, DeviceKind, RecordBytes, Role, as_bytes, house_records
 from market.ledger.statements import device_record, register
 

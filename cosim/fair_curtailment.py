@@ -62,17 +62,17 @@ def _loading(search: Search, lever: Levers, found: Found, beyond: Delivery) -> n
     )
     if response is None or not violated:
         return none
-    m = lever.rows.size
-    by_voltage = np.abs(response.dvm_dp @ lever.effect[:, :m])
-    by_current = np.abs(response.dcurrent_dp @ lever.effect[:, :m])
+    effect = lever.effect[:, : lever.rows.size]
     for violation in violated:
         if violation.element_type == "bus":
-            strength = by_voltage[case.feeder.net.bus.index.get_loc(violation.element)]
+            bus = np.array([case.feeder.net.bus.index.get_loc(violation.element)])
+            strength = np.abs(response.by_p.vm_pu(bus) @ effect)[0]
         else:
             table = case.feeder.net[violation.element_type]
             position = int(table.index.get_loc(violation.element))
             if violation.element_type == "trafo":
                 position += len(case.feeder.net.line)
-            strength = by_current[response.branch_of_end == position].max(axis=0)
+            ends = np.flatnonzero(response.branch_of_end == position)
+            strength = np.abs(response.by_p.current_percent(ends) @ effect).max(axis=0)
         none[lever.rows[strength >= FILLED * strength.max()]] = True
     return none

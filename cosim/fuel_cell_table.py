@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.outage import ADMITTED
-from cosim.windows import Chunk
 from grid_models.topology import Supply
 
 FUEL_CELL_TABLE = "fuel_cells"

@@ -6,13 +6,13 @@ programme only decides what to change; an AC power flow decides whether the resu
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
 from cosim.curtailment_search import Found, Problem, Search, largest_clean
+from cosim.linear_programme import minimise
 from cosim.redispatch import battery_room
 from cosim.setpoints import injection_kw, mean_kw
 from grid_models.kernel import Floats
@@ -37,8 +37,13 @@ NEAR_VM_PU, NEAR_PERCENT = 0.03, 40.0
 """Only elements this close to a limit enter a programme."""
 
 MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
-"""Distance kept from every limit, doubled each round, for what the linearisation leaves over."""
+"""Distance kept from every limit."""
+BACK_OFF = 1.5
+"""A limit that AC exceeds nevertheless is kept this many times the excess further away in the rounds that follow.
 
+Houses whose shedding costs the same would else replace one another from round to round, each time with the error of a
+linearisation made elsewhere.
+"""
 
 GOOD_ENOUGH = 0.002
 """A clean delivery is taken when no more than this share of its cost could be saved."""
@@ -121,40 +126,59 @@ class Programme(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Lever values, and what each limit costs at the margin: {limit: cost per pu}."""
+    """Lever values, what each limit costs at the margin, {limit: cost per pu}, and whether all limits are kept."""
 
     x: Floats
     price: dict[int, float]
+    keeps: bool
 
 
-def programme(response: Response, limits: Limits, effect: Floats, x: Floats, doubling: int) -> Programme:
+def programme(response: Response, limits: Limits, effect: Floats, x: Floats, distance: Floats) -> Programme:
     """Linear constraints around the AC state that the lever values `x` led to.
 
     Voltages by their derivative; currents by a polygon of 16 facets around the limit's circle, turned so that one
     facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
+    `distance` is kept from each limit beside the margins, (2B + E,) as in `excess`.
     """
-    margin = 2.0**doubling
     n_buses, n_ends = response.vm_pu.size, response.current_percent.size
-    by_x = response.dvm_dp @ effect
-    v0 = response.vm_pu - by_x @ x
     high = np.flatnonzero(response.vm_pu > limits.max_vm_pu - NEAR_VM_PU)
     low = np.flatnonzero(response.vm_pu < limits.min_vm_pu + NEAR_VM_PU)
-    rated = np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
+    rated = _rated_percent(limits)
     ends = np.flatnonzero(np.abs(response.current_percent) > rated - NEAR_PERCENT)
-    current, by_x_current = response.current_percent[ends], response.dcurrent_dp[ends] @ effect
+    buses = np.concatenate([high, low])
+    by_x = response.by_p.vm_pu(buses) @ effect
+    v0 = response.vm_pu[buses] - by_x @ x
+    current, by_x_current = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
     facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
     turn = np.exp(-1j * (np.angle(current) + facets))
     along = (turn[:, :, None] * by_x_current).real.reshape(-1, x.size)
     i0 = (turn * (current - by_x_current @ x)).real
     bound = (
-        limits.max_vm_pu[high] - MARGIN_VM_PU * margin - v0[high],
-        v0[low] - limits.min_vm_pu[low] - MARGIN_VM_PU * margin,
-        (rated[ends] - MARGIN_PERCENT * margin - i0).ravel() / 100.0,
+        limits.max_vm_pu[high] - MARGIN_VM_PU - distance[high] - v0[: high.size],
+        v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - distance[n_buses + low],
+        (rated[ends] - MARGIN_PERCENT - distance[2 * n_buses + ends] - i0).ravel() / 100.0,
     )
     limit = (high, n_buses + low, (2 * n_buses + np.arange(FACETS)[:, None] * n_ends + ends).ravel())
     return Programme(
-        np.vstack([by_x[high], -by_x[low], along / 100.0]), np.concatenate(bound), np.concatenate(limit)
+        np.vstack([by_x[: high.size], -by_x[high.size :], along / 100.0]),
+        np.concatenate(bound),
+        np.concatenate(limit),
     )
+
+
+def excess(response: Response, limits: Limits) -> Floats:
+    """How far an AC state is beyond each limit, (2B + E,): upper voltages, lower ones, pu, branch ends, per cent."""
+    beyond = (
+        response.vm_pu - limits.max_vm_pu,
+        limits.min_vm_pu - response.vm_pu,
+        np.abs(response.current_percent) - _rated_percent(limits),
+    )
+    return np.maximum(np.nan_to_num(np.concatenate(beyond)), 0.0)
+
+
+def _rated_percent(limits: Limits) -> Floats:
+    """Limits of the branch ends, (E,) per cent."""
+    return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
 
 
 def solve_programme(p: Programme, lever: Levers) -> Solution | None:
@@ -171,27 +195,20 @@ def _solved(p: Programme, lever: Levers, *, elastic: bool) -> Solution | None:
     (n, m), slacks = lever.absorbs.shape, int(elastic)
     moving = np.flatnonzero(lever.largest > 0.0)
     absorbing = np.flatnonzero(lever.largest[m : m + n] > 0.0)
-    largest = np.append(lever.largest[moving], np.full(slacks, np.inf))
-    limited = np.hstack([-lever.absorbs, np.eye(n), np.zeros((n, n))])[np.ix_(absorbing, moving)]
-    arguments: dict[str, Any] = {
-        "c": np.append(lever.weight[moving], np.full(slacks, SLACK)),
-        "A_ub": np.block(
-            [
-                [p.matrix[:, moving], -np.ones((p.bound.size, slacks))],
-                [limited, np.zeros((absorbing.size, slacks))],
-            ]
-        ),
-        "b_ub": np.append(p.bound, np.zeros(absorbing.size)),
-        "bounds": np.column_stack([np.zeros(largest.size), largest]),
-    }
-    # Presolving a programme of this size takes longer than solving it.
-    found = linprog(method="highs", options={"presolve": False}, **arguments)
-    if found.x is None:
+    k = absorbing.size
+    limited = np.hstack([-lever.absorbs[absorbing], np.eye(n)[absorbing], np.zeros((k, n))])[:, moving]
+    found = minimise(
+        np.append(lever.weight[moving], np.full(slacks, SLACK)),
+        np.block([[p.matrix[:, moving], -np.ones((p.bound.size, slacks))], [limited, np.zeros((k, slacks))]]),
+        np.append(p.bound, np.zeros(k)),
+        np.append(lever.largest[moving], np.full(slacks, np.inf)),
+    )
+    if found is None:
         return None
     x = np.zeros(lever.weight.size)
     x[moving] = found.x[: moving.size]
-    marginal = -found.ineqlin.marginals[: p.bound.size]
-    return Solution(x, {int(p.limit[row]): float(marginal[row]) for row in np.flatnonzero(marginal)})
+    price = found.price[: p.bound.size]
+    return Solution(x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic)
 
 
 def possible_gain(p: Programme, solution: Solution) -> float:
@@ -248,13 +265,17 @@ def least_curtailment(search: Search) -> Found | None:
     """Cheapest clean delivery: linearise, solve the programme, ask AC, at most six times; then bisect."""
     p = search.problem
     lever = levers(search)
-    x = np.zeros(lever.weight.size)
+    limits, x = p.case.limits, np.zeros(lever.weight.size)
     p_kw = cleared_injection_kw(p)
-    for doubling in range(ROUNDS):
+    distance = np.zeros(2 * limits.max_vm_pu.size + _rated_percent(limits).size)
+    solution: Solution | None = None
+    for _ in range(ROUNDS):
         response = sensitivity(p.case.engine, p_kw)
         if response is None:
             break
-        solution = solve_programme(programme(response, p.case.limits, lever.effect, x, doubling), lever)
+        if solution is not None and solution.keeps:
+            distance += BACK_OFF * excess(response, limits)
+        solution = solve_programme(programme(response, limits, lever.effect, x, distance), lever)
         if solution is None:
             break
         x = solution.x
@@ -271,7 +292,8 @@ def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, p_
     response = sensitivity(case.engine, p_kw)
     if response is None:
         return clean
-    constraints = programme(response, case.limits, lever.effect, solution.x, 0)
+    no_distance = np.zeros_like(excess(response, case.limits))
+    constraints = programme(response, case.limits, lever.effect, solution.x, no_distance)
     if possible_gain(constraints, solution) <= GOOD_ENOUGH * (lever.weight @ solution.x):
         return clean
     x = tightened(constraints, solution, lever)

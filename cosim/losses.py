@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.window import Window
-from market.compiled import compiled
+from market.compiled import compiled, integer
 from market.exchanges import EXCHANGE, GRID, NOBODY, OPERATOR, Kind
 from market.state import POOL_OPERATOR, POOL_UTILITY, State
 from market.storage import Wh
 
-_LOSS, _GRID, _OPERATOR, _NOBODY = int(Kind.LOSS), int(GRID), int(OPERATOR), int(NOBODY)
+_LOSS, _GRID, _OPERATOR, _NOBODY = integer(Kind.LOSS), integer(GRID), integer(OPERATOR), integer(NOBODY)
 
 
 def losses_wh(losses_kw: npt.NDArray[np.float64], interval_minutes: int) -> Wh:

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.curtailment import Outcome
 from cosim.device_records import answer_records, owner_records, owners
 from cosim.outage import OutageState
-from cosim.windows import Chunk
 from market.errors import MarketError
 from market.exchanges import METER, Kind
 from market.ledger.chain import demonstration_key

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.compiled import compiled
+from market.compiled import compiled, integer
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
 from market.orders import Orders
 from market.settlement import Delivery
 from market.state import State, hosted_wh
 from market.storage import Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_wh
 
-_P2P, _USE, _STORE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE)
-_LOT_SALE, _IMPORT, _EXPORT = int(Kind.LOT_SALE), int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT)
-_SPILL, _SHED = int(Kind.SPILL), int(Kind.SHED)
-_GRID, _NOBODY = int(GRID), int(NOBODY)
-_CURTAILED, _REJECTED, _MAKES_UP = int(Status.CURTAILED), int(Status.REJECTED), int(Reason.MAKES_UP)
+_P2P, _USE, _STORE = integer(Kind.P2P), integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
+_LOT_SALE, _IMPORT, _EXPORT = integer(Kind.LOT_SALE), integer(Kind.GRID_IMPORT), integer(Kind.GRID_EXPORT)
+_SPILL, _SHED = integer(Kind.SPILL), integer(Kind.SHED)
+_GRID, _NOBODY = integer(GRID), integer(NOBODY)
+_CURTAILED, _REJECTED, _MAKES_UP = (
+    integer(Status.CURTAILED),
+    integer(Status.REJECTED),
+    integer(Reason.MAKES_UP),
+)
 
 
 @compiled

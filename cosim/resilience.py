@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.disturbed import PartResult, capacities_wh
 from cosim.outage import ADMITTED, Phase
 from cosim.registration import standing_name
-from cosim.windows import Chunk
 from grid_models.frequency import droop_frequency
 from grid_models.topology import Supply
 

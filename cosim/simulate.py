@@ -14,6 +14,8 @@ import pandapower as pp
 import pyarrow as pa
 
 from cosim.case import Case, build_case
+from cosim.chunk import Chunk, joined
+from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
 from cosim.fuel_cell_table import FUEL_CELL_TABLE, fuel_cell_summary, fuel_cells_table, has_fuel_cells
 from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
@@ -33,7 +35,7 @@ from cosim.setpoints import injection_kw
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
 from cosim.wear import WEAR_TABLE, wear_table
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 
 GROUP = 2048
 """Intervals per group commit: ledger and tables are made durable together."""
@@ -97,6 +99,7 @@ def run(
 
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
+    compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
         sample = Sample(case)
@@ -115,11 +118,12 @@ def run(
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
+    compile_ahead(case)
     sample = Sample(case)
     parts = []
-    for chunk in _told(chunks(case, case.opening), case, listener):
-        parts.append(tables_of(case, chunk))
-        sample.take([chunk])
+    for group in grouped(_told(chunks(case, case.opening), case, listener)):
+        parts += [tables_of(case, chunk) for chunk in group]
+        sample.take(group)
     tables = _joined(parts)
     tables[WEAR_TABLE] = wear_table(case, tables["houses"])
     summary = {**summarise(tables), **outage_summary(case, tables), "agreement": sample.verify()}
@@ -203,9 +207,9 @@ def installed_version(distribution: str) -> str:
 
 
 def grouped(stream: Iterable[Chunk], size: int = GROUP) -> Iterator[list[Chunk]]:
-    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one."""
+    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
-        yield list(group)
+        yield joined(list(group))
 
 
 def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.case import Case
+from cosim.chunk import Chunk
 from cosim.curtailment import Outcome
-from cosim.windows import Chunk
 from grid_models.limits import Verdict
 from market.exchanges import CONTRACT, GRID, METER, NOBODY, OPERATOR, Kind, Reason, Rows, Status
 

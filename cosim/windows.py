@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cosim.batteries import ratings_as, with_batteries
 from cosim.case import Case, MarketCase
-from cosim.disturbed import Disturbed, run_disturbed
+from cosim.chunk import Chunk
+from cosim.curtailment import Outcome
+from cosim.disturbed import run_disturbed
 from cosim.errors import ConservationError
 from cosim.interval import run_interval
 from cosim.losses import losses_wh, with_losses
 from cosim.outage import OutageState
-from cosim.registration import Answer, answer_requests, let_go, retire
+from cosim.registration import answer_requests, let_go, retire
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching
 from cosim.window import (
@@ -38,44 +39,6 @@ from market.state import State
 from market.storage import Ratings
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 2048
-
-
-class Chunk(NamedTuple):
-    """Intervals that are final: settled, clean, conserved.
-
-    Attributes
-    ----------
-    first
-        Interval number of the first.
-    window
-        Exchanges (losses included), meters, accounts, prices, state after.
-    flow, verdicts
-        AC solution of what was delivered, and its verdict.
-    outcome, power_flows
-        (K,) how each interval became clean (`Outcome`), and the power flows it took.
-    before
-        Verdict on the exchanges as cleared, for each interval that was not clean: {interval: verdict}.
-    outage
-        What outages carry on.
-    disturbed, answers
-        The parts of the network where it was not whole, and what became of devices (K = 1).
-    """
-
-    first: int
-    window: Window
-    flow: Flow
-    verdicts: Verdicts
-    outcome: npt.NDArray[np.int8]
-    power_flows: npt.NDArray[np.int32]
-    before: dict[int, Verdict]
-    outage: OutageState
-    disturbed: Disturbed | None = None
-    answers: tuple[Answer, ...] = ()
-
-    @property
-    def stop(self) -> int:
-        """Interval number behind the last."""
-        return self.first + self.outcome.size
 
 
 def supply_between(supply: Supply, first: int, stop: int) -> Supply:
@@ -227,7 +190,9 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
             case = standing_as(case, outage)
             continue
         n = min(length, stop - t)
-        clean = clean_part(case, state, outage, t, n)
+        # Behind an unclean interval the next is likely to be unclean too: the full path asks the network just as well.
+        hopeful = n > 1 or fixed is not None
+        clean = clean_part(case, state, outage, t, n) if hopeful else None
         n_clean = 0
         if clean is not None:
             yield clean
@@ -237,5 +202,6 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
             chunk = repaired(case, state, outage, t)
             yield chunk
             state, t = chunk.window.state, chunk.stop
+            n_clean += int(not hopeful and chunk.outcome[0] == Outcome.CLEAN)
         if fixed is None:
             length = min(2 * length, LONGEST_WINDOW) if n_clean == n else max(1, 2 * n_clean)

@@ -11,7 +11,7 @@ from grid_models.feeder import Feeder
 from grid_models.kernel import Floats
 from grid_models.pandapower_tables import with_injection_elements, write_injections
 from grid_models.reference import Slacks, find_slacks, runs
-from grid_models.response import Response
+from grid_models.response import ALL, Response, Rows
 
 STEP_KW = 0.05
 
@@ -22,6 +22,26 @@ class _Point(NamedTuple):
     vm_pu: Floats
     current_percent: Complex
     slack_kva: Complex
+
+
+class _Slopes(NamedTuple):
+    """`Change` from whole arrays: (B, N), (E, N), (G, N)."""
+
+    voltage: Floats
+    current: Complex
+    slack: Complex
+
+    def vm_pu(self, buses: Rows = ALL) -> Floats:
+        """Rows of the array."""
+        return self.voltage[buses]
+
+    def current_percent(self, ends: Rows = ALL) -> Complex:
+        """Rows of the array."""
+        return self.current[ends]
+
+    def slack_kva(self) -> Complex:
+        """All of the array."""
+        return self.slack
 
 
 def sensitivity_by_differences(
@@ -54,18 +74,14 @@ def sensitivity_by_differences(
         return None
     return Response(
         vm_pu=centre.vm_pu,
-        dvm_dp=by_p.vm_pu,
-        dvm_dq=by_q.vm_pu,
         current_percent=centre.current_percent,
-        dcurrent_dp=by_p.current_percent,
-        dcurrent_dq=by_q.current_percent,
         slack_kva=centre.slack_kva,
-        dslack_dp=by_p.slack_kva,
-        dslack_dq=by_q.slack_kva,
+        by_p=by_p,
+        by_q=by_q,
     )
 
 
-def _slopes(pairs: list[tuple[_Point | None, _Point | None]], width: float) -> _Point | None:
+def _slopes(pairs: list[tuple[_Point | None, _Point | None]], width: float) -> _Slopes | None:
     """Difference quotients of all participants as the columns of (B, N), (E, N), (G, N)."""
     above = [point for point, _ in pairs if point is not None]
     below = [point for _, point in pairs if point is not None]
@@ -79,7 +95,7 @@ def _slopes(pairs: list[tuple[_Point | None, _Point | None]], width: float) -> _
         )
         for a, b in zip(above, below, strict=True)
     ]
-    return _Point(
+    return _Slopes(
         np.stack([slope.vm_pu for slope in slopes], axis=1),
         np.stack([slope.current_percent for slope in slopes], axis=1),
         np.stack([slope.slack_kva for slope in slopes], axis=1),

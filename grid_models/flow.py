@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -64,6 +65,12 @@ class Flow:
     def at(self, k: int) -> Flow:
         """Interval k alone, K = 1."""
         return self.between(k, k + 1)
+
+    @staticmethod
+    def concatenated(flows: Sequence[Flow]) -> Flow:
+        """The intervals of several flows of one network, one behind the other."""
+        columns = [flow._columns() for flow in flows]
+        return Flow(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
 
     def replaced(self, intervals: npt.NDArray[np.intp], other: Flow) -> Flow:
         """The same with some intervals taken from `other`, whose intervals they are in that order."""

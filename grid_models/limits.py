@@ -258,40 +258,32 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     """
     if not flow.converged[k]:
         return Verdict(Judgement.NOT_SOLVED, (), None)
-    measured = [
-        *_measure(feeder, "bus", "vm_pu", flow.vm_pu[k], limits.max_vm_pu, limits.min_vm_pu),
-        *_measure(
-            feeder, "line", "loading_percent", flow.line_loading_percent[k], limits.max_line_loading_percent
-        ),
-        *_measure(
-            feeder,
-            "trafo",
-            "loading_percent",
-            flow.trafo_loading_percent[k],
-            limits.max_trafo_loading_percent,
-        ),
-    ]
-    beyond = [violation for violation, margin in measured if margin < 0]
+    tables = ("bus", "line", "trafo")
+    values = (flow.vm_pu[k], flow.line_loading_percent[k], flow.trafo_loading_percent[k])
+    upper = (limits.max_vm_pu, limits.max_line_loading_percent, limits.max_trafo_loading_percent)
+    closer, margin = list(upper), [(u - v) / u for u, v in zip(upper, values, strict=True)]
+    to_lower = (values[0] - limits.min_vm_pu) / limits.min_vm_pu
+    below = to_lower < margin[0]
+    closer[0] = np.where(below, limits.min_vm_pu, upper[0])
+    margin[0] = np.where(below, to_lower, margin[0])
+
+    def measured(t: int, i: int) -> Violation:
+        return _measured(feeder, tables[t], i, float(values[t][i]), float(closer[t][i]))
+
+    beyond = [measured(t, int(i)) for t in range(3) for i in np.flatnonzero(margin[t] < 0.0)]
     if beyond:
         return Verdict(Judgement.VIOLATED, tuple(sorted(beyond, key=lambda v: -v.excess)), None)
-    return Verdict(Judgement.OK, (), min(measured, key=lambda pair: pair[1])[0] if measured else None)
+    supplied = [t for t in range(3) if np.isfinite(margin[t]).any()]
+    if not supplied:
+        return Verdict(Judgement.OK, (), None)
+    t = min(supplied, key=lambda t: float(np.nanmin(margin[t])))
+    return Verdict(Judgement.OK, (), measured(t, int(np.nanargmin(margin[t]))))
 
 
-def _measure(
-    feeder: Feeder, table: str, quantity: str, values: Floats, upper: Floats, lower: Floats | None = None
-) -> list[tuple[Violation, float]]:
-    """Every element's value against its closer limit, with the margin relative to it; negative beyond."""
+def _measured(feeder: Feeder, table: str, position: int, value: float, limit: float) -> Violation:
+    """An element's value against its closer limit."""
     frame = feeder.net[table]
-    found = []
-    for position, (index, name) in enumerate(zip(frame.index, frame["name"], strict=True)):
-        value = float(values[position])
-        if np.isnan(value):
-            continue
-        limit = float(upper[position])
-        margin = (limit - value) / limit
-        if lower is not None and (value - lower[position]) / lower[position] < margin:
-            limit = float(lower[position])
-            margin = (value - limit) / limit
-        label = "" if name is None or name != name else str(name)
-        found.append((Violation(table, int(index), label, quantity, value, limit), margin))
-    return found
+    name = frame["name"].iloc[position]
+    label = "" if name is None or name != name else str(name)
+    quantity = "vm_pu" if table == "bus" else "loading_percent"
+    return Violation(table, int(frame.index[position]), label, quantity, value, limit)

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from grid_models.kernel import Floats, Ints
 
+Rows = Ints | slice
+ALL = slice(None)
+
+
+class Change(Protocol):
+    """What 1 kW, or 1 kvar, more of each of N participants changes; computed for the rows asked for only."""
+
+    def vm_pu(self, buses: Rows = ALL) -> Floats:
+        """Voltage magnitudes of b buses, (b, N) pu per kW; NaN without supply."""
+
+    def current_percent(self, ends: Rows = ALL) -> npt.NDArray[np.complex128]:
+        """Complex currents at e branch ends, (e, N) per cent of the rating per kW."""
+
+    def slack_kva(self) -> npt.NDArray[np.complex128]:
+        """P + jQ out of each source, (G, N)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Derivatives by N participants' injections, on B buses, L lines, R transformers, G sources of fixed voltage.
+    """State and derivatives by N participants' injections; B buses, L lines, R transformers, G sources of fixed voltage.
 
     Attributes
     ----------
-    vm_pu, dvm_dp, dvm_dq
-        Voltage magnitudes, (B,), and their change, (B, N), pu per kW and per kvar; NaN without supply.
-    current_percent, dcurrent_dp, dcurrent_dq
-        Complex currents at the ends of branches in per cent of the rating, (E,) with E = 2·(L + R), and their change,
-        (E, N): from-ends of lines, then of transformers (high-voltage side), then the other ends in the same order.
-        The larger modulus of a branch's two ends is its loading.
-    slack_kva, dslack_dp, dslack_dq
-        P + jQ out of each source into the network, (G,) kW and kvar, and its change, (G, N).
+    vm_pu
+        Voltage magnitudes, (B,); NaN without supply.
+    current_percent
+        Complex currents at the ends of branches in per cent of the rating, (E,) with E = 2·(L + R): from-ends of lines,
+        then of transformers (high-voltage side), then the other ends in the same order. The larger modulus of a
+        branch's two ends is its loading.
+    slack_kva
+        P + jQ out of each source into the network, (G,) kW and kvar.
+    by_p, by_q
+        What 1 kW, and 1 kvar, of each participant changes.
     """
 
     vm_pu: Floats
-    dvm_dp: Floats
-    dvm_dq: Floats
     current_percent: npt.NDArray[np.complex128]
-    dcurrent_dp: npt.NDArray[np.complex128]
-    dcurrent_dq: npt.NDArray[np.complex128]
     slack_kva: npt.NDArray[np.complex128]
-    dslack_dp: npt.NDArray[np.complex128]
-    dslack_dq: npt.NDArray[np.complex128]
+    by_p: Change
+    by_q: Change
 
     @property
     def branch_of_end(self) -> Ints:

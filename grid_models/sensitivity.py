@@ -2,17 +2,20 @@
 
 Implicit differentiation of the fixed point `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
 `Y·dV + D·conj(dV) = conj(dS)/conj(V)` with `D = diag(conj(S)/conj(V)²)`. D is zero but at the buses with injections,
-so with Z = Y⁻¹ the real linear system to be solved is of twice their number, and Z is made once per topology.
+so with Z = Y⁻¹ the real linear system to be solved is of twice their number, and Z is made once per topology. It is
+solved from the side of the quantities asked for (adjoint), of which only a few are near a limit.
 It says what to change, never whether the result is clean: only an AC solution says that.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import lu_factor, lu_solve
 
 from grid_models.admittance import (
     Complex,
@@ -25,7 +28,7 @@ from grid_models.admittance import (
 from grid_models.differences import sensitivity_by_differences
 from grid_models.kernel import Floats, Ints
 from grid_models.powerflow import PowerFlow
-from grid_models.response import Response
+from grid_models.response import ALL, Response, Rows
 
 __all__ = ["Response", "sensitivity"]
 
@@ -43,31 +46,17 @@ class Linear(NamedTuple):
         Place of each participant's bus among them, -1 at a source or without supply, (N,).
     voltage
         Change of the internal buses' voltages by a current at each of them, (i, m); zero at sources.
-    current
-        The same of the complex currents at branch ends, in per cent of the rating, (E, m).
-    slack
-        The same of the current out of each reference bus, (G, m).
     current_matrix, slack_matrix
-        From internal voltages to the complex currents at branch ends, (E, i), and out of the reference buses, (G, i),
-        sparse.
+        From internal voltages to the complex currents at branch ends in per cent of the rating, (E, i), and out of the
+        reference buses, (G, i), sparse.
     """
 
     home: Ints
     node: Ints
     column: Ints
     voltage: Complex
-    current: Complex
-    slack: Complex
     current_matrix: Any
     slack_matrix: Any
-
-
-class Derivatives(NamedTuple):
-    """Changes by each participant's P or Q, per kW or kvar: voltages (i, N), end (E, N), source currents (G, N)."""
-
-    voltage: Complex
-    current: Complex
-    slack: Complex
 
 
 @lru_cache(maxsize=4)
@@ -84,8 +73,7 @@ def linear_part(engine: PowerFlow) -> Linear:
     voltage = np.zeros((m.y_bus.shape[0], node.size), np.complex128)
     voltage[unknown] = factors.solve(pushed)
     ends = current_matrix(m, loading_scales(engine.feeder.net, m))
-    slack = m.y_bus[m.reference]
-    return Linear(home, node, column[home], voltage, ends @ voltage, slack @ voltage, ends, slack)
+    return Linear(home, node, column[home], voltage, ends, m.y_bus[m.reference])
 
 
 def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -109,7 +97,7 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
     >>> from grid_models.generated import radial_feeder
     >>> engine = PowerFlow(radial_feeder(["near", "far"], n_branches=1, rng=np.random.default_rng(0)))
     >>> response = sensitivity(engine, np.array([-3.0, -3.0]))
-    >>> bool((response.dvm_dp[2:] > 0.0).all())  # more generation raises every voltage behind the transformer
+    >>> bool((response.by_p.vm_pu()[2:] > 0.0).all())  # more generation raises every voltage behind the transformer
     True
     """
     q = np.zeros_like(p_kw) if q_kvar is None else q_kvar
@@ -118,17 +106,13 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
         return sensitivity_by_differences(engine.feeder, engine.matrices, p_kw, q)
     m, linear = engine.matrices, linear_part(engine)
     s = injections(m, linear.home, p_kw, q)
-    by_p, by_q = derivatives(linear, v, s, 1000.0 * m.base_mva)
+    around = Linearised(m, linear, v, s)
     return Response(
         vm_pu=np.where(m.bus >= 0, np.abs(v)[m.bus], np.nan),
-        dvm_dp=magnitude_derivatives(m, v, by_p.voltage),
-        dvm_dq=magnitude_derivatives(m, v, by_q.voltage),
         current_percent=linear.current_matrix @ v,
-        dcurrent_dp=by_p.current,
-        dcurrent_dq=by_q.current,
         slack_kva=slack_power(m, linear, v, s),
-        dslack_dp=slack_derivatives(m, linear, v, by_p.slack, 1.0),
-        dslack_dq=slack_derivatives(m, linear, v, by_q.slack, 1.0j),
+        by_p=LinearChange(around, 1.0),
+        by_q=LinearChange(around, 1.0j),
     )
 
 
@@ -140,39 +124,81 @@ def injections(m: Matrices, home: Ints, p_kw: Floats, q_kvar: Floats) -> Complex
     return s
 
 
-def derivatives(linear: Linear, v: Complex, s: Complex, base_kw: float) -> tuple[Derivatives, Derivatives]:
-    """Changes with each participant's P, and with its Q.
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """A network at internal voltages `v` (i,) and injections `s` (i,), pu."""
 
-    With z the rows of Z at the m nodes, their voltages obey `dV + z·D·conj(dV) = z·dI`, and the currents that all
-    other changes follow from are `dI - D·conj(dV)`.
-    """
-    node, m = linear.node, linear.node.size
-    d = np.conj(s[node]) / np.conj(v[node]) ** 2
-    z = linear.voltage[node]
-    a = z * d
-    matrix = np.block([[np.eye(m) + a.real, a.imag], [a.imag, np.eye(m) - a.real]])
-    pushed = np.diag(1.0 / (np.conj(v[node]) * base_kw))
-    pushed = np.hstack([pushed, -1j * pushed])  # conj(dS) of 1 kW, of 1 kvar
-    moved = z @ pushed
-    solved = np.linalg.solve(matrix, np.concatenate([moved.real, moved.imag]))
-    current = pushed - d[:, None] * (solved[:m] - 1j * solved[m:])
-    supplied = linear.column >= 0
-    by_p, by_q = (
-        np.where(supplied, part[:, linear.column], 0.0) if m else np.zeros((0, supplied.size), np.complex128)
-        for part in (current[:, :m], current[:, m:])
-    )
-    return _all_changes(linear, by_p), _all_changes(linear, by_q)
+    matrices: Matrices
+    linear: Linear
+    v: Complex
+    s: Complex
+
+    @cached_property
+    def d(self) -> Complex:
+        """Diagonal of D at the nodes, (m,)."""
+        node = self.linear.node
+        return np.asarray(np.conj(self.s[node]) / np.conj(self.v[node]) ** 2)
+
+    @cached_property
+    def factors(self) -> Any:
+        """LU factors of the real system for the nodes' voltages: `dV + z·D·conj(dV) = z·dI`, z the nodes' rows of Z."""
+        a = self.linear.voltage[self.linear.node] * self.d
+        one = np.eye(self.linear.node.size)
+        matrix = np.block([[one + a.real, a.imag], [a.imag, one - a.real]])
+        return lu_factor(matrix, overwrite_a=True, check_finite=False)
+
+    def by_power(self, by_current: Complex, push: complex) -> Complex:
+        """Derivatives by each participant's power of quantities that follow from the nodes' currents, (r, N) per kW.
+
+        Parameters
+        ----------
+        by_current
+            Their derivatives by the currents pushed into the nodes while D is held at zero, (r, m).
+        push
+            1 for active power, 1j for reactive.
+        """
+        linear, m = self.linear, self.linear.node.size
+        if m == 0:
+            return np.zeros((by_current.shape[0], linear.home.size), np.complex128)
+        per_kw = np.conj(push) / (np.conj(self.v[linear.node]) * 1000.0 * self.matrices.base_mva)
+        z = linear.voltage[linear.node] * per_kw
+        # The currents are dI - D·conj(dV); conj(dV) = [1, -j]·(real system)⁻¹·[Re z·dI; Im z·dI].
+        held = by_current * self.d
+        sides = np.hstack([held, -1j * held])
+        solved = lu_solve(self.factors, np.vstack([sides.real, sides.imag]).T, trans=1, check_finite=False).T
+        adjoint = solved[: len(held)] + 1j * solved[len(held) :]
+        change = by_current * per_kw - adjoint[:, :m] @ z.real - adjoint[:, m:] @ z.imag
+        return np.where(linear.column >= 0, change[:, linear.column], 0.0)
 
 
-def _all_changes(linear: Linear, current: Complex) -> Derivatives:
-    return Derivatives(linear.voltage @ current, linear.current @ current, linear.slack @ current)
+@dataclass(frozen=True, eq=False)
+class LinearChange:
+    """`Change` by active (`push` 1) or reactive (1j) power."""
 
+    around: Linearised
+    push: complex
 
-def magnitude_derivatives(m: Matrices, v: Complex, dv: Complex) -> Floats:
-    """d|V| = Re(conj(V)·dV)/|V| of the net's buses, (B, N); NaN without supply."""
-    change = np.real((np.conj(v) / np.abs(v))[:, None] * dv)[m.bus]
-    change[m.bus < 0] = np.nan
-    return np.asarray(change, dtype=np.float64)
+    def vm_pu(self, buses: Rows = ALL) -> Floats:
+        """d|V| = Re(conj(V)·dV)/|V|."""
+        a = self.around
+        internal = a.matrices.bus[buses]
+        turned = (np.conj(a.v) / np.abs(a.v))[internal, None] * a.linear.voltage[internal]
+        change = np.real(a.by_power(turned, self.push))
+        change[internal < 0] = np.nan
+        return np.asarray(change, dtype=np.float64)
+
+    def current_percent(self, ends: Rows = ALL) -> Complex:
+        """Currents follow linearly from the voltages."""
+        a = self.around
+        return a.by_power(a.linear.current_matrix[ends] @ a.linear.voltage, self.push)
+
+    def slack_kva(self) -> Complex:
+        """Power out of the reference buses, whose voltage stays."""
+        a, m = self.around, self.around.matrices
+        di = a.by_power(a.linear.slack_matrix @ a.linear.voltage, self.push)
+        change = a.v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
+        change -= self.push * (m.reference[:, None] == a.linear.home[None, :])
+        return np.asarray(change)
 
 
 def current_matrix(m: Matrices, scale: Floats) -> Any:
@@ -191,10 +217,3 @@ def slack_power(m: Matrices, linear: Linear, v: Complex, s: Complex) -> Complex:
     """P + jQ out of each reference bus into the network, (G,) kW, kvar."""
     power = v[m.reference] * np.conj(linear.slack_matrix @ v) - s[m.reference]
     return np.asarray(power * 1000.0 * m.base_mva)
-
-
-def slack_derivatives(m: Matrices, linear: Linear, v: Complex, di: Complex, push: complex) -> Complex:
-    """Its derivative by each participant's P (`push` 1) or Q (1j), (G, N)."""
-    change = v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
-    change -= push * (m.reference[:, None] == linear.home[None, :])
-    return np.asarray(change)

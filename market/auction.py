@@ -11,13 +11,13 @@ import numpy as np
 
 from market.arrival import random_bits
 from market.book import Book, write
-from market.compiled import compiled
+from market.compiled import compiled, integer
 from market.exchanges import NOBODY, Kind
 from market.orders import Orders
 from market.rules import Rules
 from market.storage import Wh
 
-_P2P, _NOBODY = int(Kind.P2P), int(NOBODY)
+_P2P, _NOBODY = integer(Kind.P2P), integer(NOBODY)
 
 
 @compiled

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.compiled import compiled
+from market.compiled import compiled, integer
 from market.exchanges import EXCHANGE, NOBODY, Rows
 from market.orders import Orders
 from market.state import POOL_CONTRACT, State
 from market.storage import Wh
 
-_NOBODY = int(NOBODY)
+_NOBODY = integer(NOBODY)
 
 
 class Book(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,3 +17,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """Compile `function` to machine code on first use, cached on disk, keeping its type for mypy."""
     return cast(F, numba.njit(cache=True)(function))
+
+
+def integer(value: int) -> int:
+    """`value` as the one integer type of compiled code.
+
+    The compiler takes a plain Python constant for a type of its own and compiles whoever it is passed to again for
+    every constant; an int64 is compiled once.
+    """
+    return cast(int, np.int64(value))
+
+
+ZERO = integer(0)

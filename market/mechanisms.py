@@ -9,7 +9,7 @@ from typing import NamedTuple
 from market.admission import admitted
 from market.auction import run_auction
 from market.book import Book, Clearing, close_book, open_book
-from market.compiled import compiled
+from market.compiled import ZERO, compiled
 from market.errors import MarketError
 from market.orders import Orders
 from market.rules import Rules
@@ -38,7 +38,7 @@ ENTRY_POINT_GROUP = "gridsettle.mechanisms"
 def share_offers(book: Book, orders: Orders, state: State, rules: Rules) -> None:
     """Share offers still unmatched with share requests, both in order of arrival, by the mechanism's rule."""
     queue = asking(orders)
-    position = 0
+    position = ZERO
     for seller in orders.order:
         if book.offer_wh[seller] == 0:
             continue

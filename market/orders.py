@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.arrival import arrival_order
-from market.compiled import compiled
+from market.compiled import ZERO, compiled
 from market.pricing import feed_in_tariff, uniform_price
 from market.rules import Rules
 from market.state import State, hosted_wh
@@ -85,7 +85,7 @@ def make_orders(inputs: Inputs, state: State, rules: Rules) -> Orders:
     requests, asks_share = np.zeros(n, np.int64), np.zeros(n, np.int64)
     charge_left, discharge_left = np.zeros(n, np.int64), np.zeros(n, np.int64)
     hosted = hosted_wh(state.lots, n)
-    supply_wh = demand_wh = n_offers = n_requests = 0
+    supply_wh = demand_wh = n_offers = n_requests = ZERO
     for i in range(n):
         surplus = inputs.pv_wh[i] + inputs.fuel_cell_wh[i] - inputs.load_wh[i]
         if rules.battery:

@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.compiled import compiled
+from market.compiled import ZERO, compiled, integer
 from market.exchanges import CONTRACT, METER, Kind, Rows
 from market.orders import Orders
 from market.rules import Rules
 from market.state import Lots, State
 from market.storage import Wh, drawn_wh, stored_wh
 
-_P2P, _LOT_SALE, _LOSS = int(Kind.P2P), int(Kind.LOT_SALE), int(Kind.LOSS)
-_USE, _STORE = int(Kind.SHARE_USE), int(Kind.SHARE_STORE)
-_IMPORT, _EXPORT = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT)
-_SPILL, _SHED, _METER = int(Kind.SPILL), int(Kind.SHED), int(Kind.METER)
-_CONTRACT = int(CONTRACT)
+_P2P, _LOT_SALE, _LOSS = integer(Kind.P2P), integer(Kind.LOT_SALE), integer(Kind.LOSS)
+_USE, _STORE = integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
+_IMPORT, _EXPORT = integer(Kind.GRID_IMPORT), integer(Kind.GRID_EXPORT)
+_SPILL, _SHED, _METER = integer(Kind.SPILL), integer(Kind.SHED), integer(Kind.METER)
+_CONTRACT = integer(CONTRACT)
 
 
 class Delivery(NamedTuple):
@@ -112,7 +112,7 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
         own[i] += stored_wh(orders.charge_wh[i] + delivery.absorbed_wh[i], ratings.charge_ppm[i])
         own[i] -= drawn_wh(orders.discharge_wh[i] + delivery.released_wh[i], ratings.discharge_ppm[i])
     n_stored = 0
-    k = 0
+    k = ZERO
     for row in delivery.rows:
         if row.kind == _STORE:
             n_stored += 1

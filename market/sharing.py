@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from market.book import Book, write
-from market.compiled import compiled
+from market.compiled import ZERO, compiled, integer
 from market.exchanges import CONTRACT, NOBODY, Kind
 from market.orders import Orders
 from market.rules import Rules
 from market.state import State
 from market.storage import Wh
 
-_USE, _STORE = int(Kind.SHARE_USE), int(Kind.SHARE_STORE)
-_CONTRACT, _NOBODY = int(CONTRACT), int(NOBODY)
+_USE, _STORE = integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
+_CONTRACT, _NOBODY = integer(CONTRACT), integer(NOBODY)
 
 
 @compiled
@@ -74,7 +74,7 @@ def share_p2p(book: Book, orders: Orders, seller: int, queue: Wh, position: int,
             book.offer_wh[seller], book.need_wh[host], book.charge_left_wh[host], rules.beta_permille
         )
         use = e * rules.beta_permille // 1000
-        hand_over(book, orders, seller, host, seller, use, e - use, 0)
+        hand_over(book, orders, seller, host, seller, use, e - use, ZERO)
         if book.offer_wh[seller] > 0:
             position += 1
     return position
@@ -89,7 +89,7 @@ def share_selfish(book: Book, orders: Orders, seller: int, queue: Wh, position: 
         need = book.need_wh[host]
         e = largest_selfish_share_wh(book.offer_wh[seller], need, book.charge_left_wh[host], beta)
         use = min(need, e * beta // 1000)
-        hand_over(book, orders, seller, host, seller, use, e - use, 0)
+        hand_over(book, orders, seller, host, seller, use, e - use, ZERO)
         if book.offer_wh[seller] > 0:
             position += 1
     return position

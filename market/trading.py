@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from market.book import Book, write
-from market.compiled import compiled
+from market.compiled import ZERO, compiled, integer
 from market.exchanges import GRID, NOBODY, Kind
 from market.orders import Orders
 from market.rules import Rules
 from market.state import State, hosted_wh
 from market.storage import Wh, deliverable_wh, drawn_wh, stored_wh
 
-_P2P, _LOT_SALE = int(Kind.P2P), int(Kind.LOT_SALE)
-_GRID_IMPORT, _GRID_EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
-_GRID, _NOBODY = int(GRID), int(NOBODY)
+_P2P, _LOT_SALE = integer(Kind.P2P), integer(Kind.LOT_SALE)
+_GRID_IMPORT, _GRID_EXPORT, _SPILL = integer(Kind.GRID_IMPORT), integer(Kind.GRID_EXPORT), integer(Kind.SPILL)
+_GRID, _NOBODY = integer(GRID), integer(NOBODY)
 
 
 @compiled
@@ -87,7 +87,7 @@ def sell_offers(book: Book, orders: Orders, queue: Wh, position: int) -> int:
 def trade(book: Book, orders: Orders, state: State) -> None:
     """Algorithm 2 of the reference study: lots for sale, then offers, against trade requests."""
     queue = requesting(orders)
-    position = sell_lots(book, orders, state, queue, 0)
+    position = sell_lots(book, orders, state, queue, ZERO)
     sell_offers(book, orders, queue, position)
 
 
@@ -104,5 +104,5 @@ def settle_with_grid(book: Book, orders: Orders, rules: Rules) -> None:
             if rules.feed_in:
                 write(book, orders, _GRID_EXPORT, i, _GRID, _NOBODY, _NOBODY, wh, orders.feed_in_ueur_per_kwh)
             else:
-                write(book, orders, _SPILL, i, _NOBODY, _NOBODY, _NOBODY, wh, 0)
+                write(book, orders, _SPILL, i, _NOBODY, _NOBODY, _NOBODY, wh, ZERO)
             book.offer_wh[i] = 0

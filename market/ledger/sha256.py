@@ -44,8 +44,8 @@ _START = np.array([isqrt(prime << 64) % 2**32 for prime in _primes(8)], np.uint3
 
 
 @compiled
-def _turned(x: np.uint32, n: int) -> np.uint32:
-    return _u(_u(x >> _u(n)) | _u(x << _u(32 - n)))
+def _turned(x: np.uint32, n: np.uint32) -> np.uint32:
+    return _u(_u(x >> n) | _u(x << _u(_u(32) - n)))
 
 
 @compiled
@@ -61,8 +61,8 @@ def _round(
     word: np.uint32,
 ) -> tuple[np.uint32, np.uint32]:
     """The two of the eight variables that a round changes; the others only change names (§6.2.2)."""
-    s1 = _u(_turned(e, 6) ^ _turned(e, 11) ^ _turned(e, 25))
-    s0 = _u(_turned(a, 2) ^ _turned(a, 13) ^ _turned(a, 22))
+    s1 = _u(_turned(e, _u(6)) ^ _turned(e, _u(11)) ^ _turned(e, _u(25)))
+    s0 = _u(_turned(a, _u(2)) ^ _turned(a, _u(13)) ^ _turned(a, _u(22)))
     t1 = _u(h + s1 + _u(_u(e & f) ^ _u(_u(~e) & g)) + word)
     t2 = _u(s0 + _u(_u(a & b) ^ _u(a & c) ^ _u(b & c)))
     return _u(d + t1), _u(t1 + t2)
@@ -77,8 +77,8 @@ def _compress(state: _Words, w: _Words) -> None:
     for t in range(16, 64):
         for lane in range(LANES):
             x, y = w[t - 15, lane], w[t - 2, lane]
-            s0 = _u(_turned(x, 7) ^ _turned(x, 18) ^ _u(x >> _u(3)))
-            s1 = _u(_turned(y, 17) ^ _turned(y, 19) ^ _u(y >> _u(10)))
+            s0 = _u(_turned(x, _u(7)) ^ _turned(x, _u(18)) ^ _u(x >> _u(3)))
+            s1 = _u(_turned(y, _u(17)) ^ _turned(y, _u(19)) ^ _u(y >> _u(10)))
             w[t, lane] = _u(w[t - 16, lane] + w[t - 7, lane] + s0 + s1)
     v = state.copy()
     for t in range(0, 64, 8):

@@ -15,12 +15,13 @@ import pandapower as pp
 import pytest
 
 from cosim.case import Case, build_case
+from cosim.chunk import Chunk
 from cosim.disturbed import PartResult, run_disturbed
 from cosim.outage import RETIRED, OutageState, Phase
 from cosim.scenario_files import load_scenario
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching
-from cosim.windows import Chunk, chunks, standing_as
+from cosim.windows import chunks, standing_as
 from grid_models.limits import Judgement
 from grid_models.topology import Supply
 from market.exchanges import Kind

@@ -12,10 +12,11 @@ import pytest
 
 from cosim import Scenario, run
 from cosim.case import Case, build_case
+from cosim.chunk import Chunk
 from cosim.disturbed import PartResult
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 from grid_models.limits import Judgement
 from grid_models.topology import Supply
 from market.exchanges import Kind, Reason

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from cosim import Scenario, run
 from cosim.batteries import leaving_wh
 from cosim.case import Case, build_case
+from cosim.chunk import Chunk
 from cosim.errors import ScenarioError
 from cosim.outage import ADMITTED, LEAVING, REFUSED, RETIRED
 from cosim.scenario_files import as_toml, parse_scenario
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 from market.exchanges import Kind, Reason
 from market.ledger.chain import demonstration_key
 from market.ledger.ledger import Ledger

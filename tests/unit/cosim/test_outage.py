@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cosim.case import build_case
+from cosim.chunk import Chunk
 from cosim.outage import PICKUP_FACTOR, TRANSITIONS, Happening, Phase
 from cosim.scenario import Scenario
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 from grid_models.topology import Supply
 
 OUT = {"kind": "outage", "start": "2017-06-20T06:00:00Z", "hours": 4, "grid": True}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cosim.case import build_case
+from cosim.chunk import Chunk
 from cosim.outage import ADMITTED, REFUSED
 from cosim.scenario import Scenario
-from cosim.windows import Chunk, chunks
+from cosim.windows import chunks
 from market.exchanges import Reason
 
 OUT = {"kind": "outage", "start": "2017-06-20T06:00:00Z", "hours": 8, "grid": True}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandapower as pp
@@ -15,7 +16,6 @@ from grid_models.feeder import Feeder
 from grid_models.generated import radial_feeder
 from grid_models.named_nets import named_feeder
 from grid_models.powerflow import PowerFlow
-from grid_models.response import Response
 from grid_models.sensitivity import sensitivity
 
 HOUSES = ["a", "b", "c", "d", "e"]
@@ -63,8 +63,10 @@ def powers() -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
     return rng.normal(-2.0, 6.0, 5), rng.normal(0.0, 1.5, 5)
 
 
-def relative_error(a: Response, b: Response, name: str) -> float:
-    x, y = getattr(a, name), getattr(b, name)
+def relative_error(
+    x: np.ndarray[Any, np.dtype[np.complex128]], y: np.ndarray[Any, np.dtype[np.complex128]]
+) -> float:
+    assert x.shape == y.shape
     np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
     return float(np.nanmax(np.abs(x - y)) / np.nanmax(np.abs(y)))
 
@@ -78,9 +80,19 @@ def test_sensitivities_are_those_of_runpp(make: Callable[[], Feeder]) -> None:
     judge = sensitivity_by_differences(feeder, engine.matrices, p, q)
     assert exact is not None
     assert judge is not None
-    for field in fields(Response):
-        assert getattr(exact, field.name).shape == getattr(judge, field.name).shape
-        assert relative_error(exact, judge, field.name) < 1e-6, field.name
+    for name in ("vm_pu", "current_percent", "slack_kva"):
+        assert relative_error(getattr(exact, name), getattr(judge, name)) < 1e-6, name
+        for by in ("by_p", "by_q"):
+            slopes = [getattr(getattr(response, by), name)() for response in (exact, judge)]
+            assert relative_error(*slopes) < 1e-6, (by, name)
+
+
+def test_asking_for_some_rows_gives_those_of_the_whole() -> None:
+    response = sensitivity(PowerFlow(cigre()), *powers())
+    assert response is not None
+    some = np.array([3, 1])
+    for quantity in (response.by_p.vm_pu, response.by_p.current_percent, response.by_q.current_percent):
+        np.testing.assert_allclose(quantity(some), quantity()[some], rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("make", [generated, cigre, kerber])
@@ -105,7 +117,7 @@ def test_a_small_step_lands_where_the_linear_response_says() -> None:
     assert response is not None
     dp, dq = 0.1 * np.array([1, -1, 1, 0, 0.5]), 0.1 * np.array([0, 1, 0, -1, 0.5])
     there = engine.solve((p + dp)[None], (q + dq)[None])
-    predicted = response.vm_pu + response.dvm_dp @ dp + response.dvm_dq @ dq
+    predicted = response.vm_pu + response.by_p.vm_pu() @ dp + response.by_q.vm_pu() @ dq
     moved = np.abs(there.vm_pu[0] - response.vm_pu).max()
     assert np.abs(there.vm_pu[0] - predicted).max() < 0.01 * moved
 
@@ -116,10 +128,10 @@ def test_a_participant_at_the_source_moves_nothing_but_the_source() -> None:
     bus[0] = int(feeder.net.ext_grid.bus.iloc[0])
     response = sensitivity(PowerFlow(replace(feeder, bus=bus)), powers()[0])
     assert response is not None
-    assert not response.dvm_dp[:, 0].any()
-    assert not response.dcurrent_dq[:, 0].any()
-    assert response.dslack_dp[0, 0] == -1.0
-    assert response.dslack_dq[0, 0] == -1.0j
+    assert not response.by_p.vm_pu()[:, 0].any()
+    assert not response.by_q.current_percent()[:, 0].any()
+    assert response.by_p.slack_kva()[0, 0] == -1.0
+    assert response.by_q.slack_kva()[0, 0] == -1.0j
 
 
 def test_a_participant_without_supply_moves_nothing() -> None:
@@ -127,8 +139,8 @@ def test_a_participant_without_supply_moves_nothing() -> None:
     response = sensitivity(engine, powers()[0])
     assert response is not None
     assert engine.unsupplied.any()
-    assert np.nansum(np.abs(response.dvm_dp[:, engine.unsupplied])) == 0.0
-    assert not response.dslack_dp[:, engine.unsupplied].any()
+    assert np.nansum(np.abs(response.by_p.vm_pu()[:, engine.unsupplied])) == 0.0
+    assert not response.by_p.slack_kva()[:, engine.unsupplied].any()
 
 
 def test_nets_that_only_runpp_solves_are_differentiated_by_it() -> None:
@@ -142,7 +154,7 @@ def test_nets_that_only_runpp_solves_are_differentiated_by_it() -> None:
     assert response is not None
     step = np.array([0.2, 0, 0, 0, 0])
     there = engine.solve((p + step)[None]).vm_pu[0]
-    np.testing.assert_allclose(there, response.vm_pu + response.dvm_dp @ step, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(there, response.vm_pu + response.by_p.vm_pu() @ step, rtol=0, atol=1e-6)
 
 
 def test_there_is_no_sensitivity_where_there_is_no_solution() -> None:

@@ -1,0 +1,68 @@
+"""Linear programmes by HiGHS (Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5), without modelling layers.
+
+A repaired interval solves a few small programmes; `scipy.optimize.linprog` takes several times as long to hand one over
+as HiGHS takes to solve it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import highspy
+import numpy as np
+
+from grid_models.kernel import Floats
+
+
+class Optimum(NamedTuple):
+    """Values (n,), and the marginal cost of each bound (m,), 0 or positive: what one unit more of room would save."""
+
+    x: Floats
+    price: Floats
+
+
+@cache
+def _solver() -> Any:
+    """The process's solver; every programme replaces the one before and its basis."""
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    # Presolving a programme of this size takes longer than solving it.
+    solver.setOptionValue("presolve", "off")
+    return solver
+
+
+def minimise(cost: Floats, matrix: Floats, bound: Floats, largest: Floats) -> Optimum | None:
+    """Minimise cost·x subject to matrix·x <= bound and 0 <= x <= largest; None where nothing keeps the constraints.
+
+    Parameters
+    ----------
+    cost, largest
+        (n,); `largest` may be infinite.
+    matrix, bound
+        (m, n) and (m,).
+
+    Examples
+    --------
+    >>> best = minimise(np.array([1.0, 3.0]), np.array([[-1.0, -1.0]]), np.array([-5.0]), np.array([4.0, 9.0]))
+    >>> best.x.tolist(), best.price.tolist()
+    ([4.0, 1.0], [3.0])
+    """
+    m, n = matrix.shape
+    programme = highspy.HighsLp()
+    programme.num_col_, programme.num_row_ = n, m
+    programme.col_cost_ = cost
+    programme.col_lower_, programme.col_upper_ = np.zeros(n), largest
+    programme.row_lower_, programme.row_upper_ = np.full(m, -np.inf), bound
+    row, column = np.nonzero(matrix)
+    programme.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    programme.a_matrix_.start_ = np.searchsorted(row, np.arange(m + 1)).astype(np.int32)
+    programme.a_matrix_.index_ = column.astype(np.int32)
+    programme.a_matrix_.value_ = matrix[row, column]
+    solver = _solver()
+    solver.passModel(programme)
+    solver.run()
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None
+    solution = solver.getSolution()
+    return Optimum(np.array(solution.col_value), -np.array(solution.row_dual))
