@@ -14,9 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.errors import ScenarioError
-from cosim.scenario import BatterySection, CommunitySection, RegisterEvent, RetireEvent, Scenario
+from cosim.scenario import (
+    BatterySection,
+    CommunitySection,
+    OwnStackSection,
+    RegisterEvent,
+    RetireEvent,
+    Scenario,
+)
 from data.profiles import Profiles
 from grid_models.battery import Battery
+from grid_models.fuel_cell import fit_stack
 from grid_models.fuel_cell_plant import (
     Dispatch,
     Plant,
@@ -154,18 +162,13 @@ def devices_of(
     section = scenario.community
     found = []
     if section.enabled and section.fuel_cell != "none":
-        plant = plant_preset(
-            section.fuel_cell,
-            units=section.units,
-            tank_kg=section.tank_kg,
-            fuel_eur_per_kg=section.fuel_eur_per_kg,
-        )
+        plant = plant_of(section.fuel_cell, section, scenario.own_stack)
         found.append(Device(f"{COMMUNITY} fuel cell", participants.index(COMMUNITY), plant))
     asking, leaving = [], dict[int, Device]()
     for number, event in enumerate(scenario.events):
         if isinstance(event, RegisterEvent):
             house = house_of(event.participant, participants, number)
-            asking.append(_registered(event, house, scenario.battery))
+            asking.append(_registered(event, house, scenario))
         elif isinstance(event, RetireEvent) and event.device == "battery" and capacity_wh is not None:
             house = house_of(event.participant, participants, number)
             battery = battery_of(scenario.battery, int(capacity_wh[house]))
@@ -191,18 +194,57 @@ def house_of(name: str, participants: Sequence[str], number: int) -> int:
     return list(participants).index(name)
 
 
-def _registered(event: RegisterEvent, house: int, kind: BatterySection) -> Device:
+def plant_of(name: str, supply: CommunitySection | RegisterEvent, own: OwnStackSection) -> Plant:
+    """Fuel cell plant of a preset, or named own of the data sheet in the scenario.
+
+    Parameters
+    ----------
+    name
+        Preset, or `own`.
+    supply
+        Number of stacks, hydrogen and its price.
+    own
+        The data sheet.
+
+    Raises
+    ------
+    grid_models.errors.GridError
+        If the data sheet's points are not on a falling curve, or a number is outside its range.
+    """
+    if name != "own":
+        return plant_preset(
+            name, units=supply.units, tank_kg=supply.tank_kg, fuel_eur_per_kg=supply.fuel_eur_per_kg
+        )
+    stack = fit_stack(
+        own.eoc_v,
+        own.v1_v,
+        (own.nominal_a, own.nominal_v),
+        (own.max_a, own.max_v),
+        cells=own.cells,
+        nominal_efficiency=own.nominal_efficiency,
+    )
+    return Plant(
+        stack,
+        supply.units,
+        supply.tank_kg,
+        auxiliary_share=own.auxiliary_share,
+        inverter_efficiency=own.inverter_efficiency,
+        minimum_load=own.minimum_load,
+        ramp_per_hour=own.ramp_per_hour,
+        start_hours=own.start_hours,
+        fuel_eur_per_kg=supply.fuel_eur_per_kg,
+    )
+
+
+def _registered(event: RegisterEvent, house: int, scenario: Scenario) -> Device:
     label = f"{event.participant} plugged-in {event.device.replace('_', ' ')}"
     if event.device == "pv":
         return Device(label, house, pv_kwp=event.pv_kwp)
     if event.device == "battery":
         capacity_wh = round(event.battery_kwh * 1000.0)
-        charge_wh = round(event.soc * capacity_wh)
-        return Device(label, house, battery=battery_of(kind, capacity_wh), charge_wh=charge_wh)
-    plant = plant_preset(
-        event.preset, units=event.units, tank_kg=event.tank_kg, fuel_eur_per_kg=event.fuel_eur_per_kg
-    )
-    return Device(label, house, plant)
+        battery = battery_of(scenario.battery, capacity_wh)
+        return Device(label, house, battery=battery, charge_wh=round(event.soc * capacity_wh))
+    return Device(label, house, plant_of(event.preset, event, scenario.own_stack))
 
 
 def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:

@@ -211,8 +211,8 @@ class CommunitySection(Section):
     enabled: bool = Field(False, description="whether there is one")
     pv_kwp: NotNegative = Field(8.0, le=1e6, description="its panels, kWp")
     battery_kwh: NotNegative = Field(30.0, le=1e6, description="its battery, kWh")
-    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
-        "pem-6kw", description="its fuel cell stacks"
+    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw", "own"] = Field(
+        "pem-6kw", description="its fuel cell stacks: none, a preset, or own as in [own_stack]"
     )
     units: int = Field(1, ge=1, le=1000, description="number of stacks")
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen in the full tank, kg")
@@ -220,6 +220,28 @@ class CommunitySection(Section):
     critical_share: Ratio = Field(
         0.3, description="share of every house's load that is shed last in an island"
     )
+
+
+class OwnStackSection(Section):
+    """The fuel cell named own, from your data sheet; the numbers here are those of pem-6kw."""
+
+    eoc_v: Positive = Field(65.0, description="open-circuit voltage of the stack, V")
+    v1_v: Positive = Field(63.0, description="voltage at 1 A, V")
+    nominal_a: Positive = Field(133.3, description="nominal current, A")
+    nominal_v: Positive = Field(45.0, description="voltage there, V")
+    max_a: Positive = Field(225.0, description="maximum current, A")
+    max_v: Positive = Field(37.0, description="voltage there, V")
+    cells: int = Field(65, ge=1, description="cells in series")
+    nominal_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.55, description="efficiency at the nominal point, of the lower heating value"
+    )
+    auxiliary_share: Ratio = Field(0.10, description="share of the stack's power that auxiliaries take")
+    inverter_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="AC over DC power")
+    minimum_load: Ratio = Field(0.10, description="least load, share of nominal power")
+    ramp_per_hour: Positive = Field(
+        60.0, description="largest change of power in an hour, share of nominal power"
+    )
+    start_hours: NotNegative = Field(2 / 60, description="time to start, hours")
 
 
 class OutageEvent(Section):
@@ -270,8 +292,8 @@ class RegisterEvent(Section):
     at: Moment = Field(description="interval of the request, UTC")
     participant: str = Field(description="whose connection it is plugged in at")
     device: Literal["fuel_cell", "pv", "battery"] = Field(description="fuel_cell, pv or battery")
-    preset: Literal["pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
-        "pem-6kw", description="fuel cell stack"
+    preset: Literal["pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw", "own"] = Field(
+        "pem-6kw", description="fuel cell stack: a preset, or own as in [own_stack]"
     )
     units: int = Field(1, ge=1, le=1000, description="number of stacks")
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen it comes with, kg")
@@ -335,6 +357,7 @@ class Scenario(Section):
     limits: LimitsSection = LimitsSection()
     curtailment: CurtailmentSection = CurtailmentSection()
     community: CommunitySection = CommunitySection()
+    own_stack: OwnStackSection = OwnStackSection()
     ledger: LedgerSection = LedgerSection()
     engine: EngineSection = EngineSection()
     events: tuple[Event, ...] = ()
