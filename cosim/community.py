@@ -14,14 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.errors import ScenarioError
-from cosim.scenario import (
-    BatterySection,
-    CommunitySection,
-    OwnStackSection,
-    RegisterEvent,
-    RetireEvent,
-    Scenario,
-)
+from cosim.scenario import BatterySection, CommunitySection, OwnStackSection, Scenario
+from cosim.scenario_events import RegisterEvent, RetireEvent
 from data.profiles import Profiles
 from grid_models.battery import Battery
 from grid_models.fuel_cell import fit_stack

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from cosim.community import Device, house_of
 from cosim.errors import ScenarioError
 from cosim.random_outages import outages_of
-from cosim.scenario import LoadEvent, OutageEvent, RegisterEvent, RetireEvent, Scenario
+from cosim.scenario import Scenario
+from cosim.scenario_events import LoadEvent, OutageEvent, RegisterEvent, RetireEvent
 from data.profiles import Profiles
 
 Mask = npt.NDArray[np.bool_]

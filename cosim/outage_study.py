@@ -16,7 +16,8 @@ import pandas as pd
 
 from cosim.random_outages import HOURS_PER_YEAR, length_hours
 from cosim.run_directory import write_whole
-from cosim.scenario import RandomOutagesEvent, Scenario
+from cosim.scenario import Scenario
+from cosim.scenario_events import RandomOutagesEvent
 from cosim.study import Task
 
 ORDINARY = RandomOutagesEvent(kind="random_outages")

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from cosim.scenario import OutageEvent, RandomOutagesEvent, Scenario
+from cosim.scenario import Scenario
+from cosim.scenario_events import OutageEvent, RandomOutagesEvent
 
 HOURS_PER_YEAR = 8760
 _STREAM = 5  # the scenario's seed draws houses, series, noise and network from the streams before

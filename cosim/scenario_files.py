@@ -13,15 +13,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from cosim.errors import ScenarioError
-from cosim.scenario import (
-    LoadEvent,
-    OutageEvent,
-    RandomOutagesEvent,
-    RegisterEvent,
-    RetireEvent,
-    Scenario,
-    Section,
-)
+from cosim.scenario import Scenario
+from cosim.scenario_events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
+from cosim.scenario_section import Section
 
 _PATHS = {
     "profiles": ("file",),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.scenario import OutageEvent
+from cosim.scenario_events import OutageEvent
 from grid_models.feeder import Feeder
 from grid_models.powerflow import PowerFlow
 from grid_models.topology import Islands, find_islands, opened, with_formers

@@ -14,7 +14,7 @@ import pandas as pd
 
 from cosim import Result, run
 from cosim.outage_study import expected, outage_tasks
-from cosim.scenario import OutageEvent
+from cosim.scenario_events import OutageEvent
 from cosim.scenario_files import load_scenario
 from cosim.study import run_tasks
 

@@ -12,7 +12,7 @@ from cosim.case import build_market
 from cosim.errors import ScenarioError
 from cosim.outage_study import model_of, outage_tasks
 from cosim.random_outages import length_hours, outages_of
-from cosim.scenario import RandomOutagesEvent
+from cosim.scenario_events import RandomOutagesEvent
 from cosim.scenario_files import as_toml, parse_scenario
 
 RANDOM: dict[str, Any] = {"kind": "random_outages", "per_year": 20.0, "mean_hours": 5.0}
