@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
-def participant_key(seed: int, house: int) -> Ed25519PrivateKey:
-    """Demonstration key of a house that plugs a device in; everybody can derive it, it proves nothing."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    text = b"gridsettle demonstration participant key\0%d %d" % (seed, house)
-    return Ed25519PrivateKey.from_private_bytes(sha256(text).digest())
+Keys = Mapping[int, "Ed25519PrivateKey"]
+"""Key of each house that is a member."""
 
 
 def owners(case: Case) -> list[int]:
@@ -35,22 +31,20 @@ def owners(case: Case) -> list[int]:
     return sorted({case.fleet.devices[k].house for k in changing})
 
 
-def owner_records(case: Case, chain_id: bytes, houses: Sequence[int], effective: int) -> RecordBytes:
-    """Statements by which owners become members; their keys count from the block at height `effective` on."""
-    seed = case.scenario.seed
+def member_records(chain_id: bytes, keys: Keys, effective: int) -> RecordBytes:
+    """Statements by which houses become members; their keys count from the block at height `effective` on."""
     return np.concatenate(
-        [
-            register(chain_id, house, Role.PARTICIPANT, 1, effective, participant_key(seed, house))
-            for house in houses
-        ]
+        [register(chain_id, house, Role.PARTICIPANT, 1, effective, key) for house, key in keys.items()]
     )
 
 
-def answer_records(case: Case, chunk: Chunk, chain_id: bytes) -> RecordBytes:
+def answer_records(case: Case, chunk: Chunk, chain_id: bytes, keys: Keys) -> RecordBytes:
     """Signed records of the devices that joined or left in a chunk's interval, and of batteries that are others now."""
     settled = [answer for answer in chunk.answers if answer.standing in (ADMITTED, RETIRED)]
     records = [
-        _record(case, answer, chain_id, chunk.first) for answer in settled if _was_plugged_in(case, answer)
+        _record(case, answer, chain_id, chunk.first, keys)
+        for answer in settled
+        if _was_plugged_in(case, answer)
     ]
     records += battery_records(case, chunk)
     return np.concatenate(records) if records else np.empty((0, SIZE), np.uint8)
@@ -74,7 +68,7 @@ def _was_plugged_in(case: Case, answer: Answer) -> bool:
     return bool(case.opening_outage.standing[answer.device] != ADMITTED)
 
 
-def _record(case: Case, answer: Answer, chain_id: bytes, interval: int) -> RecordBytes:
+def _record(case: Case, answer: Answer, chain_id: bytes, interval: int, keys: Keys) -> RecordBytes:
     device = case.fleet.devices[answer.device]
     joins = answer.standing == ADMITTED
     energy_wh = device.battery_wh if device.plant is None else round(device.plant.tank_kg * 33_330)
@@ -82,7 +76,7 @@ def _record(case: Case, answer: Answer, chain_id: bytes, interval: int) -> Recor
         chain_id,
         device.house,
         2 + interval * len(case.fleet.devices) + answer.device,
-        participant_key(case.scenario.seed, device.house),
+        keys[device.house],
         device=answer.device,
         kind=DeviceKind[device.kind.upper()],
         bus=int(case.feeder.bus[device.house]),

@@ -71,7 +71,8 @@ def _series(scenario: Scenario, rng: np.random.Generator) -> Series:
         return read_energy(_needed(scenario.profiles.file, scenario, "profiles.file"))
     # A whole year at least: the panels are scaled to the production of the series, not to that of a few days.
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
-    return synthetic_series(start, max(scenario.horizon.hours, HOURS_PER_YEAR), rng)
+    hours = max(scenario.horizon.hours, HOURS_PER_YEAR)
+    return synthetic_series(start, hours, rng, scenario.profiles.load_shape)
 
 
 def _own_table(scenario: Scenario) -> Profiles:

@@ -45,7 +45,7 @@ Houses whose shedding costs the same would else replace one another from round t
 linearisation made elsewhere.
 """
 
-GOOD_ENOUGH = 0.002
+GOOD_ENOUGH = 0.0002
 """A clean delivery is taken when no more than this share of its cost could be saved."""
 
 

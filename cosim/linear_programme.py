@@ -32,6 +32,10 @@ def _solver() -> Any:
     return solver
 
 
+NEGLIGIBLE = 1e-6
+"""Rows with no larger coefficient are not scaled up any more."""
+
+
 def minimise(cost: Floats, matrix: Floats, bound: Floats, largest: Floats) -> Optimum | None:
     """Minimise cost·x subject to matrix·x <= bound and 0 <= x <= largest; None where nothing keeps the constraints.
 
@@ -49,6 +53,9 @@ def minimise(cost: Floats, matrix: Floats, bound: Floats, largest: Floats) -> Op
     ([4.0, 1.0], [3.0])
     """
     m, n = matrix.shape
+    # Coefficients of pu per kW are small; unscaled, prices grow so large that HiGHS gives up without its presolve.
+    scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
+    matrix, bound = matrix * scale[:, None], bound * scale
     programme = highspy.HighsLp()
     programme.num_col_, programme.num_row_ = n, m
     programme.col_cost_ = cost
@@ -65,4 +72,4 @@ def minimise(cost: Floats, matrix: Floats, bound: Floats, largest: Floats) -> Op
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     solution = solver.getSolution()
-    return Optimum(np.array(solution.col_value), -np.array(solution.row_dual))
+    return Optimum(np.array(solution.col_value), -np.array(solution.row_dual) * scale)

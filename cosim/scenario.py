@@ -39,6 +39,10 @@ class ProfilesSection(Section):
     file: Path | None = Field(
         None, description="the file of source spain or table, relative to this scenario"
     )
+    load_shape: Literal["household", "country"] = Field(
+        "household",
+        description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
+    )
     timezone: str = Field("UTC", description="time zone of times without offset in a table")
     price_eur_per_kwh: NotNegative | None = Field(
         None, le=10, description="constant utility price, EUR/kWh, for a table without prices"
@@ -183,12 +187,30 @@ class CurtailmentSection(Section):
 
 
 class LedgerSection(Section):
-    """Who signs the ledger."""
+    """Who signs the ledger, and who may read it."""
 
     operator_key: Path | None = Field(
         None,
         description="PKCS#8 key of the operator; without one a demonstration key is derived from the seed",
     )
+    member_keys: Path | None = Field(
+        None,
+        description="folder with the houses' keys member-000.key, …, as gridsettle ledger init --members makes them",
+    )
+    members_sign: bool = Field(False, description="every house signs its own entries, each interval")
+    private: bool = Field(
+        False,
+        description="records that name a house are commitments; they lie in stores of the houses and of the operator",
+    )
+
+    @model_validator(mode="after")
+    def _keys_are_secret(self) -> LedgerSection:
+        if self.private and (self.operator_key is None or self.member_keys is None):
+            raise ValueError(
+                "private = true only with operator_key and member_keys, since everybody can derive demonstration "
+                "keys; make some with gridsettle ledger init"
+            )
+        return self
 
 
 class CommunitySection(Section):
@@ -288,8 +310,10 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out: the name, the engine, and paths, since what the files hold is hashed with profiles and network.
+        Left out: the name, the engine, and paths, since what the files hold is hashed with profiles and network; and
+        what the ledger's first block says itself.
         """
-        paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": {"operator_key"}}
+        ledger = {"operator_key", "member_keys", "members_sign", "private"}
+        paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()

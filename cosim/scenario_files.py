@@ -20,7 +20,7 @@ from cosim.scenario_section import Section
 _PATHS = {
     "profiles": ("file",),
     "network": ("file", "participants"),
-    "ledger": ("operator_key",),
+    "ledger": ("operator_key", "member_keys"),
 }
 
 

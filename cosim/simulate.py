@@ -13,6 +13,7 @@ import numpy as np
 import pandapower as pp
 import pyarrow as pa
 
+from cosim.agreement import agreement
 from cosim.case import Case, build_case
 from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
@@ -31,7 +32,6 @@ from cosim.run_directory import (
 )
 from cosim.scenario import Scenario
 from cosim.scenario_files import as_toml
-from cosim.setpoints import injection_kw
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
 from cosim.wear import WEAR_TABLE, wear_table
@@ -102,35 +102,27 @@ def run(
     compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
-        sample = Sample(case)
-        for group in grouped(
-            _told(chunks(case, recorder.state, recorder.next_interval, recorder.outage), case, listener)
-        ):
+        stream = chunks(case, recorder.state, recorder.next_interval, recorder.outage)
+        for group in grouped(_told(stream, case, listener), GROUP):
             tables = _joined(tables_of(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
-            sample.take(group)
-        agreement = sample.verify()
         head = recorder.head()
     join_parts(directory, tables_made(case))
-    return _finish(case, directory, agreement, head)
+    return _finish(case, directory, head)
 
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
     compile_ahead(case)
-    sample = Sample(case)
-    parts = []
-    for group in grouped(_told(chunks(case, case.opening), case, listener)):
-        parts += [tables_of(case, chunk) for chunk in group]
-        sample.take(group)
-    tables = _joined(parts)
+    stream = _told(chunks(case, case.opening), case, listener)
+    tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
     tables[WEAR_TABLE] = wear_table(case, tables["houses"])
-    summary = {**summarise(tables), **outage_summary(case, tables), "agreement": sample.verify()}
+    summary = {**summarise(tables), **outage_summary(case, tables), "agreement": agreement(case, tables)}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
 
-def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[str, Any]) -> Result:
+def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     keep_inputs(case, directory)
     result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
@@ -143,7 +135,7 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
     summary = {
         **summarise(tables),
         **outages,
-        "agreement": agreement,
+        "agreement": agreement(case, tables),
         "ledger": head,
     }
     write_json(directory / "manifest.json", manifest(case, head))
@@ -206,7 +198,7 @@ def installed_version(distribution: str) -> str:
         return "unknown"
 
 
-def grouped(stream: Iterable[Chunk], size: int = GROUP) -> Iterator[list[Chunk]]:
+def grouped(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
     """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
         yield joined(list(group))
@@ -227,34 +219,3 @@ def _joined(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     return {
         name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]
     }
-
-
-class Sample:
-    """Evenly spread intervals of a run, solved again by pandapower at its end."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        wanted = min(case.scenario.engine.verify_sample, case.n_intervals)
-        self.intervals = np.unique(np.linspace(0, case.n_intervals - 1, wanted).astype(np.int64))
-        self.p_kw: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-
-    def take(self, group: Iterable[Chunk]) -> None:
-        """Keep the injections of the sampled intervals among these chunks, where the feeder was on and whole."""
-        for chunk in group:
-            inside = (
-                self.intervals[(self.intervals >= chunk.first) & (self.intervals < chunk.stop)] - chunk.first
-            )
-            inside = inside[chunk.outcome[inside] != Outcome.DE_ENERGISED]
-            if inside.size and chunk.disturbed is None:
-                self.p_kw.append(injection_kw(chunk.window.meters[inside], self.case.interval_minutes))
-
-    def verify(self) -> dict[str, Any]:
-        """Largest differences between the engines over the sample."""
-        if not self.p_kw:
-            return {"intervals": 0}
-        agreement = self.case.engine.verify(np.concatenate(self.p_kw))
-        return {
-            "intervals": agreement.n,
-            "max_vm_error_pu": agreement.max_vm_error_pu,
-            "max_loading_error_percent": agreement.max_loading_error_percent,
-        }

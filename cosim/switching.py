@@ -51,12 +51,15 @@ class Switching:
         """
         key = in_force.tobytes()
         if key not in self._topologies:
+            on = [outage for outage, force in zip(self._outages, in_force, strict=True) if force]
             net = self._feeder.net
-            for outage in (o for o, on in zip(self._outages, in_force, strict=True) if on):
-                trafos = transformers_at_the_grid(net) if outage.grid else ()
-                net = opened(
-                    net, switches=outage.switches, lines=outage.lines, trafos=trafos, grid=outage.grid
-                )
+            net = opened(
+                net,
+                switches=[name for outage in on for name in outage.switches],
+                lines=[name for outage in on for name in outage.lines],
+                trafos=transformers_at_the_grid(net) if any(outage.grid for outage in on) else (),
+                grid=any(outage.grid for outage in on),
+            )
             self._topologies[key] = Topology(net, find_islands(net))
         return self._topologies[key]
 

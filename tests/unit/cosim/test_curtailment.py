@@ -117,3 +117,23 @@ def test_shed_load_is_not_billed() -> None:
             assert rows[rows["kind"] == Kind.GRID_IMPORT]["delivered_wh"].sum() <= served
             return
     pytest.fail("expected shed load")
+
+
+def test_load_is_shed_by_the_programme_where_every_house_costs_the_same() -> None:
+    """Shedding any house relieves the transformer alike, and no two programmes need choose the same houses."""
+    changes = {
+        "horizon": {"hours": 48},
+        "houses": {"n_houses": 60, "n_prosumers": 20},
+        "network": {"n_branches": 6, "spacing_m": 30},
+        "limits": {"max_loading_percent": 40},
+    }
+    shed, flows = {}, []
+    for rule in ("least_curtailment", "reject"):  # what rejecting leaves is shed in proportion
+        case = build_case(Scenario().with_changes(**changes, curtailment={"rule": rule}))
+        done = [chunk for chunk in chunks(case, case.opening) if (chunk.outcome == Outcome.SHED).any()]
+        shed[rule] = {chunk.first: int(chunk.window.meters["shed_wh"].sum()) for chunk in done}
+        flows += [int(chunk.power_flows[0]) for chunk in done if rule == "least_curtailment"]
+    assert len(flows) > 5
+    assert max(flows) <= 8
+    first = min(shed["least_curtailment"])
+    assert shed["least_curtailment"][first] <= shed["reject"][first]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import pandapower as pp
@@ -41,6 +43,25 @@ def test_own_network_page_is_a_case_that_runs(tmp_path: Path, monkeypatch: pytes
     for arguments in (["scenario", "check", "mine.toml"], ["run", "mine.toml"]):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
+
+
+def test_private_ledger_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/private-ledger.md"
+    monkeypatch.chdir(tmp_path)
+    Path("private.toml").write_text(blocks(page, "toml")[0])
+    commands = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    assert len(commands) == 12
+    for command in commands:
+        name, *arguments = shlex.split(command, comments=True)
+        assert name == "gridsettle"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == command.endswith("# exit code 1"), (command, result.output)
+    assert (
+        json.loads(CliRunner().invoke(app, ["ledger", "show", "run", "--json"]).output.splitlines()[1])[
+            "record"
+        ]
+        == "access"
+    )
 
 
 def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
