@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +144,24 @@ def read_table(directory: Path, name: str) -> pa.Table:
     if not path.exists():
         raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
     return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)
+
+
+class StoredTables(Mapping[str, pa.Table]):
+    """Tables of a run, read each time they are asked for: no more than one is in memory at a time."""
+
+    def __init__(self, directory: Path, names: Iterable[str]) -> None:
+        self._directory, self._names = directory, tuple(names)
+
+    def __getitem__(self, name: str) -> pa.Table:
+        if name not in self._names:
+            raise KeyError(name)
+        return read_table(self._directory, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
