@@ -1,17 +1,19 @@
 """Audit a ledger down to the physics: solve recorded intervals again and see whether what settled was admissible.
 
 A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
-rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network, and holds
-the result against the limits and against the recorded verdict.
+rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network as the
+block's topology switched it, each island with its former as slack, and holds the result against limits and verdict.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from cosim.audit_networks import Networks, unlike_scenario
 from cosim.curtailment import Outcome
 from cosim.errors import ScenarioError
 from cosim.results import NETWORK_FILE
@@ -19,14 +21,17 @@ from cosim.run_directory import read_table
 from cosim.scenario import Scenario
 from cosim.scenario_files import load_scenario
 from cosim.setpoints import injection_kw
+from cosim.topology_records import recorded_changes
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits, Verdict, check_limits
 from grid_models.named_nets import read_net
-from grid_models.powerflow import Flow, reference_flow
+from grid_models.powerflow import Flow
 from market.exchanges import Kind
+from market.ledger.chain import decode_header
+from market.ledger.private import opened
 from market.ledger.records import (
     ISLANDED,
-    SIZE,
+    NONE,
     RecordBytes,
     RecordKind,
     integer_parameter,
@@ -34,6 +39,8 @@ from market.ledger.records import (
     rows_of,
 )
 from market.ledger.store import Store
+from market.ledger.tip import records_of
+from market.ledger.vault import Entry
 
 TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
 """How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
@@ -59,7 +66,7 @@ class Audit(NamedTuple):
     findings
         What is wrong, in order of height; nothing if the ledger is physically sound.
     islanded
-        Blocks drawn but not audited: in an outage the switched topology is not the recorded network.
+        Those of them in which a participant was without the grid.
     """
 
     heights: tuple[int, ...]
@@ -70,13 +77,21 @@ class Audit(NamedTuple):
 class Recorded(NamedTuple):
     """What a run directory says the run was made of, held against the ledger's first block."""
 
+    scenario: Scenario
     feeder: Feeder
+    networks: Networks
     limits: Limits
     interval_minutes: int
     n_blocks: int
 
 
-def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> Audit:
+def audit_ledger(
+    directory: Path,
+    *,
+    sample: int | None = 48,
+    seed: int = 0,
+    entries: Mapping[tuple[int, int], Entry] | None = None,
+) -> Audit:
     """Audit the ledger of a run.
 
     Parameters
@@ -87,11 +102,14 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
         Number of blocks to audit, drawn at random; all if None.
     seed
         Of the draw.
+    entries
+        Private records from the operator's store, by (interval, number).
 
     Raises
     ------
     ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
-        If the directory holds no run, or its scenario or network is not the one the ledger was begun with.
+        If the directory holds no run, its scenario or network is not the one the ledger was begun with, or its
+        records are private and cannot be opened.
     """
     with Store.open_to_read(directory) as store:
         recorded = read_recorded(directory, store)
@@ -101,21 +119,38 @@ def audit_ledger(directory: Path, *, sample: int | None = 48, seed: int = 0) -> 
         findings: list[Finding] = []
         audited, islanded = [], []
         for height in heights.tolist():
-            records = np.frombuffer(store.block(height).records, np.uint8).reshape(-1, SIZE)
+            block = store.block(height)
+            records = in_clear(records_of(block.records), entries or {}, height)
             verdict = rows_of(records, RecordKind.VERDICT)
             if verdict.size == 0:
                 continue  # a block of the registry alone
+            audited.append(height)
             if verdict[0]["reason"] & ISLANDED:
                 islanded.append(height)
-                continue
-            audited.append(height)
-            findings += audit_block(recorded, height, records)
+            start = decode_header(block.header).interval_start
+            findings += [Finding(height, what) for what in audit_block(recorded, records, start)]
     return Audit(tuple(audited), tuple(findings), tuple(islanded))
+
+
+def in_clear(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], height: int) -> RecordBytes:
+    """A block's records, the private ones put back.
+
+    Raises
+    ------
+    ScenarioError
+        If they cannot be opened: without the meters nobody can tell what flowed.
+    """
+    if not (records[:, 0] == RecordKind.PRIVATE).any():
+        return records
+    found = opened(records, int(records[0, 4:8].copy().view("<u4")[0]), entries)
+    if isinstance(found, str):
+        raise ScenarioError(f"block {height}: {found}; open them with --open-with and the operator's key")
+    return found
 
 
 def read_recorded(directory: Path, store: Store) -> Recorded:
     """Scenario and network of a run directory, once their hashes are those of the ledger's first block."""
-    genesis = np.frombuffer(store.block(0).records, np.uint8).reshape(-1, SIZE)
+    genesis = records_of(store.block(0).records)
     parameters = read_parameters(genesis)
     scenario = load_scenario(directory / "scenario.toml")
     if scenario.digest() != parameters["scenario_sha256"][:32]:
@@ -128,7 +163,8 @@ def read_recorded(directory: Path, store: Store) -> Recorded:
             f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
         )
     limits = Limits.of(feeder, **scenario.limits.model_dump())
-    return Recorded(feeder, limits, integer_parameter(parameters, "interval_minutes"), store.size())
+    minutes = integer_parameter(parameters, "interval_minutes")
+    return Recorded(scenario, feeder, Networks(feeder), limits, minutes, store.size())
 
 
 def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
@@ -140,17 +176,30 @@ def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -
     return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))
 
 
-def audit_block(recorded: Recorded, height: int, records: RecordBytes) -> list[Finding]:
-    """Findings of one block: limits broken by what settled, and a verdict that physics does not confirm."""
+def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -> list[str]:
+    """What is wrong with a block: limits broken by what settled, and a topology or verdict that is not what was."""
     meters, verdict = rows_of(records, Kind.METER), rows_of(records, RecordKind.VERDICT)[0]
     p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
     if verdict["status"] == Outcome.DE_ENERGISED:
-        return [] if not p_kw.any() else [Finding(height, "energy flowed in a feeder that was switched off")]
-    flow = reference_flow(recorded.feeder, p_kw, meters["q_var"][None, :] / 1000.0)
+        return ["energy flowed in a feeder that was switched off"] if p_kw.any() else []
+    changes = recorded_changes(records)
+    network = recorded.networks.of(changes)
+    found = unlike_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
+    if network.islanded != bool(verdict["reason"] & ISLANDED):
+        found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
+    found += network.in_the_dark(p_kw)
+    if network.reference is None:
+        lit = int(verdict["lowest_vm_upu"]) != NONE or int(verdict["highest_vm_upu"]) != NONE
+        return [*found, "a voltage is recorded where nothing supplies any bus"] if lit else found
+    flow = network.reference.solve(p_kw, meters["q_var"][None, :] / 1000.0)
     if not flow.converged[0]:
-        return [Finding(height, "the settled exchanges have no AC solution")]
-    found = beyond_limits(check_limits(recorded.feeder, recorded.limits, flow))
-    return [Finding(height, what) for what in [*found, *_unlike_recorded(flow, verdict)]]
+        return [*found, "the settled exchanges have no AC solution"]
+    return [
+        *found,
+        *beyond_limits(check_limits(recorded.feeder, recorded.limits, flow)),
+        *network.out_of_balance(flow, recorded.interval_minutes),
+        *_unlike_recorded(flow, verdict),
+    ]
 
 
 def beyond_limits(verdict: Verdict) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cosim.cli_errors import bad_input_ends
+from cosim.ledger_cli import opened_entries
 
 ANSWER_IS_NO = 1
 
@@ -20,15 +21,18 @@ def register(ledger_app: typer.Typer) -> None:
         directory: Annotated[Path, typer.Argument(help="Run directory.")],
         sample: Annotated[int, typer.Option(min=1, help="Blocks to audit, drawn at random.")] = 48,
         every: Annotated[bool, typer.Option("--all", help="Audit every block.")] = False,
+        open_with: Annotated[
+            Path | None,
+            typer.Option("--open-with", help="Key that opens the operator's store of private records."),
+        ] = None,
         seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     ) -> None:
         """Solve recorded intervals again by pandapower and hold them against limits and verdicts."""
         from cosim.audit import audit_ledger
 
         with bad_input_ends():
-            found = audit_ledger(directory, sample=None if every else sample, seed=seed)
-        if found.islanded:
-            typer.echo(f"{len(found.islanded)} islanded blocks were not solved again")
+            entries = None if open_with is None else opened_entries(directory, open_with)
+            found = audit_ledger(directory, sample=None if every else sample, seed=seed, entries=entries)
         if found.findings:
             for finding in found.findings:
                 typer.echo(f"block {finding.height}: {finding.what}")
@@ -37,6 +41,6 @@ def register(ledger_app: typer.Typer) -> None:
             )
             raise typer.Exit(ANSWER_IS_NO)
         typer.echo(
-            f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp; all within limits, all "
-            "verdicts confirmed"
+            f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp, {len(found.islanded):,} "
+            "of them islanded; all within limits, all verdicts confirmed"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from cosim.batteries import ratings_of
 from cosim.community import devices_of
 from cosim.events import Timeline, make_timeline
 from cosim.fleet import Fleet
@@ -18,7 +19,6 @@ from cosim.scenario import Scenario
 from cosim.setpoints import mean_kw
 from cosim.window import Supply
 from data.profiles import Profiles
-from grid_models.battery import Battery, interval_ratings
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 from grid_models.powerflow import PowerFlow
@@ -26,7 +26,7 @@ from grid_models.reactive_control import Control
 from market.mechanisms import Mechanism, mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, opening_state
-from market.storage import Ratings
+from market.storage import Wh
 
 NEUR_PER_EUR = 1_000_000_000
 UEUR_PER_EUR = 1_000_000
@@ -46,6 +46,8 @@ class MarketCase:
         The market.
     opening
         State before the first interval.
+    capacity_wh
+        (N,) capacities of the participants' batteries, then.
     fleet, timeline
         Devices beside the houses' own, and the events.
     opening_outage
@@ -58,6 +60,7 @@ class MarketCase:
     mechanism: Mechanism
     rules: Rules
     opening: State
+    capacity_wh: Wh
     fleet: Fleet
     timeline: Timeline
     opening_outage: OutageState
@@ -113,7 +116,7 @@ def build_market(scenario: Scenario) -> MarketCase:
 def market_case(
     scenario: Scenario,
     profiles: Profiles,
-    capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]],
+    capacity_wh: Wh,
     market: Mechanism,
     rules: Rules,
 ) -> MarketCase:
@@ -122,14 +125,16 @@ def market_case(
     ratings = ratings_of(scenario, capacity_wh)
     wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
     opening = opening_state(ratings.soc_min_wh, wallets, ratings)
-    devices = devices_of(scenario, profiles.participants)
+    devices = devices_of(scenario, profiles.participants, capacity_wh)
     timeline = make_timeline(scenario, profiles, devices)
     outage = opening_outage(
         profiles.n_participants, len(timeline.outages), devices, sum(map(len, timeline.requests.values()))
     )
     fleet = Fleet(devices, profiles)
     supply = fleet.supply(outage.standing)
-    return MarketCase(scenario, profiles, supply, market, rules, opening, fleet, timeline, outage)
+    return MarketCase(
+        scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, outage
+    )
 
 
 def build_case(scenario: Scenario) -> Case:
@@ -175,17 +180,6 @@ def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
             seed=scenario.seed,
         )
     )
-
-
-def ratings_of(scenario: Scenario, capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Ratings:
-    """Integer rating sheet of every house's battery, from the physical model."""
-    section = scenario.battery.model_dump(exclude={"capacity_kwh_min", "capacity_kwh_max"})
-    sheets = [
-        interval_ratings(Battery(capacity_kwh=wh / 1000.0, **section), scenario.horizon.interval_minutes)
-        for wh in capacity_wh
-    ]
-    columns = np.array(sheets, dtype=np.int64).T
-    return Ratings(*(np.ascontiguousarray(column) for column in columns))
 
 
 def case_digest(case: Case) -> bytes:

@@ -79,6 +79,8 @@ class Disturbed(NamedTuple):
         Part by part, in the order of their first house.
     outage
         What is carried on.
+    plants
+        (D, 4) the fuel cells before the interval, tanks filled where the grid was there.
     """
 
     orders: Orders
@@ -87,6 +89,7 @@ class Disturbed(NamedTuple):
     flow: Flow
     parts: tuple[PartResult, ...]
     outage: OutageState
+    plants: npt.NDArray[np.float64]
 
     @property
     def outcome(self) -> Outcome:
@@ -155,6 +158,7 @@ def run_disturbed(case: Case, switching: Switching, state: State, outage: Outage
         flow,
         tuple(parts),
         _carried(case, switching, outage, in_force, waits, parts, flow),
+        outage.plants,
     )
 
 
@@ -282,12 +286,13 @@ def formers(part: Part, outage: OutageState) -> Iterator[Former]:
     Out of the dark a battery needs a fifth of its charge.
     """
     ratings, own = part.state.ratings, part.state.own_wh
+    capacity_wh = capacities_wh(part.case, part.state)
     dark = bool((outage.phase[part.inside] == Phase.DARK).all())
     candidates: list[tuple[bool, int, int, Former]] = []
     for i in np.flatnonzero(part.inside):
         stock = int(own[i] - ratings.soc_min_wh[i])
         headroom = min(int(part.orders.discharge_left_wh[i]), deliverable_wh(stock, ratings.discharge_ppm[i]))
-        charged = not dark or own[i] >= BLACK_START_SOC * _capacity_wh(part.case, int(i))
+        charged = not dark or own[i] >= BLACK_START_SOC * capacity_wh[i]
         if headroom > 0 and charged:
             candidates.append((not outage.former[i], 0, -headroom, Former(int(i), -1)))
     for k, cell in enumerate(part.fuel_cells):
@@ -297,9 +302,9 @@ def formers(part: Part, outage: OutageState) -> Iterator[Former]:
         yield former
 
 
-def _capacity_wh(case: Case, house: int) -> float:
-    """Capacity of a battery, from the upper end of its window."""
-    return float(case.opening.ratings.soc_max_wh[house] / max(case.scenario.battery.soc_max, 1e-9))
+def capacities_wh(case: Case, state: State) -> npt.NDArray[np.float64]:
+    """Capacities of the batteries there are, (N,), from the upper end of their window."""
+    return np.asarray(state.ratings.soc_max_wh / max(case.scenario.battery.soc_max, 1e-9), dtype=np.float64)
 
 
 def promised(state: State, rows: Rows) -> State:

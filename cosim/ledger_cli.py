@@ -171,7 +171,7 @@ def export(
     directory: Directory,
     out: Annotated[Path, typer.Argument(help="FILE.jsonl for JSON lines, or a folder for Parquet tables.")],
 ) -> None:
-    """Write the ledger as JSON lines, or as Parquet tables of exchanges, meters, verdicts and blocks."""
+    """Write the ledger as JSON lines, or as Parquet tables of exchanges, meters, verdicts, topology and blocks."""
     from market.ledger.store import Store
 
     with bad_input_ends(), Store.open_to_read(directory) as store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,17 @@ import numpy.typing as npt
 from cosim.case import Case
 from cosim.chunk import Chunk
 from cosim.curtailment import Outcome
-from cosim.device_records import answer_records, owner_records, owners
+from cosim.device_records import answer_records, member_records
+from cosim.errors import ScenarioError
 from cosim.outage import OutageState
+from cosim.run_keys import RunKeys, run_keys
+from cosim.topology_records import chunk_topology
 from market.errors import MarketError
 from market.exchanges import METER, Kind
-from market.ledger.chain import demonstration_key
-from market.ledger.keys import read_private_key
+from market.ledger.entries import with_signatures
 from market.ledger.ledger import Ledger, state_roots
+from market.ledger.private import salt_secret
+from market.ledger.private_writer import append_private
 from market.ledger.records import (
     ISLANDED,
     VERDICT,
@@ -34,9 +38,6 @@ from market.ledger.records import (
 from market.state import Lots, State
 from market.storage import Ratings
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 _CUT = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
 
 
@@ -50,9 +51,15 @@ class Recorder:
     """
 
     def __init__(
-        self, case: Case, ledger: Ledger, state: State, outage: OutageState, next_interval: int
+        self,
+        case: Case,
+        ledger: Ledger,
+        keys: RunKeys,
+        state: State,
+        outage: OutageState,
+        next_interval: int,
     ) -> None:
-        self._case, self._ledger = case, ledger
+        self._case, self._ledger, self._keys = case, ledger, keys
         self.state, self.outage, self.next_interval = state, outage, next_interval
 
     def __enter__(self) -> Recorder:
@@ -63,23 +70,45 @@ class Recorder:
 
     def record(self, group: Sequence[Chunk]) -> None:
         """Append the blocks of a group of chunks; durable when it returns."""
-        parts, counts, roots = [], [], []
+        parts, counts = [], []
         for chunk in group:
             records, sizes = block_records(self._case, chunk)
-            if chunk.answers:
-                answers = answer_records(self._case, chunk, self._ledger.chain_id)
-                records = np.concatenate([records, placed(answers, chunk.first, int(sizes[0]))])
-                sizes = sizes + answers.shape[0]
+            if chunk.disturbed is not None:
+                behind = [
+                    chunk_topology(self._case, chunk),
+                    answer_records(self._case, chunk, self._ledger.chain_id, self._keys.members),
+                ]
+                more = placed(np.concatenate(behind), chunk.first, int(sizes[0]))
+                records, sizes = np.concatenate([records, more]), sizes + more.shape[0]
             parts.append(records)
             counts.append(sizes)
-            roots += state_roots(chunk.window.accounts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
         first, stop = group[0].first, group[-1].stop
         starts = interval_starts(self._case, np.arange(first, stop))
-        last = group[-1]
-        self._ledger.append(
-            starts, np.concatenate(parts), offsets, roots, state_bytes(last.window.state, last.outage)
-        )
+        state = self._keys.sealed(state_bytes(group[-1].window.state, group[-1].outage))
+        accounts = np.concatenate([chunk.window.accounts for chunk in group])
+        self._append(starts, np.concatenate(parts), offsets, accounts, state)
+
+    def _append(
+        self,
+        starts: npt.NDArray[np.int64],
+        records: RecordBytes,
+        offsets: npt.NDArray[np.int64],
+        accounts: npt.NDArray[np.int64],
+        state: bytes,
+    ) -> None:
+        """Append blocks as the scenario wants them: signed by the houses, private, both or neither."""
+        ledger, keys, options = self._ledger, self._keys, self._case.scenario.ledger
+        private = list(keys.members) if options.private else []
+        if options.members_sign:
+            secret = salt_secret(keys.operator)
+            records, offsets = with_signatures(
+                records, offsets, keys.members, ledger.chain_id, ledger.next_interval, private, secret
+            )
+        if private:
+            append_private(ledger, keys.operator, private, starts, records, offsets, accounts, state)
+        else:
+            ledger.append(starts, records, offsets, state_roots(accounts), state)
 
     def head(self) -> dict[str, Any]:
         """Last block's height and hash, and the root over all blocks."""
@@ -87,49 +116,37 @@ class Recorder:
         return {"height": head.height, "hash": head.hash.hex(), "root": head.root.hex()}
 
 
-def operator_key(case: Case) -> Ed25519PrivateKey:
-    """The operator's key that the scenario names, else the demonstration key of its seed.
-
-    Raises
-    ------
-    market.errors.LedgerError
-        If the key file cannot be used.
-    """
-    path = case.scenario.ledger.operator_key
-    return demonstration_key(case.scenario.seed) if path is None else read_private_key(path)
-
-
 def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     """Recorder of a new ledger in `directory`, or of the one that is there.
 
     Raises
     ------
-    market.errors.LedgerError
-        If the ledger cannot be made or resumed, or belongs to another scenario.
+    ScenarioError, market.errors.LedgerError
+        If the ledger cannot be made or resumed, or belongs to another scenario, or a key cannot be used.
     """
-    key = operator_key(case)
+    keys = run_keys(case)
     if not resume:
-        content = state_bytes(case.opening, case.opening_outage)
-        ledger = Ledger.create(directory, genesis_records(case), key, content)
-        with_owners(case, ledger)
-        return Recorder(case, ledger, case.opening, case.opening_outage, 0)
-    ledger = Ledger.resume(directory, key)
+        content = keys.sealed(state_bytes(case.opening, case.opening_outage))
+        ledger = Ledger.create(directory, genesis_records(case), keys.operator, content)
+        with_members(ledger, keys)
+        return Recorder(case, ledger, keys, case.opening, case.opening_outage, 0)
+    ledger = Ledger.resume(directory, keys.operator)
     try:
         ledger.expect_parameters(genesis_records(case)[0])
         height, content = ledger.state()
-        with_owners(case, ledger)
-    except MarketError:
+        with_members(ledger, keys)
+        return Recorder(case, ledger, keys, *state_from(keys.opened(content)), height)
+    except (MarketError, ScenarioError):
         ledger.close()
         raise
-    return Recorder(case, ledger, *state_from(content), height)
 
 
-def with_owners(case: Case, ledger: Ledger) -> None:
-    """Make those members that plug in devices and are not members yet, in a block of their own."""
-    missing = [house for house in owners(case) if house not in ledger.registry.keys]
+def with_members(ledger: Ledger, keys: RunKeys) -> None:
+    """Register those members that are none yet, in a block of their own before the first interval."""
+    missing = {house: key for house, key in keys.members.items() if house not in ledger.registry.keys}
     if missing:
         effective = ledger.head().height + 2
-        ledger.append_registry(owner_records(case, ledger.chain_id, missing, effective))
+        ledger.append_registry(member_records(ledger.chain_id, missing, effective))
 
 
 def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -140,6 +157,8 @@ def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray
 
 def genesis_records(case: Case) -> list[RecordBytes]:
     """Parameters and houses of the first block, numbered behind the operator's key."""
+    options = case.scenario.ledger
+    chosen = {name: 1 for name in ("private", "members_sign") if getattr(options, name)}
     parameters = parameter_records(
         {
             "scenario_sha256": case.scenario.digest(),
@@ -151,6 +170,7 @@ def genesis_records(case: Case) -> list[RecordBytes]:
             "interval_minutes": case.interval_minutes,
             "tau_intervals": case.rules.tau_intervals,
             "n_intervals": case.n_intervals,
+            **chosen,
         },
         first_seq=1,
     )
@@ -168,7 +188,7 @@ def genesis_records(case: Case) -> list[RecordBytes]:
 def block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one behind the other, and how many each block has.
 
-    A block holds its exchanges, then a meter a house, then the verdict; statements on devices come behind.
+    A block holds its exchanges, then a meter a house, then the verdict; topology and statements come behind.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape

@@ -14,9 +14,14 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
+from market.ledger.checkpoint import sync_folder
 
-AS_CSV = ("violations", "curtailment", "outage_intervals", "registrations", "resilience")
+AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""
+
+PARTS, JOINED = ".parts", ".parts.joined"
+_BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
+"""How the names of all begin that a run leaves when it is killed before its ledger has a name; none is needed."""
 
 
 def prepare_directory(directory: Path, *, resume: bool) -> Path:
@@ -32,14 +37,19 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
         raise ScenarioError(
             f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume"
         )
-    if not resume and directory.exists() and any(directory.iterdir()):
+    if (
+        not resume
+        and directory.exists()
+        and not all(path.name.startswith(_BEFORE_THE_LEDGER) for path in directory.iterdir())
+    ):
         what = "a run" if started else "other files"
         raise ScenarioError(
             f"{directory}: expected an empty or new directory, found {what}; "
             "choose another with --out, remove it, or go on with --resume"
         )
     try:
-        (directory / ".parts").mkdir(parents=True, exist_ok=True)
+        (directory / PARTS).mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory / JOINED, ignore_errors=True)
     except OSError as reason:
         raise ScenarioError(
             f"{directory}: expected a directory that can be written, got {reason}"
@@ -60,28 +70,35 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.Table]) -> None:
-    """Write the tables of intervals first … stop-1 as parts."""
+    """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger counts on them."""
     for name, table in tables.items():
-        part = directory / ".parts" / f"{name}-{first:09d}-{stop:09d}.parquet"
+        part = directory / PARTS / f"{name}-{first:09d}-{stop:09d}.parquet"
         partial = part.with_suffix(".partial")
-        pq.write_table(table, partial, compression="lz4")
+        with partial.open("wb") as file:
+            pq.write_table(table, file, compression="lz4")
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, part)
+    sync_folder(directory / PARTS)
 
 
 def parts_of(directory: Path, name: str) -> list[Path]:
     """Parts of a table in the order of their intervals."""
-    return sorted((directory / ".parts").glob(f"{name}-*-*.parquet"))
+    return sorted((directory / PARTS).glob(f"{name}-*-*.parquet"))
 
 
 def discard_parts_behind(directory: Path, stop: int) -> None:
     """Remove parts that the ledger does not know: those that end behind interval `stop`."""
-    for part in (directory / ".parts").iterdir():
+    for part in (directory / PARTS).iterdir():
         if part.suffix == ".partial" or int(part.stem.rsplit("-", 1)[1]) > stop:
             part.unlink()
 
 
 def join_parts(directory: Path, names: Iterable[str]) -> None:
-    """Join each table's parts into its final file, then remove the parts."""
+    """Join each table's parts into its final file, then remove the parts, all of them at once or none.
+
+    A run that is killed while it removes them must not be resumed with some.
+    """
     for name in names:
         parts = parts_of(directory, name)
         if not parts:
@@ -95,7 +112,8 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
             for part in parts:
                 writer.write_table(pq.read_table(part))
         os.replace(partial, path)
-    shutil.rmtree(directory / ".parts")
+    os.replace(directory / PARTS, directory / JOINED)
+    shutil.rmtree(directory / JOINED)
 
 
 def write_table(directory: Path, name: str, table: pa.Table) -> None:

@@ -8,26 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from cosim.notebook import scenario_html
+from cosim.scenario_events import Event
+from cosim.scenario_section import Moment, NotNegative, Positive, Ratio, Section
 from grid_models.inverter import VDE_AR_N_4105
-
-Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-
-
-class Section(BaseModel):
-    """A table of the scenario file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Horizon(Section):
@@ -54,6 +40,10 @@ class ProfilesSection(Section):
     )
     file: Path | None = Field(
         None, description="the file of source spain or table, relative to this scenario"
+    )
+    load_shape: Literal["household", "country"] = Field(
+        "household",
+        description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
     )
     timezone: str = Field("UTC", description="time zone of times without offset in a table")
     price_eur_per_kwh: NotNegative | None = Field(
@@ -96,7 +86,16 @@ class BatterySection(Section):
     c_rate: Positive = Field(0.5, le=100, description="largest power over capacity, kW/kWh")
     soc_min: Ratio = Field(0.10, description="lowest state of charge")
     soc_max: Ratio = Field(0.90, description="highest state of charge")
-    self_discharge_per_month: Ratio = Field(0.0, description="share of own energy lost in 30 days")
+    self_discharge_per_month: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of own energy lost in 30 days"
+    )
+    inverter_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9,
+        description="rated active over apparent power of the inverters: what an island's former must keep",
+    )
+    replacement_eur_per_kwh: NotNegative = Field(
+        0.0, le=1e5, description="price of a new battery, EUR/kWh; values the wear in battery_wear.csv"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> BatterySection:
@@ -224,12 +223,30 @@ class CurtailmentSection(Section):
 
 
 class LedgerSection(Section):
-    """Who signs the ledger."""
+    """Who signs the ledger, and who may read it."""
 
     operator_key: Path | None = Field(
         None,
         description="PKCS#8 key of the operator; without one a demonstration key is derived from the seed",
     )
+    member_keys: Path | None = Field(
+        None,
+        description="folder with the houses' keys member-000.key, …, as gridsettle ledger init --members makes them",
+    )
+    members_sign: bool = Field(False, description="every house signs its own entries, each interval")
+    private: bool = Field(
+        False,
+        description="records that name a house are commitments; they lie in stores of the houses and of the operator",
+    )
+
+    @model_validator(mode="after")
+    def _keys_are_secret(self) -> LedgerSection:
+        if self.private and (self.operator_key is None or self.member_keys is None):
+            raise ValueError(
+                "private = true only with operator_key and member_keys, since everybody can derive demonstration "
+                "keys; make some with gridsettle ledger init"
+            )
+        return self
 
 
 class CommunitySection(Section):
@@ -238,8 +255,8 @@ class CommunitySection(Section):
     enabled: bool = Field(False, description="whether there is one")
     pv_kwp: NotNegative = Field(8.0, le=1e6, description="its panels, kWp")
     battery_kwh: NotNegative = Field(30.0, le=1e6, description="its battery, kWh")
-    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
-        "pem-6kw", description="its fuel cell stacks"
+    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw", "own"] = Field(
+        "pem-6kw", description="its fuel cell stacks: none, a preset, or own as in [own_stack]"
     )
     units: int = Field(1, ge=1, le=1000, description="number of stacks")
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen in the full tank, kg")
@@ -249,60 +266,26 @@ class CommunitySection(Section):
     )
 
 
-class OutageEvent(Section):
-    """The grid, switches or lines are open for some hours."""
+class OwnStackSection(Section):
+    """The fuel cell named own, from your data sheet; the numbers here are those of pem-6kw."""
 
-    kind: Literal["outage"]
-    start: Moment = Field(description="first interval of the outage begins, UTC")
-    hours: Positive = Field(description="length, hours")
-    grid: bool = Field(False, description="whether the connection to the grid opens")
-    switches: tuple[str, ...] = Field((), description="names of switches that open")
-    lines: tuple[str, ...] = Field((), description="names of lines that are out of service")
-
-    @model_validator(mode="after")
-    def _opens(self) -> OutageEvent:
-        if not (self.grid or self.switches or self.lines):
-            raise ValueError("grid = true, or names in switches or lines")
-        return self
-
-
-class RegisterEvent(Section):
-    """A device asks to be admitted; if it is, it takes part from the next interval on."""
-
-    kind: Literal["register"]
-    at: Moment = Field(description="interval of the request, UTC")
-    participant: str = Field(description="whose connection it is plugged in at")
-    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
-    preset: Literal["pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
-        "pem-6kw", description="fuel cell stack"
+    eoc_v: Positive = Field(65.0, description="open-circuit voltage of the stack, V")
+    v1_v: Positive = Field(63.0, description="voltage at 1 A, V")
+    nominal_a: Positive = Field(133.3, description="nominal current, A")
+    nominal_v: Positive = Field(45.0, description="voltage there, V")
+    max_a: Positive = Field(225.0, description="maximum current, A")
+    max_v: Positive = Field(37.0, description="voltage there, V")
+    cells: int = Field(65, ge=1, description="cells in series")
+    nominal_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.55, description="efficiency at the nominal point, of the lower heating value"
     )
-    units: int = Field(1, ge=1, le=1000, description="number of stacks")
-    tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen it comes with, kg")
-    fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
-    pv_kwp: Positive = Field(4.0, le=1e6, description="panels, kWp")
-
-
-class RetireEvent(Section):
-    """A participant's panels or fuel cells leave."""
-
-    kind: Literal["retire"]
-    at: Moment = Field(description="first interval without them, UTC")
-    participant: str = Field(description="whose")
-    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
-
-
-class LoadEvent(Section):
-    """A participant uses or generates more or less for some hours."""
-
-    kind: Literal["load"]
-    start: Moment = Field(description="first interval of the change begins, UTC")
-    hours: Positive = Field(description="length, hours")
-    participant: str = Field(description="whose")
-    factor: NotNegative = Field(le=1000, description="by which it is multiplied")
-    quantity: Literal["load", "production"] = Field("load", description="load or production")
-
-
-Event = Annotated[OutageEvent | RegisterEvent | RetireEvent | LoadEvent, Field(discriminator="kind")]
+    auxiliary_share: Ratio = Field(0.10, description="share of the stack's power that auxiliaries take")
+    inverter_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="AC over DC power")
+    minimum_load: Ratio = Field(0.10, description="least load, share of nominal power")
+    ramp_per_hour: Positive = Field(
+        60.0, description="largest change of power in an hour, share of nominal power"
+    )
+    start_hours: NotNegative = Field(2 / 60, description="time to start, hours")
 
 
 class EngineSection(Section):
@@ -333,6 +316,7 @@ class Scenario(Section):
     limits: LimitsSection = LimitsSection()
     curtailment: CurtailmentSection = CurtailmentSection()
     community: CommunitySection = CommunitySection()
+    own_stack: OwnStackSection = OwnStackSection()
     ledger: LedgerSection = LedgerSection()
     engine: EngineSection = EngineSection()
     events: tuple[Event, ...] = ()
@@ -360,11 +344,17 @@ class Scenario(Section):
                 content[key] = value
         return Scenario.model_validate(content)
 
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: what tells this scenario apart from the defaults."""
+        return scenario_html(self)
+
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out: the name, the engine, and paths, since what the files hold is hashed with profiles and network.
+        Left out: the name, the engine, and paths, since what the files hold is hashed with profiles and network; and
+        what the ledger's first block says itself.
         """
-        paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": {"operator_key"}}
+        ledger = {"operator_key", "member_keys", "members_sign", "private"}
+        paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()

@@ -13,12 +13,16 @@ import numpy as np
 import pandapower as pp
 import pyarrow as pa
 
+from cosim.agreement import agreement
 from cosim.case import Case, build_case
 from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
+from cosim.energy_balance import energy_balance
 from cosim.fairness import curtailed_by_house
-from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
+from cosim.fuel_cell_table import FUEL_CELL_TABLE, fuel_cell_summary, fuel_cells_table, has_fuel_cells
+from cosim.outage_spells import resilience_table
+from cosim.resilience import OUTAGE_TABLES, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
     discard_parts_behind,
@@ -31,9 +35,9 @@ from cosim.run_directory import (
 )
 from cosim.scenario import Scenario
 from cosim.scenario_files import as_toml
-from cosim.setpoints import injection_kw
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
+from cosim.wear import WEAR_TABLE, wear_table
 from cosim.windows import chunks
 
 GROUP = 2048
@@ -101,47 +105,43 @@ def run(
     compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
-        sample = Sample(case)
-        for group in grouped(
-            _told(chunks(case, recorder.state, recorder.next_interval, recorder.outage), case, listener)
-        ):
+        stream = chunks(case, recorder.state, recorder.next_interval, recorder.outage)
+        for group in grouped(_told(stream, case, listener), GROUP):
             tables = _joined(tables_of(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
-            sample.take(group)
-        agreement = sample.verify()
         head = recorder.head()
     join_parts(directory, tables_made(case))
-    return _finish(case, directory, agreement, head)
+    return _finish(case, directory, head)
 
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
     compile_ahead(case)
-    sample = Sample(case)
-    parts = []
-    for group in grouped(_told(chunks(case, case.opening), case, listener)):
-        parts += [tables_of(case, chunk) for chunk in group]
-        sample.take(group)
-    tables = _joined(parts)
-    summary = {**summarise(tables), **outage_summary(case, tables), "agreement": sample.verify()}
+    stream = _told(chunks(case, case.opening), case, listener)
+    tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
+    tables[WEAR_TABLE] = wear_table(case, tables["houses"])
+    summary = {**summarise(tables), **outage_summary(case, tables), "agreement": agreement(case, tables)}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
 
-def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[str, Any]) -> Result:
+def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     keep_inputs(case, directory)
     result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
     write_table(directory, "curtailed_by_house", curtailed_by_house(result.table("exchanges"), rule))
     tables = {name: result.table(name) for name in tables_made(case)}
+    write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     outages = outage_summary(case, tables)
-    if outages:
-        write_table(directory, "resilience", as_table(outages["resilience"]))
+    write_table(directory, "energy_balance", energy_balance(tables["houses"], tables["exchanges"]))
+    if "resilience" in outages:
+        share, minutes = case.scenario.community.critical_share, case.interval_minutes
+        write_table(directory, "resilience", resilience_table(tables, share, minutes))
     summary = {
         **summarise(tables),
         **outages,
-        "agreement": agreement,
+        "agreement": agreement(case, tables),
         "ledger": head,
     }
     write_json(directory / "manifest.json", manifest(case, head))
@@ -150,22 +150,27 @@ def _finish(case: Case, directory: Path, agreement: dict[str, Any], head: dict[s
 
 
 def tables_made(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of outages only where there are events."""
-    return (*TABLES, *OUTAGE_TABLES) if case.timeline.disturbed.any() else TABLES
+    """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
+    outages = OUTAGE_TABLES if case.timeline.disturbed.any() else ()
+    return (*TABLES, *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
 
 
 def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk."""
-    found = chunk_tables(case, chunk)
-    return {**found, **outage_tables(case, chunk)} if case.timeline.disturbed.any() else found
+    outages = outage_tables(case, chunk) if case.timeline.disturbed.any() else {}
+    cells = {FUEL_CELL_TABLE: fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+    return {**chunk_tables(case, chunk), **outages, **cells}
 
 
 def outage_summary(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Section `resilience` of the summary; nothing without events."""
-    if "outage_intervals" not in tables:
-        return {}
-    share = case.scenario.community.critical_share
-    return {"resilience": resilience(tables, share, case.interval_minutes)}
+    """Sections `resilience` and `fuel_cells` of the summary; nothing without events or fuel cells."""
+    found: dict[str, Any] = {}
+    if "outage_intervals" in tables:
+        share = case.scenario.community.critical_share
+        found["resilience"] = resilience(tables, share, case.interval_minutes)
+    if FUEL_CELL_TABLE in tables:
+        found["fuel_cells"] = fuel_cell_summary(tables[FUEL_CELL_TABLE])
+    return found
 
 
 def keep_inputs(case: Case, directory: Path) -> None:
@@ -199,7 +204,7 @@ def installed_version(distribution: str) -> str:
         return "unknown"
 
 
-def grouped(stream: Iterable[Chunk], size: int = GROUP) -> Iterator[list[Chunk]]:
+def grouped(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
     """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
         yield joined(list(group))
@@ -220,37 +225,3 @@ def _joined(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     return {
         name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]
     }
-
-
-class Sample:
-    """Evenly spread intervals of a run, solved again by pandapower at its end."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        wanted = min(case.scenario.engine.verify_sample, case.n_intervals)
-        self.intervals = np.unique(np.linspace(0, case.n_intervals - 1, wanted).astype(np.int64))
-        self.p_kw: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-        self.q_kvar: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-
-    def take(self, group: Iterable[Chunk]) -> None:
-        """Keep the injections of the sampled intervals among these chunks, where the feeder was on and whole."""
-        for chunk in group:
-            inside = (
-                self.intervals[(self.intervals >= chunk.first) & (self.intervals < chunk.stop)] - chunk.first
-            )
-            inside = inside[chunk.outcome[inside] != Outcome.DE_ENERGISED]
-            if inside.size and chunk.disturbed is None:
-                meters = chunk.window.meters[inside]
-                self.p_kw.append(injection_kw(meters, self.case.interval_minutes))
-                self.q_kvar.append(meters["q_var"] / 1000.0)
-
-    def verify(self) -> dict[str, Any]:
-        """Largest differences between the engines over the sample."""
-        if not self.p_kw:
-            return {"intervals": 0}
-        agreement = self.case.engine.verify(np.concatenate(self.p_kw), np.concatenate(self.q_kvar))
-        return {
-            "intervals": agreement.n,
-            "max_vm_error_pu": agreement.max_vm_error_pu,
-            "max_loading_error_percent": agreement.max_loading_error_percent,
-        }

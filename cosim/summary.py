@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from cosim.fairness import fairness
 
 NEUR_PER_EUR = 1e9
+CURTAILED_KINDS = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
+"""Exchanges whose sellers lose what is not delivered."""
 
 
 def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
@@ -59,8 +61,7 @@ def energy_kwh(houses: pa.Table, exchanges: pa.Table) -> dict[str, float]:
     kwh["lot_sale"] = delivered.get("lot_sale", 0) / 1000
     kwh["shared"] = (delivered.get("share_use", 0) + delivered.get("share_store", 0)) / 1000
     kwh["losses"] = delivered.get("loss", 0) / 1000
-    cut = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
-    kwh["curtailed"] = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in cut) / 1000
+    kwh["curtailed"] = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in CURTAILED_KINDS) / 1000
     return kwh
 
 

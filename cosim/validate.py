@@ -13,6 +13,7 @@ import pandas as pd
 
 from cosim.case import Case, market_case, rules_of, with_network
 from cosim.curtailment import Feasible, Outcome, make_feasible
+from cosim.notebook import validation_html
 from cosim.reactive import control_of, solve_meters
 from cosim.scenario import Scenario
 from cosim.scenario_files import changed
@@ -83,6 +84,10 @@ class Validation:
     def accepted(self) -> bool:
         """Whether every trade can be delivered whole."""
         return bool((self.trades["status"] == "accepted").all())
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: the trades that cannot be delivered whole."""
+        return validation_html(self)
 
     def __repr__(self) -> str:
         counts = self.summary["trades"]

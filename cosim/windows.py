@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from cosim.batteries import ratings_as, with_batteries
 from cosim.case import Case, MarketCase
 from cosim.chunk import Chunk
 from cosim.curtailment import Outcome
@@ -20,7 +21,7 @@ from cosim.interval import run_interval
 from cosim.losses import losses_wh, with_losses
 from cosim.outage import OutageState
 from cosim.reactive import solve_meters
-from cosim.registration import answer_requests, retire
+from cosim.registration import answer_requests, let_go, retire
 from cosim.switching import Switching
 from cosim.window import (
     Supply,
@@ -35,6 +36,7 @@ from grid_models.powerflow import Flow
 from market.book import Clearing
 from market.mechanisms import PLUGGED_IN
 from market.state import State
+from market.storage import Ratings
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 2048
 
@@ -133,6 +135,8 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
     case = standing_as(case, outage)
     done = run_disturbed(case, switching, state, outage, t)
     outage, answers = answer_requests(case, switching, done, t)
+    outage, gone = let_go(case, outage, done, t)
+    answers += gone
     settled = enter(
         empty_window(1, state), 0, done.orders, Clearing(done.settlement.rows), done.settlement, done.before
     )
@@ -140,6 +144,8 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
     from_grid = np.maximum(losses_wh(done.flow.losses_kw, case.interval_minutes) - by_formers, 0)
     prices = case.supply.utility_ueur_per_kwh[t : t + 1]
     window = with_losses(conserved(settled, t), from_grid, prices, t, case.opening.own_wh.size)
+    moved = [(case.fleet.devices[answer.device].house, answer.energy_wh) for answer in answers]
+    window = window._replace(state=with_batteries(window.state, battery_ratings(case, outage), moved))
     return Chunk(
         t,
         window,
@@ -152,6 +158,11 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
         done,
         (*left, *answers),
     )
+
+
+def battery_ratings(case: Case, outage: OutageState) -> Ratings:
+    """Rating sheets of the batteries that are there."""
+    return ratings_as(case.opening.ratings, case.scenario, case.fleet.devices, outage.standing)
 
 
 def standing_as(case: Case, outage: OutageState) -> Case:

@@ -45,15 +45,32 @@ def solve_by_runpp(
     feeder: Feeder, matrices: Matrices, p_kw: Floats, q_kvar: Floats, tolerance_mva: float = TOLERANCE_MVA
 ) -> Flow:
     """`reference_flow` for a net whose internal buses are known; non-finite injections are not solved."""
-    net, index = with_injection_elements(feeder)
-    slacks = find_slacks(net, matrices)
-    flow = not_solved(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), slacks.n)
-    for k in range(p_kw.shape[0]):
-        if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
-            write_injections(net, index, p_kw[k], q_kvar[k])
-            if runs(net, tolerance_mva):
-                _read_results(net, slacks, flow, k)
-    return flow
+    return Reference(feeder, matrices).solve(p_kw, q_kvar, tolerance_mva)
+
+
+class Reference:
+    """A net made ready for `runpp`, to be solved again and again.
+
+    Parameters
+    ----------
+    feeder, matrices
+        The network, not changed, and its internal buses.
+    """
+
+    def __init__(self, feeder: Feeder, matrices: Matrices) -> None:
+        self._net, self._index = with_injection_elements(feeder)
+        self.slacks = find_slacks(self._net, matrices)
+
+    def solve(self, p_kw: Floats, q_kvar: Floats, tolerance_mva: float = TOLERANCE_MVA) -> Flow:
+        """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved."""
+        net = self._net
+        flow = not_solved(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), self.slacks.n)
+        for k in range(p_kw.shape[0]):
+            if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
+                write_injections(net, self._index, p_kw[k], q_kvar[k])
+                if runs(net, tolerance_mva):
+                    _read_results(net, self.slacks, flow, k)
+        return flow
 
 
 def runs(net: Any, tolerance_mva: float = TOLERANCE_MVA) -> bool:

@@ -133,9 +133,9 @@ def opened(
         If there is no switch, line or transformer of that index or name.
     """
     switched = deepcopy(net)
-    switched.switch.loc[_rows(net, "switch", switches), "closed"] = False
-    switched.line.loc[_rows(net, "line", lines), "in_service"] = False
-    switched.trafo.loc[_rows(net, "trafo", trafos), "in_service"] = False
+    switched.switch.loc[elements(net, "switch", switches), "closed"] = False
+    switched.line.loc[elements(net, "line", lines), "in_service"] = False
+    switched.trafo.loc[elements(net, "trafo", trafos), "in_service"] = False
     if grid:
         switched.ext_grid["in_service"] = False
     return switched
@@ -150,12 +150,18 @@ def closed(net: Any, switches: Iterable[int | str]) -> Any:
         If there is no switch of that index or name.
     """
     switched = deepcopy(net)
-    switched.switch.loc[_rows(net, "switch", switches), "closed"] = True
+    switched.switch.loc[elements(net, "switch", switches), "closed"] = True
     return switched
 
 
-def _rows(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
-    """Indices in a table; a name stands for every element of that name."""
+def elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
+    """Indices in a table of a net; a name stands for every element of that name.
+
+    Raises
+    ------
+    GridError
+        If there is none of an index or name.
+    """
     frame = net[table]
     rows: list[int] = []
     for key in wanted:

@@ -132,6 +132,10 @@ class Bookkeeper:
         """A block's records in clear, which they are anyway."""
         return block.records
 
+    def salt(self, interval: int, seq: int) -> bytes:
+        """Salt of a private record; nothing for one in clear."""
+        return b""
+
     def _between(self, block: Block) -> str | None:
         """Take over other batteries; hold the state of a block without an interval against the one before."""
         if not block.holds_interval and block.header.state_root != self.state_root:

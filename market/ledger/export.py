@@ -1,4 +1,4 @@
-"""The ledger for other tools: Parquet tables of exchanges, meters, verdicts and blocks."""
+"""The ledger for other tools: Parquet tables of exchanges, meters, verdicts, topology and blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from market.errors import LedgerError
 from market.exchanges import EXCHANGE, METER, Kind
 from market.ledger.chain import decode_header
-from market.ledger.records import VERDICT, RecordBytes, RecordKind
+from market.ledger.records import TOPOLOGY, VERDICT, RecordBytes, RecordKind
 from market.ledger.store import Store, StoredBlock
 from market.ledger.tip import records_of
 
@@ -22,11 +22,12 @@ TABLES = {
     "exchanges": (EXCHANGE, range(1, Kind.METER)),
     "meters": (METER, range(Kind.METER, Kind.METER + 1)),
     "verdicts": (VERDICT, range(RecordKind.VERDICT, RecordKind.VERDICT + 1)),
+    "topology": (TOPOLOGY, range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1)),
 }
 
 
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
-    """Write `exchanges`, `meters`, `verdicts` and `blocks` as Parquet files; returns their numbers of rows.
+    """Write `exchanges`, `meters`, `verdicts`, `topology` and `blocks` as Parquet files; returns their numbers of rows.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def _rows(group: list[StoredBlock], layout: np.dtype[Any], kinds: range) -> pa.T
     bodies = [records_of(block.records) for block in group]
     chosen = [body[(body[:, 0] >= kinds.start) & (body[:, 0] < kinds.stop)] for body in bodies]
     rows = np.concatenate(chosen).view(layout).reshape(-1)
-    columns = {name: np.ascontiguousarray(rows[name]) for name in layout.names or ()}
+    columns = {name: np.ascontiguousarray(rows[name]) for name in layout.names or () if name != "reserved"}
     return pa.table({"height": np.repeat([block.height for block in group], _sizes(chosen)), **columns})
 
 

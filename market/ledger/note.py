@@ -70,7 +70,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     number, _, encoded = rest.partition("+")
     try:
         material = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         material = b""
     if not is_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
         raise LedgerError(

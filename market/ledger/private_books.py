@@ -46,6 +46,10 @@ class AggregateKeeper:
         """A block's records in clear; none without stores to open them from."""
         return None
 
+    def salt(self, interval: int, seq: int) -> bytes:
+        """Salt of a private record; unknown without stores."""
+        return b""
+
     def _wrong(self, records: RecordBytes) -> str:
         kinds = records[:, 0]
         aggregates = records[kinds == RecordKind.AGGREGATE].copy().view(AGGREGATE).reshape(-1)
@@ -115,6 +119,11 @@ class OpenedKeeper(Bookkeeper):
         """A block's records in clear, None if they cannot be opened."""
         found = self._opened(block)
         return None if isinstance(found, str) else found.records
+
+    def salt(self, interval: int, seq: int) -> bytes:
+        """Salt of a private record; nothing for one in clear."""
+        entry = self._entries.get((interval, seq))
+        return b"" if entry is None else entry.salt
 
     def _opened(self, block: Block) -> Block | str:
         if RecordKind.PRIVATE not in block.kinds and RecordKind.AGGREGATE not in block.kinds:

@@ -26,6 +26,7 @@ class RecordKind(IntEnum):
     """Kinds beyond those of `market.exchanges.Kind` (below 16 exchanges, 16 meter); 32-39 change the registry."""
 
     VERDICT = 17
+    TOPOLOGY = 18
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -37,6 +38,16 @@ class RecordKind(IntEnum):
     AGGREGATE = 49
     HOUSE = 64
     PARAMETER = 65
+
+
+class Change(IntEnum):
+    """How the network of an interval differs from the recorded one; the `status` of a `TOPOLOGY` record."""
+
+    SWITCH_OPEN = 1
+    LINE_OUT = 2
+    TRANSFORMER_OUT = 3
+    GRID_OUT = 4
+    FORMER = 5  # a slack at this bus holds an island
 
 
 class Role(IntEnum):
@@ -99,6 +110,9 @@ where there is no value.
 
 ISLANDED = 0x100
 """Added to a verdict's `reason` where the feeder was cut off from the grid."""
+
+TOPOLOGY = np.dtype([*_HEAD, ("element", "<i4"), ("reserved", "V56")])
+"""One `Change` (`status`) of the network in an interval; `element` is an index in the net, or a former's bus."""
 
 HOUSE = np.dtype(
     [
@@ -193,6 +207,7 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     **dict.fromkeys(range(1, 16), EXCHANGE),
     16: METER,
     int(RecordKind.VERDICT): VERDICT,
+    int(RecordKind.TOPOLOGY): TOPOLOGY,
     int(RecordKind.MEMBER): MEMBER,
     int(RecordKind.ROTATE): MEMBER,
     int(RecordKind.REVOKE): MEMBER,
@@ -258,6 +273,15 @@ def house_records(
     for field in Ratings._fields:
         rows[field] = getattr(ratings, field)
     rows["own_wh"], rows["wallet_neur"], rows["bus"] = own_wh, wallet_neur, bus
+    return rows
+
+
+def topology_records(changes: Sequence[tuple[Change, int]]) -> Rows:
+    """`TOPOLOGY` records of the changes of an interval, (change, element) each."""
+    rows = np.zeros(len(changes), TOPOLOGY)
+    rows["kind"] = RecordKind.TOPOLOGY
+    rows["status"] = [int(change) for change, _ in changes]
+    rows["element"] = [element for _, element in changes]
     return rows
 
 

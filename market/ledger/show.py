@@ -17,7 +17,7 @@ from market.ledger.account import Account
 from market.ledger.chain import decode_header
 from market.ledger.keys import pseudonym
 from market.ledger.members import Registry, key_in_force
-from market.ledger.records import LAYOUTS, NONE, SIZE, DeviceKind, RecordBytes, RecordKind, Role
+from market.ledger.records import LAYOUTS, NONE, SIZE, Change, DeviceKind, RecordBytes, RecordKind, Role
 from market.ledger.store import Store, StoredBlock
 
 
@@ -60,6 +60,8 @@ def _plain(name: str, value: Any, kind: int) -> Any:
     number = int(value)
     if kind < Kind.METER and name in ("status", "reason"):
         return (Status if name == "status" else Reason)(number).name.lower()
+    if kind == RecordKind.TOPOLOGY and name == "status" and number in Change._value2member_map_:
+        return Change(number).name.lower()
     return None if number == NONE else number
 
 

@@ -79,11 +79,14 @@ class Store:
         lock = _only_writer(path)
         partial = path.with_name(f".{FILE}.partial")
         try:
-            partial.unlink(missing_ok=True)
+            for left in directory.glob(f"{partial.name}*"):
+                left.unlink()  # of a run that was killed before its ledger had a name
             with closing(_connect(partial, "rwc")) as connection:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.executescript(_SCHEMA)
                 cls(path, connection, None).append([first], [(0, 0, first.hash)], state)
+                # Before it has its name: a reader could not undo this step of a writer that was killed in it.
+                connection.execute("PRAGMA journal_mode = WAL")
             os.replace(partial, path)
             sync_folder(directory)
             return cls(path, _connect(path, "rw"), lock)

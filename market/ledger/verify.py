@@ -16,7 +16,7 @@ from market.ledger.blocks import Block, BrokenError, Fault, first_wrong_field, f
 from market.ledger.books import Bookkeeper, terms_of
 from market.ledger.chain import NO_PREVIOUS, SIGNED_PREFIX, chain_id
 from market.ledger.checkpoint import origin_of
-from market.ledger.entries import entries_message, entry_signatures
+from market.ledger.entries import entries_message, entry_signatures, meter_number
 from market.ledger.held import Chain, Policy, first_contradiction
 from market.ledger.members import EMPTY, Registry, begun, key_in_force, replayed
 from market.ledger.merkle import History
@@ -227,10 +227,16 @@ class Verification:
                 f"member {member} did not sign these entries",
                 key,
                 signed[member],
-                entries_message(self.chain_id, interval, records, member),
+                entries_message(self.chain_id, interval, records, member, salt),
             )
             for member, key in keys.items()
+            for salt in [self._salt(interval, records, member)]
         ]
+
+    def _salt(self, interval: int, records: RecordBytes, member: int) -> bytes:
+        """Salt of a member's meter in a block in clear, where it is private."""
+        number = meter_number(records, member)
+        return b"" if number is None or self.keeper is None else self.keeper.salt(interval, number)
 
     def _booked(self, blocks: Sequence[Block]) -> Fault | None:
         return self.keeper.take(blocks) if self.keeper is not None else None

@@ -17,6 +17,7 @@ from market.ledger.chain import demonstration_key
 from market.ledger.ledger import Ledger, state_roots
 from market.ledger.records import (
     VERDICT,
+    Change,
     DeviceKind,
     RecordBytes,
     RecordKind,
@@ -24,6 +25,7 @@ from market.ledger.records import (
     as_bytes,
     house_records,
     parameter_records,
+    topology_records,
 )
 from market.mechanisms import SHARING_P2P
 from market.rules import Rules
@@ -110,7 +112,7 @@ def world(
 
 
 def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
-    """Exchanges, meters and a verdict for each interval."""
+    """Exchanges, meters and a verdict for each interval, a topology for some."""
     n_intervals, n_houses = window.meters.shape
     parts = []
     for k in range(n_intervals):
@@ -119,7 +121,10 @@ def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBy
         verdict["kind"], verdict["interval"], verdict["seq"] = RecordKind.VERDICT, k, rows.size + n_houses
         verdict["losses_wh"] = lost_wh[k]
         verdict["shed_wh"] = rows["delivered_wh"][rows["kind"] == Kind.SHED].sum()
-        parts.append(np.concatenate([as_bytes(rows), as_bytes(window.meters[k]), as_bytes(verdict)]))
+        behind = topology_records([(Change.GRID_OUT, 0), (Change.FORMER, k)] if k % 5 == 3 else [])
+        behind["interval"], behind["seq"] = k, rows.size + n_houses + 1 + np.arange(behind.size)
+        body = [as_bytes(rows), as_bytes(window.meters[k]), as_bytes(verdict), as_bytes(behind)]
+        parts.append(np.concatenate(body))
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
     return np.concatenate(parts).reshape(-1, METER.itemsize), offsets
 

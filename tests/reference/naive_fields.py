@@ -9,6 +9,7 @@ HEAD = struct.Struct("<BBHII")
 EXCHANGE = struct.Struct("<5i5q")
 METER = struct.Struct("<15i")
 VERDICT = struct.Struct("<6iI4q")
+TOPOLOGY = struct.Struct("<i56s")
 KEY = struct.Struct("<iiI8sQ32s")
 DEVICE = struct.Struct("<iI5i32s")
 PERMISSION = struct.Struct("<iIi48s")
@@ -46,6 +47,9 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         f = VERDICT.unpack(row[12:])
         demand(status <= 3 and reason in range(0x102), "verdict")
         demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
+    elif kind == 18:
+        element, zeros = TOPOLOGY.unpack(row[12:])
+        demand(1 <= status <= 5 and reason == 0 and element >= 0 and not any(zeros), "topology")
     elif kind in (32, 33, 34):
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")

@@ -116,6 +116,7 @@ def test_export_writes_lines_and_tables(here: Path) -> None:
     assert exchanges.num_rows == MADE.window.rows.size
     assert exchanges["amount_neur"].to_pylist() == MADE.window.rows["amount_neur"].tolist()
     assert pq.read_table("tables/meters.parquet").num_rows == 96
+    assert pq.read_table("tables/topology.parquet")["element"].to_pylist()[:4] == [0, 3, 0, 8]
     assert pq.read_table("tables/blocks.parquet")["height"].to_pylist() == list(range(25))
     assert "FILE.jsonl or a folder" in bad("export", "run", "x.csv")
 

@@ -16,6 +16,7 @@ import cosim.simulate
 from cosim import Scenario, run
 from cosim.errors import ScenarioError
 from cosim.recorder import state_bytes, state_from
+from cosim.run_directory import prepare_directory
 from cosim.simulate import Progress
 from market.errors import LedgerError
 from market.ledger.verify import verify_ledger
@@ -78,6 +79,24 @@ def test_resuming_another_scenario_is_refused(tmp_path: Path, monkeypatch: pytes
         run(DAYS.with_changes(market={"beta": 0.4}), tmp_path / "run", resume=True)
     with pytest.raises((LedgerError, ScenarioError)):
         run(DAYS.with_changes(seed=2), tmp_path / "run", resume=True)
+
+
+def test_what_was_killed_before_its_ledger_is_begun_anew(tmp_path: Path) -> None:
+    left = tmp_path / "run"
+    (left / ".parts").mkdir(parents=True)
+    for name in (
+        "ledger.lock",
+        "ledger.lock-journal",
+        ".ledger.sqlite.partial",
+        ".ledger.sqlite.partial-wal",
+    ):
+        (left / name).write_bytes(b"")
+    with pytest.raises(ScenarioError, match="run without --resume"):
+        prepare_directory(left, resume=True)
+    assert prepare_directory(left, resume=False) == left
+    (left / "mine.txt").touch()
+    with pytest.raises(ScenarioError, match="found other files"):
+        prepare_directory(left, resume=False)
 
 
 def test_state_survives_its_bytes() -> None:

@@ -139,7 +139,15 @@ def test_cosignatures_count_once_a_witness_and_only_of_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "name", "name+00000000+AAAA", PETER.replace("c74f", "c74e"), PETER.replace("+ARpc", "+AhRp")]
+    "text",
+    [
+        "",
+        "name",
+        "name+00000000+AAAA",
+        "name+00000000+—",
+        PETER.replace("c74f", "c74e"),
+        PETER.replace("+ARpc", "+AhRp"),
+    ],
 )
 def test_what_is_no_verifier_key_is_refused(text: str) -> None:
     with pytest.raises(LedgerError, match="verifier key"):
