@@ -38,7 +38,7 @@ def agreement(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     if not sampled.size:
         return {"intervals": 0}
     meters = meters_of(tables["houses"], sampled, case.opening.own_wh.size)
-    found = case.engine.verify(injection_kw(meters, case.interval_minutes))
+    found = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
     return {
         "intervals": found.n,
         "max_vm_error_pu": found.max_vm_error_pu,
@@ -63,6 +63,6 @@ def meters_of(houses: pa.Table, intervals: npt.NDArray[np.int64], n_houses: int)
     chosen = houses.take(pa.array(rows))
     meters = np.zeros(rows.size, METER)
     for name in METER.names or ():
-        if name.endswith("_wh"):
+        if name.endswith("_wh") or name == "q_var":
             meters[name] = chosen[name].to_numpy()
     return meters.reshape(intervals.size, n_houses)

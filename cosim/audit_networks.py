@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.scenario import OutageEvent, Scenario
+from cosim.scenario import Scenario
+from cosim.scenario_events import OutageEvent
 from cosim.topology_records import Changes, changed, changes_of
 from grid_models.admittance import read_matrices
 from grid_models.feeder import Feeder

@@ -7,22 +7,26 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from cosim.batteries import ratings_of
 from cosim.community import devices_of
 from cosim.events import Timeline, make_timeline
 from cosim.fleet import Fleet
 from cosim.inputs import read_feeder, read_profiles
-from cosim.outage import OutageState, opening_outage
+from cosim.outage import ADMITTED, OutageState, opening_outage
+from cosim.priority import check_priorities
+from cosim.reactive import control_of
 from cosim.scenario import Scenario
+from cosim.setpoints import mean_kw
 from cosim.window import Supply
 from data.profiles import Profiles
-from grid_models.battery import Battery, interval_ratings
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 from grid_models.powerflow import PowerFlow
+from grid_models.reactive_control import Control
 from market.mechanisms import Mechanism, mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, opening_state
-from market.storage import Ratings
+from market.storage import Wh
 
 NEUR_PER_EUR = 1_000_000_000
 UEUR_PER_EUR = 1_000_000
@@ -42,6 +46,8 @@ class MarketCase:
         The market.
     opening
         State before the first interval.
+    capacity_wh
+        (N,) capacities of the participants' batteries, then.
     fleet, timeline
         Devices beside the houses' own, and the events.
     opening_outage
@@ -54,6 +60,7 @@ class MarketCase:
     mechanism: Mechanism
     rules: Rules
     opening: State
+    capacity_wh: Wh
     fleet: Fleet
     timeline: Timeline
     opening_outage: OutageState
@@ -62,6 +69,11 @@ class MarketCase:
     def interval_minutes(self) -> int:
         """Length of an interval."""
         return self.profiles.interval_minutes
+
+    @property
+    def compensation_ueur_per_kwh(self) -> int:
+        """What the operator pays for energy lost to curtailment."""
+        return round(self.scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR)
 
     @property
     def n_intervals(self) -> int:
@@ -77,11 +89,14 @@ class Case(MarketCase):
     ----------
     feeder, engine, limits
         The network, its power flow and what it must keep.
+    control
+        Reactive power of the PV inverters; None where they have none.
     """
 
     feeder: Feeder
     engine: PowerFlow
     limits: Limits
+    control: Control | None
 
 
 def build_market(scenario: Scenario) -> MarketCase:
@@ -101,22 +116,25 @@ def build_market(scenario: Scenario) -> MarketCase:
 def market_case(
     scenario: Scenario,
     profiles: Profiles,
-    capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]],
+    capacity_wh: Wh,
     market: Mechanism,
     rules: Rules,
 ) -> MarketCase:
     """Market case of profiles and battery capacities, (N,) Wh, that are already at hand."""
+    check_priorities(scenario, profiles.participants)
     ratings = ratings_of(scenario, capacity_wh)
     wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
     opening = opening_state(ratings.soc_min_wh, wallets, ratings)
-    devices = devices_of(scenario, profiles.participants)
+    devices = devices_of(scenario, profiles.participants, capacity_wh)
     timeline = make_timeline(scenario, profiles, devices)
     outage = opening_outage(
         profiles.n_participants, len(timeline.outages), devices, sum(map(len, timeline.requests.values()))
     )
     fleet = Fleet(devices, profiles)
     supply = fleet.supply(outage.standing)
-    return MarketCase(scenario, profiles, supply, market, rules, opening, fleet, timeline, outage)
+    return MarketCase(
+        scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, outage
+    )
 
 
 def build_case(scenario: Scenario) -> Case:
@@ -135,7 +153,10 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     """Case of a market on a feeder, with the scenario's limits."""
     parts = {field.name: getattr(market, field.name) for field in fields(market)}
     limits = Limits.of(feeder, **market.scenario.limits.model_dump())
-    return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits)
+    everything = np.full(len(market.fleet.devices), ADMITTED, np.int8)
+    largest_wh = market.fleet.supply(everything).pv_wh.max(axis=0)
+    control = control_of(market.scenario.pv, mean_kw(largest_wh, market.interval_minutes))
+    return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits, control=control)
 
 
 def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
@@ -159,17 +180,6 @@ def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
             seed=scenario.seed,
         )
     )
-
-
-def ratings_of(scenario: Scenario, capacity_wh: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Ratings:
-    """Integer rating sheet of every house's battery, from the physical model."""
-    section = scenario.battery.model_dump(exclude={"capacity_kwh_min", "capacity_kwh_max"})
-    sheets = [
-        interval_ratings(Battery(capacity_kwh=wh / 1000.0, **section), scenario.horizon.interval_minutes)
-        for wh in capacity_wh
-    ]
-    columns = np.array(sheets, dtype=np.int64).T
-    return Ratings(*(np.ascontiguousarray(column) for column in columns))
 
 
 def case_digest(case: Case) -> bytes:

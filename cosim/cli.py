@@ -17,6 +17,7 @@ import typer
 
 from cosim import audit_cli, report_cli, validate_cli
 from cosim.cli_errors import bad_input_ends, fail
+from cosim.cli_examples import add_examples
 from cosim.ledger_cli import ledger_app
 from cosim.study_cli import study_app
 
@@ -173,6 +174,7 @@ def new_scenario(
 
 report_cli.register(app)
 validate_cli.register(app)
+add_examples(app)
 
 
 def main() -> None:

@@ -7,15 +7,18 @@ the others lack.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cosim.errors import ScenarioError
-from cosim.scenario import CommunitySection, RegisterEvent, Scenario
+from cosim.scenario import BatterySection, CommunitySection, OwnStackSection, Scenario
+from cosim.scenario_events import RegisterEvent, RetireEvent
 from data.profiles import Profiles
+from grid_models.battery import Battery
+from grid_models.fuel_cell import fit_stack
 from grid_models.fuel_cell_plant import (
     Dispatch,
     Plant,
@@ -33,7 +36,7 @@ UEUR_PER_EUR = 1e6
 
 
 class Device(NamedTuple):
-    """A fuel cell or panels that the scenario names beside the houses' own.
+    """A fuel cell, panels or a battery that the scenario names beside the houses' own.
 
     Attributes
     ----------
@@ -44,18 +47,41 @@ class Device(NamedTuple):
     plant
         Ratings of a fuel cell, None for panels.
     pv_kwp
-        Panels, 0 for a fuel cell.
+        Panels, 0 for anything else.
+    battery
+        Ratings of a battery, None for anything else.
+    charge_wh
+        Energy that a battery comes with.
+    from_the_start
+        Whether it is a battery that the house has had from the first day.
     """
 
     label: str
     house: int
-    plant: Plant | None
-    pv_kwp: float
+    plant: Plant | None = None
+    pv_kwp: float = 0.0
+    battery: Battery | None = None
+    charge_wh: int = 0
+    from_the_start: bool = False
+
+    @property
+    def kind(self) -> str:
+        """`fuel_cell`, `battery` or `pv`."""
+        if self.plant is not None:
+            return "fuel_cell"
+        return "pv" if self.battery is None else "battery"
 
     @property
     def rated_kw(self) -> float:
         """Largest power."""
-        return self.pv_kwp if self.plant is None else self.plant.nominal_kw
+        if self.plant is not None:
+            return self.plant.nominal_kw
+        return self.pv_kwp if self.battery is None else self.battery.rated_kw
+
+    @property
+    def battery_wh(self) -> int:
+        """Capacity of a battery, 0 for anything else."""
+        return 0 if self.battery is None else round(self.battery.capacity_kwh * 1000.0)
 
 
 class FuelUse(NamedTuple):
@@ -102,8 +128,25 @@ def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySectio
     return larger, np.append(capacity_wh, round(section.battery_kwh * 1000))
 
 
-def devices_of(scenario: Scenario, participants: Sequence[str]) -> tuple[Device, ...]:
-    """The community's fuel cell, then every device that asks to be registered, in the order of the file.
+def battery_of(section: BatterySection, capacity_wh: int) -> Battery:
+    """Battery of a capacity, of the scenario's kind."""
+    ratings = section.model_dump(include={field.name for field in fields(Battery)})
+    return Battery(capacity_kwh=capacity_wh / 1000.0, **ratings)
+
+
+def devices_of(
+    scenario: Scenario, participants: Sequence[str], capacity_wh: Wh | None = None
+) -> tuple[Device, ...]:
+    """The community's fuel cell, own batteries that will leave, then all that ask to be registered in the file's order.
+
+    Parameters
+    ----------
+    scenario
+        Events, and the kind of the batteries.
+    participants
+        N names.
+    capacity_wh
+        (N,) own batteries; none where left out.
 
     Raises
     ------
@@ -113,17 +156,20 @@ def devices_of(scenario: Scenario, participants: Sequence[str]) -> tuple[Device,
     section = scenario.community
     found = []
     if section.enabled and section.fuel_cell != "none":
-        plant = plant_preset(
-            section.fuel_cell,
-            units=section.units,
-            tank_kg=section.tank_kg,
-            fuel_eur_per_kg=section.fuel_eur_per_kg,
-        )
-        found.append(Device(f"{COMMUNITY} fuel cell", participants.index(COMMUNITY), plant, 0.0))
+        plant = plant_of(section.fuel_cell, section, scenario.own_stack)
+        found.append(Device(f"{COMMUNITY} fuel cell", participants.index(COMMUNITY), plant))
+    asking, leaving = [], dict[int, Device]()
     for number, event in enumerate(scenario.events):
         if isinstance(event, RegisterEvent):
-            found.append(_registered(event, house_of(event.participant, participants, number)))
-    return tuple(found)
+            house = house_of(event.participant, participants, number)
+            asking.append(_registered(event, house, scenario))
+        elif isinstance(event, RetireEvent) and event.device == "battery" and capacity_wh is not None:
+            house = house_of(event.participant, participants, number)
+            battery = battery_of(scenario.battery, int(capacity_wh[house]))
+            if battery.capacity_kwh:
+                label = f"{event.participant} battery"
+                leaving[house] = Device(label, house, battery=battery, from_the_start=True)
+    return (*found, *leaving.values(), *asking)
 
 
 def house_of(name: str, participants: Sequence[str], number: int) -> int:
@@ -142,13 +188,57 @@ def house_of(name: str, participants: Sequence[str], number: int) -> int:
     return list(participants).index(name)
 
 
-def _registered(event: RegisterEvent, house: int) -> Device:
-    if event.device == "pv":
-        return Device(f"{event.participant} plugged-in pv", house, None, event.pv_kwp)
-    plant = plant_preset(
-        event.preset, units=event.units, tank_kg=event.tank_kg, fuel_eur_per_kg=event.fuel_eur_per_kg
+def plant_of(name: str, supply: CommunitySection | RegisterEvent, own: OwnStackSection) -> Plant:
+    """Fuel cell plant of a preset, or named own of the data sheet in the scenario.
+
+    Parameters
+    ----------
+    name
+        Preset, or `own`.
+    supply
+        Number of stacks, hydrogen and its price.
+    own
+        The data sheet.
+
+    Raises
+    ------
+    grid_models.errors.GridError
+        If the data sheet's points are not on a falling curve, or a number is outside its range.
+    """
+    if name != "own":
+        return plant_preset(
+            name, units=supply.units, tank_kg=supply.tank_kg, fuel_eur_per_kg=supply.fuel_eur_per_kg
+        )
+    stack = fit_stack(
+        own.eoc_v,
+        own.v1_v,
+        (own.nominal_a, own.nominal_v),
+        (own.max_a, own.max_v),
+        cells=own.cells,
+        nominal_efficiency=own.nominal_efficiency,
     )
-    return Device(f"{event.participant} plugged-in fuel cell", house, plant, 0.0)
+    return Plant(
+        stack,
+        supply.units,
+        supply.tank_kg,
+        auxiliary_share=own.auxiliary_share,
+        inverter_efficiency=own.inverter_efficiency,
+        minimum_load=own.minimum_load,
+        ramp_per_hour=own.ramp_per_hour,
+        start_hours=own.start_hours,
+        fuel_eur_per_kg=supply.fuel_eur_per_kg,
+    )
+
+
+def _registered(event: RegisterEvent, house: int, scenario: Scenario) -> Device:
+    label = f"{event.participant} plugged-in {event.device.replace('_', ' ')}"
+    if event.device == "pv":
+        return Device(label, house, pv_kwp=event.pv_kwp)
+    if event.device == "battery":
+        capacity_wh = round(event.battery_kwh * 1000.0)
+        battery = battery_of(scenario.battery, capacity_wh)
+        return Device(label, house, battery=battery, charge_wh=round(event.soc * capacity_wh))
+    return Device(label, house, plant_of(event.preset, event, scenario.own_stack))
 
 
 def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:

@@ -17,7 +17,7 @@ from cosim.least_curtailment import least_curtailment
 from cosim.proportional import lifo, pro_rata, reject, shed_load
 from cosim.redispatch import deliver_nothing
 from grid_models.limits import Verdict, check_limits
-from grid_models.powerflow import Flow
+from grid_models.powerflow import Engine, Flow
 from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
 from market.settlement import Settlement, as_cleared
@@ -100,7 +100,10 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
     if cleared.clean()[0]:
         return Feasible(cleared.settlements[0], cleared.flow, None, Outcome.CLEAN, 1)
     before = check_limits(case.feeder, case.limits, cleared.flow, 0)
-    search = Search(Problem(case, orders, state, rows, *binding(before)))
+    reason, element = binding(before)
+    if cleared.flow.engine[0] == Engine.CONTROL:
+        reason = Reason.CONTROL
+    search = Search(Problem(case, orders, state, rows, reason, element))
     for rule in (RULES[case.scenario.curtailment.rule], shed_load):
         found = rule(search)
         if found is not None:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
+from cosim.compensation import with_compensation
+from cosim.reactive import solve_meters
 from cosim.redispatch import deliver, is_curtailable
-from cosim.setpoints import injection_kw
 from grid_models.limits import Judgement, Verdicts, judge
 from grid_models.powerflow import Flow
-from market.exchanges import Reason, Rows
+from market.exchanges import Kind, Reason, Rows
 from market.orders import Orders
 from market.settlement import Delivery, Settlement, settle
 from market.state import State
@@ -61,7 +62,9 @@ def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Deliv
     """Settle each delivery on a copy of the state, solve all power flows in one batch, and judge them."""
     settlements = [settle(delivery, orders, state, case.rules) for delivery in deliveries]
     meters = np.stack([settlement.meters for settlement in settlements])
-    flow = case.engine.solve(injection_kw(meters, case.interval_minutes), None)
+    flow, metered = solve_meters(case, meters)
+    if case.control is not None:
+        settlements = [s._replace(meters=meters) for s, meters in zip(settlements, metered, strict=True)]
     return Attempt(deliveries, settlements, flow, judge(flow, case.limits))
 
 
@@ -83,7 +86,18 @@ class Search:
         """Delivery of given energies of the cleared rows."""
         p = self.problem
         shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
-        return deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+        made = deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+        return with_compensation(made, p.case.compensation_ueur_per_kwh)
+
+    def imports_wh(self, delivered_wh: Wh) -> Wh:
+        """What each house imports from the grid when this much of the cleared rows is delivered, (N,)."""
+        rows = self.delivery(delivered_wh).rows
+        imports, wh = (
+            rows[rows["kind"] == Kind.GRID_IMPORT],
+            np.zeros(self.problem.orders.need_wh.size, np.int64),
+        )
+        np.add.at(wh, imports["buyer"], imports["delivered_wh"])
+        return wh
 
     def at_factor(self, alpha: float) -> Delivery:
         """Delivery of the same share `alpha` of every exchange."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from cosim.case import Case
 from cosim.chunk import Chunk
-from cosim.outage import ADMITTED, REFUSED
+from cosim.outage import ADMITTED, REFUSED, RETIRED
 from cosim.registration import Answer
-from market.ledger.records import SIZE, DeviceKind, RecordBytes, Role
+from market.ledger.records import SIZE, DeviceKind, RecordBytes, Role, as_bytes, house_records
 from market.ledger.statements import device_record, register
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ Keys = Mapping[int, "Ed25519PrivateKey"]
 def owners(case: Case) -> list[int]:
     """Houses whose devices join or leave in the course of the run."""
     timeline = case.timeline
-    changing = [k for numbers in (timeline.requests, timeline.retired) for ks in numbers.values() for k in ks]
+    tables = (timeline.requests, timeline.retired, timeline.departing)
+    changing = [k for numbers in tables for ks in numbers.values() for k in ks]
     return sorted({case.fleet.devices[k].house for k in changing})
 
 
@@ -38,14 +39,28 @@ def member_records(chain_id: bytes, keys: Keys, effective: int) -> RecordBytes:
 
 
 def answer_records(case: Case, chunk: Chunk, chain_id: bytes, keys: Keys) -> RecordBytes:
-    """Signed records of the devices that joined or left in a chunk's interval; who was refused did neither."""
-    settled = [answer for answer in chunk.answers if answer.standing != REFUSED]
+    """Signed records of the devices that joined or left in a chunk's interval, and of batteries that are others now."""
+    settled = [answer for answer in chunk.answers if answer.standing in (ADMITTED, RETIRED)]
     records = [
         _record(case, answer, chain_id, chunk.first, keys)
         for answer in settled
         if _was_plugged_in(case, answer)
     ]
+    records += battery_records(case, chunk)
     return np.concatenate(records) if records else np.empty((0, SIZE), np.uint8)
+
+
+def battery_records(case: Case, chunk: Chunk) -> list[RecordBytes]:
+    """`HOUSE` records of the houses whose batteries came, left or began to leave: new ratings, energy that moved."""
+    devices, n = case.fleet.devices, case.opening.own_wh.size
+    changed = [a for a in chunk.answers if devices[a.device].battery is not None and a.standing != REFUSED]
+    moved = np.zeros(n, np.int64)
+    for answer in changed:
+        moved[devices[answer.device].house] += answer.energy_wh
+    houses = sorted({devices[answer.device].house for answer in changed})
+    names, ratings = case.profiles.participants, chunk.window.state.ratings
+    rows = house_records(names, case.feeder.bus.tolist(), ratings, moved, np.zeros(n, np.int64), 0)
+    return [as_bytes(rows[house : house + 1]) for house in houses]
 
 
 def _was_plugged_in(case: Case, answer: Answer) -> bool:
@@ -56,17 +71,17 @@ def _was_plugged_in(case: Case, answer: Answer) -> bool:
 def _record(case: Case, answer: Answer, chain_id: bytes, interval: int, keys: Keys) -> RecordBytes:
     device = case.fleet.devices[answer.device]
     joins = answer.standing == ADMITTED
-    hydrogen_wh = 0 if device.plant is None else round(device.plant.tank_kg * 33_330)
+    energy_wh = device.battery_wh if device.plant is None else round(device.plant.tank_kg * 33_330)
     return device_record(
         chain_id,
         device.house,
         2 + interval * len(case.fleet.devices) + answer.device,
         keys[device.house],
         device=answer.device,
-        kind=DeviceKind.PV if device.plant is None else DeviceKind.FUEL_CELL,
+        kind=DeviceKind[device.kind.upper()],
         bus=int(case.feeder.bus[device.house]),
         power_w=round(device.rated_kw * 1000),
-        energy_wh=hydrogen_wh,
+        energy_wh=energy_wh,
         datasheet=sha256(device.label.encode()).digest(),
         joins=joins,
     )

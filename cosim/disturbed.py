@@ -32,7 +32,7 @@ from cosim.outage import (
     after,
     plant_state,
 )
-from cosim.setpoints import injection_kw
+from cosim.reactive import Solved, solve_meters
 from cosim.switching import Switching
 from cosim.window import inputs_at
 from grid_models.fuel_cell_plant import interval_capability
@@ -79,6 +79,8 @@ class Disturbed(NamedTuple):
         Part by part, in the order of their first house.
     outage
         What is carried on.
+    plants
+        (D, 4) the fuel cells before the interval, tanks filled where the grid was there.
     """
 
     orders: Orders
@@ -87,6 +89,7 @@ class Disturbed(NamedTuple):
     flow: Flow
     parts: tuple[PartResult, ...]
     outage: OutageState
+    plants: npt.NDArray[np.float64]
 
     @property
     def outcome(self) -> Outcome:
@@ -145,7 +148,9 @@ def run_disturbed(case: Case, switching: Switching, state: State, outage: Outage
     orders, delivery = together(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
-    flow = _solved(case, switching, in_force, buses, settlement, any(part.supply for part in parts))
+    lit = any(part.supply for part in parts)
+    flow, metered = _solved(case, switching, in_force, buses, settlement, fed if lit else None)
+    settlement = settlement._replace(meters=metered[0])
     return Disturbed(
         orders,
         before,
@@ -153,6 +158,7 @@ def run_disturbed(case: Case, switching: Switching, state: State, outage: Outage
         flow,
         tuple(parts),
         _carried(case, switching, outage, in_force, waits, parts, flow),
+        outage.plants,
     )
 
 
@@ -280,12 +286,13 @@ def formers(part: Part, outage: OutageState) -> Iterator[Former]:
     Out of the dark a battery needs a fifth of its charge.
     """
     ratings, own = part.state.ratings, part.state.own_wh
+    capacity_wh = capacities_wh(part.case, part.state)
     dark = bool((outage.phase[part.inside] == Phase.DARK).all())
     candidates: list[tuple[bool, int, int, Former]] = []
     for i in np.flatnonzero(part.inside):
         stock = int(own[i] - ratings.soc_min_wh[i])
         headroom = min(int(part.orders.discharge_left_wh[i]), deliverable_wh(stock, ratings.discharge_ppm[i]))
-        charged = not dark or own[i] >= BLACK_START_SOC * _capacity_wh(part.case, int(i))
+        charged = not dark or own[i] >= BLACK_START_SOC * capacity_wh[i]
         if headroom > 0 and charged:
             candidates.append((not outage.former[i], 0, -headroom, Former(int(i), -1)))
     for k, cell in enumerate(part.fuel_cells):
@@ -295,9 +302,9 @@ def formers(part: Part, outage: OutageState) -> Iterator[Former]:
         yield former
 
 
-def _capacity_wh(case: Case, house: int) -> float:
-    """Capacity of a battery, from the upper end of its window."""
-    return float(case.opening.ratings.soc_max_wh[house] / max(case.scenario.battery.soc_max, 1e-9))
+def capacities_wh(case: Case, state: State) -> npt.NDArray[np.float64]:
+    """Capacities of the batteries there are, (N,), from the upper end of their window."""
+    return np.asarray(state.ratings.soc_max_wh / max(case.scenario.battery.soc_max, 1e-9), dtype=np.float64)
 
 
 def promised(state: State, rows: Rows) -> State:
@@ -330,12 +337,19 @@ def together(parts: list[PartResult]) -> tuple[Orders, Delivery]:
 
 
 def _solved(
-    case: Case, switching: Switching, in_force: Mask, buses: list[int], settlement: Settlement, lit: bool
-) -> Flow:
-    p_kw = injection_kw(settlement.meters[None], case.interval_minutes)
-    if lit:
-        return switching.engine(in_force, buses).solve(p_kw, None)
-    return case.engine.solve(np.zeros_like(p_kw), None).switched_off()
+    case: Case,
+    switching: Switching,
+    in_force: Mask,
+    buses: list[int],
+    settlement: Settlement,
+    fed: Mask | None,
+) -> Solved:
+    """AC solution of the network as it is switched; an island's inverters leave its voltage to the former."""
+    if fed is not None:
+        view = replace(case, engine=switching.engine(in_force, buses))
+        return solve_meters(view, settlement.meters[None], inside=fed)
+    nothing = np.zeros((1, settlement.meters.size))
+    return Solved(case.engine.solve(nothing, None).switched_off(), settlement.meters[None])
 
 
 def _carried(

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from cosim.community import Device, house_of
 from cosim.errors import ScenarioError
-from cosim.scenario import LoadEvent, OutageEvent, RegisterEvent, RetireEvent, Scenario
+from cosim.random_outages import outages_of
+from cosim.scenario import Scenario
+from cosim.scenario_events import LoadEvent, OutageEvent, RegisterEvent, RetireEvent
 from data.profiles import Profiles
 
 Mask = npt.NDArray[np.bool_]
@@ -30,7 +32,9 @@ class Timeline:
     requests
         Devices that ask to be registered, {interval: their numbers}.
     retired
-        Devices that leave, {interval: their numbers}.
+        Fuel cells and panels that leave, {first interval without them: their numbers}.
+    departing
+        Batteries that are asked to leave, {last interval with them: their numbers}.
     disturbed
         (T,) intervals in which any of this happens.
     """
@@ -39,6 +43,7 @@ class Timeline:
     open: Mask
     requests: dict[int, list[int]]
     retired: dict[int, list[int]]
+    departing: dict[int, list[int]]
     disturbed: Mask
 
     def next_disturbed(self, t: int) -> int:
@@ -55,32 +60,47 @@ def make_timeline(scenario: Scenario, profiles: Profiles, devices: Sequence[Devi
         If an event lies outside the horizon or between intervals, or names nobody.
     """
     n_intervals = profiles.n_intervals
-    outages = tuple(event for event in scenario.events if isinstance(event, OutageEvent))
+    outages = outages_of(scenario)
     opened: Mask = np.zeros((n_intervals, len(outages)), bool)
+    for k, (number, outage) in enumerate(outages):
+        first, stop = _span(outage.start, outage.hours, profiles, number)
+        opened[first:stop, k] = True
     requests: dict[int, list[int]] = {}
     retired: dict[int, list[int]] = {}
+    departing: dict[int, list[int]] = {}
     n_own = len(devices) - sum(isinstance(event, RegisterEvent) for event in scenario.events)
-    n_outages = n_requests = 0
+    n_requests = 0
     for number, event in enumerate(scenario.events):
-        if isinstance(event, OutageEvent):
-            first, stop = _span(event.start, event.hours, profiles, number)
-            opened[first:stop, n_outages] = True
-            n_outages += 1
-        elif isinstance(event, RegisterEvent):
+        if isinstance(event, RegisterEvent):
             requests.setdefault(_interval(event.at, profiles, number), []).append(n_own + n_requests)
             n_requests += 1
-        elif isinstance(event, RetireEvent) and event.device == "fuel_cell":
-            house = house_of(event.participant, profiles.participants, number)
-            leaving = [k for k, device in enumerate(devices) if device.house == house and device.plant]
-            if not leaving:
+        elif isinstance(event, RetireEvent):
+            leaving = _leaving(event, profiles, devices, number)
+            t = _interval(event.at, profiles, number)
+            if event.device != "battery":
+                retired.setdefault(t, []).extend(leaving)
+            elif t > 0:
+                departing.setdefault(t - 1, []).extend(leaving)
+            else:
                 raise ScenarioError(
-                    f"events, entry {number + 1}: expected '{event.participant}' to have a fuel cell, it has none; "
-                    "remove the event"
+                    f"events, entry {number + 1}, at: expected a time after the first interval, got its begin; "
+                    "give the participant no battery instead"
                 )
-            retired.setdefault(_interval(event.at, profiles, number), []).extend(leaving)
     disturbed: Mask = np.asarray(opened.any(axis=1), dtype=bool)
-    disturbed[[*requests, *retired]] = True
-    return Timeline(outages, opened, requests, retired, disturbed)
+    disturbed[[*requests, *retired, *departing]] = True
+    return Timeline(tuple(outage for _, outage in outages), opened, requests, retired, departing, disturbed)
+
+
+def _leaving(event: RetireEvent, profiles: Profiles, devices: Sequence[Device], number: int) -> list[int]:
+    """Numbers of a participant's devices of a kind; its own panels, which are part of the profiles, have none."""
+    house = house_of(event.participant, profiles.participants, number)
+    leaving = [k for k, device in enumerate(devices) if device.house == house and device.kind == event.device]
+    if not leaving and event.device != "pv":
+        raise ScenarioError(
+            f"events, entry {number + 1}: expected '{event.participant}' to have a "
+            f"{event.device.replace('_', ' ')}, it has none; remove the event"
+        )
+    return leaving
 
 
 def with_changes(profiles: Profiles, scenario: Scenario) -> Profiles:

@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from cosim.curtailment_search import Found, Search, largest_clean
 from cosim.least_curtailment import Levers, levers
-from cosim.setpoints import injection_kw
+from cosim.reactive import response_at
 from grid_models.kernel import Floats
 from grid_models.limits import check_limits
-from grid_models.sensitivity import sensitivity
 from market.settlement import Delivery
 
 FILLED = 0.1
@@ -57,9 +56,7 @@ def _loading(search: Search, lever: Levers, found: Found, beyond: Delivery) -> n
     none = np.zeros(p.rows.size, dtype=bool)
     tried = search.try_all([beyond])
     violated = check_limits(case.feeder, case.limits, tried.flow).violations
-    response = sensitivity(
-        case.engine, injection_kw(found.settlement.meters[None, :], case.interval_minutes)[0]
-    )
+    response = response_at(case, found.settlement.meters)
     if response is None or not violated:
         return none
     effect = lever.effect[:, : lever.rows.size]

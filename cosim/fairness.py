@@ -49,8 +49,8 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Columns house, rule, cleared_kwh, delivered_kwh, curtailed_kwh, share, ordered by house; houses that sold
-        nothing are left out.
+        Columns house, rule, cleared_kwh, delivered_kwh, curtailed_kwh, share, compensation_neur, ordered by house;
+        houses that sold nothing are left out.
     """
     kind = exchanges["kind"].cast(pa.string())
     sold = pc.and_(pc.is_in(kind, pa.array(SOLD)), pc.greater(exchanges["cleared_wh"], 0))
@@ -68,8 +68,17 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
             "delivered_kwh": delivered,
             "curtailed_kwh": cleared - delivered,
             "share": delivered / cleared,
+            "compensation_neur": _compensation_neur(exchanges, total["house"].to_pylist()),
         }
     )
+
+
+def _compensation_neur(exchanges: pa.Table, houses: list[str]) -> pa.Array:
+    paid = exchanges.filter(pc.equal(exchanges["kind"].cast(pa.string()), "compensation"))
+    plain = pa.table({"house": paid["seller"].cast(pa.string()), "amount": paid["amount_neur"]})
+    total = plain.group_by("house").aggregate([("amount", "sum")])
+    by_house = dict(zip(total["house"].to_pylist(), total["amount_sum"].to_pylist(), strict=True))
+    return pa.array([by_house.get(house, 0) for house in houses], pa.int64())
 
 
 def fairness(exchanges: pa.Table) -> dict[str, Any]:

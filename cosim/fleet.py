@@ -59,7 +59,7 @@ class Fleet:
         profiles = self._profiles
         pv = profiles.pv_wh.copy()
         for device, stands in zip(self.devices, standing, strict=True):
-            if stands == ADMITTED and device.plant is None:
+            if stands == ADMITTED and device.pv_kwp:
                 pv[:, device.house] += panels_wh(
                     device.pv_kwp, sun(profiles.pv_wh), profiles.interval_minutes
                 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import devices_of, with_community
+from cosim.community import COMMUNITY, devices_of, with_community
 from cosim.errors import ScenarioError
 from cosim.events import with_changes
 from cosim.scenario import Scenario
@@ -71,7 +71,8 @@ def _series(scenario: Scenario, rng: np.random.Generator) -> Series:
         return read_energy(_needed(scenario.profiles.file, scenario, "profiles.file"))
     # A whole year at least: the panels are scaled to the production of the series, not to that of a few days.
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
-    return synthetic_series(start, max(scenario.horizon.hours, HOURS_PER_YEAR), rng)
+    hours = max(scenario.horizon.hours, HOURS_PER_YEAR)
+    return synthetic_series(start, hours, rng, scenario.profiles.load_shape)
 
 
 def _own_table(scenario: Scenario) -> Profiles:
@@ -137,6 +138,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
         If the net or the placement cannot be used.
     """
     section = scenario.network
+    devices = elements_of(scenario, participants)
     if section.source == "generated":
         rng = np.random.default_rng(scenario.seed).spawn(4)[3]
         feeder = radial_feeder(
@@ -147,7 +149,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
             service_cable=section.service_cable,
             spacing_m=section.spacing_m,
             rng=rng,
-            devices=elements_of(scenario, participants),
+            devices=devices,
         )
     elif section.source == "named":
         if section.name is None:
@@ -156,7 +158,12 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
                 'add e.g. name = "cigre_lv"'
             )
         feeder = named_feeder(
-            section.name, participants, seed=scenario.seed, keep_elements=section.keep_elements
+            section.name,
+            participants,
+            seed=scenario.seed,
+            keep_elements=section.keep_elements,
+            devices=devices,
+            at_busbar=(COMMUNITY,) if scenario.community.enabled else (),
         )
     else:
         table = read_participants(_needed(section.participants, scenario, "network.participants"))
@@ -165,6 +172,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...]) -> Feeder:
             _placed(table, participants, section.participants),
             keep_elements=section.keep_elements,
             shared_bus=section.shared_bus,
+            devices=devices,
         )
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
 

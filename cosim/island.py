@@ -27,8 +27,6 @@ from market.storage import Wh
 
 Mask = npt.NDArray[np.bool_]
 
-POWER_FACTOR = 0.9
-"""Least power factor of a battery inverter at rated power: its apparent rating is its power over this."""
 _RESERVES, _BISECTIONS = 8, 6
 _GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
 
@@ -232,9 +230,13 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
         cells[former.cell] = cell._replace(high_wh=cell.high_wh - reserve_wh, may_stop=False)
     served_before = orders.load_wh - need
     critical = np.clip(part.critical_wh - served_before, 0, need)
-    local = dispatch_locally(
-        critical, need - critical, Sources(surplus, cells, usable, np.where(part.inside, room, 0)), share
-    )
+    charge = orders.charge_wh.copy()
+    if former.cell < 0:
+        charge[former.house] = (
+            0  # whoever holds the island keeps its charge, or nobody does in the next interval
+        )
+    sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
+    local = dispatch_locally(critical, need - critical, sources, share)
     spare = (
         int(release[former.house] - local.released_wh[former.house])
         if former.cell < 0
@@ -283,7 +285,10 @@ def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int
         out = int(part.orders.discharge_wh[house] + plan.local.released_wh[house] + sold) + lost_wh
         energy = abs(out - int(part.orders.charge_wh[house] + plan.local.absorbed_wh[house]))
         rated = int(part.state.ratings.max_discharge_wh[house])
-    p_kw, s_kva = energy / 1000.0 / hours, rated / 1000.0 / hours / POWER_FACTOR
+    p_kw, s_kva = (
+        energy / 1000.0 / hours,
+        rated / 1000.0 / hours / part.case.scenario.battery.inverter_cos_phi,
+    )
     return bool(np.hypot(p_kw, q_kvar) <= s_kva)
 
 

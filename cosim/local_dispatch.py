@@ -1,6 +1,7 @@
 """Who serves whom in an island once the market has cleared: surplus, then fuel cells, then batteries, then shedding.
 
-Critical needs come first; what is short is short for all in the same share. Whole Wh throughout, none lost.
+Batteries first give up what they would charge in the interval, so that no load is shed meanwhile. Critical needs come
+first; what is short is short for all in the same share. Whole Wh throughout, none lost.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ class Sources(NamedTuple):
         Ranges of the fuel cells, in the order in which they are asked.
     battery_wh, room_wh
         What each battery can still release of its own, and absorb.
+    charge_wh
+        What each battery is about to be charged with, and could give up.
     """
 
     surplus_wh: Wh
     fuel_cells: Sequence[FuelRange]
     battery_wh: Wh
     room_wh: Wh
+    charge_wh: Wh
 
 
 class Transfer(NamedTuple):
@@ -50,7 +54,7 @@ class Transfer(NamedTuple):
 
 
 class LocalDispatch(NamedTuple):
-    """What is done: energies (N,), Wh; `fuel_wh` by fuel cell.
+    """What is done: energies (N,), Wh; `fuel_wh` by fuel cell; `absorbed_wh` is below zero where charge is given up.
 
     Per house: surplus + fuel + released + received = served + sent + absorbed + spilled.
     """
@@ -143,12 +147,14 @@ def dispatch_locally(
     critical = np.floor(critical_wh * served_share).astype(np.int64)
     other = np.floor(other_wh * served_share).astype(np.int64)
     surplus, battery = int(sources.surplus_wh.sum()), int(sources.battery_wh.sum())
+    charge = int(sources.charge_wh.sum())
     wanted = int(critical.sum() + other.sum())
     from_surplus = min(wanted, surplus)
-    fuel = run_fuel_cells(sources.fuel_cells, wanted - from_surplus, battery)
+    fuel = run_fuel_cells(sources.fuel_cells, wanted - from_surplus, charge + battery)
     from_fuel = min(wanted - from_surplus, sum(fuel))
-    from_battery = min(wanted - from_surplus - from_fuel, battery)
-    served = from_surplus + from_fuel + from_battery
+    from_charge = min(wanted - from_surplus - from_fuel, charge)
+    from_battery = min(wanted - from_surplus - from_fuel - from_charge, battery)
+    served = from_surplus + from_fuel + from_charge + from_battery
     use = in_equal_shares(served, critical)
     use = use + in_equal_shares(served - int(use.sum()), other)
 
@@ -157,8 +163,10 @@ def dispatch_locally(
         generated[cell.house] += wh
     fuel_used = in_equal_shares(from_fuel, generated)
     given = in_equal_shares(from_surplus, sources.surplus_wh) + fuel_used
+    given_up = in_equal_shares(from_charge, sources.charge_wh)
     fullest = np.argsort(-sources.battery_wh, kind="stable")
-    released = drain(fullest, sources.battery_wh, np.maximum(use - given, 0), from_battery)
+    released = drain(fullest, sources.battery_wh, np.maximum(use - given - given_up, 0), from_battery)
     left = sources.surplus_wh + generated - given
     absorbed = np.where(released == 0, np.minimum(generated - fuel_used, sources.room_wh), 0)
-    return LocalDispatch(match(given + released, use), fuel, released, absorbed, left - absorbed, use)
+    supplied = given + given_up + released
+    return LocalDispatch(match(supplied, use), fuel, released, absorbed - given_up, left - absorbed, use)

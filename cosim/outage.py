@@ -59,8 +59,8 @@ BLACK_START_SOC = 0.20
 RECONNECTION_VM_PU = 0.05
 """Largest difference of voltage magnitudes at which an island is joined to the grid."""
 
-ASKING, ADMITTED, REFUSED, RETIRED = 0, 1, 2, 3
-"""Standing of a device."""
+ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
+"""Standing of a device; a battery is leaving while it holds energy of others that would not fit elsewhere."""
 
 
 class OutageState(NamedTuple):
@@ -91,8 +91,9 @@ class OutageState(NamedTuple):
 
     @property
     def calm(self) -> bool:
-        """Whether nothing of an outage lingers."""
-        return not (self.phase.any() or self.pickup.any() or self.open.any())
+        """Whether nothing of an outage lingers, and no battery waits to leave."""
+        lingers = self.phase.any() or self.pickup.any() or self.open.any()
+        return not (lingers or (self.standing == LEAVING).any())
 
 
 def opening_outage(n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int) -> OutageState:

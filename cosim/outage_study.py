@@ -1,6 +1,7 @@
 """Outages at random: expected energy not served, served share and hours survived, one thing varied at a time.
 
-Outages begin at any hour of the year; their lengths are exponential, in whole hours. Every variant meets the same ones.
+Outages begin at any hour of the year; lengths and rate are those of the scenario's random outages. Every variant meets
+the same ones.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cosim.random_outages import HOURS_PER_YEAR, length_hours
 from cosim.run_directory import write_whole
 from cosim.scenario import Scenario
+from cosim.scenario_events import RandomOutagesEvent
 from cosim.study import Task
 
-MEAN_HOURS, LONGEST_HOURS = 12.0, 72
+ORDINARY = RandomOutagesEvent(kind="random_outages")
+"""What is drawn where the scenario has no random outages: exponential lengths, 12 h in the mean, one a year."""
+
 WARM_UP_HOURS, PLUG_IN_HOUR = 96, 2
-HOURS_PER_YEAR = 8760
 
 VARIANTS: dict[str, Mapping[str, Any]] = {
     "base": {},
@@ -46,8 +50,13 @@ class Outage(NamedTuple):
     hours: int
 
 
-def draw_outage(rng: np.random.Generator) -> Outage:
-    """An outage at any hour of a year, of exponential length.
+def model_of(scenario: Scenario) -> RandomOutagesEvent:
+    """The scenario's first random outages, or the ordinary ones."""
+    return next((event for event in scenario.events if isinstance(event, RandomOutagesEvent)), ORDINARY)
+
+
+def draw_outage(rng: np.random.Generator, model: RandomOutagesEvent = ORDINARY) -> Outage:
+    """An outage at any hour of a year, its length drawn by the model and rounded up to whole hours.
 
     Examples
     --------
@@ -55,18 +64,18 @@ def draw_outage(rng: np.random.Generator) -> Outage:
     Outage(begins=4145, hours=4)
     """
     begins = int(rng.integers(HOURS_PER_YEAR))
-    hours = int(np.clip(np.ceil(rng.exponential(MEAN_HOURS)), 1, LONGEST_HOURS))
-    return Outage(begins, hours)
+    return Outage(begins, int(np.ceil(length_hours(model, rng))))
 
 
 def outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     """One task per variant and seed; the seed draws houses and outage alike."""
     tasks = []
+    model = model_of(scenario)
     for seed in range(1, seeds + 1):
-        outage = draw_outage(np.random.default_rng(seed))
+        outage = draw_outage(np.random.default_rng(seed), model)
         tasks += [
             Task(
-                {"variant": name, "seed": seed, **outage._asdict()},
+                {"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year},
                 with_outage(scenario, outage, seed, changes),
                 measured,
             )
@@ -77,8 +86,9 @@ def outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
 
 def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[str, Any]) -> Scenario:
     """The scenario around one outage: days before it, so that batteries are as they would be, and its end."""
+    opens = model_of(scenario).model_dump(include={"grid", "switches", "lines"})
     begins = scenario.horizon.start + timedelta(hours=outage.begins)
-    events: list[dict[str, Any]] = [{"kind": "outage", "start": begins, "hours": outage.hours, "grid": True}]
+    events: list[dict[str, Any]] = [{"kind": "outage", "start": begins, "hours": outage.hours, **opens}]
     if changes.get("plugged_in"):
         at = begins + timedelta(hours=min(PLUG_IN_HOUR, outage.hours) - 1)
         events.append({"kind": "register", "at": at, "participant": "house_03", "device": "fuel_cell"})
@@ -101,11 +111,15 @@ def measured(scenario: Scenario) -> dict[str, Any]:
 
 
 def expected(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over the outages by variant, in the order of `VARIANTS`, and the share of outages without critical shed."""
+    """Means over the outages by variant, in the order of `VARIANTS`.
+
+    Behind them the share of outages without critical shed, and energy not served in a year at the rate of outages.
+    """
     groups = table.groupby("variant", sort=False)
     means = groups[list(MEASURES)].mean()
     survived = table["survival_hours"] >= table["hours_without_grid"]
     means["survived_share"] = survived.groupby(table["variant"], sort=False).mean()
+    means["kwh_per_year"] = groups["per_year"].mean() * means["energy_not_served_kwh"]
     return means.reset_index()
 
 

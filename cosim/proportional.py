@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cosim.curtailment_search import Found, Search, largest_clean
-from market.exchanges import Kind
+from cosim.priority import shed_by_priority, value_of_lost_load
 from market.settlement import Delivery
 from market.storage import Wh
 
@@ -70,15 +70,11 @@ def _only(cleared: Wh, cuttable: Wh, admitted: set[int]) -> Wh:
 
 
 def shed_load(search: Search) -> Found | None:
-    """F2: no exchange at all, and as little load shed, in equal shares, as makes the feeder clean."""
-    orders, rows = search.problem.orders, search.problem.rows
-    none = np.where(search.curtailable, 0, rows["cleared_wh"]).astype(np.int64)
-    imported = search.delivery(none).rows
-    need = np.zeros(orders.need_wh.size, np.int64)
-    is_import = imported["kind"] == Kind.GRID_IMPORT
-    np.add.at(need, imported["buyer"][is_import], imported["delivered_wh"][is_import])
+    """F2: no exchange at all, and as little load shed as makes the feeder clean, low priorities first."""
+    none = np.where(search.curtailable, 0, search.problem.rows["cleared_wh"]).astype(np.int64)
+    need, value = search.imports_wh(none), value_of_lost_load(search.problem.case)
 
     def served(share: float) -> Delivery:
-        return search.delivery(none, np.ceil((1.0 - share) * need).astype(np.int64))
+        return search.delivery(none, shed_by_priority(need, value, (1.0 - share) * float(need.sum())))
 
     return largest_clean(search, served)

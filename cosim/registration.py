@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cosim.batteries import departures
 from cosim.case import Case
 from cosim.curtailment import binding
 from cosim.disturbed import Disturbed
@@ -15,12 +16,23 @@ from market.exchanges import NOBODY, Reason
 
 
 class Answer(NamedTuple):
-    """What became of a device in an interval: its number, its standing, and why it was refused, at which element."""
+    """What became of a device in an interval.
+
+    Attributes
+    ----------
+    device, standing
+        Its number, and how it stands now.
+    reason, element
+        Why it was refused, at which element.
+    energy_wh
+        Energy that came with a battery, or left with it below zero.
+    """
 
     device: int
     standing: int
-    reason: Reason
-    element: int
+    reason: Reason = Reason.NONE
+    element: int = int(NOBODY)
+    energy_wh: int = 0
 
 
 def answer_requests(
@@ -37,17 +49,31 @@ def answer_requests(
 
 
 def retire(case: Case, outage: OutageState, t: int) -> tuple[OutageState, list[Answer]]:
-    """Devices that leave at the begin of interval `t`."""
+    """Fuel cells and panels that leave at the begin of interval `t`, as far as they are there."""
     standing = outage.standing.copy()
-    leaving = case.timeline.retired.get(t, [])
+    leaving = [k for k in case.timeline.retired.get(t, []) if standing[k] == ADMITTED]
     standing[leaving] = RETIRED
-    return outage._replace(standing=standing), [
-        Answer(device, RETIRED, Reason.NONE, int(NOBODY)) for device in leaving
-    ]
+    return outage._replace(standing=standing), [Answer(device, RETIRED) for device in leaving]
+
+
+def let_go(case: Case, outage: OutageState, done: Disturbed, t: int) -> tuple[OutageState, list[Answer]]:
+    """Batteries that leave at the end of interval `t`, or stop charging until they can."""
+    found = departures(
+        case.scenario,
+        case.fleet.devices,
+        done.outage.standing,
+        case.timeline.departing.get(t, []),
+        done.settlement.state,
+    )
+    standing = outage.standing.copy()
+    for departure in found:
+        standing[departure.device] = departure.standing
+    answers = [Answer(gone.device, gone.standing, energy_wh=-gone.energy_wh) for gone in found]
+    return outage._replace(standing=standing), answers
 
 
 def _answer(case: Case, switching: Switching, done: Disturbed, number: int) -> Answer:
-    """Supplied? Then a trial power flow: at zero that of the interval itself, and at the power offered."""
+    """Supplied? Then a trial power flow: at zero that of the interval itself, at the power offered, and drawn."""
     device = case.fleet.devices[number]
     bus = int(case.feeder.bus[device.house])
     if done.outage.phase[device.house] == Phase.DARK:
@@ -55,13 +81,14 @@ def _answer(case: Case, switching: Switching, done: Disturbed, number: int) -> A
     p_kw = injection_kw(done.settlement.meters[None], case.interval_minutes)
     formers = [int(case.feeder.bus[part.former.house]) for part in done.parts if part.former is not None]
     engine = switching.engine(done.outage.open, formers)
-    for offered_kw in (0.0, device.rated_kw):
+    drawn = (-device.rated_kw,) if device.battery is not None else ()
+    for offered_kw in (0.0, device.rated_kw, *drawn):
         trial = p_kw.copy()
         trial[0, device.house] += offered_kw
         verdict = check_limits(case.feeder, case.limits, engine.solve(trial, None))
         if verdict.status != Judgement.OK:
             return Answer(number, REFUSED, *binding(verdict))
-    return Answer(number, ADMITTED, Reason.NONE, int(NOBODY))
+    return Answer(number, ADMITTED, energy_wh=device.charge_wh)
 
 
 def standing_name(standing: int) -> str:
@@ -72,4 +99,4 @@ def standing_name(standing: int) -> str:
     >>> standing_name(ADMITTED)
     'admitted'
     """
-    return ("asking", "admitted", "refused", "retired")[standing]
+    return ("asking", "admitted", "refused", "retired", "leaving")[standing]

@@ -25,15 +25,19 @@ def report(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Also print report.pdf, by a headless Chromium.")
     ] = False,
+    hosting: Annotated[
+        bool,
+        typer.Option("--hosting", help="Also compute how much PV the feeder holds; takes a few seconds."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Write report.html and branch_summary.csv of a finished run.
+    """Write report.html, branch_summary.csv and house_summary.csv of a finished run.
 
     Examples
     --------
       gridsettle report runs/default-001
 
-      gridsettle report runs/default-001 --pdf
+      gridsettle report runs/default-001 --pdf --hosting
     """
     with bad_input_ends():
         from cosim.report.page import write_report
@@ -41,7 +45,7 @@ def report(
         from cosim.results import Result
 
         browser = find_browser() if pdf else None
-        written = [write_report(Result.load(directory))]
+        written = [write_report(Result.load(directory), hosting=hosting)]
         if browser is not None:
             written.append(print_pdf(written[0], directory / "report.pdf", browser))
         if not quiet:

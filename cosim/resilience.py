@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from cosim.case import Case
 from cosim.chunk import Chunk
-from cosim.disturbed import PartResult
+from cosim.disturbed import PartResult, capacities_wh
 from cosim.outage import ADMITTED, Phase
 from cosim.registration import standing_name
 from grid_models.frequency import droop_frequency
@@ -38,6 +38,7 @@ OUTAGE_INTERVALS = pa.schema(
         ),
         ("imported_wh", pa.int64()),
         ("stored_wh", pa.int64()),
+        ("capacity_wh", pa.int64()),
         ("soc", pa.float64()),
         ("hydrogen_kg", pa.float64()),
         ("frequency_hz", pa.float64()),
@@ -53,6 +54,7 @@ REGISTRATIONS = pa.schema(
         ("answer", pa.string()),
         ("reason", pa.string()),
         ("element", pa.int64()),
+        ("energy_wh", pa.int64()),
     ]
 )
 
@@ -71,6 +73,7 @@ def outage_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
             "answer": standing_name(answer.standing),
             "reason": answer.reason.name.lower(),
             "element": answer.element,
+            "energy_wh": answer.energy_wh,
         }
         for answer in chunk.answers
     ]
@@ -91,9 +94,9 @@ def _row(case: Case, chunk: Chunk, part: PartResult) -> dict[str, Any]:
     served = meters["load_wh"] - meters["shed_wh"]
     critical = critical_wh(meters["load_wh"], case.scenario.community.critical_share)
     stored = int(meters["own_wh"].sum()) + int(meters["hosted_wh"].sum())
-    room = _capacity_wh(case, part)
+    room = _capacity_wh(case, chunk, part)
     cells = _fuel_cells(case, chunk, part)
-    hz, in_band = _frequency(case, part, cells, total)
+    hz, in_band = _frequency(case, chunk, part, cells, total)
     spilled = int(meters["spilled_wh"].sum())
     return {
         "supply": part.supply.name.lower(),
@@ -109,6 +112,7 @@ def _row(case: Case, chunk: Chunk, part: PartResult) -> dict[str, Any]:
         "spilled_wh": spilled,
         "imported_wh": int(meters["imported_wh"].sum()),
         "stored_wh": stored,
+        "capacity_wh": room,
         "soc": stored / room if room else None,
         "hydrogen_kg": float(chunk.outage.plants[cells, 0].sum()) if cells else None,
         "frequency_hz": hz,
@@ -117,10 +121,9 @@ def _row(case: Case, chunk: Chunk, part: PartResult) -> dict[str, Any]:
     }
 
 
-def _capacity_wh(case: Case, part: PartResult) -> float:
-    return float(case.opening.ratings.soc_max_wh[part.inside].sum()) / max(
-        case.scenario.battery.soc_max, 1e-9
-    )
+def _capacity_wh(case: Case, chunk: Chunk, part: PartResult) -> int:
+    assert chunk.disturbed is not None
+    return round(float(capacities_wh(case, chunk.disturbed.before)[part.inside].sum()))
 
 
 def _fuel_cells(case: Case, chunk: Chunk, part: PartResult) -> list[int]:
@@ -132,13 +135,13 @@ def _fuel_cells(case: Case, chunk: Chunk, part: PartResult) -> list[int]:
 
 
 def _frequency(
-    case: Case, part: PartResult, cells: list[int], total: Mapping[str, int]
+    case: Case, chunk: Chunk, part: PartResult, cells: list[int], total: Mapping[str, int]
 ) -> tuple[float | None, bool | None]:
     """Droop frequency of an island, and whether it lies within the band."""
-    if part.supply != Supply.ISLAND:
+    if part.supply != Supply.ISLAND or chunk.disturbed is None:
         return None, None
     hours = case.interval_minutes / 60.0
-    inverters_kw = case.opening.ratings.max_discharge_wh[part.inside] / 1000.0 / hours
+    inverters_kw = chunk.disturbed.before.ratings.max_discharge_wh[part.inside] / 1000.0 / hours
     rated_kw = [*inverters_kw[inverters_kw > 0], *(case.fleet.devices[k].rated_kw for k in cells)]
     delivered_kw = (total["discharge"] + total["fuel_cell"] - total["charge"]) / 1000.0 / hours
     settled = droop_frequency(delivered_kw, rated_kw)
@@ -187,7 +190,7 @@ def resilience(
         "critical_served_share": total["critical_served"] / max(total["critical"], 1),
         "hours_to_first_critical_shed": None if first is None else (first - begun).total_seconds() / 3600.0,
         "saidi_hours": float(short.sum()) * hours / short.shape[1],
-        "saifi": float(_beginnings(short)) / short.shape[1],
+        "saifi": float(_beginnings(short, _apart(moments, interval_minutes))) / short.shape[1],
         "lowest_soc": pc.min(parts["soc"]).as_py(),
         "lowest_hydrogen_kg": pc.min(parts["hydrogen_kg"]).as_py(),
         "restoration_hours": len(pc.unique(ready["time"])) * hours,
@@ -204,12 +207,14 @@ def interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> n
     return np.asarray(short.reshape(len(moments), -1), dtype=bool)
 
 
-def _beginnings(short: npt.NDArray[np.bool_]) -> int:
-    before = np.vstack([np.zeros((1, short.shape[1]), bool), short[:-1]])
+def _apart(moments: pa.Array, interval_minutes: int) -> npt.NDArray[np.bool_]:
+    """Whether a moment does not follow directly upon the one before it, (T,)."""
+    at = moments.cast(pa.timestamp("s", tz="UTC")).to_numpy(zero_copy_only=False)
+    steps = np.diff(at, prepend=np.datetime64(0, "s"))
+    return np.asarray(steps != np.timedelta64(60 * interval_minutes, "s"), dtype=bool)
+
+
+def _beginnings(short: npt.NDArray[np.bool_], apart: npt.NDArray[np.bool_]) -> int:
+    """How often a house's load falls short that did not in the interval before."""
+    before = np.vstack([np.zeros((1, short.shape[1]), bool), short[:-1]]) & ~apart[:, None]
     return int((short & ~before).sum())
-
-
-def as_table(metrics: Mapping[str, Any]) -> pa.Table:
-    """Metrics as a table of two columns."""
-    values = [None if value is None else float(value) for value in metrics.values()]
-    return pa.table({"metric": list(metrics), "value": pa.array(values, pa.float64())})

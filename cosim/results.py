@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from cosim.run_directory import read_table
+from cosim.energy_balance import energy_balance
+from cosim.notebook import result_html
+from cosim.run_directory import file_name, read_table
 
 if TYPE_CHECKING:
     from cosim.scenario import Scenario
@@ -73,17 +75,23 @@ class Result:
 
         return read_net(self.directory / NETWORK_FILE)
 
-    def report(self, path: str | Path | None = None) -> Path:
+    def report(self, path: str | Path | None = None, *, hosting: bool = False) -> Path:
         """Write the feeder loading report as one HTML page; into the run directory if no path is given."""
         from cosim.report.page import write_report
 
-        return write_report(self, path)
+        return write_report(self, path, hosting=hosting)
 
     def table(self, name: str) -> pa.Table:
         """A table by name, one of `cosim.results.TABLES`."""
         if self.directory is None:
             return self.tables[name]
         return read_table(self.directory, name)
+
+    def has_table(self, name: str) -> bool:
+        """Whether the run made a table; those of outages exist only where there were events."""
+        if self.directory is None:
+            return name in self.tables
+        return (self.directory / file_name(name)).exists()
 
     def _frame(self, name: str) -> pd.DataFrame:
         frame: pd.DataFrame = self.table(name).to_pandas()
@@ -119,16 +127,36 @@ class Result:
         """What the exchanges as cleared would have violated."""
         return self._frame("violations")
 
+    @cached_property
+    def curtailed_by_house(self) -> pd.DataFrame:
+        """What each house sold, delivered, was cut, and was paid for it, by house; see `cosim.fairness`."""
+        from cosim.fairness import curtailed_by_house
+
+        table = curtailed_by_house(self.table("exchanges"), self.scenario.curtailment.rule)
+        frame: pd.DataFrame = table.to_pandas()
+        return frame.set_index("house")
+
+    @cached_property
+    def energy_balance(self) -> pd.DataFrame:
+        """One row per interval: where energy came from and went to, Wh; see `cosim.energy_balance`."""
+        frame: pd.DataFrame = energy_balance(self.table("houses"), self.table("exchanges")).to_pandas()
+        return frame.set_index("time")
+
+    @cached_property
+    def resilience(self) -> pd.DataFrame:
+        """One row per outage and one for all; empty without outages. See `cosim.outage_spells`."""
+        if not self.has_table("outage_intervals"):
+            return pd.DataFrame()
+        from cosim.outage_spells import resilience_table
+
+        tables = {name: self.table(name) for name in ("outage_intervals", "houses")}
+        share, minutes = self.scenario.community.critical_share, self.scenario.horizon.interval_minutes
+        frame: pd.DataFrame = resilience_table(tables, share, minutes).to_pandas()
+        return frame.set_index("outage")
+
     def _repr_html_(self) -> str:
         """Small table for Jupyter."""
-        rows = {
-            f"{section}.{name}": value
-            for section in ("energy_kwh", "money_eur")
-            for name, value in self.summary[section].items()
-        }
-        frame = pd.DataFrame({"value": rows})
-        table = frame.to_html(float_format="{:.2f}".format)
-        return f"<p>gridsettle run of scenario <b>{self.scenario.name}</b></p>{table}"
+        return result_html(self)
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from cosim.errors import ScenarioError
 from market.ledger.checkpoint import sync_folder
 
-AS_CSV = ("violations", "curtailment", "outage_intervals", "registrations", "resilience")
+AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""
 
 PARTS, JOINED = ".parts", ".parts.joined"

@@ -8,24 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-
-
-class Section(BaseModel):
-    """A table of the scenario file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+from cosim.notebook import scenario_html
+from cosim.scenario_events import Event
+from cosim.scenario_section import Moment, NotNegative, Positive, Ratio, Section
+from grid_models.inverter import VDE_AR_N_4105
 
 
 class Horizon(Section):
@@ -52,6 +40,10 @@ class ProfilesSection(Section):
     )
     file: Path | None = Field(
         None, description="the file of source spain or table, relative to this scenario"
+    )
+    load_shape: Literal["household", "country"] = Field(
+        "household",
+        description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
     )
     timezone: str = Field("UTC", description="time zone of times without offset in a table")
     price_eur_per_kwh: NotNegative | None = Field(
@@ -94,7 +86,16 @@ class BatterySection(Section):
     c_rate: Positive = Field(0.5, le=100, description="largest power over capacity, kW/kWh")
     soc_min: Ratio = Field(0.10, description="lowest state of charge")
     soc_max: Ratio = Field(0.90, description="highest state of charge")
-    self_discharge_per_month: Ratio = Field(0.0, description="share of own energy lost in 30 days")
+    self_discharge_per_month: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of own energy lost in 30 days"
+    )
+    inverter_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9,
+        description="rated active over apparent power of the inverters: what an island's former must keep",
+    )
+    replacement_eur_per_kwh: NotNegative = Field(
+        0.0, le=1e5, description="price of a new battery, EUR/kWh; values the wear in battery_wear.csv"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> BatterySection:
@@ -130,6 +131,32 @@ class MarketSection(Section):
     )
     tau_hours: int = Field(12, ge=1, le=10_000, description="life of a lot, hours")
     arrival: Literal["index", "rotate", "shuffle"] = Field("index", description="order of service")
+
+
+class PvSection(Section):
+    """Reactive power of the PV inverters."""
+
+    control: Literal["none", "cos_phi", "q_v"] = Field(
+        "none", description="none: no reactive power; cos_phi: fixed power factor; q_v: characteristic Q(V)"
+    )
+    cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="power factor of control = cos_phi"
+    )
+    underexcited: bool = Field(
+        True, description="true: absorbs reactive power, which lowers voltages; false: injects"
+    )
+    q_v_vm_pu: tuple[Positive, ...] = Field(
+        VDE_AR_N_4105.vm_pu, description="voltages of the points of control = q_v, pu (VDE-AR-N 4105:2018-11)"
+    )
+    q_v_q_pu: tuple[Annotated[float, Field(ge=-1, le=1)], ...] = Field(
+        VDE_AR_N_4105.q_pu, description="reactive power at each over the rating, positive = injected"
+    )
+    rating_kva_per_kw: Positive = Field(
+        1.12, le=10, description="rated apparent power over the largest generation of the profile, kVA/kW"
+    )
+    min_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.90, description="smallest power factor, whatever the control asks for"
+    )
 
 
 class NetworkSection(Section):
@@ -185,6 +212,14 @@ class CurtailmentSection(Section):
         description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
         "first cut; max_min: smallest share as large as possible; reject: all or nothing",
     )
+    priority: dict[str, Literal["low", "normal", "high"]] = Field(
+        {}, description="house = priority of its load: shed last of all, low before normal before high"
+    )
+    compensation_eur_per_kwh: NotNegative = Field(
+        0.0,
+        le=10,
+        description="paid by the network operator for energy spilled because of curtailment, EUR/kWh",
+    )
 
 
 class LedgerSection(Section):
@@ -220,8 +255,8 @@ class CommunitySection(Section):
     enabled: bool = Field(False, description="whether there is one")
     pv_kwp: NotNegative = Field(8.0, le=1e6, description="its panels, kWp")
     battery_kwh: NotNegative = Field(30.0, le=1e6, description="its battery, kWh")
-    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
-        "pem-6kw", description="its fuel cell stacks"
+    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw", "own"] = Field(
+        "pem-6kw", description="its fuel cell stacks: none, a preset, or own as in [own_stack]"
     )
     units: int = Field(1, ge=1, le=1000, description="number of stacks")
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen in the full tank, kg")
@@ -231,60 +266,26 @@ class CommunitySection(Section):
     )
 
 
-class OutageEvent(Section):
-    """The grid, switches or lines are open for some hours."""
+class OwnStackSection(Section):
+    """The fuel cell named own, from your data sheet; the numbers here are those of pem-6kw."""
 
-    kind: Literal["outage"]
-    start: Moment = Field(description="first interval of the outage begins, UTC")
-    hours: Positive = Field(description="length, hours")
-    grid: bool = Field(False, description="whether the connection to the grid opens")
-    switches: tuple[str, ...] = Field((), description="names of switches that open")
-    lines: tuple[str, ...] = Field((), description="names of lines that are out of service")
-
-    @model_validator(mode="after")
-    def _opens(self) -> OutageEvent:
-        if not (self.grid or self.switches or self.lines):
-            raise ValueError("grid = true, or names in switches or lines")
-        return self
-
-
-class RegisterEvent(Section):
-    """A device asks to be admitted; if it is, it takes part from the next interval on."""
-
-    kind: Literal["register"]
-    at: Moment = Field(description="interval of the request, UTC")
-    participant: str = Field(description="whose connection it is plugged in at")
-    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
-    preset: Literal["pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw"] = Field(
-        "pem-6kw", description="fuel cell stack"
+    eoc_v: Positive = Field(65.0, description="open-circuit voltage of the stack, V")
+    v1_v: Positive = Field(63.0, description="voltage at 1 A, V")
+    nominal_a: Positive = Field(133.3, description="nominal current, A")
+    nominal_v: Positive = Field(45.0, description="voltage there, V")
+    max_a: Positive = Field(225.0, description="maximum current, A")
+    max_v: Positive = Field(37.0, description="voltage there, V")
+    cells: int = Field(65, ge=1, description="cells in series")
+    nominal_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.55, description="efficiency at the nominal point, of the lower heating value"
     )
-    units: int = Field(1, ge=1, le=1000, description="number of stacks")
-    tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen it comes with, kg")
-    fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
-    pv_kwp: Positive = Field(4.0, le=1e6, description="panels, kWp")
-
-
-class RetireEvent(Section):
-    """A participant's panels or fuel cells leave."""
-
-    kind: Literal["retire"]
-    at: Moment = Field(description="first interval without them, UTC")
-    participant: str = Field(description="whose")
-    device: Literal["fuel_cell", "pv"] = Field(description="fuel_cell or pv")
-
-
-class LoadEvent(Section):
-    """A participant uses or generates more or less for some hours."""
-
-    kind: Literal["load"]
-    start: Moment = Field(description="first interval of the change begins, UTC")
-    hours: Positive = Field(description="length, hours")
-    participant: str = Field(description="whose")
-    factor: NotNegative = Field(le=1000, description="by which it is multiplied")
-    quantity: Literal["load", "production"] = Field("load", description="load or production")
-
-
-Event = Annotated[OutageEvent | RegisterEvent | RetireEvent | LoadEvent, Field(discriminator="kind")]
+    auxiliary_share: Ratio = Field(0.10, description="share of the stack's power that auxiliaries take")
+    inverter_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="AC over DC power")
+    minimum_load: Ratio = Field(0.10, description="least load, share of nominal power")
+    ramp_per_hour: Positive = Field(
+        60.0, description="largest change of power in an hour, share of nominal power"
+    )
+    start_hours: NotNegative = Field(2 / 60, description="time to start, hours")
 
 
 class EngineSection(Section):
@@ -310,10 +311,12 @@ class Scenario(Section):
     houses: HousesSection = HousesSection()
     battery: BatterySection = BatterySection()
     market: MarketSection = MarketSection()
+    pv: PvSection = PvSection()
     network: NetworkSection = NetworkSection()
     limits: LimitsSection = LimitsSection()
     curtailment: CurtailmentSection = CurtailmentSection()
     community: CommunitySection = CommunitySection()
+    own_stack: OwnStackSection = OwnStackSection()
     ledger: LedgerSection = LedgerSection()
     engine: EngineSection = EngineSection()
     events: tuple[Event, ...] = ()
@@ -340,6 +343,10 @@ class Scenario(Section):
             else:
                 content[key] = value
         return Scenario.model_validate(content)
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: what tells this scenario apart from the defaults."""
+        return scenario_html(self)
 
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from cosim.errors import ScenarioError
-from cosim.scenario import LoadEvent, OutageEvent, RegisterEvent, RetireEvent, Scenario, Section
+from cosim.scenario import Scenario
+from cosim.scenario_events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
+from cosim.scenario_section import Section
 
 _PATHS = {
     "profiles": ("file",),
@@ -140,6 +142,7 @@ def _keys_of_event(location: list[str]) -> list[str]:
     """Keys of the event at a location such as events, 0, outage."""
     kinds: dict[str, type[Section]] = {
         "outage": OutageEvent,
+        "random_outages": RandomOutagesEvent,
         "register": RegisterEvent,
         "retire": RetireEvent,
         "load": LoadEvent,

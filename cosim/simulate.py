@@ -18,7 +18,11 @@ from cosim.case import Case, build_case
 from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
-from cosim.resilience import OUTAGE_TABLES, as_table, outage_tables, resilience
+from cosim.energy_balance import energy_balance
+from cosim.fairness import curtailed_by_house
+from cosim.fuel_cell_table import FUEL_CELL_TABLE, fuel_cell_summary, fuel_cells_table, has_fuel_cells
+from cosim.outage_spells import resilience_table
+from cosim.resilience import OUTAGE_TABLES, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
     discard_parts_behind,
@@ -33,6 +37,7 @@ from cosim.scenario import Scenario
 from cosim.scenario_files import as_toml
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
+from cosim.wear import WEAR_TABLE, wear_table
 from cosim.windows import chunks
 
 GROUP = 2048
@@ -115,6 +120,7 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     compile_ahead(case)
     stream = _told(chunks(case, case.opening), case, listener)
     tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
+    tables[WEAR_TABLE] = wear_table(case, tables["houses"])
     summary = {**summarise(tables), **outage_summary(case, tables), "agreement": agreement(case, tables)}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
@@ -124,10 +130,14 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     result = Result(case.scenario, {}, directory, {})
     rule = case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
+    write_table(directory, "curtailed_by_house", curtailed_by_house(result.table("exchanges"), rule))
     tables = {name: result.table(name) for name in tables_made(case)}
+    write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     outages = outage_summary(case, tables)
-    if outages:
-        write_table(directory, "resilience", as_table(outages["resilience"]))
+    write_table(directory, "energy_balance", energy_balance(tables["houses"], tables["exchanges"]))
+    if "resilience" in outages:
+        share, minutes = case.scenario.community.critical_share, case.interval_minutes
+        write_table(directory, "resilience", resilience_table(tables, share, minutes))
     summary = {
         **summarise(tables),
         **outages,
@@ -140,22 +150,27 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
 
 
 def tables_made(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of outages only where there are events."""
-    return (*TABLES, *OUTAGE_TABLES) if case.timeline.disturbed.any() else TABLES
+    """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
+    outages = OUTAGE_TABLES if case.timeline.disturbed.any() else ()
+    return (*TABLES, *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
 
 
 def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk."""
-    found = chunk_tables(case, chunk)
-    return {**found, **outage_tables(case, chunk)} if case.timeline.disturbed.any() else found
+    outages = outage_tables(case, chunk) if case.timeline.disturbed.any() else {}
+    cells = {FUEL_CELL_TABLE: fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+    return {**chunk_tables(case, chunk), **outages, **cells}
 
 
 def outage_summary(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Section `resilience` of the summary; nothing without events."""
-    if "outage_intervals" not in tables:
-        return {}
-    share = case.scenario.community.critical_share
-    return {"resilience": resilience(tables, share, case.interval_minutes)}
+    """Sections `resilience` and `fuel_cells` of the summary; nothing without events or fuel cells."""
+    found: dict[str, Any] = {}
+    if "outage_intervals" in tables:
+        share = case.scenario.community.critical_share
+        found["resilience"] = resilience(tables, share, case.interval_minutes)
+    if FUEL_CELL_TABLE in tables:
+        found["fuel_cells"] = fuel_cell_summary(tables[FUEL_CELL_TABLE])
+    return found
 
 
 def keep_inputs(case: Case, directory: Path) -> None:

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from cosim.fairness import fairness
 
 NEUR_PER_EUR = 1e9
+CURTAILED_KINDS = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
+"""Exchanges whose sellers lose what is not delivered."""
 
 
 def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
@@ -25,13 +27,15 @@ def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Sections `energy_kwh`, `money_eur`, `network`, `fairness` of curtailment; JSON-ready.
+        Sections `energy_kwh`, `money_eur`, `network`, `fairness` of curtailment, and the intervals of which nothing is
+        settled, `not_settled`; JSON-ready.
     """
     return {
         "energy_kwh": energy_kwh(tables["houses"], tables["exchanges"]),
         "money_eur": money_eur(tables["exchanges"]),
         "network": network(tables["intervals"], tables["bus_voltage"], tables["branch_loading"]),
         "fairness": fairness(tables["exchanges"]),
+        "not_settled": not_settled(tables["intervals"], tables["exchanges"]),
     }
 
 
@@ -57,8 +61,7 @@ def energy_kwh(houses: pa.Table, exchanges: pa.Table) -> dict[str, float]:
     kwh["lot_sale"] = delivered.get("lot_sale", 0) / 1000
     kwh["shared"] = (delivered.get("share_use", 0) + delivered.get("share_store", 0)) / 1000
     kwh["losses"] = delivered.get("loss", 0) / 1000
-    cut = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
-    kwh["curtailed"] = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in cut) / 1000
+    kwh["curtailed"] = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in CURTAILED_KINDS) / 1000
     return kwh
 
 
@@ -76,6 +79,7 @@ def money_eur(exchanges: pa.Table) -> dict[str, float]:
         "earned_from_sharing": shared + amount.get("lot_sale", 0) - contract_sales,
         "contract_sales": contract_sales,
         "losses": amount.get("loss", 0),
+        "compensation": amount.get("compensation", 0),
     }
     return {name: neur / NEUR_PER_EUR for name, neur in eur.items()}
 
@@ -101,6 +105,16 @@ def network(intervals: pa.Table, bus_voltage: pa.Table, branch_loading: pa.Table
             "time": table["time"][k].as_py().isoformat(),
         }
     return result
+
+
+def not_settled(intervals: pa.Table, exchanges: pa.Table) -> list[dict[str, str]]:
+    """Intervals that nothing could bring within the limits, the feeder being switched off, and for what reason."""
+    outcome = intervals["outcome"].cast(pa.string())
+    off = intervals["time"].filter(pc.equal(outcome, "de_energised"))
+    rejected = pc.equal(exchanges["status"].cast(pa.string()), "rejected")
+    cut = exchanges.filter(pc.and_(rejected, pc.is_in(exchanges["time"], off.combine_chunks())))
+    reason = dict(zip(cut["time"].to_pylist(), cut["reason"].cast(pa.string()).to_pylist(), strict=True))
+    return [{"time": time.isoformat(), "reason": reason.get(time, "none")} for time in off.to_pylist()]
 
 
 def _sum(column: pa.ChunkedArray) -> int:

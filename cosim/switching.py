@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.scenario import OutageEvent
+from cosim.scenario_events import OutageEvent
 from grid_models.feeder import Feeder
 from grid_models.powerflow import PowerFlow
 from grid_models.topology import Islands, find_islands, opened, with_formers
@@ -97,4 +97,15 @@ class Switching:
 
 def transformers_at_the_grid(net: Any) -> list[int]:
     """Transformers in service at an external grid's bus: an island disconnects there, and feeds no idle iron."""
-    return [int(k) for k in net.trafo.index[net.trafo.hv_bus.isin(net.ext_grid.bus) & net.trafo.in_service]]
+    fed = fused_with(net, {int(bus) for bus in net.ext_grid.bus})
+    return [int(k) for k in net.trafo.index[net.trafo.hv_bus.isin(fed) & net.trafo.in_service]]
+
+
+def fused_with(net: Any, buses: set[int]) -> set[int]:
+    """These buses and all that closed switches make one with them."""
+    closed = net.switch[(net.switch.et == "b") & net.switch.closed.astype(bool)]
+    pairs = [{int(a), int(b)} for a, b in zip(closed.bus, closed.element, strict=True)]
+    reached = set(buses)
+    while more := [pair for pair in pairs if pair & reached and not pair <= reached]:
+        reached |= set().union(*more)
+    return reached

@@ -10,7 +10,7 @@ from typing import Any
 
 from cosim.case import Case
 from cosim.chunk import Chunk
-from cosim.scenario import OutageEvent
+from cosim.scenario_events import OutageEvent
 from cosim.switching import transformers_at_the_grid
 from grid_models.topology import elements, opened, with_formers
 from market.ledger.records import Change, RecordBytes, RecordKind, as_bytes, rows_of, topology_records

@@ -13,6 +13,8 @@ import pandas as pd
 
 from cosim.case import Case, market_case, rules_of, with_network
 from cosim.curtailment import Feasible, Outcome, make_feasible
+from cosim.notebook import validation_html
+from cosim.reactive import control_of, solve_meters
 from cosim.scenario import Scenario
 from cosim.scenario_files import changed
 from cosim.setpoints import injection_kw, mean_kw
@@ -33,7 +35,7 @@ from grid_models.limits import Judgement, judge
 from grid_models.named_nets import drop_elements, find_bus
 from grid_models.powerflow import Flow
 from market.mechanisms import mechanism
-from market.settlement import as_cleared, settle
+from market.settlement import Settlement, as_cleared, settle
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
@@ -83,6 +85,10 @@ class Validation:
         """Whether every trade can be delivered whole."""
         return bool((self.trades["status"] == "accepted").all())
 
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: the trades that cannot be delivered whole."""
+        return validation_html(self)
+
     def __repr__(self) -> str:
         counts = self.summary["trades"]
         return f"<Validation: {', '.join(f'{n} {status}' for status, n in counts.items())}>"
@@ -96,6 +102,7 @@ def validate(
     participants: Mapping[str, str | int] | None = None,
     rule: str = "least_curtailment",
     limits: Mapping[str, float] | None = None,
+    pv: Mapping[str, Any] | None = None,
     keep_elements: bool = False,
     interval_minutes: int = 60,
     timezone: str = "UTC",
@@ -118,6 +125,8 @@ def validate(
         How to curtail: least_curtailment, pro_rata, lifo, max_min or reject.
     limits
         min_vm_pu, max_vm_pu, max_loading_percent where the net says none.
+    pv
+        Reactive power of the PV inverters, keys of `cosim.scenario.PvSection` such as control; none if left out.
     keep_elements
         Keep the net's own loads and generators beside the participants.
     interval_minutes
@@ -147,9 +156,13 @@ def validate(
     feeder = (
         net if isinstance(net, Feeder) else _feeder(net, profiles.participants, participants, keep_elements)
     )
-    case = case_of(feeder, profiles, rule, limits or {})
+    case = case_of(feeder, profiles, rule, limits or {}, pv or {})
     codes = trade_codes(checked, case.profiles, source)
-    answers, before, after = _answers(case, codes)
+    intervals = [int(t) for t in np.unique(codes.interval)]
+    read = [traded(codes, case.profiles, t) for t in intervals]
+    largest_wh = np.maximum.reduce([case.profiles.pv_wh.max(axis=0), *(each.orders.pv_wh for each in read)])
+    case = replace(case, control=control_of(case.scenario.pv, mean_kw(largest_wh, case.interval_minutes)))
+    answers, before, after = _answers(case, intervals, read)
     return _validation(case, checked, codes, answers, before, after)
 
 
@@ -191,7 +204,13 @@ def _table_of(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
     return {name: int(bus_of[name]) for name in names if name in bus_of}
 
 
-def case_of(feeder: Feeder, profiles: Profiles, rule: str, limits: Mapping[str, float]) -> Case:
+def case_of(
+    feeder: Feeder,
+    profiles: Profiles,
+    rule: str,
+    limits: Mapping[str, float],
+    pv: Mapping[str, Any] | None = None,
+) -> Case:
     """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
     scenario = changed(
         Scenario(),
@@ -200,6 +219,7 @@ def case_of(feeder: Feeder, profiles: Profiles, rule: str, limits: Mapping[str, 
         houses={"wallet_eur": 0.0},
         curtailment={"rule": rule},
         limits=dict(limits),
+        pv=dict(pv or {}),
     )
     none, no_battery = mechanism("none"), np.zeros(profiles.n_participants, np.int64)
     market = market_case(scenario, profiles, no_battery, none, rules_of(scenario, none))
@@ -224,20 +244,19 @@ def _buses(feeder: Feeder, profiles: Profiles) -> Any:
     return np.array([bus_of[name] for name in profiles.participants], dtype=np.int64)
 
 
-def _answers(case: Case, trades: Trades) -> tuple[list[Answer], Flow, Flow]:
+def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list[Answer], Flow, Flow]:
     """Answers to all intervals with trades, and their AC solutions before and after.
 
     All are solved in one batch; those beyond a limit are made feasible one by one.
     """
-    intervals = [int(t) for t in np.unique(trades.interval)]
-    read = [traded(trades, case.profiles, t) for t in intervals]
-    wanted = mean_kw(np.stack([interval.injection_wh for interval in read]), case.interval_minutes)
-    before = case.engine.solve(wanted)
+    settled = [_as_traded(case, interval) for interval in read]
+    before, meters = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
     after, answers = before, []
     clean = judge(before, case.limits).status == Judgement.OK
     for k, (t, interval) in enumerate(zip(intervals, read, strict=True)):
         if clean[k]:
-            feasible = _as_traded(case, interval, before.at(k))
+            settlement = settled[k]._replace(meters=meters[k])
+            feasible = Feasible(settlement, before.at(k), None, Outcome.CLEAN, 1)
         else:
             feasible = make_feasible(case, interval.orders, case.opening, interval.rows)
             after = after.replaced(np.array([k]), feasible.flow)
@@ -245,10 +264,9 @@ def _answers(case: Case, trades: Trades) -> tuple[list[Answer], Flow, Flow]:
     return answers, before, after
 
 
-def _as_traded(case: Case, interval: Traded, flow: Flow) -> Feasible:
+def _as_traded(case: Case, interval: Traded) -> Settlement:
     delivery = as_cleared(interval.rows, case.profiles.n_participants)
-    settlement = settle(delivery, interval.orders, case.opening, case.rules)
-    return Feasible(settlement, flow, None, Outcome.CLEAN, 1)
+    return settle(delivery, interval.orders, case.opening, case.rules)
 
 
 def _validation(
@@ -281,8 +299,14 @@ def _summary(case: Case, trades: pd.DataFrame, answers: list[Answer]) -> dict[st
             "beyond_profiles": int(sum(np.abs(answer.traded.beyond_wh).sum() for answer in answers)) / 1000,
         },
         "intervals": {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome},
+        "not_settled": [
+            f"{case.profiles.time[answer.interval]}Z"
+            for answer in answers
+            if answer.feasible.outcome == Outcome.DE_ENERGISED
+        ],
         "rule": case.scenario.curtailment.rule,
         "limits": case.scenario.limits.model_dump(),
+        "pv_control": case.scenario.pv.control,
         "network": {
             "name": case.feeder.name,
             "sha256": case.feeder.digest().hex(),
@@ -299,7 +323,7 @@ def _agreement(case: Case, answers: list[Answer]) -> dict[str, Any]:
         return {"intervals": 0}
     chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
     meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
-    agreement = case.engine.verify(injection_kw(meters, case.interval_minutes))
+    agreement = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
     return {
         "intervals": agreement.n,
         "max_vm_error_pu": agreement.max_vm_error_pu,

@@ -48,6 +48,12 @@ def validate(
     max_loading_percent: Annotated[
         float, typer.Option(help="Highest loading of lines and transformers, %, where the net says none.")
     ] = 100.0,
+    pv_control: Annotated[
+        str, typer.Option(help="Reactive power of PV inverters: none, cos_phi or q_v (VDE-AR-N 4105).")
+    ] = "none",
+    cos_phi: Annotated[
+        float, typer.Option(help="Power factor of --pv-control cos_phi, underexcited.")
+    ] = 0.95,
     keep_elements: Annotated[
         bool, typer.Option("--keep-elements", help="Keep the net's own loads and generators.")
     ] = False,
@@ -89,6 +95,7 @@ def validate(
                 "max_vm_pu": max_vm_pu,
                 "max_loading_percent": max_loading_percent,
             },
+            pv={"control": pv_control, "cos_phi": cos_phi},
             keep_elements=keep_elements,
             interval_minutes=interval_minutes or 60,
             source=trades.name,

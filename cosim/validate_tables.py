@@ -97,7 +97,7 @@ def intervals_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def houses_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
-    """One row per house and interval with trades: energies that settle, Wh."""
+    """One row per house and interval with trades: energies that settle, Wh, and reactive injection, var."""
     meters = np.concatenate([answer.feasible.settlement.meters for answer in answers])
     wanted = ("load", "pv", "bought", "sold", "imported", "exported", "spilled", "shed")
     columns = {f"{name}_wh": meters[f"{name}_wh"].astype(np.int64) for name in wanted}
@@ -108,6 +108,7 @@ def houses_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
             "time": times_of(case, answers, n),
             "house": np.tile(np.array(case.profiles.participants, dtype=object), len(answers)),
             **columns,
+            "q_var": meters["q_var"].astype(np.int64),
             "beyond_profile_wh": np.concatenate([answer.traded.beyond_wh for answer in answers]),
         }
     )

@@ -11,14 +11,16 @@ import numpy as np
 
 from market import mechanisms
 from market.book import Clearing
-from market.compiled import compiled
-from market.exchanges import EXCHANGE, METER, Rows
+from market.compiled import compiled, integer
+from market.exchanges import EXCHANGE, METER, Kind, Rows
 from market.mechanisms import ClearFunction
 from market.orders import Inputs, Orders, make_orders
 from market.rules import Rules
 from market.settlement import Settlement, as_cleared, first_unbalanced, settle
 from market.state import State, account_table, after_due
 from market.storage import Wh
+
+_P2P = integer(Kind.P2P)
 
 
 class Supply(NamedTuple):
@@ -42,7 +44,7 @@ class Window(NamedTuple):
     accounts
         (K, 4N + 3) account table after each interval (`market.state.account_table`).
     price_ueur_per_kwh
-        (K,) market price.
+        (K,) price of the interval's trades, the pricing rule's where there was none.
     state
         State after the last interval.
     unbalanced
@@ -93,6 +95,15 @@ def empty_window(n_intervals: int, state: State) -> Window:
 
 
 @compiled
+def trading_price(orders: Orders, clearing: Clearing) -> int:
+    """Price of the interval's first trade, µEUR/kWh: an auction makes its own; the pricing rule's where none traded."""
+    for row in clearing.rows:
+        if row.kind == _P2P:
+            return int(row.price_ueur_per_kwh)
+    return orders.price_ueur_per_kwh
+
+
+@compiled
 def enter(
     window: Window, k: int, orders: Orders, clearing: Clearing, settlement: Settlement, before: State
 ) -> Window:
@@ -107,7 +118,7 @@ def enter(
     window.offsets[k + 1] = stop
     window.meters[k] = settlement.meters
     window.accounts[k] = account_table(settlement.state)
-    window.price_ueur_per_kwh[k] = orders.price_ueur_per_kwh
+    window.price_ueur_per_kwh[k] = trading_price(orders, clearing)
     house = first_unbalanced(settlement, before)
     if house >= 0 and window.unbalanced[0] < 0:
         window.unbalanced[0], window.unbalanced[1] = k, house

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from cosim.batteries import ratings_as, with_batteries
 from cosim.case import Case, MarketCase
 from cosim.chunk import Chunk
 from cosim.curtailment import Outcome
@@ -19,8 +20,8 @@ from cosim.errors import ConservationError
 from cosim.interval import run_interval
 from cosim.losses import losses_wh, with_losses
 from cosim.outage import OutageState
-from cosim.registration import answer_requests, retire
-from cosim.setpoints import injection_kw
+from cosim.reactive import solve_meters
+from cosim.registration import answer_requests, let_go, retire
 from cosim.switching import Switching
 from cosim.window import (
     Supply,
@@ -35,6 +36,7 @@ from grid_models.powerflow import Flow
 from market.book import Clearing
 from market.mechanisms import PLUGGED_IN
 from market.state import State
+from market.storage import Ratings
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 2048
 
@@ -73,7 +75,7 @@ def conserved(window: Window, first: int) -> Window:
 def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int) -> Chunk | None:
     """The leading clean intervals of the next `n`, or None if the very first is not clean."""
     window = conserved(settle_optimistically(case, state, first, n), first)
-    flow = case.engine.solve(injection_kw(window.meters, case.interval_minutes), None)
+    flow, meters = solve_meters(case, window.meters)
     verdicts = judge(flow, case.limits)
     unclean = np.flatnonzero(verdicts.status != Judgement.OK)
     if unclean.size:
@@ -82,6 +84,7 @@ def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int
             return None
         window = settle_optimistically(case, state, first, n)
         flow, verdicts = flow.between(0, n), verdicts.between(0, n)
+    window = window._replace(meters=meters[:n])
     return finished(
         case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {}, outage
     )
@@ -132,6 +135,8 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
     case = standing_as(case, outage)
     done = run_disturbed(case, switching, state, outage, t)
     outage, answers = answer_requests(case, switching, done, t)
+    outage, gone = let_go(case, outage, done, t)
+    answers += gone
     settled = enter(
         empty_window(1, state), 0, done.orders, Clearing(done.settlement.rows), done.settlement, done.before
     )
@@ -139,6 +144,8 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
     from_grid = np.maximum(losses_wh(done.flow.losses_kw, case.interval_minutes) - by_formers, 0)
     prices = case.supply.utility_ueur_per_kwh[t : t + 1]
     window = with_losses(conserved(settled, t), from_grid, prices, t, case.opening.own_wh.size)
+    moved = [(case.fleet.devices[answer.device].house, answer.energy_wh) for answer in answers]
+    window = window._replace(state=with_batteries(window.state, battery_ratings(case, outage), moved))
     return Chunk(
         t,
         window,
@@ -151,6 +158,11 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
         done,
         (*left, *answers),
     )
+
+
+def battery_ratings(case: Case, outage: OutageState) -> Ratings:
+    """Rating sheets of the batteries that are there."""
+    return ratings_as(case.opening.ratings, case.scenario, case.fleet.devices, outage.standing)
 
 
 def standing_as(case: Case, outage: OutageState) -> Case:

@@ -1,4 +1,4 @@
-"""The BDEW standard load profile H0 of households, in its smoothed ("dynamic") form, for any hours of local time.
+"""Load by the BDEW standard load profiles for any hours of local time: of households, and of a country.
 
 demandlib computes one reference year; its typical days and its seasonal factor are then looked up for every hour.
 """
@@ -40,21 +40,60 @@ def household_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     """
     reference = _reference_year()
     index = pd.DatetimeIndex(reference.index)
+    seasonal = (reference["h0_dyn"] / reference["h0"]).groupby(index.dayofyear).mean().to_numpy()
+    return np.asarray(
+        _typical_days(reference["h0"], local_time) * seasonal[local_time.dayofyear.to_numpy() - 1]
+    )
+
+
+HOUSEHOLD_SHARE, BUSINESS_SHARE = 0.2, 0.2
+"""What of a country's load follows the profiles H0 and G0; the rest is constant."""
+
+
+def country_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
+    """Load of a country relative to its mean: households, business, and what runs day and night.
+
+    Parameters
+    ----------
+    local_time
+        Begin of T hours on the local clock.
+
+    Returns
+    -------
+    array
+        (T,), mean 1 over a whole year to within 0.1 %.
+
+    Notes
+    -----
+    The shares are chosen so that the standard deviation comes out: 0.158, against 0.159 of Spain's load 2015-2018
+    (28,697 MW with a standard deviation of 4,575 MW in "Hourly energy demand generation and weather", from ENTSO-E).
+    """
+    business = _typical_days(_reference_year()["g0"], local_time)
+    constant = 1.0 - HOUSEHOLD_SHARE - BUSINESS_SHARE
+    return np.asarray(
+        HOUSEHOLD_SHARE * household_load_shape(local_time) + BUSINESS_SHARE * business + constant
+    )
+
+
+LOAD_SHAPES = {"household": household_load_shape, "country": country_load_shape}
+
+
+def _typical_days(profile: pd.Series[float], local_time: pd.DatetimeIndex) -> Hourly:
+    """Each hour's mean over the hours of its season, day type and hour of day in the reference year, mean 1."""
+    index = pd.DatetimeIndex(profile.index)
     typical = np.zeros((3, 3, 24))
     keys = (_season(index), _day_type(index), index.hour.to_numpy())
-    np.add.at(typical, keys, reference["h0"].to_numpy())
+    np.add.at(typical, keys, profile.to_numpy())
     count = np.zeros_like(typical)
     np.add.at(count, keys, 1.0)
     typical *= index.size / count
-    seasonal = (reference["h0_dyn"] / reference["h0"]).groupby(index.dayofyear).mean().to_numpy()
-    shape = typical[_season(local_time), _day_type(local_time), local_time.hour.to_numpy()]
-    return np.asarray(shape * seasonal[local_time.dayofyear.to_numpy() - 1])
+    return np.asarray(typical[_season(local_time), _day_type(local_time), local_time.hour.to_numpy()])
 
 
 def _reference_year() -> pd.DataFrame:
-    """Columns h0 and h0_dyn of quarter hours, each summing to 1."""
+    """Columns h0, h0_dyn and g0 of quarter hours, each summing to 1."""
     with warnings.catch_warnings():  # demandlib turns every warning of the process into an error
-        frame: pd.DataFrame = ElecSlp(REFERENCE_YEAR).get_profiles("h0", "h0_dyn")
+        frame: pd.DataFrame = ElecSlp(REFERENCE_YEAR).get_profiles("h0", "h0_dyn", "g0")
     return frame
 
 

@@ -17,7 +17,7 @@ from scipy.special import betaincinv, ndtr
 
 from data.errors import DataError
 from data.series import ZONE, Hourly, Series, hours_from
-from data.standard_load import household_load_shape
+from data.standard_load import LOAD_SHAPES
 
 WEEKDAY_PRICE_FACTOR = np.array([1.027, 1.041, 1.036, 1.039, 1.034, 0.945, 0.879])
 FLOOR_EUR_PER_MWH = 2.0
@@ -47,7 +47,9 @@ def spain_statistics() -> Statistics:
     return Statistics(*(table[name].to_numpy(dtype=np.float64) for name in names))
 
 
-def synthetic_series(start: np.datetime64, n_hours: int, rng: np.random.Generator) -> Series:
+def synthetic_series(
+    start: np.datetime64, n_hours: int, rng: np.random.Generator, load: str = "household"
+) -> Series:
     """Series that vary like Spain's in 2015-2018 by month, local hour, weekday and from day to day.
 
     Parameters
@@ -58,16 +60,18 @@ def synthetic_series(start: np.datetime64, n_hours: int, rng: np.random.Generato
         Number of hours T, at least 1.
     rng
         Source of randomness; solar and price draw from children of it.
+    load
+        Whose load: "household" or "country".
 
     Returns
     -------
     Series
-        Solar as a capacity factor, load as the BDEW household profile, price not below 2 EUR/MWh.
+        Solar as a capacity factor, load by the BDEW standard profiles, price not below 2 EUR/MWh.
 
     Raises
     ------
     DataError
-        If `n_hours` is not positive.
+        If `n_hours` is not positive, or `load` is neither.
 
     Notes
     -----
@@ -79,15 +83,23 @@ def synthetic_series(start: np.datetime64, n_hours: int, rng: np.random.Generato
         raise DataError(
             f"synthetic series, n_hours: expected at least 1, got {n_hours}; choose a longer horizon"
         )
+    if load not in LOAD_SHAPES:
+        raise DataError(
+            f"synthetic series, load: expected one of {', '.join(LOAD_SHAPES)}, got '{load}'; choose one of them"
+        )
     solar_rng, price_rng = rng.spawn(2)
     statistics = spain_statistics()
     local = hours_from(start, n_hours).tz_convert(ZONE)
     cell = (local.month.to_numpy() - 1) * 24 + local.hour.to_numpy()
-    provenance = {"source": "synthetic", "statistics": "Spain 2015-2018 by month and local hour"}
+    provenance = {
+        "source": "synthetic",
+        "statistics": "Spain 2015-2018 by month and local hour",
+        "load": load,
+    }
     return Series(
         start,
         solar_capacity_factor(statistics, cell, _day_number(local), solar_rng),
-        household_load_shape(local),
+        LOAD_SHAPES[load](local),
         market_price(statistics, cell, local.dayofweek.to_numpy(), price_rng),
         provenance,
     )

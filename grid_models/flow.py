@@ -14,10 +14,11 @@ from grid_models.kernel import Floats, Ints
 
 
 class Engine(IntEnum):
-    """Who solved an interval."""
+    """Who solved an interval, or gave it up."""
 
     FAST = 0
     RUNPP = 1
+    CONTROL = 2  # gave up: reactive power and voltages that follow from each other were not found
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import difflib
 import importlib
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,15 @@ def _simbench_net(code: str) -> Any:
         ) from reason
 
 
-def named_feeder(name: str, participants: Sequence[str], *, seed: int, keep_elements: bool = False) -> Feeder:
+def named_feeder(
+    name: str,
+    participants: Sequence[str],
+    *,
+    seed: int,
+    keep_elements: bool = False,
+    devices: Mapping[str, Sequence[str]] | None = None,
+    at_busbar: Sequence[str] = (),
+) -> Feeder:
     """Feeder of a named net, participants at the buses that carry its loads.
 
     Participants that all bear names of such buses are placed there. Otherwise the buses are taken in the order of
@@ -156,6 +164,10 @@ def named_feeder(name: str, participants: Sequence[str], *, seed: int, keep_elem
         Seed of nets that are drawn at random (Kerber), and of the placement.
     keep_elements
         Keep the net's own loads and generators as constant injections beside the participants.
+    devices
+        Elements of each participant, see `make_feeder`.
+    at_busbar
+        Participants that connect at the transformer's low-voltage busbar, whoever else is there.
 
     Raises
     ------
@@ -164,22 +176,32 @@ def named_feeder(name: str, participants: Sequence[str], *, seed: int, keep_elem
     """
     net = named_net(name, seed=seed)
     places = np.unique(np.concatenate([net[t].bus.to_numpy(np.int64) for t in ("load", "asymmetric_load")]))
-    if len(participants) > places.size:
+    housed = [participant for participant in participants if participant not in at_busbar]
+    if len(housed) > places.size:
         raise GridError(
             f"network '{name}': expected at most {places.size} participants, one per bus with a load, "
-            f"got {len(participants)}; use fewer houses or a larger net"
+            f"got {len(housed)}; use fewer houses or a larger net"
         )
     named = {str(net.bus.name[bus]): int(bus) for bus in places}
-    if len(named) == places.size and set(participants) <= named.keys():
-        bus = [named[participant] for participant in participants]
-    elif len(participants) < places.size:
-        bus = np.sort(np.random.default_rng(seed).choice(places, len(participants), replace=False)).tolist()
+    if len(named) == places.size and set(housed) <= named.keys():
+        chosen = [named[participant] for participant in housed]
+    elif len(housed) < places.size:
+        chosen = np.sort(np.random.default_rng(seed).choice(places, len(housed), replace=False)).tolist()
     else:
-        bus = places.tolist()
+        chosen = places.tolist()
+    at = dict(zip(housed, chosen, strict=True)) | dict.fromkeys(at_busbar, busbar(net))
     if not keep_elements:
         drop_elements(net)
     notes = (CIGRE_NOTE,) if name == "cigre_lv" else ()
-    return make_feeder(name, net, participants, bus, notes=notes)
+    bus = [at[participant] for participant in participants]
+    shared_bus = len(at_busbar) > 0
+    return make_feeder(name, net, participants, bus, devices=devices, shared_bus=shared_bus, notes=notes)
+
+
+def busbar(net: Any) -> int:
+    """Low-voltage busbar of a net's first transformer in service, or the external grid's bus where there is none."""
+    trafos = net.trafo[net.trafo.in_service.astype(bool)]
+    return int(trafos.lv_bus.iloc[0] if len(trafos) else net.ext_grid.bus.iloc[0])
 
 
 def drop_elements(net: Any) -> None:
@@ -195,6 +217,7 @@ def feeder_from_json(
     *,
     keep_elements: bool = False,
     shared_bus: bool = False,
+    devices: Mapping[str, Sequence[str]] | None = None,
 ) -> Feeder:
     """Feeder from a pandapower JSON file.
 
@@ -208,6 +231,8 @@ def feeder_from_json(
         Keep the net's own loads and generators as constant injections beside the participants.
     shared_bus
         Whether several participants may be at one bus.
+    devices
+        Elements of each participant, see `make_feeder`.
 
     Raises
     ------
@@ -219,7 +244,7 @@ def feeder_from_json(
     if not keep_elements:
         drop_elements(net)
     names = [participant for participant, _ in placement]
-    return make_feeder(path.name, net, names, bus, shared_bus=shared_bus)
+    return make_feeder(path.name, net, names, bus, devices=devices, shared_bus=shared_bus)
 
 
 def read_net(path: Path) -> Any:

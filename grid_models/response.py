@@ -29,7 +29,7 @@ class Change(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """State and derivatives by N participants' injections; B buses, L lines, R transformers, G sources of fixed voltage.
+    """State and derivatives by N participants' injections; B buses, L lines, R transformers, G sources of voltage.
 
     Attributes
     ----------

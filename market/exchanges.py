@@ -30,6 +30,7 @@ class Kind(IntEnum):
     SPILL = 7
     SHED = 8
     LOSS = 9
+    COMPENSATION = 10
     METER = 16
 
 
@@ -53,6 +54,7 @@ class Reason(IntEnum):
     DARK = 6  # element: bus without supply
     ISLAND_LIMIT = 7  # element: bus of the island's former
     MAKES_UP = 8  # no element: this row replaces energy that was curtailed elsewhere
+    CONTROL = 9  # no element: the inverters' reactive power and the voltages found no balance
 
 
 # Parties that are not participants. Participants are 0 … N-1.
@@ -84,7 +86,7 @@ EXCHANGE = np.dtype(
         ("fee_neur", "<i8"),
     ]
 )
-"""One exchange, or what was spilled, shed or lost.
+"""One exchange, or what was spilled, shed, lost or compensated.
 
 The buyer pays `amount_neur` = delivered_wh x price_ueur_per_kwh; of it the seller gets amount - fee, the contract
 the fee. `host` is where the energy leaves or enters the network when that is not the seller (a lot flows out of

@@ -13,16 +13,18 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
+from cosim.report.balance_section import ENERGIES
 from cosim.report.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.report.elements import Cell, Figure, Section, Table, number, words
 from cosim.report.findings import MEANINGS
-from cosim.report.market_sections import ENERGIES, MONEY
+from cosim.report.market_sections import MONEY
 from cosim.report.page import render
 from cosim.report.palette import CYCLE, styled
 from cosim.run_directory import read_table, write_whole
 from cosim.scenario_files import load_scenario
 
 GROUPS = ("energy", "money", "curtailment", "network")
+LENGTH = ("network", "length of the run", "h")
 CURTAILED = {
     "curtailed": "curtailed exchanges",
     "shed": "load shed",
@@ -106,6 +108,7 @@ def network_quantities(
         yield ("network", key.replace("_", " "), unit), network.get(key, {}).get(column, np.nan)
     yield ("network", "losses", "kWh"), summary["energy_kwh"]["losses"]
     hours = load_scenario(directory / "scenario.toml").horizon.interval_minutes / 60.0
+    yield LENGTH, hours * network["intervals"]
     loading = read_table(directory, "branch_loading").select(["time", "loading_percent"])
     highest = loading.group_by("time").aggregate([("loading_percent", "max")])["loading_percent_max"]
     for percent in (WARN_PERCENT, FULL_PERCENT):
@@ -143,7 +146,7 @@ def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
 def comparison_page(table: pd.DataFrame) -> str:
     """The comparison as a page that needs nothing else."""
     runs = [str(name) for name in table.columns if " minus " not in str(name)]
-    sections = []
+    sections: list[Section] = []
     for group in GROUPS:
         part = table[table.index.get_level_values("group") == group].droplevel("group")
         if part.empty:
@@ -163,10 +166,26 @@ def comparison_page(table: pd.DataFrame) -> str:
             if unit in ("kWh", "EUR")
         )
         caption = f"{group.capitalize()} of each run, and differences from {runs[0]}."
+        text = () if sections else length_warning(table[runs])
         sections.append(
-            Section(group, group.capitalize(), tables=(Table(group, caption, header, rows),), figures=figures)
+            Section(
+                group,
+                group.capitalize(),
+                text,
+                tables=(Table(group, caption, header, rows),),
+                figures=figures,
+            )
         )
     return render("Comparison of runs", " · ".join(runs), None, sections)
+
+
+def length_warning(runs: pd.DataFrame) -> tuple[str, ...]:
+    """What to say where runs are not of the same length: sums cannot be compared then."""
+    lengths = runs.xs(LENGTH)
+    if lengths.nunique() == 1:
+        return ()
+    told = ", ".join(f"{name} {hours:,.0f} h" for name, hours in lengths.items())
+    return (f"The runs differ in length ({told}); sums over them are not comparable as they stand.",)
 
 
 def bars(part: pd.DataFrame, unit: str) -> Any:

@@ -24,12 +24,13 @@ class Fact(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table; numbers are set to the right."""
+    """A table; numbers are set to the right, `printed` says whether it is worth paper."""
 
     key: str
     caption: str
     header: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
+    printed: bool = True
 
 
 class Figure(NamedTuple):

@@ -18,6 +18,7 @@ MEANINGS = {
     "clean": "settled as cleared: the network could carry it",
     "curtailed": "exchanges were curtailed until the AC power flow kept every limit",
     "shed": "load had to be shed",
+    "islanded": "a part of the network was without the grid: held as an island, or dark",
     "de_energised": "no admissible operation was found: the feeder was switched off, nothing is settled",
 }
 
@@ -37,8 +38,8 @@ def outcome_counts(intervals: pd.DataFrame) -> dict[str, int]:
     return {name: int(counts.get(name, 0)) for name in names}
 
 
-def verdict(counts: Mapping[str, int], beyond: int) -> Verdict:
-    """The run in one sentence.
+def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Verdict:
+    """The run in one sentence: the worst that happened.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def verdict(counts: Mapping[str, int], beyond: int) -> Verdict:
         Intervals by outcome.
     beyond
         Settled intervals with a value beyond its limit.
+    shed_in_outages_kwh
+        Load not served while some part was without the grid.
     """
     total = sum(counts.values())
     if beyond:
@@ -62,7 +65,16 @@ def verdict(counts: Mapping[str, int], beyond: int) -> Verdict:
     if counts["shed"]:
         text = f"In {counts['shed']:,} of {total:,} intervals load had to be shed to keep the limits."
         return Verdict("bad", "Load was shed.", text)
-    changed = total - counts["clean"]
+    islanded = counts.get("islanded", 0)
+    changed = total - counts["clean"] - islanded
+    if islanded:
+        cut = f" In {changed:,} others exchanges were curtailed." if changed else ""
+        return Verdict(
+            "bad" if shed_in_outages_kwh else "warn",
+            "Load was shed in outages." if shed_in_outages_kwh else "Outages without loss of load.",
+            f"In {islanded:,} of {total:,} intervals a part of the network was without the grid, and "
+            f"{shed_in_outages_kwh:,.1f} kWh were not served there.{cut} Every settled interval keeps its limits.",
+        )
     if changed:
         return Verdict(
             "warn",
@@ -89,6 +101,11 @@ def verdict_section(run: RunTables) -> Section:
     unsolved = run.exchanges.loc[run.exchanges["reason"] == "not_solved", "time"].drop_duplicates()
     rows: list[tuple[Cell, ...]] = [
         _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
+        _row(
+            "not balanced",
+            int((run.balance["residual_wh"] != 0).sum()),
+            "energy in and out differ; must be zero",
+        ),
         _row("not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved),
         _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
         _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),
@@ -155,7 +172,7 @@ def ledger_section(run: RunTables) -> Section:
     if not head:
         return Section("ledger", "Ledger", ("This run was kept in memory and wrote no ledger.",))
     rows: list[tuple[Cell, ...]] = [
-        (words("blocks behind the first (one an interval)"), number(head["height"], 0)),
+        (words("blocks behind the first (one an interval)"), words(f"{head['height']:,}")),
         (words("hash of the head, SHA-256"), words(head["hash"])),
     ]
     where = str(run.result.directory)

@@ -83,15 +83,16 @@ def sankey(links: Sequence[Link], unit: str) -> Any:
     return figure.update_layout(margin={"l": 15, "r": 15, "t": 15, "b": 15})
 
 
-def energy_links(energy_kwh: Mapping[str, float]) -> list[Link]:
+def energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0) -> list[Link]:
     """Energy of all houses from where it came to where it went, kWh; inflow and outflow of every node agree.
 
-    What houses neither trade, share, export nor spill of their own energy, they use themselves.
+    What houses neither trade, share, export nor spill of their own energy, they use themselves; the formers of islands
+    also carry the losses there.
     """
     kwh = energy_kwh
     own = kwh["pv"] - kwh["spilled"] + kwh["fuel_cell"] + kwh["discharge"]
     traded = kwh["p2p"] + kwh["lot_sale"]
-    own_use = own - traded - kwh["shared"] - kwh["exported"]
+    own_use = own - traded - kwh["shared"] - kwh["exported"] - losses_of_islands_kwh
     return [
         ("PV", "spilled", kwh["spilled"]),
         ("PV", "houses' own energy", kwh["pv"] - kwh["spilled"]),
@@ -104,7 +105,8 @@ def energy_links(energy_kwh: Mapping[str, float]) -> list[Link]:
         ("P2P trades", "houses' demand", traded),
         ("sharing", "houses' demand", kwh["shared"]),
         ("grid", "houses' demand", kwh["imported"]),
-        ("grid", "losses", kwh["losses"]),
+        ("grid", "losses", kwh["losses"] - losses_of_islands_kwh),
+        ("houses' own energy", "losses", losses_of_islands_kwh),
         ("houses' demand", "load", kwh["load"] - kwh["shed"]),
         ("houses' demand", "battery charge", kwh["charge"]),
     ]

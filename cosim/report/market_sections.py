@@ -1,14 +1,14 @@
-"""The market's part of the report: energy and money, curtailment, prices, wallets, batteries."""
+"""The market's part of the report: money, curtailment, prices, wallets, batteries."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from cosim.report.elements import Fact, Figure, Section, Table, number, words
+from cosim.report.house_table import house_table
 from cosim.report.market_figures import (
     batteries,
     curtailed_by,
-    energy_links,
     money_links,
     prices,
     sankey,
@@ -18,19 +18,6 @@ from cosim.report.run_tables import RunTables
 
 NEUR_PER_EUR, UEUR_PER_EUR = 1e9, 1e6
 
-ENERGIES = {
-    "load": "load asked for",
-    "pv": "PV generation",
-    "fuel_cell": "fuel cells",
-    "imported": "from the grid",
-    "exported": "to the grid",
-    "p2p": "traded P2P",
-    "lot_sale": "lots sold out of batteries",
-    "shared": "shared",
-    "spilled": "spilled",
-    "charge": "batteries charged",
-    "discharge": "batteries discharged",
-}
 MONEY = {
     "paid_to_grid": "paid to the utility",
     "feed_in": "earned by feed-in",
@@ -48,23 +35,6 @@ ELEMENT_OF_REASON = {
     "dark": "bus",
     "island_limit": "bus",
 }
-
-
-def energy_section(run: RunTables) -> Section:
-    """Energy in numbers and as flows."""
-    energy = run.result.summary["energy_kwh"]
-    facts = tuple(
-        Fact(f"energy_{key}", label, number(energy[key]), "kWh")
-        for key, label in ENERGIES.items()
-        if energy[key]
-    )
-    caption = "Energy from where it came to where it went, kWh."
-    return Section(
-        "energy",
-        "Energy",
-        facts=facts,
-        figures=(Figure("energy-flow", caption, sankey(energy_links(energy), "kWh")),),
-    )
 
 
 def money_section(run: RunTables) -> Section:
@@ -145,8 +115,8 @@ def prices_section(run: RunTables) -> Section:
     )
 
 
-def houses_section(run: RunTables) -> Section:
-    """Wallets and batteries of the houses."""
+def houses_section(run: RunTables, summary: pd.DataFrame) -> Section:
+    """Each house in a row, wallets and batteries."""
     wallet, account = run.meters["wallet_neur"] / NEUR_PER_EUR, run.meters["account_neur"] / NEUR_PER_EUR
     own, hosted = run.meters["own_wh"] / 1000.0, run.meters["hosted_wh"] / 1000.0
     figures = [
@@ -162,4 +132,6 @@ def houses_section(run: RunTables) -> Section:
         figures.append(Figure("batteries", caption, batteries(own, hosted)))
     else:
         text = ("No battery held any energy.",)
-    return Section("houses", "Wallets and batteries", text, figures=tuple(figures), printed=False)
+    return Section(
+        "houses", "Houses", text, tables=(house_table(summary),), figures=tuple(figures), printed=False
+    )

@@ -137,16 +137,17 @@ def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
     points = curve_points(curve.size)
     at, level = rounded((points + 1) * hours, 2), rounded(curve[points], 3)
     figure.add_scatter(x=at, y=level, name="sorted", line={"color": BLACK}, row=1, col=2)
-    figure.add_scatter(
-        x=at,
-        y=np.minimum(level, 0.0),
-        name="reverse flow",
-        line={"width": 0},
-        fill="tozeroy",
-        fillcolor="rgba(213,94,0,0.45)",
-        row=1,
-        col=2,
-    )
+    if (level < 0).any():
+        figure.add_scatter(
+            x=at,
+            y=np.minimum(level, 0.0),
+            name="reverse flow",
+            line={"width": 0},
+            fill="tozeroy",
+            fillcolor="rgba(213,94,0,0.45)",
+            row=1,
+            col=2,
+        )
     figure = styled(figure, y="power from the grid, kW")
     legend_above_titles(figure)
     figure.update_xaxes(title_text={"h": "hour", "D": "day", "W": "week"}[step], row=1, col=1)

@@ -11,6 +11,8 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.errors import ScenarioError
+from cosim.hosting import Hosting, scenario_hosting
+from cosim.report.balance_section import energy_section
 from cosim.report.elements import Section
 from cosim.report.findings import (
     Verdict,
@@ -21,9 +23,10 @@ from cosim.report.findings import (
     verdict,
     verdict_section,
 )
+from cosim.report.hosting_section import hosting_section
+from cosim.report.house_table import house_summary
 from cosim.report.market_sections import (
     curtailment_section,
-    energy_section,
     houses_section,
     money_section,
     prices_section,
@@ -33,13 +36,15 @@ from cosim.report.network_sections import (
     summary_of_branches,
     validation_section,
 )
+from cosim.report.outage_section import outage_sections
 from cosim.report.run_tables import RunTables, read_run
+from cosim.report.topology import distance_km
 from cosim.results import Result
 from cosim.run_directory import write_whole
 
 
-def write_report(result: Result, path: str | Path | None = None) -> Path:
-    """Write the report of a run, and `branch_summary.csv` into its directory.
+def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
+    """Write the report of a run, and its tables `branch_summary` and `house_summary` into its directory.
 
     Parameters
     ----------
@@ -47,6 +52,8 @@ def write_report(result: Result, path: str | Path | None = None) -> Path:
         A finished run, in its directory or in memory.
     path
         HTML file to write; `report.html` in the run's directory if left out.
+    hosting
+        Whether to compute the hosting capacity for PV too; it takes a few seconds and also writes `hosting.csv`.
 
     Returns
     -------
@@ -66,39 +73,56 @@ def write_report(result: Result, path: str | Path | None = None) -> Path:
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
     run = read_run(result)
-    branches = summary_of_branches(run)
+    tables = {"branch_summary": summary_of_branches(run), "house_summary": house_summary(run)}
+    capacity = scenario_hosting(result.scenario) if hosting else None
+    if capacity is not None:
+        tables["hosting"] = capacity.houses
     if result.directory is not None:
-        write_whole(
-            result.directory / "branch_summary.csv", branches.to_csv(index=False, lineterminator="\n")
-        )
-    write_whole(target, page_of(run, branches))
+        for name, table in tables.items():
+            write_whole(result.directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_whole(target, page_of(run, tables["branch_summary"], tables["house_summary"], capacity))
     return target
 
 
-def page_of(run: RunTables, branches: pd.DataFrame) -> str:
+def page_of(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None) -> str:
     """The report as HTML."""
     scenario = run.result.scenario
     times = run.intervals.index
-    judged = verdict(outcome_counts(run.intervals), intervals_beyond(run))
+    shed_kwh = 0.0 if run.resilience.empty else float(run.resilience["energy_not_served_kwh"].iloc[0])
+    judged = verdict(outcome_counts(run.intervals), intervals_beyond(run), shed_kwh)
     subtitle = (
-        f"{run.feeder.bus.size} houses on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
+        f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
         f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
         f"market {scenario.market.mechanism}"
     )
-    return render(f"Feeder loading report: {scenario.name}", subtitle, judged, sections_of(run, branches))
+    return render(
+        f"Feeder loading report: {scenario.name}",
+        subtitle,
+        judged,
+        sections_of(run, branches, houses, hosting),
+    )
 
 
-def sections_of(run: RunTables, branches: pd.DataFrame) -> list[Section]:
+def sections_of(
+    run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
+) -> list[Section]:
     """The report's sections: verdict and exceptions first, assumptions last."""
+    capacity = (
+        []
+        if hosting is None
+        else [hosting_section(hosting, distance_km(run.feeder.net, list(run.vm_pu.columns)))]
+    )
     return [
         verdict_section(run),
         *network_sections(run, branches),
         validation_section(run),
         curtailment_section(run),
+        *outage_sections(run),
+        *capacity,
         energy_section(run),
         money_section(run),
         prices_section(run),
-        houses_section(run),
+        houses_section(run, houses),
         ledger_section(run),
         assumptions_section(run),
     ]

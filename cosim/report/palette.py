@@ -30,8 +30,9 @@ def styled(
         figure.update_xaxes(title_text=x)
     if y is not None:
         figure.update_yaxes(title_text=y)
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
+    # ticks keep the labels of both axes apart where they meet
+    figure.update_xaxes(automargin=True, ticks="outside", ticklen=7, tickcolor=PALE)
+    figure.update_yaxes(automargin=True, ticks="outside", ticklen=5, tickcolor=PALE)
     return figure
 
 

@@ -49,6 +49,12 @@ class RunTables:
         (T, N) frames by the name of their column in the table `houses`.
     exchanges, violations, curtailment
         As in the files of the same names; times are columns.
+    balance
+        Table `energy_balance`, by time.
+    resilience
+        One row per outage and one for all of them; empty without outages.
+    outage_intervals, registrations
+        As in the files of the same names; empty without events.
     """
 
     result: Result
@@ -63,6 +69,10 @@ class RunTables:
     exchanges: pd.DataFrame
     violations: pd.DataFrame
     curtailment: pd.DataFrame
+    balance: pd.DataFrame
+    resilience: pd.DataFrame
+    outage_intervals: pd.DataFrame
+    registrations: pd.DataFrame
 
     @property
     def hours(self) -> float:
@@ -103,7 +113,17 @@ def read_run(result: Result) -> RunTables:
         exchanges=encoded_anew(exchanges).to_pandas(),
         violations=result.table("violations").to_pandas(),
         curtailment=curtailment_table(exchanges, rule).to_pandas(),
+        balance=result.energy_balance,
+        resilience=result.resilience,
+        outage_intervals=frame_if_made(result, "outage_intervals"),
+        registrations=frame_if_made(result, "registrations"),
     )
+
+
+def frame_if_made(result: Result, name: str) -> pd.DataFrame:
+    """A table that only some runs have; empty where this one has not."""
+    frame: pd.DataFrame = result.table(name).to_pandas() if result.has_table(name) else pd.DataFrame()
+    return frame
 
 
 def wide(table: pa.Table, keys: Sequence[str], value: str, name: str) -> pd.DataFrame:

@@ -21,7 +21,7 @@ _IMPORT, _EXPORT, _SPILL, _SHED = (
     int(Kind.SPILL),
     int(Kind.SHED),
 )
-_LOSS = int(Kind.LOSS)
+_LOSS, _COMPENSATION = int(Kind.LOSS), int(Kind.COMPENSATION)
 _GRID, _CONTRACT, _OPERATOR, _NOBODY = int(GRID), int(CONTRACT), int(OPERATOR), int(NOBODY)
 
 
@@ -116,6 +116,8 @@ def parties_fit(kind: int, seller: int, buyer: int, host: int, n: int) -> bool:
         return seller >= 0
     if kind == _SHED:
         return buyer >= 0
+    if kind == _COMPENSATION:
+        return seller >= 0 and buyer == _OPERATOR
     return kind == _LOSS and seller >= _GRID and buyer == _OPERATOR  # an island's losses are its former's
 
 

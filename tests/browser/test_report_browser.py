@@ -28,6 +28,17 @@ STRESSED = Scenario().with_changes(
     network={"n_branches": 1},
     limits={"min_vm_pu": 0.985, "max_vm_pu": 1.015},
 )
+OUTAGE = Scenario().with_changes(
+    name="outage",
+    horizon={"hours": 48, "start": "2017-01-17T00:00:00Z"},
+    houses={"n_houses": 4, "n_prosumers": 2},
+    network={"n_branches": 2},
+    community={"enabled": True, "battery_kwh": 15.0, "fuel_cell": "pem-1.26kw", "tank_kg": 1.0},
+    events=[
+        {"kind": "outage", "start": "2017-01-17T16:00:00Z", "hours": 8, "grid": True},
+        {"kind": "outage", "start": "2017-01-18T08:00:00Z", "hours": 6, "switches": ["branch 2"]},
+    ],
+)
 REPORT_FIGURES = {
     *(
         "duration",
@@ -41,7 +52,25 @@ REPORT_FIGURES = {
     ),
     *("before-after", "curtailed", "energy-flow", "money-flow", "prices", "wallets", "batteries"),
 }
-UNITS = {"%", "pu", "kWh", "kW", "EUR", "km", "h", "hour", "hours", "day", "days", "month", "time", "week"}
+OUTAGE_FIGURES = {"outage-supply", "outage-priority", "outage-stores", "outage-frequency"}
+UNITS = {
+    "Hz",
+    "kg",
+    "%",
+    "pu",
+    "kWh",
+    "kW",
+    "EUR",
+    "km",
+    "h",
+    "hour",
+    "hours",
+    "day",
+    "days",
+    "month",
+    "time",
+    "week",
+}
 GROUPS = {"house", "quantity", "kind", "seller", "element"}
 
 FIGURES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(g => ({
@@ -56,6 +85,20 @@ FIGURES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(g => ({
 }))"""
 
 
+OVERLAPS = """() => {
+    const kinds = ['.xtick text', '.ytick text', '.xtitle', '.ytitle', '.legendtext', '.annotation-text'];
+    const apart = (a, b) => a.right <= b.left + 2 || b.right <= a.left + 2
+        || a.bottom <= b.top + 2 || b.bottom <= a.top + 2;
+    return [...document.querySelectorAll('.js-plotly-plot')].flatMap(g => {
+        const texts = [...g.querySelectorAll(kinds.join(', '))]
+            .filter(t => t.textContent.trim() && !t.closest('.slider-group'))
+            .map(t => ({text: t.textContent, box: t.getBoundingClientRect()})).filter(t => t.box.width > 0);
+        return texts.flatMap((a, i) => texts.slice(i + 1).filter(b => !apart(a.box, b.box))
+            .map(b => `${g.id}: ${a.text} | ${b.text}`));
+    });
+}"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("browser")
@@ -63,6 +106,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scenario = STRESSED.with_changes(horizon={"hours": 3}, limits={"max_loading_percent": 0.05})
     write_report(run(scenario, path / "off"))
     write_comparison(compare_runs([path / "full", path / "off"]), path / "side")
+    write_report(run(OUTAGE, path / "outage"), hosting=True)
     return path
 
 
@@ -93,7 +137,9 @@ def opened(browser: Any, file: Path) -> tuple[Any, list[str], list[str]]:
     return page, said, asked
 
 
-@pytest.mark.parametrize("name", ["full/report.html", "off/report.html", "side/comparison.html"])
+@pytest.mark.parametrize(
+    "name", ["full/report.html", "off/report.html", "outage/report.html", "side/comparison.html"]
+)
 def test_pages_open_without_errors_and_requests(browser: Any, folder: Path, name: str) -> None:
     page, said, asked = opened(browser, folder / name)
     assert said == []
@@ -118,6 +164,28 @@ def test_every_figure_of_the_report_is_there(browser: Any, folder: Path) -> None
     page.close()
 
 
+def test_every_figure_of_an_outage_is_there(browser: Any, folder: Path) -> None:
+    page, _, _ = opened(browser, folder / "outage" / "report.html")
+    keys = {figure["key"] for figure in page.evaluate(FIGURES)}
+    assert keys >= OUTAGE_FIGURES | {"hosting"}
+    sections = page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)")
+    linked = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
+    assert sections == linked
+    empty = page.evaluate(
+        "[...document.querySelectorAll('section')].filter(s => s.children.length < 2).map(s => s.id)"
+    )
+    assert empty == []
+    page.close()
+
+
+def test_no_text_of_a_figure_covers_another(browser: Any, folder: Path) -> None:
+    """Titles, legends, tick labels and annotations of one figure do not overlap."""
+    for name in ("full", "outage"):
+        page, _, _ = opened(browser, folder / name / "report.html")
+        assert page.evaluate(OVERLAPS) == []
+        page.close()
+
+
 def test_the_slider_shows_another_hour(browser: Any, folder: Path) -> None:
     page, said, _ = opened(browser, folder / "full" / "report.html")
     shown = "document.querySelector('#figure-map')._fullData.map(t => t.visible)"
@@ -130,8 +198,9 @@ def test_the_slider_shows_another_hour(browser: Any, folder: Path) -> None:
     page.close()
 
 
-def test_the_report_prints_on_a_few_pages(folder: Path) -> None:
-    pdf = print_pdf(folder / "full" / "report.html", folder / "report.pdf", CHROMIUM)
+@pytest.mark.parametrize("name", ["full", "outage"])
+def test_the_report_prints_on_a_few_pages(folder: Path, name: str) -> None:
+    pdf = print_pdf(folder / name / "report.html", folder / "report.pdf", CHROMIUM)
     content = pdf.read_bytes()
     assert content.startswith(b"%PDF")
     assert 2 <= content.count(b"/Type /Page\n") <= 4

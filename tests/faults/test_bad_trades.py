@@ -178,6 +178,12 @@ CASES: dict[str, tuple[Change, list[str], tuple[str, ...]]] = {
     "unknown rule": (lambda folder: None, ["--rule", "fairest"], ("fairest", "pro_rata")),
     "limits the wrong way round": (lambda folder: None, ["--min-vm-pu", "1.2"], ("min_vm_pu",)),
     "a limit that is none": (lambda folder: None, ["--max-loading-percent", "-5"], ("max_loading_percent",)),
+    "unknown control of inverters": (
+        lambda folder: None,
+        ["--pv-control", "volt-var"],
+        ("pv.control", "q_v"),
+    ),
+    "a power factor that is none": (lambda folder: None, ["--cos-phi", "1.2"], ("pv.cos_phi", "1.2")),
     "unknown time zone": (lambda folder: None, ["--timezone", "Mars/Base"], ("Mars/Base",)),
     "output that is taken": (_fill_out, ["--out", "judged"], ("judged", "empty")),
 }

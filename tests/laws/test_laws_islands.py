@@ -14,7 +14,6 @@ from cosim import Scenario, run
 from cosim.case import Case, build_case
 from cosim.chunk import Chunk
 from cosim.disturbed import PartResult
-from cosim.island import POWER_FACTOR
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching
 from cosim.windows import chunks
@@ -40,6 +39,10 @@ CASES: dict[str, dict[str, Any]] = {
     "two islands, at night with empty batteries": {
         "events": [GRID_OUT, BRANCH_OUT],
         "battery": {"capacity_kwh_min": 2.0, "capacity_kwh_max": 3.0},
+    },
+    "a lit island and a dark one": {
+        "events": [GRID_OUT, BRANCH_OUT],
+        "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
     },
     "one branch without the grid": {"events": [BRANCH_OUT], "market": {"feed_in": True}},
     "no former at all": {
@@ -122,7 +125,7 @@ def test_former_is_within_power_apparent_power_and_energy(simulated: tuple[Case,
             assert m["discharge_wh"] <= ratings.max_discharge_wh[house]
             assert m["own_wh"] >= ratings.soc_min_wh[house]
             p_kw = (int(m["discharge_wh"]) - int(m["charge_wh"])) / 1000.0 / hours
-            s_kva = ratings.max_discharge_wh[house] / 1000.0 / hours / POWER_FACTOR
+            s_kva = ratings.max_discharge_wh[house] / 1000.0 / hours / case.scenario.battery.inverter_cos_phi
             bus = int(case.feeder.bus[house])
             assert np.hypot(p_kw, _reactive_kvar(case, chunk, bus)) <= s_kva + 1e-9
         for k, wh in part.fuel_wh.items():
@@ -223,6 +226,21 @@ def test_two_islands_are_two_and_both_are_lit() -> None:
     }
     assert parts[18] == [Supply.ISLAND]
     assert parts[20] == [Supply.ISLAND, Supply.ISLAND]
+
+
+def test_component_without_a_former_is_dark_and_says_so_beside_one_that_is_lit() -> None:
+    """branch 1 ── community (battery, fuel cell)    ·switch open·    branch 2: four houses without any."""
+    result = run(scenario_of(CASES["a lit island and a dark one"]))
+    rows = result.table("outage_intervals").to_pylist()
+    split = [[row["supply"] for row in rows if row["time"].hour == hour] for hour in (20, 21, 22, 23, 0, 4)]
+    assert split == 6 * [["dark", "island"]]
+    dark = [row for row in rows if row["supply"] == "dark"]
+    assert {row["houses"] for row in dark} == {4}
+    assert all(row["former"] == "" and row["served_wh"] == 0 < row["load_wh"] for row in dark)
+    assert result.summary["resilience"]["dark_part_hours"] == 9.0
+    reasons = result.table("exchanges").to_pandas()
+    shed = reasons[(reasons["kind"] == "shed") & (reasons["reason"] == "dark")]
+    assert shed["delivered_wh"].sum() == sum(row["load_wh"] for row in dark)
 
 
 def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path: Path) -> None:

@@ -25,8 +25,12 @@ def _hashes(scenario: Scenario, window: int | None, directory: Path) -> list[byt
     return hashes
 
 
+CONTROLLED = {**STRESSED, "pv": {"control": "q_v", "q_v_vm_pu": (0.95, 0.97, 1.0, 1.04)}}
+
+
 @pytest.mark.parametrize(
-    ("name", "changes", "curtailed"), [("default", CLEAN, False), ("stressed", STRESSED, True)]
+    ("name", "changes", "curtailed"),
+    [("default", CLEAN, False), ("stressed", STRESSED, True), ("stressed", CONTROLLED, True)],
 )
 def test_ledger_is_the_same_for_every_window(
     name: str, changes: dict[str, dict[str, object]], curtailed: bool, tmp_path: Path

@@ -36,9 +36,9 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
     kind, status, reason, interval, seq = HEAD.unpack(row[:12])
     demand(seq == k and interval == intervals, "place")
     flags = (status, reason)
-    if 1 <= kind <= 9:
+    if 1 <= kind <= 10:
         f = EXCHANGE.unpack(row[12:])
-        demand(status <= 2 and reason <= 8 and all(x >= -4 for x in f[:5]), "exchange")
+        demand(status <= 2 and reason <= 9 and all(x >= -4 for x in f[:5]), "exchange")
         demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
         demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
     elif kind == 16:

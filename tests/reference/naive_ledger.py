@@ -119,7 +119,7 @@ class Naive(NaiveRegistry):
         old = [lot[0] for lot in self.lots]
         losses = shed = curtailed = 0
         for row in rows:
-            if row[0] > 9:
+            if row[0] > 10:
                 continue
             kind = row[0]
             seller, buyer, host, _, lot, cleared, wh, _, _, _ = EXCHANGE.unpack(row[12:])
@@ -155,7 +155,7 @@ class Naive(NaiveRegistry):
             elif kind == 8:
                 flows[buyer]["shed"] += wh
                 shed += wh
-            else:
+            elif kind == 9:
                 losses += wh
                 if seller >= 0:
                     flows[seller]["sold"] += wh
@@ -186,6 +186,7 @@ class Naive(NaiveRegistry):
             7: house_s,
             8: house_b,
             9: seller >= -1 and buyer == -3,
+            10: house_s and buyer == -3,
         }
         demand(fits[kind], "parties")
         demand(amount == wh * price and 0 <= fee <= max(amount, 0) and (fee == 0 or kind == 1), "amount")
@@ -242,7 +243,7 @@ class Naive(NaiveRegistry):
         demand(len(sums) == (1 if hidden else 0), "aggregate")
         self.wallets, self.accounts, self.pools = [0] * len(self.own), [0] * len(self.own), [0, 0, 0]
         for row in rows:
-            if row[0] <= 9:
+            if row[0] <= 10:
                 self.money(row[0], row)
             if row[0] == 16:
                 _, load, pv, fc, c, d, bought, sold, imported, exported, spilled, shed, _, _, _ = (

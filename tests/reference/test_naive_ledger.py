@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger_world import begin, busy, world, written
 
+from cosim import Scenario, run
 from market.ledger import statements
 from market.ledger.chain import demonstration_key
 from market.ledger.checkpoint import checkpoint_path
@@ -96,3 +97,18 @@ def test_both_find_the_same_block_when_a_byte_of_it_changes(seed: int, tmp_path:
     naive = naive_ledger.first_fault(tmp_path / "run")
     assert naive is not None
     assert (report.ok, report.height, naive[0]) == (False, height, height)
+
+
+def test_both_accept_compensation_paid_by_the_operator(tmp_path: Path) -> None:
+    scenario = Scenario().with_changes(
+        horizon={"hours": 8, "start": "2017-06-20T08:00:00Z"},
+        houses={"n_houses": 4, "n_prosumers": 4, "production_ratio": 4.0},
+        battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+        network={"n_branches": 1, "spacing_m": 400.0},
+        limits={"max_vm_pu": 1.01},
+        market={"feed_in": True},
+        curtailment={"compensation_eur_per_kwh": 0.05},
+        engine={"verify_sample": 0},
+    )
+    assert run(scenario, tmp_path / "run").summary["money_eur"]["compensation"] > 0
+    assert both(tmp_path / "run") == (True, True)

@@ -98,7 +98,7 @@ def test_impossible_events_say_what_is_wrong(event: dict[str, Any], message: str
             '[[events]]\nkind = "outage"\nstart = 2017-01-01\nhours = -2\ngrid = true\n',
             "greater than 0, got -2",
         ),
-        ('[[events]]\nkind = "storm"\n', "'outage', 'register', 'retire', 'load'"),
+        ('[[events]]\nkind = "storm"\n', "'outage', 'random_outages', 'register', 'retire', 'load'"),
         (
             '[[events]]\nkind = "outage"\nstart = 2017-01-01\nhours = 2\ngird = true\n',
             "did you mean 'grid'",

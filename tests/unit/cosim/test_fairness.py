@@ -8,11 +8,18 @@ import pytest
 from cosim.fairness import curtailed_by_house, fairness, jain_index
 
 
-def _exchanges(rows: list[tuple[str, str, str, int, int]]) -> pa.Table:
+def _exchanges(rows: list[tuple[str, str, str, int, int]], amount_neur: int = 0) -> pa.Table:
     columns = list(zip(*rows, strict=True))
     names = ("kind", "seller", "host")
     table = {name: pa.array(columns[k]).dictionary_encode() for k, name in enumerate(names)}
-    return pa.table({**table, "cleared_wh": columns[3], "delivered_wh": columns[4]})
+    return pa.table(
+        {
+            **table,
+            "cleared_wh": columns[3],
+            "delivered_wh": columns[4],
+            "amount_neur": [amount_neur] * len(rows),
+        }
+    )
 
 
 ROWS = [
@@ -34,8 +41,14 @@ def test_a_house_counts_by_what_leaves_it() -> None:
         "delivered_kwh": [2.0, 2.0],
         "curtailed_kwh": [2.0, 2.0],
         "share": [0.5, 0.5],
+        "compensation_neur": [0, 0],
     }
     assert fairness(_exchanges(ROWS))["jain_index"] == 1.0
+
+
+def test_compensation_stands_beside_what_was_cut() -> None:
+    rows = [*ROWS, ("compensation", "ann", "", 2000, 2000)]
+    assert curtailed_by_house(_exchanges(rows, 7)).to_pydict()["compensation_neur"] == [7, 0]
 
 
 def test_uneven_cuts_lower_the_index() -> None:

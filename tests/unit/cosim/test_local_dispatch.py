@@ -26,15 +26,27 @@ def _dispatch(
     surplus: list[int] | None = None,
     cells: tuple[FuelRange, ...] = (),
     battery: list[int] | None = None,
+    charge: list[int] | None = None,
 ) -> LocalDispatch:
     sources = Sources(
-        np.array(surplus or [0] * 4), cells, np.array(battery or [0] * 4), np.full(4, 1000, np.int64)
+        np.array(surplus or [0] * 4),
+        cells,
+        np.array(battery or [0] * 4),
+        np.full(4, 1000, np.int64),
+        np.array(charge or [0] * 4),
     )
     return dispatch_locally(np.array(critical), np.array(other), sources)
 
 
 @given(
-    critical=Wh, other=Wh, surplus=Wh, battery=Wh, room=Wh, high=st.integers(0, 6000), share=st.floats(0, 1)
+    critical=Wh,
+    other=Wh,
+    surplus=Wh,
+    battery=Wh,
+    room=Wh,
+    charge=Wh,
+    high=st.integers(0, 6000),
+    share=st.floats(0, 1),
 )
 def test_every_house_balances_and_nothing_is_made_up(
     critical: np.ndarray,
@@ -42,11 +54,12 @@ def test_every_house_balances_and_nothing_is_made_up(
     surplus: np.ndarray,
     battery: np.ndarray,
     room: np.ndarray,
+    charge: np.ndarray,
     high: int,
     share: float,
 ) -> None:
     cell = FuelRange(1, min(500, high), high, True)
-    done = dispatch_locally(critical, other, Sources(surplus, (cell,), battery, room), share)
+    done = dispatch_locally(critical, other, Sources(surplus, (cell,), battery, room, charge), share)
     sent, received, fuel = ZERO.copy(), ZERO.copy(), ZERO.copy()
     for seller, buyer, wh in done.transfers:
         assert wh > 0
@@ -57,7 +70,9 @@ def test_every_house_balances_and_nothing_is_made_up(
     assert (into == done.served_wh + sent + done.absorbed_wh + done.spilled_wh).all()
     assert ((done.released_wh >= 0) & (done.released_wh <= battery)).all()
     assert ((done.served_wh >= 0) & (done.served_wh <= critical + other)).all()
-    assert ((done.absorbed_wh >= 0) & (done.absorbed_wh <= room)).all()
+    assert ((done.absorbed_wh >= -charge) & (done.absorbed_wh <= room)).all()
+    if share == 1.0 and done.served_wh.sum() < critical.sum() + other.sum():
+        assert (done.absorbed_wh <= -charge).all()  # no load is shed while a battery is charged
     assert (done.spilled_wh >= 0).all()
     assert done.fuel_wh[0] == 0 or cell.low_wh <= done.fuel_wh[0] <= cell.high_wh
 
@@ -92,3 +107,12 @@ def test_fuel_cell_rests_below_its_minimum_where_batteries_can_do() -> None:
 def test_equal_shares_never_exceed_what_is_wanted() -> None:
     assert in_equal_shares(10, np.array([3, 4])).tolist() == [3, 4]
     assert in_equal_shares(0, ZERO).tolist() == [0, 0, 0, 0]
+
+
+def test_charge_is_given_up_before_a_battery_discharges_and_after_fuel_cells() -> None:
+    cell = FuelRange(3, 100, 300, True)
+    done = _dispatch([0] * 4, [1000, 0, 0, 0], cells=(cell,), battery=[0, 0, 400, 0], charge=[0, 500, 0, 0])
+    assert done.fuel_wh == [300]
+    assert done.absorbed_wh.tolist() == [0, -500, 0, 0]
+    assert done.released_wh.tolist() == [0, 0, 200, 0]
+    assert done.served_wh.tolist() == [1000, 0, 0, 0]

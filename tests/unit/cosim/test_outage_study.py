@@ -43,12 +43,14 @@ def test_means_are_by_variant_in_the_order_of_the_list() -> None:
             "survival_hours": [2.0, 3.0, 4.0],
             "hours_without_grid": [4.0, 3.0, 4.0],
             "saidi_hours": 0.0,
+            "per_year": 2.0,
         }
     )
     means = expected(table)
     assert means["variant"].tolist() == ["b", "a"]
     assert means["energy_not_served_kwh"].tolist() == [2.0, 5.0]
     assert means["survived_share"].tolist() == [0.5, 1.0]
+    assert means["kwh_per_year"].tolist() == [4.0, 10.0]
 
 
 def test_plugged_in_fuel_cell_serves_more_in_a_random_outage() -> None:
@@ -64,10 +66,10 @@ def test_case_of_the_how_to_runs_into_two_islands(tmp_path: Path, monkeypatch: p
     Path("mine.toml").write_text(text)
     result = CliRunner().invoke(app, ["run", "mine.toml", "--out", "run"])
     assert result.exit_code == 0, result.output
-    parts = pd.read_csv("run/outage_intervals.csv")
+    parts = pd.read_parquet("run/outage_intervals.parquet")
     assert set(parts["supply"]) == {"island", "grid"}
     assert parts.groupby("time")["part"].max().max() == 1
     assert (parts.loc[parts["supply"] == "island", "imported_wh"] == 0).all()
-    assert pd.read_csv("run/registrations.csv")["answer"].tolist() == ["admitted"]
-    assert {"saidi_hours", "served_share"} <= set(pd.read_csv("run/resilience.csv")["metric"])
+    assert pd.read_csv("run/registrations.csv")["answer"].tolist() == ["admitted", "admitted"]
+    assert {"saidi_hours", "served_share"} <= set(pd.read_parquet("run/resilience.parquet"))
     assert verify_ledger(Path("run")).ok

@@ -10,7 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cosim.hosting import scenario_hosting
+from cosim.report.comparison import compare_runs, write_comparison
 from cosim.report_cli import register
+from cosim.results import Result
 from cosim.scenario import Scenario
 from cosim.simulate import run
 
@@ -35,6 +38,19 @@ def test_report_writes_a_page_and_a_table(runs: Path) -> None:
     assert (runs / "poor" / "report.html").stat().st_size > 1_000_000
     assert len(pd.read_csv(runs / "poor" / "branch_summary.csv")) > 4
     assert "report.html" in ended.output
+
+
+def test_hosting_capacity_is_an_option_of_the_report(runs: Path) -> None:
+    ended = CliRunner().invoke(app, ["report", str(runs / "rich"), "--hosting", "--quiet"])
+    assert ended.exit_code == 0, ended.output
+    page = (runs / "rich" / "report.html").read_text(encoding="utf-8")
+    capacity = scenario_hosting(Result.load(runs / "rich").scenario)
+    written = pd.read_csv(runs / "rich" / "hosting.csv")
+    assert list(written["largest_kw"]) == pytest.approx(list(capacity.houses["largest_kw"]))
+    assert f'data-key="hosting_scaling" data-value="{capacity.scaling}"' in page
+    assert capacity.bound_by in page
+    for file in ("report.html", "hosting.csv"):
+        (runs / "rich" / file).unlink()
 
 
 def test_no_chromium_is_said_before_anything_is_written(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +112,11 @@ def test_compare_refuses(runs: Path, tmp_path: Path, given: list[str], expected:
     assert ended.exit_code == 2
     assert expected in ended.output
     assert not (tmp_path / "x").exists()
+
+
+def test_runs_of_different_length_are_not_compared_silently(runs: Path, tmp_path: Path) -> None:
+    run(SMALL.with_changes(horizon={"hours": 6}), tmp_path / "short")
+    written = write_comparison(compare_runs([runs / "poor", tmp_path / "short"]), tmp_path / "side")[1]
+    assert "The runs differ in length (poor 24 h, short 6 h)" in written.read_text(encoding="utf-8")
+    alike = write_comparison(compare_runs([runs / "poor", runs / "rich"]), tmp_path / "alike")[1]
+    assert "differ in length" not in alike.read_text(encoding="utf-8")

@@ -253,6 +253,15 @@ def test_the_verdict_names_the_worst(counts: dict[str, int], beyond: int, level:
     assert verdict(counts, beyond).level == level
 
 
+def test_the_verdict_tells_outages_from_curtailment() -> None:
+    counts = {"clean": 4, "curtailed": 0, "islanded": 2, "shed": 0, "de_energised": 0}
+    assert verdict(counts, 0, 3.25)[:2] == ("bad", "Load was shed in outages.")
+    assert "2 of 6 intervals" in verdict(counts, 0, 3.25).text
+    assert "3.2 kWh" in verdict(counts, 0, 3.25).text
+    assert verdict(counts, 0).level == "warn"
+    assert "In 1 others" in verdict({**counts, "curtailed": 1}, 0).text
+
+
 def test_a_table_with_a_missing_row_is_refused() -> None:
     import pyarrow as pa
 

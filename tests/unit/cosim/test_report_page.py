@@ -130,11 +130,58 @@ def test_branch_summary_is_that_of_the_loadings(directory: Path, numbers: Number
     np.testing.assert_allclose([row[2] for row in top], order["max_loading_percent"])
 
 
-def test_the_how_to_names_every_column(directory: Path) -> None:
+@pytest.mark.parametrize("name", ["branch_summary", "house_summary"])
+def test_the_how_to_names_every_column(directory: Path, name: str) -> None:
     text = (Path(__file__).parents[3] / "docs/how-to/read-the-report.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    section = text.split(f"## Columns of {name}.csv")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     named = [name.strip(" `") for row in rows for name in row.split(",")]
-    assert named == list(pd.read_csv(directory / "branch_summary.csv").columns)
+    assert named == list(pd.read_csv(directory / f"{name}.csv").columns)
+
+
+def test_the_energy_balance_is_the_meters_and_leaves_nothing(directory: Path, numbers: Numbers) -> None:
+    houses, balance = table(directory, "houses"), table(directory, "energy_balance")
+    assert (balance["residual_wh"] == 0).all()
+    whole = numbers.tables["energy_balance"][-1]
+    net = houses.eval(
+        "pv_wh + fuel_cell_wh + discharge_wh - spilled_wh - load_wh + shed_wh - charge_wh"
+    ).sum()
+    assert -net == houses["imported_wh"].sum() - houses["exported_wh"].sum()
+    for k, name in enumerate(("pv_wh", "fuel_cell_wh", "discharge_wh"), start=1):
+        assert whole[k] == houses[name].sum() / 1000 == balance[name].sum() / 1000
+    from_grid = houses["imported_wh"].sum() + balance["losses_wh"].sum()
+    assert whole[4] == pytest.approx(from_grid / 1000, abs=1e-9)
+    assert whole[-1] == 0
+    days = numbers.tables["energy_balance"][1:-1]
+    np.testing.assert_allclose(np.sum([row[1:] for row in days], axis=0), whole[1:])
+
+
+def test_houses_are_their_meters(directory: Path, numbers: Numbers) -> None:
+    houses, summary = (
+        table(directory, "houses"),
+        pd.read_csv(directory / "house_summary.csv", index_col="house"),
+    )
+    meters = houses.groupby(houses["house"].astype(str))
+    for name in (
+        "load",
+        "pv",
+        "bought",
+        "sold",
+        "imported",
+        "exported",
+        "spilled",
+        "shed",
+        "charge",
+        "discharge",
+    ):
+        sums = meters[f"{name}_wh"].sum() / 1000
+        np.testing.assert_allclose(summary[f"{name}_kwh"], sums.reindex(summary.index), rtol=1e-12)
+    assert summary["wallet_eur"].sum() == pytest.approx(meters["wallet_neur"].last().sum() / 1e9)
+    voltage = table(directory, "bus_voltage")
+    voltage = voltage[voltage["bus"] == summary.loc["house_03", "bus"]]
+    assert summary.loc["house_03", "max_vm_pu"] == voltage["vm_pu"].max()
+    assert summary["curtailed_kwh"].sum() == pytest.approx(numbers.facts["curtailed"])
+    assert [row[1] for row in numbers.tables["houses"] if row] == list(summary["load_kwh"])
 
 
 def test_losses_of_branches_add_up_to_those_of_the_power_flow(directory: Path) -> None:
@@ -144,23 +191,60 @@ def test_losses_of_branches_add_up_to_those_of_the_power_flow(directory: Path) -
 
 
 def test_the_tables_are_what_pandapower_computes_afresh(directory: Path) -> None:
+    """The worst interval and seven others: from meters to voltages, loadings and the exchange with the grid."""
     result = Result.load(directory)
     net, houses = result.net, table(directory, "houses")
     summary = pd.read_csv(directory / "branch_summary.csv")
+    loading, voltage = table(directory, "branch_loading"), table(directory, "bus_voltage")
+    balance = table(directory, "energy_balance").set_index("time")
     at = pd.Timestamp(summary.loc[summary["max_loading_percent"].idxmax(), "max_at"])
-    now = houses[houses["time"] == at].set_index("house")
-    taken = now.eval("load_wh - shed_wh + charge_wh - pv_wh + spilled_wh - discharge_wh - fuel_cell_wh") / 1e6
-    net.load["p_mw"] = [float(taken[name]) for name in net.load["name"]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandapower's own deprecations are not under test
-        pp.runpp(net, tolerance_mva=1e-9)
-    loading = table(directory, "branch_loading")
-    stored = loading[loading["time"] == at]["loading_percent"].to_numpy()
-    fresh = np.concatenate([net.res_line.loading_percent, net.res_trafo.loading_percent])
-    np.testing.assert_allclose(stored, fresh, atol=1e-4)
+    for moment in [*balance.index[:: len(balance) // 7], at]:
+        now = houses[houses["time"] == moment].set_index("house")
+        taken = (
+            now.eval("load_wh - shed_wh + charge_wh - pv_wh + spilled_wh - discharge_wh - fuel_cell_wh") / 1e6
+        )
+        net.load["p_mw"] = [float(taken[name]) for name in net.load["name"]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandapower's own deprecations are not under test
+            pp.runpp(net, tolerance_mva=1e-9)
+        stored = loading[loading["time"] == moment]["loading_percent"].to_numpy()
+        fresh = np.concatenate([net.res_line.loading_percent, net.res_trafo.loading_percent])
+        np.testing.assert_allclose(stored, fresh, atol=1e-4)
+        np.testing.assert_allclose(voltage[voltage["time"] == moment]["vm_pu"], net.res_bus.vm_pu, atol=1e-6)
+        row = balance.loc[moment]
+        assert row["from_grid_wh"] - row["to_grid_wh"] == pytest.approx(
+            1e6 * net.res_ext_grid.p_mw.sum(), abs=0.6
+        )
     assert summary["max_loading_percent"].max() == pytest.approx(fresh.max(), abs=1e-4)
-    voltage = table(directory, "bus_voltage")
-    np.testing.assert_allclose(voltage[voltage["time"] == at]["vm_pu"], net.res_bus.vm_pu, atol=1e-6)
+
+
+def test_every_table_of_the_loading_report_is_there(directory: Path) -> None:
+    expected = {
+        "branch_loading.parquet": {"time", "element_type", "element", "loading_percent"},
+        "bus_voltage.parquet": {"time", "bus", "vm_pu"},
+        "branch_summary.csv": {"max_loading_percent", "max_at", "p95_loading_percent", "mean_loading_percent"}
+        | {"hours_ge_80_percent", "hours_ge_100_percent", "reverse_flow_hours", "losses_kwh"},
+        "violations.csv": {"time", "element_type", "element", "quantity", "value", "limit"},
+        "curtailment.csv": {"time", "seq", "rule", "curtailed_wh", "reason", "element"},
+        "energy_balance.parquet": {"time", "residual_wh"},
+        "house_summary.csv": {"house", "bus", "load_kwh"},
+    }
+    for name, columns in expected.items():
+        read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
+        assert columns <= set(read(directory / name)), name
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    assert {"gridsettle", "libraries", "limits", "network_sha256", "ledger"} <= set(manifest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scenario", "megabytes"), [("default", 12), ("reference", 20)])
+def test_a_long_run_has_a_small_report(tmp_path: Path, scenario: str, megabytes: int) -> None:
+    """One year and four years of 25 houses; the figures are thinned, the tables are not."""
+    result = run(Scenario.load(scenario), tmp_path / "run")
+    assert write_report(result).stat().st_size <= megabytes * 1e6
+    read = Numbers((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    assert read.tables["energy_balance"][-1][-1] == 0
+    assert read.facts["losses"] == pytest.approx(result.energy_balance["losses_wh"].sum() / 1000)
 
 
 def test_before_and_after_lists_every_violated_element(directory: Path, numbers: Numbers) -> None:

@@ -142,3 +142,17 @@ def test_weekday_variation_never_exceeds_the_bundled_deviation():
 def test_no_hours_are_refused():
     with pytest.raises(DataError, match="n_hours: expected at least 1, got 0"):
         synthetic_series(START, 0, np.random.default_rng(1))
+
+
+def test_an_unknown_load_is_refused():
+    with pytest.raises(DataError, match="load: expected one of household, country, got 'town'"):
+        synthetic_series(START, 24, np.random.default_rng(1), "town")
+
+
+def test_whose_load_it_is_changes_nothing_else():
+    house, country = (
+        synthetic_series(START, 48, np.random.default_rng(1), load) for load in ("household", "country")
+    )
+    assert (house.solar_cf == country.solar_cf).all()
+    assert (house.price_eur_per_mwh == country.price_eur_per_mwh).all()
+    assert (house.load_shape != country.load_shape).all()

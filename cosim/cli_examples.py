@@ -1,0 +1,78 @@
+"""An example or two at the end of every command's help, in one place; tests read every one of them as a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import typer
+
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "hosting": ("gridsettle hosting", "gridsettle hosting stressed --intervals 48 --out hosting.csv"),
+    "scenario list": ("gridsettle scenario list",),
+    "scenario show": ("gridsettle scenario show outage",),
+    "scenario check": ("gridsettle scenario check mine.toml",),
+    "scenario new": (
+        "gridsettle scenario new mine.toml",
+        "gridsettle scenario new winter.toml --like outage",
+    ),
+    "study reference": (
+        "gridsettle study reference",
+        "gridsettle study reference --spain energy_dataset.csv",
+    ),
+    "study beta-tau": (
+        "gridsettle study beta-tau --seeds 5",
+        "gridsettle study beta-tau --hours 720 --workers 2",
+    ),
+    "study production": ("gridsettle study production --seeds 5",),
+    "study storage": ("gridsettle study storage --seeds 5",),
+    "study outage": ("gridsettle study outage --seeds 20",),
+    "study microgrids": ("gridsettle study microgrids north.toml south.toml --capacity-kw 50",),
+    "ledger init": ("gridsettle ledger init keys --members 25",),
+    "ledger members": ("gridsettle ledger members runs/default-001",),
+    "ledger register": ("gridsettle ledger register runs/default-001 3 --key keys/member_3.pem",),
+    "ledger rotate": (
+        "gridsettle ledger rotate runs/default-001 3 --key keys/member_3.pem --new-key keys/next_3.pem",
+    ),
+    "ledger revoke": ("gridsettle ledger revoke runs/default-001 3",),
+    "ledger grant": (
+        "gridsettle ledger grant runs/default-001 3 40 --key keys/member_3.pem",
+        "gridsettle ledger grant runs/default-001 3 40 --key keys/member_3.pem --withdraw",
+    ),
+    "ledger device": (
+        "gridsettle ledger device runs/default-001 3 1 --key keys/member_3.pem --kind battery --bus 7 --power-w 5000 "
+        "--energy-wh 10000",
+    ),
+    "ledger admit": ("gridsettle ledger admit runs/default-001",),
+    "ledger account": (
+        "gridsettle ledger account runs/default-001 3",
+        "gridsettle ledger account runs/default-001 3 --json",
+    ),
+    "ledger show": (
+        "gridsettle ledger show runs/default-001",
+        "gridsettle ledger show runs/default-001 4000 --json",
+    ),
+    "ledger export": ("gridsettle ledger export runs/default-001 ledger.jsonl",),
+    "ledger prove": ("gridsettle ledger prove runs/default-001 4000 3 --out receipt.json",),
+    "ledger verify-receipt": ("gridsettle ledger verify-receipt receipt.json --key operator.pem",),
+    "ledger cosign": (
+        "gridsettle ledger cosign runs/default-001.checkpoint --key witness.pem --name witness.example "
+        "--log operator.vkey --ledger runs/default-001",
+    ),
+    "ledger audit": (
+        "gridsettle ledger audit runs/default-001 --sample 100",
+        "gridsettle ledger audit runs/default-001 --all",
+    ),
+}
+"""Of commands whose own text has none."""
+
+
+def add_examples(app: typer.Typer, path: str = "") -> None:
+    """Append its examples to the help of every command of an application and of its groups."""
+    for command in app.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+        lines = EXAMPLES.get(f"{path}{name}")
+        if lines:
+            command.epilog = "\n\n".join(("Examples", *lines))
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            add_examples(group.typer_instance, f"{path}{group.name} ")
