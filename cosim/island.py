@@ -231,10 +231,9 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
     served_before = orders.load_wh - need
     critical = np.clip(part.critical_wh - served_before, 0, need)
     charge = orders.charge_wh.copy()
-    if former.cell < 0:
-        charge[former.house] = (
-            0  # whoever holds the island keeps its charge, or nobody does in the next interval
-        )
+    charge[former.house] = (
+        0  # whoever holds the island keeps its charge, or nobody may hold it in the next interval
+    )
     sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
     local = dispatch_locally(critical, need - critical, sources, share)
     spare = (

@@ -52,7 +52,7 @@ def outage_sections(run: RunTables) -> list[Section]:
 def _said(found: int, drawn: int) -> tuple[str, ...]:
     text = (
         "Hours include those in which an island waits beside the grid to be joined. What is shed is not billed. The "
-        "metrics are in resilience.parquet, every part and interval in outage_intervals.csv."
+        "metrics are in resilience.parquet, every part and interval in outage_intervals.parquet."
     )
     more = f"{drawn} of {found} outages are drawn: those with the most energy not served."
     return (text, more) if drawn < found else (text,)

@@ -43,7 +43,7 @@ print(result.intervals.outcome.value_counts()[lambda n: n > 0].to_string())
 # One row per island and hour: who held it, what it was asked for, what it served, and from what (kWh, state of charge in %).
 
 # %%
-hours = pd.read_csv("alone/outage_intervals.csv", parse_dates=["time"]).query("supply == 'island'")
+hours = pd.read_parquet("alone/outage_intervals.parquet").query("supply == 'island'")
 night = pd.DataFrame(
     {
         "hour": hours.time.dt.strftime("%d %H:%M"),
