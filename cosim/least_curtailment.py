@@ -48,7 +48,7 @@ BACK_OFF = 1.5
 Houses whose shedding costs the same would else replace one another from round to round, each time with the error of a
 linearisation made elsewhere.
 """
-ALMOST_VM_PU, ALMOST_PERCENT = 1e-3, 1.0
+ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
 """Backing off from a larger excess, which the next programme of its own accord leaves little of, would cut too much."""
 
 GOOD_ENOUGH = 0.0002

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,33 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
     return directory
 
 
+@contextmanager
+def _named_when_whole(path: Path, partial: Path) -> Iterator[Path]:
+    """A temporary name to write to; the file gets its own once it is written."""
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as reason:
+        raise ScenarioError(
+            f"{path}: expected a file that can be written, got: {reason}; make room or mend the disk; a run that "
+            "was cut off goes on with --resume"
+        ) from reason
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
 def write_whole(path: Path, content: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, path)
+    """Write a text file under a temporary name, then rename it.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be written.
+    """
+    with _named_when_whole(path, _hidden(path)) as partial:
+        partial.write_text(content, encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -73,12 +96,10 @@ def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.
     """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger counts on them."""
     for name, table in tables.items():
         part = directory / PARTS / f"{name}-{first:09d}-{stop:09d}.parquet"
-        partial = part.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with _named_when_whole(part, part.with_suffix(".partial")) as partial, partial.open("wb") as file:
             pq.write_table(table, file, compression="lz4")
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, part)
     sync_folder(directory / PARTS)
 
 
@@ -107,11 +128,12 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
             write_table(directory, name, pa.concat_tables(pq.read_table(part) for part in parts))
             continue
         path = directory / file_name(name)
-        partial = path.with_name(f".{path.name}.partial")
-        with pq.ParquetWriter(partial, pq.read_schema(parts[0]), compression="zstd") as writer:
+        with (
+            _named_when_whole(path, _hidden(path)) as partial,
+            pq.ParquetWriter(partial, pq.read_schema(parts[0]), compression="zstd") as writer,
+        ):
             for part in parts:
                 writer.write_table(pq.read_table(part))
-        os.replace(partial, path)
     os.replace(directory / PARTS, directory / JOINED)
     shutil.rmtree(directory / JOINED)
 
@@ -119,12 +141,11 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
 def write_table(directory: Path, name: str, table: pa.Table) -> None:
     """Write a table of a run that is not made in parts."""
     path = directory / file_name(name)
-    partial = path.with_name(f".{path.name}.partial")
-    if name in AS_CSV:
-        pa_csv.write_csv(table, partial)
-    else:
-        pq.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)
+    with _named_when_whole(path, _hidden(path)) as partial:
+        if name in AS_CSV:
+            pa_csv.write_csv(table, partial)
+        else:
+            pq.write_table(table, partial, compression="zstd")
 
 
 def file_name(name: str) -> str:
@@ -144,3 +165,24 @@ def read_table(directory: Path, name: str) -> pa.Table:
     if not path.exists():
         raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
     return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)
+
+
+class StoredTables(Mapping[str, pa.Table]):
+    """Tables of a run, read each time they are asked for: no more than one is in memory at a time."""
+
+    def __init__(self, directory: Path, names: Iterable[str]) -> None:
+        self._directory, self._names = directory, tuple(names)
+
+    def __getitem__(self, name: str) -> pa.Table:
+        if name not in self._names:
+            raise KeyError(name)
+        return read_table(self._directory, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names

@@ -25,6 +25,7 @@ from cosim.outage_spells import resilience_table
 from cosim.resilience import OUTAGE_TABLES, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
+    StoredTables,
     discard_parts_behind,
     join_parts,
     prepare_directory,
@@ -38,10 +39,10 @@ from cosim.scenario_files import as_toml
 from cosim.summary import summarise
 from cosim.tables import chunk_tables, curtailment_table
 from cosim.wear import WEAR_TABLE, wear_table
-from cosim.windows import chunks
+from cosim.windows import chunks, fewer_for_many
 
 GROUP = 2048
-"""Intervals per group commit: ledger and tables are made durable together."""
+"""Intervals per group commit: ledger and tables are made durable together; fewer where there are many houses."""
 
 
 class Progress(NamedTuple):
@@ -106,7 +107,7 @@ def run(
     with open_recorder(case, directory, resume=resume) as recorder:
         discard_parts_behind(directory, recorder.next_interval)
         stream = chunks(case, recorder.state, recorder.next_interval, recorder.outage)
-        for group in grouped(_told(stream, case, listener), GROUP):
+        for group in grouped(_told(stream, case, listener), fewer_for_many(GROUP, case)):
             tables = _joined(tables_of(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
@@ -127,11 +128,9 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 
 def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     keep_inputs(case, directory)
-    result = Result(case.scenario, {}, directory, {})
-    rule = case.scenario.curtailment.rule
-    write_table(directory, "curtailment", curtailment_table(result.table("exchanges"), rule))
-    write_table(directory, "curtailed_by_house", curtailed_by_house(result.table("exchanges"), rule))
-    tables = {name: result.table(name) for name in tables_made(case)}
+    tables, rule = StoredTables(directory, tables_made(case)), case.scenario.curtailment.rule
+    write_table(directory, "curtailment", curtailment_table(tables["exchanges"], rule))
+    write_table(directory, "curtailed_by_house", curtailed_by_house(tables["exchanges"], rule))
     write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     outages = outage_summary(case, tables)
     write_table(directory, "energy_balance", energy_balance(tables["houses"], tables["exchanges"]))

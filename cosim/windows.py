@@ -39,6 +39,8 @@ from market.state import State
 from market.storage import Ratings
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 2048
+FEW_HOUSES = 64
+"""Up to so many houses a window may be as long as the longest; with more of them it is shorter by as much."""
 
 
 def supply_between(supply: Supply, first: int, stop: int) -> Supply:
@@ -170,6 +172,11 @@ def standing_as(case: Case, outage: OutageState) -> Case:
     return replace(case, supply=case.fleet.supply(outage.standing))
 
 
+def fewer_for_many(intervals: int, case: MarketCase) -> int:
+    """Number of intervals whose houses are no more than those of `intervals` with few: memory does not grow."""
+    return max(1, intervals * FEW_HOUSES // max(case.opening.own_wh.size, FEW_HOUSES))
+
+
 def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None = None) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to the end, a chunk at a time.
 
@@ -178,6 +185,7 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
     """
     fixed = case.scenario.engine.window
     length = fixed or FIRST_WINDOW
+    longest = fewer_for_many(LONGEST_WINDOW, case)
     switching = Switching(case.feeder, case.engine, case.timeline.outages)
     outage = outage or case.opening_outage
     case = standing_as(case, outage)
@@ -205,4 +213,4 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
             state, t = chunk.window.state, chunk.stop
             n_clean += int(not hopeful and chunk.outcome[0] == Outcome.CLEAN)
         if fixed is None:
-            length = min(2 * length, LONGEST_WINDOW) if n_clean == n else max(1, 2 * n_clean)
+            length = min(2 * length, longest) if n_clean == n else max(1, 2 * n_clean)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -227,9 +228,17 @@ def test_killed_at_every_step_of_its_end(warm: Warm, folder: Path) -> None:
     assert operation > 20
 
 
-def commanded(*arguments: str) -> subprocess.Popen[str]:
+def commanded(*arguments: str, kilobytes: int = 0) -> subprocess.Popen[str]:
+    """The command, perhaps with a limit that no file of its may grow beyond, which fails writes as a full disk does."""
     command = [sys.executable, "-m", "cosim.cli", "run", *arguments, "--quiet", "--no-report"]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stderr=subprocess.PIPE)
+    limit = (kilobytes * 1024, kilobytes * 1024)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        text=True,
+        stderr=subprocess.PIPE,
+        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)) if kilobytes else None,
+    )
 
 
 @pytest.mark.slow
@@ -252,4 +261,20 @@ def test_the_command_killed_and_resumed(folder: Path, warm: Warm) -> None:
     process = commanded(scenario, "--out", str(directory), "--resume")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
+    expect_same(directory, folder / "undisturbed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [10, 40, 90, 150])
+def test_a_run_on_a_full_disk(kilobytes: int, warm: Warm, folder: Path) -> None:
+    """Whatever file does not fit: one clear message, a sound ledger, and the run goes on where there is room."""
+    scenario, directory = str(folder / "small.toml"), folder / f"full-{kilobytes}"
+    process = commanded(scenario, "--out", str(directory), kilobytes=kilobytes)
+    _, errors = process.communicate()
+    assert process.returncode == 2, errors
+    assert errors.startswith("gridsettle: ")
+    assert "Traceback" not in errors
+    assert "expected" in errors
+    expect_nothing_lost(directory, 0)
+    warm.run(directory)
     expect_same(directory, folder / "undisturbed")
