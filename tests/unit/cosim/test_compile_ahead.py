@@ -11,6 +11,7 @@ import pytest
 
 from cosim import Scenario, compile_ahead, run
 
+ROOT = Path(__file__).parents[3]
 SHORT = Scenario().with_changes(horizon={"hours": 2})
 
 SIGNATURES = """
@@ -29,14 +30,19 @@ print(*(len(function.signatures) for function in functions))
 
 def test_a_run_needs_no_other_signature_than_the_one_compiled_ahead(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SIGNATURES], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SIGNATURES],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == ["1"] * 8
 
 
 def test_nothing_is_compiled_on_a_fresh_machine(tmp_path: Path) -> None:
     asked = "from cosim.compile_ahead import is_compiled; print(is_compiled())"
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
     )
