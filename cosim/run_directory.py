@@ -176,6 +176,7 @@ class StoredTables(Mapping[str, pa.Table]):
     def __getitem__(self, name: str) -> pa.Table:
         if name not in self._names:
             raise KeyError(name)
+        pa.default_memory_pool().release_unused()
         return read_table(self._directory, name)
 
     def __iter__(self) -> Iterator[str]:

@@ -133,7 +133,6 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     write_table(directory, "curtailed_by_house", curtailed_by_house(tables["exchanges"], rule))
     write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     outages = outage_summary(case, tables)
-    write_table(directory, "energy_balance", energy_balance(tables["houses"], tables["exchanges"]))
     if "resilience" in outages:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         write_table(directory, "resilience", resilience_table(tables, share, minutes))
@@ -151,14 +150,16 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
 def tables_made(case: Case) -> tuple[str, ...]:
     """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
     outages = OUTAGE_TABLES if case.timeline.disturbed.any() else ()
-    return (*TABLES, *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
+    return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
 
 
 def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk."""
     outages = outage_tables(case, chunk) if case.timeline.disturbed.any() else {}
     cells = {FUEL_CELL_TABLE: fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
-    return {**chunk_tables(case, chunk), **outages, **cells}
+    found = chunk_tables(case, chunk)
+    balance = energy_balance(found["houses"], found["exchanges"])
+    return {**found, "energy_balance": balance, **outages, **cells}
 
 
 def outage_summary(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:

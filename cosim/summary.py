@@ -31,38 +31,34 @@ def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
         settled, `not_settled`; JSON-ready.
     """
     return {
-        "energy_kwh": energy_kwh(tables["houses"], tables["exchanges"]),
+        "energy_kwh": {**metered_kwh(tables["houses"]), **exchanged_kwh(tables["exchanges"])},
         "money_eur": money_eur(tables["exchanges"]),
-        "network": network(tables["intervals"], tables["bus_voltage"], tables["branch_loading"]),
+        "network": network(tables),
         "fairness": fairness(tables["exchanges"]),
         "not_settled": not_settled(tables["intervals"], tables["exchanges"]),
     }
 
 
-def energy_kwh(houses: pa.Table, exchanges: pa.Table) -> dict[str, float]:
-    """Energies over all houses and intervals, kWh."""
-    kwh = {
-        name: _sum(houses[f"{name}_wh"]) / 1000
-        for name in (
-            "load",
-            "pv",
-            "fuel_cell",
-            "charge",
-            "discharge",
-            "imported",
-            "exported",
-            "spilled",
-            "shed",
-        )
+METERED = ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")
+
+
+def metered_kwh(houses: pa.Table) -> dict[str, float]:
+    """Meters over all houses and intervals, kWh."""
+    return {name: _sum(houses[f"{name}_wh"]) / 1000 for name in METERED}
+
+
+def exchanged_kwh(exchanges: pa.Table) -> dict[str, float]:
+    """Exchanges by what they are, kWh."""
+    delivered, cleared = _by_kind(exchanges, "delivered_wh"), _by_kind(exchanges, "cleared_wh")
+    shared = delivered.get("share_use", 0) + delivered.get("share_store", 0)
+    curtailed = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in CURTAILED_KINDS)
+    return {
+        "p2p": delivered.get("p2p", 0) / 1000,
+        "lot_sale": delivered.get("lot_sale", 0) / 1000,
+        "shared": shared / 1000,
+        "losses": delivered.get("loss", 0) / 1000,
+        "curtailed": curtailed / 1000,
     }
-    delivered = _by_kind(exchanges, "delivered_wh")
-    cleared = _by_kind(exchanges, "cleared_wh")
-    kwh["p2p"] = delivered.get("p2p", 0) / 1000
-    kwh["lot_sale"] = delivered.get("lot_sale", 0) / 1000
-    kwh["shared"] = (delivered.get("share_use", 0) + delivered.get("share_store", 0)) / 1000
-    kwh["losses"] = delivered.get("loss", 0) / 1000
-    kwh["curtailed"] = sum(cleared.get(kind, 0) - delivered.get(kind, 0) for kind in CURTAILED_KINDS) / 1000
-    return kwh
 
 
 def money_eur(exchanges: pa.Table) -> dict[str, float]:
@@ -84,17 +80,19 @@ def money_eur(exchanges: pa.Table) -> dict[str, float]:
     return {name: neur / NEUR_PER_EUR for name, neur in eur.items()}
 
 
-def network(intervals: pa.Table, bus_voltage: pa.Table, branch_loading: pa.Table) -> dict[str, Any]:
+def network(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     """How the network fared: outcomes, extremes with their place and time."""
+    intervals = tables["intervals"]
     outcome = intervals["outcome"].cast(pa.string())
     counts = {row["values"]: row["counts"] for row in pc.value_counts(outcome.combine_chunks()).to_pylist()}
     result: dict[str, Any] = {"intervals": len(intervals), "outcomes": counts}
     result["power_flows"] = _sum(intervals["power_flows"])
-    for name, table, column, element, find in (
-        ("lowest_voltage", bus_voltage, "vm_pu", "bus", np.nanargmin),
-        ("highest_voltage", bus_voltage, "vm_pu", "bus", np.nanargmax),
-        ("highest_loading", branch_loading, "loading_percent", "element", np.nanargmax),
+    for name, source, column, element, find in (
+        ("lowest_voltage", "bus_voltage", "vm_pu", "bus", np.nanargmin),
+        ("highest_voltage", "bus_voltage", "vm_pu", "bus", np.nanargmax),
+        ("highest_loading", "branch_loading", "loading_percent", "element", np.nanargmax),
     ):
+        table = tables[source]
         values = table[column].to_numpy()
         if np.all(np.isnan(values)):
             continue

@@ -1,0 +1,37 @@
+"""One whole run, timed once compiled, and its peak memory: `python -m tests.benchmarks.whole_run NAME HOURS`.
+
+Prints a JSON list: houses, unclean intervals, seconds, processor seconds, peak MiB.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cosim.scenario_files import load_scenario
+from cosim.simulate import run
+
+
+def whole_run(name: str, hours: int) -> tuple[int, int, float, float, float]:
+    """Houses, unclean intervals, seconds, processor seconds, peak MiB of a bundled scenario; `calm` has no limits."""
+    scenario = load_scenario("stressed" if name == "calm" else name).with_changes(horizon={"hours": hours})
+    if name == "calm":  # the stressed year with limits that nothing reaches
+        scenario = scenario.with_changes(limits={"min_vm_pu": 0.5, "max_vm_pu": 1.5})
+    # A week of June, too: what repairs intervals compiles before the clock runs.
+    for start in (scenario.horizon.start, "2017-06-15T00:00:00Z"):
+        run(scenario.with_changes(horizon={"hours": 168, "start": start}))
+    with tempfile.TemporaryDirectory() as folder:
+        begin, processor = time.perf_counter(), time.process_time()
+        result = run(scenario, Path(folder) / "run")
+        taken, processor = time.perf_counter() - begin, time.process_time() - processor
+    unclean = hours - result.summary["network"]["outcomes"].get("clean", 0)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    return scenario.houses.n_houses, unclean, taken, processor, memory
+
+
+if __name__ == "__main__":
+    print(json.dumps(whole_run(sys.argv[1], int(sys.argv[2]))))
