@@ -117,7 +117,7 @@ def _curtailed_wh(feasible: Feasible) -> int:
     return int(cut[cut > 0].sum())
 
 
-@pytest.mark.parametrize("neighbours", [False, True])
+@pytest.mark.parametrize("neighbours", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_least_curtailment_is_quick_clean_and_no_more_than_pro_rata(name: str, neighbours: bool) -> None:
     least = _feasible(_stressed(name, neighbours=neighbours))

@@ -39,7 +39,13 @@ def _scenario(limits: dict[str, float], rule: str, control: str = "none") -> Sce
 
 
 @pytest.mark.parametrize(
-    ("rule", "control"), [*((rule, "none") for rule in sorted(RULES)), ("least_curtailment", "cos_phi")]
+    ("rule", "control"),
+    [
+        ("least_curtailment", "none"),
+        ("pro_rata", "none"),
+        *(pytest.param(rule, "none", marks=pytest.mark.slow) for rule in ("lifo", "max_min", "reject")),
+        pytest.param("least_curtailment", "cos_phi", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("name", sorted(LIMITS))
 def test_every_settled_interval_is_clean_in_runpp(name: str, rule: str, control: str) -> None:
