@@ -167,6 +167,9 @@ def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> 
     charged, discharged = np.maximum(-np.asarray(p_kw), 0.0) * hours, np.maximum(p_kw, 0.0) * hours
     after = retained_kwh(battery, energy_kwh, hours)
     after = after + charged * battery.charge_efficiency - discharged / battery.discharge_efficiency
+    after = np.maximum(
+        after, 0.0
+    )  # rounding, or the tolerance of the power, leaves no battery emptier than empty
     return Step(after, energy_kwh + charged - discharged - after)
 
 

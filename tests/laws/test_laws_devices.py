@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grid_models.battery import (
@@ -71,6 +71,12 @@ def test_no_sequence_of_operations_creates_energy(
 
 
 @given(batteries(self_discharge=False), shares, st.lists(st.floats(-1.0, 1.0), max_size=20), hours)
+@example(  # emptied to the last bit of a number, and less than nothing left
+    Battery(13.0, charge_efficiency=1.0, discharge_efficiency=0.75, c_rate=1.0, soc_min=0.0, soc_max=5e-324),
+    0.0,
+    [-0.75, 1.0, 0.0],
+    0.25,
+)
 def test_the_window_is_never_left(
     battery: Battery, filling: float, wishes: list[float], duration: float
 ) -> None:
