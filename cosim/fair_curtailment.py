@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.curtailment_search import Found, Search, largest_clean
-from cosim.least_curtailment import Levers, levers
+from cosim.levers import Levers, levers
 from cosim.reactive import response_at
 from grid_models.kernel import Floats
 from grid_models.limits import check_limits

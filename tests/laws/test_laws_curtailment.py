@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cosim.case import Case
 from cosim.curtailment import RULES, Feasible, Outcome, make_feasible
 from cosim.curtailment_search import Problem, Search
-from cosim.least_curtailment import levers
+from cosim.levers import levers
 from cosim.setpoints import injection_kw, mean_kw
 from cosim.validate import case_of
 from cosim.validate_trades import Traded, Trades, traded

@@ -1,0 +1,209 @@
+"""The linear programme of least curtailment: limits linearised around an AC state, the cheapest lever values within."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.levers import Levers
+from cosim.linear_programme import minimise
+from grid_models.kernel import Floats
+from grid_models.limits import Limits
+from grid_models.response import Response
+
+FACETS = 16
+SLACK = 1e10
+"""Cost per pu: what 1 kW of shed load can do, 1e-4 pu, is still dearer left undone."""
+
+NEAR_VM_PU, NEAR_PERCENT = 0.03, 40.0
+"""Only elements this close to a limit enter a programme."""
+
+MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
+"""Distance kept from every limit."""
+BACK_OFF = 1.5
+"""A limit that AC exceeds nevertheless is kept this many times the excess further away in the rounds that follow.
+
+Houses whose shedding costs the same would else replace one another from round to round, each time with the error of a
+linearisation made elsewhere.
+"""
+ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
+"""Backing off from a larger excess, which the next programme of its own accord leaves little of, would cut too much."""
+
+
+class Programme(NamedTuple):
+    """Constraints `matrix @ x <= bound` on the levers' values x, from the linearised network.
+
+    `limit` says which limit a row is: upper voltages of the B buses, their lower ones, then facet by facet the E branch
+    ends; so that a row can be found again in the next programme.
+    """
+
+    matrix: Floats
+    bound: Floats
+    limit: npt.NDArray[np.intp]
+
+
+class Near(NamedTuple):
+    """Limits that a programme knows: upper and lower voltages of the B buses, (B,), and ratings of the E ends, (E,)."""
+
+    high: npt.NDArray[np.bool_]
+    low: npt.NDArray[np.bool_]
+    end: npt.NDArray[np.bool_]
+
+
+class Solution(NamedTuple):
+    """Lever values, what each limit costs at the margin, {limit: cost per pu}, and whether all limits are kept."""
+
+    x: Floats
+    price: dict[int, float]
+    keeps: bool
+
+
+def near(response: Response, limits: Limits, known: Near | None = None) -> Near:
+    """Limits that the state is close to or beyond, and those that earlier programmes knew.
+
+    Without the latter a programme would undo what the one before it did.
+    """
+    now = Near(
+        response.vm_pu > limits.max_vm_pu - NEAR_VM_PU,
+        response.vm_pu < limits.min_vm_pu + NEAR_VM_PU,
+        np.abs(response.current_percent) > _rated_percent(limits) - NEAR_PERCENT,
+    )
+    return now if known is None else Near(*(a | b for a, b in zip(now, known, strict=True)))
+
+
+def programme(
+    response: Response, limits: Limits, known: Near, effect: Floats, x: Floats, distance: Floats
+) -> Programme:
+    """Linear constraints of the known limits around the AC state that the lever values `x` led to.
+
+    Voltages by their derivative; currents by a polygon of 16 facets around the limit's circle, turned so that one
+    facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
+    `distance` is kept from each limit beside the margins, (2B + E,) as in `excess`.
+    """
+    n_buses, n_ends = response.vm_pu.size, response.current_percent.size
+    rated = _rated_percent(limits)
+    high, low, ends = (np.flatnonzero(mask) for mask in known)
+    buses = np.concatenate([high, low])
+    by_x = response.by_p.vm_pu(buses) @ effect
+    v0 = response.vm_pu[buses] - by_x @ x
+    current, by_x_current = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
+    facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
+    turn = np.exp(-1j * (np.angle(current) + facets))
+    along = (turn[:, :, None] * by_x_current).real.reshape(-1, x.size)
+    i0 = (turn * (current - by_x_current @ x)).real
+    bound = (
+        limits.max_vm_pu[high] - MARGIN_VM_PU - distance[high] - v0[: high.size],
+        v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - distance[n_buses + low],
+        (rated[ends] - MARGIN_PERCENT - distance[2 * n_buses + ends] - i0).ravel() / 100.0,
+    )
+    limit = (high, n_buses + low, (2 * n_buses + np.arange(FACETS)[:, None] * n_ends + ends).ravel())
+    return Programme(
+        np.vstack([by_x[: high.size], -by_x[high.size :], along / 100.0]),
+        np.concatenate(bound),
+        np.concatenate(limit),
+    )
+
+
+def no_distance(limits: Limits) -> Floats:
+    """Distances of 0 from every limit, (2B + E,)."""
+    return np.zeros(2 * limits.max_vm_pu.size + _rated_percent(limits).size)
+
+
+def excess(response: Response, limits: Limits) -> Floats:
+    """How far an AC state is beyond each limit, (2B + E,): upper voltages, lower ones, pu, branch ends, per cent."""
+    beyond = (
+        response.vm_pu - limits.max_vm_pu,
+        limits.min_vm_pu - response.vm_pu,
+        np.abs(response.current_percent) - _rated_percent(limits),
+    )
+    return np.maximum(np.nan_to_num(np.concatenate(beyond)), 0.0)
+
+
+def back_off(beyond: Floats, limits: Limits) -> Floats:
+    """Further distance to be kept from each limit that AC exceeds by a little, (2B + E,)."""
+    n_voltages = 2 * limits.max_vm_pu.size
+    little = np.repeat([ALMOST_VM_PU, ALMOST_PERCENT], [n_voltages, beyond.size - n_voltages])
+    return np.where(beyond < little, BACK_OFF * beyond, 0.0)
+
+
+def _rated_percent(limits: Limits) -> Floats:
+    """Limits of the branch ends, (E,) per cent."""
+    return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
+
+
+def solve_programme(p: Programme, lever: Levers) -> Solution | None:
+    """Cheapest lever values that keep the constraints, or that break them least; None if HiGHS finds none.
+
+    Load is shed only where no other levers keep the constraints, and a slack is admitted only where none at all do, as
+    can be far from the solution.
+    """
+    for shedding, elastic in ((False, False), (True, False), (True, True)):
+        found = _solved(p, lever, shedding=shedding, elastic=elastic)
+        if found is not None:
+            return found
+    return None
+
+
+def _solved(p: Programme, lever: Levers, *, shedding: bool, elastic: bool) -> Solution | None:
+    """The programme over the levers that can move at all."""
+    m, slacks = lever.rows.size, int(elastic)
+    can_move = lever.largest > 0.0
+    can_move[m + lever.absorbs.shape[0] :] &= shedding
+    moving = np.flatnonzero(can_move)
+    if moving.size == 0:
+        return None
+    limited, most = _limited_by_cuts(lever, moving)
+    found = minimise(
+        np.append(lever.weight[moving], np.full(slacks, SLACK)),
+        np.block(
+            [
+                [p.matrix[:, moving], -np.ones((p.bound.size, slacks))],
+                [limited, np.zeros((most.size, slacks))],
+            ]
+        ),
+        np.append(p.bound, most),
+        np.append(lever.largest[moving], np.full(slacks, np.inf)),
+    )
+    if found is None:
+        return None
+    x = np.zeros(lever.weight.size)
+    x[moving] = found.x[: moving.size]
+    price = found.price[: p.bound.size]
+    return Solution(x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic)
+
+
+def _limited_by_cuts(lever: Levers, moving: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
+    n, m = lever.absorbs.shape
+    bound = np.concatenate([np.zeros(n), lever.imports])
+    matters = np.isin(np.arange(2 * n), moving[moving >= m] - m) & (bound < lever.largest[m:])
+    cuts = -np.vstack([lever.absorbs, lever.misses])[matters]
+    return np.hstack([cuts, np.eye(2 * n)[matters]])[:, moving], bound[matters]
+
+
+def possible_gain(p: Programme, solution: Solution) -> float:
+    """What could be saved: the room that AC leaves below the limits which bind the solution, at their prices."""
+    room = p.bound - p.matrix @ solution.x
+    return float(_prices(p, solution) @ room)
+
+
+def _prices(p: Programme, solution: Solution) -> Floats:
+    return np.array([solution.price.get(int(limit), 0.0) for limit in p.limit])
+
+
+def tightened(p: Programme, solution: Solution, lever: Levers) -> Floats | None:
+    """Lever values that fill the room below the limits that bind; None where the vertex of the programme has moved.
+
+    One step of Newton's method on the limits that have a price, by the levers between their bounds.
+    """
+    binding = np.flatnonzero(_prices(p, solution))
+    m = lever.rows.size
+    between = (solution.x > 0.0) & (solution.x < lever.largest)
+    between[m : m + lever.absorbs.shape[0]] = False  # what a battery absorbs of a cut follows from the cut
+    free = np.flatnonzero(between)
+    room = p.bound[binding] - p.matrix[binding] @ solution.x
+    x = solution.x.copy()
+    x[free] += np.linalg.lstsq(p.matrix[np.ix_(binding, free)], room, rcond=None)[0]
+    return x if bool(np.all((x >= 0.0) & (x <= lever.largest))) else None
