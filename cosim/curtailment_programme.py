@@ -32,6 +32,10 @@ ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
 """Backing off from a larger excess, which the next programme of its own accord leaves little of, would cut too much."""
 
 
+CLOSER, WIDER = 0.5, 1.2
+"""What becomes of a lever's largest move when it turns round, and when it goes on."""
+
+
 class Programme(NamedTuple):
     """Constraints `matrix @ x <= bound` on the levers' values x, from the linearised network.
 
@@ -50,6 +54,13 @@ class Near(NamedTuple):
     high: npt.NDArray[np.bool_]
     low: npt.NDArray[np.bool_]
     end: npt.NDArray[np.bool_]
+
+
+class Box(NamedTuple):
+    """Smallest and largest values that a programme may give each lever, both (M + 2N,)."""
+
+    smallest: Floats
+    largest: Floats
 
 
 class Solution(NamedTuple):
@@ -128,31 +139,48 @@ def back_off(beyond: Floats, limits: Limits) -> Floats:
     return np.where(beyond < little, BACK_OFF * beyond, 0.0)
 
 
+def box_around(x: Floats, move: Floats, lever: Levers) -> Box:
+    """Values no further from `x` than each lever's largest `move`, (M + 2N,) kW; all that it can have if infinite."""
+    return Box(np.maximum(x - move, 0.0), np.minimum(x + move, lever.largest))
+
+
+def next_move(move: Floats, step: Floats, last_step: Floats) -> Floats:
+    """How far each lever may go next: half of the shorter of two steps where it has turned round.
+
+    Between houses whose shedding does much the same the cheapest share of each lies inside the box, where no programme
+    has a vertex; without a bound the programmes go to and fro between two of them for ever. The rule is the one for
+    the asymptotes of Svanberg 1987, doi:10.1002/nme.1620240207: closer where a variable oscillates, else wider.
+    """
+    turned, goes_on = step * last_step < 0.0, step * last_step > 0.0
+    shorter = CLOSER * np.minimum(np.abs(step), np.abs(last_step))
+    return np.where(turned, np.minimum(shorter, move), np.where(goes_on, WIDER * move, move))
+
+
 def _rated_percent(limits: Limits) -> Floats:
     """Limits of the branch ends, (E,) per cent."""
     return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
 
 
-def solve_programme(p: Programme, lever: Levers) -> Solution | None:
-    """Cheapest lever values that keep the constraints, or that break them least; None if HiGHS finds none.
+def solve_programme(p: Programme, lever: Levers, box: Box) -> Solution | None:
+    """Cheapest lever values in a box that keep the constraints, or that break them least; None if HiGHS finds none.
 
     Load is shed only where no other levers keep the constraints, and a slack is admitted only where none at all do, as
     can be far from the solution.
     """
     for shedding, elastic in ((False, False), (True, False), (True, True)):
-        found = _solved(p, lever, shedding=shedding, elastic=elastic)
+        found = _solved(p, lever, box, shedding=shedding, elastic=elastic)
         if found is not None:
             return found
     return None
 
 
-def _solved(p: Programme, lever: Levers, *, shedding: bool, elastic: bool) -> Solution | None:
-    """The programme over the levers that can move at all."""
-    m, slacks = lever.rows.size, int(elastic)
-    can_move = lever.largest > 0.0
-    can_move[m + lever.absorbs.shape[0] :] &= shedding
+def _solved(p: Programme, lever: Levers, box: Box, *, shedding: bool, elastic: bool) -> Solution | None:
+    """The programme over the levers that can be other than 0."""
+    first_shed, slacks = lever.rows.size + lever.absorbs.shape[0], int(elastic)
+    can_move = box.largest > 0.0
+    can_move[first_shed:] &= shedding
     moving = np.flatnonzero(can_move)
-    if moving.size == 0:
+    if moving.size == 0 or (not shedding and bool((box.smallest[first_shed:] > 0.0).any())):
         return None
     limited, most = _limited_by_cuts(lever, moving)
     found = minimise(
@@ -164,7 +192,8 @@ def _solved(p: Programme, lever: Levers, *, shedding: bool, elastic: bool) -> So
             ]
         ),
         np.append(p.bound, most),
-        np.append(lever.largest[moving], np.full(slacks, np.inf)),
+        np.append(box.largest[moving], np.full(slacks, np.inf)),
+        np.append(box.smallest[moving], np.zeros(slacks)),
     )
     if found is None:
         return None

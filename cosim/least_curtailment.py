@@ -10,11 +10,14 @@ from functools import partial
 import numpy as np
 
 from cosim.curtailment_programme import (
+    Box,
     Near,
     Solution,
     back_off,
+    box_around,
     excess,
     near,
+    next_move,
     no_distance,
     possible_gain,
     programme,
@@ -28,7 +31,7 @@ from grid_models.kernel import Floats
 from market.exchanges import Reason, Rows
 from market.settlement import Delivery, as_cleared, settle
 
-ROUNDS = 6
+ROUNDS = 24
 """Linear programmes until one is clean; with the power flows before and of the refinement that makes eight."""
 
 HALVINGS = 3
@@ -39,12 +42,14 @@ GOOD_ENOUGH = 0.0002
 
 
 def least_curtailment(search: Search) -> Found | None:
-    """Cheapest clean delivery: linearise, solve the programme, ask AC, at most six times; then bisect."""
+    """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect."""
     p = search.problem
     lever, limits = levers(search), p.case.limits
     x, meters = _opening(search, lever)
-    distance = no_distance(limits)
-    known: Near | None = None
+    distance, known = no_distance(limits), None
+    move, step = np.full_like(x, np.inf), np.zeros_like(x)
+    best: Found | None = None
+    least = float(np.inf)
     solution: Solution | None = None
     for _ in range(ROUNDS):
         response = response_at(p.case, meters)
@@ -53,15 +58,22 @@ def least_curtailment(search: Search) -> Found | None:
         if solution is not None and solution.keeps:
             distance += back_off(excess(response, limits), limits)
         known = near(response, limits, known)
-        solution = solve_programme(programme(response, limits, known, lever.effect, x, distance), lever)
-        if solution is None:
+        constraints = programme(response, limits, known, lever.effect, x, distance)
+        solution = solve_programme(constraints, lever, box_around(x, move, lever))
+        if solution is None or lever.weight @ solution.x >= (1.0 - GOOD_ENOUGH) * least:
             break
-        x, tried = _nearest_solved(search, lever, x, solution.x)
-        solution = solution._replace(x=x)
-        meters = tried.settlements[0].meters
+        solved, tried = _nearest_solved(search, lever, x, solution.x)
+        as_proposed = solved is solution.x
+        move, step = next_move(move, solved - x, step), solved - x
+        x, meters, solution = solved, tried.settlements[0].meters, solution._replace(x=solved)
         if tried.clean()[0]:
-            return _refined(search, lever, solution, Found(tried.settlements[0], tried.flow), known)
-    return _towards_nothing(search, lever, x)
+            found = Found(tried.settlements[0], tried.flow)
+            if as_proposed and np.isinf(move).all():
+                return _refined(search, lever, solution, found, known)
+            distance = no_distance(limits)
+            if lever.weight @ x < least:
+                best, least = found, float(lever.weight @ x)
+    return best or _towards_nothing(search, lever, x)
 
 
 def _opening(search: Search, lever: Levers) -> tuple[Floats, Rows]:
@@ -99,7 +111,7 @@ def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, kn
         return clean
     x = tightened(constraints, solution, lever)
     if x is None:
-        again = solve_programme(constraints, lever)
+        again = solve_programme(constraints, lever, Box(np.zeros_like(lever.largest), lever.largest))
         x = solution.x if again is None else again.x
     tried = search.try_all([delivery_of(search, lever, x)])
     return Found(tried.settlements[0], tried.flow) if tried.clean()[0] else clean

@@ -36,13 +36,15 @@ NEGLIGIBLE = 1e-6
 """Rows with no larger coefficient are not scaled up any more."""
 
 
-def minimise(cost: Floats, matrix: Floats, bound: Floats, largest: Floats) -> Optimum | None:
-    """Minimise cost·x subject to matrix·x <= bound and 0 <= x <= largest; None where nothing keeps the constraints.
+def minimise(
+    cost: Floats, matrix: Floats, bound: Floats, largest: Floats, smallest: Floats | float = 0.0
+) -> Optimum | None:
+    """Minimise cost·x subject to matrix·x <= bound and smallest <= x <= largest; None where nothing keeps them.
 
     Parameters
     ----------
-    cost, largest
-        (n,); `largest` may be infinite.
+    cost, largest, smallest
+        (n,); `largest` may be infinite, `smallest` one number for all.
     matrix, bound
         (m, n) and (m,).
 
@@ -59,7 +61,8 @@ def minimise(cost: Floats, matrix: Floats, bound: Floats, largest: Floats) -> Op
     programme = highspy.HighsLp()
     programme.num_col_, programme.num_row_ = n, m
     programme.col_cost_ = cost
-    programme.col_lower_, programme.col_upper_ = np.zeros(n), largest
+    programme.col_lower_ = np.broadcast_to(smallest, n).astype(np.float64)
+    programme.col_upper_ = largest
     programme.row_lower_, programme.row_upper_ = np.full(m, -np.inf), bound
     row, column = np.nonzero(matrix)
     programme.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
