@@ -34,6 +34,8 @@ ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
 
 CLOSER, WIDER = 0.5, 1.2
 """What becomes of a lever's largest move when it turns round, and when it goes on."""
+LEAST_MOVE_KW = 0.1
+"""Deliveries are whole Wh: what rounding them exceeds must stay within reach."""
 
 
 class Programme(NamedTuple):
@@ -153,7 +155,7 @@ def next_move(move: Floats, step: Floats, last_step: Floats) -> Floats:
     """
     turned, goes_on = step * last_step < 0.0, step * last_step > 0.0
     shorter = CLOSER * np.minimum(np.abs(step), np.abs(last_step))
-    return np.where(turned, np.minimum(shorter, move), np.where(goes_on, WIDER * move, move))
+    return np.where(turned, np.clip(shorter, LEAST_MOVE_KW, move), np.where(goes_on, WIDER * move, move))
 
 
 def _rated_percent(limits: Limits) -> Floats:
