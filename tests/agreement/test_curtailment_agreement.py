@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from cosim.case import Case
 from cosim.curtailment import Feasible, Outcome, make_feasible
 from cosim.curtailment_search import Problem, Search
-from cosim.levers import levers
+from cosim.levers import Levers, levers
 from cosim.setpoints import injection_kw, mean_kw
 from cosim.validate import case_of
 from cosim.validate_trades import Traded, Trades, traded
@@ -135,13 +135,25 @@ def test_least_curtailment_is_quick_clean_and_no_more_than_pro_rata(name: str, n
         assert (judged.trafo_loading_percent[0] <= case.limits.max_trafo_loading_percent + 0.01).all()
 
 
-def _least_cost_by_search(stressed: Stressed) -> float:
+def _cuts_and_sheds(lever: Levers, *, shedding: bool) -> np.ndarray:
+    """Columns of the levers that a search moves: the cuts, and the load that can be shed."""
+    m, n = lever.rows.size, lever.absorbs.shape[0]
+    sheds = m + n + np.arange(n) if shedding else np.arange(0)
+    return np.concatenate([np.arange(m), sheds[lever.largest[sheds] > 0.0]])
+
+
+def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> float:
     """Cost of the cheapest clean cuts by sequential quadratic programming, gradients by differences of exact AC."""
     case, interval = stressed
     search = Search(Problem(case, interval.orders, case.opening, interval.rows, Reason.NONE, -4))
     lever = levers(search)
-    m = lever.rows.size
-    weight, largest, effect = lever.weight[:m], lever.largest[:m], lever.effect[:, :m]
+    used = _cuts_and_sheds(lever, shedding=shedding)
+    weight, largest, effect = lever.weight[used], lever.largest[used], lever.effect[:, used]
+    scale = weight.max()
+    house = used[lever.rows.size :] - lever.rows.size - lever.absorbs.shape[0]
+    room = np.hstack(
+        [lever.misses[house], -np.eye(house.size)]
+    )  # what is shed is imported, or missed of a purchase
     cleared = mean_kw(interval.injection_wh, 60)
     lines = case.limits.max_line_loading_percent
     trafos = case.limits.max_trafo_loading_percent
@@ -165,25 +177,71 @@ def _least_cost_by_search(stressed: Stressed) -> float:
         p_kw, step = by_house(cut), 1e-3 * np.eye(cleared.size)
         return (margins(p_kw + step) - margins(p_kw - step)).T / 2e-3 @ effect
 
+    clean = {"type": "ineq", "fun": lambda cut: margins(by_house(cut)[None])[0], "jac": slopes}
+    in_room = {"type": "ineq", "fun": lambda cut: room @ cut + lever.imports[house], "jac": lambda cut: room}
     found = minimize(
-        lambda cut: weight @ cut,
+        lambda cut: weight @ cut / scale,
         0.6 * largest,
-        jac=lambda cut: weight,
+        jac=lambda cut: weight / scale,
         bounds=[(0.0, kw) for kw in largest],
-        constraints={"type": "ineq", "fun": lambda cut: margins(by_house(cut)[None])[0], "jac": slopes},
+        constraints=[clean, in_room] if house.size else clean,
         method="SLSQP",
         options={"maxiter": 200, "ftol": 1e-7},
     )
     assert found.success, found.message
     assert margins(by_house(found.x)[None]).min() > -1e-4
-    return float(found.fun)
+    return float(found.fun) * float(scale)
 
 
 def _cost(stressed: Stressed, feasible: Feasible) -> float:
     case, interval = stressed
     lever = levers(Search(Problem(case, interval.orders, case.opening, interval.rows, Reason.NONE, -4)))
     rows = feasible.settlement.rows[: interval.rows.size][lever.rows]
-    return float(lever.weight[: lever.rows.size] @ mean_kw(rows["cleared_wh"] - rows["delivered_wh"], 60))
+    m, n = lever.rows.size, lever.absorbs.shape[0]
+    cut_kw = mean_kw(rows["cleared_wh"] - rows["delivered_wh"], 60)
+    shed_kw = mean_kw(feasible.settlement.meters["shed_wh"].astype(np.int64), 60)
+    return float(lever.weight[:m] @ cut_kw + lever.weight[m + n :] @ shed_kw)
+
+
+def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> Stressed:
+    """Houses on one cable that import and buy from one another more than it can carry."""
+    names = tuple(f"house {k}" for k in range(n))
+    feeder = radial_feeder(names, n_branches=1, spacing_m=spacing_m, rng=np.random.default_rng(n))
+    rng = np.random.default_rng(seed)
+    load = rng.integers(60_000, 120_000, (1, n))
+    profiles = Profiles(
+        np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.zeros_like(load), np.array([0]), {}
+    )
+    seller = np.arange(n)
+    trades = Trades(
+        np.zeros_like(seller),
+        seller,
+        (seller + 1) % n,
+        rng.integers(1_000, 20_000, n),
+        np.full_like(seller, 100_000),
+    )
+    case = case_of(feeder, profiles, "least_curtailment", limits)
+    return Stressed(case, traded(trades, profiles, 0))
+
+
+@pytest.mark.parametrize(
+    ("n", "spacing_m", "limits"),
+    [
+        (5, 200, {"min_vm_pu": 0.5, "max_vm_pu": 1.5, "max_loading_percent": 70.0}),
+        (5, 100, {"min_vm_pu": 0.94, "max_loading_percent": 150.0}),
+        (8, 100, {"min_vm_pu": 0.5, "max_vm_pu": 1.5, "max_loading_percent": 40.0}),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_load_shed_between_houses_that_cost_the_same_is_within_a_per_cent_of_the_search(
+    n: int, spacing_m: int, limits: dict[str, float], seed: int
+) -> None:
+    """The cheapest share of each lies where no programme has a vertex."""
+    stressed = _overloaded(n, spacing_m, seed, limits)
+    feasible = _feasible(stressed)
+    assert feasible.outcome == Outcome.SHED
+    assert feasible.power_flows <= 24
+    assert _cost(stressed, feasible) <= 1.01 * _least_cost_by_search(stressed, shedding=True)
 
 
 @pytest.mark.slow
