@@ -126,12 +126,26 @@ def no_distance(limits: Limits) -> Floats:
 
 def excess(response: Response, limits: Limits) -> Floats:
     """How far an AC state is beyond each limit, (2B + E,): upper voltages, lower ones, pu, branch ends, per cent."""
-    beyond = (
-        response.vm_pu - limits.max_vm_pu,
-        limits.min_vm_pu - response.vm_pu,
-        np.abs(response.current_percent) - _rated_percent(limits),
-    )
-    return np.maximum(np.nan_to_num(np.concatenate(beyond)), 0.0)
+    return np.maximum(np.nan_to_num(_beyond(response, limits)), 0.0)
+
+
+def _beyond(response: Response, limits: Limits) -> Floats:
+    """Distance of an AC state beyond each limit, negative where it is within, (2B + E,)."""
+    current = np.abs(response.current_percent) - _rated_percent(limits)
+    return np.concatenate([response.vm_pu - limits.max_vm_pu, limits.min_vm_pu - response.vm_pu, current])
+
+
+def possible_gain(solution: Solution, response: Response, limits: Limits) -> float:
+    """What could still be saved: the room that AC leaves below the limits which bind the solution, at their prices.
+
+    It holds where no lever was bound by its largest move, which has a price of its own.
+    """
+    beyond, n_voltages = _beyond(response, limits), 2 * limits.max_vm_pu.size
+    room = -beyond - np.where(np.arange(beyond.size) < n_voltages, MARGIN_VM_PU, MARGIN_PERCENT)
+    room[n_voltages:] /= 100.0
+    n_ends = beyond.size - n_voltages
+    which = [k if k < n_voltages else n_voltages + (k - n_voltages) % n_ends for k in solution.price]
+    return float(room[which] @ np.array(list(solution.price.values())))
 
 
 def back_off(beyond: Floats, limits: Limits) -> Floats:
@@ -212,29 +226,3 @@ def _limited_by_cuts(lever: Levers, moving: npt.NDArray[np.intp]) -> tuple[Float
     matters = np.isin(np.arange(2 * n), moving[moving >= m] - m) & (bound < lever.largest[m:])
     cuts = -np.vstack([lever.absorbs, lever.misses])[matters]
     return np.hstack([cuts, np.eye(2 * n)[matters]])[:, moving], bound[matters]
-
-
-def possible_gain(p: Programme, solution: Solution) -> float:
-    """What could be saved: the room that AC leaves below the limits which bind the solution, at their prices."""
-    room = p.bound - p.matrix @ solution.x
-    return float(_prices(p, solution) @ room)
-
-
-def _prices(p: Programme, solution: Solution) -> Floats:
-    return np.array([solution.price.get(int(limit), 0.0) for limit in p.limit])
-
-
-def tightened(p: Programme, solution: Solution, lever: Levers) -> Floats | None:
-    """Lever values that fill the room below the limits that bind; None where the vertex of the programme has moved.
-
-    One step of Newton's method on the limits that have a price, by the levers between their bounds.
-    """
-    binding = np.flatnonzero(_prices(p, solution))
-    m = lever.rows.size
-    between = (solution.x > 0.0) & (solution.x < lever.largest)
-    between[m : m + lever.absorbs.shape[0]] = False  # what a battery absorbs of a cut follows from the cut
-    free = np.flatnonzero(between)
-    room = p.bound[binding] - p.matrix[binding] @ solution.x
-    x = solution.x.copy()
-    x[free] += np.linalg.lstsq(p.matrix[np.ix_(binding, free)], room, rcond=None)[0]
-    return x if bool(np.all((x >= 0.0) & (x <= lever.largest))) else None

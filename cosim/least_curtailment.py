@@ -10,8 +10,6 @@ from functools import partial
 import numpy as np
 
 from cosim.curtailment_programme import (
-    Box,
-    Near,
     Solution,
     back_off,
     box_around,
@@ -22,7 +20,6 @@ from cosim.curtailment_programme import (
     possible_gain,
     programme,
     solve_programme,
-    tightened,
 )
 from cosim.curtailment_search import Attempt, Found, Search, largest_clean
 from cosim.levers import Levers, delivery_of, levers
@@ -37,8 +34,8 @@ ROUNDS = 24
 HALVINGS = 3
 """Steps back towards a solvable state where AC has no solution for what a programme proposes."""
 
-GOOD_ENOUGH, NEAR_ENOUGH = 0.0002, 0.001
-"""A clean delivery is taken when no more than this share of its cost could be saved; the second with moves bounded."""
+GOOD_ENOUGH = 0.0005
+"""A clean delivery is taken when no more than this share of its cost could be saved."""
 
 
 def least_curtailment(search: Search) -> Found | None:
@@ -50,29 +47,29 @@ def least_curtailment(search: Search) -> Found | None:
     move, step = np.full_like(x, np.inf), np.zeros_like(x)
     best: Found | None = None
     least = float(np.inf)
-    solution: Solution | None = None
+    solution, at_vertex = Solution(x, {}, keeps=False), False
     for _ in range(ROUNDS):
         response = response_at(p.case, meters)
         if response is None:
             break
-        if solution is not None and solution.keeps:
+        if solution.keeps:
             distance += back_off(excess(response, limits), limits)
+        if at_vertex and possible_gain(solution, response, limits) <= GOOD_ENOUGH * least:
+            break
         known = near(response, limits, known)
         constraints = programme(response, limits, known, lever.effect, x, distance)
-        solution = solve_programme(constraints, lever, box_around(x, move, lever))
-        if solution is None or lever.weight @ solution.x >= (1.0 - NEAR_ENOUGH) * least:
+        found = solve_programme(constraints, lever, box_around(x, move, lever))
+        if found is None or lever.weight @ found.x >= (1.0 - GOOD_ENOUGH) * least:
             break
+        solution = found
         solved, tried = _nearest_solved(search, lever, x, solution.x)
-        as_proposed = solved is solution.x
         move, step = next_move(move, solved - x, step), solved - x
-        x, meters, solution = solved, tried.settlements[0].meters, solution._replace(x=solved)
+        x, meters = solved, tried.settlements[0].meters
+        at_vertex = bool(tried.clean()[0]) and solved is solution.x and bool(np.isinf(move).all())
         if tried.clean()[0]:
-            found = Found(tried.settlements[0], tried.flow)
-            if as_proposed and np.isinf(move).all():
-                return _refined(search, lever, solution, found, known)
             distance = no_distance(limits)
             if lever.weight @ x < least:
-                best, least = found, float(lever.weight @ x)
+                best, least = Found(tried.settlements[0], tried.flow), float(lever.weight @ x)
     return best or _towards_nothing(search, lever, x)
 
 
@@ -97,24 +94,6 @@ def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) ->
         x = 0.5 * (solved + x)
         tried = search.try_all([delivery_of(search, lever, x)])
     return x, tried
-
-
-def _refined(search: Search, lever: Levers, solution: Solution, clean: Found, known: Near) -> Found:
-    """A clean delivery made cheaper once, where linearising has cut too much and the result is clean."""
-    case = search.problem.case
-    response = response_at(case, clean.settlement.meters)
-    if response is None:
-        return clean
-    known = near(response, case.limits, known)
-    constraints = programme(response, case.limits, known, lever.effect, solution.x, no_distance(case.limits))
-    if possible_gain(constraints, solution) <= GOOD_ENOUGH * (lever.weight @ solution.x):
-        return clean
-    x = tightened(constraints, solution, lever)
-    if x is None:
-        again = solve_programme(constraints, lever, Box(np.zeros_like(lever.largest), lever.largest))
-        x = solution.x if again is None else again.x
-    tried = search.try_all([delivery_of(search, lever, x)])
-    return Found(tried.settlements[0], tried.flow) if tried.clean()[0] else clean
 
 
 def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
