@@ -63,9 +63,10 @@ def least_curtailment(search: Search) -> Found | None:
             break
         solution = found
         solved, tried = _nearest_solved(search, lever, x, solution.x)
+        free = solved is solution.x and bool(np.all(np.abs(solved - x) < move))
         move, step = next_move(move, solved - x, step), solved - x
         x, meters = solved, tried.settlements[0].meters
-        at_vertex = bool(tried.clean()[0]) and solved is solution.x and bool(np.isinf(move).all())
+        at_vertex = free and bool(tried.clean()[0])
         if tried.clean()[0]:
             distance = no_distance(limits)
             if lever.weight @ x < least:

@@ -1,0 +1,59 @@
+"""Boxes of the programmes, and what their prices say of a state that AC found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cosim.curtailment_programme import (
+    CLOSER,
+    LEAST_MOVE_KW,
+    MARGIN_PERCENT,
+    MARGIN_VM_PU,
+    WIDER,
+    Solution,
+    back_off,
+    excess,
+    next_move,
+    no_distance,
+    possible_gain,
+)
+from grid_models.limits import Limits
+from grid_models.response import Response
+
+
+def _limits() -> Limits:
+    return Limits(np.full(2, 0.95), np.full(2, 1.05), np.array([80.0]), np.array([100.0]))
+
+
+def _response(vm_pu: list[float], percent: list[complex]) -> Response:
+    nothing = None
+    return Response(np.array(vm_pu), np.array(percent), np.zeros(1, complex), nothing, nothing)  # type: ignore[arg-type]
+
+
+def test_a_lever_that_turns_round_may_go_half_as_far_and_one_that_goes_on_further() -> None:
+    move = np.array([np.inf, 10.0, 10.0, np.inf, 8.0])
+    step, last_step = np.array([-4.0, -4.0, 3.0, 2.0, 0.0]), np.array([6.0, 30.0, 1.0, 1.0, -5.0])
+    expected = [CLOSER * 4.0, CLOSER * 4.0, WIDER * 10.0, np.inf, 8.0]
+    assert next_move(move, step, last_step).tolist() == expected
+
+
+def test_no_move_becomes_too_small_for_whole_wh() -> None:
+    assert next_move(np.array([1.0]), np.array([-1e-3]), np.array([1e-3])).tolist() == [LEAST_MOVE_KW]
+
+
+def test_excess_is_counted_limit_by_limit_and_only_a_little_of_it_is_backed_off() -> None:
+    response = _response([1.0501, 0.94], [80.1j, 90.0, 70.0, 100.2])
+    beyond = excess(response, _limits())
+    assert np.allclose(beyond, [1e-4, 0.0, 0.0, 0.01, 0.1, 0.0, 0.0, 0.2])
+    assert np.allclose(back_off(beyond, _limits()), [1.5e-4, 0.0, 0.0, 0.0, 0.15, 0.0, 0.0, 0.3])
+    assert no_distance(_limits()).shape == beyond.shape
+
+
+def test_the_gain_is_the_room_at_the_prices_of_its_limits() -> None:
+    response = _response([1.04, 0.96], [78.0j, 90.0, 70.0, 60.0])
+    prices = {0: 10.0, 3: 100.0, 4: 1000.0, 4 + 3 * 4: 1000.0}  # the last two are two facets of one current
+    room_pu = 10.0 * (0.01 - MARGIN_VM_PU) + 100.0 * (0.01 - MARGIN_VM_PU)
+    room_percent = 2 * 1000.0 * (2.0 - MARGIN_PERCENT) / 100.0
+    found = possible_gain(Solution(np.zeros(1), prices, keeps=True), response, _limits())
+    assert np.isclose(found, room_pu + room_percent)
+    assert possible_gain(Solution(np.zeros(1), {}, keeps=True), response, _limits()) == 0.0
