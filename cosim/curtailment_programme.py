@@ -172,6 +172,11 @@ def next_move(move: Floats, step: Floats, last_step: Floats) -> Floats:
     return np.where(turned, np.clip(shorter, LEAST_MOVE_KW, move), np.where(goes_on, WIDER * move, move))
 
 
+def less_far(move: Floats, away: Floats) -> Floats:
+    """How far each lever may go from the cheapest clean delivery, after going `away` from it saved nothing."""
+    return np.minimum(move, max(CLOSER * float(np.abs(away).max()), LEAST_MOVE_KW))
+
+
 def _rated_percent(limits: Limits) -> Floats:
     """Limits of the branch ends, (E,) per cent."""
     return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)

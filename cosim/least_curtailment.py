@@ -6,6 +6,7 @@ The programme only decides what to change; an AC power flow decides whether the 
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from cosim.curtailment_programme import (
     back_off,
     box_around,
     excess,
+    less_far,
     near,
     next_move,
     no_distance,
@@ -25,7 +27,8 @@ from cosim.curtailment_search import Attempt, Found, Search, largest_clean
 from cosim.levers import Levers, delivery_of, levers
 from cosim.reactive import response_at
 from grid_models.kernel import Floats
-from market.exchanges import Reason, Rows
+from grid_models.response import Response
+from market.exchanges import Reason
 from market.settlement import Delivery, as_cleared, settle
 
 ROUNDS = 24
@@ -38,63 +41,87 @@ GOOD_ENOUGH = 0.0005
 """A clean delivery is taken when no more than this share of its cost could be saved."""
 
 
+class _State(NamedTuple):
+    """Lever values that AC was asked about, how the network answers to changes there, and what is found if clean.
+
+    `response` is None where AC, or its derivative, has no solution.
+    """
+
+    x: Floats
+    response: Response | None
+    clean: Found | None
+
+
 def least_curtailment(search: Search) -> Found | None:
-    """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect."""
-    p = search.problem
-    lever, limits = levers(search), p.case.limits
-    x, meters = _opening(search, lever)
+    """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect.
+
+    A programme made around an unclean state may promise nothing, or lead to where AC has no solution, although
+    something could be saved: the next one is then made around the cheapest clean delivery so far and may go less far.
+    """
+    lever, limits = levers(search), search.problem.case.limits
+    at = _opening(search, lever)
+    best = at if at.clean else None
+    least = np.inf if best is None else float(lever.weight @ at.x)
     distance, known = no_distance(limits), None
-    move, step = np.full_like(x, np.inf), np.zeros_like(x)
-    best: Found | None = None
-    least = float(np.inf)
-    solution, at_vertex = Solution(x, {}, keeps=False), False
+    move, step = np.full_like(at.x, np.inf), np.zeros_like(at.x)
+    solution, at_vertex = Solution(at.x, {}, keeps=False), False
     for _ in range(ROUNDS):
-        response = response_at(p.case, meters)
-        if response is None:
-            break
-        if solution.keeps:
-            distance += back_off(excess(response, limits), limits)
-        if at_vertex and possible_gain(solution, response, limits) <= GOOD_ENOUGH * least:
-            break
-        known = near(response, limits, known)
-        constraints = programme(response, limits, known, lever.effect, x, distance)
-        found = solve_programme(constraints, lever, box_around(x, move, lever))
+        found = None
+        if at.response is not None:
+            if solution.keeps:
+                distance += back_off(excess(at.response, limits), limits)
+            if at_vertex and possible_gain(solution, at.response, limits) <= GOOD_ENOUGH * least:
+                break
+            known = near(at.response, limits, known)
+            constraints = programme(at.response, limits, known, lever.effect, at.x, distance)
+            found = solve_programme(constraints, lever, box_around(at.x, move, lever))
         if found is None or lever.weight @ found.x >= (1.0 - GOOD_ENOUGH) * least:
-            break
+            if best is None or at is best:
+                break
+            move, step = less_far(move, at.x - best.x), np.zeros_like(step)
+            at, at_vertex, distance = best, False, no_distance(limits)
+            continue
         solution = found
-        solved, tried = _nearest_solved(search, lever, x, solution.x)
-        free = solved is solution.x and bool(np.all(np.abs(solved - x) < move))
-        move, step = next_move(move, solved - x, step), solved - x
-        x, meters = solved, tried.settlements[0].meters
-        at_vertex = free and bool(tried.clean()[0])
-        if tried.clean()[0]:
+        then = _nearest_solved(search, lever, at.x, solution.x)
+        free = then.x is solution.x and bool(np.all(np.abs(then.x - at.x) < move))
+        move, step = next_move(move, then.x - at.x, step), then.x - at.x
+        at, at_vertex = then, free and then.clean is not None
+        if at.clean:
             distance = no_distance(limits)
-            if lever.weight @ x < least:
-                best, least = Found(tried.settlements[0], tried.flow), float(lever.weight @ x)
-    return best or _towards_nothing(search, lever, x)
+            if lever.weight @ at.x < least:
+                best, least = at, float(lever.weight @ at.x)
+    if best is not None:
+        return best.clean
+    return _towards_nothing(search, lever, at.x)
 
 
-def _opening(search: Search, lever: Levers) -> tuple[Floats, Rows]:
-    """Lever values and meters to begin at: none moved, or where AC has no solution then, the first quarter that has."""
+def _opening(search: Search, lever: Levers) -> _State:
+    """Where to begin: no lever moved, or where AC has no solution then, the first quarter that has."""
     p = search.problem
     if p.reason not in (Reason.NOT_SOLVED, Reason.CONTROL):
         as_is = settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules)
-        return np.zeros(lever.weight.size), as_is.meters
+        return _State(np.zeros(lever.weight.size), response_at(p.case, as_is.meters), None)
     quarters = [share * lever.largest for share in (0.25, 0.5, 0.75, 1.0)]
     tried = search.try_all([delivery_of(search, lever, x) for x in quarters])
     first = int(np.argmax(tried.flow.converged))
-    return quarters[first], tried.settlements[first].meters
+    return _state(search, quarters[first], tried, first)
 
 
-def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) -> tuple[Floats, Attempt]:
+def _state(search: Search, x: Floats, tried: Attempt, k: int = 0) -> _State:
+    """State of the k-th delivery that was tried, which the lever values `x` led to."""
+    settlement, flow = tried.settlements[k], tried.flow.at(k)
+    response = response_at(search.problem.case, settlement.meters) if flow.converged[0] else None
+    return _State(x, response, Found(settlement, flow) if tried.clean()[k] else None)
+
+
+def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) -> _State:
     """The lever values `x`, or half way back, and half of that, towards values that AC can solve."""
-    tried = search.try_all([delivery_of(search, lever, x)])
-    for _ in range(HALVINGS):
-        if tried.flow.converged[0]:
+    for _ in range(1 + HALVINGS):
+        state = _state(search, x, search.try_all([delivery_of(search, lever, x)]))
+        if state.response is not None:
             break
         x = 0.5 * (solved + x)
-        tried = search.try_all([delivery_of(search, lever, x)])
-    return x, tried
+    return state
 
 
 def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
