@@ -32,7 +32,7 @@ ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
 """Backing off from a larger excess, which the next programme of its own accord leaves little of, would cut too much."""
 
 
-CLOSER, WIDER = 0.5, 1.2
+CLOSER, WIDER = 0.5, 2.0
 """What becomes of a lever's largest move when it turns round, and when it goes on."""
 LEAST_MOVE_KW = 0.1
 """Deliveries are whole Wh: what rounding them exceeds must stay within reach."""

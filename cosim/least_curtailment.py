@@ -64,7 +64,7 @@ def least_curtailment(search: Search) -> Found | None:
     least = np.inf if best is None else float(lever.weight @ at.x)
     distance, known = no_distance(limits), None
     move, step = np.full_like(at.x, np.inf), np.zeros_like(at.x)
-    solution, at_vertex = Solution(at.x, {}, keeps=False), False
+    solution, at_vertex, came_back = Solution(at.x, {}, keeps=False), False, False
     for _ in range(ROUNDS):
         found = None
         if at.response is not None:
@@ -76,16 +76,17 @@ def least_curtailment(search: Search) -> Found | None:
             constraints = programme(at.response, limits, known, lever.effect, at.x, distance)
             found = solve_programme(constraints, lever, box_around(at.x, move, lever))
         if found is None or lever.weight @ found.x >= (1.0 - GOOD_ENOUGH) * least:
-            if best is None or at is best:
+            if best is None or (at is best and (came_back or np.isinf(move).all())):
                 break
-            move, step = less_far(move, at.x - best.x), np.zeros_like(step)
-            at, at_vertex, distance = best, False, no_distance(limits)
+            came_back = at is not best
+            move = less_far(move, at.x - best.x) if came_back else np.full_like(move, np.inf)
+            at, at_vertex, distance, step = best, False, no_distance(limits), np.zeros_like(step)
             continue
         solution = found
         then = _nearest_solved(search, lever, at.x, solution.x)
         free = then.x is solution.x and bool(np.all(np.abs(then.x - at.x) < move))
         move, step = next_move(move, then.x - at.x, step), then.x - at.x
-        at, at_vertex = then, free and then.clean is not None
+        at, came_back, at_vertex = then, False, free and then.clean is not None
         if at.clean:
             distance = no_distance(limits)
             if lever.weight @ at.x < least:
