@@ -22,11 +22,20 @@ class Optimum(NamedTuple):
     price: Floats
 
 
+class _Silent(highspy.Highs):  # type: ignore[misc] # highspy has no types
+    """HiGHS 1.16 prints who it is while it is made, into the JSON that a command writes to standard output."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        """Called as it is made; nothing is printed before."""
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
 @cache
 def _solver() -> Any:
     """The process's solver; every programme replaces the one before and its basis."""
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver = _Silent()
+    solver.setOptionValue("output_flag", False)  # where it enables no callbacks as it is made
     # Presolving a programme of this size takes longer than solving it.
     solver.setOptionValue("presolve", "off")
     return solver
