@@ -33,7 +33,7 @@ ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
 
 
 CLOSER, WIDER = 0.5, 2.0
-"""What becomes of a lever's largest move when it turns round, and when it goes on."""
+"""What becomes of a lever's reach when it turns round, and when it goes on."""
 LEAST_MOVE_KW = 0.1
 """Deliveries are whole Wh: what rounding them exceeds must stay within reach."""
 
@@ -155,26 +155,48 @@ def back_off(beyond: Floats, limits: Limits) -> Floats:
     return np.where(beyond < little, BACK_OFF * beyond, 0.0)
 
 
-def box_around(x: Floats, move: Floats, lever: Levers) -> Box:
-    """Values no further from `x` than each lever's largest `move`, (M + 2N,) kW; all that it can have if infinite."""
-    return Box(np.maximum(x - move, 0.0), np.minimum(x + move, lever.largest))
+class Reach(NamedTuple):
+    """How far each lever may go from where it is, and how far it last went, both (M + 2N,) kW."""
+
+    most: Floats
+    step: Floats
+
+    def is_anywhere(self) -> bool:
+        """Whether no lever is bounded."""
+        return bool(np.isinf(self.most).all())
+
+    def is_inside(self, step: Floats) -> bool:
+        """Whether no lever goes as far as it may."""
+        return bool(np.all(np.abs(step) < self.most))
 
 
-def next_move(move: Floats, step: Floats, last_step: Floats) -> Floats:
-    """How far each lever may go next: half of the shorter of two steps where it has turned round.
+def anywhere(n: int) -> Reach:
+    """No bounds on n levers that have not moved."""
+    return Reach(np.full(n, np.inf), np.zeros(n))
+
+
+def box_around(x: Floats, reach: Reach, lever: Levers) -> Box:
+    """Values of the levers within reach of `x`, and at most all that each has."""
+    return Box(np.maximum(x - reach.most, 0.0), np.minimum(x + reach.most, lever.largest))
+
+
+def next_reach(reach: Reach, step: Floats) -> Reach:
+    """Reach after a step: half of the shorter of two steps where a lever has turned round, wider where it goes on.
 
     Between houses whose shedding does much the same the cheapest share of each lies inside the box, where no programme
     has a vertex; without a bound the programmes go to and fro between two of them for ever. The rule is the one for
     the asymptotes of Svanberg 1987, doi:10.1002/nme.1620240207: closer where a variable oscillates, else wider.
     """
-    turned, goes_on = step * last_step < 0.0, step * last_step > 0.0
-    shorter = CLOSER * np.minimum(np.abs(step), np.abs(last_step))
-    return np.where(turned, np.clip(shorter, LEAST_MOVE_KW, move), np.where(goes_on, WIDER * move, move))
+    turned, goes_on = step * reach.step < 0.0, step * reach.step > 0.0
+    shorter = CLOSER * np.minimum(np.abs(step), np.abs(reach.step))
+    closer = np.clip(shorter, LEAST_MOVE_KW, reach.most)
+    return Reach(np.where(turned, closer, np.where(goes_on, WIDER * reach.most, reach.most)), step)
 
 
-def less_far(move: Floats, away: Floats) -> Floats:
-    """How far each lever may go from the cheapest clean delivery, after going `away` from it saved nothing."""
-    return np.minimum(move, max(CLOSER * float(np.abs(away).max()), LEAST_MOVE_KW))
+def less_far(reach: Reach, away: Floats) -> Reach:
+    """Reach from the cheapest clean delivery, after going `away` from it, (M + 2N,) kW, has saved nothing."""
+    most = max(CLOSER * float(np.abs(away).max()), LEAST_MOVE_KW)
+    return Reach(np.minimum(reach.most, most), np.zeros_like(away))
 
 
 def _rated_percent(limits: Limits) -> Floats:

@@ -12,12 +12,13 @@ import numpy as np
 
 from cosim.curtailment_programme import (
     Solution,
+    anywhere,
     back_off,
     box_around,
     excess,
     less_far,
     near,
-    next_move,
+    next_reach,
     no_distance,
     possible_gain,
     programme,
@@ -53,17 +54,12 @@ class _State(NamedTuple):
 
 
 def least_curtailment(search: Search) -> Found | None:
-    """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect.
-
-    A programme made around an unclean state may promise nothing, or lead to where AC has no solution, although
-    something could be saved: the next one is then made around the cheapest clean delivery so far and may go less far.
-    """
+    """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect."""
     lever, limits = levers(search), search.problem.case.limits
     at = _opening(search, lever)
     best = at if at.clean else None
     least = np.inf if best is None else float(lever.weight @ at.x)
-    distance, known = no_distance(limits), None
-    move, step = np.full_like(at.x, np.inf), np.zeros_like(at.x)
+    distance, known, reach = no_distance(limits), None, anywhere(at.x.size)
     solution, at_vertex, came_back = Solution(at.x, {}, keeps=False), False, False
     for _ in range(ROUNDS):
         found = None
@@ -74,26 +70,25 @@ def least_curtailment(search: Search) -> Found | None:
                 break
             known = near(at.response, limits, known)
             constraints = programme(at.response, limits, known, lever.effect, at.x, distance)
-            found = solve_programme(constraints, lever, box_around(at.x, move, lever))
+            found = solve_programme(constraints, lever, box_around(at.x, reach, lever))
         if found is None or lever.weight @ found.x >= (1.0 - GOOD_ENOUGH) * least:
-            if best is None or (at is best and (came_back or np.isinf(move).all())):
+            # Around an unclean state a programme may promise nothing although something could be saved.
+            if best is None or (at is best and (came_back or reach.is_anywhere())):
                 break
             came_back = at is not best
-            move = less_far(move, at.x - best.x) if came_back else np.full_like(move, np.inf)
-            at, at_vertex, distance, step = best, False, no_distance(limits), np.zeros_like(step)
+            reach = less_far(reach, at.x - best.x) if came_back else anywhere(at.x.size)
+            at, at_vertex, distance = best, False, no_distance(limits)
             continue
         solution = found
         then = _nearest_solved(search, lever, at.x, solution.x)
-        free = then.x is solution.x and bool(np.all(np.abs(then.x - at.x) < move))
-        move, step = next_move(move, then.x - at.x, step), then.x - at.x
+        free = then.x is solution.x and reach.is_inside(then.x - at.x)
+        reach = next_reach(reach, then.x - at.x)
         at, came_back, at_vertex = then, False, free and then.clean is not None
         if at.clean:
             distance = no_distance(limits)
             if lever.weight @ at.x < least:
                 best, least = at, float(lever.weight @ at.x)
-    if best is not None:
-        return best.clean
-    return _towards_nothing(search, lever, at.x)
+    return _towards_nothing(search, lever, at.x) if best is None else best.clean
 
 
 def _opening(search: Search, lever: Levers) -> _State:

@@ -10,10 +10,13 @@ from cosim.curtailment_programme import (
     MARGIN_PERCENT,
     MARGIN_VM_PU,
     WIDER,
+    Reach,
     Solution,
+    anywhere,
     back_off,
     excess,
-    next_move,
+    less_far,
+    next_reach,
     no_distance,
     possible_gain,
 )
@@ -31,14 +34,32 @@ def _response(vm_pu: list[float], percent: list[complex]) -> Response:
 
 
 def test_a_lever_that_turns_round_may_go_half_as_far_and_one_that_goes_on_further() -> None:
-    move = np.array([np.inf, 10.0, 10.0, np.inf, 8.0])
+    most = np.array([np.inf, 10.0, 10.0, np.inf, 8.0])
     step, last_step = np.array([-4.0, -4.0, 3.0, 2.0, 0.0]), np.array([6.0, 30.0, 1.0, 1.0, -5.0])
-    expected = [CLOSER * 4.0, CLOSER * 4.0, WIDER * 10.0, np.inf, 8.0]
-    assert next_move(move, step, last_step).tolist() == expected
+    reach = next_reach(Reach(most, last_step), step)
+    assert reach.most.tolist() == [CLOSER * 4.0, CLOSER * 4.0, WIDER * 10.0, np.inf, 8.0]
+    assert reach.step is step
 
 
-def test_no_move_becomes_too_small_for_whole_wh() -> None:
-    assert next_move(np.array([1.0]), np.array([-1e-3]), np.array([1e-3])).tolist() == [LEAST_MOVE_KW]
+def test_no_reach_becomes_too_small_for_whole_wh() -> None:
+    reach = Reach(np.array([1.0]), np.array([1e-3]))
+    assert next_reach(reach, np.array([-1e-3])).most.tolist() == [LEAST_MOVE_KW]
+    assert less_far(reach, np.array([1e-3])).most.tolist() == [LEAST_MOVE_KW]
+
+
+def test_what_has_saved_nothing_halves_the_reach_of_all_and_widens_none() -> None:
+    reach = less_far(Reach(np.array([np.inf, 10.0, 1.0]), np.ones(3)), np.array([-6.0, 0.0, 2.0]))
+    assert reach.most.tolist() == [CLOSER * 6.0, CLOSER * 6.0, 1.0]
+    assert reach.step.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_inside_and_anywhere() -> None:
+    assert anywhere(2).is_anywhere()
+    assert anywhere(2).is_inside(np.array([1e9, -1e9]))
+    reach = Reach(np.array([np.inf, 2.0]), np.zeros(2))
+    assert not reach.is_anywhere()
+    assert reach.is_inside(np.array([9.0, -1.9]))
+    assert not reach.is_inside(np.array([0.0, -2.0]))
 
 
 def test_excess_is_counted_limit_by_limit_and_only_a_little_of_it_is_backed_off() -> None:
