@@ -193,10 +193,9 @@ def next_reach(reach: Reach, step: Floats) -> Reach:
     return Reach(np.where(turned, closer, np.where(goes_on, WIDER * reach.most, reach.most)), step)
 
 
-def less_far(reach: Reach, away: Floats) -> Reach:
-    """Reach from the cheapest clean delivery, after going `away` from it, (M + 2N,) kW, has saved nothing."""
-    most = max(CLOSER * float(np.abs(away).max()), LEAST_MOVE_KW)
-    return Reach(np.minimum(reach.most, most), np.zeros_like(away))
+def less_far(away: Floats) -> Reach:
+    """Reach of every lever after going as far as `away`, (M + 2N,) kW, and finding nothing: half of the farthest."""
+    return Reach(np.full_like(away, max(CLOSER * float(away.max()), LEAST_MOVE_KW)), np.zeros_like(away))
 
 
 def _rated_percent(limits: Limits) -> Floats:

@@ -41,6 +41,9 @@ HALVINGS = 3
 GOOD_ENOUGH = 0.0005
 """A clean delivery is taken when no more than this share of its cost could be saved."""
 
+WORTH_A_RETURN = 0.004
+"""The same once the programmes have gone by small steps, or away and back: they save less than they promise then."""
+
 
 class _State(NamedTuple):
     """Lever values that AC was asked about, how the network answers to changes there, and what is found if clean.
@@ -59,8 +62,9 @@ def least_curtailment(search: Search) -> Found | None:
     at = _opening(search, lever)
     best = at if at.clean else None
     least = np.inf if best is None else float(lever.weight @ at.x)
-    distance, known, reach = no_distance(limits), None, anywhere(at.x.size)
-    solution, at_vertex, came_back = Solution(at.x, {}, keeps=False), False, False
+    distance, known = no_distance(limits), None
+    reach, away = anywhere(at.x.size), np.zeros_like(at.x)
+    solution, at_vertex, returned = Solution(at.x, {}, keeps=False), False, False
     for _ in range(ROUNDS):
         found = None
         if at.response is not None:
@@ -71,23 +75,26 @@ def least_curtailment(search: Search) -> Found | None:
             known = near(at.response, limits, known)
             constraints = programme(at.response, limits, known, lever.effect, at.x, distance)
             found = solve_programme(constraints, lever, box_around(at.x, reach, lever))
-        if found is None or lever.weight @ found.x >= (1.0 - GOOD_ENOUGH) * least:
+        enough = WORTH_A_RETURN if returned else GOOD_ENOUGH
+        if found is None or lever.weight @ found.x >= (1.0 - enough) * least:
             # Around an unclean state a programme may promise nothing although something could be saved.
-            if best is None or (at is best and (came_back or reach.is_anywhere())):
+            if best is None or (at is best and (returned or reach.is_anywhere())):
                 break
-            came_back = at is not best
-            reach = less_far(reach, at.x - best.x) if came_back else anywhere(at.x.size)
-            at, at_vertex, distance = best, False, no_distance(limits)
+            reach = anywhere(at.x.size) if at is best else less_far(away)
+            at, returned, at_vertex = best, True, False
+            distance, away = no_distance(limits), np.zeros_like(at.x)
             continue
         solution = found
         then = _nearest_solved(search, lever, at.x, solution.x)
         free = then.x is solution.x and reach.is_inside(then.x - at.x)
         reach = next_reach(reach, then.x - at.x)
-        at, came_back, at_vertex = then, False, free and then.clean is not None
+        at, returned, at_vertex = then, False, free and then.clean is not None
+        if best is not None:
+            away = np.maximum(away, np.abs(at.x - best.x))
         if at.clean:
             distance = no_distance(limits)
             if lever.weight @ at.x < least:
-                best, least = at, float(lever.weight @ at.x)
+                best, least, away = at, float(lever.weight @ at.x), np.zeros_like(at.x)
     return _towards_nothing(search, lever, at.x) if best is None else best.clean
 
 

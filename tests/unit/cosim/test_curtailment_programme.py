@@ -44,12 +44,12 @@ def test_a_lever_that_turns_round_may_go_half_as_far_and_one_that_goes_on_furthe
 def test_no_reach_becomes_too_small_for_whole_wh() -> None:
     reach = Reach(np.array([1.0]), np.array([1e-3]))
     assert next_reach(reach, np.array([-1e-3])).most.tolist() == [LEAST_MOVE_KW]
-    assert less_far(reach, np.array([1e-3])).most.tolist() == [LEAST_MOVE_KW]
+    assert less_far(np.array([1e-3])).most.tolist() == [LEAST_MOVE_KW]
 
 
-def test_what_has_saved_nothing_halves_the_reach_of_all_and_widens_none() -> None:
-    reach = less_far(Reach(np.array([np.inf, 10.0, 1.0]), np.ones(3)), np.array([-6.0, 0.0, 2.0]))
-    assert reach.most.tolist() == [CLOSER * 6.0, CLOSER * 6.0, 1.0]
+def test_what_has_saved_nothing_leaves_all_levers_half_of_the_farthest() -> None:
+    reach = less_far(np.array([6.0, 0.0, 2.0]))
+    assert reach.most.tolist() == [CLOSER * 6.0] * 3
     assert reach.step.tolist() == [0.0, 0.0, 0.0]
 
 
