@@ -192,16 +192,20 @@ def read_table(directory: Path, name: str) -> pa.Table:
 
 
 class StoredTables(Mapping[str, pa.Table]):
-    """Tables of a run, read each time they are asked for: no more than one is in memory at a time."""
+    """Tables of a run, read when they are asked for; only the last one is kept, for whoever asks for it again."""
 
     def __init__(self, directory: Path, names: Iterable[str]) -> None:
         self._directory, self._names = directory, tuple(names)
+        self._last: tuple[str, pa.Table] | None = None
 
     def __getitem__(self, name: str) -> pa.Table:
         if name not in self._names:
             raise KeyError(name)
-        pa.default_memory_pool().release_unused()
-        return read_table(self._directory, name)
+        if self._last is None or self._last[0] != name:
+            self._last = None  # before the next one is read: two need twice the memory
+            pa.default_memory_pool().release_unused()
+            self._last = name, read_table(self._directory, name)
+        return self._last[1]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
