@@ -115,8 +115,13 @@ def parts_of(directory: Path, name: str) -> list[Path]:
 
 
 def _part(path: Path) -> pa.Table:
+    """A part with times in milliseconds, as Parquet keeps them and a CSV shows them."""
     with pa_ipc.open_file(path) as reader:
-        return reader.read_all()
+        table = reader.read_all()
+    if "time" not in table.column_names:
+        return table
+    at = table.column_names.index("time")
+    return table.set_column(at, "time", table["time"].cast(pa.timestamp("ms", tz="UTC")))
 
 
 def discard_parts_behind(directory: Path, stop: int) -> None:
