@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
@@ -93,11 +94,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.Table]) -> None:
-    """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger counts on them."""
+    """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger counts on them.
+
+    Parts are Arrow files, which cost next to nothing to write and to read: Parquet is encoded once, at the end.
+    """
+    options = pa_ipc.IpcWriteOptions(compression="lz4")
     for name, table in tables.items():
-        part = directory / PARTS / f"{name}-{first:09d}-{stop:09d}.parquet"
+        part = directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow"
         with _named_when_whole(part, part.with_suffix(".partial")) as partial, partial.open("wb") as file:
-            pq.write_table(table, file, compression="lz4")
+            with pa_ipc.new_file(file, table.schema, options=options) as writer:
+                writer.write_table(table)
             file.flush()
             os.fsync(file.fileno())
     sync_folder(directory / PARTS)
@@ -105,7 +111,17 @@ def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.
 
 def parts_of(directory: Path, name: str) -> list[Path]:
     """Parts of a table in the order of their intervals."""
-    return sorted((directory / PARTS).glob(f"{name}-*-*.parquet"))
+    return sorted((directory / PARTS).glob(f"{name}-*-*.arrow"))
+
+
+def _part(path: Path) -> pa.Table:
+    """A part with times in milliseconds, as Parquet keeps them and a CSV shows them."""
+    with pa_ipc.open_file(path) as reader:
+        table = reader.read_all()
+    if "time" not in table.column_names:
+        return table
+    at = table.column_names.index("time")
+    return table.set_column(at, "time", table["time"].cast(pa.timestamp("ms", tz="UTC")))
 
 
 def discard_parts_behind(directory: Path, stop: int) -> None:
@@ -125,15 +141,15 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
         if not parts:
             continue
         if name in AS_CSV:
-            write_table(directory, name, pa.concat_tables(pq.read_table(part) for part in parts))
+            write_table(directory, name, pa.concat_tables(map(_part, parts)))
             continue
-        path = directory / file_name(name)
+        path, schema = directory / file_name(name), _part(parts[0]).schema
         with (
             _named_when_whole(path, _hidden(path)) as partial,
-            pq.ParquetWriter(partial, pq.read_schema(parts[0]), compression="zstd") as writer,
+            pq.ParquetWriter(partial, schema, **parquet_options(schema)) as writer,
         ):
             for part in parts:
-                writer.write_table(pq.read_table(part))
+                writer.write_table(_part(part))
     os.replace(directory / PARTS, directory / JOINED)
     shutil.rmtree(directory / JOINED)
 
@@ -145,7 +161,20 @@ def write_table(directory: Path, name: str, table: pa.Table) -> None:
         if name in AS_CSV:
             pa_csv.write_csv(table, partial)
         else:
-            pq.write_table(table, partial, compression="zstd")
+            pq.write_table(table, partial, **parquet_options(table.schema))
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How Parquet is written: a dictionary of its values only for names and times, which repeat.
+
+    Numbers hardly repeat; a dictionary of them takes longer to make and the file is larger.
+    """
+    repeat = [
+        field.name
+        for field in schema
+        if not pa.types.is_integer(field.type) and not pa.types.is_floating(field.type)
+    ]
+    return {"compression": "zstd", "use_dictionary": repeat}
 
 
 def file_name(name: str) -> str:
@@ -168,16 +197,20 @@ def read_table(directory: Path, name: str) -> pa.Table:
 
 
 class StoredTables(Mapping[str, pa.Table]):
-    """Tables of a run, read each time they are asked for: no more than one is in memory at a time."""
+    """Tables of a run, read when they are asked for; only the last one is kept, for whoever asks for it again."""
 
     def __init__(self, directory: Path, names: Iterable[str]) -> None:
         self._directory, self._names = directory, tuple(names)
+        self._last: tuple[str, pa.Table] | None = None
 
     def __getitem__(self, name: str) -> pa.Table:
         if name not in self._names:
             raise KeyError(name)
-        pa.default_memory_pool().release_unused()
-        return read_table(self._directory, name)
+        if self._last is None or self._last[0] != name:
+            self._last = None  # before the next one is read: two need twice the memory
+            pa.default_memory_pool().release_unused()
+            self._last = name, read_table(self._directory, name)
+        return self._last[1]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -131,17 +131,14 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     tables, rule = StoredTables(directory, tables_made(case)), case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(tables["exchanges"], rule))
     write_table(directory, "curtailed_by_house", curtailed_by_house(tables["exchanges"], rule))
-    write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     outages = outage_summary(case, tables)
     if "resilience" in outages:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         write_table(directory, "resilience", resilience_table(tables, share, minutes))
-    summary = {
-        **summarise(tables),
-        **outages,
-        "agreement": agreement(case, tables),
-        "ledger": head,
-    }
+    found = summarise(tables)
+    checked = agreement(case, tables)  # reads houses last, for the next line
+    write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
+    summary = {**found, **outages, "agreement": checked, "ledger": head}
     write_json(directory / "manifest.json", manifest(case, head))
     write_json(directory / "summary.json", summary)
     return Result(case.scenario, summary, directory, {})

@@ -30,13 +30,24 @@ def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
         Sections `energy_kwh`, `money_eur`, `network`, `fairness` of curtailment, and the intervals of which nothing is
         settled, `not_settled`; JSON-ready.
     """
+    # All about one table before the next: a run on disk reads each when it is asked for and keeps the last.
+    off = switched_off(tables["intervals"])
+    exchanged, money, fair, not_settled = about_exchanges(tables["exchanges"], off)
+    found = network(tables)
     return {
-        "energy_kwh": {**metered_kwh(tables["houses"]), **exchanged_kwh(tables["exchanges"])},
-        "money_eur": money_eur(tables["exchanges"]),
-        "network": network(tables),
-        "fairness": fairness(tables["exchanges"]),
-        "not_settled": not_settled(tables["intervals"], tables["exchanges"]),
+        "energy_kwh": {**metered_kwh(tables["houses"]), **exchanged},
+        "money_eur": money,
+        "network": found,
+        "fairness": fair,
+        "not_settled": not_settled,
     }
+
+
+def about_exchanges(
+    exchanges: pa.Table, off: pa.ChunkedArray
+) -> tuple[dict[str, float], dict[str, float], dict[str, Any], list[dict[str, str]]]:
+    """Energy, money, fairness and what was not settled, of the table `exchanges` and the intervals switched off."""
+    return exchanged_kwh(exchanges), money_eur(exchanges), fairness(exchanges), not_settled(off, exchanges)
 
 
 METERED = ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")
@@ -105,10 +116,13 @@ def network(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     return result
 
 
-def not_settled(intervals: pa.Table, exchanges: pa.Table) -> list[dict[str, str]]:
-    """Intervals that nothing could bring within the limits, the feeder being switched off, and for what reason."""
-    outcome = intervals["outcome"].cast(pa.string())
-    off = intervals["time"].filter(pc.equal(outcome, "de_energised"))
+def switched_off(intervals: pa.Table) -> pa.ChunkedArray:
+    """Times of the intervals that nothing could bring within the limits, the feeder being switched off."""
+    return intervals["time"].filter(pc.equal(intervals["outcome"].cast(pa.string()), "de_energised"))
+
+
+def not_settled(off: pa.ChunkedArray, exchanges: pa.Table) -> list[dict[str, str]]:
+    """The intervals switched off, and for what reason."""
     rejected = pc.equal(exchanges["status"].cast(pa.string()), "rejected")
     cut = exchanges.filter(pc.and_(rejected, pc.is_in(exchanges["time"], off.combine_chunks())))
     reason = dict(zip(cut["time"].to_pylist(), cut["reason"].cast(pa.string()).to_pylist(), strict=True))

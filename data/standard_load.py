@@ -38,7 +38,10 @@ def household_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     workday, Saturday and Sunday, times the seasonal factor of the day. Public holidays count as what weekday they are.
     Source: VDEW (1999), "Repräsentative VDEW-Lastprofile", as implemented by demandlib.
     """
-    reference = _reference_year()
+    return _household(_reference_year(), local_time)
+
+
+def _household(reference: pd.DataFrame, local_time: pd.DatetimeIndex) -> Hourly:
     index = pd.DatetimeIndex(reference.index)
     seasonal = (reference["h0_dyn"] / reference["h0"]).groupby(index.dayofyear).mean().to_numpy()
     return np.asarray(
@@ -68,10 +71,11 @@ def country_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     The shares are chosen so that the standard deviation comes out: 0.158, against 0.159 of Spain's load 2015-2018
     (28,697 MW with a standard deviation of 4,575 MW in "Hourly energy demand generation and weather", from ENTSO-E).
     """
-    business = _typical_days(_reference_year()["g0"], local_time)
+    reference = _reference_year()  # takes demandlib 0.15 s: once for both
+    business = _typical_days(reference["g0"], local_time)
     constant = 1.0 - HOUSEHOLD_SHARE - BUSINESS_SHARE
     return np.asarray(
-        HOUSEHOLD_SHARE * household_load_shape(local_time) + BUSINESS_SHARE * business + constant
+        HOUSEHOLD_SHARE * _household(reference, local_time) + BUSINESS_SHARE * business + constant
     )
 
 
