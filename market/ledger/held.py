@@ -85,8 +85,10 @@ def _wrong_node(store: Store, chain: Chain, *, whole: bool) -> Fault | None:
     wrong = {at for at, node in chain.nodes.items() if stored.get(at) != node} | unknown
     if not wrong:
         return None
-    height = min(((index + 1) << min(level, 64)) - 1 for level, index in wrong)
-    return max(height, 0), "the stored history tree is not that of the headers"
+    # A damaged file may hold anything as a node's place, though not its schema.
+    places = [at for at in wrong if all(isinstance(each, int) and each >= 0 for each in at)]
+    heights = [((index + 1) << min(level, 64)) - 1 for level, index in places]
+    return min(heights, default=0), "the stored history tree is not that of the headers"
 
 
 def _wrong_state(store: Store, chain: Chain) -> Fault | None:

@@ -19,6 +19,7 @@ from market.ledger.chain import _LAYOUT, Header, demonstration_key, sign_header
 from market.ledger.checkpoint import checkpoint_path
 from market.ledger.keys import public_bytes
 from market.ledger.records import LAYOUTS
+from market.ledger.store import Store
 from market.ledger.verify import Report, verify_ledger
 
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
@@ -184,7 +185,7 @@ def test_records_are_dropped_doubled_or_reordered(base: Path, tmp_path: Path, wh
     assert found(base, tmp_path, change).height == height
 
 
-@pytest.mark.parametrize("case", range(40))
+@pytest.mark.parametrize("case", range(42))
 def test_the_stored_tree(base: Path, tmp_path: Path, case: int) -> None:
     def change(connection: sqlite3.Connection) -> None:
         level, index = connection.execute(
@@ -196,10 +197,24 @@ def test_the_stored_tree(base: Path, tmp_path: Path, case: int) -> None:
             lambda: connection.execute(f"DELETE FROM node WHERE {at}"),
             lambda: connection.execute(f"UPDATE node SET level = 60 - level WHERE {at}"),
             lambda: connection.execute(f"UPDATE node SET idx = idx + 1000 WHERE {at}"),
+            lambda: connection.execute(f"UPDATE node SET level = -1 - level WHERE {at}"),
+            lambda: connection.execute(f"UPDATE node SET idx = -9223372036854775808 WHERE {at}"),
             lambda: connection.execute(f"INSERT INTO node VALUES({level}, {index + 500}, x'00')"),
-        ][case % 5]()
+        ][case % 7]()
 
     assert "tree" in found(base, tmp_path, change).reason
+
+
+@pytest.mark.parametrize("place", [(0, b"\x01"), (b"", b""), ("0", 1), (-1, 0), (0, None)])
+def test_a_place_in_the_tree_that_is_no_place_is_a_fault(
+    base: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[object, object]
+) -> None:
+    """What one flipped bit of the file makes of a row, past the schema's types."""
+    nodes = Store.nodes
+    monkeypatch.setattr(Store, "nodes", lambda store: [*nodes(store), (*place, b"\0" * 32)])
+    report = verify_ledger(base)
+    assert not report.ok
+    assert "tree" in report.reason
 
 
 @pytest.mark.parametrize("size", [1, 6, 7, 15, 30])
