@@ -18,6 +18,8 @@ from market.ledger.merkle import History, peak_positions
 
 FILE = "ledger.sqlite"
 APPLICATION_ID = 0x67737431  # "gst1"
+PAGE_SIZE = 16384
+"""Of a new file, bytes: a block of 25 houses takes 4 kB, which pages of that size would each put into overflow."""
 
 _SCHEMA = """
 CREATE TABLE block(
@@ -82,6 +84,7 @@ class Store:
             for left in directory.glob(f"{partial.name}*"):
                 left.unlink()  # of a run that was killed before its ledger had a name
             with closing(_connect(partial, "rwc")) as connection:
+                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.executescript(_SCHEMA)
                 cls(path, connection, None).append([first], [(0, 0, first.hash)], state)
