@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,9 @@ from market.ledger.checkpoint import sync_folder
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""
+
+AT_ONCE = 2
+"""Tables encoded at the same time: pyarrow leaves Python's lock to the other while it encodes."""
 
 PARTS, JOINED = ".parts", ".parts.joined"
 _BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
@@ -136,22 +142,27 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
 
     A run that is killed while it removes them must not be resumed with some.
     """
-    for name in names:
-        parts = parts_of(directory, name)
-        if not parts:
-            continue
-        if name in AS_CSV:
-            write_table(directory, name, pa.concat_tables(map(_part, parts)))
-            continue
-        path, schema = directory / file_name(name), _part(parts[0]).schema
-        with (
-            _named_when_whole(path, _hidden(path)) as partial,
-            pq.ParquetWriter(partial, schema, **parquet_options(schema)) as writer,
-        ):
-            for part in parts:
-                writer.write_table(_part(part))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        deque(pool.map(partial(_join, directory), names), maxlen=0)
     os.replace(directory / PARTS, directory / JOINED)
     shutil.rmtree(directory / JOINED)
+
+
+def _join(directory: Path, name: str) -> None:
+    """Final file of a table's parts."""
+    parts = parts_of(directory, name)
+    if not parts:
+        return
+    if name in AS_CSV:
+        write_table(directory, name, pa.concat_tables(map(_part, parts)))
+        return
+    path, schema = directory / file_name(name), _part(parts[0]).schema
+    with (
+        _named_when_whole(path, _hidden(path)) as unnamed,
+        pq.ParquetWriter(unnamed, schema, **parquet_options(schema)) as writer,
+    ):
+        for part in parts:
+            writer.write_table(_part(part))
 
 
 def write_table(directory: Path, name: str, table: pa.Table) -> None:

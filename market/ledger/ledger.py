@@ -204,39 +204,48 @@ class Ledger:
     ) -> tuple[list[StoredBlock], Tip, list[tuple[int, int, bytes]]]:
         """Blocks on the tip, the tip behind them and their tree nodes; nothing is kept yet."""
         blocks, nodes = [], []
-        tip = self._tip._replace(
-            history=self._tip.history.copy(), registry_tree=self._tip.registry_tree.copy()
-        )
+        tip, history, tree = self._tip, self._tip.history.copy(), self._tip.registry_tree
+        name, header, before, registry = tip.header.chain_id, tip.header, tip.hash, tip.registry
         record_roots = group_roots(records, np.asarray(offsets, np.int64))
         stated = _with_statements(records, offsets)
+        begin = offsets.tolist()
         for k, start in enumerate(interval_start.tolist()):
-            body = records[offsets[k] : offsets[k + 1]]
-            height = tip.history.size
+            body = records[begin[k] : begin[k + 1]]
+            height, registry_root = history.size, header.registry_root
             if k in stated:
-                registry = replayed(tip.registry, body, tip.header.chain_id, height)
-                tip = tip._replace(registry=registry, registry_tree=with_registry(tip.registry_tree, body))
+                registry = replayed(registry, body, name, height)
+                tree = with_registry(tree, body)
+                registry_root = tree.root()
             header = Header(
                 VERSION,
-                tip.header.chain_id,
+                name,
                 height,
                 start,
-                tip.hash,
+                before,
                 record_roots[k].tobytes(),
-                body.shape[0],
-                tip.registry_tree.root() if k in stated else tip.header.registry_root,
+                begin[k + 1] - begin[k],
+                registry_root,
                 roots[k],
             )
             block = _block(header, body, self._key)
+            before = block.hash
             blocks.append(block)
-            nodes += tip.history.append(block.hash)
-            tip = tip._replace(header=header, hash=block.hash)
-        if key_in_force(tip.registry, OPERATOR, tip.header.height) != public_bytes(self._key):
+            nodes += history.append(before)
+        if key_in_force(registry, OPERATOR, header.height) != public_bytes(self._key):
             raise LedgerError(
-                f"{self._directory}: expected the operator's key in force at block {tip.header.height}, got "
+                f"{self._directory}: expected the operator's key in force at block {header.height}, got "
                 "an older or a later one; go on with the key that was rotated to"
             )
         n = interval_start.size if intervals is None else intervals
-        return blocks, tip._replace(next_interval=tip.next_interval + n), nodes
+        then = tip._replace(
+            header=header,
+            hash=before,
+            history=history,
+            registry=registry,
+            registry_tree=tree,
+            next_interval=tip.next_interval + n,
+        )
+        return blocks, then, nodes
 
     def _publish(self, tip: Tip) -> None:
         """Take over a tip that is durable: sign its checkpoint, keep it, and write it beside the directory."""
