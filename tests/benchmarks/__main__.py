@@ -48,8 +48,8 @@ def seconds(work: Callable[[], Any], repeat: int = 3) -> float:
     return best
 
 
-def power_flow_rows(scenario: Scenario, n_slow: int) -> list[str]:
-    """Power flow per interval: batched, single, and by other engines on the same injections."""
+def power_flow_rows(scenario: Scenario, n_slow: int) -> tuple[list[str], float]:
+    """Power flow per interval: batched, single, and by other engines on the same injections; seconds of a `runpp`."""
     case = build_case(scenario)
     window = settle_optimistically(case, case.opening, 0, min(case.n_intervals, 8760))
     p_kw = injection_kw(window.meters, case.interval_minutes)
@@ -75,7 +75,7 @@ def power_flow_rows(scenario: Scenario, n_slow: int) -> list[str]:
         (f"pandapower.runpp loop, recycled ({n_slow} h)", loop_recycled),
         *other_engines(net, index, p_kw, n_slow),
     ]
-    return [f"| {name} | {1e6 * each:,.1f} | {each / batched:,.1f} |" for name, each in rows]
+    return [f"| {name} | {1e6 * each:,.1f} | {each / batched:,.1f} |" for name, each in rows], loop_runpp
 
 
 def other_engines(net: Any, index: Any, p_kw: np.ndarray, n: int) -> list[tuple[str, float]]:
@@ -199,13 +199,32 @@ def growth_rows(sizes: list[tuple[int, int]]) -> list[str]:
     return rows
 
 
+def whole_run(name: str, hours: int, *options: str) -> tuple[int, int, float, float, float]:
+    """A run in a process of its own, so that its peak memory is its own; times once compiled."""
+    command = [sys.executable, "-m", "tests.benchmarks.whole_run", name, str(hours), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    houses, unclean, taken, processor, memory = json.loads(done.stdout)
+    return houses, unclean, taken, processor, memory
+
+
+def against_runpp_rows(name: str, hours: int, runpp: float) -> list[str]:
+    """How many times as long as a whole run a loop of `runpp` over its intervals alone would take."""
+    rows = []
+    for cores, options in (("one core", ["one-core"]), ("all cores", [])):
+        if options and not hasattr(os, "sched_setaffinity"):
+            continue
+        taken = whole_run(name, hours, *options)[2]
+        rows.append(
+            f"| {name}, {cores} | {hours:,} | {taken:.2f} | {hours * runpp:,.0f} | {hours * runpp / taken:.0f} |"
+        )
+    return rows
+
+
 def whole_run_rows(runs: list[tuple[str, int]]) -> list[str]:
-    """Each run in a process of its own, so that its peak memory is its own; times once compiled."""
+    """Whole runs of scenarios over hours."""
     rows = []
     for name, hours in runs:
-        command = [sys.executable, "-m", "tests.benchmarks.whole_run", name, str(hours)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        houses, unclean, taken, processor, memory = json.loads(done.stdout)
+        houses, unclean, taken, processor, memory = whole_run(name, hours)
         each = 1e6 * processor / houses / hours
         rows.append(
             f"| {name} | {houses} | {hours:,} | {unclean:,} | {taken:.1f} | {processor:.1f} | {each:.1f} "
@@ -233,6 +252,8 @@ def report(*, quick: bool) -> str:
             ("town", 8760),
         ]
     )
+    power_flows, runpp = power_flow_rows(base, 50 if quick else 200)
+    against = against_runpp_rows(base.name, base.horizon.hours, runpp)
     sizes = [(25, 2000), (25, 8760), (100, 2000), (400, 2000)]
     if not quick:
         sizes += [(25, 35064), (1600, 2000), (1000, 8760)]
@@ -247,7 +268,7 @@ def report(*, quick: bool) -> str:
         "",
         "| engine | µs per interval | against batched |",
         "|---|---:|---:|",
-        *power_flow_rows(base, 50 if quick else 200),
+        *power_flows,
         "",
         "## A whole run, by stage",
         "",
@@ -263,6 +284,12 @@ def report(*, quick: bool) -> str:
         "| scenario | houses | hours | unclean | s | processor s | µs per house and hour | peak MiB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
         *whole,
+        "",
+        "The loop is that of the first table, extrapolated: power flows and nothing else.",
+        "",
+        "| whole run | hours | s | `runpp` loop, s | times |",
+        "|---|---:|---:|---:|---:|",
+        *against,
         "",
         "## Market alone",
         "",
