@@ -193,9 +193,9 @@ def next_reach(reach: Reach, step: Floats) -> Reach:
     return Reach(np.where(turned, closer, np.where(goes_on, WIDER * reach.most, reach.most)), step)
 
 
-def less_far(away: Floats) -> Reach:
-    """Reach of every lever after going as far as `away`, (M + 2N,) kW, and finding nothing: half of the farthest."""
-    return Reach(np.full_like(away, max(CLOSER * float(away.max()), LEAST_MOVE_KW)), np.zeros_like(away))
+def within(radius_kw: float, n: int) -> Reach:
+    """Reach of n levers that may all go equally far, and have not moved."""
+    return Reach(np.full(n, max(radius_kw, LEAST_MOVE_KW)), np.zeros(n))
 
 
 def _rated_percent(limits: Limits) -> Floats:

@@ -11,18 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.curtailment_programme import (
+    CLOSER,
     Solution,
     anywhere,
     back_off,
     box_around,
     excess,
-    less_far,
     near,
     next_reach,
     no_distance,
     possible_gain,
     programme,
     solve_programme,
+    within,
 )
 from cosim.curtailment_search import Attempt, Found, Search, largest_clean
 from cosim.levers import Levers, delivery_of, levers
@@ -38,7 +39,7 @@ ROUNDS = 24
 HALVINGS = 3
 """Steps back towards a solvable state where AC has no solution for what a programme proposes."""
 
-GOOD_ENOUGH = 0.0005
+GOOD_ENOUGH = 0.002
 """A clean delivery is taken when no more than this share of its cost could be saved."""
 
 WORTH_A_RETURN = 0.004
@@ -63,7 +64,7 @@ def least_curtailment(search: Search) -> Found | None:
     best = at if at.clean else None
     least = np.inf if best is None else float(lever.weight @ at.x)
     distance, known = no_distance(limits), None
-    reach, away = anywhere(at.x.size), np.zeros_like(at.x)
+    reach, radius, farthest = anywhere(at.x.size), np.inf, 0.0
     solution, at_vertex, returned = Solution(at.x, {}, keeps=False), False, False
     for _ in range(ROUNDS):
         found = None
@@ -80,9 +81,13 @@ def least_curtailment(search: Search) -> Found | None:
             # Around an unclean state a programme may promise nothing although something could be saved.
             if best is None or (at is best and (returned or reach.is_anywhere())):
                 break
-            reach = anywhere(at.x.size) if at is best else less_far(away)
+            if (
+                at is not best
+            ):  # each return goes less far than the one before, or two would repeat one another
+                radius = CLOSER * min(radius, farthest)
+            reach = anywhere(at.x.size) if at is best else within(radius, at.x.size)
             at, returned, at_vertex = best, True, False
-            distance, away = no_distance(limits), np.zeros_like(at.x)
+            distance, farthest = no_distance(limits), 0.0
             continue
         solution = found
         then = _nearest_solved(search, lever, at.x, solution.x)
@@ -90,11 +95,12 @@ def least_curtailment(search: Search) -> Found | None:
         reach = next_reach(reach, then.x - at.x)
         at, returned, at_vertex = then, False, free and then.clean is not None
         if best is not None:
-            away = np.maximum(away, np.abs(at.x - best.x))
+            farthest = max(farthest, float(np.abs(at.x - best.x).max()))
         if at.clean:
             distance = no_distance(limits)
             if lever.weight @ at.x < least:
-                best, least, away = at, float(lever.weight @ at.x), np.zeros_like(at.x)
+                best, least = at, float(lever.weight @ at.x)
+                radius, farthest = np.inf, 0.0
     return _towards_nothing(search, lever, at.x) if best is None else best.clean
 
 

@@ -15,10 +15,10 @@ from cosim.curtailment_programme import (
     anywhere,
     back_off,
     excess,
-    less_far,
     next_reach,
     no_distance,
     possible_gain,
+    within,
 )
 from grid_models.limits import Limits
 from grid_models.response import Response
@@ -44,13 +44,7 @@ def test_a_lever_that_turns_round_may_go_half_as_far_and_one_that_goes_on_furthe
 def test_no_reach_becomes_too_small_for_whole_wh() -> None:
     reach = Reach(np.array([1.0]), np.array([1e-3]))
     assert next_reach(reach, np.array([-1e-3])).most.tolist() == [LEAST_MOVE_KW]
-    assert less_far(np.array([1e-3])).most.tolist() == [LEAST_MOVE_KW]
-
-
-def test_what_has_saved_nothing_leaves_all_levers_half_of_the_farthest() -> None:
-    reach = less_far(np.array([6.0, 0.0, 2.0]))
-    assert reach.most.tolist() == [CLOSER * 6.0] * 3
-    assert reach.step.tolist() == [0.0, 0.0, 0.0]
+    assert within(1e-3, 2).most.tolist() == [LEAST_MOVE_KW] * 2
 
 
 def test_inside_and_anywhere() -> None:
