@@ -101,8 +101,7 @@ def test_least_curtailment_cuts_no_more_than_any_other_rule() -> None:
 def test_least_curtailment_ends_within_eight_power_flows() -> None:
     case = _case(limits={"max_vm_pu": 1.02})
     flows = [int(n) for chunk in chunks(case, case.opening) for n in chunk.power_flows]
-    assert np.median(flows) <= 8
-    assert max(flows) <= 12
+    assert max(flows) <= 8
 
 
 def test_shed_load_is_not_billed() -> None:
@@ -135,7 +134,6 @@ def test_load_is_shed_by_the_programme_where_every_house_costs_the_same() -> Non
         shed[rule] = {chunk.first: int(chunk.window.meters["shed_wh"].sum()) for chunk in done}
         flows += [int(chunk.power_flows[0]) for chunk in done if rule == "least_curtailment"]
     assert len(flows) > 5
-    assert np.median(flows) <= 8
-    assert max(flows) <= 12
+    assert max(flows) <= 8
     first = min(shed["least_curtailment"])
     assert shed["least_curtailment"][first] <= shed["reject"][first]
