@@ -79,7 +79,8 @@ def least_curtailment(search: Search) -> Found | None:
         enough = WORTH_A_RETURN if returned else GOOD_ENOUGH
         if found is None or lever.weight @ found.x >= (1.0 - enough) * least:
             # Around an unclean state a programme may promise nothing although something could be saved.
-            if best is None or (at is best and (returned or reach.is_anywhere())):
+            gone_back = at is not best and np.isfinite(radius)
+            if best is None or gone_back or (at is best and (returned or reach.is_anywhere())):
                 break
             if (
                 at is not best
