@@ -64,8 +64,9 @@ def least_curtailment(search: Search) -> Found | None:
     best = at if at.clean else None
     least = np.inf if best is None else float(lever.weight @ at.x)
     distance, known = no_distance(limits), None
-    reach, radius, farthest = anywhere(at.x.size), np.inf, 0.0
-    solution, at_vertex, returned = Solution(at.x, {}, keeps=False), False, False
+    reach, farthest = anywhere(at.x.size), 0.0
+    solution = Solution(at.x, {}, keeps=False)
+    at_vertex = returned = gone_back = False
     for _ in range(ROUNDS):
         found = None
         if at.response is not None:
@@ -79,14 +80,12 @@ def least_curtailment(search: Search) -> Found | None:
         enough = WORTH_A_RETURN if returned else GOOD_ENOUGH
         if found is None or lever.weight @ found.x >= (1.0 - enough) * least:
             # Around an unclean state a programme may promise nothing although something could be saved.
-            gone_back = at is not best and np.isfinite(radius)
-            if best is None or gone_back or (at is best and (returned or reach.is_anywhere())):
+            if best is None or (returned or reach.is_anywhere() if at is best else gone_back):
                 break
-            if (
-                at is not best
-            ):  # each return goes less far than the one before, or two would repeat one another
-                radius = CLOSER * min(radius, farthest)
-            reach = anywhere(at.x.size) if at is best else within(radius, at.x.size)
+            if at is best:
+                reach = anywhere(at.x.size)
+            else:  # once for each clean delivery: between houses that cost the same more would save little
+                reach, gone_back = within(CLOSER * farthest, at.x.size), True
             at, returned, at_vertex = best, True, False
             distance, farthest = no_distance(limits), 0.0
             continue
@@ -101,7 +100,7 @@ def least_curtailment(search: Search) -> Found | None:
             distance = no_distance(limits)
             if lever.weight @ at.x < least:
                 best, least = at, float(lever.weight @ at.x)
-                radius, farthest = np.inf, 0.0
+                gone_back, farthest = False, 0.0
     return _towards_nothing(search, lever, at.x) if best is None else best.clean
 
 
