@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 VERSION = 1
 _LAYOUT = struct.Struct("<I32sQq32s32sI32s32s")
 SIZE = _LAYOUT.size
-SIGNED_PREFIX = b"gridsettle header v1\0"
 NO_PREVIOUS = bytes(32)
 
 
@@ -74,9 +73,9 @@ def decode_header(data: bytes) -> Header:
     return Header(*_LAYOUT.unpack(data))
 
 
-def sign_header(header: bytes, key: Ed25519PrivateKey) -> bytes:
-    """Ed25519 signature (RFC 8032) over the prefixed header, 64 bytes."""
-    return key.sign(SIGNED_PREFIX + header)
+def header_message(header: bytes) -> bytes:
+    """What the operator signs of a block: its header's bytes, prefixed."""
+    return b"gridsettle header v1\0" + header
 
 
 def state_message(block_hash: bytes, state: bytes) -> bytes:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.books import NO_STATE
-from market.ledger.chain import NO_PREVIOUS, VERSION, Header, chain_id, sign_header, state_message
+from market.ledger.chain import NO_PREVIOUS, VERSION, Header, chain_id, header_message, state_message
 from market.ledger.checkpoint import Checkpoint, checkpoint_path, origin_of, write_durably
 from market.ledger.keys import is_signed, public_bytes
 from market.ledger.members import Registry, key_in_force, replayed
@@ -27,6 +27,7 @@ from market.ledger.records import (
     next_interval,
     placed,
 )
+from market.ledger.signatures import signatures
 from market.ledger.statements import operator_record
 from market.ledger.store import Store, StoredBlock, StoredState
 from market.ledger.tip import Tip, expect_no_rollback, operator_key, tip_of, with_registry
@@ -96,7 +97,9 @@ class Ledger:
         tree = with_registry(History(), records)
         root = group_roots(records, np.array([0, records.shape[0]]))[0].tobytes()
         header = Header(VERSION, name, 0, 0, NO_PREVIOUS, root, records.shape[0], tree.root(), NO_STATE)
-        block = _block(header, records, key)
+        encoded = header.encode()
+        signature = key.sign(header_message(encoded))
+        block = StoredBlock(0, encoded, leaf_hash(encoded), signature, records.tobytes())
         store = Store.create(directory, block, _signed_state(block, state, key))
         ledger = cls(store, key, tip_of(store), directory)
         ledger._publish(ledger._tip)
@@ -203,7 +206,7 @@ class Ledger:
         intervals: int | None = None,
     ) -> tuple[list[StoredBlock], Tip, list[tuple[int, int, bytes]]]:
         """Blocks on the tip, the tip behind them and their tree nodes; nothing is kept yet."""
-        blocks, nodes = [], []
+        headers, hashes, bodies, nodes = [], [], [], []
         tip, history, tree = self._tip, self._tip.history.copy(), self._tip.registry_tree
         name, header, before, registry = tip.header.chain_id, tip.header, tip.hash, tip.registry
         record_roots = group_roots(records, np.asarray(offsets, np.int64))
@@ -227,16 +230,21 @@ class Ledger:
                 registry_root,
                 roots[k],
             )
-            block = _block(header, body, self._key)
-            before = block.hash
-            blocks.append(block)
+            encoded = header.encode()
+            before = leaf_hash(encoded)
+            headers.append(encoded)
+            hashes.append(before)
+            bodies.append(body.tobytes())
             nodes += history.append(before)
         if key_in_force(registry, OPERATOR, header.height) != public_bytes(self._key):
             raise LedgerError(
                 f"{self._directory}: expected the operator's key in force at block {header.height}, got "
                 "an older or a later one; go on with the key that was rotated to"
             )
-        n = interval_start.size if intervals is None else intervals
+        first, n = tip.history.size, interval_start.size if intervals is None else intervals
+        heights = range(first, first + len(headers))
+        signed = signatures(self._key, [header_message(encoded) for encoded in headers])
+        blocks = list(map(StoredBlock, heights, headers, hashes, signed, bodies))
         then = tip._replace(
             header=header,
             hash=before,
@@ -316,13 +324,6 @@ class Ledger:
                 "operator, found another; run gridsettle ledger verify"
             )
         return self._tip.next_interval, blob
-
-
-def _block(header: Header, records: RecordBytes, key: Ed25519PrivateKey) -> StoredBlock:
-    encoded = header.encode()
-    return StoredBlock(
-        header.height, encoded, leaf_hash(encoded), sign_header(encoded, key), records.tobytes()
-    )
 
 
 def _signed_state(block: StoredBlock, state: bytes, key: Ed25519PrivateKey) -> StoredState:

@@ -1,13 +1,35 @@
-"""Many signatures to verify: collected while blocks stream by, checked in this process or in several others."""
+"""Many signatures: made on all cores, or collected while blocks stream by and checked here or in other processes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from market.ledger.keys import is_signed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+AT_ONCE = 4
+"""Threads that sign at the same time: `cryptography` leaves Python's lock to the others meanwhile."""
+
+_FEW = 64
+"""Messages that are not worth a thread."""
+
+
+def signatures(key: Ed25519PrivateKey, messages: Sequence[bytes]) -> list[bytes]:
+    """Ed25519 signatures (RFC 8032) of many messages, in their order, 64 bytes each."""
+    n_threads = min(AT_ONCE, os.cpu_count() or 1, len(messages) // _FEW)
+    if n_threads <= 1:
+        return [key.sign(message) for message in messages]
+    share = -(-len(messages) // n_threads)
+    shares = [messages[first : first + share] for first in range(0, len(messages), share)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        signed = pool.map(lambda some: [key.sign(message) for message in some], shares)
+        return [signature for some in signed for signature in some]
 
 
 class Claim(NamedTuple):

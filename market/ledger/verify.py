@@ -14,7 +14,7 @@ from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.blocks import Block, BrokenError, Fault, first_wrong_field, first_wrong_root, linked
 from market.ledger.books import Bookkeeper, terms_of
-from market.ledger.chain import NO_PREVIOUS, SIGNED_PREFIX, chain_id
+from market.ledger.chain import NO_PREVIOUS, chain_id, header_message
 from market.ledger.checkpoint import origin_of
 from market.ledger.entries import entries_message, entry_signatures, meter_number
 from market.ledger.held import Chain, Policy, first_contradiction
@@ -193,7 +193,7 @@ class Verification:
             if height < self.first:
                 continue
             key = key_in_force(self.registry, OPERATOR, height) or b""
-            message = SIGNED_PREFIX + block.stored.header
+            message = header_message(block.stored.header)
             claims.append(
                 Claim(height, "the signature is not the operator's", key, block.stored.signature, message)
             )

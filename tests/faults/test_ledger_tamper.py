@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from market.ledger.chain import _LAYOUT, Header, demonstration_key, sign_header
+from market.ledger.chain import _LAYOUT, Header, demonstration_key, header_message
 from market.ledger.checkpoint import checkpoint_path
 from market.ledger.keys import public_bytes
 from market.ledger.records import LAYOUTS
@@ -270,7 +270,7 @@ def test_a_header_signed_by_somebody_else(base: Path, tmp_path: Path, signer: in
 
     def change(connection: sqlite3.Connection) -> None:
         header = connection.execute(f"SELECT header FROM block WHERE height = {height}").fetchone()[0]
-        signature = sign_header(header, demonstration_key(signer))
+        signature = demonstration_key(signer).sign(header_message(header))
         connection.execute(f"UPDATE block SET signature = ? WHERE height = {height}", (signature,))
 
     report = found(base, tmp_path, change)
