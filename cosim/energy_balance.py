@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from cosim.columns import is_named
 
 SOURCES = ("pv_wh", "fuel_cell_wh", "discharge_wh", "from_grid_wh")
 USES = ("served_wh", "charge_wh", "spilled_wh", "to_grid_wh", "losses_wh")
@@ -40,9 +41,9 @@ def energy_balance(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
         )
     }
     starts = time[::n]
-    losses = exchanges.filter(pc.equal(exchanges["kind"].cast(pa.string()), "loss"))
+    losses = exchanges.filter(is_named(exchanges["kind"], "loss"))
     lost = _summed(losses, starts)
-    lost_from_grid = _summed(losses.filter(pc.equal(losses["seller"].cast(pa.string()), "grid")), starts)
+    lost_from_grid = _summed(losses.filter(is_named(losses["seller"], "grid")), starts)
     columns = {
         "pv_wh": metered["pv"],
         "fuel_cell_wh": metered["fuel_cell"],

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cosim.columns import is_named
+
 SOLD = ("p2p", "share_use", "share_store", "lot_sale", "grid_export")
 """Kinds of exchange that the network may cut."""
 
@@ -52,10 +54,9 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
         Columns house, rule, cleared_kwh, delivered_kwh, curtailed_kwh, share, compensation_neur, ordered by house;
         houses that sold nothing are left out.
     """
-    kind = exchanges["kind"].cast(pa.string())
-    sold = pc.and_(pc.is_in(kind, pa.array(SOLD)), pc.greater(exchanges["cleared_wh"], 0))
+    sold = pc.and_(is_named(exchanges["kind"], *SOLD), pc.greater(exchanges["cleared_wh"], 0))
     chosen = exchanges.filter(sold)
-    from_battery = pc.equal(chosen["kind"].cast(pa.string()), "lot_sale")
+    from_battery = is_named(chosen["kind"], "lot_sale")
     house = pc.if_else(from_battery, chosen["host"].cast(pa.string()), chosen["seller"].cast(pa.string()))
     plain = pa.table({"house": house, "cleared": chosen["cleared_wh"], "delivered": chosen["delivered_wh"]})
     total = plain.group_by("house").aggregate([("cleared", "sum"), ("delivered", "sum")]).sort_by("house")
@@ -74,7 +75,7 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
 
 
 def _compensation_neur(exchanges: pa.Table, houses: list[str]) -> pa.Array:
-    paid = exchanges.filter(pc.equal(exchanges["kind"].cast(pa.string()), "compensation"))
+    paid = exchanges.filter(is_named(exchanges["kind"], "compensation"))
     plain = pa.table({"house": paid["seller"].cast(pa.string()), "amount": paid["amount_neur"]})
     total = plain.group_by("house").aggregate([("amount", "sum")])
     by_house = dict(zip(total["house"].to_pylist(), total["amount_sum"].to_pylist(), strict=True))

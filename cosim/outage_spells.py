@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cosim.columns import TIME, is_named
 from cosim.resilience import resilience
 
 METRICS = (
@@ -19,8 +20,8 @@ METRICS = (
 RESILIENCE = pa.schema(
     [
         ("outage", pa.string()),
-        ("begin", pa.timestamp("s", tz="UTC")),
-        ("end", pa.timestamp("s", tz="UTC")),
+        ("begin", TIME),
+        ("end", TIME),
         *((name, pa.float64()) for name in METRICS),
     ]
 )
@@ -28,7 +29,7 @@ RESILIENCE = pa.schema(
 
 def without_grid(outage_intervals: pa.Table) -> pa.Table:
     """Rows of the parts that the grid does not feed."""
-    return outage_intervals.filter(pc.not_equal(outage_intervals["supply"].cast(pa.string()), "grid"))
+    return outage_intervals.filter(pc.invert(is_named(outage_intervals["supply"], "grid")))
 
 
 def spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Array]:
@@ -38,12 +39,12 @@ def spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Array]:
     --------
     >>> from datetime import datetime
     >>> hours = [datetime(2017, 1, 1, hour) for hour in (3, 4, 9)]
-    >>> rows = pa.table({"time": pa.array(hours, pa.timestamp("s", tz="UTC")), "supply": ["island"] * 3})
+    >>> rows = pa.table({"time": pa.array(hours, TIME), "supply": ["island"] * 3})
     >>> [len(spell) for spell in spells(rows, 60)]
     [2, 1]
     """
     moments = pc.unique(without_grid(outage_intervals)["time"]).sort()
-    at = moments.cast(pa.timestamp("s", tz="UTC")).to_numpy(zero_copy_only=False)
+    at = moments.to_numpy(zero_copy_only=False)
     breaks = np.flatnonzero(np.diff(at) > np.timedelta64(60 * interval_minutes, "s")) + 1
     bounds = [0, *breaks.tolist(), len(moments)]
     return [moments.slice(a, b - a) for a, b in pairwise(bounds) if b > a]

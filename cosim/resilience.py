@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from cosim.case import Case
 from cosim.chunk import Chunk
+from cosim.columns import TIME, is_named
 from cosim.disturbed import PartResult, capacities_wh
 from cosim.outage import ADMITTED, Phase
 from cosim.registration import standing_name
@@ -26,7 +27,7 @@ OUTAGE_TABLES = ("outage_intervals", "registrations")
 
 OUTAGE_INTERVALS = pa.schema(
     [
-        ("time", pa.timestamp("s", tz="UTC")),
+        ("time", TIME),
         ("part", pa.int64()),
         ("supply", pa.string()),
         ("former", pa.string()),
@@ -48,7 +49,7 @@ OUTAGE_INTERVALS = pa.schema(
 )
 REGISTRATIONS = pa.schema(
     [
-        ("time", pa.timestamp("s", tz="UTC")),
+        ("time", TIME),
         ("device", pa.string()),
         ("rated_kw", pa.float64()),
         ("answer", pa.string()),
@@ -169,7 +170,7 @@ def resilience(
     """
     hours = interval_minutes / 60.0
     parts = tables["outage_intervals"]
-    parts = parts.filter(pc.not_equal(parts["supply"].cast(pa.string()), "grid"))
+    parts = parts.filter(pc.invert(is_named(parts["supply"], "grid")))
     if len(parts) == 0:
         return {"hours_without_grid": 0.0}
     moments = pc.unique(parts["time"])
@@ -182,7 +183,7 @@ def resilience(
     first = pc.min(critical_shed["time"]).as_py()
     begun = pc.min(parts["time"]).as_py()
     ready = parts.filter(parts["grid_ready"])
-    dark = parts.filter(pc.equal(parts["supply"].cast(pa.string()), "dark"))
+    dark = parts.filter(is_named(parts["supply"], "dark"))
     return {
         "hours_without_grid": len(moments) * hours,
         "energy_not_served_kwh": (total["load"] - total["served"]) / 1000.0,
@@ -209,7 +210,7 @@ def interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> n
 
 def _apart(moments: pa.Array, interval_minutes: int) -> npt.NDArray[np.bool_]:
     """Whether a moment does not follow directly upon the one before it, (T,)."""
-    at = moments.cast(pa.timestamp("s", tz="UTC")).to_numpy(zero_copy_only=False)
+    at = moments.to_numpy(zero_copy_only=False)
     steps = np.diff(at, prepend=np.datetime64(0, "s"))
     return np.asarray(steps != np.timedelta64(60 * interval_minutes, "s"), dtype=bool)
 

@@ -25,7 +25,7 @@ AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""
 
 AT_ONCE = 2
-"""Tables encoded at the same time: pyarrow leaves Python's lock to the other while it encodes."""
+"""Tables written at the same time: pyarrow leaves Python's lock to the other while it encodes."""
 
 PARTS, JOINED = ".parts", ".parts.joined"
 _BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
@@ -104,15 +104,19 @@ def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.
 
     Parts are Arrow files, which cost next to nothing to write and to read: Parquet is encoded once, at the end.
     """
-    options = pa_ipc.IpcWriteOptions(compression="lz4")
-    for name, table in tables.items():
-        part = directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow"
-        with _named_when_whole(part, part.with_suffix(".partial")) as partial, partial.open("wb") as file:
-            with pa_ipc.new_file(file, table.schema, options=options) as writer:
-                writer.write_table(table)
-            file.flush()
-            os.fsync(file.fileno())
+    parts = [directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow" for name in tables]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        deque(pool.map(_write_part, parts, tables.values()), maxlen=0)
     sync_folder(directory / PARTS)
+
+
+def _write_part(part: Path, table: pa.Table) -> None:
+    options = pa_ipc.IpcWriteOptions(compression="lz4")
+    with _named_when_whole(part, part.with_suffix(".partial")) as partial, partial.open("wb") as file:
+        with pa_ipc.new_file(file, table.schema, options=options) as writer:
+            writer.write_table(table)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def parts_of(directory: Path, name: str) -> list[Path]:
@@ -120,14 +124,14 @@ def parts_of(directory: Path, name: str) -> list[Path]:
     return sorted((directory / PARTS).glob(f"{name}-*-*.arrow"))
 
 
+def has_parts(directory: Path) -> bool:
+    """Whether a run is not finished: its parts are removed last."""
+    return any((directory / PARTS).iterdir())
+
+
 def _part(path: Path) -> pa.Table:
-    """A part with times in milliseconds, as Parquet keeps them and a CSV shows them."""
     with pa_ipc.open_file(path) as reader:
-        table = reader.read_all()
-    if "time" not in table.column_names:
-        return table
-    at = table.column_names.index("time")
-    return table.set_column(at, "time", table["time"].cast(pa.timestamp("ms", tz="UTC")))
+        return reader.read_all()
 
 
 def discard_parts_behind(directory: Path, stop: int) -> None:
@@ -137,13 +141,23 @@ def discard_parts_behind(directory: Path, stop: int) -> None:
             part.unlink()
 
 
-def join_parts(directory: Path, names: Iterable[str]) -> None:
-    """Join each table's parts into its final file, then remove the parts, all of them at once or none.
+@contextmanager
+def joining(directory: Path, names: Iterable[str]) -> Iterator[None]:
+    """While the context lasts, join each table's parts into its final file.
 
-    A run that is killed while it removes them must not be resumed with some.
+    Raises
+    ------
+    ScenarioError
+        At its end, if a file cannot be written.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        deque(pool.map(partial(_join, directory), names), maxlen=0)
+        joined = pool.map(partial(_join, directory), names)
+        yield
+        deque(joined, maxlen=0)
+
+
+def remove_parts(directory: Path) -> None:
+    """Remove the parts of a finished run, all of them at once or none: a killed run must not go on with some."""
     os.replace(directory / PARTS, directory / JOINED)
     shutil.rmtree(directory / JOINED)
 
@@ -151,8 +165,6 @@ def join_parts(directory: Path, names: Iterable[str]) -> None:
 def _join(directory: Path, name: str) -> None:
     """Final file of a table's parts."""
     parts = parts_of(directory, name)
-    if not parts:
-        return
     if name in AS_CSV:
         write_table(directory, name, pa.concat_tables(map(_part, parts)))
         return
@@ -207,8 +219,8 @@ def read_table(directory: Path, name: str) -> pa.Table:
     return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)
 
 
-class StoredTables(Mapping[str, pa.Table]):
-    """Tables of a run, read when they are asked for; only the last one is kept, for whoever asks for it again."""
+class PartTables(Mapping[str, pa.Table]):
+    """Tables of a run that is not finished, read from their parts when they are asked for; the last one is kept."""
 
     def __init__(self, directory: Path, names: Iterable[str]) -> None:
         self._directory, self._names = directory, tuple(names)
@@ -220,7 +232,8 @@ class StoredTables(Mapping[str, pa.Table]):
         if self._last is None or self._last[0] != name:
             self._last = None  # before the next one is read: two need twice the memory
             pa.default_memory_pool().release_unused()
-            self._last = name, read_table(self._directory, name)
+            parts = map(_part, parts_of(self._directory, name))
+            self._last = name, pa.concat_tables(parts).unify_dictionaries()
         return self._last[1]
 
     def __iter__(self) -> Iterator[str]:

@@ -25,10 +25,12 @@ from cosim.outage_spells import resilience_table
 from cosim.resilience import OUTAGE_TABLES, outage_tables, resilience
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
-    StoredTables,
+    PartTables,
     discard_parts_behind,
-    join_parts,
+    has_parts,
+    joining,
     prepare_directory,
+    remove_parts,
     write_json,
     write_parts,
     write_table,
@@ -112,8 +114,16 @@ def run(
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
         head = recorder.head()
-    join_parts(directory, tables_made(case))
-    return _finish(case, directory, head)
+    if not has_parts(directory):  # resumed though it had finished
+        remove_parts(directory)
+        return Result.load(directory)
+    with joining(directory, tables_made(case)):
+        summary = {**_summed_up(case, directory), "ledger": head}
+    keep_inputs(case, directory)
+    write_json(directory / "manifest.json", manifest(case, head))
+    write_json(directory / "summary.json", summary)
+    remove_parts(directory)
+    return Result(case.scenario, summary, directory, {})
 
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
@@ -126,9 +136,9 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     return Result(scenario, summary, None, tables, case.feeder.net)
 
 
-def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
-    keep_inputs(case, directory)
-    tables, rule = StoredTables(directory, tables_made(case)), case.scenario.curtailment.rule
+def _summed_up(case: Case, directory: Path) -> dict[str, Any]:
+    """Summary of a run whose tables lie in parts; what follows from the tables is written beside them."""
+    tables, rule = PartTables(directory, tables_made(case)), case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(tables["exchanges"], rule))
     write_table(directory, "curtailed_by_house", curtailed_by_house(tables["exchanges"], rule))
     outages = outage_summary(case, tables)
@@ -138,10 +148,7 @@ def _finish(case: Case, directory: Path, head: dict[str, Any]) -> Result:
     found = summarise(tables)
     checked = agreement(case, tables)  # reads houses last, for the next line
     write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
-    summary = {**found, **outages, "agreement": checked, "ledger": head}
-    write_json(directory / "manifest.json", manifest(case, head))
-    write_json(directory / "summary.json", summary)
-    return Result(case.scenario, summary, directory, {})
+    return {**found, **outages, "agreement": checked}
 
 
 def tables_made(case: Case) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cosim.columns import is_named
 from cosim.fairness import fairness
 
 NEUR_PER_EUR = 1e9
@@ -76,8 +77,7 @@ def money_eur(exchanges: pa.Table) -> dict[str, float]:
     """Money by kind of exchange, EUR."""
     amount, fee = _by_kind(exchanges, "amount_neur"), _by_kind(exchanges, "fee_neur")
     shared = amount.get("share_use", 0) + amount.get("share_store", 0)
-    by_contract = pc.equal(exchanges["seller"].cast(pa.string()), "contract")
-    contract_sales = _sum(exchanges.filter(by_contract)["amount_neur"])
+    contract_sales = _sum(exchanges["amount_neur"].filter(is_named(exchanges["seller"], "contract")))
     eur = {
         "paid_to_grid": amount.get("grid_import", 0),
         "feed_in": amount.get("grid_export", 0),
@@ -118,12 +118,12 @@ def network(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
 
 def switched_off(intervals: pa.Table) -> pa.ChunkedArray:
     """Times of the intervals that nothing could bring within the limits, the feeder being switched off."""
-    return intervals["time"].filter(pc.equal(intervals["outcome"].cast(pa.string()), "de_energised"))
+    return intervals["time"].filter(is_named(intervals["outcome"], "de_energised"))
 
 
 def not_settled(off: pa.ChunkedArray, exchanges: pa.Table) -> list[dict[str, str]]:
     """The intervals switched off, and for what reason."""
-    rejected = pc.equal(exchanges["status"].cast(pa.string()), "rejected")
+    rejected = is_named(exchanges["status"], "rejected")
     cut = exchanges.filter(pc.and_(rejected, pc.is_in(exchanges["time"], off.combine_chunks())))
     reason = dict(zip(cut["time"].to_pylist(), cut["reason"].cast(pa.string()).to_pylist(), strict=True))
     return [{"time": time.isoformat(), "reason": reason.get(time, "none")} for time in off.to_pylist()]
@@ -134,6 +134,5 @@ def _sum(column: pa.ChunkedArray) -> int:
 
 
 def _by_kind(exchanges: pa.Table, column: str) -> dict[str, int]:
-    plain = pa.table({"kind": exchanges["kind"].cast(pa.string()), column: exchanges[column]})
-    grouped = plain.group_by("kind").aggregate([(column, "sum")])
+    grouped = exchanges.select(["kind", column]).group_by("kind").aggregate([(column, "sum")])
     return dict(zip(grouped["kind"].to_pylist(), grouped[f"{column}_sum"].to_pylist(), strict=True))

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from cosim.case import Case
 from cosim.chunk import Chunk
+from cosim.columns import TIME, is_named
 from cosim.curtailment import Outcome
 from grid_models.limits import Verdict
 from market.exchanges import CONTRACT, GRID, METER, NOBODY, OPERATOR, Kind, Reason, Rows, Status
@@ -21,8 +22,8 @@ PARTY_NAMES = {NOBODY: "", OPERATOR: "operator", CONTRACT: "contract", GRID: "gr
 
 def times(case: Case, intervals: npt.NDArray[Any]) -> pa.Array:
     """Start of each interval as UTC timestamps."""
-    step = np.timedelta64(60 * case.interval_minutes, "s")
-    return pa.array(case.profiles.start + intervals.astype(np.int64) * step, pa.timestamp("s", tz="UTC"))
+    step = np.timedelta64(60_000 * case.interval_minutes, "ms")
+    return pa.array(case.profiles.start + intervals.astype(np.int64) * step, TIME)
 
 
 def named(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.DictionaryArray:
@@ -140,7 +141,7 @@ def intervals_table(case: Case, chunk: Chunk) -> pa.Table:
 
 VIOLATIONS = pa.schema(
     [
-        ("time", pa.timestamp("s", tz="UTC")),
+        ("time", TIME),
         ("element_type", pa.string()),
         ("element", pa.int64()),
         ("name", pa.string()),
@@ -170,7 +171,7 @@ def violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
 
 def curtailment_table(exchanges: pa.Table, rule: str) -> pa.Table:
     """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding."""
-    cut = exchanges.filter(pc.not_equal(exchanges["status"].cast(pa.string()), "accepted"))
+    cut = exchanges.filter(pc.invert(is_named(exchanges["status"], "accepted")))
     plain = {
         name: cut[name].cast(pa.string()) if pa.types.is_dictionary(cut[name].type) else cut[name]
         for name in ("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh")

@@ -214,7 +214,7 @@ def test_killed_while_it_writes(seed: int, warm: Warm, folder: Path) -> None:
 def test_killed_at_every_step_of_its_end(warm: Warm, folder: Path) -> None:
     """All blocks are there, the results are not: killed before every other operation that is left, until none is."""
     ending = folder / "ending"
-    assert warm.run(ending, before="join_parts")["killed"]
+    assert warm.run(ending, before="joining")["killed"]
     for operation in itertools.count(2, 2):
         directory = shutil.copytree(ending, folder / f"ending-{operation}")
         shutil.copy(checkpoint_path(ending), checkpoint_path(directory))
