@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import highspy
 import numpy as np
+import numpy.typing as npt
 
 from grid_models.kernel import Floats
 
@@ -41,6 +42,9 @@ def _solver() -> Any:
     return solver
 
 
+_MANY = 1e30
+"""In place of no upper bound at all."""
+
 NEGLIGIBLE = 1e-6
 """Rows with no larger coefficient are not scaled up any more."""
 
@@ -63,6 +67,9 @@ def minimise(
     >>> best.x.tolist(), best.price.tolist()
     ([4.0, 1.0], [3.0])
     """
+    every = matrix.shape[0]
+    binds = _can_bind(matrix, bound, np.broadcast_to(smallest, matrix.shape[1]), largest)
+    matrix, bound = matrix[binds], bound[binds]
     m, n = matrix.shape
     # Coefficients of pu per kW are small; unscaled, prices grow so large that HiGHS gives up without its presolve.
     scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
@@ -84,4 +91,13 @@ def minimise(
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     solution = solver.getSolution()
-    return Optimum(np.array(solution.col_value), -np.array(solution.row_dual) * scale)
+    price = np.zeros(every)
+    price[binds] = -np.array(solution.row_dual) * scale
+    return Optimum(np.array(solution.col_value), price)
+
+
+def _can_bind(matrix: Floats, bound: Floats, smallest: Floats, largest: Floats) -> npt.NDArray[np.intp]:
+    """Rows that some values within their bounds could break; most facets of a current's circle are none of them."""
+    # Split by sign: 0 times a bound that is infinite is no number.
+    most = np.maximum(matrix, 0.0) @ np.minimum(largest, _MANY) + np.minimum(matrix, 0.0) @ smallest
+    return np.flatnonzero(most > bound)

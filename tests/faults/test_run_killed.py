@@ -220,7 +220,7 @@ def test_killed_at_every_step_of_its_end(warm: Warm, folder: Path) -> None:
         shutil.copy(checkpoint_path(ending), checkpoint_path(directory))
         answer = warm.run(directory, operation=operation)
         expect_nothing_lost(directory, SMALL.horizon.n_intervals)
-        assert (directory / "summary.json").exists() != answer["killed"]
+        assert (directory / "summary.json").exists() or answer["killed"]  # parts are removed behind it
         warm.run(directory)
         expect_same(directory, folder / "undisturbed")
         if not answer["killed"]:
