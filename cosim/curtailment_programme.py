@@ -81,7 +81,7 @@ def near(response: Response, limits: Limits, known: Near | None = None) -> Near:
     now = Near(
         response.vm_pu > limits.max_vm_pu - NEAR_VM_PU,
         response.vm_pu < limits.min_vm_pu + NEAR_VM_PU,
-        np.abs(response.current_percent) > _rated_percent(limits) - NEAR_PERCENT,
+        np.abs(response.current_percent) > limits.max_end_percent - NEAR_PERCENT,
     )
     return now if known is None else Near(*(a | b for a, b in zip(now, known, strict=True)))
 
@@ -96,7 +96,7 @@ def programme(
     `distance` is kept from each limit beside the margins, (2B + E,) as in `excess`.
     """
     n_buses, n_ends = response.vm_pu.size, response.current_percent.size
-    rated = _rated_percent(limits)
+    rated = limits.max_end_percent
     high, low, ends = (np.flatnonzero(mask) for mask in known)
     buses = np.concatenate([high, low])
     by_x = response.by_p.vm_pu(buses) @ effect
@@ -121,7 +121,7 @@ def programme(
 
 def no_distance(limits: Limits) -> Floats:
     """Distances of 0 from every limit, (2B + E,)."""
-    return np.zeros(2 * limits.max_vm_pu.size + _rated_percent(limits).size)
+    return np.zeros(2 * limits.max_vm_pu.size + limits.max_end_percent.size)
 
 
 def excess(response: Response, limits: Limits) -> Floats:
@@ -131,7 +131,7 @@ def excess(response: Response, limits: Limits) -> Floats:
 
 def _beyond(response: Response, limits: Limits) -> Floats:
     """Distance of an AC state beyond each limit, negative where it is within, (2B + E,)."""
-    current = np.abs(response.current_percent) - _rated_percent(limits)
+    current = np.abs(response.current_percent) - limits.max_end_percent
     return np.concatenate([response.vm_pu - limits.max_vm_pu, limits.min_vm_pu - response.vm_pu, current])
 
 
@@ -198,11 +198,6 @@ def within(radius_kw: float, n: int) -> Reach:
     return Reach(np.full(n, max(radius_kw, LEAST_MOVE_KW)), np.zeros(n))
 
 
-def _rated_percent(limits: Limits) -> Floats:
-    """Limits of the branch ends, (E,) per cent."""
-    return np.tile(np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent]), 2)
-
-
 def solve_programme(p: Programme, lever: Levers, box: Box) -> Solution | None:
     """Cheapest lever values in a box that keep the constraints, or that break them least; None if HiGHS finds none.
 
@@ -225,14 +220,13 @@ def _solved(p: Programme, lever: Levers, box: Box, *, shedding: bool, elastic: b
     if moving.size == 0 or (not shedding and bool((box.smallest[first_shed:] > 0.0).any())):
         return None
     limited, most = _limited_by_cuts(lever, moving)
+    matrix = np.zeros((p.bound.size + most.size, moving.size + slacks))
+    matrix[: p.bound.size, : moving.size] = p.matrix[:, moving]
+    matrix[: p.bound.size, moving.size :] = -1.0
+    matrix[p.bound.size :, : moving.size] = limited
     found = minimise(
         np.append(lever.weight[moving], np.full(slacks, SLACK)),
-        np.block(
-            [
-                [p.matrix[:, moving], -np.ones((p.bound.size, slacks))],
-                [limited, np.zeros((most.size, slacks))],
-            ]
-        ),
+        matrix,
         np.append(p.bound, most),
         np.append(box.largest[moving], np.full(slacks, np.inf)),
         np.append(box.smallest[moving], np.zeros(slacks)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +84,11 @@ class Limits:
         )
         limits.check(feeder)
         return limits
+
+    @cached_property
+    def max_end_percent(self) -> Floats:
+        """Limits of the branch ends as in `grid_models.response.Response`, (E,)."""
+        return np.tile(np.concatenate([self.max_line_loading_percent, self.max_trafo_loading_percent]), 2)
 
     def check(self, feeder: Feeder) -> None:
         """Raise `GridError` where limits contradict one another."""
@@ -267,23 +273,34 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     closer[0] = np.where(below, limits.min_vm_pu, upper[0])
     margin[0] = np.where(below, to_lower, margin[0])
 
-    def measured(t: int, i: int) -> Violation:
-        return _measured(feeder, tables[t], i, float(values[t][i]), float(closer[t][i]))
+    def measured(t: int, where: Ints) -> list[Violation]:
+        return _measured(feeder, tables[t], where, values[t], closer[t])
 
-    beyond = [measured(t, int(i)) for t in range(3) for i in np.flatnonzero(margin[t] < 0.0)]
+    beyond = [v for t in range(3) for v in measured(t, np.flatnonzero(margin[t] < 0.0))]
     if beyond:
         return Verdict(Judgement.VIOLATED, tuple(sorted(beyond, key=lambda v: -v.excess)), None)
     supplied = [t for t in range(3) if np.isfinite(margin[t]).any()]
     if not supplied:
         return Verdict(Judgement.OK, (), None)
     t = min(supplied, key=lambda t: float(np.nanmin(margin[t])))
-    return Verdict(Judgement.OK, (), measured(t, int(np.nanargmin(margin[t]))))
+    return Verdict(Judgement.OK, (), measured(t, np.nanargmin(margin[t], keepdims=True))[0])
 
 
-def _measured(feeder: Feeder, table: str, position: int, value: float, limit: float) -> Violation:
-    """An element's value against its closer limit."""
+def _measured(feeder: Feeder, table: str, where: Ints, values: Floats, limits: Floats) -> list[Violation]:
+    """Values of a table's elements at some positions against their closer limits."""
+    if where.size == 0:
+        return []
     frame = feeder.net[table]
-    name = frame["name"].iloc[position]
-    label = "" if name is None or name != name else str(name)
+    index, names = frame.index.to_numpy(), frame["name"].to_numpy()
     quantity = "vm_pu" if table == "bus" else "loading_percent"
-    return Violation(table, int(frame.index[position]), label, quantity, value, limit)
+    return [
+        Violation(
+            table,
+            int(index[i]),
+            "" if names[i] is None or names[i] != names[i] else str(names[i]),
+            quantity,
+            float(values[i]),
+            float(limits[i]),
+        )
+        for i in where
+    ]

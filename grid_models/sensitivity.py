@@ -14,7 +14,6 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg import lu_factor, lu_solve
 
 from grid_models.admittance import (
@@ -33,6 +32,28 @@ from grid_models.response import ALL, Response, Rows
 __all__ = ["Response", "sensitivity"]
 
 
+class Ends(NamedTuple):
+    """How the current at each of E branch ends follows from the voltages at both ends of its branch.
+
+    Attributes
+    ----------
+    f, t
+        Internal buses, (E,).
+    by_f, by_t
+        Complex per cent of the rating per pu, (E,); zero where a branch is out of service.
+    """
+
+    f: Ints
+    t: Ints
+    by_f: Complex
+    by_t: Complex
+
+    def percent(self, v: Complex, ends: Rows = ALL) -> Complex:
+        """Complex currents at some ends, (e,) or (e, m), of internal voltages (i,) or (i, m)."""
+        from_f = self.by_f[ends] * v[self.f[ends]].T
+        return np.asarray((from_f + self.by_t[ends] * v[self.t[ends]].T).T)
+
+
 class Linear(NamedTuple):
     """What of a network's response is the same in every state; i internal buses, m of them with injections, pu.
 
@@ -46,16 +67,17 @@ class Linear(NamedTuple):
         Place of each participant's bus among them, -1 at a source or without supply, (N,).
     voltage
         Change of the internal buses' voltages by a current at each of them, (i, m); zero at sources.
-    current_matrix, slack_matrix
-        From internal voltages to the complex currents at branch ends in per cent of the rating, (E, i), and out of the
-        reference buses, (G, i), sparse.
+    ends
+        From internal voltages to the complex currents at branch ends.
+    slack_matrix
+        To those out of the reference buses, (G, i), sparse.
     """
 
     home: Ints
     node: Ints
     column: Ints
     voltage: Complex
-    current_matrix: Any
+    ends: Ends
     slack_matrix: Any
 
 
@@ -72,7 +94,7 @@ def linear_part(engine: PowerFlow) -> Linear:
     pushed[np.searchsorted(unknown, node), np.arange(node.size)] = 1.0
     voltage = np.zeros((m.y_bus.shape[0], node.size), np.complex128)
     voltage[unknown] = factors.solve(pushed)
-    ends = current_matrix(m, loading_scales(engine.feeder.net, m))
+    ends = branch_ends(m, loading_scales(engine.feeder.net, m))
     return Linear(home, node, column[home], voltage, ends, m.y_bus[m.reference])
 
 
@@ -109,7 +131,7 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
     around = Linearised(m, linear, v, s)
     return Response(
         vm_pu=np.where(m.bus >= 0, np.abs(v)[m.bus], np.nan),
-        current_percent=linear.current_matrix @ v,
+        current_percent=linear.ends.percent(v),
         slack_kva=slack_power(m, linear, v, s),
         by_p=LinearChange(around, 1.0),
         by_q=LinearChange(around, 1.0j),
@@ -143,8 +165,11 @@ class Linearised:
     def factors(self) -> Any:
         """LU factors of the real system for the nodes' voltages: `dV + z·D·conj(dV) = z·dI`, z the nodes' rows of Z."""
         a = self.linear.voltage[self.linear.node] * self.d
-        one = np.eye(self.linear.node.size)
-        matrix = np.block([[one + a.real, a.imag], [a.imag, one - a.real]])
+        m = self.linear.node.size
+        matrix = np.eye(2 * m)
+        matrix[:m, :m] += a.real
+        matrix[m:, m:] -= a.real
+        matrix[:m, m:] = matrix[m:, :m] = a.imag
         return lu_factor(matrix, overwrite_a=True, check_finite=False)
 
     def by_power(self, by_current: Complex, push: complex) -> Complex:
@@ -190,7 +215,7 @@ class LinearChange:
     def current_percent(self, ends: Rows = ALL) -> Complex:
         """Currents follow linearly from the voltages."""
         a = self.around
-        return a.by_power(a.linear.current_matrix[ends] @ a.linear.voltage, self.push)
+        return a.by_power(a.linear.ends.percent(a.linear.voltage, ends), self.push)
 
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage stays."""
@@ -201,16 +226,14 @@ class LinearChange:
         return np.asarray(change)
 
 
-def current_matrix(m: Matrices, scale: Floats) -> Any:
-    """Matrix from internal voltages to the complex currents at branch ends in per cent of the rating, (E, i) sparse."""
-    live = np.flatnonzero(m.branch >= 0)
-    y = branch_admittances(m)[live]
-    values = y[:, 0::2] + 1j * y[:, 1::2]
-    values *= scale[[0, 0, 1, 1]].T[live]
-    n, (f, t) = m.branch.size, m.ends[m.branch[live]].T
-    rows, columns = np.stack([live, live, live + n, live + n], axis=1), np.stack([f, t, f, t], axis=1)
-    entries = (values.ravel(), (rows.ravel(), columns.ravel()))
-    return sparse.coo_array(entries, shape=(2 * n, m.y_bus.shape[0])).tocsr()
+def branch_ends(m: Matrices, scale: Floats) -> Ends:
+    """Branch ends as in `Response.current_percent`; `scale` is (2, L + R) per cent of the rating per pu."""
+    live, n = m.branch >= 0, m.branch.size
+    f, t = np.zeros((2, n), np.int64)
+    f[live], t[live] = m.ends[m.branch[live]].T
+    y = branch_admittances(m)  # (L + R, 8): real and imaginary parts of ff, ft, tf, tt
+    ff, ft, tf, tt = np.where(live, (y[:, 0::2] + 1j * y[:, 1::2]).T * scale[[0, 0, 1, 1]], 0.0)
+    return Ends(np.tile(f, 2), np.tile(t, 2), np.concatenate([ff, tf]), np.concatenate([ft, tt]))
 
 
 def slack_power(m: Matrices, linear: Linear, v: Complex, s: Complex) -> Complex:
