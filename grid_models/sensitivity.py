@@ -1,9 +1,9 @@
 """How voltages, branch currents and the source's power answer to each participant's power, at a solved AC state.
 
 Implicit differentiation of the fixed point `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
-`Y·dV + D·conj(dV) = conj(dS)/conj(V)` with `D = diag(conj(S)/conj(V)²)`. D is zero but at the buses with injections,
-so with Z = Y⁻¹ the real linear system to be solved is of twice their number, and Z is made once per topology. It is
-solved from the side of the quantities asked for (adjoint), of which only a few are near a limit.
+`Y·dV + D·conj(dV) = dI`, with `D = diag(conj(S)/conj(V)²)` and `dI = conj(dS)/conj(V)`. In real and imaginary parts
+that is one linear system, as sparse as the network is. It is solved from the side of the quantities asked for
+(adjoint), of which only a few are near a limit.
 It says what to change, never whether the result is clean: only an AC solution says that.
 """
 
@@ -14,16 +14,10 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
+from scipy import sparse
+from scipy.sparse.linalg import SuperLU, splu
 
-from grid_models.admittance import (
-    Complex,
-    Matrices,
-    branch_admittances,
-    factorise,
-    loading_scales,
-    rows_of,
-)
+from grid_models.admittance import Complex, Matrices, branch_admittances, loading_scales, rows_of
 from grid_models.differences import sensitivity_by_differences
 from grid_models.kernel import Floats, Ints
 from grid_models.powerflow import PowerFlow
@@ -48,25 +42,62 @@ class Ends(NamedTuple):
     by_f: Complex
     by_t: Complex
 
-    def percent(self, v: Complex, ends: Rows = ALL) -> Complex:
-        """Complex currents at some ends, (e,) or (e, m), of internal voltages (i,) or (i, m)."""
-        from_f = self.by_f[ends] * v[self.f[ends]].T
-        return np.asarray((from_f + self.by_t[ends] * v[self.t[ends]].T).T)
+    def percent(self, v: Complex) -> Complex:
+        """Complex currents of internal voltages (i,)."""
+        return np.asarray(self.by_f * v[self.f] + self.by_t * v[self.t])
+
+    def weights(self, place: Ints, n: int, ends: Rows = ALL) -> Complex:
+        """What each of n unknown voltages adds to the current at some ends, (e, n); `place` as in `Linear`."""
+        by_f, by_t = self.by_f[ends], self.by_t[ends]
+        found = np.zeros((by_f.size, n + 1), np.complex128)  # the last column is for sources, place -1
+        end = np.arange(by_f.size)
+        found[end, place[self.f[ends]]] += by_f
+        found[end, place[self.t[ends]]] += by_t
+        return found[:, :-1]
+
+
+class RealSystem(NamedTuple):
+    """The system `[[G + Dr, Di - B], [Di + B, G - Dr]]·[dVr; dVi] = [dIr; dIi]` of n unknown voltages while D is zero.
+
+    Attributes
+    ----------
+    values, rows, starts
+        The matrix, (2n, 2n), by columns (CSC).
+    diagonal
+        Where the diagonals of its four blocks stand among the values, (2, 2, n).
+    """
+
+    values: Floats
+    rows: Ints
+    starts: Ints
+    diagonal: Ints
+
+    def factors(self, d: Complex) -> SuperLU:
+        """Sparse LU factors with the diagonal D, (n,)."""
+        values, ((rr, ri), (ir, ii)) = self.values.copy(), self.diagonal
+        values[rr] += d.real
+        values[ri] += d.imag
+        values[ir] += d.imag
+        values[ii] -= d.real
+        matrix = sparse.csc_array((values, self.rows, self.starts), shape=(self.starts.size - 1,) * 2)
+        return splu(matrix, permc_spec="MMD_AT_PLUS_A")  # leaves a radial feeder almost without fill-in
 
 
 class Linear(NamedTuple):
-    """What of a network's response is the same in every state; i internal buses, m of them with injections, pu.
+    """What of a network's response is the same in every state; i internal buses, n of them of unknown voltage, pu.
 
     Attributes
     ----------
     home
         Internal bus of each participant, -1 without supply, (N,).
-    node
-        Internal buses of unknown voltage with injections, (m,).
+    unknown
+        Internal buses of unknown voltage, (n,).
+    place
+        Place of each internal bus among them, -1 at a source, (i,).
     column
         Place of each participant's bus among them, -1 at a source or without supply, (N,).
-    voltage
-        Change of the internal buses' voltages by a current at each of them, (i, m); zero at sources.
+    system
+        The linear system for their voltages.
     ends
         From internal voltages to the complex currents at branch ends.
     slack_matrix
@@ -74,9 +105,10 @@ class Linear(NamedTuple):
     """
 
     home: Ints
-    node: Ints
+    unknown: Ints
+    place: Ints
     column: Ints
-    voltage: Complex
+    system: RealSystem
     ends: Ends
     slack_matrix: Any
 
@@ -86,16 +118,30 @@ def linear_part(engine: PowerFlow) -> Linear:
     """State-independent part of an engine's response; engines never change, so the latest four are kept."""
     m = engine.matrices
     home = m.bus[rows_of(engine.feeder.net, engine.feeder.bus)]
-    unknown, factors = factorise(m)
-    node = np.intersect1d(np.concatenate([home, np.flatnonzero(m.fixed)]), unknown)
-    column = np.full(m.y_bus.shape[0] + 1, -1)  # its last entry is for participants without supply, home -1
-    column[node] = np.arange(node.size)
-    pushed = np.zeros((unknown.size, node.size), np.complex128)
-    pushed[np.searchsorted(unknown, node), np.arange(node.size)] = 1.0
-    voltage = np.zeros((m.y_bus.shape[0], node.size), np.complex128)
-    voltage[unknown] = factors.solve(pushed)
+    n_internal = m.y_bus.shape[0]
+    unknown = np.setdiff1d(np.arange(n_internal), m.reference)
+    place = np.full(n_internal + 1, -1)  # its last entry is for participants without supply, home -1
+    place[unknown] = np.arange(unknown.size)
+    system = real_system(m.y_bus[unknown][:, unknown])
     ends = branch_ends(m, loading_scales(engine.feeder.net, m))
-    return Linear(home, node, column[home], voltage, ends, m.y_bus[m.reference])
+    return Linear(home, unknown, place[:-1], place[home], system, ends, m.y_bus[m.reference])
+
+
+def real_system(y: Any) -> RealSystem:
+    """The real system of an admittance matrix, (n, n) sparse, with room for D."""
+    n, entries = y.shape[0], y.tocoo()
+    off = entries.row != entries.col
+    row = np.concatenate([entries.row[off], np.arange(n)])
+    column = np.concatenate([entries.col[off], np.arange(n)])
+    value = np.concatenate([entries.data[off], y.diagonal()])
+    rows, columns = np.concatenate([row, row, row + n, row + n]), np.concatenate([column, column + n] * 2)
+    values = np.concatenate([value.real, -value.imag, value.imag, value.real])
+    order = np.lexsort((rows, columns))
+    at = np.empty(order.size, np.int64)
+    at[order] = np.arange(order.size)
+    starts = np.searchsorted(columns[order], np.arange(2 * n + 1))
+    diagonal = at.reshape(2, 2, row.size)[:, :, row.size - n :]
+    return RealSystem(values[order], rows[order].astype(np.int32), starts.astype(np.int32), diagonal)
 
 
 def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -156,44 +202,38 @@ class Linearised:
     s: Complex
 
     @cached_property
-    def d(self) -> Complex:
-        """Diagonal of D at the nodes, (m,)."""
-        node = self.linear.node
-        return np.asarray(np.conj(self.s[node]) / np.conj(self.v[node]) ** 2)
+    def factors(self) -> SuperLU:
+        """Factors of the real system at this state."""
+        unknown = self.linear.unknown
+        return self.linear.system.factors(np.conj(self.s[unknown]) / np.conj(self.v[unknown]) ** 2)
 
-    @cached_property
-    def factors(self) -> Any:
-        """LU factors of the real system for the nodes' voltages: `dV + z·D·conj(dV) = z·dI`, z the nodes' rows of Z."""
-        a = self.linear.voltage[self.linear.node] * self.d
-        m = self.linear.node.size
-        matrix = np.eye(2 * m)
-        matrix[:m, :m] += a.real
-        matrix[m:, m:] -= a.real
-        matrix[:m, m:] = matrix[m:, :m] = a.imag
-        return lu_factor(matrix, overwrite_a=True, check_finite=False)
-
-    def by_power(self, by_current: Complex, push: complex) -> Complex:
-        """Derivatives by each participant's power of quantities that follow from the nodes' currents, (r, N) per kW.
+    def by_power(self, weights: Floats, push: complex) -> Floats:
+        """Derivatives by each participant's power of weighted sums of the unknown voltages, (r, N) per kW.
 
         Parameters
         ----------
-        by_current
-            Their derivatives by the currents pushed into the nodes while D is held at zero, (r, m).
+        weights
+            Of their real parts, then of their imaginary parts, (r, 2n).
         push
             1 for active power, 1j for reactive.
         """
-        linear, m = self.linear, self.linear.node.size
-        if m == 0:
-            return np.zeros((by_current.shape[0], linear.home.size), np.complex128)
-        per_kw = np.conj(push) / (np.conj(self.v[linear.node]) * 1000.0 * self.matrices.base_mva)
-        z = linear.voltage[linear.node] * per_kw
-        # The currents are dI - D·conj(dV); conj(dV) = [1, -j]·(real system)⁻¹·[Re z·dI; Im z·dI].
-        held = by_current * self.d
-        sides = np.hstack([held, -1j * held])
-        solved = lu_solve(self.factors, np.vstack([sides.real, sides.imag]).T, trans=1, check_finite=False).T
-        adjoint = solved[: len(held)] + 1j * solved[len(held) :]
-        change = by_current * per_kw - adjoint[:, :m] @ z.real - adjoint[:, m:] @ z.imag
-        return np.where(linear.column >= 0, change[:, linear.column], 0.0)
+        linear, n = self.linear, self.linear.unknown.size
+        supplied = np.flatnonzero(linear.column >= 0)
+        change = np.zeros((weights.shape[0], linear.column.size))
+        if weights.size == 0 or supplied.size == 0:
+            return change
+        column = linear.column[supplied]
+        per_kw = np.conj(push) / (np.conj(self.v[linear.home[supplied]]) * 1000.0 * self.matrices.base_mva)
+        adjoint = self.factors.solve(np.asfortranarray(weights.T), "T")  # type: ignore[call-overload] # unknown to its stubs
+        by_current = adjoint[column] * per_kw.real[:, None] + adjoint[n + column] * per_kw.imag[:, None]
+        change[:, supplied] = by_current.T
+        return change
+
+    def by_power_complex(self, weights: Complex, push: complex) -> Complex:
+        """The same of complex sums `weights @ dV`, weights (r, n)."""
+        real, imag = np.hstack([weights.real, -weights.imag]), np.hstack([weights.imag, weights.real])
+        both = self.by_power(np.vstack([real, imag]), push)
+        return np.asarray(both[: len(weights)] + 1j * both[len(weights) :])
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,22 +245,28 @@ class LinearChange:
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
         """d|V| = Re(conj(V)·dV)/|V|."""
-        a = self.around
+        a, n = self.around, self.around.linear.unknown.size
         internal = a.matrices.bus[buses]
-        turned = (np.conj(a.v) / np.abs(a.v))[internal, None] * a.linear.voltage[internal]
-        change = np.real(a.by_power(turned, self.push))
+        place = np.where(internal >= 0, a.linear.place[internal], -1)
+        at = np.flatnonzero(place >= 0)
+        along = a.v[internal[at]] / np.abs(a.v[internal[at]])
+        weights = np.zeros((internal.size, 2 * n))
+        weights[at, place[at]], weights[at, n + place[at]] = along.real, along.imag
+        change = a.by_power(weights, self.push)
         change[internal < 0] = np.nan
-        return np.asarray(change, dtype=np.float64)
+        return change
 
     def current_percent(self, ends: Rows = ALL) -> Complex:
         """Currents follow linearly from the voltages."""
         a = self.around
-        return a.by_power(a.linear.ends.percent(a.linear.voltage, ends), self.push)
+        return a.by_power_complex(
+            a.linear.ends.weights(a.linear.place, a.linear.unknown.size, ends), self.push
+        )
 
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage stays."""
         a, m = self.around, self.around.matrices
-        di = a.by_power(a.linear.slack_matrix @ a.linear.voltage, self.push)
+        di = a.by_power_complex(a.linear.slack_matrix[:, a.linear.unknown].toarray(), self.push)
         change = a.v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
         change -= self.push * (m.reference[:, None] == a.linear.home[None, :])
         return np.asarray(change)
