@@ -82,9 +82,14 @@ def _compensation_neur(exchanges: pa.Table, houses: list[str]) -> pa.Array:
     return pa.array([by_house.get(house, 0) for house in houses], pa.int64())
 
 
-def fairness(exchanges: pa.Table) -> dict[str, Any]:
-    """Jain's index over the houses' delivered shares, the smallest share, and who was cut most; JSON-ready."""
-    houses = curtailed_by_house(exchanges)
+def fairness(houses: pa.Table) -> dict[str, Any]:
+    """Jain's index over the houses' delivered shares, the smallest share, and who was cut most; JSON-ready.
+
+    Parameters
+    ----------
+    houses
+        As from `curtailed_by_house`.
+    """
     share, cut = houses["share"].to_numpy(), houses["curtailed_kwh"].to_numpy()
     result: dict[str, Any] = {"jain_index": jain_index(share), "houses_that_sold": len(houses)}
     if cut.size and cut.max() > 0.0:

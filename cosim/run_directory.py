@@ -219,22 +219,27 @@ def read_table(directory: Path, name: str) -> pa.Table:
     return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)
 
 
+SMALL_BYTES = 2**24
+"""A table up to this size is kept once it has been read."""
+
+
 class PartTables(Mapping[str, pa.Table]):
-    """Tables of a run that is not finished, read from their parts when they are asked for; the last one is kept."""
+    """Tables of a run that is not finished, read from their parts when asked for; of large ones the last is kept."""
 
     def __init__(self, directory: Path, names: Iterable[str]) -> None:
         self._directory, self._names = directory, tuple(names)
-        self._last: tuple[str, pa.Table] | None = None
+        self._kept: dict[str, pa.Table] = {}
 
     def __getitem__(self, name: str) -> pa.Table:
         if name not in self._names:
             raise KeyError(name)
-        if self._last is None or self._last[0] != name:
-            self._last = None  # before the next one is read: two need twice the memory
+        if name not in self._kept:
+            # Before the next one is read: two need twice the memory.
+            self._kept = {key: table for key, table in self._kept.items() if table.nbytes <= SMALL_BYTES}
             pa.default_memory_pool().release_unused()
             parts = map(_part, parts_of(self._directory, name))
-            self._last = name, pa.concat_tables(parts).unify_dictionaries()
-        return self._last[1]
+            self._kept[name] = pa.concat_tables(parts).unify_dictionaries()
+        return self._kept[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

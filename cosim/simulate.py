@@ -132,7 +132,9 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     stream = _told(chunks(case, case.opening), case, listener)
     tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
     tables[WEAR_TABLE] = wear_table(case, tables["houses"])
-    summary = {**summarise(tables), **outage_summary(case, tables), "agreement": agreement(case, tables)}
+    by_house = curtailed_by_house(tables["exchanges"])
+    found = summarise(tables, by_house)
+    summary = {**found, **outage_summary(case, tables), "agreement": agreement(case, tables)}
     return Result(scenario, summary, None, tables, case.feeder.net)
 
 
@@ -140,12 +142,13 @@ def _summed_up(case: Case, directory: Path) -> dict[str, Any]:
     """Summary of a run whose tables lie in parts; what follows from the tables is written beside them."""
     tables, rule = PartTables(directory, tables_made(case)), case.scenario.curtailment.rule
     write_table(directory, "curtailment", curtailment_table(tables["exchanges"], rule))
-    write_table(directory, "curtailed_by_house", curtailed_by_house(tables["exchanges"], rule))
+    by_house = curtailed_by_house(tables["exchanges"], rule)
+    write_table(directory, "curtailed_by_house", by_house)
     outages = outage_summary(case, tables)
     if "resilience" in outages:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         write_table(directory, "resilience", resilience_table(tables, share, minutes))
-    found = summarise(tables)
+    found = summarise(tables, by_house)
     checked = agreement(case, tables)  # reads houses last, for the next line
     write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
     return {**found, **outages, "agreement": checked}

@@ -17,13 +17,15 @@ CURTAILED_KINDS = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
 """Exchanges whose sellers lose what is not delivered."""
 
 
-def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+def summarise(tables: Mapping[str, pa.Table], by_house: pa.Table) -> dict[str, Any]:
     """Summary of a run.
 
     Parameters
     ----------
     tables
         `exchanges`, `houses`, `intervals`, `bus_voltage`, `branch_loading` as in `cosim.tables`.
+    by_house
+        Of `cosim.fairness.curtailed_by_house`.
 
     Returns
     -------
@@ -33,22 +35,22 @@ def summarise(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     """
     # All about one table before the next: a run on disk reads each when it is asked for and keeps the last.
     off = switched_off(tables["intervals"])
-    exchanged, money, fair, not_settled = about_exchanges(tables["exchanges"], off)
+    exchanged, money, not_settled = about_exchanges(tables["exchanges"], off)
     found = network(tables)
     return {
         "energy_kwh": {**metered_kwh(tables["houses"]), **exchanged},
         "money_eur": money,
         "network": found,
-        "fairness": fair,
+        "fairness": fairness(by_house),
         "not_settled": not_settled,
     }
 
 
 def about_exchanges(
     exchanges: pa.Table, off: pa.ChunkedArray
-) -> tuple[dict[str, float], dict[str, float], dict[str, Any], list[dict[str, str]]]:
-    """Energy, money, fairness and what was not settled, of the table `exchanges` and the intervals switched off."""
-    return exchanged_kwh(exchanges), money_eur(exchanges), fairness(exchanges), not_settled(off, exchanges)
+) -> tuple[dict[str, float], dict[str, float], list[dict[str, str]]]:
+    """Energy, money and what was not settled, of the table `exchanges` and the intervals switched off."""
+    return exchanged_kwh(exchanges), money_eur(exchanges), not_settled(off, exchanges)
 
 
 METERED = ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")

@@ -6,6 +6,7 @@ demandlib computes one reference year; its typical days and its seasonal factor 
 from __future__ import annotations
 
 import warnings
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +39,7 @@ def household_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     workday, Saturday and Sunday, times the seasonal factor of the day. Public holidays count as what weekday they are.
     Source: VDEW (1999), "Repräsentative VDEW-Lastprofile", as implemented by demandlib.
     """
-    return _household(_reference_year(), local_time)
-
-
-def _household(reference: pd.DataFrame, local_time: pd.DatetimeIndex) -> Hourly:
+    reference = _reference_year()
     index = pd.DatetimeIndex(reference.index)
     seasonal = (reference["h0_dyn"] / reference["h0"]).groupby(index.dayofyear).mean().to_numpy()
     return np.asarray(
@@ -71,11 +69,10 @@ def country_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     The shares are chosen so that the standard deviation comes out: 0.158, against 0.159 of Spain's load 2015-2018
     (28,697 MW with a standard deviation of 4,575 MW in "Hourly energy demand generation and weather", from ENTSO-E).
     """
-    reference = _reference_year()  # takes demandlib 0.15 s: once for both
-    business = _typical_days(reference["g0"], local_time)
+    business = _typical_days(_reference_year()["g0"], local_time)
     constant = 1.0 - HOUSEHOLD_SHARE - BUSINESS_SHARE
     return np.asarray(
-        HOUSEHOLD_SHARE * _household(reference, local_time) + BUSINESS_SHARE * business + constant
+        HOUSEHOLD_SHARE * household_load_shape(local_time) + BUSINESS_SHARE * business + constant
     )
 
 
@@ -94,8 +91,9 @@ def _typical_days(profile: pd.Series[float], local_time: pd.DatetimeIndex) -> Ho
     return np.asarray(typical[_season(local_time), _day_type(local_time), local_time.hour.to_numpy()])
 
 
+@cache
 def _reference_year() -> pd.DataFrame:
-    """Columns h0, h0_dyn and g0 of quarter hours, each summing to 1."""
+    """Columns h0, h0_dyn and g0 of quarter hours, each summing to 1; demandlib takes 0.1 s for them."""
     with warnings.catch_warnings():  # demandlib turns every warning of the process into an error
         frame: pd.DataFrame = ElecSlp(REFERENCE_YEAR).get_profiles("h0", "h0_dyn", "g0")
     return frame

@@ -43,7 +43,7 @@ def test_a_house_counts_by_what_leaves_it() -> None:
         "share": [0.5, 0.5],
         "compensation_neur": [0, 0],
     }
-    assert fairness(_exchanges(ROWS))["jain_index"] == 1.0
+    assert fairness(curtailed_by_house(_exchanges(ROWS)))["jain_index"] == 1.0
 
 
 def test_compensation_stands_beside_what_was_cut() -> None:
@@ -52,14 +52,16 @@ def test_compensation_stands_beside_what_was_cut() -> None:
 
 
 def test_uneven_cuts_lower_the_index() -> None:
-    found = fairness(_exchanges([("p2p", "ann", "", 1000, 1000), ("p2p", "bob", "", 1000, 0)]))
+    found = fairness(
+        curtailed_by_house(_exchanges([("p2p", "ann", "", 1000, 1000), ("p2p", "bob", "", 1000, 0)]))
+    )
     assert found["jain_index"] == pytest.approx(0.5)
     assert found["smallest_share"] == 0.0
     assert found["most_curtailed"] == {"house": "bob", "curtailed_kwh": 1.0}
 
 
 def test_nothing_sold_is_fair() -> None:
-    assert fairness(_exchanges([("grid_import", "grid", "", 10, 10)])) == {
+    assert fairness(curtailed_by_house(_exchanges([("grid_import", "grid", "", 10, 10)]))) == {
         "jain_index": 1.0,
         "houses_that_sold": 0,
     }
