@@ -213,11 +213,11 @@ def solve_programme(p: Programme, lever: Levers, box: Box) -> Solution | None:
 
 def _solved(p: Programme, lever: Levers, box: Box, *, shedding: bool, elastic: bool) -> Solution | None:
     """The programme over the levers that can be other than 0."""
-    first_shed, slacks = lever.rows.size + lever.absorbs.shape[0], int(elastic)
+    slacks = int(elastic)
     can_move = box.largest > 0.0
-    can_move[first_shed:] &= shedding
+    can_move[lever.first_shed :] &= shedding
     moving = np.flatnonzero(can_move)
-    if moving.size == 0 or (not shedding and bool((box.smallest[first_shed:] > 0.0).any())):
+    if moving.size == 0 or (not shedding and bool((box.smallest[lever.first_shed :] > 0.0).any())):
         return None
     limited, most = _limited_by_cuts(lever, moving)
     matrix = np.zeros((p.bound.size + most.size, moving.size + slacks))

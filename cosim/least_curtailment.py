@@ -72,7 +72,9 @@ def least_curtailment(search: Search) -> Found | None:
         if at.response is not None:
             if solution.keeps:
                 distance += back_off(excess(at.response, limits), limits)
-            if at_vertex and possible_gain(solution, at.response, limits) <= GOOD_ENOUGH * least:
+            # Load is shed in deep undervoltage, where prices of one state say little about the next.
+            trusted = at_vertex and not at.x[lever.first_shed :].any()
+            if trusted and possible_gain(solution, at.response, limits) <= GOOD_ENOUGH * least:
                 break
             known = near(at.response, limits, known)
             constraints = programme(at.response, limits, known, lever.effect, at.x, distance)
@@ -135,9 +137,9 @@ def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) ->
 
 def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
     """Between the last programme's cuts and no exchange at all, the least that is clean; no load either, if need be."""
-    m, n = lever.rows.size, lever.absorbs.shape[0]
-    for shed in (x[m + n :], lever.largest[m + n :]):
-        everything = np.concatenate([lever.largest[:m], np.zeros(n), shed])
+    m, first = lever.rows.size, lever.first_shed
+    for shed in (x[first:], lever.largest[first:]):
+        everything = np.concatenate([lever.largest[:m], np.zeros(first - m), shed])
         found = largest_clean(search, partial(_between, search, lever, everything, x))
         if found is not None:
             return found

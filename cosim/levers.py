@@ -51,6 +51,11 @@ class Levers(NamedTuple):
     misses: Floats
     imports: Floats
 
+    @property
+    def first_shed(self) -> int:
+        """Place of the first column of shed load."""
+        return self.weight.size - self.imports.size
+
 
 def levers(search: Search) -> Levers:
     """Levers of a problem: every cut acts at the bus where the energy enters the network.
@@ -102,10 +107,10 @@ def _imports(p: Problem) -> Floats:
 def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
     """Delivery of lever values: cut energies rounded up, shed energy rounded up, in Wh."""
     p = search.problem
-    m, n = lever.rows.size, lever.absorbs.shape[0]
+    m = lever.rows.size
     hours_wh = 1000.0 * p.case.interval_minutes / 60.0
     delivered = p.rows["cleared_wh"].astype(np.int64).copy()
     cut = np.ceil(x[:m] * hours_wh - 1e-6).astype(np.int64)
     delivered[lever.rows] = np.clip(delivered[lever.rows] - cut, 0, delivered[lever.rows])
-    shed = np.ceil(x[m + n :] * hours_wh - 1e-6).astype(np.int64)
+    shed = np.ceil(x[lever.first_shed :] * hours_wh - 1e-6).astype(np.int64)
     return search.delivery(delivered, np.minimum(shed, search.imports_wh(delivered)) if shed.any() else shed)

@@ -187,6 +187,8 @@ def test_a_looser_limit_never_curtails_more(
         # the programme around an unclean state promised nothing, and the cheapest clean one was not gone back to
         ((8, 1, 200), 1420356537, 9, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.09})),
         ((8, 1, 600), 1767760896, 11, 100, ({"max_loading_percent": 70.0}, {"max_loading_percent": 71.0})),
+        # prices of the state before said that nothing could be saved where load is shed
+        ((8, 1, 600), 481189365, 1, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.06})),
     ],
 )
 def test_nor_where_it_once_did_with_voltages_down_to_half(
