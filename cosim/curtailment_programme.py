@@ -243,6 +243,8 @@ def _limited_by_cuts(lever: Levers, moving: npt.NDArray[np.intp]) -> tuple[Float
     """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
     n, m = lever.absorbs.shape
     bound = np.concatenate([np.zeros(n), lever.imports])
-    matters = np.isin(np.arange(2 * n), moving[moving >= m] - m) & (bound < lever.largest[m:])
+    matters = np.zeros(2 * n, bool)
+    matters[moving[moving >= m] - m] = True
+    matters &= bound < lever.largest[m:]
     cuts = -np.vstack([lever.absorbs, lever.misses])[matters]
     return np.hstack([cuts, np.eye(2 * n)[matters]])[:, moving], bound[matters]

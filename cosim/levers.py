@@ -78,7 +78,7 @@ def levers(search: Search) -> Levers:
     room, _ = battery_room(p.orders, p.state, p.rows, p.rows["cleared_wh"].astype(np.int64))
     absorbs = np.zeros((n, m))
     absorbs[source, np.arange(m)] = kind == Kind.GRID_EXPORT
-    bought = np.flatnonzero(np.isin(kind, [int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.LOT_SALE)]))
+    bought = np.flatnonzero((kind == Kind.P2P) | (kind == Kind.SHARE_USE) | (kind == Kind.LOT_SALE))
     misses = np.zeros((n, m))
     misses[exchanges["buyer"][bought], bought] = 1.0
     weight = np.concatenate([_weights(kind), np.full(n, ABSORB - EXPORT), value_of_lost_load(p.case)])
@@ -90,7 +90,7 @@ def levers(search: Search) -> Levers:
 
 def _weights(kind: npt.NDArray[np.uint8]) -> Floats:
     weight = np.full(kind.size, TRADE)
-    weight[np.isin(kind, [int(Kind.SHARE_USE), int(Kind.SHARE_STORE)])] = SHARE
+    weight[(kind == Kind.SHARE_USE) | (kind == Kind.SHARE_STORE)] = SHARE
     weight[kind == Kind.GRID_EXPORT] = EXPORT
     later = np.arange(kind.size) / max(kind.size, 1)
     return np.asarray(weight * (1.0 + EARLIER * (1.0 - later)))

@@ -2,13 +2,14 @@
 
 Implicit differentiation of the fixed point `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
 `Y·dV + D·conj(dV) = dI`, with `D = diag(conj(S)/conj(V)²)` and `dI = conj(dS)/conj(V)`. In real and imaginary parts
-that is one linear system, as sparse as the network is. It is solved from the side of the quantities asked for
-(adjoint), of which only a few are near a limit.
+that is one linear system, as sparse as the network is. It is solved for the participants' currents, or from the side of
+the quantities asked for (adjoint) where these are fewer: in a large network few are near a limit.
 It says what to change, never whether the result is clean: only an AC solution says that.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -61,25 +62,23 @@ class RealSystem(NamedTuple):
 
     Attributes
     ----------
-    values, rows, starts
-        The matrix, (2n, 2n), by columns (CSC).
+    matrix
+        (2n, 2n), sparse, by columns.
     diagonal
-        Where the diagonals of its four blocks stand among the values, (2, 2, n).
+        Where the diagonals of its four blocks stand among its values, (2, 2, n).
     """
 
-    values: Floats
-    rows: Ints
-    starts: Ints
+    matrix: Any
     diagonal: Ints
 
     def factors(self, d: Complex) -> SuperLU:
         """Sparse LU factors with the diagonal D, (n,)."""
-        values, ((rr, ri), (ir, ii)) = self.values.copy(), self.diagonal
-        values[rr] += d.real
-        values[ri] += d.imag
-        values[ir] += d.imag
-        values[ii] -= d.real
-        matrix = sparse.csc_array((values, self.rows, self.starts), shape=(self.starts.size - 1,) * 2)
+        matrix, ((rr, ri), (ir, ii)) = copy(self.matrix), self.diagonal
+        matrix.data = matrix.data.copy()
+        matrix.data[rr] += d.real
+        matrix.data[ri] += d.imag
+        matrix.data[ir] += d.imag
+        matrix.data[ii] -= d.real
         return splu(matrix, permc_spec="MMD_AT_PLUS_A")  # leaves a radial feeder almost without fill-in
 
 
@@ -141,7 +140,8 @@ def real_system(y: Any) -> RealSystem:
     at[order] = np.arange(order.size)
     starts = np.searchsorted(columns[order], np.arange(2 * n + 1))
     diagonal = at.reshape(2, 2, row.size)[:, :, row.size - n :]
-    return RealSystem(values[order], rows[order].astype(np.int32), starts.astype(np.int32), diagonal)
+    by_columns = (values[order], rows[order].astype(np.int32), starts.astype(np.int32))
+    return RealSystem(sparse.csc_array(by_columns, shape=(2 * n, 2 * n)), diagonal)
 
 
 def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -192,6 +192,14 @@ def injections(m: Matrices, home: Ints, p_kw: Floats, q_kvar: Floats) -> Complex
     return s
 
 
+class Pushed(NamedTuple):
+    """Participants at unknown voltages, (k,), the places of their buses among these, and the current of each, pu."""
+
+    participant: Ints
+    place: Ints
+    current: Complex
+
+
 @dataclass(frozen=True, eq=False)
 class Linearised:
     """A network at internal voltages `v` (i,) and injections `s` (i,), pu."""
@@ -207,33 +215,11 @@ class Linearised:
         unknown = self.linear.unknown
         return self.linear.system.factors(np.conj(self.s[unknown]) / np.conj(self.v[unknown]) ** 2)
 
-    def by_power(self, weights: Floats, push: complex) -> Floats:
-        """Derivatives by each participant's power of weighted sums of the unknown voltages, (r, N) per kW.
-
-        Parameters
-        ----------
-        weights
-            Of their real parts, then of their imaginary parts, (r, 2n).
-        push
-            1 for active power, 1j for reactive.
-        """
-        linear, n = self.linear, self.linear.unknown.size
-        supplied = np.flatnonzero(linear.column >= 0)
-        change = np.zeros((weights.shape[0], linear.column.size))
-        if weights.size == 0 or supplied.size == 0:
-            return change
-        column = linear.column[supplied]
-        per_kw = np.conj(push) / (np.conj(self.v[linear.home[supplied]]) * 1000.0 * self.matrices.base_mva)
-        adjoint = self.factors.solve(np.asfortranarray(weights.T), "T")  # type: ignore[call-overload] # unknown to its stubs
-        by_current = adjoint[column] * per_kw.real[:, None] + adjoint[n + column] * per_kw.imag[:, None]
-        change[:, supplied] = by_current.T
-        return change
-
-    def by_power_complex(self, weights: Complex, push: complex) -> Complex:
-        """The same of complex sums `weights @ dV`, weights (r, n)."""
-        real, imag = np.hstack([weights.real, -weights.imag]), np.hstack([weights.imag, weights.real])
-        both = self.by_power(np.vstack([real, imag]), push)
-        return np.asarray(both[: len(weights)] + 1j * both[len(weights) :])
+    def pushed(self, push: complex) -> Pushed:
+        """Currents that 1 kW, or 1 kvar, pushes into the network."""
+        moving = np.flatnonzero(self.linear.column >= 0)
+        per_kw = np.conj(push) / (np.conj(self.v[self.linear.home[moving]]) * 1000.0 * self.matrices.base_mva)
+        return Pushed(moving, self.linear.column[moving], per_kw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,6 +228,37 @@ class LinearChange:
 
     around: Linearised
     push: complex
+
+    @cached_property
+    def voltages(self) -> Floats:
+        """Change of the unknown voltages by each participant's power, (2n, N) per kW."""
+        a, n = self.around, self.around.linear.unknown.size
+        participant, place, current = a.pushed(self.push)
+        currents = np.zeros((2 * n, a.linear.column.size), order="F")
+        currents[place, participant], currents[n + place, participant] = current.real, current.imag
+        return np.asarray(a.factors.solve(currents))
+
+    def of_sums(self, weights: Floats) -> Floats:
+        """Change of weighted sums of the unknown voltages' real, then imaginary parts, (r, N); weights (r, 2n).
+
+        Weights · system⁻¹ · pushed currents, multiplied from the side with fewer columns to solve for.
+        """
+        a, linear, n = self.around, self.around.linear, self.around.linear.unknown.size
+        change = np.zeros((weights.shape[0], linear.column.size))
+        if weights.size == 0:
+            return change
+        if weights.shape[0] > change.shape[1]:
+            return weights @ self.voltages
+        adjoint = a.factors.solve(np.asfortranarray(weights.T), "T")  # type: ignore[call-overload] # not in its stubs
+        participant, place, current = a.pushed(self.push)
+        change[:, participant] = adjoint[place].T * current.real + adjoint[n + place].T * current.imag
+        return change
+
+    def of_complex_sums(self, weights: Complex) -> Complex:
+        """The same of complex sums, (r, N); weights (r, n)."""
+        real, imag = np.hstack([weights.real, -weights.imag]), np.hstack([weights.imag, weights.real])
+        both = self.of_sums(np.vstack([real, imag]))
+        return np.asarray(both[: len(weights)] + 1j * both[len(weights) :])
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
         """d|V| = Re(conj(V)·dV)/|V|."""
@@ -252,21 +269,19 @@ class LinearChange:
         along = a.v[internal[at]] / np.abs(a.v[internal[at]])
         weights = np.zeros((internal.size, 2 * n))
         weights[at, place[at]], weights[at, n + place[at]] = along.real, along.imag
-        change = a.by_power(weights, self.push)
+        change = self.of_sums(weights)
         change[internal < 0] = np.nan
         return change
 
     def current_percent(self, ends: Rows = ALL) -> Complex:
         """Currents follow linearly from the voltages."""
         a = self.around
-        return a.by_power_complex(
-            a.linear.ends.weights(a.linear.place, a.linear.unknown.size, ends), self.push
-        )
+        return self.of_complex_sums(a.linear.ends.weights(a.linear.place, a.linear.unknown.size, ends))
 
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage stays."""
         a, m = self.around, self.around.matrices
-        di = a.by_power_complex(a.linear.slack_matrix[:, a.linear.unknown].toarray(), self.push)
+        di = self.of_complex_sums(a.linear.slack_matrix[:, a.linear.unknown].toarray())
         change = a.v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
         change -= self.push * (m.reference[:, None] == a.linear.home[None, :])
         return np.asarray(change)
