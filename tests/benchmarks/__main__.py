@@ -202,7 +202,8 @@ def growth_rows(sizes: list[tuple[int, int]]) -> list[str]:
 def whole_run(name: str, hours: int, *options: str) -> tuple[int, int, float, float, float]:
     """A run in a process of its own, so that its peak memory is its own; times once compiled."""
     command = [sys.executable, "-m", "tests.benchmarks.whole_run", name, str(hours), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as the command line sets it
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     houses, unclean, taken, processor, memory = json.loads(done.stdout)
     return houses, unclean, taken, processor, memory
 
