@@ -180,15 +180,26 @@ def test_a_looser_limit_never_curtails_more(
     ("feeder", "seed", "n_trades", "kwh", "limits"),
     [
         # AC has no solution as traded; what was clean half way back was once taken as it was
-        ((8, 1, 600), 987403753, 2, 100, ({"max_loading_percent": 70.0}, {"max_loading_percent": 90.0})),
+        pytest.param(
+            (8, 1, 600),
+            987403753,
+            2,
+            100,
+            ({"max_loading_percent": 70.0}, {"max_loading_percent": 90.0}),
+            marks=pytest.mark.slow,
+        ),
         # levers that all went on by small steps, until the programme's next one was worth nothing
-        ((8, 2, 600), 1617, 11, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.012})),
+        pytest.param(
+            (8, 2, 600), 1617, 11, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.012}), marks=pytest.mark.slow
+        ),
         ((8, 2, 600), 105720265, 10, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.042})),
         # the programme around an unclean state promised nothing, and the cheapest clean one was not gone back to
         ((8, 1, 200), 1420356537, 9, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.09})),
         ((8, 1, 600), 1767760896, 11, 100, ({"max_loading_percent": 70.0}, {"max_loading_percent": 71.0})),
         # prices of the state before said that nothing could be saved where load is shed
-        ((8, 1, 600), 481189365, 1, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.06})),
+        pytest.param(
+            (8, 1, 600), 481189365, 1, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.06}), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_nor_where_it_once_did_with_voltages_down_to_half(
