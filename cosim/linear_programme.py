@@ -100,4 +100,4 @@ def _can_bind(matrix: Floats, bound: Floats, smallest: Floats, largest: Floats) 
     """Rows that some values within their bounds could break; most facets of a current's circle are none of them."""
     # Split by sign: 0 times a bound that is infinite is no number.
     most = np.maximum(matrix, 0.0) @ np.minimum(largest, _MANY) + np.minimum(matrix, 0.0) @ smallest
-    return np.flatnonzero(most > bound)
+    return np.flatnonzero(~(most <= bound))  # a row that is no number is kept, and has no optimum

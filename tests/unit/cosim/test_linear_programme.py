@@ -52,6 +52,10 @@ def test_what_cannot_be_kept_has_no_optimum() -> None:
     assert minimise(np.ones(1), -np.ones((1, 1)), -2.0 * np.ones(1), np.ones(1)) is None
 
 
+def test_rows_that_are_no_numbers_are_not_passed_over() -> None:
+    assert minimise(np.ones(1), np.full((1, 1), np.nan), np.ones(1), np.ones(1)) is None
+
+
 def test_nothing_is_printed() -> None:
     """Standard output belongs to `--json`; HiGHS writes to it from outside Python."""
     code = (
