@@ -16,7 +16,7 @@ import cosim.simulate
 from cosim import Scenario, run
 from cosim.errors import ScenarioError
 from cosim.recorder import state_bytes, state_from
-from cosim.run_directory import prepare_directory
+from cosim.run_directory import JOINED, prepare_directory
 from cosim.simulate import Progress
 from market.errors import LedgerError
 from market.ledger.verify import verify_ledger
@@ -71,6 +71,18 @@ def test_an_interrupted_run_resumes_to_the_same_head(
     assert resumed.summary == whole.summary
     for table in ("exchanges", "houses", "bus_voltage"):
         assert getattr(resumed, table).equals(getattr(whole, table)), table
+
+
+def test_resuming_a_finished_run_reads_it_and_writes_nothing(tmp_path: Path) -> None:
+    """Also one that was killed while it removed its parts."""
+    directory = tmp_path / "run"
+    done = run(DAYS, directory)
+    written = {path.name: path.read_bytes() for path in directory.iterdir()}
+    (directory / JOINED).mkdir()
+    (directory / JOINED / "houses-000000000-000000016.arrow").touch()
+    again = run(DAYS, directory, resume=True)
+    assert again.summary == done.summary
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == written
 
 
 def test_resuming_another_scenario_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
