@@ -163,12 +163,17 @@ def expect_nothing_lost(directory: Path, seen: int) -> None:
     assert report.n_blocks >= seen, "a block that could be read before the kill is lost"
 
 
-def expect_same(directory: Path, undisturbed: Path) -> None:
+def expect_same_results(directory: Path, undisturbed: Path) -> None:
     """Same summary with the same head, and the same tables."""
     found, expected = Result.load(directory), Result.load(undisturbed)
     assert found.summary == expected.summary
     for name in (*TABLES, "outage_intervals", "registrations", "curtailment"):
         assert found.table(name).equals(expected.table(name)), name
+
+
+def expect_same(directory: Path, undisturbed: Path) -> None:
+    """Same results, and nothing left behind."""
+    expect_same_results(directory, undisturbed)
     assert not [path.name for path in directory.iterdir() if path.name.startswith(".parts")]
 
 
@@ -215,17 +220,23 @@ def test_killed_at_every_step_of_its_end(warm: Warm, folder: Path) -> None:
     """All blocks are there, the results are not: killed before every other operation that is left, until none is."""
     ending = folder / "ending"
     assert warm.run(ending, before="joining")["killed"]
+    killed_behind_it = 0
     for operation in itertools.count(2, 2):
         directory = shutil.copytree(ending, folder / f"ending-{operation}")
         shutil.copy(checkpoint_path(ending), checkpoint_path(directory))
         answer = warm.run(directory, operation=operation)
         expect_nothing_lost(directory, SMALL.horizon.n_intervals)
-        assert (directory / "summary.json").exists() or answer["killed"]  # parts are removed behind it
+        finished = (directory / "summary.json").exists()
+        assert finished or answer["killed"]
+        if finished:  # only parts are removed behind it
+            expect_same_results(directory, folder / "undisturbed")
+            killed_behind_it += answer["killed"]
         warm.run(directory)
         expect_same(directory, folder / "undisturbed")
         if not answer["killed"]:
             break
     assert operation > 20
+    assert killed_behind_it > 0
 
 
 def commanded(*arguments: str, kilobytes: int = 0) -> subprocess.Popen[str]:
