@@ -42,10 +42,16 @@ def reference_flow(
 
 
 def solve_by_runpp(
-    feeder: Feeder, matrices: Matrices, p_kw: Floats, q_kvar: Floats, tolerance_mva: float = TOLERANCE_MVA
+    feeder: Feeder,
+    matrices: Matrices,
+    p_kw: Floats,
+    q_kvar: Floats,
+    tolerance_mva: float = TOLERANCE_MVA,
+    *,
+    recycle: bool = False,
 ) -> Flow:
-    """`reference_flow` for a net whose internal buses are known; non-finite injections are not solved."""
-    return Reference(feeder, matrices).solve(p_kw, q_kvar, tolerance_mva)
+    """`reference_flow` for a net whose internal buses are known; see `Reference.solve`."""
+    return Reference(feeder, matrices).solve(p_kw, q_kvar, tolerance_mva, recycle=recycle)
 
 
 class Reference:
@@ -61,26 +67,41 @@ class Reference:
         self._net, self._index = with_injection_elements(feeder)
         self.slacks = find_slacks(self._net, matrices)
 
-    def solve(self, p_kw: Floats, q_kvar: Floats, tolerance_mva: float = TOLERANCE_MVA) -> Flow:
-        """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved."""
-        net = self._net
+    def solve(
+        self, p_kw: Floats, q_kvar: Floats, tolerance_mva: float = TOLERANCE_MVA, *, recycle: bool = False
+    ) -> Flow:
+        """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved.
+
+        With `recycle`, `runpp` converts the net once and takes only the injections anew, a third of the work; what
+        does not converge so is run again as a whole.
+        """
+        net, converted = self._net, False
         flow = not_solved(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), self.slacks.n)
         for k in range(p_kw.shape[0]):
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
                 write_injections(net, self._index, p_kw[k], q_kvar[k])
-                if runs(net, tolerance_mva):
+                solved = (converted and runs(net, tolerance_mva, recycle=True)) or runs(net, tolerance_mva)
+                converted = recycle and solved
+                if solved:
                     _read_results(net, self.slacks, flow, k)
         return flow
 
 
-def runs(net: Any, tolerance_mva: float = TOLERANCE_MVA) -> bool:
-    """Run `runpp` on the net; whether it converged."""
+_ONLY_INJECTIONS = {"bus_pq": True, "trafo": False, "gen": False}
+
+
+def runs(net: Any, tolerance_mva: float = TOLERANCE_MVA, *, recycle: bool = False) -> bool:
+    """Run `runpp` on the net; whether it converged.
+
+    `recycle` keeps everything but the injections from the run before, which must have converged on this net.
+    """
+    options = {**RUNPP_OPTIONS, "recycle": _ONLY_INJECTIONS} if recycle else RUNPP_OPTIONS
     with warnings.catch_warnings():
         # On its way to a divergence Newton-Raphson overflows, and meets singular Jacobians.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", MatrixRankWarning)
         try:
-            pp.runpp(net, tolerance_mva=tolerance_mva, max_iteration=30, **RUNPP_OPTIONS)
+            pp.runpp(net, tolerance_mva=tolerance_mva, max_iteration=30, **options)
         except (pp.LoadflowNotConverged, FloatingPointError, np.linalg.LinAlgError):
             return False
     return bool(net.converged)

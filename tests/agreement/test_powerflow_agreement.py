@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grid_models.admittance import read_matrices
 from grid_models.errors import EngineDisagreementError
 from grid_models.feeder import Feeder
 from grid_models.flow import Engine, Flow
@@ -20,6 +21,7 @@ from grid_models.generated import radial_feeder
 from grid_models.named_nets import named_feeder
 from grid_models.pandapower_tables import net_at
 from grid_models.powerflow import PowerFlow, reference_flow, verify_against_pandapower
+from grid_models.reference import solve_by_runpp
 
 VM_PU, LOADING_PERCENT, KW = 1e-9, 1e-6, 1e-6
 
@@ -69,6 +71,10 @@ def assert_equal_flows(fast: Flow, judge: Flow) -> None:
         np.testing.assert_allclose(
             getattr(fast, name), getattr(judge, name), rtol=0, atol=tolerance, err_msg=name
         )
+
+
+def solved(flow: Flow) -> Flow:
+    return Flow(**{field.name: getattr(flow, field.name)[flow.converged] for field in fields(Flow)})
 
 
 FEEDERS = pytest.mark.parametrize("make", [generated, cigre, kerber], ids=lambda make: make.__name__)
@@ -136,6 +142,7 @@ def test_engine_agrees_with_runpp_beside_the_nets_own_elements(make: Callable[[]
     kept = replace(feeder, net=net)
     p, q = injections(kept, "light")
     assert_equal_flows(PowerFlow(kept).solve(p, q), reference_flow(kept, p, q))
+    PowerFlow(kept).verify(p, q)
 
 
 def test_engine_agrees_with_runpp_in_an_island() -> None:
@@ -150,6 +157,7 @@ def test_engine_agrees_with_runpp_in_an_island() -> None:
     p, q = injections(island, "light")
     fast = engine.solve(p, q)
     assert_equal_flows(fast, reference_flow(island, p, q))
+    engine.verify(p, q)
     assert engine.slack_bus.tolist() == [feeder.bus[home]]
     assert fast.p_grid_kw.tolist() == [0.0] * 2
     np.testing.assert_allclose(
@@ -167,6 +175,7 @@ def test_engine_agrees_with_runpp_with_two_sources() -> None:
     fast = PowerFlow(meshed).solve(p, q)
     assert fast.p_slack_kw.shape == (2, 2)
     assert_equal_flows(fast, reference_flow(meshed, p, q))
+    PowerFlow(meshed).verify(p, q)
 
 
 def test_engine_agrees_with_runpp_on_taps_and_line_switches() -> None:
@@ -184,6 +193,7 @@ def test_engine_agrees_with_runpp_on_taps_and_line_switches() -> None:
     p, q = injections(changed, "light")
     fast = PowerFlow(changed).solve(p, q)
     assert_equal_flows(fast, reference_flow(changed, p, q))
+    PowerFlow(changed).verify(p, q)
     assert fast.line_loading_percent[:, ring].min() > 0.0
 
 
@@ -247,6 +257,7 @@ def test_engine_agrees_with_runpp_on_elements_of_other_peoples_nets(add: Callabl
     fast = PowerFlow(other).solve(p, q)
     assert (fast.engine == Engine.FAST).all()
     assert_equal_flows(fast, reference_flow(other, p, q))
+    PowerFlow(other).verify(p, q)
 
 
 @settings(max_examples=10)
@@ -273,6 +284,24 @@ def test_engine_agrees_with_runpp_on_random_feeders(
     assert fast.converged.tolist() == judge.converged.tolist()
     if fast.converged[0]:
         assert_equal_flows(fast, judge)
+
+
+@FEEDERS
+@SWITCH
+def test_judge_that_converts_a_net_once_finds_what_whole_runs_find(
+    make: Callable[[], Feeder], switch: str
+) -> None:
+    """Also behind an interval that nothing solves, whose voltages must not be carried on."""
+    feeder = make() if switch == "closed" else with_switch_open(make())
+    n = len(feeder.participants)
+    p = np.vstack([injections(feeder, "light")[0], np.full((1, n), 1e6), injections(feeder, "overloaded")[0]])
+    q = np.random.default_rng(5).normal(0.0, 0.2, p.shape)
+    p, q = np.vstack([p, p[::-1]]), np.vstack([q, q])
+    matrices = read_matrices(feeder.net)
+    once, whole = (solve_by_runpp(feeder, matrices, p, q, recycle=recycle) for recycle in (True, False))
+    assert once.converged.tolist() == whole.converged.tolist()
+    assert np.flatnonzero(~whole.converged).tolist() == [2, 7]
+    assert_equal_flows(solved(once), solved(whole))
 
 
 def test_verify_compares_a_sample() -> None:
