@@ -27,9 +27,20 @@ def times(case: Case, intervals: npt.NDArray[Any]) -> pa.Array:
 
 
 def named(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.DictionaryArray:
-    """Dictionary-encoded names of integer codes; code -offset is the first name."""
-    indices = pa.array(codes.astype(np.int32) + offset)
+    """Dictionary-encoded names of integer codes, in as few bytes as do; code -offset is the first name."""
+    fits = np.min_scalar_type(-len(names))  # signed, and so wide that the last index fits
+    indices = pa.array((codes.astype(np.int32) + offset).astype(fits))
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+
+def rows_of(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
+    """Table of arrays of one length; of columns that are not nullable Parquet keeps no marks of what is null."""
+    arrays = {
+        name: pa.array(np.ascontiguousarray(column)) if isinstance(column, np.ndarray) else column
+        for name, column in columns.items()
+    }
+    fields = [pa.field(name, array.type, name in nullable) for name, array in arrays.items()]
+    return pa.table(list(arrays.values()), pa.schema(fields))
 
 
 def _enum_names(enum: type[IntEnum]) -> list[str]:
@@ -65,11 +76,7 @@ def exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "reason": named(rows["reason"], _enum_names(Reason)),
         "element": rows["element"],
     }
-    return pa.table({key: _contiguous(column) for key, column in columns.items()})
-
-
-def _contiguous(column: Any) -> Any:
-    return np.ascontiguousarray(column) if isinstance(column, np.ndarray) else column
+    return rows_of(columns)
 
 
 def houses_table(case: Case, chunk: Chunk) -> pa.Table:
@@ -80,12 +87,12 @@ def houses_table(case: Case, chunk: Chunk) -> pa.Table:
     columns: dict[str, Any] = {
         "time": times(case, meters["interval"]),
         "house": named(meters["house"], list(case.profiles.participants)),
-        **{name: np.ascontiguousarray(meters[name]) for name in wh},
-        "q_var": np.ascontiguousarray(meters["q_var"]),
-        "wallet_neur": np.ascontiguousarray(chunk.window.accounts[:, :n]).reshape(-1),
-        "account_neur": np.ascontiguousarray(chunk.window.accounts[:, n : 2 * n]).reshape(-1),
+        **{name: meters[name] for name in wh},
+        "q_var": meters["q_var"],
+        "wallet_neur": chunk.window.accounts[:, :n].reshape(-1),
+        "account_neur": chunk.window.accounts[:, n : 2 * n].reshape(-1),
     }
-    return pa.table(columns)
+    return rows_of(columns)
 
 
 def _long(case: Case, chunk: Chunk, n: int) -> pa.Array:
@@ -96,12 +103,13 @@ def bus_voltage_table(case: Case, chunk: Chunk) -> pa.Table:
     """Long table time, bus, vm_pu; null where a bus is without supply."""
     buses = bus_names(case)
     n_intervals = chunk.stop - chunk.first
-    return pa.table(
+    return rows_of(
         {
             "time": _long(case, chunk, len(buses)),
             "bus": named(np.tile(np.arange(len(buses)), n_intervals), buses),
             "vm_pu": pa.array(chunk.flow.vm_pu.reshape(-1), from_pandas=True),
-        }
+        },
+        nullable=("vm_pu",),
     )
 
 
@@ -111,13 +119,14 @@ def branch_loading_table(case: Case, chunk: Chunk) -> pa.Table:
     n_intervals, n = chunk.stop - chunk.first, len(lines) + len(trafos)
     loading = np.hstack([chunk.flow.line_loading_percent, chunk.flow.trafo_loading_percent])
     kind = np.tile(np.repeat([0, 1], [len(lines), len(trafos)]), n_intervals)
-    return pa.table(
+    return rows_of(
         {
             "time": _long(case, chunk, n),
             "element_type": named(kind, ["line", "trafo"]),
             "element": named(np.tile(np.arange(n), n_intervals), lines + trafos),
             "loading_percent": pa.array(loading.reshape(-1), from_pandas=True),
-        }
+        },
+        nullable=("loading_percent",),
     )
 
 
@@ -125,7 +134,7 @@ def intervals_table(case: Case, chunk: Chunk) -> pa.Table:
     """One row per interval: prices, grid exchange, losses, outcome."""
     flow, window = chunk.flow, chunk.window
     intervals = np.arange(chunk.first, chunk.stop)
-    return pa.table(
+    return rows_of(
         {
             "time": times(case, intervals),
             "utility_ueur_per_kwh": case.supply.utility_ueur_per_kwh[chunk.first : chunk.stop],
@@ -134,8 +143,9 @@ def intervals_table(case: Case, chunk: Chunk) -> pa.Table:
             "losses_kw": pa.array(flow.losses_kw, from_pandas=True),
             "outcome": named(chunk.outcome, _enum_names(Outcome)),
             "power_flows": chunk.power_flows,
-            "contract_neur": np.ascontiguousarray(window.accounts[:, 2 * case.opening.own_wh.size + 1]),
-        }
+            "contract_neur": window.accounts[:, 2 * case.opening.own_wh.size + 1],
+        },
+        nullable=("p_grid_kw", "losses_kw"),
     )
 
 
