@@ -55,7 +55,7 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
         houses that sold nothing are left out.
     """
     sold = pc.and_(is_named(exchanges["kind"], *SOLD), pc.greater(exchanges["cleared_wh"], 0))
-    chosen = exchanges.filter(sold)
+    chosen = exchanges.select(["kind", "seller", "host", "cleared_wh", "delivered_wh"]).filter(sold)
     from_battery = is_named(chosen["kind"], "lot_sale")
     house = pc.if_else(from_battery, chosen["host"].cast(pa.string()), chosen["seller"].cast(pa.string()))
     plain = pa.table({"house": house, "cleared": chosen["cleared_wh"], "delivered": chosen["delivered_wh"]})

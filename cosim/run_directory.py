@@ -19,6 +19,7 @@ import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
+from market.cores import usable_cores
 from market.ledger.checkpoint import sync_folder
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
@@ -143,15 +144,22 @@ def discard_parts_behind(directory: Path, stop: int) -> None:
 
 @contextmanager
 def joining(directory: Path, names: Iterable[str]) -> Iterator[None]:
-    """While the context lasts, join each table's parts into its final file.
+    """While the context lasts, or at its end where there is but one core, join each table's parts into its final file.
 
     Raises
     ------
     ScenarioError
         At its end, if a file cannot be written.
     """
+    join = partial(_join, directory)
+    if (
+        usable_cores() == 1
+    ):  # one after the other: taking turns, each would find the cache full of the other's
+        yield
+        deque(map(join, names), maxlen=0)
+        return
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        joined = pool.map(partial(_join, directory), names)
+        joined = pool.map(join, names)
         yield
         deque(joined, maxlen=0)
 

@@ -43,7 +43,7 @@ from cosim.tables import chunk_tables, curtailment_table
 from cosim.wear import WEAR_TABLE, wear_table
 from cosim.windows import chunks, fewer_for_many
 
-GROUP = 2048
+GROUP = 4096
 """Intervals per group commit: ledger and tables are made durable together; fewer where there are many houses."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from cosim.case import build_market
 from cosim.errors import ScenarioError
 from cosim.market_run import market_totals
 from cosim.scenario import Scenario
+from market.cores import usable_cores
 
 
 def market_measures(scenario: Scenario) -> dict[str, Any]:
@@ -62,9 +62,7 @@ def run_tasks(
     """
     rows = []
     stream = (
-        _results(tasks, workers or os.cpu_count() or 1)
-        if scheduler is None
-        else _on_cluster(tasks, scheduler)
+        _results(tasks, workers or usable_cores()) if scheduler is None else _on_cluster(tasks, scheduler)
     )
     for row in stream:
         rows.append(row)

@@ -34,11 +34,19 @@ def named(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.Dict
 
 
 def rows_of(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
-    """Table of arrays of one length; of columns that are not nullable Parquet keeps no marks of what is null."""
+    """Table of arrays of one length; of columns that are not nullable Parquet keeps no marks of what is null.
+
+    Raises
+    ------
+    ValueError
+        If such a column holds a null; pyarrow itself does not look.
+    """
     arrays = {
         name: pa.array(np.ascontiguousarray(column)) if isinstance(column, np.ndarray) else column
         for name, column in columns.items()
     }
+    if wrong := [name for name, array in arrays.items() if array.null_count and name not in nullable]:
+        raise ValueError(f"columns {wrong}: expected no null")
     fields = [pa.field(name, array.type, name in nullable) for name, array in arrays.items()]
     return pa.table(list(arrays.values()), pa.schema(fields))
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from market.ledger.sha256 import Digests, hash_rows
+from market.ledger.sha256 import Digests, hash_joined, hash_rows
 
 EMPTY_ROOT = sha256(b"").digest()
 _EMPTY = np.frombuffer(EMPTY_ROOT, np.uint8)
@@ -73,9 +73,9 @@ def group_roots(rows: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> 
         above = np.concatenate([[0], np.cumsum(parents)])
         left = np.repeat(begin[:-1] - 2 * above[:-1], parents) + 2 * np.arange(above[-1])
         single = above[1:][sizes % 2 == 1] - 1
-        right = left + 1
-        right[single] = left[single]
-        joined = hash_rows(1, np.concatenate([nodes[left], nodes[right]], axis=1))
+        pairs = np.stack([left, left + 1], axis=1)
+        pairs[single, 1] = left[single]
+        joined = hash_joined(1, nodes, pairs)
         joined[single] = nodes[left[single]]
         nodes, begin, sizes = joined, above, parents
     roots = np.tile(_EMPTY, (sizes.size, 1))

@@ -109,8 +109,10 @@ def _swapped(x: np.uint32) -> np.uint32:
 
 
 @compiled
-def _hash_all(prefix: int, rows: npt.NDArray[np.uint8]) -> Digests:
-    n_rows, width = rows.shape
+def _hash_all(prefix: int, rows: npt.NDArray[np.uint8], parts: npt.NDArray[np.int64]) -> Digests:
+    n_rows, n_parts = parts.shape
+    part_width = rows.shape[1]
+    width = n_parts * part_width
     n_blocks = (width + 73) // 64
     message = np.zeros((LANES, 64 * n_blocks), np.uint8)
     message[:, 0] = prefix
@@ -124,8 +126,10 @@ def _hash_all(prefix: int, rows: npt.NDArray[np.uint8]) -> Digests:
     for first in range(0, n_rows, LANES):
         n = min(LANES, n_rows - first)
         for lane in range(n):
-            for k in range(width):
-                message[lane, 1 + k] = rows[first + lane, k]
+            for part in range(n_parts):
+                row, begin = parts[first + lane, part], 1 + part * part_width
+                for k in range(part_width):
+                    message[lane, begin + k] = rows[row, k]
         for i in range(8):
             for lane in range(LANES):
                 state[i, lane] = _START[i]
@@ -161,4 +165,33 @@ def hash_rows(prefix: int, rows: npt.NDArray[np.uint8]) -> Digests:
     >>> hash_rows(0, np.array([[1, 2], [3, 4]], np.uint8))[1].tobytes() == sha256(b"\0\3\4").digest()
     True
     """
-    return _hash_all(prefix, np.require(rows, requirements=["C", "W"]))
+    return hash_joined(prefix, rows, np.arange(rows.shape[0], dtype=np.int64)[:, None])
+
+
+def hash_joined(prefix: int, rows: npt.NDArray[np.uint8], parts: npt.NDArray[np.int64]) -> Digests:
+    r"""SHA-256 of `prefix` ‖ rows[parts[m, 0]] ‖ rows[parts[m, 1]] ‖ … for every m.
+
+    Parameters
+    ----------
+    prefix
+        One byte in front of every message.
+    rows
+        What messages are made of, (R, W).
+    parts
+        Which rows each message joins, (M, P).
+
+    Returns
+    -------
+    Digests
+        (M, 32).
+
+    Examples
+    --------
+    >>> from hashlib import sha256
+    >>> rows = np.array([[1, 2], [3, 4]], np.uint8)
+    >>> hash_joined(0, rows, np.array([[1, 0]]))[0].tobytes() == sha256(b"\0\3\4\1\2").digest()
+    True
+    """
+    return _hash_all(
+        prefix, np.require(rows, requirements=["C", "W"]), np.require(parts, np.int64, ["C", "W"])
+    )

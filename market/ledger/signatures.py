@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
 
+from market.cores import usable_cores
 from market.ledger.keys import is_signed
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _FEW = 64
 
 def signatures(key: Ed25519PrivateKey, messages: Sequence[bytes]) -> list[bytes]:
     """Ed25519 signatures (RFC 8032) of many messages, in their order, 64 bytes each."""
-    n_threads = min(AT_ONCE, os.cpu_count() or 1, len(messages) // _FEW)
+    n_threads = min(AT_ONCE, usable_cores(), len(messages) // _FEW)
     if n_threads <= 1:
         return [key.sign(message) for message in messages]
     share = -(-len(messages) // n_threads)

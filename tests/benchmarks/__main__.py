@@ -34,8 +34,9 @@ from cosim.simulate import run
 from cosim.windows import chunks, settle_optimistically
 from grid_models.admittance import RUNPP_OPTIONS
 from grid_models.limits import judge
-from grid_models.pandapower_tables import with_injection_elements, write_injections
+from grid_models.pandapower_tables import with_injection_elements
 from market.ledger.verify import verify_ledger
+from tests.benchmarks.runpp_loop import runpp_seconds
 
 
 def seconds(work: Callable[[], Any], repeat: int = 3) -> float:
@@ -48,8 +49,8 @@ def seconds(work: Callable[[], Any], repeat: int = 3) -> float:
     return best
 
 
-def power_flow_rows(scenario: Scenario, n_slow: int) -> tuple[list[str], float]:
-    """Power flow per interval: batched, single, and by other engines on the same injections; seconds of a `runpp`."""
+def power_flow_rows(scenario: Scenario, n_slow: int) -> list[str]:
+    """Power flow per interval: batched, single, and by other engines on the same injections."""
     case = build_case(scenario)
     window = settle_optimistically(case, case.opening, 0, min(case.n_intervals, 8760))
     p_kw = injection_kw(window.meters, case.interval_minutes)
@@ -59,14 +60,9 @@ def power_flow_rows(scenario: Scenario, n_slow: int) -> tuple[list[str], float]:
     single = seconds(lambda: [case.engine.solve(p_kw[k : k + 1]) for k in range(200)]) / 200
     net, index = with_injection_elements(case.feeder)
 
-    def loop(**options: Any) -> None:
-        for k in range(n_slow):
-            write_injections(net, index, p_kw[k], np.zeros(p_kw.shape[1]))
-            pp.runpp(net, **RUNPP_OPTIONS, **options)
-
-    loop_runpp = seconds(loop, 1) / n_slow
+    loop_runpp = runpp_seconds(case.feeder, p_kw[:n_slow])
     recycle = {"bus_pq": True, "trafo": False, "gen": False}
-    loop_recycled = seconds(lambda: loop(recycle=recycle, init="results"), 1) / n_slow
+    loop_recycled = runpp_seconds(case.feeder, p_kw[:n_slow], recycle=recycle, init="results")
     rows = [
         ("gridsettle, batched", batched),
         ("gridsettle, batched, with verdicts", judged),
@@ -75,7 +71,7 @@ def power_flow_rows(scenario: Scenario, n_slow: int) -> tuple[list[str], float]:
         (f"pandapower.runpp loop, recycled ({n_slow} h)", loop_recycled),
         *other_engines(net, index, p_kw, n_slow),
     ]
-    return [f"| {name} | {1e6 * each:,.1f} | {each / batched:,.1f} |" for name, each in rows], loop_runpp
+    return [f"| {name} | {1e6 * each:,.1f} | {each / batched:,.1f} |" for name, each in rows]
 
 
 def other_engines(net: Any, index: Any, p_kw: np.ndarray, n: int) -> list[tuple[str, float]]:
@@ -199,24 +195,33 @@ def growth_rows(sizes: list[tuple[int, int]]) -> list[str]:
     return rows
 
 
-def whole_run(name: str, hours: int, *options: str) -> tuple[int, int, float, float, float]:
-    """A run in a process of its own, so that its peak memory is its own; times once compiled."""
-    command = [sys.executable, "-m", "tests.benchmarks.whole_run", name, str(hours), *options]
+def alone(module: str, *arguments: object, one_core: bool = False) -> Any:
+    """What a module of the benchmarks prints as JSON in a process of its own, which one core may be all it gets."""
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, arguments)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as the command line sets it
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    houses, unclean, taken, processor, memory = json.loads(done.stdout)
-    return houses, unclean, taken, processor, memory
+    core = {min(os.sched_getaffinity(0))} if one_core else None
+    pinned = (lambda: os.sched_setaffinity(0, core)) if core else None
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environment, preexec_fn=pinned
+    )
+    return json.loads(done.stdout)
 
 
-def against_runpp_rows(name: str, hours: int, runpp: float) -> list[str]:
-    """How many times as long as a whole run a loop of `runpp` over its intervals alone would take."""
+def against_runpp_rows(name: str, hours: int, n_slow: int) -> list[str]:
+    """How many times as long as a whole run a loop of `runpp` over its intervals alone would take, on the same cores.
+
+    The loop is timed before and after the run; the mean counts.
+    """
     rows = []
-    for cores, options in (("one core", ["one-core"]), ("all cores", [])):
-        if options and not hasattr(os, "sched_setaffinity"):
+    for cores, one_core in (("one core", True), ("all cores", False)):
+        if one_core and not hasattr(os, "sched_setaffinity"):
             continue
-        taken = whole_run(name, hours, *options)[2]
+        before = alone("runpp_loop", name, n_slow, one_core=one_core)
+        taken = alone("whole_run", name, hours, one_core=one_core)[2]
+        each = (before + alone("runpp_loop", name, n_slow, one_core=one_core)) / 2.0
         rows.append(
-            f"| {name}, {cores} | {hours:,} | {taken:.2f} | {hours * runpp:,.0f} | {hours * runpp / taken:.0f} |"
+            f"| {name}, {cores} | {hours:,} | {taken:.2f} | {1e3 * each:.1f} | {hours * each:,.0f} "
+            f"| {hours * each / taken:.0f} |"
         )
     return rows
 
@@ -225,7 +230,7 @@ def whole_run_rows(runs: list[tuple[str, int]]) -> list[str]:
     """Whole runs of scenarios over hours."""
     rows = []
     for name, hours in runs:
-        houses, unclean, taken, processor, memory = whole_run(name, hours)
+        houses, unclean, taken, processor, memory = alone("whole_run", name, hours)
         each = 1e6 * processor / houses / hours
         rows.append(
             f"| {name} | {houses} | {hours:,} | {unclean:,} | {taken:.1f} | {processor:.1f} | {each:.1f} "
@@ -253,8 +258,9 @@ def report(*, quick: bool) -> str:
             ("town", 8760),
         ]
     )
-    power_flows, runpp = power_flow_rows(base, 50 if quick else 200)
-    against = against_runpp_rows(base.name, base.horizon.hours, runpp)
+    n_slow = 50 if quick else 200
+    power_flows = power_flow_rows(base, n_slow)
+    against = against_runpp_rows(base.name, base.horizon.hours, n_slow)
     sizes = [(25, 2000), (25, 8760), (100, 2000), (400, 2000)]
     if not quick:
         sizes += [(25, 35064), (1600, 2000), (1000, 8760)]
@@ -286,10 +292,11 @@ def report(*, quick: bool) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
         *whole,
         "",
-        "The loop is that of the first table, extrapolated: power flows and nothing else.",
+        f"Against a loop of `runpp` on the same cores, extrapolated from {n_slow} hours: power flows and nothing else. "
+        "It is timed before and after the run; the mean counts.",
         "",
-        "| whole run | hours | s | `runpp` loop, s | times |",
-        "|---|---:|---:|---:|---:|",
+        "| whole run | hours | s | a `runpp`, ms | loop, s | times |",
+        "|---|---:|---:|---:|---:|---:|",
         *against,
         "",
         "## Market alone",

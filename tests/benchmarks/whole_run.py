@@ -1,4 +1,4 @@
-"""One whole run, timed once compiled, and its peak memory: `… -m tests.benchmarks.whole_run NAME HOURS [one-core]`.
+"""One whole run, timed once compiled, and its peak memory: `… -m tests.benchmarks.whole_run NAME HOURS`.
 
 Prints a JSON list: houses, unclean intervals, seconds, processor seconds, peak MiB.
 """
@@ -6,7 +6,6 @@ Prints a JSON list: houses, unclean intervals, seconds, processor seconds, peak 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -36,6 +35,4 @@ def whole_run(name: str, hours: int) -> tuple[int, int, float, float, float]:
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] == ["one-core"]:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(json.dumps(whole_run(sys.argv[1], int(sys.argv[2]))))

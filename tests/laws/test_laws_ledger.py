@@ -23,7 +23,7 @@ from market.ledger.merkle import (
     root_from_inclusion,
     root_of_hashes,
 )
-from market.ledger.sha256 import hash_rows
+from market.ledger.sha256 import hash_joined, hash_rows
 from market.ledger.verify import verify_ledger
 
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
@@ -109,6 +109,17 @@ def test_hashing_in_lanes_is_hashlib(n_rows: int, width: int, prefix: int, seed:
     rows = np.random.default_rng(seed).integers(0, 256, (n_rows, width), dtype=np.uint8)
     expected = b"".join(sha256(bytes([prefix]) + row.tobytes()).digest() for row in rows)
     assert hash_rows(prefix, rows).tobytes() == expected
+
+
+@given(st.integers(1, 40), st.integers(0, 3), st.integers(0, 90), st.integers(0, 2**32))
+def test_hashing_joined_rows_is_hashlib_of_the_rows_joined(
+    n: int, n_parts: int, width: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 256, (7, width), dtype=np.uint8)
+    parts = rng.integers(0, 7, (n, n_parts))
+    expected = [sha256(b"\1" + b"".join(rows[part].tobytes() for part in row)).digest() for row in parts]
+    assert hash_joined(1, rows, parts).tobytes() == b"".join(expected)
 
 
 @settings(max_examples=15)
