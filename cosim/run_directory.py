@@ -104,11 +104,28 @@ def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.
     """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger counts on them.
 
     Parts are Arrow files, which cost next to nothing to write and to read: Parquet is encoded once, at the end.
+
+    Raises
+    ------
+    ScenarioError
+        If they cannot be written, or the parts that are there have other columns: a run of another version.
     """
+    for name, table in tables.items():
+        _expect_columns(parts_of(directory, name)[:1], table.schema)
     parts = [directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow" for name in tables]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         deque(pool.map(_write_part, parts, tables.values()), maxlen=0)
     sync_folder(directory / PARTS)
+
+
+def _expect_columns(earlier: Iterable[Path], schema: pa.Schema) -> None:
+    for part in earlier:
+        with pa_ipc.open_file(part) as reader:
+            if reader.schema != schema:
+                raise ScenarioError(
+                    f"{part}: expected the columns that this version writes, got those of another; resume the run with "
+                    "the version that began it, or begin anew in another directory"
+                )
 
 
 def _write_part(part: Path, table: pa.Table) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import cosim.run_directory
 from cosim import Scenario, run
+from cosim.errors import ScenarioError
+from cosim.run_directory import write_parts
 from market.ledger import signatures
 
 SCENARIO = Scenario().with_changes(horizon={"hours": 200})
@@ -24,6 +27,17 @@ def test_one_core_writes_what_two_write(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert one == two
     assert "houses.parquet" in one
+
+
+def test_parts_of_another_version_are_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / ".parts").mkdir()
+    old = pa.table({"time": pa.array([0], pa.timestamp("s", tz="UTC"))})
+    write_parts(tmp_path, 0, 1, {"houses": old})
+    write_parts(tmp_path, 1, 2, {"houses": old})
+    there = sorted((tmp_path / ".parts").iterdir())
+    with pytest.raises(ScenarioError, match=r"houses-000000000-.*expected the columns.*begin anew"):
+        write_parts(tmp_path, 2, 3, {"houses": old.cast(pa.schema([("time", pa.timestamp("ms", tz="UTC"))]))})
+    assert sorted((tmp_path / ".parts").iterdir()) == there
 
 
 def test_one_core_joins_even_so_before_the_run_is_finished(

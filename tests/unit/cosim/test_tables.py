@@ -37,7 +37,7 @@ def test_codes_of_one_byte_do_not_overflow_when_they_are_shifted() -> None:
 def test_a_column_that_is_never_null_refuses_to_be() -> None:
     table = rows_of({"wh": np.arange(6)[::2], "vm_pu": pa.array([None, 1.0, 1.0])}, nullable=("vm_pu",))
     assert [field.nullable for field in table.schema] == [False, True]
-    with pytest.raises(ValueError, match="'wh'.*no null"):
+    with pytest.raises(ValueError, match=r"'wh'.*no null"):
         rows_of({"wh": pa.array([None], pa.int64())})
 
 
