@@ -126,7 +126,7 @@ def no_distance(limits: Limits) -> Floats:
 
 def excess(response: Response, limits: Limits) -> Floats:
     """How far an AC state is beyond each limit, (2B + E,): upper voltages, lower ones, pu, branch ends, per cent."""
-    return np.maximum(np.nan_to_num(_beyond(response, limits)), 0.0)
+    return np.fmax(_beyond(response, limits), 0.0)
 
 
 def _beyond(response: Response, limits: Limits) -> Floats:

@@ -16,7 +16,7 @@ _LOSS, _GRID, _OPERATOR, _NOBODY = integer(Kind.LOSS), integer(GRID), integer(OP
 
 def losses_wh(losses_kw: npt.NDArray[np.float64], interval_minutes: int) -> Wh:
     """Losses of each interval to the nearest Wh, (K,); 0 where the feeder is switched off."""
-    wh = np.nan_to_num(losses_kw) * (1000.0 * interval_minutes / 60.0)
+    wh = np.where(np.isfinite(losses_kw), losses_kw, 0.0) * (1000.0 * interval_minutes / 60.0)
     return np.maximum(np.rint(wh), 0.0).astype(np.int64)
 
 

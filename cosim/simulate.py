@@ -217,11 +217,13 @@ def grouped(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
         yield joined(list(group))
 
 
+_CUT = (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED)
+
+
 def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
     curtailed = 0
     for chunk in stream:
-        cut = np.isin(chunk.outcome, (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED))
-        curtailed += int(np.count_nonzero(cut))
+        curtailed += sum(int(np.count_nonzero(chunk.outcome == cut)) for cut in _CUT)
         if listener is not None:
             listener(Progress(chunk.stop, case.n_intervals, curtailed))
         yield chunk

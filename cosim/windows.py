@@ -180,7 +180,7 @@ def fewer_for_many(intervals: int, case: MarketCase) -> int:
 def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None = None) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to the end, a chunk at a time.
 
-    The window doubles while intervals are clean and shrinks to what was clean when one is not; a length fixed in
+    The window grows fourfold while intervals are clean and shrinks to what was clean when one is not; a length fixed in
     the scenario is kept. No window crosses an event.
     """
     fixed = case.scenario.engine.window
@@ -213,4 +213,4 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
             state, t = chunk.window.state, chunk.stop
             n_clean += int(not hopeful and chunk.outcome[0] == Outcome.CLEAN)
         if fixed is None:
-            length = min(2 * length, longest) if n_clean == n else max(1, 2 * n_clean)
+            length = min(4 * length, longest) if n_clean == n else max(1, 2 * n_clean)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -93,21 +94,13 @@ class Flow:
 
 def not_solved(n_intervals: int, n_buses: int, n_lines: int, n_trafos: int, n_slacks: int) -> Flow:
     """Flow of intervals of which none is solved, booked on `runpp`, the last to be asked."""
-
-    def nan(*shape: int) -> Floats:
-        return np.full((n_intervals, *shape), np.nan)
-
-    return Flow(
-        np.zeros(n_intervals, dtype=bool),
-        nan(n_buses),
-        nan(n_lines),
-        nan(n_trafos),
-        nan(n_trafos),
-        nan(n_slacks),
-        nan(n_slacks),
-        nan(),
-        nan(),
-        nan(),
-        np.zeros(n_intervals, np.int64),
-        np.full(n_intervals, Engine.RUNPP, np.int8),
-    )
+    wide, scalars = (n_buses, n_lines, n_trafos, n_trafos, n_slacks, n_slacks), 3
+    # One array in pieces: a repair solves interval after interval, and to fill nine takes as long as to solve one.
+    nan, pieces, first = np.full(n_intervals * (sum(wide) + scalars), np.nan), [], 0
+    for shape in (*((n_intervals, width) for width in wide), *((n_intervals,) for _ in range(scalars))):
+        stop = first + prod(shape)
+        pieces.append(nan[first:stop].reshape(shape))
+        first = stop
+    solved, iterations = np.zeros(n_intervals, dtype=bool), np.zeros(n_intervals, np.int64)
+    columns = (solved, *pieces, iterations, np.full(n_intervals, Engine.RUNPP, np.int8))
+    return Flow(*columns)

@@ -144,10 +144,14 @@ class Verdicts(NamedTuple):
 def judge(flow: Flow, limits: Limits) -> Verdicts:
     """Verdict on every interval of a flow; what is not solved never passes."""
     n = flow.converged.size
+    values, places = (
+        np.full((5, n), np.nan),
+        np.full((3, n), -1),
+    )  # one array of each: filling many costs more
     verdicts = Verdicts(
         np.full(n, Judgement.NOT_SOLVED, np.int8),
-        *(column for _ in range(3) for column in (np.full(n, np.nan), np.full(n, -1))),
-        *(np.full(n, np.nan) for _ in range(2)),
+        *(column for k in range(3) for column in (values[k], places[k])),
+        *values[3:],
     )
     solved = np.flatnonzero(flow.converged)
     _judge_voltages(solved, flow.vm_pu, limits.min_vm_pu, limits.max_vm_pu, verdicts)
