@@ -73,9 +73,9 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
     begin = np.concatenate([[0], np.cumsum(sizes)])
     shifted = [window.offsets[:-1] + at for window, at in zip(windows, begin[:-1], strict=True)]
     window = Window(
-        rows=np.concatenate([window.rows[:size] for window, size in zip(windows, sizes, strict=True)]),
+        rows=_records([window.rows[:size] for window, size in zip(windows, sizes, strict=True)]),
         offsets=np.concatenate([*shifted, begin[-1:]]),
-        meters=np.concatenate([window.meters for window in windows]),
+        meters=_records([window.meters for window in windows]),
         accounts=np.concatenate([window.accounts for window in windows]),
         price_ueur_per_kwh=np.concatenate([window.price_ueur_per_kwh for window in windows]),
         state=last.window.state,
@@ -91,3 +91,10 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         before={t: verdict for part in parts for t, verdict in part.before.items()},
         outage=last.outage,
     )
+
+
+def _records(parts: Sequence[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    """Records of one type, one behind the other, as bytes: by fields, numpy compares all types first."""
+    kind = parts[0].dtype
+    plain = np.dtype((np.void, kind.itemsize))
+    return np.concatenate([part.view(plain) for part in parts]).view(kind)

@@ -74,19 +74,18 @@ def minimise(
     # Coefficients of pu per kW are small; unscaled, prices grow so large that HiGHS gives up without its presolve.
     scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
     matrix, bound = matrix * scale[:, None], bound * scale
-    programme = highspy.HighsLp()
-    programme.num_col_, programme.num_row_ = n, m
-    programme.col_cost_ = cost
-    programme.col_lower_ = np.broadcast_to(smallest, n).astype(np.float64)
-    programme.col_upper_ = largest
-    programme.row_lower_, programme.row_upper_ = np.full(m, -np.inf), bound
     row, column = np.nonzero(matrix)
-    programme.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    programme.a_matrix_.start_ = np.searchsorted(row, np.arange(m + 1)).astype(np.int32)
-    programme.a_matrix_.index_ = column.astype(np.int32)
-    programme.a_matrix_.value_ = matrix[row, column]
     solver = _solver()
-    solver.passModel(programme)
+    solver.passModel(  # arrays as they are: a `HighsLp` takes them number by number
+        *(n, m, row.size, int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0),
+        *(cost, np.broadcast_to(smallest, n), largest, np.full(m, -np.inf), bound),
+        *(
+            np.searchsorted(row, np.arange(m + 1)).astype(np.int32),
+            column.astype(np.int32),
+            matrix[row, column],
+        ),
+        np.zeros(n, np.int32),  # no integers
+    )
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None

@@ -39,7 +39,7 @@ from market.state import State
 from market.storage import Ratings
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 4096
-FEW_HOUSES = 64
+FEW_HOUSES = 32
 """Up to so many houses a window may be as long as the longest; with more of them it is shorter by as much."""
 
 
