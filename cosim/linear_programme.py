@@ -75,15 +75,12 @@ def minimise(
     scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
     matrix, bound = matrix * scale[:, None], bound * scale
     row, column = np.nonzero(matrix)
+    starts = np.searchsorted(row, np.arange(m + 1)).astype(np.int32)
     solver = _solver()
     solver.passModel(  # arrays as they are: a `HighsLp` takes them number by number
         *(n, m, row.size, int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0),
         *(cost, np.broadcast_to(smallest, n), largest, np.full(m, -np.inf), bound),
-        *(
-            np.searchsorted(row, np.arange(m + 1)).astype(np.int32),
-            column.astype(np.int32),
-            matrix[row, column],
-        ),
+        *(starts, column.astype(np.int32), matrix[row, column]),
         np.zeros(n, np.int32),  # no integers
     )
     solver.run()

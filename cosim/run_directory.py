@@ -169,9 +169,8 @@ def joining(directory: Path, names: Iterable[str]) -> Iterator[None]:
         At its end, if a file cannot be written.
     """
     join = partial(_join, directory)
-    if (
-        usable_cores() == 1
-    ):  # one after the other: taking turns, each would find the cache full of the other's
+    if usable_cores() == 1:
+        # One after the other: taking turns, each would find the cache full of the other's.
         yield
         deque(map(join, names), maxlen=0)
         return

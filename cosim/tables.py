@@ -33,7 +33,7 @@ def named(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.Dict
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
 
 
-def rows_of(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
+def table_of(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
     """Table of arrays of one length; of columns that are not nullable Parquet keeps no marks of what is null.
 
     Raises
@@ -84,7 +84,7 @@ def exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "reason": named(rows["reason"], _enum_names(Reason)),
         "element": rows["element"],
     }
-    return rows_of(columns)
+    return table_of(columns)
 
 
 def houses_table(case: Case, chunk: Chunk) -> pa.Table:
@@ -100,7 +100,7 @@ def houses_table(case: Case, chunk: Chunk) -> pa.Table:
         "wallet_neur": chunk.window.accounts[:, :n].reshape(-1),
         "account_neur": chunk.window.accounts[:, n : 2 * n].reshape(-1),
     }
-    return rows_of(columns)
+    return table_of(columns)
 
 
 def _long(case: Case, chunk: Chunk, n: int) -> pa.Array:
@@ -111,7 +111,7 @@ def bus_voltage_table(case: Case, chunk: Chunk) -> pa.Table:
     """Long table time, bus, vm_pu; null where a bus is without supply."""
     buses = bus_names(case)
     n_intervals = chunk.stop - chunk.first
-    return rows_of(
+    return table_of(
         {
             "time": _long(case, chunk, len(buses)),
             "bus": named(np.tile(np.arange(len(buses)), n_intervals), buses),
@@ -127,7 +127,7 @@ def branch_loading_table(case: Case, chunk: Chunk) -> pa.Table:
     n_intervals, n = chunk.stop - chunk.first, len(lines) + len(trafos)
     loading = np.hstack([chunk.flow.line_loading_percent, chunk.flow.trafo_loading_percent])
     kind = np.tile(np.repeat([0, 1], [len(lines), len(trafos)]), n_intervals)
-    return rows_of(
+    return table_of(
         {
             "time": _long(case, chunk, n),
             "element_type": named(kind, ["line", "trafo"]),
@@ -142,7 +142,7 @@ def intervals_table(case: Case, chunk: Chunk) -> pa.Table:
     """One row per interval: prices, grid exchange, losses, outcome."""
     flow, window = chunk.flow, chunk.window
     intervals = np.arange(chunk.first, chunk.stop)
-    return rows_of(
+    return table_of(
         {
             "time": times(case, intervals),
             "utility_ueur_per_kwh": case.supply.utility_ueur_per_kwh[chunk.first : chunk.stop],

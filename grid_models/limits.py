@@ -144,10 +144,8 @@ class Verdicts(NamedTuple):
 def judge(flow: Flow, limits: Limits) -> Verdicts:
     """Verdict on every interval of a flow; what is not solved never passes."""
     n = flow.converged.size
-    values, places = (
-        np.full((5, n), np.nan),
-        np.full((3, n), -1),
-    )  # one array of each: filling many costs more
+    # One array of each kind: filling many costs more.
+    values, places = np.full((5, n), np.nan), np.full((3, n), -1)
     verdicts = Verdicts(
         np.full(n, Judgement.NOT_SOLVED, np.int8),
         *(column for k in range(3) for column in (values[k], places[k])),

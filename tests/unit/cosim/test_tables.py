@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from cosim import Result, Scenario, run
-from cosim.tables import named, rows_of
+from cosim.tables import named, table_of
 
 MAY_BE_NULL = {
     "exchanges": set(),
@@ -35,10 +35,10 @@ def test_codes_of_one_byte_do_not_overflow_when_they_are_shifted() -> None:
 
 
 def test_a_column_that_is_never_null_refuses_to_be() -> None:
-    table = rows_of({"wh": np.arange(6)[::2], "vm_pu": pa.array([None, 1.0, 1.0])}, nullable=("vm_pu",))
+    table = table_of({"wh": np.arange(6)[::2], "vm_pu": pa.array([None, 1.0, 1.0])}, nullable=("vm_pu",))
     assert [field.nullable for field in table.schema] == [False, True]
     with pytest.raises(ValueError, match=r"'wh'.*no null"):
-        rows_of({"wh": pa.array([None], pa.int64())})
+        table_of({"wh": pa.array([None], pa.int64())})
 
 
 def test_tables_say_which_columns_may_be_null_in_memory_and_on_disk(tmp_path: Path) -> None:
