@@ -23,9 +23,11 @@ def with_compensation(delivery: Delivery, price_ueur_per_kwh: int) -> Delivery:
     price_ueur_per_kwh
         Compensation; with 0 the delivery itself is returned.
     """
+    if price_ueur_per_kwh == 0:
+        return delivery
     rows = delivery.rows
     lost = rows[(rows["kind"] == Kind.SPILL) & (rows["delivered_wh"] > rows["cleared_wh"])]
-    if price_ueur_per_kwh == 0 or lost.size == 0:
+    if lost.size == 0:
         return delivery
     return delivery._replace(rows=np.concatenate([rows, _paid(lost, price_ueur_per_kwh, rows.size)]))
 

@@ -16,7 +16,7 @@ from cosim.fair_curtailment import max_min
 from cosim.least_curtailment import least_curtailment
 from cosim.proportional import lifo, pro_rata, reject, shed_load
 from cosim.redispatch import deliver_nothing
-from grid_models.limits import Verdict, check_limits
+from grid_models.limits import Judgement, Verdict, Verdicts, check_limits, judge
 from grid_models.powerflow import Engine, Flow
 from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
@@ -39,8 +39,8 @@ class Feasible(NamedTuple):
 
     Attributes
     ----------
-    settlement, flow
-        The settled interval and its AC solution (K = 1).
+    settlement, flow, verdicts
+        The settled interval, its AC solution and the verdict on that (K = 1).
     before
         Verdict on the exchanges as cleared, None where it was clean.
     outcome
@@ -51,6 +51,7 @@ class Feasible(NamedTuple):
 
     settlement: Settlement
     flow: Flow
+    verdicts: Verdicts
     before: Verdict | None
     outcome: Outcome
     power_flows: int
@@ -96,19 +97,22 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
     rows
         Cleared exchanges.
     """
-    cleared = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)])
-    if cleared.clean()[0]:
-        return Feasible(cleared.settlements[0], cleared.flow, None, Outcome.CLEAN, 1)
-    before = check_limits(case.feeder, case.limits, cleared.flow, 0)
+    settlement, flow, verdicts, _ = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)]).at(
+        0
+    )
+    if verdicts.status[0] == Judgement.OK:
+        return Feasible(settlement, flow, verdicts, None, Outcome.CLEAN, 1)
+    before = check_limits(case.feeder, case.limits, flow)
     reason, element = binding(before)
-    if cleared.flow.engine[0] == Engine.CONTROL:
+    if flow.engine[0] == Engine.CONTROL:
         reason = Reason.CONTROL
-    search = Search(Problem(case, orders, state, rows, reason, element))
+    search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element))
     for rule in (RULES[case.scenario.curtailment.rule], shed_load):
         found = rule(search)
         if found is not None:
-            outcome = Outcome.SHED if found.settlement.meters["shed_wh"].any() else Outcome.CURTAILED
-            return Feasible(found.settlement, found.flow, before, outcome, 1 + search.power_flows)
+            settlement, flow, verdicts, _ = found
+            outcome = Outcome.SHED if settlement.meters["shed_wh"].any() else Outcome.CURTAILED
+            return Feasible(settlement, flow, verdicts, before, outcome, 1 + search.power_flows)
     return de_energise(search, before)
 
 
@@ -117,4 +121,5 @@ def de_energise(search: Search, before: Verdict) -> Feasible:
     p = search.problem
     off = search.try_all([deliver_nothing(p.orders, p.rows, int(p.reason), p.element)])
     flow = off.flow.switched_off()
-    return Feasible(off.settlements[0], flow, before, Outcome.DE_ENERGISED, 1 + search.power_flows)
+    verdicts = judge(flow, p.case.limits)
+    return Feasible(off.settlements[0], flow, verdicts, before, Outcome.DE_ENERGISED, 1 + search.power_flows)

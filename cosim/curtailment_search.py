@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cosim.case import Case
 from cosim.compensation import with_compensation
 from cosim.reactive import solve_meters
-from cosim.redispatch import deliver, is_curtailable
+from cosim.redispatch import curtailable, deliver
 from grid_models.limits import Judgement, Verdicts, judge
 from grid_models.powerflow import Flow
 from market.exchanges import METER, Kind, Reason, Rows
@@ -27,20 +27,41 @@ _ROUNDS = 3
 
 
 class Problem(NamedTuple):
-    """An interval whose exchanges the network cannot carry, and the limit that says so."""
+    """An interval whose exchanges the network cannot carry.
+
+    Attributes
+    ----------
+    case
+        Network, limits and rules.
+    orders, state
+        Orders of the interval and the state they were made from.
+    rows, meters
+        Cleared exchanges, (n,), and what the houses would meter if all were delivered, (N,).
+    reason, element
+        The limit that says no.
+    """
 
     case: Case
     orders: Orders
     state: State
     rows: Rows
+    meters: Rows
     reason: Reason
     element: int
 
 
-class Attempt(NamedTuple):
-    """Deliveries tried in one batch, what they settle to, and what the network says to each."""
+class Found(NamedTuple):
+    """A settlement, its AC solution and verdict (K = 1), and the factor that led to it where there was one."""
 
-    deliveries: Sequence[Delivery]
+    settlement: Settlement
+    flow: Flow
+    verdicts: Verdicts
+    factor: float = 1.0
+
+
+class Attempt(NamedTuple):
+    """Deliveries tried in one batch: what they settle to, and what the network says to each."""
+
     settlements: Sequence[Settlement]
     flow: Flow
     verdicts: Verdicts
@@ -49,13 +70,9 @@ class Attempt(NamedTuple):
         """Which deliveries are within every limit."""
         return np.asarray(self.verdicts.status == Judgement.OK)
 
-
-class Found(NamedTuple):
-    """A clean settlement, its AC solution, and the factor that led to it where there was one."""
-
-    settlement: Settlement
-    flow: Flow
-    factor: float = 1.0
+    def at(self, k: int, factor: float = 1.0) -> Found:
+        """The k-th of them."""
+        return Found(self.settlements[k], self.flow.at(k), self.verdicts.between(k, k + 1), factor)
 
 
 def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Delivery]) -> Attempt:
@@ -67,7 +84,7 @@ def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Deliv
     flow, metered = solve_meters(case, meters)
     if case.control is not None:
         settlements = [s._replace(meters=meters) for s, meters in zip(settlements, metered, strict=True)]
-    return Attempt(deliveries, settlements, flow, judge(flow, case.limits))
+    return Attempt(settlements, flow, judge(flow, case.limits))
 
 
 class Search:
@@ -76,8 +93,7 @@ class Search:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.power_flows = 0
-        rows = problem.rows
-        self.curtailable = np.array([is_curtailable(int(row["kind"])) for row in rows], dtype=bool)
+        self.curtailable = curtailable(problem.rows)
 
     def try_all(self, deliveries: Sequence[Delivery]) -> Attempt:
         """`attempt` on this problem."""
@@ -123,7 +139,7 @@ def largest_clean(search: Search, at: Callable[[float], Delivery]) -> Found | No
         if clean.size:
             k = int(clean[-1])
             low += width * (k + first)
-            best = Found(tried.settlements[k], tried.flow.at(k), low)
+            best = tried.at(k, low)
         elif best is None:
             return None
     return best

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,13 @@ class Timeline:
 
     def next_disturbed(self, t: int) -> int:
         """First disturbed interval from `t` on, T if there is none."""
-        return t + int(np.argmax(np.append(self.disturbed[t:], True)))
+        later = self._each_disturbed
+        place = int(np.searchsorted(later, t))
+        return int(later[place]) if place < later.size else self.disturbed.size
+
+    @cached_property
+    def _each_disturbed(self) -> npt.NDArray[np.intp]:
+        return np.flatnonzero(self.disturbed)
 
 
 def make_timeline(scenario: Scenario, profiles: Profiles, devices: Sequence[Device]) -> Timeline:

@@ -33,7 +33,7 @@ def max_min(search: Search) -> Found | None:
 
         whole = search.try_all([raised(1.0)])
         if whole.clean()[0]:
-            return Found(whole.settlements[0], whole.flow)
+            return whole.at(0)
         found = largest_clean(search, raised)
         if found is None:
             return best

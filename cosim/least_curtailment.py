@@ -29,9 +29,10 @@ from cosim.curtailment_search import Attempt, Found, Search, largest_clean
 from cosim.levers import Levers, delivery_of, levers
 from cosim.reactive import response_at
 from grid_models.kernel import Floats
+from grid_models.limits import Judgement
 from grid_models.response import Response
 from market.exchanges import Reason
-from market.settlement import Delivery, as_cleared, settle
+from market.settlement import Delivery
 
 ROUNDS = 24
 """Linear programmes at most. Three or four are the rule; many where AC has no solution for what is proposed."""
@@ -110,8 +111,7 @@ def _opening(search: Search, lever: Levers) -> _State:
     """Where to begin: no lever moved, or where AC has no solution then, the first quarter that has."""
     p = search.problem
     if p.reason not in (Reason.NOT_SOLVED, Reason.CONTROL):
-        as_is = settle(as_cleared(p.rows, p.orders.need_wh.size), p.orders, p.state, p.case.rules)
-        return _State(np.zeros(lever.weight.size), response_at(p.case, as_is.meters), None)
+        return _State(np.zeros(lever.weight.size), response_at(p.case, p.meters), None)
     quarters = [share * lever.largest for share in (0.25, 0.5, 0.75, 1.0)]
     tried = search.try_all([delivery_of(search, lever, x) for x in quarters])
     first = int(np.argmax(tried.flow.converged))
@@ -120,9 +120,10 @@ def _opening(search: Search, lever: Levers) -> _State:
 
 def _state(search: Search, x: Floats, tried: Attempt, k: int = 0) -> _State:
     """State of the k-th delivery that was tried, which the lever values `x` led to."""
-    settlement, flow = tried.settlements[k], tried.flow.at(k)
-    response = response_at(search.problem.case, settlement.meters) if flow.converged[0] else None
-    return _State(x, response, Found(settlement, flow) if tried.clean()[k] else None)
+    found = tried.at(k)
+    solved, clean = found.flow.converged[0], found.verdicts.status[0] == Judgement.OK
+    response = response_at(search.problem.case, found.settlement.meters) if solved else None
+    return _State(x, response, found if clean else None)
 
 
 def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) -> _State:

@@ -45,7 +45,7 @@ def reject(search: Search) -> Found | None:
         tried = search.try_all([search.delivery(_only(cleared, cuttable, {*admitted, k}))])
         if tried.clean()[0]:
             admitted.add(k)
-            found = Found(tried.settlements[0], tried.flow)
+            found = tried.at(0)
     return found
 
 
@@ -59,7 +59,7 @@ def _longest_prefix(search: Search, cleared: Wh, cuttable: Wh) -> tuple[int, Fou
         clean = np.flatnonzero(tried.clean())
         if clean.size:
             k = int(clean[0])
-            return sizes[k], Found(tried.settlements[k], tried.flow.at(k))
+            return sizes[k], tried.at(k)
     return 0, None
 
 

@@ -8,6 +8,7 @@ its own battery, else from the grid. Nothing of it ever becomes a grid export.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from market.compiled import compiled, integer
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
@@ -31,6 +32,15 @@ _CURTAILED, _REJECTED, _MAKES_UP = (
 def is_curtailable(kind: int) -> bool:
     """Whether the network may cut an exchange of this kind: every exchange but imports, spill and shed."""
     return kind <= _LOT_SALE or kind == _EXPORT
+
+
+@compiled
+def curtailable(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Which exchanges the network may cut, (n,)."""
+    may = np.empty(rows.size, np.bool_)
+    for k in range(rows.size):
+        may[k] = is_curtailable(rows[k].kind)
+    return may
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import IntEnum
 from typing import Any
 
@@ -14,6 +15,7 @@ from cosim.case import Case
 from cosim.chunk import Chunk
 from cosim.columns import TIME, is_named
 from cosim.curtailment import Outcome
+from grid_models.feeder import Labels
 from grid_models.limits import Verdict
 from market.exchanges import CONTRACT, GRID, METER, NOBODY, OPERATOR, Kind, Reason, Rows, Status
 
@@ -207,19 +209,19 @@ def curtailment_table(exchanges: pa.Table, rule: str) -> pa.Table:
 
 def bus_names(case: Case) -> list[str]:
     """Names of the net's buses, made unique by their index where needed."""
-    return _unique(case.feeder.net.bus)
+    return _unique(case.feeder.labels["bus"])
 
 
 def branch_names(case: Case) -> tuple[list[str], list[str]]:
     """Names of the net's lines and transformers, made unique by their index where needed."""
-    return _unique(case.feeder.net.line), _unique(case.feeder.net.trafo)
+    return _unique(case.feeder.labels["line"]), _unique(case.feeder.labels["trafo"])
 
 
-def _unique(table: Any) -> list[str]:
-    names = [str(name) if name is not None and name == name else "" for name in table["name"]]
+def _unique(labels: Labels) -> list[str]:
+    often = Counter(labels.name)
     return [
-        name if name and names.count(name) == 1 else f"{name or 'unnamed'} #{index}"
-        for name, index in zip(names, table.index, strict=True)
+        name if name and often[name] == 1 else f"{name or 'unnamed'} #{index}"
+        for index, name in zip(*labels, strict=True)
     ]
 
 

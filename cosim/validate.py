@@ -251,17 +251,15 @@ def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list
     """
     settled = [_as_traded(case, interval) for interval in read]
     before, meters = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
-    after, answers = before, []
-    clean = judge(before, case.limits).status == Judgement.OK
+    verdicts, answers = judge(before, case.limits), []
     for k, (t, interval) in enumerate(zip(intervals, read, strict=True)):
-        if clean[k]:
-            settlement = settled[k]._replace(meters=meters[k])
-            feasible = Feasible(settlement, before.at(k), None, Outcome.CLEAN, 1)
+        if verdicts.status[k] == Judgement.OK:
+            settlement, verdict = settled[k]._replace(meters=meters[k]), verdicts.between(k, k + 1)
+            feasible = Feasible(settlement, before.at(k), verdict, None, Outcome.CLEAN, 1)
         else:
             feasible = make_feasible(case, interval.orders, case.opening, interval.rows)
-            after = after.replaced(np.array([k]), feasible.flow)
         answers.append(Answer(t, interval, feasible))
-    return answers, before, after
+    return answers, before, Flow.concatenated([answer.feasible.flow for answer in answers])
 
 
 def _as_traded(case: Case, interval: Traded) -> Settlement:

@@ -134,6 +134,12 @@ def enter(
 
 
 @compiled
+def window_of_one(orders: Orders, clearing: Clearing, settlement: Settlement, before: State) -> Window:
+    """Window of a single interval that is settled already."""
+    return enter(empty_window(1, before), 0, orders, clearing, settlement, before)
+
+
+@compiled
 def settle_window(supply: Supply, first: int, n_intervals: int, state: State, rules: Rules) -> Window:
     """Settle `n_intervals` from interval `first` on by a built-in mechanism, all delivered as cleared."""
     window = empty_window(n_intervals, state)

@@ -26,10 +26,9 @@ from cosim.switching import Switching
 from cosim.window import (
     Supply,
     Window,
-    empty_window,
-    enter,
     settle_window,
     settle_window_with,
+    window_of_one,
 )
 from grid_models.limits import Judgement, Verdict, Verdicts, judge
 from grid_models.powerflow import Flow
@@ -96,15 +95,13 @@ def repaired(case: Case, state: State, outage: OutageState, t: int) -> Chunk:
     """Interval `t` by the full path: verdict, curtailment, settlement of what is delivered."""
     _, result = run_interval(case, state, t)
     feasible = result.feasible
-    window = enter(
-        empty_window(1, state), 0, result.orders, result.clearing, feasible.settlement, result.before
-    )
+    window = window_of_one(result.orders, result.clearing, feasible.settlement, result.before)
     return finished(
         case,
         t,
         conserved(window, t),
         feasible.flow,
-        judge(feasible.flow, case.limits),
+        feasible.verdicts,
         np.array([feasible.outcome], np.int8),
         np.array([feasible.power_flows], np.int32),
         {} if feasible.before is None else {t: feasible.before},
@@ -139,9 +136,7 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
     outage, answers = answer_requests(case, switching, done, t)
     outage, gone = let_go(case, outage, done, t)
     answers += gone
-    settled = enter(
-        empty_window(1, state), 0, done.orders, Clearing(done.settlement.rows), done.settlement, done.before
-    )
+    settled = window_of_one(done.orders, Clearing(done.settlement.rows), done.settlement, done.before)
     by_formers = sum(part.losses_wh for part in done.parts)
     from_grid = np.maximum(losses_wh(done.flow.losses_kw, case.interval_minutes) - by_formers, 0)
     prices = case.supply.utility_ueur_per_kwh[t : t + 1]
@@ -180,8 +175,8 @@ def fewer_for_many(intervals: int, case: MarketCase) -> int:
 def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None = None) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to the end, a chunk at a time.
 
-    The window grows fourfold while intervals are clean and shrinks to what was clean when one is not; a length fixed in
-    the scenario is kept. No window crosses an event.
+    The window grows fourfold while intervals are clean and is one interval when one is not: behind an unclean interval
+    the next is likely to be unclean too. A length fixed in the scenario is kept. No window crosses an event.
     """
     fixed = case.scenario.engine.window
     length = fixed or FIRST_WINDOW
@@ -199,7 +194,7 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
             case = standing_as(case, outage)
             continue
         n = min(length, stop - t)
-        # Behind an unclean interval the next is likely to be unclean too: the full path asks the network just as well.
+        # Of a single interval the full path asks the network just as well.
         hopeful = n > 1 or fixed is not None
         clean = clean_part(case, state, outage, t, n) if hopeful else None
         n_clean = 0
@@ -213,4 +208,4 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
             state, t = chunk.window.state, chunk.stop
             n_clean += int(not hopeful and chunk.outcome[0] == Outcome.CLEAN)
         if fixed is None:
-            length = min(4 * length, longest) if n_clean == n else max(1, 2 * n_clean)
+            length = min(4 * length, longest) if n_clean == n else 1

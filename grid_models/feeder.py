@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
@@ -44,6 +45,13 @@ DESCRIPTIVE_COLUMNS = {
 }
 
 
+class Labels(NamedTuple):
+    """Index and name of each element of a table, in its order; an empty name where it has none."""
+
+    element: list[int]
+    name: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class Feeder:
     """A network with participants.
@@ -68,6 +76,11 @@ class Feeder:
     bus: Ints
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def labels(self) -> dict[str, Labels]:
+        """What the buses, lines and transformers are called, by table: `bus`, `line`, `trafo`."""
+        return {table: _labels(self.net[table]) for table in ("bus", "line", "trafo")}
+
     def digest(self) -> bytes:
         """SHA-256 over electrical tables, participants and their buses; 32 bytes.
 
@@ -80,6 +93,12 @@ class Feeder:
             lines += _canonical_rows(table, net[table]) if table in net else []
         lines += [f"{name}@{bus}" for name, bus in zip(self.participants, self.bus, strict=True)]
         return hashlib.sha256("\n".join(lines).encode()).digest()
+
+
+def _labels(frame: pd.DataFrame) -> Labels:
+    missing = frame["name"].isna()
+    names = ["" if none else str(name) for name, none in zip(frame["name"], missing, strict=True)]
+    return Labels([int(index) for index in frame.index], names)
 
 
 def _canonical_rows(table: str, frame: pd.DataFrame) -> list[str]:

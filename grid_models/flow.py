@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from enum import IntEnum
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,7 @@ class Engine(IntEnum):
     CONTROL = 2  # gave up: reactive power and voltages that follow from each other were not found
 
 
-@dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(NamedTuple):
     """AC solution of K intervals on B buses, L lines, R transformers, in the order of the net's tables.
 
     Attributes
@@ -62,7 +60,7 @@ class Flow:
 
     def between(self, first: int, stop: int) -> Flow:
         """Intervals first … stop-1."""
-        return Flow(**{name: values[first:stop] for name, values in self._columns().items()})
+        return Flow._make(column[first:stop] for column in self)
 
     def at(self, k: int) -> Flow:
         """Interval k alone, K = 1."""
@@ -71,25 +69,19 @@ class Flow:
     @staticmethod
     def concatenated(flows: Sequence[Flow]) -> Flow:
         """The intervals of several flows of one network, one behind the other."""
-        columns = [flow._columns() for flow in flows]
-        return Flow(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
+        return Flow._make(map(np.concatenate, zip(*flows, strict=True)))
 
     def replaced(self, intervals: npt.NDArray[np.intp], other: Flow) -> Flow:
         """The same with some intervals taken from `other`, whose intervals they are in that order."""
-        columns = {name: values.copy() for name, values in self._columns().items()}
-        for name, values in other._columns().items():
-            columns[name][intervals] = values
-        return Flow(**columns)
+        columns: list[npt.NDArray[Any]] = [column.copy() for column in self]
+        for column, values in zip(columns, other, strict=True):
+            column[intervals] = values
+        return Flow._make(columns)
 
     def switched_off(self) -> Flow:
         """The same intervals with the feeder switched off: no voltage, no current, no losses."""
-        values = {name: np.zeros_like(column) for name, column in self._columns().items()}
-        values["vm_pu"] = np.full_like(self.vm_pu, np.nan)
-        values["converged"] = np.ones_like(self.converged)
-        return Flow(**values)
-
-    def _columns(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        off = Flow._make(map(np.zeros_like, self))
+        return off._replace(vm_pu=np.full_like(self.vm_pu, np.nan), converged=np.ones_like(self.converged))
 
 
 def not_solved(n_intervals: int, n_buses: int, n_lines: int, n_trafos: int, n_slacks: int) -> Flow:

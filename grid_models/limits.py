@@ -25,6 +25,9 @@ class Judgement(IntEnum):
     NOT_SOLVED = 2
 
 
+_NOT_SOLVED = int(Judgement.NOT_SOLVED)
+
+
 @dataclass(frozen=True, eq=False)
 class Limits:
     """Limits of every element, in the order of the net's tables.
@@ -143,25 +146,36 @@ class Verdicts(NamedTuple):
 
 def judge(flow: Flow, limits: Limits) -> Verdicts:
     """Verdict on every interval of a flow; what is not solved never passes."""
-    n = flow.converged.size
-    # One array of each kind: filling many costs more.
-    values, places = np.full((5, n), np.nan), np.full((3, n), -1)
-    verdicts = Verdicts(
-        np.full(n, Judgement.NOT_SOLVED, np.int8),
-        *(column for k in range(3) for column in (values[k], places[k])),
-        *values[3:],
+    return _judged(
+        *(flow.converged, flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent),
+        *(limits.min_vm_pu, limits.max_vm_pu),
+        *(limits.max_line_loading_percent, limits.max_trafo_loading_percent),
     )
-    solved = np.flatnonzero(flow.converged)
-    _judge_voltages(solved, flow.vm_pu, limits.min_vm_pu, limits.max_vm_pu, verdicts)
-    _judge_loadings(
-        solved,
-        flow.line_loading_percent,
-        flow.trafo_loading_percent,
-        limits.max_line_loading_percent,
-        limits.max_trafo_loading_percent,
-        verdicts,
+
+
+@compiled
+def _judged(
+    converged: npt.NDArray[np.bool_],
+    vm_pu: Floats,
+    line: Floats,
+    trafo: Floats,
+    min_vm_pu: Floats,
+    max_vm_pu: Floats,
+    max_line: Floats,
+    max_trafo: Floats,
+) -> Verdicts:
+    """`judge` in one piece: a repair judges interval after interval, each a call of its own."""
+    n = converged.size
+    number, place = np.full((5, n), np.nan), np.full((3, n), -1)
+    out = Verdicts(
+        np.full(n, _NOT_SOLVED, np.int8),
+        *(number[0], place[0], number[1], place[1], number[2], place[2]),
+        *(number[3], number[4]),
     )
-    return verdicts
+    solved = np.flatnonzero(converged)
+    _judge_voltages(solved, vm_pu, min_vm_pu, max_vm_pu, out)
+    _judge_loadings(solved, line, trafo, max_line, max_trafo, out)
+    return out
 
 
 @compiled
@@ -292,17 +306,9 @@ def _measured(feeder: Feeder, table: str, where: Ints, values: Floats, limits: F
     """Values of a table's elements at some positions against their closer limits."""
     if where.size == 0:
         return []
-    frame = feeder.net[table]
-    index, names = frame.index.to_numpy(), frame["name"].to_numpy()
+    elements, names = feeder.labels[table]
     quantity = "vm_pu" if table == "bus" else "loading_percent"
     return [
-        Violation(
-            table,
-            int(index[i]),
-            "" if names[i] is None or names[i] != names[i] else str(names[i]),
-            quantity,
-            float(values[i]),
-            float(limits[i]),
-        )
-        for i in where
+        Violation(table, elements[i], names[i], quantity, float(values[i]), float(limits[i]))
+        for i in where.tolist()
     ]

@@ -165,7 +165,7 @@ def _without(flow: Flow, intervals: npt.NDArray[np.intp]) -> Flow:
         return flow
     shapes = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.p_slack_kw)
     blank = not_solved(intervals.size, *(values.shape[1] for values in shapes))
-    return flow.replaced(intervals, replace(blank, engine=np.full(intervals.size, Engine.CONTROL, np.int8)))
+    return flow.replaced(intervals, blank._replace(engine=np.full(intervals.size, Engine.CONTROL, np.int8)))
 
 
 def controlled_sensitivity(

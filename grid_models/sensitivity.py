@@ -100,7 +100,7 @@ class Linear(NamedTuple):
     ends
         From internal voltages to the complex currents at branch ends.
     slack_matrix
-        To those out of the reference buses, (G, i), sparse.
+        To those out of the reference buses, (G, i).
     """
 
     home: Ints
@@ -109,7 +109,7 @@ class Linear(NamedTuple):
     column: Ints
     system: RealSystem
     ends: Ends
-    slack_matrix: Any
+    slack_matrix: Complex
 
 
 @lru_cache(maxsize=4)
@@ -123,7 +123,8 @@ def linear_part(engine: PowerFlow) -> Linear:
     place[unknown] = np.arange(unknown.size)
     system = real_system(m.y_bus[unknown][:, unknown])
     ends = branch_ends(m, loading_scales(engine.feeder.net, m))
-    return Linear(home, unknown, place[:-1], place[home], system, ends, m.y_bus[m.reference])
+    slack_matrix = m.y_bus[m.reference].toarray()
+    return Linear(home, unknown, place[:-1], place[home], system, ends, slack_matrix)
 
 
 def real_system(y: Any) -> RealSystem:
@@ -281,7 +282,7 @@ class LinearChange:
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage stays."""
         a, m = self.around, self.around.matrices
-        di = self.of_complex_sums(a.linear.slack_matrix[:, a.linear.unknown].toarray())
+        di = self.of_complex_sums(a.linear.slack_matrix[:, a.linear.unknown])
         change = a.v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
         change -= self.push * (m.reference[:, None] == a.linear.home[None, :])
         return np.asarray(change)

@@ -29,7 +29,9 @@ from grid_models.generated import radial_feeder
 from grid_models.limits import Judgement, judge
 from grid_models.named_nets import drop_elements, named_feeder
 from grid_models.reference import reference_flow
-from market.exchanges import GRID, Reason
+from market.exchanges import GRID, METER, Reason
+
+NO_METERS = np.empty(0, METER)  # levers follow from the exchanges
 
 NETS = {
     "kerber_landnetz_kabel_1": (8, {}),
@@ -145,7 +147,7 @@ def _cuts_and_sheds(lever: Levers, *, shedding: bool) -> np.ndarray:
 def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> float:
     """Cost of the cheapest clean cuts by sequential quadratic programming, gradients by differences of exact AC."""
     case, interval = stressed
-    search = Search(Problem(case, interval.orders, case.opening, interval.rows, Reason.NONE, -4))
+    search = Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
     lever = levers(search)
     used = _cuts_and_sheds(lever, shedding=shedding)
     weight, largest, effect = lever.weight[used], lever.largest[used], lever.effect[:, used]
@@ -195,7 +197,9 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
 
 def _cost(stressed: Stressed, feasible: Feasible) -> float:
     case, interval = stressed
-    lever = levers(Search(Problem(case, interval.orders, case.opening, interval.rows, Reason.NONE, -4)))
+    lever = levers(
+        Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
+    )
     rows = feasible.settlement.rows[: interval.rows.size][lever.rows]
     m, n = lever.rows.size, lever.absorbs.shape[0]
     cut_kw = mean_kw(rows["cleared_wh"] - rows["delivered_wh"], 60)

@@ -21,10 +21,11 @@ from data.profiles import Profiles
 from grid_models.feeder import Feeder
 from grid_models.generated import radial_feeder
 from grid_models.limits import Judgement, judge
-from market.exchanges import GRID, Kind, Reason, Status
+from market.exchanges import GRID, METER, Kind, Reason, Status
 from market.settlement import first_unbalanced
 
 KWH = 1000
+NO_METERS = np.empty(0, METER)  # levers follow from the exchanges
 
 
 @lru_cache(maxsize=64)
@@ -107,7 +108,9 @@ def _cost(case: Case, interval: Traded, feasible: Feasible) -> float:
     """Cost of the cuts as least curtailment counts it, kW; a feeder that is off costs more than anything."""
     if feasible.outcome == Outcome.DE_ENERGISED:
         return np.inf
-    lever = levers(Search(Problem(case, interval.orders, case.opening, interval.rows, Reason.NONE, -4)))
+    lever = levers(
+        Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
+    )
     rows = feasible.settlement.rows[: interval.rows.size][lever.rows]
     cut = mean_kw(rows["cleared_wh"] - rows["delivered_wh"], 60)
     m, n = lever.rows.size, case.profiles.n_participants

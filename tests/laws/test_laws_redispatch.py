@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.redispatch import deliver, deliver_nothing, is_curtailable
+from cosim.redispatch import curtailable, deliver, deliver_nothing
 from cosim.window import orders_at
 from cosim.windows import Supply
 from market.exchanges import Kind, Reason, Status
@@ -63,7 +63,7 @@ def test_any_delivery_conserves_energy_and_money(seed: int, n: int, mechanism: s
         orders, before = orders_at(supply, t, t, state, rules)
         rows = clear(orders, before, rules).rows
         share = rng.choice([0.0, 1.0, 0.5, rng.random()], rows.size)
-        cut = np.array([is_curtailable(int(kind)) for kind in rows["kind"]], dtype=bool)
+        cut = curtailable(rows)
         delivered = np.where(cut, np.floor(share * rows["cleared_wh"]), rows["cleared_wh"]).astype(np.int64)
         nothing_shed = np.zeros(n, np.int64)
         delivery = deliver(orders, before, rows, delivered, nothing_shed, int(Reason.OVERVOLTAGE), 3)

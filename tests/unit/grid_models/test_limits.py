@@ -26,8 +26,7 @@ LIMITS = Limits.of(FEEDER)
 def flow_of(vm_pu: Any, line: Any, trafo: float = 10.0) -> Flow:
     """A solved interval with these voltages and loadings."""
     empty = not_solved(1, B, L, 1, 1)
-    return replace(
-        empty,
+    return empty._replace(
         converged=np.ones(1, dtype=bool),
         vm_pu=np.broadcast_to(np.asarray(vm_pu, dtype=float), (1, B)).copy(),
         line_loading_percent=np.broadcast_to(np.asarray(line, dtype=float), (1, L)).copy(),
@@ -102,7 +101,7 @@ def test_the_limit_itself_is_still_ok() -> None:
 
 
 def test_not_solved_never_passes_whatever_numbers_are_in_it() -> None:
-    flow = replace(flow_of(1.0, 0.0), converged=np.zeros(1, dtype=bool))
+    flow = flow_of(1.0, 0.0)._replace(converged=np.zeros(1, dtype=bool))
     verdicts = judge(flow, LIMITS)
     assert verdicts.status.tolist() == [Judgement.NOT_SOLVED]
     assert np.isnan(verdicts.lowest_vm_pu[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pandapower as pp
@@ -46,9 +46,8 @@ def two_islands(first_far: bool) -> Feeder:
 
 
 def assert_identical(a: Flow, b: Flow) -> None:
-    for field in fields(Flow):
-        x, y = getattr(a, field.name), getattr(b, field.name)
-        assert x.tobytes() == y.tobytes(), field.name
+    for name, x, y in zip(Flow._fields, a, b, strict=True):
+        assert x.tobytes() == y.tobytes(), name
 
 
 def test_losses_are_what_goes_in_and_does_not_come_out() -> None:
