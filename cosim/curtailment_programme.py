@@ -13,6 +13,8 @@ from grid_models.kernel import Floats
 from grid_models.limits import Limits
 from grid_models.response import Response
 
+Places = npt.NDArray[np.intp]
+
 FACETS = 16
 SLACK = 1e10
 """Cost per pu: what 1 kW of shed load can do, 1e-4 pu, is still dearer left undone."""
@@ -47,7 +49,7 @@ class Programme(NamedTuple):
 
     matrix: Floats
     bound: Floats
-    limit: npt.NDArray[np.intp]
+    limit: Places
 
 
 class Near(NamedTuple):
@@ -91,32 +93,46 @@ def programme(
 ) -> Programme:
     """Linear constraints of the known limits around the AC state that the lever values `x` led to.
 
-    Voltages by their derivative; currents by a polygon of 16 facets around the limit's circle, turned so that one
-    facet stands square on the present current, because the derivative of |I| alone fails under heavy overload.
     `distance` is kept from each limit beside the margins, (2B + E,) as in `excess`.
     """
-    n_buses, n_ends = response.vm_pu.size, response.current_percent.size
-    rated = limits.max_end_percent
     high, low, ends = (np.flatnonzero(mask) for mask in known)
-    buses = np.concatenate([high, low])
+    of_voltages = _of_voltages(response, limits, high, low, effect, x, distance)
+    if ends.size == 0:
+        return of_voltages
+    of_currents = _of_currents(response, limits, ends, effect, x, distance)
+    return Programme._make(map(np.concatenate, zip(of_voltages, of_currents, strict=True)))
+
+
+def _of_voltages(
+    response: Response, limits: Limits, high: Places, low: Places, effect: Floats, x: Floats, distance: Floats
+) -> Programme:
+    """Upper limits of some buses and lower ones of others, by the derivatives of their voltages."""
+    n_buses, buses = response.vm_pu.size, np.concatenate([high, low])
     by_x = response.by_p.vm_pu(buses) @ effect
     v0 = response.vm_pu[buses] - by_x @ x
-    current, by_x_current = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
+    above = limits.max_vm_pu[high] - MARGIN_VM_PU - distance[high] - v0[: high.size]
+    below = v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - distance[n_buses + low]
+    by_x[high.size :] *= -1.0
+    return Programme(by_x, np.concatenate([above, below]), np.concatenate([high, n_buses + low]))
+
+
+def _of_currents(
+    response: Response, limits: Limits, ends: Places, effect: Floats, x: Floats, distance: Floats
+) -> Programme:
+    """Ratings of some branch ends, by a polygon of 16 facets around the circle that each is.
+
+    It is turned so that one facet stands square on the present current, because the derivative of |I| alone fails
+    under heavy overload.
+    """
+    n_voltages, n_ends = 2 * response.vm_pu.size, response.current_percent.size
+    current, by_x = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
     facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
     turn = np.exp(-1j * (np.angle(current) + facets))
-    along = (turn[:, :, None] * by_x_current).real.reshape(-1, x.size)
-    i0 = (turn * (current - by_x_current @ x)).real
-    bound = (
-        limits.max_vm_pu[high] - MARGIN_VM_PU - distance[high] - v0[: high.size],
-        v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - distance[n_buses + low],
-        (rated[ends] - MARGIN_PERCENT - distance[2 * n_buses + ends] - i0).ravel() / 100.0,
-    )
-    limit = (high, n_buses + low, (2 * n_buses + np.arange(FACETS)[:, None] * n_ends + ends).ravel())
-    return Programme(
-        np.vstack([by_x[: high.size], -by_x[high.size :], along / 100.0]),
-        np.concatenate(bound),
-        np.concatenate(limit),
-    )
+    along = (turn[:, :, None] * by_x).real.reshape(-1, x.size)
+    i0 = (turn * (current - by_x @ x)).real
+    room = limits.max_end_percent[ends] - MARGIN_PERCENT - distance[n_voltages + ends] - i0
+    limit = n_voltages + np.arange(FACETS)[:, None] * n_ends + ends
+    return Programme(along / 100.0, room.ravel() / 100.0, limit.ravel())
 
 
 def no_distance(limits: Limits) -> Floats:
@@ -239,12 +255,15 @@ def _solved(p: Programme, lever: Levers, box: Box, *, shedding: bool, elastic: b
     return Solution(x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic)
 
 
-def _limited_by_cuts(lever: Levers, moving: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+def _limited_by_cuts(lever: Levers, moving: Places) -> tuple[Floats, Floats]:
     """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
     n, m = lever.absorbs.shape
     bound = np.concatenate([np.zeros(n), lever.imports])
-    matters = np.zeros(2 * n, bool)
-    matters[moving[moving >= m] - m] = True
-    matters &= bound < lever.largest[m:]
-    cuts = -np.vstack([lever.absorbs, lever.misses])[matters]
-    return np.hstack([cuts, np.eye(2 * n)[matters]])[:, moving], bound[matters]
+    follows = moving[moving >= m] - m
+    follows = follows[bound[follows] < lever.largest[m + follows]]
+    if follows.size == 0:
+        return np.zeros((0, moving.size)), np.zeros(0)
+    matrix = np.zeros((follows.size, lever.weight.size))
+    matrix[:, :m] = -np.vstack([lever.absorbs, lever.misses])[follows]
+    matrix[np.arange(follows.size), m + follows] = 1.0
+    return matrix[:, moving], bound[follows]

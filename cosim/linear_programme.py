@@ -68,7 +68,8 @@ def minimise(
     ([4.0, 1.0], [3.0])
     """
     every = matrix.shape[0]
-    binds = _can_bind(matrix, bound, np.broadcast_to(smallest, matrix.shape[1]), largest)
+    smallest = np.zeros(cost.size) + smallest
+    binds = _can_bind(matrix, bound, smallest, largest)
     matrix, bound = matrix[binds], bound[binds]
     m, n = matrix.shape
     # Coefficients of pu per kW are small; unscaled, prices grow so large that HiGHS gives up without its presolve.
@@ -79,7 +80,7 @@ def minimise(
     solver = _solver()
     solver.passModel(  # arrays as they are: a `HighsLp` takes them number by number
         *(n, m, row.size, int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0),
-        *(cost, np.broadcast_to(smallest, n), largest, np.full(m, -np.inf), bound),
+        *(cost, smallest, largest, np.full(m, -np.inf), bound),
         *(starts, column.astype(np.int32), matrix[row, column]),
         np.zeros(n, np.int32),  # no integers
     )
