@@ -186,15 +186,15 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
     network = Network(
         *_strict(factors.L, lower=True),
         *_strict(factors.U, lower=False),
-        _pairs(diagonal),
+        pairs(diagonal),
         position[node],
         row_of_unknown[node],
-        _pairs(still),
-        _pairs(fixed),
+        pairs(still),
+        pairs(fixed),
         np.where(home >= 0, place[home], -1),
         slack.indptr.astype(np.int64),
         position[slack.indices],
-        _pairs(slack.data),
+        pairs(slack.data),
         np.isin(reference, matrices.bus[rows_of(net, grids.bus)]).astype(np.int64),
         np.ascontiguousarray(ends[:, 0]),
         np.ascontiguousarray(ends[:, 1]),
@@ -268,9 +268,9 @@ def _strict(factor: Any, *, lower: bool) -> tuple[Ints, Ints, Floats]:
     """Columns of a triangular factor without its diagonal."""
     part = (sparse.tril(factor, -1) if lower else sparse.triu(factor, 1)).tocsc()
     part.sort_indices()
-    return part.indptr.astype(np.int64), part.indices.astype(np.int64), _pairs(part.data)
+    return part.indptr.astype(np.int64), part.indices.astype(np.int64), pairs(part.data)
 
 
-def _pairs(values: Any) -> Floats:
+def pairs(values: Any) -> Floats:
     """Complex numbers as pairs (re, im) in a further axis."""
     return np.stack([values.real, values.imag], axis=-1)

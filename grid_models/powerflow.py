@@ -68,6 +68,8 @@ class PowerFlow:
         pandapower's internal model of the net.
     network
         The kernel's view of it, for other compiled functions; None if refused.
+    position
+        Position of each internal bus in the kernel's order.
 
     Raises
     ------
@@ -89,6 +91,7 @@ class PowerFlow:
     slack_bus: Ints
     matrices: Matrices
     network: Network | None
+    position: Ints
 
     def __init__(
         self, feeder: Feeder, *, tolerance_pu: float = TOLERANCE_PU, max_iterations: int = MAX_ITERATIONS
@@ -99,9 +102,9 @@ class PowerFlow:
         self.unsupplied = self.matrices.bus[rows_of(feeder.net, feeder.bus)] < 0
         self.slack_bus = _slack_buses(feeder.net, self.matrices)
         self._tolerance_pu, self._max_iterations = tolerance_pu, max_iterations
-        self.network, self._position = None, np.empty(0, np.int64)
+        self.network, self.position = None, np.empty(0, np.int64)
         if self.refusal is None:
-            self.network, self._position = build_network(feeder.net, self.matrices, feeder.bus)
+            self.network, self.position = build_network(feeder.net, self.matrices, feeder.bus)
 
     def solve(self, p_kw: Floats, q_kvar: Floats | None = None) -> Flow:
         """Solve K intervals.
@@ -141,7 +144,7 @@ class PowerFlow:
             return None
         p, q = self._checked(p_kw[None], None if q_kvar is None else q_kvar[None])
         iterations, pairs = solve_voltages(self.network, p, q, self._tolerance_pu, self._max_iterations)
-        return (pairs[:, 0] + 1j * pairs[:, 1])[self._position] if iterations else None
+        return (pairs[:, 0] + 1j * pairs[:, 1])[self.position] if iterations else None
 
     def verify(
         self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None

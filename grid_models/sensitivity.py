@@ -1,26 +1,24 @@
 """How voltages, branch currents and the source's power answer to each participant's power, at a solved AC state.
 
 Implicit differentiation of the fixed point `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
-`Y·dV + D·conj(dV) = dI`, with `D = diag(conj(S)/conj(V)²)` and `dI = conj(dS)/conj(V)`. In real and imaginary parts
-that is one linear system, as sparse as the network is. It is solved for the participants' currents, or from the side of
-the quantities asked for (adjoint) where these are fewer: in a large network few are near a limit.
+`Y·dV + D·conj(dV) = dI`, with `D = diag(conj(S)/conj(V)²)` and `dI = conj(dS)/conj(V)`. The system is solved for the
+participants' currents, or from the side of the quantities asked for (adjoint) where these are fewer: in a large network
+few are near a limit.
 It says what to change, never whether the result is clean: only an AC solution says that.
 """
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
 
-from grid_models.admittance import Complex, Matrices, branch_admittances, loading_scales, rows_of
+from grid_models.admittance import Complex, Matrices, branch_admittances, loading_scales, pairs, rows_of
 from grid_models.differences import sensitivity_by_differences
-from grid_models.kernel import Floats, Ints
+from grid_models.kernel import Floats, Ints, Network
+from grid_models.linear_kernel import solve_linear
 from grid_models.powerflow import PowerFlow
 from grid_models.response import ALL, Response, Rows
 
@@ -57,57 +55,32 @@ class Ends(NamedTuple):
         return found[:, :-1]
 
 
-class RealSystem(NamedTuple):
-    """The system `[[G + Dr, Di - B], [Di + B, G - Dr]]·[dVr; dVi] = [dIr; dIi]` of n unknown voltages while D is zero.
-
-    Attributes
-    ----------
-    matrix
-        (2n, 2n), sparse, by columns.
-    diagonal
-        Where the diagonals of its four blocks stand among its values, (2, 2, n).
-    """
-
-    matrix: Any
-    diagonal: Ints
-
-    def factors(self, d: Complex) -> SuperLU:
-        """Sparse LU factors with the diagonal D, (n,)."""
-        matrix, ((rr, ri), (ir, ii)) = copy(self.matrix), self.diagonal
-        matrix.data = matrix.data.copy()
-        matrix.data[rr] += d.real
-        matrix.data[ri] += d.imag
-        matrix.data[ir] += d.imag
-        matrix.data[ii] -= d.real
-        return splu(matrix, permc_spec="MMD_AT_PLUS_A")  # leaves a radial feeder almost without fill-in
-
-
 class Linear(NamedTuple):
     """What of a network's response is the same in every state; i internal buses, n of them of unknown voltage, pu.
 
     Attributes
     ----------
+    network
+        The kernel's view of it.
     home
         Internal bus of each participant, -1 without supply, (N,).
-    unknown
-        Internal buses of unknown voltage, (n,).
     place
-        Place of each internal bus among them, -1 at a source, (i,).
+        Place of each internal bus among those of unknown voltage, in the kernel's order, -1 at a source, (i,).
+    node
+        Internal buses with injections among them, in the kernel's order, (m,).
     column
-        Place of each participant's bus among them, -1 at a source or without supply, (N,).
-    system
-        The linear system for their voltages.
+        Place of each participant's bus among these, -1 at a source or without supply, (N,).
     ends
         From internal voltages to the complex currents at branch ends.
     slack_matrix
         To those out of the reference buses, (G, i).
     """
 
+    network: Network
     home: Ints
-    unknown: Ints
     place: Ints
+    node: Ints
     column: Ints
-    system: RealSystem
     ends: Ends
     slack_matrix: Complex
 
@@ -115,34 +88,15 @@ class Linear(NamedTuple):
 @lru_cache(maxsize=4)
 def linear_part(engine: PowerFlow) -> Linear:
     """State-independent part of an engine's response; engines never change, so the latest four are kept."""
-    m = engine.matrices
+    m, network = engine.matrices, engine.network
+    assert network is not None
     home = m.bus[rows_of(engine.feeder.net, engine.feeder.bus)]
-    n_internal = m.y_bus.shape[0]
-    unknown = np.setdiff1d(np.arange(n_internal), m.reference)
-    place = np.full(n_internal + 1, -1)  # its last entry is for participants without supply, home -1
-    place[unknown] = np.arange(unknown.size)
-    system = real_system(m.y_bus[unknown][:, unknown])
+    place = np.where(engine.position < network.diagonal.shape[0], engine.position, -1)
+    node = np.argsort(engine.position)[network.node]
+    column = np.where(network.participant < node.size, network.participant, -1)
     ends = branch_ends(m, loading_scales(engine.feeder.net, m))
     slack_matrix = m.y_bus[m.reference].toarray()
-    return Linear(home, unknown, place[:-1], place[home], system, ends, slack_matrix)
-
-
-def real_system(y: Any) -> RealSystem:
-    """The real system of an admittance matrix, (n, n) sparse, with room for D."""
-    n, entries = y.shape[0], y.tocoo()
-    off = entries.row != entries.col
-    row = np.concatenate([entries.row[off], np.arange(n)])
-    column = np.concatenate([entries.col[off], np.arange(n)])
-    value = np.concatenate([entries.data[off], y.diagonal()])
-    rows, columns = np.concatenate([row, row, row + n, row + n]), np.concatenate([column, column + n] * 2)
-    values = np.concatenate([value.real, -value.imag, value.imag, value.real])
-    order = np.lexsort((rows, columns))
-    at = np.empty(order.size, np.int64)
-    at[order] = np.arange(order.size)
-    starts = np.searchsorted(columns[order], np.arange(2 * n + 1))
-    diagonal = at.reshape(2, 2, row.size)[:, :, row.size - n :]
-    by_columns = (values[order], rows[order].astype(np.int32), starts.astype(np.int32))
-    return RealSystem(sparse.csc_array(by_columns, shape=(2 * n, 2 * n)), diagonal)
+    return Linear(network, home, place, node, column, ends, slack_matrix)
 
 
 def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -194,10 +148,10 @@ def injections(m: Matrices, home: Ints, p_kw: Floats, q_kvar: Floats) -> Complex
 
 
 class Pushed(NamedTuple):
-    """Participants at unknown voltages, (k,), the places of their buses among these, and the current of each, pu."""
+    """Participants at unknown voltages, (k,), their buses' places among the nodes, and the current of each, pu."""
 
     participant: Ints
-    place: Ints
+    node: Ints
     current: Complex
 
 
@@ -211,10 +165,10 @@ class Linearised:
     s: Complex
 
     @cached_property
-    def factors(self) -> SuperLU:
-        """Factors of the real system at this state."""
-        unknown = self.linear.unknown
-        return self.linear.system.factors(np.conj(self.s[unknown]) / np.conj(self.v[unknown]) ** 2)
+    def d(self) -> Floats:
+        """Diagonal D at the nodes, (m, 2) as re, im."""
+        node = self.linear.node
+        return pairs(np.conj(self.s[node]) / np.conj(self.v[node]) ** 2)
 
     def pushed(self, push: complex) -> Pushed:
         """Currents that 1 kW, or 1 kvar, pushes into the network."""
@@ -232,57 +186,60 @@ class LinearChange:
 
     @cached_property
     def voltages(self) -> Floats:
-        """Change of the unknown voltages by each participant's power, (2n, N) per kW."""
-        a, n = self.around, self.around.linear.unknown.size
-        participant, place, current = a.pushed(self.push)
-        currents = np.zeros((2 * n, a.linear.column.size), order="F")
-        currents[place, participant], currents[n + place, participant] = current.real, current.imag
-        return np.asarray(a.factors.solve(currents))
+        """Change of the unknown voltages by each participant's power, (n, 2, N) per kW."""
+        a, network = self.around, self.around.linear.network
+        participant, node, current = a.pushed(self.push)
+        currents = np.zeros((network.diagonal.shape[0], 2, a.linear.column.size))
+        currents[network.into[node], :, participant] = pairs(current)
+        return solve_linear(network, a.d, currents, False)
 
     def of_sums(self, weights: Floats) -> Floats:
-        """Change of weighted sums of the unknown voltages' real, then imaginary parts, (r, N); weights (r, 2n).
+        """Change of weighted sums of the unknown voltages' real and imaginary parts, (r, N); weights (r, n, 2).
 
         Weights · system⁻¹ · pushed currents, multiplied from the side with fewer columns to solve for.
         """
-        a, linear, n = self.around, self.around.linear, self.around.linear.unknown.size
-        change = np.zeros((weights.shape[0], linear.column.size))
+        a, network = self.around, self.around.linear.network
+        change = np.zeros((weights.shape[0], a.linear.column.size))
         if weights.size == 0:
             return change
         if weights.shape[0] > change.shape[1]:
-            return weights @ self.voltages
-        adjoint = a.factors.solve(np.asfortranarray(weights.T), "T")  # type: ignore[call-overload] # not in its stubs
-        participant, place, current = a.pushed(self.push)
-        change[:, participant] = adjoint[place].T * current.real + adjoint[n + place].T * current.imag
+            return weights.reshape(change.shape[0], -1) @ self.voltages.reshape(-1, change.shape[1])
+        participant, node, current = a.pushed(self.push)
+        adjoint = solve_linear(network, a.d, np.ascontiguousarray(np.moveaxis(weights, 0, 2)), True)
+        by_node = adjoint[network.into[node]]
+        change[:, participant] = by_node[:, 0].T * current.real + by_node[:, 1].T * current.imag
         return change
 
     def of_complex_sums(self, weights: Complex) -> Complex:
         """The same of complex sums, (r, N); weights (r, n)."""
-        real, imag = np.hstack([weights.real, -weights.imag]), np.hstack([weights.imag, weights.real])
-        both = self.of_sums(np.vstack([real, imag]))
+        both = self.of_sums(np.concatenate([pairs(np.conj(weights)), pairs(1j * np.conj(weights))]))
         return np.asarray(both[: len(weights)] + 1j * both[len(weights) :])
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
         """d|V| = Re(conj(V)·dV)/|V|."""
-        a, n = self.around, self.around.linear.unknown.size
+        a, n = self.around, self.around.linear.network.diagonal.shape[0]
         internal = a.matrices.bus[buses]
         place = np.where(internal >= 0, a.linear.place[internal], -1)
         at = np.flatnonzero(place >= 0)
-        along = a.v[internal[at]] / np.abs(a.v[internal[at]])
-        weights = np.zeros((internal.size, 2 * n))
-        weights[at, place[at]], weights[at, n + place[at]] = along.real, along.imag
+        weights = np.zeros((internal.size, n, 2))
+        weights[at, place[at]] = pairs(a.v[internal[at]] / np.abs(a.v[internal[at]]))
         change = self.of_sums(weights)
         change[internal < 0] = np.nan
         return change
 
     def current_percent(self, ends: Rows = ALL) -> Complex:
         """Currents follow linearly from the voltages."""
-        a = self.around
-        return self.of_complex_sums(a.linear.ends.weights(a.linear.place, a.linear.unknown.size, ends))
+        linear = self.around.linear
+        n = linear.network.diagonal.shape[0]
+        return self.of_complex_sums(linear.ends.weights(linear.place, n, ends))
 
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage stays."""
         a, m = self.around, self.around.matrices
-        di = self.of_complex_sums(a.linear.slack_matrix[:, a.linear.unknown])
+        weights = np.zeros((m.reference.size, a.linear.network.diagonal.shape[0]), np.complex128)
+        unknown = np.flatnonzero(a.linear.place >= 0)
+        weights[:, a.linear.place[unknown]] = a.linear.slack_matrix[:, unknown]
+        di = self.of_complex_sums(weights)
         change = a.v[m.reference, None] * np.conj(di) * (1000.0 * m.base_mva)
         change -= self.push * (m.reference[:, None] == a.linear.home[None, :])
         return np.asarray(change)
