@@ -84,6 +84,11 @@ class Linear(NamedTuple):
     ends: Ends
     slack_matrix: Complex
 
+    @property
+    def n_unknown(self) -> int:
+        """Number n of unknown voltages."""
+        return int(self.network.diagonal.shape[0])
+
 
 @lru_cache(maxsize=4)
 def linear_part(engine: PowerFlow) -> Linear:
@@ -189,7 +194,7 @@ class LinearChange:
         """Change of the unknown voltages by each participant's power, (n, 2, N) per kW."""
         a, network = self.around, self.around.linear.network
         participant, node, current = a.pushed(self.push)
-        currents = np.zeros((network.diagonal.shape[0], 2, a.linear.column.size))
+        currents = np.zeros((a.linear.n_unknown, 2, a.linear.column.size))
         currents[network.into[node], :, participant] = pairs(current)
         return solve_linear(network, a.d, currents, False)
 
@@ -217,11 +222,11 @@ class LinearChange:
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
         """d|V| = Re(conj(V)·dV)/|V|."""
-        a, n = self.around, self.around.linear.network.diagonal.shape[0]
+        a = self.around
         internal = a.matrices.bus[buses]
         place = np.where(internal >= 0, a.linear.place[internal], -1)
         at = np.flatnonzero(place >= 0)
-        weights = np.zeros((internal.size, n, 2))
+        weights = np.zeros((internal.size, a.linear.n_unknown, 2))
         weights[at, place[at]] = pairs(a.v[internal[at]] / np.abs(a.v[internal[at]]))
         change = self.of_sums(weights)
         change[internal < 0] = np.nan
@@ -230,13 +235,12 @@ class LinearChange:
     def current_percent(self, ends: Rows = ALL) -> Complex:
         """Currents follow linearly from the voltages."""
         linear = self.around.linear
-        n = linear.network.diagonal.shape[0]
-        return self.of_complex_sums(linear.ends.weights(linear.place, n, ends))
+        return self.of_complex_sums(linear.ends.weights(linear.place, linear.n_unknown, ends))
 
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage stays."""
         a, m = self.around, self.around.matrices
-        weights = np.zeros((m.reference.size, a.linear.network.diagonal.shape[0]), np.complex128)
+        weights = np.zeros((m.reference.size, a.linear.n_unknown), np.complex128)
         unknown = np.flatnonzero(a.linear.place >= 0)
         weights[:, a.linear.place[unknown]] = a.linear.slack_matrix[:, unknown]
         di = self.of_complex_sums(weights)
