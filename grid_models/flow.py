@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,13 +85,8 @@ class Flow(NamedTuple):
 
 def not_solved(n_intervals: int, n_buses: int, n_lines: int, n_trafos: int, n_slacks: int) -> Flow:
     """Flow of intervals of which none is solved, booked on `runpp`, the last to be asked."""
-    wide, scalars = (n_buses, n_lines, n_trafos, n_trafos, n_slacks, n_slacks), 3
-    # One array in pieces: a repair solves interval after interval, and to fill nine takes as long as to solve one.
-    nan, pieces, first = np.full(n_intervals * (sum(wide) + scalars), np.nan), [], 0
-    for shape in (*((n_intervals, width) for width in wide), *((n_intervals,) for _ in range(scalars))):
-        stop = first + prod(shape)
-        pieces.append(nan[first:stop].reshape(shape))
-        first = stop
+    widths = (n_buses, n_lines, n_trafos, n_trafos, n_slacks, n_slacks)
+    shapes = [*((n_intervals, width) for width in widths), *([(n_intervals,)] * 3)]
     solved, iterations = np.zeros(n_intervals, dtype=bool), np.zeros(n_intervals, np.int64)
-    columns = (solved, *pieces, iterations, np.full(n_intervals, Engine.RUNPP, np.int8))
-    return Flow(*columns)
+    nan = [np.full(shape, np.nan) for shape in shapes]
+    return Flow._make([solved, *nan, iterations, np.full(n_intervals, Engine.RUNPP, np.int8)])
