@@ -97,9 +97,8 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
     rows
         Cleared exchanges.
     """
-    settlement, flow, verdicts, _ = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)]).at(
-        0
-    )
+    cleared = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)])
+    settlement, flow, verdicts, _ = cleared.at(0)
     if verdicts.status[0] == Judgement.OK:
         return Feasible(settlement, flow, verdicts, None, Outcome.CLEAN, 1)
     before = check_limits(case.feeder, case.limits, flow)

@@ -23,13 +23,7 @@ from cosim.outage import OutageState
 from cosim.reactive import solve_meters
 from cosim.registration import answer_requests, let_go, retire
 from cosim.switching import Switching
-from cosim.window import (
-    Supply,
-    Window,
-    settle_window,
-    settle_window_with,
-    window_of_one,
-)
+from cosim.window import Supply, Window, settle_window, settle_window_with, window_of_one
 from grid_models.limits import Judgement, Verdict, Verdicts, judge
 from grid_models.powerflow import Flow
 from market.book import Clearing
