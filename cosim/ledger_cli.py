@@ -58,11 +58,12 @@ def verify(
 
       gridsettle ledger verify DIR --checkpoint /elsewhere/run.checkpoint --key operator.pub
     """
+    from cosim.screen import compiling_is_told
     from market.ledger.checkpoint import checkpoint_path
     from market.ledger.note import read_pinned
     from market.ledger.verify import verify_ledger
 
-    with bad_input_ends():
+    with compiling_is_told(), bad_input_ends():
         operator, origin = (None, None) if key is None else read_pinned(key)
         beside = checkpoint_path(directory)
         kept = checkpoint or (beside if beside.exists() and last is None else None)

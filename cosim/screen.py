@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def compiling_is_told(console: Console | None = None) -> Iterator[None]:
+    """One line on standard error if anything is compiled meanwhile: a first use would seem to hang otherwise."""
+    from cosim.first_use import told_when_compiling
+
+    with told_when_compiling((console or Console(stderr=True)).print):
+        yield
+
+
+@contextmanager
 def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None]:
     """Listener that shows intervals per second, curtailed intervals and time left; plain lines off a terminal."""
     if quiet:
@@ -25,10 +34,9 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        console.print(
-            f"running scenario '{scenario}' (the first run on a machine compiles for about a minute)"
-        )
-        yield _every_tenth(console)
+        console.print(f"running scenario '{scenario}'")
+        with compiling_is_told(console):
+            yield _every_tenth(console)
         return
     bar = Progress(
         TextColumn("{task.description}"),
@@ -39,7 +47,7 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
         console=console,
     )
     with bar:
-        task = bar.add_task(f"{scenario}: preparing, compiling on the first run", total=None, rate="")
+        task = bar.add_task(f"{scenario}: preparing", total=None, rate="")
 
         def show(progress: RunProgress) -> None:
             speed = bar.tasks[task].speed
@@ -52,7 +60,8 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
                 rate=f"{rate} {progress.curtailed:,} curtailed",
             )
 
-        yield show
+        with compiling_is_told(console):
+            yield show
 
 
 def _every_tenth(console: Console) -> Listener:
@@ -75,7 +84,12 @@ def task_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     """Progress of a study, called with (done, total); plain lines off a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, total: console.print(f"{name}: {done} of {total} runs") if done == total else None
+        with compiling_is_told(console):
+            yield (
+                lambda done, total: (
+                    console.print(f"{name}: {done} of {total} runs") if done == total else None
+                )
+            )
         return
     with Progress(
         TextColumn(name),
@@ -85,7 +99,8 @@ def task_progress(name: str) -> Iterator[Callable[[int, int], None]]:
         console=console,
     ) as bar:
         task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        with compiling_is_told(console):
+            yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show_summary(result: Result, file: Any = None) -> None:

@@ -76,12 +76,13 @@ def validate(
 
       gridsettle validate --net feeder.json --trades trades.csv --profiles base.csv --strict --out judged
     """
+    from cosim.screen import compiling_is_told
     from cosim.validate import validate as validate_trades
     from cosim.validate_files import prepare_output, read_base, read_placement, write_validation
     from data.trades import read_trades
     from grid_models.named_nets import read_net
 
-    with bad_input_ends():
+    with compiling_is_told(), bad_input_ends():
         if out is not None:
             prepare_output(out)
         found = validate_trades(
@@ -124,8 +125,9 @@ def hosting(
     """How much PV a feeder holds: scaled alike at every house, and at one house alone."""
     from cosim.hosting import scenario_hosting
     from cosim.scenario_files import load_scenario
+    from cosim.screen import compiling_is_told
 
-    with bad_input_ends():
+    with compiling_is_told(), bad_input_ends():
         if intervals < 1 or not largest_kw > 0:
             fail(f"--intervals, --largest-kw: expected numbers above 0, got {intervals} and {largest_kw}")
         capacity = scenario_hosting(load_scenario(scenario), n_intervals=intervals, largest_kw=largest_kw)
