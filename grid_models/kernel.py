@@ -162,28 +162,34 @@ def inject(net: Network, block: Block) -> None:
 
 
 @compiled
+def subtract(x: Floats, i: int, a: float, b: float, j: int) -> None:
+    """Subtract (a + jb)·x[j] from x[i] in all lanes."""
+    for lane in range(x.shape[2]):
+        re, im = x[j, 0, lane], x[j, 1, lane]
+        x[i, 0, lane] -= a * re - b * im
+        x[i, 1, lane] -= a * im + b * re
+
+
+@compiled
+def multiply(x: Floats, j: int, a: float, b: float) -> None:
+    """Multiply x[j] by (a + jb) in all lanes."""
+    for lane in range(x.shape[2]):
+        re, im = x[j, 0, lane], x[j, 1, lane]
+        x[j, 0, lane] = a * re - b * im
+        x[j, 1, lane] = a * im + b * re
+
+
+@compiled
 def sweep(net: Network, x: Floats) -> None:
     """Solve L·U·x = y in place for all lanes, y in the first n rows."""
-    n, lanes = net.diagonal.shape[0], x.shape[2]
+    n = net.diagonal.shape[0]
     for j in range(n):
         for k in range(net.lower_start[j], net.lower_start[j + 1]):
-            i, a, b = net.lower_row[k], net.lower[k, 0], net.lower[k, 1]
-            for lane in range(lanes):
-                re, im = x[j, 0, lane], x[j, 1, lane]
-                x[i, 0, lane] -= a * re - b * im
-                x[i, 1, lane] -= a * im + b * re
+            subtract(x, net.lower_row[k], net.lower[k, 0], net.lower[k, 1], j)
     for j in range(n - 1, -1, -1):
-        a, b = net.diagonal[j, 0], net.diagonal[j, 1]
-        for lane in range(lanes):
-            re, im = x[j, 0, lane], x[j, 1, lane]
-            x[j, 0, lane] = a * re - b * im
-            x[j, 1, lane] = a * im + b * re
+        multiply(x, j, net.diagonal[j, 0], net.diagonal[j, 1])
         for k in range(net.upper_start[j], net.upper_start[j + 1]):
-            i, a, b = net.upper_row[k], net.upper[k, 0], net.upper[k, 1]
-            for lane in range(lanes):
-                re, im = x[j, 0, lane], x[j, 1, lane]
-                x[i, 0, lane] -= a * re - b * im
-                x[i, 1, lane] -= a * im + b * re
+            subtract(x, net.upper_row[k], net.upper[k, 0], net.upper[k, 1], j)
 
 
 @compiled

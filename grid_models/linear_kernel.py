@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from grid_models.compiled import compiled
-from grid_models.kernel import LANES, Floats, Ints, Network, sweep
+from grid_models.kernel import LANES, Floats, Ints, Network, multiply, subtract, sweep
 
 RELATIVE_TOLERANCE = 1e-13
 """Change of an iteration against what it leads to, both as root of summed squares."""
@@ -21,26 +21,14 @@ MAX_ITERATIONS = 1000
 @compiled
 def sweep_adjoint(net: Network, x: Floats) -> None:
     """Solve (L·U)ᴴ·x = y in place for all lanes: y in the order of the factors' solution, x in that of their rows."""
-    n, lanes = net.diagonal.shape[0], x.shape[2]
+    n = net.diagonal.shape[0]
     for j in range(n):
         for k in range(net.upper_start[j], net.upper_start[j + 1]):
-            i, a, b = net.upper_row[k], net.upper[k, 0], net.upper[k, 1]
-            for lane in range(lanes):
-                re, im = x[i, 0, lane], x[i, 1, lane]
-                x[j, 0, lane] -= a * re + b * im
-                x[j, 1, lane] -= a * im - b * re
-        a, b = net.diagonal[j, 0], net.diagonal[j, 1]
-        for lane in range(lanes):
-            re, im = x[j, 0, lane], x[j, 1, lane]
-            x[j, 0, lane] = a * re + b * im
-            x[j, 1, lane] = a * im - b * re
+            subtract(x, j, net.upper[k, 0], -net.upper[k, 1], net.upper_row[k])
+        multiply(x, j, net.diagonal[j, 0], -net.diagonal[j, 1])
     for j in range(n - 1, -1, -1):
         for k in range(net.lower_start[j], net.lower_start[j + 1]):
-            i, a, b = net.lower_row[k], net.lower[k, 0], net.lower[k, 1]
-            for lane in range(lanes):
-                re, im = x[i, 0, lane], x[i, 1, lane]
-                x[j, 0, lane] -= a * re + b * im
-                x[j, 1, lane] -= a * im - b * re
+            subtract(x, j, net.lower[k, 0], -net.lower[k, 1], net.lower_row[k])
 
 
 @compiled
