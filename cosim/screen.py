@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} intervals"),
+        TextColumn("{task.fields[intervals]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=console,
     )
     with bar:
-        task = bar.add_task(f"{scenario}: preparing", total=None, rate="")
+        task = bar.add_task(f"{scenario}: preparing", total=None, intervals="", rate="")
 
         def show(progress: RunProgress) -> None:
             speed = bar.tasks[task].speed
@@ -57,6 +57,7 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
                 description=scenario,
                 total=progress.total,
                 completed=progress.done,
+                intervals=f"{progress.done:,} of {progress.total:,} intervals",
                 rate=f"{rate} {progress.curtailed:,} curtailed",
             )
 
@@ -94,7 +95,8 @@ def task_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(
         TextColumn(name),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} runs"),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
         TimeRemainingColumn(),
         console=console,
     ) as bar:

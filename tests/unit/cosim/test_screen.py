@@ -1,0 +1,50 @@
+"""What a command shows on a terminal: it gets a pseudo-terminal of its own, as nothing else tells rich of one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = {
+    "run": (["run", "short.toml", "--no-report"], "24 of 24 intervals"),
+    "study": (["study", "storage", "--hours", "2", "--seeds", "1", "--workers", "1"], "runs"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_shows_its_progress_on_a_terminal(name: str, tmp_path: Path) -> None:
+    (tmp_path / "short.toml").write_text('name = "short"\n[horizon]\nhours = 24\n', encoding="utf-8")
+    arguments, expected = COMMANDS[name]
+    code = "import sys; from cosim.cli import main; main()"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "PYTHONPATH": str(Path(__file__).parents[3])},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = _everything(ours)
+    assert process.wait() == 0, shown
+    assert expected in shown
+    assert "Traceback" not in shown
+
+
+def _everything(terminal: int) -> str:
+    """What a process writes to the terminal until it ends, without control sequences."""
+    read = b""
+    try:
+        while part := os.read(terminal, 65536):
+            read += part
+    except OSError:  # how Linux says that nobody holds the other end any more
+        pass
+    os.close(terminal)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", read.decode("utf-8", "replace"))
