@@ -6,9 +6,11 @@ input, with one message and never a traceback.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -181,6 +183,10 @@ def main() -> None:
     """Entry point of the command `gridsettle`."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's or pipe's encoding lacks, such as Δ or …, is shown as ?, and no reason to fail.
+            stream.reconfigure(errors="replace")
     app()
 
 

@@ -1,15 +1,18 @@
-"""What a command shows on a terminal: it gets a pseudo-terminal of its own, as nothing else tells rich of one."""
+"""What commands show on a terminal, a pseudo-terminal of their own, and through encodings that lack some of it."""
 
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
+
+ROOT = str(Path(__file__).parents[3])
 
 COMMANDS = {
     "run": (["run", "short.toml", "--no-report"], "24 of 24 intervals"),
@@ -21,12 +24,11 @@ COMMANDS = {
 def test_a_command_shows_its_progress_on_a_terminal(name: str, tmp_path: Path) -> None:
     (tmp_path / "short.toml").write_text('name = "short"\n[horizon]\nhours = 24\n', encoding="utf-8")
     arguments, expected = COMMANDS[name]
-    code = "import sys; from cosim.cli import main; main()"
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", "from cosim.cli import main; main()", *arguments],
         cwd=tmp_path,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "PYTHONPATH": ROOT},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -48,3 +50,15 @@ def _everything(terminal: int) -> str:
         pass
     os.close(terminal)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", read.decode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["scenario", "show", "default"]])
+def test_what_an_encoding_lacks_is_shown_as_a_question_mark(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from cosim.cli import main; main()", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": ROOT},
+        capture_output=True,
+        check=True,
+    )
+    assert b"?" in done.stdout
+    assert not done.stderr
