@@ -23,16 +23,22 @@ from market.mechanisms import PLUGGED_IN
 
 def is_compiled() -> bool:
     """Whether the power flow is on disk already; if it is out of date, it is compiled on its first use."""
-    stats = solve_all.stats  # type: ignore[attr-defined]  # numba's dispatcher
-    return any(Path(stats.cache_path).glob(f"*.{solve_all.__name__}-*.nbi"))
+    folder = _folder()
+    return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbi"))
+
+
+def _folder() -> Path | None:
+    """Where the power flow is kept once compiled; None where nothing can be kept."""
+    path = solve_all.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
+    return None if path is None else Path(path)
 
 
 def compile_ahead(case: Case) -> None:
-    """Compile the market here and the power flow in a process of its own; nothing where both are on disk.
+    """Compile the market here and the power flow in a process of its own; nothing where both are on disk, or cannot be.
 
     A process that fails is no loss: what it did not compile is compiled here on first use.
     """
-    if is_compiled() or case.mechanism.code == PLUGGED_IN:
+    if _folder() is None or is_compiled() or case.mechanism.code == PLUGGED_IN:
         return
     second = subprocess.Popen(
         [sys.executable, "-m", "cosim.compile_ahead"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

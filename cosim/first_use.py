@@ -8,11 +8,15 @@ from typing import Any
 
 from numba.core.event import Listener, install_listener
 
-MESSAGE = "compiling for this machine: takes up to a minute, and is done once"
+ONCE = "compiling for this machine: takes up to a minute, and is done once"
+EVERY_TIME = (
+    "compiling: takes up to a minute, every time, as no folder can be written to for what is compiled; "
+    "name one in the environment variable NUMBA_CACHE_DIR"
+)
 
 
 class _Once(Listener):  # type: ignore[misc] # numba has no types
-    """Tells the message when the first function is compiled; what is only loaded from disk is no such event."""
+    """Tells a message when the first function is compiled; what is only loaded from disk is no such event."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell, self._told = tell, False
@@ -21,7 +25,8 @@ class _Once(Listener):  # type: ignore[misc] # numba has no types
         """A function is about to be compiled."""
         if not self._told:
             self._told = True
-            self._tell(MESSAGE)
+            kept = event.data["dispatcher"].stats.cache_path is not None
+            self._tell(ONCE if kept else EVERY_TIME)
 
     def on_end(self, event: Any) -> None:
         """It is compiled."""

@@ -14,6 +14,10 @@ def compiled(function: F) -> F:
     """Compile `function` to machine code on first use, cached on disk, keeping its type for mypy.
 
     `fastmath` stays off: it assumes finite numbers and would let a diverged interval pass. Division by zero
-    gives inf or NaN, as in numpy, and is caught by the convergence test.
+    gives inf or NaN, as in numpy, and is caught by the convergence test. Where numba finds no folder that can be
+    written to, it is compiled in every process.
     """
-    return cast(F, numba.njit(cache=True, error_model="numpy")(function))
+    try:
+        return cast(F, numba.njit(cache=True, error_model="numpy")(function))
+    except RuntimeError:
+        return cast(F, numba.njit(error_model="numpy")(function))

@@ -15,8 +15,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile `function` to machine code on first use, cached on disk, keeping its type for mypy."""
-    return cast(F, numba.njit(cache=True)(function))
+    """Compile `function` to machine code on first use, cached on disk, keeping its type for mypy.
+
+    Where numba finds no folder that can be written to, it is compiled in every process.
+    """
+    try:
+        return cast(F, numba.njit(cache=True)(function))
+    except RuntimeError:
+        return cast(F, numba.njit(function))
 
 
 def integer(value: int) -> int:
