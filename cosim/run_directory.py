@@ -19,6 +19,7 @@ import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
+from cosim.folders import make_folder, names_in
 from market.cores import usable_cores
 from market.ledger.checkpoint import sync_folder
 
@@ -46,23 +47,14 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
         raise ScenarioError(
             f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume"
         )
-    if (
-        not resume
-        and directory.exists()
-        and not all(path.name.startswith(_BEFORE_THE_LEDGER) for path in directory.iterdir())
-    ):
+    if not resume and not all(name.startswith(_BEFORE_THE_LEDGER) for name in names_in(directory)):
         what = "a run" if started else "other files"
         raise ScenarioError(
             f"{directory}: expected an empty or new directory, found {what}; "
             "choose another with --out, remove it, or go on with --resume"
         )
-    try:
-        (directory / PARTS).mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(directory / JOINED, ignore_errors=True)
-    except OSError as reason:
-        raise ScenarioError(
-            f"{directory}: expected a directory that can be written, got {reason}"
-        ) from reason
+    make_folder(directory / PARTS)
+    shutil.rmtree(directory / JOINED, ignore_errors=True)
     return directory
 
 
@@ -72,10 +64,14 @@ def _named_when_whole(path: Path, partial: Path) -> Iterator[Path]:
     try:
         yield partial
         os.replace(partial, path)
+    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as reason:
+        raise ScenarioError(
+            f"{path}: expected a file that can be written, got {reason.strerror}; choose another place"
+        ) from reason
     except OSError as reason:
         raise ScenarioError(
-            f"{path}: expected a file that can be written, got: {reason}; make room or mend the disk; a run that "
-            "was cut off goes on with --resume"
+            f"{path}: expected a file that can be written, got {reason.strerror}; make room or mend the disk; a run "
+            "that was cut off goes on with --resume"
         ) from reason
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cosim.case import build_market
 from cosim.errors import ScenarioError
+from cosim.folders import check_empty, make_folder
 from cosim.market_run import market_totals
 from cosim.scenario import Scenario
 from market.cores import usable_cores
@@ -110,13 +111,4 @@ def study_directory(name: str, out: Path | None) -> Path:
     ScenarioError
         If it cannot be made, or holds files already.
     """
-    directory = out or Path("runs") / f"study-{name}"
-    if directory.exists() and any(directory.iterdir()):
-        raise ScenarioError(f"{directory}: expected a new or empty directory; choose another with --out")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise ScenarioError(
-            f"{directory}: expected a directory that can be written, got {reason}"
-        ) from reason
-    return directory
+    return make_folder(check_empty(out or Path("runs") / f"study-{name}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -124,6 +124,7 @@ def hosting(
 ) -> None:
     """How much PV a feeder holds: scaled alike at every house, and at one house alone."""
     from cosim.hosting import scenario_hosting
+    from cosim.run_directory import write_whole
     from cosim.scenario_files import load_scenario
     from cosim.screen import compiling_is_told
 
@@ -131,20 +132,11 @@ def hosting(
         if intervals < 1 or not largest_kw > 0:
             fail(f"--intervals, --largest-kw: expected numbers above 0, got {intervals} and {largest_kw}")
         capacity = scenario_hosting(load_scenario(scenario), n_intervals=intervals, largest_kw=largest_kw)
-    if out is not None:
-        _write_csv(capacity.houses, out)
+        if out is not None:
+            write_whole(out, capacity.houses.to_csv(index=False, lineterminator="\n"))
     if as_json:
         typer.echo(json.dumps(capacity.as_dict(), indent=2))
     else:
         from cosim.validate_screen import show_hosting
 
         show_hosting(capacity, scenario)
-
-
-def _write_csv(frame: Any, path: Path) -> None:
-    from cosim.run_directory import write_whole
-
-    try:
-        write_whole(path, frame.to_csv(index=False, lineterminator="\n"))
-    except OSError as reason:
-        fail(f"{path}: expected a file that can be written, got {reason}")

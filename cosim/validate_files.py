@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosim.errors import ScenarioError
+from cosim.folders import check_empty, make_folder
 from cosim.inputs import read_participants
 from cosim.run_directory import write_json
 from data.files import read_frame
@@ -58,24 +59,14 @@ def read_placement(path: Path) -> dict[str, str | int]:
 
 
 def prepare_output(directory: Path) -> None:
-    """Make sure that a directory is new or empty.
+    """Make sure that a directory is new or empty, and that there is a folder to make it in.
 
     Raises
     ------
     ScenarioError
-        If it is not, or cannot be made.
+        If it is not, or there cannot be.
     """
-    try:
-        taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
-        directory.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise ScenarioError(
-            f"{directory}: expected a directory that can be written, got {reason}"
-        ) from reason
-    if taken:
-        raise ScenarioError(
-            f"{directory}: expected a new or empty directory, found files; choose another with --out"
-        )
+    make_folder(check_empty(directory).parent)
 
 
 def write_validation(found: Validation, directory: Path) -> None:
@@ -97,5 +88,5 @@ def write_validation(found: Validation, directory: Path) -> None:
         os.replace(partial, directory)
     except OSError as reason:
         raise ScenarioError(
-            f"{directory}: expected a directory that can be written, got {reason}"
+            f"{directory}: expected a folder that can be written to, got {reason.strerror}; choose another with --out"
         ) from reason

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
+from cosim.folders import make_folder
 from cosim.report.balance_section import ENERGIES
 from cosim.report.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.report.elements import Cell, Figure, Section, Table, number, words
@@ -136,7 +137,7 @@ def digits_of(unit: str) -> int:
 
 def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     """Write `comparison.csv` and `comparison.html` into `folder`; both whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     csv, page = folder / "comparison.csv", folder / "comparison.html"
     write_whole(csv, table.to_csv(lineterminator="\n"))
     write_whole(page, comparison_page(table))
