@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -235,7 +236,7 @@ def test_the_checkpoint_never_runs_ahead_of_the_ledger(
     seen = []
 
     def watch(path: Path, content: str) -> None:
-        with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as connection:
+        with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as connection, connection:
             n_blocks = connection.execute("SELECT count(*) FROM block").fetchone()[0]
         connection.close()
         seen.append(n_blocks >= int(content.split("\n")[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import naive_ledger
@@ -84,7 +85,7 @@ def test_both_find_the_same_block_when_a_byte_of_it_changes(seed: int, tmp_path:
     rng = np.random.default_rng(seed)
     busy(tmp_path / "run")
     column = ["header", "hash", "signature", "records"][seed % 4]
-    with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as connection, connection:
         n = connection.execute("SELECT count(*) FROM block").fetchone()[0]
         height = int(rng.integers(0, n))
         value = bytearray(

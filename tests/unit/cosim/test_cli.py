@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -79,7 +80,7 @@ def test_a_broken_ledger_is_an_answer_not_an_error(here: Path) -> None:
     import sqlite3
 
     invoke("run", *DAY, "--out", "x")
-    with sqlite3.connect("x/ledger.sqlite") as connection:
+    with closing(sqlite3.connect("x/ledger.sqlite")) as connection, connection:
         body = bytearray(connection.execute("SELECT records FROM block WHERE height = 7").fetchone()[0])
         body[40] ^= 1
         connection.execute("UPDATE block SET records = ? WHERE height = 7", (bytes(body),))

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -78,7 +79,7 @@ def test_verify_finds_the_wrong_key_and_the_broken_block(here: Path) -> None:
     assert "BROKEN at block 0: the operator is not the pinned one" in no(
         "verify", "run", "--key", "keys/other.pub"
     )
-    with sqlite3.connect("run/ledger.sqlite") as connection:
+    with closing(sqlite3.connect("run/ledger.sqlite")) as connection, connection:
         connection.execute("UPDATE block SET hash = zeroblob(32) WHERE height = 7")
     connection.close()
     assert "BROKEN at block 7" in no("verify", "run")

@@ -6,6 +6,7 @@ import hmac
 import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -272,7 +273,7 @@ def test_a_changed_store_is_noticed(tmp_path: Path) -> None:
         vault.write(0, 2, entries, [public_bytes(KEYS[0])])
         assert vault.read(KEYS[0]) == entries
     for change in ("UPDATE chunk SET body = x'00'", "UPDATE chunk SET stop = 3"):
-        with sqlite3.connect(tmp_path / "v.sqlite") as connection:
+        with closing(sqlite3.connect(tmp_path / "v.sqlite")) as connection, connection:
             connection.execute(change)
         connection.close()
         with Vault(tmp_path / "v.sqlite") as vault, pytest.raises(LedgerError, match="have been changed"):

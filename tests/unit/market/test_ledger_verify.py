@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ MADE = world(3, 20, seed=1)
 
 def spoil(directory: Path, height: int) -> None:
     """Break the signature of one block."""
-    with sqlite3.connect(directory / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(directory / "ledger.sqlite")) as connection, connection:
         connection.execute("UPDATE block SET signature = zeroblob(64) WHERE height = ?", (height,))
     connection.close()
 
