@@ -53,7 +53,7 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
             f"{directory}: expected an empty or new directory, found {what}; "
             "choose another with --out, remove it, or go on with --resume"
         )
-    make_folder(directory / PARTS)
+    make_folder(make_folder(directory) / PARTS)
     shutil.rmtree(directory / JOINED, ignore_errors=True)
     return directory
 

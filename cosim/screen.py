@@ -50,6 +50,7 @@ def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None
         task = bar.add_task(f"{scenario}: preparing", total=None, intervals="", rate="")
 
         def show(progress: RunProgress) -> None:
+            """Move the bar on."""
             speed = bar.tasks[task].speed
             rate = f"{speed:,.0f}/s" if speed else ""
             bar.update(
@@ -69,6 +70,7 @@ def _every_tenth(console: Console) -> Listener:
     shown = 0
 
     def show(progress: RunProgress) -> None:
+        """Print a line where another tenth is done."""
         nonlocal shown
         tenth = 10 * progress.done // progress.total
         if tenth > shown:

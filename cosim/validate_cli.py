@@ -76,15 +76,16 @@ def validate(
 
       gridsettle validate --net feeder.json --trades trades.csv --profiles base.csv --strict --out judged
     """
+    from cosim.folders import check_empty, make_folder
     from cosim.screen import compiling_is_told
     from cosim.validate import validate as validate_trades
-    from cosim.validate_files import prepare_output, read_base, read_placement, write_validation
+    from cosim.validate_files import read_base, read_placement, write_validation
     from data.trades import read_trades
     from grid_models.named_nets import read_net
 
     with compiling_is_told(), bad_input_ends():
         if out is not None:
-            prepare_output(out)
+            make_folder(check_empty(out).parent)  # the tables come there all at once, or not at all
         found = validate_trades(
             read_net(net),
             read_trades(trades, timezone=timezone),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosim.errors import ScenarioError
-from cosim.folders import check_empty, make_folder
 from cosim.inputs import read_participants
 from cosim.run_directory import write_json
 from data.files import read_frame
@@ -56,17 +55,6 @@ def read_placement(path: Path) -> dict[str, str | int]:
             f"{path}: expected at least one row participant,bus, got none; add the participants"
         )
     return placement
-
-
-def prepare_output(directory: Path) -> None:
-    """Make sure that a directory is new or empty, and that there is a folder to make it in.
-
-    Raises
-    ------
-    ScenarioError
-        If it is not, or there cannot be.
-    """
-    make_folder(check_empty(directory).parent)
 
 
 def write_validation(found: Validation, directory: Path) -> None:

@@ -12,34 +12,38 @@ from cosim.cli import app
 
 SHORT = Scenario().with_changes(horizon={"hours": 2})
 
-COMMANDS = {
+INTO_A_FOLDER = {
     "run": ["run", "default", "--until", "2017-01-01T02:00", "--out", "OUT"],
-    "hosting": ["hosting", "--intervals", "1", "--out", "OUT"],
     "study": ["study", "storage", "--hours", "2", "--seeds", "1", "--workers", "1", "--out", "OUT"],
     "compare": ["compare", "one", "two", "--out", "OUT"],
-    "scenario new": ["scenario", "new", "OUT"],
+    "scenario new": ["scenario", "new", "OUT"],  # makes a file, but never in place of another
     "ledger export": ["ledger", "export", "one", "OUT"],
+    "ledger init": ["ledger", "init", "OUT"],
+}
+INTO_A_FILE = {
+    "hosting": ["hosting", "--intervals", "1", "--out", "OUT"],
     "ledger export, lines": ["ledger", "export", "one", "OUT.jsonl"],
     "ledger prove": ["ledger", "prove", "one", "1", "0", "--out", "OUT"],
-    "ledger init": ["ledger", "init", "OUT"],
+}
+BELOW = ("a-file/in-it", "a-file/in-it/below")
+CASES = {
+    f"{name} {place}": [part.replace("OUT", place) for part in command]
+    for commands, places in ((INTO_A_FOLDER, ("a-file", *BELOW)), (INTO_A_FILE, BELOW))
+    for name, command in commands.items()
+    for place in places
 }
 
 
-@pytest.mark.parametrize("place", ["a-file", "a-file/in-it", "a-file/in-it/below"])
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("case", CASES)
 def test_a_file_in_the_way_is_told_and_kept(
-    name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a-file").write_text("precious", encoding="utf-8")
-    if "one" in COMMANDS[name]:
-        run(SHORT, "one")
-    if "two" in COMMANDS[name]:
-        run(SHORT, "two")
+    for name in {"one", "two"} & set(CASES[case]):
+        run(SHORT, name)
     before = sorted(tmp_path.iterdir())
-    if place == "a-file" and name in ("hosting", "ledger prove", "ledger export, lines"):
-        pytest.skip("they write files, and may put one in place of another")
-    done = CliRunner().invoke(app, [part.replace("OUT", place) for part in COMMANDS[name]])
+    done = CliRunner().invoke(app, CASES[case])
     assert done.exit_code == 2, done.output
     told = [line for line in done.stderr.splitlines() if line.startswith("gridsettle: ")]
     assert len(told) == 1
