@@ -69,8 +69,8 @@ def start(directory: Path, **environment: str) -> subprocess.Popen[str]:
 
 
 def acknowledged(output: str) -> int:
-    heights = [int(line.split()[1]) for line in output.splitlines() if line.startswith("acknowledged")]
-    return max(heights, default=0)
+    """The last height told by a whole line; a kill may cut the last line anywhere (unbuffered output)."""
+    return max((int(height) for height in re.findall(r"^acknowledged (\d+)\n", output, re.M)), default=0)
 
 
 def finish(directory: Path, undisturbed: Head) -> None:
@@ -93,6 +93,12 @@ def kill_somewhere(directory: Path, rng: np.random.Generator) -> int:
     writer.kill()
     rest, _ = writer.communicate()
     return acknowledged(first + rest)
+
+
+@pytest.mark.parametrize("cut", ["", "ackno", "acknowledged", "acknowledged ", "acknowledged 4"])
+def test_a_line_cut_by_the_kill_acknowledges_nothing(cut: str) -> None:
+    assert acknowledged("began\nacknowledged 2\n" + cut) == 2
+    assert acknowledged(cut) == 0
 
 
 @pytest.mark.parametrize(
