@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from cosim.energy_balance import energy_balance
 from cosim.notebook import result_html
-from cosim.run_directory import file_name, read_table
+from cosim.run_directory import file_name, read_in_parts, read_table
 
 if TYPE_CHECKING:
     from cosim.scenario import Scenario
@@ -81,11 +80,17 @@ class Result:
 
         return write_report(self, path, hosting=hosting)
 
-    def table(self, name: str) -> pa.Table:
-        """A table by name, one of `cosim.results.TABLES`."""
-        if self.directory is None:
-            return self.tables[name]
-        return read_table(self.directory, name)
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table by name, one of `cosim.results.TABLES`, or some columns of it."""
+        if self.directory is not None:
+            return read_table(self.directory, name, columns)
+        return self.tables[name] if columns is None else self.tables[name].select(columns)
+
+    def parts(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of a table, some intervals at a time: a long run's tables are large."""
+        if self.directory is not None:
+            return read_in_parts(self.directory, name, columns)
+        return iter([self.table(name, columns)])
 
     def has_table(self, name: str) -> bool:
         """Whether the run made a table; those of outages exist only where there were events."""
@@ -93,9 +98,9 @@ class Result:
             return name in self.tables
         return (self.directory / file_name(name)).exists()
 
-    def _frame(self, name: str) -> pd.DataFrame:
+    def _frame(self, name: str, index: str = "time") -> pd.DataFrame:
         frame: pd.DataFrame = self.table(name).to_pandas()
-        return frame.set_index("time")
+        return frame.set_index(index)
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
@@ -130,29 +135,17 @@ class Result:
     @cached_property
     def curtailed_by_house(self) -> pd.DataFrame:
         """What each house sold, delivered, was cut, and was paid for it, by house; see `cosim.fairness`."""
-        from cosim.fairness import curtailed_by_house
-
-        table = curtailed_by_house(self.table("exchanges"), self.scenario.curtailment.rule)
-        frame: pd.DataFrame = table.to_pandas()
-        return frame.set_index("house")
+        return self._frame("curtailed_by_house", "house")
 
     @cached_property
     def energy_balance(self) -> pd.DataFrame:
         """One row per interval: where energy came from and went to, Wh; see `cosim.energy_balance`."""
-        frame: pd.DataFrame = energy_balance(self.table("houses"), self.table("exchanges")).to_pandas()
-        return frame.set_index("time")
+        return self._frame("energy_balance")
 
     @cached_property
     def resilience(self) -> pd.DataFrame:
         """One row per outage and one for all; empty without outages. See `cosim.outage_spells`."""
-        if not self.has_table("outage_intervals"):
-            return pd.DataFrame()
-        from cosim.outage_spells import resilience_table
-
-        tables = {name: self.table(name) for name in ("outage_intervals", "houses")}
-        share, minutes = self.scenario.community.critical_share, self.scenario.horizon.interval_minutes
-        frame: pd.DataFrame = resilience_table(tables, share, minutes).to_pandas()
-        return frame.set_index("outage")
+        return self._frame("resilience", "outage") if self.has_table("resilience") else pd.DataFrame()
 
     def _repr_html_(self) -> str:
         """Small table for Jupyter."""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
+from cosim.columns import TIME
 from cosim.errors import ScenarioError
 from cosim.folders import make_folder, names_in
 from market.cores import usable_cores
@@ -25,6 +26,24 @@ from market.ledger.checkpoint import sync_folder
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""
+
+_WORDS = (
+    *("house", "device", "name", "element_type", "quantity"),
+    *("kind", "seller", "buyer", "rule", "reason", "answer"),
+)
+_WHOLE = ("element", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh")
+_MEASURED = (
+    *("value", "limit", "rated_kw"),
+    *("capacity_kwh", "charged_kwh", "discharged_kwh", "full_cycles", "mean_soc", "fade", "wear_eur"),
+)
+CSV_TYPES = {
+    "time": TIME,
+    "seq": pa.uint32(),
+    **dict.fromkeys(_WORDS, pa.string()),
+    **dict.fromkeys(_WHOLE, pa.int64()),
+    **dict.fromkeys(_MEASURED, pa.float64()),
+}
+"""Types of their columns, which CSV does not tell: a house may be named 007, a table may be empty."""
 
 AT_ONCE = 2
 """Tables written at the same time: pyarrow leaves Python's lock to the other while it encodes."""
@@ -230,18 +249,39 @@ def file_name(name: str) -> str:
     return f"{name}.{'csv' if name in AS_CSV else 'parquet'}"
 
 
-def read_table(directory: Path, name: str) -> pa.Table:
-    """A table of a finished run.
+def read_table(directory: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A table of a finished run, or some columns of it.
 
     Raises
     ------
     ScenarioError
         If the directory holds no such table.
     """
+    path = _expect_table(directory, name)
+    if name not in AS_CSV:
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+    table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=CSV_TYPES))
+    return table if columns is None else table.select(columns)
+
+
+def read_in_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of a Parquet table of a finished run, as many rows at a time as were written together.
+
+    Raises
+    ------
+    ScenarioError
+        If the directory holds no such table.
+    """
+    with pq.ParquetFile(_expect_table(directory, name)) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=list(columns))
+
+
+def _expect_table(directory: Path, name: str) -> Path:
     path = directory / file_name(name)
     if not path.exists():
         raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
-    return pa_csv.read_csv(path) if name in AS_CSV else pq.read_table(path)
+    return path
 
 
 SMALL_BYTES = 2**24

@@ -118,10 +118,12 @@ def run(
         remove_parts(directory)
         return Result.load(directory)
     with joining(directory, tables_made(case)):
-        summary = {**_summed_up(case, directory), "ledger": head}
+        summary, derived = summed_up(case, PartTables(directory, tables_made(case)))
+        for name, table in derived.items():
+            write_table(directory, name, table)
     keep_inputs(case, directory)
     write_json(directory / "manifest.json", manifest(case, head))
-    write_json(directory / "summary.json", summary)
+    write_json(directory / "summary.json", summary := {**summary, "ledger": head})
     remove_parts(directory)
     return Result(case.scenario, summary, directory, {})
 
@@ -131,27 +133,25 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     compile_ahead(case)
     stream = _told(chunks(case, case.opening), case, listener)
     tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
-    tables[WEAR_TABLE] = wear_table(case, tables["houses"])
-    by_house = curtailed_by_house(tables["exchanges"])
-    found = summarise(tables, by_house)
-    summary = {**found, **outage_summary(case, tables), "agreement": agreement(case, tables)}
-    return Result(scenario, summary, None, tables, case.feeder.net)
+    summary, derived = summed_up(case, tables)
+    return Result(scenario, summary, None, {**tables, **derived}, case.feeder.net)
 
 
-def _summed_up(case: Case, directory: Path) -> dict[str, Any]:
-    """Summary of a run whose tables lie in parts; what follows from the tables is written beside them."""
-    tables, rule = PartTables(directory, tables_made(case)), case.scenario.curtailment.rule
-    write_table(directory, "curtailment", curtailment_table(tables["exchanges"], rule))
-    by_house = curtailed_by_house(tables["exchanges"], rule)
-    write_table(directory, "curtailed_by_house", by_house)
+def summed_up(case: Case, tables: Mapping[str, pa.Table]) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+    """Summary of a run, and the tables that follow from those that its intervals made."""
+    rule = case.scenario.curtailment.rule
+    derived = {
+        "curtailment": curtailment_table(tables["exchanges"], rule),
+        "curtailed_by_house": curtailed_by_house(tables["exchanges"], rule),
+    }
     outages = outage_summary(case, tables)
     if "resilience" in outages:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
-        write_table(directory, "resilience", resilience_table(tables, share, minutes))
-    found = summarise(tables, by_house)
+        derived["resilience"] = resilience_table(tables, share, minutes)
+    found = summarise(tables, derived["curtailed_by_house"])
     checked = agreement(case, tables)  # reads houses last, for the next line
-    write_table(directory, WEAR_TABLE, wear_table(case, tables["houses"]))
-    return {**found, **outages, "agreement": checked}
+    derived[WEAR_TABLE] = wear_table(case, tables["houses"])
+    return {**found, **outages, "agreement": checked}, derived
 
 
 def tables_made(case: Case) -> tuple[str, ...]:

@@ -202,7 +202,7 @@ def curtailment_table(exchanges: pa.Table, rule: str) -> pa.Table:
             "curtailed_wh": pc.subtract(cut["cleared_wh"], cut["delivered_wh"]),
             "rule": pa.array([rule] * len(cut), pa.string()),
             "reason": cut["reason"].cast(pa.string()),
-            "element": cut["element"],
+            "element": cut["element"].cast(pa.int64()),
         }
     )
 

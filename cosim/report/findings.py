@@ -98,7 +98,6 @@ def intervals_beyond(run: RunTables) -> int:
 def verdict_section(run: RunTables) -> Section:
     """Exceptions with their counts and first times, and the extremes of the run."""
     counts = outcome_counts(run.intervals)
-    unsolved = run.exchanges.loc[run.exchanges["reason"] == "not_solved", "time"].drop_duplicates()
     rows: list[tuple[Cell, ...]] = [
         _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
         _row(
@@ -106,7 +105,12 @@ def verdict_section(run: RunTables) -> Section:
             int((run.balance["residual_wh"] != 0).sum()),
             "energy in and out differ; must be zero",
         ),
-        _row("not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved),
+        _row(
+            "not solved as cleared",
+            len(run.unsolved),
+            "the exchanges as cleared had no power flow",
+            run.unsolved,
+        ),
         _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
         _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),
     ]

@@ -112,12 +112,12 @@ def energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float =
     ]
 
 
-def money_links(exchanges: pd.DataFrame) -> list[Link]:
-    """Money from who paid through what for to who earned, EUR; `exchanges` as in exchanges.parquet.
+def money_links(booked: pd.DataFrame) -> list[Link]:
+    """Money from who paid through what for to who earned, EUR; columns as in exchanges.parquet.
 
     The buyer pays, except that the contract pays for energy that is shared into it; a fee goes to the contract.
     """
-    paid = exchanges[exchanges["amount_neur"] != 0]
+    paid = booked[booked["amount_neur"] != 0]
     kind = paid["kind"].astype(str)
     payer = paid["buyer"].astype(str).where(~kind.isin(["share_use", "share_store"]), "contract")
     eur = pd.DataFrame(

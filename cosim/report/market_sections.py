@@ -40,7 +40,7 @@ ELEMENT_OF_REASON = {
 def money_section(run: RunTables) -> Section:
     """Money in numbers and as flows."""
     money = run.result.summary["money_eur"]
-    links = money_links(run.exchanges)
+    links = money_links(run.booked)
     if not any(value > 0 for _, _, value in links):
         return Section("money", "Money", ("No money changed hands.",))
     facts = tuple(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from cosim.booked import PARTIES, SUMMED, booked
+from cosim.columns import is_named
 from cosim.errors import ScenarioError
 from cosim.results import Result
-from cosim.tables import curtailment_table
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 
@@ -22,6 +24,24 @@ METERS = (
     *("exported_wh", "spilled_wh", "shed_wh", "own_wh", "hosted_wh", "wallet_neur", "account_neur"),
 )
 """Columns of the table `houses` that the report reads."""
+
+
+class Meters(Mapping[str, pd.DataFrame]):
+    """(T, N) frames by the name of their column in the table `houses`, read when asked for: all are large."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in METERS:
+            raise KeyError(name)
+        return wide(self._result.table("houses", ("time", "house", name)), ("house",), name, "houses")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(METERS)
+
+    def __len__(self) -> int:
+        return len(METERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +66,12 @@ class RunTables:
     vm_pu
         (T, B) pu; columns are buses in the order of the net's table.
     meters
-        (T, N) frames by the name of their column in the table `houses`.
-    exchanges, violations, curtailment
+        (T, N) frames by the name of their column in the table `houses`; each is read anew when asked for.
+    booked
+        Exchanges summed over time, of `cosim.booked.booked`.
+    unsolved
+        Times of the intervals whose exchanges as cleared had no power flow.
+    violations, curtailment
         As in the files of the same names; times are columns.
     balance
         Table `energy_balance`, by time.
@@ -66,7 +90,8 @@ class RunTables:
     loading_percent: pd.DataFrame
     vm_pu: pd.DataFrame
     meters: Mapping[str, pd.DataFrame]
-    exchanges: pd.DataFrame
+    booked: pd.DataFrame
+    unsolved: pd.Series
     violations: pd.DataFrame
     curtailment: pd.DataFrame
     balance: pd.DataFrame
@@ -93,9 +118,8 @@ def read_run(result: Result) -> RunTables:
     cosim.errors.ScenarioError
         If a table is missing or incomplete.
     """
-    houses, exchanges = result.table("houses"), result.table("exchanges")
-    rule, manifest = result.scenario.curtailment.rule, read_manifest(result)
-    feeder = feeder_of(result, [str(name) for name in houses["house"].unique().to_pylist()], manifest)
+    meters, manifest = Meters(result), read_manifest(result)
+    feeder = feeder_of(result, [str(name) for name in meters["load_wh"].columns], manifest)
     vm_pu = wide(result.table("bus_voltage"), ("bus",), "vm_pu", "bus_voltage")
     loading_percent = wide(
         result.table("branch_loading"), ("element_type", "element"), "loading_percent", "branch_loading"
@@ -104,20 +128,28 @@ def read_run(result: Result) -> RunTables:
         result=result,
         feeder=feeder,
         limits=Limits.of(feeder, **result.scenario.limits.model_dump()),
-        reactive=bool(np.any(houses["q_var"].to_numpy())),
+        reactive=any(bool(np.any(part["q_var"].to_numpy())) for part in result.parts("houses", ["q_var"])),
         manifest=manifest,
         intervals=result.table("intervals").to_pandas().set_index("time"),
         loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
         vm_pu=vm_pu,
-        meters={name: wide(houses, ("house",), name, "houses") for name in METERS},
-        exchanges=encoded_anew(exchanges).to_pandas(),
+        meters=meters,
+        booked=encoded_anew(booked(result.parts("exchanges", (*PARTIES, *SUMMED)))).to_pandas(),
+        unsolved=unsolved(result),
         violations=result.table("violations").to_pandas(),
-        curtailment=curtailment_table(exchanges, rule).to_pandas(),
+        curtailment=result.table("curtailment").to_pandas(),
         balance=result.energy_balance,
         resilience=result.resilience,
         outage_intervals=frame_if_made(result, "outage_intervals"),
         registrations=frame_if_made(result, "registrations"),
     )
+
+
+def unsolved(result: Result) -> pd.Series:
+    """Times of the intervals in which some exchange was cut because there was no power flow."""
+    parts = result.parts("exchanges", ("time", "reason"))
+    found = [pc.unique(part["time"].filter(is_named(part["reason"], "not_solved"))) for part in parts]
+    return pd.Series(pd.DatetimeIndex(pa.concat_arrays(found).to_pandas())).drop_duplicates()
 
 
 def frame_if_made(result: Result, name: str) -> pd.DataFrame:
