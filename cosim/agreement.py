@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cosim.case import Case
+from cosim.columns import is_named
 from cosim.curtailment import Outcome
 from cosim.setpoints import injection_kw
 from market.exchanges import METER
@@ -17,27 +18,28 @@ from market.exchanges import METER
 _OFF = tuple(outcome.name.lower() for outcome in (Outcome.DE_ENERGISED, Outcome.ISLANDED))
 
 
-def agreement(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+def agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict[str, Any]:
     """Largest differences between the engines over evenly spread intervals in which the grid fed the feeder.
 
     Parameters
     ----------
     case
-        What was run; `engine.verify_sample` says how many intervals.
-    tables
-        Its tables `houses` and `intervals`.
+        What was run.
+    intervals
+        Its table of that name.
+    houses
+        Rows of its table `houses`, those of the `sampled_intervals` among them.
 
     Raises
     ------
     EngineDisagreementError
         If the engines differ by more than their tolerance.
     """
-    sampled = sampled_intervals(case.n_intervals, case.scenario.engine.verify_sample)
-    outcome = tables["intervals"]["outcome"].take(pa.array(sampled)).cast(pa.string()).to_pylist()
-    sampled = sampled[[name not in _OFF for name in outcome]]
-    if not sampled.size:
+    sampled = intervals.take(pa.array(sampled_intervals(case)))
+    solved = sampled["time"].filter(pc.invert(is_named(sampled["outcome"], *_OFF)))
+    if not len(solved):
         return {"intervals": 0}
-    meters = meters_of(tables["houses"], sampled, case.opening.own_wh.size)
+    meters = meters_of(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
     found = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
     return {
         "intervals": found.n,
@@ -46,23 +48,26 @@ def agreement(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     }
 
 
-def sampled_intervals(n_intervals: int, n_wanted: int) -> npt.NDArray[np.int64]:
+def sampled_intervals(case: Case) -> npt.NDArray[np.int64]:
+    """Evenly spread intervals, as many as `engine.verify_sample` says where there are."""
+    return evenly_spread(case.n_intervals, case.scenario.engine.verify_sample)
+
+
+def evenly_spread(n_intervals: int, n_wanted: int) -> npt.NDArray[np.int64]:
     """At most `n_wanted` evenly spread intervals.
 
     Examples
     --------
-    >>> sampled_intervals(24, 3).tolist()
+    >>> evenly_spread(24, 3).tolist()
     [0, 11, 23]
     """
     return np.unique(np.linspace(0, n_intervals - 1, min(n_wanted, n_intervals)).astype(np.int64))
 
 
-def meters_of(houses: pa.Table, intervals: npt.NDArray[np.int64], n_houses: int) -> npt.NDArray[np.void]:
-    """Meter rows of some intervals, (K, N), from the table `houses`, whose rows run by interval and house."""
-    rows = (intervals[:, None] * n_houses + np.arange(n_houses)).reshape(-1)
-    chosen = houses.take(pa.array(rows))
-    meters = np.zeros(rows.size, METER)
+def meters_of(houses: pa.Table, n_intervals: int) -> npt.NDArray[np.void]:
+    """Meter rows, (n_intervals, N), of rows of the table `houses`, which run by interval and house."""
+    meters = np.zeros(len(houses), METER)
     for name in METER.names or ():
         if name.endswith("_wh") or name == "q_var":
-            meters[name] = chosen[name].to_numpy()
-    return meters.reshape(intervals.size, n_houses)
+            meters[name] = houses[name].to_numpy()
+    return meters.reshape(n_intervals, -1)

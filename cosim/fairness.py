@@ -38,13 +38,13 @@ def jain_index(shares: npt.ArrayLike) -> float:
     return float(x.sum() ** 2 / (x.size * squares)) if squares > 0.0 else 1.0
 
 
-def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
+def curtailed_by_house(booked: pa.Table, rule: str = "") -> pa.Table:
     """What each house sold, delivered and was cut, kWh; a lot counts where it leaves the battery that hosts it.
 
     Parameters
     ----------
-    exchanges
-        Table `exchanges` of a run.
+    booked
+        Exchanges of a run summed over time, of `cosim.booked.booked`.
     rule
         Name of the rule that cut, copied into a column so that runs can be stacked.
 
@@ -54,8 +54,8 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
         Columns house, rule, cleared_kwh, delivered_kwh, curtailed_kwh, share, compensation_neur, ordered by house;
         houses that sold nothing are left out.
     """
-    sold = pc.and_(is_named(exchanges["kind"], *SOLD), pc.greater(exchanges["cleared_wh"], 0))
-    chosen = exchanges.select(["kind", "seller", "host", "cleared_wh", "delivered_wh"]).filter(sold)
+    sold = pc.and_(is_named(booked["kind"], *SOLD), pc.greater(booked["cleared_wh"], 0))
+    chosen = booked.select(["kind", "seller", "host", "cleared_wh", "delivered_wh"]).filter(sold)
     from_battery = is_named(chosen["kind"], "lot_sale")
     house = pc.if_else(from_battery, chosen["host"].cast(pa.string()), chosen["seller"].cast(pa.string()))
     plain = pa.table({"house": house, "cleared": chosen["cleared_wh"], "delivered": chosen["delivered_wh"]})
@@ -69,13 +69,13 @@ def curtailed_by_house(exchanges: pa.Table, rule: str = "") -> pa.Table:
             "delivered_kwh": delivered,
             "curtailed_kwh": cleared - delivered,
             "share": delivered / cleared,
-            "compensation_neur": _compensation_neur(exchanges, total["house"].to_pylist()),
+            "compensation_neur": _compensation_neur(booked, total["house"].to_pylist()),
         }
     )
 
 
-def _compensation_neur(exchanges: pa.Table, houses: list[str]) -> pa.Array:
-    paid = exchanges.filter(is_named(exchanges["kind"], "compensation"))
+def _compensation_neur(booked: pa.Table, houses: list[str]) -> pa.Array:
+    paid = booked.filter(is_named(booked["kind"], "compensation"))
     plain = pa.table({"house": paid["seller"].cast(pa.string()), "amount": paid["amount_neur"]})
     total = plain.group_by("house").aggregate([("amount", "sum")])
     by_house = dict(zip(total["house"].to_pylist(), total["amount_sum"].to_pylist(), strict=True))

@@ -99,6 +99,9 @@ def _scheduled(case: Case, k: int, standing: npt.NDArray[np.int8], t: int) -> _R
     return delivered, float(use.fuel_kg[t]), plant.tank_kg, bool(start)
 
 
+FUEL_CELL_SUMMED = ("delivered_wh", "hydrogen_kg", "cost_eur", "start")
+
+
 def fuel_cell_summary(table: pa.Table) -> Mapping[str, float]:
     """Energy, hydrogen, fuel cost, starts and hours of running of all fuel cells together.
 

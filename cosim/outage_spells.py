@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cosim.columns import TIME, is_named
-from cosim.resilience import resilience
+from cosim.columns import TIME
+from cosim.resilience import moments_without_grid, resilience
 
 METRICS = (
     *("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share"),
@@ -27,11 +26,6 @@ RESILIENCE = pa.schema(
 )
 
 
-def without_grid(outage_intervals: pa.Table) -> pa.Table:
-    """Rows of the parts that the grid does not feed."""
-    return outage_intervals.filter(pc.invert(is_named(outage_intervals["supply"], "grid")))
-
-
 def spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Array]:
     """Times of each unbroken spell without the grid, in order.
 
@@ -43,7 +37,7 @@ def spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Array]:
     >>> [len(spell) for spell in spells(rows, 60)]
     [2, 1]
     """
-    moments = pc.unique(without_grid(outage_intervals)["time"]).sort()
+    moments = moments_without_grid(outage_intervals)
     at = moments.to_numpy(zero_copy_only=False)
     breaks = np.flatnonzero(np.diff(at) > np.timedelta64(60 * interval_minutes, "s")) + 1
     bounds = [0, *breaks.tolist(), len(moments)]
@@ -51,14 +45,14 @@ def spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Array]:
 
 
 def resilience_table(
-    tables: Mapping[str, pa.Table], critical_share: float, interval_minutes: int
+    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int
 ) -> pa.Table:
     """Table `resilience`: one row per outage, and a first row `all`.
 
     Parameters
     ----------
-    tables
-        `outage_intervals` and `houses`.
+    outage_intervals, houses
+        As for `cosim.resilience.resilience`.
     critical_share
         Share of a house's load that is critical.
     interval_minutes
@@ -70,13 +64,13 @@ def resilience_table(
         `outage` (`all`, `1`, `2`, …), `begin`, `end`, and the metrics of `cosim.resilience.resilience`; missing where
         an outage has no such value. Empty where no part of the network ever was without the grid.
     """
-    parts, length = tables["outage_intervals"], np.timedelta64(60 * interval_minutes, "s")
-    found = spells(parts, interval_minutes)
+    length = np.timedelta64(60 * interval_minutes, "s")
+    found = spells(outage_intervals, interval_minutes)
     named = [(str(number), moments) for number, moments in enumerate(found, start=1)]
     records = []
     for name, moments in [("all", pa.concat_arrays(found)), *named] if found else []:
-        inside = parts.filter(pc.is_in(parts["time"], moments))
-        metrics = resilience({**tables, "outage_intervals": inside}, critical_share, interval_minutes)
+        inside = outage_intervals.filter(pc.is_in(outage_intervals["time"], moments))
+        metrics = resilience(inside, houses, critical_share, interval_minutes)
         begin, end = pc.min(moments).as_py(), pc.max(moments).as_py() + length.astype(object)
         records.append({"outage": name, "begin": begin, "end": end, **metrics})
     return pa.Table.from_pylist(records, RESILIENCE)

@@ -150,14 +150,16 @@ def _frequency(
 
 
 def resilience(
-    tables: Mapping[str, pa.Table], critical_share: float, interval_minutes: int
+    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int
 ) -> dict[str, Any]:
     """Metrics over the intervals in which a part of the network was without the grid.
 
     Parameters
     ----------
-    tables
-        `outage_intervals` and `houses`.
+    outage_intervals
+        The table of that name.
+    houses
+        Rows of the table `houses`, those of `moments_without_grid` among them.
     critical_share
         Share of a house's load that is critical.
     interval_minutes
@@ -169,16 +171,15 @@ def resilience(
         Hours, kWh and shares; `hours_to_first_critical_shed` is None where none was shed.
     """
     hours = interval_minutes / 60.0
-    parts = tables["outage_intervals"]
-    parts = parts.filter(pc.invert(is_named(parts["supply"], "grid")))
+    parts = without_grid(outage_intervals)
     if len(parts) == 0:
         return {"hours_without_grid": 0.0}
-    moments = pc.unique(parts["time"])
+    moments = moments_without_grid(outage_intervals)
     total = {
         name: int(pc.sum(parts[f"{name}_wh"]).as_py())
         for name in ("load", "served", "critical", "critical_served")
     }
-    short = interrupted(tables["houses"], moments, critical_share)
+    short = interrupted(houses, moments, critical_share)
     critical_shed = parts.filter(pc.less(parts["critical_served_wh"], parts["critical_wh"]))
     first = pc.min(critical_shed["time"]).as_py()
     begun = pc.min(parts["time"]).as_py()
@@ -198,6 +199,16 @@ def resilience(
         "dark_part_hours": len(dark) * hours,
         "hours_out_of_band": len(parts.filter(pc.equal(parts["in_band"], False))) * hours,
     }
+
+
+def without_grid(outage_intervals: pa.Table) -> pa.Table:
+    """Rows of the parts that the grid does not feed."""
+    return outage_intervals.filter(pc.invert(is_named(outage_intervals["supply"], "grid")))
+
+
+def moments_without_grid(outage_intervals: pa.Table) -> pa.Array:
+    """Times at which the grid does not feed some part, each once, in order."""
+    return pc.unique(without_grid(outage_intervals)["time"]).sort()
 
 
 def interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> npt.NDArray[np.bool_]:

@@ -162,6 +162,15 @@ def has_parts(directory: Path) -> bool:
     return any((directory / PARTS).iterdir())
 
 
+def read_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of a table of a run that is not finished, part by part."""
+    for path in parts_of(directory, name):
+        with pa_ipc.open_file(path) as reader:
+            wanted = [reader.schema.get_field_index(column) for column in columns]
+        with pa_ipc.open_file(path, options=pa_ipc.IpcReadOptions(included_fields=wanted)) as reader:
+            yield reader.read_all().select(columns)
+
+
 def _part(path: Path) -> pa.Table:
     with pa_ipc.open_file(path) as reader:
         return reader.read_all()
@@ -282,35 +291,3 @@ def _expect_table(directory: Path, name: str) -> Path:
     if not path.exists():
         raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
     return path
-
-
-SMALL_BYTES = 2**24
-"""A table up to this size is kept once it has been read."""
-
-
-class PartTables(Mapping[str, pa.Table]):
-    """Tables of a run that is not finished, read from their parts when asked for; of large ones the last is kept."""
-
-    def __init__(self, directory: Path, names: Iterable[str]) -> None:
-        self._directory, self._names = directory, tuple(names)
-        self._kept: dict[str, pa.Table] = {}
-
-    def __getitem__(self, name: str) -> pa.Table:
-        if name not in self._names:
-            raise KeyError(name)
-        if name not in self._kept:
-            # Before the next one is read: two need twice the memory.
-            self._kept = {key: table for key, table in self._kept.items() if table.nbytes <= SMALL_BYTES}
-            pa.default_memory_pool().release_unused()
-            parts = map(_part, parts_of(self._directory, name))
-            self._kept[name] = pa.concat_tables(parts).unify_dictionaries()
-        return self._kept[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names

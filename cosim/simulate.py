@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
@@ -13,23 +14,36 @@ import numpy as np
 import pandapower as pp
 import pyarrow as pa
 
-from cosim.agreement import agreement
+from cosim.agreement import agreement, sampled_intervals
+from cosim.booked import METERS, PARTIES, SUMMED, Parts, booked, cut_exchanges, metered, whole
 from cosim.case import Case, build_case
 from cosim.chunk import Chunk, joined
 from cosim.compile_ahead import compile_ahead
 from cosim.curtailment import Outcome
 from cosim.energy_balance import energy_balance
 from cosim.fairness import curtailed_by_house
-from cosim.fuel_cell_table import FUEL_CELL_TABLE, fuel_cell_summary, fuel_cells_table, has_fuel_cells
+from cosim.fuel_cell_table import (
+    FUEL_CELL_SUMMED,
+    FUEL_CELL_TABLE,
+    fuel_cell_summary,
+    fuel_cells_table,
+    has_fuel_cells,
+)
 from cosim.outage_spells import resilience_table
-from cosim.resilience import OUTAGE_TABLES, outage_tables, resilience
+from cosim.resilience import (
+    OUTAGE_INTERVALS,
+    OUTAGE_TABLES,
+    moments_without_grid,
+    outage_tables,
+    resilience,
+)
 from cosim.results import NETWORK_FILE, TABLES, Result
 from cosim.run_directory import (
-    PartTables,
     discard_parts_behind,
     has_parts,
     joining,
     prepare_directory,
+    read_parts,
     remove_parts,
     write_json,
     write_parts,
@@ -39,7 +53,7 @@ from cosim.run_directory import (
 from cosim.scenario import Scenario
 from cosim.scenario_files import as_toml
 from cosim.summary import summarise
-from cosim.tables import chunk_tables, curtailment_table
+from cosim.tables import CURTAILMENT_READS, chunk_tables, curtailment_table
 from cosim.wear import WEAR_TABLE, wear_table
 from cosim.windows import chunks, fewer_for_many
 
@@ -118,7 +132,7 @@ def run(
         remove_parts(directory)
         return Result.load(directory)
     with joining(directory, tables_made(case)):
-        summary, derived = summed_up(case, PartTables(directory, tables_made(case)))
+        summary, derived = summed_up(case, partial(read_parts, directory))
         for name, table in derived.items():
             write_table(directory, name, table)
     keep_inputs(case, directory)
@@ -133,25 +147,37 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     compile_ahead(case)
     stream = _told(chunks(case, case.opening), case, listener)
     tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
-    summary, derived = summed_up(case, tables)
+    summary, derived = summed_up(case, lambda name, columns: iter([tables[name].select(columns)]))
     return Result(scenario, summary, None, {**tables, **derived}, case.feeder.net)
 
 
-def summed_up(case: Case, tables: Mapping[str, pa.Table]) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+def summed_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
-    rule = case.scenario.curtailment.rule
+    rule, n_houses = case.scenario.curtailment.rule, case.profiles.n_participants
+    intervals = whole(parts, "intervals", ("time", "outcome", "power_flows"))
+    exchanges = booked(parts("exchanges", (*PARTIES, *SUMMED)))
+    cut = cut_exchanges(parts("exchanges", CURTAILMENT_READS))
+    outages = (
+        whole(parts, "outage_intervals", OUTAGE_INTERVALS.names) if case.timeline.disturbed.any() else None
+    )
+    sampled = intervals["time"].take(pa.array(sampled_intervals(case)))
+    moments = pa.concat_arrays(
+        [sampled.combine_chunks(), *([] if outages is None else [moments_without_grid(outages)])]
+    )
+    meters, rows = metered(parts("houses", ("time", *METERS, "q_var")), n_houses, moments)
     derived = {
-        "curtailment": curtailment_table(tables["exchanges"], rule),
-        "curtailed_by_house": curtailed_by_house(tables["exchanges"], rule),
+        "curtailment": curtailment_table(cut, rule),
+        "curtailed_by_house": curtailed_by_house(exchanges, rule),
+        WEAR_TABLE: wear_table(case, meters),
     }
-    outages = outage_summary(case, tables)
-    if "resilience" in outages:
+    found = summarise(parts, intervals, exchanges, cut, meters, derived["curtailed_by_house"])
+    if outages is not None:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
-        derived["resilience"] = resilience_table(tables, share, minutes)
-    found = summarise(tables, derived["curtailed_by_house"])
-    checked = agreement(case, tables)  # reads houses last, for the next line
-    derived[WEAR_TABLE] = wear_table(case, tables["houses"])
-    return {**found, **outages, "agreement": checked}, derived
+        found["resilience"] = resilience(outages, rows, share, minutes)
+        derived["resilience"] = resilience_table(outages, rows, share, minutes)
+    if has_fuel_cells(case):
+        found["fuel_cells"] = fuel_cell_summary(whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    return {**found, "agreement": agreement(case, intervals, rows)}, derived
 
 
 def tables_made(case: Case) -> tuple[str, ...]:
@@ -167,17 +193,6 @@ def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     found = chunk_tables(case, chunk)
     balance = energy_balance(found["houses"], found["exchanges"])
     return {**found, "energy_balance": balance, **outages, **cells}
-
-
-def outage_summary(case: Case, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Sections `resilience` and `fuel_cells` of the summary; nothing without events or fuel cells."""
-    found: dict[str, Any] = {}
-    if "outage_intervals" in tables:
-        share = case.scenario.community.critical_share
-        found["resilience"] = resilience(tables, share, case.interval_minutes)
-    if FUEL_CELL_TABLE in tables:
-        found["fuel_cells"] = fuel_cell_summary(tables[FUEL_CELL_TABLE])
-    return found
 
 
 def keep_inputs(case: Case, directory: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from cosim.case import Case
 from cosim.chunk import Chunk
-from cosim.columns import TIME, is_named
+from cosim.columns import TIME
 from cosim.curtailment import Outcome
 from grid_models.feeder import Labels
 from grid_models.limits import Verdict
@@ -189,9 +189,22 @@ def violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
     )
 
 
-def curtailment_table(exchanges: pa.Table, rule: str) -> pa.Table:
-    """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding."""
-    cut = exchanges.filter(pc.invert(is_named(exchanges["status"], "accepted")))
+CURTAILMENT_READS = (
+    *("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh"),
+    *("status", "reason", "element"),
+)
+
+
+def curtailment_table(cut: pa.Table, rule: str) -> pa.Table:
+    """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding.
+
+    Parameters
+    ----------
+    cut
+        Of `cosim.booked.cut_exchanges`, with the columns `CURTAILMENT_READS`.
+    rule
+        Name of the rule that cut.
+    """
     plain = {
         name: cut[name].cast(pa.string()) if pa.types.is_dictionary(cut[name].type) else cut[name]
         for name in ("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh")

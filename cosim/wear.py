@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
 from cosim.case import Case
@@ -22,23 +21,20 @@ BATTERY_WEAR = pa.schema(
 """`full_cycles` are equivalent ones, `fade` is the share of the capacity lost since the start, new at the start."""
 
 
-def wear_table(case: Case, houses: pa.Table) -> pa.Table:
+def wear_table(case: Case, metered: pa.Table) -> pa.Table:
     """Table `battery_wear` of a run: every house whose batteries stayed what they were.
 
     Parameters
     ----------
     case
         Batteries, and the price of new ones.
-    houses
-        The run's table of that name.
+    metered
+        Meters summed by house, of `cosim.booked.metered`.
     """
-    n, section = case.profiles.n_participants, case.scenario.battery
-    sums = {
-        name: houses[f"{name}_wh"].to_numpy().reshape(-1, n).sum(axis=0, dtype=np.int64) / 1000.0
-        for name in ("charge", "discharge")
-    }
-    stored = houses["own_wh"].to_numpy().astype(np.int64) + houses["hosted_wh"].to_numpy()
-    mean_kwh = stored.reshape(-1, n).mean(axis=0) / 1000.0
+    section = case.scenario.battery
+    sums = {name: metered[f"{name}_wh"].to_numpy() / 1000.0 for name in ("charge", "discharge")}
+    stored = metered["own_wh"].to_numpy() + metered["hosted_wh"].to_numpy()
+    mean_kwh = stored / case.n_intervals / 1000.0
     hours = case.n_intervals * case.interval_minutes / 60.0
     changing = {device.house for device in case.fleet.devices if device.battery is not None}
     rows = []
