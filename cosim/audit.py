@@ -170,7 +170,7 @@ def read_recorded(directory: Path, store: Store) -> Recorded:
 def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
     """Feeder of the recorded net: buses of the houses from the first block, their names from the run's own table."""
     houses = rows_of(genesis, RecordKind.HOUSE)
-    names = read_table(directory, "houses")["house"].slice(0, houses.size).to_pylist()
+    names = read_table(directory, "houses", ["house"])["house"].slice(0, houses.size).to_pylist()
     file = scenario.network.file
     name = scenario.network.name or ("generated" if file is None else file.name)
     return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))

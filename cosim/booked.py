@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cosim.columns import is_named
 
 Parts = Callable[[str, Sequence[str]], Iterator[pa.Table]]
-"""Some columns of a table, by its name, some intervals at a time: wherever the tables are, memory need not hold one."""
+"""Some columns of a table, by its name, some rows at a time: wherever the tables are, memory need not hold one."""
 
 PARTIES = ("kind", "seller", "buyer", "host")
 SUMMED = ("cleared_wh", "delivered_wh", "amount_neur", "fee_neur")

@@ -87,7 +87,7 @@ class Result:
         return self.tables[name] if columns is None else self.tables[name].select(columns)
 
     def parts(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Some columns of a table, some intervals at a time: a long run's tables are large."""
+        """Some columns of a table, some rows at a time: a long run's tables are large."""
         if self.directory is not None:
             return read_in_parts(self.directory, name, columns)
         return iter([self.table(name, columns)])

@@ -110,12 +110,14 @@ def network_quantities(
     yield ("network", "losses", "kWh"), summary["energy_kwh"]["losses"]
     hours = load_scenario(directory / "scenario.toml").horizon.interval_minutes / 60.0
     yield LENGTH, hours * network["intervals"]
-    loading = read_table(directory, "branch_loading").select(["time", "loading_percent"])
+    loading = read_table(directory, "branch_loading", ("time", "loading_percent"))
     highest = loading.group_by("time").aggregate([("loading_percent", "max")])["loading_percent_max"]
     for percent in (WARN_PERCENT, FULL_PERCENT):
         count = pc.sum(pc.greater_equal(highest, percent)).as_py() or 0
         yield ("network", f"some element at {percent:g} % or more", "h"), hours * count
-    exporting = pc.sum(pc.less(read_table(directory, "intervals")["p_grid_kw"], 0.0)).as_py() or 0
+    exporting = (
+        pc.sum(pc.less(read_table(directory, "intervals", ["p_grid_kw"])["p_grid_kw"], 0.0)).as_py() or 0
+    )
     yield ("network", "export to the grid", "h"), hours * exporting
 
 

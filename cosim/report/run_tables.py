@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cosim.booked import PARTIES, SUMMED, booked
+from cosim.booked import PARTIES, SUMMED, Parts, booked
 from cosim.columns import is_named
 from cosim.errors import ScenarioError
 from cosim.results import Result
@@ -35,7 +35,7 @@ class Meters(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in METERS:
             raise KeyError(name)
-        return wide(self._result.table("houses", ("time", "house", name)), ("house",), name, "houses")
+        return wide(self._result.parts, "houses", ("house",), name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(METERS)
@@ -120,10 +120,8 @@ def read_run(result: Result) -> RunTables:
     """
     meters, manifest = Meters(result), read_manifest(result)
     feeder = feeder_of(result, [str(name) for name in meters["load_wh"].columns], manifest)
-    vm_pu = wide(result.table("bus_voltage"), ("bus",), "vm_pu", "bus_voltage")
-    loading_percent = wide(
-        result.table("branch_loading"), ("element_type", "element"), "loading_percent", "branch_loading"
-    )
+    vm_pu = wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
+    loading_percent = wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
     return RunTables(
         result=result,
         feeder=feeder,
@@ -158,35 +156,38 @@ def frame_if_made(result: Result, name: str) -> pd.DataFrame:
     return frame
 
 
-def wide(table: pa.Table, keys: Sequence[str], value: str, name: str) -> pd.DataFrame:
+def wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.DataFrame:
     """Long table, ordered by time and then by the same keys in every interval, with one column per key.
 
     Parameters
     ----------
-    table
-        Columns `time`, `keys`, `value`.
+    parts
+        Reads the table.
+    name
+        Name of the table.
     keys, value
         Columns that become the header and the content.
-    name
-        Name of the table, for the message.
 
     Raises
     ------
     cosim.errors.ScenarioError
         If some interval lacks a row.
     """
-    time = table["time"].to_numpy()
+    header, found = None, []
+    for part in parts(name, ("time", *keys, value)):
+        header = part.select(keys) if header is None else header
+        found.append((part["time"].to_numpy(), part[value].to_numpy()))
+    time, values = (np.concatenate(column) for column in zip(*found, strict=True))
     n = int(np.searchsorted(time, time[0], side="right")) if time.size else 0
     if n == 0 or time.size % n or not np.array_equal(time[::n], time[n - 1 :: n]):
         raise ScenarioError(
             f"{name}, column '{value}': expected the same elements in every interval, got {time.size} rows with "
             f"{n} in the first; run the scenario again"
         )
-    first = table.slice(0, n)
-    columns = [first[key].cast(pa.string()).to_pylist() for key in keys]
-    header = pd.Index(columns[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(columns)
-    values = table[value].to_numpy().reshape(-1, n)
-    return pd.DataFrame(values, index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=header)
+    assert header is not None
+    names = [header[key].slice(0, n).cast(pa.string()).to_pylist() for key in keys]
+    columns = pd.Index(names[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(names)
+    return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
 
 
 def encoded_anew(table: pa.Table) -> pa.Table:

@@ -1,6 +1,6 @@
-"""One whole run, timed once compiled, and its peak memory: `… -m tests.benchmarks.whole_run NAME HOURS`.
+"""One whole run, timed once compiled, and its peak memory: `… -m tests.benchmarks.whole_run NAME HOURS [report]`.
 
-Prints a JSON list: houses, unclean intervals, seconds, processor seconds, peak MiB.
+Prints a JSON list: houses, unclean intervals, seconds, processor seconds, peak MiB, and that after the report too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,16 @@ from cosim.scenario_files import load_scenario
 from cosim.simulate import run
 
 
-def whole_run(name: str, hours: int) -> tuple[int, int, float, float, float]:
-    """Houses, unclean intervals, seconds, processor seconds, peak MiB of a bundled scenario; `calm` has no limits."""
+def peak_mib() -> float:
+    """Largest memory of this process so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+
+
+def whole_run(name: str, hours: int, *, report: bool = False) -> tuple[int, int, float, float, float, float]:
+    """Houses, unclean intervals, seconds, processor seconds, peak MiB of a bundled scenario; `calm` has no limits.
+
+    The last is the peak when the report is written too, if asked for; it is not in the seconds.
+    """
     scenario = load_scenario("stressed" if name == "calm" else name).with_changes(horizon={"hours": hours})
     if name == "calm":  # the stressed year with limits that nothing reaches
         scenario = scenario.with_changes(limits={"min_vm_pu": 0.5, "max_vm_pu": 1.5})
@@ -29,10 +37,12 @@ def whole_run(name: str, hours: int) -> tuple[int, int, float, float, float]:
         begin, processor = time.perf_counter(), time.process_time()
         result = run(scenario, Path(folder) / "run")
         taken, processor = time.perf_counter() - begin, time.process_time() - processor
+        memory = peak_mib()
+        if report:
+            result.report()
     unclean = hours - result.summary["network"]["outcomes"].get("clean", 0)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    return scenario.houses.n_houses, unclean, taken, processor, memory
+    return scenario.houses.n_houses, unclean, taken, processor, memory, peak_mib()
 
 
 if __name__ == "__main__":
-    print(json.dumps(whole_run(sys.argv[1], int(sys.argv[2]))))
+    print(json.dumps(whole_run(sys.argv[1], int(sys.argv[2]), report="report" in sys.argv[3:])))

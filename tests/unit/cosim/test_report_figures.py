@@ -267,4 +267,17 @@ def test_a_table_with_a_missing_row_is_refused() -> None:
 
     table = pa.table({"time": TIMES[[0, 0, 1]], "bus": ["a", "b", "a"], "vm_pu": [1.0, 1.0, 1.0]})
     with pytest.raises(ValueError, match="expected the same elements in every interval"):
-        wide(table, ("bus",), "vm_pu", "bus_voltage")
+        wide(lambda name, columns: iter([table.select(columns)]), "bus_voltage", ("bus",), "vm_pu")
+
+
+def test_a_table_cut_within_an_interval_is_read_all_the_same() -> None:
+    import pyarrow as pa
+
+    table = pa.table({"time": TIMES[[0, 0, 1, 1]], "bus": ["a", "b"] * 2, "vm_pu": [1.0, 2.0, 3.0, 4.0]})
+    frame = wide(
+        lambda name, columns: iter([table.slice(0, 3).select(columns), table.slice(3).select(columns)]),
+        "bus_voltage",
+        ("bus",),
+        "vm_pu",
+    )
+    assert frame.to_dict("list") == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
