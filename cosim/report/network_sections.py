@@ -192,8 +192,8 @@ def validation_section(run: RunTables) -> Section:
         ),
         "settled then",
     )
-    caption = (
-        f"Elements beyond a limit as cleared ({len(table)} in all), the {len(rows)} with the most hours."
+    caption = "Elements beyond a limit as cleared" + (
+        f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
     picture = (
         "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
