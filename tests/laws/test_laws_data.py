@@ -7,13 +7,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data.profiles import INTERVALS_MINUTES, LARGEST_PRICE_UEUR_PER_KWH, LARGEST_WH, Profiles
+from data.profiles import (
+    INTERVALS_MINUTES,
+    LARGEST_PRICE_UEUR_PER_KWH,
+    LARGEST_WH,
+    RESERVED_NAMES,
+    Profiles,
+)
 from data.tables import parse_profiles, read_profiles, write_profiles
 
 READABLE_WH = 10_000_000
 
 name = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=6).filter(
-    lambda text: text.isprintable() and text == text.strip()
+    lambda text: text.isprintable() and text == text.strip() and text not in RESERVED_NAMES
 )
 
 
