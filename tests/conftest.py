@@ -14,6 +14,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba" / _WORKER))
 
-# Compiled functions take seconds on their first call; that is no sign of a slow test.
-settings.register_profile("gridsettle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Compiled functions take seconds on their first call; that is no sign of a slow test. Where a change is judged (CI is
+# set) laws draw the same examples every time; everywhere else new ones in every run.
+settings.register_profile(
+    "gridsettle",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 settings.load_profile("gridsettle")
