@@ -115,9 +115,8 @@ def network_quantities(
     for percent in (WARN_PERCENT, FULL_PERCENT):
         count = pc.sum(pc.greater_equal(highest, percent)).as_py() or 0
         yield ("network", f"some element at {percent:g} % or more", "h"), hours * count
-    exporting = (
-        pc.sum(pc.less(read_table(directory, "intervals", ["p_grid_kw"])["p_grid_kw"], 0.0)).as_py() or 0
-    )
+    p_grid_kw = read_table(directory, "intervals", ["p_grid_kw"])["p_grid_kw"]
+    exporting = pc.sum(pc.less(p_grid_kw, 0.0)).as_py() or 0
     yield ("network", "export to the grid", "h"), hours * exporting
 
 

@@ -12,17 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cosim.booked import PARTIES, SUMMED, Parts, booked
+from cosim.booked import METERS, PARTIES, SUMMED, Parts, booked
 from cosim.columns import is_named
 from cosim.errors import ScenarioError
 from cosim.results import Result
 from grid_models.feeder import Feeder
 from grid_models.limits import Limits
 
-METERS = (
-    *("load_wh", "pv_wh", "fuel_cell_wh", "charge_wh", "discharge_wh", "bought_wh", "sold_wh", "imported_wh"),
-    *("exported_wh", "spilled_wh", "shed_wh", "own_wh", "hosted_wh", "wallet_neur", "account_neur"),
-)
+READ = (*METERS, "wallet_neur", "account_neur")
 """Columns of the table `houses` that the report reads."""
 
 
@@ -33,15 +30,15 @@ class Meters(Mapping[str, pd.DataFrame]):
         self._result = result
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        if name not in METERS:
+        if name not in READ:
             raise KeyError(name)
         return wide(self._result.parts, "houses", ("house",), name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(METERS)
+        return iter(READ)
 
     def __len__(self) -> int:
-        return len(METERS)
+        return len(READ)
 
 
 @dataclass(frozen=True, eq=False)

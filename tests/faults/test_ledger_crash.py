@@ -244,7 +244,6 @@ def test_the_checkpoint_never_runs_ahead_of_the_ledger(
     def watch(path: Path, content: str) -> None:
         with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as connection, connection:
             n_blocks = connection.execute("SELECT count(*) FROM block").fetchone()[0]
-        connection.close()
         seen.append(n_blocks >= int(content.split("\n")[1]))
 
     monkeypatch.setattr("market.ledger.ledger.write_durably", watch)
