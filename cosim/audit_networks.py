@@ -12,9 +12,9 @@ from cosim.scenario import Scenario
 from cosim.scenario_events import OutageEvent
 from cosim.topology_records import Changes, changed, changes_of
 from grid_models.admittance import read_matrices
+from grid_models.arrays import Floats
 from grid_models.feeder import Feeder
 from grid_models.flow import Flow
-from grid_models.kernel import Floats
 from grid_models.reference import Reference
 from grid_models.topology import Islands, Supply, find_islands
 from market.ledger.records import Change

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import Device, battery_of
+from cosim.devices import Device, battery_of
 from cosim.outage import ADMITTED, LEAVING, RETIRED
 from cosim.scenario import Scenario
 from grid_models.battery import IntervalRatings, interval_ratings

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from cosim.batteries import ratings_of
-from cosim.community import devices_of
+from cosim.control import control_of
+from cosim.devices import devices_of
+from cosim.errors import ScenarioError
 from cosim.events import Timeline, make_timeline
 from cosim.fleet import Fleet
 from cosim.inputs import read_feeder, read_profiles
 from cosim.outage import ADMITTED, OutageState, opening_outage
-from cosim.priority import check_priorities
-from cosim.reactive import control_of
 from cosim.scenario import Scenario
 from cosim.setpoints import mean_kw
 from cosim.window import Supply
@@ -186,3 +186,13 @@ def case_digest(case: Case) -> bytes:
     """SHA-256 over scenario, profiles and network: what a ledger's first block commits to."""
     parts = (case.scenario.digest(), case.profiles.digest(), case.feeder.digest())
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+def check_priorities(scenario: Scenario, participants: tuple[str, ...]) -> None:
+    """Raise ScenarioError if a priority names nobody."""
+    for name in scenario.curtailment.priority:
+        if name not in participants:
+            raise ScenarioError(
+                f"curtailment.priority: expected names of participants such as {', '.join(participants[:3])}, "
+                f"got '{name}'; correct the name or leave it out"
+            )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cosim.levers import Levers
 from cosim.linear_programme import minimise
-from grid_models.kernel import Floats
+from grid_models.arrays import Floats
 from grid_models.limits import Limits
 from grid_models.response import Response
 

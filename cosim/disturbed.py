@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case import Case
-from cosim.community import run_plant
 from cosim.curtailment import Outcome, make_feasible
+from cosim.devices import run_plant
 from cosim.island import (
     Former,
     Part,
@@ -21,17 +21,8 @@ from cosim.island import (
     masked_orders,
 )
 from cosim.local_dispatch import FuelRange
-from cosim.outage import (
-    ADMITTED,
-    BLACK_START_SOC,
-    PICKUP_FACTOR,
-    RECONNECTION_VM_PU,
-    Happening,
-    OutageState,
-    Phase,
-    after,
-    plant_state,
-)
+from cosim.outage import ADMITTED, OutageState, plant_state
+from cosim.phases import BLACK_START_SOC, PICKUP_FACTOR, RECONNECTION_VM_PU, Happening, Phase, after
 from cosim.reactive import Solved, solve_meters
 from cosim.switching import Switching
 from cosim.window import inputs_at

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import Device, house_of
+from cosim.devices import Device, house_of
 from cosim.errors import ScenarioError
 from cosim.random_outages import outages_of
 from cosim.scenario import Scenario

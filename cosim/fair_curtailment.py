@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cosim.curtailment_search import Found, Search, largest_clean
 from cosim.levers import Levers, levers
 from cosim.reactive import response_at
-from grid_models.kernel import Floats
+from grid_models.arrays import Floats
 from grid_models.limits import check_limits
 from market.settlement import Delivery
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import Device, FuelUse, panels_wh, schedule, sun
+from cosim.community import panels_wh, sun
+from cosim.devices import Device, FuelUse, schedule
 from cosim.outage import ADMITTED
 from cosim.window import Supply
 from data.profiles import Profiles

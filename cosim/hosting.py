@@ -18,7 +18,7 @@ from cosim.case import Case, build_case
 from cosim.scenario import Scenario
 from cosim.setpoints import mean_kw
 from cosim.tables import bus_names
-from grid_models.kernel import Floats
+from grid_models.arrays import Floats
 from grid_models.limits import Judgement, Violation, check_limits, judge
 from grid_models.powerflow import Flow
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import COMMUNITY, devices_of, with_community
+from cosim.community import COMMUNITY, with_community
+from cosim.devices import devices_of
 from cosim.errors import ScenarioError
 from cosim.events import with_changes
 from cosim.scenario import Scenario

@@ -28,7 +28,7 @@ from cosim.curtailment_programme import (
 from cosim.curtailment_search import Attempt, Found, Search, largest_clean
 from cosim.levers import Levers, delivery_of, levers
 from cosim.reactive import response_at
-from grid_models.kernel import Floats
+from grid_models.arrays import Floats
 from grid_models.limits import Judgement
 from grid_models.response import Response
 from market.exchanges import Reason

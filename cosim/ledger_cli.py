@@ -197,7 +197,7 @@ def prove(
     out: Annotated[Path | None, typer.Option(help="File to write. Default: stdout.")] = None,
 ) -> None:
     """Write a receipt: a record and the proof that it stands on the ledger."""
-    from market.ledger.checkpoint import write_durably
+    from market.ledger.durable import write_durably
     from market.ledger.receipt import prove as receipt_of
     from market.ledger.store import Store
 
@@ -245,7 +245,7 @@ def cosign(
     ] = None,
 ) -> None:
     """Cosign a checkpoint as a witness, if the log still extends the last one it cosigned; exit code 1 if not."""
-    from market.ledger.checkpoint import write_durably
+    from market.ledger.durable import write_durably
     from market.ledger.note import COSIGNATURE, VerifierKey, is_name, parse_verifier_key
     from market.ledger.store import Store
     from market.ledger.witness import RefusedError, prover_of

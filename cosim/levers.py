@@ -14,7 +14,7 @@ from cosim.curtailment_search import Problem, Search
 from cosim.priority import value_of_lost_load
 from cosim.redispatch import battery_room
 from cosim.setpoints import mean_kw
-from grid_models.kernel import Floats
+from grid_models.arrays import Floats
 from market.exchanges import Kind
 from market.settlement import Delivery
 

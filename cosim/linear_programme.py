@@ -13,7 +13,7 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.kernel import Floats
+from grid_models.arrays import Floats
 
 
 class Optimum(NamedTuple):

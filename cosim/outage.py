@@ -3,61 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cosim.community import Device
+from cosim.devices import Device
 from grid_models.fuel_cell_plant import PlantState
-
-
-class Phase(IntEnum):
-    """How a house is supplied."""
-
-    CONNECTED = 0
-    ISLANDED = 1
-    SYNCHRONISING = 2
-    DARK = 3
-
-
-class Happening(IntEnum):
-    """What an interval means for a house."""
-
-    GRID_FEEDS = 0  # its part of the network is joined to the grid
-    FORMER_HOLDS = 1  # no grid, a former holds the voltage
-    GRID_WAITS = 2  # a former holds the voltage, and the grid is ready on the other side of the switch
-    NOTHING_HOLDS = 3  # no grid, no former
-
-
-TRANSITIONS: dict[tuple[Phase, Happening], Phase] = {
-    (Phase.CONNECTED, Happening.GRID_FEEDS): Phase.CONNECTED,
-    (Phase.CONNECTED, Happening.FORMER_HOLDS): Phase.ISLANDED,  # the former takes over without a break
-    (Phase.CONNECTED, Happening.NOTHING_HOLDS): Phase.DARK,
-    (Phase.ISLANDED, Happening.FORMER_HOLDS): Phase.ISLANDED,
-    (Phase.ISLANDED, Happening.GRID_WAITS): Phase.SYNCHRONISING,
-    (Phase.ISLANDED, Happening.NOTHING_HOLDS): Phase.DARK,
-    (Phase.ISLANDED, Happening.GRID_FEEDS): Phase.CONNECTED,  # joined to another, grid-fed part
-    (Phase.SYNCHRONISING, Happening.GRID_FEEDS): Phase.CONNECTED,
-    (Phase.SYNCHRONISING, Happening.GRID_WAITS): Phase.SYNCHRONISING,
-    (
-        Phase.SYNCHRONISING,
-        Happening.FORMER_HOLDS,
-    ): Phase.ISLANDED,  # the grid is gone again, or voltages differ
-    (Phase.SYNCHRONISING, Happening.NOTHING_HOLDS): Phase.DARK,
-    (Phase.DARK, Happening.GRID_FEEDS): Phase.CONNECTED,
-    (Phase.DARK, Happening.FORMER_HOLDS): Phase.ISLANDED,  # black start
-    (Phase.DARK, Happening.NOTHING_HOLDS): Phase.DARK,
-}
-"""Phase before an interval and what happens → phase after it."""
-
-PICKUP_FACTOR = 1.5
-"""Load after darkness over ordinary load, for an hour: what was cold or waiting runs all at once."""
-BLACK_START_SOC = 0.20
-"""State of charge from which a battery starts a dark island."""
-RECONNECTION_VM_PU = 0.05
-"""Largest difference of voltage magnitudes at which an island is joined to the grid."""
 
 ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
 """Standing of a device; a battery is leaving while it holds energy of others that would not fit elsewhere."""
@@ -110,18 +62,6 @@ def opening_outage(n_houses: int, n_outages: int, devices: Sequence[Device], n_r
         standing,
         plants,
     )
-
-
-def after(phase: npt.NDArray[np.int8], happening: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Phase of each house after an interval, by the table.
-
-    Examples
-    --------
-    >>> after(np.array([0, 0], np.int8), np.array([1, 3], np.int8)).tolist()
-    [1, 3]
-    """
-    pairs = zip(phase.tolist(), happening.tolist(), strict=True)
-    return np.array([TRANSITIONS[Phase(p), Happening(h)] for p, h in pairs], np.int8)
 
 
 def plant_state(row: npt.NDArray[np.float64]) -> PlantState:

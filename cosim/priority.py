@@ -7,25 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cosim.errors import ScenarioError
 from market.storage import Wh
 
 if TYPE_CHECKING:
     from cosim.case import MarketCase
-    from cosim.scenario import Scenario
 
 VALUE_OF_LOST_LOAD = {"low": 1e3, "normal": 1e4, "high": 1e5}
 """Cost per kW in least curtailment, beside 3 of a trade: shed last of all, low priorities before high ones."""
-
-
-def check_priorities(scenario: Scenario, participants: tuple[str, ...]) -> None:
-    """Raise ScenarioError if a priority names nobody."""
-    for name in scenario.curtailment.priority:
-        if name not in participants:
-            raise ScenarioError(
-                f"curtailment.priority: expected names of participants such as {', '.join(participants[:3])}, "
-                f"got '{name}'; correct the name or leave it out"
-            )
 
 
 def value_of_lost_load(case: MarketCase) -> npt.NDArray[np.float64]:

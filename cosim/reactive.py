@@ -8,17 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.setpoints import injection_kw, mean_kw
-from grid_models.errors import GridError
 from grid_models.flow import Flow
-from grid_models.inverter import Characteristic, Inverter
-from grid_models.reactive_control import Control, controlled_sensitivity, solve_controlled
+from grid_models.reactive_control import controlled_sensitivity, solve_controlled
 from grid_models.response import Response
 from grid_models.sensitivity import sensitivity
 from market.exchanges import Rows
 
 if TYPE_CHECKING:
     from cosim.case import Case
-    from cosim.scenario import PvSection
 
 
 class Solved(NamedTuple):
@@ -26,24 +23,6 @@ class Solved(NamedTuple):
 
     flow: Flow
     meters: Rows
-
-
-def control_of(section: PvSection, largest_pv_kw: npt.NDArray[np.float64]) -> Control | None:
-    """Control that a scenario asks for, of inverters rated by the largest generation of each house, (N,) kW.
-
-    Raises
-    ------
-    GridError
-        If the points of the characteristic are none.
-    """
-    if section.control == "none":
-        return None
-    try:
-        characteristic = Characteristic(section.q_v_vm_pu, section.q_v_q_pu)
-    except GridError as reason:
-        raise GridError(f"pv.q_v_vm_pu, pv.q_v_q_pu: {reason}") from reason
-    inverter = Inverter(1.0, section.control, section.cos_phi, section.underexcited, characteristic)
-    return Control(inverter, section.rating_kva_per_kw * largest_pv_kw, section.min_cos_phi)
 
 
 def generation_kw(meters: Rows, interval_minutes: int) -> npt.NDArray[np.float64]:

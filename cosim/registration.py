@@ -8,7 +8,8 @@ from cosim.batteries import departures
 from cosim.case import Case
 from cosim.curtailment import binding
 from cosim.disturbed import Disturbed
-from cosim.outage import ADMITTED, ASKING, REFUSED, RETIRED, OutageState, Phase
+from cosim.outage import ADMITTED, ASKING, REFUSED, RETIRED, OutageState
+from cosim.phases import Phase
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching
 from grid_models.limits import Judgement, check_limits

@@ -18,7 +18,8 @@ from cosim.case import Case
 from cosim.chunk import Chunk
 from cosim.columns import TIME, is_named
 from cosim.disturbed import PartResult, capacities_wh
-from cosim.outage import ADMITTED, Phase
+from cosim.outage import ADMITTED
+from cosim.phases import Phase
 from cosim.registration import standing_name
 from grid_models.frequency import droop_frequency
 from grid_models.topology import Supply

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from cosim.notebook import result_html
+from cosim.notebook import table_html
 from cosim.run_directory import file_name, read_in_parts, read_table
 
 if TYPE_CHECKING:
@@ -155,3 +155,28 @@ class Result:
         where = f" in {self.directory}" if self.directory else ""
         n = self.summary["network"]["intervals"]
         return f"<Result of scenario '{self.scenario.name}': {n} intervals{where}>"
+
+
+UNITS = {"energy_kwh": "kWh", "money_eur": "EUR"}
+
+
+def result_html(result: Result) -> str:
+    """Energy, money and the network's extremes of a run."""
+    summary = result.summary
+    rows = [
+        (name.replace("_", " "), f"{value:,.2f}", unit)
+        for section, unit in UNITS.items()
+        for name, value in summary[section].items()
+    ]
+    network = summary["network"]
+    rows += [
+        (f"intervals {name.replace('_', ' ')}", f"{n:,}", "") for name, n in network["outcomes"].items() if n
+    ]
+    for name, column, digits, unit in (
+        ("lowest_voltage", "vm_pu", 4, "pu"),
+        ("highest_voltage", "vm_pu", 4, "pu"),
+        ("highest_loading", "loading_percent", 1, "%"),
+    ):
+        if name in network:
+            rows.append((name.replace("_", " "), f"{network[name][column]:.{digits}f}", unit))
+    return table_html(f"gridsettle run of scenario '{result.scenario.name}'", ("what", "value", "unit"), rows)

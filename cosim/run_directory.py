@@ -22,7 +22,7 @@ from cosim.columns import TIME
 from cosim.errors import ScenarioError
 from cosim.folders import make_folder, names_in
 from market.cores import usable_cores
-from market.ledger.checkpoint import sync_folder
+from market.ledger.durable import sync_folder
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Tables that are short and meant for people: CSV instead of Parquet."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.notebook import scenario_html
+from cosim.notebook import table_html
 from cosim.scenario_events import Event
 from cosim.scenario_section import Moment, NotNegative, Positive, Ratio, Section
 from grid_models.inverter import VDE_AR_N_4105
@@ -358,3 +359,27 @@ class Scenario(Section):
         paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+ALWAYS = ("horizon.start", "horizon.hours", "horizon.interval_minutes", "market.mechanism", "network.source")
+
+
+def scenario_html(scenario: Scenario) -> str:
+    """The keys that tell a scenario apart: the main ones, and those that are not at their default."""
+    values = dict(_flat(scenario.model_dump(mode="json")))
+    defaults = dict(_flat(type(scenario)().model_dump(mode="json")))
+    rows = [
+        (key, value, "" if value == defaults.get(key) else f"default {defaults.get(key, 'none')}")
+        for key, value in values.items()
+        if key in ALWAYS or (value != defaults.get(key) and key != "name")
+    ]
+    return table_html(f"gridsettle scenario '{scenario.name}'", ("key", "value", ""), rows)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys of nested tables, joined by points."""
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cosim.case import Case, market_case, rules_of, with_network
+from cosim.control import control_of
 from cosim.curtailment import Feasible, Outcome, make_feasible
-from cosim.notebook import validation_html
-from cosim.reactive import control_of, solve_meters
+from cosim.notebook import table_html
+from cosim.reactive import solve_meters
 from cosim.scenario import Scenario
 from cosim.scenario_files import changed
 from cosim.setpoints import injection_kw, mean_kw
@@ -26,7 +27,7 @@ from cosim.validate_tables import (
     trades_frame,
     violations_frame,
 )
-from cosim.validate_trades import UTILITY, Traded, Trades, empty_profiles, trade_codes, traded
+from cosim.validate_trades import UTILITY, Answer, Traded, Trades, empty_profiles, trade_codes, traded
 from data.errors import DataError
 from data.profiles import Profiles
 from data.trades import trades_from_frame
@@ -39,14 +40,6 @@ from market.settlement import Settlement, as_cleared, settle
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
-
-
-class Answer(NamedTuple):
-    """What the network said to the trades of one interval."""
-
-    interval: int
-    traded: Traded
-    feasible: Feasible
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,3 +320,12 @@ def _agreement(case: Case, answers: list[Answer]) -> dict[str, Any]:
         "max_vm_error_pu": agreement.max_vm_error_pu,
         "max_loading_error_percent": agreement.max_loading_error_percent,
     }
+
+
+def validation_html(validation: Validation) -> str:
+    """How many trades can be delivered, and the first of those that cannot."""
+    counts = ", ".join(f"{n} {status}" for status, n in validation.summary["trades"].items())
+    trades = validation.trades
+    cut = trades[trades["status"] != "accepted"].head(10)
+    rows = cut.astype(object).where(cut.notna(), "").to_numpy().tolist()
+    return table_html(f"gridsettle validation: {counts}", [str(name) for name in cut.columns], rows)

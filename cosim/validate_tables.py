@@ -18,7 +18,7 @@ from grid_models.powerflow import Flow
 from market.exchanges import METER, Reason
 
 if TYPE_CHECKING:
-    from cosim.validate import Answer
+    from cosim.validate_trades import Answer
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cosim.curtailment import Feasible
 from data.errors import DataError
 from data.files import got, where
 from data.profiles import LARGEST_WH, Profiles
@@ -264,3 +265,11 @@ def delivered_of(trades: Trades, chosen: npt.NDArray[np.intp], interval: Traded,
         delivered[k] = min(available, int(trades.energy_wh[chosen[k]]))
         left[house] = available - int(delivered[k])
     return delivered
+
+
+class Answer(NamedTuple):
+    """What the network said to the trades of one interval."""
+
+    interval: int
+    traded: Traded
+    feasible: Feasible

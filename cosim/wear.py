@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from cosim.case import Case
-from cosim.community import battery_of
+from cosim.devices import battery_of
 from grid_models.battery_wear import capacity_fade, equivalent_full_cycles, wear_cost_eur
 
 WEAR_TABLE = "battery_wear"

@@ -13,8 +13,9 @@ from pandapower.pypower.idx_bus import BASE_KV, PD, QD
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
+from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
-from grid_models.kernel import Floats, Ints, Network
+from grid_models.kernel import Network
 
 # Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
 RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": False}

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grid_models.admittance import Complex, Matrices
+from grid_models.arrays import Floats
 from grid_models.feeder import Feeder
-from grid_models.kernel import Floats
 from grid_models.pandapower_tables import with_injection_elements, write_injections
 from grid_models.reference import Slacks, find_slacks, runs
 from grid_models.response import ALL, Response, Rows

@@ -14,8 +14,8 @@ import pandapower as pp
 import pandas as pd
 from pandapower.topology import unsupplied_buses
 
+from grid_models.arrays import Ints
 from grid_models.errors import GridError
-from grid_models.kernel import Ints
 
 ELEMENTS: dict[str, tuple[str, str]] = {
     "load": ("load", "{}"),

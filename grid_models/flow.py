@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.kernel import Floats, Ints
+from grid_models.arrays import Floats, Ints
 
 
 class Engine(IntEnum):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandapower as pp
 
+from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder import Feeder, make_feeder
-from grid_models.kernel import Floats, Ints
 
 LOW_VOLTAGE_KV = 0.4
 METRES_PER_DEGREE = 111_320.0

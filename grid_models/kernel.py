@@ -12,12 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 LANES = 32
 """Intervals side by side: wide enough for vector instructions, small enough for the cache."""

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
 from grid_models.errors import GridError
 from grid_models.feeder import Feeder
 from grid_models.flow import Flow
-from grid_models.kernel import Floats, Ints
 
 
 class Judgement(IntEnum):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
-from grid_models.kernel import LANES, Floats, Ints, Network, multiply, subtract, sweep
+from grid_models.kernel import LANES, Network, multiply, subtract, sweep
 
 RELATIVE_TOLERANCE = 1e-13
 """Change of an iteration against what it leads to, both as root of summed squares."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 
+from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder import ELEMENTS, Feeder
-from grid_models.kernel import Floats, Ints
 
 _SIGN = {"load": -1.0, "sgen": 1.0, "storage": -1.0}
 _NEGLIGIBLE_KW = 1e-12

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from grid_models.admittance import Complex, Matrices, build_network, read_matrices, rows_of, sources
+from grid_models.arrays import Floats, Ints
 from grid_models.errors import EngineDisagreementError, GridError
 from grid_models.feeder import Feeder
 from grid_models.flow import Engine, Flow
-from grid_models.kernel import Floats, Ints, Network
+from grid_models.kernel import Network
 from grid_models.readout import solve_all, solve_voltages
 from grid_models.reference import reference_flow, solve_by_runpp
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from grid_models.admittance import rows_of
+from grid_models.arrays import Floats
 from grid_models.flow import Engine, Flow, not_solved
 from grid_models.inverter import Inverter, reactive_power_kvar
-from grid_models.kernel import Floats
 from grid_models.powerflow import PowerFlow
 from grid_models.ranges import check_range
 from grid_models.response import ALL, Change, Response, Rows

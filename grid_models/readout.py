@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
-from grid_models.kernel import LANES, Block, Floats, Ints, Network, new_block, solve_block, take_injections
+from grid_models.kernel import LANES, Block, Network, new_block, solve_block, take_injections
 
 
 class Solution(NamedTuple):

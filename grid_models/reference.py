@@ -10,9 +10,9 @@ import pandapower as pp
 from scipy.sparse.linalg import MatrixRankWarning
 
 from grid_models.admittance import RUNPP_OPTIONS, Complex, Matrices, read_matrices, rows_of, sources
+from grid_models.arrays import Floats, Ints
 from grid_models.feeder import Feeder
 from grid_models.flow import Flow, not_solved
-from grid_models.kernel import Floats, Ints
 from grid_models.pandapower_tables import with_injection_elements, write_injections
 
 TOLERANCE_MVA = 1e-11

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.kernel import Floats, Ints
+from grid_models.arrays import Floats, Ints
 
 Rows = Ints | slice
 ALL = slice(None)

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.admittance import Complex, Matrices, branch_admittances, loading_scales, pairs, rows_of
+from grid_models.arrays import Floats, Ints
 from grid_models.differences import sensitivity_by_differences
-from grid_models.kernel import Floats, Ints, Network
+from grid_models.kernel import Network
 from grid_models.linear_kernel import solve_linear
 from grid_models.powerflow import PowerFlow
 from grid_models.response import ALL, Response, Rows

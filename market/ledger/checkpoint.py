@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,34 +56,3 @@ def parse_checkpoint(text: str) -> Checkpoint:
             f"checkpoint: expected an origin, a size without leading zeros and a root of 32 bytes, got {text!r}"
         )
     return Checkpoint(origin, size, root)
-
-
-def write_durably(path: Path, content: str) -> None:
-    """Write a file so that after a crash it holds the old or the new content whole: temp, fsync, rename, fsync.
-
-    Raises
-    ------
-    LedgerError
-        If it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(path.parent)
-    except OSError as reason:
-        raise LedgerError(f"{path}: expected a file that can be written, got {reason.strerror}") from reason
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder durable, where the system has a way to."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,8 @@ from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.books import NO_STATE
 from market.ledger.chain import NO_PREVIOUS, VERSION, Header, chain_id, header_message, state_message
-from market.ledger.checkpoint import Checkpoint, checkpoint_path, origin_of, write_durably
+from market.ledger.checkpoint import Checkpoint, checkpoint_path, origin_of
+from market.ledger.durable import write_durably
 from market.ledger.keys import is_signed, public_bytes
 from market.ledger.members import Registry, key_in_force, replayed
 from market.ledger.merkle import History, group_roots, leaf_hash

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.errors import LedgerError
-from market.ledger.checkpoint import write_durably
+from market.ledger.durable import write_durably
 from market.ledger.ledger import Ledger
 from market.ledger.members import Registry, next_number, replayed
 from market.ledger.records import RecordBytes

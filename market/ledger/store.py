@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from market.errors import LedgerError
-from market.ledger.checkpoint import sync_folder
+from market.ledger.durable import sync_folder
 from market.ledger.merkle import History, peak_positions
 
 FILE = "ledger.sqlite"

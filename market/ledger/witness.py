@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from market.errors import LedgerError
-from market.ledger.checkpoint import Checkpoint, parse_checkpoint, write_durably
+from market.ledger.checkpoint import Checkpoint, parse_checkpoint
+from market.ledger.durable import write_durably
 from market.ledger.merkle import consistency_proof, is_consistent
 from market.ledger.note import VerifierKey, cosigned, open_note
 from market.ledger.store import Store

@@ -17,7 +17,8 @@ import pytest
 from cosim.case import Case, build_case
 from cosim.chunk import Chunk
 from cosim.disturbed import PartResult, run_disturbed
-from cosim.outage import RETIRED, OutageState, Phase
+from cosim.outage import RETIRED, OutageState
+from cosim.phases import Phase
 from cosim.scenario_files import load_scenario
 from cosim.setpoints import injection_kw
 from cosim.switching import Switching

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cosim.case import build_case
-from cosim.community import schedule
+from cosim.devices import schedule
 from cosim.errors import ScenarioError
 from cosim.inputs import read_profiles
 from cosim.scenario import Scenario

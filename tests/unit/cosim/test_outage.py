@@ -9,7 +9,7 @@ import pytest
 
 from cosim.case import build_case
 from cosim.chunk import Chunk
-from cosim.outage import PICKUP_FACTOR, TRANSITIONS, Happening, Phase
+from cosim.phases import PICKUP_FACTOR, TRANSITIONS, Happening, Phase
 from cosim.scenario import Scenario
 from cosim.windows import chunks
 from grid_models.topology import Supply

@@ -8,7 +8,7 @@ import pytest
 
 from cosim import Scenario, run
 from cosim.case import build_case
-from cosim.community import devices_of
+from cosim.devices import devices_of
 from cosim.scenario_files import as_toml, parse_scenario
 from grid_models.errors import GridError
 from grid_models.fuel_cell import stack_voltage

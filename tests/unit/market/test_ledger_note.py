@@ -9,7 +9,8 @@ import pytest
 
 from market.errors import LedgerError
 from market.ledger.chain import demonstration_key
-from market.ledger.checkpoint import Checkpoint, parse_checkpoint, write_durably
+from market.ledger.checkpoint import Checkpoint, parse_checkpoint
+from market.ledger.durable import write_durably
 from market.ledger.keys import public_bytes, write_key_pair
 from market.ledger.note import (
     COSIGNATURE,
