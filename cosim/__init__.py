@@ -9,13 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cosim.results import Result
-    from cosim.scenario import Scenario
-    from cosim.simulate import run
+    from cosim.results.result import Result
+    from cosim.scenario.model import Scenario
+    from cosim.simulation.simulate import run
 
 __all__ = ["Result", "Scenario", "run"]
 
-_HOME = {"Scenario": "cosim.scenario", "Result": "cosim.results", "run": "cosim.simulate"}
+_HOME = {
+    "Scenario": "cosim.scenario.model",
+    "Result": "cosim.results.result",
+    "run": "cosim.simulation.simulate",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Integer energy in and out of a battery, rounded so that a battery never creates energy.
 
-The physical model is `grid_models.battery`; what it knows of a battery arrives here as `Ratings`. Energies at the
-battery's terminals (AC) are what the market trades; stored energies are what the battery holds.
+The physical model is `grid_models.devices.battery`; what it knows of a battery arrives here as `Ratings`. Energies at
+the battery's terminals (AC) are what the market trades; stored energies are what the battery holds.
 """
 
 from __future__ import annotations

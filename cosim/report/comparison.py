@@ -13,16 +13,16 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
-from cosim.folders import make_folder
-from cosim.report.balance_section import ENERGIES
-from cosim.report.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.report.elements import Cell, Figure, Section, Table, number, words
-from cosim.report.findings import MEANINGS
-from cosim.report.market_sections import MONEY
 from cosim.report.page import render
 from cosim.report.palette import CYCLE, styled
-from cosim.run_directory import read_table, write_whole
-from cosim.scenario_files import load_scenario
+from cosim.report.sections.balance import ENERGIES
+from cosim.report.sections.findings import MEANINGS
+from cosim.report.sections.market import MONEY
+from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
+from cosim.results.directory import read_table, write_whole
+from cosim.results.folders import make_folder
+from cosim.scenario.files import load_scenario
 
 GROUPS = ("energy", "money", "curtailment", "network")
 LENGTH = ("network", "length of the run", "h")

@@ -11,10 +11,10 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.errors import ScenarioError
-from cosim.hosting import Hosting, scenario_hosting
-from cosim.report.balance_section import energy_section
 from cosim.report.elements import Section
-from cosim.report.findings import (
+from cosim.report.figures.topology import distance_km
+from cosim.report.sections.balance import energy_section
+from cosim.report.sections.findings import (
     Verdict,
     assumptions_section,
     intervals_beyond,
@@ -23,24 +23,24 @@ from cosim.report.findings import (
     verdict,
     verdict_section,
 )
-from cosim.report.hosting_section import hosting_section
-from cosim.report.house_table import house_summary
-from cosim.report.market_sections import (
+from cosim.report.sections.hosting import hosting_section
+from cosim.report.sections.market import (
     curtailment_section,
     houses_section,
     money_section,
     prices_section,
 )
-from cosim.report.network_sections import (
+from cosim.report.sections.network import (
     network_sections,
     summary_of_branches,
     validation_section,
 )
-from cosim.report.outage_section import outage_sections
-from cosim.report.run_tables import RunTables, read_run
-from cosim.report.topology import distance_km
-from cosim.results import Result
-from cosim.run_directory import write_whole
+from cosim.report.sections.outage import outage_sections
+from cosim.report.tables.houses import house_summary
+from cosim.report.tables.run_tables import RunTables, read_run
+from cosim.results.directory import write_whole
+from cosim.results.result import Result
+from cosim.validation.hosting import Hosting, scenario_hosting
 
 
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:

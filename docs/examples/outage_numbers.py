@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from cosim import Result, run
-from cosim.outage_study import expected, outage_tasks
-from cosim.scenario_events import OutageEvent
-from cosim.scenario_files import load_scenario
-from cosim.study import run_tasks
+from cosim.scenario.events import OutageEvent
+from cosim.scenario.files import load_scenario
+from cosim.studies.outages import expected, outage_tasks
+from cosim.studies.study import run_tasks
 
 PAGE = Path(__file__).parents[1] / "how-to" / "outage.md"
 SEEDS = 10

@@ -8,7 +8,7 @@
 import pandapower as pp
 import pandas as pd
 
-from cosim.validate import validate
+from cosim.validation.validate import validate
 
 # %% [markdown]
 # ## A thin cable

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.case import Case, build_case
-from cosim.interval import IntervalResult, run_interval
-from cosim.scenario import Scenario
-from cosim.setpoints import injection_wh
-from cosim.tables import exchanges_table
-from grid_models.limits import check_limits
+from cosim.case.case import Case, build_case
+from cosim.delivery.setpoints import injection_wh
+from cosim.interval.interval import IntervalResult, run_interval
+from cosim.results.tables import exchanges_table
+from cosim.scenario.model import Scenario
+from grid_models.powerflow.limits import check_limits
 from market.state import State
 
 HOUR = 209

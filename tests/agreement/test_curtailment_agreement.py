@@ -16,19 +16,19 @@ import pandapower as pp
 import pytest
 from scipy.optimize import minimize
 
-from cosim.case import Case
-from cosim.curtailment import Feasible, Outcome, make_feasible
-from cosim.curtailment_search import Problem, Search
-from cosim.levers import Levers, levers
-from cosim.setpoints import injection_kw, mean_kw
-from cosim.validate import case_of
-from cosim.validate_trades import Traded, Trades, traded
+from cosim.case.case import Case
+from cosim.curtailment.decision_variables import Levers, levers
+from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
+from cosim.curtailment.search import Problem, Search
+from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.validation.trades import Traded, Trades, traded
+from cosim.validation.validate import case_of
 from data.profiles import Profiles
-from grid_models.feeder import Feeder
-from grid_models.generated import radial_feeder
-from grid_models.limits import Judgement, judge
-from grid_models.named_nets import drop_elements, named_feeder
-from grid_models.reference import reference_flow
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.named_nets import drop_elements, named_feeder
+from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.runpp import reference_flow
 from market.exchanges import GRID, METER, Reason
 
 NO_METERS = np.empty(0, METER)  # levers follow from the exchanges
@@ -56,7 +56,7 @@ def _feeder(name: str, n: int) -> Feeder:
     try:
         return named_feeder(name, houses, seed=1)
     except ValueError:  # fewer buses with loads than that
-        from grid_models.named_nets import named_net
+        from grid_models.feeder.named_nets import named_net
 
         n = len(set(named_net(name, seed=1).load.bus))
         return named_feeder(name, houses[:n], seed=1)

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grid_models.admittance import read_matrices
 from grid_models.errors import EngineDisagreementError
-from grid_models.feeder import Feeder
-from grid_models.flow import Engine, Flow
-from grid_models.generated import radial_feeder
-from grid_models.named_nets import named_feeder
-from grid_models.pandapower_tables import net_at
-from grid_models.powerflow import PowerFlow, reference_flow, verify_against_pandapower
-from grid_models.reference import solve_by_runpp
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.pandapower_tables import net_at
+from grid_models.powerflow.admittance import read_matrices
+from grid_models.powerflow.engine import PowerFlow, reference_flow, verify_against_pandapower
+from grid_models.powerflow.flow import Engine, Flow
+from grid_models.powerflow.runpp import solve_by_runpp
 
 VM_PU, LOADING_PERCENT, KW = 1e-9, 1e-6, 1e-6
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grid_models.feeder import Feeder
-from grid_models.flow import Engine
-from grid_models.generated import radial_feeder
-from grid_models.inverter import Characteristic, Inverter
-from grid_models.named_nets import named_feeder
-from grid_models.powerflow import PowerFlow
-from grid_models.reactive_control import Control, controlled_sensitivity, solve_controlled
-from grid_models.reference import reference_flow
+from grid_models.devices.inverter import Characteristic, Inverter
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.named_nets import named_feeder
+from grid_models.powerflow.engine import PowerFlow
+from grid_models.powerflow.flow import Engine
+from grid_models.powerflow.runpp import reference_flow
+from grid_models.response.reactive_control import Control, controlled_sensitivity, solve_controlled
 
 HOUSES = 8
 PEAK_KW = np.array([12.0, 8.0, 0.0, 15.0, 10.0, 6.0, 0.0, 9.0])

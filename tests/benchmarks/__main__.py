@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 
-from cosim.case import build_case, build_market
-from cosim.market_run import market_windows
-from cosim.recorder import open_recorder
-from cosim.scenario import Scenario
-from cosim.scenario_files import load_scenario
-from cosim.setpoints import injection_kw
-from cosim.simulate import run
-from cosim.windows import chunks, settle_optimistically
-from grid_models.admittance import RUNPP_OPTIONS
-from grid_models.limits import judge
-from grid_models.pandapower_tables import with_injection_elements
-from market.ledger.verify import verify_ledger
+from cosim.case.case import build_case, build_market
+from cosim.delivery.setpoints import injection_kw
+from cosim.interval.fold import chunks, settle_optimistically
+from cosim.recording.recorder import open_recorder
+from cosim.scenario.files import load_scenario
+from cosim.scenario.model import Scenario
+from cosim.simulation.simulate import run
+from cosim.studies.market_run import market_windows
+from grid_models.feeder.pandapower_tables import with_injection_elements
+from grid_models.powerflow.admittance import RUNPP_OPTIONS
+from grid_models.powerflow.limits import judge
+from market.ledger.check.verify import verify_ledger
 from tests.benchmarks.runpp_loop import runpp_seconds
 
 

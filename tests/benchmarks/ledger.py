@@ -18,11 +18,11 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
 from ledger_world import World, append, begin, world
 
-from market.ledger.checkpoint import checkpoint_path
-from market.ledger.ledger import state_roots
-from market.ledger.merkle import group_roots, leaf_hash, node_hash
-from market.ledger.sha256 import hash_rows
-from market.ledger.verify import verify_ledger
+from market.ledger.check.verify import verify_ledger
+from market.ledger.crypto.merkle import group_roots, leaf_hash, node_hash
+from market.ledger.crypto.sha256 import hash_rows
+from market.ledger.format.checkpoint import checkpoint_path
+from market.ledger.write.ledger import state_roots
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:

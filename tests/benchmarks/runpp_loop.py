@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandapower as pp
 
-from cosim.case import build_case
-from cosim.scenario_files import load_scenario
-from cosim.setpoints import injection_kw
-from cosim.windows import settle_optimistically
-from grid_models.admittance import RUNPP_OPTIONS
-from grid_models.feeder import Feeder
-from grid_models.pandapower_tables import with_injection_elements, write_injections
+from cosim.case.case import build_case
+from cosim.delivery.setpoints import injection_kw
+from cosim.interval.fold import settle_optimistically
+from cosim.scenario.files import load_scenario
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.pandapower_tables import with_injection_elements, write_injections
+from grid_models.powerflow.admittance import RUNPP_OPTIONS
 
 
 def runpp_seconds(feeder: Feeder, p_kw: npt.NDArray[np.float64], **options: Any) -> float:

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from cosim.scenario_files import load_scenario
-from cosim.simulate import run
+from cosim.scenario.files import load_scenario
+from cosim.simulation.simulate import run
 
 
 def peak_mib() -> float:

@@ -13,8 +13,8 @@ import pytest
 from cosim.report.comparison import compare_runs, write_comparison
 from cosim.report.page import write_report
 from cosim.report.pdf import print_pdf
-from cosim.scenario import Scenario
-from cosim.simulate import run
+from cosim.scenario.model import Scenario
+from cosim.simulation.simulate import run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from grid_models.battery import Battery, interval_ratings, step
-from grid_models.battery_wear import Wear
+from grid_models.devices.battery import Battery, interval_ratings, step
+from grid_models.devices.battery_wear import Wear
+from grid_models.devices.frequency import droop_frequency
+from grid_models.devices.fuel_cell import STACKS, fit_stack, stack_current, stack_preset
+from grid_models.devices.fuel_cell_plant import Plant, PlantState, capability, dispatch, plant_preset
+from grid_models.devices.inverter import Characteristic, Inverter, shared_throttle_kw, throttled_kw
+from grid_models.devices.pv import panels, pvwatts, pvwatts_ac
 from grid_models.errors import GridError
-from grid_models.frequency import droop_frequency
-from grid_models.fuel_cell import STACKS, fit_stack, stack_current, stack_preset
-from grid_models.fuel_cell_plant import Plant, PlantState, capability, dispatch, plant_preset
-from grid_models.inverter import Characteristic, Inverter, shared_throttle_kw, throttled_kw
-from grid_models.pv import panels, pvwatts, pvwatts_ac
 
 PEM = STACKS["pem-6kw"]
 

@@ -12,10 +12,10 @@ import pandapower as pp
 import pytest
 
 from grid_models.errors import GridError
-from grid_models.feeder import make_feeder, with_ratings
-from grid_models.generated import radial_feeder
-from grid_models.named_nets import feeder_from_json, named_feeder
-from grid_models.powerflow import PowerFlow
+from grid_models.feeder.feeder import make_feeder, with_ratings
+from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.named_nets import feeder_from_json, named_feeder
+from grid_models.powerflow.engine import PowerFlow
 
 
 def small_net() -> Any:

@@ -9,7 +9,7 @@ import pandapower as pp
 import pytest
 from typer.testing import CliRunner
 
-from cosim.cli import app
+from cosim.cli.app import app
 
 PROFILES = "time,participant,load_wh,pv_wh,price_eur_per_kwh\n" + "".join(
     f"2017-01-01T{hour:02d}:00:00Z,{name},500,{100 * hour},0.2\n"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cosim import Scenario, run
-from cosim.cli import app
+from cosim.cli.app import app
 
 SHORT = Scenario().with_changes(horizon={"hours": 2})
 

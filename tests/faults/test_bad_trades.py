@@ -9,7 +9,7 @@ import pandapower as pp
 import pytest
 from typer.testing import CliRunner
 
-from cosim.cli import app
+from cosim.cli.app import app
 
 HEAD = "time,seller,buyer,energy_kwh,price_eur_per_kwh\n"
 FIRST = "2017-06-01T12:00Z,ann,bob,1.5,0.1\n"

@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 
 from market.errors import LedgerError
-from market.ledger.checkpoint import checkpoint_path
-from market.ledger.ledger import Head, Ledger
-from market.ledger.store import Store
-from market.ledger.verify import verify_ledger
+from market.ledger.check.verify import verify_ledger
+from market.ledger.format.checkpoint import checkpoint_path
+from market.ledger.store.store import Store
+from market.ledger.write.ledger import Head, Ledger
 
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
 from ledger_world import append, begin, world, written
@@ -39,7 +39,7 @@ import sys
 sys.path[:0] = {[str(REFERENCE), *sys.path]!r}
 from pathlib import Path
 from ledger_world import append, begin, world
-from market.ledger.ledger import Ledger
+from market.ledger.write.ledger import Ledger
 made, directory = world(4, {N}, seed={SEED}), Path(sys.argv[1])
 exists = (directory / "ledger.sqlite").exists()
 with (Ledger.resume(directory, made.key) if exists else begin(directory, made)) as ledger:
@@ -125,7 +125,7 @@ def test_no_ledger_without_a_genesis_block_is_ever_found(
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "disk failed")
 
-    monkeypatch.setattr("market.ledger.store.os.replace", fail)
+    monkeypatch.setattr("market.ledger.store.store.os.replace", fail)
     with pytest.raises(LedgerError, match="disk failed"):
         begin(tmp_path / "run", MADE)
     assert not (tmp_path / "run" / "ledger.sqlite").exists()
@@ -213,7 +213,7 @@ def test_after_a_failed_write_the_ledger_takes_no_more(
         append(ledger, MADE, 0, 4)
         with monkeypatch.context() as patch:
             patch.setattr(
-                "market.ledger.ledger.leaf_hash", lambda _: ledger.head().hash
+                "market.ledger.write.ledger.leaf_hash", lambda _: ledger.head().hash
             )  # a hash that is there already
             with pytest.raises(LedgerError, match="what was written before is safe"):
                 append(ledger, MADE, 4, 8)
@@ -246,7 +246,7 @@ def test_the_checkpoint_never_runs_ahead_of_the_ledger(
             n_blocks = connection.execute("SELECT count(*) FROM block").fetchone()[0]
         seen.append(n_blocks >= int(content.split("\n")[1]))
 
-    monkeypatch.setattr("market.ledger.ledger.write_durably", watch)
+    monkeypatch.setattr("market.ledger.write.ledger.write_durably", watch)
     written(tmp_path / "run", MADE, 12)
     assert seen == [True] * 5
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from market.exchanges import EXCHANGE, METER
-from market.ledger.checkpoint import checkpoint_path
-from market.ledger.records import VERDICT, RecordKind
-from market.ledger.verify import verify_ledger
+from market.ledger.check.verify import verify_ledger
+from market.ledger.format.checkpoint import checkpoint_path
+from market.ledger.format.records import VERDICT, RecordKind
 
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
 from ledger_world import World, append, begin, world, written

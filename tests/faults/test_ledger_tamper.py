@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from market.ledger.chain import _LAYOUT, Header, demonstration_key, header_message
-from market.ledger.checkpoint import checkpoint_path
-from market.ledger.keys import public_bytes
-from market.ledger.records import LAYOUTS
-from market.ledger.store import Store
-from market.ledger.verify import Report, verify_ledger
+from market.ledger.check.verify import Report, verify_ledger
+from market.ledger.crypto.keys import public_bytes
+from market.ledger.format.checkpoint import checkpoint_path
+from market.ledger.format.header import _LAYOUT, Header, demonstration_key, header_message
+from market.ledger.format.records import LAYOUTS
+from market.ledger.store.store import Store
 
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
 from ledger_world import busy, world, written

@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 
 from cosim import Result, Scenario
-from cosim.results import TABLES
-from cosim.scenario_files import as_toml
-from market.ledger.checkpoint import checkpoint_path
-from market.ledger.verify import verify_ledger
+from cosim.results.result import TABLES
+from cosim.scenario.files import as_toml
+from market.ledger.check.verify import verify_ledger
+from market.ledger.format.checkpoint import checkpoint_path
 
 ROOT = Path(__file__).parents[2]
 EVENTS = [
@@ -51,9 +51,9 @@ SMALL = Scenario().with_changes(
 ZYGOTE = """
 import functools, json, os, signal, sys, time
 from pathlib import Path
-import cosim.simulate as simulate
-from cosim.scenario_files import load_scenario
-from market.ledger.store import Store
+import cosim.simulation.simulate as simulate
+from cosim.scenario.files import load_scenario
+from market.ledger.store.store import Store
 
 simulate.GROUP = 16
 scenario = load_scenario(sys.argv[1])
@@ -241,7 +241,7 @@ def test_killed_at_every_step_of_its_end(warm: Warm, folder: Path) -> None:
 
 def commanded(*arguments: str, kilobytes: int = 0) -> subprocess.Popen[str]:
     """The command, perhaps with a limit that no file of its may grow beyond, which fails writes as a full disk does."""
-    command = [sys.executable, "-m", "cosim.cli", "run", *arguments, "--quiet", "--no-report"]
+    command = [sys.executable, "-m", "cosim.cli.app", "run", *arguments, "--quiet", "--no-report"]
     limit = (kilobytes * 1024, kilobytes * 1024)
     return subprocess.Popen(
         command,

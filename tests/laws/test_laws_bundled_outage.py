@@ -14,17 +14,17 @@ import numpy as np
 import pandapower as pp
 import pytest
 
-from cosim.case import Case, build_case
-from cosim.chunk import Chunk
-from cosim.disturbed import PartResult, run_disturbed
-from cosim.outage import RETIRED, OutageState
-from cosim.phases import Phase
-from cosim.scenario_files import load_scenario
-from cosim.setpoints import injection_kw
-from cosim.switching import Switching
-from cosim.windows import chunks, standing_as
-from grid_models.limits import Judgement
-from grid_models.topology import Supply
+from cosim.case.case import Case, build_case
+from cosim.case.state import RETIRED, OutageState
+from cosim.delivery.setpoints import injection_kw
+from cosim.interval.chunk import Chunk
+from cosim.interval.fold import chunks, standing_as
+from cosim.islands.event_interval import PartResult, run_disturbed
+from cosim.islands.phases import Phase
+from cosim.islands.switching import Switching
+from cosim.scenario.files import load_scenario
+from grid_models.feeder.topology import Supply
+from grid_models.powerflow.limits import Judgement
 from market.exchanges import Kind
 from market.state import State
 

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cosim.case import Case
-from cosim.curtailment import RULES, Feasible, Outcome, make_feasible
-from cosim.curtailment_search import Problem, Search
-from cosim.least_curtailment import HALVINGS, ROUNDS
-from cosim.levers import levers
-from cosim.setpoints import injection_kw, mean_kw
-from cosim.validate import case_of
-from cosim.validate_trades import Traded, Trades, traded
+from cosim.case.case import Case
+from cosim.curtailment.decision_variables import levers
+from cosim.curtailment.feasible import RULES, Feasible, Outcome, make_feasible
+from cosim.curtailment.least import HALVINGS, ROUNDS
+from cosim.curtailment.search import Problem, Search
+from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.validation.trades import Traded, Trades, traded
+from cosim.validation.validate import case_of
 from data.profiles import Profiles
-from grid_models.feeder import Feeder
-from grid_models.generated import radial_feeder
-from grid_models.limits import Judgement, judge
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.generated import radial_feeder
+from grid_models.powerflow.limits import Judgement, judge
 from market.exchanges import GRID, METER, Kind, Reason, Status
 from market.settlement import first_unbalanced
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grid_models.battery import (
+from grid_models.devices.battery import (
     Battery,
     interval_ratings,
     max_charge_kw,
@@ -16,9 +16,9 @@ from grid_models.battery import (
     retained_kwh,
     step,
 )
-from grid_models.frequency import droop_frequency
-from grid_models.fuel_cell import STACKS
-from grid_models.fuel_cell_plant import (
+from grid_models.devices.frequency import droop_frequency
+from grid_models.devices.fuel_cell import STACKS
+from grid_models.devices.fuel_cell_plant import (
     Plant,
     PlantState,
     capability,
@@ -26,7 +26,7 @@ from grid_models.fuel_cell_plant import (
     hydrogen_kg_per_h,
     interval_capability,
 )
-from grid_models.inverter import IEEE_1547_B, VDE_AR_N_4105, Inverter, reactive_power_kvar
+from grid_models.devices.inverter import IEEE_1547_B, VDE_AR_N_4105, Inverter, reactive_power_kvar
 
 PPM = 1_000_000
 TINY = 1e-9

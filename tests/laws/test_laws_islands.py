@@ -11,19 +11,19 @@ import pandapower as pp
 import pytest
 
 from cosim import Scenario, run
-from cosim.case import Case, build_case
-from cosim.chunk import Chunk
-from cosim.disturbed import PartResult
-from cosim.setpoints import injection_kw
-from cosim.switching import Switching
-from cosim.windows import chunks
-from grid_models.limits import Judgement
-from grid_models.topology import Supply
+from cosim.case.case import Case, build_case
+from cosim.delivery.setpoints import injection_kw
+from cosim.interval.chunk import Chunk
+from cosim.interval.fold import chunks
+from cosim.islands.event_interval import PartResult
+from cosim.islands.switching import Switching
+from grid_models.feeder.topology import Supply
+from grid_models.powerflow.limits import Judgement
 from market.exchanges import Kind, Reason
-from market.ledger.chain import demonstration_key
-from market.ledger.ledger import Ledger
-from market.ledger.store import Store
-from market.ledger.verify import verify_ledger
+from market.ledger.check.verify import verify_ledger
+from market.ledger.format.header import demonstration_key
+from market.ledger.store.store import Store
+from market.ledger.write.ledger import Ledger
 
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T18:00:00Z", "hours": 14, "grid": True}
 BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T20:00:00Z", "hours": 9, "switches": ["branch 2"]}
@@ -262,7 +262,7 @@ def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path:
 def test_interrupted_outage_resumes_to_the_same_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cosim.simulate.GROUP", 5)
+    monkeypatch.setattr("cosim.simulation.simulate.GROUP", 5)
     scenario = scenario_of({"events": [GRID_OUT, SECOND]})
 
     class _CutError(Exception):

@@ -11,7 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.ledger.merkle import (
+from market.ledger.check.verify import verify_ledger
+from market.ledger.crypto.merkle import (
     History,
     consistency_proof,
     group_roots,
@@ -23,8 +24,7 @@ from market.ledger.merkle import (
     root_from_inclusion,
     root_of_hashes,
 )
-from market.ledger.sha256 import hash_joined, hash_rows
-from market.ledger.verify import verify_ledger
+from market.ledger.crypto.sha256 import hash_joined, hash_rows
 
 sys.path.append(str(Path(__file__).parents[1] / "reference"))
 from ledger_world import append, begin, world

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.window import Supply, Window, orders_at, settle_window
+from cosim.delivery.window import Supply, Window, orders_at, settle_window
 from market.admission import admitted
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
 from market.mechanisms import BUILT_IN, clear

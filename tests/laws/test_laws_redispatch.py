@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.redispatch import curtailable, deliver, deliver_nothing
-from cosim.window import orders_at
-from cosim.windows import Supply
+from cosim.delivery.redispatch import curtailable, deliver, deliver_nothing
+from cosim.delivery.window import orders_at
+from cosim.interval.fold import Supply
 from market.exchanges import Kind, Reason, Status
 from market.mechanisms import BUILT_IN, clear
 from market.rules import Rules

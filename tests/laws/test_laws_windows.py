@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cosim import Scenario, run
-from cosim.scenario_files import load_scenario
-from market.ledger.store import Store
+from cosim.scenario.files import load_scenario
+from market.ledger.store.store import Store
 
 CLEAN = {"horizon": {"hours": 96, "start": "2017-06-01T00:00:00Z"}}
 STRESSED = {

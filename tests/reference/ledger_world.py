@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cosim.losses import with_losses
-from cosim.window import Supply, Window, settle_window
+from cosim.delivery.losses import with_losses
+from cosim.delivery.window import Supply, Window, settle_window
 from market.exchanges import METER, Kind
-from market.ledger import statements
-from market.ledger.chain import demonstration_key
-from market.ledger.ledger import Ledger, state_roots
-from market.ledger.records import (
+from market.ledger.format import statements
+from market.ledger.format.header import demonstration_key
+from market.ledger.format.records import (
     VERDICT,
     Change,
     DeviceKind,
@@ -27,6 +26,7 @@ from market.ledger.records import (
     parameter_records,
     topology_records,
 )
+from market.ledger.write.ledger import Ledger, state_roots
 from market.mechanisms import SHARING_P2P
 from market.rules import Rules
 from market.state import State, opening_state

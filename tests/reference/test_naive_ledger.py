@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger_world import begin, busy, world, written
 
 from cosim import Scenario, run
-from market.ledger import statements
-from market.ledger.chain import demonstration_key
-from market.ledger.checkpoint import checkpoint_path
-from market.ledger.entries import with_signatures
-from market.ledger.private_writer import append_private
-from market.ledger.records import Role
-from market.ledger.verify import verify_ledger
+from market.ledger.check.verify import verify_ledger
+from market.ledger.format import statements
+from market.ledger.format.checkpoint import checkpoint_path
+from market.ledger.format.header import demonstration_key
+from market.ledger.format.records import Role
+from market.ledger.private.entries import with_signatures
+from market.ledger.write.private import append_private
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_market import NOBODY, meter, run_interval
 
-from cosim.window import Supply, Window, settle_window
+from cosim.delivery.window import Supply, Window, settle_window
 from market.exchanges import CONTRACT, Kind
 from market.mechanisms import BUILT_IN
 from market.rules import Arrival, Pricing, Rules, check_rules

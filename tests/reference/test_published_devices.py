@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import pytest
 
-from grid_models.fuel_cell import (
+from grid_models.devices.fuel_cell import (
     LHV_KWH_PER_KG,
     STACKS,
     Stack,
@@ -33,8 +33,8 @@ from grid_models.fuel_cell import (
     stack_efficiency,
     stack_voltage,
 )
-from grid_models.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
-from grid_models.pv import pvwatts_ac, pvwatts_dc
+from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
+from grid_models.devices.pv import pvwatts_ac, pvwatts_dc
 
 KG_PER_NORM_LITRE = 2.016e-3 / 22.414
 KG_PER_LITRE_25C = 2.016e-3 / 24.465

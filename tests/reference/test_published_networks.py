@@ -11,10 +11,10 @@ import numpy as np
 import pandapower as pp
 import pytest
 
-from grid_models.feeder import Feeder, make_feeder
-from grid_models.flow import Flow
-from grid_models.named_nets import named_feeder
-from grid_models.powerflow import PowerFlow, reference_flow
+from grid_models.feeder.feeder import Feeder, make_feeder
+from grid_models.feeder.named_nets import named_feeder
+from grid_models.powerflow.engine import PowerFlow, reference_flow
+from grid_models.powerflow.flow import Flow
 
 
 def own_loads_only(name: str) -> tuple[Feeder, Flow, Flow]:

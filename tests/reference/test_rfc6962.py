@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.ledger.merkle import (
+from market.ledger.crypto.merkle import (
     History,
     consistency_proof,
     inclusion_proof,

@@ -8,7 +8,7 @@ import pandapower.networks as pn
 import pandas as pd
 
 from cosim import Scenario, run
-from cosim.validate import validate
+from cosim.validation.validate import validate
 
 SMALL = Scenario().with_changes(
     name="<b>mine</b>", horizon={"hours": 3}, houses={"n_houses": 3, "n_prosumers": 1}

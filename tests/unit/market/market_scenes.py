@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cosim.window import Supply, orders_at
+from cosim.delivery.window import Supply, orders_at
 from market.exchanges import Rows
 from market.orders import Orders
 from market.rules import Rules

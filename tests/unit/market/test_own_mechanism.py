@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from market_scenes import RICH, F, U, batteries, houses, short
 
-from cosim.window import Window, settle_window_with
+from cosim.delivery.window import Window, settle_window_with
 from market.exchanges import GRID, NOBODY, Kind
 from market.mechanisms import PLUGGED_IN, Mechanism, mechanism
 from market.rules import Rules

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from market_scenes import RICH, F, U, batteries, houses, orders_of, with_contract, with_lots
 
-from cosim.window import Supply
+from cosim.delivery.window import Supply
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, OPERATOR, Kind, Rows
 from market.rules import Rules
 from market.settlement import Delivery, Settlement, as_cleared, first_unbalanced, settle

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from market_scenes import U, batteries, houses, orders_of, short, with_contract
 
-from cosim.window import Supply
+from cosim.delivery.window import Supply
 from market.book import close_book, open_book
 from market.exchanges import CONTRACT, NOBODY, Kind, Rows
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, SHARING_SELFISH, share_offers

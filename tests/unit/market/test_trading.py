@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from market_scenes import RICH, F, U, batteries, houses, orders_of, short, with_lots
 
-from cosim.window import Supply
+from cosim.delivery.window import Supply
 from market.book import close_book, open_book
 from market.exchanges import CONTRACT, GRID, NOBODY, Kind, Rows
 from market.orders import Orders

@@ -1,0 +1,1 @@
+"""A finished run's ledger, checked by solving its intervals again with pandapower."""

@@ -1,0 +1,232 @@
+"""Audit a ledger down to the physics: solve recorded intervals again and see whether what settled was admissible.
+
+A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
+rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network as the
+block's topology switched it, each island with its former as slack, and holds the result against limits and verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.audit.networks import Networks, unlike_scenario
+from cosim.curtailment.feasible import Outcome
+from cosim.delivery.setpoints import injection_kw
+from cosim.errors import ScenarioError
+from cosim.recording.topology import recorded_changes
+from cosim.results.directory import read_table
+from cosim.results.result import NETWORK_FILE
+from cosim.scenario.files import load_scenario
+from cosim.scenario.model import Scenario
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.named_nets import read_net
+from grid_models.powerflow.engine import Flow
+from grid_models.powerflow.limits import Limits, Verdict, check_limits
+from market.exchanges import Kind
+from market.ledger.format.header import decode_header
+from market.ledger.format.records import (
+    ISLANDED,
+    NONE,
+    RecordBytes,
+    RecordKind,
+    integer_parameter,
+    read_parameters,
+    rows_of,
+)
+from market.ledger.private.commitments import opened
+from market.ledger.private.vault import Entry
+from market.ledger.store.store import Store
+from market.ledger.store.tip import records_of
+
+TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
+"""How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
+
+RECORDED_VM_UPU, RECORDED_LOADING_E4 = 10, 100
+"""How far the recorded extremes may be from the recomputed ones, in their own steps (1e-5 pu, 0.01 %)."""
+
+
+class Finding(NamedTuple):
+    """An interval that should not have settled as it did, or whose verdict is not what physics says."""
+
+    height: int
+    what: str
+
+
+class Audit(NamedTuple):
+    """What an audit found.
+
+    Attributes
+    ----------
+    heights
+        Blocks audited.
+    findings
+        What is wrong, in order of height; nothing if the ledger is physically sound.
+    islanded
+        Those of them in which a participant was without the grid.
+    """
+
+    heights: tuple[int, ...]
+    findings: tuple[Finding, ...]
+    islanded: tuple[int, ...]
+
+
+class Recorded(NamedTuple):
+    """What a run directory says the run was made of, held against the ledger's first block."""
+
+    scenario: Scenario
+    feeder: Feeder
+    networks: Networks
+    limits: Limits
+    interval_minutes: int
+    n_blocks: int
+
+
+def audit_ledger(
+    directory: Path,
+    *,
+    sample: int | None = 48,
+    seed: int = 0,
+    entries: Mapping[tuple[int, int], Entry] | None = None,
+) -> Audit:
+    """Audit the ledger of a run.
+
+    Parameters
+    ----------
+    directory
+        Run directory.
+    sample
+        Number of blocks to audit, drawn at random; all if None.
+    seed
+        Of the draw.
+    entries
+        Private records from the operator's store, by (interval, number).
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
+        If the directory holds no run, its scenario or network is not the one the ledger was begun with, or its
+        records are private and cannot be opened.
+    """
+    with Store.open_to_read(directory) as store:
+        recorded = read_recorded(directory, store)
+        heights = np.arange(1, recorded.n_blocks)
+        if sample is not None and sample < heights.size:
+            heights = np.sort(np.random.default_rng(seed).choice(heights, sample, replace=False))
+        findings: list[Finding] = []
+        audited, islanded = [], []
+        for height in heights.tolist():
+            block = store.block(height)
+            records = in_clear(records_of(block.records), entries or {}, height)
+            verdict = rows_of(records, RecordKind.VERDICT)
+            if verdict.size == 0:
+                continue  # a block of the registry alone
+            audited.append(height)
+            if verdict[0]["reason"] & ISLANDED:
+                islanded.append(height)
+            start = decode_header(block.header).interval_start
+            findings += [Finding(height, what) for what in audit_block(recorded, records, start)]
+    return Audit(tuple(audited), tuple(findings), tuple(islanded))
+
+
+def in_clear(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], height: int) -> RecordBytes:
+    """A block's records, the private ones put back.
+
+    Raises
+    ------
+    ScenarioError
+        If they cannot be opened: without the meters nobody can tell what flowed.
+    """
+    if not (records[:, 0] == RecordKind.PRIVATE).any():
+        return records
+    found = opened(records, int(records[0, 4:8].copy().view("<u4")[0]), entries)
+    if isinstance(found, str):
+        raise ScenarioError(f"block {height}: {found}; open them with --open-with and the operator's key")
+    return found
+
+
+def read_recorded(directory: Path, store: Store) -> Recorded:
+    """Scenario and network of a run directory, once their hashes are those of the ledger's first block."""
+    genesis = records_of(store.block(0).records)
+    parameters = read_parameters(genesis)
+    scenario = load_scenario(directory / "scenario.toml")
+    if scenario.digest() != parameters["scenario_sha256"][:32]:
+        raise ScenarioError(
+            f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml"
+        )
+    feeder = recorded_feeder(directory, scenario, genesis)
+    if feeder.digest() != parameters["network_sha256"][:32]:
+        raise ScenarioError(
+            f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
+        )
+    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    minutes = integer_parameter(parameters, "interval_minutes")
+    return Recorded(scenario, feeder, Networks(feeder), limits, minutes, store.size())
+
+
+def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
+    """Feeder of the recorded net: buses of the houses from the first block, their names from the run's own table."""
+    houses = rows_of(genesis, RecordKind.HOUSE)
+    names = read_table(directory, "houses", ["house"])["house"].slice(0, houses.size).to_pylist()
+    file = scenario.network.file
+    name = scenario.network.name or ("generated" if file is None else file.name)
+    return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))
+
+
+def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -> list[str]:
+    """What is wrong with a block: limits broken by what settled, and a topology or verdict that is not what was."""
+    meters, verdict = rows_of(records, Kind.METER), rows_of(records, RecordKind.VERDICT)[0]
+    p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
+    if verdict["status"] == Outcome.DE_ENERGISED:
+        return ["energy flowed in a feeder that was switched off"] if p_kw.any() else []
+    changes = recorded_changes(records)
+    network = recorded.networks.of(changes)
+    found = unlike_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
+    if network.islanded != bool(verdict["reason"] & ISLANDED):
+        found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
+    found += network.in_the_dark(p_kw)
+    if network.reference is None:
+        lit = int(verdict["lowest_vm_upu"]) != NONE or int(verdict["highest_vm_upu"]) != NONE
+        return [*found, "a voltage is recorded where nothing supplies any bus"] if lit else found
+    flow = network.reference.solve(p_kw, meters["q_var"][None, :] / 1000.0)
+    if not flow.converged[0]:
+        return [*found, "the settled exchanges have no AC solution"]
+    return [
+        *found,
+        *beyond_limits(check_limits(recorded.feeder, recorded.limits, flow)),
+        *network.out_of_balance(flow, recorded.interval_minutes),
+        *_unlike_recorded(flow, verdict),
+    ]
+
+
+def beyond_limits(verdict: Verdict) -> list[str]:
+    """Violations beyond the tolerance, in words."""
+    return [
+        f"settled though {violation}"
+        for violation in verdict.violations
+        if abs(violation.value - violation.limit)
+        > (TOLERANCE_VM_PU if violation.quantity == "vm_pu" else TOLERANCE_LOADING_PERCENT)
+    ]
+
+
+def _unlike_recorded(flow: Flow, verdict: np.void) -> list[str]:
+    """Recorded extremes that are not those of the recomputed flow."""
+    found = []
+    for field, value, unit in (
+        ("lowest_vm_upu", np.nanmin(flow.vm_pu), "pu"),
+        ("highest_vm_upu", np.nanmax(flow.vm_pu), "pu"),
+    ):
+        if abs(int(verdict[field]) - value * 1e6) > RECORDED_VM_UPU:
+            found.append(
+                f"recorded {field.removesuffix('_upu')} {verdict[field] / 1e6:.6f} {unit}, found {value:.6f}"
+            )
+    loading = np.concatenate([flow.line_loading_percent[0], flow.trafo_loading_percent[0]])
+    branch = int(verdict["branch"])
+    if branch >= 0 and abs(int(verdict["loading_e4_percent"]) - loading[branch] * 1e4) > RECORDED_LOADING_E4:
+        found.append(
+            f"recorded loading {verdict['loading_e4_percent'] / 1e4:.4f} %, found {loading[branch]:.4f} %"
+        )
+    return found

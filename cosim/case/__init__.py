@@ -1,0 +1,1 @@
+"""A case: everything a run needs, read and built once from a scenario and then frozen."""

@@ -1,0 +1,124 @@
+"""Make an interval's exchanges feasible: power flow, verdict, curtail, again; the only loop back from physics.
+
+What leaves here settled has its own clean AC solution. The ladder when a rule finds none: F1 no exchange at all, F2
+shed load, F3 de-energise the feeder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NamedTuple
+
+from cosim.case.case import Case
+from cosim.curtailment.least import least_curtailment
+from cosim.curtailment.max_min import max_min
+from cosim.curtailment.proportional import lifo, pro_rata, reject, shed_load
+from cosim.curtailment.search import Found, Problem, Search, attempt
+from cosim.delivery.redispatch import deliver_nothing
+from grid_models.powerflow.engine import Engine, Flow
+from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
+from market.exchanges import NOBODY, Reason, Rows
+from market.orders import Orders
+from market.settlement import Settlement, as_cleared
+from market.state import State
+
+
+class Outcome(IntEnum):
+    """How an interval became clean."""
+
+    CLEAN = 0
+    CURTAILED = 1
+    SHED = 2
+    DE_ENERGISED = 3
+    ISLANDED = 4  # a part of the network at least was without the grid
+
+
+class Feasible(NamedTuple):
+    """What physics admitted of an interval.
+
+    Attributes
+    ----------
+    settlement, flow, verdicts
+        The settled interval, its AC solution and the verdict on that (K = 1).
+    before
+        Verdict on the exchanges as cleared, None where it was clean.
+    outcome
+        How the interval became clean.
+    power_flows
+        AC power flows solved for it.
+    """
+
+    settlement: Settlement
+    flow: Flow
+    verdicts: Verdicts
+    before: Verdict | None
+    outcome: Outcome
+    power_flows: int
+
+
+RULES: dict[str, Callable[[Search], Found | None]] = {
+    "least_curtailment": least_curtailment,
+    "pro_rata": pro_rata,
+    "lifo": lifo,
+    "max_min": max_min,
+    "reject": reject,
+}
+"""Curtailment rules by name: each finds a clean settlement or None."""
+
+_REASONS = {
+    ("bus", "min_vm_pu"): Reason.UNDERVOLTAGE,
+    ("bus", "max_vm_pu"): Reason.OVERVOLTAGE,
+    ("line", "loading_percent"): Reason.LINE_OVERLOAD,
+    ("trafo", "loading_percent"): Reason.TRAFO_OVERLOAD,
+}
+
+
+def binding(verdict: Verdict) -> tuple[Reason, int]:
+    """Reason and element of the worst violation, relative to its limit."""
+    if not verdict.violations:
+        return Reason.NOT_SOLVED, int(NOBODY)
+    worst = max(verdict.violations, key=lambda v: abs(v.value - v.limit) / v.limit)
+    quantity = worst.quantity
+    if worst.element_type == "bus":
+        quantity = "max_vm_pu" if worst.value > worst.limit else "min_vm_pu"
+    return _REASONS[worst.element_type, quantity], int(worst.element)
+
+
+def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasible:
+    """Deliver of the cleared rows what the network can carry.
+
+    Parameters
+    ----------
+    case
+        Network, limits and rules.
+    orders, state
+        Orders of the interval and the state they were made from.
+    rows
+        Cleared exchanges.
+    """
+    cleared = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)])
+    settlement, flow, verdicts, _ = cleared.at(0)
+    if verdicts.status[0] == Judgement.OK:
+        return Feasible(settlement, flow, verdicts, None, Outcome.CLEAN, 1)
+    before = check_limits(case.feeder, case.limits, flow)
+    reason, element = binding(before)
+    if flow.engine[0] == Engine.CONTROL:
+        reason = Reason.CONTROL
+    search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element))
+    for rule in (RULES[case.scenario.curtailment.rule], shed_load):
+        found = rule(search)
+        if found is not None:
+            settlement, flow, verdicts, _ = found
+            outcome = Outcome.SHED if settlement.meters["shed_wh"].any() else Outcome.CURTAILED
+            return Feasible(settlement, flow, verdicts, before, outcome, 1 + search.power_flows)
+    return de_energise(search, before)
+
+
+def de_energise(search: Search, before: Verdict) -> Feasible:
+    """F3: the feeder is switched off; nothing of the interval is delivered or settled."""
+    p = search.problem
+    off = search.try_all([deliver_nothing(p.orders, p.rows, int(p.reason), p.element)])
+    flow = off.flow.switched_off()
+    verdicts = judge(flow, p.case.limits)
+    return Feasible(off.settlements[0], flow, verdicts, before, Outcome.DE_ENERGISED, 1 + search.power_flows)

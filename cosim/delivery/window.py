@@ -1,0 +1,166 @@
+"""Clear and settle a window of intervals as if the network could carry everything; the network is asked afterwards.
+
+The compiled window calls the very functions that `cosim.interval.interval` calls for a single interval.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from market import mechanisms
+from market.book import Clearing
+from market.compiled import compiled, integer
+from market.exchanges import EXCHANGE, METER, Kind, Rows
+from market.mechanisms import ClearFunction
+from market.orders import Inputs, Orders, make_orders
+from market.rules import Rules
+from market.settlement import Settlement, as_cleared, first_unbalanced, settle
+from market.state import State, account_table, after_due
+from market.storage import Wh
+
+_P2P = integer(Kind.P2P)
+
+
+class Supply(NamedTuple):
+    """What a window brings: int64 arrays over K intervals and N houses, Wh, and utility prices (K,)."""
+
+    load_wh: Wh
+    pv_wh: Wh
+    fuel_cell_wh: Wh
+    utility_ueur_per_kwh: Wh
+
+
+class Window(NamedTuple):
+    """K intervals settled as cleared.
+
+    Attributes
+    ----------
+    rows, offsets
+        Exchanges of all intervals, one after the other; those of interval k are rows[offsets[k] : offsets[k+1]].
+    meters
+        (K, N) meter rows.
+    accounts
+        (K, 4N + 3) account table after each interval (`market.state.account_table`).
+    price_ueur_per_kwh
+        (K,) price of the interval's trades, the pricing rule's where there was none.
+    state
+        State after the last interval.
+    unbalanced
+        (2,): first interval of the window whose identities fail, and the house; (-1, -1) if none.
+    """
+
+    rows: Rows
+    offsets: Wh
+    meters: Rows
+    accounts: Wh
+    price_ueur_per_kwh: Wh
+    state: State
+    unbalanced: Wh
+
+
+@compiled
+def inputs_at(supply: Supply, k: int, interval: int) -> Inputs:
+    """What interval `interval`, the k-th of the window, brings."""
+    return Inputs(
+        interval,
+        supply.load_wh[k],
+        supply.pv_wh[k],
+        supply.fuel_cell_wh[k],
+        supply.utility_ueur_per_kwh[k],
+    )
+
+
+@compiled
+def orders_at(supply: Supply, k: int, interval: int, before: State, rules: Rules) -> tuple[Orders, State]:
+    """Orders of the k-th interval of the window, and the state they were made from."""
+    state = after_due(before, interval)
+    return make_orders(inputs_at(supply, k, interval), state, rules), state
+
+
+@compiled
+def empty_window(n_intervals: int, state: State) -> Window:
+    """Window with room for `n_intervals` and none filled."""
+    n = state.own_wh.size
+    return Window(
+        np.empty(n_intervals * 3 * n, EXCHANGE),
+        np.zeros(n_intervals + 1, np.int64),
+        np.empty((n_intervals, n), METER),
+        np.empty((n_intervals, 4 * n + 3), np.int64),
+        np.empty(n_intervals, np.int64),
+        state,
+        np.full(2, -1),
+    )
+
+
+@compiled
+def trading_price(orders: Orders, clearing: Clearing) -> int:
+    """Price of the interval's first trade, µEUR/kWh: an auction makes its own; the pricing rule's where none traded."""
+    for row in clearing.rows:
+        if row.kind == _P2P:
+            return int(row.price_ueur_per_kwh)
+    return orders.price_ueur_per_kwh
+
+
+@compiled
+def enter(
+    window: Window, k: int, orders: Orders, clearing: Clearing, settlement: Settlement, before: State
+) -> Window:
+    """Write interval k into the window; returns it with room doubled where that was needed."""
+    rows, first = window.rows, window.offsets[k]
+    stop = first + settlement.rows.size
+    if stop > rows.size:
+        larger = np.empty(2 * stop, EXCHANGE)
+        larger[:first] = rows[:first]
+        rows = larger
+    rows[first:stop] = settlement.rows
+    window.offsets[k + 1] = stop
+    window.meters[k] = settlement.meters
+    window.accounts[k] = account_table(settlement.state)
+    window.price_ueur_per_kwh[k] = trading_price(orders, clearing)
+    house = first_unbalanced(settlement, before)
+    if house >= 0 and window.unbalanced[0] < 0:
+        window.unbalanced[0], window.unbalanced[1] = k, house
+    return Window(
+        rows,
+        window.offsets,
+        window.meters,
+        window.accounts,
+        window.price_ueur_per_kwh,
+        settlement.state,
+        window.unbalanced,
+    )
+
+
+@compiled
+def window_of_one(orders: Orders, clearing: Clearing, settlement: Settlement, before: State) -> Window:
+    """Window of a single interval that is settled already."""
+    return enter(empty_window(1, before), 0, orders, clearing, settlement, before)
+
+
+@compiled
+def settle_window(supply: Supply, first: int, n_intervals: int, state: State, rules: Rules) -> Window:
+    """Settle `n_intervals` from interval `first` on by a built-in mechanism, all delivered as cleared."""
+    window = empty_window(n_intervals, state)
+    n = state.own_wh.size
+    for k in range(n_intervals):
+        orders, before = orders_at(supply, k, first + k, window.state, rules)
+        clearing = mechanisms.clear(orders, before, rules)
+        settlement = settle(as_cleared(clearing.rows, n), orders, before, rules)
+        window = enter(window, k, orders, clearing, settlement, before)
+    return window
+
+
+def settle_window_with(
+    clear: ClearFunction, supply: Supply, first: int, n_intervals: int, state: State, rules: Rules
+) -> Window:
+    """`settle_window` for a user's own, uncompiled mechanism: called once an interval, else the same."""
+    window = empty_window(n_intervals, state)
+    n = state.own_wh.size
+    for k in range(n_intervals):
+        orders, before = orders_at(supply, k, first + k, window.state, rules)
+        clearing = clear(orders, before, rules)
+        settlement = settle(as_cleared(clearing.rows, n), orders, before, rules)
+        window = enter(window, k, orders, clearing, settlement, before)
+    return window

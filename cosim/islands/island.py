@@ -1,0 +1,373 @@
+"""One part of the network without the grid, for one interval: the market, then local dispatch, then the former's test.
+
+The former carries the losses. Whoever cannot carry them within power, apparent power and energy is replaced by the
+next; what the wires cannot carry is shed; where nobody can hold the part it is dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.case.case import Case
+from cosim.delivery.redispatch import battery_room, undelivered
+from cosim.delivery.setpoints import mean_kw
+from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally
+from grid_models.powerflow.engine import Flow, PowerFlow
+from grid_models.powerflow.limits import Judgement, judge
+from market.exchanges import EXCHANGE, NOBODY, OPERATOR, Kind, Reason, Rows, Status
+from market.orders import Inputs, Orders, make_orders
+from market.settlement import Delivery
+from market.state import State
+from market.storage import Wh
+
+Mask = npt.NDArray[np.bool_]
+
+_RESERVES, _BISECTIONS = 8, 6
+_GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
+
+
+class Former(NamedTuple):
+    """Who could hold an island: a house's battery, or its fuel cell, number `cell` of the part's (-1 for a battery)."""
+
+    house: int
+    cell: int
+
+
+EngineOf = Callable[[Former], PowerFlow]
+"""Power flow of the network as it is switched, with a former in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of the network in an interval, and what is in it.
+
+    Attributes
+    ----------
+    case
+        Limits, rules, length of an interval.
+    inside
+        (N,) houses in it.
+    orders, state
+        Orders of these houses, their batteries untouched but for charging, and the state they were made from.
+    rows
+        What the market cleared among them.
+    fuel_cells
+        Ranges of the fuel cells in it.
+    critical_wh
+        (N,) load that is shed last.
+    """
+
+    case: Case
+    inside: Mask
+    orders: Orders
+    state: State
+    rows: Rows
+    fuel_cells: tuple[FuelRange, ...]
+    critical_wh: Wh
+
+
+class Held(NamedTuple):
+    """A part with a former that holds it.
+
+    Attributes
+    ----------
+    former
+        Who.
+    orders, delivery
+        What is done; the former's losses are the last row.
+    fuel_wh
+        Energy of each of the part's fuel cells.
+    losses_wh
+        Losses that the former carries.
+    clean
+        Whether the part is within every limit of the network.
+    power_flows
+        AC power flows it took.
+    """
+
+    former: Former
+    orders: Orders
+    delivery: Delivery
+    fuel_wh: list[int]
+    losses_wh: int
+    clean: bool
+    power_flows: int = 0
+
+
+def masked_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
+    """Orders of the houses inside as if they were alone; the others have nothing, need nothing, give nothing."""
+
+    def only(wh: Wh) -> Wh:
+        return np.where(inside, wh, 0)
+
+    alone = Inputs(
+        inputs.interval,
+        only(inputs.load_wh),
+        only(inputs.pv_wh),
+        only(inputs.fuel_cell_wh),
+        inputs.utility_ueur_per_kwh,
+    )
+    orders = make_orders(alone, state, case.rules)
+    return orders._replace(
+        charge_left_wh=only(orders.charge_left_wh), discharge_left_wh=only(orders.discharge_left_wh)
+    )
+
+
+def island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
+    """Orders in an island: own surplus still charges, but own batteries wait until the market has cleared.
+
+    So the order of an island is kept: panels first, then fuel cells, batteries last.
+    """
+    zero = np.zeros_like(inputs.load_wh)
+    waiting = state._replace(ratings=state.ratings._replace(max_discharge_wh=zero))
+    no_fuel = inputs._replace(fuel_cell_wh=zero)
+    orders = masked_orders(case, no_fuel, waiting, inside)
+    limit = state.ratings.max_discharge_wh if case.rules.battery else zero
+    return orders._replace(discharge_left_wh=np.where(inside, limit, 0))
+
+
+def hold(part: Part, formers: Iterable[Former], engine_of: EngineOf) -> Held | None:
+    """First former that holds the part, with as much of it served as the wires carry; None if nobody can."""
+    power_flows = 0
+    for former in formers:
+        trial = _Trial(part, former, engine_of(former))
+        held = trial.at(1.0)
+        if held is not None and not held.clean:
+            held = trial.largest_clean()
+        power_flows += trial.power_flows
+        if held is not None:
+            return held._replace(power_flows=power_flows)
+    return None
+
+
+class _Trial:
+    """A part with a former on trial; counts the power flows."""
+
+    def __init__(self, part: Part, former: Former, engine: PowerFlow) -> None:
+        self.part, self.former, self.engine = part, former, engine
+        self.power_flows = 0
+
+    def at(self, share: float) -> Held | None:
+        """The part with this share of all exchanges and needs, losses kept back at the former; None if it cannot."""
+        part, former, reserve = self.part, self.former, 0
+        for _ in range(_RESERVES):
+            plan = _plan(part, former, share, reserve)
+            if plan is None:
+                return None
+            self.power_flows += 1
+            flow = self.engine.solve(mean_kw(plan.injection_wh, part.case.interval_minutes)[None], None)
+            if not flow.converged[0]:
+                return None
+            lost, q_kvar = _lost_wh(part, former, self.engine, flow, plan.injection_wh)
+            if lost <= plan.spare_wh:
+                within = _within_apparent_power(part, former, plan, lost, q_kvar)
+                clean = judge(flow, part.case.limits).status[0] == Judgement.OK
+                return _held(part, former, plan, lost, bool(clean)) if within else None
+            reserve = max(lost, reserve) + 1 + lost // 50
+        return None
+
+    def largest_clean(self) -> Held | None:
+        """The part with the largest share that the wires carry, by bisection; None if they carry nothing."""
+        best = self.at(0.0)
+        if best is None or not best.clean:
+            return None
+        low, high = 0.0, 1.0
+        for _ in range(_BISECTIONS):
+            share = (low + high) / 2
+            held = self.at(share)
+            if held is not None and held.clean:
+                best, low = held, share
+            else:
+                high = share
+        return best
+
+
+class _Plan(NamedTuple):
+    """A dispatch before losses: the market's rows as delivered, what is needed and done beside them.
+
+    `spare_wh` is what the former has left for losses.
+    """
+
+    rows: Rows
+    need_wh: Wh
+    local: LocalDispatch
+    injection_wh: Wh
+    spare_wh: int
+
+
+def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | None:
+    """Dispatch with `reserve_wh` kept back at the former; None if it has not that much."""
+    orders, n = part.orders, part.inside.size
+    rows = part.rows[~np.isin(part.rows["kind"], [int(kind) for kind in _GRID_KINDS])].copy()
+    delivered = np.floor(rows["cleared_wh"] * share).astype(np.int64)
+    left, missing = undelivered(rows, delivered, n)
+    need, surplus = missing, left
+    for kind, party, total in (
+        (Kind.GRID_IMPORT, "buyer", need),
+        (Kind.GRID_EXPORT, "seller", surplus),
+        (Kind.SPILL, "seller", surplus),
+    ):
+        chosen = part.rows[part.rows["kind"] == kind]
+        np.add.at(total, chosen[party], chosen["cleared_wh"])
+    rows["delivered_wh"] = delivered
+    room, release = battery_room(orders, part.state, rows, delivered)
+    cells = list(part.fuel_cells)
+    if former.cell < 0:
+        if release[former.house] < reserve_wh:
+            return None
+        usable = release.copy()
+        usable[former.house] -= reserve_wh
+    else:
+        usable = release
+        cell = cells[former.cell]
+        if cell.high_wh - reserve_wh < cell.low_wh:
+            return None
+        cells[former.cell] = cell._replace(high_wh=cell.high_wh - reserve_wh, may_stop=False)
+    served_before = orders.load_wh - need
+    critical = np.clip(part.critical_wh - served_before, 0, need)
+    charge = orders.charge_wh.copy()
+    charge[former.house] = (
+        0  # whoever holds the island keeps its charge, or nobody may hold it in the next interval
+    )
+    sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
+    local = dispatch_locally(critical, need - critical, sources, share)
+    spare = (
+        int(release[former.house] - local.released_wh[former.house])
+        if former.cell < 0
+        else part.fuel_cells[former.cell].high_wh - local.fuel_wh[former.cell]
+    )
+    return _Plan(rows, need, local, _injection_wh(part, rows, delivered, need, local), spare)
+
+
+def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalDispatch) -> Wh:
+    """Energy that each house injects, losses aside."""
+    orders = part.orders
+    fuel = np.zeros_like(need)
+    for cell, wh in zip(part.fuel_cells, local.fuel_wh, strict=True):
+        fuel[cell.house] += wh
+    charge = orders.charge_wh + local.absorbed_wh
+    discharge = orders.discharge_wh + local.released_wh
+    for kind, flow in ((Kind.SHARE_STORE, charge), (Kind.LOT_SALE, discharge)):
+        chosen = rows["kind"] == kind
+        np.add.at(flow, rows["host"][chosen], delivered[chosen])
+    served = orders.load_wh - need + local.served_wh
+    return np.asarray(orders.pv_wh - local.spilled_wh + fuel + discharge - served - charge)
+
+
+def _lost_wh(
+    part: Part, former: Former, engine: PowerFlow, flow: Flow, injection_wh: Wh
+) -> tuple[int, float]:
+    """Losses of the part in whole Wh, and the reactive power of its former."""
+    bus = int(part.case.feeder.bus[former.house])
+    slack = int(np.flatnonzero(engine.slack_bus == bus)[0])
+    hours = part.case.interval_minutes / 60.0
+    lost_kw = float(flow.p_slack_kw[0, slack]) + float(injection_wh.sum()) / 1000.0 / hours
+    return max(round(lost_kw * hours * 1000.0), 0), float(flow.q_slack_kvar[0, slack])
+
+
+def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int, q_kvar: float) -> bool:
+    """Whether the former's inverter carries active and reactive power together."""
+    hours = part.case.interval_minutes / 60.0
+    if former.cell >= 0:
+        energy = plan.local.fuel_wh[former.cell] + lost_wh
+        rated = part.fuel_cells[former.cell].high_wh
+    else:
+        house = former.house
+        sold = plan.rows["delivered_wh"][
+            (plan.rows["kind"] == Kind.LOT_SALE) & (plan.rows["host"] == house)
+        ].sum()
+        out = int(part.orders.discharge_wh[house] + plan.local.released_wh[house] + sold) + lost_wh
+        energy = abs(out - int(part.orders.charge_wh[house] + plan.local.absorbed_wh[house]))
+        rated = int(part.state.ratings.max_discharge_wh[house])
+    p_kw, s_kva = (
+        energy / 1000.0 / hours,
+        rated / 1000.0 / hours / part.case.scenario.battery.inverter_cos_phi,
+    )
+    return bool(np.hypot(p_kw, q_kvar) <= s_kva)
+
+
+def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) -> Held:
+    """Rows, orders and battery flows of a plan with the losses booked on the former."""
+    local, orders = plan.local, part.orders
+    bus = int(part.case.feeder.bus[former.house])
+    cut = plan.rows["delivered_wh"] < plan.rows["cleared_wh"]
+    plan.rows["status"][cut] = np.where(
+        plan.rows["delivered_wh"][cut] > 0, int(Status.CURTAILED), int(Status.REJECTED)
+    )
+    plan.rows["reason"][cut], plan.rows["element"][cut] = Reason.ISLAND_LIMIT, bus
+    fuel_wh, fuel, released = list(local.fuel_wh), np.zeros_like(orders.load_wh), local.released_wh.copy()
+    if former.cell < 0:
+        released[former.house] += lost_wh
+    else:
+        fuel_wh[former.cell] += lost_wh
+    for cell, wh in zip(part.fuel_cells, fuel_wh, strict=True):
+        fuel[cell.house] += wh
+    rows = np.concatenate(
+        [
+            plan.rows,
+            transfer_rows(part, plan, local),
+            residual_rows(orders, Kind.SPILL, local.spilled_wh, Reason.ISLAND_LIMIT, bus),
+            residual_rows(orders, Kind.SHED, plan.need_wh - local.served_wh, Reason.ISLAND_LIMIT, bus),
+            loss_row(orders, former.house, lost_wh),
+        ]
+    )
+    delivery = Delivery(rows, local.absorbed_wh, released)
+    return Held(former, orders._replace(fuel_cell_wh=fuel), delivery, fuel_wh, lost_wh, clean)
+
+
+def transfer_rows(part: Part, plan: _Plan, local: LocalDispatch) -> Rows:
+    """Local dispatch as exchanges: sold where the buyer's wallet covers it, else shared for nothing."""
+    orders = part.orders
+    wallet = part.state.wallet_neur.copy()
+    paid = plan.rows["delivered_wh"] * plan.rows["price_ueur_per_kwh"]
+    buys = np.isin(plan.rows["kind"], [int(Kind.P2P), int(Kind.LOT_SALE)])
+    np.subtract.at(wallet, plan.rows["buyer"][buys], paid[buys])
+    rows = np.zeros(len(local.transfers), EXCHANGE)
+    for row, (seller, buyer, wh) in zip(rows, local.transfers, strict=True):
+        cost = wh * orders.price_ueur_per_kwh
+        sold = cost <= wallet[buyer]
+        row["kind"] = Kind.P2P if sold else Kind.SHARE_USE
+        row["seller"], row["buyer"], row["host"] = seller, buyer, seller if sold else buyer
+        row["cleared_wh"] = row["delivered_wh"] = wh
+        row["price_ueur_per_kwh"] = orders.price_ueur_per_kwh if sold else 0
+        row["reason"] = Reason.MAKES_UP
+        wallet[buyer] -= cost if sold else 0
+    rows["interval"], rows["element"], rows["lot"] = orders.interval, NOBODY, NOBODY
+    return rows
+
+
+def residual_rows(orders: Orders, kind: Kind, wh: Wh, reason: Reason, element: int | Wh) -> Rows:
+    """One row a house whose generation is spilled or whose load is shed."""
+    houses = np.flatnonzero(wh)
+    rows = np.zeros(houses.size, EXCHANGE)
+    rows["kind"], rows["reason"], rows["interval"] = kind, reason, orders.interval
+    rows["seller"], rows["buyer"] = (houses, NOBODY) if kind == Kind.SPILL else (NOBODY, houses)
+    rows["host"], rows["lot"] = NOBODY, NOBODY
+    rows["element"] = np.broadcast_to(element, wh.shape)[houses]
+    rows["delivered_wh"] = wh[houses]
+    return rows
+
+
+def loss_row(orders: Orders, seller: int, lost_wh: int) -> Rows:
+    """Losses that the operator buys from the former at the utility price."""
+    row = np.zeros(1, EXCHANGE)
+    row["kind"], row["interval"], row["seller"], row["buyer"] = Kind.LOSS, orders.interval, seller, OPERATOR
+    row["host"] = row["element"] = row["lot"] = NOBODY
+    row["cleared_wh"] = row["delivered_wh"] = lost_wh
+    row["price_ueur_per_kwh"] = orders.utility_ueur_per_kwh
+    return row
+
+
+def darkness(part: Part) -> Delivery:
+    """Nothing holds the part: all generation is spilled, all load is shed."""
+    orders, bus = part.orders, part.case.feeder.bus
+    rows = [
+        residual_rows(orders, Kind.SPILL, orders.pv_wh, Reason.DARK, bus),
+        residual_rows(orders, Kind.SHED, orders.load_wh, Reason.DARK, bus),
+    ]
+    return Delivery(np.concatenate(rows), -orders.charge_wh, -orders.discharge_wh)

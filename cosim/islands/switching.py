@@ -1,0 +1,111 @@
+"""The network as outages leave it: its parts, and a power-flow engine for each set of formers, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.scenario.events import OutageEvent
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.topology import Islands, find_islands, opened, with_formers
+from grid_models.powerflow.engine import PowerFlow
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Topology(NamedTuple):
+    """A net with some outages in force, and its parts."""
+
+    net: Any
+    islands: Islands
+
+
+class Switching:
+    """Topologies and engines of a feeder, each made once; nothing in here changes a result.
+
+    Parameters
+    ----------
+    feeder, engine
+        The network when nothing is open.
+    outages
+        The E outages of the scenario.
+    """
+
+    def __init__(self, feeder: Feeder, engine: PowerFlow, outages: Sequence[OutageEvent]) -> None:
+        self._feeder, self._outages = feeder, outages
+        self._topologies: dict[bytes, Topology] = {}
+        none = np.zeros(len(outages), bool)
+        self._engines: dict[tuple[bytes, tuple[int, ...]], PowerFlow] = {(none.tobytes(), ()): engine}
+
+    def topology(self, in_force: Mask) -> Topology:
+        """Topology with the outages of a mask, (E,), in force.
+
+        Raises
+        ------
+        GridError
+            If an outage names a switch or line that the net has not.
+        """
+        key = in_force.tobytes()
+        if key not in self._topologies:
+            on = [outage for outage, force in zip(self._outages, in_force, strict=True) if force]
+            net = self._feeder.net
+            net = opened(
+                net,
+                switches=[name for outage in on for name in outage.switches],
+                lines=[name for outage in on for name in outage.lines],
+                trafos=transformers_at_the_grid(net) if any(outage.grid for outage in on) else (),
+                grid=any(outage.grid for outage in on),
+            )
+            self._topologies[key] = Topology(net, find_islands(net))
+        return self._topologies[key]
+
+    def engine(self, in_force: Mask, former_buses: Sequence[int]) -> PowerFlow:
+        """Engine of a topology with formers at some buses."""
+        key = in_force.tobytes(), tuple(sorted(former_buses))
+        if key not in self._engines:
+            formed = with_formers(self.topology(in_force).net, key[1])
+            self._engines[key] = PowerFlow(replace(self._feeder, net=formed))
+        return self._engines[key]
+
+    def largest_step_pu(self, in_force: Mask, vm_pu: npt.NDArray[np.float64]) -> float:
+        """Largest difference between an island's voltage and the grid's where closing the outages would join them.
+
+        Parameters
+        ----------
+        in_force
+            (E,) outages that are to end.
+        vm_pu
+            (B,) voltages of the island's buses, NaN elsewhere.
+        """
+        net = self._feeder.net
+        buses: set[int] = set()
+        for outage in (o for o, on in zip(self._outages, in_force, strict=True) if on):
+            if outage.grid:
+                buses |= {int(b) for b in net.ext_grid.bus}
+                buses |= {int(net.trafo.lv_bus.at[k]) for k in transformers_at_the_grid(net)}
+            lines = net.line[net.line.name.isin(outage.lines)]
+            switches = net.switch[net.switch.name.isin(outage.switches)]
+            buses |= {int(b) for b in [*lines.from_bus, *lines.to_bus, *switches.bus]}
+        seen = vm_pu[np.isin(net.bus.index.to_numpy(), list(buses))]
+        grid_pu = float(net.ext_grid.vm_pu.iloc[0])
+        return float(np.nanmax(np.abs(seen - grid_pu), initial=0.0))
+
+
+def transformers_at_the_grid(net: Any) -> list[int]:
+    """Transformers in service at an external grid's bus: an island disconnects there, and feeds no idle iron."""
+    fed = fused_with(net, {int(bus) for bus in net.ext_grid.bus})
+    return [int(k) for k in net.trafo.index[net.trafo.hv_bus.isin(fed) & net.trafo.in_service]]
+
+
+def fused_with(net: Any, buses: set[int]) -> set[int]:
+    """These buses and all that closed switches make one with them."""
+    closed = net.switch[(net.switch.et == "b") & net.switch.closed.astype(bool)]
+    pairs = [{int(a), int(b)} for a, b in zip(closed.bus, closed.element, strict=True)]
+    reached = set(buses)
+    while more := [pair for pair in pairs if pair & reached and not pair <= reached]:
+        reached |= set().union(*more)
+    return reached

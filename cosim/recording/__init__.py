@@ -1,0 +1,1 @@
+"""From final intervals to ledger records. Only consumes results; nothing flows back into the simulation."""

@@ -1,0 +1,97 @@
+"""Keys that a run signs with: those its scenario names, else demonstration keys of its seed, which prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from cosim.case.case import Case
+from cosim.errors import ScenarioError
+from cosim.recording.devices import owners
+from cosim.scenario.model import Scenario
+from market.ledger.crypto.keys import public_bytes, read_private_key
+from market.ledger.crypto.sealed import seal, unseal
+from market.ledger.format.header import demonstration_key
+from market.ledger.private.commitments import LEAST_PRIVATE
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+class RunKeys(NamedTuple):
+    """Keys of a run: the operator's, and those of the houses that are members.
+
+    `private` says whether the run's own state is kept from readers of the ledger too.
+    """
+
+    operator: Ed25519PrivateKey
+    members: dict[int, Ed25519PrivateKey]
+    private: bool
+
+    def sealed(self, state: bytes) -> bytes:
+        """State as the ledger's file holds it: sealed to the operator if records are private."""
+        return seal(state, public_bytes(self.operator)) if self.private else state
+
+    def opened(self, state: bytes) -> bytes:
+        """State in clear."""
+        return unseal(state, self.operator) if self.private else state
+
+
+def run_keys(case: Case) -> RunKeys:
+    """Keys of a run; every house is a member where records are private or signed, else those that plug devices in.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError
+        If a key file cannot be used, or there are too few houses for private records.
+    """
+    options, n_houses = case.scenario.ledger, int(case.opening.own_wh.size)
+    if options.private and n_houses < LEAST_PRIVATE:
+        raise ScenarioError(
+            f"ledger, private: expected at least {LEAST_PRIVATE} participants, got {n_houses}; the sum over fewer "
+            "would give them away"
+        )
+    members = range(n_houses) if options.private or options.members_sign else owners(case)
+    return RunKeys(operator_key(case.scenario), member_keys(case.scenario, members), options.private)
+
+
+def operator_key(scenario: Scenario) -> Ed25519PrivateKey:
+    """The operator's key.
+
+    Raises
+    ------
+    market.errors.LedgerError
+        If the key file cannot be used.
+    """
+    path = scenario.ledger.operator_key
+    return demonstration_key(scenario.seed) if path is None else read_private_key(path)
+
+
+def member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed25519PrivateKey]:
+    """Keys of some houses, from the files `member-000.key`, `member-001.key`, … of the folder the scenario names.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError
+        If a key file is missing or cannot be used.
+    """
+    folder = scenario.ledger.member_keys
+    if folder is None:
+        return {house: participant_key(scenario.seed, house) for house in houses}
+    files = {house: folder / f"member-{house:03d}.key" for house in houses}
+    missing = [path for path in files.values() if not path.exists()]
+    if missing:
+        raise ScenarioError(
+            f"ledger, member_keys: expected a key for each of {len(files)} members, found none at {missing[0]}; "
+            f"make them with: gridsettle ledger init {folder} --members {max(houses) + 1}"
+        )
+    return {house: read_private_key(path) for house, path in files.items()}
+
+
+def participant_key(seed: int, house: int) -> Ed25519PrivateKey:
+    """Demonstration key of a house; everybody can derive it, it proves nothing."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    text = b"gridsettle demonstration participant key\0%d %d" % (seed, house)
+    return Ed25519PrivateKey.from_private_bytes(sha256(text).digest())

@@ -1,0 +1,279 @@
+"""From final intervals to ledger blocks: records, state roots, and the state a run resumes from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.case.case import Case
+from cosim.case.state import OutageState
+from cosim.curtailment.feasible import Outcome
+from cosim.errors import ScenarioError
+from cosim.interval.chunk import Chunk
+from cosim.recording.devices import answer_records, member_records
+from cosim.recording.keys import RunKeys, run_keys
+from cosim.recording.topology import chunk_topology
+from market.errors import MarketError
+from market.exchanges import METER, Kind
+from market.ledger.format.records import (
+    ISLANDED,
+    VERDICT,
+    RecordBytes,
+    RecordKind,
+    as_bytes,
+    house_records,
+    parameter_records,
+    placed,
+    quantised,
+)
+from market.ledger.private.commitments import salt_secret
+from market.ledger.private.entries import with_signatures
+from market.ledger.write.ledger import Ledger, state_roots
+from market.ledger.write.private import append_private
+from market.state import Lots, State
+from market.storage import Ratings
+
+_CUT = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
+
+
+class Recorder:
+    """Writes chunks to a ledger, a group at a time; a context manager.
+
+    Attributes
+    ----------
+    state, outage, next_interval
+        Where the run begins or goes on.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        ledger: Ledger,
+        keys: RunKeys,
+        state: State,
+        outage: OutageState,
+        next_interval: int,
+    ) -> None:
+        self._case, self._ledger, self._keys = case, ledger, keys
+        self.state, self.outage, self.next_interval = state, outage, next_interval
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger.close()
+
+    def record(self, group: Sequence[Chunk]) -> None:
+        """Append the blocks of a group of chunks; durable when it returns."""
+        parts, counts = [], []
+        for chunk in group:
+            records, sizes = block_records(self._case, chunk)
+            if chunk.disturbed is not None:
+                behind = [
+                    chunk_topology(self._case, chunk),
+                    answer_records(self._case, chunk, self._ledger.chain_id, self._keys.members),
+                ]
+                more = placed(np.concatenate(behind), chunk.first, int(sizes[0]))
+                records, sizes = np.concatenate([records, more]), sizes + more.shape[0]
+            parts.append(records)
+            counts.append(sizes)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+        first, stop = group[0].first, group[-1].stop
+        starts = interval_starts(self._case, np.arange(first, stop))
+        state = self._keys.sealed(state_bytes(group[-1].window.state, group[-1].outage))
+        accounts = np.concatenate([chunk.window.accounts for chunk in group])
+        self._append(starts, np.concatenate(parts), offsets, accounts, state)
+
+    def _append(
+        self,
+        starts: npt.NDArray[np.int64],
+        records: RecordBytes,
+        offsets: npt.NDArray[np.int64],
+        accounts: npt.NDArray[np.int64],
+        state: bytes,
+    ) -> None:
+        """Append blocks as the scenario wants them: signed by the houses, private, both or neither."""
+        ledger, keys, options = self._ledger, self._keys, self._case.scenario.ledger
+        private = list(keys.members) if options.private else []
+        if options.members_sign:
+            secret = salt_secret(keys.operator)
+            records, offsets = with_signatures(
+                records, offsets, keys.members, ledger.chain_id, ledger.next_interval, private, secret
+            )
+        if private:
+            append_private(ledger, keys.operator, private, starts, records, offsets, accounts, state)
+        else:
+            ledger.append(starts, records, offsets, state_roots(accounts), state)
+
+    def head(self) -> dict[str, Any]:
+        """Last block's height and hash, and the root over all blocks."""
+        head = self._ledger.head()
+        return {"height": head.height, "hash": head.hash.hex(), "root": head.root.hex()}
+
+
+def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
+    """Recorder of a new ledger in `directory`, or of the one that is there.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError
+        If the ledger cannot be made or resumed, or belongs to another scenario, or a key cannot be used.
+    """
+    keys = run_keys(case)
+    if not resume:
+        content = keys.sealed(state_bytes(case.opening, case.opening_outage))
+        ledger = Ledger.create(directory, genesis_records(case), keys.operator, content)
+        with_members(ledger, keys)
+        return Recorder(case, ledger, keys, case.opening, case.opening_outage, 0)
+    ledger = Ledger.resume(directory, keys.operator)
+    try:
+        ledger.expect_parameters(genesis_records(case)[0])
+        height, content = ledger.state()
+        with_members(ledger, keys)
+        return Recorder(case, ledger, keys, *state_from(keys.opened(content)), height)
+    except (MarketError, ScenarioError):
+        ledger.close()
+        raise
+
+
+def with_members(ledger: Ledger, keys: RunKeys) -> None:
+    """Register those members that are none yet, in a block of their own before the first interval."""
+    missing = {house: key for house, key in keys.members.items() if house not in ledger.registry.keys}
+    if missing:
+        effective = ledger.head().height + 2
+        ledger.append_registry(member_records(ledger.chain_id, missing, effective))
+
+
+def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Begin of intervals in seconds since 1970-01-01 UTC."""
+    start = int(case.profiles.start.astype("datetime64[s]").astype(np.int64))
+    return start + intervals * 60 * case.interval_minutes
+
+
+def genesis_records(case: Case) -> list[RecordBytes]:
+    """Parameters and houses of the first block, numbered behind the operator's key."""
+    options = case.scenario.ledger
+    chosen = {name: 1 for name in ("private", "members_sign") if getattr(options, name)}
+    parameters = parameter_records(
+        {
+            "scenario_sha256": case.scenario.digest(),
+            "profiles_sha256": case.profiles.digest(),
+            "network_sha256": case.feeder.digest(),
+            "mechanism": case.mechanism.name[:40],
+            "seed": case.scenario.seed,
+            "start": int(interval_starts(case, np.zeros(1, np.int64))[0]),
+            "interval_minutes": case.interval_minutes,
+            "tau_intervals": case.rules.tau_intervals,
+            "n_intervals": case.n_intervals,
+            **chosen,
+        },
+        first_seq=1,
+    )
+    houses = house_records(
+        case.profiles.participants,
+        case.feeder.bus.tolist(),
+        case.opening.ratings,
+        case.opening.own_wh,
+        case.opening.wallet_neur,
+        first_seq=1 + parameters.size,
+    )
+    return [as_bytes(parameters), as_bytes(houses)]
+
+
+def block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
+    """Records of a chunk's blocks, one behind the other, and how many each block has.
+
+    A block holds its exchanges, then a meter a house, then the verdict; topology and statements come behind.
+    """
+    window = chunk.window
+    n_intervals, n_houses = window.meters.shape
+    n_exchanges = np.diff(window.offsets)
+    counts = n_exchanges + n_houses + 1
+    begin = np.concatenate([[0], np.cumsum(counts)])
+    records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
+    owner = np.repeat(np.arange(n_intervals), n_exchanges)
+    records[np.arange(owner.size) - window.offsets[owner] + begin[owner]] = as_bytes(window.rows)
+    meters = begin[:-1, None] + n_exchanges[:, None] + np.arange(n_houses)
+    records[meters.reshape(-1)] = as_bytes(window.meters)
+    records[begin[1:] - 1] = as_bytes(verdict_rows(case, chunk, counts - 1))
+    return records, counts
+
+
+def verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    """`VERDICT` row of every interval of a chunk; floats become integers here and nowhere else."""
+    flow, verdicts, window = chunk.flow, chunk.verdicts, chunk.window
+    rows = np.zeros(chunk.outcome.size, VERDICT)
+    rows["kind"] = RecordKind.VERDICT
+    rows["status"], rows["reason"] = status_and_reason(chunk)
+    rows["interval"], rows["seq"] = np.arange(chunk.first, chunk.stop), seq
+    rows["lowest_vm_upu"], rows["lowest_bus"] = quantised(verdicts.lowest_vm_pu, 1e-6), verdicts.lowest_bus
+    rows["highest_vm_upu"], rows["highest_bus"] = (
+        quantised(verdicts.highest_vm_pu, 1e-6),
+        verdicts.highest_bus,
+    )
+    rows["loading_e4_percent"] = quantised(verdicts.highest_loading_percent, 1e-4)
+    rows["branch"] = verdicts.highest_branch
+    rows["power_flows"] = chunk.power_flows
+    rows["p_grid_w"] = quantised(flow.p_grid_kw, 1e-3)
+    total = int(window.offsets[-1])
+    exchanges = window.rows[:total]
+    owner = np.repeat(np.arange(rows.size), np.diff(window.offsets))
+    for column, kinds, missing in (
+        ("losses_wh", (Kind.LOSS,), False),
+        ("shed_wh", (Kind.SHED,), False),
+        ("curtailed_wh", _CUT, True),
+    ):
+        chosen = np.isin(exchanges["kind"], [int(kind) for kind in kinds])
+        wh = exchanges["delivered_wh"][chosen]
+        if missing:
+            wh = exchanges["cleared_wh"][chosen] - wh
+        np.add.at(rows[column], owner[chosen], wh)
+    return rows
+
+
+def status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    """How each interval became clean, and who solved it; what was without the grid is flagged, and shed or clean."""
+    islanded = chunk.outcome == Outcome.ISLANDED
+    shed = chunk.window.meters["shed_wh"].any(axis=1)
+    clean = np.where(shed, int(Outcome.SHED), int(Outcome.CLEAN))
+    status = np.where(islanded, clean, chunk.outcome).astype(np.int8)
+    return status, chunk.flow.engine.astype(np.int64) + ISLANDED * islanded
+
+
+def state_bytes(state: State, outage: OutageState) -> bytes:
+    """The market's state and what outages carry as bytes, arrays of numbers and nothing else."""
+    buffer = io.BytesIO()
+    flat = {
+        **{
+            name: getattr(state, name)
+            for name in ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
+        },
+        **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
+        **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
+        **{f"outage_{name}": column for name, column in outage._asdict().items()},
+    }
+    np.savez(buffer, **flat)
+    return buffer.getvalue()
+
+
+def state_from(content: bytes) -> tuple[State, OutageState]:
+    """The states of their bytes."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
+        ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
+        outage = OutageState(*(arrays[f"outage_{name}"] for name in OutageState._fields))
+        state = State(
+            own_wh=arrays["own_wh"],
+            wallet_neur=arrays["wallet_neur"],
+            account_neur=arrays["account_neur"],
+            pools_neur=arrays["pools_neur"],
+            lots=lots,
+            ratings=ratings,
+            tally=arrays["tally"],
+        )
+        return state, outage

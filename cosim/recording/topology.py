@@ -1,0 +1,72 @@
+"""Topology on the ledger: how the network of a disturbed interval differs from the recorded one, and back to a net.
+
+An interval in which the network is whole records nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cosim.case.case import Case
+from cosim.interval.chunk import Chunk
+from cosim.islands.switching import transformers_at_the_grid
+from cosim.scenario.events import OutageEvent
+from grid_models.feeder.topology import elements, opened, with_formers
+from market.ledger.format.records import Change, RecordBytes, RecordKind, as_bytes, rows_of, topology_records
+
+Changes = frozenset[tuple[Change, int]]
+
+
+def chunk_topology(case: Case, chunk: Chunk) -> RecordBytes:
+    """`TOPOLOGY` records of a chunk's interval, (M, 72); none where the network is whole."""
+    if chunk.disturbed is None:
+        return as_bytes(topology_records([]))
+    in_force = [event for event, on in zip(case.timeline.outages, chunk.outage.open, strict=True) if on]
+    houses = [part.former.house for part in chunk.disturbed.parts if part.former is not None]
+    formers = {(Change.FORMER, int(bus)) for bus in case.feeder.bus[houses]}
+    return as_bytes(topology_records(sorted(changes_of(case.feeder.net, in_force) | formers)))
+
+
+def changes_of(net: Any, outages: Sequence[OutageEvent]) -> Changes:
+    """What some outages open in a net."""
+    found: set[tuple[Change, int]] = set()
+    for outage in outages:
+        grids = net.ext_grid.index[net.ext_grid.in_service.astype(bool)] if outage.grid else ()
+        trafos = transformers_at_the_grid(net) if outage.grid else ()
+        for change, indices in (
+            (Change.SWITCH_OPEN, elements(net, "switch", outage.switches)),
+            (Change.LINE_OUT, elements(net, "line", outage.lines)),
+            (Change.TRANSFORMER_OUT, trafos),
+            (Change.GRID_OUT, grids),
+        ):
+            found |= {(change, int(index)) for index in indices}
+    return frozenset(found)
+
+
+def recorded_changes(records: RecordBytes) -> Changes:
+    """Changes that a block records."""
+    rows = rows_of(records, RecordKind.TOPOLOGY)
+    return frozenset((Change(int(row["status"])), int(row["element"])) for row in rows)
+
+
+def changed(net: Any, changes: Changes) -> Any:
+    """New net with the changes made.
+
+    Raises
+    ------
+    grid_models.errors.GridError
+        If the net has no such element.
+    """
+
+    def of(change: Change) -> list[int]:
+        return sorted(element for found, element in changes if found == change)
+
+    switched = opened(
+        net,
+        switches=of(Change.SWITCH_OPEN),
+        lines=of(Change.LINE_OUT),
+        trafos=of(Change.TRANSFORMER_OUT),
+    )
+    switched.ext_grid.loc[elements(net, "ext_grid", of(Change.GRID_OUT)), "in_service"] = False
+    return with_formers(switched, elements(net, "bus", of(Change.FORMER)))

@@ -1,0 +1,213 @@
+"""The feeder drawn, loading as width and colour of its lines, voltage as colour of its buses, an hour at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from cosim.report.figures.sampling import rounded
+from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, styled
+
+
+class LoadingClass(NamedTuple):
+    """Branches from `low` to below `high` per cent, and how they are drawn."""
+
+    low: float
+    high: float
+    color: str
+    width: float
+
+    @property
+    def label(self) -> str:
+        """Name in the legend."""
+        return f"{self.low:g}–{self.high:g} %" if np.isfinite(self.high) else f"{self.low:g} % and more"
+
+
+CLASSES = (
+    LoadingClass(0, 20, SKY, 2.0),
+    LoadingClass(20, 50, BLUE, 3.0),
+    LoadingClass(50, 80, BLACK, 4.0),
+    LoadingClass(80, 100, ORANGE, 5.5),
+    LoadingClass(100, np.inf, VERMILION, 7.0),
+)
+ELONGATED = 5.0
+"""Width over height from which a drawing is stretched instead of kept to scale."""
+
+
+def chosen_hours(
+    loading_percent: pd.DataFrame, vm_pu: pd.DataFrame, p_grid_kw: pd.Series, curtailed_kwh: pd.Series
+) -> dict[str, pd.Timestamp]:
+    """Intervals worth looking at, by what makes them so; an interval appears once."""
+    candidates = {
+        "highest loading": loading_percent.max(axis=1),
+        "highest voltage": vm_pu.max(axis=1),
+        "lowest voltage": -vm_pu.min(axis=1),
+        "largest export": -p_grid_kw[p_grid_kw < 0],
+        "largest import": p_grid_kw[p_grid_kw > 0],
+        "most curtailed": curtailed_kwh[curtailed_kwh > 0],
+    }
+    chosen: dict[pd.Timestamp, str] = {}
+    for label, values in candidates.items():
+        known = values.dropna()
+        if len(known):
+            at = pd.Timestamp(known.index[int(known.to_numpy().argmax())])
+            chosen[at] = f"{chosen[at]}, {label}" if at in chosen else label
+    return {label: at for at, label in chosen.items()}
+
+
+def feeder_map(
+    places: pd.DataFrame,
+    ends: pd.DataFrame,
+    loading_percent: pd.DataFrame,
+    vm_pu: pd.DataFrame,
+    hours: Mapping[str, pd.Timestamp],
+    *,
+    to_scale: bool,
+) -> Any:
+    """Drawing of the feeder with a slider over the given hours.
+
+    Parameters
+    ----------
+    places
+        x, y of each bus, in the order of the columns of `vm_pu`.
+    ends
+        Bus positions `a`, `b` of each branch, in the order of the columns of `loading_percent`.
+    loading_percent, vm_pu
+        (T, L) per cent and (T, B) pu.
+    hours
+        What to show: label → time.
+    to_scale
+        Whether x and y are coordinates of the same scale.
+    """
+    rows = vm_pu.index.get_indexer(pd.DatetimeIndex(list(hours.values())))
+    shown = vm_pu.iloc[rows].to_numpy(np.float64)
+    low, high = _colour_range(shown)
+    figure = go.Figure()
+    for k in range(len(hours)):
+        loading, voltage = loading_percent.iloc[rows[k]], vm_pu.iloc[rows[k]]
+        traces = _branch_traces(places, ends, loading)
+        traces += [_bus_trace(places, voltage, low, high), _transformer_trace(places, ends, loading)]
+        for trace in traces:
+            figure.add_trace(trace.update(visible=k == 0))
+    per_hour = len(CLASSES) + 3
+    steps = [
+        {
+            "label": f"{label}, {time:%Y-%m-%d %H:%M} UTC",
+            "method": "restyle",
+            "args": ["visible", [i // per_hour == k for i in range(per_hour * len(hours))]],
+        }
+        for k, (label, time) in enumerate(hours.items())
+    ]
+    figure = styled(figure, height=600, hovermode="closest")
+    slider = {"active": 0, "steps": steps, "currentvalue": {"prefix": "shown: "}, "pad": {"t": 20}}
+    slider["font"] = {"color": "rgba(0,0,0,0)", "size": 1}  # the labels of all steps would overlap
+    slider["currentvalue"] = {"prefix": "shown: ", "font": {"color": BLACK, "size": 14}}
+    figure.update_layout(sliders=[slider], margin={"l": 20, "r": 20, "b": 60, "t": 40})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    if to_scale and _width_over_height(places) < ELONGATED:
+        figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    return figure
+
+
+def _branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> list[Any]:
+    """One trace per class of loading, one for branches without supply, and none for nothing hovered."""
+    x, y = places["x"].to_numpy(), places["y"].to_numpy()
+    a, b = ends["a"].to_numpy(), ends["b"].to_numpy()
+    values = loading.to_numpy(np.float64)
+    looks = [(c.label, (values >= c.low) & (values < c.high), c.color, c.width) for c in CLASSES]
+    looks.append(("without supply", np.isnan(values), PALE, 2.0))
+    traces = []
+    for label, inside, color, width in looks:
+        gap = np.full(int(inside.sum()), np.nan)
+        middle_x, middle_y = (x[a] + x[b])[inside] / 2, (y[a] + y[b])[inside] / 2
+        texts = [
+            _branch_text(name[1], value)
+            for name, value in zip(loading.index[inside], values[inside], strict=True)
+        ]
+        traces.append(
+            go.Scatter(
+                x=np.column_stack([x[a][inside], middle_x, x[b][inside], gap]).reshape(-1),
+                y=np.column_stack([y[a][inside], middle_y, y[b][inside], gap]).reshape(-1),
+                text=[entry for text in texts for entry in (text, text, text, "")],
+                mode="lines",
+                name=label,
+                legendgroup=label,
+                line={"color": color, "width": width},
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    return traces
+
+
+def _transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> Any:
+    """Rings around transformers, which are too short to be seen as lines."""
+    chosen = np.flatnonzero(loading.index.get_level_values(0) == "trafo")
+    middle = (places.to_numpy()[ends["a"]] + places.to_numpy()[ends["b"]])[chosen] / 2
+    values = loading.to_numpy(np.float64)[chosen]
+    return go.Scatter(
+        x=middle[:, 0],
+        y=middle[:, 1],
+        text=[_branch_text(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)],
+        mode="markers",
+        name="transformer",
+        showlegend=False,
+        marker={
+            "symbol": "circle-open",
+            "size": 26,
+            "color": [_color(v) for v in values],
+            "line": {"width": 4},
+        },
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _color(loading_percent: float) -> str:
+    return next((c.color for c in CLASSES if c.low <= loading_percent < c.high), PALE)
+
+
+def _branch_text(name: str, loading_percent: float) -> str:
+    known = loading_percent == loading_percent
+    return f"{name}: {loading_percent:.1f} %" if known else f"{name}: no supply"
+
+
+def _bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:
+    values = vm_pu.to_numpy(np.float64)
+    texts = [
+        f"{name}: {value:.4f} pu" if value == value else f"{name}: no supply"
+        for name, value in zip(vm_pu.index, values, strict=True)
+    ]
+    return go.Scatter(
+        x=places["x"].to_numpy(),
+        y=places["y"].to_numpy(),
+        text=texts,
+        mode="markers",
+        name="bus",
+        showlegend=False,
+        marker={
+            "size": 10,
+            "color": rounded(np.nan_to_num(values, nan=low), 5),
+            "colorscale": HEAT,
+            "cmin": low,
+            "cmax": high,
+            "line": {"color": "white", "width": 1},
+            "symbol": ["circle" if value == value else "x" for value in values],
+            "colorbar": {"title": {"text": "voltage, pu"}, "thickness": 14},
+        },
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _colour_range(vm_pu: np.ndarray[Any, Any]) -> tuple[float, float]:
+    known = vm_pu[~np.isnan(vm_pu)]
+    return (float(known.min()), float(known.max())) if known.size else (0.9, 1.1)
+
+
+def _width_over_height(places: pd.DataFrame) -> float:
+    size = places.max() - places.min()
+    shorter, longer = sorted((float(size["x"]), float(size["y"])))
+    return longer / shorter if shorter > 0 else np.inf

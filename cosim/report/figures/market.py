@@ -1,0 +1,303 @@
+"""What the market did with the energy and the money: flows, prices, wallets, batteries, curtailment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cosim.report.figures.sampling import rounded, step_of
+from cosim.report.palette import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    HEAT,
+    ORANGE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    legend_above_titles,
+    styled,
+)
+
+Link = tuple[str, str, float]
+NODE_COLORS = {
+    "PV": ORANGE,
+    "grid": GREY,
+    "grid energy": GREY,
+    "utility pays": GREY,
+    "utility earns": GREY,
+    "battery discharge": GREEN,
+    "P2P trades": BLUE,
+    "sharing": SKY,
+    "load": BLACK,
+    "spilled": VERMILION,
+    "losses": YELLOW,
+    "network losses": YELLOW,
+    "feed-in": ORANGE,
+}
+PAYERS = {"grid": "utility pays", "operator": "network operator", "contract": "contract pays"}
+PAYEES = {"grid": "utility earns", "operator": "network operator earns", "contract": "contract earns"}
+PURPOSES = {
+    "p2p": "P2P trades",
+    "share_use": "sharing",
+    "share_store": "sharing",
+    "lot_sale": "sharing",
+    "grid_import": "grid energy",
+    "grid_export": "feed-in",
+    "loss": "network losses",
+}
+NEUR_PER_EUR = 1e9
+BARS_SHOWN = 20
+TOTAL_PX = 220
+
+
+def sankey(links: Sequence[Link], unit: str) -> Any:
+    """Flows from node to node; links without a flow are left out."""
+    flowing = [link for link in links if link[2] > 0]
+    nodes = list(dict.fromkeys(name for source, sink, _ in flowing for name in (source, sink)))
+    figure = go.Figure(
+        go.Sankey(
+            valueformat=",.2f",
+            valuesuffix=f" {unit}",
+            node={
+                "label": nodes,
+                "color": [NODE_COLORS.get(name, SKY) for name in nodes],
+                "pad": 22,
+                "thickness": 16,
+            },
+            link={
+                "source": [nodes.index(source) for source, _, _ in flowing],
+                "target": [nodes.index(sink) for _, sink, _ in flowing],
+                "value": [value for _, _, value in flowing],
+                "color": "rgba(118,118,118,0.30)",
+            },
+        )
+    )
+    figure = styled(figure, height=400)
+    return figure.update_layout(margin={"l": 15, "r": 15, "t": 15, "b": 15})
+
+
+def energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0) -> list[Link]:
+    """Energy of all houses from where it came to where it went, kWh; inflow and outflow of every node agree.
+
+    What houses neither trade, share, export nor spill of their own energy, they use themselves; the formers of islands
+    also carry the losses there.
+    """
+    kwh = energy_kwh
+    own = kwh["pv"] - kwh["spilled"] + kwh["fuel_cell"] + kwh["discharge"]
+    traded = kwh["p2p"] + kwh["lot_sale"]
+    own_use = own - traded - kwh["shared"] - kwh["exported"] - losses_of_islands_kwh
+    return [
+        ("PV", "spilled", kwh["spilled"]),
+        ("PV", "houses' own energy", kwh["pv"] - kwh["spilled"]),
+        ("fuel cells", "houses' own energy", kwh["fuel_cell"]),
+        ("battery discharge", "houses' own energy", kwh["discharge"]),
+        ("houses' own energy", "P2P trades", traded),
+        ("houses' own energy", "sharing", kwh["shared"]),
+        ("houses' own energy", "exported to the grid", kwh["exported"]),
+        ("houses' own energy", "houses' demand", own_use),
+        ("P2P trades", "houses' demand", traded),
+        ("sharing", "houses' demand", kwh["shared"]),
+        ("grid", "houses' demand", kwh["imported"]),
+        ("grid", "losses", kwh["losses"] - losses_of_islands_kwh),
+        ("houses' own energy", "losses", losses_of_islands_kwh),
+        ("houses' demand", "load", kwh["load"] - kwh["shed"]),
+        ("houses' demand", "battery charge", kwh["charge"]),
+    ]
+
+
+def money_links(booked: pd.DataFrame) -> list[Link]:
+    """Money from who paid through what for to who earned, EUR; columns as in exchanges.parquet.
+
+    The buyer pays, except that the contract pays for energy that is shared into it; a fee goes to the contract.
+    """
+    paid = booked[booked["amount_neur"] != 0]
+    kind = paid["kind"].astype(str)
+    payer = paid["buyer"].astype(str).where(~kind.isin(["share_use", "share_store"]), "contract")
+    eur = pd.DataFrame(
+        {
+            "payer": payer.map(PAYERS).fillna("houses buying"),
+            "what": kind.map(PURPOSES).fillna(kind),
+            "payee": paid["seller"].astype(str).map(PAYEES).fillna("houses selling"),
+            "net": (paid["amount_neur"] - paid["fee_neur"]) / NEUR_PER_EUR,
+            "fee": paid["fee_neur"] / NEUR_PER_EUR,
+        }
+    )
+    eur["gross"] = eur["net"] + eur["fee"]
+    eur["contract"] = "contract's fees"
+    links: list[Link] = []
+    for source, sink, column in (
+        ("payer", "what", "gross"),
+        ("what", "payee", "net"),
+        ("what", "contract", "fee"),
+    ):
+        sums = eur.groupby([source, sink], as_index=False)[column].sum()
+        links += list(zip(sums[source], sums[sink], sums[column].astype(float), strict=True))
+    return links
+
+
+def prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
+    """Utility and market price over time, and their mean course over the day, EUR/kWh."""
+    step = step_of(pd.DatetimeIndex(utility_eur_per_kwh.index))
+    figure = make_subplots(
+        1,
+        2,
+        column_widths=[0.65, 0.35],
+        horizontal_spacing=0.1,
+        shared_yaxes=True,
+        subplot_titles=("over time", "mean day"),
+    )
+    for label, series, color in (
+        ("utility", utility_eur_per_kwh, GREY),
+        ("market", market_eur_per_kwh, BLUE),
+    ):
+        means = series.resample(step).mean()
+        hours = pd.DatetimeIndex(series.index).hour
+        daily = series.groupby(hours).mean()
+        figure.add_scatter(
+            x=means.index, y=rounded(means, 5), name=label, line={"color": color}, row=1, col=1
+        )
+        figure.add_scatter(
+            x=daily.index,
+            y=rounded(daily, 5),
+            name=label,
+            line={"color": color},
+            showlegend=False,
+            row=1,
+            col=2,
+        )
+    figure = styled(figure, height=340)
+    legend_above_titles(figure)
+    figure.update_yaxes(title_text="price, EUR/kWh", col=1)
+    figure.update_xaxes(title_text={"h": "hour", "D": "day, mean", "W": "week, mean"}[step], row=1, col=1)
+    return figure.update_xaxes(title_text="hour of the day, UTC", row=1, col=2)
+
+
+def wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
+    """Each house's wallet over time, and what wallet and utility account came to, EUR; (T, N) each."""
+    figure = make_subplots(
+        1,
+        2,
+        column_widths=[0.55, 0.45],
+        horizontal_spacing=0.12,
+        subplot_titles=("wallets over time", "at the end"),
+    )
+    ends = wallet_eur.resample(step_of(pd.DatetimeIndex(wallet_eur.index), 200 * 2)).last()
+    for house in ends.columns:
+        figure.add_scatter(
+            x=ends.index,
+            y=rounded(ends[house], 2),
+            name=str(house),
+            line={"width": 1, "color": BLUE},
+            opacity=0.55,
+            showlegend=False,
+            hovertemplate="%{y:,.2f} EUR<extra>" + str(house) + "</extra>",
+            row=1,
+            col=1,
+        )
+    order = wallet_eur.iloc[-1].sort_values().index
+    for label, values, color in (
+        ("wallet", wallet_eur.iloc[-1][order], BLUE),
+        ("utility account", account_eur.iloc[-1][order], ORANGE),
+    ):
+        figure.add_bar(
+            y=[str(house) for house in order],
+            x=rounded(values, 2),
+            name=label,
+            orientation="h",
+            marker_color=color,
+            row=1,
+            col=2,
+        )
+    figure = styled(figure, height=max(380, 120 + 15 * len(order)))
+    legend_above_titles(figure).update_layout(barmode="relative")
+    figure.update_xaxes(title_text="time", row=1, col=1)
+    figure.update_yaxes(title_text="wallet, EUR", row=1, col=1)
+    figure.update_xaxes(title_text="EUR", row=1, col=2)
+    return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=1, col=2)
+
+
+def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
+    """What all batteries hold, own and hosted for others, kWh, and each house's mean by day; (T, N) each."""
+    houses_px = max(200, 14 * own_kwh.shape[1])
+    figure = make_subplots(
+        2,
+        1,
+        row_heights=[TOTAL_PX, houses_px],
+        vertical_spacing=100 / (TOTAL_PX + houses_px + 100),
+        subplot_titles=("all batteries together", "each house, mean"),
+    )
+    step = step_of(pd.DatetimeIndex(own_kwh.index))
+    for label, frame, color in (("own", own_kwh, BLUE), ("hosted for others", hosted_kwh, ORANGE)):
+        total = frame.sum(axis=1).resample(step).mean()
+        figure.add_scatter(
+            x=total.index,
+            y=rounded(total, 3),
+            name=label,
+            stackgroup="content",
+            line={"width": 0.5, "color": color},
+            row=1,
+            col=1,
+        )
+    coarse = step if own_kwh.shape[1] * len(own_kwh.resample(step).size()) < 60_000 else "W"
+    means = (own_kwh + hosted_kwh).resample(coarse).mean()
+    figure.add_heatmap(
+        x=means.index,
+        y=[str(house) for house in means.columns],
+        z=rounded(means.T, 2),
+        colorscale=HEAT,
+        colorbar={
+            "title": {"text": "kWh"},
+            "thickness": 14,
+            "lenmode": "pixels",
+            "len": houses_px,
+            "y": 0,
+            "yanchor": "bottom",
+        },
+        hovertemplate="%{y}, %{x}: %{z} kWh<extra></extra>",
+        row=2,
+        col=1,
+    )
+    word = {"h": "hour", "D": "day", "W": "week"}
+    figure = styled(figure, height=TOTAL_PX + houses_px + 240)
+    legend_above_titles(figure)
+    figure.update_xaxes(title_text=f"{word[step]}, mean", row=1, col=1)
+    figure.update_yaxes(title_text="stored, kWh", row=1, col=1)
+    figure.update_xaxes(title_text=f"{word[coarse]}, mean", row=2, col=1)
+    return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=2, col=1)
+
+
+def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
+    """Curtailed energy, kWh, by several groupings side by side; the largest of each."""
+    figure = make_subplots(
+        1, len(groups), horizontal_spacing=0.16, subplot_titles=[f"by {name}" for name in groups]
+    )
+    longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
+    for k, (name, series) in enumerate(groups.items(), start=1):
+        largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]
+        figure.add_bar(
+            y=[str(label) for label in largest.index],
+            x=np.round(largest.to_numpy(np.float64), 3),
+            orientation="h",
+            marker_color=(BLUE, ORANGE, GREEN)[(k - 1) % 3],
+            hovertemplate="%{y}: %{x:,.3f} kWh<extra></extra>",
+            row=1,
+            col=k,
+        )
+        figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", row=1, col=k)
+        # the same thickness of bars in every column
+        figure.update_yaxes(
+            title_text=name,
+            type="category",
+            range=[largest.size - longest - 0.5, largest.size - 0.5],
+            row=1,
+            col=k,
+        )
+    figure = styled(figure, height=max(260, 120 + 22 * longest), showlegend=False)
+    return figure.update_layout(margin={"t": 50})

@@ -1,0 +1,164 @@
+"""What the network went through: loading, voltages, the transformer's power and losses; one pure function a figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cosim.report.figures.sampling import curve_points, days_only, falling, period_of, rounded, step_of
+from cosim.report.palette import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    DASHES,
+    HEAT,
+    ORANGE,
+    SKY,
+    VERMILION,
+    add_limit,
+    legend_above_titles,
+    styled,
+)
+
+HOURS_PER_DAY = 24
+
+
+def loading_duration(
+    loading_percent: pd.DataFrame, hours: float, highest: pd.Series, warn_percent: float, full_percent: float
+) -> Any:
+    """Loading duration curves, %, of the given branches (T, L), and of the highest loading of any branch (T,).
+
+    The first point of a curve is its true maximum; between the ends the curve is thinned.
+    """
+    figure = go.Figure()
+    curves = [("highest of all", highest)]
+    curves += [(str(name[1]), loading_percent[name]) for name in loading_percent.columns]
+    for k, (label, values) in enumerate(curves):
+        curve = falling(values)
+        points = curve_points(curve.size)
+        figure.add_scatter(
+            x=rounded((points + 1) * hours, 2),
+            y=rounded(curve[points], 3),
+            name=label,
+            mode="lines",
+            line={
+                "color": BLACK if k == 0 else CYCLE[(k - 1) % 6],
+                "width": 2.5 if k == 0 else 1.5,
+                "dash": DASHES[max(k - 1, 0) // 6 % 3],
+            },
+            hovertemplate="%{y:.1f} % or more for %{x:,.0f} h<extra>" + label + "</extra>",
+        )
+    add_limit(figure, warn_percent, f"warning {warn_percent:g} %")
+    add_limit(figure, full_percent, f"limit {full_percent:g} %")
+    figure = styled(figure, height=440, x="hours at or above, h", y="loading, %")
+    figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"}, margin={"r": 150})
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float) -> Any:
+    """Minimum, 5 %, median, 95 % and maximum of each bus's voltage, pu, over its distance from the grid, km."""
+    known = distance_km.notna() & vm_pu.notna().any().to_numpy()
+    place = distance_km[known].sort_values()
+    shares = [0.0, 0.05, 0.5, 0.95, 1.0]
+    voltages = vm_pu.loc[:, place.index].to_numpy(np.float64)
+    quantiles = np.nanquantile(voltages, shares, axis=0) if place.size else np.empty((5, 0))
+    figure = go.Figure()
+    looks = (
+        ("minimum", VERMILION, "triangle-down"),
+        ("5 %", ORANGE, "line-ew-open"),
+        ("median", BLACK, "circle"),
+        ("95 %", SKY, "line-ew-open"),
+        ("maximum", BLUE, "triangle-up"),
+    )
+    for (label, color, symbol), values in zip(looks, quantiles, strict=True):
+        figure.add_scatter(
+            x=rounded(place, 4),
+            y=rounded(values, 5),
+            text=list(place.index),
+            name=label,
+            mode="markers",
+            marker={"color": color, "symbol": symbol, "size": 8, "line": {"width": 2, "color": color}},
+            hovertemplate="%{text}<br>%{x:.3f} km: %{y:.4f} pu<extra>" + label + "</extra>",
+        )
+    add_limit(figure, low_pu, f"lowest admissible {low_pu:g} pu")
+    add_limit(figure, high_pu, f"highest admissible {high_pu:g} pu")
+    return styled(figure, height=420, x="path from the external grid, km", y="voltage, pu")
+
+
+def hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = False) -> Any:
+    """Heat map of a series over days and hours of the day (UTC): its extreme within each hour."""
+    index = pd.DatetimeIndex(values.index)
+    grouped = values.groupby([index.hour, index.normalize()])
+    grid = (grouped.min() if lowest else grouped.max()).unstack()
+    figure = go.Figure(
+        go.Heatmap(
+            x=[f"{day:%Y-%m-%d}" for day in grid.columns],
+            y=grid.index.to_numpy(),
+            z=rounded(grid, digits),
+            colorscale=HEAT,
+            reversescale=lowest,
+            colorbar={"title": {"text": unit}, "thickness": 14},
+            hovertemplate="%{x} %{y}:00 UTC: %{z} " + unit + "<extra></extra>",
+        )
+    )
+    figure.update_yaxes(tickvals=list(range(0, HOURS_PER_DAY, 6)), showgrid=False)
+    figure.update_xaxes(type="date", showgrid=False, **days_only(index))
+    return styled(figure, height=260, x="day", y="hour of the day, UTC")
+
+
+def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
+    """Power from the external grid: its range over time and its duration curve with the reverse hours, kW."""
+    step = step_of(pd.DatetimeIndex(p_grid_kw.index))
+    steps = p_grid_kw.resample(step)
+    days = steps.mean().index
+    figure = make_subplots(
+        1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.1, subplot_titles=("over time", "duration curve")
+    )
+    if step != "h":
+        figure.add_scatter(
+            x=days, y=rounded(steps.max(), 3), name="highest", line={"width": 1, "color": SKY}, row=1, col=1
+        )
+        figure.add_scatter(
+            x=days,
+            y=rounded(steps.min(), 3),
+            name="lowest",
+            line={"width": 1, "color": SKY},
+            fill="tonexty",
+            fillcolor="rgba(86,180,233,0.35)",
+            row=1,
+            col=1,
+        )
+    figure.add_scatter(x=days, y=rounded(steps.mean(), 3), name="mean", line={"color": BLUE}, row=1, col=1)
+    curve = falling(p_grid_kw)
+    points = curve_points(curve.size)
+    at, level = rounded((points + 1) * hours, 2), rounded(curve[points], 3)
+    figure.add_scatter(x=at, y=level, name="sorted", line={"color": BLACK}, row=1, col=2)
+    if (level < 0).any():
+        figure.add_scatter(
+            x=at,
+            y=np.minimum(level, 0.0),
+            name="reverse flow",
+            line={"width": 0},
+            fill="tozeroy",
+            fillcolor="rgba(213,94,0,0.45)",
+            row=1,
+            col=2,
+        )
+    figure = styled(figure, y="power from the grid, kW")
+    legend_above_titles(figure)
+    figure.update_xaxes(title_text={"h": "hour", "D": "day", "W": "week"}[step], row=1, col=1)
+    return figure.update_xaxes(title_text="hours at or above, h", row=1, col=2)
+
+
+def losses_over_time(losses_kw: pd.Series, hours: float) -> Any:
+    """Losses of the whole feeder by month, or by day of a short run, kWh."""
+    code, period = period_of(pd.DatetimeIndex(losses_kw.index))
+    sums = losses_kw.resample(code).sum() * hours
+    figure = go.Figure(go.Bar(x=sums.index, y=rounded(sums, 2), marker_color=BLUE, name="losses"))
+    figure.update_traces(hovertemplate="%{y:,.1f} kWh<extra></extra>")
+    figure.update_xaxes(days_only(pd.DatetimeIndex(losses_kw.index)))
+    return styled(figure, height=300, x=period, y=f"losses, kWh a {period}", showlegend=False)

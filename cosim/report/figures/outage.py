@@ -1,0 +1,177 @@
+"""What an outage looked like: supply, load by priority, stores and frequency; a column of axes for each outage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from plotly.subplots import make_subplots
+
+from cosim.report.figures.sampling import rounded
+from cosim.report.palette import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    GREEN,
+    ORANGE,
+    SKY,
+    VERMILION,
+    legend_above_titles,
+    styled,
+)
+
+SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))
+MS_PER_HOUR = 3.6e6
+BAND_HZ = (49.5, 50.5)
+
+
+class Spell(NamedTuple):
+    """An outage to draw: its name, and the rows of `outage_intervals` of all parts without the grid."""
+
+    title: str
+    rows: pd.DataFrame
+
+
+def supply_stack(spells: Sequence[Spell], hours: float) -> Any:
+    """Mean power that the islands were supplied with, by source, stacked, and the load asked for and served, kW."""
+    figure = _columns(spells)
+    for column, spell in enumerate(spells, start=1):
+        total = spell.rows.groupby("time").sum(numeric_only=True)
+        for name, label, color in SUPPLY:
+            if name in total:
+                _bar(figure, total[name] / (1000.0 * hours), label, color, column, hours)
+        for name, label, dash in (
+            ("load_wh", "load asked for", "dot"),
+            ("served_wh", "load served", "solid"),
+        ):
+            steps = rounded(total[name] / (1000.0 * hours), 3)
+            figure.add_scatter(
+                x=[*total.index, total.index[-1] + pd.Timedelta(hours=hours)],
+                y=[*steps, steps[-1]],
+                name=label,
+                legendgroup=label,
+                showlegend=column == 1,
+                mode="lines",
+                line={"color": BLACK, "dash": dash, "shape": "hv", "width": 2},
+                hovertemplate="%{y:.2f} kW<extra>" + label + "</extra>",
+                row=1,
+                col=column,
+            )
+    return _finished(figure, "mean power, kW", 400)
+
+
+def served_by_priority(spells: Sequence[Spell], hours: float) -> Any:
+    """Mean load of houses without the grid by priority, served and shed, stacked, kW."""
+    figure = _columns(spells)
+    for column, spell in enumerate(spells, start=1):
+        total = spell.rows.groupby("time").sum(numeric_only=True) / (1000.0 * hours)
+        critical_shed = total["critical_wh"] - total["critical_served_wh"]
+        for values, label, color in (
+            (total["critical_served_wh"], "critical, served", BLUE),
+            (total["served_wh"] - total["critical_served_wh"], "other, served", SKY),
+            (critical_shed, "critical, shed", VERMILION),
+            (total["load_wh"] - total["served_wh"] - critical_shed, "other, shed", ORANGE),
+        ):
+            _bar(figure, values, label, color, column, hours)
+    return _finished(figure, "load, kW", 360)
+
+
+def stores(spells: Sequence[Spell]) -> Any:
+    """State of charge, %, and hydrogen, kg, of each part at the end of the intervals; None where there is neither."""
+    quantities = [
+        (name, title, factor)
+        for name, title, factor in (
+            ("soc", "state of charge, %", 100.0),
+            ("hydrogen_kg", "hydrogen, kg", 1.0),
+        )
+        if any(name in spell.rows and spell.rows[name].notna().any() for spell in spells)
+    ]
+    if not quantities:
+        return None
+    return _by_part(spells, quantities, 150 + 190 * len(quantities)).update_yaxes(rangemode="tozero")
+
+
+def frequency(spells: Sequence[Spell]) -> Any:
+    """Frequency of each island by droop, Hz, with its band; None where no island had one."""
+    if not any("frequency_hz" in spell.rows and spell.rows["frequency_hz"].notna().any() for spell in spells):
+        return None
+    figure = _by_part(spells, [("frequency_hz", "frequency, Hz", 1.0)], 340)
+    for limit in BAND_HZ:
+        figure.add_hline(y=limit, line={"color": VERMILION, "dash": "dash", "width": 1.5})
+    return figure
+
+
+def _by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float]], height: int) -> Any:
+    """One row of axes per quantity, one line per part of the network."""
+    figure = _columns(spells, len(quantities))
+    parts = sorted({int(part) for spell in spells for part in spell.rows["part"]})
+    for column, spell in enumerate(spells, start=1):
+        for part in parts:
+            rows = spell.rows[spell.rows["part"] == part]
+            label, color = f"island {part + 1}", CYCLE[parts.index(part) % len(CYCLE)]
+            for row, (name, _, factor) in enumerate(quantities, start=1):
+                figure.add_scatter(
+                    x=rows["time"],
+                    y=rounded(rows[name] * factor, 3),
+                    name=label,
+                    legendgroup=label,
+                    showlegend=False,
+                    mode="lines+markers",
+                    marker={"size": 4},
+                    line={"color": color, "dash": ("solid", "dash", "dot")[parts.index(part) % 3]},
+                    hovertemplate="%{y:.2f}<extra>" + label + "</extra>",
+                    row=row,
+                    col=column,
+                )
+    for part in parts if len(parts) > 1 else ():
+        color = CYCLE[parts.index(part) % len(CYCLE)]
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            name=f"island {part + 1}",
+            legendgroup=f"island {part + 1}",
+            line={"color": color},
+        )
+    for row, (_, title, _) in enumerate(quantities, start=1):
+        figure.update_yaxes(title_text=title, row=row, col=1)
+    figure = styled(figure, height=height)
+    if len(parts) > 1:
+        legend_above_titles(figure)
+    return figure.update_xaxes(title_text="time, UTC", row=len(quantities))
+
+
+def _columns(spells: Sequence[Spell], rows: int = 1) -> Any:
+    return make_subplots(
+        rows,
+        len(spells),
+        shared_yaxes="rows",
+        shared_xaxes="columns",
+        horizontal_spacing=0.05,
+        vertical_spacing=0.08,
+        column_titles=[spell.title for spell in spells],
+    )
+
+
+def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int, hours: float) -> None:
+    """Bars as wide as their intervals, which begin at the times that the axis shows."""
+    figure.add_bar(
+        x=values.index,
+        y=rounded(values, 3),
+        offset=0,
+        width=hours * MS_PER_HOUR,
+        name=label,
+        legendgroup=label,
+        showlegend=column == 1,
+        marker={"color": color, "line": {"width": 0}},
+        hovertemplate="%{y:.2f} kW<extra>" + label + "</extra>",
+        row=1,
+        col=column,
+    )
+
+
+def _finished(figure: Any, title: str, height: int) -> Any:
+    figure = styled(figure, height=height, barmode="stack", bargap=0.0)
+    legend_above_titles(figure)
+    figure.update_yaxes(title_text=title, col=1)
+    return figure.update_xaxes(title_text="time, UTC")

@@ -1,0 +1,1 @@
+"""Sections of the report page: what is said, in which order."""

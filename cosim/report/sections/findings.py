@@ -1,0 +1,223 @@
+"""The verdict and its exceptions: what a planner must know before any picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cosim.report.elements import Cell, Fact, Section, Table, number, words
+from cosim.report.tables.run_tables import RunTables
+
+TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
+LISTED = 4
+
+MEANINGS = {
+    "clean": "settled as cleared: the network could carry it",
+    "curtailed": "exchanges were curtailed until the AC power flow kept every limit",
+    "shed": "load had to be shed",
+    "islanded": "a part of the network was without the grid: held as an island, or dark",
+    "de_energised": "no admissible operation was found: the feeder was switched off, nothing is settled",
+}
+
+
+class Verdict(NamedTuple):
+    """A headline and one sentence, and how serious it is: `good`, `warn` or `bad`."""
+
+    level: str
+    headline: str
+    text: str
+
+
+def outcome_counts(intervals: pd.DataFrame) -> dict[str, int]:
+    """Intervals by outcome, those that every run may have first."""
+    counts = intervals["outcome"].astype(str).value_counts()
+    names = list(MEANINGS) + sorted(set(counts.index) - set(MEANINGS))
+    return {name: int(counts.get(name, 0)) for name in names}
+
+
+def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Verdict:
+    """The run in one sentence: the worst that happened.
+
+    Parameters
+    ----------
+    counts
+        Intervals by outcome.
+    beyond
+        Settled intervals with a value beyond its limit.
+    shed_in_outages_kwh
+        Load not served while some part was without the grid.
+    """
+    total = sum(counts.values())
+    if beyond:
+        return Verdict(
+            "bad", "Beyond limits.", f"{beyond:,} of {total:,} intervals are settled beyond a limit."
+        )
+    if counts["de_energised"]:
+        return Verdict(
+            "bad",
+            "The feeder was off.",
+            f"{counts['de_energised']:,} of {total:,} intervals could not be repaired: the feeder was "
+            "de-energised and nothing of them is settled.",
+        )
+    if counts["shed"]:
+        text = f"In {counts['shed']:,} of {total:,} intervals load had to be shed to keep the limits."
+        return Verdict("bad", "Load was shed.", text)
+    islanded = counts.get("islanded", 0)
+    changed = total - counts["clean"] - islanded
+    if islanded:
+        cut = f" In {changed:,} others exchanges were curtailed." if changed else ""
+        return Verdict(
+            "bad" if shed_in_outages_kwh else "warn",
+            "Load was shed in outages." if shed_in_outages_kwh else "Outages without loss of load.",
+            f"In {islanded:,} of {total:,} intervals a part of the network was without the grid, and "
+            f"{shed_in_outages_kwh:,.1f} kWh were not served there.{cut} Every settled interval keeps its limits.",
+        )
+    if changed:
+        return Verdict(
+            "warn",
+            "Within limits after curtailment.",
+            f"In {changed:,} of {total:,} intervals the network could not carry what the market had cleared; "
+            "every settled interval keeps its limits.",
+        )
+    text = f"The network could carry what the market cleared in all {total:,} intervals."
+    return Verdict("good", "Within limits.", text)
+
+
+def intervals_beyond(run: RunTables) -> int:
+    """Intervals whose settled voltages or loadings lie beyond a limit; those without supply have none."""
+    limits, vm = run.limits, run.vm_pu.to_numpy()
+    loading_limit = np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent])
+    broken = (vm < limits.min_vm_pu - TOLERANCE_PU) | (vm > limits.max_vm_pu + TOLERANCE_PU)
+    overloaded = run.loading_percent.to_numpy() > loading_limit + TOLERANCE_PERCENT
+    return int((broken.any(axis=1) | overloaded.any(axis=1)).sum())
+
+
+def verdict_section(run: RunTables) -> Section:
+    """Exceptions with their counts and first times, and the extremes of the run."""
+    counts = outcome_counts(run.intervals)
+    rows: list[tuple[Cell, ...]] = [
+        _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
+        _row(
+            "not balanced",
+            int((run.balance["residual_wh"] != 0).sum()),
+            "energy in and out differ; must be zero",
+        ),
+        _row(
+            "not solved as cleared",
+            len(run.unsolved),
+            "the exchanges as cleared had no power flow",
+            run.unsolved,
+        ),
+        _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
+        _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),
+    ]
+    for name in reversed(counts):
+        times = None if name == "clean" else _times(run, run.intervals["outcome"] == name)
+        rows.append(_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
+    header = ("intervals", "count", "meaning", "first at (UTC)")
+    table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
+    return Section("verdict", "Verdict", facts=extremes(run), tables=(table,))
+
+
+def _partly_dark(vm_pu: pd.DataFrame) -> int:
+    dark = vm_pu.isna()
+    return int((dark.any(axis=1) & ~dark.all(axis=1)).sum())
+
+
+def _times(run: RunTables, chosen: pd.Series) -> pd.Series:
+    return pd.Series(run.intervals.index[chosen.to_numpy()])
+
+
+def _row(name: str, count: int, meaning: str, times: pd.Series | None = None) -> tuple[Cell, ...]:
+    first = "" if times is None else _listed(times)
+    return (words(name), number(count, 0), words(meaning), words(first))
+
+
+def _listed(times: pd.Series) -> str:
+    shown = ", ".join(f"{time:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}" for time in times.head(LISTED))
+    return shown + (" …" if len(times) > LISTED else "")
+
+
+def extremes(run: RunTables) -> tuple[Fact, ...]:
+    """Highest loading, voltages, curtailed energy, losses, reverse hours."""
+    network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
+    facts = []
+    for key, label, column, digits, unit in (
+        ("highest_loading", "highest loading", "loading_percent", 1, "%"),
+        ("highest_voltage", "highest voltage", "vm_pu", 4, "pu"),
+        ("lowest_voltage", "lowest voltage", "vm_pu", 4, "pu"),
+    ):
+        spot = network.get(key, {})
+        where = spot.get("bus") or spot.get("element")
+        facts.append(
+            Fact(
+                key,
+                f"{label}, {where}" if where else label,
+                number(spot.get(column, np.nan), digits),
+                unit,
+            )
+        )
+    reverse = run.hours * int((run.intervals["p_grid_kw"] < 0).sum())
+    facts += [
+        Fact("curtailed", "curtailed exchanges", number(energy["curtailed"]), "kWh"),
+        Fact("shed", "load shed", number(energy["shed"]), "kWh"),
+        Fact("losses", "network losses", number(energy["losses"]), "kWh"),
+        Fact("reverse_hours", "hours with export to the grid", number(reverse, 0), "h"),
+    ]
+    return tuple(facts)
+
+
+def ledger_section(run: RunTables) -> Section:
+    """Head of the ledger and how to verify it."""
+    head = run.result.summary.get("ledger")
+    if not head:
+        return Section("ledger", "Ledger", ("This run was kept in memory and wrote no ledger.",))
+    rows: list[tuple[Cell, ...]] = [
+        (words("blocks behind the first (one an interval)"), words(f"{head['height']:,}")),
+        (words("hash of the head, SHA-256"), words(head["hash"])),
+    ]
+    where = str(run.result.directory)
+    return Section(
+        "ledger",
+        "Ledger",
+        (
+            f"To verify every byte, signature and account: gridsettle ledger verify {where}",
+            "A head noted elsewhere shows whether this ledger is the same and complete: compare it with the one "
+            "above. Pin the operator's public key with --key to know who signed.",
+        ),
+        tables=(Table("ledger", "Head of the ledger", ("what", "value"), rows),),
+    )
+
+
+def assumptions_section(run: RunTables) -> Section:
+    """What the figures rest on, and what they cannot show."""
+    scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
+    mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
+    limits = scenario.limits
+    sample = run.result.summary.get("agreement", {})
+    text = [
+        f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
+        "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
+        "The three phases are taken as balanced. Single-phase loads and generators make some phase worse than shown.",
+        "Every interval is a steady state of its own (quasi-steady state): no transients, faults or protection.",
+        f"Limits: {limits.min_vm_pu:g} to {limits.max_vm_pu:g} pu, loading {limits.max_loading_percent:g} %, "
+        f"reported from {limits.warn_loading_percent:g} %; limits in the network's own tables win over these.",
+        f"Exchanges that the network cannot carry are cut by the rule {scenario.curtailment.rule}; money follows "
+        "delivered energy.",
+        "Losses of a branch are computed from its loading (3·R·I², transformers with their iron losses); the losses "
+        "of the whole feeder are those of the power flow.",
+        "Reverse flow of a line is taken from the meters behind it, the losses there neglected.",
+        "Figures are thinned for the eye, tables and extremes are not.",
+    ]
+    if not run.reactive:
+        text.insert(3, "Houses draw and inject active power only (cos φ = 1).")
+    if sample.get("intervals"):
+        text.append(
+            f"The fast power flow was compared with pandapower.runpp in {sample['intervals']} intervals: largest "
+            f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
+        )
+    text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]
+    return Section("assumptions", "Assumptions and limits of this report", tuple(text))

@@ -1,0 +1,235 @@
+"""The network's part of the report: which table and figure stands where, and what is said beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cosim.report.elements import Cell, Figure, Section, Table, number, words
+from cosim.report.figures.feeder_map import chosen_hours, feeder_map
+from cosim.report.figures.network import (
+    grid_power,
+    hour_by_day,
+    loading_duration,
+    losses_over_time,
+    voltage_over_distance,
+)
+from cosim.report.figures.topology import distance_km, places
+from cosim.report.tables.before_and_after import before_and_after, by_element, with_settled
+from cosim.report.tables.branches import branch_summary
+from cosim.report.tables.run_tables import RunTables
+
+TOP = 10
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows with their cells as attributes, whose types pandas does not tell."""
+    yield from frame.itertuples()
+
+
+def summary_of_branches(run: RunTables) -> pd.DataFrame:
+    """Table `branch_summary` of a run; see `cosim.report.tables.branches.branch_summary`."""
+    meters = run.meters
+    into = meters["pv_wh"] - meters["spilled_wh"] + meters["fuel_cell_wh"] + meters["discharge_wh"]
+    out_of = meters["load_wh"] - meters["shed_wh"] + meters["charge_wh"]
+    injection_kw = (into - out_of) / (1000.0 * run.hours)
+    p_grid_kw = run.intervals["p_grid_kw"]
+    return branch_summary(run.loading_percent, run.hours, run.feeder.net, injection_kw, p_grid_kw)
+
+
+def most_loaded(branches: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
+    """The `n` branches of the highest loading, the highest first."""
+    known = branches.dropna(subset=["max_loading_percent"])
+    return known.sort_values("max_loading_percent", ascending=False, kind="stable").head(n)
+
+
+def network_sections(run: RunTables, branches: pd.DataFrame) -> list[Section]:
+    """Everything about loadings, voltages and power, or the reason why there is nothing."""
+    if run.off.all():
+        text = "The feeder was off in every interval: there are no loadings and no voltages."
+        return [Section("loading", "Loading and voltage", (text,))]
+    return [
+        loading_section(run, branches),
+        voltage_section(run),
+        map_section(run),
+        hours_section(run),
+        grid_section(run),
+    ]
+
+
+def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
+    """Ten most loaded elements and the loading duration curves."""
+    top = most_loaded(branches)
+    rows = [
+        (
+            words(row.element),
+            words(row.element_type),
+            number(row.max_loading_percent),
+            words(str(row.max_at).replace("T", "\N{NO-BREAK SPACE}").replace(":00Z", "")),
+            number(row.p95_loading_percent),
+            number(row.mean_loading_percent),
+            number(row.hours_ge_80_percent, 0),
+            number(row.hours_ge_100_percent, 0),
+            number(row.reverse_flow_hours, 0),
+            number(row.losses_kwh),
+        )
+        for row in rows_of(top)
+    ]
+    header = (
+        *("element", "type", "max, %", "when (UTC)", "p95, %", "mean, %", "hours ≥ 80 %", "hours ≥ 100 %"),
+        *("reverse flow, h", "losses, kWh"),
+    )
+    table = Table(
+        "top10", "The ten most loaded elements; all of them are in branch_summary.csv.", header, rows
+    )
+    limits = run.result.scenario.limits
+    chosen = run.loading_percent[list(zip(top["element_type"], top["element"], strict=True))]
+    curve = loading_duration(
+        chosen,
+        run.hours,
+        run.loading_percent.max(axis=1),
+        limits.warn_loading_percent,
+        limits.max_loading_percent,
+    )
+    caption = (
+        "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
+    )
+    return Section("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
+
+
+def voltage_section(run: RunTables) -> Section:
+    """Voltage over distance."""
+    distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
+    limits = run.result.scenario.limits
+    figure = voltage_over_distance(run.vm_pu, distance, limits.min_vm_pu, limits.max_vm_pu)
+    caption = "Voltage, pu, of each bus over its distance from the external grid along the lines, km."
+    return Section("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
+
+
+def hours_section(run: RunTables) -> Section:
+    """Hour by day heat maps of the highest loading and of the voltages' extremes."""
+    figures = (
+        (
+            "heat-loading",
+            "Highest loading of any element, %.",
+            run.loading_percent.max(axis=1),
+            "%",
+            2,
+            False,
+        ),
+        ("heat-vmin", "Lowest voltage of any bus, pu; yellow is low.", run.vm_pu.min(axis=1), "pu", 4, True),
+        ("heat-vmax", "Highest voltage of any bus, pu.", run.vm_pu.max(axis=1), "pu", 4, False),
+    )
+    return Section(
+        "hours",
+        "When: hour by day",
+        ("Each cell is the extreme of one hour of one day. Empty cells: the feeder was off.",),
+        figures=tuple(
+            Figure(key, caption, hour_by_day(values, unit, digits, lowest=lowest), key == "heat-loading")
+            for key, caption, values, unit, digits, lowest in figures
+        ),
+    )
+
+
+def grid_section(run: RunTables) -> Section:
+    """Power of the transformer, reverse hours, losses."""
+    p = run.intervals["p_grid_kw"]
+    reverse = run.hours * int((p < 0).sum())
+    solved = run.hours * int((~run.off).sum())
+    share = f" ({100 * reverse / solved:.1f} %)"
+    losses = run.intervals["losses_kw"]
+    lost_kwh = run.hours * float(losses.sum())
+    return Section(
+        "grid",
+        "Transformer flow and losses",
+        (
+            f"The feeder exported to the grid in {reverse:,.0f} of {solved:,.0f} hours under voltage{share}. "
+            f"Losses of lines and transformers: {lost_kwh:,.1f} kWh.",
+        ),
+        figures=(
+            Figure(
+                "grid-power",
+                "Power from the external grid through the transformer, kW; negative: reverse flow.",
+                grid_power(p, run.hours),
+            ),
+            Figure("losses", "Losses of the whole feeder, kWh.", losses_over_time(losses, run.hours), False),
+        ),
+    )
+
+
+def validation_section(run: RunTables) -> Section:
+    """What the exchanges as cleared would have violated, against what was settled."""
+    title = "Before and after validation"
+    if run.violations.empty:
+        return Section("validation", title, ("The exchanges as cleared violated no limit in any interval.",))
+    paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
+    table = by_element(paired, run.hours)
+    rows: list[tuple[Cell, ...]] = []
+    for row in rows_of(table.head(TOP)):
+        digits = 4 if row.unit == "pu" else 1
+        rows.append(
+            (
+                words(row.element),
+                words(f"{row.side} {row.limit:g} {row.unit}"),
+                number(row.hours_cleared, 0),
+                number(row.hours_settled, 0),
+                number(row.hours_off, 0),
+                number(row.worst_cleared, digits),
+                number(row.then_settled, digits),
+            )
+        )
+    header = (
+        *(
+            "element",
+            "limit",
+            "hours beyond, as cleared",
+            "as settled",
+            "switched off, h",
+            "worst as cleared",
+        ),
+        "settled then",
+    )
+    caption = "Elements beyond a limit as cleared" + (
+        f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
+    )
+    picture = (
+        "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
+    )
+    return Section(
+        "validation",
+        title,
+        ("Every violation is in violations.csv.",),
+        tables=(Table("validation", caption, header, rows),),
+        figures=(Figure("before-after", picture, before_and_after(paired)),),
+    )
+
+
+def map_section(run: RunTables) -> Section:
+    """The feeder drawn, with a slider over chosen hours."""
+    net = run.feeder.net
+    cut = run.curtailment.groupby("time")["curtailed_wh"].sum() / 1000.0
+    cut.index = pd.DatetimeIndex(cut.index)
+    hours = chosen_hours(run.loading_percent, run.vm_pu, run.intervals["p_grid_kw"], cut)
+    where, own = places(net)
+    position = {int(bus): k for k, bus in enumerate(net.bus.index)}
+    ends = pd.DataFrame(
+        {
+            "a": [position[int(bus)] for bus in [*net.line.from_bus, *net.trafo.hv_bus]],
+            "b": [position[int(bus)] for bus in [*net.line.to_bus, *net.trafo.lv_bus]],
+        },
+        dtype=np.int64,
+    )
+    figure = feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
+    source = (
+        "Drawn at the network's own coordinates"
+        if own
+        else "Laid out by distance from the grid (no coordinates)"
+    )
+    caption = (
+        f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
+        "A ring is a transformer. The slider chooses the hour."
+    )
+    return Section("map", "The feeder", figures=(Figure("map", caption, figure),), printed=False)

@@ -1,0 +1,1 @@
+"""Tables of the report, computed from a run's tables."""

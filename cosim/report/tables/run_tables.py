@@ -1,0 +1,225 @@
+"""A run's tables in the shape that figures want: one row per interval, one column per element or house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cosim.errors import ScenarioError
+from cosim.results.columns import is_named
+from cosim.results.result import Result
+from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, booked
+from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.limits import Limits
+
+READ = (*METERS, "wallet_neur", "account_neur")
+"""Columns of the table `houses` that the report reads."""
+
+
+class Meters(Mapping[str, pd.DataFrame]):
+    """(T, N) frames by the name of their column in the table `houses`, read when asked for: all are large."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in READ:
+            raise KeyError(name)
+        return wide(self._result.parts, "houses", ("house",), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(READ)
+
+    def __len__(self) -> int:
+        return len(READ)
+
+
+@dataclass(frozen=True, eq=False)
+class RunTables:
+    """Everything the report reads of a run.
+
+    Attributes
+    ----------
+    result
+        The run itself: scenario, summary, network.
+    feeder, limits
+        The network, and the limits of each of its elements.
+    reactive
+        Whether any house had reactive power.
+    manifest
+        Versions and hashes; empty for a run in memory.
+    intervals
+        One row per interval: prices, `p_grid_kw`, `losses_kw`, `outcome`.
+    loading_percent
+        (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables. Missing
+        while the feeder was off, where the table has 0 %.
+    vm_pu
+        (T, B) pu; columns are buses in the order of the net's table.
+    meters
+        (T, N) frames by the name of their column in the table `houses`; each is read anew when asked for.
+    booked
+        Exchanges summed over time, of `cosim.results.sums.booked`.
+    unsolved
+        Times of the intervals whose exchanges as cleared had no power flow.
+    violations, curtailment
+        As in the files of the same names; times are columns.
+    balance
+        Table `energy_balance`, by time.
+    resilience
+        One row per outage and one for all of them; empty without outages.
+    outage_intervals, registrations
+        As in the files of the same names; empty without events.
+    """
+
+    result: Result
+    feeder: Feeder
+    limits: Limits
+    reactive: bool
+    manifest: Mapping[str, Any]
+    intervals: pd.DataFrame
+    loading_percent: pd.DataFrame
+    vm_pu: pd.DataFrame
+    meters: Mapping[str, pd.DataFrame]
+    booked: pd.DataFrame
+    unsolved: pd.Series
+    violations: pd.DataFrame
+    curtailment: pd.DataFrame
+    balance: pd.DataFrame
+    resilience: pd.DataFrame
+    outage_intervals: pd.DataFrame
+    registrations: pd.DataFrame
+
+    @property
+    def hours(self) -> float:
+        """Length of an interval, h."""
+        return self.result.scenario.horizon.interval_minutes / 60.0
+
+    @property
+    def off(self) -> pd.Series:
+        """Whether the feeder was off: no bus had a voltage, (T,)."""
+        return self.vm_pu.isna().all(axis=1)
+
+
+def read_run(result: Result) -> RunTables:
+    """Tables of a finished run, from its directory or from memory.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If a table is missing or incomplete.
+    """
+    meters, manifest = Meters(result), read_manifest(result)
+    feeder = feeder_of(result, [str(name) for name in meters["load_wh"].columns], manifest)
+    vm_pu = wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
+    loading_percent = wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
+    return RunTables(
+        result=result,
+        feeder=feeder,
+        limits=Limits.of(feeder, **result.scenario.limits.model_dump()),
+        reactive=any(bool(np.any(part["q_var"].to_numpy())) for part in result.parts("houses", ["q_var"])),
+        manifest=manifest,
+        intervals=result.table("intervals").to_pandas().set_index("time"),
+        loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
+        vm_pu=vm_pu,
+        meters=meters,
+        booked=encoded_anew(booked(result.parts("exchanges", (*PARTIES, *SUMMED)))).to_pandas(),
+        unsolved=unsolved(result),
+        violations=result.table("violations").to_pandas(),
+        curtailment=result.table("curtailment").to_pandas(),
+        balance=result.energy_balance,
+        resilience=result.resilience,
+        outage_intervals=frame_if_made(result, "outage_intervals"),
+        registrations=frame_if_made(result, "registrations"),
+    )
+
+
+def unsolved(result: Result) -> pd.Series:
+    """Times of the intervals in which some exchange was cut because there was no power flow."""
+    parts = result.parts("exchanges", ("time", "reason"))
+    found = [pc.unique(part["time"].filter(is_named(part["reason"], "not_solved"))) for part in parts]
+    return pd.Series(pd.DatetimeIndex(pa.concat_arrays(found).to_pandas())).drop_duplicates()
+
+
+def frame_if_made(result: Result, name: str) -> pd.DataFrame:
+    """A table that only some runs have; empty where this one has not."""
+    frame: pd.DataFrame = result.table(name).to_pandas() if result.has_table(name) else pd.DataFrame()
+    return frame
+
+
+def wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.DataFrame:
+    """Long table, ordered by time and then by the same keys in every interval, with one column per key.
+
+    Parameters
+    ----------
+    parts
+        Reads the table.
+    name
+        Name of the table.
+    keys, value
+        Columns that become the header and the content.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If some interval lacks a row.
+    """
+    header, found = None, []
+    for part in parts(name, ("time", *keys, value)):
+        header = part.select(keys) if header is None else header
+        found.append((part["time"].to_numpy(), part[value].to_numpy()))
+    time, values = (np.concatenate(column) for column in zip(*found, strict=True))
+    n = int(np.searchsorted(time, time[0], side="right")) if time.size else 0
+    if n == 0 or time.size % n or not np.array_equal(time[::n], time[n - 1 :: n]):
+        raise ScenarioError(
+            f"{name}, column '{value}': expected the same elements in every interval, got {time.size} rows with "
+            f"{n} in the first; run the scenario again"
+        )
+    assert header is not None
+    names = [header[key].slice(0, n).cast(pa.string()).to_pylist() for key in keys]
+    columns = pd.Index(names[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(names)
+    return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
+
+
+def encoded_anew(table: pa.Table) -> pa.Table:
+    """Table whose dictionaries hold each word once, as pandas demands; that of an enumeration repeats the empty one."""
+    for k, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            words = table[field.name].cast(pa.string()).dictionary_encode()
+            table = table.set_column(k, field.name, words.unify_dictionaries())
+    return table
+
+
+def read_manifest(result: Result) -> Mapping[str, Any]:
+    """The run's manifest.json; empty for a run in memory."""
+    if result.directory is None or not (result.directory / "manifest.json").exists():
+        return {}
+    content: dict[str, Any] = json.loads((result.directory / "manifest.json").read_text(encoding="utf-8"))
+    return content
+
+
+def feeder_of(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
+    """The feeder of a run, once it is known to be the one that the tables were made with.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If the scenario describes another network today.
+    """
+    bus = dict(zip(result.net.load["name"].astype(str), result.net.load["bus"], strict=True))
+    buses = np.array([bus[name] for name in participants], dtype=np.int64)
+    feeder = Feeder(result.scenario.name, result.net, tuple(participants), buses)
+    expected = manifest.get("network_sha256")
+    if expected is not None and feeder.digest().hex() != expected:
+        raise ScenarioError(
+            f"{result.directory}: expected the network of the run (manifest.json, network_sha256 {expected[:16]}…), "
+            f"got another one from scenario.toml ({feeder.digest().hex()[:16]}…); restore the network's file or the "
+            "version of gridsettle that made the run, or run the scenario again"
+        )
+    return feeder

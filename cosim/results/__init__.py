@@ -1,0 +1,1 @@
+"""Tables, sums and summaries of a run, in memory or in a run directory."""

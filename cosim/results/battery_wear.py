@@ -1,0 +1,60 @@
+"""What a run took from the batteries: cycles, loss of capacity and what that is worth, one row per house."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from cosim.case.case import Case
+from cosim.case.devices import battery_of
+from grid_models.devices.battery_wear import capacity_fade, equivalent_full_cycles, wear_cost_eur
+
+WEAR_TABLE = "battery_wear"
+
+BATTERY_WEAR = pa.schema(
+    [
+        ("house", pa.string()),
+        ("capacity_kwh", pa.float64()),
+        *((f"{name}_kwh", pa.float64()) for name in ("charged", "discharged")),
+        *((name, pa.float64()) for name in ("full_cycles", "mean_soc", "fade", "wear_eur")),
+    ]
+)
+"""`full_cycles` are equivalent ones, `fade` is the share of the capacity lost since the start, new at the start."""
+
+
+def wear_table(case: Case, metered: pa.Table) -> pa.Table:
+    """Table `battery_wear` of a run: every house whose batteries stayed what they were.
+
+    Parameters
+    ----------
+    case
+        Batteries, and the price of new ones.
+    metered
+        Meters summed by house, of `cosim.results.sums.metered`.
+    """
+    section = case.scenario.battery
+    sums = {name: metered[f"{name}_wh"].to_numpy() / 1000.0 for name in ("charge", "discharge")}
+    stored = metered["own_wh"].to_numpy() + metered["hosted_wh"].to_numpy()
+    mean_kwh = stored / case.n_intervals / 1000.0
+    hours = case.n_intervals * case.interval_minutes / 60.0
+    changing = {device.house for device in case.fleet.devices if device.battery is not None}
+    rows = []
+    for house, name in enumerate(case.profiles.participants):
+        battery = battery_of(section, int(case.capacity_wh[house]))
+        if battery.capacity_kwh == 0.0 or house in changing:
+            continue
+        cycles = equivalent_full_cycles(battery, sums["charge"][house], sums["discharge"][house])
+        mean_soc = mean_kwh[house] / battery.capacity_kwh
+        fade = float(capacity_fade(battery, hours, cycles, mean_soc=mean_soc))
+        rows.append(
+            {
+                "house": name,
+                "capacity_kwh": battery.capacity_kwh,
+                "charged_kwh": sums["charge"][house],
+                "discharged_kwh": sums["discharge"][house],
+                "full_cycles": cycles,
+                "mean_soc": mean_soc,
+                "fade": fade,
+                "wear_eur": wear_cost_eur(battery, fade, section.replacement_eur_per_kwh),
+            }
+        )
+    return pa.Table.from_pylist(rows, BATTERY_WEAR)

@@ -1,0 +1,103 @@
+"""How evenly curtailment falls: what each house could deliver of what it sold, and Jain's index over the shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cosim.results.columns import is_named
+
+SOLD = ("p2p", "share_use", "share_store", "lot_sale", "grid_export")
+"""Kinds of exchange that the network may cut."""
+
+
+def jain_index(shares: npt.ArrayLike) -> float:
+    """Jain's index of fairness, (Σx)² / (n·Σx²): 1 where all are equal, 1/n where one has everything.
+
+    Parameters
+    ----------
+    shares
+        One number >= 0 a house, (n,); 1.0 where there are none or all are zero.
+
+    References
+    ----------
+    Jain, Chiu & Hawe (1984), A quantitative measure of fairness and discrimination for resource allocation in shared
+    computer systems, DEC-TR-301.
+
+    Examples
+    --------
+    >>> jain_index([1.0, 1.0, 1.0, 1.0]), jain_index([1.0, 0.0, 0.0, 0.0])
+    (1.0, 0.25)
+    """
+    x = np.asarray(shares, dtype=np.float64)
+    squares = float(x @ x)
+    return float(x.sum() ** 2 / (x.size * squares)) if squares > 0.0 else 1.0
+
+
+def curtailed_by_house(booked: pa.Table, rule: str = "") -> pa.Table:
+    """What each house sold, delivered and was cut, kWh; a lot counts where it leaves the battery that hosts it.
+
+    Parameters
+    ----------
+    booked
+        Exchanges of a run summed over time, of `cosim.results.sums.booked`.
+    rule
+        Name of the rule that cut, copied into a column so that runs can be stacked.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns house, rule, cleared_kwh, delivered_kwh, curtailed_kwh, share, compensation_neur, ordered by house;
+        houses that sold nothing are left out.
+    """
+    sold = pc.and_(is_named(booked["kind"], *SOLD), pc.greater(booked["cleared_wh"], 0))
+    chosen = booked.select(["kind", "seller", "host", "cleared_wh", "delivered_wh"]).filter(sold)
+    from_battery = is_named(chosen["kind"], "lot_sale")
+    house = pc.if_else(from_battery, chosen["host"].cast(pa.string()), chosen["seller"].cast(pa.string()))
+    plain = pa.table({"house": house, "cleared": chosen["cleared_wh"], "delivered": chosen["delivered_wh"]})
+    total = plain.group_by("house").aggregate([("cleared", "sum"), ("delivered", "sum")]).sort_by("house")
+    cleared, delivered = (_kwh(total[f"{name}_sum"]) for name in ("cleared", "delivered"))
+    return pa.table(
+        {
+            "house": total["house"],
+            "rule": pa.array([rule] * len(total), pa.string()),
+            "cleared_kwh": cleared,
+            "delivered_kwh": delivered,
+            "curtailed_kwh": cleared - delivered,
+            "share": delivered / cleared,
+            "compensation_neur": _compensation_neur(booked, total["house"].to_pylist()),
+        }
+    )
+
+
+def _compensation_neur(booked: pa.Table, houses: list[str]) -> pa.Array:
+    paid = booked.filter(is_named(booked["kind"], "compensation"))
+    plain = pa.table({"house": paid["seller"].cast(pa.string()), "amount": paid["amount_neur"]})
+    total = plain.group_by("house").aggregate([("amount", "sum")])
+    by_house = dict(zip(total["house"].to_pylist(), total["amount_sum"].to_pylist(), strict=True))
+    return pa.array([by_house.get(house, 0) for house in houses], pa.int64())
+
+
+def fairness(houses: pa.Table) -> dict[str, Any]:
+    """Jain's index over the houses' delivered shares, the smallest share, and who was cut most; JSON-ready.
+
+    Parameters
+    ----------
+    houses
+        As from `curtailed_by_house`.
+    """
+    share, cut = houses["share"].to_numpy(), houses["curtailed_kwh"].to_numpy()
+    result: dict[str, Any] = {"jain_index": jain_index(share), "houses_that_sold": len(houses)}
+    if cut.size and cut.max() > 0.0:
+        most = int(np.argmax(cut))
+        result["smallest_share"] = float(share.min())
+        result["most_curtailed"] = {"house": houses["house"][most].as_py(), "curtailed_kwh": float(cut[most])}
+    return result
+
+
+def _kwh(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    return np.asarray(column.to_numpy(), dtype=np.float64) / 1000.0

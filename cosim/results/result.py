@@ -1,0 +1,182 @@
+"""The result of a run: tables as DataFrames, a summary, the network; in memory or read from a run directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from cosim.notebook import table_html
+from cosim.results.directory import file_name, read_in_parts, read_table
+
+if TYPE_CHECKING:
+    from cosim.scenario.model import Scenario
+
+NETWORK_FILE = "network.json"
+TABLES = ("exchanges", "houses", "intervals", "bus_voltage", "branch_loading", "violations")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run produced.
+
+    Attributes
+    ----------
+    scenario
+        The scenario as run.
+    summary
+        Energy, money and network in a few numbers; see `cosim.results.summary`.
+    directory
+        Run directory, None for a run in memory.
+    tables
+        Tables of a run in memory; empty when they are read from the directory.
+    network
+        pandapower net of a run in memory; None when it is read from the directory.
+    """
+
+    scenario: Scenario
+    summary: Mapping[str, Any]
+    directory: Path | None
+    tables: Mapping[str, pa.Table]
+    network: Any = None
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Result:
+        """Result of a finished run.
+
+        Raises
+        ------
+        cosim.errors.ScenarioError
+            If the directory holds no finished run.
+        """
+        from cosim.errors import ScenarioError
+        from cosim.scenario.files import load_scenario
+
+        directory = Path(directory)
+        if not (directory / "summary.json").exists():
+            raise ScenarioError(f"{directory}: expected a finished run with summary.json, found none")
+        scenario = load_scenario(directory / "scenario.toml")
+        summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+        return cls(scenario, summary, directory, {})
+
+    @cached_property
+    def net(self) -> Any:
+        """Pandapower net of the feeder; it opens and plots in any pandapower tool."""
+        if self.directory is None:
+            return self.network
+        from grid_models.feeder.named_nets import read_net
+
+        return read_net(self.directory / NETWORK_FILE)
+
+    def report(self, path: str | Path | None = None, *, hosting: bool = False) -> Path:
+        """Write the feeder loading report as one HTML page; into the run directory if no path is given."""
+        from cosim.report.page import write_report
+
+        return write_report(self, path, hosting=hosting)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table by name, one of `cosim.results.result.TABLES`, or some columns of it."""
+        if self.directory is not None:
+            return read_table(self.directory, name, columns)
+        return self.tables[name] if columns is None else self.tables[name].select(columns)
+
+    def parts(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of a table, some rows at a time: a long run's tables are large."""
+        if self.directory is not None:
+            return read_in_parts(self.directory, name, columns)
+        return iter([self.table(name, columns)])
+
+    def has_table(self, name: str) -> bool:
+        """Whether the run made a table; those of outages exist only where there were events."""
+        if self.directory is None:
+            return name in self.tables
+        return (self.directory / file_name(name)).exists()
+
+    def _frame(self, name: str, index: str = "time") -> pd.DataFrame:
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame.set_index(index)
+
+    @cached_property
+    def exchanges(self) -> pd.DataFrame:
+        """One row per exchange, spill, shed and loss, by UTC time."""
+        return self._frame("exchanges")
+
+    @cached_property
+    def houses(self) -> pd.DataFrame:
+        """One row per house and interval: meters, wallet, utility account."""
+        return self._frame("houses")
+
+    @cached_property
+    def intervals(self) -> pd.DataFrame:
+        """One row per interval: prices, grid exchange, losses, outcome."""
+        return self._frame("intervals")
+
+    @cached_property
+    def bus_voltage(self) -> pd.DataFrame:
+        """Long table of voltages, pu."""
+        return self._frame("bus_voltage")
+
+    @cached_property
+    def branch_loading(self) -> pd.DataFrame:
+        """Long table of loadings, per cent."""
+        return self._frame("branch_loading")
+
+    @cached_property
+    def violations(self) -> pd.DataFrame:
+        """What the exchanges as cleared would have violated."""
+        return self._frame("violations")
+
+    @cached_property
+    def curtailed_by_house(self) -> pd.DataFrame:
+        """What each house sold, delivered, was cut, and was paid for it, by house; see `cosim.results.fairness`."""
+        return self._frame("curtailed_by_house", "house")
+
+    @cached_property
+    def energy_balance(self) -> pd.DataFrame:
+        """One row per interval: where energy came from and went to, Wh; see `cosim.results.energy_balance`."""
+        return self._frame("energy_balance")
+
+    @cached_property
+    def resilience(self) -> pd.DataFrame:
+        """One row per outage and one for all; empty without outages. See `cosim.results.outages`."""
+        return self._frame("resilience", "outage") if self.has_table("resilience") else pd.DataFrame()
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter."""
+        return result_html(self)
+
+    def __repr__(self) -> str:
+        where = f" in {self.directory}" if self.directory else ""
+        n = self.summary["network"]["intervals"]
+        return f"<Result of scenario '{self.scenario.name}': {n} intervals{where}>"
+
+
+UNITS = {"energy_kwh": "kWh", "money_eur": "EUR"}
+
+
+def result_html(result: Result) -> str:
+    """Energy, money and the network's extremes of a run."""
+    summary = result.summary
+    rows = [
+        (name.replace("_", " "), f"{value:,.2f}", unit)
+        for section, unit in UNITS.items()
+        for name, value in summary[section].items()
+    ]
+    network = summary["network"]
+    rows += [
+        (f"intervals {name.replace('_', ' ')}", f"{n:,}", "") for name, n in network["outcomes"].items() if n
+    ]
+    for name, column, digits, unit in (
+        ("lowest_voltage", "vm_pu", 4, "pu"),
+        ("highest_voltage", "vm_pu", 4, "pu"),
+        ("highest_loading", "loading_percent", 1, "%"),
+    ):
+        if name in network:
+            rows.append((name.replace("_", " "), f"{network[name][column]:.{digits}f}", unit))
+    return table_html(f"gridsettle run of scenario '{result.scenario.name}'", ("what", "value", "unit"), rows)

@@ -1,0 +1,90 @@
+"""A run's long tables summed over its intervals: a few rows instead of millions, read some intervals at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cosim.results.columns import is_named
+
+Parts = Callable[[str, Sequence[str]], Iterator[pa.Table]]
+"""Some columns of a table, by its name, some rows at a time: wherever the tables are, memory need not hold one."""
+
+PARTIES = ("kind", "seller", "buyer", "host")
+SUMMED = ("cleared_wh", "delivered_wh", "amount_neur", "fee_neur")
+METERS = (
+    *("load_wh", "pv_wh", "fuel_cell_wh", "charge_wh", "discharge_wh", "bought_wh", "sold_wh", "imported_wh"),
+    *("exported_wh", "spilled_wh", "shed_wh", "own_wh", "hosted_wh"),
+)
+
+
+def whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a table that is short enough."""
+    return pa.concat_tables(parts(name, columns)).unify_dictionaries()
+
+
+def booked(exchanges: Iterable[pa.Table]) -> pa.Table:
+    """Sums of energy and money by kind of exchange, seller, buyer and host.
+
+    Parameters
+    ----------
+    exchanges
+        The table `exchanges`, or its columns `PARTIES` and `SUMMED`, some intervals at a time.
+
+    Returns
+    -------
+    pyarrow.Table
+        `PARTIES`, names, and `SUMMED`, integers, Wh and nEUR; one row for each combination that occurs.
+
+    Examples
+    --------
+    >>> hour = pa.table({name: ["p2p"] for name in PARTIES} | {name: [2] for name in SUMMED})
+    >>> booked([hour, hour])["delivered_wh"].to_pylist()
+    [4]
+    """
+    return _summed(pa.concat_tables(map(_summed, exchanges)).unify_dictionaries())
+
+
+def _summed(exchanges: pa.Table) -> pa.Table:
+    # One thread: a part has too few rows to share, and the order of the rows is that of the run.
+    grouped = exchanges.group_by(list(PARTIES), use_threads=False).aggregate(
+        [(name, "sum") for name in SUMMED]
+    )
+    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
+
+
+def cut_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
+    """Rows that were not delivered as cleared, of the table `exchanges`, some intervals at a time."""
+    rows = (part.filter(pc.invert(is_named(part["status"], "accepted"))) for part in exchanges)
+    return pa.concat_tables(rows).unify_dictionaries()
+
+
+def metered(houses: Iterable[pa.Table], n_houses: int, moments: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """Sums of every meter by house, and all meters in some moments; `houses` is read once for both.
+
+    Parameters
+    ----------
+    houses
+        The table `houses`, every house in every interval by time, some intervals at a time.
+    n_houses
+        Number of houses.
+    moments
+        Times whose rows are wanted.
+
+    Returns
+    -------
+    sums : pyarrow.Table
+        `METERS`, integers, Wh, one row a house. Of `own_wh` and `hosted_wh`, contents, the sum over all intervals.
+    rows : pyarrow.Table
+        Rows of `houses` at `moments`.
+    """
+    sums = {name: np.zeros(n_houses, np.int64) for name in METERS}
+    rows = []
+    for part in houses:
+        for name in METERS:
+            sums[name] += part[name].to_numpy().reshape(-1, n_houses).sum(axis=0, dtype=np.int64)
+        rows.append(part.filter(pc.is_in(part["time"], moments)))
+    return pa.table(sums), pa.concat_tables(rows).unify_dictionaries()

@@ -1,0 +1,208 @@
+"""Scenario files: bundled ones by name, the user's by path, and commented TOML that shows every default."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from cosim.errors import ScenarioError
+from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
+from cosim.scenario.model import Scenario
+from cosim.scenario.section import Section
+
+_PATHS = {
+    "profiles": ("file",),
+    "network": ("file", "participants"),
+    "ledger": ("operator_key", "member_keys"),
+}
+
+
+def bundled_scenarios() -> dict[str, str]:
+    """Text of the scenarios shipped with the package, by name."""
+    folder = resources.files("data.bundled")
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): folder.joinpath(name).read_text(encoding="utf-8") for name in found}
+
+
+def load_scenario(source: str | Path) -> Scenario:
+    """Scenario from a TOML file, or a bundled one by its name.
+
+    Relative paths inside the file are taken from the file's folder.
+
+    Raises
+    ------
+    ScenarioError
+        If there is no such file or name, it is not TOML, or a key or value is not as expected.
+    """
+    path = Path(source)
+    if path.suffix != ".toml" and not path.exists():
+        bundled = bundled_scenarios()
+        if str(source) in bundled:
+            return parse_scenario(bundled[str(source)], f"bundled scenario '{source}'")
+        raise ScenarioError(
+            f"scenario '{source}': expected a TOML file or one of {', '.join(bundled)}, found neither"
+            f"{_suggestion(str(source), list(bundled))}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as reason:
+        raise ScenarioError(f"{path}: expected a readable TOML file, got {reason}") from reason
+    return parse_scenario(text, str(path), path.parent)
+
+
+def parse_scenario(text: str, where: str, folder: Path | None = None) -> Scenario:
+    """Scenario from TOML text; `where` names it in messages, `folder` is what its paths are relative to."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as reason:
+        raise ScenarioError(f"{where}: expected TOML, got {reason}") from reason
+    try:
+        scenario = Scenario.model_validate(content)
+    except ValidationError as reason:
+        raise ScenarioError(_explain(reason, where)) from reason
+    return scenario if folder is None else _with_absolute_paths(scenario, folder)
+
+
+def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
+    changes: dict[str, Any] = {}
+    for section, keys in _PATHS.items():
+        table = getattr(scenario, section)
+        given = {key: getattr(table, key) for key in keys if getattr(table, key) is not None}
+        if given:
+            changes[section] = {key: (folder / value).resolve() for key, value in given.items()}
+    return scenario.with_changes(**changes) if changes else scenario
+
+
+def changed(scenario: Scenario, where: str, **sections: Any) -> Scenario:
+    """`scenario.with_changes`, with pydantic's messages translated; `where` names the origin of the changes."""
+    try:
+        return scenario.with_changes(**sections)
+    except ValidationError as reason:
+        raise ScenarioError(_explain(reason, where)) from reason
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    """One line per mistake: file, key, expected, got, remedy."""
+    return "\n".join(_explain_one(dict(item), where) for item in error.errors())
+
+
+def _explain_one(item: dict[str, Any], where: str) -> str:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location) or "the file as a whole"
+    if item["type"] == "extra_forbidden":
+        known = _keys_of(location[:-1])
+        return (
+            f"{where}, {key}: expected one of the keys {', '.join(known)}, got the unknown key '{location[-1]}'"
+            f"{_suggestion(location[-1], known)}"
+        )
+    got = item["input"]
+    shown = f"{got!r}" if not isinstance(got, dict | Section) else "the values given"
+    message = item["msg"].removeprefix("Value error, ")
+    expected = message.removeprefix("Input should be ").removeprefix("Input should ")
+    meaning = _description(location)
+    return f"{where}, {key}: expected {expected}, got {shown}" + (f" ({meaning})" if meaning else "")
+
+
+def _field(location: list[str]) -> FieldInfo | None:
+    model: type[Section] = Scenario
+    field: FieldInfo | None = None
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is None:
+            return None
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            model = field.annotation
+    return field
+
+
+def _description(location: list[str]) -> str | None:
+    field = _field(location)
+    return field.description if field else None
+
+
+def _keys_of(location: list[str]) -> list[str]:
+    if location[:1] == ["events"]:
+        return _keys_of_event(location)
+    model: type[Section] = Scenario
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            model = annotation
+    return list(model.model_fields)
+
+
+def _keys_of_event(location: list[str]) -> list[str]:
+    """Keys of the event at a location such as events, 0, outage."""
+    kinds: dict[str, type[Section]] = {
+        "outage": OutageEvent,
+        "random_outages": RandomOutagesEvent,
+        "register": RegisterEvent,
+        "retire": RetireEvent,
+        "load": LoadEvent,
+    }
+    return list(kinds[location[-1]].model_fields)
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def as_toml(scenario: Scenario) -> str:
+    """Commented TOML with every key, its unit and its value; loads to the same scenario.
+
+    Examples
+    --------
+    >>> parse_scenario(as_toml(Scenario()), "text") == Scenario()
+    True
+    """
+    plain, tables = [], []
+    for key, field in Scenario.model_fields.items():
+        value = getattr(scenario, key)
+        if isinstance(value, Section):
+            heading = (type(value).__doc__ or "").strip().splitlines()[0]
+            tables.append(f"\n# {heading}\n[{key}]\n" + "\n".join(_lines(value)))
+        elif key == "events":
+            tables += [_event(event) for event in value]
+        else:
+            plain.append(_line(key, field, value))
+    return "\n".join([*plain, *tables]) + "\n"
+
+
+def _event(event: Section) -> str:
+    heading = (type(event).__doc__ or "").strip().splitlines()[0]
+    return f"\n# {heading}\n[[events]]\n" + "\n".join(_lines(event))
+
+
+def _lines(section: Section) -> Iterator[str]:
+    for key, field in type(section).model_fields.items():
+        yield _line(key, field, getattr(section, key))
+
+
+def _line(key: str, field: FieldInfo, value: Any) -> str:
+    comment = f"  # {field.description}" if field.description else ""
+    if value is None:
+        return f"# {key} = …{comment} (not set)"
+    return f"{key} = {_toml_value(value)}{comment}"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_value(k)} = {_toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat()).replace("+00:00", "Z")
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

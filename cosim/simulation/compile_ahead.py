@@ -1,0 +1,63 @@
+"""On the first run of a machine, compile the power flow on a second core while the market compiles on the first.
+
+Compiled functions are kept on disk, so whatever another process has compiled is only loaded here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cosim.case.case import Case
+from cosim.interval.fold import settle_optimistically
+from grid_models.feeder.generated import radial_feeder
+from grid_models.powerflow.engine import PowerFlow
+from grid_models.powerflow.limits import Limits, judge
+from grid_models.powerflow.readout import solve_all
+from market.ledger.crypto.sha256 import hash_rows
+from market.mechanisms import PLUGGED_IN
+
+
+def is_compiled() -> bool:
+    """Whether the power flow is on disk already; if it is out of date, it is compiled on its first use."""
+    folder = _folder()
+    return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbi"))
+
+
+def _folder() -> Path | None:
+    """Where the power flow is kept once compiled; None where nothing can be kept."""
+    path = solve_all.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
+    return None if path is None else Path(path)
+
+
+def compile_ahead(case: Case) -> None:
+    """Compile the market here and the power flow in a process of its own; nothing where both are on disk, or cannot be.
+
+    A process that fails is no loss: what it did not compile is compiled here on first use.
+    """
+    if _folder() is None or is_compiled() or case.mechanism.code == PLUGGED_IN:
+        return
+    second = subprocess.Popen(
+        [sys.executable, "-m", "cosim.simulation.compile_ahead"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        settle_optimistically(case, case.opening, 0, 1)
+    finally:
+        second.wait()
+
+
+def compile_power_flow() -> None:
+    """Solve and judge one interval of the smallest feeder and hash one record: all that takes long to compile."""
+    feeder = radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0))
+    flow = PowerFlow(feeder).solve(np.zeros((1, 3)))
+    judge(flow, Limits.of(feeder))
+    hash_rows(0, np.zeros((1, 1), np.uint8))
+
+
+if __name__ == "__main__":
+    compile_power_flow()

@@ -1,0 +1,251 @@
+"""Run a scenario: fold over its intervals, record what is final, and sum it up."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandapower as pp
+import pyarrow as pa
+
+from cosim.case.case import Case, build_case
+from cosim.curtailment.feasible import Outcome
+from cosim.interval.chunk import Chunk, joined
+from cosim.interval.fold import chunks, fewer_for_many
+from cosim.results.battery_wear import WEAR_TABLE, wear_table
+from cosim.results.directory import (
+    discard_parts_behind,
+    has_parts,
+    joining,
+    prepare_directory,
+    read_parts,
+    remove_parts,
+    write_json,
+    write_parts,
+    write_table,
+    write_whole,
+)
+from cosim.results.energy_balance import energy_balance
+from cosim.results.fairness import curtailed_by_house
+from cosim.results.fuel_cells import (
+    FUEL_CELL_SUMMED,
+    FUEL_CELL_TABLE,
+    fuel_cell_summary,
+    fuel_cells_table,
+    has_fuel_cells,
+)
+from cosim.results.outages import resilience_table
+from cosim.results.resilience import (
+    OUTAGE_INTERVALS,
+    OUTAGE_TABLES,
+    moments_without_grid,
+    outage_tables,
+    resilience,
+)
+from cosim.results.result import NETWORK_FILE, TABLES, Result
+from cosim.results.summary import summarise
+from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, booked, cut_exchanges, metered, whole
+from cosim.results.tables import CURTAILMENT_READS, chunk_tables, curtailment_table
+from cosim.scenario.files import as_toml
+from cosim.scenario.model import Scenario
+from cosim.simulation.agreement import agreement, sampled_intervals
+from cosim.simulation.compile_ahead import compile_ahead
+
+GROUP = 4096
+"""Intervals per group commit: ledger and tables are made durable together; fewer where there are many houses."""
+
+
+class Progress(NamedTuple):
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, total
+        Intervals.
+    curtailed
+        Intervals whose exchanges the network could not carry as cleared.
+    """
+
+    done: int
+    total: int
+    curtailed: int
+
+
+Listener = Callable[[Progress], None]
+
+
+def run(
+    scenario: Scenario,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    listener: Listener | None = None,
+) -> Result:
+    """Run a scenario.
+
+    Parameters
+    ----------
+    scenario
+        What to simulate.
+    out
+        Run directory, new or empty. Without one the run stays in memory and writes no ledger.
+    resume
+        Go on with the interrupted run in `out`; ends with the same ledger head as an undisturbed run.
+    listener
+        Called after every chunk of intervals.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
+        If an input cannot be used.
+    ConservationError, EngineDisagreementError
+        If an identity fails or the fast engine departs from pandapower: defects, never the input's fault.
+
+    Examples
+    --------
+    >>> result = run(Scenario().with_changes(horizon={"hours": 24}))
+    >>> result.summary["network"]["intervals"]
+    24
+    """
+    if out is None:
+        return _run_in_memory(scenario, listener)
+    from cosim.recording.recorder import open_recorder
+
+    directory = prepare_directory(Path(out), resume=resume)
+    case = build_case(scenario)
+    compile_ahead(case)
+    with open_recorder(case, directory, resume=resume) as recorder:
+        discard_parts_behind(directory, recorder.next_interval)
+        stream = chunks(case, recorder.state, recorder.next_interval, recorder.outage)
+        for group in grouped(_told(stream, case, listener), fewer_for_many(GROUP, case)):
+            tables = _joined(tables_of(case, chunk) for chunk in group)
+            write_parts(directory, group[0].first, group[-1].stop, tables)
+            recorder.record(group)
+        head = recorder.head()
+    if not has_parts(directory):  # resumed though it had finished
+        remove_parts(directory)
+        return Result.load(directory)
+    with joining(directory, tables_made(case)):
+        summary, derived = summed_up(case, partial(read_parts, directory))
+        for name, table in derived.items():
+            write_table(directory, name, table)
+    keep_inputs(case, directory)
+    write_json(directory / "manifest.json", manifest(case, head))
+    write_json(directory / "summary.json", summary := {**summary, "ledger": head})
+    remove_parts(directory)
+    return Result(case.scenario, summary, directory, {})
+
+
+def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
+    case = build_case(scenario)
+    compile_ahead(case)
+    stream = _told(chunks(case, case.opening), case, listener)
+    tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
+    summary, derived = summed_up(case, lambda name, columns: iter([tables[name].select(columns)]))
+    return Result(scenario, summary, None, {**tables, **derived}, case.feeder.net)
+
+
+def summed_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+    """Summary of a run, and the tables that follow from those that its intervals made."""
+    rule, n_houses = case.scenario.curtailment.rule, case.profiles.n_participants
+    intervals = whole(parts, "intervals", ("time", "outcome", "power_flows"))
+    exchanges = booked(parts("exchanges", (*PARTIES, *SUMMED)))
+    cut = cut_exchanges(parts("exchanges", CURTAILMENT_READS))
+    outages = (
+        whole(parts, "outage_intervals", OUTAGE_INTERVALS.names) if case.timeline.disturbed.any() else None
+    )
+    sampled = intervals["time"].take(pa.array(sampled_intervals(case)))
+    moments = pa.concat_arrays(
+        [sampled.combine_chunks(), *([] if outages is None else [moments_without_grid(outages)])]
+    )
+    meters, rows = metered(parts("houses", ("time", *METERS, "q_var")), n_houses, moments)
+    derived = {
+        "curtailment": curtailment_table(cut, rule),
+        "curtailed_by_house": curtailed_by_house(exchanges, rule),
+        WEAR_TABLE: wear_table(case, meters),
+    }
+    found = summarise(parts, intervals, exchanges, cut, meters, derived["curtailed_by_house"])
+    if outages is not None:
+        share, minutes = case.scenario.community.critical_share, case.interval_minutes
+        found["resilience"] = resilience(outages, rows, share, minutes)
+        derived["resilience"] = resilience_table(outages, rows, share, minutes)
+    if has_fuel_cells(case):
+        found["fuel_cells"] = fuel_cell_summary(whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    return {**found, "agreement": agreement(case, intervals, rows)}, derived
+
+
+def tables_made(case: Case) -> tuple[str, ...]:
+    """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
+    outages = OUTAGE_TABLES if case.timeline.disturbed.any() else ()
+    return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
+
+
+def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
+    """All tables of a chunk."""
+    outages = outage_tables(case, chunk) if case.timeline.disturbed.any() else {}
+    cells = {FUEL_CELL_TABLE: fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+    found = chunk_tables(case, chunk)
+    balance = energy_balance(found["houses"], found["exchanges"])
+    return {**found, "energy_balance": balance, **outages, **cells}
+
+
+def keep_inputs(case: Case, directory: Path) -> None:
+    """Write the scenario with every default filled in, and the network, into the run directory."""
+    write_whole(directory / "scenario.toml", as_toml(case.scenario))
+    write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
+
+
+def manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
+    """What somebody needs to know to repeat a run: versions, hashes, limits, ledger head."""
+    return {
+        "gridsettle": installed_version("gridsettle"),
+        "python": platform.python_version(),
+        "libraries": {name: installed_version(name) for name in ("pandapower", "numpy", "scipy", "numba")},
+        "scenario_sha256": case.scenario.digest().hex(),
+        "profiles_sha256": case.profiles.digest().hex(),
+        "network_sha256": case.feeder.digest().hex(),
+        "profiles": dict(case.profiles.provenance),
+        "network_notes": list(case.feeder.notes),
+        "power_flow": case.engine.refusal or "fast engine",
+        "limits": case.scenario.limits.model_dump(),
+        "ledger": head,
+    }
+
+
+def installed_version(distribution: str) -> str:
+    """Version of an installed distribution, `unknown` in a bare checkout."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def grouped(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
+    for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
+        yield joined(list(group))
+
+
+_CUT = (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED)
+
+
+def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
+    curtailed = 0
+    for chunk in stream:
+        curtailed += sum(int(np.count_nonzero(chunk.outcome == cut)) for cut in _CUT)
+        if listener is not None:
+            listener(Progress(chunk.stop, case.n_intervals, curtailed))
+        yield chunk
+
+
+def _joined(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    listed = list(parts)
+    return {
+        name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]
+    }

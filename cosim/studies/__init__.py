@@ -1,0 +1,1 @@
+"""Studies: many runs or markets at once, their tables and figures."""

@@ -1,0 +1,140 @@
+"""Outages at random: expected energy not served, served share and hours survived, one thing varied at a time.
+
+Outages begin at any hour of the year; lengths and rate are those of the scenario's random outages. Every variant meets
+the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cosim.results.directory import write_whole
+from cosim.scenario.events import RandomOutagesEvent
+from cosim.scenario.model import Scenario
+from cosim.scenario.random_outages import HOURS_PER_YEAR, length_hours
+from cosim.studies.study import Task
+
+ORDINARY = RandomOutagesEvent(kind="random_outages")
+"""What is drawn where the scenario has no random outages: exponential lengths, 12 h in the mean, one a year."""
+
+WARM_UP_HOURS, PLUG_IN_HOUR = 96, 2
+
+VARIANTS: dict[str, Mapping[str, Any]] = {
+    "base": {},
+    "no fuel cell": {"community": {"fuel_cell": "none"}},
+    "2 fuel cells": {"community": {"units": 2}},
+    "4 fuel cells": {"community": {"units": 4}},
+    "no community battery": {"community": {"battery_kwh": 0.0}},
+    "community battery doubled": {"community": {"battery_kwh": 60.0}},
+    "production 10 % of demand": {"houses": {"production_ratio": 0.10}},
+    "production 128 % of demand": {"houses": {"production_ratio": 1.28}},
+    "one more fuel cell plugged in": {"plugged_in": True},
+    "trading without sharing": {"market": {"mechanism": "trading_battery"}},
+    "no market, batteries idle": {"market": {"mechanism": "none"}},
+}
+"""What differs from the base scenario, by name."""
+
+MEASURES = ("energy_not_served_kwh", "served_share", "critical_served_share", "survival_hours", "saidi_hours")
+
+
+class Outage(NamedTuple):
+    """An outage: hours after the scenario's start, and length in hours."""
+
+    begins: int
+    hours: int
+
+
+def model_of(scenario: Scenario) -> RandomOutagesEvent:
+    """The scenario's first random outages, or the ordinary ones."""
+    return next((event for event in scenario.events if isinstance(event, RandomOutagesEvent)), ORDINARY)
+
+
+def draw_outage(rng: np.random.Generator, model: RandomOutagesEvent = ORDINARY) -> Outage:
+    """An outage at any hour of a year, its length drawn by the model and rounded up to whole hours.
+
+    Examples
+    --------
+    >>> draw_outage(np.random.default_rng(1))
+    Outage(begins=4145, hours=4)
+    """
+    begins = int(rng.integers(HOURS_PER_YEAR))
+    return Outage(begins, int(np.ceil(length_hours(model, rng))))
+
+
+def outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
+    """One task per variant and seed; the seed draws houses and outage alike."""
+    tasks = []
+    model = model_of(scenario)
+    for seed in range(1, seeds + 1):
+        outage = draw_outage(np.random.default_rng(seed), model)
+        tasks += [
+            Task(
+                {"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year},
+                with_outage(scenario, outage, seed, changes),
+                measured,
+            )
+            for name, changes in VARIANTS.items()
+        ]
+    return tasks
+
+
+def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[str, Any]) -> Scenario:
+    """The scenario around one outage: days before it, so that batteries are as they would be, and its end."""
+    opens = model_of(scenario).model_dump(include={"grid", "switches", "lines"})
+    begins = scenario.horizon.start + timedelta(hours=outage.begins)
+    events: list[dict[str, Any]] = [{"kind": "outage", "start": begins, "hours": outage.hours, **opens}]
+    if changes.get("plugged_in"):
+        at = begins + timedelta(hours=min(PLUG_IN_HOUR, outage.hours) - 1)
+        events.append({"kind": "register", "at": at, "participant": "house_03", "device": "fuel_cell"})
+    sections = {key: value for key, value in changes.items() if key != "plugged_in"}
+    horizon = {
+        "start": begins - timedelta(hours=WARM_UP_HOURS),
+        "hours": WARM_UP_HOURS + outage.hours + 2,
+    }
+    return scenario.with_changes(**sections, seed=seed, horizon=horizon, events=events)
+
+
+def measured(scenario: Scenario) -> dict[str, Any]:
+    """Metrics of one outage; whoever sheds no critical load survives all of it."""
+    from cosim.simulation.simulate import run
+
+    found = dict(run(scenario).summary["resilience"])
+    survived = found.pop("hours_to_first_critical_shed")
+    found["survival_hours"] = found["hours_without_grid"] if survived is None else survived
+    return found
+
+
+def expected(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over the outages by variant, in the order of `VARIANTS`.
+
+    Behind them the share of outages without critical shed, and energy not served in a year at the rate of outages.
+    """
+    groups = table.groupby("variant", sort=False)
+    means = groups[list(MEASURES)].mean()
+    survived = table["survival_hours"] >= table["hours_without_grid"]
+    means["survived_share"] = survived.groupby(table["variant"], sort=False).mean()
+    means["kwh_per_year"] = groups["per_year"].mean() * means["energy_not_served_kwh"]
+    return means.reset_index()
+
+
+def as_markdown(means: pd.DataFrame) -> str:
+    """Means as a table for people."""
+    heading = ["variant", *(str(name) for name in means.columns[1:])]
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    for row in means.itertuples(index=False):
+        lines.append(f"| {row[0]} | " + " | ".join(f"{value:.3f}" for value in row[1:]) + " |")
+    return "\n".join(lines)
+
+
+def write_outage_study(directory: Path, table: pd.DataFrame) -> list[Path]:
+    """Write every outage and the means as CSV; returns the files."""
+    files = [directory / "outage.csv", directory / "outage_means.csv"]
+    write_whole(files[0], table.to_csv(index=False))
+    write_whole(files[1], expected(table).to_csv(index=False))
+    return files

@@ -1,0 +1,114 @@
+"""A study: many market runs that differ in a few keys of one scenario, over processes, as one table."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cosim.case.case import build_market
+from cosim.errors import ScenarioError
+from cosim.results.folders import check_empty, make_folder
+from cosim.scenario.model import Scenario
+from cosim.studies.market_run import market_totals
+from market.cores import usable_cores
+
+
+def market_measures(scenario: Scenario) -> dict[str, Any]:
+    """Market totals of a scenario, its network left aside."""
+    return dict(market_totals(build_market(scenario)))
+
+
+class Task(NamedTuple):
+    """One run of a study: its labels in the table, its scenario, and what is measured."""
+
+    labels: dict[str, Any]
+    scenario: Scenario
+    measure: Callable[[Scenario], dict[str, Any]] = market_measures
+
+
+def run_task(task: Task) -> dict[str, Any]:
+    """Labels and measures of one task."""
+    return {**task.labels, **task.measure(task.scenario)}
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    listener: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Run the tasks over processes; one row a task, in the order of the tasks whatever finishes first.
+
+    Parameters
+    ----------
+    tasks
+        What to run.
+    workers
+        Processes; as many as the machine has cores if left out. 1 stays in this process.
+    scheduler
+        Address of a Dask scheduler, e.g. tcp://10.0.0.1:8786; its workers run the tasks instead.
+    listener
+        Called with (done, total) after every task.
+
+    Raises
+    ------
+    ScenarioError
+        If the scheduler cannot be used.
+    """
+    rows = []
+    stream = (
+        _results(tasks, workers or usable_cores()) if scheduler is None else _on_cluster(tasks, scheduler)
+    )
+    for row in stream:
+        rows.append(row)
+        if listener is not None:
+            listener(len(rows), len(tasks))
+    return pd.DataFrame(rows)
+
+
+def _results(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
+    if workers == 1 or len(tasks) == 1:
+        yield from map(run_task, tasks)
+        return
+    # The first run compiles and caches; the processes then only load what it left on disk.
+    yield run_task(tasks[0])
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks) - 1), mp_context=context) as pool:
+        yield from pool.map(run_task, tasks[1:])
+
+
+def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str, Any]]:
+    """Results of a Dask cluster's workers; a task whose worker is lost is run again by another."""
+    try:
+        from distributed import Client
+    except ImportError as reason:
+        raise ScenarioError(
+            "--scheduler: expected Dask to be installed, found none; run python -m pip install 'gridsettle[sweep]'"
+        ) from reason
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as reason:
+        raise ScenarioError(
+            f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}"
+        ) from reason
+    with client:
+        futures = client.map(run_task, tasks, pure=False, retries=3)
+        for future in futures:
+            yield future.result()
+
+
+def study_directory(name: str, out: Path | None) -> Path:
+    """Make the folder a study writes into.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be made, or holds files already.
+    """
+    return make_folder(check_empty(out or Path("runs") / f"study-{name}"))

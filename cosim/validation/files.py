@@ -1,0 +1,80 @@
+"""The files of a validation: what it reads beside net and trades, and the tables it leaves, all of them or none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cosim.case.inputs import read_participants
+from cosim.errors import ScenarioError
+from cosim.results.directory import write_json
+from data.files import read_frame
+from data.prices import PriceSource, price_column
+from data.profiles import Profiles
+from data.tables import profiles_from_frame
+
+if TYPE_CHECKING:
+    from cosim.validation.validate import Validation
+
+CSV_TABLES = ("trades", "intervals", "houses", "violations")
+PARQUET_TABLES = ("bus_voltage", "branch_loading")
+
+
+def read_base(path: Path, interval_minutes: int | None, timezone: str) -> Profiles:
+    """Profiles with or without a price: trades bring their own.
+
+    Raises
+    ------
+    data.errors.DataError
+        If the file cannot be used.
+    """
+    frame = read_frame(path)
+    price = None if price_column(frame, path.name) else PriceSource(0.0)
+    return profiles_from_frame(frame, path.name, interval_minutes, timezone, price)
+
+
+def read_placement(path: Path) -> dict[str, str | int]:
+    """Bus of each participant.
+
+    Raises
+    ------
+    ScenarioError
+        If the file cannot be read, is empty, or lists a participant twice.
+    """
+    rows = read_participants(path)
+    placement: dict[str, str | int] = {}
+    for number, (participant, bus) in enumerate(rows, start=2):
+        if participant in placement:
+            raise ScenarioError(
+                f"{path}, row {number}: expected each participant once, got '{participant}' again; remove the row"
+            )
+        placement[participant] = bus
+    if not placement:
+        raise ScenarioError(
+            f"{path}: expected at least one row participant,bus, got none; add the participants"
+        )
+    return placement
+
+
+def write_validation(found: Validation, directory: Path) -> None:
+    """Write all tables and the summary beside the directory's name, then give them that name.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be written.
+    """
+    partial = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        for name in CSV_TABLES:
+            getattr(found, name).to_csv(partial / f"{name}.csv", index=name == "trades", lineterminator="\n")
+        for name in PARQUET_TABLES:
+            getattr(found, name).to_parquet(partial / f"{name}.parquet", index=False)
+        write_json(partial / "summary.json", found.summary)
+        os.replace(partial, directory)
+    except OSError as reason:
+        raise ScenarioError(
+            f"{directory}: expected a folder that can be written to, got {reason.strerror}; choose another with --out"
+        ) from reason

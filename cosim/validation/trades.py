@@ -1,0 +1,275 @@
+"""Somebody else's trades read as an interval of this market: rows of exchanges, and orders that they fulfil.
+
+Profiles are what the meters would show, and trades share it out: what a house sells is generation beyond its load, what
+it buys is load; a surplus that no trade covers goes to the grid, and so comes an uncovered need. Where trades move more
+than the profile shows, or there is no profile, the trades count (docs/decisions/0050).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cosim.curtailment.feasible import Feasible
+from data.errors import DataError
+from data.files import got, where
+from data.profiles import LARGEST_WH, Profiles
+from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
+from market.orders import Orders
+from market.storage import Wh
+
+UTILITY = "grid"
+
+
+class Trades(NamedTuple):
+    """Trades in integers, in the order of the file; all arrays (M,).
+
+    Attributes
+    ----------
+    interval
+        Interval of the profiles.
+    seller, buyer
+        Participants 0 … N-1, or `GRID`.
+    energy_wh, price_ueur_per_kwh
+        What was agreed.
+    """
+
+    interval: Wh
+    seller: Wh
+    buyer: Wh
+    energy_wh: Wh
+    price_ueur_per_kwh: Wh
+
+    def of(self, t: int) -> npt.NDArray[np.intp]:
+        """Positions of the trades in interval t."""
+        return np.flatnonzero(self.interval == t)
+
+
+class Traded(NamedTuple):
+    """One interval as if this market had cleared it.
+
+    Attributes
+    ----------
+    rows
+        `EXCHANGE` rows: trades in the order of the file, then uncovered surplus sold to the grid, then one purchase
+        from the grid a house, trades and uncovered need together.
+    row_of_trade
+        Row of each trade of the interval; of a purchase from the grid that of its buyer.
+    orders
+        Orders that these rows fulfil.
+    beyond_wh
+        What trades move beyond the profile, (N,): generation where positive, load where negative.
+    """
+
+    rows: Rows
+    row_of_trade: npt.NDArray[np.intp]
+    orders: Orders
+    beyond_wh: Wh
+
+    @property
+    def injection_wh(self) -> Wh:
+        """Energy each house injects if everything is delivered, (N,)."""
+        return np.asarray(self.orders.pv_wh - self.orders.load_wh)
+
+
+def trade_codes(trades: pd.DataFrame, profiles: Profiles, source: str = "trades") -> Trades:
+    """Trades with intervals and participants of the profiles.
+
+    Parameters
+    ----------
+    trades
+        As from `data.trades.read_trades`.
+    profiles
+        Their intervals and participants.
+    source
+        Name of the file for messages.
+
+    Raises
+    ------
+    DataError
+        Naming the row of a party that is no participant, or of a time that no interval begins at.
+    """
+    position = {name: k for k, name in enumerate(profiles.participants)} | {UTILITY: int(GRID)}
+    parties = {}
+    for column in ("seller", "buyer"):
+        unknown = ~trades[column].isin(list(position)).to_numpy()
+        if unknown.any():
+            known = ", ".join(profiles.participants[:5])
+            raise DataError(
+                f"{where(trades, source, column, unknown)}: expected 'grid' or a participant such as {known}, "
+                f"got {got(trades, column, unknown)}; correct the name or add the participant"
+            )
+        parties[column] = _integers(trades[column].map(position))
+    return Trades(
+        _intervals(trades, profiles, source),
+        parties["seller"],
+        parties["buyer"],
+        _integers(trades["energy_wh"]),
+        _integers(trades["price_ueur_per_kwh"]),
+    )
+
+
+def _integers(column: Any) -> Wh:
+    return np.asarray(column, dtype=np.int64)
+
+
+def _intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh:
+    seconds = _seconds(trades) - int(profiles.start.astype(np.int64))
+    interval, rest = np.divmod(seconds, 60 * profiles.interval_minutes)
+    for wrong, expected in (
+        (
+            rest != 0,
+            f"the begin of one of the {profiles.interval_minutes}-minute intervals, so that none overlap",
+        ),
+        (
+            (interval < 0) | (interval >= profiles.n_intervals),
+            f"a time from {profiles.time[0]} to {profiles.time[-1]} UTC",
+        ),
+    ):
+        if wrong.any():
+            raise DataError(
+                f"{where(trades, source, 'time', wrong)}: expected {expected}, "
+                f"got {got(trades, 'time', wrong)}; correct the row or supply other profiles"
+            )
+    return np.asarray(interval, dtype=np.int64)
+
+
+def _seconds(trades: pd.DataFrame) -> Wh:
+    clock = trades["time"].dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray(clock.to_numpy().astype("datetime64[s]").astype(np.int64))
+
+
+def empty_profiles(trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int) -> Profiles:
+    """Profiles of nothing from the first trade to the last, so that the trades alone are injected."""
+    seconds, step = _seconds(trades), 60 * interval_minutes
+    first, last = int(seconds.min()) // step, int(seconds.max()) // step
+    nothing = np.zeros((last - first + 1, len(participants)), np.int64)
+    return Profiles(
+        np.datetime64(first * step, "s"),
+        interval_minutes,
+        participants,
+        nothing,
+        nothing,
+        nothing[:, 0],
+        {"source": "none: the trades alone"},
+    )
+
+
+def traded(trades: Trades, profiles: Profiles, t: int) -> Traded:
+    """Interval `t` as if this market had cleared these trades.
+
+    Raises
+    ------
+    DataError
+        If the trades of one house add up to more than a meter row holds.
+    """
+    chosen, n = trades.of(t), profiles.n_participants
+    seller, buyer, wh = trades.seller[chosen], trades.buyer[chosen], trades.energy_wh[chosen]
+    sold, bought = _per_house(seller, wh, n), _per_house(buyer, wh, n)
+    if max(sold.max(), bought.max()) > LARGEST_WH - int(profiles.load_wh[t].max() + profiles.pv_wh[t].max()):
+        raise DataError(
+            f"trades at {profiles.time[t]} UTC: expected at most {LARGEST_WH:,} Wh a house; is the unit right?"
+        )
+    surplus = profiles.pv_wh[t] - profiles.load_wh[t]
+    net = sold - bought
+    injection = np.where(
+        net > 0, np.maximum(surplus, net), np.where(net < 0, np.minimum(surplus, net), surplus)
+    )
+    beyond = injection - surplus
+    orders = _orders(profiles, t, np.maximum(beyond, 0), np.maximum(-beyond, 0))
+    rows, row_of_trade = _rows(trades, chosen, injection - net, orders)
+    return Traded(rows, row_of_trade, orders, beyond)
+
+
+def _per_house(party: Wh, wh: Wh, n: int) -> Wh:
+    total = np.zeros(n, np.int64)
+    np.add.at(total, party[party >= 0], wh[party >= 0])
+    return total
+
+
+def _orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -> Orders:
+    """Orders of houses without batteries."""
+    n = profiles.n_participants
+    load, pv = profiles.load_wh[t] + more_load_wh, profiles.pv_wh[t] + more_pv_wh
+    zeros = np.zeros((7, n), np.int64)
+    return Orders(
+        interval=t,
+        load_wh=load,
+        pv_wh=pv,
+        fuel_cell_wh=zeros[0],
+        charge_wh=zeros[1],
+        discharge_wh=zeros[2],
+        offer_wh=np.maximum(pv - load, 0),
+        need_wh=np.maximum(load - pv, 0),
+        requests=zeros[3],
+        asks_share=zeros[4],
+        charge_left_wh=zeros[5],
+        discharge_left_wh=zeros[6],
+        order=np.arange(n),
+        utility_ueur_per_kwh=int(profiles.price_ueur_per_kwh[t]),
+        feed_in_ueur_per_kwh=0,
+        price_ueur_per_kwh=0,
+    )
+
+
+def _rows(
+    trades: Trades, chosen: npt.NDArray[np.intp], rest: Wh, orders: Orders
+) -> tuple[Rows, npt.NDArray[np.intp]]:
+    """Rows of the chosen trades and of the rest that goes to (positive) or comes from (negative) the grid."""
+    seller, buyer, wh = trades.seller[chosen], trades.buyer[chosen], trades.energy_wh[chosen]
+    from_grid = seller == GRID
+    own = np.flatnonzero(~from_grid)
+    kind = np.where(buyer[own] == GRID, int(Kind.GRID_EXPORT), int(Kind.P2P))
+    exported = np.flatnonzero(rest > 0)
+    imports_wh = _per_house(buyer[from_grid], wh[from_grid], rest.size) + np.maximum(-rest, 0)
+    imported = np.union1d(buyer[from_grid], np.flatnonzero(imports_wh)).astype(np.int64)
+    rows = np.concatenate(
+        [
+            _filled(kind, seller[own], buyer[own], wh[own], trades.price_ueur_per_kwh[chosen][own]),
+            _filled(Kind.GRID_EXPORT, exported, GRID, rest[exported], 0),
+            _filled(Kind.GRID_IMPORT, np.full(imported.size, GRID), imported, imports_wh[imported], 0),
+        ]
+    )
+    rows["interval"], rows["seq"] = orders.interval, np.arange(rows.size)
+    row_of_trade = np.empty(chosen.size, np.intp)
+    row_of_trade[own] = np.arange(own.size)
+    row_of_trade[from_grid] = own.size + exported.size + np.searchsorted(imported, buyer[from_grid])
+    return rows, row_of_trade
+
+
+def _filled(kind: Any, seller: Wh, buyer: Any, wh: Wh, price_ueur_per_kwh: Any) -> Rows:
+    """Rows that are all delivered as cleared."""
+    rows = np.zeros(seller.size, EXCHANGE)
+    rows["kind"], rows["seller"], rows["buyer"] = kind, seller, buyer
+    rows["cleared_wh"], rows["delivered_wh"] = wh, wh
+    rows["price_ueur_per_kwh"] = price_ueur_per_kwh
+    for name in ("host", "element", "lot"):
+        rows[name] = NOBODY
+    return rows
+
+
+def delivered_of(trades: Trades, chosen: npt.NDArray[np.intp], interval: Traded, settled: Rows) -> Wh:
+    """Energy delivered of the chosen trades.
+
+    What a house takes from the grid serves its trades with the grid first, in the order of the file, then its
+    uncovered need.
+    """
+    delivered = np.asarray(settled["delivered_wh"][interval.row_of_trade], dtype=np.int64)
+    left: dict[int, int] = {}
+    for k in np.flatnonzero(trades.seller[chosen] == GRID):
+        house = int(trades.buyer[chosen[k]])
+        available = left.get(house, int(delivered[k]))
+        delivered[k] = min(available, int(trades.energy_wh[chosen[k]]))
+        left[house] = available - int(delivered[k])
+    return delivered
+
+
+class Answer(NamedTuple):
+    """What the network said to the trades of one interval."""
+
+    interval: int
+    traded: Traded
+    feasible: Feasible

@@ -1,0 +1,331 @@
+"""Somebody else's trades against a network: each is accepted, curtailed or rejected, with the limit that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cosim.case.case import Case, market_case, rules_of, with_network
+from cosim.case.control import control_of
+from cosim.case.solve import solve_meters
+from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
+from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.notebook import table_html
+from cosim.scenario.files import changed
+from cosim.scenario.model import Scenario
+from cosim.validation.tables import (
+    branch_loading_frame,
+    bus_voltage_frame,
+    houses_frame,
+    intervals_frame,
+    trades_frame,
+    violations_frame,
+)
+from cosim.validation.trades import UTILITY, Answer, Traded, Trades, empty_profiles, trade_codes, traded
+from data.errors import DataError
+from data.profiles import Profiles
+from data.trades import trades_from_frame
+from grid_models.feeder.feeder import Feeder, make_feeder
+from grid_models.feeder.named_nets import drop_elements, find_bus
+from grid_models.powerflow.engine import Flow
+from grid_models.powerflow.limits import Judgement, judge
+from market.mechanisms import mechanism
+from market.settlement import Settlement, as_cleared, settle
+
+VERIFIED = 24
+"""Settled intervals that pandapower solves again as a check."""
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """The network's answer to trades.
+
+    Attributes
+    ----------
+    trades
+        Trades as given, with status, delivered energy, and the binding element with its limit and value.
+    intervals
+        One row per interval with trades: verdict before, outcome, power flows.
+    houses
+        One row per house and such interval: what settles, and what trades moved beyond the profile.
+    bus_voltage, branch_loading
+        Long tables of voltages and loadings, before and after.
+    violations
+        Every limit that the trades as given would violate.
+    summary
+        Counts, energies, agreement with pandapower; JSON-ready.
+    net
+        The pandapower net with the participants' elements.
+    """
+
+    trades: pd.DataFrame
+    intervals: pd.DataFrame
+    houses: pd.DataFrame
+    bus_voltage: pd.DataFrame
+    branch_loading: pd.DataFrame
+    violations: pd.DataFrame
+    summary: Mapping[str, Any]
+    net: Any
+
+    @cached_property
+    def accepted(self) -> bool:
+        """Whether every trade can be delivered whole."""
+        return bool((self.trades["status"] == "accepted").all())
+
+    def _repr_html_(self) -> str:
+        """Small table for Jupyter: the trades that cannot be delivered whole."""
+        return validation_html(self)
+
+    def __repr__(self) -> str:
+        counts = self.summary["trades"]
+        return f"<Validation: {', '.join(f'{n} {status}' for status, n in counts.items())}>"
+
+
+def validate(
+    net: Any,
+    trades: pd.DataFrame,
+    profiles: Profiles | None = None,
+    *,
+    participants: Mapping[str, str | int] | None = None,
+    rule: str = "least_curtailment",
+    limits: Mapping[str, float] | None = None,
+    pv: Mapping[str, Any] | None = None,
+    keep_elements: bool = False,
+    interval_minutes: int = 60,
+    timezone: str = "UTC",
+    source: str = "trades",
+) -> Validation:
+    """Judge trades that were cleared elsewhere by the AC power flow of a network.
+
+    Parameters
+    ----------
+    net
+        A pandapower net, or a `Feeder`. A net's own loads and generators are replaced by the participants.
+    trades
+        Columns time, seller, buyer, energy_wh|energy_kwh, price_…; see `data.trades.read_trades`; `grid`: the utility.
+    profiles
+        Load and generation of each participant; without any the trades alone are injected.
+    participants
+        Bus of each participant, by its name or index. Left out, a participant is the name of a load of the net, else
+        the name or index of a bus.
+    rule
+        How to curtail: least_curtailment, pro_rata, lifo, max_min or reject.
+    limits
+        min_vm_pu, max_vm_pu, max_loading_percent where the net says none.
+    pv
+        Reactive power of the PV inverters, keys of `cosim.scenario.model.PvSection` such as control; none if left out.
+    keep_elements
+        Keep the net's own loads and generators beside the participants.
+    interval_minutes
+        Length of an interval of trades without profiles.
+    timezone
+        Clock of times without an offset.
+    source
+        Name of the trades in messages.
+
+    Raises
+    ------
+    data.errors.DataError, grid_models.errors.GridError, cosim.errors.ScenarioError
+        If trades, profiles, network or options cannot be used.
+
+    Examples
+    --------
+    >>> import pandapower.networks as pn
+    >>> trades = pd.DataFrame({"time": ["2017-06-01T12:00Z"], "seller": "loadbus_1_1", "buyer": "grid",
+    ...     "energy_kwh": 3.0, "price_eur_per_kwh": 0.1})
+    >>> validate(pn.create_kerber_landnetz_kabel_1(), trades).accepted
+    True
+    """
+    checked = trades_from_frame(trades, source, timezone)
+    names = _participants(net, checked, profiles, participants)
+    if profiles is None:
+        profiles = empty_profiles(checked, names, interval_minutes)
+    feeder = (
+        net if isinstance(net, Feeder) else _feeder(net, profiles.participants, participants, keep_elements)
+    )
+    case = case_of(feeder, profiles, rule, limits or {}, pv or {})
+    codes = trade_codes(checked, case.profiles, source)
+    intervals = [int(t) for t in np.unique(codes.interval)]
+    read = [traded(codes, case.profiles, t) for t in intervals]
+    largest_wh = np.maximum.reduce([case.profiles.pv_wh.max(axis=0), *(each.orders.pv_wh for each in read)])
+    case = replace(case, control=control_of(case.scenario.pv, mean_kw(largest_wh, case.interval_minutes)))
+    answers, before, after = _answers(case, intervals, read)
+    return _validation(case, checked, codes, answers, before, after)
+
+
+def _participants(
+    net: Any, trades: pd.DataFrame, profiles: Profiles | None, participants: Mapping[str, str | int] | None
+) -> tuple[str, ...]:
+    """Participants: of the profiles, else of the feeder or the table, else whoever trades."""
+    if profiles is not None:
+        return profiles.participants
+    if isinstance(net, Feeder):
+        return net.participants
+    if participants is not None:
+        return tuple(participants)
+    parties = dict.fromkeys(pd.concat([trades["seller"], trades["buyer"]]))
+    return tuple(name for name in parties if name != UTILITY)
+
+
+def _feeder(
+    net: Any, names: tuple[str, ...], participants: Mapping[str, str | int] | None, keep_elements: bool
+) -> Feeder:
+    name = str(net.name or "feeder")
+    table = _table_of(net, names) if participants is None else participants
+    missing = [who for who in names if participants is not None and who not in participants]
+    if missing:
+        raise DataError(
+            f"participants: expected a bus for '{missing[0]}', which has profiles, got none; add the row"
+        )
+    buses = [find_bus(net, table.get(who, who), f"network '{name}', participant '{who}'") for who in names]
+    placed = deepcopy(net)
+    if not keep_elements:
+        drop_elements(placed)
+    return make_feeder(name, placed, names, buses, shared_bus=True)
+
+
+def _table_of(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
+    """Participants that are the names of exactly one load, with its bus."""
+    loads = net.load.drop_duplicates("name", keep=False)
+    bus_of = dict(zip(loads["name"].astype(str), loads["bus"], strict=True))
+    return {name: int(bus_of[name]) for name in names if name in bus_of}
+
+
+def case_of(
+    feeder: Feeder,
+    profiles: Profiles,
+    rule: str,
+    limits: Mapping[str, float],
+    pv: Mapping[str, Any] | None = None,
+) -> Case:
+    """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
+    scenario = changed(
+        Scenario(),
+        "options",
+        horizon={"interval_minutes": profiles.interval_minutes},
+        houses={"wallet_eur": 0.0},
+        curtailment={"rule": rule},
+        limits=dict(limits),
+        pv=dict(pv or {}),
+    )
+    none, no_battery = mechanism("none"), np.zeros(profiles.n_participants, np.int64)
+    market = market_case(scenario, profiles, no_battery, none, rules_of(scenario, none))
+    ordered = replace(feeder, participants=profiles.participants, bus=_buses(feeder, profiles))
+    return with_network(market, ordered)
+
+
+def _buses(feeder: Feeder, profiles: Profiles) -> Any:
+    """Bus of each participant of the profiles.
+
+    Raises
+    ------
+    DataError
+        If the feeder does not have it.
+    """
+    bus_of = dict(zip(feeder.participants, feeder.bus, strict=True))
+    for name in profiles.participants:
+        if name not in bus_of:
+            raise DataError(
+                f"profiles: expected participants of feeder '{feeder.name}', got '{name}'; correct the name"
+            )
+    return np.array([bus_of[name] for name in profiles.participants], dtype=np.int64)
+
+
+def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list[Answer], Flow, Flow]:
+    """Answers to all intervals with trades, and their AC solutions before and after.
+
+    All are solved in one batch; those beyond a limit are made feasible one by one.
+    """
+    settled = [_as_traded(case, interval) for interval in read]
+    before, meters = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
+    verdicts, answers = judge(before, case.limits), []
+    for k, (t, interval) in enumerate(zip(intervals, read, strict=True)):
+        if verdicts.status[k] == Judgement.OK:
+            settlement, verdict = settled[k]._replace(meters=meters[k]), verdicts.between(k, k + 1)
+            feasible = Feasible(settlement, before.at(k), verdict, None, Outcome.CLEAN, 1)
+        else:
+            feasible = make_feasible(case, interval.orders, case.opening, interval.rows)
+        answers.append(Answer(t, interval, feasible))
+    return answers, before, Flow.concatenated([answer.feasible.flow for answer in answers])
+
+
+def _as_traded(case: Case, interval: Traded) -> Settlement:
+    delivery = as_cleared(interval.rows, case.profiles.n_participants)
+    return settle(delivery, interval.orders, case.opening, case.rules)
+
+
+def _validation(
+    case: Case, trades: pd.DataFrame, codes: Trades, answers: list[Answer], before: Flow, after: Flow
+) -> Validation:
+    judged = trades_frame(case, trades, codes, answers)
+    return Validation(
+        trades=judged,
+        intervals=intervals_frame(case, answers),
+        houses=houses_frame(case, answers),
+        bus_voltage=bus_voltage_frame(case, answers, before, after),
+        branch_loading=branch_loading_frame(case, answers, before, after),
+        violations=violations_frame(case, answers),
+        summary=_summary(case, judged, answers),
+        net=case.feeder.net,
+    )
+
+
+def _summary(case: Case, trades: pd.DataFrame, answers: list[Answer]) -> dict[str, Any]:
+    status = trades["status"].astype(str)
+    outcomes = [answer.feasible.outcome for answer in answers]
+    energy = int(trades["energy_wh"].sum())
+    delivered = int(trades["delivered_wh"].sum())
+    return {
+        "trades": {name: int((status == name).sum()) for name in ("accepted", "curtailed", "rejected")},
+        "energy_kwh": {
+            "traded": energy / 1000,
+            "delivered": delivered / 1000,
+            "curtailed": (energy - delivered) / 1000,
+            "beyond_profiles": int(sum(np.abs(answer.traded.beyond_wh).sum() for answer in answers)) / 1000,
+        },
+        "intervals": {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome},
+        "not_settled": [
+            f"{case.profiles.time[answer.interval]}Z"
+            for answer in answers
+            if answer.feasible.outcome == Outcome.DE_ENERGISED
+        ],
+        "rule": case.scenario.curtailment.rule,
+        "limits": case.scenario.limits.model_dump(),
+        "pv_control": case.scenario.pv.control,
+        "network": {
+            "name": case.feeder.name,
+            "sha256": case.feeder.digest().hex(),
+            "notes": list(case.feeder.notes),
+        },
+        "agreement": _agreement(case, answers),
+    }
+
+
+def _agreement(case: Case, answers: list[Answer]) -> dict[str, Any]:
+    """Largest differences to pandapower over an even sample of what settles."""
+    live = [answer for answer in answers if answer.feasible.outcome != Outcome.DE_ENERGISED]
+    if not live:
+        return {"intervals": 0}
+    chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
+    meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
+    agreement = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
+    return {
+        "intervals": agreement.n,
+        "max_vm_error_pu": agreement.max_vm_error_pu,
+        "max_loading_error_percent": agreement.max_loading_error_percent,
+    }
+
+
+def validation_html(validation: Validation) -> str:
+    """How many trades can be delivered, and the first of those that cannot."""
+    counts = ", ".join(f"{n} {status}" for status, n in validation.summary["trades"].items())
+    trades = validation.trades
+    cut = trades[trades["status"] != "accepted"].head(10)
+    rows = cut.astype(object).where(cut.notna(), "").to_numpy().tolist()
+    return table_html(f"gridsettle validation: {counts}", [str(name) for name in cut.columns], rows)

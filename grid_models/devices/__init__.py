@@ -1,0 +1,1 @@
+"""Models of PV, inverters, batteries and fuel cells: pure functions of scalars or arrays."""

@@ -1,0 +1,1 @@
+"""AC power flow of many intervals at once, and the verdict on its results."""

@@ -1,0 +1,277 @@
+"""Read pandapower's own model of a net and factorise it; the only module that reads pandapower's private `_ppc`."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandapower as pp
+from pandapower.pypower.idx_brch import F_BUS, T_BUS
+from pandapower.pypower.idx_bus import BASE_KV, PD, QD
+from scipy import sparse
+from scipy.sparse.linalg import SuperLU, splu
+
+from grid_models.arrays import Floats, Ints
+from grid_models.errors import GridError
+from grid_models.powerflow.kernel import Network
+
+# Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
+RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": False}
+"""Options of every `runpp`, so that the fast engine and its judge solve the same model."""
+
+Complex = npt.NDArray[np.complex128]
+
+
+class Matrices(NamedTuple):
+    """pandapower's internal model of a net over its i supplied internal buses, in pu.
+
+    Attributes
+    ----------
+    y_bus, y_from, y_to
+        Admittance matrices; the rows of the latter two are branches in service.
+    reference
+        Internal buses of fixed voltage, ascending.
+    voltage
+        Complex voltages of the solution without participants, (i,).
+    fixed
+        Constant complex injections, (i,).
+    bus
+        Internal bus of each bus of the net, -1 without supply, (B,).
+    branch
+        Row in `y_from` of each line, then of each transformer, -1 where no current flows, (L + R,).
+    ends
+        Internal from- and to-bus of every row of `y_from`.
+    base_mva, base_kv
+        Power base, and base voltage of each internal bus.
+    """
+
+    y_bus: Any
+    y_from: Any
+    y_to: Any
+    reference: Ints
+    voltage: Complex
+    fixed: Complex
+    bus: Ints
+    branch: Ints
+    ends: Ints
+    base_mva: float
+    base_kv: Floats
+
+
+def read_matrices(net: Any) -> Matrices:
+    """Solve a copy of the net once by pandapower and read its matrices.
+
+    Raises
+    ------
+    GridError
+        If pandapower cannot solve the net as it is, without the participants' injections.
+    """
+    solved = deepcopy(net)
+    try:
+        pp.runpp(solved, tolerance_mva=1e-11, **RUNPP_OPTIONS)
+    except Exception as reason:  # pandapower raises its own, UserWarning and numpy's errors
+        raise GridError(
+            f"network '{getattr(net, 'name', '')}': expected a net that pandapower.runpp solves without the "
+            f"participants, got {type(reason).__name__}: {reason}"
+        ) from reason
+    internal = solved._ppc["internal"]
+    if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
+        raise GridError(f"network '{getattr(net, 'name', '')}': expected buses beside the source's, got none")
+    row = np.where(internal["branch_is"], np.cumsum(internal["branch_is"]) - 1, -1)
+    part = solved._pd2ppc_lookups["branch"]
+    branch = [row[slice(*part.get(table, (0, 0)))] for table in ("line", "trafo")]
+    return Matrices(
+        internal["Ybus"].tocsr(),
+        internal["Yf"].tocsr(),
+        internal["Yt"].tocsr(),
+        np.sort(internal["ref"]).astype(np.int64),
+        internal["V"].astype(np.complex128),
+        -(internal["bus"][:, PD] + 1j * internal["bus"][:, QD]) / internal["baseMVA"],
+        internal_buses(solved),
+        np.concatenate(branch).astype(np.int64),
+        np.real(internal["branch"][:, [F_BUS, T_BUS]]).astype(np.int64),
+        float(internal["baseMVA"]),
+        np.real(internal["bus"][:, BASE_KV]).astype(np.float64),
+    )
+
+
+def internal_buses(solved: Any) -> Ints:
+    """Internal bus of each bus of a net that pandapower has solved, -1 without supply, (B,).
+
+    Buses joined by a closed switch share one.
+    """
+    lookup = solved._pd2ppc_lookups["bus"][solved.bus.index.to_numpy()]
+    n_supplied = solved._ppc["internal"]["bus"].shape[0]
+    supplied = (lookup >= 0) & (lookup < n_supplied) & solved.bus.in_service.to_numpy(bool)
+    return np.where(supplied, lookup, -1).astype(np.int64)
+
+
+def rows_of(net: Any, buses: Any) -> Ints:
+    """Row in `net.bus` of each bus index."""
+    return np.asarray(net.bus.index.get_indexer(np.asarray(buses, dtype=np.int64)), dtype=np.int64)
+
+
+def sources(net: Any) -> tuple[Any, Any]:
+    """External grids and slack generators in service, as parts of their tables."""
+    grids = net.ext_grid[net.ext_grid.in_service.astype(bool)]
+    return grids, net.gen[net.gen.in_service.astype(bool) & net.gen.slack.astype(bool)]
+
+
+def factorise(matrices: Matrices) -> tuple[Ints, SuperLU]:
+    """Unknown internal buses and the sparse LU factors of their admittance matrix.
+
+    Raises
+    ------
+    GridError
+        If the matrix is singular.
+    """
+    unknown = np.setdiff1d(np.arange(matrices.y_bus.shape[0]), matrices.reference)
+    reduced = matrices.y_bus[unknown][:, unknown].tocsc()
+    try:
+        # Symmetric minimum degree leaves a radial feeder without fill-in.
+        factors = splu(
+            reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+    except RuntimeError as reason:
+        raise GridError(
+            f"network: expected an admittance matrix that can be inverted, got {reason}; "
+            "look for buses joined by branches without impedance"
+        ) from reason
+    return unknown, factors
+
+
+def positions(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Ints:
+    """Position of each internal bus: unknowns in the order of the factors' solution, references behind."""
+    position = np.empty(matrices.y_bus.shape[0], np.int64)
+    position[unknown] = factors.perm_c
+    position[matrices.reference] = unknown.size + np.arange(matrices.reference.size)
+    return position
+
+
+def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[Network, Ints]:
+    """The kernel's view of a net, and the position of each internal bus in it.
+
+    Parameters
+    ----------
+    net
+        pandapower net that the matrices were read from.
+    matrices
+        Its internal model.
+    participant_bus
+        Bus index of each participant, (N,).
+
+    Raises
+    ------
+    GridError
+        If the admittance matrix is singular.
+    """
+    unknown, factors = factorise(matrices)
+    position = positions(matrices, unknown, factors)
+    reference, voltage = matrices.reference, matrices.voltage[matrices.reference]
+    still = np.concatenate([_still(matrices, unknown, factors), voltage])
+    home = matrices.bus[rows_of(net, participant_bus)]
+    node = np.intersect1d(np.concatenate([home, np.flatnonzero(matrices.fixed)]), unknown)
+    place = np.full(matrices.y_bus.shape[0], -1)
+    place[np.concatenate([node, reference])] = np.arange(node.size + reference.size)
+    row_of_unknown = np.empty(position.size, np.int64)
+    row_of_unknown[unknown] = factors.perm_r
+    fixed = matrices.fixed[np.concatenate([node, reference])]
+    slack = matrices.y_bus[reference].tocsr()
+    flowing = (matrices.branch >= 0)[:, None]
+    ends = np.where(flowing, position[matrices.ends[matrices.branch]], 0)
+    scale = np.where(flowing.T, loading_scales(net, matrices), 0.0)
+    diagonal = 1.0 / factors.U.diagonal()
+    grids, _ = sources(net)
+    network = Network(
+        *_strict(factors.L, lower=True),
+        *_strict(factors.U, lower=False),
+        pairs(diagonal),
+        position[node],
+        row_of_unknown[node],
+        pairs(still),
+        pairs(fixed),
+        np.where(home >= 0, place[home], -1),
+        slack.indptr.astype(np.int64),
+        position[slack.indices],
+        pairs(slack.data),
+        np.isin(reference, matrices.bus[rows_of(net, grids.bus)]).astype(np.int64),
+        np.ascontiguousarray(ends[:, 0]),
+        np.ascontiguousarray(ends[:, 1]),
+        branch_admittances(matrices),
+        np.ascontiguousarray(scale[0]),
+        np.ascontiguousarray(scale[1]),
+        len(net.line),
+        np.where(matrices.bus >= 0, position[matrices.bus], -1),
+        matrices.base_mva * 1000.0,
+    )
+    return network, position
+
+
+def _still(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Complex:
+    """Voltages of the unknowns without injections, in the order of the factors' solution."""
+    to_reference = matrices.y_bus[unknown][:, matrices.reference]
+    still = np.empty(unknown.size, np.complex128)
+    still[factors.perm_c] = factors.solve(-(to_reference @ matrices.voltage[matrices.reference]))
+    return still
+
+
+def branch_admittances(matrices: Matrices) -> Floats:
+    """Yff, Yft, Ytf, Ytt of lines and transformers, (L + R, 8) as re, im; zero where no current flows."""
+    y = np.zeros((matrices.branch.size, 8))
+    live = np.flatnonzero(matrices.branch >= 0)
+    rows = matrices.branch[live]
+    f, t = matrices.ends[rows].T
+    for column, (part, bus) in enumerate(
+        ((matrices.y_from, f), (matrices.y_from, t), (matrices.y_to, f), (matrices.y_to, t))
+    ):
+        values = np.asarray(part[rows, bus]).reshape(-1)
+        y[live, 2 * column], y[live, 2 * column + 1] = values.real, values.imag
+    # Both ends on one bus: the matrix holds the sum of both entries, so the second one must not be added again.
+    closed = live[f == t]
+    y[closed, 2:4] = 0.0
+    y[closed, 6:8] = 0.0
+    return y
+
+
+def loading_scales(net: Any, matrices: Matrices) -> Floats:
+    """Loading in per cent per pu of current, (2, L + R) at the from- and to-end of lines and transformers.
+
+    Lines by their rated current (`max_i_ka`, derated, times parallel), transformers by the current at rated power at
+    either side's rated voltage, as pandapower's defaults.
+
+    Raises
+    ------
+    GridError
+        If a line or transformer in service has no rating, so that its loading could not be judged.
+    """
+    kv = np.where(matrices.branch[:, None] >= 0, matrices.base_kv[matrices.ends[matrices.branch]], 1.0).T
+    ka_per_pu = matrices.base_mva / (np.sqrt(3.0) * kv)
+    line, trafo = net.line, net.trafo
+    rated_ka = (line.max_i_ka * line.df * line.parallel).to_numpy(np.float64)
+    rated_mva = (trafo.sn_mva * trafo.parallel * trafo.df).to_numpy(np.float64)
+    rated_kv = trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(np.float64).T
+    for table, rating, column in (("line", rated_ka, "max_i_ka"), ("trafo", rated_mva, "sn_mva")):
+        for position in np.flatnonzero(~(rating > 0.0) & net[table].in_service.to_numpy(bool)):
+            raise GridError(
+                f"network '{getattr(net, 'name', '')}', {table} {net[table].index[position]} "
+                f"'{net[table]['name'].iloc[position]}': expected {column} (times df and parallel) > 0, got "
+                f"{rating[position]}; set it in the net, for lines also through network.line_ratings_ka"
+            )
+    with np.errstate(divide="ignore"):  # lines out of service may have no rating; their scale is not used
+        of_line = np.tile(100.0 / rated_ka, (2, 1))
+    of_trafo = 100.0 * np.sqrt(3.0) * rated_kv / rated_mva
+    return np.asarray(ka_per_pu * np.hstack([of_line, of_trafo]))
+
+
+def _strict(factor: Any, *, lower: bool) -> tuple[Ints, Ints, Floats]:
+    """Columns of a triangular factor without its diagonal."""
+    part = (sparse.tril(factor, -1) if lower else sparse.triu(factor, 1)).tocsc()
+    part.sort_indices()
+    return part.indptr.astype(np.int64), part.indices.astype(np.int64), pairs(part.data)
+
+
+def pairs(values: Any) -> Floats:
+    """Complex numbers as pairs (re, im) in a further axis."""
+    return np.stack([values.real, values.imag], axis=-1)

@@ -1,0 +1,240 @@
+"""AC power flow of a feeder: a fast engine per topology, pandapower as its judge and fall-back.
+
+An interval is converged or not solved; what is not solved is NaN, never an old value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models.arrays import Floats, Ints
+from grid_models.errors import EngineDisagreementError, GridError
+from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.admittance import Complex, Matrices, build_network, read_matrices, rows_of, sources
+from grid_models.powerflow.flow import Engine, Flow
+from grid_models.powerflow.kernel import Network
+from grid_models.powerflow.readout import solve_all, solve_voltages
+from grid_models.powerflow.runpp import reference_flow, solve_by_runpp
+
+__all__ = [
+    "Agreement",
+    "Engine",
+    "Flow",
+    "PowerFlow",
+    "reference_flow",
+    "refusal",
+    "verify_against_pandapower",
+]
+
+TOLERANCE_PU = 1e-11
+MAX_ITERATIONS = 100
+VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT = 1e-6, 1e-4
+
+
+class Agreement(NamedTuple):
+    """Largest differences between the fast engine and pandapower over a sample of n intervals."""
+
+    max_vm_error_pu: float
+    max_loading_error_percent: float
+    n: int
+
+
+class PowerFlow:
+    """Engine of one topology; immutable once made.
+
+    Parameters
+    ----------
+    feeder
+        The network; whatever changes its admittances (switches, taps, lines in service) needs a new engine, and
+        `feeder.digest()` is the key to keep engines by.
+    tolerance_pu
+        Root of the summed squared voltage changes of the last iteration.
+    max_iterations
+        Iterations after which an interval goes to `runpp`.
+
+    Attributes
+    ----------
+    feeder
+        The network.
+    refusal
+        Why the fast engine cannot represent it, so that `runpp` solves everything; None if it can.
+    unsupplied
+        (N,) participants whose bus no source reaches; their injection has no effect.
+    slack_bus
+        (G,) index of a bus of each source of fixed voltage.
+    matrices
+        pandapower's internal model of the net.
+    network
+        The kernel's view of it, for other compiled functions; None if refused.
+    position
+        Position of each internal bus in the kernel's order.
+
+    Raises
+    ------
+    GridError
+        If pandapower cannot solve the net without the participants, or a line or transformer has no rating.
+
+    Examples
+    --------
+    >>> from grid_models.feeder.generated import radial_feeder
+    >>> engine = PowerFlow(radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0)))
+    >>> flow = engine.solve(np.array([[5.0, -2.0, -2.0]]))
+    >>> bool(flow.converged[0]), Engine(int(flow.engine[0])).name
+    (True, 'FAST')
+    """
+
+    feeder: Feeder
+    refusal: str | None
+    unsupplied: npt.NDArray[np.bool_]
+    slack_bus: Ints
+    matrices: Matrices
+    network: Network | None
+    position: Ints
+
+    def __init__(
+        self, feeder: Feeder, *, tolerance_pu: float = TOLERANCE_PU, max_iterations: int = MAX_ITERATIONS
+    ) -> None:
+        self.feeder = feeder
+        self.refusal = refusal(feeder.net)
+        self.matrices = read_matrices(feeder.net)
+        self.unsupplied = self.matrices.bus[rows_of(feeder.net, feeder.bus)] < 0
+        self.slack_bus = _slack_buses(feeder.net, self.matrices)
+        self._tolerance_pu, self._max_iterations = tolerance_pu, max_iterations
+        self.network, self.position = None, np.empty(0, np.int64)
+        if self.refusal is None:
+            self.network, self.position = build_network(feeder.net, self.matrices, feeder.bus)
+
+    def solve(self, p_kw: Floats, q_kvar: Floats | None = None) -> Flow:
+        """Solve K intervals.
+
+        Parameters
+        ----------
+        p_kw, q_kvar
+            Injections of the participants, (K, N), positive into the network; no reactive power if left out.
+
+        Returns
+        -------
+        Flow
+            Intervals that the fast engine does not solve are tried by `pandapower.runpp`; what that does not solve
+            either is not converged.
+
+        Raises
+        ------
+        GridError
+            If the shapes are not (K, N).
+        """
+        p, q = self._checked(p_kw, q_kvar)
+        if self.network is None:
+            return solve_by_runpp(self.feeder, self.matrices, p, q)
+        found = solve_all(self.network, p, q, self._tolerance_pu, self._max_iterations)
+        flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8))
+        if flow.converged.all():
+            return flow
+        failed = np.flatnonzero(~flow.converged)
+        return flow.replaced(failed, solve_by_runpp(self.feeder, self.matrices, p[failed], q[failed]))
+
+    def voltages(self, p_kw: Floats, q_kvar: Floats | None = None) -> Complex | None:
+        """Complex voltages of pandapower's internal buses for one interval of injections, (N,).
+
+        None where the fast engine has no solution.
+        """
+        if self.network is None:
+            return None
+        p, q = self._checked(p_kw[None], None if q_kvar is None else q_kvar[None])
+        iterations, pairs = solve_voltages(self.network, p, q, self._tolerance_pu, self._max_iterations)
+        return (pairs[:, 0] + 1j * pairs[:, 1])[self.position] if iterations else None
+
+    def verify(
+        self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None
+    ) -> Agreement:
+        """`verify_against_pandapower` on this engine."""
+        return verify_against_pandapower(self, p_kw, q_kvar, sample)
+
+    def _checked(self, p_kw: Floats, q_kvar: Floats | None) -> tuple[Floats, Floats]:
+        p = np.ascontiguousarray(p_kw, dtype=np.float64)
+        q = np.zeros_like(p) if q_kvar is None else np.ascontiguousarray(q_kvar, dtype=np.float64)
+        if p.ndim != 2 or p.shape[1] != self.feeder.bus.size or q.shape != p.shape:
+            raise GridError(
+                f"power flow: expected injections of shape (K, {self.feeder.bus.size}), got {p.shape} and {q.shape}"
+            )
+        return p, q
+
+
+def _slack_buses(net: Any, matrices: Matrices) -> Ints:
+    """Index of a bus of each reference bus: that of its first external grid, else of its first slack generator."""
+    index = np.empty(matrices.reference.size, np.int64)
+    grids, gens = sources(net)
+    for table in (gens, grids):
+        column = np.searchsorted(matrices.reference, matrices.bus[rows_of(net, table.bus)])
+        index[column[::-1]] = table.bus.to_numpy(np.int64)[::-1]
+    return index
+
+
+def refusal(net: Any) -> str | None:
+    """Why the fast engine cannot represent a net, None if it can; such nets are solved by `runpp` throughout."""
+    for column in ("const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const_i_q_percent"):
+        if column in net.load and (net.load[column].fillna(0.0) != 0.0).any():
+            return f"loads with voltage-dependent power ({column})"
+    gens = net.gen[net.gen.in_service.astype(bool)]
+    if not gens.slack.astype(bool).all():
+        return "generators that hold their voltage (gen without slack)"
+    for table in ("ward", "xward", "dcline", "svc", "ssc", "tcsc", "vsc", "vsc_stacked", "vsc_bipolar"):
+        if table in net and len(net[table]):
+            return f"elements of type {table}"
+    if net.get("user_pf_options"):
+        return f"options of its own for runpp ({', '.join(sorted(net.user_pf_options))})"
+    return None
+
+
+def verify_against_pandapower(
+    engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None
+) -> Agreement:
+    """Solve intervals by the engine and by `pandapower.runpp`, and compare voltages and loadings.
+
+    `runpp` converts the net at the first interval and takes only the injections anew at the others (its `recycle`).
+
+    Parameters
+    ----------
+    engine
+        The engine to verify.
+    p_kw, q_kvar
+        Injections of the participants, (K, N).
+    sample
+        Intervals to compare; all if left out.
+
+    Raises
+    ------
+    EngineDisagreementError
+        If they differ by more than 1e-6 pu or 1e-4 % loading, or one solves what the other does not.
+    """
+    chosen = np.arange(p_kw.shape[0]) if sample is None else np.asarray(sample, dtype=np.int64)
+    p = p_kw[chosen]
+    q = np.zeros_like(p) if q_kvar is None else q_kvar[chosen]
+    fast = engine.solve(p, q)
+    judge = solve_by_runpp(engine.feeder, engine.matrices, p, q, recycle=engine.network is not None)
+    for k in np.flatnonzero(fast.converged != judge.converged):
+        solved, failed = ("fast engine", "runpp") if fast.converged[k] else ("runpp", "fast engine")
+        raise EngineDisagreementError(f"interval {chosen[k]}: the {solved} solved it, the {failed} did not")
+    vm_error = _largest_difference(fast.vm_pu, judge.vm_pu)
+    loading_error = max(
+        _largest_difference(fast.line_loading_percent, judge.line_loading_percent),
+        _largest_difference(fast.trafo_loading_percent, judge.trafo_loading_percent),
+    )
+    if vm_error > VM_AGREEMENT_PU or loading_error > LOADING_AGREEMENT_PERCENT:
+        raise EngineDisagreementError(
+            f"network '{engine.feeder.name}': expected at most {VM_AGREEMENT_PU} pu and {LOADING_AGREEMENT_PERCENT} % "
+            f"between the fast engine and pandapower, got {vm_error:.2e} pu and {loading_error:.2e} %; please report "
+            "the network"
+        )
+    return Agreement(vm_error, loading_error, int(chosen.size))
+
+
+def _largest_difference(a: Floats, b: Floats) -> float:
+    """Largest |a - b|; infinite where only one of the two is a number."""
+    difference = np.abs(a - b)
+    difference[np.isnan(a) & np.isnan(b)] = 0.0
+    difference[np.isnan(a) != np.isnan(b)] = np.inf
+    return float(difference.max(initial=0.0))

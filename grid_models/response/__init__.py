@@ -1,0 +1,1 @@
+"""How voltages and currents answer to small changes of power; reactive power control."""

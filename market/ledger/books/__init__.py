@@ -1,0 +1,1 @@
+"""Accounts replayed from records: energy, money and lots must balance."""

@@ -1,0 +1,1 @@
+"""The verifier's side: it needs data and pinned keys only, nothing of `write`."""

@@ -1,0 +1,186 @@
+"""Receipts: a record, its place in its block, the block's place in a checkpoint; a pinned key is enough to check one.
+
+Whoever verifies takes index and size from what is signed or hashed, never from the proof, and bounds its length.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from market.errors import LedgerError
+from market.ledger.crypto.merkle import inclusion_proof, leaf_hash, root_from_inclusion
+from market.ledger.format.checkpoint import Checkpoint, origin_of, parse_checkpoint
+from market.ledger.format.header import decode_header
+from market.ledger.format.note import ED25519, VerifierKey, open_note
+from market.ledger.format.records import SIZE, next_interval
+from market.ledger.store.store import Store, StoredBlock
+from market.ledger.store.tip import records_of
+
+FORMAT = "gridsettle receipt v1"
+
+
+class Receipt(NamedTuple):
+    """A record and the proof that it is on the ledger.
+
+    Attributes
+    ----------
+    record, seq
+        The record's bytes and its number in the block.
+    record_path
+        Inclusion of the record in the block.
+    header
+        The block's header.
+    header_path
+        Inclusion of the block in the checkpoint.
+    checkpoint
+        Signed note.
+    """
+
+    record: bytes
+    seq: int
+    record_path: tuple[bytes, ...]
+    header: bytes
+    header_path: tuple[bytes, ...]
+    checkpoint: str
+
+    def text(self) -> str:
+        """The receipt as JSON, bytes in hexadecimal."""
+        fields = {name: _shown(value) for name, value in self._asdict().items()}
+        return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
+
+
+class Proven(NamedTuple):
+    """What a valid receipt proves: this record stands in that block of that log."""
+
+    record: bytes
+    origin: str
+    height: int
+    interval_start: int
+    checkpoint_size: int
+
+
+def parse_receipt(text: str) -> Receipt:
+    """Receipt from its JSON.
+
+    Raises
+    ------
+    LedgerError
+        If it is none.
+    """
+    try:
+        content = json.loads(text)
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"another format than '{FORMAT}'")
+        receipt = Receipt(
+            bytes.fromhex(content["record"]),
+            int(content["seq"]),
+            tuple(bytes.fromhex(node) for node in content["record_path"]),
+            bytes.fromhex(content["header"]),
+            tuple(bytes.fromhex(node) for node in content["header_path"]),
+            str(content["checkpoint"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as reason:
+        raise LedgerError(
+            f"receipt: expected one that 'gridsettle ledger prove' wrote, got: {reason!r}"
+        ) from reason
+    nodes = (*receipt.record_path, *receipt.header_path)
+    if len(receipt.record) != SIZE or any(len(node) != 32 for node in nodes):
+        raise LedgerError(f"receipt: expected a record of {SIZE} bytes and hashes of 32, got other lengths")
+    return receipt
+
+
+def prove(store: Store, interval: int, seq: int) -> Receipt:
+    """Receipt for record `seq` of an interval.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such record, or no checkpoint that covers it.
+    """
+    block = block_of_interval(store, interval)
+    bodies = [block.records[at : at + SIZE] for at in range(0, len(block.records), SIZE)]
+    if not 0 <= seq < len(bodies):
+        raise LedgerError(f"interval {interval}: expected a record from 0 to {len(bodies) - 1}, got {seq}")
+    covering = [(size, note) for size, note in store.checkpoints() if size > block.height]
+    if not covering:
+        raise LedgerError(
+            f"interval {interval}: expected a checkpoint that covers block {block.height}, found none"
+        )
+    size, note = covering[-1]
+    return Receipt(
+        bodies[seq],
+        seq,
+        tuple(inclusion_proof([leaf_hash(body) for body in bodies], seq)),
+        block.header,
+        tuple(inclusion_proof(store.hashes()[:size], block.height)),
+        note,
+    )
+
+
+def block_of_interval(store: Store, interval: int) -> StoredBlock:
+    """The block that records an interval.
+
+    Raises
+    ------
+    LedgerError
+        If there is none.
+    """
+    size, height = store.size(), interval + 1
+    while 0 < height < size:
+        block = store.block(height)
+        behind = next_interval(records_of(block.records)) - 1
+        if behind == interval:
+            return _first_holding(store, block, interval)
+        height += max(1, interval - behind)
+    raise LedgerError(
+        f"{store.path}: expected a ledger with interval {interval}, found {size} blocks without it"
+    )
+
+
+def _first_holding(store: Store, block: StoredBlock, interval: int) -> StoredBlock:
+    """`block` itself if it holds the interval, else the nearest one before it that does."""
+    while next_interval(records_of(store.block(block.height - 1).records)) == interval + 1:
+        block = store.block(block.height - 1)
+    return block
+
+
+def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) -> Proven | str:
+    """What a receipt proves, or why it proves nothing.
+
+    Parameters
+    ----------
+    receipt
+        The receipt.
+    operator
+        Public key of the operator, pinned by the caller.
+    origin
+        Name of the log if the caller pins that too.
+    """
+    try:
+        header = decode_header(receipt.header)
+        named = origin_of(header.chain_id) if origin is None else origin
+        checkpoint = parse_checkpoint(open_note(receipt.checkpoint, VerifierKey(named, ED25519, operator)))
+    except ValueError as reason:
+        return str(reason)
+    if not checkpoint.origin == named == origin_of(header.chain_id):
+        return f"the checkpoint is of log '{checkpoint.origin}', the block of '{origin_of(header.chain_id)}'"
+    if int.from_bytes(receipt.record[8:12], "little") != receipt.seq:
+        return "the record bears another number"
+    leaf = leaf_hash(receipt.record)
+    if root_from_inclusion(leaf, receipt.seq, header.n_records, receipt.record_path) != header.record_root:
+        return "the record is not in the block"
+    return _in_checkpoint(receipt, header.height, header.interval_start, checkpoint)
+
+
+def _in_checkpoint(receipt: Receipt, height: int, start: int, checkpoint: Checkpoint) -> Proven | str:
+    leaf = leaf_hash(receipt.header)
+    if root_from_inclusion(leaf, height, checkpoint.size, receipt.header_path) != checkpoint.root:
+        return "the block is not in the checkpoint"
+    return Proven(receipt.record, checkpoint.origin, height, start, checkpoint.size)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return [node.hex() for node in value] if isinstance(value, tuple) else value

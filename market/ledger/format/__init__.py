@@ -1,0 +1,1 @@
+"""The ledger's bytes: records, block headers, statements, checkpoints, signed notes."""

@@ -1,0 +1,216 @@
+"""Signed notes (C2SP signed-note): a text that one or more keys have signed, each on a line behind it.
+
+`— name base64(key id ‖ signature)`; the key id is the start of SHA-256(name ‖ newline ‖ type ‖ public key). Type 1 is
+an Ed25519 signature over the text, type 4 a witness's cosignature with a time (C2SP tlog-cosignature).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from market.errors import LedgerError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ED25519, COSIGNATURE = 0x01, 0x04
+MOST_SIGNATURES = 64
+LONGEST_NOTE = 1 << 20
+
+
+class VerifierKey(NamedTuple):
+    """A public key that signs notes under a name.
+
+    Attributes
+    ----------
+    name
+        Without spaces and plus signs; a log's key has the log's origin as its name.
+    kind
+        `ED25519` or `COSIGNATURE`.
+    public_key
+        32 bytes.
+    """
+
+    name: str
+    kind: int
+    public_key: bytes
+
+    def key_id(self) -> bytes:
+        """The four bytes in front of its signatures."""
+        material = self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key
+        return sha256(material).digest()[:4]
+
+    def text(self) -> str:
+        """The key on one line, as notes' verifiers exchange it: name+key id+base64(type ‖ public key)."""
+        encoded = base64.b64encode(bytes([self.kind]) + self.public_key).decode()
+        return f"{self.name}+{self.key_id().hex()}+{encoded}"
+
+
+class Cosignature(NamedTuple):
+    """A witness's valid cosignature, and when it was given (seconds since 1970-01-01 UTC)."""
+
+    name: str
+    time: int
+
+
+def parse_verifier_key(text: str) -> VerifierKey:
+    """Key from its line.
+
+    Raises
+    ------
+    LedgerError
+        If it is no such line, or its key id does not fit.
+    """
+    name, _, rest = text.strip().partition("+")
+    number, _, encoded = rest.partition("+")
+    try:
+        material = base64.b64decode(encoded, validate=True)
+    except ValueError:  # not base64, or not even ASCII
+        material = b""
+    if not is_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
+        raise LedgerError(
+            f"verifier key: expected name+key id+base64 of an Ed25519 key, got {text.strip()!r}"
+        )
+    key = VerifierKey(name, material[0], material[1:])
+    if key.key_id().hex() != number:
+        raise LedgerError(f"verifier key {name}: expected key id {key.key_id().hex()}, got {number!r}")
+    return key
+
+
+def read_pinned(path: Path) -> tuple[bytes, str | None]:
+    """(public key, name of the log) from a file that pins them: a verifier key line, or a PEM file, which has no name.
+
+    Raises
+    ------
+    LedgerError
+        If it is neither.
+    """
+    from market.ledger.crypto.keys import read_public_key
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as reason:
+        raise LedgerError(f"{path}: expected a key file, got: {reason}") from reason
+    if text.lstrip().startswith("-----BEGIN"):
+        return read_public_key(path), None
+    key = parse_verifier_key(text)
+    return key.public_key, key.name
+
+
+def is_name(name: str) -> bool:
+    """Whether a key may have this name."""
+    return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name)
+
+
+def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
+    """Signed note over `text`, which ends in a newline, with one signature line."""
+    verifier = VerifierKey(name, ED25519, key.public_key().public_bytes_raw())
+    return f"{text}\n{_line(verifier, key.sign(text.encode()))}"
+
+
+def cosigned(note: str, name: str, key: Ed25519PrivateKey, time: int) -> str:
+    """The note with a witness's cosignature of time `time` added.
+
+    Raises
+    ------
+    LedgerError
+        If it is no signed note.
+    """
+    text, _ = split_note(note)
+    verifier = VerifierKey(name, COSIGNATURE, key.public_key().public_bytes_raw())
+    signature = time.to_bytes(8, "big") + key.sign(_cosigned_text(text, time))
+    return note + _line(verifier, signature)
+
+
+def _line(verifier: VerifierKey, signature: bytes) -> str:
+    return f"— {verifier.name} {base64.b64encode(verifier.key_id() + signature).decode()}\n"
+
+
+def _cosigned_text(text: str, time: int) -> bytes:
+    return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Text of a note, and its signature lines as (name, key id ‖ signature); nothing is verified.
+
+    Raises
+    ------
+    LedgerError
+        If it is no signed note.
+    """
+    text, separator, lines = note.rpartition("\n\n")
+    signatures = list(_signatures(lines))
+    if (
+        not separator
+        or len(note) > LONGEST_NOTE
+        or not 0 < len(signatures) <= MOST_SIGNATURES
+        or any(c < " " and c != "\n" for c in note)
+    ):
+        raise LedgerError(
+            "checkpoint: expected a signed note (text, empty line, signature lines), got something else"
+        )
+    return text + "\n", signatures
+
+
+def _signatures(lines: str) -> Iterator[tuple[str, bytes]]:
+    if not lines.endswith("\n"):
+        return
+    for line in lines[:-1].split("\n"):
+        parts = line.split(" ")
+        try:
+            signature = base64.b64decode(parts[-1], validate=True)
+        except (binascii.Error, ValueError):
+            signature = b""
+        if len(parts) != 3 or parts[0] != "—" or not is_name(parts[1]) or len(signature) < 5:
+            raise LedgerError(f"checkpoint: expected a signature line '— name base64', got {line!r}")
+        yield parts[1], signature
+
+
+def open_note(note: str, key: VerifierKey) -> str:
+    """Text of a note once it is known to be signed by `key`; signatures of unknown keys are ignored.
+
+    Raises
+    ------
+    LedgerError
+        If it is no signed note, carries no signature of the key, or one that is not valid.
+    """
+    from market.ledger.crypto.keys import is_signed
+
+    text, signatures = split_note(note)
+    wanted = [
+        signature[4:] for name, signature in signatures if (name, signature[:4]) == (key.name, key.key_id())
+    ]
+    if not wanted or not all(is_signed(key.public_key, signature, text.encode()) for signature in wanted):
+        found = "one that is not valid" if wanted else "none"
+        raise LedgerError(
+            f"checkpoint: expected a signature of '{key.name}' with the pinned key, found {found}"
+        )
+    return text
+
+
+def cosignatures(note: str, witnesses: list[VerifierKey]) -> list[Cosignature]:
+    """Valid cosignatures of known witnesses, at most one each.
+
+    Raises
+    ------
+    LedgerError
+        If it is no signed note, or a known witness's line is not valid.
+    """
+    from market.ledger.crypto.keys import is_signed
+
+    text, signatures = split_note(note)
+    found: dict[bytes, Cosignature] = {}
+    for witness in witnesses:
+        for name, signature in signatures:
+            if (name, signature[:4]) != (witness.name, witness.key_id()):
+                continue
+            time = int.from_bytes(signature[4:12], "big")
+            if not is_signed(witness.public_key, signature[12:], _cosigned_text(text, time)):
+                raise LedgerError(f"checkpoint: the cosignature of '{name}' is not valid")
+            found[witness.public_key] = Cosignature(name, time)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Private records: commitments, sealed boxes and a member's own store."""

@@ -1,0 +1,1 @@
+"""Records for people: a block shown, an account listed, tables exported."""

@@ -1,0 +1,1 @@
+"""The operator's side: appending blocks, admitting members, answering requests. Verifiers never import it."""

@@ -1,0 +1,211 @@
+"""Code and commands in README and documentation do what they say: every block is run by some test."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandapower as pp
+import pandapower.networks as pn
+import pytest
+import typer
+from doc_blocks import PAGES, ROOT, blocks, code_blocks, commands, written_in
+from typer.testing import CliRunner
+
+from cosim import Scenario
+from cosim.cli.app import app
+
+SCRIPTS = ("own_network", "overloaded_cable", "winter_outage")
+ELSEWHERE = {
+    "CONTRIBUTING.md": (".ci/run", 1),  # installs and checks of its own
+    "docs/how-to/own-mechanism.md": ("tests/unit/market/test_own_mechanism.py", 2),
+    "docs/how-to/validate-trades.md": ("tests/docs/test_validate_docs.py", 4),
+    "docs/how-to/private-ledger.md": ("tests/docs/test_docs.py", None),
+    "docs/how-to/reactive-power.md": ("tests/docs/test_docs.py", 1),
+    **{f"docs/examples/{name}.md": ("docs/examples/as_page.py", None) for name in SCRIPTS},
+}
+"""Pages that a test of their own runs, and how many blocks that test knows."""
+DOCTESTS = tuple(page for page in PAGES if page.startswith("docs/mechanisms/"))
+HERE = [page for page in PAGES if page not in ELSEWHERE and page not in DOCTESTS]
+PROGRAM = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("page", [page for page in HERE if any(b.is_python for b in blocks(page))])
+def test_python_of_the_page_runs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.is_python:
+            exec(compile(block.text, page, "exec"), names)
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_are_of_a_known_kind(page: str) -> None:
+    """An unknown language could be code that nobody runs."""
+    for block in blocks(page):
+        known = block.is_python or block.is_shell or block.language in ("text", "toml", "sql")
+        assert known, f"{page}: {block.language}; run it in a test, then name it here"
+
+
+@pytest.mark.parametrize("page", ELSEWHERE)
+def test_another_test_runs_all_of_the_page(page: str) -> None:
+    runner, known = ELSEWHERE[page]
+    text = (ROOT / runner).read_text(encoding="utf-8")
+    assert Path(page).stem in text or runner == ".ci/run"
+    assert known is None or len(code_blocks(page)) == known, "a block was added: run it, then count it here"
+
+
+def test_pages_of_mechanisms_are_doctests_throughout() -> None:
+    for page in DOCTESTS:
+        assert all(block.text.startswith(">>>") for block in code_blocks(page)), page
+
+
+def understood(words: list[str]) -> None:
+    """A command of the program that exists, with options that it knows."""
+    command: Any = PROGRAM
+    rest = words[1:]
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        name, *rest = rest
+        assert name in command.commands, f"no command {name} in: {' '.join(words)}"
+        command = command.commands[name]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    for word in rest:
+        assert not word.startswith("--") or word in known | {"--help"}, f"{word} in: {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_commands_of_the_page_exist(page: str) -> None:
+    for words in commands(page):
+        if "…" not in words and "|" not in " ".join(words):
+            understood(words)
+
+
+def every_command(group: Any, path: str = "gridsettle") -> list[tuple[str, Any]]:
+    if not hasattr(group, "commands"):
+        return [(path, group)]
+    return [
+        one for name, command in group.commands.items() for one in every_command(command, f"{path} {name}")
+    ]
+
+
+@pytest.mark.parametrize(("path", "command"), every_command(PROGRAM))
+def test_help_says_what_a_command_does_and_its_examples_exist(path: str, command: Any) -> None:
+    assert command.help
+    said = f"{command.help}\n{command.epilog or ''}"
+    shown = re.findall(r"^\s*(gridsettle .*)$", said, flags=re.MULTILINE)
+    assert shown, f"{path}: no example"
+    for line in shown:
+        words = shlex.split(line, comments=True)
+        understood(words)
+        assert line.startswith(path)
+        command.make_context(path, words[len(path.split()) :])  # every argument is there and of its type
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{path}: {parameter.name} has no help"
+
+
+@pytest.mark.slow
+def test_commands_of_readme_and_how_tos_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All in one folder, page after page, as a reader would; installing is the continuous integration's own step."""
+    monkeypatch.chdir(tmp_path)
+    pp.to_json(pn.create_cigre_network_lv(), "feeder.json")
+    data = [block.text for block in blocks("docs/how-to/validate-trades.md") if block.language == "text"]
+    Path("trades.csv").write_text(data[0], encoding="utf-8")
+    ran: list[str] = []
+    for page in HERE:
+        for block in code_blocks(page):
+            for words in block.commands if block.is_shell else []:
+                if words[0] != "gridsettle" or ("--pdf" in words and not shutil.which("chromium")):
+                    continue
+                if words[1] == "compare" and not Path("runs/stressed-001").exists():
+                    assert CliRunner().invoke(app, ["run", "stressed"]).exit_code == 0
+                result = CliRunner().invoke(app, words[1:])
+                assert result.exit_code == 0, (words, result.output)
+                if words == ["gridsettle", "run"]:
+                    shutil.copy("runs/default-001.checkpoint", "copy-of.checkpoint")
+                ran.append(" ".join(words))
+    assert "gridsettle run" in ran
+    assert "gridsettle run outage" in ran
+
+
+def test_own_network_page_is_a_case_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = blocks("docs/how-to/own-network.md")
+    participants, profiles = (block.text for block in page if block.language == "text")
+    Path("participants.csv").write_text(participants)
+    Path("profiles.csv").write_text(profiles)
+    Path("mine.toml").write_text(next(block.text for block in page if block.language == "toml"))
+    net = pp.create_empty_network()
+    medium, low = pp.create_bus(net, 20.0), pp.create_bus(net, 0.4)
+    pp.create_ext_grid(net, medium)
+    pp.create_transformer(net, medium, low, "0.25 MVA 20/0.4 kV")
+    for name in ("house a", "house b"):
+        pp.create_line(net, low, pp.create_bus(net, 0.4, name=name), 0.1, "NAYY 4x50 SE")
+    pp.to_json(net, "feeder.json")
+    for arguments in (["scenario", "check", "mine.toml"], ["run", "mine.toml"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+
+
+def test_private_ledger_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/private-ledger.md"
+    monkeypatch.chdir(tmp_path)
+    Path("private.toml").write_text(written_in(page, "toml")[0])
+    lines = [line for text in written_in(page, "sh") for line in text.splitlines()]
+    assert len(lines) == 12
+    for command in lines:
+        name, *arguments = shlex.split(command, comments=True)
+        assert name == "gridsettle"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == command.endswith("# exit code 1"), (command, result.output)
+    assert (
+        json.loads(CliRunner().invoke(app, ["ledger", "show", "run", "--json"]).output.splitlines()[1])[
+            "record"
+        ]
+        == "access"
+    )
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(b.language == "toml" for b in blocks(page))])
+def test_scenarios_on_the_page_are_scenarios(page: str, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if (
+            block.language == "toml"
+            and "[build-system]" not in block.text
+            and "neediest_first" not in block.text
+        ):
+            (tmp_path / "shown.toml").write_text(block.text, encoding="utf-8")
+            assert Scenario.load(tmp_path / "shown.toml").horizon.hours > 0
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_example_shows_what_its_script_prints(name: str) -> None:
+    script = ROOT / "docs/examples" / f"{name}.py"
+    shown = script.with_suffix(".md").read_text(encoding="utf-8")
+    page = runpy.run_path(str(ROOT / "docs/examples/as_page.py"))["page"]
+    assert page(script) == shown, "run python docs/examples/as_page.py and look at the difference"
+
+
+def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
+    written = tmp_path / "tour.md"
+    runpy.run_path(str(ROOT / "docs/examples/tour_of_one_hour.py"))["write"](written)
+    assert written.read_text(encoding="utf-8") == (ROOT / "docs/tour.md").read_text(encoding="utf-8")
+
+
+def test_reactive_power_page_shows_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = "docs/how-to/reactive-power.md"
+    exec(compile(written_in(page, "python")[0], page, "exec"), {})
+    assert capsys.readouterr().out in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_reactive_power_page_lists_the_defaults() -> None:
+    section = tomllib.loads(written_in("docs/how-to/reactive-power.md", "toml")[0])["pv"]
+    assert Scenario().pv.model_dump(mode="json") == {**section, "control": "none", "underexcited": True}

@@ -1,0 +1,37 @@
+"""The how-to on outages says what its script computes."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs/examples/outage_numbers.py"))
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (ROOT / "docs/how-to/outage.md").read_text(encoding="utf-8")
+
+
+def test_numbers_with_and_without_the_plugged_in_device_are_of_a_run(
+    script: dict[str, Any], page: str
+) -> None:
+    table = script["plugged_in_table"]()
+    assert script["block"](page, "plugged in") == table
+    cells = {row.split("|")[1].strip(): row.split("|")[2:4] for row in table.splitlines()}
+    for month in ("January", "July"):
+        less, more = (float(cell.strip(" %")) for cell in cells[f"load served, {month}"])
+        assert less < more  # the plugged-in device raises the served share
+
+
+@pytest.mark.slow
+def test_means_of_random_outages_are_of_a_study(script: dict[str, Any], page: str) -> None:
+    assert script["block"](page, "study") == script["study_table"]()

@@ -1,0 +1,86 @@
+"""The community: its place among the participants, and when its fuel cell runs while the grid is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cosim.case.case import build_case
+from cosim.case.devices import schedule
+from cosim.case.inputs import read_profiles
+from cosim.errors import ScenarioError
+from cosim.interval.fold import chunks
+from cosim.scenario.files import load_scenario
+from cosim.scenario.model import Scenario
+from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
+
+WEEK: dict[str, Any] = {"horizon": {"hours": 168}, "houses": {"n_houses": 5, "n_prosumers": 3}}
+
+
+def test_community_is_the_last_participant_under_the_houses_sun() -> None:
+    plain, capacity = read_profiles(Scenario().with_changes(**WEEK))
+    larger, with_community = read_profiles(
+        Scenario().with_changes(**WEEK, community={"enabled": True, "pv_kwp": 4.0, "battery_kwh": 12.0})
+    )
+    assert larger.participants == (*plain.participants, "community")
+    assert (larger.load_wh[:, :-1] == plain.load_wh).all()
+    assert (larger.load_wh[:, -1] == 0).all()
+    assert with_community.tolist() == [*capacity.tolist(), 12_000]
+    sunny = plain.pv_wh.sum(axis=1) > 0
+    assert ((larger.pv_wh[:, -1] > 0) <= sunny).all()
+    assert larger.pv_wh[:, -1].max() <= 4000
+
+
+def test_fuel_cell_runs_only_where_the_price_covers_its_fuel_and_up_to_what_is_lacking() -> None:
+    plant = plant_preset("pem-6kw", fuel_eur_per_kg=1.0)
+    lacking = np.array([9000, 9000, 3000, 200, 0])
+    price = np.array([30_000, 200_000, 200_000, 200_000, 200_000])
+    use = schedule(plant, lacking, price, 60)
+    assert use.delivered_wh.tolist()[0] == 0
+    assert 4900 <= use.delivered_wh[1] <= 5128
+    assert use.delivered_wh.tolist()[2:] == [3000, 0, 0]  # 200 Wh are below its least load
+    assert use.fuel_kg[2] == pytest.approx(float(hydrogen_kg_per_h(plant, 3.0)))
+
+
+def test_dear_hydrogen_leaves_the_fuel_cell_off() -> None:
+    case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True}))
+    assert case.supply.fuel_cell_wh.sum() == 0
+
+
+def test_energy_of_the_fuel_cell_is_on_the_community_s_meter() -> None:
+    case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True, "fuel_eur_per_kg": 1.0}))
+    metered = np.concatenate([chunk.window.meters["fuel_cell_wh"] for chunk in chunks(case, case.opening)])
+    assert metered[:, -1].sum() == case.supply.fuel_cell_wh.sum() > 0
+    assert (metered[:, :-1] == 0).all()
+
+
+def test_second_community_is_refused(tmp_path: Any) -> None:
+    table = tmp_path / "profiles.csv"
+    table.write_text(
+        "time,participant,load_wh,pv_wh\n2017-01-01T00:00:00Z,community,1,0\n2017-01-01T01:00:00Z,community,1,0\n"
+    )
+    scenario = Scenario().with_changes(
+        horizon={"hours": 2},
+        profiles={"source": "table", "file": str(table), "price_eur_per_kwh": 0.1},
+        community={"enabled": True},
+    )
+    with pytest.raises(ScenarioError, match="expected no participant 'community'"):
+        read_profiles(scenario)
+
+
+def test_network_shows_all_three_kinds_of_element() -> None:
+    case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True}))
+    net = case.feeder.net
+    assert "community fuel cell" in net.sgen.name[net.sgen.type == "FC"].tolist()
+    assert "community pv" in net.sgen.name[net.sgen.type == "PV"].tolist()
+    assert "community battery" in net.storage.name.tolist()
+    assert (net.sgen.type == "FC").sum() == 1
+
+
+def test_main_job_has_a_community_whose_fuel_cell_runs() -> None:
+    scenario = load_scenario("default")
+    case = build_case(scenario.with_changes(horizon={"hours": 48}))
+    assert case.profiles.participants[-1] == "community"
+    assert case.supply.fuel_cell_wh[:, -1].sum() > 0

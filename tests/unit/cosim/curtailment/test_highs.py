@@ -1,0 +1,66 @@
+"""Linear programmes: optimum, prices, what has none, and silence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from cosim.curtailment.highs import minimise
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_optimum_and_prices_are_those_of_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, m = 6, 4
+    cost, matrix = rng.uniform(0.5, 3.0, n), -rng.uniform(0.1, 1.0, (m, n)) * 1e-3
+    largest = rng.uniform(5.0, 20.0, n)
+    bound = 0.5 * matrix @ largest
+    ours = minimise(cost, matrix, bound, largest)
+    theirs = linprog(cost, matrix, bound, bounds=[(0.0, each) for each in largest], method="highs")
+    assert ours is not None
+    assert cost @ ours.x == pytest.approx(theirs.fun, rel=1e-9)
+    assert ours.price == pytest.approx(-theirs.ineqlin.marginals, rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**31), n=st.integers(1, 6), m=st.integers(1, 12), unbounded=st.booleans())
+def test_rows_that_nothing_can_break_change_nothing(seed: int, n: int, m: int, unbounded: bool) -> None:
+    """Rows of every tightness, a few of zeros, against scipy, which is given all of them."""
+    rng = np.random.default_rng(seed)
+    cost, matrix = rng.uniform(0.5, 3.0, n), rng.uniform(-1.0, 1.0, (m, n)) * rng.integers(0, 2, (m, 1))
+    smallest = rng.uniform(0.0, 2.0, n)
+    largest = smallest + rng.uniform(0.0, 9.0, n)
+    if unbounded:
+        largest[-1] = np.inf
+    bound = matrix @ np.minimum(largest, smallest + 4.0) + rng.uniform(-2.0, 6.0, m)
+    ours = minimise(cost, matrix, bound, largest, smallest)
+    theirs = linprog(cost, matrix, bound, bounds=list(zip(smallest, largest, strict=True)), method="highs")
+    assert (ours is None) == (theirs.status == 2)
+    if ours is not None:
+        assert cost @ ours.x == pytest.approx(theirs.fun, rel=1e-9, abs=1e-9)
+        assert (matrix @ ours.x <= bound + 1e-6).all()
+        assert (ours.price[matrix @ ours.x < bound - 1e-6] == 0.0).all()
+
+
+def test_what_cannot_be_kept_has_no_optimum() -> None:
+    assert minimise(np.ones(1), -np.ones((1, 1)), -2.0 * np.ones(1), np.ones(1)) is None
+
+
+def test_rows_that_are_no_numbers_are_not_passed_over() -> None:
+    assert minimise(np.ones(1), np.full((1, 1), np.nan), np.ones(1), np.ones(1)) is None
+
+
+def test_nothing_is_printed() -> None:
+    """Standard output belongs to `--json`; HiGHS writes to it from outside Python."""
+    code = (
+        "import numpy as np; from cosim.curtailment.highs import minimise; "
+        "one = np.ones(1); assert minimise(one, -one[None], -0.5 * one, one) is not None"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""

@@ -1,0 +1,59 @@
+"""Scenarios: defaults, round trip through TOML, digest, bundled ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cosim.errors import ScenarioError
+from cosim.scenario.files import as_toml, bundled_scenarios, changed, load_scenario, parse_scenario
+from cosim.scenario.model import Scenario
+
+
+def test_shown_scenario_loads_to_the_same_one() -> None:
+    scenario = Scenario().with_changes(seed=7, market={"mechanism": "trading", "feed_in": True})
+    assert parse_scenario(as_toml(scenario), "text") == scenario
+
+
+def test_shown_scenario_names_every_key_with_its_unit() -> None:
+    text = as_toml(Scenario())
+    for section, field in Scenario.model_fields.items():
+        keys = getattr(field.annotation, "model_fields", {})
+        for key in keys:
+            assert f"{key} = " in text, (section, key)
+
+
+@pytest.mark.parametrize("name", sorted(bundled_scenarios()))
+def test_bundled_scenarios_load_and_introduce_themselves(name: str) -> None:
+    assert load_scenario(name).name == name
+    assert bundled_scenarios()[name].startswith("# ")
+
+
+def test_paths_are_relative_to_the_scenario_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('[profiles]\nsource = "table"\nfile = "profiles.csv"\n')
+    assert load_scenario(file).profiles.file == (tmp_path / "profiles.csv").resolve()
+
+
+def test_digest_ignores_how_a_run_is_computed_and_where_files_lie() -> None:
+    base = Scenario()
+    assert base.with_changes(engine={"window": 7}, name="x").digest() == base.digest()
+    assert base.with_changes(profiles={"file": "/a/b.csv"}).digest() == base.digest()
+    assert base.with_changes(seed=2).digest() != base.digest()
+    assert base.with_changes(limits={"max_vm_pu": 1.05}).digest() != base.digest()
+
+
+def test_every_mistake_is_named_at_once_with_its_key() -> None:
+    text = "seed = -1\n[market]\nbeta = 2.0\nmecanism = 'trading'\n"
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(text, "my.toml")
+    message = str(caught.value)
+    assert "my.toml, seed: expected greater than or equal to 0, got -1" in message
+    assert "my.toml, market.beta: expected less than or equal to 0.999, got 2.0" in message
+    assert "did you mean 'mechanism'?" in message
+
+
+def test_changes_are_validated_like_a_file() -> None:
+    with pytest.raises(ScenarioError, match="--seed, seed: expected less than"):
+        changed(Scenario(), "--seed", seed=2**40)
