@@ -13,9 +13,7 @@ import numpy.typing as npt
 
 from data.errors import DataError
 from data.profiles import Profiles
-from data.series import Hourly, Series
-
-Integers = npt.NDArray[np.int64]
+from data.series import Hourly, Integers, Series
 
 UEUR_PER_KWH_PER_EUR_PER_MWH = 1000.0
 

@@ -12,8 +12,7 @@ import pandas as pd
 from data.errors import DataError
 from data.files import Times, check_columns, got, numbers, read_frame, times, where
 from data.profiles import LARGEST_PRICE_UEUR_PER_KWH
-
-Integers = npt.NDArray[np.int64]
+from data.series import Integers
 
 PRICE_UNITS = {  # column: (unit, factor to µEUR/kWh)
     "price_eur_per_kwh": ("EUR/kWh", 1e6),

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import DataError
-
-Integers = npt.NDArray[np.int64]
+from data.series import Integers
 
 INTERVALS_MINUTES = (15, 30, 60)
 LARGEST_WH = 2**31 - 1

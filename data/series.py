@@ -11,6 +11,7 @@ import pandas as pd
 
 from data.errors import DataError
 
+Integers = npt.NDArray[np.int64]
 Hourly = npt.NDArray[np.float64]
 
 ZONE = "Europe/Madrid"

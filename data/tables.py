@@ -26,6 +26,7 @@ from data.errors import DataError
 from data.files import Times, check_columns, names, numbered, numbers, parse_frame, read_frame, times, where
 from data.prices import PRICE_UNITS, PriceSource, prices_at
 from data.profiles import INTERVALS_MINUTES, Profiles
+from data.series import Integers
 from data.trades import parse_trades, read_trades
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
     "write_profiles",
 ]
 
-Integers = npt.NDArray[np.int64]
 Position = npt.NDArray[np.int64]
 
 ENERGY_UNITS = {"wh": "Wh", "kwh": "kWh", "kw": "kW"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+Numeric = float | npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float64]
 
 

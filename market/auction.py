@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.arrival import random_bits
-from market.book import Book, write
+from market.book import Book, write_row
 from market.compiled import compiled, integer
 from market.exchanges import NOBODY, Kind
 from market.orders import Orders
@@ -69,7 +69,7 @@ def run_auction(book: Book, orders: Orders, rules: Rules) -> None:
     while a < asks.size and b < bids.size and values[asks[a]] <= values[bids[b]]:
         seller, buyer = asks[a], bids[b]
         wh = min(book.offer_wh[seller], book.need_wh[buyer])
-        write(book, orders, _P2P, seller, buyer, seller, _NOBODY, wh, price)
+        write_row(book, orders, _P2P, seller, buyer, seller, _NOBODY, wh, price)
         book.offer_wh[seller] -= wh
         book.need_wh[buyer] -= wh
         if book.offer_wh[seller] == 0:

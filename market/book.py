@@ -72,7 +72,7 @@ def open_book(orders: Orders, state: State) -> Book:
 
 
 @compiled
-def write(
+def write_row(
     book: Book, orders: Orders, kind: int, seller: int, buyer: int, host: int, lot: int, wh: int, price: int
 ) -> None:
     """Append one exchange of `wh` Wh at `price` µEUR/kWh to the book.

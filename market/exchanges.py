@@ -9,10 +9,11 @@ Energies in Wh, prices in µEUR/kWh, money in nEUR (Wh x µEUR/kWh = nEUR, so se
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+NEUR_PER_EUR, UEUR_PER_EUR = 1_000_000_000, 1_000_000
 
 Rows = npt.NDArray[np.void]
 """A structured array of `EXCHANGE` or `METER` rows."""
@@ -125,17 +126,3 @@ injection = pv - spilled + fuel_cell + discharge - (load - shed) - charge.
 """
 
 assert EXCHANGE.itemsize == METER.itemsize == 72
-
-
-def names_of(codes: npt.NDArray[Any], enum: type[IntEnum]) -> npt.NDArray[np.object_]:
-    """Lower-case names of integer codes, for tables that people read.
-
-    Examples
-    --------
-    >>> names_of(np.array([1, 5]), Kind).tolist()
-    ['p2p', 'grid_import']
-    """
-    table = np.array([""] * 256, dtype=object)
-    for member in enum:
-        table[member.value] = member.name.lower()
-    return np.asarray(table[codes], dtype=object)

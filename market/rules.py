@@ -25,16 +25,6 @@ class Arrival(IntEnum):
     SHUFFLE = 2
 
 
-class Sharing(IntEnum):
-    """Who becomes the owner of stored shared energy, and what a consumer keeps of it."""
-
-    NONE = 0
-    P2P = 1
-    CENTRAL = 2
-    HYBRID = 3
-    SELFISH = 4
-
-
 class Rules(NamedTuple):
     """Parameters of the market, all integers.
 

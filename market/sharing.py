@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from market.book import Book, write
+from market.book import Book, write_row
 from market.compiled import ZERO, compiled, integer
 from market.exchanges import CONTRACT, NOBODY, Kind
 from market.orders import Orders
@@ -49,9 +49,9 @@ def hand_over(
 ) -> None:
     """Write what the consumer uses now and what it stores as a new lot of `owner`."""
     if use_wh > 0:
-        write(book, orders, _USE, seller, host, host, _NOBODY, use_wh, price)
+        write_row(book, orders, _USE, seller, host, host, _NOBODY, use_wh, price)
     if store_wh > 0:
-        write(book, orders, _STORE, seller, owner, host, book.next_lot[0], store_wh, price)
+        write_row(book, orders, _STORE, seller, owner, host, book.next_lot[0], store_wh, price)
         book.next_lot[0] += 1
     book.offer_wh[seller] -= use_wh + store_wh
     book.need_wh[host] -= use_wh

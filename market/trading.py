@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.book import Book, write
+from market.book import Book, write_row
 from market.compiled import ZERO, compiled, integer
 from market.exchanges import GRID, NOBODY, Kind
 from market.orders import Orders
@@ -58,7 +58,7 @@ def sell_lots(book: Book, orders: Orders, state: State, queue: Wh, position: int
             if wh == 0:
                 break
             price = 0 if lots.owner[k] == buyer else orders.price_ueur_per_kwh
-            write(book, orders, _LOT_SALE, lots.owner[k], buyer, host, lots.lot[k], wh, price)
+            write_row(book, orders, _LOT_SALE, lots.owner[k], buyer, host, lots.lot[k], wh, price)
             book.lot_wh[k] -= drawn_wh(wh, ppm)
             above[host] -= drawn_wh(wh, ppm)
             book.discharge_left_wh[host] -= wh
@@ -75,7 +75,7 @@ def sell_offers(book: Book, orders: Orders, queue: Wh, position: int) -> int:
         while position < queue.size and book.offer_wh[seller] > 0:
             buyer = queue[position]
             wh = min(book.offer_wh[seller], book.need_wh[buyer])
-            write(book, orders, _P2P, seller, buyer, seller, _NOBODY, wh, orders.price_ueur_per_kwh)
+            write_row(book, orders, _P2P, seller, buyer, seller, _NOBODY, wh, orders.price_ueur_per_kwh)
             book.offer_wh[seller] -= wh
             book.need_wh[buyer] -= wh
             if book.need_wh[buyer] == 0:
@@ -97,12 +97,14 @@ def settle_with_grid(book: Book, orders: Orders, rules: Rules) -> None:
     for i in range(book.need_wh.size):
         if book.need_wh[i] > 0:
             wh, utility = book.need_wh[i], orders.utility_ueur_per_kwh
-            write(book, orders, _GRID_IMPORT, _GRID, i, _NOBODY, _NOBODY, wh, utility)
+            write_row(book, orders, _GRID_IMPORT, _GRID, i, _NOBODY, _NOBODY, wh, utility)
             book.need_wh[i] = 0
         if book.offer_wh[i] > 0:
             wh = book.offer_wh[i]
             if rules.feed_in:
-                write(book, orders, _GRID_EXPORT, i, _GRID, _NOBODY, _NOBODY, wh, orders.feed_in_ueur_per_kwh)
+                write_row(
+                    book, orders, _GRID_EXPORT, i, _GRID, _NOBODY, _NOBODY, wh, orders.feed_in_ueur_per_kwh
+                )
             else:
-                write(book, orders, _SPILL, i, _NOBODY, _NOBODY, _NOBODY, wh, ZERO)
+                write_row(book, orders, _SPILL, i, _NOBODY, _NOBODY, _NOBODY, wh, ZERO)
             book.offer_wh[i] = 0

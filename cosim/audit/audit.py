@@ -37,7 +37,7 @@ from market.ledger.format.records import (
     read_parameters,
     rows_of,
 )
-from market.ledger.private.commitments import opened
+from market.ledger.private.commitments import open_commitments
 from market.ledger.private.vault import Entry
 from market.ledger.store.store import Store
 from market.ledger.store.tip import records_of
@@ -142,7 +142,7 @@ def in_clear(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], hei
     """
     if not (records[:, 0] == RecordKind.PRIVATE).any():
         return records
-    found = opened(records, int(records[0, 4:8].copy().view("<u4")[0]), entries)
+    found = open_commitments(records, int(records[0, 4:8].copy().view("<u4")[0]), entries)
     if isinstance(found, str):
         raise ScenarioError(f"block {height}: {found}; open them with --open-with and the operator's key")
     return found

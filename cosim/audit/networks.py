@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.recording.topology import Changes, changed, changes_of
+from cosim.recording.topology import Changes, changes_of, find_changed
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.model import Scenario
 from grid_models.arrays import Floats
@@ -92,7 +92,7 @@ class Networks:
         return self._made[changes]
 
     def _make(self, changes: Changes) -> Switched:
-        net = changed(self._feeder.net, changes) if changes else self._feeder.net
+        net = find_changed(self._feeder.net, changes) if changes else self._feeder.net
         feeder, islands = replace(self._feeder, net=net), find_islands(net)
         if not (islands.supply != Supply.DARK).any():
             return Switched(feeder, islands, None, ())

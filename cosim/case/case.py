@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,11 +10,11 @@ from cosim.case.batteries import ratings_of
 from cosim.case.control import control_of
 from cosim.case.devices import devices_of
 from cosim.case.fleet import Fleet
-from cosim.case.inputs import read_feeder, read_profiles
-from cosim.case.state import ADMITTED, OutageState, opening_outage
+from cosim.case.inputs import read_feeder, read_inputs
+from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
 from cosim.delivery.setpoints import mean_kw
-from cosim.delivery.window import Supply
+from cosim.delivery.window import InputSeries
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
@@ -23,13 +22,11 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.limits import Limits
 from grid_models.response.reactive_control import Control
+from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
 from market.mechanisms import Mechanism, mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, opening_state
 from market.storage import Wh
-
-NEUR_PER_EUR = 1_000_000_000
-UEUR_PER_EUR = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,20 +47,20 @@ class MarketCase:
         (N,) capacities of the participants' batteries, then.
     fleet, timeline
         Devices beside the houses' own, and the events.
-    opening_outage
+    opening_network
         What outages carry, before the first interval.
     """
 
     scenario: Scenario
     profiles: Profiles
-    supply: Supply
+    supply: InputSeries
     mechanism: Mechanism
     rules: Rules
     opening: State
     capacity_wh: Wh
     fleet: Fleet
     timeline: Timeline
-    opening_outage: OutageState
+    opening_network: NetworkState
 
     @property
     def interval_minutes(self) -> int:
@@ -109,7 +106,7 @@ def build_market(scenario: Scenario) -> MarketCase:
     """
     market = mechanism(scenario.market.mechanism)
     rules = rules_of(scenario, market)
-    profiles, capacity_wh = read_profiles(scenario)
+    profiles, capacity_wh = read_inputs(scenario)
     return market_case(scenario, profiles, capacity_wh, market, rules)
 
 
@@ -127,7 +124,7 @@ def market_case(
     opening = opening_state(ratings.soc_min_wh, wallets, ratings)
     devices = devices_of(scenario, profiles.participants, capacity_wh)
     timeline = make_timeline(scenario, profiles, devices)
-    outage = opening_outage(
+    outage = make_opening_network(
         profiles.n_participants, len(timeline.outages), devices, sum(map(len, timeline.requests.values()))
     )
     fleet = Fleet(devices, profiles)
@@ -180,12 +177,6 @@ def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
             seed=scenario.seed,
         )
     )
-
-
-def case_digest(case: Case) -> bytes:
-    """SHA-256 over scenario, profiles and network: what a ledger's first block commits to."""
-    parts = (case.scenario.digest(), case.profiles.digest(), case.feeder.digest())
-    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def check_priorities(scenario: Scenario, participants: tuple[str, ...]) -> None:

@@ -14,11 +14,9 @@ import numpy.typing as npt
 from cosim.errors import ScenarioError
 from cosim.scenario.model import CommunitySection
 from data.profiles import Profiles
-
-Wh = npt.NDArray[np.int64]
+from market.storage import Wh
 
 COMMUNITY = "community"
-UEUR_PER_EUR = 1e6
 
 
 def sun(pv_wh: Wh) -> npt.NDArray[np.float64]:

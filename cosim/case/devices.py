@@ -27,10 +27,8 @@ from grid_models.devices.fuel_cell_plant import (
     plant_preset,
     specific_cost_eur_per_kwh,
 )
-
-Wh = npt.NDArray[np.int64]
-
-UEUR_PER_EUR = 1e6
+from market.exchanges import UEUR_PER_EUR
+from market.storage import Wh
 
 
 class Device(NamedTuple):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cosim.case.community import panels_wh, sun
 from cosim.case.devices import Device, FuelUse, schedule
 from cosim.case.state import ADMITTED
-from cosim.delivery.window import Supply
+from cosim.delivery.window import InputSeries
 from data.profiles import Profiles
 
 Standing = npt.NDArray[np.int8]
@@ -66,10 +66,12 @@ class Fleet:
                 )
         return pv
 
-    def supply(self, standing: Standing) -> Supply:
+    def supply(self, standing: Standing) -> InputSeries:
         """What the market is supplied with, grid permitting."""
         profiles = self._profiles
         fuel_cell = np.zeros_like(profiles.load_wh)
         for device, use in zip(self.devices, self.schedule(standing), strict=True):
             fuel_cell[:, device.house] += use.delivered_wh
-        return Supply(profiles.load_wh, self._with_panels(standing), fuel_cell, profiles.price_ueur_per_kwh)
+        return InputSeries(
+            profiles.load_wh, self._with_panels(standing), fuel_cell, profiles.price_ueur_per_kwh
+        )

@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY, with_community
 from cosim.case.devices import devices_of
@@ -20,14 +19,13 @@ from data.synthetic import synthetic_series
 from grid_models.feeder.feeder import Feeder, with_ratings
 from grid_models.feeder.generated import radial_feeder
 from grid_models.feeder.named_nets import feeder_from_json, named_feeder
-
-Wh = npt.NDArray[np.int64]
+from market.storage import Wh
 
 HOURS_PER_YEAR = 8760
 ELEMENTS = ("load", "pv", "battery")
 
 
-def read_profiles(scenario: Scenario) -> tuple[Profiles, Wh]:
+def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     """Profiles over the scenario's horizon, and the capacity of each participant's battery, Wh (N,).
 
     Raises

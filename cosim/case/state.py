@@ -15,7 +15,7 @@ ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
 """Standing of a device; a battery is leaving while it holds energy of others that would not fit elsewhere."""
 
 
-class OutageState(NamedTuple):
+class NetworkState(NamedTuple):
     """What outages carry from one interval to the next, beside the market's state.
 
     Attributes
@@ -48,13 +48,15 @@ class OutageState(NamedTuple):
         return not (lingers or (self.standing == LEAVING).any())
 
 
-def opening_outage(n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int) -> OutageState:
+def make_opening_network(
+    n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int
+) -> NetworkState:
     """All connected, tanks full; devices that will ask to be registered, the last `n_requests`, are not there yet."""
     standing = np.full(len(devices), ADMITTED, np.int8)
     standing[len(devices) - n_requests :] = ASKING
     plants = np.zeros((len(devices), 4))
     plants[:, 0] = [0.0 if device.plant is None else device.plant.tank_kg for device in devices]
-    return OutageState(
+    return NetworkState(
         np.zeros(n_houses, np.int8),
         np.zeros(n_houses, bool),
         np.zeros(n_houses, np.int64),

@@ -72,14 +72,14 @@ def run(
 
       gridsettle run my.toml --until 2017-02-01 --json
     """
-    from cosim.scenario.files import changed, load_scenario
+    from cosim.scenario.files import change_scenario, load_scenario
 
     with bad_input_ends():
         chosen = load_scenario(scenario)
         if seed is not None:
-            chosen = changed(chosen, "--seed", seed=seed)
+            chosen = change_scenario(chosen, "--seed", seed=seed)
         if until is not None:
-            chosen = changed(chosen, "--until", horizon={"hours": _hours_until(chosen, until)})
+            chosen = change_scenario(chosen, "--until", horizon={"hours": _hours_until(chosen, until)})
         directory = out or (Path("runs") if resume else _next_directory(chosen.name))
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
         if report:

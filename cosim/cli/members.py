@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from cosim.cli.errors import bad_input_ends, fail
-from cosim.cli.statements import PASSPHRASE, Desk, private_key, stating
+from cosim.cli.statements import PASSPHRASE, Statements, private_key, stating
 
 members_app = typer.Typer()
 
@@ -270,7 +270,7 @@ def account(
 
     with bad_input_ends():
         reading = member if reader is None else reader
-        desk = Desk(directory, operator_key)
+        desk = Statements(directory, operator_key)
         own = reading_key(desk, key, reading, member)
         if reading != member:
             desk.state(access(desk.chain_id, reading, desk.number(reading), own, owner=member))
@@ -284,7 +284,7 @@ def account(
     typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(account_lines(found, entries)))
 
 
-def reading_key(desk: Desk, key: Path | None, reader: int, owner: int) -> Any:
+def reading_key(desk: Statements, key: Path | None, reader: int, owner: int) -> Any:
     """The reader's key once it may read the account; ends with exit code 1 if it may not.
 
     Houses that are no registered members have no keys: their records stand in the open.

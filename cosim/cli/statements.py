@@ -28,7 +28,7 @@ def private_key(path: Path) -> Any:
     return read_private_key(path, passphrase.encode())
 
 
-class Desk:
+class Statements:
     """The desk of one ledger.
 
     Parameters
@@ -44,7 +44,7 @@ class Desk:
         from market.ledger.format.header import demonstration_key
         from market.ledger.format.records import integer_parameter, read_parameters
         from market.ledger.store.store import Store
-        from market.ledger.store.tip import operator_key as key_in_charge
+        from market.ledger.store.tip import read_operator_key as key_in_charge
         from market.ledger.store.tip import records_of, tip_of
 
         self.directory = directory
@@ -112,9 +112,11 @@ class Desk:
 
 
 @contextmanager
-def stating(directory: Path, operator_key: Path | None, *, needs_operator: bool = False) -> Iterator[Desk]:
+def stating(
+    directory: Path, operator_key: Path | None, *, needs_operator: bool = False
+) -> Iterator[Statements]:
     """Desk of a ledger; ends with a message if the operator's key is needed and not at hand."""
-    desk = Desk(directory, operator_key)
+    desk = Statements(directory, operator_key)
     if needs_operator and desk.key is None:
         fail(f"{directory}: expected the operator's private key (--operator-key FILE), got none")
     yield desk

@@ -72,9 +72,9 @@ def _sweep(
 
 
 def _shortened(scenario: Scenario, hours: int | None) -> Scenario:
-    from cosim.scenario.files import changed
+    from cosim.scenario.files import change_scenario
 
-    return scenario if hours is None else changed(scenario, "--hours", horizon={"hours": hours})
+    return scenario if hours is None else change_scenario(scenario, "--hours", horizon={"hours": hours})
 
 
 Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary.")]

@@ -24,7 +24,7 @@ EARLIER = 0.01
 """How much dearer the first trade of an interval is than the last, as a share."""
 
 
-class Levers(NamedTuple):
+class DecisionVariables(NamedTuple):
     """What a programme can change; M cuttable exchanges, N houses, columns [cut | absorbed | shed], kW.
 
     Attributes
@@ -57,7 +57,7 @@ class Levers(NamedTuple):
         return self.weight.size - self.imports.size
 
 
-def levers(search: Search) -> Levers:
+def make_decision_variables(search: Search) -> DecisionVariables:
     """Levers of a problem: every cut acts at the bus where the energy enters the network.
 
     Cutting an exchange lowers the seller's injection, that of the battery's host for a lot; a share that is not stored
@@ -85,7 +85,7 @@ def levers(search: Search) -> Levers:
     cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports(p)
     absorbed = np.minimum(mean_kw(room, minutes), absorbs @ cleared)
     largest = np.concatenate([cleared, absorbed, imports + misses @ cleared])
-    return Levers(rows, effect, weight, largest, absorbs, misses, imports)
+    return DecisionVariables(rows, effect, weight, largest, absorbs, misses, imports)
 
 
 def _weights(kind: npt.NDArray[np.uint8]) -> Floats:
@@ -104,7 +104,7 @@ def _imports(p: Problem) -> Floats:
     return mean_kw(wh, p.case.interval_minutes)
 
 
-def delivery_of(search: Search, lever: Levers, x: Floats) -> Delivery:
+def make_delivery(search: Search, lever: DecisionVariables, x: Floats) -> Delivery:
     """Delivery of lever values: cut energies rounded up, shed energy rounded up, in Wh."""
     p = search.problem
     m = lever.rows.size

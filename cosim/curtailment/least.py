@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.solve import response_at
-from cosim.curtailment.decision_variables import Levers, delivery_of, levers
+from cosim.curtailment.decision_variables import DecisionVariables, make_decision_variables, make_delivery
 from cosim.curtailment.programme import (
     CLOSER,
-    Solution,
+    ProgrammeSolution,
     anywhere,
     back_off,
     box_around,
@@ -60,13 +60,13 @@ class _State(NamedTuple):
 
 def least_curtailment(search: Search) -> Found | None:
     """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect."""
-    lever, limits = levers(search), search.problem.case.limits
+    lever, limits = make_decision_variables(search), search.problem.case.limits
     at = _opening(search, lever)
     best = at if at.clean else None
     least = np.inf if best is None else float(lever.weight @ at.x)
     distance, known = no_distance(limits), None
     reach, farthest = anywhere(at.x.size), 0.0
-    solution = Solution(at.x, {}, keeps=False)
+    solution = ProgrammeSolution(at.x, {}, keeps=False)
     at_vertex = returned = gone_back = False
     for _ in range(ROUNDS):
         found = None
@@ -107,13 +107,13 @@ def least_curtailment(search: Search) -> Found | None:
     return _towards_nothing(search, lever, at.x) if best is None else best.clean
 
 
-def _opening(search: Search, lever: Levers) -> _State:
+def _opening(search: Search, lever: DecisionVariables) -> _State:
     """Where to begin: no lever moved, or where AC has no solution then, the first quarter that has."""
     p = search.problem
     if p.reason not in (Reason.NOT_SOLVED, Reason.CONTROL):
         return _State(np.zeros(lever.weight.size), response_at(p.case, p.meters), None)
     quarters = [share * lever.largest for share in (0.25, 0.5, 0.75, 1.0)]
-    tried = search.try_all([delivery_of(search, lever, x) for x in quarters])
+    tried = search.try_all([make_delivery(search, lever, x) for x in quarters])
     first = int(np.argmax(tried.flow.converged))
     return _state(search, quarters[first], tried, first)
 
@@ -126,17 +126,17 @@ def _state(search: Search, x: Floats, tried: Attempt, k: int = 0) -> _State:
     return _State(x, response, found if clean else None)
 
 
-def _nearest_solved(search: Search, lever: Levers, solved: Floats, x: Floats) -> _State:
+def _nearest_solved(search: Search, lever: DecisionVariables, solved: Floats, x: Floats) -> _State:
     """The lever values `x`, or half way back, and half of that, towards values that AC can solve."""
     for _ in range(1 + HALVINGS):
-        state = _state(search, x, search.try_all([delivery_of(search, lever, x)]))
+        state = _state(search, x, search.try_all([make_delivery(search, lever, x)]))
         if state.response is not None:
             break
         x = 0.5 * (solved + x)
     return state
 
 
-def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
+def _towards_nothing(search: Search, lever: DecisionVariables, x: Floats) -> Found | None:
     """Between the last programme's cuts and no exchange at all, the least that is clean; no load either, if need be."""
     m, first = lever.rows.size, lever.first_shed
     for shed in (x[first:], lever.largest[first:]):
@@ -147,5 +147,7 @@ def _towards_nothing(search: Search, lever: Levers, x: Floats) -> Found | None:
     return None
 
 
-def _between(search: Search, lever: Levers, everything: Floats, x: Floats, share: float) -> Delivery:
-    return delivery_of(search, lever, everything + share * (x - everything))
+def _between(
+    search: Search, lever: DecisionVariables, everything: Floats, x: Floats, share: float
+) -> Delivery:
+    return make_delivery(search, lever, everything + share * (x - everything))

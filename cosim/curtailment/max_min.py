@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.solve import response_at
-from cosim.curtailment.decision_variables import Levers, levers
+from cosim.curtailment.decision_variables import DecisionVariables, make_decision_variables
 from cosim.curtailment.search import Found, Search, largest_clean
 from grid_models.arrays import Floats
 from grid_models.powerflow.limits import check_limits
@@ -22,7 +22,7 @@ FILLED = 0.1
 
 def max_min(search: Search) -> Found | None:
     """Raise all delivered shares together; fix those that load a full element; go on with the others."""
-    lever = levers(search)
+    lever = make_decision_variables(search)
     share = np.zeros(search.problem.rows.size)
     free = search.curtailable.copy()
     best: Found | None = None
@@ -49,7 +49,9 @@ def _delivery(search: Search, share: Floats) -> Delivery:
     return search.delivery(np.where(search.curtailable, np.floor(share * cleared), cleared).astype(np.int64))
 
 
-def _loading(search: Search, lever: Levers, found: Found, beyond: Delivery) -> npt.NDArray[np.bool_]:
+def _loading(
+    search: Search, lever: DecisionVariables, found: Found, beyond: Delivery
+) -> npt.NDArray[np.bool_]:
     """Exchanges that load the elements which a little more of everything would overload."""
     p = search.problem
     case = p.case

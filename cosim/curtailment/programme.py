@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.curtailment.decision_variables import Levers
+from cosim.curtailment.decision_variables import DecisionVariables
 from cosim.curtailment.highs import minimise
 from grid_models.arrays import Floats
 from grid_models.powerflow.limits import Limits
@@ -67,7 +67,7 @@ class Box(NamedTuple):
     largest: Floats
 
 
-class Solution(NamedTuple):
+class ProgrammeSolution(NamedTuple):
     """Lever values, what each limit costs at the margin, {limit: cost per pu}, and whether all limits are kept."""
 
     x: Floats
@@ -151,7 +151,7 @@ def _beyond(response: Response, limits: Limits) -> Floats:
     return np.concatenate([response.vm_pu - limits.max_vm_pu, limits.min_vm_pu - response.vm_pu, current])
 
 
-def possible_gain(solution: Solution, response: Response, limits: Limits) -> float:
+def possible_gain(solution: ProgrammeSolution, response: Response, limits: Limits) -> float:
     """What could still be saved: the room that AC leaves below the limits which bind the solution, at their prices.
 
     It holds where no lever was bound by its largest move, which has a price of its own.
@@ -191,7 +191,7 @@ def anywhere(n: int) -> Reach:
     return Reach(np.full(n, np.inf), np.zeros(n))
 
 
-def box_around(x: Floats, reach: Reach, lever: Levers) -> Box:
+def box_around(x: Floats, reach: Reach, lever: DecisionVariables) -> Box:
     """Values of the levers within reach of `x`, and at most all that each has."""
     return Box(np.maximum(x - reach.most, 0.0), np.minimum(x + reach.most, lever.largest))
 
@@ -214,7 +214,7 @@ def within(radius_kw: float, n: int) -> Reach:
     return Reach(np.full(n, max(radius_kw, LEAST_MOVE_KW)), np.zeros(n))
 
 
-def solve_programme(p: Programme, lever: Levers, box: Box) -> Solution | None:
+def solve_programme(p: Programme, lever: DecisionVariables, box: Box) -> ProgrammeSolution | None:
     """Cheapest lever values in a box that keep the constraints, or that break them least; None if HiGHS finds none.
 
     Load is shed only where no other levers keep the constraints, and a slack is admitted only where none at all do, as
@@ -227,7 +227,9 @@ def solve_programme(p: Programme, lever: Levers, box: Box) -> Solution | None:
     return None
 
 
-def _solved(p: Programme, lever: Levers, box: Box, *, shedding: bool, elastic: bool) -> Solution | None:
+def _solved(
+    p: Programme, lever: DecisionVariables, box: Box, *, shedding: bool, elastic: bool
+) -> ProgrammeSolution | None:
     """The programme over the levers that can be other than 0."""
     slacks = int(elastic)
     can_move = box.largest > 0.0
@@ -252,10 +254,12 @@ def _solved(p: Programme, lever: Levers, box: Box, *, shedding: bool, elastic: b
     x = np.zeros(lever.weight.size)
     x[moving] = found.x[: moving.size]
     price = found.price[: p.bound.size]
-    return Solution(x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic)
+    return ProgrammeSolution(
+        x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic
+    )
 
 
-def _limited_by_cuts(lever: Levers, moving: Places) -> tuple[Floats, Floats]:
+def _limited_by_cuts(lever: DecisionVariables, moving: Places) -> tuple[Floats, Floats]:
     """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
     n, m = lever.absorbs.shape
     bound = np.concatenate([np.zeros(n), lever.imports])

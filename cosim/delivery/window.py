@@ -23,7 +23,7 @@ from market.storage import Wh
 _P2P = integer(Kind.P2P)
 
 
-class Supply(NamedTuple):
+class InputSeries(NamedTuple):
     """What a window brings: int64 arrays over K intervals and N houses, Wh, and utility prices (K,)."""
 
     load_wh: Wh
@@ -61,7 +61,7 @@ class Window(NamedTuple):
 
 
 @compiled
-def inputs_at(supply: Supply, k: int, interval: int) -> Inputs:
+def inputs_at(supply: InputSeries, k: int, interval: int) -> Inputs:
     """What interval `interval`, the k-th of the window, brings."""
     return Inputs(
         interval,
@@ -73,7 +73,9 @@ def inputs_at(supply: Supply, k: int, interval: int) -> Inputs:
 
 
 @compiled
-def orders_at(supply: Supply, k: int, interval: int, before: State, rules: Rules) -> tuple[Orders, State]:
+def orders_at(
+    supply: InputSeries, k: int, interval: int, before: State, rules: Rules
+) -> tuple[Orders, State]:
     """Orders of the k-th interval of the window, and the state they were made from."""
     state = after_due(before, interval)
     return make_orders(inputs_at(supply, k, interval), state, rules), state
@@ -140,7 +142,7 @@ def window_of_one(orders: Orders, clearing: Clearing, settlement: Settlement, be
 
 
 @compiled
-def settle_window(supply: Supply, first: int, n_intervals: int, state: State, rules: Rules) -> Window:
+def settle_window(supply: InputSeries, first: int, n_intervals: int, state: State, rules: Rules) -> Window:
     """Settle `n_intervals` from interval `first` on by a built-in mechanism, all delivered as cleared."""
     window = empty_window(n_intervals, state)
     n = state.own_wh.size
@@ -153,7 +155,7 @@ def settle_window(supply: Supply, first: int, n_intervals: int, state: State, ru
 
 
 def settle_window_with(
-    clear: ClearFunction, supply: Supply, first: int, n_intervals: int, state: State, rules: Rules
+    clear: ClearFunction, supply: InputSeries, first: int, n_intervals: int, state: State, rules: Rules
 ) -> Window:
     """`settle_window` for a user's own, uncompiled mechanism: called once an interval, else the same."""
     window = empty_window(n_intervals, state)

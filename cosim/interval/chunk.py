@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case.state import OutageState
+from cosim.case.state import NetworkState
 from cosim.delivery.window import Window
-from cosim.interval.device_requests import Answer
-from cosim.islands.event_interval import Disturbed
+from cosim.interval.device_requests import DeviceDecision
+from cosim.islands.event_interval import EventInterval
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict, Verdicts
 
@@ -45,9 +45,9 @@ class Chunk(NamedTuple):
     outcome: npt.NDArray[np.int8]
     power_flows: npt.NDArray[np.int32]
     before: dict[int, Verdict]
-    outage: OutageState
-    disturbed: Disturbed | None = None
-    answers: tuple[Answer, ...] = ()
+    outage: NetworkState
+    disturbed: EventInterval | None = None
+    answers: tuple[DeviceDecision, ...] = ()
 
     @property
     def stop(self) -> int:

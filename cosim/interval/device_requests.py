@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 from cosim.case.batteries import departures
 from cosim.case.case import Case
-from cosim.case.state import ADMITTED, ASKING, REFUSED, RETIRED, OutageState
+from cosim.case.state import ADMITTED, ASKING, REFUSED, RETIRED, NetworkState
 from cosim.curtailment.feasible import binding
 from cosim.delivery.setpoints import injection_kw
-from cosim.islands.event_interval import Disturbed
+from cosim.islands.event_interval import EventInterval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
 from grid_models.powerflow.limits import Judgement, check_limits
 from market.exchanges import NOBODY, Reason
 
 
-class Answer(NamedTuple):
+class DeviceDecision(NamedTuple):
     """What became of a device in an interval.
 
     Attributes
@@ -37,8 +37,8 @@ class Answer(NamedTuple):
 
 
 def answer_requests(
-    case: Case, switching: Switching, done: Disturbed, t: int
-) -> tuple[OutageState, list[Answer]]:
+    case: Case, switching: Switching, done: EventInterval, t: int
+) -> tuple[NetworkState, list[DeviceDecision]]:
     """Answer the requests of interval `t` once it is settled; answers hold from the next interval on."""
     standing = done.outage.standing.copy()
     answers = []
@@ -49,15 +49,17 @@ def answer_requests(
     return done.outage._replace(standing=standing), answers
 
 
-def retire(case: Case, outage: OutageState, t: int) -> tuple[OutageState, list[Answer]]:
+def retire(case: Case, outage: NetworkState, t: int) -> tuple[NetworkState, list[DeviceDecision]]:
     """Fuel cells and panels that leave at the begin of interval `t`, as far as they are there."""
     standing = outage.standing.copy()
     leaving = [k for k in case.timeline.retired.get(t, []) if standing[k] == ADMITTED]
     standing[leaving] = RETIRED
-    return outage._replace(standing=standing), [Answer(device, RETIRED) for device in leaving]
+    return outage._replace(standing=standing), [DeviceDecision(device, RETIRED) for device in leaving]
 
 
-def let_go(case: Case, outage: OutageState, done: Disturbed, t: int) -> tuple[OutageState, list[Answer]]:
+def let_go(
+    case: Case, outage: NetworkState, done: EventInterval, t: int
+) -> tuple[NetworkState, list[DeviceDecision]]:
     """Batteries that leave at the end of interval `t`, or stop charging until they can."""
     found = departures(
         case.scenario,
@@ -69,16 +71,16 @@ def let_go(case: Case, outage: OutageState, done: Disturbed, t: int) -> tuple[Ou
     standing = outage.standing.copy()
     for departure in found:
         standing[departure.device] = departure.standing
-    answers = [Answer(gone.device, gone.standing, energy_wh=-gone.energy_wh) for gone in found]
+    answers = [DeviceDecision(gone.device, gone.standing, energy_wh=-gone.energy_wh) for gone in found]
     return outage._replace(standing=standing), answers
 
 
-def _answer(case: Case, switching: Switching, done: Disturbed, number: int) -> Answer:
+def _answer(case: Case, switching: Switching, done: EventInterval, number: int) -> DeviceDecision:
     """Supplied? Then a trial power flow: at zero that of the interval itself, at the power offered, and drawn."""
     device = case.fleet.devices[number]
     bus = int(case.feeder.bus[device.house])
     if done.outage.phase[device.house] == Phase.DARK:
-        return Answer(number, REFUSED, Reason.DARK, bus)
+        return DeviceDecision(number, REFUSED, Reason.DARK, bus)
     p_kw = injection_kw(done.settlement.meters[None], case.interval_minutes)
     formers = [int(case.feeder.bus[part.former.house]) for part in done.parts if part.former is not None]
     engine = switching.engine(done.outage.open, formers)
@@ -88,8 +90,8 @@ def _answer(case: Case, switching: Switching, done: Disturbed, number: int) -> A
         trial[0, device.house] += offered_kw
         verdict = check_limits(case.feeder, case.limits, engine.solve(trial, None))
         if verdict.status != Judgement.OK:
-            return Answer(number, REFUSED, *binding(verdict))
-    return Answer(number, ADMITTED, energy_wh=device.charge_wh)
+            return DeviceDecision(number, REFUSED, *binding(verdict))
+    return DeviceDecision(number, ADMITTED, energy_wh=device.charge_wh)
 
 
 def standing_name(standing: int) -> str:

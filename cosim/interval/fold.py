@@ -14,15 +14,15 @@ import numpy.typing as npt
 from cosim.case.batteries import ratings_as, with_batteries
 from cosim.case.case import Case, MarketCase
 from cosim.case.solve import solve_meters
-from cosim.case.state import OutageState
+from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.losses import losses_wh, with_losses
-from cosim.delivery.window import Supply, Window, settle_window, settle_window_with, window_of_one
+from cosim.delivery.window import InputSeries, Window, settle_window, settle_window_with, window_of_one
 from cosim.errors import ConservationError
 from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import answer_requests, let_go, retire
 from cosim.interval.interval import run_interval
-from cosim.islands.event_interval import run_disturbed
+from cosim.islands.event_interval import run_event_interval
 from cosim.islands.switching import Switching
 from grid_models.powerflow.engine import Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, judge
@@ -36,9 +36,9 @@ FEW_HOUSES = 32
 """Up to so many houses a window may be as long as the longest; with more of them it is shorter by as much."""
 
 
-def supply_between(supply: Supply, first: int, stop: int) -> Supply:
+def supply_between(supply: InputSeries, first: int, stop: int) -> InputSeries:
     """The part of the supply that belongs to intervals first … stop-1."""
-    return Supply(*(column[first:stop] for column in supply))
+    return InputSeries(*(column[first:stop] for column in supply))
 
 
 def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:
@@ -67,7 +67,7 @@ def conserved(window: Window, first: int) -> Window:
     return window
 
 
-def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int) -> Chunk | None:
+def clean_part(case: Case, state: State, outage: NetworkState, first: int, n: int) -> Chunk | None:
     """The leading clean intervals of the next `n`, or None if the very first is not clean."""
     window = conserved(settle_optimistically(case, state, first, n), first)
     flow, meters = solve_meters(case, window.meters)
@@ -85,7 +85,7 @@ def clean_part(case: Case, state: State, outage: OutageState, first: int, n: int
     )
 
 
-def repaired(case: Case, state: State, outage: OutageState, t: int) -> Chunk:
+def repaired(case: Case, state: State, outage: NetworkState, t: int) -> Chunk:
     """Interval `t` by the full path: verdict, curtailment, settlement of what is delivered."""
     _, result = run_interval(case, state, t)
     feasible = result.feasible
@@ -112,7 +112,7 @@ def finished(
     outcome: npt.NDArray[np.int8],
     power_flows: npt.NDArray[np.int32],
     before: dict[int, Verdict],
-    outage: OutageState,
+    outage: NetworkState,
 ) -> Chunk:
     """Chunk with the losses booked."""
     stop = first + outcome.size
@@ -122,11 +122,11 @@ def finished(
     return Chunk(first, window, flow, verdicts, outcome, power_flows, before, outage)
 
 
-def disturbed_interval(case: Case, switching: Switching, state: State, outage: OutageState, t: int) -> Chunk:
+def disturbed_interval(case: Case, switching: Switching, state: State, outage: NetworkState, t: int) -> Chunk:
     """Interval `t` with an outage, or a device that asks or leaves: part by part."""
     outage, left = retire(case, outage, t)
     case = standing_as(case, outage)
-    done = run_disturbed(case, switching, state, outage, t)
+    done = run_event_interval(case, switching, state, outage, t)
     outage, answers = answer_requests(case, switching, done, t)
     outage, gone = let_go(case, outage, done, t)
     answers += gone
@@ -151,12 +151,12 @@ def disturbed_interval(case: Case, switching: Switching, state: State, outage: O
     )
 
 
-def battery_ratings(case: Case, outage: OutageState) -> Ratings:
+def battery_ratings(case: Case, outage: NetworkState) -> Ratings:
     """Rating sheets of the batteries that are there."""
     return ratings_as(case.opening.ratings, case.scenario, case.fleet.devices, outage.standing)
 
 
-def standing_as(case: Case, outage: OutageState) -> Case:
+def standing_as(case: Case, outage: NetworkState) -> Case:
     """The case with the devices that are admitted, and no others."""
     return replace(case, supply=case.fleet.supply(outage.standing))
 
@@ -166,7 +166,7 @@ def fewer_for_many(intervals: int, case: MarketCase) -> int:
     return max(1, intervals * FEW_HOUSES // max(case.opening.own_wh.size, FEW_HOUSES))
 
 
-def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None = None) -> Iterator[Chunk]:
+def chunks(case: Case, state: State, first: int = 0, outage: NetworkState | None = None) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to the end, a chunk at a time.
 
     The window grows fourfold while intervals are clean and is one interval when one is not: behind an unclean interval
@@ -176,7 +176,7 @@ def chunks(case: Case, state: State, first: int = 0, outage: OutageState | None 
     length = fixed or FIRST_WINDOW
     longest = fewer_for_many(LONGEST_WINDOW, case)
     switching = Switching(case.feeder, case.engine, case.timeline.outages)
-    outage = outage or case.opening_outage
+    outage = outage or case.opening_network
     case = standing_as(case, outage)
     t = first
     while t < case.n_intervals:

@@ -12,14 +12,15 @@ import numpy.typing as npt
 from cosim.case.case import Case
 from cosim.case.devices import run_plant
 from cosim.case.solve import Solved, solve_meters
-from cosim.case.state import ADMITTED, OutageState, plant_state
+from cosim.case.state import ADMITTED, NetworkState, plant_state
+from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.delivery.window import inputs_at
 from cosim.islands.island import (
     Former,
     Part,
     darkness,
-    hold,
+    hold_island,
     island_orders,
     masked_orders,
 )
@@ -35,8 +36,6 @@ from market.orders import Inputs, Orders
 from market.settlement import Delivery, Settlement, settle
 from market.state import POOL_CONTRACT, State, after_due
 from market.storage import deliverable_wh
-
-Mask = npt.NDArray[np.bool_]
 
 
 class PartResult(NamedTuple):
@@ -57,7 +56,7 @@ class PartResult(NamedTuple):
     before: Verdict | None = None
 
 
-class Disturbed(NamedTuple):
+class EventInterval(NamedTuple):
     """A disturbed interval, settled.
 
     Attributes
@@ -79,7 +78,7 @@ class Disturbed(NamedTuple):
     settlement: Settlement
     flow: Flow
     parts: tuple[PartResult, ...]
-    outage: OutageState
+    outage: NetworkState
     plants: npt.NDArray[np.float64]
 
     @property
@@ -100,7 +99,9 @@ class Disturbed(NamedTuple):
         return 1 + sum(part.power_flows for part in self.parts)
 
 
-def run_disturbed(case: Case, switching: Switching, state: State, outage: OutageState, t: int) -> Disturbed:
+def run_event_interval(
+    case: Case, switching: Switching, state: State, outage: NetworkState, t: int
+) -> EventInterval:
     """Simulate interval `t` part by part.
 
     Parameters
@@ -142,7 +143,7 @@ def run_disturbed(case: Case, switching: Switching, state: State, outage: Outage
     lit = any(part.supply for part in parts)
     flow, metered = _solved(case, switching, in_force, buses, settlement, fed if lit else None)
     settlement = settlement._replace(meters=metered[0])
-    return Disturbed(
+    return EventInterval(
         orders,
         before,
         settlement,
@@ -153,7 +154,7 @@ def run_disturbed(case: Case, switching: Switching, state: State, outage: Outage
     )
 
 
-def in_force_at(case: Case, switching: Switching, outage: OutageState, t: int) -> tuple[Mask, Mask]:
+def in_force_at(case: Case, switching: Switching, outage: NetworkState, t: int) -> tuple[Mask, Mask]:
     """Outages in force in interval `t`, (E,), and houses whose island waits to be joined to the grid, (N,).
 
     An outage that is over stays in force while an island of it has not seen one healthy interval beside the grid.
@@ -170,7 +171,7 @@ def in_force_at(case: Case, switching: Switching, outage: OutageState, t: int) -
     return on | over, returning
 
 
-def refuelled(case: Case, outage: OutageState, t: int) -> OutageState:
+def refuelled(case: Case, outage: NetworkState, t: int) -> NetworkState:
     """State in which fuel cells that were at the grid have full tanks and run as scheduled."""
     plants = outage.plants.copy()
     hours = case.interval_minutes / 60.0
@@ -183,7 +184,7 @@ def refuelled(case: Case, outage: OutageState, t: int) -> OutageState:
     return outage._replace(plants=plants)
 
 
-def with_pickup(inputs: Inputs, outage: OutageState) -> Inputs:
+def with_pickup(inputs: Inputs, outage: NetworkState) -> Inputs:
     """Inputs with the raised load of houses that come, or just came, out of the dark."""
     raised = (outage.pickup > 0) | (outage.phase == Phase.DARK)
     load = np.where(raised, np.rint(inputs.load_wh * PICKUP_FACTOR).astype(np.int64), inputs.load_wh)
@@ -203,7 +204,7 @@ def _fed_by_grid(
         Supply.GRID,
         None,
         orders,
-        delivery_of(feasible.settlement, orders),
+        recover_delivery(feasible.settlement, orders),
         {},
         0,
         feasible.power_flows,
@@ -212,7 +213,7 @@ def _fed_by_grid(
     )
 
 
-def delivery_of(settlement: Settlement, orders: Orders) -> Delivery:
+def recover_delivery(settlement: Settlement, orders: Orders) -> Delivery:
     """The delivery that led to a settlement."""
     rows, meters = settlement.rows, settlement.meters
     absorbed = meters["charge_wh"].astype(np.int64) - orders.charge_wh
@@ -229,7 +230,7 @@ def _alone(
     in_force: Mask,
     inputs: Inputs,
     state: State,
-    outage: OutageState,
+    outage: NetworkState,
     inside: Mask,
 ) -> PartResult | None:
     """A part without the grid, as an island; None if nobody holds it."""
@@ -238,7 +239,7 @@ def _alone(
     numbers, ranges = fuel_cells_in(case, outage, inside)
     critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
     part = Part(case, inside, orders, state, rows, ranges, critical)
-    held = hold(
+    held = hold_island(
         part,
         formers(part, outage),
         lambda former: switching.engine(in_force, (int(case.feeder.bus[former.house]),)),
@@ -260,7 +261,7 @@ def _dark(case: Case, inputs: Inputs, state: State, inside: Mask) -> PartResult:
     return PartResult(inside, Supply.DARK, None, orders, darkness(none), {}, 0, 0)
 
 
-def fuel_cells_in(case: Case, outage: OutageState, inside: Mask) -> tuple[list[int], tuple[FuelRange, ...]]:
+def fuel_cells_in(case: Case, outage: NetworkState, inside: Mask) -> tuple[list[int], tuple[FuelRange, ...]]:
     """Fuel cells of a part: their numbers and what each can deliver."""
     numbers, ranges = [], []
     for k, device in enumerate(case.fleet.devices):
@@ -271,7 +272,7 @@ def fuel_cells_in(case: Case, outage: OutageState, inside: Mask) -> tuple[list[i
     return numbers, tuple(ranges)
 
 
-def formers(part: Part, outage: OutageState) -> Iterator[Former]:
+def formers(part: Part, outage: NetworkState) -> Iterator[Former]:
     """Who may hold a part, best first: whoever held it, then batteries by headroom, then fuel cells by headroom.
 
     Out of the dark a battery needs a fifth of its charge.
@@ -346,12 +347,12 @@ def _solved(
 def _carried(
     case: Case,
     switching: Switching,
-    outage: OutageState,
+    outage: NetworkState,
     in_force: Mask,
     waits: Mask,
     parts: list[PartResult],
     flow: Flow,
-) -> OutageState:
+) -> NetworkState:
     """What the next interval needs to know."""
     happening = np.full(waits.size, Happening.NOTHING_HOLDS, np.int8)
     former = np.zeros(waits.size, bool)

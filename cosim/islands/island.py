@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from cosim.case.case import Case
+from cosim.case.timeline import Mask
 from cosim.delivery.redispatch import battery_room, undelivered
 from cosim.delivery.setpoints import mean_kw
 from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally
@@ -24,8 +24,6 @@ from market.orders import Inputs, Orders, make_orders
 from market.settlement import Delivery
 from market.state import State
 from market.storage import Wh
-
-Mask = npt.NDArray[np.bool_]
 
 _RESERVES, _BISECTIONS = 8, 6
 _GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
@@ -131,7 +129,7 @@ def island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Ord
     return orders._replace(discharge_left_wh=np.where(inside, limit, 0))
 
 
-def hold(part: Part, formers: Iterable[Former], engine_of: EngineOf) -> Held | None:
+def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineOf) -> Held | None:
     """First former that holds the part, with as much of it served as the wires carry; None if nobody can."""
     power_flows = 0
     for former in formers:

@@ -112,7 +112,7 @@ def drain(order: Wh, available_wh: Wh, quota_wh: Wh, total_wh: int) -> Wh:
     return taken
 
 
-def match(supply_wh: Wh, use_wh: Wh) -> list[Transfer]:
+def match_island(supply_wh: Wh, use_wh: Wh) -> list[Transfer]:
     """Transfers from houses with more than they use to houses with less; both sums are equal."""
     more, less = np.maximum(supply_wh - use_wh, 0), np.maximum(use_wh - supply_wh, 0)
     transfers = []
@@ -169,4 +169,6 @@ def dispatch_locally(
     left = sources.surplus_wh + generated - given
     absorbed = np.where(released == 0, np.minimum(generated - fuel_used, sources.room_wh), 0)
     supplied = given + given_up + released
-    return LocalDispatch(match(supplied, use), fuel, released, absorbed - given_up, left - absorbed, use)
+    return LocalDispatch(
+        match_island(supplied, use), fuel, released, absorbed - given_up, left - absorbed, use
+    )

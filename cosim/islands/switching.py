@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cosim.case.timeline import Mask
 from cosim.scenario.events import OutageEvent
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.topology import Islands, find_islands, opened, with_formers
+from grid_models.feeder.topology import Islands, find_islands, open_elements, with_formers
 from grid_models.powerflow.engine import PowerFlow
-
-Mask = npt.NDArray[np.bool_]
 
 
 class Topology(NamedTuple):
@@ -53,7 +52,7 @@ class Switching:
         if key not in self._topologies:
             on = [outage for outage, force in zip(self._outages, in_force, strict=True) if force]
             net = self._feeder.net
-            net = opened(
+            net = open_elements(
                 net,
                 switches=[name for outage in on for name in outage.switches],
                 lines=[name for outage in on for name in outage.lines],

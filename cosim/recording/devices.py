@@ -11,7 +11,7 @@ import numpy as np
 from cosim.case.case import Case
 from cosim.case.state import ADMITTED, REFUSED, RETIRED
 from cosim.interval.chunk import Chunk
-from cosim.interval.device_requests import Answer
+from cosim.interval.device_requests import DeviceDecision
 from market.ledger.format.records import SIZE, DeviceKind, RecordBytes, Role, as_bytes, house_records
 from market.ledger.format.statements import device_record, register
 
@@ -63,12 +63,12 @@ def battery_records(case: Case, chunk: Chunk) -> list[RecordBytes]:
     return [as_bytes(rows[house : house + 1]) for house in houses]
 
 
-def _was_plugged_in(case: Case, answer: Answer) -> bool:
+def _was_plugged_in(case: Case, answer: DeviceDecision) -> bool:
     """Whether the ledger knows the device: those of the scenario's first day have no record that they joined."""
-    return bool(case.opening_outage.standing[answer.device] != ADMITTED)
+    return bool(case.opening_network.standing[answer.device] != ADMITTED)
 
 
-def _record(case: Case, answer: Answer, chain_id: bytes, interval: int, keys: Keys) -> RecordBytes:
+def _record(case: Case, answer: DeviceDecision, chain_id: bytes, interval: int, keys: Keys) -> RecordBytes:
     device = case.fleet.devices[answer.device]
     joins = answer.standing == ADMITTED
     energy_wh = device.battery_wh if device.plant is None else round(device.plant.tank_kg * 33_330)

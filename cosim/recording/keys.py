@@ -53,10 +53,10 @@ def run_keys(case: Case) -> RunKeys:
             "would give them away"
         )
     members = range(n_houses) if options.private or options.members_sign else owners(case)
-    return RunKeys(operator_key(case.scenario), member_keys(case.scenario, members), options.private)
+    return RunKeys(make_operator_key(case.scenario), member_keys(case.scenario, members), options.private)
 
 
-def operator_key(scenario: Scenario) -> Ed25519PrivateKey:
+def make_operator_key(scenario: Scenario) -> Ed25519PrivateKey:
     """The operator's key.
 
     Raises

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case
-from cosim.case.state import OutageState
+from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Outcome
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
@@ -56,7 +56,7 @@ class Recorder:
         ledger: Ledger,
         keys: RunKeys,
         state: State,
-        outage: OutageState,
+        outage: NetworkState,
         next_interval: int,
     ) -> None:
         self._case, self._ledger, self._keys = case, ledger, keys
@@ -126,10 +126,10 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     """
     keys = run_keys(case)
     if not resume:
-        content = keys.sealed(state_bytes(case.opening, case.opening_outage))
+        content = keys.sealed(state_bytes(case.opening, case.opening_network))
         ledger = Ledger.create(directory, genesis_records(case), keys.operator, content)
         with_members(ledger, keys)
-        return Recorder(case, ledger, keys, case.opening, case.opening_outage, 0)
+        return Recorder(case, ledger, keys, case.opening, case.opening_network, 0)
     ledger = Ledger.resume(directory, keys.operator)
     try:
         ledger.expect_parameters(genesis_records(case)[0])
@@ -245,7 +245,7 @@ def status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[n
     return status, chunk.flow.engine.astype(np.int64) + ISLANDED * islanded
 
 
-def state_bytes(state: State, outage: OutageState) -> bytes:
+def state_bytes(state: State, outage: NetworkState) -> bytes:
     """The market's state and what outages carry as bytes, arrays of numbers and nothing else."""
     buffer = io.BytesIO()
     flat = {
@@ -261,12 +261,12 @@ def state_bytes(state: State, outage: OutageState) -> bytes:
     return buffer.getvalue()
 
 
-def state_from(content: bytes) -> tuple[State, OutageState]:
+def state_from(content: bytes) -> tuple[State, NetworkState]:
     """The states of their bytes."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        outage = OutageState(*(arrays[f"outage_{name}"] for name in OutageState._fields))
+        outage = NetworkState(*(arrays[f"outage_{name}"] for name in NetworkState._fields))
         state = State(
             own_wh=arrays["own_wh"],
             wallet_neur=arrays["wallet_neur"],

@@ -12,7 +12,7 @@ from cosim.case.case import Case
 from cosim.interval.chunk import Chunk
 from cosim.islands.switching import transformers_at_the_grid
 from cosim.scenario.events import OutageEvent
-from grid_models.feeder.topology import elements, opened, with_formers
+from grid_models.feeder.topology import elements, open_elements, with_formers
 from market.ledger.format.records import Change, RecordBytes, RecordKind, as_bytes, rows_of, topology_records
 
 Changes = frozenset[tuple[Change, int]]
@@ -50,7 +50,7 @@ def recorded_changes(records: RecordBytes) -> Changes:
     return frozenset((Change(int(row["status"])), int(row["element"])) for row in rows)
 
 
-def changed(net: Any, changes: Changes) -> Any:
+def find_changed(net: Any, changes: Changes) -> Any:
     """New net with the changes made.
 
     Raises
@@ -62,7 +62,7 @@ def changed(net: Any, changes: Changes) -> Any:
     def of(change: Change) -> list[int]:
         return sorted(element for found, element in changes if found == change)
 
-    switched = opened(
+    switched = open_elements(
         net,
         switches=of(Change.SWITCH_OPEN),
         lines=of(Change.LINE_OUT),

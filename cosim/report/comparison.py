@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
-from cosim.report.elements import Cell, Figure, Section, Table, number, words
+from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
 from cosim.report.page import render
 from cosim.report.palette import CYCLE, styled
 from cosim.report.sections.balance import ENERGIES
@@ -148,7 +148,7 @@ def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
 def comparison_page(table: pd.DataFrame) -> str:
     """The comparison as a page that needs nothing else."""
     runs = [str(name) for name in table.columns if " minus " not in str(name)]
-    sections: list[Section] = []
+    sections: list[PageSection] = []
     for group in GROUPS:
         part = table[table.index.get_level_values("group") == group].droplevel("group")
         if part.empty:
@@ -170,7 +170,7 @@ def comparison_page(table: pd.DataFrame) -> str:
         caption = f"{group.capitalize()} of each run, and differences from {runs[0]}."
         text = () if sections else length_warning(table[runs])
         sections.append(
-            Section(
+            PageSection(
                 group,
                 group.capitalize(),
                 text,

@@ -52,7 +52,7 @@ class Figure(NamedTuple):
         )
 
 
-class Section(NamedTuple):
+class PageSection(NamedTuple):
     """A part of a page; `printed` says whether it is worth paper."""
 
     key: str

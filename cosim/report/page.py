@@ -11,11 +11,11 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.errors import ScenarioError
-from cosim.report.elements import Section
+from cosim.report.elements import PageSection
 from cosim.report.figures.topology import distance_km
 from cosim.report.sections.balance import energy_section
 from cosim.report.sections.findings import (
-    Verdict,
+    Headline,
     assumptions_section,
     intervals_beyond,
     ledger_section,
@@ -105,7 +105,7 @@ def page_of(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hostin
 
 def sections_of(
     run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
-) -> list[Section]:
+) -> list[PageSection]:
     """The report's sections: verdict and exceptions first, assumptions last."""
     capacity = (
         []
@@ -128,7 +128,7 @@ def sections_of(
     ]
 
 
-def render(title: str, subtitle: str, judged: Verdict | None, sections: list[Section]) -> str:
+def render(title: str, subtitle: str, judged: Headline | None, sections: list[PageSection]) -> str:
     """A page of sections as HTML, style and plotly included once; every text is escaped."""
     folder = files("cosim.report")
     environment = Environment(autoescape=True, trim_blocks=True)

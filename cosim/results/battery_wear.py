@@ -29,7 +29,7 @@ def wear_table(case: Case, metered: pa.Table) -> pa.Table:
     case
         Batteries, and the price of new ones.
     metered
-        Meters summed by house, of `cosim.results.sums.metered`.
+        Meters summed by house, of `cosim.results.sums.sum_meters`.
     """
     section = case.scenario.battery
     sums = {name: metered[f"{name}_wh"].to_numpy() / 1000.0 for name in ("charge", "discharge")}

@@ -44,7 +44,7 @@ def curtailed_by_house(booked: pa.Table, rule: str = "") -> pa.Table:
     Parameters
     ----------
     booked
-        Exchanges of a run summed over time, of `cosim.results.sums.booked`.
+        Exchanges of a run summed over time, of `cosim.results.sums.sum_exchanges`.
     rule
         Name of the rule that cut, copied into a column so that runs can be stacked.
 

@@ -44,7 +44,7 @@ def spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Array]:
     return [moments.slice(a, b - a) for a, b in pairwise(bounds) if b > a]
 
 
-def resilience_table(
+def make_resilience_table(
     outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int
 ) -> pa.Table:
     """Table `resilience`: one row per outage, and a first row `all`.

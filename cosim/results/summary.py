@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from cosim.results.columns import is_named
 from cosim.results.fairness import fairness
 from cosim.results.sums import Parts
+from market.exchanges import NEUR_PER_EUR
 
-NEUR_PER_EUR = 1e9
 CURTAILED_KINDS = ("p2p", "lot_sale", "share_use", "share_store", "grid_export")
 """Exchanges whose sellers lose what is not delivered."""
 

@@ -21,12 +21,12 @@ METERS = (
 )
 
 
-def whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
+def read_whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
     """Some columns of a table that is short enough."""
     return pa.concat_tables(parts(name, columns)).unify_dictionaries()
 
 
-def booked(exchanges: Iterable[pa.Table]) -> pa.Table:
+def sum_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
     """Sums of energy and money by kind of exchange, seller, buyer and host.
 
     Parameters
@@ -42,7 +42,7 @@ def booked(exchanges: Iterable[pa.Table]) -> pa.Table:
     Examples
     --------
     >>> hour = pa.table({name: ["p2p"] for name in PARTIES} | {name: [2] for name in SUMMED})
-    >>> booked([hour, hour])["delivered_wh"].to_pylist()
+    >>> sum_exchanges([hour, hour])["delivered_wh"].to_pylist()
     [4]
     """
     return _summed(pa.concat_tables(map(_summed, exchanges)).unify_dictionaries())
@@ -62,7 +62,7 @@ def cut_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables(rows).unify_dictionaries()
 
 
-def metered(houses: Iterable[pa.Table], n_houses: int, moments: pa.Array) -> tuple[pa.Table, pa.Table]:
+def sum_meters(houses: Iterable[pa.Table], n_houses: int, moments: pa.Array) -> tuple[pa.Table, pa.Table]:
     """Sums of every meter by house, and all meters in some moments; `houses` is read once for both.
 
     Parameters

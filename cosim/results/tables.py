@@ -22,7 +22,7 @@ from market.exchanges import CONTRACT, GRID, METER, NOBODY, OPERATOR, Kind, Reas
 PARTY_NAMES = {NOBODY: "", OPERATOR: "operator", CONTRACT: "contract", GRID: "grid"}
 
 
-def times(case: Case, intervals: npt.NDArray[Any]) -> pa.Array:
+def interval_times(case: Case, intervals: npt.NDArray[Any]) -> pa.Array:
     """Start of each interval as UTC timestamps."""
     step = np.timedelta64(60_000 * case.interval_minutes, "ms")
     return pa.array(case.profiles.start + intervals.astype(np.int64) * step, TIME)
@@ -69,7 +69,7 @@ def exchanges_table(case: Case, rows: Rows) -> pa.Table:
     """One row per exchange, spill, shed or loss."""
     parties, shift = party_names(case), -int(NOBODY)
     columns: dict[str, Any] = {
-        "time": times(case, rows["interval"]),
+        "time": interval_times(case, rows["interval"]),
         "interval": rows["interval"],
         "seq": rows["seq"],
         "kind": named(rows["kind"], _enum_names(Kind)),
@@ -89,13 +89,13 @@ def exchanges_table(case: Case, rows: Rows) -> pa.Table:
     return table_of(columns)
 
 
-def houses_table(case: Case, chunk: Chunk) -> pa.Table:
+def make_houses_table(case: Case, chunk: Chunk) -> pa.Table:
     """One row per house and interval: meters in Wh, wallet and utility account in nEUR."""
     meters = chunk.window.meters.reshape(-1)
     n = case.opening.own_wh.size
     wh = [name for name in METER.names or () if name.endswith("_wh")]
     columns: dict[str, Any] = {
-        "time": times(case, meters["interval"]),
+        "time": interval_times(case, meters["interval"]),
         "house": named(meters["house"], list(case.profiles.participants)),
         **{name: meters[name] for name in wh},
         "q_var": meters["q_var"],
@@ -106,7 +106,7 @@ def houses_table(case: Case, chunk: Chunk) -> pa.Table:
 
 
 def _long(case: Case, chunk: Chunk, n: int) -> pa.Array:
-    return times(case, np.repeat(np.arange(chunk.first, chunk.stop), n))
+    return interval_times(case, np.repeat(np.arange(chunk.first, chunk.stop), n))
 
 
 def bus_voltage_table(case: Case, chunk: Chunk) -> pa.Table:
@@ -146,7 +146,7 @@ def intervals_table(case: Case, chunk: Chunk) -> pa.Table:
     intervals = np.arange(chunk.first, chunk.stop)
     return table_of(
         {
-            "time": times(case, intervals),
+            "time": interval_times(case, intervals),
             "utility_ueur_per_kwh": case.supply.utility_ueur_per_kwh[chunk.first : chunk.stop],
             "price_ueur_per_kwh": window.price_ueur_per_kwh,
             "p_grid_kw": pa.array(flow.p_grid_kw, from_pandas=True),
@@ -177,7 +177,7 @@ def violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
     found = [(t, v) for t, verdict in sorted(before.items()) for v in verdict.violations]
     return pa.table(
         {
-            "time": times(case, np.array([t for t, _ in found], dtype=np.int64)),
+            "time": interval_times(case, np.array([t for t, _ in found], dtype=np.int64)),
             "element_type": [v.element_type for _, v in found],
             "element": [int(v.element) for _, v in found],
             "name": [str(v.name) for _, v in found],
@@ -242,7 +242,7 @@ def chunk_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk, by the name of their file."""
     return {
         "exchanges": exchanges_table(case, chunk.window.rows),
-        "houses": houses_table(case, chunk),
+        "houses": make_houses_table(case, chunk),
         "intervals": intervals_table(case, chunk),
         "bus_voltage": bus_voltage_table(case, chunk),
         "branch_loading": branch_loading_table(case, chunk),

@@ -80,7 +80,7 @@ def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
     return scenario.with_changes(**changes) if changes else scenario
 
 
-def changed(scenario: Scenario, where: str, **sections: Any) -> Scenario:
+def change_scenario(scenario: Scenario, where: str, **sections: Any) -> Scenario:
     """`scenario.with_changes`, with pydantic's messages translated; `where` names the origin of the changes."""
     try:
         return scenario.with_changes(**sections)

@@ -40,7 +40,7 @@ from cosim.results.fuel_cells import (
     fuel_cells_table,
     has_fuel_cells,
 )
-from cosim.results.outages import resilience_table
+from cosim.results.outages import make_resilience_table
 from cosim.results.resilience import (
     OUTAGE_INTERVALS,
     OUTAGE_TABLES,
@@ -50,7 +50,16 @@ from cosim.results.resilience import (
 )
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import summarise
-from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, booked, cut_exchanges, metered, whole
+from cosim.results.sums import (
+    METERS,
+    PARTIES,
+    SUMMED,
+    Parts,
+    cut_exchanges,
+    read_whole,
+    sum_exchanges,
+    sum_meters,
+)
 from cosim.results.tables import CURTAILMENT_READS, chunk_tables, curtailment_table
 from cosim.scenario.files import as_toml
 from cosim.scenario.model import Scenario
@@ -154,17 +163,19 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 def summed_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
     rule, n_houses = case.scenario.curtailment.rule, case.profiles.n_participants
-    intervals = whole(parts, "intervals", ("time", "outcome", "power_flows"))
-    exchanges = booked(parts("exchanges", (*PARTIES, *SUMMED)))
+    intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
+    exchanges = sum_exchanges(parts("exchanges", (*PARTIES, *SUMMED)))
     cut = cut_exchanges(parts("exchanges", CURTAILMENT_READS))
     outages = (
-        whole(parts, "outage_intervals", OUTAGE_INTERVALS.names) if case.timeline.disturbed.any() else None
+        read_whole(parts, "outage_intervals", OUTAGE_INTERVALS.names)
+        if case.timeline.disturbed.any()
+        else None
     )
     sampled = intervals["time"].take(pa.array(sampled_intervals(case)))
     moments = pa.concat_arrays(
         [sampled.combine_chunks(), *([] if outages is None else [moments_without_grid(outages)])]
     )
-    meters, rows = metered(parts("houses", ("time", *METERS, "q_var")), n_houses, moments)
+    meters, rows = sum_meters(parts("houses", ("time", *METERS, "q_var")), n_houses, moments)
     derived = {
         "curtailment": curtailment_table(cut, rule),
         "curtailed_by_house": curtailed_by_house(exchanges, rule),
@@ -174,9 +185,9 @@ def summed_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Ta
     if outages is not None:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         found["resilience"] = resilience(outages, rows, share, minutes)
-        derived["resilience"] = resilience_table(outages, rows, share, minutes)
+        derived["resilience"] = make_resilience_table(outages, rows, share, minutes)
     if has_fuel_cells(case):
-        found["fuel_cells"] = fuel_cell_summary(whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+        found["fuel_cells"] = fuel_cell_summary(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     return {**found, "agreement": agreement(case, intervals, rows)}, derived
 
 

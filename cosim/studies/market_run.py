@@ -10,10 +10,9 @@ import numpy as np
 from cosim.case.case import MarketCase
 from cosim.delivery.window import Window
 from cosim.interval.fold import conserved, settle_optimistically
-from market.exchanges import CONTRACT, Kind, Rows
+from market.exchanges import CONTRACT, NEUR_PER_EUR, Kind, Rows
 
 LENGTH = 4096
-NEUR_PER_EUR = 1e9
 _SHARES = (Kind.SHARE_USE, Kind.SHARE_STORE)
 
 

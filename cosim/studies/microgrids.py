@@ -36,7 +36,7 @@ class Deal(NamedTuple):
     price_ueur_per_kwh: int
 
 
-def match(
+def match_deals(
     surplus_wh: Sequence[int],
     need_wh: Sequence[int],
     feed_in: Sequence[int],
@@ -50,7 +50,7 @@ def match(
 
     Examples
     --------
-    >>> match([500, 0, 0], [0, 300, 900], [20, 20, 20], [60, 60, 60], 1000)
+    >>> match_deals([500, 0, 0], [0, 300, 900], [20, 20, 20], [60, 60, 60], 1000)
     [Deal(seller=0, buyer=1, wh=300, price_ueur_per_kwh=40), Deal(seller=0, buyer=2, wh=200, price_ueur_per_kwh=40)]
     """
     left = [min(wh, capacity_wh) for wh in surplus_wh]
@@ -107,14 +107,14 @@ def with_deals(rows: Rows, deals: Sequence[Deal], *, selling: bool) -> Rows:
     return result
 
 
-class Step(NamedTuple):
+class MicrogridInterval(NamedTuple):
     """One interval of all feeders: what each network admitted, and the deals as delivered."""
 
     feasible: list[Feasible]
     deals: list[Deal]
 
 
-def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw: float) -> Step:
+def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw: float) -> MicrogridInterval:
     """Clear interval `t` inside each feeder, trade what is left between them, let each network judge.
 
     Sellers are judged first; a deal that a seller's network curtails reaches the buyer curtailed.
@@ -128,7 +128,7 @@ def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw
     ]
     amounts = [left_over(rows) for rows in cleared]
     capacity_wh = int(capacity_kw * 1000.0 * cases[0].interval_minutes / 60.0)
-    deals = match(
+    deals = match_deals(
         [surplus for surplus, _ in amounts],
         [need for _, need in amounts],
         [orders.feed_in_ueur_per_kwh for orders, _ in prepared],
@@ -145,7 +145,7 @@ def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw
         if feasible[f] is None:
             mine = [deal for deal in delivered if deal.buyer == f]
             feasible[f] = _judged(case, prepared[f], with_deals(cleared[f], mine, selling=False))
-    return Step([found for found in feasible if found is not None], delivered)
+    return MicrogridInterval([found for found in feasible if found is not None], delivered)
 
 
 def _judged(case: Case, prepared: tuple[Orders, State], rows: Rows) -> Feasible:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cosim.results.directory import write_whole
-from cosim.scenario.files import changed, load_scenario
+from cosim.scenario.files import change_scenario, load_scenario
 from cosim.scenario.model import Scenario
 from cosim.studies.study import Task
 
@@ -61,7 +61,9 @@ def reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     return [
         Task(
             {"case": case, "seed": seed, "mechanism": mechanism},
-            changed(scenario, "reference study", seed=seed, houses=houses, market={"mechanism": mechanism}),
+            change_scenario(
+                scenario, "reference study", seed=seed, houses=houses, market={"mechanism": mechanism}
+            ),
         )
         for case, houses in CASES.items()
         for seed in range(1, seeds + 1)
@@ -74,7 +76,7 @@ def reference_scenario(spain: Path | None) -> Scenario:
     scenario = load_scenario("reference")
     if spain is None:
         return scenario
-    return changed(scenario, "--spain", profiles={"source": "spain", "file": spain.resolve()})
+    return change_scenario(scenario, "--spain", profiles={"source": "spain", "file": spain.resolve()})
 
 
 def relative_to_battery(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cosim.results.directory import write_whole
-from cosim.scenario.files import changed
+from cosim.scenario.files import change_scenario
 from cosim.scenario.model import Scenario
 from cosim.studies.study import Task
 
@@ -81,7 +81,7 @@ def storage_tasks(scenario: Scenario, seed: int) -> list[Task]:
 
 
 def _task(scenario: Scenario, seed: int, labels: dict[str, Any], **sections: Any) -> Task:
-    return Task({"seed": seed, **labels}, changed(scenario, "study", seed=seed, **sections))
+    return Task({"seed": seed, **labels}, change_scenario(scenario, "study", seed=seed, **sections))
 
 
 SWEEPS: dict[str, Sweep] = {

@@ -18,18 +18,20 @@ from grid_models.powerflow.limits import Judgement, Verdict, Violation
 from market.exchanges import METER, Reason
 
 if TYPE_CHECKING:
-    from cosim.validation.trades import Answer
+    from cosim.validation.trades import JudgedInterval
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")
 
 
-def times_of(case: Case, answers: Sequence[Answer], each: int = 1) -> pd.DatetimeIndex:
+def times_of(case: Case, answers: Sequence[JudgedInterval], each: int = 1) -> pd.DatetimeIndex:
     """Begin of each answer's interval, `each` times over, UTC."""
     intervals = np.repeat(np.array([answer.interval for answer in answers], np.int64), each)
     return pd.DatetimeIndex(case.profiles.time[intervals]).tz_localize("UTC")
 
 
-def trades_frame(case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequence[Answer]) -> pd.DataFrame:
+def trades_frame(
+    case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval]
+) -> pd.DataFrame:
     """Trades in the order of the file with status, delivered energy, and the limit that was binding.
 
     `value` is what the trades as given would have led to at the binding element.
@@ -76,7 +78,7 @@ def _spot(violation: Violation | None) -> tuple[Any, ...]:
     return v.element_type, v.element, v.name, v.quantity, v.limit, v.value
 
 
-def intervals_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
+def intervals_frame(case: Case, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
     """One row per interval with trades."""
 
     def column(of: Any) -> list[Any]:
@@ -96,7 +98,7 @@ def intervals_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
     )
 
 
-def houses_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
+def houses_frame(case: Case, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
     """One row per house and interval with trades: energies that settle, Wh, and reactive injection, var."""
     meters = np.concatenate([answer.feasible.settlement.meters for answer in answers])
     wanted = ("load", "pv", "bought", "sold", "imported", "exported", "spilled", "shed")
@@ -114,7 +116,9 @@ def houses_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
     )
 
 
-def bus_voltage_frame(case: Case, answers: Sequence[Answer], before: Flow, after: Flow) -> pd.DataFrame:
+def bus_voltage_frame(
+    case: Case, answers: Sequence[JudgedInterval], before: Flow, after: Flow
+) -> pd.DataFrame:
     """Long table time, bus, before_vm_pu, after_vm_pu; NaN where not solved or without supply."""
     names = bus_names(case)
     return pd.DataFrame(
@@ -127,7 +131,9 @@ def bus_voltage_frame(case: Case, answers: Sequence[Answer], before: Flow, after
     )
 
 
-def branch_loading_frame(case: Case, answers: Sequence[Answer], before: Flow, after: Flow) -> pd.DataFrame:
+def branch_loading_frame(
+    case: Case, answers: Sequence[JudgedInterval], before: Flow, after: Flow
+) -> pd.DataFrame:
     """Long table time, element_type, element, before_loading_percent, after_loading_percent."""
     lines, trafos = branch_names(case)
     n = len(lines) + len(trafos)
@@ -146,7 +152,7 @@ def _loading(flow: Flow) -> npt.NDArray[np.float64]:
     return np.hstack([flow.line_loading_percent, flow.trafo_loading_percent]).ravel()
 
 
-def violations_frame(case: Case, answers: Sequence[Answer]) -> pd.DataFrame:
+def violations_frame(case: Case, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
     """Every limit that the trades as given would violate, worst first within an interval."""
     rows = [
         (time, *_spot(violation))

@@ -267,7 +267,7 @@ def delivered_of(trades: Trades, chosen: npt.NDArray[np.intp], interval: Traded,
     return delivered
 
 
-class Answer(NamedTuple):
+class JudgedInterval(NamedTuple):
     """What the network said to the trades of one interval."""
 
     interval: int

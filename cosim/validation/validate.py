@@ -17,7 +17,7 @@ from cosim.case.solve import solve_meters
 from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
 from cosim.delivery.setpoints import injection_kw, mean_kw
 from cosim.notebook import table_html
-from cosim.scenario.files import changed
+from cosim.scenario.files import change_scenario
 from cosim.scenario.model import Scenario
 from cosim.validation.tables import (
     branch_loading_frame,
@@ -27,7 +27,15 @@ from cosim.validation.tables import (
     trades_frame,
     violations_frame,
 )
-from cosim.validation.trades import UTILITY, Answer, Traded, Trades, empty_profiles, trade_codes, traded
+from cosim.validation.trades import (
+    UTILITY,
+    JudgedInterval,
+    Traded,
+    Trades,
+    empty_profiles,
+    trade_codes,
+    traded,
+)
 from data.errors import DataError
 from data.profiles import Profiles
 from data.trades import trades_from_frame
@@ -205,7 +213,7 @@ def case_of(
     pv: Mapping[str, Any] | None = None,
 ) -> Case:
     """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
-    scenario = changed(
+    scenario = change_scenario(
         Scenario(),
         "options",
         horizon={"interval_minutes": profiles.interval_minutes},
@@ -237,7 +245,7 @@ def _buses(feeder: Feeder, profiles: Profiles) -> Any:
     return np.array([bus_of[name] for name in profiles.participants], dtype=np.int64)
 
 
-def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list[Answer], Flow, Flow]:
+def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list[JudgedInterval], Flow, Flow]:
     """Answers to all intervals with trades, and their AC solutions before and after.
 
     All are solved in one batch; those beyond a limit are made feasible one by one.
@@ -251,7 +259,7 @@ def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list
             feasible = Feasible(settlement, before.at(k), verdict, None, Outcome.CLEAN, 1)
         else:
             feasible = make_feasible(case, interval.orders, case.opening, interval.rows)
-        answers.append(Answer(t, interval, feasible))
+        answers.append(JudgedInterval(t, interval, feasible))
     return answers, before, Flow.concatenated([answer.feasible.flow for answer in answers])
 
 
@@ -261,7 +269,7 @@ def _as_traded(case: Case, interval: Traded) -> Settlement:
 
 
 def _validation(
-    case: Case, trades: pd.DataFrame, codes: Trades, answers: list[Answer], before: Flow, after: Flow
+    case: Case, trades: pd.DataFrame, codes: Trades, answers: list[JudgedInterval], before: Flow, after: Flow
 ) -> Validation:
     judged = trades_frame(case, trades, codes, answers)
     return Validation(
@@ -276,7 +284,7 @@ def _validation(
     )
 
 
-def _summary(case: Case, trades: pd.DataFrame, answers: list[Answer]) -> dict[str, Any]:
+def _summary(case: Case, trades: pd.DataFrame, answers: list[JudgedInterval]) -> dict[str, Any]:
     status = trades["status"].astype(str)
     outcomes = [answer.feasible.outcome for answer in answers]
     energy = int(trades["energy_wh"].sum())
@@ -307,7 +315,7 @@ def _summary(case: Case, trades: pd.DataFrame, answers: list[Answer]) -> dict[st
     }
 
 
-def _agreement(case: Case, answers: list[Answer]) -> dict[str, Any]:
+def _agreement(case: Case, answers: list[JudgedInterval]) -> dict[str, Any]:
     """Largest differences to pandapower over an even sample of what settles."""
     live = [answer for answer in answers if answer.feasible.outcome != Outcome.DE_ENERGISED]
     if not live:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from grid_models.arrays import Numeric
 from grid_models.ranges import check_range
-
-Numeric = float | npt.NDArray[np.float64]
 
 PPM = 1_000_000
 HOURS_PER_MONTH = 720.0
@@ -90,7 +88,7 @@ class Battery:
         return self.soc_max * self.capacity_kwh
 
 
-class Step(NamedTuple):
+class BatteryStep(NamedTuple):
     """Energy after an operation, and what was lost in it, kWh; shapes of the operation."""
 
     energy_kwh: Numeric
@@ -127,7 +125,7 @@ def max_discharge_kw(battery: Battery, energy_kwh: Numeric, hours: float) -> Num
     return np.minimum(battery.rated_kw, stock * battery.discharge_efficiency / hours)
 
 
-def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> Step:
+def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> BatteryStep:
     """Charge or discharge at constant power; self-discharge comes first.
 
     `E' = E r + η_c max(-P, 0) Δt - max(P, 0) Δt / η_d`, r being what self-discharge leaves.
@@ -170,7 +168,7 @@ def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> 
     after = np.maximum(
         after, 0.0
     )  # rounding, or the tolerance of the power, leaves no battery emptier than empty
-    return Step(after, energy_kwh + charged - discharged - after)
+    return BatteryStep(after, energy_kwh + charged - discharged - after)
 
 
 class IntervalRatings(NamedTuple):

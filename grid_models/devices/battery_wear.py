@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from grid_models.arrays import Numeric
 from grid_models.devices.battery import Battery
 from grid_models.ranges import check_range
-
-Numeric = float | npt.NDArray[np.float64]
 
 GAS_CONSTANT = 8.314462618  # J/(mol K), CODATA 2018
 

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from grid_models.arrays import Floats
 from grid_models.errors import GridError
 from grid_models.ranges import check_range
-
-Floats = npt.NDArray[np.float64]
 
 NOMINAL_HZ = 50.0
 DROOP = 0.02

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import wrightomega
 
+from grid_models.arrays import Numeric
 from grid_models.errors import GridError
 from grid_models.ranges import check_range
-
-Numeric = float | npt.NDArray[np.float64]
 
 FARADAY_C_PER_MOL = 96_485.33212  # CODATA 2018
 ELECTRONS_PER_H2 = 2

@@ -11,10 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
+from grid_models.arrays import Numeric
 from grid_models.devices.fuel_cell import (
-    Numeric,
     Stack,
     hydrogen_supplied_kg_per_h,
     stack_current,
@@ -218,25 +216,6 @@ def specific_cost_eur_per_kwh(plant: Plant, p_kw: Numeric) -> Numeric:
     0.3382
     """
     return plant.fuel_eur_per_kg * hydrogen_kg_per_h(plant, p_kw) / p_kw
-
-
-def marginal_cost_eur_per_kwh(plant: Plant, p_kw: Numeric) -> Numeric:
-    """Fuel cost of the next kWh while running at a power above 0: the derivative of cost by power.
-
-    Examples
-    --------
-    >>> plant = plant_preset("pem-6kw")
-    >>> round(float(marginal_cost_eur_per_kwh(plant, plant.nominal_kw)), 4)
-    0.4613
-    """
-    stack = plant.stack
-    current = _stack_current(plant, p_kw)
-    voltage = stack_voltage(stack, current)
-    w_per_a = np.where(
-        voltage < stack.eoc_v, voltage - stack.tafel_v - stack.resistance_ohm * current, voltage
-    )
-    kg_per_ah = hydrogen_supplied_kg_per_h(stack, 1.0)
-    return plant.fuel_eur_per_kg * kg_per_ah * 1000.0 / (w_per_a * plant.ac_share)
 
 
 def _running_range(plant: Plant, state: PlantState, hours: float) -> _Range:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from grid_models.arrays import Numeric
 from grid_models.errors import GridError
 from grid_models.ranges import check_range
-
-Numeric = float | npt.NDArray[np.float64]
 
 Rule = Literal["none", "cos_phi", "q_v"]
 RULES: tuple[Rule, ...] = ("none", "cos_phi", "q_v")
@@ -164,39 +162,3 @@ def reactive_power_kvar(inverter: Inverter, p_kw: Numeric, vm_pu: Numeric = 1.0)
         wanted = wanted + inverter.characteristic.q_at(vm_pu) * inverter.s_kva
     clipped: Numeric = np.where(np.isnan(vm_pu), 0.0, np.clip(wanted, -limit, limit))
     return clipped
-
-
-def throttled_kw(available_kw: Numeric, s_kva: Numeric, limit_kw: Numeric = np.inf) -> Numeric:
-    """Active power injected of what is available: at most the rating and a limit set from outside.
-
-    Examples
-    --------
-    >>> float(throttled_kw(4.6, 5.0, limit_kw=3.0))
-    3.0
-    """
-    check_range("inverter, available_kw", available_kw, 0, remedy="give what the source could inject")
-    check_range("inverter, limit_kw", limit_kw, 0, remedy="0 switches the source off")
-    power: Numeric = np.minimum(np.minimum(available_kw, s_kva), limit_kw)
-    return power
-
-
-def shared_throttle_kw(available_kw: npt.NDArray[np.float64], surplus_kw: float) -> npt.NDArray[np.float64]:
-    """Injections of several sources that together give up a surplus, each the same share of what it has.
-
-    Parameters
-    ----------
-    available_kw
-        What each could inject, (N,).
-    surplus_kw
-        Power that nobody takes, >= 0; all is switched off where it exceeds what is available.
-
-    Examples
-    --------
-    >>> shared_throttle_kw(np.array([3.0, 1.0]), 1.0).tolist()
-    [2.25, 0.75]
-    """
-    check_range("inverter, available_kw", available_kw, 0, remedy="give what each source could inject")
-    check_range("inverter, surplus_kw", surplus_kw, 0, remedy="give the power that nobody takes")
-    total = float(available_kw.sum())
-    share = max(1.0 - surplus_kw / total, 0.0) if total > 0.0 else 0.0
-    return available_kw * share

@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import ModuleType
 
 import numpy as np
-import numpy.typing as npt
 
+from grid_models.arrays import Numeric
 from grid_models.errors import GridError
 from grid_models.ranges import check_range
-
-Numeric = float | npt.NDArray[np.float64]
 
 MAX_CAPACITY_FACTOR = 1.5
 """Cold panels under a sky with bright clouds pass their rating, never by half; more is a figure in per cent."""

@@ -11,17 +11,15 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandapower as pp
 from pandapower.topology import connected_components, create_nxgraph
 
+from grid_models.arrays import Ints
 from grid_models.errors import GridError
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 NONE = -1
 
@@ -108,7 +106,7 @@ def find_islands(net: Any) -> Islands:
     return islands
 
 
-def opened(
+def open_elements(
     net: Any,
     *,
     switches: Iterable[int | str] = (),
@@ -141,19 +139,6 @@ def opened(
     return switched
 
 
-def closed(net: Any, switches: Iterable[int | str]) -> Any:
-    """New net with some switches closed, by index or name.
-
-    Raises
-    ------
-    GridError
-        If there is no switch of that index or name.
-    """
-    switched = deepcopy(net)
-    switched.switch.loc[elements(net, "switch", switches), "closed"] = True
-    return switched
-
-
 def elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
     """Indices in a table of a net; a name stands for every element of that name.
 
@@ -177,45 +162,6 @@ def elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
     return rows
 
 
-class Candidates(NamedTuple):
-    """Devices that could form an island, (K,) each.
-
-    Attributes
-    ----------
-    bus
-        Bus index.
-    rank
-        Lower is asked first; battery inverters 0, fuel cells 1 by custom.
-    headroom_kw
-        Power each could still give.
-    able
-        Whether it can form now: online, with charge or fuel, and not tried in vain before.
-    """
-
-    bus: Ints
-    rank: Ints
-    headroom_kw: Floats
-    able: npt.NDArray[np.bool_]
-
-
-def choose_formers(islands: Islands, candidates: Candidates) -> Ints:
-    """Former of each dark part: of those able, the lowest rank, then most headroom, then first in the list.
-
-    Returns
-    -------
-    array
-        (C,) position in `candidates`; -1 where the part has a supply already, or stays dark.
-    """
-    chosen = np.full(islands.n_parts, NONE, np.int64)
-    part = islands.part_of(candidates.bus)
-    for k in np.lexsort((-candidates.headroom_kw, candidates.rank)):
-        home = part[k]
-        if candidates.able[k] and home != NONE and chosen[home] == NONE:
-            chosen[home] = k
-    chosen[islands.supply != Supply.DARK] = NONE
-    return chosen
-
-
 def with_formers(net: Any, buses: Iterable[int], *, vm_pu: float = 1.0) -> Any:
     """New net in which a source holds the voltage at each of some buses.
 
@@ -235,31 +181,3 @@ def with_formers(net: Any, buses: Iterable[int], *, vm_pu: float = 1.0) -> Any:
     for bus in buses:
         pp.create_gen(formed, bus, p_mw=0.0, vm_pu=vm_pu, slack=True, name=f"former at bus {bus}")
     return formed
-
-
-class Formed(NamedTuple):
-    """A net in which every part that can be is held by a former; its parts, and the former of each (or -1)."""
-
-    net: Any
-    islands: Islands
-    former: Ints
-
-
-def form_islands(net: Any, candidates: Candidates, *, vm_pu: float = 1.0) -> Formed:
-    """Give each part without grid a former, if one is able.
-
-    To promote the next former after a failure, call again with the failed one no longer able.
-
-    Parameters
-    ----------
-    net
-        pandapower net without formers, as `opened` leaves it; not changed.
-    candidates
-        Who could form.
-    vm_pu
-        Voltage that formers hold.
-    """
-    former = choose_formers(find_islands(net), candidates)
-    buses = [int(candidates.bus[k]) for k in former if k != NONE]
-    formed = with_formers(net, buses, vm_pu=vm_pu)
-    return Formed(formed, find_islands(formed), former)

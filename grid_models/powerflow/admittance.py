@@ -108,12 +108,12 @@ def internal_buses(solved: Any) -> Ints:
     return np.where(supplied, lookup, -1).astype(np.int64)
 
 
-def rows_of(net: Any, buses: Any) -> Ints:
+def find_bus_rows(net: Any, buses: Any) -> Ints:
     """Row in `net.bus` of each bus index."""
     return np.asarray(net.bus.index.get_indexer(np.asarray(buses, dtype=np.int64)), dtype=np.int64)
 
 
-def sources(net: Any) -> tuple[Any, Any]:
+def find_voltage_sources(net: Any) -> tuple[Any, Any]:
     """External grids and slack generators in service, as parts of their tables."""
     grids = net.ext_grid[net.ext_grid.in_service.astype(bool)]
     return grids, net.gen[net.gen.in_service.astype(bool) & net.gen.slack.astype(bool)]
@@ -171,7 +171,7 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
     position = positions(matrices, unknown, factors)
     reference, voltage = matrices.reference, matrices.voltage[matrices.reference]
     still = np.concatenate([_still(matrices, unknown, factors), voltage])
-    home = matrices.bus[rows_of(net, participant_bus)]
+    home = matrices.bus[find_bus_rows(net, participant_bus)]
     node = np.intersect1d(np.concatenate([home, np.flatnonzero(matrices.fixed)]), unknown)
     place = np.full(matrices.y_bus.shape[0], -1)
     place[np.concatenate([node, reference])] = np.arange(node.size + reference.size)
@@ -183,7 +183,7 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
     ends = np.where(flowing, position[matrices.ends[matrices.branch]], 0)
     scale = np.where(flowing.T, loading_scales(net, matrices), 0.0)
     diagonal = 1.0 / factors.U.diagonal()
-    grids, _ = sources(net)
+    grids, _ = find_voltage_sources(net)
     network = Network(
         *_strict(factors.L, lower=True),
         *_strict(factors.U, lower=False),
@@ -196,7 +196,7 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
         slack.indptr.astype(np.int64),
         position[slack.indices],
         pairs(slack.data),
-        np.isin(reference, matrices.bus[rows_of(net, grids.bus)]).astype(np.int64),
+        np.isin(reference, matrices.bus[find_bus_rows(net, grids.bus)]).astype(np.int64),
         np.ascontiguousarray(ends[:, 0]),
         np.ascontiguousarray(ends[:, 1]),
         branch_admittances(matrices),

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import EngineDisagreementError, GridError
 from grid_models.feeder.feeder import Feeder
-from grid_models.powerflow.admittance import Complex, Matrices, build_network, read_matrices, rows_of, sources
+from grid_models.powerflow.admittance import (
+    Complex,
+    Matrices,
+    build_network,
+    find_bus_rows,
+    find_voltage_sources,
+    read_matrices,
+)
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.kernel import Network
 from grid_models.powerflow.readout import solve_all, solve_voltages
@@ -100,7 +107,7 @@ class PowerFlow:
         self.feeder = feeder
         self.refusal = refusal(feeder.net)
         self.matrices = read_matrices(feeder.net)
-        self.unsupplied = self.matrices.bus[rows_of(feeder.net, feeder.bus)] < 0
+        self.unsupplied = self.matrices.bus[find_bus_rows(feeder.net, feeder.bus)] < 0
         self.slack_bus = _slack_buses(feeder.net, self.matrices)
         self._tolerance_pu, self._max_iterations = tolerance_pu, max_iterations
         self.network, self.position = None, np.empty(0, np.int64)
@@ -166,9 +173,9 @@ class PowerFlow:
 def _slack_buses(net: Any, matrices: Matrices) -> Ints:
     """Index of a bus of each reference bus: that of its first external grid, else of its first slack generator."""
     index = np.empty(matrices.reference.size, np.int64)
-    grids, gens = sources(net)
+    grids, gens = find_voltage_sources(net)
     for table in (gens, grids):
-        column = np.searchsorted(matrices.reference, matrices.bus[rows_of(net, table.bus)])
+        column = np.searchsorted(matrices.reference, matrices.bus[find_bus_rows(net, table.bus)])
         index[column[::-1]] = table.bus.to_numpy(np.int64)[::-1]
     return index
 

@@ -85,7 +85,7 @@ class Network(NamedTuple):
     base_kw: float
 
 
-class Block(NamedTuple):
+class LaneBlock(NamedTuple):
     """Work space of W intervals, one per lane.
 
     Attributes
@@ -113,9 +113,9 @@ class Block(NamedTuple):
 
 
 @compiled
-def new_block(net: Network, lanes: int) -> Block:
+def new_block(net: Network, lanes: int) -> LaneBlock:
     """Work space for a topology."""
-    return Block(
+    return LaneBlock(
         np.zeros((net.fixed.shape[0], 2, lanes)),
         np.zeros((net.node.size, 2, lanes)),
         np.zeros((net.still.shape[0], 2, lanes)),
@@ -126,7 +126,7 @@ def new_block(net: Network, lanes: int) -> Block:
 
 
 @compiled
-def take_injections(net: Network, block: Block, p_kw: Floats, q_kvar: Floats, first: int) -> None:
+def take_injections(net: Network, block: LaneBlock, p_kw: Floats, q_kvar: Floats, first: int) -> None:
     """Sum constant and participants' injections from interval `first` on; lanes beyond the end stay constant."""
     lanes = block.done.size
     for i in range(net.fixed.shape[0]):
@@ -142,7 +142,7 @@ def take_injections(net: Network, block: Block, p_kw: Floats, q_kvar: Floats, fi
 
 
 @compiled
-def inject(net: Network, block: Block) -> None:
+def inject(net: Network, block: LaneBlock) -> None:
     """Right-hand side of the factors: the currents I = conj(S/V) of the injections at the voltages seen."""
     s, seen, v = block.s, block.seen, block.v
     for k in range(v.shape[0]):
@@ -190,7 +190,7 @@ def sweep(net: Network, x: Floats) -> None:
 
 
 @compiled
-def move(net: Network, block: Block) -> None:
+def move(net: Network, block: LaneBlock) -> None:
     """Let the lanes that still iterate see their new voltages, and sum up how far those moved."""
     v, seen, change, moves = block.v, block.seen, block.change, block.moves
     for lane in range(change.size):
@@ -208,7 +208,7 @@ def move(net: Network, block: Block) -> None:
 
 
 @compiled
-def hold(block: Block, iteration: int, tolerance_pu: float) -> bool:
+def hold(block: LaneBlock, iteration: int, tolerance_pu: float) -> bool:
     """Hold the lanes that have converged or never will; returns whether any still iterates."""
     any_left = False
     for lane in range(block.done.size):
@@ -224,7 +224,7 @@ def hold(block: Block, iteration: int, tolerance_pu: float) -> bool:
 
 
 @compiled
-def solve_block(net: Network, block: Block, tolerance_pu: float, max_iterations: int) -> None:
+def solve_block(net: Network, block: LaneBlock, tolerance_pu: float, max_iterations: int) -> None:
     """Voltages of the block's injections, from those without injections on; `block.done` says what to believe."""
     lanes = block.done.size
     for lane in range(lanes):

@@ -8,7 +8,7 @@ import numpy as np
 
 from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
-from grid_models.powerflow.kernel import LANES, Block, Network, new_block, solve_block, take_injections
+from grid_models.powerflow.kernel import LANES, LaneBlock, Network, new_block, solve_block, take_injections
 
 
 class Solution(NamedTuple):
@@ -97,7 +97,7 @@ def read_branches(net: Network, v: Floats, branch: Floats) -> None:
 
 
 @compiled
-def read_balance(net: Network, block: Block, reading: Reading) -> None:
+def read_balance(net: Network, block: LaneBlock, reading: Reading) -> None:
     """What each reference bus supplies, and what everything else injects."""
     n, m, base_kw = net.diagonal.shape[0], net.node.size, net.base_kw
     v, s, slack, injected = block.v, block.s, reading.slack, reading.injected

@@ -12,7 +12,14 @@ from scipy.sparse.linalg import MatrixRankWarning
 from grid_models.arrays import Floats, Ints
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.pandapower_tables import with_injection_elements, write_injections
-from grid_models.powerflow.admittance import RUNPP_OPTIONS, Complex, Matrices, read_matrices, rows_of, sources
+from grid_models.powerflow.admittance import (
+    RUNPP_OPTIONS,
+    Complex,
+    Matrices,
+    find_bus_rows,
+    find_voltage_sources,
+    read_matrices,
+)
 from grid_models.powerflow.flow import Flow, not_solved
 
 TOLERANCE_MVA = 1e-11
@@ -133,9 +140,9 @@ class Slacks(NamedTuple):
 
 def find_slacks(net: Any, matrices: Matrices) -> Slacks:
     """Sources of a net by pandapower's internal model of it."""
-    grids, gens = sources(net)
+    grids, gens = find_voltage_sources(net)
     grid_bus, gen_bus = (
-        np.searchsorted(matrices.reference, matrices.bus[rows_of(net, table.bus)]).astype(np.int64)
+        np.searchsorted(matrices.reference, matrices.bus[find_bus_rows(net, table.bus)]).astype(np.int64)
         for table in (grids, gens)
     )
     n = int(matrices.reference.size)

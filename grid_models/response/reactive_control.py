@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from grid_models.arrays import Floats
 from grid_models.devices.inverter import Inverter, reactive_power_kvar
-from grid_models.powerflow.admittance import rows_of
+from grid_models.powerflow.admittance import find_bus_rows
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow, not_solved
 from grid_models.ranges import check_range
-from grid_models.response.response import ALL, Change, Response, Rows
+from grid_models.response.response import ALL, InjectionChange, Response, Rows
 from grid_models.response.sensitivity import sensitivity
 
 TOLERANCE_KVAR = 1e-5
@@ -120,7 +120,7 @@ def solve_controlled(
         Power flows after which the control counts as not converged.
     """
     n_intervals = p_kw.shape[0]
-    position = rows_of(engine.feeder.net, engine.feeder.bus)
+    position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
     v_q = response_to_q(engine)
     q, last_slope = np.zeros_like(p_kw), np.zeros_like(p_kw)
     rounds, moving = np.zeros(n_intervals, np.int64), np.arange(n_intervals)
@@ -156,7 +156,7 @@ def response_to_q(engine: PowerFlow) -> Floats:
     response = sensitivity(engine, nothing, nothing)
     if response is None:
         return np.zeros((nothing.size, nothing.size))
-    return np.nan_to_num(response.by_q.vm_pu(rows_of(engine.feeder.net, engine.feeder.bus)))
+    return np.nan_to_num(response.by_q.vm_pu(find_bus_rows(engine.feeder.net, engine.feeder.bus)))
 
 
 def _without(flow: Flow, intervals: npt.NDArray[np.intp]) -> Flow:
@@ -181,7 +181,7 @@ def controlled_sensitivity(
     response = sensitivity(engine, p_kw, solved.q_kvar[0]) if solved.flow.converged[0] else None
     if response is None:
         return None
-    position = rows_of(engine.feeder.net, engine.feeder.bus)
+    position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
     vm_pu = response.vm_pu[position]
     by_v = control.slope_kvar_per_pu(pv_kw, vm_pu)
     less_kw = np.maximum(pv_kw - _STEP_KW, 0.0)
@@ -194,10 +194,10 @@ def controlled_sensitivity(
 
 @dataclass(frozen=True, eq=False)
 class FollowedChange:
-    """`Change` by active power that reactive power follows: `dq` kvar of each participant by 1 kW of each, (N, N)."""
+    """Change by active power that reactive power follows: `dq` kvar of each participant by 1 kW of each, (N, N)."""
 
-    by_p: Change
-    by_q: Change
+    by_p: InjectionChange
+    by_q: InjectionChange
     dq: Floats
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:

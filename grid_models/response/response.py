@@ -14,7 +14,7 @@ Rows = Ints | slice
 ALL = slice(None)
 
 
-class Change(Protocol):
+class InjectionChange(Protocol):
     """What 1 kW, or 1 kvar, more of each of N participants changes; computed for the rows asked for only."""
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
@@ -48,8 +48,8 @@ class Response:
     vm_pu: Floats
     current_percent: npt.NDArray[np.complex128]
     slack_kva: npt.NDArray[np.complex128]
-    by_p: Change
-    by_q: Change
+    by_p: InjectionChange
+    by_q: InjectionChange
 
     @property
     def branch_of_end(self) -> Ints:

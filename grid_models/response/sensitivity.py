@@ -20,9 +20,9 @@ from grid_models.powerflow.admittance import (
     Complex,
     Matrices,
     branch_admittances,
+    find_bus_rows,
     loading_scales,
     pairs,
-    rows_of,
 )
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.kernel import Network
@@ -103,7 +103,7 @@ def linear_part(engine: PowerFlow) -> Linear:
     """State-independent part of an engine's response; engines never change, so the latest four are kept."""
     m, network = engine.matrices, engine.network
     assert network is not None
-    home = m.bus[rows_of(engine.feeder.net, engine.feeder.bus)]
+    home = m.bus[find_bus_rows(engine.feeder.net, engine.feeder.bus)]
     place = np.where(engine.position < network.diagonal.shape[0], engine.position, -1)
     node = np.argsort(engine.position)[network.node]
     column = np.where(network.participant < node.size, network.participant, -1)

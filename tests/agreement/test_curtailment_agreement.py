@@ -17,7 +17,7 @@ import pytest
 from scipy.optimize import minimize
 
 from cosim.case.case import Case
-from cosim.curtailment.decision_variables import Levers, levers
+from cosim.curtailment.decision_variables import DecisionVariables, make_decision_variables
 from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
 from cosim.curtailment.search import Problem, Search
 from cosim.delivery.setpoints import injection_kw, mean_kw
@@ -137,7 +137,7 @@ def test_least_curtailment_is_quick_clean_and_no_more_than_pro_rata(name: str, n
         assert (judged.trafo_loading_percent[0] <= case.limits.max_trafo_loading_percent + 0.01).all()
 
 
-def _cuts_and_sheds(lever: Levers, *, shedding: bool) -> np.ndarray:
+def _cuts_and_sheds(lever: DecisionVariables, *, shedding: bool) -> np.ndarray:
     """Columns of the levers that a search moves: the cuts, and the load that can be shed."""
     m, n = lever.rows.size, lever.absorbs.shape[0]
     sheds = m + n + np.arange(n) if shedding else np.arange(0)
@@ -148,7 +148,7 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
     """Cost of the cheapest clean cuts by sequential quadratic programming, gradients by differences of exact AC."""
     case, interval = stressed
     search = Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
-    lever = levers(search)
+    lever = make_decision_variables(search)
     used = _cuts_and_sheds(lever, shedding=shedding)
     weight, largest, effect = lever.weight[used], lever.largest[used], lever.effect[:, used]
     scale = weight.max()
@@ -197,7 +197,7 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
 
 def _cost(stressed: Stressed, feasible: Feasible) -> float:
     case, interval = stressed
-    lever = levers(
+    lever = make_decision_variables(
         Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
     )
     rows = feasible.settlement.rows[: interval.rows.size][lever.rows]

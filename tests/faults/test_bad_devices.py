@@ -13,7 +13,7 @@ from grid_models.devices.battery_wear import Wear
 from grid_models.devices.frequency import droop_frequency
 from grid_models.devices.fuel_cell import STACKS, fit_stack, stack_current, stack_preset
 from grid_models.devices.fuel_cell_plant import Plant, PlantState, capability, dispatch, plant_preset
-from grid_models.devices.inverter import Characteristic, Inverter, shared_throttle_kw, throttled_kw
+from grid_models.devices.inverter import Characteristic, Inverter
 from grid_models.devices.pv import panels, pvwatts, pvwatts_ac
 from grid_models.errors import GridError
 
@@ -198,11 +198,6 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "characteristic in volts": (
         lambda: Characteristic((207.0, 253.0), (0.4, -0.4)),
         "vm_pu: .* got 207; give voltages in pu",
-    ),
-    "throttling negative power": (lambda: throttled_kw(-1.0, 5.0), "inverter, available_kw: .* got -1"),
-    "surplus negative": (
-        lambda: shared_throttle_kw(np.array([1.0]), -1.0),
-        "inverter, surplus_kw: .* got -1",
     ),
     "frequency without source": (
         lambda: droop_frequency([1.0], []),

@@ -15,11 +15,11 @@ import pandapower as pp
 import pytest
 
 from cosim.case.case import Case, build_case
-from cosim.case.state import RETIRED, OutageState
+from cosim.case.state import RETIRED, NetworkState
 from cosim.delivery.setpoints import injection_kw
 from cosim.interval.chunk import Chunk
 from cosim.interval.fold import chunks, standing_as
-from cosim.islands.event_interval import PartResult, run_disturbed
+from cosim.islands.event_interval import PartResult, run_event_interval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
 from cosim.scenario.files import load_scenario
@@ -35,7 +35,7 @@ class Hour(NamedTuple):
     chunk: Chunk
     part: PartResult
     state: State
-    outage: OutageState
+    outage: NetworkState
 
 
 class Run(NamedTuple):
@@ -51,7 +51,7 @@ def simulated(*, plugged_in: bool) -> Run:
         scenario = scenario.with_changes(events=outages)
     case = build_case(scenario)
     hours = []
-    state, outage = case.opening, case.opening_outage
+    state, outage = case.opening, case.opening_network
     for chunk in chunks(case, case.opening):
         if chunk.disturbed is not None and chunk.disturbed.parts[0].supply != Supply.GRID:
             (part,) = chunk.disturbed.parts
@@ -155,7 +155,7 @@ def test_same_hour_without_the_second_device_serves_no_more(bundled: Run) -> Non
         standing[second] = RETIRED
         without = hour.outage._replace(standing=standing)
         case = standing_as(bundled.case, without)
-        done = run_disturbed(case, bundled.switching, hour.state, without, hour.chunk.first)
+        done = run_event_interval(case, bundled.switching, hour.state, without, hour.chunk.first)
         gained = served_wh(hour.chunk.window.meters[0]) - served_wh(done.settlement.meters)
         assert gained >= 0
         more += gained > 0

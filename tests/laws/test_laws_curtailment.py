@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosim.case.case import Case
-from cosim.curtailment.decision_variables import levers
+from cosim.curtailment.decision_variables import make_decision_variables
 from cosim.curtailment.feasible import RULES, Feasible, Outcome, make_feasible
 from cosim.curtailment.least import HALVINGS, ROUNDS
 from cosim.curtailment.search import Problem, Search
@@ -108,7 +108,7 @@ def _cost(case: Case, interval: Traded, feasible: Feasible) -> float:
     """Cost of the cuts as least curtailment counts it, kW; a feeder that is off costs more than anything."""
     if feasible.outcome == Outcome.DE_ENERGISED:
         return np.inf
-    lever = levers(
+    lever = make_decision_variables(
         Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
     )
     rows = feasible.settlement.rows[: interval.rows.size][lever.rows]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.delivery.window import Supply, Window, orders_at, settle_window
+from cosim.delivery.window import InputSeries, Window, orders_at, settle_window
 from market.admission import admitted
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
 from market.mechanisms import BUILT_IN, clear
@@ -40,11 +40,11 @@ def ratings_of(rng: np.random.Generator, n: int, ideal: bool) -> Ratings:
     )
 
 
-def market(seed: int, n: int, name: str, ideal: bool) -> tuple[Supply, State, Rules]:
+def market(seed: int, n: int, name: str, ideal: bool) -> tuple[InputSeries, State, Rules]:
     """A random market: sunny and dark hours, rich and poor houses, dear and free energy, every rule."""
     rng = np.random.default_rng(seed)
     shape = (N_INTERVALS, n)
-    supply = Supply(
+    supply = InputSeries(
         rng.integers(0, 2500, shape),
         rng.integers(0, 2, (N_INTERVALS, 1)) * rng.integers(0, 2, n) * rng.integers(0, 6000, shape),
         rng.integers(0, 2, n) * rng.integers(0, 300, shape),
@@ -216,8 +216,8 @@ def test_window_is_its_two_halves_one_after_the_other(seed: int, n: int, ideal: 
     supply, state, rules = market(seed, n, "sharing_hybrid", ideal)
     whole = settle_window(supply, 0, N_INTERVALS, state, rules)
     cut = seed % (N_INTERVALS - 1) + 1
-    early = settle_window(Supply(*(x[:cut] for x in supply)), 0, cut, state, rules)
-    late = settle_window(Supply(*(x[cut:] for x in supply)), cut, N_INTERVALS - cut, early.state, rules)
+    early = settle_window(InputSeries(*(x[:cut] for x in supply)), 0, cut, state, rules)
+    late = settle_window(InputSeries(*(x[cut:] for x in supply)), cut, N_INTERVALS - cut, early.state, rules)
     both = np.concatenate([early.rows[: early.offsets[-1]], late.rows[: late.offsets[-1]]])
     assert both.tobytes() == whole.rows[: whole.offsets[-1]].tobytes()
     assert (late.accounts[-1] == whole.accounts[-1]).all()
@@ -226,14 +226,14 @@ def test_window_is_its_two_halves_one_after_the_other(seed: int, n: int, ideal: 
 # ------------------------------------------------------------------------------------------------- who is called what
 
 
-def renamed(supply: Supply, state: State, new: np.ndarray) -> tuple[Supply, State]:
+def renamed(supply: InputSeries, state: State, new: np.ndarray) -> tuple[InputSeries, State]:
     """The same houses in another order: house i is called new[i]."""
     old = np.argsort(new)
     lots = state.lots
     named = np.append(new, [CONTRACT])  # index -1: the contract keeps its name
     owner = np.where(lots.owner >= 0, named[lots.owner], lots.owner)
     return (
-        Supply(*(x[:, old].copy() for x in supply[:3]), supply.utility_ueur_per_kwh),
+        InputSeries(*(x[:, old].copy() for x in supply[:3]), supply.utility_ueur_per_kwh),
         State(
             state.own_wh[old],
             state.wallet_neur[old],
@@ -246,7 +246,7 @@ def renamed(supply: Supply, state: State, new: np.ndarray) -> tuple[Supply, Stat
     )
 
 
-def lively_state(supply: Supply, state: State, rules: Rules, t: int) -> State:
+def lively_state(supply: InputSeries, state: State, rules: Rules, t: int) -> State:
     """State after t intervals of sharing: batteries charged, wallets uneven, lots alive."""
     return settle_window(supply, 0, t, state, rules).state
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.delivery.losses import with_losses
-from cosim.delivery.window import Supply, Window, settle_window
+from cosim.delivery.window import InputSeries, Window, settle_window
 from market.exchanges import METER, Kind
 from market.ledger.format import statements
 from market.ledger.format.header import demonstration_key
@@ -47,7 +47,7 @@ class World(NamedTuple):
     key: Ed25519PrivateKey
 
 
-def market_of(n_houses: int, n_intervals: int, seed: int) -> tuple[Supply, State]:
+def market_of(n_houses: int, n_intervals: int, seed: int) -> tuple[InputSeries, State]:
     """Half the houses with panels, batteries of 2-6 kWh with losses, and wallets of which some run dry."""
     rng = np.random.default_rng(seed)
     hours = np.arange(n_intervals) % 24
@@ -67,7 +67,7 @@ def market_of(n_houses: int, n_intervals: int, seed: int) -> tuple[Supply, State
         np.full(n_houses, 100),
     )
     wallets = rng.choice([20_000_000, 400_000_000], n_houses)
-    supply = Supply(
+    supply = InputSeries(
         rng.integers(100, 1500, (n_intervals, n_houses)),
         pv.astype(np.int64),
         np.zeros((n_intervals, n_houses), np.int64),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_market import NOBODY, meter, run_interval
 
-from cosim.delivery.window import Supply, Window, settle_window
+from cosim.delivery.window import InputSeries, Window, settle_window
 from market.exchanges import CONTRACT, Kind
 from market.mechanisms import BUILT_IN
 from market.rules import Arrival, Pricing, Rules, check_rules
@@ -60,11 +60,11 @@ def random_rules(rng: np.random.Generator, name: str) -> Rules:
     )
 
 
-def random_market(seed: int, n: int, n_intervals: int, name: str) -> tuple[Supply, State, Rules]:
+def random_market(seed: int, n: int, n_intervals: int, name: str) -> tuple[InputSeries, State, Rules]:
     rng = np.random.default_rng(seed)
     price = int(rng.choice([0, 1, 7, 150_000, 150_000]))
     shape = (n_intervals, n)
-    supply = Supply(
+    supply = InputSeries(
         rng.integers(0, 12, shape),
         rng.integers(0, 2, shape) * rng.integers(0, 25, shape),
         rng.integers(0, 2, shape) * rng.integers(0, 5, n),
@@ -132,7 +132,7 @@ def as_dicts(rows: np.ndarray) -> list[dict[str, int]]:
 
 
 def compare_interval(
-    world: dict[str, Any], window: Window, supply: Supply, k: int, price: int, rows: list[Any]
+    world: dict[str, Any], window: Window, supply: InputSeries, k: int, price: int, rows: list[Any]
 ) -> None:
     compiled_rows = window.rows[window.offsets[k] : window.offsets[k + 1]]
     assert as_dicts(compiled_rows) == [as_exchange(row) for row in rows]

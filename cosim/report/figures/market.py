@@ -24,6 +24,7 @@ from cosim.report.palette import (
     legend_above_titles,
     styled,
 )
+from market.exchanges import NEUR_PER_EUR
 
 Link = tuple[str, str, float]
 NODE_COLORS = {
@@ -52,7 +53,6 @@ PURPOSES = {
     "grid_export": "feed-in",
     "loss": "network losses",
 }
-NEUR_PER_EUR = 1e9
 BARS_SHOWN = 20
 TOTAL_PX = 220
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pandapower.topology import calc_distance_to_bus, create_nxgraph
 
 
-def sources(net: Any) -> list[int]:
+def find_sources(net: Any) -> list[int]:
     """Buses with an external grid or a generator of fixed voltage in service."""
     slack = net.gen[net.gen.slack.astype(bool) & net.gen.in_service.astype(bool)] if len(net.gen) else net.gen
     grid = net.ext_grid[net.ext_grid.in_service.astype(bool)]
@@ -28,7 +28,7 @@ def distance_km(net: Any, names: list[str]) -> pd.Series:
     names
         Names of its buses, in the order of its table.
     """
-    paths = [calc_distance_to_bus(net, bus) for bus in sources(net)]
+    paths = [calc_distance_to_bus(net, bus) for bus in find_sources(net)]
     nearest = pd.concat(paths, axis=1).min(axis=1) if paths else pd.Series(dtype=float)
     return pd.Series(nearest.reindex(net.bus.index).to_numpy(np.float64), index=names, name="distance_km")
 
@@ -58,7 +58,7 @@ def tree_layout(net: Any) -> pd.DataFrame:
     graph = nx.Graph(create_nxgraph(net, multi=False))
     graph.add_nodes_from(int(bus) for bus in net.bus.index)
     y: dict[int, float] = {}
-    for root in [*sources(net), *sorted(graph)]:
+    for root in [*find_sources(net), *sorted(graph)]:
         if root not in y:
             _spread(graph, root, y)
     x = distance_km(net, [str(bus) for bus in net.bus.index]).fillna(0.0).to_numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cosim.report.elements import Cell, Fact, Figure, Section, Table, number, words
+from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
 from cosim.report.figures.market import energy_links, sankey
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.energy_balance import SOURCES, USES
@@ -37,7 +37,7 @@ LABELS = {
 DAYS_SHOWN, MONTHS_SHOWN = 14, 24
 
 
-def energy_section(run: RunTables) -> Section:
+def energy_section(run: RunTables) -> PageSection:
     """Energy in numbers, as a balance and as flows."""
     energy = run.result.summary["energy_kwh"]
     facts = tuple(
@@ -48,7 +48,7 @@ def energy_section(run: RunTables) -> Section:
     links = energy_links(energy, losses_of_islands_kwh(run))
     caption = "Energy from where it came to where it went, kWh."
     figure = Figure("energy-flow", caption, sankey(links, "kWh"), printed=False)
-    return Section(
+    return PageSection(
         "energy",
         "Energy",
         (conservation(run),),

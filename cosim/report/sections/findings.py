@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cosim.report.elements import Cell, Fact, Section, Table, number, words
+from cosim.report.elements import Cell, Fact, PageSection, Table, number, words
 from cosim.report.tables.run_tables import RunTables
 
 TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
@@ -23,7 +23,7 @@ MEANINGS = {
 }
 
 
-class Verdict(NamedTuple):
+class Headline(NamedTuple):
     """A headline and one sentence, and how serious it is: `good`, `warn` or `bad`."""
 
     level: str
@@ -38,7 +38,7 @@ def outcome_counts(intervals: pd.DataFrame) -> dict[str, int]:
     return {name: int(counts.get(name, 0)) for name in names}
 
 
-def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Verdict:
+def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Headline:
     """The run in one sentence: the worst that happened.
 
     Parameters
@@ -52,11 +52,11 @@ def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float =
     """
     total = sum(counts.values())
     if beyond:
-        return Verdict(
+        return Headline(
             "bad", "Beyond limits.", f"{beyond:,} of {total:,} intervals are settled beyond a limit."
         )
     if counts["de_energised"]:
-        return Verdict(
+        return Headline(
             "bad",
             "The feeder was off.",
             f"{counts['de_energised']:,} of {total:,} intervals could not be repaired: the feeder was "
@@ -64,26 +64,26 @@ def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float =
         )
     if counts["shed"]:
         text = f"In {counts['shed']:,} of {total:,} intervals load had to be shed to keep the limits."
-        return Verdict("bad", "Load was shed.", text)
+        return Headline("bad", "Load was shed.", text)
     islanded = counts.get("islanded", 0)
     changed = total - counts["clean"] - islanded
     if islanded:
         cut = f" In {changed:,} others exchanges were curtailed." if changed else ""
-        return Verdict(
+        return Headline(
             "bad" if shed_in_outages_kwh else "warn",
             "Load was shed in outages." if shed_in_outages_kwh else "Outages without loss of load.",
             f"In {islanded:,} of {total:,} intervals a part of the network was without the grid, and "
             f"{shed_in_outages_kwh:,.1f} kWh were not served there.{cut} Every settled interval keeps its limits.",
         )
     if changed:
-        return Verdict(
+        return Headline(
             "warn",
             "Within limits after curtailment.",
             f"In {changed:,} of {total:,} intervals the network could not carry what the market had cleared; "
             "every settled interval keeps its limits.",
         )
     text = f"The network could carry what the market cleared in all {total:,} intervals."
-    return Verdict("good", "Within limits.", text)
+    return Headline("good", "Within limits.", text)
 
 
 def intervals_beyond(run: RunTables) -> int:
@@ -95,7 +95,7 @@ def intervals_beyond(run: RunTables) -> int:
     return int((broken.any(axis=1) | overloaded.any(axis=1)).sum())
 
 
-def verdict_section(run: RunTables) -> Section:
+def verdict_section(run: RunTables) -> PageSection:
     """Exceptions with their counts and first times, and the extremes of the run."""
     counts = outcome_counts(run.intervals)
     rows: list[tuple[Cell, ...]] = [
@@ -119,7 +119,7 @@ def verdict_section(run: RunTables) -> Section:
         rows.append(_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
-    return Section("verdict", "Verdict", facts=extremes(run), tables=(table,))
+    return PageSection("verdict", "Verdict", facts=extremes(run), tables=(table,))
 
 
 def _partly_dark(vm_pu: pd.DataFrame) -> int:
@@ -170,17 +170,17 @@ def extremes(run: RunTables) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def ledger_section(run: RunTables) -> Section:
+def ledger_section(run: RunTables) -> PageSection:
     """Head of the ledger and how to verify it."""
     head = run.result.summary.get("ledger")
     if not head:
-        return Section("ledger", "Ledger", ("This run was kept in memory and wrote no ledger.",))
+        return PageSection("ledger", "Ledger", ("This run was kept in memory and wrote no ledger.",))
     rows: list[tuple[Cell, ...]] = [
         (words("blocks behind the first (one an interval)"), words(f"{head['height']:,}")),
         (words("hash of the head, SHA-256"), words(head["hash"])),
     ]
     where = str(run.result.directory)
-    return Section(
+    return PageSection(
         "ledger",
         "Ledger",
         (
@@ -192,7 +192,7 @@ def ledger_section(run: RunTables) -> Section:
     )
 
 
-def assumptions_section(run: RunTables) -> Section:
+def assumptions_section(run: RunTables) -> PageSection:
     """What the figures rest on, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
@@ -220,4 +220,4 @@ def assumptions_section(run: RunTables) -> Section:
             f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
         )
     text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]
-    return Section("assumptions", "Assumptions and limits of this report", tuple(text))
+    return PageSection("assumptions", "Assumptions and limits of this report", tuple(text))

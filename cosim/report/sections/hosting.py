@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from cosim.report.elements import Cell, Fact, Figure, Section, Table, number, words
+from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
 from cosim.report.figures.sampling import rounded
 from cosim.report.palette import BLACK, BLUE, CYCLE, GREEN, ORANGE, styled
 from cosim.validation.hosting import Hosting
@@ -21,7 +21,7 @@ KINDS = {
 LISTED = 60
 
 
-def hosting_section(hosting: Hosting, distance_km: pd.Series) -> Section:
+def hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSection:
     """Uniform scaling as a number, each house as a row and as a point over its distance from the grid.
 
     Parameters
@@ -47,7 +47,7 @@ def hosting_section(hosting: Hosting, distance_km: pd.Series) -> Section:
         f"If the PV of all houses grows alike, anything beyond {hosting.scaling:.3f} times breaks a limit: "
         f"{hosting.bound_by}."
     )
-    return Section(
+    return PageSection(
         "hosting",
         "Hosting capacity for PV",
         (text,),

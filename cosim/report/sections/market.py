@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cosim.report.elements import Fact, Figure, Section, Table, number, words
+from cosim.report.elements import Fact, Figure, PageSection, Table, number, words
 from cosim.report.figures.market import (
     batteries,
     curtailed_by,
@@ -37,19 +37,19 @@ ELEMENT_OF_REASON = {
 }
 
 
-def money_section(run: RunTables) -> Section:
+def money_section(run: RunTables) -> PageSection:
     """Money in numbers and as flows."""
     money = run.result.summary["money_eur"]
-    links = money_links(run.booked)
+    links = money_links(run.exchange_sums)
     if not any(value > 0 for _, _, value in links):
-        return Section("money", "Money", ("No money changed hands.",))
+        return PageSection("money", "Money", ("No money changed hands.",))
     facts = tuple(
         Fact(f"money_{key}", label, number(money[key], 2), "EUR")
         for key, label in MONEY.items()
         if money[key]
     )
     figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", sankey(links, "EUR"))
-    return Section("money", "Money", facts=facts, figures=(figure,), printed=False)
+    return PageSection("money", "Money", facts=facts, figures=(figure,), printed=False)
 
 
 def element_names(curtailment: pd.DataFrame, net: object) -> pd.Series:
@@ -63,12 +63,12 @@ def element_names(curtailment: pd.DataFrame, net: object) -> pd.Series:
     return pd.Series(names, index=curtailment.index, dtype=object)
 
 
-def curtailment_section(run: RunTables) -> Section:
+def curtailment_section(run: RunTables) -> PageSection:
     """What was not delivered as cleared: by house, kind of exchange, element."""
     title, frame = "Curtailment", run.curtailment
     cut = frame[frame["curtailed_wh"] > 0]
     if cut.empty:
-        return Section(
+        return PageSection(
             "curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",)
         )
     kwh = cut["curtailed_wh"] / 1000.0
@@ -90,7 +90,7 @@ def curtailment_section(run: RunTables) -> Section:
     ]
     header = ("kind", "because of", "exchanges", "cleared, kWh", "delivered, kWh", "curtailed, kWh")
     rule = run.result.scenario.curtailment.rule
-    return Section(
+    return PageSection(
         "curtailment",
         title,
         (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
@@ -101,13 +101,13 @@ def curtailment_section(run: RunTables) -> Section:
     )
 
 
-def prices_section(run: RunTables) -> Section:
+def prices_section(run: RunTables) -> PageSection:
     """Utility and market prices."""
     figure = prices(
         run.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR,
         run.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR,
     )
-    return Section(
+    return PageSection(
         "prices",
         "Prices",
         figures=(Figure("prices", "Utility and market price, EUR/kWh.", figure),),
@@ -115,7 +115,7 @@ def prices_section(run: RunTables) -> Section:
     )
 
 
-def houses_section(run: RunTables, summary: pd.DataFrame) -> Section:
+def houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
     """Each house in a row, wallets and batteries."""
     wallet, account = run.meters["wallet_neur"] / NEUR_PER_EUR, run.meters["account_neur"] / NEUR_PER_EUR
     own, hosted = run.meters["own_wh"] / 1000.0, run.meters["hosted_wh"] / 1000.0
@@ -132,6 +132,6 @@ def houses_section(run: RunTables, summary: pd.DataFrame) -> Section:
         figures.append(Figure("batteries", caption, batteries(own, hosted)))
     else:
         text = ("No battery held any energy.",)
-    return Section(
+    return PageSection(
         "houses", "Houses", text, tables=(house_table(summary),), figures=tuple(figures), printed=False
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cosim.report.elements import Cell, Figure, Section, Table, number, words
+from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
 from cosim.report.figures.feeder_map import chosen_hours, feeder_map
 from cosim.report.figures.network import (
     grid_power,
@@ -25,7 +25,7 @@ from cosim.report.tables.run_tables import RunTables
 TOP = 10
 
 
-def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+def format_rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Rows with their cells as attributes, whose types pandas does not tell."""
     yield from frame.itertuples()
 
@@ -46,11 +46,11 @@ def most_loaded(branches: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
     return known.sort_values("max_loading_percent", ascending=False, kind="stable").head(n)
 
 
-def network_sections(run: RunTables, branches: pd.DataFrame) -> list[Section]:
+def network_sections(run: RunTables, branches: pd.DataFrame) -> list[PageSection]:
     """Everything about loadings, voltages and power, or the reason why there is nothing."""
     if run.off.all():
         text = "The feeder was off in every interval: there are no loadings and no voltages."
-        return [Section("loading", "Loading and voltage", (text,))]
+        return [PageSection("loading", "Loading and voltage", (text,))]
     return [
         loading_section(run, branches),
         voltage_section(run),
@@ -60,7 +60,7 @@ def network_sections(run: RunTables, branches: pd.DataFrame) -> list[Section]:
     ]
 
 
-def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
+def loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     """Ten most loaded elements and the loading duration curves."""
     top = most_loaded(branches)
     rows = [
@@ -76,7 +76,7 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
             number(row.reverse_flow_hours, 0),
             number(row.losses_kwh),
         )
-        for row in rows_of(top)
+        for row in format_rows(top)
     ]
     header = (
         *("element", "type", "max, %", "when (UTC)", "p95, %", "mean, %", "hours ≥ 80 %", "hours ≥ 100 %"),
@@ -97,19 +97,19 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> Section:
     caption = (
         "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
     )
-    return Section("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
+    return PageSection("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
 
 
-def voltage_section(run: RunTables) -> Section:
+def voltage_section(run: RunTables) -> PageSection:
     """Voltage over distance."""
     distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
     limits = run.result.scenario.limits
     figure = voltage_over_distance(run.vm_pu, distance, limits.min_vm_pu, limits.max_vm_pu)
     caption = "Voltage, pu, of each bus over its distance from the external grid along the lines, km."
-    return Section("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
+    return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
 
 
-def hours_section(run: RunTables) -> Section:
+def hours_section(run: RunTables) -> PageSection:
     """Hour by day heat maps of the highest loading and of the voltages' extremes."""
     figures = (
         (
@@ -123,7 +123,7 @@ def hours_section(run: RunTables) -> Section:
         ("heat-vmin", "Lowest voltage of any bus, pu; yellow is low.", run.vm_pu.min(axis=1), "pu", 4, True),
         ("heat-vmax", "Highest voltage of any bus, pu.", run.vm_pu.max(axis=1), "pu", 4, False),
     )
-    return Section(
+    return PageSection(
         "hours",
         "When: hour by day",
         ("Each cell is the extreme of one hour of one day. Empty cells: the feeder was off.",),
@@ -134,7 +134,7 @@ def hours_section(run: RunTables) -> Section:
     )
 
 
-def grid_section(run: RunTables) -> Section:
+def grid_section(run: RunTables) -> PageSection:
     """Power of the transformer, reverse hours, losses."""
     p = run.intervals["p_grid_kw"]
     reverse = run.hours * int((p < 0).sum())
@@ -142,7 +142,7 @@ def grid_section(run: RunTables) -> Section:
     share = f" ({100 * reverse / solved:.1f} %)"
     losses = run.intervals["losses_kw"]
     lost_kwh = run.hours * float(losses.sum())
-    return Section(
+    return PageSection(
         "grid",
         "Transformer flow and losses",
         (
@@ -160,15 +160,17 @@ def grid_section(run: RunTables) -> Section:
     )
 
 
-def validation_section(run: RunTables) -> Section:
+def validation_section(run: RunTables) -> PageSection:
     """What the exchanges as cleared would have violated, against what was settled."""
     title = "Before and after validation"
     if run.violations.empty:
-        return Section("validation", title, ("The exchanges as cleared violated no limit in any interval.",))
+        return PageSection(
+            "validation", title, ("The exchanges as cleared violated no limit in any interval.",)
+        )
     paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
     table = by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
-    for row in rows_of(table.head(TOP)):
+    for row in format_rows(table.head(TOP)):
         digits = 4 if row.unit == "pu" else 1
         rows.append(
             (
@@ -198,7 +200,7 @@ def validation_section(run: RunTables) -> Section:
     picture = (
         "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
     )
-    return Section(
+    return PageSection(
         "validation",
         title,
         ("Every violation is in violations.csv.",),
@@ -207,7 +209,7 @@ def validation_section(run: RunTables) -> Section:
     )
 
 
-def map_section(run: RunTables) -> Section:
+def map_section(run: RunTables) -> PageSection:
     """The feeder drawn, with a slider over chosen hours."""
     net = run.feeder.net
     cut = run.curtailment.groupby("time")["curtailed_wh"].sum() / 1000.0
@@ -232,4 +234,4 @@ def map_section(run: RunTables) -> Section:
         f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
         "A ring is a transformer. The slider chooses the hour."
     )
-    return Section("map", "The feeder", figures=(Figure("map", caption, figure),), printed=False)
+    return PageSection("map", "The feeder", figures=(Figure("map", caption, figure),), printed=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cosim.report.elements import Cell, Fact, Figure, Section, Table, number, words
+from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
 from cosim.report.figures.outage import Spell, frequency, served_by_priority, stores, supply_stack
 from cosim.report.tables.run_tables import RunTables
 
@@ -27,18 +27,18 @@ METRICS = (
 TILES = ("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share")
 
 
-def outage_sections(run: RunTables) -> list[Section]:
+def outage_sections(run: RunTables) -> list[PageSection]:
     """The section, or nothing where the network was never without the grid."""
     if run.resilience.empty:
         return []
     found = spells_of(run)
     drawn = sorted(found, key=lambda spell: -_not_served(spell.rows))[:DRAWN]
     drawn.sort(key=lambda spell: str(spell.rows["time"].min()))
-    tables = [resilience_table(run), islands_table(found), houses_table(run)]
+    tables = [list_outages(run), islands_table(found), list_houses(run)]
     if not run.registrations.empty:
         tables.append(devices_table(run.registrations))
     return [
-        Section(
+        PageSection(
             "outages",
             "Outages",
             _said(len(found), len(drawn)),
@@ -81,7 +81,7 @@ def _tile(run: RunTables, key: str) -> Fact:
     return Fact(f"outage_{key}", label, number(float(run.resilience[key].iloc[0]) * factor, digits), unit)
 
 
-def resilience_table(run: RunTables) -> Table:
+def list_outages(run: RunTables) -> Table:
     """Metrics of every outage, one column each; of many outages the first ones."""
     shown = run.resilience.head(1 + LISTED)
     rows: list[tuple[Cell, ...]] = [
@@ -129,7 +129,7 @@ def islands_table(spells: list[Spell]) -> Table:
     )
 
 
-def houses_table(run: RunTables) -> Table:
+def list_houses(run: RunTables) -> Table:
     """Houses by the share of their load that was served while some part was without the grid, the least first."""
     times = run.outage_intervals.loc[run.outage_intervals["supply"].astype(str) != "grid", "time"].unique()
     load, shed = (run.meters[name].loc[run.meters[name].index.isin(times)] for name in ("load_wh", "shed_wh"))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandapower.topology import create_nxgraph
 
-Floats = npt.NDArray[np.float64]
+from grid_models.arrays import Floats
 
 WARN_PERCENT, FULL_PERCENT = 80.0, 100.0
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from cosim.errors import ScenarioError
 from cosim.results.columns import is_named
 from cosim.results.result import Result
-from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, booked
+from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, sum_exchanges
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 
@@ -64,8 +64,8 @@ class RunTables:
         (T, B) pu; columns are buses in the order of the net's table.
     meters
         (T, N) frames by the name of their column in the table `houses`; each is read anew when asked for.
-    booked
-        Exchanges summed over time, of `cosim.results.sums.booked`.
+    exchange_sums
+        Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
         Times of the intervals whose exchanges as cleared had no power flow.
     violations, curtailment
@@ -87,7 +87,7 @@ class RunTables:
     loading_percent: pd.DataFrame
     vm_pu: pd.DataFrame
     meters: Mapping[str, pd.DataFrame]
-    booked: pd.DataFrame
+    exchange_sums: pd.DataFrame
     unsolved: pd.Series
     violations: pd.DataFrame
     curtailment: pd.DataFrame
@@ -129,7 +129,7 @@ def read_run(result: Result) -> RunTables:
         loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
         vm_pu=vm_pu,
         meters=meters,
-        booked=encoded_anew(booked(result.parts("exchanges", (*PARTIES, *SUMMED)))).to_pandas(),
+        exchange_sums=encoded_anew(sum_exchanges(result.parts("exchanges", (*PARTIES, *SUMMED)))).to_pandas(),
         unsolved=unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),

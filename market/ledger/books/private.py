@@ -8,9 +8,9 @@ import numpy as np
 
 from market.exchanges import EXCHANGE, METER, Kind
 from market.ledger.books.bookkeeper import Bookkeeper, opening, terms_of
-from market.ledger.books.replay import Books, booked
+from market.ledger.books.replay import Books, apply_amount
 from market.ledger.format.records import AGGREGATE, RecordBytes, RecordKind
-from market.ledger.private.commitments import STATE_SEQ, aggregate_row, opened, salted_state_root
+from market.ledger.private.commitments import STATE_SEQ, aggregate_row, open_commitments, salted_state_root
 from market.ledger.private.vault import Entry
 from market.ledger.store.blocks import Block, Fault
 from market.storage import Wh
@@ -57,7 +57,7 @@ class AggregateKeeper:
         if aggregates.size != min(n_private, 1) or (n_private and aggregates["n_private"][0] != n_private):
             return "the private records are not those that the aggregate sums up"
         books = _nothing(self.n_houses)
-        wrong = booked(records[kinds < _METER].copy().view(EXCHANGE).reshape(-1), books)
+        wrong = apply_amount(records[kinds < _METER].copy().view(EXCHANGE).reshape(-1), books)
         if wrong >= 0:
             return f"exchange {wrong} of those in clear has parties or amounts that cannot be"
         if (_imbalance(records[kinds == _METER].copy().view(METER).reshape(-1)) != 0).any():
@@ -129,7 +129,7 @@ class OpenedKeeper(Bookkeeper):
         if RecordKind.PRIVATE not in block.kinds and RecordKind.AGGREGATE not in block.kinds:
             return block
         interval = int(block.records[0, 4:8].copy().view("<u4")[0])
-        records = opened(block.records, interval, self._entries)
+        records = open_commitments(block.records, interval, self._entries)
         if isinstance(records, str):
             return records
         hidden = records[

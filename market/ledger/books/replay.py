@@ -220,7 +220,7 @@ def replay(
 
 
 @compiled
-def booked(rows: Rows, books: Books) -> int:
+def apply_amount(rows: Rows, books: Books) -> int:
     """Book the money of exchanges alone; -1 if all can be, else the number of the first that cannot."""
     for k in range(rows.size):
         row = rows[k]

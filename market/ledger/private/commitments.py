@@ -185,7 +185,7 @@ def money_moved(exchanges: Rows) -> dict[str, int]:
     return moved
 
 
-def opened(
+def open_commitments(
     records: RecordBytes, interval: int, entries: Mapping[tuple[int, int], Entry]
 ) -> RecordBytes | str:
     """A block's records in clear, without the aggregate; or what is wrong with the entries.

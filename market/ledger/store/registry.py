@@ -21,7 +21,7 @@ class Tenure(NamedTuple):
     public_key: bytes
 
 
-class Device(NamedTuple):
+class RegisteredDevice(NamedTuple):
     """A device under a member."""
 
     kind: int
@@ -51,7 +51,7 @@ class Registry(NamedTuple):
     keys: Mapping[int, tuple[Tenure, ...]]
     roles: Mapping[int, int]
     numbers: Mapping[int, int]
-    devices: Mapping[tuple[int, int], Device]
+    devices: Mapping[tuple[int, int], RegisteredDevice]
     grants: frozenset[tuple[int, int]]
 
 
@@ -195,7 +195,7 @@ def _with_device(registry: Registry, row: Any, what: str) -> Registry:
         kind, bus, power_w, energy_wh = (
             int(row[name]) for name in ("device_kind", "bus", "power_w", "energy_wh")
         )
-        devices[at] = Device(kind, bus, power_w, energy_wh, row["datasheet"].tobytes())
+        devices[at] = RegisteredDevice(kind, bus, power_w, energy_wh, row["datasheet"].tobytes())
     return registry._replace(devices=devices)
 
 

@@ -103,7 +103,7 @@ def with_registry(tree: History, records: RecordBytes) -> History:
     return tree
 
 
-def operator_key(tip: Tip) -> bytes:
+def read_operator_key(tip: Tip) -> bytes:
     """Public key that signs the next block."""
     return key_in_force(tip.registry, OPERATOR, tip.history.size) or b""
 

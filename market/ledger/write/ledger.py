@@ -31,7 +31,7 @@ from market.ledger.format.records import (
 from market.ledger.format.statements import operator_record
 from market.ledger.store.registry import Registry, key_in_force, replayed
 from market.ledger.store.store import Store, StoredBlock, StoredState
-from market.ledger.store.tip import Tip, expect_no_rollback, operator_key, tip_of, with_registry
+from market.ledger.store.tip import Tip, expect_no_rollback, read_operator_key, tip_of, with_registry
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -119,7 +119,7 @@ class Ledger:
         store = Store.open_to_write(directory)
         try:
             tip = tip_of(store)
-            if operator_key(tip) != public_bytes(key):
+            if read_operator_key(tip) != public_bytes(key):
                 raise LedgerError(
                     f"{directory}: expected the operator's key that signs the ledger, got another"
                 )

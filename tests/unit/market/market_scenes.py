@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cosim.delivery.window import Supply, orders_at
+from cosim.delivery.window import InputSeries, orders_at
 from market.exchanges import Rows
 from market.orders import Orders
 from market.rules import Rules
@@ -27,11 +27,11 @@ def houses(
     ratings: Ratings | None = None,
     own_wh: list[int] | None = None,
     wallet_neur: list[int] | None = None,
-) -> tuple[Supply, State]:
+) -> tuple[InputSeries, State]:
     """Houses with that pv - load, each with an empty battery of 10 kWh unless told otherwise."""
     n = len(surplus_wh)
     net = np.array([surplus_wh])
-    supply = Supply(np.maximum(-net, 0), np.maximum(net, 0), np.zeros((1, n), np.int64), np.array([U]))
+    supply = InputSeries(np.maximum(-net, 0), np.maximum(net, 0), np.zeros((1, n), np.int64), np.array([U]))
     ratings = ratings or batteries(*[10_000] * n)
     return supply, opening_state(own_wh or [0] * n, wallet_neur or [RICH] * n, ratings)
 
@@ -49,7 +49,7 @@ def with_contract(state: State, balance_neur: int) -> State:
     return state._replace(pools_neur=np.array([0, balance_neur, 0]))
 
 
-def orders_of(supply: Supply, state: State, rules: Rules, interval: int = 0) -> tuple[Orders, State]:
+def orders_of(supply: InputSeries, state: State, rules: Rules, interval: int = 0) -> tuple[Orders, State]:
     """Orders of the scene in `interval`, and the state they were made from."""
     return orders_at(supply, 0, interval, state, rules)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from market_scenes import houses, orders_of, with_contract, with_lots
 
-from market.book import close_book, open_book, write
+from market.book import close_book, open_book, write_row
 from market.exchanges import NOBODY, Kind
 from market.rules import Rules
 
@@ -38,8 +38,8 @@ def test_working_in_the_book_leaves_orders_and_state_alone() -> None:
 def test_rows_are_numbered_as_written_and_delivered_as_cleared() -> None:
     orders, before = orders_of(*houses([500, -300]), RULES, interval=4)
     book = open_book(orders, before)
-    write(book, orders, int(Kind.P2P), 0, 1, 0, NOBODY, 300, 7)
-    write(book, orders, int(Kind.SPILL), 0, NOBODY, NOBODY, NOBODY, 200, 0)
+    write_row(book, orders, int(Kind.P2P), 0, 1, 0, NOBODY, 300, 7)
+    write_row(book, orders, int(Kind.SPILL), 0, NOBODY, NOBODY, NOBODY, 200, 0)
     rows = close_book(book).rows
     assert rows["seq"].tolist() == [0, 1]
     assert rows["interval"].tolist() == [4, 4]
@@ -52,6 +52,6 @@ def test_full_book_refuses_more() -> None:
     orders, before = orders_of(*houses([500, -300]), RULES)
     book = open_book(orders, before)
     for _ in range(7 * 2):
-        write(book, orders, int(Kind.P2P), 0, 1, 0, NOBODY, 1, 7)
+        write_row(book, orders, int(Kind.P2P), 0, 1, 0, NOBODY, 1, 7)
     with pytest.raises(ValueError, match="expected at most 7 rows a house and 1 a lot, got more"):
-        write(book, orders, int(Kind.P2P), 0, 1, 0, NOBODY, 1, 7)
+        write_row(book, orders, int(Kind.P2P), 0, 1, 0, NOBODY, 1, 7)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from market_scenes import RICH, F, U, batteries, houses, orders_of, with_contract, with_lots
 
-from cosim.delivery.window import Supply
+from cosim.delivery.window import InputSeries
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, OPERATOR, Kind, Rows
 from market.rules import Rules
 from market.settlement import Delivery, Settlement, as_cleared, first_unbalanced, settle
@@ -29,7 +29,9 @@ def row(kind: Kind, seller: int, buyer: int, wh: int, price: int, **more: int) -
     return made
 
 
-def settled(scene: tuple[Supply, State], *rows: np.ndarray, rules: Rules = RULES) -> tuple[Settlement, State]:
+def settled(
+    scene: tuple[InputSeries, State], *rows: np.ndarray, rules: Rules = RULES
+) -> tuple[Settlement, State]:
     """Settlement of these rows in that scene, and the state before it."""
     orders, before = orders_of(*scene, rules)
     return settle(as_cleared(np.concatenate(rows), before.own_wh.size), orders, before, rules), before

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from market_scenes import U, batteries, houses, orders_of, short, with_contract
 
-from cosim.delivery.window import Supply
+from cosim.delivery.window import InputSeries
 from market.book import close_book, open_book
 from market.exchanges import CONTRACT, NOBODY, Kind, Rows
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, SHARING_SELFISH, share_offers
@@ -26,13 +26,13 @@ P2P, CENTRAL, HYBRID, SELFISH = (
 )
 
 
-def poor(surplus_wh: list[int], *battery_wh: int) -> tuple[Supply, State]:
+def poor(surplus_wh: list[int], *battery_wh: int) -> tuple[InputSeries, State]:
     """Houses with empty wallets; those with a surplus have no battery unless one is given."""
     capacity = battery_wh or tuple(0 if wh > 0 else 10_000 for wh in surplus_wh)
     return houses(surplus_wh, batteries(*capacity), wallet_neur=[0] * len(surplus_wh))
 
 
-def shared(supply: Supply, state: State, rules: Rules) -> Rows:
+def shared(supply: InputSeries, state: State, rules: Rules) -> Rows:
     orders, before = orders_of(supply, state, rules)
     book = open_book(orders, before)
     share_offers(book, orders, before, rules)

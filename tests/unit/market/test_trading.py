@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from market_scenes import RICH, F, U, batteries, houses, orders_of, short, with_lots
 
-from cosim.delivery.window import Supply
+from cosim.delivery.window import InputSeries
 from market.book import close_book, open_book
 from market.exchanges import CONTRACT, GRID, NOBODY, Kind, Rows
 from market.orders import Orders
@@ -16,14 +16,14 @@ P2P, LOT, IMPORT, EXPORT, SPILL = Kind.P2P, Kind.LOT_SALE, Kind.GRID_IMPORT, Kin
 WITH_BATTERY, NO_BATTERY = Rules(battery=1), Rules(battery=0)
 
 
-def traded(supply: Supply, state: State, rules: Rules = WITH_BATTERY) -> tuple[Rows, Orders]:
+def traded(supply: InputSeries, state: State, rules: Rules = WITH_BATTERY) -> tuple[Rows, Orders]:
     orders, before = orders_of(supply, state, rules)
     book = open_book(orders, before)
     trade(book, orders, before)
     return close_book(book).rows, orders
 
 
-def left_to_the_grid(supply: Supply, state: State, rules: Rules) -> Rows:
+def left_to_the_grid(supply: InputSeries, state: State, rules: Rules) -> Rows:
     orders, before = orders_of(supply, state, rules)
     book = open_book(orders, before)
     settle_with_grid(book, orders, rules)

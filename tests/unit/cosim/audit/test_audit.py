@@ -17,7 +17,7 @@ from cosim.errors import ScenarioError
 from cosim.interval.fold import chunks
 from cosim.recording.recorder import open_recorder
 from cosim.results.directory import prepare_directory, write_table
-from cosim.results.tables import houses_table
+from cosim.results.tables import make_houses_table
 from cosim.simulation.simulate import keep_inputs
 from grid_models.powerflow.limits import Limits
 from market.ledger.check.verify import verify_ledger
@@ -36,7 +36,7 @@ def _record(case: Case, directory: Path) -> None:
     with open_recorder(case, directory, resume=False) as recorder:
         recorder.record(group)
     keep_inputs(case, directory)
-    write_table(directory, "houses", houses_table(case, group[0]))
+    write_table(directory, "houses", make_houses_table(case, group[0]))
 
 
 def test_an_honest_run_with_curtailed_intervals_passes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cosim.case.case import build_case
 from cosim.case.devices import schedule
-from cosim.case.inputs import read_profiles
+from cosim.case.inputs import read_inputs
 from cosim.errors import ScenarioError
 from cosim.interval.fold import chunks
 from cosim.scenario.files import load_scenario
@@ -20,8 +20,8 @@ WEEK: dict[str, Any] = {"horizon": {"hours": 168}, "houses": {"n_houses": 5, "n_
 
 
 def test_community_is_the_last_participant_under_the_houses_sun() -> None:
-    plain, capacity = read_profiles(Scenario().with_changes(**WEEK))
-    larger, with_community = read_profiles(
+    plain, capacity = read_inputs(Scenario().with_changes(**WEEK))
+    larger, with_community = read_inputs(
         Scenario().with_changes(**WEEK, community={"enabled": True, "pv_kwp": 4.0, "battery_kwh": 12.0})
     )
     assert larger.participants == (*plain.participants, "community")
@@ -67,7 +67,7 @@ def test_second_community_is_refused(tmp_path: Any) -> None:
         community={"enabled": True},
     )
     with pytest.raises(ScenarioError, match="expected no participant 'community'"):
-        read_profiles(scenario)
+        read_inputs(scenario)
 
 
 def test_network_shows_all_three_kinds_of_element() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cosim.case.case import build_case, build_market
-from cosim.case.inputs import read_profiles
+from cosim.case.inputs import read_inputs
 from cosim.errors import ScenarioError
 from cosim.scenario.files import as_toml, parse_scenario
 from cosim.scenario.model import Scenario
@@ -46,7 +46,7 @@ def test_outage_beyond_the_horizon_ends_with_it() -> None:
 
 
 def test_load_and_production_changes_are_in_the_profiles() -> None:
-    plain, _ = read_profiles(_with())
+    plain, _ = read_inputs(_with())
     more = {
         "kind": "load",
         "start": "2017-06-20T10:00:00Z",
@@ -56,7 +56,7 @@ def test_load_and_production_changes_are_in_the_profiles() -> None:
     }
     none = {**more, "factor": 0, "quantity": "production", "participant": "house_03"}
     gone = {"kind": "retire", "at": "2017-06-20T20:00:00Z", "participant": "house_02", "device": "pv"}
-    changed, _ = read_profiles(_with(more, none, gone))
+    changed, _ = read_inputs(_with(more, none, gone))
     assert (changed.load_wh[10:12, 0] == 3 * plain.load_wh[10:12, 0]).all()
     assert (changed.load_wh[12:] == plain.load_wh[12:]).all()
     assert (changed.pv_wh[10:12, 2] == 0).all()

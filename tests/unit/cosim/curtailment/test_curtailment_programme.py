@@ -10,8 +10,8 @@ from cosim.curtailment.programme import (
     MARGIN_PERCENT,
     MARGIN_VM_PU,
     WIDER,
+    ProgrammeSolution,
     Reach,
-    Solution,
     anywhere,
     back_off,
     excess,
@@ -69,6 +69,6 @@ def test_the_gain_is_the_room_at_the_prices_of_its_limits() -> None:
     prices = {0: 10.0, 3: 100.0, 4: 1000.0, 4 + 3 * 4: 1000.0}  # the last two are two facets of one current
     room_pu = 10.0 * (0.01 - MARGIN_VM_PU) + 100.0 * (0.01 - MARGIN_VM_PU)
     room_percent = 2 * 1000.0 * (2.0 - MARGIN_PERCENT) / 100.0
-    found = possible_gain(Solution(np.zeros(1), prices, keeps=True), response, _limits())
+    found = possible_gain(ProgrammeSolution(np.zeros(1), prices, keeps=True), response, _limits())
     assert np.isclose(found, room_pu + room_percent)
-    assert possible_gain(Solution(np.zeros(1), {}, keeps=True), response, _limits()) == 0.0
+    assert possible_gain(ProgrammeSolution(np.zeros(1), {}, keeps=True), response, _limits()) == 0.0

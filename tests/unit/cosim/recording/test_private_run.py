@@ -24,7 +24,7 @@ from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import is_signed, public_bytes, read_private_key
 from market.ledger.format.header import decode_header, demonstration_key
 from market.ledger.format.records import RecordBytes, RecordKind
-from market.ledger.private.commitments import commitment, opened, salt_of, salt_secret
+from market.ledger.private.commitments import commitment, open_commitments, salt_of, salt_secret
 from market.ledger.private.entries import entries_message, entry_signatures, meter_number, with_signatures
 from market.ledger.private.vault import Entry, Vault, vault_path
 from market.ledger.store.store import Store
@@ -144,7 +144,7 @@ def test_signatures_give_nothing_to_guess_either(done: Path, keys: Path) -> None
     """The very entries a house signed do not fit its signature without the salt of its meter."""
     interval, entries = 12, entries_in(done, keys)
     chain, shown = block_of(done, interval)
-    clear = opened(shown, interval, entries)
+    clear = open_commitments(shown, interval, entries)
     assert not isinstance(clear, str)
     signed = dict(entry_signatures(shown))
     assert sorted(signed) == [0, 1, 2, 3]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cosim import Result, Scenario, run
-from cosim.report.elements import Section
+from cosim.report.elements import PageSection
 from cosim.report.sections.outage import outage_sections
 from cosim.report.tables.run_tables import RunTables, read_run
 
@@ -44,12 +44,12 @@ def tables(result: Result) -> RunTables:
 
 
 @pytest.fixture(scope="module")
-def section(tables: RunTables) -> Section:
+def section(tables: RunTables) -> PageSection:
     (found,) = outage_sections(tables)
     return found
 
 
-def rows_of(section: Section, key: str) -> list[list[object]]:
+def rows_of(section: PageSection, key: str) -> list[list[object]]:
     table = next(table for table in section.tables if table.key == key)
     return [[cell.text if cell.value is None else cell.value for cell in row] for row in table.rows]
 
@@ -67,7 +67,7 @@ def test_each_outage_is_measured_by_itself(result: Result) -> None:
     pd.testing.assert_frame_equal(written, resilience, check_dtype=False)
 
 
-def test_metrics_are_those_of_the_parts(section: Section, tables: RunTables) -> None:
+def test_metrics_are_those_of_the_parts(section: PageSection, tables: RunTables) -> None:
     parts = tables.outage_intervals
     parts = parts[parts["supply"] != "grid"]
     shown = {row[0]: row[2] for row in rows_of(section, "resilience")}
@@ -78,7 +78,7 @@ def test_metrics_are_those_of_the_parts(section: Section, tables: RunTables) -> 
     assert tile.cell.value == shown["load served"]
 
 
-def test_islands_and_their_formers_are_named(section: Section, tables: RunTables) -> None:
+def test_islands_and_their_formers_are_named(section: PageSection, tables: RunTables) -> None:
     rows = rows_of(section, "islands")
     parts = tables.outage_intervals[tables.outage_intervals["supply"] != "grid"]
     assert sum(float(str(row[4])) for row in rows) == len(parts)
@@ -86,7 +86,7 @@ def test_islands_and_their_formers_are_named(section: Section, tables: RunTables
     assert {row[0] for row in rows} == {"1", "2"}
 
 
-def test_houses_that_went_short_come_first(section: Section, tables: RunTables) -> None:
+def test_houses_that_went_short_come_first(section: PageSection, tables: RunTables) -> None:
     rows = rows_of(section, "outage-houses")
     shares = [float(str(row[3])) for row in rows if row[3] != "–"]
     assert shares == sorted(shares)
@@ -95,14 +95,14 @@ def test_houses_that_went_short_come_first(section: Section, tables: RunTables) 
     assert rows[0][2] == pytest.approx(shed[str(rows[0][0])].sum() / 1000)
 
 
-def test_a_plugged_in_device_is_listed_with_its_answer(section: Section) -> None:
+def test_a_plugged_in_device_is_listed_with_its_answer(section: PageSection) -> None:
     (row,) = rows_of(section, "devices")
     assert row[0] == "2017-01-10 20:00"
     assert "house_03" in str(row[1])
     assert row[3] in ("admitted", "refused")
 
 
-def test_supply_and_load_are_drawn_to_the_wh(section: Section, tables: RunTables) -> None:
+def test_supply_and_load_are_drawn_to_the_wh(section: PageSection, tables: RunTables) -> None:
     figures = {figure.key: figure.figure for figure in section.figures}
     assert list(figures) == ["outage-supply", "outage-priority", "outage-stores", "outage-frequency"]
     parts = tables.outage_intervals[tables.outage_intervals["supply"] != "grid"]

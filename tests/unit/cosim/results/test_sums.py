@@ -11,7 +11,7 @@ import pytest
 import cosim.simulation.simulate
 from cosim import Result, Scenario, run
 from cosim.results.summary import extremes
-from cosim.results.sums import METERS, PARTIES, SUMMED, booked, metered
+from cosim.results.sums import METERS, PARTIES, SUMMED, sum_exchanges, sum_meters
 from cosim.scenario.files import load_scenario
 
 
@@ -27,7 +27,7 @@ def _rows(table: pa.Table) -> list[tuple[object, ...]]:
 def test_sums_are_those_of_every_exchange(result: Result) -> None:
     expected = result.exchanges.astype(dict.fromkeys(PARTIES, str))
     sums = expected.groupby(list(PARTIES))[list(SUMMED)].sum().reset_index()
-    found = booked([result.table("exchanges")])
+    found = sum_exchanges([result.table("exchanges")])
     assert _rows(found) == sorted(map(tuple, sums.to_numpy().tolist()))
     assert {"p2p", "grid_import", "loss"} <= set(sums["kind"])
 
@@ -36,14 +36,14 @@ def test_sums_are_those_of_every_exchange(result: Result) -> None:
 def test_parts_add_up_to_the_whole(result: Result, n: int) -> None:
     exchanges = result.table("exchanges")
     parts = [exchanges.slice(first, n) for first in range(0, len(exchanges), n)]
-    assert _rows(booked(parts)) == _rows(booked([exchanges]))
+    assert _rows(sum_exchanges(parts)) == _rows(sum_exchanges([exchanges]))
 
 
 def test_meters_are_summed_by_house_and_rows_of_moments_are_kept(result: Result) -> None:
     houses, n = result.table("houses"), len(set(result.houses["house"]))
     moments = houses["time"].unique().take(pa.array([3, 20]))
     parts = [houses.slice(first * n, 5 * n) for first in range(0, 48, 5)]
-    sums, rows = metered(parts, n, moments)
+    sums, rows = sum_meters(parts, n, moments)
     expected = result.houses.astype(dict.fromkeys(METERS, np.int64)).groupby(
         "house", observed=True, sort=False
     )

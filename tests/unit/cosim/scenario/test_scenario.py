@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosim.errors import ScenarioError
-from cosim.scenario.files import as_toml, bundled_scenarios, changed, load_scenario, parse_scenario
+from cosim.scenario.files import as_toml, bundled_scenarios, change_scenario, load_scenario, parse_scenario
 from cosim.scenario.model import Scenario
 
 
@@ -56,4 +56,4 @@ def test_every_mistake_is_named_at_once_with_its_key() -> None:
 
 def test_changes_are_validated_like_a_file() -> None:
     with pytest.raises(ScenarioError, match="--seed, seed: expected less than"):
-        changed(Scenario(), "--seed", seed=2**40)
+        change_scenario(Scenario(), "--seed", seed=2**40)

@@ -10,7 +10,7 @@ import pytest
 
 from cosim.case.case import Case, build_case
 from cosim.scenario.model import Scenario
-from cosim.studies.microgrids import Deal, match, run_microgrids
+from cosim.studies.microgrids import Deal, match_deals, run_microgrids
 
 
 def _feeder(name: str, n_prosumers: int, **changes: dict[str, object]) -> Case:
@@ -31,9 +31,9 @@ def feeders() -> list[Case]:
 
 
 def test_a_feeder_that_sells_does_not_buy_and_capacity_bounds_both() -> None:
-    deals = match([900, 0], [400, 700], [20, 20], [60, 60], 500)
+    deals = match_deals([900, 0], [400, 700], [20, 20], [60, 60], 500)
     assert deals == [Deal(0, 1, 500, 40)]
-    assert match([0, 0], [400, 700], [20, 20], [60, 60], 500) == []
+    assert match_deals([0, 0], [400, 700], [20, 20], [60, 60], 500) == []
 
 
 def test_exchange_replaces_spill_and_grid_energy_and_is_seen_at_the_transformers(feeders: list[Case]) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from cosim.errors import ScenarioError
-from cosim.scenario.files import changed, load_scenario
+from cosim.scenario.files import change_scenario, load_scenario
 from cosim.studies.reference import MECHANISMS, as_markdown, published_table, reference_tasks, write_reference
 from cosim.studies.study import Task, run_tasks
 from cosim.studies.sweeps import SWEEPS, sweep_tasks, write_sweep
@@ -54,7 +54,7 @@ def test_sweeps_write_their_data_and_heat_maps(name: str, tmp_path: Path) -> Non
 
 
 def _tasks(n: int, hours: int) -> list[Task]:
-    base = changed(MONTH, "test", horizon={"hours": hours, "start": "2015-01-01T00:00:00Z"})
+    base = change_scenario(MONTH, "test", horizon={"hours": hours, "start": "2015-01-01T00:00:00Z"})
     return [Task({"seed": seed}, base.with_changes(seed=seed)) for seed in range(1, n + 1)]
 
 

@@ -25,7 +25,6 @@ from grid_models.devices.fuel_cell_plant import (
     dispatch,
     hydrogen_kg_per_h,
     interval_capability,
-    marginal_cost_eur_per_kwh,
     plant_preset,
     specific_cost_eur_per_kwh,
 )
@@ -119,18 +118,11 @@ def test_units_share_the_load_and_the_fuel() -> None:
     assert hydrogen_kg_per_h(two, 6.0) == pytest.approx(2 * hydrogen_kg_per_h(one, 3.0))
 
 
-def test_part_load_is_cheaper_and_the_next_kwh_dearer_than_the_mean() -> None:
+def test_part_load_is_cheaper() -> None:
     plant = plant_preset("pem-50kw")
     power = plant.nominal_kw * np.linspace(0.1, 1.0, 10)
     specific = specific_cost_eur_per_kwh(plant, power)
     assert np.all(np.diff(specific) > 0.0)
-    assert np.all(marginal_cost_eur_per_kwh(plant, power) > specific)
-
-
-def test_marginal_cost_is_the_derivative_of_cost() -> None:
-    plant, power, dp = plant_preset("sofc-3kw"), 1.7, 1e-5
-    cost = plant.fuel_eur_per_kg * np.asarray(hydrogen_kg_per_h(plant, np.array([power - dp, power + dp])))
-    assert marginal_cost_eur_per_kwh(plant, power) == pytest.approx((cost[1] - cost[0]) / (2 * dp), rel=1e-6)
 
 
 def test_a_wish_within_range_is_delivered_exactly() -> None:

@@ -12,13 +12,9 @@ import pytest
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import make_feeder
 from grid_models.feeder.topology import (
-    Candidates,
     Supply,
-    choose_formers,
-    closed,
     find_islands,
-    form_islands,
-    opened,
+    open_elements,
     with_formers,
 )
 from grid_models.powerflow.engine import PowerFlow
@@ -56,11 +52,6 @@ def two_branches() -> Any:
     return net
 
 
-def candidates(*rows: tuple[int, int, float, bool]) -> Candidates:
-    bus, rank, headroom, able = zip(*rows, strict=True)
-    return Candidates(np.array(bus), np.array(rank), np.array(headroom), np.array(able))
-
-
 def parts(net: Any) -> list[list[int]]:
     islands = find_islands(net)
     return [islands.bus[islands.part == k].tolist() for k in range(islands.n_parts)]
@@ -75,26 +66,27 @@ def test_a_whole_network_is_one_part_fed_by_the_grid() -> None:
 
 def test_an_open_switch_cuts_a_branch_off_and_leaves_it_dark() -> None:
     """grid==0--8--1   (2--3--4)   1--5--6--7: the left branch has no source."""
-    net = opened(two_branches(), switches=["left"])
+    net = open_elements(two_branches(), switches=["left"])
     assert parts(net) == [[0, 1, 5, 6, 7], [2, 3, 4]]
     assert find_islands(net).supply.tolist() == [Supply.GRID, Supply.DARK]
 
 
 def test_closing_the_tie_feeds_the_branch_from_the_other_side() -> None:
     """grid==0--8--1--5--6--7==4--3--2."""
-    net = closed(opened(two_branches(), switches=["left"]), ["tie"])
+    net = open_elements(two_branches(), switches=["left"])
+    net.switch.loc[net.switch.name == "tie", "closed"] = True
     assert parts(net) == [[0, 1, 2, 3, 4, 5, 6, 7]]
 
 
 def test_a_network_splits_into_as_many_parts_as_its_open_branches_leave() -> None:
     """(grid==0)   (1--2--3)   (4)   (5--6)   (7): transformer, line b, right main and line d out."""
-    net = opened(two_branches(), lines=["b", "right main", "d"], trafos=["transformer"])
+    net = open_elements(two_branches(), lines=["b", "right main", "d"], trafos=["transformer"])
     assert parts(net) == [[0], [1, 2, 3], [4], [5, 6], [7]]
     assert find_islands(net).supply.tolist() == [Supply.GRID] + [Supply.DARK] * 4
 
 
 def test_losing_the_grid_leaves_one_dark_part() -> None:
-    net = opened(two_branches(), grid=True)
+    net = open_elements(two_branches(), grid=True)
     assert find_islands(net).supply.tolist() == [Supply.DARK]
 
 
@@ -124,7 +116,7 @@ def test_a_direct_current_link_joins_no_islands() -> None:
 
 def test_switching_returns_a_new_net_and_leaves_the_old_one_alone() -> None:
     net = two_branches()
-    opened(net, switches=["left"], lines=["a"], trafos=["transformer"], grid=True)
+    open_elements(net, switches=["left"], lines=["a"], trafos=["transformer"], grid=True)
     with_formers(net, [4])
     assert net.switch.closed.tolist() == [True, True, False]
     assert net.line.in_service.all()
@@ -134,11 +126,11 @@ def test_switching_returns_a_new_net_and_leaves_the_old_one_alone() -> None:
 
 
 def test_elements_are_named_or_numbered_and_unknown_ones_are_refused() -> None:
-    assert not opened(two_branches(), switches=[0]).switch.closed[0]
+    assert not open_elements(two_branches(), switches=[0]).switch.closed[0]
     with pytest.raises(GridError, match=r"switch 'rigth': expected .* did you mean 'right'\?"):
-        opened(two_branches(), switches=["rigth"])
+        open_elements(two_branches(), switches=["rigth"])
     with pytest.raises(GridError, match="line '99': expected an index or name"):
-        opened(two_branches(), lines=[99])
+        open_elements(two_branches(), lines=[99])
 
 
 def test_bus_numbers_need_not_be_sorted_or_dense() -> None:
@@ -153,58 +145,24 @@ def test_bus_numbers_need_not_be_sorted_or_dense() -> None:
         islands.part_of([3, 5])
 
 
-def test_a_battery_forms_before_a_fuel_cell_and_the_one_with_more_headroom_first() -> None:
-    islands = find_islands(opened(two_branches(), grid=True))
-    rows = [(2, 1, 50.0, True), (3, 0, 2.0, True), (6, 0, 4.0, True), (7, 0, 9.0, False)]
-    assert choose_formers(islands, candidates(*rows)).tolist() == [2]
-    rows[2] = (6, 0, 4.0, False)
-    assert choose_formers(islands, candidates(*rows)).tolist() == [1]
-    rows[1] = (3, 0, 2.0, False)
-    assert choose_formers(islands, candidates(*rows)).tolist() == [0]
-    rows[0] = (2, 1, 50.0, False)
-    assert choose_formers(islands, candidates(*rows)).tolist() == [-1]
-
-
-def test_equal_candidates_form_in_the_order_of_the_list() -> None:
-    islands = find_islands(opened(two_branches(), grid=True))
-    assert choose_formers(islands, candidates((3, 0, 5.0, True), (2, 0, 5.0, True))).tolist() == [0]
-
-
-def test_each_part_has_its_own_former_and_the_part_on_the_grid_none() -> None:
-    """grid==0--8--1   (2*--3--4)   (5)   (6--7*): * forms, 5 is dark."""
-    net = opened(two_branches(), switches=["left", "right"], lines=["c"])
-    formed = form_islands(net, candidates((2, 0, 5.0, True), (7, 1, 5.0, True), (1, 0, 99.0, True)))
-    assert formed.former.tolist() == [-1, 0, -1, 1]
-    assert formed.islands.supply.tolist() == [Supply.GRID, Supply.ISLAND, Supply.DARK, Supply.ISLAND]
-    assert formed.net.gen.bus.tolist() == [2, 7]
-    assert formed.net.gen.slack.all()
-
-
-def test_forming_again_leaves_formed_islands_alone() -> None:
-    net = opened(two_branches(), grid=True)
-    once = form_islands(net, candidates((2, 0, 5.0, True)))
-    assert choose_formers(once.islands, candidates((6, 0, 9.0, True))).tolist() == [-1]
-
-
 def test_the_former_carries_what_the_island_lacks_and_its_losses() -> None:
     """(2*--3--4): former at 2 feeds loads at 3 and 4 in pandapower's own solution."""
-    net = opened(two_branches(), switches=["left"])
+    net = open_elements(two_branches(), switches=["left"])
     pp.create_load(net, 3, p_mw=0.004)
     pp.create_load(net, 4, p_mw=0.003)
     pp.create_sgen(net, 4, p_mw=0.002)
-    formed = form_islands(net, candidates((2, 0, 10.0, True)))
-    pp.runpp(formed.net, calculate_voltage_angles=True, tolerance_mva=1e-11)
-    losses = formed.net.res_line.pl_mw.loc[[1, 2]].sum()
-    assert formed.net.res_gen.p_mw[0] == pytest.approx(0.005 + losses, abs=1e-9)
+    formed = with_formers(net, [2])
+    pp.runpp(formed, calculate_voltage_angles=True, tolerance_mva=1e-11)
+    losses = formed.res_line.pl_mw.loc[[1, 2]].sum()
+    assert formed.res_gen.p_mw[0] == pytest.approx(0.005 + losses, abs=1e-9)
     assert losses > 0
 
 
 def test_dark_parts_have_no_voltage_and_formed_ones_have_in_the_fast_engine() -> None:
     """grid==0--8--1--5--6--7   (2*--3)   (4): houses at 3, 4 and 7."""
     feeder = make_feeder("two branches", two_branches(), ["x", "y", "z"], [3, 4, 7])
-    net = opened(feeder.net, switches=["left"], lines=["b"])
-    formed = form_islands(net, candidates((2, 0, 10.0, True)))
-    engine = PowerFlow(replace(feeder, net=formed.net))
+    net = open_elements(feeder.net, switches=["left"], lines=["b"])
+    engine = PowerFlow(replace(feeder, net=with_formers(net, [2])))
     injections = np.array([[-3.0, -2.0, -4.0]])
     flow = engine.solve(injections)
     assert engine.refusal is None
@@ -212,3 +170,10 @@ def test_dark_parts_have_no_voltage_and_formed_ones_have_in_the_fast_engine() ->
     assert engine.unsupplied.tolist() == [False, True, False]
     assert np.isnan(flow.vm_pu[0]).tolist() == [False] * 4 + [True] + [False] * 3
     assert engine.verify(injections).max_vm_error_pu < 1e-9
+
+
+def test_each_part_without_grid_is_held_by_its_own_former() -> None:
+    """grid==0--8--1   (2*--3--4)   (5)   (6--7*): * holds the voltage, 5 is dark."""
+    net = open_elements(two_branches(), switches=["left", "right"], lines=["c"])
+    held = find_islands(with_formers(net, [2, 7]))
+    assert held.supply.tolist() == [Supply.GRID, Supply.ISLAND, Supply.DARK, Supply.ISLAND]
