@@ -12,8 +12,6 @@ from grid_models.devices.inverter import (
     Inverter,
     reactive_limit_kvar,
     reactive_power_kvar,
-    shared_throttle_kw,
-    throttled_kw,
 )
 
 
@@ -80,16 +78,3 @@ def test_a_dark_bus_gets_no_reactive_power() -> None:
 def test_power_and_voltage_broadcast() -> None:
     q = reactive_power_kvar(Inverter(5.0, "q_v"), np.zeros((2, 1)), np.array([0.9, 1.0, 1.1]))
     assert np.shape(q) == (2, 3)
-
-
-def test_throttling_keeps_the_smallest_of_sun_rating_and_limit() -> None:
-    assert throttled_kw(np.array([2.0, 6.0, 4.0]), 5.0, np.array([9.0, 9.0, 3.0])).tolist() == [2.0, 5.0, 3.0]
-
-
-def test_a_surplus_is_given_up_in_proportion() -> None:
-    available = np.array([4.0, 0.0, 1.0])
-    left = shared_throttle_kw(available, 2.5)
-    assert available.sum() - left.sum() == pytest.approx(2.5)
-    assert left.tolist() == [2.0, 0.0, 0.5]
-    assert shared_throttle_kw(available, 7.0).tolist() == [0.0, 0.0, 0.0]
-    assert shared_throttle_kw(np.zeros(2), 1.0).tolist() == [0.0, 0.0]

@@ -170,7 +170,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     def fail(_: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("market.ledger.format.checkpoint.os.fsync", fail)
+    monkeypatch.setattr("market.ledger.durable.os.fsync", fail)
     with pytest.raises(LedgerError, match="Input/output error"):
         write_durably(path, "new")
     assert path.read_text() == "old"
