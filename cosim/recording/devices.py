@@ -12,8 +12,15 @@ from cosim.case.case import Case
 from cosim.case.state import ADMITTED, REFUSED, RETIRED
 from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import DeviceDecision
-from market.ledger.format.records import SIZE, DeviceKind, RecordBytes, Role, as_bytes, house_records
-from market.ledger.format.statements import device_record, register
+from market.ledger.format.records import (
+    SIZE,
+    DeviceKind,
+    RecordBytes,
+    Role,
+    make_house_records,
+    view_as_bytes,
+)
+from market.ledger.format.statements import make_device_record, register
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,7 +30,7 @@ Keys = Mapping[int, "Ed25519PrivateKey"]
 """Key of each house that is a member."""
 
 
-def owners(case: Case) -> list[int]:
+def list_device_owners(case: Case) -> list[int]:
     """Houses whose devices join or leave in the course of the run."""
     timeline = case.timeline
     tables = (timeline.requests, timeline.retired, timeline.departing)
@@ -31,36 +38,36 @@ def owners(case: Case) -> list[int]:
     return sorted({case.fleet.devices[k].house for k in changing})
 
 
-def member_records(chain_id: bytes, keys: Keys, effective: int) -> RecordBytes:
+def make_member_records(chain_id: bytes, keys: Keys, effective: int) -> RecordBytes:
     """Statements by which houses become members; their keys count from the block at height `effective` on."""
     return np.concatenate(
         [register(chain_id, house, Role.PARTICIPANT, 1, effective, key) for house, key in keys.items()]
     )
 
 
-def answer_records(case: Case, chunk: Chunk, chain_id: bytes, keys: Keys) -> RecordBytes:
+def make_decision_records(case: Case, chunk: Chunk, chain_id: bytes, keys: Keys) -> RecordBytes:
     """Signed records of the devices that joined or left in a chunk's interval, and of batteries that are others now."""
-    settled = [answer for answer in chunk.answers if answer.standing in (ADMITTED, RETIRED)]
+    settled = [answer for answer in chunk.decisions if answer.standing in (ADMITTED, RETIRED)]
     records = [
         _record(case, answer, chain_id, chunk.first, keys)
         for answer in settled
         if _was_plugged_in(case, answer)
     ]
-    records += battery_records(case, chunk)
+    records += make_battery_records(case, chunk)
     return np.concatenate(records) if records else np.empty((0, SIZE), np.uint8)
 
 
-def battery_records(case: Case, chunk: Chunk) -> list[RecordBytes]:
+def make_battery_records(case: Case, chunk: Chunk) -> list[RecordBytes]:
     """`HOUSE` records of the houses whose batteries came, left or began to leave: new ratings, energy that moved."""
     devices, n = case.fleet.devices, case.opening.own_wh.size
-    changed = [a for a in chunk.answers if devices[a.device].battery is not None and a.standing != REFUSED]
+    changed = [a for a in chunk.decisions if devices[a.device].battery is not None and a.standing != REFUSED]
     moved = np.zeros(n, np.int64)
     for answer in changed:
         moved[devices[answer.device].house] += answer.energy_wh
     houses = sorted({devices[answer.device].house for answer in changed})
     names, ratings = case.profiles.participants, chunk.window.state.ratings
-    rows = house_records(names, case.feeder.bus.tolist(), ratings, moved, np.zeros(n, np.int64), 0)
-    return [as_bytes(rows[house : house + 1]) for house in houses]
+    rows = make_house_records(names, case.feeder.bus.tolist(), ratings, moved, np.zeros(n, np.int64), 0)
+    return [view_as_bytes(rows[house : house + 1]) for house in houses]
 
 
 def _was_plugged_in(case: Case, answer: DeviceDecision) -> bool:
@@ -72,7 +79,7 @@ def _record(case: Case, answer: DeviceDecision, chain_id: bytes, interval: int, 
     device = case.fleet.devices[answer.device]
     joins = answer.standing == ADMITTED
     energy_wh = device.battery_wh if device.plant is None else round(device.plant.tank_kg * 33_330)
-    return device_record(
+    return make_device_record(
         chain_id,
         device.house,
         2 + interval * len(case.fleet.devices) + answer.device,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cosim.case.case import Case
 from cosim.errors import ScenarioError
-from cosim.recording.devices import owners
+from cosim.recording.devices import list_device_owners
 from cosim.scenario.model import Scenario
 from market.ledger.crypto.keys import public_bytes, read_private_key
 from market.ledger.crypto.sealed import seal, unseal
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.private.commitments import LEAST_PRIVATE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class RunKeys(NamedTuple):
         return unseal(state, self.operator) if self.private else state
 
 
-def run_keys(case: Case) -> RunKeys:
+def find_run_keys(case: Case) -> RunKeys:
     """Keys of a run; every house is a member where records are private or signed, else those that plug devices in.
 
     Raises
@@ -52,11 +52,13 @@ def run_keys(case: Case) -> RunKeys:
             f"ledger, private: expected at least {LEAST_PRIVATE} participants, got {n_houses}; the sum over fewer "
             "would give them away"
         )
-    members = range(n_houses) if options.private or options.members_sign else owners(case)
-    return RunKeys(make_operator_key(case.scenario), member_keys(case.scenario, members), options.private)
+    members = range(n_houses) if options.private or options.members_sign else list_device_owners(case)
+    return RunKeys(
+        find_operator_key(case.scenario), find_member_keys(case.scenario, members), options.private
+    )
 
 
-def make_operator_key(scenario: Scenario) -> Ed25519PrivateKey:
+def find_operator_key(scenario: Scenario) -> Ed25519PrivateKey:
     """The operator's key.
 
     Raises
@@ -65,10 +67,10 @@ def make_operator_key(scenario: Scenario) -> Ed25519PrivateKey:
         If the key file cannot be used.
     """
     path = scenario.ledger.operator_key
-    return demonstration_key(scenario.seed) if path is None else read_private_key(path)
+    return make_demonstration_key(scenario.seed) if path is None else read_private_key(path)
 
 
-def member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed25519PrivateKey]:
+def find_member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed25519PrivateKey]:
     """Keys of some houses, from the files `member-000.key`, `member-001.key`, … of the folder the scenario names.
 
     Raises
@@ -78,7 +80,7 @@ def member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed25519P
     """
     folder = scenario.ledger.member_keys
     if folder is None:
-        return {house: participant_key(scenario.seed, house) for house in houses}
+        return {house: make_participant_key(scenario.seed, house) for house in houses}
     files = {house: folder / f"member-{house:03d}.key" for house in houses}
     missing = [path for path in files.values() if not path.exists()]
     if missing:
@@ -89,7 +91,7 @@ def member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed25519P
     return {house: read_private_key(path) for house, path in files.items()}
 
 
-def participant_key(seed: int, house: int) -> Ed25519PrivateKey:
+def make_participant_key(seed: int, house: int) -> Ed25519PrivateKey:
     """Demonstration key of a house; everybody can derive it, it proves nothing."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -15,9 +15,9 @@ from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Outcome
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
-from cosim.recording.devices import answer_records, member_records
-from cosim.recording.keys import RunKeys, run_keys
-from cosim.recording.topology import chunk_topology
+from cosim.recording.devices import make_decision_records, make_member_records
+from cosim.recording.keys import RunKeys, find_run_keys
+from cosim.recording.topology import make_topology_of_chunk
 from market.errors import MarketError
 from market.exchanges import METER, Kind
 from market.ledger.format.records import (
@@ -25,13 +25,13 @@ from market.ledger.format.records import (
     VERDICT,
     RecordBytes,
     RecordKind,
-    as_bytes,
-    house_records,
-    parameter_records,
-    placed,
-    quantised,
+    make_house_records,
+    make_parameter_records,
+    number_records,
+    quantise,
+    view_as_bytes,
 )
-from market.ledger.private.commitments import salt_secret
+from market.ledger.private.commitments import derive_salt_secret
 from market.ledger.private.entries import with_signatures
 from market.ledger.write.ledger import Ledger, state_roots
 from market.ledger.write.private import append_private
@@ -46,7 +46,7 @@ class Recorder:
 
     Attributes
     ----------
-    state, outage, next_interval
+    state, network, next_interval
         Where the run begins or goes on.
     """
 
@@ -56,11 +56,11 @@ class Recorder:
         ledger: Ledger,
         keys: RunKeys,
         state: State,
-        outage: NetworkState,
+        network: NetworkState,
         next_interval: int,
     ) -> None:
         self._case, self._ledger, self._keys = case, ledger, keys
-        self.state, self.outage, self.next_interval = state, outage, next_interval
+        self.state, self.network, self.next_interval = state, network, next_interval
 
     def __enter__(self) -> Recorder:
         return self
@@ -72,20 +72,20 @@ class Recorder:
         """Append the blocks of a group of chunks; durable when it returns."""
         parts, counts = [], []
         for chunk in group:
-            records, sizes = block_records(self._case, chunk)
-            if chunk.disturbed is not None:
+            records, sizes = make_block_records(self._case, chunk)
+            if chunk.event is not None:
                 behind = [
-                    chunk_topology(self._case, chunk),
-                    answer_records(self._case, chunk, self._ledger.chain_id, self._keys.members),
+                    make_topology_of_chunk(self._case, chunk),
+                    make_decision_records(self._case, chunk, self._ledger.chain_id, self._keys.members),
                 ]
-                more = placed(np.concatenate(behind), chunk.first, int(sizes[0]))
+                more = number_records(np.concatenate(behind), chunk.first, int(sizes[0]))
                 records, sizes = np.concatenate([records, more]), sizes + more.shape[0]
             parts.append(records)
             counts.append(sizes)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
         first, stop = group[0].first, group[-1].stop
         starts = interval_starts(self._case, np.arange(first, stop))
-        state = self._keys.sealed(state_bytes(group[-1].window.state, group[-1].outage))
+        state = self._keys.sealed(encode_state(group[-1].window.state, group[-1].network))
         accounts = np.concatenate([chunk.window.accounts for chunk in group])
         self._append(starts, np.concatenate(parts), offsets, accounts, state)
 
@@ -101,7 +101,7 @@ class Recorder:
         ledger, keys, options = self._ledger, self._keys, self._case.scenario.ledger
         private = list(keys.members) if options.private else []
         if options.members_sign:
-            secret = salt_secret(keys.operator)
+            secret = derive_salt_secret(keys.operator)
             records, offsets = with_signatures(
                 records, offsets, keys.members, ledger.chain_id, ledger.next_interval, private, secret
             )
@@ -124,29 +124,29 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     ScenarioError, market.errors.LedgerError
         If the ledger cannot be made or resumed, or belongs to another scenario, or a key cannot be used.
     """
-    keys = run_keys(case)
+    keys = find_run_keys(case)
     if not resume:
-        content = keys.sealed(state_bytes(case.opening, case.opening_network))
-        ledger = Ledger.create(directory, genesis_records(case), keys.operator, content)
-        with_members(ledger, keys)
+        content = keys.sealed(encode_state(case.opening, case.opening_network))
+        ledger = Ledger.create(directory, make_genesis_records(case), keys.operator, content)
+        register_members(ledger, keys)
         return Recorder(case, ledger, keys, case.opening, case.opening_network, 0)
     ledger = Ledger.resume(directory, keys.operator)
     try:
-        ledger.expect_parameters(genesis_records(case)[0])
+        ledger.check_parameters(make_genesis_records(case)[0])
         height, content = ledger.state()
-        with_members(ledger, keys)
-        return Recorder(case, ledger, keys, *state_from(keys.opened(content)), height)
+        register_members(ledger, keys)
+        return Recorder(case, ledger, keys, *decode_state(keys.opened(content)), height)
     except (MarketError, ScenarioError):
         ledger.close()
         raise
 
 
-def with_members(ledger: Ledger, keys: RunKeys) -> None:
+def register_members(ledger: Ledger, keys: RunKeys) -> None:
     """Register those members that are none yet, in a block of their own before the first interval."""
     missing = {house: key for house, key in keys.members.items() if house not in ledger.registry.keys}
     if missing:
         effective = ledger.head().height + 2
-        ledger.append_registry(member_records(ledger.chain_id, missing, effective))
+        ledger.append_registry(make_member_records(ledger.chain_id, missing, effective))
 
 
 def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -155,11 +155,11 @@ def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray
     return start + intervals * 60 * case.interval_minutes
 
 
-def genesis_records(case: Case) -> list[RecordBytes]:
+def make_genesis_records(case: Case) -> list[RecordBytes]:
     """Parameters and houses of the first block, numbered behind the operator's key."""
     options = case.scenario.ledger
     chosen = {name: 1 for name in ("private", "members_sign") if getattr(options, name)}
-    parameters = parameter_records(
+    parameters = make_parameter_records(
         {
             "scenario_sha256": case.scenario.digest(),
             "profiles_sha256": case.profiles.digest(),
@@ -174,7 +174,7 @@ def genesis_records(case: Case) -> list[RecordBytes]:
         },
         first_seq=1,
     )
-    houses = house_records(
+    houses = make_house_records(
         case.profiles.participants,
         case.feeder.bus.tolist(),
         case.opening.ratings,
@@ -182,10 +182,10 @@ def genesis_records(case: Case) -> list[RecordBytes]:
         case.opening.wallet_neur,
         first_seq=1 + parameters.size,
     )
-    return [as_bytes(parameters), as_bytes(houses)]
+    return [view_as_bytes(parameters), view_as_bytes(houses)]
 
 
-def block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
+def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one behind the other, and how many each block has.
 
     A block holds its exchanges, then a meter a house, then the verdict; topology and statements come behind.
@@ -197,29 +197,29 @@ def block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np
     begin = np.concatenate([[0], np.cumsum(counts)])
     records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
     owner = np.repeat(np.arange(n_intervals), n_exchanges)
-    records[np.arange(owner.size) - window.offsets[owner] + begin[owner]] = as_bytes(window.rows)
+    records[np.arange(owner.size) - window.offsets[owner] + begin[owner]] = view_as_bytes(window.rows)
     meters = begin[:-1, None] + n_exchanges[:, None] + np.arange(n_houses)
-    records[meters.reshape(-1)] = as_bytes(window.meters)
-    records[begin[1:] - 1] = as_bytes(verdict_rows(case, chunk, counts - 1))
+    records[meters.reshape(-1)] = view_as_bytes(window.meters)
+    records[begin[1:] - 1] = view_as_bytes(make_verdict_rows(case, chunk, counts - 1))
     return records, counts
 
 
-def verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+def make_verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
     """`VERDICT` row of every interval of a chunk; floats become integers here and nowhere else."""
     flow, verdicts, window = chunk.flow, chunk.verdicts, chunk.window
     rows = np.zeros(chunk.outcome.size, VERDICT)
     rows["kind"] = RecordKind.VERDICT
-    rows["status"], rows["reason"] = status_and_reason(chunk)
+    rows["status"], rows["reason"] = find_status_and_reason(chunk)
     rows["interval"], rows["seq"] = np.arange(chunk.first, chunk.stop), seq
-    rows["lowest_vm_upu"], rows["lowest_bus"] = quantised(verdicts.lowest_vm_pu, 1e-6), verdicts.lowest_bus
+    rows["lowest_vm_upu"], rows["lowest_bus"] = quantise(verdicts.lowest_vm_pu, 1e-6), verdicts.lowest_bus
     rows["highest_vm_upu"], rows["highest_bus"] = (
-        quantised(verdicts.highest_vm_pu, 1e-6),
+        quantise(verdicts.highest_vm_pu, 1e-6),
         verdicts.highest_bus,
     )
-    rows["loading_e4_percent"] = quantised(verdicts.highest_loading_percent, 1e-4)
+    rows["loading_e4_percent"] = quantise(verdicts.highest_loading_percent, 1e-4)
     rows["branch"] = verdicts.highest_branch
     rows["power_flows"] = chunk.power_flows
-    rows["p_grid_w"] = quantised(flow.p_grid_kw, 1e-3)
+    rows["p_grid_w"] = quantise(flow.p_grid_kw, 1e-3)
     total = int(window.offsets[-1])
     exchanges = window.rows[:total]
     owner = np.repeat(np.arange(rows.size), np.diff(window.offsets))
@@ -236,7 +236,7 @@ def verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.ND
     return rows
 
 
-def status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+def find_status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
     """How each interval became clean, and who solved it; what was without the grid is flagged, and shed or clean."""
     islanded = chunk.outcome == Outcome.ISLANDED
     shed = chunk.window.meters["shed_wh"].any(axis=1)
@@ -245,7 +245,7 @@ def status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[n
     return status, chunk.flow.engine.astype(np.int64) + ISLANDED * islanded
 
 
-def state_bytes(state: State, outage: NetworkState) -> bytes:
+def encode_state(state: State, outage: NetworkState) -> bytes:
     """The market's state and what outages carry as bytes, arrays of numbers and nothing else."""
     buffer = io.BytesIO()
     flat = {
@@ -261,7 +261,7 @@ def state_bytes(state: State, outage: NetworkState) -> bytes:
     return buffer.getvalue()
 
 
-def state_from(content: bytes) -> tuple[State, NetworkState]:
+def decode_state(content: bytes) -> tuple[State, NetworkState]:
     """The states of their bytes."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))

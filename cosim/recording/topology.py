@@ -10,30 +10,37 @@ from typing import Any
 
 from cosim.case.case import Case
 from cosim.interval.chunk import Chunk
-from cosim.islands.switching import transformers_at_the_grid
+from cosim.islands.switching import find_grid_transformers
 from cosim.scenario.events import OutageEvent
 from grid_models.feeder.topology import elements, open_elements, with_formers
-from market.ledger.format.records import Change, RecordBytes, RecordKind, as_bytes, rows_of, topology_records
+from market.ledger.format.records import (
+    Change,
+    RecordBytes,
+    RecordKind,
+    make_topology_records,
+    select_rows,
+    view_as_bytes,
+)
 
 Changes = frozenset[tuple[Change, int]]
 
 
-def chunk_topology(case: Case, chunk: Chunk) -> RecordBytes:
+def make_topology_of_chunk(case: Case, chunk: Chunk) -> RecordBytes:
     """`TOPOLOGY` records of a chunk's interval, (M, 72); none where the network is whole."""
-    if chunk.disturbed is None:
-        return as_bytes(topology_records([]))
-    in_force = [event for event, on in zip(case.timeline.outages, chunk.outage.open, strict=True) if on]
-    houses = [part.former.house for part in chunk.disturbed.parts if part.former is not None]
+    if chunk.event is None:
+        return view_as_bytes(make_topology_records([]))
+    in_force = [event for event, on in zip(case.timeline.outages, chunk.network.open, strict=True) if on]
+    houses = [part.former.house for part in chunk.event.parts if part.former is not None]
     formers = {(Change.FORMER, int(bus)) for bus in case.feeder.bus[houses]}
-    return as_bytes(topology_records(sorted(changes_of(case.feeder.net, in_force) | formers)))
+    return view_as_bytes(make_topology_records(sorted(find_changes(case.feeder.net, in_force) | formers)))
 
 
-def changes_of(net: Any, outages: Sequence[OutageEvent]) -> Changes:
+def find_changes(net: Any, outages: Sequence[OutageEvent]) -> Changes:
     """What some outages open in a net."""
     found: set[tuple[Change, int]] = set()
     for outage in outages:
         grids = net.ext_grid.index[net.ext_grid.in_service.astype(bool)] if outage.grid else ()
-        trafos = transformers_at_the_grid(net) if outage.grid else ()
+        trafos = find_grid_transformers(net) if outage.grid else ()
         for change, indices in (
             (Change.SWITCH_OPEN, elements(net, "switch", outage.switches)),
             (Change.LINE_OUT, elements(net, "line", outage.lines)),
@@ -44,13 +51,13 @@ def changes_of(net: Any, outages: Sequence[OutageEvent]) -> Changes:
     return frozenset(found)
 
 
-def recorded_changes(records: RecordBytes) -> Changes:
+def read_changes(records: RecordBytes) -> Changes:
     """Changes that a block records."""
-    rows = rows_of(records, RecordKind.TOPOLOGY)
+    rows = select_rows(records, RecordKind.TOPOLOGY)
     return frozenset((Change(int(row["status"])), int(row["element"])) for row in rows)
 
 
-def find_changed(net: Any, changes: Changes) -> Any:
+def apply_changes(net: Any, changes: Changes) -> Any:
     """New net with the changes made.
 
     Raises

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
 from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
-from cosim.report.page import render
-from cosim.report.palette import CYCLE, styled
+from cosim.report.page import render_page
+from cosim.report.palette import CYCLE, style_figure
 from cosim.report.sections.balance import ENERGIES
 from cosim.report.sections.findings import MEANINGS
 from cosim.report.sections.market import MONEY
@@ -53,8 +53,10 @@ def compare_runs(directories: Sequence[Path]) -> pd.DataFrame:
     """
     if len(directories) < 2:
         raise ScenarioError(f"compare: expected two or more run directories, got {len(directories)}")
-    names = run_names(directories)
-    columns = {name: dict(quantities(directory)) for name, directory in zip(names, directories, strict=True)}
+    names = name_runs(directories)
+    columns = {
+        name: dict(list_quantities(directory)) for name, directory in zip(names, directories, strict=True)
+    }
     table = pd.DataFrame(columns)
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
@@ -65,12 +67,12 @@ def compare_runs(directories: Sequence[Path]) -> pd.DataFrame:
     return table
 
 
-def run_names(directories: Sequence[Path]) -> list[str]:
+def name_runs(directories: Sequence[Path]) -> list[str]:
     """Names of the directories, longer where two have the same.
 
     Examples
     --------
-    >>> run_names([Path("a/x"), Path("b/x"), Path("b/y")])
+    >>> name_runs([Path("a/x"), Path("b/x"), Path("b/y")])
     ['a/x', 'b/x', 'y']
     """
     resolved = [directory.resolve() for directory in directories]
@@ -82,7 +84,7 @@ def run_names(directories: Sequence[Path]) -> list[str]:
     ]
 
 
-def quantities(directory: Path) -> Iterator[tuple[tuple[str, str, str], float]]:
+def list_quantities(directory: Path) -> Iterator[tuple[tuple[str, str, str], float]]:
     """(group, quantity, unit) and value of everything that is compared of a run."""
     summary = read_summary(directory)
     energy, money = summary["energy_kwh"], summary["money_eur"]
@@ -93,10 +95,10 @@ def quantities(directory: Path) -> Iterator[tuple[tuple[str, str, str], float]]:
     for outcome in dict.fromkeys([*MEANINGS, *sorted(outcomes)]):
         label = f"intervals {outcome.replace('_', ' ')}"
         yield ("curtailment", label, "intervals"), outcomes.get(outcome, 0)
-    yield from network_quantities(directory, summary)
+    yield from list_network_quantities(directory, summary)
 
 
-def network_quantities(
+def list_network_quantities(
     directory: Path, summary: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, str, str], float]]:
     """What is compared of the network: extremes, losses, hours of high loading and of reverse flow."""
@@ -131,7 +133,7 @@ def read_summary(directory: Path) -> dict[str, Any]:
     return content
 
 
-def digits_of(unit: str) -> int:
+def choose_digits(unit: str) -> int:
     """Decimals that a quantity of this unit is shown with."""
     return {"pu": 4, "EUR": 2, "intervals": 0, "h": 0}.get(unit, 1)
 
@@ -141,11 +143,11 @@ def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     make_folder(folder)
     csv, page = folder / "comparison.csv", folder / "comparison.html"
     write_whole(csv, table.to_csv(lineterminator="\n"))
-    write_whole(page, comparison_page(table))
+    write_whole(page, make_comparison_page(table))
     return csv, page
 
 
-def comparison_page(table: pd.DataFrame) -> str:
+def make_comparison_page(table: pd.DataFrame) -> str:
     """The comparison as a page that needs nothing else."""
     runs = [str(name) for name in table.columns if " minus " not in str(name)]
     sections: list[PageSection] = []
@@ -155,20 +157,20 @@ def comparison_page(table: pd.DataFrame) -> str:
             continue
         header = ("quantity", "unit", *(str(name) for name in part.columns))
         rows: list[tuple[Cell, ...]] = [
-            (words(quantity), words(unit), *(number(float(v), digits_of(unit)) for v in values))
+            (words(quantity), words(unit), *(number(float(v), choose_digits(unit)) for v in values))
             for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
         ]
         figures = tuple(
             Figure(
                 f"{group}-{unit.replace('%', 'percent')}",
                 f"{group.capitalize()}, {unit}.",
-                bars(part[runs], unit),
+                draw_bars(part[runs], unit),
             )
             for unit in dict.fromkeys(part.index.get_level_values("unit"))
             if unit in ("kWh", "EUR")
         )
         caption = f"{group.capitalize()} of each run, and differences from {runs[0]}."
-        text = () if sections else length_warning(table[runs])
+        text = () if sections else compare_lengths(table[runs])
         sections.append(
             PageSection(
                 group,
@@ -178,10 +180,10 @@ def comparison_page(table: pd.DataFrame) -> str:
                 figures=figures,
             )
         )
-    return render("Comparison of runs", " · ".join(runs), None, sections)
+    return render_page("Comparison of runs", " · ".join(runs), None, sections)
 
 
-def length_warning(runs: pd.DataFrame) -> tuple[str, ...]:
+def compare_lengths(runs: pd.DataFrame) -> tuple[str, ...]:
     """What to say where runs are not of the same length: sums cannot be compared then."""
     lengths = runs.xs(LENGTH)
     if lengths.nunique() == 1:
@@ -190,7 +192,7 @@ def length_warning(runs: pd.DataFrame) -> tuple[str, ...]:
     return (f"The runs differ in length ({told}); sums over them are not comparable as they stand.",)
 
 
-def bars(part: pd.DataFrame, unit: str) -> Any:
+def draw_bars(part: pd.DataFrame, unit: str) -> Any:
     """Quantities of one unit as bars, one colour per run; index (quantity, unit)."""
     chosen = part.xs(unit, level="unit")
     figure = go.Figure()
@@ -204,5 +206,5 @@ def bars(part: pd.DataFrame, unit: str) -> Any:
             hovertemplate="%{y}: %{x:,.2f} " + unit + "<extra>" + str(name) + "</extra>",
         )
     height = 150 + (12 + 14 * len(chosen.columns)) * len(chosen)
-    figure = styled(figure, height=height, x=unit, y="quantity", barmode="group")
+    figure = style_figure(figure, height=height, x=unit, y="quantity", barmode="group")
     return figure.update_yaxes(autorange="reversed")

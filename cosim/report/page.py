@@ -13,38 +13,38 @@ from plotly.offline import get_plotlyjs
 from cosim.errors import ScenarioError
 from cosim.report.elements import PageSection
 from cosim.report.figures.topology import distance_km
-from cosim.report.sections.balance import energy_section
+from cosim.report.sections.balance import make_energy_section
 from cosim.report.sections.findings import (
     Headline,
-    assumptions_section,
-    intervals_beyond,
-    ledger_section,
+    count_beyond_limits,
+    judge_run,
+    make_assumptions_section,
+    make_ledger_section,
+    make_verdict_section,
     outcome_counts,
-    verdict,
-    verdict_section,
 )
-from cosim.report.sections.hosting import hosting_section
+from cosim.report.sections.hosting import make_hosting_section
 from cosim.report.sections.market import (
-    curtailment_section,
-    houses_section,
-    money_section,
-    prices_section,
+    make_curtailment_section,
+    make_houses_section,
+    make_money_section,
+    make_prices_section,
 )
 from cosim.report.sections.network import (
-    network_sections,
+    make_network_sections,
+    make_validation_section,
     summary_of_branches,
-    validation_section,
 )
-from cosim.report.sections.outage import outage_sections
-from cosim.report.tables.houses import house_summary
+from cosim.report.sections.outage import make_outage_sections
+from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
 from cosim.results.directory import write_whole
 from cosim.results.result import Result
-from cosim.validation.hosting import Hosting, scenario_hosting
+from cosim.validation.hosting import Hosting, find_scenario_hosting
 
 
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
-    """Write the report of a run, and its tables `branch_summary` and `house_summary` into its directory.
+    """Write the report of a run, and its tables `branch_summary` and `summarise_houses` into its directory.
 
     Parameters
     ----------
@@ -73,62 +73,62 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
     run = read_run(result)
-    tables = {"branch_summary": summary_of_branches(run), "house_summary": house_summary(run)}
-    capacity = scenario_hosting(result.scenario) if hosting else None
+    tables = {"branch_summary": summary_of_branches(run), "house_summary": summarise_houses(run)}
+    capacity = find_scenario_hosting(result.scenario) if hosting else None
     if capacity is not None:
         tables["hosting"] = capacity.houses
     if result.directory is not None:
         for name, table in tables.items():
             write_whole(result.directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_whole(target, page_of(run, tables["branch_summary"], tables["house_summary"], capacity))
+    write_whole(target, make_page(run, tables["branch_summary"], tables["house_summary"], capacity))
     return target
 
 
-def page_of(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None) -> str:
+def make_page(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None) -> str:
     """The report as HTML."""
     scenario = run.result.scenario
     times = run.intervals.index
     shed_kwh = 0.0 if run.resilience.empty else float(run.resilience["energy_not_served_kwh"].iloc[0])
-    judged = verdict(outcome_counts(run.intervals), intervals_beyond(run), shed_kwh)
+    judged = judge_run(outcome_counts(run.intervals), count_beyond_limits(run), shed_kwh)
     subtitle = (
         f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
         f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
         f"market {scenario.market.mechanism}"
     )
-    return render(
+    return render_page(
         f"Feeder loading report: {scenario.name}",
         subtitle,
         judged,
-        sections_of(run, branches, houses, hosting),
+        make_sections(run, branches, houses, hosting),
     )
 
 
-def sections_of(
+def make_sections(
     run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
 ) -> list[PageSection]:
     """The report's sections: verdict and exceptions first, assumptions last."""
     capacity = (
         []
         if hosting is None
-        else [hosting_section(hosting, distance_km(run.feeder.net, list(run.vm_pu.columns)))]
+        else [make_hosting_section(hosting, distance_km(run.feeder.net, list(run.vm_pu.columns)))]
     )
     return [
-        verdict_section(run),
-        *network_sections(run, branches),
-        validation_section(run),
-        curtailment_section(run),
-        *outage_sections(run),
+        make_verdict_section(run),
+        *make_network_sections(run, branches),
+        make_validation_section(run),
+        make_curtailment_section(run),
+        *make_outage_sections(run),
         *capacity,
-        energy_section(run),
-        money_section(run),
-        prices_section(run),
-        houses_section(run, houses),
-        ledger_section(run),
-        assumptions_section(run),
+        make_energy_section(run),
+        make_money_section(run),
+        make_prices_section(run),
+        make_houses_section(run, houses),
+        make_ledger_section(run),
+        make_assumptions_section(run),
     ]
 
 
-def render(title: str, subtitle: str, judged: Headline | None, sections: list[PageSection]) -> str:
+def render_page(title: str, subtitle: str, judged: Headline | None, sections: list[PageSection]) -> str:
     """A page of sections as HTML, style and plotly included once; every text is escaped."""
     folder = files("cosim.report")
     environment = Environment(autoescape=True, trim_blocks=True)

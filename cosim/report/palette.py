@@ -13,7 +13,7 @@ DASHES = ("solid", "dash", "dot")
 HEAT = "Cividis"
 
 
-def styled(
+def style_figure(
     figure: Any, *, height: int = 380, x: str | None = None, y: str | None = None, **layout: Any
 ) -> Any:
     """The figure with the report's look, its height in pixels and the titles of its axes."""
@@ -36,7 +36,7 @@ def styled(
     return figure
 
 
-def legend_above_titles(figure: Any) -> Any:
+def raise_legend(figure: Any) -> Any:
     """The figure with its legend above the titles of its subplots, whatever its height."""
     top, bottom, lift = 85, 55, 32
     inside = figure.layout.height - top - bottom

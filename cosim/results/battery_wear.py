@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from cosim.case.case import Case
-from cosim.case.devices import battery_of
+from cosim.case.devices import make_battery
 from grid_models.devices.battery_wear import capacity_fade, equivalent_full_cycles, wear_cost_eur
 
 WEAR_TABLE = "battery_wear"
@@ -21,7 +21,7 @@ BATTERY_WEAR = pa.schema(
 """`full_cycles` are equivalent ones, `fade` is the share of the capacity lost since the start, new at the start."""
 
 
-def wear_table(case: Case, metered: pa.Table) -> pa.Table:
+def make_wear_table(case: Case, metered: pa.Table) -> pa.Table:
     """Table `battery_wear` of a run: every house whose batteries stayed what they were.
 
     Parameters
@@ -39,7 +39,7 @@ def wear_table(case: Case, metered: pa.Table) -> pa.Table:
     changing = {device.house for device in case.fleet.devices if device.battery is not None}
     rows = []
     for house, name in enumerate(case.profiles.participants):
-        battery = battery_of(section, int(case.capacity_wh[house]))
+        battery = make_battery(section, int(case.capacity_wh[house]))
         if battery.capacity_kwh == 0.0 or house in changing:
             continue
         cycles = equivalent_full_cycles(battery, sums["charge"][house], sums["discharge"][house])

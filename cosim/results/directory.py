@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
 from cosim.results.columns import TIME
-from cosim.results.folders import make_folder, names_in
-from market.cores import usable_cores
+from cosim.results.folders import list_names, make_folder
+from market.cores import count_usable_cores
 from market.ledger.durable import sync_folder
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
@@ -66,7 +66,7 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
         raise ScenarioError(
             f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume"
         )
-    if not resume and not all(name.startswith(_BEFORE_THE_LEDGER) for name in names_in(directory)):
+    if not resume and not all(name.startswith(_BEFORE_THE_LEDGER) for name in list_names(directory)):
         what = "a run" if started else "other files"
         raise ScenarioError(
             f"{directory}: expected an empty or new directory, found {what}; "
@@ -126,7 +126,7 @@ def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.
         If they cannot be written, or the parts that are there have other columns: a run of another version.
     """
     for name, table in tables.items():
-        _expect_columns(parts_of(directory, name)[:1], table.schema)
+        _expect_columns(list_parts(directory, name)[:1], table.schema)
     parts = [directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow" for name in tables]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         deque(pool.map(_write_part, parts, tables.values()), maxlen=0)
@@ -152,7 +152,7 @@ def _write_part(part: Path, table: pa.Table) -> None:
         os.fsync(file.fileno())
 
 
-def parts_of(directory: Path, name: str) -> list[Path]:
+def list_parts(directory: Path, name: str) -> list[Path]:
     """Parts of a table in the order of their intervals."""
     return sorted((directory / PARTS).glob(f"{name}-*-*.arrow"))
 
@@ -164,7 +164,7 @@ def has_parts(directory: Path) -> bool:
 
 def read_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Some columns of a table of a run that is not finished, part by part."""
-    for path in parts_of(directory, name):
+    for path in list_parts(directory, name):
         with pa_ipc.open_file(path) as reader:
             wanted = [reader.schema.get_field_index(column) for column in columns]
         with pa_ipc.open_file(path, options=pa_ipc.IpcReadOptions(included_fields=wanted)) as reader:
@@ -176,7 +176,7 @@ def _part(path: Path) -> pa.Table:
         return reader.read_all()
 
 
-def discard_parts_behind(directory: Path, stop: int) -> None:
+def discard_parts_after(directory: Path, stop: int) -> None:
     """Remove parts that the ledger does not know: those that end behind interval `stop`."""
     for part in (directory / PARTS).iterdir():
         if part.suffix == ".partial" or int(part.stem.rsplit("-", 1)[1]) > stop:
@@ -184,7 +184,7 @@ def discard_parts_behind(directory: Path, stop: int) -> None:
 
 
 @contextmanager
-def joining(directory: Path, names: Iterable[str]) -> Iterator[None]:
+def join_parts(directory: Path, names: Iterable[str]) -> Iterator[None]:
     """While the context lasts, or at its end where there is but one core, join each table's parts into its final file.
 
     Raises
@@ -193,7 +193,7 @@ def joining(directory: Path, names: Iterable[str]) -> Iterator[None]:
         At its end, if a file cannot be written.
     """
     join = partial(_join, directory)
-    if usable_cores() == 1:
+    if count_usable_cores() == 1:
         # One after the other: taking turns, each would find the cache full of the other's.
         yield
         deque(map(join, names), maxlen=0)
@@ -212,14 +212,14 @@ def remove_parts(directory: Path) -> None:
 
 def _join(directory: Path, name: str) -> None:
     """Final file of a table's parts."""
-    parts = parts_of(directory, name)
+    parts = list_parts(directory, name)
     if name in AS_CSV:
         write_table(directory, name, pa.concat_tables(map(_part, parts)))
         return
     path, schema = directory / file_name(name), _part(parts[0]).schema
     with (
         _named_when_whole(path, _hidden(path)) as unnamed,
-        pq.ParquetWriter(unnamed, schema, **parquet_options(schema)) as writer,
+        pq.ParquetWriter(unnamed, schema, **make_parquet_options(schema)) as writer,
     ):
         for part in parts:
             writer.write_table(_part(part))
@@ -232,10 +232,10 @@ def write_table(directory: Path, name: str, table: pa.Table) -> None:
         if name in AS_CSV:
             pa_csv.write_csv(table, partial)
         else:
-            pq.write_table(table, partial, **parquet_options(table.schema))
+            pq.write_table(table, partial, **make_parquet_options(table.schema))
 
 
-def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+def make_parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """How Parquet is written: a dictionary of its values only for names and times, which repeat.
 
     Numbers hardly repeat; a dictionary of them takes longer to make and the file is larger. The bytes of measured

@@ -17,8 +17,8 @@ BESIDE = ("load_wh", "shed_wh", "stored_wh")
 """Not part of the sum: load asked for = served + shed; content of all batteries at the end of the interval."""
 
 
-def energy_balance(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
-    """Table `energy_balance`: one row per interval.
+def make_energy_balance_table(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
+    """Table `make_energy_balance_table`: one row per interval.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def energy_balance(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
     }
     starts = time[::n]
     losses = exchanges.filter(is_named(exchanges["kind"], "loss"))
-    lost = _summed(losses, starts)
-    lost_from_grid = _summed(losses.filter(is_named(losses["seller"], "grid")), starts)
+    lost = _sum_delivered(losses, starts)
+    lost_from_grid = _sum_delivered(losses.filter(is_named(losses["seller"], "grid")), starts)
     columns = {
         "pv_wh": metered["pv"],
         "fuel_cell_wh": metered["fuel_cell"],
@@ -65,7 +65,7 @@ def energy_balance(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
     return pa.table({"time": at, **columns, "residual_wh": residual, **beside})
 
 
-def _summed(rows: pa.Table, starts: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
+def _sum_delivered(rows: pa.Table, starts: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
     """Delivered energy of rows by interval, (T,) Wh."""
     total = np.zeros(starts.size, np.int64)
     np.add.at(total, np.searchsorted(starts, rows["time"].to_numpy()), rows["delivered_wh"].to_numpy())

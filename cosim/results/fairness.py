@@ -38,7 +38,7 @@ def jain_index(shares: npt.ArrayLike) -> float:
     return float(x.sum() ** 2 / (x.size * squares)) if squares > 0.0 else 1.0
 
 
-def curtailed_by_house(booked: pa.Table, rule: str = "") -> pa.Table:
+def make_curtailed_by_house_table(booked: pa.Table, rule: str = "") -> pa.Table:
     """What each house sold, delivered and was cut, kWh; a lot counts where it leaves the battery that hosts it.
 
     Parameters
@@ -82,13 +82,13 @@ def _compensation_neur(booked: pa.Table, houses: list[str]) -> pa.Array:
     return pa.array([by_house.get(house, 0) for house in houses], pa.int64())
 
 
-def fairness(houses: pa.Table) -> dict[str, Any]:
+def measure_fairness(houses: pa.Table) -> dict[str, Any]:
     """Jain's index over the houses' delivered shares, the smallest share, and who was cut most; JSON-ready.
 
     Parameters
     ----------
     houses
-        As from `curtailed_by_house`.
+        As from `make_curtailed_by_house_table`.
     """
     share, cut = houses["share"].to_numpy(), houses["curtailed_kwh"].to_numpy()
     result: dict[str, Any] = {"jain_index": jain_index(share), "houses_that_sold": len(houses)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from cosim.errors import ScenarioError
 
 
-def names_in(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """Names of what a folder holds, sorted; none where there is no folder yet.
 
     Raises
@@ -46,7 +46,7 @@ def check_empty(folder: Path) -> Path:
     ScenarioError
         If it holds anything, or is no folder.
     """
-    found = names_in(folder)
+    found = list_names(folder)
     if found:
         raise ScenarioError(
             f"{folder}: expected a new or empty folder, found {found[0]}; choose another with --out"

@@ -41,10 +41,10 @@ def has_fuel_cells(case: Case) -> bool:
     return any(device.plant is not None for device in case.fleet.devices)
 
 
-def fuel_cells_table(case: Case, chunk: Chunk) -> pa.Table:
+def make_fuel_cells_table(case: Case, chunk: Chunk) -> pa.Table:
     """Table `fuel_cells` of a chunk: one row per interval and fuel cell that is admitted then."""
     rows: list[dict[str, Any]] = []
-    standing = chunk.outage.standing if chunk.disturbed is None else chunk.disturbed.outage.standing
+    standing = chunk.network.standing if chunk.event is None else chunk.event.network.standing
     for k, device in enumerate(case.fleet.devices):
         if device.plant is not None and standing[k] == ADMITTED:
             rows += _rows(case, chunk, k, standing)
@@ -78,14 +78,14 @@ _Row = tuple[int, float, float, bool]
 
 def _alone(case: Case, chunk: Chunk, k: int) -> _Row | None:
     """Energy, hydrogen used and left, start, in a part without the grid; None where the grid feeds it."""
-    done = chunk.disturbed
+    done = chunk.event
     if done is None:
         return None
     house = case.fleet.devices[k].house
     part = next(part for part in done.parts if part.inside[house])
     if part.supply == Supply.GRID:
         return None
-    before, after = done.plants[k], done.outage.plants[k]
+    before, after = done.plants[k], done.network.plants[k]
     return part.fuel_wh.get(k, 0), float(before[0] - after[0]), float(after[0]), bool(after[1] > before[1])
 
 
@@ -102,7 +102,7 @@ def _scheduled(case: Case, k: int, standing: npt.NDArray[np.int8], t: int) -> _R
 FUEL_CELL_SUMMED = ("delivered_wh", "hydrogen_kg", "cost_eur", "start")
 
 
-def fuel_cell_summary(table: pa.Table) -> Mapping[str, float]:
+def summarise_fuel_cells(table: pa.Table) -> Mapping[str, float]:
     """Energy, hydrogen, fuel cost, starts and hours of running of all fuel cells together.
 
     Sums are exact before they are rounded: they do not depend on the parts in which a run was written.

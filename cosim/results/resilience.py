@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from cosim.case.case import Case
 from cosim.case.state import ADMITTED
 from cosim.interval.chunk import Chunk
-from cosim.interval.device_requests import standing_name
-from cosim.islands.event_interval import PartResult, capacities_wh
+from cosim.interval.device_requests import name_standing
+from cosim.islands.event_interval import PartResult
+from cosim.islands.formers import estimate_capacity_wh
 from cosim.islands.phases import Phase
 from cosim.results.columns import TIME, is_named
 from grid_models.devices.frequency import droop_frequency
@@ -61,23 +62,23 @@ REGISTRATIONS = pa.schema(
 )
 
 
-def outage_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
+def make_outage_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """Tables `outage_intervals` and `registrations` of a chunk; empty where the network was whole."""
     step = np.timedelta64(60 * case.interval_minutes, "s")
     time = (case.profiles.start + chunk.first * step).astype("datetime64[s]").astype(object)
-    parts = () if chunk.disturbed is None else chunk.disturbed.parts
+    parts = () if chunk.event is None else chunk.event.parts
     rows = [{"time": time, "part": number, **_row(case, chunk, part)} for number, part in enumerate(parts)]
     answers = [
         {
             "time": time,
             "device": case.fleet.devices[answer.device].label,
             "rated_kw": case.fleet.devices[answer.device].rated_kw,
-            "answer": standing_name(answer.standing),
+            "answer": name_standing(answer.standing),
             "reason": answer.reason.name.lower(),
             "element": answer.element,
             "energy_wh": answer.energy_wh,
         }
-        for answer in chunk.answers
+        for answer in chunk.decisions
     ]
     return {
         "outage_intervals": pa.Table.from_pylist(rows, OUTAGE_INTERVALS),
@@ -116,23 +117,23 @@ def _row(case: Case, chunk: Chunk, part: PartResult) -> dict[str, Any]:
         "stored_wh": stored,
         "capacity_wh": room,
         "soc": stored / room if room else None,
-        "hydrogen_kg": float(chunk.outage.plants[cells, 0].sum()) if cells else None,
+        "hydrogen_kg": float(chunk.network.plants[cells, 0].sum()) if cells else None,
         "frequency_hz": hz,
         "in_band": in_band,
-        "grid_ready": bool((chunk.outage.phase[part.inside] == Phase.SYNCHRONISING).any()),
+        "grid_ready": bool((chunk.network.phase[part.inside] == Phase.SYNCHRONISING).any()),
     }
 
 
 def _capacity_wh(case: Case, chunk: Chunk, part: PartResult) -> int:
-    assert chunk.disturbed is not None
-    return round(float(capacities_wh(case, chunk.disturbed.before)[part.inside].sum()))
+    assert chunk.event is not None
+    return round(float(estimate_capacity_wh(case, chunk.event.before)[part.inside].sum()))
 
 
 def _fuel_cells(case: Case, chunk: Chunk, part: PartResult) -> list[int]:
     return [
         k
         for k, device in enumerate(case.fleet.devices)
-        if device.plant is not None and part.inside[device.house] and chunk.outage.standing[k] == ADMITTED
+        if device.plant is not None and part.inside[device.house] and chunk.network.standing[k] == ADMITTED
     ]
 
 
@@ -140,17 +141,17 @@ def _frequency(
     case: Case, chunk: Chunk, part: PartResult, cells: list[int], total: Mapping[str, int]
 ) -> tuple[float | None, bool | None]:
     """Droop frequency of an island, and whether it lies within the band."""
-    if part.supply != Supply.ISLAND or chunk.disturbed is None:
+    if part.supply != Supply.ISLAND or chunk.event is None:
         return None, None
     hours = case.interval_minutes / 60.0
-    inverters_kw = chunk.disturbed.before.ratings.max_discharge_wh[part.inside] / 1000.0 / hours
+    inverters_kw = chunk.event.before.ratings.max_discharge_wh[part.inside] / 1000.0 / hours
     rated_kw = [*inverters_kw[inverters_kw > 0], *(case.fleet.devices[k].rated_kw for k in cells)]
     delivered_kw = (total["discharge"] + total["fuel_cell"] - total["charge"]) / 1000.0 / hours
     settled = droop_frequency(delivered_kw, rated_kw)
     return float(settled.hz[0]), bool(settled.in_band[0])
 
 
-def resilience(
+def measure_resilience(
     outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int
 ) -> dict[str, Any]:
     """Metrics over the intervals in which a part of the network was without the grid.
@@ -160,7 +161,7 @@ def resilience(
     outage_intervals
         The table of that name.
     houses
-        Rows of the table `houses`, those of `moments_without_grid` among them.
+        Rows of the table `houses`, those of `find_moments_without_grid` among them.
     critical_share
         Share of a house's load that is critical.
     interval_minutes
@@ -172,15 +173,15 @@ def resilience(
         Hours, kWh and shares; `hours_to_first_critical_shed` is None where none was shed.
     """
     hours = interval_minutes / 60.0
-    parts = without_grid(outage_intervals)
+    parts = find_parts_without_grid(outage_intervals)
     if len(parts) == 0:
         return {"hours_without_grid": 0.0}
-    moments = moments_without_grid(outage_intervals)
+    moments = find_moments_without_grid(outage_intervals)
     total = {
         name: int(pc.sum(parts[f"{name}_wh"]).as_py())
         for name in ("load", "served", "critical", "critical_served")
     }
-    short = interrupted(houses, moments, critical_share)
+    short = find_interrupted(houses, moments, critical_share)
     critical_shed = parts.filter(pc.less(parts["critical_served_wh"], parts["critical_wh"]))
     first = pc.min(critical_shed["time"]).as_py()
     begun = pc.min(parts["time"]).as_py()
@@ -202,17 +203,17 @@ def resilience(
     }
 
 
-def without_grid(outage_intervals: pa.Table) -> pa.Table:
+def find_parts_without_grid(outage_intervals: pa.Table) -> pa.Table:
     """Rows of the parts that the grid does not feed."""
     return outage_intervals.filter(pc.invert(is_named(outage_intervals["supply"], "grid")))
 
 
-def moments_without_grid(outage_intervals: pa.Table) -> pa.Array:
+def find_moments_without_grid(outage_intervals: pa.Table) -> pa.Array:
     """Times at which the grid does not feed some part, each once, in order."""
-    return pc.unique(without_grid(outage_intervals)["time"]).sort()
+    return pc.unique(find_parts_without_grid(outage_intervals)["time"]).sort()
 
 
-def interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> npt.NDArray[np.bool_]:
+def find_interrupted(houses: pa.Table, moments: pa.Array, critical_share: float) -> npt.NDArray[np.bool_]:
     """Whether each house's critical load was short in each of the moments, (T, N)."""
     during = houses.filter(pc.is_in(houses["time"], moments))
     load, shed = (during[name].to_numpy().astype(np.int64) for name in ("load_wh", "shed_wh"))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.results.columns import is_named
-from cosim.results.fairness import fairness
+from cosim.results.fairness import measure_fairness
 from cosim.results.sums import Parts
 from market.exchanges import NEUR_PER_EUR
 
@@ -33,20 +33,20 @@ def summarise(
     booked, cut, metered
         Of the functions of `cosim.results.sums`: exchanges summed, those that were cut, meters summed by house.
     by_house
-        Of `cosim.results.fairness.curtailed_by_house`.
+        Of `cosim.results.fairness.make_curtailed_by_house_table`.
 
     Returns
     -------
     dict
         Sections `energy_kwh`, `money_eur`, `network`, `fairness` of curtailment, and the intervals of which nothing is
-        settled, `not_settled`; JSON-ready.
+        settled, `list_not_settled`; JSON-ready.
     """
     return {
         "energy_kwh": {**metered_kwh(metered), **exchanged_kwh(booked)},
         "money_eur": money_eur(booked),
-        "network": {**operation(intervals), **extremes(parts)},
-        "fairness": fairness(by_house),
-        "not_settled": not_settled(switched_off(intervals), cut),
+        "network": {**count_outcomes(intervals), **find_extremes(parts)},
+        "fairness": measure_fairness(by_house),
+        "not_settled": list_not_settled(find_switched_off(intervals), cut),
     }
 
 
@@ -90,14 +90,14 @@ def money_eur(booked: pa.Table) -> dict[str, float]:
     return {name: neur / NEUR_PER_EUR for name, neur in eur.items()}
 
 
-def operation(intervals: pa.Table) -> dict[str, Any]:
+def count_outcomes(intervals: pa.Table) -> dict[str, Any]:
     """How the intervals became what was settled, and what that took."""
     outcome = intervals["outcome"].cast(pa.string())
     counts = {row["values"]: row["counts"] for row in pc.value_counts(outcome.combine_chunks()).to_pylist()}
     return {"intervals": len(intervals), "outcomes": counts, "power_flows": _sum(intervals["power_flows"])}
 
 
-def extremes(parts: Parts) -> dict[str, dict[str, Any]]:
+def find_extremes(parts: Parts) -> dict[str, dict[str, Any]]:
     """Lowest and highest voltage and highest loading with their place and time; none where nothing was supplied."""
     voltage = _outermost(parts, "bus_voltage", "bus", "vm_pu")
     loading = _outermost(parts, "branch_loading", "element", "loading_percent")
@@ -129,12 +129,12 @@ def _spot(
     return {name: {column: row[column], element: row[element], "time": row["time"].isoformat()}}
 
 
-def switched_off(intervals: pa.Table) -> pa.ChunkedArray:
+def find_switched_off(intervals: pa.Table) -> pa.ChunkedArray:
     """Times of the intervals that nothing could bring within the limits, the feeder being switched off."""
     return intervals["time"].filter(is_named(intervals["outcome"], "de_energised"))
 
 
-def not_settled(off: pa.ChunkedArray, cut: pa.Table) -> list[dict[str, str]]:
+def list_not_settled(off: pa.ChunkedArray, cut: pa.Table) -> list[dict[str, str]]:
     """The intervals switched off, and for what reason."""
     rejected = is_named(cut["status"], "rejected")
     cut = cut.filter(pc.and_(rejected, pc.is_in(cut["time"], off.combine_chunks())))

@@ -45,10 +45,10 @@ def sum_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
     >>> sum_exchanges([hour, hour])["delivered_wh"].to_pylist()
     [4]
     """
-    return _summed(pa.concat_tables(map(_summed, exchanges)).unify_dictionaries())
+    return _group_exchanges(pa.concat_tables(map(_group_exchanges, exchanges)).unify_dictionaries())
 
 
-def _summed(exchanges: pa.Table) -> pa.Table:
+def _group_exchanges(exchanges: pa.Table) -> pa.Table:
     # One thread: a part has too few rows to share, and the order of the rows is that of the run.
     grouped = exchanges.group_by(list(PARTIES), use_threads=False).aggregate(
         [(name, "sum") for name in SUMMED]
@@ -56,7 +56,7 @@ def _summed(exchanges: pa.Table) -> pa.Table:
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 
-def cut_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
+def find_curtailed_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
     """Rows that were not delivered as cleared, of the table `exchanges`, some intervals at a time."""
     rows = (part.filter(pc.invert(is_named(part["status"], "accepted"))) for part in exchanges)
     return pa.concat_tables(rows).unify_dictionaries()

@@ -28,14 +28,14 @@ def interval_times(case: Case, intervals: npt.NDArray[Any]) -> pa.Array:
     return pa.array(case.profiles.start + intervals.astype(np.int64) * step, TIME)
 
 
-def named(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.DictionaryArray:
+def encode_names(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.DictionaryArray:
     """Dictionary-encoded names of integer codes, in as few bytes as do; code -offset is the first name."""
     fits = np.min_scalar_type(-len(names))  # signed, and so wide that the last index fits
     indices = pa.array((codes.astype(np.int32) + offset).astype(fits))
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
 
 
-def table_of(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
+def make_table(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
     """Table of arrays of one length; of columns that are not nullable Parquet keeps no marks of what is null.
 
     Raises
@@ -60,33 +60,33 @@ def _enum_names(enum: type[IntEnum]) -> list[str]:
     return names
 
 
-def party_names(case: Case) -> list[str]:
+def list_party_names(case: Case) -> list[str]:
     """Names of parties -4 … N-1: nobody, operator, contract, grid, then the participants."""
     return [PARTY_NAMES[code] for code in sorted(PARTY_NAMES)] + list(case.profiles.participants)
 
 
-def exchanges_table(case: Case, rows: Rows) -> pa.Table:
+def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
     """One row per exchange, spill, shed or loss."""
-    parties, shift = party_names(case), -int(NOBODY)
+    parties, shift = list_party_names(case), -int(NOBODY)
     columns: dict[str, Any] = {
         "time": interval_times(case, rows["interval"]),
         "interval": rows["interval"],
         "seq": rows["seq"],
-        "kind": named(rows["kind"], _enum_names(Kind)),
-        "seller": named(rows["seller"], parties, shift),
-        "buyer": named(rows["buyer"], parties, shift),
-        "host": named(rows["host"], parties, shift),
+        "kind": encode_names(rows["kind"], _enum_names(Kind)),
+        "seller": encode_names(rows["seller"], parties, shift),
+        "buyer": encode_names(rows["buyer"], parties, shift),
+        "host": encode_names(rows["host"], parties, shift),
         "lot": rows["lot"],
         "cleared_wh": rows["cleared_wh"],
         "delivered_wh": rows["delivered_wh"],
         "price_ueur_per_kwh": rows["price_ueur_per_kwh"],
         "amount_neur": rows["amount_neur"],
         "fee_neur": rows["fee_neur"],
-        "status": named(rows["status"], _enum_names(Status)),
-        "reason": named(rows["reason"], _enum_names(Reason)),
+        "status": encode_names(rows["status"], _enum_names(Status)),
+        "reason": encode_names(rows["reason"], _enum_names(Reason)),
         "element": rows["element"],
     }
-    return table_of(columns)
+    return make_table(columns)
 
 
 def make_houses_table(case: Case, chunk: Chunk) -> pa.Table:
@@ -96,62 +96,62 @@ def make_houses_table(case: Case, chunk: Chunk) -> pa.Table:
     wh = [name for name in METER.names or () if name.endswith("_wh")]
     columns: dict[str, Any] = {
         "time": interval_times(case, meters["interval"]),
-        "house": named(meters["house"], list(case.profiles.participants)),
+        "house": encode_names(meters["house"], list(case.profiles.participants)),
         **{name: meters[name] for name in wh},
         "q_var": meters["q_var"],
         "wallet_neur": chunk.window.accounts[:, :n].reshape(-1),
         "account_neur": chunk.window.accounts[:, n : 2 * n].reshape(-1),
     }
-    return table_of(columns)
+    return make_table(columns)
 
 
 def _long(case: Case, chunk: Chunk, n: int) -> pa.Array:
     return interval_times(case, np.repeat(np.arange(chunk.first, chunk.stop), n))
 
 
-def bus_voltage_table(case: Case, chunk: Chunk) -> pa.Table:
+def make_bus_voltage_table(case: Case, chunk: Chunk) -> pa.Table:
     """Long table time, bus, vm_pu; null where a bus is without supply."""
-    buses = bus_names(case)
+    buses = list_bus_names(case)
     n_intervals = chunk.stop - chunk.first
-    return table_of(
+    return make_table(
         {
             "time": _long(case, chunk, len(buses)),
-            "bus": named(np.tile(np.arange(len(buses)), n_intervals), buses),
+            "bus": encode_names(np.tile(np.arange(len(buses)), n_intervals), buses),
             "vm_pu": pa.array(chunk.flow.vm_pu.reshape(-1), from_pandas=True),
         },
         nullable=("vm_pu",),
     )
 
 
-def branch_loading_table(case: Case, chunk: Chunk) -> pa.Table:
+def make_branch_loading_table(case: Case, chunk: Chunk) -> pa.Table:
     """Long table time, element_type, element, loading_percent; lines first, then transformers."""
-    lines, trafos = branch_names(case)
+    lines, trafos = list_branch_names(case)
     n_intervals, n = chunk.stop - chunk.first, len(lines) + len(trafos)
     loading = np.hstack([chunk.flow.line_loading_percent, chunk.flow.trafo_loading_percent])
     kind = np.tile(np.repeat([0, 1], [len(lines), len(trafos)]), n_intervals)
-    return table_of(
+    return make_table(
         {
             "time": _long(case, chunk, n),
-            "element_type": named(kind, ["line", "trafo"]),
-            "element": named(np.tile(np.arange(n), n_intervals), lines + trafos),
+            "element_type": encode_names(kind, ["line", "trafo"]),
+            "element": encode_names(np.tile(np.arange(n), n_intervals), lines + trafos),
             "loading_percent": pa.array(loading.reshape(-1), from_pandas=True),
         },
         nullable=("loading_percent",),
     )
 
 
-def intervals_table(case: Case, chunk: Chunk) -> pa.Table:
+def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
     """One row per interval: prices, grid exchange, losses, outcome."""
     flow, window = chunk.flow, chunk.window
     intervals = np.arange(chunk.first, chunk.stop)
-    return table_of(
+    return make_table(
         {
             "time": interval_times(case, intervals),
-            "utility_ueur_per_kwh": case.supply.utility_ueur_per_kwh[chunk.first : chunk.stop],
+            "utility_ueur_per_kwh": case.inputs.utility_ueur_per_kwh[chunk.first : chunk.stop],
             "price_ueur_per_kwh": window.price_ueur_per_kwh,
             "p_grid_kw": pa.array(flow.p_grid_kw, from_pandas=True),
             "losses_kw": pa.array(flow.losses_kw, from_pandas=True),
-            "outcome": named(chunk.outcome, _enum_names(Outcome)),
+            "outcome": encode_names(chunk.outcome, _enum_names(Outcome)),
             "power_flows": chunk.power_flows,
             "contract_neur": window.accounts[:, 2 * case.opening.own_wh.size + 1],
         },
@@ -172,7 +172,7 @@ VIOLATIONS = pa.schema(
 )
 
 
-def violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
+def make_violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
     """What the exchanges as cleared would have violated: one row per element and interval."""
     found = [(t, v) for t, verdict in sorted(before.items()) for v in verdict.violations]
     return pa.table(
@@ -195,13 +195,13 @@ CURTAILMENT_READS = (
 )
 
 
-def curtailment_table(cut: pa.Table, rule: str) -> pa.Table:
+def make_curtailment_table(cut: pa.Table, rule: str) -> pa.Table:
     """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding.
 
     Parameters
     ----------
     cut
-        Of `cosim.results.sums.cut_exchanges`, with the columns `CURTAILMENT_READS`.
+        Of `cosim.results.sums.find_curtailed_exchanges`, with the columns `CURTAILMENT_READS`.
     rule
         Name of the rule that cut.
     """
@@ -220,12 +220,12 @@ def curtailment_table(cut: pa.Table, rule: str) -> pa.Table:
     )
 
 
-def bus_names(case: Case) -> list[str]:
+def list_bus_names(case: Case) -> list[str]:
     """Names of the net's buses, made unique by their index where needed."""
     return _unique(case.feeder.labels["bus"])
 
 
-def branch_names(case: Case) -> tuple[list[str], list[str]]:
+def list_branch_names(case: Case) -> tuple[list[str], list[str]]:
     """Names of the net's lines and transformers, made unique by their index where needed."""
     return _unique(case.feeder.labels["line"]), _unique(case.feeder.labels["trafo"])
 
@@ -238,13 +238,13 @@ def _unique(labels: Labels) -> list[str]:
     ]
 
 
-def chunk_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
+def make_chunk_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk, by the name of their file."""
     return {
-        "exchanges": exchanges_table(case, chunk.window.rows),
+        "exchanges": make_exchanges_table(case, chunk.window.rows),
         "houses": make_houses_table(case, chunk),
-        "intervals": intervals_table(case, chunk),
-        "bus_voltage": bus_voltage_table(case, chunk),
-        "branch_loading": branch_loading_table(case, chunk),
-        "violations": violations_table(case, chunk.before),
+        "intervals": make_intervals_table(case, chunk),
+        "bus_voltage": make_bus_voltage_table(case, chunk),
+        "branch_loading": make_branch_loading_table(case, chunk),
+        "violations": make_violations_table(case, chunk.unclean),
     }

@@ -18,7 +18,7 @@ from market.exchanges import METER
 _OFF = tuple(outcome.name.lower() for outcome in (Outcome.DE_ENERGISED, Outcome.ISLANDED))
 
 
-def agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict[str, Any]:
+def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict[str, Any]:
     """Largest differences between the engines over evenly spread intervals in which the grid fed the feeder.
 
     Parameters
@@ -28,18 +28,18 @@ def agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict[str, An
     intervals
         Its table of that name.
     houses
-        Rows of its table `houses`, those of the `sampled_intervals` among them.
+        Rows of its table `houses`, those of the `choose_sample` among them.
 
     Raises
     ------
     EngineDisagreementError
         If the engines differ by more than their tolerance.
     """
-    sampled = intervals.take(pa.array(sampled_intervals(case)))
+    sampled = intervals.take(pa.array(choose_sample(case)))
     solved = sampled["time"].filter(pc.invert(is_named(sampled["outcome"], *_OFF)))
     if not len(solved):
         return {"intervals": 0}
-    meters = meters_of(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
+    meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
     found = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
     return {
         "intervals": found.n,
@@ -48,23 +48,23 @@ def agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict[str, An
     }
 
 
-def sampled_intervals(case: Case) -> npt.NDArray[np.int64]:
+def choose_sample(case: Case) -> npt.NDArray[np.int64]:
     """Evenly spread intervals, as many as `engine.verify_sample` says where there are."""
-    return evenly_spread(case.n_intervals, case.scenario.engine.verify_sample)
+    return spread_evenly(case.n_intervals, case.scenario.engine.verify_sample)
 
 
-def evenly_spread(n_intervals: int, n_wanted: int) -> npt.NDArray[np.int64]:
+def spread_evenly(n_intervals: int, n_wanted: int) -> npt.NDArray[np.int64]:
     """At most `n_wanted` evenly spread intervals.
 
     Examples
     --------
-    >>> evenly_spread(24, 3).tolist()
+    >>> spread_evenly(24, 3).tolist()
     [0, 11, 23]
     """
     return np.unique(np.linspace(0, n_intervals - 1, min(n_wanted, n_intervals)).astype(np.int64))
 
 
-def meters_of(houses: pa.Table, n_intervals: int) -> npt.NDArray[np.void]:
+def read_meters(houses: pa.Table, n_intervals: int) -> npt.NDArray[np.void]:
     """Meter rows, (n_intervals, N), of rows of the table `houses`, which run by interval and house."""
     meters = np.zeros(len(houses), METER)
     for name in METER.names or ():

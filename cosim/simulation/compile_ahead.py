@@ -23,11 +23,11 @@ from market.mechanisms import PLUGGED_IN
 
 def is_compiled() -> bool:
     """Whether the power flow is on disk already; if it is out of date, it is compiled on its first use."""
-    folder = _folder()
+    folder = _find_cache_folder()
     return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbi"))
 
 
-def _folder() -> Path | None:
+def _find_cache_folder() -> Path | None:
     """Where the power flow is kept once compiled; None where nothing can be kept."""
     path = solve_all.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
     return None if path is None else Path(path)
@@ -38,7 +38,7 @@ def compile_ahead(case: Case) -> None:
 
     A process that fails is no loss: what it did not compile is compiled here on first use.
     """
-    if _folder() is None or is_compiled() or case.mechanism.code == PLUGGED_IN:
+    if _find_cache_folder() is None or is_compiled() or case.mechanism.code == PLUGGED_IN:
         return
     second = subprocess.Popen(
         [sys.executable, "-m", "cosim.simulation.compile_ahead"],

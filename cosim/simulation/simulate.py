@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
-from cosim.interval.chunk import Chunk, joined
-from cosim.interval.fold import chunks, fewer_for_many
-from cosim.results.battery_wear import WEAR_TABLE, wear_table
+from cosim.interval.chunk import Chunk, join_chunks
+from cosim.interval.fold import run_intervals, scale_by_houses
+from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
 from cosim.results.directory import (
-    discard_parts_behind,
+    discard_parts_after,
     has_parts,
-    joining,
+    join_parts,
     prepare_directory,
     read_parts,
     remove_parts,
@@ -31,22 +31,22 @@ from cosim.results.directory import (
     write_table,
     write_whole,
 )
-from cosim.results.energy_balance import energy_balance
-from cosim.results.fairness import curtailed_by_house
+from cosim.results.energy_balance import make_energy_balance_table
+from cosim.results.fairness import make_curtailed_by_house_table
 from cosim.results.fuel_cells import (
     FUEL_CELL_SUMMED,
     FUEL_CELL_TABLE,
-    fuel_cell_summary,
-    fuel_cells_table,
     has_fuel_cells,
+    make_fuel_cells_table,
+    summarise_fuel_cells,
 )
 from cosim.results.outages import make_resilience_table
 from cosim.results.resilience import (
     OUTAGE_INTERVALS,
     OUTAGE_TABLES,
-    moments_without_grid,
-    outage_tables,
-    resilience,
+    find_moments_without_grid,
+    make_outage_tables,
+    measure_resilience,
 )
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import summarise
@@ -55,15 +55,15 @@ from cosim.results.sums import (
     PARTIES,
     SUMMED,
     Parts,
-    cut_exchanges,
+    find_curtailed_exchanges,
     read_whole,
     sum_exchanges,
     sum_meters,
 )
-from cosim.results.tables import CURTAILMENT_READS, chunk_tables, curtailment_table
-from cosim.scenario.files import as_toml
+from cosim.results.tables import CURTAILMENT_READS, make_chunk_tables, make_curtailment_table
+from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
-from cosim.simulation.agreement import agreement, sampled_intervals
+from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
 
 GROUP = 4096
@@ -130,22 +130,22 @@ def run(
     case = build_case(scenario)
     compile_ahead(case)
     with open_recorder(case, directory, resume=resume) as recorder:
-        discard_parts_behind(directory, recorder.next_interval)
-        stream = chunks(case, recorder.state, recorder.next_interval, recorder.outage)
-        for group in grouped(_told(stream, case, listener), fewer_for_many(GROUP, case)):
-            tables = _joined(tables_of(case, chunk) for chunk in group)
+        discard_parts_after(directory, recorder.next_interval)
+        stream = run_intervals(case, recorder.state, recorder.next_interval, recorder.network)
+        for group in group_chunks(_notify(stream, case, listener), scale_by_houses(GROUP, case)):
+            tables = _join_tables(make_tables(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
         head = recorder.head()
     if not has_parts(directory):  # resumed though it had finished
         remove_parts(directory)
         return Result.load(directory)
-    with joining(directory, tables_made(case)):
-        summary, derived = summed_up(case, partial(read_parts, directory))
+    with join_parts(directory, list_tables(case)):
+        summary, derived = sum_up(case, partial(read_parts, directory))
         for name, table in derived.items():
             write_table(directory, name, table)
-    keep_inputs(case, directory)
-    write_json(directory / "manifest.json", manifest(case, head))
+    write_inputs(case, directory)
+    write_json(directory / "manifest.json", make_manifest(case, head))
     write_json(directory / "summary.json", summary := {**summary, "ledger": head})
     remove_parts(directory)
     return Result(case.scenario, summary, directory, {})
@@ -154,70 +154,72 @@ def run(
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
     compile_ahead(case)
-    stream = _told(chunks(case, case.opening), case, listener)
-    tables = _joined(tables_of(case, chunk) for group in grouped(stream, GROUP) for chunk in group)
-    summary, derived = summed_up(case, lambda name, columns: iter([tables[name].select(columns)]))
+    stream = _notify(run_intervals(case, case.opening), case, listener)
+    tables = _join_tables(
+        make_tables(case, chunk) for group in group_chunks(stream, GROUP) for chunk in group
+    )
+    summary, derived = sum_up(case, lambda name, columns: iter([tables[name].select(columns)]))
     return Result(scenario, summary, None, {**tables, **derived}, case.feeder.net)
 
 
-def summed_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
     rule, n_houses = case.scenario.curtailment.rule, case.profiles.n_participants
     intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
     exchanges = sum_exchanges(parts("exchanges", (*PARTIES, *SUMMED)))
-    cut = cut_exchanges(parts("exchanges", CURTAILMENT_READS))
+    cut = find_curtailed_exchanges(parts("exchanges", CURTAILMENT_READS))
     outages = (
         read_whole(parts, "outage_intervals", OUTAGE_INTERVALS.names)
-        if case.timeline.disturbed.any()
+        if case.timeline.has_event.any()
         else None
     )
-    sampled = intervals["time"].take(pa.array(sampled_intervals(case)))
+    sampled = intervals["time"].take(pa.array(choose_sample(case)))
     moments = pa.concat_arrays(
-        [sampled.combine_chunks(), *([] if outages is None else [moments_without_grid(outages)])]
+        [sampled.combine_chunks(), *([] if outages is None else [find_moments_without_grid(outages)])]
     )
     meters, rows = sum_meters(parts("houses", ("time", *METERS, "q_var")), n_houses, moments)
     derived = {
-        "curtailment": curtailment_table(cut, rule),
-        "curtailed_by_house": curtailed_by_house(exchanges, rule),
-        WEAR_TABLE: wear_table(case, meters),
+        "curtailment": make_curtailment_table(cut, rule),
+        "curtailed_by_house": make_curtailed_by_house_table(exchanges, rule),
+        WEAR_TABLE: make_wear_table(case, meters),
     }
     found = summarise(parts, intervals, exchanges, cut, meters, derived["curtailed_by_house"])
     if outages is not None:
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
-        found["resilience"] = resilience(outages, rows, share, minutes)
+        found["resilience"] = measure_resilience(outages, rows, share, minutes)
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes)
     if has_fuel_cells(case):
-        found["fuel_cells"] = fuel_cell_summary(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
-    return {**found, "agreement": agreement(case, intervals, rows)}, derived
+        found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    return {**found, "agreement": measure_agreement(case, intervals, rows)}, derived
 
 
-def tables_made(case: Case) -> tuple[str, ...]:
+def list_tables(case: Case) -> tuple[str, ...]:
     """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
-    outages = OUTAGE_TABLES if case.timeline.disturbed.any() else ()
+    outages = OUTAGE_TABLES if case.timeline.has_event.any() else ()
     return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
 
 
-def tables_of(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
+def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk."""
-    outages = outage_tables(case, chunk) if case.timeline.disturbed.any() else {}
-    cells = {FUEL_CELL_TABLE: fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
-    found = chunk_tables(case, chunk)
-    balance = energy_balance(found["houses"], found["exchanges"])
+    outages = make_outage_tables(case, chunk) if case.timeline.has_event.any() else {}
+    cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+    found = make_chunk_tables(case, chunk)
+    balance = make_energy_balance_table(found["houses"], found["exchanges"])
     return {**found, "energy_balance": balance, **outages, **cells}
 
 
-def keep_inputs(case: Case, directory: Path) -> None:
+def write_inputs(case: Case, directory: Path) -> None:
     """Write the scenario with every default filled in, and the network, into the run directory."""
-    write_whole(directory / "scenario.toml", as_toml(case.scenario))
+    write_whole(directory / "scenario.toml", format_toml(case.scenario))
     write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
 
 
-def manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
+def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
     """What somebody needs to know to repeat a run: versions, hashes, limits, ledger head."""
     return {
-        "gridsettle": installed_version("gridsettle"),
+        "gridsettle": find_version("gridsettle"),
         "python": platform.python_version(),
-        "libraries": {name: installed_version(name) for name in ("pandapower", "numpy", "scipy", "numba")},
+        "libraries": {name: find_version(name) for name in ("pandapower", "numpy", "scipy", "numba")},
         "scenario_sha256": case.scenario.digest().hex(),
         "profiles_sha256": case.profiles.digest().hex(),
         "network_sha256": case.feeder.digest().hex(),
@@ -229,7 +231,7 @@ def manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def installed_version(distribution: str) -> str:
+def find_version(distribution: str) -> str:
     """Version of an installed distribution, `unknown` in a bare checkout."""
     try:
         return version(distribution)
@@ -237,16 +239,16 @@ def installed_version(distribution: str) -> str:
         return "unknown"
 
 
-def grouped(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+def group_chunks(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
     """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
-        yield joined(list(group))
+        yield join_chunks(list(group))
 
 
 _CUT = (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED)
 
 
-def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
+def _notify(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
     curtailed = 0
     for chunk in stream:
         curtailed += sum(int(np.count_nonzero(chunk.outcome == cut)) for cut in _CUT)
@@ -255,7 +257,7 @@ def _told(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Ite
         yield chunk
 
 
-def _joined(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+def _join_tables(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     listed = list(parts)
     return {
         name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]

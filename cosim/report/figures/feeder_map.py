@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from cosim.report.figures.sampling import rounded
-from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, styled
+from cosim.report.figures.sampling import round_values
+from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, style_figure
 
 
 class LoadingClass(NamedTuple):
@@ -38,7 +38,7 @@ ELONGATED = 5.0
 """Width over height from which a drawing is stretched instead of kept to scale."""
 
 
-def chosen_hours(
+def choose_hours(
     loading_percent: pd.DataFrame, vm_pu: pd.DataFrame, p_grid_kw: pd.Series, curtailed_kwh: pd.Series
 ) -> dict[str, pd.Timestamp]:
     """Intervals worth looking at, by what makes them so; an interval appears once."""
@@ -59,7 +59,7 @@ def chosen_hours(
     return {label: at for at, label in chosen.items()}
 
 
-def feeder_map(
+def draw_feeder_map(
     places: pd.DataFrame,
     ends: pd.DataFrame,
     loading_percent: pd.DataFrame,
@@ -102,7 +102,7 @@ def feeder_map(
         }
         for k, (label, time) in enumerate(hours.items())
     ]
-    figure = styled(figure, height=600, hovermode="closest")
+    figure = style_figure(figure, height=600, hovermode="closest")
     slider = {"active": 0, "steps": steps, "currentvalue": {"prefix": "shown: "}, "pad": {"t": 20}}
     slider["font"] = {"color": "rgba(0,0,0,0)", "size": 1}  # the labels of all steps would overlap
     slider["currentvalue"] = {"prefix": "shown: ", "font": {"color": BLACK, "size": 14}}
@@ -190,7 +190,7 @@ def _bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) 
         showlegend=False,
         marker={
             "size": 10,
-            "color": rounded(np.nan_to_num(values, nan=low), 5),
+            "color": round_values(np.nan_to_num(values, nan=low), 5),
             "colorscale": HEAT,
             "cmin": low,
             "cmax": high,

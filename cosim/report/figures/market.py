@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cosim.report.figures.sampling import rounded, step_of
+from cosim.report.figures.sampling import choose_step, round_values
 from cosim.report.palette import (
     BLACK,
     BLUE,
@@ -21,8 +21,8 @@ from cosim.report.palette import (
     SKY,
     VERMILION,
     YELLOW,
-    legend_above_titles,
-    styled,
+    raise_legend,
+    style_figure,
 )
 from market.exchanges import NEUR_PER_EUR
 
@@ -57,7 +57,7 @@ BARS_SHOWN = 20
 TOTAL_PX = 220
 
 
-def sankey(links: Sequence[Link], unit: str) -> Any:
+def draw_sankey(links: Sequence[Link], unit: str) -> Any:
     """Flows from node to node; links without a flow are left out."""
     flowing = [link for link in links if link[2] > 0]
     nodes = list(dict.fromkeys(name for source, sink, _ in flowing for name in (source, sink)))
@@ -79,11 +79,11 @@ def sankey(links: Sequence[Link], unit: str) -> Any:
             },
         )
     )
-    figure = styled(figure, height=400)
+    figure = style_figure(figure, height=400)
     return figure.update_layout(margin={"l": 15, "r": 15, "t": 15, "b": 15})
 
 
-def energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0) -> list[Link]:
+def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0) -> list[Link]:
     """Energy of all houses from where it came to where it went, kWh; inflow and outflow of every node agree.
 
     What houses neither trade, share, export nor spill of their own energy, they use themselves; the formers of islands
@@ -112,7 +112,7 @@ def energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float =
     ]
 
 
-def money_links(booked: pd.DataFrame) -> list[Link]:
+def list_money_links(booked: pd.DataFrame) -> list[Link]:
     """Money from who paid through what for to who earned, EUR; columns as in exchanges.parquet.
 
     The buyer pays, except that the contract pays for energy that is shared into it; a fee goes to the contract.
@@ -142,9 +142,9 @@ def money_links(booked: pd.DataFrame) -> list[Link]:
     return links
 
 
-def prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
+def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
     """Utility and market price over time, and their mean course over the day, EUR/kWh."""
-    step = step_of(pd.DatetimeIndex(utility_eur_per_kwh.index))
+    step = choose_step(pd.DatetimeIndex(utility_eur_per_kwh.index))
     figure = make_subplots(
         1,
         2,
@@ -161,25 +161,25 @@ def prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any
         hours = pd.DatetimeIndex(series.index).hour
         daily = series.groupby(hours).mean()
         figure.add_scatter(
-            x=means.index, y=rounded(means, 5), name=label, line={"color": color}, row=1, col=1
+            x=means.index, y=round_values(means, 5), name=label, line={"color": color}, row=1, col=1
         )
         figure.add_scatter(
             x=daily.index,
-            y=rounded(daily, 5),
+            y=round_values(daily, 5),
             name=label,
             line={"color": color},
             showlegend=False,
             row=1,
             col=2,
         )
-    figure = styled(figure, height=340)
-    legend_above_titles(figure)
+    figure = style_figure(figure, height=340)
+    raise_legend(figure)
     figure.update_yaxes(title_text="price, EUR/kWh", col=1)
     figure.update_xaxes(title_text={"h": "hour", "D": "day, mean", "W": "week, mean"}[step], row=1, col=1)
     return figure.update_xaxes(title_text="hour of the day, UTC", row=1, col=2)
 
 
-def wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
+def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
     """Each house's wallet over time, and what wallet and utility account came to, EUR; (T, N) each."""
     figure = make_subplots(
         1,
@@ -188,11 +188,11 @@ def wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
         horizontal_spacing=0.12,
         subplot_titles=("wallets over time", "at the end"),
     )
-    ends = wallet_eur.resample(step_of(pd.DatetimeIndex(wallet_eur.index), 200 * 2)).last()
+    ends = wallet_eur.resample(choose_step(pd.DatetimeIndex(wallet_eur.index), 200 * 2)).last()
     for house in ends.columns:
         figure.add_scatter(
             x=ends.index,
-            y=rounded(ends[house], 2),
+            y=round_values(ends[house], 2),
             name=str(house),
             line={"width": 1, "color": BLUE},
             opacity=0.55,
@@ -208,22 +208,22 @@ def wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
     ):
         figure.add_bar(
             y=[str(house) for house in order],
-            x=rounded(values, 2),
+            x=round_values(values, 2),
             name=label,
             orientation="h",
             marker_color=color,
             row=1,
             col=2,
         )
-    figure = styled(figure, height=max(380, 120 + 15 * len(order)))
-    legend_above_titles(figure).update_layout(barmode="relative")
+    figure = style_figure(figure, height=max(380, 120 + 15 * len(order)))
+    raise_legend(figure).update_layout(barmode="relative")
     figure.update_xaxes(title_text="time", row=1, col=1)
     figure.update_yaxes(title_text="wallet, EUR", row=1, col=1)
     figure.update_xaxes(title_text="EUR", row=1, col=2)
     return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=1, col=2)
 
 
-def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
+def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     """What all batteries hold, own and hosted for others, kWh, and each house's mean by day; (T, N) each."""
     houses_px = max(200, 14 * own_kwh.shape[1])
     figure = make_subplots(
@@ -233,12 +233,12 @@ def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
         vertical_spacing=100 / (TOTAL_PX + houses_px + 100),
         subplot_titles=("all batteries together", "each house, mean"),
     )
-    step = step_of(pd.DatetimeIndex(own_kwh.index))
+    step = choose_step(pd.DatetimeIndex(own_kwh.index))
     for label, frame, color in (("own", own_kwh, BLUE), ("hosted for others", hosted_kwh, ORANGE)):
         total = frame.sum(axis=1).resample(step).mean()
         figure.add_scatter(
             x=total.index,
-            y=rounded(total, 3),
+            y=round_values(total, 3),
             name=label,
             stackgroup="content",
             line={"width": 0.5, "color": color},
@@ -250,7 +250,7 @@ def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     figure.add_heatmap(
         x=means.index,
         y=[str(house) for house in means.columns],
-        z=rounded(means.T, 2),
+        z=round_values(means.T, 2),
         colorscale=HEAT,
         colorbar={
             "title": {"text": "kWh"},
@@ -265,15 +265,15 @@ def batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
         col=1,
     )
     word = {"h": "hour", "D": "day", "W": "week"}
-    figure = styled(figure, height=TOTAL_PX + houses_px + 240)
-    legend_above_titles(figure)
+    figure = style_figure(figure, height=TOTAL_PX + houses_px + 240)
+    raise_legend(figure)
     figure.update_xaxes(title_text=f"{word[step]}, mean", row=1, col=1)
     figure.update_yaxes(title_text="stored, kWh", row=1, col=1)
     figure.update_xaxes(title_text=f"{word[coarse]}, mean", row=2, col=1)
     return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=2, col=1)
 
 
-def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
+def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
     """Curtailed energy, kWh, by several groupings side by side; the largest of each."""
     figure = make_subplots(
         1, len(groups), horizontal_spacing=0.16, subplot_titles=[f"by {name}" for name in groups]
@@ -299,5 +299,5 @@ def curtailed_by(groups: Mapping[str, pd.Series]) -> Any:
             row=1,
             col=k,
         )
-    figure = styled(figure, height=max(260, 120 + 22 * longest), showlegend=False)
+    figure = style_figure(figure, height=max(260, 120 + 22 * longest), showlegend=False)
     return figure.update_layout(margin={"t": 50})

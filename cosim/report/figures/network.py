@@ -9,7 +9,14 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cosim.report.figures.sampling import curve_points, days_only, falling, period_of, rounded, step_of
+from cosim.report.figures.sampling import (
+    choose_curve_points,
+    choose_period,
+    choose_step,
+    make_day_ticks,
+    round_values,
+    sort_falling,
+)
 from cosim.report.palette import (
     BLACK,
     BLUE,
@@ -20,14 +27,14 @@ from cosim.report.palette import (
     SKY,
     VERMILION,
     add_limit,
-    legend_above_titles,
-    styled,
+    raise_legend,
+    style_figure,
 )
 
 HOURS_PER_DAY = 24
 
 
-def loading_duration(
+def draw_loading_duration(
     loading_percent: pd.DataFrame, hours: float, highest: pd.Series, warn_percent: float, full_percent: float
 ) -> Any:
     """Loading duration curves, %, of the given branches (T, L), and of the highest loading of any branch (T,).
@@ -38,11 +45,11 @@ def loading_duration(
     curves = [("highest of all", highest)]
     curves += [(str(name[1]), loading_percent[name]) for name in loading_percent.columns]
     for k, (label, values) in enumerate(curves):
-        curve = falling(values)
-        points = curve_points(curve.size)
+        curve = sort_falling(values)
+        points = choose_curve_points(curve.size)
         figure.add_scatter(
-            x=rounded((points + 1) * hours, 2),
-            y=rounded(curve[points], 3),
+            x=round_values((points + 1) * hours, 2),
+            y=round_values(curve[points], 3),
             name=label,
             mode="lines",
             line={
@@ -54,12 +61,14 @@ def loading_duration(
         )
     add_limit(figure, warn_percent, f"warning {warn_percent:g} %")
     add_limit(figure, full_percent, f"limit {full_percent:g} %")
-    figure = styled(figure, height=440, x="hours at or above, h", y="loading, %")
+    figure = style_figure(figure, height=440, x="hours at or above, h", y="loading, %")
     figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"}, margin={"r": 150})
     return figure.update_yaxes(rangemode="tozero")
 
 
-def voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float) -> Any:
+def draw_voltage_over_distance(
+    vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float
+) -> Any:
     """Minimum, 5 %, median, 95 % and maximum of each bus's voltage, pu, over its distance from the grid, km."""
     known = distance_km.notna() & vm_pu.notna().any().to_numpy()
     place = distance_km[known].sort_values()
@@ -76,8 +85,8 @@ def voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: f
     )
     for (label, color, symbol), values in zip(looks, quantiles, strict=True):
         figure.add_scatter(
-            x=rounded(place, 4),
-            y=rounded(values, 5),
+            x=round_values(place, 4),
+            y=round_values(values, 5),
             text=list(place.index),
             name=label,
             mode="markers",
@@ -86,10 +95,10 @@ def voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: f
         )
     add_limit(figure, low_pu, f"lowest admissible {low_pu:g} pu")
     add_limit(figure, high_pu, f"highest admissible {high_pu:g} pu")
-    return styled(figure, height=420, x="path from the external grid, km", y="voltage, pu")
+    return style_figure(figure, height=420, x="path from the external grid, km", y="voltage, pu")
 
 
-def hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = False) -> Any:
+def draw_hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = False) -> Any:
     """Heat map of a series over days and hours of the day (UTC): its extreme within each hour."""
     index = pd.DatetimeIndex(values.index)
     grouped = values.groupby([index.hour, index.normalize()])
@@ -98,7 +107,7 @@ def hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = Fal
         go.Heatmap(
             x=[f"{day:%Y-%m-%d}" for day in grid.columns],
             y=grid.index.to_numpy(),
-            z=rounded(grid, digits),
+            z=round_values(grid, digits),
             colorscale=HEAT,
             reversescale=lowest,
             colorbar={"title": {"text": unit}, "thickness": 14},
@@ -106,13 +115,13 @@ def hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = Fal
         )
     )
     figure.update_yaxes(tickvals=list(range(0, HOURS_PER_DAY, 6)), showgrid=False)
-    figure.update_xaxes(type="date", showgrid=False, **days_only(index))
-    return styled(figure, height=260, x="day", y="hour of the day, UTC")
+    figure.update_xaxes(type="date", showgrid=False, **make_day_ticks(index))
+    return style_figure(figure, height=260, x="day", y="hour of the day, UTC")
 
 
-def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
+def draw_grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
     """Power from the external grid: its range over time and its duration curve with the reverse hours, kW."""
-    step = step_of(pd.DatetimeIndex(p_grid_kw.index))
+    step = choose_step(pd.DatetimeIndex(p_grid_kw.index))
     steps = p_grid_kw.resample(step)
     days = steps.mean().index
     figure = make_subplots(
@@ -120,11 +129,16 @@ def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
     )
     if step != "h":
         figure.add_scatter(
-            x=days, y=rounded(steps.max(), 3), name="highest", line={"width": 1, "color": SKY}, row=1, col=1
+            x=days,
+            y=round_values(steps.max(), 3),
+            name="highest",
+            line={"width": 1, "color": SKY},
+            row=1,
+            col=1,
         )
         figure.add_scatter(
             x=days,
-            y=rounded(steps.min(), 3),
+            y=round_values(steps.min(), 3),
             name="lowest",
             line={"width": 1, "color": SKY},
             fill="tonexty",
@@ -132,10 +146,12 @@ def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
             row=1,
             col=1,
         )
-    figure.add_scatter(x=days, y=rounded(steps.mean(), 3), name="mean", line={"color": BLUE}, row=1, col=1)
-    curve = falling(p_grid_kw)
-    points = curve_points(curve.size)
-    at, level = rounded((points + 1) * hours, 2), rounded(curve[points], 3)
+    figure.add_scatter(
+        x=days, y=round_values(steps.mean(), 3), name="mean", line={"color": BLUE}, row=1, col=1
+    )
+    curve = sort_falling(p_grid_kw)
+    points = choose_curve_points(curve.size)
+    at, level = round_values((points + 1) * hours, 2), round_values(curve[points], 3)
     figure.add_scatter(x=at, y=level, name="sorted", line={"color": BLACK}, row=1, col=2)
     if (level < 0).any():
         figure.add_scatter(
@@ -148,17 +164,17 @@ def grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
             row=1,
             col=2,
         )
-    figure = styled(figure, y="power from the grid, kW")
-    legend_above_titles(figure)
+    figure = style_figure(figure, y="power from the grid, kW")
+    raise_legend(figure)
     figure.update_xaxes(title_text={"h": "hour", "D": "day", "W": "week"}[step], row=1, col=1)
     return figure.update_xaxes(title_text="hours at or above, h", row=1, col=2)
 
 
-def losses_over_time(losses_kw: pd.Series, hours: float) -> Any:
+def draw_losses(losses_kw: pd.Series, hours: float) -> Any:
     """Losses of the whole feeder by month, or by day of a short run, kWh."""
-    code, period = period_of(pd.DatetimeIndex(losses_kw.index))
+    code, period = choose_period(pd.DatetimeIndex(losses_kw.index))
     sums = losses_kw.resample(code).sum() * hours
-    figure = go.Figure(go.Bar(x=sums.index, y=rounded(sums, 2), marker_color=BLUE, name="losses"))
+    figure = go.Figure(go.Bar(x=sums.index, y=round_values(sums, 2), marker_color=BLUE, name="losses"))
     figure.update_traces(hovertemplate="%{y:,.1f} kWh<extra></extra>")
-    figure.update_xaxes(days_only(pd.DatetimeIndex(losses_kw.index)))
-    return styled(figure, height=300, x=period, y=f"losses, kWh a {period}", showlegend=False)
+    figure.update_xaxes(make_day_ticks(pd.DatetimeIndex(losses_kw.index)))
+    return style_figure(figure, height=300, x=period, y=f"losses, kWh a {period}", showlegend=False)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from plotly.subplots import make_subplots
 
-from cosim.report.figures.sampling import rounded
+from cosim.report.figures.sampling import round_values
 from cosim.report.palette import (
     BLACK,
     BLUE,
@@ -17,8 +17,8 @@ from cosim.report.palette import (
     ORANGE,
     SKY,
     VERMILION,
-    legend_above_titles,
-    styled,
+    raise_legend,
+    style_figure,
 )
 
 SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))
@@ -33,7 +33,7 @@ class Spell(NamedTuple):
     rows: pd.DataFrame
 
 
-def supply_stack(spells: Sequence[Spell], hours: float) -> Any:
+def draw_supply(spells: Sequence[Spell], hours: float) -> Any:
     """Mean power that the islands were supplied with, by source, stacked, and the load asked for and served, kW."""
     figure = _columns(spells)
     for column, spell in enumerate(spells, start=1):
@@ -45,7 +45,7 @@ def supply_stack(spells: Sequence[Spell], hours: float) -> Any:
             ("load_wh", "load asked for", "dot"),
             ("served_wh", "load served", "solid"),
         ):
-            steps = rounded(total[name] / (1000.0 * hours), 3)
+            steps = round_values(total[name] / (1000.0 * hours), 3)
             figure.add_scatter(
                 x=[*total.index, total.index[-1] + pd.Timedelta(hours=hours)],
                 y=[*steps, steps[-1]],
@@ -61,7 +61,7 @@ def supply_stack(spells: Sequence[Spell], hours: float) -> Any:
     return _finished(figure, "mean power, kW", 400)
 
 
-def served_by_priority(spells: Sequence[Spell], hours: float) -> Any:
+def draw_priorities(spells: Sequence[Spell], hours: float) -> Any:
     """Mean load of houses without the grid by priority, served and shed, stacked, kW."""
     figure = _columns(spells)
     for column, spell in enumerate(spells, start=1):
@@ -77,7 +77,7 @@ def served_by_priority(spells: Sequence[Spell], hours: float) -> Any:
     return _finished(figure, "load, kW", 360)
 
 
-def stores(spells: Sequence[Spell]) -> Any:
+def draw_stores(spells: Sequence[Spell]) -> Any:
     """State of charge, %, and hydrogen, kg, of each part at the end of the intervals; None where there is neither."""
     quantities = [
         (name, title, factor)
@@ -92,7 +92,7 @@ def stores(spells: Sequence[Spell]) -> Any:
     return _by_part(spells, quantities, 150 + 190 * len(quantities)).update_yaxes(rangemode="tozero")
 
 
-def frequency(spells: Sequence[Spell]) -> Any:
+def draw_frequency(spells: Sequence[Spell]) -> Any:
     """Frequency of each island by droop, Hz, with its band; None where no island had one."""
     if not any("frequency_hz" in spell.rows and spell.rows["frequency_hz"].notna().any() for spell in spells):
         return None
@@ -113,7 +113,7 @@ def _by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float
             for row, (name, _, factor) in enumerate(quantities, start=1):
                 figure.add_scatter(
                     x=rows["time"],
-                    y=rounded(rows[name] * factor, 3),
+                    y=round_values(rows[name] * factor, 3),
                     name=label,
                     legendgroup=label,
                     showlegend=False,
@@ -135,9 +135,9 @@ def _by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float
         )
     for row, (_, title, _) in enumerate(quantities, start=1):
         figure.update_yaxes(title_text=title, row=row, col=1)
-    figure = styled(figure, height=height)
+    figure = style_figure(figure, height=height)
     if len(parts) > 1:
-        legend_above_titles(figure)
+        raise_legend(figure)
     return figure.update_xaxes(title_text="time, UTC", row=len(quantities))
 
 
@@ -157,7 +157,7 @@ def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int, ho
     """Bars as wide as their intervals, which begin at the times that the axis shows."""
     figure.add_bar(
         x=values.index,
-        y=rounded(values, 3),
+        y=round_values(values, 3),
         offset=0,
         width=hours * MS_PER_HOUR,
         name=label,
@@ -171,7 +171,7 @@ def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int, ho
 
 
 def _finished(figure: Any, title: str, height: int) -> Any:
-    figure = styled(figure, height=height, barmode="stack", bargap=0.0)
-    legend_above_titles(figure)
+    figure = style_figure(figure, height=height, barmode="stack", bargap=0.0)
+    raise_legend(figure)
     figure.update_yaxes(title_text=title, col=1)
     return figure.update_xaxes(title_text="time, UTC")

@@ -12,26 +12,26 @@ CURVE_POINTS = 300
 LONG_RUN = pd.Timedelta(days=62)
 
 
-def falling(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def sort_falling(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Values in falling order, without those that are missing.
 
     Examples
     --------
-    >>> falling([1.0, float("nan"), 3.0]).tolist()
+    >>> sort_falling([1.0, float("nan"), 3.0]).tolist()
     [3.0, 1.0]
     """
     array = np.asarray(values, dtype=np.float64)
     return np.sort(array[~np.isnan(array)])[::-1]
 
 
-def curve_points(n: int, points: int = CURVE_POINTS) -> npt.NDArray[np.int64]:
+def choose_curve_points(n: int, points: int = CURVE_POINTS) -> npt.NDArray[np.int64]:
     """Positions of a falling curve of `n` values to draw: the first, the last, and denser near both ends.
 
     Examples
     --------
-    >>> curve_points(5, 100).tolist()
+    >>> choose_curve_points(5, 100).tolist()
     [0, 1, 2, 3, 4]
-    >>> picked = curve_points(8760)
+    >>> picked = choose_curve_points(8760)
     >>> (int(picked[0]), int(picked[-1]), picked.size <= 300)
     (0, 8759, True)
     """
@@ -42,29 +42,29 @@ def curve_points(n: int, points: int = CURVE_POINTS) -> npt.NDArray[np.int64]:
     return np.unique(np.rint(bent * (n - 1)).astype(np.int64))
 
 
-def period_of(times: pd.DatetimeIndex) -> tuple[str, str]:
+def choose_period(times: pd.DatetimeIndex) -> tuple[str, str]:
     """Period to sum over, as pandas and as people call it: months of a long run, days of a short one."""
     return ("MS", "month") if times[-1] - times[0] > LONG_RUN else ("D", "day")
 
 
-def step_of(times: pd.DatetimeIndex, points: int = 1500) -> str:
+def choose_step(times: pd.DatetimeIndex, points: int = 1500) -> str:
     """Step of a time series with at most about `points` points: hours, days or weeks.
 
     Examples
     --------
-    >>> step_of(pd.date_range("2017", periods=48, freq="h")), step_of(pd.date_range("2017", periods=8760, freq="h"))
+    >>> choose_step(pd.date_range("2017", periods=48, freq="h")), step_of(pd.date_range("2017", periods=8760, freq="h"))
     ('h', 'D')
     """
     hours = (times[-1] - times[0]) / pd.Timedelta(hours=1)
     return next((step for step, length in (("h", 1), ("D", 24)) if hours / length <= points / 2), "W")
 
 
-def rounded(values: Any, digits: int) -> Any:
+def round_values(values: Any, digits: int) -> Any:
     """Values rounded to what a figure can show, in 32 bits."""
     return np.round(np.asarray(values, dtype=np.float64), digits).astype(np.float32)
 
 
-def days_only(times: pd.DatetimeIndex, days: int = 14) -> dict[str, Any]:
+def make_day_ticks(times: pd.DatetimeIndex, days: int = 14) -> dict[str, Any]:
     """Settings of an axis of days: every day of a short run has a tick of its own, and hours have none."""
     short = times[-1] - times[0] <= pd.Timedelta(days=days)
     return {"dtick": 86_400_000, "tickformat": "%Y-%m-%d"} if short else {}

@@ -33,7 +33,7 @@ def distance_km(net: Any, names: list[str]) -> pd.Series:
     return pd.Series(nearest.reindex(net.bus.index).to_numpy(np.float64), index=names, name="distance_km")
 
 
-def places(net: Any) -> tuple[pd.DataFrame, bool]:
+def find_places(net: Any) -> tuple[pd.DataFrame, bool]:
     """Coordinates x, y of each bus, and whether they are the net's own.
 
     Geodata counts only if every bus has it; else the feeder is laid out as a tree, distance in km to the right.
@@ -41,7 +41,7 @@ def places(net: Any) -> tuple[pd.DataFrame, bool]:
     known = [_point(value) for value in net.bus.geo] if "geo" in net.bus else []
     if known and all(point is not None for point in known):
         return pd.DataFrame(known, index=net.bus.index, columns=["x", "y"]), True
-    return tree_layout(net), False
+    return lay_out_tree(net), False
 
 
 def _point(geo: Any) -> tuple[float, float] | None:
@@ -53,7 +53,7 @@ def _point(geo: Any) -> tuple[float, float] | None:
         return None
 
 
-def tree_layout(net: Any) -> pd.DataFrame:
+def lay_out_tree(net: Any) -> pd.DataFrame:
     """Coordinates x, y of each bus: x its distance from the grid, y such that branches do not cross in a tree."""
     graph = nx.Graph(create_nxgraph(net, multi=False))
     graph.add_nodes_from(int(bus) for bus in net.bus.index)

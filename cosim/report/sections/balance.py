@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
-from cosim.report.figures.market import energy_links, sankey
+from cosim.report.figures.market import draw_sankey, list_energy_links
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.energy_balance import SOURCES, USES
 
@@ -37,7 +37,7 @@ LABELS = {
 DAYS_SHOWN, MONTHS_SHOWN = 14, 24
 
 
-def energy_section(run: RunTables) -> PageSection:
+def make_energy_section(run: RunTables) -> PageSection:
     """Energy in numbers, as a balance and as flows."""
     energy = run.result.summary["energy_kwh"]
     facts = tuple(
@@ -45,15 +45,15 @@ def energy_section(run: RunTables) -> PageSection:
         for key, label in ENERGIES.items()
         if energy[key]
     )
-    links = energy_links(energy, losses_of_islands_kwh(run))
+    links = list_energy_links(energy, losses_of_islands_kwh(run))
     caption = "Energy from where it came to where it went, kWh."
-    figure = Figure("energy-flow", caption, sankey(links, "kWh"), printed=False)
+    figure = Figure("energy-flow", caption, draw_sankey(links, "kWh"), printed=False)
     return PageSection(
         "energy",
         "Energy",
-        (conservation(run),),
+        (describe_balance(run),),
         facts=facts,
-        tables=(balance_table(run.balance),),
+        tables=(make_balance_table(run.balance),),
         figures=(figure,),
     )
 
@@ -65,7 +65,7 @@ def losses_of_islands_kwh(run: RunTables) -> float:
     return (int(run.balance["losses_wh"].sum()) - (from_grid - imported)) / 1000.0
 
 
-def conservation(run: RunTables) -> str:
+def describe_balance(run: RunTables) -> str:
     """The balance in a sentence, and how far the meters are from the AC power flow."""
     residual = run.balance["residual_wh"]
     broken = int((residual != 0).sum())
@@ -83,9 +83,9 @@ def conservation(run: RunTables) -> str:
     )
 
 
-def balance_table(balance: pd.DataFrame) -> Table:
+def make_balance_table(balance: pd.DataFrame) -> Table:
     """Sources, uses and residual by month, or by year of a long run; the last row is the whole run."""
-    code, look = period_shown(pd.DatetimeIndex(balance.index))
+    code, look = choose_row_period(pd.DatetimeIndex(balance.index))
     sums = balance.resample(code).sum()
     rows: list[tuple[Cell, ...]] = [
         (words(pd.Timestamp(str(at)).strftime(look)), *_cells(row)) for at, row in sums.iterrows()
@@ -99,14 +99,14 @@ def balance_table(balance: pd.DataFrame) -> Table:
     return Table("energy_balance", caption, header, rows)
 
 
-def period_shown(times: pd.DatetimeIndex) -> tuple[str, str]:
+def choose_row_period(times: pd.DatetimeIndex) -> tuple[str, str]:
     """Period to sum over, as pandas calls it, and how it is written; about two dozen rows at most.
 
     Examples
     --------
-    >>> period_shown(pd.date_range("2017", periods=8760, freq="h"))
+    >>> choose_row_period(pd.date_range("2017", periods=8760, freq="h"))
     ('MS', '%Y-%m')
-    >>> period_shown(pd.date_range("2017", periods=35064, freq="h"))
+    >>> choose_row_period(pd.date_range("2017", periods=35064, freq="h"))
     ('YS', '%Y')
     """
     length = times[-1] - times[0]

@@ -38,7 +38,7 @@ def outcome_counts(intervals: pd.DataFrame) -> dict[str, int]:
     return {name: int(counts.get(name, 0)) for name in names}
 
 
-def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Headline:
+def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Headline:
     """The run in one sentence: the worst that happened.
 
     Parameters
@@ -86,7 +86,7 @@ def verdict(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float =
     return Headline("good", "Within limits.", text)
 
 
-def intervals_beyond(run: RunTables) -> int:
+def count_beyond_limits(run: RunTables) -> int:
     """Intervals whose settled voltages or loadings lie beyond a limit; those without supply have none."""
     limits, vm = run.limits, run.vm_pu.to_numpy()
     loading_limit = np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent])
@@ -95,11 +95,11 @@ def intervals_beyond(run: RunTables) -> int:
     return int((broken.any(axis=1) | overloaded.any(axis=1)).sum())
 
 
-def verdict_section(run: RunTables) -> PageSection:
+def make_verdict_section(run: RunTables) -> PageSection:
     """Exceptions with their counts and first times, and the extremes of the run."""
     counts = outcome_counts(run.intervals)
     rows: list[tuple[Cell, ...]] = [
-        _row("settled beyond a limit", intervals_beyond(run), "judged again on the tables; must be zero"),
+        _row("settled beyond a limit", count_beyond_limits(run), "judged again on the tables; must be zero"),
         _row(
             "not balanced",
             int((run.balance["residual_wh"] != 0).sum()),
@@ -119,7 +119,7 @@ def verdict_section(run: RunTables) -> PageSection:
         rows.append(_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
-    return PageSection("verdict", "Verdict", facts=extremes(run), tables=(table,))
+    return PageSection("verdict", "Verdict", facts=list_extremes(run), tables=(table,))
 
 
 def _partly_dark(vm_pu: pd.DataFrame) -> int:
@@ -141,7 +141,7 @@ def _listed(times: pd.Series) -> str:
     return shown + (" …" if len(times) > LISTED else "")
 
 
-def extremes(run: RunTables) -> tuple[Fact, ...]:
+def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     """Highest loading, voltages, curtailed energy, losses, reverse hours."""
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
@@ -170,7 +170,7 @@ def extremes(run: RunTables) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def ledger_section(run: RunTables) -> PageSection:
+def make_ledger_section(run: RunTables) -> PageSection:
     """Head of the ledger and how to verify it."""
     head = run.result.summary.get("ledger")
     if not head:
@@ -192,7 +192,7 @@ def ledger_section(run: RunTables) -> PageSection:
     )
 
 
-def assumptions_section(run: RunTables) -> PageSection:
+def make_assumptions_section(run: RunTables) -> PageSection:
     """What the figures rest on, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"

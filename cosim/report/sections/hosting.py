@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
-from cosim.report.figures.sampling import rounded
-from cosim.report.palette import BLACK, BLUE, CYCLE, GREEN, ORANGE, styled
+from cosim.report.figures.sampling import round_values
+from cosim.report.palette import BLACK, BLUE, CYCLE, GREEN, ORANGE, style_figure
 from cosim.validation.hosting import Hosting
 
 KINDS = {
@@ -21,7 +21,7 @@ KINDS = {
 LISTED = 60
 
 
-def hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSection:
+def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSection:
     """Uniform scaling as a number, each house as a row and as a point over its distance from the grid.
 
     Parameters
@@ -71,28 +71,28 @@ def hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSection:
             Figure(
                 "hosting",
                 "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds.",
-                over_distance(hosting.houses, distance_km),
+                draw_hosting(hosting.houses, distance_km),
                 printed=False,
             ),
         ),
     )
 
 
-def over_distance(houses: pd.DataFrame, distance_km: pd.Series) -> Any:
+def draw_hosting(houses: pd.DataFrame, distance_km: pd.Series) -> Any:
     """Largest PV, kW, of each house over its distance, km, one colour for each kind of limit that binds."""
     figure = go.Figure()
     for kind, group in houses.groupby("element_type", sort=True):
         label, color = KINDS.get(str(kind), (str(kind), CYCLE[0]))
         figure.add_scatter(
-            x=rounded(distance_km.reindex(group["bus"]), 4),
-            y=rounded(group["largest_kw"], 3),
+            x=round_values(distance_km.reindex(group["bus"]), 4),
+            y=round_values(group["largest_kw"], 3),
             text=list(group["house"]),
             name=label,
             mode="markers",
             marker={"size": 9, "color": color, "symbol": "circle" if kind == "bus" else "square"},
             hovertemplate="%{text}<br>%{x:.3f} km: %{y:.1f} kW<extra>" + label + "</extra>",
         )
-    figure = styled(
+    figure = style_figure(
         figure, height=340, x="path from the external grid, km", y="largest PV, kW", showlegend=True
     )
     return figure.update_yaxes(rangemode="tozero")

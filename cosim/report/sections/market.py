@@ -6,14 +6,14 @@ import pandas as pd
 
 from cosim.report.elements import Fact, Figure, PageSection, Table, number, words
 from cosim.report.figures.market import (
-    batteries,
-    curtailed_by,
-    money_links,
-    prices,
-    sankey,
-    wallets,
+    draw_batteries,
+    draw_curtailed,
+    draw_prices,
+    draw_sankey,
+    draw_wallets,
+    list_money_links,
 )
-from cosim.report.tables.houses import house_table
+from cosim.report.tables.houses import make_house_table
 from cosim.report.tables.run_tables import RunTables
 
 NEUR_PER_EUR, UEUR_PER_EUR = 1e9, 1e6
@@ -37,10 +37,10 @@ ELEMENT_OF_REASON = {
 }
 
 
-def money_section(run: RunTables) -> PageSection:
+def make_money_section(run: RunTables) -> PageSection:
     """Money in numbers and as flows."""
     money = run.result.summary["money_eur"]
-    links = money_links(run.exchange_sums)
+    links = list_money_links(run.exchange_sums)
     if not any(value > 0 for _, _, value in links):
         return PageSection("money", "Money", ("No money changed hands.",))
     facts = tuple(
@@ -48,11 +48,13 @@ def money_section(run: RunTables) -> PageSection:
         for key, label in MONEY.items()
         if money[key]
     )
-    figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", sankey(links, "EUR"))
+    figure = Figure(
+        "money-flow", "Money from who paid, what for, to who earned, EUR.", draw_sankey(links, "EUR")
+    )
     return PageSection("money", "Money", facts=facts, figures=(figure,), printed=False)
 
 
-def element_names(curtailment: pd.DataFrame, net: object) -> pd.Series:
+def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
     """Name of the element whose limit was binding for each row, `not solved` where none was."""
     tables = {kind: getattr(net, kind)["name"] for kind in ("bus", "line", "trafo")}
     names = []
@@ -63,7 +65,7 @@ def element_names(curtailment: pd.DataFrame, net: object) -> pd.Series:
     return pd.Series(names, index=curtailment.index, dtype=object)
 
 
-def curtailment_section(run: RunTables) -> PageSection:
+def make_curtailment_section(run: RunTables) -> PageSection:
     """What was not delivered as cleared: by house, kind of exchange, element."""
     title, frame = "Curtailment", run.curtailment
     cut = frame[frame["curtailed_wh"] > 0]
@@ -75,7 +77,7 @@ def curtailment_section(run: RunTables) -> PageSection:
     groups = {
         "kind": kwh.groupby(cut["kind"].str.replace("_", " ")).sum(),
         "seller": kwh.groupby(cut["seller"]).sum(),
-        "binding element": kwh.groupby(element_names(cut, run.feeder.net)).sum(),
+        "binding element": kwh.groupby(name_elements(cut, run.feeder.net)).sum(),
     }
     rows = [
         (
@@ -96,14 +98,14 @@ def curtailment_section(run: RunTables) -> PageSection:
         (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
         tables=(Table("curtailment", "Curtailed exchanges by kind and reason.", header, rows),),
         figures=(
-            Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", curtailed_by(groups)),
+            Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", draw_curtailed(groups)),
         ),
     )
 
 
-def prices_section(run: RunTables) -> PageSection:
+def make_prices_section(run: RunTables) -> PageSection:
     """Utility and market prices."""
-    figure = prices(
+    figure = draw_prices(
         run.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR,
         run.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR,
     )
@@ -115,7 +117,7 @@ def prices_section(run: RunTables) -> PageSection:
     )
 
 
-def houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
+def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
     """Each house in a row, wallets and batteries."""
     wallet, account = run.meters["wallet_neur"] / NEUR_PER_EUR, run.meters["account_neur"] / NEUR_PER_EUR
     own, hosted = run.meters["own_wh"] / 1000.0, run.meters["hosted_wh"] / 1000.0
@@ -123,15 +125,15 @@ def houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
         Figure(
             "wallets",
             "Wallets (P2P and sharing) and utility accounts of the houses, EUR; an account below zero is a bill.",
-            wallets(wallet, account),
+            draw_wallets(wallet, account),
         )
     ]
     text: tuple[str, ...] = ()
     if float(own.to_numpy().max(initial=0.0)) > 0 or float(hosted.to_numpy().max(initial=0.0)) > 0:
         caption = "Energy stored in the batteries at the end of the intervals, kWh."
-        figures.append(Figure("batteries", caption, batteries(own, hosted)))
+        figures.append(Figure("batteries", caption, draw_batteries(own, hosted)))
     else:
         text = ("No battery held any energy.",)
     return PageSection(
-        "houses", "Houses", text, tables=(house_table(summary),), figures=tuple(figures), printed=False
+        "houses", "Houses", text, tables=(make_house_table(summary),), figures=tuple(figures), printed=False
     )

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
-from cosim.report.figures.feeder_map import chosen_hours, feeder_map
+from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
 from cosim.report.figures.network import (
-    grid_power,
-    hour_by_day,
-    loading_duration,
-    losses_over_time,
-    voltage_over_distance,
+    draw_grid_power,
+    draw_hour_by_day,
+    draw_loading_duration,
+    draw_losses,
+    draw_voltage_over_distance,
 )
-from cosim.report.figures.topology import distance_km, places
-from cosim.report.tables.before_and_after import before_and_after, by_element, with_settled
+from cosim.report.figures.topology import distance_km, find_places
+from cosim.report.tables.before_and_after import draw_before_and_after, summarise_by_element, with_settled
 from cosim.report.tables.branches import branch_summary
 from cosim.report.tables.run_tables import RunTables
 
@@ -40,29 +40,29 @@ def summary_of_branches(run: RunTables) -> pd.DataFrame:
     return branch_summary(run.loading_percent, run.hours, run.feeder.net, injection_kw, p_grid_kw)
 
 
-def most_loaded(branches: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
+def find_most_loaded(branches: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
     """The `n` branches of the highest loading, the highest first."""
     known = branches.dropna(subset=["max_loading_percent"])
     return known.sort_values("max_loading_percent", ascending=False, kind="stable").head(n)
 
 
-def network_sections(run: RunTables, branches: pd.DataFrame) -> list[PageSection]:
+def make_network_sections(run: RunTables, branches: pd.DataFrame) -> list[PageSection]:
     """Everything about loadings, voltages and power, or the reason why there is nothing."""
     if run.off.all():
         text = "The feeder was off in every interval: there are no loadings and no voltages."
         return [PageSection("loading", "Loading and voltage", (text,))]
     return [
-        loading_section(run, branches),
-        voltage_section(run),
-        map_section(run),
-        hours_section(run),
-        grid_section(run),
+        make_loading_section(run, branches),
+        make_voltage_section(run),
+        make_map_section(run),
+        make_hours_section(run),
+        make_grid_section(run),
     ]
 
 
-def loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
+def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     """Ten most loaded elements and the loading duration curves."""
-    top = most_loaded(branches)
+    top = find_most_loaded(branches)
     rows = [
         (
             words(row.element),
@@ -87,7 +87,7 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     )
     limits = run.result.scenario.limits
     chosen = run.loading_percent[list(zip(top["element_type"], top["element"], strict=True))]
-    curve = loading_duration(
+    curve = draw_loading_duration(
         chosen,
         run.hours,
         run.loading_percent.max(axis=1),
@@ -100,16 +100,16 @@ def loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     return PageSection("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
 
 
-def voltage_section(run: RunTables) -> PageSection:
+def make_voltage_section(run: RunTables) -> PageSection:
     """Voltage over distance."""
     distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
     limits = run.result.scenario.limits
-    figure = voltage_over_distance(run.vm_pu, distance, limits.min_vm_pu, limits.max_vm_pu)
+    figure = draw_voltage_over_distance(run.vm_pu, distance, limits.min_vm_pu, limits.max_vm_pu)
     caption = "Voltage, pu, of each bus over its distance from the external grid along the lines, km."
     return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
 
 
-def hours_section(run: RunTables) -> PageSection:
+def make_hours_section(run: RunTables) -> PageSection:
     """Hour by day heat maps of the highest loading and of the voltages' extremes."""
     figures = (
         (
@@ -128,13 +128,13 @@ def hours_section(run: RunTables) -> PageSection:
         "When: hour by day",
         ("Each cell is the extreme of one hour of one day. Empty cells: the feeder was off.",),
         figures=tuple(
-            Figure(key, caption, hour_by_day(values, unit, digits, lowest=lowest), key == "heat-loading")
+            Figure(key, caption, draw_hour_by_day(values, unit, digits, lowest=lowest), key == "heat-loading")
             for key, caption, values, unit, digits, lowest in figures
         ),
     )
 
 
-def grid_section(run: RunTables) -> PageSection:
+def make_grid_section(run: RunTables) -> PageSection:
     """Power of the transformer, reverse hours, losses."""
     p = run.intervals["p_grid_kw"]
     reverse = run.hours * int((p < 0).sum())
@@ -153,14 +153,14 @@ def grid_section(run: RunTables) -> PageSection:
             Figure(
                 "grid-power",
                 "Power from the external grid through the transformer, kW; negative: reverse flow.",
-                grid_power(p, run.hours),
+                draw_grid_power(p, run.hours),
             ),
-            Figure("losses", "Losses of the whole feeder, kWh.", losses_over_time(losses, run.hours), False),
+            Figure("losses", "Losses of the whole feeder, kWh.", draw_losses(losses, run.hours), False),
         ),
     )
 
 
-def validation_section(run: RunTables) -> PageSection:
+def make_validation_section(run: RunTables) -> PageSection:
     """What the exchanges as cleared would have violated, against what was settled."""
     title = "Before and after validation"
     if run.violations.empty:
@@ -168,7 +168,7 @@ def validation_section(run: RunTables) -> PageSection:
             "validation", title, ("The exchanges as cleared violated no limit in any interval.",)
         )
     paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
-    table = by_element(paired, run.hours)
+    table = summarise_by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
     for row in format_rows(table.head(TOP)):
         digits = 4 if row.unit == "pu" else 1
@@ -205,17 +205,17 @@ def validation_section(run: RunTables) -> PageSection:
         title,
         ("Every violation is in violations.csv.",),
         tables=(Table("validation", caption, header, rows),),
-        figures=(Figure("before-after", picture, before_and_after(paired)),),
+        figures=(Figure("before-after", picture, draw_before_and_after(paired)),),
     )
 
 
-def map_section(run: RunTables) -> PageSection:
+def make_map_section(run: RunTables) -> PageSection:
     """The feeder drawn, with a slider over chosen hours."""
     net = run.feeder.net
     cut = run.curtailment.groupby("time")["curtailed_wh"].sum() / 1000.0
     cut.index = pd.DatetimeIndex(cut.index)
-    hours = chosen_hours(run.loading_percent, run.vm_pu, run.intervals["p_grid_kw"], cut)
-    where, own = places(net)
+    hours = choose_hours(run.loading_percent, run.vm_pu, run.intervals["p_grid_kw"], cut)
+    where, own = find_places(net)
     position = {int(bus): k for k, bus in enumerate(net.bus.index)}
     ends = pd.DataFrame(
         {
@@ -224,7 +224,7 @@ def map_section(run: RunTables) -> PageSection:
         },
         dtype=np.int64,
     )
-    figure = feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
+    figure = draw_feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
     source = (
         "Drawn at the network's own coordinates"
         if own

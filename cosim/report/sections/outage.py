@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
-from cosim.report.figures.outage import Spell, frequency, served_by_priority, stores, supply_stack
+from cosim.report.figures.outage import Spell, draw_frequency, draw_priorities, draw_stores, draw_supply
 from cosim.report.tables.run_tables import RunTables
 
 DRAWN = 3
@@ -27,16 +27,16 @@ METRICS = (
 TILES = ("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share")
 
 
-def outage_sections(run: RunTables) -> list[PageSection]:
+def make_outage_sections(run: RunTables) -> list[PageSection]:
     """The section, or nothing where the network was never without the grid."""
     if run.resilience.empty:
         return []
-    found = spells_of(run)
+    found = list_spells(run)
     drawn = sorted(found, key=lambda spell: -_not_served(spell.rows))[:DRAWN]
     drawn.sort(key=lambda spell: str(spell.rows["time"].min()))
-    tables = [list_outages(run), islands_table(found), list_houses(run)]
+    tables = [make_outages_table(run), make_islands_table(found), make_served_table(run)]
     if not run.registrations.empty:
-        tables.append(devices_table(run.registrations))
+        tables.append(make_devices_table(run.registrations))
     return [
         PageSection(
             "outages",
@@ -58,7 +58,7 @@ def _said(found: int, drawn: int) -> tuple[str, ...]:
     return (text, more) if drawn < found else (text,)
 
 
-def spells_of(run: RunTables) -> list[Spell]:
+def list_spells(run: RunTables) -> list[Spell]:
     """Each outage with the rows of its parts, in order."""
     rows = run.outage_intervals
     rows = rows[rows["supply"].astype(str) != "grid"]
@@ -81,7 +81,7 @@ def _tile(run: RunTables, key: str) -> Fact:
     return Fact(f"outage_{key}", label, number(float(run.resilience[key].iloc[0]) * factor, digits), unit)
 
 
-def list_outages(run: RunTables) -> Table:
+def make_outages_table(run: RunTables) -> Table:
     """Metrics of every outage, one column each; of many outages the first ones."""
     shown = run.resilience.head(1 + LISTED)
     rows: list[tuple[Cell, ...]] = [
@@ -96,7 +96,7 @@ def list_outages(run: RunTables) -> Table:
     return Table("resilience", "Resilience, by outage (UTC).", ("metric", "unit", *names), rows)
 
 
-def islands_table(spells: list[Spell]) -> Table:
+def make_islands_table(spells: list[Spell]) -> Table:
     """Who held which part of the network, for how long, and what it served; of many parts the first ones."""
     rows: list[tuple[Cell, ...]] = []
     for number_of, spell in enumerate(spells, start=1):
@@ -129,7 +129,7 @@ def islands_table(spells: list[Spell]) -> Table:
     )
 
 
-def list_houses(run: RunTables) -> Table:
+def make_served_table(run: RunTables) -> Table:
     """Houses by the share of their load that was served while some part was without the grid, the least first."""
     times = run.outage_intervals.loc[run.outage_intervals["supply"].astype(str) != "grid", "time"].unique()
     load, shed = (run.meters[name].loc[run.meters[name].index.isin(times)] for name in ("load_wh", "shed_wh"))
@@ -150,7 +150,7 @@ def list_houses(run: RunTables) -> Table:
     return Table("outage-houses", caption, header, rows, printed=False)
 
 
-def devices_table(registrations: pd.DataFrame) -> Table:
+def make_devices_table(registrations: pd.DataFrame) -> Table:
     """Devices that were plugged in or taken away, and the answer each got."""
     rows: list[tuple[Cell, ...]] = [
         (
@@ -172,12 +172,12 @@ def _figures(run: RunTables, drawn: list[Spell]) -> tuple[Figure, ...]:
             "outage-supply",
             "What supplied the parts without the grid, mean kW; lines: load asked for and served. Supply beyond the "
             "load served charges batteries or is lost on the way.",
-            supply_stack(drawn, run.hours),
+            draw_supply(drawn, run.hours),
         ),
         Figure(
             "outage-priority",
             "Load by priority, mean kW: critical load is shed last.",
-            served_by_priority(drawn, run.hours),
+            draw_priorities(drawn, run.hours),
             False,
         ),
     ]
@@ -185,12 +185,12 @@ def _figures(run: RunTables, drawn: list[Spell]) -> tuple[Figure, ...]:
         (
             "outage-stores",
             "Charge of the batteries, %, and hydrogen, kg, at the end of the intervals.",
-            stores(drawn),
+            draw_stores(drawn),
         ),
         (
             "outage-frequency",
             "Frequency by droop, Hz, a calculation after the fact; dashed: the band of 49.5 to 50.5 Hz.",
-            frequency(drawn),
+            draw_frequency(drawn),
         ),
     ):
         if figure is not None:

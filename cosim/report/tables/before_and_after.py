@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly.subplots import make_subplots
 
-from cosim.report.palette import BLUE, ORANGE, VERMILION, styled
+from cosim.report.palette import BLUE, ORANGE, VERMILION, style_figure
 
 POINTS = 800
 BOTH = (("vm_pu", "voltage, pu"), ("loading_percent", "loading, %"))
@@ -49,7 +49,7 @@ def still_violated(paired: pd.DataFrame) -> pd.Series:
     return (paired["settled"] - paired["limit"]) * sign > tolerance
 
 
-def by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
+def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     """One row per element and limit: hours beyond it as cleared and as settled, worst values; most hours first."""
     sign = np.sign(paired["value"] - paired["limit"])
     paired = paired.assign(
@@ -79,7 +79,7 @@ def by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     return table.sort_values("hours_cleared", ascending=False, kind="stable") if rows else table
 
 
-def before_and_after(paired: pd.DataFrame) -> Any:
+def draw_before_and_after(paired: pd.DataFrame) -> Any:
     """Worst voltage, pu, and loading, %, of each interval that was not clean: as cleared and as settled."""
     present = [(name, title) for name, title in BOTH if (paired["quantity"] == name).any()]
     figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=0.2)
@@ -106,7 +106,7 @@ def before_and_after(paired: pd.DataFrame) -> Any:
         for limit in sorted(set(worst["limit"])):
             figure.add_hline(y=limit, line={"color": VERMILION, "dash": "dash", "width": 1.5}, row=row, col=1)
         figure.update_yaxes(title_text=title, row=row, col=1)
-    figure = styled(figure, height=140 + 260 * max(1, len(present)))
+    figure = style_figure(figure, height=140 + 260 * max(1, len(present)))
     return figure.update_xaxes(title_text="time, UTC", showticklabels=True)
 
 

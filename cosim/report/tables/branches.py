@@ -105,7 +105,7 @@ def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_gri
         return result
     if len(net.trafo) == 1 and int(net.trafo.hv_bus.iloc[0]) == int(net.ext_grid.bus.iloc[0]):
         result[-1] = hours * int((p_grid_kw < 0).sum())
-    behind = participants_behind(net, list(injection_kw.columns))
+    behind = find_participants_behind(net, list(injection_kw.columns))
     if behind is None:
         return result
     flow = injection_kw.to_numpy(np.float64) @ behind.T
@@ -113,7 +113,7 @@ def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_gri
     return result
 
 
-def participants_behind(net: Any, participants: list[str]) -> Floats | None:
+def find_participants_behind(net: Any, participants: list[str]) -> Floats | None:
     """(lines, participants) 1 where a line is all that supplies a participant, seen from the only external grid.
 
     None if the net is meshed, or holds loads or generators that no participant owns and no meter sees.

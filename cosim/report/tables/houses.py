@@ -1,4 +1,4 @@
-"""Table `house_summary`: what each house used, traded, paid, and what voltage it had."""
+"""Table `summarise_houses`: what each house used, traded, paid, and what voltage it had."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHOWN = (
 LISTED = 60
 
 
-def house_summary(run: RunTables) -> pd.DataFrame:
+def summarise_houses(run: RunTables) -> pd.DataFrame:
     """One row per house.
 
     Returns
@@ -58,7 +58,7 @@ def house_summary(run: RunTables) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def house_table(summary: pd.DataFrame) -> Table:
+def make_house_table(summary: pd.DataFrame) -> Table:
     """The houses as a table of the report; quantities that no house has are left out, of many houses the first."""
     shown = [entry for entry in SHOWN if summary[entry[0]].any()]
     rows: list[tuple[Cell, ...]] = [

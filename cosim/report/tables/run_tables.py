@@ -32,7 +32,7 @@ class Meters(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in READ:
             raise KeyError(name)
-        return wide(self._result.parts, "houses", ("house",), name)
+        return read_wide(self._result.parts, "houses", ("house",), name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(READ)
@@ -116,9 +116,11 @@ def read_run(result: Result) -> RunTables:
         If a table is missing or incomplete.
     """
     meters, manifest = Meters(result), read_manifest(result)
-    feeder = feeder_of(result, [str(name) for name in meters["load_wh"].columns], manifest)
-    vm_pu = wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
-    loading_percent = wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
+    feeder = rebuild_feeder(result, [str(name) for name in meters["load_wh"].columns], manifest)
+    vm_pu = read_wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
+    loading_percent = read_wide(
+        result.parts, "branch_loading", ("element_type", "element"), "loading_percent"
+    )
     return RunTables(
         result=result,
         feeder=feeder,
@@ -130,30 +132,30 @@ def read_run(result: Result) -> RunTables:
         vm_pu=vm_pu,
         meters=meters,
         exchange_sums=encoded_anew(sum_exchanges(result.parts("exchanges", (*PARTIES, *SUMMED)))).to_pandas(),
-        unsolved=unsolved(result),
+        unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),
         balance=result.energy_balance,
         resilience=result.resilience,
-        outage_intervals=frame_if_made(result, "outage_intervals"),
-        registrations=frame_if_made(result, "registrations"),
+        outage_intervals=read_if_made(result, "outage_intervals"),
+        registrations=read_if_made(result, "registrations"),
     )
 
 
-def unsolved(result: Result) -> pd.Series:
+def find_unsolved(result: Result) -> pd.Series:
     """Times of the intervals in which some exchange was cut because there was no power flow."""
     parts = result.parts("exchanges", ("time", "reason"))
     found = [pc.unique(part["time"].filter(is_named(part["reason"], "not_solved"))) for part in parts]
     return pd.Series(pd.DatetimeIndex(pa.concat_arrays(found).to_pandas())).drop_duplicates()
 
 
-def frame_if_made(result: Result, name: str) -> pd.DataFrame:
+def read_if_made(result: Result, name: str) -> pd.DataFrame:
     """A table that only some runs have; empty where this one has not."""
     frame: pd.DataFrame = result.table(name).to_pandas() if result.has_table(name) else pd.DataFrame()
     return frame
 
 
-def wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.DataFrame:
+def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.DataFrame:
     """Long table, ordered by time and then by the same keys in every interval, with one column per key.
 
     Parameters
@@ -204,7 +206,7 @@ def read_manifest(result: Result) -> Mapping[str, Any]:
     return content
 
 
-def feeder_of(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
+def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
     """The feeder of a run, once it is known to be the one that the tables were made with.
 
     Raises

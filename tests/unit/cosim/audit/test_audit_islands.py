@@ -18,12 +18,12 @@ import cosim.recording.recorder
 from cosim import Scenario, run
 from cosim.audit.audit import Audit, audit_ledger
 from cosim.case.case import build_case
-from cosim.recording.topology import recorded_changes
+from cosim.recording.topology import read_changes
 from grid_models.powerflow.limits import Limits
 from market.ledger.check.verify import verify_ledger
-from market.ledger.format.records import SIZE, Change, as_bytes, topology_records
+from market.ledger.format.records import SIZE, Change, view_as_bytes, make_topology_records
 from market.ledger.store.store import Store
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 12, "grid": True}
 BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T13:00:00Z", "hours": 5, "switches": ["branch 2"]}
@@ -68,7 +68,7 @@ def test_topology_of_each_hour_is_on_the_ledger(tmp_path: Path) -> None:
     run(DAY, tmp_path / "run")
     with Store.open_to_read(tmp_path / "run") as store:
         hours = [
-            recorded_changes(records_of(store.block(2 + t).records)) for t in range(26)
+            read_changes(decode_records(store.block(2 + t).records)) for t in range(26)
         ]  # an owner joins first
     kinds = [sorted(change.name for change, _ in hour) for hour in hours]
     assert kinds[9] == kinds[25] == []
@@ -110,15 +110,15 @@ def test_a_topology_that_no_outage_explains_is_caught(
 ) -> None:
     """An hour without the grid is passed off as one with it, and an ordinary hour as one without a line."""
     nothing = np.empty((0, SIZE), np.uint8)
-    monkeypatch.setattr(cosim.recording.recorder, "chunk_topology", lambda *_: nothing)
+    monkeypatch.setattr(cosim.recording.recorder, "make_topology_of_chunk", lambda *_: nothing)
     found = audited(DAY, tmp_path / "hidden")
     whats = [finding.what for finding in found.findings if finding.height == found.islanded[0]]
     assert any(
         "external grid 0: recorded as in service, though an outage opened it" in what for what in whats
     )
     assert any("disagree on whether anybody was without the grid" in what for what in whats)
-    line = as_bytes(topology_records([(Change.LINE_OUT, 2)]))
-    monkeypatch.setattr(cosim.recording.recorder, "chunk_topology", lambda *_: line)
+    line = view_as_bytes(make_topology_records([(Change.LINE_OUT, 2)]))
+    monkeypatch.setattr(cosim.recording.recorder, "make_topology_of_chunk", lambda *_: line)
     found = audited(DAY.with_changes(events=[SECOND]), tmp_path / "invented")
     assert any(
         "line 2: recorded as open, though no outage opened it" in finding.what for finding in found.findings

@@ -16,19 +16,24 @@ import cosim.simulation.simulate
 from cosim import Scenario, run
 from cosim.cli.app import app
 from cosim.errors import ScenarioError
-from cosim.recording.keys import participant_key
+from cosim.recording.keys import make_participant_key
 from cosim.simulation.simulate import Progress
 from market.errors import LedgerError
 from market.exchanges import METER, OPERATOR, Kind
 from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import is_signed, public_bytes, read_private_key
-from market.ledger.format.header import decode_header, demonstration_key
+from market.ledger.format.header import decode_header, make_demonstration_key
 from market.ledger.format.records import RecordBytes, RecordKind
-from market.ledger.private.commitments import commitment, open_commitments, salt_of, salt_secret
-from market.ledger.private.entries import entries_message, entry_signatures, meter_number, with_signatures
+from market.ledger.private.commitments import commit, derive_salt, derive_salt_secret, open_commitments
+from market.ledger.private.entries import (
+    entries_message,
+    find_meter_number,
+    read_entry_signatures,
+    with_signatures,
+)
 from market.ledger.private.vault import Entry, Vault, vault_path
 from market.ledger.store.store import Store
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 
 SMALL = Scenario().with_changes(
     horizon={"hours": 36, "start": "2017-06-01T06:00:00Z"},
@@ -78,7 +83,7 @@ def block_of(done: Path, interval: int) -> tuple[bytes, RecordBytes]:
     """Chain and records of an interval's block; the houses join in block 1."""
     with Store.open_to_read(done) as store:
         block = store.block(interval + 2)
-    return decode_header(block.header).chain_id, records_of(block.records)
+    return decode_header(block.header).chain_id, decode_records(block.records)
 
 
 def test_strangers_verify_in_sums_and_the_operator_in_full(done: Path, keys: Path) -> None:
@@ -90,7 +95,7 @@ def test_strangers_verify_in_sums_and_the_operator_in_full(done: Path, keys: Pat
 
 def test_the_ledger_shows_no_house_and_no_state(done: Path) -> None:
     with Store.open_to_read(done) as store:
-        blocks = [records_of(block.records) for group in store.groups() for block in group][2:]
+        blocks = [decode_records(block.records) for group in store.groups() for block in group][2:]
         (state,) = store.states()
     for records in blocks:
         assert not (records[:, 0] == Kind.METER).any()
@@ -133,11 +138,11 @@ def test_no_record_of_a_run_can_be_guessed(done: Path, keys: Path) -> None:
     for load in range(20_000):
         row["load_wh"] = load
         guesses.append(row.tobytes())
-    derived = [salt_secret(demonstration_key(seed)) for seed in range(3)]
-    derived += [salt_secret(participant_key(1, house)) for house in range(2)]
-    salts = [b"", bytes(32), chain, *(salt_of(secret, chain, interval, entry.seq) for secret in derived)]
-    assert all(commitment(salt, guess) != committed for salt in salts for guess in guesses)
-    assert [guess for guess in guesses if commitment(entry.salt, guess) == committed] == [entry.record]
+    derived = [derive_salt_secret(make_demonstration_key(seed)) for seed in range(3)]
+    derived += [derive_salt_secret(make_participant_key(1, house)) for house in range(2)]
+    salts = [b"", bytes(32), chain, *(derive_salt(secret, chain, interval, entry.seq) for secret in derived)]
+    assert all(commit(salt, guess) != committed for salt in salts for guess in guesses)
+    assert [guess for guess in guesses if commit(entry.salt, guess) == committed] == [entry.record]
 
 
 def test_signatures_give_nothing_to_guess_either(done: Path, keys: Path) -> None:
@@ -146,11 +151,11 @@ def test_signatures_give_nothing_to_guess_either(done: Path, keys: Path) -> None
     chain, shown = block_of(done, interval)
     clear = open_commitments(shown, interval, entries)
     assert not isinstance(clear, str)
-    signed = dict(entry_signatures(shown))
+    signed = dict(read_entry_signatures(shown))
     assert sorted(signed) == [0, 1, 2, 3]
     for member, signature in signed.items():
         key = public_bytes(read_private_key(keys / f"member-{member:03d}.key"))
-        number = meter_number(clear, member)
+        number = find_meter_number(clear, member)
         assert number is not None
         salt = entries[interval, number].salt
         assert is_signed(key, signature, entries_message(chain, interval, clear, member, salt))
@@ -175,7 +180,7 @@ def test_houses_sign_with_demonstration_keys_too(tmp_path: Path) -> None:
     report = verify_ledger(tmp_path / "run")
     assert report.ok, report.reason
     _, records = block_of(tmp_path / "run", 5)
-    assert dict(entry_signatures(records)).keys() == {0, 1, 2, 3}
+    assert dict(read_entry_signatures(records)).keys() == {0, 1, 2, 3}
 
 
 class _InterruptedError(Exception):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import cosim.simulation.simulate
 from cosim import Scenario, run
 from cosim.errors import ScenarioError
-from cosim.recording.recorder import state_bytes, state_from
+from cosim.recording.recorder import decode_state, encode_state
 from cosim.results.directory import JOINED, prepare_directory
 from cosim.simulation.simulate import Progress
 from market.errors import LedgerError
@@ -113,17 +113,17 @@ def test_what_was_killed_before_its_ledger_is_begun_anew(tmp_path: Path) -> None
 
 def test_state_survives_its_bytes() -> None:
     from cosim.case.case import build_case
-    from cosim.interval.fold import chunks
+    from cosim.interval.fold import run_intervals
 
     case = build_case(DAYS)
-    chunk = next(chunks(case, case.opening))
+    chunk = next(run_intervals(case, case.opening))
     state = chunk.window.state
-    again, outage = state_from(state_bytes(state, chunk.outage))
+    again, outage = decode_state(encode_state(state, chunk.network))
     for name in ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally"):
         assert (getattr(again, name) == getattr(state, name)).all()
     assert all((a == b).all() for a, b in zip(again.lots, state.lots, strict=True))
     assert all((a == b).all() for a, b in zip(again.ratings, state.ratings, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(outage, chunk.outage, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(outage, chunk.network, strict=True))
 
 
 def test_a_run_is_signed_by_the_key_the_scenario_names(tmp_path: Path) -> None:

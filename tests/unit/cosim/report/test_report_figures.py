@@ -11,15 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.report.figures.feeder_map import chosen_hours, feeder_map
-from cosim.report.figures.market import energy_links, money_links, sankey
-from cosim.report.figures.network import grid_power, hour_by_day, loading_duration, voltage_over_distance
-from cosim.report.figures.sampling import curve_points
-from cosim.report.figures.topology import distance_km, places, tree_layout
-from cosim.report.sections.findings import verdict
-from cosim.report.tables.before_and_after import before_and_after, by_element, with_settled
-from cosim.report.tables.branches import losses_kw, participants_behind, reverse_flow_hours
-from cosim.report.tables.run_tables import wide
+from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
+from cosim.report.figures.market import draw_sankey, list_energy_links, list_money_links
+from cosim.report.figures.network import (
+    draw_grid_power,
+    draw_hour_by_day,
+    draw_loading_duration,
+    draw_voltage_over_distance,
+)
+from cosim.report.figures.sampling import choose_curve_points
+from cosim.report.figures.topology import distance_km, find_places, lay_out_tree
+from cosim.report.sections.findings import judge_run
+from cosim.report.tables.before_and_after import draw_before_and_after, summarise_by_element, with_settled
+from cosim.report.tables.branches import find_participants_behind, losses_kw, reverse_flow_hours
+from cosim.report.tables.run_tables import read_wide
 
 TIMES = pd.date_range("2017-01-01", periods=2000, freq="h", tz="UTC")
 
@@ -50,7 +55,7 @@ def loadings(values: np.ndarray) -> pd.DataFrame:
 
 @given(st.integers(1, 50_000), st.integers(2, 500))
 def test_a_thinned_curve_keeps_its_ends_and_its_order(n: int, points: int) -> None:
-    picked = curve_points(n, points)
+    picked = choose_curve_points(n, points)
     assert picked[0] == 0
     assert picked[-1] == n - 1
     assert picked.size <= max(points, 1)
@@ -61,7 +66,7 @@ def test_duration_curves_start_at_the_true_maximum() -> None:
     values = np.random.default_rng(1).uniform(0, 120, (2000, 2))
     values[3, 0] = np.nan
     frame = loadings(values)
-    figure = loading_duration(frame, 1.0, frame.max(axis=1), 80.0, 100.0)
+    figure = draw_loading_duration(frame, 1.0, frame.max(axis=1), 80.0, 100.0)
     for trace, expected in zip(
         figure.data, (frame.max(axis=1), frame["line", "x"], frame["trafo", "t"]), strict=True
     ):
@@ -74,7 +79,7 @@ def test_duration_curves_start_at_the_true_maximum() -> None:
 def test_voltages_over_distance_are_quantiles_of_each_bus() -> None:
     vm = pd.DataFrame({"near": [1.0, 1.02, np.nan], "far": [0.9, 1.1, 1.0], "dark": [np.nan] * 3})
     distance = pd.Series({"near": 0.1, "far": 0.5, "dark": 0.7})
-    figure = voltage_over_distance(vm, distance, 0.9, 1.1)
+    figure = draw_voltage_over_distance(vm, distance, 0.9, 1.1)
     drawn = {trace.name: dict(zip(trace.text, trace.y, strict=True)) for trace in figure.data}
     assert drawn["minimum"] == pytest.approx({"near": 1.0, "far": 0.9}, abs=1e-5)
     assert drawn["median"] == pytest.approx({"near": 1.01, "far": 1.0}, abs=1e-5)
@@ -85,14 +90,14 @@ def test_a_heat_map_has_the_extreme_of_each_hour() -> None:
     quarters = pd.Series(
         np.arange(96.0 * 2), index=pd.date_range("2017-01-01", periods=192, freq="15min", tz="UTC")
     )
-    highest, lowest = hour_by_day(quarters, "%", 2), hour_by_day(quarters, "pu", 2, lowest=True)
+    highest, lowest = draw_hour_by_day(quarters, "%", 2), draw_hour_by_day(quarters, "pu", 2, lowest=True)
     assert highest.data[0].z[5][1] == 96 + 4 * 5 + 3
     assert lowest.data[0].z[5][1] == 96 + 4 * 5
 
 
 def test_reverse_flow_is_shaded_below_zero_only() -> None:
     p = pd.Series(np.linspace(5, -5, 2000), index=TIMES)
-    figure = grid_power(p, 1.0)
+    figure = draw_grid_power(p, 1.0)
     shaded = next(trace for trace in figure.data if trace.name == "reverse flow")
     assert max(shaded.y) == 0.0
     assert min(shaded.y) == -5.0
@@ -109,7 +114,7 @@ def test_energy_in_equals_energy_out_at_every_node(values: tuple[float, ...]) ->
     kwh |= {"discharge": discharge, "p2p": traded, "lot_sale": 0.0, "shared": shared, "exported": exported}
     kwh |= {"imported": imported, "losses": losses, "charge": 0.0, "shed": 0.0}
     kwh["load"] = own + discharge + traded + shared + imported
-    links = energy_links(kwh)
+    links = list_energy_links(kwh)
     for node in ("houses' own energy", "houses' demand", "P2P trades", "sharing"):
         into = sum(value for _, sink, value in links if sink == node)
         out_of = sum(value for source, _, value in links if source == node)
@@ -126,14 +131,14 @@ def test_money_in_equals_money_out_and_fees_go_to_the_contract() -> None:
             "fee_neur": [10**9, 0, 0, 0, 0, 0, 0],
         }
     )
-    links = money_links(exchanges)
+    links = list_money_links(exchanges)
     assert ("P2P trades", "contract's fees", 1.0) in links
     assert ("contract pays", "sharing", 3.0) in links
     assert ("grid energy", "utility earns", 7.0) in links
     for what in ("P2P trades", "sharing", "grid energy", "feed-in", "network losses"):
         into = sum(value for _, sink, value in links if sink == what)
         assert into == sum(value for source, _, value in links if source == what)
-    assert sankey(links, "EUR").data[0].valuesuffix == " EUR"
+    assert draw_sankey(links, "EUR").data[0].valuesuffix == " EUR"
 
 
 def test_distances_follow_the_lines() -> None:
@@ -146,21 +151,21 @@ def test_a_bus_that_no_line_reaches_has_no_distance_but_a_place() -> None:
     net.line.loc[1, "in_service"] = False
     assert np.isnan(distance_km(net, list("hgabc"))["b"])
     assert (
-        len(tree_layout(net).drop_duplicates()) >= len(net.bus) - 1
+        len(lay_out_tree(net).drop_duplicates()) >= len(net.bus) - 1
     )  # both ends of the transformer may meet
 
 
 def test_geodata_counts_only_if_every_bus_has_it() -> None:
     net = small_net()
     net.bus["geo"] = [f'{{"type": "Point", "coordinates": [{k}, {2 * k}]}}' for k in range(5)]
-    assert places(net)[1]
-    assert places(net)[0]["y"].tolist() == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert find_places(net)[1]
+    assert find_places(net)[0]["y"].tolist() == [0.0, 2.0, 4.0, 6.0, 8.0]
     net.bus.loc[2, "geo"] = None
-    assert not places(net)[1]
+    assert not find_places(net)[1]
 
 
 def test_lines_know_who_is_behind_them() -> None:
-    behind = participants_behind(small_net(), ["ann", "bob", "cyd"])
+    behind = find_participants_behind(small_net(), ["ann", "bob", "cyd"])
     assert behind is not None
     assert behind.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
 
@@ -168,7 +173,7 @@ def test_lines_know_who_is_behind_them() -> None:
 def test_nobody_is_behind_a_line_of_a_ring() -> None:
     net = small_net()
     pp.create_line(net, 3, 4, 1.0, "NAYY 4x150 SE")
-    assert participants_behind(net, ["ann", "bob", "cyd"]) is None
+    assert find_participants_behind(net, ["ann", "bob", "cyd"]) is None
 
 
 def test_reverse_flow_hours_count_intervals_with_their_length() -> None:
@@ -192,7 +197,7 @@ def test_chosen_hours_are_the_extremes_and_appear_once() -> None:
     values[2, 1] = 90.0
     vm = pd.DataFrame({"a": [1.0, 1.05, 1.0, 1.0], "b": [1.0, 1.0, 1.0, 0.93]}, index=TIMES[:4])
     p = pd.Series([5.0, 1.0, -7.0, 2.0], index=TIMES[:4])
-    hours = chosen_hours(loadings(values), vm, p, pd.Series(dtype=float))
+    hours = choose_hours(loadings(values), vm, p, pd.Series(dtype=float))
     assert hours == {
         "highest loading, largest export": TIMES[2],
         "highest voltage": TIMES[1],
@@ -206,7 +211,7 @@ def test_the_map_puts_every_branch_into_its_class() -> None:
     where = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 0.0, 1.0]})
     ends = pd.DataFrame({"a": [1, 0], "b": [2, 1]})
     vm = pd.DataFrame(np.full((2, 3), 1.0), index=TIMES[:2], columns=list("abc"))
-    figure = feeder_map(where, ends, frame, vm, {"first": TIMES[0], "second": TIMES[1]}, to_scale=True)
+    figure = draw_feeder_map(where, ends, frame, vm, {"first": TIMES[0], "second": TIMES[1]}, to_scale=True)
     shown = {trace.name: trace for trace in figure.data if trace.visible}
     assert list(shown["80–100 %"].text[:1]) == ["x: 85.0 %"]
     assert list(shown["20–50 %"].text[:1]) == ["t: 30.0 %"]
@@ -232,10 +237,10 @@ def test_before_and_after_pairs_each_violation_with_its_settled_value() -> None:
     loading = pd.DataFrame(np.array([[1.0, 2.0, 3.0, 99.0], [np.nan] * 4]), index=TIMES[:2])
     paired = with_settled(violations, vm, loading, net)
     assert paired["settled"].tolist()[:2] == [1.09, 99.0]
-    table = by_element(paired, 1.0).set_index("element")
+    table = summarise_by_element(paired, 1.0).set_index("element")
     assert table.loc["b", ["hours_cleared", "hours_settled", "hours_off"]].tolist() == [2.0, 0, 1.0]
     assert table.loc["t", "then_settled"] == 99.0
-    figure = before_and_after(paired)
+    figure = draw_before_and_after(paired)
     assert [trace.name for trace in figure.data] == ["as cleared", "as settled"] * 2
 
 
@@ -250,16 +255,16 @@ def test_before_and_after_pairs_each_violation_with_its_settled_value() -> None:
     ],
 )
 def test_the_verdict_names_the_worst(counts: dict[str, int], beyond: int, level: str) -> None:
-    assert verdict(counts, beyond).level == level
+    assert judge_run(counts, beyond).level == level
 
 
 def test_the_verdict_tells_outages_from_curtailment() -> None:
     counts = {"clean": 4, "curtailed": 0, "islanded": 2, "shed": 0, "de_energised": 0}
-    assert verdict(counts, 0, 3.25)[:2] == ("bad", "Load was shed in outages.")
-    assert "2 of 6 intervals" in verdict(counts, 0, 3.25).text
-    assert "3.2 kWh" in verdict(counts, 0, 3.25).text
-    assert verdict(counts, 0).level == "warn"
-    assert "In 1 others" in verdict({**counts, "curtailed": 1}, 0).text
+    assert judge_run(counts, 0, 3.25)[:2] == ("bad", "Load was shed in outages.")
+    assert "2 of 6 intervals" in judge_run(counts, 0, 3.25).text
+    assert "3.2 kWh" in judge_run(counts, 0, 3.25).text
+    assert judge_run(counts, 0).level == "warn"
+    assert "In 1 others" in judge_run({**counts, "curtailed": 1}, 0).text
 
 
 def test_a_table_with_a_missing_row_is_refused() -> None:
@@ -267,14 +272,14 @@ def test_a_table_with_a_missing_row_is_refused() -> None:
 
     table = pa.table({"time": TIMES[[0, 0, 1]], "bus": ["a", "b", "a"], "vm_pu": [1.0, 1.0, 1.0]})
     with pytest.raises(ValueError, match="expected the same elements in every interval"):
-        wide(lambda name, columns: iter([table.select(columns)]), "bus_voltage", ("bus",), "vm_pu")
+        read_wide(lambda name, columns: iter([table.select(columns)]), "bus_voltage", ("bus",), "vm_pu")
 
 
 def test_a_table_cut_within_an_interval_is_read_all_the_same() -> None:
     import pyarrow as pa
 
     table = pa.table({"time": TIMES[[0, 0, 1, 1]], "bus": ["a", "b"] * 2, "vm_pu": [1.0, 2.0, 3.0, 4.0]})
-    frame = wide(
+    frame = read_wide(
         lambda name, columns: iter([table.slice(0, 3).select(columns), table.slice(3).select(columns)]),
         "bus_voltage",
         ("bus",),

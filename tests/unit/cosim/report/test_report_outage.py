@@ -11,7 +11,7 @@ import pytest
 
 from cosim import Result, Scenario, run
 from cosim.report.elements import PageSection
-from cosim.report.sections.outage import outage_sections
+from cosim.report.sections.outage import make_outage_sections
 from cosim.report.tables.run_tables import RunTables, read_run
 
 SCENARIO = Scenario().with_changes(
@@ -45,7 +45,7 @@ def tables(result: Result) -> RunTables:
 
 @pytest.fixture(scope="module")
 def section(tables: RunTables) -> PageSection:
-    (found,) = outage_sections(tables)
+    (found,) = make_outage_sections(tables)
     return found
 
 
@@ -122,7 +122,9 @@ def test_columns_that_a_table_lacks_are_not_drawn(tables: RunTables) -> None:
     from dataclasses import replace
 
     gone = ["frequency_hz", "soc", "hydrogen_kg", "fuel_cell_wh"]
-    (found,) = outage_sections(replace(tables, outage_intervals=tables.outage_intervals.drop(columns=gone)))
+    (found,) = make_outage_sections(
+        replace(tables, outage_intervals=tables.outage_intervals.drop(columns=gone))
+    )
     assert [figure.key for figure in found.figures] == ["outage-supply", "outage-priority"]
 
 
@@ -144,5 +146,5 @@ def test_two_outages_are_two_interruptions_however_far_apart() -> None:
 
 def test_a_run_without_outages_has_no_section(tmp_path: Path) -> None:
     calm = run(SCENARIO.with_changes(events=[], horizon={"hours": 6}))
-    assert outage_sections(read_run(calm)) == []
+    assert make_outage_sections(read_run(calm)) == []
     assert calm.resilience.empty

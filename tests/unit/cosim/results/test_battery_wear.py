@@ -12,7 +12,7 @@ import pytest
 
 from cosim import Result, Scenario, run
 from cosim.case.case import build_case
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from grid_models.devices.battery import Battery
 from grid_models.devices.battery_wear import capacity_fade, equivalent_full_cycles, wear_cost_eur
 from market.ledger.check.verify import verify_ledger
@@ -92,8 +92,8 @@ def test_former_whose_inverter_is_rated_for_active_power_alone_keeps_below_it() 
             **MONTH, events=events, battery={**weak, "inverter_cos_phi": cos_phi}
         )
         case = build_case(scenario)
-        disturbed = [chunk for chunk in chunks(case, case.opening) if chunk.disturbed is not None]
-        parts = [(chunk, part) for chunk in disturbed if chunk.disturbed for part in chunk.disturbed.parts]
+        disturbed = [chunk for chunk in run_intervals(case, case.opening) if chunk.event is not None]
+        parts = [(chunk, part) for chunk in disturbed if chunk.event for part in chunk.event.parts]
         lit[cos_phi] = sum(part.former is not None for _, part in parts)
         for chunk, part in parts:
             if part.former is not None and cos_phi == 1.0:

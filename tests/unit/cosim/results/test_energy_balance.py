@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from cosim import Result, Scenario, run
-from cosim.results.energy_balance import SOURCES, USES, energy_balance
+from cosim.results.energy_balance import SOURCES, USES, make_energy_balance_table
 
 OUT = {"kind": "outage", "start": "2017-06-20T16:00:00Z", "hours": 12, "grid": True}
 SMALL = Scenario().with_changes(
@@ -56,7 +56,7 @@ def test_a_wrong_meter_is_seen(result: Result) -> None:
     load[7] += 1
     k = houses.schema.get_field_index("load_wh")
     tampered = houses.set_column(k, "load_wh", pa.array(load))
-    residual = energy_balance(tampered, result.table("exchanges"))["residual_wh"].to_numpy()
+    residual = make_energy_balance_table(tampered, result.table("exchanges"))["residual_wh"].to_numpy()
     assert residual[7 // 6] == -1
     assert np.count_nonzero(residual) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from cosim.results.fairness import curtailed_by_house, fairness, jain_index
+from cosim.results.fairness import jain_index, make_curtailed_by_house_table, measure_fairness
 
 
 def _exchanges(rows: list[tuple[str, str, str, int, int]], amount_neur: int = 0) -> pa.Table:
@@ -33,7 +33,7 @@ ROWS = [
 
 
 def test_a_house_counts_by_what_leaves_it() -> None:
-    table = curtailed_by_house(_exchanges(ROWS), "lifo").to_pydict()
+    table = make_curtailed_by_house_table(_exchanges(ROWS), "lifo").to_pydict()
     assert table == {
         "house": ["ann", "bob"],
         "rule": ["lifo", "lifo"],
@@ -43,17 +43,19 @@ def test_a_house_counts_by_what_leaves_it() -> None:
         "share": [0.5, 0.5],
         "compensation_neur": [0, 0],
     }
-    assert fairness(curtailed_by_house(_exchanges(ROWS)))["jain_index"] == 1.0
+    assert measure_fairness(make_curtailed_by_house_table(_exchanges(ROWS)))["jain_index"] == 1.0
 
 
 def test_compensation_stands_beside_what_was_cut() -> None:
     rows = [*ROWS, ("compensation", "ann", "", 2000, 2000)]
-    assert curtailed_by_house(_exchanges(rows, 7)).to_pydict()["compensation_neur"] == [7, 0]
+    assert make_curtailed_by_house_table(_exchanges(rows, 7)).to_pydict()["compensation_neur"] == [7, 0]
 
 
 def test_uneven_cuts_lower_the_index() -> None:
-    found = fairness(
-        curtailed_by_house(_exchanges([("p2p", "ann", "", 1000, 1000), ("p2p", "bob", "", 1000, 0)]))
+    found = measure_fairness(
+        make_curtailed_by_house_table(
+            _exchanges([("p2p", "ann", "", 1000, 1000), ("p2p", "bob", "", 1000, 0)])
+        )
     )
     assert found["jain_index"] == pytest.approx(0.5)
     assert found["smallest_share"] == 0.0
@@ -61,7 +63,9 @@ def test_uneven_cuts_lower_the_index() -> None:
 
 
 def test_nothing_sold_is_fair() -> None:
-    assert fairness(curtailed_by_house(_exchanges([("grid_import", "grid", "", 10, 10)]))) == {
+    assert measure_fairness(
+        make_curtailed_by_house_table(_exchanges([("grid_import", "grid", "", 10, 10)]))
+    ) == {
         "jain_index": 1.0,
         "houses_that_sold": 0,
     }

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from cosim import Result, Scenario, run
-from cosim.results.fuel_cells import fuel_cell_summary
+from cosim.results.fuel_cells import summarise_fuel_cells
 from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
 
 OUT = {"kind": "outage", "start": "2017-01-10T06:00:00Z", "hours": 8, "grid": True}
@@ -86,11 +86,11 @@ def test_summary_adds_the_table_up(result: Result) -> None:
 def test_summary_is_the_same_to_the_last_bit_in_whatever_parts_a_run_was_written(result: Result) -> None:
     table = result.table("fuel_cells")
     pieces = [table.slice(first, 7) for first in range(0, len(table), 7)]
-    assert fuel_cell_summary(pa.concat_tables(pieces)) == fuel_cell_summary(table.combine_chunks())
+    assert summarise_fuel_cells(pa.concat_tables(pieces)) == summarise_fuel_cells(table.combine_chunks())
     tenths = pa.table(
         {"delivered_wh": [1] * 30, "hydrogen_kg": [0.1] * 30, "cost_eur": [0.1] * 30, "start": [False] * 30}
     )
-    assert fuel_cell_summary(tenths)["hydrogen_kg"] == 3.0
+    assert summarise_fuel_cells(tenths)["hydrogen_kg"] == 3.0
 
 
 def test_run_without_fuel_cell_has_no_such_table() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import cosim.simulation.simulate
 from cosim import Result, Scenario, run
-from cosim.results.summary import extremes
+from cosim.results.summary import find_extremes
 from cosim.results.sums import METERS, PARTIES, SUMMED, sum_exchanges, sum_meters
 from cosim.scenario.files import load_scenario
 
@@ -59,7 +59,7 @@ def test_of_equal_extremes_the_first_counts_and_darkness_has_none() -> None:
     branches = pa.table({"time": at, "element": list("abcdefg"), "loading_percent": [np.nan] * 7})
     tables = {"bus_voltage": buses, "branch_loading": branches}
     for n in (1, 2, 7):
-        found = extremes(
+        found = find_extremes(
             lambda name, columns, n=n: (tables[name].select(columns).slice(k, n) for k in range(0, 7, n))
         )
         assert {name: spot["bus"] for name, spot in found.items()} == {

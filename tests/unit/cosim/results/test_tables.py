@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from cosim import Result, Scenario, run
-from cosim.results.tables import named, table_of
+from cosim.results.tables import encode_names, make_table
 
 MAY_BE_NULL = {
     "exchanges": set(),
@@ -24,21 +24,21 @@ MAY_BE_NULL = {
 def test_every_name_has_its_code_in_as_few_bytes_as_do(n_names: int, width: int) -> None:
     names = [f"house_{k}" for k in range(n_names)]
     for codes in (np.arange(-4, n_names - 4, dtype=np.int32), np.array([n_names - 5, -4], np.int32)):
-        column = named(codes, names, 4)
+        column = encode_names(codes, names, 4)
         assert column.type.index_type.bit_width == width
         assert column.to_pylist() == [names[code + 4] for code in codes]
 
 
 def test_codes_of_one_byte_do_not_overflow_when_they_are_shifted() -> None:
     names = [str(k) for k in range(140)]
-    assert named(np.array([127], np.int8), names, 4).to_pylist() == ["131"]
+    assert encode_names(np.array([127], np.int8), names, 4).to_pylist() == ["131"]
 
 
 def test_a_column_that_is_never_null_refuses_to_be() -> None:
-    table = table_of({"wh": np.arange(6)[::2], "vm_pu": pa.array([None, 1.0, 1.0])}, nullable=("vm_pu",))
+    table = make_table({"wh": np.arange(6)[::2], "vm_pu": pa.array([None, 1.0, 1.0])}, nullable=("vm_pu",))
     assert [field.nullable for field in table.schema] == [False, True]
     with pytest.raises(ValueError, match=r"'wh'.*no null"):
-        table_of({"wh": pa.array([None], pa.int64())})
+        make_table({"wh": pa.array([None], pa.int64())})
 
 
 def test_tables_say_which_columns_may_be_null_in_memory_and_on_disk(tmp_path: Path) -> None:
