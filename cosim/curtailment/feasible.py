@@ -1,7 +1,7 @@
-"""Make an interval's exchanges feasible: power flow, verdict, curtail, again; the only loop back from physics.
+"""Make an interval's exchanges feasible: where their power flow breaks a limit, curtail and solve again.
 
-What leaves here settled has its own clean AC solution. The ladder when a rule finds none: F1 no exchange at all, F2
-shed load, F3 de-energise the feeder.
+Law: whatever is settled has a clean AC solution of its own. A curtailment rule that finds none is followed by steps
+that cut more: no exchange at all, then shedding of load, then switching the feeder off.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from cosim.case.case import Case
 from cosim.curtailment.least import least_curtailment
 from cosim.curtailment.max_min import max_min
 from cosim.curtailment.proportional import lifo, pro_rata, reject, shed_load
-from cosim.curtailment.search import Found, Problem, Search, attempt
+from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.engine import Engine, Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
 from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
-from market.settlement import Settlement, as_cleared
+from market.settlement import Settlement, deliver_all
 from market.state import State
 
 
@@ -74,7 +74,7 @@ _REASONS = {
 }
 
 
-def binding(verdict: Verdict) -> tuple[Reason, int]:
+def find_binding_limit(verdict: Verdict) -> tuple[Reason, int]:
     """Reason and element of the worst violation, relative to its limit."""
     if not verdict.violations:
         return Reason.NOT_SOLVED, int(NOBODY)
@@ -85,7 +85,9 @@ def binding(verdict: Verdict) -> tuple[Reason, int]:
     return _REASONS[worst.element_type, quantity], int(worst.element)
 
 
-def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasible:
+def make_feasible(
+    case: Case, orders: Orders, state: State, rows: Rows, cleared: Found | None = None
+) -> Feasible:
     """Deliver of the cleared rows what the network can carry.
 
     Parameters
@@ -96,13 +98,16 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
         Orders of the interval and the state they were made from.
     rows
         Cleared exchanges.
+    cleared
+        Their settlement, AC solution and verdict if all are delivered; computed here if left out.
     """
-    cleared = attempt(case, orders, state, [as_cleared(rows, orders.need_wh.size)])
-    settlement, flow, verdicts, _ = cleared.at(0)
+    if cleared is None:
+        cleared = try_deliveries(case, orders, state, [deliver_all(rows, orders.need_wh.size)]).at(0)
+    settlement, flow, verdicts, _ = cleared
     if verdicts.status[0] == Judgement.OK:
         return Feasible(settlement, flow, verdicts, None, Outcome.CLEAN, 1)
     before = check_limits(case.feeder, case.limits, flow)
-    reason, element = binding(before)
+    reason, element = find_binding_limit(before)
     if flow.engine[0] == Engine.CONTROL:
         reason = Reason.CONTROL
     search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element))
@@ -116,7 +121,7 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows) -> Feasi
 
 
 def de_energise(search: Search, before: Verdict) -> Feasible:
-    """F3: the feeder is switched off; nothing of the interval is delivered or settled."""
+    """Switch the feeder off: nothing of the interval is delivered or settled."""
     p = search.problem
     off = search.try_all([deliver_nothing(p.orders, p.rows, int(p.reason), p.element)])
     flow = off.flow.switched_off()

@@ -1,8 +1,8 @@
-"""The network operator pays for energy that is lost because its network could not carry it; nothing unless configured.
+"""Compensation: the network operator pays for generation that is spilled because the network could not carry it.
 
-Lost is what a house spills beyond what it would have spilled anyway. What its battery absorbs instead is still its
-own, and a lot that is not sold stays where it is: neither is paid for. In a feeder that is switched off nothing is
-settled, so nothing is paid.
+Paid is what a house spills on top of what it would have spilled anyway. Energy that its battery absorbs instead, and
+stored energy that is not sold, are still there and not paid for. Nothing is settled, and nothing paid, in a feeder that
+is switched off. The price is 0 unless the scenario sets one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Network losses on the books: the operator buys them from the utility at the utility price."""
+"""Network losses as money: the network operator buys them from the utility at the utility price."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def losses_wh(losses_kw: npt.NDArray[np.float64], interval_minutes: int) -> Wh:
 
 @compiled
 def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: int, n: int) -> Window:
-    """Window whose every interval ends its exchanges with one `loss` row, and whose pools bear it.
+    """Window in which each interval has one more exchange, its `loss`, paid by the operator's account.
 
     Parameters
     ----------

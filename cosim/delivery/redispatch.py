@@ -1,8 +1,8 @@
-"""What becomes of cleared energy that is not delivered: who absorbs it, who makes up for it, in integers.
+"""Redispatch: what becomes of cleared energy that is not delivered, in whole Wh.
 
-A P2P trade is financial: calling it a grid export instead changes no current. So a curtailed exchange caps the
-seller's injection. The rest charges the seller's own battery, else it is spilled; the buyer takes what it misses from
-its own battery, else from the grid. Nothing of it ever becomes a grid export.
+Curtailing a trade means that its seller injects less: calling the energy a grid export instead would change no current.
+The seller's rest charges its own battery, else it is spilled. The buyer takes what it misses from its own battery, else
+from the grid at the utility price.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def is_curtailable(kind: int) -> bool:
 
 
 @compiled
-def curtailable(rows: Rows) -> npt.NDArray[np.bool_]:
+def find_curtailable(rows: Rows) -> npt.NDArray[np.bool_]:
     """Which exchanges the network may cut, (n,)."""
     may = np.empty(rows.size, np.bool_)
     for k in range(rows.size):
@@ -44,8 +44,11 @@ def curtailable(rows: Rows) -> npt.NDArray[np.bool_]:
 
 
 @compiled
-def undelivered(rows: Rows, delivered_wh: Wh, n: int) -> tuple[Wh, Wh]:
-    """Energy that sellers are left with and that buyers miss, (n,) each; a lot not sold stays in its battery."""
+def find_undelivered(rows: Rows, delivered_wh: Wh, n: int) -> tuple[Wh, Wh]:
+    """Energy that sellers are left with and that buyers miss, (n,) each.
+
+    A lot (stored energy of another house) that is not sold stays in its battery.
+    """
     left, missing = np.zeros(n, np.int64), np.zeros(n, np.int64)
     for k in range(rows.size):
         row = rows[k]
@@ -58,8 +61,8 @@ def undelivered(rows: Rows, delivered_wh: Wh, n: int) -> tuple[Wh, Wh]:
 
 
 @compiled
-def battery_room(orders: Orders, state: State, rows: Rows, delivered_wh: Wh) -> tuple[Wh, Wh]:
-    """Energy at the terminals that each battery could still absorb and release beside what is delivered, (N,)."""
+def find_battery_room(orders: Orders, state: State, rows: Rows, delivered_wh: Wh) -> tuple[Wh, Wh]:
+    """Energy at the terminals each battery can still absorb and release besides what is delivered, (N,) Wh each."""
     ratings, n = state.ratings, orders.need_wh.size
     room = ratings.soc_max_wh - state.own_wh - hosted_wh(state.lots, n)
     power, release = ratings.max_charge_wh.copy(), orders.discharge_left_wh.copy()
@@ -118,7 +121,7 @@ def with_total(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Or
 def deliver(
     orders: Orders, state: State, rows: Rows, delivered_wh: Wh, shed_wh: Wh, reason: int, element: int
 ) -> Delivery:
-    """Deliver `delivered_wh` of every cleared row, and let batteries, spill, grid and shedding take the rest.
+    """Deliver `delivered_wh` of every cleared row; batteries, spill, grid imports and shedding balance the rest.
 
     Parameters
     ----------
@@ -139,8 +142,8 @@ def deliver(
         Rows in the same order, then rows that make up for what was cut.
     """
     n = orders.need_wh.size
-    left, missing = undelivered(rows, delivered_wh, n)
-    absorb, release = battery_room(orders, state, rows, delivered_wh)
+    left, missing = find_undelivered(rows, delivered_wh, n)
+    absorb, release = find_battery_room(orders, state, rows, delivered_wh)
     absorbed, released = np.minimum(left, absorb), np.minimum(missing, release)
     out = np.empty(rows.size + 3 * n, EXCHANGE)
     out[: rows.size] = rows

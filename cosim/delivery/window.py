@@ -1,6 +1,7 @@
-"""Clear and settle a window of intervals as if the network could carry everything; the network is asked afterwards.
+"""Clear and settle many intervals in one compiled call as if the network could carry everything.
 
-The compiled window calls the very functions that `cosim.interval.interval` calls for a single interval.
+The power flow of all of them is solved afterwards in one batch. The compiled window calls the same functions as
+`cosim.interval.interval.run_interval` does for a single interval.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from market.exchanges import EXCHANGE, METER, Kind, Rows
 from market.mechanisms import ClearFunction
 from market.orders import Inputs, Orders, make_orders
 from market.rules import Rules
-from market.settlement import Settlement, as_cleared, first_unbalanced, settle
-from market.state import State, account_table, after_due
+from market.settlement import Settlement, deliver_all, find_imbalance, settle
+from market.state import State, begin_interval, flatten_accounts
 from market.storage import Wh
 
 _P2P = integer(Kind.P2P)
 
 
 class InputSeries(NamedTuple):
-    """What a window brings: int64 arrays over K intervals and N houses, Wh, and utility prices (K,)."""
+    """Inputs of the market: int64 arrays of K intervals and N houses, Wh, and utility prices, (K,) µEUR/kWh."""
 
     load_wh: Wh
     pv_wh: Wh
@@ -42,7 +43,7 @@ class Window(NamedTuple):
     meters
         (K, N) meter rows.
     accounts
-        (K, 4N + 3) account table after each interval (`market.state.account_table`).
+        (K, 4N + 3) account table after each interval (`market.state.flatten_accounts`).
     price_ueur_per_kwh
         (K,) price of the interval's trades, the pricing rule's where there was none.
     state
@@ -61,8 +62,8 @@ class Window(NamedTuple):
 
 
 @compiled
-def inputs_at(supply: InputSeries, k: int, interval: int) -> Inputs:
-    """What interval `interval`, the k-th of the window, brings."""
+def take_inputs(supply: InputSeries, k: int, interval: int) -> Inputs:
+    """Inputs of interval `interval`, the k-th of the series."""
     return Inputs(
         interval,
         supply.load_wh[k],
@@ -73,17 +74,17 @@ def inputs_at(supply: InputSeries, k: int, interval: int) -> Inputs:
 
 
 @compiled
-def orders_at(
+def make_orders_at(
     supply: InputSeries, k: int, interval: int, before: State, rules: Rules
 ) -> tuple[Orders, State]:
-    """Orders of the k-th interval of the window, and the state they were made from."""
-    state = after_due(before, interval)
-    return make_orders(inputs_at(supply, k, interval), state, rules), state
+    """Orders of the k-th interval of the series, and the state they were made from (due lots are their hosts')."""
+    state = begin_interval(before, interval)
+    return make_orders(take_inputs(supply, k, interval), state, rules), state
 
 
 @compiled
-def empty_window(n_intervals: int, state: State) -> Window:
-    """Window with room for `n_intervals` and none filled."""
+def make_empty_window(n_intervals: int, state: State) -> Window:
+    """Window with space for `n_intervals`, none filled yet."""
     n = state.own_wh.size
     return Window(
         np.empty(n_intervals * 3 * n, EXCHANGE),
@@ -98,7 +99,7 @@ def empty_window(n_intervals: int, state: State) -> Window:
 
 @compiled
 def trading_price(orders: Orders, clearing: Clearing) -> int:
-    """Price of the interval's first trade, µEUR/kWh: an auction makes its own; the pricing rule's where none traded."""
+    """Price of the interval's first trade, µEUR/kWh (an auction sets its own); the pricing rule's if none was made."""
     for row in clearing.rows:
         if row.kind == _P2P:
             return int(row.price_ueur_per_kwh)
@@ -106,10 +107,10 @@ def trading_price(orders: Orders, clearing: Clearing) -> int:
 
 
 @compiled
-def enter(
+def write_interval(
     window: Window, k: int, orders: Orders, clearing: Clearing, settlement: Settlement, before: State
 ) -> Window:
-    """Write interval k into the window; returns it with room doubled where that was needed."""
+    """Write interval k into the window; the rows are moved to a larger array where they no longer fit."""
     rows, first = window.rows, window.offsets[k]
     stop = first + settlement.rows.size
     if stop > rows.size:
@@ -119,9 +120,9 @@ def enter(
     rows[first:stop] = settlement.rows
     window.offsets[k + 1] = stop
     window.meters[k] = settlement.meters
-    window.accounts[k] = account_table(settlement.state)
+    window.accounts[k] = flatten_accounts(settlement.state)
     window.price_ueur_per_kwh[k] = trading_price(orders, clearing)
-    house = first_unbalanced(settlement, before)
+    house = find_imbalance(settlement, before)
     if house >= 0 and window.unbalanced[0] < 0:
         window.unbalanced[0], window.unbalanced[1] = k, house
     return Window(
@@ -136,21 +137,21 @@ def enter(
 
 
 @compiled
-def window_of_one(orders: Orders, clearing: Clearing, settlement: Settlement, before: State) -> Window:
+def make_window_of_one(orders: Orders, clearing: Clearing, settlement: Settlement, before: State) -> Window:
     """Window of a single interval that is settled already."""
-    return enter(empty_window(1, before), 0, orders, clearing, settlement, before)
+    return write_interval(make_empty_window(1, before), 0, orders, clearing, settlement, before)
 
 
 @compiled
 def settle_window(supply: InputSeries, first: int, n_intervals: int, state: State, rules: Rules) -> Window:
     """Settle `n_intervals` from interval `first` on by a built-in mechanism, all delivered as cleared."""
-    window = empty_window(n_intervals, state)
+    window = make_empty_window(n_intervals, state)
     n = state.own_wh.size
     for k in range(n_intervals):
-        orders, before = orders_at(supply, k, first + k, window.state, rules)
+        orders, before = make_orders_at(supply, k, first + k, window.state, rules)
         clearing = mechanisms.clear(orders, before, rules)
-        settlement = settle(as_cleared(clearing.rows, n), orders, before, rules)
-        window = enter(window, k, orders, clearing, settlement, before)
+        settlement = settle(deliver_all(clearing.rows, n), orders, before, rules)
+        window = write_interval(window, k, orders, clearing, settlement, before)
     return window
 
 
@@ -158,11 +159,11 @@ def settle_window_with(
     clear: ClearFunction, supply: InputSeries, first: int, n_intervals: int, state: State, rules: Rules
 ) -> Window:
     """`settle_window` for a user's own, uncompiled mechanism: called once an interval, else the same."""
-    window = empty_window(n_intervals, state)
+    window = make_empty_window(n_intervals, state)
     n = state.own_wh.size
     for k in range(n_intervals):
-        orders, before = orders_at(supply, k, first + k, window.state, rules)
+        orders, before = make_orders_at(supply, k, first + k, window.state, rules)
         clearing = clear(orders, before, rules)
-        settlement = settle(as_cleared(clearing.rows, n), orders, before, rules)
-        window = enter(window, k, orders, clearing, settlement, before)
+        settlement = settle(deliver_all(clearing.rows, n), orders, before, rules)
+        window = write_interval(window, k, orders, clearing, settlement, before)
     return window

@@ -1,4 +1,4 @@
-"""Intervals that are final, and how several stretches of them become one."""
+"""Final intervals: settled, judged, losses booked, conservation checked; and how stretches of them become one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cosim.case.case import Case
 from cosim.case.state import NetworkState
+from cosim.delivery.losses import losses_wh, with_losses
 from cosim.delivery.window import Window
+from cosim.errors import ConservationError
 from cosim.interval.device_requests import DeviceDecision
 from cosim.islands.event_interval import EventInterval
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict, Verdicts
+from market.storage import Wh
 
 
 class Chunk(NamedTuple):
@@ -30,11 +34,11 @@ class Chunk(NamedTuple):
         AC solution of what was delivered, and its verdict.
     outcome, power_flows
         (K,) how each interval became clean (`Outcome`), and the power flows it took.
-    before
+    unclean
         Verdict on the exchanges as cleared, for each interval that was not clean: {interval: verdict}.
-    outage
-        What outages carry on.
-    disturbed, answers
+    network
+        State of the network after the last interval.
+    event, decisions
         The parts of the network where it was not whole, and what became of devices (K = 1).
     """
 
@@ -44,10 +48,10 @@ class Chunk(NamedTuple):
     verdicts: Verdicts
     outcome: npt.NDArray[np.int8]
     power_flows: npt.NDArray[np.int32]
-    before: dict[int, Verdict]
-    outage: NetworkState
-    disturbed: EventInterval | None = None
-    answers: tuple[DeviceDecision, ...] = ()
+    unclean: dict[int, Verdict]
+    network: NetworkState
+    event: EventInterval | None = None
+    decisions: tuple[DeviceDecision, ...] = ()
 
     @property
     def stop(self) -> int:
@@ -55,13 +59,89 @@ class Chunk(NamedTuple):
         return self.first + self.outcome.size
 
 
-def joined(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """The same intervals in as few chunks as can be: a disturbed interval stays a chunk of its own.
+def check_conserved(window: Window, first: int) -> Window:
+    """The window itself, once its identities are known to hold.
+
+    Raises
+    ------
+    ConservationError
+        If energy or money of an interval does not balance.
+    """
+    k, house = (int(value) for value in window.unbalanced)
+    if k >= 0:
+        n = window.meters.shape[1]
+        what = f"the energy of house {house}" if house < n else "the accounts"
+        raise ConservationError(
+            f"interval {first + k}: {what} do not balance; this is a defect, please report it"
+        )
+    return window
+
+
+def close_intervals(
+    case: Case,
+    first: int,
+    window: Window,
+    flow: Flow,
+    verdicts: Verdicts,
+    network: NetworkState,
+    *,
+    outcome: npt.NDArray[np.int8] | None = None,
+    power_flows: npt.NDArray[np.int32] | None = None,
+    unclean: dict[int, Verdict] | None = None,
+    lost_wh: Wh | None = None,
+    event: EventInterval | None = None,
+    decisions: tuple[DeviceDecision, ...] = (),
+) -> Chunk:
+    """Intervals in their final form: conservation checked, losses booked. The one constructor of a `Chunk`.
+
+    Parameters
+    ----------
+    case
+        Prices and interval length.
+    first
+        Number of the first interval.
+    window, flow, verdicts
+        K settled intervals, the AC solution of what was delivered, and its verdict.
+    network
+        State of the network after them.
+    outcome, power_flows
+        (K,) how each became clean and the power flows it took; clean at once if left out.
+    unclean
+        Verdicts on what was cleared, where that was not clean.
+    lost_wh
+        (K,) losses that the operator buys from the utility; all of the AC solution's if left out.
+    event, decisions
+        Parts of the network and what became of devices, in an interval with an event.
+
+    Raises
+    ------
+    ConservationError
+        If energy or money of an interval does not balance.
+    """
+    n = verdicts.status.size
+    lost = losses_wh(flow.losses_kw, case.interval_minutes) if lost_wh is None else lost_wh
+    prices = case.inputs.utility_ueur_per_kwh[first : first + n]
+    return Chunk(
+        first,
+        with_losses(check_conserved(window, first), lost, prices, first, case.opening.own_wh.size),
+        flow,
+        verdicts,
+        np.zeros(n, np.int8) if outcome is None else outcome,
+        np.ones(n, np.int32) if power_flows is None else power_flows,
+        unclean or {},
+        network,
+        event,
+        decisions,
+    )
+
+
+def join_chunks(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The same intervals in as few chunks as can be: an interval with an event stays a chunk of its own.
 
     What is written of a chunk costs more by the chunk than by the interval.
     """
     done: list[Chunk] = []
-    for whole, stretch in groupby(chunks, key=lambda chunk: chunk.disturbed is None and not chunk.answers):
+    for whole, stretch in groupby(chunks, key=lambda chunk: chunk.event is None and not chunk.decisions):
         parts = list(stretch)
         done += [_concatenated(parts)] if whole and len(parts) > 1 else parts
     return done
@@ -88,8 +168,8 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         verdicts=Verdicts(*map(np.concatenate, zip(*(part.verdicts for part in parts), strict=True))),
         outcome=np.concatenate([part.outcome for part in parts]),
         power_flows=np.concatenate([part.power_flows for part in parts]),
-        before={t: verdict for part in parts for t, verdict in part.before.items()},
-        outage=last.outage,
+        unclean={t: verdict for part in parts for t, verdict in part.unclean.items()},
+        network=last.network,
     )
 
 

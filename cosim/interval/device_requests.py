@@ -1,13 +1,14 @@
-"""Plug and play: a device asks to be admitted, is tried out on the network as it is, and is told why not."""
+"""Plug and play: a device asks to join; a trial power flow admits it, or refuses it with the reason."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosim.case.batteries import departures
+from cosim.case.batteries import find_departures
 from cosim.case.case import Case
+from cosim.case.devices import BatteryDevice
 from cosim.case.state import ADMITTED, ASKING, REFUSED, RETIRED, NetworkState
-from cosim.curtailment.feasible import binding
+from cosim.curtailment.feasible import find_binding_limit
 from cosim.delivery.setpoints import injection_kw
 from cosim.islands.event_interval import EventInterval
 from cosim.islands.phases import Phase
@@ -37,69 +38,69 @@ class DeviceDecision(NamedTuple):
 
 
 def answer_requests(
-    case: Case, switching: Switching, done: EventInterval, t: int
+    case: Case, switching: Switching, event: EventInterval, t: int
 ) -> tuple[NetworkState, list[DeviceDecision]]:
-    """Answer the requests of interval `t` once it is settled; answers hold from the next interval on."""
-    standing = done.outage.standing.copy()
-    answers = []
+    """Answer the requests of interval `t` once it is settled; decisions hold from the next interval on."""
+    standing = event.network.standing.copy()
+    decisions = []
     for device in case.timeline.requests.get(t, []):
         if standing[device] == ASKING:
-            answers.append(_answer(case, switching, done, device))
-            standing[device] = answers[-1].standing
-    return done.outage._replace(standing=standing), answers
+            decisions.append(_answer(case, switching, event, device))
+            standing[device] = decisions[-1].standing
+    return event.network._replace(standing=standing), decisions
 
 
-def retire(case: Case, outage: NetworkState, t: int) -> tuple[NetworkState, list[DeviceDecision]]:
+def retire_devices(case: Case, network: NetworkState, t: int) -> tuple[NetworkState, list[DeviceDecision]]:
     """Fuel cells and panels that leave at the begin of interval `t`, as far as they are there."""
-    standing = outage.standing.copy()
+    standing = network.standing.copy()
     leaving = [k for k in case.timeline.retired.get(t, []) if standing[k] == ADMITTED]
     standing[leaving] = RETIRED
-    return outage._replace(standing=standing), [DeviceDecision(device, RETIRED) for device in leaving]
+    return network._replace(standing=standing), [DeviceDecision(device, RETIRED) for device in leaving]
 
 
-def let_go(
-    case: Case, outage: NetworkState, done: EventInterval, t: int
+def release_batteries(
+    case: Case, network: NetworkState, event: EventInterval, t: int
 ) -> tuple[NetworkState, list[DeviceDecision]]:
-    """Batteries that leave at the end of interval `t`, or stop charging until they can."""
-    found = departures(
+    """Batteries that leave at the end of interval `t`; one that cannot leave yet stops charging until it can."""
+    found = find_departures(
         case.scenario,
-        case.fleet.devices,
-        done.outage.standing,
+        case.fleet.batteries,
+        event.network.standing,
         case.timeline.departing.get(t, []),
-        done.settlement.state,
+        event.settlement.state,
     )
-    standing = outage.standing.copy()
+    standing = network.standing.copy()
     for departure in found:
         standing[departure.device] = departure.standing
-    answers = [DeviceDecision(gone.device, gone.standing, energy_wh=-gone.energy_wh) for gone in found]
-    return outage._replace(standing=standing), answers
+    decisions = [DeviceDecision(gone.device, gone.standing, energy_wh=-gone.energy_wh) for gone in found]
+    return network._replace(standing=standing), decisions
 
 
-def _answer(case: Case, switching: Switching, done: EventInterval, number: int) -> DeviceDecision:
-    """Supplied? Then a trial power flow: at zero that of the interval itself, at the power offered, and drawn."""
+def _answer(case: Case, switching: Switching, event: EventInterval, number: int) -> DeviceDecision:
+    """Decision on one device: the house has supply, and trial power flows at 0 and at rated power are clean."""
     device = case.fleet.devices[number]
     bus = int(case.feeder.bus[device.house])
-    if done.outage.phase[device.house] == Phase.DARK:
+    if event.network.phase[device.house] == Phase.DARK:
         return DeviceDecision(number, REFUSED, Reason.DARK, bus)
-    p_kw = injection_kw(done.settlement.meters[None], case.interval_minutes)
-    formers = [int(case.feeder.bus[part.former.house]) for part in done.parts if part.former is not None]
-    engine = switching.engine(done.outage.open, formers)
-    drawn = (-device.rated_kw,) if device.battery is not None else ()
-    for offered_kw in (0.0, device.rated_kw, *drawn):
+    p_kw = injection_kw(event.settlement.meters[None], case.interval_minutes)
+    formers = [int(case.feeder.bus[part.former.house]) for part in event.parts if part.former is not None]
+    engine = switching.engine(event.network.in_force, formers)
+    for injected_kw in device.trial_kw:
         trial = p_kw.copy()
-        trial[0, device.house] += offered_kw
+        trial[0, device.house] += injected_kw
         verdict = check_limits(case.feeder, case.limits, engine.solve(trial, None))
         if verdict.status != Judgement.OK:
-            return DeviceDecision(number, REFUSED, *binding(verdict))
-    return DeviceDecision(number, ADMITTED, energy_wh=device.charge_wh)
+            return DeviceDecision(number, REFUSED, *find_binding_limit(verdict))
+    charge_wh = device.charge_wh if isinstance(device, BatteryDevice) else 0
+    return DeviceDecision(number, ADMITTED, energy_wh=charge_wh)
 
 
-def standing_name(standing: int) -> str:
+def name_standing(standing: int) -> str:
     """Word for a standing.
 
     Examples
     --------
-    >>> standing_name(ADMITTED)
+    >>> name_standing(ADMITTED)
     'admitted'
     """
     return ("asking", "admitted", "refused", "retired", "leaving")[standing]

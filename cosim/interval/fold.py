@@ -1,205 +1,160 @@
 """The fold over intervals: optimistic windows, the first unclean interval by the full path, then on behind it.
 
+A window settles many intervals as cleared and solves their power flows in one batch. The leading clean ones are final.
+The first unclean one goes on from the window's own clearing and power flow: neither is repeated.
+
 Law: the length of a window never changes a byte of the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from cosim.case.batteries import ratings_as, with_batteries
 from cosim.case.case import Case, MarketCase
 from cosim.case.solve import solve_meters
 from cosim.case.state import NetworkState
-from cosim.curtailment.feasible import Outcome
-from cosim.delivery.losses import losses_wh, with_losses
-from cosim.delivery.window import InputSeries, Window, settle_window, settle_window_with, window_of_one
-from cosim.errors import ConservationError
-from cosim.interval.chunk import Chunk
-from cosim.interval.device_requests import answer_requests, let_go, retire
-from cosim.interval.interval import run_interval
-from cosim.islands.event_interval import run_event_interval
+from cosim.curtailment.feasible import Outcome, make_feasible
+from cosim.curtailment.search import Found
+from cosim.delivery.window import (
+    InputSeries,
+    Window,
+    make_orders_at,
+    settle_window,
+    settle_window_with,
+)
+from cosim.interval.chunk import Chunk, check_conserved, close_intervals
+from cosim.interval.event import run_event, with_admitted_devices
+from cosim.interval.interval import close_one, run_interval
 from cosim.islands.switching import Switching
 from grid_models.powerflow.engine import Flow
-from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, judge
-from market.book import Clearing
+from grid_models.powerflow.limits import Judgement, Verdicts, judge
+from market.exchanges import Rows
 from market.mechanisms import PLUGGED_IN
+from market.settlement import deliver_all, settle
 from market.state import State
-from market.storage import Ratings
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 4096
 FEW_HOUSES = 32
 """Up to so many houses a window may be as long as the longest; with more of them it is shorter by as much."""
 
 
-def supply_between(supply: InputSeries, first: int, stop: int) -> InputSeries:
-    """The part of the supply that belongs to intervals first … stop-1."""
-    return InputSeries(*(column[first:stop] for column in supply))
+class Optimistic(NamedTuple):
+    """A window settled as cleared, with its AC solution.
+
+    Attributes
+    ----------
+    first
+        Number of its first interval.
+    window
+        K settled intervals.
+    meters
+        (K, N) meter rows with the reactive power of the solution.
+    flow, verdicts
+        AC solution and verdicts of the K intervals.
+    """
+
+    first: int
+    window: Window
+    meters: Rows
+    flow: Flow
+    verdicts: Verdicts
+
+    @property
+    def n_clean(self) -> int:
+        """Number of leading intervals that are clean."""
+        unclean = np.flatnonzero(self.verdicts.status != Judgement.OK)
+        return int(unclean[0]) if unclean.size else self.verdicts.status.size
+
+
+def slice_inputs(inputs: InputSeries, first: int, stop: int) -> InputSeries:
+    """The inputs of intervals first … stop-1."""
+    return InputSeries(*(column[first:stop] for column in inputs))
 
 
 def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:
     """Window of `n` intervals settled as cleared, by compiled code or the user's own mechanism."""
-    supply = supply_between(case.supply, first, first + n)
+    inputs = slice_inputs(case.inputs, first, first + n)
     if case.mechanism.code == PLUGGED_IN:
-        return settle_window_with(case.mechanism.clear, supply, first, n, state, case.rules)
-    return settle_window(supply, first, n, state, case.rules)
+        return settle_window_with(case.mechanism.clear, inputs, first, n, state, case.rules)
+    return settle_window(inputs, first, n, state, case.rules)
 
 
-def conserved(window: Window, first: int) -> Window:
-    """The window itself, once its identities are known to hold.
-
-    Raises
-    ------
-    ConservationError
-        If energy or money of an interval does not balance.
-    """
-    k, house = (int(value) for value in window.unbalanced)
-    if k >= 0:
-        n = window.meters.shape[1]
-        what = f"the energy of house {house}" if house < n else "the accounts"
-        raise ConservationError(
-            f"interval {first + k}: {what} do not balance; this is a defect, please report it"
-        )
-    return window
-
-
-def clean_part(case: Case, state: State, outage: NetworkState, first: int, n: int) -> Chunk | None:
-    """The leading clean intervals of the next `n`, or None if the very first is not clean."""
-    window = conserved(settle_optimistically(case, state, first, n), first)
+def try_window(case: Case, state: State, first: int, n: int) -> Optimistic:
+    """Settle the next `n` intervals as cleared, solve and judge them in one batch."""
+    window = check_conserved(settle_optimistically(case, state, first, n), first)
     flow, meters = solve_meters(case, window.meters)
-    verdicts = judge(flow, case.limits)
-    unclean = np.flatnonzero(verdicts.status != Judgement.OK)
-    if unclean.size:
-        n = int(unclean[0])
-        if n == 0:
-            return None
-        window = settle_optimistically(case, state, first, n)
+    return Optimistic(first, window, meters, flow, judge(flow, case.limits))
+
+
+def close_clean(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
+    """The leading clean intervals of a window in their final form."""
+    n, window, flow, verdicts = tried.n_clean, tried.window, tried.flow, tried.verdicts
+    if (
+        n < verdicts.status.size
+    ):  # only the last state of a window is kept: settle again up to the unclean interval
+        window = settle_optimistically(case, state, tried.first, n)
         flow, verdicts = flow.between(0, n), verdicts.between(0, n)
-    window = window._replace(meters=meters[:n])
-    return finished(
-        case, first, window, flow, verdicts, np.zeros(n, np.int8), np.ones(n, np.int32), {}, outage
+    window = window._replace(meters=tried.meters[:n])
+    return close_intervals(case, tried.first, window, flow, verdicts, network)
+
+
+def repair_interval(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
+    """The first unclean interval of a window, from its clearing and its power flow on as in `run_interval`."""
+    k, t = tried.n_clean, tried.first + tried.n_clean
+    orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
+    rows = tried.window.rows[tried.window.offsets[k] : tried.window.offsets[k + 1]]
+    settlement = settle(deliver_all(rows, orders.need_wh.size), orders, before, case.rules)
+    cleared = Found(
+        settlement._replace(meters=tried.meters[k]), tried.flow.at(k), tried.verdicts.between(k, k + 1)
     )
+    feasible = make_feasible(case, orders, before, rows, cleared)
+    return close_one(case, t, orders, before, rows, feasible, network)
 
 
-def repaired(case: Case, state: State, outage: NetworkState, t: int) -> Chunk:
-    """Interval `t` by the full path: verdict, curtailment, settlement of what is delivered."""
-    _, result = run_interval(case, state, t)
-    feasible = result.feasible
-    window = window_of_one(result.orders, result.clearing, feasible.settlement, result.before)
-    return finished(
-        case,
-        t,
-        conserved(window, t),
-        feasible.flow,
-        feasible.verdicts,
-        np.array([feasible.outcome], np.int8),
-        np.array([feasible.power_flows], np.int32),
-        {} if feasible.before is None else {t: feasible.before},
-        outage,
-    )
-
-
-def finished(
-    case: Case,
-    first: int,
-    window: Window,
-    flow: Flow,
-    verdicts: Verdicts,
-    outcome: npt.NDArray[np.int8],
-    power_flows: npt.NDArray[np.int32],
-    before: dict[int, Verdict],
-    outage: NetworkState,
-) -> Chunk:
-    """Chunk with the losses booked."""
-    stop = first + outcome.size
-    lost = losses_wh(flow.losses_kw, case.interval_minutes)
-    prices = case.supply.utility_ueur_per_kwh[first:stop]
-    window = with_losses(window, lost, prices, first, case.opening.own_wh.size)
-    return Chunk(first, window, flow, verdicts, outcome, power_flows, before, outage)
-
-
-def disturbed_interval(case: Case, switching: Switching, state: State, outage: NetworkState, t: int) -> Chunk:
-    """Interval `t` with an outage, or a device that asks or leaves: part by part."""
-    outage, left = retire(case, outage, t)
-    case = standing_as(case, outage)
-    done = run_event_interval(case, switching, state, outage, t)
-    outage, answers = answer_requests(case, switching, done, t)
-    outage, gone = let_go(case, outage, done, t)
-    answers += gone
-    settled = window_of_one(done.orders, Clearing(done.settlement.rows), done.settlement, done.before)
-    by_formers = sum(part.losses_wh for part in done.parts)
-    from_grid = np.maximum(losses_wh(done.flow.losses_kw, case.interval_minutes) - by_formers, 0)
-    prices = case.supply.utility_ueur_per_kwh[t : t + 1]
-    window = with_losses(conserved(settled, t), from_grid, prices, t, case.opening.own_wh.size)
-    moved = [(case.fleet.devices[answer.device].house, answer.energy_wh) for answer in answers]
-    window = window._replace(state=with_batteries(window.state, battery_ratings(case, outage), moved))
-    return Chunk(
-        t,
-        window,
-        done.flow,
-        judge(done.flow, case.limits),
-        np.array([done.outcome], np.int8),
-        np.array([done.power_flows], np.int32),
-        {} if done.unclean is None else {t: done.unclean},
-        outage,
-        done,
-        (*left, *answers),
-    )
-
-
-def battery_ratings(case: Case, outage: NetworkState) -> Ratings:
-    """Rating sheets of the batteries that are there."""
-    return ratings_as(case.opening.ratings, case.scenario, case.fleet.devices, outage.standing)
-
-
-def standing_as(case: Case, outage: NetworkState) -> Case:
-    """The case with the devices that are admitted, and no others."""
-    return replace(case, supply=case.fleet.supply(outage.standing))
-
-
-def fewer_for_many(intervals: int, case: MarketCase) -> int:
+def scale_by_houses(intervals: int, case: MarketCase) -> int:
     """Number of intervals whose houses are no more than those of `intervals` with few: memory does not grow."""
     return max(1, intervals * FEW_HOUSES // max(case.opening.own_wh.size, FEW_HOUSES))
 
 
-def chunks(case: Case, state: State, first: int = 0, outage: NetworkState | None = None) -> Iterator[Chunk]:
-    """Simulate from `state` before interval `first` to the end, a chunk at a time.
+def run_window(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
+    """The clean intervals among the next `n`, and the first unclean one repaired."""
+    tried = try_window(case, state, first, n)
+    done = [close_clean(case, state, tried, network)] if tried.n_clean else []
+    if tried.n_clean < n:
+        done.append(repair_interval(case, done[-1].window.state if done else state, tried, network))
+    return done
+
+
+def run_intervals(
+    case: Case, state: State, first: int = 0, network: NetworkState | None = None
+) -> Iterator[Chunk]:
+    """Simulate from `state` before interval `first` to the end, a chunk of final intervals at a time.
 
     The window grows fourfold while intervals are clean and is one interval when one is not: behind an unclean interval
     the next is likely to be unclean too. A length fixed in the scenario is kept. No window crosses an event.
     """
     fixed = case.scenario.engine.window
     length = fixed or FIRST_WINDOW
-    longest = fewer_for_many(LONGEST_WINDOW, case)
+    longest = scale_by_houses(LONGEST_WINDOW, case)
     switching = Switching(case.feeder, case.engine, case.timeline.outages)
-    outage = outage or case.opening_network
-    case = standing_as(case, outage)
+    network = network or case.opening_network
+    case = with_admitted_devices(case, network)
     t = first
     while t < case.n_intervals:
-        stop = case.timeline.next_disturbed(t) if outage.calm else t
-        if stop == t:
-            chunk = disturbed_interval(case, switching, state, outage, t)
-            yield chunk
-            state, outage, t = chunk.window.state, chunk.outage, chunk.stop
-            case = standing_as(case, outage)
-            continue
+        stop = case.timeline.next_event(t) if network.is_normal else t
         n = min(length, stop - t)
-        # Of a single interval the full path asks the network just as well.
-        hopeful = n > 1 or fixed is not None
-        clean = clean_part(case, state, outage, t, n) if hopeful else None
-        n_clean = 0
-        if clean is not None:
-            yield clean
-            state, t = clean.window.state, clean.stop
-            n_clean = clean.outcome.size
-        if n_clean < n:
-            chunk = repaired(case, state, outage, t)
-            yield chunk
-            state, t = chunk.window.state, chunk.stop
-            n_clean += int(not hopeful and chunk.outcome[0] == Outcome.CLEAN)
-        if fixed is None:
-            length = min(4 * length, longest) if n_clean == n else 1
+        if n == 0:
+            done = [run_event(case, switching, state, network, t)]
+            network = done[-1].network
+            case = with_admitted_devices(case, network)
+        elif n == 1:
+            done = [run_interval(case, state, t, network)[1].final]
+        else:
+            done = run_window(case, state, network, t, n)
+        yield from done
+        state, t = done[-1].window.state, done[-1].stop
+        if fixed is None and n > 0:
+            length = min(4 * length, longest) if done[-1].outcome[-1] == Outcome.CLEAN else 1

@@ -1,8 +1,11 @@
-"""One interval in which the network is not whole: every part by itself, then all of it settled and solved as one."""
+"""One interval with an outage: every connected part of the network by itself, then all settled and solved together.
+
+A part that the grid feeds goes through the same steps as any interval (`cosim.interval.interval`). A part without the
+grid is an island where a device can hold its voltage (a grid former), else it is dark.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,38 +13,59 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case
-from cosim.case.devices import run_plant
+from cosim.case.fleet import run_plant
 from cosim.case.solve import Solved, solve_meters
-from cosim.case.state import ADMITTED, NetworkState, plant_state
+from cosim.case.state import ADMITTED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
-from cosim.delivery.window import inputs_at
+from cosim.delivery.window import take_inputs
+from cosim.islands.formers import list_fuel_cells, rank_formers
 from cosim.islands.island import (
     Former,
     Part,
-    darkness,
+    deliver_nothing_dark,
     hold_island,
-    island_orders,
-    masked_orders,
+    make_island_orders,
+    make_part_orders,
 )
-from cosim.islands.local_dispatch import FuelRange
-from cosim.islands.phases import BLACK_START_SOC, PICKUP_FACTOR, RECONNECTION_VM_PU, Happening, Phase, after
+from cosim.islands.phases import (
+    PICKUP_FACTOR,
+    RECONNECTION_VM_PU,
+    Happening,
+    Phase,
+    advance_phase,
+)
 from cosim.islands.switching import Switching
-from grid_models.devices.fuel_cell_plant import interval_capability
 from grid_models.feeder.topology import Supply
 from grid_models.powerflow.engine import Flow
 from grid_models.powerflow.limits import Verdict
 from market.exchanges import EXCHANGE, Kind, Rows
 from market.orders import Inputs, Orders
 from market.settlement import Delivery, Settlement, settle
-from market.state import POOL_CONTRACT, State, after_due
-from market.storage import deliverable_wh
+from market.state import POOL_CONTRACT, State, begin_interval
 
 
 class PartResult(NamedTuple):
-    """What became of a part: houses in it, its former (None where the grid feeds it or nothing does), its rows.
+    """What became of a part.
 
-    `fuel_wh` is the energy of each fuel cell by number, `losses_wh` what the former carried.
+    Attributes
+    ----------
+    inside
+        (N,) houses in it.
+    supply
+        Whether the grid feeds it, a grid former holds it, or it is dark.
+    former
+        The grid former; None where the grid feeds the part or nothing does.
+    orders, delivery
+        Orders of its houses, and what was delivered.
+    fuel_wh
+        Energy of each fuel cell by device number.
+    losses_wh
+        Losses that the grid former supplied.
+    power_flows
+        AC power flows it took.
+    outcome, before
+        How a grid-fed part became clean, and the verdict on what it cleared (None if that was clean).
     """
 
     inside: Mask
@@ -57,7 +81,7 @@ class PartResult(NamedTuple):
 
 
 class EventInterval(NamedTuple):
-    """A disturbed interval, settled.
+    """An interval with an event, settled.
 
     Attributes
     ----------
@@ -67,8 +91,8 @@ class EventInterval(NamedTuple):
         AC solution of the network as it was switched.
     parts
         Part by part, in the order of their first house.
-    outage
-        What is carried on.
+    network
+        State of the network after the interval.
     plants
         (D, 4) the fuel cells before the interval, tanks filled where the grid was there.
     """
@@ -78,19 +102,19 @@ class EventInterval(NamedTuple):
     settlement: Settlement
     flow: Flow
     parts: tuple[PartResult, ...]
-    outage: NetworkState
+    network: NetworkState
     plants: npt.NDArray[np.float64]
 
     @property
     def outcome(self) -> Outcome:
-        """The worst that a grid-fed part saw; islanded as soon as any part is without the grid."""
+        """The worst outcome of the parts; `ISLANDED` as soon as any part is without the grid."""
         if any(part.supply != Supply.GRID for part in self.parts):
             return Outcome.ISLANDED
         return max(part.outcome for part in self.parts)
 
     @property
     def unclean(self) -> Verdict | None:
-        """Verdict on what a grid-fed part cleared, None where it was clean."""
+        """Verdict on what a grid-fed part cleared; None where that was clean."""
         return next((part.before for part in self.parts if part.before is not None), None)
 
     @property
@@ -100,7 +124,7 @@ class EventInterval(NamedTuple):
 
 
 def run_event_interval(
-    case: Case, switching: Switching, state: State, outage: NetworkState, t: int
+    case: Case, switching: Switching, state: State, network: NetworkState, t: int
 ) -> EventInterval:
     """Simulate interval `t` part by part.
 
@@ -110,19 +134,19 @@ def run_event_interval(
         Profiles, market, network and timeline.
     switching
         Topologies and engines.
-    state, outage
+    state, network
         State before the interval.
     t
         Interval.
     """
-    in_force, waits = in_force_at(case, switching, outage, t)
+    in_force, waits = find_outages_in_force(case, switching, network, t)
     topology = switching.topology(in_force)
-    before = after_due(state, t)
-    outage = refuelled(case, outage, t)
+    before = begin_interval(state, t)
+    network = refuel_plants(case, network, t)
     part_of = topology.islands.part_of(case.feeder.bus)
     fed = topology.islands.supply_of(case.feeder.bus) == Supply.GRID
-    plain = inputs_at(case.supply, t, t)
-    inputs = with_pickup(plain, outage)
+    plain = take_inputs(case.inputs, t, t)
+    inputs = with_pickup(plain, network)
     parts: list[PartResult] = []
     opening = before
     for number in dict.fromkeys(part_of[part_of >= 0].tolist()):
@@ -130,14 +154,14 @@ def run_event_interval(
         if fed[inside].all():
             result = _fed_by_grid(case, switching, in_force, inputs, opening, inside)
         else:
-            result = _alone(case, switching, in_force, inputs, opening, outage, inside) or _dark(
+            result = _alone(case, switching, in_force, inputs, opening, network, inside) or _dark(
                 case, plain, opening, inside
             )
         parts.append(result)
-        opening = promised(opening, result.delivery.rows)
+        opening = reserve_lots_and_funds(opening, result.delivery.rows)
     if (part_of < 0).any():
         parts.append(_dark(case, plain, opening, part_of < 0))
-    orders, delivery = together(parts)
+    orders, delivery = join_parts(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
     lit = any(part.supply for part in parts)
@@ -149,44 +173,47 @@ def run_event_interval(
         settlement,
         flow,
         tuple(parts),
-        _carried(case, switching, outage, in_force, waits, parts, flow),
-        outage.plants,
+        _network_after(case, switching, network, in_force, waits, parts, flow),
+        network.plants,
     )
 
 
-def in_force_at(case: Case, switching: Switching, outage: NetworkState, t: int) -> tuple[Mask, Mask]:
+def find_outages_in_force(
+    case: Case, switching: Switching, network: NetworkState, t: int
+) -> tuple[Mask, Mask]:
     """Outages in force in interval `t`, (E,), and houses whose island waits to be joined to the grid, (N,).
 
-    An outage that is over stays in force while an island of it has not seen one healthy interval beside the grid.
+    When the grid is back, an island first runs one interval side by side with it (synchronising); until then its
+    outage stays in force.
     """
     on = case.timeline.open[t]
-    over = outage.open & ~on
-    lit = np.isin(outage.phase, (Phase.ISLANDED, Phase.SYNCHRONISING))
+    over = network.in_force & ~on
+    lit = np.isin(network.phase, (Phase.ISLANDED, Phase.SYNCHRONISING))
     if not over.any() or not lit.any():
         return on, np.zeros_like(lit)
     ready = switching.topology(on).islands.supply_of(case.feeder.bus) == Supply.GRID
     returning = lit & ready
-    if (outage.phase[returning] == Phase.SYNCHRONISING).all():
+    if (network.phase[returning] == Phase.SYNCHRONISING).all():
         return on, np.zeros_like(lit)
     return on | over, returning
 
 
-def refuelled(case: Case, outage: NetworkState, t: int) -> NetworkState:
-    """State in which fuel cells that were at the grid have full tanks and run as scheduled."""
-    plants = outage.plants.copy()
+def refuel_plants(case: Case, network: NetworkState, t: int) -> NetworkState:
+    """State in which fuel cells of houses connected to the grid have full tanks and run as scheduled."""
+    plants = network.plants.copy()
     hours = case.interval_minutes / 60.0
-    for k, device in enumerate(case.fleet.devices):
-        if device.plant is not None and outage.phase[device.house] == Phase.CONNECTED:
-            scheduled = case.fleet.schedule(outage.standing)[k].delivered_wh[t - 1] if t > 0 else 0
-            running = outage.standing[k] == ADMITTED and scheduled > 0
+    for k, device in case.fleet.fuel_cells.items():
+        if network.phase[device.house] == Phase.CONNECTED:
+            scheduled = case.fleet.schedule(network.standing)[k].delivered_wh[t - 1] if t > 0 else 0
+            running = network.standing[k] == ADMITTED and scheduled > 0
             p_kw = min(scheduled / 1000.0 / hours, device.plant.nominal_kw) if running else 0.0
             plants[k] = device.plant.tank_kg, running, p_kw, 0.0
-    return outage._replace(plants=plants)
+    return network._replace(plants=plants)
 
 
-def with_pickup(inputs: Inputs, outage: NetworkState) -> Inputs:
-    """Inputs with the raised load of houses that come, or just came, out of the dark."""
-    raised = (outage.pickup > 0) | (outage.phase == Phase.DARK)
+def with_pickup(inputs: Inputs, network: NetworkState) -> Inputs:
+    """Inputs with cold-load pickup: the raised load of houses whose supply is restored, or was within the last hour."""
+    raised = (network.pickup > 0) | (network.phase == Phase.DARK)
     load = np.where(raised, np.rint(inputs.load_wh * PICKUP_FACTOR).astype(np.int64), inputs.load_wh)
     return inputs._replace(load_wh=load)
 
@@ -194,8 +221,8 @@ def with_pickup(inputs: Inputs, outage: NetworkState) -> Inputs:
 def _fed_by_grid(
     case: Case, switching: Switching, in_force: Mask, inputs: Inputs, state: State, inside: Mask
 ) -> PartResult:
-    """A part with the grid: as always, by the full path."""
-    orders = masked_orders(case, inputs, state, inside)
+    """A part that the grid feeds: the steps of `run_interval`, on the engine of the network as it is switched."""
+    orders = make_part_orders(case, inputs, state, inside)
     clearing = case.mechanism.clear(orders, state, case.rules)
     view = replace(case, engine=switching.engine(in_force, ()))
     feasible = make_feasible(view, orders, state, clearing.rows)
@@ -214,7 +241,7 @@ def _fed_by_grid(
 
 
 def recover_delivery(settlement: Settlement, orders: Orders) -> Delivery:
-    """The delivery that led to a settlement."""
+    """The delivery that a settlement was made from, recovered from its rows and meters."""
     rows, meters = settlement.rows, settlement.meters
     absorbed = meters["charge_wh"].astype(np.int64) - orders.charge_wh
     released = meters["discharge_wh"].astype(np.int64) - orders.discharge_wh
@@ -230,18 +257,18 @@ def _alone(
     in_force: Mask,
     inputs: Inputs,
     state: State,
-    outage: NetworkState,
+    network: NetworkState,
     inside: Mask,
 ) -> PartResult | None:
-    """A part without the grid, as an island; None if nobody holds it."""
-    orders = island_orders(case, inputs, state, inside)
+    """A part without the grid, as an island; None if no device can hold it."""
+    orders = make_island_orders(case, inputs, state, inside)
     rows = case.mechanism.clear(orders, state, case.rules).rows
-    numbers, ranges = fuel_cells_in(case, outage, inside)
+    numbers, ranges = list_fuel_cells(case, network, inside)
     critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
     part = Part(case, inside, orders, state, rows, ranges, critical)
     held = hold_island(
         part,
-        formers(part, outage),
+        rank_formers(part, network),
         lambda former: switching.engine(in_force, (int(case.feeder.bus[former.house]),)),
     )
     if held is None:
@@ -253,54 +280,19 @@ def _alone(
 
 
 def _dark(case: Case, inputs: Inputs, state: State, inside: Mask) -> PartResult:
-    """A part that nothing holds: nothing is exchanged, and no battery moves."""
+    """A dark part: nothing is exchanged, and no battery moves."""
     zero = np.zeros_like(inputs.load_wh)
-    orders = island_orders(case, inputs, state, inside)
+    orders = make_island_orders(case, inputs, state, inside)
     orders = orders._replace(charge_wh=zero, discharge_wh=zero)
     none = Part(case, inside, orders, state, np.empty(0, EXCHANGE), (), zero)
-    return PartResult(inside, Supply.DARK, None, orders, darkness(none), {}, 0, 0)
+    return PartResult(inside, Supply.DARK, None, orders, deliver_nothing_dark(none), {}, 0, 0)
 
 
-def fuel_cells_in(case: Case, outage: NetworkState, inside: Mask) -> tuple[list[int], tuple[FuelRange, ...]]:
-    """Fuel cells of a part: their numbers and what each can deliver."""
-    numbers, ranges = [], []
-    for k, device in enumerate(case.fleet.devices):
-        if device.plant is not None and outage.standing[k] == ADMITTED and inside[device.house]:
-            can = interval_capability(device.plant, plant_state(outage.plants[k]), case.interval_minutes)
-            numbers.append(k)
-            ranges.append(FuelRange(device.house, can.min_wh, can.max_wh, can.may_stop))
-    return numbers, tuple(ranges)
+def reserve_lots_and_funds(state: State, rows: Rows) -> State:
+    """State for the next part's market: lot numbers go on counting, and the contract's money is spent only once.
 
-
-def formers(part: Part, outage: NetworkState) -> Iterator[Former]:
-    """Who may hold a part, best first: whoever held it, then batteries by headroom, then fuel cells by headroom.
-
-    Out of the dark a battery needs a fifth of its charge.
+    A lot is shared energy that waits in a host's battery until its owner sells it.
     """
-    ratings, own = part.state.ratings, part.state.own_wh
-    capacity_wh = capacities_wh(part.case, part.state)
-    dark = bool((outage.phase[part.inside] == Phase.DARK).all())
-    candidates: list[tuple[bool, int, int, Former]] = []
-    for i in np.flatnonzero(part.inside):
-        stock = int(own[i] - ratings.soc_min_wh[i])
-        headroom = min(int(part.orders.discharge_left_wh[i]), deliverable_wh(stock, ratings.discharge_ppm[i]))
-        charged = not dark or own[i] >= BLACK_START_SOC * capacity_wh[i]
-        if headroom > 0 and charged:
-            candidates.append((not outage.former[i], 0, -headroom, Former(int(i), -1)))
-    for k, cell in enumerate(part.fuel_cells):
-        if cell.high_wh > 0:
-            candidates.append((not outage.former[cell.house], 1, -cell.high_wh, Former(cell.house, k)))
-    for _, _, _, former in sorted(candidates):
-        yield former
-
-
-def capacities_wh(case: Case, state: State) -> npt.NDArray[np.float64]:
-    """Capacities of the batteries there are, (N,), from the upper end of their window."""
-    return np.asarray(state.ratings.soc_max_wh / max(case.scenario.battery.soc_max, 1e-9), dtype=np.float64)
-
-
-def promised(state: State, rows: Rows) -> State:
-    """State for the next part's market: numbers of new lots go on, the contract's money is spent only once."""
     shares = rows[np.isin(rows["kind"], [int(Kind.SHARE_USE), int(Kind.SHARE_STORE)])]
     spent = int((shares["cleared_wh"] * shares["price_ueur_per_kwh"]).sum())
     pools, tally = state.pools_neur.copy(), state.tally.copy()
@@ -309,7 +301,7 @@ def promised(state: State, rows: Rows) -> State:
     return state._replace(pools_neur=pools, tally=tally)
 
 
-def together(parts: list[PartResult]) -> tuple[Orders, Delivery]:
+def join_parts(parts: list[PartResult]) -> tuple[Orders, Delivery]:
     """Orders and delivery of all houses; lots are sold oldest first, as settlement expects them."""
     orders = parts[0].orders
     summed = {
@@ -336,7 +328,7 @@ def _solved(
     settlement: Settlement,
     fed: Mask | None,
 ) -> Solved:
-    """AC solution of the network as it is switched; an island's inverters leave its voltage to the former."""
+    """AC solution of the network as it is switched. Reactive power control acts in grid-fed parts (`fed`) only."""
     if fed is not None:
         view = replace(case, engine=switching.engine(in_force, buses))
         return solve_meters(view, settlement.meters[None], inside=fed)
@@ -344,38 +336,37 @@ def _solved(
     return Solved(case.engine.solve(nothing, None).switched_off(), settlement.meters[None])
 
 
-def _carried(
+def _network_after(
     case: Case,
     switching: Switching,
-    outage: NetworkState,
+    network: NetworkState,
     in_force: Mask,
     waits: Mask,
     parts: list[PartResult],
     flow: Flow,
 ) -> NetworkState:
-    """What the next interval needs to know."""
+    """State of the network after the interval."""
     happening = np.full(waits.size, Happening.NOTHING_HOLDS, np.int8)
     former = np.zeros(waits.size, bool)
-    plants = outage.plants.copy()
-    near = switching.largest_step_pu(in_force, flow.vm_pu[0]) <= RECONNECTION_VM_PU
+    plants = network.plants.copy()
+    close = switching.largest_step_pu(in_force, flow.vm_pu[0]) <= RECONNECTION_VM_PU
     for part in parts:
         if part.supply == Supply.GRID:
             happening[part.inside] = Happening.GRID_FEEDS
         elif part.former is not None:
-            joins = waits[part.inside].any() and near
+            joins = waits[part.inside].any() and close
             happening[part.inside] = Happening.GRID_WAITS if joins else Happening.FORMER_HOLDS
             former[part.former.house] = True
             for k, wh in part.fuel_wh.items():
-                plant = case.fleet.devices[k].plant
-                assert plant is not None
-                _, run = run_plant(plant, plant_state(plants[k]), wh, case.interval_minutes)
+                plant = case.fleet.fuel_cells[k].plant
+                _, run = run_plant(plant, make_plant_state(plants[k]), wh, case.interval_minutes)
                 plants[k] = run.state
-    phase = after(outage.phase, happening)
-    out_of_the_dark = (outage.phase == Phase.DARK) & (phase != Phase.DARK)
-    pickup = np.maximum(outage.pickup - 1, 0)
+    phase = advance_phase(network.phase, happening)
+    out_of_the_dark = (network.phase == Phase.DARK) & (phase != Phase.DARK)
+    pickup = np.maximum(network.pickup - 1, 0)
     pickup[out_of_the_dark] = 60 // case.interval_minutes - 1
     pickup[phase == Phase.DARK] = 0
     for k, device in enumerate(case.fleet.devices):
         if phase[device.house] == Phase.DARK:
             plants[k, 1:] = 0.0  # a plant without a network to feed trips
-    return outage._replace(phase=phase, former=former, pickup=pickup, open=in_force, plants=plants)
+    return network._replace(phase=phase, is_forming=former, pickup=pickup, in_force=in_force, plants=plants)

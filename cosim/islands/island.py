@@ -1,7 +1,8 @@
-"""One part of the network without the grid, for one interval: the market, then local dispatch, then the former's test.
+"""One island for one interval: the market, then local dispatch, then a test of the grid former.
 
-The former carries the losses. Whoever cannot carry them within power, apparent power and energy is replaced by the
-next; what the wires cannot carry is shed; where nobody can hold the part it is dark.
+The grid former is the device that holds the voltage: a battery inverter or a fuel cell. It supplies the losses. One
+that cannot supply them within its power, apparent power and energy is replaced by the next; what the wires cannot carry
+is shed; where no device can hold the part, it is dark.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from cosim.case.case import Case
 from cosim.case.timeline import Mask
-from cosim.delivery.redispatch import battery_room, undelivered
+from cosim.delivery.redispatch import find_battery_room, find_undelivered
 from cosim.delivery.setpoints import mean_kw
 from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally
 from grid_models.powerflow.engine import Flow, PowerFlow
@@ -30,13 +31,13 @@ _GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
 
 
 class Former(NamedTuple):
-    """Who could hold an island: a house's battery, or its fuel cell, number `cell` of the part's (-1 for a battery)."""
+    """A candidate grid former: a house's battery (`cell` is -1), or its fuel cell, number `cell` of the part."""
 
     house: int
     cell: int
 
 
-EngineOf = Callable[[Former], PowerFlow]
+EngineFor = Callable[[Former], PowerFlow]
 """Power flow of the network as it is switched, with a former in place."""
 
 
@@ -69,19 +70,19 @@ class Part:
     critical_wh: Wh
 
 
-class Held(NamedTuple):
-    """A part with a former that holds it.
+class HeldIsland(NamedTuple):
+    """A part that a grid former holds.
 
     Attributes
     ----------
     former
-        Who.
+        The grid former.
     orders, delivery
-        What is done; the former's losses are the last row.
+        What is delivered; the losses that the former supplies are the last row.
     fuel_wh
         Energy of each of the part's fuel cells.
     losses_wh
-        Losses that the former carries.
+        Losses that the former supplies.
     clean
         Whether the part is within every limit of the network.
     power_flows
@@ -97,8 +98,8 @@ class Held(NamedTuple):
     power_flows: int = 0
 
 
-def masked_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
-    """Orders of the houses inside as if they were alone; the others have nothing, need nothing, give nothing."""
+def make_part_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
+    """Orders of the houses inside; those of all others are zero."""
 
     def only(wh: Wh) -> Wh:
         return np.where(inside, wh, 0)
@@ -116,21 +117,21 @@ def masked_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Ord
     )
 
 
-def island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
-    """Orders in an island: own surplus still charges, but own batteries wait until the market has cleared.
+def make_island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
+    """Orders in an island: own surplus still charges, but batteries discharge only after the market has cleared.
 
-    So the order of an island is kept: panels first, then fuel cells, batteries last.
+    So panels serve first, then fuel cells, and batteries last.
     """
     zero = np.zeros_like(inputs.load_wh)
     waiting = state._replace(ratings=state.ratings._replace(max_discharge_wh=zero))
     no_fuel = inputs._replace(fuel_cell_wh=zero)
-    orders = masked_orders(case, no_fuel, waiting, inside)
+    orders = make_part_orders(case, no_fuel, waiting, inside)
     limit = state.ratings.max_discharge_wh if case.rules.battery else zero
     return orders._replace(discharge_left_wh=np.where(inside, limit, 0))
 
 
-def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineOf) -> Held | None:
-    """First former that holds the part, with as much of it served as the wires carry; None if nobody can."""
+def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineFor) -> HeldIsland | None:
+    """The part with the first former that can hold it, as much served as the wires carry; None if no former can."""
     power_flows = 0
     for former in formers:
         trial = _Trial(part, former, engine_of(former))
@@ -144,14 +145,17 @@ def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineOf) -> H
 
 
 class _Trial:
-    """A part with a former on trial; counts the power flows."""
+    """Tries a part with one former; counts the power flows."""
 
     def __init__(self, part: Part, former: Former, engine: PowerFlow) -> None:
         self.part, self.former, self.engine = part, former, engine
         self.power_flows = 0
 
-    def at(self, share: float) -> Held | None:
-        """The part with this share of all exchanges and needs, losses kept back at the former; None if it cannot."""
+    def at(self, share: float) -> HeldIsland | None:
+        """The part with this share of all exchanges and needs served; None if the former cannot hold it.
+
+        Energy for the losses is held in reserve at the former and raised until it covers them.
+        """
         part, former, reserve = self.part, self.former, 0
         for _ in range(_RESERVES):
             plan = _plan(part, former, share, reserve)
@@ -169,8 +173,8 @@ class _Trial:
             reserve = max(lost, reserve) + 1 + lost // 50
         return None
 
-    def largest_clean(self) -> Held | None:
-        """The part with the largest share that the wires carry, by bisection; None if they carry nothing."""
+    def largest_clean(self) -> HeldIsland | None:
+        """The part with the largest share that keeps the limits, by bisection; None if even 0 does not."""
         best = self.at(0.0)
         if best is None or not best.clean:
             return None
@@ -186,9 +190,9 @@ class _Trial:
 
 
 class _Plan(NamedTuple):
-    """A dispatch before losses: the market's rows as delivered, what is needed and done beside them.
+    """A dispatch before losses: the market's rows as delivered, what houses still need, and the local dispatch.
 
-    `spare_wh` is what the former has left for losses.
+    `spare_wh` is the energy that the former has left for losses.
     """
 
     rows: Rows
@@ -199,11 +203,11 @@ class _Plan(NamedTuple):
 
 
 def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | None:
-    """Dispatch with `reserve_wh` kept back at the former; None if it has not that much."""
+    """Dispatch with `reserve_wh` held in reserve at the former; None if it has less."""
     orders, n = part.orders, part.inside.size
     rows = part.rows[~np.isin(part.rows["kind"], [int(kind) for kind in _GRID_KINDS])].copy()
     delivered = np.floor(rows["cleared_wh"] * share).astype(np.int64)
-    left, missing = undelivered(rows, delivered, n)
+    left, missing = find_undelivered(rows, delivered, n)
     need, surplus = missing, left
     for kind, party, total in (
         (Kind.GRID_IMPORT, "buyer", need),
@@ -213,7 +217,7 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
         chosen = part.rows[part.rows["kind"] == kind]
         np.add.at(total, chosen[party], chosen["cleared_wh"])
     rows["delivered_wh"] = delivered
-    room, release = battery_room(orders, part.state, rows, delivered)
+    room, release = find_battery_room(orders, part.state, rows, delivered)
     cells = list(part.fuel_cells)
     if former.cell < 0:
         if release[former.house] < reserve_wh:
@@ -229,9 +233,7 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
     served_before = orders.load_wh - need
     critical = np.clip(part.critical_wh - served_before, 0, need)
     charge = orders.charge_wh.copy()
-    charge[former.house] = (
-        0  # whoever holds the island keeps its charge, or nobody may hold it in the next interval
-    )
+    charge[former.house] = 0  # the former keeps its charge, so that it can hold the next interval too
     sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
     local = dispatch_locally(critical, need - critical, sources, share)
     spare = (
@@ -269,7 +271,7 @@ def _lost_wh(
 
 
 def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int, q_kvar: float) -> bool:
-    """Whether the former's inverter carries active and reactive power together."""
+    """Whether the former's apparent power is within its inverter's rating."""
     hours = part.case.interval_minutes / 60.0
     if former.cell >= 0:
         energy = plan.local.fuel_wh[former.cell] + lost_wh
@@ -289,8 +291,8 @@ def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int
     return bool(np.hypot(p_kw, q_kvar) <= s_kva)
 
 
-def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) -> Held:
-    """Rows, orders and battery flows of a plan with the losses booked on the former."""
+def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) -> HeldIsland:
+    """A plan in its final form: the former supplies the losses."""
     local, orders = plan.local, part.orders
     bus = int(part.case.feeder.bus[former.house])
     cut = plan.rows["delivered_wh"] < plan.rows["cleared_wh"]
@@ -308,18 +310,18 @@ def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) ->
     rows = np.concatenate(
         [
             plan.rows,
-            transfer_rows(part, plan, local),
-            residual_rows(orders, Kind.SPILL, local.spilled_wh, Reason.ISLAND_LIMIT, bus),
-            residual_rows(orders, Kind.SHED, plan.need_wh - local.served_wh, Reason.ISLAND_LIMIT, bus),
-            loss_row(orders, former.house, lost_wh),
+            make_transfer_rows(part, plan, local),
+            make_residual_rows(orders, Kind.SPILL, local.spilled_wh, Reason.ISLAND_LIMIT, bus),
+            make_residual_rows(orders, Kind.SHED, plan.need_wh - local.served_wh, Reason.ISLAND_LIMIT, bus),
+            make_loss_row(orders, former.house, lost_wh),
         ]
     )
     delivery = Delivery(rows, local.absorbed_wh, released)
-    return Held(former, orders._replace(fuel_cell_wh=fuel), delivery, fuel_wh, lost_wh, clean)
+    return HeldIsland(former, orders._replace(fuel_cell_wh=fuel), delivery, fuel_wh, lost_wh, clean)
 
 
-def transfer_rows(part: Part, plan: _Plan, local: LocalDispatch) -> Rows:
-    """Local dispatch as exchanges: sold where the buyer's wallet covers it, else shared for nothing."""
+def make_transfer_rows(part: Part, plan: _Plan, local: LocalDispatch) -> Rows:
+    """Local dispatch as exchanges: sold where the buyer's wallet covers the price, else given for nothing."""
     orders = part.orders
     wallet = part.state.wallet_neur.copy()
     paid = plan.rows["delivered_wh"] * plan.rows["price_ueur_per_kwh"]
@@ -339,8 +341,8 @@ def transfer_rows(part: Part, plan: _Plan, local: LocalDispatch) -> Rows:
     return rows
 
 
-def residual_rows(orders: Orders, kind: Kind, wh: Wh, reason: Reason, element: int | Wh) -> Rows:
-    """One row a house whose generation is spilled or whose load is shed."""
+def make_residual_rows(orders: Orders, kind: Kind, wh: Wh, reason: Reason, element: int | Wh) -> Rows:
+    """One row for each house whose generation is spilled or whose load is shed."""
     houses = np.flatnonzero(wh)
     rows = np.zeros(houses.size, EXCHANGE)
     rows["kind"], rows["reason"], rows["interval"] = kind, reason, orders.interval
@@ -351,7 +353,7 @@ def residual_rows(orders: Orders, kind: Kind, wh: Wh, reason: Reason, element: i
     return rows
 
 
-def loss_row(orders: Orders, seller: int, lost_wh: int) -> Rows:
+def make_loss_row(orders: Orders, seller: int, lost_wh: int) -> Rows:
     """Losses that the operator buys from the former at the utility price."""
     row = np.zeros(1, EXCHANGE)
     row["kind"], row["interval"], row["seller"], row["buyer"] = Kind.LOSS, orders.interval, seller, OPERATOR
@@ -361,11 +363,11 @@ def loss_row(orders: Orders, seller: int, lost_wh: int) -> Rows:
     return row
 
 
-def darkness(part: Part) -> Delivery:
-    """Nothing holds the part: all generation is spilled, all load is shed."""
+def deliver_nothing_dark(part: Part) -> Delivery:
+    """Delivery in a dark part: all generation is spilled, all load is shed."""
     orders, bus = part.orders, part.case.feeder.bus
     rows = [
-        residual_rows(orders, Kind.SPILL, orders.pv_wh, Reason.DARK, bus),
-        residual_rows(orders, Kind.SHED, orders.load_wh, Reason.DARK, bus),
+        make_residual_rows(orders, Kind.SPILL, orders.pv_wh, Reason.DARK, bus),
+        make_residual_rows(orders, Kind.SHED, orders.load_wh, Reason.DARK, bus),
     ]
     return Delivery(np.concatenate(rows), -orders.charge_wh, -orders.discharge_wh)

@@ -1,7 +1,7 @@
-"""Who serves whom in an island once the market has cleared: surplus, then fuel cells, then batteries, then shedding.
+"""Local dispatch of an island once the market has cleared: surplus first, then fuel cells, then batteries.
 
-Batteries first give up what they would charge in the interval, so that no load is shed meanwhile. Critical needs come
-first; what is short is short for all in the same share. Whole Wh throughout, none lost.
+Batteries stop charging before any load is shed. Critical load is served first; a shortage is shared in proportion to
+need. All energies are whole Wh, and their sums are kept exactly.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Sources(NamedTuple):
     surplus_wh
         Generation that nobody has taken.
     fuel_cells
-        Ranges of the fuel cells, in the order in which they are asked.
+        Ranges of the fuel cells, in the order in which they are called.
     battery_wh, room_wh
         What each battery can still release of its own, and absorb.
     charge_wh
-        What each battery is about to be charged with, and could give up.
+        What each battery is about to charge, and could forgo.
     """
 
     surplus_wh: Wh
@@ -54,7 +54,7 @@ class Transfer(NamedTuple):
 
 
 class LocalDispatch(NamedTuple):
-    """What is done: energies (N,), Wh; `fuel_wh` by fuel cell; `absorbed_wh` is below zero where charge is given up.
+    """The dispatch: energies (N,), Wh; `fuel_wh` by fuel cell; `absorbed_wh` is below zero where charging is forgone.
 
     Per house: surplus + fuel + released + received = served + sent + absorbed + spilled.
     """
@@ -67,12 +67,12 @@ class LocalDispatch(NamedTuple):
     served_wh: Wh
 
 
-def in_equal_shares(total_wh: int, wanted_wh: Wh) -> Wh:
-    """`total_wh` dealt in proportion to what is wanted, none above it; the last Wh go to the first houses.
+def share_equally(total_wh: int, wanted_wh: Wh) -> Wh:
+    """`total_wh` shared in proportion to what is wanted, none above it; the remaining single Wh go to the first houses.
 
     Examples
     --------
-    >>> in_equal_shares(5, np.array([4, 0, 4])).tolist()
+    >>> share_equally(5, np.array([4, 0, 4])).tolist()
     [3, 0, 2]
     """
     wanted = int(wanted_wh.sum())
@@ -85,9 +85,9 @@ def in_equal_shares(total_wh: int, wanted_wh: Wh) -> Wh:
 
 
 def run_fuel_cells(ranges: Sequence[FuelRange], needed_wh: int, battery_wh: int) -> list[int]:
-    """Energy of each fuel cell: as much as is needed, in order; never between nothing and its minimum.
+    """Energy of each fuel cell, in order: what is needed, and never between 0 and its minimum.
 
-    One that would have to run below its minimum rests where batteries can do instead, else runs at its minimum.
+    One that would run below its minimum stops where batteries can serve instead, else it runs at its minimum.
     """
     run = []
     left = needed_wh
@@ -102,7 +102,7 @@ def run_fuel_cells(ranges: Sequence[FuelRange], needed_wh: int, battery_wh: int)
 
 
 def drain(order: Wh, available_wh: Wh, quota_wh: Wh, total_wh: int) -> Wh:
-    """Take `total_wh` from batteries in `order`: each serves its own house first, then the fullest the others."""
+    """Take `total_wh` from batteries in `order`: each serves its own house first (`quota_wh`), then the others."""
     taken = np.zeros_like(available_wh)
     for limit in (np.minimum(available_wh, quota_wh), available_wh):
         for i in order:
@@ -155,15 +155,15 @@ def dispatch_locally(
     from_charge = min(wanted - from_surplus - from_fuel, charge)
     from_battery = min(wanted - from_surplus - from_fuel - from_charge, battery)
     served = from_surplus + from_fuel + from_charge + from_battery
-    use = in_equal_shares(served, critical)
-    use = use + in_equal_shares(served - int(use.sum()), other)
+    use = share_equally(served, critical)
+    use = use + share_equally(served - int(use.sum()), other)
 
     generated = np.zeros(n, np.int64)
     for cell, wh in zip(sources.fuel_cells, fuel, strict=True):
         generated[cell.house] += wh
-    fuel_used = in_equal_shares(from_fuel, generated)
-    given = in_equal_shares(from_surplus, sources.surplus_wh) + fuel_used
-    given_up = in_equal_shares(from_charge, sources.charge_wh)
+    fuel_used = share_equally(from_fuel, generated)
+    given = share_equally(from_surplus, sources.surplus_wh) + fuel_used
+    given_up = share_equally(from_charge, sources.charge_wh)
     fullest = np.argsort(-sources.battery_wh, kind="stable")
     released = drain(fullest, sources.battery_wh, np.maximum(use - given - given_up, 0), from_battery)
     left = sources.surplus_wh + generated - given

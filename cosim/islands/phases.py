@@ -1,4 +1,4 @@
-"""How a house's supply changes in an outage: one table of transitions."""
+"""How a house's supply changes in an outage: a state machine whose transitions are one table."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Phase(IntEnum):
 
 
 class Happening(IntEnum):
-    """What an interval means for a house."""
+    """What happens to a house in an interval: the input of the state machine."""
 
     GRID_FEEDS = 0  # its part of the network is joined to the grid
-    FORMER_HOLDS = 1  # no grid, a former holds the voltage
-    GRID_WAITS = 2  # a former holds the voltage, and the grid is ready on the other side of the switch
+    FORMER_HOLDS = 1  # no grid, a grid former holds the voltage
+    GRID_WAITS = 2  # a grid former holds the voltage, and the grid is back on the other side of the switch
     NOTHING_HOLDS = 3  # no grid, no former
 
 
@@ -49,23 +49,23 @@ TRANSITIONS: dict[tuple[Phase, Happening], Phase] = {
 
 
 PICKUP_FACTOR = 1.5
-"""Load after darkness over ordinary load, for an hour: what was cold or waiting runs all at once."""
+"""Cold-load pickup: load over ordinary load in the first hour of restored supply: heaters and fridges run at once."""
 
 
 BLACK_START_SOC = 0.20
-"""State of charge from which a battery starts a dark island."""
+"""State of charge that a battery needs to start a dark part (black start)."""
 
 
 RECONNECTION_VM_PU = 0.05
 """Largest difference of voltage magnitudes at which an island is joined to the grid."""
 
 
-def after(phase: npt.NDArray[np.int8], happening: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Phase of each house after an interval, by the table.
+def advance_phase(phase: npt.NDArray[np.int8], happening: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Phase of each house after an interval, (N,), by `TRANSITIONS`.
 
     Examples
     --------
-    >>> after(np.array([0, 0], np.int8), np.array([1, 3], np.int8)).tolist()
+    >>> advance_phase(np.array([0, 0], np.int8), np.array([1, 3], np.int8)).tolist()
     [1, 3]
     """
     pairs = zip(phase.tolist(), happening.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""The network as outages leave it: its parts, and a power-flow engine for each set of formers, made once."""
+"""The network as outages leave it: its connected parts, and one power-flow engine for each set of grid formers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Topology(NamedTuple):
 
 
 class Switching:
-    """Topologies and engines of a feeder, each made once; nothing in here changes a result.
+    """Topologies and engines of a feeder, each made once and kept. A cache: it never changes a result.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ class Switching:
                 net,
                 switches=[name for outage in on for name in outage.switches],
                 lines=[name for outage in on for name in outage.lines],
-                trafos=transformers_at_the_grid(net) if any(outage.grid for outage in on) else (),
+                trafos=find_grid_transformers(net) if any(outage.grid for outage in on) else (),
                 grid=any(outage.grid for outage in on),
             )
             self._topologies[key] = Topology(net, find_islands(net))
         return self._topologies[key]
 
     def engine(self, in_force: Mask, former_buses: Sequence[int]) -> PowerFlow:
-        """Engine of a topology with formers at some buses."""
+        """Engine of a topology with grid formers at some buses."""
         key = in_force.tobytes(), tuple(sorted(former_buses))
         if key not in self._engines:
             formed = with_formers(self.topology(in_force).net, key[1])
@@ -85,7 +85,7 @@ class Switching:
         for outage in (o for o, on in zip(self._outages, in_force, strict=True) if on):
             if outage.grid:
                 buses |= {int(b) for b in net.ext_grid.bus}
-                buses |= {int(net.trafo.lv_bus.at[k]) for k in transformers_at_the_grid(net)}
+                buses |= {int(net.trafo.lv_bus.at[k]) for k in find_grid_transformers(net)}
             lines = net.line[net.line.name.isin(outage.lines)]
             switches = net.switch[net.switch.name.isin(outage.switches)]
             buses |= {int(b) for b in [*lines.from_bus, *lines.to_bus, *switches.bus]}
@@ -94,14 +94,14 @@ class Switching:
         return float(np.nanmax(np.abs(seen - grid_pu), initial=0.0))
 
 
-def transformers_at_the_grid(net: Any) -> list[int]:
-    """Transformers in service at an external grid's bus: an island disconnects there, and feeds no idle iron."""
-    fed = fused_with(net, {int(bus) for bus in net.ext_grid.bus})
+def find_grid_transformers(net: Any) -> list[int]:
+    """Transformers in service at an external grid's bus: an island is disconnected there and need not feed them."""
+    fed = find_fused_buses(net, {int(bus) for bus in net.ext_grid.bus})
     return [int(k) for k in net.trafo.index[net.trafo.hv_bus.isin(fed) & net.trafo.in_service]]
 
 
-def fused_with(net: Any, buses: set[int]) -> set[int]:
-    """These buses and all that closed switches make one with them."""
+def find_fused_buses(net: Any, buses: set[int]) -> set[int]:
+    """These buses and all that closed bus-bus switches join to them."""
     closed = net.switch[(net.switch.et == "b") & net.switch.closed.astype(bool)]
     pairs = [{int(a), int(b)} for a, b in zip(closed.bus, closed.element, strict=True)]
     reached = set(buses)

@@ -11,8 +11,8 @@ from cosim.islands.local_dispatch import (
     LocalDispatch,
     Sources,
     dispatch_locally,
-    in_equal_shares,
     run_fuel_cells,
+    share_equally,
 )
 
 Wh = st.lists(st.integers(0, 5000), min_size=4, max_size=4).map(lambda values: np.array(values, np.int64))
@@ -105,8 +105,8 @@ def test_fuel_cell_rests_below_its_minimum_where_batteries_can_do() -> None:
 
 
 def test_equal_shares_never_exceed_what_is_wanted() -> None:
-    assert in_equal_shares(10, np.array([3, 4])).tolist() == [3, 4]
-    assert in_equal_shares(0, ZERO).tolist() == [0, 0, 0, 0]
+    assert share_equally(10, np.array([3, 4])).tolist() == [3, 4]
+    assert share_equally(0, ZERO).tolist() == [0, 0, 0, 0]
 
 
 def test_charge_is_given_up_before_a_battery_discharges_and_after_fuel_cells() -> None:

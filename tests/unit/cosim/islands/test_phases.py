@@ -9,7 +9,7 @@ import pytest
 
 from cosim.case.case import build_case
 from cosim.interval.chunk import Chunk
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.islands.phases import PICKUP_FACTOR, TRANSITIONS, Happening, Phase
 from cosim.scenario.model import Scenario
 from grid_models.feeder.topology import Supply
@@ -28,7 +28,7 @@ def _stream(**changes: Any) -> list[Chunk]:
         }
     )
     case = build_case(scenario)
-    return [chunk for chunk in chunks(case, case.opening) if chunk.disturbed is not None]
+    return [chunk for chunk in run_intervals(case, case.opening) if chunk.event is not None]
 
 
 def test_table_names_every_phase_for_everything_that_can_happen_to_it() -> None:
@@ -41,10 +41,10 @@ def test_table_names_every_phase_for_everything_that_can_happen_to_it() -> None:
 
 def test_island_waits_one_healthy_interval_before_it_is_joined() -> None:
     stream = _stream(community={"enabled": True, "fuel_eur_per_kg": 1.0})
-    phases = [(chunk.first, set(chunk.outage.phase.tolist())) for chunk in stream]
+    phases = [(chunk.first, set(chunk.network.phase.tolist())) for chunk in stream]
     assert phases[:4] == [(t, {Phase.ISLANDED}) for t in range(6, 10)]
     assert phases[4:6] == [(10, {Phase.SYNCHRONISING}), (11, {Phase.CONNECTED})]
-    assert stream[-1].outage.calm
+    assert stream[-1].network.is_normal
 
 
 def test_dark_houses_are_joined_at_once_and_draw_more_for_an_hour() -> None:
@@ -53,9 +53,9 @@ def test_dark_houses_are_joined_at_once_and_draw_more_for_an_hour() -> None:
         horizon = {"hours": 24, "start": "2017-06-20T00:00:00Z", "interval_minutes": minutes}
         stream = _stream(battery=nothing, horizon=horizon)
         per_hour = 60 // minutes
-        dark = [chunk for chunk in stream if (chunk.outage.phase == Phase.DARK).all()]
+        dark = [chunk for chunk in stream if (chunk.network.phase == Phase.DARK).all()]
         assert len(dark) == 4 * per_hour
-        assert all(chunk.disturbed.parts[0].supply == Supply.DARK for chunk in dark if chunk.disturbed)
+        assert all(chunk.event.parts[0].supply == Supply.DARK for chunk in dark if chunk.event)
         raised = stream[4 * per_hour :]
         case = build_case(
             Scenario().with_changes(
@@ -76,22 +76,22 @@ def test_fuel_cell_starts_a_dark_island_once_it_can() -> None:
     community = {"enabled": True, "battery_kwh": 0.0, "pv_kwp": 0.0, "fuel_cell": "sofc-3kw"}
     nothing = {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}
     slow = _stream(community=community, battery=nothing)
-    assert all((c.outage.phase == Phase.DARK).all() for c in slow[:4])
+    assert all((c.network.phase == Phase.DARK).all() for c in slow[:4])
     quick = _stream(community={**community, "fuel_cell": "pem-6kw"}, battery=nothing)
-    assert all((c.outage.phase == Phase.ISLANDED).all() for c in quick[:4])
-    assert all(c.disturbed.parts[0].former.cell == 0 for c in quick[:4] if c.disturbed)  # type: ignore[union-attr]
+    assert all((c.network.phase == Phase.ISLANDED).all() for c in quick[:4])
+    assert all(c.event.parts[0].former.cell == 0 for c in quick[:4] if c.event)  # type: ignore[union-attr]
 
 
 def test_empty_tank_leaves_the_island_dark() -> None:
     community = {"enabled": True, "battery_kwh": 0.0, "pv_kwp": 0.0, "tank_kg": 0.1}
     stream = _stream(community=community, battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0})
-    phases = [int(chunk.outage.phase[0]) for chunk in stream[:4]]
+    phases = [int(chunk.network.phase[0]) for chunk in stream[:4]]
     assert Phase.DARK in phases
-    assert min(float(chunk.outage.plants[0, 0]) for chunk in stream) >= 0.0
+    assert min(float(chunk.network.plants[0, 0]) for chunk in stream) >= 0.0
 
 
 @pytest.mark.parametrize("mechanism", ["none", "trading_battery", "sharing_central", "double_auction"])
 def test_every_mechanism_survives_an_outage(mechanism: str) -> None:
     stream = _stream(market={"mechanism": mechanism}, community={"enabled": True})
     assert all((chunk.verdicts.status == 0).all() for chunk in stream)
-    assert any(part.supply == Supply.ISLAND for c in stream if c.disturbed for part in c.disturbed.parts)
+    assert any(part.supply == Supply.ISLAND for c in stream if c.event for part in c.event.parts)

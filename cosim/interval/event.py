@@ -1,0 +1,53 @@
+"""One interval with an outage, or with a device that asks to join or leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cosim.case.batteries import rate_batteries, with_batteries
+from cosim.case.case import Case
+from cosim.case.state import NetworkState
+from cosim.delivery.losses import losses_wh
+from cosim.delivery.window import make_window_of_one
+from cosim.interval.chunk import Chunk, close_intervals
+from cosim.interval.device_requests import answer_requests, release_batteries, retire_devices
+from cosim.islands.event_interval import run_event_interval
+from cosim.islands.switching import Switching
+from grid_models.powerflow.limits import judge
+from market.book import Clearing
+from market.state import State
+
+
+def with_admitted_devices(case: Case, network: NetworkState) -> Case:
+    """The case with the devices that are admitted, and no others."""
+    return replace(case, inputs=case.fleet.make_inputs(network.standing))
+
+
+def run_event(case: Case, switching: Switching, state: State, network: NetworkState, t: int) -> Chunk:
+    """Interval `t`: devices leave, each part of the network is run, devices are admitted or let go."""
+    network, left = retire_devices(case, network, t)
+    case = with_admitted_devices(case, network)
+    event = run_event_interval(case, switching, state, network, t)
+    network, decisions = answer_requests(case, switching, event, t)
+    network, gone = release_batteries(case, network, event, t)
+    decisions += gone
+    window = make_window_of_one(event.orders, Clearing(event.settlement.rows), event.settlement, event.before)
+    ratings = rate_batteries(case.opening.ratings, case.scenario, case.fleet.batteries, network.standing)
+    moved = [(case.fleet.devices[decision.device].house, decision.energy_wh) for decision in decisions]
+    by_formers = sum(part.losses_wh for part in event.parts)
+    return close_intervals(
+        case,
+        t,
+        window._replace(state=with_batteries(window.state, ratings, moved)),
+        event.flow,
+        judge(event.flow, case.limits),
+        network,
+        outcome=np.array([event.outcome], np.int8),
+        power_flows=np.array([event.power_flows], np.int32),
+        unclean={} if event.unclean is None else {t: event.unclean},
+        lost_wh=np.maximum(losses_wh(event.flow.losses_kw, case.interval_minutes) - by_formers, 0),
+        event=event,
+        decisions=(*left, *decisions),
+    )
