@@ -1,4 +1,4 @@
-"""What columns of all tables have in common: times in UTC, and names kept as a dictionary."""
+"""What the columns of all tables share: the type of times, and how columns of names are searched."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 TIME = pa.timestamp("ms", tz="UTC")
-"""Type of times, in memory as in Parquet, which knows no seconds."""
+"""Type of times, in memory as on disk: Parquet has no timestamps in seconds."""
 
 
 def is_named(column: pa.ChunkedArray, *names: str) -> pa.ChunkedArray:
-    """Whether each value of a column of names is one of these; the dictionary is asked, not every row.
+    """Whether each value of a column is one of some names; of a dictionary column only the dictionary is searched.
 
     Parameters
     ----------
     column
         Strings, or a dictionary of strings, (n,).
     names
-        What is looked for.
+        Names to look for.
 
     Returns
     -------

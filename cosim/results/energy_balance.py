@@ -1,6 +1,6 @@
-"""Energy of every interval, over all houses and the network: what came in equals what went out, to the Wh.
+"""Energy balance of every interval over all houses and the network: sources equal uses, to the Wh.
 
-Trades and shares cancel out between houses; what a house bought, another one sold.
+Trades and shares cancel out between houses: what one house buys another one sells.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from cosim.results.columns import is_named
 
 SOURCES = ("pv_wh", "fuel_cell_wh", "discharge_wh", "from_grid_wh")
 USES = ("served_wh", "charge_wh", "spilled_wh", "to_grid_wh", "losses_wh")
-BESIDE = ("load_wh", "shed_wh", "stored_wh")
-"""Not part of the sum: load asked for = served + shed; content of all batteries at the end of the interval."""
 
 
 def make_energy_balance_table(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
-    """Table `make_energy_balance_table`: one row per interval.
+    """Table `energy_balance`: one row per interval.
 
     Parameters
     ----------
@@ -28,41 +26,40 @@ def make_energy_balance_table(houses: pa.Table, exchanges: pa.Table) -> pa.Table
     Returns
     -------
     pyarrow.Table
-        `time`, `SOURCES`, `USES`, `residual_wh` = sources - uses, which is 0, and `BESIDE`; integers, Wh. The grid
-        delivers what houses import and the losses that no former of an island carries.
+        Integers, Wh: `time`, `SOURCES`, `USES`, and `residual_wh` = sources - uses, which is 0. Then, outside the
+        sum, `load_wh` = served + shed, `shed_wh`, and `stored_wh`, the content of all batteries at the end of the
+        interval. `from_grid_wh` is what houses import plus the losses that no grid-forming device carries.
     """
     time = houses["time"].to_numpy()
-    n = int(np.searchsorted(time, time[0], side="right"))
-    metered = {
-        name: houses[f"{name}_wh"].to_numpy().astype(np.int64).reshape(-1, n).sum(axis=1)
-        for name in (
-            *("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed"),
-            *("own", "hosted"),
-        )
-    }
-    starts = time[::n]
+    n_houses = int(np.searchsorted(time, time[0], side="right"))
+    starts = time[::n_houses]
+
+    def metered(name: str) -> npt.NDArray[np.int64]:
+        wh = houses[name].to_numpy().astype(np.int64)
+        return np.asarray(wh.reshape(-1, n_houses).sum(axis=1))
+
     losses = exchanges.filter(is_named(exchanges["kind"], "loss"))
-    lost = _sum_delivered(losses, starts)
-    lost_from_grid = _sum_delivered(losses.filter(is_named(losses["seller"], "grid")), starts)
+    bought = losses.filter(is_named(losses["seller"], "grid"))
+    load, shed = metered("load_wh"), metered("shed_wh")
     columns = {
-        "pv_wh": metered["pv"],
-        "fuel_cell_wh": metered["fuel_cell"],
-        "discharge_wh": metered["discharge"],
-        "from_grid_wh": metered["imported"] + lost_from_grid,
-        "served_wh": metered["load"] - metered["shed"],
-        "charge_wh": metered["charge"],
-        "spilled_wh": metered["spilled"],
-        "to_grid_wh": metered["exported"],
-        "losses_wh": lost,
+        **{name: metered(name) for name in ("pv_wh", "fuel_cell_wh", "discharge_wh")},
+        "from_grid_wh": metered("imported_wh") + _sum_delivered(bought, starts),
+        "served_wh": load - shed,
+        "charge_wh": metered("charge_wh"),
+        "spilled_wh": metered("spilled_wh"),
+        "to_grid_wh": metered("exported_wh"),
+        "losses_wh": _sum_delivered(losses, starts),
     }
-    residual = sum(columns[name] for name in SOURCES) - sum(columns[name] for name in USES)
-    beside = {
-        "load_wh": metered["load"],
-        "shed_wh": metered["shed"],
-        "stored_wh": metered["own"] + metered["hosted"],
-    }
-    at = pa.array(starts, houses.schema.field("time").type)
-    return pa.table({"time": at, **columns, "residual_wh": residual, **beside})
+    return pa.table(
+        {
+            "time": pa.array(starts, houses.schema.field("time").type),
+            **columns,
+            "residual_wh": sum(columns[name] for name in SOURCES) - sum(columns[name] for name in USES),
+            "load_wh": load,
+            "shed_wh": shed,
+            "stored_wh": metered("own_wh") + metered("hosted_wh"),
+        }
+    )
 
 
 def _sum_delivered(rows: pa.Table, starts: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:

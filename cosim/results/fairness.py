@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from cosim.results.columns import is_named
 
-SOLD = ("p2p", "share_use", "share_store", "lot_sale", "grid_export")
-"""Kinds of exchange that the network may cut."""
+CURTAILED_KINDS = ("p2p", "share_use", "share_store", "lot_sale", "grid_export")
+"""Kinds of exchange that the network may curtail: their sellers lose what is not delivered."""
 
 
 def jain_index(shares: npt.ArrayLike) -> float:
@@ -38,12 +38,14 @@ def jain_index(shares: npt.ArrayLike) -> float:
     return float(x.sum() ** 2 / (x.size * squares)) if squares > 0.0 else 1.0
 
 
-def make_curtailed_by_house_table(booked: pa.Table, rule: str = "") -> pa.Table:
-    """What each house sold, delivered and was cut, kWh; a lot counts where it leaves the battery that hosts it.
+def make_curtailed_by_house_table(exchange_sums: pa.Table, rule: str = "") -> pa.Table:
+    """What each house sold, delivered and was cut, kWh.
+
+    A lot, energy that a house stored in another house's battery, counts for the house whose battery delivers it.
 
     Parameters
     ----------
-    booked
+    exchange_sums
         Exchanges of a run summed over time, of `cosim.results.sums.sum_exchanges`.
     rule
         Name of the rule that cut, copied into a column so that runs can be stacked.
@@ -54,13 +56,19 @@ def make_curtailed_by_house_table(booked: pa.Table, rule: str = "") -> pa.Table:
         Columns house, rule, cleared_kwh, delivered_kwh, curtailed_kwh, share, compensation_neur, ordered by house;
         houses that sold nothing are left out.
     """
-    sold = pc.and_(is_named(booked["kind"], *SOLD), pc.greater(booked["cleared_wh"], 0))
-    chosen = booked.select(["kind", "seller", "host", "cleared_wh", "delivered_wh"]).filter(sold)
-    from_battery = is_named(chosen["kind"], "lot_sale")
-    house = pc.if_else(from_battery, chosen["host"].cast(pa.string()), chosen["seller"].cast(pa.string()))
-    plain = pa.table({"house": house, "cleared": chosen["cleared_wh"], "delivered": chosen["delivered_wh"]})
-    total = plain.group_by("house").aggregate([("cleared", "sum"), ("delivered", "sum")]).sort_by("house")
-    cleared, delivered = (_kwh(total[f"{name}_sum"]) for name in ("cleared", "delivered"))
+    kind = exchange_sums["kind"]
+    seller, host = (exchange_sums[name].cast(pa.string()) for name in ("seller", "host"))
+    plain = pa.table(
+        {
+            "house": pc.if_else(is_named(kind, "lot_sale"), host, seller),
+            "cleared": exchange_sums["cleared_wh"],
+            "delivered": exchange_sums["delivered_wh"],
+        }
+    )
+    sold = pc.and_(is_named(kind, *CURTAILED_KINDS), pc.greater(plain["cleared"], 0))
+    total = plain.filter(sold).group_by("house").aggregate([("cleared", "sum"), ("delivered", "sum")])
+    total = total.sort_by("house")
+    cleared, delivered = (total[f"{name}_sum"].to_numpy() / 1000.0 for name in ("cleared", "delivered"))
     return pa.table(
         {
             "house": total["house"],
@@ -69,16 +77,15 @@ def make_curtailed_by_house_table(booked: pa.Table, rule: str = "") -> pa.Table:
             "delivered_kwh": delivered,
             "curtailed_kwh": cleared - delivered,
             "share": delivered / cleared,
-            "compensation_neur": _compensation_neur(booked, total["house"].to_pylist()),
+            "compensation_neur": _compensation_neur(exchange_sums, total["house"].to_pylist()),
         }
     )
 
 
-def _compensation_neur(booked: pa.Table, houses: list[str]) -> pa.Array:
-    paid = booked.filter(is_named(booked["kind"], "compensation"))
-    plain = pa.table({"house": paid["seller"].cast(pa.string()), "amount": paid["amount_neur"]})
-    total = plain.group_by("house").aggregate([("amount", "sum")])
-    by_house = dict(zip(total["house"].to_pylist(), total["amount_sum"].to_pylist(), strict=True))
+def _compensation_neur(exchange_sums: pa.Table, houses: list[str]) -> pa.Array:
+    paid = exchange_sums.filter(is_named(exchange_sums["kind"], "compensation"))
+    total = paid.group_by("seller").aggregate([("amount_neur", "sum")])
+    by_house = dict(zip(total["seller"].to_pylist(), total["amount_neur_sum"].to_pylist(), strict=True))
     return pa.array([by_house.get(house, 0) for house in houses], pa.int64())
 
 
@@ -97,7 +104,3 @@ def measure_fairness(houses: pa.Table) -> dict[str, Any]:
         result["smallest_share"] = float(share.min())
         result["most_curtailed"] = {"house": houses["house"][most].as_py(), "curtailed_kwh": float(cut[most])}
     return result
-
-
-def _kwh(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    return np.asarray(column.to_numpy(), dtype=np.float64) / 1000.0

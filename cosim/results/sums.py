@@ -1,4 +1,4 @@
-"""A run's long tables summed over its intervals: a few rows instead of millions, read some intervals at a time."""
+"""A run's long tables summed over its intervals, read some rows at a time: memory never holds a whole table."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.results.columns import is_named
+from market.exchanges import METER
 
 Parts = Callable[[str, Sequence[str]], Iterator[pa.Table]]
-"""Some columns of a table, by its name, some rows at a time: wherever the tables are, memory need not hold one."""
+"""Reads some columns of the table of a name, some rows at a time."""
 
 PARTIES = ("kind", "seller", "buyer", "host")
 SUMMED = ("cleared_wh", "delivered_wh", "amount_neur", "fee_neur")
-METERS = (
-    *("load_wh", "pv_wh", "fuel_cell_wh", "charge_wh", "discharge_wh", "bought_wh", "sold_wh", "imported_wh"),
-    *("exported_wh", "spilled_wh", "shed_wh", "own_wh", "hosted_wh"),
-)
+METERS = tuple(name for name in METER.names or () if name.endswith("_wh"))
+"""Columns of the table `houses` that hold energy, Wh; see `market.exchanges.METER`."""
 
 
 def read_whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a table that is short enough."""
+    """Some columns of a short table, all rows."""
     return pa.concat_tables(parts(name, columns)).unify_dictionaries()
 
 
@@ -57,13 +56,13 @@ def _group_exchanges(exchanges: pa.Table) -> pa.Table:
 
 
 def find_curtailed_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
-    """Rows that were not delivered as cleared, of the table `exchanges`, some intervals at a time."""
+    """Rows of the table `exchanges` that were not delivered as cleared; it is read some intervals at a time."""
     rows = (part.filter(pc.invert(is_named(part["status"], "accepted"))) for part in exchanges)
     return pa.concat_tables(rows).unify_dictionaries()
 
 
-def sum_meters(houses: Iterable[pa.Table], n_houses: int, moments: pa.Array) -> tuple[pa.Table, pa.Table]:
-    """Sums of every meter by house, and all meters in some moments; `houses` is read once for both.
+def sum_meters(houses: Iterable[pa.Table], n_houses: int, times: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """Sums of every meter by house, and the rows of some times; `houses` is read once for both.
 
     Parameters
     ----------
@@ -71,20 +70,21 @@ def sum_meters(houses: Iterable[pa.Table], n_houses: int, moments: pa.Array) -> 
         The table `houses`, every house in every interval by time, some intervals at a time.
     n_houses
         Number of houses.
-    moments
-        Times whose rows are wanted.
+    times
+        Starts of the intervals whose rows are wanted.
 
     Returns
     -------
     sums : pyarrow.Table
-        `METERS`, integers, Wh, one row a house. Of `own_wh` and `hosted_wh`, contents, the sum over all intervals.
+        `METERS`, integers, Wh, one row a house. `own_wh` and `hosted_wh`, which are contents at the end of an
+        interval, are summed over all intervals too.
     rows : pyarrow.Table
-        Rows of `houses` at `moments`.
+        Rows of `houses` at `times`.
     """
     sums = {name: np.zeros(n_houses, np.int64) for name in METERS}
     rows = []
     for part in houses:
         for name in METERS:
             sums[name] += part[name].to_numpy().reshape(-1, n_houses).sum(axis=0, dtype=np.int64)
-        rows.append(part.filter(pc.is_in(part["time"], moments)))
+        rows.append(part.filter(pc.is_in(part["time"], times)))
     return pa.table(sums), pa.concat_tables(rows).unify_dictionaries()

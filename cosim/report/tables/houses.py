@@ -7,7 +7,7 @@ import pandas as pd
 
 from cosim.report.elements import Cell, Table, number, words
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.summary import CURTAILED_KINDS
+from cosim.results.fairness import CURTAILED_KINDS
 
 ENERGIES = (
     *("load", "pv", "fuel_cell", "bought", "sold", "imported", "exported", "spilled", "shed"),
