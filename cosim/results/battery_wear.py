@@ -1,4 +1,4 @@
-"""What a run took from the batteries: cycles, loss of capacity and what that is worth, one row per house."""
+"""Wear of the batteries over a run: cycles, loss of capacity and its cost, one row per house."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BATTERY_WEAR = pa.schema(
     [
         ("house", pa.string()),
         ("capacity_kwh", pa.float64()),
-        *((f"{name}_kwh", pa.float64()) for name in ("charged", "discharged")),
-        *((name, pa.float64()) for name in ("full_cycles", "mean_soc", "fade", "wear_eur")),
+        *((name, pa.float64()) for name in ("charged_kwh", "discharged_kwh", "full_cycles")),
+        *((name, pa.float64()) for name in ("mean_soc", "fade", "wear_eur")),
     ]
 )
-"""`full_cycles` are equivalent ones, `fade` is the share of the capacity lost since the start, new at the start."""
+"""`full_cycles` are equivalent ones; `fade` is the share of the capacity lost over the run, the battery being new then."""
 
 
 def make_wear_table(case: Case, metered: pa.Table) -> pa.Table:
-    """Table `battery_wear` of a run: every house whose batteries stayed what they were.
+    """Table `battery_wear` of a run: every house that kept one and the same battery throughout.
 
     Parameters
     ----------
@@ -32,25 +32,25 @@ def make_wear_table(case: Case, metered: pa.Table) -> pa.Table:
         Meters summed by house, of `cosim.results.sums.sum_meters`.
     """
     section = case.scenario.battery
-    sums = {name: metered[f"{name}_wh"].to_numpy() / 1000.0 for name in ("charge", "discharge")}
+    charged, discharged = (metered[name].to_numpy() / 1000.0 for name in ("charge_wh", "discharge_wh"))
     stored = metered["own_wh"].to_numpy() + metered["hosted_wh"].to_numpy()
     mean_kwh = stored / case.n_intervals / 1000.0
     hours = case.n_intervals * case.interval_minutes / 60.0
-    changing = {device.house for device in case.fleet.devices if device.battery is not None}
+    changing = {device.house for device in case.fleet.batteries.values()}
     rows = []
     for house, name in enumerate(case.profiles.participants):
         battery = make_battery(section, int(case.capacity_wh[house]))
         if battery.capacity_kwh == 0.0 or house in changing:
             continue
-        cycles = equivalent_full_cycles(battery, sums["charge"][house], sums["discharge"][house])
+        cycles = equivalent_full_cycles(battery, charged[house], discharged[house])
         mean_soc = mean_kwh[house] / battery.capacity_kwh
         fade = float(capacity_fade(battery, hours, cycles, mean_soc=mean_soc))
         rows.append(
             {
                 "house": name,
                 "capacity_kwh": battery.capacity_kwh,
-                "charged_kwh": sums["charge"][house],
-                "discharged_kwh": sums["discharge"][house],
+                "charged_kwh": charged[house],
+                "discharged_kwh": discharged[house],
                 "full_cycles": cycles,
                 "mean_soc": mean_soc,
                 "fade": fade,

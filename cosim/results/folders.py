@@ -1,4 +1,4 @@
-"""Folders to write into: what is in them already, and made where there are none; or one clear message."""
+"""Folders to write into: listed, made, or refused with one clear message."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cosim.errors import ScenarioError
 
 
 def list_names(folder: Path) -> list[str]:
-    """Names of what a folder holds, sorted; none where there is no folder yet.
+    """Names of the files in a folder, sorted; none where there is no folder yet.
 
     Raises
     ------
     ScenarioError
-        If it is no folder, or cannot be read.
+        If it is not a folder, or cannot be read.
     """
     try:
         return sorted(path.name for path in folder.iterdir())
@@ -24,7 +24,7 @@ def list_names(folder: Path) -> list[str]:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder, and those above it, where there is none; returns it.
+    """Make a folder and its parents where they are missing; returns it.
 
     Raises
     ------
@@ -39,15 +39,14 @@ def make_folder(folder: Path) -> Path:
 
 
 def check_empty(folder: Path) -> Path:
-    """The folder itself, once it is known to be new or empty.
+    """The folder itself, if it is new or empty.
 
     Raises
     ------
     ScenarioError
-        If it holds anything, or is no folder.
+        If it holds anything, or is not a folder.
     """
-    found = list_names(folder)
-    if found:
+    if found := list_names(folder):
         raise ScenarioError(
             f"{folder}: expected a new or empty folder, found {found[0]}; choose another with --out"
         )

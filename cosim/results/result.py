@@ -144,7 +144,7 @@ class Result:
 
     @cached_property
     def resilience(self) -> pd.DataFrame:
-        """One row per outage and one for all; empty without outages. See `cosim.results.outages`."""
+        """One row per outage and one for all; empty without outages. See `cosim.results.resilience`."""
         return self._frame("resilience", "outage") if self.has_table("resilience") else pd.DataFrame()
 
     def _repr_html_(self) -> str:
