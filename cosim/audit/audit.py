@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.audit.networks import Networks, unlike_scenario
+from cosim.audit.networks import Networks, compare_with_scenario
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.setpoints import injection_kw
 from cosim.errors import ScenarioError
-from cosim.recording.topology import recorded_changes
+from cosim.recording.topology import read_changes
 from cosim.results.directory import read_table
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.named_nets import read_net
+from grid_models.feeder.net_file import read_net
 from grid_models.powerflow.engine import Flow
 from grid_models.powerflow.limits import Limits, Verdict, check_limits
 from market.exchanges import Kind
@@ -33,14 +33,14 @@ from market.ledger.format.records import (
     NONE,
     RecordBytes,
     RecordKind,
-    integer_parameter,
+    read_integer_parameter,
     read_parameters,
-    rows_of,
+    select_rows,
 )
 from market.ledger.private.commitments import open_commitments
 from market.ledger.private.vault import Entry
 from market.ledger.store.store import Store
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 
 TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
 """How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
@@ -120,8 +120,8 @@ def audit_ledger(
         audited, islanded = [], []
         for height in heights.tolist():
             block = store.block(height)
-            records = in_clear(records_of(block.records), entries or {}, height)
-            verdict = rows_of(records, RecordKind.VERDICT)
+            records = open_records(decode_records(block.records), entries or {}, height)
+            verdict = select_rows(records, RecordKind.VERDICT)
             if verdict.size == 0:
                 continue  # a block of the registry alone
             audited.append(height)
@@ -132,7 +132,7 @@ def audit_ledger(
     return Audit(tuple(audited), tuple(findings), tuple(islanded))
 
 
-def in_clear(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], height: int) -> RecordBytes:
+def open_records(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], height: int) -> RecordBytes:
     """A block's records, the private ones put back.
 
     Raises
@@ -150,26 +150,26 @@ def in_clear(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], hei
 
 def read_recorded(directory: Path, store: Store) -> Recorded:
     """Scenario and network of a run directory, once their hashes are those of the ledger's first block."""
-    genesis = records_of(store.block(0).records)
+    genesis = decode_records(store.block(0).records)
     parameters = read_parameters(genesis)
     scenario = load_scenario(directory / "scenario.toml")
     if scenario.digest() != parameters["scenario_sha256"][:32]:
         raise ScenarioError(
             f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml"
         )
-    feeder = recorded_feeder(directory, scenario, genesis)
+    feeder = read_recorded_feeder(directory, scenario, genesis)
     if feeder.digest() != parameters["network_sha256"][:32]:
         raise ScenarioError(
             f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
         )
     limits = Limits.of(feeder, **scenario.limits.model_dump())
-    minutes = integer_parameter(parameters, "interval_minutes")
+    minutes = read_integer_parameter(parameters, "interval_minutes")
     return Recorded(scenario, feeder, Networks(feeder), limits, minutes, store.size())
 
 
-def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
+def read_recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
     """Feeder of the recorded net: buses of the houses from the first block, their names from the run's own table."""
-    houses = rows_of(genesis, RecordKind.HOUSE)
+    houses = select_rows(genesis, RecordKind.HOUSE)
     names = read_table(directory, "houses", ["house"])["house"].slice(0, houses.size).to_pylist()
     file = scenario.network.file
     name = scenario.network.name or ("generated" if file is None else file.name)
@@ -178,13 +178,13 @@ def recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -
 
 def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -> list[str]:
     """What is wrong with a block: limits broken by what settled, and a topology or verdict that is not what was."""
-    meters, verdict = rows_of(records, Kind.METER), rows_of(records, RecordKind.VERDICT)[0]
+    meters, verdict = select_rows(records, Kind.METER), select_rows(records, RecordKind.VERDICT)[0]
     p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
     if verdict["status"] == Outcome.DE_ENERGISED:
         return ["energy flowed in a feeder that was switched off"] if p_kw.any() else []
-    changes = recorded_changes(records)
+    changes = read_changes(records)
     network = recorded.networks.of(changes)
-    found = unlike_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
+    found = compare_with_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
     if network.islanded != bool(verdict["reason"] & ISLANDED):
         found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
     found += network.in_the_dark(p_kw)
@@ -196,13 +196,13 @@ def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -
         return [*found, "the settled exchanges have no AC solution"]
     return [
         *found,
-        *beyond_limits(check_limits(recorded.feeder, recorded.limits, flow)),
+        *list_violations(check_limits(recorded.feeder, recorded.limits, flow)),
         *network.out_of_balance(flow, recorded.interval_minutes),
         *_unlike_recorded(flow, verdict),
     ]
 
 
-def beyond_limits(verdict: Verdict) -> list[str]:
+def list_violations(verdict: Verdict) -> list[str]:
     """Violations beyond the tolerance, in words."""
     return [
         f"settled though {violation}"

@@ -176,7 +176,7 @@ def make_feeder(
 
 def limits_of_the_model(net: Any) -> tuple[str, ...]:
     """What the power flow and its verdict leave out of a net, in words for its user."""
-    notes = []
+    notes = list(net.get("_left_out", ()))
     if len(net.trafo3w):
         notes.append(
             f"{len(net.trafo3w)} three-winding transformers: carried in the power flow, their loading is not judged"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandapower as pp
 import pandapower.networks as pn
 
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder, make_feeder
+from grid_models.feeder.net_file import read_net
 
 _PLAIN = {
     "cigre_lv": pn.create_cigre_network_lv,
@@ -245,29 +245,6 @@ def feeder_from_json(
         drop_elements(net)
     names = [participant for participant, _ in placement]
     return make_feeder(path.name, net, names, bus, devices=devices, shared_bus=shared_bus)
-
-
-def read_net(path: Path) -> Any:
-    """Pandapower net from JSON.
-
-    Raises
-    ------
-    GridError
-        If the file is missing or holds no pandapower net.
-    """
-    if not path.is_file():
-        raise GridError(f"{path}: expected a pandapower JSON file, found none")
-    try:
-        net = pp.from_json(str(path))
-    except Exception as reason:  # pandapower lets json's, pandas' and its own errors through
-        raise GridError(
-            f"{path}: expected a net written by pandapower.to_json, got {type(reason).__name__}: {reason}"
-        ) from reason
-    if not isinstance(net, pp.pandapowerNet):
-        raise GridError(
-            f"{path}: expected a pandapower net, got {type(net).__name__}; write it by pandapower.to_json"
-        )
-    return net
 
 
 def find_bus(net: Any, value: str | int, where: str) -> int:

@@ -1,0 +1,403 @@
+"""Read a pandapower net from a JSON file that may come from anybody.
+
+Law: reading runs no code of the file, imports no module that it names, opens no other file, and ends with a net of
+numbers, words and lists, or with a `GridError` that names the place.
+
+pandapower's decoder resolves any `module.name` that a file mentions. So the document is walked by an allow-list and
+rebuilt from what was read before the decoder sees it. Objects such as controllers are never made: tables that hold
+pandapower's own are left out with a note, anything else is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import pandas as pd
+
+from grid_models.errors import GridError
+
+MAX_BYTES = 64 * 2**20
+MAX_DEPTH = 32
+MAX_ROWS = 1_000_000
+
+NET = ("pandapower.auxiliary", "pandapowerNet")
+FRAMES = {("pandas.core.frame", "DataFrame"), ("pandas", "DataFrame")}
+SCALARS = {("numpy", name) for name in ("bool", "bool_", "int32", "int64", "uint32", "float32", "float64")}
+SEQUENCES = {("numpy", "array"), ("builtins", "tuple"), ("builtins", "set"), ("builtins", "frozenset")}
+OBJECT_TABLES = ("characteristic", "controller", "output_writer")
+"""Tables in which pandapower keeps objects; they are left out."""
+PANDAPOWER_OBJECT = re.compile(r"pandapower(\.\w+)+", re.ASCII)
+DTYPE = re.compile(
+    r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)|bool|boolean|object|str|string"
+)
+_NO_OBJECTS = "expected numbers, words and lists"
+
+FRAME_KEYS = {
+    "_module",
+    "_class",
+    "_object",
+    "orient",
+    "dtype",
+    "is_multiindex",
+    "is_multicolumn",
+    "index_name",
+    "column_name",
+}
+
+
+LEFT_OUT = "_left_out"
+"""Key of a net under which the notes lie that say what was left out of its file; not written with it."""
+
+
+def read_net(path: Path) -> Any:
+    """Pandapower net of a file written by `pandapower.to_json`; its key `LEFT_OUT` says what was left out.
+
+    Raises
+    ------
+    GridError
+        If there is no such file, it is not a regular file of bounded size, or it holds anything but a net of numbers,
+        words and lists.
+    """
+    return parse_net(read_regular_text(path), str(path))
+
+
+def read_regular_text(path: Path) -> str:
+    """Text of a regular file of at most `MAX_BYTES`; devices, pipes and larger files are refused.
+
+    Raises
+    ------
+    GridError
+        If it is none, or cannot be read as UTF-8.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
+    except OSError as reason:
+        raise GridError(
+            f"{path}: expected a pandapower JSON file, found none ({reason.strerror})"
+        ) from reason
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+        os.close(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise GridError(f"{path}: expected a regular file, got a folder, device or pipe")
+        raise GridError(f"{path}: expected at most {MAX_BYTES:,} bytes, got {found.st_size:,}")
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return file.read(MAX_BYTES).decode("utf-8-sig")
+        except UnicodeDecodeError as reason:
+            raise GridError(f"{path}: expected UTF-8 text, got other bytes ({reason.reason})") from reason
+
+
+def parse_net(text: str, where: str) -> Any:
+    """Net of JSON text; `where` begins every message.
+
+    Raises
+    ------
+    GridError
+        If the text is no such net.
+    """
+    document = _load(text, where)
+    if not isinstance(document, dict):
+        raise GridError(
+            f"{where}: expected a pandapower net, got {_kind(document)}; write it by pandapower.to_json"
+        )
+    tagged = "_module" in document or "_class" in document
+    if tagged and _tag(document) != NET:
+        raise GridError(f"{where}: expected a pandapower net, got an object of {_named(document)}")
+    tables = document.get("_object") if tagged else document
+    if isinstance(tables, str):
+        tables = _load(tables, where)
+    if not isinstance(tables, dict) or "bus" not in tables:
+        raise GridError(
+            f"{where}: expected a pandapower net with a table 'bus'; write it by pandapower.to_json"
+        )
+    walked = _Walk(where)
+    kept = dict(walked.tables(tables))
+    rebuilt = {"_module": NET[0], "_class": NET[1], "_object": kept} if tagged else kept
+    net = _decode(json.dumps(rebuilt), where)
+    check_tables(net, where)
+    net[LEFT_OUT] = tuple(walked.notes)
+    return net
+
+
+def _decode(text: str, where: str) -> Any:
+    """The rebuilt document through pandapower's own decoder, which also converts older formats."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # older formats are read, and said by convert_format
+            net = pp.from_json_string(text, convert=True)
+    except Exception as reason:  # pandapower lets pandas' and its own errors through
+        raise GridError(
+            f"{where}: expected a net written by pandapower.to_json, got {type(reason).__name__}: {_short(reason)}"
+        ) from reason
+    if not isinstance(net, pp.pandapowerNet):
+        raise GridError(
+            f"{where}: expected a pandapower net, got {type(net).__name__}; write it by pandapower.to_json"
+        )
+    return net
+
+
+class _Walk:
+    """Rebuilds a document's tables from what is allowed in them; collects notes."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.notes: list[str] = []
+
+    def tables(self, tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Name and rebuilt value of each table and parameter of the net."""
+        for name, value in tables.items():
+            place = f"{self.where}, {name}"
+            if (
+                isinstance(value, str) and "_module" in value
+            ):  # as older versions of pandapower nest their tables
+                value = _load(value, place)
+            if name.split("_")[0] in OBJECT_TABLES or name in OBJECT_TABLES:
+                kept = self.without_objects(name, value, place)
+                if kept is not None:
+                    yield name, kept
+            elif isinstance(value, dict) and _tag(value) in FRAMES:
+                yield name, _frame(value, place)
+            else:
+                yield name, _plain(value, place, 0)
+
+    def without_objects(self, name: str, value: Any, place: str) -> Any:
+        """A table for objects of pandapower: as it is where it holds none, else None and a note."""
+        if not (isinstance(value, dict) and _tag(value) in FRAMES):
+            return _plain(value, place, 0)
+        table = _content(value, place)
+        objects = [
+            cell for row in table["data"] for cell in row if isinstance(cell, dict | str) and _is_tagged(cell)
+        ]
+        if not objects:
+            return _frame(value, place)
+        for cell in objects:
+            found = _load(cell, place) if isinstance(cell, str) else cell
+            if not PANDAPOWER_OBJECT.fullmatch(str(found.get("_module"))):
+                raise GridError(f"{place}: {_NO_OBJECTS}, got an object of {_named(found)}; remove the row")
+        self.notes.append(
+            f"{len(table['data'])} rows of the net's table '{name}' are left out: objects stored in a net are never run"
+        )
+        return None
+
+
+def _is_tagged(cell: Any) -> bool:
+    """Whether a cell is, or is text that spells, an object with a module or a class."""
+    if isinstance(cell, str):
+        cell = _spelled(cell)
+    return isinstance(cell, dict) and ("_module" in cell or "_class" in cell)
+
+
+def _spelled(text: str) -> Any:
+    """What text spells in JSON, where it may spell an object or a list; else the text itself."""
+    if text.lstrip()[:1] not in ("{", "[", '"'):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _tag(value: dict[str, Any]) -> tuple[str, str]:
+    return str(value.get("_module")), str(value.get("_class"))
+
+
+def _named(value: dict[str, Any]) -> str:
+    return f"{_short(value.get('_module'))}.{_short(value.get('_class'))}"
+
+
+def _content(value: dict[str, Any], place: str) -> dict[str, Any]:
+    """Columns, index and data of an encoded DataFrame."""
+    text = value.get("_object")
+    content = _load(text, place) if isinstance(text, str) else text
+    if value.get("orient", "split") != "split" or value.get("is_multiindex") or value.get("is_multicolumn"):
+        raise GridError(
+            f"{place}: expected a table with one index and one row of column names, got a nested one"
+        )
+    if not isinstance(content, dict) or set(content) != {"columns", "index", "data"}:
+        raise GridError(f"{place}: expected a table with columns, index and data, got {_kind(content)}")
+    columns, index, data = content["columns"], content["index"], content["data"]
+    if not all(isinstance(part, list) for part in (columns, index, data)):
+        raise GridError(f"{place}: expected lists of columns, index and data")
+    if len(data) > MAX_ROWS:
+        raise GridError(f"{place}: expected at most {MAX_ROWS:,} rows, got {len(data):,}")
+    if len(index) != len(data) or any(not isinstance(row, list) or len(row) != len(columns) for row in data):
+        raise GridError(f"{place}: expected as many cells in each row as columns, and a row for each index")
+    if len({str(column) for column in columns}) != len(columns):
+        raise GridError(f"{place}: expected each column once; rename one of those that are equal")
+    return content
+
+
+def _frame(value: dict[str, Any], place: str) -> dict[str, Any]:
+    """An encoded DataFrame, rebuilt from its cells."""
+    content = _content(value, place)
+    unknown = sorted(set(value) - FRAME_KEYS)
+    if unknown:
+        raise GridError(
+            f"{place}: expected a table as pandapower writes it, got the further key '{unknown[0]}'"
+        )
+    columns = [_scalar(column, f"{place}, column names") for column in content["columns"]]
+    index = [_scalar(label, f"{place}, index") for label in content["index"]]
+    data = [
+        [
+            _cell(cell, f"{place}, row {label}, column {column}", column)
+            for cell, column in zip(row, columns, strict=True)
+        ]
+        for label, row in zip(index, content["data"], strict=True)
+    ]
+    rebuilt = {
+        "_module": "pandas.core.frame",
+        "_class": "DataFrame",
+        "_object": json.dumps({"columns": columns, "index": index, "data": data}),
+        "orient": "split",
+        "is_multiindex": False,
+        "is_multicolumn": False,
+    }
+    for key in ("index_name", "column_name"):
+        if key in value:
+            rebuilt[key] = _scalar(value[key], f"{place}, {key}")
+    if "dtype" in value:
+        rebuilt["dtype"] = _dtypes(value["dtype"], place)
+    return rebuilt
+
+
+def _dtypes(value: Any, place: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise GridError(f"{place}: expected a type for each column, got {_kind(value)}")
+    for column, name in value.items():
+        if not isinstance(name, str) or not DTYPE.fullmatch(name):
+            raise GridError(
+                f"{place}, column {column}: expected a type such as float64, bool or object, got {_short(name)}"
+            )
+    return value
+
+
+def _cell(cell: Any, place: str, column: Any) -> Any:
+    """A cell: a scalar, a list, or a place on the map (GeoJSON in the column `geo`)."""
+    if cell is None or isinstance(cell, bool | int | float):
+        return cell
+    if column == "geo" and isinstance(cell, dict | str):
+        return _plain(cell, place, 0)
+    if isinstance(cell, dict) and not _is_tagged(cell):
+        raise GridError(f"{place}: expected a number, a word or a list, got an object")
+    return _plain(cell, place, 0)
+
+
+def _plain(value: Any, place: str, depth: int) -> Any:
+    """A value of scalars, lists and dictionaries; numpy's and Python's own containers are taken as lists."""
+    if depth > MAX_DEPTH:
+        raise GridError(f"{place}: expected values nested at most {MAX_DEPTH} deep")
+    if isinstance(value, str) and _is_tagged(value):
+        value = _load(value, place)
+    if isinstance(value, list):
+        return [_plain(item, place, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return _scalar(value, place)
+    if not _is_tagged(value):
+        return {str(key): _plain(item, f"{place}, {_short(key)}", depth + 1) for key, item in value.items()}
+    tag, content = _tag(value), value.get("_object")
+    if tag in FRAMES:
+        return _frame(value, place)
+    if tag in SCALARS and (content is None or isinstance(content, bool | int | float | str)):
+        return _number(content, place)
+    if tag in SEQUENCES and isinstance(content, list):
+        return [_plain(item, place, depth + 1) for item in content]
+    raise GridError(f"{place}: {_NO_OBJECTS}, got an object of {_named(value)}; remove it")
+
+
+def _number(content: Any, place: str) -> Any:
+    """A numpy scalar as pandapower writes it: a number, `true`, `false` or `nan`."""
+    words = {"true": True, "false": False, "nan": None, "True": True, "False": False}
+    if isinstance(content, str):
+        if content not in words:
+            raise GridError(f"{place}: expected a number, got '{_short(content)}'")
+        return words[content]
+    return content
+
+
+def _scalar(value: Any, place: str) -> Any:
+    if isinstance(value, str):
+        spelled = _spelled(value)
+        if (spelled is not value and not isinstance(spelled, str)) or (
+            "_module" in value and "_class" in value
+        ):
+            _plain(spelled, place, 0)  # refused there where it hides an object
+        return value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise GridError(f"{place}: expected a number or a word, got {_kind(value)}")
+
+
+def _load(text: str, place: str) -> Any:
+    """JSON text as Python values."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as reason:
+        raise GridError(f"{place}: expected JSON, got {type(reason).__name__}: {_short(reason)}") from reason
+
+
+def _kind(value: Any) -> str:
+    return {dict: "an object", list: "a list", str: "a word", type(None): "nothing"}.get(
+        type(value), "a number"
+    )
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def check_tables(net: Any, where: str) -> None:
+    """Check that pandapower's own columns hold what they are for, and give them their types.
+
+    Columns that pandapower makes as numbers or flags may arrive as objects, which `runpp` solves or trips over. Here they
+    are converted where every cell is a number or a flag.
+
+    Raises
+    ------
+    GridError
+        If a cell is something else; table, index and column are named.
+    """
+    model = pp.create_empty_network()
+    for table, expected in model.items():
+        if not isinstance(expected, pd.DataFrame) or table.startswith(("_", "res_")):
+            continue
+        frame = net.get(table)
+        if frame is None:
+            continue
+        if not isinstance(frame, pd.DataFrame):
+            raise GridError(f"{where}, {table}: expected a table, got {type(frame).__name__}")
+        for column in expected.columns.intersection(frame.columns):
+            wanted, found = expected[column].dtype, frame[column].dtype
+            if (wanted.kind in "iuf" and found.kind not in "iuf") or (
+                wanted.kind == "b" and found.kind != "b"
+            ):
+                frame[column] = _converted(frame[column], wanted, f"{where}, {table}")
+        if not frame.index.is_unique or frame.index.dtype.kind not in "iu":
+            raise GridError(f"{where}, {table}: expected an index of different integers")
+
+
+def _converted(column: pd.Series, kind: np.dtype[Any], place: str) -> pd.Series:
+    """A column of objects as numbers or flags."""
+    flags = kind.kind == "b"
+    for label, value in column.items():
+        missing = value is None or value is pd.NA or value != value
+        number = isinstance(value, bool | int | float | np.bool_ | np.number) and not missing
+        if not (value in (0, 1) if flags and number else number or (missing and kind.kind == "f")):
+            raise GridError(
+                f"{place}, row {label}, column {column.name}: "
+                f"expected {'true or false' if flags else 'a number'}, "
+                f"got {'nothing' if missing else _short(repr(value))}"
+            )
+    return column.astype(float).astype(kind)
