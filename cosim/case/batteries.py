@@ -1,18 +1,19 @@
-"""Batteries that come and go: a house's rating sheet is the sum over its batteries, and energy moves with them.
+"""Batteries that come and go: a house's ratings are the sum over its batteries, and energy moves with them.
 
-A battery that leaves takes its share of the house's charge with it, never energy of others: while their lots would
-not fit into what remains, it takes no more energy in and waits for them to be sold or to fall due.
+A battery that leaves takes its share of the house's charge with it, never energy that others store there. While the
+batteries that stay cannot hold the energy of others (in lots: amounts that the market has sold and stored), it waits
+and is no longer charged, until those lots are sold or fall due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case.devices import Device, battery_of
+from cosim.case.devices import BatteryDevice, make_battery
 from cosim.case.state import ADMITTED, LEAVING, RETIRED
 from cosim.scenario.model import Scenario
 from grid_models.devices.battery import IntervalRatings, interval_ratings
@@ -21,55 +22,61 @@ from market.storage import Ratings, Wh
 
 
 class Departure(NamedTuple):
-    """A battery on its way out: its number, whether it is still LEAVING or RETIRED, and the energy it took along."""
+    """A battery that is to leave: its number, whether it still waits (LEAVING) or has left (RETIRED) with how much."""
 
     device: int
     standing: int
     energy_wh: int
 
 
-def ratings_of(scenario: Scenario, capacity_wh: Wh) -> Ratings:
-    """Integer rating sheet of every house's battery, from the physical model."""
-    sheets = [sheet_of(scenario, int(wh)) for wh in capacity_wh]
+def make_ratings(scenario: Scenario, capacity_wh: Wh) -> Ratings:
+    """Integer ratings of every house's battery, from the physical model; `capacity_wh` is (N,)."""
+    sheets = [rate_battery(scenario, int(wh)) for wh in capacity_wh]
     columns = np.array(sheets, dtype=np.int64).T
     return Ratings(*(np.ascontiguousarray(column) for column in columns))
 
 
-def sheet_of(scenario: Scenario, capacity_wh: int) -> IntervalRatings:
-    """Rating sheet of one battery of the scenario's kind."""
-    battery = battery_of(scenario.battery, capacity_wh)
+def rate_battery(scenario: Scenario, capacity_wh: int) -> IntervalRatings:
+    """Integer ratings of one battery of the scenario's kind over an interval."""
+    battery = make_battery(scenario.battery, capacity_wh)
     return interval_ratings(battery, scenario.horizon.interval_minutes)
 
 
-def ratings_as(
-    opening: Ratings, scenario: Scenario, devices: Sequence[Device], standing: npt.NDArray[np.int8]
+def rate_batteries(
+    opening: Ratings,
+    scenario: Scenario,
+    batteries: Mapping[int, BatteryDevice],
+    standing: npt.NDArray[np.int8],
 ) -> Ratings:
-    """Rating sheets while the devices stand as they stand.
+    """Ratings of each house with the batteries that are there: admitted, or waiting to leave and not charged.
 
     Parameters
     ----------
     opening
-        Sheets of the houses' own batteries, those that will leave among them.
+        Ratings of the houses' own batteries, those that will leave among them.
     scenario
         Kind of the batteries.
-    devices, standing
-        All devices, (D,).
+    batteries
+        Those that come or leave, by number of the device.
+    standing
+        Of all devices, (D,).
     """
     kept = Ratings(*(column.copy() for column in opening))
-    for device, stands in zip(devices, standing, strict=True):
-        if device.battery_wh == 0:
-            continue
-        sheet, house = sheet_of(scenario, device.battery_wh), device.house
-        there, counted = stands in (ADMITTED, LEAVING), device.from_the_start
-        for name in ("soc_min_wh", "max_discharge_wh"):
-            getattr(kept, name)[house] += (int(there) - int(counted)) * getattr(sheet, name)
-        for name in ("soc_max_wh", "max_charge_wh"):
-            getattr(kept, name)[house] += (int(stands == ADMITTED) - int(counted)) * getattr(sheet, name)
+    for k, device in batteries.items():
+        sheet, counted = rate_battery(scenario, device.energy_wh), int(device.from_the_start)
+        holds, charges = standing[k] in (ADMITTED, LEAVING), standing[k] == ADMITTED
+        for name, there in (
+            ("soc_min_wh", holds),
+            ("max_discharge_wh", holds),
+            ("soc_max_wh", charges),
+            ("max_charge_wh", charges),
+        ):
+            getattr(kept, name)[device.house] += (int(there) - counted) * getattr(sheet, name)
     return kept
 
 
 def with_batteries(state: State, ratings: Ratings, moved: Iterable[tuple[int, int]] = ()) -> State:
-    """State with other rating sheets, and with energy that came with batteries, or left with them below zero.
+    """State with other ratings, and with the energy that batteries brought or took along.
 
     Parameters
     ----------
@@ -78,7 +85,7 @@ def with_batteries(state: State, ratings: Ratings, moved: Iterable[tuple[int, in
     ratings
         From the next one on.
     moved
-        (house, Wh) pairs.
+        (house, Wh) pairs, negative where a battery left.
     """
     own = state.own_wh.copy()
     for house, wh in moved:
@@ -86,36 +93,38 @@ def with_batteries(state: State, ratings: Ratings, moved: Iterable[tuple[int, in
     return state._replace(own_wh=own, ratings=ratings)
 
 
-def departures(
+def find_departures(
     scenario: Scenario,
-    devices: Sequence[Device],
+    batteries: Mapping[int, BatteryDevice],
     standing: npt.NDArray[np.int8],
     asked: Sequence[int],
     state: State,
 ) -> list[Departure]:
-    """What becomes of the batteries that are asked to leave, and of those that wait to; one entry for each change.
+    """Batteries that leave at the end of an interval, and those that begin to wait for it.
 
     Parameters
     ----------
     scenario
         Kind of the batteries.
-    devices, standing
-        All devices in the interval, (D,).
+    batteries
+        Those that come or leave, by number of the device.
+    standing
+        Of all devices in the interval, (D,).
     asked
         Numbers of those that are asked to leave at its end.
     state
         At its end.
     """
     own, hosted = state.own_wh.copy(), hosted_wh(state.lots, state.own_wh.size)
-    room = state.ratings.soc_max_wh.copy()
+    largest = state.ratings.soc_max_wh.copy()
     found = []
-    for k, device in enumerate(devices):
+    for k, device in batteries.items():
         waits = standing[k] == LEAVING
         if not waits and not (k in asked and standing[k] == ADMITTED):
             continue
-        house, ceiling = device.house, sheet_of(scenario, device.battery_wh).soc_max_wh
-        room[house] -= 0 if waits else ceiling
-        rest = int(room[house])
+        house, ceiling = device.house, rate_battery(scenario, device.energy_wh).soc_max_wh
+        largest[house] -= 0 if waits else ceiling
+        rest = int(largest[house])
         if hosted[house] <= rest:
             leaves = leaving_wh(int(own[house]), int(hosted[house]), ceiling, rest)
             own[house] -= leaves

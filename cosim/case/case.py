@@ -1,21 +1,21 @@
-"""A case: everything a run needs, built once from a scenario and frozen."""
+"""A case: everything a run needs, checked and built once from a scenario, and then frozen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.case.batteries import ratings_of
-from cosim.case.control import control_of
-from cosim.case.devices import devices_of
+from cosim.case.batteries import make_ratings
+from cosim.case.checks import check_characteristic, check_outages, check_priorities, check_retirements
+from cosim.case.control import make_control
+from cosim.case.devices import list_devices
 from cosim.case.fleet import Fleet
 from cosim.case.inputs import read_feeder, read_inputs
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
 from cosim.delivery.setpoints import mean_kw
 from cosim.delivery.window import InputSeries
-from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
@@ -23,9 +23,9 @@ from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.limits import Limits
 from grid_models.response.reactive_control import Control
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
-from market.mechanisms import Mechanism, mechanism
+from market.mechanisms import Mechanism, find_mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
-from market.state import State, opening_state
+from market.state import State, make_opening_state
 from market.storage import Wh
 
 
@@ -37,23 +37,25 @@ class MarketCase:
     ----------
     scenario
         The scenario it was built from.
-    profiles, supply
-        Inputs as read, and the same as the market takes them.
+    profiles
+        Load, generation and prices as read, T intervals of N participants.
+    inputs
+        The same with the devices that are there from the first interval, as the market takes them.
     mechanism, rules
         The market.
     opening
         State before the first interval.
     capacity_wh
-        (N,) capacities of the participants' batteries, then.
+        (N,) capacities of the participants' own batteries, Wh.
     fleet, timeline
         Devices beside the houses' own, and the events.
     opening_network
-        What outages carry, before the first interval.
+        State of network and devices before the first interval.
     """
 
     scenario: Scenario
     profiles: Profiles
-    supply: InputSeries
+    inputs: InputSeries
     mechanism: Mechanism
     rules: Rules
     opening: State
@@ -64,12 +66,12 @@ class MarketCase:
 
     @property
     def interval_minutes(self) -> int:
-        """Length of an interval."""
+        """Length of an interval, minutes."""
         return self.profiles.interval_minutes
 
     @property
     def compensation_ueur_per_kwh(self) -> int:
-        """What the operator pays for energy lost to curtailment."""
+        """What the network operator pays for energy lost to curtailment, µEUR/kWh."""
         return round(self.scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR)
 
     @property
@@ -104,33 +106,43 @@ def build_market(scenario: Scenario) -> MarketCase:
     ScenarioError, data.errors.DataError, market.errors.MarketError
         If an input cannot be used.
     """
-    market = mechanism(scenario.market.mechanism)
-    rules = rules_of(scenario, market)
+    market = find_mechanism(scenario.market.mechanism)
+    rules = make_rules(scenario, market)
     profiles, capacity_wh = read_inputs(scenario)
-    return market_case(scenario, profiles, capacity_wh, market, rules)
+    return make_market_case(scenario, profiles, capacity_wh, market, rules)
 
 
-def market_case(
-    scenario: Scenario,
-    profiles: Profiles,
-    capacity_wh: Wh,
-    market: Mechanism,
-    rules: Rules,
+def make_market_case(
+    scenario: Scenario, profiles: Profiles, capacity_wh: Wh, market: Mechanism, rules: Rules
 ) -> MarketCase:
-    """Market case of profiles and battery capacities, (N,) Wh, that are already at hand."""
+    """Market case of profiles and battery capacities, (N,) Wh, that are already at hand.
+
+    Raises
+    ------
+    ScenarioError
+        If a priority names nobody, or a device is to leave that is not there.
+    """
     check_priorities(scenario, profiles.participants)
-    ratings = ratings_of(scenario, capacity_wh)
-    wallets = np.full(profiles.n_participants, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
-    opening = opening_state(ratings.soc_min_wh, wallets, ratings)
-    devices = devices_of(scenario, profiles.participants, capacity_wh)
+    ratings = make_ratings(scenario, capacity_wh)
+    n_houses = profiles.n_participants
+    wallets = np.full(n_houses, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
+    devices = list_devices(scenario, profiles.participants, capacity_wh)
+    check_retirements(scenario, profiles, devices)
     timeline = make_timeline(scenario, profiles, devices)
-    outage = make_opening_network(
-        profiles.n_participants, len(timeline.outages), devices, sum(map(len, timeline.requests.values()))
-    )
+    n_requests = sum(map(len, timeline.requests.values()))
     fleet = Fleet(devices, profiles)
-    supply = fleet.supply(outage.standing)
+    network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     return MarketCase(
-        scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, outage
+        scenario=scenario,
+        profiles=profiles,
+        inputs=fleet.make_inputs(network.standing),
+        mechanism=market,
+        rules=rules,
+        opening=make_opening_state(ratings.soc_min_wh, wallets, ratings),
+        capacity_wh=capacity_wh,
+        fleet=fleet,
+        timeline=timeline,
+        opening_network=network,
     )
 
 
@@ -143,20 +155,29 @@ def build_case(scenario: Scenario) -> Case:
         If an input cannot be used.
     """
     market = build_market(scenario)
-    return with_network(market, read_feeder(scenario, market.profiles.participants))
+    names = market.profiles.participants
+    owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
+    return with_network(market, read_feeder(scenario, names, owners))
 
 
 def with_network(market: MarketCase, feeder: Feeder) -> Case:
-    """Case of a market on a feeder, with the scenario's limits."""
-    parts = {field.name: getattr(market, field.name) for field in fields(market)}
-    limits = Limits.of(feeder, **market.scenario.limits.model_dump())
-    everything = np.full(len(market.fleet.devices), ADMITTED, np.int8)
-    largest_wh = market.fleet.supply(everything).pv_wh.max(axis=0)
-    control = control_of(market.scenario.pv, mean_kw(largest_wh, market.interval_minutes))
-    return Case(**parts, feeder=feeder, engine=PowerFlow(feeder), limits=limits, control=control)
+    """Case of a market on a feeder, with the scenario's limits and the control of its inverters.
+
+    Raises
+    ------
+    grid_models.errors.GridError
+        If an outage names what the feeder has not, limits contradict one another, or the control is none.
+    """
+    scenario, fleet = market.scenario, market.fleet
+    check_outages(scenario, feeder)
+    check_characteristic(scenario.pv)
+    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
+    control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
+    return Case(**vars(market), feeder=feeder, engine=PowerFlow(feeder), limits=limits, control=control)
 
 
-def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
+def make_rules(scenario: Scenario, market: Mechanism) -> Rules:
     """Market section in integers: per mille, per million, intervals, µEUR/kWh."""
     section = scenario.market
     intervals_per_hour = 60 // scenario.horizon.interval_minutes
@@ -177,13 +198,3 @@ def rules_of(scenario: Scenario, market: Mechanism) -> Rules:
             seed=scenario.seed,
         )
     )
-
-
-def check_priorities(scenario: Scenario, participants: tuple[str, ...]) -> None:
-    """Raise ScenarioError if a priority names nobody."""
-    for name in scenario.curtailment.priority:
-        if name not in participants:
-            raise ScenarioError(
-                f"curtailment.priority: expected names of participants such as {', '.join(participants[:3])}, "
-                f"got '{name}'; correct the name or leave it out"
-            )

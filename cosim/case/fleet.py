@@ -1,77 +1,148 @@
-"""Devices beside the houses' own, and what the market is supplied with while they stand as they stand."""
+"""What the devices of a scenario deliver while the grid is connected.
+
+A fuel cell is firm generation then: it runs where the utility price covers its fuel, up to what the others lack.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case.community import panels_wh, sun
-from cosim.case.devices import Device, FuelUse, schedule
+from cosim.case.community import panels_wh, sun_shape
+from cosim.case.devices import BatteryDevice, Device, FuelCellDevice, PvDevice
 from cosim.case.state import ADMITTED
 from cosim.delivery.window import InputSeries
 from data.profiles import Profiles
+from grid_models.devices.fuel_cell_plant import (
+    Dispatch,
+    Plant,
+    PlantState,
+    dispatch,
+    interval_capability,
+    specific_cost_eur_per_kwh,
+)
+from market.exchanges import UEUR_PER_EUR
+from market.storage import Wh
 
 Standing = npt.NDArray[np.int8]
 
 
+class FuelUse(NamedTuple):
+    """A fuel cell's schedule over T intervals: energy delivered, Wh, and hydrogen used, kg."""
+
+    delivered_wh: Wh
+    fuel_kg: npt.NDArray[np.float64]
+
+
 class Fleet:
-    """Fuel cells and panels of a scenario; each schedule is made once.
+    """Devices beside the houses' own; fuel cells are scheduled once for each standing of the devices.
 
     Parameters
     ----------
     devices
         D devices.
     profiles
-        Load, generation and price without them.
+        Load, generation and price without them, T intervals.
+
+    Attributes
+    ----------
+    fuel_cells, batteries
+        Those of a kind, {number of the device: device}.
     """
 
     def __init__(self, devices: Sequence[Device], profiles: Profiles) -> None:
         self.devices = tuple(devices)
+        self.fuel_cells = {k: one for k, one in enumerate(devices) if isinstance(one, FuelCellDevice)}
+        self.batteries = {k: one for k, one in enumerate(devices) if isinstance(one, BatteryDevice)}
         self._profiles = profiles
-        self._schedules: dict[bytes, tuple[FuelUse, ...]] = {}
+        self._schedules: dict[bytes, dict[int, FuelUse]] = {}
 
-    def schedule(self, standing: Standing) -> tuple[FuelUse, ...]:
-        """Schedule of each device while the grid is there, (D,); nothing for those that are not admitted.
+    def schedule(self, standing: Standing) -> dict[int, FuelUse]:
+        """Schedule of each fuel cell while the grid is connected, by its number; zero for those not admitted.
 
         A later fuel cell serves what the earlier ones leave.
+
+        Parameters
+        ----------
+        standing
+            (D,) standing of each device.
         """
         key = standing.tobytes()
         if key not in self._schedules:
-            self._schedules[key] = self._made(standing)
+            self._schedules[key] = self._make_schedules(standing)
         return self._schedules[key]
 
-    def _made(self, standing: Standing) -> tuple[FuelUse, ...]:
+    def _make_schedules(self, standing: Standing) -> dict[int, FuelUse]:
         profiles = self._profiles
-        pv = self._with_panels(standing)
-        lacking = np.maximum(profiles.load_wh.sum(axis=1) - pv.sum(axis=1), 0)
-        nothing = FuelUse(np.zeros_like(lacking), np.zeros(lacking.size))
-        made = []
-        for device, stands in zip(self.devices, standing, strict=True):
-            use = nothing
-            if device.plant is not None and stands == ADMITTED:
-                use = schedule(device.plant, lacking, profiles.price_ueur_per_kwh, profiles.interval_minutes)
-                lacking = lacking - use.delivered_wh
-            made.append(use)
-        return tuple(made)
+        lacking = np.maximum(profiles.load_wh.sum(axis=1) - self.pv_wh(standing).sum(axis=1), 0)
+        made = {}
+        for k, cell in self.fuel_cells.items():
+            made[k] = FuelUse(np.zeros_like(lacking), np.zeros(lacking.size))
+            if standing[k] == ADMITTED:
+                prices = profiles.price_ueur_per_kwh
+                made[k] = schedule_plant(cell.plant, lacking, prices, profiles.interval_minutes)
+                lacking = lacking - made[k].delivered_wh
+        return made
 
-    def _with_panels(self, standing: Standing) -> npt.NDArray[np.int64]:
+    def pv_wh(self, standing: Standing) -> Wh:
+        """Generation of the houses' own panels and of those admitted, (T, N)."""
         profiles = self._profiles
         pv = profiles.pv_wh.copy()
         for device, stands in zip(self.devices, standing, strict=True):
-            if stands == ADMITTED and device.pv_kwp:
-                pv[:, device.house] += panels_wh(
-                    device.pv_kwp, sun(profiles.pv_wh), profiles.interval_minutes
-                )
+            if isinstance(device, PvDevice) and stands == ADMITTED:
+                shape = sun_shape(profiles.pv_wh)
+                pv[:, device.house] += panels_wh(device.pv_kwp, shape, profiles.interval_minutes)
         return pv
 
-    def supply(self, standing: Standing) -> InputSeries:
-        """What the market is supplied with, grid permitting."""
+    def make_inputs(self, standing: Standing) -> InputSeries:
+        """What the market starts from while the grid is connected: load, generation and prices of T intervals."""
         profiles = self._profiles
         fuel_cell = np.zeros_like(profiles.load_wh)
-        for device, use in zip(self.devices, self.schedule(standing), strict=True):
-            fuel_cell[:, device.house] += use.delivered_wh
-        return InputSeries(
-            profiles.load_wh, self._with_panels(standing), fuel_cell, profiles.price_ueur_per_kwh
-        )
+        for k, use in self.schedule(standing).items():
+            fuel_cell[:, self.devices[k].house] += use.delivered_wh
+        return InputSeries(profiles.load_wh, self.pv_wh(standing), fuel_cell, profiles.price_ueur_per_kwh)
+
+
+def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:
+    """Run a plant for an interval at `wanted_wh` or what it can in whole Wh; returns (Wh delivered, dispatch)."""
+    hours = interval_minutes / 60.0
+    run = dispatch(plant, state, wanted_wh / 1000.0 / hours, hours)
+    return round(run.delivered_kw * hours * 1000.0), run
+
+
+def schedule_plant(plant: Plant, lacking_wh: Wh, utility_ueur_per_kwh: Wh, interval_minutes: int) -> FuelUse:
+    """What a fuel cell delivers while the grid is connected and its tank is kept full.
+
+    Parameters
+    ----------
+    plant
+        Its ratings.
+    lacking_wh
+        Demand that it may serve, (T,).
+    utility_ueur_per_kwh
+        What the others would pay else, (T,).
+    interval_minutes
+        Length of an interval.
+    """
+    hours = interval_minutes / 60.0
+    delivered, fuel = np.zeros(lacking_wh.size, np.int64), np.zeros(lacking_wh.size)
+    state = PlantState(plant.tank_kg)
+    for t in range(lacking_wh.size):
+        can = interval_capability(plant, state, interval_minutes)
+        wanted = min(int(lacking_wh[t]), can.max_wh or int(plant.nominal_kw * hours * 1000.0))
+        worth_it = wanted > 0 and _is_covered(plant, wanted / 1000.0 / hours, int(utility_ueur_per_kwh[t]))
+        delivered[t], run = run_plant(plant, state, wanted if worth_it else 0, interval_minutes)
+        fuel[t] = run.fuel_kg
+        state = run.state._replace(hydrogen_kg=plant.tank_kg)
+    return FuelUse(delivered, fuel)
+
+
+def _is_covered(plant: Plant, p_kw: float, utility_ueur_per_kwh: int) -> bool:
+    """Whether the utility price covers the fuel of a power that the plant can run at."""
+    if not plant.minimum_kw <= p_kw * (1 + 1e-9):
+        return False
+    cost = float(specific_cost_eur_per_kwh(plant, min(p_kw, plant.nominal_kw)))
+    return utility_ueur_per_kwh / UEUR_PER_EUR >= cost

@@ -1,21 +1,19 @@
-"""What the inverters' reactive power adds to an interval: the AC state under control, and how it answers to changes."""
+"""AC power flow of metered intervals, with the reactive power of the inverters where a scenario controls it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cosim.case.case import Case
 from cosim.delivery.setpoints import injection_kw, mean_kw
 from grid_models.powerflow.flow import Flow
 from grid_models.response.reactive_control import controlled_sensitivity, solve_controlled
 from grid_models.response.response import Response
 from grid_models.response.sensitivity import sensitivity
 from market.exchanges import Rows
-
-if TYPE_CHECKING:
-    from cosim.case.case import Case
 
 
 class Solved(NamedTuple):
@@ -26,12 +24,22 @@ class Solved(NamedTuple):
 
 
 def generation_kw(meters: Rows, interval_minutes: int) -> npt.NDArray[np.float64]:
-    """PV that is injected or used, of meter rows, kW: what is spilled never passes the inverter."""
+    """PV generation that passes the inverters, kW, in the shape of the meters: what is spilled does not."""
     return mean_kw(np.maximum(meters["pv_wh"].astype(np.int64) - meters["spilled_wh"], 0), interval_minutes)
 
 
 def solve_meters(case: Case, meters: Rows, inside: npt.NDArray[np.bool_] | None = None) -> Solved:
-    """Solve K metered intervals, (K, N) meter rows; `inside`, (N,): whose inverters are under control, all if None."""
+    """Solve K metered intervals.
+
+    Parameters
+    ----------
+    case
+        Network and control.
+    meters
+        (K, N) meter rows.
+    inside
+        (N,) houses whose inverters are under control; all if left out.
+    """
     p_kw = injection_kw(meters, case.interval_minutes)
     if case.control is None:
         return Solved(case.engine.solve(p_kw, None), meters)
@@ -44,7 +52,7 @@ def solve_meters(case: Case, meters: Rows, inside: npt.NDArray[np.bool_] | None 
     return Solved(flow, metered)
 
 
-def response_at(case: Case, meters: Rows) -> Response | None:
+def linearise(case: Case, meters: Rows) -> Response | None:
     """Linear response of the network around a metered interval, (N,) meter rows; None where it has no solution."""
     p_kw = injection_kw(meters[None, :], case.interval_minutes)[0]
     if case.control is None:

@@ -1,4 +1,4 @@
-"""How a house's supply changes in an outage: one table of transitions; and what is carried between intervals."""
+"""What outages and devices carry from one interval to the next, beside the market's state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case.devices import Device
+from cosim.case.devices import Device, FuelCellDevice
 from grid_models.devices.fuel_cell_plant import PlantState
 
 ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
@@ -16,46 +16,49 @@ ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
 
 
 class NetworkState(NamedTuple):
-    """What outages carry from one interval to the next, beside the market's state.
+    """State of N houses, E outages and D devices after an interval.
 
     Attributes
     ----------
     phase
-        (N,) `Phase` of each house.
-    former
-        (N,) whether a house's device held an island in the last interval.
+        (N,) `Phase` of each house: connected to the grid, in an island, about to be connected again, or dark.
+    is_forming
+        (N,) whether its battery or fuel cell was the grid former of an island, which sets voltage and frequency there.
     pickup
-        (N,) intervals for which its load is still raised after darkness.
-    open
-        (E,) outages in force in the last interval, whether or not they are over.
+        (N,) intervals for which its load is still raised since supply came back (cold load pickup).
+    in_force
+        (E,) outages in force; one may be, although its time is over, until its island is connected again.
     standing
-        (D,) standing of each device.
+        (D,) ASKING, ADMITTED, REFUSED, RETIRED or LEAVING.
     plants
-        (D, 4) hydrogen in kg, on, kW, hours of warming up of each fuel cell.
+        (D, 4) of each fuel cell: hydrogen, kg; whether it runs; power, kW; hours it has been starting.
     """
 
     phase: npt.NDArray[np.int8]
-    former: npt.NDArray[np.bool_]
+    is_forming: npt.NDArray[np.bool_]
     pickup: npt.NDArray[np.int64]
-    open: npt.NDArray[np.bool_]
+    in_force: npt.NDArray[np.bool_]
     standing: npt.NDArray[np.int8]
     plants: npt.NDArray[np.float64]
 
     @property
-    def calm(self) -> bool:
-        """Whether nothing of an outage lingers, and no battery waits to leave."""
-        lingers = self.phase.any() or self.pickup.any() or self.open.any()
-        return not (lingers or (self.standing == LEAVING).any())
+    def is_normal(self) -> bool:
+        """Whether all houses are connected, no load is raised, no outage in force, and no battery waits to leave."""
+        after_outage = self.phase.any() or self.pickup.any() or self.in_force.any()
+        return not (after_outage or (self.standing == LEAVING).any())
 
 
 def make_opening_network(
     n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int
 ) -> NetworkState:
-    """All connected, tanks full; devices that will ask to be registered, the last `n_requests`, are not there yet."""
+    """State before the first interval: all houses connected, tanks full.
+
+    The last `n_requests` devices are those that ask to be admitted in the course of the run; they are not there yet.
+    """
     standing = np.full(len(devices), ADMITTED, np.int8)
     standing[len(devices) - n_requests :] = ASKING
     plants = np.zeros((len(devices), 4))
-    plants[:, 0] = [0.0 if device.plant is None else device.plant.tank_kg for device in devices]
+    plants[:, 0] = [one.plant.tank_kg if isinstance(one, FuelCellDevice) else 0.0 for one in devices]
     return NetworkState(
         np.zeros(n_houses, np.int8),
         np.zeros(n_houses, bool),
@@ -66,6 +69,6 @@ def make_opening_network(
     )
 
 
-def plant_state(row: npt.NDArray[np.float64]) -> PlantState:
-    """A fuel cell's state from its row in `OutageState.plants`."""
+def make_plant_state(row: npt.NDArray[np.float64]) -> PlantState:
+    """A fuel cell's state from its row in `NetworkState.plants`."""
     return PlantState(float(row[0]), bool(row[1]), float(row[2]), float(row[3]))

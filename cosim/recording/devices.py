@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.case.devices import BatteryDevice
 from cosim.case.state import ADMITTED, REFUSED, RETIRED
 from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import DeviceDecision
@@ -60,7 +61,9 @@ def make_decision_records(case: Case, chunk: Chunk, chain_id: bytes, keys: Keys)
 def make_battery_records(case: Case, chunk: Chunk) -> list[RecordBytes]:
     """`HOUSE` records of the houses whose batteries came, left or began to leave: new ratings, energy that moved."""
     devices, n = case.fleet.devices, case.opening.own_wh.size
-    changed = [a for a in chunk.decisions if devices[a.device].battery is not None and a.standing != REFUSED]
+    changed = [
+        a for a in chunk.decisions if isinstance(devices[a.device], BatteryDevice) and a.standing != REFUSED
+    ]
     moved = np.zeros(n, np.int64)
     for answer in changed:
         moved[devices[answer.device].house] += answer.energy_wh
@@ -78,7 +81,6 @@ def _was_plugged_in(case: Case, answer: DeviceDecision) -> bool:
 def _record(case: Case, answer: DeviceDecision, chain_id: bytes, interval: int, keys: Keys) -> RecordBytes:
     device = case.fleet.devices[answer.device]
     joins = answer.standing == ADMITTED
-    energy_wh = device.battery_wh if device.plant is None else round(device.plant.tank_kg * 33_330)
     return make_device_record(
         chain_id,
         device.house,
@@ -88,7 +90,7 @@ def _record(case: Case, answer: DeviceDecision, chain_id: bytes, interval: int, 
         kind=DeviceKind[device.kind.upper()],
         bus=int(case.feeder.bus[device.house]),
         power_w=round(device.rated_kw * 1000),
-        energy_wh=energy_wh,
+        energy_wh=device.energy_wh,
         datasheet=sha256(device.label.encode()).digest(),
         joins=joins,
     )

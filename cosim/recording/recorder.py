@@ -39,6 +39,8 @@ from market.state import Lots, State
 from market.storage import Ratings
 
 _CUT = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
+_NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
+"""Names of the fields of `NetworkState` in the states that a ledger keeps."""
 
 
 class Recorder:
@@ -255,7 +257,7 @@ def encode_state(state: State, outage: NetworkState) -> bytes:
         },
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
-        **{f"outage_{name}": column for name, column in outage._asdict().items()},
+        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, outage, strict=True)},
     }
     np.savez(buffer, **flat)
     return buffer.getvalue()
@@ -266,7 +268,7 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        outage = NetworkState(*(arrays[f"outage_{name}"] for name in NetworkState._fields))
+        outage = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
         state = State(
             own_wh=arrays["own_wh"],
             wallet_neur=arrays["wallet_neur"],

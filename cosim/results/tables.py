@@ -1,8 +1,9 @@
-"""Chunks as columnar tables with names and UTC times, the same in memory and on disk."""
+"""Tables of settled intervals: columns with names and UTC times, the same in memory and on disk."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -15,33 +16,35 @@ from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
 from cosim.results.columns import TIME
+from cosim.results.sums import METERS
 from grid_models.feeder.feeder import Labels
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
-from market.exchanges import CONTRACT, GRID, METER, NOBODY, OPERATOR, Kind, Reason, Rows, Status
+from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Kind, Reason, Rows, Status
 
 PARTY_NAMES = {NOBODY: "", OPERATOR: "operator", CONTRACT: "contract", GRID: "grid"}
 
 
-def interval_times(case: Case, intervals: npt.NDArray[Any]) -> pa.Array:
-    """Start of each interval as UTC timestamps."""
+def interval_times(case: Case, intervals: npt.NDArray[Any], each: int = 1) -> pa.Array:
+    """Start of each interval as UTC timestamps, `each` times over."""
     step = np.timedelta64(60_000 * case.interval_minutes, "ms")
-    return pa.array(case.profiles.start + intervals.astype(np.int64) * step, TIME)
+    return pa.array(case.profiles.start + np.repeat(intervals, each).astype(np.int64) * step, TIME)
 
 
 def encode_names(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.DictionaryArray:
-    """Dictionary-encoded names of integer codes, in as few bytes as do; code -offset is the first name."""
-    fits = np.min_scalar_type(-len(names))  # signed, and so wide that the last index fits
+    """Dictionary-encoded names of integer codes, in as few bytes as possible; code -offset is the first name."""
+    fits = np.min_scalar_type(-len(names))  # signed, and wide enough for the last index
     indices = pa.array((codes.astype(np.int32) + offset).astype(fits))
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
 
 
 def make_table(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:
-    """Table of arrays of one length; of columns that are not nullable Parquet keeps no marks of what is null.
+    """Table of arrays of one length. For columns that are not nullable Parquet stores no null flags.
 
     Raises
     ------
     ValueError
-        If such a column holds a null; pyarrow itself does not look.
+        If a column that is not nullable holds a null; pyarrow does not check.
     """
     arrays = {
         name: pa.array(np.ascontiguousarray(column)) if isinstance(column, np.ndarray) else column
@@ -53,11 +56,11 @@ def make_table(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Ta
     return pa.table(list(arrays.values()), pa.schema(fields))
 
 
-def _enum_names(enum: type[IntEnum]) -> list[str]:
-    names = [str(code) for code in range(max(enum) + 1)]  # categories must differ, those without a name too
+def _encode_members(codes: npt.NDArray[Any], enum: type[IntEnum]) -> pa.DictionaryArray:
+    names = [str(code) for code in range(max(enum) + 1)]  # pandas wants categories to differ, unused ones too
     for member in enum:
         names[member] = member.name.lower()
-    return names
+    return encode_names(codes, names)
 
 
 def list_party_names(case: Case) -> list[str]:
@@ -72,7 +75,7 @@ def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "time": interval_times(case, rows["interval"]),
         "interval": rows["interval"],
         "seq": rows["seq"],
-        "kind": encode_names(rows["kind"], _enum_names(Kind)),
+        "kind": _encode_members(rows["kind"], Kind),
         "seller": encode_names(rows["seller"], parties, shift),
         "buyer": encode_names(rows["buyer"], parties, shift),
         "host": encode_names(rows["host"], parties, shift),
@@ -82,8 +85,8 @@ def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "price_ueur_per_kwh": rows["price_ueur_per_kwh"],
         "amount_neur": rows["amount_neur"],
         "fee_neur": rows["fee_neur"],
-        "status": encode_names(rows["status"], _enum_names(Status)),
-        "reason": encode_names(rows["reason"], _enum_names(Reason)),
+        "status": _encode_members(rows["status"], Status),
+        "reason": _encode_members(rows["reason"], Reason),
         "element": rows["element"],
     }
     return make_table(columns)
@@ -93,50 +96,70 @@ def make_houses_table(case: Case, chunk: Chunk) -> pa.Table:
     """One row per house and interval: meters in Wh, wallet and utility account in nEUR."""
     meters = chunk.window.meters.reshape(-1)
     n = case.opening.own_wh.size
-    wh = [name for name in METER.names or () if name.endswith("_wh")]
-    columns: dict[str, Any] = {
-        "time": interval_times(case, meters["interval"]),
-        "house": encode_names(meters["house"], list(case.profiles.participants)),
-        **{name: meters[name] for name in wh},
-        "q_var": meters["q_var"],
+    columns = {
+        **list_meter_columns(case, meters, [*METERS, "q_var"]),
         "wallet_neur": chunk.window.accounts[:, :n].reshape(-1),
         "account_neur": chunk.window.accounts[:, n : 2 * n].reshape(-1),
     }
     return make_table(columns)
 
 
-def _long(case: Case, chunk: Chunk, n: int) -> pa.Array:
-    return interval_times(case, np.repeat(np.arange(chunk.first, chunk.stop), n))
+def list_meter_columns(case: Case, meters: Rows, names: Iterable[str]) -> dict[str, Any]:
+    """Columns time, house and some fields of meter rows, (M,)."""
+    return {
+        "time": interval_times(case, meters["interval"]),
+        "house": encode_names(meters["house"], list(case.profiles.participants)),
+        **{name: meters[name] for name in names},
+    }
 
 
-def make_bus_voltage_table(case: Case, chunk: Chunk) -> pa.Table:
-    """Long table time, bus, vm_pu; null where a bus is without supply."""
+def make_bus_voltage_table(
+    case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]
+) -> pa.Table:
+    """Long table time, bus, and a column of voltages, pu, for each flow; null where a bus is without supply.
+
+    Parameters
+    ----------
+    case
+        Network and times.
+    intervals
+        Their numbers, (K,).
+    flows
+        AC solution of the K intervals by the name of its column.
+    """
     buses = list_bus_names(case)
-    n_intervals = chunk.stop - chunk.first
     return make_table(
         {
-            "time": _long(case, chunk, len(buses)),
-            "bus": encode_names(np.tile(np.arange(len(buses)), n_intervals), buses),
-            "vm_pu": pa.array(chunk.flow.vm_pu.reshape(-1), from_pandas=True),
+            "time": interval_times(case, intervals, len(buses)),
+            "bus": encode_names(np.tile(np.arange(len(buses)), intervals.size), buses),
+            **{name: pa.array(flow.vm_pu.reshape(-1), from_pandas=True) for name, flow in flows.items()},
         },
-        nullable=("vm_pu",),
+        nullable=tuple(flows),
     )
 
 
-def make_branch_loading_table(case: Case, chunk: Chunk) -> pa.Table:
-    """Long table time, element_type, element, loading_percent; lines first, then transformers."""
+def make_branch_loading_table(
+    case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]
+) -> pa.Table:
+    """Long table time, element_type, element, and a column of loadings, %, for each flow; lines, then transformers.
+
+    Parameters are those of `make_bus_voltage_table`.
+    """
     lines, trafos = list_branch_names(case)
-    n_intervals, n = chunk.stop - chunk.first, len(lines) + len(trafos)
-    loading = np.hstack([chunk.flow.line_loading_percent, chunk.flow.trafo_loading_percent])
-    kind = np.tile(np.repeat([0, 1], [len(lines), len(trafos)]), n_intervals)
+    n = len(lines) + len(trafos)
+    kind = np.tile(np.repeat([0, 1], [len(lines), len(trafos)]), intervals.size)
+    loading = {
+        name: np.hstack([flow.line_loading_percent, flow.trafo_loading_percent])
+        for name, flow in flows.items()
+    }
     return make_table(
         {
-            "time": _long(case, chunk, n),
+            "time": interval_times(case, intervals, n),
             "element_type": encode_names(kind, ["line", "trafo"]),
-            "element": encode_names(np.tile(np.arange(n), n_intervals), lines + trafos),
-            "loading_percent": pa.array(loading.reshape(-1), from_pandas=True),
+            "element": encode_names(np.tile(np.arange(n), intervals.size), lines + trafos),
+            **{name: pa.array(percent.reshape(-1), from_pandas=True) for name, percent in loading.items()},
         },
-        nullable=("loading_percent",),
+        nullable=tuple(flows),
     )
 
 
@@ -151,7 +174,7 @@ def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
             "price_ueur_per_kwh": window.price_ueur_per_kwh,
             "p_grid_kw": pa.array(flow.p_grid_kw, from_pandas=True),
             "losses_kw": pa.array(flow.losses_kw, from_pandas=True),
-            "outcome": encode_names(chunk.outcome, _enum_names(Outcome)),
+            "outcome": _encode_members(chunk.outcome, Outcome),
             "power_flows": chunk.power_flows,
             "contract_neur": window.accounts[:, 2 * case.opening.own_wh.size + 1],
         },
@@ -175,49 +198,38 @@ VIOLATIONS = pa.schema(
 def make_violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
     """What the exchanges as cleared would have violated: one row per element and interval."""
     found = [(t, v) for t, verdict in sorted(before.items()) for v in verdict.violations]
-    return pa.table(
-        {
-            "time": interval_times(case, np.array([t for t, _ in found], dtype=np.int64)),
-            "element_type": [v.element_type for _, v in found],
-            "element": [int(v.element) for _, v in found],
-            "name": [str(v.name) for _, v in found],
-            "quantity": [v.quantity for _, v in found],
-            "value": [float(v.value) for _, v in found],
-            "limit": [float(v.limit) for _, v in found],
-        },
-        schema=VIOLATIONS,
-    )
+    times = interval_times(case, np.array([t for t, _ in found], dtype=np.int64))
+    columns = {name: [getattr(v, name) for _, v in found] for name in VIOLATIONS.names[1:]}
+    return pa.table({"time": times, **columns}, schema=VIOLATIONS)
 
 
-CURTAILMENT_READS = (
-    *("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh"),
-    *("status", "reason", "element"),
-)
+_COPIED = ("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh")
+CURTAILMENT_READS = (*_COPIED, "status", "reason", "element")
 
 
-def make_curtailment_table(cut: pa.Table, rule: str) -> pa.Table:
+def make_curtailment_table(curtailed: pa.Table, rule: str) -> pa.Table:
     """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding.
 
     Parameters
     ----------
-    cut
+    curtailed
         Of `cosim.results.sums.find_curtailed_exchanges`, with the columns `CURTAILMENT_READS`.
     rule
         Name of the rule that cut.
     """
-    plain = {
-        name: cut[name].cast(pa.string()) if pa.types.is_dictionary(cut[name].type) else cut[name]
-        for name in ("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh")
-    }
     return pa.table(
         {
-            **plain,
-            "curtailed_wh": pc.subtract(cut["cleared_wh"], cut["delivered_wh"]),
-            "rule": pa.array([rule] * len(cut), pa.string()),
-            "reason": cut["reason"].cast(pa.string()),
-            "element": cut["element"].cast(pa.int64()),
+            **{name: _decode_names(curtailed[name]) for name in _COPIED},
+            "curtailed_wh": pc.subtract(curtailed["cleared_wh"], curtailed["delivered_wh"]),
+            "rule": pa.array([rule] * len(curtailed), pa.string()),
+            "reason": _decode_names(curtailed["reason"]),
+            "element": curtailed["element"].cast(pa.int64()),
         }
     )
+
+
+def _decode_names(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
 
 def list_bus_names(case: Case) -> list[str]:
@@ -240,11 +252,12 @@ def _unique(labels: Labels) -> list[str]:
 
 def make_chunk_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk, by the name of their file."""
+    intervals = np.arange(chunk.first, chunk.stop)
     return {
         "exchanges": make_exchanges_table(case, chunk.window.rows),
         "houses": make_houses_table(case, chunk),
         "intervals": make_intervals_table(case, chunk),
-        "bus_voltage": make_bus_voltage_table(case, chunk),
-        "branch_loading": make_branch_loading_table(case, chunk),
+        "bus_voltage": make_bus_voltage_table(case, intervals, {"vm_pu": chunk.flow}),
+        "branch_loading": make_branch_loading_table(case, intervals, {"loading_percent": chunk.flow}),
         "violations": make_violations_table(case, chunk.unclean),
     }

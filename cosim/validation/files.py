@@ -10,7 +10,7 @@ from cosim.case.inputs import read_participants
 from cosim.errors import ScenarioError
 from cosim.results.directory import write_json
 from data.files import read_frame
-from data.prices import PriceSource, price_column
+from data.prices import PriceSource, find_price_column
 from data.profiles import Profiles
 from data.tables import profiles_from_frame
 
@@ -30,7 +30,7 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str) -> Profil
         If the file cannot be used.
     """
     frame = read_frame(path)
-    price = None if price_column(frame, path.name) else PriceSource(0.0)
+    price = None if find_price_column(frame, path.name) else PriceSource(0.0)
     return profiles_from_frame(frame, path.name, interval_minutes, timezone, price)
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from cosim.case.case import Case, build_case
 from cosim.delivery.setpoints import mean_kw
-from cosim.results.tables import bus_names
+from cosim.results.tables import list_bus_names
 from cosim.scenario.model import Scenario
 from grid_models.arrays import Floats
 from grid_models.powerflow.engine import Flow
@@ -69,7 +69,9 @@ class Hosting:
         }
 
 
-def scenario_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float = 1000.0) -> Hosting:
+def find_hosting(
+    scenario: Scenario, *, n_intervals: int = 24, largest_kw: float = 1000.0
+) -> Hosting:
     """Hosting capacity of a scenario's feeder over its intervals with most generation beyond load.
 
     Raises
@@ -176,7 +178,7 @@ def _bound(case: Case, flow: Flow, question: int, n_intervals: int) -> Bound:
 
 
 def _houses(case: Case, kw: Floats, bound: list[Bound]) -> pd.DataFrame:
-    names = bus_names(case)
+    names = list_bus_names(case)
     rows = case.feeder.net.bus.index.get_indexer(case.feeder.bus)
     limits = [one.violation for one in bound]
     return pd.DataFrame(

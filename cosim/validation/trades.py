@@ -48,7 +48,7 @@ class Trades(NamedTuple):
         return np.flatnonzero(self.interval == t)
 
 
-class Traded(NamedTuple):
+class TradedInterval(NamedTuple):
     """One interval as if this market had cleared it.
 
     Attributes
@@ -75,7 +75,7 @@ class Traded(NamedTuple):
         return np.asarray(self.orders.pv_wh - self.orders.load_wh)
 
 
-def trade_codes(trades: pd.DataFrame, profiles: Profiles, source: str = "trades") -> Trades:
+def encode_trades(trades: pd.DataFrame, profiles: Profiles, source: str = "trades") -> Trades:
     """Trades with intervals and participants of the profiles.
 
     Parameters
@@ -142,7 +142,9 @@ def _seconds(trades: pd.DataFrame) -> Wh:
     return np.asarray(clock.to_numpy().astype("datetime64[s]").astype(np.int64))
 
 
-def empty_profiles(trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int) -> Profiles:
+def make_empty_profiles(
+    trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int
+) -> Profiles:
     """Profiles of nothing from the first trade to the last, so that the trades alone are injected."""
     seconds, step = _seconds(trades), 60 * interval_minutes
     first, last = int(seconds.min()) // step, int(seconds.max()) // step
@@ -158,7 +160,7 @@ def empty_profiles(trades: pd.DataFrame, participants: tuple[str, ...], interval
     )
 
 
-def traded(trades: Trades, profiles: Profiles, t: int) -> Traded:
+def make_traded_interval(trades: Trades, profiles: Profiles, t: int) -> TradedInterval:
     """Interval `t` as if this market had cleared these trades.
 
     Raises
@@ -181,7 +183,7 @@ def traded(trades: Trades, profiles: Profiles, t: int) -> Traded:
     beyond = injection - surplus
     orders = _orders(profiles, t, np.maximum(beyond, 0), np.maximum(-beyond, 0))
     rows, row_of_trade = _rows(trades, chosen, injection - net, orders)
-    return Traded(rows, row_of_trade, orders, beyond)
+    return TradedInterval(rows, row_of_trade, orders, beyond)
 
 
 def _per_house(party: Wh, wh: Wh, n: int) -> Wh:
@@ -251,7 +253,9 @@ def _filled(kind: Any, seller: Wh, buyer: Any, wh: Wh, price_ueur_per_kwh: Any) 
     return rows
 
 
-def delivered_of(trades: Trades, chosen: npt.NDArray[np.intp], interval: Traded, settled: Rows) -> Wh:
+def allot_delivery(
+    trades: Trades, chosen: npt.NDArray[np.intp], interval: TradedInterval, settled: Rows
+) -> Wh:
     """Energy delivered of the chosen trades.
 
     What a house takes from the grid serves its trades with the grid first, in the order of the file, then its
@@ -271,5 +275,5 @@ class JudgedInterval(NamedTuple):
     """What the network said to the trades of one interval."""
 
     interval: int
-    traded: Traded
+    traded: TradedInterval
     feasible: Feasible

@@ -11,40 +11,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cosim.case.case import Case, market_case, rules_of, with_network
-from cosim.case.control import control_of
+from cosim.case.case import Case, make_market_case, make_rules, with_network
+from cosim.case.control import make_control
 from cosim.case.solve import solve_meters
-from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
+from cosim.curtailment.feasible import Outcome, make_feasible
+from cosim.curtailment.search import Attempt
 from cosim.delivery.setpoints import injection_kw, mean_kw
 from cosim.notebook import table_html
-from cosim.scenario.files import change_scenario
 from cosim.scenario.model import Scenario
 from cosim.validation.tables import (
-    branch_loading_frame,
-    bus_voltage_frame,
-    houses_frame,
-    intervals_frame,
-    trades_frame,
-    violations_frame,
+    make_branch_loading_frame,
+    make_bus_voltage_frame,
+    make_houses_frame,
+    make_intervals_frame,
+    make_trades_frame,
+    make_violations_frame,
 )
 from cosim.validation.trades import (
     UTILITY,
     JudgedInterval,
-    Traded,
-    Trades,
-    empty_profiles,
-    trade_codes,
-    traded,
+    TradedInterval,
+    encode_trades,
+    make_empty_profiles,
+    make_traded_interval,
 )
 from data.errors import DataError
 from data.profiles import Profiles
 from data.trades import trades_from_frame
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.feeder.named_nets import drop_elements, find_bus
-from grid_models.powerflow.engine import Flow
-from grid_models.powerflow.limits import Judgement, judge
-from market.mechanisms import mechanism
-from market.settlement import Settlement, as_cleared, settle
+from grid_models.powerflow.flow import Flow
+from grid_models.powerflow.limits import judge
+from market.mechanisms import find_mechanism
+from market.settlement import deliver_all, settle
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
@@ -88,7 +87,7 @@ class Validation:
 
     def _repr_html_(self) -> str:
         """Small table for Jupyter: the trades that cannot be delivered whole."""
-        return validation_html(self)
+        return format_validation_html(self)
 
     def __repr__(self) -> str:
         counts = self.summary["trades"]
@@ -151,23 +150,35 @@ def validate(
     True
     """
     checked = trades_from_frame(trades, source, timezone)
-    names = _participants(net, checked, profiles, participants)
+    names = _list_participants(net, checked, profiles, participants)
     if profiles is None:
-        profiles = empty_profiles(checked, names, interval_minutes)
+        profiles = make_empty_profiles(checked, names, interval_minutes)
     feeder = (
-        net if isinstance(net, Feeder) else _feeder(net, profiles.participants, participants, keep_elements)
+        net
+        if isinstance(net, Feeder)
+        else _make_feeder(net, profiles.participants, participants, keep_elements)
     )
-    case = case_of(feeder, profiles, rule, limits or {}, pv or {})
-    codes = trade_codes(checked, case.profiles, source)
+    case = make_case(feeder, profiles, rule, limits or {}, pv or {})
+    codes = encode_trades(checked, case.profiles, source)
     intervals = [int(t) for t in np.unique(codes.interval)]
-    read = [traded(codes, case.profiles, t) for t in intervals]
+    read = [make_traded_interval(codes, case.profiles, t) for t in intervals]
     largest_wh = np.maximum.reduce([case.profiles.pv_wh.max(axis=0), *(each.orders.pv_wh for each in read)])
-    case = replace(case, control=control_of(case.scenario.pv, mean_kw(largest_wh, case.interval_minutes)))
-    answers, before, after = _answers(case, intervals, read)
-    return _validation(case, checked, codes, answers, before, after)
+    case = replace(case, control=make_control(case.scenario.pv, mean_kw(largest_wh, case.interval_minutes)))
+    answers, before, after = _judge_intervals(case, intervals, read)
+    judged = make_trades_frame(case, checked, codes, answers)
+    return Validation(
+        trades=judged,
+        intervals=make_intervals_frame(case, answers),
+        houses=make_houses_frame(case, answers),
+        bus_voltage=make_bus_voltage_frame(case, answers, before, after),
+        branch_loading=make_branch_loading_frame(case, answers, before, after),
+        violations=make_violations_frame(case, answers),
+        summary=_summarise(case, judged, answers),
+        net=case.feeder.net,
+    )
 
 
-def _participants(
+def _list_participants(
     net: Any, trades: pd.DataFrame, profiles: Profiles | None, participants: Mapping[str, str | int] | None
 ) -> tuple[str, ...]:
     """Participants: of the profiles, else of the feeder or the table, else whoever trades."""
@@ -181,11 +192,11 @@ def _participants(
     return tuple(name for name in parties if name != UTILITY)
 
 
-def _feeder(
+def _make_feeder(
     net: Any, names: tuple[str, ...], participants: Mapping[str, str | int] | None, keep_elements: bool
 ) -> Feeder:
     name = str(net.name or "feeder")
-    table = _table_of(net, names) if participants is None else participants
+    table = _find_loads(net, names) if participants is None else participants
     missing = [who for who in names if participants is not None and who not in participants]
     if missing:
         raise DataError(
@@ -198,14 +209,14 @@ def _feeder(
     return make_feeder(name, placed, names, buses, shared_bus=True)
 
 
-def _table_of(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
+def _find_loads(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
     """Participants that are the names of exactly one load, with its bus."""
     loads = net.load.drop_duplicates("name", keep=False)
     bus_of = dict(zip(loads["name"].astype(str), loads["bus"], strict=True))
     return {name: int(bus_of[name]) for name in names if name in bus_of}
 
 
-def case_of(
+def make_case(
     feeder: Feeder,
     profiles: Profiles,
     rule: str,
@@ -213,8 +224,7 @@ def case_of(
     pv: Mapping[str, Any] | None = None,
 ) -> Case:
     """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
-    scenario = change_scenario(
-        Scenario(),
+    scenario = Scenario(
         "options",
         horizon={"interval_minutes": profiles.interval_minutes},
         houses={"wallet_eur": 0.0},
@@ -222,13 +232,13 @@ def case_of(
         limits=dict(limits),
         pv=dict(pv or {}),
     )
-    none, no_battery = mechanism("none"), np.zeros(profiles.n_participants, np.int64)
-    market = market_case(scenario, profiles, no_battery, none, rules_of(scenario, none))
-    ordered = replace(feeder, participants=profiles.participants, bus=_buses(feeder, profiles))
+    none, no_battery = find_mechanism("none"), np.zeros(profiles.n_participants, np.int64)
+    market = make_market_case(scenario, profiles, no_battery, none, make_rules(scenario, none))
+    ordered = replace(feeder, participants=profiles.participants, bus=_find_buses(feeder, profiles))
     return with_network(market, ordered)
 
 
-def _buses(feeder: Feeder, profiles: Profiles) -> Any:
+def _find_buses(feeder: Feeder, profiles: Profiles) -> Any:
     """Bus of each participant of the profiles.
 
     Raises
@@ -245,46 +255,26 @@ def _buses(feeder: Feeder, profiles: Profiles) -> Any:
     return np.array([bus_of[name] for name in profiles.participants], dtype=np.int64)
 
 
-def _answers(case: Case, intervals: list[int], read: list[Traded]) -> tuple[list[JudgedInterval], Flow, Flow]:
-    """Answers to all intervals with trades, and their AC solutions before and after.
+def _judge_intervals(
+    case: Case, intervals: list[int], read: list[TradedInterval]
+) -> tuple[list[JudgedInterval], Flow, Flow]:
+    """All intervals with trades, judged, and their AC solutions before and after.
 
-    All are solved in one batch; those beyond a limit are made feasible one by one.
+    As given they are solved in one batch; those beyond a limit are made feasible one by one.
     """
-    settled = [_as_traded(case, interval) for interval in read]
+    n = case.profiles.n_participants
+    settled = [settle(deliver_all(one.rows, n), one.orders, case.opening, case.rules) for one in read]
     before, meters = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
-    verdicts, answers = judge(before, case.limits), []
-    for k, (t, interval) in enumerate(zip(intervals, read, strict=True)):
-        if verdicts.status[k] == Judgement.OK:
-            settlement, verdict = settled[k]._replace(meters=meters[k]), verdicts.between(k, k + 1)
-            feasible = Feasible(settlement, before.at(k), verdict, None, Outcome.CLEAN, 1)
-        else:
-            feasible = make_feasible(case, interval.orders, case.opening, interval.rows)
-        answers.append(JudgedInterval(t, interval, feasible))
+    settled = [one._replace(meters=metered) for one, metered in zip(settled, meters, strict=True)]
+    tried = Attempt(settled, before, judge(before, case.limits))
+    answers = []
+    for k, (t, one) in enumerate(zip(intervals, read, strict=True)):
+        feasible = make_feasible(case, one.orders, case.opening, one.rows, tried.at(k))
+        answers.append(JudgedInterval(t, one, feasible))
     return answers, before, Flow.concatenated([answer.feasible.flow for answer in answers])
 
 
-def _as_traded(case: Case, interval: Traded) -> Settlement:
-    delivery = as_cleared(interval.rows, case.profiles.n_participants)
-    return settle(delivery, interval.orders, case.opening, case.rules)
-
-
-def _validation(
-    case: Case, trades: pd.DataFrame, codes: Trades, answers: list[JudgedInterval], before: Flow, after: Flow
-) -> Validation:
-    judged = trades_frame(case, trades, codes, answers)
-    return Validation(
-        trades=judged,
-        intervals=intervals_frame(case, answers),
-        houses=houses_frame(case, answers),
-        bus_voltage=bus_voltage_frame(case, answers, before, after),
-        branch_loading=branch_loading_frame(case, answers, before, after),
-        violations=violations_frame(case, answers),
-        summary=_summary(case, judged, answers),
-        net=case.feeder.net,
-    )
-
-
-def _summary(case: Case, trades: pd.DataFrame, answers: list[JudgedInterval]) -> dict[str, Any]:
+def _summarise(case: Case, trades: pd.DataFrame, answers: list[JudgedInterval]) -> dict[str, Any]:
     status = trades["status"].astype(str)
     outcomes = [answer.feasible.outcome for answer in answers]
     energy = int(trades["energy_wh"].sum())
@@ -311,11 +301,11 @@ def _summary(case: Case, trades: pd.DataFrame, answers: list[JudgedInterval]) ->
             "sha256": case.feeder.digest().hex(),
             "notes": list(case.feeder.notes),
         },
-        "agreement": _agreement(case, answers),
+        "agreement": _verify(case, answers),
     }
 
 
-def _agreement(case: Case, answers: list[JudgedInterval]) -> dict[str, Any]:
+def _verify(case: Case, answers: list[JudgedInterval]) -> dict[str, Any]:
     """Largest differences to pandapower over an even sample of what settles."""
     live = [answer for answer in answers if answer.feasible.outcome != Outcome.DE_ENERGISED]
     if not live:
@@ -330,7 +320,7 @@ def _agreement(case: Case, answers: list[JudgedInterval]) -> dict[str, Any]:
     }
 
 
-def validation_html(validation: Validation) -> str:
+def format_validation_html(validation: Validation) -> str:
     """How many trades can be delivered, and the first of those that cannot."""
     counts = ", ".join(f"{n} {status}" for status, n in validation.summary["trades"].items())
     trades = validation.trades

@@ -17,11 +17,11 @@ from cosim.case.case import Case, build_case
 from cosim.case.state import ADMITTED, LEAVING, REFUSED, RETIRED
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
-from cosim.interval.fold import chunks
-from cosim.scenario.files import as_toml, parse_scenario
+from cosim.interval.fold import run_intervals
+from cosim.scenario.files import format_toml, parse_scenario
 from market.exchanges import Kind, Reason
 from market.ledger.check.verify import verify_ledger
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import DeviceKind
 from market.ledger.write.ledger import Ledger
 from market.storage import drawn_wh, stored_wh
@@ -46,15 +46,15 @@ def scenario_of(*events: dict[str, Any], **changes: Any) -> Scenario:
 
 def stream_of(scenario: Scenario) -> tuple[Case, list[Chunk]]:
     case = build_case(scenario)
-    return case, list(chunks(case, case.opening))
+    return case, list(run_intervals(case, case.opening))
 
 
 def answers(stream: list[Chunk]) -> list[tuple[int, int, int]]:
-    return [(chunk.first, a.standing, a.energy_wh) for chunk in stream for a in chunk.answers]
+    return [(chunk.first, a.standing, a.energy_wh) for chunk in stream for a in chunk.decisions]
 
 
 def served_wh(stream: list[Chunk]) -> int:
-    meters = np.concatenate([chunk.window.meters for chunk in stream if chunk.disturbed is not None])
+    meters = np.concatenate([chunk.window.meters for chunk in stream if chunk.event is not None])
     return int((meters["load_wh"].astype(np.int64) - meters["shed_wh"]).sum())
 
 
@@ -76,7 +76,7 @@ def unexplained_wh(case: Case, stream: list[Chunk]) -> int:
                 change -= sum(drawn_wh(int(wh), int(ratings.discharge_ppm[i])) for wh in sales)
                 stored_own[i] += change
                 worst = max(worst, abs(int(m["own_wh"]) + int(m["hosted_wh"]) - int(stored_own[i])))
-        for answer in chunk.answers:
+        for answer in chunk.decisions:
             stored_own[case.fleet.devices[answer.device].house] += answer.energy_wh
         ratings = chunk.window.state.ratings
     return worst
@@ -117,10 +117,10 @@ def test_battery_comes_and_goes_and_every_watt_hour_is_accounted_for() -> None:
 def test_battery_at_a_dark_bus_or_beyond_the_wires_is_refused_and_changes_nothing() -> None:
     nobody = {"battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}, "community": {"enabled": False}}
     _, dark = stream_of(scenario_of(OUT, PLUG, **nobody))
-    (answer,) = [a for chunk in dark for a in chunk.answers]
+    (answer,) = [a for chunk in dark for a in chunk.decisions]
     assert (answer.standing, answer.reason, answer.energy_wh) == (REFUSED, Reason.DARK, 0)
     case, huge = stream_of(scenario_of(OUT, {**PLUG, "battery_kwh": 3000.0}))
-    (answer,) = [a for chunk in huge for a in chunk.answers]
+    (answer,) = [a for chunk in huge for a in chunk.decisions]
     assert answer.standing == REFUSED
     assert answer.reason != Reason.NONE
     assert huge[-1].window.state.ratings.soc_max_wh.tolist() == case.opening.ratings.soc_max_wh.tolist()
@@ -178,7 +178,7 @@ def test_ledger_knows_the_battery_and_is_the_same_for_every_window(tmp_path: Pat
 def test_registry_lists_a_battery_that_stays(tmp_path: Path) -> None:
     scenario = scenario_of(OUT, PLUG)
     run(scenario, tmp_path / "run")
-    with Ledger.resume(tmp_path / "run", demonstration_key(scenario.seed)) as ledger:
+    with Ledger.resume(tmp_path / "run", make_demonstration_key(scenario.seed)) as ledger:
         (device,) = ledger.registry.devices.values()
     assert (device.kind, device.power_w, device.energy_wh) == (DeviceKind.BATTERY, 5000, 10_000)
 
@@ -202,7 +202,7 @@ def test_interrupted_run_goes_on_with_the_battery(tmp_path: Path, monkeypatch: p
 
 def test_events_of_batteries_survive_being_shown_and_say_what_is_wrong() -> None:
     scenario = scenario_of(OUT, {**PLUG, "battery_kwh": 4.5, "soc": 0.25}, GO)
-    assert parse_scenario(as_toml(scenario), "text") == scenario
+    assert parse_scenario(format_toml(scenario), "text") == scenario
     nobody = {"battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}}
     with pytest.raises(ScenarioError, match="expected 'house_03' to have a battery, it has none"):
         build_case(scenario_of(GO, **nobody))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cosim.case.case import build_case
-from cosim.case.devices import schedule
+from cosim.case.fleet import schedule_plant
 from cosim.case.inputs import read_inputs
 from cosim.errors import ScenarioError
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
 from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
@@ -37,7 +37,7 @@ def test_fuel_cell_runs_only_where_the_price_covers_its_fuel_and_up_to_what_is_l
     plant = plant_preset("pem-6kw", fuel_eur_per_kg=1.0)
     lacking = np.array([9000, 9000, 3000, 200, 0])
     price = np.array([30_000, 200_000, 200_000, 200_000, 200_000])
-    use = schedule(plant, lacking, price, 60)
+    use = schedule_plant(plant, lacking, price, 60)
     assert use.delivered_wh.tolist()[0] == 0
     assert 4900 <= use.delivered_wh[1] <= 5128
     assert use.delivered_wh.tolist()[2:] == [3000, 0, 0]  # 200 Wh are below its least load
@@ -46,13 +46,15 @@ def test_fuel_cell_runs_only_where_the_price_covers_its_fuel_and_up_to_what_is_l
 
 def test_dear_hydrogen_leaves_the_fuel_cell_off() -> None:
     case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True}))
-    assert case.supply.fuel_cell_wh.sum() == 0
+    assert case.inputs.fuel_cell_wh.sum() == 0
 
 
 def test_energy_of_the_fuel_cell_is_on_the_community_s_meter() -> None:
     case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True, "fuel_eur_per_kg": 1.0}))
-    metered = np.concatenate([chunk.window.meters["fuel_cell_wh"] for chunk in chunks(case, case.opening)])
-    assert metered[:, -1].sum() == case.supply.fuel_cell_wh.sum() > 0
+    metered = np.concatenate(
+        [chunk.window.meters["fuel_cell_wh"] for chunk in run_intervals(case, case.opening)]
+    )
+    assert metered[:, -1].sum() == case.inputs.fuel_cell_wh.sum() > 0
     assert (metered[:, :-1] == 0).all()
 
 
@@ -83,4 +85,4 @@ def test_main_job_has_a_community_whose_fuel_cell_runs() -> None:
     scenario = load_scenario("default")
     case = build_case(scenario.with_changes(horizon={"hours": 48}))
     assert case.profiles.participants[-1] == "community"
-    assert case.supply.fuel_cell_wh[:, -1].sum() > 0
+    assert case.inputs.fuel_cell_wh[:, -1].sum() > 0

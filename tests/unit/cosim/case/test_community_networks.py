@@ -11,7 +11,7 @@ import pytest
 from cosim import Result, Scenario, run
 from cosim.case.case import build_case
 from cosim.errors import ScenarioError
-from cosim.islands.switching import fused_with, transformers_at_the_grid
+from cosim.islands.switching import find_fused_buses, find_grid_transformers
 
 OUT = {"kind": "outage", "start": "2017-01-01T06:00:00Z", "hours": 4, "grid": True}
 DAY: dict[str, Any] = {
@@ -48,7 +48,7 @@ def test_cigre_has_the_community_at_the_residential_busbar_and_falls_into_three_
         "storage": ["community battery"],
         "load": ["community"],
     }
-    assert transformers_at_the_grid(case.feeder.net) == [0, 1, 2]
+    assert find_grid_transformers(case.feeder.net) == [0, 1, 2]
     result = run(scenario)
     # Six hours after the start batteries are empty still: only the community's fuel cell holds its part.
     assert supplied(result) == {("island", 7), ("dark", 1), ("dark", 8)}
@@ -101,4 +101,4 @@ def test_closed_switches_make_buses_one_and_open_ones_do_not() -> None:
     one, two, three = (pp.create_bus(net, 20.0) for _ in range(3))
     pp.create_switch(net, one, two, et="b", closed=True)
     pp.create_switch(net, two, three, et="b", closed=False)
-    assert fused_with(net, {one}) == {one, two}
+    assert find_fused_buses(net, {one}) == {one, two}

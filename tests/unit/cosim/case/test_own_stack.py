@@ -8,8 +8,8 @@ import pytest
 
 from cosim import Scenario, run
 from cosim.case.case import build_case
-from cosim.case.devices import devices_of
-from cosim.scenario.files import as_toml, parse_scenario
+from cosim.case.devices import list_devices
+from cosim.scenario.files import format_toml, parse_scenario
 from grid_models.devices.fuel_cell import stack_voltage
 from grid_models.devices.fuel_cell_plant import plant_preset
 from grid_models.errors import GridError
@@ -47,7 +47,7 @@ def scenario_of(**own: Any) -> Scenario:
 
 
 def test_own_stack_passes_through_its_points_wherever_it_is_named() -> None:
-    community, plugged_in = devices_of(scenario_of(**MINE), NAMES)
+    community, plugged_in = list_devices(scenario_of(**MINE), NAMES)
     for device, units in ((community, 3), (plugged_in, 1)):
         plant = device.plant
         assert plant is not None
@@ -58,7 +58,7 @@ def test_own_stack_passes_through_its_points_wherever_it_is_named() -> None:
 
 
 def test_defaults_of_the_own_stack_are_the_pem_6kw() -> None:
-    plant, preset = devices_of(scenario_of(), NAMES)[1].plant, plant_preset("pem-6kw")
+    plant, preset = list_devices(scenario_of(), NAMES)[1].plant, plant_preset("pem-6kw")
     assert plant is not None
     assert plant.nominal_kw == pytest.approx(preset.nominal_kw)
     assert (plant.ramp_per_hour, plant.start_hours) == (preset.ramp_per_hour, preset.start_hours)
@@ -66,7 +66,7 @@ def test_defaults_of_the_own_stack_are_the_pem_6kw() -> None:
 
 def test_own_stack_runs_and_its_scenario_can_be_shown() -> None:
     scenario = scenario_of(**MINE)
-    assert parse_scenario(as_toml(scenario), "text") == scenario
+    assert parse_scenario(format_toml(scenario), "text") == scenario
     cells = run(scenario).table("fuel_cells").to_pandas()
     assert cells.loc[cells["house"] == "community", "delivered_wh"].max() > 0
     assert cells["power_kw"].max() <= 3 * 0.8 * 0.9 * 0.95

@@ -15,7 +15,7 @@ from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.setpoints import injection_kw
 from cosim.errors import ScenarioError
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.scenario.files import parse_scenario
 from cosim.validation.validate import validate
 from grid_models.errors import GridError
@@ -39,7 +39,7 @@ def _scenario(**pv: object) -> Scenario:
 
 
 def _curtailed_wh(case: Case) -> int:
-    rows = np.concatenate([chunk.window.rows for chunk in chunks(case, case.opening)])
+    rows = np.concatenate([chunk.window.rows for chunk in run_intervals(case, case.opening)])
     exported = rows[rows["kind"] == Kind.GRID_EXPORT]
     return int((exported["cleared_wh"] - exported["delivered_wh"]).sum())
 
@@ -54,7 +54,7 @@ CONTROLS: dict[str, dict[str, object]] = {
 def test_what_settles_is_clean_in_pandapower_at_the_metered_reactive_power(name: str) -> None:
     case = build_case(_scenario(**CONTROLS[name]))
     seen = set()
-    for chunk in chunks(case, case.opening):
+    for chunk in run_intervals(case, case.opening):
         meters = chunk.window.meters
         p_kw, q_kvar = injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0
         judged = reference_flow(case.feeder, p_kw, q_kvar)
@@ -95,7 +95,7 @@ def test_an_interval_whose_control_finds_no_balance_is_reported_and_not_settled(
     monkeypatch.setattr(cosim.case.solve, "solve_controlled", partial(solve_controlled, max_rounds=1))
     case = build_case(_scenario(control="cos_phi"))
     off = []
-    for chunk in chunks(case, case.opening):
+    for chunk in run_intervals(case, case.opening):
         for k, outcome in enumerate(chunk.outcome):
             rows = chunk.window.rows[chunk.window.offsets[k] : chunk.window.offsets[k + 1]]
             rows = rows[rows["kind"] != Kind.LOSS]

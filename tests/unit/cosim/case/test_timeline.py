@@ -10,7 +10,7 @@ import pytest
 from cosim.case.case import build_case, build_market
 from cosim.case.inputs import read_inputs
 from cosim.errors import ScenarioError
-from cosim.scenario.files import as_toml, parse_scenario
+from cosim.scenario.files import format_toml, parse_scenario
 from cosim.scenario.model import Scenario
 from grid_models.errors import GridError
 
@@ -29,15 +29,15 @@ def _with(*events: dict[str, Any], **changes: Any) -> Scenario:
 def test_events_survive_being_shown() -> None:
     retire = {"kind": "retire", "at": "2017-06-21T00:00:00Z", "participant": "house_01", "device": "pv"}
     scenario = _with(OUT, {**OUT, "grid": False, "switches": ['a "b"'], "lines": ["x", "y"]}, retire)
-    assert parse_scenario(as_toml(scenario), "text") == scenario
+    assert parse_scenario(format_toml(scenario), "text") == scenario
 
 
 def test_timeline_marks_the_intervals_of_an_outage_and_of_a_request() -> None:
     request = {"kind": "register", "at": "2017-06-21T12:00:00Z", "participant": "house_02", "device": "pv"}
     timeline = build_market(_with(OUT, request)).timeline
     assert np.flatnonzero(timeline.open[:, 0]).tolist() == [6, 7, 8, 9]
-    assert np.flatnonzero(timeline.disturbed).tolist() == [6, 7, 8, 9, 36]
-    assert [timeline.next_disturbed(t) for t in (0, 7, 10, 37)] == [6, 7, 36, 48]
+    assert np.flatnonzero(timeline.has_event).tolist() == [6, 7, 8, 9, 36]
+    assert [timeline.next_event(t) for t in (0, 7, 10, 37)] == [6, 7, 36, 48]
 
 
 def test_outage_beyond_the_horizon_ends_with_it() -> None:
@@ -111,8 +111,6 @@ def test_mistakes_in_the_file_are_named(text: str, message: str) -> None:
 
 
 def test_unknown_switch_is_named_with_a_suggestion() -> None:
-    from cosim.interval.fold import chunks
-
-    case = build_case(_with({**OUT, "grid": False, "switches": ["branch 11"]}))
+    scenario = _with({**OUT, "grid": False, "switches": ["branch 11"]})
     with pytest.raises(GridError, match="did you mean 'branch 1'"):
-        list(chunks(case, case.opening))
+        build_case(scenario)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cosim.case.case import Case
 from cosim.cli.app import app
 from cosim.validation.hosting import hosting_capacity
-from cosim.validation.validate import case_of
+from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.generated import radial_feeder
 from grid_models.powerflow.runpp import reference_flow
@@ -27,7 +27,7 @@ def _case(pv_wh: np.ndarray = PV, **limits: float) -> Case:
     profiles = Profiles(
         np.datetime64("2017-06-01T12:00:00"), 60, HOUSES, LOAD, pv_wh, np.zeros(2, np.int64), {}
     )
-    return case_of(feeder, profiles, "least_curtailment", {"max_vm_pu": 1.05, **limits})
+    return make_case(feeder, profiles, "least_curtailment", {"max_vm_pu": 1.05, **limits})
 
 
 def _clean(case: Case, p_kw: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cosim.cli.app import app
-from cosim.validation.trades import Trades, traded
+from cosim.validation.trades import Trades, make_traded_interval
 from cosim.validation.validate import validate
 from data.profiles import Profiles
 from grid_models.errors import GridError
@@ -63,7 +63,7 @@ def _traded(
         np.zeros(0, np.int64)
     ] * 3
     codes = Trades(np.zeros(len(trades), np.int64), *columns, np.zeros(len(trades), np.int64))
-    found = traded(codes, _profiles([load], [pv]), 0)
+    found = make_traded_interval(codes, _profiles([load], [pv]), 0)
     rows = found.rows[len(trades) :] if (codes.seller != GRID).all() else found.rows
     grid = {}
     for row in rows:
