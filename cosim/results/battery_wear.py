@@ -18,7 +18,7 @@ BATTERY_WEAR = pa.schema(
         *((name, pa.float64()) for name in ("mean_soc", "fade", "wear_eur")),
     ]
 )
-"""`full_cycles` are equivalent ones; `fade` is the share of the capacity lost over the run, the battery being new then."""
+"""`full_cycles` are equivalent ones; `fade` is the share of capacity lost over a run that began with a new battery."""
 
 
 def make_wear_table(case: Case, metered: pa.Table) -> pa.Table:

@@ -1,11 +1,10 @@
-"""The files of a run: parts while it runs, whole tables at the end; nothing half-written ever has a final name."""
+"""The files of a run: parts while it runs, whole tables at the end. No half-written file ever has its final name."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from market.cores import count_usable_cores
 from market.ledger.durable import sync_folder
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
-"""Tables that are short and meant for people: CSV instead of Parquet."""
+"""Short tables that people read: CSV instead of Parquet."""
 
 _WORDS = (
     *("house", "device", "name", "element_type", "quantity"),
@@ -43,14 +42,14 @@ CSV_TYPES = {
     **dict.fromkeys(_WHOLE, pa.int64()),
     **dict.fromkeys(_MEASURED, pa.float64()),
 }
-"""Types of their columns, which CSV does not tell: a house may be named 007, a table may be empty."""
+"""Types of their columns. CSV does not tell them: a house may be named 007, a table may be empty."""
 
 AT_ONCE = 2
-"""Tables written at the same time: pyarrow leaves Python's lock to the other while it encodes."""
+"""Tables written at the same time: pyarrow releases the GIL while it encodes."""
 
 PARTS, JOINED = ".parts", ".parts.joined"
 _BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
-"""How the names of all begin that a run leaves when it is killed before its ledger has a name; none is needed."""
+"""Beginnings of the names of all files that a run leaves if it is killed before it has a ledger; none is needed."""
 
 
 def prepare_directory(directory: Path, *, resume: bool) -> Path:
@@ -78,11 +77,12 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
 
 
 @contextmanager
-def _named_when_whole(path: Path, partial: Path) -> Iterator[Path]:
+def _replace_when_whole(path: Path) -> Iterator[Path]:
     """A temporary name to write to; the file gets its own once it is written."""
+    temporary = path.with_name(f".{path.name}.partial")
     try:
-        yield partial
-        os.replace(partial, path)
+        yield temporary
+        os.replace(temporary, path)
     except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as reason:
         raise ScenarioError(
             f"{path}: expected a file that can be written, got {reason.strerror}; choose another place"
@@ -94,10 +94,6 @@ def _named_when_whole(path: Path, partial: Path) -> Iterator[Path]:
         ) from reason
 
 
-def _hidden(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
-
-
 def write_whole(path: Path, content: str) -> None:
     """Write a text file under a temporary name, then rename it.
 
@@ -106,8 +102,8 @@ def write_whole(path: Path, content: str) -> None:
     ScenarioError
         If it cannot be written.
     """
-    with _named_when_whole(path, _hidden(path)) as partial:
-        partial.write_text(content, encoding="utf-8")
+    with _replace_when_whole(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -116,36 +112,36 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.Table]) -> None:
-    """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger counts on them.
+    """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger is written after them.
 
-    Parts are Arrow files, which cost next to nothing to write and to read: Parquet is encoded once, at the end.
+    Parts are Arrow files, which are quick to write and to read; Parquet is encoded once, at the end.
 
     Raises
     ------
     ScenarioError
-        If they cannot be written, or the parts that are there have other columns: a run of another version.
+        If they cannot be written, or earlier parts have other columns: a run of another version.
     """
     for name, table in tables.items():
-        _expect_columns(list_parts(directory, name)[:1], table.schema)
+        for earlier in list_parts(directory, name)[:1]:
+            _check_columns(earlier, table.schema)
     parts = [directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow" for name in tables]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        deque(pool.map(_write_part, parts, tables.values()), maxlen=0)
+        list(pool.map(_write_part, parts, tables.values()))
     sync_folder(directory / PARTS)
 
 
-def _expect_columns(earlier: Iterable[Path], schema: pa.Schema) -> None:
-    for part in earlier:
-        with pa_ipc.open_file(part) as reader:
-            if reader.schema != schema:
-                raise ScenarioError(
-                    f"{part}: expected the columns that this version writes, got those of another; resume the run with "
-                    "the version that began it, or begin anew in another directory"
-                )
+def _check_columns(part: Path, schema: pa.Schema) -> None:
+    with pa_ipc.open_file(part) as reader:
+        if reader.schema != schema:
+            raise ScenarioError(
+                f"{part}: expected the columns that this version writes, got those of another; resume the run with "
+                "the version that began it, or begin anew in another directory"
+            )
 
 
 def _write_part(part: Path, table: pa.Table) -> None:
     options = pa_ipc.IpcWriteOptions(compression="lz4")
-    with _named_when_whole(part, part.with_suffix(".partial")) as partial, partial.open("wb") as file:
+    with _replace_when_whole(part) as temporary, temporary.open("wb") as file:
         with pa_ipc.new_file(file, table.schema, options=options) as writer:
             writer.write_table(table)
         file.flush()
@@ -153,7 +149,7 @@ def _write_part(part: Path, table: pa.Table) -> None:
 
 
 def list_parts(directory: Path, name: str) -> list[Path]:
-    """Parts of a table in the order of their intervals."""
+    """Paths of the parts of a table in the order of their intervals."""
     return sorted((directory / PARTS).glob(f"{name}-*-*.arrow"))
 
 
@@ -171,13 +167,13 @@ def read_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterator[p
             yield reader.read_all().select(columns)
 
 
-def _part(path: Path) -> pa.Table:
+def _read_part(path: Path) -> pa.Table:
     with pa_ipc.open_file(path) as reader:
         return reader.read_all()
 
 
 def discard_parts_after(directory: Path, stop: int) -> None:
-    """Remove parts that the ledger does not know: those that end behind interval `stop`."""
+    """Remove parts that the ledger does not know of: those that end after interval `stop`."""
     for part in (directory / PARTS).iterdir():
         if part.suffix == ".partial" or int(part.stem.rsplit("-", 1)[1]) > stop:
             part.unlink()
@@ -185,7 +181,7 @@ def discard_parts_after(directory: Path, stop: int) -> None:
 
 @contextmanager
 def join_parts(directory: Path, names: Iterable[str]) -> Iterator[None]:
-    """While the context lasts, or at its end where there is but one core, join each table's parts into its final file.
+    """Join each table's parts into its final file while the context lasts; on one core, at its end.
 
     Raises
     ------
@@ -194,18 +190,19 @@ def join_parts(directory: Path, names: Iterable[str]) -> Iterator[None]:
     """
     join = partial(_join, directory)
     if count_usable_cores() == 1:
-        # One after the other: taking turns, each would find the cache full of the other's.
+        # One after the other: taking turns, both would evict each other's data from the cache.
         yield
-        deque(map(join, names), maxlen=0)
+        for name in names:
+            join(name)
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
         joined = pool.map(join, names)
         yield
-        deque(joined, maxlen=0)
+        list(joined)
 
 
 def remove_parts(directory: Path) -> None:
-    """Remove the parts of a finished run, all of them at once or none: a killed run must not go on with some."""
+    """Remove the parts of a finished run, all at once or none: a killed run must not be resumed with some of them."""
     os.replace(directory / PARTS, directory / JOINED)
     shutil.rmtree(directory / JOINED)
 
@@ -214,41 +211,38 @@ def _join(directory: Path, name: str) -> None:
     """Final file of a table's parts."""
     parts = list_parts(directory, name)
     if name in AS_CSV:
-        write_table(directory, name, pa.concat_tables(map(_part, parts)))
+        write_table(directory, name, pa.concat_tables(map(_read_part, parts)))
         return
-    path, schema = directory / file_name(name), _part(parts[0]).schema
+    schema = _read_part(parts[0]).schema
     with (
-        _named_when_whole(path, _hidden(path)) as unnamed,
-        pq.ParquetWriter(unnamed, schema, **make_parquet_options(schema)) as writer,
+        _replace_when_whole(directory / file_name(name)) as temporary,
+        pq.ParquetWriter(temporary, schema, **make_parquet_options(schema)) as writer,
     ):
         for part in parts:
-            writer.write_table(_part(part))
+            writer.write_table(_read_part(part))
 
 
 def write_table(directory: Path, name: str, table: pa.Table) -> None:
     """Write a table of a run that is not made in parts."""
-    path = directory / file_name(name)
-    with _named_when_whole(path, _hidden(path)) as partial:
+    with _replace_when_whole(directory / file_name(name)) as temporary:
         if name in AS_CSV:
-            pa_csv.write_csv(table, partial)
+            pa_csv.write_csv(table, temporary)
         else:
-            pq.write_table(table, partial, **make_parquet_options(table.schema))
+            pq.write_table(table, temporary, **make_parquet_options(table.schema))
 
 
 def make_parquet_options(schema: pa.Schema) -> dict[str, Any]:
-    """How Parquet is written: a dictionary of its values only for names and times, which repeat.
+    """Options of the Parquet writer: dictionaries only for names and times, which repeat.
 
-    Numbers hardly repeat; a dictionary of them takes longer to make and the file is larger. The bytes of measured
-    numbers are split by their place (`BYTE_STREAM_SPLIT`): the first ones, sign and exponent, do repeat.
+    Numbers hardly repeat; a dictionary of them takes longer to make and the file is larger. The bytes of floats are
+    split by their place (`BYTE_STREAM_SPLIT`): the first ones, sign and exponent, do repeat.
     """
-    measured = {field.name for field in schema if pa.types.is_floating(field.type)}
-    repeat = [
-        field.name for field in schema if field.name not in measured and not pa.types.is_integer(field.type)
-    ]
+    floats = {field.name for field in schema if pa.types.is_floating(field.type)}
+    numbers = floats | {field.name for field in schema if pa.types.is_integer(field.type)}
     return {
         "compression": "zstd",
-        "use_dictionary": repeat,
-        "column_encoding": dict.fromkeys(measured, "BYTE_STREAM_SPLIT"),
+        "use_dictionary": [name for name in schema.names if name not in numbers],
+        "column_encoding": dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
         "write_batch_size": 2**16,  # values encoded at a time
     }
 
@@ -266,7 +260,7 @@ def read_table(directory: Path, name: str, columns: Sequence[str] | None = None)
     ScenarioError
         If the directory holds no such table.
     """
-    path = _expect_table(directory, name)
+    path = _find_table(directory, name)
     if name not in AS_CSV:
         return pq.read_table(path, columns=None if columns is None else list(columns))
     table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=CSV_TYPES))
@@ -281,12 +275,12 @@ def read_in_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterato
     ScenarioError
         If the directory holds no such table.
     """
-    with pq.ParquetFile(_expect_table(directory, name)) as file:
+    with pq.ParquetFile(_find_table(directory, name)) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=list(columns))
 
 
-def _expect_table(directory: Path, name: str) -> Path:
+def _find_table(directory: Path, name: str) -> Path:
     path = directory / file_name(name)
     if not path.exists():
         raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")

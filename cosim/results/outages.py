@@ -58,6 +58,11 @@ REGISTRATIONS = pa.schema(
 )
 
 
+def has_events(case: Case) -> bool:
+    """Whether the scenario has outages, or devices that join or leave."""
+    return bool(case.timeline.has_event.any())
+
+
 def make_outage_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """Tables `outage_intervals` and `registrations` of a chunk; empty where the network was whole."""
     time, event = interval_times(case, np.array([chunk.first]))[0].as_py(), chunk.event

@@ -1,7 +1,7 @@
 """How a run came through its outages: metrics over all of them, and over each.
 
 An outage is an unbroken spell of intervals in which some part of the network is without the grid. A customer counts as
-interrupted while its critical load is not served in full; SAIDI and SAIFI are then those of IEEE Std 1366, per customer.
+interrupted while its critical load is not served in full; SAIDI and SAIFI are those of IEEE Std 1366, per customer.
 """
 
 from __future__ import annotations

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.results.directory import file_name, read_in_parts, read_table
-
-if TYPE_CHECKING:
-    from cosim.scenario.model import Scenario
+from cosim.results.summary import EXTREMES
+from cosim.scenario.files import load_scenario
+from cosim.scenario.model import Scenario
+from grid_models.feeder.net_file import read_net
 
 NETWORK_FILE = "network.json"
 TABLES = ("exchanges", "houses", "intervals", "bus_voltage", "branch_loading", "violations")
@@ -55,23 +57,19 @@ class Result:
         cosim.errors.ScenarioError
             If the directory holds no finished run.
         """
-        from cosim.errors import ScenarioError
-        from cosim.scenario.files import load_scenario
-
-        directory = Path(directory)
-        if not (directory / "summary.json").exists():
-            raise ScenarioError(f"{directory}: expected a finished run with summary.json, found none")
-        scenario = load_scenario(directory / "scenario.toml")
-        summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
-        return cls(scenario, summary, directory, {})
+        path = Path(directory) / "summary.json"
+        if not path.exists():
+            raise ScenarioError(
+                f"{directory}: expected a finished run with {path.name}, found none; run it or go on with --resume"
+            )
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        return cls(load_scenario(path.with_name("scenario.toml")), summary, path.parent, {})
 
     @cached_property
     def net(self) -> Any:
         """Pandapower net of the feeder; it opens and plots in any pandapower tool."""
         if self.directory is None:
             return self.network
-        from grid_models.feeder.named_nets import read_net
-
         return read_net(self.directory / NETWORK_FILE)
 
     def report(self, path: str | Path | None = None, *, hosting: bool = False) -> Path:
@@ -87,7 +85,7 @@ class Result:
         return self.tables[name] if columns is None else self.tables[name].select(columns)
 
     def parts(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Some columns of a table, some rows at a time: a long run's tables are large."""
+        """Some columns of a table, some rows at a time: the tables of a long run may not fit into memory."""
         if self.directory is not None:
             return read_in_parts(self.directory, name, columns)
         return iter([self.table(name, columns)])
@@ -149,7 +147,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Small table for Jupyter."""
-        return result_html(self)
+        return format_result_html(self)
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""
@@ -160,7 +158,7 @@ class Result:
 UNITS = {"energy_kwh": "kWh", "money_eur": "EUR"}
 
 
-def result_html(result: Result) -> str:
+def format_result_html(result: Result) -> str:
     """Energy, money and the network's extremes of a run."""
     summary = result.summary
     rows = [
@@ -172,11 +170,7 @@ def result_html(result: Result) -> str:
     rows += [
         (f"intervals {name.replace('_', ' ')}", f"{n:,}", "") for name, n in network["outcomes"].items() if n
     ]
-    for name, column, digits, unit in (
-        ("lowest_voltage", "vm_pu", 4, "pu"),
-        ("highest_voltage", "vm_pu", 4, "pu"),
-        ("highest_loading", "loading_percent", 1, "%"),
-    ):
+    for name, (column, digits, unit) in EXTREMES.items():
         if name in network:
             rows.append((name.replace("_", " "), f"{network[name][column]:.{digits}f}", unit))
     return table_html(f"gridsettle run of scenario '{result.scenario.name}'", ("what", "value", "unit"), rows)

@@ -1,11 +1,10 @@
-"""Run a scenario: fold over its intervals, record what is final, and sum it up."""
+"""Run a scenario: fold over its intervals, record what is final, and summarise it."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk, join_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
+from cosim.recording.recorder import open_recorder
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
 from cosim.results.directory import (
     discard_parts_after,
@@ -40,14 +40,8 @@ from cosim.results.fuel_cells import (
     make_fuel_cells_table,
     summarise_fuel_cells,
 )
-from cosim.results.outages import make_resilience_table
-from cosim.results.resilience import (
-    OUTAGE_INTERVALS,
-    OUTAGE_TABLES,
-    find_moments_without_grid,
-    make_outage_tables,
-    measure_resilience,
-)
+from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, make_outage_tables
+from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import summarise
 from cosim.results.sums import (
@@ -65,6 +59,7 @@ from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
+from cosim.version import find_version
 
 GROUP = 4096
 """Intervals per group commit: ledger and tables are made durable together; fewer where there are many houses."""
@@ -124,8 +119,6 @@ def run(
     """
     if out is None:
         return _run_in_memory(scenario, listener)
-    from cosim.recording.recorder import open_recorder
-
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
     compile_ahead(case)
@@ -164,27 +157,24 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 
 def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
-    rule, n_houses = case.scenario.curtailment.rule, case.profiles.n_participants
+    rule = case.scenario.curtailment.rule
     intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
     exchanges = sum_exchanges(parts("exchanges", (*PARTIES, *SUMMED)))
-    cut = find_curtailed_exchanges(parts("exchanges", CURTAILMENT_READS))
-    outages = (
-        read_whole(parts, "outage_intervals", OUTAGE_INTERVALS.names)
-        if case.timeline.has_event.any()
-        else None
-    )
-    sampled = intervals["time"].take(pa.array(choose_sample(case)))
-    moments = pa.concat_arrays(
-        [sampled.combine_chunks(), *([] if outages is None else [find_moments_without_grid(outages)])]
-    )
-    meters, rows = sum_meters(parts("houses", ("time", *METERS, "q_var")), n_houses, moments)
+    curtailed = find_curtailed_exchanges(parts("exchanges", CURTAILMENT_READS))
+    times = intervals["time"].take(pa.array(choose_sample(case))).combine_chunks()
+    outages = OUTAGE_INTERVALS.empty_table()
+    if has_events(case):
+        outages = read_whole(parts, "outage_intervals", OUTAGE_INTERVALS.names)
+        times = pa.concat_arrays([times, find_times_without_grid(outages)])
+    houses = parts("houses", ("time", *METERS, "q_var"))
+    meters, rows = sum_meters(houses, case.profiles.n_participants, times)
     derived = {
-        "curtailment": make_curtailment_table(cut, rule),
+        "curtailment": make_curtailment_table(curtailed, rule),
         "curtailed_by_house": make_curtailed_by_house_table(exchanges, rule),
         WEAR_TABLE: make_wear_table(case, meters),
     }
-    found = summarise(parts, intervals, exchanges, cut, meters, derived["curtailed_by_house"])
-    if outages is not None:
+    found = summarise(parts, intervals, exchanges, curtailed, meters, derived["curtailed_by_house"])
+    if has_events(case):
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         found["resilience"] = measure_resilience(outages, rows, share, minutes)
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes)
@@ -194,14 +184,14 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
 
 
 def list_tables(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of outages and fuel cells only where there are any."""
-    outages = OUTAGE_TABLES if case.timeline.has_event.any() else ()
+    """Names of the tables that a run writes part by part; those of events and fuel cells only where there are any."""
+    outages = OUTAGE_TABLES if has_events(case) else ()
     return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
 
 
 def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     """All tables of a chunk."""
-    outages = make_outage_tables(case, chunk) if case.timeline.has_event.any() else {}
+    outages = make_outage_tables(case, chunk) if has_events(case) else {}
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"])
@@ -215,7 +205,7 @@ def write_inputs(case: Case, directory: Path) -> None:
 
 
 def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
-    """What somebody needs to know to repeat a run: versions, hashes, limits, ledger head."""
+    """What it takes to repeat a run: versions, hashes, limits, ledger head."""
     return {
         "gridsettle": find_version("gridsettle"),
         "python": platform.python_version(),
@@ -231,16 +221,8 @@ def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def find_version(distribution: str) -> str:
-    """Version of an installed distribution, `unknown` in a bare checkout."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def group_chunks(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """Chunks in groups whose borders are multiples of `size` intervals, or the chunk that crosses one; joined."""
+    """Chunks, joined, in groups that end at a multiple of `size` intervals, or with the chunk that crosses it."""
     for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
         yield join_chunks(list(group))
 
@@ -251,7 +233,7 @@ _CUT = (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED)
 def _notify(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
     curtailed = 0
     for chunk in stream:
-        curtailed += sum(int(np.count_nonzero(chunk.outcome == cut)) for cut in _CUT)
+        curtailed += int(np.isin(chunk.outcome, _CUT).sum())
         if listener is not None:
             listener(Progress(chunk.stop, case.n_intervals, curtailed))
         yield chunk

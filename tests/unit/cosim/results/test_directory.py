@@ -20,7 +20,7 @@ SCENARIO = Scenario().with_changes(horizon={"hours": 200})
 def test_one_core_writes_what_two_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in (1, 2):
         for module in (cosim.results.directory, signatures):
-            monkeypatch.setattr(module, "usable_cores", lambda n=n: n)
+            monkeypatch.setattr(module, "count_usable_cores", lambda n=n: n)
         run(SCENARIO, tmp_path / str(n))
     one, two = (
         {path.name: path.read_bytes() for path in (tmp_path / n).iterdir() if path.name != "ledger.sqlite"}
@@ -44,7 +44,7 @@ def test_parts_of_another_version_are_not_gone_on_with(tmp_path: Path) -> None:
 def test_one_core_joins_even_so_before_the_run_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cosim.results.directory, "usable_cores", lambda: 1)
+    monkeypatch.setattr(cosim.results.directory, "count_usable_cores", lambda: 1)
     found: list[bool] = []
     monkeypatch.setattr(
         "cosim.simulation.simulate.write_json",
