@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.case.case import Case
 from cosim.errors import ScenarioError
@@ -15,31 +17,28 @@ from market.ledger.crypto.sealed import seal, unseal
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.private.commitments import LEAST_PRIVATE
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 
 class RunKeys(NamedTuple):
     """Keys of a run: the operator's, and those of the houses that are members.
 
-    `private` says whether the run's own state is kept from readers of the ledger too.
+    `private` says whether the state that a run resumes from is sealed to the operator.
     """
 
     operator: Ed25519PrivateKey
     members: dict[int, Ed25519PrivateKey]
     private: bool
 
-    def sealed(self, state: bytes) -> bytes:
-        """State as the ledger's file holds it: sealed to the operator if records are private."""
+    def seal_state(self, state: bytes) -> bytes:
+        """State as the ledger stores it: sealed to the operator if records are private."""
         return seal(state, public_bytes(self.operator)) if self.private else state
 
-    def opened(self, state: bytes) -> bytes:
-        """State in clear."""
+    def open_state(self, state: bytes) -> bytes:
+        """State as it was before `seal_state`."""
         return unseal(state, self.operator) if self.private else state
 
 
 def find_run_keys(case: Case) -> RunKeys:
-    """Keys of a run; every house is a member where records are private or signed, else those that plug devices in.
+    """Keys of a run. All houses are members if records are private or signed, else those whose devices join or leave.
 
     Raises
     ------
@@ -59,7 +58,7 @@ def find_run_keys(case: Case) -> RunKeys:
 
 
 def find_operator_key(scenario: Scenario) -> Ed25519PrivateKey:
-    """The operator's key.
+    """The operator's key: from the file that the scenario names, else the demonstration key.
 
     Raises
     ------
@@ -82,8 +81,7 @@ def find_member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed2
     if folder is None:
         return {house: make_participant_key(scenario.seed, house) for house in houses}
     files = {house: folder / f"member-{house:03d}.key" for house in houses}
-    missing = [path for path in files.values() if not path.exists()]
-    if missing:
+    if missing := [path for path in files.values() if not path.exists()]:
         raise ScenarioError(
             f"ledger, member_keys: expected a key for each of {len(files)} members, found none at {missing[0]}; "
             f"make them with: gridsettle ledger init {folder} --members {max(houses) + 1}"
@@ -92,8 +90,6 @@ def find_member_keys(scenario: Scenario, houses: Sequence[int]) -> dict[int, Ed2
 
 
 def make_participant_key(seed: int, house: int) -> Ed25519PrivateKey:
-    """Demonstration key of a house; everybody can derive it, it proves nothing."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+    """Demonstration key of a house; everybody can derive it, so it proves nothing."""
     text = b"gridsettle demonstration participant key\0%d %d" % (seed, house)
     return Ed25519PrivateKey.from_private_bytes(sha256(text).digest())

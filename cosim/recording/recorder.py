@@ -1,4 +1,7 @@
-"""From final intervals to ledger blocks: records, state roots, and the state a run resumes from."""
+"""From final intervals to ledger blocks: records, state roots, and the state a run resumes from.
+
+Nothing here changes what is settled; a run in memory does without it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ from market.ledger.write.private import append_private
 from market.state import Lots, State
 from market.storage import Ratings
 
-_CUT = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
+_CURTAILABLE = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
+_STATE_KEYS = ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
 _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
 """Names of the fields of `NetworkState` in the states that a ledger keeps."""
 
@@ -49,7 +53,7 @@ class Recorder:
     Attributes
     ----------
     state, network, next_interval
-        Where the run begins or goes on.
+        Where the run begins or is resumed.
     """
 
     def __init__(
@@ -76,18 +80,18 @@ class Recorder:
         for chunk in group:
             records, sizes = make_block_records(self._case, chunk)
             if chunk.event is not None:
-                behind = [
-                    make_topology_of_chunk(self._case, chunk),
-                    make_decision_records(self._case, chunk, self._ledger.chain_id, self._keys.members),
-                ]
-                more = number_records(np.concatenate(behind), chunk.first, int(sizes[0]))
+                topology = make_topology_of_chunk(self._case, chunk)
+                decisions = make_decision_records(
+                    self._case, chunk, self._ledger.chain_id, self._keys.members
+                )
+                more = number_records(np.concatenate([topology, decisions]), chunk.first, int(sizes[0]))
                 records, sizes = np.concatenate([records, more]), sizes + more.shape[0]
             parts.append(records)
             counts.append(sizes)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
         first, stop = group[0].first, group[-1].stop
         starts = interval_starts(self._case, np.arange(first, stop))
-        state = self._keys.sealed(encode_state(group[-1].window.state, group[-1].network))
+        state = self._keys.seal_state(encode_state(group[-1].window.state, group[-1].network))
         accounts = np.concatenate([chunk.window.accounts for chunk in group])
         self._append(starts, np.concatenate(parts), offsets, accounts, state)
 
@@ -99,7 +103,7 @@ class Recorder:
         accounts: npt.NDArray[np.int64],
         state: bytes,
     ) -> None:
-        """Append blocks as the scenario wants them: signed by the houses, private, both or neither."""
+        """Append blocks as the scenario demands: signed by the houses, private, both or neither."""
         ledger, keys, options = self._ledger, self._keys, self._case.scenario.ledger
         private = list(keys.members) if options.private else []
         if options.members_sign:
@@ -128,7 +132,7 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     """
     keys = find_run_keys(case)
     if not resume:
-        content = keys.sealed(encode_state(case.opening, case.opening_network))
+        content = keys.seal_state(encode_state(case.opening, case.opening_network))
         ledger = Ledger.create(directory, make_genesis_records(case), keys.operator, content)
         register_members(ledger, keys)
         return Recorder(case, ledger, keys, case.opening, case.opening_network, 0)
@@ -137,14 +141,14 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
         ledger.check_parameters(make_genesis_records(case)[0])
         height, content = ledger.state()
         register_members(ledger, keys)
-        return Recorder(case, ledger, keys, *decode_state(keys.opened(content)), height)
+        return Recorder(case, ledger, keys, *decode_state(keys.open_state(content)), height)
     except (MarketError, ScenarioError):
         ledger.close()
         raise
 
 
 def register_members(ledger: Ledger, keys: RunKeys) -> None:
-    """Register those members that are none yet, in a block of their own before the first interval."""
+    """Register the members that the ledger does not know yet, in a block of its own before the first interval."""
     missing = {house: key for house, key in keys.members.items() if house not in ledger.registry.keys}
     if missing:
         effective = ledger.head().height + 2
@@ -152,13 +156,13 @@ def register_members(ledger: Ledger, keys: RunKeys) -> None:
 
 
 def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Begin of intervals in seconds since 1970-01-01 UTC."""
+    """Start of intervals in seconds since 1970-01-01 UTC."""
     start = int(case.profiles.start.astype("datetime64[s]").astype(np.int64))
     return start + intervals * 60 * case.interval_minutes
 
 
 def make_genesis_records(case: Case) -> list[RecordBytes]:
-    """Parameters and houses of the first block, numbered behind the operator's key."""
+    """Parameters and houses of the first block, numbered after the operator's key."""
     options = case.scenario.ledger
     chosen = {name: 1 for name in ("private", "members_sign") if getattr(options, name)}
     parameters = make_parameter_records(
@@ -188,9 +192,9 @@ def make_genesis_records(case: Case) -> list[RecordBytes]:
 
 
 def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
-    """Records of a chunk's blocks, one behind the other, and how many each block has.
+    """Records of a chunk's blocks, one block after the other, and how many each block has.
 
-    A block holds its exchanges, then a meter a house, then the verdict; topology and statements come behind.
+    A block holds its exchanges, then one meter per house, then the verdict; topology and statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
@@ -207,39 +211,38 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
 
 
 def make_verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """`VERDICT` row of every interval of a chunk; floats become integers here and nowhere else."""
+    """`VERDICT` row of every interval of a chunk. Only here do floats become integers."""
     flow, verdicts, window = chunk.flow, chunk.verdicts, chunk.window
     rows = np.zeros(chunk.outcome.size, VERDICT)
     rows["kind"] = RecordKind.VERDICT
     rows["status"], rows["reason"] = find_status_and_reason(chunk)
     rows["interval"], rows["seq"] = np.arange(chunk.first, chunk.stop), seq
-    rows["lowest_vm_upu"], rows["lowest_bus"] = quantise(verdicts.lowest_vm_pu, 1e-6), verdicts.lowest_bus
-    rows["highest_vm_upu"], rows["highest_bus"] = (
-        quantise(verdicts.highest_vm_pu, 1e-6),
-        verdicts.highest_bus,
-    )
+    rows["lowest_vm_upu"] = quantise(verdicts.lowest_vm_pu, 1e-6)
+    rows["lowest_bus"] = verdicts.lowest_bus
+    rows["highest_vm_upu"] = quantise(verdicts.highest_vm_pu, 1e-6)
+    rows["highest_bus"] = verdicts.highest_bus
     rows["loading_e4_percent"] = quantise(verdicts.highest_loading_percent, 1e-4)
     rows["branch"] = verdicts.highest_branch
     rows["power_flows"] = chunk.power_flows
     rows["p_grid_w"] = quantise(flow.p_grid_kw, 1e-3)
-    total = int(window.offsets[-1])
-    exchanges = window.rows[:total]
-    owner = np.repeat(np.arange(rows.size), np.diff(window.offsets))
-    for column, kinds, missing in (
-        ("losses_wh", (Kind.LOSS,), False),
-        ("shed_wh", (Kind.SHED,), False),
-        ("curtailed_wh", _CUT, True),
+    exchanges = window.rows[: int(window.offsets[-1])]
+    delivered = exchanges["delivered_wh"]
+    interval = np.repeat(np.arange(rows.size), np.diff(window.offsets))
+    for column, kinds, wh in (
+        ("losses_wh", (Kind.LOSS,), delivered),
+        ("shed_wh", (Kind.SHED,), delivered),
+        ("curtailed_wh", _CURTAILABLE, exchanges["cleared_wh"] - delivered),
     ):
-        chosen = np.isin(exchanges["kind"], [int(kind) for kind in kinds])
-        wh = exchanges["delivered_wh"][chosen]
-        if missing:
-            wh = exchanges["cleared_wh"][chosen] - wh
-        np.add.at(rows[column], owner[chosen], wh)
+        chosen = np.isin(exchanges["kind"], kinds)
+        np.add.at(rows[column], interval[chosen], wh[chosen])
     return rows
 
 
 def find_status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-    """How each interval became clean, and who solved it; what was without the grid is flagged, and shed or clean."""
+    """How each interval became clean (`Outcome`), and which engine solved it.
+
+    An islanded interval is clean or shed, and has the flag `ISLANDED` beside its engine.
+    """
     islanded = chunk.outcome == Outcome.ISLANDED
     shed = chunk.window.meters["shed_wh"].any(axis=1)
     clean = np.where(shed, int(Outcome.SHED), int(Outcome.CLEAN))
@@ -247,35 +250,23 @@ def find_status_and_reason(chunk: Chunk) -> tuple[npt.NDArray[np.int8], npt.NDAr
     return status, chunk.flow.engine.astype(np.int64) + ISLANDED * islanded
 
 
-def encode_state(state: State, outage: NetworkState) -> bytes:
-    """The market's state and what outages carry as bytes, arrays of numbers and nothing else."""
+def encode_state(state: State, network: NetworkState) -> bytes:
+    """State of the market and of the network as bytes: an npz archive of arrays of numbers."""
     buffer = io.BytesIO()
     flat = {
-        **{
-            name: getattr(state, name)
-            for name in ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
-        },
+        **{name: getattr(state, name) for name in _STATE_KEYS},
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
-        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, outage, strict=True)},
+        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network, strict=True)},
     }
     np.savez(buffer, **flat)
     return buffer.getvalue()
 
 
 def decode_state(content: bytes) -> tuple[State, NetworkState]:
-    """The states of their bytes."""
+    """State of the market and of the network from the bytes of `encode_state`."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        outage = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
-        state = State(
-            own_wh=arrays["own_wh"],
-            wallet_neur=arrays["wallet_neur"],
-            account_neur=arrays["account_neur"],
-            pools_neur=arrays["pools_neur"],
-            lots=lots,
-            ratings=ratings,
-            tally=arrays["tally"],
-        )
-        return state, outage
+        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
+        return State(**{name: arrays[name] for name in _STATE_KEYS}, lots=lots, ratings=ratings), network

@@ -1,4 +1,4 @@
-"""Topology on the ledger: how the network of a disturbed interval differs from the recorded one, and back to a net.
+"""Records of topology: what outages switch off in an interval, and which devices form islands; and back to a net.
 
 An interval in which the network is whole records nothing.
 """
@@ -23,20 +23,21 @@ from market.ledger.format.records import (
 )
 
 Changes = frozenset[tuple[Change, int]]
+"""Kinds of change, each with the index of an element in its table of the net."""
 
 
 def make_topology_of_chunk(case: Case, chunk: Chunk) -> RecordBytes:
     """`TOPOLOGY` records of a chunk's interval, (M, 72); none where the network is whole."""
     if chunk.event is None:
         return view_as_bytes(make_topology_records([]))
-    in_force = [event for event, on in zip(case.timeline.outages, chunk.network.open, strict=True) if on]
+    in_force = [event for event, on in zip(case.timeline.outages, chunk.network.in_force, strict=True) if on]
     houses = [part.former.house for part in chunk.event.parts if part.former is not None]
     formers = {(Change.FORMER, int(bus)) for bus in case.feeder.bus[houses]}
     return view_as_bytes(make_topology_records(sorted(find_changes(case.feeder.net, in_force) | formers)))
 
 
 def find_changes(net: Any, outages: Sequence[OutageEvent]) -> Changes:
-    """What some outages open in a net."""
+    """What some outages switch off in a net."""
     found: set[tuple[Change, int]] = set()
     for outage in outages:
         grids = net.ext_grid.index[net.ext_grid.in_service.astype(bool)] if outage.grid else ()
@@ -67,13 +68,9 @@ def apply_changes(net: Any, changes: Changes) -> Any:
     """
 
     def of(change: Change) -> list[int]:
-        return sorted(element for found, element in changes if found == change)
+        return sorted(element for kind, element in changes if kind == change)
 
-    switched = open_elements(
-        net,
-        switches=of(Change.SWITCH_OPEN),
-        lines=of(Change.LINE_OUT),
-        trafos=of(Change.TRANSFORMER_OUT),
-    )
+    lines, trafos = of(Change.LINE_OUT), of(Change.TRANSFORMER_OUT)
+    switched = open_elements(net, switches=of(Change.SWITCH_OPEN), lines=lines, trafos=trafos)
     switched.ext_grid.loc[elements(net, "ext_grid", of(Change.GRID_OUT)), "in_service"] = False
     return with_formers(switched, elements(net, "bus", of(Change.FORMER)))

@@ -1,4 +1,4 @@
-"""A sample of a run, solved again by pandapower at its end: the fast engine never goes unwatched."""
+"""Check of the fast power flow: pandapower solves a sample of the run's intervals again at its end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.setpoints import injection_kw
 from cosim.results.columns import is_named
+from cosim.results.sums import METERS
 from market.exchanges import METER
 
 _OFF = tuple(outcome.name.lower() for outcome in (Outcome.DE_ENERGISED, Outcome.ISLANDED))
 
 
 def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict[str, Any]:
-    """Largest differences between the engines over evenly spread intervals in which the grid fed the feeder.
+    """Largest differences between the two engines over the sampled intervals in which the grid fed the feeder.
 
     Parameters
     ----------
@@ -49,25 +50,14 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
 
 
 def choose_sample(case: Case) -> npt.NDArray[np.int64]:
-    """Evenly spread intervals, as many as `engine.verify_sample` says where there are."""
-    return spread_evenly(case.n_intervals, case.scenario.engine.verify_sample)
-
-
-def spread_evenly(n_intervals: int, n_wanted: int) -> npt.NDArray[np.int64]:
-    """At most `n_wanted` evenly spread intervals.
-
-    Examples
-    --------
-    >>> spread_evenly(24, 3).tolist()
-    [0, 11, 23]
-    """
-    return np.unique(np.linspace(0, n_intervals - 1, min(n_wanted, n_intervals)).astype(np.int64))
+    """Numbers of evenly spread intervals, `engine.verify_sample` of them or all."""
+    n_wanted = min(case.scenario.engine.verify_sample, case.n_intervals)
+    return np.unique(np.linspace(0, case.n_intervals - 1, n_wanted).astype(np.int64))
 
 
 def read_meters(houses: pa.Table, n_intervals: int) -> npt.NDArray[np.void]:
-    """Meter rows, (n_intervals, N), of rows of the table `houses`, which run by interval and house."""
+    """Rows of `METER`, (n_intervals, N), from rows of the table `houses` ordered by interval and house."""
     meters = np.zeros(len(houses), METER)
-    for name in METER.names or ():
-        if name.endswith("_wh") or name == "q_var":
-            meters[name] = houses[name].to_numpy()
+    for name in (*METERS, "q_var"):
+        meters[name] = houses[name].to_numpy()
     return meters.reshape(n_intervals, -1)

@@ -1,6 +1,6 @@
-"""On the first run of a machine, compile the power flow on a second core while the market compiles on the first.
+"""On the first run on a machine, compile the power flow in a second process while the market compiles in this one.
 
-Compiled functions are kept on disk, so whatever another process has compiled is only loaded here.
+Compiled functions are cached on disk: what the other process has compiled is only loaded here.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from market.mechanisms import PLUGGED_IN
 
 
 def is_compiled() -> bool:
-    """Whether the power flow is on disk already; if it is out of date, it is compiled on its first use."""
+    """Whether the cache on disk holds the power flow; an outdated one is compiled again on first use."""
     folder = _find_cache_folder()
     return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbi"))
 
 
 def _find_cache_folder() -> Path | None:
-    """Where the power flow is kept once compiled; None where nothing can be kept."""
+    """Folder of the power flow's cache; None where nothing can be cached."""
     path = solve_all.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
     return None if path is None else Path(path)
 
 
 def compile_ahead(case: Case) -> None:
-    """Compile the market here and the power flow in a process of its own; nothing where both are on disk, or cannot be.
+    """Compile the market here and the power flow in a process of its own, unless both are or cannot be cached.
 
-    A process that fails is no loss: what it did not compile is compiled here on first use.
+    If that process fails, the power flow is compiled here on first use.
     """
     if _find_cache_folder() is None or is_compiled() or case.mechanism.code == PLUGGED_IN:
         return
@@ -52,7 +52,7 @@ def compile_ahead(case: Case) -> None:
 
 
 def compile_power_flow() -> None:
-    """Solve and judge one interval of the smallest feeder and hash one record: all that takes long to compile."""
+    """Solve and judge one interval of the smallest feeder and hash one record: that compiles all that takes long."""
     feeder = radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0))
     flow = PowerFlow(feeder).solve(np.zeros((1, 3)))
     judge(flow, Limits.of(feeder))
