@@ -1,4 +1,7 @@
-"""The story of an interval: market, setpoints, power flow, verdict, settlement, ledger.
+"""gridsettle: local energy trades that settle only if the wires can carry them.
+
+This module is the public API: what `__all__` names, documented in docs/api.md. Everything else may change. A name is
+imported when it is first used, so that `import cosim` is quick.
 
 >>> from cosim import Scenario, run
 """
@@ -9,23 +12,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cosim.audit.audit import audit_ledger
+    from cosim.errors import ScenarioError
+    from cosim.report.comparison import compare_runs
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
     from cosim.simulation.simulate import run
+    from cosim.validation.hosting import Hosting, find_hosting
+    from cosim.validation.validate import Validation, validate
+    from data.errors import DataError
+    from grid_models.errors import GridError
+    from market.errors import MarketError
+    from market.ledger.check.verify import verify_ledger
 
-__all__ = ["Result", "Scenario", "run"]
+    __version__: str
+
+__all__ = [
+    "DataError",
+    "GridError",
+    "Hosting",
+    "MarketError",
+    "Result",
+    "Scenario",
+    "ScenarioError",
+    "Validation",
+    "audit_ledger",
+    "compare_runs",
+    "find_hosting",
+    "run",
+    "validate",
+    "verify_ledger",
+]
 
 _HOME = {
-    "Scenario": "cosim.scenario.model",
+    "DataError": "data.errors",
+    "GridError": "grid_models.errors",
+    "Hosting": "cosim.validation.hosting",
+    "MarketError": "market.errors",
     "Result": "cosim.results.result",
+    "Scenario": "cosim.scenario.model",
+    "ScenarioError": "cosim.errors",
+    "Validation": "cosim.validation.validate",
+    "audit_ledger": "cosim.audit.audit",
+    "compare_runs": "cosim.report.comparison",
+    "find_hosting": "cosim.validation.hosting",
     "run": "cosim.simulation.simulate",
+    "validate": "cosim.validation.validate",
+    "verify_ledger": "market.ledger.check.verify",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that `import cosim` stays quick."""
-    if name in _HOME:
+    """Import a public name on first use."""
+    if name == "__version__":
+        value = import_module("cosim.version").find_version("gridsettle")
+    elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'cosim' has no attribute '{name}'")
+    else:
+        raise AttributeError(f"module 'cosim' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, used or not, for completion."""
+    return [*globals(), *__all__]

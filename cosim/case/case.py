@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ from market.mechanisms import Mechanism, find_mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, make_opening_state
 from market.storage import Wh
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +134,8 @@ def make_market_case(
     timeline = make_timeline(scenario, profiles, devices)
     n_requests = sum(map(len, timeline.requests.values()))
     fleet = Fleet(devices, profiles)
+    inputs = n_houses, profiles.n_intervals, profiles.interval_minutes, profiles.start, market.name
+    logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     return MarketCase(
         scenario=scenario,
@@ -174,7 +179,10 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     limits = Limits.of(feeder, **scenario.limits.model_dump())
     largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
     control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
-    return Case(**vars(market), feeder=feeder, engine=PowerFlow(feeder), limits=limits, control=control)
+    engine, net = PowerFlow(feeder), feeder.net
+    network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
+    logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)
+    return Case(**vars(market), feeder=feeder, engine=engine, limits=limits, control=control)
 
 
 def make_rules(scenario: Scenario, market: Mechanism) -> Rules:

@@ -1,4 +1,4 @@
-"""How a command ends on bad input: one message on stderr, exit code 2, never a traceback."""
+"""How a command ends when the answer is no, and on bad input: one message on stderr, never a traceback."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import NoReturn
 
 import typer
 
+from cosim.errors import ScenarioError
+from data.errors import DataError
+from grid_models.errors import GridError
+from market.errors import MarketError
+
+ANSWER_IS_NO = 1
 BAD_INPUT = 2
 
 
@@ -20,11 +26,6 @@ def fail(message: object) -> NoReturn:
 @contextmanager
 def bad_input_ends() -> Iterator[None]:
     """Turn every error that is about the input into one message and exit code 2."""
-    from cosim.errors import ScenarioError
-    from data.errors import DataError
-    from grid_models.errors import GridError
-    from market.errors import MarketError
-
     try:
         yield
     except (ScenarioError, DataError, GridError, MarketError) as error:

@@ -1,4 +1,4 @@
-"""The command `gridsettle ledger …`: verify, show, export and prove what a run recorded, and cosign its checkpoints."""
+"""The commands `gridsettle ledger …` about what a run recorded: verify, audit, show, export, prove and cosign it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,36 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cosim.cli.errors import bad_input_ends, fail
-from cosim.cli.members import members_app
-from cosim.cli.statements import private_key
+from cosim.audit import audit as audits
+from cosim.cli import progress
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
+from cosim.cli.options import Directory, LinesAsJson, OpenWith
+from cosim.cli.statements import read_key
+from market import exchanges
+from market.ledger import durable
+from market.ledger.check import kept_elsewhere
+from market.ledger.check import receipt as receipts
+from market.ledger.check import verify as verification
+from market.ledger.check import witness as witnesses
+from market.ledger.format import checkpoint as checkpoints
+from market.ledger.format import note as notes
+from market.ledger.private import vault as vaults
+from market.ledger.read import export as exports
+from market.ledger.read import show as texts
+from market.ledger.store import store as stores
 
 ledger_app = typer.Typer(
     help="Verify, show and prove the ledger of a run; its members, keys and grants.", no_args_is_help=True
 )
-ledger_app.registered_commands += members_app.registered_commands
 
-Directory = Annotated[Path, typer.Argument(help="Run directory.")]
 Pinned = Annotated[
     Path | None,
     typer.Option("--key", help="Operator's public key, pinned by you: a PEM file or a verifier key line."),
 ]
-ANSWER_IS_NO = 1
 
 
 @ledger_app.command("verify")
@@ -43,10 +54,7 @@ def verify(
     threshold: Annotated[
         int | None, typer.Option(help="Witnesses that must have cosigned the checkpoint. Default: all.")
     ] = None,
-    open_with: Annotated[
-        Path | None,
-        typer.Option("--open-with", help="Key that opens the operator's store of private records."),
-    ] = None,
+    open_with: OpenWith = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that verify signatures.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -58,25 +66,20 @@ def verify(
 
       gridsettle ledger verify DIR --checkpoint /elsewhere/run.checkpoint --key operator.pub
     """
-    from cosim.cli.terminal import compiling_is_told
-    from market.ledger.check.verify import verify_ledger
-    from market.ledger.format.checkpoint import checkpoint_path
-    from market.ledger.format.note import read_pinned
-
-    with compiling_is_told(), bad_input_ends():
-        operator, origin = (None, None) if key is None else read_pinned(key)
-        beside = checkpoint_path(directory)
+    with progress.tell_compiling(), bad_input_ends():
+        operator, origin = (None, None) if key is None else notes.read_pinned_key(key)
+        beside = checkpoints.checkpoint_path(directory)
         kept = checkpoint or (beside if beside.exists() and last is None else None)
-        report = verify_ledger(
+        report = verification.verify_ledger(
             directory,
             operator=operator,
             origin=origin,
             checkpoint=None if kept is None else read_text(kept),
-            policy=policy_of(witness or [], threshold),
-            entries=None if open_with is None else opened_entries(directory, open_with),
+            policy=make_policy(witness or [], threshold),
+            entries=None if open_with is None else read_private_entries(directory, open_with),
             first=first,
             last=last,
-            n_processes=processes if worth_processes(directory) else 1,
+            n_processes=processes if is_long(directory) else 1,
         )
     if as_json:
         typer.echo(json.dumps({**report._asdict(), "head": report.head.hex()}))
@@ -84,15 +87,15 @@ def verify(
         typer.echo(
             f"{directory}: ok, {report.n_blocks:,} blocks, {report.n_records:,} records, head {report.head.hex()}"
         )
-        for note in caveats(report.pinned, report.in_sums, kept):
-            typer.echo(note)
+        for line in list_caveats(report.pinned, report.in_sums, kept):
+            typer.echo(line)
     else:
         typer.echo(f"{directory}: BROKEN at block {report.height}: {report.reason}")
     if not report.ok:
         raise typer.Exit(ANSWER_IS_NO)
 
 
-def caveats(pinned: bool, in_sums: bool, checkpoint: Path | None) -> list[str]:
+def list_caveats(pinned: bool, in_sums: bool, checkpoint: Path | None) -> list[str]:
     """What a good report does not cover."""
     found = []
     if not pinned:
@@ -106,43 +109,35 @@ def caveats(pinned: bool, in_sums: bool, checkpoint: Path | None) -> list[str]:
     return found
 
 
-def worth_processes(directory: Path) -> bool:
+def is_long(directory: Path) -> bool:
     """Whether a ledger is long enough for starting processes to pay."""
-    from market.ledger.store.store import Store
-
-    with Store.open_to_read(directory) as store:
+    with stores.Store.open_to_read(directory) as store:
         try:
             return store.size() > 5000
         except ValueError:
             return False
 
 
-def policy_of(witnesses: Sequence[Path], threshold: int | None) -> Any:
-    """Policy of the witnesses in these files; None without any."""
-    from market.ledger.check.kept_elsewhere import Policy
-    from market.ledger.format.note import parse_verifier_key
-
-    if not witnesses:
+def make_policy(files: Sequence[Path], threshold: int | None) -> kept_elsewhere.Policy | None:
+    """Policy that asks for the cosignatures of the witnesses in these files; None without any."""
+    if not files:
         return (
             None if threshold is None else fail("--threshold: expected witnesses (--witness FILE), got none")
         )
-    keys = tuple(parse_verifier_key(read_text(path)) for path in witnesses)
+    keys = tuple(notes.parse_verifier_key(read_text(path)) for path in files)
     wanted = len(keys) if threshold is None else threshold
     if not 0 < wanted <= len(keys):
         fail(f"--threshold: expected 1 to {len(keys)} witnesses, got {wanted}")
-    return Policy(keys, wanted)
+    return kept_elsewhere.Policy(keys, wanted)
 
 
-def opened_entries(directory: Path, key: Path) -> Any:
+def read_private_entries(directory: Path, key: Path) -> dict[tuple[int, int], vaults.Entry]:
     """Private records from the operator's store, by interval and number."""
-    from market.exchanges import OPERATOR
-    from market.ledger.private.vault import Vault, vault_path
-
-    path = vault_path(directory, OPERATOR)
+    path = vaults.vault_path(directory, exchanges.OPERATOR)
     if not path.exists():
         fail(f"{path}: expected the operator's store of private records, found none")
-    with Vault(path) as vault:
-        return {(entry.interval, entry.seq): entry for entry in vault.read(private_key(key))}
+    with vaults.Vault(path) as vault:
+        return {(entry.interval, entry.seq): entry for entry in vault.read(read_key(key))}
 
 
 @ledger_app.command("show")
@@ -151,20 +146,15 @@ def show(
     block: Annotated[
         int, typer.Argument(help="Height; interval t is usually block t + 1. Negative counts from the end.")
     ] = -1,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: LinesAsJson = False,
 ) -> None:
     """Print a block: its header and every record with its fields by name."""
-    from market.ledger.read.show import as_tables, header_fields, record_fields
-    from market.ledger.store.store import Store
-
-    with bad_input_ends(), Store.open_to_read(directory) as store:
+    with bad_input_ends(), stores.Store.open_to_read(directory) as store:
         height = block if block >= 0 else store.size() + block
         found = store.block(height)
-        header, records = header_fields(found), record_fields(found)
-    for line in (
-        [json.dumps(fields) for fields in (header, *records)] if as_json else as_tables(header, records)
-    ):
-        typer.echo(line)
+        header, records = texts.show_header(found), texts.show_records(found)
+    lines = map(json.dumps, (header, *records)) if as_json else texts.format_block(header, records)
+    typer.echo("\n".join(lines))
 
 
 @ledger_app.command("export")
@@ -173,20 +163,14 @@ def export(
     out: Annotated[Path, typer.Argument(help="FILE.jsonl for JSON lines, or a folder for Parquet tables.")],
 ) -> None:
     """Write the ledger as JSON lines, or as Parquet tables of exchanges, meters, verdicts, topology and blocks."""
-    from market.ledger.store.store import Store
-
-    with bad_input_ends(), Store.open_to_read(directory) as store:
+    with bad_input_ends(), stores.Store.open_to_read(directory) as store:
         if out.suffix == ".jsonl":
-            from market.ledger.read.show import export_lines
-
-            typer.echo(f"wrote {export_lines(store, out):,} lines to {out}")
-            return
-        if out.suffix:
+            typer.echo(f"wrote {texts.write_json_lines(store, out):,} lines to {out}")
+        elif out.suffix:
             fail(f"{out}: expected FILE.jsonl or a folder without a suffix, got '{out.suffix}'")
-        from market.ledger.read.export import export_tables
-
-        for name, n_rows in export_tables(store, out).items():
-            typer.echo(f"wrote {n_rows:,} rows to {out / name}.parquet")
+        else:
+            for name, n_rows in exports.export_tables(store, out).items():
+                typer.echo(f"wrote {n_rows:,} rows to {out / name}.parquet")
 
 
 @ledger_app.command("prove")
@@ -197,16 +181,12 @@ def prove(
     out: Annotated[Path | None, typer.Option(help="File to write. Default: stdout.")] = None,
 ) -> None:
     """Write a receipt: a record and the proof that it stands on the ledger."""
-    from market.ledger.check.receipt import prove as receipt_of
-    from market.ledger.durable import write_durably
-    from market.ledger.store.store import Store
-
-    with bad_input_ends(), Store.open_to_read(directory) as store:
-        text = receipt_of(store, interval, seq).text()
+    with bad_input_ends(), stores.Store.open_to_read(directory) as store:
+        text = receipts.prove(store, interval, seq).text()
         if out is None:
             typer.echo(text, nl=False)
         else:
-            write_durably(out, text)
+            durable.write_durably(out, text)
 
 
 @ledger_app.command("verify-receipt")
@@ -217,12 +197,10 @@ def verify_receipt(
     ],
 ) -> None:
     """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing."""
-    from market.ledger.check.receipt import check_receipt, parse_receipt
-    from market.ledger.format.note import read_pinned
-    from market.ledger.read.show import bytes_fields
-
     with bad_input_ends():
-        found = check_receipt(parse_receipt(read_text(receipt)), *read_pinned(key))
+        found = receipts.check_receipt(
+            receipts.parse_receipt(read_text(receipt)), *notes.read_pinned_key(key)
+        )
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)
@@ -230,7 +208,7 @@ def verify_receipt(
         f"{receipt}: proven, block {found.height} of {found.checkpoint_size} on log {found.origin}, "
         f"interval from {found.interval_start} s since 1970 UTC"
     )
-    typer.echo("  ".join(f"{name}={value}" for name, value in bytes_fields(found.record).items()))
+    typer.echo("  ".join(f"{name}={value}" for name, value in texts.show_record(found.record).items()))
 
 
 @ledger_app.command("cosign")
@@ -245,33 +223,47 @@ def cosign(
     ] = None,
 ) -> None:
     """Cosign a checkpoint as a witness, if the log still extends the last one it cosigned; exit code 1 if not."""
-    from market.ledger.check.witness import RefusedError, prover_of
-    from market.ledger.check.witness import cosign as cosigned_by
-    from market.ledger.durable import write_durably
-    from market.ledger.format.note import COSIGNATURE, VerifierKey, is_name, parse_verifier_key
-    from market.ledger.store.store import Store
-
     with bad_input_ends():
-        if not is_name(name):
+        if not notes.is_key_name(name):
             fail(f"--name: expected a name without spaces and plus signs, got '{name}'")
-        own, pinned = private_key(key), parse_verifier_key(read_text(log))
+        own, pinned = read_key(key), notes.parse_verifier_key(read_text(log))
         try:
-            with Store.open_to_read(ledger) as store:
-                note = cosigned_by(
-                    read_text(checkpoint),
-                    pinned,
-                    prover_of(store),
-                    seen or key.with_suffix(".seen"),
-                    name,
-                    own,
-                    int(time.time()),
+            with stores.Store.open_to_read(ledger) as store:
+                prover, memory = witnesses.make_prover(store), seen or key.with_suffix(".seen")
+                note = witnesses.cosign(
+                    read_text(checkpoint), pinned, prover, memory, name, own, int(time.time())
                 )
-        except RefusedError as reason:
+        except witnesses.RefusedError as reason:
             typer.echo(f"{checkpoint}: REFUSED: {reason}")
             raise typer.Exit(ANSWER_IS_NO) from None
-        write_durably(checkpoint, note)
+        durable.write_durably(checkpoint, note)
     typer.echo(f"{checkpoint}: cosigned; the witness's verifier key is")
-    typer.echo(VerifierKey(name, COSIGNATURE, own.public_key().public_bytes_raw()).text())
+    typer.echo(notes.VerifierKey(name, notes.COSIGNATURE, own.public_key().public_bytes_raw()).text())
+
+
+@ledger_app.command("audit")
+def audit(
+    directory: Directory,
+    sample: Annotated[int, typer.Option(min=1, help="Blocks to audit, drawn at random.")] = 48,
+    every: Annotated[bool, typer.Option("--all", help="Audit every block.")] = False,
+    open_with: OpenWith = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+) -> None:
+    """Solve recorded intervals again by pandapower and hold them against limits and verdicts."""
+    with bad_input_ends():
+        entries = None if open_with is None else read_private_entries(directory, open_with)
+        found = audits.audit_ledger(directory, sample=None if every else sample, seed=seed, entries=entries)
+    if found.findings:
+        for finding in found.findings:
+            typer.echo(f"block {finding.height}: {finding.what}")
+        typer.echo(
+            f"{directory}: INADMISSIBLE, {len(found.findings)} findings in {len(found.heights)} blocks"
+        )
+        raise typer.Exit(ANSWER_IS_NO)
+    typer.echo(
+        f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp, {len(found.islanded):,} "
+        "of them islanded; all within limits, all verdicts confirmed"
+    )
 
 
 def read_text(path: Path) -> str:

@@ -1,7 +1,4 @@
-"""The command `gridsettle ledger …`: keys, members, devices, grants, and a member's account.
-
-Whoever has the operator's key admits a statement at once; everybody else leaves it as a request for the operator.
-"""
+"""The commands `gridsettle ledger …` about members: their keys, devices and grants, and a member's account."""
 
 from __future__ import annotations
 
@@ -9,16 +6,27 @@ import json
 import os
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cosim.cli.errors import bad_input_ends, fail
-from cosim.cli.statements import PASSPHRASE, Statements, private_key, stating
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
+from cosim.cli.options import Directory, LinesAsJson
+from cosim.cli.statements import PASSPHRASE, Statements, read_key
+from market import exchanges
+from market.ledger.crypto import keys
+from market.ledger.format import checkpoint, note, records
+from market.ledger.format import statements as formats
+from market.ledger.private import vault as vaults
+from market.ledger.read import account as accounts
+from market.ledger.read import show
+from market.ledger.store import registry, tip
+from market.ledger.store import store as stores
+from market.ledger.write import requests
 
 members_app = typer.Typer()
 
-Directory = Annotated[Path, typer.Argument(help="Run directory.")]
 Member = Annotated[int, typer.Argument(min=0, help="Number of the member; a house's number for a house.")]
 OperatorKey = Annotated[
     Path | None,
@@ -29,16 +37,13 @@ OperatorKey = Annotated[
 Effective = Annotated[
     int | None, typer.Option(help="Height of the first block it counts for. Default: the next but one.")
 ]
-ANSWER_IS_NO = 1
 
 
-def member_number(text: str) -> int:
+def parse_member(text: str) -> int:
     """Number of a member on the ledger from what the user wrote."""
-    from market.exchanges import OPERATOR
-
     if text != "operator" and not text.isdigit():
         fail(f"member: expected a number from 0 on or 'operator', got '{text}'")
-    return OPERATOR if text == "operator" else int(text)
+    return exchanges.OPERATOR if text == "operator" else int(text)
 
 
 @members_app.command("init")
@@ -51,10 +56,6 @@ def init(
     ] = False,
 ) -> None:
     """Make the operator's key, and members' keys, in files that only their owner can read."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from market.ledger.crypto.keys import pseudonym, public_bytes, write_key_pair
-
     with bad_input_ends():
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,32 +69,21 @@ def init(
             secret = asked.encode()
         for name in ("operator", *(f"member-{k:03d}" for k in range(members))):
             key = Ed25519PrivateKey.generate()
-            public = write_key_pair(folder / f"{name}.key", key, secret if name == "operator" else None)
-            typer.echo(f"{folder / name}.key  {public}  {pseudonym(public_bytes(key))}")
+            public = keys.write_key_pair(folder / f"{name}.key", key, secret if name == "operator" else None)
+            typer.echo(f"{folder / name}.key  {public}  {keys.pseudonym(keys.public_bytes(key))}")
     typer.echo(f'Sign a run with it: [ledger] operator_key = "{folder / "operator.key"}" in its scenario.')
 
 
 @members_app.command("members")
-def members(
-    directory: Directory,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
+def members(directory: Directory, as_json: LinesAsJson = False) -> None:
     """List members with their keys in force, devices, grants, requests that wait, and the log's verifier key."""
-    from market.exchanges import OPERATOR
-    from market.ledger.format.checkpoint import origin_of
-    from market.ledger.format.note import ED25519, VerifierKey
-    from market.ledger.read.show import registry_fields
-    from market.ledger.store.registry import key_in_force
-    from market.ledger.store.store import Store
-    from market.ledger.store.tip import tip_of
-    from market.ledger.write.requests import waiting
-
-    with bad_input_ends(), Store.open_to_read(directory) as store:
-        tip = tip_of(store)
-        lines = registry_fields(tip.registry, tip.history.size)
-        key = key_in_force(tip.registry, OPERATOR, tip.history.size) or b""
-        lines.append({"log": VerifierKey(origin_of(tip.header.chain_id), ED25519, key).text()})
-        lines += [{"request": request.path.name} for request in waiting(directory)]
+    with bad_input_ends(), stores.Store.open_to_read(directory) as store:
+        end = tip.read_tip(store)
+        lines = show.show_registry(end.registry, end.history.size)
+        key = registry.find_key_in_force(end.registry, exchanges.OPERATOR, end.history.size) or b""
+        origin = checkpoint.log_origin(end.header.chain_id)
+        lines.append({"log": note.VerifierKey(origin, note.ED25519, key).text()})
+        lines += [{"request": request.path.name} for request in requests.list_requests(directory)]
     for line in lines:
         typer.echo(
             json.dumps(line) if as_json else "  ".join(f"{name}={value}" for name, value in line.items())
@@ -110,19 +100,14 @@ def register(
     operator_key: OperatorKey = None,
 ) -> None:
     """Register a member with its key."""
-    from market.ledger.format.records import Role
-    from market.ledger.format.statements import register as registered
-
-    roles = {"participant": Role.PARTICIPANT, "auditor": Role.AUDITOR}
-    with bad_input_ends(), stating(directory, operator_key) as desk:
+    roles = {"participant": records.Role.PARTICIPANT, "auditor": records.Role.AUDITOR}
+    with bad_input_ends():
+        statements = Statements(directory, operator_key)
         if role not in roles:
             fail(f"--role: expected participant or auditor, got '{role}'")
-        own = private_key(key)
-        desk.state(
-            registered(
-                desk.chain_id, member, roles[role], desk.number(member), desk.from_height(effective), own
-            )
-        )
+        own, number = read_key(key), statements.next_number(member)
+        height = statements.effective_height(effective)
+        statements.submit(formats.register(statements.chain_id, member, roles[role], number, height, own))
 
 
 @members_app.command("rotate")
@@ -135,22 +120,15 @@ def rotate(
     operator_key: OperatorKey = None,
 ) -> None:
     """Give a member, or the operator, another key."""
-    from market.exchanges import OPERATOR
-    from market.ledger.format.statements import rotate as rotated
-    from market.ledger.private.vault import Vault, vault_path
-
     with bad_input_ends():
-        number = member_number(member)
-        old, new = private_key(key), private_key(new_key)
-        with stating(directory, operator_key or (key if number == OPERATOR else None)) as desk:
-            role = desk.role(number)
-            desk.state(
-                rotated(
-                    desk.chain_id, number, role, desk.number(number), desk.from_height(effective), old, new
-                )
-            )
-        if (path := vault_path(directory, number)).exists():
-            with Vault(path) as vault:
+        who = parse_member(member)
+        old, new = read_key(key), read_key(new_key)
+        statements = Statements(directory, operator_key or (key if who == exchanges.OPERATOR else None))
+        role, number = statements.role_of(who), statements.next_number(who)
+        height = statements.effective_height(effective)
+        statements.submit(formats.rotate(statements.chain_id, who, role, number, height, old, new))
+        if (path := vaults.vault_path(directory, who)).exists():
+            with vaults.Vault(path) as vault:
                 vault.share(old, new.public_key().public_bytes_raw())
 
 
@@ -159,10 +137,10 @@ def revoke(
     directory: Directory, member: Member, effective: Effective = None, operator_key: OperatorKey = None
 ) -> None:
     """End a member's key, such as a lost one; the operator's word is enough."""
-    from market.ledger.format.statements import revoke as revoked
-
-    with bad_input_ends(), stating(directory, operator_key, needs_operator=True) as desk:
-        desk.state(revoked(member, desk.role(member), desk.number(member), desk.from_height(effective)))
+    with bad_input_ends():
+        statements = Statements(directory, operator_key, needs_operator=True)
+        role, number = statements.role_of(member), statements.next_number(member)
+        statements.submit(formats.revoke(member, role, number, statements.effective_height(effective)))
 
 
 @members_app.command("grant")
@@ -175,20 +153,16 @@ def grant(
     operator_key: OperatorKey = None,
 ) -> None:
     """Let a member read another's private records, or no longer."""
-    from market.exchanges import OPERATOR
-    from market.ledger.format.statements import grant as granted
-    from market.ledger.private.vault import Vault, vault_path
-
     with bad_input_ends():
-        number = member_number(owner)
-        own = private_key(key)
-        with stating(directory, operator_key or (key if number == OPERATOR else None)) as desk:
-            readers_key = desk.key_of(reader)
-            desk.state(
-                granted(desk.chain_id, number, desk.number(number), own, reader=reader, withdrawn=withdraw)
-            )
-        if (path := vault_path(directory, number)).exists() and readers_key is not None:
-            with Vault(path) as vault:
+        who = parse_member(owner)
+        own = read_key(key)
+        statements = Statements(directory, operator_key or (key if who == exchanges.OPERATOR else None))
+        readers_key, number = statements.key_of(reader), statements.next_number(who)
+        statements.submit(
+            formats.grant(statements.chain_id, who, number, own, reader=reader, withdrawn=withdraw)
+        )
+        if (path := vaults.vault_path(directory, who)).exists() and readers_key is not None:
+            with vaults.Vault(path) as vault:
                 vault.withdraw(readers_key) if withdraw else vault.share(own, readers_key)
 
 
@@ -209,24 +183,22 @@ def device(
     operator_key: OperatorKey = None,
 ) -> None:
     """Register a device under a member, or retire it."""
-    from market.ledger.format.records import DeviceKind
-    from market.ledger.format.statements import device_record
-
-    with bad_input_ends(), stating(directory, operator_key) as desk:
-        if kind.upper() not in DeviceKind.__members__:
+    with bad_input_ends():
+        statements = Statements(directory, operator_key)
+        if kind.upper() not in records.DeviceKind.__members__:
             fail(f"--kind: expected pv, battery or fuel_cell, got '{kind}'")
         try:
             described = b"" if datasheet is None else datasheet.read_bytes()
         except OSError as reason:
             fail(f"{datasheet}: expected a readable file, got {reason.strerror}")
-        desk.state(
-            device_record(
-                desk.chain_id,
+        statements.submit(
+            formats.make_device_record(
+                statements.chain_id,
                 member,
-                desk.number(member),
-                private_key(key),
+                statements.next_number(member),
+                read_key(key),
                 device=number,
-                kind=DeviceKind[kind.upper()],
+                kind=records.DeviceKind[kind.upper()],
                 bus=bus,
                 power_w=power_w,
                 energy_wh=energy_wh,
@@ -239,8 +211,9 @@ def device(
 @members_app.command("admit")
 def admit(directory: Directory, operator_key: OperatorKey = None) -> None:
     """Admit the requests that wait, as the operator; exit code 1 if one is refused."""
-    with bad_input_ends(), stating(directory, operator_key, needs_operator=True) as desk:
-        refused = desk.admit_waiting()
+    with bad_input_ends():
+        statements = Statements(directory, operator_key, needs_operator=True)
+        refused = statements.admit_requests()
     if refused:
         raise typer.Exit(ANSWER_IS_NO)
 
@@ -262,45 +235,40 @@ def account(
 
     Reading another's account is recorded on the ledger.
     """
-    from market.ledger.format.statements import access
-    from market.ledger.private.vault import Vault, vault_path
-    from market.ledger.read.account import account_of, entries_in_clear
-    from market.ledger.read.show import account_lines
-    from market.ledger.store.store import Store
-
     with bad_input_ends():
         reading = member if reader is None else reader
-        desk = Statements(directory, operator_key)
-        own = reading_key(desk, key, reading, member)
-        if reading != member:
-            desk.state(access(desk.chain_id, reading, desk.number(reading), own, owner=member))
-        path, private = vault_path(directory, member), []
+        statements = Statements(directory, operator_key)
+        own = find_reading_key(statements, key, reading, member)
+        if reading != member and own is not None:
+            number = statements.next_number(reading)
+            statements.submit(formats.log_access(statements.chain_id, reading, number, own, owner=member))
+        path, private = vaults.vault_path(directory, member), []
         if own is not None and path.exists():
-            with Vault(path) as vault:
+            with vaults.Vault(path) as vault:
                 private = vault.read(own)
-        with Store.open_to_read(directory) as store:
-            entries = entries_in_clear(store, member, private)
-            found = account_of(store, member, entries)
-    typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(account_lines(found, entries)))
+        with stores.Store.open_to_read(directory) as store:
+            entries = accounts.collect_entries(store, member, private)
+            found = accounts.make_account(store, member, entries)
+    typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(show.format_account(found, entries)))
 
 
-def reading_key(desk: Statements, key: Path | None, reader: int, owner: int) -> Any:
+def find_reading_key(
+    statements: Statements, key: Path | None, reader: int, owner: int
+) -> Ed25519PrivateKey | None:
     """The reader's key once it may read the account; ends with exit code 1 if it may not.
 
     Houses that are no registered members have no keys: their records stand in the open.
     """
-    from market.ledger.read.account import may_read
-
-    in_force = desk.key_of(reader)
+    in_force = statements.key_of(reader)
     if in_force is None and reader == owner and key is None:
         return None
-    own = None if key is None else private_key(key)
+    own = None if key is None else read_key(key)
     if own is None or own.public_key().public_bytes_raw() != in_force:
         typer.echo(
             f"REFUSED: expected the key of member {reader} (--key FILE), got {'none' if own is None else 'another'}"
         )
         raise typer.Exit(ANSWER_IS_NO)
-    if not may_read(desk.registry, reader, owner):
+    if not accounts.may_read(statements.registry, reader, owner):
         typer.echo(f"REFUSED: member {owner} has not granted its account to member {reader}; ask for a grant")
         raise typer.Exit(ANSWER_IS_NO)
     return own

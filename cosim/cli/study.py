@@ -1,4 +1,4 @@
-"""The command `gridsettle study NAME`: one command per study."""
+"""The commands `gridsettle study …`: many runs, one table and one figure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cosim.case import case as cases
+from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends
+from cosim.scenario import files
+from cosim.studies import microgrids as microgrid_study
+from cosim.studies import outages, study, sweeps
+from cosim.studies import reference as reference_study
 
 if TYPE_CHECKING:
     from cosim.scenario.model import Scenario
@@ -21,6 +27,18 @@ Scheduler = Annotated[
     str | None, typer.Option(help="Dask scheduler, e.g. tcp://127.0.0.1:8786, whose workers run the tasks.")
 ]
 Hours = Annotated[int | None, typer.Option(min=1, help="Hours to simulate instead of the scenario's 35,064.")]
+Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary.")]
+
+SWEEPS = {
+    "beta-tau": "P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h).",
+    "production": "Five markets over production, 10 % to 200 % of demand, panels scaled.",
+    "storage": "Five markets over battery capacity, 0 to 30 kWh a house.",
+}
+"""Sweeps over two keys of a scenario, with what their help says."""
+
+
+def _shorten(scenario: Scenario, hours: int | None) -> Scenario:
+    return scenario if hours is None else scenario.with_changes("--hours", horizon={"hours": hours})
 
 
 @study_app.command("reference")
@@ -33,90 +51,39 @@ def reference(
     scheduler: Scheduler = None,
 ) -> None:
     """The reference study's table, published against ours, on four years of hours."""
-    from cosim.cli.terminal import task_progress
-    from cosim.studies.reference import as_markdown, reference_scenario, reference_tasks, write_reference
-    from cosim.studies.study import run_tasks, study_directory
-
     with bad_input_ends():
-        scenario = _shortened(reference_scenario(spain), hours)
-        directory = study_directory("reference", out)
-        tasks = reference_tasks(scenario, seeds)
-        with task_progress("reference study") as listener:
-            table = run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
-        files = write_reference(directory, table)
-        typer.echo(as_markdown(table))
-        typer.echo("wrote " + ", ".join(str(file) for file in files))
+        scenario = _shorten(reference_study.load_reference(spain), hours)
+        directory = study.make_directory("reference", out)
+        tasks = reference_study.list_reference_tasks(scenario, seeds)
+        with progress.show_tasks("reference study") as listener:
+            table = study.run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
+        written = reference_study.write_reference(directory, table)
+    typer.echo(reference_study.format_markdown(table))
+    terminal.show_written(written)
 
 
-def _sweep(
-    name: str,
-    scenario: str,
-    seeds: int,
-    hours: int | None,
-    out: Path | None,
-    workers: int | None,
-    scheduler: str | None,
-) -> None:
-    from cosim.cli.terminal import task_progress
-    from cosim.scenario.files import load_scenario
-    from cosim.studies.study import run_tasks, study_directory
-    from cosim.studies.sweeps import sweep_tasks, write_sweep
-
-    with bad_input_ends():
-        chosen = _shortened(load_scenario(scenario), hours)
-        directory = study_directory(name, out)
-        with task_progress(name) as listener:
-            tasks = sweep_tasks(name, chosen, seeds)
-            table = run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
-        typer.echo("wrote " + ", ".join(str(file) for file in write_sweep(directory, name, table)))
+def _add_sweep(name: str, meaning: str) -> None:
+    @study_app.command(name, help=meaning)
+    def sweep(
+        scenario: Base = "reference",
+        seeds: Seeds = 3,
+        hours: Hours = None,
+        out: Out = None,
+        workers: Workers = None,
+        scheduler: Scheduler = None,
+    ) -> None:
+        with bad_input_ends():
+            chosen = _shorten(files.load_scenario(scenario), hours)
+            directory = study.make_directory(name, out)
+            with progress.show_tasks(name) as listener:
+                tasks = sweeps.list_sweep_tasks(name, chosen, seeds)
+                table = study.run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
+            written = sweeps.write_sweep(directory, name, table)
+        terminal.show_written(written)
 
 
-def _shortened(scenario: Scenario, hours: int | None) -> Scenario:
-    from cosim.scenario.files import change_scenario
-
-    return scenario if hours is None else change_scenario(scenario, "--hours", horizon={"hours": hours})
-
-
-Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary.")]
-
-
-@study_app.command("beta-tau")
-def beta_tau(
-    scenario: Base = "reference",
-    seeds: Seeds = 3,
-    hours: Hours = None,
-    out: Out = None,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-) -> None:
-    """P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h)."""
-    _sweep("beta-tau", scenario, seeds, hours, out, workers, scheduler)
-
-
-@study_app.command("production")
-def production(
-    scenario: Base = "reference",
-    seeds: Seeds = 3,
-    hours: Hours = None,
-    out: Out = None,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-) -> None:
-    """Five markets over production, 10 % to 200 % of demand, panels scaled."""
-    _sweep("production", scenario, seeds, hours, out, workers, scheduler)
-
-
-@study_app.command("storage")
-def storage(
-    scenario: Base = "reference",
-    seeds: Seeds = 3,
-    hours: Hours = None,
-    out: Out = None,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-) -> None:
-    """Five markets over battery capacity, 0 to 30 kWh a house."""
-    _sweep("storage", scenario, seeds, hours, out, workers, scheduler)
+for _name, _meaning in SWEEPS.items():
+    _add_sweep(_name, _meaning)
 
 
 @study_app.command("outage")
@@ -127,18 +94,16 @@ def outage(
     workers: Workers = None,
 ) -> None:
     """Outages at random: energy not served and survival against fuel cell, battery, panels, plug-in and market."""
-    from cosim.cli.terminal import task_progress
-    from cosim.scenario.files import load_scenario
-    from cosim.studies.outages import as_markdown, expected, outage_tasks, write_outage_study
-    from cosim.studies.study import run_tasks, study_directory
-
     with bad_input_ends():
-        chosen = load_scenario(scenario)
-        directory = study_directory("outage", out)
-        with task_progress("outage") as listener:
-            table = run_tasks(outage_tasks(chosen, seeds), workers=workers, listener=listener)
-        typer.echo(as_markdown(expected(table)))
-        typer.echo("wrote " + ", ".join(str(file) for file in write_outage_study(directory, table)))
+        chosen = files.load_scenario(scenario)
+        directory = study.make_directory("outage", out)
+        with progress.show_tasks("outage") as listener:
+            table = study.run_tasks(
+                outages.list_outage_tasks(chosen, seeds), workers=workers, listener=listener
+            )
+        written = outages.write_outage_study(directory, table)
+    typer.echo(outages.format_markdown(outages.average_outages(table)))
+    terminal.show_written(written)
 
 
 @study_app.command("microgrids")
@@ -151,13 +116,9 @@ def microgrids(
     out: Out = None,
 ) -> None:
     """Several feeders with a market between them, against each by itself."""
-    from cosim.case.case import build_case
-    from cosim.scenario.files import load_scenario
-    from cosim.studies.microgrids import run_microgrids, write_microgrids
-    from cosim.studies.study import study_directory
-
     with bad_input_ends():
-        cases = [build_case(_shortened(load_scenario(name), hours)) for name in scenarios]
-        directory = study_directory("microgrids", out)
-        alone, together = run_microgrids(cases, 0.0), run_microgrids(cases, capacity_kw)
-        typer.echo(write_microgrids(directory, alone, together))
+        feeders = [cases.build_case(_shorten(files.load_scenario(name), hours)) for name in scenarios]
+        directory = study.make_directory("microgrids", out)
+        alone = microgrid_study.run_microgrids(feeders, 0.0)
+        together = microgrid_study.run_microgrids(feeders, capacity_kw)
+        typer.echo(microgrid_study.write_microgrids(directory, alone, together))

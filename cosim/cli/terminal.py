@@ -1,121 +1,45 @@
-"""What a run shows on the terminal: a progress bar while it runs, one table at its end."""
+"""Tables and lines that commands print on standard output when they are done."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
     from cosim.results.result import Result
-    from cosim.simulation.simulate import Listener
-    from cosim.simulation.simulate import Progress as RunProgress
+    from cosim.validation.hosting import Hosting
+    from cosim.validation.validate import Validation
+
+MOST_ROWS = 40
+"""Trades shown; those that were not accepted come first."""
+
+STYLES = {"accepted": "", "curtailed": "yellow", "rejected": "red"}
 
 
-@contextmanager
-def compiling_is_told(console: Console | None = None) -> Iterator[None]:
-    """One line on standard error if anything is compiled meanwhile: a first use would seem to hang otherwise."""
-    from cosim.cli.compiling import told_when_compiling
-
-    with told_when_compiling((console or Console(stderr=True)).print):
-        yield
+def show_written(files: Sequence[Path]) -> None:
+    """Name the files that a command wrote."""
+    typer.echo("wrote " + ", ".join(str(file) for file in files))
 
 
-@contextmanager
-def progress_listener(*, quiet: bool, scenario: str) -> Iterator[Listener | None]:
-    """Listener that shows intervals per second, curtailed intervals and time left; plain lines off a terminal."""
-    if quiet:
-        yield None
-        return
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"running scenario '{scenario}'")
-        with compiling_is_told(console):
-            yield _every_tenth(console)
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[intervals]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-    )
-    with bar:
-        task = bar.add_task(f"{scenario}: preparing", total=None, intervals="", rate="")
-
-        def show(progress: RunProgress) -> None:
-            """Move the bar on."""
-            speed = bar.tasks[task].speed
-            rate = f"{speed:,.0f}/s" if speed else ""
-            bar.update(
-                task,
-                description=scenario,
-                total=progress.total,
-                completed=progress.done,
-                intervals=f"{progress.done:,} of {progress.total:,} intervals",
-                rate=f"{rate} {progress.curtailed:,} curtailed",
-            )
-
-        with compiling_is_told(console):
-            yield show
+def make_table(title: str, *columns: str) -> Table:
+    """An empty table; a column whose name ends with > is aligned right."""
+    table = Table(title=f"gridsettle: {title}", title_justify="left")
+    for name in columns:
+        table.add_column(name.removesuffix(">"), justify="right" if name.endswith(">") else "left")
+    return table
 
 
-def _every_tenth(console: Console) -> Listener:
-    shown = 0
-
-    def show(progress: RunProgress) -> None:
-        """Print a line where another tenth is done."""
-        nonlocal shown
-        tenth = 10 * progress.done // progress.total
-        if tenth > shown:
-            shown = tenth
-            console.print(
-                f"{progress.done:,} of {progress.total:,} intervals, {progress.curtailed:,} curtailed"
-            )
-
-    return show
-
-
-@contextmanager
-def task_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Progress of a study, called with (done, total); plain lines off a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        with compiling_is_told(console):
-            yield (
-                lambda done, total: (
-                    console.print(f"{name}: {done} of {total} runs") if done == total else None
-                )
-            )
-        return
-    with Progress(
-        TextColumn(name),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs"),
-        TimeRemainingColumn(),
-        console=console,
-    ) as bar:
-        task = bar.add_task(name, total=None)
-        with compiling_is_told(console):
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def show_summary(result: Result, file: Any = None) -> None:
-    """Print a result's summary as one table."""
-    console = Console(file=file or sys.stdout)
+def show_summary(result: Result) -> None:
+    """Print a run's summary as one table."""
     summary = result.summary
-    energy, money, network = summary["energy_kwh"], summary["money_eur"], summary["network"]
-    table = Table(title=f"gridsettle: scenario '{result.scenario.name}'", title_justify="left")
-    table.add_column("what")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
+    energy, money = summary["energy_kwh"], summary["money_eur"]
+    table = make_table(f"scenario '{result.scenario.name}'", "what", "value>", "unit")
     for label, value, unit in (
         ("load", energy["load"], "kWh"),
         ("PV generation", energy["pv"], "kWh"),
@@ -132,32 +56,118 @@ def show_summary(result: Result, file: Any = None) -> None:
     ):
         table.add_row(label, f"{value:,.2f}" if unit == "EUR" else f"{value:,.1f}", unit)
     table.add_section()
-    for label, value in _network_rows(network, summary):
-        table.add_row(label, *value)
+    for row in _network_rows(summary):
+        table.add_row(*row)
+    console = Console()
     console.print(table)
     if result.directory is not None:
         console.print(f"results in {result.directory}", soft_wrap=True)
 
 
-def _network_rows(network: Any, summary: Any) -> Iterator[tuple[str, tuple[str, str]]]:
-    yield "intervals, all AC-checked", (f"{network['intervals']:,}", "")
+def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
+    network = summary["network"]
+    yield "intervals, all AC-checked", f"{network['intervals']:,}", ""
     for outcome, count in sorted(network["outcomes"].items()):
-        yield f"  {outcome.replace('_', ' ')}", (f"{count:,}", "")
-    for label, key, value, unit in (
-        ("lowest voltage", "lowest_voltage", "vm_pu", "pu"),
-        ("highest voltage", "highest_voltage", "vm_pu", "pu"),
-        ("highest loading", "highest_loading", "loading_percent", "%"),
+        yield f"  {outcome.replace('_', ' ')}", f"{count:,}", ""
+    for extreme, quantity, unit, digits in (
+        ("lowest_voltage", "vm_pu", "pu", 4),
+        ("highest_voltage", "vm_pu", "pu", 4),
+        ("highest_loading", "loading_percent", "%", 1),
     ):
-        if key in network:
-            spot = network[key]
-            place = spot.get("bus") or spot.get("element")
-            yield f"{label} ({place})", (f"{spot[value]:.4f}" if unit == "pu" else f"{spot[value]:.1f}", unit)
+        if extreme in network:
+            found = network[extreme]
+            place = found.get("bus") or found.get("element")
+            yield f"{extreme.replace('_', ' ')} ({place})", f"{found[quantity]:.{digits}f}", unit
     agreement = summary.get("agreement", {})
     if agreement.get("intervals"):
-        yield (
-            f"engine against pandapower ({agreement['intervals']} intervals)",
-            (f"{agreement['max_vm_error_pu']:.1e}", "pu"),
-        )
+        label = f"engine against pandapower ({agreement['intervals']} intervals)"
+        yield label, f"{agreement['max_vm_error_pu']:.1e}", "pu"
     if summary.get("ledger"):
         head = summary["ledger"]
-        yield f"ledger head, block {head['height']}", (head["hash"][:16] + "…", "")
+        yield f"ledger head, block {head['height']}", head["hash"][:16] + "…", ""
+
+
+def show_validation(found: Validation, out: Path | None = None) -> None:
+    """Print every trade's answer, up to 40 of them, and the extremes before and after."""
+    console = Console()
+    trades = found.trades.assign(touched=found.trades["status"] != "accepted")
+    first = trades.sort_values("touched", ascending=False, kind="stable").head(MOST_ROWS).sort_index()
+    console.print(_trades_table(first))
+    for row, trade in first[first["touched"]].iterrows():
+        text = f"row {row} {trade['status']}: {describe_limit(trade)}"
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    if len(trades) > len(first):
+        console.print(f"… and {len(trades) - len(first):,} more")
+    for line in _validation_lines(found):
+        console.print(line, soft_wrap=True, highlight=False)
+    if out is not None:
+        console.print(f"tables in {out}", soft_wrap=True)
+
+
+def _trades_table(trades: pd.DataFrame) -> Table:
+    table = Table(title="gridsettle: trades judged by AC power flow", title_justify="left")
+    for name in ("row", "time (UTC)", "seller", "buyer"):
+        table.add_column(name, no_wrap=name == "time (UTC)")
+    for name in ("kWh", "delivered"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("answer", no_wrap=True)
+    for row, trade in trades.iterrows():
+        status = trade["status"]
+        table.add_row(
+            str(row),
+            f"{trade['time']:%Y-%m-%d %H:%M}",
+            trade["seller"],
+            trade["buyer"],
+            f"{trade['energy_wh'] / 1000:.3f}",
+            f"{trade['delivered_wh'] / 1000:.3f}",
+            f"[{STYLES[status]}]{status}[/]" if STYLES[status] else status,
+        )
+    return table
+
+
+def describe_limit(trade: pd.Series[Any]) -> str:
+    """The limit that binds a trade in words; empty for an accepted one."""
+    if trade["status"] == "accepted":
+        return ""
+    reason = str(trade["reason"]).replace("_", " ")
+    if not trade["element_type"]:
+        return reason
+    unit, digits = ("pu", 4) if trade["quantity"] == "vm_pu" else ("%", 1)
+    kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
+    label = name if name.lower().startswith(kind) else f"{kind} {name}"
+    return f"{reason}, {label} at {trade['value']:.{digits}f} {unit}, limit {trade['limit']:g} {unit}"
+
+
+def _validation_lines(found: Validation) -> list[str]:
+    summary, voltage, loading = found.summary, found.bus_voltage, found.branch_loading
+    counts, energy = summary["trades"], summary["energy_kwh"]
+    lines = [
+        f"{counts['accepted']} accepted, {counts['curtailed']} curtailed, {counts['rejected']} rejected by "
+        f"{summary['rule']}; {energy['delivered']:.3f} of {energy['traded']:.3f} kWh delivered",
+        f"voltages {_range(voltage['before_vm_pu'])} pu before, {_range(voltage['after_vm_pu'])} pu after",
+        f"highest loading {loading['before_loading_percent'].max():.1f} % before, "
+        f"{loading['after_loading_percent'].max():.1f} % after",
+    ]
+    off = summary["intervals"]["de_energised"]
+    if off:
+        lines.append(f"{off} intervals could not be made clean: nothing of them is delivered")
+    return lines + [f"note: {note}" for note in summary["network"]["notes"]]
+
+
+def _range(values: pd.Series[Any]) -> str:
+    return f"{values.min():.4f} … {values.max():.4f}"
+
+
+def show_hosting(capacity: Hosting, name: str) -> None:
+    """Print how much PV the feeder holds, at every house alike and at each by itself."""
+    table = make_table(f"hosting capacity of '{name}'", "house", "bus", "largest PV, kW>", "bound by")
+    for _, row in capacity.houses.iterrows():
+        table.add_row(row["house"], row["bus"], f"{row['largest_kw']:,.1f}", row["bound_by"])
+    console = Console()
+    console.print(table)
+    console.print(
+        f"all PV scaled alike: {capacity.scaling:.3f} times as much as now, bound by {capacity.bound_by}; "
+        f"{capacity.n_intervals} intervals kept clean",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -8,9 +8,16 @@ from typing import Annotated
 
 import typer
 
-from cosim.cli.errors import bad_input_ends, fail
-
-ANSWER_IS_NO = 1
+from cosim.cli import progress, terminal
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
+from cosim.cli.options import ScenarioName, SummaryAsJson
+from cosim.results import directory, folders
+from cosim.scenario import files as scenario_files
+from cosim.validation import files
+from cosim.validation import hosting as hosting_capacity
+from cosim.validation import validate as validation
+from data import trades as trade_files
+from grid_models.feeder import net_file
 
 NetFile = Annotated[Path, typer.Option("--net", help="pandapower JSON of the network.")]
 TradesFile = Annotated[
@@ -26,13 +33,6 @@ ProfilesFile = Annotated[
     Path | None,
     typer.Option(help="CSV or Parquet: load and PV of each participant. Default: the trades alone."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add both commands to an application."""
-    app.command()(validate)
-    app.command()(hosting)
 
 
 def validate(
@@ -66,7 +66,7 @@ def validate(
         bool, typer.Option("--strict", help="Exit code 1 when anything is not accepted as it is.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Directory for the tables, new or empty.")] = None,
-    as_json: AsJson = False,
+    as_json: SummaryAsJson = False,
 ) -> None:
     """Judge trades that were cleared elsewhere: accepted, curtailed or rejected, and by which limit.
 
@@ -76,21 +76,16 @@ def validate(
 
       gridsettle validate --net feeder.json --trades trades.csv --profiles base.csv --strict --out judged
     """
-    from cosim.cli.terminal import compiling_is_told
-    from cosim.results.folders import check_empty, make_folder
-    from cosim.validation.files import read_base, read_placement, write_validation
-    from cosim.validation.validate import validate as validate_trades
-    from data.trades import read_trades
-    from grid_models.feeder.named_nets import read_net
-
-    with compiling_is_told(), bad_input_ends():
+    with progress.tell_compiling(), bad_input_ends():
         if out is not None:
-            make_folder(check_empty(out).parent)  # the tables come there all at once, or not at all
-        found = validate_trades(
-            read_net(net),
-            read_trades(trades, timezone=timezone),
-            None if profiles is None else read_base(profiles, interval_minutes, timezone),
-            participants=None if participants is None else read_placement(participants),
+            folders.make_folder(
+                folders.check_empty(out).parent
+            )  # the tables come there all at once, or not at all
+        found = validation.validate(
+            net_file.read_net(net),
+            trade_files.read_trades(trades, timezone=timezone),
+            None if profiles is None else files.read_base(profiles, interval_minutes, timezone),
+            participants=None if participants is None else files.read_placement(participants),
             rule=rule,
             limits={
                 "min_vm_pu": min_vm_pu,
@@ -103,41 +98,34 @@ def validate(
             source=trades.name,
         )
         if out is not None:
-            write_validation(found, out)
+            files.write_validation(found, out)
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
     else:
-        from cosim.cli.validate_screen import show_validation
-
-        show_validation(found, out)
+        terminal.show_validation(found, out)
     if strict and not found.accepted:
         raise typer.Exit(ANSWER_IS_NO)
 
 
 def hosting(
-    scenario: Annotated[str, typer.Argument(help="TOML file or bundled scenario.")] = "default",
+    scenario: ScenarioName = "default",
     intervals: Annotated[
         int, typer.Option(help="How many intervals must stay clean: those with most PV over load.")
     ] = 24,
     largest_kw: Annotated[float, typer.Option(help="Largest PV at a house that is looked for, kW.")] = 1000.0,
     out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
-    as_json: AsJson = False,
+    as_json: SummaryAsJson = False,
 ) -> None:
     """How much PV a feeder holds: scaled alike at every house, and at one house alone."""
-    from cosim.cli.terminal import compiling_is_told
-    from cosim.results.directory import write_whole
-    from cosim.scenario.files import load_scenario
-    from cosim.validation.hosting import scenario_hosting
-
-    with compiling_is_told(), bad_input_ends():
+    with progress.tell_compiling(), bad_input_ends():
         if intervals < 1 or not largest_kw > 0:
             fail(f"--intervals, --largest-kw: expected numbers above 0, got {intervals} and {largest_kw}")
-        capacity = scenario_hosting(load_scenario(scenario), n_intervals=intervals, largest_kw=largest_kw)
+        capacity = hosting_capacity.find_hosting(
+            scenario_files.load_scenario(scenario), n_intervals=intervals, largest_kw=largest_kw
+        )
         if out is not None:
-            write_whole(out, capacity.houses.to_csv(index=False, lineterminator="\n"))
+            directory.write_whole(out, capacity.houses.to_csv(index=False, lineterminator="\n"))
     if as_json:
         typer.echo(json.dumps(capacity.as_dict(), indent=2))
     else:
-        from cosim.cli.validate_screen import show_hosting
-
-        show_hosting(capacity, scenario)
+        terminal.show_hosting(capacity, scenario)

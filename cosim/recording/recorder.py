@@ -6,6 +6,7 @@ Nothing here changes what is settled; a run in memory does without it.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from market.ledger.write.ledger import Ledger, state_roots
 from market.ledger.write.private import append_private
 from market.state import Lots, State
 from market.storage import Ratings
+
+logger = logging.getLogger(__name__)
 
 _CURTAILABLE = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
 _STATE_KEYS = ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
@@ -94,6 +97,7 @@ class Recorder:
         state = self._keys.seal_state(encode_state(group[-1].window.state, group[-1].network))
         accounts = np.concatenate([chunk.window.accounts for chunk in group])
         self._append(starts, np.concatenate(parts), offsets, accounts, state)
+        logger.info("ledger: blocks of intervals %d to %d committed", first, stop - 1)
 
     def _append(
         self,

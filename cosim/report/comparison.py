@@ -32,7 +32,7 @@ CURTAILED = {
 }
 
 
-def compare_runs(directories: Sequence[Path]) -> pd.DataFrame:
+def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
     """Table of runs.
 
     Parameters
@@ -53,10 +53,9 @@ def compare_runs(directories: Sequence[Path]) -> pd.DataFrame:
     """
     if len(directories) < 2:
         raise ScenarioError(f"compare: expected two or more run directories, got {len(directories)}")
-    names = name_runs(directories)
-    columns = {
-        name: dict(list_quantities(directory)) for name, directory in zip(names, directories, strict=True)
-    }
+    runs = [Path(directory) for directory in directories]
+    names = name_runs(runs)
+    columns = {name: dict(list_quantities(run)) for name, run in zip(names, runs, strict=True)}
     table = pd.DataFrame(columns)
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")

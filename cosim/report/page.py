@@ -40,7 +40,7 @@ from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
 from cosim.results.directory import write_whole
 from cosim.results.result import Result
-from cosim.validation.hosting import Hosting, find_scenario_hosting
+from cosim.validation.hosting import Hosting, find_hosting
 
 
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
@@ -74,7 +74,7 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
     run = read_run(result)
     tables = {"branch_summary": summary_of_branches(run), "house_summary": summarise_houses(run)}
-    capacity = find_scenario_hosting(result.scenario) if hosting else None
+    capacity = find_hosting(result.scenario) if hosting else None
     if capacity is not None:
         tables["hosting"] = capacity.houses
     if result.directory is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from cosim.results.columns import TIME
 from cosim.results.folders import list_names, make_folder
 from market.cores import count_usable_cores
 from market.ledger.durable import sync_folder
+
+logger = logging.getLogger(__name__)
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Short tables that people read: CSV instead of Parquet."""
@@ -83,6 +86,8 @@ def _replace_when_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+        if path.parent.name != PARTS:
+            logger.info("wrote %s", path)
     except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as reason:
         raise ScenarioError(
             f"{path}: expected a file that can be written, got {reason.strerror}; choose another place"

@@ -22,7 +22,7 @@ class OutageEvent(Section):
     @model_validator(mode="after")
     def _opens(self) -> OutageEvent:
         if not (self.grid or self.switches or self.lines):
-            raise ValueError("grid = true, or names in switches or lines")
+            raise ValueError("expected grid = true, or names in switches or lines")
         return self
 
 
@@ -46,7 +46,7 @@ class RandomOutagesEvent(Section):
     @model_validator(mode="after")
     def _opens(self) -> RandomOutagesEvent:
         if not (self.grid or self.switches or self.lines):
-            raise ValueError("grid = true, or names in switches or lines")
+            raise ValueError("expected grid = true, or names in switches or lines")
         return self
 
 

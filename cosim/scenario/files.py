@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from cosim.errors import ScenarioError
-from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
+from cosim.scenario.messages import suggest
 from cosim.scenario.model import Scenario
 from cosim.scenario.section import Section
 
@@ -24,7 +22,7 @@ _PATHS = {
 }
 
 
-def bundled_scenarios() -> dict[str, str]:
+def read_bundled() -> dict[str, str]:
     """Text of the scenarios shipped with the package, by name."""
     folder = resources.files("data.bundled")
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
@@ -42,13 +40,13 @@ def load_scenario(source: str | Path) -> Scenario:
         If there is no such file or name, it is not TOML, or a key or value is not as expected.
     """
     path = Path(source)
-    if path.suffix != ".toml" and not path.exists():
-        bundled = bundled_scenarios()
+    if path.suffix != ".toml" and not path.is_file():
+        bundled = read_bundled()
         if str(source) in bundled:
             return parse_scenario(bundled[str(source)], f"bundled scenario '{source}'")
         raise ScenarioError(
             f"scenario '{source}': expected a TOML file or one of {', '.join(bundled)}, found neither"
-            f"{_suggestion(str(source), list(bundled))}"
+            f"{suggest(str(source), list(bundled))}"
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,10 +61,7 @@ def parse_scenario(text: str, where: str, folder: Path | None = None) -> Scenari
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
         raise ScenarioError(f"{where}: expected TOML, got {reason}") from reason
-    try:
-        scenario = Scenario.model_validate(content)
-    except ValidationError as reason:
-        raise ScenarioError(_explain(reason, where)) from reason
+    scenario = Scenario(where, **content)
     return scenario if folder is None else _with_absolute_paths(scenario, folder)
 
 
@@ -80,87 +75,12 @@ def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
     return scenario.with_changes(**changes) if changes else scenario
 
 
-def change_scenario(scenario: Scenario, where: str, **sections: Any) -> Scenario:
-    """`scenario.with_changes`, with pydantic's messages translated; `where` names the origin of the changes."""
-    try:
-        return scenario.with_changes(**sections)
-    except ValidationError as reason:
-        raise ScenarioError(_explain(reason, where)) from reason
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    """One line per mistake: file, key, expected, got, remedy."""
-    return "\n".join(_explain_one(dict(item), where) for item in error.errors())
-
-
-def _explain_one(item: dict[str, Any], where: str) -> str:
-    location = [str(part) for part in item["loc"]]
-    key = ".".join(location) or "the file as a whole"
-    if item["type"] == "extra_forbidden":
-        known = _keys_of(location[:-1])
-        return (
-            f"{where}, {key}: expected one of the keys {', '.join(known)}, got the unknown key '{location[-1]}'"
-            f"{_suggestion(location[-1], known)}"
-        )
-    got = item["input"]
-    shown = f"{got!r}" if not isinstance(got, dict | Section) else "the values given"
-    message = item["msg"].removeprefix("Value error, ")
-    expected = message.removeprefix("Input should be ").removeprefix("Input should ")
-    meaning = _description(location)
-    return f"{where}, {key}: expected {expected}, got {shown}" + (f" ({meaning})" if meaning else "")
-
-
-def _field(location: list[str]) -> FieldInfo | None:
-    model: type[Section] = Scenario
-    field: FieldInfo | None = None
-    for part in location:
-        field = model.model_fields.get(part)
-        if field is None:
-            return None
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            model = field.annotation
-    return field
-
-
-def _description(location: list[str]) -> str | None:
-    field = _field(location)
-    return field.description if field else None
-
-
-def _keys_of(location: list[str]) -> list[str]:
-    if location[:1] == ["events"]:
-        return _keys_of_event(location)
-    model: type[Section] = Scenario
-    for part in location:
-        annotation = model.model_fields[part].annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            model = annotation
-    return list(model.model_fields)
-
-
-def _keys_of_event(location: list[str]) -> list[str]:
-    """Keys of the event at a location such as events, 0, outage."""
-    kinds: dict[str, type[Section]] = {
-        "outage": OutageEvent,
-        "random_outages": RandomOutagesEvent,
-        "register": RegisterEvent,
-        "retire": RetireEvent,
-        "load": LoadEvent,
-    }
-    return list(kinds[location[-1]].model_fields)
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def as_toml(scenario: Scenario) -> str:
+def format_toml(scenario: Scenario) -> str:
     """Commented TOML with every key, its unit and its value; loads to the same scenario.
 
     Examples
     --------
-    >>> parse_scenario(as_toml(Scenario()), "text") == Scenario()
+    >>> parse_scenario(format_toml(Scenario()), "text") == Scenario()
     True
     """
     plain, tables = [], []

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.scenario.events import Event
+from cosim.scenario.messages import explain
 from cosim.scenario.section import Moment, NotNegative, Positive, Ratio, Section
 from grid_models.devices.inverter import VDE_AR_N_4105
 
@@ -299,6 +301,18 @@ class EngineSection(Section):
 class Scenario(Section):
     """A whole scenario.
 
+    Parameters
+    ----------
+    where
+        Where the content comes from, for messages.
+    **content
+        Keys and sections as in a scenario file; what is left out is at its default.
+
+    Raises
+    ------
+    cosim.errors.ScenarioError
+        If a key is unknown or a value is not as expected.
+
     Examples
     --------
     >>> Scenario().horizon.n_intervals
@@ -322,6 +336,12 @@ class Scenario(Section):
     engine: EngineSection = EngineSection()
     events: tuple[Event, ...] = ()
 
+    def __init__(self, where: str = "Scenario", /, **content: Any) -> None:
+        try:
+            super().__init__(**content)
+        except ValidationError as reason:
+            raise ScenarioError(explain(reason, type(self), where)) from reason
+
     @classmethod
     def load(cls, source: str | Path) -> Scenario:
         """Scenario from a TOML file, or a bundled one by name; see `cosim.scenario.files.load_scenario`."""
@@ -329,8 +349,13 @@ class Scenario(Section):
 
         return load_scenario(source)
 
-    def with_changes(self, **sections: dict[str, Any] | Any) -> Scenario:
-        """Scenario with some keys changed, validated anew.
+    def with_changes(self, where: str = "with_changes", /, **sections: dict[str, Any] | Any) -> Scenario:
+        """Scenario with some keys changed, validated anew; `where` names the origin of the changes in messages.
+
+        Raises
+        ------
+        cosim.errors.ScenarioError
+            If a key is unknown or a value is not as expected.
 
         Examples
         --------
@@ -343,11 +368,11 @@ class Scenario(Section):
                 content[key] = {**content[key], **value}
             else:
                 content[key] = value
-        return Scenario.model_validate(content)
+        return Scenario(where, **content)
 
     def _repr_html_(self) -> str:
         """Small table for Jupyter: what tells this scenario apart from the defaults."""
-        return scenario_html(self)
+        return format_scenario_html(self)
 
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
@@ -364,7 +389,7 @@ class Scenario(Section):
 ALWAYS = ("horizon.start", "horizon.hours", "horizon.interval_minutes", "market.mechanism", "network.source")
 
 
-def scenario_html(scenario: Scenario) -> str:
+def format_scenario_html(scenario: Scenario) -> str:
     """The keys that tell a scenario apart: the main ones, and those that are not at their default."""
     values = dict(_flat(scenario.model_dump(mode="json")))
     defaults = dict(_flat(type(scenario)().model_dump(mode="json")))

@@ -13,7 +13,7 @@ HOURS_PER_YEAR = 8760
 _STREAM = 5  # the scenario's seed draws houses, series, noise and network from the streams before
 
 
-def outages_of(scenario: Scenario) -> list[tuple[int, OutageEvent]]:
+def list_outages(scenario: Scenario) -> list[tuple[int, OutageEvent]]:
     """Outages of a scenario, (number of their event, outage): those with times as they are, random ones drawn.
 
     The draw depends on the scenario's seed and on the event's place among the events, on nothing else.
@@ -25,11 +25,11 @@ def outages_of(scenario: Scenario) -> list[tuple[int, OutageEvent]]:
         elif isinstance(event, RandomOutagesEvent):
             sequence = np.random.SeedSequence(scenario.seed, spawn_key=(_STREAM, number))
             rng = np.random.default_rng(sequence)
-            found += [(number, outage) for outage in drawn(event, scenario, rng)]
+            found += [(number, outage) for outage in draw_outages(event, scenario, rng)]
     return found
 
 
-def drawn(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generator) -> list[OutageEvent]:
+def draw_outages(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generator) -> list[OutageEvent]:
     """Outages over the scenario's horizon, one after the other, in whole intervals.
 
     Parameters
@@ -48,7 +48,7 @@ def drawn(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generato
         t += int(rng.exponential(HOURS_PER_YEAR / model.per_year) * 60.0 // minutes) + 1
         if t >= total:
             return found
-        length = int(np.ceil(length_hours(model, rng) * 60.0 / minutes))
+        length = int(np.ceil(draw_length_hours(model, rng) * 60.0 / minutes))
         found.append(
             OutageEvent(
                 kind="outage",
@@ -62,7 +62,7 @@ def drawn(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generato
         t += length
 
 
-def length_hours(model: RandomOutagesEvent, rng: np.random.Generator) -> float:
+def draw_length_hours(model: RandomOutagesEvent, rng: np.random.Generator) -> float:
     """Length of an outage: exponential, lognormal with the same mean, or fixed; at most the longest.
 
     A lognormal length has the mean `exp(μ + σ²/2)`, so `μ = ln(mean) - σ²/2`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -60,6 +61,8 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.version import find_version
+
+logger = logging.getLogger(__name__)
 
 GROUP = 4096
 """Intervals per group commit: ledger and tables are made durable together; fewer where there are many houses."""
@@ -129,6 +132,7 @@ def run(
             tables = _join_tables(make_tables(case, chunk) for chunk in group)
             write_parts(directory, group[0].first, group[-1].stop, tables)
             recorder.record(group)
+            logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
         head = recorder.head()
     if not has_parts(directory):  # resumed though it had finished
         remove_parts(directory)
@@ -233,7 +237,9 @@ _CUT = (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED)
 def _notify(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> Iterator[Chunk]:
     curtailed = 0
     for chunk in stream:
-        curtailed += int(np.isin(chunk.outcome, _CUT).sum())
+        cut = int(np.isin(chunk.outcome, _CUT).sum())
+        curtailed += cut
+        logger.debug("intervals %d to %d: %d curtailed", chunk.first, chunk.stop - 1, cut)
         if listener is not None:
             listener(Progress(chunk.stop, case.n_intervals, curtailed))
         yield chunk

@@ -26,12 +26,12 @@ BARS = {"grid_wh": "from grid", "wasted_wh": "wasted", "shared_wh": "shared"}
 PUBLISHED, OURS = "#E69F00", "#0072B2"
 
 
-def page(figure: Any) -> str:
+def make_page(figure: Any) -> str:
     """A figure as a page of its own, plotly included."""
     return str(figure.to_html(include_plotlyjs=True, full_html=True))
 
 
-def reference_figure(published: pd.DataFrame, ours: pd.DataFrame) -> str:
+def draw_reference(published: pd.DataFrame, ours: pd.DataFrame) -> str:
     """Published and computed energies of the five markets, MWh, with the spread over seeds."""
     figure = make_subplots(1, len(BARS), subplot_titles=list(BARS.values()))
     order = list(published.index)
@@ -64,10 +64,10 @@ def reference_figure(published: pd.DataFrame, ours: pd.DataFrame) -> str:
         barmode="group",
         height=520,
     )
-    return page(figure)
+    return make_page(figure)
 
 
-def heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
+def draw_heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
     """Heat maps of a sweep's means over its two axes."""
     figure = make_subplots(
         2,
@@ -95,4 +95,4 @@ def heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
         figure.update_xaxes(title_text=AXIS_TITLES[x], type="category", row=row + 1, col=col + 1)
         figure.update_yaxes(title_text=AXIS_TITLES[y], type="category", row=row + 1, col=col + 1)
     figure.update_layout(template="plotly_white", height=900)
-    return page(figure)
+    return make_page(figure)

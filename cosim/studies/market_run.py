@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from cosim.case.case import MarketCase
 from cosim.delivery.window import Window
-from cosim.interval.fold import conserved, settle_optimistically
+from cosim.interval.chunk import check_conserved
+from cosim.interval.fold import settle_optimistically
 from market.exchanges import CONTRACT, NEUR_PER_EUR, Kind, Rows
+from market.storage import Wh
 
-LENGTH = 4096
-_SHARES = (Kind.SHARE_USE, Kind.SHARE_STORE)
+WINDOW = 4096
+"""Intervals settled at a time."""
 
 
-def market_windows(case: MarketCase) -> Iterator[Window]:
-    """Windows of the whole horizon, settled as cleared."""
+def run_market(case: MarketCase) -> Iterator[Window]:
+    """Windows of the whole horizon, every exchange delivered as cleared."""
     state = case.opening
-    for first in range(0, case.n_intervals, LENGTH):
-        n = min(LENGTH, case.n_intervals - first)
-        window = conserved(settle_optimistically(case, state, first, n), first)
+    for first in range(0, case.n_intervals, WINDOW):
+        n = min(WINDOW, case.n_intervals - first)
+        window = check_conserved(settle_optimistically(case, state, first, n), first)
         yield window
         state = window.state
 
 
-def market_totals(case: MarketCase) -> dict[str, float]:
+def sum_market(case: MarketCase) -> dict[str, float]:
     """Totals of a market run, by the names of the reference study's table.
 
     Returns
@@ -38,15 +39,15 @@ def market_totals(case: MarketCase) -> dict[str, float]:
     wh, neur = np.zeros(17, np.int64), np.zeros(17, np.int64)
     fees = paid_by_contract = earned_by_contract = 0
     window = None
-    for window in market_windows(case):
+    for window in run_market(case):
         rows = window.rows[: window.offsets[-1]]
-        wh += _sums(rows, "delivered_wh")
-        neur += _sums(rows, "amount_neur")
+        wh += _sum_by_kind(rows, "delivered_wh")
+        neur += _sum_by_kind(rows, "amount_neur")
         fees += int(rows["fee_neur"].sum())
-        shared = np.isin(rows["kind"], [int(kind) for kind in _SHARES])
+        shared = np.isin(rows["kind"], (Kind.SHARE_USE, Kind.SHARE_STORE))
         paid_by_contract += int(rows["amount_neur"][shared].sum())
-        of_contract = (rows["seller"] == CONTRACT) & (rows["kind"] == Kind.LOT_SALE)
-        earned_by_contract += int(rows["amount_neur"][of_contract].sum())
+        sold_by_contract = (rows["seller"] == CONTRACT) & (rows["kind"] == Kind.LOT_SALE)
+        earned_by_contract += int(rows["amount_neur"][sold_by_contract].sum())
     assert window is not None
     demand, generation = int(case.profiles.load_wh.sum()), int(case.profiles.pv_wh.sum())
     stored = int(window.state.own_wh.sum() + window.state.lots.stored_wh.sum() - case.opening.own_wh.sum())
@@ -71,7 +72,7 @@ def market_totals(case: MarketCase) -> dict[str, float]:
     }
 
 
-def _sums(rows: Rows, column: str) -> Any:
+def _sum_by_kind(rows: Rows, column: str) -> Wh:
     totals = np.zeros(17, np.int64)
     np.add.at(totals, rows["kind"], rows[column])
     return totals

@@ -1,14 +1,15 @@
-"""A market between microgrids: each feeder clears inside first, what is left over is traded between feeders.
+"""A market between microgrids: each feeder clears its own market first, then feeders trade what is left over.
 
-Between feeders energy leaves one transformer and enters another, so in each feeder's table it is a grid export or a
-grid import, at the price of the pair instead of the tariffs, over the utility accounts; the utility passes it through.
-The price of a pair is the midpoint of the seller's feed-in tariff and the buyer's utility price. Each feeder's exchange
-is bounded by a capacity, and each feeder's network judges its part: a buyer gets what the seller's network delivered.
+Energy traded between feeders leaves one transformer and enters another. In each feeder's table it is a grid export or
+a grid import at the price of the pair instead of the tariffs, and the utility passes the money on. The price of a pair
+is the midpoint of the seller's feed-in tariff and the buyer's utility price. A capacity bounds the exchange of each
+feeder, and its network judges its part: a buyer gets what the seller's network can deliver.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,10 @@ import pandas as pd
 
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Feasible, make_feasible
-from cosim.delivery.window import orders_at
+from cosim.delivery.window import make_orders_at
 from cosim.errors import ScenarioError
 from cosim.results.directory import write_whole
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
-from market.orders import Orders
 from market.state import State
 
 _LEFT_OVER = (Kind.SPILL, Kind.GRID_EXPORT)
@@ -45,37 +45,36 @@ def match_deals(
 ) -> list[Deal]:
     """Match feeders' left-over surplus with left-over need, both in the order of the feeders.
 
-    A feeder that sells in the interval does not buy; its need goes to the grid. Either way at most `capacity_wh` passes
-    its transformer.
+    A feeder that sells in the interval does not buy; the grid covers its need. At most `capacity_wh` passes its
+    transformer in either direction. Tariffs are in µEUR/kWh.
 
     Examples
     --------
     >>> match_deals([500, 0, 0], [0, 300, 900], [20, 20, 20], [60, 60, 60], 1000)
     [Deal(seller=0, buyer=1, wh=300, price_ueur_per_kwh=40), Deal(seller=0, buyer=2, wh=200, price_ueur_per_kwh=40)]
     """
-    left = [min(wh, capacity_wh) for wh in surplus_wh]
-    open_ = [0 if left[f] > 0 else min(wh, capacity_wh) for f, wh in enumerate(need_wh)]
+    offered = [min(wh, capacity_wh) for wh in surplus_wh]
+    wanted = [0 if offered[f] > 0 else min(wh, capacity_wh) for f, wh in enumerate(need_wh)]
     deals = []
-    for seller in range(len(left)):
-        for buyer in range(len(open_)):
-            wh = min(left[seller], open_[buyer])
-            if wh > 0 and feed_in[seller] <= utility[buyer]:
-                deals.append(Deal(seller, buyer, wh, (feed_in[seller] + utility[buyer]) // 2))
-                left[seller] -= wh
-                open_[buyer] -= wh
+    for seller, buyer in product(range(len(offered)), range(len(wanted))):
+        wh = min(offered[seller], wanted[buyer])
+        if wh > 0 and feed_in[seller] <= utility[buyer]:
+            deals.append(Deal(seller, buyer, wh, (feed_in[seller] + utility[buyer]) // 2))
+            offered[seller] -= wh
+            wanted[buyer] -= wh
     return deals
 
 
-def left_over(rows: Rows) -> tuple[int, int]:
+def sum_left_over(rows: Rows) -> tuple[int, int]:
     """Energy that a feeder's clearing leaves to sell and to buy, Wh."""
     surplus = rows["cleared_wh"][np.isin(rows["kind"], [int(kind) for kind in _LEFT_OVER])]
     return int(surplus.sum()), int(rows["cleared_wh"][rows["kind"] == Kind.GRID_IMPORT].sum())
 
 
 def with_deals(rows: Rows, deals: Sequence[Deal], *, selling: bool) -> Rows:
-    """Rows in which left-over rows give way, in their order, to rows at the deals' prices.
+    """Rows in which deals replace left-over energy, taken from the rows in their order.
 
-    Selling turns spill and export into export at the pair's price; buying turns import into import at it.
+    Selling turns spill and export into export at the pair's price; buying turns import into import at that price.
     """
     kinds = _LEFT_OVER if selling else (Kind.GRID_IMPORT,)
     out = [row.copy() for row in rows]
@@ -83,23 +82,16 @@ def with_deals(rows: Rows, deals: Sequence[Deal], *, selling: bool) -> Rows:
     for deal in deals:
         missing = deal.wh
         for row in out:
-            if missing == 0:
-                break
-            if row["kind"] not in kinds or row["cleared_wh"] == 0:
+            wh = min(int(row["cleared_wh"]), missing) if row["kind"] in kinds else 0
+            if wh == 0:
                 continue
-            wh = min(int(row["cleared_wh"]), missing)
             row["cleared_wh"] -= wh
             missing -= wh
-            moved = row.copy()
-            moved["kind"] = Kind.GRID_EXPORT if selling else Kind.GRID_IMPORT
+            sold = row.copy()
+            sold["cleared_wh"], sold["price_ueur_per_kwh"], sold["host"] = wh, deal.price_ueur_per_kwh, NOBODY
             if selling:
-                moved["buyer"] = GRID
-            moved["cleared_wh"], moved["price_ueur_per_kwh"], moved["host"] = (
-                wh,
-                deal.price_ueur_per_kwh,
-                NOBODY,
-            )
-            new.append(moved)
+                sold["kind"], sold["buyer"] = Kind.GRID_EXPORT, GRID
+            new.append(sold)
     kept = [row for row in out if row["cleared_wh"] > 0]
     result = np.array([*kept, *new], dtype=EXCHANGE)
     result["delivered_wh"] = result["cleared_wh"]
@@ -115,18 +107,19 @@ class MicrogridInterval(NamedTuple):
 
 
 def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw: float) -> MicrogridInterval:
-    """Clear interval `t` inside each feeder, trade what is left between them, let each network judge.
+    """Clear interval `t` in each feeder, match what is left over, and let each network judge its part.
 
-    Sellers are judged first; a deal that a seller's network curtails reaches the buyer curtailed.
+    Sellers are judged first: what a seller's network curtails of a deal, the buyer does not get.
     """
     prepared = [
-        orders_at(case.supply, t, t, state, case.rules) for case, state in zip(cases, states, strict=True)
+        make_orders_at(case.inputs, t, t, state, case.rules)
+        for case, state in zip(cases, states, strict=True)
     ]
     cleared = [
         case.mechanism.clear(orders, before, case.rules).rows
         for case, (orders, before) in zip(cases, prepared, strict=True)
     ]
-    amounts = [left_over(rows) for rows in cleared]
+    amounts = [sum_left_over(rows) for rows in cleared]
     capacity_wh = int(capacity_kw * 1000.0 * cases[0].interval_minutes / 60.0)
     deals = match_deals(
         [surplus for surplus, _ in amounts],
@@ -139,23 +132,18 @@ def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw
     delivered: list[Deal] = []
     for f in sorted({deal.seller for deal in deals}):
         mine = [deal for deal in deals if deal.seller == f]
-        feasible[f] = _judged(cases[f], prepared[f], with_deals(cleared[f], mine, selling=True))
-        delivered += _as_delivered(mine, feasible[f])
+        found = make_feasible(cases[f], *prepared[f], with_deals(cleared[f], mine, selling=True))
+        delivered += _cut_deals(mine, found)
+        feasible[f] = found
     for f, case in enumerate(cases):
         if feasible[f] is None:
             mine = [deal for deal in delivered if deal.buyer == f]
-            feasible[f] = _judged(case, prepared[f], with_deals(cleared[f], mine, selling=False))
+            feasible[f] = make_feasible(case, *prepared[f], with_deals(cleared[f], mine, selling=False))
     return MicrogridInterval([found for found in feasible if found is not None], delivered)
 
 
-def _judged(case: Case, prepared: tuple[Orders, State], rows: Rows) -> Feasible:
-    orders, before = prepared
-    return make_feasible(case, orders, before, rows)
-
-
-def _as_delivered(deals: Sequence[Deal], feasible: Feasible | None) -> list[Deal]:
-    """Deals cut to what the seller's network delivered of the exports behind them, first deal first."""
-    assert feasible is not None
+def _cut_deals(deals: Sequence[Deal], feasible: Feasible) -> list[Deal]:
+    """Deals cut to what the seller's network delivered of the exports at their price, first deal first."""
     rows = feasible.settlement.rows
     exports = rows[rows["kind"] == Kind.GRID_EXPORT]
     result = []
@@ -171,7 +159,7 @@ def _as_delivered(deals: Sequence[Deal], feasible: Feasible | None) -> list[Deal
 
 
 def check_alike(cases: Sequence[Case]) -> None:
-    """Raise `ScenarioError` unless the feeders have names of their own and the same intervals."""
+    """Raise `ScenarioError` unless the feeders have different names and the same intervals."""
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(

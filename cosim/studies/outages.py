@@ -1,7 +1,7 @@
-"""Outages at random: expected energy not served, served share and hours survived, one thing varied at a time.
+"""The outage study: energy not served, served share and hours survived in random outages, one thing varied at a time.
 
-Outages begin at any hour of the year; lengths and rate are those of the scenario's random outages. Every variant meets
-the same ones.
+Outages begin at any hour of the year; lengths and rate are those of the scenario's random outages. Every variant of the
+scenario is run through the same outages.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import pandas as pd
 from cosim.results.directory import write_whole
 from cosim.scenario.events import RandomOutagesEvent
 from cosim.scenario.model import Scenario
-from cosim.scenario.random_outages import HOURS_PER_YEAR, length_hours
+from cosim.scenario.random_outages import HOURS_PER_YEAR, draw_length_hours
+from cosim.simulation.simulate import run
 from cosim.studies.study import Task
 
 ORDINARY = RandomOutagesEvent(kind="random_outages")
-"""What is drawn where the scenario has no random outages: exponential lengths, 12 h in the mean, one a year."""
+"""Drawn where the scenario has no random outages: one a year, of exponential length, 12 h in the mean."""
 
 WARM_UP_HOURS, PLUG_IN_HOUR = 96, 2
 
@@ -50,7 +51,7 @@ class Outage(NamedTuple):
     hours: int
 
 
-def model_of(scenario: Scenario) -> RandomOutagesEvent:
+def find_model(scenario: Scenario) -> RandomOutagesEvent:
     """The scenario's first random outages, or the ordinary ones."""
     return next((event for event in scenario.events if isinstance(event, RandomOutagesEvent)), ORDINARY)
 
@@ -64,20 +65,20 @@ def draw_outage(rng: np.random.Generator, model: RandomOutagesEvent = ORDINARY) 
     Outage(begins=4145, hours=4)
     """
     begins = int(rng.integers(HOURS_PER_YEAR))
-    return Outage(begins, int(np.ceil(length_hours(model, rng))))
+    return Outage(begins, int(np.ceil(draw_length_hours(model, rng))))
 
 
-def outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
+def list_outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     """One task per variant and seed; the seed draws houses and outage alike."""
     tasks = []
-    model = model_of(scenario)
+    model = find_model(scenario)
     for seed in range(1, seeds + 1):
         outage = draw_outage(np.random.default_rng(seed), model)
         tasks += [
             Task(
                 {"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year},
                 with_outage(scenario, outage, seed, changes),
-                measured,
+                measure_outage,
             )
             for name, changes in VARIANTS.items()
         ]
@@ -85,8 +86,8 @@ def outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
 
 
 def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[str, Any]) -> Scenario:
-    """The scenario around one outage: days before it, so that batteries are as they would be, and its end."""
-    opens = model_of(scenario).model_dump(include={"grid", "switches", "lines"})
+    """The scenario around one outage: some days before it, so that batteries are in their usual state, and its end."""
+    opens = find_model(scenario).model_dump(include={"grid", "switches", "lines"})
     begins = scenario.horizon.start + timedelta(hours=outage.begins)
     events: list[dict[str, Any]] = [{"kind": "outage", "start": begins, "hours": outage.hours, **opens}]
     if changes.get("plugged_in"):
@@ -100,20 +101,19 @@ def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[
     return scenario.with_changes(**sections, seed=seed, horizon=horizon, events=events)
 
 
-def measured(scenario: Scenario) -> dict[str, Any]:
-    """Metrics of one outage; whoever sheds no critical load survives all of it."""
-    from cosim.simulation.simulate import run
-
+def measure_outage(scenario: Scenario) -> dict[str, Any]:
+    """Metrics of one outage; without any critical load shed all its hours count as survived."""
     found = dict(run(scenario).summary["resilience"])
     survived = found.pop("hours_to_first_critical_shed")
     found["survival_hours"] = found["hours_without_grid"] if survived is None else survived
     return found
 
 
-def expected(table: pd.DataFrame) -> pd.DataFrame:
+def average_outages(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the outages by variant, in the order of `VARIANTS`.
 
-    Behind them the share of outages without critical shed, and energy not served in a year at the rate of outages.
+    Further columns: the share of outages without critical load shed, and the energy not served in a year at the
+    scenario's rate of outages, kWh.
     """
     groups = table.groupby("variant", sort=False)
     means = groups[list(MEASURES)].mean()
@@ -123,8 +123,8 @@ def expected(table: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def as_markdown(means: pd.DataFrame) -> str:
-    """Means as a table for people."""
+def format_markdown(means: pd.DataFrame) -> str:
+    """The means as a Markdown table."""
     heading = ["variant", *(str(name) for name in means.columns[1:])]
     lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
     for row in means.itertuples(index=False):
@@ -136,5 +136,5 @@ def write_outage_study(directory: Path, table: pd.DataFrame) -> list[Path]:
     """Write every outage and the means as CSV; returns the files."""
     files = [directory / "outage.csv", directory / "outage_means.csv"]
     write_whole(files[0], table.to_csv(index=False))
-    write_whole(files[1], expected(table).to_csv(index=False))
+    write_whole(files[1], average_outages(table).to_csv(index=False))
     return files

@@ -1,4 +1,4 @@
-"""The reference study's table side by side, published against ours, with the energy balance of both."""
+"""The reference study: its published table beside the computed one, with the energy balance of both."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cosim.results.directory import write_whole
-from cosim.scenario.files import change_scenario, load_scenario
+from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
+from cosim.studies.figures import draw_reference
 from cosim.studies.study import Task
 
 MECHANISMS = ("none", "trading", "trading_battery", "sharing_central", "sharing_p2p")
@@ -22,7 +23,7 @@ CASES: dict[str, dict[str, Any]] = {
     "128 %, panels scaled": {"production_ratio": 1.28},
     "23 of 25 prosumers": {"n_prosumers": 23, "production_ratio": "as_drawn"},
 }
-"""Production cases: how the study varied production is not said, so both ways are shown."""
+"""Production cases. The study does not say how it varied production, so both ways are shown."""
 
 ROWS = {
     "grid_wh": ("from grid", "kWh", 1e-3),
@@ -34,35 +35,35 @@ ROWS = {
 }
 
 
-def published_table() -> pd.DataFrame:
+def read_published() -> pd.DataFrame:
     """The published results of the 58 % case, by mechanism; energies in Wh, money in EUR.
 
-    `residual_wh` is demand + wasted - generation - grid, with demand - generation as it follows from the first column:
-    what the published columns leave unaccounted for.
+    `residual_wh` is demand + wasted - generation - grid, with demand - generation taken from the first column: the
+    energy that a published column does not account for.
     """
     text = resources.files("data.bundled").joinpath("reference_study_published.csv")
     with text.open(encoding="utf-8") as file:
         table = pd.read_csv(file).set_index("mechanism")
-    table["residual_wh"] = balance_gap(table)
+    table["residual_wh"] = balance_gap_wh(table)
     return table
 
 
-def balance_gap(table: pd.DataFrame) -> pd.Series[float]:
-    """Wh by which each column departs from the balance of the first: wasted - grid must be the same in all.
+def balance_gap_wh(table: pd.DataFrame) -> pd.Series[float]:
+    """Wh by which the balance wasted - grid of each mechanism differs from that without trading.
 
-    With batteries that end as empty as they began, generation and demand fix grid - wasted whatever the mechanism.
+    With batteries that end as empty as they began, generation and demand fix this balance whatever the mechanism.
     """
     difference: pd.Series[float] = table["wasted_wh"] - table["grid_wh"]
     return difference - difference["none"]
 
 
-def reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
+def list_reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     """All runs of the study: cases x seeds x mechanisms."""
     return [
         Task(
             {"case": case, "seed": seed, "mechanism": mechanism},
-            change_scenario(
-                scenario, "reference study", seed=seed, houses=houses, market={"mechanism": mechanism}
+            scenario.with_changes(
+                "reference study", seed=seed, houses=houses, market={"mechanism": mechanism}
             ),
         )
         for case, houses in CASES.items()
@@ -71,16 +72,16 @@ def reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     ]
 
 
-def reference_scenario(spain: Path | None) -> Scenario:
-    """The bundled reference scenario, on the Kaggle file when one is given."""
+def load_reference(spain: Path | None) -> Scenario:
+    """The bundled reference scenario, with the series of the Kaggle file if one is given."""
     scenario = load_scenario("reference")
     if spain is None:
         return scenario
-    return change_scenario(scenario, "--spain", profiles={"source": "spain", "file": spain.resolve()})
+    return scenario.with_changes("--spain", profiles={"source": "spain", "file": spain.resolve()})
 
 
-def relative_to_battery(table: pd.DataFrame) -> pd.DataFrame:
-    """Change of grid and wasted energy against trading + battery, per cent, for every case, seed and mechanism."""
+def compare_with_battery(table: pd.DataFrame) -> pd.DataFrame:
+    """Change of grid and wasted energy against trading with batteries, per cent, by case, seed and mechanism."""
     keys = ["case", "seed"]
     base = table[table.mechanism == "trading_battery"].set_index(keys)
     rows = table.set_index(keys)
@@ -93,22 +94,22 @@ def relative_to_battery(table: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def as_markdown(table: pd.DataFrame) -> str:
-    """The study as a page: published and ours side by side, balance, changes, production cases."""
-    published = published_table()
+def format_markdown(table: pd.DataFrame) -> str:
+    """The study as a page: published and computed side by side, energy balance, changes by production case."""
+    published = read_published()
     seeds = table.seed.nunique()
     lines = ["# The reference study, published and computed", ""]
     lines += [f"Mean ± standard deviation over {seeds} seeds, 25 houses, 35,064 hours.", ""]
     main = table[table.case == "58 %"]
-    lines += _side_by_side(published, main)
+    lines += _format_side_by_side(published, main)
     lines += ["", "## Energy balance", ""]
-    lines += _balance(published, main)
+    lines += _format_balance(published, main)
     lines += ["", "## Change against trading + battery, per cent", ""]
-    lines += _changes(relative_to_battery(table))
+    lines += _format_changes(compare_with_battery(table))
     return "\n".join(lines) + "\n"
 
 
-def _side_by_side(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
+def _format_side_by_side(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
     lines = ["| | | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
     for column, (label, unit, scale) in ROWS.items():
         cells = [f"{published[column][mechanism] * scale:,.2f}" for mechanism in MECHANISMS]
@@ -119,7 +120,7 @@ def _side_by_side(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _balance(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
+def _format_balance(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
     lines = [
         "Demand + wasted + what batteries gained − generation − grid; the published columns against their first.",
         "",
@@ -136,7 +137,7 @@ def _balance(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _changes(changes: pd.DataFrame) -> list[str]:
+def _format_changes(changes: pd.DataFrame) -> list[str]:
     lines = ["| case | | C-SE | P2P-SE |", "|---|---|---:|---:|"]
     for case in CASES:
         for column, label in (("grid_percent", "grid"), ("wasted_percent", "wasted")):
@@ -153,10 +154,8 @@ def _changes(changes: pd.DataFrame) -> list[str]:
 
 def write_reference(directory: Path, table: pd.DataFrame) -> list[Path]:
     """Write the study as CSV, Markdown and a figure; returns the files."""
-    from cosim.studies.figures import reference_figure
-
     files = [directory / name for name in ("reference.csv", "reference.md", "reference.html")]
     write_whole(files[0], table.to_csv(index=False))
-    write_whole(files[1], as_markdown(table))
-    write_whole(files[2], reference_figure(published_table(), table[table.case == "58 %"]))
+    write_whole(files[1], format_markdown(table))
+    write_whole(files[2], draw_reference(read_published(), table[table.case == "58 %"]))
     return files

@@ -1,4 +1,4 @@
-"""A study: many market runs that differ in a few keys of one scenario, over processes, as one table."""
+"""A study: many runs that differ in a few keys of one scenario, over processes or a Dask cluster, as one table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cosim.case.case import build_market
 from cosim.errors import ScenarioError
 from cosim.results.folders import check_empty, make_folder
 from cosim.scenario.model import Scenario
-from cosim.studies.market_run import market_totals
-from market.cores import usable_cores
+from cosim.studies.market_run import sum_market
+from market.cores import count_usable_cores
 
 
-def market_measures(scenario: Scenario) -> dict[str, Any]:
-    """Market totals of a scenario, its network left aside."""
-    return dict(market_totals(build_market(scenario)))
+def measure_market(scenario: Scenario) -> dict[str, Any]:
+    """Totals of a scenario's market, run without its network; see `cosim.studies.market_run`."""
+    return dict(sum_market(build_market(scenario)))
 
 
 class Task(NamedTuple):
@@ -28,7 +28,7 @@ class Task(NamedTuple):
 
     labels: dict[str, Any]
     scenario: Scenario
-    measure: Callable[[Scenario], dict[str, Any]] = market_measures
+    measure: Callable[[Scenario], dict[str, Any]] = measure_market
 
 
 def run_task(task: Task) -> dict[str, Any]:
@@ -63,7 +63,9 @@ def run_tasks(
     """
     rows = []
     stream = (
-        _results(tasks, workers or usable_cores()) if scheduler is None else _on_cluster(tasks, scheduler)
+        _run_local(tasks, workers or count_usable_cores())
+        if scheduler is None
+        else _run_on_cluster(tasks, scheduler)
     )
     for row in stream:
         rows.append(row)
@@ -72,18 +74,18 @@ def run_tasks(
     return pd.DataFrame(rows)
 
 
-def _results(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
+def _run_local(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
     if workers == 1 or len(tasks) == 1:
         yield from map(run_task, tasks)
         return
-    # The first run compiles and caches; the processes then only load what it left on disk.
+    # The first run compiles what is not compiled yet; the processes load that from numba's cache on disk.
     yield run_task(tasks[0])
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks) - 1), mp_context=context) as pool:
         yield from pool.map(run_task, tasks[1:])
 
 
-def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str, Any]]:
+def _run_on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str, Any]]:
     """Results of a Dask cluster's workers; a task whose worker is lost is run again by another."""
     try:
         from distributed import Client
@@ -98,13 +100,12 @@ def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str, Any
             f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}"
         ) from reason
     with client:
-        futures = client.map(run_task, tasks, pure=False, retries=3)
-        for future in futures:
+        for future in client.map(run_task, tasks, pure=False, retries=3):
             yield future.result()
 
 
-def study_directory(name: str, out: Path | None) -> Path:
-    """Make the folder a study writes into.
+def make_directory(name: str, out: Path | None) -> Path:
+    """Folder that a study writes into, made if it does not exist; by default `runs/study-NAME`.
 
     Raises
     ------

@@ -15,7 +15,7 @@ import pandas as pd
 from cosim import Result, run
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.files import load_scenario
-from cosim.studies.outages import expected, outage_tasks
+from cosim.studies.outages import average_outages, list_outage_tasks
 from cosim.studies.study import run_tasks
 
 PAGE = Path(__file__).parents[1] / "how-to" / "outage.md"
@@ -56,7 +56,7 @@ def _figures(result: Result) -> dict[str, str]:
 
 def study_table() -> str:
     """Means of the random outages by variant, as Markdown."""
-    means = expected(run_tasks(outage_tasks(load_scenario("outage"), SEEDS)))
+    means = average_outages(run_tasks(list_outage_tasks(load_scenario("outage"), SEEDS)))
     return as_page_table(means)
 
 

@@ -8,7 +8,7 @@
 import pandapower as pp
 import pandas as pd
 
-from cosim.validation.validate import validate
+from cosim import validate
 
 # %% [markdown]
 # ## A thin cable

@@ -13,7 +13,7 @@ import numpy as np
 from cosim.case.case import Case, build_case
 from cosim.delivery.setpoints import injection_wh
 from cosim.interval.interval import IntervalResult, run_interval
-from cosim.results.tables import exchanges_table
+from cosim.results.tables import make_exchanges_table
 from cosim.scenario.model import Scenario
 from grid_models.powerflow.limits import check_limits
 from market.state import State
@@ -34,14 +34,14 @@ def until(case: Case, hour: int) -> tuple[State, IntervalResult]:
 
 def count(rows: np.ndarray, kind: str, case: Case) -> tuple[int, float]:
     """Number and kWh of a kind of exchange."""
-    table = exchanges_table(case, rows).to_pandas()
+    table = make_exchanges_table(case, rows).to_pandas()
     chosen = table[table.kind == kind]
     return len(chosen), chosen.delivered_wh.sum() / 1000
 
 
 def example(rows: np.ndarray, kind: str, case: Case) -> str:
     """First exchange of a kind in words."""
-    table = exchanges_table(case, rows).to_pandas()
+    table = make_exchanges_table(case, rows).to_pandas()
     chosen = table[table.kind == kind]
     if chosen.empty:
         return "none"

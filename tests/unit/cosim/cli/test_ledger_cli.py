@@ -6,21 +6,18 @@ import json
 import re
 import shutil
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from ledger_world import begin, world, written
 from typer.testing import CliRunner, Result
 
 from cosim.cli.app import app
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import write_key_pair
-from market.ledger.format.header import demonstration_key
-
-sys.path.append(str(Path(__file__).parents[3] / "reference"))
-from ledger_world import begin, world, written
+from market.ledger.format.header import make_demonstration_key
 
 MADE = world(4, 24, seed=6)
 
@@ -62,7 +59,7 @@ def here(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("keys").mkdir()
     for name, seed in (("0", 100), ("1", 101), ("2", 102), ("operator", 6), ("other", 7)):
-        write_key_pair(Path(f"keys/{name}.key"), demonstration_key(seed))
+        write_key_pair(Path(f"keys/{name}.key"), make_demonstration_key(seed))
     return tmp_path
 
 

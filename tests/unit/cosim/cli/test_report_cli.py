@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from cosim.cli.report import register
+from cosim.cli.app import app
 from cosim.report.comparison import compare_runs, write_comparison
 from cosim.results.result import Result
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
-from cosim.validation.hosting import scenario_hosting
+from cosim.validation.hosting import find_hosting
 
-app = typer.Typer()
-register(app)
 SMALL = Scenario().with_changes(
     horizon={"hours": 24, "start": "2017-06-01T00:00:00Z"}, houses={"n_houses": 4, "n_prosumers": 2}
 )
@@ -44,7 +41,7 @@ def test_hosting_capacity_is_an_option_of_the_report(runs: Path) -> None:
     ended = CliRunner().invoke(app, ["report", str(runs / "rich"), "--hosting", "--quiet"])
     assert ended.exit_code == 0, ended.output
     page = (runs / "rich" / "report.html").read_text(encoding="utf-8")
-    capacity = scenario_hosting(Result.load(runs / "rich").scenario)
+    capacity = find_hosting(Result.load(runs / "rich").scenario)
     written = pd.read_csv(runs / "rich" / "hosting.csv")
     assert list(written["largest_kw"]) == pytest.approx(list(capacity.houses["largest_kw"]))
     assert f'data-key="hosting_scaling" data-value="{capacity.scaling}"' in page

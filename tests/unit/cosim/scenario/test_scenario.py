@@ -7,27 +7,27 @@ from pathlib import Path
 import pytest
 
 from cosim.errors import ScenarioError
-from cosim.scenario.files import as_toml, bundled_scenarios, change_scenario, load_scenario, parse_scenario
+from cosim.scenario.files import format_toml, load_scenario, parse_scenario, read_bundled
 from cosim.scenario.model import Scenario
 
 
 def test_shown_scenario_loads_to_the_same_one() -> None:
     scenario = Scenario().with_changes(seed=7, market={"mechanism": "trading", "feed_in": True})
-    assert parse_scenario(as_toml(scenario), "text") == scenario
+    assert parse_scenario(format_toml(scenario), "text") == scenario
 
 
 def test_shown_scenario_names_every_key_with_its_unit() -> None:
-    text = as_toml(Scenario())
+    text = format_toml(Scenario())
     for section, field in Scenario.model_fields.items():
         keys = getattr(field.annotation, "model_fields", {})
         for key in keys:
             assert f"{key} = " in text, (section, key)
 
 
-@pytest.mark.parametrize("name", sorted(bundled_scenarios()))
+@pytest.mark.parametrize("name", sorted(read_bundled()))
 def test_bundled_scenarios_load_and_introduce_themselves(name: str) -> None:
     assert load_scenario(name).name == name
-    assert bundled_scenarios()[name].startswith("# ")
+    assert read_bundled()[name].startswith("# ")
 
 
 def test_paths_are_relative_to_the_scenario_file(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_every_mistake_is_named_at_once_with_its_key() -> None:
 
 def test_changes_are_validated_like_a_file() -> None:
     with pytest.raises(ScenarioError, match="--seed, seed: expected less than"):
-        change_scenario(Scenario(), "--seed", seed=2**40)
+        Scenario().with_changes("--seed", seed=2**40)

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from cosim.cli.app import app
 from cosim.scenario.files import load_scenario
-from cosim.studies.outages import VARIANTS, draw_outage, expected, measured, outage_tasks
+from cosim.studies.outages import VARIANTS, average_outages, draw_outage, list_outage_tasks, measure_outage
 from market.ledger.check.verify import verify_ledger
 
 ROOT = Path(__file__).parents[4]
 
 
 def test_every_variant_meets_the_same_outages() -> None:
-    tasks = outage_tasks(load_scenario("outage"), 2)
+    tasks = list_outage_tasks(load_scenario("outage"), 2)
     assert len(tasks) == 2 * len(VARIANTS)
     for seed in (1, 2):
         begins = {task.scenario.events[0].start for task in tasks if task.labels["seed"] == seed}  # type: ignore[union-attr]
@@ -46,7 +46,7 @@ def test_means_are_by_variant_in_the_order_of_the_list() -> None:
             "per_year": 2.0,
         }
     )
-    means = expected(table)
+    means = average_outages(table)
     assert means["variant"].tolist() == ["b", "a"]
     assert means["energy_not_served_kwh"].tolist() == [2.0, 5.0]
     assert means["survived_share"].tolist() == [0.5, 1.0]
@@ -54,8 +54,8 @@ def test_means_are_by_variant_in_the_order_of_the_list() -> None:
 
 
 def test_plugged_in_fuel_cell_serves_more_in_a_random_outage() -> None:
-    tasks = {task.labels["variant"]: task for task in outage_tasks(load_scenario("outage"), 1)}
-    found = {name: measured(tasks[name].scenario) for name in ("base", "one more fuel cell plugged in")}
+    tasks = {task.labels["variant"]: task for task in list_outage_tasks(load_scenario("outage"), 1)}
+    found = {name: measure_outage(tasks[name].scenario) for name in ("base", "one more fuel cell plugged in")}
     assert found["one more fuel cell plugged in"]["served_share"] >= found["base"]["served_share"]
 
 

@@ -14,22 +14,28 @@ import pandas as pd
 import pytest
 
 from cosim.errors import ScenarioError
-from cosim.scenario.files import change_scenario, load_scenario
-from cosim.studies.reference import MECHANISMS, as_markdown, published_table, reference_tasks, write_reference
+from cosim.scenario.files import load_scenario
+from cosim.studies.reference import (
+    MECHANISMS,
+    format_markdown,
+    list_reference_tasks,
+    read_published,
+    write_reference,
+)
 from cosim.studies.study import Task, run_tasks
-from cosim.studies.sweeps import SWEEPS, sweep_tasks, write_sweep
+from cosim.studies.sweeps import SWEEPS, list_sweep_tasks, write_sweep
 
 MONTH = load_scenario("reference").with_changes(horizon={"hours": 720, "start": "2017-06-01T00:00:00Z"})
 
 
 def test_published_columns_do_not_balance_and_say_by_how_much() -> None:
-    residual = published_table().residual_wh / 1e6
+    residual = read_published().residual_wh / 1e6
     assert residual["none"] == 0
     assert residual["sharing_p2p"] == pytest.approx(-93.5, abs=0.1)
 
 
 def test_reference_table_balances_to_the_wh_and_is_ordered(tmp_path: Path) -> None:
-    table = run_tasks(reference_tasks(MONTH, 1), workers=1)
+    table = run_tasks(list_reference_tasks(MONTH, 1), workers=1)
     assert (table.residual_wh == 0).all()
     main = table[table.case == "58 %"].set_index("mechanism").loc[list(MECHANISMS)]
     assert main.wasted_wh.is_monotonic_decreasing
@@ -38,14 +44,14 @@ def test_reference_table_balances_to_the_wh_and_is_ordered(tmp_path: Path) -> No
     assert (none_shared.shared_wh < 0.001 * none_shared.generation_wh).all()
     files = write_reference(tmp_path, table)
     assert [file.name for file in files] == ["reference.csv", "reference.md", "reference.html"]
-    assert "published" in as_markdown(table)
+    assert "published" in format_markdown(table)
     assert pd.read_csv(files[0]).grid_wh.tolist() == table.grid_wh.tolist()
     assert "MWh in four years" in files[2].read_text()
 
 
 @pytest.mark.parametrize("name", sorted(SWEEPS))
 def test_sweeps_write_their_data_and_heat_maps(name: str, tmp_path: Path) -> None:
-    tasks = sweep_tasks(name, MONTH.with_changes(horizon={"hours": 48}), 1)[::6]
+    tasks = list_sweep_tasks(name, MONTH.with_changes(horizon={"hours": 48}), 1)[::6]
     table = run_tasks(tasks, workers=1)
     assert len(table) == len(tasks)
     files = write_sweep(tmp_path, name, table)
@@ -54,7 +60,7 @@ def test_sweeps_write_their_data_and_heat_maps(name: str, tmp_path: Path) -> Non
 
 
 def _tasks(n: int, hours: int) -> list[Task]:
-    base = change_scenario(MONTH, "test", horizon={"hours": hours, "start": "2015-01-01T00:00:00Z"})
+    base = MONTH.with_changes("test", horizon={"hours": hours, "start": "2015-01-01T00:00:00Z"})
     return [Task({"seed": seed}, base.with_changes(seed=seed)) for seed in range(1, n + 1)]
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import numba
 import pytest
 
-from cosim.cli.compiling import EVERY_TIME, ONCE, told_when_compiling
+from cosim.cli.progress import EVERY_TIME, ONCE, tell_compiling
 from cosim.simulation import compile_ahead
 from grid_models.compiled import compiled as compiled_floats
 from market.compiled import compiled
@@ -38,11 +38,11 @@ def test_it_is_told_once_and_only_while_something_is_compiled(tmp_path: Path) ->
     told: list[str] = []
     module = fresh_module(tmp_path)
     half, twice = compiled(module.half), compiled(module.twice)
-    with told_when_compiling(told.append):
+    with tell_compiling(told.append):
         assert not told
         assert (half(4), twice(4)) == (2, 8)
     assert told == [ONCE]
-    with told_when_compiling(told.append):
+    with tell_compiling(told.append):
         half(6)
         compiled(module.half)(8)  # loaded from disk
     twice(1.5)
@@ -57,7 +57,7 @@ def test_functions_are_compiled_where_nothing_can_be_kept(
     monkeypatch.setattr(numba.core.caching.CacheImpl, "_locator_classes", [])
     assert callable(decorator)
     half = decorator(fresh_module(tmp_path).half)
-    with told_when_compiling(told.append):
+    with tell_compiling(told.append):
         assert half(4) == 2
     assert told == [EVERY_TIME]
     monkeypatch.setattr(compile_ahead, "solve_all", half)

@@ -1,0 +1,90 @@
+"""The command `gridsettle run`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosim.cli import progress, terminal
+from cosim.cli.errors import bad_input_ends, fail
+from cosim.cli.options import Quiet, SummaryAsJson
+from cosim.scenario import files
+from cosim.simulation import simulate
+
+if TYPE_CHECKING:
+    from cosim.results.result import Result
+    from cosim.scenario.model import Scenario
+
+INTERRUPTED = 130
+
+
+def run(
+    scenario: Annotated[
+        str, typer.Argument(help="TOML file or bundled scenario; see 'gridsettle scenario list'.")
+    ] = "default",
+    out: Annotated[
+        Path | None, typer.Option(help="Run directory, new or empty. Default: runs/NAME-001, 002, …")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Stop at this UTC time instead of the scenario's end.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the scenario's.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+    ] = False,
+    report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
+    quiet: Quiet = False,
+    as_json: SummaryAsJson = False,
+) -> None:
+    """Run a scenario: clear, check by AC power flow, curtail, settle, record, sum up.
+
+    Examples
+    --------
+      gridsettle run
+
+      gridsettle run reference --out runs/reference
+
+      gridsettle run my.toml --until 2017-02-01 --json
+    """
+    with bad_input_ends():
+        chosen = files.load_scenario(scenario)
+        if seed is not None:
+            chosen = chosen.with_changes("--seed", seed=seed)
+        if until is not None:
+            chosen = chosen.with_changes("--until", horizon={"hours": _hours_until(chosen, until)})
+        directory = out or (Path("runs") if resume else _next_directory(chosen.name))
+        result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
+        if report:
+            result.report()
+        if as_json:
+            typer.echo(json.dumps(result.summary, indent=2))
+        elif not quiet:
+            terminal.show_summary(result)
+
+
+def _hours_until(scenario: Scenario, until: datetime) -> int:
+    start = scenario.horizon.start.replace(tzinfo=None)
+    hours = int((until.replace(tzinfo=None) - start).total_seconds() // 3600)
+    if hours < 1:
+        fail(f"--until: expected a time after the scenario's start {start:%Y-%m-%d %H:%M}, got {until}")
+    return hours
+
+
+def _next_directory(name: str) -> Path:
+    number = 1
+    while (Path("runs") / f"{name}-{number:03d}").exists():
+        number += 1
+    return Path("runs") / f"{name}-{number:03d}"
+
+
+def _run_with_progress(scenario: Scenario, directory: Path, *, resume: bool, quiet: bool) -> Result:
+    with progress.show_progress(quiet=quiet, scenario=scenario.name) as listener:
+        try:
+            return simulate.run(scenario, directory, resume=resume, listener=listener)
+        except KeyboardInterrupt:
+            typer.echo(f"\nStopped. Go on with: gridsettle run … --out {directory} --resume", err=True)
+            raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,78 @@
+"""What is wrong with the content of a scenario, in words: the one place where pydantic's findings are translated."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
+from cosim.scenario.section import Section
+
+_EVENTS: dict[str, type[Section]] = {
+    get_args(event.model_fields["kind"].annotation)[0]: event
+    for event in (OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent, LoadEvent)
+}
+
+_IN_WORDS = {"model_type": "a table of keys", "path_type": "a path"}
+"""What pydantic says by the names of Python classes."""
+
+
+def explain(error: ValidationError, scenario: type[Section], where: str) -> str:
+    """One line per mistake: where, key, what was expected, what was got, what the key means."""
+    return "\n".join(f"{where}, {_explain_one(dict(item), scenario)}" for item in error.errors())
+
+
+def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:
+    location = [str(part) for part in item["loc"]]
+    key, section = ".".join(location), _section_holding(location, scenario)
+    if item["type"] == "value_error":  # raised by a section about several of its keys, in words of ours
+        return f"{key}: {item['msg'].removeprefix('Value error, ')}"
+    if item["type"] == "extra_forbidden" and section is not None:
+        known = list(section.model_fields)
+        return (
+            f"{key}: expected one of the keys {', '.join(known)}, got the unknown key '{location[-1]}'"
+            f"{suggest(location[-1], known)}"
+        )
+    expected, got = _expected_and_got(item)
+    field = section.model_fields.get(location[-1]) if section is not None else None
+    meaning = f" ({field.description})" if field is not None and field.description else ""
+    return f"{key}: expected {expected}, got {got}{meaning}"
+
+
+def _expected_and_got(item: dict[str, Any]) -> tuple[str, str]:
+    kind, details, got = item["type"], item.get("ctx", {}), repr(item["input"])
+    if kind == "missing":
+        return "a value", "none"
+    if kind == "union_tag_not_found":
+        return f"a key {details['discriminator']}", "none"
+    if kind == "union_tag_invalid":
+        return f"{details['discriminator']} to be one of {details['expected_tags']}", repr(details["tag"])
+    if kind in _IN_WORDS:
+        return _IN_WORDS[kind], got
+    return re.sub(r"^\w+ should (be |have )?", "", item["msg"]), got
+
+
+def _section_holding(location: Sequence[str], scenario: type[Section]) -> type[Section] | None:
+    """The section with the last key of a location such as (market, beta) or (events, 0, outage, start)."""
+    if len(location) == 1:
+        return scenario
+    if location[0] == "events":
+        return _EVENTS.get(location[2]) if len(location) == 4 else None
+    inner = scenario.model_fields[location[0]].annotation
+    return inner if len(location) == 2 and isinstance(inner, type) and issubclass(inner, Section) else None
+
+
+def suggest(word: str, known: Sequence[str]) -> str:
+    """The known word that is most like `word`, as the end of a message; empty where none is like it.
+
+    Examples
+    --------
+    >>> suggest("mecanism", ["mechanism", "pricing"])
+    "; did you mean 'mechanism'?"
+    """
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
