@@ -1,4 +1,4 @@
-"""Compile the power flow's float functions: strict IEEE arithmetic, so NaN stays NaN and order stays order."""
+"""The decorator of compiled float functions: strict IEEE arithmetic, so NaN propagates and sums keep their order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile `function` to machine code on first use, cached on disk, keeping its type for mypy.
+    """Compile `function` on first use, cache the machine code on disk, and keep the function's type for mypy.
 
     `fastmath` stays off: it assumes finite numbers and would let a diverged interval pass. Division by zero
-    gives inf or NaN, as in numpy, and is caught by the convergence test. Where numba finds no folder that can be
-    written to, it is compiled in every process.
+    gives inf or NaN, as in numpy, and the convergence test catches it. Where numba has no folder to write its
+    cache to, every process compiles anew.
     """
     try:
         return cast(F, numba.njit(cache=True, error_model="numpy")(function))

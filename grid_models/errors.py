@@ -1,4 +1,9 @@
-"""What the physics says about input it cannot use."""
+"""Errors of the physics, and the hint that a message about an unknown name ends with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class GridError(ValueError):
@@ -7,3 +12,15 @@ class GridError(ValueError):
 
 class EngineDisagreementError(RuntimeError):
     """The fast engine and pandapower differ by more than they may: a defect of the program, never of the input."""
+
+
+def suggest_name(name: object, known: Iterable[object], otherwise: str, cutoff: float = 0.6) -> str:
+    """What to do about an unknown name: try the most similar one that is known, `otherwise` where none is similar.
+
+    Examples
+    --------
+    >>> suggest_name("cigre_vl", ["cigre_lv", "kerber_dorfnetz"], "see NETS"), suggest_name("x", [], "see NETS")
+    ("did you mean 'cigre_lv'?", 'see NETS')
+    """
+    near = difflib.get_close_matches(str(name), map(str, known), n=1, cutoff=cutoff)
+    return f"did you mean '{near[0]}'?" if near else otherwise

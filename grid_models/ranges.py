@@ -1,4 +1,4 @@
-"""A number outside its range is refused where it enters, with one message: where, expected, got, what to do."""
+"""Check that numbers are within their range; all such errors read alike: where, expected, got, what to do."""
 
 from __future__ import annotations
 
@@ -50,3 +50,18 @@ def check_range(
     if high < np.inf or below:
         bounds += f" {'<' if below else '<='} {high:g}"
     raise GridError(f"{where}: expected {bounds}, got {got:g}; {remedy}")
+
+
+def check_field(
+    where: str,
+    device: object,
+    key: str,
+    low: float,
+    high: float = np.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+    remedy: str = "give a share, not per cent",
+) -> None:
+    """`check_range` of the field `key` of a device, which `where` names."""
+    check_range(f"{where}, {key}", getattr(device, key), low, high, above=above, below=below, remedy=remedy)

@@ -16,7 +16,7 @@ from cosim.curtailment.max_min import max_min
 from cosim.curtailment.proportional import lifo, pro_rata, reject, shed_load
 from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
-from grid_models.powerflow.engine import Engine, Flow
+from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
 from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
@@ -124,6 +124,6 @@ def de_energise(search: Search, before: Verdict) -> Feasible:
     """Switch the feeder off: nothing of the interval is delivered or settled."""
     p = search.problem
     off = search.try_all([deliver_nothing(p.orders, p.rows, int(p.reason), p.element)])
-    flow = off.flow.switched_off()
+    flow = off.flow.with_feeder_off()
     verdicts = judge(flow, p.case.limits)
     return Feasible(off.settlements[0], flow, verdicts, before, Outcome.DE_ENERGISED, 1 + search.power_flows)

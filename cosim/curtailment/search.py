@@ -11,8 +11,8 @@ import numpy.typing as npt
 from cosim.case.case import Case
 from cosim.case.solve import solve_meters
 from cosim.delivery.compensation import with_compensation
-from cosim.delivery.redispatch import curtailable, deliver
-from grid_models.powerflow.engine import Flow
+from cosim.delivery.redispatch import deliver, find_curtailable
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Verdicts, judge
 from market.exchanges import METER, Kind, Reason, Rows
 from market.orders import Orders
@@ -72,10 +72,10 @@ class Attempt(NamedTuple):
 
     def at(self, k: int, factor: float = 1.0) -> Found:
         """The k-th of them."""
-        return Found(self.settlements[k], self.flow.at(k), self.verdicts.between(k, k + 1), factor)
+        return Found(self.settlements[k], self.flow.select_one(k), self.verdicts.select(k, k + 1), factor)
 
 
-def attempt(case: Case, orders: Orders, state: State, deliveries: Sequence[Delivery]) -> Attempt:
+def try_deliveries(case: Case, orders: Orders, state: State, deliveries: Sequence[Delivery]) -> Attempt:
     """Settle each delivery on a copy of the state, solve all power flows in one batch, and judge them."""
     settlements = [settle(delivery, orders, state, case.rules) for delivery in deliveries]
     meters = np.empty((len(settlements), orders.need_wh.size), METER)
@@ -93,12 +93,12 @@ class Search:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.power_flows = 0
-        self.curtailable = curtailable(problem.rows)
+        self.curtailable = find_curtailable(problem.rows)
 
     def try_all(self, deliveries: Sequence[Delivery]) -> Attempt:
-        """`attempt` on this problem."""
+        """`try_deliveries` on this problem."""
         self.power_flows += len(deliveries)
-        return attempt(self.problem.case, self.problem.orders, self.problem.state, deliveries)
+        return try_deliveries(self.problem.case, self.problem.orders, self.problem.state, deliveries)
 
     def delivery(self, delivered_wh: Wh, shed_wh: Wh | None = None) -> Delivery:
         """Delivery of given energies of the cleared rows."""
@@ -123,7 +123,7 @@ class Search:
         return self.delivery(np.where(self.curtailable, np.floor(alpha * cleared), cleared).astype(np.int64))
 
 
-def largest_clean(search: Search, at: Callable[[float], Delivery]) -> Found | None:
+def find_largest_clean(search: Search, at: Callable[[float], Delivery]) -> Found | None:
     """Settlement and flow at the largest factor in [0, 1) whose delivery is clean; None if 0 is not.
 
     Sixteen equally spaced factors are solved in one batch, then the gap above the largest clean one is divided

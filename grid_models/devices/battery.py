@@ -1,29 +1,32 @@
-"""A battery keeps what it is charged with, less its losses, within its window; nothing it does creates energy.
+"""A battery: efficiencies, limits of power and of state of charge, self-discharge.
 
-Power is positive when the battery discharges, that is injects into the network. Whose energy is in the battery is no
-matter of physics: the market books that in integers, on the rating sheet made here (`interval_ratings`).
+Law: no sequence of operations creates energy. Power is positive when the battery discharges, that is injects into the
+network. Who owns the stored energy does not belong here: the market accounts for that in integers, within the ratings
+that `interval_ratings` gives it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from grid_models.arrays import Numeric
-from grid_models.ranges import check_range
+from grid_models.ranges import check_field, check_range
 
 PPM = 1_000_000
 HOURS_PER_MONTH = 720.0
 TOLERANCE_KWH = 1e-9
-DECIMALS = 1e-6  # 0.95 is 0.94999…96 in binary; a product this close to a whole number is that number
+DECIMALS = 1e-6
+"""A product this close to a whole number is taken as that number: 0.95 is 0.94999…96 in binary."""
 
 
 @dataclass(frozen=True)
 class Battery:
-    """What a battery is rated for; the defaults are a home battery, `Battery.ideal` that of the reference study.
+    """Ratings of a battery; the defaults are those of a home battery.
 
     Attributes
     ----------
@@ -34,10 +37,10 @@ class Battery:
     c_rate
         Largest power at the terminals over capacity, kW/kWh; infinite for no limit.
     soc_min, soc_max
-        Window of the state of charge, shares of the capacity.
+        Range of the state of charge, shares of the capacity.
     self_discharge_per_month
-        Share of the content lost in 720 h. Lithium-ion cells are quoted at 1-3 %; the default of 0 is explained in
-        docs/decisions/0040-what-a-battery-loses-when-idle.md.
+        Share of the stored energy lost in 720 h. Lithium-ion cells are quoted at 1-3 %; the default of 0 is explained
+        in docs/decisions/0040-what-a-battery-loses-when-idle.md.
 
     Raises
     ------
@@ -54,23 +57,14 @@ class Battery:
     self_discharge_per_month: float = 0.0
 
     def __post_init__(self) -> None:
-        share = "give a share, not per cent"
-        finite = "give the capacity in kWh, 0 for no battery"
-        check_range("battery, capacity_kwh", self.capacity_kwh, 0, below=True, remedy=finite)
-        for key in ("charge_efficiency", "discharge_efficiency"):
-            check_range(f"battery, {key}", getattr(self, key), 0, 1, above=True, remedy=share)
-        check_range("battery, c_rate", self.c_rate, 0, above=True, remedy="give kW per kWh, such as 0.5")
-        check_range("battery, soc_min", self.soc_min, 0, 1, remedy=share)
-        check_range(
-            "battery, soc_max", self.soc_max, self.soc_min, 1, remedy="give a share of at least soc_min"
-        )
-        self_discharge = self.self_discharge_per_month
-        check_range("battery, self_discharge_per_month", self_discharge, 0, 1, below=True, remedy=share)
-
-    @classmethod
-    def ideal(cls, capacity_kwh: float) -> Battery:
-        """Battery of the reference study: no losses, 0-100 %, no power limit."""
-        return cls(capacity_kwh, 1.0, 1.0, math.inf, 0.0, 1.0)
+        check = partial(check_field, "battery", self)
+        check("capacity_kwh", 0, below=True, remedy="give the capacity in kWh, 0 for no battery")
+        check("charge_efficiency", 0, 1, above=True)
+        check("discharge_efficiency", 0, 1, above=True)
+        check("c_rate", 0, above=True, remedy="give kW per kWh, such as 0.5")
+        check("soc_min", 0, 1)
+        check("soc_max", self.soc_min, 1, remedy="give a share of at least soc_min")
+        check("self_discharge_per_month", 0, 1, below=True)
 
     @property
     def rated_kw(self) -> float:
@@ -89,7 +83,7 @@ class Battery:
 
 
 class BatteryStep(NamedTuple):
-    """Energy after an operation, and what was lost in it, kWh; shapes of the operation."""
+    """Energy after an operation, and energy lost in it, kWh; shapes of the operation."""
 
     energy_kwh: Numeric
     losses_kwh: Numeric
@@ -128,14 +122,14 @@ def max_discharge_kw(battery: Battery, energy_kwh: Numeric, hours: float) -> Num
 def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> BatteryStep:
     """Charge or discharge at constant power; self-discharge comes first.
 
-    `E' = E r + η_c max(-P, 0) Δt - max(P, 0) Δt / η_d`, r being what self-discharge leaves.
+    `E' = E r + η_c max(-P, 0) Δt - max(P, 0) Δt / η_d`, r being the share that self-discharge leaves.
 
     Parameters
     ----------
     battery
         Its ratings.
     energy_kwh
-        Content before, number or array.
+        Stored energy before, number or array.
     p_kw
         Power at the terminals, positive = discharge; number or array.
     hours
@@ -144,7 +138,7 @@ def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> 
     Raises
     ------
     GridError
-        If the power is beyond what `max_charge_kw` and `max_discharge_kw` allow, or the content beyond capacity.
+        If the power is beyond what `max_charge_kw` and `max_discharge_kw` allow, or the energy beyond capacity.
 
     Examples
     --------
@@ -165,14 +159,12 @@ def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> 
     charged, discharged = np.maximum(-np.asarray(p_kw), 0.0) * hours, np.maximum(p_kw, 0.0) * hours
     after = retained_kwh(battery, energy_kwh, hours)
     after = after + charged * battery.charge_efficiency - discharged / battery.discharge_efficiency
-    after = np.maximum(
-        after, 0.0
-    )  # rounding, or the tolerance of the power, leaves no battery emptier than empty
+    after = np.maximum(after, 0.0)  # negative only by rounding, or by the tolerance of the power
     return BatteryStep(after, energy_kwh + charged - discharged - after)
 
 
 class IntervalRatings(NamedTuple):
-    """What a battery can do in one interval, in whole Wh and parts per million; `market.storage.Ratings` by column."""
+    """Ratings of a battery for one interval in whole Wh and parts per million; `market.storage.Ratings` by column."""
 
     soc_min_wh: int
     soc_max_wh: int
@@ -184,10 +176,9 @@ class IntervalRatings(NamedTuple):
 
 
 def interval_ratings(battery: Battery, interval_minutes: int) -> IntervalRatings:
-    """Rating sheet of an interval, every number rounded to the side on which the battery can do less.
+    """Ratings for one interval, every number rounded to the side on which the battery can do less.
 
-    Without a power limit the largest charge is what fills an empty battery, the largest discharge what empties a full
-    one.
+    Without a power limit the largest charge fills an empty battery, and the largest discharge empties a full one.
 
     Parameters
     ----------
@@ -208,19 +199,19 @@ charge_ppm=950000, discharge_ppm=950000, self_discharge_ppm=0)
     power_wh = battery.rated_kw * hours * 1000.0
     lost = 1.0 - retained_kwh(battery, 1.0, hours)
     return IntervalRatings(
-        _up(battery.floor_kwh * 1000.0),
-        _down(battery.ceiling_kwh * 1000.0),
-        _down(min(power_wh, capacity_wh / battery.charge_efficiency)),
-        _down(min(power_wh, capacity_wh * battery.discharge_efficiency)),
-        _down(battery.charge_efficiency * PPM),
-        _down(battery.discharge_efficiency * PPM),
-        _up(float(lost) * PPM),
+        _round_up(battery.floor_kwh * 1000.0),
+        _round_down(battery.ceiling_kwh * 1000.0),
+        _round_down(min(power_wh, capacity_wh / battery.charge_efficiency)),
+        _round_down(min(power_wh, capacity_wh * battery.discharge_efficiency)),
+        _round_down(battery.charge_efficiency * PPM),
+        _round_down(battery.discharge_efficiency * PPM),
+        _round_up(float(lost) * PPM),
     )
 
 
-def _down(value: float) -> int:
+def _round_down(value: float) -> int:
     return math.floor(value + DECIMALS)
 
 
-def _up(value: float) -> int:
+def _round_up(value: float) -> int:
     return math.ceil(value - DECIMALS)

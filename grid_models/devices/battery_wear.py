@@ -1,4 +1,7 @@
-"""What use and time take from a battery's capacity, and what that costs; a column of the results, no feedback."""
+"""Capacity that a battery loses by use and by time, and its cost; a column of the results.
+
+Wear does not act back on the ratings: a worn battery is simulated as a new one.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 
 from grid_models.arrays import Numeric
 from grid_models.devices.battery import Battery
-from grid_models.ranges import check_range
+from grid_models.ranges import check_field
 
 GAS_CONSTANT = 8.314462618  # J/(mol K), CODATA 2018
 
@@ -49,9 +52,7 @@ class Wear:
     end_of_life: float = 0.8
 
     def __post_init__(self) -> None:
-        check_range(
-            "battery wear, end_of_life", self.end_of_life, 0, 1, below=True, remedy="give a share such as 0.8"
-        )
+        check_field("battery wear", self, "end_of_life", 0, 1, below=True, remedy="give a share such as 0.8")
 
 
 LFP = Wear()
@@ -81,9 +82,10 @@ def capacity_fade(
     temperature_c: Numeric = 25.0,
     wear: Wear = LFP,
 ) -> Numeric:
-    """Share of the capacity lost since new: calendar plus cyclic part, both with the source's root law.
+    """Share of the capacity lost since new: calendar plus cyclic part, each by the source's square root law.
 
-    Every cycle counts as deep as the window and as fast as the rating (at most 1 C), so this is an upper estimate.
+    Every cycle counts as deep as the range of the state of charge and as fast as the rating (at most 1 C), so this is
+    an upper estimate.
 
     Parameters
     ----------
@@ -104,9 +106,9 @@ def capacity_fade(
     0.207
     """
     inverse_kelvin = 1.0 / (np.asarray(temperature_c) + 273.15) - 1.0 / 298.15
-    warmth = np.exp(-wear.activation_j_per_mol / GAS_CONSTANT * inverse_kelvin)
-    filling = wear.soc_cubic * (np.asarray(mean_soc) - 0.5) ** 3 + wear.soc_constant
-    calendar = wear.calendar_per_root_second * warmth * filling * np.sqrt(np.asarray(hours) * 3600.0)
+    arrhenius = np.exp(-wear.activation_j_per_mol / GAS_CONSTANT * inverse_kelvin)
+    soc_factor = wear.soc_cubic * (np.asarray(mean_soc) - 0.5) ** 3 + wear.soc_constant
+    calendar = wear.calendar_per_root_second * arrhenius * soc_factor * np.sqrt(np.asarray(hours) * 3600.0)
     rate = wear.rate_slope * min(battery.c_rate, 1.0) + wear.rate_constant
     depth = wear.depth_cubic * (battery.soc_max - battery.soc_min - 0.6) ** 3 + wear.depth_constant
     return calendar + rate * depth * np.sqrt(full_cycles) / 100.0
@@ -115,7 +117,7 @@ def capacity_fade(
 def wear_cost_eur(
     battery: Battery, fade: Numeric, replacement_eur_per_kwh: float, *, wear: Wear = LFP
 ) -> Numeric:
-    """Value of the capacity lost: the price of a new battery, spread evenly over the fade to its end of life.
+    """Cost of the capacity lost, EUR: the price of a new battery, spread evenly over the fade to its end of life.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Frequency of an island after the fact: the formers' droops share an imbalance and settle where their lines meet.
+"""Steady-state frequency of an island by the droop of its grid-forming devices.
 
 With `f = f0 (1 - R ΔP_k / P_n,k)` for every source k, `Δf = -ΔP / Σ (P_n,k / (R_k f0))` and source k takes
-`ΔP_k ∝ P_n,k / R_k` (primary control; P. Kundur 1994, "Power System Stability and Control", 11.1.1). Power flows here
-are balanced already; this says what the balance did to the frequency.
+`ΔP_k ∝ P_n,k / R_k` (primary control; P. Kundur 1994, "Power System Stability and Control", 11.1.1). The power flow of
+an island is balanced already; the frequency that this balance settles at is computed afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.arrays import Floats
+from grid_models.arrays import Floats, Mask
 from grid_models.errors import GridError
 from grid_models.ranges import check_range
 
@@ -31,11 +31,11 @@ class Frequency(NamedTuple):
     in_band
         (T,) whether it lies within the band.
     share_kw
-        (T, K) what each source takes of the imbalance; rows sum to it.
+        (T, K) part of the imbalance that each source takes; rows sum to it.
     """
 
     hz: Floats
-    in_band: npt.NDArray[np.bool_]
+    in_band: Mask
     share_kw: Floats
 
 
@@ -47,7 +47,7 @@ def droop_frequency(
     nominal_hz: float = NOMINAL_HZ,
     band_hz: tuple[float, float] = BAND_HZ,
 ) -> Frequency:
-    """Settled frequency and shares of the sources that hold an island.
+    """Settled frequency of an island, and the share of each of its grid-forming sources.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def droop_frequency(
     if rated.size == 0:
         raise GridError(
             "frequency, rated_kw: expected at least one source with droop, got none; "
-            "an island without a former is dark and has no frequency"
+            "an island without a grid-forming device is dark and has no frequency"
         )
     check_range(
         "frequency, rated_kw", rated, 0, above=True, below=True, remedy="leave out sources that are off"

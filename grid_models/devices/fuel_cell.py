@@ -1,14 +1,13 @@
-"""A fuel cell stack: voltage falls with current along a curve through three datasheet points; Faraday gives the fuel.
+"""A fuel cell stack: a polarisation curve through datasheet points, and its hydrogen by Faraday's law.
 
 `V(i) = Eoc - NA ln(i / i0) - R i` (the generic model without its dynamics: S. Njoya Motapon, O. Tremblay, L.-A.
 Dessaint 2009, "A generic fuel cell model for the simulation of fuel cell vehicles", IEEE Vehicle Power and Propulsion
-Conference, 1722-1729, doi:10.1109/VPPC.2009.5289692). Direct current; what surrounds the stack is in
-`grid_models.devices.fuel_cell_plant`.
+Conference, 1722-1729, doi:10.1109/VPPC.2009.5289692). Powers are DC; auxiliaries, inverter, tank and operation belong
+in `grid_models.devices.fuel_cell_plant`.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,22 +16,19 @@ import numpy as np
 from scipy.special import wrightomega
 
 from grid_models.arrays import Numeric
-from grid_models.errors import GridError
+from grid_models.errors import GridError, suggest_name
 from grid_models.ranges import check_range
 
 FARADAY_C_PER_MOL = 96_485.33212  # CODATA 2018
 ELECTRONS_PER_H2 = 2
 H2_KG_PER_MOL = 2.016e-3
 LHV_J_PER_MOL = 241_830.0  # hydrogen to steam, as the source
-LHV_KWH_PER_KG = LHV_J_PER_MOL / H2_KG_PER_MOL / 3.6e6
-"""Lower heating value of hydrogen, 33.32 kWh/kg."""
-
 MAX_NEWTON_STEPS = 60
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's curve and fuel; made by `fit_stack` or taken from `STACKS`.
+    """Polarisation curve and fuel utilisation of a stack; made by `fit_stack` or taken from `STACKS`.
 
     Attributes
     ----------
@@ -82,7 +78,7 @@ class Stack:
 
     @cached_property
     def peak_w(self) -> float:
-        """Power of the peak, more than which no current delivers."""
+        """Largest power that any current delivers."""
         return float(self.peak_a * stack_voltage(self, self.peak_a))
 
 
@@ -96,7 +92,7 @@ def fit_stack(
     nominal_efficiency: float,
     name: str = "own",
 ) -> Stack:
-    """Stack whose curve passes through the datasheet's points at 1 A, nominal and maximum current.
+    """Fit a stack's curve through the datasheet's points at 1 A, nominal and maximum current.
 
     Parameters
     ----------
@@ -132,10 +128,8 @@ def fit_stack(
             f"{v_max:g} V at {i_max:g} A; check the order of the points"
         )
     check_range(f"{where}, cells", cells, 1, below=True, remedy="give the number of cells in series")
-    efficiency = f"{where}, nominal_efficiency"
-    check_range(
-        efficiency, nominal_efficiency, 0, 1, above=True, remedy="give a share of the lower heating value"
-    )
+    efficiency, share = f"{where}, nominal_efficiency", "give a share of the lower heating value"
+    check_range(efficiency, nominal_efficiency, 0, 1, above=True, remedy=share)
     ln_nom, ln_max = math.log(i_nom), math.log(i_max)
     tafel_v = ((v1_v - v_nom) * (i_max - 1) - (v1_v - v_max) * (i_nom - 1)) / (
         ln_nom * (i_max - 1) - ln_max * (i_nom - 1)
@@ -154,18 +148,13 @@ def fit_stack(
     stack = Stack(
         name, eoc_v, tafel_v, exchange_a, resistance_ohm, i_nom, v_nom, i_max, int(cells), utilisation
     )
-    check_range(
-        f"{where}, nominal current in A",
-        i_nom,
-        0,
-        stack.peak_a,
-        remedy="the curve's power peaks before it; read the points from the curve again",
-    )
+    peaks = "the curve's power peaks before it; read the points from the curve again"
+    check_range(f"{where}, nominal current in A", i_nom, 0, stack.peak_a, remedy=peaks)
     return stack
 
 
 def stack_voltage(stack: Stack, i_a: Numeric) -> Numeric:
-    """Terminal voltage at a current; never above the open-circuit voltage.
+    """Terminal voltage, V, at a current; never above the open-circuit voltage.
 
     Parameters
     ----------
@@ -181,14 +170,14 @@ def stack_voltage(stack: Stack, i_a: Numeric) -> Numeric:
 
 
 def stack_current(stack: Stack, p_w: Numeric) -> Numeric:
-    """Current that delivers a power, on the near side of the power peak.
+    """Current, A, that delivers a power; of the two solutions the one below the power peak.
 
     Parameters
     ----------
     stack
         Its curve.
     p_w
-        Power, number or array.
+        Power, W, number or array.
 
     Raises
     ------
@@ -204,15 +193,15 @@ def stack_current(stack: Stack, p_w: Numeric) -> Numeric:
     where = f"fuel cell '{stack.name}', power in W"
     check_range(where, p_w, 0, bound, remedy="limit the power to the stack's peak")
     if isinstance(p_w, np.ndarray):
-        currents = [_current_a(stack, float(power)) for power in p_w.flat]
+        currents = [_solve_current_a(stack, float(power)) for power in p_w.flat]
         return np.array(currents, dtype=np.float64).reshape(p_w.shape)
-    return _current_a(stack, float(p_w))
+    return _solve_current_a(stack, float(p_w))
 
 
-def _current_a(stack: Stack, power: float) -> float:
+def _solve_current_a(stack: Stack, power: float) -> float:
     """Newton's method from `P / Eoc`, which is below the solution.
 
-    Power is a concave function of current: each step ends below the solution again, so that none overshoots.
+    Power is a concave function of current: each step ends below the solution again, so none overshoots.
     """
     current = power / stack.eoc_v
     for _ in range(MAX_NEWTON_STEPS):
@@ -230,44 +219,30 @@ def _current_a(stack: Stack, power: float) -> float:
 
 
 def hydrogen_reacted_kg_per_h(stack: Stack, i_a: Numeric) -> Numeric:
-    """Hydrogen that reacts: `i N / (z F)` mol/s (Faraday's law)."""
+    """Hydrogen that reacts at a current, A: `i N / (z F)` mol/s (Faraday's law)."""
     return i_a * (stack.cells / (ELECTRONS_PER_H2 * FARADAY_C_PER_MOL) * H2_KG_PER_MOL * 3600.0)
 
 
 def hydrogen_supplied_kg_per_h(stack: Stack, i_a: Numeric) -> Numeric:
-    """Hydrogen taken from the tank: what reacts over the utilisation, which is held constant over the load."""
+    """Hydrogen taken from the tank at a current, A: reacted hydrogen over a constant utilisation."""
     return hydrogen_reacted_kg_per_h(stack, i_a) / stack.fuel_utilisation
 
 
-def stack_efficiency(stack: Stack, i_a: Numeric) -> Numeric:
-    """Electrical power over the lower heating value of the hydrogen supplied, `V z F U_f / (N ΔH)`.
-
-    Examples
-    --------
-    >>> round(float(stack_efficiency(STACKS["sofc-3kw"], 30.0)), 6)
-    0.52
-    """
-    per_volt = ELECTRONS_PER_H2 * FARADAY_C_PER_MOL * stack.fuel_utilisation / (stack.cells * LHV_J_PER_MOL)
-    return stack_voltage(stack, i_a) * per_volt
-
-
+_DATASHEETS = {
+    "pem-1.26kw": (42, 35, (52, 24.23), (100, 20), 42, 0.46),
+    "pem-6kw": (65, 63, (133.3, 45), (225, 37), 65, 0.55),
+    "pem-50kw": (900, 895, (80, 625), (280, 430), 900, 0.55),
+    "sofc-3kw": (141.34, 133, (30, 106.5), (33.2, 104.86), 119, 0.52),
+}
 STACKS: dict[str, Stack] = {
-    "pem-1.26kw": fit_stack(
-        42, 35, (52, 24.23), (100, 20), cells=42, nominal_efficiency=0.46, name="pem-1.26kw"
-    ),
-    "pem-6kw": fit_stack(65, 63, (133.3, 45), (225, 37), cells=65, nominal_efficiency=0.55, name="pem-6kw"),
-    "pem-50kw": fit_stack(
-        900, 895, (80, 625), (280, 430), cells=900, nominal_efficiency=0.55, name="pem-50kw"
-    ),
-    "sofc-3kw": fit_stack(
-        141.34, 133, (30, 106.5), (33.2, 104.86), cells=119, nominal_efficiency=0.52, name="sofc-3kw"
-    ),
+    name: fit_stack(eoc_v, v1_v, nominal, maximum, cells=cells, nominal_efficiency=efficiency, name=name)
+    for name, (eoc_v, v1_v, nominal, maximum, cells, efficiency) in _DATASHEETS.items()
 }
 """Presets at 55, 65, 65 and 600 °C; points and efficiencies of the Fuel Cell Stack block of Simscape Electrical."""
 
 
-def stack_preset(name: str) -> Stack:
-    """Stack of a name.
+def find_stack(name: str) -> Stack:
+    """Preset stack of a name.
 
     Raises
     ------
@@ -276,6 +251,5 @@ def stack_preset(name: str) -> Stack:
     """
     if name in STACKS:
         return STACKS[name]
-    near = difflib.get_close_matches(name, STACKS, n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'?" if near else "or give three datasheet points"
+    hint = suggest_name(name, STACKS, "or give three datasheet points", cutoff=0.4)
     raise GridError(f"fuel cell, preset: expected one of {', '.join(STACKS)}, got '{name}'; {hint}")

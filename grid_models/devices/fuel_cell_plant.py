@@ -1,32 +1,34 @@
-"""A fuel cell with its auxiliaries, inverter and tank: runs within load range and ramp, and only on fuel that is there.
+"""A fuel cell with its auxiliaries, inverter and tank.
 
-Power is net of auxiliaries at the AC terminals, positive into the network. A plant is either off or runs at one power
-through what is left of an interval once it has started. It trips, that is stops at once, when the tank cannot carry
-the least power it may run at; otherwise it never leaves its ramp.
+Law: it runs within its load range and its ramp, and only on hydrogen that is in its tank. It trips, that is stops at
+once, when the tank cannot sustain minimum load for the interval. Power is net of auxiliaries at the AC terminals,
+positive into the network. In an interval a plant is off, or runs at one power from its start on.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from grid_models.arrays import Numeric
 from grid_models.devices.fuel_cell import (
     Stack,
+    find_stack,
     hydrogen_supplied_kg_per_h,
     stack_current,
-    stack_preset,
     stack_voltage,
 )
-from grid_models.ranges import check_range
+from grid_models.ranges import check_field, check_range
 
-ROUNDING = 1e-9  # relative; a power equal to a bound but for the last bits is within it
+ROUNDING = 1e-9
+"""Relative tolerance within which a power counts as equal to a bound."""
 
 
 @dataclass(frozen=True)
 class Plant:
-    """What a fuel cell plant is rated for.
+    """Ratings of a fuel cell plant.
 
     Attributes
     ----------
@@ -37,15 +39,15 @@ class Plant:
     tank_kg
         Hydrogen that its tank holds.
     auxiliary_share
-        Share of the stack's power that its own blowers and pumps take.
+        Share of the stack's power that blowers and pumps consume.
     inverter_efficiency
         AC over DC power.
     minimum_load
-        Least power to run at, share of nominal.
+        Smallest power that it can run at, share of nominal.
     ramp_per_hour
         Largest change of power in an hour, share of nominal.
     start_hours
-        From standstill to power.
+        Time from standstill to power.
     fuel_eur_per_kg
         Price of hydrogen. Default: mean cost of producing it from grid electricity in the EU and Norway in 2021,
         before transport (Hydrogen Europe 2022, "Clean Hydrogen Monitor").
@@ -67,34 +69,16 @@ class Plant:
     fuel_eur_per_kg: float = 5.3
 
     def __post_init__(self) -> None:
-        where = f"fuel cell '{self.stack.name}'"
-        share = "give a share, not per cent"
-        check_range(f"{where}, units", self.units, 1, below=True, remedy="give the number of stacks")
-        check_range(
-            f"{where}, tank_kg", self.tank_kg, 0, below=True, remedy="give the content of the full tank"
-        )
-        check_range(f"{where}, auxiliary_share", self.auxiliary_share, 0, 1, below=True, remedy=share)
-        check_range(f"{where}, inverter_efficiency", self.inverter_efficiency, 0, 1, above=True, remedy=share)
-        check_range(
-            f"{where}, minimum_load",
-            self.minimum_load,
-            0,
-            1,
-            remedy="give a share of nominal power, at most all",
-        )
-        check_range(
-            f"{where}, ramp_per_hour",
-            self.ramp_per_hour,
-            0,
-            above=True,
-            remedy="give a share of nominal power per hour; a plant that cannot change its power cannot start",
-        )
-        check_range(
-            f"{where}, start_hours", self.start_hours, 0, below=True, remedy="give hours, 0 for at once"
-        )
-        check_range(
-            f"{where}, fuel_eur_per_kg", self.fuel_eur_per_kg, 0, below=True, remedy="give EUR per kg"
-        )
+        check = partial(check_field, f"fuel cell '{self.stack.name}'", self)
+        no_ramp = "a plant that cannot change its power cannot start"
+        check("units", 1, below=True, remedy="give the number of stacks")
+        check("tank_kg", 0, below=True, remedy="give the content of the full tank")
+        check("auxiliary_share", 0, 1, below=True)
+        check("inverter_efficiency", 0, 1, above=True)
+        check("minimum_load", 0, 1, remedy="give a share of nominal power, at most all")
+        check("ramp_per_hour", 0, above=True, remedy=f"give a share of nominal power per hour; {no_ramp}")
+        check("start_hours", 0, below=True, remedy="give hours, 0 for at once")
+        check("fuel_eur_per_kg", 0, below=True, remedy="give EUR per kg")
 
     @property
     def ac_share(self) -> float:
@@ -108,7 +92,7 @@ class Plant:
 
     @property
     def minimum_kw(self) -> float:
-        """Least power to run at."""
+        """Smallest power that it can run at."""
         return self.minimum_load * self.nominal_kw
 
     @property
@@ -117,12 +101,14 @@ class Plant:
         return self.ramp_per_hour * self.nominal_kw
 
 
-def plant_preset(name: str, *, units: int = 1, tank_kg: float = 10.0, fuel_eur_per_kg: float = 5.3) -> Plant:
+def make_preset_plant(
+    name: str, *, units: int = 1, tank_kg: float = 10.0, fuel_eur_per_kg: float = 5.3
+) -> Plant:
     """Plant around a preset stack.
 
-    PEM: 10 % least load, ready in 2 min (Ballard 2003, "Nexa Power Module User's Manual", MAN5100078) and then able to
-    go through its range within a minute (assumed). SOFC: 30 % least load, 20 % per hour, 20 h from cold (BlueGen:
-    SOFT-PACT project, final report, cordis.europa.eu/project/id/278804).
+    PEM: 10 % minimum load, ready in 2 min (Ballard 2003, "Nexa Power Module User's Manual", MAN5100078), then from
+    minimum to nominal power within a minute (assumed). SOFC: 30 % minimum load, ramp of 20 % per hour, 20 h from cold
+    (BlueGen: SOFT-PACT project, final report, cordis.europa.eu/project/id/278804).
 
     Raises
     ------
@@ -131,36 +117,28 @@ def plant_preset(name: str, *, units: int = 1, tank_kg: float = 10.0, fuel_eur_p
 
     Examples
     --------
-    >>> round(plant_preset("pem-6kw").nominal_kw, 3)
+    >>> round(make_preset_plant("pem-6kw").nominal_kw, 3)
     5.129
     """
-    stack = stack_preset(name)
+    plant = partial(Plant, find_stack(name), units, tank_kg, fuel_eur_per_kg=fuel_eur_per_kg)
     if name.startswith("sofc"):
-        return Plant(
-            stack,
-            units,
-            tank_kg,
-            minimum_load=0.3,
-            ramp_per_hour=0.2,
-            start_hours=20.0,
-            fuel_eur_per_kg=fuel_eur_per_kg,
-        )
-    return Plant(stack, units, tank_kg, fuel_eur_per_kg=fuel_eur_per_kg)
+        return plant(minimum_load=0.3, ramp_per_hour=0.2, start_hours=20.0)
+    return plant()
 
 
 class PlantState(NamedTuple):
-    """What a plant carries from one interval to the next.
+    """State of a plant between two intervals.
 
     Attributes
     ----------
     hydrogen_kg
-        Content of the tank.
+        Hydrogen in the tank.
     on
         Whether it runs at the end of the interval.
     p_kw
-        Power it then runs at, 0 when off.
+        Power that it then runs at, 0 when off.
     warm_hours
-        How long it has been starting, 0 when it is not.
+        How long its start has lasted so far, 0 when it is not starting.
     """
 
     hydrogen_kg: float
@@ -170,9 +148,9 @@ class PlantState(NamedTuple):
 
 
 class Capability(NamedTuple):
-    """Mean power of an interval that a plant can deliver: `min_kw` … `max_kw`, or nothing where `may_stop`.
+    """Mean powers that a plant can deliver in an interval: `min_kw` … `max_kw`, and also 0 where `may_stop`.
 
-    `max_kw` is 0 where it can deliver nothing.
+    `max_kw` is 0 where it cannot run.
     """
 
     min_kw: float
@@ -181,16 +159,15 @@ class Capability(NamedTuple):
 
 
 class Dispatch(NamedTuple):
-    """What a plant delivered, mean kW over the interval; its state after; hydrogen used and its cost."""
+    """Power that a plant delivered, mean of the interval; its state after it; hydrogen used."""
 
     delivered_kw: float
     state: PlantState
     fuel_kg: float
-    fuel_eur: float
 
 
 class _Range(NamedTuple):
-    """Powers a plant can run at, and for how long of the interval; `high` 0 where it cannot run."""
+    """Powers that a plant can run at, and how much of the interval it runs; all 0 where it cannot."""
 
     low_kw: float
     high_kw: float
@@ -199,27 +176,24 @@ class _Range(NamedTuple):
 
 def hydrogen_kg_per_h(plant: Plant, p_kw: Numeric) -> Numeric:
     """Hydrogen taken from the tank while running at a power, number or array, at most nominal."""
-    return hydrogen_supplied_kg_per_h(plant.stack, _stack_current(plant, p_kw)) * plant.units
-
-
-def _stack_current(plant: Plant, p_kw: Numeric) -> Numeric:
-    return stack_current(plant.stack, p_kw * (1000.0 / (plant.units * plant.ac_share)))
+    current = stack_current(plant.stack, p_kw * (1000.0 / (plant.units * plant.ac_share)))
+    return hydrogen_supplied_kg_per_h(plant.stack, current) * plant.units
 
 
 def specific_cost_eur_per_kwh(plant: Plant, p_kw: Numeric) -> Numeric:
-    """Fuel cost per kWh delivered while running at a power above 0: what a price must cover to run at all.
+    """Fuel cost per kWh delivered while running at a power above 0.
 
     Examples
     --------
-    >>> plant = plant_preset("pem-6kw")
+    >>> plant = make_preset_plant("pem-6kw")
     >>> round(float(specific_cost_eur_per_kwh(plant, plant.nominal_kw)), 4)
     0.3382
     """
     return plant.fuel_eur_per_kg * hydrogen_kg_per_h(plant, p_kw) / p_kw
 
 
-def _running_range(plant: Plant, state: PlantState, hours: float) -> _Range:
-    """Range allowed by start, ramp, minimum load and tank."""
+def _find_range(plant: Plant, state: PlantState, hours: float) -> _Range:
+    """Powers that start, ramp, minimum load and tank allow."""
     running = hours if state.on else hours - max(plant.start_hours - state.warm_hours, 0.0)
     if running <= 0.0:
         return _Range(0.0, 0.0, 0.0)
@@ -231,7 +205,7 @@ def _running_range(plant: Plant, state: PlantState, hours: float) -> _Range:
 
 
 def _affordable_kw(plant: Plant, kg_per_h: float) -> float:
-    """Power up to nominal that a flow of hydrogen sustains; fuel is proportional to current, so nothing is solved."""
+    """Power up to nominal that a flow of hydrogen sustains; in closed form, since fuel is proportional to current."""
     stack = plant.stack
     current = kg_per_h / float(hydrogen_supplied_kg_per_h(stack, 1.0) * plant.units)
     if current >= stack.nominal_a:
@@ -240,7 +214,7 @@ def _affordable_kw(plant: Plant, kg_per_h: float) -> float:
 
 
 def capability(plant: Plant, state: PlantState, hours: float) -> Capability:
-    """What a plant can deliver in the next interval.
+    """Mean powers that a plant can deliver in the next interval.
 
     Parameters
     ----------
@@ -251,21 +225,20 @@ def capability(plant: Plant, state: PlantState, hours: float) -> Capability:
 
     Examples
     --------
-    >>> sofc = plant_preset("sofc-3kw")
+    >>> sofc = make_preset_plant("sofc-3kw")
     >>> [round(p, 3) for p in capability(sofc, PlantState(10.0, True, 2.0), 1.0)[:2]]
     [1.454, 2.546]
     """
     check_range("fuel cell, hours", hours, 0, above=True, remedy="give the length of the interval")
-    return _means(plant, state, _running_range(plant, state, hours), hours)
+    return _average(plant, state, _find_range(plant, state, hours), hours)
 
 
-def _means(plant: Plant, state: PlantState, reach: _Range, hours: float) -> Capability:
-    """Mean powers of the interval, of which the plant runs a part."""
-    share = reach.running_hours / hours
-    ramped_out = state.p_kw <= max(plant.minimum_kw, plant.ramp_kw_per_h * hours) * (1.0 + ROUNDING)
-    return Capability(
-        reach.low_kw * share, reach.high_kw * share, not state.on or ramped_out or reach.high_kw == 0.0
-    )
+def _average(plant: Plant, state: PlantState, running: _Range, hours: float) -> Capability:
+    """Mean powers over the whole interval, of which the plant runs a part."""
+    share = running.running_hours / hours
+    ramped_down = state.p_kw <= max(plant.minimum_kw, plant.ramp_kw_per_h * hours) * (1.0 + ROUNDING)
+    may_stop = not state.on or ramped_down or running.high_kw == 0.0
+    return Capability(running.low_kw * share, running.high_kw * share, may_stop)
 
 
 class IntervalCapability(NamedTuple):
@@ -277,21 +250,19 @@ class IntervalCapability(NamedTuple):
 
 
 def interval_capability(plant: Plant, state: PlantState, interval_minutes: int) -> IntervalCapability:
-    """What a plant can deliver in the next interval, in whole Wh for the market."""
+    """Energy that a plant can deliver in the next interval, in whole Wh for the market."""
     hours = interval_minutes / 60.0
     can = capability(plant, state, hours)
     low = math.ceil(can.min_kw * hours * 1000.0 * (1.0 - ROUNDING))
     high = math.floor(can.max_kw * hours * 1000.0 * (1.0 + ROUNDING))
-    return (
-        IntervalCapability(low, high, can.may_stop) if low <= high else IntervalCapability(0, 0, can.may_stop)
-    )
+    return IntervalCapability(*((low, high) if low <= high else (0, 0)), can.may_stop)
 
 
 def dispatch(plant: Plant, state: PlantState, wanted_kw: float, hours: float) -> Dispatch:
     """Run a plant for an interval as close to the wanted mean power as it can.
 
-    It never delivers more than wanted, except where it may not stop. A wish below what it can run at switches it off,
-    where it may stop; a wish above 0 starts it.
+    It never delivers more than wanted, except where it may not stop. If less is wanted than it can run at, it switches
+    off where it may stop. A plant that is off starts when any power is wanted.
 
     Parameters
     ----------
@@ -304,22 +275,21 @@ def dispatch(plant: Plant, state: PlantState, wanted_kw: float, hours: float) ->
 
     Examples
     --------
-    >>> plant = plant_preset("pem-6kw")
+    >>> plant = make_preset_plant("pem-6kw")
     >>> run = dispatch(plant, PlantState(hydrogen_kg=10.0), 3.0, 1.0)
     >>> run.delivered_kw, run.state.on, round(run.fuel_kg, 4), round(run.state.hydrogen_kg, 4)
     (3.0, True, 0.1695, 9.8305)
     """
     check_range("fuel cell, wanted_kw", wanted_kw, 0, below=True, remedy="a fuel cell takes no power")
     check_range("fuel cell, hours", hours, 0, above=True, remedy="give the length of the interval")
-    reach = _running_range(plant, state, hours)
-    can = _means(plant, state, reach, hours)
-    runs_gladly = wanted_kw > 0.0 and wanted_kw >= can.min_kw * (1.0 - ROUNDING)
-    if can.max_kw == 0.0 or (can.may_stop and not runs_gladly):
-        starting = wanted_kw > 0.0 and reach.running_hours == 0.0
+    running = _find_range(plant, state, hours)
+    can = _average(plant, state, running, hours)
+    enough_wanted = wanted_kw > 0.0 and wanted_kw >= can.min_kw * (1.0 - ROUNDING)
+    if can.max_kw == 0.0 or (can.may_stop and not enough_wanted):
+        starting = wanted_kw > 0.0 and running.running_hours == 0.0
         warm_hours = state.warm_hours + hours if starting else 0.0
-        return Dispatch(0.0, PlantState(state.hydrogen_kg, warm_hours=warm_hours), 0.0, 0.0)
+        return Dispatch(0.0, PlantState(state.hydrogen_kg, warm_hours=warm_hours), 0.0)
     delivered = min(max(wanted_kw, can.min_kw), can.max_kw)
-    running_kw = delivered * hours / reach.running_hours
-    fuel = min(float(hydrogen_kg_per_h(plant, running_kw)) * reach.running_hours, state.hydrogen_kg)
-    after = PlantState(state.hydrogen_kg - fuel, True, running_kw)
-    return Dispatch(delivered, after, fuel, fuel * plant.fuel_eur_per_kg)
+    running_kw = delivered * hours / running.running_hours
+    fuel = min(float(hydrogen_kg_per_h(plant, running_kw)) * running.running_hours, state.hydrogen_kg)
+    return Dispatch(delivered, PlantState(state.hydrogen_kg - fuel, True, running_kw), fuel)

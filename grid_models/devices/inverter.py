@@ -1,20 +1,20 @@
-"""An inverter's reactive power follows a rule of power or voltage, and never exceeds what its rating leaves.
+"""Reactive power of an inverter by a rule of power or voltage.
 
-Signs as everywhere: injection into the network is positive. An underexcited generator (inductive, lowering the voltage)
-absorbs reactive power, Q < 0; an overexcited one (capacitive, raising it) injects, Q > 0. Active power comes first:
-`|Q| <= √(S² - P²)`.
+Law: `|Q| <= √(S² - P²)`; active power comes first. Injection into the network is positive: an underexcited generator
+(inductive, lowering the voltage) absorbs reactive power, Q < 0; an overexcited one (capacitive, raising it) injects.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from grid_models.arrays import Numeric
 from grid_models.errors import GridError
-from grid_models.ranges import check_range
+from grid_models.ranges import check_field
 
 Rule = Literal["none", "cos_phi", "q_v"]
 RULES: tuple[Rule, ...] = ("none", "cos_phi", "q_v")
@@ -22,14 +22,14 @@ RULES: tuple[Rule, ...] = ("none", "cos_phi", "q_v")
 
 @dataclass(frozen=True)
 class Characteristic:
-    """Q(V): reactive power over rated apparent power at voltages, straight lines between, constant outside.
+    """Q(V): reactive power over rated apparent power by voltage, linear between points, constant outside.
 
     Attributes
     ----------
     vm_pu
-        Voltages, rising.
+        Voltages, ascending.
     q_pu
-        Reactive power over rated apparent power at each, positive = injection, never rising.
+        Reactive power over rated apparent power at each, positive = injection, not ascending.
 
     Raises
     ------
@@ -52,10 +52,8 @@ class Characteristic:
                 f"{where}: expected two or more points and a value for each, got {len(self.vm_pu)} voltages and "
                 f"{len(self.q_pu)} values; give vm_pu and q_pu of equal length"
             )
-        check_range(f"{where}, vm_pu", np.array(self.vm_pu), 0, 2, above=True, remedy="give voltages in pu")
-        check_range(
-            f"{where}, q_pu", np.array(self.q_pu), -1, 1, remedy="give shares of the rated apparent power"
-        )
+        check_field(where, self, "vm_pu", 0, 2, above=True, remedy="give voltages in pu")
+        check_field(where, self, "q_pu", -1, 1, remedy="give shares of the rated apparent power")
         if np.any(np.diff(self.vm_pu) <= 0.0):
             raise GridError(
                 f"{where}, vm_pu: expected rising voltages, got {list(self.vm_pu)}; sort the points"
@@ -76,13 +74,10 @@ VDE_AR_N_4105 = Characteristic((0.93, 0.97, 1.03, 1.07), (0.436, 0.0, 0.0, -0.43
 """Standard Q(V) characteristic of low-voltage generators above 4.6 kVA, cos φ 0.90 at its ends (VDE-AR-N
 4105:2018-11)."""
 
-IEEE_1547_B = Characteristic((0.92, 0.98, 1.02, 1.08), (0.44, 0.0, 0.0, -0.44))
-"""Default voltage-reactive power settings of category B (IEEE Std 1547-2018, table 8)."""
-
 
 @dataclass(frozen=True)
 class Inverter:
-    """What an inverter is rated for, and its rule for reactive power.
+    """Rating of an inverter, and its rule for reactive power.
 
     Attributes
     ----------
@@ -108,16 +103,15 @@ class Inverter:
     characteristic: Characteristic = VDE_AR_N_4105
 
     def __post_init__(self) -> None:
-        check_range("inverter, s_kva", self.s_kva, 0, below=True, remedy="give the rated apparent power")
-        check_range(
-            "inverter, cos_phi", self.cos_phi, 0, 1, above=True, remedy="give a power factor such as 0.95"
-        )
+        check = partial(check_field, "inverter", self)
+        check("s_kva", 0, below=True, remedy="give the rated apparent power")
+        check("cos_phi", 0, 1, above=True, remedy="give a power factor such as 0.95")
         if self.rule not in RULES:
             raise GridError(f"inverter, rule: expected one of {', '.join(RULES)}, got '{self.rule}'")
 
 
 def reactive_limit_kvar(s_kva: Numeric, p_kw: Numeric) -> Numeric:
-    """Reactive power that a rating leaves beside active power, `√(S² - P²)`; 0 where P uses all of it.
+    """Reactive power that the rating allows at an active power, `√(S² - P²)`; 0 where P exceeds the rating.
 
     Examples
     --------
@@ -139,7 +133,7 @@ def reactive_power_kvar(inverter: Inverter, p_kw: Numeric, vm_pu: Numeric = 1.0)
     p_kw
         Active power, positive = injection; a battery's may be negative. Number or array.
     vm_pu
-        Voltage at its terminals; broadcasts with `p_kw`. Where it is NaN the bus is dark and the inverter idle.
+        Voltage at its terminals; broadcasts with `p_kw`. Where it is NaN the bus is without supply and Q is 0.
 
     Returns
     -------

@@ -1,55 +1,12 @@
-"""Power of panels at the inverter's AC terminals: a share of the nameplate, or PVWatts; never above the inverter."""
+"""AC power of PV panels by PVWatts; never above the inverter's rating."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
-import numpy as np
-
 from grid_models.arrays import Numeric
 from grid_models.errors import GridError
 from grid_models.ranges import check_range
-
-MAX_CAPACITY_FACTOR = 1.5
-"""Cold panels under a sky with bright clouds pass their rating, never by half; more is a figure in per cent."""
-
-
-def panels(nameplate_w: Numeric, capacity_factor: Numeric, inverter_w: Numeric | None = None) -> Numeric:
-    """Panels that follow a capacity factor: `nameplate · factor`, clipped by the inverter (the reference study).
-
-    Parameters
-    ----------
-    nameplate_w
-        Rated power of the panels, W.
-    capacity_factor
-        Power over nameplate, 0 … 1.5.
-    inverter_w
-        Rated AC power; no clipping if left out. All three broadcast.
-
-    Returns
-    -------
-    float or array
-        AC power, W, >= 0.
-
-    Raises
-    ------
-    GridError
-        If a number is negative, or the factor looks like per cent.
-
-    Examples
-    --------
-    >>> float(panels(5000.0, 0.9, inverter_w=4200.0))
-    4200.0
-    """
-    check_range("pv, nameplate_w", nameplate_w, 0, below=True, remedy="give the rated power in W")
-    check_range(
-        "pv, capacity_factor",
-        capacity_factor,
-        0,
-        MAX_CAPACITY_FACTOR,
-        remedy="give a share of nameplate, not per cent",
-    )
-    return _clipped(np.asarray(nameplate_w) * capacity_factor, inverter_w)
 
 
 def pvwatts_dc(
@@ -79,7 +36,7 @@ def pvwatts_dc(
         "pv, irradiance_w_per_m2", irradiance_w_per_m2, 0, below=True, remedy="give W/m² in the plane"
     )
     check_range("pv, nameplate_w", nameplate_w, 0, below=True, remedy="give the rated power in W")
-    power: Numeric = _pvlib().pvsystem.pvwatts_dc(
+    power: Numeric = _import_pvlib().pvsystem.pvwatts_dc(
         irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k
     )
     return power
@@ -97,7 +54,7 @@ def pvwatts_ac(dc_w: Numeric, inverter_dc_w: Numeric, efficiency: float = 0.96) 
     inverter_dc_w
         DC power that saturates the inverter, W.
     efficiency
-        At nominal load.
+        At nominal load, share.
 
     Raises
     ------
@@ -108,7 +65,7 @@ def pvwatts_ac(dc_w: Numeric, inverter_dc_w: Numeric, efficiency: float = 0.96) 
         "pv, inverter_dc_w", inverter_dc_w, 0, above=True, below=True, remedy="give the DC limit in W"
     )
     check_range("pv, inverter efficiency", efficiency, 0, 1, above=True, remedy="give a share, not per cent")
-    power: Numeric = _pvlib().inverter.pvwatts(dc_w, inverter_dc_w, efficiency)
+    power: Numeric = _import_pvlib().inverter.pvwatts(dc_w, inverter_dc_w, efficiency)
     return power
 
 
@@ -142,22 +99,14 @@ def pvwatts(
     return pvwatts_ac(dc_w, inverter_dc_w, efficiency)
 
 
-def _clipped(power_w: Numeric, inverter_w: Numeric | None) -> Numeric:
-    if inverter_w is None:
-        return power_w
-    check_range("pv, inverter_w", inverter_w, 0, below=True, remedy="give the rated AC power in W")
-    clipped: Numeric = np.minimum(power_w, inverter_w)
-    return clipped
-
-
-def _pvlib() -> ModuleType:
-    """pvlib, imported where it is needed: it is an extra, and slow to load."""
+def _import_pvlib() -> ModuleType:
+    """Import pvlib only where it is needed: it is an optional extra, and slow to load."""
     try:
         import pvlib
     except ImportError as reason:
         raise GridError(
             "pv, model 'pvwatts': expected the package pvlib, found none; "
-            "install it with: python -m pip install 'gridsettle[pv]', or use the model 'panels'"
+            "install it with: python -m pip install 'gridsettle[pv]'"
         ) from reason
     module: ModuleType = pvlib
     return module

@@ -1,4 +1,7 @@
-"""A feeder: a pandapower net plus, for every participant, the bus it connects to and its elements there."""
+"""A feeder: a pandapower net plus the bus and the elements of each participant.
+
+Law: a feeder's net never changes; `with_ratings` and the like return a new one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ ELEMENTS: dict[str, tuple[str, str]] = {
     "battery": ("storage", "{} battery"),
     "fuel_cell": ("sgen", "{} fuel cell"),
 }
-"""Device of a participant → pandapower table and name of its element."""
+"""pandapower table and name of the element of each device of a participant."""
 
 DEFAULT_DEVICES = ("load", "pv", "battery")
 
@@ -33,15 +36,7 @@ ELECTRICAL_TABLES = (
     *("svc", "ssc", "tcsc", "vsc", "trafo_characteristic_table", "shunt_characteristic_table"),
 )
 DESCRIPTIVE_COLUMNS = {
-    "name",
-    "geo",
-    "std_type",
-    "type",
-    "zone",
-    "description",
-    "substat",
-    "origin",
-    "profile",
+    *("name", "geo", "std_type", "type", "zone", "description", "substat", "origin", "profile")
 }
 
 
@@ -67,7 +62,7 @@ class Feeder:
     bus
         Bus index of each participant, int64 (N,).
     notes
-        What a user should know about the net, e.g. ratings that are placeholders.
+        Remarks for the user about the net, e.g. that ratings are placeholders.
     """
 
     name: str
@@ -78,34 +73,34 @@ class Feeder:
 
     @cached_property
     def labels(self) -> dict[str, Labels]:
-        """What the buses, lines and transformers are called, by table: `bus`, `line`, `trafo`."""
-        return {table: _labels(self.net[table]) for table in ("bus", "line", "trafo")}
+        """Indices and names of buses, lines and transformers, by table: `bus`, `line`, `trafo`."""
+        return {table: _read_labels(self.net[table]) for table in ("bus", "line", "trafo")}
 
     def digest(self) -> bytes:
         """SHA-256 over electrical tables, participants and their buses; 32 bytes.
 
-        Numbers count with 12 significant digits, so that neither a process nor a round trip through JSON changes it.
-        It is also the key to keep power-flow engines by: whatever changes the admittances changes it.
+        Numbers count with 12 significant digits, so that it is the same in every process and after a round trip through
+        JSON. Whatever changes the admittances changes it, so it can serve as key of a cache of power flow engines.
         """
         net = self.net
-        lines = [f"f_hz={_canonical(net.f_hz)}", f"sn_mva={_canonical(net.sn_mva)}"]
+        lines = [f"f_hz={_format_value(net.f_hz)}", f"sn_mva={_format_value(net.sn_mva)}"]
         for table in ELECTRICAL_TABLES:
-            lines += _canonical_rows(table, net[table]) if table in net else []
+            lines += _format_rows(table, net[table]) if table in net else []
         lines += [f"{name}@{bus}" for name, bus in zip(self.participants, self.bus, strict=True)]
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
 
-def _labels(frame: pd.DataFrame) -> Labels:
+def _read_labels(frame: pd.DataFrame) -> Labels:
     missing = frame["name"].isna()
     names = ["" if none else str(name) for name, none in zip(frame["name"], missing, strict=True)]
     return Labels([int(index) for index in frame.index], names)
 
 
-def _canonical_rows(table: str, frame: pd.DataFrame) -> list[str]:
-    """One line per element, `table[index] column=value …`, without what is missing or describes only."""
+def _format_rows(table: str, frame: pd.DataFrame) -> list[str]:
+    """One line per element, `table[index] column=value …`, without missing values and descriptive columns."""
     columns = sorted(column for column in map(str, frame.columns) if column not in DESCRIPTIVE_COLUMNS)
     ordered = frame.sort_index()
-    values = [[_canonical(value) for value in ordered[column]] for column in columns]
+    values = [[_format_value(value) for value in ordered[column]] for column in columns]
     return [
         f"{table}[{index}] "
         + " ".join(f"{column}={value[k]}" for column, value in zip(columns, values, strict=True) if value[k])
@@ -113,13 +108,13 @@ def _canonical_rows(table: str, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _canonical(value: Any) -> str:
-    """Text of a number, flag or word; empty for what is missing or none of these.
+def _format_value(value: Any) -> str:
+    """Text of a number, flag or word; empty where it is missing or something else.
 
     Examples
     --------
-    >>> _canonical(0.1 + 0.2), _canonical(np.uint32(3)), _canonical(True), _canonical(float("nan")), _canonical("hv")
-    ('0.3', '3', '1', '', 'hv')
+    >>> [_format_value(value) for value in (0.1 + 0.2, np.uint32(3), True, float("nan"), "hv")]
+    ['0.3', '3', '1', '', 'hv']
     """
     if isinstance(value, str):
         return value
@@ -139,7 +134,7 @@ def make_feeder(
     shared_bus: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Feeder:
-    """Feeder of a net and a placement, once both are known to be sound.
+    """Check a net and the placement of the participants, and make a feeder of them.
 
     Parameters
     ----------
@@ -154,7 +149,7 @@ def make_feeder(
     shared_bus
         Whether several participants may be at one bus.
     notes
-        What a user should know about the net.
+        Remarks for the user about the net.
 
     Raises
     ------
@@ -165,17 +160,21 @@ def make_feeder(
     check_placement(name, net, participants, bus, shared_bus=shared_bus)
     net = deepcopy(net)
     if "tap_dependency_table" not in net.trafo:
-        net.trafo["tap_dependency_table"] = False  # what pandapower assumes of older nets, with a warning
+        net.trafo["tap_dependency_table"] = False  # as pandapower assumes for older nets, but with a warning
+    owned = devices or {}
     for device in ELEMENTS:
-        at = [(p, int(b)) for p, b in zip(participants, bus, strict=True) if device in _given(devices, p)]
+        at = [
+            (participant, int(index))
+            for participant, index in zip(participants, bus, strict=True)
+            if device in owned.get(participant, DEFAULT_DEVICES)
+        ]
         add_elements(net, device, at)
-    return Feeder(
-        name, net, tuple(participants), np.asarray(bus, dtype=np.int64), (*notes, *limits_of_the_model(net))
-    )
+    all_notes = (*notes, *list_simplifications(net))
+    return Feeder(name, net, tuple(participants), np.asarray(bus, dtype=np.int64), all_notes)
 
 
-def limits_of_the_model(net: Any) -> tuple[str, ...]:
-    """What the power flow and its verdict leave out of a net, in words for its user."""
+def list_simplifications(net: Any) -> list[str]:
+    """Elements of a net that power flow and verdict leave out or simplify, in words for the user."""
     notes = list(net.get("_left_out", ()))
     if len(net.trafo3w):
         notes.append(
@@ -187,20 +186,16 @@ def limits_of_the_model(net: Any) -> tuple[str, ...]:
     dark = len(unsupplied_buses(net))
     if dark:
         notes.append(f"{dark} buses without supply: they have no voltage and are not judged")
-    return tuple(notes)
-
-
-def _given(devices: Mapping[str, Sequence[str]] | None, participant: str) -> Sequence[str]:
-    return DEFAULT_DEVICES if devices is None else devices.get(participant, DEFAULT_DEVICES)
+    return notes
 
 
 def add_elements(net: Any, device: str, at: Sequence[tuple[str, int]]) -> None:
     """Add a device's elements to `net` for (participant, bus) pairs, all at zero power, named after participants."""
+    if not at:
+        return
     table, pattern = ELEMENTS[device]
     names, buses = [pattern.format(participant) for participant, _ in at], [bus for _, bus in at]
     zero = np.zeros(len(at))
-    if not at:
-        return
     if table == "load":
         pp.create_loads(net, buses, p_mw=zero, q_mvar=zero, name=names)
     elif table == "storage":
@@ -211,7 +206,7 @@ def add_elements(net: Any, device: str, at: Sequence[tuple[str, int]]) -> None:
 
 
 def check_net(name: str, net: Any) -> None:
-    """Raise `GridError` if the net has no bus or nothing that feeds it."""
+    """Raise `GridError` if the net has no bus or no source."""
     if len(net.bus) == 0:
         raise GridError(f"network '{name}': expected at least one bus, got an empty net")
     slack = net.gen.slack.astype(bool) if len(net.gen) else np.zeros(0, dtype=bool)
@@ -225,34 +220,34 @@ def check_net(name: str, net: Any) -> None:
 def check_placement(
     name: str, net: Any, participants: Sequence[str], bus: Sequence[int], *, shared_bus: bool
 ) -> None:
-    """Raise `GridError` if a participant is listed twice, or its bus is unknown, taken or without supply."""
+    """Raise `GridError` if a participant is listed twice, or its bus is unknown, occupied or without supply."""
     if len(participants) == 0:
         raise GridError(f"network '{name}': expected at least one participant, got none")
     dark = unsupplied_buses(net) | set(net.bus.index[~net.bus.in_service.astype(bool)])
     known, listed = set(net.bus.index), set[str]()
-    taken: dict[int, str] = {}
-    for participant, index in zip(participants, bus, strict=True):
+    occupied: dict[int, str] = {}
+    for participant, index in zip(participants, map(int, bus), strict=True):
         where = f"network '{name}', participant '{participant}'"
         if participant in listed:
             raise GridError(f"{where}: expected each participant once, got it twice; remove a row")
         listed.add(participant)
-        if int(index) not in known:
+        if index not in known:
             raise GridError(f"{where}: expected a bus of the net, got {index}; see net.bus")
-        if int(index) in dark:
+        if index in dark:
             raise GridError(
                 f"{where}: expected a bus with supply, got bus {index}, which no external grid reaches; "
                 "close a switch or choose another bus"
             )
-        if int(index) in taken and not shared_bus:
+        if index in occupied and not shared_bus:
             raise GridError(
-                f"{where}: expected a bus of its own, got bus {index} of '{taken[int(index)]}'; "
+                f"{where}: expected a bus of its own, got bus {index} of '{occupied[index]}'; "
                 "set shared_bus = true if both are connected there"
             )
-        taken[int(index)] = participant
+        occupied[index] = participant
 
 
 def with_ratings(feeder: Feeder, max_i_ka: Mapping[str, float]) -> Feeder:
-    """Feeder with the rated currents of some lines set, by the lines' names.
+    """Feeder with the rated currents, kA, of some lines set, by the lines' names.
 
     Raises
     ------

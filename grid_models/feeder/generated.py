@@ -1,8 +1,7 @@
-"""A radial low-voltage feeder drawn from parameters: one transformer, main cables, a service cable per house."""
+"""A radial low-voltage feeder generated from parameters: one transformer, main cables, a service cable per house."""
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import numpy as np
 import pandapower as pp
 
 from grid_models.arrays import Floats, Ints
-from grid_models.errors import GridError
+from grid_models.errors import GridError, suggest_name
 from grid_models.feeder.feeder import Feeder, make_feeder
 
 LOW_VOLTAGE_KV = 0.4
@@ -32,7 +31,7 @@ def radial_feeder(
     rng: np.random.Generator,
     devices: Mapping[str, Sequence[str]] | None = None,
 ) -> Feeder:
-    """Radial feeder with the houses dealt to its branches in random order.
+    """Make a radial feeder with the houses distributed to its branches in random order.
 
     ::
 
@@ -56,7 +55,7 @@ def radial_feeder(
     service_m
         Shortest and longest service cable, m.
     rng
-        Deals the houses and draws the lengths.
+        Draws the order of the houses and the lengths.
     devices
         Elements of each participant; see `grid_models.feeder.feeder.make_feeder`.
 
@@ -81,23 +80,24 @@ def radial_feeder(
     net = pp.create_empty_network(name="generated")
     for kind, std_type in (("trafo", trafo_std_type), ("line", main_cable), ("line", service_cable)):
         _check_std_type(net, kind, std_type)
-    busbar = _substation(net, trafo_std_type)
+    busbar = _add_substation(net, trafo_std_type)
     order = rng.permutation(n)
+    branches = [order[branch::n_branches] for branch in range(n_branches)]
     street = Street(
-        np.concatenate([order[branch::n_branches] for branch in range(n_branches)]),
-        np.concatenate([np.full(order[branch::n_branches].size, branch) for branch in range(n_branches)]),
+        np.concatenate(branches),
+        np.repeat(np.arange(n_branches), [branch.size for branch in branches]),
         np.round(spacing_m * rng.uniform(0.75, 1.25, n), 1),
         np.round(rng.uniform(*service_m, n), 1),
     )
-    bus = _build(net, busbar, street, participants, main_cable, service_cable)
+    bus = _add_street(net, busbar, street, participants, main_cable, service_cable)
     return make_feeder("generated", net, participants, bus.tolist(), devices=devices)
 
 
 class Street(NamedTuple):
-    """N houses along the main cables, in the order in which they are passed, branch by branch.
+    """N houses in their order along the main cables, branch by branch.
 
     `house` and `branch` are (N,) numbers of the house and of its branch, `spacing_m` and `service_m` the lengths of
-    the main cable before it and of its service cable.
+    the section of main cable before it and of its service cable.
     """
 
     house: Ints
@@ -106,34 +106,26 @@ class Street(NamedTuple):
     service_m: Floats
 
 
-def _build(
+def _add_street(
     net: Any, busbar: int, street: Street, participants: Sequence[str], main_cable: str, service_cable: str
 ) -> Ints:
     """Add joints, houses, cables and a switch at each branch's head; returns each participant's bus, (N,)."""
     n, branch = street.house.size, street.branch
     heads = np.flatnonzero(np.diff(branch, prepend=-1))
     place = np.arange(n) - heads[branch]
-    passed: Floats = np.cumsum(street.spacing_m)
-    distance = passed - (passed - street.spacing_m)[heads][branch]
+    cumulated: Floats = np.cumsum(street.spacing_m)
+    distance = cumulated - (cumulated - street.spacing_m)[heads][branch]
     names = [participants[house] for house in street.house]
     labels = [f"{b + 1}.{k + 1}" for b, k in zip(branch, place, strict=True)]
     y_m = np.asarray(-20.0 * (branch + 1), dtype=np.float64)
     beside = street.service_m * np.where(place % 2, 0.25, -0.25)
-    joints = _buses(net, [f"joint {label}" for label in labels], distance, y_m)
-    homes = _buses(net, [f"bus {name}" for name in names], distance, y_m + beside)
+    joints = _add_buses(net, [f"joint {label}" for label in labels], distance, y_m)
+    homes = _add_buses(net, [f"bus {name}" for name in names], distance, y_m + beside)
     before = np.concatenate([[busbar], joints[:-1]])
     before[heads] = busbar
-    mains = pp.create_lines(
-        net, before, joints, street.spacing_m / 1000.0, main_cable, name=[f"main {label}" for label in labels]
-    )
-    pp.create_lines(
-        net,
-        joints,
-        homes,
-        street.service_m / 1000.0,
-        service_cable,
-        name=[f"service {name}" for name in names],
-    )
+    main_names, service_names = [f"main {label}" for label in labels], [f"service {name}" for name in names]
+    mains = pp.create_lines(net, before, joints, street.spacing_m / 1000.0, main_cable, name=main_names)
+    pp.create_lines(net, joints, homes, street.service_m / 1000.0, service_cable, name=service_names)
     switches = [f"branch {b + 1}" for b in range(heads.size)]
     pp.create_switches(net, [busbar] * heads.size, np.asarray(mains)[heads], et="l", name=switches)
     bus = np.empty(n, np.int64)
@@ -141,8 +133,8 @@ def _build(
     return bus
 
 
-def _substation(net: Any, trafo_std_type: str) -> int:
-    """Add external grid, transformer and bus bar; returns the bus bar."""
+def _add_substation(net: Any, trafo_std_type: str) -> int:
+    """Add external grid, transformer and bus bar; returns the bus bar's index."""
     rated = pp.load_std_type(net, trafo_std_type, "trafo")
     if rated["vn_lv_kv"] != LOW_VOLTAGE_KV:
         raise GridError(
@@ -150,16 +142,16 @@ def _substation(net: Any, trafo_std_type: str) -> int:
             f"'{trafo_std_type}' to {rated['vn_lv_kv']} kV"
         )
     kv = [rated["vn_hv_kv"], LOW_VOLTAGE_KV]
-    medium, busbar = _buses(net, ["medium voltage", "bus bar"], np.array([-20.0, 0.0]), np.zeros(2), kv)
+    medium, busbar = _add_buses(net, ["medium voltage", "bus bar"], np.array([-20.0, 0.0]), np.zeros(2), kv)
     pp.create_ext_grid(net, medium, vm_pu=1.0, name="grid")
     pp.create_transformer(net, medium, busbar, trafo_std_type, name="transformer")
     return int(busbar)
 
 
-def _buses(
+def _add_buses(
     net: Any, names: list[str], x_m: Floats, y_m: Floats, kv: float | list[float] = LOW_VOLTAGE_KV
 ) -> Ints:
-    """Add buses with GeoJSON points; metres near (0, 0) as degrees, so that any map tool draws them to scale."""
+    """Add buses with GeoJSON points; metres are converted to degrees near (0, 0), where maps are to scale."""
     index = np.asarray(pp.create_buses(net, len(names), kv, name=names), dtype=np.int64)
     degrees = np.round(np.stack([x_m, y_m], axis=1) / METRES_PER_DEGREE, 9).tolist()
     net.bus.loc[index, "geo"] = [json.dumps({"coordinates": point, "type": "Point"}) for point in degrees]
@@ -169,8 +161,7 @@ def _buses(
 def _check_std_type(net: Any, kind: str, std_type: str) -> None:
     known = list(net.std_types[kind])
     if std_type not in known:
-        near = difflib.get_close_matches(std_type, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = suggest_name(std_type, known, "see pandapower.available_std_types")
         raise GridError(
-            f"generated feeder: expected a {kind} standard type of pandapower, got '{std_type}'{hint}"
+            f"generated feeder: expected a {kind} standard type of pandapower, got '{std_type}'; {hint}"
         )

@@ -1,8 +1,7 @@
-"""Feeders from nets by name (pandapower's own, SimBench's by code), and from the user's pandapower JSON."""
+"""Feeders from pandapower's own nets by name, SimBench grids by code, and pandapower JSON files of the user."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import random
 import re
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandapower.networks as pn
 
-from grid_models.errors import GridError
+from grid_models.errors import GridError, suggest_name
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.feeder.net_file import read_net
 
@@ -73,7 +72,7 @@ NETS: dict[str, Callable[[], Any]] = {
 SIMBENCH_CODE = re.compile(r"[01]-[A-Z]+-\S+")
 
 OWN_ELEMENTS = ("load", "sgen", "storage", "asymmetric_load", "asymmetric_sgen")
-"""Tables of a net that the participants replace unless they are kept."""
+"""Tables whose elements the participants' own ones replace, unless `keep_elements` is set."""
 
 CIGRE_NOTE = (
     "CIGRE LV gives every line max_i_ka = 1.0, a placeholder: line loadings mean little until "
@@ -81,20 +80,9 @@ CIGRE_NOTE = (
 )
 
 
-def named_feeders() -> list[str]:
-    """Names that `named_feeder` knows.
-
-    Examples
-    --------
-    >>> "cigre_lv" in named_feeders()
-    True
-    """
-    return list(NETS)
-
-
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed both global generators, as the Kerber nets draw from them, and restore them afterwards."""
+def _seed_globals(seed: int) -> Iterator[None]:
+    """Seed both global generators, from which the Kerber nets draw, and restore them afterwards."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
@@ -106,7 +94,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def named_net(name: str, *, seed: int) -> Any:
-    """Pandapower's net of that name, the same for the same seed, or the SimBench grid of that code.
+    """Make pandapower's net of that name, the same for the same seed, or load the SimBench grid of that code.
 
     Raises
     ------
@@ -114,18 +102,15 @@ def named_net(name: str, *, seed: int) -> Any:
         If there is none of that name.
     """
     if SIMBENCH_CODE.fullmatch(name):
-        return _simbench_net(name)
+        return _load_simbench_net(name)
     if name not in NETS:
-        near = difflib.get_close_matches(name, list(NETS), n=1)
-        hint = (
-            f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(NETS)}, and SimBench codes"
-        )
-        raise GridError(f"network.name: expected the name of one of pandapower's nets, got '{name}'{hint}")
-    with _seeded(seed):
+        hint = suggest_name(name, NETS, f"known are {', '.join(NETS)}, and SimBench codes")
+        raise GridError(f"network.name: expected the name of one of pandapower's nets, got '{name}'; {hint}")
+    with _seed_globals(seed):
         return NETS[name]()
 
 
-def _simbench_net(code: str) -> Any:
+def _load_simbench_net(code: str) -> Any:
     try:
         simbench = importlib.import_module("simbench")
     except ModuleNotFoundError as reason:
@@ -149,7 +134,7 @@ def named_feeder(
     devices: Mapping[str, Sequence[str]] | None = None,
     at_busbar: Sequence[str] = (),
 ) -> Feeder:
-    """Feeder of a named net, participants at the buses that carry its loads.
+    """Make a feeder of a named net, with the participants at the buses that carry its loads.
 
     Participants that all bear names of such buses are placed there. Otherwise the buses are taken in the order of
     their index when there is one a participant, else a sample of them drawn by `seed`.
@@ -157,17 +142,17 @@ def named_feeder(
     Parameters
     ----------
     name
-        One of `named_feeders()`, or a SimBench code such as 1-LV-rural1--0-sw (extra `simbench`).
+        A key of `NETS`, or a SimBench code such as 1-LV-rural1--0-sw (extra `simbench`).
     participants
         N names, at most as many as the net has buses with loads.
     seed
         Seed of nets that are drawn at random (Kerber), and of the placement.
     keep_elements
-        Keep the net's own loads and generators as constant injections beside the participants.
+        Keep the net's own loads and generators as constant injections.
     devices
         Elements of each participant, see `make_feeder`.
     at_busbar
-        Participants that connect at the transformer's low-voltage busbar, whoever else is there.
+        Participants that connect at the transformer's low-voltage busbar, which they may share.
 
     Raises
     ------
@@ -199,7 +184,7 @@ def named_feeder(
 
 
 def busbar(net: Any) -> int:
-    """Low-voltage busbar of a net's first transformer in service, or the external grid's bus where there is none."""
+    """Low-voltage bus of a net's first transformer in service, or the external grid's bus where there is none."""
     trafos = net.trafo[net.trafo.in_service.astype(bool)]
     return int(trafos.lv_bus.iloc[0] if len(trafos) else net.ext_grid.bus.iloc[0])
 
@@ -219,7 +204,7 @@ def feeder_from_json(
     shared_bus: bool = False,
     devices: Mapping[str, Sequence[str]] | None = None,
 ) -> Feeder:
-    """Feeder from a pandapower JSON file.
+    """Read a feeder from a pandapower JSON file.
 
     Parameters
     ----------
@@ -228,7 +213,7 @@ def feeder_from_json(
     placement
         (participant, bus) pairs; the bus by its index or its name, see `find_bus`.
     keep_elements
-        Keep the net's own loads and generators as constant injections beside the participants.
+        Keep the net's own loads and generators as constant injections.
     shared_bus
         Whether several participants may be at one bus.
     devices
@@ -248,16 +233,16 @@ def feeder_from_json(
 
 
 def find_bus(net: Any, value: str | int, where: str) -> int:
-    """Index of a bus given by its name or index.
+    """Find the index of a bus given by its name or index.
 
     Parameters
     ----------
     net
         pandapower net.
     value
-        An integer is an index, text a name or an index; `#7` is index 7 where a bus has that name, too.
+        An integer is an index, text a name or an index; `#7` is index 7 even if a bus is named 7.
     where
-        What the message begins with.
+        Begin of the message.
 
     Raises
     ------
@@ -279,6 +264,5 @@ def find_bus(net: Any, value: str | int, where: str) -> int:
             f"{where}: expected one bus, found '{text}' as name or index of buses "
             f"{', '.join(map(str, found))}; write # and the index"
         )
-    near = difflib.get_close_matches(text, [str(name) for name in net.bus.name], n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else "; see the table of buses, net.bus"
-    raise GridError(f"{where}: expected the name or the integer index of a bus, got '{text}'{hint}")
+    hint = suggest_name(text, net.bus.name, "see the table of buses, net.bus")
+    raise GridError(f"{where}: expected the name or the integer index of a bus, got '{text}'; {hint}")

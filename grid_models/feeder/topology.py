@@ -1,12 +1,11 @@
-"""Islands: the parts into which switching leaves a network, which of them the grid feeds, and who forms the others.
+"""Islands: the connected parts of a switched network, and where each has its voltage from.
 
-Nothing is changed in place: switching and forming return new nets, so a topology is a value that can be kept, compared
-and cached. A part without grid and without former is dark.
+A *former* (grid-forming device) holds the voltage of a part that the grid does not feed; a part with neither is dark.
+Law: no net is changed in place. Switching and adding formers return new nets, which can be compared and cached.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import pandapower as pp
 from pandapower.topology import connected_components, create_nxgraph
 
 from grid_models.arrays import Ints
-from grid_models.errors import GridError
+from grid_models.errors import GridError, suggest_name
 
 NONE = -1
 
@@ -34,16 +33,16 @@ class Supply(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Islands:
-    """Connected parts of a network with B buses and C parts.
+    """Connected parts of a network of B buses and C parts.
 
     Attributes
     ----------
     bus
         (B,) bus indices, in the order of the net's table.
     part
-        (B,) number of each bus's part, in order of the first bus of each; -1 for buses out of service.
+        (B,) number of each bus's part, -1 for buses out of service; parts are in the order of their first buses.
     supply
-        (C,) `Supply` of each part: the grid where an external grid is in service, an island where a slack generator is.
+        (C,) `Supply` of each part: GRID with an external grid in service, ISLAND with a slack generator only.
     """
 
     bus: Ints
@@ -80,10 +79,10 @@ class Islands:
 
 
 def find_islands(net: Any) -> Islands:
-    """Connected parts of a net as its switches and branches in service leave them.
+    """Find the parts of a net that its closed switches and branches in service connect.
 
-    Lines, transformers, impedances and closed bus-bus switches connect; direct-current links do not, since they carry
-    no frequency.
+    Lines, transformers, impedances and closed bus-bus switches connect; DC links do not, since they couple no
+    frequencies.
 
     Parameters
     ----------
@@ -114,7 +113,7 @@ def open_elements(
     trafos: Iterable[int | str] = (),
     grid: bool = False,
 ) -> Any:
-    """New net with some switches open, branches out of service, or the grid disconnected.
+    """Copy a net with some switches open, branches out of service, or the grid disconnected.
 
     Parameters
     ----------
@@ -131,30 +130,28 @@ def open_elements(
         If there is no switch, line or transformer of that index or name.
     """
     switched = deepcopy(net)
-    switched.switch.loc[elements(net, "switch", switches), "closed"] = False
-    switched.line.loc[elements(net, "line", lines), "in_service"] = False
-    switched.trafo.loc[elements(net, "trafo", trafos), "in_service"] = False
+    switched.switch.loc[find_elements(net, "switch", switches), "closed"] = False
+    switched.line.loc[find_elements(net, "line", lines), "in_service"] = False
+    switched.trafo.loc[find_elements(net, "trafo", trafos), "in_service"] = False
     if grid:
         switched.ext_grid["in_service"] = False
     return switched
 
 
-def elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
-    """Indices in a table of a net; a name stands for every element of that name.
+def find_elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
+    """Find the indices of elements in a table of a net; a name stands for every element of that name.
 
     Raises
     ------
     GridError
-        If there is none of an index or name.
+        If the table has no such index or name.
     """
     frame = net[table]
     rows: list[int] = []
     for key in wanted:
         found = frame.index[frame.name == key] if isinstance(key, str) else frame.index[frame.index == key]
         if len(found) == 0:
-            names = [str(name) for name in frame.name if name is not None]
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"see net.{table}"
+            hint = suggest_name(key, frame.name.dropna(), f"see net.{table}")
             raise GridError(
                 f"network, {table} '{key}': expected an index or name of the net, found none; {hint}"
             )
@@ -163,17 +160,17 @@ def elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int]:
 
 
 def with_formers(net: Any, buses: Iterable[int], *, vm_pu: float = 1.0) -> Any:
-    """New net in which a source holds the voltage at each of some buses.
+    """Copy a net with a grid-forming device at each of some buses.
 
-    pandapower's storages and static generators cannot be a reference, so a former is a slack generator at its bus;
-    what the island's balance leaves over is booked on it.
+    pandapower's storages and static generators cannot be a reference. A former is therefore modelled as a slack
+    generator at its bus, which supplies the difference between load and generation of its island.
 
     Parameters
     ----------
     net
         pandapower net; not changed.
     buses
-        One bus index per island; two in one part would share its balance by angle, which nobody asked for.
+        One bus index per island; two in one part would share the difference by their angles.
     vm_pu
         Voltage that they hold.
     """

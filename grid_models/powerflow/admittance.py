@@ -1,4 +1,7 @@
-"""Read pandapower's own model of a net and factorise it; the only module that reads pandapower's private `_ppc`."""
+"""Read pandapower's internal model of a net and factorise its admittance matrix.
+
+The only module that reads pandapower's private `_ppc`.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,19 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandapower as pp
 from pandapower.pypower.idx_brch import F_BUS, T_BUS
 from pandapower.pypower.idx_bus import BASE_KV, PD, QD
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
 from grid_models.powerflow.kernel import Network
 
 # Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
 RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": False}
-"""Options of every `runpp`, so that the fast engine and its judge solve the same model."""
-
-Complex = npt.NDArray[np.complex128]
+"""Options of every `runpp`, so that the fast engine and pandapower solve the same model."""
 
 
 class Matrices(NamedTuple):
@@ -44,7 +44,7 @@ class Matrices(NamedTuple):
     ends
         Internal from- and to-bus of every row of `y_from`.
     base_mva, base_kv
-        Power base, and base voltage of each internal bus.
+        Power base, MVA, and base voltage of each internal bus, kV (i,).
     """
 
     y_bus: Any
@@ -78,7 +78,9 @@ def read_matrices(net: Any) -> Matrices:
         ) from reason
     internal = solved._ppc["internal"]
     if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
-        raise GridError(f"network '{getattr(net, 'name', '')}': expected buses beside the source's, got none")
+        raise GridError(
+            f"network '{getattr(net, 'name', '')}': expected buses other than the source's, got none"
+        )
     row = np.where(internal["branch_is"], np.cumsum(internal["branch_is"]) - 1, -1)
     part = solved._pd2ppc_lookups["branch"]
     branch = [row[slice(*part.get(table, (0, 0)))] for table in ("line", "trafo")]
@@ -89,7 +91,7 @@ def read_matrices(net: Any) -> Matrices:
         np.sort(internal["ref"]).astype(np.int64),
         internal["V"].astype(np.complex128),
         -(internal["bus"][:, PD] + 1j * internal["bus"][:, QD]) / internal["baseMVA"],
-        internal_buses(solved),
+        find_internal_buses(solved),
         np.concatenate(branch).astype(np.int64),
         np.real(internal["branch"][:, [F_BUS, T_BUS]]).astype(np.int64),
         float(internal["baseMVA"]),
@@ -97,7 +99,7 @@ def read_matrices(net: Any) -> Matrices:
     )
 
 
-def internal_buses(solved: Any) -> Ints:
+def find_internal_buses(solved: Any) -> Ints:
     """Internal bus of each bus of a net that pandapower has solved, -1 without supply, (B,).
 
     Buses joined by a closed switch share one.
@@ -114,13 +116,13 @@ def find_bus_rows(net: Any, buses: Any) -> Ints:
 
 
 def find_voltage_sources(net: Any) -> tuple[Any, Any]:
-    """External grids and slack generators in service, as parts of their tables."""
+    """Rows of `net.ext_grid` and of `net.gen` that hold a voltage and angle: in service, generators with `slack`."""
     grids = net.ext_grid[net.ext_grid.in_service.astype(bool)]
     return grids, net.gen[net.gen.in_service.astype(bool) & net.gen.slack.astype(bool)]
 
 
 def factorise(matrices: Matrices) -> tuple[Ints, SuperLU]:
-    """Unknown internal buses and the sparse LU factors of their admittance matrix.
+    """Internal buses of unknown voltage, (n,), and the sparse LU factors of their admittance matrix.
 
     Raises
     ------
@@ -142,8 +144,8 @@ def factorise(matrices: Matrices) -> tuple[Ints, SuperLU]:
     return unknown, factors
 
 
-def positions(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Ints:
-    """Position of each internal bus: unknowns in the order of the factors' solution, references behind."""
+def find_positions(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Ints:
+    """Position of each internal bus, (i,): unknowns in the order of the factors' solution, then references."""
     position = np.empty(matrices.y_bus.shape[0], np.int64)
     position[unknown] = factors.perm_c
     position[matrices.reference] = unknown.size + np.arange(matrices.reference.size)
@@ -168,53 +170,52 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
         If the admittance matrix is singular.
     """
     unknown, factors = factorise(matrices)
-    position = positions(matrices, unknown, factors)
-    reference, voltage = matrices.reference, matrices.voltage[matrices.reference]
-    still = np.concatenate([_still(matrices, unknown, factors), voltage])
+    position = find_positions(matrices, unknown, factors)
+    reference = matrices.reference
+    no_load = np.concatenate([_solve_no_load(matrices, unknown, factors), matrices.voltage[reference]])
     home = matrices.bus[find_bus_rows(net, participant_bus)]
     node = np.intersect1d(np.concatenate([home, np.flatnonzero(matrices.fixed)]), unknown)
-    place = np.full(matrices.y_bus.shape[0], -1)
-    place[np.concatenate([node, reference])] = np.arange(node.size + reference.size)
-    row_of_unknown = np.empty(position.size, np.int64)
-    row_of_unknown[unknown] = factors.perm_r
-    fixed = matrices.fixed[np.concatenate([node, reference])]
+    injecting = np.concatenate([node, reference])
+    place = np.full(position.size, -1)
+    place[injecting] = np.arange(injecting.size)
+    rhs_row = np.empty(position.size, np.int64)
+    rhs_row[unknown] = factors.perm_r
     slack = matrices.y_bus[reference].tocsr()
-    flowing = (matrices.branch >= 0)[:, None]
-    ends = np.where(flowing, position[matrices.ends[matrices.branch]], 0)
-    scale = np.where(flowing.T, loading_scales(net, matrices), 0.0)
-    diagonal = 1.0 / factors.U.diagonal()
+    live = (matrices.branch >= 0)[:, None]
+    ends = np.where(live, position[matrices.ends[matrices.branch]], 0)
+    scale = np.where(live.T, loading_scales(net, matrices), 0.0)
     grids, _ = find_voltage_sources(net)
     network = Network(
-        *_strict(factors.L, lower=True),
-        *_strict(factors.U, lower=False),
-        pairs(diagonal),
-        position[node],
-        row_of_unknown[node],
-        pairs(still),
-        pairs(fixed),
-        np.where(home >= 0, place[home], -1),
-        slack.indptr.astype(np.int64),
-        position[slack.indices],
-        pairs(slack.data),
-        np.isin(reference, matrices.bus[find_bus_rows(net, grids.bus)]).astype(np.int64),
-        np.ascontiguousarray(ends[:, 0]),
-        np.ascontiguousarray(ends[:, 1]),
-        branch_admittances(matrices),
-        np.ascontiguousarray(scale[0]),
-        np.ascontiguousarray(scale[1]),
-        len(net.line),
-        np.where(matrices.bus >= 0, position[matrices.bus], -1),
-        matrices.base_mva * 1000.0,
+        *_read_columns(sparse.tril(factors.L, -1)),
+        *_read_columns(sparse.triu(factors.U, 1)),
+        inverse_diagonal=as_pairs(1.0 / factors.U.diagonal()),
+        node=position[node],
+        rhs_row=rhs_row[node],
+        no_load=as_pairs(no_load),
+        fixed=as_pairs(matrices.fixed[injecting]),
+        participant=np.where(home >= 0, place[home], -1),
+        slack_start=slack.indptr.astype(np.int64),
+        slack_column=position[slack.indices],
+        slack=as_pairs(slack.data),
+        is_grid=np.isin(reference, matrices.bus[find_bus_rows(net, grids.bus)]).astype(np.int64),
+        branch_from=np.ascontiguousarray(ends[:, 0]),
+        branch_to=np.ascontiguousarray(ends[:, 1]),
+        branch_y=branch_admittances(matrices),
+        scale_from=np.ascontiguousarray(scale[0]),
+        scale_to=np.ascontiguousarray(scale[1]),
+        n_lines=len(net.line),
+        bus=np.where(matrices.bus >= 0, position[matrices.bus], -1),
+        base_kw=matrices.base_mva * 1000.0,
     )
     return network, position
 
 
-def _still(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Complex:
-    """Voltages of the unknowns without injections, in the order of the factors' solution."""
+def _solve_no_load(matrices: Matrices, unknown: Ints, factors: SuperLU) -> Complex:
+    """Voltages of the unknown buses without injections, in the order of the factors' solution, (n,)."""
     to_reference = matrices.y_bus[unknown][:, matrices.reference]
-    still = np.empty(unknown.size, np.complex128)
-    still[factors.perm_c] = factors.solve(-(to_reference @ matrices.voltage[matrices.reference]))
-    return still
+    voltage = np.empty(unknown.size, np.complex128)
+    voltage[factors.perm_c] = factors.solve(-(to_reference @ matrices.voltage[matrices.reference]))
+    return voltage
 
 
 def branch_admittances(matrices: Matrices) -> Floats:
@@ -229,17 +230,24 @@ def branch_admittances(matrices: Matrices) -> Floats:
         values = np.asarray(part[rows, bus]).reshape(-1)
         y[live, 2 * column], y[live, 2 * column + 1] = values.real, values.imag
     # Both ends on one bus: the matrix holds the sum of both entries, so the second one must not be added again.
-    closed = live[f == t]
-    y[closed, 2:4] = 0.0
-    y[closed, 6:8] = 0.0
+    loop = live[f == t]
+    y[loop, 2:4] = 0.0
+    y[loop, 6:8] = 0.0
     return y
+
+
+def branch_ratings(net: Any) -> tuple[Floats, Floats]:
+    """Rated currents of lines, kA (L,), and rated powers of transformers, MVA (R,): derated, all parallel systems."""
+    line, trafo = net.line, net.trafo
+    rated_ka = (line.max_i_ka * line.df * line.parallel).to_numpy(np.float64)
+    return rated_ka, (trafo.sn_mva * trafo.parallel * trafo.df).to_numpy(np.float64)
 
 
 def loading_scales(net: Any, matrices: Matrices) -> Floats:
     """Loading in per cent per pu of current, (2, L + R) at the from- and to-end of lines and transformers.
 
-    Lines by their rated current (`max_i_ka`, derated, times parallel), transformers by the current at rated power at
-    either side's rated voltage, as pandapower's defaults.
+    Lines are rated by their current, transformers by the current at rated power and at either side's rated voltage:
+    pandapower's defaults.
 
     Raises
     ------
@@ -248,10 +256,8 @@ def loading_scales(net: Any, matrices: Matrices) -> Floats:
     """
     kv = np.where(matrices.branch[:, None] >= 0, matrices.base_kv[matrices.ends[matrices.branch]], 1.0).T
     ka_per_pu = matrices.base_mva / (np.sqrt(3.0) * kv)
-    line, trafo = net.line, net.trafo
-    rated_ka = (line.max_i_ka * line.df * line.parallel).to_numpy(np.float64)
-    rated_mva = (trafo.sn_mva * trafo.parallel * trafo.df).to_numpy(np.float64)
-    rated_kv = trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(np.float64).T
+    rated_ka, rated_mva = branch_ratings(net)
+    rated_kv = net.trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(np.float64).T
     for table, rating, column in (("line", rated_ka, "max_i_ka"), ("trafo", rated_mva, "sn_mva")):
         for position in np.flatnonzero(~(rating > 0.0) & net[table].in_service.to_numpy(bool)):
             raise GridError(
@@ -265,13 +271,13 @@ def loading_scales(net: Any, matrices: Matrices) -> Floats:
     return np.asarray(ka_per_pu * np.hstack([of_line, of_trafo]))
 
 
-def _strict(factor: Any, *, lower: bool) -> tuple[Ints, Ints, Floats]:
-    """Columns of a triangular factor without its diagonal."""
-    part = (sparse.tril(factor, -1) if lower else sparse.triu(factor, 1)).tocsc()
-    part.sort_indices()
-    return part.indptr.astype(np.int64), part.indices.astype(np.int64), pairs(part.data)
+def _read_columns(triangle: Any) -> tuple[Ints, Ints, Floats]:
+    """Start of each column, rows and values of a sparse triangular matrix."""
+    columns = triangle.tocsc()
+    columns.sort_indices()
+    return columns.indptr.astype(np.int64), columns.indices.astype(np.int64), as_pairs(columns.data)
 
 
-def pairs(values: Any) -> Floats:
-    """Complex numbers as pairs (re, im) in a further axis."""
+def as_pairs(values: Any) -> Floats:
+    """Complex numbers as pairs (re, im) in a further, last axis."""
     return np.stack([values.real, values.imag], axis=-1)

@@ -1,6 +1,6 @@
-"""AC power flow of a feeder: a fast engine per topology, pandapower as its judge and fall-back.
+"""AC power flow of a feeder: a fast engine per topology, `pandapower.runpp` to verify it and as fall-back.
 
-An interval is converged or not solved; what is not solved is NaN, never an old value.
+Law: an interval is converged, or not solved and NaN throughout; it never carries values of another one.
 """
 
 from __future__ import annotations
@@ -10,34 +10,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import EngineDisagreementError, GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.admittance import (
-    Complex,
     Matrices,
     build_network,
     find_bus_rows,
     find_voltage_sources,
     read_matrices,
 )
-from grid_models.powerflow.flow import Engine, Flow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.kernel import Network
 from grid_models.powerflow.readout import solve_all, solve_voltages
-from grid_models.powerflow.runpp import reference_flow, solve_by_runpp
-
-__all__ = [
-    "Agreement",
-    "Engine",
-    "Flow",
-    "PowerFlow",
-    "reference_flow",
-    "refusal",
-    "verify_against_pandapower",
-]
+from grid_models.powerflow.runpp import solve_by_runpp
 
 TOLERANCE_PU = 1e-11
+"""Root of the summed squared voltage changes of the last iteration."""
 MAX_ITERATIONS = 100
+"""Iterations after which an interval goes to `runpp`."""
 VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT = 1e-6, 1e-4
 
 
@@ -50,17 +41,13 @@ class Agreement(NamedTuple):
 
 
 class PowerFlow:
-    """Engine of one topology; immutable once made.
+    """Power flow engine of one topology; immutable once made.
 
     Parameters
     ----------
     feeder
-        The network; whatever changes its admittances (switches, taps, lines in service) needs a new engine, and
-        `feeder.digest()` is the key to keep engines by.
-    tolerance_pu
-        Root of the summed squared voltage changes of the last iteration.
-    max_iterations
-        Iterations after which an interval goes to `runpp`.
+        The network. Whatever changes its admittances (switches, taps, lines in service) needs a new engine;
+        `feeder.digest()` can serve as the key of a cache of engines.
 
     Attributes
     ----------
@@ -68,16 +55,14 @@ class PowerFlow:
         The network.
     refusal
         Why the fast engine cannot represent it, so that `runpp` solves everything; None if it can.
-    unsupplied
-        (N,) participants whose bus no source reaches; their injection has no effect.
     slack_bus
-        (G,) index of a bus of each source of fixed voltage.
+        (G,) bus index of each source of fixed voltage; one of them where several buses are joined.
     matrices
         pandapower's internal model of the net.
     network
-        The kernel's view of it, for other compiled functions; None if refused.
+        The same as the compiled functions take it; None if refused.
     position
-        Position of each internal bus in the kernel's order.
+        Position of each internal bus in the order of the compiled functions, (i,).
 
     Raises
     ------
@@ -89,27 +74,22 @@ class PowerFlow:
     >>> from grid_models.feeder.generated import radial_feeder
     >>> engine = PowerFlow(radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0)))
     >>> flow = engine.solve(np.array([[5.0, -2.0, -2.0]]))
-    >>> bool(flow.converged[0]), Engine(int(flow.engine[0])).name
-    (True, 'FAST')
+    >>> bool(flow.converged[0]), flow.vm_pu.shape
+    (True, (1, 8))
     """
 
     feeder: Feeder
     refusal: str | None
-    unsupplied: npt.NDArray[np.bool_]
     slack_bus: Ints
     matrices: Matrices
     network: Network | None
     position: Ints
 
-    def __init__(
-        self, feeder: Feeder, *, tolerance_pu: float = TOLERANCE_PU, max_iterations: int = MAX_ITERATIONS
-    ) -> None:
+    def __init__(self, feeder: Feeder) -> None:
         self.feeder = feeder
-        self.refusal = refusal(feeder.net)
+        self.refusal = find_refusal(feeder.net)
         self.matrices = read_matrices(feeder.net)
-        self.unsupplied = self.matrices.bus[find_bus_rows(feeder.net, feeder.bus)] < 0
-        self.slack_bus = _slack_buses(feeder.net, self.matrices)
-        self._tolerance_pu, self._max_iterations = tolerance_pu, max_iterations
+        self.slack_bus = _find_slack_buses(feeder.net, self.matrices)
         self.network, self.position = None, np.empty(0, np.int64)
         if self.refusal is None:
             self.network, self.position = build_network(feeder.net, self.matrices, feeder.bus)
@@ -135,23 +115,24 @@ class PowerFlow:
         """
         p, q = self._checked(p_kw, q_kvar)
         if self.network is None:
-            return solve_by_runpp(self.feeder, self.matrices, p, q)
-        found = solve_all(self.network, p, q, self._tolerance_pu, self._max_iterations)
+            return solve_by_runpp(self.feeder, p, q, matrices=self.matrices)
+        found = solve_all(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
         flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8))
         if flow.converged.all():
             return flow
         failed = np.flatnonzero(~flow.converged)
-        return flow.replaced(failed, solve_by_runpp(self.feeder, self.matrices, p[failed], q[failed]))
+        by_runpp = solve_by_runpp(self.feeder, p[failed], q[failed], matrices=self.matrices)
+        return flow.with_intervals(failed, by_runpp)
 
     def voltages(self, p_kw: Floats, q_kvar: Floats | None = None) -> Complex | None:
-        """Complex voltages of pandapower's internal buses for one interval of injections, (N,).
+        """Complex voltages, pu, of pandapower's internal buses for one interval of injections, (N,) each.
 
         None where the fast engine has no solution.
         """
         if self.network is None:
             return None
         p, q = self._checked(p_kw[None], None if q_kvar is None else q_kvar[None])
-        iterations, pairs = solve_voltages(self.network, p, q, self._tolerance_pu, self._max_iterations)
+        iterations, pairs = solve_voltages(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
         return (pairs[:, 0] + 1j * pairs[:, 1])[self.position] if iterations else None
 
     def verify(
@@ -170,8 +151,8 @@ class PowerFlow:
         return p, q
 
 
-def _slack_buses(net: Any, matrices: Matrices) -> Ints:
-    """Index of a bus of each reference bus: that of its first external grid, else of its first slack generator."""
+def _find_slack_buses(net: Any, matrices: Matrices) -> Ints:
+    """Bus index of each reference bus: that of its first external grid, else of its first slack generator, (G,)."""
     index = np.empty(matrices.reference.size, np.int64)
     grids, gens = find_voltage_sources(net)
     for table in (gens, grids):
@@ -180,7 +161,7 @@ def _slack_buses(net: Any, matrices: Matrices) -> Ints:
     return index
 
 
-def refusal(net: Any) -> str | None:
+def find_refusal(net: Any) -> str | None:
     """Why the fast engine cannot represent a net, None if it can; such nets are solved by `runpp` throughout."""
     for column in ("const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const_i_q_percent"):
         if column in net.load and (net.load[column].fillna(0.0) != 0.0).any():
@@ -220,8 +201,9 @@ def verify_against_pandapower(
     chosen = np.arange(p_kw.shape[0]) if sample is None else np.asarray(sample, dtype=np.int64)
     p = p_kw[chosen]
     q = np.zeros_like(p) if q_kvar is None else q_kvar[chosen]
+    recycle = engine.network is not None
     fast = engine.solve(p, q)
-    judge = solve_by_runpp(engine.feeder, engine.matrices, p, q, recycle=engine.network is not None)
+    judge = solve_by_runpp(engine.feeder, p, q, matrices=engine.matrices, recycle=recycle)
     for k in np.flatnonzero(fast.converged != judge.converged):
         solved, failed = ("fast engine", "runpp") if fast.converged[k] else ("runpp", "fast engine")
         raise EngineDisagreementError(f"interval {chosen[k]}: the {solved} solved it, the {failed} did not")

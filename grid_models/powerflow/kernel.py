@@ -1,10 +1,11 @@
 """Solve many AC power flows of one topology by the current-injection fixed point, compiled.
 
-`I = conj(S/V)`, `V = V₀ + Y⁻¹·I`: the factors of the reduced bus admittance matrix are made once, and an iteration is
-two sparse triangular sweeps (the Z-bus method; Stagg & El-Abiad 1968, "Computer Methods in Power System Analysis",
-ch. 8). Up to 32 intervals are solved side by side, one per lane of the innermost loop. A lane that has converged is
-held, and the last sweep starts from what each lane holds, so no lane depends on its neighbours; there is no BLAS and
-no reordered sum: the length of a batch never changes a bit.
+`I = conj(S/V)`, `V = V₀ + Y⁻¹·I`: the reduced bus admittance matrix is factorised once, and an iteration is two sparse
+triangular solves (the Z-bus method; Stagg & El-Abiad 1968, "Computer Methods in Power System Analysis", ch. 8). Up to
+32 intervals are solved side by side, each in a lane, which is one place of the innermost array axis.
+
+Law: an interval's result is the same to the bit whatever other intervals are solved beside it. A lane is frozen at its
+own last iterate once it has converged, and the final solve starts from that. There is no BLAS and no reordered sum.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ LANES = 32
 class Network(NamedTuple):
     """A topology as the compiled functions take it, in pu; complex numbers as pairs (re, im) in the last axis.
 
-    The n unknown buses come in the order of the factors' solution, the r reference buses behind them; m of the
-    unknown ones have injections.
+    Positions: the n buses of unknown voltage come first, in the order of the factors' solution, then the r reference
+    buses. m of the unknown ones have injections.
 
     Attributes
     ----------
     lower_start, lower_row, lower
-        Unit lower factor by columns, diagonal left out.
+        Unit lower factor by columns, without its diagonal.
     upper_start, upper_row, upper
-        Upper factor by columns, diagonal left out.
-    diagonal
+        Upper factor by columns, without its diagonal.
+    inverse_diagonal
         Inverse of the upper factor's diagonal, (n, 2).
-    node, into
+    node, rhs_row
         Position of each bus with injections, and its row in the factors' right-hand side, (m,).
-    still
+    no_load
         Voltages without injections, (n + r, 2).
     fixed
         Constant injections, (m + r, 2).
@@ -65,10 +66,10 @@ class Network(NamedTuple):
     upper_start: Ints
     upper_row: Ints
     upper: Floats
-    diagonal: Floats
+    inverse_diagonal: Floats
     node: Ints
-    into: Ints
-    still: Floats
+    rhs_row: Ints
+    no_load: Floats
     fixed: Floats
     participant: Ints
     slack_start: Ints
@@ -86,39 +87,39 @@ class Network(NamedTuple):
 
 
 class LaneBlock(NamedTuple):
-    """Work space of W intervals, one per lane.
+    """Work space of W intervals, one per lane; complex numbers as (re, im) in the axis before the last.
 
     Attributes
     ----------
     s
-        Injections p, q, (m + r, 2, W).
-    seen
-        Voltages at the buses with injections, (m, 2, W).
+        Injections p, q, pu, (m + r, 2, W).
+    iterate
+        Voltages at the buses with injections after the latest iteration, (m, 2, W).
     v
         Right-hand side, then solution of the factors, then voltages everywhere, (n + r, 2, W).
     change
-        Sum of the squared changes of the last iteration, (W,).
-    moves
-        1 while a lane iterates, 0 once it is held, (W,).
-    done
+        Sum of the squared changes of the latest iteration, (W,).
+    active
+        1 while a lane iterates, 0 once it is frozen, (W,).
+    iterations
         Iterations taken where a lane has converged, 0 where it has not, (W,).
     """
 
     s: Floats
-    seen: Floats
+    iterate: Floats
     v: Floats
     change: Floats
-    moves: Floats
-    done: Ints
+    active: Floats
+    iterations: Ints
 
 
 @compiled
-def new_block(net: Network, lanes: int) -> LaneBlock:
+def make_block(net: Network, lanes: int) -> LaneBlock:
     """Work space for a topology."""
     return LaneBlock(
         np.zeros((net.fixed.shape[0], 2, lanes)),
         np.zeros((net.node.size, 2, lanes)),
-        np.zeros((net.still.shape[0], 2, lanes)),
+        np.zeros((net.no_load.shape[0], 2, lanes)),
         np.zeros(lanes),
         np.zeros(lanes),
         np.zeros(lanes, np.int64),
@@ -126,9 +127,12 @@ def new_block(net: Network, lanes: int) -> LaneBlock:
 
 
 @compiled
-def take_injections(net: Network, block: LaneBlock, p_kw: Floats, q_kvar: Floats, first: int) -> None:
-    """Sum constant and participants' injections from interval `first` on; lanes beyond the end stay constant."""
-    lanes = block.done.size
+def sum_injections(net: Network, block: LaneBlock, p_kw: Floats, q_kvar: Floats, first: int) -> None:
+    """Set `block.s` to constant plus participants' injections of the intervals from `first` on.
+
+    Lanes beyond the last interval have the constant ones alone.
+    """
+    lanes = block.iterations.size
     for i in range(net.fixed.shape[0]):
         for lane in range(lanes):
             block.s[i, 0, lane] = net.fixed[i, 0]
@@ -142,24 +146,24 @@ def take_injections(net: Network, block: LaneBlock, p_kw: Floats, q_kvar: Floats
 
 
 @compiled
-def inject(net: Network, block: LaneBlock) -> None:
-    """Right-hand side of the factors: the currents I = conj(S/V) of the injections at the voltages seen."""
-    s, seen, v = block.s, block.seen, block.v
+def compute_currents(net: Network, block: LaneBlock) -> None:
+    """Set the factors' right-hand side to the currents I = conj(S/V) at the latest iterate."""
+    s, iterate, v = block.s, block.iterate, block.v
     for k in range(v.shape[0]):
         for lane in range(v.shape[2]):
             v[k, 0, lane] = 0.0
             v[k, 1, lane] = 0.0
     for i in range(net.node.size):
-        k = net.into[i]
+        k = net.rhs_row[i]
         for lane in range(v.shape[2]):
-            p, q, re, im = s[i, 0, lane], s[i, 1, lane], seen[i, 0, lane], seen[i, 1, lane]
+            p, q, re, im = s[i, 0, lane], s[i, 1, lane], iterate[i, 0, lane], iterate[i, 1, lane]
             inverse = 1.0 / (re * re + im * im)
             v[k, 0, lane] = (p * re + q * im) * inverse
             v[k, 1, lane] = (p * im - q * re) * inverse
 
 
 @compiled
-def subtract(x: Floats, i: int, a: float, b: float, j: int) -> None:
+def subtract_multiple(x: Floats, i: int, a: float, b: float, j: int) -> None:
     """Subtract (a + jb)·x[j] from x[i] in all lanes."""
     for lane in range(x.shape[2]):
         re, im = x[j, 0, lane], x[j, 1, lane]
@@ -177,73 +181,76 @@ def multiply(x: Floats, j: int, a: float, b: float) -> None:
 
 
 @compiled
-def sweep(net: Network, x: Floats) -> None:
+def solve_factors(net: Network, x: Floats) -> None:
     """Solve L·U·x = y in place for all lanes, y in the first n rows."""
-    n = net.diagonal.shape[0]
+    n = net.inverse_diagonal.shape[0]
     for j in range(n):
         for k in range(net.lower_start[j], net.lower_start[j + 1]):
-            subtract(x, net.lower_row[k], net.lower[k, 0], net.lower[k, 1], j)
+            subtract_multiple(x, net.lower_row[k], net.lower[k, 0], net.lower[k, 1], j)
     for j in range(n - 1, -1, -1):
-        multiply(x, j, net.diagonal[j, 0], net.diagonal[j, 1])
+        multiply(x, j, net.inverse_diagonal[j, 0], net.inverse_diagonal[j, 1])
         for k in range(net.upper_start[j], net.upper_start[j + 1]):
-            subtract(x, net.upper_row[k], net.upper[k, 0], net.upper[k, 1], j)
+            subtract_multiple(x, net.upper_row[k], net.upper[k, 0], net.upper[k, 1], j)
 
 
 @compiled
-def move(net: Network, block: LaneBlock) -> None:
-    """Let the lanes that still iterate see their new voltages, and sum up how far those moved."""
-    v, seen, change, moves = block.v, block.seen, block.change, block.moves
+def update_iterate(net: Network, block: LaneBlock) -> None:
+    """Take the new voltages as iterate in the active lanes, and sum up their squared changes."""
+    v, iterate, change, active = block.v, block.iterate, block.change, block.active
     for lane in range(change.size):
         change[lane] = 0.0
     for i in range(net.node.size):
         k = net.node[i]
-        still_re, still_im = net.still[k, 0], net.still[k, 1]
+        no_load_re, no_load_im = net.no_load[k, 0], net.no_load[k, 1]
         for lane in range(v.shape[2]):
-            re = (still_re + v[k, 0, lane] - seen[i, 0, lane]) * moves[lane]
-            im = (still_im + v[k, 1, lane] - seen[i, 1, lane]) * moves[lane]
+            re = (no_load_re + v[k, 0, lane] - iterate[i, 0, lane]) * active[lane]
+            im = (no_load_im + v[k, 1, lane] - iterate[i, 1, lane]) * active[lane]
             # A sum, not a maximum: a NaN stays in it whatever comes later.
             change[lane] += re * re + im * im
-            seen[i, 0, lane] += re
-            seen[i, 1, lane] += im
+            iterate[i, 0, lane] += re
+            iterate[i, 1, lane] += im
 
 
 @compiled
-def hold(block: LaneBlock, iteration: int, tolerance_pu: float) -> bool:
-    """Hold the lanes that have converged or never will; returns whether any still iterates."""
-    any_left = False
-    for lane in range(block.done.size):
-        if block.moves[lane] == 1.0:
+def freeze_lanes(block: LaneBlock, iteration: int, tolerance_pu: float) -> bool:
+    """Freeze the lanes that have converged or have diverged; returns whether any is still active."""
+    any_active = False
+    for lane in range(block.iterations.size):
+        if block.active[lane] == 1.0:
             if block.change[lane] < tolerance_pu * tolerance_pu:
-                block.done[lane] = iteration
-                block.moves[lane] = 0.0
+                block.iterations[lane] = iteration
+                block.active[lane] = 0.0
             elif block.change[lane] < np.inf:
-                any_left = True
+                any_active = True
             else:
-                block.moves[lane] = 0.0
-    return any_left
+                block.active[lane] = 0.0
+    return any_active
 
 
 @compiled
 def solve_block(net: Network, block: LaneBlock, tolerance_pu: float, max_iterations: int) -> None:
-    """Voltages of the block's injections, from those without injections on; `block.done` says what to believe."""
-    lanes = block.done.size
+    """Solve for the voltages of the block's injections, starting from those without injections.
+
+    Only lanes with `block.iterations` > 0 hold a solution.
+    """
+    lanes = block.iterations.size
     for lane in range(lanes):
-        block.done[lane] = 0
-        block.moves[lane] = 1.0
+        block.iterations[lane] = 0
+        block.active[lane] = 1.0
         for i in range(net.node.size):
-            block.seen[i, 0, lane] = net.still[net.node[i], 0]
-            block.seen[i, 1, lane] = net.still[net.node[i], 1]
-    any_left, iteration = True, 0
+            block.iterate[i, 0, lane] = net.no_load[net.node[i], 0]
+            block.iterate[i, 1, lane] = net.no_load[net.node[i], 1]
+    any_active, iteration = True, 0
     while True:
-        inject(net, block)
-        sweep(net, block.v)
-        if not any_left or iteration == max_iterations:
-            # Once more behind the last iteration: `v` was that of the slowest lane, now it is each lane's own.
+        compute_currents(net, block)
+        solve_factors(net, block.v)
+        if not any_active or iteration == max_iterations:
+            # One solve more than there are iterations: it makes `v` follow from each lane's own last iterate.
             break
         iteration += 1
-        move(net, block)
-        any_left = hold(block, iteration, tolerance_pu)
-    for k in range(net.still.shape[0]):
+        update_iterate(net, block)
+        any_active = freeze_lanes(block, iteration, tolerance_pu)
+    for k in range(net.no_load.shape[0]):
         for lane in range(lanes):
-            block.v[k, 0, lane] += net.still[k, 0]
-            block.v[k, 1, lane] += net.still[k, 1]
+            block.v[k, 0, lane] += net.no_load[k, 0]
+            block.v[k, 1, lane] += net.no_load[k, 1]

@@ -1,4 +1,7 @@
-"""What a network must keep, and the verdict on a power flow: ok, violated or not solved; a verdict is data."""
+"""Limits of voltages and loadings, and the verdict on a power flow: ok, violated or not solved.
+
+A verdict is data, not an exception. Law: an interval that is not solved, and a loading that is NaN, never pass.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Floats, Ints, Mask, Places
 from grid_models.compiled import compiled
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
@@ -25,7 +28,7 @@ class Judgement(IntEnum):
     NOT_SOLVED = 2
 
 
-_NOT_SOLVED = int(Judgement.NOT_SOLVED)
+_NOT_SOLVED = int(Judgement.NOT_SOLVED)  # numba takes no IntEnum
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +38,9 @@ class Limits:
     Attributes
     ----------
     min_vm_pu, max_vm_pu
-        (B,) pu.
+        (B,) voltage band of each bus.
     max_line_loading_percent, max_trafo_loading_percent
-        (L,), (R,).
+        (L,), (R,) per cent of the rating.
     warn_loading_percent
         Loading from which an element is reported.
     """
@@ -49,7 +52,7 @@ class Limits:
     warn_loading_percent: float = 80.0
 
     @classmethod
-    def of(
+    def from_feeder(
         cls,
         feeder: Feeder,
         *,
@@ -85,26 +88,24 @@ class Limits:
             column("trafo", "max_loading_percent", max_loading_percent),
             warn_loading_percent,
         )
-        limits.check(feeder)
+        limits._check(feeder)
         return limits
 
     @cached_property
     def max_end_percent(self) -> Floats:
-        """Limits of the branch ends as in `grid_models.response.response.Response`, (E,)."""
+        """Limits of the branch ends, (E,) per cent, in the order of `grid_models.response.response.Response`."""
         return np.tile(np.concatenate([self.max_line_loading_percent, self.max_trafo_loading_percent]), 2)
 
-    def check(self, feeder: Feeder) -> None:
-        """Raise `GridError` where limits contradict one another."""
+    def _check(self, feeder: Feeder) -> None:
+        """Raise `GridError` where a limit is not positive or a voltage band is empty."""
         low, high = self.min_vm_pu, self.max_vm_pu
         for b in np.flatnonzero(~((low > 0.0) & (low < high))):
             raise GridError(
                 f"network '{feeder.name}', bus {feeder.net.bus.index[b]}: expected 0 < min_vm_pu < max_vm_pu, "
                 f"got {low[b]:g} and {high[b]:g}"
             )
-        for table, limit in (
-            ("line", self.max_line_loading_percent),
-            ("trafo", self.max_trafo_loading_percent),
-        ):
+        loadings = {"line": self.max_line_loading_percent, "trafo": self.max_trafo_loading_percent}
+        for table, limit in loadings.items():
             for b in np.flatnonzero(~(limit > 0.0)):
                 raise GridError(
                     f"network '{feeder.name}', {table} {feeder.net[table].index[b]}: expected "
@@ -113,7 +114,7 @@ class Limits:
 
 
 class Verdicts(NamedTuple):
-    """Verdicts on K intervals, and the tightest spots of each; buses and branches by their place in the net's tables.
+    """Verdicts on K intervals, and what is closest to a limit in each; elements by their place in the net's tables.
 
     Attributes
     ----------
@@ -122,11 +123,11 @@ class Verdicts(NamedTuple):
     lowest_vm_pu, lowest_bus, highest_vm_pu, highest_bus
         (K,) extreme voltages and their buses; NaN and -1 without any.
     highest_loading_percent, highest_branch
-        (K,) loading closest to its limit, or furthest beyond it, and its branch: lines first, transformers behind;
-        NaN and -1 without any.
+        (K,) largest loading relative to its limit, and its branch: lines first, then transformers; NaN and -1
+        without any.
     voltage_margin_pu, loading_margin_percent
         (K,) smallest distance of a voltage to the limits of its bus, and distance of that loading to its limit;
-        negative beyond, NaN without any.
+        negative where violated, NaN without any.
     """
 
     status: npt.NDArray[np.int8]
@@ -139,14 +140,14 @@ class Verdicts(NamedTuple):
     voltage_margin_pu: Floats
     loading_margin_percent: Floats
 
-    def between(self, first: int, stop: int) -> Verdicts:
+    def select(self, first: int, stop: int) -> Verdicts:
         """Intervals first … stop-1."""
-        return Verdicts(**{name: column[first:stop] for name, column in self._asdict().items()})
+        return Verdicts._make(column[first:stop] for column in self)
 
 
 def judge(flow: Flow, limits: Limits) -> Verdicts:
-    """Verdict on every interval of a flow; what is not solved never passes."""
-    return _judged(
+    """Compare every interval of a flow with the limits of the network."""
+    return _judge_compiled(
         *(flow.converged, flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent),
         *(limits.min_vm_pu, limits.max_vm_pu),
         *(limits.max_line_loading_percent, limits.max_trafo_loading_percent),
@@ -154,8 +155,8 @@ def judge(flow: Flow, limits: Limits) -> Verdicts:
 
 
 @compiled
-def _judged(
-    converged: npt.NDArray[np.bool_],
+def _judge_compiled(
+    converged: Mask,
     vm_pu: Floats,
     line: Floats,
     trafo: Floats,
@@ -164,14 +165,11 @@ def _judged(
     max_line: Floats,
     max_trafo: Floats,
 ) -> Verdicts:
-    """`judge` in one piece: a repair judges interval after interval, each a call of its own."""
+    """`judge` as one compiled call: curtailment judges interval by interval, where calls from Python would dominate."""
     n = converged.size
     number, place = np.full((5, n), np.nan), np.full((3, n), -1)
-    out = Verdicts(
-        np.full(n, _NOT_SOLVED, np.int8),
-        *(number[0], place[0], number[1], place[1], number[2], place[2]),
-        *(number[3], number[4]),
-    )
+    extremes = (number[0], place[0], number[1], place[1], number[2], place[2])
+    out = Verdicts(np.full(n, _NOT_SOLVED, np.int8), *extremes, number[3], number[4])
     solved = np.flatnonzero(converged)
     _judge_voltages(solved, vm_pu, min_vm_pu, max_vm_pu, out)
     _judge_loadings(solved, line, trafo, max_line, max_trafo, out)
@@ -180,9 +178,9 @@ def _judged(
 
 @compiled
 def _judge_voltages(
-    solved: npt.NDArray[np.intp], vm_pu: Floats, min_vm_pu: Floats, max_vm_pu: Floats, out: Verdicts
+    solved: Places, vm_pu: Floats, min_vm_pu: Floats, max_vm_pu: Floats, out: Verdicts
 ) -> None:
-    """Extremes, margin and status of the solved intervals; buses without supply have no voltage to judge."""
+    """Set extremes, margin and status of the solved intervals; buses without supply (NaN) are not judged."""
     for k in solved:
         lowest, highest, margin = np.inf, -np.inf, np.inf
         lowest_bus, highest_bus = -1, -1
@@ -205,14 +203,9 @@ def _judge_voltages(
 
 @compiled
 def _judge_loadings(
-    solved: npt.NDArray[np.intp],
-    line: Floats,
-    trafo: Floats,
-    max_line: Floats,
-    max_trafo: Floats,
-    out: Verdicts,
+    solved: Places, line: Floats, trafo: Floats, max_line: Floats, max_trafo: Floats, out: Verdicts
 ) -> None:
-    """Highest loading, margin and status of the solved intervals; a loading that is no number does not pass."""
+    """Set highest loading, margin and status of the solved intervals; a loading that is NaN does not pass."""
     n_lines = line.shape[1]
     for k in solved:
         tightest, branch = -np.inf, -1
@@ -233,7 +226,7 @@ def _judge_loadings(
 
 @dataclass(frozen=True)
 class Violation:
-    """A quantity of an element and its limit; in a list of violations it is beyond it.
+    """A quantity of an element and its limit; in a list of violations it is beyond that limit.
 
     `element_type` is `bus`, `line` or `trafo`, `element` its index in the net, `quantity` `vm_pu` or `loading_percent`.
     """
@@ -259,7 +252,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Verdict on one interval: every violated element, worst first; the tightest spot where there is none."""
+    """Verdict on one interval: all violated elements, worst first; where there is none, the one closest to a limit."""
 
     status: Judgement
     violations: tuple[Violation, ...]
@@ -267,12 +260,12 @@ class Verdict:
 
 
 def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verdict:
-    """Verdict on interval `k` of a flow, with names.
+    """Verdict on interval `k` of a flow, with the elements' names.
 
     Parameters
     ----------
     feeder, limits
-        The network and what it must keep.
+        The network and its limits.
     flow
         AC solution.
     k
@@ -289,26 +282,26 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     closer[0] = np.where(below, limits.min_vm_pu, upper[0])
     margin[0] = np.where(below, to_lower, margin[0])
 
-    def measured(t: int, where: Ints) -> list[Violation]:
-        return _measured(feeder, tables[t], where, values[t], closer[t])
+    def compare(t: int, at: Ints) -> list[Violation]:
+        return _compare(feeder, tables[t], at, values[t], closer[t])
 
-    beyond = [v for t in range(3) for v in measured(t, np.flatnonzero(margin[t] < 0.0))]
+    beyond = [v for t in range(3) for v in compare(t, np.flatnonzero(margin[t] < 0.0))]
     if beyond:
         return Verdict(Judgement.VIOLATED, tuple(sorted(beyond, key=lambda v: -v.excess)), None)
     supplied = [t for t in range(3) if np.isfinite(margin[t]).any()]
     if not supplied:
         return Verdict(Judgement.OK, (), None)
     t = min(supplied, key=lambda t: float(np.nanmin(margin[t])))
-    return Verdict(Judgement.OK, (), measured(t, np.nanargmin(margin[t], keepdims=True))[0])
+    return Verdict(Judgement.OK, (), compare(t, np.nanargmin(margin[t], keepdims=True))[0])
 
 
-def _measured(feeder: Feeder, table: str, where: Ints, values: Floats, limits: Floats) -> list[Violation]:
-    """Values of a table's elements at some positions against their closer limits."""
-    if where.size == 0:
-        return []
+def _compare(feeder: Feeder, table: str, at: Ints, values: Floats, limits: Floats) -> list[Violation]:
+    """Values of some elements of a table beside their limits; `at` is their places, `values`, `limits` all of them."""
+    if at.size == 0:
+        return []  # without reading the table's names
     elements, names = feeder.labels[table]
     quantity = "vm_pu" if table == "bus" else "loading_percent"
     return [
         Violation(table, elements[i], names[i], quantity, float(values[i]), float(limits[i]))
-        for i in where.tolist()
+        for i in at.tolist()
     ]

@@ -1,4 +1,7 @@
-"""What solved voltages mean: magnitudes, loadings, powers; and the batch that the power flow is."""
+"""Solve a batch of intervals, and compute magnitudes, loadings and powers from the voltages, compiled.
+
+numba caches a function by its own file only: after a change in `kernel.py` remove the caches (CONTRIBUTING.md).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import numpy as np
 
 from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
-from grid_models.powerflow.kernel import LANES, LaneBlock, Network, new_block, solve_block, take_injections
+from grid_models.powerflow.kernel import LANES, LaneBlock, Network, make_block, solve_block, sum_injections
 
 
 class Solution(NamedTuple):
-    """K intervals; NaN, and 0 iterations, where one did not converge. Shapes as in `Flow`."""
+    """Results of K intervals; NaN, and 0 iterations, where one did not converge. Shapes as in `flow.Flow`."""
 
     vm_pu: Floats
     line_loading_percent: Floats
@@ -27,7 +30,7 @@ class Solution(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """Work space: what the voltages of a block mean, one interval per lane.
+    """Work space: results computed from the voltages of a block, one interval per lane.
 
     Attributes
     ----------
@@ -48,10 +51,10 @@ class Reading(NamedTuple):
 
 
 @compiled
-def new_reading(net: Network, lanes: int) -> Reading:
+def make_reading(net: Network, lanes: int) -> Reading:
     """Work space for a topology."""
     return Reading(
-        np.zeros((net.still.shape[0], lanes)),
+        np.zeros((net.no_load.shape[0], lanes)),
         np.zeros((net.branch_from.size, 2, lanes)),
         np.zeros((net.is_grid.size, 2, lanes)),
         np.zeros(lanes),
@@ -59,8 +62,8 @@ def new_reading(net: Network, lanes: int) -> Reading:
 
 
 @compiled
-def read_magnitudes(v: Floats, magnitude: Floats) -> None:
-    """Voltage magnitudes of all positions."""
+def compute_magnitudes(v: Floats, magnitude: Floats) -> None:
+    """Set the voltage magnitudes of all positions."""
     for k in range(v.shape[0]):
         for lane in range(v.shape[2]):
             re, im = v[k, 0, lane], v[k, 1, lane]
@@ -68,21 +71,13 @@ def read_magnitudes(v: Floats, magnitude: Floats) -> None:
 
 
 @compiled
-def read_branches(net: Network, v: Floats, branch: Floats) -> None:
-    """Loadings from the larger of both ends' currents, and the power that enters at the from-end."""
+def compute_branches(net: Network, v: Floats, branch: Floats) -> None:
+    """Set loadings from the larger of both ends' currents, and the power that enters at the from-end."""
     base_kw = net.base_kw
     for b in range(net.branch_from.size):
         f, t, y = net.branch_from[b], net.branch_to[b], net.branch_y[b]
-        ff_re, ff_im, ft_re, ft_im, tf_re, tf_im, tt_re, tt_im = (
-            y[0],
-            y[1],
-            y[2],
-            y[3],
-            y[4],
-            y[5],
-            y[6],
-            y[7],
-        )
+        ff_re, ff_im, ft_re, ft_im = y[0], y[1], y[2], y[3]
+        tf_re, tf_im, tt_re, tt_im = y[4], y[5], y[6], y[7]
         scale_from, scale_to = net.scale_from[b], net.scale_to[b]
         for lane in range(v.shape[2]):
             fr, fi, tr, ti = v[f, 0, lane], v[f, 1, lane], v[t, 0, lane], v[t, 1, lane]
@@ -97,9 +92,9 @@ def read_branches(net: Network, v: Floats, branch: Floats) -> None:
 
 
 @compiled
-def read_balance(net: Network, block: LaneBlock, reading: Reading) -> None:
-    """What each reference bus supplies, and what everything else injects."""
-    n, m, base_kw = net.diagonal.shape[0], net.node.size, net.base_kw
+def compute_balance(net: Network, block: LaneBlock, reading: Reading) -> None:
+    """Set the power that each reference bus supplies, and the sum of all other injections."""
+    n, m, base_kw = net.inverse_diagonal.shape[0], net.node.size, net.base_kw
     v, s, slack, injected = block.v, block.s, reading.slack, reading.injected
     for lane in range(injected.size):
         injected[lane] = 0.0
@@ -119,8 +114,8 @@ def read_balance(net: Network, block: LaneBlock, reading: Reading) -> None:
 
 
 @compiled
-def write(net: Network, reading: Reading, lane: int, out: Solution, k: int) -> None:
-    """Copy a lane of the reading into interval k."""
+def write_interval(net: Network, reading: Reading, lane: int, out: Solution, k: int) -> None:
+    """Copy a lane of the reading into interval k; losses are what sources supply plus what everything else injects."""
     for b in range(net.bus.size):
         out.vm_pu[k, b] = reading.magnitude[net.bus[b], lane] if net.bus[b] >= 0 else np.nan
     for b in range(net.n_lines):
@@ -143,8 +138,8 @@ def write(net: Network, reading: Reading, lane: int, out: Solution, k: int) -> N
 
 
 @compiled
-def new_solution(net: Network, n_intervals: int) -> Solution:
-    """Room for `n_intervals`, none solved yet."""
+def make_solution(net: Network, n_intervals: int) -> Solution:
+    """Solution of `n_intervals` of which none has been solved: all NaN."""
     n_trafos, r = net.branch_from.size - net.n_lines, net.is_grid.size
     return Solution(
         np.full((n_intervals, net.bus.size), np.nan),
@@ -167,17 +162,17 @@ def solve_all(
     """Solve every interval of p_kw, q_kvar (K, N); what does not converge is NaN with 0 iterations."""
     n_intervals = p_kw.shape[0]
     lanes = max(1, min(LANES, n_intervals))
-    out, block, reading = new_solution(net, n_intervals), new_block(net, lanes), new_reading(net, lanes)
+    out, block, reading = make_solution(net, n_intervals), make_block(net, lanes), make_reading(net, lanes)
     for first in range(0, n_intervals, lanes):
-        take_injections(net, block, p_kw, q_kvar, first)
+        sum_injections(net, block, p_kw, q_kvar, first)
         solve_block(net, block, tolerance_pu, max_iterations)
-        read_magnitudes(block.v, reading.magnitude)
-        read_branches(net, block.v, reading.branch)
-        read_balance(net, block, reading)
+        compute_magnitudes(block.v, reading.magnitude)
+        compute_branches(net, block.v, reading.branch)
+        compute_balance(net, block, reading)
         for lane in range(min(lanes, n_intervals - first)):
-            if block.done[lane] > 0:
-                write(net, reading, lane, out, first + lane)
-                out.iterations[first + lane] = block.done[lane]
+            if block.iterations[lane] > 0:
+                write_interval(net, reading, lane, out, first + lane)
+                out.iterations[first + lane] = block.iterations[lane]
     return out
 
 
@@ -185,8 +180,8 @@ def solve_all(
 def solve_voltages(
     net: Network, p_kw: Floats, q_kvar: Floats, tolerance_pu: float, max_iterations: int
 ) -> tuple[int, Floats]:
-    """Iterations (0: not solved) and voltages (n + r, 2) of one interval, p_kw and q_kvar of shape (1, N)."""
-    block = new_block(net, 1)
-    take_injections(net, block, p_kw, q_kvar, 0)
+    """Solve one interval, p_kw and q_kvar (1, N); returns its iterations, 0 if not solved, and voltages (n + r, 2)."""
+    block = make_block(net, 1)
+    sum_injections(net, block, p_kw, q_kvar, 0)
     solve_block(net, block, tolerance_pu, max_iterations)
-    return block.done[0], block.v[:, :, 0].copy()
+    return block.iterations[0], block.v[:, :, 0].copy()

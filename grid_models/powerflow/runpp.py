@@ -1,32 +1,39 @@
-"""The model of record: every interval solved by `pandapower.runpp`, one after the other."""
+"""The reference model: every interval solved by `pandapower.runpp`, one after the other.
+
+The participants' injections are static generators: pandapower counts these into the network, as everywhere else here.
+"""
 
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
 from scipy.sparse.linalg import MatrixRankWarning
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.pandapower_tables import with_injection_elements, write_injections
 from grid_models.powerflow.admittance import (
     RUNPP_OPTIONS,
-    Complex,
     Matrices,
     find_bus_rows,
     find_voltage_sources,
     read_matrices,
 )
-from grid_models.powerflow.flow import Flow, not_solved
+from grid_models.powerflow.flow import Flow, make_unsolved_flow
 
 TOLERANCE_MVA = 1e-11
 
 
-def reference_flow(
-    feeder: Feeder, p_kw: Floats, q_kvar: Floats | None = None, *, tolerance_mva: float = TOLERANCE_MVA
+def solve_by_runpp(
+    feeder: Feeder,
+    p_kw: Floats,
+    q_kvar: Floats | None = None,
+    *,
+    matrices: Matrices | None = None,
+    recycle: bool = False,
 ) -> Flow:
     """Solve every interval by `pandapower.runpp`.
 
@@ -36,8 +43,10 @@ def reference_flow(
         The network.
     p_kw, q_kvar
         Injections of the participants, (K, N), positive into the network; no reactive power if left out.
-    tolerance_mva
-        Newton-Raphson's tolerance.
+    matrices
+        pandapower's internal model of the net; read from it if left out.
+    recycle
+        See `Reference.solve`.
 
     Raises
     ------
@@ -45,24 +54,11 @@ def reference_flow(
         If pandapower cannot solve the net without the participants.
     """
     q = np.zeros_like(p_kw) if q_kvar is None else q_kvar
-    return solve_by_runpp(feeder, read_matrices(feeder.net), p_kw, q, tolerance_mva)
-
-
-def solve_by_runpp(
-    feeder: Feeder,
-    matrices: Matrices,
-    p_kw: Floats,
-    q_kvar: Floats,
-    tolerance_mva: float = TOLERANCE_MVA,
-    *,
-    recycle: bool = False,
-) -> Flow:
-    """`reference_flow` for a net whose internal buses are known; see `Reference.solve`."""
-    return Reference(feeder, matrices).solve(p_kw, q_kvar, tolerance_mva, recycle=recycle)
+    return Reference(feeder, matrices or read_matrices(feeder.net)).solve(p_kw, q, recycle=recycle)
 
 
 class Reference:
-    """A net made ready for `runpp`, to be solved again and again.
+    """A net prepared for `runpp`, to be solved again and again.
 
     Parameters
     ----------
@@ -74,50 +70,70 @@ class Reference:
         self._net, self._index = with_injection_elements(feeder)
         self.slacks = find_slacks(self._net, matrices)
 
-    def solve(
-        self, p_kw: Floats, q_kvar: Floats, tolerance_mva: float = TOLERANCE_MVA, *, recycle: bool = False
-    ) -> Flow:
+    def solve(self, p_kw: Floats, q_kvar: Floats, *, recycle: bool = False) -> Flow:
         """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved.
 
-        With `recycle`, `runpp` converts the net once and takes only the injections anew, a third of the work; what
-        does not converge so is run again as a whole.
+        With `recycle`, `runpp` converts the net once and then updates only the injections, which takes a third of the
+        time; an interval that does not converge so is run again from the start.
         """
         net, converted = self._net, False
-        flow = not_solved(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), self.slacks.n)
+        flow = make_unsolved_flow(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), self.slacks.n)
         for k in range(p_kw.shape[0]):
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
                 write_injections(net, self._index, p_kw[k], q_kvar[k])
-                solved = (converted and runs(net, tolerance_mva, recycle=True)) or runs(net, tolerance_mva)
+                solved = (converted and run_net(net, recycle=True)) or run_net(net)
                 converted = recycle and solved
                 if solved:
                     _read_results(net, self.slacks, flow, k)
         return flow
 
 
+def with_injection_elements(feeder: Feeder) -> tuple[Any, Ints]:
+    """Copy of the net with one further `sgen` per participant; returns (net, their indices).
+
+    The participants' own loads, generators and storages stay at zero: an injection is their sum.
+    """
+    net = deepcopy(feeder.net)
+    index = pp.create_sgens(
+        net,
+        buses=feeder.bus.tolist(),
+        p_mw=np.zeros(feeder.bus.size),
+        q_mvar=np.zeros(feeder.bus.size),
+        name=[f"injection of {participant}" for participant in feeder.participants],
+    )
+    return net, np.asarray(index, dtype=np.int64)
+
+
+def write_injections(net: Any, index: Ints, p_kw: Floats, q_kvar: Floats) -> None:
+    """Set the injections made by `with_injection_elements`, (N,) each."""
+    net.sgen.loc[index, "p_mw"] = p_kw / 1000.0
+    net.sgen.loc[index, "q_mvar"] = q_kvar / 1000.0
+
+
 _ONLY_INJECTIONS = {"bus_pq": True, "trafo": False, "gen": False}
 
 
-def runs(net: Any, tolerance_mva: float = TOLERANCE_MVA, *, recycle: bool = False) -> bool:
-    """Run `runpp` on the net; whether it converged.
+def run_net(net: Any, *, recycle: bool = False) -> bool:
+    """Run `runpp` on the net; returns whether it converged.
 
     `recycle` keeps everything but the injections from the run before, which must have converged on this net.
     """
     options = {**RUNPP_OPTIONS, "recycle": _ONLY_INJECTIONS} if recycle else RUNPP_OPTIONS
     with warnings.catch_warnings():
-        # On its way to a divergence Newton-Raphson overflows, and meets singular Jacobians.
+        # A Newton-Raphson that diverges overflows and meets singular Jacobians first.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", MatrixRankWarning)
         try:
-            pp.runpp(net, tolerance_mva=tolerance_mva, max_iteration=30, **options)
+            pp.runpp(net, tolerance_mva=TOLERANCE_MVA, max_iteration=30, **options)
         except (pp.LoadflowNotConverged, FloatingPointError, np.linalg.LinAlgError):
             return False
     return bool(net.converged)
 
 
 class Slacks(NamedTuple):
-    """The sources of a net and the reference bus, 0 … n-1, that each of them feeds.
+    """External grids and slack generators in service, by index in the net's tables, and the reference bus of each.
 
-    `grids` and `gens` are the external grids and slack generators in service, by their index in the net's tables.
+    Reference buses are numbered 0 … n-1 in the order of `Matrices.reference`.
     """
 
     grids: Ints
@@ -139,7 +155,7 @@ class Slacks(NamedTuple):
 
 
 def find_slacks(net: Any, matrices: Matrices) -> Slacks:
-    """Sources of a net by pandapower's internal model of it."""
+    """Find the sources of a net in pandapower's internal model of it."""
     grids, gens = find_voltage_sources(net)
     grid_bus, gen_bus = (
         np.searchsorted(matrices.reference, matrices.bus[find_bus_rows(net, table.bus)]).astype(np.int64)
@@ -150,7 +166,7 @@ def find_slacks(net: Any, matrices: Matrices) -> Slacks:
 
 
 def _read_results(net: Any, slacks: Slacks, flow: Flow, k: int) -> None:
-    """Copy pandapower's results of one interval; a branch without supply, NaN there, carries no current."""
+    """Copy pandapower's results into interval k; a branch without supply, which has NaN there, carries no current."""
     flow.converged[k] = True
     flow.vm_pu[k] = net.res_bus.vm_pu
     flow.line_loading_percent[k] = net.res_line.loading_percent.fillna(0.0)
@@ -160,6 +176,6 @@ def _read_results(net: Any, slacks: Slacks, flow: Flow, k: int) -> None:
     from_grid = supplied[np.unique(slacks.grid_bus)].sum()
     flow.p_slack_kw[k], flow.q_slack_kvar[k] = supplied.real, supplied.imag
     flow.p_grid_kw[k], flow.q_grid_kvar[k] = from_grid.real, from_grid.imag
-    # Buses count from the network and include shunts, which are no losses.
+    # `res_bus` counts from the network and includes the shunts, whose power is no loss.
     flow.losses_kw[k] = (net.res_shunt.p_mw.sum() - net.res_bus.p_mw.sum()) * 1000.0
     flow.iterations[k] = net._ppc["iterations"]

@@ -1,31 +1,30 @@
-"""Power flow with inverters that set their reactive power by a rule: an outer fixed point around the AC solution.
+"""Power flow with inverters that set their reactive power by a rule: an iteration around the AC power flow.
 
-The reactive power that is found is rounded to whole var, as it is metered, and the state is that of the rounded power.
+Reactive power is metered in whole var: the control's solution is rounded, and the flow is solved for what is metered.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from grid_models.arrays import Floats
+from grid_models.arrays import Complex, Floats, Ints, Mask, Places
 from grid_models.devices.inverter import Inverter, reactive_power_kvar
 from grid_models.powerflow.admittance import find_bus_rows
 from grid_models.powerflow.engine import PowerFlow
-from grid_models.powerflow.flow import Engine, Flow, not_solved
-from grid_models.ranges import check_range
+from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
+from grid_models.ranges import check_field
 from grid_models.response.response import ALL, InjectionChange, Response, Rows
 from grid_models.response.sensitivity import sensitivity
 
 TOLERANCE_KVAR = 1e-5
-"""Largest change of a house's reactive power at the fixed point; a hundredth of what rounding then adds."""
+"""Largest mismatch of a house's reactive power that counts as converged; a fiftieth of the error by rounding."""
 MAX_ROUNDS, HALVE_EVERY = 60, 15
-"""Power flows until the control counts as not converged, and after how many each step is halved."""
-_STEP_KW, _STEP_PU = 1e-4, 1e-7
+"""Power flows until the control counts as not converged, and after how many the step length is halved."""
+_STEP_KW, _STEP_PU = 1e-4, 1e-7  # of finite differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Control:
     s_kva
         Rated apparent power of each participant's inverter, (N,); 0 without one.
     min_cos_phi
-        Smallest power factor: `|Q| <= P·tan(arccos(min_cos_phi))`, so that reactive power ends with the sun.
+        Smallest power factor: `|Q| <= P·tan(arccos(min_cos_phi))`, so that no reactive power flows at night.
 
     Raises
     ------
@@ -52,18 +51,17 @@ class Control:
     min_cos_phi: float = 0.9
 
     def __post_init__(self) -> None:
-        check_range("reactive control, s_kva", self.s_kva, 0, remedy="give rated apparent powers")
-        check_range(
-            "reactive control, min_cos_phi", self.min_cos_phi, 0, 1, above=True, remedy="give one such as 0.9"
-        )
+        check = partial(check_field, "reactive control", self)
+        check("s_kva", 0, remedy="give rated apparent powers")
+        check("min_cos_phi", 0, 1, above=True, remedy="give one such as 0.9")
 
     def slope_kvar_per_pu(self, pv_kw: Floats, vm_pu: Floats) -> Floats:
-        """Derivative of the rule by the voltage, (…, N); 0 or below, and 0 where a limit binds."""
+        """Derivative of the rule by the voltage, (…, N); never positive, and 0 where a limit binds."""
         above, below = (self.q_kvar(pv_kw, vm_pu + change) for change in (_STEP_PU, -_STEP_PU))
         return (above - below) / (2.0 * _STEP_PU)
 
-    def only(self, inside: npt.NDArray[np.bool_]) -> Control:
-        """The same for some participants, (N,); the inverters of all others are idle."""
+    def with_only(self, inside: Mask) -> Control:
+        """Copy in which only the inverters of the participants `inside`, (N,), inject reactive power."""
         return replace(self, s_kva=np.where(inside, self.s_kva, 0.0))
 
     def q_kvar(self, pv_kw: Floats, vm_pu: Floats) -> Floats:
@@ -91,21 +89,19 @@ class Controlled(NamedTuple):
     q_kvar
         Reactive injections of the participants in whole var, (K, N); 0 where there is no fixed point.
     rounds
-        Power flows until the control stood still, (K,); 0 where it never did.
+        Power flows until the control converged, (K,); 0 where it did not.
     """
 
     flow: Flow
     q_kvar: Floats
-    rounds: npt.NDArray[np.int64]
+    rounds: Ints
 
 
-def solve_controlled(
-    engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, max_rounds: int = MAX_ROUNDS
-) -> Controlled:
+def solve_controlled(engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats) -> Controlled:
     """Solve K intervals with the reactive power that the inverters set at the voltages which follow from it.
 
-    Newton's steps on `q = q(V(q))`, with the voltages' response to Q of the network without injections, and of the
-    characteristic the steeper of the two slopes seen last, so that steps do not jump across a corner for ever. An
+    Newton's steps on `q = q(V(q))`. The voltages' response to Q is that of the network without injections. The slope of
+    the characteristic is the steeper of the latest two, so that steps do not oscillate across a corner of it. An
     interval is solved the same whatever other intervals are solved with it.
 
     Parameters
@@ -115,43 +111,38 @@ def solve_controlled(
     control
         Rule and ratings of the inverters.
     p_kw, pv_kw
-        Injections of the participants, (K, N), and what of them comes from PV, >= 0.
-    max_rounds
-        Power flows after which the control counts as not converged.
+        Injections of the participants, (K, N), and the part of them that comes from PV, >= 0.
     """
-    n_intervals = p_kw.shape[0]
     position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
     v_q = response_to_q(engine)
     q, last_slope = np.zeros_like(p_kw), np.zeros_like(p_kw)
-    rounds, moving = np.zeros(n_intervals, np.int64), np.arange(n_intervals)
-    for number in range(1, max_rounds + 1):
-        flow = engine.solve(p_kw[moving], q[moving])
+    rounds, running = np.zeros(p_kw.shape[0], np.int64), np.arange(p_kw.shape[0])
+    for number in range(1, MAX_ROUNDS + 1):
+        flow = engine.solve(p_kw[running], q[running])
         vm_pu = flow.vm_pu[:, position]
-        miss_kvar = control.q_kvar(pv_kw[moving], vm_pu) - q[moving]
-        largest = np.abs(miss_kvar).max(axis=1, initial=0.0)
-        still = largest <= TOLERANCE_KVAR
-        rounds[moving[still]] = number
-        goes_on = ~still & flow.converged
-        # What has no AC solution at these reactive powers is asked once more, without control, at the end.
-        rounds[moving[~still & ~flow.converged]] = number
-        moving = moving[goes_on]
-        if moving.size == 0:
+        mismatch = control.q_kvar(pv_kw[running], vm_pu) - q[running]
+        goes_on = flow.converged & ~(np.abs(mismatch).max(axis=1, initial=0.0) <= TOLERANCE_KVAR)
+        # An interval without an AC solution at these reactive powers is solved once more at the end.
+        rounds[running[~goes_on]] = number
+        running = running[goes_on]
+        if running.size == 0:
             break
-        slope = control.slope_kvar_per_pu(pv_kw[moving], vm_pu[goes_on])
-        steeper = np.minimum(slope, last_slope[moving])
-        newton = np.linalg.solve(
-            np.eye(v_q.shape[0]) - steeper[:, :, None] * v_q, miss_kvar[goes_on, :, None]
-        )
-        q[moving] += newton[:, :, 0] * 0.5 ** (number // HALVE_EVERY)
-        last_slope[moving] = slope
+        slope = control.slope_kvar_per_pu(pv_kw[running], vm_pu[goes_on])
+        steeper = np.minimum(slope, last_slope[running])
+        newton = np.linalg.solve(np.eye(v_q.shape[0]) - steeper[:, :, None] * v_q, mismatch[goes_on, :, None])
+        q[running] += newton[:, :, 0] * 0.5 ** (number // HALVE_EVERY)
+        last_slope[running] = slope
     q = np.rint(1000.0 * q) / 1000.0
     q[rounds == 0] = 0.0
-    return Controlled(_without(engine.solve(p_kw, q), np.flatnonzero(rounds == 0)), q, rounds)
+    return Controlled(_mark_unsolved(engine.solve(p_kw, q), np.flatnonzero(rounds == 0)), q, rounds)
 
 
 @lru_cache(maxsize=4)
 def response_to_q(engine: PowerFlow) -> Floats:
-    """Change of each participant's voltage by each one's Q where nobody injects, (N, N) pu per kvar; 0 in the dark."""
+    """Change of each participant's voltage by each one's Q, without any injection, (N, N) pu per kvar.
+
+    0 for participants without supply.
+    """
     nothing = np.zeros(engine.feeder.bus.size)
     response = sensitivity(engine, nothing, nothing)
     if response is None:
@@ -159,13 +150,14 @@ def response_to_q(engine: PowerFlow) -> Floats:
     return np.nan_to_num(response.by_q.vm_pu(find_bus_rows(engine.feeder.net, engine.feeder.bus)))
 
 
-def _without(flow: Flow, intervals: npt.NDArray[np.intp]) -> Flow:
-    """The flow with some intervals marked as those whose control found no fixed point."""
+def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
+    """Copy of the flow in which the control of these intervals has not converged."""
     if intervals.size == 0:
         return flow
     shapes = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.p_slack_kw)
-    blank = not_solved(intervals.size, *(values.shape[1] for values in shapes))
-    return flow.replaced(intervals, blank._replace(engine=np.full(intervals.size, Engine.CONTROL, np.int8)))
+    blank = make_unsolved_flow(intervals.size, *(values.shape[1] for values in shapes))
+    blank.engine[:] = Engine.CONTROL
+    return flow.with_intervals(intervals, blank)
 
 
 def controlled_sensitivity(
@@ -173,9 +165,9 @@ def controlled_sensitivity(
 ) -> Response | None:
     """Linear response of the network whose inverters follow their rule, around the state of one interval, (N,).
 
-    A change of a participant's active injection counts as one of its PV where it generates. With K_V and K_P the
+    Where a participant generates, a change of its active injection is taken as a change of its PV. With K_V and K_P the
     derivatives of the rule, `dq = K_V·dV + K_P·dp` and `dV = V_p·dp + V_q·dq` give `dq = (1 - K_V·V_q)⁻¹(K_V·V_p +
-    K_P)·dp`, by which every derivative by Q is added to that by P. None where there is no solution.
+    K_P)·dp`. A derivative by P is then its own plus `dq` times that by Q. None where there is no solution.
     """
     solved = solve_controlled(engine, control, p_kw[None], pv_kw[None])
     response = sensitivity(engine, p_kw, solved.q_kvar[0]) if solved.flow.converged[0] else None
@@ -189,12 +181,12 @@ def controlled_sensitivity(
     v_p, v_q = (np.nan_to_num(by.vm_pu(position)) for by in (response.by_p, response.by_q))
     wanted = by_v[:, None] * v_p + np.diag(by_p)
     dq = np.asarray(np.linalg.solve(np.eye(p_kw.size) - by_v[:, None] * v_q, wanted), dtype=np.float64)
-    return replace(response, by_p=FollowedChange(response.by_p, response.by_q, dq))
+    return replace(response, by_p=ControlledChange(response.by_p, response.by_q, dq))
 
 
 @dataclass(frozen=True, eq=False)
-class FollowedChange:
-    """Change by active power that reactive power follows: `dq` kvar of each participant by 1 kW of each, (N, N)."""
+class ControlledChange:
+    """`InjectionChange` by active power and the reactive power that follows it: `dq` kvar by 1 kW, (N, N)."""
 
     by_p: InjectionChange
     by_q: InjectionChange
@@ -204,10 +196,10 @@ class FollowedChange:
         """Voltage magnitudes of b buses, (b, N)."""
         return self.by_p.vm_pu(buses) + self.by_q.vm_pu(buses) @ self.dq
 
-    def current_percent(self, ends: Rows = ALL) -> npt.NDArray[np.complex128]:
+    def current_percent(self, ends: Rows = ALL) -> Complex:
         """Complex currents at e branch ends, (e, N)."""
         return np.asarray(self.by_p.current_percent(ends) + self.by_q.current_percent(ends) @ self.dq)
 
-    def slack_kva(self) -> npt.NDArray[np.complex128]:
+    def slack_kva(self) -> Complex:
         """P + jQ out of each source, (G, N)."""
         return np.asarray(self.by_p.slack_kva() + self.by_q.slack_kva() @ self.dq)

@@ -1,4 +1,4 @@
-"""The linear response of a network around an AC solution, whoever computed it."""
+"""The linear response of a network around an AC solution, however it was computed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
 
 Rows = Ints | slice
 ALL = slice(None)
 
 
 class InjectionChange(Protocol):
-    """What 1 kW, or 1 kvar, more of each of N participants changes; computed for the rows asked for only."""
+    """Derivatives by the active (per kW) or reactive (per kvar) injection of N participants.
+
+    They are computed on request, and only for the buses and ends asked for.
+    """
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
         """Voltage magnitudes of b buses, (b, N) pu per kW; NaN without supply."""
 
-    def current_percent(self, ends: Rows = ALL) -> npt.NDArray[np.complex128]:
+    def current_percent(self, ends: Rows = ALL) -> Complex:
         """Complex currents at e branch ends, (e, N) per cent of the rating per kW."""
 
-    def slack_kva(self) -> npt.NDArray[np.complex128]:
-        """P + jQ out of each source, (G, N)."""
+    def slack_kva(self) -> Complex:
+        """P + jQ out of each source into the network, (G, N) kVA per kW."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +44,12 @@ class Response:
     slack_kva
         P + jQ out of each source into the network, (G,) kW and kvar.
     by_p, by_q
-        What 1 kW, and 1 kvar, of each participant changes.
+        Derivatives by active and by reactive injections.
     """
 
     vm_pu: Floats
-    current_percent: npt.NDArray[np.complex128]
-    slack_kva: npt.NDArray[np.complex128]
+    current_percent: Complex
+    slack_kva: Complex
     by_p: InjectionChange
     by_q: InjectionChange
 

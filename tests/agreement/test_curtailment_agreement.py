@@ -21,14 +21,14 @@ from cosim.curtailment.decision_variables import DecisionVariables, make_decisio
 from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
 from cosim.curtailment.search import Problem, Search
 from cosim.delivery.setpoints import injection_kw, mean_kw
-from cosim.validation.trades import Traded, Trades, traded
-from cosim.validation.validate import case_of
+from cosim.validation.trades import TradedInterval, Trades, make_traded_interval
+from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import radial_feeder
 from grid_models.feeder.named_nets import drop_elements, named_feeder
 from grid_models.powerflow.limits import Judgement, judge
-from grid_models.powerflow.runpp import reference_flow
+from grid_models.powerflow.runpp import solve_by_runpp
 from market.exchanges import GRID, METER, Reason
 
 NO_METERS = np.empty(0, METER)  # levers follow from the exchanges
@@ -46,7 +46,7 @@ NETS = {
 
 class Stressed(NamedTuple):
     case: Case
-    interval: Traded
+    interval: TradedInterval
 
 
 def _feeder(name: str, n: int) -> Feeder:
@@ -79,7 +79,7 @@ def _stressed(name: str, *, neighbours: bool, rule: str = "least_curtailment") -
             np.array([200_000]),
             {},
         )
-        case = case_of(feeder, profiles, rule, limits)
+        case = make_case(feeder, profiles, rule, limits)
         flow = case.engine.solve(mean_kw(profiles.pv_wh - load, 60))
         if judge(flow, case.limits).status[0] != Judgement.OK:
             break
@@ -94,7 +94,7 @@ def _stressed(name: str, *, neighbours: bool, rule: str = "least_curtailment") -
         np.array([200_000]),
         {},
     )
-    case = case_of(feeder, profiles, rule, limits)
+    case = make_case(feeder, profiles, rule, limits)
     surplus = (profiles.pv_wh - load)[0]
     house = np.arange(n)
     third = surplus // 3
@@ -105,7 +105,7 @@ def _stressed(name: str, *, neighbours: bool, rule: str = "least_curtailment") -
         np.concatenate([third, surplus - third]),
         np.full(2 * n, 100_000),
     )
-    return Stressed(case, traded(trades, profiles, 0))
+    return Stressed(case, make_traded_interval(trades, profiles, 0))
 
 
 def _feasible(stressed: Stressed) -> Feasible:
@@ -129,7 +129,7 @@ def test_least_curtailment_is_quick_clean_and_no_more_than_pro_rata(name: str, n
     assert 0 < _curtailed_wh(least) <= _curtailed_wh(pro_rata)
     case = _stressed(name, neighbours=neighbours).case
     for feasible in (least, pro_rata):
-        judged = reference_flow(case.feeder, injection_kw(feasible.settlement.meters[None], 60))
+        judged = solve_by_runpp(case.feeder, injection_kw(feasible.settlement.meters[None], 60))
         assert judged.converged[0]
         assert (judged.vm_pu[0] <= case.limits.max_vm_pu + 1e-5).all()
         assert (judged.vm_pu[0] >= case.limits.min_vm_pu - 1e-5).all()
@@ -156,7 +156,7 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
     room = np.hstack(
         [lever.misses[house], -np.eye(house.size)]
     )  # what is shed is imported, or missed of a purchase
-    cleared = mean_kw(interval.injection_wh, 60)
+    cleared = mean_kw(interval.orders.pv_wh - interval.orders.load_wh, 60)
     lines = case.limits.max_line_loading_percent
     trafos = case.limits.max_trafo_loading_percent
 
@@ -224,8 +224,8 @@ def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> 
         rng.integers(1_000, 20_000, n),
         np.full_like(seller, 100_000),
     )
-    case = case_of(feeder, profiles, "least_curtailment", limits)
-    return Stressed(case, traded(trades, profiles, 0))
+    case = make_case(feeder, profiles, "least_curtailment", limits)
+    return Stressed(case, make_traded_interval(trades, profiles, 0))
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from grid_models.devices.battery import Battery, interval_ratings, step
 from grid_models.devices.battery_wear import Wear
 from grid_models.devices.frequency import droop_frequency
-from grid_models.devices.fuel_cell import STACKS, fit_stack, stack_current, stack_preset
-from grid_models.devices.fuel_cell_plant import Plant, PlantState, capability, dispatch, plant_preset
+from grid_models.devices.fuel_cell import STACKS, find_stack, fit_stack, stack_current
+from grid_models.devices.fuel_cell_plant import Plant, PlantState, capability, dispatch, make_preset_plant
 from grid_models.devices.inverter import Characteristic, Inverter
-from grid_models.devices.pv import panels, pvwatts, pvwatts_ac
+from grid_models.devices.pv import pvwatts, pvwatts_ac
 from grid_models.errors import GridError
 
 PEM = STACKS["pem-6kw"]
@@ -122,11 +122,11 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         "nominal current in A: expected 0 <= value <= .* the curve's power peaks before it",
     ),
     "unknown preset with a near one": (
-        lambda: stack_preset("pem-6kwh"),
+        lambda: find_stack("pem-6kwh"),
         "fuel cell, preset: expected one of pem-1.26kw, .*, got 'pem-6kwh'; did you mean 'pem-6kw'?",
     ),
     "unknown plant preset": (
-        lambda: plant_preset("diesel"),
+        lambda: make_preset_plant("diesel"),
         "preset: .* got 'diesel'; or give three datasheet points",
     ),
     "more power than the peak": (
@@ -155,21 +155,16 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "start before it began": (lambda: Plant(PEM, start_hours=-1.0), "start_hours: .* got -1"),
     "fuel price negative": (lambda: Plant(PEM, fuel_eur_per_kg=-1.0), "fuel_eur_per_kg: .* got -1"),
     "a fuel cell that takes power": (
-        lambda: dispatch(plant_preset("pem-6kw"), PlantState(1.0), -1.0, 1.0),
+        lambda: dispatch(make_preset_plant("pem-6kw"), PlantState(1.0), -1.0, 1.0),
         "fuel cell, wanted_kw: .* got -1; a fuel cell takes no power",
     ),
     "fuel cell interval of no length": (
-        lambda: capability(plant_preset("pem-6kw"), PlantState(1.0), 0.0),
+        lambda: capability(make_preset_plant("pem-6kw"), PlantState(1.0), 0.0),
         "fuel cell, hours: expected 0 < value, got 0",
     ),
-    "nameplate negative": (lambda: panels(np.array([1.0, -2.0]), 0.5), "pv, nameplate_w: .* got -2"),
-    "capacity factor in per cent": (
-        lambda: panels(4000.0, 45.0),
-        "pv, capacity_factor: expected 0 <= value <= 1.5, got 45; give a share of nameplate, not per cent",
-    ),
-    "inverter of panels negative": (
-        lambda: panels(4000.0, 0.5, inverter_w=-1.0),
-        "pv, inverter_w: .* got -1",
+    "nameplate negative": (
+        lambda: pvwatts(900.0, 25.0, np.array([1.0, -2.0])),
+        "pv, nameplate_w: .* got -2",
     ),
     "irradiance NaN": (lambda: pvwatts(math.nan, 25.0, 4000.0), "pv, irradiance_w_per_m2: .* got nan"),
     "pv inverter efficiency above 1": (

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
+from physics_helpers import IEEE_1547_B
 
 from grid_models.devices.battery import (
     Battery,
@@ -26,7 +27,7 @@ from grid_models.devices.fuel_cell_plant import (
     hydrogen_kg_per_h,
     interval_capability,
 )
-from grid_models.devices.inverter import IEEE_1547_B, VDE_AR_N_4105, Inverter, reactive_power_kvar
+from grid_models.devices.inverter import VDE_AR_N_4105, Inverter, reactive_power_kvar
 
 PPM = 1_000_000
 TINY = 1e-9

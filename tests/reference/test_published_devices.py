@@ -21,19 +21,18 @@ Sources
 from __future__ import annotations
 
 import pytest
+from physics_helpers import LHV_KWH_PER_KG, stack_efficiency
 
 from grid_models.devices.fuel_cell import (
-    LHV_KWH_PER_KG,
     STACKS,
     Stack,
     fit_stack,
     hydrogen_reacted_kg_per_h,
     hydrogen_supplied_kg_per_h,
     stack_current,
-    stack_efficiency,
     stack_voltage,
 )
-from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
+from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, make_preset_plant
 from grid_models.devices.pv import pvwatts_ac, pvwatts_dc
 
 KG_PER_NORM_LITRE = 2.016e-3 / 22.414
@@ -94,7 +93,7 @@ def test_efficiency_at_full_load(xxl: Stack) -> None:
 
 def test_hydrogen_of_a_similar_plant() -> None:
     """[EFOY] 0.06 kg per kWh of direct current, auxiliaries included; ours before its inverter."""
-    plant = plant_preset("pem-6kw")
+    plant = make_preset_plant("pem-6kw")
     per_kwh_dc = hydrogen_kg_per_h(plant, plant.nominal_kw) / plant.nominal_kw * plant.inverter_efficiency
     assert per_kwh_dc == pytest.approx(0.06, rel=0.02)
 
@@ -107,7 +106,7 @@ def test_the_small_preset_against_the_module_it_stands_for() -> None:
 
 def test_the_small_preset_keeps_below_the_modules_largest_consumption() -> None:
     """[NEXA] at most 18.5 SLPM for 1200 W net of auxiliaries."""
-    plant = plant_preset("pem-1.26kw")
+    plant = make_preset_plant("pem-1.26kw")
     current = stack_current(plant.stack, 1200 / (1 - plant.auxiliary_share))
     supplied = hydrogen_supplied_kg_per_h(plant.stack, current)
     assert supplied / 60 / KG_PER_NORM_LITRE <= 18.5

@@ -8,11 +8,11 @@ import pytest
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import RULES, Outcome
 from cosim.delivery.setpoints import injection_kw
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.interval.interval import run_interval
 from cosim.scenario.model import Scenario
 from grid_models.powerflow.limits import Judgement, check_limits
-from grid_models.powerflow.runpp import reference_flow
+from grid_models.powerflow.runpp import solve_by_runpp
 from market.exchanges import Kind, Reason, Status
 
 
@@ -29,7 +29,7 @@ def _case(**changes: dict[str, object]) -> Case:
 
 
 def _outcomes(case: Case) -> set[Outcome]:
-    return {Outcome(int(o)) for chunk in chunks(case, case.opening) for o in chunk.outcome}
+    return {Outcome(int(o)) for chunk in run_intervals(case, case.opening) for o in chunk.outcome}
 
 
 def test_wide_limits_leave_every_exchange_alone() -> None:
@@ -52,9 +52,9 @@ def test_each_step_of_the_ladder_ends_clean_for_pandapower(
 ) -> None:
     case = _case(limits=limits, curtailment={"rule": rule})
     seen = set()
-    for chunk in chunks(case, case.opening):
+    for chunk in run_intervals(case, case.opening):
         p_kw = injection_kw(chunk.window.meters, case.interval_minutes)
-        judged = reference_flow(case.feeder, p_kw, np.zeros_like(p_kw))
+        judged = solve_by_runpp(case.feeder, p_kw, np.zeros_like(p_kw))
         for k, outcome in enumerate(chunk.outcome):
             seen.add(Outcome(int(outcome)))
             if outcome == Outcome.DE_ENERGISED:
@@ -90,7 +90,7 @@ def test_least_curtailment_cuts_no_more_than_any_other_rule() -> None:
     for rule in RULES:
         case = _case(limits={"max_vm_pu": 1.02}, curtailment={"rule": rule})
         rows = np.concatenate(
-            [chunk.window.rows[: chunk.window.offsets[-1]] for chunk in chunks(case, case.opening)]
+            [chunk.window.rows[: chunk.window.offsets[-1]] for chunk in run_intervals(case, case.opening)]
         )
         exported = rows[rows["kind"] == Kind.GRID_EXPORT]
         cut[rule] = int((exported["cleared_wh"] - exported["delivered_wh"]).sum())
@@ -100,13 +100,13 @@ def test_least_curtailment_cuts_no_more_than_any_other_rule() -> None:
 
 def test_least_curtailment_ends_within_eight_power_flows() -> None:
     case = _case(limits={"max_vm_pu": 1.02})
-    flows = [int(n) for chunk in chunks(case, case.opening) for n in chunk.power_flows]
+    flows = [int(n) for chunk in run_intervals(case, case.opening) for n in chunk.power_flows]
     assert max(flows) <= 8
 
 
 def test_shed_load_is_not_billed() -> None:
     case = _case(limits={"min_vm_pu": 0.995})
-    for chunk in chunks(case, case.opening):
+    for chunk in run_intervals(case, case.opening):
         rows = chunk.window.rows[: chunk.window.offsets[-1]]
         shed = rows[rows["kind"] == Kind.SHED]
         assert (shed["amount_neur"] == 0).all()
@@ -130,7 +130,7 @@ def test_load_is_shed_by_the_programme_where_every_house_costs_the_same() -> Non
     shed, flows = {}, []
     for rule in ("least_curtailment", "reject"):  # what rejecting leaves is shed in proportion
         case = build_case(Scenario().with_changes(**changes, curtailment={"rule": rule}))
-        done = [chunk for chunk in chunks(case, case.opening) if (chunk.outcome == Outcome.SHED).any()]
+        done = [chunk for chunk in run_intervals(case, case.opening) if (chunk.outcome == Outcome.SHED).any()]
         shed[rule] = {chunk.first: int(chunk.window.meters["shed_wh"].sum()) for chunk in done}
         flows += [int(chunk.power_flows[0]) for chunk in done if rule == "least_curtailment"]
     assert len(flows) > 5

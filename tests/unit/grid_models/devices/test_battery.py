@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from physics_helpers import ideal_battery
 
 from grid_models.devices.battery import (
     Battery,
@@ -34,7 +35,7 @@ def test_a_round_trip_costs_both_efficiencies() -> None:
 
 
 def test_the_ideal_battery_loses_nothing_and_knows_no_power_limit() -> None:
-    ideal = Battery.ideal(8.0)
+    ideal = ideal_battery(8.0)
     assert max_charge_kw(ideal, 0.0, 0.25) == 32.0
     assert max_discharge_kw(ideal, 8.0, 0.25) == 32.0
     assert step(ideal, 0.0, -32.0, 0.25) == (8.0, 0.0)
@@ -69,12 +70,12 @@ def test_no_battery_can_do_nothing() -> None:
     none = Battery(0.0)
     assert max_charge_kw(none, 0.0, 1.0) == 0.0
     assert max_discharge_kw(none, 0.0, 1.0) == 0.0
-    assert Battery.ideal(0.0).rated_kw == 0.0
+    assert ideal_battery(0.0).rated_kw == 0.0
     assert interval_ratings(none, 60)[:4] == (0, 0, 0, 0)
 
 
 def test_rating_sheet_of_the_ideal_battery_is_the_reference_studys() -> None:
-    assert interval_ratings(Battery.ideal(12.345), 60) == IntervalRatings(
+    assert interval_ratings(ideal_battery(12.345), 60) == IntervalRatings(
         0, 12_345, 12_345, 12_345, 1_000_000, 1_000_000, 0
     )
 

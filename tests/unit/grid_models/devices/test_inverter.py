@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from physics_helpers import IEEE_1547_B
 
 from grid_models.devices.inverter import (
-    IEEE_1547_B,
     VDE_AR_N_4105,
     Characteristic,
     Inverter,

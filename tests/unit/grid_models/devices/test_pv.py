@@ -1,4 +1,4 @@
-"""Panels: nameplate times capacity factor, and pvlib's PVWatts unchanged."""
+"""PVWatts is pvlib's, unchanged."""
 
 from __future__ import annotations
 
@@ -8,19 +8,8 @@ import numpy as np
 import pvlib
 import pytest
 
-from grid_models.devices.pv import panels, pvwatts, pvwatts_ac, pvwatts_dc
+from grid_models.devices.pv import pvwatts, pvwatts_ac, pvwatts_dc
 from grid_models.errors import GridError
-
-
-def test_panels_follow_the_capacity_factor() -> None:
-    np.testing.assert_allclose(panels(4000.0, np.array([0.0, 0.25, 1.0])), [0.0, 1000.0, 4000.0])
-
-
-def test_panels_are_clipped_by_their_inverter_house_by_house() -> None:
-    power = panels(
-        np.array([4000.0, 6000.0]), np.array([[0.5], [1.0]]), inverter_w=np.array([3500.0, 5000.0])
-    )
-    np.testing.assert_allclose(power, [[2000.0, 3000.0], [3500.0, 5000.0]])
 
 
 def test_pvwatts_is_pvlib() -> None:

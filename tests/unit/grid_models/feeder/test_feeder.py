@@ -14,11 +14,9 @@ import numpy as np
 import pandapower as pp
 import pytest
 
-from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder, make_feeder, with_ratings
 from grid_models.feeder.generated import radial_feeder
 from grid_models.feeder.named_nets import named_feeder
-from grid_models.feeder.pandapower_tables import net_at
 
 OWN = radial_feeder(["ann", "bob", "cat"], n_branches=1, rng=np.random.default_rng(2))
 
@@ -52,32 +50,6 @@ def test_devices_can_be_chosen_per_participant() -> None:
         ["community fuel cell", "FC"],
     ]
     assert own.net.storage.name.tolist() == ["community battery"]
-
-
-def test_setpoints_turn_signs_where_pandapower_counts_from_the_network() -> None:
-    own = feeder()
-    net = net_at(
-        own,
-        {
-            "load": np.array([-1.0, -2.0, 0.0]),
-            "pv": np.array([3.0, 0.0, 0.0]),
-            "battery": np.array([0, 4.0, -5.0]),
-        },
-        {"load": np.array([-0.1, 0.0, 0.0])},
-    )
-    assert net.load.p_mw.tolist() == [0.001, 0.002, 0.0]
-    assert net.load.q_mvar.tolist() == [0.0001, 0.0, 0.0]
-    assert net.sgen.p_mw.tolist() == [0.003, 0.0, 0.0]
-    assert net.storage.p_mw.tolist() == [0.0, -0.004, 0.005]
-    assert not own.net.load.p_mw.any()
-
-
-def test_setpoints_for_devices_that_are_not_there_are_refused() -> None:
-    with pytest.raises(GridError, match="'ann': expected no fuel_cell power"):
-        net_at(feeder(), {"fuel_cell": np.array([1.0, 0.0, 0.0])})
-    with pytest.raises(GridError, match="expected a device of load, pv, battery, fuel_cell, got 'wind'"):
-        net_at(feeder(), {"wind": np.zeros(3)})
-    assert net_at(feeder(), {"fuel_cell": np.zeros(3)}).sgen.p_mw.sum() == 0.0
 
 
 def _lengthen(net: Any) -> None:

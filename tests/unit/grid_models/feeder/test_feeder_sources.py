@@ -13,11 +13,12 @@ import numpy as np
 import pandapower as pp
 import pytest
 from pandapower.topology import create_nxgraph
+from physics_helpers import find_unsupplied
 
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import NETS, feeder_from_json, find_bus, named_feeder, named_feeders
+from grid_models.feeder.named_nets import NETS, feeder_from_json, find_bus, named_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine
 
@@ -75,7 +76,7 @@ def test_parameters_reach_the_net() -> None:
 def test_opening_a_branchs_switch_darkens_its_houses() -> None:
     feeder = generated(n_branches=5)
     feeder.net.switch.loc[2, "closed"] = False
-    assert PowerFlow(feeder).unsupplied.sum() == 5
+    assert find_unsupplied(PowerFlow(feeder)).sum() == 5
 
 
 def test_generated_feeder_can_be_drawn() -> None:
@@ -104,7 +105,7 @@ QUICK = [
     "dickert_long_overhead_multiple_bad",
     "voltage_control_rural_1",
 ]
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in named_feeders() if name not in QUICK]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in NETS if name not in QUICK]
 
 
 @pytest.mark.parametrize("name", [*QUICK, *SLOW])

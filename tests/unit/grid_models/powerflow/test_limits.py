@@ -15,17 +15,17 @@ from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import radial_feeder
 from grid_models.powerflow.engine import PowerFlow
-from grid_models.powerflow.flow import Flow, not_solved
+from grid_models.powerflow.flow import Flow, make_unsolved_flow
 from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
 
 FEEDER = radial_feeder(["a", "b"], n_branches=1, rng=np.random.default_rng(0))
 B, L = len(FEEDER.net.bus), len(FEEDER.net.line)
-LIMITS = Limits.of(FEEDER)
+LIMITS = Limits.from_feeder(FEEDER)
 
 
 def flow_of(vm_pu: Any, line: Any, trafo: float = 10.0) -> Flow:
     """A solved interval with these voltages and loadings."""
-    empty = not_solved(1, B, L, 1, 1)
+    empty = make_unsolved_flow(1, B, L, 1, 1)
     return empty._replace(
         converged=np.ones(1, dtype=bool),
         vm_pu=np.broadcast_to(np.asarray(vm_pu, dtype=float), (1, B)).copy(),
@@ -107,7 +107,7 @@ def test_not_solved_never_passes_whatever_numbers_are_in_it() -> None:
     assert np.isnan(verdicts.lowest_vm_pu[0])
     assert verdicts.highest_branch.tolist() == [-1]
     assert check_limits(FEEDER, LIMITS, flow).status == Judgement.NOT_SOLVED
-    assert judge(not_solved(3, B, L, 1, 1), LIMITS).status.tolist() == [Judgement.NOT_SOLVED] * 3
+    assert judge(make_unsolved_flow(3, B, L, 1, 1), LIMITS).status.tolist() == [Judgement.NOT_SOLVED] * 3
 
 
 def test_a_loading_that_is_no_number_does_not_pass() -> None:
@@ -130,17 +130,17 @@ def test_limits_in_the_net_win_where_they_are_given() -> None:
         max_vm_pu=("bus", [np.nan, np.nan, 1.05, np.nan, np.nan, np.nan]),
         max_loading_percent=("line", [60.0, np.nan, np.nan, np.nan]),
     )
-    limits = Limits.of(feeder, max_vm_pu=1.08)
+    limits = Limits.from_feeder(feeder, max_vm_pu=1.08)
     assert limits.max_vm_pu.tolist() == [1.08, 1.08, 1.05, 1.08, 1.08, 1.08]
     assert limits.max_line_loading_percent.tolist() == [60.0, 100.0, 100.0, 100.0]
-    assert Limits.of(feeder, net_limits_win=False).max_vm_pu.tolist() == [1.10] * 6
+    assert Limits.from_feeder(feeder, net_limits_win=False).max_vm_pu.tolist() == [1.10] * 6
     flow = flow_of([1, 1, 1.06, 1, 1, 1], [61, 0, 0, 0])
     found = {(v.element_type, v.limit) for v in check_limits(feeder, limits, flow).violations}
     assert found == {("bus", 1.05), ("line", 60.0)}
 
 
 def test_tightest_loading_is_relative_to_its_own_limit() -> None:
-    limits = Limits.of(with_net_limits(max_loading_percent=("line", [50.0, np.nan, np.nan, np.nan])))
+    limits = Limits.from_feeder(with_net_limits(max_loading_percent=("line", [50.0, np.nan, np.nan, np.nan])))
     verdicts = judge(flow_of(1.0, [45, 80, 0, 0]), limits)
     assert (verdicts.highest_branch[0], verdicts.highest_loading_percent[0]) == (0, 45.0)
     assert verdicts.loading_margin_percent[0] == pytest.approx(5.0)
@@ -159,12 +159,12 @@ def test_impossible_limits_are_refused(
     options: dict[str, float], columns: dict[str, tuple[str, Any]], message: str
 ) -> None:
     with pytest.raises(GridError, match=message):
-        Limits.of(with_net_limits(**columns), **options)
+        Limits.from_feeder(with_net_limits(**columns), **options)
 
 
 @given(st.lists(st.floats(-60, 60), min_size=2, max_size=2), st.floats(0.90, 0.99), st.floats(20, 100))
 def test_judge_and_check_limits_agree(p: list[float], min_vm_pu: float, max_loading: float) -> None:
-    limits = Limits.of(
+    limits = Limits.from_feeder(
         FEEDER, min_vm_pu=min_vm_pu, max_vm_pu=2.0 - min_vm_pu, max_loading_percent=max_loading
     )
     flow = ENGINE.solve(np.array([p]))
@@ -182,6 +182,6 @@ ENGINE = PowerFlow(FEEDER)
 
 def test_verdicts_between() -> None:
     verdicts = judge(ENGINE.solve(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])), LIMITS)
-    part = verdicts.between(1, 3)
+    part = verdicts.select(1, 3)
     assert part.highest_vm_pu.tolist() == verdicts.highest_vm_pu[1:].tolist()
     assert part.status.size == 2

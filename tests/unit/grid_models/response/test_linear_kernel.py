@@ -49,10 +49,10 @@ def dense_twin(engine: PowerFlow, d: np.ndarray) -> np.ndarray:
     """(2n, 2n) over rows of the factors by buses in their solution's order; real parts first, then imaginary ones."""
     network, m = engine.network, engine.matrices
     assert network is not None
-    n = network.diagonal.shape[0]
+    n = network.inverse_diagonal.shape[0]
     lower, upper = np.eye(n, dtype=complex), np.zeros((n, n), complex)
     for j in range(n):
-        upper[j, j] = 1.0 / complex(*network.diagonal[j])
+        upper[j, j] = 1.0 / complex(*network.inverse_diagonal[j])
         for k in range(network.lower_start[j], network.lower_start[j + 1]):
             lower[network.lower_row[k], j] = complex(*network.lower[k])
         for k in range(network.upper_start[j], network.upper_start[j + 1]):
@@ -62,8 +62,8 @@ def dense_twin(engine: PowerFlow, d: np.ndarray) -> np.ndarray:
     known = np.argsort(engine.position)[:n]
     pandapower = m.y_bus[known][:, known].toarray()
     for i in range(network.node.size):
-        np.testing.assert_allclose(y[network.into[i]], pandapower[network.node[i]], rtol=0, atol=1e-6)
-        diagonal[network.into[i], network.node[i]] = complex(*d[i])
+        np.testing.assert_allclose(y[network.rhs_row[i]], pandapower[network.node[i]], rtol=0, atol=1e-6)
+        diagonal[network.rhs_row[i], network.node[i]] = complex(*d[i])
     return np.block(
         [[y.real + diagonal.real, diagonal.imag - y.imag], [y.imag + diagonal.imag, y.real - diagonal.real]]
     )
@@ -77,8 +77,8 @@ def test_it_is_the_solution_of_the_whole_system(
 ) -> None:
     network = ENGINES[name].network
     assert network is not None
-    rng, n = np.random.default_rng(seed), network.diagonal.shape[0]
-    weakest = np.abs(1.0 / network.diagonal.view(complex)).min()
+    rng, n = np.random.default_rng(seed), network.inverse_diagonal.shape[0]
+    weakest = np.abs(1.0 / network.inverse_diagonal.view(complex)).min()
     d = share * weakest / network.node.size * rng.normal(size=(network.node.size, 2))
     y = rng.normal(size=(n, 2, lanes))
     matrix = dense_twin(ENGINES[name], d)
@@ -95,5 +95,5 @@ def test_what_does_not_contract_is_no_number(adjoint: bool) -> None:
     network = ENGINES["cigre"].network
     assert network is not None
     d = np.full((network.node.size, 2), 1e6)
-    y = np.ones((network.diagonal.shape[0], 2, 3))
+    y = np.ones((network.inverse_diagonal.shape[0], 2, 3))
     assert np.isnan(solve_linear(network, d, y, adjoint)).all()
