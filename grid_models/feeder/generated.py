@@ -19,7 +19,7 @@ DEFAULT_SPACING_M = 280.0
 DEFAULT_SERVICE_M = (10.0, 30.0)
 
 
-def radial_feeder(
+def make_radial_feeder(
     participants: Sequence[str],
     *,
     n_branches: int = 3,

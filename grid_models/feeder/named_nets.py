@@ -93,7 +93,7 @@ def _seed_globals(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-def named_net(name: str, *, seed: int) -> Any:
+def make_named_net(name: str, *, seed: int) -> Any:
     """Make pandapower's net of that name, the same for the same seed, or load the SimBench grid of that code.
 
     Raises
@@ -125,7 +125,7 @@ def _load_simbench_net(code: str) -> Any:
         ) from reason
 
 
-def named_feeder(
+def make_named_feeder(
     name: str,
     participants: Sequence[str],
     *,
@@ -159,7 +159,7 @@ def named_feeder(
     GridError
         If the name is unknown or the net has too few buses with loads.
     """
-    net = named_net(name, seed=seed)
+    net = make_named_net(name, seed=seed)
     places = np.unique(np.concatenate([net[t].bus.to_numpy(np.int64) for t in ("load", "asymmetric_load")]))
     housed = [participant for participant in participants if participant not in at_busbar]
     if len(housed) > places.size:
@@ -174,7 +174,7 @@ def named_feeder(
         chosen = np.sort(np.random.default_rng(seed).choice(places, len(housed), replace=False)).tolist()
     else:
         chosen = places.tolist()
-    at = dict(zip(housed, chosen, strict=True)) | dict.fromkeys(at_busbar, busbar(net))
+    at = dict(zip(housed, chosen, strict=True)) | dict.fromkeys(at_busbar, find_busbar(net))
     if not keep_elements:
         drop_elements(net)
     notes = (CIGRE_NOTE,) if name == "cigre_lv" else ()
@@ -183,7 +183,7 @@ def named_feeder(
     return make_feeder(name, net, participants, bus, devices=devices, shared_bus=shared_bus, notes=notes)
 
 
-def busbar(net: Any) -> int:
+def find_busbar(net: Any) -> int:
     """Low-voltage bus of a net's first transformer in service, or the external grid's bus where there is none."""
     trafos = net.trafo[net.trafo.in_service.astype(bool)]
     return int(trafos.lv_bus.iloc[0] if len(trafos) else net.ext_grid.bus.iloc[0])
@@ -196,7 +196,7 @@ def drop_elements(net: Any) -> None:
             net[table].drop(net[table].index, inplace=True)
 
 
-def feeder_from_json(
+def read_feeder_json(
     path: Path,
     placement: Sequence[tuple[str, str | int]],
     *,

@@ -54,7 +54,7 @@ class Islands:
         """Number of parts C."""
         return int(self.supply.size)
 
-    def part_of(self, bus: npt.ArrayLike) -> Ints:
+    def find_part(self, bus: npt.ArrayLike) -> Ints:
         """Part of each of the given bus indices, same shape; -1 for buses out of service.
 
         Raises
@@ -71,9 +71,9 @@ class Islands:
             raise GridError(f"islands: expected a bus of the net, got {stranger}; see net.bus")
         return np.asarray(self.part[row], dtype=np.int64)
 
-    def supply_of(self, bus: npt.ArrayLike) -> npt.NDArray[np.int8]:
+    def find_supply(self, bus: npt.ArrayLike) -> npt.NDArray[np.int8]:
         """`Supply` of each of the given bus indices; buses out of service are dark."""
-        part = self.part_of(bus)
+        part = self.find_part(bus)
         supply = np.append(self.supply, np.int8(Supply.DARK))  # part -1 reads the last
         return np.asarray(supply[part], dtype=np.int8)
 
@@ -100,7 +100,7 @@ def find_islands(net: Any) -> Islands:
     slack = net.gen[net.gen.in_service.astype(bool) & net.gen.slack.astype(bool)]
     grid = net.ext_grid[net.ext_grid.in_service.astype(bool)]
     for table, supply in ((slack, Supply.ISLAND), (grid, Supply.GRID)):
-        fed = islands.part_of(table.bus.to_numpy(dtype=np.int64))
+        fed = islands.find_part(table.bus.to_numpy(dtype=np.int64))
         islands.supply[fed[fed != NONE]] = supply
     return islands
 

@@ -71,8 +71,8 @@ class PowerFlow:
 
     Examples
     --------
-    >>> from grid_models.feeder.generated import radial_feeder
-    >>> engine = PowerFlow(radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0)))
+    >>> from grid_models.feeder.generated import make_radial_feeder
+    >>> engine = PowerFlow(make_radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0)))
     >>> flow = engine.solve(np.array([[5.0, -2.0, -2.0]]))
     >>> bool(flow.converged[0]), flow.vm_pu.shape
     (True, (1, 8))

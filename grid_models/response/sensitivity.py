@@ -128,8 +128,8 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
 
     Examples
     --------
-    >>> from grid_models.feeder.generated import radial_feeder
-    >>> engine = PowerFlow(radial_feeder(["near", "far"], n_branches=1, rng=np.random.default_rng(0)))
+    >>> from grid_models.feeder.generated import make_radial_feeder
+    >>> engine = PowerFlow(make_radial_feeder(["near", "far"], n_branches=1, rng=np.random.default_rng(0)))
     >>> response = sensitivity(engine, np.array([-3.0, -3.0]))
     >>> bool((response.by_p.vm_pu()[2:] > 0.0).all())  # more generation raises every voltage behind the transformer
     True

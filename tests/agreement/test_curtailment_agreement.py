@@ -25,8 +25,8 @@ from cosim.validation.trades import TradedInterval, Trades, make_traded_interval
 from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import drop_elements, named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import drop_elements, make_named_feeder
 from grid_models.powerflow.limits import Judgement, judge
 from grid_models.powerflow.runpp import solve_by_runpp
 from market.exchanges import GRID, METER, Reason
@@ -52,14 +52,14 @@ class Stressed(NamedTuple):
 def _feeder(name: str, n: int) -> Feeder:
     houses = [f"house {k}" for k in range(n)]
     if name == "generated":
-        return radial_feeder(houses, n_branches=2, spacing_m=120.0, rng=np.random.default_rng(5))
+        return make_radial_feeder(houses, n_branches=2, spacing_m=120.0, rng=np.random.default_rng(5))
     try:
-        return named_feeder(name, houses, seed=1)
+        return make_named_feeder(name, houses, seed=1)
     except ValueError:  # fewer buses with loads than that
-        from grid_models.feeder.named_nets import named_net
+        from grid_models.feeder.named_nets import make_named_net
 
-        n = len(set(named_net(name, seed=1).load.bus))
-        return named_feeder(name, houses[:n], seed=1)
+        n = len(set(make_named_net(name, seed=1).load.bus))
+        return make_named_feeder(name, houses[:n], seed=1)
 
 
 def _stressed(name: str, *, neighbours: bool, rule: str = "least_curtailment") -> Stressed:
@@ -210,7 +210,7 @@ def _cost(stressed: Stressed, feasible: Feasible) -> float:
 def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> Stressed:
     """Houses on one cable that import and buy from one another more than it can carry."""
     names = tuple(f"house {k}" for k in range(n))
-    feeder = radial_feeder(names, n_branches=1, spacing_m=spacing_m, rng=np.random.default_rng(n))
+    feeder = make_radial_feeder(names, n_branches=1, spacing_m=spacing_m, rng=np.random.default_rng(n))
     rng = np.random.default_rng(seed)
     load = rng.integers(60_000, 120_000, (1, n))
     profiles = Profiles(

@@ -16,8 +16,8 @@ from physics_helpers import find_unsupplied, net_at
 
 from grid_models.errors import EngineDisagreementError
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.engine import PowerFlow, verify_against_pandapower
 from grid_models.powerflow.flow import Engine, Flow
@@ -32,17 +32,17 @@ def names(n: int) -> list[str]:
 
 def generated() -> Feeder:
     """25 houses on three long branches, each with a switch at its head."""
-    return radial_feeder(names(25), rng=np.random.default_rng(7))
+    return make_radial_feeder(names(25), rng=np.random.default_rng(7))
 
 
 def cigre() -> Feeder:
     """Residential, industrial and commercial feeders behind three transformers, each with a bus-bus switch."""
-    return named_feeder("cigre_lv", names(15), seed=1)
+    return make_named_feeder("cigre_lv", names(15), seed=1)
 
 
 def kerber() -> Feeder:
     """Two branches behind a 0.16 MVA transformer, with a line switch at the end of the first line."""
-    feeder = named_feeder("kerber_landnetz_kabel_2", names(14), seed=1)
+    feeder = make_named_feeder("kerber_landnetz_kabel_2", names(14), seed=1)
     net = deepcopy(feeder.net)
     pp.create_switch(net, int(net.line.to_bus.iloc[0]), 0, et="l", closed=True, name="first line")
     return replace(feeder, net=net)
@@ -249,7 +249,7 @@ FOREIGN = [_unbalanced, _motor, _impedance, _switch_with_impedance, _three_windi
 @pytest.mark.parametrize("add", FOREIGN, ids=lambda add: add.__name__.strip("_"))
 def test_engine_agrees_with_runpp_on_elements_of_other_peoples_nets(add: Callable[[Any, int], None]) -> None:
     """What is not refused is represented."""
-    feeder = radial_feeder(names(6), n_branches=2, rng=np.random.default_rng(0))
+    feeder = make_radial_feeder(names(6), n_branches=2, rng=np.random.default_rng(0))
     net = deepcopy(feeder.net)
     add(net, int(feeder.bus[0]))
     other = replace(feeder, net=net)
@@ -273,7 +273,7 @@ def test_engine_agrees_with_runpp_on_random_feeders(
 ) -> None:
     """Any radial feeder, some lines out of service, any injections that both solve."""
     rng = np.random.default_rng(seed)
-    feeder = radial_feeder(
+    feeder = make_radial_feeder(
         names(n), n_branches=min(n, n_branches), rng=rng, spacing_m=rng.uniform(20.0, 300.0)
     )
     net = deepcopy(feeder.net)

@@ -8,8 +8,8 @@ import pytest
 import grid_models.response.reactive_control
 from grid_models.devices.inverter import Characteristic, Inverter
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -31,8 +31,8 @@ RULES = {
 def _feeder(name: str) -> Feeder:
     houses = [f"house {k}" for k in range(HOUSES)]
     if name == "generated":
-        return radial_feeder(houses, n_branches=1, spacing_m=200.0, rng=np.random.default_rng(3))
-    return named_feeder(name, houses, seed=1)
+        return make_radial_feeder(houses, n_branches=1, spacing_m=200.0, rng=np.random.default_rng(3))
+    return make_named_feeder(name, houses, seed=1)
 
 
 def _powers(n_intervals: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ import pytest
 
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import make_feeder, with_ratings
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import feeder_from_json, named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
 from grid_models.powerflow.engine import PowerFlow
 
 
@@ -51,7 +51,7 @@ def placed(*placement: tuple[str, int], change: Callable[[Any], None] | None = N
 
 
 def generated(n: int = 3, **options: Any) -> Callable[[], object]:
-    return lambda: radial_feeder([f"h{k}" for k in range(n)], rng=np.random.default_rng(0), **options)
+    return lambda: make_radial_feeder([f"h{k}" for k in range(n)], rng=np.random.default_rng(0), **options)
 
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
@@ -129,12 +129,12 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "trafo_std_type: expected a transformer to 0.4 kV, got '25 MVA 110/20 kV' to 20.0 kV",
     ),
     "unknown net": (
-        lambda: named_feeder("kerber_dorfnets", ["ann"], seed=0),
+        lambda: make_named_feeder("kerber_dorfnets", ["ann"], seed=0),
         "expected the name of one of pandapower's nets, got 'kerber_dorfnets'; did you mean 'kerber_dorfnetz'?",
     ),
-    "net unlike any": (lambda: named_feeder("?", ["ann"], seed=0), "known are cigre_lv, kerber_landnetz"),
+    "net unlike any": (lambda: make_named_feeder("?", ["ann"], seed=0), "known are cigre_lv, kerber_landnetz"),
     "too many participants": (
-        lambda: named_feeder("cigre_lv", [f"h{k}" for k in range(16)], seed=0),
+        lambda: make_named_feeder("cigre_lv", [f"h{k}" for k in range(16)], seed=0),
         "network 'cigre_lv': expected at most 15 participants, one per bus with a load, got 16; use fewer houses",
     ),
     "rating of no line": (
@@ -195,6 +195,6 @@ def test_bad_files_and_tables_say_what_is_wrong(case: str, tmp_path: Path) -> No
     elif content is not None:
         path.write_text(content)
     with pytest.raises(GridError) as raised:
-        feeder_from_json(path, placement)
+        read_feeder_json(path, placement)
     assert message in str(raised.value)
     assert str(path) in str(raised.value)

@@ -15,10 +15,10 @@ import pandapower as pp
 import pytest
 
 from grid_models.feeder.feeder import Feeder, make_feeder, with_ratings
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder
 
-OWN = radial_feeder(["ann", "bob", "cat"], n_branches=1, rng=np.random.default_rng(2))
+OWN = make_radial_feeder(["ann", "bob", "cat"], n_branches=1, rng=np.random.default_rng(2))
 
 
 def feeder() -> Feeder:
@@ -38,7 +38,7 @@ def test_every_participant_has_its_elements_named_after_it_at_zero_power() -> No
 
 
 def test_devices_can_be_chosen_per_participant() -> None:
-    own = radial_feeder(
+    own = make_radial_feeder(
         ["house", "community"],
         n_branches=1,
         rng=np.random.default_rng(2),
@@ -99,14 +99,14 @@ def test_digest_ignores_descriptions_and_empty_columns() -> None:
     "name", ["generated", "cigre_lv", pytest.param("ieee_european_lv_asymmetric", marks=pytest.mark.slow)]
 )
 def test_digest_survives_a_round_trip_through_json(name: str, tmp_path: Path) -> None:
-    own = feeder() if name == "generated" else named_feeder(name, ["ann"], seed=3)
+    own = feeder() if name == "generated" else make_named_feeder(name, ["ann"], seed=3)
     pp.to_json(own.net, str(tmp_path / "net.json"))
     assert replace(own, net=pp.from_json(str(tmp_path / "net.json"))).digest() == own.digest()
 
 
 def test_digest_is_the_same_in_another_process() -> None:
     script = (
-        "import numpy as np; from grid_models.feeder.generated import radial_feeder as r;"
+        "import numpy as np; from grid_models.feeder.generated import make_radial_feeder as r;"
         "print(r(['ann', 'bob', 'cat'], n_branches=1, rng=np.random.default_rng(2)).digest().hex())"
     )
     found = subprocess.run(
@@ -120,7 +120,7 @@ def test_digest_is_the_same_in_another_process() -> None:
 
 
 def test_ratings_are_set_by_the_lines_names() -> None:
-    own = named_feeder("cigre_lv", ["ann"], seed=0)
+    own = make_named_feeder("cigre_lv", ["ann"], seed=0)
     rated = with_ratings(own, {"Line R1-R2": 0.27, "Line R2-R3": 0.2})
     found = rated.net.line.set_index("name").max_i_ka
     assert found[["Line R1-R2", "Line R2-R3", "Line R3-R4"]].tolist() == [0.27, 0.2, 1.0]

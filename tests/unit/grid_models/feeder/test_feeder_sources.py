@@ -17,8 +17,8 @@ from physics_helpers import find_unsupplied
 
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import NETS, feeder_from_json, find_bus, named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import NETS, find_bus, make_named_feeder, read_feeder_json
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine
 
@@ -26,7 +26,7 @@ HOUSES = [f"house_{k:02d}" for k in range(25)]
 
 
 def generated(**options: object) -> Feeder:
-    return radial_feeder(HOUSES, rng=np.random.default_rng(0), **options)  # type: ignore[arg-type]
+    return make_radial_feeder(HOUSES, rng=np.random.default_rng(0), **options)  # type: ignore[arg-type]
 
 
 def test_generated_feeder_is_a_tree_with_its_houses_dealt_evenly() -> None:
@@ -54,7 +54,7 @@ def test_generated_lengths_keep_their_bounds_and_are_whole_decimetres() -> None:
 
 def test_same_seed_same_feeder() -> None:
     first, again, other = (
-        radial_feeder(HOUSES[:4], n_branches=2, rng=np.random.default_rng(seed)).digest()
+        make_radial_feeder(HOUSES[:4], n_branches=2, rng=np.random.default_rng(seed)).digest()
         for seed in (1, 1, 2)
     )
     assert first == again != other
@@ -110,13 +110,13 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in NETS if name not 
 
 @pytest.mark.parametrize("name", [*QUICK, *SLOW])
 def test_named_nets_are_solved_by_the_fast_engine_and_repeat_by_seed(name: str) -> None:
-    feeder = named_feeder(name, ["ann"], seed=4)
+    feeder = make_named_feeder(name, ["ann"], seed=4)
     engine = PowerFlow(feeder)
     assert engine.refusal is None
     flow = engine.solve(np.array([[1.0]]))
     assert flow.engine[0] == Engine.FAST
     assert engine.verify(np.array([[1.0], [-1.0]])).max_vm_error_pu < 1e-9
-    assert named_feeder(name, ["ann"], seed=4).digest() == feeder.digest()
+    assert make_named_feeder(name, ["ann"], seed=4).digest() == feeder.digest()
 
 
 def drawn_net() -> pp.pandapowerNet:
@@ -138,28 +138,28 @@ def test_nets_are_drawn_by_the_seed_and_leave_the_global_generators_alone(
     expected = random.random(), np.random.random()  # noqa: NPY002
     random.seed(11)
     np.random.seed(11)  # noqa: NPY002
-    one = named_feeder("drawn", ["ann"], seed=1)
+    one = make_named_feeder("drawn", ["ann"], seed=1)
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
-    assert named_feeder("drawn", ["ann"], seed=1).digest() == one.digest()
-    assert named_feeder("drawn", ["ann"], seed=2).digest() != one.digest()
+    assert make_named_feeder("drawn", ["ann"], seed=1).digest() == one.digest()
+    assert make_named_feeder("drawn", ["ann"], seed=2).digest() != one.digest()
 
 
 @pytest.mark.slow
 def test_kerber_suburbs_differ_by_seed() -> None:
-    one, two = (named_feeder("kerber_vorstadtnetz_kabel_1", ["ann"], seed=seed).digest() for seed in (1, 2))
+    one, two = (make_named_feeder("kerber_vorstadtnetz_kabel_1", ["ann"], seed=seed).digest() for seed in (1, 2))
     assert one != two
 
 
 def test_participants_replace_the_nets_loads_in_the_order_of_the_buses() -> None:
     names = [f"p{k}" for k in range(15)]
-    feeder = named_feeder("cigre_lv", names, seed=0)
+    feeder = make_named_feeder("cigre_lv", names, seed=0)
     assert feeder.bus.tolist() == sorted(feeder.bus.tolist())
     assert feeder.net.load.name.tolist() == names
     assert any("max_i_ka = 1.0" in note for note in feeder.notes)
 
 
 def test_participants_that_bear_names_of_buses_are_placed_there() -> None:
-    feeder = named_feeder("cigre_lv", ["Bus R18", "Bus C12", "Bus R11"], seed=0)
+    feeder = make_named_feeder("cigre_lv", ["Bus R18", "Bus C12", "Bus R11"], seed=0)
     assert feeder.net.bus.name[feeder.bus].tolist() == ["Bus R18", "Bus C12", "Bus R11"]
 
 
@@ -173,27 +173,27 @@ def test_simbench_grids_come_by_their_code(monkeypatch: pytest.MonkeyPatch) -> N
         return drawn_net()
 
     monkeypatch.setitem(sys.modules, "simbench", SimpleNamespace(get_simbench_net=get_simbench_net))
-    assert len(named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0).net.line) == 1
+    assert len(make_named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0).net.line) == 1
     with pytest.raises(
         GridError, match="expected a SimBench code like 1-LV-rural1--0-sw, got '1-LV-rural9--0-sw'"
     ):
-        named_feeder("1-LV-rural9--0-sw", ["ann"], seed=0)
+        make_named_feeder("1-LV-rural9--0-sw", ["ann"], seed=0)
     assert asked == ["1-LV-rural1--0-sw", "1-LV-rural9--0-sw"]
     monkeypatch.setitem(sys.modules, "simbench", None)
     with pytest.raises(GridError, match=r"found none; install gridsettle\[simbench\]"):
-        named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0)
+        make_named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0)
 
 
 def test_fewer_participants_than_buses_are_a_sample_by_seed() -> None:
-    a, b = (named_feeder("dickert_long_cable_multiple_good", HOUSES, seed=seed) for seed in (1, 2))
+    a, b = (make_named_feeder("dickert_long_cable_multiple_good", HOUSES, seed=seed) for seed in (1, 2))
     assert len(set(a.bus.tolist())) == 25
     assert a.bus.tolist() != b.bus.tolist()
 
 
 def test_kept_elements_stay_as_constant_injections() -> None:
-    kept = named_feeder("cigre_lv", ["ann"], seed=0, keep_elements=True)
+    kept = make_named_feeder("cigre_lv", ["ann"], seed=0, keep_elements=True)
     assert len(kept.net.load) == 16
-    alone = named_feeder("cigre_lv", ["ann"], seed=0)
+    alone = make_named_feeder("cigre_lv", ["ann"], seed=0)
     idle = np.zeros((1, 1))
     assert PowerFlow(kept).solve(idle).vm_pu.min() < 0.92 < PowerFlow(alone).solve(idle).vm_pu.min()
 
@@ -205,16 +205,16 @@ def saved(feeder: Feeder, folder: Path) -> Path:
 
 
 def test_json_net_with_buses_by_name_and_index(tmp_path: Path) -> None:
-    path = saved(named_feeder("cigre_lv", ["x"], seed=0), tmp_path)
-    feeder = feeder_from_json(path, [("ann", "Bus R18"), ("bob", 12), ("cat", "#14"), ("dan", " 15 ")])
+    path = saved(make_named_feeder("cigre_lv", ["x"], seed=0), tmp_path)
+    feeder = read_feeder_json(path, [("ann", "Bus R18"), ("bob", 12), ("cat", "#14"), ("dan", " 15 ")])
     assert feeder.net.bus.name[feeder.bus].tolist() == ["Bus R18", "Bus R11", "Bus R13", "Bus R14"]
     assert feeder.net.load.name.tolist() == ["ann", "bob", "cat", "dan"]
     assert feeder.name == "net.json"
 
 
 def test_json_net_can_keep_its_elements_and_share_buses(tmp_path: Path) -> None:
-    path = saved(named_feeder("cigre_lv", ["x"], seed=0, keep_elements=True), tmp_path)
-    feeder = feeder_from_json(path, [("ann", 12), ("bob", 12)], keep_elements=True, shared_bus=True)
+    path = saved(make_named_feeder("cigre_lv", ["x"], seed=0, keep_elements=True), tmp_path)
+    feeder = read_feeder_json(path, [("ann", 12), ("bob", 12)], keep_elements=True, shared_bus=True)
     assert len(feeder.net.load) == 16 + 2
     flow = PowerFlow(feeder).solve(np.array([[3.0, 0.0], [0.0, 3.0], [1.5, 1.5]]))
     np.testing.assert_allclose(flow.vm_pu[0], flow.vm_pu[1], rtol=0, atol=1e-13)

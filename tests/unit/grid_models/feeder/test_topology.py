@@ -97,8 +97,8 @@ def test_a_bus_out_of_service_belongs_to_no_part() -> None:
     net.bus.loc[3, "in_service"] = False
     islands = find_islands(net)
     assert islands.part[3] == -1
-    assert islands.part_of([2, 4]).tolist() == [0, 1]
-    assert islands.supply_of([2, 3, 4]).tolist() == [Supply.GRID, Supply.DARK, Supply.DARK]
+    assert islands.find_part([2, 4]).tolist() == [0, 1]
+    assert islands.find_supply([2, 3, 4]).tolist() == [Supply.GRID, Supply.DARK, Supply.DARK]
 
 
 def test_a_line_open_at_one_end_connects_nothing() -> None:
@@ -141,9 +141,9 @@ def test_bus_numbers_need_not_be_sorted_or_dense() -> None:
         pp.create_bus(net, 0.4, index=index)
     pp.create_line(net, 7, 3, 0.1, CABLE)
     islands = find_islands(net)
-    assert islands.part_of([7, 3, 12]).tolist() == [1, 1, 0]
+    assert islands.find_part([7, 3, 12]).tolist() == [1, 1, 0]
     with pytest.raises(GridError, match="expected a bus of the net, got 5"):
-        islands.part_of([3, 5])
+        islands.find_part([3, 5])
 
 
 def test_the_former_carries_what_the_island_lacks_and_its_losses() -> None:

@@ -15,7 +15,7 @@ from physics_helpers import find_unsupplied
 import grid_models.powerflow.engine
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder, make_feeder
-from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -25,7 +25,7 @@ ABSURD_KW = 1e6
 
 
 def feeder() -> Feeder:
-    return radial_feeder(["a", "b", "c", "d", "e", "f"], n_branches=2, rng=np.random.default_rng(5))
+    return make_radial_feeder(["a", "b", "c", "d", "e", "f"], n_branches=2, rng=np.random.default_rng(5))
 
 
 ENGINE = PowerFlow(feeder())

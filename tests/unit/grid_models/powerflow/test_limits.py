@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow, make_unsolved_flow
 from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
 
-FEEDER = radial_feeder(["a", "b"], n_branches=1, rng=np.random.default_rng(0))
+FEEDER = make_radial_feeder(["a", "b"], n_branches=1, rng=np.random.default_rng(0))
 B, L = len(FEEDER.net.bus), len(FEEDER.net.line)
 LIMITS = Limits.from_feeder(FEEDER)
 

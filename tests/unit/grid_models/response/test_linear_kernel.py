@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.kernel import LANES
 from grid_models.response.linear_kernel import solve_linear
@@ -23,7 +23,7 @@ HOUSES = ["a", "b", "c", "d", "e"]
 
 def meshed_with_phase_shift() -> Feeder:
     """A ring behind a transformer that turns the angle: its admittance matrix is not symmetric."""
-    feeder = radial_feeder(HOUSES, n_branches=2, rng=np.random.default_rng(3))
+    feeder = make_radial_feeder(HOUSES, n_branches=2, rng=np.random.default_rng(3))
     net = deepcopy(feeder.net)
     far, other = net.line.to_bus.iloc[-1], net.line.to_bus.iloc[0]
     pp.create_line(net, int(far), int(other), 0.1, "NAYY 4x50 SE")
@@ -39,7 +39,7 @@ def meshed_with_phase_shift() -> Feeder:
 
 
 def cigre() -> Feeder:
-    return named_feeder("cigre_lv", HOUSES, seed=2)
+    return make_named_feeder("cigre_lv", HOUSES, seed=2)
 
 
 ENGINES = {make.__name__: PowerFlow(make()) for make in (meshed_with_phase_shift, cigre)}

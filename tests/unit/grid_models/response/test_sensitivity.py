@@ -13,8 +13,8 @@ import pytest
 from physics_helpers import find_unsupplied
 
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.response.differences import sensitivity_by_differences
 from grid_models.response.sensitivity import sensitivity
@@ -23,16 +23,16 @@ HOUSES = ["a", "b", "c", "d", "e"]
 
 
 def generated() -> Feeder:
-    return radial_feeder(HOUSES, n_branches=2, rng=np.random.default_rng(3))
+    return make_radial_feeder(HOUSES, n_branches=2, rng=np.random.default_rng(3))
 
 
 def cigre() -> Feeder:
-    return named_feeder("cigre_lv", HOUSES, seed=2)
+    return make_named_feeder("cigre_lv", HOUSES, seed=2)
 
 
 def kerber() -> Feeder:
     """With the net's own loads beside the participants."""
-    return named_feeder("kerber_landnetz_kabel_1", HOUSES, seed=2, keep_elements=True)
+    return make_named_feeder("kerber_landnetz_kabel_1", HOUSES, seed=2, keep_elements=True)
 
 
 def island() -> Feeder:
