@@ -1,9 +1,8 @@
-"""Runs side by side: energy, money, curtailment, loading, and how each differs from the first."""
+"""Comparison of runs: energy, money, curtailment and loading, and the differences from the first run."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,19 @@ from cosim.report.elements import Cell, Figure, PageSection, Table, number, word
 from cosim.report.page import render_page
 from cosim.report.palette import CYCLE, style_figure
 from cosim.report.sections.balance import ENERGIES
-from cosim.report.sections.findings import MEANINGS
+from cosim.report.sections.findings import sort_outcomes
 from cosim.report.sections.market import MONEY
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
-from cosim.results.directory import read_table, write_whole
+from cosim.results.directory import write_whole
 from cosim.results.folders import make_folder
-from cosim.scenario.files import load_scenario
+from cosim.results.result import Result
+from cosim.results.summary import EXTREMES
 
 GROUPS = ("energy", "money", "curtailment", "network")
 LENGTH = ("network", "length of the run", "h")
-CURTAILED = {
-    "curtailed": "curtailed exchanges",
-    "shed": "load shed",
-}
+CURTAILED = {"curtailed": "curtailed exchanges", "shed": "load shed"}
+Quantity = tuple[tuple[str, str, str], float]
+"""(group, quantity, unit) and value."""
 
 
 def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
@@ -55,7 +54,7 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
         raise ScenarioError(f"compare: expected two or more run directories, got {len(directories)}")
     runs = [Path(directory) for directory in directories]
     names = name_runs(runs)
-    columns = {name: dict(list_quantities(run)) for name, run in zip(names, runs, strict=True)}
+    columns = {name: dict(list_quantities(Result.load(run))) for name, run in zip(names, runs, strict=True)}
     table = pd.DataFrame(columns)
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
@@ -83,53 +82,33 @@ def name_runs(directories: Sequence[Path]) -> list[str]:
     ]
 
 
-def list_quantities(directory: Path) -> Iterator[tuple[tuple[str, str, str], float]]:
-    """(group, quantity, unit) and value of everything that is compared of a run."""
-    summary = read_summary(directory)
-    energy, money = summary["energy_kwh"], summary["money_eur"]
+def list_quantities(result: Result) -> Iterator[Quantity]:
+    """Everything that is compared of a run."""
+    energy, money = result.summary["energy_kwh"], result.summary["money_eur"]
     yield from ((("energy", label, "kWh"), energy[key]) for key, label in ENERGIES.items())
     yield from ((("money", label, "EUR"), money[key]) for key, label in MONEY.items())
     yield from ((("curtailment", label, "kWh"), energy[key]) for key, label in CURTAILED.items())
-    outcomes: Mapping[str, int] = summary["network"]["outcomes"]
-    for outcome in dict.fromkeys([*MEANINGS, *sorted(outcomes)]):
-        label = f"intervals {outcome.replace('_', ' ')}"
-        yield ("curtailment", label, "intervals"), outcomes.get(outcome, 0)
-    yield from list_network_quantities(directory, summary)
+    for outcome, count in sort_outcomes(result.summary).items():
+        yield ("curtailment", f"intervals {outcome.replace('_', ' ')}", "intervals"), count
+    yield from list_network_quantities(result)
 
 
-def list_network_quantities(
-    directory: Path, summary: Mapping[str, Any]
-) -> Iterator[tuple[tuple[str, str, str], float]]:
+def list_network_quantities(result: Result) -> Iterator[Quantity]:
     """What is compared of the network: extremes, losses, hours of high loading and of reverse flow."""
-    network = summary["network"]
-    for key, column, unit in (
-        ("highest_loading", "loading_percent", "%"),
-        ("highest_voltage", "vm_pu", "pu"),
-        ("lowest_voltage", "vm_pu", "pu"),
-    ):
+    network = result.summary["network"]
+    for key, (column, _, unit) in reversed(EXTREMES.items()):
         yield ("network", key.replace("_", " "), unit), network.get(key, {}).get(column, np.nan)
-    yield ("network", "losses", "kWh"), summary["energy_kwh"]["losses"]
-    hours = load_scenario(directory / "scenario.toml").horizon.interval_minutes / 60.0
+    yield ("network", "losses", "kWh"), result.summary["energy_kwh"]["losses"]
+    hours = result.scenario.horizon.interval_minutes / 60.0
     yield LENGTH, hours * network["intervals"]
-    loading = read_table(directory, "branch_loading", ("time", "loading_percent"))
+    loading = result.table("branch_loading", ("time", "loading_percent"))
     highest = loading.group_by("time").aggregate([("loading_percent", "max")])["loading_percent_max"]
     for percent in (WARN_PERCENT, FULL_PERCENT):
         count = pc.sum(pc.greater_equal(highest, percent)).as_py() or 0
         yield ("network", f"some element at {percent:g} % or more", "h"), hours * count
-    p_grid_kw = read_table(directory, "intervals", ["p_grid_kw"])["p_grid_kw"]
+    p_grid_kw = result.table("intervals", ("p_grid_kw",))["p_grid_kw"]
     exporting = pc.sum(pc.less(p_grid_kw, 0.0)).as_py() or 0
     yield ("network", "export to the grid", "h"), hours * exporting
-
-
-def read_summary(directory: Path) -> dict[str, Any]:
-    """summary.json of a finished run."""
-    path = directory / "summary.json"
-    if not path.exists():
-        raise ScenarioError(
-            f"{directory}: expected a finished run with summary.json, found none; run it or go on with --resume"
-        )
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def choose_digits(unit: str) -> int:
@@ -149,46 +128,36 @@ def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
 def make_comparison_page(table: pd.DataFrame) -> str:
     """The comparison as a page that needs nothing else."""
     runs = [str(name) for name in table.columns if " minus " not in str(name)]
-    sections: list[PageSection] = []
-    for group in GROUPS:
-        part = table[table.index.get_level_values("group") == group].droplevel("group")
-        if part.empty:
-            continue
-        header = ("quantity", "unit", *(str(name) for name in part.columns))
-        rows: list[tuple[Cell, ...]] = [
-            (words(quantity), words(unit), *(number(float(v), choose_digits(unit)) for v in values))
-            for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
-        ]
-        figures = tuple(
-            Figure(
-                f"{group}-{unit.replace('%', 'percent')}",
-                f"{group.capitalize()}, {unit}.",
-                draw_bars(part[runs], unit),
-            )
-            for unit in dict.fromkeys(part.index.get_level_values("unit"))
-            if unit in ("kWh", "EUR")
-        )
-        caption = f"{group.capitalize()} of each run, and differences from {runs[0]}."
-        text = () if sections else compare_lengths(table[runs])
-        sections.append(
-            PageSection(
-                group,
-                group.capitalize(),
-                text,
-                tables=(Table(group, caption, header, rows),),
-                figures=figures,
-            )
-        )
+    parts = {name: part.droplevel("group") for name, part in table.groupby("group", sort=False)}
+    sections = [make_group_section(str(name), part, runs) for name, part in parts.items()]
+    sections[0] = sections[0]._replace(text=compare_lengths(table[runs]))
     return render_page("Comparison of runs", " · ".join(runs), None, sections)
 
 
+def make_group_section(group: str, part: pd.DataFrame, runs: list[str]) -> PageSection:
+    """Section on one group of quantities; index (quantity, unit)."""
+    title = group.capitalize()
+    header = ("quantity", "unit", *(str(name) for name in part.columns))
+    rows: list[tuple[Cell, ...]] = [
+        (words(quantity), words(unit), *(number(float(v), choose_digits(unit)) for v in values))
+        for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
+    ]
+    figures = tuple(
+        Figure(f"{group}-{unit}", f"{title}, {unit}.", draw_bars(part[runs], unit))
+        for unit in dict.fromkeys(part.index.get_level_values("unit"))
+        if unit in ("kWh", "EUR")
+    )
+    caption = f"{title} of each run, and differences from {runs[0]}."
+    return PageSection(group, title, tables=(Table(group, caption, header, rows),), figures=figures)
+
+
 def compare_lengths(runs: pd.DataFrame) -> tuple[str, ...]:
-    """What to say where runs are not of the same length: sums cannot be compared then."""
+    """Warning if runs are not of the same length: their sums cannot be compared then."""
     lengths = runs.xs(LENGTH)
     if lengths.nunique() == 1:
         return ()
-    told = ", ".join(f"{name} {hours:,.0f} h" for name, hours in lengths.items())
-    return (f"The runs differ in length ({told}); sums over them are not comparable as they stand.",)
+    listed = ", ".join(f"{name} {hours:,.0f} h" for name, hours in lengths.items())
+    return (f"The runs differ in length ({listed}); sums over them are not comparable as they stand.",)
 
 
 def draw_bars(part: pd.DataFrame, unit: str) -> Any:

@@ -1,10 +1,15 @@
-"""What a page is made of: numbers that keep their full value, tables, figures, sections."""
+"""Elements of a page: sections of text, facts, tables and figures. Numbers keep their full value beside what is shown.
+
+`words` and `number` make the cells of a table, `tabulate` a table of a frame.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 
 class Cell(NamedTuple):
@@ -15,7 +20,7 @@ class Cell(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A number of its own: `key` names it for machines, `label` for people."""
+    """A single number: `key` names it for machines, `label` for people."""
 
     key: str
     label: str
@@ -23,8 +28,16 @@ class Fact(NamedTuple):
     unit: str = ""
 
 
+class Column(NamedTuple):
+    """A column of a table: its key in a frame, its header, and the decimals of its numbers; None for words."""
+
+    key: str
+    header: str
+    digits: int | None = None
+
+
 class Table(NamedTuple):
-    """A table; numbers are set to the right, `printed` says whether it is worth paper."""
+    """A table; numbers are aligned to the right. `printed` says whether it is part of the PDF."""
 
     key: str
     caption: str
@@ -34,7 +47,7 @@ class Table(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A plotly figure; the caption names what is shown and its unit, `printed` says whether it is worth paper."""
+    """A plotly figure; the caption names what is shown and its unit. `printed` says whether it is part of the PDF."""
 
     key: str
     caption: str
@@ -43,7 +56,7 @@ class Figure(NamedTuple):
 
     @property
     def html(self) -> str:
-        """The figure without plotly itself, as part of a page."""
+        """The figure as part of a page that includes plotly itself."""
         config = {"displaylogo": False, "responsive": True}
         return str(
             self.figure.to_html(
@@ -53,7 +66,7 @@ class Figure(NamedTuple):
 
 
 class PageSection(NamedTuple):
-    """A part of a page; `printed` says whether it is worth paper."""
+    """A part of a page; `printed` says whether it is part of the PDF."""
 
     key: str
     title: str
@@ -70,7 +83,7 @@ def words(text: object) -> Cell:
 
 
 def number(value: float | None, digits: int = 1) -> Cell:
-    """Cell with a number, rounded for the eye only; a dash where there is none.
+    """Cell with a number that is shown rounded; a dash where there is none.
 
     Examples
     --------
@@ -82,3 +95,21 @@ def number(value: float | None, digits: int = 1) -> Cell:
     if value is None or math.isnan(value):
         return Cell("–")
     return Cell(f"{value:,.{digits}f}", float(value))
+
+
+def tabulate(
+    key: str, caption: str, columns: Sequence[Column], frame: pd.DataFrame, printed: bool = True
+) -> Table:
+    """Table of a frame: one row per row of the frame, some of its columns.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"house": ["a"], "kwh": [2.25]})
+    >>> tabulate("t", "Houses.", [Column("house", "house"), Column("kwh", "load, kWh", 1)], frame).rows
+    [(Cell(text='a', value=None), Cell(text='2.2', value=2.25))]
+    """
+    rows = [
+        tuple(words(row[c.key]) if c.digits is None else number(float(row[c.key]), c.digits) for c in columns)
+        for row in frame.to_dict(orient="records")
+    ]
+    return Table(key, caption, tuple(column.header for column in columns), rows, printed)

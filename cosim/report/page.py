@@ -1,4 +1,4 @@
-"""Write the report of a run: one HTML file that needs nothing else, and the table of branches beside it."""
+"""Report of a run: one HTML file that needs no network, and the tables of branches and houses beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cosim.report.sections.findings import (
     make_assumptions_section,
     make_ledger_section,
     make_verdict_section,
-    outcome_counts,
+    sort_outcomes,
 )
 from cosim.report.sections.hosting import make_hosting_section
 from cosim.report.sections.market import (
@@ -33,9 +33,9 @@ from cosim.report.sections.market import (
 from cosim.report.sections.network import (
     make_network_sections,
     make_validation_section,
-    summary_of_branches,
 )
 from cosim.report.sections.outage import make_outage_sections
+from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
 from cosim.results.directory import write_whole
@@ -69,11 +69,11 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
         raise ScenarioError(
             "report: expected a path for the report of a run in memory, got none; name a file"
         )
-    target = Path(path) if path is not None else Path(result.directory or ".") / "report.html"
+    target = Path(result.directory or ".") / "report.html" if path is None else Path(path)
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
     run = read_run(result)
-    tables = {"branch_summary": summary_of_branches(run), "house_summary": summarise_houses(run)}
+    tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
     capacity = find_hosting(result.scenario) if hosting else None
     if capacity is not None:
         tables["hosting"] = capacity.houses
@@ -86,10 +86,10 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
 
 def make_page(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None) -> str:
     """The report as HTML."""
-    scenario = run.result.scenario
-    times = run.intervals.index
-    shed_kwh = 0.0 if run.resilience.empty else float(run.resilience["energy_not_served_kwh"].iloc[0])
-    judged = judge_run(outcome_counts(run.intervals), count_beyond_limits(run), shed_kwh)
+    scenario, summary = run.result.scenario, run.result.summary
+    times = run.result.intervals.index
+    shed_kwh = summary.get("resilience", {}).get("energy_not_served_kwh", 0.0)
+    judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), shed_kwh)
     subtitle = (
         f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
         f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "

@@ -1,4 +1,4 @@
-"""Colours that people with every common colour vision can tell apart, and one look for all figures."""
+"""Colours that remain distinguishable with every common colour vision deficiency, and one style for all figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAT = "Cividis"
 def style_figure(
     figure: Any, *, height: int = 380, x: str | None = None, y: str | None = None, **layout: Any
 ) -> Any:
-    """The figure with the report's look, its height in pixels and the titles of its axes."""
+    """Give a figure the report's style, its height in pixels and the titles of its axes; returns it."""
     figure.update_layout(
         template="plotly_white",
         height=height,
@@ -30,14 +30,14 @@ def style_figure(
         figure.update_xaxes(title_text=x)
     if y is not None:
         figure.update_yaxes(title_text=y)
-    # ticks keep the labels of both axes apart where they meet
+    # Ticks keep the labels of both axes apart where they meet.
     figure.update_xaxes(automargin=True, ticks="outside", ticklen=7, tickcolor=PALE)
     figure.update_yaxes(automargin=True, ticks="outside", ticklen=5, tickcolor=PALE)
     return figure
 
 
 def raise_legend(figure: Any) -> Any:
-    """The figure with its legend above the titles of its subplots, whatever its height."""
+    """Put the legend of a figure above the titles of its subplots, whatever its height; returns it."""
     top, bottom, lift = 85, 55, 32
     inside = figure.layout.height - top - bottom
     figure.update_layout(
@@ -46,12 +46,8 @@ def raise_legend(figure: Any) -> Any:
     return figure
 
 
-def add_limit(figure: Any, value: float, label: str, **where: Any) -> None:
-    """Dashed line at a limit, with its name."""
-    figure.add_hline(
-        y=value,
-        line={"color": VERMILION, "dash": "dash", "width": 1.5},
-        annotation={"text": label, "font": {"color": VERMILION, "size": 11}},
-        annotation_position="top left",
-        **where,
-    )
+def add_limit(figure: Any, value: float, label: str | None = None, **where: Any) -> None:
+    """Draw a dashed line at a limit, with its name if it has one."""
+    text = {"text": label, "font": {"color": VERMILION, "size": 11}}
+    named = {} if label is None else {"annotation": text, "annotation_position": "top left"}
+    figure.add_hline(y=value, line={"color": VERMILION, "dash": "dash", "width": 1.5}, **named, **where)

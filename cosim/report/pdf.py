@@ -1,4 +1,4 @@
-"""The report on paper: printed to PDF by a headless Chromium, where one is installed."""
+"""PDF of a report, printed by a headless Chromium if one is installed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,8 @@ def find_browser() -> str:
     cosim.errors.ScenarioError
         If there is none on the PATH.
     """
-    for name in BROWSERS:
-        path = shutil.which(name)
-        if path is not None:
-            return path
+    if found := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return found
     raise ScenarioError(
         f"--pdf: expected a Chromium on the PATH ({', '.join(BROWSERS)}), found none; install one, or open the HTML "
         "report in any browser and print it"

@@ -1,4 +1,4 @@
-"""The feeder drawn, loading as width and colour of its lines, voltage as colour of its buses, an hour at a time."""
+"""Map of the feeder: loading as width and colour of lines, voltage as colour of buses, one interval at a time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ELONGATED = 5.0
 def choose_hours(
     loading_percent: pd.DataFrame, vm_pu: pd.DataFrame, p_grid_kw: pd.Series, curtailed_kwh: pd.Series
 ) -> dict[str, pd.Timestamp]:
-    """Intervals worth looking at, by what makes them so; an interval appears once."""
+    """Intervals with an extreme of the run, by its name; an interval with several appears once."""
     candidates = {
         "highest loading": loading_percent.max(axis=1),
         "highest voltage": vm_pu.max(axis=1),
@@ -85,12 +85,15 @@ def draw_feeder_map(
     """
     rows = vm_pu.index.get_indexer(pd.DatetimeIndex(list(hours.values())))
     shown = vm_pu.iloc[rows].to_numpy(np.float64)
-    low, high = _colour_range(shown)
+    low, high = _find_color_range(shown)
     figure = go.Figure()
     for k in range(len(hours)):
         loading, voltage = loading_percent.iloc[rows[k]], vm_pu.iloc[rows[k]]
-        traces = _branch_traces(places, ends, loading)
-        traces += [_bus_trace(places, voltage, low, high), _transformer_trace(places, ends, loading)]
+        traces = _make_branch_traces(places, ends, loading)
+        traces += [
+            _make_bus_trace(places, voltage, low, high),
+            _make_transformer_trace(places, ends, loading),
+        ]
         for trace in traces:
             figure.add_trace(trace.update(visible=k == 0))
     per_hour = len(CLASSES) + 3
@@ -103,9 +106,13 @@ def draw_feeder_map(
         for k, (label, time) in enumerate(hours.items())
     ]
     figure = style_figure(figure, height=600, hovermode="closest")
-    slider = {"active": 0, "steps": steps, "currentvalue": {"prefix": "shown: "}, "pad": {"t": 20}}
-    slider["font"] = {"color": "rgba(0,0,0,0)", "size": 1}  # the labels of all steps would overlap
-    slider["currentvalue"] = {"prefix": "shown: ", "font": {"color": BLACK, "size": 14}}
+    slider = {
+        "active": 0,
+        "steps": steps,
+        "currentvalue": {"prefix": "shown: ", "font": {"color": BLACK, "size": 14}},
+        "pad": {"t": 20},
+        "font": {"color": "rgba(0,0,0,0)", "size": 1},  # the labels of all steps would overlap
+    }
     figure.update_layout(sliders=[slider], margin={"l": 20, "r": 20, "b": 60, "t": 40})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
@@ -114,8 +121,8 @@ def draw_feeder_map(
     return figure
 
 
-def _branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> list[Any]:
-    """One trace per class of loading, one for branches without supply, and none for nothing hovered."""
+def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> list[Any]:
+    """One trace per class of loading, and one for branches without supply."""
     x, y = places["x"].to_numpy(), places["y"].to_numpy()
     a, b = ends["a"].to_numpy(), ends["b"].to_numpy()
     values = loading.to_numpy(np.float64)
@@ -126,7 +133,7 @@ def _branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series)
         gap = np.full(int(inside.sum()), np.nan)
         middle_x, middle_y = (x[a] + x[b])[inside] / 2, (y[a] + y[b])[inside] / 2
         texts = [
-            _branch_text(name[1], value)
+            _describe_branch(name[1], value)
             for name, value in zip(loading.index[inside], values[inside], strict=True)
         ]
         traces.append(
@@ -144,7 +151,7 @@ def _branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series)
     return traces
 
 
-def _transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> Any:
+def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> Any:
     """Rings around transformers, which are too short to be seen as lines."""
     chosen = np.flatnonzero(loading.index.get_level_values(0) == "trafo")
     middle = (places.to_numpy()[ends["a"]] + places.to_numpy()[ends["b"]])[chosen] / 2
@@ -152,33 +159,32 @@ def _transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Ser
     return go.Scatter(
         x=middle[:, 0],
         y=middle[:, 1],
-        text=[_branch_text(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)],
+        text=[_describe_branch(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)],
         mode="markers",
         name="transformer",
         showlegend=False,
         marker={
             "symbol": "circle-open",
             "size": 26,
-            "color": [_color(v) for v in values],
+            "color": [_find_color(v) for v in values],
             "line": {"width": 4},
         },
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _color(loading_percent: float) -> str:
+def _find_color(loading_percent: float) -> str:
     return next((c.color for c in CLASSES if c.low <= loading_percent < c.high), PALE)
 
 
-def _branch_text(name: str, loading_percent: float) -> str:
-    known = loading_percent == loading_percent
-    return f"{name}: {loading_percent:.1f} %" if known else f"{name}: no supply"
+def _describe_branch(name: str, loading_percent: float) -> str:
+    return f"{name}: no supply" if np.isnan(loading_percent) else f"{name}: {loading_percent:.1f} %"
 
 
-def _bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:
+def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:
     values = vm_pu.to_numpy(np.float64)
     texts = [
-        f"{name}: {value:.4f} pu" if value == value else f"{name}: no supply"
+        f"{name}: no supply" if np.isnan(value) else f"{name}: {value:.4f} pu"
         for name, value in zip(vm_pu.index, values, strict=True)
     ]
     return go.Scatter(
@@ -195,14 +201,14 @@ def _bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) 
             "cmin": low,
             "cmax": high,
             "line": {"color": "white", "width": 1},
-            "symbol": ["circle" if value == value else "x" for value in values],
+            "symbol": np.where(np.isnan(values), "x", "circle").tolist(),
             "colorbar": {"title": {"text": "voltage, pu"}, "thickness": 14},
         },
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _colour_range(vm_pu: np.ndarray[Any, Any]) -> tuple[float, float]:
+def _find_color_range(vm_pu: np.ndarray[Any, Any]) -> tuple[float, float]:
     known = vm_pu[~np.isnan(vm_pu)]
     return (float(known.min()), float(known.max())) if known.size else (0.9, 1.1)
 

@@ -1,4 +1,4 @@
-"""What the market did with the energy and the money: flows, prices, wallets, batteries, curtailment."""
+"""Figures of the market: flows of energy and money, prices, wallets, batteries, curtailment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cosim.report.figures.sampling import choose_step, round_values
+from cosim.report.figures.sampling import STEPS, choose_step, round_values
 from cosim.report.palette import (
     BLACK,
     BLUE,
@@ -86,8 +86,8 @@ def draw_sankey(links: Sequence[Link], unit: str) -> Any:
 def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0) -> list[Link]:
     """Energy of all houses from where it came to where it went, kWh; inflow and outflow of every node agree.
 
-    What houses neither trade, share, export nor spill of their own energy, they use themselves; the formers of islands
-    also carry the losses there.
+    What houses neither trade, share, export nor spill of their own energy, they use themselves. In islands the
+    grid-forming devices supply the losses.
     """
     kwh = energy_kwh
     own = kwh["pv"] - kwh["spilled"] + kwh["fuel_cell"] + kwh["discharge"]
@@ -112,12 +112,12 @@ def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: fl
     ]
 
 
-def list_money_links(booked: pd.DataFrame) -> list[Link]:
-    """Money from who paid through what for to who earned, EUR; columns as in exchanges.parquet.
+def list_money_links(exchange_sums: pd.DataFrame) -> list[Link]:
+    """Money from who paid, by what it was paid for, to who earned, EUR; columns as in exchanges.parquet.
 
     The buyer pays, except that the contract pays for energy that is shared into it; a fee goes to the contract.
     """
-    paid = booked[booked["amount_neur"] != 0]
+    paid = exchange_sums[exchange_sums["amount_neur"] != 0]
     kind = paid["kind"].astype(str)
     payer = paid["buyer"].astype(str).where(~kind.isin(["share_use", "share_store"]), "contract")
     eur = pd.DataFrame(
@@ -132,11 +132,8 @@ def list_money_links(booked: pd.DataFrame) -> list[Link]:
     eur["gross"] = eur["net"] + eur["fee"]
     eur["contract"] = "contract's fees"
     links: list[Link] = []
-    for source, sink, column in (
-        ("payer", "what", "gross"),
-        ("what", "payee", "net"),
-        ("what", "contract", "fee"),
-    ):
+    steps = (("payer", "what", "gross"), ("what", "payee", "net"), ("what", "contract", "fee"))
+    for source, sink, column in steps:
         sums = eur.groupby([source, sink], as_index=False)[column].sum()
         links += list(zip(sums[source], sums[sink], sums[column].astype(float), strict=True))
     return links
@@ -144,7 +141,7 @@ def list_money_links(booked: pd.DataFrame) -> list[Link]:
 
 def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
     """Utility and market price over time, and their mean course over the day, EUR/kWh."""
-    step = choose_step(pd.DatetimeIndex(utility_eur_per_kwh.index))
+    step = choose_step(utility_eur_per_kwh.index)
     figure = make_subplots(
         1,
         2,
@@ -158,24 +155,14 @@ def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -
         ("market", market_eur_per_kwh, BLUE),
     ):
         means = series.resample(step).mean()
-        hours = pd.DatetimeIndex(series.index).hour
-        daily = series.groupby(hours).mean()
-        figure.add_scatter(
-            x=means.index, y=round_values(means, 5), name=label, line={"color": color}, row=1, col=1
-        )
-        figure.add_scatter(
-            x=daily.index,
-            y=round_values(daily, 5),
-            name=label,
-            line={"color": color},
-            showlegend=False,
-            row=1,
-            col=2,
-        )
+        daily = series.groupby(pd.DatetimeIndex(series.index).hour).mean()
+        look = {"name": label, "line": {"color": color}}
+        figure.add_scatter(x=means.index, y=round_values(means, 5), **look, row=1, col=1)
+        figure.add_scatter(x=daily.index, y=round_values(daily, 5), **look, showlegend=False, row=1, col=2)
     figure = style_figure(figure, height=340)
     raise_legend(figure)
     figure.update_yaxes(title_text="price, EUR/kWh", col=1)
-    figure.update_xaxes(title_text={"h": "hour", "D": "day, mean", "W": "week, mean"}[step], row=1, col=1)
+    figure.update_xaxes(title_text=STEPS[step] + ("" if step == "h" else ", mean"), row=1, col=1)
     return figure.update_xaxes(title_text="hour of the day, UTC", row=1, col=2)
 
 
@@ -188,7 +175,7 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
         horizontal_spacing=0.12,
         subplot_titles=("wallets over time", "at the end"),
     )
-    ends = wallet_eur.resample(choose_step(pd.DatetimeIndex(wallet_eur.index), 200 * 2)).last()
+    ends = wallet_eur.resample(choose_step(wallet_eur.index, 400)).last()
     for house in ends.columns:
         figure.add_scatter(
             x=ends.index,
@@ -233,7 +220,7 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
         vertical_spacing=100 / (TOTAL_PX + houses_px + 100),
         subplot_titles=("all batteries together", "each house, mean"),
     )
-    step = choose_step(pd.DatetimeIndex(own_kwh.index))
+    step = choose_step(own_kwh.index)
     for label, frame, color in (("own", own_kwh, BLUE), ("hosted for others", hosted_kwh, ORANGE)):
         total = frame.sum(axis=1).resample(step).mean()
         figure.add_scatter(
@@ -264,12 +251,11 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
         row=2,
         col=1,
     )
-    word = {"h": "hour", "D": "day", "W": "week"}
     figure = style_figure(figure, height=TOTAL_PX + houses_px + 240)
     raise_legend(figure)
-    figure.update_xaxes(title_text=f"{word[step]}, mean", row=1, col=1)
+    figure.update_xaxes(title_text=f"{STEPS[step]}, mean", row=1, col=1)
     figure.update_yaxes(title_text="stored, kWh", row=1, col=1)
-    figure.update_xaxes(title_text=f"{word[coarse]}, mean", row=2, col=1)
+    figure.update_xaxes(title_text=f"{STEPS[coarse]}, mean", row=2, col=1)
     return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=2, col=1)
 
 
@@ -291,7 +277,7 @@ def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
             col=k,
         )
         figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", row=1, col=k)
-        # the same thickness of bars in every column
+        # The same range gives bars the same thickness in every column.
         figure.update_yaxes(
             title_text=name,
             type="category",

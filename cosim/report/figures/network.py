@@ -1,4 +1,4 @@
-"""What the network went through: loading, voltages, the transformer's power and losses; one pure function a figure."""
+"""Figures of the network: loading, voltages, power and losses, violations, hosting capacity."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import (
+    STEPS,
     choose_curve_points,
     choose_period,
     choose_step,
@@ -22,6 +23,7 @@ from cosim.report.palette import (
     BLUE,
     CYCLE,
     DASHES,
+    GREEN,
     HEAT,
     ORANGE,
     SKY,
@@ -31,7 +33,14 @@ from cosim.report.palette import (
     style_figure,
 )
 
-HOURS_PER_DAY = 24
+POINTS = 800
+BOTH = (("vm_pu", "voltage, pu"), ("loading_percent", "loading, %"))
+KINDS = {
+    "bus": ("voltage of a bus", ORANGE),
+    "line": ("loading of a line", BLUE),
+    "trafo": ("loading of a transformer", GREEN),
+    "": ("no limit found", BLACK),
+}
 
 
 def draw_loading_duration(
@@ -114,14 +123,14 @@ def draw_hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool 
             hovertemplate="%{x} %{y}:00 UTC: %{z} " + unit + "<extra></extra>",
         )
     )
-    figure.update_yaxes(tickvals=list(range(0, HOURS_PER_DAY, 6)), showgrid=False)
+    figure.update_yaxes(tickvals=[0, 6, 12, 18], showgrid=False)
     figure.update_xaxes(type="date", showgrid=False, **make_day_ticks(index))
     return style_figure(figure, height=260, x="day", y="hour of the day, UTC")
 
 
 def draw_grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
     """Power from the external grid: its range over time and its duration curve with the reverse hours, kW."""
-    step = choose_step(pd.DatetimeIndex(p_grid_kw.index))
+    step = choose_step(p_grid_kw.index)
     steps = p_grid_kw.resample(step)
     days = steps.mean().index
     figure = make_subplots(
@@ -166,15 +175,73 @@ def draw_grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
         )
     figure = style_figure(figure, y="power from the grid, kW")
     raise_legend(figure)
-    figure.update_xaxes(title_text={"h": "hour", "D": "day", "W": "week"}[step], row=1, col=1)
+    figure.update_xaxes(title_text=STEPS[step], row=1, col=1)
     return figure.update_xaxes(title_text="hours at or above, h", row=1, col=2)
 
 
 def draw_losses(losses_kw: pd.Series, hours: float) -> Any:
     """Losses of the whole feeder by month, or by day of a short run, kWh."""
-    code, period = choose_period(pd.DatetimeIndex(losses_kw.index))
+    code, period = choose_period(losses_kw.index)
     sums = losses_kw.resample(code).sum() * hours
     figure = go.Figure(go.Bar(x=sums.index, y=round_values(sums, 2), marker_color=BLUE, name="losses"))
     figure.update_traces(hovertemplate="%{y:,.1f} kWh<extra></extra>")
-    figure.update_xaxes(make_day_ticks(pd.DatetimeIndex(losses_kw.index)))
+    figure.update_xaxes(make_day_ticks(losses_kw.index))
     return style_figure(figure, height=300, x=period, y=f"losses, kWh a {period}", showlegend=False)
+
+
+def draw_before_and_after(paired: pd.DataFrame) -> Any:
+    """Worst voltage, pu, and loading, %, of each interval that was not clean: as cleared and as settled."""
+    present = [(name, title) for name, title in BOTH if (paired["quantity"] == name).any()]
+    figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=0.2)
+    for row, (quantity, title) in enumerate(present, start=1):
+        worst = _find_worst(paired[paired["quantity"] == quantity])
+        digits = 4 if quantity == "vm_pu" else 1
+        for column, label, color, symbol in (
+            ("value", "as cleared", ORANGE, "circle-open"),
+            ("settled", "as settled", BLUE, "circle"),
+        ):
+            figure.add_scatter(
+                x=worst["time"],
+                y=worst[column].round(digits + 2),
+                text=worst["name"],
+                name=label,
+                legendgroup=label,
+                showlegend=row == 1,
+                mode="markers",
+                marker={"color": color, "symbol": symbol, "size": 6},
+                hovertemplate=f"%{{text}}: %{{y:.{digits}f}}<extra>{label}</extra>",
+                row=row,
+                col=1,
+            )
+        for limit in sorted(set(worst["limit"])):
+            add_limit(figure, limit, row=row, col=1)
+        figure.update_yaxes(title_text=title, row=row, col=1)
+    figure = style_figure(figure, height=140 + 260 * max(1, len(present)))
+    return figure.update_xaxes(title_text="time, UTC", showticklabels=True)
+
+
+def _find_worst(violations: pd.DataFrame) -> pd.DataFrame:
+    """The row furthest beyond its limit of each interval; of many intervals the worst ones."""
+    ordered = violations.assign(excess=(violations["value"] - violations["limit"]).abs())
+    ordered = ordered.sort_values("excess", ascending=False, kind="stable").drop_duplicates("time")
+    return ordered.head(POINTS).sort_values("time")
+
+
+def draw_hosting(houses: pd.DataFrame, distance_km: pd.Series) -> Any:
+    """Largest PV, kW, of each house over its distance, km, one colour for each kind of limit that binds."""
+    figure = go.Figure()
+    for kind, group in houses.groupby("element_type", sort=True):
+        label, color = KINDS.get(str(kind), (str(kind), CYCLE[0]))
+        figure.add_scatter(
+            x=round_values(distance_km.reindex(group["bus"]), 4),
+            y=round_values(group["largest_kw"], 3),
+            text=list(group["house"]),
+            name=label,
+            mode="markers",
+            marker={"size": 9, "color": color, "symbol": "circle" if kind == "bus" else "square"},
+            hovertemplate="%{text}<br>%{x:.3f} km: %{y:.1f} kW<extra>" + label + "</extra>",
+        )
+    figure = style_figure(
+        figure, height=340, x="path from the external grid, km", y="largest PV, kW", showlegend=True
+    )
+    return figure.update_yaxes(rangemode="tozero")

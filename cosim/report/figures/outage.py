@@ -1,4 +1,4 @@
-"""What an outage looked like: supply, load by priority, stores and frequency; a column of axes for each outage."""
+"""Figures of outages: supply, load by priority, stored energy and frequency; a column of axes for each outage."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from cosim.report.palette import (
     BLACK,
     BLUE,
     CYCLE,
+    DASHES,
     GREEN,
     ORANGE,
     SKY,
     VERMILION,
+    add_limit,
     raise_legend,
     style_figure,
 )
+from grid_models.devices.frequency import BAND_HZ
 
 SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))
 MS_PER_HOUR = 3.6e6
-BAND_HZ = (49.5, 50.5)
 
 
 class Spell(NamedTuple):
-    """An outage to draw: its name, and the rows of `outage_intervals` of all parts without the grid."""
+    """An outage: its title, and the rows of `outage_intervals` of all parts without the grid."""
 
     title: str
     rows: pd.DataFrame
@@ -35,12 +37,12 @@ class Spell(NamedTuple):
 
 def draw_supply(spells: Sequence[Spell], hours: float) -> Any:
     """Mean power that the islands were supplied with, by source, stacked, and the load asked for and served, kW."""
-    figure = _columns(spells)
+    figure = _make_columns(spells)
     for column, spell in enumerate(spells, start=1):
         total = spell.rows.groupby("time").sum(numeric_only=True)
         for name, label, color in SUPPLY:
             if name in total:
-                _bar(figure, total[name] / (1000.0 * hours), label, color, column, hours)
+                _add_bars(figure, total[name] / (1000.0 * hours), label, color, column, hours)
         for name, label, dash in (
             ("load_wh", "load asked for", "dot"),
             ("served_wh", "load served", "solid"),
@@ -58,12 +60,12 @@ def draw_supply(spells: Sequence[Spell], hours: float) -> Any:
                 row=1,
                 col=column,
             )
-    return _finished(figure, "mean power, kW", 400)
+    return _finish(figure, "mean power, kW", 400)
 
 
 def draw_priorities(spells: Sequence[Spell], hours: float) -> Any:
     """Mean load of houses without the grid by priority, served and shed, stacked, kW."""
-    figure = _columns(spells)
+    figure = _make_columns(spells)
     for column, spell in enumerate(spells, start=1):
         total = spell.rows.groupby("time").sum(numeric_only=True) / (1000.0 * hours)
         critical_shed = total["critical_wh"] - total["critical_served_wh"]
@@ -73,8 +75,8 @@ def draw_priorities(spells: Sequence[Spell], hours: float) -> Any:
             (critical_shed, "critical, shed", VERMILION),
             (total["load_wh"] - total["served_wh"] - critical_shed, "other, shed", ORANGE),
         ):
-            _bar(figure, values, label, color, column, hours)
-    return _finished(figure, "load, kW", 360)
+            _add_bars(figure, values, label, color, column, hours)
+    return _finish(figure, "load, kW", 360)
 
 
 def draw_stores(spells: Sequence[Spell]) -> Any:
@@ -89,27 +91,27 @@ def draw_stores(spells: Sequence[Spell]) -> Any:
     ]
     if not quantities:
         return None
-    return _by_part(spells, quantities, 150 + 190 * len(quantities)).update_yaxes(rangemode="tozero")
+    return _draw_by_part(spells, quantities, 150 + 190 * len(quantities)).update_yaxes(rangemode="tozero")
 
 
 def draw_frequency(spells: Sequence[Spell]) -> Any:
     """Frequency of each island by droop, Hz, with its band; None where no island had one."""
     if not any("frequency_hz" in spell.rows and spell.rows["frequency_hz"].notna().any() for spell in spells):
         return None
-    figure = _by_part(spells, [("frequency_hz", "frequency, Hz", 1.0)], 340)
+    figure = _draw_by_part(spells, [("frequency_hz", "frequency, Hz", 1.0)], 340)
     for limit in BAND_HZ:
-        figure.add_hline(y=limit, line={"color": VERMILION, "dash": "dash", "width": 1.5})
+        add_limit(figure, limit)
     return figure
 
 
-def _by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float]], height: int) -> Any:
+def _draw_by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float]], height: int) -> Any:
     """One row of axes per quantity, one line per part of the network."""
-    figure = _columns(spells, len(quantities))
+    figure = _make_columns(spells, len(quantities))
     parts = sorted({int(part) for spell in spells for part in spell.rows["part"]})
+    colors = [CYCLE[k % len(CYCLE)] for k in range(len(parts))]
     for column, spell in enumerate(spells, start=1):
-        for part in parts:
-            rows = spell.rows[spell.rows["part"] == part]
-            label, color = f"island {part + 1}", CYCLE[parts.index(part) % len(CYCLE)]
+        for k, part in enumerate(parts):
+            rows, label = spell.rows[spell.rows["part"] == part], f"island {part + 1}"
             for row, (name, _, factor) in enumerate(quantities, start=1):
                 figure.add_scatter(
                     x=rows["time"],
@@ -119,20 +121,14 @@ def _by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float
                     showlegend=False,
                     mode="lines+markers",
                     marker={"size": 4},
-                    line={"color": color, "dash": ("solid", "dash", "dot")[parts.index(part) % 3]},
+                    line={"color": colors[k], "dash": DASHES[k % 3]},
                     hovertemplate="%{y:.2f}<extra>" + label + "</extra>",
                     row=row,
                     col=column,
                 )
-    for part in parts if len(parts) > 1 else ():
-        color = CYCLE[parts.index(part) % len(CYCLE)]
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            name=f"island {part + 1}",
-            legendgroup=f"island {part + 1}",
-            line={"color": color},
-        )
+    for part, color in zip(parts, colors, strict=True) if len(parts) > 1 else ():
+        label = f"island {part + 1}"
+        figure.add_scatter(x=[None], y=[None], name=label, legendgroup=label, line={"color": color})
     for row, (_, title, _) in enumerate(quantities, start=1):
         figure.update_yaxes(title_text=title, row=row, col=1)
     figure = style_figure(figure, height=height)
@@ -141,7 +137,7 @@ def _by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float
     return figure.update_xaxes(title_text="time, UTC", row=len(quantities))
 
 
-def _columns(spells: Sequence[Spell], rows: int = 1) -> Any:
+def _make_columns(spells: Sequence[Spell], rows: int = 1) -> Any:
     return make_subplots(
         rows,
         len(spells),
@@ -153,7 +149,7 @@ def _columns(spells: Sequence[Spell], rows: int = 1) -> Any:
     )
 
 
-def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int, hours: float) -> None:
+def _add_bars(figure: Any, values: pd.Series, label: str, color: str, column: int, hours: float) -> None:
     """Bars as wide as their intervals, which begin at the times that the axis shows."""
     figure.add_bar(
         x=values.index,
@@ -170,7 +166,7 @@ def _bar(figure: Any, values: pd.Series, label: str, color: str, column: int, ho
     )
 
 
-def _finished(figure: Any, title: str, height: int) -> Any:
+def _finish(figure: Any, title: str, height: int) -> Any:
     figure = style_figure(figure, height=height, barmode="stack", bargap=0.0)
     raise_legend(figure)
     figure.update_yaxes(title_text=title, col=1)

@@ -1,4 +1,4 @@
-"""Fewer points for the eye, never for a number: figures are thinned here, tables and extremes are not."""
+"""Thinning and rounding of what figures draw; numbers in tables and extremes are never taken from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 CURVE_POINTS = 300
-LONG_RUN = pd.Timedelta(days=62)
+SHORT_RUN, LONG_RUN = pd.Timedelta(days=14), pd.Timedelta(days=62)
+STEPS = {"h": "hour", "D": "day", "W": "week"}
+"""Steps of a time series, as pandas and as people call them."""
 
 
 def sort_falling(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -42,13 +44,13 @@ def choose_curve_points(n: int, points: int = CURVE_POINTS) -> npt.NDArray[np.in
     return np.unique(np.rint(bent * (n - 1)).astype(np.int64))
 
 
-def choose_period(times: pd.DatetimeIndex) -> tuple[str, str]:
+def choose_period(times: pd.Index) -> tuple[str, str]:
     """Period to sum over, as pandas and as people call it: months of a long run, days of a short one."""
     return ("MS", "month") if times[-1] - times[0] > LONG_RUN else ("D", "day")
 
 
-def choose_step(times: pd.DatetimeIndex, points: int = 1500) -> str:
-    """Step of a time series with at most about `points` points: hours, days or weeks.
+def choose_step(times: pd.Index, points: int = 1500) -> str:
+    """Step of a time series with at most about `points` points: one of `STEPS`.
 
     Examples
     --------
@@ -60,11 +62,11 @@ def choose_step(times: pd.DatetimeIndex, points: int = 1500) -> str:
 
 
 def round_values(values: Any, digits: int) -> Any:
-    """Values rounded to what a figure can show, in 32 bits."""
+    """Values rounded to what a figure can show, as 32-bit floats."""
     return np.round(np.asarray(values, dtype=np.float64), digits).astype(np.float32)
 
 
-def make_day_ticks(times: pd.DatetimeIndex, days: int = 14) -> dict[str, Any]:
-    """Settings of an axis of days: every day of a short run has a tick of its own, and hours have none."""
-    short = times[-1] - times[0] <= pd.Timedelta(days=days)
+def make_day_ticks(times: pd.Index) -> dict[str, Any]:
+    """Settings of an axis of days: in a short run every day has a tick, and hours have none."""
+    short = times[-1] - times[0] <= SHORT_RUN
     return {"dtick": 86_400_000, "tickformat": "%Y-%m-%d"} if short else {}

@@ -1,4 +1,4 @@
-"""Where the buses are: their distance from the grid along the wires, and their place on a drawing."""
+"""Positions of buses: their distance from the grid along the lines, and their coordinates on a map."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def distance_km(net: Any, names: list[str]) -> pd.Series:
 def find_places(net: Any) -> tuple[pd.DataFrame, bool]:
     """Coordinates x, y of each bus, and whether they are the net's own.
 
-    Geodata counts only if every bus has it; else the feeder is laid out as a tree, distance in km to the right.
+    Geodata is used only if every bus has it; else the feeder is laid out as a tree, distance in km to the right.
     """
-    known = [_point(value) for value in net.bus.geo] if "geo" in net.bus else []
+    known = [_read_point(value) for value in net.bus.geo] if "geo" in net.bus else []
     if known and all(point is not None for point in known):
         return pd.DataFrame(known, index=net.bus.index, columns=["x", "y"]), True
     return lay_out_tree(net), False
 
 
-def _point(geo: Any) -> tuple[float, float] | None:
+def _read_point(geo: Any) -> tuple[float, float] | None:
     """Coordinates of a GeoJSON point, None of anything else."""
     try:
         x, y = json.loads(geo)["coordinates"][:2]
@@ -60,13 +60,13 @@ def lay_out_tree(net: Any) -> pd.DataFrame:
     y: dict[int, float] = {}
     for root in [*find_sources(net), *sorted(graph)]:
         if root not in y:
-            _spread(graph, root, y)
+            _place_below(graph, root, y)
     x = distance_km(net, [str(bus) for bus in net.bus.index]).fillna(0.0).to_numpy()
     return pd.DataFrame({"x": x, "y": [y[int(bus)] for bus in net.bus.index]}, index=net.bus.index)
 
 
-def _spread(graph: Any, root: int, y: dict[int, float]) -> None:
-    """Give every leaf below `root` a row of its own and every bus the mean of the buses next to it."""
+def _place_below(graph: Any, root: int, y: dict[int, float]) -> None:
+    """Give every leaf below `root` a row of its own, and every other bus the mean of the buses below it."""
     row = max(y.values(), default=-1.0) + 1.0
     tree = nx.bfs_tree(graph, root)
     for bus in nx.dfs_postorder_nodes(tree, root):

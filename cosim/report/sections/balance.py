@@ -1,14 +1,13 @@
-"""Energy in numbers: what came in, what went out, and that nothing is missing between them."""
+"""Section on energy: sources, uses, and the check that they balance."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
+from cosim.report.elements import Column, Fact, Figure, PageSection, Table, number, tabulate
 from cosim.report.figures.market import draw_sankey, list_energy_links
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.energy_balance import SOURCES, USES
 
 ENERGIES = {
     "load": "load asked for",
@@ -23,7 +22,7 @@ ENERGIES = {
     "charge": "batteries charged",
     "discharge": "batteries discharged",
 }
-LABELS = {
+LABELS = {  # sources, then uses
     "pv_wh": "PV",
     "fuel_cell_wh": "fuel cells",
     "discharge_wh": "discharged",
@@ -53,24 +52,25 @@ def make_energy_section(run: RunTables) -> PageSection:
         "Energy",
         (describe_balance(run),),
         facts=facts,
-        tables=(make_balance_table(run.balance),),
+        tables=(make_balance_table(run.result.energy_balance),),
         figures=(figure,),
     )
 
 
 def losses_of_islands_kwh(run: RunTables) -> float:
-    """Losses that the formers of islands carried, kWh."""
-    from_grid = int(run.balance["from_grid_wh"].sum())
-    imported = int(run.meters["imported_wh"].to_numpy().sum())
-    return (int(run.balance["losses_wh"].sum()) - (from_grid - imported)) / 1000.0
+    """Losses that the grid-forming devices of islands carried, kWh."""
+    sums = run.result.energy_balance[["losses_wh", "from_grid_wh"]].sum()
+    imported = int(run.meter("imported_wh").to_numpy().sum())
+    return (int(sums["losses_wh"]) - (int(sums["from_grid_wh"]) - imported)) / 1000.0
 
 
 def describe_balance(run: RunTables) -> str:
     """The balance in a sentence, and how far the meters are from the AC power flow."""
-    residual = run.balance["residual_wh"]
+    balance = run.result.energy_balance
+    residual = balance["residual_wh"]
     broken = int((residual != 0).sum())
-    metered_kw = (run.balance["from_grid_wh"] - run.balance["to_grid_wh"]) / (1000.0 * run.hours)
-    apart = (metered_kw - run.intervals["p_grid_kw"]).abs().max()
+    metered_kw = (balance["from_grid_wh"] - balance["to_grid_wh"]) / (1000.0 * run.hours)
+    apart = (metered_kw - run.result.intervals["p_grid_kw"]).abs().max()
     flow = (
         ""
         if np.isnan(apart)
@@ -87,20 +87,20 @@ def make_balance_table(balance: pd.DataFrame) -> Table:
     """Sources, uses and residual by month, or by year of a long run; the last row is the whole run."""
     code, look = choose_row_period(pd.DatetimeIndex(balance.index))
     sums = balance.resample(code).sum()
-    rows: list[tuple[Cell, ...]] = [
-        (words(pd.Timestamp(str(at)).strftime(look)), *_cells(row)) for at, row in sums.iterrows()
-    ]
-    rows.append((words("whole run"), *_cells(balance.sum())))
-    header = ("period", *(f"{LABELS[name]}, kWh" for name in (*SOURCES, *USES)), "residual, Wh")
+    sums.index = pd.DatetimeIndex(sums.index).strftime(look)
+    sums.loc["whole run"] = balance.sum()
+    frame = (sums[list(LABELS)] / 1000.0).assign(period=sums.index, residual=sums["residual_wh"])
+    energies = [Column(name, f"{label}, kWh", 1) for name, label in LABELS.items()]
     caption = (
         "Energy balance: PV + fuel cells + discharged + from the grid = load served + charged + spilled + to the grid "
         "+ losses. Charged and discharged are measured at the terminals."
     )
-    return Table("energy_balance", caption, header, rows)
+    columns = [Column("period", "period"), *energies, Column("residual", "residual, Wh", 0)]
+    return tabulate("energy_balance", caption, columns, frame)
 
 
 def choose_row_period(times: pd.DatetimeIndex) -> tuple[str, str]:
-    """Period to sum over, as pandas calls it, and how it is written; about two dozen rows at most.
+    """Period of a row, as pandas calls it, and the format of its name; the table has about two dozen rows at most.
 
     Examples
     --------
@@ -113,8 +113,3 @@ def choose_row_period(times: pd.DatetimeIndex) -> tuple[str, str]:
     if length <= pd.Timedelta(days=DAYS_SHOWN):
         return "D", "%Y-%m-%d"
     return ("MS", "%Y-%m") if length <= pd.Timedelta(days=31 * MONTHS_SHOWN) else ("YS", "%Y")
-
-
-def _cells(sums: pd.Series) -> tuple[Cell, ...]:
-    kwh = (number(float(sums[name]) / 1000.0) for name in (*SOURCES, *USES))
-    return (*kwh, number(float(sums["residual_wh"]), 0))

@@ -1,17 +1,18 @@
-"""The verdict and its exceptions: what a planner must know before any picture."""
+"""Sections on the verdict and its exceptions, on the ledger, and on the assumptions of the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Cell, Fact, PageSection, Table, number, words
+from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
 from cosim.report.tables.run_tables import RunTables
+from cosim.results.summary import EXTREMES
 
-TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
 LISTED = 4
 
 MEANINGS = {
@@ -24,22 +25,21 @@ MEANINGS = {
 
 
 class Headline(NamedTuple):
-    """A headline and one sentence, and how serious it is: `good`, `warn` or `bad`."""
+    """A headline, one sentence, and the level `good`, `warn` or `bad`."""
 
     level: str
     headline: str
     text: str
 
 
-def outcome_counts(intervals: pd.DataFrame) -> dict[str, int]:
-    """Intervals by outcome, those that every run may have first."""
-    counts = intervals["outcome"].astype(str).value_counts()
-    names = list(MEANINGS) + sorted(set(counts.index) - set(MEANINGS))
-    return {name: int(counts.get(name, 0)) for name in names}
+def sort_outcomes(summary: Mapping[str, Any]) -> dict[str, int]:
+    """Intervals by outcome of a run's summary: those of `MEANINGS` first, 0 where there were none."""
+    outcomes: Mapping[str, int] = summary["network"]["outcomes"]
+    return {name: outcomes.get(name, 0) for name in dict.fromkeys([*MEANINGS, *sorted(outcomes)])}
 
 
 def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Headline:
-    """The run in one sentence: the worst that happened.
+    """Headline of a run: the worst that happened.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float
 
 
 def count_beyond_limits(run: RunTables) -> int:
-    """Intervals whose settled voltages or loadings lie beyond a limit; those without supply have none."""
+    """Intervals whose settled voltages or loadings lie beyond a limit; elements without supply have neither."""
     limits, vm = run.limits, run.vm_pu.to_numpy()
     loading_limit = np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent])
     broken = (vm < limits.min_vm_pu - TOLERANCE_PU) | (vm > limits.max_vm_pu + TOLERANCE_PU)
@@ -97,12 +97,13 @@ def count_beyond_limits(run: RunTables) -> int:
 
 def make_verdict_section(run: RunTables) -> PageSection:
     """Exceptions with their counts and first times, and the extremes of the run."""
-    counts = outcome_counts(run.intervals)
+    result = run.result
+    counts = sort_outcomes(result.summary)
     rows: list[tuple[Cell, ...]] = [
         _row("settled beyond a limit", count_beyond_limits(run), "judged again on the tables; must be zero"),
         _row(
             "not balanced",
-            int((run.balance["residual_wh"] != 0).sum()),
+            int((result.energy_balance["residual_wh"] != 0).sum()),
             "energy in and out differ; must be zero",
         ),
         _row(
@@ -112,55 +113,41 @@ def make_verdict_section(run: RunTables) -> PageSection:
             run.unsolved,
         ),
         _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
-        _row("some buses dark", int(_partly_dark(run.vm_pu)), "some, but not all, buses without voltage"),
+        _row("some buses dark", _count_partly_dark(run), "some, but not all, buses without voltage"),
     ]
     for name in reversed(counts):
-        times = None if name == "clean" else _times(run, run.intervals["outcome"] == name)
+        times = None if name == "clean" else _times(run, result.intervals["outcome"] == name)
         rows.append(_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
     return PageSection("verdict", "Verdict", facts=list_extremes(run), tables=(table,))
 
 
-def _partly_dark(vm_pu: pd.DataFrame) -> int:
-    dark = vm_pu.isna()
-    return int((dark.any(axis=1) & ~dark.all(axis=1)).sum())
+def _count_partly_dark(run: RunTables) -> int:
+    return int((run.vm_pu.isna().any(axis=1) & ~run.off).sum())
 
 
 def _times(run: RunTables, chosen: pd.Series) -> pd.Series:
-    return pd.Series(run.intervals.index[chosen.to_numpy()])
+    return pd.Series(run.result.intervals.index[chosen.to_numpy()])
 
 
 def _row(name: str, count: int, meaning: str, times: pd.Series | None = None) -> tuple[Cell, ...]:
-    first = "" if times is None else _listed(times)
-    return (words(name), number(count, 0), words(meaning), words(first))
-
-
-def _listed(times: pd.Series) -> str:
-    shown = ", ".join(f"{time:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}" for time in times.head(LISTED))
-    return shown + (" …" if len(times) > LISTED else "")
+    times = pd.Series() if times is None else times
+    first = ", ".join(f"{time:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}" for time in times.head(LISTED))
+    more = " …" if len(times) > LISTED else ""
+    return (words(name), number(count, 0), words(meaning), words(first + more))
 
 
 def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     """Highest loading, voltages, curtailed energy, losses, reverse hours."""
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
-    for key, label, column, digits, unit in (
-        ("highest_loading", "highest loading", "loading_percent", 1, "%"),
-        ("highest_voltage", "highest voltage", "vm_pu", 4, "pu"),
-        ("lowest_voltage", "lowest voltage", "vm_pu", 4, "pu"),
-    ):
-        spot = network.get(key, {})
+    for key, (column, digits, unit) in reversed(EXTREMES.items()):
+        spot, label = network.get(key, {}), key.replace("_", " ")
         where = spot.get("bus") or spot.get("element")
-        facts.append(
-            Fact(
-                key,
-                f"{label}, {where}" if where else label,
-                number(spot.get(column, np.nan), digits),
-                unit,
-            )
-        )
-    reverse = run.hours * int((run.intervals["p_grid_kw"] < 0).sum())
+        value = number(spot.get(column, np.nan), digits)
+        facts.append(Fact(key, f"{label}, {where}" if where else label, value, unit))
+    reverse = run.hours * int((run.result.intervals["p_grid_kw"] < 0).sum())
     facts += [
         Fact("curtailed", "curtailed exchanges", number(energy["curtailed"]), "kWh"),
         Fact("shed", "load shed", number(energy["shed"]), "kWh"),

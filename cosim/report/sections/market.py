@@ -1,10 +1,10 @@
-"""The market's part of the report: money, curtailment, prices, wallets, batteries."""
+"""Sections on the market: money, curtailment, prices, houses with their wallets and batteries."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from cosim.report.elements import Fact, Figure, PageSection, Table, number, words
+from cosim.report.elements import Column, Fact, Figure, PageSection, number, tabulate
 from cosim.report.figures.market import (
     draw_batteries,
     draw_curtailed,
@@ -15,8 +15,7 @@ from cosim.report.figures.market import (
 )
 from cosim.report.tables.houses import make_house_table
 from cosim.report.tables.run_tables import RunTables
-
-NEUR_PER_EUR, UEUR_PER_EUR = 1e9, 1e6
+from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
 
 MONEY = {
     "paid_to_grid": "paid to the utility",
@@ -27,6 +26,14 @@ MONEY = {
     "contract_sales": "sales of the contract",
     "losses": "network losses",
 }
+CURTAILMENT = (
+    Column("kind", "kind"),
+    Column("reason", "because of"),
+    Column("exchanges", "exchanges", 0),
+    Column("cleared_wh", "cleared, kWh", 1),
+    Column("delivered_wh", "delivered, kWh", 1),
+    Column("curtailed_wh", "curtailed, kWh", 1),
+)
 ELEMENT_OF_REASON = {
     "overvoltage": "bus",
     "undervoltage": "bus",
@@ -55,7 +62,7 @@ def make_money_section(run: RunTables) -> PageSection:
 
 
 def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
-    """Name of the element whose limit was binding for each row, `not solved` where none was."""
+    """Name of the element whose limit was binding for each row; the reason where there is none."""
     tables = {kind: getattr(net, kind)["name"] for kind in ("bus", "line", "trafo")}
     names = []
     for reason, element in zip(curtailment["reason"], curtailment["element"], strict=True):
@@ -79,24 +86,15 @@ def make_curtailment_section(run: RunTables) -> PageSection:
         "seller": kwh.groupby(cut["seller"]).sum(),
         "binding element": kwh.groupby(name_elements(cut, run.feeder.net)).sum(),
     }
-    rows = [
-        (
-            words(str(kind).replace("_", " ")),
-            words(str(reason).replace("_", " ")),
-            number(len(group), 0),
-            number(group["cleared_wh"].sum() / 1000.0),
-            number(group["delivered_wh"].sum() / 1000.0),
-            number(group["curtailed_wh"].sum() / 1000.0),
-        )
-        for (kind, reason), group in cut.groupby(["kind", "reason"], observed=True)
-    ]
-    header = ("kind", "because of", "exchanges", "cleared, kWh", "delivered, kWh", "curtailed, kWh")
+    grouped = cut.groupby(["kind", "reason"], observed=True)[["cleared_wh", "delivered_wh", "curtailed_wh"]]
+    sums = (grouped.sum() / 1000.0).assign(exchanges=grouped.size()).reset_index()
+    sums[["kind", "reason"]] = sums[["kind", "reason"]].replace("_", " ", regex=True)
     rule = run.result.scenario.curtailment.rule
     return PageSection(
         "curtailment",
         title,
         (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
-        tables=(Table("curtailment", "Curtailed exchanges by kind and reason.", header, rows),),
+        tables=(tabulate("curtailment", "Curtailed exchanges by kind and reason.", CURTAILMENT, sums),),
         figures=(
             Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", draw_curtailed(groups)),
         ),
@@ -106,8 +104,8 @@ def make_curtailment_section(run: RunTables) -> PageSection:
 def make_prices_section(run: RunTables) -> PageSection:
     """Utility and market prices."""
     figure = draw_prices(
-        run.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR,
-        run.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR,
+        run.result.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR,
+        run.result.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR,
     )
     return PageSection(
         "prices",
@@ -118,9 +116,9 @@ def make_prices_section(run: RunTables) -> PageSection:
 
 
 def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
-    """Each house in a row, wallets and batteries."""
-    wallet, account = run.meters["wallet_neur"] / NEUR_PER_EUR, run.meters["account_neur"] / NEUR_PER_EUR
-    own, hosted = run.meters["own_wh"] / 1000.0, run.meters["hosted_wh"] / 1000.0
+    """Table of the houses, their wallets and batteries."""
+    wallet, account = (run.meter(name) / NEUR_PER_EUR for name in ("wallet_neur", "account_neur"))
+    own, hosted = (run.meter(name) / 1000.0 for name in ("own_wh", "hosted_wh"))
     figures = [
         Figure(
             "wallets",

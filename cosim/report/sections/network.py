@@ -1,16 +1,14 @@
-"""The network's part of the report: which table and figure stands where, and what is said beside it."""
+"""Sections on the network: loadings, voltages, the map, hours, the transformer, and what validation changed."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
+from cosim.report.elements import Cell, Column, Figure, PageSection, Table, number, tabulate, words
 from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
 from cosim.report.figures.network import (
+    draw_before_and_after,
     draw_grid_power,
     draw_hour_by_day,
     draw_loading_duration,
@@ -18,32 +16,26 @@ from cosim.report.figures.network import (
     draw_voltage_over_distance,
 )
 from cosim.report.figures.topology import distance_km, find_places
-from cosim.report.tables.before_and_after import draw_before_and_after, summarise_by_element, with_settled
-from cosim.report.tables.branches import branch_summary
+from cosim.report.tables.before_and_after import summarise_by_element, with_settled
 from cosim.report.tables.run_tables import RunTables
 
 TOP = 10
-
-
-def format_rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """Rows with their cells as attributes, whose types pandas does not tell."""
-    yield from frame.itertuples()
-
-
-def summary_of_branches(run: RunTables) -> pd.DataFrame:
-    """Table `branch_summary` of a run; see `cosim.report.tables.branches.branch_summary`."""
-    meters = run.meters
-    into = meters["pv_wh"] - meters["spilled_wh"] + meters["fuel_cell_wh"] + meters["discharge_wh"]
-    out_of = meters["load_wh"] - meters["shed_wh"] + meters["charge_wh"]
-    injection_kw = (into - out_of) / (1000.0 * run.hours)
-    p_grid_kw = run.intervals["p_grid_kw"]
-    return branch_summary(run.loading_percent, run.hours, run.feeder.net, injection_kw, p_grid_kw)
-
-
-def find_most_loaded(branches: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
-    """The `n` branches of the highest loading, the highest first."""
-    known = branches.dropna(subset=["max_loading_percent"])
-    return known.sort_values("max_loading_percent", ascending=False, kind="stable").head(n)
+LOADING = (
+    Column("element", "element"),
+    Column("element_type", "type"),
+    Column("max_loading_percent", "max, %", 1),
+    Column("max_at", "when (UTC)"),
+    Column("p95_loading_percent", "p95, %", 1),
+    Column("mean_loading_percent", "mean, %", 1),
+    Column("hours_ge_80_percent", "hours ≥ 80 %", 0),
+    Column("hours_ge_100_percent", "hours ≥ 100 %", 0),
+    Column("reverse_flow_hours", "reverse flow, h", 0),
+    Column("losses_kwh", "losses, kWh", 1),
+)
+VALIDATION = (
+    *("element", "limit", "hours beyond, as cleared", "as settled", "switched off, h", "worst as cleared"),
+    "settled then",
+)
 
 
 def make_network_sections(run: RunTables, branches: pd.DataFrame) -> list[PageSection]:
@@ -62,29 +54,11 @@ def make_network_sections(run: RunTables, branches: pd.DataFrame) -> list[PageSe
 
 def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     """Ten most loaded elements and the loading duration curves."""
-    top = find_most_loaded(branches)
-    rows = [
-        (
-            words(row.element),
-            words(row.element_type),
-            number(row.max_loading_percent),
-            words(str(row.max_at).replace("T", "\N{NO-BREAK SPACE}").replace(":00Z", "")),
-            number(row.p95_loading_percent),
-            number(row.mean_loading_percent),
-            number(row.hours_ge_80_percent, 0),
-            number(row.hours_ge_100_percent, 0),
-            number(row.reverse_flow_hours, 0),
-            number(row.losses_kwh),
-        )
-        for row in format_rows(top)
-    ]
-    header = (
-        *("element", "type", "max, %", "when (UTC)", "p95, %", "mean, %", "hours ≥ 80 %", "hours ≥ 100 %"),
-        *("reverse flow, h", "losses, kWh"),
-    )
-    table = Table(
-        "top10", "The ten most loaded elements; all of them are in branch_summary.csv.", header, rows
-    )
+    known = branches.dropna(subset=["max_loading_percent"])
+    top = known.sort_values("max_loading_percent", ascending=False, kind="stable").head(TOP)
+    when = top["max_at"].str.replace("T", "\N{NO-BREAK SPACE}").str.replace(":00Z", "")
+    caption = "The ten most loaded elements; all of them are in branch_summary.csv."
+    table = tabulate("top10", caption, LOADING, top.assign(max_at=when))
     limits = run.result.scenario.limits
     chosen = run.loading_percent[list(zip(top["element_type"], top["element"], strict=True))]
     curve = draw_loading_duration(
@@ -101,7 +75,7 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
 
 
 def make_voltage_section(run: RunTables) -> PageSection:
-    """Voltage over distance."""
+    """Voltage of the buses over their distance from the grid."""
     distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
     limits = run.result.scenario.limits
     figure = draw_voltage_over_distance(run.vm_pu, distance, limits.min_vm_pu, limits.max_vm_pu)
@@ -111,15 +85,9 @@ def make_voltage_section(run: RunTables) -> PageSection:
 
 def make_hours_section(run: RunTables) -> PageSection:
     """Hour by day heat maps of the highest loading and of the voltages' extremes."""
+    loading = run.loading_percent.max(axis=1)
     figures = (
-        (
-            "heat-loading",
-            "Highest loading of any element, %.",
-            run.loading_percent.max(axis=1),
-            "%",
-            2,
-            False,
-        ),
+        ("heat-loading", "Highest loading of any element, %.", loading, "%", 2, False),
         ("heat-vmin", "Lowest voltage of any bus, pu; yellow is low.", run.vm_pu.min(axis=1), "pu", 4, True),
         ("heat-vmax", "Highest voltage of any bus, pu.", run.vm_pu.max(axis=1), "pu", 4, False),
     )
@@ -136,11 +104,10 @@ def make_hours_section(run: RunTables) -> PageSection:
 
 def make_grid_section(run: RunTables) -> PageSection:
     """Power of the transformer, reverse hours, losses."""
-    p = run.intervals["p_grid_kw"]
+    p, losses = run.result.intervals["p_grid_kw"], run.result.intervals["losses_kw"]
     reverse = run.hours * int((p < 0).sum())
     solved = run.hours * int((~run.off).sum())
     share = f" ({100 * reverse / solved:.1f} %)"
-    losses = run.intervals["losses_kw"]
     lost_kwh = run.hours * float(losses.sum())
     return PageSection(
         "grid",
@@ -170,30 +137,17 @@ def make_validation_section(run: RunTables) -> PageSection:
     paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
     table = summarise_by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
-    for row in format_rows(table.head(TOP)):
-        digits = 4 if row.unit == "pu" else 1
+    for row in table.head(TOP).to_dict(orient="records"):
+        unit, hours = row["unit"], (row[f"hours_{name}"] for name in ("cleared", "settled", "off"))
+        worst = (row["worst_cleared"], row["then_settled"])
         rows.append(
             (
-                words(row.element),
-                words(f"{row.side} {row.limit:g} {row.unit}"),
-                number(row.hours_cleared, 0),
-                number(row.hours_settled, 0),
-                number(row.hours_off, 0),
-                number(row.worst_cleared, digits),
-                number(row.then_settled, digits),
+                words(row["element"]),
+                words(f"{row['side']} {row['limit']:g} {unit}"),
+                *(number(value, 0) for value in hours),
+                *(number(value, 4 if unit == "pu" else 1) for value in worst),
             )
         )
-    header = (
-        *(
-            "element",
-            "limit",
-            "hours beyond, as cleared",
-            "as settled",
-            "switched off, h",
-            "worst as cleared",
-        ),
-        "settled then",
-    )
     caption = "Elements beyond a limit as cleared" + (
         f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
@@ -204,7 +158,7 @@ def make_validation_section(run: RunTables) -> PageSection:
         "validation",
         title,
         ("Every violation is in violations.csv.",),
-        tables=(Table("validation", caption, header, rows),),
+        tables=(Table("validation", caption, VALIDATION, rows),),
         figures=(Figure("before-after", picture, draw_before_and_after(paired)),),
     )
 
@@ -214,7 +168,7 @@ def make_map_section(run: RunTables) -> PageSection:
     net = run.feeder.net
     cut = run.curtailment.groupby("time")["curtailed_wh"].sum() / 1000.0
     cut.index = pd.DatetimeIndex(cut.index)
-    hours = choose_hours(run.loading_percent, run.vm_pu, run.intervals["p_grid_kw"], cut)
+    hours = choose_hours(run.loading_percent, run.vm_pu, run.result.intervals["p_grid_kw"], cut)
     where, own = find_places(net)
     position = {int(bus): k for k, bus in enumerate(net.bus.index)}
     ends = pd.DataFrame(

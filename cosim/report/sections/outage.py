@@ -1,10 +1,13 @@
-"""The outage section: what was lost, who held the islands, who was served, what was left in the stores."""
+"""Section on outages: metrics, islands and the devices that formed them, houses that were not served, and figures.
+
+A spell is one outage: an unbroken series of intervals in which some part of the network is without the grid.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from cosim.report.elements import Cell, Fact, Figure, PageSection, Table, number, words
+from cosim.report.elements import Cell, Column, Fact, Figure, PageSection, Table, number, tabulate, words
 from cosim.report.figures.outage import Spell, draw_frequency, draw_priorities, draw_stores, draw_supply
 from cosim.report.tables.run_tables import RunTables
 
@@ -24,12 +27,36 @@ METRICS = (
     ("dark_part_hours", "dark, summed over parts", "h", 1.0, 1),
     ("hours_out_of_band", "frequency out of its band", "h", 1.0, 1),
 )
+ISLANDS = (
+    Column("outage", "outage"),
+    Column("part", "part"),
+    Column("former", "held by"),
+    Column("houses", "houses at most", 0),
+    Column("intervals", "intervals", 0),
+    Column("load_kwh", "load, kWh", 1),
+    Column("served", "served, %", 1),
+    Column("critical_served", "critical served, %", 1),
+)
+HOUSES = (
+    Column("house", "house"),
+    Column("load_kwh", "load, kWh", 1),
+    Column("shed_kwh", "shed, kWh", 1),
+    Column("served", "served, %", 1),
+    Column("hours", "hours with shedding", 0),
+)
+DEVICES = (
+    Column("time", "time (UTC)"),
+    Column("device", "device"),
+    Column("rated_kw", "rated, kW", 2),
+    Column("answer", "answer"),
+    Column("reason", "reason"),
+)
 TILES = ("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share")
 
 
 def make_outage_sections(run: RunTables) -> list[PageSection]:
     """The section, or nothing where the network was never without the grid."""
-    if run.resilience.empty:
+    if run.result.resilience.empty:
         return []
     found = list_spells(run)
     drawn = sorted(found, key=lambda spell: -_not_served(spell.rows))[:DRAWN]
@@ -62,7 +89,7 @@ def list_spells(run: RunTables) -> list[Spell]:
     """Each outage with the rows of its parts, in order."""
     rows = run.outage_intervals
     rows = rows[rows["supply"].astype(str) != "grid"]
-    single = run.resilience.drop(index="all")
+    single = run.result.resilience.drop(index="all")
     return [
         Spell(
             f"outage {name}, from {begin:%Y-%m-%d %H:%M}",
@@ -78,12 +105,14 @@ def _not_served(rows: pd.DataFrame) -> int:
 
 def _tile(run: RunTables, key: str) -> Fact:
     _, label, unit, factor, digits = next(metric for metric in METRICS if metric[0] == key)
-    return Fact(f"outage_{key}", label, number(float(run.resilience[key].iloc[0]) * factor, digits), unit)
+    return Fact(
+        f"outage_{key}", label, number(float(run.result.resilience[key].iloc[0]) * factor, digits), unit
+    )
 
 
 def make_outages_table(run: RunTables) -> Table:
     """Metrics of every outage, one column each; of many outages the first ones."""
-    shown = run.resilience.head(1 + LISTED)
+    shown = run.result.resilience.head(1 + LISTED)
     rows: list[tuple[Cell, ...]] = [
         (words(label), words(unit), *(number(float(value) * factor, digits) for value in shown[key]))
         for key, label, unit, factor, digits in METRICS
@@ -97,73 +126,55 @@ def make_outages_table(run: RunTables) -> Table:
 
 
 def make_islands_table(spells: list[Spell]) -> Table:
-    """Who held which part of the network, for how long, and what it served; of many parts the first ones."""
-    rows: list[tuple[Cell, ...]] = []
-    for number_of, spell in enumerate(spells, start=1):
-        keyed = spell.rows.fillna({"former": ""}).astype({"part": str, "supply": str})
-        for (part, supply, former), group in keyed.groupby(["part", "supply", "former"], sort=True):
-            critical = int(group["critical_wh"].sum())
-            rows.append(
-                (
-                    words(number_of),
-                    words(f"island {int(str(part)) + 1}" if supply == "island" else "dark"),
-                    words(former or "nobody"),
-                    number(float(group["houses"].max()), 0),
-                    number(float(len(group)), 0),
-                    number(float(group["load_wh"].sum()) / 1000.0),
-                    number(100.0 * float(group["served_wh"].sum()) / max(int(group["load_wh"].sum()), 1)),
-                    number(100.0 * float(group["critical_served_wh"].sum()) / critical if critical else None),
-                )
-            )
-    header = (
-        *("outage", "part", "held by", "houses at most", "intervals", "load, kWh", "served, %"),
-        "critical served, %",
-    )
+    """Which device formed which island, for how long, and what it served; of many parts the first ones."""
+    rows = pd.concat([spell.rows.assign(outage=k) for k, spell in enumerate(spells, start=1)])
+    keys = ["outage", "part", "supply", "former"]
+    groups = rows.fillna({"former": ""}).astype({"part": str, "supply": str}).groupby(keys, sort=True)
+    total, critical = groups.sum(numeric_only=True), groups["critical_wh"].sum()
+    frame = pd.DataFrame(
+        {
+            "houses": groups["houses"].max(),
+            "intervals": groups.size(),
+            "load_kwh": total["load_wh"] / 1000.0,
+            "served": 100.0 * total["served_wh"] / total["load_wh"].clip(lower=1),
+            "critical_served": 100.0 * total["critical_served_wh"] / critical.where(critical > 0),
+        }
+    ).reset_index()
+    island = "island " + (frame["part"].astype(int) + 1).astype(str)
+    frame["part"] = island.where(frame["supply"] == "island", "dark")
+    frame["former"] = frame["former"].replace("", "nobody")
+    left = len(frame) - 2 * LISTED
     caption = "Islands: who held them and what they served."
-    left = len(rows) - 2 * LISTED
-    return Table(
-        "islands",
-        caption + (f" {left} more rows are left out." if left > 0 else ""),
-        header,
-        rows[: 2 * LISTED],
-    )
+    caption += f" {left} more rows are left out." if left > 0 else ""
+    return tabulate("islands", caption, ISLANDS, frame.head(2 * LISTED))
 
 
 def make_served_table(run: RunTables) -> Table:
     """Houses by the share of their load that was served while some part was without the grid, the least first."""
     times = run.outage_intervals.loc[run.outage_intervals["supply"].astype(str) != "grid", "time"].unique()
-    load, shed = (run.meters[name].loc[run.meters[name].index.isin(times)] for name in ("load_wh", "shed_wh"))
+    load, shed = (frame.loc[frame.index.isin(times)] for frame in map(run.meter, ("load_wh", "shed_wh")))
     asked, cut = load.sum(), shed.sum()
-    share = (1.0 - cut / asked.where(asked > 0)).sort_values(kind="stable")
-    rows: list[tuple[Cell, ...]] = [
-        (
-            words(house),
-            number(float(asked[house]) / 1000.0),
-            number(float(cut[house]) / 1000.0),
-            number(100.0 * float(share[house])),
-            number(run.hours * int((shed[house] > 0).sum()), 0),
-        )
-        for house in share.index[:LISTED]
-    ]
-    header = ("house", "load, kWh", "shed, kWh", "served, %", "hours with shedding")
-    caption = f"Who went short: the {len(rows)} houses with the smallest served share in these hours."
-    return Table("outage-houses", caption, header, rows, printed=False)
+    frame = pd.DataFrame(
+        {
+            "house": load.columns,
+            "load_kwh": asked / 1000.0,
+            "shed_kwh": cut / 1000.0,
+            "served": 100.0 * (1.0 - cut / asked.where(asked > 0)),
+            "hours": run.hours * (shed > 0).sum(),
+        }
+    )
+    least = frame.sort_values("served", kind="stable").head(LISTED)
+    caption = f"Who went short: the {len(least)} houses with the smallest served share in these hours."
+    return tabulate("outage-houses", caption, HOUSES, least, printed=False)
 
 
 def make_devices_table(registrations: pd.DataFrame) -> Table:
     """Devices that were plugged in or taken away, and the answer each got."""
-    rows: list[tuple[Cell, ...]] = [
-        (
-            words(f"{pd.Timestamp(row['time']):%Y-%m-%d %H:%M}"),
-            words(row["device"]),
-            number(float(row["rated_kw"]), 2),
-            words(row["answer"]),
-            words("" if str(row["reason"]) in ("none", "nan") else str(row["reason"]).replace("_", " ")),
-        )
-        for row in registrations.to_dict(orient="records")
-    ]
-    header = ("time (UTC)", "device", "rated, kW", "answer", "reason")
-    return Table("devices", "Devices plugged in and taken away.", header, rows)
+    frame = registrations.assign(
+        time=pd.to_datetime(registrations["time"]).dt.strftime("%Y-%m-%d %H:%M"),
+        reason=registrations["reason"].fillna("none").replace("none", "").str.replace("_", " "),
+    )
+    return tabulate("devices", "Devices plugged in and taken away.", DEVICES, frame)
 
 
 def _figures(run: RunTables, drawn: list[Spell]) -> tuple[Figure, ...]:

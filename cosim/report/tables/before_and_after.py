@@ -1,4 +1,4 @@
-"""Before and after: what the exchanges as cleared would have violated, against what was settled."""
+"""Violations of the exchanges as cleared, against what was settled."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from plotly.subplots import make_subplots
 
-from cosim.report.palette import BLUE, ORANGE, VERMILION, style_figure
-
-POINTS = 800
-BOTH = (("vm_pu", "voltage, pu"), ("loading_percent", "loading, %"))
+TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
 
 
 def with_settled(
     violations: pd.DataFrame, vm_pu: pd.DataFrame, loading_percent: pd.DataFrame, net: Any
 ) -> pd.DataFrame:
-    """Violations with a column `settled`: what the same element had after validation; NaN if switched off.
+    """Violations with a column `settled`: the same quantity as settled; NaN if the element was switched off.
 
     Parameters
     ----------
@@ -42,20 +38,17 @@ def with_settled(
     return violations.assign(settled=np.asarray(settled, dtype=np.float64))
 
 
-def still_violated(paired: pd.DataFrame) -> pd.Series:
-    """Whether the settled value lies beyond the limit that the cleared one broke (tolerances 1e-5 pu, 0.01 %)."""
-    sign = np.sign(paired["value"] - paired["limit"])
-    tolerance = np.where(paired["quantity"] == "vm_pu", 1e-5, 0.01)
-    return (paired["settled"] - paired["limit"]) * sign > tolerance
-
-
 def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
-    """One row per element and limit: hours beyond it as cleared and as settled, worst values; most hours first."""
-    sign = np.sign(paired["value"] - paired["limit"])
+    """One row per element and limit: hours beyond it as cleared and as settled, worst values; most hours first.
+
+    A settled value counts as beyond a limit if it is so by more than 1e-5 pu or 0.01 %.
+    """
+    excess, beyond = paired["value"] - paired["limit"], paired["settled"] - paired["limit"]
+    tolerance = np.where(paired["quantity"] == "vm_pu", TOLERANCE_PU, TOLERANCE_PERCENT)
     paired = paired.assign(
-        excess=(paired["value"] - paired["limit"]).abs(),
-        side=np.where(sign > 0, "above", "below"),
-        still=still_violated(paired),
+        excess=excess.abs(),
+        side=np.where(excess > 0, "above", "below"),
+        still=beyond * np.sign(excess) > tolerance,
         off=paired["settled"].isna(),
     )
     rows = []
@@ -75,43 +68,4 @@ def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
                 "unit": "pu" if kind == "bus" else "%",
             }
         )
-    table = pd.DataFrame(rows)
-    return table.sort_values("hours_cleared", ascending=False, kind="stable") if rows else table
-
-
-def draw_before_and_after(paired: pd.DataFrame) -> Any:
-    """Worst voltage, pu, and loading, %, of each interval that was not clean: as cleared and as settled."""
-    present = [(name, title) for name, title in BOTH if (paired["quantity"] == name).any()]
-    figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=0.2)
-    for row, (quantity, title) in enumerate(present, start=1):
-        worst = _worst_of_each_interval(paired[paired["quantity"] == quantity])
-        digits = 4 if quantity == "vm_pu" else 1
-        for column, label, color, symbol in (
-            ("value", "as cleared", ORANGE, "circle-open"),
-            ("settled", "as settled", BLUE, "circle"),
-        ):
-            figure.add_scatter(
-                x=worst["time"],
-                y=worst[column].round(digits + 2),
-                text=worst["name"],
-                name=label,
-                legendgroup=label,
-                showlegend=row == 1,
-                mode="markers",
-                marker={"color": color, "symbol": symbol, "size": 6},
-                hovertemplate=f"%{{text}}: %{{y:.{digits}f}}<extra>{label}</extra>",
-                row=row,
-                col=1,
-            )
-        for limit in sorted(set(worst["limit"])):
-            figure.add_hline(y=limit, line={"color": VERMILION, "dash": "dash", "width": 1.5}, row=row, col=1)
-        figure.update_yaxes(title_text=title, row=row, col=1)
-    figure = style_figure(figure, height=140 + 260 * max(1, len(present)))
-    return figure.update_xaxes(title_text="time, UTC", showticklabels=True)
-
-
-def _worst_of_each_interval(violations: pd.DataFrame) -> pd.DataFrame:
-    """The row furthest beyond its limit of each interval; of many intervals the worst ones."""
-    ordered = violations.assign(excess=(violations["value"] - violations["limit"]).abs())
-    ordered = ordered.sort_values("excess", ascending=False, kind="stable").drop_duplicates("time")
-    return ordered.head(POINTS).sort_values("time")
+    return pd.DataFrame(rows).sort_values("hours_cleared", ascending=False, kind="stable")

@@ -9,28 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 from pandapower.topology import create_nxgraph
 
+from cosim.report.tables.run_tables import RunTables
 from grid_models.arrays import Floats
 
 WARN_PERCENT, FULL_PERCENT = 80.0, 100.0
 
 
-def branch_summary(
-    loading_percent: pd.DataFrame, hours: float, net: Any, injection_kw: pd.DataFrame, p_grid_kw: pd.Series
-) -> pd.DataFrame:
-    """Loading, reverse flow and losses of every branch.
-
-    Parameters
-    ----------
-    loading_percent
-        (T, L) per cent, columns (element_type, element), lines before transformers as in the net's tables.
-    hours
-        Length of an interval, h.
-    net
-        pandapower net.
-    injection_kw
-        (T, N) injection of each participant into the network, kW.
-    p_grid_kw
-        (T,) power from the grid, kW; negative while the feeder exports.
+def summarise_branches(run: RunTables) -> pd.DataFrame:
+    """Table `branch_summary`: loading, reverse flow and losses of every branch, lines before transformers.
 
     Returns
     -------
@@ -39,6 +25,7 @@ def branch_summary(
         hours_ge_80_percent, hours_ge_100_percent, reverse_flow_hours, losses_kwh`. Statistics leave out intervals
         in which the branch was without supply; `reverse_flow_hours` is missing where meters cannot tell.
     """
+    loading_percent, hours, net = run.loading_percent, run.hours, run.feeder.net
     values = loading_percent.to_numpy(np.float64)
     lit = ~np.isnan(values)
     used = lit.any(axis=0)
@@ -57,10 +44,21 @@ def branch_summary(
             "mean_loading_percent": mean,
             "hours_ge_80_percent": hours * (filled >= WARN_PERCENT).sum(axis=0),
             "hours_ge_100_percent": hours * (filled >= FULL_PERCENT).sum(axis=0),
-            "reverse_flow_hours": reverse_flow_hours(net, hours, injection_kw, p_grid_kw),
+            "reverse_flow_hours": reverse_flow_hours(
+                net, hours, injection_kw(run), run.result.intervals["p_grid_kw"]
+            ),
             "losses_kwh": hours * losses_kw(net, values),
         }
     )
+
+
+def injection_kw(run: RunTables) -> pd.DataFrame:
+    """Injection of each participant into the network, from its meters, (T, N) kW."""
+    into = (
+        run.meter("pv_wh") - run.meter("spilled_wh") + run.meter("fuel_cell_wh") + run.meter("discharge_wh")
+    )
+    out_of = run.meter("load_wh") - run.meter("shed_wh") + run.meter("charge_wh")
+    return (into - out_of) / (1000.0 * run.hours)
 
 
 def _quantile(values: Floats, used: npt.NDArray[np.bool_], q: float) -> Floats:
@@ -80,15 +78,10 @@ def losses_kw(net: Any, loading_percent: Floats) -> Floats:
     line, trafo = net.line, net.trafo
     rated_ka = line.max_i_ka * line.df * line.parallel
     ohm = line.r_ohm_per_km * line.length_km / line.parallel
-    copper = np.concatenate(
-        [
-            (3e3 * ohm * rated_ka**2).to_numpy(np.float64),  # kA²·Ω = MW
-            (trafo.vkr_percent / 100 * trafo.sn_mva * 1e3 * trafo.parallel * trafo.df**2).to_numpy(
-                np.float64
-            ),
-        ]
-    )
-    iron = np.concatenate([np.zeros(len(line)), (trafo.pfe_kw * trafo.parallel).to_numpy(np.float64)])
+    line_kw = 3e3 * ohm * rated_ka**2  # kA²·Ω = MW
+    trafo_kw = trafo.vkr_percent / 100 * trafo.sn_mva * 1e3 * trafo.parallel * trafo.df**2
+    copper = np.concatenate([line_kw, trafo_kw]).astype(np.float64)
+    iron = np.concatenate([np.zeros(len(line)), trafo.pfe_kw * trafo.parallel]).astype(np.float64)
     share = loading_percent / 100.0
     return np.asarray(copper * np.nansum(share**2, axis=0) + iron * (~np.isnan(share)).sum(axis=0))
 

@@ -1,9 +1,9 @@
-"""A run's tables in the shape that figures want: one row per interval, one column per element or house."""
+"""A run's tables in the shape that the report needs: one row per interval, one column per element or house."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,65 +15,36 @@ import pyarrow.compute as pc
 from cosim.errors import ScenarioError
 from cosim.results.columns import is_named
 from cosim.results.result import Result
-from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, sum_exchanges
+from cosim.results.sums import PARTIES, SUMMED, Parts, sum_exchanges
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
-
-READ = (*METERS, "wallet_neur", "account_neur")
-"""Columns of the table `houses` that the report reads."""
-
-
-class Meters(Mapping[str, pd.DataFrame]):
-    """(T, N) frames by the name of their column in the table `houses`, read when asked for: all are large."""
-
-    def __init__(self, result: Result) -> None:
-        self._result = result
-
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        if name not in READ:
-            raise KeyError(name)
-        return read_wide(self._result.parts, "houses", ("house",), name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(READ)
-
-    def __len__(self) -> int:
-        return len(READ)
 
 
 @dataclass(frozen=True, eq=False)
 class RunTables:
-    """Everything the report reads of a run.
+    """Everything the report reads of a run; short tables that need no other shape are read from its result.
 
     Attributes
     ----------
     result
-        The run itself: scenario, summary, network.
+        The run itself: scenario, summary, network, tables.
     feeder, limits
         The network, and the limits of each of its elements.
     reactive
         Whether any house had reactive power.
     manifest
         Versions and hashes; empty for a run in memory.
-    intervals
-        One row per interval: prices, `p_grid_kw`, `losses_kw`, `outcome`.
     loading_percent
         (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables. Missing
-        while the feeder was off, where the table has 0 %.
+        while the feeder was off, for which the table has 0 %.
     vm_pu
         (T, B) pu; columns are buses in the order of the net's table.
-    meters
-        (T, N) frames by the name of their column in the table `houses`; each is read anew when asked for.
     exchange_sums
         Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
-        Times of the intervals whose exchanges as cleared had no power flow.
+        Times of the intervals whose exchanges as cleared had no power flow solution.
     violations, curtailment
         As in the files of the same names; times are columns.
-    balance
-        Table `energy_balance`, by time.
-    resilience
-        One row per outage and one for all of them; empty without outages.
     outage_intervals, registrations
         As in the files of the same names; empty without events.
     """
@@ -83,16 +54,12 @@ class RunTables:
     limits: Limits
     reactive: bool
     manifest: Mapping[str, Any]
-    intervals: pd.DataFrame
     loading_percent: pd.DataFrame
     vm_pu: pd.DataFrame
-    meters: Mapping[str, pd.DataFrame]
     exchange_sums: pd.DataFrame
     unsolved: pd.Series
     violations: pd.DataFrame
     curtailment: pd.DataFrame
-    balance: pd.DataFrame
-    resilience: pd.DataFrame
     outage_intervals: pd.DataFrame
     registrations: pd.DataFrame
 
@@ -106,6 +73,10 @@ class RunTables:
         """Whether the feeder was off: no bus had a voltage, (T,)."""
         return self.vm_pu.isna().all(axis=1)
 
+    def meter(self, name: str) -> pd.DataFrame:
+        """Column of the table `houses`, (T, N), one column per house; read anew on every call, because it is large."""
+        return read_wide(self.result.parts, "houses", ("house",), name)
+
 
 def read_run(result: Result) -> RunTables:
     """Tables of a finished run, from its directory or from memory.
@@ -115,8 +86,8 @@ def read_run(result: Result) -> RunTables:
     cosim.errors.ScenarioError
         If a table is missing or incomplete.
     """
-    meters, manifest = Meters(result), read_manifest(result)
-    feeder = rebuild_feeder(result, [str(name) for name in meters["load_wh"].columns], manifest)
+    manifest, houses = read_manifest(result), read_wide(result.parts, "houses", ("house",), "q_var")
+    feeder = rebuild_feeder(result, [str(name) for name in houses.columns], manifest)
     vm_pu = read_wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
     loading_percent = read_wide(
         result.parts, "branch_loading", ("element_type", "element"), "loading_percent"
@@ -124,39 +95,35 @@ def read_run(result: Result) -> RunTables:
     return RunTables(
         result=result,
         feeder=feeder,
-        limits=Limits.of(feeder, **result.scenario.limits.model_dump()),
-        reactive=any(bool(np.any(part["q_var"].to_numpy())) for part in result.parts("houses", ["q_var"])),
+        limits=Limits.from_feeder(feeder, **result.scenario.limits.model_dump()),
+        reactive=bool(houses.to_numpy().any()),
         manifest=manifest,
-        intervals=result.table("intervals").to_pandas().set_index("time"),
         loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
         vm_pu=vm_pu,
-        meters=meters,
-        exchange_sums=encoded_anew(sum_exchanges(result.parts("exchanges", (*PARTIES, *SUMMED)))).to_pandas(),
+        exchange_sums=sum_exchanges(result.parts("exchanges", (*PARTIES, *SUMMED))).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),
-        balance=result.energy_balance,
-        resilience=result.resilience,
         outage_intervals=read_if_made(result, "outage_intervals"),
         registrations=read_if_made(result, "registrations"),
     )
 
 
 def find_unsolved(result: Result) -> pd.Series:
-    """Times of the intervals in which some exchange was cut because there was no power flow."""
+    """Times of the intervals in which some exchange was cut because the power flow found no solution."""
     parts = result.parts("exchanges", ("time", "reason"))
     found = [pc.unique(part["time"].filter(is_named(part["reason"], "not_solved"))) for part in parts]
     return pd.Series(pd.DatetimeIndex(pa.concat_arrays(found).to_pandas())).drop_duplicates()
 
 
 def read_if_made(result: Result, name: str) -> pd.DataFrame:
-    """A table that only some runs have; empty where this one has not."""
+    """A table that only some runs have; empty if this one has not."""
     frame: pd.DataFrame = result.table(name).to_pandas() if result.has_table(name) else pd.DataFrame()
     return frame
 
 
 def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.DataFrame:
-    """Long table, ordered by time and then by the same keys in every interval, with one column per key.
+    """Long table, ordered by time and by the same keys in every interval, as a frame with one column per key.
 
     Parameters
     ----------
@@ -189,15 +156,6 @@ def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.Da
     return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
 
 
-def encoded_anew(table: pa.Table) -> pa.Table:
-    """Table whose dictionaries hold each word once, as pandas demands; that of an enumeration repeats the empty one."""
-    for k, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            words = table[field.name].cast(pa.string()).dictionary_encode()
-            table = table.set_column(k, field.name, words.unify_dictionaries())
-    return table
-
-
 def read_manifest(result: Result) -> Mapping[str, Any]:
     """The run's manifest.json; empty for a run in memory."""
     if result.directory is None or not (result.directory / "manifest.json").exists():
@@ -207,12 +165,12 @@ def read_manifest(result: Result) -> Mapping[str, Any]:
 
 
 def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
-    """The feeder of a run, once it is known to be the one that the tables were made with.
+    """The feeder of a run, checked to be the one that its tables were made with.
 
     Raises
     ------
     cosim.errors.ScenarioError
-        If the scenario describes another network today.
+        If the run's scenario describes another network today.
     """
     bus = dict(zip(result.net.load["name"].astype(str), result.net.load["bus"], strict=True))
     buses = np.array([bus[name] for name in participants], dtype=np.int64)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
 from cosim.report.figures.market import draw_sankey, list_energy_links, list_money_links
 from cosim.report.figures.network import (
+    draw_before_and_after,
     draw_grid_power,
     draw_hour_by_day,
     draw_loading_duration,
@@ -22,7 +23,7 @@ from cosim.report.figures.network import (
 from cosim.report.figures.sampling import choose_curve_points
 from cosim.report.figures.topology import distance_km, find_places, lay_out_tree
 from cosim.report.sections.findings import judge_run
-from cosim.report.tables.before_and_after import draw_before_and_after, summarise_by_element, with_settled
+from cosim.report.tables.before_and_after import summarise_by_element, with_settled
 from cosim.report.tables.branches import find_participants_behind, losses_kw, reverse_flow_hours
 from cosim.report.tables.run_tables import read_wide
 

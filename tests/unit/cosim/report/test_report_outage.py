@@ -91,7 +91,7 @@ def test_houses_that_went_short_come_first(section: PageSection, tables: RunTabl
     shares = [float(str(row[3])) for row in rows if row[3] != "–"]
     assert shares == sorted(shares)
     times = tables.outage_intervals.loc[tables.outage_intervals["supply"] != "grid", "time"]
-    shed = tables.meters["shed_wh"].loc[pd.DatetimeIndex(times.unique())]
+    shed = tables.meter("shed_wh").loc[pd.DatetimeIndex(times.unique())]
     assert rows[0][2] == pytest.approx(shed[str(rows[0][0])].sum() / 1000)
 
 
