@@ -1,30 +1,31 @@
-"""Audit a ledger down to the physics: solve recorded intervals again and see whether what settled was admissible.
+"""Audit a ledger down to the physics: solve recorded intervals again and check that what settled was admissible.
 
 A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
-rebuilds the injections from the recorded meters, solves them by `pandapower.runpp` on the recorded network as the
-block's topology switched it, each island with its former as slack, and holds the result against limits and verdict.
+rebuilds the injections from the recorded meters and solves them by `pandapower.runpp` on the recorded network, switched
+as the block's topology says, each island with its grid former as slack. Limits and verdict are then checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cosim.audit.networks import Networks, compare_with_scenario
+from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, switch_network
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.setpoints import injection_kw
 from cosim.errors import ScenarioError
-from cosim.recording.topology import read_changes
+from cosim.recording.topology import Changes, read_changes
 from cosim.results.directory import read_table
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.net_file import read_net
-from grid_models.powerflow.engine import Flow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits, Verdict, check_limits
 from market.exchanges import Kind
 from market.ledger.format.header import decode_header
@@ -75,18 +76,21 @@ class Audit(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What a run directory says the run was made of, held against the ledger's first block."""
+    """What a run was made of: its directory says so, and the hashes in the ledger's first block confirm it.
+
+    `switch` makes the network of some topology changes.
+    """
 
     scenario: Scenario
     feeder: Feeder
-    networks: Networks
+    switch: Callable[[Changes], SwitchedNetwork]
     limits: Limits
     interval_minutes: int
     n_blocks: int
 
 
 def audit_ledger(
-    directory: Path,
+    directory: str | Path,
     *,
     sample: int | None = 48,
     seed: int = 0,
@@ -111,6 +115,7 @@ def audit_ledger(
         If the directory holds no run, its scenario or network is not the one the ledger was begun with, or its
         records are private and cannot be opened.
     """
+    directory = Path(directory)
     with Store.open_to_read(directory) as store:
         recorded = read_recorded(directory, store)
         heights = np.arange(1, recorded.n_blocks)
@@ -162,9 +167,9 @@ def read_recorded(directory: Path, store: Store) -> Recorded:
         raise ScenarioError(
             f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
         )
-    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     minutes = read_integer_parameter(parameters, "interval_minutes")
-    return Recorded(scenario, feeder, Networks(feeder), limits, minutes, store.size())
+    return Recorded(scenario, feeder, cache(partial(switch_network, feeder)), limits, minutes, store.size())
 
 
 def read_recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
@@ -177,17 +182,20 @@ def read_recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordByt
 
 
 def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -> list[str]:
-    """What is wrong with a block: limits broken by what settled, and a topology or verdict that is not what was."""
+    """What is wrong with a block: limits broken by what settled, and a topology or verdict other than recomputed.
+
+    `interval_start` is the begin of its interval, seconds since 1970-01-01 UTC.
+    """
     meters, verdict = select_rows(records, Kind.METER), select_rows(records, RecordKind.VERDICT)[0]
     p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
     if verdict["status"] == Outcome.DE_ENERGISED:
         return ["energy flowed in a feeder that was switched off"] if p_kw.any() else []
     changes = read_changes(records)
-    network = recorded.networks.of(changes)
+    network = recorded.switch(changes)
     found = compare_with_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
     if network.islanded != bool(verdict["reason"] & ISLANDED):
         found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
-    found += network.in_the_dark(p_kw)
+    found += network.find_unsupplied(p_kw)
     if network.reference is None:
         lit = int(verdict["lowest_vm_upu"]) != NONE or int(verdict["highest_vm_upu"]) != NONE
         return [*found, "a voltage is recorded where nothing supplies any bus"] if lit else found
@@ -196,13 +204,13 @@ def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -
         return [*found, "the settled exchanges have no AC solution"]
     return [
         *found,
-        *list_violations(check_limits(recorded.feeder, recorded.limits, flow)),
-        *network.out_of_balance(flow, recorded.interval_minutes),
-        *_unlike_recorded(flow, verdict),
+        *_list_violations(check_limits(recorded.feeder, recorded.limits, flow)),
+        *network.find_unbalanced(flow, recorded.interval_minutes),
+        *_compare_extremes(flow, verdict),
     ]
 
 
-def list_violations(verdict: Verdict) -> list[str]:
+def _list_violations(verdict: Verdict) -> list[str]:
     """Violations beyond the tolerance, in words."""
     return [
         f"settled though {violation}"
@@ -212,21 +220,15 @@ def list_violations(verdict: Verdict) -> list[str]:
     ]
 
 
-def _unlike_recorded(flow: Flow, verdict: np.void) -> list[str]:
+def _compare_extremes(flow: Flow, verdict: np.void) -> list[str]:
     """Recorded extremes that are not those of the recomputed flow."""
     found = []
-    for field, value, unit in (
-        ("lowest_vm_upu", np.nanmin(flow.vm_pu), "pu"),
-        ("highest_vm_upu", np.nanmax(flow.vm_pu), "pu"),
-    ):
-        if abs(int(verdict[field]) - value * 1e6) > RECORDED_VM_UPU:
-            found.append(
-                f"recorded {field.removesuffix('_upu')} {verdict[field] / 1e6:.6f} {unit}, found {value:.6f}"
-            )
+    for name, value in (("lowest_vm", np.nanmin(flow.vm_pu)), ("highest_vm", np.nanmax(flow.vm_pu))):
+        recorded_upu = int(verdict[f"{name}_upu"])
+        if abs(recorded_upu - value * 1e6) > RECORDED_VM_UPU:
+            found.append(f"recorded {name} {recorded_upu / 1e6:.6f} pu, found {value:.6f}")
     loading = np.concatenate([flow.line_loading_percent[0], flow.trafo_loading_percent[0]])
-    branch = int(verdict["branch"])
-    if branch >= 0 and abs(int(verdict["loading_e4_percent"]) - loading[branch] * 1e4) > RECORDED_LOADING_E4:
-        found.append(
-            f"recorded loading {verdict['loading_e4_percent'] / 1e4:.4f} %, found {loading[branch]:.4f} %"
-        )
+    branch, recorded_e4 = int(verdict["branch"]), int(verdict["loading_e4_percent"])
+    if branch >= 0 and abs(recorded_e4 - loading[branch] * 1e4) > RECORDED_LOADING_E4:
+        found.append(f"recorded loading {recorded_e4 / 1e4:.4f} %, found {loading[branch]:.4f} %")
     return found

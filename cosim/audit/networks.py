@@ -1,4 +1,7 @@
-"""The networks an audit solves: the recorded one as each block's topology left it, and what that topology must obey."""
+"""The network of a block: the recorded one as the block's topology switched it, and what must hold for it.
+
+A grid former is a device, a battery or a fuel cell, that sets voltage and frequency of an island.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.recording.topology import Changes, changes_of, find_changed
+from cosim.recording.topology import Changes, apply_changes, find_changes
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.model import Scenario
 from grid_models.arrays import Floats
@@ -19,21 +22,21 @@ from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.runpp import Reference
 from market.ledger.format.records import Change
 
-ROUNDING_WH = 1.0
-"""Energy an interval by which a former may seem to carry more than its meter: meters are whole Wh."""
+METER_ROUNDING_WH = 1.0
+"""Energy in an interval by which a grid former may seem to deliver more than metered: meters are whole Wh."""
 
 
-class Switched(NamedTuple):
-    """The network with some changes made.
+class SwitchedNetwork(NamedTuple):
+    """A network with some elements out of service and grid formers in place.
 
     Attributes
     ----------
     feeder, islands
-        As switched, with formers in place, and its parts.
+        The network and its parts.
     reference
         Solves it by `pandapower.runpp`; None where nothing supplies any part.
     formers
-        (bus, place in `Flow.p_slack_kw`) of each former.
+        (bus, place in `Flow.p_slack_kw`) of each grid former.
     """
 
     feeder: Feeder
@@ -44,70 +47,53 @@ class Switched(NamedTuple):
     @property
     def islanded(self) -> bool:
         """Whether a participant is without the grid."""
-        return bool((self.islands.supply_of(self.feeder.bus) != Supply.GRID).any())
+        return bool((self.islands.find_supply(self.feeder.bus) != Supply.GRID).any())
 
-    def in_the_dark(self, p_kw: Floats) -> list[str]:
-        """Participants who inject or draw though nothing supplies their bus."""
-        dark = self.islands.supply_of(self.feeder.bus) == Supply.DARK
+    def find_unsupplied(self, p_kw: Floats) -> list[str]:
+        """Participants who inject or draw, (1, N) kW, though nothing supplies their bus."""
+        dark = self.islands.find_supply(self.feeder.bus) == Supply.DARK
         return [
             f"energy flowed at '{self.feeder.participants[i]}', which nothing supplies"
             for i in np.flatnonzero(dark & (p_kw[0] != 0))
         ]
 
-    def out_of_balance(self, flow: Flow, interval_minutes: int) -> list[str]:
-        """Formers that carry what no meter recorded: their islands use more, or less, than was generated."""
+    def find_unbalanced(self, flow: Flow, interval_minutes: int) -> list[str]:
+        """Islands whose grid former delivers or takes what no meter recorded; of a flow with K = 1."""
         found = []
         for bus, place in self.formers:
             wh = float(flow.p_slack_kw[0, place]) * 1000.0 * interval_minutes / 60.0
-            if abs(wh) > ROUNDING_WH:
+            if abs(wh) > METER_ROUNDING_WH:
                 found.append(
                     f"settled though the island of the former at bus {bus} is out of balance by {wh:.1f} Wh"
                 )
         return found
 
 
-class Networks:
-    """Networks of a recorded feeder, each made once.
+def switch_network(feeder: Feeder, changes: Changes) -> SwitchedNetwork:
+    """The network of a feeder with some changes made.
 
-    Parameters
-    ----------
-    feeder
-        As recorded.
+    Raises
+    ------
+    grid_models.errors.GridError
+        If it has no such element.
     """
-
-    def __init__(self, feeder: Feeder) -> None:
-        self._feeder = feeder
-        self._made: dict[Changes, Switched] = {}
-
-    def of(self, changes: Changes) -> Switched:
-        """The network with some changes made.
-
-        Raises
-        ------
-        grid_models.errors.GridError
-            If it has no such element.
-        """
-        if changes not in self._made:
-            self._made[changes] = self._make(changes)
-        return self._made[changes]
-
-    def _make(self, changes: Changes) -> Switched:
-        net = find_changed(self._feeder.net, changes) if changes else self._feeder.net
-        feeder, islands = replace(self._feeder, net=net), find_islands(net)
-        if not (islands.supply != Supply.DARK).any():
-            return Switched(feeder, islands, None, ())
-        reference = Reference(feeder, read_matrices(net))
-        gens = net.gen.bus.loc[reference.slacks.gens].tolist()
-        at = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)
-        return Switched(
-            feeder, islands, reference, tuple(pair for pair in at if (Change.FORMER, pair[0]) in changes)
-        )
+    net = apply_changes(feeder.net, changes) if changes else feeder.net
+    feeder, islands = replace(feeder, net=net), find_islands(net)
+    if not (islands.supply != Supply.DARK).any():
+        return SwitchedNetwork(feeder, islands, None, ())
+    reference = Reference(feeder, read_matrices(net))
+    gens = net.gen.bus.loc[reference.slacks.gens].tolist()
+    places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)
+    formers = tuple(pair for pair in places if (Change.FORMER, pair[0]) in changes)
+    return SwitchedNetwork(feeder, islands, reference, formers)
 
 
-def unlike_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int) -> list[str]:
-    """What a recorded topology has that the scenario's outages do not explain, or lacks.
+def compare_with_scenario(
+    feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int
+) -> list[str]:
+    """Elements recorded as out of service that no outage of the scenario explains, and those that lack in the record.
 
-    An outage that is over may stay in force until its island is joined again.
+    An outage whose time is over may stay in force until its island is connected again.
 
     Parameters
     ----------
@@ -126,16 +112,20 @@ def unlike_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interv
     on = [event for event in begun if now < event.start + timedelta(hours=event.hours)]
     switched: Changes = frozenset(pair for pair in changes if pair[0] != Change.FORMER)
     return [
-        *_named("recorded as open, though no outage opened it", switched - changes_of(feeder.net, begun)),
-        *_named("recorded as in service, though an outage opened it", changes_of(feeder.net, on) - switched),
+        *_describe(
+            "recorded as open, though no outage opened it", switched - find_changes(feeder.net, begun)
+        ),
+        *_describe(
+            "recorded as in service, though an outage opened it", find_changes(feeder.net, on) - switched
+        ),
     ]
 
 
-def _named(what: str, changes: Changes) -> list[str]:
-    words = {
+def _describe(what: str, changes: Changes) -> list[str]:
+    names = {
         Change.SWITCH_OPEN: "switch",
         Change.LINE_OUT: "line",
         Change.TRANSFORMER_OUT: "transformer",
         Change.GRID_OUT: "external grid",
     }
-    return [f"{words[change]} {element}: {what}" for change, element in sorted(changes)]
+    return [f"{names[change]} {element}: {what}" for change, element in sorted(changes)]

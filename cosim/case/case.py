@@ -176,7 +176,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     scenario, fleet = market.scenario, market.fleet
     check_outages(scenario, feeder)
     check_characteristic(scenario.pv)
-    limits = Limits.of(feeder, **scenario.limits.model_dump())
+    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
     control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
     engine, net = PowerFlow(feeder), feeder.net

@@ -6,9 +6,9 @@ scenario file alone can tell is checked by `cosim.scenario.model`, a file's cont
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,47 +16,33 @@ from cosim.case.community import COMMUNITY
 from cosim.case.devices import Device
 from cosim.case.timeline import find_interval, list_leaving
 from cosim.errors import ScenarioError
-from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent, RetireEvent
+from cosim.scenario.events import Event, LoadEvent, OutageEvent, RandomOutagesEvent, RetireEvent
 from cosim.scenario.model import PvSection, Scenario
 from data.profiles import Profiles
 from grid_models.devices.inverter import Characteristic
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.topology import elements
+from grid_models.feeder.topology import find_elements
 
 
-def check_file(scenario: Scenario, section: str, key: str) -> Path:
-    """The file that a section names, which its source needs.
+def check_given(scenario: Scenario, section: str, key: str) -> Any:
+    """The file or name that a section must give for its source.
 
     Raises
     ------
     ScenarioError
-        If it names none.
+        If it gives none.
     """
     table = getattr(scenario, section)
-    path: Path | None = getattr(table, key)
-    if path is None:
+    given = getattr(table, key)
+    if given is None:
+        what = f'a file for {section}.source = "{table.source}"', f'{key} = "…"'
+        if key == "name":
+            what = "the name of a pandapower net", 'e.g. name = "cigre_lv"'
         raise ScenarioError(
-            f"scenario '{scenario.name}', {section}.{key}: expected a file for {section}.source = "
-            f'"{table.source}", got none; add {key} = "…"'
+            f"scenario '{scenario.name}', {section}.{key}: expected {what[0]}, got none; add {what[1]}"
         )
-    return path
-
-
-def check_net_name(scenario: Scenario) -> str:
-    """Name of the pandapower net that network.source = "named" needs.
-
-    Raises
-    ------
-    ScenarioError
-        If there is none.
-    """
-    if scenario.network.name is None:
-        raise ScenarioError(
-            f"scenario '{scenario.name}', network.name: expected the name of a pandapower net, got none; "
-            'add e.g. name = "cigre_lv"'
-        )
-    return scenario.network.name
+    return given
 
 
 def check_placement(table: list[tuple[str, str]], participants: Sequence[str], path: Path) -> None:
@@ -98,43 +84,34 @@ def check_horizon(scenario: Scenario, profiles: Profiles) -> None:
 
 
 def check_events(scenario: Scenario, profiles: Profiles) -> None:
-    """Raise ScenarioError unless events name participants and begin and end with intervals of the profiles."""
-    for number, event in enumerate(scenario.events, start=1):
-        where = f"events, entry {number}"
+    """Raise ScenarioError unless events name participants, and begin and end with intervals of the profiles."""
+    names, minutes = profiles.participants, profiles.interval_minutes
+    for where, event in _number_events(scenario):
         if isinstance(event, RandomOutagesEvent):
             continue
-        if not isinstance(event, OutageEvent):
-            _check_participant(event.participant, profiles.participants, where)
-        if isinstance(event, OutageEvent | LoadEvent):
-            _check_begin(event.start, profiles, where)
-            _check_length(event.hours, profiles.interval_minutes, where)
-        else:
-            _check_begin(event.at, profiles, where)
-
-
-def _check_participant(name: str, participants: Sequence[str], where: str) -> None:
-    if name not in participants:
-        raise ScenarioError(
-            f"{where}, participant: expected one of {', '.join(participants[:3])}, …, {participants[-1]}, "
-            f"got '{name}'; correct it"
+        if not isinstance(event, OutageEvent) and event.participant not in names:
+            raise ScenarioError(
+                f"{where}, participant: expected one of {', '.join(names[:3])}, …, {names[-1]}, "
+                f"got '{event.participant}'; correct it"
+            )
+        begin, hours = (
+            (event.start, event.hours) if isinstance(event, OutageEvent | LoadEvent) else (event.at, 0.0)
         )
+        t, rest = find_interval(profiles, begin)
+        if rest or not 0 <= t < profiles.n_intervals:
+            raise ScenarioError(
+                f"{where}: expected the begin of a {minutes}-minute interval from {profiles.start} to before "
+                f"{_find_end(profiles)} UTC, got {begin:%Y-%m-%dT%H:%M:%S}; move the event or the horizon"
+            )
+        if (length := hours * 60.0 / minutes) != round(length):
+            raise ScenarioError(
+                f"{where}, hours: expected whole {minutes}-minute intervals, got {hours:g} h; round it"
+            )
 
 
-def _check_begin(moment: datetime, profiles: Profiles, where: str) -> None:
-    t, rest = find_interval(profiles, moment)
-    if rest or not 0 <= t < profiles.n_intervals:
-        raise ScenarioError(
-            f"{where}: expected the begin of a {profiles.interval_minutes}-minute interval from {profiles.start} "
-            f"to before {_find_end(profiles)} UTC, got {moment:%Y-%m-%dT%H:%M:%S}; move the event or the horizon"
-        )
-
-
-def _check_length(hours: float, interval_minutes: int, where: str) -> None:
-    length = hours * 60.0 / interval_minutes
-    if length != round(length):
-        raise ScenarioError(
-            f"{where}, hours: expected whole {interval_minutes}-minute intervals, got {hours:g} h; round it"
-        )
+def _number_events(scenario: Scenario) -> Iterator[tuple[str, Event]]:
+    for number, event in enumerate(scenario.events, start=1):
+        yield f"events, entry {number}", event
 
 
 def _find_end(profiles: Profiles) -> np.datetime64:
@@ -143,10 +120,9 @@ def _find_end(profiles: Profiles) -> np.datetime64:
 
 def check_retirements(scenario: Scenario, profiles: Profiles, devices: Sequence[Device]) -> None:
     """Raise ScenarioError if a device leaves that is not there, or a battery before the first interval is over."""
-    for number, event in enumerate(scenario.events, start=1):
+    for where, event in _number_events(scenario):
         if not isinstance(event, RetireEvent) or event.device == "pv":
             continue
-        where = f"events, entry {number}"
         if not list_leaving(event, profiles, devices):
             raise ScenarioError(
                 f"{where}: expected '{event.participant}' to have a {event.device.replace('_', ' ')}, "
@@ -173,8 +149,8 @@ def check_outages(scenario: Scenario, feeder: Feeder) -> None:
     """Raise GridError if an outage names a switch or line that the net has not."""
     for event in scenario.events:
         if isinstance(event, OutageEvent | RandomOutagesEvent):
-            elements(feeder.net, "switch", event.switches)
-            elements(feeder.net, "line", event.lines)
+            find_elements(feeder.net, "switch", event.switches)
+            find_elements(feeder.net, "line", event.lines)
 
 
 def check_characteristic(section: PvSection) -> None:

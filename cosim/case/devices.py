@@ -14,7 +14,7 @@ from cosim.scenario.events import RegisterEvent, RetireEvent
 from cosim.scenario.model import BatterySection, CommunitySection, OwnStackSection, Scenario
 from grid_models.devices.battery import Battery
 from grid_models.devices.fuel_cell import fit_stack
-from grid_models.devices.fuel_cell_plant import Plant, plant_preset
+from grid_models.devices.fuel_cell_plant import Plant, make_preset_plant
 from market.storage import Wh
 
 HYDROGEN_WH_PER_KG = 33_330
@@ -33,26 +33,29 @@ class Device:
         Name in tables and records.
     house
         Number of its owner, 0 … N-1.
+    rated_kw
+        Largest power, kW.
+    energy_wh
+        Energy that it can store, Wh: capacity of a battery, hydrogen in a full tank.
     """
 
     kind: ClassVar[str]
     label: str
     house: int
-
-    @property
-    def rated_kw(self) -> float:
-        """Largest power, kW."""
-        raise NotImplementedError
-
-    @property
-    def energy_wh(self) -> int:
-        """Energy that it can store, Wh."""
-        return 0
+    rated_kw: float
+    energy_wh: int
 
     @property
     def trial_kw(self) -> tuple[float, ...]:
         """Injections by which the network is tried out before the device is admitted, kW."""
         return 0.0, self.rated_kw
+
+
+@dataclass(frozen=True)
+class PvDevice(Device):
+    """Panels."""
+
+    kind = "pv"
 
 
 @dataclass(frozen=True)
@@ -62,28 +65,10 @@ class FuelCellDevice(Device):
     kind = "fuel_cell"
     plant: Plant
 
-    @property
-    def rated_kw(self) -> float:
-        """Nominal power, kW."""
-        return self.plant.nominal_kw
-
-    @property
-    def energy_wh(self) -> int:
-        """Energy of the hydrogen in the full tank, Wh."""
-        return round(self.plant.tank_kg * HYDROGEN_WH_PER_KG)
-
-
-@dataclass(frozen=True)
-class PvDevice(Device):
-    """Panels of a peak power in kW."""
-
-    kind = "pv"
-    pv_kwp: float
-
-    @property
-    def rated_kw(self) -> float:
-        """Peak power, kW."""
-        return self.pv_kwp
+    @classmethod
+    def of(cls, label: str, house: int, plant: Plant) -> FuelCellDevice:
+        """Fuel cell of a house, rated as the plant is."""
+        return cls(label, house, plant.nominal_kw, round(plant.tank_kg * HYDROGEN_WH_PER_KG), plant)
 
 
 @dataclass(frozen=True)
@@ -91,19 +76,8 @@ class BatteryDevice(Device):
     """A battery, the energy it comes with, Wh, and whether the house has had it from the first interval."""
 
     kind = "battery"
-    battery: Battery
     charge_wh: int = 0
     from_the_start: bool = False
-
-    @property
-    def rated_kw(self) -> float:
-        """Largest charging and discharging power, kW."""
-        return self.battery.rated_kw
-
-    @property
-    def energy_wh(self) -> int:
-        """Capacity, Wh."""
-        return round(self.battery.capacity_kwh * 1000.0)
 
     @property
     def trial_kw(self) -> tuple[float, ...]:
@@ -117,9 +91,7 @@ def make_battery(section: BatterySection, capacity_wh: int) -> Battery:
     return Battery(capacity_kwh=capacity_wh / 1000.0, **ratings)
 
 
-def list_devices(
-    scenario: Scenario, participants: Sequence[str], capacity_wh: Wh | None = None
-) -> tuple[Device, ...]:
+def list_devices(scenario: Scenario, participants: Sequence[str], capacity_wh: Wh) -> tuple[Device, ...]:
     """The community's fuel cell, own batteries that will leave, then all that ask to be registered in the file's order.
 
     Parameters
@@ -129,23 +101,23 @@ def list_devices(
     participants
         N names.
     capacity_wh
-        (N,) capacities of the houses' own batteries, Wh; none where left out.
+        (N,) capacities of the participants' own batteries.
     """
     section, names = scenario.community, list(participants)
     found: list[Device] = []
     if section.enabled and section.fuel_cell != "none":
         plant = make_plant(section.fuel_cell, section, scenario.own_stack)
-        found.append(FuelCellDevice(f"{COMMUNITY} fuel cell", names.index(COMMUNITY), plant))
+        found.append(FuelCellDevice.of(f"{COMMUNITY} fuel cell", names.index(COMMUNITY), plant))
     requested, leaving = list[Device](), dict[int, Device]()
     for event in scenario.events:
         if isinstance(event, RegisterEvent):
             requested.append(_make_requested(event, names.index(event.participant), scenario))
-        elif isinstance(event, RetireEvent) and event.device == "battery" and capacity_wh is not None:
+        elif isinstance(event, RetireEvent) and event.device == "battery":
             house = names.index(event.participant)
-            battery = make_battery(scenario.battery, int(capacity_wh[house]))
-            if battery.capacity_kwh:
-                label = f"{event.participant} battery"
-                leaving[house] = BatteryDevice(label, house, battery, from_the_start=True)
+            wh, label = int(capacity_wh[house]), f"{event.participant} battery"
+            if wh:
+                rated_kw = make_battery(scenario.battery, wh).rated_kw
+                leaving[house] = BatteryDevice(label, house, rated_kw, wh, from_the_start=True)
     return (*found, *leaving.values(), *requested)
 
 
@@ -168,7 +140,7 @@ def make_plant(name: str, supply: CommunitySection | RegisterEvent, own: OwnStac
     """
     fuel = supply.model_dump(include={"units", "tank_kg", "fuel_eur_per_kg"})
     if name != "own":
-        return plant_preset(name, **fuel)
+        return make_preset_plant(name, **fuel)
     stack = fit_stack(
         own.eoc_v,
         own.v1_v,
@@ -183,9 +155,9 @@ def make_plant(name: str, supply: CommunitySection | RegisterEvent, own: OwnStac
 def _make_requested(event: RegisterEvent, house: int, scenario: Scenario) -> Device:
     label = f"{event.participant} plugged-in {event.device.replace('_', ' ')}"
     if event.device == "pv":
-        return PvDevice(label, house, event.pv_kwp)
+        return PvDevice(label, house, event.pv_kwp, 0)
     if event.device == "battery":
         capacity_wh = round(event.battery_kwh * 1000.0)
-        battery = make_battery(scenario.battery, capacity_wh)
-        return BatteryDevice(label, house, battery, round(event.soc * capacity_wh))
-    return FuelCellDevice(label, house, make_plant(event.preset, event, scenario.own_stack))
+        rated_kw = make_battery(scenario.battery, capacity_wh).rated_kw
+        return BatteryDevice(label, house, rated_kw, capacity_wh, round(event.soc * capacity_wh))
+    return FuelCellDevice.of(label, house, make_plant(event.preset, event, scenario.own_stack))

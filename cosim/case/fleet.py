@@ -94,7 +94,7 @@ class Fleet:
         for device, stands in zip(self.devices, standing, strict=True):
             if isinstance(device, PvDevice) and stands == ADMITTED:
                 shape = sun_shape(profiles.pv_wh)
-                pv[:, device.house] += panels_wh(device.pv_kwp, shape, profiles.interval_minutes)
+                pv[:, device.house] += panels_wh(device.rated_kw, shape, profiles.interval_minutes)
         return pv
 
     def make_inputs(self, standing: Standing) -> InputSeries:

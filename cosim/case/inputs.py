@@ -5,17 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cosim.case.checks import (
-    check_community,
-    check_events,
-    check_file,
-    check_horizon,
-    check_net_name,
-    check_placement,
-)
+from cosim.case.checks import check_community, check_events, check_given, check_horizon, check_placement
 from cosim.case.community import COMMUNITY, with_community
 from cosim.case.timeline import find_interval, with_changes
 from cosim.errors import ScenarioError
@@ -27,8 +21,8 @@ from data.spain import read_energy
 from data.synthetic import make_synthetic_series
 from data.tables import read_profiles
 from grid_models.feeder.feeder import Feeder, with_ratings
-from grid_models.feeder.generated import radial_feeder
-from grid_models.feeder.named_nets import feeder_from_json, named_feeder
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
 from market.storage import Wh
 
 HOURS_PER_YEAR = 8760
@@ -65,20 +59,16 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
 def make_household_spec(scenario: Scenario) -> HouseholdSpec:
     """The houses section as `data.households` takes it."""
     section = scenario.houses.model_dump(exclude={"wallet_eur"})
-    if section["n_prosumers"] == "by_chance":
-        section["n_prosumers"] = None
-    if section["production_ratio"] == "as_drawn":
-        section["production_ratio"] = None
-    return HouseholdSpec(
-        **section,
-        battery_kwh_min=scenario.battery.capacity_kwh_min,
-        battery_kwh_max=scenario.battery.capacity_kwh_max,
-    )
+    chosen: dict[str, Any] = {
+        key: None if value in ("by_chance", "as_drawn") else value for key, value in section.items()
+    }
+    low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
+    return HouseholdSpec(**chosen, battery_kwh_min=low, battery_kwh_max=high)
 
 
 def _read_series(scenario: Scenario, rng: np.random.Generator) -> Series:
     if scenario.profiles.source == "spain":
-        return read_energy(check_file(scenario, "profiles", "file"))
+        return read_energy(check_given(scenario, "profiles", "file"))
     # A whole year at least: the panels are scaled to the production of the series, not to that of a few days.
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
     hours = max(scenario.horizon.hours, HOURS_PER_YEAR)
@@ -87,7 +77,7 @@ def _read_series(scenario: Scenario, rng: np.random.Generator) -> Series:
 
 def _read_table(scenario: Scenario) -> Profiles:
     return read_profiles(
-        check_file(scenario, "profiles", "file"),
+        check_given(scenario, "profiles", "file"),
         interval_minutes=scenario.horizon.interval_minutes,
         timezone=scenario.profiles.timezone,
         price_eur_per_kwh=scenario.profiles.price_eur_per_kwh,
@@ -137,10 +127,10 @@ def read_feeder(
     if section.source == "generated":
         layout = {"n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"}
         rng = np.random.default_rng(scenario.seed).spawn(4)[3]
-        feeder = radial_feeder(participants, **section.model_dump(include=layout), rng=rng, devices=devices)
+        feeder = make_radial_feeder(participants, **section.model_dump(include=layout), rng=rng, devices=devices)
     elif section.source == "named":
-        feeder = named_feeder(
-            check_net_name(scenario),
+        feeder = make_named_feeder(
+            check_given(scenario, "network", "name"),
             participants,
             seed=scenario.seed,
             keep_elements=section.keep_elements,
@@ -149,8 +139,8 @@ def read_feeder(
         )
     else:
         placement = _read_placement(scenario, participants)
-        feeder = feeder_from_json(
-            check_file(scenario, "network", "file"),
+        feeder = read_feeder_json(
+            check_given(scenario, "network", "file"),
             placement,
             keep_elements=section.keep_elements,
             shared_bus=section.shared_bus,
@@ -161,7 +151,7 @@ def read_feeder(
 
 def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> list[tuple[str, str]]:
     """Rows (participant, bus) in the order of the profiles."""
-    path = check_file(scenario, "network", "participants")
+    path = check_given(scenario, "network", "participants")
     table = read_participants(path)
     check_placement(table, participants, path)
     order = {name: k for k, name in enumerate(participants)}

@@ -43,7 +43,7 @@ def solve_meters(case: Case, meters: Rows, inside: npt.NDArray[np.bool_] | None 
     p_kw = injection_kw(meters, case.interval_minutes)
     if case.control is None:
         return Solved(case.engine.solve(p_kw, None), meters)
-    control = case.control if inside is None else case.control.only(inside)
+    control = case.control if inside is None else case.control.with_only(inside)
     flow, q_kvar, _ = solve_controlled(
         case.engine, control, p_kw, generation_kw(meters, case.interval_minutes)
     )

@@ -34,8 +34,9 @@ def interval_times(case: Case, intervals: npt.NDArray[Any], each: int = 1) -> pa
 def encode_names(codes: npt.NDArray[Any], names: list[str], offset: int = 0) -> pa.DictionaryArray:
     """Dictionary-encoded names of integer codes, in as few bytes as possible; code -offset is the first name."""
     fits = np.min_scalar_type(-len(names))  # signed, and wide enough for the last index
-    indices = pa.array((codes.astype(np.int32) + offset).astype(fits))
-    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+    distinct = pa.array(names, pa.string()).dictionary_encode()  # pandas takes no category twice
+    indices = distinct.indices.to_numpy()[codes.astype(np.int32) + offset].astype(fits)
+    return pa.DictionaryArray.from_arrays(pa.array(indices), distinct.dictionary)
 
 
 def make_table(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Table:

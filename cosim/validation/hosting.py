@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from cosim.case.case import Case, build_case
+from cosim.case.community import sun_shape
 from cosim.delivery.setpoints import mean_kw
 from cosim.results.tables import list_bus_names
 from cosim.scenario.model import Scenario
+from cosim.validation.tables import describe_violation
 from grid_models.arrays import Floats
-from grid_models.powerflow.engine import Flow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Violation, check_limits, judge
 
 LARGEST_SCALING = 100.0
@@ -27,12 +29,8 @@ ROUNDS = 24
 """Halvings of the range: 1000 kW are known to 0.1 W."""
 
 
-class Bound(NamedTuple):
-    """What ends a search, in words, and the limit where it is one."""
-
-    words: str
-    violation: Violation | None
-
+Bound = Violation | str
+"""What ends a search: the limit that the next level breaks, or in words what it was if not a limit."""
 
 Injections = Callable[[Floats], Floats]
 """From the levels of Q questions, (Q,), to injections over K intervals and N houses, (Q, K, N) kW."""
@@ -69,9 +67,7 @@ class Hosting:
         }
 
 
-def find_hosting(
-    scenario: Scenario, *, n_intervals: int = 24, largest_kw: float = 1000.0
-) -> Hosting:
+def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float = 1000.0) -> Hosting:
     """Hosting capacity of a scenario's feeder over its intervals with most generation beyond load.
 
     Raises
@@ -82,10 +78,10 @@ def find_hosting(
     case = build_case(scenario)
     surplus = (case.profiles.pv_wh - case.profiles.load_wh).sum(axis=1)
     chosen = np.sort(np.argsort(-surplus, kind="stable")[:n_intervals])
-    return hosting_capacity(case, chosen, largest_kw=largest_kw)
+    return find_hosting_capacity(case, chosen, largest_kw=largest_kw)
 
 
-def hosting_capacity(
+def find_hosting_capacity(
     case: Case,
     intervals: npt.NDArray[np.integer[Any]],
     *,
@@ -116,7 +112,8 @@ def hosting_capacity(
     """
     load = mean_kw(case.profiles.load_wh[intervals], case.interval_minutes)
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
-    sun = _sunshine(case.profiles.pv_wh)[intervals]
+    total_wh = case.profiles.pv_wh
+    sun = (sun_shape(total_wh) if total_wh.any() else np.ones(case.n_intervals))[intervals]
 
     def scaled(levels: Floats) -> Floats:
         return levels[:, None, None] * pv - load
@@ -127,69 +124,58 @@ def hosting_capacity(
         injections[each, :, each] += levels[:, None] * sun
         return injections
 
-    factor, factor_bound = _largest_clean(case, scaled, np.array([largest_scaling]))
-    kw, kw_bound = _largest_clean(case, at_each, np.full(case.feeder.bus.size, largest_kw))
-    return Hosting(float(factor[0]), factor_bound[0].words, len(intervals), _houses(case, kw, kw_bound))
+    factor, factor_bound = _find_largest_clean(case, scaled, np.array([largest_scaling]))
+    kw, kw_bound = _find_largest_clean(case, at_each, np.full(case.feeder.bus.size, largest_kw))
+    houses = _make_houses_frame(case, kw, kw_bound)
+    return Hosting(float(factor[0]), str(factor_bound[0]), len(intervals), houses)
 
 
-def _sunshine(pv_wh: npt.NDArray[np.int64]) -> Floats:
-    """Generation of each interval in parts of the strongest, (T,); 1 throughout where there is none at all."""
-    total = pv_wh.sum(axis=1)
-    return np.asarray(total / total.max()) if total.max() > 0 else np.ones(total.size)
-
-
-def _largest_clean(case: Case, at: Injections, largest: Floats) -> tuple[Floats, list[Bound]]:
-    """Largest level of each question at which all intervals are clean, (Q,), and what binds it."""
+def _find_largest_clean(case: Case, inject: Injections, largest: Floats) -> tuple[Floats, list[Bound]]:
+    """Largest level of each of Q questions at which all intervals are clean, (Q,), and what binds it."""
     low, high = np.zeros_like(largest), largest.copy()
-    reached = _clean(case, at, largest)
+    reached = _are_clean(case, inject, largest)
     low[reached] = largest[reached]
-    high[~_clean(case, at, low)] = 0.0
+    high[~_are_clean(case, inject, low)] = 0.0
     for _ in range(ROUNDS):
         middle = (low + high) / 2.0
-        clean = _clean(case, at, middle)
+        clean = _are_clean(case, inject, middle)
         low, high = np.where(clean, middle, low), np.where(clean, high, middle)
-    flow, n_intervals = _solved(case, at, high)
+    flow = _solve(case, inject, high)
+    rows = np.arange(flow.converged.size).reshape(largest.size, -1)
     return low, [
-        Bound("the end of the search", None) if reached[q] else _bound(case, flow, q, n_intervals)
+        "the end of the search" if reached[q] else _find_bound(case, flow, rows[q])
         for q in range(largest.size)
     ]
 
 
-def _solved(case: Case, at: Injections, levels: Floats) -> tuple[Flow, int]:
-    injections = at(levels)
-    return case.engine.solve(injections.reshape(-1, injections.shape[2])), injections.shape[1]
+def _solve(case: Case, inject: Injections, levels: Floats) -> Flow:
+    injections = inject(levels)
+    return case.engine.solve(injections.reshape(-1, injections.shape[2]))
 
 
-def _clean(case: Case, at: Injections, levels: Floats) -> npt.NDArray[np.bool_]:
+def _are_clean(case: Case, inject: Injections, levels: Floats) -> npt.NDArray[np.bool_]:
     """Which questions are clean in all intervals at these levels, (Q,)."""
-    flow, n_intervals = _solved(case, at, levels)
-    status = judge(flow, case.limits).status.reshape(-1, n_intervals)
+    status = judge(_solve(case, inject, levels), case.limits).status.reshape(levels.size, -1)
     return np.asarray((status == Judgement.OK).all(axis=1))
 
 
-def _bound(case: Case, flow: Flow, question: int, n_intervals: int) -> Bound:
-    """The limit that is broken most over a question's intervals."""
-    of_question = range(question * n_intervals, (question + 1) * n_intervals)
-    broken = [v for k in of_question for v in check_limits(case.feeder, case.limits, flow, k).violations]
-    if not broken:
-        return Bound("the power flow, which has no solution", None)
-    worst = max(broken, key=lambda violation: violation.excess)
-    return Bound(str(worst), worst)
+def _find_bound(case: Case, flow: Flow, rows: npt.NDArray[np.int64]) -> Bound:
+    """The limit that is broken most in some rows of a flow."""
+    broken = [v for k in rows for v in check_limits(case.feeder, case.limits, flow, int(k)).violations]
+    return max(broken, key=lambda v: v.excess) if broken else "the power flow, which has no solution"
 
 
-def _houses(case: Case, kw: Floats, bound: list[Bound]) -> pd.DataFrame:
+def _make_houses_frame(case: Case, largest_kw: Floats, bounds: list[Bound]) -> pd.DataFrame:
     names = list_bus_names(case)
-    rows = case.feeder.net.bus.index.get_indexer(case.feeder.bus)
-    limits = [one.violation for one in bound]
-    return pd.DataFrame(
+    buses = case.feeder.net.bus.index.get_indexer(case.feeder.bus)
+    rows = [
         {
-            "house": list(case.feeder.participants),
-            "bus": [names[row] for row in rows],
+            "house": house,
+            "bus": names[bus],
             "largest_kw": kw,
-            "bound_by": [one.words for one in bound],
-            "element_type": ["" if v is None else v.element_type for v in limits],
-            "element": pd.array([pd.NA if v is None else v.element for v in limits], dtype="Int64"),
-            "element_name": ["" if v is None else v.name for v in limits],
-            "limit": [np.nan if v is None else v.limit for v in limits],
+            "bound_by": str(bound),
+            **describe_violation(None if isinstance(bound, str) else bound),
         }
-    )
+        for house, bus, kw, bound in zip(case.feeder.participants, buses, largest_kw, bounds, strict=True)
+    ]
+    return pd.DataFrame(rows).drop(columns=["quantity", "value"]).astype({"element": "Int64"})

@@ -1,4 +1,4 @@
-"""A validation as DataFrames: the tables of a run, with the network before and after curtailment side by side."""
+"""What a validation leaves: the tables of a run, with the network before and after curtailment, and a summary."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from cosim.case.case import Case
-from cosim.curtailment.feasible import Outcome, find_binding_limit
+from cosim.curtailment.feasible import Feasible, Outcome, find_binding_limit
+from cosim.delivery.setpoints import injection_kw
 from cosim.results.tables import (
     interval_times,
     list_meter_columns,
@@ -21,24 +23,54 @@ from cosim.results.tables import (
 )
 from cosim.validation.trades import JudgedInterval, Trades, allot_delivery
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Verdict
+from grid_models.powerflow.limits import Judgement, Verdict, Violation
 from market.exchanges import Reason
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")
-_UNBOUND = ("none", "", pd.NA, "", "", np.nan, np.nan)
+VERIFIED = 24
+"""Settled intervals that pandapower solves again as a check."""
+
 _METERS = ("load", "pv", "bought", "sold", "imported", "exported", "spilled", "shed")
 
 
-def make_trades_frame(
-    case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval]
-) -> pd.DataFrame:
-    """Trades in the order of the file with status, delivered energy, and the limit that was binding.
+def make_tables(
+    case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval], before: Flow
+) -> dict[str, pd.DataFrame]:
+    """Tables of a validation by name, those that `cosim.validation.validate.Validation` describes.
 
-    `value` is what the trades as given would have led to at the binding element.
+    Parameters
+    ----------
+    case
+        Network, participants and times.
+    trades, codes
+        As read, and in integers.
+    answers
+        The K intervals with trades.
+    before
+        AC solution of these with all trades as given; NaN where there is none.
     """
+    intervals = np.array([answer.interval for answer in answers], np.int64)
+    judged = [answer.feasible for answer in answers]
+    after = Flow.concatenate([feasible.flow for feasible in judged])
+    voltages = {"before_vm_pu": before, "after_vm_pu": after}
+    loadings = {"before_loading_percent": before, "after_loading_percent": after}
+    verdicts = {t: one.before for t, one in zip(intervals.tolist(), judged, strict=True) if one.before}
+    violations = _as_frame(make_violations_table(case, verdicts)).rename(columns={"name": "element_name"})
+    return {
+        "trades": _judge_trades(trades, codes, answers),
+        "intervals": _as_frame(_make_intervals_table(case, intervals, judged)),
+        "houses": _as_frame(_make_houses_table(case, answers)),
+        "bus_voltage": _as_frame(make_bus_voltage_table(case, intervals, voltages)),
+        "branch_loading": _as_frame(make_branch_loading_table(case, intervals, loadings)),
+        "violations": violations[["time", *VIOLATION]],
+    }
+
+
+def _judge_trades(trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
+    """Trades in the order of the file with status, delivered energy, and the limit that was binding."""
     delivered = np.zeros(len(trades), np.int64)
     off = np.zeros(len(trades), dtype=bool)
-    bound = [_UNBOUND] * len(trades)
+    bound = [{"reason": "none", **describe_violation(None)}] * len(trades)
     for answer in answers:
         chosen, feasible = codes.of(answer.interval), answer.feasible
         delivered[chosen] = allot_delivery(codes, chosen, answer.traded, feasible.settlement.rows)
@@ -56,67 +88,45 @@ def make_trades_frame(
         curtailed_wh=energy - delivered,
         amount_neur=delivered * codes.price_ueur_per_kwh,
     )
-    columns = pd.DataFrame(bound, columns=["reason", *VIOLATION], index=trades.index)
+    columns = pd.DataFrame(bound, index=trades.index)
     return pd.concat([judged, columns.astype({"element": "Int64"})], axis=1)
 
 
-def _describe_limit(verdict: Verdict) -> tuple[Any, ...]:
-    """Reason, then `VIOLATION` of the violation that is furthest beyond its limit."""
+def _describe_limit(verdict: Verdict) -> dict[str, Any]:
+    """Reason, and the violation that is furthest beyond its limit."""
     reason = Reason(find_binding_limit(verdict)[0]).name.lower()
-    if not verdict.violations:
-        return (reason, *_UNBOUND[1:])
-    worst = max(verdict.violations, key=lambda violation: violation.excess)
-    return reason, worst.element_type, worst.element, worst.name, worst.quantity, worst.limit, worst.value
+    worst = max(verdict.violations, key=lambda violation: violation.excess, default=None)
+    return {"reason": reason, **describe_violation(worst)}
 
 
-def make_intervals_frame(case: Case, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
-    """One row per interval with trades: verdict on the trades as given, outcome, power flows, broken limits."""
-    judged = [answer.feasible for answer in answers]
+def describe_violation(violation: Violation | None) -> dict[str, Any]:
+    """A violation as the columns `VIOLATION`; empty where there is none."""
+    if violation is None:
+        return dict(zip(VIOLATION, ("", pd.NA, "", "", np.nan, np.nan), strict=True))
+    v = violation
+    values = v.element_type, v.element, v.name, v.quantity, v.limit, v.value
+    return dict(zip(VIOLATION, values, strict=True))
+
+
+def _make_intervals_table(
+    case: Case, intervals: npt.NDArray[np.int64], judged: Sequence[Feasible]
+) -> pa.Table:
     before = [feasible.before for feasible in judged]
     columns = {
-        "time": interval_times(case, _intervals(answers)),
+        "time": interval_times(case, intervals),
         "before": [(verdict.status if verdict else Judgement.OK).name.lower() for verdict in before],
         "outcome": [feasible.outcome.name.lower() for feasible in judged],
         "power_flows": [feasible.power_flows for feasible in judged],
         "violations": [len(verdict.violations) if verdict else 0 for verdict in before],
     }
-    return _as_frame(pa.table(columns))
+    return pa.table(columns)
 
 
-def make_houses_frame(case: Case, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
-    """One row per house and interval with trades: energies that settle, Wh, and reactive injection, var."""
+def _make_houses_table(case: Case, answers: Sequence[JudgedInterval]) -> pa.Table:
     meters = np.concatenate([answer.feasible.settlement.meters for answer in answers])
     columns = list_meter_columns(case, meters, [*(f"{name}_wh" for name in _METERS), "q_var"])
     beyond = np.concatenate([answer.traded.beyond_wh for answer in answers])
-    return _as_frame(make_table({**columns, "beyond_profile_wh": beyond}))
-
-
-def make_bus_voltage_frame(
-    case: Case, answers: Sequence[JudgedInterval], before: Flow, after: Flow
-) -> pd.DataFrame:
-    """Long table time, bus, before_vm_pu, after_vm_pu; NaN where not solved or without supply."""
-    flows = {"before_vm_pu": before, "after_vm_pu": after}
-    return _as_frame(make_bus_voltage_table(case, _intervals(answers), flows))
-
-
-def make_branch_loading_frame(
-    case: Case, answers: Sequence[JudgedInterval], before: Flow, after: Flow
-) -> pd.DataFrame:
-    """Long table time, element_type, element, before_loading_percent, after_loading_percent."""
-    flows = {"before_loading_percent": before, "after_loading_percent": after}
-    return _as_frame(make_branch_loading_table(case, _intervals(answers), flows))
-
-
-def make_violations_frame(case: Case, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
-    """Every limit that the trades as given would violate, worst first within an interval."""
-    judged = {answer.interval: answer.feasible.before for answer in answers}
-    before = {t: verdict for t, verdict in judged.items() if verdict is not None}
-    frame = _as_frame(make_violations_table(case, before)).rename(columns={"name": "element_name"})
-    return frame[["time", *VIOLATION]]
-
-
-def _intervals(answers: Sequence[JudgedInterval]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.array([answer.interval for answer in answers], np.int64)
+    return make_table({**columns, "beyond_profile_wh": beyond})
 
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
@@ -125,3 +135,52 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
     integers, names = frame.select_dtypes("integer").columns, frame.select_dtypes("category").columns
     kinds = {**dict.fromkeys(integers, np.int64), **dict.fromkeys(names, object)}
     return frame.astype({"time": "datetime64[s, UTC]", **kinds})
+
+
+def summarise_validation(
+    case: Case, trades: pd.DataFrame, answers: Sequence[JudgedInterval]
+) -> dict[str, Any]:
+    """Counts, energies and the agreement with pandapower, JSON-ready; `trades` as judged."""
+    status = trades["status"].astype(str)
+    outcomes = [answer.feasible.outcome for answer in answers]
+    energy = int(trades["energy_wh"].sum())
+    delivered = int(trades["delivered_wh"].sum())
+    return {
+        "trades": {name: int((status == name).sum()) for name in ("accepted", "curtailed", "rejected")},
+        "energy_kwh": {
+            "traded": energy / 1000,
+            "delivered": delivered / 1000,
+            "curtailed": (energy - delivered) / 1000,
+            "beyond_profiles": int(sum(np.abs(answer.traded.beyond_wh).sum() for answer in answers)) / 1000,
+        },
+        "intervals": {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome},
+        "not_settled": [
+            f"{case.profiles.time[answer.interval]}Z"
+            for answer in answers
+            if answer.feasible.outcome == Outcome.DE_ENERGISED
+        ],
+        "rule": case.scenario.curtailment.rule,
+        "limits": case.scenario.limits.model_dump(),
+        "pv_control": case.scenario.pv.control,
+        "network": {
+            "name": case.feeder.name,
+            "sha256": case.feeder.digest().hex(),
+            "notes": list(case.feeder.notes),
+        },
+        "agreement": _verify(case, answers),
+    }
+
+
+def _verify(case: Case, answers: Sequence[JudgedInterval]) -> dict[str, Any]:
+    """Largest differences to pandapower over an even sample of what settles."""
+    live = [answer for answer in answers if answer.feasible.outcome != Outcome.DE_ENERGISED]
+    if not live:
+        return {"intervals": 0}
+    chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
+    meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
+    agreement = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
+    return {
+        "intervals": agreement.n,
+        "max_vm_error_pu": agreement.max_vm_error_pu,
+        "max_loading_error_percent": agreement.max_loading_error_percent,
+    }

@@ -69,11 +69,6 @@ class TradedInterval(NamedTuple):
     orders: Orders
     beyond_wh: Wh
 
-    @property
-    def injection_wh(self) -> Wh:
-        """Energy each house injects if everything is delivered, (N,)."""
-        return np.asarray(self.orders.pv_wh - self.orders.load_wh)
-
 
 def encode_trades(trades: pd.DataFrame, profiles: Profiles, source: str = "trades") -> Trades:
     """Trades with intervals and participants of the profiles.
@@ -274,6 +269,10 @@ def allot_delivery(
 class JudgedInterval(NamedTuple):
     """What the network said to the trades of one interval."""
 
-    interval: int
     traded: TradedInterval
     feasible: Feasible
+
+    @property
+    def interval(self) -> int:
+        """Its number in the profiles."""
+        return self.traded.orders.interval

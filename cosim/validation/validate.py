@@ -14,19 +14,12 @@ import pandas as pd
 from cosim.case.case import Case, make_market_case, make_rules, with_network
 from cosim.case.control import make_control
 from cosim.case.solve import solve_meters
-from cosim.curtailment.feasible import Outcome, make_feasible
+from cosim.curtailment.feasible import make_feasible
 from cosim.curtailment.search import Attempt
-from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.delivery.setpoints import mean_kw
 from cosim.notebook import table_html
 from cosim.scenario.model import Scenario
-from cosim.validation.tables import (
-    make_branch_loading_frame,
-    make_bus_voltage_frame,
-    make_houses_frame,
-    make_intervals_frame,
-    make_trades_frame,
-    make_violations_frame,
-)
+from cosim.validation.tables import make_tables, summarise_validation
 from cosim.validation.trades import (
     UTILITY,
     JudgedInterval,
@@ -44,9 +37,6 @@ from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import judge
 from market.mechanisms import find_mechanism
 from market.settlement import deliver_all, settle
-
-VERIFIED = 24
-"""Settled intervals that pandapower solves again as a check."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,22 +150,13 @@ def validate(
     )
     case = make_case(feeder, profiles, rule, limits or {}, pv or {})
     codes = encode_trades(checked, case.profiles, source)
-    intervals = [int(t) for t in np.unique(codes.interval)]
-    read = [make_traded_interval(codes, case.profiles, t) for t in intervals]
+    read = [make_traded_interval(codes, case.profiles, int(t)) for t in np.unique(codes.interval)]
     largest_wh = np.maximum.reduce([case.profiles.pv_wh.max(axis=0), *(each.orders.pv_wh for each in read)])
     case = replace(case, control=make_control(case.scenario.pv, mean_kw(largest_wh, case.interval_minutes)))
-    answers, before, after = _judge_intervals(case, intervals, read)
-    judged = make_trades_frame(case, checked, codes, answers)
-    return Validation(
-        trades=judged,
-        intervals=make_intervals_frame(case, answers),
-        houses=make_houses_frame(case, answers),
-        bus_voltage=make_bus_voltage_frame(case, answers, before, after),
-        branch_loading=make_branch_loading_frame(case, answers, before, after),
-        violations=make_violations_frame(case, answers),
-        summary=_summarise(case, judged, answers),
-        net=case.feeder.net,
-    )
+    answers, before = _judge_intervals(case, read)
+    tables = make_tables(case, checked, codes, answers, before)
+    summary = summarise_validation(case, tables["trades"], answers)
+    return Validation(**tables, summary=summary, net=case.feeder.net)
 
 
 def _list_participants(
@@ -255,10 +236,8 @@ def _find_buses(feeder: Feeder, profiles: Profiles) -> Any:
     return np.array([bus_of[name] for name in profiles.participants], dtype=np.int64)
 
 
-def _judge_intervals(
-    case: Case, intervals: list[int], read: list[TradedInterval]
-) -> tuple[list[JudgedInterval], Flow, Flow]:
-    """All intervals with trades, judged, and their AC solutions before and after.
+def _judge_intervals(case: Case, read: list[TradedInterval]) -> tuple[list[JudgedInterval], Flow]:
+    """The K intervals with trades, judged, and their AC solution with all trades as given.
 
     As given they are solved in one batch; those beyond a limit are made feasible one by one.
     """
@@ -267,57 +246,11 @@ def _judge_intervals(
     before, meters = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
     settled = [one._replace(meters=metered) for one, metered in zip(settled, meters, strict=True)]
     tried = Attempt(settled, before, judge(before, case.limits))
-    answers = []
-    for k, (t, one) in enumerate(zip(intervals, read, strict=True)):
-        feasible = make_feasible(case, one.orders, case.opening, one.rows, tried.at(k))
-        answers.append(JudgedInterval(t, one, feasible))
-    return answers, before, Flow.concatenated([answer.feasible.flow for answer in answers])
-
-
-def _summarise(case: Case, trades: pd.DataFrame, answers: list[JudgedInterval]) -> dict[str, Any]:
-    status = trades["status"].astype(str)
-    outcomes = [answer.feasible.outcome for answer in answers]
-    energy = int(trades["energy_wh"].sum())
-    delivered = int(trades["delivered_wh"].sum())
-    return {
-        "trades": {name: int((status == name).sum()) for name in ("accepted", "curtailed", "rejected")},
-        "energy_kwh": {
-            "traded": energy / 1000,
-            "delivered": delivered / 1000,
-            "curtailed": (energy - delivered) / 1000,
-            "beyond_profiles": int(sum(np.abs(answer.traded.beyond_wh).sum() for answer in answers)) / 1000,
-        },
-        "intervals": {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome},
-        "not_settled": [
-            f"{case.profiles.time[answer.interval]}Z"
-            for answer in answers
-            if answer.feasible.outcome == Outcome.DE_ENERGISED
-        ],
-        "rule": case.scenario.curtailment.rule,
-        "limits": case.scenario.limits.model_dump(),
-        "pv_control": case.scenario.pv.control,
-        "network": {
-            "name": case.feeder.name,
-            "sha256": case.feeder.digest().hex(),
-            "notes": list(case.feeder.notes),
-        },
-        "agreement": _verify(case, answers),
-    }
-
-
-def _verify(case: Case, answers: list[JudgedInterval]) -> dict[str, Any]:
-    """Largest differences to pandapower over an even sample of what settles."""
-    live = [answer for answer in answers if answer.feasible.outcome != Outcome.DE_ENERGISED]
-    if not live:
-        return {"intervals": 0}
-    chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
-    meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
-    agreement = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
-    return {
-        "intervals": agreement.n,
-        "max_vm_error_pu": agreement.max_vm_error_pu,
-        "max_loading_error_percent": agreement.max_loading_error_percent,
-    }
+    answers = [
+        JudgedInterval(one, make_feasible(case, one.orders, case.opening, one.rows, tried.at(k)))
+        for k, one in enumerate(read)
+    ]
+    return answers, before
 
 
 def format_validation_html(validation: Validation) -> str:

@@ -14,7 +14,7 @@ from cosim.errors import ScenarioError
 from cosim.interval.fold import run_intervals
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
-from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
+from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, make_preset_plant
 
 WEEK: dict[str, Any] = {"horizon": {"hours": 168}, "houses": {"n_houses": 5, "n_prosumers": 3}}
 
@@ -34,7 +34,7 @@ def test_community_is_the_last_participant_under_the_houses_sun() -> None:
 
 
 def test_fuel_cell_runs_only_where_the_price_covers_its_fuel_and_up_to_what_is_lacking() -> None:
-    plant = plant_preset("pem-6kw", fuel_eur_per_kg=1.0)
+    plant = make_preset_plant("pem-6kw", fuel_eur_per_kg=1.0)
     lacking = np.array([9000, 9000, 3000, 200, 0])
     price = np.array([30_000, 200_000, 200_000, 200_000, 200_000])
     use = schedule_plant(plant, lacking, price, 60)

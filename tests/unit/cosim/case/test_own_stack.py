@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cosim import Scenario, run
@@ -11,10 +12,11 @@ from cosim.case.case import build_case
 from cosim.case.devices import list_devices
 from cosim.scenario.files import format_toml, parse_scenario
 from grid_models.devices.fuel_cell import stack_voltage
-from grid_models.devices.fuel_cell_plant import plant_preset
+from grid_models.devices.fuel_cell_plant import make_preset_plant
 from grid_models.errors import GridError
 
 NAMES = ("house_01", "house_02", "community")
+CAPACITY_WH = np.array([10_000, 10_000, 30_000])
 MINE: dict[str, Any] = {
     "eoc_v": 30.0,
     "v1_v": 28.0,
@@ -47,7 +49,7 @@ def scenario_of(**own: Any) -> Scenario:
 
 
 def test_own_stack_passes_through_its_points_wherever_it_is_named() -> None:
-    community, plugged_in = list_devices(scenario_of(**MINE), NAMES)
+    community, plugged_in = list_devices(scenario_of(**MINE), NAMES, CAPACITY_WH)
     for device, units in ((community, 3), (plugged_in, 1)):
         plant = device.plant
         assert plant is not None
@@ -58,7 +60,7 @@ def test_own_stack_passes_through_its_points_wherever_it_is_named() -> None:
 
 
 def test_defaults_of_the_own_stack_are_the_pem_6kw() -> None:
-    plant, preset = list_devices(scenario_of(), NAMES)[1].plant, plant_preset("pem-6kw")
+    plant, preset = list_devices(scenario_of(), NAMES, CAPACITY_WH)[1].plant, make_preset_plant("pem-6kw")
     assert plant is not None
     assert plant.nominal_kw == pytest.approx(preset.nominal_kw)
     assert (plant.ramp_per_hour, plant.start_hours) == (preset.ramp_per_hour, preset.start_hours)

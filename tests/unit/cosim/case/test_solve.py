@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandapower as pp
 import pandas as pd
 import pytest
 
 import cosim.case.solve
+import grid_models.response.reactive_control
 from cosim import Scenario, run
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
@@ -19,8 +18,7 @@ from cosim.interval.fold import run_intervals
 from cosim.scenario.files import parse_scenario
 from cosim.validation.validate import validate
 from grid_models.errors import GridError
-from grid_models.powerflow.runpp import reference_flow
-from grid_models.response.reactive_control import solve_controlled
+from grid_models.powerflow.runpp import solve_by_runpp
 from market.exchanges import Kind, Reason
 
 LIMIT = 1.02
@@ -57,7 +55,7 @@ def test_what_settles_is_clean_in_pandapower_at_the_metered_reactive_power(name:
     for chunk in run_intervals(case, case.opening):
         meters = chunk.window.meters
         p_kw, q_kvar = injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0
-        judged = reference_flow(case.feeder, p_kw, q_kvar)
+        judged = solve_by_runpp(case.feeder, p_kw, q_kvar)
         np.testing.assert_allclose(chunk.flow.vm_pu, judged.vm_pu, rtol=0.0, atol=1e-9)
         assert np.nanmax(judged.vm_pu) <= LIMIT + 1e-5
         assert (q_kvar <= 0.0).all()
@@ -92,7 +90,7 @@ def test_without_control_no_reactive_power_is_metered_or_computed(monkeypatch: p
 def test_an_interval_whose_control_finds_no_balance_is_reported_and_not_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cosim.case.solve, "solve_controlled", partial(solve_controlled, max_rounds=1))
+    monkeypatch.setattr(grid_models.response.reactive_control, "MAX_ROUNDS", 1)
     case = build_case(_scenario(control="cos_phi"))
     off = []
     for chunk in run_intervals(case, case.opening):

@@ -34,6 +34,11 @@ def test_codes_of_one_byte_do_not_overflow_when_they_are_shifted() -> None:
     assert encode_names(np.array([127], np.int8), names, 4).to_pylist() == ["131"]
 
 
+def test_a_line_and_a_transformer_may_have_the_same_name() -> None:
+    column = encode_names(np.array([0, 1, 2, 1]), ["main", "unnamed #0", "unnamed #0"])
+    assert column.to_pandas().tolist() == ["main", "unnamed #0", "unnamed #0", "unnamed #0"]
+
+
 def test_a_column_that_is_never_null_refuses_to_be() -> None:
     table = make_table({"wh": np.arange(6)[::2], "vm_pu": pa.array([None, 1.0, 1.0])}, nullable=("vm_pu",))
     assert [field.nullable for field in table.schema] == [False, True]

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from cosim.case.case import Case
 from cosim.cli.app import app
-from cosim.validation.hosting import hosting_capacity
+from cosim.validation.hosting import find_hosting_capacity
 from cosim.validation.validate import make_case
 from data.profiles import Profiles
-from grid_models.feeder.generated import radial_feeder
-from grid_models.powerflow.runpp import reference_flow
+from grid_models.feeder.generated import make_radial_feeder
+from grid_models.powerflow.runpp import solve_by_runpp
 
 HOUSES = ("near", "middle", "far")
 LOAD = np.array([[300, 400, 500], [800, 100, 200]])
@@ -23,7 +23,7 @@ PV = np.array([[4000, 0, 2000], [2000, 0, 1000]])
 
 
 def _case(pv_wh: np.ndarray = PV, **limits: float) -> Case:
-    feeder = radial_feeder(HOUSES, n_branches=1, spacing_m=200.0, rng=np.random.default_rng(0))
+    feeder = make_radial_feeder(HOUSES, n_branches=1, spacing_m=200.0, rng=np.random.default_rng(0))
     profiles = Profiles(
         np.datetime64("2017-06-01T12:00:00"), 60, HOUSES, LOAD, pv_wh, np.zeros(2, np.int64), {}
     )
@@ -31,7 +31,7 @@ def _case(pv_wh: np.ndarray = PV, **limits: float) -> Case:
 
 
 def _clean(case: Case, p_kw: np.ndarray) -> bool:
-    flow = reference_flow(case.feeder, p_kw)
+    flow = solve_by_runpp(case.feeder, p_kw)
     loading = np.hstack([flow.line_loading_percent, flow.trafo_loading_percent])
     within = (flow.vm_pu <= case.limits.max_vm_pu + 1e-9) & (flow.vm_pu >= case.limits.min_vm_pu - 1e-9)
     return bool(within.all() and (loading <= 100.0 + 1e-6).all())
@@ -39,7 +39,7 @@ def _clean(case: Case, p_kw: np.ndarray) -> bool:
 
 def test_scaling_is_the_largest_that_is_clean() -> None:
     case = _case()
-    found = hosting_capacity(case, np.arange(2))
+    found = find_hosting_capacity(case, np.arange(2))
     assert found.scaling > 1.0
     assert _clean(case, (found.scaling * PV - LOAD) / 1000.0)
     assert not _clean(case, (1.001 * found.scaling * PV - LOAD) / 1000.0)
@@ -48,7 +48,7 @@ def test_scaling_is_the_largest_that_is_clean() -> None:
 
 def test_each_house_alone_is_at_its_largest() -> None:
     case = _case()
-    found = hosting_capacity(case, np.arange(2)).houses
+    found = find_hosting_capacity(case, np.arange(2)).houses
     sun = PV.sum(axis=1) / PV.sum(axis=1).max()
     for k, row in found.iterrows():
         for factor, clean in ((1.0, True), (1.001, False)):
@@ -60,20 +60,20 @@ def test_each_house_alone_is_at_its_largest() -> None:
 
 
 def test_the_end_of_the_search_is_said() -> None:
-    found = hosting_capacity(_case(), np.arange(2), largest_kw=1.0, largest_scaling=1.5)
+    found = find_hosting_capacity(_case(), np.arange(2), largest_kw=1.0, largest_scaling=1.5)
     assert (found.houses["largest_kw"] == 1.0).all()
     assert set(found.houses["bound_by"]) == {found.bound_by} == {"the end of the search"}
     assert found.houses["element"].isna().all()
 
 
 def test_a_feeder_already_beyond_its_limits_holds_nothing() -> None:
-    found = hosting_capacity(_case(min_vm_pu=1.0, max_vm_pu=1.01), np.arange(2))
+    found = find_hosting_capacity(_case(min_vm_pu=1.0, max_vm_pu=1.01), np.arange(2))
     assert found.scaling == 0.0
     assert (found.houses["largest_kw"] == 0.0).all()
 
 
 def test_more_intervals_never_hold_more() -> None:
-    one, both = (hosting_capacity(_case(), np.arange(n)) for n in (1, 2))
+    one, both = (find_hosting_capacity(_case(), np.arange(n)) for n in (1, 2))
     assert both.scaling <= one.scaling
     assert (both.houses["largest_kw"] <= one.houses["largest_kw"]).all()
 

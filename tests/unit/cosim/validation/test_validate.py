@@ -69,7 +69,7 @@ def _traded(
     for row in rows:
         sign, house = (1, row["seller"]) if row["kind"] == Kind.GRID_EXPORT else (-1, row["buyer"])
         grid[int(house)] = sign * int(row["cleared_wh"])
-    return grid, found.injection_wh.tolist()
+    return grid, (found.orders.pv_wh - found.orders.load_wh).tolist()
 
 
 def test_trades_share_out_what_the_profile_shows() -> None:
