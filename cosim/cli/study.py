@@ -16,6 +16,10 @@ from cosim.studies import outages, study, sweeps
 from cosim.studies import reference as reference_study
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
     from cosim.scenario.model import Scenario
 
 study_app = typer.Typer(help="Studies: many runs, one table and one figure.", no_args_is_help=True)
@@ -41,6 +45,13 @@ def _shorten(scenario: Scenario, hours: int | None) -> Scenario:
     return scenario if hours is None else scenario.with_changes("--hours", horizon={"hours": hours})
 
 
+def _run(
+    name: str, tasks: Sequence[study.Task], workers: int | None, scheduler: str | None = None
+) -> pd.DataFrame:
+    with progress.show_tasks(name) as listener:
+        return study.run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
+
+
 @study_app.command("reference")
 def reference(
     spain: Annotated[Path | None, typer.Option(help="The Kaggle file energy_dataset.csv.")] = None,
@@ -55,8 +66,7 @@ def reference(
         scenario = _shorten(reference_study.load_reference(spain), hours)
         directory = study.make_directory("reference", out)
         tasks = reference_study.list_reference_tasks(scenario, seeds)
-        with progress.show_tasks("reference study") as listener:
-            table = study.run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
+        table = _run("reference study", tasks, workers, scheduler)
         written = reference_study.write_reference(directory, table)
     typer.echo(reference_study.format_markdown(table))
     terminal.show_written(written)
@@ -75,9 +85,7 @@ def _add_sweep(name: str, meaning: str) -> None:
         with bad_input_ends():
             chosen = _shorten(files.load_scenario(scenario), hours)
             directory = study.make_directory(name, out)
-            with progress.show_tasks(name) as listener:
-                tasks = sweeps.list_sweep_tasks(name, chosen, seeds)
-                table = study.run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
+            table = _run(name, sweeps.list_sweep_tasks(name, chosen, seeds), workers, scheduler)
             written = sweeps.write_sweep(directory, name, table)
         terminal.show_written(written)
 
@@ -97,10 +105,7 @@ def outage(
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
         directory = study.make_directory("outage", out)
-        with progress.show_tasks("outage") as listener:
-            table = study.run_tasks(
-                outages.list_outage_tasks(chosen, seeds), workers=workers, listener=listener
-            )
+        table = _run("outage", outages.list_outage_tasks(chosen, seeds), workers)
         written = outages.write_outage_study(directory, table)
     typer.echo(outages.format_markdown(outages.average_outages(table)))
     terminal.show_written(written)

@@ -1,4 +1,4 @@
-"""Figures of studies: the reference table as bars, sweeps as heat maps; pages that open without network."""
+"""Figures of studies as HTML pages that need no network: the reference table as bars, sweeps as heat maps."""
 
 from __future__ import annotations
 
@@ -37,26 +37,10 @@ def draw_reference(published: pd.DataFrame, ours: pd.DataFrame) -> str:
     order = list(published.index)
     for k, column in enumerate(BARS, start=1):
         grouped = ours.groupby("mechanism")[column].agg(["mean", "std"]).reindex(order).fillna(0.0) / 1e6
-        first = k == 1
-        figure.add_bar(
-            x=order,
-            y=published[column] / 1e6,
-            name="published",
-            marker_color=PUBLISHED,
-            showlegend=first,
-            row=1,
-            col=k,
-        )
-        figure.add_bar(
-            x=order,
-            y=grouped["mean"],
-            error_y={"array": grouped["std"]},
-            name="ours, mean and standard deviation",
-            marker_color=OURS,
-            showlegend=first,
-            row=1,
-            col=k,
-        )
+        place = {"x": order, "showlegend": k == 1, "row": 1, "col": k}
+        figure.add_bar(y=published[column] / 1e6, name="published", marker_color=PUBLISHED, **place)
+        name, spread = "ours, mean and standard deviation", {"array": grouped["std"]}
+        figure.add_bar(y=grouped["mean"], error_y=spread, name=name, marker_color=OURS, **place)
         figure.update_yaxes(title_text="MWh in four years", row=1, col=k)
     figure.update_layout(
         title="The reference study: published and computed",
@@ -76,7 +60,7 @@ def draw_heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
         vertical_spacing=0.16,
     )
     for k, (column, (_, unit, scale)) in enumerate(HEAT_MAPS.items()):
-        row, col = divmod(k, 2)
+        row, col = k // 2 + 1, k % 2 + 1
         grid = means.pivot(index=y, columns=x, values=column) * scale
         figure.add_trace(
             go.Heatmap(
@@ -89,10 +73,10 @@ def draw_heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
                 showscale=False,
                 hovertemplate=f"%{{y}}, %{{x}}: %{{z:.2f}} {unit}<extra></extra>",
             ),
-            row=row + 1,
-            col=col + 1,
+            row=row,
+            col=col,
         )
-        figure.update_xaxes(title_text=AXIS_TITLES[x], type="category", row=row + 1, col=col + 1)
-        figure.update_yaxes(title_text=AXIS_TITLES[y], type="category", row=row + 1, col=col + 1)
+        figure.update_xaxes(title_text=AXIS_TITLES[x], type="category", row=row, col=col)
+        figure.update_yaxes(title_text=AXIS_TITLES[y], type="category", row=row, col=col)
     figure.update_layout(template="plotly_white", height=900)
     return make_page(figure)

@@ -119,27 +119,26 @@ def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw
         case.mechanism.clear(orders, before, case.rules).rows
         for case, (orders, before) in zip(cases, prepared, strict=True)
     ]
-    amounts = [sum_left_over(rows) for rows in cleared]
+    surplus_wh, need_wh = zip(*map(sum_left_over, cleared), strict=True)
     capacity_wh = int(capacity_kw * 1000.0 * cases[0].interval_minutes / 60.0)
     deals = match_deals(
-        [surplus for surplus, _ in amounts],
-        [need for _, need in amounts],
+        surplus_wh,
+        need_wh,
         [orders.feed_in_ueur_per_kwh for orders, _ in prepared],
         [orders.utility_ueur_per_kwh for orders, _ in prepared],
         capacity_wh,
     )
-    feasible: list[Feasible | None] = [None] * len(cases)
+    judged: dict[int, Feasible] = {}
     delivered: list[Deal] = []
     for f in sorted({deal.seller for deal in deals}):
         mine = [deal for deal in deals if deal.seller == f]
-        found = make_feasible(cases[f], *prepared[f], with_deals(cleared[f], mine, selling=True))
-        delivered += _cut_deals(mine, found)
-        feasible[f] = found
+        judged[f] = make_feasible(cases[f], *prepared[f], with_deals(cleared[f], mine, selling=True))
+        delivered += _cut_deals(mine, judged[f])
     for f, case in enumerate(cases):
-        if feasible[f] is None:
+        if f not in judged:
             mine = [deal for deal in delivered if deal.buyer == f]
-            feasible[f] = make_feasible(case, *prepared[f], with_deals(cleared[f], mine, selling=False))
-    return MicrogridInterval([found for found in feasible if found is not None], delivered)
+            judged[f] = make_feasible(case, *prepared[f], with_deals(cleared[f], mine, selling=False))
+    return MicrogridInterval([judged[f] for f in range(len(cases))], delivered)
 
 
 def _cut_deals(deals: Sequence[Deal], feasible: Feasible) -> list[Deal]:

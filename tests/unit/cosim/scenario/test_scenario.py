@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cosim.errors import ScenarioError
 from cosim.scenario.files import format_toml, load_scenario, parse_scenario, read_bundled
@@ -57,3 +58,45 @@ def test_every_mistake_is_named_at_once_with_its_key() -> None:
 def test_changes_are_validated_like_a_file() -> None:
     with pytest.raises(ScenarioError, match="--seed, seed: expected less than"):
         Scenario().with_changes("--seed", seed=2**40)
+
+
+def test_a_folder_named_like_a_bundled_scenario_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("reference", "other"):
+        Path(name).mkdir()
+    assert load_scenario("reference") == Scenario.load("reference") == load_scenario(Path("reference"))
+    with pytest.raises(ScenarioError, match="'other': expected a TOML file or one of cigre_lv, "):
+        load_scenario("other")
+    Path("default").write_text('name = "mine"\n', encoding="utf-8")
+    assert load_scenario("default").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"seed": -1}, "seed: expected greater than or equal to 0, got -1 (seed of everything random)"),
+        ({"horizon": {"hours": "long"}}, "horizon.hours: expected a valid integer, unable to parse"),
+        ({"market": {"mecanism": "none"}}, "market.mecanism: expected one of the keys mechanism, "),
+        ({"houses": 5}, "houses: expected a table of keys, got 5"),
+        ({"battery": {"soc_min": 0.9, "soc_max": 0.1}}, "battery: soc_min is above soc_max"),
+        ({"profiles": {"file": 3}}, "profiles.file: expected a path, got 3 (the file of source spain"),
+        ({"events": [{"kind": "flood"}]}, "events.0: expected 'kind' to be one of 'outage', 'random_outages', "),
+        ({"events": [{"start": 1}]}, "events.0: expected a key 'kind', got none"),
+        ({"events": [{"kind": "retire", "participant": "a", "device": "pv"}]}, "events.0.retire.at: expected a val"),
+        ({"events": [{"kind": "outage", "start": "2017-01-01", "hours": 1}]}, "events.0.outage: expected grid = true"),
+        ({"events": [{"kind": "load", "factr": 1}]}, "got the unknown key 'factr'; did you mean 'factor'?"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_python_are_said_as_on_the_command_line(content: dict[str, object], message: str) -> None:
+    for where, make in (("Scenario", Scenario), ("with_changes", Scenario().with_changes)):
+        with pytest.raises(ScenarioError) as caught:
+            make(**content)
+        said = str(caught.value)
+        assert said.startswith(f"{where}, ")
+        assert message in said
+        for word in ("pydantic", "Input", "Field", "validation error", "[type="):
+            assert word not in said
+        assert isinstance(caught.value, ValueError)
+        assert isinstance(caught.value.__cause__, ValidationError)
