@@ -1,15 +1,14 @@
-"""What a user's own mechanism answers, checked against the orders before anything of it is settled."""
+"""Check what a user's own mechanism answers against the orders, before anything of it is settled."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from market.book import Clearing
 from market.errors import MarketError
-from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, Kind, Rows
+from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, Ints, Kind, Rows
 from market.orders import Orders
 from market.state import POOL_CONTRACT, State
 from market.storage import drawn_wh
@@ -30,10 +29,10 @@ PARTIES: dict[int, tuple[tuple[object, ...], tuple[object, ...]]] = {
 ANSWERS_OFFER = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.GRID_EXPORT, Kind.SPILL)
 ANSWERS_NEED = (Kind.P2P, Kind.SHARE_USE, Kind.LOT_SALE, Kind.GRID_IMPORT)
 SHARES = (Kind.SHARE_USE, Kind.SHARE_STORE)
-PAID_AT_ONCE = (Kind.P2P, Kind.LOT_SALE)
+PAID_FROM_WALLET = (Kind.P2P, Kind.LOT_SALE)
 
 
-def admitted(name: str, clearing: Clearing, orders: Orders, state: State) -> Clearing:
+def check_clearing(name: str, clearing: Clearing, orders: Orders, state: State) -> Clearing:
     """Return `clearing` unchanged if it can be settled, or say what is wrong with it.
 
     Parameters
@@ -41,9 +40,9 @@ def admitted(name: str, clearing: Clearing, orders: Orders, state: State) -> Cle
     name
         Name of the mechanism, for the message.
     clearing
-        What it answered.
+        What the mechanism answered.
     orders, state
-        What it was asked.
+        What it was given.
 
     Raises
     ------
@@ -80,19 +79,17 @@ def _check_row(where: str, k: int, row: Any, orders: Orders) -> None:
         fits = party in allowed or (HOUSE in allowed and 0 <= party < n)
         named = " or ".join(f"a house 0 to {n - 1}" if who == HOUSE else str(who) for who in allowed)
         _expect(fits, f"{where}, {end} of {kind.name.lower()}", named, party)
+    cleared, delivered, price = row["cleared_wh"], row["delivered_wh"], row["price_ueur_per_kwh"]
     _expect(row["interval"] == orders.interval, f"{where}, interval", orders.interval, row["interval"])
     _expect(row["seq"] == k, f"{where}, seq", k, row["seq"])
-    _expect(row["cleared_wh"] >= 0, f"{where}, cleared_wh", "at least 0 Wh", row["cleared_wh"])
-    _expect(
-        row["delivered_wh"] == row["cleared_wh"], f"{where}, delivered_wh", "cleared_wh", row["delivered_wh"]
-    )
-    _expect(row["price_ueur_per_kwh"] >= 0, f"{where}, price", "at least 0", row["price_ueur_per_kwh"])
-    if kind == Kind.SPILL:
-        _expect(row["price_ueur_per_kwh"] == 0, f"{where}, price of spill", 0, row["price_ueur_per_kwh"])
+    _expect(cleared >= 0, f"{where}, cleared_wh", "at least 0 Wh", cleared)
+    _expect(delivered == cleared, f"{where}, delivered_wh", "cleared_wh", delivered)
+    _expect(price >= 0, f"{where}, price", "at least 0", price)
+    _expect(kind != Kind.SPILL or price == 0, f"{where}, price of spill", 0, price)
 
 
 def _check_lots(where: str, rows: Rows, orders: Orders, state: State) -> None:
-    """New lots are numbered on; lots sold are alive, of this owner and host, and hold what is sold."""
+    """New lots are numbered on; lots sold exist, have this owner and host, and hold what is sold."""
     new = rows["lot"][rows["kind"] == Kind.SHARE_STORE].tolist()
     following = list(range(int(state.tally[0]), int(state.tally[0]) + len(new)))
     _expect(new == following, f"{where}, numbers of new lots", following, new)
@@ -111,11 +108,10 @@ def _check_lots(where: str, rows: Rows, orders: Orders, state: State) -> None:
 
 def _check_totals(where: str, rows: Rows, orders: Orders, state: State) -> None:
     """Orders are answered once; nobody gives more than it has."""
-    n = orders.need_wh.size
 
-    def total(column: str, kinds: tuple[Kind, ...], values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        chosen = np.isin(rows["kind"], [int(kind) for kind in kinds]) & (rows[column] >= 0)
-        sums = np.zeros(n, np.int64)
+    def total(column: str, kinds: tuple[Kind, ...], values: Ints) -> Ints:
+        chosen = np.isin(rows["kind"], kinds) & (rows[column] >= 0)
+        sums = np.zeros(orders.need_wh.size, np.int64)
         np.add.at(sums, rows[column][chosen], values[chosen])
         return sums
 
@@ -125,12 +121,11 @@ def _check_totals(where: str, rows: Rows, orders: Orders, state: State) -> None:
         ("need answered, Wh", total("buyer", ANSWERS_NEED, wh), orders.need_wh, True),
         ("shares stored, Wh", total("host", (Kind.SHARE_STORE,), wh), orders.charge_left_wh, False),
         ("lots sold, Wh", total("host", (Kind.LOT_SALE,), wh), orders.discharge_left_wh, False),
-        ("paid from the wallet, nEUR", total("buyer", PAID_AT_ONCE, neur), state.wallet_neur, False),
+        ("paid from the wallet, nEUR", total("buyer", PAID_FROM_WALLET, neur), state.wallet_neur, False),
     ):
         for i in np.flatnonzero((got > limit) | (exactly & (got < limit)))[:1]:
-            _expect(
-                False, f"{where}, house {i}, {what}", limit[i] if exactly else f"at most {limit[i]}", got[i]
-            )
-    paid = int(neur[np.isin(rows["kind"], [int(kind) for kind in SHARES])].sum())
+            expected = limit[i] if exactly else f"at most {limit[i]}"
+            _expect(False, f"{where}, house {i}, {what}", expected, got[i])
+    paid = int(neur[np.isin(rows["kind"], SHARES)].sum())
     balance = int(state.pools_neur[POOL_CONTRACT])
     _expect(paid <= balance, f"{where}, paid by the contract, nEUR", f"at most {balance}", paid)

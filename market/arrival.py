@@ -1,12 +1,12 @@
-"""In which order participants are served: by index, rotating, or shuffled by a seeded hash."""
+"""The order in which a mechanism serves the houses: by index, rotating, or shuffled by a seeded hash."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from market.compiled import compiled
+from market.exchanges import Ints
 from market.rules import Arrival, Rules
-from market.storage import Wh
 
 _ROTATE = int(Arrival.ROTATE)
 _SHUFFLE = int(Arrival.SHUFFLE)
@@ -14,7 +14,7 @@ _SHUFFLE = int(Arrival.SHUFFLE)
 
 @compiled
 def random_bits(seed: int, interval: int, number: int) -> int:
-    """62 pseudo-random bits that depend on nothing but their three arguments.
+    """62 pseudo-random bits, a pure function of the three arguments.
 
     The finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195) over a combination of the
     arguments, so that an interval's draw does not depend on how many intervals were computed before it.
@@ -29,7 +29,7 @@ def random_bits(seed: int, interval: int, number: int) -> int:
 
 
 @compiled
-def arrival_order(n: int, interval: int, rules: Rules) -> Wh:
+def order_arrivals(n: int, interval: int, rules: Rules) -> Ints:
     """Permutation of 0 … n-1 in which participants arrive in `interval`, shape (n,).
 
     `index` serves 0 first (reference study); `rotate` starts one further each interval; `shuffle` is a

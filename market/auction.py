@@ -1,8 +1,8 @@
-"""A uniform-price double auction: asks ascending, bids descending, the marginal pair sets the price.
+"""A uniform-price double auction: asks ascending, bids descending, the last pair that trades sets the price.
 
 Houses bid by the zero-intelligence rule with budget constraint (ZI-C: Gode and Sunder 1993, Journal of Political
 Economy 101(1), 119-137): each draws its value uniformly between feed-in tariff and utility price, from a hash of
-(seed, interval, house), so that nobody bids at a loss and a bid never depends on who else is there.
+(seed, interval, house). So nobody bids at a loss, and a bid does not depend on the other houses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from market.arrival import random_bits
 from market.book import Book, write_row
 from market.compiled import compiled, integer
-from market.exchanges import NOBODY, Kind
+from market.exchanges import NOBODY, Ints, Kind
 from market.orders import Orders
 from market.rules import Rules
 from market.storage import Wh
@@ -21,7 +21,7 @@ _P2P, _NOBODY = integer(Kind.P2P), integer(NOBODY)
 
 
 @compiled
-def zero_intelligence_values(orders: Orders, rules: Rules) -> Wh:
+def draw_values(orders: Orders, rules: Rules) -> Ints:
     """Each house's ask or bid, µEUR/kWh, uniform in [F, U], shape (N,)."""
     low, span = orders.feed_in_ueur_per_kwh, orders.utility_ueur_per_kwh - orders.feed_in_ueur_per_kwh
     values = np.empty(orders.need_wh.size, np.int64)
@@ -31,14 +31,17 @@ def zero_intelligence_values(orders: Orders, rules: Rules) -> Wh:
 
 
 @compiled
-def by_value(houses: Wh, values: Wh) -> Wh:
+def sort_by_value(houses: Ints, values: Ints) -> Ints:
     """`houses` sorted by ascending value; equal values keep their order of arrival."""
     return houses[np.argsort(values[houses], kind="mergesort")]
 
 
 @compiled
-def auction_price(asks: Wh, bids: Wh, offer_wh: Wh, need_wh: Wh, values: Wh) -> int:
-    """Midpoint of the last ask and bid that still trade, -1 where none do (k = 1/2 double auction)."""
+def auction_price(asks: Ints, bids: Ints, offer_wh: Wh, need_wh: Wh, values: Ints) -> int:
+    """Midpoint of the last ask and bid that still trade, µEUR/kWh; -1 where none do (k = 1/2 double auction).
+
+    `asks` and `bids` are houses in the order in which they are served.
+    """
     a = b = 0
     price = -1
     supply, demand = 0, 0
@@ -60,10 +63,10 @@ def auction_price(asks: Wh, bids: Wh, offer_wh: Wh, need_wh: Wh, values: Wh) -> 
 
 @compiled
 def run_auction(book: Book, orders: Orders, rules: Rules) -> None:
-    """Clear offers against trade requests at the one price of the marginal pair; lowest asks and highest bids first."""
-    values = zero_intelligence_values(orders, rules)
-    asks = by_value(orders.order[orders.offer_wh[orders.order] > 0], values)
-    bids = by_value(orders.order[orders.requests[orders.order] == 1], -values)
+    """Clear offers against trade requests at one price: lowest asks and highest bids first."""
+    values = draw_values(orders, rules)
+    asks = sort_by_value(orders.order[orders.offer_wh[orders.order] > 0], values)
+    bids = sort_by_value(orders.order[orders.requests[orders.order] == 1], -values)
     price = auction_price(asks, bids, book.offer_wh, book.need_wh, values)
     a = b = 0
     while a < asks.size and b < bids.size and values[asks[a]] <= values[bids[b]]:

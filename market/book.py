@@ -1,4 +1,4 @@
-"""The clearing in progress: what of every order is still open, and the rows written so far."""
+"""The order book of an interval while it is cleared: what of every order is still open, and the exchanges so far."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.compiled import compiled, integer
-from market.exchanges import EXCHANGE, NOBODY, Rows
+from market.exchanges import EXCHANGE, NOBODY, Ints, Rows
 from market.orders import Orders
 from market.state import POOL_CONTRACT, State
 from market.storage import Wh
@@ -16,32 +16,32 @@ _NOBODY = integer(NOBODY)
 
 
 class Book(NamedTuple):
-    """Working copies, changed only by the clearing functions of one interval.
+    """Working copies of the orders; the clearing functions of the interval change them in place.
 
     Attributes
     ----------
     rows, written
-        Room for the exchanges, and how many are written (shape (1,)).
+        Buffer for the exchanges, and how many are written (shape (1,)).
     offer_wh, need_wh, charge_left_wh, discharge_left_wh
-        What is still open of `Orders`, (N,).
+        What is still open of the fields of `Orders` of the same name, (N,).
     lot_wh
         Stored energy left in each lot, (n_lots,).
     contract_neur
-        What the sharing contract can still pay this interval (shape (1,)): its balance before the interval, since
-        income of the interval is not settled before the network has agreed.
+        What the sharing contract can still pay in this interval (shape (1,)). Its income of the interval does not
+        count: it is settled only once the network has admitted the exchanges.
     next_lot
         Id of the next lot, shape (1,).
     """
 
     rows: Rows
-    written: Wh
+    written: Ints
     offer_wh: Wh
     need_wh: Wh
     charge_left_wh: Wh
     discharge_left_wh: Wh
     lot_wh: Wh
-    contract_neur: Wh
-    next_lot: Wh
+    contract_neur: Ints
+    next_lot: Ints
 
 
 class Clearing(NamedTuple):
@@ -54,8 +54,8 @@ class Clearing(NamedTuple):
 def open_book(orders: Orders, state: State) -> Book:
     """Book with every order open and no row written.
 
-    Two pointers write at most one row per supply or demand item that they exhaust; sharing writes two a match; the
-    grid one a house. Hence the room for rows.
+    The buffer holds one row a lot and seven a house. A trade exhausts a lot, an offer or a need, so there are at most
+    as many trades as these; sharing writes two rows a match; the grid takes or gives once a house.
     """
     n, n_lots = orders.need_wh.size, state.lots.lot.size
     return Book(
@@ -80,7 +80,7 @@ def write_row(
     Raises
     ------
     ValueError
-        If the book is full, which `open_book` leaves room for no sound clearing to do.
+        If the book is full; `open_book` leaves room for every clearing that answers each order once.
     """
     k = book.written[0]
     if k == book.rows.size:
@@ -106,5 +106,5 @@ def write_row(
 
 @compiled
 def close_book(book: Book) -> Clearing:
-    """The rows written, and nothing else."""
+    """Clearing that holds the rows written."""
     return Clearing(book.rows[: book.written[0]].copy())

@@ -1,4 +1,4 @@
-"""Compile the market's integer functions; the compiled function *is* the readable one.
+"""Compile the market's integer functions with numba; there is no second, slow version of them.
 
 Integer arithmetic only: a division by zero raises, nothing is reordered, results are equal on every machine.
 """
@@ -15,9 +15,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile `function` to machine code on first use, cached on disk, keeping its type for mypy.
+    """Compile `function` to machine code on first use and cache it on disk; its type stays the same for mypy.
 
-    Where numba finds no folder that can be written to, it is compiled in every process.
+    Where numba finds no folder that it can write to, every process compiles it anew.
     """
     try:
         return cast(F, numba.njit(cache=True)(function))
@@ -26,10 +26,9 @@ def compiled(function: F) -> F:
 
 
 def integer(value: int) -> int:
-    """`value` as the one integer type of compiled code.
+    """`value` as an int64, for constants that are passed to compiled functions.
 
-    The compiler takes a plain Python constant for a type of its own and compiles whoever it is passed to again for
-    every constant; an int64 is compiled once.
+    To numba every plain Python constant has a type of its own, for which it compiles the function again.
     """
     return cast(int, np.int64(value))
 

@@ -1,4 +1,4 @@
-"""What the market says about input it cannot use."""
+"""Errors of the market and of the ledger."""
 
 
 class MarketError(ValueError):

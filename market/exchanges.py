@@ -1,9 +1,10 @@
-"""The one schema of what is exchanged and what is metered in an interval.
+"""Layouts of what an interval records: exchanges of energy, and one meter reading a house.
 
-A row is a fixed-width, little-endian, integer-only struct of 72 bytes: the market writes it, settlement fills it
-in, the ledger hashes its bytes as they are, and results read it as a table.
+A row is a fixed-width, little-endian struct of 72 bytes, integers only. The market writes it, settlement fills it in,
+the ledger hashes its bytes as they are, results read it as a table.
 
-Energies in Wh, prices in µEUR/kWh, money in nEUR (Wh x µEUR/kWh = nEUR, so settlement never rounds).
+Energies in Wh, prices in µEUR/kWh, money in nEUR (Wh x µEUR/kWh = nEUR, so settlement never rounds). A *lot* is energy
+that its owner has stored in another house's battery; that house is the lot's *host*.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 NEUR_PER_EUR, UEUR_PER_EUR = 1_000_000_000, 1_000_000
 
+Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.void]
 """A structured array of `EXCHANGE` or `METER` rows."""
 
@@ -36,7 +38,7 @@ class Kind(IntEnum):
 
 
 class Status(IntEnum):
-    """What the network said to an exchange."""
+    """Whether the network could carry an exchange."""
 
     ACCEPTED = 0
     CURTAILED = 1
@@ -53,9 +55,9 @@ class Reason(IntEnum):
     TRAFO_OVERLOAD = 4  # element: trafo
     NOT_SOLVED = 5  # no element: the power flow found no solution
     DARK = 6  # element: bus without supply
-    ISLAND_LIMIT = 7  # element: bus of the island's former
+    ISLAND_LIMIT = 7  # element: bus of the island's grid-forming device
     MAKES_UP = 8  # no element: this row replaces energy that was curtailed elsewhere
-    CONTROL = 9  # no element: the inverters' reactive power and the voltages found no balance
+    CONTROL = 9  # no element: the inverters' reactive power control did not converge
 
 
 # Parties that are not participants. Participants are 0 … N-1.
@@ -68,23 +70,20 @@ OPERATOR = -3
 NOBODY = -4
 """No such party, lot or element."""
 
+
+def list_fields(kind: str, *names: str) -> list[tuple[str, str]]:
+    """Fields of one type, as `numpy.dtype` takes them."""
+    return [(name, kind) for name in names]
+
+
+HEAD = [("kind", "u1"), ("status", "u1"), ("reason", "<u2"), *list_fields("<u4", "interval", "seq")]
+"""The 12 bytes that every record begins with; `seq` counts the records of an interval."""
+
 EXCHANGE = np.dtype(
     [
-        ("kind", "u1"),
-        ("status", "u1"),
-        ("reason", "<u2"),
-        ("interval", "<u4"),
-        ("seq", "<u4"),
-        ("seller", "<i4"),
-        ("buyer", "<i4"),
-        ("host", "<i4"),
-        ("element", "<i4"),
-        ("lot", "<i4"),
-        ("cleared_wh", "<i8"),
-        ("delivered_wh", "<i8"),
-        ("price_ueur_per_kwh", "<i8"),
-        ("amount_neur", "<i8"),
-        ("fee_neur", "<i8"),
+        *HEAD,
+        *list_fields("<i4", "seller", "buyer", "host", "element", "lot"),
+        *list_fields("<i8", "cleared_wh", "delivered_wh", "price_ueur_per_kwh", "amount_neur", "fee_neur"),
     ]
 )
 """One exchange, or what was spilled, shed, lost or compensated.
@@ -96,26 +95,10 @@ its host's battery) or not the buyer (a stored share flows into its host's batte
 
 METER = np.dtype(
     [
-        ("kind", "u1"),
-        ("status", "u1"),
-        ("reason", "<u2"),
-        ("interval", "<u4"),
-        ("seq", "<u4"),
-        ("house", "<i4"),
-        ("load_wh", "<i4"),
-        ("pv_wh", "<i4"),
-        ("fuel_cell_wh", "<i4"),
-        ("charge_wh", "<i4"),
-        ("discharge_wh", "<i4"),
-        ("bought_wh", "<i4"),
-        ("sold_wh", "<i4"),
-        ("imported_wh", "<i4"),
-        ("exported_wh", "<i4"),
-        ("spilled_wh", "<i4"),
-        ("shed_wh", "<i4"),
-        ("own_wh", "<i4"),
-        ("hosted_wh", "<i4"),
-        ("q_var", "<i4"),
+        *HEAD,
+        *list_fields("<i4", "house", "load_wh", "pv_wh", "fuel_cell_wh", "charge_wh", "discharge_wh"),
+        *list_fields("<i4", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "spilled_wh", "shed_wh"),
+        *list_fields("<i4", "own_wh", "hosted_wh", "q_var"),
     ]
 )
 """One house in one interval: energies at its terminals, and its battery's content at the end of the interval.

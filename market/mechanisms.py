@@ -1,4 +1,4 @@
-"""Mechanisms by name: each one function clear(orders, state, rules); a user adds one through an entry point."""
+"""Find market mechanisms by name: each is one function clear(orders, state, rules); entry points add a user's own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
-from market.admission import admitted
+from market.admission import check_clearing
 from market.auction import run_auction
 from market.book import Book, Clearing, close_book, open_book
 from market.compiled import ZERO, compiled
 from market.errors import MarketError
 from market.orders import Orders
 from market.rules import Rules
-from market.sharing import asking, contract_pays_more, share_central, share_p2p, share_selfish
+from market.sharing import contract_pays_more, queue_share_requests, share_central, share_p2p, share_selfish
 from market.state import State
 from market.trading import settle_with_grid, trade
 
@@ -21,23 +21,14 @@ ClearFunction = Callable[[Orders, State, Rules], Clearing]
 
 ENTRY_POINT_GROUP = "gridsettle.mechanisms"
 
-(
-    NONE,
-    TRADING,
-    TRADING_BATTERY,
-    SHARING_CENTRAL,
-    SHARING_P2P,
-    SHARING_HYBRID,
-    SHARING_SELFISH,
-    DOUBLE_AUCTION,
-    PLUGGED_IN,
-) = range(9)
+NONE, TRADING, TRADING_BATTERY, SHARING_CENTRAL, SHARING_P2P = range(5)
+SHARING_HYBRID, SHARING_SELFISH, DOUBLE_AUCTION, PLUGGED_IN = range(5, 9)
 
 
 @compiled
 def share_offers(book: Book, orders: Orders, state: State, rules: Rules) -> None:
-    """Share offers still unmatched with share requests, both in order of arrival, by the mechanism's rule."""
-    queue = asking(orders)
+    """Share what is left of the offers with share requests, both in order of arrival, by the mechanism's rule."""
+    queue = queue_share_requests(orders)
     position = ZERO
     for seller in orders.order:
         if book.offer_wh[seller] == 0:
@@ -68,7 +59,7 @@ def clear(orders: Orders, state: State, rules: Rules) -> Clearing:
     Returns
     -------
     Clearing
-        Exchanges in the order they were made: trades, shares, then house by house the grid's part.
+        Exchanges in the order they were made: trades, shares, then house by house what the grid takes or gives.
     """
     book = open_book(orders, state)
     if rules.mechanism == DOUBLE_AUCTION:
@@ -87,13 +78,13 @@ class Mechanism(NamedTuple):
     Attributes
     ----------
     name
-        As in scenarios.
+        Its name in scenarios.
     code
-        Code of a built-in mechanism, `PLUGGED_IN` for a user's own.
+        `Rules.mechanism` of a built-in one; `PLUGGED_IN` for a user's own.
     uses_battery
         Whether houses use their batteries.
     charges_fee
-        Whether the sharing contract takes its fee of P2P sales.
+        Whether the sharing contract takes a fee of P2P sales.
     clear
         The function, compiled or plain Python.
     """
@@ -120,13 +111,13 @@ BUILT_IN: dict[str, Mechanism] = {
 }
 
 
-def mechanism_names() -> list[str]:
-    """Names of all mechanisms that `mechanism` finds: the built-in ones, then those of installed packages."""
+def list_mechanisms() -> list[str]:
+    """Names that `find_mechanism` knows: the built-in mechanisms, then those of installed packages."""
     return [*BUILT_IN, *sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
 
 
-def mechanism(name: str) -> Mechanism:
-    """Mechanism of that name.
+def find_mechanism(name: str) -> Mechanism:
+    """Find the mechanism of a name.
 
     A package adds one through the entry-point group ``gridsettle.mechanisms``; the entry point is a function
     ``clear(orders, state, rules) -> Clearing``. It may carry the attributes ``uses_battery`` (default True) and
@@ -139,7 +130,7 @@ def mechanism(name: str) -> Mechanism:
 
     Examples
     --------
-    >>> mechanism("trading").uses_battery
+    >>> find_mechanism("trading").uses_battery
     False
     """
     if name in BUILT_IN:
@@ -152,15 +143,15 @@ def mechanism(name: str) -> Mechanism:
                 f"mechanism '{name}': expected entry point {point.value} to load, got {reason!r}; "
                 "mend or uninstall the package that declares it"
             ) from reason
-        return plugged_in(name, function)
-    raise MarketError(f"mechanism: expected one of {', '.join(mechanism_names())}, got '{name}'")
+        return wrap_mechanism(name, function)
+    raise MarketError(f"mechanism: expected one of {', '.join(list_mechanisms())}, got '{name}'")
 
 
-def plugged_in(name: str, function: ClearFunction) -> Mechanism:
-    """Mechanism made of a user's own function: called once an interval, uncompiled, every answer checked."""
+def wrap_mechanism(name: str, function: ClearFunction) -> Mechanism:
+    """Make a mechanism of a user's own function: called once an interval, not compiled, every answer checked."""
 
     def clear_checked(orders: Orders, state: State, rules: Rules) -> Clearing:
-        return admitted(name, function(orders, state, rules), orders, state)
+        return check_clearing(name, function(orders, state, rules), orders, state)
 
     uses_battery = bool(getattr(function, "uses_battery", True))
     charges_fee = bool(getattr(function, "charges_fee", False))

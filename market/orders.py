@@ -1,4 +1,7 @@
-"""Who offers, requests or asks for sharing once a house has balanced itself (Algorithm 1 of the reference study)."""
+"""Make the orders of an interval: each house first balances itself, then offers or asks for the rest.
+
+This is Algorithm 1 of the reference study (Zekiye et al. 2024, arXiv:2404.16462).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.arrival import arrival_order
+from market.arrival import order_arrivals
 from market.compiled import ZERO, compiled
+from market.exchanges import Ints
 from market.pricing import feed_in_tariff, uniform_price
 from market.rules import Rules
 from market.state import State, hosted_wh
@@ -15,7 +19,7 @@ from market.storage import Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_w
 
 
 class Inputs(NamedTuple):
-    """What an interval brings: energies per house (N,), Wh, and the utility price."""
+    """What an interval brings: energies of each house, (N,), and the utility price."""
 
     interval: int
     load_wh: Wh
@@ -25,21 +29,21 @@ class Inputs(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """Each house after its own balance, int64 arrays of shape (N,), and the interval's prices.
+    """Orders of all houses, int64 arrays of shape (N,), and the interval's prices.
 
-    A house with surplus has an `offer_wh`; one with a deficit has a `need_wh` and plays one of three roles: a trade
-    request (`requests` 1), a share request (`asks_share` 1), or straight to the grid (both 0).
+    A house with a surplus has an `offer_wh`. One with a deficit has a `need_wh` and makes a trade request (`requests`
+    is 1), or a share request (`asks_share` is 1), or is served by the grid (both are 0).
 
     Attributes
     ----------
     charge_wh, discharge_wh
-        Own charge and discharge of the own balance, at the terminals.
+        What the house charged and discharged to balance itself, at the battery's terminals.
     charge_left_wh
-        Energy at the terminals that the battery could still take (room and power).
+        Energy at the terminals that the battery could still take, by its capacity and its power.
     discharge_left_wh
-        Energy at the terminals that its power limit still allows to flow out, whoever owns it.
+        Energy at the terminals that its power limit still lets out, whoever owns it.
     order
-        Order of arrival.
+        Houses in their order of arrival.
     """
 
     interval: int
@@ -50,11 +54,11 @@ class Orders(NamedTuple):
     discharge_wh: Wh
     offer_wh: Wh
     need_wh: Wh
-    requests: Wh
-    asks_share: Wh
+    requests: Ints
+    asks_share: Ints
     charge_left_wh: Wh
     discharge_left_wh: Wh
-    order: Wh
+    order: Ints
     utility_ueur_per_kwh: int
     feed_in_ueur_per_kwh: int
     price_ueur_per_kwh: int
@@ -62,19 +66,19 @@ class Orders(NamedTuple):
 
 @compiled
 def make_orders(inputs: Inputs, state: State, rules: Rules) -> Orders:
-    """Balance each house by itself, then give it its role.
+    """Balance each house by itself, then make its order.
 
-    A surplus charges the own battery up to its room and power; a deficit discharges own energy, never a lot. What
-    is left decides the role: surplus → offer; deficit and a wallet that covers it whole at the utility price →
-    trade request; deficit, wallet too low, room in the battery → share request; otherwise the need goes to the
-    grid. Without batteries (`rules.battery` = 0) nobody has room.
+    A surplus charges the house's battery up to its capacity and power; a deficit discharges energy that the house
+    owns, never a lot. What is left makes the order. A surplus is offered. A deficit becomes a trade request if the
+    wallet covers all of it at the utility price; else a share request if the battery has room; else the grid serves
+    it. Without batteries (`rules.battery` = 0) nobody has room.
 
     Parameters
     ----------
     inputs
         Load, generation and utility price of the interval.
     state
-        State of the interval once due lots have become their hosts' own (`market.state.after_due`).
+        State at the begin of the interval (`market.state.begin_interval`).
     rules
         Rules of the market.
     """
@@ -130,7 +134,7 @@ def make_orders(inputs: Inputs, state: State, rules: Rules) -> Orders:
         asks_share,
         charge_left,
         discharge_left,
-        arrival_order(n, inputs.interval, rules),
+        order_arrivals(n, inputs.interval, rules),
         utility,
         feed_in_tariff(utility, rules),
         uniform_price(utility, n_requests, n_offers, supply_wh, demand_wh, rules),

@@ -1,4 +1,4 @@
-"""One uniform price an interval, between the feed-in tariff F and the utility price U; one function per rule.
+"""The uniform price of an interval, between the feed-in tariff F and the utility price U; one function per rule.
 
 All prices in µEUR/kWh, integers, rounded down.
 """

@@ -1,4 +1,4 @@
-"""The rules of a market as one tuple of integers, so that compiled and plain functions read the same thing."""
+"""The rules of a market as a tuple of integers, which compiled functions can read too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from market.errors import MarketError
 
 
 class Pricing(IntEnum):
-    """How the uniform price of an interval is made; see `market.pricing`."""
+    """Rule for the uniform price of an interval; see `market.pricing`."""
 
     REQUESTS_OFFERS = 0
     MID_MARKET = 1
@@ -18,7 +18,7 @@ class Pricing(IntEnum):
 
 
 class Arrival(IntEnum):
-    """In which order participants are served within an interval."""
+    """Order in which houses are served within an interval; see `market.arrival`."""
 
     INDEX = 0
     ROTATE = 1
@@ -33,7 +33,7 @@ class Rules(NamedTuple):
     mechanism
         Code of the built-in mechanism; see `market.mechanisms`.
     battery
-        1 if houses use their own batteries, 0 if batteries stand still.
+        1 if houses use their batteries, 0 if no battery charges or discharges.
     pricing, fixed_price_ueur_per_kwh
         A `Pricing` code, and the price used when it is `FIXED`.
     feed_in_numerator, feed_in_denominator
@@ -41,11 +41,11 @@ class Rules(NamedTuple):
     feed_in
         1 if what is left over is exported at F, 0 if it is spilled.
     fee_permille
-        The sharing contract's share of every P2P sale of a prosumer (C-SE and hybrid only).
+        Share of every P2P sale that goes to the sharing contract (mechanisms C-SE and hybrid only).
     beta_permille
-        Share of shared energy that the consumer uses at once; the rest becomes a lot.
+        Part of shared energy that the consumer uses at once; the rest becomes a lot.
     selfish_beta_permille
-        The smallest such share that a consumer accepts (mechanism `sharing_selfish`).
+        The smallest such part that a consumer accepts (mechanism `sharing_selfish`).
     tau_intervals
         Life of a lot in intervals.
     arrival, seed

@@ -1,6 +1,6 @@
-"""What was delivered becomes money, stored energy and meter rows; nothing else does.
+"""Settle an interval: what was delivered becomes money, stored energy and meter readings.
 
-Double entry: every amount leaves one account and enters another, so the accounts always sum to zero.
+Double entry: every amount leaves one account and enters another, so the sum of all accounts never changes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.compiled import ZERO, compiled, integer
-from market.exchanges import CONTRACT, METER, Kind, Rows
+from market.exchanges import CONTRACT, METER, Ints, Kind, Rows
 from market.orders import Orders
 from market.rules import Rules
 from market.state import Lots, State
@@ -24,14 +24,15 @@ _CONTRACT = integer(CONTRACT)
 
 
 class Delivery(NamedTuple):
-    """What physics admitted of a clearing.
+    """What the network admitted of a clearing.
 
     Attributes
     ----------
     rows
         `EXCHANGE` rows with `delivered_wh` set, (n,).
     absorbed_wh, released_wh
-        Further own charge and discharge that make up for curtailed exchanges, at the terminals, (N,).
+        What each house's battery charges and discharges on top of its orders, because exchanges were curtailed; at
+        the terminals, (N,).
     """
 
     rows: Rows
@@ -40,7 +41,7 @@ class Delivery(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """Rows with amounts and fees, one `METER` row a house, and the state after the interval."""
+    """Exchanges with amounts and fees, one `METER` row a house, and the state after the interval."""
 
     rows: Rows
     meters: Rows
@@ -48,14 +49,14 @@ class Settlement(NamedTuple):
 
 
 @compiled
-def as_cleared(rows: Rows, n: int) -> Delivery:
-    """Delivery of everything that was cleared."""
+def deliver_all(rows: Rows, n: int) -> Delivery:
+    """Delivery of all that was cleared."""
     return Delivery(rows, np.zeros(n, np.int64), np.zeros(n, np.int64))
 
 
 @compiled
-def book_change(houses_neur: Wh, pools_neur: Wh, party: int, change_neur: int) -> None:
-    """Add to a house's account, or to the pool of a party that is no house."""
+def post_amount(houses_neur: Ints, pools_neur: Ints, party: int, change_neur: int) -> None:
+    """Add `change_neur` to a house's account, or to the pool of a party that is no house."""
     if party < 0:
         pools_neur[-1 - party] += change_neur
     else:
@@ -63,11 +64,11 @@ def book_change(houses_neur: Wh, pools_neur: Wh, party: int, change_neur: int) -
 
 
 @compiled
-def book_money(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Wh, Wh, Wh]:
-    """Fill in amounts and fees; returns (rows, wallets, utility accounts, pools) after the bookings.
+def post_payments(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Ints, Ints, Ints]:
+    """Fill in amounts and fees; returns (rows, wallets, utility accounts, pools) after all payments.
 
-    The buyer pays, except for shared energy, which the sharing contract pays (price 0 where the prosumer itself is
-    the sharer). Grid energy goes over the utility account, everything else over the wallet.
+    The buyer pays, except for shared energy, which the sharing contract pays (at price 0 if the prosumer keeps the
+    lot). Exchanges between houses are paid from wallets, those with the grid and the operator from utility accounts.
     """
     rows = rows.copy()
     wallet, account, pools = state.wallet_neur.copy(), state.account_neur.copy(), state.pools_neur.copy()
@@ -80,20 +81,20 @@ def book_money(rows: Rows, state: State, rules: Rules) -> tuple[Rows, Wh, Wh, Wh
             continue
         payer = _CONTRACT if row.kind in (_USE, _STORE) else row.buyer
         houses = wallet if row.kind <= _LOT_SALE else account
-        book_change(houses, pools, payer, -amount)
-        book_change(houses, pools, row.seller, amount - fee)
-        book_change(houses, pools, _CONTRACT, fee)
+        post_amount(houses, pools, payer, -amount)
+        post_amount(houses, pools, row.seller, amount - fee)
+        post_amount(houses, pools, _CONTRACT, fee)
     return rows, wallet, account, pools
 
 
 @compiled
-def position_of(lot: int, lots: Lots, start: int) -> int:
-    """Where `lot` stands among `lots`, looking from `start` on and then from the beginning.
+def find_lot(lot: int, lots: Lots, start: int) -> int:
+    """Position of a lot among `lots`, looked for from `start` on and then from the beginning.
 
     Raises
     ------
     ValueError
-        If it is not there.
+        If it is none of them.
     """
     n = lots.lot.size
     for step in range(n):
@@ -104,8 +105,11 @@ def position_of(lot: int, lots: Lots, start: int) -> int:
 
 
 @compiled
-def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> tuple[Wh, Lots, Wh]:
-    """Own energy, lots and tally after the interval; lots that are used up are gone, oversold ones stay to be seen."""
+def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> tuple[Wh, Lots, Ints]:
+    """Own energy, lots and tally after the interval.
+
+    Empty lots are removed; one that was oversold stays, below zero, for `find_imbalance` to find.
+    """
     ratings, lots = state.ratings, state.lots
     own, tally, left = state.own_wh.copy(), state.tally.copy(), lots.stored_wh.copy()
     for i in range(own.size):
@@ -117,7 +121,7 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
         if row.kind == _STORE:
             n_stored += 1
         elif row.kind == _LOT_SALE:
-            k = position_of(row.lot, lots, k)
+            k = find_lot(row.lot, lots, k)
             drawn = drawn_wh(row.delivered_wh, ratings.discharge_ppm[row.host])
             left[k] -= drawn
             if lots.owner[k] >= 0:
@@ -144,11 +148,12 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
 
 
 @compiled
-def meter_rows(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots: Lots) -> Rows:
-    """One `METER` row a house, numbered after the exchanges.
+def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots: Lots) -> Rows:
+    """Make one `METER` row a house, numbered behind the exchanges.
 
-    Energy stored in a host's battery is bought by the host, and a lot sold out of it is sold by the host: the
-    meter sees energy, not its owner. Whoever holds an island sells its losses to the operator.
+    A meter measures energy, whoever owns it: a share stored in a host's battery is bought by the host, a lot sold
+    out of it is sold by the host. In an island, the house with the grid-forming device sells the losses to the
+    operator.
     """
     n = own_wh.size
     meters = np.zeros(n, METER)
@@ -201,7 +206,7 @@ def settle(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> Se
     delivery
         What the network admitted.
     orders, state
-        Orders of the interval and the state they were made from (after lots fell due).
+        Orders of the interval and the state they were made from.
     rules
         Rules of the market.
 
@@ -210,19 +215,19 @@ def settle(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> Se
     Settlement
         Exchanges with amounts, meters, and the state after the interval.
     """
-    rows, wallet, account, pools = book_money(delivery.rows, state, rules)
+    rows, wallet, account, pools = post_payments(delivery.rows, state, rules)
     own, lots, tally = move_energy(delivery, orders, state, rules)
-    meters = meter_rows(rows, delivery, orders, own, lots)
+    meters = make_meters(rows, delivery, orders, own, lots)
     return Settlement(rows, meters, State(own, wallet, account, pools, lots, state.ratings, tally))
 
 
 @compiled
-def first_unbalanced(settlement: Settlement, before: State) -> int:
-    """-1 if all identities hold, else the first house whose energies do not balance; N if the money does not.
+def find_imbalance(settlement: Settlement, before: State) -> int:
+    """First house whose energies do not balance, N if the money does not, -1 if all is in order.
 
-    Per house: pv + fuel cell + discharge + bought + imported = load - shed + charge + sold + exported + spilled,
-    state of charge within the battery, no lot oversold, no wallet below zero. Over all: accounts change by zero in
-    total, and the sharing contract never owes.
+    Each house: pv + fuel cell + discharge + bought + imported = load - shed + charge + sold + exported + spilled, the
+    state of charge is within the battery's limits, no lot is oversold, the wallet is not below zero. All together:
+    accounts change by zero in total, and the sharing contract is not below zero.
     """
     state, ratings = settlement.state, settlement.state.ratings
     for m in settlement.meters:

@@ -1,14 +1,16 @@
-"""Sharing: a prosumer hands surplus to a consumer without money, who keeps part and stores the rest as a lot."""
+"""Sharing: a house without money gets surplus of a prosumer, uses part of it and stores the rest as a lot.
+
+The prosumer owns the lot (P2P-SE), or the sharing contract does, which pays for all of it at once (C-SE).
+"""
 
 from __future__ import annotations
 
 from market.book import Book, write_row
 from market.compiled import ZERO, compiled, integer
-from market.exchanges import CONTRACT, NOBODY, Kind
+from market.exchanges import CONTRACT, NOBODY, Ints, Kind
 from market.orders import Orders
 from market.rules import Rules
 from market.state import State
-from market.storage import Wh
 
 _USE, _STORE = integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
 _CONTRACT, _NOBODY = integer(CONTRACT), integer(NOBODY)
@@ -21,7 +23,7 @@ def largest_share_wh(offer_wh: int, need_wh: int, room_wh: int, beta_permille: i
     Parameters
     ----------
     offer_wh, need_wh, room_wh
-        What the prosumer has left, what the consumer lacks, what its battery can take, Wh at the terminals.
+        What the prosumer has left, what the consumer needs, what its battery can still take, Wh at the terminals.
     beta_permille
         β in per mille, 1 … 999.
     """
@@ -34,8 +36,8 @@ def largest_share_wh(offer_wh: int, need_wh: int, room_wh: int, beta_permille: i
 def largest_selfish_share_wh(offer_wh: int, need_wh: int, room_wh: int, beta_permille: int) -> int:
     """Largest e with e <= offer and e - min(need, floor(β·e)) <= room.
 
-    The consumer takes the smallest share it accepts and never more than it needs; the lot takes what the battery
-    has room for.
+    The consumer uses the smallest part it accepts and never more than it needs; the lot is as large as the battery
+    allows.
     """
     by_room = room_wh * 1000 // (1000 - beta_permille)
     if by_room * beta_permille // 1000 > need_wh:
@@ -59,14 +61,14 @@ def hand_over(
 
 
 @compiled
-def asking(orders: Orders) -> Wh:
+def queue_share_requests(orders: Orders) -> Ints:
     """Houses that ask for sharing, in order of arrival."""
-    queue: Wh = orders.order[orders.asks_share[orders.order] == 1]
+    queue: Ints = orders.order[orders.asks_share[orders.order] == 1]
     return queue
 
 
 @compiled
-def share_p2p(book: Book, orders: Orders, seller: int, queue: Wh, position: int, rules: Rules) -> int:
+def share_p2p(book: Book, orders: Orders, seller: int, queue: Ints, position: int, rules: Rules) -> int:
     """P2P-SE: the prosumer owns the lot and earns when it sells; no money moves now. Returns the new position."""
     while position < queue.size and book.offer_wh[seller] > 0:
         host = queue[position]
@@ -81,7 +83,7 @@ def share_p2p(book: Book, orders: Orders, seller: int, queue: Wh, position: int,
 
 
 @compiled
-def share_selfish(book: Book, orders: Orders, seller: int, queue: Wh, position: int, rules: Rules) -> int:
+def share_selfish(book: Book, orders: Orders, seller: int, queue: Ints, position: int, rules: Rules) -> int:
     """Selfish sharing: as `share_p2p`, with the smallest share that the consumer accepts and the largest lot."""
     beta = rules.selfish_beta_permille
     while position < queue.size and book.offer_wh[seller] > 0:
@@ -96,10 +98,10 @@ def share_selfish(book: Book, orders: Orders, seller: int, queue: Wh, position: 
 
 
 @compiled
-def share_central(book: Book, orders: Orders, seller: int, queue: Wh, position: int, rules: Rules) -> int:
-    """C-SE: the contract pays the prosumer the trading price for all of e and owns the lot.
+def share_central(book: Book, orders: Orders, seller: int, queue: Ints, position: int, rules: Rules) -> int:
+    """C-SE: the contract pays the prosumer the trading price for all that is shared, and owns the lot.
 
-    Stops for this offer when the contract's balance is used up.
+    It stops when the contract's balance is used up. Returns the new position.
     """
     price = orders.price_ueur_per_kwh
     while position < queue.size and book.offer_wh[seller] > 0:
@@ -119,11 +121,11 @@ def share_central(book: Book, orders: Orders, seller: int, queue: Wh, position: 
 
 @compiled
 def contract_pays_more(book: Book, orders: Orders, state: State, seller: int, rules: Rules) -> bool:
-    """Whether the hybrid expects C-SE to pay this offer better than P2P-SE.
+    """Whether C-SE should pay the seller more for this offer than P2P-SE; the choice of the hybrid mechanism.
 
-    C-SE pays now, as far as the contract's balance goes; nothing if it is empty. P2P-SE pays for the stored part
-    (1 - β), as far as lots were sold in the past: the realised sale rate is the share of energy ever stored in
-    prosumers' lots that was sold, 1 as long as none was stored.
+    C-SE pays at once, up to the contract's balance. P2P-SE pays for the stored part (1 - β) once it is sold: the
+    expected rate of sale is the share of all energy ever stored in prosumers' lots that was sold so far, 1 as long as
+    none was stored.
     """
     price, offer = orders.price_ueur_per_kwh, book.offer_wh[seller]
     now = min(offer * price, book.contract_neur[0])

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market.compiled import compiled
+from market.exchanges import Ints
 from market.storage import PPM, Ratings, Wh
 
 POOL_UTILITY, POOL_CONTRACT, POOL_OPERATOR = 0, 1, 2
@@ -15,20 +16,20 @@ POOL_UTILITY, POOL_CONTRACT, POOL_OPERATOR = 0, 1, 2
 
 
 class Lots(NamedTuple):
-    """Energy that someone stored in somebody else's battery; int64 arrays of one length, oldest first.
+    """Lots: energy that its owner has stored in a host's battery; int64 arrays of one length, oldest first.
 
-    `stored_wh` is what lies in the host's battery; at `interval >= expiry` it becomes the host's own.
+    `stored_wh` is what the host's battery holds of a lot; from interval `expiry` on it belongs to the host.
     """
 
-    lot: Wh
-    owner: Wh
-    host: Wh
+    lot: Ints
+    owner: Ints
+    host: Ints
     stored_wh: Wh
-    expiry: Wh
+    expiry: Ints
 
 
 class State(NamedTuple):
-    """State before an interval; a new one is made for the next, none is ever changed.
+    """State before an interval. It is never changed: every interval makes a new one.
 
     Attributes
     ----------
@@ -39,31 +40,31 @@ class State(NamedTuple):
     pools_neur
         Accounts of the utility, the sharing contract and the network operator, (3,).
     lots
-        Lots alive.
+        All lots that have not expired.
     ratings
         What each battery can do; it changes when a device joins or leaves.
     tally
-        (3,): id of the next lot; Wh ever stored in lots of prosumers; Wh of those that were sold.
+        (3,): number of the next lot; Wh ever stored in lots of prosumers; Wh of those that were sold.
     """
 
     own_wh: Wh
-    wallet_neur: Wh
-    account_neur: Wh
-    pools_neur: Wh
+    wallet_neur: Ints
+    account_neur: Ints
+    pools_neur: Ints
     lots: Lots
     ratings: Ratings
-    tally: Wh
+    tally: Ints
 
 
-def opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, ratings: Ratings) -> State:
-    """State before the first interval: opening charge and wallets, all else zero.
+def make_opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, ratings: Ratings) -> State:
+    """Make the state before the first interval: opening charge and wallets, all else zero.
 
     Parameters
     ----------
     own_wh, wallet_neur
         Shape (N,), Wh and nEUR.
     ratings
-        Batteries of the houses; all zero but the efficiencies where there is none.
+        Batteries of the houses; where there is none, all is zero but the efficiencies.
     """
     own = np.array(own_wh, dtype=np.int64)
     none = np.zeros(0, np.int64)
@@ -88,10 +89,10 @@ def hosted_wh(lots: Lots, n: int) -> Wh:
 
 
 @compiled
-def after_due(state: State, interval: int) -> State:
-    """State in which lots that fall due at `interval` are their hosts' own, and batteries have self-discharged.
+def begin_interval(state: State, interval: int) -> State:
+    """State at the begin of `interval`: expired lots belong to their hosts, and batteries have self-discharged.
 
-    Lots keep their energy while they live; the host's own energy bears the self-discharge, rounded down.
+    Lots do not lose energy; self-discharge, rounded down, is taken from what the host owns.
     """
     own = state.own_wh.copy()
     lots = state.lots
@@ -110,8 +111,8 @@ def after_due(state: State, interval: int) -> State:
 
 
 @compiled
-def account_table(state: State) -> Wh:
-    """Everything a block commits to: wallets, accounts, pools, own and hosted energy, shape (4N + 3,)."""
+def flatten_accounts(state: State) -> Ints:
+    """All that a block's state root covers, (4N + 3,): wallets, accounts, pools (nEUR), own and hosted energy (Wh)."""
     n = state.own_wh.size
     row = np.empty(4 * n + 3, np.int64)
     row[:n] = state.wallet_neur

@@ -1,33 +1,35 @@
 """Integer energy in and out of a battery, rounded so that a battery never creates energy.
 
-The physical model is `grid_models.devices.battery`; what it knows of a battery arrives here as `Ratings`. Energies at
-the battery's terminals (AC) are what the market trades; stored energies are what the battery holds.
+The physical model is `grid_models.devices.battery`; what the market needs of it arrives here as `Ratings`. The market
+trades energy at the battery's terminals (AC); the battery holds stored energy.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from market.compiled import compiled
+from market.exchanges import Ints
 
-Wh = npt.NDArray[np.int64]
+Wh = Ints
 
 PPM = 1_000_000
 
 
 class Ratings(NamedTuple):
-    """What each house's battery can do in one interval; int64 arrays of shape (N,)."""
+    """What each house's battery can do in one interval; int64 arrays of shape (N,).
+
+    `charge_ppm` and `discharge_ppm` are efficiencies, `self_discharge_ppm` is lost per interval, all in parts per
+    million; `max_charge_wh` and `max_discharge_wh` are energies at the terminals.
+    """
 
     soc_min_wh: Wh
     soc_max_wh: Wh
     max_charge_wh: Wh
     max_discharge_wh: Wh
-    charge_ppm: Wh
-    discharge_ppm: Wh
-    self_discharge_ppm: Wh
+    charge_ppm: Ints
+    discharge_ppm: Ints
+    self_discharge_ppm: Ints
 
 
 @compiled
@@ -52,16 +54,3 @@ def chargeable_wh(room_wh: int, charge_ppm: int) -> int:
 def deliverable_wh(stored: int, discharge_ppm: int) -> int:
     """Largest energy at the terminals that `stored` Wh can supply."""
     return stored * discharge_ppm // PPM if stored > 0 else 0
-
-
-def ideal_ratings(capacity_wh: Wh) -> Ratings:
-    """Ratings of the reference study: lossless, 0-100 %, no power limit but the capacity itself.
-
-    Parameters
-    ----------
-    capacity_wh
-        Battery capacities, shape (N,), Wh.
-    """
-    capacity = np.ascontiguousarray(capacity_wh, dtype=np.int64)
-    zero, full = np.zeros_like(capacity), np.full_like(capacity, PPM)
-    return Ratings(zero, capacity, capacity, capacity, full, full, zero)

@@ -1,4 +1,7 @@
-"""Trading at one price, first come first served: lots oldest first, then offers; two pointers, O(N)."""
+"""Trading at one price, first come first served: lots oldest first, then offers.
+
+Both sides are queues read by two pointers, so the work grows with the number of lots and houses, not their product.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from market.book import Book, write_row
 from market.compiled import ZERO, compiled, integer
-from market.exchanges import GRID, NOBODY, Kind
+from market.exchanges import GRID, NOBODY, Ints, Kind
 from market.orders import Orders
 from market.rules import Rules
 from market.state import State, hosted_wh
@@ -18,17 +21,17 @@ _GRID, _NOBODY = integer(GRID), integer(NOBODY)
 
 
 @compiled
-def requesting(orders: Orders) -> Wh:
+def queue_trade_requests(orders: Orders) -> Ints:
     """Houses with a trade request, in order of arrival."""
-    queue: Wh = orders.order[orders.requests[orders.order] == 1]
+    queue: Ints = orders.order[orders.requests[orders.order] == 1]
     return queue
 
 
 @compiled
 def above_lower_bound_wh(orders: Orders, state: State) -> Wh:
-    """Stored energy of each battery above its lower bound after its own balance, (N,).
+    """Stored energy of each battery above its lower bound once its house has balanced itself, (N,).
 
-    Less than what the lots hold where self-discharge has eaten into the host's reserve.
+    It can be less than what the battery's lots hold: self-discharge reduces what the host keeps below them.
     """
     n, ratings = state.own_wh.size, state.ratings
     above = hosted_wh(state.lots, n) - ratings.soc_min_wh
@@ -39,11 +42,11 @@ def above_lower_bound_wh(orders: Orders, state: State) -> Wh:
 
 
 @compiled
-def sell_lots(book: Book, orders: Orders, state: State, queue: Wh, position: int) -> int:
+def sell_lots(book: Book, orders: Orders, state: State, queue: Ints, position: int) -> int:
     """Sell lots, oldest first, to the requests in `queue` from `position` on; returns the new position.
 
-    A lot gives what it holds and what its host's battery may still discharge: by its power, and down to its lower
-    bound. Whoever draws its own lot pays nothing for it.
+    A lot gives what it holds, but no more than its host's battery may still discharge, by its power and down to its
+    lower bound. A house that draws its own lot pays nothing for it.
     """
     lots = state.lots
     above = above_lower_bound_wh(orders, state) if lots.lot.size > 0 else np.zeros(0, np.int64)
@@ -69,8 +72,8 @@ def sell_lots(book: Book, orders: Orders, state: State, queue: Wh, position: int
 
 
 @compiled
-def sell_offers(book: Book, orders: Orders, queue: Wh, position: int) -> int:
-    """Sell the interval's offers in order of arrival to the requests in `queue` from `position` on."""
+def sell_offers(book: Book, orders: Orders, queue: Ints, position: int) -> int:
+    """Sell offers, in order of arrival, to the requests in `queue` from `position` on; returns the new position."""
     for seller in orders.order:
         while position < queue.size and book.offer_wh[seller] > 0:
             buyer = queue[position]
@@ -85,8 +88,8 @@ def sell_offers(book: Book, orders: Orders, queue: Wh, position: int) -> int:
 
 @compiled
 def trade(book: Book, orders: Orders, state: State) -> None:
-    """Algorithm 2 of the reference study: lots for sale, then offers, against trade requests."""
-    queue = requesting(orders)
+    """Sell lots, then offers, to trade requests (Algorithm 2 of the reference study)."""
+    queue = queue_trade_requests(orders)
     position = sell_lots(book, orders, state, queue, ZERO)
     sell_offers(book, orders, queue, position)
 

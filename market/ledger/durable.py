@@ -1,4 +1,4 @@
-"""Files that survive a crash whole."""
+"""Write files that a crash cannot leave half written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from market.errors import LedgerError
 
 
 def write_durably(path: Path, content: str) -> None:
-    """Write a file so that after a crash it holds the old or the new content whole: temp, fsync, rename, fsync.
+    """Write a text file; after a crash it holds all of the old or all of the new content.
 
     Raises
     ------

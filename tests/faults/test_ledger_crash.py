@@ -20,15 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ledger_world import append, begin, world, written
 
 from market.errors import LedgerError
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.store.store import Store
 from market.ledger.write.ledger import Head, Ledger
-
-sys.path.append(str(Path(__file__).parents[1] / "reference"))
-from ledger_world import append, begin, world, written
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 N, GROUP, SEED = 48, 2, 6

@@ -6,19 +6,16 @@ Books that do not add up are found from the inside; everything else only by a ch
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ledger_world import World, append, begin, world, written
 
 from market.exchanges import EXCHANGE, METER
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.records import VERDICT, RecordKind
-
-sys.path.append(str(Path(__file__).parents[1] / "reference"))
-from ledger_world import World, append, begin, world, written
 
 REWRITTEN = world(4, 30, seed=6)
 WH = [name for name in METER.names or () if name.endswith("_wh")]

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ledger_world import busy, world, written
 
 from market.ledger.check.verify import Report, verify_ledger
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.checkpoint import checkpoint_path
-from market.ledger.format.header import _LAYOUT, Header, demonstration_key, header_message
+from market.ledger.format.header import _LAYOUT, Header, header_message, make_demonstration_key
 from market.ledger.format.records import LAYOUTS
 from market.ledger.store.store import Store
-
-sys.path.append(str(Path(__file__).parents[1] / "reference"))
-from ledger_world import busy, world, written
 
 HEIGHTS = [0, 1, 6, 14, 22, 34]
 Change = Callable[[sqlite3.Connection], object]
@@ -270,7 +267,7 @@ def test_a_header_signed_by_somebody_else(base: Path, tmp_path: Path, signer: in
 
     def change(connection: sqlite3.Connection) -> None:
         header = connection.execute(f"SELECT header FROM block WHERE height = {height}").fetchone()[0]
-        signature = demonstration_key(signer).sign(header_message(header))
+        signature = make_demonstration_key(signer).sign(header_message(header))
         connection.execute(f"UPDATE block SET signature = ? WHERE height = {height}", (signature,))
 
     report = found(base, tmp_path, change)
@@ -278,7 +275,7 @@ def test_a_header_signed_by_somebody_else(base: Path, tmp_path: Path, signer: in
 
 
 def test_another_operator_than_the_pinned_one(base: Path) -> None:
-    right, wrong = (public_bytes(demonstration_key(seed)) for seed in (6, 300))
+    right, wrong = (public_bytes(make_demonstration_key(seed)) for seed in (6, 300))
     assert verify_ledger(base, operator=right).ok
     report = verify_ledger(base, operator=wrong)
     assert (report.ok, report.height) == (False, 0)

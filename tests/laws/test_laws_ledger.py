@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger_world import append, begin, world
 
 from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.merkle import (
@@ -20,14 +20,11 @@ from market.ledger.crypto.merkle import (
     is_consistent,
     leaf_hash,
     peak_positions,
-    root,
-    root_from_inclusion,
-    root_of_hashes,
+    root_from_inclusion_proof,
+    root_hash,
+    root_of_leaf_hashes,
 )
 from market.ledger.crypto.sha256 import hash_joined, hash_rows
-
-sys.path.append(str(Path(__file__).parents[1] / "reference"))
-from ledger_world import append, begin, world
 
 leaves = st.lists(st.binary(max_size=4), max_size=40).map(lambda data: [leaf_hash(item) for item in data])
 some_leaves = leaves.filter(bool)
@@ -51,32 +48,32 @@ def mutations(proof: list[bytes], data: st.DataObject) -> list[bytes]:
 @given(some_leaves, st.data())
 def test_inclusion_is_proven_and_no_mutated_proof_is(hashes: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(hashes) - 1))
-    proof, tree = inclusion_proof(hashes, index), root_of_hashes(hashes)
-    assert root_from_inclusion(hashes[index], index, len(hashes), proof) == tree
+    proof, tree = inclusion_proof(hashes, index), root_of_leaf_hashes(hashes)
+    assert root_from_inclusion_proof(hashes[index], index, len(hashes), proof) == tree
     changed = mutations(proof, data)
     if changed != proof:
-        assert root_from_inclusion(hashes[index], index, len(hashes), changed) != tree
+        assert root_from_inclusion_proof(hashes[index], index, len(hashes), changed) != tree
 
 
 @given(some_leaves, st.data())
 def test_a_proof_holds_for_its_leaf_index_and_size_alone(hashes: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(hashes) - 1))
-    proof, tree = inclusion_proof(hashes, index), root_of_hashes(hashes)
+    proof, tree = inclusion_proof(hashes, index), root_of_leaf_hashes(hashes)
     other = data.draw(st.integers(0, len(hashes) + 2))
     if other != index and (other >= len(hashes) or hashes[other] != hashes[index]):
-        assert root_from_inclusion(hashes[index], other, len(hashes), proof) != tree or len(
+        assert root_from_inclusion_proof(hashes[index], other, len(hashes), proof) != tree or len(
             set(hashes)
         ) < len(hashes)
-    assert root_from_inclusion(sha256(b"another").digest(), index, len(hashes), proof) != tree
-    assert root_from_inclusion(hashes[index], len(hashes), len(hashes), proof) is None
-    assert root_from_inclusion(hashes[index], -1, len(hashes), proof) is None
+    assert root_from_inclusion_proof(sha256(b"another").digest(), index, len(hashes), proof) != tree
+    assert root_from_inclusion_proof(hashes[index], len(hashes), len(hashes), proof) is None
+    assert root_from_inclusion_proof(hashes[index], -1, len(hashes), proof) is None
 
 
 @given(some_leaves, st.data())
 def test_consistency_is_proven_and_no_mutated_proof_is(hashes: list[bytes], data: st.DataObject) -> None:
     first = data.draw(st.integers(1, len(hashes)))
     proof = consistency_proof(hashes, first)
-    old, new = root_of_hashes(hashes[:first]), root_of_hashes(hashes)
+    old, new = root_of_leaf_hashes(hashes[:first]), root_of_leaf_hashes(hashes)
     assert is_consistent(first, old, len(hashes), new, proof)
     changed = mutations(proof, data)
     if changed != proof:
@@ -90,7 +87,7 @@ def test_a_growing_tree_is_the_whole_tree_at_every_size(hashes: list[bytes]) -> 
     tree, made = History(), {}
     for k, leaf in enumerate(hashes):
         made.update({(level, index): node for level, index, node in tree.append(leaf)})
-        assert tree.root() == root_of_hashes(hashes[: k + 1])
+        assert tree.root() == root_of_leaf_hashes(hashes[: k + 1])
         assert tree.peaks == [made[at] for at in peak_positions(k + 1)]
     assert len(made) == sum(len(hashes) >> level for level in range(8))
 
@@ -101,7 +98,7 @@ def test_many_small_trees_at_once_are_the_same_trees(sizes: list[int], width: in
     rows = np.random.default_rng(seed).integers(0, 256, (int(offsets[-1]), width), dtype=np.uint8)
     found = group_roots(rows, offsets)
     for k in range(len(sizes)):
-        assert found[k].tobytes() == root(row.tobytes() for row in rows[offsets[k] : offsets[k + 1]])
+        assert found[k].tobytes() == root_hash(row.tobytes() for row in rows[offsets[k] : offsets[k + 1]])
 
 
 @given(st.integers(0, 40), st.integers(0, 260), st.integers(0, 255), st.integers(0, 2**32))

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from market_scenes import ideal_ratings
 
-from cosim.delivery.window import InputSeries, Window, orders_at, settle_window
-from market.admission import admitted
+from cosim.delivery.window import InputSeries, Window, make_orders_at, settle_window
+from market.admission import check_clearing
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
 from market.mechanisms import BUILT_IN, clear
 from market.orders import Orders
 from market.pricing import feed_in_tariff
 from market.rules import Arrival, Pricing, Rules
-from market.settlement import Delivery, first_unbalanced, settle
-from market.state import Lots, State, opening_state
-from market.storage import Ratings, drawn_wh, ideal_ratings, stored_wh
+from market.settlement import Delivery, find_imbalance, settle
+from market.state import Lots, State, make_opening_state
+from market.storage import Ratings, drawn_wh, stored_wh
 
 N_INTERVALS = 96
 SHARED = (Kind.SHARE_USE, Kind.SHARE_STORE)
@@ -67,7 +68,7 @@ def market(seed: int, n: int, name: str, ideal: bool) -> tuple[InputSeries, Stat
     )
     ratings = ratings_of(rng, n, ideal)
     wallets = rng.integers(0, 2, n) * rng.integers(0, 5_000_000_000, n)
-    return supply, opening_state(ratings.soc_min_wh, wallets, ratings), rules
+    return supply, make_opening_state(ratings.soc_min_wh, wallets, ratings), rules
 
 
 every_mechanism = pytest.mark.parametrize("name", list(BUILT_IN))
@@ -94,8 +95,8 @@ def test_every_order_is_answered_once_within_everybodys_means(
     """need = bought + shared + imported; offer = sold + shared + exported + spilled; and all that `admitted` asks."""
     supply, state, rules = market(seed, n, name, ideal)
     for t in range(N_INTERVALS):
-        orders, before = orders_at(supply, t, t, state, rules)
-        clearing = admitted(name, clear(orders, before, rules), orders, before)
+        orders, before = make_orders_at(supply, t, t, state, rules)
+        clearing = check_clearing(name, clear(orders, before, rules), orders, before)
         rows = clearing.rows
         served = total(rows, "buyer", (Kind.P2P, Kind.LOT_SALE, Kind.SHARE_USE, Kind.GRID_IMPORT), n)
         handed = total(rows, "seller", (Kind.P2P, *SHARED, Kind.GRID_EXPORT, Kind.SPILL), n)
@@ -263,7 +264,7 @@ def test_names_do_not_matter_for_balance_price_and_volume(name: str, seed: int, 
     new = np.random.default_rng(seed).permutation(n)
     results: list[tuple[Orders, Rows]] = []
     for some_supply, some_state in ((supply, state), renamed(supply, state, new)):
-        orders, before = orders_at(some_supply, t, t, some_state, rules)
+        orders, before = make_orders_at(some_supply, t, t, some_state, rules)
         results.append((orders, clear(orders, before, rules).rows))
     (orders, rows), (orders_renamed, rows_renamed) = results
     for column in ("offer_wh", "need_wh", "requests", "asks_share", "charge_wh", "discharge_wh"):
@@ -321,11 +322,11 @@ def test_whatever_is_delivered_money_and_energy_balance_and_nobody_owes(
     rng = np.random.default_rng(seed + 1)
     money = int(state.wallet_neur.sum())
     for t in range(N_INTERVALS):
-        orders, before = orders_at(supply, t, t, state, rules)
+        orders, before = make_orders_at(supply, t, t, state, rules)
         rows = curtailed(clear(orders, before, rules).rows, orders, rng)
         settlement = settle(Delivery(rows, *np.zeros((2, n), np.int64)), orders, before, rules)
         state = settlement.state
-        assert first_unbalanced(settlement, before) == -1
+        assert find_imbalance(settlement, before) == -1
         assert int(state.wallet_neur.sum() + state.account_neur.sum() + state.pools_neur.sum()) == money
         assert (state.wallet_neur >= 0).all()
         assert state.pools_neur[1] >= 0

@@ -13,7 +13,7 @@ from cosim.delivery.losses import with_losses
 from cosim.delivery.window import InputSeries, Window, settle_window
 from market.exchanges import METER, Kind
 from market.ledger.format import statements
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import (
     VERDICT,
     Change,
@@ -21,15 +21,15 @@ from market.ledger.format.records import (
     RecordBytes,
     RecordKind,
     Role,
-    as_bytes,
-    house_records,
-    parameter_records,
-    topology_records,
+    make_house_records,
+    make_parameter_records,
+    make_topology_records,
+    view_as_bytes,
 )
 from market.ledger.write.ledger import Ledger, state_roots
 from market.mechanisms import SHARING_P2P
 from market.rules import Rules
-from market.state import State, opening_state
+from market.state import State, make_opening_state
 from market.storage import Ratings
 
 START = 1_420_070_400
@@ -73,7 +73,7 @@ def market_of(n_houses: int, n_intervals: int, seed: int) -> tuple[InputSeries, 
         np.zeros((n_intervals, n_houses), np.int64),
         rng.integers(30_000, 80_000, n_intervals),
     )
-    return supply, opening_state(capacity // 5, wallets, ratings)
+    return supply, make_opening_state(capacity // 5, wallets, ratings)
 
 
 def world(
@@ -90,8 +90,8 @@ def world(
     lost = np.random.default_rng(seed).integers(0, 90, n_intervals)
     window = with_losses(window, lost, supply.utility_ueur_per_kwh, 0, n_houses)
     terms = {"seed": seed, "start": START, "interval_minutes": 60, "tau_intervals": 6, **(parameters or {})}
-    parameter_rows = parameter_records(terms, first_seq=1)
-    houses = house_records(
+    parameter_rows = make_parameter_records(terms, first_seq=1)
+    houses = make_house_records(
         [f"h{i}" for i in range(n_houses)],
         list(range(n_houses)),
         state.ratings,
@@ -101,13 +101,13 @@ def world(
     )
     records, offsets = records_of(window, lost)
     return World(
-        [as_bytes(parameter_rows), as_bytes(houses)],
+        [view_as_bytes(parameter_rows), view_as_bytes(houses)],
         START + 3600 * np.arange(n_intervals),
         records,
         offsets,
         state_roots(window.accounts),
         window,
-        demonstration_key(seed),
+        make_demonstration_key(seed),
     )
 
 
@@ -121,9 +121,9 @@ def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBy
         verdict["kind"], verdict["interval"], verdict["seq"] = RecordKind.VERDICT, k, rows.size + n_houses
         verdict["losses_wh"] = lost_wh[k]
         verdict["shed_wh"] = rows["delivered_wh"][rows["kind"] == Kind.SHED].sum()
-        behind = topology_records([(Change.GRID_OUT, 0), (Change.FORMER, k)] if k % 5 == 3 else [])
+        behind = make_topology_records([(Change.GRID_OUT, 0), (Change.FORMER, k)] if k % 5 == 3 else [])
         behind["interval"], behind["seq"] = k, rows.size + n_houses + 1 + np.arange(behind.size)
-        body = [as_bytes(rows), as_bytes(window.meters[k]), as_bytes(verdict), as_bytes(behind)]
+        body = [view_as_bytes(rows), view_as_bytes(window.meters[k]), view_as_bytes(verdict), view_as_bytes(behind)]
         parts.append(np.concatenate(body))
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
     return np.concatenate(parts).reshape(-1, METER.itemsize), offsets
@@ -159,21 +159,21 @@ def written(directory: Path, made: World, group: int = 7) -> Path:
 def busy(directory: Path) -> World:
     """A ledger with everything on it: members come, change and go; devices, grants, other batteries and operators."""
     made = world(4, 30, seed=6)
-    keys = {m: demonstration_key(100 + m) for m in range(4)}
+    keys = {m: make_demonstration_key(100 + m) for m in range(4)}
     with begin(directory, made) as ledger:
         chain = ledger.chain_id
         append(ledger, made, 0, 5)
         rows = [statements.register(chain, m, Role.PARTICIPANT, 1, 10, keys[m]) for m in range(3)]
         ledger.append_registry(np.concatenate(rows))
         append(ledger, made, 5, 12)
-        new = demonstration_key(200)
+        new = make_demonstration_key(200)
         ledger.append_registry(
             np.concatenate(
                 [
                     statements.grant(chain, 0, 2, keys[0], reader=1),
-                    statements.access(chain, 1, 2, keys[1], owner=0),
+                    statements.log_access(chain, 1, 2, keys[1], owner=0),
                     statements.rotate(chain, 2, Role.PARTICIPANT, 2, 16, keys[2], new),
-                    statements.device_record(
+                    statements.make_device_record(
                         chain,
                         1,
                         3,
@@ -191,10 +191,10 @@ def busy(directory: Path) -> World:
         append(ledger, made, 12, 20)
         ledger.append_registry(statements.revoke(1, Role.PARTICIPANT, 4, 30))
         ratings = made.window.state.ratings
-        same = house_records(["a"] * 4, [0] * 4, ratings, 0, 0, 0)
-        ledger.append_registry(as_bytes(same))
+        same = make_house_records(["a"] * 4, [0] * 4, ratings, 0, 0, 0)
+        ledger.append_registry(view_as_bytes(same))
         append(ledger, made, 20, 25)
-        operator = demonstration_key(300)
+        operator = make_demonstration_key(300)
         height = ledger.head().height + 1
         ledger.append_registry(statements.rotate(chain, -3, Role.OPERATOR, 1, height + 1, made.key, operator))
     with Ledger.resume(directory, operator) as ledger:

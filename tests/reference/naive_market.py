@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from market.arrival import arrival_order, random_bits
+from market.arrival import order_arrivals, random_bits
 from market.rules import Pricing, Rules
 
 GRID, CONTRACT, OPERATOR, NOBODY = -1, -2, -3, -4
@@ -88,7 +88,7 @@ def run_interval(
         own_balance(world, i, pv[i] + fuel_cell[i] - load[i], uses_battery(mechanism, rules))
         house["role"] = role_of(house, utility, mechanism)
 
-    arrivals = [int(i) for i in arrival_order(len(houses), t, rules)]
+    arrivals = [int(i) for i in order_arrivals(len(houses), t, rules)]
     offers = [i for i in arrivals if houses[i]["role"] == "offer"]
     trade_requests = [i for i in arrivals if houses[i]["role"] == "trade request"]
     share_requests = [i for i in arrivals if houses[i]["role"] == "share request"]

@@ -16,7 +16,7 @@ from cosim import Scenario, run
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format import statements
 from market.ledger.format.checkpoint import checkpoint_path
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import Role
 from market.ledger.private.entries import with_signatures
 from market.ledger.write.private import append_private
@@ -46,7 +46,7 @@ def test_both_accept_a_busy_ledger(tmp_path: Path) -> None:
 
 def test_both_accept_members_signatures_and_miss_a_missing_one(tmp_path: Path) -> None:
     made = world(3, 8, seed=2, parameters={"members_sign": 1})
-    keys = {m: demonstration_key(100 + m) for m in range(2)}
+    keys = {m: make_demonstration_key(100 + m) for m in range(2)}
 
     def write(directory: Path, signers: dict[int, Ed25519PrivateKey]) -> None:
         with begin(directory, made) as ledger:
@@ -62,13 +62,13 @@ def test_both_accept_members_signatures_and_miss_a_missing_one(tmp_path: Path) -
     assert both(tmp_path / "all") == (True, True)
     write(tmp_path / "one", {0: keys[0]})
     assert both(tmp_path / "one") == (False, False)
-    write(tmp_path / "wrong", {0: keys[0], 1: demonstration_key(999)})
+    write(tmp_path / "wrong", {0: keys[0], 1: make_demonstration_key(999)})
     assert both(tmp_path / "wrong") == (False, False)
 
 
 def test_both_verify_private_ledgers_in_sums(tmp_path: Path) -> None:
     made = world(5, 12, seed=4, parameters={"private": 1})
-    keys = {m: demonstration_key(100 + m) for m in range(3)}
+    keys = {m: make_demonstration_key(100 + m) for m in range(3)}
     with begin(tmp_path / "run", made) as ledger:
         rows = [
             statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key) for m, key in keys.items()

@@ -17,7 +17,7 @@ from cosim.delivery.window import InputSeries, Window, settle_window
 from market.exchanges import CONTRACT, Kind
 from market.mechanisms import BUILT_IN
 from market.rules import Arrival, Pricing, Rules, check_rules
-from market.state import State, opening_state
+from market.state import State, make_opening_state
 from market.storage import Ratings
 
 MIXED_PPM = [1_000_000, 950_000, 999_999, 700_001, 500_000]
@@ -72,7 +72,7 @@ def random_market(seed: int, n: int, n_intervals: int, name: str) -> tuple[Input
     )
     ratings = random_ratings(rng, n)
     wallets = rng.integers(0, int(rng.choice([10, 60, 1000])) * price + 1, n)
-    state = opening_state(rng.integers(0, ratings.soc_max_wh + 1), wallets, ratings)
+    state = make_opening_state(rng.integers(0, ratings.soc_max_wh + 1), wallets, ratings)
     pools = np.array([0, rng.integers(0, 20 * price + 1), 0])
     return supply, state._replace(pools_neur=pools), random_rules(rng, name)
 

@@ -12,7 +12,7 @@ import pandapower as pp
 import pytest
 
 from grid_models.feeder.feeder import Feeder, make_feeder
-from grid_models.feeder.named_nets import named_feeder
+from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -20,7 +20,7 @@ from grid_models.powerflow.runpp import solve_by_runpp
 
 def own_loads_only(name: str) -> tuple[Feeder, Flow, Flow]:
     """The net with its own loads and one idle participant, solved by the fast engine and by runpp."""
-    feeder = named_feeder(name, ["idle"], seed=0, keep_elements=True)
+    feeder = make_named_feeder(name, ["idle"], seed=0, keep_elements=True)
     idle = np.zeros((1, 1))
     return feeder, PowerFlow(feeder).solve(idle), solve_by_runpp(feeder, idle)
 

@@ -15,9 +15,9 @@ from market.ledger.crypto.merkle import (
     is_consistent,
     leaf_hash,
     node_hash,
-    root,
-    root_from_inclusion,
-    root_of_hashes,
+    root_from_inclusion_proof,
+    root_hash,
+    root_of_leaf_hashes,
 )
 
 # Inputs and roots: google/certificate-transparency, merkletree tests.
@@ -60,11 +60,11 @@ def naive_root(hashes: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("size", range(1, 9))
 def test_published_roots(size: int) -> None:
-    assert root(LEAVES[:size]).hex() == ROOTS[size - 1]
+    assert root_hash(LEAVES[:size]).hex() == ROOTS[size - 1]
 
 
 def test_empty_root_is_the_hash_of_nothing() -> None:
-    assert root([]) == sha256(b"").digest()
+    assert root_hash([]) == sha256(b"").digest()
 
 
 @given(st.lists(st.binary(max_size=4), max_size=70))
@@ -74,7 +74,7 @@ def test_root_and_history_equal_the_definition(leaves: list[bytes]) -> None:
     for size, leaf in enumerate(hashes, start=1):
         history.append(leaf)
         assert history.root() == naive_root(hashes[:size])
-    assert root_of_hashes(hashes) == naive_root(hashes)
+    assert root_of_leaf_hashes(hashes) == naive_root(hashes)
 
 
 @given(st.integers(1, 80), st.data())
@@ -83,19 +83,19 @@ def test_inclusion_proofs_verify_and_mutated_ones_never_do(size: int, data: st.D
     index = data.draw(st.integers(0, size - 1))
     path = inclusion_proof(hashes, index)
     expected = naive_root(hashes)
-    assert root_from_inclusion(hashes[index], index, size, path) == expected
+    assert root_from_inclusion_proof(hashes[index], index, size, path) == expected
     other = data.draw(st.integers(0, size - 1).filter(lambda k: k != index)) if size > 1 else None
     if other is not None:
-        assert root_from_inclusion(hashes[other], index, size, path) != expected
-        assert root_from_inclusion(hashes[index], other, size, path) != expected
-    assert root_from_inclusion(hashes[index], index, size, [*path, hashes[0]]) is None
+        assert root_from_inclusion_proof(hashes[other], index, size, path) != expected
+        assert root_from_inclusion_proof(hashes[index], other, size, path) != expected
+    assert root_from_inclusion_proof(hashes[index], index, size, [*path, hashes[0]]) is None
     if path:
-        assert root_from_inclusion(hashes[index], index, size, path[:-1]) != expected
+        assert root_from_inclusion_proof(hashes[index], index, size, path[:-1]) != expected
         broken = list(path)
         k = data.draw(st.integers(0, len(path) - 1))
         broken[k] = bytes([broken[k][0] ^ 1]) + broken[k][1:]
-        assert root_from_inclusion(hashes[index], index, size, broken) != expected
-    assert root_from_inclusion(hashes[index], size, size, path) is None
+        assert root_from_inclusion_proof(hashes[index], index, size, broken) != expected
+    assert root_from_inclusion_proof(hashes[index], size, size, path) is None
 
 
 @given(st.integers(1, 80), st.data())

@@ -1,1 +1,1 @@
-"""Accounts replayed from records: energy, money and lots must balance."""
+"""The books: accounts, batteries and lots as they follow from the records; energy and money must balance."""

@@ -1,6 +1,6 @@
-"""Replay accounts, lots and batteries from records alone, to see whether what was recorded can have happened.
+"""Replay accounts, batteries and lots from records alone, to check that what is recorded can have happened.
 
-Independent of the market's own settlement: it reads rows, and knows nothing of orders or rules.
+It does not share code with the market's settlement, so that it finds its errors; it knows nothing of orders or rules.
 """
 
 from __future__ import annotations
@@ -11,17 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from market.compiled import compiled
-from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Kind, Rows
+from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Ints, Kind, Rows
 from market.storage import PPM, Ratings, Wh, drawn_wh, stored_wh
 
 _P2P, _USE, _STORE, _LOT_SALE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE), int(Kind.LOT_SALE)
-_IMPORT, _EXPORT, _SPILL, _SHED = (
-    int(Kind.GRID_IMPORT),
-    int(Kind.GRID_EXPORT),
-    int(Kind.SPILL),
-    int(Kind.SHED),
-)
-_LOSS, _COMPENSATION = int(Kind.LOSS), int(Kind.COMPENSATION)
+_IMPORT, _EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
+_SHED, _LOSS, _COMPENSATION = int(Kind.SHED), int(Kind.LOSS), int(Kind.COMPENSATION)
 _GRID, _CONTRACT, _OPERATOR, _NOBODY = int(GRID), int(CONTRACT), int(OPERATOR), int(NOBODY)
 
 
@@ -40,6 +35,8 @@ class Fault(IntEnum):
     VERDICT = 10
 
 
+_NONE, _PARTY, _AMOUNT, _LOT, _WALLET, _DEBT, _METER, _BALANCE, _STORAGE, _VERDICT = map(int, Fault)
+
 FAULTS = {
     Fault.PARTY: "a party that cannot take part in such an exchange",
     Fault.AMOUNT: "an amount that is not delivered energy times price, or a fee beyond it",
@@ -53,26 +50,37 @@ FAULTS = {
 }
 
 LARGEST_BALANCE = 2**61
-"""No account may be further from zero; with amounts below 2^50 nothing can overflow unseen."""
+"""No account may be further from zero; since amounts are at most 2^50, none can overflow before it is found."""
 
 
 class Books(NamedTuple):
-    """Everything a replay carries: accounts, batteries, lots, and the lowest id of the next lot, shape (1,).
+    """State of a replay after an interval.
 
-    A row of `lots` holds id, owner, host, stored energy and expiry.
+    Attributes
+    ----------
+    wallet_neur, account_neur
+        Wallet and utility account of each house, (N,).
+    pools_neur
+        Accounts of the utility, the sharing contract and the network operator, (3,).
+    own_wh
+        Stored energy that belongs to the house itself, (N,).
+    lots
+        A row for each lot: number, owner, host, stored energy, expiry; (n_lots, 5).
+    next_lot
+        Lowest number of the next lot, (1,).
     """
 
-    wallet_neur: Wh
-    account_neur: Wh
-    pools_neur: Wh
+    wallet_neur: Ints
+    account_neur: Ints
+    pools_neur: Ints
     own_wh: Wh
-    lots: Wh
-    next_lot: Wh
+    lots: Ints
+    next_lot: Ints
 
 
 @compiled
-def move(houses: Wh, pools: Wh, party: int, change: int) -> bool:
-    """Add to a house's account or a pool; False if the balance is beyond all bounds."""
+def add_to_account(houses: Ints, pools: Ints, party: int, change: int) -> bool:
+    """Add nEUR to a house's account or a pool; False if the balance is then too large."""
     if party >= 0:
         houses[party] += change
         return bool(abs(houses[party]) < LARGEST_BALANCE)
@@ -81,8 +89,8 @@ def move(houses: Wh, pools: Wh, party: int, change: int) -> bool:
 
 
 @compiled
-def book(row: Any, books: Books) -> bool:
-    """Move the money of one exchange; False if its amounts cannot be."""
+def post_exchange(row: Any, books: Books) -> bool:
+    """Pay one exchange; False if its amounts are wrong."""
     kind, amount, fee = row.kind, row.amount_neur, row.fee_neur
     if amount != row.delivered_wh * row.price_ueur_per_kwh or fee < 0 or fee > max(amount, 0):
         return False
@@ -92,9 +100,9 @@ def book(row: Any, books: Books) -> bool:
         return bool(amount == 0)
     houses = books.wallet_neur if kind <= _LOT_SALE else books.account_neur
     payer = _CONTRACT if kind in (_USE, _STORE) else row.buyer
-    paid = move(houses, books.pools_neur, payer, -amount)
-    earned = move(houses, books.pools_neur, row.seller, amount - fee)
-    return paid and earned and move(houses, books.pools_neur, _CONTRACT, fee)
+    paid = add_to_account(houses, books.pools_neur, payer, -amount)
+    earned = add_to_account(houses, books.pools_neur, row.seller, amount - fee)
+    return paid and earned and add_to_account(houses, books.pools_neur, _CONTRACT, fee)
 
 
 @compiled
@@ -118,12 +126,12 @@ def parties_fit(kind: int, seller: int, buyer: int, host: int, n: int) -> bool:
         return buyer >= 0
     if kind == _COMPENSATION:
         return seller >= 0 and buyer == _OPERATOR
-    return kind == _LOSS and seller >= _GRID and buyer == _OPERATOR  # an island's losses are its former's
+    return kind == _LOSS and seller >= _GRID and buyer == _OPERATOR  # in an island a house sells the losses
 
 
 @compiled
-def lot_row(lots: Wh, lot: int) -> int:
-    """Row of a lot, -1 if it is not alive."""
+def find_lot(lots: Ints, lot: int) -> int:
+    """Row of a lot, -1 if there is none."""
     for k in range(lots.shape[0]):
         if lots[k, 0] == lot:
             return k
@@ -131,8 +139,8 @@ def lot_row(lots: Wh, lot: int) -> int:
 
 
 @compiled
-def due(books: Books, interval: int, ratings: Ratings) -> Books:
-    """Books once lots that fall due are their hosts' own, and batteries have self-discharged."""
+def expire_lots(books: Books, interval: int, ratings: Ratings) -> Books:
+    """Books at the begin of `interval`: expired lots belong to their hosts, and batteries have self-discharged."""
     own = books.own_wh.copy()
     alive = np.ones(books.lots.shape[0], np.bool_)
     for k in range(books.lots.shape[0]):
@@ -151,13 +159,13 @@ def due(books: Books, interval: int, ratings: Ratings) -> Books:
 
 
 @compiled
-def replay(
+def replay_interval(
     rows: Rows, meters: Rows, before: Books, interval: int, tau_intervals: int, ratings: Ratings
 ) -> tuple[int, int, Books]:
-    """Replay one interval; returns (`Fault`, number of the row or house, books after it)."""
-    books = due(before, interval, ratings)
+    """Replay one interval; returns (`Fault`, number of the exchange or house, books after it)."""
+    books = expire_lots(before, interval, ratings)
     n = meters.size
-    # Per house: bought, sold, imported, exported, spilled, shed, energy of lots in, energy of lots out.
+    # For each house: bought, sold, imported, exported, spilled, shed, charged for lots, discharged from lots.
     flows = np.zeros((n, 8), np.int64)
     n_old = books.lots.shape[0]
     lots = np.empty((n_old + rows.size, 5), np.int64)
@@ -167,9 +175,9 @@ def replay(
         row = rows[k]
         kind, wh = row.kind, row.delivered_wh
         if not parties_fit(kind, row.seller, row.buyer, row.host, n):
-            return 1, k, books
-        if not book(row, books):
-            return 2, k, books
+            return _PARTY, k, books
+        if not post_exchange(row, books):
+            return _AMOUNT, k, books
         if kind in (_P2P, _USE):
             flows[row.seller, 1] += wh
             flows[row.buyer, 0] += wh
@@ -178,19 +186,19 @@ def replay(
             flows[row.host, 0] += wh
             flows[row.host, 6] += wh
             if row.lot < books.next_lot[0]:
-                return 4, k, books
+                return _LOT, k, books
             books.next_lot[0] = row.lot + 1
             lots[n_lots, 0], lots[n_lots, 1], lots[n_lots, 2] = row.lot, row.buyer, row.host
             lots[n_lots, 3] = stored_wh(wh, ratings.charge_ppm[row.host])
             lots[n_lots, 4] = interval + tau_intervals
             n_lots += 1
         elif kind == _LOT_SALE:
-            at = lot_row(lots[:n_old], row.lot)
+            at = find_lot(lots[:n_old], row.lot)
             if at < 0 or lots[at, 1] != row.seller or lots[at, 2] != row.host:
-                return 4, k, books
+                return _LOT, k, books
             lots[at, 3] -= drawn_wh(wh, ratings.discharge_ppm[row.host])
             if lots[at, 3] < 0:
-                return 4, k, books
+                return _LOT, k, books
             flows[row.host, 1] += wh
             flows[row.host, 7] += wh
             flows[row.buyer, 0] += wh
@@ -214,26 +222,26 @@ def replay(
         books.next_lot,
     )
     if after.pools_neur[1] < 0:
-        return 6, 0, after
+        return _DEBT, 0, after
     fault, house = check_meters(meters, flows, after, ratings)
     return fault, house, after
 
 
 @compiled
-def apply_amount(rows: Rows, books: Books) -> int:
-    """Book the money of exchanges alone; -1 if all can be, else the number of the first that cannot."""
+def post_exchanges(rows: Rows, books: Books) -> int:
+    """Pay exchanges; -1 if all are right, else the number of the first that is not."""
     for k in range(rows.size):
         row = rows[k]
         if not parties_fit(row.kind, row.seller, row.buyer, row.host, books.wallet_neur.size):
             return k
-        if not book(row, books):
+        if not post_exchange(row, books):
             return k
     return -1
 
 
 @compiled
 def verdict_fits(rows: Rows, verdict: Any) -> bool:
-    """Whether a verdict's sums over the interval are those of its exchanges."""
+    """Whether the sums in a verdict are those of the interval's exchanges."""
     losses, curtailed, shed = 0, 0, 0
     for row in rows:
         if row.kind == _LOSS:
@@ -248,53 +256,53 @@ def verdict_fits(rows: Rows, verdict: Any) -> bool:
 @compiled
 def replay_window(
     rows: Rows,
-    offsets: Wh,
+    offsets: Ints,
     meters: Rows,
     verdicts: Rows,
     before: Books,
     first: int,
     tau_intervals: int,
     ratings: Ratings,
-) -> tuple[int, int, int, Wh, Books]:
-    """Replay K intervals until one is wrong.
+) -> tuple[int, int, int, Ints, Books]:
+    """Replay K intervals, up to the first that is wrong.
 
     Parameters
     ----------
     rows, offsets
         Exchanges of all intervals, and where each interval's begin, (K + 1,).
     meters, verdicts
-        (K, N) and (K,).
+        Meter readings (K, N) and verdicts (K,).
     before
         Books before the first.
     first
         Number of the first interval.
     tau_intervals, ratings
-        Life of a lot, and the batteries.
+        Life of a lot in intervals, and the batteries.
 
     Returns
     -------
     tuple
-        (interval of the window that is wrong or K, `Fault`, number of the row or house, account table (K, 4N + 3) up to
-        there, books after the last sound interval).
+        (index of the wrong interval or K, `Fault`, number of the exchange or house, accounts after each interval before
+        it (K, 4N + 3), books after the last right interval).
     """
     n_intervals, n = meters.shape
     table = np.zeros((n_intervals, 4 * n + 3), np.int64)
     books = before
     for k in range(n_intervals):
         mine = rows[offsets[k] : offsets[k + 1]]
-        fault, at, after = replay(mine, meters[k], books, first + k, tau_intervals, ratings)
-        if fault == 0 and not verdict_fits(mine, verdicts[k]):
-            fault, at = 10, 0
-        if fault != 0:
+        fault, at, after = replay_interval(mine, meters[k], books, first + k, tau_intervals, ratings)
+        if fault == _NONE and not verdict_fits(mine, verdicts[k]):
+            fault, at = _VERDICT, 0
+        if fault != _NONE:
             return k, fault, at, table, books
         books = after
-        table[k] = account_row(books)
-    return n_intervals, 0, 0, table, books
+        table[k] = flatten_books(books)
+    return n_intervals, _NONE, 0, table, books
 
 
 @compiled
-def account_row(books: Books) -> Wh:
-    """What a block's state root is the digest of: wallets, accounts, pools, own energy, energy hosted for others."""
+def flatten_books(books: Books) -> Ints:
+    """What a block's state root covers, (4N + 3,): wallets, accounts, pools (nEUR), own and hosted energy (Wh)."""
     n = books.own_wh.size
     row = np.zeros(4 * n + 3, np.int64)
     row[:n] = books.wallet_neur
@@ -308,37 +316,37 @@ def account_row(books: Books) -> Wh:
 
 @compiled
 def check_meters(meters: Rows, flows: Wh, books: Books, ratings: Ratings) -> tuple[int, int]:
-    """Hold every meter against the exchanges and the battery; moves the own energy in `books` on."""
+    """Check every meter against the exchanges and the battery; brings `own_wh` of the books up to date."""
     hosted = np.zeros(meters.size, np.int64)
     for k in range(books.lots.shape[0]):
         hosted[books.lots[k, 2]] += books.lots[k, 3]
     for i in range(meters.size):
         m = meters[i]
         if m.house != i:
-            return 7, i
+            return _METER, i
         if books.wallet_neur[i] < 0:
-            return 5, i
+            return _WALLET, i
         given = (m.bought_wh, m.sold_wh, m.imported_wh, m.exported_wh, m.spilled_wh, m.shed_wh)
         for f in range(6):
             if given[f] != flows[i, f]:
-                return 7, i
+                return _METER, i
         into = m.pv_wh + m.fuel_cell_wh + m.discharge_wh + m.bought_wh + m.imported_wh
         out = m.load_wh - m.shed_wh + m.charge_wh + m.sold_wh + m.exported_wh + m.spilled_wh
         if into != out:
-            return 8, i
+            return _BALANCE, i
         charge, discharge = m.charge_wh - flows[i, 6], m.discharge_wh - flows[i, 7]
         if charge < 0 or discharge < 0:
-            return 9, i
+            return _STORAGE, i
         books.own_wh[i] += stored_wh(charge, ratings.charge_ppm[i]) - drawn_wh(
             discharge, ratings.discharge_ppm[i]
         )
         soc = books.own_wh[i] + hosted[i]
         if m.own_wh != books.own_wh[i] or m.hosted_wh != hosted[i] or books.own_wh[i] < 0:
-            return 9, i
+            return _STORAGE, i
         if m.charge_wh > 0 and soc > ratings.soc_max_wh[i]:
-            return 9, i
+            return _STORAGE, i
         if m.discharge_wh > 0 and soc < ratings.soc_min_wh[i]:
-            return 9, i
+            return _STORAGE, i
         if m.charge_wh > ratings.max_charge_wh[i] or m.discharge_wh > ratings.max_discharge_wh[i]:
-            return 9, i
-    return 0, 0
+            return _STORAGE, i
+    return _NONE, 0

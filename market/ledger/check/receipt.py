@@ -1,6 +1,6 @@
-"""Receipts: a record, its place in its block, the block's place in a checkpoint; a pinned key is enough to check one.
+"""Receipts: a record with its inclusion proof in a block, and the block's inclusion proof in a checkpoint.
 
-Whoever verifies takes index and size from what is signed or hashed, never from the proof, and bounds its length.
+A pinned key is enough to check one. Index and tree size are taken from what is signed or hashed, never from a proof.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import json
 from typing import Any, NamedTuple
 
 from market.errors import LedgerError
-from market.ledger.crypto.merkle import inclusion_proof, leaf_hash, root_from_inclusion
-from market.ledger.format.checkpoint import Checkpoint, origin_of, parse_checkpoint
+from market.ledger.crypto.merkle import inclusion_proof, leaf_hash, root_from_inclusion_proof
+from market.ledger.format.checkpoint import Checkpoint, log_origin, parse_checkpoint
 from market.ledger.format.header import decode_header
 from market.ledger.format.note import ED25519, VerifierKey, open_note
-from market.ledger.format.records import SIZE, next_interval
+from market.ledger.format.records import SIZE, read_next_interval
 from market.ledger.store.store import Store, StoredBlock
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 
 FORMAT = "gridsettle receipt v1"
 
@@ -28,13 +28,13 @@ class Receipt(NamedTuple):
     record, seq
         The record's bytes and its number in the block.
     record_path
-        Inclusion of the record in the block.
+        Inclusion proof of the record in the block.
     header
         The block's header.
     header_path
-        Inclusion of the block in the checkpoint.
+        Inclusion proof of the block in the checkpoint.
     checkpoint
-        Signed note.
+        Signed note of the checkpoint.
     """
 
     record: bytes
@@ -46,12 +46,12 @@ class Receipt(NamedTuple):
 
     def text(self) -> str:
         """The receipt as JSON, bytes in hexadecimal."""
-        fields = {name: _shown(value) for name, value in self._asdict().items()}
+        fields = {name: _show(value) for name, value in self._asdict().items()}
         return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
 
 
 class Proven(NamedTuple):
-    """What a valid receipt proves: this record stands in that block of that log."""
+    """What a valid receipt proves: this record is in that block of that log."""
 
     record: bytes
     origin: str
@@ -61,12 +61,12 @@ class Proven(NamedTuple):
 
 
 def parse_receipt(text: str) -> Receipt:
-    """Receipt from its JSON.
+    """Parse a receipt from its JSON.
 
     Raises
     ------
     LedgerError
-        If it is none.
+        If it is no receipt.
     """
     try:
         content = json.loads(text)
@@ -91,14 +91,14 @@ def parse_receipt(text: str) -> Receipt:
 
 
 def prove(store: Store, interval: int, seq: int) -> Receipt:
-    """Receipt for record `seq` of an interval.
+    """Make the receipt for record `seq` of an interval.
 
     Raises
     ------
     LedgerError
         If there is no such record, or no checkpoint that covers it.
     """
-    block = block_of_interval(store, interval)
+    block = find_interval_block(store, interval)
     bodies = [block.records[at : at + SIZE] for at in range(0, len(block.records), SIZE)]
     if not 0 <= seq < len(bodies):
         raise LedgerError(f"interval {interval}: expected a record from 0 to {len(bodies) - 1}, got {seq}")
@@ -118,8 +118,8 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
     )
 
 
-def block_of_interval(store: Store, interval: int) -> StoredBlock:
-    """The block that records an interval.
+def find_interval_block(store: Store, interval: int) -> StoredBlock:
+    """Find the block that records an interval.
 
     Raises
     ------
@@ -129,24 +129,24 @@ def block_of_interval(store: Store, interval: int) -> StoredBlock:
     size, height = store.size(), interval + 1
     while 0 < height < size:
         block = store.block(height)
-        behind = next_interval(records_of(block.records)) - 1
-        if behind == interval:
-            return _first_holding(store, block, interval)
-        height += max(1, interval - behind)
+        last = read_next_interval(decode_records(block.records)) - 1
+        if last == interval:
+            return _step_back(store, block, interval)
+        height += max(1, interval - last)
     raise LedgerError(
         f"{store.path}: expected a ledger with interval {interval}, found {size} blocks without it"
     )
 
 
-def _first_holding(store: Store, block: StoredBlock, interval: int) -> StoredBlock:
-    """`block` itself if it holds the interval, else the nearest one before it that does."""
-    while next_interval(records_of(store.block(block.height - 1).records)) == interval + 1:
+def _step_back(store: Store, block: StoredBlock, interval: int) -> StoredBlock:
+    """The block that holds the interval: the first of all that have it as their last interval."""
+    while read_next_interval(decode_records(store.block(block.height - 1).records)) == interval + 1:
         block = store.block(block.height - 1)
     return block
 
 
 def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) -> Proven | str:
-    """What a receipt proves, or why it proves nothing.
+    """Check a receipt; returns what it proves, or why it proves nothing.
 
     Parameters
     ----------
@@ -155,32 +155,35 @@ def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) 
     operator
         Public key of the operator, pinned by the caller.
     origin
-        Name of the log if the caller pins that too.
+        Log origin, if the caller pins that too.
     """
     try:
         header = decode_header(receipt.header)
-        named = origin_of(header.chain_id) if origin is None else origin
+        named = log_origin(header.chain_id) if origin is None else origin
         checkpoint = parse_checkpoint(open_note(receipt.checkpoint, VerifierKey(named, ED25519, operator)))
     except ValueError as reason:
         return str(reason)
-    if not checkpoint.origin == named == origin_of(header.chain_id):
-        return f"the checkpoint is of log '{checkpoint.origin}', the block of '{origin_of(header.chain_id)}'"
+    if not checkpoint.origin == named == log_origin(header.chain_id):
+        return f"the checkpoint is of log '{checkpoint.origin}', the block of '{log_origin(header.chain_id)}'"
     if int.from_bytes(receipt.record[8:12], "little") != receipt.seq:
         return "the record bears another number"
     leaf = leaf_hash(receipt.record)
-    if root_from_inclusion(leaf, receipt.seq, header.n_records, receipt.record_path) != header.record_root:
+    if (
+        root_from_inclusion_proof(leaf, receipt.seq, header.n_records, receipt.record_path)
+        != header.record_root
+    ):
         return "the record is not in the block"
-    return _in_checkpoint(receipt, header.height, header.interval_start, checkpoint)
+    return _check_header(receipt, header.height, header.interval_start, checkpoint)
 
 
-def _in_checkpoint(receipt: Receipt, height: int, start: int, checkpoint: Checkpoint) -> Proven | str:
+def _check_header(receipt: Receipt, height: int, start: int, checkpoint: Checkpoint) -> Proven | str:
     leaf = leaf_hash(receipt.header)
-    if root_from_inclusion(leaf, height, checkpoint.size, receipt.header_path) != checkpoint.root:
+    if root_from_inclusion_proof(leaf, height, checkpoint.size, receipt.header_path) != checkpoint.root:
         return "the block is not in the checkpoint"
     return Proven(receipt.record, checkpoint.origin, height, start, checkpoint.size)
 
 
-def _shown(value: Any) -> Any:
+def _show(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return [node.hex() for node in value] if isinstance(value, tuple) else value

@@ -1,7 +1,7 @@
-"""Verify a ledger offline, block by block: bytes, links, roots, signatures, books; the first bad block is named.
+"""Verify a ledger offline, block by block: bytes, links, root hashes, signatures, books; name the first bad block.
 
-A broken ledger is a finding, not an exception. The key is given by whoever verifies; where none is pinned, the genesis
-block's own is used and the report says so.
+A broken ledger is a finding, not an exception. The caller pins the operator's key; if it does not, the key in the
+genesis block is used, and the report says so.
 """
 
 from __future__ import annotations
@@ -12,23 +12,30 @@ from typing import NamedTuple
 
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
-from market.ledger.books.bookkeeper import Bookkeeper, terms_of
+from market.ledger.books.bookkeeper import Bookkeeper, read_terms
 from market.ledger.books.private import AggregateKeeper, OpenedKeeper
-from market.ledger.check.kept_elsewhere import Chain, Policy, first_contradiction
+from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction
 from market.ledger.crypto.merkle import History
 from market.ledger.crypto.signatures import Claim, SignatureChecks
-from market.ledger.format.checkpoint import origin_of
-from market.ledger.format.header import NO_PREVIOUS, chain_id, header_message
-from market.ledger.format.records import RecordBytes, RecordKind
-from market.ledger.private.entries import entries_message, entry_signatures, meter_number
+from market.ledger.format.checkpoint import log_origin
+from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
+from market.ledger.format.records import RecordBytes, RecordKind, read_places
+from market.ledger.private.entries import entries_message, find_meter_number, read_entry_signatures
 from market.ledger.private.vault import Entry
-from market.ledger.store.blocks import Block, BrokenError, Fault, first_wrong_field, first_wrong_root, linked
-from market.ledger.store.registry import EMPTY, Registry, begun, key_in_force, replayed
+from market.ledger.store.blocks import (
+    Block,
+    BrokenError,
+    Fault,
+    find_wrong_field,
+    find_wrong_root,
+    link_block,
+)
+from market.ledger.store.registry import EMPTY, Registry, begin_registry, find_key_in_force, replay_statements
 from market.ledger.store.store import DamagedError, Store, StoredBlock
-from market.ledger.store.tip import with_registry
+from market.ledger.store.tip import extend_registry_tree
 
 GROUP = 512
-"""Blocks verified together."""
+"""Number of blocks that are verified together."""
 
 
 class Report(NamedTuple):
@@ -39,15 +46,15 @@ class Report(NamedTuple):
     ok
         Whether nothing is wrong.
     n_blocks, n_records
-        How much was verified before a fault, or at all.
+        How many were verified, up to the first fault.
     height, reason
         First bad block and what is wrong with it; -1 and empty if nothing is.
     head
-        Hash of the last header read.
+        Hash of the last verified block.
     pinned
-        Whether the operator's key was given from outside.
+        Whether the caller gave the operator's key.
     in_sums
-        Whether private records were verified in sums only, since nobody opened them.
+        Whether private records were verified in sums only, since they were not opened.
     """
 
     ok: bool
@@ -63,26 +70,26 @@ class Report(NamedTuple):
 Keeper = Bookkeeper | AggregateKeeper
 
 
-def keeper_of(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
-    """The books that a ledger with this genesis block and what is opened of it allow."""
-    if not terms_of(genesis).private:
+def make_bookkeeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
+    """Make the bookkeeper for a ledger with this genesis block and the private records that were opened, if any."""
+    if not read_terms(genesis).private:
         return Bookkeeper(genesis)
     return AggregateKeeper(genesis) if entries is None else OpenedKeeper(genesis, entries)
 
 
 class Verification:
-    """A verification in progress: what earlier blocks established.
+    """A verification in progress: what follows from the blocks so far.
 
     Parameters
     ----------
     operator, origin
-        The pinned key and name of the log, None to trust the genesis block's own.
+        Operator's key and log origin as pinned by the caller, None to trust those of the genesis block.
     signatures
-        Where claims of signatures go.
+        Checks the signatures.
     first
-        Height below which record roots and signatures are taken for granted.
+        Record roots and signatures of blocks below this height are not verified.
     entries
-        Private records opened from their stores, None to verify them in sums only.
+        Private records by (interval, number), None to verify them in sums only.
     """
 
     def __init__(
@@ -90,8 +97,8 @@ class Verification:
         operator: bytes | None,
         origin: str | None,
         signatures: SignatureChecks,
-        first: int = 0,
-        entries: Mapping[tuple[int, int], Entry] | None = None,
+        first: int,
+        entries: Mapping[tuple[int, int], Entry] | None,
     ) -> None:
         self.operator, self.origin, self.signatures = operator, origin, signatures
         self.first, self.entries = first, entries
@@ -102,17 +109,24 @@ class Verification:
         self.chain_id = b""
         self.registry: Registry = EMPTY
         self.registry_tree = History()
-        self.start, self.interval = 0, 0
+        self.interval_start, self.interval = 0, 0
         self.n_records = 0
         self.keeper: Keeper | None = None
 
-    def take(self, stored: Sequence[StoredBlock]) -> Fault | None:
-        """Verify the next blocks; the first that is wrong, if any.
+    def check(self, stored: Sequence[StoredBlock]) -> Fault | None:
+        """Verify the next blocks; returns the first that is wrong, if any.
 
-        Each stage sees the blocks that all stages before found sound, so what is left is the lowest fault.
+        Every stage gets only the blocks below the faults found so far, so the last fault found is the lowest.
         """
-        fault, blocks = self._linked(stored)
-        for stage in (self._roots, self._fields, self._statements, self._places, self._signed, self._booked):
+        fault, blocks = self._link(stored)
+        for stage in (
+            self._check_roots,
+            self._check_fields,
+            self._check_statements,
+            self._check_times,
+            self._check_signatures,
+            self._check_books,
+        ):
             if (found := stage(blocks)) is not None:
                 fault = found
                 blocks = [block for block in blocks if block.header.height < found[0]]
@@ -124,15 +138,15 @@ class Verification:
         return fault
 
     def chain(self) -> Chain:
-        """What the blocks so far say."""
+        """The chain of the blocks so far."""
         return Chain(self.chain_id, self.registry, self.hashes, self.nodes, self.interval)
 
-    def _linked(self, stored: Sequence[StoredBlock]) -> tuple[Fault | None, list[Block]]:
+    def _link(self, stored: Sequence[StoredBlock]) -> tuple[Fault | None, list[Block]]:
         blocks: list[Block] = []
         for block in stored:
             height = self.history.size + len(blocks)
             try:
-                blocks.append(linked(block, height, self.previous))
+                blocks.append(link_block(block, height, self.previous))
                 if height == 0:
                     self._begin(blocks[0])
             except LedgerError as broken:
@@ -142,32 +156,32 @@ class Verification:
 
     def _begin(self, genesis: Block) -> None:
         records = genesis.records
-        if (wrong := first_wrong_root([genesis]) or first_wrong_field([genesis], 0)) is not None:
+        if (wrong := find_wrong_root([genesis]) or find_wrong_field([genesis], 0)) is not None:
             raise BrokenError(wrong[1])
-        self.registry = begun(records)
-        key = key_in_force(self.registry, OPERATOR, 0)
+        self.registry = begin_registry(records)
+        key = find_key_in_force(self.registry, OPERATOR, 0)
         if self.operator is not None and self.operator != key:
             raise BrokenError("the operator is not the pinned one")
-        self.chain_id = chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
-        if self.origin not in (None, origin_of(self.chain_id)):
-            raise BrokenError(f"the log is '{origin_of(self.chain_id)}', not the pinned one")
-        self.keeper = keeper_of(records, self.entries)
+        self.chain_id = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
+        if self.origin not in (None, log_origin(self.chain_id)):
+            raise BrokenError(f"the log is '{log_origin(self.chain_id)}', not the pinned one")
+        self.keeper = make_bookkeeper(records, self.entries)
 
-    def _roots(self, blocks: Sequence[Block]) -> Fault | None:
-        return first_wrong_root([block for block in blocks if block.header.height >= self.first])
+    def _check_roots(self, blocks: Sequence[Block]) -> Fault | None:
+        return find_wrong_root([block for block in blocks if block.header.height >= self.first])
 
-    def _fields(self, blocks: Sequence[Block]) -> Fault | None:
-        return first_wrong_field(blocks, self.interval)
+    def _check_fields(self, blocks: Sequence[Block]) -> Fault | None:
+        return find_wrong_field(blocks, self.interval)
 
-    def _statements(self, blocks: Sequence[Block]) -> Fault | None:
-        """Replay the registry; its root and the chain's name are in every header."""
+    def _check_statements(self, blocks: Sequence[Block]) -> Fault | None:
+        """Replay the registry; compare its root and the chain id with those in every header."""
         for block in blocks:
             height = block.header.height
             if block.has_statements():
-                self.registry_tree = with_registry(self.registry_tree, block.records)
+                self.registry_tree = extend_registry_tree(self.registry_tree, block.records)
                 try:
                     if height > 0:
-                        self.registry = replayed(self.registry, block.records, self.chain_id, height)
+                        self.registry = replay_statements(self.registry, block.records, self.chain_id, height)
                 except LedgerError as reason:
                     return height, str(reason)
             if block.header.registry_root != self.registry_tree.root():
@@ -176,74 +190,65 @@ class Verification:
                 return height, "the chain id is not the genesis block's"
         return None
 
-    def _places(self, blocks: Sequence[Block]) -> Fault | None:
-        """Every interval begins where the one before ends; a block without one repeats the time of the last."""
+    def _check_times(self, blocks: Sequence[Block]) -> Fault | None:
+        """Every interval begins where the one before ends; a block without one repeats the time of the block before."""
         for block in blocks:
             if block.holds_interval and self.keeper is not None:
-                self.start = self.keeper.terms.start_of(self.interval)
+                self.interval_start = self.keeper.terms.interval_start_s(self.interval)
                 self.interval += 1
-            if block.header.interval_start != self.start:
+            if block.header.interval_start != self.interval_start:
                 return block.header.height, "the interval does not begin where the one before ends"
         return None
 
-    def _signed(self, blocks: Sequence[Block]) -> Fault | None:
+    def _check_signatures(self, blocks: Sequence[Block]) -> Fault | None:
         claims = []
         for block in blocks:
             height = block.header.height
             if height < self.first:
                 continue
-            key = key_in_force(self.registry, OPERATOR, height) or b""
+            key = find_key_in_force(self.registry, OPERATOR, height) or b""
             message = header_message(block.stored.header)
             claims.append(
                 Claim(height, "the signature is not the operator's", key, block.stored.signature, message)
             )
             try:
-                claims += self._entries_signed(block)
+                claims += self._claim_entries(block)
             except LedgerError as reason:
                 self.signatures.add(claims)
                 return height, str(reason)
         self.signatures.add(claims)
         return None
 
-    def _entries_signed(self, block: Block) -> list[Claim]:
-        """What members claim by signing their entries, where the ledger's terms ask for it."""
+    def _claim_entries(self, block: Block) -> list[Claim]:
+        """Claims that members have signed their entries, where the terms of the ledger require it."""
         if self.keeper is None or not self.keeper.terms.members_sign or not block.holds_interval:
             return []
-        height, signed = block.header.height, dict(entry_signatures(block.records))
+        height, signed = block.header.height, dict(read_entry_signatures(block.records))
         keys = {
             member: key
             for member in self.registry.keys
-            if member >= 0 and (key := key_in_force(self.registry, member, height)) is not None
+            if member >= 0 and (key := find_key_in_force(self.registry, member, height)) is not None
         }
         if set(keys) != set(signed):
             raise LedgerError("not every member with a key has signed its entries, or somebody else has")
-        records = self.keeper.clear(block)
+        records = self.keeper.reveal(block)
         if records is None:
             return []
-        interval = int(records[0, 4:8].copy().view("<u4")[0])
-        return [
-            Claim(
-                height,
-                f"member {member} did not sign these entries",
-                key,
-                signed[member],
-                entries_message(self.chain_id, interval, records, member, salt),
-            )
-            for member, key in keys.items()
-            for salt in [self._salt(interval, records, member)]
-        ]
+        interval, claims = int(read_places(records[:1])[0, 0]), []
+        for member, key in keys.items():
+            number = find_meter_number(records, member)
+            salt = b"" if number is None else self.keeper.find_salt(interval, number)
+            message = entries_message(self.chain_id, interval, records, member, salt)
+            reason = f"member {member} did not sign these entries"
+            claims.append(Claim(height, reason, key, signed[member], message))
+        return claims
 
-    def _salt(self, interval: int, records: RecordBytes, member: int) -> bytes:
-        """Salt of a member's meter in a block in clear, where it is private."""
-        number = meter_number(records, member)
-        return b"" if number is None or self.keeper is None else self.keeper.salt(interval, number)
-
-    def _booked(self, blocks: Sequence[Block]) -> Fault | None:
-        return self.keeper.take(blocks) if self.keeper is not None else None
+    def _check_books(self, blocks: Sequence[Block]) -> Fault | None:
+        return self.keeper.check(blocks) if self.keeper is not None else None
 
 
 def verify_ledger(
-    directory: Path,
+    directory: str | Path,
     *,
     operator: bytes | None = None,
     origin: str | None = None,
@@ -262,21 +267,21 @@ def verify_ledger(
     directory
         Run directory.
     operator
-        Public key (32 bytes) of the operator of the genesis block, as pinned by the caller.
+        Public key (32 bytes) of the operator in the genesis block, as pinned by the caller.
     origin
-        Name of the log (`gridsettle/…`), if the caller pins that too.
+        Log origin (`gridsettle/…`), if the caller pins that too.
     checkpoint
-        A signed note kept elsewhere; a ledger that does not extend it is a rollback or a fork.
+        Signed note of a checkpoint that was kept elsewhere; a ledger that does not extend it is a rollback or a fork.
     policy
-        Witnesses whose cosignatures the checkpoint must carry.
+        Witnesses that must have cosigned the checkpoint.
     entries
-        Private records opened from member stores, by (interval, number): every one, and the salts of the state roots,
-        as an operator's store holds them. Without them private records are verified in sums.
+        All private records opened from member stores, and the salts of the state roots, by (interval, number); the
+        operator's store holds all of them. Without them private records are verified in sums.
     first, last
-        Heights to verify in full: below `first`, record roots and signatures are taken for granted, and the blocks
-        behind `last` are not read.
+        Heights to verify in full: record roots and signatures below `first` are not verified, blocks above `last` are
+        not read.
     n_processes
-        Processes that verify signatures; with more than one, call from a program that may be imported.
+        Processes that verify signatures. With more than one, the calling program's main module must be importable.
     listener
         Called with the number of blocks verified so far.
 
@@ -288,14 +293,16 @@ def verify_ledger(
     with SignatureChecks(n_processes) as signatures:
         verification = Verification(operator, origin, signatures, first, entries)
         try:
-            with Store.open_to_read(directory) as store:
+            with Store.open_to_read(Path(directory)) as store:
                 fault = _first_fault(store, verification, last, listener)
                 if fault is None:
                     chain, whole = verification.chain(), last is None
-                    fault = first_contradiction(store, chain, checkpoint, policy, whole=whole)
+                    fault = find_contradiction(store, chain, checkpoint, policy, whole=whole)
         except DamagedError as damage:
             fault = verification.history.size, str(damage)
-        fault = min((found for found in (fault, signatures.first_fault()) if found is not None), default=None)
+        fault = min(
+            (found for found in (fault, signatures.find_first_fault()) if found is not None), default=None
+        )
     return Report(
         fault is None,
         verification.history.size,
@@ -313,7 +320,7 @@ def _first_fault(
 ) -> Fault | None:
     for group in store.groups(GROUP):
         wanted = group if last is None else [block for block in group if block.height <= last]
-        if (fault := verification.take(wanted)) is not None:
+        if (fault := verification.check(wanted)) is not None:
             return fault
         if listener is not None:
             listener(verification.history.size)

@@ -1,30 +1,28 @@
-"""A witness: it cosigns a checkpoint only if the log still extends the last one it cosigned.
+"""A witness: it cosigns a checkpoint only if the log extends the last one that it cosigned.
 
-What it has seen lies in a file of its own, which it renews before it gives its cosignature away.
+It keeps that last checkpoint in a file of its own, which is written before the cosignature is given away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import consistency_proof, is_consistent
 from market.ledger.durable import write_durably
 from market.ledger.format.checkpoint import Checkpoint, parse_checkpoint
-from market.ledger.format.note import VerifierKey, cosigned, open_note
+from market.ledger.format.note import VerifierKey, add_cosignature, open_note
 from market.ledger.store.store import Store
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 Prover = Callable[[int, int], Sequence[bytes]]
-"""Consistency proof between two sizes of the log."""
+"""Function that returns the consistency proof between two sizes of the log."""
 
 
 class RefusedError(LedgerError):
-    """The witness does not cosign: the log went back, or is not the one it saw before."""
+    """The witness does not cosign: the log was rolled back, or is another than the one it has seen."""
 
 
 def cosign(
@@ -36,7 +34,7 @@ def cosign(
     key: Ed25519PrivateKey,
     time: int,
 ) -> str:
-    """The note with the witness's cosignature.
+    """Cosign a checkpoint; returns its note with the witness's cosignature added.
 
     Parameters
     ----------
@@ -47,16 +45,16 @@ def cosign(
     prover
         Asks the log for a consistency proof; its answer is not trusted.
     seen_file
-        Where the witness keeps what it cosigned last; made if it does not exist.
+        File in which the witness keeps the last checkpoint that it cosigned; created if it does not exist.
     name, key
-        The witness's.
+        Name and key of the witness.
     time
-        Seconds since 1970-01-01 UTC.
+        Time of the cosignature, seconds since 1970-01-01 UTC.
 
     Raises
     ------
     RefusedError
-        If the log is shorter than, or not consistent with, what was seen before.
+        If the log is shorter than the last checkpoint, or does not extend it.
     LedgerError
         If the note is not signed by the log.
     """
@@ -64,12 +62,12 @@ def cosign(
     if checkpoint.origin != log.name:
         raise LedgerError(f"checkpoint: expected origin '{log.name}', got '{checkpoint.origin}'")
     if seen_file.exists():
-        _expect_extension(parse_checkpoint(seen_file.read_text(encoding="utf-8")), checkpoint, prover)
+        _check_extension(parse_checkpoint(seen_file.read_text(encoding="utf-8")), checkpoint, prover)
     write_durably(seen_file, checkpoint.text())
-    return cosigned(note, name, key, time)
+    return add_cosignature(note, name, key, time)
 
 
-def _expect_extension(seen: Checkpoint, new: Checkpoint, prover: Prover) -> None:
+def _check_extension(seen: Checkpoint, new: Checkpoint, prover: Prover) -> None:
     if seen.origin != new.origin:
         raise LedgerError(
             f"witness: expected log '{seen.origin}', which it has seen before, got '{new.origin}'"
@@ -85,8 +83,8 @@ def _expect_extension(seen: Checkpoint, new: Checkpoint, prover: Prover) -> None
         )
 
 
-def prover_of(store: Store) -> Prover:
-    """Consistency proofs from a stored ledger; an empty proof where it has none."""
+def make_prover(store: Store) -> Prover:
+    """Make a prover of a stored ledger; its proof is empty where there is none."""
 
     def prove(first: int, second: int) -> Sequence[bytes]:
         hashes = store.hashes()[:second]

@@ -1,1 +1,1 @@
-"""Hashes, Merkle trees, keys and signatures: pure functions of bytes."""
+"""Hashes, Merkle trees, keys, signatures and sealed boxes; nothing here knows what the bytes mean."""

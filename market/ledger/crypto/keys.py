@@ -1,6 +1,7 @@
-"""Ed25519 keys: files that only their owner can read, and public keys that others pin.
+"""Ed25519 keys and their files.
 
-A private key lies in a PKCS#8 PEM file (RFC 5208), encrypted if there is a passphrase; a public key in one of RFC 8410.
+A private key is kept in a PKCS#8 PEM file (RFC 5208) that only its owner can read, encrypted if there is a passphrase;
+a public key in a PEM file of RFC 8410.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from market.errors import LedgerError
 
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
-    """The 32 bytes of a key's public half."""
+    """The 32 bytes of the public key of a private key."""
     return key.public_key().public_bytes_raw()
 
 
 def pseudonym(public_key: bytes) -> str:
-    """What a member is called on the ledger: the first 16 hexadecimal digits of its public key's SHA-256."""
+    """Name of a member in listings: the first 16 hexadecimal digits of the SHA-256 of its public key."""
     return sha256(public_key).hexdigest()[:16]
 
 
 def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether an Ed25519 signature (RFC 8032) is the key's; False also for a key that is no point of the curve."""
+    """Whether an Ed25519 signature (RFC 8032) of a message is valid; False also for a malformed key."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -46,7 +47,7 @@ def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def write_key_pair(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None = None) -> Path:
-    """Write a private key to a new file that only its owner can read, and its public key beside it (`.pub`).
+    """Write a private key to a new file that only its owner can read, and its public key to `.pub` beside it.
 
     Returns
     -------
@@ -80,16 +81,15 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
 
 
 def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateKey:
-    """Private key of a PKCS#8 file.
+    """Read the private key of a PKCS#8 file.
 
     Raises
     ------
     LedgerError
-        If there is none, others than its owner can read it, it is no Ed25519 key, or the passphrase does not fit.
+        If there is no file, others than its owner can read it, it is no Ed25519 key, or the passphrase is wrong.
     """
-    content = _read(path)
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        mode = stat.S_IMODE(path.stat().st_mode)
+    content, mode = _read(path), stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
         raise LedgerError(
             f"{path}: expected a key that only its owner can read (mode 600), got mode {mode:o}; chmod 600 {path}"
         )
@@ -105,17 +105,17 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether a key file asks for a passphrase."""
+    """Whether a key file needs a passphrase."""
     return b"ENCRYPTED" in _read(path)
 
 
 def read_public_key(path: Path) -> bytes:
-    """The 32 bytes of the public key in a PEM file.
+    """Read a public key (32 bytes) from a PEM file.
 
     Raises
     ------
     LedgerError
-        If there is none, or it is no Ed25519 public key.
+        If there is no file, or it holds no Ed25519 public key.
     """
     try:
         key = load_pem_public_key(_read(path))

@@ -1,7 +1,7 @@
-"""Hash trees of RFC 6962 §2.1 and RFC 9162 §2.1: roots, a history tree that only grows, and proofs.
+"""Merkle trees of RFC 6962 §2.1 and RFC 9162 §2.1: root hashes, inclusion proofs and consistency proofs.
 
-A leaf is hashed as SHA-256(0x00 ‖ data), a node as SHA-256(0x01 ‖ left ‖ right), the empty tree as SHA-256 of nothing.
-A verifier needs data alone; it takes index and size from its caller and bounds the length of a proof.
+The leaf hash is SHA-256(0x00 ‖ data), the node hash SHA-256(0x01 ‖ left ‖ right), the root hash of the empty tree
+SHA-256 of nothing. Who verifies a proof takes index and size from what is signed or hashed, never from the proof.
 """
 
 from __future__ import annotations
@@ -19,40 +19,41 @@ _EMPTY = np.frombuffer(EMPTY_ROOT, np.uint8)
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """Hash of a leaf."""
+    """Leaf hash of RFC 6962."""
     return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of an inner node."""
+    """Node hash of RFC 6962."""
     return sha256(b"\x01" + left + right).digest()
 
 
-def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
-    """Root of a tree over leaf hashes.
-
-    Level by level, an odd last node moves up as it is; the same tree as RFC 6962's split at the largest power of two.
-    """
-    if not hashes:
-        return EMPTY_ROOT
-    level = list(hashes)
+def root_of_leaf_hashes(hashes: Sequence[bytes]) -> bytes:
+    """Root hash of the tree over leaf hashes."""
+    level = list(hashes) or [EMPTY_ROOT]
     while len(level) > 1:
-        odd = level[-1:] if len(level) % 2 else []
-        level = [
-            sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)
-        ] + odd
+        level = _parents(level)
     return level[0]
 
 
-def root(leaves: Iterable[bytes]) -> bytes:
-    """Root of a tree over leaves."""
-    return root_of_hashes([leaf_hash(leaf) for leaf in leaves])
+def _parents(level: list[bytes]) -> list[bytes]:
+    """The level above; an odd last node moves up unchanged.
+
+    This gives the same tree as RFC 6962's recursive split at the largest power of two.
+    """
+    pairs = zip(level[::2], level[1::2], strict=False)
+    return [node_hash(left, right) for left, right in pairs] + level[len(level) & ~1 :]
+
+
+def root_hash(leaves: Iterable[bytes]) -> bytes:
+    """Root hash of the tree over leaves."""
+    return root_of_leaf_hashes([leaf_hash(leaf) for leaf in leaves])
 
 
 def group_roots(rows: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Digests:
-    """Roots of many small trees at once: tree k has the leaves rows[offsets[k] : offsets[k + 1]].
+    """Root hashes of K trees at once: tree k has the leaves rows[offsets[k] : offsets[k + 1]].
 
-    All trees climb a level together, so that hashing always has many messages at a time.
+    All trees are built level by level together, so that each call of the hash function gets many messages.
 
     Parameters
     ----------
@@ -84,14 +85,14 @@ def group_roots(rows: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> 
 
 
 class History:
-    """A tree that only grows: it keeps the roots of its complete subtrees, largest first, and nothing else.
+    """A tree to which leaves are appended; it keeps the roots of its complete subtrees only (a compact range).
 
     Parameters
     ----------
     size
         Number of leaves so far.
     peaks
-        Roots of the complete subtrees of `size`, largest first.
+        Root hashes of the complete subtrees of a tree of `size` leaves, largest first.
     """
 
     def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
@@ -99,23 +100,23 @@ class History:
         self.peaks = list(peaks)
 
     def copy(self) -> History:
-        """A tree of its own with the same leaves."""
+        """Copy of the tree, to append to independently."""
         return History(self.size, self.peaks)
 
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Append a leaf hash; returns the complete nodes it makes as (level, index, hash), the leaf first."""
-        made = [(0, self.size, leaf)]
+        """Append a leaf hash; returns the nodes that it completes as (level, index, hash), the leaf first."""
+        completed = [(0, self.size, leaf)]
         level, index, node = 0, self.size, leaf
         while index % 2:
             node = node_hash(self.peaks.pop(), node)
             level, index = level + 1, index // 2
-            made.append((level, index, node))
+            completed.append((level, index, node))
         self.peaks.append(node)
         self.size += 1
-        return made
+        return completed
 
     def root(self) -> bytes:
-        """Root of the tree as it is."""
+        """Root hash of the tree."""
         if not self.peaks:
             return EMPTY_ROOT
         node = self.peaks[-1]
@@ -141,7 +142,7 @@ def peak_positions(size: int) -> list[tuple[int, int]]:
 
 
 def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """Audit path of leaf `index` in the tree over `hashes` (RFC 9162 §2.1.3.1).
+    """Inclusion proof of leaf `index` in the tree over leaf hashes (RFC 9162 §2.1.3.1).
 
     Raises
     ------
@@ -155,14 +156,12 @@ def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
         sibling = index ^ 1
         if sibling < len(level):
             path.append(level[sibling])
-        odd = level[-1:] if len(level) % 2 else []
-        level = [node_hash(a, b) for a, b in zip(level[::2], level[1::2], strict=False)] + odd
-        index //= 2
+        level, index = _parents(level), index // 2
     return path
 
 
-def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """Root that an audit path leads to, None if its length is wrong (RFC 9162 §2.1.3.2)."""
+def root_from_inclusion_proof(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """Root hash that an inclusion proof leads to, None if the proof has a wrong length (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size:
         return None
     node, last, rest = leaf, size - 1, list(path)
@@ -177,7 +176,7 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes
 
 
 def consistency_proof(hashes: Sequence[bytes], first: int) -> list[bytes]:
-    """Proof that the tree over the first `first` hashes is a prefix of the whole (RFC 9162 §2.1.4.1).
+    """Consistency proof: the tree over the first `first` leaf hashes is a prefix of the whole (RFC 9162 §2.1.4.1).
 
     Raises
     ------
@@ -191,17 +190,17 @@ def consistency_proof(hashes: Sequence[bytes], first: int) -> list[bytes]:
 
 def _subproof(first: int, hashes: Sequence[bytes], *, complete: bool) -> list[bytes]:
     if first == len(hashes):
-        return [] if complete else [root_of_hashes(hashes)]
+        return [] if complete else [root_of_leaf_hashes(hashes)]
     split = 1 << (len(hashes) - 1).bit_length() - 1
     if first <= split:
-        return [*_subproof(first, hashes[:split], complete=complete), root_of_hashes(hashes[split:])]
-    return [*_subproof(first - split, hashes[split:], complete=False), root_of_hashes(hashes[:split])]
+        return [*_subproof(first, hashes[:split], complete=complete), root_of_leaf_hashes(hashes[split:])]
+    return [*_subproof(first - split, hashes[split:], complete=False), root_of_leaf_hashes(hashes[:split])]
 
 
 def is_consistent(
     first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
 ) -> bool:
-    """Whether the tree of `second` leaves extends that of `first` (RFC 9162 §2.1.4.2)."""
+    """Whether a consistency proof shows that the tree of `second` leaves extends the first (RFC 9162 §2.1.4.2)."""
     if not 1 <= first <= second or len(proof) > 2 * 64:
         return False
     if first == second:

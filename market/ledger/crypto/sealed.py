@@ -1,7 +1,7 @@
-"""Sealed boxes: anybody can seal bytes to a member's public key, only the member can open them.
+"""Sealed boxes: anybody can encrypt bytes to a member's public key, only the member can decrypt them.
 
 X25519 with a fresh key for every box (RFC 7748), HKDF-SHA256 (RFC 5869), ChaCha20-Poly1305 (RFC 8439). A member has one
-key: its Ed25519 key is carried over to X25519 by the birational map of RFC 7748 §4.1, `u = (1 + y) / (1 - y)`.
+key: its Ed25519 key is mapped to X25519 by the birational map of RFC 7748 §4.1, `u = (1 + y) / (1 - y)`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _P = 2**255 - 19
 _NONCE = bytes(12)  # every box has a key of its own
 
 
-def exchange_public_key(public_key: bytes) -> X25519PublicKey:
+def x25519_public_key(public_key: bytes) -> X25519PublicKey:
     """X25519 public key of an Ed25519 public key (32 bytes).
 
     Raises
     ------
     LedgerError
-        If it is the one point without a counterpart.
+        If it is the neutral element, which has no counterpart.
     """
     y = int.from_bytes(public_key, "little") % 2**255 % _P
     if y == 1:
@@ -36,14 +36,20 @@ def exchange_public_key(public_key: bytes) -> X25519PublicKey:
     return X25519PublicKey.from_public_bytes(u.to_bytes(32, "little"))
 
 
-def exchange_private_key(key: Ed25519PrivateKey) -> X25519PrivateKey:
-    """X25519 key of an Ed25519 key: the scalar that RFC 8032 §5.1.5 derives from it."""
+def x25519_private_key(key: Ed25519PrivateKey) -> X25519PrivateKey:
+    """X25519 private key of an Ed25519 key: the scalar that RFC 8032 §5.1.5 derives from it."""
     return X25519PrivateKey.from_private_bytes(sha512(key.private_bytes_raw()).digest()[:32])
 
 
 def seal(message: bytes, public_key: bytes) -> bytes:
-    """Box that only the holder of an Ed25519 key can open: 32 bytes of a fresh key, then the encrypted message."""
-    fresh, recipient = X25519PrivateKey.generate(), exchange_public_key(public_key)
+    """Encrypt a message to an Ed25519 public key; the box is 32 bytes of a fresh public key, then the ciphertext.
+
+    Raises
+    ------
+    LedgerError
+        If the public key cannot be used.
+    """
+    fresh, recipient = X25519PrivateKey.generate(), x25519_public_key(public_key)
     sender = fresh.public_key().public_bytes_raw()
     try:
         shared = fresh.exchange(recipient)
@@ -53,14 +59,14 @@ def seal(message: bytes, public_key: bytes) -> bytes:
 
 
 def unseal(box: bytes, key: Ed25519PrivateKey) -> bytes:
-    """Message of a box that was sealed to this key.
+    """Decrypt a box that was sealed to this key.
 
     Raises
     ------
     LedgerError
-        If it was sealed to another, or has been changed.
+        If it was sealed to another key, or has been changed.
     """
-    own = exchange_private_key(key)
+    own = x25519_private_key(key)
     try:
         shared = own.exchange(X25519PublicKey.from_public_bytes(box[:32]))
         cipher = ChaCha20Poly1305(_box_key(shared, box[:32], own.public_key()))

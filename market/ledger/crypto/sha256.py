@@ -1,7 +1,7 @@
-"""SHA-256 (FIPS 180-4) of many messages of one length at once, one message in each vector lane.
+"""SHA-256 (FIPS 180-4) of many messages of one length at once, one message in each lane of the processor's vectors.
 
-`hashlib` hashes one message a call; a block's records are dozens of short ones. Sixteen messages side by side let the
-compiler use vector instructions. `hashlib` stays the reference: the tests hold the two together.
+`hashlib` hashes one message a call; a block's records are dozens of short messages. With sixteen of them side by side
+the compiler uses vector instructions. The tests compare the results with those of `hashlib`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def _cube_root(value: int) -> int:
 
 
 # FIPS 180-4 §4.2.2, §5.3.3: the first 32 bits of the fractions of cube and square roots of the first primes.
-_ROUND = np.array([_cube_root(prime << 96) % 2**32 for prime in _primes(64)], np.uint32)
-_START = np.array([isqrt(prime << 64) % 2**32 for prime in _primes(8)], np.uint32)
+_ROUND_CONSTANTS = np.array([_cube_root(prime << 96) % 2**32 for prime in _primes(64)], np.uint32)
+_INITIAL_HASH = np.array([isqrt(prime << 64) % 2**32 for prime in _primes(8)], np.uint32)
 
 
 @compiled
-def _turned(x: np.uint32, n: np.uint32) -> np.uint32:
+def _rotate_right(x: np.uint32, n: np.uint32) -> np.uint32:
     return _u(_u(x >> n) | _u(x << _u(_u(32) - n)))
 
 
@@ -60,9 +60,9 @@ def _round(
     h: np.uint32,
     word: np.uint32,
 ) -> tuple[np.uint32, np.uint32]:
-    """The two of the eight variables that a round changes; the others only change names (§6.2.2)."""
-    s1 = _u(_turned(e, _u(6)) ^ _turned(e, _u(11)) ^ _turned(e, _u(25)))
-    s0 = _u(_turned(a, _u(2)) ^ _turned(a, _u(13)) ^ _turned(a, _u(22)))
+    """The two of the eight working variables that a round computes; the others only change places (§6.2.2)."""
+    s1 = _u(_rotate_right(e, _u(6)) ^ _rotate_right(e, _u(11)) ^ _rotate_right(e, _u(25)))
+    s0 = _u(_rotate_right(a, _u(2)) ^ _rotate_right(a, _u(13)) ^ _rotate_right(a, _u(22)))
     t1 = _u(h + s1 + _u(_u(e & f) ^ _u(_u(~e) & g)) + word)
     t2 = _u(s0 + _u(_u(a & b) ^ _u(a & c) ^ _u(b & c)))
     return _u(d + t1), _u(t1 + t2)
@@ -70,29 +70,29 @@ def _round(
 
 @compiled
 def _compress(state: _Words, w: _Words) -> None:
-    """Take one block of 16 words a lane into the state; `w` is (64, LANES), `state` (8, LANES).
+    """Compress one block of 16 words a lane into `state` (8, LANES); `w` (64, LANES) is the message schedule.
 
-    Every inner loop runs over the lanes, with eight rounds unrolled in one, so that the variables stay in registers.
+    Every inner loop runs over the lanes, with eight rounds unrolled in it, so that the variables stay in registers.
     """
     for t in range(16, 64):
         for lane in range(LANES):
             x, y = w[t - 15, lane], w[t - 2, lane]
-            s0 = _u(_turned(x, _u(7)) ^ _turned(x, _u(18)) ^ _u(x >> _u(3)))
-            s1 = _u(_turned(y, _u(17)) ^ _turned(y, _u(19)) ^ _u(y >> _u(10)))
+            s0 = _u(_rotate_right(x, _u(7)) ^ _rotate_right(x, _u(18)) ^ _u(x >> _u(3)))
+            s1 = _u(_rotate_right(y, _u(17)) ^ _rotate_right(y, _u(19)) ^ _u(y >> _u(10)))
             w[t, lane] = _u(w[t - 16, lane] + w[t - 7, lane] + s0 + s1)
     v = state.copy()
     for t in range(0, 64, 8):
         for lane in range(LANES):
             a, b, c, d = v[0, lane], v[1, lane], v[2, lane], v[3, lane]
             e, f, g, h = v[4, lane], v[5, lane], v[6, lane], v[7, lane]
-            d, h = _round(a, b, c, d, e, f, g, h, _u(_ROUND[t] + w[t, lane]))
-            c, g = _round(h, a, b, c, d, e, f, g, _u(_ROUND[t + 1] + w[t + 1, lane]))
-            b, f = _round(g, h, a, b, c, d, e, f, _u(_ROUND[t + 2] + w[t + 2, lane]))
-            a, e = _round(f, g, h, a, b, c, d, e, _u(_ROUND[t + 3] + w[t + 3, lane]))
-            h, d = _round(e, f, g, h, a, b, c, d, _u(_ROUND[t + 4] + w[t + 4, lane]))
-            g, c = _round(d, e, f, g, h, a, b, c, _u(_ROUND[t + 5] + w[t + 5, lane]))
-            f, b = _round(c, d, e, f, g, h, a, b, _u(_ROUND[t + 6] + w[t + 6, lane]))
-            e, a = _round(b, c, d, e, f, g, h, a, _u(_ROUND[t + 7] + w[t + 7, lane]))
+            d, h = _round(a, b, c, d, e, f, g, h, _u(_ROUND_CONSTANTS[t] + w[t, lane]))
+            c, g = _round(h, a, b, c, d, e, f, g, _u(_ROUND_CONSTANTS[t + 1] + w[t + 1, lane]))
+            b, f = _round(g, h, a, b, c, d, e, f, _u(_ROUND_CONSTANTS[t + 2] + w[t + 2, lane]))
+            a, e = _round(f, g, h, a, b, c, d, e, _u(_ROUND_CONSTANTS[t + 3] + w[t + 3, lane]))
+            h, d = _round(e, f, g, h, a, b, c, d, _u(_ROUND_CONSTANTS[t + 4] + w[t + 4, lane]))
+            g, c = _round(d, e, f, g, h, a, b, c, _u(_ROUND_CONSTANTS[t + 5] + w[t + 5, lane]))
+            f, b = _round(c, d, e, f, g, h, a, b, _u(_ROUND_CONSTANTS[t + 6] + w[t + 6, lane]))
+            e, a = _round(b, c, d, e, f, g, h, a, _u(_ROUND_CONSTANTS[t + 7] + w[t + 7, lane]))
             v[0, lane], v[1, lane], v[2, lane], v[3, lane] = a, b, c, d
             v[4, lane], v[5, lane], v[6, lane], v[7, lane] = e, f, g, h
     for i in range(8):
@@ -101,8 +101,8 @@ def _compress(state: _Words, w: _Words) -> None:
 
 
 @compiled
-def _swapped(x: np.uint32) -> np.uint32:
-    """A word with its bytes in the other order: SHA-256 is big-endian, the machines are not."""
+def _swap_bytes(x: np.uint32) -> np.uint32:
+    """A word with its bytes in reverse order: SHA-256 is big-endian, the machines are not."""
     return _u(
         _u(x << _u(24)) | _u(_u(x & _u(0xFF00)) << _u(8)) | _u(_u(x >> _u(8)) & _u(0xFF00)) | _u(x >> _u(24))
     )
@@ -132,15 +132,15 @@ def _hash_all(prefix: int, rows: npt.NDArray[np.uint8], parts: npt.NDArray[np.in
                     message[lane, begin + k] = rows[row, k]
         for i in range(8):
             for lane in range(LANES):
-                state[i, lane] = _START[i]
+                state[i, lane] = _INITIAL_HASH[i]
         for block in range(n_blocks):
             for lane in range(LANES):
                 for t in range(16):
-                    w[t, lane] = _swapped(words[lane, 16 * block + t])
+                    w[t, lane] = _swap_bytes(words[lane, 16 * block + t])
             _compress(state, w)
         for lane in range(n):
             for i in range(8):
-                out[first + lane, i] = _swapped(state[i, lane])
+                out[first + lane, i] = _swap_bytes(state[i, lane])
     return digests
 
 

@@ -1,28 +1,27 @@
-"""Many signatures: made on all cores, or collected while blocks stream by and checked here or in other processes."""
+"""Many signatures at once: made on several threads, or checked in this process or in others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from market.cores import usable_cores
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from market.cores import count_usable_cores
 from market.ledger.crypto.keys import is_signed
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+MOST_THREADS = 4
+"""Threads that sign at the same time; `cryptography` releases Python's global lock meanwhile."""
 
-AT_ONCE = 4
-"""Threads that sign at the same time: `cryptography` leaves Python's lock to the others meanwhile."""
-
-_FEW = 64
-"""Messages that are not worth a thread."""
+_LEAST_MESSAGES = 64
+"""Fewer messages are not worth a thread."""
 
 
-def signatures(key: Ed25519PrivateKey, messages: Sequence[bytes]) -> list[bytes]:
-    """Ed25519 signatures (RFC 8032) of many messages, in their order, 64 bytes each."""
-    n_threads = min(AT_ONCE, usable_cores(), len(messages) // _FEW)
+def sign_all(key: Ed25519PrivateKey, messages: Sequence[bytes]) -> list[bytes]:
+    """Sign messages with Ed25519 (RFC 8032); returns the signatures in their order, 64 bytes each."""
+    n_threads = min(MOST_THREADS, count_usable_cores(), len(messages) // _LEAST_MESSAGES)
     if n_threads <= 1:
         return [key.sign(message) for message in messages]
     share = -(-len(messages) // n_threads)
@@ -33,7 +32,7 @@ def signatures(key: Ed25519PrivateKey, messages: Sequence[bytes]) -> list[bytes]
 
 
 class Claim(NamedTuple):
-    """That `public_key` signed `message`; `reason` is what is wrong with the block at `height` if it did not."""
+    """The claim that `public_key` signed `message`; `reason` is the fault of the block at `height` if it did not."""
 
     height: int
     reason: str
@@ -42,8 +41,8 @@ class Claim(NamedTuple):
     message: bytes
 
 
-def first_false(claims: Sequence[Claim]) -> tuple[int, str] | None:
-    """(height, reason) of the first claim that does not hold."""
+def find_false_claim(claims: Sequence[Claim]) -> tuple[int, str] | None:
+    """Find the first claim that does not hold; returns (height, reason)."""
     for claim in claims:
         if not is_signed(claim.public_key, claim.signature, claim.message):
             return claim.height, claim.reason
@@ -51,12 +50,12 @@ def first_false(claims: Sequence[Claim]) -> tuple[int, str] | None:
 
 
 class SignatureChecks:
-    """Claims being checked; a context manager.
+    """Checks claims, in other processes if there are several; a context manager.
 
     Parameters
     ----------
     n_processes
-        1 checks in this process.
+        With 1 claims are checked in this process.
     """
 
     def __init__(self, n_processes: int = 1) -> None:
@@ -73,13 +72,13 @@ class SignatureChecks:
             self._pool.shutdown(cancel_futures=True)
 
     def add(self, claims: Sequence[Claim]) -> None:
-        """Check these claims, now or meanwhile."""
+        """Check claims, at once or in another process."""
         if self._pool is not None:
-            self._waiting.append(self._pool.submit(first_false, claims))
-        elif (found := first_false(claims)) is not None:
+            self._waiting.append(self._pool.submit(find_false_claim, claims))
+        elif (found := find_false_claim(claims)) is not None:
             self._found.append(found)
 
-    def first_fault(self) -> tuple[int, str] | None:
-        """(height, reason) of the lowest block with a false claim, once all are checked."""
+    def find_first_fault(self) -> tuple[int, str] | None:
+        """Wait for all checks; returns (height, reason) of the lowest block with a false claim."""
         done = [future.result() for future in self._waiting]
         return min([*self._found, *(fault for fault in done if fault is not None)], default=None)

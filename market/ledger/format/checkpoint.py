@@ -1,12 +1,11 @@
-"""Checkpoints: signed notes that say how long the ledger was and what it held (C2SP tlog-checkpoint).
+"""Checkpoints, or signed tree heads: size and root of the history tree at some time (C2SP tlog-checkpoint).
 
-A chain of valid blocks that was cut short is still valid; only a checkpoint kept elsewhere shows the rollback.
+A ledger that was cut short is still valid in itself; only a checkpoint kept elsewhere shows the rollback.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,19 +24,19 @@ class Checkpoint(NamedTuple):
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
-def origin_of(chain_id: bytes) -> str:
-    """Origin of a chain's checkpoints."""
+def log_origin(chain_id: bytes) -> str:
+    """Log origin of a chain: the name of the log in its checkpoints."""
     return f"gridsettle/{chain_id.hex()[:32]}"
 
 
 def checkpoint_path(directory: Path) -> Path:
-    """Where a run's checkpoint is written: beside its directory, so that restoring an old one does not restore it."""
+    """Path of a run's checkpoint: outside its directory, so that restoring an old directory does not restore it."""
     resolved = directory.resolve()
     return resolved.with_name(resolved.name + ".checkpoint")
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """Checkpoint of a note's text; lines behind the third are extensions and ignored.
+    """Parse a note's text; lines after the third are extensions and ignored.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     lines = text.split("\n")
     try:
         origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
-    except (IndexError, ValueError, binascii.Error) as reason:
+    except (IndexError, ValueError) as reason:
         raise LedgerError(
             f"checkpoint: expected origin, size and root on three lines, got {text!r}"
         ) from reason

@@ -1,20 +1,23 @@
-"""Headers: what a block commits to, how it is hashed, signed and linked to the one before."""
+"""Block headers: what a block commits to, and the bytes of it that are hashed, linked and signed."""
 
 from __future__ import annotations
 
+import hmac
 import struct
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from market.exchanges import Ints
 from market.ledger.crypto.merkle import leaf_hash
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 VERSION = 1
 _LAYOUT = struct.Struct("<I32sQq32s32sI32s32s")
 SIZE = _LAYOUT.size
 NO_PREVIOUS = bytes(32)
+NO_STATE = sha256(b"").digest()
+"""State root before the first interval."""
 
 
 class Header(NamedTuple):
@@ -23,14 +26,14 @@ class Header(NamedTuple):
     Attributes
     ----------
     version
-        Of the format.
+        Version of the format.
     chain_id
         SHA-256 that names the chain; the same in every block.
     height
-        0 for the genesis block; interval t is block t + 1 unless blocks without an interval stand between.
+        0 for the genesis block; interval t is block t + 1 unless there are blocks without an interval before it.
     interval_start
-        Begin of the interval, seconds since 1970-01-01 UTC; 0 in the genesis block, that of the block before in one
-        that holds no interval.
+        Begin of the interval, seconds since 1970-01-01 UTC. In the genesis block it is 0; a block that holds no
+        interval repeats that of the block before.
     prev
         Hash of the previous header, zeros in the genesis block.
     record_root, n_records
@@ -56,12 +59,12 @@ class Header(NamedTuple):
         return _LAYOUT.pack(*self)
 
     def hash(self) -> bytes:
-        """Its leaf hash, which is what the next header links to and what the history tree holds."""
+        """Leaf hash of the header: the next header links to it, and the history tree holds it."""
         return leaf_hash(self.encode())
 
 
 def decode_header(data: bytes) -> Header:
-    """Header of its bytes.
+    """Decode the bytes of a header.
 
     Raises
     ------
@@ -74,27 +77,37 @@ def decode_header(data: bytes) -> Header:
 
 
 def header_message(header: bytes) -> bytes:
-    """What the operator signs of a block: its header's bytes, prefixed."""
+    """Message that the operator signs for a block."""
     return b"gridsettle header v1\0" + header
 
 
 def state_message(block_hash: bytes, state: bytes) -> bytes:
-    """What the operator signs of a run's state: the block it lies behind, and its digest."""
+    """Message that the operator signs for a run's state: it binds the state to the block before it."""
     return b"gridsettle state v1\0" + block_hash + sha256(state).digest()
 
 
-def chain_id(parameters: bytes) -> bytes:
-    """Name of a chain from the bytes of its parameter records."""
+def state_root(accounts: Ints, salt: bytes = b"") -> bytes:
+    """Digest of accounts and stored energies after an interval, (4N + 3,): SHA-256, or HMAC-SHA256 if there is a salt.
+
+    Ledgers with private records salt it; without the salt the accounts could be guessed from it.
+    """
+    content = accounts.astype("<i8").tobytes()
+    if salt:
+        return hmac.digest(salt, b"gridsettle/state\0" + content, "sha256")
+    return sha256(content).digest()
+
+
+def make_chain_id(parameters: bytes) -> bytes:
+    """Make the name of a chain from the bytes of its parameter records."""
     return sha256(b"gridsettle chain v1\0" + parameters).digest()
 
 
-def demonstration_key(seed: int) -> Ed25519PrivateKey:
-    """Operator key of runs without one of their own, derived from the seed; everybody can derive it, it proves nothing.
+def make_demonstration_key(seed: int) -> Ed25519PrivateKey:
+    """Derive a key from the seed, for runs without an operator key of their own.
 
-    It makes the same scenario and seed give the same ledger on every machine.
+    It makes equal scenarios and seeds give equal ledgers on every machine. Everybody can derive it, so it proves
+    nothing about who signed.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     return Ed25519PrivateKey.from_private_bytes(
         sha256(b"gridsettle demonstration operator key\0%d" % seed).digest()
     )

@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note): a text that one or more keys have signed, each on a line behind it.
+"""Signed notes (C2SP signed-note): a text, followed by a line for each key that has signed it.
 
 `— name base64(key id ‖ signature)`; the key id is the start of SHA-256(name ‖ newline ‖ type ‖ public key). Type 1 is
 an Ed25519 signature over the text, type 4 a witness's cosignature with a time (C2SP tlog-cosignature).
@@ -7,16 +7,15 @@ an Ed25519 signature over the text, type 4 a witness's cosignature with a time (
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from market.ledger.crypto.keys import is_signed, public_bytes, read_public_key
 
 ED25519, COSIGNATURE = 0x01, 0x04
 MOST_SIGNATURES = 64
@@ -41,12 +40,12 @@ class VerifierKey(NamedTuple):
     public_key: bytes
 
     def key_id(self) -> bytes:
-        """The four bytes in front of its signatures."""
+        """Key id: the four bytes in front of each of its signatures."""
         material = self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key
         return sha256(material).digest()[:4]
 
     def text(self) -> str:
-        """The key on one line, as notes' verifiers exchange it: name+key id+base64(type ‖ public key)."""
+        """Verifier key line, by which keys are published: name+key id+base64(type ‖ public key)."""
         encoded = base64.b64encode(bytes([self.kind]) + self.public_key).decode()
         return f"{self.name}+{self.key_id().hex()}+{encoded}"
 
@@ -59,12 +58,12 @@ class Cosignature(NamedTuple):
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
-    """Key from its line.
+    """Parse a verifier key line.
 
     Raises
     ------
     LedgerError
-        If it is no such line, or its key id does not fit.
+        If it is none, or its key id is not that of the key.
     """
     name, _, rest = text.strip().partition("+")
     number, _, encoded = rest.partition("+")
@@ -72,7 +71,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
         material = base64.b64decode(encoded, validate=True)
     except ValueError:  # not base64, or not even ASCII
         material = b""
-    if not is_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
+    if not is_key_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
         raise LedgerError(
             f"verifier key: expected name+key id+base64 of an Ed25519 key, got {text.strip()!r}"
         )
@@ -82,16 +81,14 @@ def parse_verifier_key(text: str) -> VerifierKey:
     return key
 
 
-def read_pinned(path: Path) -> tuple[bytes, str | None]:
-    """(public key, name of the log) from a file that pins them: a verifier key line, or a PEM file, which has no name.
+def read_pinned_key(path: Path) -> tuple[bytes, str | None]:
+    """Read (public key, log origin) from a file: a verifier key line, or a PEM file, which has no origin.
 
     Raises
     ------
     LedgerError
         If it is neither.
     """
-    from market.ledger.crypto.keys import read_public_key
-
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as reason:
@@ -102,19 +99,19 @@ def read_pinned(path: Path) -> tuple[bytes, str | None]:
     return key.public_key, key.name
 
 
-def is_name(name: str) -> bool:
-    """Whether a key may have this name."""
+def is_key_name(name: str) -> bool:
+    """Whether a key may have this name: no spaces, control characters or plus signs."""
     return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name)
 
 
 def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
-    """Signed note over `text`, which ends in a newline, with one signature line."""
-    verifier = VerifierKey(name, ED25519, key.public_key().public_bytes_raw())
-    return f"{text}\n{_line(verifier, key.sign(text.encode()))}"
+    """Sign a text, which must end in a newline; the note has one signature line."""
+    verifier = VerifierKey(name, ED25519, public_bytes(key))
+    return f"{text}\n{_format_line(verifier, key.sign(text.encode()))}"
 
 
-def cosigned(note: str, name: str, key: Ed25519PrivateKey, time: int) -> str:
-    """The note with a witness's cosignature of time `time` added.
+def add_cosignature(note: str, name: str, key: Ed25519PrivateKey, time: int) -> str:
+    """Add a witness's cosignature, given at `time` (seconds since 1970-01-01 UTC), to a note.
 
     Raises
     ------
@@ -122,12 +119,12 @@ def cosigned(note: str, name: str, key: Ed25519PrivateKey, time: int) -> str:
         If it is no signed note.
     """
     text, _ = split_note(note)
-    verifier = VerifierKey(name, COSIGNATURE, key.public_key().public_bytes_raw())
+    verifier = VerifierKey(name, COSIGNATURE, public_bytes(key))
     signature = time.to_bytes(8, "big") + key.sign(_cosigned_text(text, time))
-    return note + _line(verifier, signature)
+    return note + _format_line(verifier, signature)
 
 
-def _line(verifier: VerifierKey, signature: bytes) -> str:
+def _format_line(verifier: VerifierKey, signature: bytes) -> str:
     return f"— {verifier.name} {base64.b64encode(verifier.key_id() + signature).decode()}\n"
 
 
@@ -136,7 +133,7 @@ def _cosigned_text(text: str, time: int) -> bytes:
 
 
 def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    """Text of a note, and its signature lines as (name, key id ‖ signature); nothing is verified.
+    """Split a note into its text and its signature lines, each (name, key id ‖ signature); verifies nothing.
 
     Raises
     ------
@@ -144,7 +141,7 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         If it is no signed note.
     """
     text, separator, lines = note.rpartition("\n\n")
-    signatures = list(_signatures(lines))
+    signatures = list(_parse_lines(lines))
     if (
         not separator
         or len(note) > LONGEST_NOTE
@@ -157,34 +154,30 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     return text + "\n", signatures
 
 
-def _signatures(lines: str) -> Iterator[tuple[str, bytes]]:
+def _parse_lines(lines: str) -> Iterator[tuple[str, bytes]]:
     if not lines.endswith("\n"):
         return
     for line in lines[:-1].split("\n"):
         parts = line.split(" ")
         try:
             signature = base64.b64decode(parts[-1], validate=True)
-        except (binascii.Error, ValueError):
+        except ValueError:
             signature = b""
-        if len(parts) != 3 or parts[0] != "—" or not is_name(parts[1]) or len(signature) < 5:
+        if len(parts) != 3 or parts[0] != "—" or not is_key_name(parts[1]) or len(signature) < 5:
             raise LedgerError(f"checkpoint: expected a signature line '— name base64', got {line!r}")
         yield parts[1], signature
 
 
 def open_note(note: str, key: VerifierKey) -> str:
-    """Text of a note once it is known to be signed by `key`; signatures of unknown keys are ignored.
+    """Verify that `key` has signed a note and return its text; signatures by unknown keys are ignored.
 
     Raises
     ------
     LedgerError
         If it is no signed note, carries no signature of the key, or one that is not valid.
     """
-    from market.ledger.crypto.keys import is_signed
-
     text, signatures = split_note(note)
-    wanted = [
-        signature[4:] for name, signature in signatures if (name, signature[:4]) == (key.name, key.key_id())
-    ]
+    wanted = _signatures_by(key, signatures)
     if not wanted or not all(is_signed(key.public_key, signature, text.encode()) for signature in wanted):
         found = "one that is not valid" if wanted else "none"
         raise LedgerError(
@@ -193,24 +186,25 @@ def open_note(note: str, key: VerifierKey) -> str:
     return text
 
 
-def cosignatures(note: str, witnesses: list[VerifierKey]) -> list[Cosignature]:
-    """Valid cosignatures of known witnesses, at most one each.
+def read_cosignatures(note: str, witnesses: list[VerifierKey]) -> list[Cosignature]:
+    """Read the valid cosignatures of known witnesses, at most one of each.
 
     Raises
     ------
     LedgerError
         If it is no signed note, or a known witness's line is not valid.
     """
-    from market.ledger.crypto.keys import is_signed
-
     text, signatures = split_note(note)
     found: dict[bytes, Cosignature] = {}
     for witness in witnesses:
-        for name, signature in signatures:
-            if (name, signature[:4]) != (witness.name, witness.key_id()):
-                continue
-            time = int.from_bytes(signature[4:12], "big")
-            if not is_signed(witness.public_key, signature[12:], _cosigned_text(text, time)):
-                raise LedgerError(f"checkpoint: the cosignature of '{name}' is not valid")
-            found[witness.public_key] = Cosignature(name, time)
+        for signature in _signatures_by(witness, signatures):
+            time = int.from_bytes(signature[:8], "big")
+            if not is_signed(witness.public_key, signature[8:], _cosigned_text(text, time)):
+                raise LedgerError(f"checkpoint: the cosignature of '{witness.name}' is not valid")
+            found[witness.public_key] = Cosignature(witness.name, time)
     return list(found.values())
+
+
+def _signatures_by(key: VerifierKey, signatures: list[tuple[str, bytes]]) -> list[bytes]:
+    """Signatures under a key's name and key id; nothing is verified."""
+    return [signed[4:] for name, signed in signatures if (name, signed[:4]) == (key.name, key.key_id())]

@@ -1,4 +1,4 @@
-"""What values the fields of a record may have; reserved bytes are zero, so that every byte means something."""
+"""Which values the fields of a record may have; reserved bytes must be zero, so that no byte is free to choose."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from market.exchanges import NOBODY, Kind, Reason, Status
+from market.exchanges import METER, NOBODY, Kind, Reason, Status
 from market.ledger.format.records import (
     ISLANDED,
     LAYOUTS,
+    MONEY,
     NONE,
     Change,
     DeviceKind,
@@ -18,25 +19,20 @@ from market.ledger.format.records import (
     RecordKind,
     Role,
 )
+from market.storage import PPM
 
 _I4 = 2**31 - 1
 LARGEST_NEUR = 2**50
-"""Largest amount of one exchange, about 1.1 million EUR: so small that no sum over a block can overflow."""
+"""Largest amount of one exchange, about 1.1 million EUR; no sum over a block can then overflow."""
 
 _Limits = dict[str, tuple[int, int]]
 _NO_FLAGS: _Limits = {"status": (0, 0), "reason": (0, 0)}
-_PPM = 1_000_000
 
 _EXCHANGE: _Limits = {
     "status": (0, max(Status)),
     "reason": (0, max(Reason)),
-    "seller": (NOBODY, _I4),
-    "buyer": (NOBODY, _I4),
-    "host": (NOBODY, _I4),
-    "element": (NOBODY, _I4),
-    "lot": (NOBODY, _I4),
-    "cleared_wh": (0, _I4),
-    "delivered_wh": (0, _I4),
+    **dict.fromkeys(("seller", "buyer", "host", "element", "lot"), (NOBODY, _I4)),
+    **dict.fromkeys(("cleared_wh", "delivered_wh"), (0, _I4)),
     "price_ueur_per_kwh": (-_I4, _I4),
     "amount_neur": (-LARGEST_NEUR, LARGEST_NEUR),
     "fee_neur": (0, LARGEST_NEUR),
@@ -44,7 +40,7 @@ _EXCHANGE: _Limits = {
 _METER: _Limits = {
     **_NO_FLAGS,
     "house": (0, _I4),
-    **{name: (0, _I4) for name in LAYOUTS[int(Kind.METER)].names or () if name.endswith("_wh")},
+    **dict.fromkeys((name for name in METER.names or () if name.endswith("_wh")), (0, _I4)),
 }
 _VERDICT: _Limits = {
     "status": (0, 3),
@@ -57,33 +53,19 @@ _VERDICT: _Limits = {
 _KEY: _Limits = {**_NO_FLAGS, "role": (1, max(Role)), "effective": (0, 2**62)}
 _HOUSE: _Limits = {
     **_NO_FLAGS,
-    "soc_min_wh": (0, _I4),
-    "soc_max_wh": (0, _I4),
-    "max_charge_wh": (0, _I4),
-    "max_discharge_wh": (0, _I4),
-    "charge_ppm": (1, _PPM),
-    "discharge_ppm": (1, _PPM),
-    "self_discharge_ppm": (0, _PPM),
+    **dict.fromkeys(("house", "soc_min_wh", "soc_max_wh", "max_charge_wh", "max_discharge_wh"), (0, _I4)),
+    **dict.fromkeys(("charge_ppm", "discharge_ppm"), (1, PPM)),
+    "self_discharge_ppm": (0, PPM),
     "wallet_neur": (0, 2**60),
-    "house": (0, _I4),
 }
-_AGGREGATE: _Limits = {
-    **_NO_FLAGS,
-    **{
-        name: (-(2**60), 2**60)
-        for name in LAYOUTS[RecordKind.AGGREGATE].names or ()
-        if name.endswith(("_neur", "_wh"))
-    },
-}
+_AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 
 LIMITS: dict[int, _Limits] = {
     **{int(kind): _EXCHANGE for kind in Kind if kind < Kind.METER},
     int(Kind.METER): _METER,
     RecordKind.VERDICT: _VERDICT,
     RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, 0), "element": (0, _I4)},
-    RecordKind.MEMBER: _KEY,
-    RecordKind.ROTATE: _KEY,
-    RecordKind.REVOKE: _KEY,
+    **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
     RecordKind.DEVICE: {"status": (1, 2), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
     RecordKind.GRANT: {"status": (1, 2), "reason": (0, 0)},
     RecordKind.ACCESS: _NO_FLAGS,
@@ -93,16 +75,16 @@ LIMITS: dict[int, _Limits] = {
     RecordKind.HOUSE: _HOUSE,
     RecordKind.PARAMETER: _NO_FLAGS,
 }
-"""Inclusive limits of the fields of each known kind; a field that is not named may have any value."""
+"""Inclusive limits of the fields of each known kind; a field that is not listed may have any value."""
 
 
-def first_out_of_range(records: RecordBytes) -> tuple[int, str] | None:
-    """(number, reason) of the first record that is of no known kind or has a value it may not have.
+def find_out_of_range(records: RecordBytes) -> tuple[int, str] | None:
+    """Find the first record of unknown kind or with a value out of range; returns (number, reason).
 
     Parameters
     ----------
     records
-        Records of one or of many blocks, (M, 72).
+        Records of one or many blocks, (M, 72).
     """
     found: list[tuple[int, str]] = []
     kinds = records[:, 0]
@@ -112,14 +94,15 @@ def first_out_of_range(records: RecordBytes) -> tuple[int, str] | None:
             found.append((int(at[0]), f"a record of unknown kind {kind}"))
             continue
         rows = records[at].copy().view(LAYOUTS[kind]).reshape(-1)
-        for name, wrong in _wrong(rows, LIMITS[kind]):
+        for name, wrong in _find_wrong(rows, LIMITS[kind]):
             k = int(np.argmax(wrong))
             if wrong[k]:
-                found.append((int(at[k]), f"a record whose {name} is out of range: {_shown(rows[name][k])}"))
+                found.append((int(at[k]), f"a record whose {name} is out of range: {_show(rows[name][k])}"))
     return min(found, default=None)
 
 
-def _wrong(rows: Any, limits: _Limits) -> Any:
+def _find_wrong(rows: Any, limits: _Limits) -> Any:
+    """(name of a field, in which rows it is out of range) for every field with limits."""
     for name, (lowest, highest) in limits.items():
         yield name, (rows[name] < lowest) | (rows[name] > highest)
     if "reserved" in rows.dtype.names:
@@ -127,5 +110,5 @@ def _wrong(rows: Any, limits: _Limits) -> Any:
         yield "reserved", filled.any(axis=1)
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     return value.tobytes().hex() if isinstance(value, np.void) else str(int(value))

@@ -1,7 +1,7 @@
-"""Records: 72-byte little-endian integer structs whose bytes are what is hashed; no float ever enters one.
+"""Records: little-endian structs of 72 bytes, integers only; the ledger hashes their bytes.
 
-`EXCHANGE` and `METER` rows come from the market as they are. The kinds here say what physics found, who takes part, and
-what the run was made from. The first byte of every record is its kind.
+`EXCHANGE` and `METER` rows come from the market as they are. The kinds here record what the power flow found, who takes
+part, and what the run was made from. The first byte of every record is its kind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market.errors import LedgerError
-from market.exchanges import EXCHANGE, METER, Rows
+from market.exchanges import EXCHANGE, HEAD, METER, Ints, Kind, Rows, list_fields
 from market.storage import Ratings
 
 SIZE = 72
@@ -41,17 +41,17 @@ class RecordKind(IntEnum):
 
 
 class Change(IntEnum):
-    """How the network of an interval differs from the recorded one; the `status` of a `TOPOLOGY` record."""
+    """A difference between the network of an interval and the recorded one; the `status` of a `TOPOLOGY` record."""
 
     SWITCH_OPEN = 1
     LINE_OUT = 2
     TRANSFORMER_OUT = 3
     GRID_OUT = 4
-    FORMER = 5  # a slack at this bus holds an island
+    FORMER = 5  # a grid-forming device at this bus supplies an island; it is the slack of the power flow
 
 
 class Role(IntEnum):
-    """What a member does."""
+    """Role of a member."""
 
     OPERATOR = 1
     PARTICIPANT = 2
@@ -59,7 +59,7 @@ class Role(IntEnum):
 
 
 class DeviceKind(IntEnum):
-    """What a device is."""
+    """Kind of a device."""
 
     PV = 1
     BATTERY = 2
@@ -77,143 +77,112 @@ class Purpose(IntEnum):
 REGISTRY_KINDS = range(32, 40)
 """Kinds of records that the registry root covers."""
 
-_HEAD: list[tuple[str, str]] = [
-    ("kind", "u1"),
-    ("status", "u1"),
-    ("reason", "<u2"),
-    ("interval", "<u4"),
-    ("seq", "<u4"),
-]
-
 VERDICT = np.dtype(
     [
-        *_HEAD,
-        ("lowest_vm_upu", "<i4"),
-        ("lowest_bus", "<i4"),
-        ("highest_vm_upu", "<i4"),
-        ("highest_bus", "<i4"),
-        ("loading_e4_percent", "<i4"),
-        ("branch", "<i4"),
+        *HEAD,
+        *list_fields("<i4", "lowest_vm_upu", "lowest_bus", "highest_vm_upu", "highest_bus"),
+        *list_fields("<i4", "loading_e4_percent", "branch"),
         ("power_flows", "<u4"),
-        ("p_grid_w", "<i8"),
-        ("losses_wh", "<i8"),
-        ("curtailed_wh", "<i8"),
-        ("shed_wh", "<i8"),
+        *list_fields("<i8", "p_grid_w", "losses_wh", "curtailed_wh", "shed_wh"),
     ]
 )
-"""What the AC power flow said of an interval: tightest voltages in 1e-6 pu, loading in 1e-4 per cent.
+"""Result of the AC power flow of an interval: extreme voltages in 1e-6 pu, highest loading in 1e-4 per cent.
 
-`status` says how the interval became clean (0 as cleared, 1 curtailed, 2 shed, 3 de-energised), `reason` who solved it
-(0 the fast engine, 1 `pandapower.runpp`), plus `ISLANDED`. `branch` counts lines first, transformers behind. `NONE`
-where there is no value.
+`status` says how the interval came within all limits (0 as cleared, 1 curtailed, 2 load shed, 3 de-energised), `reason`
+which solver was used (0 the batched engine, 1 `pandapower.runpp`), plus `ISLANDED`. `branch` counts lines first, then
+transformers. `NONE` where there is no value.
 """
 
 ISLANDED = 0x100
 """Added to a verdict's `reason` where the feeder was cut off from the grid."""
 
-TOPOLOGY = np.dtype([*_HEAD, ("element", "<i4"), ("reserved", "V56")])
-"""One `Change` (`status`) of the network in an interval; `element` is an index in the net, or a former's bus."""
+TOPOLOGY = np.dtype([*HEAD, ("element", "<i4"), ("reserved", "V56")])
+"""One `Change` (`status`) of the network in an interval.
+
+`element` is an index in the pandapower net; for `FORMER`, of the bus.
+"""
 
 HOUSE = np.dtype(
     [
-        *_HEAD,
-        ("soc_min_wh", "<i4"),
-        ("soc_max_wh", "<i4"),
-        ("max_charge_wh", "<i4"),
-        ("max_discharge_wh", "<i4"),
-        ("charge_ppm", "<i4"),
-        ("discharge_ppm", "<i4"),
-        ("self_discharge_ppm", "<i4"),
-        ("own_wh", "<i4"),
+        *HEAD,
+        *list_fields("<i4", *Ratings._fields, "own_wh"),
         ("wallet_neur", "<i8"),
-        ("bus", "<i4"),
-        ("house", "<i4"),
+        *list_fields("<i4", "bus", "house"),
         ("reserved", "V12"),
     ]
 )
-"""A house's battery, opening charge and wallet, and bus.
+"""A house: the ratings of its battery, its opening charge and wallet, and its bus.
 
-Behind the genesis block: other ratings from the next interval on; `own_wh` is then what comes with the battery or,
-below zero, leaves with it, and `wallet_neur` is 0.
+After the genesis block it changes the ratings from the next interval on; then `own_wh` is the energy that comes with
+the battery or, below zero, leaves with it, and `wallet_neur` is 0.
 """
 
 MEMBER = np.dtype(
     [
-        *_HEAD,
-        ("member", "<i4"),
-        ("role", "<i4"),
+        *HEAD,
+        *list_fields("<i4", "member", "role"),
         ("number", "<u4"),
         ("reserved", "V8"),
         ("effective", "<u8"),
         ("public_key", "V32"),
     ]
 )
-"""`MEMBER`, `ROTATE`, `REVOKE`: a member's key (none if revoked) from the block of height `effective` on.
+"""`MEMBER`, `ROTATE`, `REVOKE`: a member's key (zeros if revoked) from the block of height `effective` on.
 
-`number` grows with every statement of a member, so that none can be used twice.
+`number` grows with every statement of a member, so that none can be replayed.
 """
 
 DEVICE = np.dtype(
     [
-        *_HEAD,
+        *HEAD,
         ("member", "<i4"),
         ("number", "<u4"),
-        ("device", "<i4"),
-        ("device_kind", "<i4"),
-        ("bus", "<i4"),
-        ("power_w", "<i4"),
-        ("energy_wh", "<i4"),
+        *list_fields("<i4", "device", "device_kind", "bus", "power_w", "energy_wh"),
         ("datasheet", "V32"),
     ]
 )
 """A device joins (`status` 1) or leaves (2); `datasheet` is the SHA-256 of its description."""
 
-PERMISSION = np.dtype([*_HEAD, ("member", "<i4"), ("number", "<u4"), ("other", "<i4"), ("reserved", "V48")])
+PERMISSION = np.dtype([*HEAD, ("member", "<i4"), ("number", "<u4"), ("other", "<i4"), ("reserved", "V48")])
 """`GRANT`: `member` lets `other` read its private records (`status` 1) or no longer (2).
 
 `ACCESS`: `member` has read those of `other`.
 """
 
-SIGNATURE = np.dtype([*_HEAD, ("signer", "<i4"), ("reserved", "V24"), ("half", "V32")])
-"""Half an Ed25519 signature; two in a row are one. `status` is the `Purpose`, `reason` 0 or 1 the half."""
+SIGNATURE = np.dtype([*HEAD, ("signer", "<i4"), ("reserved", "V24"), ("half", "V32")])
+"""Half an Ed25519 signature; two rows make one. `status` is the `Purpose`, `reason` the half (0 or 1)."""
 
-PRIVATE = np.dtype([*_HEAD, ("commitment", "V32"), ("reserved", "V28")])
-"""Stands in place of a record that only its parties and their readers can open."""
+PRIVATE = np.dtype([*HEAD, ("commitment", "V32"), ("reserved", "V28")])
+"""Commitment that replaces a private record: only its parties and the readers they grant know the record."""
+
+MONEY = ("wallets_neur", "accounts_neur", "utility_neur", "contract_neur", "operator_neur")
+"""All wallets, all utility accounts, and the pools of utility, sharing contract and operator."""
 
 AGGREGATE = np.dtype(
     [
-        *_HEAD,
+        *HEAD,
         ("n_private", "<u4"),
-        ("wallets_neur", "<i8"),
-        ("accounts_neur", "<i8"),
-        ("utility_neur", "<i8"),
-        ("contract_neur", "<i8"),
-        ("operator_neur", "<i8"),
-        ("into_wh", "<i8"),
-        ("out_wh", "<i8"),
+        *list_fields("<i8", *MONEY, "into_wh", "out_wh"),
     ]
 )
-"""What a block's private records change in total: all wallets, all utility accounts, three pools; their sum is zero.
+"""What a block's private records change in total; the sum of the money is zero.
 
 `into_wh` and `out_wh` are the two sides of the energy balance, summed over the private meters; they are equal.
 """
 
-PARAMETER = np.dtype([*_HEAD, ("name", "V20"), ("value", "V40")])
-"""What the run was made from: a name in ASCII and a value, both filled with zeros."""
+PARAMETER = np.dtype([*HEAD, ("name", "V20"), ("value", "V40")])
+"""A parameter of the run: a name in ASCII and a value, both padded with zeros."""
 
 NONE = -(2**31)
 
 LAYOUTS: dict[int, np.dtype[Any]] = {
     **dict.fromkeys(range(1, 16), EXCHANGE),
-    16: METER,
+    int(Kind.METER): METER,
     int(RecordKind.VERDICT): VERDICT,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
-    int(RecordKind.MEMBER): MEMBER,
-    int(RecordKind.ROTATE): MEMBER,
-    int(RecordKind.REVOKE): MEMBER,
+    **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,
-    int(RecordKind.GRANT): PERMISSION,
-    int(RecordKind.ACCESS): PERMISSION,
+    **dict.fromkeys(range(RecordKind.GRANT, RecordKind.ACCESS + 1), PERMISSION),
     int(RecordKind.SIGNATURE): SIGNATURE,
     int(RecordKind.PRIVATE): PRIVATE,
     int(RecordKind.AGGREGATE): AGGREGATE,
@@ -225,47 +194,77 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
 assert all(layout.itemsize == SIZE for layout in LAYOUTS.values())
 
 
-def as_bytes(rows: Rows) -> RecordBytes:
-    """Records as an array of bytes, (M, 72), without copying where possible."""
+def view_as_bytes(rows: Rows) -> RecordBytes:
+    """View records as an array of bytes, (M, 72); copies only if they are not contiguous."""
     return np.ascontiguousarray(rows).view(np.uint8).reshape(-1, SIZE)
 
 
-def placed(records: RecordBytes, interval: int, first_seq: int = 0) -> RecordBytes:
-    """The records with their interval set, and numbered from `first_seq` on."""
-    moved = records.copy()
-    moved[:, 4:8] = np.array([interval], "<u4").view(np.uint8)
-    moved[:, 8:12] = (
-        np.arange(first_seq, first_seq + records.shape[0], dtype="<u4").view(np.uint8).reshape(-1, 4)
-    )
-    return moved
+def make_record(layout: np.dtype[Any], kind: RecordKind, **fields: int | bytes) -> RecordBytes:
+    """Make one record, (1, 72): `kind` and the fields given; all others are zero."""
+    row = np.zeros(1, layout)
+    row["kind"] = kind
+    for name, value in fields.items():
+        row[name] = np.void(value) if isinstance(value, bytes) else value
+    return view_as_bytes(row)
 
 
-def next_interval(records: RecordBytes) -> int:
-    """Number of the interval behind a block; a block that holds an interval has a verdict."""
-    return int(records[0, 4:8].copy().view("<u4")[0]) + bool((records[:, 0] == RecordKind.VERDICT).any())
+def decode_record(record: bytes) -> dict[str, Any]:
+    """Fields of one record of a known kind: integers and bytes."""
+    row = np.frombuffer(record, LAYOUTS[record[0]])[0]
+    return {name: row[name].item() for name in row.dtype.names}
 
 
-def quantised(values: npt.NDArray[np.float64], step: float) -> npt.NDArray[np.int64]:
-    """Floats as whole steps, rounded half to even; `NONE` for NaN. The one place where floats become records."""
+def join_blocks(blocks: Sequence[RecordBytes]) -> tuple[RecordBytes, Ints]:
+    """Records of K blocks as one array (M, 72), and where each block's begin, (K + 1,)."""
+    return np.concatenate(blocks), np.cumsum([0, *map(len, blocks)], dtype=np.int64)
+
+
+def number_records(records: RecordBytes, interval: int, first_seq: int = 0) -> RecordBytes:
+    """Copy of the records with their interval set, numbered from `first_seq` on."""
+    numbered = records.copy()
+    numbered[:, 4:8] = np.array([interval], "<u4").view(np.uint8)
+    seq = np.arange(first_seq, first_seq + records.shape[0], dtype="<u4")
+    numbered[:, 8:12] = seq.view(np.uint8).reshape(-1, 4)
+    return numbered
+
+
+def read_places(records: RecordBytes) -> npt.NDArray[np.uint32]:
+    """Interval and number (`seq`) of each record, (M, 2)."""
+    return np.ascontiguousarray(records[:, 4:12]).view("<u4")
+
+
+def read_next_interval(records: RecordBytes) -> int:
+    """Number of the interval after a block; a block that holds an interval has a verdict."""
+    return int(read_places(records[:1])[0, 0]) + bool((records[:, 0] == RecordKind.VERDICT).any())
+
+
+def quantise(values: npt.NDArray[np.float64], step: float) -> Ints:
+    """Floats as whole steps, rounded half to even; `NONE` for NaN. The only place where floats become records."""
     known = ~np.isnan(values)
     return np.where(known, np.rint(np.where(known, values, 0.0) / step), NONE).astype(np.int64)
 
 
-def in_registry(records: RecordBytes) -> npt.NDArray[np.bool_]:
-    """Which records the registry root covers."""
+def is_registry(records: RecordBytes) -> npt.NDArray[np.bool_]:
+    """Which records the registry root covers, (M,)."""
     return (records[:, 0] >= REGISTRY_KINDS.start) & (records[:, 0] < REGISTRY_KINDS.stop)
 
 
-def rows_of(records: RecordBytes, kind: int) -> Rows:
+def select_rows(records: RecordBytes, kind: int) -> Rows:
     """Records of one kind, in their order and with their fields."""
-    rows: Rows = records[records[:, 0] == kind].copy().view(LAYOUTS[kind]).reshape(-1)
+    rows: Rows = records[records[:, 0] == kind].view(LAYOUTS[kind]).reshape(-1)
     return rows
 
 
-def house_records(
+def select_exchanges(records: RecordBytes) -> Rows:
+    """Exchanges of all kinds, in their order and with their fields."""
+    rows: Rows = records[records[:, 0] < Kind.METER].view(EXCHANGE).reshape(-1)
+    return rows
+
+
+def make_house_records(
     names: Sequence[str], bus: Sequence[int], ratings: Ratings, own_wh: Any, wallet_neur: Any, first_seq: int
 ) -> Rows:
-    """`HOUSE` records of the first block, one for each name; names themselves stay outside the ledger."""
+    """Make the `HOUSE` records of the genesis block, one for each name; the names themselves are not recorded."""
     rows = np.zeros(len(names), HOUSE)
     rows["kind"] = RecordKind.HOUSE
     rows["house"] = np.arange(len(names))
@@ -276,8 +275,8 @@ def house_records(
     return rows
 
 
-def topology_records(changes: Sequence[tuple[Change, int]]) -> Rows:
-    """`TOPOLOGY` records of the changes of an interval, (change, element) each."""
+def make_topology_records(changes: Sequence[tuple[Change, int]]) -> Rows:
+    """Make `TOPOLOGY` records of the changes of an interval, each (change, element)."""
     rows = np.zeros(len(changes), TOPOLOGY)
     rows["kind"] = RecordKind.TOPOLOGY
     rows["status"] = [int(change) for change, _ in changes]
@@ -285,8 +284,14 @@ def topology_records(changes: Sequence[tuple[Change, int]]) -> Rows:
     return rows
 
 
-def parameter_records(parameters: Mapping[str, bytes | int | str], first_seq: int) -> Rows:
-    """`PARAMETER` records: integers as 8 little-endian bytes, text as UTF-8."""
+def make_parameter_records(parameters: Mapping[str, bytes | int | str], first_seq: int) -> Rows:
+    """Make `PARAMETER` records: integers as 8 little-endian bytes, text as UTF-8.
+
+    Raises
+    ------
+    LedgerError
+        If a name is longer than 20 bytes or a value longer than 40.
+    """
     rows = np.zeros(len(parameters), PARAMETER)
     rows["kind"] = RecordKind.PARAMETER
     rows["seq"] = first_seq + np.arange(len(parameters))
@@ -307,10 +312,10 @@ def parameter_records(parameters: Mapping[str, bytes | int | str], first_seq: in
 
 def read_parameters(records: RecordBytes) -> dict[str, bytes]:
     """Values of the `PARAMETER` records by name, 40 bytes each."""
-    rows = rows_of(records, RecordKind.PARAMETER)
+    rows = select_rows(records, RecordKind.PARAMETER)
     return {bytes(row["name"]).rstrip(b"\0").decode("ascii", "replace"): bytes(row["value"]) for row in rows}
 
 
-def integer_parameter(parameters: Mapping[str, bytes], name: str) -> int:
+def read_integer_parameter(parameters: Mapping[str, bytes], name: str) -> int:
     """An integer parameter, 0 if it is missing."""
     return int.from_bytes(parameters.get(name, b"\0" * 8)[:8], "little", signed=True)

@@ -1,21 +1,24 @@
-"""What members state: records that change the registry, each followed by the signatures that it needs.
+"""Statements: records by which members change the registry, each followed by the signatures that it needs.
 
-A signature covers the chain and the record without its place (interval and number in the block), so that a member can
-sign before the operator admits; `number` grows with every statement of a member, so that none can be used twice.
+A signature covers the chain and the record, but not the record's place (interval and number in the block), so that a
+member can sign before the operator puts the record into a block. `number` grows with every statement of a member, so
+that none can be replayed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR, Rows
+from market.exchanges import OPERATOR
+from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.records import (
     DEVICE,
-    LAYOUTS,
     MEMBER,
     PERMISSION,
     REGISTRY_KINDS,
@@ -25,89 +28,86 @@ from market.ledger.format.records import (
     RecordBytes,
     RecordKind,
     Role,
-    as_bytes,
+    decode_record,
+    make_record,
 )
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-_PREFIX = b"gridsettle statement v1\0"
 
 
 class Statement(NamedTuple):
-    """A registry record and the signatures behind it, as (signer, signature) by purpose."""
+    """A registry record and its signatures, as (signer, signature) by purpose."""
 
     record: bytes
     signatures: Mapping[int, tuple[int, bytes]]
 
 
-def member_and_number(statement: Statement) -> tuple[int, int]:
-    """Who states it, and the statement's number among the member's."""
-    row = np.frombuffer(statement.record, LAYOUTS[statement.record[0]])[0]
-    return int(row["member"]), int(row["number"])
+def read_member_and_number(statement: Statement) -> tuple[int, int]:
+    """Member that makes the statement, and the statement's number among the member's."""
+    row = decode_record(statement.record)
+    return row["member"], row["number"]
 
 
-def message(chain_id: bytes, record: bytes) -> bytes:
-    """What a member signs: the chain, and the record with interval and number in the block set to zero."""
-    return _PREFIX + chain_id + record[:4] + bytes(8) + record[12:]
+def statement_message(chain_id: bytes, record: bytes) -> bytes:
+    """Message that a member signs: the chain, and the record with its interval and number set to zero."""
+    return b"gridsettle statement v1\0" + chain_id + record[:4] + bytes(8) + record[12:]
 
 
-def signature_rows(signer: int, purpose: Purpose, signature: bytes) -> Rows:
-    """The two `SIGNATURE` records of one signature."""
-    rows = np.zeros(2, SIGNATURE)
-    rows["kind"], rows["status"], rows["signer"] = RecordKind.SIGNATURE, purpose, signer
-    for half in range(2):
-        rows["reason"][half] = half
-        rows["half"][half] = np.void(signature[32 * half : 32 * half + 32])
-    return rows
-
-
-def _stated(row: Rows, chain_id: bytes, *signers: tuple[Purpose, Ed25519PrivateKey]) -> RecordBytes:
-    """The record's bytes followed by the signatures of its member."""
-    record = as_bytes(row)
-    signed = message(chain_id, record.tobytes())
-    rows = [
-        as_bytes(signature_rows(int(row["member"][0]), purpose, key.sign(signed))) for purpose, key in signers
+def make_signature_records(signer: int, purpose: Purpose, signature: bytes) -> RecordBytes:
+    """Make the two `SIGNATURE` records of one signature, (2, 72)."""
+    kind = RecordKind.SIGNATURE
+    halves = [
+        make_record(SIGNATURE, kind, status=purpose, reason=k, signer=signer, half=signature[32 * k :][:32])
+        for k in range(2)
     ]
-    return np.concatenate([record, *rows])
+    return np.concatenate(halves)
 
 
-def _key_row(
+def _sign(
+    chain_id: bytes, member: int, record: RecordBytes, *keys: tuple[Purpose, Ed25519PrivateKey]
+) -> RecordBytes:
+    """The record followed by the signatures of its member."""
+    message = statement_message(chain_id, record.tobytes())
+    signed = [make_signature_records(member, purpose, key.sign(message)) for purpose, key in keys]
+    return np.concatenate([record, *signed])
+
+
+def _make_key_record(
     kind: RecordKind, member: int, role: int, number: int, effective: int, public_key: bytes
-) -> Rows:
-    row = np.zeros(1, MEMBER)
-    row["kind"], row["member"], row["role"] = kind, member, role
-    row["number"], row["effective"] = number, effective
-    row["public_key"][0] = np.void(public_key)
-    return row
+) -> RecordBytes:
+    return make_record(
+        MEMBER, kind, member=member, role=role, number=number, effective=effective, public_key=public_key
+    )
 
 
-def operator_record(public_key: bytes) -> RecordBytes:
-    """The operator's key in the genesis block; the genesis block's own signature proves it."""
-    return as_bytes(_key_row(RecordKind.MEMBER, int(OPERATOR), Role.OPERATOR, 0, 0, public_key))
+def make_operator_record(public_key: bytes) -> RecordBytes:
+    """Make the record of the operator's key for the genesis block; the signature of that block proves it."""
+    return _make_key_record(RecordKind.MEMBER, OPERATOR, Role.OPERATOR, 0, 0, public_key)
 
 
 def register(
     chain_id: bytes, member: int, role: Role, number: int, effective: int, key: Ed25519PrivateKey
 ) -> RecordBytes:
-    """A member's first key, which signs for itself.
+    """State a member's first key, signed by that key.
 
     Parameters
     ----------
     chain_id
-        The chain it is meant for.
+        The chain the statement is meant for.
     member, role
-        Number of the member (a house's number for a house) and what it does.
+        Number of the member (that of the house if it is one) and its role.
     number
         One more than the last of the member's statements, 1 for the first.
     effective
         Height of the first block the key counts for; above the height of the block that holds the statement.
     key
         The member's key.
+
+    Returns
+    -------
+    RecordBytes
+        The record and its signatures, (M, 72).
     """
-    public_key = key.public_key().public_bytes_raw()
-    row = _key_row(RecordKind.MEMBER, member, role, number, effective, public_key)
-    return _stated(row, chain_id, (Purpose.POSSESSION, key))
+    record = _make_key_record(RecordKind.MEMBER, member, role, number, effective, public_bytes(key))
+    return _sign(chain_id, member, record, (Purpose.POSSESSION, key))
 
 
 def rotate(
@@ -119,17 +119,17 @@ def rotate(
     old: Ed25519PrivateKey,
     new: Ed25519PrivateKey,
 ) -> RecordBytes:
-    """A new key for a member, signed by the old one and by itself; parameters as for `register`."""
-    row = _key_row(RecordKind.ROTATE, member, role, number, effective, new.public_key().public_bytes_raw())
-    return _stated(row, chain_id, (Purpose.IN_FORCE, old), (Purpose.POSSESSION, new))
+    """State a member's new key, signed by the old and the new one; parameters as for `register`."""
+    record = _make_key_record(RecordKind.ROTATE, member, role, number, effective, public_bytes(new))
+    return _sign(chain_id, member, record, (Purpose.IN_FORCE, old), (Purpose.POSSESSION, new))
 
 
 def revoke(member: int, role: Role, number: int, effective: int) -> RecordBytes:
-    """End of a member's key; the operator's word is enough, since a lost key cannot sign."""
-    return as_bytes(_key_row(RecordKind.REVOKE, member, role, number, effective, bytes(32)))
+    """State the end of a member's key; it needs no signature of the member, since the key may be lost."""
+    return _make_key_record(RecordKind.REVOKE, member, role, number, effective, bytes(32))
 
 
-def device_record(
+def make_device_record(
     chain_id: bytes,
     member: int,
     number: int,
@@ -143,7 +143,7 @@ def device_record(
     datasheet: bytes,
     joins: bool = True,
 ) -> RecordBytes:
-    """A device that joins or leaves under a member, signed by the member.
+    """State that a device joins or leaves, signed by its member.
 
     Parameters
     ----------
@@ -152,23 +152,26 @@ def device_record(
     device
         Number of the device among the member's.
     kind, bus, power_w, energy_wh
-        What it is, where it connects, its rated power, what it stores (0 if nothing).
+        What it is, where it is connected, its rated power, and the energy that it stores (0 if none).
     datasheet
         SHA-256 of its description.
     joins
         False if it leaves.
     """
-    row = np.zeros(1, DEVICE)
-    row["kind"], row["status"], row["member"], row["number"] = (
+    record = make_record(
+        DEVICE,
         RecordKind.DEVICE,
-        1 if joins else 2,
-        member,
-        number,
+        status=1 if joins else 2,
+        member=member,
+        number=number,
+        device=device,
+        device_kind=kind,
+        bus=bus,
+        power_w=power_w,
+        energy_wh=energy_wh,
+        datasheet=datasheet,
     )
-    row["device"], row["device_kind"], row["bus"] = device, kind, bus
-    row["power_w"], row["energy_wh"] = power_w, energy_wh
-    row["datasheet"][0] = np.void(datasheet)
-    return _stated(row, chain_id, (Purpose.IN_FORCE, key))
+    return _sign(chain_id, member, record, (Purpose.IN_FORCE, key))
 
 
 def grant(
@@ -180,24 +183,21 @@ def grant(
     reader: int,
     withdrawn: bool = False,
 ) -> RecordBytes:
-    """`member` lets `reader` read its private records, or no longer; signed by the member."""
-    row = _permission(RecordKind.GRANT, member, number, reader)
-    row["status"] = 2 if withdrawn else 1
-    return _stated(row, chain_id, (Purpose.IN_FORCE, key))
+    """State that `member` lets `reader` read its private records, or no longer; signed by the member."""
+    fields = {"status": 2 if withdrawn else 1, "member": member, "number": number, "other": reader}
+    record = make_record(PERMISSION, RecordKind.GRANT, **fields)
+    return _sign(chain_id, member, record, (Purpose.IN_FORCE, key))
 
 
-def access(chain_id: bytes, member: int, number: int, key: Ed25519PrivateKey, *, owner: int) -> RecordBytes:
-    """`member` has read the private records of `owner`; signed by the reader."""
-    return _stated(_permission(RecordKind.ACCESS, member, number, owner), chain_id, (Purpose.IN_FORCE, key))
+def log_access(
+    chain_id: bytes, member: int, number: int, key: Ed25519PrivateKey, *, owner: int
+) -> RecordBytes:
+    """State that `member` has read the private records of `owner`; signed by `member`."""
+    record = make_record(PERMISSION, RecordKind.ACCESS, member=member, number=number, other=owner)
+    return _sign(chain_id, member, record, (Purpose.IN_FORCE, key))
 
 
-def _permission(kind: RecordKind, member: int, number: int, other: int) -> Rows:
-    row = np.zeros(1, PERMISSION)
-    row["kind"], row["member"], row["number"], row["other"] = kind, member, number, other
-    return row
-
-
-def statements(records: RecordBytes) -> list[Statement]:
+def parse_statements(records: RecordBytes) -> list[Statement]:
     """Statements of a block in their order.
 
     Raises
@@ -207,32 +207,26 @@ def statements(records: RecordBytes) -> list[Statement]:
     """
     found: list[Statement] = []
     kinds = records[:, 0]
-    at = [int(k) for k in np.flatnonzero((kinds >= REGISTRY_KINDS.start) & (kinds <= RecordKind.SIGNATURE))]
-    rows = records[at].copy()
-    k = 0
-    while k < len(at):
-        if rows[k, 0] != RecordKind.SIGNATURE:
-            found.append(Statement(rows[k].tobytes(), {}))
-            k += 1
+    stated = (kinds >= REGISTRY_KINDS.start) & (kinds <= RecordKind.SIGNATURE)
+    rows = iter(np.flatnonzero(stated).tolist())
+    for at in rows:
+        if kinds[at] != RecordKind.SIGNATURE:
+            found.append(Statement(records[at].tobytes(), {}))
             continue
-        signer, purpose, signature = joined_signature(rows[k : k + 2])
-        if purpose != Purpose.ENTRIES:
-            if (
-                not found
-                or at[k] == 0
-                or records[at[k] - 1, 0] not in (*REGISTRY_KINDS, RecordKind.SIGNATURE)
-            ):
-                raise LedgerError(f"record {at[k]}: expected a signature behind its statement")
-            if purpose in found[-1].signatures:
-                raise LedgerError(f"record {at[k]}: expected one signature a purpose, found a second")
-            known = {**found[-1].signatures, purpose: (signer, signature)}
-            found[-1] = found[-1]._replace(signatures=known)
-        k += 2
+        signer, purpose, signature = join_signature(records[[at, *islice(rows, 1)]])
+        if purpose == Purpose.ENTRIES:
+            continue
+        if not found or at == 0 or kinds[at - 1] not in (*REGISTRY_KINDS, RecordKind.SIGNATURE):
+            raise LedgerError(f"record {at}: expected a signature behind its statement")
+        if purpose in found[-1].signatures:
+            raise LedgerError(f"record {at}: expected one signature a purpose, found a second")
+        known = {**found[-1].signatures, purpose: (signer, signature)}
+        found[-1] = found[-1]._replace(signatures=known)
     return found
 
 
-def joined_signature(rows: RecordBytes) -> tuple[int, int, bytes]:
-    """(signer, purpose, signature) of two `SIGNATURE` records.
+def join_signature(rows: RecordBytes) -> tuple[int, int, bytes]:
+    """Join two `SIGNATURE` records; returns (signer, purpose, signature).
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Private records: commitments, sealed boxes and a member's own store."""
+"""Private records: commitments on the ledger, and the encrypted stores from which members open them."""

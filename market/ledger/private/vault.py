@@ -1,7 +1,7 @@
-"""A member's own store: its private records with their salts, sealed to the member and to the readers it granted.
+"""A member's store: its private records with their salts, encrypted to the member and to the readers that it grants.
 
-Records are encrypted a chunk at a time under a fresh key; that key is sealed to every reader. Whoever writes needs
-public keys alone; whoever is granted later gets the keys of the older chunks from the member.
+The records of some intervals, a *chunk*, are encrypted under a fresh key, and that key is sealed to every reader. So
+writing needs public keys only. A reader that is granted later gets the keys of older chunks from the member.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from market.errors import LedgerError
+from market.ledger.crypto.keys import public_bytes
 from market.ledger.crypto.sealed import seal, unseal
 from market.ledger.format.records import SIZE
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FOLDER = "vaults"
 _ENTRY = 4 + 4 + SIZE + 32
@@ -40,7 +42,7 @@ class Entry(NamedTuple):
 
 
 def vault_path(directory: Path, member: int) -> Path:
-    """Where the store of a member of the ledger in `directory` lies by default."""
+    """Default path of a member's store, for the ledger in `directory`."""
     return directory / FOLDER / f"{'operator' if member < 0 else member}.sqlite"
 
 
@@ -50,12 +52,12 @@ class Vault:
     Parameters
     ----------
     path
-        Its file; made, for its owner's eyes only, if it does not exist.
+        Its file; if it does not exist it is created, readable by its owner only.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._usable():
+        with self._report_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._connection = sqlite3.connect(path, isolation_level=None)
@@ -73,7 +75,7 @@ class Vault:
         self._connection.close()
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def _report_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as reason:
@@ -82,9 +84,9 @@ class Vault:
             ) from reason
 
     def write(self, first: int, stop: int, entries: Sequence[Entry], readers: Sequence[bytes]) -> None:
-        """Keep the entries of intervals first … stop - 1 for some readers, durable when it returns.
+        """Write the entries of intervals first … stop - 1 for some readers; they are durable when it returns.
 
-        What the store knew of `first` and later is replaced: it came from a run that was interrupted.
+        Entries of `first` and later that the store already has are replaced: they come from an interrupted run.
 
         Parameters
         ----------
@@ -93,17 +95,15 @@ class Vault:
         entries
             Records and salts.
         readers
-            Public keys of the member and of its readers.
+            Public keys of the member and of its readers, 32 bytes each.
         """
-        from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-
         key = ChaCha20Poly1305.generate_key()
         content = b"".join(
             entry.interval.to_bytes(4, "little") + entry.seq.to_bytes(4, "little") + entry.record + entry.salt
             for entry in entries
         )
-        body = ChaCha20Poly1305(key).encrypt(_NONCE, content, _place(first, stop))
-        with self._usable():
+        body = ChaCha20Poly1305(key).encrypt(_NONCE, content, _associated_data(first, stop))
+        with self._report_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("DELETE FROM chunk WHERE first >= ?", (first,))
             self._connection.execute("DELETE FROM box WHERE first >= ?", (first,))
@@ -115,33 +115,30 @@ class Vault:
             self._connection.execute("COMMIT")
 
     def read(self, key: Ed25519PrivateKey) -> list[Entry]:
-        """Entries of all chunks that are sealed to this key, in order.
+        """Decrypt the entries of all chunks that are sealed to this key, in order.
 
         Raises
         ------
         LedgerError
-            If none is, or a chunk has been changed.
+            If no chunk is, or one has been changed.
         """
         chunk_keys = self._chunk_keys(key)
         if not chunk_keys:
             raise LedgerError(
                 f"{self.path}: expected records sealed to this key, found none; ask its owner for a grant"
             )
-        with self._usable():
+        with self._report_errors():
             chunks = list(self._connection.execute("SELECT first, stop, body FROM chunk ORDER BY first"))
         return [
             entry
             for first, stop, body in chunks
             if first in chunk_keys
-            for entry in self._entries(chunk_keys[first], first, stop, body)
+            for entry in self._decrypt(chunk_keys[first], first, stop, body)
         ]
 
-    def _entries(self, key: bytes, first: int, stop: int, body: bytes) -> Iterator[Entry]:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-
+    def _decrypt(self, key: bytes, first: int, stop: int, body: bytes) -> Iterator[Entry]:
         try:
-            content = ChaCha20Poly1305(key).decrypt(_NONCE, body, _place(first, stop))
+            content = ChaCha20Poly1305(key).decrypt(_NONCE, body, _associated_data(first, stop))
         except InvalidTag as reason:
             raise LedgerError(
                 f"{self.path}: the records of intervals {first} to {stop - 1} have been changed"
@@ -152,31 +149,31 @@ class Vault:
             yield Entry(interval, seq, record, content[at + 8 + SIZE : at + _ENTRY])
 
     def share(self, key: Ed25519PrivateKey, reader: bytes) -> int:
-        """Seal what `key` can open to another reader too; returns the number of chunks.
+        """Let another reader open all that `key` can open; returns the number of chunks.
 
         Parameters
         ----------
         key
             The member's own key.
         reader
-            Public key of the reader: a granted member's, or the member's next own one.
+            Public key of the reader: that of a granted member, or the next one of the member itself.
         """
         boxes = [(first, reader, seal(opened, reader)) for first, opened in self._chunk_keys(key).items()]
-        with self._usable():
+        with self._report_errors():
             self._connection.executemany("INSERT OR REPLACE INTO box VALUES(?,?,?)", boxes)
         return len(boxes)
 
     def withdraw(self, reader: bytes) -> None:
-        """Remove a reader's boxes. What it has read it knows; from here on nothing is sealed to it."""
-        with self._usable():
+        """Remove the keys that are sealed to a reader; it may still know what it has read before."""
+        with self._report_errors():
             self._connection.execute("DELETE FROM box WHERE reader = ?", (reader,))
 
     def _chunk_keys(self, key: Ed25519PrivateKey) -> dict[int, bytes]:
-        reader = key.public_key().public_bytes_raw()
-        with self._usable():
-            boxes = list(self._connection.execute("SELECT first, box FROM box WHERE reader = ?", (reader,)))
+        query = "SELECT first, box FROM box WHERE reader = ?"
+        with self._report_errors():
+            boxes = list(self._connection.execute(query, (public_bytes(key),)))
         return {first: unseal(box, key) for first, box in boxes}
 
 
-def _place(first: int, stop: int) -> bytes:
+def _associated_data(first: int, stop: int) -> bytes:
     return b"gridsettle vault v1\0" + first.to_bytes(8, "little") + stop.to_bytes(8, "little")

@@ -1,1 +1,1 @@
-"""Records for people: a block shown, an account listed, tables exported."""
+"""Records made readable: show a block, list an account, export tables."""

@@ -1,4 +1,4 @@
-"""What the ledger says of one member: its entries, its balances and its energy, from its own records alone."""
+"""The account of a member: its balances and energies, from the records that name it alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from market.errors import LedgerError
-from market.exchanges import CONTRACT, EXCHANGE, METER, Kind, Rows
-from market.ledger.format.records import HOUSE, RecordBytes, RecordKind
-from market.ledger.private.entries import entries_of
+from market.exchanges import METER, Ints, Kind, Rows
+from market.ledger.format.records import (
+    RecordBytes,
+    RecordKind,
+    read_places,
+    select_exchanges,
+    select_rows,
+)
+from market.ledger.private.commitments import list_payers
+from market.ledger.private.entries import select_entries
 from market.ledger.private.vault import Entry
 from market.ledger.store.registry import Registry
 from market.ledger.store.store import Store
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 
 
 class Account(NamedTuple):
@@ -23,15 +30,15 @@ class Account(NamedTuple):
     Attributes
     ----------
     member, n_intervals
-        Number of the member, and intervals that its meter recorded.
+        Number of the member, and of intervals that its meter has recorded.
     wallet_neur, account_neur
-        Wallet, and utility account (below zero where it owes), behind the last of them.
+        Wallet and utility account after the last interval; the account is negative where the member owes.
     own_wh, hosted_wh
-        In its battery: its own, and lots of others.
+        What its battery holds: its own energy, and lots of others.
     money_neur
-        What it paid (below zero) and earned by kind of exchange, fees taken off.
+        What it earned, less what it paid and fees, by kind of exchange.
     energy_wh
-        Sums of its meter by column.
+        Sums of its meter readings by column.
     """
 
     member: int
@@ -45,37 +52,35 @@ class Account(NamedTuple):
 
 
 def may_read(registry: Registry, reader: int, owner: int) -> bool:
-    """Whether a member may read another's account: its own always, another's with a grant."""
+    """Whether a member may read an account: its own always, another's with a grant."""
     return reader == owner or (owner, reader) in registry.grants
 
 
-def entries_in_clear(store: Store, member: int, private: Sequence[Entry] = ()) -> RecordBytes:
-    """All records that name a member, those in the open and those from its store, in the order of the ledger."""
-    parts = [entries_of(records_of(block.records), member) for group in store.groups() for block in group]
+def collect_entries(store: Store, member: int, private: Sequence[Entry] = ()) -> RecordBytes:
+    """Collect all records that name a member, those in clear and those from its store, in the order of the ledger."""
+    parts = [
+        select_entries(decode_records(block.records), member) for group in store.groups() for block in group
+    ]
     parts += [np.frombuffer(entry.record, np.uint8).reshape(1, -1) for entry in private if entry.record[0]]
     entries = np.concatenate(parts)
-    place = np.ascontiguousarray(entries[:, 4:12]).view("<u4")
-    return entries[np.lexsort((place[:, 1], place[:, 0]))]
+    interval, seq = read_places(entries).T
+    return entries[np.lexsort((seq, interval))]
 
 
-def account_of(store: Store, member: int, entries: RecordBytes) -> Account:
-    """Account of a member from its entries.
+def make_account(store: Store, member: int, entries: RecordBytes) -> Account:
+    """Make the account of a member from its entries, (M, 72).
 
     Raises
     ------
     LedgerError
         If the ledger has no such house.
     """
-    genesis = records_of(store.block(0).records)
-    houses = genesis[genesis[:, 0] == RecordKind.HOUSE].copy().view(HOUSE).reshape(-1)
+    houses = select_rows(decode_records(store.block(0).records), RecordKind.HOUSE)
     if not 0 <= member < houses.size:
         raise LedgerError(f"member {member}: expected a house from 0 to {houses.size - 1}")
-    exchanges = entries[entries[:, 0] < Kind.METER].view(EXCHANGE).reshape(-1)
-    meters = entries[entries[:, 0] == Kind.METER].view(METER).reshape(-1)
-    change = money_of(exchanges, member)
-    grid = (
-        exchanges["kind"] > Kind.LOT_SALE
-    )  # over the utility account; losses that an island's former sold too
+    exchanges, meters = select_exchanges(entries), select_rows(entries, Kind.METER)
+    change = money_change_neur(exchanges, member)
+    wallet = exchanges["kind"] <= Kind.LOT_SALE  # all others are paid from utility accounts
     last: Any = meters[-1] if meters.size else {"own_wh": houses["own_wh"][member], "hosted_wh": 0}
     by_kind = {
         Kind(kind).name.lower(): int(change[exchanges["kind"] == kind].sum())
@@ -85,8 +90,8 @@ def account_of(store: Store, member: int, entries: RecordBytes) -> Account:
     return Account(
         member,
         meters.size,
-        int(houses["wallet_neur"][member] + change[~grid].sum()),
-        int(change[grid].sum()),
+        int(houses["wallet_neur"][member] + change[wallet].sum()),
+        int(change[~wallet].sum()),
         int(last["own_wh"]),
         int(last["hosted_wh"]),
         by_kind,
@@ -94,9 +99,8 @@ def account_of(store: Store, member: int, entries: RecordBytes) -> Account:
     )
 
 
-def money_of(exchanges: Rows, member: int) -> Any:
-    """What each exchange changes for a member, nEUR: what it pays below zero, what it earns above."""
-    amount, fee = exchanges["amount_neur"], exchanges["fee_neur"]
-    shared = np.isin(exchanges["kind"], [int(Kind.SHARE_USE), int(Kind.SHARE_STORE)])
-    payer = np.where(shared, CONTRACT, exchanges["buyer"])
-    return np.where(exchanges["seller"] == member, amount - fee, 0) - np.where(payer == member, amount, 0)
+def money_change_neur(exchanges: Rows, member: int) -> Ints:
+    """What a member earns by each exchange, nEUR; negative where it pays."""
+    amount = exchanges["amount_neur"]
+    earned = np.where(exchanges["seller"] == member, amount - exchanges["fee_neur"], 0)
+    return earned - np.where(list_payers(exchanges) == member, amount, 0)

@@ -1,33 +1,32 @@
-"""The ledger for other tools: Parquet tables of exchanges, meters, verdicts, topology and blocks."""
+"""Export the ledger as Parquet tables of exchanges, meters, verdicts, topology and blocks, for other tools."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market.errors import LedgerError
-from market.exchanges import EXCHANGE, METER, Kind
-from market.ledger.format.header import decode_header
-from market.ledger.format.records import TOPOLOGY, VERDICT, RecordBytes, RecordKind
+from market.exchanges import Kind
+from market.ledger.format.records import LAYOUTS, RecordKind
+from market.ledger.read.show import show_header
 from market.ledger.store.store import Store, StoredBlock
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 
 TABLES = {
-    "exchanges": (EXCHANGE, range(1, Kind.METER)),
-    "meters": (METER, range(Kind.METER, Kind.METER + 1)),
-    "verdicts": (VERDICT, range(RecordKind.VERDICT, RecordKind.VERDICT + 1)),
-    "topology": (TOPOLOGY, range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1)),
+    "exchanges": range(1, Kind.METER),
+    "meters": range(Kind.METER, Kind.METER + 1),
+    "verdicts": range(RecordKind.VERDICT, RecordKind.VERDICT + 1),
+    "topology": range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1),
 }
+"""Kinds of records in each table; those of one table have the same layout."""
 
 
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
-    """Write `exchanges`, `meters`, `verdicts`, `topology` and `blocks` as Parquet files; returns their numbers of rows.
+    """Write the tables and `blocks` as Parquet files into a folder; returns how many rows each has.
 
     Raises
     ------
@@ -44,7 +43,7 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
 def _write(store: Store, path: Path, name: str) -> int:
     partial, writer, n_rows = path.with_name(f".{path.name}.partial"), None, 0
     for group in store.groups(4096):
-        table = _blocks(group) if name == "blocks" else _rows(group, *TABLES[name])
+        table = _list_blocks(group) if name == "blocks" else _select_rows(group, TABLES[name])
         writer = writer or pq.ParquetWriter(partial, table.schema, compression="zstd")
         writer.write_table(table)
         n_rows += table.num_rows
@@ -55,27 +54,15 @@ def _write(store: Store, path: Path, name: str) -> int:
     return n_rows
 
 
-def _rows(group: list[StoredBlock], layout: np.dtype[Any], kinds: range) -> pa.Table:
-    bodies = [records_of(block.records) for block in group]
+def _select_rows(group: list[StoredBlock], kinds: range) -> pa.Table:
+    bodies = [decode_records(block.records) for block in group]
     chosen = [body[(body[:, 0] >= kinds.start) & (body[:, 0] < kinds.stop)] for body in bodies]
-    rows = np.concatenate(chosen).view(layout).reshape(-1)
-    columns = {name: np.ascontiguousarray(rows[name]) for name in layout.names or () if name != "reserved"}
-    return pa.table({"height": np.repeat([block.height for block in group], _sizes(chosen)), **columns})
+    rows = np.concatenate(chosen).view(LAYOUTS[kinds.start]).reshape(-1)
+    height = np.repeat([block.height for block in group], [len(body) for body in chosen])
+    names = [name for name in rows.dtype.names or () if name != "reserved"]
+    return pa.table({"height": height, **{name: np.ascontiguousarray(rows[name]) for name in names}})
 
 
-def _sizes(bodies: list[RecordBytes]) -> list[int]:
-    return [body.shape[0] for body in bodies]
-
-
-def _blocks(group: list[StoredBlock]) -> pa.Table:
-    fields: dict[str, list[Any]] = {}
-    for block in group:
-        for name, value in _header(block):
-            fields.setdefault(name, []).append(value)
-    return pa.table(fields)
-
-
-def _header(block: StoredBlock) -> Iterator[tuple[str, Any]]:
-    for name, value in decode_header(block.header)._asdict().items():
-        yield name, value.hex() if isinstance(value, bytes) else value
-    yield "hash", block.hash.hex()
+def _list_blocks(group: list[StoredBlock]) -> pa.Table:
+    table = pa.Table.from_pylist([show_header(block) for block in group])
+    return table.drop_columns(["record", "signature"])

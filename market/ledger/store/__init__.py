@@ -1,1 +1,1 @@
-"""Blocks in SQLite: reading them back in order, the registry of members, the newest block."""
+"""Blocks in SQLite: storing them, reading them in order, the registry of members, the end of the chain."""

@@ -1,4 +1,4 @@
-"""A stored block held against itself and the one before: bytes, sizes, links, roots and fields."""
+"""Check stored blocks: bytes, sizes, links to the block before, record roots, and the fields of records."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ import numpy as np
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import group_roots, leaf_hash
 from market.ledger.format.header import VERSION, Header, decode_header
-from market.ledger.format.ranges import first_out_of_range
-from market.ledger.format.records import REGISTRY_KINDS, SIZE, RecordBytes, RecordKind
+from market.ledger.format.ranges import find_out_of_range
+from market.ledger.format.records import (
+    REGISTRY_KINDS,
+    SIZE,
+    RecordBytes,
+    RecordKind,
+    join_blocks,
+    read_places,
+)
 from market.ledger.store.store import StoredBlock
 
 Fault = tuple[int, str]
 """Height of a bad block, and what is wrong with it."""
 
 _VERDICT, _PARAMETER = int(RecordKind.VERDICT), int(RecordKind.PARAMETER)
-_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER])
-_BETWEEN = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE])
+_IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER])
+_WITHOUT_INTERVAL = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE])
 _REGISTRY = bytes(REGISTRY_KINDS)
 
 
 class BrokenError(LedgerError):
-    """What is wrong with the block being verified."""
+    """A block that is being verified is broken; the message says how."""
 
 
 class Block(NamedTuple):
-    """A block whose bytes have been read.
+    """A stored block, decoded.
 
     Attributes
     ----------
     stored, header, records, kinds
-        As stored, its header decoded, its records (M, 72), and their kinds.
+        The block as stored, its header, its records (M, 72), and their kinds.
     holds_interval
-        Whether it records an interval; otherwise it is the genesis block or changes the registry between intervals.
+        Whether it records an interval; otherwise it is the genesis block or changes the registry or batteries.
     """
 
     stored: StoredBlock
@@ -45,17 +52,17 @@ class Block(NamedTuple):
     holds_interval: bool
 
     def has_statements(self) -> bool:
-        """Whether it changes the registry."""
+        """Whether it holds registry records."""
         return len(self.kinds.translate(None, _REGISTRY)) < len(self.kinds)
 
 
-def linked(stored: StoredBlock, height: int, previous: bytes) -> Block:
-    """The block that belongs at `height` behind the header with hash `previous`.
+def link_block(stored: StoredBlock, height: int, previous: bytes) -> Block:
+    """Decode the block at `height`; `previous` is the hash of the header before.
 
     Raises
     ------
     BrokenError
-        If its bytes or links are wrong.
+        If its bytes are malformed, or it does not link to the header before.
     """
     if stored.height != height:
         raise BrokenError(f"expected height {height}, found {stored.height}: a block is missing")
@@ -85,12 +92,11 @@ def linked(stored: StoredBlock, height: int, previous: bytes) -> Block:
     return Block(stored, header, records, kinds, n_verdicts == 1)
 
 
-def first_wrong_root(blocks: Sequence[Block]) -> Fault | None:
-    """The first block whose record root does not follow from its records."""
+def find_wrong_root(blocks: Sequence[Block]) -> Fault | None:
+    """Find the first block whose record root is not that of its records."""
     if not blocks:
         return None
-    records = np.concatenate([block.records for block in blocks])
-    offsets = np.concatenate([[0], np.cumsum([block.header.n_records for block in blocks])])
+    records, offsets = join_blocks([block.records for block in blocks])
     roots = np.frombuffer(b"".join(block.header.record_root for block in blocks), np.uint8).reshape(-1, 32)
     wrong = np.flatnonzero((group_roots(records, offsets) != roots).any(axis=1))
     if wrong.size == 0:
@@ -98,41 +104,41 @@ def first_wrong_root(blocks: Sequence[Block]) -> Fault | None:
     return blocks[int(wrong[0])].header.height, "the record root does not follow from the records"
 
 
-def first_wrong_field(blocks: Sequence[Block], first_interval: int) -> Fault | None:
-    """The first block with a record that is out of range or out of its place.
+def find_wrong_field(blocks: Sequence[Block], first_interval: int) -> Fault | None:
+    """Find the first block with a record that has a value out of range, or a wrong interval or number.
 
     Parameters
     ----------
     blocks
-        Blocks in a row.
+        Consecutive blocks.
     first_interval
-        Number of the interval before or in the first of them.
+        Number of intervals recorded before the first of them.
     """
     if not blocks:
         return None
-    sizes = np.array([block.header.n_records for block in blocks])
-    first = np.cumsum(sizes) - sizes
-    records = np.concatenate([block.records for block in blocks])
+    records, offsets = join_blocks([block.records for block in blocks])
+    first, sizes = offsets[:-1], np.diff(offsets)
     intervals = first_interval + np.cumsum([0, *(block.holds_interval for block in blocks[:-1])])
     number = np.arange(records.shape[0]) - np.repeat(first, sizes)
-    place = np.ascontiguousarray(records[:, 4:12]).view("<u4")
+    place = read_places(records)
     wrong = (place[:, 0] != np.repeat(intervals, sizes)) | (place[:, 1] != number)
     faults = [
         (int(at), "a record out of its place: its interval or number is wrong")
         for at in np.flatnonzero(wrong)[:1]
     ]
-    if (found := first_out_of_range(records)) is not None:
+    if (found := find_out_of_range(records)) is not None:
         faults.append(found)
     heights = [block.header.height for block in blocks]
     at_block = [(heights[int(np.searchsorted(first, at, side="right")) - 1], reason) for at, reason in faults]
-    return min([*at_block, *_out_of_place(blocks)], default=None)
+    return min([*at_block, *_find_misplaced(blocks)], default=None)
 
 
-def _out_of_place(blocks: Sequence[Block]) -> Iterator[Fault]:
+def _find_misplaced(blocks: Sequence[Block]) -> Iterator[Fault]:
+    """Blocks with a kind of record that does not belong there."""
     for block in blocks:
         height = block.header.height
         if block.holds_interval:
             if _PARAMETER in block.kinds or height == 0:
                 yield height, "a parameter behind the genesis block, or an interval in it"
-        elif block.kinds.translate(None, _GENESIS if height == 0 else _BETWEEN):
+        elif block.kinds.translate(None, _IN_GENESIS if height == 0 else _WITHOUT_INTERVAL):
             yield height, "a record that needs an interval in a block without a verdict"

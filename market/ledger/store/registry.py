@@ -1,28 +1,29 @@
-"""The registry: who is a member, with which key, from and until which block, derived by replaying records alone."""
+"""The registry: who is a member and with which key, from and until which block; replayed from records alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import is_signed
-from market.ledger.format.records import LAYOUTS, Purpose, RecordBytes, RecordKind, Role
-from market.ledger.format.statements import Statement, message, statements
+from market.ledger.format.records import Purpose, RecordBytes, RecordKind, Role, decode_record
+from market.ledger.format.statements import Statement, parse_statements, statement_message
+
+Fields = Mapping[str, Any]
+"""Fields of a decoded record."""
 
 
 class Tenure(NamedTuple):
-    """A key from a height on, until the next tenure begins; empty while the member is revoked."""
+    """A member's key from the height `since` until the next tenure begins; empty while the member is revoked."""
 
     since: int
     public_key: bytes
 
 
 class RegisteredDevice(NamedTuple):
-    """A device under a member."""
+    """A device that a member has registered."""
 
     kind: int
     bus: int
@@ -32,7 +33,7 @@ class RegisteredDevice(NamedTuple):
 
 
 class Registry(NamedTuple):
-    """State of the registry behind a block; a new one is made for every statement, none is ever changed.
+    """The registry after a block. It is never changed: every statement makes a new one.
 
     Attributes
     ----------
@@ -45,7 +46,7 @@ class Registry(NamedTuple):
     devices
         Devices by (member, number of the device).
     grants
-        (owner, reader) of every grant that stands.
+        (owner, reader) of every grant that is not withdrawn.
     """
 
     keys: Mapping[int, tuple[Tenure, ...]]
@@ -58,13 +59,13 @@ class Registry(NamedTuple):
 EMPTY = Registry({}, {}, {}, {}, frozenset())
 
 
-def key_in_force(registry: Registry, member: int, height: int) -> bytes | None:
-    """Public key that counts for a member in the block at `height`, None if it has none.
+def find_key_in_force(registry: Registry, member: int, height: int) -> bytes | None:
+    """Find the public key of a member that is in force in the block at `height`, None if it has none.
 
     Examples
     --------
     >>> registry = EMPTY._replace(keys={3: (Tenure(5, b"a"), Tenure(9, b""))})
-    >>> [key_in_force(registry, 3, height) for height in (4, 5, 8, 9)]
+    >>> [find_key_in_force(registry, 3, height) for height in (4, 5, 8, 9)]
     [None, b'a', b'a', None]
     """
     key = b""
@@ -79,76 +80,72 @@ def next_number(registry: Registry, member: int) -> int:
     return registry.numbers.get(member, 0) + 1
 
 
-def begun(records: RecordBytes) -> Registry:
-    """Registry of a genesis block: the operator and nobody else.
+def begin_registry(records: RecordBytes) -> Registry:
+    """Registry of a genesis block: the operator is the only member.
 
     Raises
     ------
     LedgerError
-        If the block holds anything else.
+        If the block holds any other statement.
     """
-    found = statements(records)
+    found = parse_statements(records)
     if len(found) != 1 or found[0].record[0] != RecordKind.MEMBER or found[0].signatures:
         raise LedgerError("expected the operator's key as the only statement of the genesis block")
-    row = _row(found[0].record)
-    member, role, effective = int(row["member"]), int(row["role"]), int(row["effective"])
-    if (member, role, effective, int(row["number"])) != (OPERATOR, Role.OPERATOR, 0, 0):
+    row = decode_record(found[0].record)
+    member, role = row["member"], row["role"]
+    if (member, role, row["effective"], row["number"]) != (OPERATOR, Role.OPERATOR, 0, 0):
         raise LedgerError("expected the operator, in force from the genesis block on")
-    tenure = Tenure(0, row["public_key"].tobytes())
+    tenure = Tenure(0, row["public_key"])
     return Registry({member: (tenure,)}, {member: role}, {member: 0}, {}, frozenset())
 
 
-def replayed(registry: Registry, records: RecordBytes, chain_id: bytes, height: int) -> Registry:
-    """Registry behind the block at `height` that holds `records`.
+def replay_statements(registry: Registry, records: RecordBytes, chain_id: bytes, height: int) -> Registry:
+    """Registry after the block at `height`, which holds `records`.
 
     Raises
     ------
     LedgerError
         If a statement is not admissible.
     """
-    for statement in statements(records):
-        registry = admitted(registry, statement, chain_id, height)
+    for statement in parse_statements(records):
+        registry = admit_statement(registry, statement, chain_id, height)
     return registry
 
 
-def admitted(registry: Registry, statement: Statement, chain_id: bytes, height: int) -> Registry:
-    """Registry once a statement is admitted in the block at `height`.
+def admit_statement(registry: Registry, statement: Statement, chain_id: bytes, height: int) -> Registry:
+    """Registry after a statement in the block at `height`.
 
     Raises
     ------
     LedgerError
-        If it may not be: a signature is missing or wrong, it was used before, or it contradicts the registry.
+        If it is not admissible: a signature is missing or wrong, it was used before, or it contradicts the registry.
     """
-    row, kind = _row(statement.record), statement.record[0]
-    member, number = int(row["member"]), int(row["number"])
+    row = decode_record(statement.record)
+    kind, member, number = row["kind"], row["member"], row["number"]
     what = f"{RecordKind(kind).name.lower()} of member {member}"
     if number < next_number(registry, member):
         raise LedgerError(f"{what}: expected a number above {number}, this one was used before")
     _check_signatures(registry, statement, row, chain_id, height, what)
     registry = registry._replace(numbers={**registry.numbers, member: number})
     if kind in (RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE):
-        return _with_key(registry, row, kind, height, what)
+        return _with_key(registry, row, height, what)
     if kind == RecordKind.DEVICE:
         return _with_device(registry, row, what)
-    return _with_permission(registry, row, kind, height, what)
-
-
-def _row(record: bytes) -> Any:
-    return np.frombuffer(record, LAYOUTS[record[0]])[0]
+    return _with_permission(registry, row, height, what)
 
 
 def _check_signatures(
-    registry: Registry, statement: Statement, row: Any, chain_id: bytes, height: int, what: str
+    registry: Registry, statement: Statement, row: Fields, chain_id: bytes, height: int, what: str
 ) -> None:
-    kind, member = statement.record[0], int(row["member"])
+    kind, member = row["kind"], row["member"]
     keys: dict[int, bytes | None] = {}
     if kind in (RecordKind.MEMBER, RecordKind.ROTATE):
-        keys[Purpose.POSSESSION] = row["public_key"].tobytes()
+        keys[Purpose.POSSESSION] = row["public_key"]
     if kind not in (RecordKind.MEMBER, RecordKind.REVOKE):
-        keys[Purpose.IN_FORCE] = key_in_force(registry, member, height)
+        keys[Purpose.IN_FORCE] = find_key_in_force(registry, member, height)
     if set(statement.signatures) != set(keys):
         raise LedgerError(f"{what}: expected {len(keys)} signatures, found {len(statement.signatures)}")
-    signed = message(chain_id, statement.record)
+    signed = statement_message(chain_id, statement.record)
     for purpose, key in keys.items():
         signer, signature = statement.signatures[purpose]
         if key is None:
@@ -157,23 +154,22 @@ def _check_signatures(
             raise LedgerError(f"{what}: expected a signature by the member's key, found another")
 
 
-def _with_key(registry: Registry, row: Any, kind: int, height: int, what: str) -> Registry:
-    member, role, effective = int(row["member"]), int(row["role"]), int(row["effective"])
+def _with_key(registry: Registry, row: Fields, height: int, what: str) -> Registry:
+    member, role, effective, key = row["member"], row["role"], row["effective"], row["public_key"]
     tenures = registry.keys.get(member, ())
     last = tenures[-1] if tenures else Tenure(-1, b"")
     if effective <= max(height, last.since):
         raise LedgerError(
             f"{what}: expected it to take effect above block {max(height, last.since)}, found block {effective}"
         )
-    registering = kind == RecordKind.MEMBER
+    registering = row["kind"] == RecordKind.MEMBER
     if registering == bool(last.public_key):
         raise LedgerError(f"{what}: expected {'no' if registering else 'a'} key in force")
     if registering and (member < 0 or role not in (Role.PARTICIPANT, Role.AUDITOR)):
         raise LedgerError(f"{what}: expected a member from 0 on, participant or auditor, found role {role}")
     if not registering and role != registry.roles[member]:
         raise LedgerError(f"{what}: expected role {registry.roles[member]}, found {role}")
-    key = row["public_key"].tobytes()
-    if kind == RecordKind.REVOKE:
+    if row["kind"] == RecordKind.REVOKE:
         if member == OPERATOR or key != bytes(32):
             raise LedgerError(f"{what}: expected a member other than the operator, and no key")
         key = b""
@@ -185,29 +181,28 @@ def _with_key(registry: Registry, row: Any, kind: int, height: int, what: str) -
     )
 
 
-def _with_device(registry: Registry, row: Any, what: str) -> Registry:
-    at = (int(row["member"]), int(row["device"]))
+def _with_device(registry: Registry, row: Fields, what: str) -> Registry:
+    at = (row["member"], row["device"])
     joins = row["status"] == 1
     if joins == (at in registry.devices):
         raise LedgerError(f"{what}: expected device {at[1]} {'not ' if joins else ''}to be registered")
     devices = {known: device for known, device in registry.devices.items() if known != at}
     if joins:
-        kind, bus, power_w, energy_wh = (
-            int(row[name]) for name in ("device_kind", "bus", "power_w", "energy_wh")
+        devices[at] = RegisteredDevice(
+            row["device_kind"], row["bus"], row["power_w"], row["energy_wh"], row["datasheet"]
         )
-        devices[at] = RegisteredDevice(kind, bus, power_w, energy_wh, row["datasheet"].tobytes())
     return registry._replace(devices=devices)
 
 
-def _with_permission(registry: Registry, row: Any, kind: int, height: int, what: str) -> Registry:
-    member, other = int(row["member"]), int(row["other"])
-    if kind == RecordKind.ACCESS:
+def _with_permission(registry: Registry, row: Fields, height: int, what: str) -> Registry:
+    member, other = row["member"], row["other"]
+    if row["kind"] == RecordKind.ACCESS:
         if (other, member) not in registry.grants:
             raise LedgerError(f"{what}: expected a grant by member {other}, found none")
         return registry
     pair = (member, other)
     gives = row["status"] == 1
-    if gives and (member == other or key_in_force(registry, other, height) is None):
+    if gives and (member == other or find_key_in_force(registry, other, height) is None):
         raise LedgerError(f"{what}: expected another member with a key in force as reader, found {other}")
     if gives == (pair in registry.grants):
         raise LedgerError(f"{what}: expected {'no' if gives else 'a'} grant to member {other} so far")

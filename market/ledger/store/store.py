@@ -1,6 +1,6 @@
-"""The store: SQLite, strict tables, one transaction per group of blocks with the run's state in it.
+"""The store: an SQLite file; each transaction writes a group of blocks and the run's state after them, all or none.
 
-A block's records lie in one blob, 72 bytes each, so that a proof can slice them and hashing needs no decoding.
+A block's records are one blob, 72 bytes each, so that a proof can slice them and hashing needs no decoding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from market.ledger.durable import sync_folder
 FILE = "ledger.sqlite"
 APPLICATION_ID = 0x67737431  # "gst1"
 PAGE_SIZE = 16384
-"""Of a new file, bytes: a block of 25 houses takes 4 kB, which pages of that size would each put into overflow."""
+"""Page size of a new file, bytes: a block of 25 houses takes 4 kB, which smaller pages would split."""
 
 _SCHEMA = """
 CREATE TABLE block(
@@ -32,11 +32,11 @@ CREATE TABLE run_state(height INTEGER PRIMARY KEY, blob BLOB NOT NULL, signature
 
 
 class DamagedError(LedgerError):
-    """The database file itself is broken."""
+    """The database file cannot be read."""
 
 
 class StoredBlock(NamedTuple):
-    """A block as stored."""
+    """A block as stored: its header, hash and records as bytes, signed by the operator."""
 
     height: int
     header: bytes
@@ -46,7 +46,7 @@ class StoredBlock(NamedTuple):
 
 
 class StoredState(NamedTuple):
-    """The run's state behind the block at `height`, signed by the operator."""
+    """The run's state after the block at `height`, signed by the operator."""
 
     height: int
     blob: bytes
@@ -54,9 +54,9 @@ class StoredState(NamedTuple):
 
 
 class Store:
-    """An open store; the only thing that touches the database.
+    """An open store, a context manager; no other class reads or writes the database.
 
-    Use `Store.create`, `Store.open_to_write` or `Store.open_to_read`, as a context manager.
+    Made by `Store.create`, `Store.open_to_write` or `Store.open_to_read`.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
@@ -66,9 +66,9 @@ class Store:
 
     @classmethod
     def create(cls, directory: Path, first: StoredBlock, state: StoredState) -> Store:
-        """New store that holds the genesis block; this process is its only writer.
+        """Create a store that holds the genesis block; this process is its only writer.
 
-        It gets its name only once the block is durable, so that no ledger without one is ever found.
+        The file gets its name once the block is durable, so that no ledger without a block is ever found.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Store:
         path = directory / FILE
         if path.exists():
             raise LedgerError(f"{path}: expected no ledger, found one; resume it or choose another directory")
-        lock = _only_writer(path)
+        lock = _lock_for_writing(path)
         partial = path.with_name(f".{FILE}.partial")
         try:
             for left in directory.glob(f"{partial.name}*"):
@@ -88,7 +88,7 @@ class Store:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.executescript(_SCHEMA)
                 cls(path, connection, None).append([first], [(0, 0, first.hash)], state)
-                # Before it has its name: a reader could not undo this step of a writer that was killed in it.
+                # Before the file has its name: a reader could not undo this step if the writer is killed in it.
                 connection.execute("PRAGMA journal_mode = WAL")
             os.replace(partial, path)
             sync_folder(directory)
@@ -99,17 +99,17 @@ class Store:
 
     @classmethod
     def open_to_write(cls, directory: Path) -> Store:
-        """Existing store, this process its only writer.
+        """Open a store to write; this process is its only writer.
 
         Raises
         ------
         LedgerError
-            If there is none, it is no ledger, or another process is writing.
+            If there is none, it is no ledger, or another process writes to it.
         """
-        path = _existing(directory)
-        lock = _only_writer(path)
+        path = _find_file(directory)
+        lock = _lock_for_writing(path)
         try:
-            with _readable(path):
+            with _report_damage(path):
                 return cls(path, _connect(path, "rw"), lock)
         except LedgerError:
             lock.close()
@@ -117,15 +117,15 @@ class Store:
 
     @classmethod
     def open_to_read(cls, directory: Path) -> Store:
-        """Existing store, read only; works while a run writes.
+        """Open a store to read; works while a run writes to it.
 
         Raises
         ------
         LedgerError
             If there is none, or it is no ledger.
         """
-        path = _existing(directory)
-        with _readable(path):
+        path = _find_file(directory)
+        with _report_damage(path):
             return cls(path, _connect(path, "ro"), None)
 
     def __enter__(self) -> Store:
@@ -135,7 +135,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close the database and let other writers in."""
+        """Close the database and release the lock."""
         self._connection.close()
         if self._lock is not None:
             self._lock.close()
@@ -146,12 +146,12 @@ class Store:
         nodes: Iterable[tuple[int, int, bytes]],
         state: StoredState | None,
     ) -> None:
-        """Make blocks, their tree nodes and the state behind them durable, all or none.
+        """Write blocks, the nodes of the history tree that they complete, and the state after them, all or none.
 
         Raises
         ------
         LedgerError
-            If the disk is full or fails; nothing of the group is kept then.
+            If the disk is full or fails; then nothing of the group is kept.
         """
         with self._transaction(f"blocks {blocks[0].height} to {blocks[-1].height}"):
             self._connection.executemany("INSERT INTO block VALUES(?,?,?,?,?)", blocks)
@@ -161,7 +161,7 @@ class Store:
                 self._connection.execute("INSERT INTO run_state VALUES(?,?,?)", state)
 
     def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a checkpoint's note.
+        """Store the signed note of a checkpoint.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class Store:
 
     @contextmanager
     def _transaction(self, what: str) -> Iterator[None]:
-        """One transaction; after a failed one the store is closed, since what the disk holds is then uncertain."""
+        """One transaction; if it fails the store is closed, since it is then uncertain what the disk holds."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
@@ -190,12 +190,12 @@ class Store:
         return int(self._rows("SELECT count(*) FROM block")[0][0])
 
     def block(self, height: int) -> StoredBlock:
-        """One block.
+        """The block at a height.
 
         Raises
         ------
         LedgerError
-            If there is none at that height.
+            If there is none.
         """
         rows = self._rows("SELECT * FROM block WHERE height = ?", (height,))
         if not rows:
@@ -203,21 +203,6 @@ class Store:
                 f"{self.path}: expected a block at height {height}, found none (size {self.size()})"
             )
         return StoredBlock(*rows[0])
-
-    def header(self, height: int) -> bytes:
-        """Header of one block.
-
-        Raises
-        ------
-        LedgerError
-            If there is none at that height.
-        """
-        rows = self._rows("SELECT header FROM block WHERE height = ?", (height,))
-        if not rows:
-            raise LedgerError(
-                f"{self.path}: expected a block at height {height}, found none (size {self.size()})"
-            )
-        return bytes(rows[0][0])
 
     def groups(self, n: int = 512) -> Iterator[list[StoredBlock]]:
         """All blocks in order of height, `n` at a time.
@@ -227,7 +212,7 @@ class Store:
         DamagedError
             If the database cannot be read.
         """
-        with _readable(self.path):
+        with _report_damage(self.path):
             cursor = self._connection.execute("SELECT * FROM block ORDER BY height")
             while rows := cursor.fetchmany(n):
                 yield [StoredBlock(*row) for row in rows]
@@ -237,11 +222,11 @@ class Store:
         return [row[0] for row in self._rows("SELECT header FROM block ORDER BY height")]
 
     def hashes(self) -> list[bytes]:
-        """Header hashes of all blocks, in order."""
+        """Hashes of all blocks, in order: the leaf hashes of the history tree."""
         return [row[0] for row in self._rows("SELECT hash FROM block ORDER BY height")]
 
     def nodes(self) -> list[tuple[int, int, bytes]]:
-        """Stored nodes of the history tree."""
+        """Stored nodes of the history tree, each (level, index, hash)."""
         return self._rows("SELECT level, idx, hash FROM node")
 
     def checkpoints(self) -> list[tuple[int, str]]:
@@ -249,7 +234,7 @@ class Store:
         return self._rows("SELECT size, note FROM checkpoint ORDER BY size")
 
     def history(self) -> History:
-        """The history tree, ready to grow.
+        """The history tree, to append to.
 
         Raises
         ------
@@ -268,15 +253,15 @@ class Store:
         return History(size, peaks)
 
     def states(self) -> list[StoredState]:
-        """States kept; a sound ledger holds at most one."""
+        """Stored states of the run; a valid ledger has at most one."""
         return [StoredState(*row) for row in self._rows("SELECT height, blob, signature FROM run_state")]
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
-        with _readable(self.path):
+        with _report_damage(self.path):
             return list(self._connection.execute(query, values))
 
 
-def _existing(directory: Path) -> Path:
+def _find_file(directory: Path) -> Path:
     path = directory / FILE
     if not path.is_file():
         raise LedgerError(f"{directory}: expected a run directory with {FILE}, found none")
@@ -284,15 +269,15 @@ def _existing(directory: Path) -> Path:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Connection in mode `rwc` (new, not yet named), `rw` (the writer) or `ro` (any reader)."""
+    """Connect in mode `rwc` (a new file), `rw` (the writer) or `ro` (a reader)."""
     log = path.with_name(path.name + "-wal")
     if mode == "ro" and not os.access(path.parent, os.W_OK) and not log.exists():
-        mode = "ro&immutable=1"  # nobody can write there, and a reader could not place its shared memory
+        mode = "ro&immutable=1"  # nobody can write there, and SQLite could not create its shared memory file
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1
     )
     try:
-        # Whatever a damaged file holds as text must not stop the reading.
+        # A damaged file may hold text that is not UTF-8; it must still be read.
         connection.text_factory = lambda content: content.decode("utf-8", "replace")
         connection.execute("PRAGMA synchronous = FULL")
         if mode == "rw":
@@ -304,7 +289,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _report_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OverflowError) as reason:
@@ -313,8 +298,8 @@ def _readable(path: Path) -> Iterator[None]:
         ) from reason
 
 
-def _only_writer(path: Path) -> sqlite3.Connection:
-    """Lock beside the database, held until it is closed; a kill releases it, and readers do not see it."""
+def _lock_for_writing(path: Path) -> sqlite3.Connection:
+    """Lock a file beside the database until it is closed; if the process is killed it is free. Readers ignore it."""
     lock = sqlite3.connect(path.with_suffix(".lock"), isolation_level=None, timeout=0)
     try:
         lock.execute("BEGIN EXCLUSIVE")

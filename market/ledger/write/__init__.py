@@ -1,1 +1,1 @@
-"""The operator's side: appending blocks, admitting members, answering requests. Verifiers never import it."""
+"""The operator's side: append blocks, admit members, answer requests. Verifiers never import it."""

@@ -1,60 +1,67 @@
-"""The ledger a run writes: blocks in groups, each group durable before its checkpoint is signed."""
+"""The ledger that a run writes: blocks in groups, each group durable before its checkpoint is signed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR
-from market.ledger.books.bookkeeper import NO_STATE
+from market.exchanges import OPERATOR, Ints
 from market.ledger.crypto.keys import is_signed, public_bytes
 from market.ledger.crypto.merkle import History, group_roots, leaf_hash
-from market.ledger.crypto.signatures import signatures
+from market.ledger.crypto.signatures import sign_all
 from market.ledger.durable import write_durably
-from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, origin_of
-from market.ledger.format.header import NO_PREVIOUS, VERSION, Header, chain_id, header_message, state_message
+from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin
+from market.ledger.format.header import (
+    NO_PREVIOUS,
+    NO_STATE,
+    VERSION,
+    Header,
+    header_message,
+    make_chain_id,
+    state_message,
+    state_root,
+)
 from market.ledger.format.note import sign_note
 from market.ledger.format.records import (
-    SIZE,
     RecordBytes,
     RecordKind,
-    in_registry,
-    next_interval,
-    placed,
+    is_registry,
+    number_records,
+    read_next_interval,
 )
-from market.ledger.format.statements import operator_record
-from market.ledger.store.registry import Registry, key_in_force, replayed
+from market.ledger.format.statements import make_operator_record
+from market.ledger.store.registry import Registry, find_key_in_force, replay_statements
 from market.ledger.store.store import Store, StoredBlock, StoredState
-from market.ledger.store.tip import Tip, expect_no_rollback, read_operator_key, tip_of, with_registry
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-__all__ = ["Head", "Ledger", "checkpoint_path", "state_roots"]
+from market.ledger.store.tip import (
+    Tip,
+    check_no_rollback,
+    decode_records,
+    extend_registry_tree,
+    read_operator_key,
+    read_tip,
+)
 
 
 class Head(NamedTuple):
-    """Last block, and the root of the history tree over all."""
+    """Height and hash of the last block, and the root hash of the history tree over all."""
 
     height: int
     hash: bytes
     root: bytes
 
 
-def state_roots(accounts: npt.NDArray[np.int64]) -> list[bytes]:
-    """SHA-256 of each row of the account table, (K, 4N + 3), as little-endian 64-bit integers."""
-    rows = np.ascontiguousarray(accounts, dtype="<i8")
-    return [sha256(row.tobytes()).digest() for row in rows]
+def state_roots(accounts: Ints) -> list[bytes]:
+    """State root of each row of the account table, (K, 4N + 3)."""
+    return [state_root(row) for row in accounts]
 
 
 class Ledger:
-    """A ledger open for writing; a context manager. After a failed write it is closed: resume it.
+    """A ledger open for writing, a context manager. If a write fails it is closed; then resume it.
 
     Parameters
     ----------
@@ -69,13 +76,13 @@ class Ledger:
     """
 
     def __init__(self, store: Store, key: Ed25519PrivateKey, tip: Tip, directory: Path) -> None:
-        self._store, self._key, self._tip, self._directory = store, key, tip, directory
+        self._store, self._key, self._tip, self.directory = store, key, tip, directory
 
     @classmethod
     def create(
         cls, directory: Path, genesis: Sequence[RecordBytes], key: Ed25519PrivateKey, state: bytes
     ) -> Ledger:
-        """New ledger whose first block holds the operator's key and the given records.
+        """Create a ledger whose genesis block holds the operator's key and the given records.
 
         Parameters
         ----------
@@ -86,46 +93,46 @@ class Ledger:
         key
             The operator's key.
         state
-            State before the first interval.
+            The run's own state before the first interval.
 
         Raises
         ------
         LedgerError
             If there is a ledger already, or it cannot be written.
         """
-        records = np.concatenate([operator_record(public_bytes(key)), *genesis])
-        name = chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
-        tree = with_registry(History(), records)
+        records = np.concatenate([make_operator_record(public_bytes(key)), *genesis])
+        name = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
+        tree = extend_registry_tree(History(), records)
         root = group_roots(records, np.array([0, records.shape[0]]))[0].tobytes()
         header = Header(VERSION, name, 0, 0, NO_PREVIOUS, root, records.shape[0], tree.root(), NO_STATE)
         encoded = header.encode()
         signature = key.sign(header_message(encoded))
         block = StoredBlock(0, encoded, leaf_hash(encoded), signature, records.tobytes())
         store = Store.create(directory, block, _signed_state(block, state, key))
-        ledger = cls(store, key, tip_of(store), directory)
+        ledger = cls(store, key, read_tip(store), directory)
         ledger._publish(ledger._tip)
         return ledger
 
     @classmethod
     def resume(cls, directory: Path, key: Ed25519PrivateKey) -> Ledger:
-        """Ledger of an interrupted run, its last checkpoint renewed.
+        """Open the ledger of an interrupted run, and sign its checkpoint again.
 
         Raises
         ------
         LedgerError
-            If there is none, its tip is not sound, the key is not the operator's, or the checkpoint beside the
-            directory says that the ledger was longer or another.
+            If there is none, its end is broken, the key is not the operator's, or the checkpoint beside the directory
+            shows that the ledger was longer or another.
         """
         store = Store.open_to_write(directory)
         try:
-            tip = tip_of(store)
+            tip = read_tip(store)
             if read_operator_key(tip) != public_bytes(key):
                 raise LedgerError(
                     f"{directory}: expected the operator's key that signs the ledger, got another"
                 )
             ledger = cls(store, key, tip, directory)
             ledger.state()
-            expect_no_rollback(store, tip, directory)
+            check_no_rollback(store, tip, directory)
             ledger._publish(tip)
         except LedgerError:
             store.close()
@@ -139,18 +146,18 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the store and let other writers in."""
+        """Close the store and release its lock."""
         self._store.close()
 
     def append(
         self,
-        interval_start: npt.NDArray[np.int64],
+        interval_start: Ints,
         records: RecordBytes,
-        offsets: npt.NDArray[np.int64],
+        offsets: Ints,
         roots: Sequence[bytes],
         state: bytes,
     ) -> None:
-        """Append the blocks of K intervals as one group: durable together, then the checkpoint.
+        """Append the blocks of K intervals as one group: all of them become durable, then the checkpoint is signed.
 
         Parameters
         ----------
@@ -161,24 +168,24 @@ class Ledger:
         roots
             State root of each block.
         state
-            The run's own state behind the last block.
+            The run's own state after the last block.
 
         Raises
         ------
         LedgerError
-            If a record may not stand there, or the disk is full or fails; nothing of the group is kept then.
+            If a statement is not admissible, or the disk is full or fails; then nothing of the group is kept.
         """
-        blocks, tip, nodes = self._built(interval_start, records, offsets, roots)
+        blocks, tip, nodes = self._build(interval_start, records, offsets, roots)
         self._store.append(blocks, nodes, _signed_state(blocks[-1], state, self._key))
         self._publish(tip)
 
     def append_registry(self, records: RecordBytes) -> None:
-        """Append a block of registry and `HOUSE` records between two intervals, with the last block's time and state.
+        """Append a block of registry and `HOUSE` records; it repeats the time and state root of the block before.
 
         Parameters
         ----------
         records
-            (M, 72); interval and number of each are set here.
+            (M, 72); their intervals and numbers are set here.
 
         Raises
         ------
@@ -186,39 +193,32 @@ class Ledger:
             If a statement is not admissible, or the disk is full or fails.
         """
         header = self._tip.header
-        placed_records = placed(records, self._tip.next_interval)
-        blocks, tip, nodes = self._built(
-            np.array([header.interval_start]),
-            placed_records,
-            np.array([0, records.shape[0]]),
-            [header.state_root],
-            intervals=0,
-        )
+        numbered = number_records(records, self._tip.next_interval)
+        start, offsets = np.array([header.interval_start]), np.array([0, records.shape[0]])
+        blocks, tip, nodes = self._build(start, numbered, offsets, [header.state_root])
         self._store.append(blocks, nodes, None)
         self._publish(tip)
 
-    def _built(
+    def _build(
         self,
-        interval_start: npt.NDArray[np.int64],
+        interval_start: Ints,
         records: RecordBytes,
-        offsets: npt.NDArray[np.int64],
+        offsets: Ints,
         roots: Sequence[bytes],
-        *,
-        intervals: int | None = None,
     ) -> tuple[list[StoredBlock], Tip, list[tuple[int, int, bytes]]]:
-        """Blocks on the tip, the tip behind them and their tree nodes; nothing is kept yet."""
+        """Make blocks that follow the tip, the tip after them and the nodes they complete; nothing is written yet."""
         headers, hashes, bodies, nodes = [], [], [], []
         tip, history, tree = self._tip, self._tip.history.copy(), self._tip.registry_tree
         name, header, before, registry = tip.header.chain_id, tip.header, tip.hash, tip.registry
         record_roots = group_roots(records, np.asarray(offsets, np.int64))
-        stated = _with_statements(records, offsets)
+        stated = _find_blocks_with_statements(records, offsets)
         begin = offsets.tolist()
         for k, start in enumerate(interval_start.tolist()):
             body = records[begin[k] : begin[k + 1]]
             height, registry_root = history.size, header.registry_root
             if k in stated:
-                registry = replayed(registry, body, name, height)
-                tree = with_registry(tree, body)
+                registry = replay_statements(registry, body, name, height)
+                tree = extend_registry_tree(tree, body)
                 registry_root = tree.root()
             header = Header(
                 VERSION,
@@ -237,43 +237,30 @@ class Ledger:
             hashes.append(before)
             bodies.append(body.tobytes())
             nodes += history.append(before)
-        if key_in_force(registry, OPERATOR, header.height) != public_bytes(self._key):
+        if find_key_in_force(registry, OPERATOR, header.height) != public_bytes(self._key):
             raise LedgerError(
-                f"{self._directory}: expected the operator's key in force at block {header.height}, got "
+                f"{self.directory}: expected the operator's key in force at block {header.height}, got "
                 "an older or a later one; go on with the key that was rotated to"
             )
-        first, n = tip.history.size, interval_start.size if intervals is None else intervals
-        heights = range(first, first + len(headers))
-        signed = signatures(self._key, [header_message(encoded) for encoded in headers])
+        heights = range(tip.history.size, history.size)
+        signed = sign_all(self._key, [header_message(encoded) for encoded in headers])
         blocks = list(map(StoredBlock, heights, headers, hashes, signed, bodies))
-        then = tip._replace(
-            header=header,
-            hash=before,
-            history=history,
-            registry=registry,
-            registry_tree=tree,
-            next_interval=tip.next_interval + n,
-        )
-        return blocks, then, nodes
+        after = Tip(header, before, read_next_interval(records[begin[-2] :]), registry, tree, history)
+        return blocks, after, nodes
 
     def _publish(self, tip: Tip) -> None:
-        """Take over a tip that is durable: sign its checkpoint, keep it, and write it beside the directory."""
+        """Make a tip that is durable the current one: sign its checkpoint, store it, write it beside the directory."""
         self._tip = tip
-        origin = origin_of(tip.header.chain_id)
+        origin = log_origin(tip.header.chain_id)
         checkpoint = Checkpoint(origin, tip.history.size, tip.history.root())
         note = sign_note(checkpoint.text(), origin, self._key)
         self._store.add_checkpoint(checkpoint.size, note)
-        write_durably(checkpoint_path(self._directory), note)
+        write_durably(checkpoint_path(self.directory), note)
 
     @property
     def registry(self) -> Registry:
-        """Members, devices and grants behind the last block."""
+        """Members, devices and grants after the last block."""
         return self._tip.registry
-
-    @property
-    def directory(self) -> Path:
-        """Run directory."""
-        return self._directory
 
     @property
     def next_interval(self) -> int:
@@ -286,20 +273,20 @@ class Ledger:
         return self._tip.header.chain_id
 
     def head(self) -> Head:
-        """Last block and root of the history tree."""
+        """Last block and root hash of the history tree."""
         return Head(self._tip.header.height, self._tip.hash, self._tip.history.root())
 
-    def expect_parameters(self, parameters: RecordBytes) -> None:
-        """Make sure the ledger was begun with these parameter records.
+    def check_parameters(self, parameters: RecordBytes) -> None:
+        """Check that the ledger was begun with these parameter records.
 
         Raises
         ------
         LedgerError
-            If it was begun with others: another scenario, network or profiles.
+            If it was begun with others, from another scenario, network or profiles.
         """
-        if chain_id(parameters.tobytes()) != self.chain_id:
+        if make_chain_id(parameters.tobytes()) != self.chain_id:
             raise LedgerError(
-                f"{self._directory}: expected the scenario, profiles and network the run was begun with, got others; "
+                f"{self.directory}: expected the scenario, profiles and network the run was begun with, got others; "
                 "resume with the same scenario and seed"
             )
 
@@ -309,19 +296,18 @@ class Ledger:
         Raises
         ------
         LedgerError
-            If the ledger holds no such state, or one that the operator did not sign.
+            If the ledger holds no such state, or one that the operator has not signed.
         """
         states = self._store.states()
         if len(states) != 1:
-            raise LedgerError(f"{self._directory}: expected a state to resume from, found {len(states)}")
+            raise LedgerError(f"{self.directory}: expected a state to resume from, found {len(states)}")
         height, blob, signature = states[0]
         block = self._store.block(height)
-        records = np.frombuffer(block.records, np.uint8).reshape(-1, SIZE)
-        signer = key_in_force(self.registry, OPERATOR, height) or b""
+        signer = find_key_in_force(self.registry, OPERATOR, height) or b""
         sound = is_signed(signer, signature, state_message(block.hash, blob))
-        if not sound or next_interval(records) != self._tip.next_interval:
+        if not sound or read_next_interval(decode_records(block.records)) != self._tip.next_interval:
             raise LedgerError(
-                f"{self._directory}: expected the state behind interval {self._tip.next_interval - 1}, signed by the "
+                f"{self.directory}: expected the state behind interval {self._tip.next_interval - 1}, signed by the "
                 "operator, found another; run gridsettle ledger verify"
             )
         return self._tip.next_interval, blob
@@ -331,7 +317,6 @@ def _signed_state(block: StoredBlock, state: bytes, key: Ed25519PrivateKey) -> S
     return StoredState(block.height, state, key.sign(state_message(block.hash, state)))
 
 
-def _with_statements(records: RecordBytes, offsets: npt.NDArray[np.int64]) -> set[int]:
-    """Which of the blocks hold statements."""
-    at = np.flatnonzero(in_registry(records))
+def _find_blocks_with_statements(records: RecordBytes, offsets: Ints) -> set[int]:
+    at = np.flatnonzero(is_registry(records))
     return set((np.searchsorted(offsets, at, side="right") - 1).tolist())

@@ -1,43 +1,44 @@
-"""Writing intervals with private records: member stores first, then the ledger, so that no record is ever lost."""
+"""Write intervals with private records: to the member stores first, then to the ledger, so that none is ever lost."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR
+from market.exchanges import OPERATOR, Ints
+from market.ledger.format.header import state_root
 from market.ledger.format.records import RecordBytes
-from market.ledger.private.commitments import STATE_SEQ, hide, salt_of, salt_secret, salted_state_root
+from market.ledger.private.commitments import (
+    STATE_SEQ,
+    derive_salt,
+    derive_salt_secret,
+    hide_records,
+)
 from market.ledger.private.vault import Vault, vault_path
-from market.ledger.store.registry import Registry, key_in_force
+from market.ledger.store.registry import Registry, find_key_in_force
 from market.ledger.write.ledger import Ledger
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def append_private(
     ledger: Ledger,
     key: Ed25519PrivateKey,
     houses: Collection[int],
-    interval_start: npt.NDArray[np.int64],
+    interval_start: Ints,
     records: RecordBytes,
-    offsets: npt.NDArray[np.int64],
-    accounts: npt.NDArray[np.int64],
+    offsets: Ints,
+    accounts: Ints,
     state: bytes,
 ) -> None:
-    """Append intervals of which all records that name one of `houses` are private; as `Ledger.append` otherwise.
+    """Append intervals as `Ledger.append` does, with all records private that name one of `houses`.
 
     Parameters
     ----------
     ledger
         Ledger whose genesis block has the parameter `private` = 1.
     key
-        The operator's key; the salts come from it.
+        The operator's key; the salts are derived from it.
     houses
         Private houses, at least three, all registered members.
     interval_start, records, offsets, state
@@ -50,32 +51,35 @@ def append_private(
     LedgerError
         If a house has no key in force, there are fewer than three, or a store or the ledger cannot be written.
     """
-    first, secret = ledger.next_interval, salt_secret(key)
-    hidden = hide(records, offsets, houses, secret, ledger.chain_id, first)
+    first, secret = ledger.next_interval, derive_salt_secret(key)
+    hidden = hide_records(records, offsets, houses, secret, ledger.chain_id, first)
     roots = [
-        salted_state_root(salt_of(secret, ledger.chain_id, first + k, STATE_SEQ), row)
+        state_root(row, derive_salt(secret, ledger.chain_id, first + k, STATE_SEQ))
         for k, row in enumerate(accounts)
     ]
     height = ledger.head().height + 1
-    readers = {member: readers_of(ledger.registry, member, height) for member in (OPERATOR, *houses)}
+    readers = {member: list_readers(ledger.registry, member, height) for member in (OPERATOR, *houses)}
     for member, keys in readers.items():
         with Vault(vault_path(ledger.directory, member)) as vault:
             vault.write(first, first + len(accounts), hidden.entries[member], keys)
     ledger.append(interval_start, hidden.records, hidden.offsets, roots, state)
 
 
-def readers_of(registry: Registry, member: int, height: int) -> list[bytes]:
-    """Public keys that may open a member's records written at `height`: its own and those of its readers.
+def list_readers(registry: Registry, member: int, height: int) -> list[bytes]:
+    """List the public keys that may open a member's records written at `height`: its own and its readers'.
 
     Raises
     ------
     LedgerError
         If the member has no key in force.
     """
-    own = key_in_force(registry, member, height)
+    own = find_key_in_force(registry, member, height)
     if own is None:
         raise LedgerError(
             f"member {member}: expected a key in force at block {height}, found none; register it first"
         )
     granted = [reader for owner, reader in sorted(registry.grants) if owner == member]
-    return [own, *(key for reader in granted if (key := key_in_force(registry, reader, height)) is not None)]
+    return [
+        own,
+        *(key for reader in granted if (key := find_key_in_force(registry, reader, height)) is not None),
+    ]

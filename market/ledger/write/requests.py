@@ -1,7 +1,7 @@
-"""Requests: statements that members leave beside the ledger, for the operator to admit into a block.
+"""Requests: files beside the ledger with statements of members, which the operator is asked to put into a block.
 
-A device can ask to join while a run writes, or while the operator is away; the request is signed, so it matters not who
-carries it.
+So a device can ask to join while a run writes, or while the operator is away. A request is signed, so anybody may
+deliver it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 from market.errors import LedgerError
 from market.ledger.durable import write_durably
 from market.ledger.format.records import RecordBytes
-from market.ledger.format.statements import member_and_number, statements
-from market.ledger.store.registry import Registry, next_number, replayed
-from market.ledger.store.tip import records_of
+from market.ledger.format.statements import parse_statements, read_member_and_number
+from market.ledger.store.registry import Registry, next_number, replay_statements
+from market.ledger.store.tip import decode_records
 from market.ledger.write.ledger import Ledger
 
 FOLDER = "requests"
 
 
 class Request(NamedTuple):
-    """A request that waits: its file, and its records."""
+    """A request that is not admitted yet: its file, and its records (M, 72)."""
 
     path: Path
     records: RecordBytes
@@ -39,7 +39,7 @@ class Refusal(NamedTuple):
 
 
 def leave_request(directory: Path, records: RecordBytes) -> Path:
-    """Leave a statement and its signatures for the operator; returns the file.
+    """Write a request with a statement and its signatures, (M, 72); returns its file.
 
     Raises
     ------
@@ -53,14 +53,14 @@ def leave_request(directory: Path, records: RecordBytes) -> Path:
         raise LedgerError(
             f"{folder}: expected a folder that can be written, got {reason.strerror}"
         ) from reason
-    content = records.tobytes().hex()
-    path = folder / f"{sha256(records.tobytes()).hexdigest()[:16]}.request"
-    write_durably(path, content + "\n")
+    content = records.tobytes()
+    path = folder / f"{sha256(content).hexdigest()[:16]}.request"
+    write_durably(path, content.hex() + "\n")
     return path
 
 
-def waiting(directory: Path) -> list[Request]:
-    """Requests that wait, in the order in which their members made them.
+def list_requests(directory: Path) -> list[Request]:
+    """List the requests that are not admitted yet, in the order in which their members made them.
 
     Raises
     ------
@@ -70,23 +70,25 @@ def waiting(directory: Path) -> list[Request]:
     found = []
     for path in sorted((directory / FOLDER).glob("*.request")):
         try:
-            records = records_of(bytes.fromhex(path.read_text(encoding="ascii")))
-            number = member_and_number(statements(records)[0])[1]
+            records = decode_records(bytes.fromhex(path.read_text(encoding="ascii")))
+            number = read_member_and_number(parse_statements(records)[0])[1]
         except (ValueError, IndexError, OSError) as reason:
             raise LedgerError(f"{path}: expected a request, got something else; remove it") from reason
-        found.append((number, path.name, Request(path, records)))
-    return [request for _, _, request in sorted(found, key=lambda item: item[:2])]
+        found.append((number, Request(path, records)))
+    return [request for _, request in sorted(found, key=lambda item: item[0])]
 
 
-def number_for(registry: Registry, directory: Path, member: int) -> int:
-    """Number of a member's next statement, behind those that still wait."""
-    stated = [member_and_number(s) for request in waiting(directory) for s in statements(request.records)]
-    taken = [number for stater, number in stated if stater == member]
-    return max([next_number(registry, member), *(number + 1 for number in taken)])
+def find_next_number(registry: Registry, directory: Path, member: int) -> int:
+    """Find the number of a member's next statement, after those in requests that are not admitted yet."""
+    statements = [
+        stated for request in list_requests(directory) for stated in parse_statements(request.records)
+    ]
+    numbers = [number for stater, number in map(read_member_and_number, statements) if stater == member]
+    return max([next_number(registry, member), *(number + 1 for number in numbers)])
 
 
-def admit(ledger: Ledger, requests: Sequence[Request]) -> list[Refusal]:
-    """Admit requests in one block; those that are not admissible are left out. Their files are removed or renamed.
+def admit_requests(ledger: Ledger, requests: Sequence[Request]) -> list[Refusal]:
+    """Append one block with all admissible requests; their files are removed, those of the others renamed.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def admit(ledger: Ledger, requests: Sequence[Request]) -> list[Refusal]:
     accepted, refused = [], []
     for request in requests:
         try:
-            registry = replayed(registry, request.records, ledger.chain_id, height)
+            registry = replay_statements(registry, request.records, ledger.chain_id, height)
             accepted.append(request)
         except LedgerError as reason:
             refused.append(Refusal(request.path, str(reason)))

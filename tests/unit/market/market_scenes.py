@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from cosim.delivery.window import InputSeries, orders_at
+from cosim.delivery.window import InputSeries, make_orders_at
 from market.exchanges import Rows
 from market.orders import Orders
 from market.rules import Rules
-from market.state import Lots, State, opening_state
-from market.storage import Ratings, ideal_ratings
+from market.state import Lots, State, make_opening_state
+from market.storage import PPM, Ratings, Wh
 
 U, F = 300_000, 100_000
 RICH = 10**12
 """A wallet of 1,000 EUR, in nEUR."""
+
+
+def ideal_ratings(capacity_wh: Wh) -> Ratings:
+    """Ratings of the reference study: lossless, 0-100 %, no power limit but the capacity itself."""
+    capacity = np.ascontiguousarray(capacity_wh, dtype=np.int64)
+    zero, full = np.zeros_like(capacity), np.full_like(capacity, PPM)
+    return Ratings(zero, capacity, capacity, capacity, full, full, zero)
 
 
 def batteries(*capacity_wh: int, **changes: list[int]) -> Ratings:
@@ -33,7 +40,7 @@ def houses(
     net = np.array([surplus_wh])
     supply = InputSeries(np.maximum(-net, 0), np.maximum(net, 0), np.zeros((1, n), np.int64), np.array([U]))
     ratings = ratings or batteries(*[10_000] * n)
-    return supply, opening_state(own_wh or [0] * n, wallet_neur or [RICH] * n, ratings)
+    return supply, make_opening_state(own_wh or [0] * n, wallet_neur or [RICH] * n, ratings)
 
 
 def with_lots(state: State, *lots: tuple[int, int, int]) -> State:
@@ -51,7 +58,7 @@ def with_contract(state: State, balance_neur: int) -> State:
 
 def orders_of(supply: InputSeries, state: State, rules: Rules, interval: int = 0) -> tuple[Orders, State]:
     """Orders of the scene in `interval`, and the state they were made from."""
-    return orders_at(supply, 0, interval, state, rules)
+    return make_orders_at(supply, 0, interval, state, rules)
 
 
 def short(rows: Rows) -> list[tuple[int, int, int, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from market_scenes import RICH, batteries, houses, orders_of, with_contract, with_lots
 
-from market.admission import admitted
+from market.admission import check_clearing
 from market.book import Clearing
 from market.errors import MarketError
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, Kind
@@ -62,18 +62,18 @@ def changed(*changes: tuple[int, dict[str, Any]]) -> list[Row]:
 
 def complaint(answers: list[Row]) -> str:
     with pytest.raises(MarketError) as error:
-        admitted("mine", clearing(answers), *scene())
+        check_clearing("mine", clearing(answers), *scene())
     return str(error.value).removeprefix("mechanism 'mine', interval 6, ")
 
 
 def test_good_answer_is_admitted_unchanged() -> None:
     answer = clearing(GOOD)
-    assert admitted("mine", answer, *scene()) is answer
+    assert check_clearing("mine", answer, *scene()) is answer
 
 
 def test_answer_must_be_a_clearing() -> None:
     with pytest.raises(MarketError, match="expected a Clearing of EXCHANGE rows, got list"):
-        admitted("mine", [], *scene())  # type: ignore[arg-type]
+        check_clearing("mine", [], *scene())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_lots_beyond_the_hosts_power_are_refused() -> None:
     orders, state = scene()
     weak = orders._replace(discharge_left_wh=np.array([0, 0, 60, 0]))
     with pytest.raises(MarketError, match="house 2, lots sold, Wh: expected at most 60, got 100"):
-        admitted("mine", clearing(GOOD), weak, state)
+        check_clearing("mine", clearing(GOOD), weak, state)

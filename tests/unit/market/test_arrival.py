@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from market.arrival import arrival_order, random_bits
+from market.arrival import order_arrivals, random_bits
 from market.rules import Arrival, Rules
 
 INDEX, ROTATE, SHUFFLE = (Rules(arrival=arrival, seed=1) for arrival in Arrival)
 
 
 def test_index_serves_house_0_first_in_every_interval() -> None:
-    assert arrival_order(4, 0, INDEX).tolist() == [0, 1, 2, 3]
-    assert arrival_order(4, 9, INDEX).tolist() == [0, 1, 2, 3]
+    assert order_arrivals(4, 0, INDEX).tolist() == [0, 1, 2, 3]
+    assert order_arrivals(4, 9, INDEX).tolist() == [0, 1, 2, 3]
 
 
 def test_rotate_starts_one_further_each_interval() -> None:
-    assert [arrival_order(3, t, ROTATE).tolist() for t in range(4)] == [
+    assert [order_arrivals(3, t, ROTATE).tolist() for t in range(4)] == [
         [0, 1, 2],
         [1, 2, 0],
         [2, 0, 1],
@@ -28,24 +28,24 @@ def test_rotate_starts_one_further_each_interval() -> None:
 @pytest.mark.parametrize("rules", [INDEX, ROTATE, SHUFFLE], ids=["index", "rotate", "shuffle"])
 def test_everybody_arrives_once(rules: Rules) -> None:
     for t in range(50):
-        assert sorted(arrival_order(7, t, rules).tolist()) == list(range(7))
+        assert sorted(order_arrivals(7, t, rules).tolist()) == list(range(7))
 
 
 def test_nobody_arrives_where_nobody_lives() -> None:
     for rules in (INDEX, ROTATE, SHUFFLE):
-        assert arrival_order(0, 3, rules).size == 0
+        assert order_arrivals(0, 3, rules).size == 0
 
 
 def test_shuffle_depends_on_seed_and_interval_and_nothing_else() -> None:
-    first = arrival_order(20, 5, SHUFFLE).tolist()
-    assert arrival_order(20, 5, SHUFFLE).tolist() == first
-    assert arrival_order(20, 6, SHUFFLE).tolist() != first
-    assert arrival_order(20, 5, SHUFFLE._replace(seed=2)).tolist() != first
+    first = order_arrivals(20, 5, SHUFFLE).tolist()
+    assert order_arrivals(20, 5, SHUFFLE).tolist() == first
+    assert order_arrivals(20, 6, SHUFFLE).tolist() != first
+    assert order_arrivals(20, 5, SHUFFLE._replace(seed=2)).tolist() != first
 
 
 def test_shuffle_is_fair() -> None:
     """Over 6,000 intervals each of 4 houses is first 1,500 times, give or take 5 standard deviations (168)."""
-    first = np.bincount([arrival_order(4, t, SHUFFLE)[0] for t in range(6000)], minlength=4)
+    first = np.bincount([order_arrivals(4, t, SHUFFLE)[0] for t in range(6000)], minlength=4)
     assert np.abs(first - 1500).max() < 168
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from market_scenes import RICH, F, U, houses, orders_of, short
 
-from market.auction import auction_price, by_value, run_auction, zero_intelligence_values
+from market.auction import auction_price, draw_values, run_auction, sort_by_value
 from market.book import close_book, open_book
 from market.exchanges import Kind, Rows
 from market.rules import Arrival, Rules
@@ -24,7 +24,7 @@ def auctioned(surplus_wh: list[int], rules: Rules = RULES, interval: int = 0) ->
     orders, before = orders_of(*houses(surplus_wh), rules, interval)
     book = open_book(orders, before)
     run_auction(book, orders, rules)
-    return close_book(book).rows, zero_intelligence_values(orders, rules)
+    return close_book(book).rows, draw_values(orders, rules)
 
 
 def test_bids_lie_between_feed_in_tariff_and_utility_price() -> None:
@@ -45,7 +45,7 @@ def test_bid_is_the_only_one_possible_where_f_equals_u() -> None:
 
 def test_equal_values_keep_their_order_of_arrival() -> None:
     houses_by_arrival = np.array([3, 1, 2, 0])
-    assert by_value(houses_by_arrival, np.array([5, 5, 1, 5])).tolist() == [2, 3, 1, 0]
+    assert sort_by_value(houses_by_arrival, np.array([5, 5, 1, 5])).tolist() == [2, 3, 1, 0]
 
 
 def test_last_pair_that_trades_sets_the_price() -> None:

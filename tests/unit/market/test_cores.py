@@ -6,16 +6,16 @@ import os
 
 import pytest
 
-from market.cores import usable_cores
+from market.cores import count_usable_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores can be chosen on Linux only")
 def test_a_pinned_process_counts_its_cores_alone() -> None:
     all_of_them = os.sched_getaffinity(0)
-    assert usable_cores() == len(all_of_them)
+    assert count_usable_cores() == len(all_of_them)
     try:
         os.sched_setaffinity(0, {min(all_of_them)})
-        assert usable_cores() == 1
+        assert count_usable_cores() == 1
     finally:
         os.sched_setaffinity(0, all_of_them)
 
@@ -24,4 +24,4 @@ def test_where_cores_cannot_be_chosen_the_machine_is_asked(monkeypatch: pytest.M
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     for machine, expected in ((8, 8), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda machine=machine: machine)
-        assert usable_cores() == expected
+        assert count_usable_cores() == expected

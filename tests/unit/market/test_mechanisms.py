@@ -17,7 +17,7 @@ from market import mechanisms
 from market.book import Clearing
 from market.errors import MarketError
 from market.exchanges import CONTRACT, GRID, NOBODY, Kind
-from market.mechanisms import BUILT_IN, PLUGGED_IN, mechanism, mechanism_names, plugged_in
+from market.mechanisms import BUILT_IN, PLUGGED_IN, find_mechanism, list_mechanisms, wrap_mechanism
 from market.orders import Orders
 from market.rules import Rules
 from market.state import State
@@ -36,7 +36,7 @@ def cleared(name: str, contract_neur: int = 0) -> list[tuple[int, int, int, int]
     supply, state = houses([600, 400, -400, -500], batteries(0, 0, 0, 10_000), wallet_neur=[0, 0, RICH, 0])
     rules = rules_of(name)
     orders, before = orders_of(supply, with_contract(state, contract_neur), rules)
-    rows = mechanism(name).clear(orders, before, rules).rows
+    rows = find_mechanism(name).clear(orders, before, rules).rows
     return short(rows)
 
 
@@ -157,18 +157,18 @@ def point(name: str, value: str) -> EntryPoint:
 def test_unknown_name_lists_all_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch, point("zebra", "zoo:clear"), point("ant", "zoo:clear"))
     with pytest.raises(MarketError) as error:
-        mechanism("x")
+        find_mechanism("x")
     assert str(error.value) == (
         "mechanism: expected one of none, trading, trading_battery, sharing_central, sharing_p2p, sharing_hybrid, "
         "sharing_selfish, double_auction, ant, zebra, got 'x'"
     )
-    assert mechanism_names()[-2:] == ["ant", "zebra"]
+    assert list_mechanisms()[-2:] == ["ant", "zebra"]
 
 
 def test_entry_point_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch, point("broken", "no_such_package:clear"))
     with pytest.raises(MarketError) as error:
-        mechanism("broken")
+        find_mechanism("broken")
     assert str(error.value) == (
         "mechanism 'broken': expected entry point no_such_package:clear to load, got ModuleNotFoundError(\"No module "
         "named 'no_such_package'\"); mend or uninstall the package that declares it"
@@ -177,14 +177,14 @@ def test_entry_point_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch
 
 def test_built_in_names_cannot_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     plug(monkeypatch, point("trading", "no_such_package:clear"))
-    assert mechanism("trading") is BUILT_IN["trading"]
+    assert find_mechanism("trading") is BUILT_IN["trading"]
 
 
 def test_function_may_say_that_it_uses_no_battery_and_charges_a_fee() -> None:
     def function(orders: Orders, state: State, rules: Rules) -> Clearing:
         return BUILT_IN["none"].clear(orders, state, rules)
 
-    plain = plugged_in("mine", function)
+    plain = wrap_mechanism("mine", function)
     assert (plain.name, plain.code, plain.uses_battery, plain.charges_fee) == (
         "mine",
         PLUGGED_IN,
@@ -192,7 +192,7 @@ def test_function_may_say_that_it_uses_no_battery_and_charges_a_fee() -> None:
         False,
     )
     function.uses_battery, function.charges_fee = False, True  # type: ignore[attr-defined]
-    assert plugged_in("mine", function)[2:4] == (False, True)
+    assert wrap_mechanism("mine", function)[2:4] == (False, True)
 
 
 def test_answers_of_ones_own_mechanism_are_checked() -> None:
@@ -201,7 +201,7 @@ def test_answers_of_ones_own_mechanism_are_checked() -> None:
 
     orders, before = orders_of(*houses([500, -300], batteries(0, 0)), Rules(battery=0))
     with pytest.raises(MarketError) as error:
-        plugged_in("forgetful", forgetful).clear(orders, before, Rules(mechanism=PLUGGED_IN, battery=0))
+        wrap_mechanism("forgetful", forgetful).clear(orders, before, Rules(mechanism=PLUGGED_IN, battery=0))
     assert str(error.value) == (
         "mechanism 'forgetful', interval 0, house 1, need answered, Wh: expected 300, got 0"
     )

@@ -14,7 +14,7 @@ from market_scenes import RICH, F, U, batteries, houses, short
 
 from cosim.delivery.window import Window, settle_window_with
 from market.exchanges import GRID, NOBODY, Kind
-from market.mechanisms import PLUGGED_IN, Mechanism, mechanism
+from market.mechanisms import PLUGGED_IN, Mechanism, find_mechanism
 from market.rules import Rules
 
 PAGE = (Path(__file__).parents[3] / "docs/how-to/own-mechanism.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mecha
     ]
     (folder / "entry_points.txt").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
-    yield mechanism(NAME)
+    yield find_mechanism(NAME)
     sys.modules.pop(NAME, None)
 
 

@@ -9,7 +9,7 @@ from market_scenes import RICH, F, U, batteries, houses, orders_of, with_contrac
 from cosim.delivery.window import InputSeries
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, OPERATOR, Kind, Rows
 from market.rules import Rules
-from market.settlement import Delivery, Settlement, as_cleared, first_unbalanced, settle
+from market.settlement import Delivery, Settlement, deliver_all, find_imbalance, settle
 from market.state import POOL_CONTRACT, POOL_OPERATOR, POOL_UTILITY, State
 
 RULES = Rules(battery=1, tau_intervals=12)
@@ -34,7 +34,7 @@ def settled(
 ) -> tuple[Settlement, State]:
     """Settlement of these rows in that scene, and the state before it."""
     orders, before = orders_of(*scene, rules)
-    return settle(as_cleared(np.concatenate(rows), before.own_wh.size), orders, before, rules), before
+    return settle(deliver_all(np.concatenate(rows), before.own_wh.size), orders, before, rules), before
 
 
 def changes(settlement: Settlement, before: State) -> tuple[list[int], list[int], list[int]]:
@@ -137,7 +137,7 @@ def test_stored_share_becomes_a_lot_of_its_owner_for_tau_intervals() -> None:
     supply, state = houses([1000, -800], batteries(0, 10_000, charge_ppm=[950_000] * 2), wallet_neur=[0, 0])
     orders, before = orders_of(supply, state, RULES, interval=3)
     store = row(Kind.SHARE_STORE, 0, 0, 500, 0, host=1, lot=41)
-    lots = settle(as_cleared(store, 2), orders, before, RULES).state.lots
+    lots = settle(deliver_all(store, 2), orders, before, RULES).state.lots
     assert [column.tolist() for column in lots] == [[41], [0], [1], [475], [15]]
 
 
@@ -253,7 +253,7 @@ def trade_of_500() -> tuple[Settlement, State]:
 
 
 def test_settlement_in_order_balances() -> None:
-    assert first_unbalanced(*trade_of_500()) == -1
+    assert find_imbalance(*trade_of_500()) == -1
 
 
 INTO = ["pv_wh", "fuel_cell_wh", "discharge_wh", "bought_wh", "imported_wh", "shed_wh"]
@@ -264,35 +264,35 @@ OUT_OF = ["load_wh", "charge_wh", "sold_wh", "exported_wh", "spilled_wh"]
 def test_one_watt_hour_too_many_is_noticed(column: str) -> None:
     settlement, before = trade_of_500()
     settlement.meters[column][1] += 1
-    assert first_unbalanced(settlement, before) == 1
+    assert find_imbalance(settlement, before) == 1
 
 
 def test_one_nano_euro_too_many_is_noticed() -> None:
     settlement, before = trade_of_500()
     settlement.state.account_neur[0] += 1
-    assert first_unbalanced(settlement, before) == 2
+    assert find_imbalance(settlement, before) == 2
 
 
 def test_wallet_or_contract_below_zero_is_noticed() -> None:
     settlement, before = trade_of_500()
     settlement.state.wallet_neur[1] = -1
-    assert first_unbalanced(settlement, before) == 1
+    assert find_imbalance(settlement, before) == 1
     settlement, before = trade_of_500()
     settlement.state.pools_neur[POOL_CONTRACT] -= 1
     settlement.state.pools_neur[POOL_UTILITY] += 1
-    assert first_unbalanced(settlement, before) == 2
+    assert find_imbalance(settlement, before) == 2
 
 
 def test_unanswered_order_is_noticed() -> None:
     """House 0 offers 500 Wh, which nobody buys, exports or spills."""
     settlement, before = settled(houses([500, 0], batteries(0, 0)), row(Kind.SPILL, 0, NOBODY, 0, 0))
-    assert first_unbalanced(settlement, before) == 0
+    assert find_imbalance(settlement, before) == 0
 
 
 def test_share_that_overfills_its_host_is_noticed() -> None:
     supply, state = houses([900, 0], batteries(0, 800))
     settlement, before = settled((supply, state), row(Kind.SHARE_STORE, 0, 0, 900, 0, host=1, lot=0))
-    assert first_unbalanced(settlement, before) == 1
+    assert find_imbalance(settlement, before) == 1
 
 
 def test_lot_that_is_oversold_is_noticed() -> None:
@@ -300,7 +300,7 @@ def test_lot_that_is_oversold_is_noticed() -> None:
     supply, state = houses([0, 0, -500])
     scene = supply, with_lots(state, (0, 1, 300))
     settlement, before = settled(scene, row(Kind.LOT_SALE, 0, 2, 500, P, host=1, lot=0))
-    assert first_unbalanced(settlement, before) == 1
+    assert find_imbalance(settlement, before) == 1
 
 
 def test_sale_of_a_lot_that_is_not_there_is_refused() -> None:

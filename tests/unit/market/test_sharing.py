@@ -15,7 +15,12 @@ from market.book import close_book, open_book
 from market.exchanges import CONTRACT, NOBODY, Kind, Rows
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, SHARING_SELFISH, share_offers
 from market.rules import Pricing, Rules
-from market.sharing import asking, contract_pays_more, largest_selfish_share_wh, largest_share_wh
+from market.sharing import (
+    contract_pays_more,
+    largest_selfish_share_wh,
+    largest_share_wh,
+    queue_share_requests,
+)
 from market.state import State
 
 USE, STORE = Kind.SHARE_USE, Kind.SHARE_STORE
@@ -96,7 +101,7 @@ def test_requests_are_served_in_order_of_arrival_and_none_twice_in_vain() -> Non
 def test_who_can_pay_is_not_asked() -> None:
     supply, state = poor([1000, -800, -800])
     orders, _ = orders_of(supply, state._replace(wallet_neur=np.array([0, 800 * U, 0])), P2P)
-    assert asking(orders).tolist() == [2]
+    assert queue_share_requests(orders).tolist() == [2]
 
 
 # --------------------------------------------------------------------------------------------- who owns the lot

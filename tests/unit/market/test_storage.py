@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from market_scenes import ideal_ratings
 
-from market.storage import PPM, chargeable_wh, deliverable_wh, drawn_wh, ideal_ratings, stored_wh
+from market.storage import PPM, chargeable_wh, deliverable_wh, drawn_wh, stored_wh
 
 ETA = 950_000
 

@@ -10,7 +10,7 @@ from market.exchanges import CONTRACT, GRID, NOBODY, Kind, Rows
 from market.orders import Orders
 from market.rules import Rules
 from market.state import State
-from market.trading import requesting, settle_with_grid, trade
+from market.trading import queue_trade_requests, settle_with_grid, trade
 
 P2P, LOT, IMPORT, EXPORT, SPILL = Kind.P2P, Kind.LOT_SALE, Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL
 WITH_BATTERY, NO_BATTERY = Rules(battery=1), Rules(battery=0)
@@ -55,7 +55,7 @@ def test_equal_orders_make_one_exchange_each() -> None:
 def test_queue_of_requests_leaves_out_who_cannot_pay() -> None:
     scene = houses([0, -300, -300], wallet_neur=[RICH, 300 * U - 1, RICH])
     orders, _ = orders_of(*scene, NO_BATTERY)
-    assert requesting(orders).tolist() == [2]
+    assert queue_trade_requests(orders).tolist() == [2]
 
 
 def test_lots_are_sold_before_offers_and_oldest_first() -> None:

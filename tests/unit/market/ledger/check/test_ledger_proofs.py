@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ledger_world import append, begin, busy, world, written
 
 from market.errors import LedgerError
 from market.ledger.check.kept_elsewhere import Policy
 from market.ledger.check.receipt import Proven, Receipt, check_receipt, parse_receipt, prove
 from market.ledger.check.verify import verify_ledger
-from market.ledger.check.witness import RefusedError, cosign, prover_of
+from market.ledger.check.witness import RefusedError, cosign, make_prover
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format import statements
 from market.ledger.format.checkpoint import checkpoint_path
-from market.ledger.format.header import demonstration_key
-from market.ledger.format.note import COSIGNATURE, ED25519, VerifierKey, cosignatures
+from market.ledger.format.header import make_demonstration_key
+from market.ledger.format.note import COSIGNATURE, ED25519, VerifierKey, read_cosignatures
 from market.ledger.format.records import Role
 from market.ledger.store.store import Store
 from market.ledger.write.ledger import Ledger
-
-sys.path.append(str(Path(__file__).parents[4] / "reference"))
-from ledger_world import append, begin, busy, world, written
 
 MADE = world(3, 12, seed=1)
 OPERATOR = public_bytes(MADE.key)
@@ -61,7 +58,7 @@ def test_intervals_are_found_behind_blocks_that_hold_none(tmp_path: Path) -> Non
         for interval in range(30):
             receipt = prove(store, interval, 0)
             assert receipt.record == made.records[made.offsets[interval]].tobytes()
-            assert isinstance(check_receipt(receipt, public_bytes(demonstration_key(300))), Proven)
+            assert isinstance(check_receipt(receipt, public_bytes(make_demonstration_key(300))), Proven)
 
 
 @pytest.mark.parametrize("field", ["record", "seq", "record_path", "header", "header_path", "checkpoint"])
@@ -91,7 +88,7 @@ def test_proofs_of_other_lengths_keys_and_logs_prove_nothing(directory: Path) ->
     other = receipt_of(directory, 7, 2)
     for wrong in (longer, shorter, receipt._replace(header=other.header), receipt._replace(header=b"")):
         assert isinstance(check_receipt(wrong, OPERATOR), str)
-    assert isinstance(check_receipt(receipt, public_bytes(demonstration_key(7))), str)
+    assert isinstance(check_receipt(receipt, public_bytes(make_demonstration_key(7))), str)
     assert isinstance(check_receipt(receipt, OPERATOR, "gridsettle/another"), str)
 
 
@@ -117,7 +114,7 @@ class Witnessed:
 
     def __init__(self, folder: Path) -> None:
         self.directory, self.seen = folder / "run", folder / "seen"
-        self.name, self.key = "witness.example", demonstration_key(50)
+        self.name, self.key = "witness.example", make_demonstration_key(50)
         with begin(self.directory, MADE) as ledger:
             append(ledger, MADE, 0, 4)
             origin = f"gridsettle/{ledger.chain_id.hex()[:32]}"
@@ -133,7 +130,7 @@ class Witnessed:
 
     def cosign(self, note: str | None = None, log: VerifierKey | None = None) -> str:
         with Store.open_to_read(self.directory) as store:
-            prover = prover_of(store)
+            prover = make_prover(store)
             return cosign(
                 note or self.note(), log or self.log, prover, self.seen, self.name, self.key, 1_700_000_000
             )
@@ -143,7 +140,7 @@ def test_a_witness_follows_a_log_that_grows(tmp_path: Path) -> None:
     case = Witnessed(tmp_path)
     for first, stop in ((4, 5), (5, 9), (9, 12)):
         note = case.cosign()
-        assert [c.time for c in cosignatures(note, [case.verifier])] == [1_700_000_000]
+        assert [c.time for c in read_cosignatures(note, [case.verifier])] == [1_700_000_000]
         assert case.cosign() == note
         case.grow(first, stop)
     case.cosign()
@@ -187,7 +184,7 @@ def test_so_many_of_the_witnesses_must_have_cosigned(
     case = Witnessed(tmp_path)
     note, keys = case.note(), []
     for k in range(3):
-        case.name, case.key, case.seen = f"w{k}.example", demonstration_key(60 + k), tmp_path / f"seen{k}"
+        case.name, case.key, case.seen = f"w{k}.example", make_demonstration_key(60 + k), tmp_path / f"seen{k}"
         keys.append(VerifierKey(case.name, COSIGNATURE, public_bytes(case.key)))
         note = case.cosign(note) if k < n_cosigned else note
     report = verify_ledger(case.directory, checkpoint=note, policy=Policy(tuple(keys), threshold))
@@ -198,7 +195,7 @@ def test_so_many_of_the_witnesses_must_have_cosigned(
 
 def test_an_operator_that_was_rotated_signs_no_more(tmp_path: Path) -> None:
     case = Witnessed(tmp_path)
-    new = demonstration_key(70)
+    new = make_demonstration_key(70)
     with Ledger.resume(case.directory, MADE.key) as ledger:
         height = ledger.head().height + 1
         ledger.append_registry(

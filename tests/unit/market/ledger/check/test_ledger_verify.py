@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ledger_world import append, begin, world, written
 
 from market.errors import LedgerError
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.checkpoint import checkpoint_path
-from market.ledger.format.records import RecordBytes, as_bytes, house_records
+from market.ledger.format.records import RecordBytes, make_house_records, view_as_bytes
 from market.ledger.write.ledger import Ledger
 from market.storage import Ratings
-
-sys.path.append(str(Path(__file__).parents[4] / "reference"))
-from ledger_world import append, begin, world, written
 
 MADE = world(3, 20, seed=1)
 
@@ -74,9 +71,9 @@ def test_a_file_that_is_no_database_is_a_broken_ledger(tmp_path: Path, content: 
 def batteries(own_wh: int, house: int = 0, wallet_neur: int = 0) -> RecordBytes:
     old = MADE.window.state.ratings
     larger = Ratings(*(column[:1] for column in old))._replace(soc_max_wh=old.soc_max_wh[:1] + 5000)
-    row = house_records(["a"], [0], larger, own_wh, wallet_neur, 0)
+    row = make_house_records(["a"], [0], larger, own_wh, wallet_neur, 0)
     row["house"] = house
-    return as_bytes(row)
+    return view_as_bytes(row)
 
 
 @pytest.mark.parametrize(("house", "own_wh", "wallet_neur"), [(99, 0, 0), (0, -(10**8), 0), (0, 0, 1)])

@@ -18,10 +18,10 @@ from market.ledger.crypto.keys import (
     read_public_key,
     write_key_pair,
 )
-from market.ledger.crypto.sealed import exchange_private_key, exchange_public_key, seal, unseal
-from market.ledger.format.header import demonstration_key
+from market.ledger.crypto.sealed import seal, unseal, x25519_private_key, x25519_public_key
+from market.ledger.format.header import make_demonstration_key
 
-KEY = demonstration_key(1)
+KEY = make_demonstration_key(1)
 
 
 def test_a_key_comes_back_from_its_files_which_only_the_owner_can_read(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     write_key_pair(tmp_path / "a.key", KEY)
     with pytest.raises(LedgerError, match="never overwritten"):
-        write_key_pair(tmp_path / "a.key", demonstration_key(2))
+        write_key_pair(tmp_path / "a.key", make_demonstration_key(2))
     assert public_bytes(read_private_key(tmp_path / "a.key")) == public_bytes(KEY)
 
 
@@ -91,8 +91,8 @@ RFC_PUBLIC = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 def test_both_halves_of_a_key_go_over_to_x25519_alike() -> None:
     for key in (KEY, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(RFC_SECRET))):
-        own = exchange_private_key(key).public_key().public_bytes_raw()
-        assert exchange_public_key(public_bytes(key)).public_bytes_raw() == own
+        own = x25519_private_key(key).public_key().public_bytes_raw()
+        assert x25519_public_key(public_bytes(key)).public_bytes_raw() == own
     assert public_bytes(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(RFC_SECRET))).hex() == RFC_PUBLIC
 
 
@@ -101,7 +101,7 @@ def test_only_the_recipient_opens_a_box_and_only_unchanged() -> None:
     assert unseal(box, KEY) == b"a record"
     assert seal(b"a record", public_bytes(KEY)) != box
     with pytest.raises(LedgerError, match="sealed to this key"):
-        unseal(box, demonstration_key(2))
+        unseal(box, make_demonstration_key(2))
     for at in range(len(box)):
         changed = bytearray(box)
         changed[at] ^= 1

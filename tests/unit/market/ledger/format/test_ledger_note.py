@@ -11,16 +11,16 @@ from market.errors import LedgerError
 from market.ledger.crypto.keys import public_bytes, write_key_pair
 from market.ledger.durable import write_durably
 from market.ledger.format.checkpoint import Checkpoint, parse_checkpoint
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.note import (
     COSIGNATURE,
     ED25519,
     VerifierKey,
-    cosignatures,
-    cosigned,
+    add_cosignature,
     open_note,
     parse_verifier_key,
-    read_pinned,
+    read_cosignatures,
+    read_pinned_key,
     sign_note,
     split_note,
 )
@@ -43,7 +43,7 @@ Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE
 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==
 """
 
-KEY, OTHER = demonstration_key(1), demonstration_key(2)
+KEY, OTHER = make_demonstration_key(1), make_demonstration_key(2)
 LOG = VerifierKey("log.example/a", ED25519, public_bytes(KEY))
 CHECKPOINT = Checkpoint("log.example/a", 12, bytes(range(32)))
 
@@ -126,17 +126,17 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
 def test_cosignatures_count_once_a_witness_and_only_of_known_ones() -> None:
     note = sign_note(CHECKPOINT.text(), LOG.name, KEY)
     one, two = (
-        VerifierKey(f"w{k}.example", COSIGNATURE, public_bytes(demonstration_key(k))) for k in (10, 11)
+        VerifierKey(f"w{k}.example", COSIGNATURE, public_bytes(make_demonstration_key(k))) for k in (10, 11)
     )
     for name, seed, time in (("w10.example", 10, 100), ("w10.example", 10, 200), ("w11.example", 11, 300)):
-        note = cosigned(note, name, demonstration_key(seed), time)
-    assert [c.time for c in cosignatures(note, [one, two])] == [200, 300]
-    assert [c.name for c in cosignatures(note, [two])] == ["w11.example"]
-    assert cosignatures(note, [one, one._replace(name="w12.example")])[0].name == "w10.example"
+        note = add_cosignature(note, name, make_demonstration_key(seed), time)
+    assert [c.time for c in read_cosignatures(note, [one, two])] == [200, 300]
+    assert [c.name for c in read_cosignatures(note, [two])] == ["w11.example"]
+    assert read_cosignatures(note, [one, one._replace(name="w12.example")])[0].name == "w10.example"
     assert open_note(note, LOG) == CHECKPOINT.text()
     tampered = note.replace("\n12\n", "\n13\n")
     with pytest.raises(LedgerError, match=r"cosignature of 'w10\.example' is not valid"):
-        cosignatures(tampered, [one])
+        read_cosignatures(tampered, [one])
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ def test_what_is_no_verifier_key_is_refused(text: str) -> None:
 
 
 def test_a_pinned_key_is_a_pem_file_or_a_line(tmp_path: Path) -> None:
-    assert read_pinned(write_key_pair(tmp_path / "a.key", KEY)) == (public_bytes(KEY), None)
+    assert read_pinned_key(write_key_pair(tmp_path / "a.key", KEY)) == (public_bytes(KEY), None)
     (tmp_path / "line").write_text(LOG.text() + "\n")
-    assert read_pinned(tmp_path / "line") == (public_bytes(KEY), LOG.name)
+    assert read_pinned_key(tmp_path / "line") == (public_bytes(KEY), LOG.name)
     with pytest.raises(LedgerError, match="expected a key file"):
-        read_pinned(tmp_path / "none")
+        read_pinned_key(tmp_path / "none")
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

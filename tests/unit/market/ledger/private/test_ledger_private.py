@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import sqlite3
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from hashlib import sha256
@@ -13,29 +12,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ledger_world import World, begin, world, written
 
 from market.errors import LedgerError
 from market.exchanges import EXCHANGE, OPERATOR, Kind
 from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format import statements
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import RecordKind, Role
-from market.ledger.private.commitments import STATE_SEQ, commitment, hide, is_private, salt_of, salt_secret
-from market.ledger.private.entries import entries_of
+from market.ledger.private.commitments import (
+    STATE_SEQ,
+    commit,
+    derive_salt,
+    derive_salt_secret,
+    hide_records,
+    is_private,
+)
+from market.ledger.private.entries import select_entries
 from market.ledger.private.vault import Entry, Vault, vault_path
-from market.ledger.read.account import account_of, entries_in_clear, may_read
+from market.ledger.read.account import collect_entries, make_account, may_read
 from market.ledger.store.store import Store
-from market.ledger.store.tip import records_of
+from market.ledger.store.tip import decode_records
 from market.ledger.write.ledger import Ledger
 from market.ledger.write.private import append_private
 
-sys.path.append(str(Path(__file__).parents[4] / "reference"))
-from ledger_world import World, begin, world, written
-
 N, HOUSES = 12, [0, 1, 2]
 MADE = world(5, N, seed=4, parameters={"private": 1})
-KEYS = {member: demonstration_key(100 + member) for member in (*HOUSES, 9)}
+KEYS = {member: make_demonstration_key(100 + member) for member in (*HOUSES, 9)}
 AUDITOR = 9
 
 
@@ -82,9 +86,9 @@ def opened(directory: Path, member: int, key: int) -> Mapping[tuple[int, int], E
 
 def test_no_private_house_is_named_in_the_open(directory: Path) -> None:
     with Store.open_to_read(directory) as store:
-        blocks = [records_of(block.records) for group in store.groups() for block in group][1:]
+        blocks = [decode_records(block.records) for group in store.groups() for block in group][1:]
     for house in HOUSES:
-        assert all(entries_of(records, house).shape[0] == 0 for records in blocks)
+        assert all(select_entries(records, house).shape[0] == 0 for records in blocks)
     n_hidden = sum(int((records[:, 0] == RecordKind.PRIVATE).sum()) for records in blocks)
     assert n_hidden == int(is_private(MADE.records, HOUSES).sum())
 
@@ -99,7 +103,7 @@ def test_anybody_verifies_in_sums_and_an_auditor_in_full(directory: Path) -> Non
 
 def test_a_record_of_small_domain_cannot_be_guessed() -> None:
     """Of 8,000 possible records none fits without the salt, and with it only the true one does."""
-    secret, chain = salt_secret(MADE.key), bytes(32)
+    secret, chain = derive_salt_secret(MADE.key), bytes(32)
 
     def record(wh: int, price: int) -> bytes:
         row = np.zeros(1, EXCHANGE)
@@ -108,18 +112,18 @@ def test_a_record_of_small_domain_cannot_be_guessed() -> None:
         return row.tobytes()
 
     domain = [record(wh, price) for wh, price in product(range(400), range(20))]
-    salt = salt_of(secret, chain, 7, 3)
-    committed = commitment(salt, domain[1234])
-    assert [k for k, guess in enumerate(domain) if commitment(salt, guess) == committed] == [1234]
+    salt = derive_salt(secret, chain, 7, 3)
+    committed = commit(salt, domain[1234])
+    assert [k for k, guess in enumerate(domain) if commit(salt, guess) == committed] == [1234]
     for weak in (
         b"",
         bytes(32),
         chain,
         sha256(b"").digest(),
-        salt_of(b"guess", chain, 7, 3),
-        salt_of(secret, chain, 7, 4),
+        derive_salt(b"guess", chain, 7, 3),
+        derive_salt(secret, chain, 7, 4),
     ):
-        assert all(commitment(weak, guess) != committed for guess in domain)
+        assert all(commit(weak, guess) != committed for guess in domain)
         assert all(hmac.digest(weak, guess, "sha256") != committed for guess in domain)
     assert all(sha256(guess).digest() != committed for guess in domain)
 
@@ -136,7 +140,7 @@ def test_state_roots_cannot_be_guessed_either(directory: Path) -> None:
 
 def test_members_read_their_own_records_and_those_granted(directory: Path) -> None:
     own = opened(directory, 1, 1)
-    expected = entries_of(MADE.records, 1)
+    expected = select_entries(MADE.records, 1)
     assert [entry.record for entry in own.values()] == [row.tobytes() for row in expected]
     granted = opened(directory, 1, 0)
     assert {interval for interval, _ in granted} == {4, 5, 6, 7}
@@ -160,9 +164,9 @@ def test_an_account_is_the_same_from_private_records_as_in_the_open(directory: P
     clear = written(tmp_path / "clear", MADE._replace(genesis=world(5, N, seed=4).genesis))
     for member in HOUSES:
         with Store.open_to_read(directory) as store, Vault(vault_path(directory, member)) as vault:
-            private = account_of(store, member, entries_in_clear(store, member, vault.read(KEYS[member])))
+            private = make_account(store, member, collect_entries(store, member, vault.read(KEYS[member])))
         with Store.open_to_read(clear) as store:
-            public = account_of(store, member, entries_in_clear(store, member))
+            public = make_account(store, member, collect_entries(store, member))
         assert private == public
         accounts = MADE.window.accounts[-1]
         assert private.wallet_neur == accounts[member]
@@ -177,7 +181,7 @@ def test_permission_is_own_or_granted(directory: Path) -> None:
         assert not may_read(ledger.registry, 0, 1)
         assert may_read(ledger.registry, AUDITOR, OPERATOR)
     with Store.open_to_read(directory) as store, pytest.raises(LedgerError, match="expected a house"):
-        account_of(store, 7, entries_in_clear(store, 7))
+        make_account(store, 7, collect_entries(store, 7))
 
 
 # -- lies -------------------------------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ def test_an_aggregate_that_does_not_add_up_is_found(
     from market.ledger.private import commitments as private
 
     name = (AGGREGATE.names or ())[4 + field]
-    right = private.aggregate_row
+    right = private.make_aggregate_record
 
     def wrong(*given: object) -> np.ndarray:
         row = right(*given).copy().view(AGGREGATE).reshape(-1)  # type: ignore[arg-type]
@@ -234,7 +238,7 @@ def test_an_aggregate_that_does_not_add_up_is_found(
             row[name] += 1
         return row.view(np.uint8).reshape(-1, 72)
 
-    monkeypatch.setattr(private, "aggregate_row", wrong)
+    monkeypatch.setattr(private, "make_aggregate_record", wrong)
     directory = private_ledger(tmp_path / "run")
     monkeypatch.undo()
     report = verify_ledger(directory)
@@ -244,7 +248,7 @@ def test_an_aggregate_that_does_not_add_up_is_found(
 
 def test_too_few_private_houses_and_strangers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="at least 3 private houses"):
-        hide(MADE.records, MADE.offsets, [0, 1], bytes(32), bytes(32), 0)
+        hide_records(MADE.records, MADE.offsets, [0, 1], bytes(32), bytes(32), 0)
     with begin(tmp_path / "run", MADE) as ledger:
         with pytest.raises(LedgerError, match="register it first"):
             private_part(ledger, MADE, 0, 4)
@@ -264,7 +268,7 @@ def test_a_store_is_for_its_owner_and_shows_nothing_in_clear(directory: Path) ->
     path = vault_path(directory, 0)
     assert path.stat().st_mode & 0o777 == 0o600
     raw = path.read_bytes()
-    assert all(row.tobytes()[12:] not in raw for row in entries_of(MADE.records, 0))
+    assert all(row.tobytes()[12:] not in raw for row in select_entries(MADE.records, 0))
 
 
 def test_a_changed_store_is_noticed(tmp_path: Path) -> None:

@@ -10,29 +10,36 @@ import pytest
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import public_bytes
-from market.ledger.format.header import demonstration_key
-from market.ledger.format.records import DeviceKind, Purpose, RecordBytes, Role, as_bytes
+from market.ledger.format.header import make_demonstration_key
+from market.ledger.format.records import DeviceKind, Purpose, RecordBytes, Role
 from market.ledger.format.statements import (
-    access,
-    device_record,
     grant,
-    operator_record,
+    log_access,
+    make_device_record,
+    make_operator_record,
+    make_signature_records,
+    parse_statements,
     register,
     revoke,
     rotate,
-    signature_rows,
-    statements,
 )
-from market.ledger.store.registry import EMPTY, Registry, begun, key_in_force, next_number, replayed
+from market.ledger.store.registry import (
+    EMPTY,
+    Registry,
+    begin_registry,
+    find_key_in_force,
+    next_number,
+    replay_statements,
+)
 
 CHAIN = bytes(range(32))
-KEYS = [demonstration_key(k) for k in range(6)]
-OP = demonstration_key(99)
+KEYS = [make_demonstration_key(k) for k in range(6)]
+OP = make_demonstration_key(99)
 MEMBER = Role.PARTICIPANT
 
 
 def device(member: int, number: int, key: int, *, joins: bool = True, chain: bytes = CHAIN) -> RecordBytes:
-    return device_record(
+    return make_device_record(
         chain,
         member,
         number,
@@ -50,24 +57,24 @@ def device(member: int, number: int, key: int, *, joins: bool = True, chain: byt
 @pytest.fixture
 def registry() -> Registry:
     """Operator, and members 0 and 1 with keys from block 5 on."""
-    begin = begun(operator_record(public_bytes(OP)))
+    begin = begin_registry(make_operator_record(public_bytes(OP)))
     rows = [register(CHAIN, member, MEMBER, 1, 5, KEYS[member]) for member in (0, 1)]
-    return replayed(begin, np.concatenate(rows), CHAIN, 4)
+    return replay_statements(begin, np.concatenate(rows), CHAIN, 4)
 
 
 def admit(registry: Registry, *rows: RecordBytes, height: int = 10) -> Registry:
-    return replayed(registry, np.concatenate(rows), CHAIN, height)
+    return replay_statements(registry, np.concatenate(rows), CHAIN, height)
 
 
 def test_a_key_counts_from_its_height_until_it_is_rotated_or_revoked(registry: Registry) -> None:
     after = admit(registry, rotate(CHAIN, 0, MEMBER, 2, 20, KEYS[0], KEYS[2]), revoke(1, MEMBER, 2, 30))
     for member, height, key in ((0, 4, None), (0, 5, 0), (0, 19, 0), (0, 20, 2), (1, 29, 1), (1, 30, None)):
         expected = None if key is None else public_bytes(KEYS[key])
-        assert key_in_force(after, member, height) == expected
-    assert key_in_force(registry, 0, 20) == public_bytes(KEYS[0]), "the registry before is unchanged"
-    assert key_in_force(EMPTY, 0, 0) is None
+        assert find_key_in_force(after, member, height) == expected
+    assert find_key_in_force(registry, 0, 20) == public_bytes(KEYS[0]), "the registry before is unchanged"
+    assert find_key_in_force(EMPTY, 0, 0) is None
     again = admit(after, register(CHAIN, 1, MEMBER, 3, 40, KEYS[3]), height=35)
-    assert key_in_force(again, 1, 40) == public_bytes(KEYS[3])
+    assert find_key_in_force(again, 1, 40) == public_bytes(KEYS[3])
     assert next_number(again, 1) == 4
 
 
@@ -77,10 +84,10 @@ def test_the_operator_rotates_and_members_get_devices_and_grants(registry: Regis
         rotate(CHAIN, OPERATOR, Role.OPERATOR, 1, 12, OP, KEYS[5]),
         device(0, 2, 0),
         grant(CHAIN, 0, 3, KEYS[0], reader=1),
-        access(CHAIN, 1, 2, KEYS[1], owner=0),
+        log_access(CHAIN, 1, 2, KEYS[1], owner=0),
     )
-    assert key_in_force(after, OPERATOR, 11) == public_bytes(OP)
-    assert key_in_force(after, OPERATOR, 12) == public_bytes(KEYS[5])
+    assert find_key_in_force(after, OPERATOR, 11) == public_bytes(OP)
+    assert find_key_in_force(after, OPERATOR, 12) == public_bytes(KEYS[5])
     assert after.devices[0, 4].power_w == 6000
     assert after.grants == {(0, 1)}
     gone = admit(after, device(0, 4, 0, joins=False), grant(CHAIN, 0, 5, KEYS[0], reader=1, withdrawn=True))
@@ -123,7 +130,7 @@ INADMISSIBLE: dict[str, tuple[Callable[[], list[RecordBytes]], str]] = {
     "a grant to a stranger": (lambda: [grant(CHAIN, 0, 2, KEYS[0], reader=4)], "a key in force as reader"),
     "the same grant again": (lambda: [grant(CHAIN, 0, n, KEYS[0], reader=1) for n in (2, 3)], "no grant"),
     "no such grant ends": (lambda: [grant(CHAIN, 0, 2, KEYS[0], reader=1, withdrawn=True)], "a grant to member 1"),
-    "access without a grant": (lambda: [access(CHAIN, 1, 2, KEYS[1], owner=0)], "expected a grant by member 0"),
+    "access without a grant": (lambda: [log_access(CHAIN, 1, 2, KEYS[1], owner=0)], "expected a grant by member 0"),
     "no signature": (lambda: [device(0, 2, 0)[:1]], "expected 1 signatures, found 0"),
     "half a signature": (lambda: [device(0, 2, 0)[:2]], "two halves"),
     "halves in the other order": (lambda: [device(0, 2, 0)[[0, 2, 1]]], "two halves"),
@@ -148,20 +155,20 @@ def test_a_revoked_key_signs_nothing(registry: Registry) -> None:
 
 
 def test_a_genesis_block_has_one_operator_and_nobody_else() -> None:
-    operator = operator_record(public_bytes(OP))
+    operator = make_operator_record(public_bytes(OP))
     for rows in (
         operator[:0],
         np.concatenate([operator, operator]),
         register(CHAIN, 0, MEMBER, 1, 5, KEYS[0]),
     ):
         with pytest.raises(LedgerError, match="only statement of the genesis block"):
-            begun(rows)
+            begin_registry(rows)
     other = operator.copy()
     other[0, 12:16] = 0
     with pytest.raises(LedgerError, match="in force from the genesis block on"):
-        begun(other)
+        begin_registry(other)
 
 
 def test_signatures_under_entries_are_no_statements() -> None:
-    rows = as_bytes(signature_rows(3, Purpose.ENTRIES, bytes(64)))
-    assert statements(rows) == []
+    rows = make_signature_records(3, Purpose.ENTRIES, bytes(64))
+    assert parse_statements(rows) == []
