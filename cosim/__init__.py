@@ -65,7 +65,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name == "__version__":
-        value = import_module("cosim.version").find_version("gridsettle")
+        value = import_module("cosim.simulation.version").find_version("gridsettle")
     elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
     else:

@@ -16,7 +16,7 @@ import typer
 from cosim.cli.examples import add_examples
 from cosim.cli.log import log_to_stderr
 from cosim.cli.on_demand import import_on_demand
-from cosim.version import find_version
+from cosim.simulation.version import find_version
 
 with import_on_demand():
     from cosim.cli.ledger import ledger_app

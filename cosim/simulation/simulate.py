@@ -60,7 +60,7 @@ from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
-from cosim.version import find_version
+from cosim.simulation.version import find_version
 
 logger = logging.getLogger(__name__)
 

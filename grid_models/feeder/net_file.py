@@ -361,7 +361,7 @@ def _short(value: object) -> str:
 def check_tables(net: Any, where: str) -> None:
     """Check that pandapower's own columns hold what they are for, and give them their types.
 
-    Columns that pandapower makes as numbers or flags may arrive as objects, which `runpp` solves or trips over. Here they
+    Columns that pandapower makes as numbers or flags may arrive as objects; `runpp` solves or trips over those. They
     are converted where every cell is a number or a flag.
 
     Raises
@@ -388,7 +388,7 @@ def check_tables(net: Any, where: str) -> None:
             raise GridError(f"{where}, {table}: expected an index of different integers")
 
 
-def _converted(column: pd.Series, kind: np.dtype[Any], place: str) -> pd.Series:
+def _converted(column: pd.Series, kind: Any, place: str) -> pd.Series:
     """A column of objects as numbers or flags."""
     flags = kind.kind == "b"
     for label, value in column.items():
