@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,51 +51,47 @@ _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
 """Names of the fields of `NetworkState` in the states that a ledger keeps."""
 
 
+@dataclass(frozen=True, eq=False)
 class Recorder:
     """Writes chunks to a ledger, a group at a time; a context manager.
 
     Attributes
     ----------
+    case, ledger, keys
+        What is run, where it is recorded, and the keys that sign it.
     state, network, next_interval
         Where the run begins or is resumed.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        ledger: Ledger,
-        keys: RunKeys,
-        state: State,
-        network: NetworkState,
-        next_interval: int,
-    ) -> None:
-        self._case, self._ledger, self._keys = case, ledger, keys
-        self.state, self.network, self.next_interval = state, network, next_interval
+    case: Case
+    ledger: Ledger
+    keys: RunKeys
+    state: State
+    network: NetworkState
+    next_interval: int
 
     def __enter__(self) -> Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ledger.close()
+        self.ledger.close()
 
     def record(self, group: Sequence[Chunk]) -> None:
         """Append the blocks of a group of chunks; durable when it returns."""
         parts, counts = [], []
         for chunk in group:
-            records, sizes = make_block_records(self._case, chunk)
+            records, sizes = make_block_records(self.case, chunk)
             if chunk.event is not None:
-                topology = make_topology_of_chunk(self._case, chunk)
-                decisions = make_decision_records(
-                    self._case, chunk, self._ledger.chain_id, self._keys.members
-                )
+                topology = make_topology_of_chunk(self.case, chunk)
+                decisions = make_decision_records(self.case, chunk, self.ledger.chain_id, self.keys.members)
                 more = number_records(np.concatenate([topology, decisions]), chunk.first, int(sizes[0]))
                 records, sizes = np.concatenate([records, more]), sizes + more.shape[0]
             parts.append(records)
             counts.append(sizes)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
         first, stop = group[0].first, group[-1].stop
-        starts = interval_starts(self._case, np.arange(first, stop))
-        state = self._keys.seal_state(encode_state(group[-1].window.state, group[-1].network))
+        starts = interval_starts(self.case, np.arange(first, stop))
+        state = self.keys.seal_state(encode_state(group[-1].window.state, group[-1].network))
         accounts = np.concatenate([chunk.window.accounts for chunk in group])
         self._append(starts, np.concatenate(parts), offsets, accounts, state)
         logger.info("ledger: blocks of intervals %d to %d committed", first, stop - 1)
@@ -108,7 +105,7 @@ class Recorder:
         state: bytes,
     ) -> None:
         """Append blocks as the scenario demands: signed by the houses, private, both or neither."""
-        ledger, keys, options = self._ledger, self._keys, self._case.scenario.ledger
+        ledger, keys, options = self.ledger, self.keys, self.case.scenario.ledger
         private = list(keys.members) if options.private else []
         if options.members_sign:
             secret = derive_salt_secret(keys.operator)
@@ -122,7 +119,7 @@ class Recorder:
 
     def head(self) -> dict[str, Any]:
         """Last block's height and hash, and the root over all blocks."""
-        head = self._ledger.head()
+        head = self.ledger.head()
         return {"height": head.height, "hash": head.hash.hex(), "root": head.root.hex()}
 
 

@@ -12,7 +12,7 @@ from cosim.case.case import Case
 from cosim.interval.chunk import Chunk
 from cosim.islands.switching import find_grid_transformers
 from cosim.scenario.events import OutageEvent
-from grid_models.feeder.topology import elements, open_elements, with_formers
+from grid_models.feeder.topology import find_elements, open_elements, with_formers
 from market.ledger.format.records import (
     Change,
     RecordBytes,
@@ -43,8 +43,8 @@ def find_changes(net: Any, outages: Sequence[OutageEvent]) -> Changes:
         grids = net.ext_grid.index[net.ext_grid.in_service.astype(bool)] if outage.grid else ()
         trafos = find_grid_transformers(net) if outage.grid else ()
         for change, indices in (
-            (Change.SWITCH_OPEN, elements(net, "switch", outage.switches)),
-            (Change.LINE_OUT, elements(net, "line", outage.lines)),
+            (Change.SWITCH_OPEN, find_elements(net, "switch", outage.switches)),
+            (Change.LINE_OUT, find_elements(net, "line", outage.lines)),
             (Change.TRANSFORMER_OUT, trafos),
             (Change.GRID_OUT, grids),
         ):
@@ -72,5 +72,5 @@ def apply_changes(net: Any, changes: Changes) -> Any:
 
     lines, trafos = of(Change.LINE_OUT), of(Change.TRANSFORMER_OUT)
     switched = open_elements(net, switches=of(Change.SWITCH_OPEN), lines=lines, trafos=trafos)
-    switched.ext_grid.loc[elements(net, "ext_grid", of(Change.GRID_OUT)), "in_service"] = False
-    return with_formers(switched, elements(net, "bus", of(Change.FORMER)))
+    switched.ext_grid.loc[find_elements(net, "ext_grid", of(Change.GRID_OUT)), "in_service"] = False
+    return with_formers(switched, find_elements(net, "bus", of(Change.FORMER)))

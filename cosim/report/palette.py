@@ -11,12 +11,25 @@ GREY, PALE = "#767676", "#C9CED6"
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK, YELLOW)
 DASHES = ("solid", "dash", "dot")
 HEAT = "Cividis"
+HOUSES_AXIS = {"title_text": "house", "type": "category", "tickfont_size": 10, "dtick": 1}
+LEFT: dict[str, Any] = {"row": 1, "col": 1}
+RIGHT: dict[str, Any] = {"row": 1, "col": 2}
+BELOW: dict[str, Any] = {"row": 2, "col": 1}
 
 
 def style_figure(
-    figure: Any, *, height: int = 380, x: str | None = None, y: str | None = None, **layout: Any
+    figure: Any,
+    *,
+    height: int = 380,
+    x: str | None = None,
+    y: str | None = None,
+    titled: bool = False,
+    **layout: Any,
 ) -> Any:
-    """Give a figure the report's style, its height in pixels and the titles of its axes; returns it."""
+    """Give a figure the report's style, its height in pixels and the titles of its axes; returns it.
+
+    If its subplots have titles (`titled`), the legend is put above them.
+    """
     figure.update_layout(
         template="plotly_white",
         height=height,
@@ -26,23 +39,23 @@ def style_figure(
         colorway=list(CYCLE),
         **layout,
     )
-    if x is not None:
-        figure.update_xaxes(title_text=x)
-    if y is not None:
-        figure.update_yaxes(title_text=y)
+    if titled:
+        top, bottom, lift = 85, 55, 32
+        legend = {"y": 1 + lift / (height - top - bottom), "traceorder": "normal"}
+        figure.update_layout(margin={"t": top, "b": bottom}, legend=legend)
+    title_axes(figure, x, y)
     # Ticks keep the labels of both axes apart where they meet.
     figure.update_xaxes(automargin=True, ticks="outside", ticklen=7, tickcolor=PALE)
     figure.update_yaxes(automargin=True, ticks="outside", ticklen=5, tickcolor=PALE)
     return figure
 
 
-def raise_legend(figure: Any) -> Any:
-    """Put the legend of a figure above the titles of its subplots, whatever its height; returns it."""
-    top, bottom, lift = 85, 55, 32
-    inside = figure.layout.height - top - bottom
-    figure.update_layout(
-        margin={"t": top, "b": bottom}, legend={"y": 1 + lift / inside, "traceorder": "normal"}
-    )
+def title_axes(figure: Any, x: str | None = None, y: str | None = None, **where: Any) -> Any:
+    """Set the titles of the axes of a figure, or of its subplots at `row` and `col`; returns it."""
+    if x is not None:
+        figure.update_xaxes(title_text=x, **where)
+    if y is not None:
+        figure.update_yaxes(title_text=y, **where)
     return figure
 
 

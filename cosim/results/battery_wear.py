@@ -6,17 +6,13 @@ import pyarrow as pa
 
 from cosim.case.case import Case
 from cosim.case.devices import make_battery
+from cosim.results.columns import make_schema
 from grid_models.devices.battery_wear import capacity_fade, equivalent_full_cycles, wear_cost_eur
 
 WEAR_TABLE = "battery_wear"
 
-BATTERY_WEAR = pa.schema(
-    [
-        ("house", pa.string()),
-        ("capacity_kwh", pa.float64()),
-        *((name, pa.float64()) for name in ("charged_kwh", "discharged_kwh", "full_cycles")),
-        *((name, pa.float64()) for name in ("mean_soc", "fade", "wear_eur")),
-    ]
+BATTERY_WEAR = make_schema(
+    *("house", "capacity_kwh", "charged_kwh", "discharged_kwh", "full_cycles", "mean_soc", "fade", "wear_eur")
 )
 """`full_cycles` are equivalent ones; `fade` is the share of capacity lost over a run that began with a new battery."""
 

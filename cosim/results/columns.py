@@ -1,4 +1,4 @@
-"""What the columns of all tables share: the type of times, and how columns of names are searched."""
+"""Columns of tables: their types by name, and how columns of names are searched."""
 
 from __future__ import annotations
 
@@ -7,6 +7,50 @@ import pyarrow.compute as pc
 
 TIME = pa.timestamp("ms", tz="UTC")
 """Type of times, in memory as on disk: Parquet has no timestamps in seconds."""
+
+_NAMES = (
+    *("house", "device", "name", "element_type", "quantity", "kind", "seller", "buyer", "rule", "reason"),
+    *("answer", "supply", "former", "outage"),
+)
+_INTEGERS = (
+    *("element", "part", "houses", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh", "load_wh"),
+    *("served_wh", "critical_wh", "critical_served_wh", "pv_wh", "fuel_cell_wh", "discharge_wh", "charge_wh"),
+    *("losses_wh", "spilled_wh", "imported_wh", "stored_wh", "capacity_wh"),
+)
+_FLOATS = (
+    *("value", "limit", "rated_kw", "capacity_kwh", "charged_kwh", "discharged_kwh", "full_cycles"),
+    *(
+        "mean_soc",
+        "fade",
+        "wear_eur",
+        "soc",
+        "frequency_hz",
+        "power_kw",
+        "hydrogen_kg",
+        "tank_kg",
+        "cost_eur",
+    ),
+)
+TYPES = {
+    **dict.fromkeys(("time", "begin", "end"), TIME),
+    **dict.fromkeys(_NAMES, pa.string()),
+    **dict.fromkeys(_INTEGERS, pa.int64()),
+    **dict.fromkeys(_FLOATS, pa.float64()),
+    **dict.fromkeys(("in_band", "grid_ready", "start"), pa.bool_()),
+    "seq": pa.uint32(),
+}
+"""Types of columns in tables that are made row by row, and in CSV files, which do not tell them."""
+
+
+def make_schema(*names: str) -> pa.Schema:
+    """Schema of some columns of `TYPES`.
+
+    Examples
+    --------
+    >>> make_schema("house", "energy_wh").types
+    [DataType(string), DataType(int64)]
+    """
+    return pa.schema([(name, TYPES[name]) for name in names])
 
 
 def is_named(column: pa.ChunkedArray, *names: str) -> pa.ChunkedArray:

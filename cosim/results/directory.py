@@ -19,7 +19,7 @@ import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
-from cosim.results.columns import TIME
+from cosim.results.columns import TYPES
 from cosim.results.folders import list_names, make_folder
 from market.cores import count_usable_cores
 from market.ledger.durable import sync_folder
@@ -28,24 +28,6 @@ logger = logging.getLogger(__name__)
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Short tables that people read: CSV instead of Parquet."""
-
-_WORDS = (
-    *("house", "device", "name", "element_type", "quantity"),
-    *("kind", "seller", "buyer", "rule", "reason", "answer"),
-)
-_WHOLE = ("element", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh")
-_MEASURED = (
-    *("value", "limit", "rated_kw"),
-    *("capacity_kwh", "charged_kwh", "discharged_kwh", "full_cycles", "mean_soc", "fade", "wear_eur"),
-)
-CSV_TYPES = {
-    "time": TIME,
-    "seq": pa.uint32(),
-    **dict.fromkeys(_WORDS, pa.string()),
-    **dict.fromkeys(_WHOLE, pa.int64()),
-    **dict.fromkeys(_MEASURED, pa.float64()),
-}
-"""Types of their columns. CSV does not tell them: a house may be named 007, a table may be empty."""
 
 AT_ONCE = 2
 """Tables written at the same time: pyarrow releases the GIL while it encodes."""
@@ -268,7 +250,7 @@ def read_table(directory: Path, name: str, columns: Sequence[str] | None = None)
     path = _find_table(directory, name)
     if name not in AS_CSV:
         return pq.read_table(path, columns=None if columns is None else list(columns))
-    table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=CSV_TYPES))
+    table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=TYPES))
     return table if columns is None else table.select(columns)
 
 

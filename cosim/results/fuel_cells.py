@@ -13,24 +13,14 @@ import pyarrow as pa
 from cosim.case.case import Case
 from cosim.case.state import ADMITTED
 from cosim.interval.chunk import Chunk
-from cosim.results.columns import TIME
+from cosim.results.columns import make_schema
 from cosim.results.tables import interval_times
 from grid_models.feeder.topology import Supply
 
 FUEL_CELL_TABLE = "fuel_cells"
 
-FUEL_CELLS = pa.schema(
-    [
-        ("time", TIME),
-        ("device", pa.string()),
-        ("house", pa.string()),
-        ("delivered_wh", pa.int64()),
-        ("power_kw", pa.float64()),
-        ("hydrogen_kg", pa.float64()),
-        ("tank_kg", pa.float64()),
-        ("cost_eur", pa.float64()),
-        ("start", pa.bool_()),
-    ]
+FUEL_CELLS = make_schema(
+    *("time", "device", "house", "delivered_wh", "power_kw", "hydrogen_kg", "tank_kg", "cost_eur", "start")
 )
 """`power_kw` is the mean over the interval, `hydrogen_kg` what was used, `tank_kg` what is left at its end, `start`
 whether it delivers after an interval in which it did not."""

@@ -20,7 +20,7 @@ from cosim.interval.device_requests import name_standing
 from cosim.islands.event_interval import EventInterval, PartResult
 from cosim.islands.formers import estimate_capacity_wh
 from cosim.islands.phases import Phase
-from cosim.results.columns import TIME
+from cosim.results.columns import make_schema
 from cosim.results.tables import interval_times
 from grid_models.devices.frequency import droop_frequency
 from grid_models.feeder.topology import Supply
@@ -31,31 +31,13 @@ _ENERGIES_WH = (
     *("load_wh", "served_wh", "critical_wh", "critical_served_wh", "pv_wh", "fuel_cell_wh", "discharge_wh"),
     *("charge_wh", "losses_wh", "spilled_wh", "imported_wh", "stored_wh", "capacity_wh"),
 )
-OUTAGE_INTERVALS = pa.schema(
-    [
-        ("time", TIME),
-        ("part", pa.int64()),
-        ("supply", pa.string()),
-        ("former", pa.string()),
-        ("houses", pa.int64()),
-        *((name, pa.int64()) for name in _ENERGIES_WH),
-        *((name, pa.float64()) for name in ("soc", "hydrogen_kg", "frequency_hz")),
-        *((name, pa.bool_()) for name in ("in_band", "grid_ready")),
-    ]
+OUTAGE_INTERVALS = make_schema(
+    *("time", "part", "supply", "former", "houses", *_ENERGIES_WH, "soc", "hydrogen_kg", "frequency_hz"),
+    *("in_band", "grid_ready"),
 )
 """`supply` is `grid`, `island` or `dark`; `grid_ready` says whether an island is waiting to be reconnected."""
 
-REGISTRATIONS = pa.schema(
-    [
-        ("time", TIME),
-        ("device", pa.string()),
-        ("rated_kw", pa.float64()),
-        ("answer", pa.string()),
-        ("reason", pa.string()),
-        ("element", pa.int64()),
-        ("energy_wh", pa.int64()),
-    ]
-)
+REGISTRATIONS = make_schema("time", "device", "rated_kw", "answer", "reason", "element", "energy_wh")
 
 
 def has_events(case: Case) -> bool:

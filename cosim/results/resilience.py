@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cosim.results.columns import TIME, is_named
+from cosim.results.columns import is_named, make_schema
 from cosim.results.outages import critical_wh
 
 METRICS = (
@@ -23,12 +23,7 @@ METRICS = (
     *("restoration_hours", "dark_part_hours", "hours_out_of_band"),
 )
 RESILIENCE = pa.schema(
-    [
-        ("outage", pa.string()),
-        ("begin", TIME),
-        ("end", TIME),
-        *((name, pa.float64()) for name in METRICS),
-    ]
+    [*make_schema("outage", "begin", "end"), *(pa.field(name, pa.float64()) for name in METRICS)]
 )
 
 
@@ -133,7 +128,7 @@ def find_spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Ar
     --------
     >>> from datetime import datetime
     >>> hours = [datetime(2017, 1, 1, hour) for hour in (3, 4, 9)]
-    >>> rows = pa.table({"time": pa.array(hours, TIME), "supply": ["island"] * 3})
+    >>> rows = pa.table({"time": hours, "supply": ["island"] * 3})
     >>> [len(spell) for spell in find_spells(rows, 60)]
     [2, 1]
     """

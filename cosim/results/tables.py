@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
-from cosim.results.columns import TIME
+from cosim.results.columns import TIME, make_schema
 from cosim.results.sums import METERS
 from grid_models.feeder.feeder import Labels
 from grid_models.powerflow.flow import Flow
@@ -183,17 +183,7 @@ def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
     )
 
 
-VIOLATIONS = pa.schema(
-    [
-        ("time", TIME),
-        ("element_type", pa.string()),
-        ("element", pa.int64()),
-        ("name", pa.string()),
-        ("quantity", pa.string()),
-        ("value", pa.float64()),
-        ("limit", pa.float64()),
-    ]
-)
+VIOLATIONS = make_schema("time", "element_type", "element", "name", "quantity", "value", "limit")
 
 
 def make_violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.case.case import Case
 from cosim.interval.fold import settle_optimistically
-from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.limits import Limits, judge
 from grid_models.powerflow.readout import solve_all
@@ -53,9 +53,9 @@ def compile_ahead(case: Case) -> None:
 
 def compile_power_flow() -> None:
     """Solve and judge one interval of the smallest feeder and hash one record: that compiles all that takes long."""
-    feeder = radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0))
+    feeder = make_radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0))
     flow = PowerFlow(feeder).solve(np.zeros((1, 3)))
-    judge(flow, Limits.of(feeder))
+    judge(flow, Limits.from_feeder(feeder))
     hash_rows(0, np.zeros((1, 1), np.uint8))
 
 

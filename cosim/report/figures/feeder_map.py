@@ -87,13 +87,11 @@ def draw_feeder_map(
     shown = vm_pu.iloc[rows].to_numpy(np.float64)
     low, high = _find_color_range(shown)
     figure = go.Figure()
-    for k in range(len(hours)):
-        loading, voltage = loading_percent.iloc[rows[k]], vm_pu.iloc[rows[k]]
+    for k, row in enumerate(rows):
+        loading = loading_percent.iloc[row]
         traces = _make_branch_traces(places, ends, loading)
-        traces += [
-            _make_bus_trace(places, voltage, low, high),
-            _make_transformer_trace(places, ends, loading),
-        ]
+        traces.append(_make_bus_trace(places, vm_pu.iloc[row], low, high))
+        traces.append(_make_transformer_trace(places, ends, loading))
         for trace in traces:
             figure.add_trace(trace.update(visible=k == 0))
     per_hour = len(CLASSES) + 3
@@ -123,32 +121,27 @@ def draw_feeder_map(
 
 def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> list[Any]:
     """One trace per class of loading, and one for branches without supply."""
-    x, y = places["x"].to_numpy(), places["y"].to_numpy()
-    a, b = ends["a"].to_numpy(), ends["b"].to_numpy()
+    a, b = places.to_numpy()[ends["a"]], places.to_numpy()[ends["b"]]
+    points = np.stack(
+        [a, (a + b) / 2, b, np.full_like(a, np.nan)], axis=1
+    )  # (L, 4, 2); a gap after each branch
     values = loading.to_numpy(np.float64)
+    texts = [_describe_branch(name[1], value) for name, value in zip(loading.index, values, strict=True)]
     looks = [(c.label, (values >= c.low) & (values < c.high), c.color, c.width) for c in CLASSES]
     looks.append(("without supply", np.isnan(values), PALE, 2.0))
-    traces = []
-    for label, inside, color, width in looks:
-        gap = np.full(int(inside.sum()), np.nan)
-        middle_x, middle_y = (x[a] + x[b])[inside] / 2, (y[a] + y[b])[inside] / 2
-        texts = [
-            _describe_branch(name[1], value)
-            for name, value in zip(loading.index[inside], values[inside], strict=True)
-        ]
-        traces.append(
-            go.Scatter(
-                x=np.column_stack([x[a][inside], middle_x, x[b][inside], gap]).reshape(-1),
-                y=np.column_stack([y[a][inside], middle_y, y[b][inside], gap]).reshape(-1),
-                text=[entry for text in texts for entry in (text, text, text, "")],
-                mode="lines",
-                name=label,
-                legendgroup=label,
-                line={"color": color, "width": width},
-                hovertemplate="%{text}<extra></extra>",
-            )
+    return [
+        go.Scatter(
+            x=points[inside, :, 0].reshape(-1),
+            y=points[inside, :, 1].reshape(-1),
+            text=[text for k in np.flatnonzero(inside) for text in (texts[k], texts[k], texts[k], "")],
+            mode="lines",
+            name=label,
+            legendgroup=label,
+            line={"color": color, "width": width},
+            hovertemplate="%{text}<extra></extra>",
         )
-    return traces
+        for label, inside, color, width in looks
+    ]
 
 
 def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> Any:

@@ -12,17 +12,21 @@ from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import STEPS, choose_step, round_values
 from cosim.report.palette import (
+    BELOW,
     BLACK,
     BLUE,
     GREEN,
     GREY,
     HEAT,
+    HOUSES_AXIS,
+    LEFT,
     ORANGE,
+    RIGHT,
     SKY,
     VERMILION,
     YELLOW,
-    raise_legend,
     style_figure,
+    title_axes,
 )
 from market.exchanges import NEUR_PER_EUR
 
@@ -157,13 +161,11 @@ def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -
         means = series.resample(step).mean()
         daily = series.groupby(pd.DatetimeIndex(series.index).hour).mean()
         look = {"name": label, "line": {"color": color}}
-        figure.add_scatter(x=means.index, y=round_values(means, 5), **look, row=1, col=1)
-        figure.add_scatter(x=daily.index, y=round_values(daily, 5), **look, showlegend=False, row=1, col=2)
-    figure = style_figure(figure, height=340)
-    raise_legend(figure)
-    figure.update_yaxes(title_text="price, EUR/kWh", col=1)
-    figure.update_xaxes(title_text=STEPS[step] + ("" if step == "h" else ", mean"), row=1, col=1)
-    return figure.update_xaxes(title_text="hour of the day, UTC", row=1, col=2)
+        figure.add_scatter(x=means.index, y=round_values(means, 5), **look, **LEFT)
+        figure.add_scatter(x=daily.index, y=round_values(daily, 5), **look, showlegend=False, **RIGHT)
+    figure = style_figure(figure, height=340, titled=True)
+    title_axes(figure, STEPS[step] + ("" if step == "h" else ", mean"), "price, EUR/kWh", **LEFT)
+    return title_axes(figure, "hour of the day, UTC", **RIGHT)
 
 
 def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
@@ -185,8 +187,7 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
             opacity=0.55,
             showlegend=False,
             hovertemplate="%{y:,.2f} EUR<extra>" + str(house) + "</extra>",
-            row=1,
-            col=1,
+            **LEFT,
         )
     order = wallet_eur.iloc[-1].sort_values().index
     for label, values, color in (
@@ -199,15 +200,12 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
             name=label,
             orientation="h",
             marker_color=color,
-            row=1,
-            col=2,
+            **RIGHT,
         )
-    figure = style_figure(figure, height=max(380, 120 + 15 * len(order)))
-    raise_legend(figure).update_layout(barmode="relative")
-    figure.update_xaxes(title_text="time", row=1, col=1)
-    figure.update_yaxes(title_text="wallet, EUR", row=1, col=1)
-    figure.update_xaxes(title_text="EUR", row=1, col=2)
-    return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=1, col=2)
+    height = max(380, 120 + 15 * len(order))
+    figure = style_figure(figure, height=height, titled=True).update_layout(barmode="relative")
+    title_axes(figure, "time", "wallet, EUR", **LEFT)
+    return title_axes(figure, "EUR", **RIGHT).update_yaxes(**HOUSES_AXIS, **RIGHT)
 
 
 def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
@@ -229,8 +227,7 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
             name=label,
             stackgroup="content",
             line={"width": 0.5, "color": color},
-            row=1,
-            col=1,
+            **LEFT,
         )
     coarse = step if own_kwh.shape[1] * len(own_kwh.resample(step).size()) < 60_000 else "W"
     means = (own_kwh + hosted_kwh).resample(coarse).mean()
@@ -248,15 +245,11 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
             "yanchor": "bottom",
         },
         hovertemplate="%{y}, %{x}: %{z} kWh<extra></extra>",
-        row=2,
-        col=1,
+        **BELOW,
     )
-    figure = style_figure(figure, height=TOTAL_PX + houses_px + 240)
-    raise_legend(figure)
-    figure.update_xaxes(title_text=f"{STEPS[step]}, mean", row=1, col=1)
-    figure.update_yaxes(title_text="stored, kWh", row=1, col=1)
-    figure.update_xaxes(title_text=f"{STEPS[coarse]}, mean", row=2, col=1)
-    return figure.update_yaxes(title_text="house", type="category", tickfont_size=10, dtick=1, row=2, col=1)
+    figure = style_figure(figure, height=TOTAL_PX + houses_px + 240, titled=True)
+    title_axes(figure, f"{STEPS[step]}, mean", "stored, kWh", **LEFT)
+    return title_axes(figure, f"{STEPS[coarse]}, mean", **BELOW).update_yaxes(**HOUSES_AXIS, **BELOW)
 
 
 def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
@@ -278,12 +271,7 @@ def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
         )
         figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", row=1, col=k)
         # The same range gives bars the same thickness in every column.
-        figure.update_yaxes(
-            title_text=name,
-            type="category",
-            range=[largest.size - longest - 0.5, largest.size - 0.5],
-            row=1,
-            col=k,
-        )
+        bounds = [largest.size - longest - 0.5, largest.size - 0.5]
+        figure.update_yaxes(title_text=name, type="category", range=bounds, row=1, col=k)
     figure = style_figure(figure, height=max(260, 120 + 22 * longest), showlegend=False)
     return figure.update_layout(margin={"t": 50})

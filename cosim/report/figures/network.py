@@ -11,12 +11,11 @@ from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import (
     STEPS,
-    choose_curve_points,
     choose_period,
     choose_step,
     make_day_ticks,
+    make_duration_curve,
     round_values,
-    sort_falling,
 )
 from cosim.report.palette import (
     BLACK,
@@ -25,12 +24,14 @@ from cosim.report.palette import (
     DASHES,
     GREEN,
     HEAT,
+    LEFT,
     ORANGE,
+    RIGHT,
     SKY,
     VERMILION,
     add_limit,
-    raise_legend,
     style_figure,
+    title_axes,
 )
 
 POINTS = 800
@@ -54,11 +55,10 @@ def draw_loading_duration(
     curves = [("highest of all", highest)]
     curves += [(str(name[1]), loading_percent[name]) for name in loading_percent.columns]
     for k, (label, values) in enumerate(curves):
-        curve = sort_falling(values)
-        points = choose_curve_points(curve.size)
+        reached, level = make_duration_curve(values, hours)
         figure.add_scatter(
-            x=round_values((points + 1) * hours, 2),
-            y=round_values(curve[points], 3),
+            x=reached,
+            y=level,
             name=label,
             mode="lines",
             line={
@@ -136,47 +136,27 @@ def draw_grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
     figure = make_subplots(
         1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.1, subplot_titles=("over time", "duration curve")
     )
+    highest, lowest, mean = (round_values(values, 3) for values in (steps.max(), steps.min(), steps.mean()))
     if step != "h":
-        figure.add_scatter(
-            x=days,
-            y=round_values(steps.max(), 3),
-            name="highest",
-            line={"width": 1, "color": SKY},
-            row=1,
-            col=1,
-        )
-        figure.add_scatter(
-            x=days,
-            y=round_values(steps.min(), 3),
-            name="lowest",
-            line={"width": 1, "color": SKY},
-            fill="tonexty",
-            fillcolor="rgba(86,180,233,0.35)",
-            row=1,
-            col=1,
-        )
-    figure.add_scatter(
-        x=days, y=round_values(steps.mean(), 3), name="mean", line={"color": BLUE}, row=1, col=1
-    )
-    curve = sort_falling(p_grid_kw)
-    points = choose_curve_points(curve.size)
-    at, level = round_values((points + 1) * hours, 2), round_values(curve[points], 3)
-    figure.add_scatter(x=at, y=level, name="sorted", line={"color": BLACK}, row=1, col=2)
+        thin = {"x": days, "line": {"width": 1, "color": SKY}, **LEFT}
+        figure.add_scatter(y=highest, name="highest", **thin)
+        figure.add_scatter(y=lowest, name="lowest", fill="tonexty", fillcolor="rgba(86,180,233,0.35)", **thin)
+    figure.add_scatter(x=days, y=mean, name="mean", line={"color": BLUE}, **LEFT)
+    reached, level = make_duration_curve(p_grid_kw, hours)
+    figure.add_scatter(x=reached, y=level, name="sorted", line={"color": BLACK}, **RIGHT)
     if (level < 0).any():
         figure.add_scatter(
-            x=at,
+            x=reached,
             y=np.minimum(level, 0.0),
             name="reverse flow",
             line={"width": 0},
             fill="tozeroy",
             fillcolor="rgba(213,94,0,0.45)",
-            row=1,
-            col=2,
+            **RIGHT,
         )
-    figure = style_figure(figure, y="power from the grid, kW")
-    raise_legend(figure)
-    figure.update_xaxes(title_text=STEPS[step], row=1, col=1)
-    return figure.update_xaxes(title_text="hours at or above, h", row=1, col=2)
+    figure = style_figure(figure, y="power from the grid, kW", titled=True)
+    title_axes(figure, STEPS[step], **LEFT)
+    return title_axes(figure, "hours at or above, h", **RIGHT)
 
 
 def draw_losses(losses_kw: pd.Series, hours: float) -> Any:
@@ -215,9 +195,9 @@ def draw_before_and_after(paired: pd.DataFrame) -> Any:
             )
         for limit in sorted(set(worst["limit"])):
             add_limit(figure, limit, row=row, col=1)
-        figure.update_yaxes(title_text=title, row=row, col=1)
+        title_axes(figure, y=title, row=row, col=1)
     figure = style_figure(figure, height=140 + 260 * max(1, len(present)))
-    return figure.update_xaxes(title_text="time, UTC", showticklabels=True)
+    return title_axes(figure, "time, UTC").update_xaxes(showticklabels=True)
 
 
 def _find_worst(violations: pd.DataFrame) -> pd.DataFrame:

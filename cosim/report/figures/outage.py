@@ -19,8 +19,8 @@ from cosim.report.palette import (
     SKY,
     VERMILION,
     add_limit,
-    raise_legend,
     style_figure,
+    title_axes,
 )
 from grid_models.devices.frequency import BAND_HZ
 
@@ -130,11 +130,9 @@ def _draw_by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, 
         label = f"island {part + 1}"
         figure.add_scatter(x=[None], y=[None], name=label, legendgroup=label, line={"color": color})
     for row, (_, title, _) in enumerate(quantities, start=1):
-        figure.update_yaxes(title_text=title, row=row, col=1)
-    figure = style_figure(figure, height=height)
-    if len(parts) > 1:
-        raise_legend(figure)
-    return figure.update_xaxes(title_text="time, UTC", row=len(quantities))
+        title_axes(figure, y=title, row=row, col=1)
+    figure = style_figure(figure, height=height, titled=len(parts) > 1)
+    return title_axes(figure, "time, UTC", row=len(quantities))
 
 
 def _make_columns(spells: Sequence[Spell], rows: int = 1) -> Any:
@@ -167,7 +165,6 @@ def _add_bars(figure: Any, values: pd.Series, label: str, color: str, column: in
 
 
 def _finish(figure: Any, title: str, height: int) -> Any:
-    figure = style_figure(figure, height=height, barmode="stack", bargap=0.0)
-    raise_legend(figure)
-    figure.update_yaxes(title_text=title, col=1)
-    return figure.update_xaxes(title_text="time, UTC")
+    figure = style_figure(figure, height=height, titled=True, barmode="stack", bargap=0.0)
+    title_axes(figure, y=title, col=1)
+    return title_axes(figure, "time, UTC")

@@ -14,16 +14,27 @@ STEPS = {"h": "hour", "D": "day", "W": "week"}
 """Steps of a time series, as pandas and as people call them."""
 
 
-def sort_falling(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Values in falling order, without those that are missing.
+def make_duration_curve(
+    values: npt.ArrayLike, hours: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Duration curve, thinned: for how many hours each of some levels was reached or exceeded, and the levels.
+
+    Parameters
+    ----------
+    values
+        (T,) mean values of intervals; missing ones are left out.
+    hours
+        Length of an interval, h.
 
     Examples
     --------
-    >>> sort_falling([1.0, float("nan"), 3.0]).tolist()
-    [3.0, 1.0]
+    >>> [axis.tolist() for axis in make_duration_curve([1.0, float("nan"), 3.0], 0.5)]
+    [[0.5, 1.0], [3.0, 1.0]]
     """
     array = np.asarray(values, dtype=np.float64)
-    return np.sort(array[~np.isnan(array)])[::-1]
+    falling = np.sort(array[~np.isnan(array)])[::-1]
+    points = choose_curve_points(falling.size)
+    return round_values((points + 1) * hours, 2), round_values(falling[points], 3)
 
 
 def choose_curve_points(n: int, points: int = CURVE_POINTS) -> npt.NDArray[np.int64]:
@@ -54,8 +65,8 @@ def choose_step(times: pd.Index, points: int = 1500) -> str:
 
     Examples
     --------
-    >>> choose_step(pd.date_range("2017", periods=48, freq="h")), step_of(pd.date_range("2017", periods=8760, freq="h"))
-    ('h', 'D')
+    >>> [choose_step(pd.date_range("2017", periods=n, freq="h")) for n in (48, 8760)]
+    ['h', 'D']
     """
     hours = (times[-1] - times[0]) / pd.Timedelta(hours=1)
     return next((step for step, length in (("h", 1), ("D", 24)) if hours / length <= points / 2), "W")
