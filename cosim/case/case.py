@@ -137,17 +137,10 @@ def make_market_case(
     inputs = n_houses, profiles.n_intervals, profiles.interval_minutes, profiles.start, market.name
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
+    supply = fleet.make_inputs(network.standing)
+    opening = make_opening_state(ratings.soc_min_wh, wallets, ratings)
     return MarketCase(
-        scenario=scenario,
-        profiles=profiles,
-        inputs=fleet.make_inputs(network.standing),
-        mechanism=market,
-        rules=rules,
-        opening=make_opening_state(ratings.soc_min_wh, wallets, ratings),
-        capacity_wh=capacity_wh,
-        fleet=fleet,
-        timeline=timeline,
-        opening_network=network,
+        scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network
     )
 
 

@@ -17,7 +17,8 @@ from cosim.case.devices import Device
 from cosim.case.timeline import find_interval, list_leaving
 from cosim.errors import ScenarioError
 from cosim.scenario.events import Event, LoadEvent, OutageEvent, RandomOutagesEvent, RetireEvent
-from cosim.scenario.model import PvSection, Scenario
+from cosim.scenario.model import Scenario
+from cosim.scenario.sections import PvSection
 from data.profiles import Profiles
 from grid_models.devices.inverter import Characteristic
 from grid_models.errors import GridError

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cosim.scenario.model import CommunitySection
+from cosim.scenario.sections import CommunitySection
 from data.profiles import Profiles
 from market.storage import Wh
 

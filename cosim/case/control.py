@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cosim.scenario.model import PvSection
+from cosim.scenario.sections import PvSection
 from grid_models.devices.inverter import Characteristic, Inverter
 from grid_models.response.reactive_control import Control
 

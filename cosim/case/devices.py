@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from cosim.case.community import COMMUNITY
 from cosim.scenario.events import RegisterEvent, RetireEvent
-from cosim.scenario.model import BatterySection, CommunitySection, OwnStackSection, Scenario
+from cosim.scenario.model import Scenario
+from cosim.scenario.sections import BatterySection, CommunitySection, OwnStackSection
 from grid_models.devices.battery import Battery
 from grid_models.devices.fuel_cell import fit_stack
 from grid_models.devices.fuel_cell_plant import Plant, make_preset_plant

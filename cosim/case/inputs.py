@@ -14,6 +14,7 @@ from cosim.case.community import COMMUNITY, with_community
 from cosim.case.timeline import find_interval, with_changes
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
+from cosim.scenario.random_outages import HOURS_PER_YEAR
 from data.households import HouseholdSpec, draw_households, make_reference_profiles
 from data.profiles import Profiles
 from data.series import Series
@@ -25,7 +26,6 @@ from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
 from market.storage import Wh
 
-HOURS_PER_YEAR = 8760
 ELEMENTS = ("load", "pv", "battery")
 """Elements of every participant in the network."""
 
@@ -127,7 +127,9 @@ def read_feeder(
     if section.source == "generated":
         layout = {"n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"}
         rng = np.random.default_rng(scenario.seed).spawn(4)[3]
-        feeder = make_radial_feeder(participants, **section.model_dump(include=layout), rng=rng, devices=devices)
+        feeder = make_radial_feeder(
+            participants, **section.model_dump(include=layout), rng=rng, devices=devices
+        )
     elif section.source == "named":
         feeder = make_named_feeder(
             check_given(scenario, "network", "name"),

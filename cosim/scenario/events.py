@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.section import Moment, NotNegative, Positive, Ratio, Section
+from cosim.scenario.base import Moment, NotNegative, Positive, Ratio, Section
+
+
+def _check_opens(event: Any) -> Any:
+    """An outage that opens something."""
+    if not (event.grid or event.switches or event.lines):
+        raise ValueError("expected grid = true, or names in switches or lines")
+    return event
 
 
 class OutageEvent(Section):
@@ -18,12 +25,7 @@ class OutageEvent(Section):
     grid: bool = Field(False, description="whether the connection to the grid opens")
     switches: tuple[str, ...] = Field((), description="names of switches that open")
     lines: tuple[str, ...] = Field((), description="names of lines that are out of service")
-
-    @model_validator(mode="after")
-    def _opens(self) -> OutageEvent:
-        if not (self.grid or self.switches or self.lines):
-            raise ValueError("expected grid = true, or names in switches or lines")
-        return self
+    _opens = model_validator(mode="after")(_check_opens)
 
 
 class RandomOutagesEvent(Section):
@@ -42,12 +44,7 @@ class RandomOutagesEvent(Section):
     grid: bool = Field(True, description="whether the connection to the grid opens")
     switches: tuple[str, ...] = Field((), description="names of switches that open")
     lines: tuple[str, ...] = Field((), description="names of lines that are out of service")
-
-    @model_validator(mode="after")
-    def _opens(self) -> RandomOutagesEvent:
-        if not (self.grid or self.switches or self.lines):
-            raise ValueError("expected grid = true, or names in switches or lines")
-        return self
+    _opens = model_validator(mode="after")(_check_opens)
 
 
 class RegisterEvent(Section):

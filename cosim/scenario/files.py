@@ -1,9 +1,8 @@
-"""Scenario files: bundled ones by name, the user's by path, and commented TOML that shows every default."""
+"""Scenario files: bundled ones by name, the user's by path, and commented TOML with every default."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from cosim.errors import ScenarioError
+from cosim.scenario.base import Section
 from cosim.scenario.messages import suggest
 from cosim.scenario.model import Scenario
-from cosim.scenario.section import Section
 
 _PATHS = {
     "profiles": ("file",),
@@ -87,41 +86,38 @@ def format_toml(scenario: Scenario) -> str:
     for key, field in Scenario.model_fields.items():
         value = getattr(scenario, key)
         if isinstance(value, Section):
-            heading = (type(value).__doc__ or "").strip().splitlines()[0]
-            tables.append(f"\n# {heading}\n[{key}]\n" + "\n".join(_lines(value)))
+            tables.append(_format_section(value, f"[{key}]"))
         elif key == "events":
-            tables += [_event(event) for event in value]
+            tables += [_format_section(event, "[[events]]") for event in value]
         else:
-            plain.append(_line(key, field, value))
+            plain.append(_format_key(key, field, value))
     return "\n".join([*plain, *tables]) + "\n"
 
 
-def _event(event: Section) -> str:
-    heading = (type(event).__doc__ or "").strip().splitlines()[0]
-    return f"\n# {heading}\n[[events]]\n" + "\n".join(_lines(event))
+def _format_section(section: Section, header: str) -> str:
+    """Header of a TOML table and its keys, below what it is for."""
+    purpose = (type(section).__doc__ or "").strip().splitlines()[0]
+    fields = type(section).model_fields.items()
+    keys = [_format_key(key, field, getattr(section, key)) for key, field in fields]
+    return "\n".join([f"\n# {purpose}", header, *keys])
 
 
-def _lines(section: Section) -> Iterator[str]:
-    for key, field in type(section).model_fields.items():
-        yield _line(key, field, getattr(section, key))
-
-
-def _line(key: str, field: FieldInfo, value: Any) -> str:
+def _format_key(key: str, field: FieldInfo, value: Any) -> str:
     comment = f"  # {field.description}" if field.description else ""
     if value is None:
         return f"# {key} = …{comment} (not set)"
-    return f"{key} = {_toml_value(value)}{comment}"
+    return f"{key} = {_format_value(value)}{comment}"
 
 
-def _toml_value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml_value(k)} = {_toml_value(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_format_value(k)} = {_format_value(v)}" for k, v in value.items()) + "}"
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"
+        return "[" + ", ".join(_format_value(entry) for entry in value) + "]"
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')

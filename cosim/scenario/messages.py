@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from cosim.scenario.base import Section
 from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
-from cosim.scenario.section import Section
 
 _EVENTS: dict[str, type[Section]] = {
     get_args(event.model_fields["kind"].annotation)[0]: event

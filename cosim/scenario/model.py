@@ -5,297 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
+from cosim.scenario.base import Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
-from cosim.scenario.section import Moment, NotNegative, Positive, Ratio, Section
-from grid_models.devices.inverter import VDE_AR_N_4105
-
-
-class Horizon(Section):
-    """When the simulation begins, how long it lasts and in which steps."""
-
-    start: Moment = Field(datetime(2017, 1, 1, tzinfo=UTC), description="first interval begins, UTC")
-    hours: int = Field(8760, gt=0, le=1_000_000, description="length in hours")
-    interval_minutes: Literal[15, 30, 60] = Field(
-        60, description="length of an interval: 15, 30 or 60 minutes"
-    )
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of intervals T."""
-        return self.hours * 60 // self.interval_minutes
-
-
-class ProfilesSection(Section):
-    """Where load, generation and prices come from."""
-
-    source: Literal["synthetic", "spain", "table"] = Field(
-        "synthetic",
-        description="synthetic: Spain-like series, no file; spain: the Kaggle file; table: your own CSV or Parquet",
-    )
-    file: Path | None = Field(
-        None, description="the file of source spain or table, relative to this scenario"
-    )
-    load_shape: Literal["household", "country"] = Field(
-        "household",
-        description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
-    )
-    timezone: str = Field("UTC", description="time zone of times without offset in a table")
-    price_eur_per_kwh: NotNegative | None = Field(
-        None, le=10, description="constant utility price, EUR/kWh, for a table without prices"
-    )
-
-
-class HousesSection(Section):
-    """The houses drawn for synthetic and Spanish series; a table brings its own."""
-
-    n_houses: int = Field(25, gt=0, le=100_000, description="number of houses")
-    prosumer_probability: Ratio = Field(0.5, description="chance of a house to have panels")
-    n_prosumers: Annotated[int, Field(ge=0)] | Literal["by_chance"] = Field(
-        12, description='exact number of prosumers, or "by_chance"'
-    )
-    panels_min: int = Field(17, ge=1, description="panels per prosumer, at least")
-    panels_max: int = Field(21, ge=1, description="panels per prosumer, at most")
-    panel_w_min: int = Field(170, ge=1, description="rating of a panel, W, at least")
-    panel_w_max: int = Field(350, ge=1, description="rating of a panel, W, at most")
-    mean_load_w: Positive = Field(987.0, description="mean load of a house, W")
-    load_level_spread: Ratio = Field(0.4, description="houses use (1 ± spread) times the mean load, uniform")
-    load_noise: Annotated[float, Field(ge=0, le=2)] = Field(
-        0.2, description="standard deviation of the logarithm of each hour's load noise"
-    )
-    production_ratio: Annotated[float, Field(ge=0, le=100)] | Literal["as_drawn"] = Field(
-        0.58, description='generation over demand, to which the panels are scaled, or "as_drawn"'
-    )
-    wallet_eur: NotNegative = Field(100.0, le=1e9, description="money in each wallet at the start, EUR")
-
-
-class BatterySection(Section):
-    """Batteries of the houses."""
-
-    capacity_kwh_min: NotNegative = Field(5.0, description="smallest capacity drawn, kWh")
-    capacity_kwh_max: NotNegative = Field(15.0, le=10_000, description="largest capacity drawn, kWh")
-    charge_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="stored over charged")
-    discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="delivered over drawn"
-    )
-    c_rate: Positive = Field(0.5, le=100, description="largest power over capacity, kW/kWh")
-    soc_min: Ratio = Field(0.10, description="lowest state of charge")
-    soc_max: Ratio = Field(0.90, description="highest state of charge")
-    self_discharge_per_month: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of own energy lost in 30 days"
-    )
-    inverter_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.9,
-        description="rated active over apparent power of the inverters: what an island's former must keep",
-    )
-    replacement_eur_per_kwh: NotNegative = Field(
-        0.0, le=1e5, description="price of a new battery, EUR/kWh; values the wear in battery_wear.csv"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> BatterySection:
-        if self.capacity_kwh_min > self.capacity_kwh_max:
-            raise ValueError("capacity_kwh_min is above capacity_kwh_max")
-        if self.soc_min > self.soc_max:
-            raise ValueError("soc_min is above soc_max")
-        return self
-
-
-class MarketSection(Section):
-    """How trades and shares are cleared."""
-
-    mechanism: str = Field(
-        "sharing_p2p",
-        description="none, trading, trading_battery, sharing_central, sharing_p2p, sharing_hybrid, "
-        "sharing_selfish, double_auction, or one of an installed package",
-    )
-    pricing: Literal["requests_offers", "mid_market", "supply_demand_ratio", "fixed"] = Field(
-        "requests_offers", description="rule of the uniform price between feed-in tariff and utility price"
-    )
-    fixed_price_eur_per_kwh: NotNegative = Field(0.0, le=10, description="price of pricing = fixed, EUR/kWh")
-    feed_in_ratio: Ratio = Field(1 / 3, description="feed-in tariff over utility price")
-    feed_in: bool = Field(
-        False, description="true: surplus is exported at the feed-in tariff; false: spilled"
-    )
-    fee: Ratio = Field(
-        0.1, description="contract's share of prosumers' sales (sharing_central, sharing_hybrid)"
-    )
-    beta: Annotated[float, Field(ge=0.001, le=0.999)] = Field(0.5, description="share of e used at once")
-    selfish_beta: Annotated[float, Field(ge=0, le=0.999)] = Field(
-        0.1, description="smallest such share that a consumer accepts (sharing_selfish)"
-    )
-    tau_hours: int = Field(12, ge=1, le=10_000, description="life of a lot, hours")
-    arrival: Literal["index", "rotate", "shuffle"] = Field("index", description="order of service")
-
-
-class PvSection(Section):
-    """Reactive power of the PV inverters."""
-
-    control: Literal["none", "cos_phi", "q_v"] = Field(
-        "none", description="none: no reactive power; cos_phi: fixed power factor; q_v: characteristic Q(V)"
-    )
-    cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="power factor of control = cos_phi"
-    )
-    underexcited: bool = Field(
-        True, description="true: absorbs reactive power, which lowers voltages; false: injects"
-    )
-    q_v_vm_pu: tuple[Positive, ...] = Field(
-        VDE_AR_N_4105.vm_pu, description="voltages of the points of control = q_v, pu (VDE-AR-N 4105:2018-11)"
-    )
-    q_v_q_pu: tuple[Annotated[float, Field(ge=-1, le=1)], ...] = Field(
-        VDE_AR_N_4105.q_pu, description="reactive power at each over the rating, positive = injected"
-    )
-    rating_kva_per_kw: Positive = Field(
-        1.12, le=10, description="rated apparent power over the largest generation of the profile, kVA/kW"
-    )
-    min_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.90, description="smallest power factor, whatever the control asks for"
-    )
-
-
-class NetworkSection(Section):
-    """The feeder."""
-
-    source: Literal["generated", "named", "file"] = Field(
-        "generated",
-        description="generated: radial feeder; named: a pandapower net; file: your pandapower JSON",
-    )
-    name: str | None = Field(None, description="name of a pandapower net, e.g. cigre_lv")
-    file: Path | None = Field(None, description="pandapower JSON, relative to this scenario")
-    participants: Path | None = Field(None, description="CSV participant,bus for your file")
-    keep_elements: bool = Field(
-        False, description="keep the net's own loads and generators beside the houses"
-    )
-    shared_bus: bool = Field(False, description="allow several houses at one bus")
-    line_ratings_ka: dict[str, Positive] = Field({}, description="line name = max_i_ka, to set ratings")
-    n_branches: int = Field(3, ge=1, le=1000, description="main cables of a generated feeder")
-    trafo_std_type: str = Field(
-        "0.25 MVA 20/0.4 kV", description="pandapower standard type of the transformer"
-    )
-    main_cable: str = Field("NAYY 4x150 SE", description="pandapower standard type of the main cables")
-    service_cable: str = Field(
-        "NAYY 4x50 SE", description="pandapower standard type of the house connections"
-    )
-    spacing_m: Positive = Field(280.0, description="distance between houses along a main cable, m")
-
-
-class LimitsSection(Section):
-    """What the network must keep; limits present in the net win."""
-
-    min_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(
-        0.90, description="lowest voltage, pu (EN 50160: 0.90)"
-    )
-    max_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(
-        1.10, description="highest voltage, pu (EN 50160: 1.10)"
-    )
-    max_loading_percent: Positive = Field(100.0, description="highest loading of lines and transformers, %")
-    warn_loading_percent: Positive = Field(80.0, description="loading that is reported, %")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> LimitsSection:
-        if self.min_vm_pu >= self.max_vm_pu:
-            raise ValueError("min_vm_pu is not below max_vm_pu")
-        return self
-
-
-class CurtailmentSection(Section):
-    """What happens to exchanges that the network cannot carry."""
-
-    rule: Literal["least_curtailment", "pro_rata", "lifo", "max_min", "reject"] = Field(
-        "least_curtailment",
-        description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
-        "first cut; max_min: smallest share as large as possible; reject: all or nothing",
-    )
-    priority: dict[str, Literal["low", "normal", "high"]] = Field(
-        {}, description="house = priority of its load: shed last of all, low before normal before high"
-    )
-    compensation_eur_per_kwh: NotNegative = Field(
-        0.0,
-        le=10,
-        description="paid by the network operator for energy spilled because of curtailment, EUR/kWh",
-    )
-
-
-class LedgerSection(Section):
-    """Who signs the ledger, and who may read it."""
-
-    operator_key: Path | None = Field(
-        None,
-        description="PKCS#8 key of the operator; without one a demonstration key is derived from the seed",
-    )
-    member_keys: Path | None = Field(
-        None,
-        description="folder with the houses' keys member-000.key, …, as gridsettle ledger init --members makes them",
-    )
-    members_sign: bool = Field(False, description="every house signs its own entries, each interval")
-    private: bool = Field(
-        False,
-        description="records that name a house are commitments; they lie in stores of the houses and of the operator",
-    )
-
-    @model_validator(mode="after")
-    def _keys_are_secret(self) -> LedgerSection:
-        if self.private and (self.operator_key is None or self.member_keys is None):
-            raise ValueError(
-                "private = true only with operator_key and member_keys, since everybody can derive demonstration "
-                "keys; make some with gridsettle ledger init"
-            )
-        return self
-
-
-class CommunitySection(Section):
-    """What the houses own together: one more participant, named community."""
-
-    enabled: bool = Field(False, description="whether there is one")
-    pv_kwp: NotNegative = Field(8.0, le=1e6, description="its panels, kWp")
-    battery_kwh: NotNegative = Field(30.0, le=1e6, description="its battery, kWh")
-    fuel_cell: Literal["none", "pem-1.26kw", "pem-6kw", "pem-50kw", "sofc-3kw", "own"] = Field(
-        "pem-6kw", description="its fuel cell stacks: none, a preset, or own as in [own_stack]"
-    )
-    units: int = Field(1, ge=1, le=1000, description="number of stacks")
-    tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen in the full tank, kg")
-    fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
-    critical_share: Ratio = Field(
-        0.3, description="share of every house's load that is shed last in an island"
-    )
-
-
-class OwnStackSection(Section):
-    """The fuel cell named own, from your data sheet; the numbers here are those of pem-6kw."""
-
-    eoc_v: Positive = Field(65.0, description="open-circuit voltage of the stack, V")
-    v1_v: Positive = Field(63.0, description="voltage at 1 A, V")
-    nominal_a: Positive = Field(133.3, description="nominal current, A")
-    nominal_v: Positive = Field(45.0, description="voltage there, V")
-    max_a: Positive = Field(225.0, description="maximum current, A")
-    max_v: Positive = Field(37.0, description="voltage there, V")
-    cells: int = Field(65, ge=1, description="cells in series")
-    nominal_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.55, description="efficiency at the nominal point, of the lower heating value"
-    )
-    auxiliary_share: Ratio = Field(0.10, description="share of the stack's power that auxiliaries take")
-    inverter_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="AC over DC power")
-    minimum_load: Ratio = Field(0.10, description="least load, share of nominal power")
-    ramp_per_hour: Positive = Field(
-        60.0, description="largest change of power in an hour, share of nominal power"
-    )
-    start_hours: NotNegative = Field(2 / 60, description="time to start, hours")
-
-
-class EngineSection(Section):
-    """How the run is computed; nothing here changes a result."""
-
-    window: int | None = Field(None, ge=1, le=100_000, description="intervals per window; default adapts")
-    verify_sample: int = Field(24, ge=0, description="intervals solved again by pandapower.runpp as a check")
+from cosim.scenario.sections import (
+    BatterySection,
+    CommunitySection,
+    CurtailmentSection,
+    EngineSection,
+    Horizon,
+    HousesSection,
+    LedgerSection,
+    LimitsSection,
+    MarketSection,
+    NetworkSection,
+    OwnStackSection,
+    ProfilesSection,
+    PvSection,
+)
 
 
 class Scenario(Section):
@@ -377,8 +111,8 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out: the name, the engine, and paths, since what the files hold is hashed with profiles and network; and
-        what the ledger's first block says itself.
+        Left out are the name, the engine, what the ledger's first block says itself, and paths: what the files hold is
+        hashed with profiles and network.
         """
         ledger = {"operator_key", "member_keys", "members_sign", "private"}
         paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": ledger}
@@ -386,25 +120,31 @@ class Scenario(Section):
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
-ALWAYS = ("horizon.start", "horizon.hours", "horizon.interval_minutes", "market.mechanism", "network.source")
+SHOWN_ALWAYS = (
+    "horizon.start",
+    "horizon.hours",
+    "horizon.interval_minutes",
+    "market.mechanism",
+    "network.source",
+)
 
 
 def format_scenario_html(scenario: Scenario) -> str:
     """The keys that tell a scenario apart: the main ones, and those that are not at their default."""
-    values = dict(_flat(scenario.model_dump(mode="json")))
-    defaults = dict(_flat(type(scenario)().model_dump(mode="json")))
+    values = dict(_flatten(scenario.model_dump(mode="json")))
+    defaults = dict(_flatten(type(scenario)().model_dump(mode="json")))
     rows = [
         (key, value, "" if value == defaults.get(key) else f"default {defaults.get(key, 'none')}")
         for key, value in values.items()
-        if key in ALWAYS or (value != defaults.get(key) and key != "name")
+        if key in SHOWN_ALWAYS or (value != defaults.get(key) and key != "name")
     ]
     return table_html(f"gridsettle scenario '{scenario.name}'", ("key", "value", ""), rows)
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Keys of nested tables, joined by points."""
     for key, value in content.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

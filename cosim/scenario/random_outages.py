@@ -1,4 +1,4 @@
-"""Outages at random: times with the grid are exponential, times without it follow the length that is asked for."""
+"""Random outages: the time between two is exponential, their length follows the distribution that is asked for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 
 HOURS_PER_YEAR = 8760
-_STREAM = 5  # the scenario's seed draws houses, series, noise and network from the streams before
+_STREAM = 5  # streams before it, of the scenario's seed, draw houses, series, noise and network
 
 
 def list_outages(scenario: Scenario) -> list[tuple[int, OutageEvent]]:
-    """Outages of a scenario, (number of their event, outage): those with times as they are, random ones drawn.
+    """Outages of a scenario, timed and random, each with the number of its event.
 
-    The draw depends on the scenario's seed and on the event's place among the events, on nothing else.
+    A draw depends on the scenario's seed and on the event's place among the events, on nothing else.
     """
     found: list[tuple[int, OutageEvent]] = []
     for number, event in enumerate(scenario.events):
@@ -29,13 +29,15 @@ def list_outages(scenario: Scenario) -> list[tuple[int, OutageEvent]]:
     return found
 
 
-def draw_outages(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generator) -> list[OutageEvent]:
+def draw_outages(
+    model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generator
+) -> list[OutageEvent]:
     """Outages over the scenario's horizon, one after the other, in whole intervals.
 
     Parameters
     ----------
     model
-        Rate and length.
+        Rate and lengths, and what opens.
     scenario
         Its horizon.
     rng
@@ -63,7 +65,7 @@ def draw_outages(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.G
 
 
 def draw_length_hours(model: RandomOutagesEvent, rng: np.random.Generator) -> float:
-    """Length of an outage: exponential, lognormal with the same mean, or fixed; at most the longest.
+    """Length of an outage, hours: exponential, lognormal with the same mean, or fixed; at most the longest.
 
     A lognormal length has the mean `exp(μ + σ²/2)`, so `μ = ln(mean) - σ²/2`.
     """

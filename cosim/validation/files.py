@@ -1,4 +1,4 @@
-"""The files of a validation: what it reads beside net and trades, and the tables it leaves, all of them or none."""
+"""Files of a validation: what it reads beside network and trades, and the tables it writes, all of them or none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARQUET_TABLES = ("bus_voltage", "branch_loading")
 
 
 def read_base(path: Path, interval_minutes: int | None, timezone: str) -> Profiles:
-    """Profiles with or without a price: trades bring their own.
+    """Profiles from a file, which needs no price: trades have prices of their own.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def read_placement(path: Path) -> dict[str, str | int]:
 
 
 def write_validation(found: Validation, directory: Path) -> None:
-    """Write all tables and the summary beside the directory's name, then give them that name.
+    """Write all tables and the summary into a hidden directory, then give it its name.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Hosting capacity: the largest PV that keeps every limit over a set of intervals, by batched bisection on AC.
 
-Batteries stand still and nothing is curtailed: what remains is what the wires alone can take. All questions of a round,
-one per house, times all intervals are one batch of power flows.
+Batteries are idle and nothing is curtailed: the result is what the wires alone can take. In a round of bisection all
+houses, each by itself, and all intervals are solved in one batch of power flows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Bound = Violation | str
 """What ends a search: the limit that the next level breaks, or in words what it was if not a limit."""
 
 Injections = Callable[[Floats], Floats]
-"""From the levels of Q questions, (Q,), to injections over K intervals and N houses, (Q, K, N) kW."""
+"""From the levels of Q searches, (Q,), to injections over K intervals and N houses, (Q, K, N) kW."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,15 @@ class Hosting:
 def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float = 1000.0) -> Hosting:
     """Hosting capacity of a scenario's feeder over its intervals with most generation beyond load.
 
+    Parameters
+    ----------
+    scenario
+        Network, limits, load and generation.
+    n_intervals
+        How many of them must stay clean.
+    largest_kw
+        Largest PV at a house that is looked for, kW.
+
     Raises
     ------
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
@@ -97,23 +106,23 @@ def find_hosting_capacity(
     intervals
         Intervals of the profiles, (K,).
     largest_kw, largest_scaling
-        Ends of the search.
+        Where the search ends, kW and as a factor.
 
     Returns
     -------
     Hosting
-        A house's PV is rated at the sun's strongest interval of the whole profiles and follows the sum of their
-        generation. A capacity is 0 where a limit is broken without any PV.
+        A house's PV follows the sum of the profiles' generation, and is rated at its largest value of all intervals.
+        Where a limit is broken without any PV, a capacity is 0, unless the end of the search is clean.
 
     Notes
     -----
-    Bisection takes for granted that more PV never mends what less PV breaks. That holds for overvoltage and reverse
-    overload; where PV relieves a low voltage, only levels above one that is clean count.
+    Bisection assumes that a limit broken by some PV stays broken with more. That holds for overvoltage and overload by
+    reverse flow; not where PV raises a voltage that is too low without it.
     """
     load = mean_kw(case.profiles.load_wh[intervals], case.interval_minutes)
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
-    total_wh = case.profiles.pv_wh
-    sun = (sun_shape(total_wh) if total_wh.any() else np.ones(case.n_intervals))[intervals]
+    shape = sun_shape(case.profiles.pv_wh)
+    sun = shape[intervals] if shape.any() else np.ones(len(intervals))
 
     def scaled(levels: Floats) -> Floats:
         return levels[:, None, None] * pv - load
@@ -131,7 +140,7 @@ def find_hosting_capacity(
 
 
 def _find_largest_clean(case: Case, inject: Injections, largest: Floats) -> tuple[Floats, list[Bound]]:
-    """Largest level of each of Q questions at which all intervals are clean, (Q,), and what binds it."""
+    """Largest level of each of Q searches at which all intervals are clean, (Q,), and what binds it."""
     low, high = np.zeros_like(largest), largest.copy()
     reached = _are_clean(case, inject, largest)
     low[reached] = largest[reached]
@@ -154,7 +163,7 @@ def _solve(case: Case, inject: Injections, levels: Floats) -> Flow:
 
 
 def _are_clean(case: Case, inject: Injections, levels: Floats) -> npt.NDArray[np.bool_]:
-    """Which questions are clean in all intervals at these levels, (Q,)."""
+    """Which searches are clean in all intervals at these levels, (Q,)."""
     status = judge(_solve(case, inject, levels), case.limits).status.reshape(levels.size, -1)
     return np.asarray((status == Judgement.OK).all(axis=1))
 

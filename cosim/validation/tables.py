@@ -72,8 +72,8 @@ def _judge_trades(trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedI
     off = np.zeros(len(trades), dtype=bool)
     bound = [{"reason": "none", **describe_violation(None)}] * len(trades)
     for answer in answers:
-        chosen, feasible = codes.of(answer.interval), answer.feasible
-        delivered[chosen] = allot_delivery(codes, chosen, answer.traded, feasible.settlement.rows)
+        chosen, feasible = np.flatnonzero(codes.interval == answer.interval), answer.feasible
+        delivered[chosen] = allot_delivery(answer.traded, feasible.settlement.rows)
         off[chosen] = feasible.outcome == Outcome.DE_ENERGISED
         if feasible.before is not None:
             for k in chosen:

@@ -1,8 +1,8 @@
-"""Somebody else's trades read as an interval of this market: rows of exchanges, and orders that they fulfil.
+"""Trades that were cleared elsewhere, as an interval of this market: rows of exchanges, and orders that they fulfil.
 
-Profiles are what the meters would show, and trades share it out: what a house sells is generation beyond its load, what
-it buys is load; a surplus that no trade covers goes to the grid, and so comes an uncovered need. Where trades move more
-than the profile shows, or there is no profile, the trades count (docs/decisions/0050).
+Profiles are what the meters would show, and the trades are a part of that: what a house sells is generation beyond its
+load, what it buys is load. A surplus that no trade covers goes to the grid, and an uncovered need comes from it. Where
+trades move more than the profile shows, or there is no profile, the trades count (docs/decisions/0050).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Trades(NamedTuple):
     energy_wh: Wh
     price_ueur_per_kwh: Wh
 
-    def of(self, t: int) -> npt.NDArray[np.intp]:
-        """Positions of the trades in interval t."""
-        return np.flatnonzero(self.interval == t)
+    def at(self, t: int) -> Trades:
+        """The trades in interval t."""
+        return Trades(*(column[self.interval == t] for column in self))
 
 
 class TradedInterval(NamedTuple):
@@ -53,17 +53,20 @@ class TradedInterval(NamedTuple):
 
     Attributes
     ----------
+    trades
+        Those in the interval.
     rows
         `EXCHANGE` rows: trades in the order of the file, then uncovered surplus sold to the grid, then one purchase
         from the grid a house, trades and uncovered need together.
     row_of_trade
-        Row of each trade of the interval; of a purchase from the grid that of its buyer.
+        Row of each trade; of a purchase from the grid that of its buyer.
     orders
         Orders that these rows fulfil.
     beyond_wh
         What trades move beyond the profile, (N,): generation where positive, load where negative.
     """
 
+    trades: Trades
     rows: Rows
     row_of_trade: npt.NDArray[np.intp]
     orders: Orders
@@ -98,49 +101,39 @@ def encode_trades(trades: pd.DataFrame, profiles: Profiles, source: str = "trade
                 f"got {got(trades, column, unknown)}; correct the name or add the participant"
             )
         parties[column] = _integers(trades[column].map(position))
-    return Trades(
-        _intervals(trades, profiles, source),
-        parties["seller"],
-        parties["buyer"],
-        _integers(trades["energy_wh"]),
-        _integers(trades["price_ueur_per_kwh"]),
-    )
+    amounts = (_integers(trades[column]) for column in ("energy_wh", "price_ueur_per_kwh"))
+    return Trades(_find_intervals(trades, profiles, source), parties["seller"], parties["buyer"], *amounts)
 
 
 def _integers(column: Any) -> Wh:
     return np.asarray(column, dtype=np.int64)
 
 
-def _intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh:
-    seconds = _seconds(trades) - int(profiles.start.astype(np.int64))
-    interval, rest = np.divmod(seconds, 60 * profiles.interval_minutes)
+def _find_intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh:
+    seconds, minutes = _seconds(trades) - int(profiles.start.astype(np.int64)), profiles.interval_minutes
+    interval, rest = np.divmod(seconds, 60 * minutes)
+    outside = (interval < 0) | (interval >= profiles.n_intervals)
     for wrong, expected in (
-        (
-            rest != 0,
-            f"the begin of one of the {profiles.interval_minutes}-minute intervals, so that none overlap",
-        ),
-        (
-            (interval < 0) | (interval >= profiles.n_intervals),
-            f"a time from {profiles.time[0]} to {profiles.time[-1]} UTC",
-        ),
+        (rest != 0, f"the begin of one of the {minutes}-minute intervals, so that none overlap"),
+        (outside, f"a time from {profiles.time[0]} to {profiles.time[-1]} UTC"),
     ):
         if wrong.any():
             raise DataError(
                 f"{where(trades, source, 'time', wrong)}: expected {expected}, "
                 f"got {got(trades, 'time', wrong)}; correct the row or supply other profiles"
             )
-    return np.asarray(interval, dtype=np.int64)
+    return _integers(interval)
 
 
 def _seconds(trades: pd.DataFrame) -> Wh:
     clock = trades["time"].dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray(clock.to_numpy().astype("datetime64[s]").astype(np.int64))
+    return _integers(clock.to_numpy().astype("datetime64[s]").astype(np.int64))
 
 
 def make_empty_profiles(
     trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int
 ) -> Profiles:
-    """Profiles of nothing from the first trade to the last, so that the trades alone are injected."""
+    """Profiles without load and generation from the first trade to the last: the trades alone are injected."""
     seconds, step = _seconds(trades), 60 * interval_minutes
     first, last = int(seconds.min()) // step, int(seconds.max()) // step
     nothing = np.zeros((last - first + 1, len(participants)), np.int64)
@@ -163,9 +156,8 @@ def make_traded_interval(trades: Trades, profiles: Profiles, t: int) -> TradedIn
     DataError
         If the trades of one house add up to more than a meter row holds.
     """
-    chosen, n = trades.of(t), profiles.n_participants
-    seller, buyer, wh = trades.seller[chosen], trades.buyer[chosen], trades.energy_wh[chosen]
-    sold, bought = _per_house(seller, wh, n), _per_house(buyer, wh, n)
+    trades, n = trades.at(t), profiles.n_participants
+    sold, bought = (_sum_by_house(party, trades.energy_wh, n) for party in (trades.seller, trades.buyer))
     if max(sold.max(), bought.max()) > LARGEST_WH - int(profiles.load_wh[t].max() + profiles.pv_wh[t].max()):
         raise DataError(
             f"trades at {profiles.time[t]} UTC: expected at most {LARGEST_WH:,} Wh a house; is the unit right?"
@@ -176,18 +168,18 @@ def make_traded_interval(trades: Trades, profiles: Profiles, t: int) -> TradedIn
         net > 0, np.maximum(surplus, net), np.where(net < 0, np.minimum(surplus, net), surplus)
     )
     beyond = injection - surplus
-    orders = _orders(profiles, t, np.maximum(beyond, 0), np.maximum(-beyond, 0))
-    rows, row_of_trade = _rows(trades, chosen, injection - net, orders)
-    return TradedInterval(rows, row_of_trade, orders, beyond)
+    orders = _make_orders(profiles, t, np.maximum(beyond, 0), np.maximum(-beyond, 0))
+    rows, row_of_trade = _make_rows(trades, injection - net, t)
+    return TradedInterval(trades, rows, row_of_trade, orders, beyond)
 
 
-def _per_house(party: Wh, wh: Wh, n: int) -> Wh:
+def _sum_by_house(party: Wh, wh: Wh, n: int) -> Wh:
     total = np.zeros(n, np.int64)
     np.add.at(total, party[party >= 0], wh[party >= 0])
     return total
 
 
-def _orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -> Orders:
+def _make_orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -> Orders:
     """Orders of houses without batteries."""
     n = profiles.n_participants
     load, pv = profiles.load_wh[t] + more_load_wh, profiles.pv_wh[t] + more_pv_wh
@@ -212,32 +204,30 @@ def _orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -> Ord
     )
 
 
-def _rows(
-    trades: Trades, chosen: npt.NDArray[np.intp], rest: Wh, orders: Orders
-) -> tuple[Rows, npt.NDArray[np.intp]]:
-    """Rows of the chosen trades and of the rest that goes to (positive) or comes from (negative) the grid."""
-    seller, buyer, wh = trades.seller[chosen], trades.buyer[chosen], trades.energy_wh[chosen]
+def _make_rows(trades: Trades, rest: Wh, t: int) -> tuple[Rows, npt.NDArray[np.intp]]:
+    """Rows of the trades and of the rest that goes to (positive) or comes from (negative) the grid."""
+    seller, buyer, wh = trades.seller, trades.buyer, trades.energy_wh
     from_grid = seller == GRID
     own = np.flatnonzero(~from_grid)
     kind = np.where(buyer[own] == GRID, int(Kind.GRID_EXPORT), int(Kind.P2P))
     exported = np.flatnonzero(rest > 0)
-    imports_wh = _per_house(buyer[from_grid], wh[from_grid], rest.size) + np.maximum(-rest, 0)
+    imports_wh = _sum_by_house(buyer[from_grid], wh[from_grid], rest.size) + np.maximum(-rest, 0)
     imported = np.union1d(buyer[from_grid], np.flatnonzero(imports_wh)).astype(np.int64)
     rows = np.concatenate(
         [
-            _filled(kind, seller[own], buyer[own], wh[own], trades.price_ueur_per_kwh[chosen][own]),
-            _filled(Kind.GRID_EXPORT, exported, GRID, rest[exported], 0),
-            _filled(Kind.GRID_IMPORT, np.full(imported.size, GRID), imported, imports_wh[imported], 0),
+            _fill_rows(kind, seller[own], buyer[own], wh[own], trades.price_ueur_per_kwh[own]),
+            _fill_rows(Kind.GRID_EXPORT, exported, GRID, rest[exported], 0),
+            _fill_rows(Kind.GRID_IMPORT, np.full(imported.size, GRID), imported, imports_wh[imported], 0),
         ]
     )
-    rows["interval"], rows["seq"] = orders.interval, np.arange(rows.size)
-    row_of_trade = np.empty(chosen.size, np.intp)
+    rows["interval"], rows["seq"] = t, np.arange(rows.size)
+    row_of_trade = np.empty(seller.size, np.intp)
     row_of_trade[own] = np.arange(own.size)
     row_of_trade[from_grid] = own.size + exported.size + np.searchsorted(imported, buyer[from_grid])
     return rows, row_of_trade
 
 
-def _filled(kind: Any, seller: Wh, buyer: Any, wh: Wh, price_ueur_per_kwh: Any) -> Rows:
+def _fill_rows(kind: Any, seller: Wh, buyer: Any, wh: Wh, price_ueur_per_kwh: Any) -> Rows:
     """Rows that are all delivered as cleared."""
     rows = np.zeros(seller.size, EXCHANGE)
     rows["kind"], rows["seller"], rows["buyer"] = kind, seller, buyer
@@ -248,20 +238,19 @@ def _filled(kind: Any, seller: Wh, buyer: Any, wh: Wh, price_ueur_per_kwh: Any) 
     return rows
 
 
-def allot_delivery(
-    trades: Trades, chosen: npt.NDArray[np.intp], interval: TradedInterval, settled: Rows
-) -> Wh:
-    """Energy delivered of the chosen trades.
+def allot_delivery(interval: TradedInterval, settled: Rows) -> Wh:
+    """Energy delivered of each trade of an interval, given its settled rows.
 
     What a house takes from the grid serves its trades with the grid first, in the order of the file, then its
     uncovered need.
     """
+    trades = interval.trades
     delivered = np.asarray(settled["delivered_wh"][interval.row_of_trade], dtype=np.int64)
     left: dict[int, int] = {}
-    for k in np.flatnonzero(trades.seller[chosen] == GRID):
-        house = int(trades.buyer[chosen[k]])
+    for k in np.flatnonzero(trades.seller == GRID):
+        house = int(trades.buyer[k])
         available = left.get(house, int(delivered[k]))
-        delivered[k] = min(available, int(trades.energy_wh[chosen[k]]))
+        delivered[k] = min(available, int(trades.energy_wh[k]))
         left[house] = available - int(delivered[k])
     return delivered
 

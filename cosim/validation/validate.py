@@ -1,4 +1,4 @@
-"""Somebody else's trades against a network: each is accepted, curtailed or rejected, with the limit that says so."""
+"""Trades that were cleared elsewhere, judged by AC power flow: accepted, curtailed or rejected, and by which limit."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def validate(
     limits
         min_vm_pu, max_vm_pu, max_loading_percent where the net says none.
     pv
-        Reactive power of the PV inverters, keys of `cosim.scenario.model.PvSection` such as control; none if left out.
+        Reactive power of the PV inverters: keys of `cosim.scenario.sections.PvSection`; none if left out.
     keep_elements
         Keep the net's own loads and generators beside the participants.
     interval_minutes
@@ -176,6 +176,7 @@ def _list_participants(
 def _make_feeder(
     net: Any, names: tuple[str, ...], participants: Mapping[str, str | int] | None, keep_elements: bool
 ) -> Feeder:
+    """Feeder of a net that is not changed, with the participants where the table, their load or their name says."""
     name = str(net.name or "feeder")
     table = _find_loads(net, names) if participants is None else participants
     missing = [who for who in names if participants is not None and who not in participants]
@@ -191,7 +192,7 @@ def _make_feeder(
 
 
 def _find_loads(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
-    """Participants that are the names of exactly one load, with its bus."""
+    """Participants whose name is that of exactly one load, with its bus."""
     loads = net.load.drop_duplicates("name", keep=False)
     bus_of = dict(zip(loads["name"].astype(str), loads["bus"], strict=True))
     return {name: int(bus_of[name]) for name in names if name in bus_of}
@@ -204,7 +205,7 @@ def make_case(
     limits: Mapping[str, float],
     pv: Mapping[str, Any] | None = None,
 ) -> Case:
-    """Case of a feeder and profiles whose market is already cleared; no batteries, no events."""
+    """Case of a feeder and profiles whose trades are cleared already; without batteries and events."""
     scenario = Scenario(
         "options",
         horizon={"interval_minutes": profiles.interval_minutes},

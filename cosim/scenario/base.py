@@ -1,4 +1,4 @@
-"""What every table of a scenario file is made of: numbers with limits, times in UTC, no unknown keys."""
+"""What every section of a scenario file is made of: numbers in a range, times in UTC, no unknown keys."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-def _in_utc(value: datetime) -> datetime:
+def _convert_to_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, AfterValidator(_convert_to_utc)]
 
 
 class Section(BaseModel):
