@@ -30,10 +30,7 @@ from cosim.report.sections.market import (
     make_money_section,
     make_prices_section,
 )
-from cosim.report.sections.network import (
-    make_network_sections,
-    make_validation_section,
-)
+from cosim.report.sections.network import make_network_sections, make_validation_section
 from cosim.report.sections.outage import make_outage_sections
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
@@ -44,7 +41,7 @@ from cosim.validation.hosting import Hosting, find_hosting
 
 
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
-    """Write the report of a run, and its tables `branch_summary` and `summarise_houses` into its directory.
+    """Write the report of a run, and its tables `branch_summary` and `house_summary` into its directory.
 
     Parameters
     ----------
@@ -107,11 +104,8 @@ def make_sections(
     run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
 ) -> list[PageSection]:
     """The report's sections: verdict and exceptions first, assumptions last."""
-    capacity = (
-        []
-        if hosting is None
-        else [make_hosting_section(hosting, distance_km(run.feeder.net, list(run.vm_pu.columns)))]
-    )
+    distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
+    capacity = [] if hosting is None else [make_hosting_section(hosting, distance)]
     return [
         make_verdict_section(run),
         *make_network_sections(run, branches),

@@ -24,6 +24,11 @@ NETWORK_FILE = "network.json"
 TABLES = ("exchanges", "houses", "intervals", "bus_voltage", "branch_loading", "violations")
 
 
+def _read_frame(name: str, index: str = "time") -> cached_property[pd.DataFrame]:
+    """Property that is a table of the run as a frame, read once."""
+    return cached_property(lambda result: result.table(name).to_pandas().set_index(index))
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What a run produced.
@@ -96,54 +101,28 @@ class Result:
             return name in self.tables
         return (self.directory / file_name(name)).exists()
 
-    def _frame(self, name: str, index: str = "time") -> pd.DataFrame:
-        frame: pd.DataFrame = self.table(name).to_pandas()
-        return frame.set_index(index)
-
-    @cached_property
-    def exchanges(self) -> pd.DataFrame:
-        """One row per exchange, spill, shed and loss, by UTC time."""
-        return self._frame("exchanges")
-
-    @cached_property
-    def houses(self) -> pd.DataFrame:
-        """One row per house and interval: meters, wallet, utility account."""
-        return self._frame("houses")
-
-    @cached_property
-    def intervals(self) -> pd.DataFrame:
-        """One row per interval: prices, grid exchange, losses, outcome."""
-        return self._frame("intervals")
-
-    @cached_property
-    def bus_voltage(self) -> pd.DataFrame:
-        """Long table of voltages, pu."""
-        return self._frame("bus_voltage")
-
-    @cached_property
-    def branch_loading(self) -> pd.DataFrame:
-        """Long table of loadings, per cent."""
-        return self._frame("branch_loading")
-
-    @cached_property
-    def violations(self) -> pd.DataFrame:
-        """What the exchanges as cleared would have violated."""
-        return self._frame("violations")
-
-    @cached_property
-    def curtailed_by_house(self) -> pd.DataFrame:
-        """What each house sold, delivered, was cut, and was paid for it, by house; see `cosim.results.fairness`."""
-        return self._frame("curtailed_by_house", "house")
-
-    @cached_property
-    def energy_balance(self) -> pd.DataFrame:
-        """One row per interval: where energy came from and went to, Wh; see `cosim.results.energy_balance`."""
-        return self._frame("energy_balance")
+    exchanges = _read_frame("exchanges")
+    """One row per exchange, spill, shed and loss, by UTC time."""
+    houses = _read_frame("houses")
+    """One row per house and interval: meters in Wh, wallet and utility account in nEUR, by UTC time."""
+    intervals = _read_frame("intervals")
+    """One row per interval: prices, grid exchange, losses, outcome, by UTC time."""
+    bus_voltage = _read_frame("bus_voltage")
+    """Long table of voltages, pu, by UTC time."""
+    branch_loading = _read_frame("branch_loading")
+    """Long table of loadings, per cent, by UTC time."""
+    violations = _read_frame("violations")
+    """What the exchanges as cleared would have violated, by UTC time."""
+    curtailed_by_house = _read_frame("curtailed_by_house", "house")
+    """What each house sold, delivered, was cut, and was paid for it, by house; see `cosim.results.fairness`."""
+    energy_balance = _read_frame("energy_balance")
+    """One row per interval: where energy came from and went to, Wh; see `cosim.results.energy_balance`."""
 
     @cached_property
     def resilience(self) -> pd.DataFrame:
         """One row per outage and one for all; empty without outages. See `cosim.results.resilience`."""
-        return self._frame("resilience", "outage") if self.has_table("resilience") else pd.DataFrame()
+        found = self.has_table("resilience")
+        return self.table("resilience").to_pandas().set_index("outage") if found else pd.DataFrame()
 
     def _repr_html_(self) -> str:
         """Small table for Jupyter."""

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.results.columns import is_named
 from cosim.results.fairness import CURTAILED_KINDS, measure_fairness
 from cosim.results.sums import Parts
+from grid_models.arrays import Floats
 from market.exchanges import NEUR_PER_EUR
 
 METERED = ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")
@@ -108,11 +108,12 @@ def find_extremes(parts: Parts) -> dict[str, dict[str, Any]]:
     """Lowest and highest voltage and highest loading with their place and time; none where nothing was supplied."""
     voltage = _find_outermost(parts, "bus_voltage", "bus", "vm_pu")
     loading = _find_outermost(parts, "branch_loading", "element", "loading_percent")
-    return {
-        **_describe_extreme("lowest_voltage", voltage, np.argmin),
-        **_describe_extreme("highest_voltage", voltage, np.argmax),
-        **_describe_extreme("highest_loading", loading, np.argmax),
+    found = {
+        "lowest_voltage": (voltage, np.argmin),
+        "highest_voltage": (voltage, np.argmax),
+        "highest_loading": (loading, np.argmax),
     }
+    return {name: _describe_extreme(rows, find) for name, (rows, find) in found.items() if len(rows)}
 
 
 def _find_outermost(parts: Parts, name: str, element: str, column: str) -> pa.Table:
@@ -126,14 +127,10 @@ def _find_outermost(parts: Parts, name: str, element: str, column: str) -> pa.Ta
     return pa.concat_tables(rows)
 
 
-def _describe_extreme(
-    name: str, rows: pa.Table, find: Callable[[npt.NDArray[np.float64]], Any]
-) -> dict[str, dict[str, Any]]:
-    if not len(rows):
-        return {}
+def _describe_extreme(rows: pa.Table, find: Callable[[Floats], Any]) -> dict[str, Any]:
     element, column, _ = rows.column_names
     row = rows.slice(int(find(rows[column].to_numpy())), 1).to_pylist()[0]
-    return {name: {column: row[column], element: row[element], "time": row["time"].isoformat()}}
+    return {column: row[column], element: row[element], "time": row["time"].isoformat()}
 
 
 def find_switched_off(intervals: pa.Table) -> pa.ChunkedArray:

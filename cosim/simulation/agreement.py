@@ -29,7 +29,7 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     intervals
         Its table of that name.
     houses
-        Rows of its table `houses`, those of the `choose_sample` among them.
+        Rows of its table `houses`, those of the intervals of `choose_sample` among them.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from cosim.report.figures.sampling import round_values
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, style_figure
+from grid_models.arrays import Floats
 
 
 class LoadingClass(NamedTuple):
@@ -149,29 +150,10 @@ def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: p
     chosen = np.flatnonzero(loading.index.get_level_values(0) == "trafo")
     middle = (places.to_numpy()[ends["a"]] + places.to_numpy()[ends["b"]])[chosen] / 2
     values = loading.to_numpy(np.float64)[chosen]
-    return go.Scatter(
-        x=middle[:, 0],
-        y=middle[:, 1],
-        text=[_describe_branch(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)],
-        mode="markers",
-        name="transformer",
-        showlegend=False,
-        marker={
-            "symbol": "circle-open",
-            "size": 26,
-            "color": [_find_color(v) for v in values],
-            "line": {"width": 4},
-        },
-        hovertemplate="%{text}<extra></extra>",
-    )
-
-
-def _find_color(loading_percent: float) -> str:
-    return next((c.color for c in CLASSES if c.low <= loading_percent < c.high), PALE)
-
-
-def _describe_branch(name: str, loading_percent: float) -> str:
-    return f"{name}: no supply" if np.isnan(loading_percent) else f"{name}: {loading_percent:.1f} %"
+    texts = [_describe_branch(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)]
+    colors = [next((c.color for c in CLASSES if c.low <= v < c.high), PALE) for v in values]
+    marker = {"symbol": "circle-open", "size": 26, "color": colors, "line": {"width": 4}}
+    return _make_markers("transformer", middle, texts, marker)
 
 
 def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:
@@ -180,28 +162,37 @@ def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: fl
         f"{name}: no supply" if np.isnan(value) else f"{name}: {value:.4f} pu"
         for name, value in zip(vm_pu.index, values, strict=True)
     ]
+    marker = {
+        "size": 10,
+        "color": round_values(np.nan_to_num(values, nan=low), 5),
+        "colorscale": HEAT,
+        "cmin": low,
+        "cmax": high,
+        "line": {"color": "white", "width": 1},
+        "symbol": np.where(np.isnan(values), "x", "circle").tolist(),
+        "colorbar": {"title": {"text": "voltage, pu"}, "thickness": 14},
+    }
+    return _make_markers("bus", places.to_numpy(), texts, marker)
+
+
+def _make_markers(name: str, points: Floats, texts: list[str], marker: dict[str, Any]) -> Any:
     return go.Scatter(
-        x=places["x"].to_numpy(),
-        y=places["y"].to_numpy(),
+        x=points[:, 0],
+        y=points[:, 1],
         text=texts,
         mode="markers",
-        name="bus",
+        name=name,
         showlegend=False,
-        marker={
-            "size": 10,
-            "color": round_values(np.nan_to_num(values, nan=low), 5),
-            "colorscale": HEAT,
-            "cmin": low,
-            "cmax": high,
-            "line": {"color": "white", "width": 1},
-            "symbol": np.where(np.isnan(values), "x", "circle").tolist(),
-            "colorbar": {"title": {"text": "voltage, pu"}, "thickness": 14},
-        },
+        marker=marker,
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _find_color_range(vm_pu: np.ndarray[Any, Any]) -> tuple[float, float]:
+def _describe_branch(name: str, loading_percent: float) -> str:
+    return f"{name}: no supply" if np.isnan(loading_percent) else f"{name}: {loading_percent:.1f} %"
+
+
+def _find_color_range(vm_pu: Floats) -> tuple[float, float]:
     known = vm_pu[~np.isnan(vm_pu)]
     return (float(known.min()), float(known.max())) if known.size else (0.9, 1.1)
 

@@ -87,7 +87,7 @@ def draw_stores(spells: Sequence[Spell]) -> Any:
             ("soc", "state of charge, %", 100.0),
             ("hydrogen_kg", "hydrogen, kg", 1.0),
         )
-        if any(name in spell.rows and spell.rows[name].notna().any() for spell in spells)
+        if _has_values(spells, name)
     ]
     if not quantities:
         return None
@@ -96,12 +96,16 @@ def draw_stores(spells: Sequence[Spell]) -> Any:
 
 def draw_frequency(spells: Sequence[Spell]) -> Any:
     """Frequency of each island by droop, Hz, with its band; None where no island had one."""
-    if not any("frequency_hz" in spell.rows and spell.rows["frequency_hz"].notna().any() for spell in spells):
+    if not _has_values(spells, "frequency_hz"):
         return None
     figure = _draw_by_part(spells, [("frequency_hz", "frequency, Hz", 1.0)], 340)
     for limit in BAND_HZ:
         add_limit(figure, limit)
     return figure
+
+
+def _has_values(spells: Sequence[Spell], name: str) -> bool:
+    return any(name in spell.rows and spell.rows[name].notna().any() for spell in spells)
 
 
 def _draw_by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, float]], height: int) -> Any:

@@ -59,7 +59,7 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
     if run.result.resilience.empty:
         return []
     found = list_spells(run)
-    drawn = sorted(found, key=lambda spell: -_not_served(spell.rows))[:DRAWN]
+    drawn = sorted(found, key=lambda spell: -_not_served_wh(spell.rows))[:DRAWN]
     drawn.sort(key=lambda spell: str(spell.rows["time"].min()))
     tables = [make_outages_table(run), make_islands_table(found), make_served_table(run)]
     if not run.registrations.empty:
@@ -68,15 +68,15 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
         PageSection(
             "outages",
             "Outages",
-            _said(len(found), len(drawn)),
-            facts=tuple(_tile(run, key) for key in TILES),
+            _describe_outages(len(found), len(drawn)),
+            facts=tuple(_make_tile(run, key) for key in TILES),
             tables=tuple(tables),
-            figures=_figures(run, drawn),
+            figures=_draw_figures(drawn, run.hours),
         )
     ]
 
 
-def _said(found: int, drawn: int) -> tuple[str, ...]:
+def _describe_outages(found: int, drawn: int) -> tuple[str, ...]:
     text = (
         "Hours include those in which an island waits beside the grid to be joined. What is shed is not billed. The "
         "metrics are in resilience.parquet, every part and interval in outage_intervals.parquet."
@@ -99,11 +99,11 @@ def list_spells(run: RunTables) -> list[Spell]:
     ]
 
 
-def _not_served(rows: pd.DataFrame) -> int:
+def _not_served_wh(rows: pd.DataFrame) -> int:
     return int((rows["load_wh"] - rows["served_wh"]).sum())
 
 
-def _tile(run: RunTables, key: str) -> Fact:
+def _make_tile(run: RunTables, key: str) -> Fact:
     _, label, unit, factor, digits = next(metric for metric in METRICS if metric[0] == key)
     return Fact(
         f"outage_{key}", label, number(float(run.result.resilience[key].iloc[0]) * factor, digits), unit
@@ -177,22 +177,20 @@ def make_devices_table(registrations: pd.DataFrame) -> Table:
     return tabulate("devices", "Devices plugged in and taken away.", DEVICES, frame)
 
 
-def _figures(run: RunTables, drawn: list[Spell]) -> tuple[Figure, ...]:
-    figures = [
-        Figure(
+def _draw_figures(drawn: list[Spell], hours: float) -> tuple[Figure, ...]:
+    """Figures of the outages, but for those that have nothing to show; of these the first is part of the PDF."""
+    figures = (
+        (
             "outage-supply",
             "What supplied the parts without the grid, mean kW; lines: load asked for and served. Supply beyond the "
             "load served charges batteries or is lost on the way.",
-            draw_supply(drawn, run.hours),
+            draw_supply(drawn, hours),
         ),
-        Figure(
+        (
             "outage-priority",
             "Load by priority, mean kW: critical load is shed last.",
-            draw_priorities(drawn, run.hours),
-            False,
+            draw_priorities(drawn, hours),
         ),
-    ]
-    for key, caption, figure in (
         (
             "outage-stores",
             "Charge of the batteries, %, and hydrogen, kg, at the end of the intervals.",
@@ -203,7 +201,9 @@ def _figures(run: RunTables, drawn: list[Spell]) -> tuple[Figure, ...]:
             "Frequency by droop, Hz, a calculation after the fact; dashed: the band of 49.5 to 50.5 Hz.",
             draw_frequency(drawn),
         ),
-    ):
-        if figure is not None:
-            figures.append(Figure(key, caption, figure, False))
-    return tuple(figures)
+    )
+    return tuple(
+        Figure(key, caption, figure, key == "outage-supply")
+        for key, caption, figure in figures
+        if figure is not None
+    )

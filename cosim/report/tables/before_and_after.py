@@ -51,21 +51,15 @@ def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
         still=beyond * np.sign(excess) > tolerance,
         off=paired["settled"].isna(),
     )
-    rows = []
-    for (kind, name, side), group in paired.groupby(["element_type", "name", "side"], sort=True):
-        worst = group.iloc[int(group["excess"].to_numpy().argmax())]
-        rows.append(
-            {
-                "element_type": kind,
-                "element": name,
-                "limit": worst["limit"],
-                "side": side,
-                "hours_cleared": hours * len(group),
-                "hours_settled": hours * int(group["still"].sum()),
-                "hours_off": hours * int(group["off"].sum()),
-                "worst_cleared": worst["value"],
-                "then_settled": worst["settled"],
-                "unit": "pu" if kind == "bus" else "%",
-            }
-        )
-    return pd.DataFrame(rows).sort_values("hours_cleared", ascending=False, kind="stable")
+    grouped = paired.groupby(["element_type", "name", "side"])
+    hours_beyond = {
+        "hours_cleared": hours * grouped.size(),
+        "hours_settled": hours * grouped["still"].sum(),
+        "hours_off": hours * grouped["off"].sum(),
+    }
+    names = {"value": "worst_cleared", "settled": "then_settled"}
+    worst = paired.loc[grouped["excess"].idxmax()].set_index(["element_type", "name", "side"])
+    table = worst[["limit", *names]].rename(columns=names).assign(**hours_beyond).reset_index()
+    table = table.rename(columns={"name": "element"})
+    table["unit"] = np.where(table["element_type"] == "bus", "pu", "%")
+    return table.sort_values("hours_cleared", ascending=False, kind="stable")
