@@ -143,7 +143,7 @@ def open_records(records: RecordBytes, entries: Mapping[tuple[int, int], Entry],
     Raises
     ------
     ScenarioError
-        If they cannot be opened: without the meters nobody can tell what flowed.
+        If they cannot be opened: without the meters power flows are unknown.
     """
     if not (records[:, 0] == RecordKind.PRIVATE).any():
         return records

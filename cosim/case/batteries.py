@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from cosim.case.devices import BatteryDevice, make_battery
-from cosim.case.state import ADMITTED, LEAVING, RETIRED
+from cosim.case.state import ADMITTED, LEAVING, RETIRED, Standing
 from cosim.scenario.model import Scenario
 from grid_models.devices.battery import IntervalRatings, interval_ratings
 from market.state import State, hosted_wh
@@ -43,10 +42,7 @@ def rate_battery(scenario: Scenario, capacity_wh: int) -> IntervalRatings:
 
 
 def rate_batteries(
-    opening: Ratings,
-    scenario: Scenario,
-    batteries: Mapping[int, BatteryDevice],
-    standing: npt.NDArray[np.int8],
+    opening: Ratings, scenario: Scenario, batteries: Mapping[int, BatteryDevice], standing: Standing
 ) -> Ratings:
     """Ratings of each house with the batteries that are there: admitted, or waiting to leave and not charged.
 
@@ -96,7 +92,7 @@ def with_batteries(state: State, ratings: Ratings, moved: Iterable[tuple[int, in
 def find_departures(
     scenario: Scenario,
     batteries: Mapping[int, BatteryDevice],
-    standing: npt.NDArray[np.int8],
+    standing: Standing,
     asked: Sequence[int],
     state: State,
 ) -> list[Departure]:

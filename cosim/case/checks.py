@@ -147,7 +147,7 @@ def check_priorities(scenario: Scenario, participants: Sequence[str]) -> None:
 
 
 def check_outages(scenario: Scenario, feeder: Feeder) -> None:
-    """Raise GridError if an outage names a switch or line that the net has not."""
+    """Raise GridError if an outage names a switch or line that the net does not have."""
     for event in scenario.events:
         if isinstance(event, OutageEvent | RandomOutagesEvent):
             find_elements(feeder.net, "switch", event.switches)

@@ -20,15 +20,14 @@ def sun_shape(pv_wh: Wh) -> npt.NDArray[np.float64]:
     return np.asarray(total / max(int(total.max(initial=0)), 1), dtype=np.float64)
 
 
-def panels_wh(pv_kwp: float, shape: npt.NDArray[np.float64], interval_minutes: int) -> Wh:
-    """Generation of panels of a peak power under the sun of `sun_shape`, (T,)."""
-    return np.rint(shape * pv_kwp * 1000.0 * interval_minutes / 60.0).astype(np.int64)
+def panels_wh(pv_kwp: float, profiles: Profiles) -> Wh:
+    """Generation of panels of a peak power under the sun of the houses' panels, (T,)."""
+    kw = sun_shape(profiles.pv_wh) * pv_kwp
+    return np.rint(kw * 1000.0 * profiles.interval_minutes / 60.0).astype(np.int64)
 
 
 def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySection) -> tuple[Profiles, Wh]:
     """Profiles and battery capacities with the community as last participant, if there is one.
-
-    Its panels see the sun of the houses' panels.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySectio
     """
     if not section.enabled:
         return profiles, capacity_wh
-    pv = panels_wh(section.pv_kwp, sun_shape(profiles.pv_wh), profiles.interval_minutes)
+    pv = panels_wh(section.pv_kwp, profiles)
     larger = replace(
         profiles,
         participants=(*profiles.participants, COMMUNITY),

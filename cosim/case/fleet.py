@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case.community import panels_wh, sun_shape
+from cosim.case.community import panels_wh
 from cosim.case.devices import BatteryDevice, Device, FuelCellDevice, PvDevice
-from cosim.case.state import ADMITTED
+from cosim.case.state import ADMITTED, Standing
 from cosim.delivery.window import InputSeries
 from data.profiles import Profiles
 from grid_models.devices.fuel_cell_plant import (
@@ -27,8 +27,6 @@ from grid_models.devices.fuel_cell_plant import (
 from market.exchanges import UEUR_PER_EUR
 from market.storage import Wh
 
-Standing = npt.NDArray[np.int8]
-
 
 class FuelUse(NamedTuple):
     """A fuel cell's schedule over T intervals: energy delivered, Wh, and hydrogen used, kg."""
@@ -38,7 +36,7 @@ class FuelUse(NamedTuple):
 
 
 class Fleet:
-    """Devices beside the houses' own; fuel cells are scheduled once for each standing of the devices.
+    """Devices that a scenario names; for each standing of the devices the fuel cells are scheduled once.
 
     Parameters
     ----------
@@ -89,12 +87,10 @@ class Fleet:
 
     def pv_wh(self, standing: Standing) -> Wh:
         """Generation of the houses' own panels and of those admitted, (T, N)."""
-        profiles = self._profiles
-        pv = profiles.pv_wh.copy()
+        pv = self._profiles.pv_wh.copy()
         for device, stands in zip(self.devices, standing, strict=True):
             if isinstance(device, PvDevice) and stands == ADMITTED:
-                shape = sun_shape(profiles.pv_wh)
-                pv[:, device.house] += panels_wh(device.rated_kw, shape, profiles.interval_minutes)
+                pv[:, device.house] += panels_wh(device.rated_kw, self._profiles)
         return pv
 
     def make_inputs(self, standing: Standing) -> InputSeries:

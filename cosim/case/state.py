@@ -12,7 +12,10 @@ from cosim.case.devices import Device, FuelCellDevice
 from grid_models.devices.fuel_cell_plant import PlantState
 
 ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
-"""Standing of a device; a battery is leaving while it holds energy of others that would not fit elsewhere."""
+"""Standing of a device: only those admitted take part. A battery is leaving while it holds energy of other houses."""
+
+Standing = npt.NDArray[np.int8]
+"""Standing of each device, (D,)."""
 
 
 class NetworkState(NamedTuple):
@@ -21,7 +24,7 @@ class NetworkState(NamedTuple):
     Attributes
     ----------
     phase
-        (N,) `Phase` of each house: connected to the grid, in an island, about to be connected again, or dark.
+        (N,) `Phase` of each house: connected to the grid, in an island, about to be connected again, or without supply.
     is_forming
         (N,) whether its battery or fuel cell was the grid former of an island, which sets voltage and frequency there.
     pickup
@@ -38,7 +41,7 @@ class NetworkState(NamedTuple):
     is_forming: npt.NDArray[np.bool_]
     pickup: npt.NDArray[np.int64]
     in_force: npt.NDArray[np.bool_]
-    standing: npt.NDArray[np.int8]
+    standing: Standing
     plants: npt.NDArray[np.float64]
 
     @property

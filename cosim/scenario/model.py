@@ -12,24 +12,10 @@ from pydantic import Field, ValidationError
 
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
+from cosim.scenario import sections
 from cosim.scenario.base import Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
-from cosim.scenario.sections import (
-    BatterySection,
-    CommunitySection,
-    CurtailmentSection,
-    EngineSection,
-    Horizon,
-    HousesSection,
-    LedgerSection,
-    LimitsSection,
-    MarketSection,
-    NetworkSection,
-    OwnStackSection,
-    ProfilesSection,
-    PvSection,
-)
 
 
 class Scenario(Section):
@@ -55,19 +41,19 @@ class Scenario(Section):
 
     name: str = Field("default", description="name of the scenario", min_length=1)
     seed: int = Field(1, ge=0, lt=2**31, description="seed of everything random")
-    horizon: Horizon = Horizon()
-    profiles: ProfilesSection = ProfilesSection()
-    houses: HousesSection = HousesSection()
-    battery: BatterySection = BatterySection()
-    market: MarketSection = MarketSection()
-    pv: PvSection = PvSection()
-    network: NetworkSection = NetworkSection()
-    limits: LimitsSection = LimitsSection()
-    curtailment: CurtailmentSection = CurtailmentSection()
-    community: CommunitySection = CommunitySection()
-    own_stack: OwnStackSection = OwnStackSection()
-    ledger: LedgerSection = LedgerSection()
-    engine: EngineSection = EngineSection()
+    horizon: sections.Horizon = sections.Horizon()
+    profiles: sections.ProfilesSection = sections.ProfilesSection()
+    houses: sections.HousesSection = sections.HousesSection()
+    battery: sections.BatterySection = sections.BatterySection()
+    market: sections.MarketSection = sections.MarketSection()
+    pv: sections.PvSection = sections.PvSection()
+    network: sections.NetworkSection = sections.NetworkSection()
+    limits: sections.LimitsSection = sections.LimitsSection()
+    curtailment: sections.CurtailmentSection = sections.CurtailmentSection()
+    community: sections.CommunitySection = sections.CommunitySection()
+    own_stack: sections.OwnStackSection = sections.OwnStackSection()
+    ledger: sections.LedgerSection = sections.LedgerSection()
+    engine: sections.EngineSection = sections.EngineSection()
     events: tuple[Event, ...] = ()
 
     def __init__(self, where: str = "Scenario", /, **content: Any) -> None:
@@ -83,7 +69,7 @@ class Scenario(Section):
 
         return load_scenario(source)
 
-    def with_changes(self, where: str = "with_changes", /, **sections: dict[str, Any] | Any) -> Scenario:
+    def with_changes(self, where: str = "with_changes", /, **changes: dict[str, Any] | Any) -> Scenario:
         """Scenario with some keys changed, validated anew; `where` names the origin of the changes in messages.
 
         Raises
@@ -97,7 +83,7 @@ class Scenario(Section):
         24
         """
         content = self.model_dump()
-        for key, value in sections.items():
+        for key, value in changes.items():
             if isinstance(value, dict) and isinstance(content.get(key), dict):
                 content[key] = {**content[key], **value}
             else:
