@@ -1,1 +1,1 @@
-"""What of an interval's exchanges the network can carry: power flow, verdict, curtailment rules."""
+"""Curtailment rules: which exchanges of an interval are delivered when the network cannot carry all of them."""

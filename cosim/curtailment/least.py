@@ -1,54 +1,55 @@
-"""Curtail as little as possible: a linear programme on the sensitivities of the current AC state, until AC is clean.
+"""Least curtailment by successive linear programming (SLP) with a trust region.
 
-The programme only decides what to change; an AC power flow decides whether the result is clean.
+Each round linearises the limits around the current AC state, solves a linear programme for the cheapest values of the
+decision variables within the trust region, and has an AC power flow judge them. Every step is accepted that has an AC
+solution; of the clean states on the way the one of least cost, the *incumbent*, is the result. There is no other merit
+function: an unclean state counts for nothing but the next linearisation.
+
+Law: a programme only decides what to change; whether the result is clean, an AC power flow decides.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from cosim.case.solve import response_at
-from cosim.curtailment.decision_variables import DecisionVariables, make_decision_variables, make_delivery
+from cosim.case.solve import linearise
+from cosim.curtailment.decision_variables import DecisionVariables, apply_values, make_decision_variables
 from cosim.curtailment.programme import (
-    CLOSER,
+    SHRINK,
     ProgrammeSolution,
-    anywhere,
     back_off,
-    box_around,
-    excess,
-    near,
-    next_reach,
-    no_distance,
-    possible_gain,
-    programme,
+    find_near_limits,
+    linearise_limits,
+    make_no_tightening,
+    make_region,
+    possible_saving,
     solve_programme,
-    within,
+    update_region,
 )
-from cosim.curtailment.search import Attempt, Found, Search, largest_clean
+from cosim.curtailment.search import Attempt, Found, Search, find_largest_clean
 from grid_models.arrays import Floats
 from grid_models.powerflow.limits import Judgement
 from grid_models.response.response import Response
 from market.exchanges import Reason
 from market.settlement import Delivery
 
-ROUNDS = 24
-"""Linear programmes at most. Three or four are the rule; many where AC has no solution for what is proposed."""
+MAX_ROUNDS = 24
+"""Linear programmes at most. Three or four are the rule; more where AC has no solution for the proposed values."""
 
-HALVINGS = 3
-"""Steps back towards a solvable state where AC has no solution for what a programme proposes."""
+MAX_HALVINGS = 3
+"""Halvings of a step for which AC has no solution."""
 
-GOOD_ENOUGH = 0.002
-"""A clean delivery is taken when no more than this share of its cost could be saved."""
+COST_TOLERANCE = 0.002
+"""The incumbent is the result when a programme around it promises to save no more than this share of its cost."""
 
-WORTH_A_RETURN = 0.004
-"""The same once the programmes have gone by small steps, or away and back: they save less than they promise then."""
+RESTART_TOLERANCE = 0.004
+"""The same after a restart from the incumbent: what is promised then is realised only in part."""
 
 
 class _State(NamedTuple):
-    """Lever values that AC was asked about, how the network answers to changes there, and what is found if clean.
+    """Decision values `x`, the linear response of the network around their AC state, and the result if it is clean.
 
     `response` is None where AC, or its derivative, has no solution.
     """
@@ -59,95 +60,103 @@ class _State(NamedTuple):
 
 
 def least_curtailment(search: Search) -> Found | None:
-    """Cheapest clean delivery: linearise, solve the programme, ask AC, until there is nothing to save; else bisect."""
-    lever, limits = make_decision_variables(search), search.problem.case.limits
-    at = _opening(search, lever)
-    best = at if at.clean else None
-    least = np.inf if best is None else float(lever.weight @ at.x)
-    distance, known = no_distance(limits), None
-    reach, farthest = anywhere(at.x.size), 0.0
-    solution = ProgrammeSolution(at.x, {}, keeps=False)
-    at_vertex = returned = gone_back = False
-    for _ in range(ROUNDS):
+    """Cheapest clean delivery by SLP; if no state on the way is clean, by bisection towards no exchange at all.
+
+    The search ends when a programme around the incumbent promises too little. Where a programme around another state
+    promises too little, it restarts at the incumbent: without a trust region if it is there already, otherwise with
+    half the farthest distance it had gone, once for each incumbent.
+    """
+    variables, limits = make_decision_variables(search), search.problem.case.limits
+    state = _find_start(search, variables)
+    incumbent = state if state.clean else None
+    least = np.inf if incumbent is None else float(variables.cost @ state.x)
+    tightening = make_no_tightening(limits)
+    working_set = np.zeros(
+        tightening.size, dtype=bool
+    )  # limits once near stay, or a programme would undo the last one
+    region, farthest = make_region(state.x.size), 0.0
+    solution = ProgrammeSolution(state.x, {}, feasible=False)
+    at_vertex = restarted = gone_back = False
+    for _ in range(MAX_ROUNDS):
         found = None
-        if at.response is not None:
-            if solution.keeps:
-                distance += back_off(excess(at.response, limits), limits)
-            # Load is shed in deep undervoltage, where prices of one state say little about the next.
-            trusted = at_vertex and not at.x[lever.first_shed :].any()
-            if trusted and possible_gain(solution, at.response, limits) <= GOOD_ENOUGH * least:
+        if state.response is not None:
+            if solution.feasible:
+                tightening += back_off(state.response, limits)
+            # Load is shed in deep undervoltage, where the multipliers of one state say little about the next.
+            trusted = at_vertex and not state.x[variables.first_shed :].any()
+            if trusted and possible_saving(solution, state.response, limits) <= COST_TOLERANCE * least:
                 break
-            known = near(at.response, limits, known)
-            constraints = programme(at.response, limits, known, lever.effect, at.x, distance)
-            found = solve_programme(constraints, lever, box_around(at.x, reach, lever))
-        enough = WORTH_A_RETURN if returned else GOOD_ENOUGH
-        if found is None or lever.weight @ found.x >= (1.0 - enough) * least:
+            working_set |= find_near_limits(state.response, limits)
+            constraints = linearise_limits(
+                state.response, limits, working_set, variables.effect, state.x, tightening
+            )
+            found = solve_programme(constraints, variables, state.x, region)
+        tolerance = RESTART_TOLERANCE if restarted else COST_TOLERANCE
+        if found is None or variables.cost @ found.x >= (1.0 - tolerance) * least:
             # Around an unclean state a programme may promise nothing although something could be saved.
-            if best is None or (returned or reach.is_anywhere() if at is best else gone_back):
+            if incumbent is None or (restarted or region.is_unbounded() if state is incumbent else gone_back):
                 break
-            if at is best:
-                reach = anywhere(at.x.size)
-            else:  # once for each clean delivery: between houses that cost the same more would save little
-                reach, gone_back = within(CLOSER * farthest, at.x.size), True
-            at, returned, at_vertex = best, True, False
-            distance, farthest = no_distance(limits), 0.0
+            if state is incumbent:
+                region = make_region(state.x.size)
+            else:  # once for each incumbent: between houses that cost the same, more would save little
+                region, gone_back = make_region(state.x.size, SHRINK * farthest), True
+            state, restarted, at_vertex = incumbent, True, False
+            tightening, farthest = make_no_tightening(limits), 0.0
             continue
         solution = found
-        then = _nearest_solved(search, lever, at.x, solution.x)
-        free = then.x is solution.x and reach.is_inside(then.x - at.x)
-        reach = next_reach(reach, then.x - at.x)
-        at, returned, at_vertex = then, False, free and then.clean is not None
-        if best is not None:
-            farthest = max(farthest, float(np.abs(at.x - best.x).max()))
-        if at.clean:
-            distance = no_distance(limits)
-            if lever.weight @ at.x < least:
-                best, least = at, float(lever.weight @ at.x)
+        proposed = _step_to(search, variables, state.x, solution.x)
+        step = proposed.x - state.x
+        at_vertex = proposed.x is solution.x and region.contains(step) and proposed.clean is not None
+        region, state, restarted = update_region(region, step), proposed, False
+        if incumbent is not None:
+            farthest = max(farthest, float(np.abs(state.x - incumbent.x).max()))
+        if state.clean:
+            tightening = make_no_tightening(limits)
+            if variables.cost @ state.x < least:
+                incumbent, least = state, float(variables.cost @ state.x)
                 gone_back, farthest = False, 0.0
-    return _towards_nothing(search, lever, at.x) if best is None else best.clean
+    return _bisect_to_nothing(search, variables, state.x) if incumbent is None else incumbent.clean
 
 
-def _opening(search: Search, lever: DecisionVariables) -> _State:
-    """Where to begin: no lever moved, or where AC has no solution then, the first quarter that has."""
+def _find_start(search: Search, variables: DecisionVariables) -> _State:
+    """Nothing curtailed, or where AC has no solution for that, the first quarter of all decision values that has."""
     p = search.problem
     if p.reason not in (Reason.NOT_SOLVED, Reason.CONTROL):
-        return _State(np.zeros(lever.weight.size), response_at(p.case, p.meters), None)
-    quarters = [share * lever.largest for share in (0.25, 0.5, 0.75, 1.0)]
-    tried = search.try_all([make_delivery(search, lever, x) for x in quarters])
+        return _State(np.zeros(variables.cost.size), linearise(p.case, p.meters), None)
+    quarters = [share * variables.upper for share in (0.25, 0.5, 0.75, 1.0)]
+    tried = search.try_all([apply_values(search, variables, x) for x in quarters])
     first = int(np.argmax(tried.flow.converged))
-    return _state(search, quarters[first], tried, first)
+    return _make_state(search, quarters[first], tried, first)
 
 
-def _state(search: Search, x: Floats, tried: Attempt, k: int = 0) -> _State:
-    """State of the k-th delivery that was tried, which the lever values `x` led to."""
+def _make_state(search: Search, x: Floats, tried: Attempt, k: int = 0) -> _State:
+    """State of the k-th delivery tried, which the decision values `x` led to."""
     found = tried.at(k)
     solved, clean = found.flow.converged[0], found.verdicts.status[0] == Judgement.OK
-    response = response_at(search.problem.case, found.settlement.meters) if solved else None
+    response = linearise(search.problem.case, found.settlement.meters) if solved else None
     return _State(x, response, found if clean else None)
 
 
-def _nearest_solved(search: Search, lever: DecisionVariables, solved: Floats, x: Floats) -> _State:
-    """The lever values `x`, or half way back, and half of that, towards values that AC can solve."""
-    for _ in range(1 + HALVINGS):
-        state = _state(search, x, search.try_all([make_delivery(search, lever, x)]))
+def _step_to(search: Search, variables: DecisionVariables, solved: Floats, x: Floats) -> _State:
+    """State at the decision values `x`, or with the step from the values `solved` halved until AC has a solution."""
+    for _ in range(1 + MAX_HALVINGS):
+        state = _make_state(search, x, search.try_all([apply_values(search, variables, x)]))
         if state.response is not None:
             break
         x = 0.5 * (solved + x)
     return state
 
 
-def _towards_nothing(search: Search, lever: DecisionVariables, x: Floats) -> Found | None:
-    """Between the last programme's cuts and no exchange at all, the least that is clean; no load either, if need be."""
-    m, first = lever.rows.size, lever.first_shed
-    for shed in (x[first:], lever.largest[first:]):
-        everything = np.concatenate([lever.largest[:m], np.zeros(first - m), shed])
-        found = largest_clean(search, partial(_between, search, lever, everything, x))
+def _bisect_to_nothing(search: Search, variables: DecisionVariables, x: Floats) -> Found | None:
+    """Least that is clean between the values `x` and no exchange at all; if need be, no load either."""
+    m, first = variables.rows.size, variables.first_shed
+    for shed in (x[first:], variables.upper[first:]):
+        everything = np.concatenate([variables.upper[:m], np.zeros(first - m), shed])
+
+        def deliver_between(share: float, everything: Floats = everything) -> Delivery:
+            return apply_values(search, variables, everything + share * (x - everything))
+
+        found = find_largest_clean(search, deliver_between)
         if found is not None:
             return found
     return None
-
-
-def _between(
-    search: Search, lever: DecisionVariables, everything: Floats, x: Floats, share: float
-) -> Delivery:
-    return make_delivery(search, lever, everything + share * (x - everything))

@@ -1,29 +1,29 @@
-"""Whose load is shed first when nothing else keeps the network within its limits: a value of lost load per house."""
+"""Order of load shedding: a value of lost load per house. Load is shed where nothing else keeps the limits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from grid_models.arrays import Floats
 from market.storage import Wh
 
 if TYPE_CHECKING:
     from cosim.case.case import MarketCase
 
 VALUE_OF_LOST_LOAD = {"low": 1e3, "normal": 1e4, "high": 1e5}
-"""Cost per kW in least curtailment, beside 3 of a trade: shed last of all, low priorities before high ones."""
+"""Cost per kW in least curtailment. That of a trade is 3, so load is shed last, low priorities before high ones."""
 
 
-def value_of_lost_load(case: MarketCase) -> npt.NDArray[np.float64]:
+def value_of_lost_load(case: MarketCase) -> Floats:
     """Cost of shedding 1 kW of each house, (N,)."""
     priority = case.scenario.curtailment.priority
     return np.array([VALUE_OF_LOST_LOAD[priority.get(name, "normal")] for name in case.profiles.participants])
 
 
-def shed_by_priority(need_wh: Wh, value: npt.NDArray[np.float64], total_wh: float) -> Wh:
-    """Shares of a total that houses shed, (N,) Wh: the cheapest class first, equal shares of their need within a class.
+def shed_by_priority(need_wh: Wh, value: Floats, total_wh: float) -> Wh:
+    """Distribute a total of shed load to houses, (N,) Wh: the cheapest class first, within it equal shares of need.
 
     Examples
     --------

@@ -1,50 +1,50 @@
-"""The linear programme of least curtailment: limits linearised around an AC state, the cheapest lever values within."""
+"""The linear programme of least curtailment: limits linearised around an AC state, the cheapest decision values within.
+
+Limits are numbered as in `limit_excess`: upper voltages of the B buses, their lower ones, then the E branch ends. What
+is done with a programme's solution belongs in `cosim.curtailment.least`.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from cosim.curtailment.decision_variables import DecisionVariables
 from cosim.curtailment.highs import minimise
-from grid_models.arrays import Floats
+from grid_models.arrays import Floats, Mask, Places
 from grid_models.powerflow.limits import Limits
 from grid_models.response.response import Response
 
-Places = npt.NDArray[np.intp]
-
 FACETS = 16
-SLACK = 1e10
-"""Cost per pu: what 1 kW of shed load can do, 1e-4 pu, is still dearer left undone."""
+SLACK_COST = 1e10
+"""Cost per pu of exceeding the limits; above that of shed load, of which 1 kW (1e5 at most) changes about 1e-4 pu."""
 
 NEAR_VM_PU, NEAR_PERCENT = 0.03, 40.0
-"""Only elements this close to a limit enter a programme."""
+"""Only limits that a state has been this close to enter a programme."""
 
 MARGIN_VM_PU, MARGIN_PERCENT = 2e-6, 2e-4
 """Distance kept from every limit."""
 BACK_OFF = 1.5
-"""A limit that AC exceeds nevertheless is kept this many times the excess further away in the rounds that follow.
+"""A limit that AC exceeds nevertheless is tightened by this many times the excess in the programmes that follow.
 
-Houses whose shedding costs the same would else replace one another from round to round, each time with the error of a
-linearisation made elsewhere.
+Otherwise houses whose shedding costs the same would replace one another from programme to programme, each time with the
+error of a linearisation around another state.
 """
 ALMOST_VM_PU, ALMOST_PERCENT = 4e-4, 0.4
-"""Backing off from a larger excess, which the next programme of its own accord leaves little of, would cut too much."""
+"""Only a smaller excess tightens a limit: most of a larger one is removed by the next programme anyway."""
+
+SHRINK, GROW = 0.5, 2.0
+"""Factors on a variable's trust radius when it changes direction, and when it goes on in the same one."""
+LEAST_RADIUS_KW = 0.1
+"""Deliveries are whole Wh: the trust region must be wide enough to correct an excess by rounding."""
 
 
-CLOSER, WIDER = 0.5, 2.0
-"""What becomes of a lever's reach when it turns round, and when it goes on."""
-LEAST_MOVE_KW = 0.1
-"""Deliveries are whole Wh: what rounding them exceeds must stay within reach."""
+class LinearConstraints(NamedTuple):
+    """Constraints `matrix @ x <= bound` on decision values x, from the linearised network.
 
-
-class Programme(NamedTuple):
-    """Constraints `matrix @ x <= bound` on the levers' values x, from the linearised network.
-
-    `limit` says which limit a row is: upper voltages of the B buses, their lower ones, then facet by facet the E branch
-    ends; so that a row can be found again in the next programme.
+    `limit` is the number of the limit that each row stands for, the same in every programme; the rating of a branch end
+    has a number for each facet of its polygon, 2B + facet·E + end.
     """
 
     matrix: Floats
@@ -52,77 +52,63 @@ class Programme(NamedTuple):
     limit: Places
 
 
-class Near(NamedTuple):
-    """Limits that a programme knows: upper and lower voltages of the B buses, (B,), and ratings of the E ends, (E,)."""
-
-    high: npt.NDArray[np.bool_]
-    low: npt.NDArray[np.bool_]
-    end: npt.NDArray[np.bool_]
-
-
-class Box(NamedTuple):
-    """Smallest and largest values that a programme may give each lever, both (M + 2N,)."""
-
-    smallest: Floats
-    largest: Floats
-
-
 class ProgrammeSolution(NamedTuple):
-    """Lever values, what each limit costs at the margin, {limit: cost per pu}, and whether all limits are kept."""
+    """Decision values, the multiplier of each binding limit, cost per pu, and whether all constraints are kept."""
 
     x: Floats
-    price: dict[int, float]
-    keeps: bool
+    multipliers: dict[int, float]
+    feasible: bool
 
 
-def near(response: Response, limits: Limits, known: Near | None = None) -> Near:
-    """Limits that the state is close to or beyond, and those that earlier programmes knew.
+def find_near_limits(response: Response, limits: Limits) -> Mask:
+    """Limits that an AC state is close to or beyond, (2B + E,)."""
+    high = response.vm_pu > limits.max_vm_pu - NEAR_VM_PU
+    low = response.vm_pu < limits.min_vm_pu + NEAR_VM_PU
+    end = np.abs(response.current_percent) > limits.max_end_percent - NEAR_PERCENT
+    return np.concatenate([high, low, end])
 
-    Without the latter a programme would undo what the one before it did.
+
+def linearise_limits(
+    response: Response, limits: Limits, working_set: Mask, effect: Floats, x: Floats, tightening: Floats
+) -> LinearConstraints:
+    """Linear constraints of the limits in `working_set`, (2B + E,), around the AC state of the decision values `x`.
+
+    `effect` is that of `DecisionVariables`; `tightening` is kept from each limit in addition to the margins, (2B + E,).
     """
-    now = Near(
-        response.vm_pu > limits.max_vm_pu - NEAR_VM_PU,
-        response.vm_pu < limits.min_vm_pu + NEAR_VM_PU,
-        np.abs(response.current_percent) > limits.max_end_percent - NEAR_PERCENT,
-    )
-    return now if known is None else Near(*(a | b for a, b in zip(now, known, strict=True)))
-
-
-def programme(
-    response: Response, limits: Limits, known: Near, effect: Floats, x: Floats, distance: Floats
-) -> Programme:
-    """Linear constraints of the known limits around the AC state that the lever values `x` led to.
-
-    `distance` is kept from each limit beside the margins, (2B + E,) as in `excess`.
-    """
-    high, low, ends = (np.flatnonzero(mask) for mask in known)
-    of_voltages = _of_voltages(response, limits, high, low, effect, x, distance)
+    n_buses = response.vm_pu.size
+    high, low, ends = (np.flatnonzero(part) for part in np.split(working_set, [n_buses, 2 * n_buses]))
+    of_voltages = _linearise_voltages(response, limits, high, low, effect, x, tightening)
     if ends.size == 0:
         return of_voltages
-    of_currents = _of_currents(response, limits, ends, effect, x, distance)
-    return Programme._make(map(np.concatenate, zip(of_voltages, of_currents, strict=True)))
+    of_currents = _linearise_currents(response, limits, ends, effect, x, tightening)
+    return LinearConstraints._make(map(np.concatenate, zip(of_voltages, of_currents, strict=True)))
 
 
-def _of_voltages(
-    response: Response, limits: Limits, high: Places, low: Places, effect: Floats, x: Floats, distance: Floats
-) -> Programme:
+def _linearise_voltages(
+    response: Response,
+    limits: Limits,
+    high: Places,
+    low: Places,
+    effect: Floats,
+    x: Floats,
+    tightening: Floats,
+) -> LinearConstraints:
     """Upper limits of some buses and lower ones of others, by the derivatives of their voltages."""
     n_buses, buses = response.vm_pu.size, np.concatenate([high, low])
     by_x = response.by_p.vm_pu(buses) @ effect
     v0 = response.vm_pu[buses] - by_x @ x
-    above = limits.max_vm_pu[high] - MARGIN_VM_PU - distance[high] - v0[: high.size]
-    below = v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - distance[n_buses + low]
+    above = limits.max_vm_pu[high] - MARGIN_VM_PU - tightening[high] - v0[: high.size]
+    below = v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - tightening[n_buses + low]
     by_x[high.size :] *= -1.0
-    return Programme(by_x, np.concatenate([above, below]), np.concatenate([high, n_buses + low]))
+    return LinearConstraints(by_x, np.concatenate([above, below]), np.concatenate([high, n_buses + low]))
 
 
-def _of_currents(
-    response: Response, limits: Limits, ends: Places, effect: Floats, x: Floats, distance: Floats
-) -> Programme:
-    """Ratings of some branch ends, by a polygon of 16 facets around the circle that each is.
+def _linearise_currents(
+    response: Response, limits: Limits, ends: Places, effect: Floats, x: Floats, tightening: Floats
+) -> LinearConstraints:
+    """Ratings of some branch ends: |I| <= rating is a circle, approximated by a polygon of 16 facets around it.
 
-    It is turned so that one facet stands square on the present current, because the derivative of |I| alone fails
-    under heavy overload.
+    The first facet is perpendicular to the present current. The derivative of |I| alone fails under heavy overload.
     """
     n_voltages, n_ends = 2 * response.vm_pu.size, response.current_percent.size
     current, by_x = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
@@ -130,144 +116,123 @@ def _of_currents(
     turn = np.exp(-1j * (np.angle(current) + facets))
     along = (turn[:, :, None] * by_x).real.reshape(-1, x.size)
     i0 = (turn * (current - by_x @ x)).real
-    room = limits.max_end_percent[ends] - MARGIN_PERCENT - distance[n_voltages + ends] - i0
+    room = limits.max_end_percent[ends] - MARGIN_PERCENT - tightening[n_voltages + ends] - i0
     limit = n_voltages + np.arange(FACETS)[:, None] * n_ends + ends
-    return Programme(along / 100.0, room.ravel() / 100.0, limit.ravel())
+    return LinearConstraints(along / 100.0, room.ravel() / 100.0, limit.ravel())
 
 
-def no_distance(limits: Limits) -> Floats:
-    """Distances of 0 from every limit, (2B + E,)."""
-    return np.zeros(2 * limits.max_vm_pu.size + limits.max_end_percent.size)
-
-
-def excess(response: Response, limits: Limits) -> Floats:
-    """How far an AC state is beyond each limit, (2B + E,): upper voltages, lower ones, pu, branch ends, per cent."""
-    return np.fmax(_beyond(response, limits), 0.0)
-
-
-def _beyond(response: Response, limits: Limits) -> Floats:
-    """Distance of an AC state beyond each limit, negative where it is within, (2B + E,)."""
+def limit_excess(response: Response, limits: Limits) -> Floats:
+    """Excess of an AC state over each limit, negative within, (2B + E,): voltages above, below, pu; ends, per cent."""
     current = np.abs(response.current_percent) - limits.max_end_percent
     return np.concatenate([response.vm_pu - limits.max_vm_pu, limits.min_vm_pu - response.vm_pu, current])
 
 
-def possible_gain(solution: ProgrammeSolution, response: Response, limits: Limits) -> float:
-    """What could still be saved: the room that AC leaves below the limits which bind the solution, at their prices.
+def make_no_tightening(limits: Limits) -> Floats:
+    """Tightening by 0 of every limit, (2B + E,)."""
+    return np.zeros(2 * limits.max_vm_pu.size + limits.max_end_percent.size)
 
-    It holds where no lever was bound by its largest move, which has a price of its own.
+
+def back_off(response: Response, limits: Limits) -> Floats:
+    """Further tightening of each limit that AC exceeds by a little, (2B + E,)."""
+    n_voltages, excess = 2 * limits.max_vm_pu.size, np.fmax(limit_excess(response, limits), 0.0)
+    little = np.repeat([ALMOST_VM_PU, ALMOST_PERCENT], [n_voltages, excess.size - n_voltages])
+    return np.where(excess < little, BACK_OFF * excess, 0.0)
+
+
+def possible_saving(solution: ProgrammeSolution, response: Response, limits: Limits) -> float:
+    """Cost that could still be saved: room that AC leaves at the binding limits of the solution, times multipliers.
+
+    Valid where the trust region bound no variable, since that bound has a multiplier of its own.
     """
-    beyond, n_voltages = _beyond(response, limits), 2 * limits.max_vm_pu.size
-    room = -beyond - np.where(np.arange(beyond.size) < n_voltages, MARGIN_VM_PU, MARGIN_PERCENT)
+    excess, n_voltages = limit_excess(response, limits), 2 * limits.max_vm_pu.size
+    room = -excess - np.where(np.arange(excess.size) < n_voltages, MARGIN_VM_PU, MARGIN_PERCENT)
     room[n_voltages:] /= 100.0
-    n_ends = beyond.size - n_voltages
-    which = [k if k < n_voltages else n_voltages + (k - n_voltages) % n_ends for k in solution.price]
-    return float(room[which] @ np.array(list(solution.price.values())))
+    n_ends = excess.size - n_voltages
+    which = [k if k < n_voltages else n_voltages + (k - n_voltages) % n_ends for k in solution.multipliers]
+    return float(room[which] @ np.array(list(solution.multipliers.values())))
 
 
-def back_off(beyond: Floats, limits: Limits) -> Floats:
-    """Further distance to be kept from each limit that AC exceeds by a little, (2B + E,)."""
-    n_voltages = 2 * limits.max_vm_pu.size
-    little = np.repeat([ALMOST_VM_PU, ALMOST_PERCENT], [n_voltages, beyond.size - n_voltages])
-    return np.where(beyond < little, BACK_OFF * beyond, 0.0)
+class TrustRegion(NamedTuple):
+    """Largest change of each decision variable, its radius, and its latest change, both (M + 2N,) kW."""
 
-
-class Reach(NamedTuple):
-    """How far each lever may go from where it is, and how far it last went, both (M + 2N,) kW."""
-
-    most: Floats
+    radius: Floats
     step: Floats
 
-    def is_anywhere(self) -> bool:
-        """Whether no lever is bounded."""
-        return bool(np.isinf(self.most).all())
+    def is_unbounded(self) -> bool:
+        """Whether no variable has a finite radius."""
+        return bool(np.isinf(self.radius).all())
 
-    def is_inside(self, step: Floats) -> bool:
-        """Whether no lever goes as far as it may."""
-        return bool(np.all(np.abs(step) < self.most))
-
-
-def anywhere(n: int) -> Reach:
-    """No bounds on n levers that have not moved."""
-    return Reach(np.full(n, np.inf), np.zeros(n))
+    def contains(self, step: Floats) -> bool:
+        """Whether a step is in the interior: no variable goes as far as it may."""
+        return bool(np.all(np.abs(step) < self.radius))
 
 
-def box_around(x: Floats, reach: Reach, lever: DecisionVariables) -> Box:
-    """Values of the levers within reach of `x`, and at most all that each has."""
-    return Box(np.maximum(x - reach.most, 0.0), np.minimum(x + reach.most, lever.largest))
+def make_region(n: int, radius_kw: float = np.inf) -> TrustRegion:
+    """Trust region of n variables with one radius, before any step."""
+    return TrustRegion(np.full(n, max(radius_kw, LEAST_RADIUS_KW)), np.zeros(n))
 
 
-def next_reach(reach: Reach, step: Floats) -> Reach:
-    """Reach after a step: half of the shorter of two steps where a lever has turned round, wider where it goes on.
+def update_region(region: TrustRegion, step: Floats) -> TrustRegion:
+    """Trust region after a step.
 
-    Between houses whose shedding does much the same the cheapest share of each lies inside the box, where no programme
-    has a vertex; without a bound the programmes go to and fro between two of them for ever. The rule is the one for
-    the asymptotes of Svanberg 1987, doi:10.1002/nme.1620240207: closer where a variable oscillates, else wider.
+    A variable that changed direction gets half of the shorter of its two latest steps as radius; the radius of one that
+    went on doubles. Between houses whose shedding has much the same effect the cheapest share of each lies inside the
+    feasible set, where no programme has a vertex: without radii programmes would alternate between two vertices for
+    ever. The rule is the one for the asymptotes of Svanberg 1987, doi:10.1002/nme.1620240207.
     """
-    turned, goes_on = step * reach.step < 0.0, step * reach.step > 0.0
-    shorter = CLOSER * np.minimum(np.abs(step), np.abs(reach.step))
-    closer = np.clip(shorter, LEAST_MOVE_KW, reach.most)
-    return Reach(np.where(turned, closer, np.where(goes_on, WIDER * reach.most, reach.most)), step)
+    turned, goes_on = step * region.step < 0.0, step * region.step > 0.0
+    shorter = SHRINK * np.minimum(np.abs(step), np.abs(region.step))
+    closer = np.clip(shorter, LEAST_RADIUS_KW, region.radius)
+    return TrustRegion(np.where(turned, closer, np.where(goes_on, GROW * region.radius, region.radius)), step)
 
 
-def within(radius_kw: float, n: int) -> Reach:
-    """Reach of n levers that may all go equally far, and have not moved."""
-    return Reach(np.full(n, max(radius_kw, LEAST_MOVE_KW)), np.zeros(n))
+def solve_programme(
+    constraints: LinearConstraints, variables: DecisionVariables, x: Floats, region: TrustRegion
+) -> ProgrammeSolution | None:
+    """Cheapest values in the trust region around `x` that keep the constraints, or exceed them least; None without any.
 
-
-def solve_programme(p: Programme, lever: DecisionVariables, box: Box) -> ProgrammeSolution | None:
-    """Cheapest lever values in a box that keep the constraints, or that break them least; None if HiGHS finds none.
-
-    Load is shed only where no other levers keep the constraints, and a slack is admitted only where none at all do, as
-    can be far from the solution.
+    Load is shed only where no other variables keep the constraints, and a slack is admitted only where none at all do,
+    as can be far from the solution.
     """
-    for shedding, elastic in ((False, False), (True, False), (True, True)):
-        found = _solved(p, lever, box, shedding=shedding, elastic=elastic)
-        if found is not None:
-            return found
+    lower = np.maximum(x - region.radius, 0.0)
+    upper = np.minimum(x + region.radius, variables.upper)
+    n_rows, first_shed = constraints.bound.size, variables.first_shed
+    for shedding, slacks in ((False, 0), (True, 0), (True, 1)):
+        can_move = upper > 0.0
+        can_move[first_shed:] &= shedding
+        moving = np.flatnonzero(can_move)
+        if moving.size == 0 or (not shedding and bool((lower[first_shed:] > 0.0).any())):
+            continue
+        coupling, coupling_bound = _couple_to_cuts(variables, moving)
+        matrix = np.zeros((n_rows + coupling_bound.size, moving.size + slacks))
+        matrix[:n_rows, : moving.size] = constraints.matrix[:, moving]
+        matrix[:n_rows, moving.size :] = -1.0
+        matrix[n_rows:, : moving.size] = coupling
+        optimum = minimise(
+            np.append(variables.cost[moving], np.full(slacks, SLACK_COST)),
+            matrix,
+            np.append(constraints.bound, coupling_bound),
+            np.append(upper[moving], np.full(slacks, np.inf)),
+            np.append(lower[moving], np.zeros(slacks)),
+        )
+        if optimum is not None:
+            values = np.zeros(x.size)
+            values[moving] = optimum.x[: moving.size]
+            binding = np.flatnonzero(optimum.multipliers[:n_rows])
+            multipliers = {int(constraints.limit[k]): float(optimum.multipliers[k]) for k in binding}
+            return ProgrammeSolution(values, multipliers, feasible=slacks == 0)
     return None
 
 
-def _solved(
-    p: Programme, lever: DecisionVariables, box: Box, *, shedding: bool, elastic: bool
-) -> ProgrammeSolution | None:
-    """The programme over the levers that can be other than 0."""
-    slacks = int(elastic)
-    can_move = box.largest > 0.0
-    can_move[lever.first_shed :] &= shedding
-    moving = np.flatnonzero(can_move)
-    if moving.size == 0 or (not shedding and bool((box.smallest[lever.first_shed :] > 0.0).any())):
-        return None
-    limited, most = _limited_by_cuts(lever, moving)
-    matrix = np.zeros((p.bound.size + most.size, moving.size + slacks))
-    matrix[: p.bound.size, : moving.size] = p.matrix[:, moving]
-    matrix[: p.bound.size, moving.size :] = -1.0
-    matrix[p.bound.size :, : moving.size] = limited
-    found = minimise(
-        np.append(lever.weight[moving], np.full(slacks, SLACK)),
-        matrix,
-        np.append(p.bound, most),
-        np.append(box.largest[moving], np.full(slacks, np.inf)),
-        np.append(box.smallest[moving], np.zeros(slacks)),
-    )
-    if found is None:
-        return None
-    x = np.zeros(lever.weight.size)
-    x[moving] = found.x[: moving.size]
-    price = found.price[: p.bound.size]
-    return ProgrammeSolution(
-        x, {int(p.limit[row]): float(price[row]) for row in np.flatnonzero(price)}, not elastic
-    )
-
-
-def _limited_by_cuts(lever: DecisionVariables, moving: Places) -> tuple[Floats, Floats]:
-    """Rows `matrix @ x <= bound`: a battery absorbs what is cut, and what a house sheds it imports or is cut of."""
-    n, m = lever.absorbs.shape
-    bound = np.concatenate([np.zeros(n), lever.imports])
+def _couple_to_cuts(variables: DecisionVariables, moving: Places) -> tuple[Floats, Floats]:
+    """Rows `matrix @ x <= bound`: absorbed energy is at most that cut, shed load at most imports and cut purchases."""
+    n, m = variables.absorbs.shape
+    bound = np.concatenate([np.zeros(n), variables.imports])
     follows = moving[moving >= m] - m
-    follows = follows[bound[follows] < lever.largest[m + follows]]
+    follows = follows[bound[follows] < variables.upper[m + follows]]
     if follows.size == 0:
         return np.zeros((0, moving.size)), np.zeros(0)
-    matrix = np.zeros((follows.size, lever.weight.size))
-    matrix[:, :m] = -np.vstack([lever.absorbs, lever.misses])[follows]
+    matrix = np.zeros((follows.size, variables.cost.size))
+    matrix[:, :m] = -np.vstack([variables.absorbs, variables.misses])[follows]
     matrix[np.arange(follows.size), m + follows] = 1.0
     return matrix[:, moving], bound[follows]

@@ -1,61 +1,59 @@
-"""Rules without sensitivities: one factor for all, last come first cut, all or nothing; and shedding load."""
+"""Curtailment rules without sensitivities: one factor for all, last come first cut, all or nothing; shedding load."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from cosim.curtailment.priority import shed_by_priority, value_of_lost_load
-from cosim.curtailment.search import Found, Search, largest_clean
+from cosim.curtailment.search import Found, Search, find_largest_clean
+from grid_models.arrays import Places
 from market.settlement import Delivery
-from market.storage import Wh
 
 _BATCH = 16
 
 
 def pro_rata(search: Search) -> Found | None:
     """Deliver one and the same share of every exchange, as large as the network carries."""
-    return largest_clean(search, search.at_factor)
+    return find_largest_clean(search, search.deliver_share)
 
 
 def lifo(search: Search) -> Found | None:
     """Last come, first cut: deliver exchanges in the order they were cleared, until the network is full.
 
-    The exchange at the border is delivered in part.
+    The last exchange delivered is delivered in part.
     """
-    cleared = search.problem.rows["cleared_wh"]
-    wanted = np.where(search.curtailable, cleared, 0)
+    wanted = np.where(search.curtailable, search.problem.rows["cleared_wh"], 0)
     before = np.cumsum(wanted) - wanted
 
-    def first_in(share: float) -> Delivery:
+    def deliver_first(share: float) -> Delivery:
         served = np.clip(np.floor(share * wanted.sum()) - before, 0, wanted)
-        return search.delivery(np.where(search.curtailable, served, cleared).astype(np.int64))
+        return search.make_delivery(search.with_curtailable(served))
 
-    return largest_clean(search, first_in)
+    return find_largest_clean(search, deliver_first)
 
 
 def reject(search: Search) -> Found | None:
     """All or nothing per exchange: as many of the first as the network carries, then any later one that still fits."""
-    cleared = search.problem.rows["cleared_wh"].astype(np.int64)
     cuttable = np.flatnonzero(search.curtailable)
-    kept, found = _longest_prefix(search, cleared, cuttable)
+    n_first, found = _find_longest_prefix(search, cuttable)
     if found is None:
         return None
-    admitted = set(cuttable[:kept].tolist())
-    for k in cuttable[kept + 1 :].tolist():
-        tried = search.try_all([search.delivery(_only(cleared, cuttable, {*admitted, k}))])
+    admitted = cuttable[:n_first].tolist()
+    for k in cuttable[n_first + 1 :].tolist():
+        tried = search.try_all([_deliver_only(search, [*admitted, k])])
         if tried.clean()[0]:
-            admitted.add(k)
+            admitted.append(k)
             found = tried.at(0)
     return found
 
 
-def _longest_prefix(search: Search, cleared: Wh, cuttable: Wh) -> tuple[int, Found | None]:
+def _find_longest_prefix(search: Search, cuttable: Places) -> tuple[int, Found | None]:
     """Largest number of first exchanges that is clean, by batches from the longest down."""
     for top in range(cuttable.size - 1, -1, -_BATCH):
-        sizes = list(range(top, max(top - _BATCH, -1), -1))
-        tried = search.try_all(
-            [search.delivery(_only(cleared, cuttable, set(cuttable[:size].tolist()))) for size in sizes]
-        )
+        sizes = range(top, max(top - _BATCH, -1), -1)
+        tried = search.try_all([_deliver_only(search, cuttable[:size]) for size in sizes])
         clean = np.flatnonzero(tried.clean())
         if clean.size:
             k = int(clean[0])
@@ -63,18 +61,19 @@ def _longest_prefix(search: Search, cleared: Wh, cuttable: Wh) -> tuple[int, Fou
     return 0, None
 
 
-def _only(cleared: Wh, cuttable: Wh, admitted: set[int]) -> Wh:
-    delivered = cleared.copy()
-    delivered[[k for k in cuttable.tolist() if k not in admitted]] = 0
-    return delivered
+def _deliver_only(search: Search, admitted: Places | Sequence[int]) -> Delivery:
+    """Delivery of some curtailable exchanges in full, and nothing of the others."""
+    delivered = search.with_curtailable(0)
+    delivered[admitted] = search.problem.rows["cleared_wh"][admitted]
+    return search.make_delivery(delivered)
 
 
 def shed_load(search: Search) -> Found | None:
-    """F2: no exchange at all, and as little load shed as makes the feeder clean, low priorities first."""
-    none = np.where(search.curtailable, 0, search.problem.rows["cleared_wh"]).astype(np.int64)
+    """No exchange at all, and as little load shed as makes the network clean, low priorities first."""
+    none = search.with_curtailable(0)
     need, value = search.imports_wh(none), value_of_lost_load(search.problem.case)
 
-    def served(share: float) -> Delivery:
-        return search.delivery(none, shed_by_priority(need, value, (1.0 - share) * float(need.sum())))
+    def serve(share: float) -> Delivery:
+        return search.make_delivery(none, shed_by_priority(need, value, (1.0 - share) * float(need.sum())))
 
-    return largest_clean(search, served)
+    return find_largest_clean(search, serve)

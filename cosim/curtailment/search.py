@@ -1,17 +1,20 @@
-"""Try deliveries of one interval by AC power flow: a batch of candidates, the largest clean factor."""
+"""Try deliveries of one interval by AC power flow: a batch of candidates, and the largest factor that is clean.
+
+*Clean* means solved and within every limit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from cosim.case.case import Case
 from cosim.case.solve import solve_meters
 from cosim.delivery.compensation import with_compensation
 from cosim.delivery.redispatch import deliver, find_curtailable
+from grid_models.arrays import Floats, Mask
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Verdicts, judge
 from market.exchanges import METER, Kind, Reason, Rows
@@ -20,10 +23,10 @@ from market.settlement import Delivery, Settlement, settle
 from market.state import State
 from market.storage import Wh
 
-_STEPS = 16
-"""Candidates solved in one batch while searching a factor."""
-_ROUNDS = 3
-"""Batches per search: a factor is found to 1/16³."""
+_PARTS = (16, 16, 16)
+"""A factor is found to 1/16³ by three batches."""
+
+T = TypeVar("T")
 
 
 class Problem(NamedTuple):
@@ -36,9 +39,9 @@ class Problem(NamedTuple):
     orders, state
         Orders of the interval and the state they were made from.
     rows, meters
-        Cleared exchanges, (n,), and what the houses would meter if all were delivered, (N,).
+        Cleared exchanges, (n,), and the meters of the houses if all were delivered, (N,).
     reason, element
-        The limit that says no.
+        The binding limit.
     """
 
     case: Case
@@ -60,13 +63,13 @@ class Found(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """Deliveries tried in one batch: what they settle to, and what the network says to each."""
+    """Deliveries tried in one batch: their settlements, AC solutions and verdicts."""
 
     settlements: Sequence[Settlement]
     flow: Flow
     verdicts: Verdicts
 
-    def clean(self) -> npt.NDArray[np.bool_]:
+    def clean(self) -> Mask:
         """Which deliveries are within every limit."""
         return np.asarray(self.verdicts.status == Judgement.OK)
 
@@ -88,7 +91,7 @@ def try_deliveries(case: Case, orders: Orders, state: State, deliveries: Sequenc
 
 
 class Search:
-    """Counts the power flows of one interval's repair and builds its deliveries."""
+    """The deliveries of one interval that a curtailment rule tries; counts their power flows."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -100,46 +103,69 @@ class Search:
         self.power_flows += len(deliveries)
         return try_deliveries(self.problem.case, self.problem.orders, self.problem.state, deliveries)
 
-    def delivery(self, delivered_wh: Wh, shed_wh: Wh | None = None) -> Delivery:
-        """Delivery of given energies of the cleared rows."""
+    def make_delivery(self, delivered_wh: Wh, shed_wh: Wh | None = None) -> Delivery:
+        """Delivery of given energies of the cleared rows, (n,), and of shed load, (N,)."""
         p = self.problem
         shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
         made = deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
         return with_compensation(made, p.case.compensation_ueur_per_kwh)
 
+    def with_curtailable(self, delivered_wh: Wh | Floats | int) -> Wh:
+        """Cleared energies, (n,), with those of the curtailable exchanges replaced."""
+        return np.where(self.curtailable, delivered_wh, self.problem.rows["cleared_wh"]).astype(np.int64)
+
+    def deliver_share(self, share: float | Floats) -> Delivery:
+        """Delivery of a share of every curtailable exchange: one number for all, or (n,)."""
+        return self.make_delivery(self.with_curtailable(np.floor(share * self.problem.rows["cleared_wh"])))
+
     def imports_wh(self, delivered_wh: Wh) -> Wh:
-        """What each house imports from the grid when this much of the cleared rows is delivered, (N,)."""
-        rows = self.delivery(delivered_wh).rows
-        imports, wh = (
-            rows[rows["kind"] == Kind.GRID_IMPORT],
-            np.zeros(self.problem.orders.need_wh.size, np.int64),
-        )
+        """Grid import of each house when these energies of the cleared rows are delivered, (N,)."""
+        rows, wh = self.make_delivery(delivered_wh).rows, np.zeros(self.problem.orders.need_wh.size, np.int64)
+        imports = rows[rows["kind"] == Kind.GRID_IMPORT]
         np.add.at(wh, imports["buyer"], imports["delivered_wh"])
         return wh
 
-    def at_factor(self, alpha: float) -> Delivery:
-        """Delivery of the same share `alpha` of every exchange."""
-        cleared = self.problem.rows["cleared_wh"]
-        return self.delivery(np.where(self.curtailable, np.floor(alpha * cleared), cleared).astype(np.int64))
 
+def find_largest(
+    try_factors: Callable[[Sequence[float]], Sequence[T | None]], parts: Sequence[int]
+) -> T | None:
+    """Find the largest factor in [0, 1) that is clean, and return its result; None if no factor of the first batch is.
 
-def find_largest_clean(search: Search, at: Callable[[float], Delivery]) -> Found | None:
-    """Settlement and flow at the largest factor in [0, 1) whose delivery is clean; None if 0 is not.
+    The gap above the largest clean factor is divided into `parts[0]` equal parts, then `parts[1]`, and so on; the
+    factors between them are tried as one batch. `(16, 16)` tries 0, 1/16 … 15/16 first; `(1, 2, 2)` tries 0 alone and
+    then bisects. Factor 1 is known to be unclean.
 
-    Sixteen equally spaced factors are solved in one batch, then the gap above the largest clean one is divided
-    again, three times in all. Factor 1 is known to be unclean.
+    Parameters
+    ----------
+    try_factors
+        Results at some factors, None where a factor is not clean.
+    parts
+        Number of parts in each round.
+
+    Examples
+    --------
+    >>> find_largest(lambda factors: [factor if factor <= 0.7 else None for factor in factors], (1, 2, 2, 2))
+    0.625
     """
     low, width = 0.0, 1.0
-    best: Found | None = None
-    for round_number in range(_ROUNDS):
-        width /= _STEPS
-        first = 0 if round_number == 0 else 1
-        tried = search.try_all([at(low + width * step) for step in range(first, _STEPS)])
-        clean = np.flatnonzero(tried.clean())
-        if clean.size:
-            k = int(clean[-1])
-            low += width * (k + first)
-            best = tried.at(k, low)
-        elif best is None:
+    best: T | None = None
+    for number, n in enumerate(parts):
+        width /= n
+        factors = [low + width * step for step in range(0 if number == 0 else 1, n)]
+        for factor, result in zip(factors, try_factors(factors), strict=True):
+            if result is not None:
+                low, best = factor, result
+        if best is None:
             return None
     return best
+
+
+def find_largest_clean(search: Search, deliver_at: Callable[[float], Delivery]) -> Found | None:
+    """Largest factor in [0, 1) whose delivery is clean, with its settlement and AC solution; None if there is none."""
+
+    def try_factors(factors: Sequence[float]) -> list[Found | None]:
+        tried = search.try_all([deliver_at(factor) for factor in factors])
+        clean = tried.clean().tolist()
+        return [tried.at(k, factor) if clean[k] else None for k, factor in enumerate(factors)]
+
+    return find_largest(try_factors, _PARTS)

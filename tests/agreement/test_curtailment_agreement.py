@@ -31,7 +31,7 @@ from grid_models.powerflow.limits import Judgement, judge
 from grid_models.powerflow.runpp import solve_by_runpp
 from market.exchanges import GRID, METER, Reason
 
-NO_METERS = np.empty(0, METER)  # levers follow from the exchanges
+NO_METERS = np.empty(0, METER)  # decision variables follow from the exchanges
 
 NETS = {
     "kerber_landnetz_kabel_1": (8, {}),
@@ -137,24 +137,24 @@ def test_least_curtailment_is_quick_clean_and_no_more_than_pro_rata(name: str, n
         assert (judged.trafo_loading_percent[0] <= case.limits.max_trafo_loading_percent + 0.01).all()
 
 
-def _cuts_and_sheds(lever: DecisionVariables, *, shedding: bool) -> np.ndarray:
-    """Columns of the levers that a search moves: the cuts, and the load that can be shed."""
-    m, n = lever.rows.size, lever.absorbs.shape[0]
+def _cuts_and_sheds(variables: DecisionVariables, *, shedding: bool) -> np.ndarray:
+    """Columns of the decision variables that a search moves: the cuts, and the load that can be shed."""
+    m, n = variables.rows.size, variables.absorbs.shape[0]
     sheds = m + n + np.arange(n) if shedding else np.arange(0)
-    return np.concatenate([np.arange(m), sheds[lever.largest[sheds] > 0.0]])
+    return np.concatenate([np.arange(m), sheds[variables.upper[sheds] > 0.0]])
 
 
 def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> float:
     """Cost of the cheapest clean cuts by sequential quadratic programming, gradients by differences of exact AC."""
     case, interval = stressed
     search = Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
-    lever = make_decision_variables(search)
-    used = _cuts_and_sheds(lever, shedding=shedding)
-    weight, largest, effect = lever.weight[used], lever.largest[used], lever.effect[:, used]
-    scale = weight.max()
-    house = used[lever.rows.size :] - lever.rows.size - lever.absorbs.shape[0]
+    variables = make_decision_variables(search)
+    used = _cuts_and_sheds(variables, shedding=shedding)
+    cost, largest, effect = variables.cost[used], variables.upper[used], variables.effect[:, used]
+    scale = cost.max()
+    house = used[variables.rows.size :] - variables.rows.size - variables.absorbs.shape[0]
     room = np.hstack(
-        [lever.misses[house], -np.eye(house.size)]
+        [variables.misses[house], -np.eye(house.size)]
     )  # what is shed is imported, or missed of a purchase
     cleared = mean_kw(interval.orders.pv_wh - interval.orders.load_wh, 60)
     lines = case.limits.max_line_loading_percent
@@ -180,11 +180,15 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
         return (margins(p_kw + step) - margins(p_kw - step)).T / 2e-3 @ effect
 
     clean = {"type": "ineq", "fun": lambda cut: margins(by_house(cut)[None])[0], "jac": slopes}
-    in_room = {"type": "ineq", "fun": lambda cut: room @ cut + lever.imports[house], "jac": lambda cut: room}
+    in_room = {
+        "type": "ineq",
+        "fun": lambda cut: room @ cut + variables.imports[house],
+        "jac": lambda cut: room,
+    }
     found = minimize(
-        lambda cut: weight @ cut / scale,
+        lambda cut: cost @ cut / scale,
         0.6 * largest,
-        jac=lambda cut: weight / scale,
+        jac=lambda cut: cost / scale,
         bounds=[(0.0, kw) for kw in largest],
         constraints=[clean, in_room] if house.size else clean,
         method="SLSQP",
@@ -197,14 +201,14 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
 
 def _cost(stressed: Stressed, feasible: Feasible) -> float:
     case, interval = stressed
-    lever = make_decision_variables(
+    variables = make_decision_variables(
         Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
     )
-    rows = feasible.settlement.rows[: interval.rows.size][lever.rows]
-    m, n = lever.rows.size, lever.absorbs.shape[0]
+    rows = feasible.settlement.rows[: interval.rows.size][variables.rows]
+    m, n = variables.rows.size, variables.absorbs.shape[0]
     cut_kw = mean_kw(rows["cleared_wh"] - rows["delivered_wh"], 60)
     shed_kw = mean_kw(feasible.settlement.meters["shed_wh"].astype(np.int64), 60)
-    return float(lever.weight[:m] @ cut_kw + lever.weight[m + n :] @ shed_kw)
+    return float(variables.cost[:m] @ cut_kw + variables.cost[m + n :] @ shed_kw)
 
 
 def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> Stressed:

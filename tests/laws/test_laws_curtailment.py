@@ -12,29 +12,29 @@ from hypothesis import strategies as st
 from cosim.case.case import Case
 from cosim.curtailment.decision_variables import make_decision_variables
 from cosim.curtailment.feasible import RULES, Feasible, Outcome, make_feasible
-from cosim.curtailment.least import HALVINGS, ROUNDS
+from cosim.curtailment.least import MAX_HALVINGS, MAX_ROUNDS
 from cosim.curtailment.search import Problem, Search
 from cosim.delivery.setpoints import injection_kw, mean_kw
-from cosim.validation.trades import Traded, Trades, traded
-from cosim.validation.validate import case_of
+from cosim.validation.trades import TradedInterval, Trades, make_traded_interval
+from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.generated import radial_feeder
+from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.limits import Judgement, judge
 from market.exchanges import GRID, METER, Kind, Reason, Status
-from market.settlement import first_unbalanced
+from market.settlement import find_imbalance
 
 KWH = 1000
-NO_METERS = np.empty(0, METER)  # levers follow from the exchanges
+NO_METERS = np.empty(0, METER)  # decision variables follow from the exchanges
 
 
 @lru_cache(maxsize=64)
 def _feeder(n: int, branches: int, spacing_m: int) -> Feeder:
     houses = [f"house {k}" for k in range(n)]
-    return radial_feeder(houses, n_branches=branches, spacing_m=spacing_m, rng=np.random.default_rng(n))
+    return make_radial_feeder(houses, n_branches=branches, spacing_m=spacing_m, rng=np.random.default_rng(n))
 
 
-def _interval(seed: int, n: int, n_trades: int, kwh: int) -> tuple[Profiles, Traded]:
+def _interval(seed: int, n: int, n_trades: int, kwh: int) -> tuple[Profiles, TradedInterval]:
     """Random load and generation, and random trades between houses and with the grid."""
     rng = np.random.default_rng(seed)
     load, pv = (
@@ -53,13 +53,13 @@ def _interval(seed: int, n: int, n_trades: int, kwh: int) -> tuple[Profiles, Tra
         rng.integers(0, kwh * KWH, n_trades),
         rng.integers(0, 300_000, n_trades),
     )
-    return profiles, traded(trades, profiles, 0)
+    return profiles, make_traded_interval(trades, profiles, 0)
 
 
 def _solved(
-    feeder: Feeder, profiles: Profiles, interval: Traded, rule: str, **limits: float
+    feeder: Feeder, profiles: Profiles, interval: TradedInterval, rule: str, **limits: float
 ) -> tuple[Case, Feasible]:
-    case = case_of(feeder, profiles, rule, limits)
+    case = make_case(feeder, profiles, rule, limits)
     return case, make_feasible(case, interval.orders, case.opening, interval.rows)
 
 
@@ -85,7 +85,7 @@ def test_whatever_a_rule_does_balances_ends_and_is_clean(
     in_money = settlement._replace(
         state=settlement.state._replace(wallet_neur=settlement.state.wallet_neur + 10**18)
     )
-    assert first_unbalanced(in_money, loose) == -1  # wallets are no matter of a validation
+    assert find_imbalance(in_money, loose) == -1  # wallets are no matter of a validation
     assert (rows["amount_neur"] == rows["delivered_wh"] * rows["price_ueur_per_kwh"]).all()
     sold = np.isin(rows["kind"], [int(Kind.P2P), int(Kind.GRID_EXPORT)])
     assert (rows["delivered_wh"][sold] <= rows["cleared_wh"][sold]).all()
@@ -101,21 +101,21 @@ def test_whatever_a_rule_does_balances_ends_and_is_clean(
     assert judge(again, case.limits).status[0] == Judgement.OK
     assert (again.vm_pu == feasible.flow.vm_pu).all()
     if rule == "least_curtailment" and feasible.outcome == Outcome.CURTAILED:
-        assert feasible.power_flows <= 1 + 4 + ROUNDS * (1 + HALVINGS)
+        assert feasible.power_flows <= 1 + 4 + MAX_ROUNDS * (1 + MAX_HALVINGS)
 
 
-def _cost(case: Case, interval: Traded, feasible: Feasible) -> float:
+def _cost(case: Case, interval: TradedInterval, feasible: Feasible) -> float:
     """Cost of the cuts as least curtailment counts it, kW; a feeder that is off costs more than anything."""
     if feasible.outcome == Outcome.DE_ENERGISED:
         return np.inf
-    lever = make_decision_variables(
+    variables = make_decision_variables(
         Search(Problem(case, interval.orders, case.opening, interval.rows, NO_METERS, Reason.NONE, -4))
     )
-    rows = feasible.settlement.rows[: interval.rows.size][lever.rows]
+    rows = feasible.settlement.rows[: interval.rows.size][variables.rows]
     cut = mean_kw(rows["cleared_wh"] - rows["delivered_wh"], 60)
-    m, n = lever.rows.size, case.profiles.n_participants
+    m, n = variables.rows.size, case.profiles.n_participants
     shed = mean_kw(feasible.settlement.meters["shed_wh"].astype(np.int64), 60)
-    return float(lever.weight[:m] @ cut + lever.weight[m + n :] @ shed)
+    return float(variables.cost[:m] @ cut + variables.cost[m + n :] @ shed)
 
 
 limits_and_looser_ones = st.one_of(
@@ -191,7 +191,7 @@ def test_a_looser_limit_never_curtails_more(
             ({"max_loading_percent": 70.0}, {"max_loading_percent": 90.0}),
             marks=pytest.mark.slow,
         ),
-        # levers that all went on by small steps, until the programme's next one was worth nothing
+        # decision variables that all went on by small steps, until the programme's next one was worth nothing
         pytest.param(
             (8, 2, 600), 1617, 11, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.012}), marks=pytest.mark.slow
         ),

@@ -1,4 +1,4 @@
-"""Linear programmes: optimum, prices, what has none, and silence."""
+"""Linear programmes: optimum, multipliers, what has none, and silence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cosim.curtailment.highs import minimise
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_optimum_and_prices_are_those_of_scipy(seed: int) -> None:
+def test_optimum_and_multipliers_are_those_of_scipy(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n, m = 6, 4
     cost, matrix = rng.uniform(0.5, 3.0, n), -rng.uniform(0.1, 1.0, (m, n)) * 1e-3
@@ -25,7 +25,7 @@ def test_optimum_and_prices_are_those_of_scipy(seed: int) -> None:
     theirs = linprog(cost, matrix, bound, bounds=[(0.0, each) for each in largest], method="highs")
     assert ours is not None
     assert cost @ ours.x == pytest.approx(theirs.fun, rel=1e-9)
-    assert ours.price == pytest.approx(-theirs.ineqlin.marginals, rel=1e-6, abs=1e-6)
+    assert ours.multipliers == pytest.approx(-theirs.ineqlin.marginals, rel=1e-6, abs=1e-6)
 
 
 @settings(max_examples=60)
@@ -45,7 +45,7 @@ def test_rows_that_nothing_can_break_change_nothing(seed: int, n: int, m: int, u
     if ours is not None:
         assert cost @ ours.x == pytest.approx(theirs.fun, rel=1e-9, abs=1e-9)
         assert (matrix @ ours.x <= bound + 1e-6).all()
-        assert (ours.price[matrix @ ours.x < bound - 1e-6] == 0.0).all()
+        assert (ours.multipliers[matrix @ ours.x < bound - 1e-6] == 0.0).all()
 
 
 def test_what_cannot_be_kept_has_no_optimum() -> None:

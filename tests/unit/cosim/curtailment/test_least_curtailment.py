@@ -18,8 +18,8 @@ from cosim import Scenario
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Feasible, Outcome, make_feasible
 from cosim.errors import ScenarioError
-from cosim.validation.trades import Trades, traded
-from cosim.validation.validate import case_of
+from cosim.validation.trades import Trades, make_traded_interval
+from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.powerflow.limits import Judgement, judge
@@ -50,11 +50,13 @@ def _solved(
     seller, buyer, kwh = np.array(trades, np.int64).T
     nothing = np.zeros((1, len(NAMES)), np.int64)
     profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, NAMES, nothing, nothing, nothing[:, 0], {})
-    case = case_of(_feeder(), profiles, rule, limits or {"min_vm_pu": 0.97})
+    case = make_case(_feeder(), profiles, rule, limits or {"min_vm_pu": 0.97})
     scenario = case.scenario.with_changes(curtailment={"priority": priority or {}})
     case = replace(case, scenario=scenario)
     price = np.full(seller.size, 100_000)
-    interval = traded(Trades(np.zeros_like(seller), seller, buyer, 1000 * kwh, price), profiles, 0)
+    interval = make_traded_interval(
+        Trades(np.zeros_like(seller), seller, buyer, 1000 * kwh, price), profiles, 0
+    )
     return case, make_feasible(case, interval.orders, case.opening, interval.rows)
 
 

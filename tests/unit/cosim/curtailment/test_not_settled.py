@@ -12,7 +12,7 @@ from cosim.curtailment.feasible import RULES, Outcome
 from cosim.delivery.setpoints import injection_kw
 from cosim.interval.fold import run_intervals
 from cosim.validation.validate import validate
-from grid_models.feeder.named_nets import named_net
+from grid_models.feeder.named_nets import make_named_net
 from grid_models.powerflow.runpp import solve_by_runpp
 
 LIMITS = {
@@ -86,7 +86,7 @@ def test_every_run_is_sampled_by_pandapower_and_a_clean_one_lists_nothing() -> N
 
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_every_settled_interval_of_a_validation_is_clean_in_runpp(rule: str) -> None:
-    net = named_net("kerber_landnetz_freileitung_1", seed=1)
+    net = make_named_net("kerber_landnetz_freileitung_1", seed=1)
     buses = net.load.bus.to_numpy()
     rng = np.random.default_rng(4)
     rows = [
