@@ -1,8 +1,11 @@
-"""A run's long tables summed over its intervals, read some rows at a time: memory never holds a whole table."""
+"""A run's long tables summed over its intervals, read some rows at a time: memory never holds a whole table.
+
+Every function names the columns that it reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +21,10 @@ PARTIES = ("kind", "seller", "buyer", "host")
 SUMMED = ("cleared_wh", "delivered_wh", "amount_neur", "fee_neur")
 METERS = tuple(name for name in METER.names or () if name.endswith("_wh"))
 """Columns of the table `houses` that hold energy, Wh; see `market.exchanges.METER`."""
+CURTAILED = (
+    *("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh", "status", "reason", "element"),
+)
+"""Columns of the table `exchanges` that are kept of curtailed exchanges."""
 
 
 def read_whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
@@ -25,13 +32,13 @@ def read_whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables(parts(name, columns)).unify_dictionaries()
 
 
-def sum_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
+def sum_exchanges(parts: Parts) -> pa.Table:
     """Sums of energy and money by kind of exchange, seller, buyer and host.
 
     Parameters
     ----------
-    exchanges
-        The table `exchanges`, or its columns `PARTIES` and `SUMMED`, some intervals at a time.
+    parts
+        Reads the table `exchanges`.
 
     Returns
     -------
@@ -41,10 +48,11 @@ def sum_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
     Examples
     --------
     >>> hour = pa.table({name: ["p2p"] for name in PARTIES} | {name: [2] for name in SUMMED})
-    >>> sum_exchanges([hour, hour])["delivered_wh"].to_pylist()
+    >>> sum_exchanges(lambda name, columns: iter([hour, hour]))["delivered_wh"].to_pylist()
     [4]
     """
-    return _group_exchanges(pa.concat_tables(map(_group_exchanges, exchanges)).unify_dictionaries())
+    sums = map(_group_exchanges, parts("exchanges", (*PARTIES, *SUMMED)))
+    return _group_exchanges(pa.concat_tables(sums).unify_dictionaries())
 
 
 def _group_exchanges(exchanges: pa.Table) -> pa.Table:
@@ -55,19 +63,20 @@ def _group_exchanges(exchanges: pa.Table) -> pa.Table:
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 
-def find_curtailed_exchanges(exchanges: Iterable[pa.Table]) -> pa.Table:
-    """Rows of the table `exchanges` that were not delivered as cleared; it is read some intervals at a time."""
+def find_curtailed_exchanges(parts: Parts) -> pa.Table:
+    """Rows of the table `exchanges` that were not delivered as cleared, with the columns `CURTAILED`."""
+    exchanges = parts("exchanges", CURTAILED)
     rows = (part.filter(pc.invert(is_named(part["status"], "accepted"))) for part in exchanges)
     return pa.concat_tables(rows).unify_dictionaries()
 
 
-def sum_meters(houses: Iterable[pa.Table], n_houses: int, times: pa.Array) -> tuple[pa.Table, pa.Table]:
+def sum_meters(parts: Parts, n_houses: int, times: pa.Array) -> tuple[pa.Table, pa.Table]:
     """Sums of every meter by house, and the rows of some times; `houses` is read once for both.
 
     Parameters
     ----------
-    houses
-        The table `houses`, every house in every interval by time, some intervals at a time.
+    parts
+        Reads the table `houses`: every house in every interval, by time.
     n_houses
         Number of houses.
     times
@@ -79,11 +88,11 @@ def sum_meters(houses: Iterable[pa.Table], n_houses: int, times: pa.Array) -> tu
         `METERS`, integers, Wh, one row a house. `own_wh` and `hosted_wh`, which are contents at the end of an
         interval, are summed over all intervals too.
     rows : pyarrow.Table
-        Rows of `houses` at `times`.
+        Rows of `houses` at `times`: `time`, `METERS`, and `q_var`.
     """
     sums = {name: np.zeros(n_houses, np.int64) for name in METERS}
     rows = []
-    for part in houses:
+    for part in parts("houses", ("time", *METERS, "q_var")):
         for name in METERS:
             sums[name] += part[name].to_numpy().reshape(-1, n_houses).sum(axis=0, dtype=np.int64)
         rows.append(part.filter(pc.is_in(part["time"], times)))

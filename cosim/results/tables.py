@@ -17,6 +17,7 @@ from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
 from cosim.results.columns import TIME, make_schema
 from cosim.results.sums import METERS
+from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Labels
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
@@ -129,14 +130,8 @@ def make_bus_voltage_table(
         AC solution of the K intervals by the name of its column.
     """
     buses = list_bus_names(case)
-    return make_table(
-        {
-            "time": interval_times(case, intervals, len(buses)),
-            "bus": encode_names(np.tile(np.arange(len(buses)), intervals.size), buses),
-            **{name: pa.array(flow.vm_pu.reshape(-1), from_pandas=True) for name, flow in flows.items()},
-        },
-        nullable=tuple(flows),
-    )
+    voltages = {name: flow.vm_pu for name, flow in flows.items()}
+    return _make_long_table(case, intervals, {"bus": (np.arange(len(buses)), buses)}, voltages)
 
 
 def make_branch_loading_table(
@@ -147,21 +142,28 @@ def make_branch_loading_table(
     Parameters are those of `make_bus_voltage_table`.
     """
     lines, trafos = list_branch_names(case)
-    n = len(lines) + len(trafos)
-    kind = np.tile(np.repeat([0, 1], [len(lines), len(trafos)]), intervals.size)
-    loading = {
+    keys = {
+        "element_type": (np.repeat([0, 1], [len(lines), len(trafos)]), ["line", "trafo"]),
+        "element": (np.arange(len(lines) + len(trafos)), lines + trafos),
+    }
+    loadings = {
         name: np.hstack([flow.line_loading_percent, flow.trafo_loading_percent])
         for name, flow in flows.items()
     }
-    return make_table(
-        {
-            "time": interval_times(case, intervals, n),
-            "element_type": encode_names(kind, ["line", "trafo"]),
-            "element": encode_names(np.tile(np.arange(n), intervals.size), lines + trafos),
-            **{name: pa.array(percent.reshape(-1), from_pandas=True) for name, percent in loading.items()},
-        },
-        nullable=tuple(flows),
-    )
+    return _make_long_table(case, intervals, keys, loadings)
+
+
+def _make_long_table(
+    case: Case,
+    intervals: npt.NDArray[np.int64],
+    keys: Mapping[str, tuple[npt.NDArray[np.int64], list[str]]],
+    values: Mapping[str, Floats],
+) -> pa.Table:
+    """One row per interval and element; keys are codes of elements, (n,), and their names, values are (K, n)."""
+    n = next(codes.size for codes, _ in keys.values())
+    known = {name: pa.array(frame.reshape(-1), from_pandas=True) for name, frame in values.items()}
+    named = {key: encode_names(np.tile(codes, intervals.size), names) for key, (codes, names) in keys.items()}
+    return make_table({"time": interval_times(case, intervals, n), **named, **known}, tuple(values))
 
 
 def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
@@ -194,23 +196,20 @@ def make_violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
     return pa.table({"time": times, **columns}, schema=VIOLATIONS)
 
 
-_COPIED = ("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh")
-CURTAILMENT_READS = (*_COPIED, "status", "reason", "element")
-
-
 def make_curtailment_table(curtailed: pa.Table, rule: str) -> pa.Table:
     """Exchanges that were not delivered as cleared: what was cut, by which rule, and the limit that was binding.
 
     Parameters
     ----------
     curtailed
-        Of `cosim.results.sums.find_curtailed_exchanges`, with the columns `CURTAILMENT_READS`.
+        Of `cosim.results.sums.find_curtailed_exchanges`.
     rule
         Name of the rule that cut.
     """
+    plain = curtailed.drop_columns(["status", "reason", "element"])
     return pa.table(
         {
-            **{name: _decode_names(curtailed[name]) for name in _COPIED},
+            **{name: _decode_names(plain[name]) for name in plain.column_names},
             "curtailed_wh": pc.subtract(curtailed["cleared_wh"], curtailed["delivered_wh"]),
             "rule": pa.array([rule] * len(curtailed), pa.string()),
             "reason": _decode_names(curtailed["reason"]),

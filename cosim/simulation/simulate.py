@@ -46,16 +46,13 @@ from cosim.results.resilience import find_times_without_grid, make_resilience_ta
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import summarise
 from cosim.results.sums import (
-    METERS,
-    PARTIES,
-    SUMMED,
     Parts,
     find_curtailed_exchanges,
     read_whole,
     sum_exchanges,
     sum_meters,
 )
-from cosim.results.tables import CURTAILMENT_READS, make_chunk_tables, make_curtailment_table
+from cosim.results.tables import make_chunk_tables, make_curtailment_table
 from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
@@ -163,15 +160,14 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     """Summary of a run, and the tables that follow from those that its intervals made."""
     rule = case.scenario.curtailment.rule
     intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
-    exchanges = sum_exchanges(parts("exchanges", (*PARTIES, *SUMMED)))
-    curtailed = find_curtailed_exchanges(parts("exchanges", CURTAILMENT_READS))
+    exchanges = sum_exchanges(parts)
+    curtailed = find_curtailed_exchanges(parts)
     times = intervals["time"].take(pa.array(choose_sample(case))).combine_chunks()
     outages = OUTAGE_INTERVALS.empty_table()
     if has_events(case):
         outages = read_whole(parts, "outage_intervals", OUTAGE_INTERVALS.names)
         times = pa.concat_arrays([times, find_times_without_grid(outages)])
-    houses = parts("houses", ("time", *METERS, "q_var"))
-    meters, rows = sum_meters(houses, case.profiles.n_participants, times)
+    meters, rows = sum_meters(parts, case.profiles.n_participants, times)
     derived = {
         "curtailment": make_curtailment_table(curtailed, rule),
         "curtailed_by_house": make_curtailed_by_house_table(exchanges, rule),

@@ -170,13 +170,8 @@ def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -
 
 def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
     """Each house's wallet over time, and what wallet and utility account came to, EUR; (T, N) each."""
-    figure = make_subplots(
-        1,
-        2,
-        column_widths=[0.55, 0.45],
-        horizontal_spacing=0.12,
-        subplot_titles=("wallets over time", "at the end"),
-    )
+    titles = ("wallets over time", "at the end")
+    figure = make_subplots(1, 2, column_widths=[0.55, 0.45], horizontal_spacing=0.12, subplot_titles=titles)
     ends = wallet_eur.resample(choose_step(wallet_eur.index, 400)).last()
     for house in ends.columns:
         figure.add_scatter(

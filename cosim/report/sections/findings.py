@@ -97,41 +97,32 @@ def count_beyond_limits(run: RunTables) -> int:
 
 def make_verdict_section(run: RunTables) -> PageSection:
     """Exceptions with their counts and first times, and the extremes of the run."""
-    result = run.result
-    counts = sort_outcomes(result.summary)
+    result, unsolved = run.result, run.unsolved
+    counts, beyond = sort_outcomes(result.summary), count_beyond_limits(run)
+    broken = int((result.energy_balance["residual_wh"] != 0).sum())
+    some_dark = int((run.vm_pu.isna().any(axis=1) & ~run.off).sum())
     rows: list[tuple[Cell, ...]] = [
-        _row("settled beyond a limit", count_beyond_limits(run), "judged again on the tables; must be zero"),
-        _row(
-            "not balanced",
-            int((result.energy_balance["residual_wh"] != 0).sum()),
-            "energy in and out differ; must be zero",
+        _make_row("settled beyond a limit", beyond, "judged again on the tables; must be zero"),
+        _make_row("not balanced", broken, "energy in and out differ; must be zero"),
+        _make_row(
+            "not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved
         ),
-        _row(
-            "not solved as cleared",
-            len(run.unsolved),
-            "the exchanges as cleared had no power flow",
-            run.unsolved,
-        ),
-        _row("feeder off", int(run.off.sum()), "no bus had a voltage", _times(run, run.off)),
-        _row("some buses dark", _count_partly_dark(run), "some, but not all, buses without voltage"),
+        _make_row("feeder off", int(run.off.sum()), "no bus had a voltage", _find_times(run, run.off)),
+        _make_row("some buses dark", some_dark, "some, but not all, buses without voltage"),
     ]
     for name in reversed(counts):
-        times = None if name == "clean" else _times(run, result.intervals["outcome"] == name)
-        rows.append(_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
+        times = None if name == "clean" else _find_times(run, result.intervals["outcome"] == name)
+        rows.append(_make_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
     return PageSection("verdict", "Verdict", facts=list_extremes(run), tables=(table,))
 
 
-def _count_partly_dark(run: RunTables) -> int:
-    return int((run.vm_pu.isna().any(axis=1) & ~run.off).sum())
-
-
-def _times(run: RunTables, chosen: pd.Series) -> pd.Series:
+def _find_times(run: RunTables, chosen: pd.Series) -> pd.Series:
     return pd.Series(run.result.intervals.index[chosen.to_numpy()])
 
 
-def _row(name: str, count: int, meaning: str, times: pd.Series | None = None) -> tuple[Cell, ...]:
+def _make_row(name: str, count: int, meaning: str, times: pd.Series | None = None) -> tuple[Cell, ...]:
     times = pd.Series() if times is None else times
     first = ", ".join(f"{time:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}" for time in times.head(LISTED))
     more = " …" if len(times) > LISTED else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Cell, Column, Figure, PageSection, Table, number, tabulate, words
@@ -170,13 +169,11 @@ def make_map_section(run: RunTables) -> PageSection:
     cut.index = pd.DatetimeIndex(cut.index)
     hours = choose_hours(run.loading_percent, run.vm_pu, run.result.intervals["p_grid_kw"], cut)
     where, own = find_places(net)
-    position = {int(bus): k for k, bus in enumerate(net.bus.index)}
     ends = pd.DataFrame(
         {
-            "a": [position[int(bus)] for bus in [*net.line.from_bus, *net.trafo.hv_bus]],
-            "b": [position[int(bus)] for bus in [*net.line.to_bus, *net.trafo.lv_bus]],
-        },
-        dtype=np.int64,
+            "a": net.bus.index.get_indexer([*net.line.from_bus, *net.trafo.hv_bus]),
+            "b": net.bus.index.get_indexer([*net.line.to_bus, *net.trafo.lv_bus]),
+        }
     )
     figure = draw_feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
     source = (

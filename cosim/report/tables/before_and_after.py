@@ -24,18 +24,11 @@ def with_settled(
     net
         pandapower net.
     """
-    place = {
-        "bus": {int(index): k for k, index in enumerate(net.bus.index)},
-        "line": {int(index): k for k, index in enumerate(net.line.index)},
-        "trafo": {int(index): len(net.line) + k for k, index in enumerate(net.trafo.index)},
-    }
+    first = {"bus": 0, "line": len(net.bus), "trafo": len(net.bus) + len(net.line)}
+    elements = zip(violations["element_type"], violations["element"], strict=True)
+    columns = [first[kind] + net[kind].index.get_loc(element) for kind, element in elements]
     rows = vm_pu.index.get_indexer(pd.DatetimeIndex(violations["time"]))
-    voltages, loadings = vm_pu.to_numpy(), loading_percent.to_numpy()
-    settled = [
-        (voltages if kind == "bus" else loadings)[row, place[kind][int(element)]]
-        for row, kind, element in zip(rows, violations["element_type"], violations["element"], strict=True)
-    ]
-    return violations.assign(settled=np.asarray(settled, dtype=np.float64))
+    return violations.assign(settled=np.hstack([vm_pu, loading_percent])[rows, columns])
 
 
 def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:

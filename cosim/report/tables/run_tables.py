@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from cosim.errors import ScenarioError
 from cosim.results.columns import is_named
 from cosim.results.result import Result
-from cosim.results.sums import PARTIES, SUMMED, Parts, sum_exchanges
+from cosim.results.sums import Parts, sum_exchanges
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 
@@ -100,7 +100,7 @@ def read_run(result: Result) -> RunTables:
         manifest=manifest,
         loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
         vm_pu=vm_pu,
-        exchange_sums=sum_exchanges(result.parts("exchanges", (*PARTIES, *SUMMED))).to_pandas(),
+        exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),

@@ -10,7 +10,7 @@ import pytest
 
 from cosim import Result, Scenario, run
 from cosim.results.fuel_cells import summarise_fuel_cells
-from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, plant_preset
+from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, make_preset_plant
 
 OUT = {"kind": "outage", "start": "2017-01-10T06:00:00Z", "hours": 8, "grid": True}
 SECOND = {
@@ -49,7 +49,7 @@ def test_every_interval_has_a_row_and_agrees_with_the_meter(result: Result) -> N
 
 def test_hydrogen_is_that_of_the_power_and_cost_its_price(result: Result) -> None:
     table = cells(result)
-    plant = plant_preset("pem-6kw")
+    plant = make_preset_plant("pem-6kw")
     steady = table[(table["delivered_wh"] > 0) & ~table["start"]]
     assert len(steady) > 10
     for power, used in zip(steady["power_kw"], steady["hydrogen_kg"], strict=True):

@@ -11,13 +11,18 @@ import pytest
 import cosim.simulation.simulate
 from cosim import Result, Scenario, run
 from cosim.results.summary import find_extremes
-from cosim.results.sums import METERS, PARTIES, SUMMED, sum_exchanges, sum_meters
+from cosim.results.sums import METERS, PARTIES, SUMMED, Parts, sum_exchanges, sum_meters
 from cosim.scenario.files import load_scenario
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
     return run(Scenario().with_changes(horizon={"hours": 48, "start": "2017-06-20T00:00:00Z"}))
+
+
+def _cut(table: pa.Table, n: int) -> Parts:
+    """Reads a table `n` rows at a time."""
+    return lambda name, columns: (table.slice(first, n).select(columns) for first in range(0, len(table), n))
 
 
 def _rows(table: pa.Table) -> list[tuple[object, ...]]:
@@ -27,29 +32,29 @@ def _rows(table: pa.Table) -> list[tuple[object, ...]]:
 def test_sums_are_those_of_every_exchange(result: Result) -> None:
     expected = result.exchanges.astype(dict.fromkeys(PARTIES, str))
     sums = expected.groupby(list(PARTIES))[list(SUMMED)].sum().reset_index()
-    found = sum_exchanges([result.table("exchanges")])
+    found = sum_exchanges(result.parts)
     assert _rows(found) == sorted(map(tuple, sums.to_numpy().tolist()))
     assert {"p2p", "grid_import", "loss"} <= set(sums["kind"])
 
 
 @pytest.mark.parametrize("n", [1, 7, 500])
 def test_parts_add_up_to_the_whole(result: Result, n: int) -> None:
-    exchanges = result.table("exchanges")
-    parts = [exchanges.slice(first, n) for first in range(0, len(exchanges), n)]
-    assert _rows(sum_exchanges(parts)) == _rows(sum_exchanges([exchanges]))
+    parts = _cut(result.table("exchanges"), n)
+    assert _rows(sum_exchanges(parts)) == _rows(sum_exchanges(result.parts))
 
 
 def test_meters_are_summed_by_house_and_rows_of_moments_are_kept(result: Result) -> None:
     houses, n = result.table("houses"), len(set(result.houses["house"]))
     moments = houses["time"].unique().take(pa.array([3, 20]))
-    parts = [houses.slice(first * n, 5 * n) for first in range(0, 48, 5)]
-    sums, rows = sum_meters(parts, n, moments)
+    sums, rows = sum_meters(_cut(houses, 5 * n), n, moments)
     expected = result.houses.astype(dict.fromkeys(METERS, np.int64)).groupby(
         "house", observed=True, sort=False
     )
     for name in METERS:
         assert sums[name].to_pylist() == expected[name].sum().tolist(), name
-    assert rows.to_pylist() == pa.concat_tables([houses.slice(3 * n, n), houses.slice(20 * n, n)]).to_pylist()
+    expected_rows = pa.concat_tables([houses.slice(3 * n, n), houses.slice(20 * n, n)])
+    assert rows.to_pylist() == expected_rows.select(rows.column_names).to_pylist()
+    assert rows.column_names == ["time", *METERS, "q_var"]
 
 
 def test_of_equal_extremes_the_first_counts_and_darkness_has_none() -> None:
