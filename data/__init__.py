@@ -1,1 +1,1 @@
-"""Where every input comes from: profiles, houses, the user's files. No physics, no money."""
+"""Inputs: profiles, houses, files of the user. No power flow, no market."""

@@ -1,4 +1,4 @@
-"""What the data package says about input it cannot use."""
+"""Errors of the data package."""
 
 
 class DataError(ValueError):

@@ -1,6 +1,6 @@
-"""The reference study's houses: who has panels, how large they are, how much a house uses; from (spec, rng) alone.
+"""Draw the houses of the reference study: which have panels, how large these are, how much each house uses.
 
-Each property has its own child of the generator, so changing one option never reshuffles the others.
+Each property is drawn from a child generator of its own, so changing one option never changes the other draws.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ UEUR_PER_KWH_PER_EUR_PER_MWH = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class HouseholdSpec:
-    """What the houses are drawn from; the defaults are the reference study's.
+    """From what the houses are drawn; the defaults are those of the reference study.
 
     Attributes
     ----------
     n_houses
         Number of houses N.
     prosumer_probability
-        Chance of a house to have panels, where `n_prosumers` is None.
+        Probability that a house has panels, if `n_prosumers` is None.
     n_prosumers
-        Exact number of prosumers, at random houses; None leaves it to chance.
+        Exact number of prosumers (houses with panels), chosen at random; None leaves it to chance.
     panels_min, panels_max
         Panels per prosumer, uniform, both included.
     panel_w_min, panel_w_max
@@ -43,12 +43,12 @@ class HouseholdSpec:
     load_noise
         Standard deviation of the logarithm of the noise of each hour, at least 0.
     production_ratio
-        Generation over demand, to which all panels are scaled alike; None keeps them as drawn.
+        Total generation over total load; all panels are scaled by one factor to reach it. None keeps them as drawn.
 
     Raises
     ------
     DataError
-        If a value is out of its range.
+        If a value is out of range.
     """
 
     n_houses: int = 25
@@ -118,21 +118,21 @@ def draw_households(spec: HouseholdSpec, rng: np.random.Generator) -> Households
     """
     who_rng, panel_rng, battery_rng, level_rng = rng.spawn(4)
     n = spec.n_houses
-    nameplate_w = _nameplates_w(spec, panel_rng)
+    nameplate_w = _draw_nameplates_w(spec, panel_rng)
     battery_kwh = battery_rng.uniform(spec.battery_kwh_min, spec.battery_kwh_max, n)
     level = 1.0 + spec.load_level_spread * level_rng.uniform(-1.0, 1.0, n)
     return Households(
-        names=_names(n),
-        nameplate_w=np.where(_prosumers(spec, who_rng), nameplate_w, 0),
+        names=_make_names(n),
+        nameplate_w=np.where(_draw_prosumers(spec, who_rng), nameplate_w, 0),
         battery_wh=np.rint(battery_kwh * 1000.0).astype(np.int64),
         load_level=level / level.mean(),
     )
 
 
-def reference_profiles(
+def make_reference_profiles(
     series: Series, households: Households, spec: HouseholdSpec, rng: np.random.Generator
 ) -> Profiles:
-    """Profiles of houses in a country whose hours are `series`.
+    """Make the profiles of houses in a country with these hourly series.
 
     Parameters
     ----------
@@ -143,22 +143,23 @@ def reference_profiles(
     spec
         Mean load, noise and production ratio.
     rng
-        Source of the noise; each house draws from its own child.
+        Generator of the noise; each house draws from a child of its own.
 
     Returns
     -------
     Profiles
         60-minute profiles (T, N). Generation pv_i(t) = nameplate_i · S(t) / max S · scale; load_i(t) = mean load ·
-        level_i · L(t) / mean L · noise_i(t), the noise log-normal with mean 1 and independent from hour to hour;
-        price = the hour's market price. All rounded to whole Wh and µEUR/kWh. `panel_scale` is in the provenance.
+        level_i · L(t) / mean L · noise_i(t), where the noise is log-normal with mean 1 and independent from hour to
+        hour; the price is the market price of the hour. All are rounded to whole Wh and µEUR/kWh. The provenance has
+        the scale as `panel_scale`.
 
     Raises
     ------
     DataError
-        If a production ratio above 0 is asked for and there are no panels or no sun.
+        If the production ratio is above 0 and there are no panels or no sun.
     """
-    load_wh = _loads_wh(series, households, spec, rng)
-    scale = _panel_scale(series, households, spec, int(load_wh.sum()))
+    load_wh = _draw_loads_wh(series, households, spec, rng)
+    scale = _find_panel_scale(series, households, spec, int(load_wh.sum()))
     pv_w = households.nameplate_w * scale
     price = np.rint(series.price_eur_per_mwh * UEUR_PER_KWH_PER_EUR_PER_MWH).astype(np.int64)
     return Profiles(
@@ -172,13 +173,13 @@ def reference_profiles(
     )
 
 
-def _names(n: int) -> tuple[str, ...]:
+def _make_names(n: int) -> tuple[str, ...]:
     width = max(2, len(str(n)))
     return tuple(f"house_{k + 1:0{width}d}" for k in range(n))
 
 
-def _prosumers(spec: HouseholdSpec, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Houses with the lowest draws, by threshold or by number."""
+def _draw_prosumers(spec: HouseholdSpec, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which houses have panels: those with the lowest draws, by threshold or by number."""
     draw = rng.random(spec.n_houses)
     if spec.n_prosumers is None:
         return draw < spec.prosumer_probability
@@ -186,8 +187,8 @@ def _prosumers(spec: HouseholdSpec, rng: np.random.Generator) -> npt.NDArray[np.
     return np.asarray(rank < spec.n_prosumers)
 
 
-def _nameplates_w(spec: HouseholdSpec, rng: np.random.Generator) -> Integers:
-    """Each house's sum of panels, whether or not it turns out a prosumer."""
+def _draw_nameplates_w(spec: HouseholdSpec, rng: np.random.Generator) -> Integers:
+    """Sum of the panels of each house, W, also for those that turn out to have none."""
     count = rng.integers(spec.panels_min, spec.panels_max, spec.n_houses, endpoint=True)
     shape = (spec.n_houses, spec.panels_max)
     panel_w = rng.integers(spec.panel_w_min, spec.panel_w_max, shape, endpoint=True)
@@ -195,7 +196,7 @@ def _nameplates_w(spec: HouseholdSpec, rng: np.random.Generator) -> Integers:
     return np.asarray((panel_w * mounted).sum(axis=1))
 
 
-def _loads_wh(
+def _draw_loads_wh(
     series: Series, households: Households, spec: HouseholdSpec, rng: np.random.Generator
 ) -> Integers:
     n = len(households.names)
@@ -207,8 +208,8 @@ def _loads_wh(
     return load_wh
 
 
-def _panel_scale(series: Series, households: Households, spec: HouseholdSpec, load_wh: int) -> float:
-    """Factor on all panels that makes generation `production_ratio` times demand over the horizon."""
+def _find_panel_scale(series: Series, households: Households, spec: HouseholdSpec, load_wh: int) -> float:
+    """Factor on all panels that makes generation `production_ratio` times load over the horizon."""
     if spec.production_ratio is None:
         return 1.0
     as_drawn_wh = float(households.nameplate_w.sum()) * float(series.solar_cf.sum())

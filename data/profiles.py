@@ -1,4 +1,4 @@
-"""Profiles: what each participant uses and generates in an interval, and the utility price; frozen integers."""
+"""Profiles: energy that each participant uses and generates in each interval, and the utility price; all integers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESERVED_NAMES = ("grid", "contract", "operator")  # parties of exchanges that a
 class Profiles:
     """Energies and prices over T intervals and N participants.
 
-    Arrays are kept C-contiguous and read-only; an array that could still be written through is copied.
+    Arrays are C-contiguous and read-only; an array that somebody could still write to is copied.
 
     Attributes
     ----------
@@ -39,12 +39,12 @@ class Profiles:
     price_ueur_per_kwh
         Utility price, int64 (T,), µEUR/kWh, 0 … 10,000,000.
     provenance
-        Where it all comes from: source, seed, number of values filled in.
+        Where the profiles come from: source, seed, number of values filled in.
 
     Raises
     ------
     DataError
-        If shapes, types, names or values are not as said.
+        If shapes, types, names or values are not as above.
 
     Examples
     --------
@@ -71,11 +71,11 @@ class Profiles:
         if shape[0] == 0:
             raise DataError("profiles: expected at least one interval, got none; choose a longer horizon")
         frozen = {
-            "start": _whole_second(self.start),
+            "start": _check_start(self.start),
             "participants": tuple(self.participants),
-            "load_wh": _checked(self.load_wh, "load_wh", shape, LARGEST_WH),
-            "pv_wh": _checked(self.pv_wh, "pv_wh", shape, LARGEST_WH),
-            "price_ueur_per_kwh": _checked(
+            "load_wh": _check_values(self.load_wh, "load_wh", shape, LARGEST_WH),
+            "pv_wh": _check_values(self.pv_wh, "pv_wh", shape, LARGEST_WH),
+            "price_ueur_per_kwh": _check_values(
                 self.price_ueur_per_kwh, "price_ueur_per_kwh", shape[:1], LARGEST_PRICE_UEUR_PER_KWH
             ),
             "provenance": dict(self.provenance),
@@ -107,7 +107,7 @@ class Profiles:
         return np.timedelta64(60 * self.interval_minutes, "s")
 
     def window(self, first: int, stop: int) -> Profiles:
-        """Intervals first … stop−1; raises DataError unless 0 <= first < stop <= T."""
+        """The profiles of intervals first … stop−1; raises DataError unless 0 <= first < stop <= T."""
         if not 0 <= first < stop <= self.n_intervals:
             raise DataError(
                 f"profiles: expected a window within 0 … {self.n_intervals} of at least one interval, "
@@ -122,7 +122,7 @@ class Profiles:
         )
 
     def select(self, participants: Sequence[str]) -> Profiles:
-        """These participants, in this order; raises DataError if one is unknown or named twice."""
+        """The profiles of these participants, in this order; raises DataError if one is unknown or named twice."""
         position = {name: k for k, name in enumerate(self.participants)}
         for name in participants:
             if name not in position:
@@ -139,10 +139,10 @@ class Profiles:
         )
 
     def resample(self, interval_minutes: int) -> Profiles:
-        """Same energies in longer or shorter intervals; every sum is kept to the Wh.
+        """The same energies in longer or shorter intervals; every sum is kept to the Wh.
 
-        Splitting spreads an energy evenly, the first parts taking the remainder, and repeats the price. Joining
-        sums energies and takes the mean price, rounded down, so joining undoes splitting.
+        Splitting spreads an energy evenly, the remainder over the first parts, and repeats the price. Joining sums
+        energies and takes the mean price, rounded down, so joining undoes splitting.
 
         Raises
         ------
@@ -151,32 +151,27 @@ class Profiles:
         """
         _check_interval(interval_minutes)
         if interval_minutes <= self.interval_minutes:
-            return self._split(self.interval_minutes // interval_minutes, interval_minutes)
-        return self._join(interval_minutes // self.interval_minutes, interval_minutes)
-
-    def _split(self, parts: int, interval_minutes: int) -> Profiles:
+            parts, change = self.interval_minutes // interval_minutes, _split
+            price = np.repeat(self.price_ueur_per_kwh, parts)
+        else:
+            parts, change = interval_minutes // self.interval_minutes, _join
+            self._check_joinable(parts, interval_minutes)
+            price = _join(self.price_ueur_per_kwh[:, None], parts)[:, 0] // parts
         return replace(
             self,
             interval_minutes=interval_minutes,
-            load_wh=_split(self.load_wh, parts),
-            pv_wh=_split(self.pv_wh, parts),
-            price_ueur_per_kwh=np.repeat(self.price_ueur_per_kwh, parts),
+            load_wh=change(self.load_wh, parts),
+            pv_wh=change(self.pv_wh, parts),
+            price_ueur_per_kwh=price,
         )
 
-    def _join(self, parts: int, interval_minutes: int) -> Profiles:
+    def _check_joinable(self, parts: int, interval_minutes: int) -> None:
         seconds = int(self.start.astype(np.int64))
         if self.n_intervals % parts or seconds % (60 * interval_minutes):
             raise DataError(
                 f"profiles: expected a begin at a full {interval_minutes} minutes and a multiple of {parts} intervals "
                 f"to join, got {self.n_intervals} intervals from {self.start}; cut the profiles"
             )
-        return replace(
-            self,
-            interval_minutes=interval_minutes,
-            load_wh=_join(self.load_wh, parts),
-            pv_wh=_join(self.pv_wh, parts),
-            price_ueur_per_kwh=_join(self.price_ueur_per_kwh[:, None], parts)[:, 0] // parts,
-        )
 
     def digest(self) -> bytes:
         """SHA-256 over begin, interval, T, names and all values as little-endian int64; equal on every machine."""
@@ -194,7 +189,7 @@ def _check_interval(minutes: int) -> None:
         )
 
 
-def _whole_second(start: np.datetime64) -> np.datetime64:
+def _check_start(start: np.datetime64) -> np.datetime64:
     second: np.datetime64 = start.astype("datetime64[s]")
     if np.isnat(second) or bool(second != start):
         raise DataError(f"profiles: expected a begin at a whole second, got {start}; shift the data")
@@ -221,7 +216,7 @@ def _check_names(participants: Sequence[str]) -> None:
         seen.add(name)
 
 
-def _checked(values: Integers, name: str, shape: tuple[int, ...], largest: int) -> Integers:
+def _check_values(values: Integers, name: str, shape: tuple[int, ...], largest: int) -> Integers:
     array = np.asarray(values)
     if array.shape != shape:
         raise DataError(f"profiles, {name}: expected shape {shape}, got {array.shape}; align the arrays")
@@ -234,11 +229,11 @@ def _checked(values: Integers, name: str, shape: tuple[int, ...], largest: int) 
         raise DataError(
             f"profiles, {name}, interval {where[0]}: expected 0 to {largest}, got {array[where]}; correct the value"
         )
-    return _read_only(array)
+    return _freeze(array)
 
 
-def _read_only(array: Integers) -> Integers:
-    """The same array if nobody can write to it any more, else a frozen copy."""
+def _freeze(array: Integers) -> Integers:
+    """The same array if nobody can write to it, else a read-only copy."""
     owner = array if array.base is None else array.base
     if isinstance(owner, np.ndarray) and not owner.flags.writeable and not array.flags.writeable:
         return array

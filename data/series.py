@@ -1,4 +1,4 @@
-"""Series: hourly solar generation, load and price of a country, before anything is scaled to houses; frozen."""
+"""Series: hourly solar generation, load and price of a country, before they are scaled to houses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ZONE = "Europe/Madrid"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """Three hourly series without gaps over T hours.
+    """Three hourly series over T hours, without gaps; the arrays are read-only.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Series:
     price_eur_per_mwh
         Market price, (T,), EUR/MWh, not negative.
     provenance
-        Where it comes from, and how many values were filled in.
+        Where they come from, and how many values were filled in.
     zone
-        Time zone whose clock people live by.
+        Time zone of the country.
 
     Raises
     ------
@@ -54,7 +54,7 @@ class Series:
         object.__setattr__(self, "provenance", dict(self.provenance))
         n_hours = np.size(self.solar_cf)
         for name, largest in (("solar_cf", 1.0), ("load_shape", np.inf), ("price_eur_per_mwh", np.inf)):
-            object.__setattr__(self, name, _checked(getattr(self, name), name, n_hours, largest))
+            object.__setattr__(self, name, _check_values(getattr(self, name), name, n_hours, largest))
 
     @property
     def n_hours(self) -> int:
@@ -64,7 +64,7 @@ class Series:
     @property
     def time(self) -> pd.DatetimeIndex:
         """Begin of every hour, UTC."""
-        return hours_from(self.start, self.n_hours)
+        return list_hours(self.start, self.n_hours)
 
     @property
     def local_time(self) -> pd.DatetimeIndex:
@@ -72,18 +72,18 @@ class Series:
         return self.time.tz_convert(self.zone)
 
 
-def hours_from(start: np.datetime64, n_hours: int) -> pd.DatetimeIndex:
-    """UTC index of `n_hours` hours.
+def list_hours(start: np.datetime64, n_hours: int) -> pd.DatetimeIndex:
+    """List the begin of `n_hours` hours, in UTC.
 
     Examples
     --------
-    >>> hours_from(np.datetime64("2017-03-26T00:00"), 2).tz_convert("Europe/Madrid").hour.tolist()
+    >>> list_hours(np.datetime64("2017-03-26T00:00"), 2).tz_convert("Europe/Madrid").hour.tolist()
     [1, 3]
     """
     return pd.date_range(pd.Timestamp(start).tz_localize("UTC"), periods=n_hours, freq="h")
 
 
-def _checked(values: Hourly, name: str, n_hours: int, largest: float) -> Hourly:
+def _check_values(values: Hourly, name: str, n_hours: int, largest: float) -> Hourly:
     array = np.array(values, dtype=np.float64)
     if array.shape != (n_hours,) or n_hours == 0:
         raise DataError(

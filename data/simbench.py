@@ -1,4 +1,4 @@
-"""Profiles of a SimBench low-voltage grid, one participant per bus with a load; needs the extra `simbench`."""
+"""Read profiles of a SimBench low-voltage grid, one participant per bus with a load; needs the extra `simbench`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import importlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from data.errors import DataError
-from data.prices import constant_price
+from data.prices import make_constant_price
 from data.profiles import Profiles
+from data.series import Integers
 
 QUARTER_HOUR_WH_PER_MW = 250_000.0
 
@@ -29,8 +29,8 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
     Returns
     -------
     Profiles
-        Participants carry the names of their buses. All static generators at such a bus are summed into `pv_wh`;
-        generators elsewhere are left out and counted in the provenance. SimBench's times are taken as UTC.
+        Participants have the names of their buses. All static generators at such a bus are summed into `pv_wh`;
+        generators at other buses are left out and counted in the provenance. SimBench's times are taken as UTC.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
     -----
     Meinecke et al. (2020), "SimBench - A benchmark dataset of electric power systems", doi:10.3390/en13123290.
     """
-    simbench = _module()
+    simbench = _import_simbench()
     try:
         net = simbench.get_simbench_net(code)
     except (ValueError, KeyError) as reason:
@@ -50,7 +50,7 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
         ) from reason
     power_mw = simbench.get_absolute_values(net, profiles_instead_of_study_cases=True)
     buses = list(dict.fromkeys(net.load["bus"]))
-    load_wh = _per_bus_wh(power_mw["load", "p_mw"], net.load, buses)
+    load_wh = _sum_per_bus_wh(power_mw["load", "p_mw"], net.load, buses)
     start = pd.to_datetime(net.profiles["load"]["time"].iloc[0], format="%d.%m.%Y %H:%M")
     elsewhere = int((~net.sgen["bus"].isin(buses)).sum())
     return Profiles(
@@ -58,13 +58,13 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
         interval_minutes=15,
         participants=tuple(str(net.bus["name"].at[bus]) for bus in buses),
         load_wh=load_wh,
-        pv_wh=_per_bus_wh(power_mw["sgen", "p_mw"], net.sgen, buses),
-        price_ueur_per_kwh=constant_price(price_eur_per_kwh, load_wh.shape[0], "simbench profiles"),
+        pv_wh=_sum_per_bus_wh(power_mw["sgen", "p_mw"], net.sgen, buses),
+        price_ueur_per_kwh=make_constant_price(price_eur_per_kwh, load_wh.shape[0], "simbench profiles"),
         provenance={"source": "simbench", "code": code, "generators_left_out": elsewhere},
     )
 
 
-def _module() -> Any:
+def _import_simbench() -> Any:
     try:
         return importlib.import_module("simbench")
     except ModuleNotFoundError as reason:
@@ -74,7 +74,7 @@ def _module() -> Any:
         ) from reason
 
 
-def _per_bus_wh(power_mw: pd.DataFrame, elements: pd.DataFrame, buses: list[int]) -> npt.NDArray[np.int64]:
+def _sum_per_bus_wh(power_mw: pd.DataFrame, elements: pd.DataFrame, buses: list[int]) -> Integers:
     """Energies of quarter hours summed over the elements at each bus, (T, buses)."""
     at_bus = elements["bus"].reindex(power_mw.columns).to_numpy()[:, None] == np.array(buses)[None, :]
     energy_wh = np.rint(power_mw.to_numpy() @ at_bus * QUARTER_HOUR_WH_PER_MW)

@@ -1,6 +1,7 @@
-"""Reader of the Kaggle file "Hourly energy demand generation and weather" (Spain 2015-2018, from ENTSO-E and REE).
+"""Read the Kaggle file "Hourly energy demand generation and weather" (Spain 2015-2018, from ENTSO-E and REE).
 
-What is filled in is counted in the provenance; docs/decisions/0010-fill-rule-of-the-spain-reader.md says how and why.
+Values that are filled in are counted in the provenance; docs/decisions/0010-fill-rule-of-the-spain-reader.md says how
+and why.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.errors import DataError
-from data.files import as_float, got, parse_frame, times, where
-from data.series import ZONE, Hourly, Series
+from data.files import Column, Table, parse_table, read_table
+from data.series import ZONE, Hourly, Integers, Series
 
 MISSING = ("", "nan", "NaN", "NA")
 LONGEST_INTERPOLATION_HOURS = 3
@@ -22,43 +23,32 @@ LARGEST_MISSING_SHARE = 0.1
 DAY, WEEK = 24, 168
 
 
-class Column(NamedTuple):
-    """A column of the file, its name in the provenance, and the distances (h) from which long gaps are filled."""
+class Quantity(NamedTuple):
+    """A column of the file, its name in the provenance, and from how many hours away long gaps are filled."""
 
     title: str
     name: str
     distances: tuple[int, ...]
 
 
-SOLAR = Column("generation solar", "solar", tuple(DAY * k for k in range(1, 15)))
-LOAD = Column("total load actual", "load", (WEEK, 2 * WEEK, DAY, 2 * DAY))
-PRICE = Column("price actual", "price", (WEEK, 2 * WEEK, DAY, 2 * DAY))
+SOLAR = Quantity("generation solar", "solar", tuple(DAY * k for k in range(1, 15)))
+LOAD = Quantity("total load actual", "load", (WEEK, 2 * WEEK, DAY, 2 * DAY))
+PRICE = Quantity("price actual", "price", (WEEK, 2 * WEEK, DAY, 2 * DAY))
 
 
 def read_energy(path: str | Path) -> Series:
-    """Series of the file `energy_dataset.csv`; see `parse_energy`.
+    """Read the file `energy_dataset.csv`; see `parse_energy`.
 
     Raises
     ------
     DataError
         If the file cannot be read, or as `parse_energy`.
     """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return parse_energy(file, path.name)
-    except FileNotFoundError as reason:
-        raise DataError(
-            f"{path}: expected the Kaggle file energy_dataset.csv, found none; check the path"
-        ) from reason
-    except (OSError, UnicodeDecodeError) as reason:
-        raise DataError(
-            f"{path}: expected a readable UTF-8 CSV file, got {reason}; download it again"
-        ) from reason
+    return _make_series(read_table(path, MISSING, "the Kaggle file energy_dataset.csv"))
 
 
 def parse_energy(buffer: IO[str], source: str = "energy_dataset.csv") -> Series:
-    """Dense hourly UTC series from the file's text.
+    """Parse the file's text into hourly UTC series without gaps.
 
     Parameters
     ----------
@@ -71,30 +61,34 @@ def parse_energy(buffer: IO[str], source: str = "energy_dataset.csv") -> Series:
     Returns
     -------
     Series
-        Solar over its maximum, load over its mean, price; hours missing from the file are filled as isolated values
-        are: up to 3 h by interpolation, longer gaps from the same hour of the nearest days (solar) or weeks. Of hours
-        that occur twice the first counts; prices below zero are raised to zero. The provenance counts all of it.
+        Solar over its maximum, load over its mean, price. Missing hours and missing values are filled: gaps up to 3 h
+        by interpolation, longer ones from the same hour of the nearest days (solar) or weeks. Of hours that occur twice
+        the first counts; prices below zero are raised to zero. The provenance counts all of it.
 
     Raises
     ------
     DataError
         If a column is missing, a value is no number, a time is not a full hour, or over 10 % of a column is missing.
     """
-    frame = parse_frame(buffer, source, MISSING)
+    return _make_series(parse_table(buffer, source, MISSING))
+
+
+def _make_series(table: Table) -> Series:
+    frame, source = table
     for title in ("time", SOLAR.title, LOAD.title, PRICE.title):
         if title not in frame.columns:
             found = ", ".join(map(str, frame.columns[:6]))
             raise DataError(
                 f"{source}: expected a column '{title}', got {found} …; choose energy_dataset.csv"
             )
-    hour = _hours(frame, source)
+    hour = _read_hours(table.column("time"))
     first, n_hours = int(hour.min()), int(hour.max() - hour.min()) + 1
     repeated = pd.Series(hour).duplicated().to_numpy()
-    frame, hour = frame[~repeated], hour[~repeated] - first
+    table, hour = Table(frame[~repeated], source), hour[~repeated] - first
     counts = {"duplicate_hours": int(repeated.sum()), "missing_hours": n_hours - hour.size}
     filled = {
-        column.name: _filled(_dense(frame, column, hour, n_hours, source), column, source, counts)
-        for column in (SOLAR, LOAD, PRICE)
+        each.name: _fill_gaps(_read_dense(table, each, hour, n_hours), each, source, counts)
+        for each in (SOLAR, LOAD, PRICE)
     }
     counts["price_raised_to_zero"] = int((filled["price"] < 0).sum())
     if filled["solar"].max() <= 0 or filled["load"].max() <= 0:
@@ -111,61 +105,51 @@ def parse_energy(buffer: IO[str], source: str = "energy_dataset.csv") -> Series:
     )
 
 
-def _hours(frame: pd.DataFrame, source: str) -> npt.NDArray[np.int64]:
+def _read_hours(time: Column) -> Integers:
     """Full hours since 1970 UTC of each row."""
-    seconds = times(frame, "time", source, ZONE).astype(np.int64)
-    odd = seconds % 3600 != 0
-    if odd.any():
-        raise DataError(
-            f"{where(frame, source, 'time', odd)}: expected full hours, got {got(frame, 'time', odd)}; "
-            "resample to hours"
-        )
+    seconds = time.read_times(ZONE).astype(np.int64)
+    time.check(seconds % 3600 != 0, "full hours", "resample to hours")
     return seconds // 3600
 
 
-def _dense(
-    frame: pd.DataFrame, column: Column, hour: npt.NDArray[np.int64], n_hours: int, source: str
-) -> Hourly:
-    """The column in the order of time, (n_hours,), NaN where the file has nothing."""
-    values = as_float(frame[column.title])
-    present = frame[column.title].notna().to_numpy()
-    wrong = present & ~np.isfinite(values)
-    if column is not PRICE:
+def _read_dense(table: Table, quantity: Quantity, hour: Integers, n_hours: int) -> Hourly:
+    """A quantity in the order of time, (n_hours,), NaN where the file has no value."""
+    column, may_be_negative = table.column(quantity.title), quantity is PRICE
+    values = column.to_float()
+    wrong = column.values.notna().to_numpy() & ~np.isfinite(values)
+    if not may_be_negative:
         wrong |= values < 0.0
-    if wrong.any():
-        raise DataError(
-            f"{where(frame, source, column.title, wrong)}: expected a number"
-            f"{'' if column is PRICE else ' >= 0'}, got {got(frame, column.title, wrong)}; correct or empty the cell"
-        )
+    expected = "a number" if may_be_negative else "a number >= 0"
+    column.check(wrong, expected, "correct or empty the cell")
     dense = np.full(n_hours, np.nan)
     dense[hour] = values
     return dense
 
 
-def _filled(values: Hourly, column: Column, source: str, counts: dict[str, int]) -> Hourly:
-    """Values with every gap filled; adds to `counts` how many were interpolated and copied."""
+def _fill_gaps(values: Hourly, quantity: Quantity, source: str, counts: dict[str, int]) -> Hourly:
+    """Fill every gap; adds to `counts` how many values were interpolated and copied."""
     gap = np.isnan(values)
     if gap.mean() > LARGEST_MISSING_SHARE:
         raise DataError(
-            f"{source}, column '{column.title}': expected at most {LARGEST_MISSING_SHARE:.0%} of the hours missing, "
+            f"{source}, column '{quantity.title}': expected at most {LARGEST_MISSING_SHARE:.0%} of the hours missing, "
             f"got {gap.mean():.1%}; use a more complete file"
         )
-    result = _interpolated(values, gap)
-    counts[f"{column.name}_interpolated"] = int(gap.sum() - np.isnan(result).sum())
-    counts[f"{column.name}_copied"] = int(np.isnan(result).sum())
-    for distance in column.distances:
-        for shifted in (_shifted(values, distance), _shifted(values, -distance)):
+    result = _interpolate(values, gap)
+    counts[f"{quantity.name}_interpolated"] = int(gap.sum() - np.isnan(result).sum())
+    counts[f"{quantity.name}_copied"] = int(np.isnan(result).sum())
+    for distance in quantity.distances:
+        for shifted in (_shift(values, distance), _shift(values, -distance)):
             result = np.where(np.isnan(result), shifted, result)
     if np.isnan(result).any():
         raise DataError(
-            f"{source}, column '{column.title}': expected gaps that neighbouring days or weeks can fill, "
+            f"{source}, column '{quantity.title}': expected gaps that neighbouring days or weeks can fill, "
             f"got {int(np.isnan(result).sum())} hours that they cannot; use a more complete file"
         )
     return result
 
 
-def _interpolated(values: Hourly, gap: npt.NDArray[np.bool_]) -> Hourly:
-    """Gaps of up to 3 h between known values bridged by straight lines."""
+def _interpolate(values: Hourly, gap: npt.NDArray[np.bool_]) -> Hourly:
+    """Fill gaps of up to 3 h between known values by straight lines."""
     known = np.flatnonzero(~gap)
     if known.size == 0:
         return values
@@ -178,7 +162,7 @@ def _interpolated(values: Hourly, gap: npt.NDArray[np.bool_]) -> Hourly:
     return np.where(short, np.interp(hour, known, values[known]), values)
 
 
-def _shifted(values: Hourly, hours: int) -> Hourly:
+def _shift(values: Hourly, hours: int) -> Hourly:
     """The value `hours` earlier (negative: later), NaN where there is none."""
     result = np.full(values.size, np.nan)
     if abs(hours) >= values.size:

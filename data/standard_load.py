@@ -1,6 +1,6 @@
-"""Load by the BDEW standard load profiles for any hours of local time: of households, and of a country.
+"""Load shapes of households and of a country for any hours of local time, by the BDEW standard load profiles.
 
-demandlib computes one reference year; its typical days and its seasonal factor are then looked up for every hour.
+demandlib computes one reference year; the typical day and the seasonal factor of every hour are taken from it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import warnings
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from demandlib.bdew import ElecSlp
 
-from data.series import Hourly
+from data.series import Hourly, Integers
 
-REFERENCE_YEAR = 2016  # a leap year: has the factor of a 366th day
+REFERENCE_YEAR = 2016  # a leap year: it has a factor for day 366
 SUMMER, TRANSITION, WINTER = 0, 1, 2
 SATURDAY, SUNDAY, WORKDAY = 0, 1, 2
 
@@ -39,7 +38,7 @@ def household_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     workday, Saturday and Sunday, times the seasonal factor of the day. Public holidays count as what weekday they are.
     Source: VDEW (1999), "Repräsentative VDEW-Lastprofile", as implemented by demandlib.
     """
-    reference = _reference_year()
+    reference = _make_reference_year()
     index = pd.DatetimeIndex(reference.index)
     seasonal = (reference["h0_dyn"] / reference["h0"]).groupby(index.dayofyear).mean().to_numpy()
     return np.asarray(
@@ -48,11 +47,11 @@ def household_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
 
 
 HOUSEHOLD_SHARE, BUSINESS_SHARE = 0.2, 0.2
-"""What of a country's load follows the profiles H0 and G0; the rest is constant."""
+"""Shares of a country's load that follow the profiles H0 and G0; the rest is constant."""
 
 
 def country_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
-    """Load of a country relative to its mean: households, business, and what runs day and night.
+    """Load of a country relative to its mean: households, business, and a constant part.
 
     Parameters
     ----------
@@ -69,7 +68,7 @@ def country_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     The shares are chosen so that the standard deviation comes out: 0.158, against 0.159 of Spain's load 2015-2018
     (28,697 MW with a standard deviation of 4,575 MW in "Hourly energy demand generation and weather", from ENTSO-E).
     """
-    business = _typical_days(_reference_year()["g0"], local_time)
+    business = _typical_days(_make_reference_year()["g0"], local_time)
     constant = 1.0 - HOUSEHOLD_SHARE - BUSINESS_SHARE
     return np.asarray(
         HOUSEHOLD_SHARE * household_load_shape(local_time) + BUSINESS_SHARE * business + constant
@@ -80,7 +79,7 @@ LOAD_SHAPES = {"household": household_load_shape, "country": country_load_shape}
 
 
 def _typical_days(profile: pd.Series[float], local_time: pd.DatetimeIndex) -> Hourly:
-    """Each hour's mean over the hours of its season, day type and hour of day in the reference year, mean 1."""
+    """For each hour, the mean of the reference year over that season, day type and hour of day; mean 1."""
     index = pd.DatetimeIndex(profile.index)
     typical = np.zeros((3, 3, 24))
     keys = (_season(index), _day_type(index), index.hour.to_numpy())
@@ -92,20 +91,20 @@ def _typical_days(profile: pd.Series[float], local_time: pd.DatetimeIndex) -> Ho
 
 
 @cache
-def _reference_year() -> pd.DataFrame:
-    """Columns h0, h0_dyn and g0 of quarter hours, each summing to 1; demandlib takes 0.1 s for them."""
+def _make_reference_year() -> pd.DataFrame:
+    """Columns h0, h0_dyn and g0 in quarter hours, each with sum 1; cached, since demandlib takes 0.1 s for them."""
     with warnings.catch_warnings():  # demandlib turns every warning of the process into an error
         frame: pd.DataFrame = ElecSlp(REFERENCE_YEAR).get_profiles("h0", "h0_dyn", "g0")
     return frame
 
 
-def _season(time: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+def _season(time: pd.DatetimeIndex) -> Integers:
     day = time.month.to_numpy() * 100 + time.day.to_numpy()
     summer = (day >= 515) & (day <= 914)
     winter = (day >= 1101) | (day <= 320)
     return np.where(summer, SUMMER, np.where(winter, WINTER, TRANSITION))
 
 
-def _day_type(time: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+def _day_type(time: pd.DatetimeIndex) -> Integers:
     weekday = time.dayofweek.to_numpy()
     return np.where(weekday == 5, SATURDAY, np.where(weekday == 6, SUNDAY, WORKDAY))

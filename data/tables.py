@@ -1,6 +1,6 @@
-"""The user's own profiles, CSV or Parquet, long or wide: units are read off the column names, never guessed.
+"""Read and write profiles as CSV or Parquet, in a long or a wide layout; the names of the columns give the units.
 
-Long, the main layout, one row per time and participant::
+Long, one row per time and participant::
 
     time, participant, load_wh|load_kwh|load_kw [, pv_wh|pv_kwh|pv_kw] [, PRICE]
 
@@ -14,17 +14,16 @@ Every value is rounded to the nearest Wh or µEUR/kWh, halves to even.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from data.errors import DataError
-from data.files import Times, check_columns, names, numbered, numbers, parse_frame, read_frame, times, where
-from data.prices import PRICE_UNITS, PriceSource, prices_at
+from data.files import PARQUET, Table, Times, make_table, parse_table, read_table
+from data.prices import PRICE_UNITS, PriceSource, find_prices
 from data.profiles import INTERVALS_MINUTES, Profiles
 from data.series import Integers
 from data.trades import parse_trades, read_trades
@@ -38,15 +37,13 @@ __all__ = [
     "write_profiles",
 ]
 
-Position = npt.NDArray[np.int64]
-
 ENERGY_UNITS = {"wh": "Wh", "kwh": "kWh", "kw": "kW"}
 QUANTITIES = {f"{quantity}_{unit}": (quantity, unit) for quantity in ("load", "pv") for unit in ENERGY_UNITS}
 LARGEST_INTERVAL_WH = 10_000_000
 
 
 class Layout(NamedTuple):
-    """Where in a table the energies are.
+    """What a table holds besides prices.
 
     Attributes
     ----------
@@ -56,8 +53,8 @@ class Layout(NamedTuple):
         Their length.
     participants
         N names.
-    energy
-        Function of a quantity (load, pv) that returns its Wh as (T, N).
+    load_wh, pv_wh
+        Energies, Wh, (T, N).
     interval
         Interval 0 … T−1 of each row of the table.
     """
@@ -65,8 +62,9 @@ class Layout(NamedTuple):
     time: Times
     interval_minutes: int
     participants: tuple[str, ...]
-    energy: Callable[[str], Integers]
-    interval: Position
+    load_wh: Integers
+    pv_wh: Integers
+    interval: Integers
 
 
 def read_profiles(
@@ -77,14 +75,14 @@ def read_profiles(
     price_eur_per_kwh: float | None = None,
     prices: str | Path | None = None,
 ) -> Profiles:
-    """Profiles from a CSV or Parquet file in one of the layouts above.
+    """Read profiles from a CSV or Parquet file in one of the layouts above.
 
     Parameters
     ----------
     path
         The file.
     interval_minutes
-        Length of the intervals wanted, 15, 30 or 60; other data are resampled, sums kept. None: as in the file.
+        Wanted length of the intervals, 15, 30 or 60; other data are resampled, sums kept. None: as in the file.
     timezone
         Clock of times without an offset.
     price_eur_per_kwh
@@ -95,10 +93,10 @@ def read_profiles(
     Raises
     ------
     DataError
-        Naming file, column and row of the first thing that is not as said.
+        If the file cannot be used; the message names file, column and row.
     """
     price = PriceSource(price_eur_per_kwh, prices)
-    return profiles_from_frame(read_frame(path), Path(path).name, interval_minutes, timezone, price)
+    return _make_profiles(read_table(path), interval_minutes, timezone, price)
 
 
 def parse_profiles(
@@ -109,7 +107,7 @@ def parse_profiles(
     timezone: str = "UTC",
     price_eur_per_kwh: float | None = None,
 ) -> Profiles:
-    r"""Profiles from CSV text; see `read_profiles`.
+    r"""Parse profiles from CSV text; see `read_profiles`.
 
     Examples
     --------
@@ -119,7 +117,7 @@ def parse_profiles(
     array([100, 125])
     """
     price = PriceSource(price_eur_per_kwh, None)
-    return profiles_from_frame(parse_frame(buffer, source), source, interval_minutes, timezone, price)
+    return _make_profiles(parse_table(buffer, source), interval_minutes, timezone, price)
 
 
 def profiles_from_frame(
@@ -129,18 +127,21 @@ def profiles_from_frame(
     timezone: str = "UTC",
     price: PriceSource | None = None,
 ) -> Profiles:
-    """Profiles from a DataFrame in one of the layouts above; see `read_profiles`."""
-    frame, price = numbered(frame, source), price or PriceSource()
-    wide = any("." in str(name) for name in frame.columns)
-    layout = (_wide if wide else _long)(frame, source, interval_minutes, timezone)
+    """Make profiles of a DataFrame in one of the layouts above; see `read_profiles`."""
+    return _make_profiles(make_table(frame, source), interval_minutes, timezone, price or PriceSource())
+
+
+def _make_profiles(table: Table, interval_minutes: int | None, timezone: str, price: PriceSource) -> Profiles:
+    wide = any("." in str(name) for name in table.frame.columns)
+    layout = (_read_wide if wide else _read_long)(table, interval_minutes, timezone)
     profiles = Profiles(
         start=layout.time[0],
         interval_minutes=layout.interval_minutes,
         participants=layout.participants,
-        load_wh=layout.energy("load"),
-        pv_wh=layout.energy("pv"),
-        price_ueur_per_kwh=prices_at(layout.time, frame, layout.interval, source, timezone, price),
-        provenance={"source": "table", "file": source},
+        load_wh=layout.load_wh,
+        pv_wh=layout.pv_wh,
+        price_ueur_per_kwh=find_prices(layout.time, table, layout.interval, timezone, price),
+        provenance={"source": "table", "file": table.source},
     )
     return profiles.resample(interval_minutes) if interval_minutes else profiles
 
@@ -148,7 +149,7 @@ def profiles_from_frame(
 def write_profiles(profiles: Profiles, path: str | Path) -> None:
     """Write profiles in the long layout, Wh and µEUR/kWh, as CSV or Parquet by the file's ending.
 
-    Reading the file gives equal profiles, the provenance apart. The file appears whole or not at all.
+    Reading the file gives equal profiles but for the provenance. The file gets its name once it is complete.
     """
     path = Path(path)
     n = profiles.n_participants
@@ -163,7 +164,7 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
         }
     )
     unfinished = path.with_name(path.name + ".part")
-    if path.suffix in (".parquet", ".pq"):
+    if path.suffix in PARQUET:
         frame.to_parquet(unfinished, index=False)
     else:
         frame["time"] = np.char.add(np.datetime_as_string(time, unit="s"), "Z")
@@ -171,94 +172,77 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
     unfinished.replace(path)
 
 
-def _long(frame: pd.DataFrame, source: str, interval_minutes: int | None, timezone: str) -> Layout:
-    check_columns(frame, source, ("time", "participant"), (*QUANTITIES, *PRICE_UNITS))
-    columns = {quantity: _column(frame, source, "", quantity) for quantity in ("load", "pv")}
-    clock = times(frame, "time", source, timezone)
-    participant, listed = names(frame, "participant", source)
-    _check_order(frame, source, clock, participant, listed)
+def _read_long(table: Table, interval_minutes: int | None, timezone: str) -> Layout:
+    table.check_columns(("time", "participant"), (*QUANTITIES, *PRICE_UNITS))
+    columns = [_find_energy(table, "", quantity) for quantity in ("load", "pv")]
+    clock = table.column("time").read_times(timezone)
+    participant, listed = table.column("participant").read_names()
+    _check_order(table, clock, participant, listed)
     time, interval = np.unique(clock, return_inverse=True)
-    minutes = _interval_minutes(time, source, interval_minutes)
+    minutes = _find_interval_minutes(time, table.source, interval_minutes)
+    shape = (time.size, len(listed))
     cell = interval * len(listed) + participant
     count = np.bincount(cell, minlength=time.size * len(listed))
     if (count == 0).any():
-        missing = int(np.argmin(count))
+        t, k = np.unravel_index(int(np.argmin(count)), shape)
         raise DataError(
-            f"{source}: expected a row for every time and participant, got none for {time[missing // len(listed)]} "
-            f"UTC and '{listed[missing % len(listed)]}' ({int((count == 0).sum())} such rows missing); add them"
+            f"{table.source}: expected a row for every time and participant, got none for {time[t]} UTC and "
+            f"'{listed[k]}' ({int((count == 0).sum())} such rows missing); add them"
         )
     order = np.argsort(cell)
-
-    def energy(quantity: str) -> Integers:
-        column = columns[quantity]
-        if column is None:
-            return np.zeros((time.size, len(listed)), dtype=np.int64)
-        return _energy_wh(frame, column, source, minutes)[order].reshape(time.size, len(listed))
-
-    return Layout(time, minutes, tuple(listed), energy, interval)
+    load, pv = (_read_energies_wh(table, [name], minutes)[order].reshape(shape) for name in columns)
+    return Layout(time, minutes, tuple(listed), load, pv, interval)
 
 
-def _wide(frame: pd.DataFrame, source: str, interval_minutes: int | None, timezone: str) -> Layout:
-    listed = list(dict.fromkeys(str(name).rpartition(".")[0] for name in frame.columns if "." in str(name)))
+def _read_wide(table: Table, interval_minutes: int | None, timezone: str) -> Layout:
+    titles = [str(name) for name in table.frame.columns]
+    listed = list(dict.fromkeys(name.rpartition(".")[0] for name in titles if "." in name))
     known = [f"{name}.{quantity}" for name in listed for quantity in QUANTITIES]
-    check_columns(frame, source, ("time",), (*known, *PRICE_UNITS))
-    columns = {
-        quantity: [_column(frame, source, f"{name}.", quantity) for name in listed]
-        for quantity in ("load", "pv")
-    }
-    time = times(frame, "time", source, timezone)
-    _check_order(frame, source, time, np.zeros(time.size, dtype=np.int64), ["every participant"])
-    minutes = _interval_minutes(time, source, interval_minutes)
-
-    def energy(quantity: str) -> Integers:
-        wh = np.zeros((time.size, len(listed)), dtype=np.int64)
-        for k, column in enumerate(columns[quantity]):
-            if column is not None:
-                wh[:, k] = _energy_wh(frame, column, source, minutes)
-        return wh
-
-    return Layout(time, minutes, tuple(listed), energy, np.arange(time.size))
+    table.check_columns(("time",), (*known, *PRICE_UNITS))
+    columns = [[_find_energy(table, f"{name}.", quantity) for name in listed] for quantity in ("load", "pv")]
+    time = table.column("time").read_times(timezone)
+    _check_order(table, time, np.zeros(time.size, dtype=np.int64), ["every participant"])
+    minutes = _find_interval_minutes(time, table.source, interval_minutes)
+    load, pv = (_read_energies_wh(table, names, minutes) for names in columns)
+    return Layout(time, minutes, tuple(listed), load, pv, np.arange(time.size))
 
 
-def _column(frame: pd.DataFrame, source: str, prefix: str, quantity: str) -> str | None:
-    """Name of the one column with a quantity; None if there is none and none is needed."""
+def _find_energy(table: Table, prefix: str, quantity: str) -> str:
+    """Find the one column with a quantity; empty if there is none and none is needed."""
     possible = [f"{prefix}{quantity}_{unit}" for unit in ENERGY_UNITS]
-    found = [name for name in possible if name in frame.columns]
-    if len(found) > 1 or (quantity == "load" and not found):
-        raise DataError(
-            f"{source}: expected one of the columns {', '.join(possible)}, got {', '.join(found) or 'none'}; "
-            f"{'remove the others' if found else 'add it'}"
-        )
-    return found[0] if found else None
+    return table.find_column(possible, required=quantity == "load")
 
 
-def _energy_wh(frame: pd.DataFrame, column: str, source: str, interval_minutes: int) -> Integers:
-    unit = column.rpartition("_")[2]
-    wh = {"wh": 1.0, "kwh": 1000.0, "kw": 1000.0 * interval_minutes / 60.0}[unit]
-    hint = f"the limit is 10 MWh per interval; is the column in another unit than {ENERGY_UNITS[unit]}?"
-    values = numbers(frame, column, source, ENERGY_UNITS[unit], LARGEST_INTERVAL_WH / wh, hint)
-    return np.rint(values * wh).astype(np.int64)
+def _read_energies_wh(table: Table, names: Sequence[str], interval_minutes: int) -> Integers:
+    """Energies of columns, Wh, (rows, columns); 0 where a name is empty."""
+    energies_wh = np.zeros((len(table.frame), len(names)), dtype=np.int64)
+    for k, name in enumerate(names):
+        if name:
+            unit = name.rpartition("_")[2]
+            wh = {"wh": 1.0, "kwh": 1000.0, "kw": 1000.0 * interval_minutes / 60.0}[unit]
+            hint = (
+                f"the limit is 10 MWh per interval; is the column in another unit than {ENERGY_UNITS[unit]}?"
+            )
+            values = table.column(name).read_numbers(ENERGY_UNITS[unit], LARGEST_INTERVAL_WH / wh, hint)
+            energies_wh[:, k] = np.rint(values * wh)
+    return energies_wh
 
 
-def _check_order(
-    frame: pd.DataFrame, source: str, clock: Times, participant: Position, listed: list[str]
-) -> None:
-    """The times of each participant rise from row to row."""
+def _check_order(table: Table, clock: Times, participant: Integers, listed: list[str]) -> None:
+    """Check that the times of each participant rise from row to row."""
     order = np.argsort(participant, kind="stable")
     step = np.diff(clock[order].astype(np.int64))
     step[np.diff(participant[order]) != 0] = 1
     for wrong_step, expected in ((step == 0, "once"), (step < 0, "later than the row before")):
         if wrong_step.any():
             position = order[1:][wrong_step].min()
-            wrong = np.arange(len(frame)) == position
-            raise DataError(
-                f"{where(frame, source, 'time', wrong)}: expected each time {expected} for "
-                f"'{listed[participant[position]]}', got {clock[position]} UTC; sort the rows and remove duplicates"
-            )
+            wrong, expected = np.arange(clock.size) == position, f"each time {expected} for"
+            remedy = "sort the rows and remove duplicates"
+            table.column("time").check(wrong, f"{expected} '{listed[participant[position]]}'", remedy)
 
 
-def _interval_minutes(time: Times, source: str, wanted: int | None) -> int:
-    """Length of the evenly spaced intervals that begin at `time`."""
+def _find_interval_minutes(time: Times, source: str, wanted: int | None) -> int:
+    """Length of the evenly spaced intervals that begin at `time`; `wanted` if there is only one."""
     if time.size == 1:
         if wanted is None:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Trades that somebody else has cleared: what can be judged from the file alone is judged here.
+"""Read trades that another market has cleared; what can be checked without a network is checked here.
 
 Columns: time, seller, buyer, energy_wh|energy_kwh, price_eur_per_kwh|price_eur_per_mwh|price_ueur_per_kwh. `time` is
 the begin of the interval of delivery; `grid` as seller or buyer is the utility.
@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from data.errors import DataError
-from data.files import check_columns, got, names, numbered, numbers, parse_frame, read_frame, times, where
-from data.prices import PRICE_UNITS, prices_of
+from data.files import Column, Table, make_table, parse_table, read_table
+from data.prices import PRICE_UNITS, read_prices
+from data.series import Integers
 
 LARGEST_TRADE_WH = 1_000_000
 ENERGY_UNITS = {"energy_wh": ("Wh", 1.0), "energy_kwh": ("kWh", 1000.0)}  # column: (unit, factor to Wh)
 
 
 def read_trades(path: str | Path, *, timezone: str = "UTC") -> pd.DataFrame:
-    """Trades from a CSV or Parquet file.
+    """Read trades from a CSV or Parquet file.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ def read_trades(path: str | Path, *, timezone: str = "UTC") -> pd.DataFrame:
         Naming file, column and row: unknown or missing columns, times that cannot be read, energies that are negative,
         not finite or above 1 MWh, or below half a Wh, sellers who buy from themselves, rows that occur twice.
     """
-    return trades_from_frame(read_frame(path), Path(path).name, timezone)
+    return _make_trades(read_table(path), timezone)
 
 
 def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UTC") -> pd.DataFrame:
-    r"""Trades from CSV text; see `read_trades`.
+    r"""Parse trades from CSV text; see `read_trades`.
 
     Examples
     --------
@@ -56,60 +56,45 @@ def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UT
     >>> parse_trades(io.StringIO(text)).energy_wh.tolist()
     [1500]
     """
-    return trades_from_frame(parse_frame(buffer, source), source, timezone)
+    return _make_trades(parse_table(buffer, source), timezone)
 
 
 def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str = "UTC") -> pd.DataFrame:
-    """Trades from a DataFrame with these columns; see `read_trades`."""
-    frame = numbered(frame, source)
-    check_columns(frame, source, ("time", "seller", "buyer"), (*ENERGY_UNITS, *PRICE_UNITS))
-    energy, price = _energy_column(frame, source), prices_of(frame, source)
-    seller, sellers = names(frame, "seller", source)
-    buyer, buyers = names(frame, "buyer", source)
+    """Check trades in a DataFrame with these columns; see `read_trades`."""
+    return _make_trades(make_table(frame, source), timezone)
+
+
+def _make_trades(table: Table, timezone: str) -> pd.DataFrame:
+    table.check_columns(("time", "seller", "buyer"), (*ENERGY_UNITS, *PRICE_UNITS))
+    energy, price = table.column(table.find_column(ENERGY_UNITS)), read_prices(table)
+    seller, sellers = table.column("seller").read_names()
+    buyer, buyers = table.column("buyer").read_names()
+    time = table.column("time").read_times(timezone)
     trades = pd.DataFrame(
         {
-            "time": pd.DatetimeIndex(times(frame, "time", source, timezone)).tz_localize("UTC"),
+            "time": pd.DatetimeIndex(time).tz_localize("UTC"),
             "seller": np.array(sellers, dtype=object)[seller],
             "buyer": np.array(buyers, dtype=object)[buyer],
-            "energy_wh": _energy_wh(frame, energy, source),
+            "energy_wh": _read_energy_wh(energy),
             "price_ueur_per_kwh": price,
-        },
-    ).set_axis(frame.index, axis=0)
+        }
+    ).set_axis(table.frame.index, axis=0)
     alone = (trades["seller"] == trades["buyer"]).to_numpy()
-    if alone.any():
-        raise DataError(
-            f"{where(frame, source, 'buyer', alone)}: expected a buyer other than the seller, "
-            f"got {got(frame, 'buyer', alone)}; correct or remove the row"
-        )
+    table.column("buyer").check(alone, "a buyer other than the seller", "correct or remove the row")
     twice = trades.duplicated().to_numpy()
     if twice.any():
         raise DataError(
-            f"{source}, row {frame.index[int(np.argmax(twice))]}: expected each trade once, "
+            f"{table.source}, row {trades.index[int(np.argmax(twice))]}: expected each trade once, "
             "got the same time, seller, buyer, energy and price again; remove the row"
         )
     return trades
 
 
-def _energy_column(frame: pd.DataFrame, source: str) -> str:
-    found = [name for name in ENERGY_UNITS if name in frame.columns]
-    if len(found) != 1:
-        raise DataError(
-            f"{source}: expected one of the columns {', '.join(ENERGY_UNITS)}, got {', '.join(found) or 'none'}; "
-            f"{'remove the other' if found else 'add it'}"
-        )
-    return found[0]
-
-
-def _energy_wh(frame: pd.DataFrame, column: str, source: str) -> npt.NDArray[np.int64]:
-    """Energies rounded to Wh; what would vanish by that is an error, most likely one of units."""
-    unit, wh = ENERGY_UNITS[column]
-    hint = f"the limit is 1 MWh per trade; is the column in another unit than {unit}?"
-    values = numbers(frame, column, source, unit, LARGEST_TRADE_WH / wh, hint)
+def _read_energy_wh(column: Column) -> Integers:
+    """Energies rounded to Wh; one that rounds to 0 is an error, most likely one of units."""
+    unit, wh = ENERGY_UNITS[column.name]
+    another = f"is the column in another unit than {unit}?"
+    values = column.read_numbers(unit, LARGEST_TRADE_WH / wh, f"the limit is 1 MWh per trade; {another}")
     energy_wh = np.rint(values * wh).astype(np.int64)
-    vanished = (energy_wh == 0) & (values > 0.0)
-    if vanished.any():
-        raise DataError(
-            f"{where(frame, source, column, vanished)}: expected 0 or more than half a Wh, "
-            f"got {got(frame, column, vanished)}; is the column in another unit than {unit}?"
-        )
+    column.check((energy_wh == 0) & (values > 0.0), "0 or more than half a Wh", another)
     return energy_wh

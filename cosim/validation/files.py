@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from cosim.case.inputs import read_participants
 from cosim.errors import ScenarioError
 from cosim.results.directory import write_json
-from data.files import read_frame
-from data.prices import PriceSource, find_price_column
+from data.files import read_table
+from data.prices import PRICE_UNITS, PriceSource
 from data.profiles import Profiles
 from data.tables import profiles_from_frame
 
@@ -29,9 +29,9 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str) -> Profil
     data.errors.DataError
         If the file cannot be used.
     """
-    frame = read_frame(path)
-    price = None if find_price_column(frame, path.name) else PriceSource(0.0)
-    return profiles_from_frame(frame, path.name, interval_minutes, timezone, price)
+    table = read_table(path)
+    price = None if table.find_column(PRICE_UNITS, required=False) else PriceSource(0.0)
+    return profiles_from_frame(table.frame, table.source, interval_minutes, timezone, price)
 
 
 def read_placement(path: Path) -> dict[str, str | int]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cosim.curtailment.feasible import Feasible
 from data.errors import DataError
-from data.files import got, where
+from data.files import Table
 from data.profiles import LARGEST_WH, Profiles
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 from market.orders import Orders
@@ -91,15 +91,13 @@ def encode_trades(trades: pd.DataFrame, profiles: Profiles, source: str = "trade
         Naming the row of a party that is no participant, or of a time that no interval begins at.
     """
     position = {name: k for k, name in enumerate(profiles.participants)} | {UTILITY: int(GRID)}
+    expected = f"'grid' or a participant such as {', '.join(profiles.participants[:5])}"
     parties = {}
     for column in ("seller", "buyer"):
         unknown = ~trades[column].isin(list(position)).to_numpy()
-        if unknown.any():
-            known = ", ".join(profiles.participants[:5])
-            raise DataError(
-                f"{where(trades, source, column, unknown)}: expected 'grid' or a participant such as {known}, "
-                f"got {got(trades, column, unknown)}; correct the name or add the participant"
-            )
+        Table(trades, source).column(column).check(
+            unknown, expected, "correct the name or add the participant"
+        )
         parties[column] = _integers(trades[column].map(position))
     amounts = (_integers(trades[column]) for column in ("energy_wh", "price_ueur_per_kwh"))
     return Trades(_find_intervals(trades, profiles, source), parties["seller"], parties["buyer"], *amounts)
@@ -117,11 +115,9 @@ def _find_intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh
         (rest != 0, f"the begin of one of the {minutes}-minute intervals, so that none overlap"),
         (outside, f"a time from {profiles.time[0]} to {profiles.time[-1]} UTC"),
     ):
-        if wrong.any():
-            raise DataError(
-                f"{where(trades, source, 'time', wrong)}: expected {expected}, "
-                f"got {got(trades, 'time', wrong)}; correct the row or supply other profiles"
-            )
+        Table(trades, source).column("time").check(
+            wrong, expected, "correct the row or supply other profiles"
+        )
     return _integers(interval)
 
 

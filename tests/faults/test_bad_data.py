@@ -242,7 +242,7 @@ BAD_TRADES = {
     "two prices": (
         ["2017-06-01,a,b,1,0.1,100"],
         TRADE_HEADER + ",price_eur_per_mwh",
-        "expected one price column, got price_eur_per_kwh, price_eur_per_mwh",
+        "expected one of the columns price_eur.* got price_eur_per_kwh, price_eur_per_mwh; remove",
     ),
     "negative energy": (
         changed_trade(3, "0.25", "-0.25"),

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.households import HouseholdSpec, draw_households, reference_profiles
+from data.households import HouseholdSpec, draw_households, make_reference_profiles
 from data.series import Series
-from data.synthetic import synthetic_series
+from data.synthetic import make_synthetic_series
 
 YEAR = 8760
 
 
 @pytest.fixture(scope="module")
 def series():
-    return synthetic_series(np.datetime64("2017-01-01"), YEAR, np.random.default_rng(5))
+    return make_synthetic_series(np.datetime64("2017-01-01"), YEAR, np.random.default_rng(5))
 
 
 def houses(seed=1, **changes):
@@ -22,7 +22,7 @@ def houses(seed=1, **changes):
 
 def profiles(series, seed=1, **changes):
     spec = HouseholdSpec(**changes)
-    return reference_profiles(
+    return make_reference_profiles(
         series, draw_households(spec, np.random.default_rng(seed)), spec, np.random.default_rng(9)
     )
 
@@ -81,7 +81,7 @@ def test_demand_is_that_of_the_study_at_any_seed(series):
 def test_generation_is_nameplate_times_capacity_factor(series):
     spec = HouseholdSpec(production_ratio=None, n_prosumers=12)
     drawn = draw_households(spec, np.random.default_rng(1))
-    made = reference_profiles(series, drawn, spec, np.random.default_rng(2))
+    made = make_reference_profiles(series, drawn, spec, np.random.default_rng(2))
     assert np.abs(made.pv_wh - drawn.nameplate_w * series.solar_cf[:, None]).max() <= 0.5
     assert made.provenance["panel_scale"] == 1.0
 
