@@ -8,6 +8,8 @@ import numpy as np
 
 from grid_models.errors import GridError
 
+SHARE = "give a share, not per cent"
+
 
 def check_range(
     where: str,
@@ -59,9 +61,8 @@ def check_field(
     low: float,
     high: float = np.inf,
     *,
-    above: bool = False,
-    below: bool = False,
-    remedy: str = "give a share, not per cent",
+    remedy: str = SHARE,
+    **ends: bool,
 ) -> None:
-    """`check_range` of the field `key` of a device, which `where` names."""
-    check_range(f"{where}, {key}", getattr(device, key), low, high, above=above, below=below, remedy=remedy)
+    """`check_range` of the field `key` of a device, which `where` names; `ends` are `above` and `below`."""
+    check_range(f"{where}, {key}", getattr(device, key), low, high, remedy=remedy, **ends)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from cosim.case.case import MarketCase
 from grid_models.arrays import Floats
 from market.storage import Wh
-
-if TYPE_CHECKING:
-    from cosim.case.case import MarketCase
 
 VALUE_OF_LOST_LOAD = {"low": 1e3, "normal": 1e4, "high": 1e5}
 """Cost per kW in least curtailment. That of a trade is 3, so load is shed last, low priorities before high ones."""

@@ -39,19 +39,15 @@ _PLAIN = {
     "kerber_extreme_vorstadtnetz_trafo_2": pn.kb_extrem_vorstadtnetz_trafo_2,
     "ieee_european_lv_asymmetric": pn.ieee_european_lv_asymmetric,
 }
-# Dickert, Domagk & Schegner (2013): ranges of feeder length, lines, customers, and how good the case is.
-_DICKERT = [
-    (length, line, customer, case)
-    for length, line, customer in (
-        ("short", "cable", "single"),
-        ("short", "cable", "multiple"),
-        ("middle", "cable", "multiple"),
-        ("middle", "C&OHL", "multiple"),
-        ("long", "cable", "multiple"),
-        ("long", "C&OHL", "multiple"),
-    )
-    for case in ("good", "average", "bad")
-]
+# Dickert, Domagk & Schegner (2013): range of feeder length, lines, customers.
+_DICKERT = (
+    ("short", "cable", "single"),
+    ("short", "cable", "multiple"),
+    ("middle", "cable", "multiple"),
+    ("middle", "C&OHL", "multiple"),
+    ("long", "cable", "multiple"),
+    ("long", "C&OHL", "multiple"),
+)
 _VOLTAGE_CONTROL = ("rural_1", "rural_2", "village_1", "village_2", "suburb_1")
 
 NETS: dict[str, Callable[[], Any]] = {
@@ -60,7 +56,8 @@ NETS: dict[str, Callable[[], Any]] = {
         f"dickert_{length}_{'cable' if line == 'cable' else 'overhead'}_{customer}_{case}": partial(
             pn.create_dickert_lv_network, length, line, customer, case
         )
-        for length, line, customer, case in _DICKERT
+        for length, line, customer in _DICKERT
+        for case in ("good", "average", "bad")
     },
     **{
         f"voltage_control_{name}": partial(pn.create_synthetic_voltage_control_lv_network, name)

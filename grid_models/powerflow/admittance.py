@@ -78,9 +78,7 @@ def read_matrices(net: Any) -> Matrices:
         ) from reason
     internal = solved._ppc["internal"]
     if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
-        raise GridError(
-            f"network '{getattr(net, 'name', '')}': expected buses beside the source's, got none"
-        )
+        raise GridError(f"network '{getattr(net, 'name', '')}': expected buses beside the source's, got none")
     row = np.where(internal["branch_is"], np.cumsum(internal["branch_is"]) - 1, -1)
     part = solved._pd2ppc_lookups["branch"]
     branch = [row[slice(*part.get(table, (0, 0)))] for table in ("line", "trafo")]

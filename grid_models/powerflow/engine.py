@@ -78,19 +78,13 @@ class PowerFlow:
     (True, (1, 8))
     """
 
-    feeder: Feeder
-    refusal: str | None
-    slack_bus: Ints
-    matrices: Matrices
-    network: Network | None
-    position: Ints
-
     def __init__(self, feeder: Feeder) -> None:
         self.feeder = feeder
         self.refusal = find_refusal(feeder.net)
         self.matrices = read_matrices(feeder.net)
         self.slack_bus = _find_slack_buses(feeder.net, self.matrices)
-        self.network, self.position = None, np.empty(0, np.int64)
+        self.network: Network | None = None
+        self.position = np.empty(0, np.int64)
         if self.refusal is None:
             self.network, self.position = build_network(feeder.net, self.matrices, feeder.bus)
 

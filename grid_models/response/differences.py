@@ -38,15 +38,12 @@ class _Derivatives(NamedTuple):
     slack: Complex
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
-        """Rows of the array."""
         return self.voltage[buses]
 
     def current_percent(self, ends: Rows = ALL) -> Complex:
-        """Rows of the array."""
         return self.current[ends]
 
     def slack_kva(self) -> Complex:
-        """All of the array."""
         return self.slack
 
 
