@@ -42,7 +42,7 @@ class Scene:
             fuel_cells=self.cells,
         )
         network: Any = SimpleNamespace(
-            phase=np.full(n, self.phase, np.int8), former=np.array(self.held_before)
+            phase=np.full(n, self.phase, np.int8), is_forming=np.array(self.held_before)
         )
         return list(rank_formers(part, network))
 
