@@ -25,6 +25,8 @@ from cosim.report.palette import (
 from grid_models.devices.frequency import BAND_HZ
 
 SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))
+LOADS = (("load_wh", "load asked for", "dot"), ("served_wh", "load served", "solid"))
+STORES = (("soc", "state of charge, %", 100.0), ("hydrogen_kg", "hydrogen, kg", 1.0))
 MS_PER_HOUR = 3.6e6
 
 
@@ -43,10 +45,7 @@ def draw_supply(spells: Sequence[Spell], hours: float) -> Any:
         for name, label, color in SUPPLY:
             if name in total:
                 _add_bars(figure, total[name] / (1000.0 * hours), label, color, column, hours)
-        for name, label, dash in (
-            ("load_wh", "load asked for", "dot"),
-            ("served_wh", "load served", "solid"),
-        ):
+        for name, label, dash in LOADS:
             steps = round_values(total[name] / (1000.0 * hours), 3)
             figure.add_scatter(
                 x=[*total.index, total.index[-1] + pd.Timedelta(hours=hours)],
@@ -81,14 +80,7 @@ def draw_priorities(spells: Sequence[Spell], hours: float) -> Any:
 
 def draw_stores(spells: Sequence[Spell]) -> Any:
     """State of charge, %, and hydrogen, kg, of each part at the end of the intervals; None where there is neither."""
-    quantities = [
-        (name, title, factor)
-        for name, title, factor in (
-            ("soc", "state of charge, %", 100.0),
-            ("hydrogen_kg", "hydrogen, kg", 1.0),
-        )
-        if _has_values(spells, name)
-    ]
+    quantities = [quantity for quantity in STORES if _has_values(spells, quantity[0])]
     if not quantities:
         return None
     return _draw_by_part(spells, quantities, 150 + 190 * len(quantities)).update_yaxes(rangemode="tozero")

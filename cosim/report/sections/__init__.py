@@ -1,1 +1,1 @@
-"""Sections of the report page: what is said, in which order."""
+"""Sections of the report page: texts, and which tables and figures they show."""

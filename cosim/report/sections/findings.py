@@ -171,7 +171,7 @@ def make_ledger_section(run: RunTables) -> PageSection:
 
 
 def make_assumptions_section(run: RunTables) -> PageSection:
-    """What the figures rest on, and what they cannot show."""
+    """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
     limits = scenario.limits

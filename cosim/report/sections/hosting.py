@@ -36,6 +36,9 @@ def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSectio
         f"If the PV of all houses grows alike, anything beyond {hosting.scaling:.3f} times breaks a limit: "
         f"{hosting.bound_by}."
     )
+    picture = (
+        "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds."
+    )
     return PageSection(
         "hosting",
         "Hosting capacity for PV",
@@ -46,12 +49,5 @@ def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSectio
             Fact("hosting_most", "PV at the roomiest house", number(float(largest_kw.max())), "kW"),
         ),
         tables=(tabulate("hosting", caption, COLUMNS, houses.head(LISTED), printed=False),),
-        figures=(
-            Figure(
-                "hosting",
-                "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds.",
-                draw_hosting(houses, distance_km),
-                printed=False,
-            ),
-        ),
+        figures=(Figure("hosting", picture, draw_hosting(houses, distance_km), printed=False),),
     )

@@ -103,16 +103,10 @@ def make_curtailment_section(run: RunTables) -> PageSection:
 
 def make_prices_section(run: RunTables) -> PageSection:
     """Utility and market prices."""
-    figure = draw_prices(
-        run.result.intervals["utility_ueur_per_kwh"] / UEUR_PER_EUR,
-        run.result.intervals["price_ueur_per_kwh"] / UEUR_PER_EUR,
-    )
-    return PageSection(
-        "prices",
-        "Prices",
-        figures=(Figure("prices", "Utility and market price, EUR/kWh.", figure),),
-        printed=False,
-    )
+    columns = ("utility_ueur_per_kwh", "price_ueur_per_kwh")
+    figure = draw_prices(*(run.result.intervals[name] / UEUR_PER_EUR for name in columns))
+    figures = (Figure("prices", "Utility and market price, EUR/kWh.", figure),)
+    return PageSection("prices", "Prices", figures=figures, printed=False)
 
 
 def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:

@@ -106,24 +106,17 @@ def make_grid_section(run: RunTables) -> PageSection:
     p, losses = run.result.intervals["p_grid_kw"], run.result.intervals["losses_kw"]
     reverse = run.hours * int((p < 0).sum())
     solved = run.hours * int((~run.off).sum())
-    share = f" ({100 * reverse / solved:.1f} %)"
-    lost_kwh = run.hours * float(losses.sum())
-    return PageSection(
-        "grid",
-        "Transformer flow and losses",
-        (
-            f"The feeder exported to the grid in {reverse:,.0f} of {solved:,.0f} hours under voltage{share}. "
-            f"Losses of lines and transformers: {lost_kwh:,.1f} kWh.",
-        ),
-        figures=(
-            Figure(
-                "grid-power",
-                "Power from the external grid through the transformer, kW; negative: reverse flow.",
-                draw_grid_power(p, run.hours),
-            ),
-            Figure("losses", "Losses of the whole feeder, kWh.", draw_losses(losses, run.hours), False),
-        ),
+    text = (
+        f"The feeder exported to the grid in {reverse:,.0f} of {solved:,.0f} hours under voltage "
+        f"({100 * reverse / solved:.1f} %). Losses of lines and transformers: "
+        f"{run.hours * float(losses.sum()):,.1f} kWh."
     )
+    caption = "Power from the external grid through the transformer, kW; negative: reverse flow."
+    figures = (
+        Figure("grid-power", caption, draw_grid_power(p, run.hours)),
+        Figure("losses", "Losses of the whole feeder, kWh.", draw_losses(losses, run.hours), False),
+    )
+    return PageSection("grid", "Transformer flow and losses", (text,), figures=figures)
 
 
 def make_validation_section(run: RunTables) -> PageSection:

@@ -1,4 +1,4 @@
-"""How lines and transformers were used, one row each: the table a planner reads first."""
+"""Table `branch_summary`: loading, reverse flow and losses of every line and transformer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ WARN_PERCENT, FULL_PERCENT = 80.0, 100.0
 
 
 def summarise_branches(run: RunTables) -> pd.DataFrame:
-    """Table `branch_summary`: loading, reverse flow and losses of every branch, lines before transformers.
+    """One row per branch, lines before transformers.
 
     Returns
     -------
     DataFrame
         Per branch `element_type, element, max_loading_percent, max_at, p95_loading_percent, mean_loading_percent,
         hours_ge_80_percent, hours_ge_100_percent, reverse_flow_hours, losses_kwh`. Statistics leave out intervals
-        in which the branch was without supply; `reverse_flow_hours` is missing where meters cannot tell.
+        in which the branch was without supply; `reverse_flow_hours` is missing where it cannot be determined.
     """
     loading_percent, hours, net = run.loading_percent, run.hours, run.feeder.net
     values = loading_percent.to_numpy(np.float64)
-    lit = ~np.isnan(values)
-    used = lit.any(axis=0)
-    filled = np.where(lit, values, -np.inf)
+    supplied = ~np.isnan(values)
+    used = supplied.any(axis=0)
+    filled = np.where(supplied, values, -np.inf)
     at = filled.argmax(axis=0)
     times = pd.DatetimeIndex(loading_percent.index).strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(lit, values, 0.0).sum(axis=0) / lit.sum(axis=0)
+        mean = np.where(supplied, values, 0.0).sum(axis=0) / supplied.sum(axis=0)
     return pd.DataFrame(
         {
             "element_type": loading_percent.columns.get_level_values(0),
@@ -87,11 +87,10 @@ def losses_kw(net: Any, loading_percent: Floats) -> Floats:
 
 
 def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_grid_kw: pd.Series) -> Floats:
-    """Hours in which each branch carried power towards the grid, (L,); NaN where it cannot be told.
+    """Hours in which each branch carried power towards the grid, (L,); NaN where it cannot be determined.
 
-    The only transformer of a feeder with one external grid: from the grid's power. A line of a radial feeder: from
-    the meters behind it, the losses there being neglected. Other elements in the net, rings and several sources:
-    unknown.
+    It is known of the only transformer between the only external grid and the feeder, by the power from the grid, and
+    of the lines of a radial feeder, by the meters that a line supplies; losses behind it are neglected.
     """
     result = np.full(len(net.line) + len(net.trafo), np.nan)
     if len(net.ext_grid) != 1:
@@ -107,9 +106,9 @@ def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_gri
 
 
 def find_participants_behind(net: Any, participants: list[str]) -> Floats | None:
-    """(lines, participants) 1 where a line is all that supplies a participant, seen from the only external grid.
+    """(lines, participants) 1 if a participant is supplied through a line, seen from the only external grid, else 0.
 
-    None if the net is meshed, or holds loads or generators that no participant owns and no meter sees.
+    None if the net is meshed, or has loads or generators without a meter because no participant owns them.
     """
     at = {str(name): int(bus) for name, bus in zip(net.load.name, net.load.bus, strict=True)}
     foreign = set(at) - set(participants)
@@ -128,9 +127,6 @@ def find_participants_behind(net: Any, participants: list[str]) -> Floats | None
                 return None
             path[other] = path[bus] | {int(key[1])} if key[0] == "line" else path[bus]
             waiting.append(other)
-    place = {int(index): k for k, index in enumerate(net.line.index)}
-    behind = np.zeros((len(place), len(participants)))
-    for k, participant in enumerate(participants):
-        for line in path.get(at[participant], ()):
-            behind[place[line], k] = 1.0
-    return behind
+    supplied = [path.get(at[participant], frozenset()) for participant in participants]
+    behind = [[float(index in lines) for lines in supplied] for index in net.line.index]
+    return np.array(behind).reshape(len(net.line), len(participants))
