@@ -130,14 +130,6 @@ class Bookkeeper:
                     return block.header.height, reason
         return self._replay(group)
 
-    def reveal(self, block: Block) -> RecordBytes | None:
-        """Records of a block in clear; in this ledger all are."""
-        return block.records
-
-    def find_salt(self, interval: int, seq: int) -> bytes:
-        """Salt of a private record; empty for one in clear."""
-        return b""
-
     def _change_batteries(self, block: Block) -> str | None:
         """Apply the `HOUSE` records of a block; a block without an interval must repeat the state root."""
         if not block.holds_interval and block.header.state_root != self.state_root:

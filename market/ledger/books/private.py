@@ -18,12 +18,7 @@ from market.ledger.format.records import (
     select_exchanges,
     select_rows,
 )
-from market.ledger.private.commitments import (
-    STATE_SEQ,
-    imbalance_wh,
-    make_aggregate_record,
-    open_commitments,
-)
+from market.ledger.private.commitments import STATE_SEQ, imbalance_wh, make_aggregate_record, open_commitments
 from market.ledger.private.vault import Entry
 from market.ledger.store.blocks import Block, Fault
 
@@ -50,14 +45,6 @@ class AggregateKeeper:
             if block.holds_interval and (reason := self._find_fault(block.records)):
                 return block.header.height, reason
         return None
-
-    def reveal(self, block: Block) -> RecordBytes | None:
-        """Records of a block in clear: none, without stores to open them from."""
-        return None
-
-    def find_salt(self, interval: int, seq: int) -> bytes:
-        """Salt of a private record: unknown without stores."""
-        return b""
 
     def _find_fault(self, records: RecordBytes) -> str:
         aggregates = select_rows(records, RecordKind.AGGREGATE)
@@ -107,16 +94,6 @@ class OpenedKeeper(Bookkeeper):
             clear.append(found)
         return super().check(clear)
 
-    def reveal(self, block: Block) -> RecordBytes | None:
-        """Records of a block in clear, None if they cannot be opened."""
-        found = self._open(block)
-        return None if isinstance(found, str) else found.records
-
-    def find_salt(self, interval: int, seq: int) -> bytes:
-        """Salt of a private record; empty for one in clear."""
-        entry = self._entries.get((interval, seq))
-        return b"" if entry is None else entry.salt
-
     def _open(self, block: Block) -> Block | str:
         """The block with its private records put back, or what is wrong with them."""
         if RecordKind.PRIVATE not in block.kinds and RecordKind.AGGREGATE not in block.kinds:
@@ -134,5 +111,5 @@ class OpenedKeeper(Bookkeeper):
         return block._replace(records=records, kinds=records[:, 0].tobytes())
 
     def _find_state_root(self, accounts: Ints, interval: int) -> bytes:
-        salt = self.find_salt(interval, STATE_SEQ)
-        return state_root(accounts, salt) if salt else b""
+        salted = self._entries.get((interval, STATE_SEQ))
+        return b"" if salted is None else state_root(accounts, salted.salt)

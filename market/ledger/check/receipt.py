@@ -6,6 +6,7 @@ A pinned key is enough to check one. Index and tree size are taken from what is 
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from typing import Any, NamedTuple
 
 from market.errors import LedgerError
@@ -98,7 +99,7 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
     LedgerError
         If there is no such record, or no checkpoint that covers it.
     """
-    block = find_interval_block(store, interval)
+    block = _find_block(store, interval)
     bodies = [block.records[at : at + SIZE] for at in range(0, len(block.records), SIZE)]
     if not 0 <= seq < len(bodies):
         raise LedgerError(f"interval {interval}: expected a record from 0 to {len(bodies) - 1}, got {seq}")
@@ -118,31 +119,19 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
     )
 
 
-def find_interval_block(store: Store, interval: int) -> StoredBlock:
-    """Find the block that records an interval.
+def _find_block(store: Store, interval: int) -> StoredBlock:
+    """The block that records an interval: the first after which the next interval is a later one."""
 
-    Raises
-    ------
-    LedgerError
-        If there is none.
-    """
-    size, height = store.size(), interval + 1
-    while 0 < height < size:
-        block = store.block(height)
-        last = read_next_interval(decode_records(block.records)) - 1
-        if last == interval:
-            return _step_back(store, block, interval)
-        height += max(1, interval - last)
-    raise LedgerError(
-        f"{store.path}: expected a ledger with interval {interval}, found {size} blocks without it"
-    )
+    def next_interval(height: int) -> int:
+        return read_next_interval(decode_records(store.block(height).records))
 
-
-def _step_back(store: Store, block: StoredBlock, interval: int) -> StoredBlock:
-    """The block that holds the interval: the first of all that have it as their last interval."""
-    while read_next_interval(decode_records(store.block(block.height - 1).records)) == interval + 1:
-        block = store.block(block.height - 1)
-    return block
+    size = store.size()
+    height = bisect_left(range(size), interval + 1, key=next_interval)
+    if interval < 0 or height == size:
+        raise LedgerError(
+            f"{store.path}: expected a ledger with interval {interval}, found {size} blocks without it"
+        )
+    return store.block(height)
 
 
 def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) -> Proven | str:

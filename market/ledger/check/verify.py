@@ -20,6 +20,7 @@ from market.ledger.crypto.signatures import Claim, SignatureChecks
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
 from market.ledger.format.records import RecordBytes, RecordKind, read_places
+from market.ledger.private.commitments import open_commitments
 from market.ledger.private.entries import entries_message, find_meter_number, read_entry_signatures
 from market.ledger.private.vault import Entry
 from market.ledger.store.blocks import (
@@ -30,7 +31,7 @@ from market.ledger.store.blocks import (
     find_wrong_root,
     link_block,
 )
-from market.ledger.store.registry import EMPTY, Registry, begin_registry, find_key_in_force, replay_statements
+from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, replay_statements
 from market.ledger.store.store import DamagedError, Store, StoredBlock
 from market.ledger.store.tip import extend_registry_tree
 
@@ -70,7 +71,7 @@ class Report(NamedTuple):
 Keeper = Bookkeeper | AggregateKeeper
 
 
-def make_bookkeeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
+def _make_keeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
     """Make the bookkeeper for a ledger with this genesis block and the private records that were opened, if any."""
     if not read_terms(genesis).private:
         return Bookkeeper(genesis)
@@ -158,14 +159,14 @@ class Verification:
         records = genesis.records
         if (wrong := find_wrong_root([genesis]) or find_wrong_field([genesis], 0)) is not None:
             raise BrokenError(wrong[1])
-        self.registry = begin_registry(records)
+        self.registry = replay_statements(EMPTY, records, b"", 0)
         key = find_key_in_force(self.registry, OPERATOR, 0)
         if self.operator is not None and self.operator != key:
             raise BrokenError("the operator is not the pinned one")
         self.chain_id = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
         if self.origin not in (None, log_origin(self.chain_id)):
             raise BrokenError(f"the log is '{log_origin(self.chain_id)}', not the pinned one")
-        self.keeper = make_bookkeeper(records, self.entries)
+        self.keeper = _make_keeper(records, self.entries)
 
     def _check_roots(self, blocks: Sequence[Block]) -> Fault | None:
         return find_wrong_root([block for block in blocks if block.header.height >= self.first])
@@ -180,8 +181,7 @@ class Verification:
             if block.has_statements():
                 self.registry_tree = extend_registry_tree(self.registry_tree, block.records)
                 try:
-                    if height > 0:
-                        self.registry = replay_statements(self.registry, block.records, self.chain_id, height)
+                    self.registry = replay_statements(self.registry, block.records, self.chain_id, height)
                 except LedgerError as reason:
                     return height, str(reason)
             if block.header.registry_root != self.registry_tree.root():
@@ -231,14 +231,16 @@ class Verification:
         }
         if set(keys) != set(signed):
             raise LedgerError("not every member with a key has signed its entries, or somebody else has")
-        records = self.keeper.reveal(block)
-        if records is None:
+        interval = int(read_places(block.records[:1])[0, 0])
+        entries = self.entries if self.keeper.terms.private else {}
+        if entries is None or isinstance(opened := open_commitments(block.records, interval, entries), str):
             return []
-        interval, claims = int(read_places(records[:1])[0, 0]), []
+        claims = []
         for member, key in keys.items():
-            number = find_meter_number(records, member)
-            salt = b"" if number is None else self.keeper.find_salt(interval, number)
-            message = entries_message(self.chain_id, interval, records, member, salt)
+            number = find_meter_number(opened, member)
+            meter = None if number is None else entries.get((interval, number))
+            salt = b"" if meter is None else meter.salt
+            message = entries_message(self.chain_id, interval, opened, member, salt)
             reason = f"member {member} did not sign these entries"
             claims.append(Claim(height, reason, key, signed[member], message))
         return claims

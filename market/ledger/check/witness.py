@@ -26,13 +26,7 @@ class RefusedError(LedgerError):
 
 
 def cosign(
-    note: str,
-    log: VerifierKey,
-    prover: Prover,
-    seen_file: Path,
-    name: str,
-    key: Ed25519PrivateKey,
-    time: int,
+    note: str, log: VerifierKey, prover: Prover, seen_file: Path, name: str, key: Ed25519PrivateKey, time: int
 ) -> str:
     """Cosign a checkpoint; returns its note with the witness's cosignature added.
 

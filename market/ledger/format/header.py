@@ -10,7 +10,6 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.exchanges import Ints
-from market.ledger.crypto.merkle import leaf_hash
 
 VERSION = 1
 _LAYOUT = struct.Struct("<I32sQq32s32sI32s32s")
@@ -57,10 +56,6 @@ class Header(NamedTuple):
     def encode(self) -> bytes:
         """The header's bytes."""
         return _LAYOUT.pack(*self)
-
-    def hash(self) -> bytes:
-        """Leaf hash of the header: the next header links to it, and the history tree holds it."""
-        return leaf_hash(self.encode())
 
 
 def decode_header(data: bytes) -> Header:

@@ -158,13 +158,7 @@ PRIVATE = np.dtype([*HEAD, ("commitment", "V32"), ("reserved", "V28")])
 MONEY = ("wallets_neur", "accounts_neur", "utility_neur", "contract_neur", "operator_neur")
 """All wallets, all utility accounts, and the pools of utility, sharing contract and operator."""
 
-AGGREGATE = np.dtype(
-    [
-        *HEAD,
-        ("n_private", "<u4"),
-        *list_fields("<i8", *MONEY, "into_wh", "out_wh"),
-    ]
-)
+AGGREGATE = np.dtype([*HEAD, ("n_private", "<u4"), *list_fields("<i8", *MONEY, "into_wh", "out_wh")])
 """What a block's private records change in total; the sum of the money is zero.
 
 `into_wh` and `out_wh` are the two sides of the energy balance, summed over the private meters; they are equal.

@@ -175,13 +175,7 @@ def make_device_record(
 
 
 def grant(
-    chain_id: bytes,
-    member: int,
-    number: int,
-    key: Ed25519PrivateKey,
-    *,
-    reader: int,
-    withdrawn: bool = False,
+    chain_id: bytes, member: int, number: int, key: Ed25519PrivateKey, *, reader: int, withdrawn: bool = False
 ) -> RecordBytes:
     """State that `member` lets `reader` read its private records, or no longer; signed by the member."""
     fields = {"status": 2 if withdrawn else 1, "member": member, "number": number, "other": reader}

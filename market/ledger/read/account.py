@@ -9,13 +9,7 @@ import numpy as np
 
 from market.errors import LedgerError
 from market.exchanges import METER, Ints, Kind, Rows
-from market.ledger.format.records import (
-    RecordBytes,
-    RecordKind,
-    read_places,
-    select_exchanges,
-    select_rows,
-)
+from market.ledger.format.records import RecordBytes, RecordKind, read_places, select_exchanges, select_rows
 from market.ledger.private.commitments import list_payers
 from market.ledger.private.entries import select_entries
 from market.ledger.private.vault import Entry

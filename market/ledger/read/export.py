@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from market.errors import LedgerError
 from market.exchanges import Kind
+from market.ledger.durable import report_unwritable
 from market.ledger.format.records import LAYOUTS, RecordKind
 from market.ledger.read.show import show_header
 from market.ledger.store.store import Store, StoredBlock
@@ -33,11 +34,9 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
     LedgerError
         If the folder cannot be written.
     """
-    try:
+    with report_unwritable(folder, "folder"):
         folder.mkdir(parents=True, exist_ok=True)
         return {name: _write(store, folder / f"{name}.parquet", name) for name in (*TABLES, "blocks")}
-    except OSError as reason:
-        raise LedgerError(f"{folder}: expected a folder that can be written, got {reason}") from reason
 
 
 def _write(store: Store, path: Path, name: str) -> int:

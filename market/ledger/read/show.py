@@ -9,9 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from market.errors import LedgerError
 from market.exchanges import Kind, Reason, Status
 from market.ledger.crypto.keys import pseudonym
+from market.ledger.durable import report_unwritable
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
     LAYOUTS,
@@ -99,15 +99,13 @@ def write_json_lines(store: Store, path: Path) -> int:
     """
     partial = path.with_name(f".{path.name}.partial")
     n_lines = 0
-    try:
+    with report_unwritable(path):
         with partial.open("w", encoding="utf-8", newline="\n") as file:
             for block in (block for group in store.groups() for block in group):
                 lines = [show_header(block), *show_records(block)]
                 file.writelines(json.dumps({"height": block.height, **line}) + "\n" for line in lines)
                 n_lines += len(lines)
         os.replace(partial, path)
-    except OSError as reason:
-        raise LedgerError(f"{path}: expected a file that can be written, got {reason.strerror}") from reason
     return n_lines
 
 

@@ -80,14 +80,23 @@ def next_number(registry: Registry, member: int) -> int:
     return registry.numbers.get(member, 0) + 1
 
 
-def begin_registry(records: RecordBytes) -> Registry:
-    """Registry of a genesis block: the operator is the only member.
+def replay_statements(registry: Registry, records: RecordBytes, chain_id: bytes, height: int) -> Registry:
+    """Registry after the block at `height`, which holds `records`.
 
     Raises
     ------
     LedgerError
-        If the block holds any other statement.
+        If a statement is not admissible; in the genesis block, any but the operator's key.
     """
+    if height == 0:
+        return _begin(records)
+    for statement in parse_statements(records):
+        registry = _admit(registry, statement, chain_id, height)
+    return registry
+
+
+def _begin(records: RecordBytes) -> Registry:
+    """Registry of a genesis block: the operator is the only member."""
     found = parse_statements(records)
     if len(found) != 1 or found[0].record[0] != RecordKind.MEMBER or found[0].signatures:
         raise LedgerError("expected the operator's key as the only statement of the genesis block")
@@ -99,26 +108,10 @@ def begin_registry(records: RecordBytes) -> Registry:
     return Registry({member: (tenure,)}, {member: role}, {member: 0}, {}, frozenset())
 
 
-def replay_statements(registry: Registry, records: RecordBytes, chain_id: bytes, height: int) -> Registry:
-    """Registry after the block at `height`, which holds `records`.
-
-    Raises
-    ------
-    LedgerError
-        If a statement is not admissible.
-    """
-    for statement in parse_statements(records):
-        registry = admit_statement(registry, statement, chain_id, height)
-    return registry
-
-
-def admit_statement(registry: Registry, statement: Statement, chain_id: bytes, height: int) -> Registry:
+def _admit(registry: Registry, statement: Statement, chain_id: bytes, height: int) -> Registry:
     """Registry after a statement in the block at `height`.
 
-    Raises
-    ------
-    LedgerError
-        If it is not admissible: a signature is missing or wrong, it was used before, or it contradicts the registry.
+    It is not admissible if a signature is missing or wrong, it was used before, or it contradicts the registry.
     """
     row = decode_record(statement.record)
     kind, member, number = row["kind"], row["member"], row["number"]

@@ -9,12 +9,12 @@ import numpy as np
 
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
-from market.ledger.crypto.merkle import History, leaf_hash, root_of_leaf_hashes
+from market.ledger.crypto.merkle import EMPTY_ROOT, History, leaf_hash, root_of_leaf_hashes
 from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin, parse_checkpoint
-from market.ledger.format.header import Header, decode_header
+from market.ledger.format.header import NO_PREVIOUS, NO_STATE, VERSION, Header, decode_header
 from market.ledger.format.note import ED25519, VerifierKey, open_note
 from market.ledger.format.records import SIZE, RecordBytes, is_registry, read_next_interval
-from market.ledger.store.registry import Registry, begin_registry, find_key_in_force, replay_statements
+from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, replay_statements
 from market.ledger.store.store import Store
 
 
@@ -41,6 +41,12 @@ class Tip(NamedTuple):
     history: History
 
 
+def make_empty_tip(chain_id: bytes) -> Tip:
+    """Make the tip that the genesis block of a chain builds on."""
+    header = Header(VERSION, chain_id, -1, 0, NO_PREVIOUS, EMPTY_ROOT, 0, EMPTY_ROOT, NO_STATE)
+    return Tip(header, NO_PREVIOUS, 0, EMPTY, History(), History())
+
+
 def read_tip(store: Store) -> Tip:
     """Read the tip of a stored ledger.
 
@@ -56,7 +62,7 @@ def read_tip(store: Store) -> Tip:
     header = decode_header(last.header)
     if leaf_hash(last.header) != last.hash or header.height != last.height:
         raise LedgerError(f"{store.path}: the last block is broken; run gridsettle ledger verify")
-    registry, tree = read_registry(store)
+    registry, tree = _read_registry(store)
     return Tip(header, last.hash, read_next_interval(decode_records(last.records)), registry, tree, history)
 
 
@@ -73,20 +79,12 @@ def decode_records(blob: bytes) -> RecordBytes:
     return np.frombuffer(blob, np.uint8).reshape(-1, SIZE)
 
 
-def read_registry(store: Store) -> tuple[Registry, History]:
-    """Read the registry after the last block, and the tree over all registry records.
+def _read_registry(store: Store) -> tuple[Registry, History]:
+    """Registry after the last block, and the tree over all registry records.
 
     Of all blocks the header is read; the records only if the registry root differs from that of the block before.
-
-    Raises
-    ------
-    LedgerError
-        If a statement on the ledger is not admissible.
     """
-    genesis = store.block(0)
-    records = decode_records(genesis.records)
-    registry, tree = begin_registry(records), extend_registry_tree(History(), records)
-    root = decode_header(genesis.header).registry_root
+    registry, tree, root = EMPTY, History(), EMPTY_ROOT
     for height, encoded in enumerate(store.headers()):
         header = decode_header(encoded)
         if header.registry_root != root:

@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from market.errors import LedgerError
 from market.exchanges import OPERATOR, Ints
 from market.ledger.crypto.keys import is_signed, public_bytes
-from market.ledger.crypto.merkle import History, group_roots, leaf_hash
+from market.ledger.crypto.merkle import group_roots, leaf_hash
 from market.ledger.crypto.signatures import sign_all
 from market.ledger.durable import write_durably
 from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin
 from market.ledger.format.header import (
-    NO_PREVIOUS,
     NO_STATE,
     VERSION,
     Header,
@@ -42,6 +41,7 @@ from market.ledger.store.tip import (
     check_no_rollback,
     decode_records,
     extend_registry_tree,
+    make_empty_tip,
     read_operator_key,
     read_tip,
 )
@@ -102,15 +102,11 @@ class Ledger:
         """
         records = np.concatenate([make_operator_record(public_bytes(key)), *genesis])
         name = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
-        tree = extend_registry_tree(History(), records)
-        root = group_roots(records, np.array([0, records.shape[0]]))[0].tobytes()
-        header = Header(VERSION, name, 0, 0, NO_PREVIOUS, root, records.shape[0], tree.root(), NO_STATE)
-        encoded = header.encode()
-        signature = key.sign(header_message(encoded))
-        block = StoredBlock(0, encoded, leaf_hash(encoded), signature, records.tobytes())
-        store = Store.create(directory, block, _signed_state(block, state, key))
-        ledger = cls(store, key, read_tip(store), directory)
-        ledger._publish(ledger._tip)
+        start, offsets = np.array([0]), np.array([0, records.shape[0]])
+        blocks, tip, _ = _build_blocks(make_empty_tip(name), key, start, records, offsets, [NO_STATE])
+        store = Store.create(directory, blocks[0], _sign_state(blocks[0], state, key))
+        ledger = cls(store, key, tip, directory)
+        ledger._publish(tip)
         return ledger
 
     @classmethod
@@ -150,12 +146,7 @@ class Ledger:
         self._store.close()
 
     def append(
-        self,
-        interval_start: Ints,
-        records: RecordBytes,
-        offsets: Ints,
-        roots: Sequence[bytes],
-        state: bytes,
+        self, interval_start: Ints, records: RecordBytes, offsets: Ints, roots: Sequence[bytes], state: bytes
     ) -> None:
         """Append the blocks of K intervals as one group: all of them become durable, then the checkpoint is signed.
 
@@ -175,9 +166,7 @@ class Ledger:
         LedgerError
             If a statement is not admissible, or the disk is full or fails; then nothing of the group is kept.
         """
-        blocks, tip, nodes = self._build(interval_start, records, offsets, roots)
-        self._store.append(blocks, nodes, _signed_state(blocks[-1], state, self._key))
-        self._publish(tip)
+        self._write(interval_start, records, offsets, roots, state)
 
     def append_registry(self, records: RecordBytes) -> None:
         """Append a block of registry and `HOUSE` records; it repeats the time and state root of the block before.
@@ -195,58 +184,27 @@ class Ledger:
         header = self._tip.header
         numbered = number_records(records, self._tip.next_interval)
         start, offsets = np.array([header.interval_start]), np.array([0, records.shape[0]])
-        blocks, tip, nodes = self._build(start, numbered, offsets, [header.state_root])
-        self._store.append(blocks, nodes, None)
-        self._publish(tip)
+        self._write(start, numbered, offsets, [header.state_root], None)
 
-    def _build(
+    def _write(
         self,
         interval_start: Ints,
         records: RecordBytes,
         offsets: Ints,
         roots: Sequence[bytes],
-    ) -> tuple[list[StoredBlock], Tip, list[tuple[int, int, bytes]]]:
-        """Make blocks that follow the tip, the tip after them and the nodes they complete; nothing is written yet."""
-        headers, hashes, bodies, nodes = [], [], [], []
-        tip, history, tree = self._tip, self._tip.history.copy(), self._tip.registry_tree
-        name, header, before, registry = tip.header.chain_id, tip.header, tip.hash, tip.registry
-        record_roots = group_roots(records, np.asarray(offsets, np.int64))
-        stated = _find_blocks_with_statements(records, offsets)
-        begin = offsets.tolist()
-        for k, start in enumerate(interval_start.tolist()):
-            body = records[begin[k] : begin[k + 1]]
-            height, registry_root = history.size, header.registry_root
-            if k in stated:
-                registry = replay_statements(registry, body, name, height)
-                tree = extend_registry_tree(tree, body)
-                registry_root = tree.root()
-            header = Header(
-                VERSION,
-                name,
-                height,
-                start,
-                before,
-                record_roots[k].tobytes(),
-                begin[k + 1] - begin[k],
-                registry_root,
-                roots[k],
-            )
-            encoded = header.encode()
-            before = leaf_hash(encoded)
-            headers.append(encoded)
-            hashes.append(before)
-            bodies.append(body.tobytes())
-            nodes += history.append(before)
-        if find_key_in_force(registry, OPERATOR, header.height) != public_bytes(self._key):
+        state: bytes | None,
+    ) -> None:
+        blocks, tip, nodes = _build_blocks(self._tip, self._key, interval_start, records, offsets, roots)
+        height = tip.header.height
+        if find_key_in_force(tip.registry, OPERATOR, height) != public_bytes(self._key):
             raise LedgerError(
-                f"{self.directory}: expected the operator's key in force at block {header.height}, got "
+                f"{self.directory}: expected the operator's key in force at block {height}, got "
                 "an older or a later one; go on with the key that was rotated to"
             )
-        heights = range(tip.history.size, history.size)
-        signed = sign_all(self._key, [header_message(encoded) for encoded in headers])
-        blocks = list(map(StoredBlock, heights, headers, hashes, signed, bodies))
-        after = Tip(header, before, read_next_interval(records[begin[-2] :]), registry, tree, history)
-        return blocks, after, nodes
+        self._store.append(
+            blocks, nodes, None if state is None else _sign_state(blocks[-1], state, self._key)
+        )
+        self._publish(tip)
 
     def _publish(self, tip: Tip) -> None:
         """Make a tip that is durable the current one: sign its checkpoint, store it, write it beside the directory."""
@@ -313,10 +271,40 @@ class Ledger:
         return self._tip.next_interval, blob
 
 
-def _signed_state(block: StoredBlock, state: bytes, key: Ed25519PrivateKey) -> StoredState:
+def _sign_state(block: StoredBlock, state: bytes, key: Ed25519PrivateKey) -> StoredState:
     return StoredState(block.height, state, key.sign(state_message(block.hash, state)))
 
 
-def _find_blocks_with_statements(records: RecordBytes, offsets: Ints) -> set[int]:
-    at = np.flatnonzero(is_registry(records))
-    return set((np.searchsorted(offsets, at, side="right") - 1).tolist())
+def _build_blocks(
+    tip: Tip,
+    key: Ed25519PrivateKey,
+    interval_start: Ints,
+    records: RecordBytes,
+    offsets: Ints,
+    roots: Sequence[bytes],
+) -> tuple[list[StoredBlock], Tip, list[tuple[int, int, bytes]]]:
+    """Make blocks that follow a tip, the tip after them, and the nodes of the history tree that they complete."""
+    header, previous, registry, tree = tip.header, tip.hash, tip.registry, tip.registry_tree
+    name, history = header.chain_id, tip.history.copy()
+    record_roots = group_roots(records, np.asarray(offsets, np.int64))
+    stated = np.searchsorted(offsets, np.flatnonzero(is_registry(records)), side="right") - 1
+    with_statements, begin = set(stated.tolist()), offsets.tolist()
+    headers, hashes, bodies, nodes = [], [], [], []
+    for k, start in enumerate(interval_start.tolist()):
+        body, height = records[begin[k] : begin[k + 1]], history.size
+        root, registry_root = record_roots[k].tobytes(), header.registry_root
+        if k in with_statements:
+            registry = replay_statements(registry, body, name, height)
+            tree = extend_registry_tree(tree, body)
+            registry_root = tree.root()
+        header = Header(VERSION, name, height, start, previous, root, len(body), registry_root, roots[k])
+        headers.append(header.encode())
+        previous = leaf_hash(headers[-1])
+        hashes.append(previous)
+        bodies.append(body.tobytes())
+        nodes += history.append(previous)
+    heights = range(tip.history.size, history.size)
+    signed = sign_all(key, [header_message(encoded) for encoded in headers])
+    blocks = list(map(StoredBlock, heights, headers, hashes, signed, bodies))
+    next_interval = read_next_interval(records[begin[-2] :])
+    return blocks, Tip(header, previous, next_interval, registry, tree, history), nodes

@@ -10,12 +10,7 @@ from market.errors import LedgerError
 from market.exchanges import OPERATOR, Ints
 from market.ledger.format.header import state_root
 from market.ledger.format.records import RecordBytes
-from market.ledger.private.commitments import (
-    STATE_SEQ,
-    derive_salt,
-    derive_salt_secret,
-    hide_records,
-)
+from market.ledger.private.commitments import STATE_SEQ, derive_salt, derive_salt_secret, hide_records
 from market.ledger.private.vault import Vault, vault_path
 from market.ledger.store.registry import Registry, find_key_in_force
 from market.ledger.write.ledger import Ledger
@@ -58,21 +53,15 @@ def append_private(
         for k, row in enumerate(accounts)
     ]
     height = ledger.head().height + 1
-    readers = {member: list_readers(ledger.registry, member, height) for member in (OPERATOR, *houses)}
+    readers = {member: _list_readers(ledger.registry, member, height) for member in (OPERATOR, *houses)}
     for member, keys in readers.items():
         with Vault(vault_path(ledger.directory, member)) as vault:
             vault.write(first, first + len(accounts), hidden.entries[member], keys)
     ledger.append(interval_start, hidden.records, hidden.offsets, roots, state)
 
 
-def list_readers(registry: Registry, member: int, height: int) -> list[bytes]:
-    """List the public keys that may open a member's records written at `height`: its own and its readers'.
-
-    Raises
-    ------
-    LedgerError
-        If the member has no key in force.
-    """
+def _list_readers(registry: Registry, member: int, height: int) -> list[bytes]:
+    """Public keys that may open a member's records written at `height`: its own and those of its readers."""
     own = find_key_in_force(registry, member, height)
     if own is None:
         raise LedgerError(

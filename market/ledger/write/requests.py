@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.errors import LedgerError
-from market.ledger.durable import write_durably
+from market.ledger.durable import report_unwritable, write_durably
 from market.ledger.format.records import RecordBytes
 from market.ledger.format.statements import parse_statements, read_member_and_number
 from market.ledger.store.registry import Registry, next_number, replay_statements
@@ -47,12 +47,8 @@ def leave_request(directory: Path, records: RecordBytes) -> Path:
         If it cannot be written.
     """
     folder = directory / FOLDER
-    try:
+    with report_unwritable(folder, "folder"):
         folder.mkdir(exist_ok=True)
-    except OSError as reason:
-        raise LedgerError(
-            f"{folder}: expected a folder that can be written, got {reason.strerror}"
-        ) from reason
     content = records.tobytes()
     path = folder / f"{sha256(content).hexdigest()[:16]}.request"
     write_durably(path, content.hex() + "\n")

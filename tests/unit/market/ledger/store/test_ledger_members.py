@@ -26,7 +26,6 @@ from market.ledger.format.statements import (
 from market.ledger.store.registry import (
     EMPTY,
     Registry,
-    begin_registry,
     find_key_in_force,
     next_number,
     replay_statements,
@@ -57,7 +56,7 @@ def device(member: int, number: int, key: int, *, joins: bool = True, chain: byt
 @pytest.fixture
 def registry() -> Registry:
     """Operator, and members 0 and 1 with keys from block 5 on."""
-    begin = begin_registry(make_operator_record(public_bytes(OP)))
+    begin = replay_statements(EMPTY, make_operator_record(public_bytes(OP)), CHAIN, 0)
     rows = [register(CHAIN, member, MEMBER, 1, 5, KEYS[member]) for member in (0, 1)]
     return replay_statements(begin, np.concatenate(rows), CHAIN, 4)
 
@@ -162,11 +161,11 @@ def test_a_genesis_block_has_one_operator_and_nobody_else() -> None:
         register(CHAIN, 0, MEMBER, 1, 5, KEYS[0]),
     ):
         with pytest.raises(LedgerError, match="only statement of the genesis block"):
-            begin_registry(rows)
+            replay_statements(EMPTY, rows, CHAIN, 0)
     other = operator.copy()
     other[0, 12:16] = 0
     with pytest.raises(LedgerError, match="in force from the genesis block on"):
-        begin_registry(other)
+        replay_statements(EMPTY, other, CHAIN, 0)
 
 
 def test_signatures_under_entries_are_no_statements() -> None:
