@@ -18,7 +18,7 @@ from cosim.case.case import Case, build_case
 from cosim.case.state import RETIRED, NetworkState
 from cosim.delivery.setpoints import injection_kw
 from cosim.interval.chunk import Chunk
-from cosim.interval.fold import chunks, standing_as
+from cosim.interval.fold import run_intervals, with_admitted_devices
 from cosim.islands.event_interval import PartResult, run_event_interval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
@@ -35,7 +35,7 @@ class Hour(NamedTuple):
     chunk: Chunk
     part: PartResult
     state: State
-    outage: NetworkState
+    network: NetworkState
 
 
 class Run(NamedTuple):
@@ -52,11 +52,11 @@ def simulated(*, plugged_in: bool) -> Run:
     case = build_case(scenario)
     hours = []
     state, outage = case.opening, case.opening_network
-    for chunk in chunks(case, case.opening):
-        if chunk.disturbed is not None and chunk.disturbed.parts[0].supply != Supply.GRID:
-            (part,) = chunk.disturbed.parts
+    for chunk in run_intervals(case, case.opening):
+        if chunk.event is not None and chunk.event.parts[0].supply != Supply.GRID:
+            (part,) = chunk.event.parts
             hours.append(Hour(chunk, part, state, outage))
-        state, outage = chunk.window.state, chunk.outage
+        state, outage = chunk.window.state, chunk.network
     return Run(case, Switching(case.feeder, case.engine, case.timeline.outages), hours)
 
 
@@ -72,7 +72,7 @@ def solved(bundled: Run) -> list[Any]:
     for hour in bundled.hours:
         assert hour.part.former is not None
         bus = int(bundled.case.feeder.bus[hour.part.former.house])
-        net = deepcopy(bundled.switching.engine(hour.chunk.outage.open, [bus]).feeder.net)
+        net = deepcopy(bundled.switching.engine(hour.chunk.network.in_force, [bus]).feeder.net)
         p_kw = injection_kw(hour.chunk.window.meters, bundled.case.interval_minutes)[0]
         pp.create_sgens(net, bundled.case.feeder.bus, p_mw=p_kw / 1000.0)
         pp.runpp(net, tolerance_mva=1e-11, calculate_voltage_angles=True)
@@ -130,7 +130,7 @@ def test_former_is_within_power_apparent_power_and_energy(bundled: Run, solved: 
             device = list(hour.part.fuel_wh)[former.cell]
             rated_kw, p_kw = bundled.case.fleet.devices[device].rated_kw, hour.part.fuel_wh[device] / 1000.0
             assert p_kw <= rated_kw * (1 + 1e-9)
-            assert hour.chunk.outage.plants[device, 0] >= 0.0
+            assert hour.chunk.network.plants[device, 0] >= 0.0
         assert np.hypot(p_kw, q_kvar) <= rated_kw / bundled.case.scenario.battery.inverter_cos_phi + 1e-9
 
 
@@ -151,10 +151,10 @@ def test_same_hour_without_the_second_device_serves_no_more(bundled: Run) -> Non
         ]
         if not second:
             continue
-        standing = hour.outage.standing.copy()
+        standing = hour.network.standing.copy()
         standing[second] = RETIRED
-        without = hour.outage._replace(standing=standing)
-        case = standing_as(bundled.case, without)
+        without = hour.network._replace(standing=standing)
+        case = with_admitted_devices(bundled.case, without)
         done = run_event_interval(case, bundled.switching, hour.state, without, hour.chunk.first)
         gained = served_wh(hour.chunk.window.meters[0]) - served_wh(done.settlement.meters)
         assert gained >= 0
@@ -175,7 +175,7 @@ def test_whole_outage_without_the_second_device_serves_no_more_in_any_hour(bundl
 
 
 def test_phases_are_islanded_then_synchronising(bundled: Run) -> None:
-    phases = [set(hour.chunk.outage.phase.tolist()) for hour in bundled.hours]
+    phases = [set(hour.chunk.network.phase.tolist()) for hour in bundled.hours]
     assert phases == 2 * (24 * [{Phase.ISLANDED}] + [{Phase.SYNCHRONISING}])
 
 

@@ -14,14 +14,14 @@ from cosim import Scenario, run
 from cosim.case.case import Case, build_case
 from cosim.delivery.setpoints import injection_kw
 from cosim.interval.chunk import Chunk
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.islands.event_interval import PartResult
 from cosim.islands.switching import Switching
 from grid_models.feeder.topology import Supply
 from grid_models.powerflow.limits import Judgement
 from market.exchanges import Kind, Reason
 from market.ledger.check.verify import verify_ledger
-from market.ledger.format.header import demonstration_key
+from market.ledger.format.header import make_demonstration_key
 from market.ledger.store.store import Store
 from market.ledger.write.ledger import Ledger
 
@@ -72,15 +72,15 @@ def scenario_of(changes: dict[str, Any]) -> Scenario:
 @pytest.fixture(scope="module", params=sorted(CASES))
 def simulated(request: pytest.FixtureRequest) -> tuple[Case, list[Chunk]]:
     case = build_case(scenario_of(CASES[request.param]))
-    return case, [chunk for chunk in chunks(case, case.opening) if chunk.disturbed is not None]
+    return case, [chunk for chunk in run_intervals(case, case.opening) if chunk.event is not None]
 
 
 def _islands(case: Case, stream: list[Chunk]) -> list[tuple[Chunk, PartResult]]:
     return [
         (chunk, part)
         for chunk in stream
-        if chunk.disturbed is not None
-        for part in chunk.disturbed.parts
+        if chunk.event is not None
+        for part in chunk.event.parts
         if part.supply == Supply.ISLAND
     ]
 
@@ -91,9 +91,9 @@ def test_every_disturbed_interval_is_clean_and_every_house_is_in_one_part(
     _, stream = simulated
     assert stream
     for chunk in stream:
-        assert chunk.disturbed is not None
+        assert chunk.event is not None
         assert (chunk.verdicts.status == Judgement.OK).all()
-        assert (np.sum([part.inside for part in chunk.disturbed.parts], axis=0) == 1).all()
+        assert (np.sum([part.inside for part in chunk.event.parts], axis=0) == 1).all()
 
 
 def test_island_buys_nothing_from_the_grid_and_sells_nothing_to_it(
@@ -101,16 +101,16 @@ def test_island_buys_nothing_from_the_grid_and_sells_nothing_to_it(
 ) -> None:
     _, stream = simulated
     for chunk in stream:
-        assert chunk.disturbed is not None
+        assert chunk.event is not None
         rows, meters = chunk.window.rows, chunk.window.meters[0]
-        for part in chunk.disturbed.parts:
+        for part in chunk.event.parts:
             if part.supply == Supply.GRID:
                 continue
             assert (meters["imported_wh"][part.inside] == 0).all()
             assert (meters["exported_wh"][part.inside] == 0).all()
             trade = rows[np.isin(rows["kind"], (int(Kind.P2P), int(Kind.SHARE_USE)))]
             assert (part.inside[trade["seller"]] == part.inside[trade["buyer"]]).all()
-        if not any(part.supply == Supply.GRID for part in chunk.disturbed.parts):
+        if not any(part.supply == Supply.GRID for part in chunk.event.parts):
             assert chunk.flow.p_grid_kw[0] == 0.0
 
 
@@ -132,14 +132,14 @@ def test_former_is_within_power_apparent_power_and_energy(simulated: tuple[Case,
             plant = case.fleet.devices[k].plant
             assert plant is not None
             assert wh <= plant.nominal_kw * 1000.0 * hours * (1 + 1e-9)
-            assert chunk.outage.plants[k, 0] >= 0.0
+            assert chunk.network.plants[k, 0] >= 0.0
 
 
 def _solved_by_pandapower(case: Case, chunk: Chunk) -> Any:
-    assert chunk.disturbed is not None
+    assert chunk.event is not None
     switching = Switching(case.feeder, case.engine, case.timeline.outages)
-    formers = [part.former for part in chunk.disturbed.parts if part.former is not None]
-    engine = switching.engine(chunk.outage.open, [int(case.feeder.bus[former.house]) for former in formers])
+    formers = [part.former for part in chunk.event.parts if part.former is not None]
+    engine = switching.engine(chunk.network.in_force, [int(case.feeder.bus[former.house]) for former in formers])
     net = deepcopy(engine.feeder.net)
     p_kw = injection_kw(chunk.window.meters, case.interval_minutes)[0]
     for bus, power in zip(case.feeder.bus, p_kw, strict=True):
@@ -170,7 +170,7 @@ def test_supply_is_what_is_served_and_lost_by_pandapower(simulated: tuple[Case, 
         balance_kw = int(supply.sum() - served.sum()) / 1000.0 / hours + residual_kw
         lines = net.line.from_bus.isin(case.feeder.bus) | net.line.to_bus.isin(case.feeder.bus)
         assert lines.any()
-        if sum(p.supply != Supply.DARK for p in chunk.disturbed.parts) == 1:  # type: ignore[union-attr]
+        if sum(p.supply != Supply.DARK for p in chunk.event.parts) == 1:  # type: ignore[union-attr]
             lost_kw = float(net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1000.0
             assert balance_kw == pytest.approx(lost_kw, abs=1e-6)
 
@@ -178,8 +178,8 @@ def test_supply_is_what_is_served_and_lost_by_pandapower(simulated: tuple[Case, 
 def test_dark_part_says_so_and_moves_nothing(simulated: tuple[Case, list[Chunk]]) -> None:
     _, stream = simulated
     for chunk in stream:
-        assert chunk.disturbed is not None
-        for part in chunk.disturbed.parts:
+        assert chunk.event is not None
+        for part in chunk.event.parts:
             if part.supply != Supply.DARK:
                 continue
             m = chunk.window.meters[0][part.inside]
@@ -210,8 +210,8 @@ def test_island_with_a_second_device_serves_no_less() -> None:
         )
         served[name] = [
             (chunk.first, int((chunk.window.meters["load_wh"] - chunk.window.meters["shed_wh"]).sum()))
-            for chunk in chunks(case, case.opening)
-            if chunk.disturbed is not None
+            for chunk in run_intervals(case, case.opening)
+            if chunk.event is not None
         ]
     assert all(t == u and more >= less for (t, less), (u, more) in zip(*served.values(), strict=False))
     assert sum(wh for _, wh in served["with a second"]) > sum(wh for _, wh in served["alone"])
@@ -220,9 +220,9 @@ def test_island_with_a_second_device_serves_no_less() -> None:
 def test_two_islands_are_two_and_both_are_lit() -> None:
     case = build_case(scenario_of({"events": [GRID_OUT, BRANCH_OUT]}))
     parts = {
-        chunk.first: [part.supply for part in chunk.disturbed.parts]
-        for chunk in chunks(case, case.opening)
-        if chunk.disturbed is not None
+        chunk.first: [part.supply for part in chunk.event.parts]
+        for chunk in run_intervals(case, case.opening)
+        if chunk.event is not None
     }
     assert parts[18] == [Supply.ISLAND]
     assert parts[20] == [Supply.ISLAND, Supply.ISLAND]
@@ -253,7 +253,7 @@ def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path:
             heads[window] = store.hashes()
         report = verify_ledger(directory)
         assert report.ok, report.reason
-        with Ledger.resume(directory, demonstration_key(scenario.seed)) as ledger:
+        with Ledger.resume(directory, make_demonstration_key(scenario.seed)) as ledger:
             (device,) = ledger.registry.devices.values()
             assert device.power_w == 5129
     assert all(hashes == heads[None] for hashes in heads.values())
@@ -281,5 +281,5 @@ def test_interrupted_outage_resumes_to_the_same_ledger(
 def test_run_without_events_is_what_it_was() -> None:
     scenario = scenario_of({"community": {"enabled": False}})
     case = build_case(scenario)
-    assert all(chunk.disturbed is None for chunk in chunks(case, case.opening))
-    assert case.timeline.next_disturbed(0) == case.n_intervals
+    assert all(chunk.event is None for chunk in run_intervals(case, case.opening))
+    assert case.timeline.next_event(0) == case.n_intervals
