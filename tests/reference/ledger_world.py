@@ -123,7 +123,12 @@ def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBy
         verdict["shed_wh"] = rows["delivered_wh"][rows["kind"] == Kind.SHED].sum()
         behind = make_topology_records([(Change.GRID_OUT, 0), (Change.FORMER, k)] if k % 5 == 3 else [])
         behind["interval"], behind["seq"] = k, rows.size + n_houses + 1 + np.arange(behind.size)
-        body = [view_as_bytes(rows), view_as_bytes(window.meters[k]), view_as_bytes(verdict), view_as_bytes(behind)]
+        body = [
+            view_as_bytes(rows),
+            view_as_bytes(window.meters[k]),
+            view_as_bytes(verdict),
+            view_as_bytes(behind),
+        ]
         parts.append(np.concatenate(body))
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
     return np.concatenate(parts).reshape(-1, METER.itemsize), offsets

@@ -305,12 +305,13 @@ def verify_ledger(
         fault = min(
             (found for found in (fault, signatures.find_first_fault()) if found is not None), default=None
         )
+    height, reason = fault or (-1, "")
     return Report(
         fault is None,
         verification.history.size,
         verification.n_records,
-        -1 if fault is None else fault[0],
-        "" if fault is None else fault[1],
+        height,
+        reason,
         verification.hashes[-1] if verification.hashes else NO_PREVIOUS,
         operator is not None,
         isinstance(verification.keeper, AggregateKeeper),

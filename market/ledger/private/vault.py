@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -23,7 +24,7 @@ from market.ledger.crypto.sealed import seal, unseal
 from market.ledger.format.records import SIZE
 
 FOLDER = "vaults"
-_ENTRY = 4 + 4 + SIZE + 32
+_ENTRY = np.dtype([("interval", "<u4"), ("seq", "<u4"), ("record", f"V{SIZE}"), ("salt", "V32")])
 _NONCE = bytes(12)  # every chunk has a key of its own
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chunk(first INTEGER PRIMARY KEY, stop INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
@@ -98,10 +99,7 @@ class Vault:
             Public keys of the member and of its readers, 32 bytes each.
         """
         key = ChaCha20Poly1305.generate_key()
-        content = b"".join(
-            entry.interval.to_bytes(4, "little") + entry.seq.to_bytes(4, "little") + entry.record + entry.salt
-            for entry in entries
-        )
+        content = np.array([tuple(entry) for entry in entries], _ENTRY).tobytes()
         body = ChaCha20Poly1305(key).encrypt(_NONCE, content, _associated_data(first, stop))
         with self._report_errors():
             self._connection.execute("BEGIN IMMEDIATE")
@@ -136,17 +134,14 @@ class Vault:
             for entry in self._decrypt(chunk_keys[first], first, stop, body)
         ]
 
-    def _decrypt(self, key: bytes, first: int, stop: int, body: bytes) -> Iterator[Entry]:
+    def _decrypt(self, key: bytes, first: int, stop: int, body: bytes) -> list[Entry]:
         try:
             content = ChaCha20Poly1305(key).decrypt(_NONCE, body, _associated_data(first, stop))
         except InvalidTag as reason:
             raise LedgerError(
                 f"{self.path}: the records of intervals {first} to {stop - 1} have been changed"
             ) from reason
-        for at in range(0, len(content), _ENTRY):
-            interval, seq = (int.from_bytes(content[at + k : at + k + 4], "little") for k in (0, 4))
-            record = content[at + 8 : at + 8 + SIZE]
-            yield Entry(interval, seq, record, content[at + 8 + SIZE : at + _ENTRY])
+        return [Entry(*row) for row in np.frombuffer(content, _ENTRY).tolist()]
 
     def share(self, key: Ed25519PrivateKey, reader: bytes) -> int:
         """Let another reader open all that `key` can open; returns the number of chunks.

@@ -1,4 +1,4 @@
-"""Small markets to tell examples with: U = 300,000 and F = 100,000 µEUR/kWh, one interval, rich houses."""
+"""Small markets for the examples in tests: U = 300,000 and F = 100,000 µEUR/kWh, one interval, large wallets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ideal_ratings(capacity_wh: Wh) -> Ratings:
 
 
 def batteries(*capacity_wh: int, **changes: list[int]) -> Ratings:
-    """Lossless batteries of these capacities, with other columns of the rating sheet as given."""
+    """Lossless batteries of these capacities, with other columns of their ratings as given."""
     columns = {name: np.array(values, np.int64) for name, values in changes.items()}
     return ideal_ratings(np.array(capacity_wh))._replace(**columns)
 

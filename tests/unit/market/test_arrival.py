@@ -1,4 +1,4 @@
-"""Who arrives first."""
+"""Order of arrival."""
 
 from __future__ import annotations
 

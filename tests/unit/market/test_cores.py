@@ -1,4 +1,4 @@
-"""Cores: what a process is pinned to, not what the machine has."""
+"""Number of cores: those that a process is pinned to, not those of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mechanism is one function, looked up by name; each built-in one is told here on the same small market.
+"""A mechanism is one function, looked up by name; each built-in one is shown here on the same small market.
 
     house 0: offer 600 Wh            house 2: need 400 Wh, rich
     house 1: offer 400 Wh            house 3: need 500 Wh, poor, room for 10 kWh

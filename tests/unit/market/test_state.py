@@ -1,4 +1,4 @@
-"""What is carried from one interval to the next, and what happens to it overnight."""
+"""What is carried from one interval to the next, and what changes at the begin of an interval."""
 
 from __future__ import annotations
 

@@ -184,7 +184,11 @@ def test_so_many_of_the_witnesses_must_have_cosigned(
     case = Witnessed(tmp_path)
     note, keys = case.note(), []
     for k in range(3):
-        case.name, case.key, case.seen = f"w{k}.example", make_demonstration_key(60 + k), tmp_path / f"seen{k}"
+        case.name, case.key, case.seen = (
+            f"w{k}.example",
+            make_demonstration_key(60 + k),
+            tmp_path / f"seen{k}",
+        )
         keys.append(VerifierKey(case.name, COSIGNATURE, public_bytes(case.key)))
         note = case.cosign(note) if k < n_cosigned else note
     report = verify_ledger(case.directory, checkpoint=note, policy=Policy(tuple(keys), threshold))

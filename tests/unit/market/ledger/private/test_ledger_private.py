@@ -20,7 +20,8 @@ from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format import statements
 from market.ledger.format.header import make_demonstration_key
-from market.ledger.format.records import RecordKind, Role
+from market.ledger.format.records import AGGREGATE, RecordKind, Role
+from market.ledger.private import commitments as private
 from market.ledger.private.commitments import (
     STATE_SEQ,
     commit,
@@ -226,9 +227,6 @@ def test_a_record_other_than_the_committed_one_is_found(directory: Path) -> None
 def test_an_aggregate_that_does_not_add_up_is_found(
     tmp_path: Path, field: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from market.ledger.format.records import AGGREGATE
-    from market.ledger.private import commitments as private
-
     name = (AGGREGATE.names or ())[4 + field]
     right = private.make_aggregate_record
 
