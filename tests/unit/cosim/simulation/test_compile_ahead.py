@@ -21,7 +21,7 @@ from cosim.simulation.compile_ahead import compile_power_flow
 from grid_models.powerflow import limits
 from grid_models.powerflow.readout import solve_all
 from market.ledger.crypto.sha256 import _hash_all
-functions = solve_all, _hash_all, limits._judged
+functions = solve_all, _hash_all, limits._judge_compiled
 compile_power_flow()
 print(*(len(function.signatures) for function in functions))
 run(Scenario().with_changes(horizon={"hours": 2}), "run")
