@@ -149,7 +149,7 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
 
 @compiled
 def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots: Lots) -> Rows:
-    """Make one `METER` row a house, numbered behind the exchanges.
+    """Make one `METER` row a house, numbered after the exchanges.
 
     A meter measures energy, whoever owns it: a share stored in a host's battery is bought by the host, a lot sold
     out of it is sold by the host. In an island, the house with the grid-forming device sells the losses to the

@@ -69,8 +69,8 @@ class DeviceKind(IntEnum):
 class Purpose(IntEnum):
     """What a signature is for; the `status` of a `SIGNATURE` record."""
 
-    IN_FORCE = 1  # the signer's key in force stands behind the record before
-    POSSESSION = 2  # the key that the record before names is the signer's
+    IN_FORCE = 1  # made with the signer's key in force; it signs the record before
+    POSSESSION = 2  # made with the key that the record before names; it proves that the signer has it
     ENTRIES = 3  # the signer agrees to its own entries in the block
 
 

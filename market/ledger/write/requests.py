@@ -1,4 +1,4 @@
-"""Requests: files beside the ledger with statements of members, which the operator is asked to put into a block.
+"""Requests: files with statements of members, which ask the operator to put them into a block.
 
 So a device can ask to join while a run writes, or while the operator is away. A request is signed, so anybody may
 deliver it.
