@@ -148,14 +148,8 @@ def expire_lots(books: Books, interval: int, ratings: Ratings) -> Books:
             own[books.lots[k, 2]] += books.lots[k, 3]
             alive[k] = False
     own -= own * ratings.self_discharge_ppm // PPM
-    return Books(
-        books.wallet_neur.copy(),
-        books.account_neur.copy(),
-        books.pools_neur.copy(),
-        own,
-        books.lots[alive],
-        books.next_lot.copy(),
-    )
+    wallet, account, pools = books.wallet_neur.copy(), books.account_neur.copy(), books.pools_neur.copy()
+    return Books(wallet, account, pools, own, books.lots[alive], books.next_lot.copy())
 
 
 @compiled
@@ -213,14 +207,8 @@ def replay_interval(
         elif kind == _LOSS and row.seller >= 0:
             flows[row.seller, 1] += wh
     lots = lots[:n_lots]
-    after = Books(
-        books.wallet_neur,
-        books.account_neur,
-        books.pools_neur,
-        books.own_wh,
-        lots[lots[:, 3] > 0],
-        books.next_lot,
-    )
+    left = lots[lots[:, 3] > 0]
+    after = Books(books.wallet_neur, books.account_neur, books.pools_neur, books.own_wh, left, books.next_lot)
     if after.pools_neur[1] < 0:
         return _DEBT, 0, after
     fault, house = check_meters(meters, flows, after, ratings)
