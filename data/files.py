@@ -206,18 +206,14 @@ def parse_table(buffer: IO[str], source: str, missing: Iterable[str] = ("",)) ->
                 low_memory=False,
             )
     except pd.errors.EmptyDataError as reason:
-        raise DataError(
-            f"{source}: expected a header and rows, got an empty file; choose another"
-        ) from reason
+        raise DataError(f"{source}: expected a header and rows, got an empty file; choose another") from reason
     except (pd.errors.ParserError, pd.errors.ParserWarning) as reason:
         raise DataError(
             f"{source}: expected as many values in each row as in the header, got {str(reason).strip()}; "
             "correct the row"
         ) from reason
     if len(frame.columns) == 1 and ";" in str(frame.columns[0]):
-        raise DataError(
-            f"{source}: expected commas between columns, got semicolons; save with commas and points"
-        )
+        raise DataError(f"{source}: expected commas between columns, got semicolons; save with commas and points")
     return make_table(frame, source, first_row=2)
 
 

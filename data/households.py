@@ -196,9 +196,7 @@ def _draw_nameplates_w(spec: HouseholdSpec, rng: np.random.Generator) -> Integer
     return np.asarray((panel_w * mounted).sum(axis=1))
 
 
-def _draw_loads_wh(
-    series: Series, households: Households, spec: HouseholdSpec, rng: np.random.Generator
-) -> Integers:
+def _draw_loads_wh(series: Series, households: Households, spec: HouseholdSpec, rng: np.random.Generator) -> Integers:
     n = len(households.names)
     load_wh = np.empty((series.n_hours, n), dtype=np.int64)
     for house, house_rng in enumerate(rng.spawn(n)):

@@ -109,7 +109,5 @@ def make_constant_price(eur_per_kwh: float, n_intervals: int, source: str) -> In
     """Make the prices of T intervals from one price, µEUR/kWh (T,); raises DataError unless it is 0 … 10 EUR/kWh."""
     ueur_per_kwh = eur_per_kwh * PRICE_UNITS["price_eur_per_kwh"][1]
     if not 0.0 <= ueur_per_kwh <= LARGEST_PRICE_UEUR_PER_KWH:
-        raise DataError(
-            f"{source}: expected a constant price from 0 to 10 EUR/kWh, got {eur_per_kwh}; correct it"
-        )
+        raise DataError(f"{source}: expected a constant price from 0 to 10 EUR/kWh, got {eur_per_kwh}; correct it")
     return np.full(n_intervals, round(ueur_per_kwh), dtype=np.int64)

@@ -127,9 +127,7 @@ class Profiles:
         for name in participants:
             if name not in position:
                 known = ", ".join(self.participants[:5])
-                raise DataError(
-                    f"profiles: expected participants among {known} …, got '{name}'; correct the name"
-                )
+                raise DataError(f"profiles: expected participants among {known} …, got '{name}'; correct the name")
         columns = [position[name] for name in participants]
         return replace(
             self,
@@ -184,9 +182,7 @@ class Profiles:
 
 def _check_interval(minutes: int) -> None:
     if minutes not in INTERVALS_MINUTES:
-        raise DataError(
-            f"profiles: expected intervals of 15, 30 or 60 minutes, got {minutes}; resample the data"
-        )
+        raise DataError(f"profiles: expected intervals of 15, 30 or 60 minutes, got {minutes}; resample the data")
 
 
 def _check_start(start: np.datetime64) -> np.datetime64:
@@ -206,13 +202,9 @@ def _check_names(participants: Sequence[str]) -> None:
                 f"profiles: expected names of printable characters without space at their ends, got {name!r}; rename"
             )
         if name in RESERVED_NAMES:
-            raise DataError(
-                f"profiles: expected names of participants, got '{name}', which is reserved; rename"
-            )
+            raise DataError(f"profiles: expected names of participants, got '{name}', which is reserved; rename")
         if name in seen:
-            raise DataError(
-                f"profiles: expected each participant once, got '{name}' twice; rename or remove one"
-            )
+            raise DataError(f"profiles: expected each participant once, got '{name}' twice; rename or remove one")
         seen.add(name)
 
 

@@ -86,9 +86,7 @@ def list_hours(start: np.datetime64, n_hours: int) -> pd.DatetimeIndex:
 def _check_values(values: Hourly, name: str, n_hours: int, largest: float) -> Hourly:
     array = np.array(values, dtype=np.float64)
     if array.shape != (n_hours,) or n_hours == 0:
-        raise DataError(
-            f"series, {name}: expected shape ({n_hours},) of at least one hour, got {array.shape}"
-        )
+        raise DataError(f"series, {name}: expected shape ({n_hours},) of at least one hour, got {array.shape}")
     wrong = ~(np.isfinite(array) & (array >= 0.0) & (array <= largest))
     if wrong.any():
         hour = int(np.argmax(wrong))

@@ -45,9 +45,7 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
     try:
         net = simbench.get_simbench_net(code)
     except (ValueError, KeyError) as reason:
-        raise DataError(
-            f"simbench code: expected one like 1-LV-rural1--0-sw, got '{code}'; correct it"
-        ) from reason
+        raise DataError(f"simbench code: expected one like 1-LV-rural1--0-sw, got '{code}'; correct it") from reason
     power_mw = simbench.get_absolute_values(net, profiles_instead_of_study_cases=True)
     buses = list(dict.fromkeys(net.load["bus"]))
     load_wh = _sum_per_bus_wh(power_mw["load", "p_mw"], net.load, buses)

@@ -78,9 +78,7 @@ def _make_series(table: Table) -> Series:
     for title in ("time", SOLAR.title, LOAD.title, PRICE.title):
         if title not in frame.columns:
             found = ", ".join(map(str, frame.columns[:6]))
-            raise DataError(
-                f"{source}: expected a column '{title}', got {found} …; choose energy_dataset.csv"
-            )
+            raise DataError(f"{source}: expected a column '{title}', got {found} …; choose energy_dataset.csv")
     hour = _read_hours(table.column("time"))
     first, n_hours = int(hour.min()), int(hour.max() - hour.min()) + 1
     repeated = pd.Series(hour).duplicated().to_numpy()

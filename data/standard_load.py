@@ -41,9 +41,7 @@ def household_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     reference = _make_reference_year()
     index = pd.DatetimeIndex(reference.index)
     seasonal = (reference["h0_dyn"] / reference["h0"]).groupby(index.dayofyear).mean().to_numpy()
-    return np.asarray(
-        _typical_days(reference["h0"], local_time) * seasonal[local_time.dayofyear.to_numpy() - 1]
-    )
+    return np.asarray(_typical_days(reference["h0"], local_time) * seasonal[local_time.dayofyear.to_numpy() - 1])
 
 
 HOUSEHOLD_SHARE, BUSINESS_SHARE = 0.2, 0.2
@@ -70,9 +68,7 @@ def country_load_shape(local_time: pd.DatetimeIndex) -> Hourly:
     """
     business = _typical_days(_make_reference_year()["g0"], local_time)
     constant = 1.0 - HOUSEHOLD_SHARE - BUSINESS_SHARE
-    return np.asarray(
-        HOUSEHOLD_SHARE * household_load_shape(local_time) + BUSINESS_SHARE * business + constant
-    )
+    return np.asarray(HOUSEHOLD_SHARE * household_load_shape(local_time) + BUSINESS_SHARE * business + constant)
 
 
 LOAD_SHAPES = {"household": household_load_shape, "country": country_load_shape}

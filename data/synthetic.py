@@ -80,9 +80,7 @@ def make_synthetic_series(
     bundled deviation times the sum of a slow and a fast AR(1).
     """
     if n_hours < 1:
-        raise DataError(
-            f"synthetic series, n_hours: expected at least 1, got {n_hours}; choose a longer horizon"
-        )
+        raise DataError(f"synthetic series, n_hours: expected at least 1, got {n_hours}; choose a longer horizon")
     if load not in LOAD_SHAPES:
         raise DataError(
             f"synthetic series, load: expected one of {', '.join(LOAD_SHAPES)}, got '{load}'; choose one of them"

@@ -220,9 +220,7 @@ def _read_energies_wh(table: Table, names: Sequence[str], interval_minutes: int)
         if name:
             unit = name.rpartition("_")[2]
             wh = {"wh": 1.0, "kwh": 1000.0, "kw": 1000.0 * interval_minutes / 60.0}[unit]
-            hint = (
-                f"the limit is 10 MWh per interval; is the column in another unit than {ENERGY_UNITS[unit]}?"
-            )
+            hint = f"the limit is 10 MWh per interval; is the column in another unit than {ENERGY_UNITS[unit]}?"
             values = table.column(name).read_numbers(ENERGY_UNITS[unit], LARGEST_INTERVAL_WH / wh, hint)
             energies_wh[:, k] = np.rint(values * wh)
     return energies_wh
@@ -245,9 +243,7 @@ def _find_interval_minutes(time: Times, source: str, wanted: int | None) -> int:
     """Length of the evenly spaced intervals that begin at `time`; `wanted` if there is only one."""
     if time.size == 1:
         if wanted is None:
-            raise DataError(
-                f"{source}: expected at least two times, got one; add rows or name the interval's length"
-            )
+            raise DataError(f"{source}: expected at least two times, got one; add rows or name the interval's length")
         return wanted
     step = np.diff(time).astype(np.int64)
     shortest = int(step.min())

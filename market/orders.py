@@ -103,9 +103,7 @@ def make_orders(inputs: Inputs, state: State, rules: Rules) -> Orders:
                 can = min(ratings.max_discharge_wh[i], deliverable_wh(own, ratings.discharge_ppm[i]))
                 discharge[i] = min(-surplus, can)
                 room += drawn_wh(discharge[i], ratings.discharge_ppm[i])
-            charge_left[i] = min(
-                ratings.max_charge_wh[i] - charge[i], chargeable_wh(room, ratings.charge_ppm[i])
-            )
+            charge_left[i] = min(ratings.max_charge_wh[i] - charge[i], chargeable_wh(room, ratings.charge_ppm[i]))
             discharge_left[i] = ratings.max_discharge_wh[i] - discharge[i]
         left = surplus - charge[i] + discharge[i]
         if left > 0:

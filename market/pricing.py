@@ -53,9 +53,7 @@ def supply_demand_ratio_price(feed_in: int, utility: int, supply_wh: int, demand
 
 
 @compiled
-def uniform_price(
-    utility: int, requests: int, offers: int, supply_wh: int, demand_wh: int, rules: Rules
-) -> int:
+def uniform_price(utility: int, requests: int, offers: int, supply_wh: int, demand_wh: int, rules: Rules) -> int:
     """Price of the interval by the configured rule, never outside [F, U]."""
     feed_in = feed_in_tariff(utility, rules)
     if rules.pricing == _FIXED:

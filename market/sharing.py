@@ -72,9 +72,7 @@ def share_p2p(book: Book, orders: Orders, seller: int, queue: Ints, position: in
     """P2P-SE: the prosumer owns the lot and earns when it sells; no money moves now. Returns the new position."""
     while position < queue.size and book.offer_wh[seller] > 0:
         host = queue[position]
-        e = largest_share_wh(
-            book.offer_wh[seller], book.need_wh[host], book.charge_left_wh[host], rules.beta_permille
-        )
+        e = largest_share_wh(book.offer_wh[seller], book.need_wh[host], book.charge_left_wh[host], rules.beta_permille)
         use = e * rules.beta_permille // 1000
         hand_over(book, orders, seller, host, seller, use, e - use, ZERO)
         if book.offer_wh[seller] > 0:

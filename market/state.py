@@ -101,13 +101,9 @@ def begin_interval(state: State, interval: int) -> State:
         for k in range(lots.lot.size):
             if lots.expiry[k] <= interval:
                 own[lots.host[k]] += lots.stored_wh[k]
-        lots = Lots(
-            lots.lot[alive], lots.owner[alive], lots.host[alive], lots.stored_wh[alive], lots.expiry[alive]
-        )
+        lots = Lots(lots.lot[alive], lots.owner[alive], lots.host[alive], lots.stored_wh[alive], lots.expiry[alive])
     own -= own * state.ratings.self_discharge_ppm // PPM
-    return State(
-        own, state.wallet_neur, state.account_neur, state.pools_neur, lots, state.ratings, state.tally
-    )
+    return State(own, state.wallet_neur, state.account_neur, state.pools_neur, lots, state.ratings, state.tally)
 
 
 @compiled

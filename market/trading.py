@@ -105,9 +105,7 @@ def settle_with_grid(book: Book, orders: Orders, rules: Rules) -> None:
         if book.offer_wh[i] > 0:
             wh = book.offer_wh[i]
             if rules.feed_in:
-                write_row(
-                    book, orders, _GRID_EXPORT, i, _GRID, _NOBODY, _NOBODY, wh, orders.feed_in_ueur_per_kwh
-                )
+                write_row(book, orders, _GRID_EXPORT, i, _GRID, _NOBODY, _NOBODY, wh, orders.feed_in_ueur_per_kwh)
             else:
                 write_row(book, orders, _SPILL, i, _NOBODY, _NOBODY, _NOBODY, wh, ZERO)
             book.offer_wh[i] = 0

@@ -159,14 +159,10 @@ def read_recorded(directory: Path, store: Store) -> Recorded:
     parameters = read_parameters(genesis)
     scenario = load_scenario(directory / "scenario.toml")
     if scenario.digest() != parameters["scenario_sha256"][:32]:
-        raise ScenarioError(
-            f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml"
-        )
+        raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
     feeder = read_recorded_feeder(directory, scenario, genesis)
     if feeder.digest() != parameters["network_sha256"][:32]:
-        raise ScenarioError(
-            f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}"
-        )
+        raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     minutes = read_integer_parameter(parameters, "interval_minutes")
     return Recorded(scenario, feeder, cache(partial(switch_network, feeder)), limits, minutes, store.size())

@@ -63,9 +63,7 @@ class SwitchedNetwork(NamedTuple):
         for bus, place in self.formers:
             wh = float(flow.p_slack_kw[0, place]) * 1000.0 * interval_minutes / 60.0
             if abs(wh) > METER_ROUNDING_WH:
-                found.append(
-                    f"settled though the island of the former at bus {bus} is out of balance by {wh:.1f} Wh"
-                )
+                found.append(f"settled though the island of the former at bus {bus} is out of balance by {wh:.1f} Wh")
         return found
 
 
@@ -88,9 +86,7 @@ def switch_network(feeder: Feeder, changes: Changes) -> SwitchedNetwork:
     return SwitchedNetwork(feeder, islands, reference, formers)
 
 
-def compare_with_scenario(
-    feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int
-) -> list[str]:
+def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int) -> list[str]:
     """Elements recorded as out of service that no outage of the scenario explains, and those that lack in the record.
 
     An outage whose time is over may stay in force until its island is connected again.
@@ -112,12 +108,8 @@ def compare_with_scenario(
     on = [event for event in begun if now < event.start + timedelta(hours=event.hours)]
     switched: Changes = frozenset(pair for pair in changes if pair[0] != Change.FORMER)
     return [
-        *_describe(
-            "recorded as open, though no outage opened it", switched - find_changes(feeder.net, begun)
-        ),
-        *_describe(
-            "recorded as in service, though an outage opened it", find_changes(feeder.net, on) - switched
-        ),
+        *_describe("recorded as open, though no outage opened it", switched - find_changes(feeder.net, begun)),
+        *_describe("recorded as in service, though an outage opened it", find_changes(feeder.net, on) - switched),
     ]
 
 

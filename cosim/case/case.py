@@ -139,9 +139,7 @@ def make_market_case(
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     supply = fleet.make_inputs(network.standing)
     opening = make_opening_state(ratings.soc_min_wh, wallets, ratings)
-    return MarketCase(
-        scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network
-    )
+    return MarketCase(scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network)
 
 
 def build_case(scenario: Scenario) -> Case:

@@ -40,9 +40,7 @@ def check_given(scenario: Scenario, section: str, key: str) -> Any:
         what = f'a file for {section}.source = "{table.source}"', f'{key} = "…"'
         if key == "name":
             what = "the name of a pandapower net", 'e.g. name = "cigre_lv"'
-        raise ScenarioError(
-            f"scenario '{scenario.name}', {section}.{key}: expected {what[0]}, got none; add {what[1]}"
-        )
+        raise ScenarioError(f"scenario '{scenario.name}', {section}.{key}: expected {what[0]}, got none; add {what[1]}")
     return given
 
 
@@ -95,9 +93,7 @@ def check_events(scenario: Scenario, profiles: Profiles) -> None:
                 f"{where}, participant: expected one of {', '.join(names[:3])}, …, {names[-1]}, "
                 f"got '{event.participant}'; correct it"
             )
-        begin, hours = (
-            (event.start, event.hours) if isinstance(event, OutageEvent | LoadEvent) else (event.at, 0.0)
-        )
+        begin, hours = (event.start, event.hours) if isinstance(event, OutageEvent | LoadEvent) else (event.at, 0.0)
         t, rest = find_interval(profiles, begin)
         if rest or not 0 <= t < profiles.n_intervals:
             raise ScenarioError(
@@ -105,9 +101,7 @@ def check_events(scenario: Scenario, profiles: Profiles) -> None:
                 f"{_find_end(profiles)} UTC, got {begin:%Y-%m-%dT%H:%M:%S}; move the event or the horizon"
             )
         if (length := hours * 60.0 / minutes) != round(length):
-            raise ScenarioError(
-                f"{where}, hours: expected whole {minutes}-minute intervals, got {hours:g} h; round it"
-            )
+            raise ScenarioError(f"{where}, hours: expected whole {minutes}-minute intervals, got {hours:g} h; round it")
 
 
 def _number_events(scenario: Scenario) -> Iterator[tuple[str, Event]]:

@@ -99,9 +99,7 @@ def _draw_capacities(scenario: Scenario, n: int, rng: np.random.Generator) -> Wh
     return np.rint(rng.uniform(low, high, n) * 1000.0).astype(np.int64)
 
 
-def read_feeder(
-    scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]
-) -> Feeder:
+def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]) -> Feeder:
     """The scenario's feeder with the participants' elements at their buses.
 
     Parameters
@@ -121,15 +119,11 @@ def read_feeder(
         If the net or the placement cannot be used.
     """
     section = scenario.network
-    devices = {
-        name: (*ELEMENTS, "fuel_cell") if name in fuel_cell_owners else ELEMENTS for name in participants
-    }
+    devices = {name: (*ELEMENTS, "fuel_cell") if name in fuel_cell_owners else ELEMENTS for name in participants}
     if section.source == "generated":
         layout = {"n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"}
         rng = np.random.default_rng(scenario.seed).spawn(4)[3]
-        feeder = make_radial_feeder(
-            participants, **section.model_dump(include=layout), rng=rng, devices=devices
-        )
+        feeder = make_radial_feeder(participants, **section.model_dump(include=layout), rng=rng, devices=devices)
     elif section.source == "named":
         feeder = make_named_feeder(
             check_given(scenario, "network", "name"),

@@ -44,9 +44,7 @@ def solve_meters(case: Case, meters: Rows, inside: npt.NDArray[np.bool_] | None 
     if case.control is None:
         return Solved(case.engine.solve(p_kw, None), meters)
     control = case.control if inside is None else case.control.with_only(inside)
-    flow, q_kvar, _ = solve_controlled(
-        case.engine, control, p_kw, generation_kw(meters, case.interval_minutes)
-    )
+    flow, q_kvar, _ = solve_controlled(case.engine, control, p_kw, generation_kw(meters, case.interval_minutes))
     metered = meters.copy()
     metered["q_var"] = np.rint(1000.0 * q_kvar)
     return Solved(flow, metered)

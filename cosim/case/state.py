@@ -51,9 +51,7 @@ class NetworkState(NamedTuple):
         return not (after_outage or (self.standing == LEAVING).any())
 
 
-def make_opening_network(
-    n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int
-) -> NetworkState:
+def make_opening_network(n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int) -> NetworkState:
     """State before the first interval: all houses connected, tanks full.
 
     The last `n_requests` devices are those that ask to be admitted in the course of the run; they are not there yet.

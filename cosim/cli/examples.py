@@ -30,9 +30,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ledger init": ("gridsettle ledger init keys --members 25",),
     "ledger members": ("gridsettle ledger members runs/default-001",),
     "ledger register": ("gridsettle ledger register runs/default-001 3 --key keys/member_3.pem",),
-    "ledger rotate": (
-        "gridsettle ledger rotate runs/default-001 3 --key keys/member_3.pem --new-key keys/next_3.pem",
-    ),
+    "ledger rotate": ("gridsettle ledger rotate runs/default-001 3 --key keys/member_3.pem --new-key keys/next_3.pem",),
     "ledger revoke": ("gridsettle ledger revoke runs/default-001 3",),
     "ledger grant": (
         "gridsettle ledger grant runs/default-001 3 40 --key keys/member_3.pem",

@@ -99,9 +99,7 @@ def list_caveats(pinned: bool, in_sums: bool, checkpoint: Path | None) -> list[s
     """What a good report does not cover."""
     found = []
     if not pinned:
-        found.append(
-            "The operator's key was taken from the ledger itself; pin one with --key to know who signed."
-        )
+        found.append("The operator's key was taken from the ledger itself; pin one with --key to know who signed.")
     if checkpoint is None:
         found.append("No checkpoint was at hand; only one kept elsewhere (--checkpoint) shows a rollback.")
     if in_sums:
@@ -121,9 +119,7 @@ def is_long(directory: Path) -> bool:
 def make_policy(files: Sequence[Path], threshold: int | None) -> kept_elsewhere.Policy | None:
     """Policy that asks for the cosignatures of the witnesses in these files; None without any."""
     if not files:
-        return (
-            None if threshold is None else fail("--threshold: expected witnesses (--witness FILE), got none")
-        )
+        return None if threshold is None else fail("--threshold: expected witnesses (--witness FILE), got none")
     keys = tuple(notes.parse_verifier_key(read_text(path)) for path in files)
     wanted = len(keys) if threshold is None else threshold
     if not 0 < wanted <= len(keys):
@@ -192,15 +188,11 @@ def prove(
 @ledger_app.command("verify-receipt")
 def verify_receipt(
     receipt: Annotated[Path, typer.Argument(help="Receipt that 'prove' wrote.")],
-    key: Annotated[
-        Path, typer.Option(help="Operator's public key, pinned by you: PEM or verifier key line.")
-    ],
+    key: Annotated[Path, typer.Option(help="Operator's public key, pinned by you: PEM or verifier key line.")],
 ) -> None:
     """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing."""
     with bad_input_ends():
-        found = receipts.check_receipt(
-            receipts.parse_receipt(read_text(receipt)), *notes.read_pinned_key(key)
-        )
+        found = receipts.check_receipt(receipts.parse_receipt(read_text(receipt)), *notes.read_pinned_key(key))
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)
@@ -230,9 +222,7 @@ def cosign(
         try:
             with stores.Store.open_to_read(ledger) as store:
                 prover, memory = witnesses.make_prover(store), seen or key.with_suffix(".seen")
-                note = witnesses.cosign(
-                    read_text(checkpoint), pinned, prover, memory, name, own, int(time.time())
-                )
+                note = witnesses.cosign(read_text(checkpoint), pinned, prover, memory, name, own, int(time.time()))
         except witnesses.RefusedError as reason:
             typer.echo(f"{checkpoint}: REFUSED: {reason}")
             raise typer.Exit(ANSWER_IS_NO) from None
@@ -256,9 +246,7 @@ def audit(
     if found.findings:
         for finding in found.findings:
             typer.echo(f"block {finding.height}: {finding.what}")
-        typer.echo(
-            f"{directory}: INADMISSIBLE, {len(found.findings)} findings in {len(found.heights)} blocks"
-        )
+        typer.echo(f"{directory}: INADMISSIBLE, {len(found.findings)} findings in {len(found.heights)} blocks")
         raise typer.Exit(ANSWER_IS_NO)
     typer.echo(
         f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp, {len(found.islanded):,} "

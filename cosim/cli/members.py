@@ -30,9 +30,7 @@ members_app = typer.Typer()
 Member = Annotated[int, typer.Argument(min=0, help="Number of the member; a house's number for a house.")]
 OperatorKey = Annotated[
     Path | None,
-    typer.Option(
-        help="The operator's private key. Default: the demonstration key, where the ledger uses it."
-    ),
+    typer.Option(help="The operator's private key. Default: the demonstration key, where the ledger uses it."),
 ]
 Effective = Annotated[
     int | None, typer.Option(help="Height of the first block it counts for. Default: the next but one.")
@@ -85,9 +83,7 @@ def members(directory: Directory, as_json: LinesAsJson = False) -> None:
         lines.append({"log": note.VerifierKey(origin, note.ED25519, key).text()})
         lines += [{"request": request.path.name} for request in requests.list_requests(directory)]
     for line in lines:
-        typer.echo(
-            json.dumps(line) if as_json else "  ".join(f"{name}={value}" for name, value in line.items())
-        )
+        typer.echo(json.dumps(line) if as_json else "  ".join(f"{name}={value}" for name, value in line.items()))
 
 
 @members_app.command("register")
@@ -133,9 +129,7 @@ def rotate(
 
 
 @members_app.command("revoke")
-def revoke(
-    directory: Directory, member: Member, effective: Effective = None, operator_key: OperatorKey = None
-) -> None:
+def revoke(directory: Directory, member: Member, effective: Effective = None, operator_key: OperatorKey = None) -> None:
     """End a member's key, such as a lost one; the operator's word is enough."""
     with bad_input_ends():
         statements = Statements(directory, operator_key, needs_operator=True)
@@ -158,9 +152,7 @@ def grant(
         own = read_key(key)
         statements = Statements(directory, operator_key or (key if who == exchanges.OPERATOR else None))
         readers_key, number = statements.key_of(reader), statements.next_number(who)
-        statements.submit(
-            formats.grant(statements.chain_id, who, number, own, reader=reader, withdrawn=withdraw)
-        )
+        statements.submit(formats.grant(statements.chain_id, who, number, own, reader=reader, withdrawn=withdraw))
         if (path := vaults.vault_path(directory, who)).exists() and readers_key is not None:
             with vaults.Vault(path) as vault:
                 vault.withdraw(readers_key) if withdraw else vault.share(own, readers_key)
@@ -176,9 +168,7 @@ def device(
     bus: Annotated[int, typer.Option(min=0, help="Bus it connects to.")],
     power_w: Annotated[int, typer.Option(min=0, help="Rated power, W.")],
     energy_wh: Annotated[int, typer.Option(min=0, help="What it stores, Wh.")] = 0,
-    datasheet: Annotated[
-        Path | None, typer.Option(help="File that describes it; its SHA-256 is recorded.")
-    ] = None,
+    datasheet: Annotated[Path | None, typer.Option(help="File that describes it; its SHA-256 is recorded.")] = None,
     retire: Annotated[bool, typer.Option("--retire", help="The device leaves.")] = False,
     operator_key: OperatorKey = None,
 ) -> None:
@@ -222,9 +212,7 @@ def admit(directory: Directory, operator_key: OperatorKey = None) -> None:
 def account(
     directory: Directory,
     member: Member,
-    key: Annotated[
-        Path | None, typer.Option(help="Private key of the reader: the member, or one it granted.")
-    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of the reader: the member, or one it granted.")] = None,
     reader: Annotated[
         int | None, typer.Option("--as", min=0, help="Number of the reader. Default: the member itself.")
     ] = None,
@@ -252,9 +240,7 @@ def account(
     typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(show.format_account(found, entries)))
 
 
-def find_reading_key(
-    statements: Statements, key: Path | None, reader: int, owner: int
-) -> Ed25519PrivateKey | None:
+def find_reading_key(statements: Statements, key: Path | None, reader: int, owner: int) -> Ed25519PrivateKey | None:
     """The reader's key once it may read the account; ends with exit code 1 if it may not.
 
     Houses that are no registered members have no keys: their records stand in the open.

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 def report(
     directory: Directory,
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="Also print report.pdf, by a headless Chromium.")
-    ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print report.pdf, by a headless Chromium.")] = False,
     hosting: Annotated[
         bool,
         typer.Option("--hosting", help="Also compute how much PV the feeder holds; takes a few seconds."),
@@ -49,9 +47,7 @@ def report(
 
 
 def compare(
-    directories: Annotated[
-        list[Path], typer.Argument(help="Run directories; differences are from the first.")
-    ],
+    directories: Annotated[list[Path], typer.Argument(help="Run directories; differences are from the first.")],
     out: Annotated[
         Path, typer.Option(help="Folder for comparison.csv and comparison.html; overwritten if there.")
     ] = Path("runs/comparison"),

@@ -30,9 +30,7 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     """Private key of a file; asks for its passphrase if it has one."""
     if not keys.is_encrypted(path):
         return keys.read_private_key(path)
-    passphrase = os.environ.get(PASSPHRASE) or typer.prompt(
-        f"Passphrase of {path}", hide_input=True, err=True
-    )
+    passphrase = os.environ.get(PASSPHRASE) or typer.prompt(f"Passphrase of {path}", hide_input=True, err=True)
     return keys.read_private_key(path, passphrase.encode())
 
 

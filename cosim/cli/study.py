@@ -45,9 +45,7 @@ def _shorten(scenario: Scenario, hours: int | None) -> Scenario:
     return scenario if hours is None else scenario.with_changes("--hours", horizon={"hours": hours})
 
 
-def _run(
-    name: str, tasks: Sequence[study.Task], workers: int | None, scheduler: str | None = None
-) -> pd.DataFrame:
+def _run(name: str, tasks: Sequence[study.Task], workers: int | None, scheduler: str | None = None) -> pd.DataFrame:
     with progress.show_tasks(name) as listener:
         return study.run_tasks(tasks, workers=workers, scheduler=scheduler, listener=listener)
 
@@ -114,9 +112,7 @@ def outage(
 @study_app.command("microgrids")
 def microgrids(
     scenarios: Annotated[list[str], typer.Argument(help="Scenarios, one a feeder, over the same hours.")],
-    capacity_kw: Annotated[
-        float, typer.Option(min=0.0, help="Largest exchange of a feeder with the others.")
-    ] = 50.0,
+    capacity_kw: Annotated[float, typer.Option(min=0.0, help="Largest exchange of a feeder with the others.")] = 50.0,
     hours: Annotated[int, typer.Option(min=1, help="Hours to simulate.")] = 168,
     out: Out = None,
 ) -> None:

@@ -25,9 +25,7 @@ TradesFile = Annotated[
 ]
 ParticipantsFile = Annotated[
     Path | None,
-    typer.Option(
-        help="CSV participant,bus. Default: a participant is the name of a load of the net, else of a bus."
-    ),
+    typer.Option(help="CSV participant,bus. Default: a participant is the name of a load of the net, else of a bus."),
 ]
 ProfilesFile = Annotated[
     Path | None,
@@ -51,9 +49,7 @@ def validate(
     pv_control: Annotated[
         str, typer.Option(help="Reactive power of PV inverters: none, cos_phi or q_v (VDE-AR-N 4105).")
     ] = "none",
-    cos_phi: Annotated[
-        float, typer.Option(help="Power factor of --pv-control cos_phi, underexcited.")
-    ] = 0.95,
+    cos_phi: Annotated[float, typer.Option(help="Power factor of --pv-control cos_phi, underexcited.")] = 0.95,
     keep_elements: Annotated[
         bool, typer.Option("--keep-elements", help="Keep the net's own loads and generators.")
     ] = False,
@@ -78,9 +74,7 @@ def validate(
     """
     with progress.tell_compiling(), bad_input_ends():
         if out is not None:
-            folders.make_folder(
-                folders.check_empty(out).parent
-            )  # the tables come there all at once, or not at all
+            folders.make_folder(folders.check_empty(out).parent)  # the tables come there all at once, or not at all
         found = validation.validate(
             net_file.read_net(net),
             trade_files.read_trades(trades, timezone=timezone),

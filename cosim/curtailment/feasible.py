@@ -85,9 +85,7 @@ def find_binding_limit(verdict: Verdict) -> tuple[Reason, int]:
     return _REASONS[worst.element_type, quantity], int(worst.element)
 
 
-def make_feasible(
-    case: Case, orders: Orders, state: State, rows: Rows, cleared: Found | None = None
-) -> Feasible:
+def make_feasible(case: Case, orders: Orders, state: State, rows: Rows, cleared: Found | None = None) -> Feasible:
     """Deliver of the cleared rows what the network can carry.
 
     Parameters

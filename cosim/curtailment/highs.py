@@ -48,9 +48,7 @@ NEGLIGIBLE = 1e-6
 """Rows are scaled by their largest coefficient, but by no smaller number than this."""
 
 
-def minimise(
-    cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats | float = 0.0
-) -> Optimum | None:
+def minimise(cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats | float = 0.0) -> Optimum | None:
     """Minimise cost·x subject to matrix·x <= bound and lower <= x <= upper; None where that is infeasible.
 
     Parameters

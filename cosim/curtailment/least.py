@@ -71,9 +71,7 @@ def least_curtailment(search: Search) -> Found | None:
     incumbent = state if state.clean else None
     least = np.inf if incumbent is None else float(variables.cost @ state.x)
     tightening = make_no_tightening(limits)
-    working_set = np.zeros(
-        tightening.size, dtype=bool
-    )  # limits once near stay, or a programme would undo the last one
+    working_set = np.zeros(tightening.size, dtype=bool)  # limits once near stay, or a programme would undo the last one
     region, farthest = make_region(state.x.size), 0.0
     solution = ProgrammeSolution(state.x, {}, feasible=False)
     at_vertex = restarted = gone_back = False
@@ -87,9 +85,7 @@ def least_curtailment(search: Search) -> Found | None:
             if trusted and possible_saving(solution, state.response, limits) <= COST_TOLERANCE * least:
                 break
             working_set |= find_near_limits(state.response, limits)
-            constraints = linearise_limits(
-                state.response, limits, working_set, variables.effect, state.x, tightening
-            )
+            constraints = linearise_limits(state.response, limits, working_set, variables.effect, state.x, tightening)
             found = solve_programme(constraints, variables, state.x, region)
         tolerance = RESTART_TOLERANCE if restarted else COST_TOLERANCE
         if found is None or variables.cost @ found.x >= (1.0 - tolerance) * least:

@@ -126,9 +126,7 @@ class Search:
         return wh
 
 
-def find_largest(
-    try_factors: Callable[[Sequence[float]], Sequence[T | None]], parts: Sequence[int]
-) -> T | None:
+def find_largest(try_factors: Callable[[Sequence[float]], Sequence[T | None]], parts: Sequence[int]) -> T | None:
     """Find the largest factor in [0, 1) that is clean, and return its result; None if no factor of the first batch is.
 
     The gap above the largest clean factor is divided into `parts[0]` equal parts, then `parts[1]`, and so on; the

@@ -74,9 +74,7 @@ def take_inputs(supply: InputSeries, k: int, interval: int) -> Inputs:
 
 
 @compiled
-def make_orders_at(
-    supply: InputSeries, k: int, interval: int, before: State, rules: Rules
-) -> tuple[Orders, State]:
+def make_orders_at(supply: InputSeries, k: int, interval: int, before: State, rules: Rules) -> tuple[Orders, State]:
     """Orders of the k-th interval of the series, and the state they were made from (due lots are their hosts')."""
     state = begin_interval(before, interval)
     return make_orders(take_inputs(supply, k, interval), state, rules), state

@@ -47,9 +47,7 @@ class IntervalResult(NamedTuple):
     final: Chunk
 
 
-def run_interval(
-    case: Case, state: State, t: int, network: NetworkState | None = None
-) -> tuple[State, IntervalResult]:
+def run_interval(case: Case, state: State, t: int, network: NetworkState | None = None) -> tuple[State, IntervalResult]:
     """Simulate interval `t` from `state`; returns the state after it and everything it decided.
 
     Parameters

@@ -21,16 +21,12 @@ from market.state import State
 from market.storage import deliverable_wh
 
 
-def list_fuel_cells(
-    case: Case, network: NetworkState, inside: Mask
-) -> tuple[list[int], tuple[FuelRange, ...]]:
+def list_fuel_cells(case: Case, network: NetworkState, inside: Mask) -> tuple[list[int], tuple[FuelRange, ...]]:
     """Fuel cells in a part that are admitted: their device numbers, and what each can deliver in the interval."""
     numbers, ranges = [], []
     for k, device in case.fleet.fuel_cells.items():
         if network.standing[k] == ADMITTED and inside[device.house]:
-            can = interval_capability(
-                device.plant, make_plant_state(network.plants[k]), case.interval_minutes
-            )
+            can = interval_capability(device.plant, make_plant_state(network.plants[k]), case.interval_minutes)
             numbers.append(k)
             ranges.append(FuelRange(device.house, can.min_wh, can.max_wh, can.may_stop))
     return numbers, tuple(ranges)

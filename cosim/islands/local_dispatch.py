@@ -129,9 +129,7 @@ def match_island(supply_wh: Wh, use_wh: Wh) -> list[Transfer]:
     return transfers
 
 
-def dispatch_locally(
-    critical_wh: Wh, other_wh: Wh, sources: Sources, served_share: float = 1.0
-) -> LocalDispatch:
+def dispatch_locally(critical_wh: Wh, other_wh: Wh, sources: Sources, served_share: float = 1.0) -> LocalDispatch:
     """Serve needs from an island's sources.
 
     Parameters
@@ -169,6 +167,4 @@ def dispatch_locally(
     left = sources.surplus_wh + generated - given
     absorbed = np.where(released == 0, np.minimum(generated - fuel_used, sources.room_wh), 0)
     supplied = given + given_up + released
-    return LocalDispatch(
-        match_island(supplied, use), fuel, released, absorbed - given_up, left - absorbed, use
-    )
+    return LocalDispatch(match_island(supplied, use), fuel, released, absorbed - given_up, left - absorbed, use)

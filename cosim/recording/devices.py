@@ -70,9 +70,7 @@ def make_battery_records(case: Case, chunk: Chunk) -> list[RecordBytes]:
     return [view_as_bytes(rows[house : house + 1]) for house in sorted(moved)]
 
 
-def _make_record(
-    case: Case, decision: DeviceDecision, chain_id: bytes, interval: int, keys: Keys
-) -> RecordBytes:
+def _make_record(case: Case, decision: DeviceDecision, chain_id: bytes, interval: int, keys: Keys) -> RecordBytes:
     device = case.fleet.devices[decision.device]
     joins = decision.standing == ADMITTED
     return make_device_record(

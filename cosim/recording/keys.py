@@ -52,9 +52,7 @@ def find_run_keys(case: Case) -> RunKeys:
             "would give them away"
         )
     members = range(n_houses) if options.private or options.members_sign else list_device_owners(case)
-    return RunKeys(
-        find_operator_key(case.scenario), find_member_keys(case.scenario, members), options.private
-    )
+    return RunKeys(find_operator_key(case.scenario), find_member_keys(case.scenario, members), options.private)
 
 
 def find_operator_key(scenario: Scenario) -> Ed25519PrivateKey:

@@ -77,9 +77,7 @@ def name_runs(directories: Sequence[Path]) -> list[str]:
     if len(set(resolved)) < len(resolved):
         raise ScenarioError("compare: expected each run once, got one twice; remove it")
     short = [path.name for path in resolved]
-    return [
-        name if short.count(name) == 1 else str(given) for name, given in zip(short, directories, strict=True)
-    ]
+    return [name if short.count(name) == 1 else str(given) for name, given in zip(short, directories, strict=True)]
 
 
 def list_quantities(result: Result) -> Iterator[Quantity]:

@@ -59,9 +59,7 @@ class Figure(NamedTuple):
         """The figure as part of a page that includes plotly itself."""
         config = {"displaylogo": False, "responsive": True}
         return str(
-            self.figure.to_html(
-                full_html=False, include_plotlyjs=False, div_id=f"figure-{self.key}", config=config
-            )
+            self.figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure-{self.key}", config=config)
         )
 
 
@@ -97,9 +95,7 @@ def number(value: float | None, digits: int = 1) -> Cell:
     return Cell(f"{value:,.{digits}f}", float(value))
 
 
-def tabulate(
-    key: str, caption: str, columns: Sequence[Column], frame: pd.DataFrame, printed: bool = True
-) -> Table:
+def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFrame, printed: bool = True) -> Table:
     """Table of a frame: one row per row of the frame, some of its columns.
 
     Examples

@@ -63,9 +63,7 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
         If a run in memory is given no path, or tables and network of a run do not belong together.
     """
     if path is None and result.directory is None:
-        raise ScenarioError(
-            "report: expected a path for the report of a run in memory, got none; name a file"
-        )
+        raise ScenarioError("report: expected a path for the report of a run in memory, got none; name a file")
     target = Path(result.directory or ".") / "report.html" if path is None else Path(path)
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")

@@ -47,9 +47,7 @@ def check_empty(folder: Path) -> Path:
         If it holds anything, or is not a folder.
     """
     if found := list_names(folder):
-        raise ScenarioError(
-            f"{folder}: expected a new or empty folder, found {found[0]}; choose another with --out"
-        )
+        raise ScenarioError(f"{folder}: expected a new or empty folder, found {found[0]}; choose another with --out")
     return folder
 
 

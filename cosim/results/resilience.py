@@ -22,9 +22,7 @@ METRICS = (
     *("hours_to_first_critical_shed", "saidi_hours", "saifi", "lowest_soc", "lowest_hydrogen_kg"),
     *("restoration_hours", "dark_part_hours", "hours_out_of_band"),
 )
-RESILIENCE = pa.schema(
-    [*make_schema("outage", "begin", "end"), *(pa.field(name, pa.float64()) for name in METRICS)]
-)
+RESILIENCE = pa.schema([*make_schema("outage", "begin", "end"), *(pa.field(name, pa.float64()) for name in METRICS)])
 
 
 def make_resilience_table(
@@ -86,8 +84,7 @@ def measure_resilience(
         return {"hours_without_grid": 0.0}
     times = find_times_without_grid(outage_intervals)
     total = {
-        name: int(pc.sum(parts[f"{name}_wh"]).as_py())
-        for name in ("load", "served", "critical", "critical_served")
+        name: int(pc.sum(parts[f"{name}_wh"]).as_py()) for name in ("load", "served", "critical", "critical_served")
     }
     short = find_interrupted(houses, times, critical_share)
     critical_shed = parts.filter(pc.less(parts["critical_served_wh"], parts["critical_wh"]))

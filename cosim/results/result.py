@@ -146,9 +146,7 @@ def format_result_html(result: Result) -> str:
         for name, value in summary[section].items()
     ]
     network = summary["network"]
-    rows += [
-        (f"intervals {name.replace('_', ' ')}", f"{n:,}", "") for name, n in network["outcomes"].items() if n
-    ]
+    rows += [(f"intervals {name.replace('_', ' ')}", f"{n:,}", "") for name, n in network["outcomes"].items() if n]
     for name, (column, digits, unit) in EXTREMES.items():
         if name in network:
             rows.append((name.replace("_", " "), f"{network[name][column]:.{digits}f}", unit))

@@ -21,9 +21,7 @@ PARTIES = ("kind", "seller", "buyer", "host")
 SUMMED = ("cleared_wh", "delivered_wh", "amount_neur", "fee_neur")
 METERS = tuple(name for name in METER.names or () if name.endswith("_wh"))
 """Columns of the table `houses` that hold energy, Wh; see `market.exchanges.METER`."""
-CURTAILED = (
-    *("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh", "status", "reason", "element"),
-)
+CURTAILED = (*("time", "seq", "kind", "seller", "buyer", "cleared_wh", "delivered_wh", "status", "reason", "element"),)
 """Columns of the table `exchanges` that are kept of curtailed exchanges."""
 
 
@@ -57,9 +55,7 @@ def sum_exchanges(parts: Parts) -> pa.Table:
 
 def _group_exchanges(exchanges: pa.Table) -> pa.Table:
     # One thread: a part has too few rows to share, and the order of the rows is that of the run.
-    grouped = exchanges.group_by(list(PARTIES), use_threads=False).aggregate(
-        [(name, "sum") for name in SUMMED]
-    )
+    grouped = exchanges.group_by(list(PARTIES), use_threads=False).aggregate([(name, "sum") for name in SUMMED])
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 

@@ -115,9 +115,7 @@ def list_meter_columns(case: Case, meters: Rows, names: Iterable[str]) -> dict[s
     }
 
 
-def make_bus_voltage_table(
-    case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]
-) -> pa.Table:
+def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]) -> pa.Table:
     """Long table time, bus, and a column of voltages, pu, for each flow; null where a bus is without supply.
 
     Parameters
@@ -134,9 +132,7 @@ def make_bus_voltage_table(
     return _make_long_table(case, intervals, {"bus": (np.arange(len(buses)), buses)}, voltages)
 
 
-def make_branch_loading_table(
-    case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]
-) -> pa.Table:
+def make_branch_loading_table(case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]) -> pa.Table:
     """Long table time, element_type, element, and a column of loadings, %, for each flow; lines, then transformers.
 
     Parameters are those of `make_bus_voltage_table`.
@@ -147,8 +143,7 @@ def make_branch_loading_table(
         "element": (np.arange(len(lines) + len(trafos)), lines + trafos),
     }
     loadings = {
-        name: np.hstack([flow.line_loading_percent, flow.trafo_loading_percent])
-        for name, flow in flows.items()
+        name: np.hstack([flow.line_loading_percent, flow.trafo_loading_percent]) for name, flow in flows.items()
     }
     return _make_long_table(case, intervals, keys, loadings)
 

@@ -37,9 +37,7 @@ class RandomOutagesEvent(Section):
     lengths: Literal["exponential", "lognormal", "fixed"] = Field(
         "exponential", description="distribution of the lengths: exponential, lognormal or fixed"
     )
-    spread: Positive = Field(
-        1.0, le=3, description="standard deviation of the logarithm of lognormal lengths"
-    )
+    spread: Positive = Field(1.0, le=3, description="standard deviation of the logarithm of lognormal lengths")
     longest_hours: Positive = Field(72.0, le=8760, description="no outage is longer, hours")
     grid: bool = Field(True, description="whether the connection to the grid opens")
     switches: tuple[str, ...] = Field((), description="names of switches that open")
@@ -61,9 +59,7 @@ class RegisterEvent(Section):
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen it comes with, kg")
     fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
     pv_kwp: Positive = Field(4.0, le=1e6, description="panels, kWp")
-    battery_kwh: Positive = Field(
-        10.0, le=1e6, description="capacity of a battery, kWh; of the kind of [battery]"
-    )
+    battery_kwh: Positive = Field(10.0, le=1e6, description="capacity of a battery, kWh; of the kind of [battery]")
     soc: Ratio = Field(0.5, description="state of charge a battery comes with")
 
 

@@ -29,9 +29,7 @@ def list_outages(scenario: Scenario) -> list[tuple[int, OutageEvent]]:
     return found
 
 
-def draw_outages(
-    model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generator
-) -> list[OutageEvent]:
+def draw_outages(model: RandomOutagesEvent, scenario: Scenario, rng: np.random.Generator) -> list[OutageEvent]:
     """Outages over the scenario's horizon, one after the other, in whole intervals.
 
     Parameters

@@ -17,9 +17,7 @@ class Horizon(Section):
 
     start: Moment = Field(datetime(2017, 1, 1, tzinfo=UTC), description="first interval begins, UTC")
     hours: int = Field(8760, gt=0, le=1_000_000, description="length in hours")
-    interval_minutes: Literal[15, 30, 60] = Field(
-        60, description="length of an interval: 15, 30 or 60 minutes"
-    )
+    interval_minutes: Literal[15, 30, 60] = Field(60, description="length of an interval: 15, 30 or 60 minutes")
 
     @property
     def n_intervals(self) -> int:
@@ -34,9 +32,7 @@ class ProfilesSection(Section):
         "synthetic",
         description="synthetic: Spain-like series, no file; spain: the Kaggle file; table: your own CSV or Parquet",
     )
-    file: Path | None = Field(
-        None, description="the file of source spain or table, relative to this scenario"
-    )
+    file: Path | None = Field(None, description="the file of source spain or table, relative to this scenario")
     load_shape: Literal["household", "country"] = Field(
         "household",
         description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
@@ -76,9 +72,7 @@ class BatterySection(Section):
     capacity_kwh_min: NotNegative = Field(5.0, description="smallest capacity drawn, kWh")
     capacity_kwh_max: NotNegative = Field(15.0, le=10_000, description="largest capacity drawn, kWh")
     charge_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="stored over charged")
-    discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="delivered over drawn"
-    )
+    discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="delivered over drawn")
     c_rate: Positive = Field(0.5, le=100, description="largest power over capacity, kW/kWh")
     soc_min: Ratio = Field(0.10, description="lowest state of charge")
     soc_max: Ratio = Field(0.90, description="highest state of charge")
@@ -115,12 +109,8 @@ class MarketSection(Section):
     )
     fixed_price_eur_per_kwh: NotNegative = Field(0.0, le=10, description="price of pricing = fixed, EUR/kWh")
     feed_in_ratio: Ratio = Field(1 / 3, description="feed-in tariff over utility price")
-    feed_in: bool = Field(
-        False, description="true: surplus is exported at the feed-in tariff; false: spilled"
-    )
-    fee: Ratio = Field(
-        0.1, description="contract's share of prosumers' sales (sharing_central, sharing_hybrid)"
-    )
+    feed_in: bool = Field(False, description="true: surplus is exported at the feed-in tariff; false: spilled")
+    fee: Ratio = Field(0.1, description="contract's share of prosumers' sales (sharing_central, sharing_hybrid)")
     beta: Annotated[float, Field(ge=0.001, le=0.999)] = Field(0.5, description="share of e used at once")
     selfish_beta: Annotated[float, Field(ge=0, le=0.999)] = Field(
         0.1, description="smallest such share that a consumer accepts (sharing_selfish)"
@@ -135,12 +125,8 @@ class PvSection(Section):
     control: Literal["none", "cos_phi", "q_v"] = Field(
         "none", description="none: no reactive power; cos_phi: fixed power factor; q_v: characteristic Q(V)"
     )
-    cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="power factor of control = cos_phi"
-    )
-    underexcited: bool = Field(
-        True, description="true: absorbs reactive power, which lowers voltages; false: injects"
-    )
+    cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="power factor of control = cos_phi")
+    underexcited: bool = Field(True, description="true: absorbs reactive power, which lowers voltages; false: injects")
     q_v_vm_pu: tuple[Positive, ...] = Field(
         VDE_AR_N_4105.vm_pu, description="voltages of the points of control = q_v, pu (VDE-AR-N 4105:2018-11)"
     )
@@ -165,31 +151,21 @@ class NetworkSection(Section):
     name: str | None = Field(None, description="name of a pandapower net, e.g. cigre_lv")
     file: Path | None = Field(None, description="pandapower JSON, relative to this scenario")
     participants: Path | None = Field(None, description="CSV participant,bus for your file")
-    keep_elements: bool = Field(
-        False, description="keep the net's own loads and generators beside the houses"
-    )
+    keep_elements: bool = Field(False, description="keep the net's own loads and generators beside the houses")
     shared_bus: bool = Field(False, description="allow several houses at one bus")
     line_ratings_ka: dict[str, Positive] = Field({}, description="line name = max_i_ka, to set ratings")
     n_branches: int = Field(3, ge=1, le=1000, description="main cables of a generated feeder")
-    trafo_std_type: str = Field(
-        "0.25 MVA 20/0.4 kV", description="pandapower standard type of the transformer"
-    )
+    trafo_std_type: str = Field("0.25 MVA 20/0.4 kV", description="pandapower standard type of the transformer")
     main_cable: str = Field("NAYY 4x150 SE", description="pandapower standard type of the main cables")
-    service_cable: str = Field(
-        "NAYY 4x50 SE", description="pandapower standard type of the house connections"
-    )
+    service_cable: str = Field("NAYY 4x50 SE", description="pandapower standard type of the house connections")
     spacing_m: Positive = Field(280.0, description="distance between houses along a main cable, m")
 
 
 class LimitsSection(Section):
     """What the network must keep; limits present in the net win."""
 
-    min_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(
-        0.90, description="lowest voltage, pu (EN 50160: 0.90)"
-    )
-    max_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(
-        1.10, description="highest voltage, pu (EN 50160: 1.10)"
-    )
+    min_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(0.90, description="lowest voltage, pu (EN 50160: 0.90)")
+    max_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(1.10, description="highest voltage, pu (EN 50160: 1.10)")
     max_loading_percent: Positive = Field(100.0, description="highest loading of lines and transformers, %")
     warn_loading_percent: Positive = Field(80.0, description="loading that is reported, %")
 
@@ -257,9 +233,7 @@ class CommunitySection(Section):
     units: int = Field(1, ge=1, le=1000, description="number of stacks")
     tank_kg: NotNegative = Field(10.0, le=1e6, description="hydrogen in the full tank, kg")
     fuel_eur_per_kg: NotNegative = Field(5.3, le=1000, description="price of hydrogen, EUR/kg")
-    critical_share: Ratio = Field(
-        0.3, description="share of every house's load that is shed last in an island"
-    )
+    critical_share: Ratio = Field(0.3, description="share of every house's load that is shed last in an island")
 
 
 class OwnStackSection(Section):
@@ -278,9 +252,7 @@ class OwnStackSection(Section):
     auxiliary_share: Ratio = Field(0.10, description="share of the stack's power that auxiliaries take")
     inverter_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="AC over DC power")
     minimum_load: Ratio = Field(0.10, description="least load, share of nominal power")
-    ramp_per_hour: Positive = Field(
-        60.0, description="largest change of power in an hour, share of nominal power"
-    )
+    ramp_per_hour: Positive = Field(60.0, description="largest change of power in an hour, share of nominal power")
     start_hours: NotNegative = Field(2 / 60, description="time to start, hours")
 
 

@@ -111,10 +111,7 @@ def run_step(cases: Sequence[Case], states: Sequence[State], t: int, capacity_kw
 
     Sellers are judged first: what a seller's network curtails of a deal, the buyer does not get.
     """
-    prepared = [
-        make_orders_at(case.inputs, t, t, state, case.rules)
-        for case, state in zip(cases, states, strict=True)
-    ]
+    prepared = [make_orders_at(case.inputs, t, t, state, case.rules) for case, state in zip(cases, states, strict=True)]
     cleared = [
         case.mechanism.clear(orders, before, case.rules).rows
         for case, (orders, before) in zip(cases, prepared, strict=True)
@@ -161,9 +158,7 @@ def check_alike(cases: Sequence[Case]) -> None:
     """Raise `ScenarioError` unless the feeders have different names and the same intervals."""
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
-        raise ScenarioError(
-            f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}"
-        )
+        raise ScenarioError(f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}")
     clocks = {(str(case.profiles.start), case.interval_minutes) for case in cases}
     if len(clocks) > 1:
         raise ScenarioError(
@@ -186,9 +181,7 @@ class MicrogridResult(NamedTuple):
     feeders: pd.DataFrame
 
 
-def run_microgrids(
-    cases: Sequence[Case], capacity_kw: float, n_intervals: int | None = None
-) -> MicrogridResult:
+def run_microgrids(cases: Sequence[Case], capacity_kw: float, n_intervals: int | None = None) -> MicrogridResult:
     """Run several feeders side by side with a market between them.
 
     Parameters

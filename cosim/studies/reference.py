@@ -62,9 +62,7 @@ def list_reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     return [
         Task(
             {"case": case, "seed": seed, "mechanism": mechanism},
-            scenario.with_changes(
-                "reference study", seed=seed, houses=houses, market={"mechanism": mechanism}
-            ),
+            scenario.with_changes("reference study", seed=seed, houses=houses, market={"mechanism": mechanism}),
         )
         for case, houses in CASES.items()
         for seed in range(1, seeds + 1)
@@ -126,14 +124,10 @@ def _format_balance(published: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
         "",
         "| | " + " | ".join(COLUMNS) + " |",
         "|---|" + "---:|" * len(COLUMNS),
-        "| published, MWh | "
-        + " | ".join(f"{published['residual_wh'][m] / 1e6:,.2f}" for m in MECHANISMS)
-        + " |",
+        "| published, MWh | " + " | ".join(f"{published['residual_wh'][m] / 1e6:,.2f}" for m in MECHANISMS) + " |",
     ]
     largest = ours.assign(size=ours.residual_wh.abs()).groupby("mechanism")["size"].max()
-    lines.append(
-        "| ours, largest of all seeds, Wh | " + " | ".join(f"{largest[m]:,d}" for m in MECHANISMS) + " |"
-    )
+    lines.append("| ours, largest of all seeds, Wh | " + " | ".join(f"{largest[m]:,d}" for m in MECHANISMS) + " |")
     return lines
 
 
@@ -145,9 +139,7 @@ def _format_changes(changes: pd.DataFrame) -> list[str]:
             cells = []
             for mechanism in ("sharing_central", "sharing_p2p"):
                 mean, std = part["mean"][mechanism], part["std"][mechanism]
-                cells.append(
-                    "nothing wasted" if np.isnan(mean) else f"{mean:+.1f} ± {0 if np.isnan(std) else std:.1f}"
-                )
+                cells.append("nothing wasted" if np.isnan(mean) else f"{mean:+.1f} ± {0 if np.isnan(std) else std:.1f}")
             lines.append(f"| {case} | {label} | " + " | ".join(cells) + " |")
     return lines
 

@@ -51,9 +51,7 @@ def read_placement(path: Path) -> dict[str, str | int]:
             )
         placement[participant] = bus
     if not placement:
-        raise ScenarioError(
-            f"{path}: expected at least one row participant,bus, got none; add the participants"
-        )
+        raise ScenarioError(f"{path}: expected at least one row participant,bus, got none; add the participants")
     return placement
 
 

@@ -152,8 +152,7 @@ def _find_largest_clean(case: Case, inject: Injections, largest: Floats) -> tupl
     flow = _solve(case, inject, high)
     rows = np.arange(flow.converged.size).reshape(largest.size, -1)
     return low, [
-        "the end of the search" if reached[q] else _find_bound(case, flow, rows[q])
-        for q in range(largest.size)
+        "the end of the search" if reached[q] else _find_bound(case, flow, rows[q]) for q in range(largest.size)
     ]
 
 

@@ -108,9 +108,7 @@ def describe_violation(violation: Violation | None) -> dict[str, Any]:
     return dict(zip(VIOLATION, values, strict=True))
 
 
-def _make_intervals_table(
-    case: Case, intervals: npt.NDArray[np.int64], judged: Sequence[Feasible]
-) -> pa.Table:
+def _make_intervals_table(case: Case, intervals: npt.NDArray[np.int64], judged: Sequence[Feasible]) -> pa.Table:
     before = [feasible.before for feasible in judged]
     columns = {
         "time": interval_times(case, intervals),
@@ -137,9 +135,7 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
     return frame.astype({"time": "datetime64[s, UTC]", **kinds})
 
 
-def summarise_validation(
-    case: Case, trades: pd.DataFrame, answers: Sequence[JudgedInterval]
-) -> dict[str, Any]:
+def summarise_validation(case: Case, trades: pd.DataFrame, answers: Sequence[JudgedInterval]) -> dict[str, Any]:
     """Counts, energies and the agreement with pandapower, JSON-ready; `trades` as judged."""
     status = trades["status"].astype(str)
     outcomes = [answer.feasible.outcome for answer in answers]

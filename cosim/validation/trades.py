@@ -95,9 +95,7 @@ def encode_trades(trades: pd.DataFrame, profiles: Profiles, source: str = "trade
     parties = {}
     for column in ("seller", "buyer"):
         unknown = ~trades[column].isin(list(position)).to_numpy()
-        Table(trades, source).column(column).check(
-            unknown, expected, "correct the name or add the participant"
-        )
+        Table(trades, source).column(column).check(unknown, expected, "correct the name or add the participant")
         parties[column] = _integers(trades[column].map(position))
     amounts = (_integers(trades[column]) for column in ("energy_wh", "price_ueur_per_kwh"))
     return Trades(_find_intervals(trades, profiles, source), parties["seller"], parties["buyer"], *amounts)
@@ -115,9 +113,7 @@ def _find_intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh
         (rest != 0, f"the begin of one of the {minutes}-minute intervals, so that none overlap"),
         (outside, f"a time from {profiles.time[0]} to {profiles.time[-1]} UTC"),
     ):
-        Table(trades, source).column("time").check(
-            wrong, expected, "correct the row or supply other profiles"
-        )
+        Table(trades, source).column("time").check(wrong, expected, "correct the row or supply other profiles")
     return _integers(interval)
 
 
@@ -126,9 +122,7 @@ def _seconds(trades: pd.DataFrame) -> Wh:
     return _integers(clock.to_numpy().astype("datetime64[s]").astype(np.int64))
 
 
-def make_empty_profiles(
-    trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int
-) -> Profiles:
+def make_empty_profiles(trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int) -> Profiles:
     """Profiles without load and generation from the first trade to the last: the trades alone are injected."""
     seconds, step = _seconds(trades), 60 * interval_minutes
     first, last = int(seconds.min()) // step, int(seconds.max()) // step
@@ -160,9 +154,7 @@ def make_traded_interval(trades: Trades, profiles: Profiles, t: int) -> TradedIn
         )
     surplus = profiles.pv_wh[t] - profiles.load_wh[t]
     net = sold - bought
-    injection = np.where(
-        net > 0, np.maximum(surplus, net), np.where(net < 0, np.minimum(surplus, net), surplus)
-    )
+    injection = np.where(net > 0, np.maximum(surplus, net), np.where(net < 0, np.minimum(surplus, net), surplus))
     beyond = injection - surplus
     orders = _make_orders(profiles, t, np.maximum(beyond, 0), np.maximum(-beyond, 0))
     rows, row_of_trade = _make_rows(trades, injection - net, t)

@@ -143,11 +143,7 @@ def validate(
     names = _list_participants(net, checked, profiles, participants)
     if profiles is None:
         profiles = make_empty_profiles(checked, names, interval_minutes)
-    feeder = (
-        net
-        if isinstance(net, Feeder)
-        else _make_feeder(net, profiles.participants, participants, keep_elements)
-    )
+    feeder = net if isinstance(net, Feeder) else _make_feeder(net, profiles.participants, participants, keep_elements)
     case = make_case(feeder, profiles, rule, limits or {}, pv or {})
     codes = encode_trades(checked, case.profiles, source)
     read = [make_traded_interval(codes, case.profiles, int(t)) for t in np.unique(codes.interval)]
@@ -181,9 +177,7 @@ def _make_feeder(
     table = _find_loads(net, names) if participants is None else participants
     missing = [who for who in names if participants is not None and who not in participants]
     if missing:
-        raise DataError(
-            f"participants: expected a bus for '{missing[0]}', which has profiles, got none; add the row"
-        )
+        raise DataError(f"participants: expected a bus for '{missing[0]}', which has profiles, got none; add the row")
     buses = [find_bus(net, table.get(who, who), f"network '{name}', participant '{who}'") for who in names]
     placed = deepcopy(net)
     if not keep_elements:

@@ -112,11 +112,7 @@ for name in ("load", "pv", "p2p", "imported", "exported", "losses"):
 
 # %%
 balance = result.energy_balance
-print(
-    balance[["pv_wh", "from_grid_wh", "served_wh", "to_grid_wh", "losses_wh", "residual_wh"]]
-    .sum()
-    .to_string()
-)
+print(balance[["pv_wh", "from_grid_wh", "served_wh", "to_grid_wh", "losses_wh", "residual_wh"]].sum().to_string())
 
 # %% [markdown]
 # The voltages, which the AC power flow found in every hour, fall along the cable in the evening and rise at noon:

@@ -48,10 +48,7 @@ night = pd.DataFrame(
     {
         "hour": hours.time.dt.strftime("%d %H:%M"),
         "held by": hours.former,
-        **{
-            name: hours[f"{name}_wh"] / 1000
-            for name in ("load", "served", "pv", "fuel_cell", "discharge", "losses")
-        },
+        **{name: hours[f"{name}_wh"] / 1000 for name in ("load", "served", "pv", "fuel_cell", "discharge", "losses")},
         "soc": 100 * hours.soc,
     }
 )

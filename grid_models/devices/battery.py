@@ -153,9 +153,7 @@ def step(battery: Battery, energy_kwh: Numeric, p_kw: Numeric, hours: float) -> 
     over = np.asarray(p_kw) - max_discharge_kw(battery, energy_kwh, hours)
     under = -np.asarray(p_kw) - max_charge_kw(battery, energy_kwh, hours)
     for side, excess in (("max_discharge_kw", over), ("max_charge_kw", under)):
-        check_range(
-            f"battery, p_kw beyond {side}", excess, -np.inf, slack, remedy=f"limit the power to {side}"
-        )
+        check_range(f"battery, p_kw beyond {side}", excess, -np.inf, slack, remedy=f"limit the power to {side}")
     charged, discharged = np.maximum(-np.asarray(p_kw), 0.0) * hours, np.maximum(p_kw, 0.0) * hours
     after = retained_kwh(battery, energy_kwh, hours)
     after = after + charged * battery.charge_efficiency - discharged / battery.discharge_efficiency

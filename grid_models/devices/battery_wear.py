@@ -114,9 +114,7 @@ def capacity_fade(
     return calendar + rate * depth * np.sqrt(full_cycles) / 100.0
 
 
-def wear_cost_eur(
-    battery: Battery, fade: Numeric, replacement_eur_per_kwh: float, *, wear: Wear = LFP
-) -> Numeric:
+def wear_cost_eur(battery: Battery, fade: Numeric, replacement_eur_per_kwh: float, *, wear: Wear = LFP) -> Numeric:
     """Cost of the capacity lost, EUR: the price of a new battery, spread evenly over the fade to its end of life.
 
     Examples

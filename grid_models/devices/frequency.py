@@ -79,9 +79,7 @@ def droop_frequency(
             "frequency, rated_kw: expected at least one source with droop, got none; "
             "an island without a grid-forming device is dark and has no frequency"
         )
-    check_range(
-        "frequency, rated_kw", rated, 0, above=True, below=True, remedy="leave out sources that are off"
-    )
+    check_range("frequency, rated_kw", rated, 0, above=True, below=True, remedy="leave out sources that are off")
     slope = np.broadcast_to(np.asarray(droop, dtype=np.float64), rated.shape)
     check_range("frequency, droop", slope, 0, 1, above=True, remedy="give a share such as 0.02")
     if not band_hz[0] < nominal_hz < band_hz[1]:

@@ -145,9 +145,7 @@ def fit_stack(
     bound = nominal_efficiency / utilisation
     check_range(efficiency, nominal_efficiency, 0, bound, remedy="no more fuel can react than is supplied")
     exchange_a = math.exp((v1_v - eoc_v + resistance_ohm) / tafel_v)
-    stack = Stack(
-        name, eoc_v, tafel_v, exchange_a, resistance_ohm, i_nom, v_nom, i_max, int(cells), utilisation
-    )
+    stack = Stack(name, eoc_v, tafel_v, exchange_a, resistance_ohm, i_nom, v_nom, i_max, int(cells), utilisation)
     peaks = "the curve's power peaks before it; read the points from the curve again"
     check_range(f"{where}, nominal current in A", i_nom, 0, stack.peak_a, remedy=peaks)
     return stack

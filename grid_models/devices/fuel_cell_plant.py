@@ -101,9 +101,7 @@ class Plant:
         return self.ramp_per_hour * self.nominal_kw
 
 
-def make_preset_plant(
-    name: str, *, units: int = 1, tank_kg: float = 10.0, fuel_eur_per_kg: float = 5.3
-) -> Plant:
+def make_preset_plant(name: str, *, units: int = 1, tank_kg: float = 10.0, fuel_eur_per_kg: float = 5.3) -> Plant:
     """Plant around a preset stack.
 
     PEM: 10 % minimum load, ready in 2 min (Ballard 2003, "Nexa Power Module User's Manual", MAN5100078), then from

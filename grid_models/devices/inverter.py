@@ -55,9 +55,7 @@ class Characteristic:
         check_field(where, self, "vm_pu", 0, 2, above=True, remedy="give voltages in pu")
         check_field(where, self, "q_pu", -1, 1, remedy="give shares of the rated apparent power")
         if np.any(np.diff(self.vm_pu) <= 0.0):
-            raise GridError(
-                f"{where}, vm_pu: expected rising voltages, got {list(self.vm_pu)}; sort the points"
-            )
+            raise GridError(f"{where}, vm_pu: expected rising voltages, got {list(self.vm_pu)}; sort the points")
         if np.any(np.diff(self.q_pu) > 0.0):
             raise GridError(
                 f"{where}, q_pu: expected values that do not rise with voltage, got {list(self.q_pu)}; absorption is "

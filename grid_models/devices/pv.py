@@ -32,9 +32,7 @@ def pvwatts_dc(
     GridError
         If pvlib is not installed, or irradiance or nameplate is negative.
     """
-    check_range(
-        "pv, irradiance_w_per_m2", irradiance_w_per_m2, 0, below=True, remedy="give W/m² in the plane"
-    )
+    check_range("pv, irradiance_w_per_m2", irradiance_w_per_m2, 0, below=True, remedy="give W/m² in the plane")
     check_range("pv, nameplate_w", nameplate_w, 0, below=True, remedy="give the rated power in W")
     power: Numeric = _import_pvlib().pvsystem.pvwatts_dc(
         irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k
@@ -61,9 +59,7 @@ def pvwatts_ac(dc_w: Numeric, inverter_dc_w: Numeric, efficiency: float = 0.96) 
     GridError
         If pvlib is not installed, or a number is outside its range.
     """
-    check_range(
-        "pv, inverter_dc_w", inverter_dc_w, 0, above=True, below=True, remedy="give the DC limit in W"
-    )
+    check_range("pv, inverter_dc_w", inverter_dc_w, 0, above=True, below=True, remedy="give the DC limit in W")
     check_range("pv, inverter efficiency", efficiency, 0, 1, above=True, remedy="give a share, not per cent")
     power: Numeric = _import_pvlib().inverter.pvwatts(dc_w, inverter_dc_w, efficiency)
     return power

@@ -35,9 +35,7 @@ ELECTRICAL_TABLES = (
     *("shunt", "ward", "xward", "motor", "dcline", "asymmetric_load", "asymmetric_sgen"),
     *("svc", "ssc", "tcsc", "vsc", "trafo_characteristic_table", "shunt_characteristic_table"),
 )
-DESCRIPTIVE_COLUMNS = {
-    *("name", "geo", "std_type", "type", "zone", "description", "substat", "origin", "profile")
-}
+DESCRIPTIVE_COLUMNS = {*("name", "geo", "std_type", "type", "zone", "description", "substat", "origin", "profile")}
 
 
 class Labels(NamedTuple):
@@ -217,9 +215,7 @@ def check_net(name: str, net: Any) -> None:
         )
 
 
-def check_placement(
-    name: str, net: Any, participants: Sequence[str], bus: Sequence[int], *, shared_bus: bool
-) -> None:
+def check_placement(name: str, net: Any, participants: Sequence[str], bus: Sequence[int], *, shared_bus: bool) -> None:
     """Raise `GridError` if a participant is listed twice, or its bus is unknown, occupied or without supply."""
     if len(participants) == 0:
         raise GridError(f"network '{name}': expected at least one participant, got none")
@@ -259,9 +255,7 @@ def with_ratings(feeder: Feeder, max_i_ka: Mapping[str, float]) -> Feeder:
         rows = net.line.index[net.line.name == line]
         if len(rows) == 0:
             known = ", ".join(str(name) for name in net.line.name[:5])
-            raise GridError(
-                f"network '{feeder.name}', line '{line}': expected a line such as {known}, found none"
-            )
+            raise GridError(f"network '{feeder.name}', line '{line}': expected a line such as {known}, found none")
         if not rating > 0:
             raise GridError(f"network '{feeder.name}', line '{line}': expected max_i_ka > 0, got {rating}")
         net.line.loc[rows, "max_i_ka"] = rating

@@ -68,15 +68,11 @@ def make_radial_feeder(
     if n == 0:
         raise GridError("generated feeder: expected at least one participant, got none")
     if not 1 <= n_branches <= n:
-        raise GridError(
-            f"generated feeder, n_branches: expected 1 to {n}, at most one a participant, got {n_branches}"
-        )
+        raise GridError(f"generated feeder, n_branches: expected 1 to {n}, at most one a participant, got {n_branches}")
     if not 1.0 <= spacing_m <= 1e5:
         raise GridError(f"generated feeder, spacing_m: expected 1 to 100,000 m, got {spacing_m}")
     if not 1.0 <= service_m[0] <= service_m[1] <= 1e5:
-        raise GridError(
-            f"generated feeder, service_m: expected 1 <= shortest <= longest <= 100,000 m, got {service_m}"
-        )
+        raise GridError(f"generated feeder, service_m: expected 1 <= shortest <= longest <= 100,000 m, got {service_m}")
     net = pp.create_empty_network(name="generated")
     for kind, std_type in (("trafo", trafo_std_type), ("line", main_cable), ("line", service_cable)):
         _check_std_type(net, kind, std_type)
@@ -148,9 +144,7 @@ def _add_substation(net: Any, trafo_std_type: str) -> int:
     return int(busbar)
 
 
-def _add_buses(
-    net: Any, names: list[str], x_m: Floats, y_m: Floats, kv: float | list[float] = LOW_VOLTAGE_KV
-) -> Ints:
+def _add_buses(net: Any, names: list[str], x_m: Floats, y_m: Floats, kv: float | list[float] = LOW_VOLTAGE_KV) -> Ints:
     """Add buses with GeoJSON points; metres are converted to degrees near (0, 0), where maps are to scale."""
     index = np.asarray(pp.create_buses(net, len(names), kv, name=names), dtype=np.int64)
     degrees = np.round(np.stack([x_m, y_m], axis=1) / METRES_PER_DEGREE, 9).tolist()
@@ -162,6 +156,4 @@ def _check_std_type(net: Any, kind: str, std_type: str) -> None:
     known = list(net.std_types[kind])
     if std_type not in known:
         hint = suggest_name(std_type, known, "see pandapower.available_std_types")
-        raise GridError(
-            f"generated feeder: expected a {kind} standard type of pandapower, got '{std_type}'; {hint}"
-        )
+        raise GridError(f"generated feeder: expected a {kind} standard type of pandapower, got '{std_type}'; {hint}")

@@ -117,9 +117,7 @@ def _load_simbench_net(code: str) -> Any:
     try:
         return simbench.get_simbench_net(code)
     except (ValueError, KeyError) as reason:
-        raise GridError(
-            f"network.name: expected a SimBench code like 1-LV-rural1--0-sw, got '{code}'"
-        ) from reason
+        raise GridError(f"network.name: expected a SimBench code like 1-LV-rural1--0-sw, got '{code}'") from reason
 
 
 def make_named_feeder(
@@ -247,9 +245,7 @@ def find_bus(net: Any, value: str | int, where: str) -> int:
         If there is no such bus, or it could be several.
     """
     text = str(value).strip()
-    named = (
-        [int(b) for b in net.bus.index[net.bus.name.astype(str) == text]] if isinstance(value, str) else []
-    )
+    named = [int(b) for b in net.bus.index[net.bus.name.astype(str) == text]] if isinstance(value, str) else []
     digits = text.removeprefix("#")
     index = int(digits) if digits.lstrip("-").isdecimal() else None
     indexed = [index] if index is not None and index in net.bus.index else []

@@ -36,9 +36,7 @@ SEQUENCES = {("numpy", "array"), ("builtins", "tuple"), ("builtins", "set"), ("b
 OBJECT_TABLES = ("characteristic", "controller", "output_writer")
 """Tables in which pandapower keeps objects; they are left out."""
 PANDAPOWER_OBJECT = re.compile(r"pandapower(\.\w+)+", re.ASCII)
-DTYPE = re.compile(
-    r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)|bool|boolean|object|str|string"
-)
+DTYPE = re.compile(r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)|bool|boolean|object|str|string")
 _NO_OBJECTS = "expected numbers, words and lists"
 
 FRAME_KEYS = {
@@ -81,9 +79,7 @@ def read_regular_text(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
     except OSError as reason:
-        raise GridError(
-            f"{path}: expected a pandapower JSON file, found none ({reason.strerror})"
-        ) from reason
+        raise GridError(f"{path}: expected a pandapower JSON file, found none ({reason.strerror})") from reason
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
         os.close(descriptor)
@@ -107,9 +103,7 @@ def parse_net(text: str, where: str) -> Any:
     """
     document = _load(text, where)
     if not isinstance(document, dict):
-        raise GridError(
-            f"{where}: expected a pandapower net, got {_kind(document)}; write it by pandapower.to_json"
-        )
+        raise GridError(f"{where}: expected a pandapower net, got {_kind(document)}; write it by pandapower.to_json")
     tagged = "_module" in document or "_class" in document
     if tagged and _tag(document) != NET:
         raise GridError(f"{where}: expected a pandapower net, got an object of {_named(document)}")
@@ -117,9 +111,7 @@ def parse_net(text: str, where: str) -> Any:
     if isinstance(tables, str):
         tables = _load(tables, where)
     if not isinstance(tables, dict) or "bus" not in tables:
-        raise GridError(
-            f"{where}: expected a pandapower net with a table 'bus'; write it by pandapower.to_json"
-        )
+        raise GridError(f"{where}: expected a pandapower net with a table 'bus'; write it by pandapower.to_json")
     walked = _Walk(where)
     kept = dict(walked.tables(tables))
     rebuilt = {"_module": NET[0], "_class": NET[1], "_object": kept} if tagged else kept
@@ -133,18 +125,14 @@ def _decode(text: str, where: str) -> Any:
     """The rebuilt document through pandapower's own decoder, which also converts older formats."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # older formats are read, and said by convert_format
+            warnings.simplefilter("ignore", DeprecationWarning)  # older formats are read, and said by convert_format
             net = pp.from_json_string(text, convert=True)
     except Exception as reason:  # pandapower lets pandas' and its own errors through
         raise GridError(
             f"{where}: expected a net written by pandapower.to_json, got {type(reason).__name__}: {_short(reason)}"
         ) from reason
     if not isinstance(net, pp.pandapowerNet):
-        raise GridError(
-            f"{where}: expected a pandapower net, got {type(net).__name__}; write it by pandapower.to_json"
-        )
+        raise GridError(f"{where}: expected a pandapower net, got {type(net).__name__}; write it by pandapower.to_json")
     return net
 
 
@@ -159,9 +147,7 @@ class _Walk:
         """Name and rebuilt value of each table and parameter of the net."""
         for name, value in tables.items():
             place = f"{self.where}, {name}"
-            if (
-                isinstance(value, str) and "_module" in value
-            ):  # as older versions of pandapower nest their tables
+            if isinstance(value, str) and "_module" in value:  # as older versions of pandapower nest their tables
                 value = _load(value, place)
             if name.split("_")[0] in OBJECT_TABLES or name in OBJECT_TABLES:
                 kept = self.without_objects(name, value, place)
@@ -177,9 +163,7 @@ class _Walk:
         if not (isinstance(value, dict) and _tag(value) in FRAMES):
             return _plain(value, place, 0)
         table = _content(value, place)
-        objects = [
-            cell for row in table["data"] for cell in row if isinstance(cell, dict | str) and _is_tagged(cell)
-        ]
+        objects = [cell for row in table["data"] for cell in row if isinstance(cell, dict | str) and _is_tagged(cell)]
         if not objects:
             return _frame(value, place)
         for cell in objects:
@@ -222,9 +206,7 @@ def _content(value: dict[str, Any], place: str) -> dict[str, Any]:
     text = value.get("_object")
     content = _load(text, place) if isinstance(text, str) else text
     if value.get("orient", "split") != "split" or value.get("is_multiindex") or value.get("is_multicolumn"):
-        raise GridError(
-            f"{place}: expected a table with one index and one row of column names, got a nested one"
-        )
+        raise GridError(f"{place}: expected a table with one index and one row of column names, got a nested one")
     if not isinstance(content, dict) or set(content) != {"columns", "index", "data"}:
         raise GridError(f"{place}: expected a table with columns, index and data, got {_kind(content)}")
     columns, index, data = content["columns"], content["index"], content["data"]
@@ -244,9 +226,7 @@ def _frame(value: dict[str, Any], place: str) -> dict[str, Any]:
     content = _content(value, place)
     unknown = sorted(set(value) - FRAME_KEYS)
     if unknown:
-        raise GridError(
-            f"{place}: expected a table as pandapower writes it, got the further key '{unknown[0]}'"
-        )
+        raise GridError(f"{place}: expected a table as pandapower writes it, got the further key '{unknown[0]}'")
     columns = [_scalar(column, f"{place}, column names") for column in content["columns"]]
     index = [_scalar(label, f"{place}, index") for label in content["index"]]
     data = [
@@ -329,9 +309,7 @@ def _number(content: Any, place: str) -> Any:
 def _scalar(value: Any, place: str) -> Any:
     if isinstance(value, str):
         spelled = _spelled(value)
-        if (spelled is not value and not isinstance(spelled, str)) or (
-            "_module" in value and "_class" in value
-        ):
+        if (spelled is not value and not isinstance(spelled, str)) or ("_module" in value and "_class" in value):
             _plain(spelled, place, 0)  # refused there where it hides an object
         return value
     if value is None or isinstance(value, bool | int | float | str):
@@ -348,9 +326,7 @@ def _load(text: str, place: str) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "a word", type(None): "nothing"}.get(
-        type(value), "a number"
-    )
+    return {dict: "an object", list: "a list", str: "a word", type(None): "nothing"}.get(type(value), "a number")
 
 
 def _short(value: object) -> str:
@@ -380,9 +356,7 @@ def check_tables(net: Any, where: str) -> None:
             raise GridError(f"{where}, {table}: expected a table, got {type(frame).__name__}")
         for column in expected.columns.intersection(frame.columns):
             wanted, found = expected[column].dtype, frame[column].dtype
-            if (wanted.kind in "iuf" and found.kind not in "iuf") or (
-                wanted.kind == "b" and found.kind != "b"
-            ):
+            if (wanted.kind in "iuf" and found.kind not in "iuf") or (wanted.kind == "b" and found.kind != "b"):
                 frame[column] = _converted(frame[column], wanted, f"{where}, {table}")
         if not frame.index.is_unique or frame.index.dtype.kind not in "iu":
             raise GridError(f"{where}, {table}: expected an index of different integers")

@@ -152,9 +152,7 @@ def find_elements(net: Any, table: str, wanted: Iterable[int | str]) -> list[int
         found = frame.index[frame.name == key] if isinstance(key, str) else frame.index[frame.index == key]
         if len(found) == 0:
             hint = suggest_name(key, frame.name.dropna(), f"see net.{table}")
-            raise GridError(
-                f"network, {table} '{key}': expected an index or name of the net, found none; {hint}"
-            )
+            raise GridError(f"network, {table} '{key}': expected an index or name of the net, found none; {hint}")
         rows.extend(int(index) for index in found)
     return rows
 

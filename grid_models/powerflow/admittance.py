@@ -131,9 +131,7 @@ def factorise(matrices: Matrices) -> tuple[Ints, SuperLU]:
     reduced = matrices.y_bus[unknown][:, unknown].tocsc()
     try:
         # Symmetric minimum degree leaves a radial feeder without fill-in.
-        factors = splu(
-            reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
+        factors = splu(reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     except RuntimeError as reason:
         raise GridError(
             f"network: expected an admittance matrix that can be inverted, got {reason}; "

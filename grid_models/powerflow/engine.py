@@ -129,9 +129,7 @@ class PowerFlow:
         iterations, pairs = solve_voltages(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
         return (pairs[:, 0] + 1j * pairs[:, 1])[self.position] if iterations else None
 
-    def verify(
-        self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None
-    ) -> Agreement:
+    def verify(self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None) -> Agreement:
         """`verify_against_pandapower` on this engine."""
         return verify_against_pandapower(self, p_kw, q_kvar, sample)
 

@@ -177,9 +177,7 @@ def _judge_compiled(
 
 
 @compiled
-def _judge_voltages(
-    solved: Places, vm_pu: Floats, min_vm_pu: Floats, max_vm_pu: Floats, out: Verdicts
-) -> None:
+def _judge_voltages(solved: Places, vm_pu: Floats, min_vm_pu: Floats, max_vm_pu: Floats, out: Verdicts) -> None:
     """Set extremes, margin and status of the solved intervals; buses without supply (NaN) are not judged."""
     for k in solved:
         lowest, highest, margin = np.inf, -np.inf, np.inf
@@ -301,7 +299,4 @@ def _compare(feeder: Feeder, table: str, at: Ints, values: Floats, limits: Float
         return []  # without reading the table's names
     elements, names = feeder.labels[table]
     quantity = "vm_pu" if table == "bus" else "loading_percent"
-    return [
-        Violation(table, elements[i], names[i], quantity, float(values[i]), float(limits[i]))
-        for i in at.tolist()
-    ]
+    return [Violation(table, elements[i], names[i], quantity, float(values[i]), float(limits[i])) for i in at.tolist()]

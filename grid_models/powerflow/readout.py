@@ -156,9 +156,7 @@ def make_solution(net: Network, n_intervals: int) -> Solution:
 
 
 @compiled
-def solve_all(
-    net: Network, p_kw: Floats, q_kvar: Floats, tolerance_pu: float, max_iterations: int
-) -> Solution:
+def solve_all(net: Network, p_kw: Floats, q_kvar: Floats, tolerance_pu: float, max_iterations: int) -> Solution:
     """Solve every interval of p_kw, q_kvar (K, N); what does not converge is NaN with 0 iterations."""
     n_intervals = p_kw.shape[0]
     lanes = max(1, min(LANES, n_intervals))

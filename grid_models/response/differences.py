@@ -47,9 +47,7 @@ class _Derivatives(NamedTuple):
         return self.slack
 
 
-def sensitivity_by_differences(
-    feeder: Feeder, matrices: Matrices, p_kw: Floats, q_kvar: Floats
-) -> Response | None:
+def sensitivity_by_differences(feeder: Feeder, matrices: Matrices, p_kw: Floats, q_kvar: Floats) -> Response | None:
     """Response of the network by 4·N + 1 runs of `runpp`; None where one of them does not converge.
 
     Parameters

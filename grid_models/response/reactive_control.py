@@ -160,9 +160,7 @@ def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     return flow.with_intervals(intervals, blank)
 
 
-def controlled_sensitivity(
-    engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats
-) -> Response | None:
+def controlled_sensitivity(engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats) -> Response | None:
     """Linear response of the network whose inverters follow their rule, around the state of one interval, (N,).
 
     Where a participant generates, a change of its active injection is taken as a change of its PV. With K_V and K_P the

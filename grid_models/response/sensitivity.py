@@ -228,9 +228,7 @@ class LinearChange:
 
     def change_of_complex_sums(self, weights: Complex) -> Complex:
         """The same of complex sums, (r, N); weights (r, n)."""
-        both = self.change_of_sums(
-            np.concatenate([as_pairs(np.conj(weights)), as_pairs(1j * np.conj(weights))])
-        )
+        both = self.change_of_sums(np.concatenate([as_pairs(np.conj(weights)), as_pairs(1j * np.conj(weights))]))
         return np.asarray(both[: len(weights)] + 1j * both[len(weights) :])
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:

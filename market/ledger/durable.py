@@ -16,9 +16,7 @@ def report_unwritable(path: Path, what: str = "file") -> Iterator[None]:
     try:
         yield
     except OSError as reason:
-        raise LedgerError(
-            f"{path}: expected a {what} that can be written, got {reason.strerror or reason}"
-        ) from reason
+        raise LedgerError(f"{path}: expected a {what} that can be written, got {reason.strerror or reason}") from reason
 
 
 def write_durably(path: Path, content: str) -> None:

@@ -217,9 +217,7 @@ def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> 
     feeder = make_radial_feeder(names, n_branches=1, spacing_m=spacing_m, rng=np.random.default_rng(n))
     rng = np.random.default_rng(seed)
     load = rng.integers(60_000, 120_000, (1, n))
-    profiles = Profiles(
-        np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.zeros_like(load), np.array([0]), {}
-    )
+    profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.zeros_like(load), np.array([0]), {})
     seller = np.arange(n)
     trades = Trades(
         np.zeros_like(seller),
@@ -255,9 +253,7 @@ def test_load_shed_between_houses_that_cost_the_same_is_within_a_per_cent_of_the
 @pytest.mark.slow
 @pytest.mark.parametrize("neighbours", [False, True])
 @pytest.mark.parametrize("name", sorted(NETS))
-def test_least_curtailment_costs_within_a_per_cent_of_an_exhaustive_search(
-    name: str, neighbours: bool
-) -> None:
+def test_least_curtailment_costs_within_a_per_cent_of_an_exhaustive_search(name: str, neighbours: bool) -> None:
     _assert_near_the_search(_stressed(name, neighbours=neighbours))
 
 

@@ -68,9 +68,7 @@ def assert_equal_flows(fast: Flow, judge: Flow) -> None:
         ("q_grid_kvar", KW),
         ("losses_kw", KW),
     ):
-        np.testing.assert_allclose(
-            getattr(fast, name), getattr(judge, name), rtol=0, atol=tolerance, err_msg=name
-        )
+        np.testing.assert_allclose(getattr(fast, name), getattr(judge, name), rtol=0, atol=tolerance, err_msg=name)
 
 
 def solved(flow: Flow) -> Flow:
@@ -120,9 +118,7 @@ def test_engine_agrees_with_runpp_on_the_devices_tables(make: Callable[[], Feede
     assert net.storage.p_mw.abs().max() > 1e-3
     fast = PowerFlow(feeder).solve((load + pv + battery)[None], (0.2 * load)[None])
     np.testing.assert_allclose(fast.vm_pu[0], net.res_bus.vm_pu, rtol=0, atol=VM_PU)
-    np.testing.assert_allclose(
-        fast.line_loading_percent[0], net.res_line.loading_percent, rtol=0, atol=LOADING_PERCENT
-    )
+    np.testing.assert_allclose(fast.line_loading_percent[0], net.res_line.loading_percent, rtol=0, atol=LOADING_PERCENT)
     np.testing.assert_allclose(
         fast.trafo_loading_percent[0], net.res_trafo.loading_percent, rtol=0, atol=LOADING_PERCENT
     )
@@ -229,9 +225,7 @@ def _three_windings(net: Any, bus: int) -> None:
         "vn_lv_kv": 0.4,
     }
     short = {
-        f"{name}_{side}_percent": value
-        for name, value in (("vk", 4.0), ("vkr", 0.5))
-        for side in ("hv", "mv", "lv")
+        f"{name}_{side}_percent": value for name, value in (("vk", 4.0), ("vkr", 0.5)) for side in ("hv", "mv", "lv")
     }
     pp.create_transformer3w_from_parameters(net, high, ten, low, **rated, **short, pfe_kw=0.3, i0_percent=0.1)
     pp.create_load(net, ten, 0.05)
@@ -273,9 +267,7 @@ def test_engine_agrees_with_runpp_on_random_feeders(
 ) -> None:
     """Any radial feeder, some lines out of service, any injections that both solve."""
     rng = np.random.default_rng(seed)
-    feeder = make_radial_feeder(
-        names(n), n_branches=min(n, n_branches), rng=rng, spacing_m=rng.uniform(20.0, 300.0)
-    )
+    feeder = make_radial_feeder(names(n), n_branches=min(n, n_branches), rng=rng, spacing_m=rng.uniform(20.0, 300.0))
     net = deepcopy(feeder.net)
     net.line.loc[[line for line in out if line < len(net.line)], "in_service"] = False
     broken = replace(feeder, net=net)
@@ -288,9 +280,7 @@ def test_engine_agrees_with_runpp_on_random_feeders(
 
 @FEEDERS
 @SWITCH
-def test_judge_that_converts_a_net_once_finds_what_whole_runs_find(
-    make: Callable[[], Feeder], switch: str
-) -> None:
+def test_judge_that_converts_a_net_once_finds_what_whole_runs_find(make: Callable[[], Feeder], switch: str) -> None:
     """Also behind an interval that nothing solves, whose voltages must not be carried on."""
     feeder = make() if switch == "closed" else with_switch_open(make())
     n = len(feeder.participants)
@@ -298,9 +288,7 @@ def test_judge_that_converts_a_net_once_finds_what_whole_runs_find(
     q = np.random.default_rng(5).normal(0.0, 0.2, p.shape)
     p, q = np.vstack([p, p[::-1]]), np.vstack([q, q])
     matrices = read_matrices(feeder.net)
-    once, whole = (
-        solve_by_runpp(feeder, p, q, matrices=matrices, recycle=recycle) for recycle in (True, False)
-    )
+    once, whole = (solve_by_runpp(feeder, p, q, matrices=matrices, recycle=recycle) for recycle in (True, False))
     assert once.converged.tolist() == whole.converged.tolist()
     assert np.flatnonzero(~whole.converged).tolist() == [2, 7]
     assert_equal_flows(solved(once), solved(whole))

@@ -22,9 +22,7 @@ SCALE = {"generated": 1.0, "cigre_lv": 6.0, "kerber_landnetz_freileitung_1": 3.0
 RULES = {
     "cos_phi": Inverter(1.0, "cos_phi", cos_phi=0.92),
     "q_v": Inverter(1.0, "q_v"),
-    "steep": Inverter(
-        1.0, "q_v", characteristic=Characteristic((0.995, 1.0, 1.002, 1.004), (0.4, 0, 0, -0.4))
-    ),
+    "steep": Inverter(1.0, "q_v", characteristic=Characteristic((0.995, 1.0, 1.002, 1.004), (0.4, 0, 0, -0.4))),
 }
 
 

@@ -140,9 +140,7 @@ def opened(browser: Any, file: Path) -> tuple[Any, list[str], list[str]]:
     return page, said, asked
 
 
-@pytest.mark.parametrize(
-    "name", ["full/report.html", "off/report.html", "outage/report.html", "side/comparison.html"]
-)
+@pytest.mark.parametrize("name", ["full/report.html", "off/report.html", "outage/report.html", "side/comparison.html"])
 def test_pages_open_without_errors_and_requests(browser: Any, folder: Path, name: str) -> None:
     page, said, asked = opened(browser, folder / name)
     assert said == []
@@ -174,9 +172,7 @@ def test_every_figure_of_an_outage_is_there(browser: Any, folder: Path) -> None:
     sections = page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)")
     linked = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
     assert sections == linked
-    empty = page.evaluate(
-        "[...document.querySelectorAll('section')].filter(s => s.children.length < 2).map(s => s.id)"
-    )
+    empty = page.evaluate("[...document.querySelectorAll('section')].filter(s => s.children.length < 2).map(s => s.id)")
     assert empty == []
     page.close()
 

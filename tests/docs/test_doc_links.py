@@ -13,9 +13,7 @@ ALL = (*PAGES, "CHANGELOG.md")
 
 
 def without_code(page: str) -> str:
-    return re.sub(
-        r"`[^`\n]*`", "`…`", re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
-    )
+    return re.sub(r"`[^`\n]*`", "`…`", re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE))
 
 
 def links(page: str) -> list[str]:

@@ -92,9 +92,7 @@ def test_commands_of_the_page_exist(page: str) -> None:
 def every_command(group: Any, path: str = "gridsettle") -> list[tuple[str, Any]]:
     if not hasattr(group, "commands"):
         return [(path, group)]
-    return [
-        one for name, command in group.commands.items() for one in every_command(command, f"{path} {name}")
-    ]
+    return [one for name, command in group.commands.items() for one in every_command(command, f"{path} {name}")]
 
 
 @pytest.mark.parametrize(("path", "command"), every_command(PROGRAM))
@@ -167,9 +165,7 @@ def test_private_ledger_page_does_what_it_says(tmp_path: Path, monkeypatch: pyte
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == command.endswith("# exit code 1"), (command, result.output)
     assert (
-        json.loads(CliRunner().invoke(app, ["ledger", "show", "run", "--json"]).output.splitlines()[1])[
-            "record"
-        ]
+        json.loads(CliRunner().invoke(app, ["ledger", "show", "run", "--json"]).output.splitlines()[1])["record"]
         == "access"
     )
 
@@ -177,11 +173,7 @@ def test_private_ledger_page_does_what_it_says(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("page", [page for page in PAGES if any(b.language == "toml" for b in blocks(page))])
 def test_scenarios_on_the_page_are_scenarios(page: str, tmp_path: Path) -> None:
     for block in blocks(page):
-        if (
-            block.language == "toml"
-            and "[build-system]" not in block.text
-            and "neediest_first" not in block.text
-        ):
+        if block.language == "toml" and "[build-system]" not in block.text and "neediest_first" not in block.text:
             (tmp_path / "shown.toml").write_text(block.text, encoding="utf-8")
             assert Scenario.load(tmp_path / "shown.toml").horizon.hours > 0
 

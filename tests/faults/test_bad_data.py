@@ -315,9 +315,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("read", [read_profiles, read_trades])
-@pytest.mark.parametrize(
-    ("name", "content", "message"), [(k, *v) for k, v in FILES.items()], ids=FILES.keys()
-)
+@pytest.mark.parametrize(("name", "content", "message"), [(k, *v) for k, v in FILES.items()], ids=FILES.keys())
 def test_bad_files(tmp_path, read, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):

@@ -85,9 +85,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "participant 'ann': expected a bus with supply, got bus 4, which no external grid reaches; close a switch",
     ),
     "bus out of service": (
-        placed(
-            ("ann", 2), change=lambda net: net.bus.__setitem__("in_service", [True, True, False, True, True])
-        ),
+        placed(("ann", 2), change=lambda net: net.bus.__setitem__("in_service", [True, True, False, True, True])),
         "expected a bus with supply, got bus 2",
     ),
     "line out of service": (

@@ -12,9 +12,7 @@ from typer.testing import CliRunner
 from cosim.cli.app import app
 
 PROFILES = "time,participant,load_wh,pv_wh,price_eur_per_kwh\n" + "".join(
-    f"2017-01-01T{hour:02d}:00:00Z,{name},500,{100 * hour},0.2\n"
-    for hour in range(6)
-    for name in ("ann", "bob")
+    f"2017-01-01T{hour:02d}:00:00Z,{name},500,{100 * hour},0.2\n" for hour in range(6) for name in ("ann", "bob")
 )
 SCENARIO = """
 [horizon]
@@ -155,9 +153,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 
 def test_the_unchanged_set_up_runs(tmp_path: Path) -> None:
     _set_up(tmp_path)
-    result = CliRunner().invoke(
-        app, ["run", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out"), "--quiet"]
-    )
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out"), "--quiet"])
     assert result.exit_code == 0, result.output
 
 

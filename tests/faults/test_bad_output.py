@@ -35,9 +35,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_in_the_way_is_told_and_kept(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_in_the_way_is_told_and_kept(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a-file").write_text("precious", encoding="utf-8")
     for name in {"one", "two"} & set(CASES[case]):

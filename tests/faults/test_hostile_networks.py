@@ -63,9 +63,7 @@ def hidden(place: str, spelled: Any) -> list[str]:
     found = []
     if place == "cell":
         names = [
-            (name, column)
-            for name, _, content in tables(json.loads(NET))
-            for column in range(len(content["columns"]))
+            (name, column) for name, _, content in tables(json.loads(NET)) for column in range(len(content["columns"]))
         ]
         for name, column in names:
             document = json.loads(NET)
@@ -103,9 +101,7 @@ PLACES = ("cell", "index", "beside", "std_types", "empty table", "dtype", "frame
 @pytest.fixture
 def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a trap module, on the path; fails if anything was imported, run or made."""
-    (tmp_path / "trap.py").write_text(
-        "open('RUN', 'w').close()\nclass Trap:\n    pass\ndef run():\n    pass\n"
-    )
+    (tmp_path / "trap.py").write_text("open('RUN', 'w').close()\nclass Trap:\n    pass\ndef run():\n    pass\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     opened: list[str] = []
@@ -150,9 +146,7 @@ def test_controllers_of_pandapower_are_left_out_and_said() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "make", [pn.create_cigre_network_lv, pn.example_multivoltage, pn.case33bw, pn.example_simple]
-)
+@pytest.mark.parametrize("make", [pn.create_cigre_network_lv, pn.example_multivoltage, pn.case33bw, pn.example_simple])
 def test_sound_nets_are_read_as_pandapower_reads_them(make: Callable[[], Any]) -> None:
     text = pp.to_json(make())
     expected, read = pp.from_json_string(text, convert=True), parse_net(text, "net")

@@ -99,9 +99,7 @@ def test_a_line_cut_by_the_kill_acknowledges_nothing(cut: str) -> None:
     assert acknowledged(cut) == 0
 
 
-@pytest.mark.parametrize(
-    "seed", [*range(3), *[pytest.param(s, marks=pytest.mark.slow) for s in range(3, 53)]]
-)
+@pytest.mark.parametrize("seed", [*range(3), *[pytest.param(s, marks=pytest.mark.slow) for s in range(3, 53)]])
 def test_killed_at_a_random_moment(seed: int, tmp_path: Path, undisturbed: Head) -> None:
     rng, directory = np.random.default_rng(seed), tmp_path / "run"
     for _ in range(3):
@@ -117,9 +115,7 @@ def test_killed_at_a_random_moment(seed: int, tmp_path: Path, undisturbed: Head)
     finish(directory, undisturbed)
 
 
-def test_no_ledger_without_a_genesis_block_is_ever_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_ledger_without_a_genesis_block_is_ever_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "disk failed")
 
@@ -194,9 +190,7 @@ def test_a_failing_fsync(after: int, shim: Path, tmp_path: Path, undisturbed: He
     writer = start(directory, LD_PRELOAD=str(shim), FAIL_FSYNC_AFTER=str(after))
     output, errors = writer.communicate()
     assert writer.returncode == 1
-    assert re.search(
-        r"^market\.[a-z.]*(Ledger|Damaged)Error: .*(disk I/O|Input/output) error", errors, re.M
-    ), errors
+    assert re.search(r"^market\.[a-z.]*(Ledger|Damaged)Error: .*(disk I/O|Input/output) error", errors, re.M), errors
     if (directory / "ledger.sqlite").exists():
         report = verify_ledger(directory)
         assert report.ok, report.reason
@@ -204,9 +198,7 @@ def test_a_failing_fsync(after: int, shim: Path, tmp_path: Path, undisturbed: He
     finish(directory, undisturbed)
 
 
-def test_after_a_failed_write_the_ledger_takes_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_failed_write_the_ledger_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with begin(tmp_path / "run", MADE) as ledger:
         append(ledger, MADE, 0, 4)
         with monkeypatch.context() as patch:
@@ -233,9 +225,7 @@ def test_a_checkpoint_that_cannot_be_written_is_renewed_on_resuming(tmp_path: Pa
     assert kept.read_text() == whole
 
 
-def test_the_checkpoint_never_runs_ahead_of_the_ledger(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checkpoint_never_runs_ahead_of_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the checkpoint is signed, its blocks are durable already."""
     seen = []
 

@@ -53,9 +53,7 @@ TRADING = sorted({int(row["interval"]) for row in REWRITTEN.window.rows if row["
 
 @pytest.mark.parametrize("interval", [TRADING[0], TRADING[len(TRADING) // 2], TRADING[-1]])
 @pytest.mark.parametrize(("what", "field", "add"), BOOKED)
-def test_a_forged_booking_with_right_hashes(
-    tmp_path: Path, what: str, field: str, add: int, interval: int
-) -> None:
+def test_a_forged_booking_with_right_hashes(tmp_path: Path, what: str, field: str, add: int, interval: int) -> None:
     report = verify_ledger(written(tmp_path / "run", forged(REWRITTEN, what, field, add, interval)))
     assert not report.ok
     assert report.height == interval + 1

@@ -76,9 +76,7 @@ def flip(table: str, column: str, key: str, at: int) -> Change:
 HEADER_AT = dict(zip(Header._fields, (0, 4, 36, 44, 52, 84, 116, 120, 152), strict=True))
 HEADER_CASES = [
     (field, start + into, height)
-    for (field, start), stop in zip(
-        HEADER_AT.items(), [*list(HEADER_AT.values())[1:], _LAYOUT.size], strict=True
-    )
+    for (field, start), stop in zip(HEADER_AT.items(), [*list(HEADER_AT.values())[1:], _LAYOUT.size], strict=True)
     for into in (0, (stop - start) // 2, stop - start - 1)
     for height in HEIGHTS
 ]
@@ -108,9 +106,7 @@ RECORD_FIELDS = [
 def test_every_field_of_every_kind_of_record(base: Path, tmp_path: Path, kind: int, field: str) -> None:
     height, at = place_of(base, kind, np.random.default_rng(kind))
     start, size = LAYOUTS[kind].fields[field][1], LAYOUTS[kind].fields[field][0].itemsize  # type: ignore[index]
-    report = found(
-        base, tmp_path, flip("block", "records", f"height = {height}", 72 * at + start + size // 2)
-    )
+    report = found(base, tmp_path, flip("block", "records", f"height = {height}", 72 * at + start + size // 2))
     assert report.height == height
 
 
@@ -153,9 +149,7 @@ def test_two_blocks_change_places(base: Path, tmp_path: Path, height: int) -> No
 
 @pytest.mark.parametrize("height", HEIGHTS)
 @pytest.mark.parametrize("column", ["header", "signature", "records"])
-def test_part_of_a_block_comes_from_its_neighbour(
-    base: Path, tmp_path: Path, column: str, height: int
-) -> None:
+def test_part_of_a_block_comes_from_its_neighbour(base: Path, tmp_path: Path, column: str, height: int) -> None:
     def change(connection: sqlite3.Connection) -> None:
         neighbour = f"SELECT {column} FROM block WHERE height = {height + 1}"
         connection.execute(f"UPDATE block SET {column} = ({neighbour}) WHERE height = {height}")
@@ -261,9 +255,7 @@ def test_a_byte_of_the_state(base: Path, tmp_path: Path, column: str, at: int) -
 @pytest.mark.parametrize("signer", [100, 101, 300])
 def test_a_header_signed_by_somebody_else(base: Path, tmp_path: Path, signer: int, height: int) -> None:
     """Members, revoked members, and the operator of later: none may sign this block."""
-    signer = (
-        5 if (signer, height) == (300, 34) else signer
-    )  # at the end it is the operator of before that may not
+    signer = 5 if (signer, height) == (300, 34) else signer  # at the end it is the operator of before that may not
 
     def change(connection: sqlite3.Connection) -> None:
         header = connection.execute(f"SELECT header FROM block WHERE height = {height}").fetchone()[0]

@@ -99,9 +99,7 @@ def test_supply_is_served_and_lost_to_a_milliwatt_by_pandapower(bundled: Run, so
         lost_kw = float(net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1000.0
         balance_kw = int(supply.sum()) / 1000.0 + slack_kw - int(served.sum()) / 1000.0
         assert balance_kw == pytest.approx(lost_kw, abs=1e-6)
-        assert (
-            abs(slack_kw) <= 0.5e-3 + 1e-6
-        )  # losses are booked in whole Wh; the rest is less than half a Wh
+        assert abs(slack_kw) <= 0.5e-3 + 1e-6  # losses are booked in whole Wh; the rest is less than half a Wh
         assert float(net.res_ext_grid.p_mw.abs().sum()) == 0.0
 
 
@@ -146,9 +144,7 @@ def test_same_hour_without_the_second_device_serves_no_more(bundled: Run) -> Non
     """From the same charge and the same tanks, hour by hour, the device taken away."""
     more = 0
     for hour in bundled.hours:
-        second = [
-            k for k in hour.part.fuel_wh if bundled.case.fleet.devices[k].label != "community fuel cell"
-        ]
+        second = [k for k in hour.part.fuel_wh if bundled.case.fleet.devices[k].label != "community fuel cell"]
         if not second:
             continue
         standing = hour.network.standing.copy()

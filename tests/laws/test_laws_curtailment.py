@@ -82,9 +82,7 @@ def test_whatever_a_rule_does_balances_ends_and_is_clean(
     case, feasible = _solved(feeder, profiles, interval, rule, min_vm_pu=1.0 - width, max_vm_pu=1.0 + width)
     settlement, rows = feasible.settlement, feasible.settlement.rows
     loose = case.opening._replace(wallet_neur=case.opening.wallet_neur + 10**18)
-    in_money = settlement._replace(
-        state=settlement.state._replace(wallet_neur=settlement.state.wallet_neur + 10**18)
-    )
+    in_money = settlement._replace(state=settlement.state._replace(wallet_neur=settlement.state.wallet_neur + 10**18))
     assert find_imbalance(in_money, loose) == -1  # wallets are no matter of a validation
     assert (rows["amount_neur"] == rows["delivered_wh"] * rows["price_ueur_per_kwh"]).all()
     sold = np.isin(rows["kind"], [int(Kind.P2P), int(Kind.GRID_EXPORT)])
@@ -192,17 +190,13 @@ def test_a_looser_limit_never_curtails_more(
             marks=pytest.mark.slow,
         ),
         # decision variables that all went on by small steps, until the programme's next one was worth nothing
-        pytest.param(
-            (8, 2, 600), 1617, 11, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.012}), marks=pytest.mark.slow
-        ),
+        pytest.param((8, 2, 600), 1617, 11, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.012}), marks=pytest.mark.slow),
         ((8, 2, 600), 105720265, 10, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.042})),
         # the programme around an unclean state promised nothing, and the cheapest clean one was not gone back to
         ((8, 1, 200), 1420356537, 9, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.09})),
         ((8, 1, 600), 1767760896, 11, 100, ({"max_loading_percent": 70.0}, {"max_loading_percent": 71.0})),
         # prices of the state before said that nothing could be saved where load is shed
-        pytest.param(
-            (8, 1, 600), 481189365, 1, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.06}), marks=pytest.mark.slow
-        ),
+        pytest.param((8, 1, 600), 481189365, 1, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.06}), marks=pytest.mark.slow),
     ],
 )
 def test_nor_where_it_once_did_with_voltages_down_to_half(

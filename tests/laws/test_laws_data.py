@@ -32,9 +32,7 @@ def profiles(draw, largest_wh=LARGEST_WH, least_intervals=1):
     return Profiles(
         start=np.datetime64(draw(st.integers(0, 800_000)) * 3600, "s"),
         interval_minutes=draw(st.sampled_from(INTERVALS_MINUTES)),
-        participants=tuple(
-            draw(st.lists(name, min_size=n_participants, max_size=n_participants, unique=True))
-        ),
+        participants=tuple(draw(st.lists(name, min_size=n_participants, max_size=n_participants, unique=True))),
         load_wh=draw(energy),
         pv_wh=draw(energy),
         price_ueur_per_kwh=draw(price),
@@ -70,9 +68,7 @@ def test_joining_conserves_every_participant(original, minutes):
 
 @given(profiles(least_intervals=3), st.data())
 def test_a_window_of_a_window_is_a_window(original, data):
-    first, stop = sorted(
-        data.draw(st.lists(st.integers(0, original.n_intervals), min_size=2, max_size=2, unique=True))
-    )
+    first, stop = sorted(data.draw(st.lists(st.integers(0, original.n_intervals), min_size=2, max_size=2, unique=True)))
     inner_first = data.draw(st.integers(first, stop - 1))
     inner_stop = data.draw(st.integers(inner_first + 1, stop))
     nested = original.window(first, stop).window(inner_first - first, inner_stop - first)

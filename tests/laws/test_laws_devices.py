@@ -84,9 +84,7 @@ def test_no_sequence_of_operations_creates_energy(
     [-0.75, 1.0, 0.0],
     0.25,
 )
-def test_the_window_is_never_left(
-    battery: Battery, filling: float, wishes: list[float], duration: float
-) -> None:
+def test_the_window_is_never_left(battery: Battery, filling: float, wishes: list[float], duration: float) -> None:
     energy = battery.floor_kwh + filling * (battery.ceiling_kwh - battery.floor_kwh)
     for share in wishes:
         energy = float(step(battery, energy, wish(battery, energy, share, duration), duration).energy_kwh)
@@ -94,16 +92,12 @@ def test_the_window_is_never_left(
 
 
 @given(batteries(), shares, hours)
-def test_at_or_below_the_lower_bound_it_never_discharges(
-    battery: Battery, filling: float, duration: float
-) -> None:
+def test_at_or_below_the_lower_bound_it_never_discharges(battery: Battery, filling: float, duration: float) -> None:
     assert max_discharge_kw(battery, filling * battery.floor_kwh, duration) == 0.0
 
 
 @given(batteries(), shares, hours)
-def test_at_or_above_the_upper_bound_it_never_charges(
-    battery: Battery, filling: float, duration: float
-) -> None:
+def test_at_or_above_the_upper_bound_it_never_charges(battery: Battery, filling: float, duration: float) -> None:
     above = battery.ceiling_kwh + filling * (battery.capacity_kwh - battery.ceiling_kwh)
     energy = above / (float(retained_kwh(battery, 1.0, duration)))
     assert max_charge_kw(battery, energy, duration) * duration <= TINY

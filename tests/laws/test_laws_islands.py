@@ -205,9 +205,7 @@ def test_nothing_shed_is_billed(simulated: tuple[Case, list[Chunk]]) -> None:
 def test_island_with_a_second_device_serves_no_less() -> None:
     served = {}
     for name, events in (("alone", [GRID_OUT]), ("with a second", [GRID_OUT, SECOND])):
-        case = build_case(
-            scenario_of({"events": events, "battery": {"capacity_kwh_min": 2, "capacity_kwh_max": 3}})
-        )
+        case = build_case(scenario_of({"events": events, "battery": {"capacity_kwh_min": 2, "capacity_kwh_max": 3}}))
         served[name] = [
             (chunk.first, int((chunk.window.meters["load_wh"] - chunk.window.meters["shed_wh"]).sum()))
             for chunk in run_intervals(case, case.opening)
@@ -259,9 +257,7 @@ def test_ledger_of_an_outage_is_the_same_for_every_window_and_verifies(tmp_path:
     assert all(hashes == heads[None] for hashes in heads.values())
 
 
-def test_interrupted_outage_resumes_to_the_same_ledger(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_outage_resumes_to_the_same_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosim.simulation.simulate.GROUP", 5)
     scenario = scenario_of({"events": [GRID_OUT, SECOND]})
 

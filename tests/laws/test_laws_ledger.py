@@ -61,9 +61,9 @@ def test_a_proof_holds_for_its_leaf_index_and_size_alone(hashes: list[bytes], da
     proof, tree = inclusion_proof(hashes, index), root_of_leaf_hashes(hashes)
     other = data.draw(st.integers(0, len(hashes) + 2))
     if other != index and (other >= len(hashes) or hashes[other] != hashes[index]):
-        assert root_from_inclusion_proof(hashes[index], other, len(hashes), proof) != tree or len(
-            set(hashes)
-        ) < len(hashes)
+        assert root_from_inclusion_proof(hashes[index], other, len(hashes), proof) != tree or len(set(hashes)) < len(
+            hashes
+        )
     assert root_from_inclusion_proof(sha256(b"another").digest(), index, len(hashes), proof) != tree
     assert root_from_inclusion_proof(hashes[index], len(hashes), len(hashes), proof) is None
     assert root_from_inclusion_proof(hashes[index], -1, len(hashes), proof) is None
@@ -109,9 +109,7 @@ def test_hashing_in_lanes_is_hashlib(n_rows: int, width: int, prefix: int, seed:
 
 
 @given(st.integers(1, 40), st.integers(0, 3), st.integers(0, 90), st.integers(0, 2**32))
-def test_hashing_joined_rows_is_hashlib_of_the_rows_joined(
-    n: int, n_parts: int, width: int, seed: int
-) -> None:
+def test_hashing_joined_rows_is_hashlib_of_the_rows_joined(n: int, n_parts: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 256, (7, width), dtype=np.uint8)
     parts = rng.integers(0, 7, (n, n_parts))

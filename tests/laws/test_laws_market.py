@@ -89,9 +89,7 @@ def total(rows: Rows, end: str, kinds: tuple[Kind, ...], n: int) -> np.ndarray:
 @every_mechanism
 @few
 @some_markets
-def test_every_order_is_answered_once_within_everybodys_means(
-    name: str, seed: int, n: int, ideal: bool
-) -> None:
+def test_every_order_is_answered_once_within_everybodys_means(name: str, seed: int, n: int, ideal: bool) -> None:
     """need = bought + shared + imported; offer = sold + shared + exported + spilled; and all that `admitted` asks."""
     supply, state, rules = market(seed, n, name, ideal)
     for t in range(N_INTERVALS):
@@ -108,9 +106,7 @@ def test_every_order_is_answered_once_within_everybodys_means(
 @every_mechanism
 @few
 @some_markets
-def test_prices_lie_between_feed_in_tariff_and_utility_price(
-    name: str, seed: int, n: int, ideal: bool
-) -> None:
+def test_prices_lie_between_feed_in_tariff_and_utility_price(name: str, seed: int, n: int, ideal: bool) -> None:
     """One price for all trades of an interval; only an owner that draws its own lot, or a share P2P, is free."""
     supply, state, rules = market(seed, n, name, ideal)
     window = settle_window(supply, 0, N_INTERVALS, state, rules)
@@ -273,8 +269,7 @@ def test_names_do_not_matter_for_balance_price_and_volume(name: str, seed: int, 
     if name == "double_auction":
         return  # bids belong to names
     traded, traded_renamed = (
-        int(r["cleared_wh"][np.isin(r["kind"], [Kind.P2P, Kind.LOT_SALE])].sum())
-        for r in (rows, rows_renamed)
+        int(r["cleared_wh"][np.isin(r["kind"], [Kind.P2P, Kind.LOT_SALE])].sum()) for r in (rows, rows_renamed)
     )
     assert traded_renamed == traded
     demand = int(orders.need_wh[orders.requests == 1].sum())

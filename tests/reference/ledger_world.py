@@ -53,9 +53,7 @@ def market_of(n_houses: int, n_intervals: int, seed: int) -> tuple[InputSeries, 
     hours = np.arange(n_intervals) % 24
     sun = np.maximum(np.sin((hours - 6) * np.pi / 12), 0.0)
     has_panels = np.arange(n_houses) % 2 == 0
-    pv = (
-        sun[:, None] * has_panels * rng.integers(2000, 5000, n_houses) * rng.uniform(0.3, 1, (n_intervals, 1))
-    )
+    pv = sun[:, None] * has_panels * rng.integers(2000, 5000, n_houses) * rng.uniform(0.3, 1, (n_intervals, 1))
     capacity = rng.integers(2000, 6000, n_houses)
     ratings = Ratings(
         capacity // 10,

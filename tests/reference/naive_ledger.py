@@ -39,9 +39,7 @@ class Naive(NaiveRegistry):
 
     # -- one block ------------------------------------------------------------------------------------------------
 
-    def block(
-        self, height: int, stored: int, header: bytes, hashed: bytes, signature: bytes, body: bytes
-    ) -> None:
+    def block(self, height: int, stored: int, header: bytes, hashed: bytes, signature: bytes, body: bytes) -> None:
         demand(stored == height, "height")
         demand(len(header) == 184 and len(body) % 72 == 0 and len(body) > 0, "sizes")
         version, chain, said, start, prev, record_root, n, registry_root, state_root = HEADER.unpack(header)
@@ -135,9 +133,7 @@ class Naive(NaiveRegistry):
                 flows[host]["in"] += wh
                 demand(lot >= self.next_lot, "lot id")
                 self.next_lot = lot + 1
-                self.lots.append(
-                    [lot, buyer, host, wh * self.ratings[host][4] // PPM, t + self.p("tau_intervals")]
-                )
+                self.lots.append([lot, buyer, host, wh * self.ratings[host][4] // PPM, t + self.p("tau_intervals")])
             elif kind == 4:
                 mine = [known for known in self.lots if known[0] == lot and lot in old]
                 demand(len(mine) == 1 and mine[0][1] == seller and mine[0][2] == host, "lot")
@@ -230,9 +226,7 @@ class Naive(NaiveRegistry):
         own_charge, own_discharge = charge - flow["in"], discharge - flow["out"]
         demand(own_charge >= 0 and own_discharge >= 0, "lots beyond the meter")
         self.own[i] += own_charge * charge_ppm // PPM + -own_discharge * PPM // discharge_ppm
-        demand(
-            own == self.own[i] >= 0 and hosted == sum(lot[3] for lot in self.lots if lot[2] == i), "stored"
-        )
+        demand(own == self.own[i] >= 0 and hosted == sum(lot[3] for lot in self.lots if lot[2] == i), "stored")
         demand(charge == 0 or own + hosted <= soc_max, "full")
         demand(discharge == 0 or own + hosted >= soc_min, "empty")
         demand(charge <= max_charge and discharge <= max_discharge, "power")
@@ -246,12 +240,8 @@ class Naive(NaiveRegistry):
             if row[0] <= 10:
                 self.money(row[0], row)
             if row[0] == 16:
-                _, load, pv, fc, c, d, bought, sold, imported, exported, spilled, shed, _, _, _ = (
-                    METER.unpack(row[12:])
-                )
-                demand(
-                    pv + fc + d + bought + imported == load - shed + c + sold + exported + spilled, "balance"
-                )
+                _, load, pv, fc, c, d, bought, sold, imported, exported, spilled, shed, _, _, _ = METER.unpack(row[12:])
+                demand(pv + fc + d + bought + imported == load - shed + c + sold + exported + spilled, "balance")
         moved = [sum(self.wallets), sum(self.accounts), *self.pools]
         for n_private, *money, into, out in sums:
             demand(n_private == len(hidden) and sum(money) == 0 and into == out, "aggregate")
@@ -290,9 +280,7 @@ def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, st
     connection = sqlite3.connect(f"{(directory / 'ledger.sqlite').resolve().as_uri()}?mode=ro", uri=True)
     naive, height = Naive(), 0
     try:
-        for row in connection.execute(
-            "SELECT height, header, hash, signature, records FROM block ORDER BY height"
-        ):
+        for row in connection.execute("SELECT height, header, hash, signature, records FROM block ORDER BY height"):
             naive.block(height, *row)
             height += 1
         demand(height > 0, "no block")
@@ -300,9 +288,7 @@ def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, st
         levels = {(0, k): sha256(b"\0" + header).digest() for k, header in enumerate(naive.headers)}
         for level in range(64):
             for k in range(len(naive.headers) >> level + 1):
-                levels[level + 1, k] = sha256(
-                    b"\1" + levels[level, 2 * k] + levels[level, 2 * k + 1]
-                ).digest()
+                levels[level + 1, k] = sha256(b"\1" + levels[level, 2 * k] + levels[level, 2 * k + 1]).digest()
         demand(
             {(a, b): c for a, b, c in connection.execute("SELECT level, idx, hash FROM node")} == levels,
             "nodes",

@@ -290,9 +290,7 @@ def share(
                 if offer == 0 or consumer in asked_enough:
                     continue
                 e, use = shared_amount(houses[consumer], offer, mechanism, rules)
-                hand_over(
-                    world, rows, seller, consumer, e, use, price if by_contract else 0, by_contract, t, rules
-                )
+                hand_over(world, rows, seller, consumer, e, use, price if by_contract else 0, by_contract, t, rules)
                 if e < offer:
                     asked_enough.add(consumer)
 
@@ -432,9 +430,7 @@ def meter(world: World, i: int, load: int, pv: int, fuel_cell: int, rows: list[R
     house = world["houses"][i]
 
     def total(*wanted: tuple[str, str]) -> int:
-        return sum(
-            row["energy"] for row in rows for kind, end in wanted if row["kind"] == kind and row[end] == i
-        )
+        return sum(row["energy"] for row in rows for kind, end in wanted if row["kind"] == kind and row[end] == i)
 
     return {
         "load_wh": load,
@@ -442,12 +438,8 @@ def meter(world: World, i: int, load: int, pv: int, fuel_cell: int, rows: list[R
         "fuel_cell_wh": fuel_cell,
         "charge_wh": house["charge"],
         "discharge_wh": house["discharge"],
-        "bought_wh": total(
-            ("p2p", "buyer"), ("lot_sale", "buyer"), ("share_use", "buyer"), ("share_store", "host")
-        ),
-        "sold_wh": total(
-            ("p2p", "seller"), ("lot_sale", "host"), ("share_use", "seller"), ("share_store", "seller")
-        ),
+        "bought_wh": total(("p2p", "buyer"), ("lot_sale", "buyer"), ("share_use", "buyer"), ("share_store", "host")),
+        "sold_wh": total(("p2p", "seller"), ("lot_sale", "host"), ("share_use", "seller"), ("share_store", "seller")),
         "imported_wh": total(("grid_import", "buyer")),
         "exported_wh": total(("grid_export", "seller")),
         "spilled_wh": total(("spill", "seller")),

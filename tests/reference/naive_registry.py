@@ -77,9 +77,7 @@ class NaiveRegistry:
             self.admit(statement, signatures, height)
 
     def joined(self, pair: list[bytes]) -> tuple[int, int, bytes]:
-        demand(
-            len(pair) == 2 and pair[0][0] == pair[1][0] == 40 and pair[0][1] == pair[1][1], "half a signature"
-        )
+        demand(len(pair) == 2 and pair[0][0] == pair[1][0] == 40 and pair[0][1] == pair[1][1], "half a signature")
         demand((pair[0][2:4], pair[1][2:4]) == (b"\0\0", b"\1\0"), "halves")
         (first, _, left), (second, _, right) = (SIGNATURE.unpack(row[12:]) for row in pair)
         demand(first == second, "signers")
@@ -99,9 +97,7 @@ class NaiveRegistry:
         demand(set(wanted) == set(signatures), "signatures")
         message = b"gridsettle statement v1\0" + self.chain + row[:4] + bytes(8) + row[12:]
         for purpose, key in wanted.items():
-            demand(
-                signatures[purpose][0] == member and signed(key, signatures[purpose][1], message), "signed"
-            )
+            demand(signatures[purpose][0] == member and signed(key, signatures[purpose][1], message), "signed")
         self.numbers[member] = number
         if kind <= 34:
             self.admit_key(row, kind, member, height)

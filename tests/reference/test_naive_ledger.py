@@ -50,10 +50,7 @@ def test_both_accept_members_signatures_and_miss_a_missing_one(tmp_path: Path) -
 
     def write(directory: Path, signers: dict[int, Ed25519PrivateKey]) -> None:
         with begin(directory, made) as ledger:
-            rows = [
-                statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key)
-                for m, key in keys.items()
-            ]
+            rows = [statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key) for m, key in keys.items()]
             ledger.append_registry(np.concatenate(rows))
             records, offsets = with_signatures(made.records, made.offsets, signers, ledger.chain_id, 0)
             ledger.append(made.starts, records, offsets, made.roots, b"")
@@ -70,13 +67,9 @@ def test_both_verify_private_ledgers_in_sums(tmp_path: Path) -> None:
     made = world(5, 12, seed=4, parameters={"private": 1})
     keys = {m: make_demonstration_key(100 + m) for m in range(3)}
     with begin(tmp_path / "run", made) as ledger:
-        rows = [
-            statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key) for m, key in keys.items()
-        ]
+        rows = [statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key) for m, key in keys.items()]
         ledger.append_registry(np.concatenate(rows))
-        append_private(
-            ledger, made.key, [0, 1, 2], made.starts, made.records, made.offsets, made.window.accounts, b""
-        )
+        append_private(ledger, made.key, [0, 1, 2], made.starts, made.records, made.offsets, made.window.accounts, b"")
     assert both(tmp_path / "run") == (True, True)
 
 
@@ -88,9 +81,7 @@ def test_both_find_the_same_block_when_a_byte_of_it_changes(seed: int, tmp_path:
     with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as connection, connection:
         n = connection.execute("SELECT count(*) FROM block").fetchone()[0]
         height = int(rng.integers(0, n))
-        value = bytearray(
-            connection.execute(f"SELECT {column} FROM block WHERE height = ?", (height,)).fetchone()[0]
-        )
+        value = bytearray(connection.execute(f"SELECT {column} FROM block WHERE height = ?", (height,)).fetchone()[0])
         value[rng.integers(0, len(value))] ^= 1 << rng.integers(0, 8)
         connection.execute(f"UPDATE block SET {column} = ? WHERE height = ?", (bytes(value), height))
     connection.close()

@@ -194,9 +194,7 @@ RUNS = {
 @pytest.mark.parametrize("name", list(BUILT_IN))
 @settings(max_examples=60)
 @given(**RUNS)
-def test_compiled_market_equals_the_naive_one(
-    name: str, seed: int, n: int, n_intervals: int, first: int
-) -> None:
+def test_compiled_market_equals_the_naive_one(name: str, seed: int, n: int, n_intervals: int, first: int) -> None:
     compare_run(name, seed, n, n_intervals, first)
 
 

@@ -73,9 +73,7 @@ def test_what_lies_directly_in_cosim() -> None:
 
 
 def test_few_imports_are_inside_functions() -> None:
-    lazy = [
-        name for name, f in functions() for n in ast.walk(f) if isinstance(n, ast.Import | ast.ImportFrom)
-    ]
+    lazy = [name for name, f in functions() for n in ast.walk(f) if isinstance(n, ast.Import | ast.ImportFrom)]
     assert len(lazy) <= 15, sorted(lazy)
 
 

@@ -123,9 +123,7 @@ def draw_feeder_map(
 def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> list[Any]:
     """One trace per class of loading, and one for branches without supply."""
     a, b = places.to_numpy()[ends["a"]], places.to_numpy()[ends["b"]]
-    points = np.stack(
-        [a, (a + b) / 2, b, np.full_like(a, np.nan)], axis=1
-    )  # (L, 4, 2); a gap after each branch
+    points = np.stack([a, (a + b) / 2, b, np.full_like(a, np.nan)], axis=1)  # (L, 4, 2); a gap after each branch
     values = loading.to_numpy(np.float64)
     texts = [_describe_branch(name[1], value) for name, value in zip(loading.index, values, strict=True)]
     looks = [(c.label, (values >= c.low) & (values < c.high), c.color, c.width) for c in CLASSES]

@@ -75,9 +75,7 @@ def draw_loading_duration(
     return figure.update_yaxes(rangemode="tozero")
 
 
-def draw_voltage_over_distance(
-    vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float
-) -> Any:
+def draw_voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float) -> Any:
     """Minimum, 5 %, median, 95 % and maximum of each bus's voltage, pu, over its distance from the grid, km."""
     known = distance_km.notna() & vm_pu.notna().any().to_numpy()
     place = distance_km[known].sort_values()
@@ -221,7 +219,5 @@ def draw_hosting(houses: pd.DataFrame, distance_km: pd.Series) -> Any:
             marker={"size": 9, "color": color, "symbol": "circle" if kind == "bus" else "square"},
             hovertemplate="%{text}<br>%{x:.3f} km: %{y:.1f} kW<extra>" + label + "</extra>",
         )
-    figure = style_figure(
-        figure, height=340, x="path from the external grid, km", y="largest PV, kW", showlegend=True
-    )
+    figure = style_figure(figure, height=340, x="path from the external grid, km", y="largest PV, kW", showlegend=True)
     return figure.update_yaxes(rangemode="tozero")

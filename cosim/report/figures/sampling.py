@@ -14,9 +14,7 @@ STEPS = {"h": "hour", "D": "day", "W": "week"}
 """Steps of a time series, as pandas and as people call them."""
 
 
-def make_duration_curve(
-    values: npt.ArrayLike, hours: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def make_duration_curve(values: npt.ArrayLike, hours: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Duration curve, thinned: for how many hours each of some levels was reached or exceeded, and the levels.
 
     Parameters

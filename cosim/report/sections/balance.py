@@ -40,9 +40,7 @@ def make_energy_section(run: RunTables) -> PageSection:
     """Energy in numbers, as a balance and as flows."""
     energy = run.result.summary["energy_kwh"]
     facts = tuple(
-        Fact(f"energy_{key}", label, number(energy[key]), "kWh")
-        for key, label in ENERGIES.items()
-        if energy[key]
+        Fact(f"energy_{key}", label, number(energy[key]), "kWh") for key, label in ENERGIES.items() if energy[key]
     )
     links = list_energy_links(energy, losses_of_islands_kwh(run))
     caption = "Energy from where it came to where it went, kWh."

@@ -52,9 +52,7 @@ def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float
     """
     total = sum(counts.values())
     if beyond:
-        return Headline(
-            "bad", "Beyond limits.", f"{beyond:,} of {total:,} intervals are settled beyond a limit."
-        )
+        return Headline("bad", "Beyond limits.", f"{beyond:,} of {total:,} intervals are settled beyond a limit.")
     if counts["de_energised"]:
         return Headline(
             "bad",
@@ -104,9 +102,7 @@ def make_verdict_section(run: RunTables) -> PageSection:
     rows: list[tuple[Cell, ...]] = [
         _make_row("settled beyond a limit", beyond, "judged again on the tables; must be zero"),
         _make_row("not balanced", broken, "energy in and out differ; must be zero"),
-        _make_row(
-            "not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved
-        ),
+        _make_row("not solved as cleared", len(unsolved), "the exchanges as cleared had no power flow", unsolved),
         _make_row("feeder off", int(run.off.sum()), "no bus had a voltage", _find_times(run, run.off)),
         _make_row("some buses dark", some_dark, "some, but not all, buses without voltage"),
     ]

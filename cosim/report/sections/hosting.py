@@ -36,9 +36,7 @@ def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSectio
         f"If the PV of all houses grows alike, anything beyond {hosting.scaling:.3f} times breaks a limit: "
         f"{hosting.bound_by}."
     )
-    picture = (
-        "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds."
-    )
+    picture = "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds."
     return PageSection(
         "hosting",
         "Hosting capacity for PV",

@@ -51,13 +51,9 @@ def make_money_section(run: RunTables) -> PageSection:
     if not any(value > 0 for _, _, value in links):
         return PageSection("money", "Money", ("No money changed hands.",))
     facts = tuple(
-        Fact(f"money_{key}", label, number(money[key], 2), "EUR")
-        for key, label in MONEY.items()
-        if money[key]
+        Fact(f"money_{key}", label, number(money[key], 2), "EUR") for key, label in MONEY.items() if money[key]
     )
-    figure = Figure(
-        "money-flow", "Money from who paid, what for, to who earned, EUR.", draw_sankey(links, "EUR")
-    )
+    figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", draw_sankey(links, "EUR"))
     return PageSection("money", "Money", facts=facts, figures=(figure,), printed=False)
 
 
@@ -77,9 +73,7 @@ def make_curtailment_section(run: RunTables) -> PageSection:
     title, frame = "Curtailment", run.curtailment
     cut = frame[frame["curtailed_wh"] > 0]
     if cut.empty:
-        return PageSection(
-            "curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",)
-        )
+        return PageSection("curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",))
     kwh = cut["curtailed_wh"] / 1000.0
     groups = {
         "kind": kwh.groupby(cut["kind"].str.replace("_", " ")).sum(),
@@ -95,9 +89,7 @@ def make_curtailment_section(run: RunTables) -> PageSection:
         title,
         (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
         tables=(tabulate("curtailment", "Curtailed exchanges by kind and reason.", CURTAILMENT, sums),),
-        figures=(
-            Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", draw_curtailed(groups)),
-        ),
+        figures=(Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", draw_curtailed(groups)),),
     )
 
 

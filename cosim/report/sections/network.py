@@ -67,9 +67,7 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
         limits.warn_loading_percent,
         limits.max_loading_percent,
     )
-    caption = (
-        "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
-    )
+    caption = "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
     return PageSection("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
 
 
@@ -123,9 +121,7 @@ def make_validation_section(run: RunTables) -> PageSection:
     """What the exchanges as cleared would have violated, against what was settled."""
     title = "Before and after validation"
     if run.violations.empty:
-        return PageSection(
-            "validation", title, ("The exchanges as cleared violated no limit in any interval.",)
-        )
+        return PageSection("validation", title, ("The exchanges as cleared violated no limit in any interval.",))
     paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
     table = summarise_by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
@@ -143,9 +139,7 @@ def make_validation_section(run: RunTables) -> PageSection:
     caption = "Elements beyond a limit as cleared" + (
         f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
-    picture = (
-        "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
-    )
+    picture = "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
     return PageSection(
         "validation",
         title,
@@ -169,11 +163,7 @@ def make_map_section(run: RunTables) -> PageSection:
         }
     )
     figure = draw_feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
-    source = (
-        "Drawn at the network's own coordinates"
-        if own
-        else "Laid out by distance from the grid (no coordinates)"
-    )
+    source = "Drawn at the network's own coordinates" if own else "Laid out by distance from the grid (no coordinates)"
     caption = (
         f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
         "A ring is a transformer. The slider chooses the hour."

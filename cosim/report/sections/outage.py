@@ -105,9 +105,7 @@ def _not_served_wh(rows: pd.DataFrame) -> int:
 
 def _make_tile(run: RunTables, key: str) -> Fact:
     _, label, unit, factor, digits = next(metric for metric in METRICS if metric[0] == key)
-    return Fact(
-        f"outage_{key}", label, number(float(run.result.resilience[key].iloc[0]) * factor, digits), unit
-    )
+    return Fact(f"outage_{key}", label, number(float(run.result.resilience[key].iloc[0]) * factor, digits), unit)
 
 
 def make_outages_table(run: RunTables) -> Table:
@@ -203,7 +201,5 @@ def _draw_figures(drawn: list[Spell], hours: float) -> tuple[Figure, ...]:
         ),
     )
     return tuple(
-        Figure(key, caption, figure, key == "outage-supply")
-        for key, caption, figure in figures
-        if figure is not None
+        Figure(key, caption, figure, key == "outage-supply") for key, caption, figure in figures if figure is not None
     )

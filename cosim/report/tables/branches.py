@@ -44,9 +44,7 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
             "mean_loading_percent": mean,
             "hours_ge_80_percent": hours * (filled >= WARN_PERCENT).sum(axis=0),
             "hours_ge_100_percent": hours * (filled >= FULL_PERCENT).sum(axis=0),
-            "reverse_flow_hours": reverse_flow_hours(
-                net, hours, injection_kw(run), run.result.intervals["p_grid_kw"]
-            ),
+            "reverse_flow_hours": reverse_flow_hours(net, hours, injection_kw(run), run.result.intervals["p_grid_kw"]),
             "losses_kwh": hours * losses_kw(net, values),
         }
     )
@@ -54,9 +52,7 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
 
 def injection_kw(run: RunTables) -> pd.DataFrame:
     """Injection of each participant into the network, from its meters, (T, N) kW."""
-    into = (
-        run.meter("pv_wh") - run.meter("spilled_wh") + run.meter("fuel_cell_wh") + run.meter("discharge_wh")
-    )
+    into = run.meter("pv_wh") - run.meter("spilled_wh") + run.meter("fuel_cell_wh") + run.meter("discharge_wh")
     out_of = run.meter("load_wh") - run.meter("shed_wh") + run.meter("charge_wh")
     return (into - out_of) / (1000.0 * run.hours)
 

@@ -89,9 +89,7 @@ def read_run(result: Result) -> RunTables:
     manifest, houses = read_manifest(result), read_wide(result.parts, "houses", ("house",), "q_var")
     feeder = rebuild_feeder(result, [str(name) for name in houses.columns], manifest)
     vm_pu = read_wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
-    loading_percent = read_wide(
-        result.parts, "branch_loading", ("element_type", "element"), "loading_percent"
-    )
+    loading_percent = read_wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
     return RunTables(
         result=result,
         feeder=feeder,

@@ -86,9 +86,7 @@ def open_books(genesis: RecordBytes) -> tuple[Books, Ratings]:
     """
     houses = select_rows(genesis, RecordKind.HOUSE)
     if (houses["house"] != np.arange(houses.size)).any() or (houses["own_wh"] < 0).any():
-        raise BrokenError(
-            "the houses are not numbered one after the other, or begin with less than no energy"
-        )
+        raise BrokenError("the houses are not numbered one after the other, or begin with less than no energy")
     wallet, own = houses["wallet_neur"].astype(np.int64), houses["own_wh"].astype(np.int64)
     books = make_empty_books(houses.size)._replace(wallet_neur=wallet, own_wh=own)
     return books, Ratings(*(houses[field].astype(np.int64) for field in Ratings._fields))

@@ -325,9 +325,7 @@ def check_meters(meters: Rows, flows: Wh, books: Books, ratings: Ratings) -> tup
         charge, discharge = m.charge_wh - flows[i, 6], m.discharge_wh - flows[i, 7]
         if charge < 0 or discharge < 0:
             return _STORAGE, i
-        books.own_wh[i] += stored_wh(charge, ratings.charge_ppm[i]) - drawn_wh(
-            discharge, ratings.discharge_ppm[i]
-        )
+        books.own_wh[i] += stored_wh(charge, ratings.charge_ppm[i]) - drawn_wh(discharge, ratings.discharge_ppm[i])
         soc = books.own_wh[i] + hosted[i]
         if m.own_wh != books.own_wh[i] or m.hosted_wh != hosted[i] or books.own_wh[i] < 0:
             return _STORAGE, i

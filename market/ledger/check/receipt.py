@@ -82,9 +82,7 @@ def parse_receipt(text: str) -> Receipt:
             str(content["checkpoint"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as reason:
-        raise LedgerError(
-            f"receipt: expected one that 'gridsettle ledger prove' wrote, got: {reason!r}"
-        ) from reason
+        raise LedgerError(f"receipt: expected one that 'gridsettle ledger prove' wrote, got: {reason!r}") from reason
     nodes = (*receipt.record_path, *receipt.header_path)
     if len(receipt.record) != SIZE or any(len(node) != 32 for node in nodes):
         raise LedgerError(f"receipt: expected a record of {SIZE} bytes and hashes of 32, got other lengths")
@@ -105,9 +103,7 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
         raise LedgerError(f"interval {interval}: expected a record from 0 to {len(bodies) - 1}, got {seq}")
     covering = [(size, note) for size, note in store.checkpoints() if size > block.height]
     if not covering:
-        raise LedgerError(
-            f"interval {interval}: expected a checkpoint that covers block {block.height}, found none"
-        )
+        raise LedgerError(f"interval {interval}: expected a checkpoint that covers block {block.height}, found none")
     size, note = covering[-1]
     return Receipt(
         bodies[seq],
@@ -128,9 +124,7 @@ def _find_block(store: Store, interval: int) -> StoredBlock:
     size = store.size()
     height = bisect_left(range(size), interval + 1, key=next_interval)
     if interval < 0 or height == size:
-        raise LedgerError(
-            f"{store.path}: expected a ledger with interval {interval}, found {size} blocks without it"
-        )
+        raise LedgerError(f"{store.path}: expected a ledger with interval {interval}, found {size} blocks without it")
     return store.block(height)
 
 
@@ -157,10 +151,7 @@ def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) 
     if int.from_bytes(receipt.record[8:12], "little") != receipt.seq:
         return "the record bears another number"
     leaf = leaf_hash(receipt.record)
-    if (
-        root_from_inclusion_proof(leaf, receipt.seq, header.n_records, receipt.record_path)
-        != header.record_root
-    ):
+    if root_from_inclusion_proof(leaf, receipt.seq, header.n_records, receipt.record_path) != header.record_root:
         return "the record is not in the block"
     return _check_header(receipt, header.height, header.interval_start, checkpoint)
 

@@ -208,9 +208,7 @@ class Verification:
                 continue
             key = find_key_in_force(self.registry, OPERATOR, height) or b""
             message = header_message(block.stored.header)
-            claims.append(
-                Claim(height, "the signature is not the operator's", key, block.stored.signature, message)
-            )
+            claims.append(Claim(height, "the signature is not the operator's", key, block.stored.signature, message))
             try:
                 claims += self._claim_entries(block)
             except LedgerError as reason:
@@ -302,9 +300,7 @@ def verify_ledger(
                     fault = find_contradiction(store, chain, checkpoint, policy, whole=whole)
         except DamagedError as damage:
             fault = verification.history.size, str(damage)
-        fault = min(
-            (found for found in (fault, signatures.find_first_fault()) if found is not None), default=None
-        )
+        fault = min((found for found in (fault, signatures.find_first_fault()) if found is not None), default=None)
     height, reason = fault or (-1, "")
     return Report(
         fault is None,

@@ -63,18 +63,14 @@ def cosign(
 
 def _check_extension(seen: Checkpoint, new: Checkpoint, prover: Prover) -> None:
     if seen.origin != new.origin:
-        raise LedgerError(
-            f"witness: expected log '{seen.origin}', which it has seen before, got '{new.origin}'"
-        )
+        raise LedgerError(f"witness: expected log '{seen.origin}', which it has seen before, got '{new.origin}'")
     if new.size < seen.size:
         raise RefusedError(f"ROLLBACK: the checkpoint knows {new.size} blocks, {seen.size} were there before")
     if seen.size == 0:
         return
     proof = prover(seen.size, new.size)
     if not is_consistent(seen.size, seen.root, new.size, new.root, proof):
-        raise RefusedError(
-            f"FORK: the log of {new.size} blocks does not extend the one of {seen.size} blocks"
-        )
+        raise RefusedError(f"FORK: the log of {new.size} blocks does not extend the one of {seen.size} blocks")
 
 
 def make_prover(store: Store) -> Prover:

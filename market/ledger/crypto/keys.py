@@ -59,9 +59,7 @@ def write_key_pair(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None 
     LedgerError
         If one of the files exists, or the folder cannot be written.
     """
-    encryption: KeySerializationEncryption = (
-        BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    )
+    encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     public = path.with_suffix(".pub")
     _write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
     _write_new(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
@@ -120,9 +118,7 @@ def read_public_key(path: Path) -> bytes:
     try:
         key = load_pem_public_key(_read(path))
     except ValueError as reason:
-        raise LedgerError(
-            f"{path}: expected a PEM file with an Ed25519 public key, got: {reason}"
-        ) from reason
+        raise LedgerError(f"{path}: expected a PEM file with an Ed25519 public key, got: {reason}") from reason
     if not isinstance(key, Ed25519PublicKey):
         raise LedgerError(f"{path}: expected an Ed25519 public key, got {type(key).__name__}")
     return key.public_bytes_raw()

@@ -197,9 +197,7 @@ def _subproof(first: int, hashes: Sequence[bytes], *, complete: bool) -> list[by
     return [*_subproof(first - split, hashes[split:], complete=False), root_of_leaf_hashes(hashes[:split])]
 
 
-def is_consistent(
-    first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]
-) -> bool:
+def is_consistent(first: int, first_root: bytes, second: int, second_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether a consistency proof shows that the tree of `second` leaves extends the first (RFC 9162 §2.1.4.2)."""
     if not 1 <= first <= second or len(proof) > 2 * 64:
         return False

@@ -103,9 +103,7 @@ def _compress(state: _Words, w: _Words) -> None:
 @compiled
 def _swap_bytes(x: np.uint32) -> np.uint32:
     """A word with its bytes in reverse order: SHA-256 is big-endian, the machines are not."""
-    return _u(
-        _u(x << _u(24)) | _u(_u(x & _u(0xFF00)) << _u(8)) | _u(_u(x >> _u(8)) & _u(0xFF00)) | _u(x >> _u(24))
-    )
+    return _u(_u(x << _u(24)) | _u(_u(x & _u(0xFF00)) << _u(8)) | _u(_u(x >> _u(8)) & _u(0xFF00)) | _u(x >> _u(24)))
 
 
 @compiled
@@ -192,6 +190,4 @@ def hash_joined(prefix: int, rows: npt.NDArray[np.uint8], parts: npt.NDArray[np.
     >>> hash_joined(0, rows, np.array([[1, 0]]))[0].tobytes() == sha256(b"\0\3\4\1\2").digest()
     True
     """
-    return _hash_all(
-        prefix, np.require(rows, requirements=["C", "W"]), np.require(parts, np.int64, ["C", "W"])
-    )
+    return _hash_all(prefix, np.require(rows, requirements=["C", "W"]), np.require(parts, np.int64, ["C", "W"]))

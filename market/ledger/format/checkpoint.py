@@ -47,9 +47,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     try:
         origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
     except (IndexError, ValueError) as reason:
-        raise LedgerError(
-            f"checkpoint: expected origin, size and root on three lines, got {text!r}"
-        ) from reason
+        raise LedgerError(f"checkpoint: expected origin, size and root on three lines, got {text!r}") from reason
     if not origin or size < 0 or str(size) != lines[1] or len(root) != 32 or lines[-1] or "" in lines[:-1]:
         raise LedgerError(
             f"checkpoint: expected an origin, a size without leading zeros and a root of 32 bytes, got {text!r}"

@@ -103,6 +103,4 @@ def make_demonstration_key(seed: int) -> Ed25519PrivateKey:
     It makes equal scenarios and seeds give equal ledgers on every machine. Everybody can derive it, so it proves
     nothing about who signed.
     """
-    return Ed25519PrivateKey.from_private_bytes(
-        sha256(b"gridsettle demonstration operator key\0%d" % seed).digest()
-    )
+    return Ed25519PrivateKey.from_private_bytes(sha256(b"gridsettle demonstration operator key\0%d" % seed).digest())

@@ -72,9 +72,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     except ValueError:  # not base64, or not even ASCII
         material = b""
     if not is_key_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
-        raise LedgerError(
-            f"verifier key: expected name+key id+base64 of an Ed25519 key, got {text.strip()!r}"
-        )
+        raise LedgerError(f"verifier key: expected name+key id+base64 of an Ed25519 key, got {text.strip()!r}")
     key = VerifierKey(name, material[0], material[1:])
     if key.key_id().hex() != number:
         raise LedgerError(f"verifier key {name}: expected key id {key.key_id().hex()}, got {number!r}")
@@ -148,9 +146,7 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         or not 0 < len(signatures) <= MOST_SIGNATURES
         or any(c < " " and c != "\n" for c in note)
     ):
-        raise LedgerError(
-            "checkpoint: expected a signed note (text, empty line, signature lines), got something else"
-        )
+        raise LedgerError("checkpoint: expected a signed note (text, empty line, signature lines), got something else")
     return text + "\n", signatures
 
 
@@ -180,9 +176,7 @@ def open_note(note: str, key: VerifierKey) -> str:
     wanted = _signatures_by(key, signatures)
     if not wanted or not all(is_signed(key.public_key, signature, text.encode()) for signature in wanted):
         found = "one that is not valid" if wanted else "none"
-        raise LedgerError(
-            f"checkpoint: expected a signature of '{key.name}' with the pinned key, found {found}"
-        )
+        raise LedgerError(f"checkpoint: expected a signature of '{key.name}' with the pinned key, found {found}")
     return text
 
 

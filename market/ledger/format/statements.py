@@ -61,9 +61,7 @@ def make_signature_records(signer: int, purpose: Purpose, signature: bytes) -> R
     return np.concatenate(halves)
 
 
-def _sign(
-    chain_id: bytes, member: int, record: RecordBytes, *keys: tuple[Purpose, Ed25519PrivateKey]
-) -> RecordBytes:
+def _sign(chain_id: bytes, member: int, record: RecordBytes, *keys: tuple[Purpose, Ed25519PrivateKey]) -> RecordBytes:
     """The record followed by the signatures of its member."""
     message = statement_message(chain_id, record.tobytes())
     signed = [make_signature_records(member, purpose, key.sign(message)) for purpose, key in keys]
@@ -183,9 +181,7 @@ def grant(
     return _sign(chain_id, member, record, (Purpose.IN_FORCE, key))
 
 
-def log_access(
-    chain_id: bytes, member: int, number: int, key: Ed25519PrivateKey, *, owner: int
-) -> RecordBytes:
+def log_access(chain_id: bytes, member: int, number: int, key: Ed25519PrivateKey, *, owner: int) -> RecordBytes:
     """State that `member` has read the private records of `owner`; signed by `member`."""
     record = make_record(PERMISSION, RecordKind.ACCESS, member=member, number=number, other=owner)
     return _sign(chain_id, member, record, (Purpose.IN_FORCE, key))

@@ -32,9 +32,7 @@ def select_entries(records: RecordBytes, member: int) -> RecordBytes:
     return records[is_private(records, [member])]
 
 
-def entries_message(
-    chain_id: bytes, interval: int, records: RecordBytes, member: int, salt: bytes = b""
-) -> bytes:
+def entries_message(chain_id: bytes, interval: int, records: RecordBytes, member: int, salt: bytes = b"") -> bytes:
     """Message that a member signs for an interval: the chain, the interval, and the root hash over its entries.
 
     Where the entries are private, the root hash is salted: who guesses the entries could check a guess against the

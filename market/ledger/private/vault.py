@@ -80,9 +80,7 @@ class Vault:
         try:
             yield
         except (sqlite3.Error, OSError) as reason:
-            raise LedgerError(
-                f"{self.path}: expected a member store that can be used, got: {reason}"
-            ) from reason
+            raise LedgerError(f"{self.path}: expected a member store that can be used, got: {reason}") from reason
 
     def write(self, first: int, stop: int, entries: Sequence[Entry], readers: Sequence[bytes]) -> None:
         """Write the entries of intervals first … stop - 1 for some readers; they are durable when it returns.

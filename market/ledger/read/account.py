@@ -52,9 +52,7 @@ def may_read(registry: Registry, reader: int, owner: int) -> bool:
 
 def collect_entries(store: Store, member: int, private: Sequence[Entry] = ()) -> RecordBytes:
     """Collect all records that name a member, those in clear and those from its store, in the order of the ledger."""
-    parts = [
-        select_entries(decode_records(block.records), member) for group in store.groups() for block in group
-    ]
+    parts = [select_entries(decode_records(block.records), member) for group in store.groups() for block in group]
     parts += [np.frombuffer(entry.record, np.uint8).reshape(1, -1) for entry in private if entry.record[0]]
     entries = np.concatenate(parts)
     interval, seq = read_places(entries).T

@@ -81,9 +81,7 @@ def link_block(stored: StoredBlock, height: int, previous: bytes) -> Block:
     if leaf_hash(stored.header) != stored.hash:
         raise BrokenError("the stored hash is not the header's")
     if not stored.records or len(stored.records) != SIZE * header.n_records:
-        raise BrokenError(
-            f"expected {header.n_records} records of {SIZE} bytes, found {len(stored.records)} bytes"
-        )
+        raise BrokenError(f"expected {header.n_records} records of {SIZE} bytes, found {len(stored.records)} bytes")
     kinds = stored.records[::SIZE]
     n_verdicts = kinds.count(_VERDICT)
     if n_verdicts > 1:
@@ -123,8 +121,7 @@ def find_wrong_field(blocks: Sequence[Block], first_interval: int) -> Fault | No
     place = read_places(records)
     wrong = (place[:, 0] != np.repeat(intervals, sizes)) | (place[:, 1] != number)
     faults = [
-        (int(at), "a record out of its place: its interval or number is wrong")
-        for at in np.flatnonzero(wrong)[:1]
+        (int(at), "a record out of its place: its interval or number is wrong") for at in np.flatnonzero(wrong)[:1]
     ]
     if (found := find_out_of_range(records)) is not None:
         faults.append(found)

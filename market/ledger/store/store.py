@@ -199,9 +199,7 @@ class Store:
         """
         rows = self._rows("SELECT * FROM block WHERE height = ?", (height,))
         if not rows:
-            raise LedgerError(
-                f"{self.path}: expected a block at height {height}, found none (size {self.size()})"
-            )
+            raise LedgerError(f"{self.path}: expected a block at height {height}, found none (size {self.size()})")
         return StoredBlock(*rows[0])
 
     def groups(self, n: int = 512) -> Iterator[list[StoredBlock]]:
@@ -273,9 +271,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     log = path.with_name(path.name + "-wal")
     if mode == "ro" and not os.access(path.parent, os.W_OK) and not log.exists():
         mode = "ro&immutable=1"  # nobody can write there, and SQLite could not create its shared memory file
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1
-    )
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1)
     try:
         # A damaged file may hold text that is not UTF-8; it must still be read.
         connection.text_factory = lambda content: content.decode("utf-8", "replace")

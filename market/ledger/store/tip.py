@@ -121,9 +121,7 @@ def check_no_rollback(store: Store, tip: Tip, directory: Path) -> None:
     try:
         note = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as reason:
-        raise LedgerError(
-            f"{path}: expected a file with the ledger's last checkpoint, got: {reason}"
-        ) from reason
+        raise LedgerError(f"{path}: expected a file with the ledger's last checkpoint, got: {reason}") from reason
     checkpoint = open_checkpoint(note, log_origin(tip.header.chain_id), tip.registry)
     if checkpoint.size > tip.history.size:
         raise LedgerError(

@@ -79,9 +79,7 @@ class Ledger:
         self._store, self._key, self._tip, self.directory = store, key, tip, directory
 
     @classmethod
-    def create(
-        cls, directory: Path, genesis: Sequence[RecordBytes], key: Ed25519PrivateKey, state: bytes
-    ) -> Ledger:
+    def create(cls, directory: Path, genesis: Sequence[RecordBytes], key: Ed25519PrivateKey, state: bytes) -> Ledger:
         """Create a ledger whose genesis block holds the operator's key and the given records.
 
         Parameters
@@ -123,9 +121,7 @@ class Ledger:
         try:
             tip = read_tip(store)
             if read_operator_key(tip) != public_bytes(key):
-                raise LedgerError(
-                    f"{directory}: expected the operator's key that signs the ledger, got another"
-                )
+                raise LedgerError(f"{directory}: expected the operator's key that signs the ledger, got another")
             ledger = cls(store, key, tip, directory)
             ledger.state()
             check_no_rollback(store, tip, directory)
@@ -201,9 +197,7 @@ class Ledger:
                 f"{self.directory}: expected the operator's key in force at block {height}, got "
                 "an older or a later one; go on with the key that was rotated to"
             )
-        self._store.append(
-            blocks, nodes, None if state is None else _sign_state(blocks[-1], state, self._key)
-        )
+        self._store.append(blocks, nodes, None if state is None else _sign_state(blocks[-1], state, self._key))
         self._publish(tip)
 
     def _publish(self, tip: Tip) -> None:

@@ -49,8 +49,7 @@ def append_private(
     first, secret = ledger.next_interval, derive_salt_secret(key)
     hidden = hide_records(records, offsets, houses, secret, ledger.chain_id, first)
     roots = [
-        state_root(row, derive_salt(secret, ledger.chain_id, first + k, STATE_SEQ))
-        for k, row in enumerate(accounts)
+        state_root(row, derive_salt(secret, ledger.chain_id, first + k, STATE_SEQ)) for k, row in enumerate(accounts)
     ]
     height = ledger.head().height + 1
     readers = {member: _list_readers(ledger.registry, member, height) for member in (OPERATOR, *houses)}
@@ -64,9 +63,7 @@ def _list_readers(registry: Registry, member: int, height: int) -> list[bytes]:
     """Public keys that may open a member's records written at `height`: its own and those of its readers."""
     own = find_key_in_force(registry, member, height)
     if own is None:
-        raise LedgerError(
-            f"member {member}: expected a key in force at block {height}, found none; register it first"
-        )
+        raise LedgerError(f"member {member}: expected a key in force at block {height}, found none; register it first")
     granted = [reader for owner, reader in sorted(registry.grants) if owner == member]
     return [
         own,

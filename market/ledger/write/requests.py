@@ -76,9 +76,7 @@ def list_requests(directory: Path) -> list[Request]:
 
 def find_next_number(registry: Registry, directory: Path, member: int) -> int:
     """Find the number of a member's next statement, after those in requests that are not admitted yet."""
-    statements = [
-        stated for request in list_requests(directory) for stated in parse_statements(request.records)
-    ]
+    statements = [stated for request in list_requests(directory) for stated in parse_statements(request.records)]
     numbers = [number for stater, number in map(read_member_and_number, statements) if stater == member]
     return max([next_number(registry, member), *(number + 1 for number in numbers)])
 

@@ -41,9 +41,7 @@ def test_importing_the_package_imports_no_library() -> None:
         "import sys; before = set(sys.modules); import cosim; "
         "print({name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "{'cosim'}\n"
 
 

@@ -130,9 +130,7 @@ def test_same_seed_same_integers(series):
 
 
 def test_no_sun_or_no_panels_cannot_reach_a_ratio(series):
-    with pytest.raises(
-        DataError, match=r"production_ratio: expected panels and sun to reach 0\.58, got 0 prosumers"
-    ):
+    with pytest.raises(DataError, match=r"production_ratio: expected panels and sun to reach 0\.58, got 0 prosumers"):
         profiles(series, n_prosumers=0)
     assert profiles(series, n_prosumers=0, production_ratio=None).pv_wh.sum() == 0
     night = replace(series, solar_cf=np.zeros(YEAR))

@@ -100,9 +100,7 @@ def test_numbers_as_names_blank_lines_and_a_byte_order_mark(tmp_path):
 def test_prices_in_a_file_of_their_own(tmp_path):
     file, prices = tmp_path / "p.csv", tmp_path / "prices.csv"
     file.write_text(quarter_hours(8))
-    prices.write_text(
-        "time,price_eur_per_mwh\n2016-12-31T23:00Z,40\n2017-01-01T00:00Z,50\n2017-01-01T01:00Z,60\n"
-    )
+    prices.write_text("time,price_eur_per_mwh\n2016-12-31T23:00Z,40\n2017-01-01T00:00Z,50\n2017-01-01T01:00Z,60\n")
     assert read_profiles(file, prices=prices).price_ueur_per_kwh.tolist() == [50_000] * 4 + [60_000] * 4
     prices.write_text("time,price_eur_per_mwh\n2016-12-31T23:00Z,40\n2017-01-01T00:00Z,50\n")
     with pytest.raises(DataError, match=r"prices.csv.*got none for 2017-01-01T01:00:00"):

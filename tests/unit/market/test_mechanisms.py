@@ -202,6 +202,4 @@ def test_answers_of_ones_own_mechanism_are_checked() -> None:
     orders, before = orders_of(*houses([500, -300], batteries(0, 0)), Rules(battery=0))
     with pytest.raises(MarketError) as error:
         wrap_mechanism("forgetful", forgetful).clear(orders, before, Rules(mechanism=PLUGGED_IN, battery=0))
-    assert str(error.value) == (
-        "mechanism 'forgetful', interval 0, house 1, need answered, Wh: expected 300, got 0"
-    )
+    assert str(error.value) == ("mechanism 'forgetful', interval 0, house 1, need answered, Wh: expected 300, got 0")

@@ -88,9 +88,7 @@ def test_mistakes_get_the_message_that_the_page_shows() -> None:
     assert message in PAGE
 
 
-def test_scenario_with_it_runs_through_the_network(
-    installed: Mechanism, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_scenario_with_it_runs_through_the_network(installed: Mechanism, capsys: pytest.CaptureFixture[str]) -> None:
     assert tomllib.loads(block("toml", 1)) == {"market": {"mechanism": installed.name}}
     names: dict[str, object] = {}
     exec(compile(block("python", 1), "own-mechanism.md", "exec"), names)

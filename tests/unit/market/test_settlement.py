@@ -29,9 +29,7 @@ def row(kind: Kind, seller: int, buyer: int, wh: int, price: int, **more: int) -
     return made
 
 
-def settled(
-    scene: tuple[InputSeries, State], *rows: np.ndarray, rules: Rules = RULES
-) -> tuple[Settlement, State]:
+def settled(scene: tuple[InputSeries, State], *rows: np.ndarray, rules: Rules = RULES) -> tuple[Settlement, State]:
     """Settlement of these rows in that scene, and the state before it."""
     orders, before = orders_of(*scene, rules)
     return settle(deliver_all(np.concatenate(rows), before.own_wh.size), orders, before, rules), before

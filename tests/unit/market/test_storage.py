@@ -22,13 +22,7 @@ def test_drawn_energy_is_rounded_up() -> None:
 
 
 def test_lossless_battery_gives_back_what_it_took() -> None:
-    assert (
-        stored_wh(777, PPM)
-        == drawn_wh(777, PPM)
-        == chargeable_wh(777, PPM)
-        == deliverable_wh(777, PPM)
-        == 777
-    )
+    assert stored_wh(777, PPM) == drawn_wh(777, PPM) == chargeable_wh(777, PPM) == deliverable_wh(777, PPM) == 777
 
 
 @pytest.mark.parametrize("ppm", [1, 500_000, 700_001, ETA, 999_999, PPM])

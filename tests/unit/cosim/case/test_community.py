@@ -51,9 +51,7 @@ def test_dear_hydrogen_leaves_the_fuel_cell_off() -> None:
 
 def test_energy_of_the_fuel_cell_is_on_the_community_s_meter() -> None:
     case = build_case(Scenario().with_changes(**WEEK, community={"enabled": True, "fuel_eur_per_kg": 1.0}))
-    metered = np.concatenate(
-        [chunk.window.meters["fuel_cell_wh"] for chunk in run_intervals(case, case.opening)]
-    )
+    metered = np.concatenate([chunk.window.meters["fuel_cell_wh"] for chunk in run_intervals(case, case.opening)])
     assert metered[:, -1].sum() == case.inputs.fuel_cell_wh.sum() > 0
     assert (metered[:, :-1] == 0).all()
 

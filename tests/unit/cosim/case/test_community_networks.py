@@ -29,10 +29,7 @@ def supplied(result: Result) -> set[tuple[str, int]]:
 
 def elements(net: Any, place: int) -> dict[str, list[str]]:
     named = {"sgen": net.sgen, "storage": net.storage, "load": net.load}
-    return {
-        kind: sorted(t.name[(t.bus == place) & t.name.str.startswith("community")])
-        for kind, t in named.items()
-    }
+    return {kind: sorted(t.name[(t.bus == place) & t.name.str.startswith("community")]) for kind, t in named.items()}
 
 
 def test_cigre_has_the_community_at_the_residential_busbar_and_falls_into_three_islands() -> None:

@@ -73,9 +73,7 @@ def test_verify_says_what_it_does_not_cover(here: Path) -> None:
 
 
 def test_verify_finds_the_wrong_key_and_the_broken_block(here: Path) -> None:
-    assert "BROKEN at block 0: the operator is not the pinned one" in no(
-        "verify", "run", "--key", "keys/other.pub"
-    )
+    assert "BROKEN at block 0: the operator is not the pinned one" in no("verify", "run", "--key", "keys/other.pub")
     with closing(sqlite3.connect("run/ledger.sqlite")) as connection, connection:
         connection.execute("UPDATE block SET hash = zeroblob(32) WHERE height = 7")
     connection.close()
@@ -187,9 +185,7 @@ def test_the_operator_changes_its_key(here: Path) -> None:
     ok("rotate", "run", "operator", "--key", "keys/operator.key", "--new-key", "keys/other.key")
     assert "left for the operator to admit" in ok("register", "run", "0", "--key", "keys/0.key")
     assert "expected the operator's private key" in bad("admit", "run")
-    assert "expected the key that signs this ledger" in bad(
-        "admit", "run", "--operator-key", "keys/operator.key"
-    )
+    assert "expected the key that signs this ledger" in bad("admit", "run", "--operator-key", "keys/operator.key")
     assert "1 admitted" in ok("admit", "run", "--operator-key", "keys/other.key")
     assert "no request waits" in ok("admit", "run", "--operator-key", "keys/other.key")
     ok("verify", "run", "--key", "keys/operator.pub")
@@ -233,9 +229,7 @@ def test_witnesses_cosign_and_verify_counts_them(here: Path) -> None:
         out = ok("cosign", "run.checkpoint", "--key", f"keys/{k}.key", *named)
         Path(f"w{k}.vkey").write_text(out.splitlines()[-1])
     assert "ok" in ok("verify", "run", "--key", "log.vkey", "--witness", "w0.vkey", "--witness", "w1.vkey")
-    Path("run.checkpoint").write_text(
-        "".join(Path("run.checkpoint").read_text().splitlines(keepends=True)[:-1])
-    )
+    Path("run.checkpoint").write_text("".join(Path("run.checkpoint").read_text().splitlines(keepends=True)[:-1]))
     assert "witnesses to cosign" in no("verify", "run", "--witness", "w0.vkey", "--witness", "w1.vkey")
     ok("verify", "run", "--witness", "w0.vkey", "--witness", "w1.vkey", "--threshold", "1")
     assert "expected 1 to 2 witnesses" in bad(
@@ -252,9 +246,7 @@ def test_a_witness_refuses_a_log_that_went_back(here: Path) -> None:
     with begin(here / "short", MADE):
         pass
     assert "REFUSED: ROLLBACK" in no("cosign", "short.checkpoint", *cosign, "--ledger", "short")
-    assert "without spaces" in bad(
-        "cosign", "run.checkpoint", *cosign[:3], "a b", *cosign[4:], "--ledger", "run"
-    )
+    assert "without spaces" in bad("cosign", "run.checkpoint", *cosign[:3], "a b", *cosign[4:], "--ledger", "run")
 
 
 DEVICE = ["--bus", "1", "--power-w", "1", "--key", "keys/0.key"]

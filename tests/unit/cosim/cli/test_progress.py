@@ -23,9 +23,7 @@ ROOT = Path(__file__).parents[4]
 def fresh_module(folder: Path) -> ModuleType:
     """A module whose functions nobody has compiled yet."""
     path = folder / "halves.py"
-    path.write_text(
-        "def half(x):\n    return x // 2\n\n\ndef twice(x):\n    return x * 2\n", encoding="utf-8"
-    )
+    path.write_text("def half(x):\n    return x // 2\n\n\ndef twice(x):\n    return x * 2\n", encoding="utf-8")
     spec = importlib.util.spec_from_file_location("halves", path)
     assert spec is not None
     assert spec.loader is not None
@@ -72,9 +70,9 @@ def test_a_command_says_it_on_a_fresh_machine_and_no_more_on_its_second_use(tmp_
         *("hosting", "--intervals", "1", "--json"),
     ]
     said = [
-        subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-        ).stderr.count(ONCE)
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stderr.count(
+            ONCE
+        )
         for _ in range(2)
     ]
     assert said == [1, 0]

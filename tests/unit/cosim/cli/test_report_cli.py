@@ -66,9 +66,7 @@ def test_report_of_no_run_is_bad_input(tmp_path: Path) -> None:
 
 def test_compare_sets_runs_side_by_side(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "side"
-    ended = CliRunner().invoke(
-        app, ["compare", str(runs / "poor"), str(runs / "rich"), "--out", str(out), "--json"]
-    )
+    ended = CliRunner().invoke(app, ["compare", str(runs / "poor"), str(runs / "rich"), "--out", str(out), "--json"])
     assert ended.exit_code == 0, ended.output
     rows = {row["quantity"]: row for row in json.loads(ended.stdout)}
     houses = {name: pd.read_parquet(runs / name / "houses.parquet") for name in ("poor", "rich")}
@@ -103,9 +101,7 @@ def test_compare_prints_a_table(runs: Path, tmp_path: Path) -> None:
     ],
 )
 def test_compare_refuses(runs: Path, tmp_path: Path, given: list[str], expected: str) -> None:
-    ended = CliRunner().invoke(
-        app, ["compare", *(str(runs / name) for name in given), "--out", str(tmp_path / "x")]
-    )
+    ended = CliRunner().invoke(app, ["compare", *(str(runs / name) for name in given), "--out", str(tmp_path / "x")])
     assert ended.exit_code == 2
     assert expected in ended.output
     assert not (tmp_path / "x").exists()

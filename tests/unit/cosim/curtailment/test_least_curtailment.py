@@ -54,9 +54,7 @@ def _solved(
     scenario = case.scenario.with_changes(curtailment={"priority": priority or {}})
     case = replace(case, scenario=scenario)
     price = np.full(seller.size, 100_000)
-    interval = make_traded_interval(
-        Trades(np.zeros_like(seller), seller, buyer, 1000 * kwh, price), profiles, 0
-    )
+    interval = make_traded_interval(Trades(np.zeros_like(seller), seller, buyer, 1000 * kwh, price), profiles, 0)
     return case, make_feasible(case, interval.orders, case.opening, interval.rows)
 
 

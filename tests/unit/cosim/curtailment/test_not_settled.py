@@ -94,9 +94,7 @@ def test_every_settled_interval_of_a_validation_is_clean_in_runpp(rule: str) -> 
         for hour in range(6)
         for a, b in (rng.permutation(buses)[:2].tolist() for _ in range(4))
     ]
-    trades = pd.DataFrame(rows, columns=["time", "seller", "buyer", "energy_kwh"]).assign(
-        price_eur_per_kwh=0.1
-    )
+    trades = pd.DataFrame(rows, columns=["time", "seller", "buyer", "energy_kwh"]).assign(price_eur_per_kwh=0.1)
     limits = {"min_vm_pu": 0.97, "max_vm_pu": 1.03}
     found = validate(net, trades, rule=rule, limits=limits)
     assert not found.accepted

@@ -41,9 +41,7 @@ class Scene:
             state=SimpleNamespace(ratings=ratings, own_wh=np.array(self.own_wh)),
             fuel_cells=self.cells,
         )
-        network: Any = SimpleNamespace(
-            phase=np.full(n, self.phase, np.int8), is_forming=np.array(self.held_before)
-        )
+        network: Any = SimpleNamespace(phase=np.full(n, self.phase, np.int8), is_forming=np.array(self.held_before))
         return list(rank_formers(part, network))
 
 

@@ -73,10 +73,7 @@ def done(keys: Path) -> Path:
 
 def entries_in(done: Path, keys: Path) -> Mapping[tuple[int, int], Entry]:
     with Vault(vault_path(done, OPERATOR)) as vault:
-        return {
-            (entry.interval, entry.seq): entry
-            for entry in vault.read(read_private_key(keys / "operator.key"))
-        }
+        return {(entry.interval, entry.seq): entry for entry in vault.read(read_private_key(keys / "operator.key"))}
 
 
 def block_of(done: Path, interval: int) -> tuple[bytes, RecordBytes]:
@@ -128,9 +125,7 @@ def test_accounts_are_for_those_who_may_read(done: Path, keys: Path) -> None:
 def test_no_record_of_a_run_can_be_guessed(done: Path, keys: Path) -> None:
     """A stranger knows all of a meter but its load, and every key that can be derived; 20,000 loads are tried."""
     interval = 3
-    entry = next(
-        e for e in entries_in(done, keys).values() if e.interval == interval and e.record[0] == Kind.METER
-    )
+    entry = next(e for e in entries_in(done, keys).values() if e.interval == interval and e.record[0] == Kind.METER)
     chain, shown = block_of(done, interval)
     committed = shown[entry.seq, 12:44].tobytes()
     row = np.frombuffer(entry.record, METER).copy()
@@ -220,9 +215,7 @@ def test_private_needs_real_keys_and_three_houses(keys: Path, tmp_path: Path) ->
     with pytest.raises(ScenarioError, match="at least 3 participants, got 2"):
         run(two, tmp_path / "two")
     many = private(keys).with_changes(houses={"n_houses": 6, "n_prosumers": 2})
-    with pytest.raises(
-        ScenarioError, match=r"found none at .*member-004.key; make them with: .* --members 6"
-    ):
+    with pytest.raises(ScenarioError, match=r"found none at .*member-004.key; make them with: .* --members 6"):
         run(many, tmp_path / "many")
 
 

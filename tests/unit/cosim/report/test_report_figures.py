@@ -68,9 +68,7 @@ def test_duration_curves_start_at_the_true_maximum() -> None:
     values[3, 0] = np.nan
     frame = loadings(values)
     figure = draw_loading_duration(frame, 1.0, frame.max(axis=1), 80.0, 100.0)
-    for trace, expected in zip(
-        figure.data, (frame.max(axis=1), frame["line", "x"], frame["trafo", "t"]), strict=True
-    ):
+    for trace, expected in zip(figure.data, (frame.max(axis=1), frame["line", "x"], frame["trafo", "t"]), strict=True):
         assert trace.y[0] == pytest.approx(expected.max(), abs=1e-3)
         assert trace.x[0] == 1.0
         assert len(trace.y) <= 300
@@ -88,9 +86,7 @@ def test_voltages_over_distance_are_quantiles_of_each_bus() -> None:
 
 
 def test_a_heat_map_has_the_extreme_of_each_hour() -> None:
-    quarters = pd.Series(
-        np.arange(96.0 * 2), index=pd.date_range("2017-01-01", periods=192, freq="15min", tz="UTC")
-    )
+    quarters = pd.Series(np.arange(96.0 * 2), index=pd.date_range("2017-01-01", periods=192, freq="15min", tz="UTC"))
     highest, lowest = draw_hour_by_day(quarters, "%", 2), draw_hour_by_day(quarters, "pu", 2, lowest=True)
     assert highest.data[0].z[5][1] == 96 + 4 * 5 + 3
     assert lowest.data[0].z[5][1] == 96 + 4 * 5
@@ -151,9 +147,7 @@ def test_a_bus_that_no_line_reaches_has_no_distance_but_a_place() -> None:
     net = small_net()
     net.line.loc[1, "in_service"] = False
     assert np.isnan(distance_km(net, list("hgabc"))["b"])
-    assert (
-        len(lay_out_tree(net).drop_duplicates()) >= len(net.bus) - 1
-    )  # both ends of the transformer may meet
+    assert len(lay_out_tree(net).drop_duplicates()) >= len(net.bus) - 1  # both ends of the transformer may meet
 
 
 def test_geodata_counts_only_if_every_bus_has_it() -> None:

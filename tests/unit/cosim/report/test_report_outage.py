@@ -122,9 +122,7 @@ def test_columns_that_a_table_lacks_are_not_drawn(tables: RunTables) -> None:
     from dataclasses import replace
 
     gone = ["frequency_hz", "soc", "hydrogen_kg", "fuel_cell_wh"]
-    (found,) = make_outage_sections(
-        replace(tables, outage_intervals=tables.outage_intervals.drop(columns=gone))
-    )
+    (found,) = make_outage_sections(replace(tables, outage_intervals=tables.outage_intervals.drop(columns=gone)))
     assert [figure.key for figure in found.figures] == ["outage-supply", "outage-priority"]
 
 

@@ -143,9 +143,7 @@ def test_the_energy_balance_is_the_meters_and_leaves_nothing(directory: Path, nu
     houses, balance = table(directory, "houses"), table(directory, "energy_balance")
     assert (balance["residual_wh"] == 0).all()
     whole = numbers.tables["energy_balance"][-1]
-    net = houses.eval(
-        "pv_wh + fuel_cell_wh + discharge_wh - spilled_wh - load_wh + shed_wh - charge_wh"
-    ).sum()
+    net = houses.eval("pv_wh + fuel_cell_wh + discharge_wh - spilled_wh - load_wh + shed_wh - charge_wh").sum()
     assert -net == houses["imported_wh"].sum() - houses["exported_wh"].sum()
     for k, name in enumerate(("pv_wh", "fuel_cell_wh", "discharge_wh"), start=1):
         assert whole[k] == houses[name].sum() / 1000 == balance[name].sum() / 1000
@@ -200,9 +198,7 @@ def test_the_tables_are_what_pandapower_computes_afresh(directory: Path) -> None
     at = pd.Timestamp(summary.loc[summary["max_loading_percent"].idxmax(), "max_at"])
     for moment in [*balance.index[:: len(balance) // 7], at]:
         now = houses[houses["time"] == moment].set_index("house")
-        taken = (
-            now.eval("load_wh - shed_wh + charge_wh - pv_wh + spilled_wh - discharge_wh - fuel_cell_wh") / 1e6
-        )
+        taken = now.eval("load_wh - shed_wh + charge_wh - pv_wh + spilled_wh - discharge_wh - fuel_cell_wh") / 1e6
         net.load["p_mw"] = [float(taken[name]) for name in net.load["name"]]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pandapower's own deprecations are not under test
@@ -212,9 +208,7 @@ def test_the_tables_are_what_pandapower_computes_afresh(directory: Path) -> None
         np.testing.assert_allclose(stored, fresh, atol=1e-4)
         np.testing.assert_allclose(voltage[voltage["time"] == moment]["vm_pu"], net.res_bus.vm_pu, atol=1e-6)
         row = balance.loc[moment]
-        assert row["from_grid_wh"] - row["to_grid_wh"] == pytest.approx(
-            1e6 * net.res_ext_grid.p_mw.sum(), abs=0.6
-        )
+        assert row["from_grid_wh"] - row["to_grid_wh"] == pytest.approx(1e6 * net.res_ext_grid.p_mw.sum(), abs=0.6)
     assert summary["max_loading_percent"].max() == pytest.approx(fresh.max(), abs=1e-4)
 
 

@@ -88,9 +88,7 @@ def test_former_whose_inverter_is_rated_for_active_power_alone_keeps_below_it() 
     lit = {}
     weak = {"c_rate": 0.05, "capacity_kwh_min": 15.0, "capacity_kwh_max": 15.0}
     for cos_phi in (0.9, 1.0):
-        scenario = Scenario().with_changes(
-            **MONTH, events=events, battery={**weak, "inverter_cos_phi": cos_phi}
-        )
+        scenario = Scenario().with_changes(**MONTH, events=events, battery={**weak, "inverter_cos_phi": cos_phi})
         case = build_case(scenario)
         disturbed = [chunk for chunk in run_intervals(case, case.opening) if chunk.event is not None]
         parts = [(chunk, part) for chunk in disturbed if chunk.event for part in chunk.event.parts]

@@ -41,9 +41,7 @@ def test_parts_of_another_version_are_not_gone_on_with(tmp_path: Path) -> None:
     assert sorted((tmp_path / ".parts").iterdir()) == there
 
 
-def test_one_core_joins_even_so_before_the_run_is_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_core_joins_even_so_before_the_run_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cosim.results.directory, "count_usable_cores", lambda: 1)
     found: list[bool] = []
     monkeypatch.setattr(

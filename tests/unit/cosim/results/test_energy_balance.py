@@ -62,9 +62,7 @@ def test_a_wrong_meter_is_seen(result: Result) -> None:
 
 
 def test_a_dark_network_balances_to_nothing(tmp_path: Path) -> None:
-    dark = SMALL.with_changes(
-        community={"enabled": False}, battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}
-    )
+    dark = SMALL.with_changes(community={"enabled": False}, battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0})
     balance = run(dark).energy_balance.loc["2017-06-20T17:00:00Z"]
     assert balance["residual_wh"] == 0
     assert balance["served_wh"] == balance["losses_wh"] == balance["from_grid_wh"] == 0

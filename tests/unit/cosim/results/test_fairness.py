@@ -53,9 +53,7 @@ def test_compensation_stands_beside_what_was_cut() -> None:
 
 def test_uneven_cuts_lower_the_index() -> None:
     found = measure_fairness(
-        make_curtailed_by_house_table(
-            _exchanges([("p2p", "ann", "", 1000, 1000), ("p2p", "bob", "", 1000, 0)])
-        )
+        make_curtailed_by_house_table(_exchanges([("p2p", "ann", "", 1000, 1000), ("p2p", "bob", "", 1000, 0)]))
     )
     assert found["jain_index"] == pytest.approx(0.5)
     assert found["smallest_share"] == 0.0
@@ -63,9 +61,7 @@ def test_uneven_cuts_lower_the_index() -> None:
 
 
 def test_nothing_sold_is_fair() -> None:
-    assert measure_fairness(
-        make_curtailed_by_house_table(_exchanges([("grid_import", "grid", "", 10, 10)]))
-    ) == {
+    assert measure_fairness(make_curtailed_by_house_table(_exchanges([("grid_import", "grid", "", 10, 10)]))) == {
         "jain_index": 1.0,
         "houses_that_sold": 0,
     }

@@ -94,8 +94,6 @@ def test_summary_is_the_same_to_the_last_bit_in_whatever_parts_a_run_was_written
 
 
 def test_run_without_fuel_cell_has_no_such_table() -> None:
-    plain = run(
-        Scenario().with_changes(**{**DAYS, "horizon": {"hours": 24}, "community": {"enabled": False}})
-    )
+    plain = run(Scenario().with_changes(**{**DAYS, "horizon": {"hours": 24}, "community": {"enabled": False}}))
     assert "fuel_cells" not in plain.tables
     assert "fuel_cells" not in plain.summary

@@ -47,9 +47,7 @@ def test_meters_are_summed_by_house_and_rows_of_moments_are_kept(result: Result)
     houses, n = result.table("houses"), len(set(result.houses["house"]))
     moments = houses["time"].unique().take(pa.array([3, 20]))
     sums, rows = sum_meters(_cut(houses, 5 * n), n, moments)
-    expected = result.houses.astype(dict.fromkeys(METERS, np.int64)).groupby(
-        "house", observed=True, sort=False
-    )
+    expected = result.houses.astype(dict.fromkeys(METERS, np.int64)).groupby("house", observed=True, sort=False)
     for name in METERS:
         assert sums[name].to_pylist() == expected[name].sum().tolist(), name
     expected_rows = pa.concat_tables([houses.slice(3 * n, n), houses.slice(20 * n, n)])
@@ -86,6 +84,4 @@ def test_a_run_in_many_parts_is_summed_up_as_one(tmp_path: Path, monkeypatch: py
     for table in kept.tables:
         assert written.table(table).equals(kept.table(table)), table
     cut = kept.exchanges[kept.exchanges["status"] != "accepted"]
-    assert (
-        kept.table("curtailment")["curtailed_wh"].to_pylist() == (cut.cleared_wh - cut.delivered_wh).tolist()
-    )
+    assert kept.table("curtailment")["curtailed_wh"].to_pylist() == (cut.cleared_wh - cut.delivered_wh).tolist()

@@ -59,9 +59,7 @@ def test_same_seed_same_outages_other_seed_others() -> None:
 
 def test_random_outages_stand_beside_those_with_times_and_open_what_they_name() -> None:
     timed = {"kind": "outage", "start": "2017-01-02T00:00:00Z", "hours": 3, "grid": True}
-    scenario = scenario_of(
-        timed, {**RANDOM, "grid": False, "switches": ["branch 1"]}, horizon={"hours": 4000}
-    )
+    scenario = scenario_of(timed, {**RANDOM, "grid": False, "switches": ["branch 1"]}, horizon={"hours": 4000})
     timeline = build_market(scenario).timeline
     assert timeline.open[24:27, 0].all()
     assert len(timeline.outages) > 3

@@ -44,9 +44,7 @@ def test_a_run_needs_no_other_signature_than_the_one_compiled_ahead(tmp_path: Pa
 def test_nothing_is_compiled_on_a_fresh_machine(tmp_path: Path) -> None:
     asked = "from cosim.simulation.compile_ahead import is_compiled; print(is_compiled())"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 

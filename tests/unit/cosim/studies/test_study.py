@@ -71,9 +71,7 @@ def test_processes_give_the_same_table_in_the_same_order() -> None:
 
 @pytest.mark.slow  # Dask takes its time to give up
 def test_no_scheduler_is_a_clear_message() -> None:
-    with pytest.raises(
-        ScenarioError, match=r"--scheduler: expected a Dask scheduler at tcp://127\.0\.0\.1:1,"
-    ):
+    with pytest.raises(ScenarioError, match=r"--scheduler: expected a Dask scheduler at tcp://127\.0\.0\.1:1,"):
         run_tasks(_tasks(1, 24), scheduler="tcp://127.0.0.1:1")
 
 

@@ -24,9 +24,7 @@ PV = np.array([[4000, 0, 2000], [2000, 0, 1000]])
 
 def _case(pv_wh: np.ndarray = PV, **limits: float) -> Case:
     feeder = make_radial_feeder(HOUSES, n_branches=1, spacing_m=200.0, rng=np.random.default_rng(0))
-    profiles = Profiles(
-        np.datetime64("2017-06-01T12:00:00"), 60, HOUSES, LOAD, pv_wh, np.zeros(2, np.int64), {}
-    )
+    profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, HOUSES, LOAD, pv_wh, np.zeros(2, np.int64), {})
     return make_case(feeder, profiles, "least_curtailment", {"max_vm_pu": 1.05, **limits})
 
 
@@ -80,9 +78,7 @@ def test_more_intervals_never_hold_more() -> None:
 
 def test_command_prints_and_writes(tmp_path: Path) -> None:
     scenario = tmp_path / "small.toml"
-    scenario.write_text(
-        "[horizon]\nhours = 24\n[houses]\nn_houses = 4\nn_prosumers = 2\n[network]\nn_branches = 1\n"
-    )
+    scenario.write_text("[horizon]\nhours = 24\n[houses]\nn_houses = 4\nn_prosumers = 2\n[network]\nn_branches = 1\n")
     out = tmp_path / "hosting.csv"
     run = CliRunner().invoke(app, ["hosting", str(scenario), "--intervals", "3", "--out", str(out)])
     assert run.exit_code == 0, run.output

@@ -46,22 +46,14 @@ def _trades(*rows: Row) -> pd.DataFrame:
     return frame.assign(price_eur_per_kwh=0.1)
 
 
-def _profiles(
-    load_wh: list[list[int]], pv_wh: list[list[int]], names: tuple[str, ...] = ("near", "far")
-) -> Profiles:
+def _profiles(load_wh: list[list[int]], pv_wh: list[list[int]], names: tuple[str, ...] = ("near", "far")) -> Profiles:
     load = np.array(load_wh)
-    return Profiles(
-        np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.array(pv_wh), 0 * load[:, 0], {}
-    )
+    return Profiles(np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.array(pv_wh), 0 * load[:, 0], {})
 
 
-def _traded(
-    pv: list[int], load: list[int], *trades: tuple[int, int, int]
-) -> tuple[dict[int, int], list[int]]:
+def _traded(pv: list[int], load: list[int], *trades: tuple[int, int, int]) -> tuple[dict[int, int], list[int]]:
     """Grid exchange by house (exports positive), and injections."""
-    columns = [np.array(column, np.int64) for column in zip(*trades, strict=True)] or [
-        np.zeros(0, np.int64)
-    ] * 3
+    columns = [np.array(column, np.int64) for column in zip(*trades, strict=True)] or [np.zeros(0, np.int64)] * 3
     codes = Trades(np.zeros(len(trades), np.int64), *columns, np.zeros(len(trades), np.int64))
     found = make_traded_interval(codes, _profiles([load], [pv]), 0)
     rows = found.rows[len(trades) :] if (codes.seller != GRID).all() else found.rows
@@ -161,9 +153,7 @@ def test_profiles_are_part_of_what_is_judged() -> None:
 def test_a_trader_is_a_load_or_a_bus_or_in_the_table() -> None:
     by_load = validate(_net(), _trades((NOON, "house far", "house near", 5.0)))
     by_bus = validate(_net(), _trades((NOON, "far", "near", 5.0)))
-    by_table = validate(
-        _net(), _trades((NOON, "ann", "bob", 5.0)), participants={"ann": "far", "bob": "near"}
-    )
+    by_table = validate(_net(), _trades((NOON, "ann", "bob", 5.0)), participants={"ann": "far", "bob": "near"})
     for found in (by_bus, by_table):
         assert (found.bus_voltage["after_vm_pu"] == by_load.bus_voltage["after_vm_pu"]).all()
 
@@ -189,9 +179,7 @@ def test_participants_table_must_know_every_trader() -> None:
 
 def test_command_writes_all_tables_and_says_no_when_strict(tmp_path: Path) -> None:
     pp.to_json(_net(), str(tmp_path / "net.json"))
-    _trades((NOON, "far", "near", 30.0), (NOON, "far", "grid", 30.0)).to_csv(
-        tmp_path / "trades.csv", index=False
-    )
+    _trades((NOON, "far", "near", 30.0), (NOON, "far", "grid", 30.0)).to_csv(tmp_path / "trades.csv", index=False)
     files = ["--net", str(tmp_path / "net.json"), "--trades", str(tmp_path / "trades.csv")]
     out = tmp_path / "judged"
     run = CliRunner().invoke(app, ["validate", *files, "--max-vm-pu", "1.05", "--strict", "--out", str(out)])

@@ -58,9 +58,7 @@ def test_voltage_falls_from_open_circuit(stack: Stack) -> None:
 def test_current_is_the_inverse_of_power_up_to_the_peak(stack: Stack) -> None:
     power = np.linspace(0.0, stack.peak_w, 500)
     current = stack_current(stack, power)
-    np.testing.assert_allclose(
-        stack_voltage(stack, current) * current, power, rtol=0, atol=1e-12 * stack.peak_w
-    )
+    np.testing.assert_allclose(stack_voltage(stack, current) * current, power, rtol=0, atol=1e-12 * stack.peak_w)
     assert np.all(np.diff(current) > 0.0)
     assert stack_current(stack, stack.nominal_w) == pytest.approx(stack.nominal_a, rel=1e-12)
 
@@ -80,9 +78,7 @@ def test_faradays_law(stack: Stack) -> None:
     current, hours = np.array([1.0, 17.0, stack.max_a]), 3.0
     charge_c = current * hours * 3600.0 * stack.cells
     moles = charge_c / (2 * 96_485.33212)
-    np.testing.assert_allclose(
-        hydrogen_reacted_kg_per_h(stack, current) * hours, moles * 2.016e-3, rtol=1e-14
-    )
+    np.testing.assert_allclose(hydrogen_reacted_kg_per_h(stack, current) * hours, moles * 2.016e-3, rtol=1e-14)
     supplied = hydrogen_supplied_kg_per_h(stack, current)
     np.testing.assert_allclose(supplied * stack.fuel_utilisation, hydrogen_reacted_kg_per_h(stack, current))
 

@@ -54,8 +54,7 @@ def test_generated_lengths_keep_their_bounds_and_are_whole_decimetres() -> None:
 
 def test_same_seed_same_feeder() -> None:
     first, again, other = (
-        make_radial_feeder(HOUSES[:4], n_branches=2, rng=np.random.default_rng(seed)).digest()
-        for seed in (1, 1, 2)
+        make_radial_feeder(HOUSES[:4], n_branches=2, rng=np.random.default_rng(seed)).digest() for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -174,9 +173,7 @@ def test_simbench_grids_come_by_their_code(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setitem(sys.modules, "simbench", SimpleNamespace(get_simbench_net=get_simbench_net))
     assert len(make_named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0).net.line) == 1
-    with pytest.raises(
-        GridError, match="expected a SimBench code like 1-LV-rural1--0-sw, got '1-LV-rural9--0-sw'"
-    ):
+    with pytest.raises(GridError, match="expected a SimBench code like 1-LV-rural1--0-sw, got '1-LV-rural9--0-sw'"):
         make_named_feeder("1-LV-rural9--0-sw", ["ann"], seed=0)
     assert asked == ["1-LV-rural1--0-sw", "1-LV-rural9--0-sw"]
     monkeypatch.setitem(sys.modules, "simbench", None)
@@ -231,7 +228,5 @@ def test_a_number_that_is_also_a_name_must_be_made_plain() -> None:
     assert find_bus(net, "2", "here") == 2
     assert find_bus(net, "1", "here") == 1  # name and index of the same bus
     pp.create_bus(net, 0.4, name="0")
-    with pytest.raises(
-        GridError, match="here: expected one bus, found '0' as name or index of buses 0, 3; write #"
-    ):
+    with pytest.raises(GridError, match="here: expected one bus, found '0' as name or index of buses 0, 3; write #"):
         find_bus(net, "0", "here")

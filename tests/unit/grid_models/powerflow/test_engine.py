@@ -238,7 +238,5 @@ def test_voltages_are_complex_and_none_where_there_is_no_solution() -> None:
     p = np.full(N, -3.0)
     v = ENGINE.voltages(p)
     assert v is not None
-    np.testing.assert_allclose(
-        np.abs(v)[ENGINE.matrices.bus], ENGINE.solve(p[None]).vm_pu[0], rtol=0, atol=1e-15
-    )
+    np.testing.assert_allclose(np.abs(v)[ENGINE.matrices.bus], ENGINE.solve(p[None]).vm_pu[0], rtol=0, atol=1e-15)
     assert ENGINE.voltages(np.full(N, -ABSURD_KW)) is None

@@ -164,9 +164,7 @@ def test_impossible_limits_are_refused(
 
 @given(st.lists(st.floats(-60, 60), min_size=2, max_size=2), st.floats(0.90, 0.99), st.floats(20, 100))
 def test_judge_and_check_limits_agree(p: list[float], min_vm_pu: float, max_loading: float) -> None:
-    limits = Limits.from_feeder(
-        FEEDER, min_vm_pu=min_vm_pu, max_vm_pu=2.0 - min_vm_pu, max_loading_percent=max_loading
-    )
+    limits = Limits.from_feeder(FEEDER, min_vm_pu=min_vm_pu, max_vm_pu=2.0 - min_vm_pu, max_loading_percent=max_loading)
     flow = ENGINE.solve(np.array([p]))
     verdicts, verdict = judge(flow, limits), check_limits(FEEDER, limits, flow)
     assert verdict.status == verdicts.status[0]

@@ -72,9 +72,7 @@ def dense_twin(engine: PowerFlow, d: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("adjoint", [False, True])
 @pytest.mark.parametrize("name", ENGINES)
 @given(seed=st.integers(0, 1000), lanes=st.sampled_from([1, 7, LANES, LANES + 3]), share=st.floats(0.0, 0.1))
-def test_it_is_the_solution_of_the_whole_system(
-    name: str, adjoint: bool, seed: int, lanes: int, share: float
-) -> None:
+def test_it_is_the_solution_of_the_whole_system(name: str, adjoint: bool, seed: int, lanes: int, share: float) -> None:
     network = ENGINES[name].network
     assert network is not None
     rng, n = np.random.default_rng(seed), network.inverse_diagonal.shape[0]

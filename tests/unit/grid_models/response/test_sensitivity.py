@@ -64,9 +64,7 @@ def powers() -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
     return rng.normal(-2.0, 6.0, 5), rng.normal(0.0, 1.5, 5)
 
 
-def relative_error(
-    x: np.ndarray[Any, np.dtype[np.complex128]], y: np.ndarray[Any, np.dtype[np.complex128]]
-) -> float:
+def relative_error(x: np.ndarray[Any, np.dtype[np.complex128]], y: np.ndarray[Any, np.dtype[np.complex128]]) -> float:
     assert x.shape == y.shape
     np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
     return float(np.nanmax(np.abs(x - y)) / np.nanmax(np.abs(y)))

@@ -92,9 +92,7 @@ def test_proofs_of_other_lengths_keys_and_logs_prove_nothing(directory: Path) ->
     assert isinstance(check_receipt(receipt, OPERATOR, "gridsettle/another"), str)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "null", '{"format": "x"}', '{"format": "gridsettle receipt v1"}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": "x"}', '{"format": "gridsettle receipt v1"}'])
 def test_what_is_no_receipt_is_refused(text: str) -> None:
     with pytest.raises(LedgerError, match="receipt: expected"):
         parse_receipt(text)
@@ -131,9 +129,7 @@ class Witnessed:
     def cosign(self, note: str | None = None, log: VerifierKey | None = None) -> str:
         with Store.open_to_read(self.directory) as store:
             prover = make_prover(store)
-            return cosign(
-                note or self.note(), log or self.log, prover, self.seen, self.name, self.key, 1_700_000_000
-            )
+            return cosign(note or self.note(), log or self.log, prover, self.seen, self.name, self.key, 1_700_000_000)
 
 
 def test_a_witness_follows_a_log_that_grows(tmp_path: Path) -> None:
@@ -178,9 +174,7 @@ def test_a_witness_cosigns_only_the_log_it_pinned(tmp_path: Path) -> None:
     ("n_cosigned", "threshold", "ok"),
     [(0, 1, False), (1, 1, True), (1, 2, False), (2, 2, True), (2, 3, False), (3, 2, True)],
 )
-def test_so_many_of_the_witnesses_must_have_cosigned(
-    tmp_path: Path, n_cosigned: int, threshold: int, ok: bool
-) -> None:
+def test_so_many_of_the_witnesses_must_have_cosigned(tmp_path: Path, n_cosigned: int, threshold: int, ok: bool) -> None:
     case = Witnessed(tmp_path)
     note, keys = case.note(), []
     for k in range(3):
@@ -202,9 +196,7 @@ def test_an_operator_that_was_rotated_signs_no_more(tmp_path: Path) -> None:
     new = make_demonstration_key(70)
     with Ledger.resume(case.directory, MADE.key) as ledger:
         height = ledger.head().height + 1
-        ledger.append_registry(
-            statements.rotate(ledger.chain_id, -3, Role.OPERATOR, 1, height + 1, MADE.key, new)
-        )
+        ledger.append_registry(statements.rotate(ledger.chain_id, -3, Role.OPERATOR, 1, height + 1, MADE.key, new))
         with pytest.raises(LedgerError, match="key in force"):
             append(ledger, MADE, 4, 6)
     with pytest.raises(LedgerError, match="operator's key"):

@@ -77,9 +77,7 @@ def batteries(own_wh: int, house: int = 0, wallet_neur: int = 0) -> RecordBytes:
 
 
 @pytest.mark.parametrize(("house", "own_wh", "wallet_neur"), [(99, 0, 0), (0, -(10**8), 0), (0, 0, 1)])
-def test_a_battery_that_cannot_come_is_found(
-    tmp_path: Path, house: int, own_wh: int, wallet_neur: int
-) -> None:
+def test_a_battery_that_cannot_come_is_found(tmp_path: Path, house: int, own_wh: int, wallet_neur: int) -> None:
     with begin(tmp_path / "run", MADE) as ledger:
         append(ledger, MADE, 0, 5)
         ledger.append_registry(batteries(own_wh, house, wallet_neur))

@@ -60,9 +60,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     other = generate_private_key(SECP256R1())
     (tmp_path / "ec.key").write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (tmp_path / "ec.key").chmod(0o600)
-    (tmp_path / "ec.pub").write_bytes(
-        other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    (tmp_path / "ec.pub").write_bytes(other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     (tmp_path / "text").write_text("no key")
     (tmp_path / "text").chmod(0o600)
     for read in (read_private_key, read_public_key):

@@ -125,9 +125,7 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
 
 def test_cosignatures_count_once_a_witness_and_only_of_known_ones() -> None:
     note = sign_note(CHECKPOINT.text(), LOG.name, KEY)
-    one, two = (
-        VerifierKey(f"w{k}.example", COSIGNATURE, public_bytes(make_demonstration_key(k))) for k in (10, 11)
-    )
+    one, two = (VerifierKey(f"w{k}.example", COSIGNATURE, public_bytes(make_demonstration_key(k))) for k in (10, 11))
     for name, seed, time in (("w10.example", 10, 100), ("w10.example", 10, 200), ("w11.example", 11, 300)):
         note = add_cosignature(note, name, make_demonstration_key(seed), time)
     assert [c.time for c in read_cosignatures(note, [one, two])] == [200, 300]

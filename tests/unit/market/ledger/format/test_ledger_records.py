@@ -45,9 +45,7 @@ def test_every_limit_holds_to_the_unit(kind: int) -> None:
                 assert (found is None) == fits, (name, value, found)
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in sorted(LIMITS) if "reserved" in (LAYOUTS[kind].names or ())]
-)
+@pytest.mark.parametrize("kind", [kind for kind in sorted(LIMITS) if "reserved" in (LAYOUTS[kind].names or ())])
 def test_reserved_bytes_are_zero(kind: int) -> None:
     assert LAYOUTS[kind].fields is not None
     start, size = LAYOUTS[kind].fields["reserved"][1], LAYOUTS[kind]["reserved"].itemsize

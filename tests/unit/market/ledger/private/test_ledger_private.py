@@ -215,9 +215,7 @@ def test_a_record_other_than_the_committed_one_is_found(directory: Path) -> None
     place = next(place for place in entries if place[1] != STATE_SEQ)
     changed = bytearray(entries[place].record)
     changed[40] ^= 1
-    report = verify_ledger(
-        directory, entries={**entries, place: entries[place]._replace(record=bytes(changed))}
-    )
+    report = verify_ledger(directory, entries={**entries, place: entries[place]._replace(record=bytes(changed))})
     assert "not the one that was committed to" in report.reason
     del entries[place]
     assert "cannot be opened" in verify_ledger(directory, entries=entries).reason
