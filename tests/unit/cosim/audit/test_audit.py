@@ -14,11 +14,11 @@ from cosim.audit.audit import audit_ledger
 from cosim.case.case import Case, build_case
 from cosim.cli.app import app
 from cosim.errors import ScenarioError
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.recording.recorder import open_recorder
 from cosim.results.directory import prepare_directory, write_table
 from cosim.results.tables import make_houses_table
-from cosim.simulation.simulate import keep_inputs
+from cosim.simulation.simulate import write_inputs
 from grid_models.powerflow.limits import Limits
 from market.ledger.check.verify import verify_ledger
 
@@ -32,10 +32,10 @@ TIGHT = Scenario().with_changes(
 
 def _record(case: Case, directory: Path) -> None:
     prepare_directory(directory, resume=False)
-    group = list(chunks(case, case.opening))
+    group = list(run_intervals(case, case.opening))
     with open_recorder(case, directory, resume=False) as recorder:
         recorder.record(group)
-    keep_inputs(case, directory)
+    write_inputs(case, directory)
     write_table(directory, "houses", make_houses_table(case, group[0]))
 
 
@@ -49,7 +49,7 @@ def test_an_honest_run_with_curtailed_intervals_passes(tmp_path: Path) -> None:
 
 def test_an_inadmissible_trade_with_right_hashes_is_caught_and_named(tmp_path: Path) -> None:
     honest = build_case(TIGHT)
-    blind = dataclasses.replace(honest, limits=Limits.of(honest.feeder, max_vm_pu=1.5))
+    blind = dataclasses.replace(honest, limits=Limits.from_feeder(honest.feeder, max_vm_pu=1.5))
     _record(blind, tmp_path / "run")
     assert verify_ledger(tmp_path / "run").ok
     audit = audit_ledger(tmp_path / "run", sample=None)

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 import cosim.islands.island
-import cosim.recording.recorder
+import cosim.recording.blocks
 from cosim import Scenario, run
 from cosim.audit.audit import Audit, audit_ledger
 from cosim.case.case import build_case
 from cosim.recording.topology import read_changes
 from grid_models.powerflow.limits import Limits
 from market.ledger.check.verify import verify_ledger
-from market.ledger.format.records import SIZE, Change, view_as_bytes, make_topology_records
+from market.ledger.format.records import SIZE, Change, make_topology_records, view_as_bytes
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
@@ -67,9 +67,7 @@ def test_honest_islands_pass_and_every_block_is_audited(changes: dict[str, Any],
 def test_topology_of_each_hour_is_on_the_ledger(tmp_path: Path) -> None:
     run(DAY, tmp_path / "run")
     with Store.open_to_read(tmp_path / "run") as store:
-        hours = [
-            read_changes(decode_records(store.block(2 + t).records)) for t in range(26)
-        ]  # an owner joins first
+        hours = [read_changes(decode_records(store.block(2 + t).records)) for t in range(26)]  # an owner joins first
     kinds = [sorted(change.name for change, _ in hour) for hour in hours]
     assert kinds[9] == kinds[25] == []
     assert kinds[11] == ["FORMER", "GRID_OUT", "TRANSFORMER_OUT"]
@@ -77,12 +75,10 @@ def test_topology_of_each_hour_is_on_the_ledger(tmp_path: Path) -> None:
     assert "SWITCH_OPEN" in kinds[14]
 
 
-def test_an_island_beyond_its_limits_is_caught_and_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_island_beyond_its_limits_is_caught_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator settles what its own limits forbid, and signs it."""
     honest = build_case(DAY)
-    blind = dataclasses.replace(honest, limits=Limits.of(honest.feeder, max_vm_pu=1.5))
+    blind = dataclasses.replace(honest, limits=Limits.from_feeder(honest.feeder, max_vm_pu=1.5))
     tight = DAY.with_changes(limits={"max_vm_pu": 1.0005})
     monkeypatch.setattr(
         "cosim.simulation.simulate.build_case", lambda scenario: dataclasses.replace(blind, scenario=scenario)
@@ -94,9 +90,7 @@ def test_an_island_beyond_its_limits_is_caught_and_named(
     assert "house_" in caught[0].what
 
 
-def test_an_island_that_uses_more_than_it_has_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_island_that_uses_more_than_it_has_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody pays the former for the losses: the books balance, the island does not."""
     lost = cosim.islands.island._lost_wh
     monkeypatch.setattr(cosim.islands.island, "_lost_wh", lambda *of: (0, lost(*of)[1]))
@@ -105,21 +99,15 @@ def test_an_island_that_uses_more_than_it_has_is_caught(
     assert any("is out of balance by" in finding.what for finding in found.findings)
 
 
-def test_a_topology_that_no_outage_explains_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_topology_that_no_outage_explains_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An hour without the grid is passed off as one with it, and an ordinary hour as one without a line."""
     nothing = np.empty((0, SIZE), np.uint8)
-    monkeypatch.setattr(cosim.recording.recorder, "make_topology_of_chunk", lambda *_: nothing)
+    monkeypatch.setattr(cosim.recording.blocks, "make_topology_of_chunk", lambda *_: nothing)
     found = audited(DAY, tmp_path / "hidden")
     whats = [finding.what for finding in found.findings if finding.height == found.islanded[0]]
-    assert any(
-        "external grid 0: recorded as in service, though an outage opened it" in what for what in whats
-    )
+    assert any("external grid 0: recorded as in service, though an outage opened it" in what for what in whats)
     assert any("disagree on whether anybody was without the grid" in what for what in whats)
     line = view_as_bytes(make_topology_records([(Change.LINE_OUT, 2)]))
-    monkeypatch.setattr(cosim.recording.recorder, "make_topology_of_chunk", lambda *_: line)
+    monkeypatch.setattr(cosim.recording.blocks, "make_topology_of_chunk", lambda *_: line)
     found = audited(DAY.with_changes(events=[SECOND]), tmp_path / "invented")
-    assert any(
-        "line 2: recorded as open, though no outage opened it" in finding.what for finding in found.findings
-    )
+    assert any("line 2: recorded as open, though no outage opened it" in finding.what for finding in found.findings)
