@@ -167,7 +167,7 @@ def show_hosting(capacity: Hosting, name: str) -> None:
     console.print(table)
     console.print(
         f"all PV scaled alike: {capacity.scaling:.3f} times as much as now, bound by {capacity.bound_by}; "
-        f"{capacity.n_intervals} intervals kept clean",
+        f"verified in all {capacity.n_intervals:,} intervals",
         soft_wrap=True,
         highlight=False,
     )

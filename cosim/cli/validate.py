@@ -104,7 +104,7 @@ def validate(
 def hosting(
     scenario: ScenarioName = "default",
     intervals: Annotated[
-        int, typer.Option(help="How many intervals must stay clean: those with most PV over load.")
+        int, typer.Option(help="On how many intervals the search begins; the answer holds in all of them.")
     ] = 24,
     largest_kw: Annotated[float, typer.Option(help="Largest PV at a house that is looked for, kW.")] = 1000.0,
     out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,

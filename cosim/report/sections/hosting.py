@@ -31,10 +31,8 @@ def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSectio
     more = f" The first {LISTED} of {len(houses)}; all in hosting.csv." if len(houses) > LISTED else ""
     caption = "Largest rated PV at each house if no other house has any." + more
     text = (
-        f"Over the {hosting.n_intervals} intervals in which generation exceeds load the most. Batteries stand still, "
-        "nothing is traded or curtailed: what the wires alone can take. "
-        f"If the PV of all houses grows alike, anything beyond {hosting.scaling:.3f} times breaks a limit: "
-        f"{hosting.bound_by}."
+        f"Verified by AC power flow in all {hosting.n_intervals:,} intervals. Batteries stand still, "
+        f"nothing is traded or curtailed: what the wires alone can take. {_describe_growth(hosting)}"
     )
     picture = "Largest PV at each house alone, kW, over its path from the external grid, km; colour: what binds."
     return PageSection(
@@ -48,4 +46,13 @@ def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSectio
         ),
         tables=(tabulate("hosting", caption, COLUMNS, houses.head(LISTED), printed=False),),
         figures=(Figure("hosting", picture, draw_hosting(houses, distance_km), printed=False),),
+    )
+
+
+def _describe_growth(hosting: Hosting) -> str:
+    if hosting.reached_end:
+        return f"If the PV of all houses grows alike, it meets {hosting.bound_by}."
+    return (
+        f"If the PV of all houses grows alike, anything beyond {hosting.scaling:.3f} times breaks a limit: "
+        f"{hosting.bound_by}."
     )

@@ -60,7 +60,10 @@ def test_each_house_alone_is_at_its_largest() -> None:
 def test_the_end_of_the_search_is_said() -> None:
     found = find_hosting_capacity(_case(), np.arange(2), largest_kw=1.0, largest_scaling=1.5)
     assert (found.houses["largest_kw"] == 1.0).all()
-    assert set(found.houses["bound_by"]) == {found.bound_by} == {"the end of the search"}
+    assert found.reached_end
+    assert found.houses["reached_end"].all()
+    assert set(found.houses["bound_by"]) == {"no limit up to 1 kW, the end of the search"}
+    assert found.bound_by == "no limit up to 1.5 times today's PV, the end of the search"
     assert found.houses["element"].isna().all()
 
 
@@ -68,6 +71,23 @@ def test_a_feeder_already_beyond_its_limits_holds_nothing() -> None:
     found = find_hosting_capacity(_case(min_vm_pu=1.0, max_vm_pu=1.01), np.arange(2))
     assert found.scaling == 0.0
     assert (found.houses["largest_kw"] == 0.0).all()
+    assert found.houses["bound_by"].str.endswith("without any PV").all()
+    assert not found.reached_end
+
+
+def test_an_interval_with_more_sun_than_its_load_shows_is_not_missed() -> None:
+    """Load at noon hides the sun of little PV; the search must find the hour by what it adds, not by what is there."""
+    load = np.array([[9000, 9000, 9000], [100, 100, 100]])
+    pv = np.array([[900, 0, 900], [90, 0, 90]])
+    feeder = _case().feeder
+    profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, HOUSES, load, pv, np.zeros(2, np.int64), {})
+    case = make_case(feeder, profiles, "least_curtailment", {"max_vm_pu": 1.05})
+    found = find_hosting_capacity(case, np.arange(2), n_first=1)
+    for k, kw in enumerate(found.houses["largest_kw"]):
+        for factor, clean in ((1.0, True), (1.001, False)):
+            p_kw = -load / 1000.0
+            p_kw[:, k] += factor * kw * np.array([1.0, 0.1])
+            assert _clean(case, p_kw) is clean
 
 
 def test_more_intervals_never_hold_more() -> None:
