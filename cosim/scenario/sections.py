@@ -81,7 +81,7 @@ class BatterySection(Section):
     )
     inverter_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9,
-        description="rated active over apparent power of the inverters: what an island's former must keep",
+        description="rated active over apparent power of the inverters; limits what holds an island (the grid former)",
     )
     replacement_eur_per_kwh: NotNegative = Field(
         0.0, le=1e5, description="price of a new battery, EUR/kWh; values the wear in battery_wear.csv"
@@ -115,7 +115,12 @@ class MarketSection(Section):
     selfish_beta: Annotated[float, Field(ge=0, le=0.999)] = Field(
         0.1, description="smallest such share that a consumer accepts (sharing_selfish)"
     )
-    tau_hours: int = Field(12, ge=1, le=10_000, description="life of a lot, hours")
+    tau_hours: int = Field(
+        12,
+        ge=1,
+        le=10_000,
+        description="how long shared energy stays its owner's in the host's battery (life of a lot), hours",
+    )
     arrival: Literal["index", "rotate", "shuffle"] = Field("index", description="order of service")
 
 

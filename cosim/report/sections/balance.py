@@ -8,30 +8,19 @@ import pandas as pd
 from cosim.report.elements import Column, Fact, Figure, PageSection, Table, number, tabulate
 from cosim.report.figures.market import draw_sankey, list_energy_links
 from cosim.report.tables.run_tables import RunTables
+from cosim.results.energy_balance import SOURCES
+from cosim.results.labels import ENERGIES, ENERGY, SERVED
 
-ENERGIES = {
-    "load": "load asked for",
-    "pv": "PV generation",
-    "fuel_cell": "fuel cells",
-    "imported": "from the grid",
-    "exported": "to the grid",
-    "p2p": "traded P2P",
-    "lot_sale": "lots sold out of batteries",
-    "shared": "shared",
-    "spilled": "spilled",
-    "charge": "batteries charged",
-    "discharge": "batteries discharged",
-}
 LABELS = {  # sources, then uses
-    "pv_wh": "PV",
-    "fuel_cell_wh": "fuel cells",
-    "discharge_wh": "discharged",
-    "from_grid_wh": "from the grid",
-    "served_wh": "load served",
-    "charge_wh": "charged",
-    "spilled_wh": "spilled",
-    "to_grid_wh": "to the grid",
-    "losses_wh": "losses",
+    "pv_wh": ENERGY["pv"],
+    "fuel_cell_wh": ENERGY["fuel_cell"],
+    "discharge_wh": ENERGY["discharge"],
+    "from_grid_wh": ENERGY["from_grid"],
+    "served_wh": SERVED,
+    "charge_wh": ENERGY["charge"],
+    "spilled_wh": ENERGY["spilled"],
+    "to_grid_wh": ENERGY["exported"],
+    "losses_wh": ENERGY["losses"],
 }
 DAYS_SHOWN, MONTHS_SHOWN = 14, 24
 
@@ -39,9 +28,7 @@ DAYS_SHOWN, MONTHS_SHOWN = 14, 24
 def make_energy_section(run: RunTables) -> PageSection:
     """Energy in numbers, as a balance and as flows."""
     energy = run.result.summary["energy_kwh"]
-    facts = tuple(
-        Fact(f"energy_{key}", label, number(energy[key]), "kWh") for key, label in ENERGIES.items() if energy[key]
-    )
+    facts = tuple(Fact(f"energy_{key}", ENERGY[key], number(energy[key]), "kWh") for key in ENERGIES if energy.get(key))
     links = list_energy_links(energy, losses_of_islands_kwh(run))
     caption = "Energy from where it came to where it went, kWh."
     figure = Figure("energy-flow", caption, draw_sankey(links, "kWh"), printed=False)
@@ -89,10 +76,9 @@ def make_balance_table(balance: pd.DataFrame) -> Table:
     sums.loc["whole run"] = balance.sum()
     frame = (sums[list(LABELS)] / 1000.0).assign(period=sums.index, residual=sums["residual_wh"])
     energies = [Column(name, f"{label}, kWh", 1) for name, label in LABELS.items()]
-    caption = (
-        "Energy balance: PV + fuel cells + discharged + from the grid = load served + charged + spilled + to the grid "
-        "+ losses. Charged and discharged are measured at the terminals."
-    )
+    sources = " + ".join(LABELS[name] for name in SOURCES)
+    uses = " + ".join(label for name, label in LABELS.items() if name not in SOURCES)
+    caption = f"Energy balance: {sources} = {uses}. Batteries are measured at their terminals."
     columns = [Column("period", "period"), *energies, Column("residual", "residual, Wh", 0)]
     return tabulate("energy_balance", caption, columns, frame)
 

@@ -11,6 +11,7 @@ import pandas as pd
 from cosim.report.elements import Cell, Fact, PageSection, Table, number, words
 from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
 from cosim.report.tables.run_tables import RunTables
+from cosim.results.labels import ENERGY, REVERSE_HOURS
 from cosim.results.summary import EXTREMES
 
 LISTED = 4
@@ -136,10 +137,8 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
         facts.append(Fact(key, f"{label}, {where}" if where else label, value, unit))
     reverse = run.hours * int((run.result.intervals["p_grid_kw"] < 0).sum())
     facts += [
-        Fact("curtailed", "curtailed exchanges", number(energy["curtailed"]), "kWh"),
-        Fact("shed", "load shed", number(energy["shed"]), "kWh"),
-        Fact("losses", "network losses", number(energy["losses"]), "kWh"),
-        Fact("reverse_hours", "hours with export to the grid", number(reverse, 0), "h"),
+        *(Fact(key, ENERGY[key], number(energy[key]), "kWh") for key in ("curtailed", "shed", "losses")),
+        Fact("reverse_hours", REVERSE_HOURS, number(reverse, 0), "h"),
     ]
     return tuple(facts)
 
@@ -150,7 +149,7 @@ def make_ledger_section(run: RunTables) -> PageSection:
     if not head:
         return PageSection("ledger", "Ledger", ("This run was kept in memory and wrote no ledger.",))
     rows: list[tuple[Cell, ...]] = [
-        (words("blocks behind the first (one an interval)"), words(f"{head['height']:,}")),
+        (words("blocks after the first (one an interval)"), words(f"{head['height']:,}")),
         (words("hash of the head, SHA-256"), words(head["hash"])),
     ]
     where = str(run.result.directory)

@@ -15,17 +15,9 @@ from cosim.report.figures.market import (
 )
 from cosim.report.tables.houses import make_house_table
 from cosim.report.tables.run_tables import RunTables
+from cosim.results.labels import MONEY
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
 
-MONEY = {
-    "paid_to_grid": "paid to the utility",
-    "feed_in": "earned by feed-in",
-    "earned_from_p2p": "earned from P2P trades",
-    "fees": "fees of the contract",
-    "earned_from_sharing": "earned from sharing",
-    "contract_sales": "sales of the contract",
-    "losses": "network losses",
-}
 CURTAILMENT = (
     Column("kind", "kind"),
     Column("reason", "because of"),

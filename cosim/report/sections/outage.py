@@ -23,7 +23,7 @@ METRICS = (
     ("saifi", "interruptions of critical load, per house (SAIFI)", "", 1.0, 2),
     ("lowest_soc", "lowest state of charge", "%", 100.0, 1),
     ("lowest_hydrogen_kg", "lowest hydrogen", "kg", 1.0, 2),
-    ("restoration_hours", "beside the grid before joining", "h", 1.0, 1),
+    ("restoration_hours", "island waiting to be joined to the grid", "h", 1.0, 1),
     ("dark_part_hours", "dark, summed over parts", "h", 1.0, 1),
     ("hours_out_of_band", "frequency out of its band", "h", 1.0, 1),
 )
@@ -33,14 +33,14 @@ ISLANDS = (
     Column("former", "held by"),
     Column("houses", "houses at most", 0),
     Column("intervals", "intervals", 0),
-    Column("load_kwh", "load, kWh", 1),
+    Column("load_kwh", "load of the part, kWh", 1),
     Column("served", "served, %", 1),
     Column("critical_served", "critical served, %", 1),
 )
 HOUSES = (
     Column("house", "house"),
-    Column("load_kwh", "load, kWh", 1),
-    Column("shed_kwh", "shed, kWh", 1),
+    Column("load_kwh", "load in outages, kWh", 1),
+    Column("shed_kwh", "shed in outages, kWh", 1),
     Column("served", "served, %", 1),
     Column("hours", "hours with shedding", 0),
 )
@@ -78,7 +78,7 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
 
 def _describe_outages(found: int, drawn: int) -> tuple[str, ...]:
     text = (
-        "Hours include those in which an island waits beside the grid to be joined. What is shed is not billed. The "
+        "Hours include those in which an island waits to be joined to the grid. What is shed is not billed. The "
         "metrics are in resilience.parquet, every part and interval in outage_intervals.parquet."
     )
     more = f"{drawn} of {found} outages are drawn: those with the most energy not served."
