@@ -1,18 +1,12 @@
-"""The command `gridsettle`: what it is made of, the options before a command, and its entry point.
-
-Exit codes: 0 done; 1 the answer is no; 2 bad input, with one message and never a traceback; 130 interrupted.
-"""
+"""The command `gridsettle`: what it is made of, and the options before a command."""
 
 from __future__ import annotations
 
-import io
-import os
-import signal
-import sys
 from typing import Annotated
 
 import typer
 
+from cosim.cli.entry import main
 from cosim.cli.examples import add_examples
 from cosim.cli.log import log_to_stderr
 from cosim.cli.on_demand import import_on_demand
@@ -26,9 +20,6 @@ with import_on_demand():
     from cosim.cli.scenario import scenario_app
     from cosim.cli.study import study_app
     from cosim.cli.validate import hosting, validate
-
-# The matrices here are small: more threads of BLAS than one cost more than they bring, most of all on a busy machine.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
 for command in (run, report, compare, validate, hosting):
@@ -69,16 +60,5 @@ def begin(
         context.with_resource(log_to_stderr(verbose))
 
 
-def main() -> None:
-    """Entry point of the command `gridsettle`."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What a terminal's or pipe's encoding lacks, such as Δ or …, is shown as ?, and no reason to fail.
-            stream.reconfigure(errors="replace")
-    app()
-
-
 if __name__ == "__main__":
-    main()
+    main(app)

@@ -44,6 +44,8 @@ class _Once(Listener):  # type: ignore[misc] # numba has no types
 def tell_compiling(tell: Callable[[str], None] | None = None) -> Iterator[None]:
     """Tell one message if anything is compiled meanwhile: the command would seem to hang otherwise.
 
+    That numba calls this while it compiles is also where Ctrl-C can stop it: see `cosim.interrupts.stop`.
+
     Parameters
     ----------
     tell
@@ -53,11 +55,16 @@ def tell_compiling(tell: Callable[[str], None] | None = None) -> Iterator[None]:
         yield
 
 
+def _tell_nobody(message: str) -> None:
+    pass
+
+
 @contextmanager
 def show_progress(*, quiet: bool, scenario: str) -> Iterator[simulate.Listener | None]:
     """Listener for a run that shows intervals per second, curtailed intervals and time left; None if quiet."""
     if quiet:
-        yield None
+        with tell_compiling(_tell_nobody):
+            yield None
         return
     console = Console(stderr=True)
     with tell_compiling(console.print):
@@ -65,9 +72,7 @@ def show_progress(*, quiet: bool, scenario: str) -> Iterator[simulate.Listener |
             console.print(f"running scenario '{scenario}'")
             yield _every_tenth(console)
             return
-        columns = [
-            TextColumn(f"{{task.{field}}}") for field in ("description", "fields[intervals]", "fields[rate]")
-        ]
+        columns = [TextColumn(f"{{task.{field}}}") for field in ("description", "fields[intervals]", "fields[rate]")]
         with Progress(columns[0], BarColumn(), *columns[1:], TimeRemainingColumn(), console=console) as bar:
             yield _bar_listener(bar, scenario)
 
@@ -100,9 +105,7 @@ def _every_tenth(console: Console) -> simulate.Listener:
         tenth = 10 * progress.done // progress.total
         if tenth > shown:
             shown = tenth
-            console.print(
-                f"{progress.done:,} of {progress.total:,} intervals, {progress.curtailed:,} curtailed"
-            )
+            console.print(f"{progress.done:,} of {progress.total:,} intervals, {progress.curtailed:,} curtailed")
 
     return show
 
@@ -113,11 +116,7 @@ def show_tasks(name: str) -> Iterator[Callable[[int, int], None]]:
     console = Console(stderr=True)
     with tell_compiling(console.print):
         if not console.is_terminal:
-            yield (
-                lambda done, total: (
-                    console.print(f"{name}: {done} of {total} runs") if done == total else None
-                )
-            )
+            yield (lambda done, total: console.print(f"{name}: {done} of {total} runs") if done == total else None)
             return
         columns = (
             TextColumn(name),

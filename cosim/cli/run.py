@@ -12,14 +12,13 @@ import typer
 from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
+from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
 from cosim.simulation import simulate
 
 if TYPE_CHECKING:
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
-
-INTERRUPTED = 130
 
 
 def run(
@@ -29,13 +28,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Run directory, new or empty. Default: runs/NAME-001, 002, …")
     ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(help="Stop at this UTC time instead of the scenario's end.")
-    ] = None,
+    until: Annotated[datetime | None, typer.Option(help="Stop at this UTC time instead of the scenario's end.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed instead of the scenario's.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
     report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
     quiet: Quiet = False,
     as_json: SummaryAsJson = False,
@@ -59,7 +54,7 @@ def run(
         directory = out or (Path("runs") if resume else _next_directory(chosen.name))
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
         if report:
-            result.report()
+            _write_report(result)
         if as_json:
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:
@@ -85,6 +80,15 @@ def _run_with_progress(scenario: Scenario, directory: Path, *, resume: bool, qui
     with progress.show_progress(quiet=quiet, scenario=scenario.name) as listener:
         try:
             return simulate.run(scenario, directory, resume=resume, listener=listener)
-        except KeyboardInterrupt:
-            typer.echo(f"\nStopped. Go on with: gridsettle run … --out {directory} --resume", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+        except Stopped:
+            begun = directory.exists()
+            how = f"go on with: gridsettle run … --out {directory} --resume" if begun else "nothing was written"
+            raise Stopped(f"stopped; {how}") from None
+
+
+def _write_report(result: Result) -> None:
+    try:
+        result.report()
+    except Stopped:
+        how = f"write it with: gridsettle report {result.directory}"
+        raise Stopped(f"stopped before the report was written, the run is finished; {how}") from None

@@ -11,6 +11,7 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.errors import ScenarioError
+from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
 from cosim.report.figures.topology import distance_km
 from cosim.report.sections.balance import make_energy_section
@@ -40,6 +41,7 @@ from cosim.results.result import Result
 from cosim.validation.hosting import Hosting, find_hosting
 
 
+@stop_between_lines()
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
     """Write the report of a run, and its tables `branch_summary` and `house_summary` into its directory.
 

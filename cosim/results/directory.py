@@ -47,9 +47,7 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
     """
     started = (directory / "ledger.sqlite").exists()
     if resume and not started:
-        raise ScenarioError(
-            f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume"
-        )
+        raise ScenarioError(f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume")
     if not resume and not all(name.startswith(_BEFORE_THE_LEDGER) for name in list_names(directory)):
         what = "a run" if started else "other files"
         raise ScenarioError(
@@ -66,7 +64,11 @@ def _replace_when_whole(path: Path) -> Iterator[Path]:
     """A temporary name to write to; the file gets its own once it is written."""
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        yield temporary
+        try:
+            yield temporary
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         os.replace(temporary, path)
         if path.parent.name != PARTS:
             logger.info("wrote %s", path)

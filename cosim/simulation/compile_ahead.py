@@ -47,8 +47,11 @@ def compile_ahead(case: Case) -> None:
     )
     try:
         settle_optimistically(case, case.opening, 0, 1)
-    finally:
         second.wait()
+    except BaseException:
+        second.kill()
+        second.wait()
+        raise
 
 
 def compile_power_flow() -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk, join_chunks
+from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.fold import run_intervals, scale_by_houses
 from cosim.recording.recorder import open_recorder
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
@@ -84,6 +85,7 @@ class Progress(NamedTuple):
 Listener = Callable[[Progress], None]
 
 
+@stop_between_lines()
 def run(
     scenario: Scenario,
     out: str | Path | None = None,
@@ -149,9 +151,7 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
     compile_ahead(case)
     stream = _notify(run_intervals(case, case.opening), case, listener)
-    tables = _join_tables(
-        make_tables(case, chunk) for group in group_chunks(stream, GROUP) for chunk in group
-    )
+    tables = _join_tables(make_tables(case, chunk) for group in group_chunks(stream, GROUP) for chunk in group)
     summary, derived = sum_up(case, lambda name, columns: iter([tables[name].select(columns)]))
     return Result(scenario, summary, None, {**tables, **derived}, case.feeder.net)
 
@@ -243,6 +243,4 @@ def _notify(stream: Iterator[Chunk], case: Case, listener: Listener | None) -> I
 
 def _join_tables(parts: Iterable[dict[str, pa.Table]]) -> dict[str, pa.Table]:
     listed = list(parts)
-    return {
-        name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]
-    }
+    return {name: pa.concat_tables([part[name] for part in listed]).unify_dictionaries() for name in listed[0]}

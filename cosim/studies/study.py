@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +10,7 @@ import pandas as pd
 
 from cosim.case.case import build_market
 from cosim.errors import ScenarioError
+from cosim.interrupts.processes import open_pool
 from cosim.results.folders import check_empty, make_folder
 from cosim.scenario.model import Scenario
 from cosim.studies.market_run import sum_market
@@ -63,9 +62,7 @@ def run_tasks(
     """
     rows = []
     stream = (
-        _run_local(tasks, workers or count_usable_cores())
-        if scheduler is None
-        else _run_on_cluster(tasks, scheduler)
+        _run_local(tasks, workers or count_usable_cores()) if scheduler is None else _run_on_cluster(tasks, scheduler)
     )
     for row in stream:
         rows.append(row)
@@ -80,8 +77,7 @@ def _run_local(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
         return
     # The first run compiles what is not compiled yet; the processes load that from numba's cache on disk.
     yield run_task(tasks[0])
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks) - 1), mp_context=context) as pool:
+    with open_pool(min(workers, len(tasks) - 1)) as pool:
         yield from pool.map(run_task, tasks[1:])
 
 
@@ -96,9 +92,7 @@ def _run_on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str,
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as reason:
-        raise ScenarioError(
-            f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}"
-        ) from reason
+        raise ScenarioError(f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}") from reason
     with client:
         for future in client.map(run_task, tasks, pure=False, retries=3):
             yield future.result()

@@ -15,6 +15,7 @@ import pandas as pd
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
 from cosim.delivery.setpoints import mean_kw
+from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
 from cosim.scenario.model import Scenario
 from cosim.validation.largest_clean import LargestClean, Searches, find_largest_clean
@@ -60,6 +61,7 @@ class Hosting:
         }
 
 
+@stop_between_lines()
 def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float = 1000.0) -> Hosting:
     """Hosting capacity of a scenario's feeder over all its intervals.
 

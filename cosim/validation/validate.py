@@ -17,6 +17,7 @@ from cosim.case.solve import solve_meters
 from cosim.curtailment.feasible import make_feasible
 from cosim.curtailment.search import Attempt
 from cosim.delivery.setpoints import mean_kw
+from cosim.interrupts.stop import stop_between_lines
 from cosim.notebook import table_html
 from cosim.scenario.model import Scenario
 from cosim.validation.tables import make_tables, summarise_validation
@@ -84,6 +85,7 @@ class Validation:
         return f"<Validation: {', '.join(f'{n} {status}' for status, n in counts.items())}>"
 
 
+@stop_between_lines()
 def validate(
     net: Any,
     trades: pd.DataFrame,

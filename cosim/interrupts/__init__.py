@@ -1,0 +1,1 @@
+"""Ctrl-C: where a command may be stopped, and what becomes of the processes it has started."""

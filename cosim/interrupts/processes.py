@@ -1,0 +1,34 @@
+"""Processes that work for this one: Ctrl-C is this one's to answer, and ends them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Pool of new processes; if the context ends by an error or Ctrl-C they end at once, with their work undone."""
+    spawn = multiprocessing.get_context("spawn")  # a fork would take threads of compiled code with it
+    pool = ProcessPoolExecutor(n_processes, mp_context=spawn, initializer=_ignore_interrupts)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_children()
+        raise
+    pool.shutdown()
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that started this one ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_children() -> None:
+    """End the processes that this one has started by `multiprocessing`."""
+    for child in multiprocessing.active_children():
+        child.terminate()
