@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.clock import Times
+from data.columns import Table
 from data.errors import DataError
-from data.files import Table, Times, read_table
+from data.files import read_table
 from data.profiles import LARGEST_PRICE_UEUR_PER_KWH
 from data.series import Integers
 
@@ -26,16 +28,24 @@ class PriceSource(NamedTuple):
     file: str | Path | None = None
 
 
-def read_prices(table: Table) -> Integers:
+def read_prices(table: Table, *, may_be_negative: bool = False) -> Integers:
     """Read the one price column, µEUR/kWh, rounded, (rows,); raises DataError if there is none."""
     name = table.find_column(PRICE_UNITS)
     unit, factor = PRICE_UNITS[name]
     hint = "the limit is 10 EUR/kWh; is the column in another unit?"
-    values = table.column(name).read_numbers(unit, LARGEST_PRICE_UEUR_PER_KWH / factor, hint)
+    largest = LARGEST_PRICE_UEUR_PER_KWH / factor
+    values = table.column(name).read_numbers(unit, largest, hint, smallest=-largest if may_be_negative else 0.0)
     return np.rint(values * factor).astype(np.int64)
 
 
-def find_prices(time: Times, table: Table, interval: Integers, timezone: str, price: PriceSource) -> Integers:
+def find_prices(
+    time: Times,
+    table: Table,
+    interval: Integers,
+    timezone: str,
+    price: PriceSource,
+    day_first: bool | None = None,
+) -> Integers:
     """Find the price of each of the intervals that begin at `time`, µEUR/kWh (T,).
 
     Parameters
@@ -59,7 +69,7 @@ def find_prices(time: Times, table: Table, interval: Integers, timezone: str, pr
     if column:
         return _read_same_for_all(table, interval, time.size, column)
     if price.file is not None:
-        return _read_price_file(time, price.file, timezone)
+        return _read_price_file(time, price.file, timezone, day_first)
     return make_constant_price(price.eur_per_kwh or 0.0, time.size, table.source)
 
 
@@ -86,11 +96,11 @@ def _read_same_for_all(table: Table, interval: Integers, n_intervals: int, colum
     return prices
 
 
-def _read_price_file(time: Times, file: str | Path, timezone: str) -> Integers:
+def _read_price_file(time: Times, file: str | Path, timezone: str, day_first: bool | None) -> Integers:
     """Prices of a file `time, price_…`; each is valid from its time on for the shortest step between rows."""
-    table = read_table(file)
+    table = read_table(file).with_numbers(PRICE_UNITS)
     table.check_columns(("time",), PRICE_UNITS)
-    values, clock = read_prices(table), table.column("time").read_times(timezone)
+    values, clock = read_prices(table), table.column("time").read_times(timezone, day_first).utc
     step = np.diff(clock)
     late = np.concatenate([[False], step <= np.timedelta64(0, "s")])
     table.column("time").check(late, "rising times", "sort and remove duplicates")

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.columns import Column, Table, make_notes
 from data.errors import DataError
-from data.files import Column, Table, parse_table, read_table
+from data.files import parse_table, read_table
 from data.series import ZONE, Hourly, Integers, Series
 
 MISSING = ("", "nan", "NaN", "NA")
@@ -74,15 +75,17 @@ def parse_energy(buffer: IO[str], source: str = "energy_dataset.csv") -> Series:
 
 
 def _make_series(table: Table) -> Series:
-    frame, source = table
+    frame, source = table.frame, table.source
     for title in ("time", SOLAR.title, LOAD.title, PRICE.title):
         if title not in frame.columns:
             found = ", ".join(map(str, frame.columns[:6]))
             raise DataError(f"{source}: expected a column '{title}', got {found} …; choose energy_dataset.csv")
-    hour = _read_hours(table.column("time"))
+    table = table.with_numbers((SOLAR.title, LOAD.title, PRICE.title))
+    hour, said = _read_hours(table.column("time"))
     first, n_hours = int(hour.min()), int(hour.max() - hour.min()) + 1
     repeated = pd.Series(hour).duplicated().to_numpy()
-    table, hour = Table(frame[~repeated], source), hour[~repeated] - first
+    notes = make_notes(table.say(*said))
+    table, hour = table._replace(frame=table.frame[~repeated]), hour[~repeated] - first
     counts = {"duplicate_hours": int(repeated.sum()), "missing_hours": n_hours - hour.size}
     filled = {
         each.name: _fill_gaps(_read_dense(table, each, hour, n_hours), each, source, counts)
@@ -98,16 +101,17 @@ def _make_series(table: Table) -> Series:
         solar_cf=filled["solar"] / filled["solar"].max(),
         load_shape=filled["load"] / filled["load"].mean(),
         price_eur_per_mwh=np.maximum(filled["price"], 0.0),
-        provenance={"source": "spain", "file": source, **counts},
+        provenance={"source": "spain", "file": source, **counts, **notes},
         zone=ZONE,
     )
 
 
-def _read_hours(time: Column) -> Integers:
-    """Full hours since 1970 UTC of each row."""
-    seconds = time.read_times(ZONE).astype(np.int64)
+def _read_hours(time: Column) -> tuple[Integers, tuple[str, ...]]:
+    """Full hours since 1970 UTC of each row, and what had to be understood of them."""
+    utc, said = time.read_times(ZONE)
+    seconds = utc.astype(np.int64)
     time.check(seconds % 3600 != 0, "full hours", "resample to hours")
-    return seconds // 3600
+    return seconds // 3600, said
 
 
 def _read_dense(table: Table, quantity: Quantity, hour: Integers, n_hours: int) -> Hourly:

@@ -21,8 +21,10 @@ from typing import IO, NamedTuple
 import numpy as np
 import pandas as pd
 
+from data.clock import Times
+from data.columns import Table, make_notes
 from data.errors import DataError
-from data.files import PARQUET, Table, Times, make_table, parse_table, read_table
+from data.files import PARQUET, make_table, parse_table, read_table
 from data.prices import PRICE_UNITS, PriceSource, find_prices
 from data.profiles import INTERVALS_MINUTES, Profiles
 from data.series import Integers
@@ -57,6 +59,8 @@ class Layout(NamedTuple):
         Energies, Wh, (T, N).
     interval
         Interval 0 … T−1 of each row of the table.
+    said
+        What had to be understood of the times.
     """
 
     time: Times
@@ -65,6 +69,7 @@ class Layout(NamedTuple):
     load_wh: Integers
     pv_wh: Integers
     interval: Integers
+    said: tuple[str, ...] = ()
 
 
 def read_profiles(
@@ -74,6 +79,7 @@ def read_profiles(
     timezone: str = "UTC",
     price_eur_per_kwh: float | None = None,
     prices: str | Path | None = None,
+    day_first: bool | None = None,
 ) -> Profiles:
     """Read profiles from a CSV or Parquet file in one of the layouts above.
 
@@ -89,6 +95,8 @@ def read_profiles(
         Constant utility price, for a table without prices.
     prices
         File `time, PRICE` for a table without prices; its intervals may be longer than the profiles'.
+    day_first
+        Whether 03/04/2017 is in April; None: another date of the file must decide.
 
     Raises
     ------
@@ -96,7 +104,7 @@ def read_profiles(
         If the file cannot be used; the message names file, column and row.
     """
     price = PriceSource(price_eur_per_kwh, prices)
-    return _make_profiles(read_table(path), interval_minutes, timezone, price)
+    return profiles_from_table(read_table(path), interval_minutes, timezone, price, day_first)
 
 
 def parse_profiles(
@@ -106,6 +114,7 @@ def parse_profiles(
     interval_minutes: int | None = None,
     timezone: str = "UTC",
     price_eur_per_kwh: float | None = None,
+    day_first: bool | None = None,
 ) -> Profiles:
     r"""Parse profiles from CSV text; see `read_profiles`.
 
@@ -117,7 +126,7 @@ def parse_profiles(
     array([100, 125])
     """
     price = PriceSource(price_eur_per_kwh, None)
-    return _make_profiles(parse_table(buffer, source), interval_minutes, timezone, price)
+    return profiles_from_table(parse_table(buffer, source), interval_minutes, timezone, price, day_first)
 
 
 def profiles_from_frame(
@@ -128,22 +137,38 @@ def profiles_from_frame(
     price: PriceSource | None = None,
 ) -> Profiles:
     """Make profiles of a DataFrame in one of the layouts above; see `read_profiles`."""
-    return _make_profiles(make_table(frame, source), interval_minutes, timezone, price or PriceSource())
+    return profiles_from_table(make_table(frame, source), interval_minutes, timezone, price or PriceSource())
 
 
-def _make_profiles(table: Table, interval_minutes: int | None, timezone: str, price: PriceSource) -> Profiles:
+def profiles_from_table(
+    table: Table,
+    interval_minutes: int | None,
+    timezone: str,
+    price: PriceSource,
+    day_first: bool | None = None,
+) -> Profiles:
+    """Make profiles of a table in one of the layouts above; see `read_profiles`.
+
+    What had to be understood to read it is in the provenance, as `notes`, if there is anything to say.
+    """
     wide = any("." in str(name) for name in table.frame.columns)
-    layout = (_read_wide if wide else _read_long)(table, interval_minutes, timezone)
+    table = table.with_numbers(name for name in map(str, table.frame.columns) if _is_quantity(name))
+    layout = (_read_wide if wide else _read_long)(table, interval_minutes, timezone, day_first)
+    notes = make_notes(table.say(*layout.said))
     profiles = Profiles(
         start=layout.time[0],
         interval_minutes=layout.interval_minutes,
         participants=layout.participants,
         load_wh=layout.load_wh,
         pv_wh=layout.pv_wh,
-        price_ueur_per_kwh=find_prices(layout.time, table, layout.interval, timezone, price),
-        provenance={"source": "table", "file": table.source},
+        price_ueur_per_kwh=find_prices(layout.time, table, layout.interval, timezone, price, day_first),
+        provenance={"source": "table", "file": table.source, **notes},
     )
     return profiles.resample(interval_minutes) if interval_minutes else profiles
+
+
+def _is_quantity(name: str) -> bool:
+    return name.rpartition(".")[2] in QUANTITIES or name in PRICE_UNITS
 
 
 def write_profiles(profiles: Profiles, path: str | Path) -> None:
@@ -172,11 +197,11 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
     unfinished.replace(path)
 
 
-def _read_long(table: Table, interval_minutes: int | None, timezone: str) -> Layout:
+def _read_long(table: Table, interval_minutes: int | None, timezone: str, day_first: bool | None) -> Layout:
     table.check_columns(("time", "participant"), (*QUANTITIES, *PRICE_UNITS))
     columns = [_find_energy(table, "", quantity) for quantity in ("load", "pv")]
-    clock = table.column("time").read_times(timezone)
     participant, listed = table.column("participant").read_names()
+    clock, said = table.column("time").read_times(timezone, day_first, [participant])
     _check_order(table, clock, participant, listed)
     time, interval = np.unique(clock, return_inverse=True)
     minutes = _find_interval_minutes(time, table.source, interval_minutes)
@@ -191,20 +216,20 @@ def _read_long(table: Table, interval_minutes: int | None, timezone: str) -> Lay
         )
     order = np.argsort(cell)
     load, pv = (_read_energies_wh(table, [name], minutes)[order].reshape(shape) for name in columns)
-    return Layout(time, minutes, tuple(listed), load, pv, interval)
+    return Layout(time, minutes, tuple(listed), load, pv, interval, said)
 
 
-def _read_wide(table: Table, interval_minutes: int | None, timezone: str) -> Layout:
+def _read_wide(table: Table, interval_minutes: int | None, timezone: str, day_first: bool | None) -> Layout:
     titles = [str(name) for name in table.frame.columns]
     listed = list(dict.fromkeys(name.rpartition(".")[0] for name in titles if "." in name))
     known = [f"{name}.{quantity}" for name in listed for quantity in QUANTITIES]
     table.check_columns(("time",), (*known, *PRICE_UNITS))
     columns = [[_find_energy(table, f"{name}.", quantity) for name in listed] for quantity in ("load", "pv")]
-    time = table.column("time").read_times(timezone)
+    time, said = table.column("time").read_times(timezone, day_first)
     _check_order(table, time, np.zeros(time.size, dtype=np.int64), ["every participant"])
     minutes = _find_interval_minutes(time, table.source, interval_minutes)
     load, pv = (_read_energies_wh(table, names, minutes) for names in columns)
-    return Layout(time, minutes, tuple(listed), load, pv, np.arange(time.size))
+    return Layout(time, minutes, tuple(listed), load, pv, np.arange(time.size), said)
 
 
 def _find_energy(table: Table, prefix: str, quantity: str) -> str:

@@ -1,7 +1,7 @@
 """Read trades that another market has cleared; what can be checked without a network is checked here.
 
 Columns: time, seller, buyer, energy_wh|energy_kwh, price_eur_per_kwh|price_eur_per_mwh|price_ueur_per_kwh. `time` is
-the begin of the interval of delivery; `grid` as seller or buyer is the utility.
+the begin of the interval of delivery; `grid` as seller or buyer is the utility. All other columns are carried through.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from data.errors import DataError
-from data.files import Column, Table, make_table, parse_table, read_table
+from data.columns import Column, Table
+from data.files import make_table, parse_table, read_table
 from data.prices import PRICE_UNITS, read_prices
 from data.series import Integers
 
 LARGEST_TRADE_WH = 1_000_000
+NOTES = "notes"  # key of the attributes of a DataFrame of trades
 ENERGY_UNITS = {"energy_wh": ("Wh", 1.0), "energy_kwh": ("kWh", 1000.0)}  # column: (unit, factor to Wh)
 
 
-def read_trades(path: str | Path, *, timezone: str = "UTC") -> pd.DataFrame:
+def read_trades(path: str | Path, *, timezone: str = "UTC", day_first: bool | None = None) -> pd.DataFrame:
     """Read trades from a CSV or Parquet file.
 
     Parameters
@@ -30,23 +31,28 @@ def read_trades(path: str | Path, *, timezone: str = "UTC") -> pd.DataFrame:
         The file.
     timezone
         Clock of times without an offset.
+    day_first
+        Whether 03/04/2017 is in April; None: another date of the file must decide.
 
     Returns
     -------
     DataFrame
         Columns `time` (UTC), `seller`, `buyer` (str), `energy_wh`, `price_ueur_per_kwh` (int64), in the order of the
-        file; the index `row` is the row of the file, the header being row 1.
+        file, then all other columns as they are; the index `row` is the row of the file, the header being row 1.
+        `attrs["notes"]`, if there, says what had to be understood to read the file.
 
     Raises
     ------
     DataError
-        Naming file, column and row: unknown or missing columns, times that cannot be read, energies that are negative,
-        not finite or above 1 MWh, or below half a Wh, sellers who buy from themselves, rows that occur twice.
+        Naming file, column and row: missing columns, times that cannot be read, energies that are negative, not finite
+        or above 1 MWh, or below half a Wh, sellers who buy from themselves.
     """
-    return _make_trades(read_table(path), timezone)
+    return _make_trades(read_table(path), timezone, day_first)
 
 
-def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UTC") -> pd.DataFrame:
+def parse_trades(
+    buffer: IO[str], source: str = "trades", *, timezone: str = "UTC", day_first: bool | None = None
+) -> pd.DataFrame:
     r"""Parse trades from CSV text; see `read_trades`.
 
     Examples
@@ -56,23 +62,29 @@ def parse_trades(buffer: IO[str], source: str = "trades", *, timezone: str = "UT
     >>> parse_trades(io.StringIO(text)).energy_wh.tolist()
     [1500]
     """
-    return _make_trades(parse_table(buffer, source), timezone)
+    return _make_trades(parse_table(buffer, source), timezone, day_first)
 
 
 def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str = "UTC") -> pd.DataFrame:
-    """Check trades in a DataFrame with these columns; see `read_trades`."""
-    return _make_trades(make_table(frame, source), timezone)
+    """Check trades in a DataFrame with these columns, or such as `read_trades` gives; see there."""
+    earlier = tuple(frame.attrs.get(NOTES, ()))
+    trades = _make_trades(make_table(frame, source), timezone)
+    notes = tuple(dict.fromkeys((*earlier, *trades.attrs.get(NOTES, ()))))
+    trades.attrs = {NOTES: notes} if notes else {}
+    return trades
 
 
-def _make_trades(table: Table, timezone: str) -> pd.DataFrame:
-    table.check_columns(("time", "seller", "buyer"), (*ENERGY_UNITS, *PRICE_UNITS))
-    energy, price = table.column(table.find_column(ENERGY_UNITS)), read_prices(table)
+def _make_trades(table: Table, timezone: str, day_first: bool | None = None) -> pd.DataFrame:
+    table = table.with_numbers((*ENERGY_UNITS, *PRICE_UNITS))
+    table.check_columns(("time", "seller", "buyer"), table.frame.columns)
+    energy, price = table.column(table.find_column(ENERGY_UNITS)), read_prices(table, may_be_negative=True)
     seller, sellers = table.column("seller").read_names()
     buyer, buyers = table.column("buyer").read_names()
-    time = table.column("time").read_times(timezone)
+    keys = (np.zeros(seller.size, np.int64), seller * len(buyers) + buyer)
+    clock = table.column("time").read_times(timezone, day_first, keys)
     trades = pd.DataFrame(
         {
-            "time": pd.DatetimeIndex(time).tz_localize("UTC"),
+            "time": pd.DatetimeIndex(clock.utc).tz_localize("UTC"),
             "seller": np.array(sellers, dtype=object)[seller],
             "buyer": np.array(buyers, dtype=object)[buyer],
             "energy_wh": _read_energy_wh(energy),
@@ -81,12 +93,21 @@ def _make_trades(table: Table, timezone: str) -> pd.DataFrame:
     ).set_axis(table.frame.index, axis=0)
     alone = (trades["seller"] == trades["buyer"]).to_numpy()
     table.column("buyer").check(alone, "a buyer other than the seller", "correct or remove the row")
-    twice = trades.duplicated().to_numpy()
-    if twice.any():
-        raise DataError(
-            f"{table.source}, row {trades.index[int(np.argmax(twice))]}: expected each trade once, "
-            "got the same time, seller, buyer, energy and price again; remove the row"
-        )
+    return _carry(table.say(*clock.said), trades, energy.name)
+
+
+def _carry(table: Table, trades: pd.DataFrame, energy: str) -> pd.DataFrame:
+    """Trades with all other columns of the table, and notes on how it was read."""
+    used = {*trades.columns, energy, *PRICE_UNITS}
+    other = table.frame[[name for name in table.frame.columns if name not in used]]
+    if len(other.columns):
+        table = table.say(f"carried through: {', '.join(map(str, other.columns))}")
+    equal = table.frame.duplicated()
+    if equal.any():
+        row = table.frame.index[int(np.argmax(equal))]
+        table = table.say(f"{int(equal.sum())} rows equal an earlier one (the first is row {row}); each is a trade")
+    trades = pd.concat([trades, other], axis=1)
+    trades.attrs = {NOTES: table.notes} if table.notes else {}
     return trades
 
 

@@ -12,7 +12,7 @@ from cosim.results.directory import write_json
 from data.files import read_table
 from data.prices import PRICE_UNITS, PriceSource
 from data.profiles import Profiles
-from data.tables import profiles_from_frame
+from data.tables import profiles_from_table
 
 if TYPE_CHECKING:
     from cosim.validation.validate import Validation
@@ -21,7 +21,7 @@ CSV_TABLES = ("trades", "intervals", "houses", "violations")
 PARQUET_TABLES = ("bus_voltage", "branch_loading")
 
 
-def read_base(path: Path, interval_minutes: int | None, timezone: str) -> Profiles:
+def read_base(path: Path, interval_minutes: int | None, timezone: str, day_first: bool | None = None) -> Profiles:
     """Profiles from a file, which needs no price: trades have prices of their own.
 
     Raises
@@ -31,7 +31,7 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str) -> Profil
     """
     table = read_table(path)
     price = None if table.find_column(PRICE_UNITS, required=False) else PriceSource(0.0)
-    return profiles_from_frame(table.frame, table.source, interval_minutes, timezone, price)
+    return profiles_from_table(table, interval_minutes, timezone, price or PriceSource(), day_first)
 
 
 def read_placement(path: Path) -> dict[str, str | int]:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from cosim.curtailment.feasible import Feasible
+from data.columns import Table
 from data.errors import DataError
-from data.files import Table
 from data.profiles import LARGEST_WH, Profiles
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 from market.orders import Orders
