@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cosim.results import labels
+
 if TYPE_CHECKING:
     from cosim.results.result import Result
     from cosim.validation.hosting import Hosting
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 """Trades shown; those that were not accepted come first."""
+
+SHOWN_ENERGIES = (*("load", "pv", "from_grid", "p2p", "lot_sale", "shared", "spilled", "curtailed", "shed", "losses"),)
+SHOWN_MONEY = ("paid_to_grid", "earned_from_p2p", "earned_from_sharing")
+"""Sums of a summary that a finished run shows."""
 
 STYLES = {"accepted": "", "curtailed": "yellow", "rejected": "red"}
 
@@ -40,21 +46,10 @@ def show_summary(result: Result) -> None:
     summary = result.summary
     energy, money = summary["energy_kwh"], summary["money_eur"]
     table = make_table(f"scenario '{result.scenario.name}'", "what", "value>", "unit")
-    for label, value, unit in (
-        ("load", energy["load"], "kWh"),
-        ("PV generation", energy["pv"], "kWh"),
-        ("from the grid", energy["imported"], "kWh"),
-        ("traded P2P", energy["p2p"] + energy["lot_sale"], "kWh"),
-        ("shared", energy["shared"], "kWh"),
-        ("spilled", energy["spilled"], "kWh"),
-        ("curtailed exchanges", energy["curtailed"], "kWh"),
-        ("shed load", energy["shed"], "kWh"),
-        ("network losses", energy["losses"], "kWh"),
-        ("paid to the grid", money["paid_to_grid"], "EUR"),
-        ("earned from P2P trading", money["earned_from_p2p"], "EUR"),
-        ("earned from sharing", money["earned_from_sharing"], "EUR"),
-    ):
-        table.add_row(label, f"{value:,.2f}" if unit == "EUR" else f"{value:,.1f}", unit)
+    for key in SHOWN_ENERGIES:
+        table.add_row(labels.ENERGY[key], f"{energy[key]:,.1f}", "kWh")
+    for key in SHOWN_MONEY:
+        table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()
     for row in _network_rows(summary):
         table.add_row(*row)

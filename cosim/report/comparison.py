@@ -15,18 +15,16 @@ from cosim.errors import ScenarioError
 from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
 from cosim.report.page import render_page
 from cosim.report.palette import CYCLE, style_figure
-from cosim.report.sections.balance import ENERGIES
 from cosim.report.sections.findings import sort_outcomes
-from cosim.report.sections.market import MONEY
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.results.directory import write_whole
 from cosim.results.folders import make_folder
+from cosim.results.labels import CURTAILED, ENERGIES, ENERGY, MONEY, REVERSE_HOURS
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
 
 GROUPS = ("energy", "money", "curtailment", "network")
 LENGTH = ("network", "length of the run", "h")
-CURTAILED = {"curtailed": "curtailed exchanges", "shed": "load shed"}
 Quantity = tuple[tuple[str, str, str], float]
 """(group, quantity, unit) and value."""
 
@@ -83,20 +81,19 @@ def name_runs(directories: Sequence[Path]) -> list[str]:
 def list_quantities(result: Result) -> Iterator[Quantity]:
     """Everything that is compared of a run."""
     energy, money = result.summary["energy_kwh"], result.summary["money_eur"]
-    yield from ((("energy", label, "kWh"), energy[key]) for key, label in ENERGIES.items())
+    yield from ((("energy", ENERGY[key], "kWh"), energy[key]) for key in ENERGIES if key in energy)
     yield from ((("money", label, "EUR"), money[key]) for key, label in MONEY.items())
-    yield from ((("curtailment", label, "kWh"), energy[key]) for key, label in CURTAILED.items())
+    yield from ((("curtailment", ENERGY[key], "kWh"), energy[key]) for key in CURTAILED)
     for outcome, count in sort_outcomes(result.summary).items():
         yield ("curtailment", f"intervals {outcome.replace('_', ' ')}", "intervals"), count
     yield from list_network_quantities(result)
 
 
 def list_network_quantities(result: Result) -> Iterator[Quantity]:
-    """What is compared of the network: extremes, losses, hours of high loading and of reverse flow."""
+    """What is compared of the network: extremes, hours of high loading and of reverse flow."""
     network = result.summary["network"]
     for key, (column, _, unit) in reversed(EXTREMES.items()):
         yield ("network", key.replace("_", " "), unit), network.get(key, {}).get(column, np.nan)
-    yield ("network", "losses", "kWh"), result.summary["energy_kwh"]["losses"]
     hours = result.scenario.horizon.interval_minutes / 60.0
     yield LENGTH, hours * network["intervals"]
     loading = result.table("branch_loading", ("time", "loading_percent"))
@@ -106,7 +103,7 @@ def list_network_quantities(result: Result) -> Iterator[Quantity]:
         yield ("network", f"some element at {percent:g} % or more", "h"), hours * count
     p_grid_kw = result.table("intervals", ("p_grid_kw",))["p_grid_kw"]
     exporting = pc.sum(pc.less(p_grid_kw, 0.0)).as_py() or 0
-    yield ("network", "export to the grid", "h"), hours * exporting
+    yield ("network", REVERSE_HOURS, "h"), hours * exporting
 
 
 def choose_digits(unit: str) -> int:

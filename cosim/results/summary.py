@@ -53,7 +53,11 @@ def summarise(
         settled, `not_settled`; JSON-ready.
     """
     return {
-        "energy_kwh": {**metered_kwh(metered), **exchanged_kwh(exchange_sums)},
+        "energy_kwh": {
+            **metered_kwh(metered),
+            "from_grid": from_grid_kwh(metered, exchange_sums),
+            **exchanged_kwh(exchange_sums),
+        },
         "money_eur": money_eur(exchange_sums),
         "network": {**count_outcomes(intervals), **find_extremes(parts)},
         "fairness": measure_fairness(by_house),
@@ -64,6 +68,13 @@ def summarise(
 def metered_kwh(metered: pa.Table) -> dict[str, float]:
     """Meters over all houses and intervals, kWh."""
     return {name: _sum(metered[f"{name}_wh"]) / 1000 for name in METERED}
+
+
+def from_grid_kwh(metered: pa.Table, exchange_sums: pa.Table) -> float:
+    """What the grid delivers, kWh: the imports of the houses and the losses that no grid-forming device carries."""
+    bought = pc.and_(is_named(exchange_sums["kind"], "loss"), is_named(exchange_sums["seller"], "grid"))
+    losses = exchange_sums["delivered_wh"].filter(bought)
+    return (_sum(metered["imported_wh"]) + _sum(losses)) / 1000
 
 
 def exchanged_kwh(exchange_sums: pa.Table) -> dict[str, float]:

@@ -28,22 +28,24 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.results.labels import ENERGY, SERVED
 from market.exchanges import NEUR_PER_EUR
 
 Link = tuple[str, str, float]
+OWN, DEMAND = "houses' own energy", "houses' demand"
 NODE_COLORS = {
-    "PV": ORANGE,
-    "grid": GREY,
+    ENERGY["pv"]: ORANGE,
+    ENERGY["from_grid"]: GREY,
     "grid energy": GREY,
     "utility pays": GREY,
     "utility earns": GREY,
-    "battery discharge": GREEN,
+    ENERGY["discharge"]: GREEN,
+    ENERGY["p2p"]: BLUE,
     "P2P trades": BLUE,
     "sharing": SKY,
-    "load": BLACK,
-    "spilled": VERMILION,
-    "losses": YELLOW,
-    "network losses": YELLOW,
+    SERVED: BLACK,
+    ENERGY["spilled"]: VERMILION,
+    ENERGY["losses"]: YELLOW,
     "feed-in": ORANGE,
 }
 PAYERS = {"grid": "utility pays", "operator": "network operator", "contract": "contract pays"}
@@ -95,24 +97,23 @@ def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: fl
     """
     kwh = energy_kwh
     own = kwh["pv"] - kwh["spilled"] + kwh["fuel_cell"] + kwh["discharge"]
-    traded = kwh["p2p"] + kwh["lot_sale"]
-    own_use = own - traded - kwh["shared"] - kwh["exported"] - losses_of_islands_kwh
+    handed_on = {ENERGY[key]: kwh[key] for key in ("p2p", "lot_sale", "shared")}
+    own_use = own - sum(handed_on.values()) - kwh["exported"] - losses_of_islands_kwh
+    losses = kwh["losses"] - losses_of_islands_kwh
     return [
-        ("PV", "spilled", kwh["spilled"]),
-        ("PV", "houses' own energy", kwh["pv"] - kwh["spilled"]),
-        ("fuel cells", "houses' own energy", kwh["fuel_cell"]),
-        ("battery discharge", "houses' own energy", kwh["discharge"]),
-        ("houses' own energy", "P2P trades", traded),
-        ("houses' own energy", "sharing", kwh["shared"]),
-        ("houses' own energy", "exported to the grid", kwh["exported"]),
-        ("houses' own energy", "houses' demand", own_use),
-        ("P2P trades", "houses' demand", traded),
-        ("sharing", "houses' demand", kwh["shared"]),
-        ("grid", "houses' demand", kwh["imported"]),
-        ("grid", "losses", kwh["losses"] - losses_of_islands_kwh),
-        ("houses' own energy", "losses", losses_of_islands_kwh),
-        ("houses' demand", "load", kwh["load"] - kwh["shed"]),
-        ("houses' demand", "battery charge", kwh["charge"]),
+        (ENERGY["pv"], ENERGY["spilled"], kwh["spilled"]),
+        (ENERGY["pv"], OWN, kwh["pv"] - kwh["spilled"]),
+        (ENERGY["fuel_cell"], OWN, kwh["fuel_cell"]),
+        (ENERGY["discharge"], OWN, kwh["discharge"]),
+        *((OWN, label, value) for label, value in handed_on.items()),
+        (OWN, ENERGY["exported"], kwh["exported"]),
+        (OWN, DEMAND, own_use),
+        *((label, DEMAND, value) for label, value in handed_on.items()),
+        (ENERGY["from_grid"], DEMAND, kwh["imported"]),
+        (ENERGY["from_grid"], ENERGY["losses"], losses),
+        (OWN, ENERGY["losses"], losses_of_islands_kwh),
+        (DEMAND, SERVED, kwh["load"] - kwh["shed"]),
+        (DEMAND, ENERGY["charge"], kwh["charge"]),
     ]
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from cosim.report.elements import Column, Table, tabulate
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.fairness import CURTAILED_KINDS
+from cosim.results.labels import ENERGY
 from market.exchanges import NEUR_PER_EUR
 
 ENERGIES = (
@@ -15,16 +16,16 @@ ENERGIES = (
     *("charge", "discharge"),
 )
 SHOWN = (
-    Column("load_kwh", "load, kWh", 0),
-    Column("pv_kwh", "PV, kWh", 0),
-    Column("fuel_cell_kwh", "fuel cell, kWh", 0),
+    Column("load_kwh", f"{ENERGY['load']}, kWh", 0),
+    Column("pv_kwh", f"{ENERGY['pv']}, kWh", 0),
+    Column("fuel_cell_kwh", f"{ENERGY['fuel_cell']}, kWh", 0),
     Column("bought_kwh", "bought, kWh", 0),
     Column("sold_kwh", "sold, kWh", 0),
-    Column("imported_kwh", "from the grid, kWh", 0),
-    Column("exported_kwh", "to the grid, kWh", 0),
-    Column("spilled_kwh", "spilled, kWh", 0),
-    Column("curtailed_kwh", "curtailed, kWh", 1),
-    Column("shed_kwh", "shed, kWh", 1),
+    Column("imported_kwh", f"{ENERGY['imported']}, kWh", 0),
+    Column("exported_kwh", f"{ENERGY['exported']}, kWh", 0),
+    Column("spilled_kwh", f"{ENERGY['spilled']}, kWh", 0),
+    Column("curtailed_kwh", f"{ENERGY['curtailed']}, kWh", 1),
+    Column("shed_kwh", f"{ENERGY['shed']}, kWh", 1),
     Column("wallet_eur", "wallet, EUR", 2),
     Column("account_eur", "utility account, EUR", 2),
     Column("min_vm_pu", "lowest, pu", 4),

@@ -112,7 +112,7 @@ def test_energy_in_equals_energy_out_at_every_node(values: tuple[float, ...]) ->
     kwh |= {"imported": imported, "losses": losses, "charge": 0.0, "shed": 0.0}
     kwh["load"] = own + discharge + traded + shared + imported
     links = list_energy_links(kwh)
-    for node in ("houses' own energy", "houses' demand", "P2P trades", "sharing"):
+    for node in ("houses' own energy", "houses' demand", "traded P2P", "shared"):
         into = sum(value for _, sink, value in links if sink == node)
         out_of = sum(value for source, _, value in links if source == node)
         assert into == pytest.approx(out_of, rel=1e-9, abs=1e-6)

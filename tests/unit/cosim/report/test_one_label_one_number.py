@@ -1,0 +1,156 @@
+"""One label, one number: screen, summary, report, comparison and tables of every bundled scenario, over a few days."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+
+from cosim import Result, Scenario, run
+from cosim.cli import terminal
+from cosim.report.comparison import compare_runs
+from cosim.results.labels import ENERGY, MONEY, SERVED
+from cosim.scenario.files import read_bundled
+from market.exchanges import NEUR_PER_EUR
+
+WINTER_OUTAGE = {"start": "2017-01-17T06:00:00Z", "hours": 48}
+HOURS = {"town": 12, "outage": 48}
+
+
+class Shown(NamedTuple):
+    where: str
+    value: float
+    tolerance: float
+
+
+Numbers = dict[tuple[str, str], list[Shown]]
+
+
+def shorten(name: str) -> Scenario:
+    scenario = Scenario.load(name)
+    if not scenario.events:
+        return scenario.with_changes(horizon={"hours": HOURS.get(name, 72)})
+    begin, end = pd.Timestamp(WINTER_OUTAGE["start"]), pd.Timestamp("2017-01-19T00:00:00Z")
+    events = [event.model_dump() for event in scenario.events]
+    inside = [e for e in events if begin <= pd.Timestamp(e.get("start") or e.get("at")) < end]
+    return scenario.with_changes(horizon=WINTER_OUTAGE, events=inside)
+
+
+@pytest.fixture(scope="module", params=sorted(read_bundled()))
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp(request.param)
+    scenario = shorten(request.param)
+    run(scenario.with_changes(market={"mechanism": "none"}), folder / "other")
+    result = run(scenario, folder / "run")
+    result.report()
+    return result
+
+
+def read_screen(result: Result, capsys: pytest.CaptureFixture[str]) -> Iterator[tuple[str, str, Shown]]:
+    terminal.show_summary(result)
+    for label, text, unit in re.findall(r"│ +(\S.*?) +│ +(-?[\d,.]+) +│ +(\S+) +│", capsys.readouterr().out):
+        decimals = len(text.partition(".")[2])
+        yield label, unit, Shown("screen", float(text.replace(",", "")), 0.51 * 10**-decimals)
+
+
+def read_summary(result: Result) -> Iterator[tuple[str, str, Shown]]:
+    assert result.directory is not None
+    summary = json.loads((result.directory / "summary.json").read_text(encoding="utf-8"))
+    for section, labels, unit in (("energy_kwh", ENERGY, "kWh"), ("money_eur", MONEY, "EUR")):
+        assert set(summary[section]) == set(labels), "every sum has a label"
+        for key, value in summary[section].items():
+            yield labels[key], unit, Shown("summary.json", value, 1e-6)
+
+
+def read_report(result: Result) -> Iterator[tuple[str, str, Shown]]:
+    assert result.directory is not None
+    page = (result.directory / "report.html").read_text(encoding="utf-8")
+    fact = r'<b data-key="\w+" data-value="(.*?)">\S+ (\S*)</b><span>(.*?)</span>'
+    for value, unit, label in re.findall(fact, page):
+        yield html.unescape(label), unit, Shown("report", float(value), 1e-6)
+    yield from read_table(page, "energy_balance", slice(-1, None))
+    if len(result.scenario.events) == 0 and page.count("more are in the file") == 0:
+        yield from read_table(page, "houses", slice(None))
+
+
+def read_table(page: str, key: str, rows: slice) -> Iterator[tuple[str, str, Shown]]:
+    """Sums of the columns of a table of the report whose header names a unit."""
+    text = re.search(rf'<table id="table-{key}">(.*?)</table>', page, re.S)
+    assert text, key
+    header = [html.unescape(name) for name in re.findall(r"<th.*?>(.*?)</th>", text[1])]
+    body = re.findall(r"<tr>(<td.*?)</tr>", text[1])[rows]
+    cells = [re.findall(r'<td(?: class="\w+")?(?: data-value="(.*?)")?>', row) for row in body]
+    for k, name in enumerate(header):
+        label, comma, unit = name.rpartition(", ")
+        if comma and unit in ("kWh", "EUR"):
+            yield label, unit, Shown(f"report, table {key}", sum(float(row[k] or 0) for row in cells), 1e-6)
+
+
+def read_comparison(result: Result) -> Iterator[tuple[str, str, Shown]]:
+    assert result.directory is not None
+    table = compare_runs([result.directory, result.directory.with_name("other")])
+    for (_, label, unit), value in table["run"].items():
+        yield label, unit, Shown("compare", value, 1e-6)
+
+
+def read_tables(result: Result) -> Iterator[tuple[str, str, Shown]]:
+    balance, houses, exchanges = result.energy_balance.sum(), result.houses.sum(numeric_only=True), result.exchanges
+    by_kind = exchanges.groupby(exchanges["kind"].astype(str))
+    wh, neur = by_kind["delivered_wh"].sum(), by_kind["amount_neur"].sum()
+    columns: dict[str, Any] = {
+        ENERGY["load"]: [balance["load_wh"], houses["load_wh"]],
+        ENERGY["shed"]: [balance["shed_wh"], houses["shed_wh"]],
+        ENERGY["pv"]: [balance["pv_wh"], houses["pv_wh"]],
+        ENERGY["fuel_cell"]: [balance["fuel_cell_wh"]],
+        ENERGY["from_grid"]: [balance["from_grid_wh"]],
+        ENERGY["imported"]: [houses["imported_wh"]],
+        ENERGY["exported"]: [balance["to_grid_wh"], houses["exported_wh"]],
+        ENERGY["p2p"]: [wh.get("p2p", 0)],
+        ENERGY["lot_sale"]: [wh.get("lot_sale", 0)],
+        ENERGY["shared"]: [wh.get("share_use", 0) + wh.get("share_store", 0)],
+        ENERGY["losses"]: [balance["losses_wh"], wh.get("loss", 0)],
+        SERVED: [balance["served_wh"]],
+    }
+    for label, values in columns.items():
+        for value in values:
+            yield label, "kWh", Shown("tables", value / 1000, 1e-6)
+    yield MONEY["paid_to_grid"], "EUR", Shown("tables", neur.get("grid_import", 0) / NEUR_PER_EUR, 1e-6)
+    yield MONEY["losses"], "EUR", Shown("tables", neur.get("loss", 0) / NEUR_PER_EUR, 1e-6)
+
+
+def test_the_same_label_shows_the_same_number(
+    finished: Result, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    numbers: Numbers = defaultdict(list)
+    for found in (
+        read_screen(finished, capsys),
+        read_summary(finished),
+        read_report(finished),
+        read_comparison(finished),
+        read_tables(finished),
+    ):
+        for label, unit, shown in found:
+            numbers[re.split(r" \(|, ", label)[0], unit].append(shown)
+    for what, several in numbers.items():
+        exact = [shown for shown in several if shown.where != "screen"] or several
+        for shown in several:
+            assert shown.value == pytest.approx(exact[0].value, abs=shown.tolerance, rel=1e-9), (what, several)
+    places = {label: {shown.where for shown in several} for (label, _), several in numbers.items()}
+    for label in ("load asked for", "from the grid", "PV generation", "network losses", "paid to the utility"):
+        assert {"screen", "summary.json", "report", "compare", "tables"} <= places[label], label
+    for extreme in ("highest loading", "lowest voltage"):
+        assert {"screen", "report", "compare"} <= places[extreme]
+
+
+def test_every_label_is_defined_in_the_nomenclature() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "nomenclature.md").read_text(encoding="utf-8")
+    for label in (*ENERGY.values(), *MONEY.values(), SERVED):
+        assert f"| {label} |" in page, label
