@@ -71,9 +71,7 @@ def check_conserved(window: Window, first: int) -> Window:
     if k >= 0:
         n = window.meters.shape[1]
         what = f"the energy of house {house}" if house < n else "the accounts"
-        raise ConservationError(
-            f"interval {first + k}: {what} do not balance; this is a defect, please report it"
-        )
+        raise ConservationError(f"interval {first + k}: {what} do not balance; this is a defect, please report it")
     return window
 
 
@@ -164,7 +162,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
     return Chunk(
         first=parts[0].first,
         window=window,
-        flow=Flow.concatenated([part.flow for part in parts]),
+        flow=Flow.concatenate([part.flow for part in parts]),
         verdicts=Verdicts(*map(np.concatenate, zip(*(part.verdicts for part in parts), strict=True))),
         outcome=np.concatenate([part.outcome for part in parts]),
         power_flows=np.concatenate([part.power_flows for part in parts]),

@@ -29,7 +29,7 @@ from cosim.interval.chunk import Chunk, check_conserved, close_intervals
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
 from cosim.islands.switching import Switching
-from grid_models.powerflow.engine import Flow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Verdicts, judge
 from market.exchanges import Rows
 from market.mechanisms import PLUGGED_IN
@@ -92,11 +92,9 @@ def try_window(case: Case, state: State, first: int, n: int) -> Optimistic:
 def close_clean(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
     """The leading clean intervals of a window in their final form."""
     n, window, flow, verdicts = tried.n_clean, tried.window, tried.flow, tried.verdicts
-    if (
-        n < verdicts.status.size
-    ):  # only the last state of a window is kept: settle again up to the unclean interval
+    if n < verdicts.status.size:  # only the last state of a window is kept: settle again up to the unclean interval
         window = settle_optimistically(case, state, tried.first, n)
-        flow, verdicts = flow.between(0, n), verdicts.between(0, n)
+        flow, verdicts = flow.select(0, n), verdicts.select(0, n)
     window = window._replace(meters=tried.meters[:n])
     return close_intervals(case, tried.first, window, flow, verdicts, network)
 
@@ -108,7 +106,7 @@ def repair_interval(case: Case, state: State, tried: Optimistic, network: Networ
     rows = tried.window.rows[tried.window.offsets[k] : tried.window.offsets[k + 1]]
     settlement = settle(deliver_all(rows, orders.need_wh.size), orders, before, case.rules)
     cleared = Found(
-        settlement._replace(meters=tried.meters[k]), tried.flow.at(k), tried.verdicts.between(k, k + 1)
+        settlement._replace(meters=tried.meters[k]), tried.flow.select_one(k), tried.verdicts.select(k, k + 1)
     )
     feasible = make_feasible(case, orders, before, rows, cleared)
     return close_one(case, t, orders, before, rows, feasible, network)
@@ -129,9 +127,9 @@ def run_window(case: Case, state: State, network: NetworkState, first: int, n: i
 
 
 def run_intervals(
-    case: Case, state: State, first: int = 0, network: NetworkState | None = None
+    case: Case, state: State, first: int = 0, network: NetworkState | None = None, stop: int | None = None
 ) -> Iterator[Chunk]:
-    """Simulate from `state` before interval `first` to the end, a chunk of final intervals at a time.
+    """Simulate from `state` before interval `first` to `stop`, or to the end, a chunk of final intervals at a time.
 
     The window grows fourfold while intervals are clean and is one interval when one is not: behind an unclean interval
     the next is likely to be unclean too. A length fixed in the scenario is kept. No window crosses an event.
@@ -142,10 +140,10 @@ def run_intervals(
     switching = Switching(case.feeder, case.engine, case.timeline.outages)
     network = network or case.opening_network
     case = with_admitted_devices(case, network)
-    t = first
-    while t < case.n_intervals:
-        stop = case.timeline.next_event(t) if network.is_normal else t
-        n = min(length, stop - t)
+    t, end = first, case.n_intervals if stop is None else stop
+    while t < end:
+        event = case.timeline.next_event(t) if network.is_normal else t
+        n = min(length, event - t, end - t)
         if n == 0:
             done = [run_event(case, switching, state, network, t)]
             network = done[-1].network

@@ -37,7 +37,7 @@ from cosim.islands.phases import (
 )
 from cosim.islands.switching import Switching
 from grid_models.feeder.topology import Supply
-from grid_models.powerflow.engine import Flow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
 from market.exchanges import EXCHANGE, Kind, Rows
 from market.orders import Inputs, Orders
@@ -123,9 +123,7 @@ class EventInterval(NamedTuple):
         return 1 + sum(part.power_flows for part in self.parts)
 
 
-def run_event_interval(
-    case: Case, switching: Switching, state: State, network: NetworkState, t: int
-) -> EventInterval:
+def run_event_interval(case: Case, switching: Switching, state: State, network: NetworkState, t: int) -> EventInterval:
     """Simulate interval `t` part by part.
 
     Parameters
@@ -143,8 +141,8 @@ def run_event_interval(
     topology = switching.topology(in_force)
     before = begin_interval(state, t)
     network = refuel_plants(case, network, t)
-    part_of = topology.islands.part_of(case.feeder.bus)
-    fed = topology.islands.supply_of(case.feeder.bus) == Supply.GRID
+    part_of = topology.islands.find_part(case.feeder.bus)
+    fed = topology.islands.find_supply(case.feeder.bus) == Supply.GRID
     plain = take_inputs(case.inputs, t, t)
     inputs = with_pickup(plain, network)
     parts: list[PartResult] = []
@@ -178,9 +176,7 @@ def run_event_interval(
     )
 
 
-def find_outages_in_force(
-    case: Case, switching: Switching, network: NetworkState, t: int
-) -> tuple[Mask, Mask]:
+def find_outages_in_force(case: Case, switching: Switching, network: NetworkState, t: int) -> tuple[Mask, Mask]:
     """Outages in force in interval `t`, (E,), and houses whose island waits to be joined to the grid, (N,).
 
     When the grid is back, an island first runs one interval side by side with it (synchronising); until then its
@@ -191,7 +187,7 @@ def find_outages_in_force(
     lit = np.isin(network.phase, (Phase.ISLANDED, Phase.SYNCHRONISING))
     if not over.any() or not lit.any():
         return on, np.zeros_like(lit)
-    ready = switching.topology(on).islands.supply_of(case.feeder.bus) == Supply.GRID
+    ready = switching.topology(on).islands.find_supply(case.feeder.bus) == Supply.GRID
     returning = lit & ready
     if (network.phase[returning] == Phase.SYNCHRONISING).all():
         return on, np.zeros_like(lit)
@@ -333,7 +329,7 @@ def _solved(
         view = replace(case, engine=switching.engine(in_force, buses))
         return solve_meters(view, settlement.meters[None], inside=fed)
     nothing = np.zeros((1, settlement.meters.size))
-    return Solved(case.engine.solve(nothing, None).switched_off(), settlement.meters[None])
+    return Solved(case.engine.solve(nothing, None).with_feeder_off(), settlement.meters[None])
 
 
 def _network_after(

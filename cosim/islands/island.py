@@ -18,7 +18,8 @@ from cosim.case.timeline import Mask
 from cosim.delivery.redispatch import find_battery_room, find_undelivered
 from cosim.delivery.setpoints import mean_kw
 from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally
-from grid_models.powerflow.engine import Flow, PowerFlow
+from grid_models.powerflow.engine import PowerFlow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, judge
 from market.exchanges import EXCHANGE, NOBODY, OPERATOR, Kind, Reason, Rows, Status
 from market.orders import Inputs, Orders, make_orders
@@ -112,9 +113,7 @@ def make_part_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> 
         inputs.utility_ueur_per_kwh,
     )
     orders = make_orders(alone, state, case.rules)
-    return orders._replace(
-        charge_left_wh=only(orders.charge_left_wh), discharge_left_wh=only(orders.discharge_left_wh)
-    )
+    return orders._replace(charge_left_wh=only(orders.charge_left_wh), discharge_left_wh=only(orders.discharge_left_wh))
 
 
 def make_island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
@@ -259,9 +258,7 @@ def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalD
     return np.asarray(orders.pv_wh - local.spilled_wh + fuel + discharge - served - charge)
 
 
-def _lost_wh(
-    part: Part, former: Former, engine: PowerFlow, flow: Flow, injection_wh: Wh
-) -> tuple[int, float]:
+def _lost_wh(part: Part, former: Former, engine: PowerFlow, flow: Flow, injection_wh: Wh) -> tuple[int, float]:
     """Losses of the part in whole Wh, and the reactive power of its former."""
     bus = int(part.case.feeder.bus[former.house])
     slack = int(np.flatnonzero(engine.slack_bus == bus)[0])
@@ -278,9 +275,7 @@ def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int
         rated = part.fuel_cells[former.cell].high_wh
     else:
         house = former.house
-        sold = plan.rows["delivered_wh"][
-            (plan.rows["kind"] == Kind.LOT_SALE) & (plan.rows["host"] == house)
-        ].sum()
+        sold = plan.rows["delivered_wh"][(plan.rows["kind"] == Kind.LOT_SALE) & (plan.rows["host"] == house)].sum()
         out = int(part.orders.discharge_wh[house] + plan.local.released_wh[house] + sold) + lost_wh
         energy = abs(out - int(part.orders.charge_wh[house] + plan.local.absorbed_wh[house]))
         rated = int(part.state.ratings.max_discharge_wh[house])
@@ -296,9 +291,7 @@ def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) ->
     local, orders = plan.local, part.orders
     bus = int(part.case.feeder.bus[former.house])
     cut = plan.rows["delivered_wh"] < plan.rows["cleared_wh"]
-    plan.rows["status"][cut] = np.where(
-        plan.rows["delivered_wh"][cut] > 0, int(Status.CURTAILED), int(Status.REJECTED)
-    )
+    plan.rows["status"][cut] = np.where(plan.rows["delivered_wh"][cut] > 0, int(Status.CURTAILED), int(Status.REJECTED))
     plan.rows["reason"][cut], plan.rows["element"][cut] = Reason.ISLAND_LIMIT, bus
     fuel_wh, fuel, released = list(local.fuel_wh), np.zeros_like(orders.load_wh), local.released_wh.copy()
     if former.cell < 0:

@@ -26,15 +26,15 @@ import pandapower as pp
 
 from cosim.case.case import build_case, build_market
 from cosim.delivery.setpoints import injection_kw
-from cosim.interval.fold import chunks, settle_optimistically
+from cosim.interval.fold import run_intervals, settle_optimistically
 from cosim.recording.recorder import open_recorder
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
-from cosim.studies.market_run import market_windows
-from grid_models.feeder.pandapower_tables import with_injection_elements
+from cosim.studies.market_run import run_market
 from grid_models.powerflow.admittance import RUNPP_OPTIONS
 from grid_models.powerflow.limits import judge
+from grid_models.powerflow.runpp import with_injection_elements
 from market.ledger.check.verify import verify_ledger
 from tests.benchmarks.runpp_loop import runpp_seconds
 
@@ -147,10 +147,8 @@ def stage_rows(scenario: Scenario) -> list[str]:
         settle_optimistically(case, case.opening, first, min(2048, case.n_intervals - first))
     stages["market and settlement"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    done = list(chunks(case, case.opening))
-    stages["power flow, verdicts, curtailment"] = (
-        time.perf_counter() - begin - stages["market and settlement"]
-    )
+    done = list(run_intervals(case, case.opening))
+    stages["power flow, verdicts, curtailment"] = time.perf_counter() - begin - stages["market and settlement"]
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         with open_recorder(case, Path(folder), resume=False) as recorder:
@@ -180,12 +178,11 @@ def growth_rows(sizes: list[tuple[int, int]]) -> list[str]:
         )
         case = build_market(scenario)
         points[n_houses, hours] = seconds(
-            lambda case=case: deque(market_windows(case), maxlen=0),  # type: ignore[misc]
+            lambda case=case: deque(run_market(case), maxlen=0),  # type: ignore[misc]
             3,
         )
     rows = [
-        f"| {n:,} | {hours:,} | {taken:.3f} | {1e9 * taken / n / hours:.0f} |"
-        for (n, hours), taken in points.items()
+        f"| {n:,} | {hours:,} | {taken:.3f} | {1e9 * taken / n / hours:.0f} |" for (n, hours), taken in points.items()
     ]
     over_hours = [(hours, taken) for (n, hours), taken in points.items() if n == sizes[0][0]]
     over_houses = [(n, taken) for (n, hours), taken in points.items() if hours == sizes[0][1] and n >= 100]
@@ -201,9 +198,7 @@ def alone(module: str, *arguments: object, one_core: bool = False) -> Any:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as the command line sets it
     core = {min(os.sched_getaffinity(0))} if one_core else None
     pinned = (lambda: os.sched_setaffinity(0, core)) if core else None
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=environment, preexec_fn=pinned
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, preexec_fn=pinned)
     return json.loads(done.stdout)
 
 
@@ -241,9 +236,7 @@ def whole_run_rows(runs: list[tuple[str, int]]) -> list[str]:
 
 def stressed_rows(pairs: int) -> list[str]:
     """Stressed years against the same years with limits that nothing reaches, in turn; the medians count."""
-    seconds = np.array(
-        [[alone("whole_run", name, 8760)[2] for name in ("stressed", "calm")] for _ in range(pairs)]
-    )
+    seconds = np.array([[alone("whole_run", name, 8760)[2] for name in ("stressed", "calm")] for _ in range(pairs)])
     named = [(str(k + 1), each) for k, each in enumerate(seconds)]
     return [
         f"| {name} | {stressed:.2f} | {calm:.2f} | {stressed / calm:.2f} |"

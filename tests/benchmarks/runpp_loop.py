@@ -18,8 +18,8 @@ from cosim.delivery.setpoints import injection_kw
 from cosim.interval.fold import settle_optimistically
 from cosim.scenario.files import load_scenario
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.pandapower_tables import with_injection_elements, write_injections
 from grid_models.powerflow.admittance import RUNPP_OPTIONS
+from grid_models.powerflow.runpp import with_injection_elements, write_injections
 
 
 def runpp_seconds(feeder: Feeder, p_kw: npt.NDArray[np.float64], **options: Any) -> float:

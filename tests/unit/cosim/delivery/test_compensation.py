@@ -9,7 +9,7 @@ import pytest
 
 from cosim import Scenario, run
 from cosim.case.case import build_case
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from market.exchanges import OPERATOR, Kind
 from market.ledger.check.verify import verify_ledger
 from market.state import POOL_OPERATOR
@@ -33,7 +33,7 @@ def _scenario(**curtailment: object) -> Scenario:
 def test_the_operator_pays_for_what_curtailment_spills_and_for_nothing_else(rule: str) -> None:
     case = build_case(_scenario(rule=rule, compensation_eur_per_kwh=0.07))
     paid, losses, last = 0, 0, None
-    for chunk in chunks(case, case.opening):
+    for chunk in run_intervals(case, case.opening):
         rows = chunk.window.rows
         compensation, spill = rows[rows["kind"] == Kind.COMPENSATION], rows[rows["kind"] == Kind.SPILL]
         lost = np.maximum(spill["delivered_wh"] - spill["cleared_wh"], 0)

@@ -7,7 +7,7 @@ from typing import Any
 from cosim.case.case import build_case
 from cosim.case.state import ADMITTED, REFUSED
 from cosim.interval.chunk import Chunk
-from cosim.interval.fold import chunks
+from cosim.interval.fold import run_intervals
 from cosim.scenario.model import Scenario
 from market.exchanges import Reason
 
@@ -26,7 +26,7 @@ def _stream(*events: dict[str, Any], **changes: Any) -> list[Chunk]:
         }
     )
     case = build_case(scenario)
-    return list(chunks(case, case.opening))
+    return list(run_intervals(case, case.opening))
 
 
 def _request(device: str, **keys: Any) -> dict[str, Any]:
@@ -43,20 +43,20 @@ def test_panels_count_from_the_interval_after_the_request() -> None:
     without, with_panels = _stream(OUT), _stream(OUT, _request("pv", pv_kwp=3.0))
     assert _pv_wh(with_panels, 9) == _pv_wh(without, 9)
     assert all(_pv_wh(with_panels, t) > _pv_wh(without, t) for t in (10, 12, 16))
-    assert [a.standing for chunk in with_panels for a in chunk.answers] == [ADMITTED]
+    assert [a.standing for chunk in with_panels for a in chunk.decisions] == [ADMITTED]
 
 
 def test_device_at_a_dark_bus_is_refused_with_the_reason() -> None:
     nothing = {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}
     stream = _stream(OUT, _request("pv"), battery=nothing, community={"enabled": False})
-    (answer,) = [a for chunk in stream for a in chunk.answers]
+    (answer,) = [a for chunk in stream for a in chunk.decisions]
     assert (answer.standing, answer.reason) == (REFUSED, Reason.DARK)
     assert answer.element >= 0
 
 
 def test_device_that_the_wires_cannot_take_is_refused_with_the_limit() -> None:
     stream = _stream(OUT, _request("pv", pv_kwp=500.0))
-    (answer,) = [a for chunk in stream for a in chunk.answers]
+    (answer,) = [a for chunk in stream for a in chunk.decisions]
     assert answer.standing == REFUSED
     assert answer.reason in (Reason.OVERVOLTAGE, Reason.LINE_OVERLOAD, Reason.NOT_SOLVED)
     assert _pv_wh(stream, 12) == _pv_wh(_stream(OUT), 12)
