@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandapower as pp
 from pandapower.pypower.idx_brch import F_BUS, T_BUS
-from pandapower.pypower.idx_bus import BASE_KV, PD, QD
+from pandapower.pypower.idx_bus import BASE_KV, GS, PD, QD
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
@@ -37,6 +37,8 @@ class Matrices(NamedTuple):
         Complex voltages of the solution without participants, (i,).
     fixed
         Constant complex injections, (i,).
+    conductance
+        Conductance to earth of shunts and wards, (i,); those of lines and transformers belong to the branches.
     bus
         Internal bus of each bus of the net, -1 without supply, (B,).
     branch
@@ -53,6 +55,7 @@ class Matrices(NamedTuple):
     reference: Ints
     voltage: Complex
     fixed: Complex
+    conductance: Floats
     bus: Ints
     branch: Ints
     ends: Ints
@@ -89,6 +92,7 @@ def read_matrices(net: Any) -> Matrices:
         np.sort(internal["ref"]).astype(np.int64),
         internal["V"].astype(np.complex128),
         -(internal["bus"][:, PD] + 1j * internal["bus"][:, QD]) / internal["baseMVA"],
+        np.real(internal["bus"][:, GS]).astype(np.float64) / float(internal["baseMVA"]),
         find_internal_buses(solved),
         np.concatenate(branch).astype(np.int64),
         np.real(internal["branch"][:, [F_BUS, T_BUS]]).astype(np.int64),
@@ -202,6 +206,8 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
         n_lines=len(net.line),
         bus=np.where(matrices.bus >= 0, position[matrices.bus], -1),
         base_kw=matrices.base_mva * 1000.0,
+        shunt=position[np.flatnonzero(matrices.conductance)],
+        shunt_kw=matrices.conductance[matrices.conductance != 0.0] * matrices.base_mva * 1000.0,
     )
     return network, position
 

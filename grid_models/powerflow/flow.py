@@ -42,7 +42,7 @@ class Flow(NamedTuple):
     p_grid_kw, q_grid_kvar
         (K,) the part of it that comes from the external grid; 0 in an island.
     losses_kw
-        (K,) active losses.
+        (K,) active losses of the branches: the power of shunts, as that of loads, is none.
     iterations, engine
         (K,) iterations, and who solved it (`Engine`).
     """

@@ -58,6 +58,8 @@ class Network(NamedTuple):
         Position of each bus of the net, -1 without supply, (B,).
     base_kw
         Power base.
+    shunt, shunt_kw
+        Positions of the buses with a conductance to earth, and its power at 1 pu, kW.
     """
 
     lower_start: Ints
@@ -84,6 +86,8 @@ class Network(NamedTuple):
     n_lines: int
     bus: Ints
     base_kw: float
+    shunt: Ints
+    shunt_kw: Floats
 
 
 class LaneBlock(NamedTuple):

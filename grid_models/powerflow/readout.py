@@ -115,7 +115,10 @@ def compute_balance(net: Network, block: LaneBlock, reading: Reading) -> None:
 
 @compiled
 def write_interval(net: Network, reading: Reading, lane: int, out: Solution, k: int) -> None:
-    """Copy a lane of the reading into interval k; losses are what sources supply plus what everything else injects."""
+    """Copy a lane of the reading into interval k.
+
+    Losses are what sources supply and everything else injects, but for what shunts take: those of the branches.
+    """
     for b in range(net.bus.size):
         out.vm_pu[k, b] = reading.magnitude[net.bus[b], lane] if net.bus[b] >= 0 else np.nan
     for b in range(net.n_lines):
@@ -134,7 +137,10 @@ def write_interval(net: Network, reading: Reading, lane: int, out: Solution, k: 
             grid_q += q
     out.p_grid_kw[k] = grid_p
     out.q_grid_kvar[k] = grid_q
-    out.losses_kw[k] = supplied + reading.injected[lane]
+    taken = 0.0
+    for i in range(net.shunt.size):
+        taken += net.shunt_kw[i] * reading.magnitude[net.shunt[i], lane] ** 2
+    out.losses_kw[k] = supplied + reading.injected[lane] - taken
 
 
 @compiled

@@ -176,6 +176,6 @@ def _read_results(net: Any, slacks: Slacks, flow: Flow, k: int) -> None:
     from_grid = supplied[np.unique(slacks.grid_bus)].sum()
     flow.p_slack_kw[k], flow.q_slack_kvar[k] = supplied.real, supplied.imag
     flow.p_grid_kw[k], flow.q_grid_kvar[k] = from_grid.real, from_grid.imag
-    # `res_bus` counts from the network and includes the shunts, whose power is no loss.
-    flow.losses_kw[k] = (net.res_shunt.p_mw.sum() - net.res_bus.p_mw.sum()) * 1000.0
+    # `res_bus` counts from the network and includes the shunts: what is left is lost in the branches.
+    flow.losses_kw[k] = -net.res_bus.p_mw.sum() * 1000.0
     flow.iterations[k] = net._ppc["iterations"]
