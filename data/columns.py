@@ -18,6 +18,7 @@ from data.numerals import OTHER, find_decimal, parse_column, to_number
 from data.series import Integers
 
 Numbers = npt.NDArray[np.float64]
+HOUR_S = 3600
 
 
 class Table(NamedTuple):
@@ -212,6 +213,7 @@ class Column(NamedTuple):
         )
         if with_offset[codes[0]]:
             return Clock(wall[codes], said)
+        self._check_no_hour_repeats(wall[codes], timezone)
         every = [np.zeros(codes.size, np.int64)] if keys is None else keys
         local = localise(wall[codes], zone.key, every)
         remedy = "at a change of clocks write times with an offset, or in UTC"
@@ -220,7 +222,19 @@ class Column(NamedTuple):
         if local.ordered.any():
             days = np.unique(wall[codes][local.ordered].astype("datetime64[D]"))
             said = (*said, f"the repeated hour of {', '.join(map(str, days))} told by the order of the rows")
-        return Clock(local.utc, said)
+        return Clock(local.utc, (*said, f"times without an offset on the clock of {timezone}"))
+
+    def _check_no_hour_repeats(self, wall: Times, timezone: str) -> None:
+        """Raise DataError if the times are those of a local clock that is turned back, on a clock that never is."""
+        if timezone != "UTC":
+            return
+        step = np.diff(wall.astype(np.int64))
+        forward = step[step > 0]
+        usual = int(forward[0]) if forward.size else 0
+        back = step == usual - HOUR_S
+        if 0 < usual < HOUR_S and ((step == usual) | (step == 0) | back).all():
+            remedy = "if clocks were turned back there, name the clock by timezone (--timezone), or write offsets"
+            self.check(np.concatenate([[False], back]), "a time in UTC not before that of the row above", remedy)
 
     def _parse_times(
         self, codes: Integers, found: pd.Index[Any], day_first: bool | None

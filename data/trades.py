@@ -65,12 +65,13 @@ def parse_trades(
     return _make_trades(parse_table(buffer, source), timezone, day_first)
 
 
-def trades_from_frame(frame: pd.DataFrame, source: str = "trades", timezone: str = "UTC") -> pd.DataFrame:
+def trades_from_frame(
+    frame: pd.DataFrame, source: str = "trades", timezone: str = "UTC", day_first: bool | None = None
+) -> pd.DataFrame:
     """Check trades in a DataFrame with these columns, or such as `read_trades` gives; see there."""
-    earlier = tuple(frame.attrs.get(NOTES, ()))
-    trades = _make_trades(make_table(frame, source), timezone)
-    notes = tuple(dict.fromkeys((*earlier, *trades.attrs.get(NOTES, ()))))
-    trades.attrs = {NOTES: notes} if notes else {}
+    trades = _make_trades(make_table(frame, source), timezone, day_first)
+    if NOTES in frame.attrs:
+        trades.attrs = {NOTES: frame.attrs[NOTES]}
     return trades
 
 
@@ -102,10 +103,10 @@ def _carry(table: Table, trades: pd.DataFrame, energy: str) -> pd.DataFrame:
     other = table.frame[[name for name in table.frame.columns if name not in used]]
     if len(other.columns):
         table = table.say(f"carried through: {', '.join(map(str, other.columns))}")
-    equal = table.frame.duplicated()
+    equal = table.frame.assign(time=trades["time"]).duplicated().to_numpy()
     if equal.any():
         row = table.frame.index[int(np.argmax(equal))]
-        table = table.say(f"{int(equal.sum())} rows equal an earlier one (the first is row {row}); each is a trade")
+        table = table.say(f"rows that equal an earlier one, each a trade: {int(equal.sum())} (the first is row {row})")
     trades = pd.concat([trades, other], axis=1)
     trades.attrs = {NOTES: table.notes} if table.notes else {}
     return trades

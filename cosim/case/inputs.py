@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from cosim.case.timeline import find_interval, with_changes
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
+from data.errors import DataError
+from data.files import read_table
 from data.households import HouseholdSpec, draw_households, make_reference_profiles
 from data.profiles import Profiles
 from data.series import Series
@@ -93,6 +95,7 @@ def _fit_to_horizon(profiles: Profiles, scenario: Scenario) -> Profiles:
     first, _ = find_interval(profiles, horizon.start)
     return profiles.window(first, first + horizon.n_intervals)
 
+        day_first=scenario.profiles.day_first,
 
 def _draw_capacities(scenario: Scenario, n: int, rng: np.random.Generator) -> Wh:
     low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
@@ -134,7 +137,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
             at_busbar=(COMMUNITY,) if scenario.community.enabled else (),
         )
     else:
-        placement = _read_placement(scenario, participants)
+        placement, notes = _read_placement(scenario, participants)
         feeder = read_feeder_json(
             check_given(scenario, "network", "file"),
             placement,
@@ -148,14 +151,15 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
 def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> list[tuple[str, str]]:
     """Rows (participant, bus) in the order of the profiles."""
     path = check_given(scenario, "network", "participants")
-    table = read_participants(path)
+    table, notes = read_participants(path)
     check_placement(table, participants, path)
+        feeder = replace(feeder, notes=(*feeder.notes, *notes))
     order = {name: k for k, name in enumerate(participants)}
-    return sorted(table, key=lambda row: order[row[0]])
+    return sorted(table, key=lambda row: order[row[0]]), notes
 
 
-def read_participants(path: Path) -> list[tuple[str, str]]:
-    """Rows (participant, bus) of a CSV with these two columns.
+def read_participants(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Rows (participant, bus) of a CSV with these two columns, and what was understood to read them.
 
     Raises
     ------
@@ -163,13 +167,13 @@ def read_participants(path: Path) -> list[tuple[str, str]]:
         If the file cannot be read or has other columns.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            if sorted(columns) != ["bus", "participant"]:
-                raise ScenarioError(
-                    f"{path}: expected the columns participant,bus, got {','.join(columns) or 'nothing'}"
-                )
-            return [(row["participant"], row["bus"]) for row in reader]
-    except (OSError, UnicodeDecodeError) as reason:
-        raise ScenarioError(f"{path}: expected a readable CSV participant,bus, got {reason}") from reason
+        table = read_table(path, what="a table participant,bus")
+    except DataError as reason:
+        raise ScenarioError(str(reason)) from reason
+    columns = [str(name) for name in table.frame.columns]
+    if sorted(columns) != ["bus", "participant"]:
+        raise ScenarioError(
+            f"{path}: expected the columns participant,bus, got {','.join(columns)}; correct the header"
+        )
+    filled = table.frame.fillna("").astype(str)
+    return list(zip(filled["participant"], filled["bus"], strict=True)), table.notes

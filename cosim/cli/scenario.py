@@ -40,7 +40,7 @@ def check_scenario(scenario: ScenarioName) -> None:
         f"{scenario}: {case.profiles.n_participants} participants, {case.n_intervals} intervals of "
         f"{case.interval_minutes} minutes, feeder '{case.feeder.name}' with {len(case.feeder.net.bus)} buses: ok"
     )
-    for note in case.feeder.notes:
+    for note in (*case.feeder.notes, *filter(None, [case.profiles.provenance.get("notes")])):
         typer.echo(f"note: {note}")
 
 

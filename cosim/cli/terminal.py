@@ -55,6 +55,8 @@ def show_summary(result: Result) -> None:
         table.add_row(*row)
     console = Console()
     console.print(table)
+    for note in summary.get("notes", ()):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if result.directory is not None:
         console.print(f"results in {result.directory}", soft_wrap=True)
 
@@ -94,7 +96,7 @@ def show_validation(found: Validation, out: Path | None = None) -> None:
     if len(trades) > len(first):
         console.print(f"… and {len(trades) - len(first):,} more")
     for line in _validation_lines(found):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     if out is not None:
         console.print(f"tables in {out}", soft_wrap=True)
 
@@ -146,7 +148,7 @@ def _validation_lines(found: Validation) -> list[str]:
     off = summary["intervals"]["de_energised"]
     if off:
         lines.append(f"{off} intervals could not be made clean: nothing of them is delivered")
-    return lines + [f"note: {note}" for note in summary["network"]["notes"]]
+    return lines + [f"note: {note}" for note in (*summary["notes"], *summary["network"]["notes"])]
 
 
 def _range(values: pd.Series[Any]) -> str:

@@ -55,9 +55,15 @@ def validate(
     ] = False,
     interval_minutes: Annotated[
         int | None,
-        typer.Option(help="Length of an interval: 15, 30 or 60. Default: as in the profiles, else 60."),
+        typer.Option(
+            help="Length of an interval: 15, 30 or 60. Default: as in the profiles, else as the trades ask for."
+        ),
     ] = None,
     timezone: Annotated[str, typer.Option(help="Clock of times without an offset.")] = "UTC",
+    day_first: Annotated[
+        bool | None,
+        typer.Option("--day-first/--month-first", help="What comes first in dates like 03/04/2017, if none decides."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 when anything is not accepted as it is.")
     ] = False,
@@ -75,11 +81,12 @@ def validate(
     with progress.tell_compiling(), bad_input_ends():
         if out is not None:
             folders.make_folder(folders.check_empty(out).parent)  # the tables come there all at once, or not at all
+        placement = None if participants is None else files.read_placement(participants)
         found = validation.validate(
             net_file.read_net(net),
-            trade_files.read_trades(trades, timezone=timezone),
-            None if profiles is None else files.read_base(profiles, interval_minutes, timezone),
-            participants=None if participants is None else files.read_placement(participants),
+            trade_files.read_trades(trades, timezone=timezone, day_first=day_first),
+            None if profiles is None else files.read_base(profiles, interval_minutes, timezone, day_first),
+            participants=None if placement is None else placement.buses,
             rule=rule,
             limits={
                 "min_vm_pu": min_vm_pu,
@@ -88,8 +95,9 @@ def validate(
             },
             pv={"control": pv_control, "cos_phi": cos_phi},
             keep_elements=keep_elements,
-            interval_minutes=interval_minutes or 60,
+            interval_minutes=interval_minutes,
             source=trades.name,
+            notes=() if placement is None else placement.notes,
         )
         if out is not None:
             files.write_validation(found, out)

@@ -97,11 +97,11 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out are the name, the engine, what the ledger's first block says itself, and paths: what the files hold is
-        hashed with profiles and network.
+        Left out are the name, the engine, what the ledger's first block says itself, paths, and how a file is read: what
+        the files hold is hashed with profiles and network.
         """
         ledger = {"operator_key", "member_keys", "members_sign", "private"}
-        paths = {"profiles": {"file"}, "network": {"file", "participants"}, "ledger": ledger}
+        paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 

@@ -38,6 +38,9 @@ class ProfilesSection(Section):
         description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
     )
     timezone: str = Field("UTC", description="time zone of times without offset in a table")
+    day_first: bool | None = Field(
+        None, description="dates like 03/04/2017 in a table: true for April, false for March; none: the file decides"
+    )
     price_eur_per_kwh: NotNegative | None = Field(
         None, le=10, description="constant utility price, EUR/kWh, for a table without prices"
     )

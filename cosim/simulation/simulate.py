@@ -190,6 +190,8 @@ def list_tables(case: Case) -> tuple[str, ...]:
 
 
 def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
+    if said := case.profiles.provenance.get("notes"):
+        found["notes"] = [str(said)]
     """All tables of a chunk."""
     outages = make_outage_tables(case, chunk) if has_events(case) else {}
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cosim.case.inputs import read_participants
 from cosim.errors import ScenarioError
@@ -34,7 +34,14 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str, day_first
     return profiles_from_table(table, interval_minutes, timezone, price or PriceSource(), day_first)
 
 
-def read_placement(path: Path) -> dict[str, str | int]:
+class Placement(NamedTuple):
+    """Bus of each participant, and what was understood to read it."""
+
+    buses: dict[str, str | int]
+    notes: tuple[str, ...]
+
+
+def read_placement(path: Path) -> Placement:
     """Bus of each participant.
 
     Raises
@@ -42,7 +49,7 @@ def read_placement(path: Path) -> dict[str, str | int]:
     ScenarioError
         If the file cannot be read, is empty, or lists a participant twice.
     """
-    rows = read_participants(path)
+    rows, notes = read_participants(path)
     placement: dict[str, str | int] = {}
     for number, (participant, bus) in enumerate(rows, start=2):
         if participant in placement:
@@ -52,7 +59,7 @@ def read_placement(path: Path) -> dict[str, str | int]:
         placement[participant] = bus
     if not placement:
         raise ScenarioError(f"{path}: expected at least one row participant,bus, got none; add the participants")
-    return placement
+    return Placement(placement, notes)
 
 
 def write_validation(found: Validation, directory: Path) -> None:

@@ -7,6 +7,7 @@ trades move more than the profile shows, or there is no profile, the trades coun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from cosim.curtailment.feasible import Feasible
 from data.columns import Table
 from data.errors import DataError
 from data.profiles import LARGEST_WH, Profiles
+from data.trades import NOTES
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 from market.orders import Orders
 from market.storage import Wh
@@ -120,6 +122,23 @@ def _find_intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh
 def _seconds(trades: pd.DataFrame) -> Wh:
     clock = trades["time"].dt.tz_convert("UTC").dt.tz_localize(None)
     return _integers(clock.to_numpy().astype("datetime64[s]").astype(np.int64))
+
+
+def find_interval_minutes(trades: pd.DataFrame) -> int:
+    """Length of the longest intervals at whose begin all trades are; 15 minutes if there is none."""
+    return next((minutes for minutes in (60, 30) if not (_seconds(trades) % (60 * minutes)).any()), 15)
+
+
+def list_notes(
+    trades: pd.DataFrame, profiles: Profiles | None, interval_minutes: int | None, others: Sequence[str]
+) -> list[str]:
+    """What was understood of the inputs, in sentences: of trades, profiles, and `others`."""
+    notes = [*trades.attrs.get(NOTES, ())]
+    if profiles is not None:
+        notes += [str(profiles.provenance[NOTES])] if NOTES in profiles.provenance else []
+    elif interval_minutes is None and (minutes := find_interval_minutes(trades)) != 60:
+        notes.append(f"intervals of {minutes} minutes, since trades begin there (--interval-minutes)")
+    return [*notes, *others]
 
 
 def make_empty_profiles(trades: pd.DataFrame, participants: tuple[str, ...], interval_minutes: int) -> Profiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +26,8 @@ from cosim.validation.trades import (
     JudgedInterval,
     TradedInterval,
     encode_trades,
+    find_interval_minutes,
+    list_notes,
     make_empty_profiles,
     make_traded_interval,
 )
@@ -96,9 +98,11 @@ def validate(
     limits: Mapping[str, float] | None = None,
     pv: Mapping[str, Any] | None = None,
     keep_elements: bool = False,
-    interval_minutes: int = 60,
+    interval_minutes: int | None = None,
     timezone: str = "UTC",
+    day_first: bool | None = None,
     source: str = "trades",
+    notes: Sequence[str] = (),
 ) -> Validation:
     """Judge trades that were cleared elsewhere by the AC power flow of a network.
 
@@ -122,11 +126,15 @@ def validate(
     keep_elements
         Keep the net's own loads and generators beside the participants.
     interval_minutes
-        Length of an interval of trades without profiles.
+        Length of an interval of trades without profiles. None: 60, or 30 or 15 if the times of the trades ask for it.
     timezone
         Clock of times without an offset.
+    day_first
+        Whether 03/04/2017 is in April; None: another date must decide.
     source
         Name of the trades in messages.
+    notes
+        What was understood of other inputs, for the summary.
 
     Raises
     ------
@@ -141,10 +149,11 @@ def validate(
     >>> validate(pn.create_kerber_landnetz_kabel_1(), trades).accepted
     True
     """
-    checked = trades_from_frame(trades, source, timezone)
+    checked = trades_from_frame(trades, source, timezone, day_first)
+    said = list_notes(checked, profiles, interval_minutes, notes)
     names = _list_participants(net, checked, profiles, participants)
     if profiles is None:
-        profiles = make_empty_profiles(checked, names, interval_minutes)
+        profiles = make_empty_profiles(checked, names, interval_minutes or find_interval_minutes(checked))
     feeder = net if isinstance(net, Feeder) else _make_feeder(net, profiles.participants, participants, keep_elements)
     case = make_case(feeder, profiles, rule, limits or {}, pv or {})
     codes = encode_trades(checked, case.profiles, source)
@@ -153,7 +162,7 @@ def validate(
     case = replace(case, control=make_control(case.scenario.pv, mean_kw(largest_wh, case.interval_minutes)))
     answers, before = _judge_intervals(case, read)
     tables = make_tables(case, checked, codes, answers, before)
-    summary = summarise_validation(case, tables["trades"], answers)
+    summary = {**summarise_validation(case, tables["trades"], answers), "notes": said}
     return Validation(**tables, summary=summary, net=case.feeder.net)
 
 

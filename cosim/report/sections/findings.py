@@ -193,4 +193,5 @@ def make_assumptions_section(run: RunTables) -> PageSection:
             f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
         )
     text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]
+    text += [f"About the profiles: {note}." for note in run.result.summary.get("notes", ())]
     return PageSection("assumptions", "Assumptions and limits of this report", tuple(text))
