@@ -82,6 +82,7 @@ def _read_table(scenario: Scenario) -> Profiles:
         check_given(scenario, "profiles", "file"),
         interval_minutes=scenario.horizon.interval_minutes,
         timezone=scenario.profiles.timezone,
+        day_first=scenario.profiles.day_first,
         price_eur_per_kwh=scenario.profiles.price_eur_per_kwh,
     )
 
@@ -95,7 +96,6 @@ def _fit_to_horizon(profiles: Profiles, scenario: Scenario) -> Profiles:
     first, _ = find_interval(profiles, horizon.start)
     return profiles.window(first, first + horizon.n_intervals)
 
-        day_first=scenario.profiles.day_first,
 
 def _draw_capacities(scenario: Scenario, n: int, rng: np.random.Generator) -> Wh:
     low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
@@ -145,15 +145,15 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
             shared_bus=section.shared_bus,
             devices=devices,
         )
+        feeder = replace(feeder, notes=(*feeder.notes, *notes))
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
 
 
-def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Rows (participant, bus) in the order of the profiles."""
+def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Rows (participant, bus) in the order of the profiles, and what was understood to read them."""
     path = check_given(scenario, "network", "participants")
     table, notes = read_participants(path)
     check_placement(table, participants, path)
-        feeder = replace(feeder, notes=(*feeder.notes, *notes))
     order = {name: k for k, name in enumerate(participants)}
     return sorted(table, key=lambda row: order[row[0]]), notes
 

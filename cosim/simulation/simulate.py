@@ -180,6 +180,8 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    if said := case.profiles.provenance.get("notes"):
+        found["notes"] = [str(said)]
     return {**found, "agreement": measure_agreement(case, intervals, rows)}, derived
 
 
@@ -190,8 +192,6 @@ def list_tables(case: Case) -> tuple[str, ...]:
 
 
 def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
-    if said := case.profiles.provenance.get("notes"):
-        found["notes"] = [str(said)]
     """All tables of a chunk."""
     outages = make_outage_tables(case, chunk) if has_events(case) else {}
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
