@@ -11,8 +11,8 @@ from cosim.case import case as cases
 from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends
 from cosim.scenario import files
+from cosim.studies import microgrid_tables, outages, study, sweeps
 from cosim.studies import microgrids as microgrid_study
-from cosim.studies import outages, study, sweeps
 from cosim.studies import reference as reference_study
 
 if TYPE_CHECKING:
@@ -122,4 +122,4 @@ def microgrids(
         directory = study.make_directory("microgrids", out)
         alone = microgrid_study.run_microgrids(feeders, 0.0)
         together = microgrid_study.run_microgrids(feeders, capacity_kw)
-        typer.echo(microgrid_study.write_microgrids(directory, alone, together))
+        typer.echo(microgrid_tables.write_microgrids(directory, alone, together))

@@ -86,34 +86,67 @@ def find_battery_room(orders: Orders, state: State, rows: Rows, delivered_wh: Wh
 
 
 @compiled
-def with_total(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Orders) -> int:
-    """Make `wh` the delivered total of the house's row of `kind`, appending the row if there is none.
+def is_of(rows: Rows, k: int, kind: int, house: int) -> bool:
+    """Whether row k is of a kind and of a house: of the seller for spill, of the buyer for imports and shed load."""
+    row = rows[k]
+    return bool(row.kind == kind and (row.seller if kind == _SPILL else row.buyer) == house)
 
-    Returns the number of rows in use.
+
+@compiled
+def append_made_up(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Orders) -> int:
+    """Append a row of `kind` that nobody cleared; returns the number of rows in use."""
+    row = rows[size]
+    row.kind = kind
+    row.status = 0
+    row.reason = _MAKES_UP
+    row.interval = orders.interval
+    row.seq = size
+    row.seller = house if kind == _SPILL else (_GRID if kind == _IMPORT else _NOBODY)
+    row.buyer = _NOBODY if kind == _SPILL else house
+    row.host = _NOBODY
+    row.element = _NOBODY
+    row.lot = _NOBODY
+    row.cleared_wh = 0
+    row.delivered_wh = wh
+    row.price_ueur_per_kwh = orders.utility_ueur_per_kwh if kind == _IMPORT else 0
+    row.amount_neur = 0
+    row.fee_neur = 0
+    return size + 1
+
+
+@compiled
+def with_total(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Orders) -> int:
+    """Make `wh` the delivered total of the house's rows of `kind`, whatever their number.
+
+    Imports of a deal with another feeder, whose row bears the number of the deal as its lot, are delivered first, the
+    cheapest first and none beyond what was cleared. All the rest stands in one row, appended where there is none yet.
+
+    Returns
+    -------
+    int
+        Number of rows in use.
     """
+    first = -1
+    n_others = 0
     for k in range(size):
-        row = rows[k]
-        if row.kind == kind and (row.seller if kind == _SPILL else row.buyer) == house:
-            row.delivered_wh = wh
-            return size
-    if wh > 0:
-        row = rows[size]
-        row.kind = kind
-        row.status = 0
-        row.reason = _MAKES_UP
-        row.interval = orders.interval
-        row.seq = size
-        row.seller = house if kind == _SPILL else (_GRID if kind == _IMPORT else _NOBODY)
-        row.buyer = _NOBODY if kind == _SPILL else house
-        row.host = _NOBODY
-        row.element = _NOBODY
-        row.lot = _NOBODY
-        row.cleared_wh = 0
-        row.delivered_wh = wh
-        row.price_ueur_per_kwh = orders.utility_ueur_per_kwh if kind == _IMPORT else 0
-        row.amount_neur = 0
-        row.fee_neur = 0
-        size += 1
+        if is_of(rows, k, kind, house):
+            if first < 0 and rows[k].lot == _NOBODY:
+                first = k
+            else:
+                rows[k].delivered_wh = -1  # still to be decided
+                n_others += 1
+    for _ in range(n_others):
+        cheapest = -1
+        for k in range(size):
+            if is_of(rows, k, kind, house) and k != first and rows[k].delivered_wh < 0:
+                dearer = cheapest >= 0 and rows[k].price_ueur_per_kwh >= rows[cheapest].price_ueur_per_kwh
+                cheapest = cheapest if dearer else k
+        rows[cheapest].delivered_wh = min(rows[cheapest].cleared_wh, wh)
+        wh -= rows[cheapest].delivered_wh
+    if first >= 0:
+        rows[first].delivered_wh = wh
+    elif wh > 0:
+        size = append_made_up(rows, size, kind, house, wh, orders)
     return size
 
 

@@ -5,12 +5,17 @@ sunny (11 of 12 prosumers) ==== grid ==== shady (1 of 12 prosumers)
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cosim.case.case import Case, build_case
+from cosim.errors import ConservationError
 from cosim.scenario.model import Scenario
-from cosim.studies.microgrids import Deal, match_deals, run_microgrids
+from cosim.studies.deals import Deal, check_deals, match_deals, with_deals
+from cosim.studies.microgrids import run_microgrids
+from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 
 
 def _feeder(name: str, n_prosumers: int, **changes: dict[str, object]) -> Case:
@@ -69,3 +74,79 @@ def test_a_curtailed_seller_delivers_less_and_the_buyer_gets_less() -> None:
     by_interval = curtailed.feeders.pivot(index="interval", columns="feeder", values="exported_wh")
     deals = curtailed.deals.groupby("interval").delivered_wh.sum().reindex(by_interval.index, fill_value=0)
     assert np.array_equal(by_interval["sunny"], deals)
+
+
+def _two_branches(name: str, load_wh: list[int], pv_wh: list[int], **changes: dict[str, object]) -> Case:
+    """Houses a and b, each on a cable of its own behind one transformer, in three equal hours."""
+    scenario = Scenario().with_changes(
+        name=name,
+        horizon={"hours": 3, "start": "2017-06-01T10:00:00Z"},
+        houses={"n_houses": 2, "n_prosumers": 1},
+        network={"n_branches": 2},
+        battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+        community={"enabled": False},
+        market={"mechanism": "trading", "feed_in": True},
+        **changes,
+    )
+    case = build_case(scenario)
+    profiles = replace(
+        case.profiles,
+        load_wh=np.tile(np.array(load_wh), (3, 1)),
+        pv_wh=np.tile(np.array(pv_wh), (3, 1)),
+        price_ueur_per_kwh=np.full(3, 300_000),
+    )
+    inputs = case.inputs._replace(
+        load_wh=profiles.load_wh, pv_wh=profiles.pv_wh, utility_ueur_per_kwh=profiles.price_ueur_per_kwh
+    )
+    return replace(case, profiles=profiles, inputs=inputs)
+
+
+def _with_weak_cable(case: Case, house: int, percent: float) -> Case:
+    """Case in which the service cable of a house may be loaded only so far."""
+    allowed = case.limits.max_line_loading_percent.copy()
+    allowed[(case.feeder.net.line.to_bus == case.feeder.bus[house]).to_numpy()] = percent
+    return replace(case, limits=replace(case.limits, max_line_loading_percent=allowed))
+
+
+def test_an_import_beside_a_deal_is_counted_once_where_the_buying_feeder_is_not_clean() -> None:
+    """a's cable cannot carry what it sells to b, who then imports more, beside 20 kWh of a deal."""
+    selling = _two_branches("selling", [0, 10_000], [60_000, 0])
+    buying = _with_weak_cable(_two_branches("buying", [0, 60_000], [30_000, 0]), house=0, percent=10.0)
+    alone, together = (run_microgrids([selling, buying], kw) for kw in (0.0, 20.0))
+    before, after = (result.feeders.set_index(["feeder", "interval"]).loc["buying"] for result in (alone, together))
+    assert set(after.outcome) == {"curtailed"}
+    assert (after.imported_wh == before.imported_wh).all()
+    assert (after.p_grid_kw == before.p_grid_kw).all()
+    assert (together.deals.delivered_wh == 20_000).all()
+    buyer = together.houses[(together.houses.feeder == "buying") & (together.houses.load_wh > 0)]
+    assert (buyer.imported_wh + buyer.bought_wh == 60_000).all()
+    assert (buyer.deal_in_wh == 20_000).all()
+
+
+def test_a_deal_is_no_more_than_what_a_buyer_who_is_shed_gets() -> None:
+    selling = _two_branches("selling", [0, 10_000], [60_000, 0])
+    buying = _two_branches("buying", [0, 80_000], [0, 0], limits={"min_vm_pu": 0.99})
+    result = run_microgrids([selling, buying], 50.0)
+    feeders = result.feeders.set_index(["feeder", "interval"])
+    assert set(feeders.loc["buying"].outcome) == {"shed"}
+    got = feeders.loc["buying"].imported_wh
+    assert 0 < got.max() < 50_000
+    deals = result.deals.set_index("interval")
+    assert (deals.matched_wh == 50_000).all()
+    assert (deals.delivered_wh == got).all()
+    assert (deals.amount_neur == got * deals.price_ueur_per_kwh).all()
+    sold = result.houses[result.houses.feeder == "selling"].groupby("interval")[["deal_out_wh", "exported_wh"]].sum()
+    assert (sold.deal_out_wh == got).all()
+    assert (sold.exported_wh == 50_000).all()  # the rest at the feed-in tariff
+
+
+def test_deals_that_do_not_agree_on_both_sides_are_a_defect() -> None:
+    rows = with_deals(_imports(70), [Deal(0, 1, 50, 40)], 1)
+    with pytest.raises(ConservationError, match="deal 0: delivered_wh is 50 of the deal but 0 at the seller's"):
+        check_deals([Deal(0, 1, 50, 40)], [rows[:0], rows], 3)
+
+
+def _imports(wh: int) -> Rows:
+    rows = np.zeros(1, EXCHANGE)
+    rows["kind"], rows["seller"], rows["cleared_wh"], rows["lot"] = Kind.GRID_IMPORT, GRID, wh, NOBODY
+    return rows
