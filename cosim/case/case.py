@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from cosim.case.checks import check_characteristic, check_outages, check_priorit
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
 from cosim.case.fleet import Fleet
-from cosim.case.inputs import read_feeder, read_inputs
+from cosim.case.idle_keys import check_idle_keys
+from cosim.case.inputs import follow_file, read_feeder, read_inputs
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
 from cosim.delivery.setpoints import mean_kw
@@ -110,8 +111,13 @@ def build_market(scenario: Scenario) -> MarketCase:
         If an input cannot be used.
     """
     market = find_mechanism(scenario.market.mechanism)
+    check_idle_keys(scenario, market)
     rules = make_rules(scenario, market)
+    scenario, said = follow_file(scenario)
     profiles, capacity_wh = read_inputs(scenario)
+    if said:
+        notes = "; ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
+        profiles = replace(profiles, provenance={**profiles.provenance, "notes": notes})
     return make_market_case(scenario, profiles, capacity_wh, market, rules)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,45 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     profiles = _fit_to_horizon(profiles, scenario)
     check_events(scenario, profiles)
     return with_changes(profiles, scenario), capacity_wh
+
+
+def _with_constant_price(profiles: Profiles, price_eur_per_kwh: float | None) -> Profiles:
+    """Profiles with a constant utility price, EUR/kWh, in place of that of their series, if one is given."""
+    if price_eur_per_kwh is None:
+        return profiles
+    price = round(price_eur_per_kwh * UEUR_PER_EUR)
+    return replace(profiles, price_ueur_per_kwh=np.full(profiles.n_intervals, price, np.int64))
+
+
+def draw_capacities(scenario: Scenario, n_houses: int) -> Wh:
+    """Capacity of each house's battery, (n_houses,) Wh; it does not depend on the profiles."""
+    streams = _spawn_streams(scenario)
+    if scenario.profiles.source != "table":
+        return draw_households(make_household_spec(scenario), streams[0]).battery_wh
+    low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
+    return np.rint(streams[2].uniform(low, high, n_houses) * 1000.0).astype(np.int64)
+
+
+def _spawn_streams(scenario: Scenario) -> list[np.random.Generator]:
+    """Random streams of the houses, of synthetic series, and of noise on profiles or capacities beside a table."""
+    return np.random.default_rng(scenario.seed).spawn(3)
+
+
+def follow_file(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
+    """The scenario with the horizon of the Spanish file where it names none, and a sentence that says so.
+
+    A begin or length that the scenario names stays; without both, all hours of the file are simulated.
+    """
+    named = scenario.horizon.model_fields_set & {"start", "hours"}
+    if scenario.profiles.source != "spain" or len(named) == 2:
+        return scenario, ()
+    series = read_energy(check_given(scenario, "profiles", "file"))
+    begin = series.start.astype(object).replace(tzinfo=UTC)
+    start = scenario.horizon.start if "start" in named else begin
+    left = series.n_hours - int((start - begin).total_seconds()) // 3600
+    hours = scenario.horizon.hours if "hours" in named else max(left, 1)
+    said = f"horizon from the file: {hours:,} h from {start:%Y-%m-%dT%H:%M} UTC"
+    return scenario.with_changes("horizon of the file", horizon={"start": start, "hours": hours}), (said,)
 
 
 def make_household_spec(scenario: Scenario) -> HouseholdSpec:

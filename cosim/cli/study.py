@@ -30,7 +30,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: on
 Scheduler = Annotated[
     str | None, typer.Option(help="Dask scheduler, e.g. tcp://127.0.0.1:8786, whose workers run the tasks.")
 ]
-Hours = Annotated[int | None, typer.Option(min=1, help="Hours to simulate instead of the scenario's 35,064.")]
+Hours = Annotated[int | None, typer.Option(min=1, help="Hours to simulate instead of all of the scenario or file.")]
 Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary.")]
 
 SWEEPS = {
@@ -65,8 +65,8 @@ def reference(
         directory = study.make_directory("reference", out)
         tasks = reference_study.list_reference_tasks(scenario, seeds)
         table = _run("reference study", tasks, workers, scheduler)
-        written = reference_study.write_reference(directory, table)
-    typer.echo(reference_study.format_markdown(table))
+        written = reference_study.write_reference(directory, table, scenario)
+    typer.echo(reference_study.format_markdown(table, scenario))
     terminal.show_written(written)
 
 

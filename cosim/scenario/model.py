@@ -83,6 +83,7 @@ class Scenario(Section):
         24
         """
         content = self.model_dump()
+        content["horizon"] = self.horizon.model_dump(exclude_unset=True)  # what is left out may follow a file
         for key, value in changes.items():
             if isinstance(value, dict) and isinstance(content.get(key), dict):
                 content[key] = {**content[key], **value}
@@ -97,8 +98,8 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out are the name, the engine, what the ledger's first block says itself, paths, and how a file is read: what
-        the files hold is hashed with profiles and network.
+        Left out are the name, the engine, what the ledger's first block says itself, paths and how a file is read:
+        what the files hold is hashed with profiles and network.
         """
         ledger = {"operator_key", "member_keys", "members_sign", "private"}
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}

@@ -15,7 +15,10 @@ from grid_models.devices.inverter import VDE_AR_N_4105
 class Horizon(Section):
     """When the simulation begins, how long it lasts and in which steps."""
 
-    start: Moment = Field(datetime(2017, 1, 1, tzinfo=UTC), description="first interval begins, UTC")
+    start: Moment = Field(
+        datetime(2017, 1, 1, tzinfo=UTC),
+        description="first interval begins, UTC; where source = spain and start or hours are left out, as in the file",
+    )
     hours: int = Field(8760, gt=0, le=1_000_000, description="length in hours")
     interval_minutes: Literal[15, 30, 60] = Field(60, description="length of an interval: 15, 30 or 60 minutes")
 
@@ -42,7 +45,7 @@ class ProfilesSection(Section):
         None, description="dates like 03/04/2017 in a table: true for April, false for March; none: the file decides"
     )
     price_eur_per_kwh: NotNegative | None = Field(
-        None, le=10, description="constant utility price, EUR/kWh, for a table without prices"
+        None, le=10, description="constant utility price, EUR/kWh, in place of the series'; a table must have none then"
     )
 
 

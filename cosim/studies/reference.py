@@ -14,6 +14,7 @@ from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
 from cosim.studies.figures import draw_reference
 from cosim.studies.study import Task
+from data.spain import read_energy
 
 MECHANISMS = ("none", "trading", "trading_battery", "sharing_central", "sharing_p2p")
 COLUMNS = ("no trading", "trading", "trading + battery", "C-SE", "P2P-SE")
@@ -62,7 +63,7 @@ def list_reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
     return [
         Task(
             {"case": case, "seed": seed, "mechanism": mechanism},
-            scenario.with_changes("reference study", seed=seed, houses=houses, market={"mechanism": mechanism}),
+            vary(scenario, "reference study", seed=seed, houses=houses, market={"mechanism": mechanism}),
         )
         for case, houses in CASES.items()
         for seed in range(1, seeds + 1)
@@ -71,11 +72,13 @@ def list_reference_tasks(scenario: Scenario, seeds: int) -> list[Task]:
 
 
 def load_reference(spain: Path | None) -> Scenario:
-    """The bundled reference scenario, with the series of the Kaggle file if one is given."""
+    """The bundled reference scenario, with the series of the Kaggle file, and all its hours, if one is given."""
     scenario = load_scenario("reference")
     if spain is None:
         return scenario
-    return scenario.with_changes("--spain", profiles={"source": "spain", "file": spain.resolve()})
+    series = read_energy(spain)
+    horizon = {"start": series.start.astype(object), "hours": series.n_hours}
+    return scenario.with_changes("--spain", profiles={"source": "spain", "file": spain.resolve()}, horizon=horizon)
 
 
 def compare_with_battery(table: pd.DataFrame) -> pd.DataFrame:
@@ -92,12 +95,17 @@ def compare_with_battery(table: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def format_markdown(table: pd.DataFrame) -> str:
-    """The study as a page: published and computed side by side, energy balance, changes by production case."""
+def format_markdown(table: pd.DataFrame, scenario: Scenario | None = None) -> str:
+    """The study as a page: published and computed side by side, energy balance, changes by production case.
+
+    `scenario` is that of the tasks; the bundled one if left out.
+    """
+    horizon = (scenario or load_scenario("reference")).horizon
     published = read_published()
     seeds = table.seed.nunique()
     lines = ["# The reference study, published and computed", ""]
-    lines += [f"Mean ± standard deviation over {seeds} seeds, 25 houses, 35,064 hours.", ""]
+    hours = f"{horizon.hours:,} hours from {horizon.start:%Y-%m-%dT%H:%M} UTC"
+    lines += [f"Mean ± standard deviation over {seeds} seeds, 25 houses, {hours}.", ""]
     main = table[table.case == "58 %"]
     lines += _format_side_by_side(published, main)
     lines += ["", "## Energy balance", ""]
@@ -144,10 +152,10 @@ def _format_changes(changes: pd.DataFrame) -> list[str]:
     return lines
 
 
-def write_reference(directory: Path, table: pd.DataFrame) -> list[Path]:
+def write_reference(directory: Path, table: pd.DataFrame, scenario: Scenario | None = None) -> list[Path]:
     """Write the study as CSV, Markdown and a figure; returns the files."""
     files = [directory / name for name in ("reference.csv", "reference.md", "reference.html")]
     write_whole(files[0], table.to_csv(index=False))
-    write_whole(files[1], format_markdown(table))
+    write_whole(files[1], format_markdown(table, scenario))
     write_whole(files[2], draw_reference(read_published(), table[table.case == "58 %"]))
     return files
