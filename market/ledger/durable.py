@@ -1,8 +1,9 @@
-"""Write files that a crash cannot leave half written."""
+"""Write files that a crash cannot leave half written; read small ones that somebody else may have written."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,60 @@ def report_unwritable(path: Path, what: str = "file") -> Iterator[None]:
         yield
     except OSError as reason:
         raise LedgerError(f"{path}: expected a {what} that can be written, got {reason.strerror or reason}") from reason
+
+
+def read_bounded(path: Path, what: str, most: int = 1 << 20) -> bytes:
+    """Read a small regular file; a device or a pipe, which may never end, is refused before it is read.
+
+    Parameters
+    ----------
+    path, what
+        The file, and what it is called in messages, such as "a key file".
+    most
+        Its greatest size, bytes.
+
+    Raises
+    ------
+    LedgerError
+        If there is none, it cannot be read, it is no regular file, or it is larger.
+    """
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise LedgerError(f"{path}: expected {what}, got no regular file")
+            content = file.read(most + 1)
+    except OSError as reason:
+        raise LedgerError(f"{path}: expected {what}, got {reason.strerror or reason}") from reason
+    if len(content) > most:
+        raise LedgerError(f"{path}: expected {what} of at most {most:,} bytes, got a larger file")
+    return content
+
+
+def read_text_bounded(path: Path, what: str, most: int = 1 << 20) -> str:
+    """Read a small regular file of text in UTF-8; as `read_bounded`, also if it is no such text."""
+    try:
+        return read_bounded(path, what, most).decode("utf-8")
+    except UnicodeDecodeError as reason:
+        raise LedgerError(f"{path}: expected {what}, got bytes that are no text in UTF-8") from reason
+
+
+@contextmanager
+def name_file(path: Path) -> Iterator[None]:
+    """Put the name of the file in front of the message of a LedgerError about its content."""
+    try:
+        yield
+    except LedgerError as reason:
+        raise LedgerError(f"{path}: {reason}") from reason
+
+
+def shorten(content: str, most: int = 80) -> str:
+    """What was found, for a message: at most `most` characters of it, in quotes."""
+    return repr(content if len(content) <= most else f"{content[:most]}…")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file at once, even a pipe that nobody writes to."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def write_durably(path: Path, content: str) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import inclusion_proof, leaf_hash, root_from_inclusion_proof
+from market.ledger.durable import name_file, read_text_bounded, shorten
 from market.ledger.format.checkpoint import Checkpoint, log_origin, parse_checkpoint
 from market.ledger.format.header import decode_header
 from market.ledger.format.note import ED25519, VerifierKey, open_note
@@ -19,6 +21,8 @@ from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
 
 FORMAT = "gridsettle receipt v1"
+_MOST_NODES = 128
+"""More nodes than the two proofs of any receipt have."""
 
 
 class Receipt(NamedTuple):
@@ -75,18 +79,35 @@ def parse_receipt(text: str) -> Receipt:
             raise ValueError(f"another format than '{FORMAT}'")
         receipt = Receipt(
             bytes.fromhex(content["record"]),
-            int(content["seq"]),
-            tuple(bytes.fromhex(node) for node in content["record_path"]),
+            content["seq"],
+            tuple(map(bytes.fromhex, content["record_path"])),
             bytes.fromhex(content["header"]),
-            tuple(bytes.fromhex(node) for node in content["header_path"]),
-            str(content["checkpoint"]),
+            tuple(map(bytes.fromhex, content["header_path"])),
+            content["checkpoint"],
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as reason:
-        raise LedgerError(f"receipt: expected one that 'gridsettle ledger prove' wrote, got: {reason!r}") from reason
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
+        raise LedgerError(
+            f"receipt: expected one that 'gridsettle ledger prove' wrote, got: {shorten(str(reason))}"
+        ) from reason
     nodes = (*receipt.record_path, *receipt.header_path)
-    if len(receipt.record) != SIZE or any(len(node) != 32 for node in nodes):
-        raise LedgerError(f"receipt: expected a record of {SIZE} bytes and hashes of 32, got other lengths")
+    if len(receipt.record) != SIZE or len(nodes) > _MOST_NODES or any(len(node) != 32 for node in nodes):
+        raise LedgerError(f"receipt: expected a record of {SIZE} bytes and a few hashes of 32, got other lengths")
+    if type(receipt.seq) is not int or not 0 <= receipt.seq < 2**32 or not isinstance(receipt.checkpoint, str):
+        raise LedgerError("receipt: expected the record's number below 2^32 and a checkpoint of text, got others")
     return receipt
+
+
+def read_receipt(path: Path) -> Receipt:
+    """Read a receipt from a file.
+
+    Raises
+    ------
+    LedgerError
+        If it is none.
+    """
+    text = read_text_bounded(path, "a readable text file")
+    with name_file(path):
+        return parse_receipt(text)
 
 
 def prove(store: Store, interval: int, seq: int) -> Receipt:

@@ -17,6 +17,7 @@ from market.ledger.books.private import AggregateKeeper, OpenedKeeper
 from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction
 from market.ledger.crypto.merkle import History
 from market.ledger.crypto.signatures import Claim, SignatureChecks
+from market.ledger.database import DamagedError
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
 from market.ledger.format.records import RecordBytes, RecordKind, read_places
@@ -32,7 +33,7 @@ from market.ledger.store.blocks import (
     link_block,
 )
 from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, replay_statements
-from market.ledger.store.store import DamagedError, Store, StoredBlock
+from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import extend_registry_tree
 
 GROUP = 512

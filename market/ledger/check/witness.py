@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import consistency_proof, is_consistent
-from market.ledger.durable import write_durably
+from market.ledger.durable import read_text_bounded, write_durably
 from market.ledger.format.checkpoint import Checkpoint, parse_checkpoint
 from market.ledger.format.note import VerifierKey, add_cosignature, open_note
 from market.ledger.store.store import Store
@@ -56,7 +56,8 @@ def cosign(
     if checkpoint.origin != log.name:
         raise LedgerError(f"checkpoint: expected origin '{log.name}', got '{checkpoint.origin}'")
     if seen_file.exists():
-        _check_extension(parse_checkpoint(seen_file.read_text(encoding="utf-8")), checkpoint, prover)
+        seen = read_text_bounded(seen_file, "the checkpoint that the witness has seen last")
+        _check_extension(parse_checkpoint(seen), checkpoint, prover)
     write_durably(seen_file, checkpoint.text())
     return add_cosignature(note, name, key, time)
 

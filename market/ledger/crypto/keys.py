@@ -11,7 +11,7 @@ import stat
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -25,6 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from market.errors import LedgerError
+from market.ledger.durable import read_bounded
+
+LONGEST_KEY = 1 << 16
+"""Bytes of the longest key file."""
 
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
@@ -93,7 +97,7 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
         )
     try:
         key = load_pem_private_key(content, passphrase)
-    except (ValueError, TypeError) as reason:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as reason:
         raise LedgerError(
             f"{path}: expected an Ed25519 key in PKCS#8 PEM form and its passphrase if it has one, got: {reason}"
         ) from reason
@@ -117,7 +121,7 @@ def read_public_key(path: Path) -> bytes:
     """
     try:
         key = load_pem_public_key(_read(path))
-    except ValueError as reason:
+    except (ValueError, UnsupportedAlgorithm) as reason:
         raise LedgerError(f"{path}: expected a PEM file with an Ed25519 public key, got: {reason}") from reason
     if not isinstance(key, Ed25519PublicKey):
         raise LedgerError(f"{path}: expected an Ed25519 public key, got {type(key).__name__}")
@@ -125,7 +129,4 @@ def read_public_key(path: Path) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as reason:
-        raise LedgerError(f"{path}: expected a key file, got {reason.strerror}") from reason
+    return read_bounded(path, "a key file", LONGEST_KEY)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from market.errors import LedgerError
+from market.ledger.durable import shorten
 
 
 class Checkpoint(NamedTuple):
@@ -47,9 +48,9 @@ def parse_checkpoint(text: str) -> Checkpoint:
     try:
         origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
     except (IndexError, ValueError) as reason:
-        raise LedgerError(f"checkpoint: expected origin, size and root on three lines, got {text!r}") from reason
-    if not origin or size < 0 or str(size) != lines[1] or len(root) != 32 or lines[-1] or "" in lines[:-1]:
+        raise LedgerError(f"checkpoint: expected origin, size and root on three lines, got {shorten(text)}") from reason
+    if not origin or not 0 <= size < 2**63 or str(size) != lines[1] or len(root) != 32 or lines[-1] or "" in lines[:-1]:
         raise LedgerError(
-            f"checkpoint: expected an origin, a size without leading zeros and a root of 32 bytes, got {text!r}"
+            f"checkpoint: expected an origin, a size without leading zeros and a root of 32 bytes, got {shorten(text)}"
         )
     return Checkpoint(origin, size, root)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from market.errors import LedgerError
 from market.exchanges import Ints
 
 VERSION = 1
@@ -63,11 +64,11 @@ def decode_header(data: bytes) -> Header:
 
     Raises
     ------
-    ValueError
+    LedgerError
         If the length is wrong.
     """
     if len(data) != SIZE:
-        raise ValueError(f"header: expected {SIZE} bytes, got {len(data)}")
+        raise LedgerError(f"header: expected {SIZE} bytes, got {len(data)}")
     return Header(*_LAYOUT.unpack(data))
 
 

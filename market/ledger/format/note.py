@@ -15,7 +15,8 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.ledger.crypto.keys import is_signed, public_bytes, read_public_key
+from market.ledger.crypto.keys import LONGEST_KEY, is_signed, public_bytes, read_public_key
+from market.ledger.durable import name_file, read_text_bounded, shorten
 
 ED25519, COSIGNATURE = 0x01, 0x04
 MOST_SIGNATURES = 64
@@ -72,10 +73,10 @@ def parse_verifier_key(text: str) -> VerifierKey:
     except ValueError:  # not base64, or not even ASCII
         material = b""
     if not is_key_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
-        raise LedgerError(f"verifier key: expected name+key id+base64 of an Ed25519 key, got {text.strip()!r}")
+        raise LedgerError(f"verifier key: expected name+key id+base64 of an Ed25519 key, got {shorten(text.strip())}")
     key = VerifierKey(name, material[0], material[1:])
     if key.key_id().hex() != number:
-        raise LedgerError(f"verifier key {name}: expected key id {key.key_id().hex()}, got {number!r}")
+        raise LedgerError(f"verifier key {name}: expected key id {key.key_id().hex()}, got {shorten(number)}")
     return key
 
 
@@ -87,14 +88,38 @@ def read_pinned_key(path: Path) -> tuple[bytes, str | None]:
     LedgerError
         If it is neither.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        raise LedgerError(f"{path}: expected a key file, got: {reason}") from reason
+    text = read_text_bounded(path, "a key file", LONGEST_KEY)
     if text.lstrip().startswith("-----BEGIN"):
         return read_public_key(path), None
-    key = parse_verifier_key(text)
+    key = read_verifier_key(path)
     return key.public_key, key.name
+
+
+def read_verifier_key(path: Path) -> VerifierKey:
+    """Read the verifier key line of a file.
+
+    Raises
+    ------
+    LedgerError
+        If it is none.
+    """
+    text = read_text_bounded(path, "a readable text file", LONGEST_KEY)
+    with name_file(path):
+        return parse_verifier_key(text)
+
+
+def read_note(path: Path) -> str:
+    """Read the signed note of a file; its signatures are not verified.
+
+    Raises
+    ------
+    LedgerError
+        If it is no signed note.
+    """
+    text = read_text_bounded(path, "a readable text file", LONGEST_NOTE)
+    with name_file(path):
+        split_note(text)
+    return text
 
 
 def is_key_name(name: str) -> bool:
@@ -160,7 +185,7 @@ def _parse_lines(lines: str) -> Iterator[tuple[str, bytes]]:
         except ValueError:
             signature = b""
         if len(parts) != 3 or parts[0] != "—" or not is_key_name(parts[1]) or len(signature) < 5:
-            raise LedgerError(f"checkpoint: expected a signature line '— name base64', got {line!r}")
+            raise LedgerError(f"checkpoint: expected a signature line '— name base64', got {shorten(line)}")
         yield parts[1], signature
 
 

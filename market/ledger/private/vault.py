@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -21,16 +21,23 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from market.errors import LedgerError
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.crypto.sealed import seal, unseal
+from market.ledger.database import Schema, create, open_to_read, open_to_write
 from market.ledger.format.records import SIZE
 
 FOLDER = "vaults"
 _ENTRY = np.dtype([("interval", "<u4"), ("seq", "<u4"), ("record", f"V{SIZE}"), ("salt", "V32")])
+_INTERVALS = 1 << 32
 _NONCE = bytes(12)  # every chunk has a key of its own
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS chunk(first INTEGER PRIMARY KEY, stop INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS box(
+SCHEMA = Schema(
+    "a member's store of private records",
+    """
+CREATE TABLE chunk(first INTEGER PRIMARY KEY, stop INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE box(
   first INTEGER, reader BLOB, box BLOB NOT NULL, PRIMARY KEY(first, reader)) STRICT, WITHOUT ROWID;
-"""
+""",
+    0,
+    1 << 28,
+)
 
 
 class Entry(NamedTuple):
@@ -54,26 +61,31 @@ class Vault:
     ----------
     path
         Its file; if it does not exist it is created, readable by its owner only.
+    to_read
+        Open it to read only: then nothing is created, and nothing of a stranger's file is changed.
+
+    Raises
+    ------
+    LedgerError
+        If it is no member store, or cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, to_read: bool = False) -> None:
         self.path = path
+        if to_read:
+            self._database = open_to_read(path, SCHEMA)
+            return
         with self._report_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(path, isolation_level=None)
-            try:
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.executescript(_SCHEMA)
-            except sqlite3.Error:
-                self._connection.close()
-                raise
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+            new = path.is_file() and path.stat().st_size == 0
+            self._database = create(path, SCHEMA) if new else open_to_write(path, SCHEMA)
 
     def __enter__(self) -> Vault:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._database.close()
 
     @contextmanager
     def _report_errors(self) -> Iterator[None]:
@@ -99,16 +111,15 @@ class Vault:
         key = ChaCha20Poly1305.generate_key()
         content = np.array([tuple(entry) for entry in entries], _ENTRY).tobytes()
         body = ChaCha20Poly1305(key).encrypt(_NONCE, content, _associated_data(first, stop))
-        with self._report_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("DELETE FROM chunk WHERE first >= ?", (first,))
-            self._connection.execute("DELETE FROM box WHERE first >= ?", (first,))
-            self._connection.execute("INSERT INTO chunk VALUES(?,?,?)", (first, stop, body))
-            self._connection.executemany(
+        with self._report_errors(), self._database.transaction():
+            connection = self._database.connection
+            connection.execute("DELETE FROM chunk WHERE first >= ?", (first,))
+            connection.execute("DELETE FROM box WHERE first >= ?", (first,))
+            connection.execute("INSERT INTO chunk VALUES(?,?,?)", (first, stop, body))
+            connection.executemany(
                 "INSERT OR REPLACE INTO box VALUES(?,?,?)",
                 [(first, reader, seal(key, reader)) for reader in readers],
             )
-            self._connection.execute("COMMIT")
 
     def read(self, key: Ed25519PrivateKey) -> list[Entry]:
         """Decrypt the entries of all chunks that are sealed to this key, in order.
@@ -123,8 +134,7 @@ class Vault:
             raise LedgerError(
                 f"{self.path}: expected records sealed to this key, found none; ask its owner for a grant"
             )
-        with self._report_errors():
-            chunks = list(self._connection.execute("SELECT first, stop, body FROM chunk ORDER BY first"))
+        chunks = self._database.stream("SELECT first, stop, body FROM chunk ORDER BY first")
         return [
             entry
             for first, stop, body in chunks
@@ -132,13 +142,18 @@ class Vault:
             for entry in self._decrypt(chunk_keys[first], first, stop, body)
         ]
 
-    def _decrypt(self, key: bytes, first: int, stop: int, body: bytes) -> list[Entry]:
+    def _decrypt(self, key: bytes, first: int, stop: Any, body: Any) -> list[Entry]:
+        """Entries of a chunk; a damaged file may hold anything in place of its end and its body."""
+        if not isinstance(stop, int) or not isinstance(body, bytes) or not 0 <= first < stop <= _INTERVALS:
+            raise self._database.damaged(f"a chunk of intervals {first} to {stop}")
         try:
             content = ChaCha20Poly1305(key).decrypt(_NONCE, body, _associated_data(first, stop))
         except InvalidTag as reason:
             raise LedgerError(
                 f"{self.path}: the records of intervals {first} to {stop - 1} have been changed"
             ) from reason
+        if len(content) % _ENTRY.itemsize:
+            raise self._database.damaged(f"a chunk of {len(content)} bytes")
         return [Entry(*row) for row in np.frombuffer(content, _ENTRY).tolist()]
 
     def share(self, key: Ed25519PrivateKey, reader: bytes) -> int:
@@ -152,20 +167,19 @@ class Vault:
             Public key of the reader: that of a granted member, or the next one of the member itself.
         """
         boxes = [(first, reader, seal(opened, reader)) for first, opened in self._chunk_keys(key).items()]
-        with self._report_errors():
-            self._connection.executemany("INSERT OR REPLACE INTO box VALUES(?,?,?)", boxes)
+        with self._report_errors(), self._database.transaction():
+            self._database.connection.executemany("INSERT OR REPLACE INTO box VALUES(?,?,?)", boxes)
         return len(boxes)
 
     def withdraw(self, reader: bytes) -> None:
         """Remove the keys that are sealed to a reader; it may still know what it has read before."""
-        with self._report_errors():
-            self._connection.execute("DELETE FROM box WHERE reader = ?", (reader,))
+        with self._report_errors(), self._database.transaction():
+            self._database.connection.execute("DELETE FROM box WHERE reader = ?", (reader,))
 
     def _chunk_keys(self, key: Ed25519PrivateKey) -> dict[int, bytes]:
         query = "SELECT first, box FROM box WHERE reader = ?"
-        with self._report_errors():
-            boxes = list(self._connection.execute(query, (public_bytes(key),)))
-        return {first: unseal(box, key) for first, box in boxes}
+        boxes = self._database.rows(query, (public_bytes(key),))
+        return {first: unseal(box if isinstance(box, bytes) else b"", key) for first, box in boxes}
 
 
 def _associated_data(first: int, stop: int) -> bytes:

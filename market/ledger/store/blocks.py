@@ -70,7 +70,7 @@ def link_block(stored: StoredBlock, height: int, previous: bytes) -> Block:
         raise BrokenError("a column does not hold bytes")
     try:
         header = decode_header(stored.header)
-    except ValueError as reason:
+    except LedgerError as reason:
         raise BrokenError(str(reason)) from reason
     if header.version != VERSION:
         raise BrokenError(f"expected version {VERSION}, found {header.version}")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import History, peak_positions
+from market.ledger.database import DamagedError, Database, Schema, create, is_locked, open_to_read, open_to_write
 from market.ledger.durable import sync_folder
 
 FILE = "ledger.sqlite"
@@ -21,18 +22,22 @@ APPLICATION_ID = 0x67737431  # "gst1"
 PAGE_SIZE = 16384
 """Page size of a new file, bytes: a block of 25 houses takes 4 kB, which smaller pages would split."""
 
-_SCHEMA = """
+LONGEST = 1 << 26
+"""Bytes of the longest value: the records of a block of some ten thousand houses."""
+
+SCHEMA = Schema(
+    "a gridsettle ledger",
+    """
 CREATE TABLE block(
   height INTEGER PRIMARY KEY, header BLOB NOT NULL, hash BLOB NOT NULL UNIQUE,
   signature BLOB NOT NULL, records BLOB NOT NULL) STRICT;
 CREATE TABLE node(level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 CREATE TABLE run_state(height INTEGER PRIMARY KEY, blob BLOB NOT NULL, signature BLOB NOT NULL) STRICT;
-"""
-
-
-class DamagedError(LedgerError):
-    """The database file cannot be read."""
+""",
+    APPLICATION_ID,
+    LONGEST,
+)
 
 
 class StoredBlock(NamedTuple):
@@ -59,10 +64,8 @@ class Store:
     Made by `Store.create`, `Store.open_to_write` or `Store.open_to_read`.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
-        self.path = path
-        self._connection = connection
-        self._lock = lock
+    def __init__(self, path: Path, database: Database, lock: sqlite3.Connection | None) -> None:
+        self.path, self._database, self._lock = path, database, lock
 
     @classmethod
     def create(cls, directory: Path, first: StoredBlock, state: StoredState) -> Store:
@@ -83,16 +86,13 @@ class Store:
         try:
             for left in directory.glob(f"{partial.name}*"):
                 left.unlink()  # of a run that was killed before its ledger had a name
-            with closing(_connect(partial, "rwc")) as connection:
-                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.executescript(_SCHEMA)
-                cls(path, connection, None).append([first], [(0, 0, first.hash)], state)
+            with create(partial, SCHEMA, PAGE_SIZE) as database:
+                cls(path, database, None).append([first], [(0, 0, first.hash)], state)
                 # Before the file has its name: a reader could not undo this step if the writer is killed in it.
-                connection.execute("PRAGMA journal_mode = WAL")
+                database.connection.execute("PRAGMA journal_mode = WAL")
             os.replace(partial, path)
             sync_folder(directory)
-            return cls(path, _connect(path, "rw"), lock)
+            return cls(path, open_to_write(path, SCHEMA), lock)
         except (sqlite3.Error, OSError, LedgerError) as reason:
             lock.close()
             raise LedgerError(f"{path}: expected to write a new ledger, got: {reason}") from reason
@@ -109,15 +109,17 @@ class Store:
         path = _find_file(directory)
         lock = _lock_for_writing(path)
         try:
-            with _report_damage(path):
-                return cls(path, _connect(path, "rw"), lock)
+            database = open_to_write(path, SCHEMA)
+            with database.report_damage():
+                database.connection.execute("PRAGMA journal_mode = WAL")
+            return cls(path, database, lock)
         except LedgerError:
             lock.close()
             raise
 
     @classmethod
     def open_to_read(cls, directory: Path) -> Store:
-        """Open a store to read; works while a run writes to it.
+        """Open a store to read; works while a run writes to it, and writes nothing itself.
 
         Raises
         ------
@@ -125,8 +127,7 @@ class Store:
             If there is none, or it is no ledger.
         """
         path = _find_file(directory)
-        with _report_damage(path):
-            return cls(path, _connect(path, "ro"), None)
+        return cls(path, open_to_read(path, SCHEMA, live=is_locked(path.with_suffix(".lock"))), None)
 
     def __enter__(self) -> Store:
         return self
@@ -136,7 +137,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database and release the lock."""
-        self._connection.close()
+        self._database.close()
         if self._lock is not None:
             self._lock.close()
 
@@ -154,11 +155,12 @@ class Store:
             If the disk is full or fails; then nothing of the group is kept.
         """
         with self._transaction(f"blocks {blocks[0].height} to {blocks[-1].height}"):
-            self._connection.executemany("INSERT INTO block VALUES(?,?,?,?,?)", blocks)
-            self._connection.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
+            connection = self._database.connection
+            connection.executemany("INSERT INTO block VALUES(?,?,?,?,?)", blocks)
+            connection.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
             if state is not None:
-                self._connection.execute("DELETE FROM run_state")
-                self._connection.execute("INSERT INTO run_state VALUES(?,?,?)", state)
+                connection.execute("DELETE FROM run_state")
+                connection.execute("INSERT INTO run_state VALUES(?,?,?)", state)
 
     def add_checkpoint(self, size: int, note: str) -> None:
         """Store the signed note of a checkpoint.
@@ -169,15 +171,14 @@ class Store:
             If the disk is full or fails.
         """
         with self._transaction(f"the checkpoint of {size} blocks"):
-            self._connection.execute("INSERT OR REPLACE INTO checkpoint VALUES(?,?)", (size, note))
+            self._database.connection.execute("INSERT OR REPLACE INTO checkpoint VALUES(?,?)", (size, note))
 
     @contextmanager
     def _transaction(self, what: str) -> Iterator[None]:
         """One transaction; if it fails the store is closed, since it is then uncertain what the disk holds."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
+            with self._database.transaction():
+                yield
         except sqlite3.Error as reason:
             self.close()
             raise LedgerError(
@@ -186,8 +187,18 @@ class Store:
             ) from reason
 
     def size(self) -> int:
-        """Number of blocks."""
-        return int(self._rows("SELECT count(*) FROM block")[0][0])
+        """Number of blocks.
+
+        Raises
+        ------
+        DamagedError
+            If the highest block stands where no file of this size can have one.
+        """
+        highest = self._database.rows("SELECT max(height) FROM block")[0][0]
+        size = 0 if highest is None else int(highest) + 1
+        if not 0 <= size <= self._database.bytes_held():
+            raise self._database.damaged(f"one with a block at height {highest}")
+        return size
 
     def block(self, height: int) -> StoredBlock:
         """The block at a height.
@@ -195,41 +206,75 @@ class Store:
         Raises
         ------
         LedgerError
-            If there is none.
+            If there is none, or it holds anything but bytes.
         """
-        rows = self._rows("SELECT * FROM block WHERE height = ?", (height,))
+        rows = self._database.rows("SELECT * FROM block WHERE height = ?", (height,))
         if not rows:
             raise LedgerError(f"{self.path}: expected a block at height {height}, found none (size {self.size()})")
-        return StoredBlock(*rows[0])
+        return self._check_block(StoredBlock(*rows[0]))
 
     def groups(self, n: int = 512) -> Iterator[list[StoredBlock]]:
-        """All blocks in order of height, `n` at a time.
+        """All blocks in order of height, `n` at a time; those before a damaged one are given out first.
 
         Raises
         ------
         DamagedError
-            If the database cannot be read.
+            If the database cannot be read, or a block holds anything but bytes.
         """
-        with _report_damage(self.path):
-            cursor = self._connection.execute("SELECT * FROM block ORDER BY height")
-            while rows := cursor.fetchmany(n):
-                yield [StoredBlock(*row) for row in rows]
+        group: list[StoredBlock] = []
+        damage, last = None, -1
+        try:
+            for row in self._database.stream("SELECT * FROM block ORDER BY height"):
+                block = self._check_block(StoredBlock(*row))
+                if block.height <= last:
+                    raise self._database.damaged(f"block {block.height} behind block {last}")
+                group.append(block)
+                last = block.height
+                if len(group) == n:
+                    yield group
+                    group = []
+        except DamagedError as reason:
+            damage = reason
+        if group:
+            yield group
+        if damage is not None:
+            raise damage
+
+    def _check_block(self, block: StoredBlock) -> StoredBlock:
+        if not all(isinstance(value, bytes) for value in block[1:]):
+            raise self._database.damaged(f"block {block.height} with a column that does not hold bytes")
+        return block
 
     def headers(self) -> list[bytes]:
-        """Headers of all blocks, in order."""
-        return [row[0] for row in self._rows("SELECT header FROM block ORDER BY height")]
+        """Headers of all blocks, in order; raises as `hashes` does."""
+        return self._list_column("header")
 
     def hashes(self) -> list[bytes]:
-        """Hashes of all blocks, in order: the leaf hashes of the history tree."""
-        return [row[0] for row in self._rows("SELECT hash FROM block ORDER BY height")]
+        """Hashes of all blocks, in order: the leaf hashes of the history tree.
+
+        Raises
+        ------
+        DamagedError
+            If a block is missing.
+        """
+        return self._list_column("hash")
+
+    def _list_column(self, name: str) -> list[bytes]:
+        found: list[bytes] = []
+        for height, value in self._database.stream(f"SELECT height, {name} FROM block ORDER BY height"):
+            if height != len(found) or not isinstance(value, bytes):
+                raise self._database.damaged(f"one without a sound block {len(found)}; run gridsettle ledger verify")
+            found.append(value)
+        return found
 
     def nodes(self) -> list[tuple[int, int, bytes]]:
-        """Stored nodes of the history tree, each (level, index, hash)."""
-        return self._rows("SELECT level, idx, hash FROM node")
+        """Stored nodes of the history tree, each (level, index, hash); a damaged file may hold anything there."""
+        return self._database.rows("SELECT level, idx, hash FROM node")
 
     def checkpoints(self) -> list[tuple[int, str]]:
-        """All checkpoints as (size, note), smallest first."""
-        return self._rows("SELECT size, note FROM checkpoint ORDER BY size")
+        """All checkpoints as (size, note), smallest first; what is no text is an empty note."""
+        rows = self._database.rows("SELECT size, note FROM checkpoint ORDER BY size")
+        return [(size, note if isinstance(note, str) else "") for size, note in rows]
 
     def history(self) -> History:
         """The history tree, to append to.
@@ -242,8 +287,8 @@ class Store:
         size = self.size()
         peaks = []
         for level, index in peak_positions(size):
-            found = self._rows("SELECT hash FROM node WHERE level = ? AND idx = ?", (level, index))
-            if not found:
+            found = self._database.rows("SELECT hash FROM node WHERE level = ? AND idx = ?", (level, index))
+            if not found or not isinstance(found[0][0], bytes):
                 raise LedgerError(
                     f"{self.path}: expected node {index} of level {level}, found none; run gridsettle ledger verify"
                 )
@@ -251,12 +296,11 @@ class Store:
         return History(size, peaks)
 
     def states(self) -> list[StoredState]:
-        """Stored states of the run; a valid ledger has at most one."""
-        return [StoredState(*row) for row in self._rows("SELECT height, blob, signature FROM run_state")]
-
-    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
-        with _report_damage(self.path):
-            return list(self._connection.execute(query, values))
+        """Stored states of the run; a valid ledger has at most one. What is not bytes is empty."""
+        return [
+            StoredState(height, *(value if isinstance(value, bytes) else b"" for value in values))
+            for height, *values in self._database.rows("SELECT height, blob, signature FROM run_state")
+        ]
 
 
 def _find_file(directory: Path) -> Path:
@@ -266,37 +310,12 @@ def _find_file(directory: Path) -> Path:
     return path
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Connect in mode `rwc` (a new file), `rw` (the writer) or `ro` (a reader)."""
-    log = path.with_name(path.name + "-wal")
-    if mode == "ro" and not os.access(path.parent, os.W_OK) and not log.exists():
-        mode = "ro&immutable=1"  # nobody can write there, and SQLite could not create its shared memory file
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=1)
-    try:
-        # A damaged file may hold text that is not UTF-8; it must still be read.
-        connection.text_factory = lambda content: content.decode("utf-8", "replace")
-        connection.execute("PRAGMA synchronous = FULL")
-        if mode == "rw":
-            connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-@contextmanager
-def _report_damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OverflowError) as reason:
-        raise DamagedError(
-            f"{path}: expected a gridsettle ledger, got a file that cannot be read: {reason}"
-        ) from reason
-
-
 def _lock_for_writing(path: Path) -> sqlite3.Connection:
     """Lock a file beside the database until it is closed; if the process is killed it is free. Readers ignore it."""
-    lock = sqlite3.connect(path.with_suffix(".lock"), isolation_level=None, timeout=0)
+    file = path.with_suffix(".lock")
+    if file.exists() and (not file.is_file() or file.stat().st_size > 0):
+        raise LedgerError(f"{file}: expected the empty file by which a run locks its ledger, got another; remove it")
+    lock = sqlite3.connect(file, isolation_level=None, timeout=0)
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as reason:

@@ -10,9 +10,10 @@ import numpy as np
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.crypto.merkle import EMPTY_ROOT, History, leaf_hash, root_of_leaf_hashes
+from market.ledger.durable import read_text_bounded
 from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin, parse_checkpoint
 from market.ledger.format.header import NO_PREVIOUS, NO_STATE, VERSION, Header, decode_header
-from market.ledger.format.note import ED25519, VerifierKey, open_note
+from market.ledger.format.note import ED25519, LONGEST_NOTE, VerifierKey, open_note
 from market.ledger.format.records import SIZE, RecordBytes, is_registry, read_next_interval
 from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, replay_statements
 from market.ledger.store.store import Store
@@ -118,10 +119,7 @@ def check_no_rollback(store: Store, tip: Tip, directory: Path) -> None:
     path = checkpoint_path(directory)
     if not path.exists():
         return
-    try:
-        note = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        raise LedgerError(f"{path}: expected a file with the ledger's last checkpoint, got: {reason}") from reason
+    note = read_text_bounded(path, "a file with the ledger's last checkpoint", LONGEST_NOTE)
     checkpoint = open_checkpoint(note, log_origin(tip.header.chain_id), tip.registry)
     if checkpoint.size > tip.history.size:
         raise LedgerError(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.errors import LedgerError
-from market.ledger.durable import report_unwritable, write_durably
+from market.ledger.durable import read_text_bounded, report_unwritable, write_durably
 from market.ledger.format.records import RecordBytes
 from market.ledger.format.statements import parse_statements, read_member_and_number
 from market.ledger.store.registry import Registry, next_number, replay_statements
@@ -22,6 +22,8 @@ from market.ledger.store.tip import decode_records
 from market.ledger.write.ledger import Ledger
 
 FOLDER = "requests"
+LONGEST = 1 << 16
+"""Bytes of the longest request: a statement with its signatures takes under 1 kB."""
 
 
 class Request(NamedTuple):
@@ -66,9 +68,9 @@ def list_requests(directory: Path) -> list[Request]:
     found = []
     for path in sorted((directory / FOLDER).glob("*.request")):
         try:
-            records = decode_records(bytes.fromhex(path.read_text(encoding="ascii")))
+            records = decode_records(bytes.fromhex(read_text_bounded(path, "a request", LONGEST)))
             number = read_member_and_number(parse_statements(records)[0])[1]
-        except (ValueError, IndexError, OSError) as reason:
+        except (ValueError, IndexError) as reason:
             raise LedgerError(f"{path}: expected a request, got something else; remove it") from reason
         found.append((number, Request(path, records)))
     return [request for _, request in sorted(found, key=lambda item: item[0])]

@@ -292,5 +292,5 @@ def test_what_an_interrupted_run_left_is_replaced(tmp_path: Path) -> None:
 
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v.sqlite").write_bytes(b"no database, but long enough to be read as the header of one" * 20)
-    with pytest.raises(LedgerError, match="member store that can be used"):
+    with pytest.raises(LedgerError, match="expected a member.s store"):
         Vault(tmp_path / "v.sqlite")
