@@ -15,6 +15,7 @@ from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson
 from cosim.cli.statements import PASSPHRASE, Statements, read_key
 from market import exchanges
+from market.ledger import durable
 from market.ledger.crypto import keys
 from market.ledger.format import checkpoint, note, records
 from market.ledger.format import statements as formats
@@ -26,6 +27,8 @@ from market.ledger.store import store as stores
 from market.ledger.write import requests
 
 members_app = typer.Typer()
+
+LARGEST_DATASHEET = 1 << 26
 
 Member = Annotated[int, typer.Argument(min=0, help="Number of the member; a house's number for a house.")]
 OperatorKey = Annotated[
@@ -177,10 +180,7 @@ def device(
         statements = Statements(directory, operator_key)
         if kind.upper() not in records.DeviceKind.__members__:
             fail(f"--kind: expected pv, battery or fuel_cell, got '{kind}'")
-        try:
-            described = b"" if datasheet is None else datasheet.read_bytes()
-        except OSError as reason:
-            fail(f"{datasheet}: expected a readable file, got {reason.strerror}")
+        described = b"" if datasheet is None else durable.read_bounded(datasheet, "a readable file", LARGEST_DATASHEET)
         statements.submit(
             formats.make_device_record(
                 statements.chain_id,
@@ -232,7 +232,7 @@ def account(
             statements.submit(formats.log_access(statements.chain_id, reading, number, own, owner=member))
         path, private = vaults.vault_path(directory, member), []
         if own is not None and path.exists():
-            with vaults.Vault(path) as vault:
+            with vaults.Vault(path, to_read=True) as vault:
                 private = vault.read(own)
         with stores.Store.open_to_read(directory) as store:
             entries = accounts.collect_entries(store, member, private)
