@@ -30,10 +30,12 @@ def pvwatts_dc(
     Raises
     ------
     GridError
-        If pvlib is not installed, or irradiance or nameplate is negative.
+        If pvlib is not installed, or a number is none or outside its range.
     """
-    check_range("pv, irradiance_w_per_m2", irradiance_w_per_m2, 0, below=True, remedy="give W/m² in the plane")
+    check_range("pv, irradiance_w_per_m2", irradiance_w_per_m2, 0, 2000, remedy="give W/m² in the plane")
+    check_range("pv, cell_temperature_c", cell_temperature_c, -90, 150, remedy="give °C, not K or °F")
     check_range("pv, nameplate_w", nameplate_w, 0, below=True, remedy="give the rated power in W")
+    check_range("pv, gamma_per_k", gamma_per_k, -0.02, 0.02, remedy="give a share per K, such as -0.0035")
     power: Numeric = _import_pvlib().pvsystem.pvwatts_dc(
         irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k
     )
@@ -65,6 +67,49 @@ def pvwatts_ac(dc_w: Numeric, inverter_dc_w: Numeric, efficiency: float = 0.96) 
     return power
 
 
+def pvwatts_losses(
+    *,
+    soiling: float = 2.0,
+    shading: float = 3.0,
+    snow: float = 0.0,
+    mismatch: float = 2.0,
+    wiring: float = 2.0,
+    connections: float = 0.5,
+    lid: float = 1.5,
+    nameplate_rating: float = 1.0,
+    age: float = 0.0,
+    availability: float = 3.0,
+) -> float:
+    """Losses of the whole system, a share of its DC power; 14.08 % by the manual's defaults.
+
+    Same manual as `pvwatts_dc`, eq. 10: the losses, each in per cent, follow one another.
+
+    Parameters
+    ----------
+    soiling, shading, snow, mismatch, wiring, connections, lid, nameplate_rating, age, availability
+        Losses, per cent; `lid` is light-induced degradation.
+
+    Raises
+    ------
+    GridError
+        If one is not 0 to 100 %.
+
+    Examples
+    --------
+    >>> round(pvwatts_losses(), 6)
+    0.140757
+    >>> pvwatts_losses(**dict.fromkeys(("soiling", "shading", "mismatch", "wiring"), 0.0), connections=0.0, lid=0.0,
+    ...     nameplate_rating=0.0, availability=10.0)
+    0.1
+    """
+    given = locals()
+    left = 1.0
+    for name, percent in given.items():
+        check_range(f"pv, losses, {name}", percent, 0, 100, remedy="give per cent")
+        left *= 1.0 - percent / 100.0
+    return round(1.0 - left, 12)
+
+
 def pvwatts(
     irradiance_w_per_m2: Numeric,
     cell_temperature_c: Numeric,
@@ -73,8 +118,11 @@ def pvwatts(
     gamma_per_k: float = -0.0035,
     inverter_w: Numeric | None = None,
     efficiency: float = 0.96,
+    losses: float | None = None,
 ) -> Numeric:
-    """AC power of panels and inverter: `pvwatts_dc`, then `pvwatts_ac`.
+    """AC power of panels and inverter: `pvwatts_dc`, less the losses of the system, then `pvwatts_ac`.
+
+    That is what `pvlib.modelchain.ModelChain.with_pvwatts` computes of irradiance and temperature of the cells.
 
     Parameters
     ----------
@@ -84,13 +132,17 @@ def pvwatts(
         Rated AC power; an inverter as large as the panels' DC rating if left out.
     efficiency
         Of the inverter at nominal load.
+    losses
+        Of the system, a share of the DC power; the 14.08 % of `pvwatts_losses` if left out.
 
     Raises
     ------
     GridError
-        If pvlib is not installed, or a number is outside its range.
+        If pvlib is not installed, or a number is none or outside its range.
     """
-    dc_w = pvwatts_dc(irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k)
+    lost = pvwatts_losses() if losses is None else losses
+    check_range("pv, losses", lost, 0, 1, remedy="give a share, not per cent")
+    dc_w = pvwatts_dc(irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k) * (1.0 - lost)
     inverter_dc_w = nameplate_w if inverter_w is None else inverter_w / efficiency
     return pvwatts_ac(dc_w, inverter_dc_w, efficiency)
 

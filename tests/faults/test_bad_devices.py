@@ -14,7 +14,7 @@ from grid_models.devices.frequency import droop_frequency
 from grid_models.devices.fuel_cell import STACKS, find_stack, fit_stack, stack_current
 from grid_models.devices.fuel_cell_plant import Plant, PlantState, capability, dispatch, make_preset_plant
 from grid_models.devices.inverter import Characteristic, Inverter
-from grid_models.devices.pv import pvwatts, pvwatts_ac
+from grid_models.devices.pv import pvwatts, pvwatts_ac, pvwatts_losses
 from grid_models.errors import GridError
 
 PEM = STACKS["pem-6kw"]
@@ -165,6 +165,24 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "nameplate negative": (
         lambda: pvwatts(900.0, 25.0, np.array([1.0, -2.0])),
         "pv, nameplate_w: .* got -2",
+    ),
+    "cell temperature NaN": (lambda: pvwatts(900.0, math.nan, 4000.0), "pv, cell_temperature_c: .* got nan"),
+    "cell temperature in kelvin": (
+        lambda: pvwatts(900.0, np.array([298.0, 25.0]), 4000.0),
+        "pv, cell_temperature_c: expected -90 <= value <= 150, got 298; give °C, not K or °F",
+    ),
+    "below absolute zero": (lambda: pvwatts(900.0, -300.0, 4000.0), "pv, cell_temperature_c: .* got -300"),
+    "coefficient in per cent": (
+        lambda: pvwatts(900.0, 25.0, 4000.0, gamma_per_k=-0.35),
+        "pv, gamma_per_k: expected -0.02 <= value <= 0.02, got -0.35; give a share per K",
+    ),
+    "system losses in per cent": (
+        lambda: pvwatts(900.0, 25.0, 4000.0, losses=14.08),
+        "pv, losses: expected 0 <= value <= 1, got 14.08; give a share, not per cent",
+    ),
+    "a loss beyond everything": (
+        lambda: pvwatts_losses(soiling=101.0),
+        "pv, losses, soiling: expected 0 <= value <= 100, got 101; give per cent",
     ),
     "irradiance NaN": (lambda: pvwatts(math.nan, 25.0, 4000.0), "pv, irradiance_w_per_m2: .* got nan"),
     "pv inverter efficiency above 1": (
