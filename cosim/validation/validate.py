@@ -197,10 +197,29 @@ def _make_feeder(
 
 
 def _find_loads(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
-    """Participants whose name is that of exactly one load, with its bus."""
-    loads = net.load.drop_duplicates("name", keep=False)
-    bus_of = dict(zip(loads["name"].astype(str), loads["bus"], strict=True))
-    return {name: int(bus_of[name]) for name in names if name in bus_of}
+    """Participants whose name is that of loads at one bus, with that bus.
+
+    Raises
+    ------
+    DataError
+        If loads of that name are at several buses, or another bus has that name.
+    """
+    found: dict[str, str | int] = {}
+    for name in names:
+        at = set(net.load.loc[net.load["name"].astype(str) == name, "bus"].astype(int))
+        named = set(net.bus.index[net.bus["name"].astype(str) == name].astype(int)) if at else set()
+        if len(at | named) > 1:
+            raise DataError(
+                f"participant '{name}': expected a name of one bus, got loads at {_list_buses(at)} and buses "
+                f"{_list_buses(named)} of that name; say which by a table of participants (--participants)"
+            )
+        if at:
+            found[name] = at.pop()
+    return found
+
+
+def _list_buses(buses: set[int]) -> str:
+    return ", ".join(map(str, sorted(buses))) or "none"
 
 
 def make_case(
