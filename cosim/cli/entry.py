@@ -54,7 +54,7 @@ def _prepare_streams() -> None:
 
 
 def _tell(message: str) -> None:
-    print(f"gridsettle: {message}", file=sys.stderr)
+    sys.stderr.write(f"gridsettle: {message}\n")
 
 
 def _end_at_once() -> NoReturn:

@@ -1,4 +1,4 @@
-"""The files of a run: parts while it runs, whole tables at the end. No half-written file ever has its final name."""
+"""The files of a run: its directory, its whole tables. No half-written file ever has its final name."""
 
 from __future__ import annotations
 
@@ -6,31 +6,23 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
 from cosim.results.columns import TYPES
 from cosim.results.folders import list_names, make_folder
-from market.cores import count_usable_cores
-from market.ledger.durable import sync_folder
 
 logger = logging.getLogger(__name__)
 
 AS_CSV = ("violations", "curtailment", "registrations", "battery_wear")
 """Short tables that people read: CSV instead of Parquet."""
-
-AT_ONCE = 2
-"""Tables written at the same time: pyarrow releases the GIL while it encodes."""
 
 PARTS, JOINED = ".parts", ".parts.joined"
 _BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
@@ -38,30 +30,45 @@ _BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
 
 
 def prepare_directory(directory: Path, *, resume: bool) -> Path:
-    """Make a new run directory, or find the one to resume.
+    """Make a new run directory, or find the one to resume; a run that was stopped before its ledger begins anew.
 
     Raises
     ------
     ScenarioError
         If a new run would overwrite an old one, or there is nothing to resume.
     """
-    started = (directory / "ledger.sqlite").exists()
-    if resume and not started:
-        raise ScenarioError(f"{directory}: expected a run to resume, found no ledger.sqlite; run without --resume")
-    if not resume and not all(name.startswith(_BEFORE_THE_LEDGER) for name in list_names(directory)):
-        what = "a run" if started else "other files"
+    started = has_ledger(directory)
+    if resume and not directory.exists():
+        raise ScenarioError(f"{directory}: expected a run to resume, found no such directory; run without --resume")
+    names = list_names(directory)
+    if not (resume and started) and not all(name.startswith(_BEFORE_THE_LEDGER) for name in names):
+        what = "a run" if started else "other files and no ledger"
         raise ScenarioError(
             f"{directory}: expected an empty or new directory, found {what}; "
-            "choose another with --out, remove it, or go on with --resume"
+            f"choose another with --out{', remove it, or go on with --resume' if started else ''}"
         )
-    make_folder(make_folder(directory) / PARTS)
+    parts = make_folder(directory) / PARTS
+    if resume and parts.exists() and not parts.is_dir():
+        parts.unlink()
+    make_folder(parts)
     shutil.rmtree(directory / JOINED, ignore_errors=True)
     return directory
 
 
+def has_ledger(directory: Path) -> bool:
+    """Whether a run in a directory has begun; what it left before is not needed to begin it again."""
+    return (directory / "ledger.sqlite").exists()
+
+
 @contextmanager
-def _replace_when_whole(path: Path) -> Iterator[Path]:
-    """A temporary name to write to; the file gets its own once it is written."""
+def replace_when_whole(path: Path) -> Iterator[Path]:
+    """A temporary name to write to; the file gets its own once it is written.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.partial")
     try:
         try:
@@ -91,7 +98,7 @@ def write_whole(path: Path, content: str) -> None:
     ScenarioError
         If it cannot be written.
     """
-    with _replace_when_whole(path) as temporary:
+    with replace_when_whole(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 
 
@@ -100,120 +107,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_whole(path, json.dumps(content, indent=2, sort_keys=False) + "\n")
 
 
-def write_parts(directory: Path, first: int, stop: int, tables: Mapping[str, pa.Table]) -> None:
-    """Write the tables of intervals first … stop-1 as parts, durable when it returns: the ledger is written after them.
-
-    Parts are Arrow files, which are quick to write and to read; Parquet is encoded once, at the end.
-
-    Raises
-    ------
-    ScenarioError
-        If they cannot be written, or earlier parts have other columns: a run of another version.
-    """
-    for name, table in tables.items():
-        for earlier in list_parts(directory, name)[:1]:
-            _check_columns(earlier, table.schema)
-    parts = [directory / PARTS / f"{name}-{first:09d}-{stop:09d}.arrow" for name in tables]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(_write_part, parts, tables.values()))
-    sync_folder(directory / PARTS)
-
-
-def _check_columns(part: Path, schema: pa.Schema) -> None:
-    with pa_ipc.open_file(part) as reader:
-        if reader.schema != schema:
-            raise ScenarioError(
-                f"{part}: expected the columns that this version writes, got those of another; resume the run with "
-                "the version that began it, or begin anew in another directory"
-            )
-
-
-def _write_part(part: Path, table: pa.Table) -> None:
-    options = pa_ipc.IpcWriteOptions(compression="lz4")
-    with _replace_when_whole(part) as temporary, temporary.open("wb") as file:
-        with pa_ipc.new_file(file, table.schema, options=options) as writer:
-            writer.write_table(table)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def list_parts(directory: Path, name: str) -> list[Path]:
-    """Paths of the parts of a table in the order of their intervals."""
-    return sorted((directory / PARTS).glob(f"{name}-*-*.arrow"))
-
-
-def has_parts(directory: Path) -> bool:
-    """Whether a run is not finished: its parts are removed last."""
-    return any((directory / PARTS).iterdir())
-
-
-def read_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Some columns of a table of a run that is not finished, part by part."""
-    for path in list_parts(directory, name):
-        with pa_ipc.open_file(path) as reader:
-            wanted = [reader.schema.get_field_index(column) for column in columns]
-        with pa_ipc.open_file(path, options=pa_ipc.IpcReadOptions(included_fields=wanted)) as reader:
-            yield reader.read_all().select(columns)
-
-
-def _read_part(path: Path) -> pa.Table:
-    with pa_ipc.open_file(path) as reader:
-        return reader.read_all()
-
-
-def discard_parts_after(directory: Path, stop: int) -> None:
-    """Remove parts that the ledger does not know of: those that end after interval `stop`."""
-    for part in (directory / PARTS).iterdir():
-        if part.suffix == ".partial" or int(part.stem.rsplit("-", 1)[1]) > stop:
-            part.unlink()
-
-
-@contextmanager
-def join_parts(directory: Path, names: Iterable[str]) -> Iterator[None]:
-    """Join each table's parts into its final file while the context lasts; on one core, at its end.
-
-    Raises
-    ------
-    ScenarioError
-        At its end, if a file cannot be written.
-    """
-    join = partial(_join, directory)
-    if count_usable_cores() == 1:
-        # One after the other: taking turns, both would evict each other's data from the cache.
-        yield
-        for name in names:
-            join(name)
-        return
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        joined = pool.map(join, names)
-        yield
-        list(joined)
-
-
-def remove_parts(directory: Path) -> None:
-    """Remove the parts of a finished run, all at once or none: a killed run must not be resumed with some of them."""
-    os.replace(directory / PARTS, directory / JOINED)
-    shutil.rmtree(directory / JOINED)
-
-
-def _join(directory: Path, name: str) -> None:
-    """Final file of a table's parts."""
-    parts = list_parts(directory, name)
-    if name in AS_CSV:
-        write_table(directory, name, pa.concat_tables(map(_read_part, parts)))
-        return
-    schema = _read_part(parts[0]).schema
-    with (
-        _replace_when_whole(directory / file_name(name)) as temporary,
-        pq.ParquetWriter(temporary, schema, **make_parquet_options(schema)) as writer,
-    ):
-        for part in parts:
-            writer.write_table(_read_part(part))
-
-
 def write_table(directory: Path, name: str, table: pa.Table) -> None:
     """Write a table of a run that is not made in parts."""
-    with _replace_when_whole(directory / file_name(name)) as temporary:
+    with replace_when_whole(directory / file_name(name)) as temporary:
         if name in AS_CSV:
             pa_csv.write_csv(table, temporary)
         else:

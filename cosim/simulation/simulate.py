@@ -16,23 +16,12 @@ import pyarrow as pa
 
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
-from cosim.interval.chunk import Chunk, join_chunks
 from cosim.interrupts.stop import stop_between_lines
+from cosim.interval.chunk import Chunk, join_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
-from cosim.recording.recorder import open_recorder
+from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
-from cosim.results.directory import (
-    discard_parts_after,
-    has_parts,
-    join_parts,
-    prepare_directory,
-    read_parts,
-    remove_parts,
-    write_json,
-    write_parts,
-    write_table,
-    write_whole,
-)
+from cosim.results.directory import has_ledger, prepare_directory, write_json, write_table, write_whole
 from cosim.results.energy_balance import make_energy_balance_table
 from cosim.results.fairness import make_curtailed_by_house_table
 from cosim.results.fuel_cells import (
@@ -43,6 +32,7 @@ from cosim.results.fuel_cells import (
     summarise_fuel_cells,
 )
 from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, make_outage_tables
+from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
 from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import summarise
@@ -58,6 +48,7 @@ from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
+from cosim.simulation.resume import MANIFEST, SUMMARY, check_repeated, is_finished, must_repeat, name_run
 from cosim.simulation.version import find_version
 
 logger = logging.getLogger(__name__)
@@ -102,7 +93,8 @@ def run(
     out
         Run directory, new or empty. Without one the run stays in memory and writes no ledger.
     resume
-        Go on with the interrupted run in `out`; ends with the same ledger head as an undisturbed run.
+        Go on with the interrupted run in `out`; ends with the same ledger head as an undisturbed run. Tables whose
+        parts are damaged, and those of a finished run that are missing, are made again.
     listener
         Called after every chunk of intervals.
 
@@ -124,16 +116,13 @@ def run(
     directory = prepare_directory(Path(out), resume=resume)
     case = build_case(scenario)
     compile_ahead(case)
-    with open_recorder(case, directory, resume=resume) as recorder:
-        discard_parts_after(directory, recorder.next_interval)
-        stream = run_intervals(case, recorder.state, recorder.next_interval, recorder.network)
-        for group in group_chunks(_notify(stream, case, listener), scale_by_houses(GROUP, case)):
-            tables = _join_tables(make_tables(case, chunk) for chunk in group)
-            write_parts(directory, group[0].first, group[-1].stop, tables)
-            recorder.record(group)
-            logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
+    with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
         head = recorder.head()
-    if not has_parts(directory):  # resumed though it had finished
+        finished = recorder.next_interval == case.n_intervals and is_finished(directory, list_all_tables(case))
+        if not finished:
+            _record_all(recorder, directory, listener)
+            head = recorder.head()
+    if finished:
         remove_parts(directory)
         return Result.load(directory)
     with join_parts(directory, list_tables(case)):
@@ -141,10 +130,31 @@ def run(
         for name, table in derived.items():
             write_table(directory, name, table)
     write_inputs(case, directory)
-    write_json(directory / "manifest.json", make_manifest(case, head))
-    write_json(directory / "summary.json", summary := {**summary, "ledger": head})
+    write_json(directory / MANIFEST, make_manifest(case, head))
+    write_json(directory / SUMMARY, summary := {**summary, "ledger": head})
     remove_parts(directory)
     return Result(case.scenario, summary, directory, {})
+
+
+def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) -> None:
+    """Run and record what the ledger has not, once the parts of what it has are known to be whole."""
+    case, done = recorder.case, recorder.next_interval
+    size = scale_by_houses(GROUP, case)
+    if must_repeat(recorder, directory, list_tables(case)):
+        stream = run_intervals(case, case.opening, stop=done)
+        groups = group_chunks(_notify(stream, case, listener), size)
+        for group in check_repeated(recorder, groups, directory):
+            _write_group(recorder, directory, group)
+    stream = run_intervals(case, recorder.state, done, recorder.network)
+    for group in group_chunks(_notify(stream, case, listener), size):
+        _write_group(recorder, directory, group)
+        recorder.record(group)
+        logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
+
+
+def _write_group(recorder: Recorder, directory: Path, group: list[Chunk]) -> None:
+    tables = _join_tables(make_tables(recorder.case, chunk) for chunk in group)
+    write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
@@ -189,6 +199,12 @@ def list_tables(case: Case) -> tuple[str, ...]:
     """Names of the tables that a run writes part by part; those of events and fuel cells only where there are any."""
     outages = OUTAGE_TABLES if has_events(case) else ()
     return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
+
+
+def list_all_tables(case: Case) -> tuple[str, ...]:
+    """Names of all tables of a run, also of those that follow from the others."""
+    derived = ("curtailment", "curtailed_by_house", WEAR_TABLE, *(("resilience",) if has_events(case) else ()))
+    return (*list_tables(case), *derived)
 
 
 def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:

@@ -23,7 +23,7 @@ import pytest
 
 from cosim import Result, Scenario
 from cosim.results.result import TABLES
-from cosim.scenario.files import as_toml
+from cosim.scenario.files import format_toml
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.checkpoint import checkpoint_path
 
@@ -121,9 +121,7 @@ class Warm:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def run(
-        self, directory: Path, *, after: float = 600.0, operation: int = 0, before: str = ""
-    ) -> dict[str, Any]:
+    def run(self, directory: Path, *, after: float = 600.0, operation: int = 0, before: str = "") -> dict[str, Any]:
         """Run or resume in a child, killed after some seconds, before the n-th operation on its files or a step."""
         assert self._process.stdin is not None
         asked = {"directory": str(directory), "after": after, "operation": operation, "before": before}
@@ -140,7 +138,7 @@ class Warm:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
-    (folder / "small.toml").write_text(as_toml(SMALL))
+    (folder / "small.toml").write_text(format_toml(SMALL))
     return folder
 
 
@@ -194,9 +192,7 @@ def kill_until(kills: int, directory: Path, kill: Callable[[Path], dict[str, Any
 def test_killed_at_random_moments(seed: int, warm: Warm, folder: Path) -> None:
     """Killed five times wherever it was: 25 kills over the seeds."""
     rng = np.random.default_rng(seed)
-    killed = kill_until(
-        5, folder / f"moments-{seed}", lambda at: warm.run(at, after=float(rng.uniform(0.02, 1.2)))
-    )
+    killed = kill_until(5, folder / f"moments-{seed}", lambda at: warm.run(at, after=float(rng.uniform(0.02, 1.2))))
     for directory in killed:
         warm.run(directory)
         expect_same(directory, folder / "undisturbed")
@@ -207,9 +203,7 @@ def test_killed_at_random_moments(seed: int, warm: Warm, folder: Path) -> None:
 def test_killed_while_it_writes(seed: int, warm: Warm, folder: Path) -> None:
     """Killed five times right before an operation on its files: 25 kills over the seeds."""
     rng = np.random.default_rng(100 + seed)
-    killed = kill_until(
-        5, folder / f"writes-{seed}", lambda at: warm.run(at, operation=int(rng.integers(1, 180)))
-    )
+    killed = kill_until(5, folder / f"writes-{seed}", lambda at: warm.run(at, operation=int(rng.integers(1, 180))))
     for directory in killed:
         warm.run(directory)
         expect_same(directory, folder / "undisturbed")
@@ -219,7 +213,7 @@ def test_killed_while_it_writes(seed: int, warm: Warm, folder: Path) -> None:
 def test_killed_at_every_step_of_its_end(warm: Warm, folder: Path) -> None:
     """All blocks are there, the results are not: killed before every other operation that is left, until none is."""
     ending = folder / "ending"
-    assert warm.run(ending, before="joining")["killed"]
+    assert warm.run(ending, before="join_parts")["killed"]
     killed_behind_it = 0
     for operation in itertools.count(2, 2):
         directory = shutil.copytree(ending, folder / f"ending-{operation}")

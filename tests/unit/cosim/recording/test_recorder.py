@@ -103,12 +103,14 @@ def test_what_was_killed_before_its_ledger_is_begun_anew(tmp_path: Path) -> None
         ".ledger.sqlite.partial-wal",
     ):
         (left / name).write_bytes(b"")
+    for resume in (True, False):
+        assert prepare_directory(left, resume=resume) == left
     with pytest.raises(ScenarioError, match="run without --resume"):
-        prepare_directory(left, resume=True)
-    assert prepare_directory(left, resume=False) == left
+        prepare_directory(tmp_path / "nowhere", resume=True)
     (left / "mine.txt").touch()
-    with pytest.raises(ScenarioError, match="found other files"):
-        prepare_directory(left, resume=False)
+    for resume in (True, False):
+        with pytest.raises(ScenarioError, match="found other files"):
+            prepare_directory(left, resume=resume)
 
 
 def test_state_survives_its_bytes() -> None:

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import cosim.results.directory
+import cosim.results.parts
 from cosim import Scenario, run
 from cosim.errors import ScenarioError
-from cosim.results.directory import read_in_parts, read_table, write_parts, write_table
+from cosim.results.directory import read_in_parts, read_table, write_table
 from market.ledger.crypto import signatures
 
 SCENARIO = Scenario().with_changes(horizon={"hours": 200})
@@ -19,7 +19,7 @@ SCENARIO = Scenario().with_changes(horizon={"hours": 200})
 
 def test_one_core_writes_what_two_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in (1, 2):
-        for module in (cosim.results.directory, signatures):
+        for module in (cosim.results.parts, signatures):
             monkeypatch.setattr(module, "count_usable_cores", lambda n=n: n)
         run(SCENARIO, tmp_path / str(n))
     one, two = (
@@ -30,19 +30,8 @@ def test_one_core_writes_what_two_write(tmp_path: Path, monkeypatch: pytest.Monk
     assert "houses.parquet" in one
 
 
-def test_parts_of_another_version_are_not_gone_on_with(tmp_path: Path) -> None:
-    (tmp_path / ".parts").mkdir()
-    old = pa.table({"time": pa.array([0], pa.timestamp("s", tz="UTC"))})
-    write_parts(tmp_path, 0, 1, {"houses": old})
-    write_parts(tmp_path, 1, 2, {"houses": old})
-    there = sorted((tmp_path / ".parts").iterdir())
-    with pytest.raises(ScenarioError, match=r"houses-000000000-.*expected the columns.*begin anew"):
-        write_parts(tmp_path, 2, 3, {"houses": old.cast(pa.schema([("time", pa.timestamp("ms", tz="UTC"))]))})
-    assert sorted((tmp_path / ".parts").iterdir()) == there
-
-
 def test_one_core_joins_even_so_before_the_run_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cosim.results.directory, "count_usable_cores", lambda: 1)
+    monkeypatch.setattr(cosim.results.parts, "count_usable_cores", lambda: 1)
     found: list[bool] = []
     monkeypatch.setattr(
         "cosim.simulation.simulate.write_json",
