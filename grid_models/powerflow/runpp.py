@@ -23,6 +23,7 @@ from grid_models.powerflow.admittance import (
     read_matrices,
 )
 from grid_models.powerflow.flow import Flow, make_unsolved_flow
+from grid_models.powerflow.voltages import Readout, make_readout, read_flow
 
 TOLERANCE_MVA = 1e-11
 
@@ -68,6 +69,7 @@ class Reference:
 
     def __init__(self, feeder: Feeder, matrices: Matrices) -> None:
         self._net, self._index = with_injection_elements(feeder)
+        self._feeder, self._matrices = feeder, matrices
         self.slacks = find_slacks(self._net, matrices)
 
     def solve(self, p_kw: Floats, q_kvar: Floats, *, recycle: bool = False) -> Flow:
@@ -86,6 +88,42 @@ class Reference:
                 if solved:
                     _read_results(net, self.slacks, flow, k)
         return flow
+
+    def solve_series(self, p_kw: Floats, q_kvar: Floats) -> Flow:
+        """Flow of many injections, (K, N) kW and kvar, all finite, by `runpp` without its result tables.
+
+        Every interval starts from the solution before. The first has its tables, and what they hold must follow from
+        its voltages; where it does not, and where an interval does not converge, tables are written as in `solve`.
+        """
+        flow = self.solve(p_kw[:1], q_kvar[:1])
+        readout = make_readout(self._net, self._matrices, self._feeder.bus)
+        if not flow.converged.all() or not self._follows(readout, flow, p_kw[:1], q_kvar[:1]):
+            return self.solve(p_kw, q_kvar, recycle=True)
+        voltage, iterations = self._find_voltages(p_kw, q_kvar)
+        solved = np.flatnonzero(iterations > 0)
+        whole = self.solve(np.full_like(p_kw, np.nan), q_kvar)
+        read = read_flow(readout, voltage[solved], p_kw[solved], q_kvar[solved], iterations[solved])
+        failed = np.flatnonzero(iterations == 0)
+        return whole.with_intervals(solved, read).with_intervals(failed, self.solve(p_kw[failed], q_kvar[failed]))
+
+    def _follows(self, readout: Readout, flow: Flow, p_kw: Floats, q_kvar: Floats) -> bool:
+        """Whether what the result tables of the interval just solved hold follows from its voltages."""
+        voltage = self._net._ppc["internal"]["V"][None]
+        read = read_flow(readout, voltage, p_kw, q_kvar, flow.iterations)
+        pairs = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in zip(flow, read, strict=True)]
+        return all(np.allclose(a, b, rtol=1e-9, atol=1e-6, equal_nan=True) for a, b in pairs)
+
+    def _find_voltages(self, p_kw: Floats, q_kvar: Floats) -> tuple[Complex, Ints]:
+        """Voltages of the internal buses, (K, i) pu, and iterations, (K,); 0 where `runpp` does not converge."""
+        net, converted = self._net, False
+        voltage = np.zeros((len(p_kw), self._matrices.y_bus.shape[0]), np.complex128)
+        iterations = np.zeros(len(p_kw), np.int64)
+        for k in range(len(p_kw)):
+            write_injections(net, self._index, p_kw[k], q_kvar[k])
+            converted = run_net(net, recycle=converted, only_voltages=True)
+            if converted:
+                voltage[k], iterations[k] = net._ppc["internal"]["V"], net._ppc["iterations"]
+        return voltage, iterations
 
 
 def with_injection_elements(feeder: Feeder) -> tuple[Any, Ints]:
@@ -113,10 +151,11 @@ def write_injections(net: Any, index: Ints, p_kw: Floats, q_kvar: Floats) -> Non
 _ONLY_INJECTIONS = {"bus_pq": True, "trafo": False, "gen": False}
 
 
-def run_net(net: Any, *, recycle: bool = False) -> bool:
+def run_net(net: Any, *, recycle: bool = False, only_voltages: bool = False) -> bool:
     """Run `runpp` on the net; returns whether it converged.
 
     `recycle` keeps everything but the injections from the run before, which must have converged on this net.
+    `only_voltages` leaves the result tables as they are.
     """
     options = {**RUNPP_OPTIONS, "recycle": _ONLY_INJECTIONS} if recycle else RUNPP_OPTIONS
     with warnings.catch_warnings():
@@ -124,10 +163,10 @@ def run_net(net: Any, *, recycle: bool = False) -> bool:
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", MatrixRankWarning)
         try:
-            pp.runpp(net, tolerance_mva=TOLERANCE_MVA, max_iteration=30, **options)
+            pp.runpp(net, tolerance_mva=TOLERANCE_MVA, max_iteration=30, only_v_results=only_voltages, **options)
         except (pp.LoadflowNotConverged, FloatingPointError, np.linalg.LinAlgError):
             return False
-    return bool(net.converged)
+    return bool(net._ppc["success"] if only_voltages else net.converged)  # `converged` is of the last result tables
 
 
 class Slacks(NamedTuple):
