@@ -1,7 +1,7 @@
 """Text of a file as tools write it: compressed or not, in UTF-8, UTF-16 or Windows-1252; what was understood is said.
 
-The rule: a byte-order mark decides; else what is valid UTF-8 is UTF-8; else text whose every second byte is zero is
-UTF-16; else text without control characters is Windows-1252, which prints what Latin-1 does.
+The rule: a byte-order mark decides; else text most of whose first or second bytes are zero is UTF-16; else what is
+valid UTF-8 is UTF-8; else text without control characters is Windows-1252, which has all letters of Latin-1.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ MAX_BYTES = 2_000_000_000
 """Largest file, and largest content of a compressed one."""
 
 CHUNK = 1 << 20
+SAMPLE = 1000  # bytes at the begin that tell UTF-16 without a mark
 MARKS = (  # the longer first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8", ""),
     (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
@@ -152,17 +153,15 @@ def _find_encoding(content: bytes) -> tuple[str, str, int]:
     for mark, encoding, name in MARKS:
         if content.startswith(mark):
             return encoding, name, len(mark)
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        sample = content[first:SAMPLE:2]
+        if 2 * sample.count(0) > len(sample):
+            return encoding, "UTF-16", 0
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        valid = False
-    else:
-        valid = True
-    if len(content) >= 4 and content[1:200:2].count(0) == len(content[1:200:2]):
-        return "utf-16-le", "UTF-16", 0
-    if len(content) >= 4 and content[0:200:2].count(0) == len(content[0:200:2]):
-        return "utf-16-be", "UTF-16", 0
-    return ("utf-8", "", 0) if valid else ("cp1252", "Windows-1252", 0)
+        return "cp1252", "Windows-1252", 0
+    return "utf-8", "", 0
 
 
 def _name_sample(text: str, name: str) -> str:

@@ -129,7 +129,9 @@ def test_times_with_z_are_utc_whatever_the_zone() -> None:
 )
 def test_repeated_columns_are_refused_with_both_places(header: str) -> None:
     """https://github.com/pandas-dev/pandas/issues/14704: the second one was lost, or got the name of a third."""
-    with pytest.raises(DataError, match=r"column 'a.load_kwh': expected each name of a column once, got it in column 2"):
+    with pytest.raises(
+        DataError, match=r"column 'a.load_kwh': expected each name of a column once, got it in column 2"
+    ):
         profiles(f"time,{header}\n2017-06-01T00:00Z{',1' * (header.count(',') + 1)}\n")
 
 
