@@ -27,6 +27,9 @@ from grid_models.powerflow.limits import Judgement, Verdict, Violation
 from market.exchanges import Reason
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")
+ANSWER = ("row", "status", "delivered_wh", "curtailed_wh", "amount_neur", "reason", *VIOLATION)
+"""Columns that a validation adds to trades."""
+
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
 
@@ -64,6 +67,13 @@ def make_tables(
         "branch_loading": _as_frame(make_branch_loading_table(case, intervals, loadings)),
         "violations": violations[["time", *VIOLATION]],
     }
+
+
+def rename_given(trades: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Trades whose own columns have other names than those of the answer, and what was renamed."""
+    names = {name: f"given_{name}" for name in ANSWER if name in trades.columns}
+    said = [f"column '{name}' of the trades is carried as '{given}'" for name, given in names.items()]
+    return trades.rename(columns=names), tuple(said)
 
 
 def _judge_trades(trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval]) -> pd.DataFrame:

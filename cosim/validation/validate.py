@@ -20,7 +20,7 @@ from cosim.delivery.setpoints import mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.notebook import table_html
 from cosim.scenario.model import Scenario
-from cosim.validation.tables import make_tables, summarise_validation
+from cosim.validation.tables import make_tables, rename_given, summarise_validation
 from cosim.validation.trades import (
     UTILITY,
     JudgedInterval,
@@ -150,7 +150,8 @@ def validate(
     True
     """
     checked = trades_from_frame(trades, source, timezone, day_first)
-    said = list_notes(checked, profiles, interval_minutes, notes)
+    checked, renamed = rename_given(checked)
+    said = list_notes(checked, profiles, interval_minutes, (*renamed, *notes))
     names = _list_participants(net, checked, profiles, participants)
     if profiles is None:
         profiles = make_empty_profiles(checked, names, interval_minutes or find_interval_minutes(checked))

@@ -229,3 +229,12 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path: Path, monkeypatch: pytest
     path.write_bytes(gzip.compress(b" " * 50_000_000))
     with pytest.raises(ValueError, match="expected at most 1,000,000 bytes of text, got more"):
         read_text(path)
+
+
+def test_an_answer_can_be_judged_again(net: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain.csv").write_text(PLAIN)
+    notes(net, tmp_path / "plain.csv")
+    answer = tmp_path / "plain.csv-judged" / "trades.csv"
+    said, trades = notes(net, answer)
+    assert (trades[0]["status"], trades[0]["given_status"], trades[0]["given_row"]) == ("accepted", "accepted", 2)
+    assert "column 'status' of the trades is carried as 'given_status'" in said
