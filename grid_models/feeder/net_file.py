@@ -37,6 +37,7 @@ OBJECT_TABLES = ("characteristic", "controller", "output_writer")
 """Tables in which pandapower keeps objects; they are left out."""
 PANDAPOWER_OBJECT = re.compile(r"pandapower(\.\w+)+", re.ASCII)
 DTYPE = re.compile(r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)|bool|boolean|object|str|string")
+_WANTED = "expected a net written by pandapower.to_json"
 _NO_OBJECTS = "expected numbers, words and lists"
 
 FRAME_KEYS = {
@@ -101,17 +102,17 @@ def parse_net(text: str, where: str) -> Any:
     GridError
         If the text is no such net.
     """
-    document = _load(text, where)
+    document = _load(text, where, _WANTED)
     if not isinstance(document, dict):
-        raise GridError(f"{where}: expected a pandapower net, got {_kind(document)}; write it by pandapower.to_json")
+        raise GridError(f"{where}: {_WANTED}, got {_kind(document)}")
     tagged = "_module" in document or "_class" in document
     if tagged and _tag(document) != NET:
-        raise GridError(f"{where}: expected a pandapower net, got an object of {_named(document)}")
+        raise GridError(f"{where}: {_WANTED}, got an object of {_named(document)}")
     tables = document.get("_object") if tagged else document
     if isinstance(tables, str):
         tables = _load(tables, where)
     if not isinstance(tables, dict) or "bus" not in tables:
-        raise GridError(f"{where}: expected a pandapower net with a table 'bus'; write it by pandapower.to_json")
+        raise GridError(f"{where}: {_WANTED}, got none with a table 'bus'")
     walked = _Walk(where)
     kept = dict(walked.tables(tables))
     rebuilt = {"_module": NET[0], "_class": NET[1], "_object": kept} if tagged else kept
@@ -128,11 +129,9 @@ def _decode(text: str, where: str) -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)  # older formats are read, and said by convert_format
             net = pp.from_json_string(text, convert=True)
     except Exception as reason:  # pandapower lets pandas' and its own errors through
-        raise GridError(
-            f"{where}: expected a net written by pandapower.to_json, got {type(reason).__name__}: {_short(reason)}"
-        ) from reason
+        raise GridError(f"{where}: {_WANTED}, got {type(reason).__name__}: {_short(reason)}") from reason
     if not isinstance(net, pp.pandapowerNet):
-        raise GridError(f"{where}: expected a pandapower net, got {type(net).__name__}; write it by pandapower.to_json")
+        raise GridError(f"{where}: {_WANTED}, got {type(net).__name__}")
     return net
 
 
@@ -317,12 +316,12 @@ def _scalar(value: Any, place: str) -> Any:
     raise GridError(f"{place}: expected a number or a word, got {_kind(value)}")
 
 
-def _load(text: str, place: str) -> Any:
+def _load(text: str, place: str, expected: str = "expected JSON") -> Any:
     """JSON text as Python values."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as reason:
-        raise GridError(f"{place}: expected JSON, got {type(reason).__name__}: {_short(reason)}") from reason
+        raise GridError(f"{place}: {expected}, got {type(reason).__name__}: {_short(reason)}") from reason
 
 
 def _kind(value: Any) -> str:

@@ -162,7 +162,7 @@ FILES: dict[str, tuple[str | None, list[tuple[str, str | int]], str]] = {
     "missing": (None, [("ann", 2)], "expected a pandapower JSON file, found none"),
     "empty": ("", [("ann", 2)], "expected a net written by pandapower.to_json, got"),
     "not JSON": ("bus,load\n1,2\n", [("ann", 2)], "expected a net written by pandapower.to_json, got"),
-    "other JSON": ('{"bus": [1, 2]}', [("ann", 2)], "expected a net written by pandapower.to_json, got"),
+    "other JSON": ('{"bus": [1, 2]}', [("ann", 2)], "bus: expected a table, got list"),
     "a list": ("[1, 2]", [("ann", 2)], "expected a net written by pandapower.to_json, got"),
     "unknown bus name": (
         "net",
