@@ -7,54 +7,37 @@ as the block's topology says, each island with its grid former as slack. Limits 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, switch_network
-from cosim.curtailment.feasible import Outcome
-from cosim.delivery.setpoints import injection_kw
-from cosim.errors import ScenarioError
-from cosim.recording.topology import Changes, read_changes
-from cosim.results.directory import read_table
-from cosim.results.result import NETWORK_FILE
-from cosim.scenario.files import load_scenario
-from cosim.scenario.model import Scenario
-from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.net_file import read_net
-from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Limits, Verdict, check_limits
-from market.exchanges import Kind
-from market.ledger.format.header import decode_header
-from market.ledger.format.records import (
-    ISLANDED,
-    NONE,
-    RecordBytes,
-    RecordKind,
-    read_integer_parameter,
-    read_parameters,
-    select_rows,
+from cosim.audit.networks import switch_network
+from cosim.audit.physics import Physics, audit_blocks
+from cosim.audit.recorded import (
+    Entries,
+    Finding,
+    OpenedBlock,
+    find_early_end,
+    list_misplaced,
+    open_block,
+    read_interval,
+    read_recorded,
 )
-from market.ledger.private.commitments import open_commitments
+from cosim.audit.sample import draw_heights, make_nonce
+from cosim.interrupts.processes import open_pool
+from grid_models.powerflow.limits import Limits
+from market.ledger.format.records import ISLANDED, RecordKind, read_next_interval, select_rows
 from market.ledger.private.vault import Entry
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
-TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
-"""How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
+TASK = 256
+"""Blocks that are solved one after the other, each from the solution before; so more processes change no number."""
 
-RECORDED_VM_UPU, RECORDED_LOADING_E4 = 10, 100
-"""How far the recorded extremes may be from the recomputed ones, in their own steps (1e-5 pu, 0.01 %)."""
-
-
-class Finding(NamedTuple):
-    """An interval that should not have settled as it did, or whose verdict is not what physics says."""
-
-    height: int
-    what: str
+WORTH_PROCESSES = 600
+"""Blocks from which on starting processes pays."""
 
 
 class Audit(NamedTuple):
@@ -68,33 +51,43 @@ class Audit(NamedTuple):
         What is wrong, in order of height; nothing if the ledger is physically sound.
     islanded
         Those of them in which a participant was without the grid.
+    n_blocks, n_drawn
+        Number of blocks behind the first, and how many of them were drawn.
+    nonce
+        The number that they were drawn by.
     """
 
     heights: tuple[int, ...]
     findings: tuple[Finding, ...]
     islanded: tuple[int, ...]
-
-
-class Recorded(NamedTuple):
-    """What a run was made of: its directory says so, and the hashes in the ledger's first block confirm it.
-
-    `switch` makes the network of some topology changes.
-    """
-
-    scenario: Scenario
-    feeder: Feeder
-    switch: Callable[[Changes], SwitchedNetwork]
-    limits: Limits
-    interval_minutes: int
     n_blocks: int
+    n_drawn: int
+    nonce: bytes
+
+
+class Task(NamedTuple):
+    """Blocks for one process: where they lie, their heights, and the private records in them."""
+
+    directory: Path
+    heights: tuple[int, ...]
+    entries: Entries
+
+
+class Audited(NamedTuple):
+    """What became of a task: heights audited, findings, and heights in which a participant was without the grid."""
+
+    heights: list[int]
+    findings: list[Finding]
+    islanded: list[int]
 
 
 def audit_ledger(
     directory: str | Path,
     *,
     sample: int | None = 48,
-    seed: int = 0,
-    entries: Mapping[tuple[int, int], Entry] | None = None,
+    nonce: bytes | None = None,
+    entries: Entries | None = None,
+    n_processes: int = 1,
 ) -> Audit:
     """Audit the ledger of a run.
 
@@ -103,11 +96,13 @@ def audit_ledger(
     directory
         Run directory.
     sample
-        Number of blocks to audit, drawn at random; all if None.
-    seed
-        Of the draw.
+        Number of blocks to audit; all if None.
+    nonce
+        What they are drawn by, beside the ledger's head; a new random number if left out.
     entries
         Private records from the operator's store, by (interval, number).
+    n_processes
+        Processes that solve power flows. With more than one, the calling program's main module must be importable.
 
     Raises
     ------
@@ -115,116 +110,64 @@ def audit_ledger(
         If the directory holds no run, its scenario or network is not the one the ledger was begun with, or its
         records are private and cannot be opened.
     """
-    directory = Path(directory)
+    directory, nonce = Path(directory), nonce or make_nonce()
     with Store.open_to_read(directory) as store:
         recorded = read_recorded(directory, store)
-        heights = np.arange(1, recorded.n_blocks)
-        if sample is not None and sample < heights.size:
-            heights = np.sort(np.random.default_rng(seed).choice(heights, sample, replace=False))
-        findings: list[Finding] = []
-        audited, islanded = [], []
-        for height in heights.tolist():
-            block = store.block(height)
-            records = open_records(decode_records(block.records), entries or {}, height)
-            verdict = select_rows(records, RecordKind.VERDICT)
-            if verdict.size == 0:
-                continue  # a block of the registry alone
-            audited.append(height)
-            if verdict[0]["reason"] & ISLANDED:
-                islanded.append(height)
-            start = decode_header(block.header).interval_start
-            findings += [Finding(height, what) for what in audit_block(recorded, records, start)]
-    return Audit(tuple(audited), tuple(findings), tuple(islanded))
+        last = store.block(store.size() - 1)
+        heights = draw_heights(last.hash, nonce, last.height, last.height if sample is None else sample)
+        findings = list_misplaced(recorded)
+        tasks = _make_tasks(directory, store, heights, entries or {})
+        done = _audit_all(list(tasks), n_processes)
+        findings += [finding for part in done for finding in part.findings]
+        findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
+    audited = tuple(height for part in done for height in part.heights)
+    islanded = tuple(height for part in done for height in part.islanded)
+    return Audit(audited, tuple(findings), islanded, last.height, len(heights), nonce)
 
 
-def open_records(records: RecordBytes, entries: Mapping[tuple[int, int], Entry], height: int) -> RecordBytes:
-    """A block's records, the private ones put back.
-
-    Raises
-    ------
-    ScenarioError
-        If they cannot be opened: without the meters power flows are unknown.
-    """
-    if not (records[:, 0] == RecordKind.PRIVATE).any():
-        return records
-    found = open_commitments(records, int(records[0, 4:8].copy().view("<u4")[0]), entries)
-    if isinstance(found, str):
-        raise ScenarioError(f"block {height}: {found}; open them with --open-with and the operator's key")
-    return found
+def _make_tasks(directory: Path, store: Store, heights: Sequence[int], entries: Entries) -> Iterator[Task]:
+    """Tasks of up to `TASK` blocks, each with the private records that are needed."""
+    by_interval = defaultdict[int, dict[tuple[int, int], Entry]](dict)
+    for place, entry in entries.items():
+        by_interval[place[0]][place] = entry
+    for first in range(0, len(heights), TASK):
+        chosen, needed = tuple(heights[first : first + TASK]), dict[tuple[int, int], Entry]()
+        if entries:
+            for height in chosen:
+                needed |= by_interval[read_interval(store.block(height))]
+        yield Task(directory, chosen, needed)
 
 
-def read_recorded(directory: Path, store: Store) -> Recorded:
-    """Scenario and network of a run directory, once their hashes are those of the ledger's first block."""
-    genesis = decode_records(store.block(0).records)
-    parameters = read_parameters(genesis)
-    scenario = load_scenario(directory / "scenario.toml")
-    if scenario.digest() != parameters["scenario_sha256"][:32]:
-        raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
-    feeder = read_recorded_feeder(directory, scenario, genesis)
-    if feeder.digest() != parameters["network_sha256"][:32]:
-        raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
+def _audit_all(tasks: Sequence[Task], n_processes: int) -> list[Audited]:
+    if n_processes == 1 or sum(len(task.heights) for task in tasks) < WORTH_PROCESSES:
+        return [audit_task(task) for task in tasks]
+    with open_pool(n_processes) as pool:
+        return list(pool.map(audit_task, tasks))
+
+
+def audit_task(task: Task) -> Audited:
+    """Audit the blocks of a task that hold intervals."""
+    with Store.open_to_read(task.directory) as store:
+        opened = [open_block(store.block(height), task.entries) for height in task.heights]
+    blocks = [block for block in opened if block.holds_interval]
+    whats = audit_blocks(_read_physics(task.directory), blocks)
+    return Audited(
+        [block.height for block in blocks],
+        [Finding(block.height, what) for block, found in zip(blocks, whats, strict=True) for what in found],
+        [block.height for block in blocks if is_islanded(block)],
+    )
+
+
+def is_islanded(block: OpenedBlock) -> bool:
+    """Whether the verdict of a block that holds an interval says that a participant was without the grid."""
+    return bool(select_rows(block.records, RecordKind.VERDICT)["reason"][0] & ISLANDED)
+
+
+@lru_cache(maxsize=1)
+def _read_physics(directory: Path) -> Physics:
+    """What the blocks of a run directory are held against; once in a process."""
+    with Store.open_to_read(directory) as store:
+        recorded = read_recorded(directory, store)
+    feeder, scenario = recorded.feeder, recorded.scenario
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
-    minutes = read_integer_parameter(parameters, "interval_minutes")
-    return Recorded(scenario, feeder, cache(partial(switch_network, feeder)), limits, minutes, store.size())
-
-
-def read_recorded_feeder(directory: Path, scenario: Scenario, genesis: RecordBytes) -> Feeder:
-    """Feeder of the recorded net: buses of the houses from the first block, their names from the run's own table."""
-    houses = select_rows(genesis, RecordKind.HOUSE)
-    names = read_table(directory, "houses", ["house"])["house"].slice(0, houses.size).to_pylist()
-    file = scenario.network.file
-    name = scenario.network.name or ("generated" if file is None else file.name)
-    return Feeder(name, read_net(directory / NETWORK_FILE), tuple(names), houses["bus"].astype(np.int64))
-
-
-def audit_block(recorded: Recorded, records: RecordBytes, interval_start: int) -> list[str]:
-    """What is wrong with a block: limits broken by what settled, and a topology or verdict other than recomputed.
-
-    `interval_start` is the begin of its interval, seconds since 1970-01-01 UTC.
-    """
-    meters, verdict = select_rows(records, Kind.METER), select_rows(records, RecordKind.VERDICT)[0]
-    p_kw = injection_kw(meters[None, :], recorded.interval_minutes)
-    if verdict["status"] == Outcome.DE_ENERGISED:
-        return ["energy flowed in a feeder that was switched off"] if p_kw.any() else []
-    changes = read_changes(records)
-    network = recorded.switch(changes)
-    found = compare_with_scenario(recorded.feeder, recorded.scenario, changes, interval_start)
-    if network.islanded != bool(verdict["reason"] & ISLANDED):
-        found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
-    found += network.find_unsupplied(p_kw)
-    if network.reference is None:
-        lit = int(verdict["lowest_vm_upu"]) != NONE or int(verdict["highest_vm_upu"]) != NONE
-        return [*found, "a voltage is recorded where nothing supplies any bus"] if lit else found
-    flow = network.reference.solve(p_kw, meters["q_var"][None, :] / 1000.0)
-    if not flow.converged[0]:
-        return [*found, "the settled exchanges have no AC solution"]
-    return [
-        *found,
-        *_list_violations(check_limits(recorded.feeder, recorded.limits, flow)),
-        *network.find_unbalanced(flow, recorded.interval_minutes),
-        *_compare_extremes(flow, verdict),
-    ]
-
-
-def _list_violations(verdict: Verdict) -> list[str]:
-    """Violations beyond the tolerance, in words."""
-    return [
-        f"settled though {violation}"
-        for violation in verdict.violations
-        if abs(violation.value - violation.limit)
-        > (TOLERANCE_VM_PU if violation.quantity == "vm_pu" else TOLERANCE_LOADING_PERCENT)
-    ]
-
-
-def _compare_extremes(flow: Flow, verdict: np.void) -> list[str]:
-    """Recorded extremes that are not those of the recomputed flow."""
-    found = []
-    for name, value in (("lowest_vm", np.nanmin(flow.vm_pu)), ("highest_vm", np.nanmax(flow.vm_pu))):
-        recorded_upu = int(verdict[f"{name}_upu"])
-        if abs(recorded_upu - value * 1e6) > RECORDED_VM_UPU:
-            found.append(f"recorded {name} {recorded_upu / 1e6:.6f} pu, found {value:.6f}")
-    loading = np.concatenate([flow.line_loading_percent[0], flow.trafo_loading_percent[0]])
-    branch, recorded_e4 = int(verdict["branch"]), int(verdict["loading_e4_percent"])
-    if branch >= 0 and abs(recorded_e4 - loading[branch] * 1e4) > RECORDED_LOADING_E4:
-        found.append(f"recorded loading {recorded_e4 / 1e4:.4f} %, found {loading[branch]:.4f} %")
-    return found
+    return Physics(scenario, feeder, limits, recorded.interval_minutes, cache(partial(switch_network, feeder)))

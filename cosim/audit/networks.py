@@ -10,15 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cosim.recording.topology import Changes, apply_changes, find_changes
-from cosim.scenario.events import OutageEvent
+from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
+from cosim.scenario.random_outages import list_outages
 from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, Supply, find_islands
 from grid_models.powerflow.admittance import read_matrices
-from grid_models.powerflow.flow import Flow
+from grid_models.powerflow.engine import PowerFlow
+from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import Reference
 from market.ledger.format.records import Change
 
@@ -37,17 +40,28 @@ class SwitchedNetwork(NamedTuple):
         Solves it by `pandapower.runpp`; None where nothing supplies any part.
     formers
         (bus, place in `Flow.p_slack_kw`) of each grid former.
+    engine
+        What a run solves it by; None where nothing supplies any part.
     """
 
     feeder: Feeder
     islands: Islands
     reference: Reference | None
     formers: tuple[tuple[int, int], ...]
+    engine: PowerFlow | None
 
     @property
     def islanded(self) -> bool:
         """Whether a participant is without the grid."""
         return bool((self.islands.find_supply(self.feeder.bus) != Supply.GRID).any())
+
+    def find_engine(self, p_kw: Floats, q_kvar: Floats) -> npt.NDArray[np.int8]:
+        """Who solves injections, (K, N) kW and kvar, in a run: the fast engine wherever it can."""
+        if self.engine is None:
+            return np.full(len(p_kw), Engine.FAST, np.int8)
+        if self.engine.refusal is not None:
+            return np.full(len(p_kw), Engine.RUNPP, np.int8)
+        return self.engine.solve(p_kw, q_kvar).engine
 
     def find_unsupplied(self, p_kw: Floats) -> list[str]:
         """Participants who inject or draw, (1, N) kW, though nothing supplies their bus."""
@@ -78,12 +92,12 @@ def switch_network(feeder: Feeder, changes: Changes) -> SwitchedNetwork:
     net = apply_changes(feeder.net, changes) if changes else feeder.net
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
-        return SwitchedNetwork(feeder, islands, None, ())
+        return SwitchedNetwork(feeder, islands, None, (), None)
     reference = Reference(feeder, read_matrices(net))
     gens = net.gen.bus.loc[reference.slacks.gens].tolist()
     places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)
     formers = tuple(pair for pair in places if (Change.FORMER, pair[0]) in changes)
-    return SwitchedNetwork(feeder, islands, reference, formers)
+    return SwitchedNetwork(feeder, islands, reference, formers, PowerFlow(feeder))
 
 
 def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int) -> list[str]:
@@ -102,8 +116,10 @@ def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, 
     interval_start
         Begin of the interval, seconds since 1970-01-01 UTC.
     """
+    if not changes and not any(isinstance(event, OutageEvent | RandomOutagesEvent) for event in scenario.events):
+        return []
     now = datetime.fromtimestamp(interval_start, UTC)
-    outages = [event for event in scenario.events if isinstance(event, OutageEvent)]
+    outages = [outage for _, outage in list_outages(scenario)]
     begun = [event for event in outages if event.start <= now]
     on = [event for event in begun if now < event.start + timedelta(hours=event.hours)]
     switched: Changes = frozenset(pair for pair in changes if pair[0] != Change.FORMER)

@@ -22,8 +22,14 @@ def sun_shape(pv_wh: Wh) -> npt.NDArray[np.float64]:
 
 def panels_wh(pv_kwp: float, profiles: Profiles) -> Wh:
     """Generation of panels of a peak power under the sun of the houses' panels, (T,)."""
-    kw = sun_shape(profiles.pv_wh) * pv_kwp
-    return np.rint(kw * 1000.0 * profiles.interval_minutes / 60.0).astype(np.int64)
+    return scale_panels_wh(pv_kwp, sun_shape(profiles.pv_wh), profiles.interval_minutes)
+
+
+def scale_panels_wh(
+    pv_kwp: float | npt.NDArray[np.float64], shape: npt.NDArray[np.float64], interval_minutes: int
+) -> Wh:
+    """Energy of panels of a peak power, kW, that generate a share `shape` of it, to the nearest Wh."""
+    return np.rint(shape * pv_kwp * 1000.0 * interval_minutes / 60.0).astype(np.int64)
 
 
 def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySection) -> tuple[Profiles, Wh]:
@@ -45,4 +51,9 @@ def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySectio
         load_wh=np.column_stack([profiles.load_wh, np.zeros_like(pv)]),
         pv_wh=np.column_stack([profiles.pv_wh, pv]),
     )
-    return larger, np.append(capacity_wh, round(section.battery_kwh * 1000))
+    return larger, np.append(capacity_wh, rate_community_wh(section))
+
+
+def rate_community_wh(section: CommunitySection) -> int:
+    """Capacity of the community's battery, Wh."""
+    return round(section.battery_kwh * 1000)

@@ -27,6 +27,7 @@ from data.tables import read_profiles
 from grid_models.feeder.feeder import Feeder, with_ratings
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
+from market.exchanges import UEUR_PER_EUR
 from market.storage import Wh
 
 ELEMENTS = ("load", "pv", "battery")
@@ -43,16 +44,16 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     data.errors.DataError
         If a file cannot be used.
     """
-    streams = np.random.default_rng(scenario.seed).spawn(3)
+    streams = _spawn_streams(scenario)
     if scenario.profiles.source == "table":
         profiles = _read_table(scenario)
-        capacity_wh = _draw_capacities(scenario, profiles.n_participants, streams[2])
     else:
         spec = make_household_spec(scenario)
         houses = draw_households(spec, streams[0])
-        capacity_wh = houses.battery_wh
         profiles = make_reference_profiles(_read_series(scenario, streams[1]), houses, spec, streams[2])
+        profiles = _with_constant_price(profiles, scenario.profiles.price_eur_per_kwh)
     check_community(scenario, profiles.participants)
+    capacity_wh = draw_capacities(scenario, profiles.n_participants)
     profiles, capacity_wh = with_community(profiles, capacity_wh, scenario.community)
     profiles = _fit_to_horizon(profiles, scenario)
     check_events(scenario, profiles)
@@ -135,11 +136,6 @@ def _fit_to_horizon(profiles: Profiles, scenario: Scenario) -> Profiles:
     check_horizon(scenario, profiles)
     first, _ = find_interval(profiles, horizon.start)
     return profiles.window(first, first + horizon.n_intervals)
-
-
-def _draw_capacities(scenario: Scenario, n: int, rng: np.random.Generator) -> Wh:
-    low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
-    return np.rint(rng.uniform(low, high, n) * 1000.0).astype(np.int64)
 
 
 def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]) -> Feeder:

@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 
 from cosim.audit import audit as audits
+from cosim.audit import rerun as reruns
+from cosim.audit import sample as samples
+from cosim.cli import audit_answers as answers
 from cosim.cli import progress
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
 from cosim.cli.statements import read_key
-from market import exchanges
+from market import cores, exchanges
 from market.ledger import durable
 from market.ledger.check import kept_elsewhere
 from market.ledger.check import receipt as receipts
@@ -74,7 +77,7 @@ def verify(
             directory,
             operator=operator,
             origin=origin,
-            checkpoint=None if kept is None else read_text(kept),
+            checkpoint=None if kept is None else notes.read_note(kept),
             policy=make_policy(witness or [], threshold),
             entries=None if open_with is None else read_private_entries(directory, open_with),
             first=first,
@@ -120,7 +123,7 @@ def make_policy(files: Sequence[Path], threshold: int | None) -> kept_elsewhere.
     """Policy that asks for the cosignatures of the witnesses in these files; None without any."""
     if not files:
         return None if threshold is None else fail("--threshold: expected witnesses (--witness FILE), got none")
-    keys = tuple(notes.parse_verifier_key(read_text(path)) for path in files)
+    keys = tuple(notes.read_verifier_key(path) for path in files)
     wanted = len(keys) if threshold is None else threshold
     if not 0 < wanted <= len(keys):
         fail(f"--threshold: expected 1 to {len(keys)} witnesses, got {wanted}")
@@ -132,7 +135,7 @@ def read_private_entries(directory: Path, key: Path) -> dict[tuple[int, int], va
     path = vaults.vault_path(directory, exchanges.OPERATOR)
     if not path.exists():
         fail(f"{path}: expected the operator's store of private records, found none")
-    with vaults.Vault(path) as vault:
+    with vaults.Vault(path, to_read=True) as vault:
         return {(entry.interval, entry.seq): entry for entry in vault.read(read_key(key))}
 
 
@@ -192,7 +195,7 @@ def verify_receipt(
 ) -> None:
     """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing."""
     with bad_input_ends():
-        found = receipts.check_receipt(receipts.parse_receipt(read_text(receipt)), *notes.read_pinned_key(key))
+        found = receipts.check_receipt(receipts.read_receipt(receipt), *notes.read_pinned_key(key))
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)
@@ -218,11 +221,13 @@ def cosign(
     with bad_input_ends():
         if not notes.is_key_name(name):
             fail(f"--name: expected a name without spaces and plus signs, got '{name}'")
-        own, pinned = read_key(key), notes.parse_verifier_key(read_text(log))
+        own, pinned = read_key(key), notes.read_verifier_key(log)
         try:
             with stores.Store.open_to_read(ledger) as store:
                 prover, memory = witnesses.make_prover(store), seen or key.with_suffix(".seen")
-                note = witnesses.cosign(read_text(checkpoint), pinned, prover, memory, name, own, int(time.time()))
+                note = witnesses.cosign(
+                    notes.read_note(checkpoint), pinned, prover, memory, name, own, int(time.time())
+                )
         except witnesses.RefusedError as reason:
             typer.echo(f"{checkpoint}: REFUSED: {reason}")
             raise typer.Exit(ANSWER_IS_NO) from None
@@ -234,29 +239,35 @@ def cosign(
 @ledger_app.command("audit")
 def audit(
     directory: Directory,
-    sample: Annotated[int, typer.Option(min=1, help="Blocks to audit, drawn at random.")] = 48,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Blocks to audit, drawn at random. Default: 48.", show_default=False)
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Audit every block.")] = False,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run the run again and compare every field of every record.")
+    ] = False,
+    nonce: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Draw the sample that an audit with this nonce drew.")
+    ] = None,
     open_with: OpenWith = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    show: Annotated[int, typer.Option(min=1, help="Findings to print; all are counted.")] = 20,
 ) -> None:
-    """Solve recorded intervals again by pandapower and hold them against limits and verdicts."""
-    with bad_input_ends():
+    """Check what a ledger holds, not only how it is signed; exit code 1 names what is wrong.
+
+    Recorded intervals are solved again by pandapower and held against limits and verdicts: a sample, or all. With
+    --rerun the whole run is made again, and every record must be what it gives.
+    """
+    answers.check_options(sample, every=every, rerun=rerun, nonce=nonce)
+    with progress.tell_compiling(), bad_input_ends():
         entries = None if open_with is None else read_private_entries(directory, open_with)
-        found = audits.audit_ledger(directory, sample=None if every else sample, seed=seed, entries=entries)
-    if found.findings:
-        for finding in found.findings:
-            typer.echo(f"block {finding.height}: {finding.what}")
-        typer.echo(f"{directory}: INADMISSIBLE, {len(found.findings)} findings in {len(found.heights)} blocks")
-        raise typer.Exit(ANSWER_IS_NO)
-    typer.echo(
-        f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp, {len(found.islanded):,} "
-        "of them islanded; all within limits, all verdicts confirmed"
-    )
-
-
-def read_text(path: Path) -> str:
-    """Content of a text file; ends with a message if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        fail(f"{path}: expected a readable text file, got {reason}")
+        if rerun:
+            answers.tell_rerun(directory, reruns.rerun_ledger(directory, entries=entries, show=show))
+            return
+        found = audits.audit_ledger(
+            directory,
+            sample=None if every else sample or answers.SAMPLE,
+            nonce=None if nonce is None else samples.parse_nonce(nonce),
+            entries=entries,
+            n_processes=cores.count_usable_cores(),
+        )
+    answers.tell_audit(directory, found, show)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -143,6 +143,12 @@ def join_chunks(chunks: Sequence[Chunk]) -> list[Chunk]:
         parts = list(stretch)
         done += [_concatenated(parts)] if whole and len(parts) > 1 else parts
     return done
+
+
+def group_chunks(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Chunks, joined, in groups that end at a multiple of `size` intervals, or with the chunk that crosses it."""
+    for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
+        yield join_chunks(list(group))
 
 
 def _concatenated(parts: Sequence[Chunk]) -> Chunk:

@@ -6,7 +6,6 @@ import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +14,10 @@ import pandapower as pp
 import pyarrow as pa
 
 from cosim.case.case import Case, build_case
+from cosim.case.kept import keep_profiles
 from cosim.curtailment.feasible import Outcome
 from cosim.interrupts.stop import stop_between_lines
-from cosim.interval.chunk import Chunk, join_chunks
+from cosim.interval.chunk import Chunk, group_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
@@ -217,9 +217,10 @@ def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
 
 
 def write_inputs(case: Case, directory: Path) -> None:
-    """Write the scenario with every default filled in, and the network, into the run directory."""
+    """Write the scenario with every default filled in, the network, and profiles from a file into the run directory."""
     write_whole(directory / "scenario.toml", format_toml(case.scenario))
     write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
+    keep_profiles(case, directory)
 
 
 def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
@@ -237,12 +238,6 @@ def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
         "limits": case.scenario.limits.model_dump(),
         "ledger": head,
     }
-
-
-def group_chunks(stream: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """Chunks, joined, in groups that end at a multiple of `size` intervals, or with the chunk that crosses it."""
-    for _, group in groupby(stream, key=lambda chunk: (chunk.stop - 1) // size):
-        yield join_chunks(list(group))
 
 
 _CUT = (Outcome.CURTAILED, Outcome.SHED, Outcome.DE_ENERGISED)

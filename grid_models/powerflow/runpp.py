@@ -155,7 +155,7 @@ def run_net(net: Any, *, recycle: bool = False, only_voltages: bool = False) -> 
     """Run `runpp` on the net; returns whether it converged.
 
     `recycle` keeps everything but the injections from the run before, which must have converged on this net.
-    `only_voltages` leaves the result tables as they are.
+    After `only_voltages` the result tables hold nothing of this run.
     """
     options = {**RUNPP_OPTIONS, "recycle": _ONLY_INJECTIONS} if recycle else RUNPP_OPTIONS
     with warnings.catch_warnings():

@@ -1,0 +1,201 @@
+"""What physics says of recorded blocks: the meters solved again by `pandapower.runpp`, held against limits and verdict.
+
+Blocks of one network are solved together. A verdict's fields are always compared: one that is left empty is a finding
+where there is a value. The fast engine is asked for one thing only, whether it would have solved the interval.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.audit.networks import SwitchedNetwork, compare_with_scenario
+from cosim.audit.recorded import OpenedBlock
+from cosim.audit.verdicts import Solved, compare_verdict
+from cosim.curtailment.feasible import Outcome
+from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.recording.topology import Changes, read_changes
+from cosim.scenario.model import Scenario
+from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.flow import Flow, make_unsolved_flow
+from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
+from market.exchanges import Kind, Rows
+from market.ledger.format.records import ISLANDED, NONE, RecordKind, select_exchanges, select_rows
+
+TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
+"""How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
+
+
+class Physics(NamedTuple):
+    """What blocks are held against.
+
+    Attributes
+    ----------
+    scenario, feeder, limits
+        As recorded.
+    interval_minutes
+        Length of an interval.
+    switch
+        Makes the network of some topology changes.
+    """
+
+    scenario: Scenario
+    feeder: Feeder
+    limits: Limits
+    interval_minutes: int
+    switch: Callable[[Changes], SwitchedNetwork]
+
+
+class Block(NamedTuple):
+    """A block that holds an interval, decoded."""
+
+    opened: OpenedBlock
+    exchanges: Rows
+    meters: Rows
+    verdict: np.void
+    changes: Changes
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the verdict says that the feeder was switched off, and so had no voltage."""
+        return bool(self.verdict["status"] == Outcome.DE_ENERGISED and self.verdict["lowest_vm_upu"] == NONE)
+
+
+def decode_block(opened: OpenedBlock) -> Block:
+    """Decode a block that holds an interval."""
+    records = opened.records
+    verdict = select_rows(records, RecordKind.VERDICT)[0]
+    meters = select_rows(records, Kind.METER)
+    return Block(opened, select_exchanges(records), meters, verdict, read_changes(records))
+
+
+def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[str]]:
+    """What is wrong with each of some blocks that hold intervals."""
+    blocks = [decode_block(block) for block in opened]
+    found: list[list[str]] = [[] for _ in blocks]
+    by_network = defaultdict[Changes, list[int]](list)
+    for k, block in enumerate(blocks):
+        if block.meters.size == physics.feeder.bus.size:
+            by_network[block.changes].append(k)
+        else:
+            found[k].append(f"{block.meters.size} meters for {physics.feeder.bus.size} houses")
+    for changes, chosen in by_network.items():
+        network = physics.switch(changes)
+        whats = _audit_network(physics, network, [blocks[k] for k in chosen])
+        for k, what in zip(chosen, whats, strict=True):
+            found[k] += what
+    return found
+
+
+def _audit_network(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Block]) -> list[list[str]]:
+    """What is wrong with blocks of one network."""
+    meters = np.stack([block.meters for block in blocks])
+    p_kw = injection_kw(meters, physics.interval_minutes)
+    flow = solve_recorded(network, blocks, p_kw, meters["q_var"] / 1000.0)
+    engines = network.find_engine(p_kw, meters["q_var"] / 1000.0)
+    verdicts, unjust = judge(flow, physics.limits), find_unjust(physics, network, blocks)
+    found = []
+    for k, block in enumerate(blocks):
+        what = _check_topology(physics, network, block) + _check_reactive(physics, block.meters)
+        what += _check_switched_off(block, p_kw[k]) if block.is_off else network.find_unsupplied(p_kw[k : k + 1])
+        if not flow.converged[k]:
+            found.append([*what, "the settled exchanges have no AC solution"])
+            continue
+        one = flow.select_one(k)
+        what += _list_violations(physics, one) if verdicts.status[k] != Judgement.OK else []
+        what += network.find_unbalanced(one, physics.interval_minutes)
+        engine = 0 if block.is_off else int(engines[k])
+        solved = Solved(one, verdicts.select(k, k + 1), engine, network.islanded, len(network.formers))
+        what += compare_verdict(solved, physics.limits, physics.interval_minutes, block.verdict, block.exchanges)
+        found.append([*what, *unjust[k]])
+    return found
+
+
+def solve_recorded(
+    network: SwitchedNetwork, blocks: Sequence[Block], p_kw: npt.NDArray[np.float64], q_kvar: npt.NDArray[np.float64]
+) -> Flow:
+    """Flow of recorded injections, (K, N) kW and kvar, by `runpp`; no voltage where nothing supplies the network."""
+    net = network.feeder.net
+    lit = np.flatnonzero([network.reference is not None and not block.is_off for block in blocks])
+    n_slacks = 0 if network.reference is None else network.reference.slacks.n
+    flow = make_unsolved_flow(len(blocks), len(net.bus), len(net.line), len(net.trafo), n_slacks).with_feeder_off()
+    if network.reference is not None and lit.size:
+        flow = flow.with_intervals(lit, network.reference.solve_series(p_kw[lit], q_kvar[lit]))
+    return flow
+
+
+def _check_topology(physics: Physics, network: SwitchedNetwork, block: Block) -> list[str]:
+    start, changes = block.opened.interval_start, block.changes
+    found = compare_with_scenario(physics.feeder, physics.scenario, changes, start)
+    if network.islanded != bool(block.verdict["reason"] & ISLANDED):
+        found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
+    return found
+
+
+def _check_switched_off(block: Block, p_kw: npt.NDArray[np.float64]) -> list[str]:
+    """In a feeder that is switched off nothing flows, and no load is served."""
+    if p_kw.any():
+        return ["energy flowed in a feeder that was switched off"]
+    served = (block.meters["load_wh"] != block.meters["shed_wh"]).any()
+    return ["load was served in a feeder that was switched off"] if served else []
+
+
+def _check_reactive(physics: Physics, meters: Rows) -> list[str]:
+    """Reactive power is metered only where the inverters are under control."""
+    if physics.scenario.pv.control != "none" or not meters["q_var"].any():
+        return []
+    return ["reactive power is metered though no inverter is under control"]
+
+
+def _list_violations(physics: Physics, flow: Flow) -> list[str]:
+    """Violations beyond the tolerance, in words; of a flow with K = 1."""
+    return [
+        f"settled though {violation}"
+        for violation in check_limits(physics.feeder, physics.limits, flow).violations
+        if abs(violation.value - violation.limit)
+        > (TOLERANCE_VM_PU if violation.quantity == "vm_pu" else TOLERANCE_LOADING_PERCENT)
+    ]
+
+
+def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Block]) -> list[list[str]]:
+    """Blocks in which exchanges were cut though the network carries all that was cleared, by more than the tolerance.
+
+    A house injects what it sells and exports less what it buys and imports, so its injection as cleared follows from
+    the exchanges. It is unknown where inverters are under control; what an island cannot hold is no matter of limits.
+    """
+    found: list[list[str]] = [[] for _ in blocks]
+    if physics.scenario.pv.control != "none" or network.islanded or network.reference is None:
+        return found
+    cut = [k for k, block in enumerate(blocks) if block.verdict["status"] != Outcome.CLEAN]
+    if not cut:
+        return found
+    wh = np.stack([injection_as_cleared_wh(blocks[k].exchanges, physics.feeder.bus.size) for k in cut])
+    p_kw = mean_kw(wh, physics.interval_minutes)
+    flow = network.reference.solve_series(p_kw, np.zeros_like(p_kw))
+    verdicts = judge(flow, physics.limits)
+    for k, j in zip(cut, range(len(cut)), strict=True):
+        within = verdicts.voltage_margin_pu[j] > TOLERANCE_VM_PU
+        if within and verdicts.loading_margin_percent[j] > TOLERANCE_LOADING_PERCENT:
+            found[k].append("exchanges were cut though all that were cleared keep every limit")
+    return found
+
+
+def injection_as_cleared_wh(rows: Rows, n_houses: int) -> npt.NDArray[np.int64]:
+    """Energy that each house would inject if all exchanges were delivered as cleared, (N,) Wh."""
+    wh = np.zeros(n_houses, np.int64)
+    for kinds, giver, taker in (
+        ((Kind.P2P, Kind.SHARE_USE), "seller", "buyer"),
+        ((Kind.SHARE_STORE,), "seller", "host"),
+        ((Kind.LOT_SALE,), "host", "buyer"),
+        ((Kind.GRID_IMPORT,), None, "buyer"),
+        ((Kind.GRID_EXPORT,), "seller", None),
+    ):
+        chosen = rows[np.isin(rows["kind"], kinds)]
+        for party, sign in ((giver, 1), (taker, -1)):
+            if party is not None:
+                np.add.at(wh, chosen[party], sign * chosen["cleared_wh"])
+    return wh

@@ -1,0 +1,95 @@
+"""Build the case of a run again from its directory, to run it once more: nothing outside the directory is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import numpy as np
+
+from cosim.audit.recorded import Recorded
+from cosim.case.case import Case, MarketCase, build_market, make_market_case, make_rules, with_network
+from cosim.case.checks import check_events
+from cosim.case.community import rate_community_wh
+from cosim.case.devices import Device, list_devices
+from cosim.case.inputs import draw_capacities, read_feeder
+from cosim.case.kept import PROFILES_FILE, read_kept_profiles
+from cosim.errors import ScenarioError
+from cosim.scenario.model import Scenario
+from data.profiles import Profiles
+from grid_models.feeder.feeder import Feeder
+from market.ledger.format.records import read_parameters
+from market.mechanisms import find_mechanism
+from market.storage import Wh
+
+
+class Origin(Enum):
+    """Where the profiles of a rebuilt case come from, and what follows for an audit."""
+
+    SCENARIO = "made again from the scenario and its seed"
+    KEPT = f"as {PROFILES_FILE} holds them: that they are true is not proven"
+    LEDGER = "taken from the ledger's own meters and prices: that these are true is not proven"
+
+
+def rebuild_case(recorded: Recorded, read_metered: Callable[[], Profiles]) -> tuple[Case, Origin]:
+    """Case of a recorded run, and where its profiles come from.
+
+    A network that a scenario makes or names is made again; one from a file is the recorded one.
+
+    Parameters
+    ----------
+    recorded
+        The run.
+    read_metered
+        Makes the profiles of what the ledger metered; called where there is nothing else.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
+        If an input cannot be used.
+    """
+    scenario = recorded.scenario
+    if scenario.profiles.source == "synthetic":
+        market, origin = build_market(scenario), Origin.SCENARIO
+    elif (recorded.directory / PROFILES_FILE).exists():
+        sha256 = read_parameters(recorded.genesis)["profiles_sha256"][:32]
+        kept = read_kept_profiles(recorded.directory, scenario.horizon.interval_minutes, sha256)
+        market, origin = _make_market(scenario, kept), Origin.KEPT
+    else:
+        market, origin = _make_market(scenario, read_metered()), Origin.LEDGER
+    return with_network(market, _rebuild_feeder(recorded, market)), origin
+
+
+def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
+    """Market of profiles that hold the scenario's community and changes already."""
+    if profiles.n_intervals != scenario.horizon.n_intervals:
+        n = scenario.horizon.n_intervals
+        raise ScenarioError(f"profiles: expected the {n} intervals of the scenario, got {profiles.n_intervals}")
+    check_events(scenario, profiles)
+    capacity_wh = _list_capacities(scenario, profiles.n_participants)
+    mechanism = find_mechanism(scenario.market.mechanism)
+    return make_market_case(scenario, profiles, capacity_wh, mechanism, make_rules(scenario, mechanism))
+
+
+def _rebuild_feeder(recorded: Recorded, market: MarketCase) -> Feeder:
+    if recorded.scenario.network.source == "file":
+        return recorded.feeder
+    names = market.profiles.participants
+    return read_feeder(recorded.scenario, names, {names[cell.house] for cell in market.fleet.fuel_cells.values()})
+
+
+def list_scenario_devices(recorded: Recorded) -> tuple[Device, ...]:
+    """Devices that the scenario of a run names, without the profiles."""
+    scenario, names = recorded.scenario, recorded.feeder.participants
+    return list_devices(scenario, names, _list_capacities(scenario, len(names)))
+
+
+def _list_capacities(scenario: Scenario, n_participants: int) -> Wh:
+    """Capacity of each participant's battery, the community's last, (N,) Wh."""
+    community = scenario.community
+    capacity_wh = draw_capacities(scenario, n_participants - community.enabled)
+    if community.enabled:
+        capacity_wh = np.append(capacity_wh, rate_community_wh(community))
+    if capacity_wh.size != n_participants:
+        raise ScenarioError(f"participants: expected {capacity_wh.size} as in the scenario, got {n_participants}")
+    return capacity_wh

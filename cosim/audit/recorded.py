@@ -1,0 +1,173 @@
+"""What a run directory holds, once the hashes in the ledger's first block confirm it; and the ledger's blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.errors import ScenarioError
+from cosim.results.result import NETWORK_FILE
+from cosim.scenario.files import load_scenario
+from cosim.scenario.model import Scenario
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.net_file import read_net
+from market.exchanges import Rows
+from market.ledger.format.header import decode_header
+from market.ledger.format.records import (
+    RecordBytes,
+    RecordKind,
+    read_integer_parameter,
+    read_parameters,
+    select_rows,
+)
+from market.ledger.private.commitments import open_commitments
+from market.ledger.private.vault import Entry
+from market.ledger.store.store import Store, StoredBlock
+from market.ledger.store.tip import decode_records
+
+Entries = Mapping[tuple[int, int], Entry]
+"""Private records from the operator's store, by (interval, number)."""
+
+
+class Finding(NamedTuple):
+    """Something that is wrong with a block."""
+
+    height: int
+    what: str
+
+
+class Recorded(NamedTuple):
+    """What a run was made of, as its directory says.
+
+    Attributes
+    ----------
+    directory, scenario, feeder
+        The directory; the scenario and the network that it holds.
+    genesis
+        Records of the ledger's first block, (M, 72).
+    """
+
+    directory: Path
+    scenario: Scenario
+    feeder: Feeder
+    genesis: RecordBytes
+
+    @property
+    def interval_minutes(self) -> int:
+        """Length of an interval."""
+        return self.read_parameter("interval_minutes")
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of intervals that the run has."""
+        return self.read_parameter("n_intervals")
+
+    @property
+    def houses(self) -> Rows:
+        """The houses as the first block records them."""
+        return select_rows(self.genesis, RecordKind.HOUSE)
+
+    def read_parameter(self, name: str) -> int:
+        """An integer parameter of the first block."""
+        return read_integer_parameter(read_parameters(self.genesis), name)
+
+
+class OpenedBlock(NamedTuple):
+    """A block with its private records put back.
+
+    Attributes
+    ----------
+    height
+        Its height.
+    interval, interval_start
+        Number of the interval and its begin, seconds since 1970-01-01 UTC.
+    records
+        Its records in clear, (M, 72).
+    """
+
+    height: int
+    interval: int
+    interval_start: int
+    records: RecordBytes
+
+    @property
+    def holds_interval(self) -> bool:
+        """Whether it records an interval; all others hold statements alone."""
+        return bool((self.records[:, 0] == RecordKind.VERDICT).any())
+
+
+def read_recorded(directory: Path, store: Store) -> Recorded:
+    """Scenario and network of a run directory, once their hashes are those of the ledger's first block.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
+        If the directory holds no run, or its scenario or network is not the one the ledger was begun with.
+    """
+    genesis = decode_records(store.block(0).records)
+    parameters = read_parameters(genesis)
+    scenario = load_scenario(directory / "scenario.toml")
+    if scenario.digest() != parameters.get("scenario_sha256", b"")[:32]:
+        raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
+    feeder = read_recorded_feeder(directory, scenario, select_rows(genesis, RecordKind.HOUSE).size)
+    if feeder.digest() != parameters.get("network_sha256", b"")[:32]:
+        raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
+    return Recorded(directory, scenario, feeder, genesis)
+
+
+def read_recorded_feeder(directory: Path, scenario: Scenario, n_houses: int) -> Feeder:
+    """Feeder of the recorded net: its last loads are those of the participants, in their order and at their buses."""
+    net = read_net(directory / NETWORK_FILE)
+    loads = net.load.iloc[max(len(net.load) - n_houses, 0) :]
+    file = scenario.network.file
+    name = scenario.network.name or ("generated" if file is None else file.name)
+    return Feeder(name, net, tuple(map(str, loads.name)), loads.bus.to_numpy(np.int64))
+
+
+def list_misplaced(recorded: Recorded) -> list[Finding]:
+    """Houses that the first block places at another bus than the recorded network does."""
+    houses, feeder = recorded.houses, recorded.feeder
+    return [
+        Finding(0, f"'{name}' is recorded at bus {recorded_bus}, connected at bus {bus}")
+        for name, recorded_bus, bus in zip(feeder.participants, houses["bus"], feeder.bus, strict=True)
+        if recorded_bus != bus
+    ]
+
+
+def find_early_end(recorded: Recorded, height: int, n_intervals: int) -> list[Finding]:
+    """A ledger whose last block, at `height`, comes before its run is over: unfinished, or its end was dropped."""
+    if n_intervals == recorded.n_intervals:
+        return []
+    return [Finding(height, f"the ledger ends after {n_intervals} of {recorded.n_intervals} intervals")]
+
+
+def read_blocks(store: Store, entries: Entries | None) -> Iterator[OpenedBlock]:
+    """All blocks behind the first, in order of height, opened."""
+    for group in store.groups():
+        yield from (open_block(block, entries) for block in group if block.height > 0)
+
+
+def read_interval(stored: StoredBlock) -> int:
+    """Number of intervals recorded before a block; that of its own interval, if it holds one."""
+    return int.from_bytes(stored.records[4:8], "little")
+
+
+def open_block(stored: StoredBlock, entries: Entries | None) -> OpenedBlock:
+    """A block with its private records put back.
+
+    Raises
+    ------
+    ScenarioError
+        If they cannot be opened: without the meters power flows are unknown.
+    """
+    records = decode_records(stored.records)
+    interval = read_interval(stored)
+    if (records[:, 0] == RecordKind.PRIVATE).any():
+        found = open_commitments(records, interval, entries or {})
+        if isinstance(found, str):
+            raise ScenarioError(f"block {stored.height}: {found}; open them with --open-with and the operator's key")
+        records = found
+    return OpenedBlock(stored.height, interval, decode_header(stored.header).interval_start, records)

@@ -1,0 +1,137 @@
+"""Run a recorded run again, and compare every field of every record with the ledger's, block by block.
+
+A run is a function of its inputs, so there is one right ledger, and any other record is a lie or a defect. Signatures
+and keys are left to `gridsettle ledger verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.audit.differences import Difference, find_difference
+from cosim.audit.metered import read_metered_profiles
+from cosim.audit.rebuild import Origin, list_scenario_devices, rebuild_case
+from cosim.audit.recorded import (
+    Entries,
+    Finding,
+    OpenedBlock,
+    Recorded,
+    find_early_end,
+    read_blocks,
+    read_recorded,
+)
+from cosim.case.case import Case
+from cosim.interval.chunk import group_chunks
+from cosim.interval.fold import run_intervals, scale_by_houses
+from cosim.recording.blocks import make_genesis_records, make_group_records
+from cosim.recording.devices import list_device_owners
+from cosim.recording.keys import make_participant_key
+from data.profiles import Profiles
+from market.ledger.format.records import SIZE, RecordBytes
+from market.ledger.store.store import Store
+
+GROUP = 1024
+"""Intervals whose records are made together; fewer where there are many houses."""
+
+
+class Rerun(NamedTuple):
+    """What a rerun found.
+
+    Attributes
+    ----------
+    n_intervals, n_records
+        How many intervals and records were compared.
+    findings
+        What is wrong with the ledger as a whole.
+    differences
+        First difference of each block that has one, of as many blocks as asked for.
+    n_different
+        Number of blocks with a difference.
+    origin
+        Where the profiles came from.
+    """
+
+    n_intervals: int
+    n_records: int
+    findings: tuple[Finding, ...]
+    differences: tuple[Difference, ...]
+    n_different: int
+    origin: Origin
+
+    @property
+    def ok(self) -> bool:
+        """Whether the ledger is what the run gives."""
+        return not self.findings and not self.n_different
+
+
+def rerun_ledger(
+    directory: str | Path,
+    *,
+    entries: Entries | None = None,
+    show: int = 10,
+    listener: Callable[[int, int], None] | None = None,
+) -> Rerun:
+    """Run a recorded run again and compare.
+
+    Parameters
+    ----------
+    directory
+        Run directory.
+    entries
+        Private records from the operator's store, by (interval, number).
+    show
+        Blocks whose first difference is told; all others are counted.
+    listener
+        Called with the intervals done and all of them.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
+        If the directory holds no run, an input is not the one the ledger was begun with, or private records cannot be
+        opened.
+    """
+    directory = Path(directory)
+    with Store.open_to_read(directory) as store:
+        recorded = read_recorded(directory, store)
+        case, origin = rebuild_case(recorded, lambda: _read_metered(recorded, store, entries))
+        n_intervals = n_records = n_different = 0
+        shown: list[Difference] = []
+        for n, is_interval, difference in _compare(case, recorded, read_blocks(store, entries)):
+            n_records, n_intervals = n_records + n, n_intervals + is_interval
+            if difference is not None:
+                n_different += 1
+                shown += [difference] if n_different <= show else []
+            if listener is not None:
+                listener(n_intervals, case.n_intervals)
+        findings = tuple(find_early_end(recorded, store.size() - 1, n_intervals))
+    return Rerun(n_intervals, n_records, findings, tuple(shown), n_different, origin)
+
+
+def _read_metered(recorded: Recorded, store: Store, entries: Entries | None) -> Profiles:
+    return read_metered_profiles(recorded, list_scenario_devices(recorded), read_blocks(store, entries))
+
+
+def _compare(
+    case: Case, recorded: Recorded, blocks: Iterator[OpenedBlock]
+) -> Iterator[tuple[int, bool, Difference | None]]:
+    """For every block its number of records, whether it holds an interval, and its first difference."""
+    genesis = np.concatenate([record.reshape(-1, SIZE) for record in make_genesis_records(case)])
+    yield len(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
+    nothing = np.empty((0, SIZE), np.uint8)
+    ran = list_block_records(case)
+    for block in blocks:
+        computed = next(ran, nothing) if block.holds_interval else nothing
+        yield len(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
+
+
+def list_block_records(case: Case) -> Iterator[RecordBytes]:
+    """Records of every interval's block, as the run makes them; statements about devices bear no member's signature."""
+    keys = {house: make_participant_key(case.scenario.seed, house) for house in list_device_owners(case)}
+    for group in group_chunks(run_intervals(case, case.opening), scale_by_houses(GROUP, case)):
+        records, offsets = make_group_records(case, group, bytes(32), keys)
+        yield from (records[first:stop] for first, stop in pairwise(offsets.tolist()))
