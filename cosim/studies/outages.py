@@ -19,7 +19,7 @@ from cosim.scenario.events import RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR, draw_length_hours
 from cosim.simulation.simulate import run
-from cosim.studies.study import Task
+from cosim.studies.study import Task, vary
 
 ORDINARY = RandomOutagesEvent(kind="random_outages")
 """Drawn where the scenario has no random outages: one a year, of exponential length, 12 h in the mean."""
@@ -98,7 +98,7 @@ def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[
         "start": begins - timedelta(hours=WARM_UP_HOURS),
         "hours": WARM_UP_HOURS + outage.hours + 2,
     }
-    return scenario.with_changes(**sections, seed=seed, horizon=horizon, events=events)
+    return vary(scenario, "study", **sections, seed=seed, horizon=horizon, events=events)
 
 
 def measure_outage(scenario: Scenario) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from cosim.results.directory import write_whole
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
 from cosim.studies.figures import draw_reference
-from cosim.studies.study import Task
+from cosim.studies.study import Task, vary
 from data.spain import read_energy
 
 MECHANISMS = ("none", "trading", "trading_battery", "sharing_central", "sharing_p2p")

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cosim.case.case import build_market
+from cosim.case.idle_keys import without_idle_keys
 from cosim.errors import ScenarioError
 from cosim.interrupts.processes import open_pool
 from cosim.results.folders import check_empty, make_folder
 from cosim.scenario.model import Scenario
 from cosim.studies.market_run import sum_market
 from market.cores import count_usable_cores
+from market.mechanisms import find_mechanism
 
 
 def measure_market(scenario: Scenario) -> dict[str, Any]:
@@ -28,6 +30,12 @@ class Task(NamedTuple):
     labels: dict[str, Any]
     scenario: Scenario
     measure: Callable[[Scenario], dict[str, Any]] = measure_market
+
+
+def vary(scenario: Scenario, where: str, /, **changes: Any) -> Scenario:
+    """A variant of a scenario, in which keys that the changes leave without effect are at their defaults."""
+    changed = scenario.with_changes(where, **changes)
+    return without_idle_keys(changed, find_mechanism(changed.market.mechanism))
 
 
 def run_task(task: Task) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from cosim.results.directory import write_whole
 from cosim.scenario.model import Scenario
 from cosim.studies.figures import HEAT_MAPS, draw_heat_maps
-from cosim.studies.study import Task
+from cosim.studies.study import Task, vary
 
 BETAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 TAUS_HOURS = (1, 3, 6, 12, 24, 48)
@@ -70,7 +70,7 @@ SWEEPS = {
 def list_sweep_tasks(name: str, scenario: Scenario, seeds: int) -> list[Task]:
     """Tasks of a sweep over all seeds."""
     return [
-        Task({"seed": seed, **labels}, scenario.with_changes("study", seed=seed, **changes))
+        Task({"seed": seed, **labels}, vary(scenario, "study", seed=seed, **changes))
         for seed in range(1, seeds + 1)
         for labels, changes in SWEEPS[name].points
     ]

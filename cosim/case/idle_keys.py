@@ -1,0 +1,165 @@
+"""Keys that do nothing in a scenario: set away from their default where what they belong to is not chosen.
+
+A file that spells out every default, as a run writes it, has none of them. What is behind a switch of its own, such as
+`community.enabled`, may stay set while it is off; so may the batteries of houses whose market uses none, since markets
+are compared over the same houses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from cosim.errors import ScenarioError
+from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
+from cosim.scenario.model import Scenario
+from cosim.scenario.sections import HousesSection, OwnStackSection
+from market.mechanisms import BUILT_IN, Mechanism
+
+Condition = Callable[[Scenario, Mechanism], bool]
+
+
+class Rule(NamedTuple):
+    """Keys of a section that have an effect under a condition only; `needs` is the condition in words."""
+
+    section: str
+    keys: tuple[str, ...]
+    needs: str
+    has_effect: Condition
+
+
+class IdleKey(NamedTuple):
+    """A key that is set and does nothing, and what it needs to have an effect."""
+
+    section: str
+    key: str
+    needs: str
+
+
+def _by_source(section: str, *sources: str) -> Condition:
+    return lambda scenario, _: getattr(scenario, section).source in sources
+
+
+def _by_market(*names: str) -> Condition:
+    """One of these mechanisms, or one of another package, which is given all parameters."""
+    return lambda _, mechanism: mechanism.name in names or mechanism.name not in BUILT_IN
+
+
+def _by_control(*controls: str) -> Condition:
+    return lambda scenario, _: scenario.pv.control in controls
+
+
+def _has_outages(scenario: Scenario, _: Mechanism) -> bool:
+    return any(isinstance(event, OutageEvent | RandomOutagesEvent) for event in scenario.events)
+
+
+def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
+    return scenario.community.fuel_cell == "own" or any(
+        event.preset == "own" for event in scenario.events if isinstance(event, RegisterEvent)
+    )
+
+
+_SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
+_LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
+_DRAWN = tuple(key for key in HousesSection.model_fields if key != "wallet_eur")
+
+RULES = (
+    Rule("profiles", ("file",), 'profiles.source = "spain" or "table"', _by_source("profiles", "spain", "table")),
+    Rule("profiles", ("load_shape",), 'profiles.source = "synthetic"', _by_source("profiles", "synthetic")),
+    Rule("profiles", ("timezone", "day_first"), 'profiles.source = "table"', _by_source("profiles", "table")),
+    Rule(
+        "houses",
+        _DRAWN,
+        'profiles.source = "synthetic" or "spain"; a table brings its own houses',
+        _by_source("profiles", "synthetic", "spain"),
+    ),
+    Rule(
+        "houses",
+        ("prosumer_probability",),
+        'houses.n_prosumers = "by_chance"',
+        lambda scenario, _: scenario.houses.n_prosumers == "by_chance",
+    ),
+    Rule(
+        "market",
+        ("fixed_price_eur_per_kwh",),
+        'market.pricing = "fixed"',
+        lambda scenario, _: scenario.market.pricing == "fixed",
+    ),
+    Rule(
+        "market",
+        ("fee",),
+        'market.mechanism = "sharing_central" or "sharing_hybrid"',
+        lambda _, mechanism: mechanism.charges_fee or mechanism.name not in BUILT_IN,
+    ),
+    Rule("market", ("beta",), "market.mechanism = one of " + ", ".join(_SHARES), _by_market(*_SHARES)),
+    Rule("market", ("selfish_beta",), 'market.mechanism = "sharing_selfish"', _by_market("sharing_selfish")),
+    Rule("market", ("tau_hours",), "a sharing mechanism", _by_market(*_SHARES, "sharing_selfish")),
+    Rule("pv", ("cos_phi", "underexcited"), 'pv.control = "cos_phi"', _by_control("cos_phi")),
+    Rule("pv", ("q_v_vm_pu", "q_v_q_pu"), 'pv.control = "q_v"', _by_control("q_v")),
+    Rule("pv", ("rating_kva_per_kw", "min_cos_phi"), 'pv.control = "cos_phi" or "q_v"', _by_control("cos_phi", "q_v")),
+    Rule("network", _LAYOUT, 'network.source = "generated"', _by_source("network", "generated")),
+    Rule("network", ("name",), 'network.source = "named"', _by_source("network", "named")),
+    Rule(
+        "network",
+        ("file", "participants", "shared_bus"),
+        'network.source = "file"',
+        _by_source("network", "file"),
+    ),
+    Rule(
+        "network",
+        ("keep_elements",),
+        'network.source = "named" or "file"; a generated feeder has no elements of its own',
+        _by_source("network", "named", "file"),
+    ),
+    Rule("battery", ("inverter_cos_phi",), "an outage among the events", _has_outages),
+    Rule("community", ("critical_share",), "an outage among the events", _has_outages),
+    Rule("own_stack", tuple(OwnStackSection.model_fields), 'a fuel cell of preset "own"', _has_own_stack),
+)
+
+
+def find_idle_keys(scenario: Scenario, mechanism: Mechanism) -> Iterator[IdleKey]:
+    """Keys of a scenario that are away from their default and have no effect."""
+    for rule in RULES:
+        if rule.has_effect(scenario, mechanism):
+            continue
+        section = getattr(scenario, rule.section)
+        for key in rule.keys:
+            field = type(section).model_fields.get(key)
+            if field is not None and getattr(section, key) != field.default:
+                yield IdleKey(rule.section, key, rule.needs)
+
+
+def check_idle_keys(scenario: Scenario, mechanism: Mechanism) -> None:
+    """Refuse keys that do nothing, and a fixed price that is none.
+
+    Raises
+    ------
+    ScenarioError
+        One line for each such key.
+    """
+    where = f"scenario '{scenario.name}', "
+    wrong = [
+        f"{where}{section}.{key}: expected its default {_default(scenario, section, key)} since it has no effect "
+        f"without {needs}, got {getattr(getattr(scenario, section), key)}; leave it out, or choose what it needs"
+        for section, key, needs in find_idle_keys(scenario, mechanism)
+    ]
+    if scenario.market.pricing == "fixed" and scenario.market.fixed_price_eur_per_kwh == 0.0:
+        wrong.append(
+            f'{where}market.fixed_price_eur_per_kwh: expected a price above 0 for market.pricing = "fixed", got none; '
+            "add fixed_price_eur_per_kwh = …"
+        )
+    if wrong:
+        raise ScenarioError("\n".join(wrong))
+
+
+def _default(scenario: Scenario, section: str, key: str) -> str:
+    default = type(getattr(scenario, section)).model_fields[key].default
+    return "(not set)" if default is None else str(default)
+
+
+def without_idle_keys(scenario: Scenario, mechanism: Mechanism) -> Scenario:
+    """The scenario with its idle keys at their defaults: for studies, which vary what other keys depend on."""
+    changes: dict[str, dict[str, object]] = {}
+    for section, key, _ in find_idle_keys(scenario, mechanism):
+        changes.setdefault(section, {})[key] = type(getattr(scenario, section)).model_fields[key].default
+    return scenario.with_changes(**changes) if changes else scenario
