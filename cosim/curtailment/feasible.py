@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from itertools import chain
 from typing import NamedTuple
 
 from cosim.case.case import Case
 from cosim.curtailment.least import least_curtailment
 from cosim.curtailment.max_min import max_min
 from cosim.curtailment.proportional import lifo, pro_rata, reject, shed_load
+from cosim.curtailment.scope import find_in_scopes, list_scopes, with_purchases
 from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.flow import Engine, Flow
@@ -109,13 +111,31 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows, cleared:
     if flow.engine[0] == Engine.CONTROL:
         reason = Reason.CONTROL
     search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element))
-    for rule in (RULES[case.scenario.curtailment.rule], shed_load):
-        found = rule(search)
+    for find in (find_by_rule, find_by_shedding):
+        found = find(search)
         if found is not None:
             settlement, flow, verdicts, _ = found
             outcome = Outcome.SHED if settlement.meters["shed_wh"].any() else Outcome.CURTAILED
             return Feasible(settlement, flow, verdicts, before, outcome, 1 + search.power_flows)
     return de_energise(search, before)
+
+
+def find_by_rule(search: Search) -> Found | None:
+    """What the scenario's rule finds among the exchanges that help a broken limit; None if that is not enough.
+
+    The programme of least curtailment sees the effects itself: what does not help costs and saves nothing.
+    """
+    rule = RULES[search.problem.case.scenario.curtailment.rule]
+    if rule is least_curtailment:
+        return rule(search)
+    scopes = (scope for scope in list_scopes(search) if scope.exchanges.any())
+    return find_in_scopes(search, rule, scopes)
+
+
+def find_by_shedding(search: Search) -> Found | None:
+    """No exchange and no more load than need be, of those that help a broken limit; in the end of all."""
+    scopes = chain(with_purchases(search, list_scopes(search)), [search.everything])
+    return find_in_scopes(search, shed_load, scopes)
 
 
 def de_energise(search: Search, before: Verdict) -> Feasible:

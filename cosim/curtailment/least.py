@@ -10,6 +10,7 @@ Law: a programme only decides what to change; whether the result is clean, an AC
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from cosim.curtailment.programme import (
     solve_programme,
     update_region,
 )
+from cosim.curtailment.scope import list_scopes, with_purchases
 from cosim.curtailment.search import Attempt, Found, Search, find_largest_clean
 from grid_models.arrays import Floats
 from grid_models.powerflow.limits import Judgement
@@ -144,15 +146,17 @@ def _step_to(search: Search, variables: DecisionVariables, solved: Floats, x: Fl
 
 
 def _bisect_to_nothing(search: Search, variables: DecisionVariables, x: Floats) -> Found | None:
-    """Least that is clean between the values `x` and no exchange at all; if need be, no load either."""
+    """Least that is clean between the values `x` and none of a scope's exchanges; if need be, none of its load."""
     m, first = variables.rows.size, variables.first_shed
-    for shed in (x[first:], variables.upper[first:]):
-        everything = np.concatenate([variables.upper[:m], np.zeros(first - m), shed])
+    for scope in chain(with_purchases(search, list_scopes(search)), [search.everything]):
+        cut, load = variables.upper[:m] * scope.exchanges[variables.rows], variables.upper[first:] * scope.houses
+        for shed in (x[first:], load):
+            nothing = np.concatenate([cut, np.zeros(first - m), shed])
 
-        def deliver_between(share: float, everything: Floats = everything) -> Delivery:
-            return apply_values(search, variables, everything + share * (x - everything))
+            def deliver_between(share: float, nothing: Floats = nothing) -> Delivery:
+                return apply_values(search, variables, nothing + share * (x - nothing))
 
-        found = find_largest_clean(search, deliver_between)
-        if found is not None:
-            return found
+            found = find_largest_clean(search, deliver_between)
+            if found is not None:
+                return found
     return None

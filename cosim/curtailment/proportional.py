@@ -69,9 +69,11 @@ def _deliver_only(search: Search, admitted: Places | Sequence[int]) -> Delivery:
 
 
 def shed_load(search: Search) -> Found | None:
-    """No exchange at all, and as little load shed as makes the network clean, low priorities first."""
+    """None of the scope's exchanges, and as little of its houses' load shed as is clean, low priorities first."""
     none = search.with_curtailable(0)
-    need, value = search.imports_wh(none), value_of_lost_load(search.problem.case)
+    need, value = np.where(search.may_shed, search.imports_wh(none), 0), value_of_lost_load(search.problem.case)
+    if not (search.curtailable.any() or need.any()):
+        return None
 
     def serve(share: float) -> Delivery:
         return search.make_delivery(none, shed_by_priority(need, value, (1.0 - share) * float(need.sum())))

@@ -53,6 +53,17 @@ class Problem(NamedTuple):
     element: int
 
 
+class Scope(NamedTuple):
+    """What a rule may touch: exchanges that it may cut, (n,), and houses whose load it may shed, (N,)."""
+
+    exchanges: Mask
+    houses: Mask
+
+    def equals(self, other: Scope) -> bool:
+        """Whether both are the same exchanges and houses."""
+        return np.array_equal(self.exchanges, other.exchanges) and np.array_equal(self.houses, other.houses)
+
+
 class Found(NamedTuple):
     """A settlement, its AC solution and verdict (K = 1), and the factor that led to it where there was one."""
 
@@ -91,12 +102,25 @@ def try_deliveries(case: Case, orders: Orders, state: State, deliveries: Sequenc
 
 
 class Search:
-    """The deliveries of one interval that a curtailment rule tries; counts their power flows."""
+    """The deliveries of one interval that a curtailment rule tries; counts their power flows.
+
+    Attributes
+    ----------
+    everything
+        All that the network may cut or shed.
+    curtailable, may_shed
+        Exchanges, (n,), and houses, (N,), of the present scope.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.power_flows = 0
-        self.curtailable = find_curtailable(problem.rows)
+        self.everything = Scope(find_curtailable(problem.rows), np.ones(problem.orders.need_wh.size, dtype=bool))
+        self.narrow(self.everything)
+
+    def narrow(self, scope: Scope) -> None:
+        """Leave whole, from now on, what is not in the scope."""
+        self.curtailable, self.may_shed = scope
 
     def try_all(self, deliveries: Sequence[Delivery]) -> Attempt:
         """`try_deliveries` on this problem."""
