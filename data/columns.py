@@ -291,9 +291,9 @@ class Clock(NamedTuple):
     said: tuple[str, ...]
 
 
-def make_notes(table: Table) -> dict[str, str]:
-    """What was understood of a table as an entry `notes` of a provenance; empty if there is nothing to say."""
-    return {"notes": table.notes[0]} if table.notes else {}
+def make_notes(*notes: str) -> dict[str, str]:
+    """What was understood of inputs as an entry `notes` of a provenance; empty if there is nothing to say."""
+    return {"notes": " | ".join(notes)} if notes else {}
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

@@ -38,6 +38,13 @@ def read_prices(table: Table, *, may_be_negative: bool = False) -> Integers:
     return np.rint(values * factor).astype(np.int64)
 
 
+class Prices(NamedTuple):
+    """Utility prices, µEUR/kWh (T,), and what was understood to read a file of their own."""
+
+    ueur_per_kwh: Integers
+    notes: tuple[str, ...] = ()
+
+
 def find_prices(
     time: Times,
     table: Table,
@@ -45,7 +52,7 @@ def find_prices(
     timezone: str,
     price: PriceSource,
     day_first: bool | None = None,
-) -> Integers:
+) -> Prices:
     """Find the price of each of the intervals that begin at `time`, µEUR/kWh (T,).
 
     Parameters
@@ -58,6 +65,8 @@ def find_prices(
         Clock of times without an offset in a price file.
     price
         Prices that are not in the table.
+    day_first
+        Whether 03/04/2017 is in April in a price file; None: another date of it must decide.
 
     Raises
     ------
@@ -67,10 +76,10 @@ def find_prices(
     column = table.find_column(PRICE_UNITS, required=False)
     _check_one_source(column, price, table.source)
     if column:
-        return _read_same_for_all(table, interval, time.size, column)
+        return Prices(_read_same_for_all(table, interval, time.size, column))
     if price.file is not None:
         return _read_price_file(time, price.file, timezone, day_first)
-    return make_constant_price(price.eur_per_kwh or 0.0, time.size, table.source)
+    return Prices(make_constant_price(price.eur_per_kwh or 0.0, time.size, table.source))
 
 
 def _check_one_source(column: str, price: PriceSource, source: str) -> None:
@@ -96,11 +105,11 @@ def _read_same_for_all(table: Table, interval: Integers, n_intervals: int, colum
     return prices
 
 
-def _read_price_file(time: Times, file: str | Path, timezone: str, day_first: bool | None) -> Integers:
+def _read_price_file(time: Times, file: str | Path, timezone: str, day_first: bool | None) -> Prices:
     """Prices of a file `time, price_…`; each is valid from its time on for the shortest step between rows."""
     table = read_table(file).with_numbers(PRICE_UNITS)
     table.check_columns(("time",), PRICE_UNITS)
-    values, clock = read_prices(table), table.column("time").read_times(timezone, day_first).utc
+    values, (clock, said) = read_prices(table), table.column("time").read_times(timezone, day_first)
     step = np.diff(clock)
     late = np.concatenate([[False], step <= np.timedelta64(0, "s")])
     table.column("time").check(late, "rising times", "sort and remove duplicates")
@@ -112,7 +121,7 @@ def _read_price_file(time: Times, file: str | Path, timezone: str, day_first: bo
             f"{table.source}, column 'time': expected a price for every interval, "
             f"got none for {time[int(np.argmax(without))]} UTC; add the row"
         )
-    return values[latest]
+    return Prices(values[latest], table.say(*said).notes)
 
 
 def make_constant_price(eur_per_kwh: float, n_intervals: int, source: str) -> Integers:

@@ -84,7 +84,7 @@ def _make_series(table: Table) -> Series:
     hour, said = _read_hours(table.column("time"))
     first, n_hours = int(hour.min()), int(hour.max() - hour.min()) + 1
     repeated = pd.Series(hour).duplicated().to_numpy()
-    notes = make_notes(table.say(*said))
+    notes = make_notes(*table.say(*said).notes)
     table, hour = table._replace(frame=table.frame[~repeated]), hour[~repeated] - first
     counts = {"duplicate_hours": int(repeated.sum()), "missing_hours": n_hours - hour.size}
     filled = {

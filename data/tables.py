@@ -154,14 +154,15 @@ def profiles_from_table(
     wide = any("." in str(name) for name in table.frame.columns)
     table = table.with_numbers(name for name in map(str, table.frame.columns) if _is_quantity(name))
     layout = (_read_wide if wide else _read_long)(table, interval_minutes, timezone, day_first)
-    notes = make_notes(table.say(*layout.said))
+    prices = find_prices(layout.time, table, layout.interval, timezone, price, day_first)
+    notes = make_notes(*table.say(*layout.said).notes, *prices.notes)
     profiles = Profiles(
         start=layout.time[0],
         interval_minutes=layout.interval_minutes,
         participants=layout.participants,
         load_wh=layout.load_wh,
         pv_wh=layout.pv_wh,
-        price_ueur_per_kwh=find_prices(layout.time, table, layout.interval, timezone, price, day_first),
+        price_ueur_per_kwh=prices.ueur_per_kwh,
         provenance={"source": "table", "file": table.source, **notes},
     )
     return profiles.resample(interval_minutes) if interval_minutes else profiles

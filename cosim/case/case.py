@@ -116,7 +116,7 @@ def build_market(scenario: Scenario) -> MarketCase:
     scenario, said = follow_file(scenario)
     profiles, capacity_wh = read_inputs(scenario)
     if said:
-        notes = "; ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
+        notes = " | ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
         profiles = replace(profiles, provenance={**profiles.provenance, "notes": notes})
     return make_market_case(scenario, profiles, capacity_wh, market, rules)
 

@@ -191,7 +191,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     if said := case.profiles.provenance.get("notes"):
-        found["notes"] = [str(said)]
+        found["notes"] = str(said).split(" | ")
     return {**found, "agreement": measure_agreement(case, intervals, rows)}, derived
 
 

@@ -78,7 +78,7 @@ def load_reference(spain: Path | None) -> Scenario:
         return scenario
     series = read_energy(spain)
     horizon = {"start": series.start.astype(object), "hours": series.n_hours}
-    return scenario.with_changes("--spain", profiles={"source": "spain", "file": spain.resolve()}, horizon=horizon)
+    return vary(scenario, "--spain", profiles={"source": "spain", "file": spain.resolve()}, horizon=horizon)
 
 
 def compare_with_battery(table: pd.DataFrame) -> pd.DataFrame:

@@ -30,8 +30,10 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str, day_first
         If the file cannot be used.
     """
     table = read_table(path)
-    price = None if table.find_column(PRICE_UNITS, required=False) else PriceSource(0.0)
-    return profiles_from_table(table, interval_minutes, timezone, price or PriceSource(), day_first)
+    prices = [name for name in PRICE_UNITS if name in table.frame.columns]
+    if prices:
+        table = table._replace(frame=table.frame.drop(columns=prices)).say(f"not needed: {', '.join(prices)}")
+    return profiles_from_table(table, interval_minutes, timezone, PriceSource(0.0), day_first)
 
 
 class Placement(NamedTuple):

@@ -135,7 +135,7 @@ def list_notes(
     """What was understood of the inputs, in sentences: of trades, profiles, and `others`."""
     notes = [*trades.attrs.get(NOTES, ())]
     if profiles is not None:
-        notes += [str(profiles.provenance[NOTES])] if NOTES in profiles.provenance else []
+        notes += [note for note in str(profiles.provenance.get(NOTES, "")).split(" | ") if note]
     elif interval_minutes is None and (minutes := find_interval_minutes(trades)) != 60:
         notes.append(f"intervals of {minutes} minutes, since trades begin there (--interval-minutes)")
     return [*notes, *others]
