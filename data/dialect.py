@@ -17,6 +17,7 @@ from data.errors import DataError
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 TEXT_COLUMNS = ("time", "participant", "seller", "buyer")
 QUANTITY = re.compile(r"(?:load|pv|q|energy)_(?:u?wh|kwh|kw|w|var|kvar|varh|kvarh)$|price_(?:u?eur|eur)_per_[km]wh$")
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
 SPELLED = ((" ", "_"), ("€", "eur"), ("µ", "u"), ("μ", "u"), ("/", "_per_"))
 
 
@@ -71,7 +72,8 @@ def _find_separator(text: str) -> str:
 
 def _first_row(text: str, separator: str) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+        lines = (line[0] for line in LINE.finditer(text))  # not the whole text is copied for its first row
+        return next(csv.reader(lines, delimiter=separator), [])
     except csv.Error:
         return []
 
