@@ -1,12 +1,13 @@
 """Decision variables of curtailment's linear programme, and the delivery that their values mean.
 
 Costs set the order: batteries absorb first, then exports without a buyer are cut, then sharing transfers, then trades;
-load is shed last of all.
+load is shed last of all. Where it is known what the parties of each exchange lose, and that differs, the least money is
+lost instead; the order of kinds decides between exchanges that lose the same.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ ABSORB, EXPORT, SHARE, TRADE = 0.1, 1.0, 2.0, 3.0
 """Cost per kW; that of shed load is in `cosim.curtailment.priority`."""
 EARLIER = 0.01
 """Additional cost of the first trade of an interval over the last one, as a share."""
+TIE = 0.01
+"""Weight of the order of kinds where money decides."""
 
 
 class DecisionVariables(NamedTuple):
@@ -83,14 +86,35 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     bought = np.flatnonzero((kind == Kind.P2P) | (kind == Kind.SHARE_USE) | (kind == Kind.LOT_SALE))
     misses = np.zeros((n, m))
     misses[exchanges["buyer"][bought], bought] = 1.0
-    cost = np.concatenate([_cost_of_cuts(kind), np.full(n, ABSORB - EXPORT), value_of_lost_load(p.case)])
+    lost = None if p.lost_ueur_per_kwh is None else p.lost_ueur_per_kwh[rows].astype(np.float64)
+    of_cuts = _cost_of_cuts(kind, lost)
+    cost = np.concatenate([of_cuts, _cost_of_absorbing(of_cuts, lost, absorbs), value_of_lost_load(p.case)])
     cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports_kw(p)
     absorbed = np.minimum(mean_kw(room, minutes), absorbs @ cleared)
     upper = np.concatenate([cleared, absorbed, imports + misses @ cleared])
     return DecisionVariables(rows, effect, cost, upper, absorbs, misses, imports)
 
 
-def _cost_of_cuts(kind: npt.NDArray[np.uint8]) -> Floats:
+def _decides(lost: Floats | None) -> TypeGuard[Floats]:
+    """Whether exchanges differ in what their parties lose."""
+    return lost is not None and lost.size > 0 and bool(lost.max() > max(lost.min(), 0.0))
+
+
+def _cost_of_cuts(kind: npt.NDArray[np.uint8], lost: Floats | None) -> Floats:
+    """Cost per kW of each cut, (M,): by its kind, or where money decides its share of the largest loss."""
+    by_kind = _cost_of_kinds(kind)
+    return TRADE * np.maximum(lost, 0.0) / lost.max() + TIE * by_kind if _decides(lost) else by_kind
+
+
+def _cost_of_absorbing(of_cuts: Floats, lost: Floats | None, absorbs: Floats) -> Floats:
+    """Cost per kW of absorbing a cut export, (N,), negative: most of what the house's cheapest export costs."""
+    if not _decides(lost):
+        return np.full(absorbs.shape[0], ABSORB - EXPORT)
+    cheapest = np.where(absorbs > 0.0, of_cuts, np.inf).min(axis=1)
+    return (ABSORB - EXPORT) * np.where(np.isfinite(cheapest), cheapest, 0.0)
+
+
+def _cost_of_kinds(kind: npt.NDArray[np.uint8]) -> Floats:
     cost = np.full(kind.size, TRADE)
     cost[(kind == Kind.SHARE_USE) | (kind == Kind.SHARE_STORE)] = SHARE
     cost[kind == Kind.GRID_EXPORT] = EXPORT

@@ -24,6 +24,7 @@ from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all
 from market.state import State
+from market.storage import Wh
 
 
 class Outcome(IntEnum):
@@ -87,7 +88,14 @@ def find_binding_limit(verdict: Verdict) -> tuple[Reason, int]:
     return _REASONS[worst.element_type, quantity], int(worst.element)
 
 
-def make_feasible(case: Case, orders: Orders, state: State, rows: Rows, cleared: Found | None = None) -> Feasible:
+def make_feasible(
+    case: Case,
+    orders: Orders,
+    state: State,
+    rows: Rows,
+    cleared: Found | None = None,
+    lost_ueur_per_kwh: Wh | None = None,
+) -> Feasible:
     """Deliver of the cleared rows what the network can carry.
 
     Parameters
@@ -100,6 +108,9 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows, cleared:
         Cleared exchanges.
     cleared
         Their settlement, AC solution and verdict if all are delivered; computed here if left out.
+    lost_ueur_per_kwh
+        What the parties of each exchange lose where it is cut, (n,): least curtailment then loses the least money. If
+        left out, or the same for all, the order of kinds decides.
     """
     if cleared is None:
         cleared = try_deliveries(case, orders, state, [deliver_all(rows, orders.need_wh.size)]).at(0)
@@ -110,7 +121,7 @@ def make_feasible(case: Case, orders: Orders, state: State, rows: Rows, cleared:
     reason, element = find_binding_limit(before)
     if flow.engine[0] == Engine.CONTROL:
         reason = Reason.CONTROL
-    search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element))
+    search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element, lost_ueur_per_kwh))
     for find in (find_by_rule, find_by_shedding):
         found = find(search)
         if found is not None:

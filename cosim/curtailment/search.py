@@ -42,6 +42,8 @@ class Problem(NamedTuple):
         Cleared exchanges, (n,), and the meters of the houses if all were delivered, (N,).
     reason, element
         The binding limit.
+    lost_ueur_per_kwh
+        What the parties of each exchange lose where it is cut, (n,) µEUR/kWh; None where the order of kinds decides.
     """
 
     case: Case
@@ -51,6 +53,7 @@ class Problem(NamedTuple):
     meters: Rows
     reason: Reason
     element: int
+    lost_ueur_per_kwh: Wh | None = None
 
 
 class Scope(NamedTuple):

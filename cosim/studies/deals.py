@@ -101,6 +101,29 @@ def _take_from(rows: Sequence[np.void], number: int, deal: Deal, *, selling: boo
     return taken
 
 
+def lost_ueur_per_kwh(rows: Rows, deals: Sequence[Deal], utility: Sequence[int], feeder: int) -> Ints:
+    """What the parties of each exchange lose where the feeder's network cuts it, (n,) µEUR/kWh.
+
+    An export at the feed-in tariff loses that. Of a trade the seller loses the price, and the buyer what the utility
+    takes more than that: together the utility price of the buyer's feeder. Shares and lots count as trades.
+
+    Parameters
+    ----------
+    rows
+        Rows of a feeder with its deals.
+    deals
+        Deals of the interval.
+    utility
+        Utility price of each feeder.
+    feeder
+        The feeder whose network cuts.
+    """
+    lost = np.where(rows["kind"] == Kind.GRID_EXPORT, rows["price_ueur_per_kwh"], utility[feeder])
+    for k in np.flatnonzero((rows["kind"] == Kind.GRID_EXPORT) & (rows["lot"] != NOBODY)):
+        lost[k] = utility[deals[rows["lot"][k]].buyer]
+    return np.asarray(lost, dtype=np.int64)
+
+
 def find_deal_rows(rows: Rows) -> Rows:
     """The rows of a feeder's deals; `lot` is the number of the deal."""
     is_deal = np.isin(rows["kind"], [int(kind) for kind in _OF_DEALS]) & (rows["lot"] != NOBODY)

@@ -18,7 +18,7 @@ from cosim.delivery.window import make_orders_at
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.interval.interval import close_one
-from cosim.studies.deals import Deal, check_deals, match_deals, sum_deals, sum_left_over, with_deals
+from cosim.studies.deals import Deal, check_deals, lost_ueur_per_kwh, match_deals, sum_deals, sum_left_over, with_deals
 from cosim.studies.microgrid_tables import MicrogridResult, MicrogridTables
 from market.exchanges import Ints, Rows
 from market.orders import Orders
@@ -99,19 +99,24 @@ def deliver_deals(feeders: Sequence[Cleared], matched: Sequence[Deal]) -> tuple[
     selling = sorted({deal.seller for deal in matched})
     buying = [f for f in range(len(feeders)) if f not in selling]
     for _ in range(MAX_ROUNDS):
-        judged = {f: _judge(feeders[f], deals, f) for f in selling}
+        judged = {f: _judge(feeders, deals, f) for f in selling}
         given = _limit(deals, _sum_over(judged, len(deals)))
-        judged |= {f: _judge(feeders[f], given, f) for f in buying}
+        judged |= {f: _judge(feeders, given, f) for f in buying}
         got = _limit(given, _sum_over({f: judged[f] for f in buying}, len(deals)))
         if got == given:
             return given, [judged[f] for f in range(len(feeders))]
         deals = got
     nothing = [deal._replace(wh=0) for deal in deals]
-    return nothing, [_judge(feeder, nothing, f) for f, feeder in enumerate(feeders)]
+    return nothing, [_judge(feeders, nothing, f) for f in range(len(feeders))]
 
 
-def _judge(feeder: Cleared, deals: Sequence[Deal], f: int) -> Feasible:
-    return make_feasible(feeder.case, feeder.orders, feeder.before, with_deals(feeder.rows, deals, f))
+def _judge(feeders: Sequence[Cleared], deals: Sequence[Deal], f: int) -> Feasible:
+    """What feeder `f` admits of its exchanges and deals. With deals, what is worth least to the parties goes first."""
+    case, orders, before, cleared = feeders[f]
+    rows, lost = with_deals(cleared, deals, f), None
+    if any(deal.wh > 0 and f in (deal.seller, deal.buyer) for deal in deals):
+        lost = lost_ueur_per_kwh(rows, deals, [each.orders.utility_ueur_per_kwh for each in feeders], f)
+    return make_feasible(case, orders, before, rows, lost_ueur_per_kwh=lost)
 
 
 def _sum_over(judged: dict[int, Feasible], n_deals: int) -> Ints:

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from cosim.case.case import Case, build_case
+from cosim.curtailment.feasible import make_feasible
+from cosim.delivery.window import make_orders_at
 from cosim.errors import ConservationError
 from cosim.scenario.model import Scenario
 from cosim.studies.deals import Deal, check_deals, match_deals, with_deals
 from cosim.studies.microgrids import run_microgrids
+from grid_models.powerflow.limits import Judgement, judge
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 
 
@@ -82,7 +85,7 @@ def _two_branches(name: str, load_wh: list[int], pv_wh: list[int], **changes: di
         name=name,
         horizon={"hours": 3, "start": "2017-06-01T10:00:00Z"},
         houses={"n_houses": 2, "n_prosumers": 1},
-        network={"n_branches": 2},
+        network={"n_branches": 2, **changes.pop("network", {})},
         battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
         community={"enabled": False},
         market={"mechanism": "trading", "feed_in": True},
@@ -150,3 +153,38 @@ def _imports(wh: int) -> Rows:
     rows = np.zeros(1, EXCHANGE)
     rows["kind"], rows["seller"], rows["cleared_wh"], rows["lot"] = Kind.GRID_IMPORT, GRID, wh, NOBODY
     return rows
+
+
+def test_a_congested_seller_exports_less_at_the_feed_in_tariff_before_a_deal_is_cut() -> None:
+    selling = _with_weak_cable(_two_branches("selling", [0, 1_000], [60_000, 0]), house=0, percent=30.0)
+    buying = _two_branches("buying", [0, 20_000], [0, 0])
+    result = run_microgrids([selling, buying], 50.0)
+    feeders = result.feeders.set_index(["feeder", "interval"]).loc["selling"]
+    assert set(feeders.outcome) == {"curtailed"}
+    assert (result.deals.delivered_wh == 20_000).all()
+    assert (feeders.exported_wh > 20_000).all()
+
+
+@pytest.mark.parametrize("band", [0.006, 0.012])
+def test_a_congested_seller_loses_the_least_money_that_any_cut_of_its_houses_loses(band: float) -> None:
+    """Three prices on one cable, against all cuts of two houses in steps of 1 % of what they sell."""
+    case = _two_branches("selling", [0, 0], [30_000, 30_000], network={"n_branches": 1, "spacing_m": 200.0})
+    case = replace(case, limits=replace(case.limits, max_vm_pu=1.0 + band + 0 * case.limits.max_vm_pu))
+    rows = np.zeros(4, EXCHANGE)
+    rows["kind"], rows["seller"], rows["buyer"] = Kind.GRID_EXPORT, [0, 0, 1, 1], GRID
+    rows["cleared_wh"] = rows["delivered_wh"] = [10_000, 20_000, 15_000, 15_000]
+    for name in ("host", "element", "lot"):
+        rows[name] = NOBODY
+    orders, before = make_orders_at(case.inputs, 0, 0, case.opening, case.rules)
+    lost = np.array([300, 100, 200, 100])
+    found = make_feasible(case, orders, before, rows, lost_ueur_per_kwh=lost)
+    settled = found.settlement.rows[:4]
+    cost = float(lost @ (settled["cleared_wh"] - settled["delivered_wh"]))
+    cuts = np.stack(np.meshgrid(*[np.linspace(0.0, 30.0, 101)] * 2), axis=-1).reshape(-1, 2)
+    flow = case.engine.solve(30.0 - cuts)
+    clean = judge(flow, case.limits).status == Judgement.OK
+    of_0 = 100 * np.minimum(cuts[:, 0], 20.0) + 300 * np.maximum(cuts[:, 0] - 20.0, 0.0)
+    of_1 = 100 * np.minimum(cuts[:, 1], 15.0) + 200 * np.maximum(cuts[:, 1] - 15.0, 0.0)
+    least = 1000.0 * float((of_0 + of_1)[clean].min())
+    assert 0.0 < cost <= least * 1.002
+    assert cost >= least * 0.97  # the search is no finer than its steps
