@@ -69,8 +69,8 @@ class _Stopping:
             raise self._error
 
     def end_tracing(self) -> None:
-        """Trace again what was traced before."""
-        if self._tracing:
+        """Trace again what was traced before; where a trace function raises, the interpreter forgets all tracing."""
+        if self._tracing or (self._traced_before is not None and sys.gettrace() is None):
             sys.settrace(self._traced_before)
             self._tracing = False
 
@@ -124,5 +124,5 @@ def stop_between_lines(
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # first: a signal that waits is handled in it
         stopping.end_tracing()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
