@@ -52,6 +52,7 @@ class _Stopping:
         """Stop at the next line; at once if that was asked for before, or there is none."""
         if self._asked or _imports(frame):
             self._end()
+            return
         self._asked = True
         if frame is None or _module(frame).partition(".")[0] in WAITING:
             raise self._error
