@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cosim.case.case import MarketCase
-from grid_models.arrays import Floats
+from grid_models.arrays import Floats, Ints
 from market.storage import Wh
 
 VALUE_OF_LOST_LOAD = {"low": 1e3, "normal": 1e4, "high": 1e5}
@@ -16,6 +16,13 @@ def value_of_lost_load(case: MarketCase) -> Floats:
     """Cost of shedding 1 kW of each house, (N,)."""
     priority = case.scenario.curtailment.priority
     return np.array([VALUE_OF_LOST_LOAD[priority.get(name, "normal")] for name in case.profiles.participants])
+
+
+def rank_houses(case: MarketCase) -> Ints:
+    """Rank of each house, (N,): the higher, the later its load is shed."""
+    ranks = list(VALUE_OF_LOST_LOAD)
+    priority = case.scenario.curtailment.priority
+    return np.array([ranks.index(priority.get(name, "normal")) for name in case.profiles.participants], np.int64)
 
 
 def shed_by_priority(need_wh: Wh, value: Floats, total_wh: float) -> Wh:

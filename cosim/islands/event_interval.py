@@ -18,6 +18,7 @@ from cosim.case.solve import Solved, solve_meters
 from cosim.case.state import ADMITTED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
+from cosim.curtailment.priority import rank_houses
 from cosim.delivery.window import take_inputs
 from cosim.islands.formers import list_fuel_cells, rank_formers
 from cosim.islands.island import (
@@ -29,13 +30,14 @@ from cosim.islands.island import (
     make_part_orders,
 )
 from cosim.islands.phases import (
+    AS_GOOD_AS_DARK,
     PICKUP_FACTOR,
     RECONNECTION_VM_PU,
     Happening,
     Phase,
     advance_phase,
 )
-from cosim.islands.switching import Switching
+from cosim.islands.switching import Switching, Topology
 from grid_models.feeder.topology import Supply
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
@@ -138,27 +140,13 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
         Interval.
     """
     in_force, waits = find_outages_in_force(case, switching, network, t)
-    topology = switching.topology(in_force)
     before = begin_interval(state, t)
     network = refuel_plants(case, network, t)
-    part_of = topology.islands.find_part(case.feeder.bus)
-    fed = topology.islands.find_supply(case.feeder.bus) == Supply.GRID
-    plain = take_inputs(case.inputs, t, t)
-    inputs = with_pickup(plain, network)
-    parts: list[PartResult] = []
-    opening = before
-    for number in dict.fromkeys(part_of[part_of >= 0].tolist()):
-        inside = part_of == number
-        if fed[inside].all():
-            result = _fed_by_grid(case, switching, in_force, inputs, opening, inside)
-        else:
-            result = _alone(case, switching, in_force, inputs, opening, network, inside) or _dark(
-                case, plain, opening, inside
-            )
-        parts.append(result)
-        opening = reserve_lots_and_funds(opening, result.delivery.rows)
-    if (part_of < 0).any():
-        parts.append(_dark(case, plain, opening, part_of < 0))
+    parts = _run_parts(case, switching, in_force, before, network, t)
+    if waits.any() and _is_dark_beside_the_grid(case, switching.topology(case.timeline.open[t]), parts):
+        in_force, waits = case.timeline.open[t], np.zeros_like(waits)
+        parts = _run_parts(case, switching, in_force, before, network, t)
+    fed = switching.topology(in_force).islands.find_supply(case.feeder.bus) == Supply.GRID
     orders, delivery = join_parts(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
@@ -176,11 +164,52 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     )
 
 
+def _run_parts(
+    case: Case, switching: Switching, in_force: Mask, before: State, network: NetworkState, t: int
+) -> list[PartResult]:
+    """What becomes of every part of the network with some outages in force, in the order of their first house."""
+    islands = switching.topology(in_force).islands
+    part_of = islands.find_part(case.feeder.bus)
+    fed = islands.find_supply(case.feeder.bus) == Supply.GRID
+    plain = take_inputs(case.inputs, t, t)
+    inputs = with_pickup(plain, network)
+    parts: list[PartResult] = []
+    opening = before
+    for number in dict.fromkeys(part_of[part_of >= 0].tolist()):
+        inside = part_of == number
+        if fed[inside].all():
+            result = _fed_by_grid(case, switching, in_force, inputs, opening, inside)
+        else:
+            result = _alone(case, switching, in_force, inputs, opening, network, inside) or _dark(
+                case, plain, opening, inside
+            )
+        parts.append(result)
+        opening = reserve_lots_and_funds(opening, result.delivery.rows)
+    if (part_of < 0).any():
+        parts.append(_dark(case, plain, opening, part_of < 0))
+    return parts
+
+
+def _is_dark_beside_the_grid(case: Case, joined: Topology, parts: list[PartResult]) -> bool:
+    """Whether a house that the grid could feed is dark, or as good as dark, while islands wait to be joined."""
+    ready = joined.islands.find_supply(case.feeder.bus) == Supply.GRID
+    return any(bool((_find_unserved(part) & ready).any()) for part in parts if part.supply != Supply.GRID)
+
+
+def _find_unserved(part: PartResult) -> Mask:
+    """Houses of a part that get less than `AS_GOOD_AS_DARK` of their load, (N,)."""
+    load, rows = part.orders.load_wh, part.delivery.rows
+    chosen = rows[rows["kind"] == Kind.SHED]
+    served = load.copy()
+    np.subtract.at(served, chosen["buyer"], chosen["delivered_wh"])
+    return np.asarray((load > 0) & (served < AS_GOOD_AS_DARK * load))
+
+
 def find_outages_in_force(case: Case, switching: Switching, network: NetworkState, t: int) -> tuple[Mask, Mask]:
     """Outages in force in interval `t`, (E,), and houses whose island waits to be joined to the grid, (N,).
 
     When the grid is back, an island first runs one interval side by side with it (synchronising); until then its
-    outage stays in force.
+    outage stays in force. `run_event_interval` joins at once where a house would be dark meanwhile.
     """
     on = case.timeline.open[t]
     over = network.in_force & ~on
@@ -261,7 +290,7 @@ def _alone(
     rows = case.mechanism.clear(orders, state, case.rules).rows
     numbers, ranges = list_fuel_cells(case, network, inside)
     critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
-    part = Part(case, inside, orders, state, rows, ranges, critical)
+    part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case))
     held = hold_island(
         part,
         rank_formers(part, network),
@@ -280,7 +309,7 @@ def _dark(case: Case, inputs: Inputs, state: State, inside: Mask) -> PartResult:
     zero = np.zeros_like(inputs.load_wh)
     orders = make_island_orders(case, inputs, state, inside)
     orders = orders._replace(charge_wh=zero, discharge_wh=zero)
-    none = Part(case, inside, orders, state, np.empty(0, EXCHANGE), (), zero)
+    none = Part(case, inside, orders, state, np.empty(0, EXCHANGE), (), zero, zero)
     return PartResult(inside, Supply.DARK, None, orders, deliver_nothing_dark(none), {}, 0, 0)
 
 

@@ -17,7 +17,8 @@ from cosim.case.case import Case
 from cosim.case.timeline import Mask
 from cosim.delivery.redispatch import find_battery_room, find_undelivered
 from cosim.delivery.setpoints import mean_kw
-from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally
+from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally, spread_share
+from grid_models.arrays import Floats, Ints
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, judge
@@ -29,6 +30,8 @@ from market.storage import Wh
 
 _RESERVES, _BISECTIONS = 8, 6
 _GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
+_FROM_SURPLUS = [int(Kind.P2P), int(Kind.SHARE_USE)]
+_USED_BY_BUYERS = [*_FROM_SURPLUS, int(Kind.LOT_SALE)]
 
 
 class Former(NamedTuple):
@@ -60,6 +63,8 @@ class Part:
         Ranges of the fuel cells in it.
     critical_wh
         (N,) load that is shed last.
+    rank
+        (N,) houses of a lower rank are shed before those of a higher one; their priorities in the scenario.
     """
 
     case: Case
@@ -69,6 +74,7 @@ class Part:
     rows: Rows
     fuel_cells: tuple[FuelRange, ...]
     critical_wh: Wh
+    rank: Ints
 
 
 class HeldIsland(NamedTuple):
@@ -202,10 +208,31 @@ class _Plan(NamedTuple):
 
 
 def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | None:
-    """Dispatch with `reserve_wh` held in reserve at the former; None if it has less."""
-    orders, n = part.orders, part.inside.size
+    """Dispatch with `reserve_wh` held in reserve at the former; None if it has less.
+
+    Where load of a higher rank would be shed, what lower ranks have bought of others' surplus serves it instead.
+    """
     rows = part.rows[~np.isin(part.rows["kind"], [int(kind) for kind in _GRID_KINDS])].copy()
-    delivered = np.floor(rows["cleared_wh"] * share).astype(np.int64)
+    shares = np.zeros(part.inside.size)
+    shares[part.inside] = spread_share(share, part.rank[part.inside])
+    uses = np.isin(rows["kind"], _USED_BY_BUYERS)
+    buyer = np.where(uses, rows["buyer"], 0)  # whoever else takes part in a row is no house
+    of_row = np.where(uses, shares[buyer], shares[part.inside].min(initial=1.0))
+    rows["delivered_wh"] = np.floor(rows["cleared_wh"] * of_row)
+    plan = _dispatch(part, former, rows, shares, reserve_wh)
+    if plan is None:
+        return None
+    short = part.rank[plan.need_wh > plan.local.served_wh]
+    outranked = np.isin(rows["kind"], _FROM_SURPLUS) & (part.rank[buyer] < short.max(initial=-1))
+    if not (outranked & (rows["delivered_wh"] > 0)).any():
+        return plan
+    rows["delivered_wh"][outranked] = 0
+    return _dispatch(part, former, rows, shares, reserve_wh)
+
+
+def _dispatch(part: Part, former: Former, rows: Rows, shares: Floats, reserve_wh: int) -> _Plan | None:
+    """Local dispatch beside the market's rows as they are delivered; None if the former has less than its reserve."""
+    orders, n, delivered = part.orders, part.inside.size, rows["delivered_wh"]
     left, missing = find_undelivered(rows, delivered, n)
     need, surplus = missing, left
     for kind, party, total in (
@@ -215,7 +242,6 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
     ):
         chosen = part.rows[part.rows["kind"] == kind]
         np.add.at(total, chosen[party], chosen["cleared_wh"])
-    rows["delivered_wh"] = delivered
     room, release = find_battery_room(orders, part.state, rows, delivered)
     cells = list(part.fuel_cells)
     if former.cell < 0:
@@ -234,7 +260,7 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
     charge = orders.charge_wh.copy()
     charge[former.house] = 0  # the former keeps its charge, so that it can hold the next interval too
     sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
-    local = dispatch_locally(critical, need - critical, sources, share)
+    local = dispatch_locally(critical, need - critical, sources, shares, part.rank)
     spare = (
         int(release[former.house] - local.released_wh[former.house])
         if former.cell < 0

@@ -1,7 +1,8 @@
 """Local dispatch of an island once the market has cleared: surplus first, then fuel cells, then batteries.
 
-Batteries stop charging before any load is shed. Critical load is served first; a shortage is shared in proportion to
-need. All energies are whole Wh, and their sums are kept exactly.
+Batteries stop charging before any load is shed. Critical load is served first, and within it, as within the rest,
+houses of high rank before those of low; within a rank a shortage is shared in proportion to need. All energies are
+whole Wh, and their sums are kept exactly.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grid_models.arrays import Floats, Ints
 from market.storage import Wh
 
 
@@ -84,6 +86,37 @@ def share_equally(total_wh: int, wanted_wh: Wh) -> Wh:
     return dealt
 
 
+def share_by_rank(total_wh: int, wanted_wh: Wh, rank: Ints) -> Wh:
+    """`total_wh` for the highest rank first, what is left for the next one; within a rank as of `share_equally`.
+
+    Examples
+    --------
+    >>> share_by_rank(7, np.array([4, 6, 4]), np.array([0, 1, 0])).tolist()
+    [1, 6, 0]
+    """
+    dealt = np.zeros_like(wanted_wh)
+    for each in np.unique(rank)[::-1]:
+        wanted = np.where(rank == each, wanted_wh, 0)
+        dealt += share_equally(total_wh, wanted)
+        total_wh -= min(total_wh, int(wanted.sum()))
+    return dealt
+
+
+def spread_share(share: float, rank: Ints) -> Floats:
+    """Share that each rank is served with where `share` is of them all: the lowest falls to 0 first, then the next.
+
+    Examples
+    --------
+    >>> spread_share(0.75, np.array([0, 1, 1])).tolist(), spread_share(0.25, np.array([0, 1, 1])).tolist()
+    ([0.5, 1.0, 1.0], [0.0, 0.5, 0.5])
+    >>> spread_share(0.3, np.array([2, 2])).tolist()
+    [0.3, 0.3]
+    """
+    ranks = np.unique(rank)
+    place = np.searchsorted(ranks, rank)
+    return np.clip(ranks.size * share - (ranks.size - 1 - place), 0.0, 1.0)
+
+
 def run_fuel_cells(ranges: Sequence[FuelRange], needed_wh: int, battery_wh: int) -> list[int]:
     """Energy of each fuel cell, in order: what is needed, and never between 0 and its minimum.
 
@@ -129,7 +162,13 @@ def match_island(supply_wh: Wh, use_wh: Wh) -> list[Transfer]:
     return transfers
 
 
-def dispatch_locally(critical_wh: Wh, other_wh: Wh, sources: Sources, served_share: float = 1.0) -> LocalDispatch:
+def dispatch_locally(
+    critical_wh: Wh,
+    other_wh: Wh,
+    sources: Sources,
+    served_share: float | Floats = 1.0,
+    rank: Ints | None = None,
+) -> LocalDispatch:
     """Serve needs from an island's sources.
 
     Parameters
@@ -139,7 +178,9 @@ def dispatch_locally(critical_wh: Wh, other_wh: Wh, sources: Sources, served_sha
     sources
         What there is.
     served_share
-        At most this share of each house's need is served; below 1 where the wires carry no more.
+        At most this share of each house's need is served, one for all or (N,); below 1 where the wires carry no more.
+    rank
+        (N,) houses of a higher rank are served before those of a lower one; all are equal if left out.
     """
     n = critical_wh.size
     critical = np.floor(critical_wh * served_share).astype(np.int64)
@@ -153,8 +194,9 @@ def dispatch_locally(critical_wh: Wh, other_wh: Wh, sources: Sources, served_sha
     from_charge = min(wanted - from_surplus - from_fuel, charge)
     from_battery = min(wanted - from_surplus - from_fuel - from_charge, battery)
     served = from_surplus + from_fuel + from_charge + from_battery
-    use = share_equally(served, critical)
-    use = use + share_equally(served - int(use.sum()), other)
+    order = np.zeros(n, np.int64) if rank is None else rank
+    use = share_by_rank(served, critical, order)
+    use = use + share_by_rank(served - int(use.sum()), other, order)
 
     generated = np.zeros(n, np.int64)
     for cell, wh in zip(sources.fuel_cells, fuel, strict=True):

@@ -60,6 +60,10 @@ RECONNECTION_VM_PU = 0.05
 """Largest difference of voltage magnitudes at which an island is joined to the grid."""
 
 
+AS_GOOD_AS_DARK = 0.01
+"""Share of its load below which a house in an island counts as dark: then nobody waits for the grid to be joined."""
+
+
 def advance_phase(phase: npt.NDArray[np.int8], happening: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Phase of each house after an interval, (N,), by `TRANSITIONS`.
 

@@ -279,3 +279,81 @@ def test_run_without_events_is_what_it_was() -> None:
     case = build_case(scenario)
     assert all(chunk.event is None for chunk in run_intervals(case, case.opening))
     assert case.timeline.next_event(0) == case.n_intervals
+
+
+@pytest.mark.parametrize("mechanism", ["sharing_p2p", "none", "trading_battery"])
+@pytest.mark.parametrize("rating_ka", [None, 0.006])
+def test_priorities_hold_in_islands(mechanism: str, rating_ka: float | None) -> None:
+    """Low before normal before high: where load of a house is shed, lower ranks get no more than their own."""
+    low, high = ["house_01", "house_04"], ["house_03", "house_06"]
+    priority = {**dict.fromkeys(low, "low"), **dict.fromkeys(high, "high")}
+    changes: dict[str, Any] = {
+        "events": [GRID_OUT],
+        "curtailment": {"priority": priority},
+        "market": {"mechanism": mechanism},
+        "battery": {"capacity_kwh_min": 2.0, "capacity_kwh_max": 3.0},
+        "community": {**BASE["community"], "battery_kwh": 8.0, "tank_kg": 0.2},
+    }
+    if rating_ka is not None:
+        changes["network"] = {**BASE["network"], "line_ratings_ka": {"service house_08": rating_ka}}
+    case = build_case(scenario_of(changes))
+    rank = np.array([0 if n in low else 2 if n in high else 1 for n in case.profiles.participants])
+    shed, orders_seen = np.zeros(3), 0
+    for chunk, part in _islands(case, [c for c in run_intervals(case, case.opening) if c.event is not None]):
+        meters = chunk.window.meters[0]
+        load, cut = meters["load_wh"].astype(np.int64), meters["shed_wh"].astype(np.int64)
+        np.add.at(shed, rank[part.inside], cut[part.inside])
+        rows = part.delivery.rows
+        lots = np.zeros(load.size, np.int64)
+        sold = rows[rows["kind"] == Kind.LOT_SALE]
+        np.add.at(lots, sold["buyer"], sold["delivered_wh"])
+        critical = np.rint(load * case.scenario.community.critical_share)
+        own = np.maximum(critical, part.orders.pv_wh) + lots + 1
+        for i in np.flatnonzero(part.inside & (cut > 0)):
+            below = part.inside & (rank < rank[i])
+            assert (load - cut <= own)[below].all()
+            orders_seen += int(below.any())
+            if load[i] - cut[i] < critical[i] - 1:
+                assert (load - cut <= part.orders.pv_wh + lots + 1)[below].all()
+    assert orders_seen > 0
+    assert shed[0] > 0
+
+
+EMPTY = {
+    "events": [{"kind": "outage", "start": "2017-06-20T18:00:00Z", "hours": 3, "grid": True}],
+    "battery": {"capacity_kwh_min": 8.0, "capacity_kwh_max": 8.0},
+    "community": {"enabled": False},
+}
+ONE_DARK = {
+    "events": [
+        {"kind": "outage", "start": "2017-06-20T20:00:00Z", "hours": 5, "grid": True},
+        {"kind": "outage", "start": "2017-06-20T20:00:00Z", "hours": 5, "switches": ["branch 2"]},
+    ],
+    "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+}
+
+
+@pytest.mark.parametrize("name", [*CASES, "empty", "one dark"])
+def test_nobody_is_dark_beside_a_grid_that_is_back(name: str) -> None:
+    case = build_case(scenario_of({**CASES, "empty": EMPTY, "one dark": ONE_DARK}[name]))
+    intervals_after = 0
+    for chunk in run_intervals(case, case.opening):
+        if chunk.event is None or case.timeline.open[chunk.first].any():
+            continue
+        assert all(part.supply != Supply.DARK for part in chunk.event.parts)
+        meters = chunk.window.meters[0]
+        assert (meters["shed_wh"] <= 0.99 * meters["load_wh"]).all()
+        intervals_after += 1
+    assert intervals_after > 0 or name == "no former at all"
+
+
+def test_an_island_that_ran_empty_is_joined_in_the_first_hour_of_the_grid() -> None:
+    case = build_case(scenario_of(EMPTY))
+    supplies = {
+        chunk.first: {part.supply for part in chunk.event.parts}
+        for chunk in run_intervals(case, case.opening)
+        if chunk.event is not None
+    }
+    last = max(np.flatnonzero(case.timeline.open.any(axis=1)))
+    assert supplies[last] == {Supply.ISLAND}, "held in the last hour without the grid, with next to nothing left"
+    assert supplies.get(last + 1, {Supply.GRID}) == {Supply.GRID}

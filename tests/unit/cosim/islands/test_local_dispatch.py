@@ -13,6 +13,7 @@ from cosim.islands.local_dispatch import (
     dispatch_locally,
     run_fuel_cells,
     share_equally,
+    spread_share,
 )
 
 Wh = st.lists(st.integers(0, 5000), min_size=4, max_size=4).map(lambda values: np.array(values, np.int64))
@@ -116,3 +117,31 @@ def test_charge_is_given_up_before_a_battery_discharges_and_after_fuel_cells() -
     assert done.absorbed_wh.tolist() == [0, -500, 0, 0]
     assert done.released_wh.tolist() == [0, 0, 200, 0]
     assert done.served_wh.tolist() == [1000, 0, 0, 0]
+
+
+@given(critical=Wh, other=Wh, battery=Wh, rank=st.lists(st.integers(0, 2), min_size=4, max_size=4))
+def test_low_ranks_are_shed_before_high_ones_and_equals_alike(
+    critical: np.ndarray, other: np.ndarray, battery: np.ndarray, rank: list[int]
+) -> None:
+    order = np.array(rank)
+    done = dispatch_locally(critical, other, Sources(ZERO, (), battery, ZERO, ZERO), 1.0, order)
+    first = np.minimum(done.served_wh, critical)
+    for served, wanted in ((first, critical), (done.served_wh - first, other)):
+        for i in range(4):
+            for j in range(4):
+                if order[j] < order[i] and served[i] < wanted[i]:
+                    assert served[j] == 0
+                if order[j] == order[i] and wanted[i] and wanted[j]:
+                    assert abs(served[i] / wanted[i] - served[j] / wanted[j]) <= 1 / wanted[i] + 1 / wanted[j]
+    assert done.served_wh.sum() == min(critical.sum() + other.sum(), battery.sum())
+
+
+@given(critical=Wh, other=Wh, surplus=Wh, battery=Wh, share=st.floats(0, 1))
+def test_houses_of_one_rank_are_as_without_ranks(
+    critical: np.ndarray, other: np.ndarray, surplus: np.ndarray, battery: np.ndarray, share: float
+) -> None:
+    sources = Sources(surplus, (), battery, ZERO, ZERO)
+    plain = dispatch_locally(critical, other, sources, share)
+    ranked = dispatch_locally(critical, other, sources, spread_share(share, ZERO + 1), ZERO + 1)
+    assert plain.transfers == ranked.transfers
+    assert (plain.served_wh == ranked.served_wh).all()
