@@ -32,7 +32,12 @@ def requests_offers_price(feed_in: int, utility: int, requests: int, offers: int
 
 @compiled
 def mid_market_rate(feed_in: int, utility: int) -> int:
-    """Mid-market rate (F + U)/2 (Long, Wu, Zhang, Thomas, Cheng, Jenkins 2017, IEEE PES General Meeting)."""
+    """Mid-market rate (F + U)/2, for every trade of the interval whatever supply and demand are.
+
+    That is the rate of Long, Wu, Zhang, Thomas, Cheng, Jenkins (2017, IEEE PES General Meeting) where generation equals
+    demand. Where they differ, they pool what the community imports or exports and spread it over all bills; here
+    nothing is pooled: who is left over imports at U, and exports at F or spills.
+    """
     return (feed_in + utility) // 2
 
 

@@ -63,8 +63,8 @@ class Matrices(NamedTuple):
     base_kv: Floats
 
 
-def read_matrices(net: Any) -> Matrices:
-    """Solve a copy of the net once by pandapower and read its matrices.
+def read_matrices(net: Any, name: str = "") -> Matrices:
+    """Solve a copy of the net once by pandapower and read its matrices; `name` is for messages.
 
     Raises
     ------
@@ -76,12 +76,12 @@ def read_matrices(net: Any) -> Matrices:
         pp.runpp(solved, tolerance_mva=1e-11, **RUNPP_OPTIONS)
     except Exception as reason:  # pandapower raises its own, UserWarning and numpy's errors
         raise GridError(
-            f"network '{getattr(net, 'name', '')}': expected a net that pandapower.runpp solves without the "
+            f"{_name_net(net, name)}: expected a net that pandapower.runpp solves without the "
             f"participants, got {type(reason).__name__}: {reason}"
         ) from reason
     internal = solved._ppc["internal"]
     if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
-        raise GridError(f"network '{getattr(net, 'name', '')}': expected buses beside the source's, got none")
+        raise GridError(f"{_name_net(net, name)}: expected buses beside the source's, got none")
     row = np.where(internal["branch_is"], np.cumsum(internal["branch_is"]) - 1, -1)
     part = solved._pd2ppc_lookups["branch"]
     branch = [row[slice(*part.get(table, (0, 0)))] for table in ("line", "trafo")]
@@ -99,6 +99,12 @@ def read_matrices(net: Any) -> Matrices:
         float(internal["baseMVA"]),
         np.real(internal["bus"][:, BASE_KV]).astype(np.float64),
     )
+
+
+def _name_net(net: Any, name: str = "") -> str:
+    """What messages call a net: a name that is given, else its own, else its size."""
+    known = name or str(getattr(net, "name", "") or "")
+    return f"network '{known}'" if known else f"network without a name ({len(net.bus)} buses)"
 
 
 def find_internal_buses(solved: Any) -> Ints:
@@ -263,7 +269,7 @@ def loading_scales(net: Any, matrices: Matrices) -> Floats:
     for table, rating, column in (("line", rated_ka, "max_i_ka"), ("trafo", rated_mva, "sn_mva")):
         for position in np.flatnonzero(~(rating > 0.0) & net[table].in_service.to_numpy(bool)):
             raise GridError(
-                f"network '{getattr(net, 'name', '')}', {table} {net[table].index[position]} "
+                f"{_name_net(net)}, {table} {net[table].index[position]} "
                 f"'{net[table]['name'].iloc[position]}': expected {column} (times df and parallel) > 0, got "
                 f"{rating[position]}; set it in the net, for lines also through network.line_ratings_ka"
             )

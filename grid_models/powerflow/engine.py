@@ -81,7 +81,7 @@ class PowerFlow:
     def __init__(self, feeder: Feeder) -> None:
         self.feeder = feeder
         self.refusal = find_refusal(feeder.net)
-        self.matrices = read_matrices(feeder.net)
+        self.matrices = read_matrices(feeder.net, feeder.name)
         self.slack_bus = _find_slack_buses(feeder.net, self.matrices)
         self.network: Network | None = None
         self.position = np.empty(0, np.int64)

@@ -55,7 +55,7 @@ def solve_by_runpp(
         If pandapower cannot solve the net without the participants.
     """
     q = np.zeros_like(p_kw) if q_kvar is None else q_kvar
-    return Reference(feeder, matrices or read_matrices(feeder.net)).solve(p_kw, q, recycle=recycle)
+    return Reference(feeder, matrices or read_matrices(feeder.net, feeder.name)).solve(p_kw, q, recycle=recycle)
 
 
 class Reference:

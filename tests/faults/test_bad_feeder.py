@@ -15,6 +15,7 @@ from grid_models.errors import GridError
 from grid_models.feeder.feeder import make_feeder, with_ratings
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
+from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.engine import PowerFlow
 
 
@@ -196,3 +197,15 @@ def test_bad_files_and_tables_say_what_is_wrong(case: str, tmp_path: Path) -> No
         read_feeder_json(path, placement)
     assert message in str(raised.value)
     assert str(path) in str(raised.value)
+
+
+def test_a_net_that_does_not_solve_is_named() -> None:
+    net = pp.create_empty_network()
+    grid, far = pp.create_bus(net, 0.4), pp.create_bus(net, 0.4)
+    pp.create_ext_grid(net, grid)
+    pp.create_line(net, grid, far, 5.0, "NAYY 4x50 SE")
+    pp.create_load(net, far, p_mw=10.0)
+    with pytest.raises(GridError, match=r"network 'far away': expected a net that pandapower.runpp solves"):
+        PowerFlow(make_feeder("far away", net, ["ann"], [far]))
+    with pytest.raises(GridError, match=r"network without a name \(2 buses\): expected a net"):
+        read_matrices(net)

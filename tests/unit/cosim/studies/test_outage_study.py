@@ -73,3 +73,15 @@ def test_case_of_the_how_to_runs_into_two_islands(tmp_path: Path, monkeypatch: p
     assert pd.read_csv("run/registrations.csv")["answer"].tolist() == ["admitted", "admitted"]
     assert {"saidi_hours", "served_share"} <= set(pd.read_parquet("run/resilience.parquet"))
     assert verify_ledger(Path("run")).ok
+
+
+def test_survival_counts_hours_without_the_grid_only() -> None:
+    """Four hours that are all survived are four, though the island waits a fifth beside the grid."""
+    scenario = load_scenario("outage").with_changes(
+        horizon={"start": "2017-07-18T00:00:00Z", "hours": 24},
+        events=[{"kind": "outage", "start": "2017-07-18T12:00:00Z", "hours": 4, "grid": True}],
+    )
+    found = measure_outage(scenario)
+    assert found["critical_served_share"] == 1.0
+    assert found["restoration_hours"] == 1.0
+    assert found["survival_hours"] == found["hours_without_grid"] == 4.0
