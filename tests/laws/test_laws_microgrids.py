@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosim.case.case import Case, build_case
+from cosim.curtailment.feasible import RULES
 from cosim.scenario.model import Scenario
 from cosim.studies.microgrid_tables import MicrogridResult
 from cosim.studies.microgrids import run_microgrids
@@ -25,6 +26,7 @@ def _feeder(
     spacing_m: int,
     limits: tuple[tuple[str, float], ...],
     feed_in: bool,
+    rule: str,
 ) -> Case:
     return build_case(
         Scenario().with_changes(
@@ -37,6 +39,7 @@ def _feeder(
             market={"feed_in": feed_in},
             network={"n_branches": 2, "spacing_m": float(spacing_m)},
             limits=dict(limits),
+            curtailment={"rule": rule},
         )
     )
 
@@ -44,10 +47,12 @@ def _feeder(
 def _feeders(name: str) -> st.SearchStrategy[Case]:
     limits = [
         (),
+        (("max_vm_pu", 1.002),),
         (("max_vm_pu", 1.004),),
-        (("min_vm_pu", 0.997),),
+        (("min_vm_pu", 0.9985),),
         (("min_vm_pu", 1.001),),
         (("max_loading_percent", 2.0),),
+        (("max_loading_percent", 4.0),),
     ]
     return st.builds(
         _feeder,
@@ -58,7 +63,18 @@ def _feeders(name: str) -> st.SearchStrategy[Case]:
         st.sampled_from([40, 400]),
         st.sampled_from(limits),
         st.booleans(),
+        st.sampled_from(sorted(RULES)),
     )
+
+
+def _sunny(limits: tuple[tuple[str, float], ...], rule: str) -> Case:
+    """Feeder that sells; with limits on the voltage it delivers a part of the deals."""
+    return _feeder("north", 1, 3, 3.0, 400, limits, feed_in=True, rule=rule)
+
+
+def _shady(limits: tuple[tuple[str, float], ...], rule: str) -> Case:
+    """Feeder that buys; with limits on the voltage it sheds load."""
+    return _feeder("south", 2, 1, 0.2, 400, limits, feed_in=False, rule=rule)
 
 
 def _assert_houses_balance(result: MicrogridResult) -> None:
@@ -84,8 +100,11 @@ def _assert_deals_close(result: MicrogridResult) -> None:
         assert np.array_equal(houses.to_numpy(), expected.to_numpy())
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(north=_feeders("north"), south=_feeders("south"), capacity_kw=st.sampled_from([0.3, 2.0, 50.0]))
+@example(_sunny((("max_vm_pu", 1.004),), "least_curtailment"), _shady((), "least_curtailment"), 50.0)
+@example(_sunny((("max_vm_pu", 1.002),), "pro_rata"), _shady((("min_vm_pu", 0.9985),), "lifo"), 50.0)
+@example(_sunny((), "least_curtailment"), _shady((("min_vm_pu", 0.9985),), "least_curtailment"), 50.0)
 def test_every_house_and_every_deal_closes_in_every_interval(north: Case, south: Case, capacity_kw: float) -> None:
     result = run_microgrids([north, south], capacity_kw)
     _assert_houses_balance(result)
