@@ -151,7 +151,8 @@ def show(
     with bad_input_ends(), stores.Store.open_to_read(directory) as store:
         height = block if block >= 0 else store.size() + block
         found = store.block(height)
-        header, records = texts.show_header(found), texts.show_records(found)
+        header = texts.show_header(found)
+        records = [*texts.show_records(found), *texts.find_replacements(store, found)]
     lines = map(json.dumps, (header, *records)) if as_json else texts.format_block(header, records)
     typer.echo("\n".join(lines))
 

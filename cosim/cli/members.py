@@ -1,26 +1,26 @@
-"""The commands `gridsettle ledger …` about members: their keys, devices and grants, and a member's account."""
+"""The commands `gridsettle ledger …` about members: their keys and devices, and the requests that they leave."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson
-from cosim.cli.statements import PASSPHRASE, Statements, read_key
+from cosim.cli.statements import PASSPHRASE, Statements, choose_requests, list_waiting, read_key
 from market import exchanges
 from market.ledger import durable
 from market.ledger.crypto import keys
 from market.ledger.format import checkpoint, note, records
 from market.ledger.format import statements as formats
 from market.ledger.private import vault as vaults
-from market.ledger.read import account as accounts
 from market.ledger.read import show
 from market.ledger.store import registry, tip
 from market.ledger.store import store as stores
@@ -80,11 +80,16 @@ def members(directory: Directory, as_json: LinesAsJson = False) -> None:
     """List members with their keys in force, devices, grants, requests that wait, and the log's verifier key."""
     with bad_input_ends(), stores.Store.open_to_read(directory) as store:
         end = tip.read_tip(store)
-        lines = show.show_registry(end.registry, end.history.size)
-        key = registry.find_key_in_force(end.registry, exchanges.OPERATOR, end.history.size) or b""
+        lines = show.show_registry(end.registry, end.history.size, end.next_interval)
+        key = registry.find_operators_key(end.registry, end.history.size) or b""
         origin = checkpoint.log_origin(end.header.chain_id)
         lines.append({"log": note.VerifierKey(origin, note.ED25519, key).text()})
-        lines += [{"request": request.path.name} for request in requests.list_requests(directory)]
+        lines += list_waiting(directory)
+    show_lines(lines, as_json=as_json)
+
+
+def show_lines(lines: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print each line's fields, name=value or as one JSON object."""
     for line in lines:
         typer.echo(json.dumps(line) if as_json else "  ".join(f"{name}={value}" for name, value in line.items()))
 
@@ -95,10 +100,13 @@ def register(
     member: Member,
     key: Annotated[Path, typer.Option(help="The member's private key; it signs for itself.")],
     role: Annotated[str, typer.Option(help="participant or auditor")] = "participant",
+    last_key: Annotated[
+        Path | None, typer.Option(help="The key that the operator ended: with it the new one need not wait.")
+    ] = None,
     effective: Effective = None,
     operator_key: OperatorKey = None,
 ) -> None:
-    """Register a member with its key."""
+    """Register a member with its key; in place of a key that the operator ended, it waits unless that key signs too."""
     roles = {"participant": records.Role.PARTICIPANT, "auditor": records.Role.AUDITOR}
     with bad_input_ends():
         statements = Statements(directory, operator_key)
@@ -106,7 +114,21 @@ def register(
             fail(f"--role: expected participant or auditor, got '{role}'")
         own, number = read_key(key), statements.next_number(member)
         height = statements.effective_height(effective)
-        statements.submit(formats.register(statements.chain_id, member, roles[role], number, height, own))
+        last = None if last_key is None else read_key(last_key)
+        statements.submit(formats.register(statements.chain_id, member, roles[role], number, height, own, last))
+        tell_replacement(directory, member)
+
+
+def tell_replacement(directory: Path, member: int) -> None:
+    """Say from when on a member's newest key counts, if it has to wait."""
+    with stores.Store.open_to_read(directory) as store:
+        end = tip.read_tip(store)
+    waiting = [tenure for who, tenure in registry.list_replacements(end.registry) if who == member]
+    if waiting and end.next_interval < waiting[-1].from_interval < registry.NEVER:
+        typer.echo(
+            f"member {member}: its key was ended by the operator, so the new one counts from interval "
+            f"{waiting[-1].from_interval} on (now {end.next_interval}); everybody sees it until then"
+        )
 
 
 @members_app.command("rotate")
@@ -132,33 +154,21 @@ def rotate(
 
 
 @members_app.command("revoke")
-def revoke(directory: Directory, member: Member, effective: Effective = None, operator_key: OperatorKey = None) -> None:
-    """End a member's key, such as a lost one; the operator's word is enough."""
-    with bad_input_ends():
-        statements = Statements(directory, operator_key, needs_operator=True)
-        role, number = statements.role_of(member), statements.next_number(member)
-        statements.submit(formats.revoke(member, role, number, statements.effective_height(effective)))
-
-
-@members_app.command("grant")
-def grant(
+def revoke(
     directory: Directory,
-    owner: Annotated[str, typer.Argument(help="Number of the member whose records they are, or 'operator'.")],
-    reader: Annotated[int, typer.Argument(min=0, help="Number of the member that may read them.")],
-    key: Annotated[Path, typer.Option(help="The owner's private key.")],
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="End the grant.")] = False,
+    member: Member,
+    key: Annotated[
+        Path | None, typer.Option(help="The member's private key: then its number is free for another at once.")
+    ] = None,
+    effective: Effective = None,
     operator_key: OperatorKey = None,
 ) -> None:
-    """Let a member read another's private records, or no longer."""
+    """End a member's key, such as a lost one; the operator's word is enough, but then the next key has to wait."""
     with bad_input_ends():
-        who = parse_member(owner)
-        own = read_key(key)
-        statements = Statements(directory, operator_key or (key if who == exchanges.OPERATOR else None))
-        readers_key, number = statements.key_of(reader), statements.next_number(who)
-        statements.submit(formats.grant(statements.chain_id, who, number, own, reader=reader, withdrawn=withdraw))
-        if (path := vaults.vault_path(directory, who)).exists() and readers_key is not None:
-            with vaults.Vault(path) as vault:
-                vault.withdraw(readers_key) if withdraw else vault.share(own, readers_key)
+        statements = Statements(directory, operator_key, needs_operator=key is None)
+        role, number = statements.role_of(member), statements.next_number(member)
+        own, height = None if key is None else read_key(key), statements.effective_height(effective)
+        statements.submit(formats.revoke(member, role, number, height, statements.chain_id, own))
 
 
 @members_app.command("device")
@@ -199,62 +209,33 @@ def device(
 
 
 @members_app.command("admit")
-def admit(directory: Directory, operator_key: OperatorKey = None) -> None:
-    """Admit the requests that wait, as the operator; exit code 1 if one is refused."""
+def admit(
+    directory: Directory,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[NUMBER|NAME]...", help="Requests to admit, as --list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Admit every request that waits.")] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="List the requests that wait, and admit none.")] = False,
+    operator_key: OperatorKey = None,
+    as_json: LinesAsJson = False,
+) -> None:
+    """Admit requests that wait, as the operator; exit code 1 if one is refused.
+
+    Examples
+    --------
+      gridsettle ledger admit DIR --list
+
+      gridsettle ledger admit DIR 1 3
+    """
     with bad_input_ends():
+        if only_list:
+            show_lines(list_waiting(directory), as_json=as_json)
+            return
         statements = Statements(directory, operator_key, needs_operator=True)
-        refused = statements.admit_requests()
+        waiting = requests.list_requests(directory)
+        if not waiting:
+            typer.echo("no request waits")
+            return
+        refused = statements.admit(waiting if every else choose_requests(waiting, wanted or []))
     if refused:
         raise typer.Exit(ANSWER_IS_NO)
-
-
-@members_app.command("account")
-def account(
-    directory: Directory,
-    member: Member,
-    key: Annotated[Path | None, typer.Option(help="Private key of the reader: the member, or one it granted.")] = None,
-    reader: Annotated[
-        int | None, typer.Option("--as", min=0, help="Number of the reader. Default: the member itself.")
-    ] = None,
-    operator_key: OperatorKey = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Print a member's own transactions, balance and energy; with a grant those of another; exit code 1 without one.
-
-    Reading another's account is recorded on the ledger.
-    """
-    with bad_input_ends():
-        reading = member if reader is None else reader
-        statements = Statements(directory, operator_key)
-        own = find_reading_key(statements, key, reading, member)
-        if reading != member and own is not None:
-            number = statements.next_number(reading)
-            statements.submit(formats.log_access(statements.chain_id, reading, number, own, owner=member))
-        path, private = vaults.vault_path(directory, member), []
-        if own is not None and path.exists():
-            with vaults.Vault(path, to_read=True) as vault:
-                private = vault.read(own)
-        with stores.Store.open_to_read(directory) as store:
-            entries = accounts.collect_entries(store, member, private)
-            found = accounts.make_account(store, member, entries)
-    typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(show.format_account(found, entries)))
-
-
-def find_reading_key(statements: Statements, key: Path | None, reader: int, owner: int) -> Ed25519PrivateKey | None:
-    """The reader's key once it may read the account; ends with exit code 1 if it may not.
-
-    Houses that are no registered members have no keys: their records stand in the open.
-    """
-    in_force = statements.key_of(reader)
-    if in_force is None and reader == owner and key is None:
-        return None
-    own = None if key is None else read_key(key)
-    if own is None or own.public_key().public_bytes_raw() != in_force:
-        typer.echo(
-            f"REFUSED: expected the key of member {reader} (--key FILE), got {'none' if own is None else 'another'}"
-        )
-        raise typer.Exit(ANSWER_IS_NO)
-    if not accounts.may_read(statements.registry, reader, owner):
-        typer.echo(f"REFUSED: member {owner} has not granted its account to member {reader}; ask for a grant")
-        raise typer.Exit(ANSWER_IS_NO)
-    return own

@@ -8,11 +8,12 @@ HEADER = struct.Struct("<I32sQq32s32sI32s32s")
 HEAD = struct.Struct("<BBHII")
 EXCHANGE = struct.Struct("<5i5q")
 METER = struct.Struct("<15i")
+ORDER = struct.Struct("<8i3q4s")
 VERDICT = struct.Struct("<6iI4q")
 TOPOLOGY = struct.Struct("<i56s")
 KEY = struct.Struct("<iiI8sQ32s")
 DEVICE = struct.Struct("<iI5i32s")
-PERMISSION = struct.Struct("<iIi48s")
+PERMISSION = struct.Struct("<iIiI44s")
 SIGNATURE = struct.Struct("<i24s32s")
 PRIVATE = struct.Struct("<32s28s")
 AGGREGATE = struct.Struct("<I7q")
@@ -43,6 +44,10 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
     elif kind == 16:
         demand(flags == (0, 0) and all(x >= 0 for x in METER.unpack(row[12:])[:14]), "meter")
+    elif kind == 19:
+        *energies, utility, feed_in, price, zeros = ORDER.unpack(row[12:])
+        demand(status <= 2 and reason == 0 and not any(zeros) and all(x >= 0 for x in energies), "order")
+        demand(all(0 <= x <= 10**7 for x in (utility, feed_in, price)), "order")
     elif kind == 17:
         f = VERDICT.unpack(row[12:])
         demand(status <= 3 and reason in range(0x102), "verdict")
@@ -57,7 +62,8 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         demand(status in (1, 2) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
     elif kind in (36, 37):
         demand(status in ((1, 2) if kind == 36 else (0,)) and reason == 0, "permission")
-        demand(not any(PERMISSION.unpack(row[12:])[3]), "permission")
+        _, _, _, until, zeros = PERMISSION.unpack(row[12:])
+        demand(not any(zeros) and (until == 0 or (kind, status) == (36, 1)), "permission")
     elif kind == 40:
         demand(1 <= status <= 3 and reason <= 1 and not any(SIGNATURE.unpack(row[12:])[1]), "signature")
     elif kind == 48:

@@ -11,6 +11,7 @@ import struct
 from hashlib import sha256
 from pathlib import Path
 
+from naive_facts import check_facts, check_rules
 from naive_fields import (
     AGGREGATE,
     EXCHANGE,
@@ -26,7 +27,7 @@ from naive_fields import (
     check_fields,
     demand,
 )
-from naive_registry import NaiveRegistry, in_force, signed, tree
+from naive_registry import NaiveRegistry, Tenure, demand_usable, in_force, signed, tree
 
 
 class Naive(NaiveRegistry):
@@ -70,7 +71,7 @@ class Naive(NaiveRegistry):
         if height > 0:
             self.batteries(rows)
         demand(
-            signed(in_force(self.tenures[-3], height), signature, b"gridsettle header v1\0" + header),
+            signed(in_force(self.tenures[-3], height, 0), signature, b"gridsettle header v1\0" + header),
             "signature",
         )
         self.state_root, self.prev = state_root, hashed
@@ -94,11 +95,15 @@ class Naive(NaiveRegistry):
         self.lots: list[list[int]] = []
         self.next_lot = 0
         self.sums = [sum(self.wallets), 0, 0, 0, 0]
+        if self.p("facts"):
+            check_rules(self.p)
         keys = [row for row in rows if 32 <= row[0] < 40]
         demand(len(keys) == 1 and keys[0][0] == 32, "operator")
         member, role, number, _, effective, key = KEY.unpack(keys[0][12:])
         demand((member, role, number, effective) == (-3, 1, 0, 0), "operator")
-        self.tenures, self.roles, self.numbers = {-3: [(0, key)]}, {-3: 1}, {-3: 0}
+        self.tenures, self.roles, self.numbers = {-3: [Tenure(0, key)]}, {-3: 1}, {-3: 0}
+        demand_usable(key)
+        demand(self.p("replacement_wait") >= 0, "wait")
         self.registry.append(keys[0])
 
     # -- books ----------------------------------------------------------------------------------------------------
@@ -108,11 +113,14 @@ class Naive(NaiveRegistry):
             self.sums_only(rows)
             return
         demand(not any(row[0] in (48, 49) for row in rows), "private record")
+        orders = sum(row[0] == 19 for row in rows)
+        demand(orders == (len(self.own) if self.p("facts") else 0), "orders")
         n, t = len(self.own), self.intervals
         for lot in [lot for lot in self.lots if lot[4] <= t]:
             self.own[lot[2]] += lot[3]
             self.lots.remove(lot)
         self.own = [own - own * self.ratings[i][6] // PPM for i, own in enumerate(self.own)]
+        wallets = list(self.wallets)
         flows = [dict.fromkeys((*METERED, "in", "out"), 0) for _ in range(n)]
         old = [lot[0] for lot in self.lots]
         losses = shed = curtailed = 0
@@ -163,6 +171,8 @@ class Naive(NaiveRegistry):
             self.meter(i, meter, flows[i])
         verdict = VERDICT.unpack(next(row for row in rows if row[0] == 17)[12:])
         demand(verdict[8:] == (losses, curtailed, shed), "verdict")
+        if self.p("facts"):
+            check_facts(rows, wallets, self.p)
         hosted = [sum(lot[3] for lot in self.lots if lot[2] == i) for i in range(n)]
         state = [*self.wallets, *self.accounts, *self.pools, *self.own, *hosted]
         demand(state_root == sha256(struct.pack(f"<{len(state)}q", *state)).digest(), "state root")
@@ -299,9 +309,9 @@ def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, st
         recorded = struct.unpack_from("<I", body, 4)[0] + (17 in body[::72])
         demand(recorded == naive.intervals, "state of another interval")
         message = b"gridsettle state v1\0" + levels[0, at] + sha256(blob).digest()
-        demand(signed(in_force(naive.tenures[-3], at), signature, message), "state signature")
+        demand(signed(in_force(naive.tenures[-3], at, 0), signature, message), "state signature")
         origin = f"gridsettle/{naive.chain.hex()[:32]}"
-        keys = [key for _, key in naive.tenures[-3]]
+        keys = [tenure.key for tenure in naive.tenures[-3]]
         notes = [(note, size) for size, note in connection.execute("SELECT size, note FROM checkpoint")]
         for note, size in [*notes, *([(checkpoint, None)] if checkpoint else [])]:
             found, root = read_note(note, origin, keys)

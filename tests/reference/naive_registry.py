@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -30,23 +31,38 @@ def signed(key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def in_force(tenures: list[tuple[int, bytes]], height: int) -> bytes:
-    key = b""
-    for since, candidate in tenures:
-        if since <= height:
-            key = candidate
-    return key
+INFINITY = float("inf")
+P = 2**255 - 19
+ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+
+
+@dataclass
+class Tenure:
+    since: int
+    key: bytes
+    counts_from: float = 0
+    own_end: bool = False
+
+
+def in_force(tenures: list[Tenure], height: int, intervals: int) -> bytes:
+    last = [tenure for tenure in tenures if tenure.since <= height]
+    return last[-1].key if last and last[-1].counts_from <= intervals else b""
+
+
+def demand_usable(key: bytes) -> None:
+    y = int.from_bytes(key, "little") & (2**255 - 1)
+    demand(y < P and y not in (0, 1, P - 1, ORDER_8, P - ORDER_8), "key")
 
 
 class NaiveRegistry:
     """Members, devices and grants, and the terms of the genesis block."""
 
     def __init__(self) -> None:
-        self.tenures: dict[int, list[tuple[int, bytes]]] = {}
+        self.tenures: dict[int, list[Tenure]] = {}
         self.roles: dict[int, int] = {}
         self.numbers: dict[int, int] = {}
         self.devices: set[tuple[int, int]] = set()
-        self.grants: set[tuple[int, int]] = set()
+        self.grants: dict[tuple[int, int], float] = {}
         self.registry: list[bytes] = []
         self.parameters: dict[str, bytes] = {}
         self.chain = b""
@@ -92,44 +108,56 @@ class NaiveRegistry:
         wanted = {}
         if kind in (32, 33):
             wanted[2] = row[40:72]
+        now = in_force(tenures, height, self.intervals)
         if kind not in (32, 34):
-            wanted[1] = in_force(tenures, height)
+            wanted[1] = now
+        elif 1 in signatures and self.p("replacement_wait"):
+            counted = [tenure.key for tenure in tenures if tenure.key and tenure.counts_from != INFINITY]
+            wanted[1] = now if kind == 34 else (counted or [b""])[-1]
         demand(set(wanted) == set(signatures), "signatures")
         message = b"gridsettle statement v1\0" + self.chain + row[:4] + bytes(8) + row[12:]
         for purpose, key in wanted.items():
             demand(signatures[purpose][0] == member and signed(key, signatures[purpose][1], message), "signed")
         self.numbers[member] = number
         if kind <= 34:
-            self.admit_key(row, kind, member, height)
+            self.admit_key(row, kind, member, height, 1 in signatures)
         elif kind == 35:
             at = (member, DEVICE.unpack(row[12:])[2])
             demand((row[1] == 1) == (at not in self.devices), "device")
             self.devices ^= {at}
         else:
-            other = PERMISSION.unpack(row[12:])[2]
+            _, _, other, until, _ = PERMISSION.unpack(row[12:])
             if kind == 37:
-                demand((other, member) in self.grants, "access without grant")
+                demand(self.intervals < self.grants.get((other, member), 0), "access without grant")
                 return
             if row[1] == 1:
-                demand(other != member and in_force(self.tenures.get(other, []), height) != b"", "reader")
-            demand((row[1] == 1) == ((member, other) not in self.grants), "grant")
-            self.grants ^= {(member, other)}
+                known = in_force(self.tenures.get(other, []), height, self.intervals)
+                demand(other != member and known != b"" and (until == 0 or until > self.intervals), "reader")
+            demand((row[1] == 1) == (self.intervals >= self.grants.get((member, other), 0)), "grant")
+            self.grants[member, other] = (until or INFINITY) if row[1] == 1 else 0
 
-    def admit_key(self, row: bytes, kind: int, member: int, height: int) -> None:
+    def admit_key(self, row: bytes, kind: int, member: int, height: int, signed_by_member: bool) -> None:
         _, role, _, _, effective, key = KEY.unpack(row[12:])
         tenures = self.tenures.setdefault(member, [])
-        since, last = tenures[-1] if tenures else (-1, b"")
-        demand(effective > max(height, since), "effective")
+        last = tenures[-1] if tenures else Tenure(-1, b"", own_end=True)
+        demand(effective > max(height, last.since), "effective")
         if kind == 32:
-            demand(last == b"" and member >= 0 and role in (2, 3), "registration")
+            demand(last.key == b"" and member >= 0 and role in (2, 3), "registration")
         else:
-            demand(last != b"" and role == self.roles[member], "member")
+            demand(last.key != b"" and role == self.roles[member], "member")
+        made = Tenure(effective, key)
         if kind == 34:
             demand(member != -3 and key == bytes(32), "revocation")
-            key = b""
+            made = Tenure(effective, b"", own_end=signed_by_member)
+            if last.counts_from > self.intervals:
+                last.counts_from = INFINITY
         else:
-            demand(all(key != known for all_of in self.tenures.values() for _, known in all_of), "key used")
-        tenures.append((effective, key))
+            demand(all(key != known.key for all_of in self.tenures.values() for known in all_of), "key used")
+            demand_usable(key)
+            wait = self.p("replacement_wait")
+            if kind == 32 and wait and not last.own_end and not signed_by_member:
+                made.counts_from = self.intervals + wait
+        tenures.append(made)
         self.roles[member] = role
 
     def entries(self, rows: list[bytes], height: int) -> None:
@@ -141,7 +169,7 @@ class NaiveRegistry:
             signer, _, signature = self.joined(under[k : k + 2])
             demand(signer not in said, "signs twice")
             said[signer] = signature
-        keys = {m: in_force(tenures, height) for m, tenures in self.tenures.items() if m >= 0}
+        keys = {m: in_force(tenures, height, self.intervals) for m, tenures in self.tenures.items() if m >= 0}
         keys = {m: key for m, key in keys.items() if key}
         demand(set(keys) == set(said), "who signs entries")
         for member, key in keys.items() if not self.p("private") else ():

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import is_signed
 from market.ledger.crypto.merkle import History
 from market.ledger.format.checkpoint import log_origin
@@ -17,7 +16,7 @@ from market.ledger.format.header import state_message
 from market.ledger.format.note import VerifierKey, read_cosignatures, split_note
 from market.ledger.format.records import read_next_interval
 from market.ledger.store.blocks import Fault
-from market.ledger.store.registry import Registry, find_key_in_force
+from market.ledger.store.registry import Registry, find_operators_key
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records, open_checkpoint
 
@@ -105,7 +104,7 @@ def _check_state(store: Store, chain: Chain) -> Fault | None:
         or read_next_interval(decode_records(store.block(height).records)) != chain.next_interval
     ):
         return last, f"the state is not that behind interval {chain.next_interval - 1}"
-    signer = find_key_in_force(chain.registry, OPERATOR, height) or b""
+    signer = find_operators_key(chain.registry, height) or b""
     if not is_signed(signer, signature, state_message(chain.hashes[height], blob)):
         return height, "the state is not signed by the operator"
     return None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR
 from market.ledger.books.bookkeeper import Bookkeeper, read_terms
 from market.ledger.books.private import AggregateKeeper, OpenedKeeper
 from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction
@@ -32,7 +31,7 @@ from market.ledger.store.blocks import (
     find_wrong_root,
     link_block,
 )
-from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, replay_statements
+from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, find_operators_key, replay_statements
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import extend_registry_tree
 
@@ -161,7 +160,7 @@ class Verification:
         if (wrong := find_wrong_root([genesis]) or find_wrong_field([genesis], 0)) is not None:
             raise BrokenError(wrong[1])
         self.registry = replay_statements(EMPTY, records, b"", 0)
-        key = find_key_in_force(self.registry, OPERATOR, 0)
+        key = find_operators_key(self.registry, 0)
         if self.operator is not None and self.operator != key:
             raise BrokenError("the operator is not the pinned one")
         self.chain_id = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
@@ -207,7 +206,7 @@ class Verification:
             height = block.header.height
             if height < self.first:
                 continue
-            key = find_key_in_force(self.registry, OPERATOR, height) or b""
+            key = find_operators_key(self.registry, height) or b""
             message = header_message(block.stored.header)
             claims.append(Claim(height, "the signature is not the operator's", key, block.stored.signature, message))
             try:
@@ -223,14 +222,14 @@ class Verification:
         if self.keeper is None or not self.keeper.terms.members_sign or not block.holds_interval:
             return []
         height, signed = block.header.height, dict(read_entry_signatures(block.records))
+        interval = int(read_places(block.records[:1])[0, 0])
         keys = {
             member: key
             for member in self.registry.keys
-            if member >= 0 and (key := find_key_in_force(self.registry, member, height)) is not None
+            if member >= 0 and (key := find_key_in_force(self.registry, member, height, interval)) is not None
         }
         if set(keys) != set(signed):
             raise LedgerError("not every member with a key has signed its entries, or somebody else has")
-        interval = int(read_places(block.records[:1])[0, 0])
         entries = self.entries if self.keeper.terms.private else {}
         if entries is None or isinstance(opened := open_commitments(block.records, interval, entries), str):
             return []

@@ -25,10 +25,15 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from market.errors import LedgerError
-from market.ledger.durable import read_bounded
+from market.ledger.durable import name_file, read_bounded
 
 LONGEST_KEY = 1 << 16
 """Bytes of the longest key file."""
+
+_P = 2**255 - 19
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER = frozenset({0, 1, _P - 1, _ORDER_8, _P - _ORDER_8})
+"""y coordinates of the points of order 4, 1, 2 and 8; x may have either sign."""
 
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
@@ -48,6 +53,27 @@ def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def check_usable(public_key: bytes) -> None:
+    """Refuse Ed25519 public keys under which signatures prove nothing, or that have a second spelling.
+
+    The curve has eight points of small order; for a key that is one of them, signatures of any message can be made
+    without a private key. A coordinate of 2^255 - 19 or above is a second spelling of a smaller one (RFC 8032 §5.1.3).
+
+    Raises
+    ------
+    LedgerError
+        If the key is not 32 bytes, has small order, or is not spelled canonically.
+    """
+    y = int.from_bytes(public_key, "little") % 2**255
+    if len(public_key) != 32 or y >= _P:
+        raise LedgerError(f"key {public_key.hex()}: expected an Ed25519 public key in its canonical spelling")
+    if y in _SMALL_ORDER:
+        raise LedgerError(
+            f"key {public_key.hex()}: expected an Ed25519 public key, got a point of small order, under which anybody "
+            "can sign"
+        )
 
 
 def write_key_pair(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None = None) -> Path:
@@ -117,7 +143,7 @@ def read_public_key(path: Path) -> bytes:
     Raises
     ------
     LedgerError
-        If there is no file, or it holds no Ed25519 public key.
+        If there is no file, or it holds no Ed25519 public key that can be used.
     """
     try:
         key = load_pem_public_key(_read(path))
@@ -125,6 +151,8 @@ def read_public_key(path: Path) -> bytes:
         raise LedgerError(f"{path}: expected a PEM file with an Ed25519 public key, got: {reason}") from reason
     if not isinstance(key, Ed25519PublicKey):
         raise LedgerError(f"{path}: expected an Ed25519 public key, got {type(key).__name__}")
+    with name_file(path):
+        check_usable(key.public_bytes_raw())
     return key.public_bytes_raw()
 
 

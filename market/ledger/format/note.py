@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.ledger.crypto.keys import LONGEST_KEY, is_signed, public_bytes, read_public_key
+from market.ledger.crypto.keys import LONGEST_KEY, check_usable, is_signed, public_bytes, read_public_key
 from market.ledger.durable import name_file, read_text_bounded, shorten
 
 ED25519, COSIGNATURE = 0x01, 0x04
@@ -74,6 +74,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
         material = b""
     if not is_key_name(name) or len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
         raise LedgerError(f"verifier key: expected name+key id+base64 of an Ed25519 key, got {shorten(text.strip())}")
+    check_usable(material[1:])
     key = VerifierKey(name, material[0], material[1:])
     if key.key_id().hex() != number:
         raise LedgerError(f"verifier key {name}: expected key id {key.key_id().hex()}, got {shorten(number)}")

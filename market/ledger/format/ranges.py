@@ -68,7 +68,7 @@ LIMITS: dict[int, _Limits] = {
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
     RecordKind.DEVICE: {"status": (1, 2), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
     RecordKind.GRANT: {"status": (1, 2), "reason": (0, 0)},
-    RecordKind.ACCESS: _NO_FLAGS,
+    RecordKind.ACCESS: {**_NO_FLAGS, "until": (0, 0)},
     RecordKind.SIGNATURE: {"status": (1, max(Purpose)), "reason": (0, 1)},
     RecordKind.PRIVATE: _NO_FLAGS,
     RecordKind.AGGREGATE: _AGGREGATE,

@@ -143,10 +143,13 @@ DEVICE = np.dtype(
 )
 """A device joins (`status` 1) or leaves (2); `datasheet` is the SHA-256 of its description."""
 
-PERMISSION = np.dtype([*HEAD, ("member", "<i4"), ("number", "<u4"), ("other", "<i4"), ("reserved", "V48")])
+PERMISSION = np.dtype(
+    [*HEAD, ("member", "<i4"), ("number", "<u4"), ("other", "<i4"), ("until", "<u4"), ("reserved", "V44")]
+)
 """`GRANT`: `member` lets `other` read its private records (`status` 1) or no longer (2).
 
 `ACCESS`: `member` has read those of `other`.
+A grant holds before interval `until`, without end if that is 0.
 """
 
 SIGNATURE = np.dtype([*HEAD, ("signer", "<i4"), ("reserved", "V24"), ("half", "V32")])

@@ -82,9 +82,15 @@ def make_operator_record(public_key: bytes) -> RecordBytes:
 
 
 def register(
-    chain_id: bytes, member: int, role: Role, number: int, effective: int, key: Ed25519PrivateKey
+    chain_id: bytes,
+    member: int,
+    role: Role,
+    number: int,
+    effective: int,
+    key: Ed25519PrivateKey,
+    last: Ed25519PrivateKey | None = None,
 ) -> RecordBytes:
-    """State a member's first key, signed by that key.
+    """State a member's first key, signed by that key; or its next one once the operator has ended the last.
 
     Parameters
     ----------
@@ -98,6 +104,8 @@ def register(
         Height of the first block the key counts for; above the height of the block that holds the statement.
     key
         The member's key.
+    last
+        The key that the operator has ended: with its signature the new one need not wait.
 
     Returns
     -------
@@ -105,7 +113,8 @@ def register(
         The record and its signatures, (M, 72).
     """
     record = _make_key_record(RecordKind.MEMBER, member, role, number, effective, public_bytes(key))
-    return _sign(chain_id, member, record, (Purpose.POSSESSION, key))
+    signers = [(Purpose.POSSESSION, key), *([] if last is None else [(Purpose.IN_FORCE, last)])]
+    return _sign(chain_id, member, record, *signers)
 
 
 def rotate(
@@ -122,9 +131,15 @@ def rotate(
     return _sign(chain_id, member, record, (Purpose.IN_FORCE, old), (Purpose.POSSESSION, new))
 
 
-def revoke(member: int, role: Role, number: int, effective: int) -> RecordBytes:
-    """State the end of a member's key; it needs no signature of the member, since the key may be lost."""
-    return _make_key_record(RecordKind.REVOKE, member, role, number, effective, bytes(32))
+def revoke(
+    member: int, role: Role, number: int, effective: int, chain_id: bytes = b"", key: Ed25519PrivateKey | None = None
+) -> RecordBytes:
+    """State the end of a member's key; it needs no signature of the member, since the key may be lost.
+
+    Where the member signs with its `key`, for the chain of `chain_id`, its next key need not wait.
+    """
+    record = _make_key_record(RecordKind.REVOKE, member, role, number, effective, bytes(32))
+    return record if key is None else _sign(chain_id, member, record, (Purpose.IN_FORCE, key))
 
 
 def make_device_record(
@@ -173,11 +188,23 @@ def make_device_record(
 
 
 def grant(
-    chain_id: bytes, member: int, number: int, key: Ed25519PrivateKey, *, reader: int, withdrawn: bool = False
+    chain_id: bytes,
+    member: int,
+    number: int,
+    key: Ed25519PrivateKey,
+    *,
+    reader: int,
+    withdrawn: bool = False,
+    until: int = 0,
 ) -> RecordBytes:
-    """State that `member` lets `reader` read its private records, or no longer; signed by the member."""
-    fields = {"status": 2 if withdrawn else 1, "member": member, "number": number, "other": reader}
-    record = make_record(PERMISSION, RecordKind.GRANT, **fields)
+    """State that `member` lets `reader` read its private records, or no longer; signed by the member.
+
+    `until` is the first interval in which the grant no longer holds; 0 for no end.
+    """
+    status = 2 if withdrawn else 1
+    record = make_record(
+        PERMISSION, RecordKind.GRANT, status=status, member=member, number=number, other=reader, until=until
+    )
     return _sign(chain_id, member, record, (Purpose.IN_FORCE, key))
 
 

@@ -13,7 +13,7 @@ from market.ledger.format.records import RecordBytes, RecordKind, read_places, s
 from market.ledger.private.commitments import list_payers
 from market.ledger.private.entries import select_entries
 from market.ledger.private.vault import Entry
-from market.ledger.store.registry import Registry
+from market.ledger.store.registry import Registry, is_granted
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
@@ -45,9 +45,9 @@ class Account(NamedTuple):
     energy_wh: Mapping[str, int]
 
 
-def may_read(registry: Registry, reader: int, owner: int) -> bool:
-    """Whether a member may read an account: its own always, another's with a grant."""
-    return reader == owner or (owner, reader) in registry.grants
+def may_read(registry: Registry, reader: int, owner: int, interval: int) -> bool:
+    """Whether a member may read an account in an interval: its own always, another's with a grant that stands."""
+    return reader == owner or is_granted(registry, owner, reader, interval)
 
 
 def collect_entries(store: Store, member: int, private: Sequence[Entry] = ()) -> RecordBytes:

@@ -23,10 +23,12 @@ from market.ledger.format.records import (
     RecordKind,
     Role,
     decode_record,
+    select_rows,
 )
 from market.ledger.read.account import Account
-from market.ledger.store.registry import Registry, find_key_in_force
+from market.ledger.store.registry import NEVER, Registry, Tenure, find_key_in_force, list_replacements
 from market.ledger.store.store import Store, StoredBlock
+from market.ledger.store.tip import decode_records, read_tip
 
 
 def show_header(block: StoredBlock) -> dict[str, Any]:
@@ -52,6 +54,13 @@ def show_record(body: bytes) -> dict[str, Any]:
         if name not in ("kind", "reserved")
     }
     return {"record": kind_name(body[0]), **fields}
+
+
+def show_request(number: int, name: str, statement: bytes) -> dict[str, Any]:
+    """A request that waits: its number in the list, the name of its file, and what it states."""
+    shown = show_record(statement)
+    fields = {field: value for field, value in shown.items() if field not in ("reason", "interval", "seq", "record")}
+    return {"request": number, "name": name, "asks": shown["record"], **fields}
 
 
 def kind_name(kind: int) -> str:
@@ -109,21 +118,52 @@ def write_json_lines(store: Store, path: Path) -> int:
     return n_lines
 
 
-def show_registry(registry: Registry, height: int) -> list[dict[str, Any]]:
-    """Members, devices and grants of the registry, with the keys in force in the block at `height`."""
+def show_registry(registry: Registry, height: int, interval: int) -> list[dict[str, Any]]:
+    """Members, devices and grants of the registry, with the keys in force in the next block.
+
+    Parameters
+    ----------
+    registry
+        The registry.
+    height, interval
+        Height of the next block, and number of intervals recorded before it.
+    """
     found: list[dict[str, Any]] = []
     for member, tenures in sorted(registry.keys.items()):
-        key = find_key_in_force(registry, member, height)
+        key = find_key_in_force(registry, member, height, interval)
         name, role = "operator" if member < 0 else member, Role(registry.roles[member]).name.lower()
         known = {"pseudonym": pseudonym(key), "public_key": key.hex()} if key else {}
         shown = known or {"pseudonym": "revoked or not yet"}
         found.append({"member": name, "role": role, "since": tenures[-1].since, **shown})
+    found += [show_replacement(*each, interval) for each in list_replacements(registry)]
     for (member, device), what in sorted(registry.devices.items()):
         shown = {"kind": DeviceKind(what.kind).name.lower(), "datasheet": what.datasheet.hex()}
         found.append({"device": device, "member": member, **what._asdict(), **shown})
-    for owner, reader in sorted(registry.grants):
-        found.append({"grant": "operator" if owner < 0 else owner, "reader": reader})
+    for (owner, reader), until in sorted(registry.grants.items()):
+        end = {"until_interval": until, "stands": interval < until} if until else {}
+        found.append({"grant": "operator" if owner < 0 else owner, "reader": reader, **end})
     return found
+
+
+def show_replacement(member: int, tenure: Tenure, interval: int) -> dict[str, Any]:
+    """A key in place of one that the operator ended, without the signature of that key.
+
+    `interval` is the number of intervals recorded so far: the key waits, counts, or was withdrawn while it waited.
+    """
+    state = "withdrawn" if tenure.from_interval == NEVER else "waits" if tenure.from_interval > interval else "counts"
+    since = {} if tenure.from_interval == NEVER else {"from_interval": tenure.from_interval}
+    key = {"pseudonym": pseudonym(tenure.public_key), "public_key": tenure.public_key.hex()}
+    return {"replacement": state, "member": member, "since": tenure.since, **since, **key}
+
+
+def find_replacements(store: Store, block: StoredBlock) -> list[dict[str, Any]]:
+    """Keys that a block states in place of those that the operator ended, and whether they wait or count by now."""
+    keys = {bytes(row["public_key"]) for row in select_rows(decode_records(block.records), RecordKind.MEMBER)}
+    if not keys:
+        return []
+    end = read_tip(store)
+    replaced = [each for each in list_replacements(end.registry) if each[1].public_key in keys]
+    return [show_replacement(*each, end.next_interval) for each in replaced]
 
 
 def format_account(account: Account, entries: RecordBytes) -> Iterator[str]:

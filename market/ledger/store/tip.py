@@ -15,7 +15,7 @@ from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_ori
 from market.ledger.format.header import NO_PREVIOUS, NO_STATE, VERSION, Header, decode_header
 from market.ledger.format.note import ED25519, LONGEST_NOTE, VerifierKey, open_note
 from market.ledger.format.records import SIZE, RecordBytes, is_registry, read_next_interval
-from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, replay_statements
+from market.ledger.store.registry import EMPTY, Registry, find_operators_key, replay_statements
 from market.ledger.store.store import Store
 
 
@@ -105,7 +105,7 @@ def extend_registry_tree(tree: History, records: RecordBytes) -> History:
 
 def read_operator_key(tip: Tip) -> bytes:
     """Public key that must sign the next block."""
-    return find_key_in_force(tip.registry, OPERATOR, tip.history.size) or b""
+    return find_operators_key(tip.registry, tip.history.size) or b""
 
 
 def check_no_rollback(store: Store, tip: Tip, directory: Path) -> None:

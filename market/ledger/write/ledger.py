@@ -10,7 +10,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR, Ints
+from market.exchanges import Ints
 from market.ledger.crypto.keys import is_signed, public_bytes
 from market.ledger.crypto.merkle import group_roots, leaf_hash
 from market.ledger.crypto.signatures import sign_all
@@ -34,7 +34,7 @@ from market.ledger.format.records import (
     read_next_interval,
 )
 from market.ledger.format.statements import make_operator_record
-from market.ledger.store.registry import Registry, find_key_in_force, replay_statements
+from market.ledger.store.registry import Registry, find_operators_key, replay_statements
 from market.ledger.store.store import Store, StoredBlock, StoredState
 from market.ledger.store.tip import (
     Tip,
@@ -192,7 +192,7 @@ class Ledger:
     ) -> None:
         blocks, tip, nodes = _build_blocks(self._tip, self._key, interval_start, records, offsets, roots)
         height = tip.header.height
-        if find_key_in_force(tip.registry, OPERATOR, height) != public_bytes(self._key):
+        if find_operators_key(tip.registry, height) != public_bytes(self._key):
             raise LedgerError(
                 f"{self.directory}: expected the operator's key in force at block {height}, got "
                 "an older or a later one; go on with the key that was rotated to"
@@ -255,7 +255,7 @@ class Ledger:
             raise LedgerError(f"{self.directory}: expected a state to resume from, found {len(states)}")
         height, blob, signature = states[0]
         block = self._store.block(height)
-        signer = find_key_in_force(self.registry, OPERATOR, height) or b""
+        signer = find_operators_key(self.registry, height) or b""
         sound = is_signed(signer, signature, state_message(block.hash, blob))
         if not sound or read_next_interval(decode_records(block.records)) != self._tip.next_interval:
             raise LedgerError(

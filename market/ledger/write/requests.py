@@ -15,8 +15,9 @@ import numpy as np
 
 from market.errors import LedgerError
 from market.ledger.durable import read_text_bounded, report_unwritable, write_durably
-from market.ledger.format.records import RecordBytes
-from market.ledger.format.statements import parse_statements, read_member_and_number
+from market.ledger.format.ranges import find_out_of_range
+from market.ledger.format.records import REGISTRY_KINDS, RecordBytes, RecordKind, number_records
+from market.ledger.format.statements import Statement, parse_statements, read_member_and_number
 from market.ledger.store.registry import Registry, next_number, replay_statements
 from market.ledger.store.tip import decode_records
 from market.ledger.write.ledger import Ledger
@@ -27,10 +28,16 @@ LONGEST = 1 << 16
 
 
 class Request(NamedTuple):
-    """A request that is not admitted yet: its file, and its records (M, 72)."""
+    """A request that is not admitted yet: its file, its records (M, 72), and the statement that they are."""
 
     path: Path
     records: RecordBytes
+    statement: Statement
+
+    @property
+    def member(self) -> int:
+        """Who makes the statement."""
+        return read_member_and_number(self.statement)[0]
 
 
 class Refusal(NamedTuple):
@@ -69,16 +76,32 @@ def list_requests(directory: Path) -> list[Request]:
     for path in sorted((directory / FOLDER).glob("*.request")):
         try:
             records = decode_records(bytes.fromhex(read_text_bounded(path, "a request", LONGEST)))
-            number = read_member_and_number(parse_statements(records)[0])[1]
-        except (ValueError, IndexError) as reason:
-            raise LedgerError(f"{path}: expected a request, got something else; remove it") from reason
-        found.append((number, Request(path, records)))
+            statement = parse_statement(records)
+        except ValueError as reason:
+            raise LedgerError(f"{path}: expected a request, got something else ({reason}); remove it") from reason
+        found.append((read_member_and_number(statement)[1], Request(path, records, statement)))
     return [request for _, request in sorted(found, key=lambda item: item[0])]
+
+
+def parse_statement(records: RecordBytes) -> Statement:
+    """The one statement of a request.
+
+    Raises
+    ------
+    LedgerError
+        If there is more than a statement and its signatures, or a value is out of range: the operator signs the block.
+    """
+    if records[0, 0] not in REGISTRY_KINDS or (records[1:, 0] != RecordKind.SIGNATURE).any():
+        raise LedgerError("records other than one statement and its signatures")
+    if (wrong := find_out_of_range(records)) is not None:
+        raise LedgerError(wrong[1])
+    (statement,) = parse_statements(records)
+    return statement
 
 
 def find_next_number(registry: Registry, directory: Path, member: int) -> int:
     """Find the number of a member's next statement, after those in requests that are not admitted yet."""
-    statements = [stated for request in list_requests(directory) for stated in parse_statements(request.records)]
+    statements = [request.statement for request in list_requests(directory)]
     numbers = [number for stater, number in map(read_member_and_number, statements) if stater == member]
     return max([next_number(registry, member), *(number + 1 for number in numbers)])
 
@@ -95,7 +118,8 @@ def admit_requests(ledger: Ledger, requests: Sequence[Request]) -> list[Refusal]
     accepted, refused = [], []
     for request in requests:
         try:
-            registry = replay_statements(registry, request.records, ledger.chain_id, height)
+            records = number_records(request.records, ledger.next_interval)
+            registry = replay_statements(registry, records, ledger.chain_id, height)
             accepted.append(request)
         except LedgerError as reason:
             refused.append(Refusal(request.path, str(reason)))

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from ledger_world import begin, world, written
+from ledger_world import append, begin, world, written
 from typer.testing import CliRunner, Result
 
 from cosim.cli.app import app
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import write_key_pair
 from market.ledger.format.header import make_demonstration_key
+from market.ledger.format.records import make_house_records
+from market.ledger.write.ledger import Ledger
+from market.storage import Ratings
 
 MADE = world(4, 24, seed=6)
 
@@ -186,7 +189,7 @@ def test_the_operator_changes_its_key(here: Path) -> None:
     assert "left for the operator to admit" in ok("register", "run", "0", "--key", "keys/0.key")
     assert "expected the operator's private key" in bad("admit", "run")
     assert "expected the key that signs this ledger" in bad("admit", "run", "--operator-key", "keys/operator.key")
-    assert "1 admitted" in ok("admit", "run", "--operator-key", "keys/other.key")
+    assert "1 admitted" in ok("admit", "run", "--all", "--operator-key", "keys/other.key")
     assert "no request waits" in ok("admit", "run", "--operator-key", "keys/other.key")
     ok("verify", "run", "--key", "keys/operator.pub")
 
@@ -218,7 +221,7 @@ def test_an_access_is_left_to_record_where_the_operator_is_away(here: Path) -> N
     ok("grant", "run", "0", "1", "--key", "keys/0.key")
     ok("rotate", "run", "operator", "--key", "keys/operator.key", "--new-key", "keys/other.key")
     assert "left for the operator" in ok("account", "run", "0", "--key", "keys/1.key", "--as", "1")
-    assert "1 admitted" in ok("admit", "run", "--operator-key", "keys/other.key")
+    assert "1 admitted" in ok("admit", "run", "--all", "--operator-key", "keys/other.key")
 
 
 def test_witnesses_cosign_and_verify_counts_them(here: Path) -> None:
@@ -290,3 +293,132 @@ def test_the_operator_is_known_by_its_word_alone(here: Path) -> None:
     ok("register", "run", "1", "--key", "keys/1.key")
     ok("grant", "run", "operator", "1", "--key", "keys/operator.key")
     assert "grant=operator  reader=1" in ok("members", "run")
+
+
+def without_operator(here: Path) -> None:
+    """From now on statements wait, since the operator has changed its key."""
+    ok("rotate", "run", "operator", "--key", "keys/operator.key", "--new-key", "keys/other.key")
+
+
+AS_OPERATOR = ["--operator-key", "keys/other.key"]
+
+
+def test_requests_are_listed_and_chosen(here: Path) -> None:
+    without_operator(here)
+    for member in ("0", "1", "2"):
+        register = ["register", "run", member, "--key", f"keys/{member}.key", "--effective", "40"]
+        assert "left for the operator" in ok(*register)
+    waiting = [json.loads(line) for line in ok("admit", "run", "--list", "--json").splitlines()]
+    assert [line["request"] for line in waiting] == [1, 2, 3]
+    assert {line["member"] for line in waiting} == {0, 1, 2}
+    assert all(line["asks"] == "member" and len(line["public_key"]) == 64 for line in waiting)
+    assert waiting == [json.loads(line) for line in ok("members", "run", "--json").splitlines()][-3:]
+    assert "or --all, got none; 3 wait" in bad("admit", "run", *AS_OPERATOR)
+    assert "expected a number from 1 to 3 or a name" in bad("admit", "run", "4", *AS_OPERATOR)
+    assert "1 admitted" in ok("admit", "run", "2", *AS_OPERATOR)
+    assert "1 admitted" in ok("admit", "run", waiting[2]["name"], *AS_OPERATOR)
+    left = [json.loads(line) for line in ok("admit", "run", "--list", "--json").splitlines()]
+    assert [line["name"] for line in left] == [waiting[0]["name"]]
+    ok("verify", "run")
+
+
+def test_an_earlier_statement_of_a_member_is_never_passed_over(here: Path) -> None:
+    ok("register", "run", "0", "--key", "keys/0.key")
+    ok("register", "run", "1", "--key", "keys/1.key")
+    without_operator(here)
+    ok("grant", "run", "0", "1", "--key", "keys/0.key")
+    ok("grant", "run", "0", "1", "--key", "keys/0.key", "--withdraw")
+    assert "expected the earlier request 1 of member 0 with it" in bad("admit", "run", "2", *AS_OPERATOR)
+    device = ["device", "run", "0", "1", "--kind", "pv", *DEVICE, *AS_OPERATOR]
+    assert "expected no earlier statement that waits" in bad(*device)
+    assert "2 admitted" in ok("admit", "run", "1", "2", *AS_OPERATOR)
+    ok(*device)
+
+
+@pytest.mark.parametrize("change", ["a house", "two statements", "out of range", "a meter"])
+def test_a_request_is_one_statement_and_nothing_else(here: Path, change: str) -> None:
+    """The operator signs the block: whatever else lay in a request would be its word."""
+    without_operator(here)
+    ok("register", "run", "0", "--key", "keys/0.key")
+    file = next(Path("run/requests").iterdir())
+    records = bytes.fromhex(file.read_text())
+    house = make_house_records(["a"], [0], Ratings(*[1] * 7), 10**6, 0, 0).tobytes()
+    more = {
+        "a house": records + house,
+        "two statements": records * 2,
+        "out of range": records[:1] + b"\7" + records[2:],
+        "a meter": bytes([16]) + records[1:],
+    }[change]
+    file.write_text(more.hex())
+    height = json.loads(ok("show", "run", "--json").splitlines()[0])["height"]
+    assert "expected a request, got something else" in bad("admit", "run", "--all", *AS_OPERATOR)
+    assert json.loads(ok("show", "run", "--json").splitlines()[0])["height"] == height
+
+
+def test_a_grant_ends_at_its_time(here: Path) -> None:
+    for member in ("0", "1"):
+        ok("register", "run", member, "--key", f"keys/{member}.key")
+    grant = ["grant", "run", "0", "1", "--key", "keys/0.key"]
+    assert "the grant ends with interval 72, 2015-01-04 00:00 UTC" in ok(*grant, "--until", "2")
+    assert "until_interval=72  stands=True" in ok("members", "run")
+    ok("account", "run", "0", "--key", "keys/1.key", "--as", "1")
+    ok(*grant, "--withdraw")
+    assert "interval 25, 2015-01-02 01:00" in ok(*grant, "--until", "2015-01-02T00:30")
+    ok(*grant, "--withdraw")
+    assert "interval 25, 2015-01-02 01:00" in ok(*grant, "--until", "2015-01-02T02:00+01:00")
+    for wrong in ("soon", "2014-01-01", "0", "2015-01-02", "1e9", "9" * 30, "2015-13-01"):
+        assert "--until: expected a time" in bad(*grant, "--until", wrong)
+    assert "expected it without --withdraw" in bad(*grant, "--withdraw", "--until", "3")
+    ok("verify", "run")
+
+
+def test_a_grant_that_has_ended_opens_no_account(here: Path) -> None:
+    """The ledger's own time counts: a grant until its present end has ended once an interval is recorded."""
+    shutil.rmtree("run")
+    made = world(4, 25, seed=6)
+    with begin(here / "run", made) as begun:
+        append(begun, made, 0, 24)
+    for member in ("0", "1"):
+        ok("register", "run", member, "--key", f"keys/{member}.key")
+    ok("grant", "run", "0", "1", "--key", "keys/0.key", "--until", "0.01")
+    ok("account", "run", "0", "--key", "keys/1.key", "--as", "1")
+    with Ledger.resume(here / "run", made.key) as opened:
+        append(opened, made, 24, 25)
+    assert "has not granted its account" in no("account", "run", "0", "--key", "keys/1.key", "--as", "1")
+    assert "stands=False" in ok("members", "run")
+    ok("verify", "run")
+
+
+def test_a_replaced_key_waits_where_the_ledger_says_so(here: Path) -> None:
+    shutil.rmtree("run")
+    made = world(4, 4, seed=6, parameters={"replacement_wait": 3})
+    with begin(here / "run", made) as begun:
+        append(begun, made, 0, 1)
+    ok("register", "run", "0", "--key", "keys/0.key")
+    ok("register", "run", "1", "--key", "keys/1.key")
+    ok("revoke", "run", "0")
+    said = ok("register", "run", "0", "--key", "keys/2.key")
+    assert "its key was ended by the operator, so the new one counts from interval 4 on (now 1)" in said
+    assert "replacement=waits  member=0" in ok("members", "run")
+    assert json.loads(ok("show", "run", "--json").splitlines()[-1])["replacement"] == "waits"
+    assert "REFUSED" in no("account", "run", "0", "--key", "keys/2.key")
+    with Ledger.resume(here / "run", made.key) as opened:
+        append(opened, made, 1, 4)
+    ok("account", "run", "0", "--key", "keys/2.key")
+    assert "replacement=counts  member=0" in ok("members", "run")
+    ok("revoke", "run", "1", "--key", "keys/1.key")
+    assert "counts from" not in ok("register", "run", "1", "--key", "keys/other.key")
+    ok("verify", "run")
+
+
+def test_the_last_key_hands_a_number_on_at_once(here: Path) -> None:
+    shutil.rmtree("run")
+    with begin(here / "run", world(4, 4, seed=6, parameters={"replacement_wait": 3})):
+        pass
+    ok("register", "run", "0", "--key", "keys/0.key")
+    ok("revoke", "run", "0")
+    refused = no("register", "run", "0", "--key", "keys/2.key", "--last-key", "keys/1.key")
+    assert "REFUSED: member of member 0: expected a signature by the member's key, found another" in refused
+    ok("register", "run", "0", "--key", "keys/2.key", "--last-key", "keys/0.key")
+    assert "replacement" not in ok("members", "run")
+    ok("verify", "run")

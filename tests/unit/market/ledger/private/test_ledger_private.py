@@ -178,9 +178,9 @@ def test_an_account_is_the_same_from_private_records_as_in_the_open(directory: P
 
 def test_permission_is_own_or_granted(directory: Path) -> None:
     with Ledger.resume(directory, MADE.key) as ledger:
-        assert may_read(ledger.registry, 1, 1)
-        assert not may_read(ledger.registry, 0, 1)
-        assert may_read(ledger.registry, AUDITOR, OPERATOR)
+        assert may_read(ledger.registry, 1, 1, N)
+        assert not may_read(ledger.registry, 0, 1, N)
+        assert may_read(ledger.registry, AUDITOR, OPERATOR, N)
     with Store.open_to_read(directory) as store, pytest.raises(LedgerError, match="expected a house"):
         make_account(store, 7, collect_entries(store, 7))
 
