@@ -22,8 +22,11 @@ TIME = (
     r"(?:(?:T|\s+)(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,12}))?)?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?$"
 )
-YEAR_FIRST = re.compile(r"(?P<year>\d{4})(?P<mark>[-/.]|(?=\d{4}(?!\d)))(?P<a>\d{1,2})(?P=mark)(?P<b>\d{1,2})" + TIME)
-YEAR_LAST = re.compile(r"(?P<a>\d{1,2})(?P<mark>[-/.])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4})" + TIME)
+YEAR_FIRST = re.compile(
+    r"(?P<year>\d{4})(?P<mark>[-/.]|(?=\d{4}(?!\d)))(?P<a>\d{1,2})(?P=mark)(?P<b>\d{1,2})" + TIME, re.ASCII
+)
+YEAR_LAST = re.compile(r"(?P<a>\d{1,2})(?P<mark>[-/.])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4})" + TIME, re.ASCII)
+YEARS = range(1900, 2201)
 NEAR_SECOND = 0.005  # spreadsheets keep times as fractions of a day: 12:00 becomes 11:59:59.997
 
 
@@ -101,7 +104,7 @@ def read_written(found: re.Match[str], day_first: bool | None) -> Written:
             return Written(None)
         hour = hour % 12 + (12 if found["half"][0] in "Pp" else 0)
     fraction = float(f"0.{found['fraction'] or 0}")
-    if NEAR_SECOND < fraction < 1.0 - NEAR_SECOND:
+    if NEAR_SECOND < fraction < 1.0 - NEAR_SECOND or int(found["year"]) not in YEARS:
         return Written(None)
     try:
         clock = datetime(int(found["year"]), month, day, hour, int(found["minute"] or 0), int(found["second"] or 0))

@@ -249,7 +249,9 @@ class Column(NamedTuple):
         last = np.array([match is not None and match.re is YEAR_LAST for match in matches], bool)
         written = [read_written(match, order.day_first) if match else Written(None) for match in matches]
         unknown = np.array([each.clock is None for each in written], bool)
-        self.check(unknown[codes], "a time like 2017-01-01T00:00Z, to whole seconds", "correct the row")
+        self.check(
+            unknown[codes], "a time like 2017-01-01T00:00Z, to whole seconds, from 1900 to 2200", "correct the row"
+        )
         self.check((last != last[codes[0]])[codes], "dates written alike", "write all like 2017-06-01T12:00Z")
         with_offset = np.array([each.offset is not None for each in written], bool)
         utc = np.array([each.clock - (each.offset or timedelta(0)) for each in written if each.clock], "datetime64[s]")

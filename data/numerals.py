@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 GAPS = "\u0020\u00a0\u2009\u202f'\u2019"
-GROUPED_BY_GAP = re.compile(rf"([+-]?\d{{1,3}}(?:([{GAPS}])\d{{3}})(?:\2\d{{3}})*)([.,]\d+)?$")
-GROUPED = {mark: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:\{mark}\d{{3}})+$") for mark in ",."}
-ONE_MARK = re.compile(r"([+-]?)(\d*)([.,])(\d*)([eE][+-]?\d+)?$")
-WHOLE = re.compile(r"[+-]?\d+([eE][+-]?\d+)?$")
+GROUPED_BY_GAP = re.compile(rf"([+-]?\d{{1,3}}(?:([{GAPS}])\d{{3}})(?:\2\d{{3}})*)([.,]\d+)?$", re.ASCII)
+GROUPED = {mark: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:\{mark}\d{{3}})+$", re.ASCII) for mark in ",."}
+ONE_MARK = re.compile(r"([+-]?)(\d*)([.,])(\d*)([eE][+-]?\d+)?$", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d+([eE][+-]?\d+)?$", re.ASCII)
 OTHER = {",": ".", ".": ","}
 
 
@@ -77,7 +77,7 @@ def classify(cell: str) -> Numeral:
         return Numeral(text, _classify_one_mark(text))
     for mark in (",", "."):
         whole, _, fraction = text.rpartition(mark)
-        if marks.count(mark) == 1 and GROUPED[OTHER[mark]].match(whole) and fraction.isdecimal():
+        if marks.count(mark) == 1 and GROUPED[OTHER[mark]].match(whole) and fraction.isascii() and fraction.isdecimal():
             return Numeral(text, Meaning(mark))
         if len(marks) > 1 and GROUPED[mark].match(text):
             return Numeral(text, Meaning(OTHER[mark]))

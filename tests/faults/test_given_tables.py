@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import random
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cosim.cli.app import app
+from data.errors import DataError
 from data.raw_text import read_text
+from data.trades import read_trades
 
 INPUTS = Path(__file__).parent / "inputs" / "tables"
 PLAIN = "time,seller,buyer,energy_kwh,price_eur_per_kwh\n2017-06-01T12:00Z,house a,house b,20,0.12\n"
@@ -202,10 +205,24 @@ def test_a_day_above_12_elsewhere_decides(net: Path, tmp_path: Path) -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ("an Excel workbook",)),
         (b"PAR1xxxxPAR1", ("a Parquet file", ".parquet")),
         (PLAIN.replace("20,", "1 kWh,").encode(), ("'energy_kwh', row 2", "'1 kWh'")),
+        (PLAIN.replace("20,", "\u0663,").encode(), ("'energy_kwh', row 2", "'\u0663'")),
+        (PLAIN.replace("2017", "9999").encode(), ("'time', row 2", "from 1900 to 2200", "'9999-06-01T12:00Z'")),
+        (PLAIN.replace("2017-06-01T12:00Z", "0001-01-01T00:00+14").encode(), ("'time', row 2", "from 1900 to 2200")),
         (PLAIN.replace("20,", ',"').encode(), ("row 2", "quotes that are closed")),
         (PLAIN.replace("house b", "h\x00").encode(), ("line 2", "control character U+0000")),
     ],
-    ids=["zip", "gzip", "excel", "parquet", "unit in a cell", "open quote", "nul"],
+    ids=[
+        "zip",
+        "gzip",
+        "excel",
+        "parquet",
+        "unit in a cell",
+        "other digits",
+        "year 9999",
+        "year 1",
+        "open quote",
+        "nul",
+    ],
 )
 def test_what_is_no_such_table_is_refused_by_name(
     net: Path, tmp_path: Path, content: bytes, words: tuple[str, ...]
@@ -238,3 +255,49 @@ def test_an_answer_can_be_judged_again(net: Path, tmp_path: Path) -> None:
     said, trades = notes(net, answer)
     assert (trades[0]["status"], trades[0]["given_status"], trades[0]["given_row"]) == ("accepted", "accepted", 2)
     assert "column 'status' of the trades is carried as 'given_status'" in said
+
+
+TOKENS = (
+    b";",
+    b",",
+    b'"',
+    b"\n",
+    b"\r",
+    b"\x00",
+    b"\xff",
+    b".",
+    b"1e999",
+    b"NaN",
+    b"9" * 30,
+    b"+99:99",
+    b"sep=;\n",
+    b"PK\x03\x04",
+)
+
+
+def mutate(content: bytes, rng: random.Random) -> bytes:
+    """The content with a token more, a few bytes less, another byte, or a part of it repeated."""
+    at, other = sorted((rng.randrange(len(content) + 1), rng.randrange(len(content) + 1)))
+    return rng.choice(
+        (
+            content[:at] + rng.choice(TOKENS) + content[at:],
+            content[:at] + content[at + 5 :],
+            content[:at] + bytes([rng.randrange(256)]) + content[at + 1 :],
+            content[:other] + content[at:other][:60] + content[other:],
+        )
+    )
+
+
+def test_damaged_tables_are_read_or_refused_in_our_own_words(tmp_path: Path) -> None:
+    seeds = [path.read_bytes() for path in sorted(INPUTS.glob("*.csv"))]
+    seeds += [gzip.compress(seeds[0]), seeds[0].decode().encode("utf-16")]
+    rng, path, read, messages = random.Random(1), tmp_path / "t.csv", 0, []
+    for _ in range(1000):
+        path.write_bytes(mutate(rng.choice(seeds), rng))
+        try:
+            read_trades(path, timezone=rng.choice(("UTC", "Europe/Berlin")))
+            read += 1
+        except DataError as reason:
+            messages.append(str(reason))
+    assert not [text for text in messages if any(word in text for word in ("pandas", "codec", "okeniz", "convert it"))]
+    assert 50 < read < 950
