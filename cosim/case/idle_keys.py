@@ -49,6 +49,11 @@ def _by_control(*controls: str) -> Condition:
     return lambda scenario, _: scenario.pv.control in controls
 
 
+def _draws_houses(scenario: Scenario, _: Mechanism) -> bool:
+    """Whether houses are drawn; a table that is not named yet is the first mistake to mend, and says so itself."""
+    return scenario.profiles.source != "table" or scenario.profiles.file is None
+
+
 def _has_outages(scenario: Scenario, _: Mechanism) -> bool:
     return any(isinstance(event, OutageEvent | RandomOutagesEvent) for event in scenario.events)
 
@@ -71,7 +76,7 @@ RULES = (
         "houses",
         _DRAWN,
         'profiles.source = "synthetic" or "spain"; a table brings its own houses',
-        _by_source("profiles", "synthetic", "spain"),
+        _draws_houses,
     ),
     Rule(
         "houses",
