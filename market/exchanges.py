@@ -1,4 +1,4 @@
-"""Layouts of what an interval records: exchanges of energy, and one meter reading a house.
+"""Layouts of what an interval records: exchanges of energy, one meter reading and, if asked for, one order a house.
 
 A row is a fixed-width, little-endian struct of 72 bytes, integers only. The market writes it, settlement fills it in,
 the ledger hashes its bytes as they are, results read it as a table.
@@ -18,7 +18,7 @@ NEUR_PER_EUR, UEUR_PER_EUR = 1_000_000_000, 1_000_000
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.void]
-"""A structured array of `EXCHANGE` or `METER` rows."""
+"""A structured array of `EXCHANGE`, `METER` or `ORDER` rows."""
 
 
 class Kind(IntEnum):
@@ -108,4 +108,22 @@ house's terminals; `q_var` is the mean reactive injection. The setpoint at the b
 injection = pv - spilled + fuel_cell + discharge - (load - shed) - charge.
 """
 
-assert EXCHANGE.itemsize == METER.itemsize == 72
+ORDER_KIND = 19
+"""First byte of an `ORDER` row."""
+
+ORDER = np.dtype(
+    [
+        *HEAD,
+        *list_fields("<i4", "house", "part", "offer_wh", "need_wh", "charge_wh", "discharge_wh"),
+        *list_fields("<i4", "charge_left_wh", "discharge_left_wh"),
+        *list_fields("<i8", "utility_ueur_per_kwh", "feed_in_ueur_per_kwh", "price_ueur_per_kwh"),
+        ("reserved", "<i4"),
+    ]
+)
+"""What one house offered or needed, and the prices of its interval; energies as in `market.orders.Orders`.
+
+`status` says what it asked for: 0 nothing, 1 a trade, 2 a share. `part` is the number of the connected part of the
+network whose houses traded with one another, 0 where it is whole.
+"""
+
+assert EXCHANGE.itemsize == METER.itemsize == ORDER.itemsize == 72

@@ -10,12 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from market.arrival import order_arrivals
-from market.compiled import ZERO, compiled
-from market.exchanges import Ints
+from market.compiled import ZERO, compiled, integer
+from market.exchanges import ORDER_KIND, Ints, Rows
 from market.pricing import feed_in_tariff, uniform_price
 from market.rules import Rules
 from market.state import State, hosted_wh
 from market.storage import Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_wh
+
+_ORDER = integer(ORDER_KIND)
 
 
 class Inputs(NamedTuple):
@@ -62,6 +64,29 @@ class Orders(NamedTuple):
     utility_ueur_per_kwh: int
     feed_in_ueur_per_kwh: int
     price_ueur_per_kwh: int
+
+
+@compiled
+def write_orders(rows: Rows, orders: Orders, first_seq: int, part: int = 0) -> None:
+    """Fill one `ORDER` row a house, numbered behind `first_seq` exchanges and a meter a house."""
+    n = rows.size
+    for i in range(n):
+        row = rows[i]
+        row.kind = _ORDER
+        row.status = 1 if orders.requests[i] == 1 else (2 if orders.asks_share[i] == 1 else 0)
+        row.interval = orders.interval
+        row.seq = first_seq + n + i
+        row.house = i
+        row.part = part
+        row.offer_wh = orders.offer_wh[i]
+        row.need_wh = orders.need_wh[i]
+        row.charge_wh = orders.charge_wh[i]
+        row.discharge_wh = orders.discharge_wh[i]
+        row.charge_left_wh = orders.charge_left_wh[i]
+        row.discharge_left_wh = orders.discharge_left_wh[i]
+        row.utility_ueur_per_kwh = orders.utility_ueur_per_kwh
+        row.feed_in_ueur_per_kwh = orders.feed_in_ueur_per_kwh
+        row.price_ueur_per_kwh = orders.price_ueur_per_kwh
 
 
 @compiled

@@ -50,6 +50,8 @@ class Rules(NamedTuple):
         Life of a lot in intervals.
     arrival, seed
         An `Arrival` code, and the seed of `SHUFFLE` and of the auction's bids.
+    records_orders
+        1 if orders are kept beside what is settled, for a ledger with facts; it changes no order.
     """
 
     mechanism: int = 0
@@ -65,6 +67,7 @@ class Rules(NamedTuple):
     tau_intervals: int = 12
     arrival: int = int(Arrival.INDEX)
     seed: int = 0
+    records_orders: int = 0
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -87,6 +90,7 @@ def check_rules(rules: Rules) -> Rules:
         "feed_in_denominator": (1, 1_000_000),
         "feed_in": (0, 1),
         "battery": (0, 1),
+        "records_orders": (0, 1),
         "fee_permille": (0, 1000),
         "beta_permille": (1, 999),
         "selfish_beta_permille": (0, 999),

@@ -2,36 +2,43 @@
 
 A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
 rebuilds the injections from the recorded meters and solves them by `pandapower.runpp` on the recorded network, switched
-as the block's topology says, each island with its grid former as slack. Limits and verdict are then checked.
+as the block's topology says, each island with its grid former as slack. Limits and verdict are then checked. Where the
+ledger records orders and rules, the interval is cleared again too.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from cosim.audit.differences import find_difference
+from cosim.audit.market import can_clear, clear_again, follow_states
 from cosim.audit.networks import switch_network
 from cosim.audit.physics import Physics, audit_blocks
+from cosim.audit.rebuild import make_bare_case, make_recorded_genesis
 from cosim.audit.recorded import (
     Entries,
     Finding,
     OpenedBlock,
+    Recorded,
     find_early_end,
-    list_misplaced,
     open_block,
+    read_blocks,
     read_interval,
     read_recorded,
 )
 from cosim.audit.sample import draw_heights, make_nonce
+from cosim.case.case import Case
 from cosim.interrupts.processes import open_pool
 from grid_models.powerflow.limits import Limits
 from market.ledger.format.records import ISLANDED, RecordKind, read_next_interval, select_rows
 from market.ledger.private.vault import Entry
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
+from market.state import State
 
 TASK = 256
 """Blocks that are solved one after the other, each from the solution before; so more processes change no number."""
@@ -66,11 +73,25 @@ class Audit(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Blocks for one process: where they lie, their heights, and the private records in them."""
+    """Blocks for one process.
+
+    Attributes
+    ----------
+    directory, first_hash
+        Run directory, and the hash of the ledger's first block, which says what scenario and network are.
+    heights
+        Of the blocks.
+    entries
+        The private records in them.
+    states
+        State of the market before those that can be cleared again.
+    """
 
     directory: Path
+    first_hash: bytes
     heights: tuple[int, ...]
     entries: Entries
+    states: Mapping[int, State]
 
 
 class Audited(NamedTuple):
@@ -115,27 +136,46 @@ def audit_ledger(
         recorded = read_recorded(directory, store)
         last = store.block(store.size() - 1)
         heights = draw_heights(last.hash, nonce, last.height, last.height if sample is None else sample)
-        findings = list_misplaced(recorded)
-        tasks = _make_tasks(directory, store, heights, entries or {})
-        done = _audit_all(list(tasks), n_processes)
-        findings += [finding for part in done for finding in part.findings]
+        findings = _compare_first_block(recorded)
+        states, wrong = _find_states(recorded, store, set(heights), entries)
+        task = Task(directory, store.block(0).hash, (), entries or {}, states)
+        done = _audit_all(list(_split(task, store, heights)), n_processes)
+        findings += [finding for part in done for finding in part.findings] + wrong
         findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
     audited = tuple(height for part in done for height in part.heights)
     islanded = tuple(height for part in done for height in part.islanded)
     return Audit(audited, tuple(findings), islanded, last.height, len(heights), nonce)
 
 
-def _make_tasks(directory: Path, store: Store, heights: Sequence[int], entries: Entries) -> Iterator[Task]:
-    """Tasks of up to `TASK` blocks, each with the private records that are needed."""
+def _compare_first_block(recorded: Recorded) -> list[Finding]:
+    """What the first block says of scenario, rules, network and houses, against the scenario and network themselves."""
+    difference = find_difference(0, recorded.genesis, make_recorded_genesis(recorded))
+    return [] if difference is None else [Finding(0, str(difference))]
+
+
+def _find_states(
+    recorded: Recorded, store: Store, heights: Collection[int], entries: Entries | None
+) -> tuple[dict[int, State], list[Finding]]:
+    """State before each of some blocks, and what is wrong with the books; nothing in a ledger without facts."""
+    if not recorded.read_parameter("facts"):
+        return {}, []
+    followed = dict(follow_states(recorded, read_blocks(store, entries), heights))
+    states = {height: state for height, state in followed.items() if isinstance(state, State)}
+    return states, [state for state in followed.values() if isinstance(state, Finding)]
+
+
+def _split(task: Task, store: Store, heights: Sequence[int]) -> Iterator[Task]:
+    """Tasks of up to `TASK` blocks, each with the private records and states that it needs."""
     by_interval = defaultdict[int, dict[tuple[int, int], Entry]](dict)
-    for place, entry in entries.items():
+    for place, entry in task.entries.items():
         by_interval[place[0]][place] = entry
     for first in range(0, len(heights), TASK):
         chosen, needed = tuple(heights[first : first + TASK]), dict[tuple[int, int], Entry]()
-        if entries:
+        if task.entries:
             for height in chosen:
                 needed |= by_interval[read_interval(store.block(height))]
-        yield Task(directory, chosen, needed)
+        states = {height: task.states[height] for height in chosen if height in task.states}
+        yield task._replace(heights=chosen, entries=needed, states=states)
 
 
 def _audit_all(tasks: Sequence[Task], n_processes: int) -> list[Audited]:
@@ -150,7 +190,10 @@ def audit_task(task: Task) -> Audited:
     with Store.open_to_read(task.directory) as store:
         opened = [open_block(store.block(height), task.entries) for height in task.heights]
     blocks = [block for block in opened if block.holds_interval]
-    whats = audit_blocks(_read_physics(task.directory), blocks)
+    whats = audit_blocks(_read_physics(task.directory, task.first_hash), blocks)
+    for block, found in zip(blocks, whats, strict=True):
+        if block.height in task.states:
+            found += _clear_again(task, block)
     return Audited(
         [block.height for block in blocks],
         [Finding(block.height, what) for block, found in zip(blocks, whats, strict=True) for what in found],
@@ -158,16 +201,34 @@ def audit_task(task: Task) -> Audited:
     )
 
 
+def _clear_again(task: Task, block: OpenedBlock) -> list[str]:
+    case = _read_bare_case(task.directory, task.first_hash)
+    if not can_clear(case, block):
+        return []
+    difference = clear_again(case, task.states[block.height], block)
+    return [] if difference is None else [str(difference)]
+
+
 def is_islanded(block: OpenedBlock) -> bool:
     """Whether the verdict of a block that holds an interval says that a participant was without the grid."""
     return bool(select_rows(block.records, RecordKind.VERDICT)["reason"][0] & ISLANDED)
 
 
-@lru_cache(maxsize=1)
-def _read_physics(directory: Path) -> Physics:
-    """What the blocks of a run directory are held against; once in a process."""
+def _read_recorded(directory: Path) -> Recorded:
     with Store.open_to_read(directory) as store:
-        recorded = read_recorded(directory, store)
+        return read_recorded(directory, store)
+
+
+@lru_cache(maxsize=1)
+def _read_physics(directory: Path, first_hash: bytes) -> Physics:
+    """What the blocks of a run directory are held against; once in a process."""
+    recorded = _read_recorded(directory)
     feeder, scenario = recorded.feeder, recorded.scenario
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     return Physics(scenario, feeder, limits, recorded.interval_minutes, cache(partial(switch_network, feeder)))
+
+
+@lru_cache(maxsize=1)
+def _read_bare_case(directory: Path, first_hash: bytes) -> Case:
+    """Market and network by which the blocks of a run directory are cleared again; once in a process."""
+    return make_bare_case(_read_recorded(directory))

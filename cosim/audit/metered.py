@@ -1,7 +1,7 @@
 """The profiles of a run, read back from its ledger: what the meters recorded, less what events added to it.
 
-Two things stand between a profile and its meter: a house that comes back from the dark draws more for an hour (cold-load
-pickup), and panels that were plugged in add to those of the profile. Both grow strictly with it, and can be undone.
+Two things stand between a profile and its meter. A house that comes back from the dark draws more for an hour: cold-
+load pickup. Panels that were plugged in add to those of the profile. Both grow strictly with it, and can be undone.
 """
 
 from __future__ import annotations

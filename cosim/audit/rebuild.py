@@ -8,18 +8,20 @@ from enum import Enum
 import numpy as np
 
 from cosim.audit.recorded import Recorded
-from cosim.case.case import Case, MarketCase, build_market, make_market_case, make_rules, with_network
+from cosim.case.case import Case, MarketCase, build_market, make_market_case, make_opening, make_rules, with_network
 from cosim.case.checks import check_events
 from cosim.case.community import rate_community_wh
 from cosim.case.devices import Device, list_devices
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles
 from cosim.errors import ScenarioError
+from cosim.recording.blocks import make_first_records
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
-from market.ledger.format.records import read_parameters
-from market.mechanisms import find_mechanism
+from grid_models.powerflow.limits import Limits
+from market.ledger.format.records import RecordBytes, read_parameters
+from market.mechanisms import BUILT_IN, Mechanism, find_mechanism
 from market.storage import Wh
 
 
@@ -76,6 +78,32 @@ def _rebuild_feeder(recorded: Recorded, market: MarketCase) -> Feeder:
         return recorded.feeder
     names = market.profiles.participants
     return read_feeder(recorded.scenario, names, {names[cell.house] for cell in market.fleet.fuel_cells.values()})
+
+
+def make_bare_case(recorded: Recorded) -> Case:
+    """Market and network of a recorded run, to clear and judge with; its profiles are zero."""
+    scenario, names = recorded.scenario, recorded.feeder.participants
+    start, n = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s"), scenario.horizon.n_intervals
+    zero = np.zeros((n, len(names)), np.int64)
+    profiles = Profiles(start, scenario.horizon.interval_minutes, names, zero, zero, zero[:, 0], {"source": "none"})
+    return with_network(_make_market(scenario, profiles), recorded.feeder)
+
+
+def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
+    """Records of the first block as scenario and network give them, (M, 72); the profiles are taken at their digest."""
+    scenario, feeder = recorded.scenario, recorded.feeder
+    opening = make_opening(scenario, _list_capacities(scenario, len(feeder.participants)))
+    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
+    sha256 = read_parameters(recorded.genesis).get("profiles_sha256", b"")[:32]
+    return np.concatenate(make_first_records(scenario, _name_mechanism(scenario), opening, feeder, limits, sha256))
+
+
+def _name_mechanism(scenario: Scenario) -> Mechanism:
+    """The scenario's mechanism; physics can be audited even where the package that it comes from is not installed."""
+    name = scenario.market.mechanism
+    if name in BUILT_IN or scenario.ledger.facts:
+        return find_mechanism(name)
+    return BUILT_IN["none"]._replace(name=name)
 
 
 def list_scenario_devices(recorded: Recorded) -> tuple[Device, ...]:

@@ -127,16 +127,6 @@ def read_recorded_feeder(directory: Path, scenario: Scenario, n_houses: int) -> 
     return Feeder(name, net, tuple(map(str, loads.name)), loads.bus.to_numpy(np.int64))
 
 
-def list_misplaced(recorded: Recorded) -> list[Finding]:
-    """Houses that the first block places at another bus than the recorded network does."""
-    houses, feeder = recorded.houses, recorded.feeder
-    return [
-        Finding(0, f"'{name}' is recorded at bus {recorded_bus}, connected at bus {bus}")
-        for name, recorded_bus, bus in zip(feeder.participants, houses["bus"], feeder.bus, strict=True)
-        if recorded_bus != bus
-    ]
-
-
 def find_early_end(recorded: Recorded, height: int, n_intervals: int) -> list[Finding]:
     """A ledger whose last block, at `height`, comes before its run is over: unfinished, or its end was dropped."""
     if n_intervals == recorded.n_intervals:

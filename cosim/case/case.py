@@ -132,9 +132,7 @@ def make_market_case(
         If a priority names nobody, or a device is to leave that is not there.
     """
     check_priorities(scenario, profiles.participants)
-    ratings = make_ratings(scenario, capacity_wh)
     n_houses = profiles.n_participants
-    wallets = np.full(n_houses, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
     devices = list_devices(scenario, profiles.participants, capacity_wh)
     check_retirements(scenario, profiles, devices)
     timeline = make_timeline(scenario, profiles, devices)
@@ -144,8 +142,23 @@ def make_market_case(
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     supply = fleet.make_inputs(network.standing)
-    opening = make_opening_state(ratings.soc_min_wh, wallets, ratings)
+    opening = make_opening(scenario, capacity_wh)
     return MarketCase(scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network)
+
+
+def make_opening(scenario: Scenario, capacity_wh: Wh) -> State:
+    """State before the first interval: batteries at their lower bound, wallets as the scenario says.
+
+    Parameters
+    ----------
+    scenario
+        Kind of the batteries, and wallets.
+    capacity_wh
+        Capacity of each participant's battery, (N,) Wh.
+    """
+    ratings = make_ratings(scenario, capacity_wh)
+    wallets = np.full(capacity_wh.size, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
+    return make_opening_state(ratings.soc_min_wh, wallets, ratings)
 
 
 def build_case(scenario: Scenario) -> Case:
@@ -201,5 +214,6 @@ def make_rules(scenario: Scenario, market: Mechanism) -> Rules:
             tau_intervals=section.tau_hours * intervals_per_hour,
             arrival=int(Arrival[section.arrival.upper()]),
             seed=scenario.seed,
+            records_orders=int(scenario.ledger.facts),
         )
     )

@@ -38,7 +38,7 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
     n_intervals = window.offsets.size - 1
     total = window.offsets[n_intervals]
     rows = np.empty(total + n_intervals, EXCHANGE)
-    accounts, meters = window.accounts.copy(), window.meters.copy()
+    accounts, meters, orders = window.accounts.copy(), window.meters.copy(), window.orders.copy()
     paid = 0
     for k in range(n_intervals):
         begin, end = window.offsets[k], window.offsets[k + 1]
@@ -64,6 +64,8 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
         accounts[k, 2 * n + POOL_OPERATOR] -= paid
         for i in range(n):
             meters[k, i].seq += 1
+            if orders.shape[0] > 0:
+                orders[k, i].seq += 1
     s = window.state
     pools = s.pools_neur.copy()
     pools[POOL_UTILITY] += paid
@@ -75,6 +77,7 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
         meters,
         accounts,
         window.price_ueur_per_kwh,
+        orders,
         state,
         window.unbalanced,
     )

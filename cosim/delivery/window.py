@@ -13,9 +13,9 @@ import numpy as np
 from market import mechanisms
 from market.book import Clearing
 from market.compiled import compiled, integer
-from market.exchanges import EXCHANGE, METER, Kind, Rows
+from market.exchanges import EXCHANGE, METER, ORDER, Kind, Rows
 from market.mechanisms import ClearFunction
-from market.orders import Inputs, Orders, make_orders
+from market.orders import Inputs, Orders, make_orders, write_orders
 from market.rules import Rules
 from market.settlement import Settlement, deliver_all, find_imbalance, settle
 from market.state import State, begin_interval, flatten_accounts
@@ -46,6 +46,8 @@ class Window(NamedTuple):
         (K, 4N + 3) account table after each interval (`market.state.flatten_accounts`).
     price_ueur_per_kwh
         (K,) price of the interval's trades, the pricing rule's where there was none.
+    orders
+        (K, N) order rows, (0, N) unless the rules ask for them.
     state
         State after the last interval.
     unbalanced
@@ -57,6 +59,7 @@ class Window(NamedTuple):
     meters: Rows
     accounts: Wh
     price_ueur_per_kwh: Wh
+    orders: Rows
     state: State
     unbalanced: Wh
 
@@ -81,7 +84,7 @@ def make_orders_at(supply: InputSeries, k: int, interval: int, before: State, ru
 
 
 @compiled
-def make_empty_window(n_intervals: int, state: State) -> Window:
+def make_empty_window(n_intervals: int, state: State, rules: Rules) -> Window:
     """Window with space for `n_intervals`, none filled yet."""
     n = state.own_wh.size
     return Window(
@@ -90,6 +93,7 @@ def make_empty_window(n_intervals: int, state: State) -> Window:
         np.empty((n_intervals, n), METER),
         np.empty((n_intervals, 4 * n + 3), np.int64),
         np.empty(n_intervals, np.int64),
+        np.zeros((n_intervals * rules.records_orders, n), ORDER),
         state,
         np.full(2, -1),
     )
@@ -120,6 +124,8 @@ def write_interval(
     window.meters[k] = settlement.meters
     window.accounts[k] = flatten_accounts(settlement.state)
     window.price_ueur_per_kwh[k] = trading_price(orders, clearing)
+    if window.orders.shape[0] > 0:
+        write_orders(window.orders[k], orders, settlement.rows.size)
     house = find_imbalance(settlement, before)
     if house >= 0 and window.unbalanced[0] < 0:
         window.unbalanced[0], window.unbalanced[1] = k, house
@@ -129,21 +135,24 @@ def write_interval(
         window.meters,
         window.accounts,
         window.price_ueur_per_kwh,
+        window.orders,
         settlement.state,
         window.unbalanced,
     )
 
 
 @compiled
-def make_window_of_one(orders: Orders, clearing: Clearing, settlement: Settlement, before: State) -> Window:
+def make_window_of_one(
+    orders: Orders, clearing: Clearing, settlement: Settlement, before: State, rules: Rules
+) -> Window:
     """Window of a single interval that is settled already."""
-    return write_interval(make_empty_window(1, before), 0, orders, clearing, settlement, before)
+    return write_interval(make_empty_window(1, before, rules), 0, orders, clearing, settlement, before)
 
 
 @compiled
 def settle_window(supply: InputSeries, first: int, n_intervals: int, state: State, rules: Rules) -> Window:
     """Settle `n_intervals` from interval `first` on by a built-in mechanism, all delivered as cleared."""
-    window = make_empty_window(n_intervals, state)
+    window = make_empty_window(n_intervals, state, rules)
     n = state.own_wh.size
     for k in range(n_intervals):
         orders, before = make_orders_at(supply, k, first + k, window.state, rules)
@@ -157,7 +166,7 @@ def settle_window_with(
     clear: ClearFunction, supply: InputSeries, first: int, n_intervals: int, state: State, rules: Rules
 ) -> Window:
     """`settle_window` for a user's own, uncompiled mechanism: called once an interval, else the same."""
-    window = make_empty_window(n_intervals, state)
+    window = make_empty_window(n_intervals, state, rules)
     n = state.own_wh.size
     for k in range(n_intervals):
         orders, before = make_orders_at(supply, k, first + k, window.state, rules)

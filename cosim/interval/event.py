@@ -10,19 +10,33 @@ from cosim.case.batteries import rate_batteries, with_batteries
 from cosim.case.case import Case
 from cosim.case.state import NetworkState
 from cosim.delivery.losses import losses_wh
-from cosim.delivery.window import make_window_of_one
+from cosim.delivery.window import Window, make_window_of_one
 from cosim.interval.chunk import Chunk, close_intervals
 from cosim.interval.device_requests import answer_requests, release_batteries, retire_devices
-from cosim.islands.event_interval import run_event_interval
+from cosim.islands.event_interval import EventInterval, run_event_interval
 from cosim.islands.switching import Switching
 from grid_models.powerflow.limits import judge
 from market.book import Clearing
+from market.exchanges import ORDER
+from market.orders import write_orders
 from market.state import State
 
 
 def with_admitted_devices(case: Case, network: NetworkState) -> Case:
     """The case with the devices that are admitted, and no others."""
     return replace(case, inputs=case.fleet.make_inputs(network.standing))
+
+
+def with_orders_of_parts(window: Window, event: EventInterval) -> Window:
+    """The window of an interval whose parts traded by themselves, each at a price of its own."""
+    if window.orders.size == 0:
+        return window
+    rows = window.orders.copy()
+    for number, part in enumerate(event.parts):
+        made = np.zeros(rows.shape[1], ORDER)
+        write_orders(made, part.orders, event.settlement.rows.size, number)
+        rows[0, part.inside] = made[part.inside]
+    return window._replace(orders=rows)
 
 
 def run_event(case: Case, switching: Switching, state: State, network: NetworkState, t: int) -> Chunk:
@@ -33,7 +47,9 @@ def run_event(case: Case, switching: Switching, state: State, network: NetworkSt
     network, decisions = answer_requests(case, switching, event, t)
     network, gone = release_batteries(case, network, event, t)
     decisions += gone
-    window = make_window_of_one(event.orders, Clearing(event.settlement.rows), event.settlement, event.before)
+    clearing = Clearing(event.settlement.rows)
+    window = make_window_of_one(event.orders, clearing, event.settlement, event.before, case.rules)
+    window = with_orders_of_parts(window, event)
     ratings = rate_batteries(case.opening.ratings, case.scenario, case.fleet.batteries, network.standing)
     moved = [(case.fleet.devices[decision.device].house, decision.energy_wh) for decision in decisions]
     by_formers = sum(part.losses_wh for part in event.parts)

@@ -86,7 +86,7 @@ def close_one(
     return close_intervals(
         case,
         t,
-        make_window_of_one(orders, Clearing(rows), feasible.settlement, before),
+        make_window_of_one(orders, Clearing(rows), feasible.settlement, before, case.rules),
         feasible.flow,
         feasible.verdicts,
         network,

@@ -10,11 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cosim.case.case import Case
+from cosim.case.case import Case, make_rules
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
 from cosim.recording.devices import Keys, make_decision_records
+from cosim.recording.facts import list_facts
 from cosim.recording.topology import make_topology_of_chunk
+from cosim.scenario.model import Scenario
+from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.limits import Limits
 from market.exchanges import METER, Kind
 from market.ledger.format.records import (
     ISLANDED,
@@ -27,6 +31,8 @@ from market.ledger.format.records import (
     quantise,
     view_as_bytes,
 )
+from market.mechanisms import Mechanism
+from market.state import State
 
 _CURTAILABLE = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
 
@@ -39,29 +45,54 @@ def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray
 
 def make_genesis_records(case: Case) -> list[RecordBytes]:
     """Parameters and houses of the first block, numbered after the operator's key."""
-    options = case.scenario.ledger
-    chosen = {name: 1 for name in ("private", "members_sign") if getattr(options, name)}
+    sha256 = case.profiles.digest()
+    return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, sha256)
+
+
+def make_first_records(
+    scenario: Scenario,
+    mechanism: Mechanism,
+    opening: State,
+    feeder: Feeder,
+    limits: Limits,
+    profiles_sha256: bytes,
+) -> list[RecordBytes]:
+    """`make_genesis_records` of what a case is built from; of the profiles only the digest is needed.
+
+    Parameters
+    ----------
+    scenario, mechanism
+        What is run, and its market.
+    opening
+        State before the first interval.
+    feeder, limits
+        The network, and the limits that are applied.
+    profiles_sha256
+        Digest of the profiles.
+    """
+    options, horizon, rules = scenario.ledger, scenario.horizon, make_rules(scenario, mechanism)
     parameters = make_parameter_records(
         {
-            "scenario_sha256": case.scenario.digest(),
-            "profiles_sha256": case.profiles.digest(),
-            "network_sha256": case.feeder.digest(),
-            "mechanism": case.mechanism.name[:40],
-            "seed": case.scenario.seed,
-            "start": int(interval_starts(case, np.zeros(1, np.int64))[0]),
-            "interval_minutes": case.interval_minutes,
-            "tau_intervals": case.rules.tau_intervals,
-            "n_intervals": case.n_intervals,
-            **chosen,
+            "scenario_sha256": scenario.digest(),
+            "profiles_sha256": profiles_sha256,
+            "network_sha256": feeder.digest(),
+            "mechanism": mechanism.name[:40],
+            "seed": scenario.seed,
+            "start": int(horizon.start.timestamp()),
+            "interval_minutes": horizon.interval_minutes,
+            "tau_intervals": rules.tau_intervals,
+            "n_intervals": horizon.n_intervals,
+            **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
+            **(list_facts(scenario, rules, limits) if options.facts else {}),
         },
         first_seq=1,
     )
     houses = make_house_records(
-        case.profiles.participants,
-        case.feeder.bus.tolist(),
-        case.opening.ratings,
-        case.opening.own_wh,
-        case.opening.wallet_neur,
+        feeder.participants,
+        feeder.bus.tolist(),
+        opening.ratings,
+        opening.own_wh,
+        opening.wallet_neur,
         first_seq=1 + parameters.size,
     )
     return [view_as_bytes(parameters), view_as_bytes(houses)]
@@ -97,18 +128,22 @@ def make_group_records(
 def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one block after the other, and how many each block has.
 
-    A block holds its exchanges, then one meter per house, then the verdict; topology and statements follow.
+    A block holds its exchanges, then one meter per house, orders if they are recorded, then the verdict; topology and
+    statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
     n_exchanges = np.diff(window.offsets)
-    counts = n_exchanges + n_houses + 1
+    n_orders = n_houses if window.orders.size else 0
+    counts = n_exchanges + n_houses + n_orders + 1
     begin = np.concatenate([[0], np.cumsum(counts)])
     records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
     owner = np.repeat(np.arange(n_intervals), n_exchanges)
     records[np.arange(owner.size) - window.offsets[owner] + begin[owner]] = view_as_bytes(window.rows)
     meters = begin[:-1, None] + n_exchanges[:, None] + np.arange(n_houses)
     records[meters.reshape(-1)] = view_as_bytes(window.meters)
+    if n_orders:
+        records[meters.reshape(-1) + n_houses] = view_as_bytes(window.orders)
     records[begin[1:] - 1] = view_as_bytes(make_verdict_rows(case, chunk, counts - 1))
     return records, counts
 

@@ -196,7 +196,7 @@ class CurtailmentSection(Section):
         "first cut; max_min: smallest share as large as possible; reject: all or nothing",
     )
     priority: dict[str, Literal["low", "normal", "high"]] = Field(
-        {}, description="house = priority of its load: shed last of all, low before normal before high"
+        {}, description="house = priority of its load: shed last of all, low before normal before high, in islands too"
     )
     compensation_eur_per_kwh: NotNegative = Field(
         0.0,
@@ -220,6 +220,11 @@ class LedgerSection(Section):
     private: bool = Field(
         False,
         description="records that name a house are commitments; they lie in stores of the houses and of the operator",
+    )
+
+    facts: bool = Field(
+        False,
+        description="orders and the market's rules are on the ledger, so that prices and clearing can be verified",
     )
 
     @model_validator(mode="after")

@@ -11,10 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from market.exchanges import Ints, Kind
+from market.ledger.books.facts import FAULTS as WRONG_FACTS
+from market.ledger.books.facts import OF_RECORDS, find_wrong_fact, read_facts
+from market.ledger.books.facts import Fault as WrongFact
 from market.ledger.books.replay import FAULTS, Books, replay_window
 from market.ledger.books.replay import Fault as Replayed
 from market.ledger.format.header import NO_STATE, state_root
 from market.ledger.format.records import (
+    ISLANDED,
     RecordBytes,
     RecordKind,
     read_integer_parameter,
@@ -25,7 +29,7 @@ from market.ledger.format.records import (
 from market.ledger.store.blocks import Block, BrokenError, Fault
 from market.storage import Ratings
 
-_METER, _HOUSE = int(Kind.METER), int(RecordKind.HOUSE)
+_METER, _ORDER, _HOUSE = int(Kind.METER), int(RecordKind.ORDER), int(RecordKind.HOUSE)
 _PRIVATE, _AGGREGATE = int(RecordKind.PRIVATE), int(RecordKind.AGGREGATE)
 _NO_EXCHANGE = bytes(range(_METER, 256))
 _FAULTS_OF_HOUSES = (Replayed.WALLET, Replayed.METER, Replayed.BALANCE, Replayed.STORAGE)
@@ -44,6 +48,8 @@ class Terms(NamedTuple):
         Whether records may be private; then state roots are salted.
     members_sign
         Whether every member with a key signs its entries of every interval.
+    facts
+        Whether orders are recorded, and the rules stand in the genesis block.
     """
 
     first_start: int
@@ -51,6 +57,7 @@ class Terms(NamedTuple):
     tau_intervals: int
     private: bool
     members_sign: bool
+    facts: bool
 
     def interval_start_s(self, interval: int) -> int:
         """Begin of an interval, seconds since 1970-01-01 UTC."""
@@ -66,6 +73,7 @@ def read_terms(genesis: RecordBytes) -> Terms:
         read_integer_parameter(parameters, "tau_intervals"),
         bool(read_integer_parameter(parameters, "private")),
         bool(read_integer_parameter(parameters, "members_sign")),
+        bool(read_integer_parameter(parameters, "facts")),
     )
 
 
@@ -104,6 +112,7 @@ class Bookkeeper:
     def __init__(self, genesis: RecordBytes) -> None:
         self.terms = read_terms(genesis)
         self.books, self.ratings = open_books(genesis)
+        self.facts = read_facts(genesis)
         self.state_root = NO_STATE
         self.next_interval = 0
 
@@ -151,31 +160,43 @@ class Bookkeeper:
         n = self.books.own_wh.size
         for k, block in enumerate(blocks):
             n_meters = block.kinds.count(_METER)
-            if n_meters != n:
-                wrong = (block.header.height, f"expected {n} meters, found {n_meters}")
-                return self._replay(blocks[:k]) or wrong
+            n_orders = block.kinds.count(_ORDER)
+            if n_meters != n or n_orders != n * self.terms.facts:
+                found = f"expected {n} meters and {n * self.terms.facts} orders, found {n_meters} and {n_orders}"
+                return self._replay(blocks[:k]) or (block.header.height, found)
         records = np.concatenate([block.records for block in blocks])
         counts = [len(block.kinds.translate(None, _NO_EXCHANGE)) for block in blocks]
+        rows, offsets = select_exchanges(records), np.cumsum([0, *counts], dtype=np.int64)
+        meters = select_rows(records, _METER).reshape(len(blocks), n)
+        verdicts, wallets = select_rows(records, RecordKind.VERDICT), self.books.wallet_neur
+        first, tau = self.next_interval, self.terms.tau_intervals
         n_right, fault, at, accounts, self.books = replay_window(
-            select_exchanges(records),
-            np.cumsum([0, *counts], dtype=np.int64),
-            select_rows(records, _METER).reshape(len(blocks), n),
-            select_rows(records, RecordKind.VERDICT),
-            self.books,
-            self.next_interval,
-            self.terms.tau_intervals,
-            self.ratings,
+            rows, offsets, meters, verdicts, self.books, first, tau, self.ratings
         )
+        wrong = _describe(fault, at) if fault else ""
+        if self.facts is not None:
+            before = np.concatenate([wallets[None], accounts[:-1, :n]])[:n_right]
+            orders = select_rows(records, _ORDER).reshape(len(blocks), n)
+            islanded = ((verdicts["reason"] & ISLANDED) > 0).astype(np.int64)
+            right, fault, at = find_wrong_fact(rows, offsets, meters[:n_right], orders, islanded, before, self.facts)
+            n_right, wrong = (right, _describe_fact(fault, at)) if fault else (n_right, wrong)
         for k in range(n_right):
-            self.state_root = self._find_state_root(accounts[k], self.next_interval + k)
+            self.state_root = self._find_state_root(accounts[k], first + k)
             if blocks[k].header.state_root != self.state_root:
                 return blocks[k].header.height, "the state root does not follow from the replayed books"
         self.next_interval += n_right
-        if not fault:
-            return None
-        what = "house" if fault in _FAULTS_OF_HOUSES else "record"
-        return blocks[n_right].header.height, f"{what} {at}: {FAULTS[Replayed(fault)]}"
+        return (blocks[n_right].header.height, wrong) if wrong else None
 
     def _find_state_root(self, accounts: Ints, interval: int) -> bytes:
         """State root that follows from the accounts after an interval."""
         return state_root(accounts)
+
+
+def _describe(fault: int, at: int) -> str:
+    """What a replay found wrong with a house or an exchange."""
+    return f"{'house' if fault in _FAULTS_OF_HOUSES else 'record'} {at}: {FAULTS[Replayed(fault)]}"
+
+
+def _describe_fact(fault: int, at: int) -> str:
+    """What is wrong with the facts of a house or an exchange."""
+    return f"{'record' if fault in OF_RECORDS else 'house'} {at}: {WRONG_FACTS[WrongFact(fault)]}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from market.exchanges import METER, NOBODY, Kind, Reason, Status
+from market.exchanges import METER, NOBODY, ORDER, Kind, Reason, Status
 from market.ledger.format.records import (
     ISLANDED,
     LAYOUTS,
@@ -25,6 +25,9 @@ _I4 = 2**31 - 1
 LARGEST_NEUR = 2**50
 """Largest amount of one exchange, about 1.1 million EUR; no sum over a block can then overflow."""
 
+LARGEST_UEUR_PER_KWH = 10_000_000
+"""Largest price of an order: 10 EUR/kWh, as in profiles; the pricing rules then do not overflow."""
+
 _Limits = dict[str, tuple[int, int]]
 _NO_FLAGS: _Limits = {"status": (0, 0), "reason": (0, 0)}
 
@@ -41,6 +44,13 @@ _METER: _Limits = {
     **_NO_FLAGS,
     "house": (0, _I4),
     **dict.fromkeys((name for name in METER.names or () if name.endswith("_wh")), (0, _I4)),
+}
+_ORDER: _Limits = {
+    "status": (0, 2),
+    "reason": (0, 0),
+    **dict.fromkeys(("house", "part"), (0, _I4)),
+    **dict.fromkeys((name for name in ORDER.names or () if name.endswith("_wh")), (0, _I4)),
+    **dict.fromkeys((name for name in ORDER.names or () if name.endswith("_per_kwh")), (0, LARGEST_UEUR_PER_KWH)),
 }
 _VERDICT: _Limits = {
     "status": (0, 3),
@@ -63,6 +73,7 @@ _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"
 LIMITS: dict[int, _Limits] = {
     **{int(kind): _EXCHANGE for kind in Kind if kind < Kind.METER},
     int(Kind.METER): _METER,
+    RecordKind.ORDER: _ORDER,
     RecordKind.VERDICT: _VERDICT,
     RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, 0), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market.errors import LedgerError
-from market.exchanges import EXCHANGE, HEAD, METER, Ints, Kind, Rows, list_fields
+from market.exchanges import EXCHANGE, HEAD, METER, ORDER, ORDER_KIND, Ints, Kind, Rows, list_fields
 from market.storage import Ratings
 
 SIZE = 72
@@ -27,6 +27,7 @@ class RecordKind(IntEnum):
 
     VERDICT = 17
     TOPOLOGY = 18
+    ORDER = ORDER_KIND
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -148,8 +149,8 @@ PERMISSION = np.dtype(
 )
 """`GRANT`: `member` lets `other` read its private records (`status` 1) or no longer (2).
 
-`ACCESS`: `member` has read those of `other`.
 A grant holds before interval `until`, without end if that is 0.
+`ACCESS`: `member` has read those of `other`.
 """
 
 SIGNATURE = np.dtype([*HEAD, ("signer", "<i4"), ("reserved", "V24"), ("half", "V32")])
@@ -175,6 +176,7 @@ NONE = -(2**31)
 LAYOUTS: dict[int, np.dtype[Any]] = {
     **dict.fromkeys(range(1, 16), EXCHANGE),
     int(Kind.METER): METER,
+    int(RecordKind.ORDER): ORDER,
     int(RecordKind.VERDICT): VERDICT,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),

@@ -41,6 +41,8 @@ STATE_SEQ = 2**32 - 1
 _INTO = ("pv_wh", "fuel_cell_wh", "discharge_wh", "bought_wh", "imported_wh", "shed_wh")
 _OUT = ("load_wh", "charge_wh", "sold_wh", "exported_wh", "spilled_wh")
 _PARTIES = ("seller", "buyer", "host")
+_OF_ONE_HOUSE = (Kind.METER, RecordKind.ORDER)
+"""Kinds of records about one house, which they name in the same place."""
 
 
 class Hidden(NamedTuple):
@@ -77,11 +79,11 @@ def derive_salt(secret: bytes, chain_id: bytes, interval: int, seq: int) -> byte
 
 
 def is_private(records: RecordBytes, houses: Collection[int]) -> npt.NDArray[np.bool_]:
-    """Which records, (M,), are exchanges that name one of these houses, or its meter."""
+    """Which records, (M,), are exchanges that name one of these houses, its meter, or its order."""
     kinds, chosen = records[:, 0], list(houses)
     exchanges, meters = records.view(EXCHANGE).reshape(-1), records.view(METER).reshape(-1)
     named = np.any([np.isin(exchanges[end], chosen) for end in _PARTIES], axis=0)
-    metered = (kinds == Kind.METER) & np.isin(meters["house"], chosen)
+    metered = np.isin(kinds, _OF_ONE_HOUSE) & np.isin(meters["house"], chosen)
     return np.asarray(((kinds < Kind.METER) & named) | metered, np.bool_)
 
 
@@ -140,7 +142,7 @@ def hide_records(
 
 def _list_parties(record: bytes, houses: Collection[int]) -> set[int]:
     row = decode_record(record)
-    return {row["house"]} if record[0] == Kind.METER else {row[end] for end in _PARTIES} & set(houses)
+    return {row["house"]} if record[0] in _OF_ONE_HOUSE else {row[end] for end in _PARTIES} & set(houses)
 
 
 def make_aggregate_record(hidden: RecordBytes, interval: int, seq: int) -> RecordBytes:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from market.errors import LedgerError
 from market.exchanges import Kind
+from market.ledger.books.bookkeeper import read_terms
 from market.ledger.durable import report_unwritable
 from market.ledger.format.records import LAYOUTS, RecordKind
 from market.ledger.read.show import show_header
@@ -20,6 +21,7 @@ from market.ledger.store.tip import decode_records
 TABLES = {
     "exchanges": range(1, Kind.METER),
     "meters": range(Kind.METER, Kind.METER + 1),
+    "orders": range(RecordKind.ORDER, RecordKind.ORDER + 1),
     "verdicts": range(RecordKind.VERDICT, RecordKind.VERDICT + 1),
     "topology": range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1),
 }
@@ -29,6 +31,8 @@ TABLES = {
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
     """Write the tables and `blocks` as Parquet files into a folder; returns how many rows each has.
 
+    Orders are a table only where the ledger records them.
+
     Raises
     ------
     LedgerError
@@ -36,7 +40,9 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
     """
     with report_unwritable(folder, "folder"):
         folder.mkdir(parents=True, exist_ok=True)
-        return {name: _write(store, folder / f"{name}.parquet", name) for name in (*TABLES, "blocks")}
+        genesis = decode_records(store.block(0).records)
+        names = [name for name in (*TABLES, "blocks") if name != "orders" or read_terms(genesis).facts]
+        return {name: _write(store, folder / f"{name}.parquet", name) for name in names}
 
 
 def _write(store: Store, path: Path, name: str) -> int:

@@ -1,0 +1,64 @@
+"""Facts for the ledger's first block: the rules by which a run is cleared, priced, curtailed and judged."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import numpy as np
+
+from cosim.curtailment.versions import CURTAILMENT_VERSIONS
+from cosim.scenario.model import Scenario
+from grid_models.powerflow.limits import Limits
+from market.exchanges import UEUR_PER_EUR
+from market.ledger.books.rules import make_rule_parameters
+from market.rules import Rules
+from market.versions import MARKET_VERSIONS
+
+
+def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, int | str | bytes]:
+    """Parameters beyond those that every ledger has, by name; voltages in 1e-6 pu, loadings in 1e-4 %.
+
+    Parameters
+    ----------
+    scenario, rules
+        What is run, and its market's rules in integers.
+    limits
+        Limits of every element as they are applied.
+    """
+    wanted = scenario.limits
+    return {
+        **make_rule_parameters(rules),
+        "compensation": round(scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR),
+        "min_vm_upu": round(wanted.min_vm_pu * 1e6),
+        "max_vm_upu": round(wanted.max_vm_pu * 1e6),
+        "max_loading_e4": round(wanted.max_loading_percent * 1e4),
+        "limits_sha256": digest_limits(limits),
+        "curtailment": scenario.curtailment.rule,
+        "rules_sha256": digest_versions({**MARKET_VERSIONS, **CURTAILMENT_VERSIONS}),
+    }
+
+
+def digest_limits(limits: Limits) -> bytes:
+    """SHA-256 over the applied limits as little-endian int64.
+
+    First the lowest and then the highest voltage of every bus in 1e-6 pu, then the largest loading of every line and of
+    every transformer in 1e-4 %, each in the order of the net's table.
+    """
+    columns = (
+        (limits.min_vm_pu, 1e6),
+        (limits.max_vm_pu, 1e6),
+        (limits.max_line_loading_percent, 1e4),
+        (limits.max_trafo_loading_percent, 1e4),
+    )
+    return sha256(b"".join(np.rint(values * scale).astype("<i8").tobytes() for values, scale in columns)).digest()
+
+
+def digest_versions(versions: dict[str, int]) -> bytes:
+    r"""SHA-256 over names and versions of rules, each `name=version` on a line, in the order of the names.
+
+    Examples
+    --------
+    >>> digest_versions({"b": 1, "a": 2}) == sha256(b"a=2\\nb=1\\n").digest()
+    True
+    """
+    return sha256("".join(f"{name}={versions[name]}\n" for name in sorted(versions)).encode()).digest()
