@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 from cosim.case.community import COMMUNITY
 from cosim.scenario.events import RegisterEvent, RetireEvent
@@ -161,4 +161,6 @@ def _make_requested(event: RegisterEvent, house: int, scenario: Scenario) -> Dev
         capacity_wh = round(event.battery_kwh * 1000.0)
         rated_kw = make_battery(scenario.battery, capacity_wh).rated_kw
         return BatteryDevice(label, house, rated_kw, capacity_wh, round(event.soc * capacity_wh))
-    return FuelCellDevice.of(label, house, make_plant(event.preset, event, scenario.own_stack))
+    if event.device == "fuel_cell":
+        return FuelCellDevice.of(label, house, make_plant(event.preset, event, scenario.own_stack))
+    assert_never(event.device)

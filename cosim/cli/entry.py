@@ -80,3 +80,7 @@ def describe_unforeseen(error: Exception) -> str:
     except OSError as reason:
         path = f"nowhere ({reason.strerror})"
     return f"unforeseen error, a defect of gridsettle ({what}); its trace is in {path}: please report it with that file"
+
+
+if __name__ == "__main__":
+    main()

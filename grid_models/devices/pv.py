@@ -67,49 +67,6 @@ def pvwatts_ac(dc_w: Numeric, inverter_dc_w: Numeric, efficiency: float = 0.96) 
     return power
 
 
-def pvwatts_losses(
-    *,
-    soiling: float = 2.0,
-    shading: float = 3.0,
-    snow: float = 0.0,
-    mismatch: float = 2.0,
-    wiring: float = 2.0,
-    connections: float = 0.5,
-    lid: float = 1.5,
-    nameplate_rating: float = 1.0,
-    age: float = 0.0,
-    availability: float = 3.0,
-) -> float:
-    """Losses of the whole system, a share of its DC power; 14.08 % by the manual's defaults.
-
-    Same manual as `pvwatts_dc`, eq. 10: the losses, each in per cent, follow one another.
-
-    Parameters
-    ----------
-    soiling, shading, snow, mismatch, wiring, connections, lid, nameplate_rating, age, availability
-        Losses, per cent; `lid` is light-induced degradation.
-
-    Raises
-    ------
-    GridError
-        If one is not 0 to 100 %.
-
-    Examples
-    --------
-    >>> round(pvwatts_losses(), 6)
-    0.140757
-    >>> pvwatts_losses(**dict.fromkeys(("soiling", "shading", "mismatch", "wiring"), 0.0), connections=0.0, lid=0.0,
-    ...     nameplate_rating=0.0, availability=10.0)
-    0.1
-    """
-    given = locals()
-    left = 1.0
-    for name, percent in given.items():
-        check_range(f"pv, losses, {name}", percent, 0, 100, remedy="give per cent")
-        left *= 1.0 - percent / 100.0
-    return round(1.0 - left, 12)
-
-
 def pvwatts(
     irradiance_w_per_m2: Numeric,
     cell_temperature_c: Numeric,
@@ -133,14 +90,15 @@ def pvwatts(
     efficiency
         Of the inverter at nominal load.
     losses
-        Of the system, a share of the DC power; the 14.08 % of `pvwatts_losses` if left out.
+        Of the whole system (soiling, shading, wiring, …), a share of the DC power; the 14.08 % of
+        `pvlib.pvsystem.pvwatts_losses` (eq. 10 of the manual) if left out.
 
     Raises
     ------
     GridError
         If pvlib is not installed, or a number is none or outside its range.
     """
-    lost = pvwatts_losses() if losses is None else losses
+    lost = _import_pvlib().pvsystem.pvwatts_losses() / 100.0 if losses is None else losses
     check_range("pv, losses", lost, 0, 1, remedy="give a share, not per cent")
     dc_w = pvwatts_dc(irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k) * (1.0 - lost)
     inverter_dc_w = nameplate_w if inverter_w is None else inverter_w / efficiency

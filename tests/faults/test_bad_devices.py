@@ -14,7 +14,7 @@ from grid_models.devices.frequency import droop_frequency
 from grid_models.devices.fuel_cell import STACKS, find_stack, fit_stack, stack_current
 from grid_models.devices.fuel_cell_plant import Plant, PlantState, capability, dispatch, make_preset_plant
 from grid_models.devices.inverter import Characteristic, Inverter
-from grid_models.devices.pv import pvwatts, pvwatts_ac, pvwatts_losses
+from grid_models.devices.pv import pvwatts, pvwatts_ac
 from grid_models.errors import GridError
 
 PEM = STACKS["pem-6kw"]
@@ -179,10 +179,6 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "system losses in per cent": (
         lambda: pvwatts(900.0, 25.0, 4000.0, losses=14.08),
         "pv, losses: expected 0 <= value <= 1, got 14.08; give a share, not per cent",
-    ),
-    "a loss beyond everything": (
-        lambda: pvwatts_losses(soiling=101.0),
-        "pv, losses, soiling: expected 0 <= value <= 100, got 101; give per cent",
     ),
     "irradiance NaN": (lambda: pvwatts(math.nan, 25.0, 4000.0), "pv, irradiance_w_per_m2: .* got nan"),
     "pv inverter efficiency above 1": (

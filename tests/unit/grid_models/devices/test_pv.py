@@ -9,7 +9,7 @@ import pandas as pd
 import pvlib
 import pytest
 
-from grid_models.devices.pv import pvwatts, pvwatts_ac, pvwatts_dc, pvwatts_losses
+from grid_models.devices.pv import pvwatts, pvwatts_ac, pvwatts_dc
 from grid_models.errors import GridError
 
 
@@ -51,15 +51,13 @@ def test_a_year_is_that_of_the_model_chain() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-6)
 
 
-def test_system_losses_are_those_of_pvlib() -> None:
-    assert pvwatts_losses() == pytest.approx(pvlib.pvsystem.pvwatts_losses() / 100.0, abs=1e-12)
-    some = {"soiling": 5.0, "shading": 0.0, "age": 8.0}
-    assert pvwatts_losses(**some) == pytest.approx(pvlib.pvsystem.pvwatts_losses(**some) / 100.0, abs=1e-12)
+def test_losses_of_the_system_are_1408_per_cent_unless_given() -> None:
+    assert pvwatts(1000.0, 25.0, 100.0) == pytest.approx(float(pvwatts(1000.0, 25.0, 100.0, losses=0.1407566)), rel=1e-6)
     assert pvwatts(1000.0, 25.0, 100.0, losses=0.0) == pytest.approx(96.0)
 
 
 def test_an_inverter_left_out_is_as_large_as_the_panels() -> None:
-    assert pvwatts(1000.0, 25.0, 5000.0) == pytest.approx(float(pvwatts_ac(5000.0 * (1.0 - pvwatts_losses()), 5000.0)))
+    assert pvwatts(1000.0, 25.0, 5000.0, losses=0.0) == pytest.approx(float(pvwatts_ac(5000.0, 5000.0)))
 
 
 def test_a_missing_pvlib_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
