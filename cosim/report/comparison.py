@@ -52,7 +52,7 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
         raise ScenarioError(f"compare: expected two or more run directories, got {len(directories)}")
     runs = [Path(directory) for directory in directories]
     names = name_runs(runs)
-    columns = {name: dict(list_quantities(Result.load(run))) for name, run in zip(names, runs, strict=True)}
+    columns = {name: _read_quantities(run) for name, run in zip(names, runs, strict=True)}
     table = pd.DataFrame(columns)
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
@@ -61,6 +61,12 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
     for name in names[1:]:
         table[f"{name} minus {names[0]}"] = table[name] - table[names[0]]
     return table
+
+
+def _read_quantities(directory: Path) -> dict[tuple[str, str, str], float]:
+    result = Result.load(directory)
+    with result.check_files():
+        return dict(list_quantities(result))
 
 
 def name_runs(directories: Sequence[Path]) -> list[str]:

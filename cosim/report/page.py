@@ -69,15 +69,17 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     target = Path(result.directory or ".") / "report.html" if path is None else Path(path)
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
-    run = read_run(result)
-    tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
-    capacity = find_hosting(result.scenario) if hosting else None
+    with result.check_files():
+        run = read_run(result)
+        tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
+        capacity = find_hosting(result.scenario) if hosting else None
+        page = make_page(run, tables["branch_summary"], tables["house_summary"], capacity)
     if capacity is not None:
         tables["hosting"] = capacity.houses
     if result.directory is not None:
         for name, table in tables.items():
             write_whole(result.directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_whole(target, make_page(run, tables["branch_summary"], tables["house_summary"], capacity))
+    write_whole(target, page)
     return target
 
 

@@ -146,10 +146,11 @@ def read_table(directory: Path, name: str, columns: Sequence[str] | None = None)
         If the directory holds no such table.
     """
     path = _find_table(directory, name)
-    if name not in AS_CSV:
-        return pq.read_table(path, columns=None if columns is None else list(columns))
-    table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=TYPES))
-    return table if columns is None else table.select(columns)
+    with _report_damage(path):
+        if name not in AS_CSV:
+            return pq.read_table(path, columns=None if columns is None else list(columns))
+        table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=TYPES))
+        return table if columns is None else table.select(columns)
 
 
 def read_in_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -160,13 +161,28 @@ def read_in_parts(directory: Path, name: str, columns: Sequence[str]) -> Iterato
     ScenarioError
         If the directory holds no such table.
     """
-    with pq.ParquetFile(_find_table(directory, name)) as file:
+    path = _find_table(directory, name)
+    with _report_damage(path), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=list(columns))
+            found = file.read_row_group(group, columns=list(columns))
+            yield found.select(list(columns))
 
 
 def _find_table(directory: Path, name: str) -> Path:
     path = directory / file_name(name)
-    if not path.exists():
-        raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found none")
+    if not path.is_file():
+        what = "something else in its place" if path.exists() else "none"
+        raise ScenarioError(f"{directory}: expected a finished run with {path.name}, found {what}")
     return path
+
+
+@contextmanager
+def _report_damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as reason:
+        what = " ".join(str(reason).split())[:200]
+        raise ScenarioError(
+            f"{path}: expected a table as the run wrote it, got a damaged one ({what}); go on with: gridsettle run … "
+            "--resume, which makes it again"
+        ) from reason

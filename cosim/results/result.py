@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow as pa
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.results.directory import file_name, read_in_parts, read_table
+from cosim.results.integrity import AGAIN, MANIFEST, SUMMARY, check_files, read_json
 from cosim.results.summary import EXTREMES
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
@@ -62,13 +63,32 @@ class Result:
         cosim.errors.ScenarioError
             If the directory holds no finished run.
         """
-        path = Path(directory) / "summary.json"
+        path = Path(directory) / SUMMARY
         if not path.exists():
             raise ScenarioError(
                 f"{directory}: expected a finished run with {path.name}, found none; run it or go on with --resume"
             )
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = read_json(path)
+        for name in ("energy_kwh", "money_eur", "network"):
+            if not isinstance(summary.get(name), dict):
+                raise ScenarioError(f"{path}: expected the summary of a run with a section '{name}', got none; {AGAIN}")
         return cls(load_scenario(path.with_name("scenario.toml")), summary, path.parent, {})
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """Versions and hashes, to repeat the run; empty for a run in memory."""
+        path = None if self.directory is None else self.directory / MANIFEST
+        return {} if path is None or not path.exists() else read_json(path)
+
+    def check_files(self) -> AbstractContextManager[None]:
+        """Context that checks the files first; where they cannot be checked, what fails in it is their fault.
+
+        Raises
+        ------
+        cosim.errors.ScenarioError
+            If a file is not as the run wrote it.
+        """
+        return check_files(self.directory, self.manifest)
 
     @cached_property
     def net(self) -> Any:

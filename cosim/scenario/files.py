@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -11,8 +13,10 @@ from pydantic.fields import FieldInfo
 
 from cosim.errors import ScenarioError
 from cosim.scenario.base import Section
-from cosim.scenario.messages import suggest
+from cosim.scenario.messages import shorten, suggest
 from cosim.scenario.model import Scenario
+
+MAX_BYTES = 16 * 2**20
 
 _PATHS = {
     "profiles": ("file",),
@@ -47,11 +51,33 @@ def load_scenario(source: str | Path) -> Scenario:
             f"scenario '{source}': expected a TOML file or one of {', '.join(bundled)}, found neither"
             f"{suggest(str(source), list(bundled))}"
         )
+    return parse_scenario(read_regular_text(path, "a readable TOML file"), str(path), path.parent)
+
+
+def read_regular_text(path: Path, what: str) -> str:
+    """Text of a regular file of at most `MAX_BYTES`; a pipe or a device, which may never end, is refused at once.
+
+    Raises
+    ------
+    ScenarioError
+        If it is none, or cannot be read as UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        raise ScenarioError(f"{path}: expected a readable TOML file, got {reason}") from reason
-    return parse_scenario(text, str(path), path.parent)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise ScenarioError(f"{path}: expected {what}, got a folder, device or pipe; choose a file")
+            if found.st_size > MAX_BYTES:
+                raise ScenarioError(
+                    f"{path}: expected {what} of at most {MAX_BYTES:,} bytes, got {found.st_size:,}; choose another"
+                )
+            return file.read(MAX_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as reason:
+        if isinstance(reason, ScenarioError):
+            raise
+        got = reason.strerror if isinstance(reason, OSError) else "bytes that are no text in UTF-8"
+        raise ScenarioError(f"{path}: expected {what}, got: {got}; choose another") from reason
 
 
 def parse_scenario(text: str, where: str, folder: Path | None = None) -> Scenario:
@@ -59,7 +85,10 @@ def parse_scenario(text: str, where: str, folder: Path | None = None) -> Scenari
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
-        raise ScenarioError(f"{where}: expected TOML, got {reason}") from reason
+        raise ScenarioError(f"{where}: expected TOML, got {shorten(reason)}") from reason
+    except (ValueError, RecursionError) as reason:
+        what = "tables and lists nested too deeply" if isinstance(reason, RecursionError) else shorten(reason)
+        raise ScenarioError(f"{where}: expected TOML of a scenario, got {what}") from reason
     scenario = Scenario(where, **content)
     return scenario if folder is None else _with_absolute_paths(scenario, folder)
 

@@ -20,21 +20,26 @@ _EVENTS: dict[str, type[Section]] = {
 _IN_WORDS = {"model_type": "a table of keys", "path_type": "a path"}
 """What pydantic says by the names of Python classes."""
 
+MOST_MISTAKES = 10
+"""Mistakes of a scenario that are told."""
+
 
 def explain(error: ValidationError, scenario: type[Section], where: str) -> str:
-    """One line per mistake: where, key, what was expected, what was got, what the key means."""
-    return "\n".join(f"{where}, {_explain_one(dict(item), scenario)}" for item in error.errors())
+    """One line per mistake, of the first ones: where, key, what was expected and got, what the key means."""
+    lines = [f"{where}, {_explain_one(dict(item), scenario)}" for item in error.errors()]
+    more = [f"and {len(lines) - MOST_MISTAKES} more mistakes"] if len(lines) > MOST_MISTAKES else []
+    return "\n".join([*lines[:MOST_MISTAKES], *more])
 
 
 def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:
     location = [str(part) for part in item["loc"]]
-    key, section = ".".join(location), _section_holding(location, scenario)
+    key, section = shorten(".".join(location)), _section_holding(location, scenario)
     if item["type"] == "value_error":  # raised by a section about several of its keys, in words of ours
         return f"{key}: {item['msg'].removeprefix('Value error, ')}"
     if item["type"] == "extra_forbidden" and section is not None:
         known = list(section.model_fields)
         return (
-            f"{key}: expected one of the keys {', '.join(known)}, got the unknown key '{location[-1]}'"
+            f"{key}: expected one of the keys {', '.join(known)}, got the unknown key '{shorten(location[-1], 80)}'"
             f"{suggest(location[-1], known)}"
         )
     expected, got = _expected_and_got(item)
@@ -44,13 +49,13 @@ def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:
 
 
 def _expected_and_got(item: dict[str, Any]) -> tuple[str, str]:
-    kind, details, got = item["type"], item.get("ctx", {}), repr(item["input"])
+    kind, details, got = item["type"], item.get("ctx", {}), shorten(repr(item["input"]), 80)
     if kind == "missing":
         return "a value", "none"
     if kind == "union_tag_not_found":
         return f"a key {details['discriminator']}", "none"
     if kind == "union_tag_invalid":
-        return f"{details['discriminator']} to be one of {details['expected_tags']}", repr(details["tag"])
+        return f"{details['discriminator']} to be one of {details['expected_tags']}", shorten(repr(details["tag"]), 80)
     if kind in _IN_WORDS:
         return _IN_WORDS[kind], got
     return re.sub(r"^\w+ should (be |have )?", "", item["msg"]), got
@@ -64,6 +69,18 @@ def _section_holding(location: Sequence[str], scenario: type[Section]) -> type[S
         return _EVENTS.get(location[2]) if len(location) == 4 else None
     inner = scenario.model_fields[location[0]].annotation
     return inner if len(location) == 2 and isinstance(inner, type) and issubclass(inner, Section) else None
+
+
+def shorten(value: object, most: int = 200) -> str:
+    """Words of a value on one line, cut where they are many: whatever a file holds, a message stays one.
+
+    Examples
+    --------
+    >>> shorten("one   two", 5)
+    'one t…'
+    """
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def suggest(word: str, known: Sequence[str]) -> str:

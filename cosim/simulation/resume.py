@@ -7,7 +7,7 @@ and held against it: every block says by its state root what accounts and batter
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ from cosim.interval.chunk import Chunk
 from cosim.recording.blocks import interval_starts
 from cosim.recording.recorder import Recorder
 from cosim.results.directory import file_name
+from cosim.results.integrity import FILES, MANIFEST, SUMMARY, find_change, read_json
 from cosim.results.parts import DAMAGED, find_damage, set_parts_aside
+from cosim.results.result import NETWORK_FILE
 from cosim.simulation.version import find_version
 from market.ledger.format.header import decode_header, state_root
 from market.ledger.private.commitments import STATE_SEQ, derive_salt, derive_salt_secret
@@ -27,13 +29,20 @@ from market.ledger.write.ledger import state_roots
 
 logger = logging.getLogger(__name__)
 
-SUMMARY, MANIFEST = "summary.json", "manifest.json"
-_LAST = ("scenario.toml", "network.json", MANIFEST, SUMMARY)
+
+def list_files(tables: Iterable[str]) -> list[str]:
+    """Files of a finished run that its manifest keeps hashes of."""
+    return ["scenario.toml", NETWORK_FILE, SUMMARY, *map(file_name, tables)]
 
 
-def is_finished(directory: Path, tables: Sequence[str]) -> bool:
-    """Whether a run's tables and all that is written behind them are there; the summary is last."""
-    return all((directory / name).is_file() for name in (*_LAST, *map(file_name, tables)))
+def is_finished(directory: Path, tables: Iterable[str]) -> bool:
+    """Whether all files of a run are there, as they were written; its manifest is written last."""
+    try:
+        manifest = read_json(directory / MANIFEST)
+    except ScenarioError:
+        return False
+    kept = manifest.get(FILES)
+    return isinstance(kept, dict) and set(list_files(tables)) <= set(kept) and find_change(directory, manifest) is None
 
 
 def name_run(recorder: Recorder) -> str:
@@ -41,7 +50,7 @@ def name_run(recorder: Recorder) -> str:
     return f"chain {recorder.ledger.chain_id.hex()}, gridsettle {find_version('gridsettle')}"
 
 
-def must_repeat(recorder: Recorder, directory: Path, tables: Sequence[str]) -> bool:
+def must_repeat(recorder: Recorder, directory: Path, tables: Iterable[str]) -> bool:
     """Whether the tables of the intervals on the ledger have to be made again; says why, and makes room for them."""
     damage = find_damage(directory, tables, recorder.next_interval, name_run(recorder))
     if damage is None:

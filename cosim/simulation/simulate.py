@@ -31,6 +31,7 @@ from cosim.results.fuel_cells import (
     make_fuel_cells_table,
     summarise_fuel_cells,
 )
+from cosim.results.integrity import FILES, MANIFEST, SUMMARY, hash_files
 from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, make_outage_tables
 from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
 from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
@@ -48,7 +49,7 @@ from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
-from cosim.simulation.resume import MANIFEST, SUMMARY, check_repeated, is_finished, must_repeat, name_run
+from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
 from cosim.simulation.version import find_version
 
 logger = logging.getLogger(__name__)
@@ -130,8 +131,9 @@ def run(
         for name, table in derived.items():
             write_table(directory, name, table)
     write_inputs(case, directory)
-    write_json(directory / MANIFEST, make_manifest(case, head))
     write_json(directory / SUMMARY, summary := {**summary, "ledger": head})
+    hashes = hash_files(directory, list_files(list_all_tables(case)))
+    write_json(directory / MANIFEST, {**make_manifest(case, head), FILES: hashes})
     remove_parts(directory)
     return Result(case.scenario, summary, directory, {})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +85,7 @@ def read_run(result: Result) -> RunTables:
     cosim.errors.ScenarioError
         If a table is missing or incomplete.
     """
-    manifest, houses = read_manifest(result), read_wide(result.parts, "houses", ("house",), "q_var")
+    manifest, houses = result.manifest, read_wide(result.parts, "houses", ("house",), "q_var")
     feeder = rebuild_feeder(result, [str(name) for name in houses.columns], manifest)
     vm_pu = read_wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
     loading_percent = read_wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
@@ -152,14 +151,6 @@ def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.Da
     names = [header[key].slice(0, n).cast(pa.string()).to_pylist() for key in keys]
     columns = pd.Index(names[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(names)
     return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
-
-
-def read_manifest(result: Result) -> Mapping[str, Any]:
-    """The run's manifest.json; empty for a run in memory."""
-    if result.directory is None or not (result.directory / "manifest.json").exists():
-        return {}
-    content: dict[str, Any] = json.loads((result.directory / "manifest.json").read_text(encoding="utf-8"))
-    return content
 
 
 def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
