@@ -1,4 +1,4 @@
-"""Where the records of a block are not those that the run gives: record, field, and both values."""
+"""Where the records of a block are not those that are found again: record, field, and both values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
     field
         Name of the field.
     recorded, computed
-        Its value on the ledger, and the one that the run gives.
+        Its value on the ledger, and the one that is found again.
     """
 
     height: int
@@ -42,7 +42,7 @@ class Difference(NamedTuple):
     computed: str
 
     def __str__(self) -> str:
-        return f"{self.record}, {self.field}: recorded {self.recorded}, the run gives {self.computed}"
+        return f"{self.record}, {self.field}: recorded {self.recorded}, found {self.computed}"
 
 
 def select_compared(records: RecordBytes) -> RecordBytes:
@@ -55,7 +55,7 @@ def select_compared(records: RecordBytes) -> RecordBytes:
 
 
 def find_difference(height: int, records: RecordBytes, computed: RecordBytes) -> Difference | None:
-    """First difference between a block's records and those that the run gives, (M, 72) each; None if there is none."""
+    """First difference between a block's records and those found again, (M, 72) each; None if there is none."""
     is_compared = ~np.isin(records[:, 0], _LEFT_OUT)
     ours, theirs = select_compared(records), select_compared(computed)
     if ours.shape == theirs.shape and (ours == theirs).all():

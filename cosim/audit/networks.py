@@ -19,7 +19,6 @@ from cosim.scenario.random_outages import list_outages
 from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, Supply, find_islands
-from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import Reference
@@ -93,11 +92,12 @@ def switch_network(feeder: Feeder, changes: Changes) -> SwitchedNetwork:
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
-    reference = Reference(feeder, read_matrices(net))
+    engine = PowerFlow(feeder)
+    reference = Reference(feeder, engine.matrices)
     gens = net.gen.bus.loc[reference.slacks.gens].tolist()
     places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)
     formers = tuple(pair for pair in places if (Change.FORMER, pair[0]) in changes)
-    return SwitchedNetwork(feeder, islands, reference, formers, PowerFlow(feeder))
+    return SwitchedNetwork(feeder, islands, reference, formers, engine)
 
 
 def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int) -> list[str]:

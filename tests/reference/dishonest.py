@@ -69,13 +69,14 @@ class Page:
         rows["amount_neur"] = rows["delivered_wh"] * rows["price_ueur_per_kwh"]
         rows["fee_neur"] = np.maximum(rows["amount_neur"] * share, 0).astype(np.int64)
 
-    def add_exchange(self, **fields: int) -> None:
+    def insert_before_losses(self, **fields: int) -> None:
+        """One more exchange, before the losses, which are the last."""
         row = np.zeros(1, EXCHANGE)
         for name in ("seller", "buyer", "host", "element", "lot"):
             row[name] = -4
         for name, value in fields.items():
             row[name] = value
-        self.exchanges = np.concatenate([self.exchanges, row])
+        self.exchanges = np.concatenate([self.exchanges[:-1], row, self.exchanges[-1:]])
 
 
 @dataclass
