@@ -52,7 +52,7 @@ def draw_heights(head: bytes, nonce: bytes, n_blocks: int, sample: int) -> list[
     Examples
     --------
     >>> draw_heights(bytes(32), b"1", 8, 3), draw_heights(bytes(32), b"2", 8, 3), draw_heights(b"", b"", 2, 3)
-    ([3, 4, 8], [2, 5, 7], [1, 2])
+    ([1, 2, 3], [5, 6, 7], [1, 2])
     """
     seed = sha256(_DRAW + head + nonce).digest()
     ranked = sorted(range(1, n_blocks + 1), key=lambda height: sha256(seed + height.to_bytes(8, "little")).digest())

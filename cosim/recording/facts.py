@@ -58,7 +58,7 @@ def digest_versions(versions: dict[str, int]) -> bytes:
 
     Examples
     --------
-    >>> digest_versions({"b": 1, "a": 2}) == sha256(b"a=2\\nb=1\\n").digest()
+    >>> digest_versions({"b": 1, "a": 2}) == sha256(b"a=2\nb=1\n").digest()
     True
     """
     return sha256("".join(f"{name}={versions[name]}\n" for name in sorted(versions)).encode()).digest()

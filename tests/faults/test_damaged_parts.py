@@ -29,6 +29,8 @@ from cosim.results.result import TABLES
 from cosim.scenario.files import format_toml
 from market.ledger.check.verify import verify_ledger
 
+pytestmark = pytest.mark.slow  # whole runs, damaged and gone on with
+
 SMALL = Scenario().with_changes(
     horizon={"hours": 48, "start": "2017-06-01T00:00:00Z"},
     houses={"n_houses": 4, "n_prosumers": 2},

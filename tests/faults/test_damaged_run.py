@@ -20,6 +20,8 @@ from cosim import Scenario, run
 from cosim.cli.app import app
 from cosim.scenario.files import format_toml
 
+pytestmark = pytest.mark.slow  # whole runs, damaged and read
+
 SMALL = Scenario().with_changes(
     horizon={"hours": 24, "start": "2017-06-01T00:00:00Z"},
     houses={"n_houses": 3, "n_prosumers": 2},

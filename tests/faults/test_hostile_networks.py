@@ -95,7 +95,15 @@ def hidden(place: str, spelled: Any) -> list[str]:
     return [json.dumps(document)]
 
 
-PLACES = ("cell", "index", "beside", "std_types", "empty table", "dtype", "frame key")
+PLACES = (
+    pytest.param("cell", marks=pytest.mark.slow),
+    "index",
+    "beside",
+    "std_types",
+    "empty table",
+    "dtype",
+    "frame key",
+)
 
 
 @pytest.fixture

@@ -93,12 +93,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pp.to_json(net, str(folder / "net.json"))
     names = net.load["name"].tolist()
     rows = [
-        f"2017-06-{day:02d}T{hour:02d}:00Z,{names[k]},{names[k + 1]},{1 + k}"
+        f"2017-06-{day:02d}T{hour:02d}:00Z,{names[k]},{names[k + 1]},{1 + k},0.2"
         for day in range(1, 29)
         for hour in range(24)
         for k in range(6)
     ]
-    (folder / "trades.csv").write_text("\n".join(["time,seller,buyer,energy_kwh", *rows]))
+    (folder / "trades.csv").write_text("\n".join(["time,seller,buyer,energy_kwh,price_eur_per_kwh", *rows]))
     (folder / "half.toml").write_text('name = "half"\n[horizon]\nhours = 4000\n[limits]\nmax_vm_pu = 1.02\n')
     return folder
 

@@ -10,25 +10,24 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hostile_files import LEDGERS, VAULTS, beside, journal_that_names
 from ledger_world import begin, world, written
+from private_world import COVERED, append_covered, begin_private
 from typer.testing import CliRunner
 
 from cosim.cli.app import app
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import write_key_pair
-from market.ledger.format import statements
 from market.ledger.format.header import make_demonstration_key
-from market.ledger.format.records import Role
 from market.ledger.private.vault import Vault, vault_path
 from market.ledger.store.store import Store
 from market.ledger.write.ledger import Ledger
-from market.ledger.write.private import append_private
 
-MADE, HOUSES = world(4, 24, seed=6, parameters={"private": 1}), [0, 1, 2]
+pytestmark = pytest.mark.slow  # every command on every file, in processes of their own
+
+MADE, HOUSES = world(4, 24, seed=6, parameters=COVERED), [0, 1, 2]
 COMMANDS = {
     "verify": ["verify", "run"],
     "show": ["show", "run"],
@@ -59,12 +58,8 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A private ledger, its stores and its keys."""
     directory = tmp_path_factory.mktemp("private") / "run"
     keys = {member: make_demonstration_key(100 + member) for member in HOUSES}
-    with begin(directory, MADE) as ledger:
-        rows = [statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, keys[m]) for m in HOUSES]
-        ledger.append_registry(np.concatenate(rows))
-        append_private(
-            ledger, MADE.key, HOUSES, MADE.starts, MADE.records, MADE.offsets, MADE.window.accounts, b"state"
-        )
+    with begin_private(directory, MADE, keys) as ledger:
+        append_covered(ledger, MADE, HOUSES, 0, 24)
     folder = directory.with_name("keys")
     folder.mkdir()
     write_key_pair(folder / "operator.key", MADE.key)

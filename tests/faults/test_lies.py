@@ -40,6 +40,8 @@ from market.ledger.format.records import (
 )
 from market.ledger.format.statements import make_device_record, register
 
+pytestmark = pytest.mark.slow  # whole ledgers, signed again and run again
+
 DAY = Scenario().with_changes(
     horizon={"hours": 24, "start": "2017-06-20T00:00:00Z"},
     houses={"n_houses": 6, "n_prosumers": 3, "production_ratio": 1.0},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from cosim.curtailment.feasible import RULES
 from cosim.scenario.model import Scenario
 from cosim.studies.microgrid_tables import MicrogridResult
 from cosim.studies.microgrids import run_microgrids
+
+pytestmark = pytest.mark.slow  # whole studies
 
 HOURS = 4
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cosim.islands.phases import BLACK_START_SOC, PICKUP_FACTOR
 from cosim.report.elements import Cell, Column, Fact, Figure, PageSection, Table, number, tabulate, words
 from cosim.report.figures.outage import Spell, draw_frequency, draw_priorities, draw_stores, draw_supply
-from cosim.islands.phases import BLACK_START_SOC, PICKUP_FACTOR
 from cosim.report.tables.run_tables import RunTables
 
 DRAWN = 3
@@ -83,7 +83,7 @@ def _describe_outages(found: int, drawn: int) -> tuple[str, ...]:
         "metrics are in resilience.parquet, every part and interval in outage_intervals.parquet."
     )
     rules = (
-        f"Rules: houses that come out of the dark use {PICKUP_FACTOR:g} times their load for an hour (cold-load pickup); "
+        f"Rules: houses that come out of the dark use {PICKUP_FACTOR:g} × their load for an hour (cold-load pickup); "
         f"a dark part is started by a battery of at least {BLACK_START_SOC:.0%} charge or by a fuel cell; load is shed "
         "low priority first, within a priority in equal shares of need, critical load after all other."
     )

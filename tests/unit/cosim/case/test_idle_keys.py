@@ -185,6 +185,7 @@ def test_every_key_is_tried_or_listed() -> None:
     assert sorted([*EFFECTS, *LISTED]) == sorted(tried)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", EFFECTS)
 def test_a_key_that_is_accepted_has_an_effect(key: str) -> None:
     base, value = EFFECTS[key]

@@ -45,6 +45,7 @@ def test_the_reference_study_has_all_hours_of_the_file(energy: Path) -> None:
     assert build_market(scenario).n_intervals == HOURS
 
 
+@pytest.mark.slow
 def test_the_reference_study_runs_on_the_file_as_documented(energy: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
     arguments = ["study", "reference", "--spain", str(energy), "--seeds", "1", "--hours", "48", "--workers", "1"]

@@ -52,7 +52,8 @@ def test_a_year_is_that_of_the_model_chain() -> None:
 
 
 def test_losses_of_the_system_are_1408_per_cent_unless_given() -> None:
-    assert pvwatts(1000.0, 25.0, 100.0) == pytest.approx(float(pvwatts(1000.0, 25.0, 100.0, losses=0.1407566)), rel=1e-6)
+    given = float(pvwatts(1000.0, 25.0, 100.0, losses=0.1407566))
+    assert pvwatts(1000.0, 25.0, 100.0) == pytest.approx(given, rel=1e-6)
     assert pvwatts(1000.0, 25.0, 100.0, losses=0.0) == pytest.approx(96.0)
 
 
