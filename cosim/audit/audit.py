@@ -22,11 +22,13 @@ from cosim.audit.rebuild import make_bare_case, make_recorded_genesis
 from cosim.audit.recorded import (
     Entries,
     Finding,
+    FirstBlock,
     OpenedBlock,
     Recorded,
     find_early_end,
     open_block,
     read_blocks,
+    read_first_block,
     read_interval,
     read_recorded,
 )
@@ -77,8 +79,8 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    directory, first_hash
-        Run directory, and the hash of the ledger's first block, which says what scenario and network are.
+    directory, first
+        Run directory, and the ledger's first block, which says what scenario and network are.
     heights
         Of the blocks.
     entries
@@ -88,10 +90,17 @@ class Task(NamedTuple):
     """
 
     directory: Path
-    first_hash: bytes
+    first: FirstBlock
     heights: tuple[int, ...]
     entries: Entries
     states: Mapping[int, State]
+
+
+class Bench(NamedTuple):
+    """What blocks are held against: physics, and in a ledger with facts market and network to clear intervals again."""
+
+    physics: Physics
+    case: Case | None
 
 
 class Audited(NamedTuple):
@@ -133,13 +142,14 @@ def audit_ledger(
     """
     directory, nonce = Path(directory), nonce or make_nonce()
     with Store.open_to_read(directory) as store:
-        recorded = read_recorded(directory, store)
+        first = read_first_block(store, entries)
+        recorded = read_recorded(directory, first)
         last = store.block(store.size() - 1)
         heights = draw_heights(last.hash, nonce, last.height, last.height if sample is None else sample)
         findings = _compare_first_block(recorded)
         states, wrong = _find_states(recorded, store, set(heights), entries)
-        task = Task(directory, store.block(0).hash, (), entries or {}, states)
-        done = _audit_all(list(_split(task, store, heights)), n_processes)
+        task = Task(directory, first, (), entries or {}, states)
+        done = _audit_all(recorded, list(_split(task, store, heights)), n_processes)
         findings += [finding for part in done for finding in part.findings] + wrong
         findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
     audited = tuple(height for part in done for height in part.heights)
@@ -178,22 +188,43 @@ def _split(task: Task, store: Store, heights: Sequence[int]) -> Iterator[Task]:
         yield task._replace(heights=chosen, entries=needed, states=states)
 
 
-def _audit_all(tasks: Sequence[Task], n_processes: int) -> list[Audited]:
+def _audit_all(recorded: Recorded, tasks: Sequence[Task], n_processes: int) -> list[Audited]:
     if n_processes == 1 or sum(len(task.heights) for task in tasks) < WORTH_PROCESSES:
-        return [audit_task(task) for task in tasks]
+        bench = make_bench(recorded)
+        return [audit_task(bench, task) for task in tasks]
     with open_pool(n_processes) as pool:
-        return list(pool.map(audit_task, tasks))
+        return list(pool.map(_audit_in_process, tasks))
 
 
-def audit_task(task: Task) -> Audited:
+def _audit_in_process(task: Task) -> Audited:
+    return audit_task(_read_bench(task.directory, task.first), task)
+
+
+@lru_cache(maxsize=1)
+def _read_bench(directory: Path, first: FirstBlock) -> Bench:
+    """What the blocks of a ledger are held against; once in a process."""
+    return make_bench(read_recorded(directory, first))
+
+
+def make_bench(recorded: Recorded) -> Bench:
+    """What the blocks of a recorded run are held against."""
+    feeder, scenario = recorded.feeder, recorded.scenario
+    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
+    switch = cache(partial(switch_network, feeder))
+    physics = Physics(scenario, feeder, limits, recorded.interval_minutes, switch)
+    return Bench(physics, make_bare_case(recorded) if recorded.read_parameter("facts") else None)
+
+
+def audit_task(bench: Bench, task: Task) -> Audited:
     """Audit the blocks of a task that hold intervals."""
     with Store.open_to_read(task.directory) as store:
         opened = [open_block(store.block(height), task.entries) for height in task.heights]
     blocks = [block for block in opened if block.holds_interval]
-    whats = audit_blocks(_read_physics(task.directory, task.first_hash), blocks)
+    whats = audit_blocks(bench.physics, blocks)
     for block, found in zip(blocks, whats, strict=True):
-        if block.height in task.states:
-            found += _clear_again(task, block)
+        if bench.case is not None and block.height in task.states and can_clear(bench.case, block):
+            difference = clear_again(bench.case, task.states[block.height], block)
+            found += [] if difference is None else [str(difference)]
     return Audited(
         [block.height for block in blocks],
         [Finding(block.height, what) for block, found in zip(blocks, whats, strict=True) for what in found],
@@ -201,34 +232,6 @@ def audit_task(task: Task) -> Audited:
     )
 
 
-def _clear_again(task: Task, block: OpenedBlock) -> list[str]:
-    case = _read_bare_case(task.directory, task.first_hash)
-    if not can_clear(case, block):
-        return []
-    difference = clear_again(case, task.states[block.height], block)
-    return [] if difference is None else [str(difference)]
-
-
 def is_islanded(block: OpenedBlock) -> bool:
     """Whether the verdict of a block that holds an interval says that a participant was without the grid."""
     return bool(select_rows(block.records, RecordKind.VERDICT)["reason"][0] & ISLANDED)
-
-
-def _read_recorded(directory: Path) -> Recorded:
-    with Store.open_to_read(directory) as store:
-        return read_recorded(directory, store)
-
-
-@lru_cache(maxsize=1)
-def _read_physics(directory: Path, first_hash: bytes) -> Physics:
-    """What the blocks of a run directory are held against; once in a process."""
-    recorded = _read_recorded(directory)
-    feeder, scenario = recorded.feeder, recorded.scenario
-    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
-    return Physics(scenario, feeder, limits, recorded.interval_minutes, cache(partial(switch_network, feeder)))
-
-
-@lru_cache(maxsize=1)
-def _read_bare_case(directory: Path, first_hash: bytes) -> Case:
-    """Market and network by which the blocks of a run directory are cleared again; once in a process."""
-    return make_bare_case(_read_recorded(directory))

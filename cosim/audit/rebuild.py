@@ -15,7 +15,7 @@ from cosim.case.devices import Device, list_devices
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import make_first_records
+from cosim.recording.blocks import make_first_records, name_digests
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
@@ -94,8 +94,11 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     scenario, feeder = recorded.scenario, recorded.feeder
     opening = make_opening(scenario, _list_capacities(scenario, len(feeder.participants)))
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
-    sha256 = read_parameters(recorded.genesis).get("profiles_sha256", b"")[:32]
-    return np.concatenate(make_first_records(scenario, _name_mechanism(scenario), opening, feeder, limits, sha256))
+    parameters = read_parameters(recorded.genesis)
+    digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
+    if scenario.ledger.private:
+        digests["profiles_hmac"] = parameters.get("profiles_hmac", b"")[:32]
+    return np.concatenate(make_first_records(scenario, _name_mechanism(scenario), opening, feeder, limits, digests))
 
 
 def _name_mechanism(scenario: Scenario) -> Mechanism:

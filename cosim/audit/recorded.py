@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.errors import ScenarioError
+from cosim.recording.blocks import name_digests
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
@@ -23,7 +24,7 @@ from market.ledger.format.records import (
     read_parameters,
     select_rows,
 )
-from market.ledger.private.commitments import open_commitments
+from market.ledger.private.commitments import GENESIS, STATE_SEQ, open_commitments
 from market.ledger.private.vault import Entry
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
@@ -47,13 +48,16 @@ class Recorded(NamedTuple):
     directory, scenario, feeder
         The directory; the scenario and the network that it holds.
     genesis
-        Records of the ledger's first block, (M, 72).
+        Records of the ledger's first block, (M, 72), private ones put back.
+    inputs_salt
+        Salt of the digests of a private run's inputs; empty in others.
     """
 
     directory: Path
     scenario: Scenario
     feeder: Feeder
     genesis: RecordBytes
+    inputs_salt: bytes
 
     @property
     def interval_minutes(self) -> int:
@@ -99,7 +103,30 @@ class OpenedBlock(NamedTuple):
         return bool((self.records[:, 0] == RecordKind.VERDICT).any())
 
 
-def read_recorded(directory: Path, store: Store) -> Recorded:
+class FirstBlock(NamedTuple):
+    """The ledger's first block: its records as bytes, private ones put back, and the salt of its digests if any."""
+
+    records: bytes
+    inputs_salt: bytes
+
+
+def read_first_block(store: Store, entries: Entries | None) -> FirstBlock:
+    """First block of a ledger.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError
+        If it is damaged, or holds private records that cannot be opened.
+    """
+    genesis = decode_records(store.block(0).records)
+    if not (genesis[:, 0] == RecordKind.PRIVATE).any():
+        return FirstBlock(genesis.tobytes(), b"")
+    opened = _open(genesis, GENESIS, entries or {}, 0)
+    salted = (entries or {}).get((GENESIS, STATE_SEQ))
+    return FirstBlock(opened.tobytes(), b"" if salted is None else salted.salt)
+
+
+def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     """Scenario and network of a run directory, once their hashes are those of the ledger's first block.
 
     Raises
@@ -107,15 +134,16 @@ def read_recorded(directory: Path, store: Store) -> Recorded:
     ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
         If the directory holds no run, or its scenario or network is not the one the ledger was begun with.
     """
-    genesis = decode_records(store.block(0).records)
+    genesis, salt = decode_records(first.records), first.inputs_salt
     parameters = read_parameters(genesis)
     scenario = load_scenario(directory / "scenario.toml")
-    if scenario.digest() != parameters.get("scenario_sha256", b"")[:32]:
+    digests = name_digests(scenario, bytes(32), salt) if salt else {"scenario_sha256": scenario.digest()}
+    if any(parameters.get(name, b"")[:32] != digest for name, digest in digests.items() if "scenario" in name):
         raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
     feeder = read_recorded_feeder(directory, scenario, select_rows(genesis, RecordKind.HOUSE).size)
     if feeder.digest() != parameters.get("network_sha256", b"")[:32]:
         raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
-    return Recorded(directory, scenario, feeder, genesis)
+    return Recorded(directory, scenario, feeder, genesis, salt)
 
 
 def read_recorded_feeder(directory: Path, scenario: Scenario, n_houses: int) -> Feeder:
@@ -129,9 +157,11 @@ def read_recorded_feeder(directory: Path, scenario: Scenario, n_houses: int) -> 
 
 def find_early_end(recorded: Recorded, height: int, n_intervals: int) -> list[Finding]:
     """A ledger whose last block, at `height`, comes before its run is over: unfinished, or its end was dropped."""
-    if n_intervals == recorded.n_intervals:
+    wanted = recorded.n_intervals
+    if n_intervals == wanted:
         return []
-    return [Finding(height, f"the ledger ends after {n_intervals} of {recorded.n_intervals} intervals")]
+    ends, holds = f"ends after {n_intervals} of {wanted} intervals", f"holds {n_intervals} intervals of {wanted}"
+    return [Finding(height, f"the ledger {ends if n_intervals < wanted else holds}")]
 
 
 def read_blocks(store: Store, entries: Entries | None) -> Iterator[OpenedBlock]:
@@ -156,8 +186,12 @@ def open_block(stored: StoredBlock, entries: Entries | None) -> OpenedBlock:
     records = decode_records(stored.records)
     interval = read_interval(stored)
     if (records[:, 0] == RecordKind.PRIVATE).any():
-        found = open_commitments(records, interval, entries or {})
-        if isinstance(found, str):
-            raise ScenarioError(f"block {stored.height}: {found}; open them with --open-with and the operator's key")
-        records = found
+        records = _open(records, interval, entries or {}, stored.height)
     return OpenedBlock(stored.height, interval, decode_header(stored.header).interval_start, records)
+
+
+def _open(records: RecordBytes, interval: int, entries: Entries, height: int) -> RecordBytes:
+    found = open_commitments(records, interval, entries)
+    if isinstance(found, str):
+        raise ScenarioError(f"block {height}: {found}; open them with --open-with and the operator's key")
+    return found

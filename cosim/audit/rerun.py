@@ -23,6 +23,7 @@ from cosim.audit.recorded import (
     Recorded,
     find_early_end,
     read_blocks,
+    read_first_block,
     read_recorded,
 )
 from cosim.case.case import Case
@@ -97,7 +98,7 @@ def rerun_ledger(
     """
     directory = Path(directory)
     with Store.open_to_read(directory) as store:
-        recorded = read_recorded(directory, store)
+        recorded = read_recorded(directory, read_first_block(store, entries))
         case, origin = rebuild_case(recorded, lambda: _read_metered(recorded, store, entries))
         n_intervals = n_records = n_different = 0
         shown: list[Difference] = []
@@ -119,14 +120,18 @@ def _read_metered(recorded: Recorded, store: Store, entries: Entries | None) -> 
 def _compare(
     case: Case, recorded: Recorded, blocks: Iterator[OpenedBlock]
 ) -> Iterator[tuple[int, bool, Difference | None]]:
-    """For every block its number of records, whether it holds an interval, and its first difference."""
-    genesis = np.concatenate([record.reshape(-1, SIZE) for record in make_genesis_records(case)])
+    """For every block its number of records, whether it holds an interval, and its first difference.
+
+    Blocks behind the last interval hold what members stated later; they are no part of the run.
+    """
+    genesis = np.concatenate([record.reshape(-1, SIZE) for record in make_genesis_records(case, recorded.inputs_salt)])
     yield len(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
     nothing = np.empty((0, SIZE), np.uint8)
     ran = list_block_records(case)
     for block in blocks:
         computed = next(ran, nothing) if block.holds_interval else nothing
-        yield len(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
+        if block.holds_interval or block.interval < case.n_intervals:
+            yield len(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
 
 
 def list_block_records(case: Case) -> Iterator[RecordBytes]:

@@ -109,7 +109,7 @@ def account(
                 private = vault.read(own)
         with stores.Store.open_to_read(directory) as store:
             entries = accounts.collect_entries(store, member, private)
-            found = accounts.make_account(store, member, entries)
+            found = accounts.make_account(store, member, entries, private)
     typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(show.format_account(found, entries)))
 
 

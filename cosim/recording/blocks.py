@@ -5,7 +5,7 @@ Pure functions: the recorder writes what they make, an audit compares it with wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,17 @@ from market.ledger.format.records import (
     quantise,
     view_as_bytes,
 )
+from market.ledger.private.commitments import commit_inputs
+from market.ledger.private.cover import Cover
 from market.mechanisms import Mechanism
+from market.rules import Arrival
 from market.state import State
+
+DAYS_OF_SUMS = 7
+"""Days over which a private ledger states sums and coarse extremes."""
+
+HOURS_TO_WAIT = 168
+"""Hours for which a key waits in place of one that the operator ended, if the scenario does not say."""
 
 _CURTAILABLE = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
 
@@ -43,10 +52,30 @@ def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray
     return start + intervals * 60 * case.interval_minutes
 
 
-def make_genesis_records(case: Case) -> list[RecordBytes]:
-    """Parameters and houses of the first block, numbered after the operator's key."""
-    sha256 = case.profiles.digest()
-    return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, sha256)
+def make_genesis_records(case: Case, inputs_salt: bytes = b"") -> list[RecordBytes]:
+    """Parameters and houses of the first block in clear, numbered after the operator's key.
+
+    `inputs_salt` is that of the digests of a private run's inputs.
+    """
+    digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt)
+    return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests)
+
+
+def name_digests(scenario: Scenario, profiles_sha256: bytes, inputs_salt: bytes) -> dict[str, bytes]:
+    """Digests of scenario and profiles as the first block holds them, by the names of their parameters.
+
+    Those of a private run are salted: where a seed draws the houses, a guess could be held against them.
+    """
+    if not scenario.ledger.private:
+        return {"scenario_sha256": scenario.digest(), "profiles_sha256": profiles_sha256}
+    digests = {"scenario_hmac": scenario.digest(), "profiles_hmac": profiles_sha256}
+    return {name: commit_inputs(inputs_salt, digest) for name, digest in digests.items()}
+
+
+def make_cover(scenario: Scenario, n_houses: int) -> Cover:
+    """How the records of a private run are covered: room for a meter, three exchanges and an order of every house."""
+    a_house = 4 + scenario.ledger.facts
+    return Cover(a_house * n_houses + 2, DAYS_OF_SUMS * 24 * 60 // scenario.horizon.interval_minutes)
 
 
 def make_first_records(
@@ -55,7 +84,7 @@ def make_first_records(
     opening: State,
     feeder: Feeder,
     limits: Limits,
-    profiles_sha256: bytes,
+    digests: Mapping[str, bytes],
 ) -> list[RecordBytes]:
     """`make_genesis_records` of what a case is built from; of the profiles only the digest is needed.
 
@@ -67,26 +96,26 @@ def make_first_records(
         State before the first interval.
     feeder, limits
         The network, and the limits that are applied.
-    profiles_sha256
-        Digest of the profiles.
+    digests
+        Digests of scenario and profiles, as `name_digests` makes them.
     """
     options, horizon, rules = scenario.ledger, scenario.horizon, make_rules(scenario, mechanism)
-    parameters = make_parameter_records(
-        {
-            "scenario_sha256": scenario.digest(),
-            "profiles_sha256": profiles_sha256,
-            "network_sha256": feeder.digest(),
-            "mechanism": mechanism.name[:40],
-            "seed": scenario.seed,
-            "start": int(horizon.start.timestamp()),
-            "interval_minutes": horizon.interval_minutes,
-            "tau_intervals": rules.tau_intervals,
-            "n_intervals": horizon.n_intervals,
-            **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
-            **(list_facts(scenario, rules, limits) if options.facts else {}),
-        },
-        first_seq=1,
-    )
+    terms = {
+        **digests,
+        "network_sha256": feeder.digest(),
+        "mechanism": mechanism.name[:40],
+        "seed": scenario.seed,
+        "start": int(horizon.start.timestamp()),
+        "interval_minutes": horizon.interval_minutes,
+        "tau_intervals": rules.tau_intervals,
+        "n_intervals": horizon.n_intervals,
+        **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
+        **(list_facts(scenario, rules, limits) if options.facts else {}),
+        **_list_terms(scenario, opening.own_wh.size),
+    }
+    if options.private and rules.arrival != Arrival.SHUFFLE:
+        del terms["seed"]  # whoever knows it can draw the houses again, and nothing else on the ledger needs it
+    parameters = make_parameter_records(terms, first_seq=1)
     houses = make_house_records(
         feeder.participants,
         feeder.bus.tolist(),
@@ -96,6 +125,18 @@ def make_first_records(
         first_seq=1 + parameters.size,
     )
     return [view_as_bytes(parameters), view_as_bytes(houses)]
+
+
+def _list_terms(scenario: Scenario, n_houses: int) -> dict[str, int]:
+    """Parameters about members and private records; a run with demonstration keys has none: they prove nothing."""
+    options, found = scenario.ledger, dict[str, int]()
+    if options.private:
+        cover = make_cover(scenario, n_houses)
+        found |= {"verdict_private": 1, "private_records": cover.n_records, "sum_intervals": cover.every}
+    hours = HOURS_TO_WAIT if options.replacement_wait_hours is None else options.replacement_wait_hours
+    if options.operator_key is not None and hours:
+        found["replacement_wait"] = -(-hours * 60 // scenario.horizon.interval_minutes)
+    return found
 
 
 def make_group_records(

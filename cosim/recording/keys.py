@@ -17,6 +17,9 @@ from market.ledger.crypto.sealed import seal, unseal
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.private.commitments import LEAST_PRIVATE
 
+STATE_STEP = 1 << 16
+"""The length of a sealed state is a multiple of it, bytes."""
+
 
 class RunKeys(NamedTuple):
     """Keys of a run: the operator's, and those of the houses that are members.
@@ -29,12 +32,21 @@ class RunKeys(NamedTuple):
     private: bool
 
     def seal_state(self, state: bytes) -> bytes:
-        """State as the ledger stores it: sealed to the operator if records are private."""
-        return seal(state, public_bytes(self.operator)) if self.private else state
+        """State as the ledger stores it: sealed to the operator if records are private.
+
+        A sealed one is filled up, since its length would tell how many lots there are.
+        """
+        if not self.private:
+            return state
+        sized = len(state).to_bytes(8, "little") + state
+        return seal(sized.ljust(-(-len(sized) // STATE_STEP) * STATE_STEP, b"\0"), public_bytes(self.operator))
 
     def open_state(self, state: bytes) -> bytes:
         """State as it was before `seal_state`."""
-        return unseal(state, self.operator) if self.private else state
+        if not self.private:
+            return state
+        sized = unseal(state, self.operator)
+        return sized[8 : 8 + int.from_bytes(sized[:8], "little")]
 
 
 def find_run_keys(case: Case) -> RunKeys:

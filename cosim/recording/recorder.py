@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,17 @@ from cosim.case.case import Case
 from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
-from cosim.recording.blocks import interval_starts, make_genesis_records, make_group_records
+from cosim.recording.blocks import interval_starts, make_cover, make_genesis_records, make_group_records
 from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
 from market.errors import MarketError
-from market.ledger.format.records import RecordBytes
-from market.ledger.private.commitments import derive_salt_secret
+from market.ledger.format.records import RecordBytes, RecordKind
+from market.ledger.private.commitments import derive_inputs_salt, derive_salt_secret
 from market.ledger.private.entries import with_signatures
+from market.ledger.private.hiding import hide_genesis
+from market.ledger.private.vault import Entry
 from market.ledger.write.ledger import Ledger, state_roots
-from market.ledger.write.private import append_private
+from market.ledger.write.private import append_private, write_opening
 from market.state import Lots, State
 from market.storage import Ratings
 
@@ -83,16 +85,15 @@ class Recorder:
     ) -> None:
         """Append blocks as the scenario demands: signed by the houses, private, both or neither."""
         ledger, keys, options = self.ledger, self.keys, self.case.scenario.ledger
-        private = list(keys.members) if options.private else []
-        if options.members_sign:
-            secret = derive_salt_secret(keys.operator)
-            records, offsets = with_signatures(
-                records, offsets, keys.members, ledger.chain_id, ledger.next_interval, private, secret
-            )
-        if private:
-            append_private(ledger, keys.operator, private, starts, records, offsets, accounts, state)
-        else:
-            ledger.append(starts, records, offsets, state_roots(accounts), state)
+        signers = keys.members if options.members_sign else None
+        if options.private:
+            cover, private = make_cover(self.case.scenario, accounts.shape[1] // 4), list(keys.members)
+            append_private(ledger, keys.operator, private, starts, records, offsets, accounts, state, cover, signers)
+            return
+        if signers is not None:
+            chain_id, first = ledger.chain_id, ledger.next_interval
+            records, offsets = with_signatures(records, offsets, signers, chain_id, first)
+        ledger.append(starts, records, offsets, state_roots(accounts), state)
 
     def head(self) -> dict[str, Any]:
         """Last block's height and hash, and the root over all blocks."""
@@ -109,28 +110,41 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
         If the ledger cannot be made or resumed, or belongs to another scenario, or a key cannot be used.
     """
     keys = find_run_keys(case)
+    genesis, opening = make_genesis(case, keys)
     if not resume:
         content = keys.seal_state(encode_state(case.opening, case.opening_network))
-        ledger = Ledger.create(directory, make_genesis_records(case), keys.operator, content)
-        register_members(ledger, keys)
+        ledger = Ledger.create(directory, [genesis], keys.operator, content)
+        register_members(ledger, keys, opening)
         return Recorder(case, ledger, keys, case.opening, case.opening_network, 0)
     ledger = Ledger.resume(directory, keys.operator)
     try:
-        ledger.check_parameters(make_genesis_records(case)[0])
+        ledger.check_parameters(genesis[genesis[:, 0] == RecordKind.PARAMETER])
         height, content = ledger.state()
-        register_members(ledger, keys)
+        register_members(ledger, keys, opening)
         return Recorder(case, ledger, keys, *decode_state(keys.open_state(content)), height)
     except (MarketError, ScenarioError):
         ledger.close()
         raise
 
 
-def register_members(ledger: Ledger, keys: RunKeys) -> None:
-    """Register the members that the ledger does not know yet, in a block of its own before the first interval."""
+def make_genesis(case: Case, keys: RunKeys) -> tuple[RecordBytes, Mapping[int, Sequence[Entry]]]:
+    """Records of the first block, (M, 72), and its private ones by the members whose stores hold them."""
+    secret = derive_salt_secret(keys.operator)
+    records = np.concatenate(make_genesis_records(case, derive_inputs_salt(secret)))
+    return hide_genesis(records, list(keys.members), secret) if keys.private else (records, {})
+
+
+def register_members(ledger: Ledger, keys: RunKeys, opening: Mapping[int, Sequence[Entry]]) -> None:
+    """Register the members that the ledger does not know yet, in a block of its own before the first interval.
+
+    Then private records of the first block can be written to their stores.
+    """
     missing = {house: key for house, key in keys.members.items() if house not in ledger.registry.keys}
     if missing:
         effective = ledger.head().height + 2
         ledger.append_registry(make_member_records(ledger.chain_id, missing, effective))
+    if opening and ledger.next_interval == 0:
+        write_opening(ledger, opening)
 
 
 def encode_state(state: State, network: NetworkState) -> bytes:

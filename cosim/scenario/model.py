@@ -101,7 +101,7 @@ class Scenario(Section):
         Left out are the name, the engine, what the ledger's first block says itself, paths and how a file is read:
         what the files hold is hashed with profiles and network.
         """
-        ledger = {"operator_key", "member_keys", "members_sign", "private", "facts"}
+        ledger = {"operator_key", "member_keys", "members_sign", "private", "facts", "replacement_wait_hours"}
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()

@@ -227,12 +227,23 @@ class LedgerSection(Section):
         description="orders and the market's rules are on the ledger, so that prices and clearing can be verified",
     )
 
+    replacement_wait_hours: int | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="hours that a key waits in place of one that the operator ended; 168 if operator_key is set",
+    )
+
     @model_validator(mode="after")
     def _keys_are_secret(self) -> LedgerSection:
         if self.private and (self.operator_key is None or self.member_keys is None):
             raise ValueError(
                 "private = true only with operator_key and member_keys, since everybody can derive demonstration "
                 "keys; make some with gridsettle ledger init"
+            )
+        if self.operator_key is None and self.replacement_wait_hours is not None:
+            raise ValueError(
+                "replacement_wait_hours only with operator_key: with demonstration keys everybody can sign for all"
             )
         return self
 

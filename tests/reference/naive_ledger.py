@@ -13,7 +13,6 @@ from pathlib import Path
 
 from naive_facts import check_facts, check_rules
 from naive_fields import (
-    AGGREGATE,
     EXCHANGE,
     HEADER,
     HOUSE,
@@ -27,6 +26,7 @@ from naive_fields import (
     check_fields,
     demand,
 )
+from naive_private import NaiveSums
 from naive_registry import NaiveRegistry, Tenure, demand_usable, in_force, signed, tree
 
 
@@ -64,11 +64,12 @@ class Naive(NaiveRegistry):
             self.interval(rows, state_root)
             self.intervals += 1
         else:
-            allowed = {32, 64, 65} if height == 0 else {*range(32, 41), 64}
+            covered = {48, 49} if self.p("private") and self.p("verdict_private") else set()
+            allowed = {32, 64, 65} | covered if height == 0 else {*range(32, 41), 64}
             demand({row[0] for row in rows} <= allowed, "kinds")
             demand(state_root == self.state_root, "state root")
         demand(start == self.start, "interval start")
-        if height > 0:
+        if height > 0 and not self.p("private"):
             self.batteries(rows)
         demand(
             signed(in_force(self.tenures[-3], height, 0), signature, b"gridsettle header v1\0" + header),
@@ -84,8 +85,10 @@ class Naive(NaiveRegistry):
             if row[0] == 65:
                 name, value = PARAMETER.unpack(row[12:])
                 self.parameters[name.rstrip(b"\0").decode()] = value
+        if self.p("private"):
+            self.private = NaiveSums(rows, self.p)
         houses = [HOUSE.unpack(row[12:]) for row in rows if row[0] == 64]
-        demand([house[10] for house in houses] == list(range(len(houses))), "houses")
+        demand(self.p("private") or [house[10] for house in houses] == list(range(len(houses))), "houses")
         demand(all(house[7] >= 0 for house in houses), "opening energy")
         self.ratings = [list(house[:7]) for house in houses]
         self.own = [house[7] for house in houses]
@@ -94,7 +97,6 @@ class Naive(NaiveRegistry):
         self.pools = [0, 0, 0]
         self.lots: list[list[int]] = []
         self.next_lot = 0
-        self.sums = [sum(self.wallets), 0, 0, 0, 0]
         if self.p("facts"):
             check_rules(self.p)
         keys = [row for row in rows if 32 <= row[0] < 40]
@@ -110,7 +112,7 @@ class Naive(NaiveRegistry):
 
     def interval(self, rows: list[bytes], state_root: bytes) -> None:
         if self.p("private"):
-            self.sums_only(rows)
+            self.private.interval(rows, self.intervals, self.clear_money)
             return
         demand(not any(row[0] in (48, 49) for row in rows), "private record")
         orders = sum(row[0] == 19 for row in rows)
@@ -241,23 +243,13 @@ class Naive(NaiveRegistry):
         demand(discharge == 0 or own + hosted >= soc_min, "empty")
         demand(charge <= max_charge and discharge <= max_discharge, "power")
 
-    def sums_only(self, rows: list[bytes]) -> None:
-        hidden = [row for row in rows if row[0] == 48]
-        sums = [AGGREGATE.unpack(row[12:]) for row in rows if row[0] == 49]
-        demand(len(sums) == (1 if hidden else 0), "aggregate")
-        self.wallets, self.accounts, self.pools = [0] * len(self.own), [0] * len(self.own), [0, 0, 0]
+    def clear_money(self, rows: list[bytes]) -> list[int]:
+        n = self.private.n_houses
+        self.own, self.wallets, self.accounts, self.pools = [0] * n, [0] * n, [0] * n, [0, 0, 0]
         for row in rows:
             if row[0] <= 10:
                 self.money(row[0], row)
-            if row[0] == 16:
-                _, load, pv, fc, c, d, bought, sold, imported, exported, spilled, shed, _, _, _ = METER.unpack(row[12:])
-                demand(pv + fc + d + bought + imported == load - shed + c + sold + exported + spilled, "balance")
-        moved = [sum(self.wallets), sum(self.accounts), *self.pools]
-        for n_private, *money, into, out in sums:
-            demand(n_private == len(hidden) and sum(money) == 0 and into == out, "aggregate")
-            moved = [a + b for a, b in zip(moved, money, strict=True)]
-        self.sums = [a + b for a, b in zip(self.sums, moved, strict=True)]
-        demand(self.sums[0] >= 0 and self.sums[3] >= 0, "below zero")
+        return [sum(self.wallets), sum(self.accounts), *self.pools]
 
     def batteries(self, rows: list[bytes]) -> None:
         for row in rows:

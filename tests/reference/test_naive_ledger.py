@@ -19,7 +19,6 @@ from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import Role
 from market.ledger.private.entries import with_signatures
-from market.ledger.write.private import append_private
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
 
 
@@ -61,16 +60,6 @@ def test_both_accept_members_signatures_and_miss_a_missing_one(tmp_path: Path) -
     assert both(tmp_path / "one") == (False, False)
     write(tmp_path / "wrong", {0: keys[0], 1: make_demonstration_key(999)})
     assert both(tmp_path / "wrong") == (False, False)
-
-
-def test_both_verify_private_ledgers_in_sums(tmp_path: Path) -> None:
-    made = world(5, 12, seed=4, parameters={"private": 1})
-    keys = {m: make_demonstration_key(100 + m) for m in range(3)}
-    with begin(tmp_path / "run", made) as ledger:
-        rows = [statements.register(ledger.chain_id, m, Role.PARTICIPANT, 1, 2, key) for m, key in keys.items()]
-        ledger.append_registry(np.concatenate(rows))
-        append_private(ledger, made.key, [0, 1, 2], made.starts, made.records, made.offsets, made.window.accounts, b"")
-    assert both(tmp_path / "run") == (True, True)
 
 
 @pytest.mark.parametrize("seed", range(25))

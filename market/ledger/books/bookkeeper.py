@@ -26,6 +26,7 @@ from market.ledger.format.records import (
     select_exchanges,
     select_rows,
 )
+from market.ledger.private.cover import Cover
 from market.ledger.store.blocks import Block, BrokenError, Fault
 from market.storage import Ratings
 
@@ -50,6 +51,8 @@ class Terms(NamedTuple):
         Whether every member with a key signs its entries of every interval.
     facts
         Whether orders are recorded, and the rules stand in the genesis block.
+    cover
+        How private records are covered, None where verdicts stand in clear beside them.
     """
 
     first_start: int
@@ -58,6 +61,7 @@ class Terms(NamedTuple):
     private: bool
     members_sign: bool
     facts: bool
+    cover: Cover | None
 
     def interval_start_s(self, interval: int) -> int:
         """Begin of an interval, seconds since 1970-01-01 UTC."""
@@ -65,15 +69,28 @@ class Terms(NamedTuple):
 
 
 def read_terms(genesis: RecordBytes) -> Terms:
-    """Read the terms from the parameters in the genesis block."""
+    """Read the terms from the parameters in the genesis block.
+
+    Raises
+    ------
+    BrokenError
+        If private records are covered in a way that cannot be.
+    """
     parameters = read_parameters(genesis)
+    private = bool(read_integer_parameter(parameters, "private"))
+    cover = None
+    if private and read_integer_parameter(parameters, "verdict_private"):
+        cover = Cover(*(read_integer_parameter(parameters, name) for name in ("private_records", "sum_intervals")))
+        if not (0 < cover.n_records < 2**31 and 0 < cover.every < 2**31):
+            raise BrokenError(f"private_records and sum_intervals are {cover.n_records} and {cover.every}")
     return Terms(
         read_integer_parameter(parameters, "start"),
         60 * read_integer_parameter(parameters, "interval_minutes"),
         read_integer_parameter(parameters, "tau_intervals"),
-        bool(read_integer_parameter(parameters, "private")),
+        private,
         bool(read_integer_parameter(parameters, "members_sign")),
         bool(read_integer_parameter(parameters, "facts")),
+        cover,
     )
 
 

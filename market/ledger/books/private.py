@@ -1,4 +1,8 @@
-"""The books of a ledger with private records: in full where these can be opened, else in sums over all houses."""
+"""The books of a ledger with private records: in full where these can be opened, else in sums over all houses.
+
+Here are the ledgers whose verdicts and losses stand in clear, with sums in every block; `market.ledger.books.covered`
+has those of later ones.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from market.exchanges import Ints, Kind
+from market.exchanges import Ints, Kind, Rows
 from market.ledger.books.bookkeeper import Bookkeeper, make_empty_books, open_books, read_terms
 from market.ledger.books.replay import post_exchanges
 from market.ledger.format.header import state_root
@@ -47,10 +51,15 @@ class AggregateKeeper:
         return None
 
     def _find_fault(self, records: RecordBytes) -> str:
-        aggregates = select_rows(records, RecordKind.AGGREGATE)
         n_private = int((records[:, 0] == RecordKind.PRIVATE).sum())
-        if aggregates.size != min(n_private, 1) or (n_private and aggregates["n_private"][0] != n_private):
+        aggregates = select_rows(records, RecordKind.AGGREGATE)
+        if aggregates.size != min(n_private, 1):
             return "the private records are not those that the aggregate sums up"
+        reason = self.post_clear(records) or (self.post_aggregate(aggregates, n_private) if n_private else "")
+        return reason or self.find_debt()
+
+    def post_clear(self, records: RecordBytes) -> str:
+        """Add the exchanges in clear to the sums; returns what is wrong with them or with the meters in clear."""
         books = make_empty_books(self.n_houses)
         wrong = post_exchanges(select_exchanges(records), books)
         if wrong >= 0:
@@ -59,11 +68,20 @@ class AggregateKeeper:
             return "a house whose energies do not balance"
         paid = np.array([books.wallet_neur.sum(), books.account_neur.sum(), *books.pools_neur])
         self.sums = self.sums + paid
-        if n_private:
-            moved = np.array([int(aggregates[name][0]) for name in MONEY])
-            if moved.sum() != 0 or aggregates["into_wh"][0] != aggregates["out_wh"][0]:
-                return "the aggregate of the private records does not balance"
-            self.sums = self.sums + moved
+        return ""
+
+    def post_aggregate(self, aggregates: Rows, n_private: int) -> str:
+        """Add an aggregate, (1,), to the sums; returns what is wrong with it."""
+        if aggregates["n_private"][0] != n_private:
+            return "the private records are not those that the aggregate sums up"
+        moved = np.array([int(aggregates[name][0]) for name in MONEY])
+        if moved.sum() != 0 or aggregates["into_wh"][0] != aggregates["out_wh"][0]:
+            return "the aggregate of the private records does not balance"
+        self.sums = self.sums + moved
+        return ""
+
+    def find_debt(self) -> str:
+        """What is wrong with the sums themselves."""
         if self.sums[0] < 0 or self.sums[3] < 0:
             return "all wallets together, or the sharing contract, are below zero"
         return ""
@@ -82,26 +100,26 @@ class OpenedKeeper(Bookkeeper):
 
     def __init__(self, genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry]) -> None:
         super().__init__(genesis)
-        self._entries = entries
+        self.entries = entries
 
     def check(self, blocks: Sequence[Block]) -> Fault | None:
         """Open consecutive blocks and replay them; returns the first that is wrong, if any."""
         clear: list[Block] = []
         for block in blocks:
-            found = self._open(block)
+            found = self.open(block)
             if isinstance(found, str):
                 return super().check(clear) or (block.header.height, found)
             clear.append(found)
         return super().check(clear)
 
-    def _open(self, block: Block) -> Block | str:
+    def open(self, block: Block) -> Block | str:
         """The block with its private records put back, or what is wrong with them."""
         if RecordKind.PRIVATE not in block.kinds and RecordKind.AGGREGATE not in block.kinds:
             return block
         is_aggregate = block.records[:, 0] == RecordKind.AGGREGATE
         aggregates, others = block.records[is_aggregate], block.records[~is_aggregate]
         interval = int(read_places(block.records[:1])[0, 0])
-        records = open_commitments(block.records, interval, self._entries)
+        records = open_commitments(block.records, interval, self.entries)
         if isinstance(records, str):
             return records
         hidden = records[others[:, 0] == RecordKind.PRIVATE]
@@ -111,5 +129,5 @@ class OpenedKeeper(Bookkeeper):
         return block._replace(records=records, kinds=records[:, 0].tobytes())
 
     def _find_state_root(self, accounts: Ints, interval: int) -> bytes:
-        salted = self._entries.get((interval, STATE_SEQ))
+        salted = self.entries.get((interval, STATE_SEQ))
         return b"" if salted is None else state_root(accounts, salted.salt)

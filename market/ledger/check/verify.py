@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from market.errors import LedgerError
 from market.ledger.books.bookkeeper import Bookkeeper, read_terms
+from market.ledger.books.covered import CoveredKeeper, CoveredOpenedKeeper
 from market.ledger.books.private import AggregateKeeper, OpenedKeeper
 from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction
 from market.ledger.crypto.merkle import History
@@ -73,7 +76,12 @@ Keeper = Bookkeeper | AggregateKeeper
 
 def _make_keeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
     """Make the bookkeeper for a ledger with this genesis block and the private records that were opened, if any."""
-    if not read_terms(genesis).private:
+    terms = read_terms(genesis)
+    if terms.cover is not None:
+        return CoveredKeeper(genesis) if entries is None else CoveredOpenedKeeper(genesis, entries)
+    if np.isin(genesis[:, 0], (RecordKind.PRIVATE, RecordKind.AGGREGATE)).any():
+        raise BrokenError("a private record in the first block of a ledger that was begun without")
+    if not terms.private:
         return Bookkeeper(genesis)
     return AggregateKeeper(genesis) if entries is None else OpenedKeeper(genesis, entries)
 

@@ -97,7 +97,8 @@ def with_signatures(
     for k in range(offsets.size - 1):
         body, interval = records[offsets[k] : offsets[k + 1]], first_interval + k
         rows = np.concatenate([body[:0], *(sign(body, interval, member) for member in keys)])
-        blocks.append(np.concatenate([body, number_records(rows, interval, body.shape[0])]))
+        last = int(read_places(body[-1:])[0, 1])
+        blocks.append(np.concatenate([body, number_records(rows, interval, last + 1)]))
     return join_blocks(blocks)
 
 

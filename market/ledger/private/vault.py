@@ -27,6 +27,8 @@ from market.ledger.format.records import SIZE
 FOLDER = "vaults"
 _ENTRY = np.dtype([("interval", "<u4"), ("seq", "<u4"), ("record", f"V{SIZE}"), ("salt", "V32")])
 _INTERVALS = 1 << 32
+LAST_INTERVAL = _INTERVALS - 1
+"""No ledger reaches it; the private records of the first block lie under it."""
 _NONCE = bytes(12)  # every chunk has a key of its own
 SCHEMA = Schema(
     "a member's store of private records",
@@ -47,6 +49,10 @@ class Entry(NamedTuple):
     seq: int
     record: bytes
     salt: bytes
+
+
+_EMPTY = Entry(0, 0, bytes(SIZE), bytes(32))
+"""Fills up a chunk."""
 
 
 def vault_path(directory: Path, member: int) -> Path:
@@ -94,10 +100,13 @@ class Vault:
         except (sqlite3.Error, OSError) as reason:
             raise LedgerError(f"{self.path}: expected a member store that can be used, got: {reason}") from reason
 
-    def write(self, first: int, stop: int, entries: Sequence[Entry], readers: Sequence[bytes]) -> None:
+    def write(
+        self, first: int, stop: int, entries: Sequence[Entry], readers: Sequence[bytes], n_entries: int = 0
+    ) -> None:
         """Write the entries of intervals first … stop - 1 for some readers; they are durable when it returns.
 
-        Entries of `first` and later that the store already has are replaced: they come from an interrupted run.
+        Entries of `first` and later that the store already has are replaced: they come from an interrupted run. Those
+        of the first block lie under `LAST_INTERVAL` and stay.
 
         Parameters
         ----------
@@ -107,22 +116,26 @@ class Vault:
             Records and salts.
         readers
             Public keys of the member and of its readers, 32 bytes each.
+        n_entries
+            Fill up with empty entries to this number, so that the size does not tell how many there are.
         """
         key = ChaCha20Poly1305.generate_key()
-        content = np.array([tuple(entry) for entry in entries], _ENTRY).tobytes()
+        filled = [*map(tuple, entries), *[tuple(_EMPTY)] * (n_entries - len(entries))]
+        content = np.array(filled, _ENTRY).tobytes()
         body = ChaCha20Poly1305(key).encrypt(_NONCE, content, _associated_data(first, stop))
         with self._report_errors(), self._database.transaction():
             connection = self._database.connection
-            connection.execute("DELETE FROM chunk WHERE first >= ?", (first,))
-            connection.execute("DELETE FROM box WHERE first >= ?", (first,))
+            later = (first, LAST_INTERVAL if first < LAST_INTERVAL else _INTERVALS)
+            connection.execute("DELETE FROM chunk WHERE first >= ? AND first < ?", later)
+            connection.execute("DELETE FROM box WHERE first >= ? AND first < ?", later)
             connection.execute("INSERT INTO chunk VALUES(?,?,?)", (first, stop, body))
             connection.executemany(
                 "INSERT OR REPLACE INTO box VALUES(?,?,?)",
                 [(first, reader, seal(key, reader)) for reader in readers],
             )
 
-    def read(self, key: Ed25519PrivateKey) -> list[Entry]:
-        """Decrypt the entries of all chunks that are sealed to this key, in order.
+    def read(self, key: Ed25519PrivateKey, first: int = 0, stop: int = _INTERVALS) -> list[Entry]:
+        """Decrypt the entries of intervals first … stop - 1 of all chunks that are sealed to this key, in order.
 
         Raises
         ------
@@ -137,9 +150,10 @@ class Vault:
         chunks = self._database.stream("SELECT first, stop, body FROM chunk ORDER BY first")
         return [
             entry
-            for first, stop, body in chunks
-            if first in chunk_keys
-            for entry in self._decrypt(chunk_keys[first], first, stop, body)
+            for begin, end, body in chunks
+            if begin in chunk_keys and not _lies_outside(begin, end, first, stop)
+            for entry in self._decrypt(chunk_keys[begin], begin, end, body)
+            if first <= entry.interval < stop and entry != _EMPTY
         ]
 
     def _decrypt(self, key: bytes, first: int, stop: Any, body: Any) -> list[Entry]:
@@ -180,6 +194,11 @@ class Vault:
         query = "SELECT first, box FROM box WHERE reader = ?"
         boxes = self._database.rows(query, (public_bytes(key),))
         return {first: unseal(box if isinstance(box, bytes) else b"", key) for first, box in boxes}
+
+
+def _lies_outside(begin: int, end: Any, first: int, stop: int) -> bool:
+    """Whether a sound chunk holds no interval of first … stop - 1; of a damaged one nobody knows."""
+    return isinstance(end, int) and begin < end and (begin >= stop or end <= first)
 
 
 def _associated_data(first: int, stop: int) -> bytes:

@@ -9,8 +9,8 @@ import numpy as np
 
 from market.errors import LedgerError
 from market.exchanges import METER, Ints, Kind, Rows
-from market.ledger.format.records import RecordBytes, RecordKind, read_places, select_exchanges, select_rows
-from market.ledger.private.commitments import list_payers
+from market.ledger.format.records import HOUSE, RecordBytes, RecordKind, read_places, select_exchanges, select_rows
+from market.ledger.private.commitments import GENESIS, list_payers
 from market.ledger.private.entries import select_entries
 from market.ledger.private.vault import Entry
 from market.ledger.store.registry import Registry, is_granted
@@ -51,29 +51,40 @@ def may_read(registry: Registry, reader: int, owner: int, interval: int) -> bool
 
 
 def collect_entries(store: Store, member: int, private: Sequence[Entry] = ()) -> RecordBytes:
-    """Collect all records that name a member, those in clear and those from its store, in the order of the ledger."""
+    """Collect all records that name a member, those in clear and those from its store, in the order of the ledger.
+
+    Those of the first block are left out.
+    """
     parts = [select_entries(decode_records(block.records), member) for group in store.groups() for block in group]
-    parts += [np.frombuffer(entry.record, np.uint8).reshape(1, -1) for entry in private if entry.record[0]]
+    own = [entry.record for entry in private if entry.record[0] and entry.interval != GENESIS]
+    parts += [np.frombuffer(record, np.uint8).reshape(1, -1) for record in own]
     entries = np.concatenate(parts)
     interval, seq = read_places(entries).T
     return entries[np.lexsort((seq, interval))]
 
 
-def make_account(store: Store, member: int, entries: RecordBytes) -> Account:
-    """Make the account of a member from its entries, (M, 72).
+def make_account(store: Store, member: int, entries: RecordBytes, private: Sequence[Entry] = ()) -> Account:
+    """Make the account of a member.
+
+    Parameters
+    ----------
+    store, member
+        The ledger, and the number of the member.
+    entries
+        Its entries, (M, 72).
+    private
+        Records of its store, among them what the first block says of it where that is private.
 
     Raises
     ------
     LedgerError
-        If the ledger has no such house.
+        If the ledger has no such house, or what the first block says of it is private and not at hand.
     """
-    houses = select_rows(decode_records(store.block(0).records), RecordKind.HOUSE)
-    if not 0 <= member < houses.size:
-        raise LedgerError(f"member {member}: expected a house from 0 to {houses.size - 1}")
+    opening = find_opening(store, member, private)
     exchanges, meters = select_exchanges(entries), select_rows(entries, Kind.METER)
     change = money_change_neur(exchanges, member)
     wallet = exchanges["kind"] <= Kind.LOT_SALE  # all others are paid from utility accounts
-    last: Any = meters[-1] if meters.size else {"own_wh": houses["own_wh"][member], "hosted_wh": 0}
+    last: Any = meters[-1] if meters.size else {"own_wh": opening["own_wh"], "hosted_wh": 0}
     by_kind = {
         Kind(kind).name.lower(): int(change[exchanges["kind"] == kind].sum())
         for kind in np.unique(exchanges["kind"]).tolist()
@@ -82,13 +93,33 @@ def make_account(store: Store, member: int, entries: RecordBytes) -> Account:
     return Account(
         member,
         meters.size,
-        int(houses["wallet_neur"][member] + change[wallet].sum()),
+        int(opening["wallet_neur"] + change[wallet].sum()),
         int(change[~wallet].sum()),
         int(last["own_wh"]),
         int(last["hosted_wh"]),
         by_kind,
         {name: int(meters[name].sum(dtype=np.int64)) for name in columns},
     )
+
+
+def find_opening(store: Store, member: int, private: Sequence[Entry]) -> Any:
+    """`HOUSE` record of a member in the first block, from the block itself or from the member's store.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such house, or its record is private and not at hand.
+    """
+    records = decode_records(store.block(0).records)
+    records = records[np.isin(records[:, 0], (RecordKind.HOUSE, RecordKind.PRIVATE))]
+    if not 0 <= member < len(records):
+        raise LedgerError(f"member {member}: expected a house from 0 to {len(records) - 1}")
+    if records[member, 0] == RecordKind.HOUSE:
+        return select_rows(records[member : member + 1], RecordKind.HOUSE)[0]
+    for entry in private:
+        if entry.interval == GENESIS and entry.record[0] == RecordKind.HOUSE:
+            return np.frombuffer(entry.record, HOUSE)[0]
+    raise LedgerError(f"member {member}: expected its private record of the first block in its store, found none")
 
 
 def money_change_neur(exchanges: Rows, member: int) -> Ints:

@@ -25,7 +25,8 @@ Fault = tuple[int, str]
 """Height of a bad block, and what is wrong with it."""
 
 _VERDICT, _PARAMETER = int(RecordKind.VERDICT), int(RecordKind.PARAMETER)
-_IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER])
+_COVERED = (RecordKind.PRIVATE, RecordKind.AGGREGATE)
+_IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER, *_COVERED])
 _WITHOUT_INTERVAL = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE])
 _REGISTRY = bytes(REGISTRY_KINDS)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
 from market.exchanges import OPERATOR, Ints
 from market.ledger.format.header import state_root
 from market.ledger.format.records import RecordBytes
-from market.ledger.private.commitments import STATE_SEQ, derive_salt, derive_salt_secret, hide_records
+from market.ledger.private.commitments import GENESIS, STATE_SEQ, derive_salt, derive_salt_secret
+from market.ledger.private.cover import EMPTY_PERIOD, Cover, Period
+from market.ledger.private.entries import with_signatures
+from market.ledger.private.hiding import hide_records, make_room
 from market.ledger.private.vault import Entry, Vault, vault_path
 from market.ledger.store.registry import Registry, find_key_in_force, find_operators_key, is_granted
 from market.ledger.write.ledger import Ledger
@@ -26,13 +31,15 @@ def append_private(
     offsets: Ints,
     accounts: Ints,
     state: bytes,
+    cover: Cover,
+    signers: Mapping[int, Ed25519PrivateKey] | None = None,
 ) -> None:
-    """Append intervals as `Ledger.append` does, with all records private that name one of `houses`.
+    """Append intervals as `Ledger.append` does, with all records private that name one of `houses` or follow from them.
 
     Parameters
     ----------
     ledger
-        Ledger whose genesis block has the parameter `private` = 1.
+        Ledger whose genesis block has the parameters `private` and `verdict_private` = 1.
     key
         The operator's key; the salts are derived from it.
     houses
@@ -41,32 +48,71 @@ def append_private(
         As for `Ledger.append`.
     accounts
         Account table after each interval, (K, 4N + 3).
+    cover
+        How the records are covered, as the genesis block says.
+    signers
+        Keys of the members that sign their entries.
 
     Raises
     ------
     LedgerError
         If a house is no member, there are fewer than three, or a store or the ledger cannot be written.
     """
-    first, secret = ledger.next_interval, derive_salt_secret(key)
-    hidden = hide_records(records, offsets, houses, secret, ledger.chain_id, first)
-    roots = [
-        state_root(row, derive_salt(secret, ledger.chain_id, first + k, STATE_SEQ)) for k, row in enumerate(accounts)
-    ]
-    for member in (OPERATOR, *houses):
-        _write_entries(ledger, member, first, first + len(accounts), hidden.entries[member])
+    first, secret, chain_id = ledger.next_interval, derive_salt_secret(key), ledger.chain_id
+    records = make_room(records, offsets, houses, cover)
+    if signers is not None:
+        records, offsets = with_signatures(records, offsets, signers, chain_id, first, houses, secret)
+    period = read_period(ledger.directory, key, first, cover)
+    hidden = hide_records(records, offsets, houses, secret, chain_id, first, cover, period)
+    roots = [state_root(row, derive_salt(secret, chain_id, first + k, STATE_SEQ)) for k, row in enumerate(accounts)]
+    _write_stores(ledger, hidden.entries, first, first + len(accounts))
     ledger.append(interval_start, hidden.records, hidden.offsets, roots, state)
 
 
-def _write_entries(ledger: Ledger, member: int, first: int, stop: int, entries: Sequence[Entry]) -> None:
-    """Write a member's entries of intervals first … stop - 1 to its store, for those who may read each of them."""
-    registry, height = ledger.registry, ledger.head().height + 1
-    bounds = sorted({first, stop, *(at for at in _list_changes(registry, first - height) if first < at < stop)})
-    with Vault(vault_path(ledger.directory, member)) as vault:
-        for begin, end in pairwise(bounds):
-            readers = _list_readers(registry, member, height + begin - first, begin)
-            vault.write(begin, end, [entry for entry in entries if begin <= entry.interval < end], readers)
-        for key in _list_keys(registry, member, height, first, expired=True):
-            vault.withdraw(key)
+def read_period(directory: Path, key: Ed25519PrivateKey, first: int, cover: Cover) -> Period:
+    """What is hidden before interval `first` of the period it belongs to, from the operator's store."""
+    begin, period = cover.begin(first), EMPTY_PERIOD
+    if begin == first:
+        return period
+    with Vault(vault_path(directory, OPERATOR), to_read=True) as vault:
+        entries = [entry for entry in vault.read(key, begin, first) if entry.seq != STATE_SEQ]
+    for _, some in groupby(entries, key=lambda entry: entry.interval):
+        rows = [np.frombuffer(entry.record, np.uint8) for entry in some]
+        period = period.with_block(len(rows) + cover.count_padding(len(rows)), np.stack(rows))
+    return period
+
+
+def write_opening(ledger: Ledger, entries: Mapping[int, Sequence[Entry]]) -> None:
+    """Write the private records of the first block to the stores of members that are registered by now.
+
+    Raises
+    ------
+    LedgerError
+        If a house is no member, or a store cannot be written.
+    """
+    _write_stores(ledger, entries, GENESIS, GENESIS + 1)
+
+
+def _write_stores(ledger: Ledger, entries: Mapping[int, Sequence[Entry]], first: int, stop: int) -> None:
+    """Write entries of intervals first … stop - 1 to the stores, in stretches within which the same readers may read.
+
+    Within a stretch those of all houses take the same room.
+    """
+    now, height = ledger.next_interval, ledger.head().height + 1
+    changes = _list_changes(ledger.registry, now - height) if first == now else ()
+    stretches = list(pairwise(sorted({first, stop, *(at for at in changes if first < at < stop)})))
+    parts = {
+        member: [[entry for entry in own if begin <= entry.interval < end] for begin, end in stretches]
+        for member, own in entries.items()
+    }
+    rooms = [max(len(parts[member][k]) for member in parts if member != OPERATOR) for k in range(len(stretches))]
+    for member, own in parts.items():
+        with Vault(vault_path(ledger.directory, member)) as vault:
+            for (begin, end), some, room in zip(stretches, own, rooms, strict=True):
+                at = begin if first == now else now
+                vault.write(begin, end, some, _list_readers(ledger.registry, member, height + at - now, at), room)
+            for key in _list_keys(ledger.registry, member, height, now, expired=True):
+                vault.withdraw(key)
 
 
 def _list_changes(registry: Registry, shift: int) -> Iterator[int]:
