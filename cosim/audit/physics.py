@@ -100,7 +100,8 @@ def _audit_network(physics: Physics, network: SwitchedNetwork, blocks: Sequence[
     verdicts, unjust = judge(flow, physics.limits), find_unjust(physics, network, blocks)
     found = []
     for k, block in enumerate(blocks):
-        what = _check_topology(physics, network, block) + _check_reactive(physics, block.meters)
+        what = _check_topology(physics, network, block) + _check_parts(network, block)
+        what += _check_reactive(physics, block.meters)
         what += _check_switched_off(block, p_kw[k]) if block.is_off else network.find_unsupplied(p_kw[k : k + 1])
         if not flow.converged[k]:
             found.append([*what, "the settled exchanges have no AC solution"])
@@ -134,6 +135,18 @@ def _check_topology(physics: Physics, network: SwitchedNetwork, block: Block) ->
     if network.islanded != bool(block.verdict["reason"] & ISLANDED):
         found.append("the verdict and the recorded topology disagree on whether anybody was without the grid")
     return found
+
+
+def _check_parts(network: SwitchedNetwork, block: Block) -> list[str]:
+    """Houses trade with one another in the parts that the topology leaves connected, and nowhere else."""
+    recorded = select_rows(block.opened.records, RecordKind.ORDER)["part"]
+    if recorded.size == 0 or (not block.changes and not recorded.any()):
+        return []
+    part = network.islands.find_part(network.feeder.bus).tolist()
+    numbers = {of: k for k, of in enumerate(dict.fromkeys([of for of in part if of >= 0] + [-1]))}
+    if recorded.tolist() == [numbers[of] for of in part]:
+        return []
+    return ["orders are recorded in other parts of the network than the topology gives"]
 
 
 def _check_switched_off(block: Block, p_kw: npt.NDArray[np.float64]) -> list[str]:

@@ -375,6 +375,19 @@ LIES: dict[str, Found] = {
 }
 
 
+def test_orders_in_other_parts_of_the_network_than_there_are(honest: Run, tmp_path: Path) -> None:
+    """Two houses trade by themselves, at a price of their own: the books and the pricing rule agree."""
+    if not honest.case.scenario.ledger.facts:
+        pytest.skip("orders are facts")
+    books = take_apart(honest.directory)
+    page = books.pages[NIGHT]
+    page.orders["part"][0] = 1
+    directory = put_together(books, honest.directory, tmp_path / "run")
+    assert answer_verify(directory) == ""
+    assert "orders are recorded in other parts of the network than the topology gives" in answer_audit(directory)
+    assert "part: recorded 1, found 0" in answer_rerun(directory)[0]
+
+
 def answer_verify(directory: Path, checkpoint: str | None = None) -> str:
     report = verify_ledger(directory, checkpoint=checkpoint)
     return "" if report.ok else report.reason
