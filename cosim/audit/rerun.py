@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.audit.differences import Difference, find_difference
+from cosim.audit.differences import Difference, find_difference, select_compared
 from cosim.audit.metered import read_metered_profiles
 from cosim.audit.rebuild import Origin, list_scenario_devices, rebuild_case
 from cosim.audit.recorded import (
@@ -120,18 +120,23 @@ def _read_metered(recorded: Recorded, store: Store, entries: Entries | None) -> 
 def _compare(
     case: Case, recorded: Recorded, blocks: Iterator[OpenedBlock]
 ) -> Iterator[tuple[int, bool, Difference | None]]:
-    """For every block its number of records, whether it holds an interval, and its first difference.
+    """For every block the number of records compared, whether it holds an interval, and its first difference.
 
     Blocks behind the last interval hold what members stated later; they are no part of the run.
     """
     genesis = np.concatenate([record.reshape(-1, SIZE) for record in make_genesis_records(case, recorded.inputs_salt)])
-    yield len(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
+    yield _count(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
     nothing = np.empty((0, SIZE), np.uint8)
     ran = list_block_records(case)
     for block in blocks:
         computed = next(ran, nothing) if block.holds_interval else nothing
         if block.holds_interval or block.interval < case.n_intervals:
-            yield len(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
+            yield _count(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
+
+
+def _count(records: RecordBytes) -> int:
+    """Number of records that are compared."""
+    return len(select_compared(records))
 
 
 def list_block_records(case: Case) -> Iterator[RecordBytes]:

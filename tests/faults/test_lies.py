@@ -7,52 +7,33 @@ with facts. An empty text means that nothing is found.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import lies
 import numpy as np
 import pytest
-from dishonest import Books, Page, put_together, take_apart
+from dishonest import Books, put_together, take_apart
+from lies import DAY, NIGHT
 
-from cosim import Scenario, run
+from cosim import run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import Case, build_case
-from cosim.case.solve import solve_meters
-from cosim.delivery.losses import losses_wh
 from cosim.errors import ScenarioError
 from cosim.recording.keys import make_participant_key
 from cosim.scenario.files import format_toml
-from grid_models.powerflow.limits import judge
-from market.exchanges import GRID, OPERATOR, Kind, Status
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.records import (
     NONE,
-    Change,
-    DeviceKind,
+    RecordBytes,
     Role,
-    make_topology_records,
-    quantise,
-    view_as_bytes,
 )
-from market.ledger.format.statements import make_device_record, register
+from market.ledger.format.statements import register
 
 pytestmark = pytest.mark.slow  # whole ledgers, signed again and run again
-
-DAY = Scenario().with_changes(
-    horizon={"hours": 24, "start": "2017-06-20T00:00:00Z"},
-    houses={"n_houses": 6, "n_prosumers": 3, "production_ratio": 1.0},
-    network={"n_branches": 2, "spacing_m": 200.0},
-    market={"feed_in": True},
-    limits={"max_vm_pu": 1.0035},
-    engine={"verify_sample": 0},
-)
-NIGHT, NOON = 2, 12
-"""An hour without trades, and one in which exchanges are curtailed; in `EVENING` four trades settle as cleared."""
-EVENING = 15
 
 
 class Run(NamedTuple):
@@ -70,209 +51,14 @@ def honest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Run(directory, build_case(scenario))
 
 
-# -- what the operator does -------------------------------------------------------------------------------------------
-
-
-def resolve(case: Case, page: Page) -> None:
-    """Make losses and verdict those of the meters, as an operator does who knows that an audit solves them again."""
-    flow, _ = solve_meters(case, page.meters[None])
-    verdicts = judge(flow, case.limits)
-    v = page.verdict
-    for end in ("lowest", "highest"):
-        v[f"{end}_vm_upu"] = quantise(getattr(verdicts, f"{end}_vm_pu"), 1e-6)
-        v[f"{end}_bus"] = getattr(verdicts, f"{end}_bus")
-    v["loading_e4_percent"] = quantise(verdicts.highest_loading_percent, 1e-4)
-    v["branch"], v["p_grid_w"] = verdicts.highest_branch, quantise(flow.p_grid_kw, 1e-3)
-    lost = page.of(Kind.LOSS)
-    page.exchanges["cleared_wh"][lost] = page.exchanges["delivered_wh"][lost] = losses_wh(flow.losses_kw, 60)
-    sum_up(page)
-
-
-def sum_up(page: Page) -> None:
-    """Amounts of the exchanges, and the sums in the verdict, as the exchanges give them."""
-    page.reprice()
-    rows = page.exchanges
-    cut = np.isin(rows["kind"], (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT))
-    page.verdict["losses_wh"] = rows["delivered_wh"][rows["kind"] == Kind.LOSS].sum()
-    page.verdict["curtailed_wh"] = (rows["cleared_wh"] - rows["delivered_wh"])[cut].sum()
-
-
-def import_more(page: Page, house: int, wh: int) -> None:
-    """The grid serves `wh` more of a house's load, cleared and delivered."""
-    mine = [k for k in page.of(Kind.GRID_IMPORT) if page.exchanges["buyer"][k] == house]
-    page.exchanges["cleared_wh"][mine[0]] += wh
-    page.exchanges["delivered_wh"][mine[0]] += wh
-    page.meters["imported_wh"][house] += wh
-
-
-def doubled_everywhere(books: Books, case: Case) -> None:
-    for page in books.pages:
-        page.exchanges["price_ueur_per_kwh"][page.of(Kind.P2P)] *= 2
-        if page.orders.size:
-            page.orders["price_ueur_per_kwh"] *= 2
-        page.reprice()
-
-
-def utility_doubled(books: Books, case: Case) -> None:
-    for page in books.pages:
-        page.exchanges["price_ueur_per_kwh"][page.of(Kind.GRID_IMPORT)] *= 2
-        page.reprice()
-
-
-def tripled_for_one(books: Books, case: Case) -> None:
-    for page in books.pages:
-        mine = [k for k in page.of(Kind.P2P) if page.exchanges["buyer"][k] == 0]
-        page.exchanges["price_ueur_per_kwh"][mine] *= 3
-        page.reprice()
-
-
-def paid_to_a_friend(books: Books, case: Case) -> None:
-    page = books.pages[NIGHT]
-    page.exchanges["price_ueur_per_kwh"][page.of(Kind.GRID_IMPORT)[0]] = -(2**31 - 1)
-    page.reprice()
-
-
-def load_to_a_neighbour(books: Books, case: Case) -> None:
-    page = books.pages[NIGHT]
-    for house, wh in ((0, -200), (1, 200)):
-        page.meters["load_wh"][house] += wh
-        import_more(page, house, wh)
-        if page.orders.size:
-            page.orders["need_wh"][house] += wh
-    resolve(case, page)
-
-
-def innocent_cut(books: Books, case: Case) -> None:
-    """A trade that the wires carry is halved: the grid serves the buyer, the seller's energy is spilled."""
-    page = books.pages[EVENING]
-    k = page.of(Kind.P2P)[0]
-    row = page.exchanges[k]
-    seller, buyer, wh = int(row["seller"]), int(row["buyer"]), int(row["delivered_wh"]) // 2
-    page.exchanges["delivered_wh"][k] -= wh
-    page.exchanges["status"][k], page.exchanges["reason"][k] = Status.CURTAILED, 1
-    at = int(case.feeder.bus[seller])
-    page.exchanges["element"][k] = at
-    price = int(page.exchanges["price_ueur_per_kwh"][-1])
-    bought = {"kind": 5, "reason": 8, "seller": int(GRID), "buyer": buyer, "delivered_wh": wh}
-    page.insert_before_losses(**bought, price_ueur_per_kwh=price)
-    page.insert_before_losses(kind=7, reason=8, seller=seller, delivered_wh=wh)
-    page.meters["sold_wh"][seller] -= wh
-    page.meters["spilled_wh"][seller] += wh
-    page.meters["bought_wh"][buyer] -= wh
-    page.meters["imported_wh"][buyer] += wh
-    page.verdict["status"], page.verdict["power_flows"] = 1, 2
-    resolve(case, page)
-
-
-def another_cut_too(books: Books, case: Case) -> None:
-    """Where something must be cut, an export of another house is cut beside it."""
-    page = books.pages[NOON]
-    sold = page.of(Kind.GRID_EXPORT)
-    whole = sold[page.exchanges["delivered_wh"][sold] == page.exchanges["cleared_wh"][sold]]
-    cut = next(k for k in sold if k not in whole)
-    k, house, wh = whole[0], int(page.exchanges["seller"][whole[0]]), 300
-    page.exchanges["delivered_wh"][k] -= wh
-    page.exchanges["status"][k] = Status.CURTAILED
-    for name in ("reason", "element"):
-        page.exchanges[name][k] = page.exchanges[name][cut]
-    page.insert_before_losses(kind=7, reason=8, seller=house, delivered_wh=wh)
-    page.meters["exported_wh"][house] -= wh
-    page.meters["spilled_wh"][house] += wh
-    resolve(case, page)
-
-
-def losses_changed(books: Books, case: Case) -> None:
-    page = books.pages[EVENING]
-    lost = page.of(Kind.LOSS)
-    page.exchanges["cleared_wh"][lost] += 50
-    page.exchanges["delivered_wh"][lost] += 50
-    sum_up(page)
-
-
-def wallets_at_the_start(books: Books, case: Case) -> None:
-    books.houses["wallet_neur"][2] *= 3
-
-
-def larger_battery(books: Books, case: Case) -> None:
-    books.houses["soc_max_wh"][2] += 1000
-
-
-def fees_taken(books: Books, case: Case) -> None:
-    for page in books.pages:
-        sold = page.of(Kind.P2P)
-        page.exchanges["fee_neur"][sold] = page.exchanges["amount_neur"][sold] // 10
-
-
-def compensation_invented(books: Books, case: Case) -> None:
-    page = books.pages[EVENING]
-    fields = {"kind": 10, "seller": 3, "buyer": int(OPERATOR), "cleared_wh": 500, "delivered_wh": 500}
-    page.insert_before_losses(**fields, price_ueur_per_kwh=100_000, reason=8)
-    page.reprice()
-
-
-def order_of_exchanges(books: Books, case: Case) -> None:
-    page = books.pages[EVENING]
-    page.exchanges[[0, 1]] = page.exchanges[[1, 0]]
-
-
-def other_buyer(books: Books, case: Case) -> None:
-    """A trade is given to another house that needed as much: both import what they do not buy."""
-    page = books.pages[EVENING]
-    k = page.of(Kind.P2P)[0]
-    buyer, seller, wh = (int(page.exchanges[name][k]) for name in ("buyer", "seller", "delivered_wh"))
-    other = next(h for h in range(6) if h not in (buyer, seller) and page.meters["bought_wh"][h] > 0)
-    page.exchanges["buyer"][k] = other
-    for house, sign in ((buyer, -1), (other, 1)):
-        page.meters["bought_wh"][house] += sign * wh
-        page.meters["load_wh"][house] += sign * wh
-        if page.orders.size:
-            page.orders["need_wh"][house] += sign * wh
-    resolve(case, page)
-
-
-def last_intervals_dropped(books: Books, case: Case) -> None:
-    del books.pages[-2:]
-
-
-def unasked_device(books: Books, case: Case) -> None:
-    """Panels are admitted, in a friend's name and with its signature, that no event of the scenario asks for."""
-    key = make_participant_key(case.scenario.seed, 4)
-    fields = {"device": 0, "kind": DeviceKind.PV, "bus": int(case.feeder.bus[4]), "power_w": 4000, "energy_wh": 0}
-    books.members += [
-        lambda chain: register(chain, 4, Role.PARTICIPANT, 1, 2, key),
-        lambda chain: make_device_record(chain, 4, 2, key, datasheet=bytes(32), **fields),
-    ]
-
-
-def line_out(books: Books, case: Case) -> None:
-    books.pages[NIGHT].rest = view_as_bytes(make_topology_records([(Change.LINE_OUT, 0)]))
-
-
-def reactive_power(books: Books, case: Case) -> None:
-    page = books.pages[NIGHT]
-    page.meters["q_var"][3] = 900
-
-
-def other_mechanism(books: Books, case: Case) -> None:
-    books.set_parameter("mechanism", b"trading")
-
-
-def other_start(books: Books, case: Case) -> None:
-    start = int(books.pages[0].start) + 3600
-    books.set_parameter("start", start)
-    for t, page in enumerate(books.pages):
-        page.start = start + 3600 * t
-
-
-def other_bus(books: Books, case: Case) -> None:
-    books.houses["bus"][[0, 1]] = books.houses["bus"][[1, 0]]
-
-
 # -- who finds it -----------------------------------------------------------------------------------------------------
 
 
 class Found(NamedTuple):
-    """What each check answers: `verify` and `audit` without facts and with them, `audit --rerun`; empty if nothing."""
+    """What each check answers: `verify` and `audit` without facts and with them, `audit --rerun`; empty if nothing.
+
+    `signed` says whether `verify` finds it where the houses sign their entries, and none of them helps the operator.
+    """
 
     tell: Callable[[Books, Case], None]
     verify: str
@@ -280,84 +66,138 @@ class Found(NamedTuple):
     audit: str
     audit_with_facts: str
     rerun: str
+    signed: bool = False
 
 
 PRICE = "a price that the rules do not give"
 LIES: dict[str, Found] = {
     "trades cost double everywhere": Found(
-        doubled_everywhere,
+        lies.doubled_everywhere,
         "",
         "a uniform price that the pricing rule does not give",
         "",
         "price_ueur_per_kwh: recorded 127988, found 63994",
         "price_ueur_per_kwh: recorded",
+        signed=True,
     ),
     "the grid's energy costs double": Found(
-        utility_doubled, "", PRICE, "", "price_ueur_per_kwh: recorded 127988", "price_ueur_per_kwh: recorded 127988"
+        lies.utility_doubled,
+        "",
+        PRICE,
+        "",
+        "price_ueur_per_kwh: recorded 127988",
+        "price_ueur_per_kwh: recorded 127988",
+        signed=True,
     ),
     "trades cost a house three times as much": Found(
-        tripled_for_one, "", PRICE, "", "price_ueur_per_kwh: recorded 160989", "price_ueur_per_kwh: recorded 160989"
+        lies.tripled_for_one,
+        "",
+        PRICE,
+        "",
+        "price_ueur_per_kwh: recorded 160989",
+        "price_ueur_per_kwh: recorded 160989",
+        signed=True,
     ),
     "-2147 EUR/kWh for a friend": Found(
-        paid_to_a_friend, "", PRICE, "", "recorded -2147483647, found 63262", "recorded -2147483647, found 63262"
+        lies.paid_to_a_friend,
+        "",
+        PRICE,
+        "",
+        "recorded -2147483647, found 63262",
+        "recorded -2147483647, found 63262",
+        signed=True,
     ),
     "a fee is taken": Found(
-        fees_taken, "", "a fee that is not the rules' share", "", "fee_neur: recorded 1422069, found 0", "fee_neur"
+        lies.fees_taken,
+        "",
+        "a fee that is not the rules' share",
+        "",
+        "fee_neur: recorded 1422069, found 0",
+        "fee_neur",
+        signed=True,
     ),
     "compensation is invented": Found(
-        compensation_invented, "", PRICE, "", "kind: recorded compensation", "kind: recorded compensation"
+        lies.compensation_invented,
+        "",
+        PRICE,
+        "",
+        "kind: recorded compensation",
+        "kind: recorded compensation",
+        signed=True,
     ),
-    "load moved to a neighbour": Found(load_to_a_neighbour, "", "", "", "", "cleared_wh: recorded 259, found 459"),
+    "load moved to a neighbour": Found(
+        lies.load_to_a_neighbour, "", "", "", "", "cleared_wh: recorded 259, found 459", signed=True
+    ),
     "a trade given to another house": Found(
-        other_buyer,
+        lies.other_buyer,
         "",
         "a request that the house's wallet",
         "",
         "cleared_wh: recorded 791, found 1249",
         "buyer: recorded 1",
+        signed=True,
     ),
     "an innocent's trade is cut": Found(
-        innocent_cut,
+        lies.innocent_cut,
         "",
         "",
         "exchanges were cut though all that were cleared keep every limit",
         "exchanges were cut though all that were cleared keep every limit",
         "status: recorded curtailed, found accepted",
+        signed=True,
     ),
     "an innocent is cut beside those who must be": Found(
-        another_cut_too, "", "", "", "status: recorded curtailed, found accepted", "recorded curtailed, found accepted"
+        lies.another_cut_too,
+        "",
+        "",
+        "",
+        "status: recorded curtailed, found accepted",
+        "recorded curtailed, found accepted",
+        signed=True,
     ),
     "order of the exchanges": Found(
-        order_of_exchanges, "", "", "", "order of the records: recorded this one here", "order of the records"
+        lies.order_of_exchanges,
+        "",
+        "",
+        "",
+        "order of the records: recorded this one here",
+        "order of the records",
+        signed=True,
     ),
     "losses": Found(
-        losses_changed,
+        lies.losses_changed,
         "",
         "",
         "recorded losses 855 Wh, found 805",
         "recorded losses 855 Wh, found 805",
         "cleared_wh: recorded 855, found 805",
     ),
-    "wallets at the start": Found(wallets_at_the_start, "", "", "wallet_neur", "wallet_neur", "wallet_neur"),
-    "a larger battery at the start": Found(larger_battery, "", "", "soc_max_wh", "soc_max_wh", "soc_max_wh"),
-    "two houses change their buses": Found(other_bus, "", "", "bus: recorded", "bus: recorded", "bus: recorded"),
+    "wallets at the start": Found(lies.wallets_at_the_start, "", "", "wallet_neur", "wallet_neur", "wallet_neur"),
+    "a larger battery at the start": Found(lies.larger_battery, "", "", "soc_max_wh", "soc_max_wh", "soc_max_wh"),
+    "two houses change their buses": Found(lies.other_bus, "", "", "bus: recorded", "bus: recorded", "bus: recorded"),
     "another mechanism in the first block": Found(
-        other_mechanism, "", "", "'trading'", "'trading'", "value: recorded 'trading', found 'sharing_p2p'"
+        lies.other_mechanism,
+        "",
+        "",
+        "'trading'",
+        "'trading'",
+        "value: recorded 'trading', found 'sharing_p2p'",
+        signed=True,
     ),
     "another time of the first interval": Found(
-        other_start, "", "", "parameter start", "parameter start", "parameter start"
+        lies.other_start, "", "", "parameter start", "parameter start", "parameter start", signed=True
     ),
     "the last intervals dropped": Found(
-        last_intervals_dropped,
+        lies.last_intervals_dropped,
         "",
         "",
         "the ledger ends after 22 of 24 intervals",
         "the ledger ends after 22 of 24 intervals",
         "the ledger ends after 22 of 24 intervals",
     ),
-    "a device that nobody asked for": Found(unasked_device, "", "", "", "", "device of house 4"),
+    "a device that nobody asked for": Found(lies.unasked_device, "", "", "", "", "device of house 4"),
     "a line recorded as open": Found(
-        line_out,
+        lies.line_out,
         "",
         "",
         "line 0: recorded as open, though no outage opened it",
@@ -365,12 +205,13 @@ LIES: dict[str, Found] = {
         "(topology), the record: recorded this one, found none",
     ),
     "reactive power that nobody controls": Found(
-        reactive_power,
+        lies.reactive_power,
         "",
         "",
         "reactive power is metered though no inverter is under control",
         "reactive power is metered though no inverter is under control",
         "q_var: recorded 900, found 0",
+        signed=True,
     ),
 }
 
@@ -420,6 +261,46 @@ def test_who_finds_a_lie(lie: str, honest: Run, tmp_path: Path) -> None:
     expect(answer_audit(directory), row.audit_with_facts if facts else row.audit)
     expect(answer_rerun(directory), row.rerun)
     assert answer_verify(directory, checkpoint_path(honest.directory).read_text())
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose houses sign their entries; their keys are not the operator's."""
+    scenario = DAY.with_changes(ledger={"members_sign": True})
+    directory = tmp_path_factory.mktemp("signed") / "run"
+    run(scenario, directory)
+    return Run(directory, build_case(scenario))
+
+
+def register_all(chain: bytes) -> RecordBytes:
+    keys = [make_participant_key(DAY.seed, house) for house in range(6)]
+    return np.concatenate([register(chain, i, Role.PARTICIPANT, 1, 2, key) for i, key in enumerate(keys)])
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_houses_that_sign_their_entries_make_impossible(lie: str, signed: Run, tmp_path: Path) -> None:
+    """The operator has no key of theirs: what it changes of an entry, and every other chain, lacks their signatures."""
+    books = take_apart(signed.directory)
+    before = books.parameters.tobytes()
+    LIES[lie].tell(books, signed.case)
+    books.members.insert(0, register_all)
+    if books.parameters.tobytes() == before:
+        directory = put_together(books, signed.directory, tmp_path / "run")
+        assert bool(answer_verify(directory)) == LIES[lie].signed
+    else:
+        assert LIES[lie].signed, "another chain, on which nobody has signed"
+
+
+COLUMNS = ("verify", "verify_with_facts", "audit", "audit_with_facts", "rerun", "signed")
+
+
+def test_the_page_says_what_is_found() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ledger-format.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    for lie, row in LIES.items():
+        said = next(cells for cells in rows if cells[0] == lie)
+        found = ["yes" if getattr(row, column) else "no" for column in COLUMNS]
+        assert said[1:] == [*found[:5], "yes", found[5], "not yet"], lie
 
 
 def test_an_honest_ledger_that_is_put_together_again_is_the_same(honest: Run, tmp_path: Path) -> None:
@@ -528,28 +409,3 @@ def test_another_run_altogether_shows_only_against_a_checkpoint(honest: Run, tmp
     assert answer_rerun(tmp_path / "run") == []
     kept = checkpoint_path(honest.directory).read_text()
     assert answer_verify(tmp_path / "run", kept)
-
-
-def test_who_signs_its_own_entries_cannot_be_lied_about(tmp_path: Path) -> None:
-    """The houses sign, and their keys are not the operator's: it can change none of their records, only its own."""
-    scenario = DAY.with_changes(ledger={"members_sign": True})
-    run(scenario, tmp_path / "honest")
-    books = take_apart(tmp_path / "honest")
-    load_to_a_neighbour(books, build_case(scenario))
-    books.members = [
-        lambda chain: np.concatenate(
-            [register(chain, i, Role.PARTICIPANT, 1, 2, make_participant_key(scenario.seed, i)) for i in range(6)]
-        )
-    ]
-    directory = put_together(books, tmp_path / "honest", tmp_path / "run")
-    assert answer_verify(directory) == "member 0 did not sign these entries"
-    books = take_apart(tmp_path / "honest")
-    losses_changed(books, build_case(scenario))
-    books.members = [
-        lambda chain: np.concatenate(
-            [register(chain, i, Role.PARTICIPANT, 1, 2, make_participant_key(scenario.seed, i)) for i in range(6)]
-        )
-    ]
-    shutil.rmtree(directory)
-    checkpoint_path(directory).unlink()
-    assert answer_verify(put_together(books, tmp_path / "honest", directory)) == ""
