@@ -14,7 +14,7 @@ from cosim.cli.errors import bad_input_ends
 from cosim.cli.options import Directory, Quiet
 from cosim.report import comparison, page
 from cosim.report import pdf as printing
-from cosim.results import result
+from cosim.results import private_files, result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +39,11 @@ def report(
     """
     with bad_input_ends():
         browser = printing.find_browser() if pdf else None
-        written = [page.write_report(result.Result.load(directory), hosting=hosting)]
+        found = result.Result.load(directory)
+        written = [page.write_report(found, hosting=hosting)]
         if browser is not None:
-            written.append(printing.print_pdf(written[0], directory / "report.pdf", browser))
+            with private_files.write_for_owner(found.scenario.ledger.private):
+                written.append(printing.print_pdf(written[0], directory / "report.pdf", browser))
     if not quiet:
         terminal.show_written(written)
 
@@ -64,7 +66,9 @@ def compare(
     """
     with bad_input_ends():
         table = comparison.compare_runs(directories)
-        written = comparison.write_comparison(table, out)
+        private = any(result.Result.load(directory).scenario.ledger.private for directory in directories)
+        with private_files.write_for_owner(private):
+            written = comparison.write_comparison(table, out)
     if as_json:
         rows = table.reset_index().to_dict(orient="records")
         without_nan = [{str(k): None if v != v else v for k, v in row.items()} for row in rows]

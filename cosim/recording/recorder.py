@@ -19,7 +19,7 @@ from cosim.case.case import Case
 from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
-from cosim.recording.blocks import interval_starts, make_cover, make_genesis_records, make_group_records
+from cosim.recording.blocks import interval_starts, make_cover, make_genesis_records, make_group_records, name_digests
 from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
 from market.errors import MarketError
@@ -94,6 +94,12 @@ class Recorder:
             chain_id, first = ledger.chain_id, ledger.next_interval
             records, offsets = with_signatures(records, offsets, signers, chain_id, first)
         ledger.append(starts, records, offsets, state_roots(accounts), state)
+
+    def name_digests(self) -> dict[str, str]:
+        """Digests of scenario and profiles in hexadecimal, by the names and as salted as in the first block."""
+        salt = derive_inputs_salt(derive_salt_secret(self.keys.operator))
+        digests = name_digests(self.case.scenario, self.case.profiles.digest(), salt)
+        return {name: digest.hex() for name, digest in digests.items()}
 
     def head(self) -> dict[str, Any]:
         """Last block's height and hash, and the root over all blocks."""

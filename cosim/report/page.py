@@ -37,6 +37,7 @@ from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
 from cosim.results.directory import write_whole
+from cosim.results.private_files import write_for_owner
 from cosim.results.result import Result
 from cosim.validation.hosting import Hosting, find_hosting
 
@@ -76,10 +77,11 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
         page = make_page(run, tables["branch_summary"], tables["house_summary"], capacity)
     if capacity is not None:
         tables["hosting"] = capacity.houses
-    if result.directory is not None:
-        for name, table in tables.items():
-            write_whole(result.directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_whole(target, page)
+    with write_for_owner(result.scenario.ledger.private):
+        if result.directory is not None:
+            for name, table in tables.items():
+                write_whole(result.directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_whole(target, page)
     return target
 
 

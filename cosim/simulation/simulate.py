@@ -36,6 +36,7 @@ from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, m
 from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
 from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
+from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
 from cosim.results.summary import summarise
 from cosim.results.sums import (
     Parts,
@@ -114,7 +115,11 @@ def run(
     """
     if out is None:
         return _run_in_memory(scenario, listener)
-    directory = prepare_directory(Path(out), resume=resume)
+    with write_for_owner(scenario.ledger.private):
+        return _run_into(prepare_directory(Path(out), resume=resume), scenario, listener)
+
+
+def _run_into(directory: Path, scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
     compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
@@ -125,6 +130,7 @@ def run(
             head = recorder.head()
     if finished:
         remove_parts(directory)
+        manifest = {**make_manifest(case, head), **recorder.name_digests()}
         return Result.load(directory)
     with join_parts(directory, list_tables(case)):
         summary, derived = sum_up(case, partial(read_parts, directory))
@@ -133,7 +139,8 @@ def run(
     write_inputs(case, directory)
     write_json(directory / SUMMARY, summary := {**summary, "ledger": head})
     hashes = hash_files(directory, list_files(list_all_tables(case)))
-    write_json(directory / MANIFEST, {**make_manifest(case, head), FILES: hashes})
+    clear = {CLEAR: explain_clear(hashes)} if scenario.ledger.private else {}
+    write_json(directory / MANIFEST, {**manifest, **clear, FILES: hashes})
     remove_parts(directory)
     return Result(case.scenario, summary, directory, {})
 
@@ -231,8 +238,6 @@ def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:
         "gridsettle": find_version("gridsettle"),
         "python": platform.python_version(),
         "libraries": {name: find_version(name) for name in ("pandapower", "numpy", "scipy", "numba")},
-        "scenario_sha256": case.scenario.digest().hex(),
-        "profiles_sha256": case.profiles.digest().hex(),
         "network_sha256": case.feeder.digest().hex(),
         "profiles": dict(case.profiles.provenance),
         "network_notes": list(case.feeder.notes),

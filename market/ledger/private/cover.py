@@ -18,9 +18,7 @@ from market.ledger.format.records import (
     HOUSE,
     NONE,
     PRIVATE,
-    TOPOLOGY,
     VERDICT,
-    Change,
     RecordBytes,
     RecordKind,
     make_record,
@@ -95,12 +93,12 @@ EMPTY_PERIOD = Period(0, ())
 def is_hidden(records: RecordBytes, houses: Collection[int]) -> npt.NDArray[np.bool_]:
     """Which records of a block, (M,), are committed to: what names one of these houses or follows from them.
 
-    Beside exchanges, meters, orders and batteries of the houses: losses, the verdict, and what forms an island.
+    Beside exchanges, meters, orders and batteries of the houses: losses, the verdict, and the topology, since what
+    islands hold decides when they are connected again.
     """
     kinds, chosen = records[:, 0], list(houses)
     of_house = np.isin(records.view(HOUSE).reshape(-1)["house"], chosen) & (kinds == RecordKind.HOUSE)
-    former = (kinds == RecordKind.TOPOLOGY) & (records.view(TOPOLOGY).reshape(-1)["status"] == Change.FORMER)
-    follows = np.isin(kinds, (Kind.LOSS, RecordKind.VERDICT)) | former
+    follows = np.isin(kinds, (Kind.LOSS, RecordKind.VERDICT, RecordKind.TOPOLOGY))
     return np.asarray(is_private(records, houses) | of_house | follows, np.bool_)
 
 
