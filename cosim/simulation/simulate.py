@@ -34,9 +34,9 @@ from cosim.results.fuel_cells import (
 from cosim.results.integrity import FILES, MANIFEST, SUMMARY, hash_files
 from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, make_outage_tables
 from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
+from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
 from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
-from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
 from cosim.results.summary import summarise
 from cosim.results.sums import (
     Parts,
@@ -128,9 +128,9 @@ def _run_into(directory: Path, scenario: Scenario, listener: Listener | None) ->
         if not finished:
             _record_all(recorder, directory, listener)
             head = recorder.head()
+        manifest = {**make_manifest(case, head), **recorder.name_digests()}
     if finished:
         remove_parts(directory)
-        manifest = {**make_manifest(case, head), **recorder.name_digests()}
         return Result.load(directory)
     with join_parts(directory, list_tables(case)):
         summary, derived = sum_up(case, partial(read_parts, directory))
