@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosim.case.batteries import make_ratings
-from cosim.case.checks import check_characteristic, check_outages, check_priorities, check_retirements
+from cosim.case.checks import check_characteristic, check_memory, check_outages, check_priorities, check_retirements
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
 from cosim.case.fleet import Fleet
@@ -186,10 +186,13 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     scenario, fleet = market.scenario, market.fleet
     check_outages(scenario, feeder)
     check_characteristic(scenario.pv)
+    net = feeder.net
+    n_elements = len(net.bus) + len(net.line) + len(net.trafo)
+    check_memory(market.profiles.n_participants, market.n_intervals, n_elements=n_elements)
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
     control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
-    engine, net = PowerFlow(feeder), feeder.net
+    engine = PowerFlow(feeder)
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)
     return Case(**vars(market), feeder=feeder, engine=engine, limits=limits, control=control)

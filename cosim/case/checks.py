@@ -14,6 +14,7 @@ import numpy as np
 
 from cosim.case.community import COMMUNITY
 from cosim.case.devices import Device
+from cosim.case.memory import Keeps, estimate_bytes, find_available_bytes
 from cosim.case.timeline import find_interval, list_leaving
 from cosim.errors import ScenarioError
 from cosim.scenario.events import Event, LoadEvent, OutageEvent, RandomOutagesEvent, RetireEvent
@@ -146,6 +147,24 @@ def check_outages(scenario: Scenario, feeder: Feeder) -> None:
         if isinstance(event, OutageEvent | RandomOutagesEvent):
             find_elements(feeder.net, "switch", event.switches)
             find_elements(feeder.net, "line", event.lines)
+
+
+def check_memory(n_houses: int, n_intervals: int, *, n_elements: int | None = None, keeps: Keeps = Keeps.PARTS) -> None:
+    """Raise ScenarioError if a run of so many houses, intervals, and buses with branches cannot fit into memory."""
+    needed, available = estimate_bytes(n_houses, n_intervals, n_elements, keeps), find_available_bytes()
+    if available is not None and needed > available:
+        raise ScenarioError(
+            f"memory: expected a run that fits, got one of {n_houses:,} houses and {n_intervals:,} intervals that "
+            f"needs about {needed / 2**30:,.1f} GiB where {available / 2**30:,.1f} GiB are available; take fewer houses "
+            f"or a shorter horizon{_HINTS[keeps]}"
+        )
+
+
+_HINTS = {
+    Keeps.PARTS: "",
+    Keeps.REPORT: ", or leave the report out (--no-report)",
+    Keeps.TABLES: ", or give the run a directory",
+}
 
 
 def check_characteristic(section: PvSection) -> None:

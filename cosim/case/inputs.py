@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from cosim.case.checks import check_community, check_events, check_given, check_horizon, check_placement
+from cosim.case.checks import (
+    check_community,
+    check_events,
+    check_given,
+    check_horizon,
+    check_memory,
+    check_placement,
+)
 from cosim.case.community import COMMUNITY, with_community
 from cosim.case.timeline import find_interval, with_changes
 from cosim.errors import ScenarioError
@@ -47,7 +54,9 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     streams = _spawn_streams(scenario)
     if scenario.profiles.source == "table":
         profiles = _read_table(scenario)
+        check_memory(profiles.n_participants, scenario.horizon.n_intervals)
     else:
+        check_memory(scenario.houses.n_houses, scenario.horizon.n_intervals)
         spec = make_household_spec(scenario)
         houses = draw_households(spec, streams[0])
         profiles = make_reference_profiles(_read_series(scenario, streams[1]), houses, spec, streams[2])

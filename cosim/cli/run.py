@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cosim.case import checks, memory
 from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
@@ -51,7 +52,11 @@ def run(
             chosen = chosen.with_changes("--seed", seed=seed)
         if until is not None:
             chosen = chosen.with_changes("--until", horizon={"hours": _hours_until(chosen, until)})
-        directory = out or (Path("runs") if resume else _next_directory(chosen.name))
+        if resume and out is None:
+            fail("--resume: expected the directory of the run to go on with, got none; add --out DIR")
+        if report and chosen.profiles.source != "table":
+            checks.check_memory(chosen.houses.n_houses, chosen.horizon.n_intervals, keeps=memory.Keeps.REPORT)
+        directory = out or _next_directory(chosen.name)
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
         if report:
             _write_report(result)

@@ -10,6 +10,8 @@ import pandas as pd
 from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
+from cosim.case.checks import check_memory
+from cosim.case.memory import Keeps
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
@@ -71,6 +73,9 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     if not target.resolve().parent.is_dir():
         raise ScenarioError(f"{target}: expected an existing folder, found none; make it first")
     with result.check_files():
+        net, n_intervals = result.net, result.summary["network"]["intervals"]
+        n_elements = len(net.bus) + len(net.line) + len(net.trafo)
+        check_memory(len(net.load), n_intervals, n_elements=n_elements, keeps=Keeps.REPORT)
         run = read_run(result)
         tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
         capacity = find_hosting(result.scenario) if hosting else None

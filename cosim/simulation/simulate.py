@@ -14,7 +14,9 @@ import pandapower as pp
 import pyarrow as pa
 
 from cosim.case.case import Case, build_case
+from cosim.case.checks import check_memory
 from cosim.case.kept import keep_profiles
+from cosim.case.memory import Keeps
 from cosim.curtailment.feasible import Outcome
 from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.chunk import Chunk, group_chunks
@@ -168,6 +170,7 @@ def _write_group(recorder: Recorder, directory: Path, group: list[Chunk]) -> Non
 
 def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
     case = build_case(scenario)
+    check_memory(case.profiles.n_participants, case.n_intervals, keeps=Keeps.TABLES)
     compile_ahead(case)
     stream = _notify(run_intervals(case, case.opening), case, listener)
     tables = _join_tables(make_tables(case, chunk) for group in group_chunks(stream, GROUP) for chunk in group)
