@@ -96,9 +96,11 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
-    if scenario.ledger.private:
+    if recorded.inputs_salt:
         digests["profiles_hmac"] = parameters.get("profiles_hmac", b"")[:32]
-    return np.concatenate(make_first_records(scenario, _name_mechanism(scenario), opening, feeder, limits, digests))
+    return np.concatenate(
+        make_first_records(scenario, _name_mechanism(scenario), opening, feeder, limits, digests, recorded.form)
+    )
 
 
 def _name_mechanism(scenario: Scenario) -> Mechanism:

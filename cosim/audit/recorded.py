@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import name_digests
+from cosim.recording.blocks import Form, name_digests
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
@@ -58,6 +58,13 @@ class Recorded(NamedTuple):
     feeder: Feeder
     genesis: RecordBytes
     inputs_salt: bytes
+
+    @property
+    def form(self) -> Form:
+        """Which terms the first block states: an earlier version may have begun it."""
+        parameters = read_parameters(self.genesis)
+        waits = self.scenario.ledger.replacement_wait_hours is not None or "replacement_wait" in parameters
+        return Form("verdict_private" in parameters, waits)
 
     @property
     def interval_minutes(self) -> int:
@@ -137,8 +144,8 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     genesis, salt = decode_records(first.records), first.inputs_salt
     parameters = read_parameters(genesis)
     scenario = load_scenario(directory / "scenario.toml")
-    digests = name_digests(scenario, bytes(32), salt) if salt else {"scenario_sha256": scenario.digest()}
-    if any(parameters.get(name, b"")[:32] != digest for name, digest in digests.items() if "scenario" in name):
+    name, digest = next(iter(name_digests(scenario, b"", salt).items()))
+    if parameters.get(name, b"")[:32] != digest:
         raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
     feeder = read_recorded_feeder(directory, scenario, select_rows(genesis, RecordKind.HOUSE).size)
     if feeder.digest() != parameters.get("network_sha256", b"")[:32]:

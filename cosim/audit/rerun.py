@@ -124,7 +124,9 @@ def _compare(
 
     Blocks behind the last interval hold what members stated later; they are no part of the run.
     """
-    genesis = np.concatenate([record.reshape(-1, SIZE) for record in make_genesis_records(case, recorded.inputs_salt)])
+    genesis = np.concatenate(
+        [record.reshape(-1, SIZE) for record in make_genesis_records(case, recorded.inputs_salt, recorded.form)]
+    )
     yield _count(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
     nothing = np.empty((0, SIZE), np.uint8)
     ran = list_block_records(case)

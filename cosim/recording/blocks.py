@@ -6,6 +6,7 @@ Pure functions: the recorder writes what they make, an audit compares it with wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,13 +53,38 @@ def interval_starts(case: Case, intervals: npt.NDArray[np.int64]) -> npt.NDArray
     return start + intervals * 60 * case.interval_minutes
 
 
-def make_genesis_records(case: Case, inputs_salt: bytes = b"") -> list[RecordBytes]:
+class Form(NamedTuple):
+    """Which terms a first block states; ledgers that an earlier version began state fewer.
+
+    Attributes
+    ----------
+    covered
+        If records are private: that verdicts and inputs are too.
+    waits
+        If the operator has a key of its own: for how long a replaced key has to wait.
+    """
+
+    covered: bool = True
+    waits: bool = True
+
+
+NOW = Form()
+
+
+def make_genesis_records(case: Case, inputs_salt: bytes = b"", form: Form = NOW) -> list[RecordBytes]:
     """Parameters and houses of the first block in clear, numbered after the operator's key.
 
-    `inputs_salt` is that of the digests of a private run's inputs.
+    Parameters
+    ----------
+    case
+        What is run.
+    inputs_salt
+        Salt of the digests of a private run's inputs; empty in others.
+    form
+        Which terms it states.
     """
     digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt)
-    return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests)
+    return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests, form)
 
 
 def name_digests(scenario: Scenario, profiles_sha256: bytes, inputs_salt: bytes) -> dict[str, bytes]:
@@ -66,7 +92,7 @@ def name_digests(scenario: Scenario, profiles_sha256: bytes, inputs_salt: bytes)
 
     Those of a private run are salted: where a seed draws the houses, a guess could be held against them.
     """
-    if not scenario.ledger.private:
+    if not inputs_salt:
         return {"scenario_sha256": scenario.digest(), "profiles_sha256": profiles_sha256}
     digests = {"scenario_hmac": scenario.digest(), "profiles_hmac": profiles_sha256}
     return {name: commit_inputs(inputs_salt, digest) for name, digest in digests.items()}
@@ -85,6 +111,7 @@ def make_first_records(
     feeder: Feeder,
     limits: Limits,
     digests: Mapping[str, bytes],
+    form: Form,
 ) -> list[RecordBytes]:
     """`make_genesis_records` of what a case is built from; of the profiles only the digest is needed.
 
@@ -98,6 +125,8 @@ def make_first_records(
         The network, and the limits that are applied.
     digests
         Digests of scenario and profiles, as `name_digests` makes them.
+    form
+        Which terms the block states.
     """
     options, horizon, rules = scenario.ledger, scenario.horizon, make_rules(scenario, mechanism)
     terms = {
@@ -111,9 +140,9 @@ def make_first_records(
         "n_intervals": horizon.n_intervals,
         **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
         **(list_facts(scenario, rules, limits) if options.facts else {}),
-        **_list_terms(scenario, opening.own_wh.size),
+        **_list_terms(scenario, opening.own_wh.size, form),
     }
-    if options.private and rules.arrival != Arrival.SHUFFLE:
+    if options.private and form.covered and rules.arrival != Arrival.SHUFFLE:
         del terms["seed"]  # whoever knows it can draw the houses again, and nothing else on the ledger needs it
     parameters = make_parameter_records(terms, first_seq=1)
     houses = make_house_records(
@@ -127,14 +156,14 @@ def make_first_records(
     return [view_as_bytes(parameters), view_as_bytes(houses)]
 
 
-def _list_terms(scenario: Scenario, n_houses: int) -> dict[str, int]:
+def _list_terms(scenario: Scenario, n_houses: int, form: Form) -> dict[str, int]:
     """Parameters about members and private records; a run with demonstration keys has none: they prove nothing."""
     options, found = scenario.ledger, dict[str, int]()
-    if options.private:
+    if options.private and form.covered:
         cover = make_cover(scenario, n_houses)
         found |= {"verdict_private": 1, "private_records": cover.n_records, "sum_intervals": cover.every}
     hours = HOURS_TO_WAIT if options.replacement_wait_hours is None else options.replacement_wait_hours
-    if options.operator_key is not None and hours:
+    if options.operator_key is not None and hours and form.waits:
         found["replacement_wait"] = -(-hours * 60 // scenario.horizon.interval_minutes)
     return found
 

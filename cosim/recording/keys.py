@@ -15,7 +15,7 @@ from cosim.scenario.model import Scenario
 from market.ledger.crypto.keys import public_bytes, read_private_key
 from market.ledger.crypto.sealed import seal, unseal
 from market.ledger.format.header import make_demonstration_key
-from market.ledger.private.commitments import LEAST_PRIVATE
+from market.ledger.private.commitments import LEAST_PRIVATE, derive_inputs_salt, derive_salt_secret
 
 STATE_STEP = 1 << 16
 """The length of a sealed state is a multiple of it, bytes."""
@@ -30,6 +30,11 @@ class RunKeys(NamedTuple):
     operator: Ed25519PrivateKey
     members: dict[int, Ed25519PrivateKey]
     private: bool
+
+    @property
+    def inputs_salt(self) -> bytes:
+        """Salt of the digests of a private run's inputs; empty in others."""
+        return derive_inputs_salt(derive_salt_secret(self.operator)) if self.private else b""
 
     def seal_state(self, state: bytes) -> bytes:
         """State as the ledger stores it: sealed to the operator if records are private.

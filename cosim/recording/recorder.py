@@ -19,12 +19,20 @@ from cosim.case.case import Case
 from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
-from cosim.recording.blocks import interval_starts, make_cover, make_genesis_records, make_group_records, name_digests
+from cosim.recording.blocks import (
+    NOW,
+    Form,
+    interval_starts,
+    make_cover,
+    make_genesis_records,
+    make_group_records,
+    name_digests,
+)
 from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
-from market.errors import MarketError
-from market.ledger.format.records import RecordBytes, RecordKind
-from market.ledger.private.commitments import derive_inputs_salt, derive_salt_secret
+from market.errors import LedgerError, MarketError
+from market.ledger.format.records import RecordBytes
+from market.ledger.private.commitments import derive_salt_secret
 from market.ledger.private.entries import with_signatures
 from market.ledger.private.hiding import hide_genesis
 from market.ledger.private.vault import Entry
@@ -97,8 +105,7 @@ class Recorder:
 
     def name_digests(self) -> dict[str, str]:
         """Digests of scenario and profiles in hexadecimal, by the names and as salted as in the first block."""
-        salt = derive_inputs_salt(derive_salt_secret(self.keys.operator))
-        digests = name_digests(self.case.scenario, self.case.profiles.digest(), salt)
+        digests = name_digests(self.case.scenario, self.case.profiles.digest(), self.keys.inputs_salt)
         return {name: digest.hex() for name, digest in digests.items()}
 
     def head(self) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
         return Recorder(case, ledger, keys, case.opening, case.opening_network, 0)
     ledger = Ledger.resume(directory, keys.operator)
     try:
-        ledger.check_parameters(genesis[genesis[:, 0] == RecordKind.PARAMETER])
+        check_parameters(ledger, case, keys)
         height, content = ledger.state()
         register_members(ledger, keys, opening)
         return Recorder(case, ledger, keys, *decode_state(keys.open_state(content)), height)
@@ -135,9 +142,35 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
 
 def make_genesis(case: Case, keys: RunKeys) -> tuple[RecordBytes, Mapping[int, Sequence[Entry]]]:
     """Records of the first block, (M, 72), and its private ones by the members whose stores hold them."""
-    secret = derive_salt_secret(keys.operator)
-    records = np.concatenate(make_genesis_records(case, derive_inputs_salt(secret)))
-    return hide_genesis(records, list(keys.members), secret) if keys.private else (records, {})
+    records = np.concatenate(make_genesis_records(case, keys.inputs_salt))
+    if not keys.private:
+        return records, {}
+    return hide_genesis(records, list(keys.members), derive_salt_secret(keys.operator))
+
+
+def check_parameters(ledger: Ledger, case: Case, keys: RunKeys) -> None:
+    """Check that a ledger was begun with these inputs, by this version or by an earlier one.
+
+    Raises
+    ------
+    market.errors.LedgerError
+        If it was begun with others, or with private records by a version whose verdicts were not private.
+    """
+
+    def fits(salt: bytes, form: Form) -> bool:
+        return ledger.was_begun_with(make_genesis_records(case, salt, form)[0])
+
+    if fits(keys.inputs_salt, NOW) or fits(keys.inputs_salt, NOW._replace(waits=False)):
+        return
+    if keys.private and fits(b"", Form(covered=False, waits=False)):
+        raise LedgerError(
+            f"{ledger.directory}: expected a private ledger whose verdicts are private too, got one that an earlier "
+            "version began; finish it with that version"
+        )
+    raise LedgerError(
+        f"{ledger.directory}: expected the scenario, profiles and network the run was begun with, got others; "
+        "resume with the same scenario and seed"
+    )
 
 
 def register_members(ledger: Ledger, keys: RunKeys, opening: Mapping[int, Sequence[Entry]]) -> None:

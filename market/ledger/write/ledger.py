@@ -228,19 +228,9 @@ class Ledger:
         """Last block and root hash of the history tree."""
         return Head(self._tip.header.height, self._tip.hash, self._tip.history.root())
 
-    def check_parameters(self, parameters: RecordBytes) -> None:
-        """Check that the ledger was begun with these parameter records.
-
-        Raises
-        ------
-        LedgerError
-            If it was begun with others, from another scenario, network or profiles.
-        """
-        if make_chain_id(parameters.tobytes()) != self.chain_id:
-            raise LedgerError(
-                f"{self.directory}: expected the scenario, profiles and network the run was begun with, got others; "
-                "resume with the same scenario and seed"
-            )
+    def was_begun_with(self, parameters: RecordBytes) -> bool:
+        """Whether the ledger was begun with these parameter records; others are of another scenario or network."""
+        return make_chain_id(parameters.tobytes()) == self.chain_id
 
     def state(self) -> tuple[int, bytes]:
         """Number of the next interval, and the run's state before it.

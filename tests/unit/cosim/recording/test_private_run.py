@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+import cosim.recording.blocks
 import cosim.recording.recorder
 import cosim.simulation.simulate
 import market.ledger.write.private
@@ -24,7 +25,7 @@ from market.exchanges import METER, OPERATOR, Kind
 from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import is_signed, public_bytes, read_private_key
 from market.ledger.format.header import decode_header, make_demonstration_key
-from market.ledger.format.records import RecordBytes, RecordKind
+from market.ledger.format.records import RecordBytes, RecordKind, read_integer_parameter, read_parameters
 from market.ledger.private.commitments import commit, derive_salt, derive_salt_secret, open_commitments
 from market.ledger.private.entries import (
     entries_message,
@@ -225,3 +226,37 @@ def test_private_needs_real_keys_and_three_houses(keys: Path, tmp_path: Path) ->
 
 def test_what_the_genesis_block_says_is_not_in_the_digest(keys: Path) -> None:
     assert private(keys).digest() == SMALL.digest()
+
+
+def begun_by_an_earlier_version(scenario: Scenario, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose first block states no waiting time, as those of earlier versions."""
+    monkeypatch.setattr(cosim.recording.blocks, "_list_terms", lambda *_: {})
+    run(scenario, directory)
+    monkeypatch.undo()
+
+
+def test_a_run_with_keys_that_an_earlier_version_began_goes_on_and_is_audited(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = private(keys, private=False)
+    begun_by_an_earlier_version(scenario, tmp_path / "run", monkeypatch)
+    head = verify_ledger(tmp_path / "run").head
+    (tmp_path / "run" / "houses.parquet").unlink()
+    assert run(scenario, tmp_path / "run", resume=True).summary["ledger"]["hash"] == head.hex()
+    assert ledger("audit", str(tmp_path / "run"), "--rerun").exit_code == 0
+    assert ledger("audit", str(tmp_path / "run")).exit_code == 0
+    waits = "replacement_wait_hours only with operator_key"
+    with pytest.raises(ValueError, match=waits):
+        SMALL.with_changes(ledger={"replacement_wait_hours": 5})
+
+
+def test_a_run_with_keys_states_how_long_a_replaced_key_waits(keys: Path, tmp_path: Path) -> None:
+    for hours, stated in ((None, 168), (30, 30), (0, 0)):
+        directory = tmp_path / str(hours)
+        run(private(keys, private=False, members_sign=False, replacement_wait_hours=hours), directory)
+        with Store.open_to_read(directory) as store:
+            parameters = read_parameters(decode_records(store.block(0).records))
+        assert read_integer_parameter(parameters, "replacement_wait") == stated
+    run(SMALL, tmp_path / "demonstration")
+    with Store.open_to_read(tmp_path / "demonstration") as store:
+        assert "replacement_wait" not in read_parameters(decode_records(store.block(0).records))
