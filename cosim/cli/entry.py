@@ -40,6 +40,9 @@ def main(app: Callable[[], object] | None = None) -> None:
         except Exception as error:
             _tell(describe_unforeseen(error))
             sys.exit(UNFORESEEN)
+        finally:
+            if app is None:  # the command is done; Ctrl-C while the interpreter ends would change its exit code
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _prepare_streams() -> None:

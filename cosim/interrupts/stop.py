@@ -125,5 +125,6 @@ def stop_between_lines(
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # first: a signal that waits is handled in it
+        if signal.getsignal(signal.SIGINT) is stopping:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # first: a signal that waits is handled in it
         stopping.end_tracing()

@@ -11,7 +11,7 @@ import pytest
 import cosim.results.parts
 from cosim import Scenario, run
 from cosim.errors import ScenarioError
-from cosim.results.directory import read_in_parts, read_table, write_table
+from cosim.results.directory import read_in_parts, read_table, write_json, write_table
 from market.ledger.crypto import signatures
 
 SCENARIO = Scenario().with_changes(horizon={"hours": 200})
@@ -33,10 +33,12 @@ def test_one_core_writes_what_two_write(tmp_path: Path, monkeypatch: pytest.Monk
 def test_one_core_joins_even_so_before_the_run_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cosim.results.parts, "count_usable_cores", lambda: 1)
     found: list[bool] = []
-    monkeypatch.setattr(
-        "cosim.simulation.simulate.write_json",
-        lambda path, content: found.append((path.parent / "houses.parquet").exists()),
-    )
+
+    def write(path: Path, content: object) -> None:
+        found.append((path.parent / "houses.parquet").exists())
+        write_json(path, content)
+
+    monkeypatch.setattr("cosim.simulation.simulate.write_json", write)
     run(SCENARIO, tmp_path / "run")
     assert found == [True, True]
 
