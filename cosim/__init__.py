@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosim.audit.audit import audit_ledger
+    from cosim.audit.rerun import rerun_ledger
     from cosim.errors import ScenarioError
     from cosim.report.comparison import compare_runs
     from cosim.results.result import Result
@@ -39,6 +40,7 @@ __all__ = [
     "audit_ledger",
     "compare_runs",
     "find_hosting",
+    "rerun_ledger",
     "run",
     "validate",
     "verify_ledger",
@@ -56,6 +58,7 @@ _HOME = {
     "audit_ledger": "cosim.audit.audit",
     "compare_runs": "cosim.report.comparison",
     "find_hosting": "cosim.validation.hosting",
+    "rerun_ledger": "cosim.audit.rerun",
     "run": "cosim.simulation.simulate",
     "validate": "cosim.validation.validate",
     "verify_ledger": "market.ledger.check.verify",

@@ -60,6 +60,8 @@ class Audit(NamedTuple):
         What is wrong, in order of height; nothing if the ledger is physically sound.
     islanded
         Those of them in which a participant was without the grid.
+    cleared
+        Those of them that were cleared again too.
     n_blocks, n_drawn
         Number of blocks behind the first, and how many of them were drawn.
     nonce
@@ -69,6 +71,7 @@ class Audit(NamedTuple):
     heights: tuple[int, ...]
     findings: tuple[Finding, ...]
     islanded: tuple[int, ...]
+    cleared: tuple[int, ...]
     n_blocks: int
     n_drawn: int
     nonce: bytes
@@ -104,11 +107,12 @@ class Bench(NamedTuple):
 
 
 class Audited(NamedTuple):
-    """What became of a task: heights audited, findings, and heights in which a participant was without the grid."""
+    """What became of a task: heights audited and findings; heights without the grid, and of those cleared again."""
 
     heights: list[int]
     findings: list[Finding]
     islanded: list[int]
+    cleared: list[int]
 
 
 def audit_ledger(
@@ -152,9 +156,10 @@ def audit_ledger(
         done = _audit_all(recorded, list(_split(task, store, heights)), n_processes)
         findings += [finding for part in done for finding in part.findings] + wrong
         findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
-    audited = tuple(height for part in done for height in part.heights)
-    islanded = tuple(height for part in done for height in part.islanded)
-    return Audit(audited, tuple(findings), islanded, last.height, len(heights), nonce)
+    audited, islanded, cleared = (
+        tuple(height for part in done for height in getattr(part, name)) for name in ("heights", "islanded", "cleared")
+    )
+    return Audit(audited, tuple(findings), islanded, cleared, last.height, len(heights), nonce)
 
 
 def _compare_first_block(recorded: Recorded) -> list[Finding]:
@@ -220,15 +225,17 @@ def audit_task(bench: Bench, task: Task) -> Audited:
     with Store.open_to_read(task.directory) as store:
         opened = [open_block(store.block(height), task.entries) for height in task.heights]
     blocks = [block for block in opened if block.holds_interval]
-    whats = audit_blocks(bench.physics, blocks)
+    whats, cleared = audit_blocks(bench.physics, blocks), list[int]()
     for block, found in zip(blocks, whats, strict=True):
         if bench.case is not None and block.height in task.states and can_clear(bench.case, block):
+            cleared.append(block.height)
             difference = clear_again(bench.case, task.states[block.height], block)
             found += [] if difference is None else [str(difference)]
     return Audited(
         [block.height for block in blocks],
         [Finding(block.height, what) for block, found in zip(blocks, whats, strict=True) for what in found],
         [block.height for block in blocks if is_islanded(block)],
+        cleared,
     )
 
 

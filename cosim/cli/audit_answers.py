@@ -10,6 +10,8 @@ import typer
 
 from cosim.audit import sample as samples
 from cosim.cli.errors import ANSWER_IS_NO, fail
+from market.ledger.read import extent as extents
+from market.ledger.store import store as stores
 
 if TYPE_CHECKING:
     from cosim.audit.audit import Audit
@@ -34,11 +36,13 @@ def tell_audit(directory: Path, found: Audit, show: int) -> None:
     """Print what an audit found; exit code 1 if anything is wrong."""
     if found.findings:
         tell_findings([f"block {finding.height}: {finding.what}" for finding in found.findings], show)
-        typer.echo(f"{directory}: INADMISSIBLE, {len(found.findings):,} findings in {len(found.heights):,} blocks")
+        n_findings = count(len(found.findings), "finding")
+        typer.echo(f"{directory}: INADMISSIBLE, {n_findings} in {count(len(found.heights), 'block')}")
     else:
+        again = f", {len(found.cleared):,} cleared again" if found.cleared else ""
         typer.echo(
-            f"{directory}: ok, {len(found.heights):,} blocks solved again by pandapower.runpp, {len(found.islanded):,} "
-            "of them islanded; all within limits, all verdicts confirmed"
+            f"{directory}: ok, {count(len(found.heights), 'block')} solved again by pandapower.runpp, "
+            f"{len(found.islanded):,} of them islanded{again}; all within limits, all verdicts confirmed"
         )
     if found.n_drawn < found.n_blocks:
         typer.echo(
@@ -64,6 +68,13 @@ def list_chances(n_blocks: int, n_drawn: int) -> str:
     return ", ".join([first, *told[1:]])
 
 
+def describe_end(directory: Path) -> list[str]:
+    """That a ledger ends before its run does, in words; nothing if it does not."""
+    with stores.Store.open_to_read(directory) as store:
+        held, wanted = extents.read_extent(store)
+    return [] if held == wanted else [f"It ends after {held:,} of {wanted:,} intervals: unfinished, or cut short."]
+
+
 def format_percent(percent: float) -> str:
     """A probability with the digits that tell it from 0 and from 100 %.
 
@@ -78,7 +89,7 @@ def format_percent(percent: float) -> str:
 def tell_rerun(directory: Path, found: Rerun) -> None:
     """Print what a rerun found; exit code 1 if anything differs."""
     for difference in found.differences:
-        typer.echo(f"block {difference.height}, {difference}")
+        typer.echo(f"block {difference.height}: {difference}")
     for finding in found.findings:
         typer.echo(f"block {finding.height}: {finding.what}")
     if found.ok:
@@ -87,12 +98,23 @@ def tell_rerun(directory: Path, found: Rerun) -> None:
             "is what the run gives"
         )
     else:
-        shown = min(len(found.differences), found.n_different)
+        shown, differ = len(found.differences), count(found.n_different, "block")
         more = f", the first difference of {shown} is shown" if shown < found.n_different else ""
-        typer.echo(f"{directory}: NOT WHAT THE RUN GIVES, {found.n_different:,} blocks differ{more}")
+        typer.echo(f"{directory}: NOT WHAT THE RUN GIVES, {differ} with other records{more}")
     typer.echo(f"Profiles: {found.origin.value}. Signatures and keys: see gridsettle ledger verify.")
     if not found.ok:
         raise typer.Exit(ANSWER_IS_NO)
+
+
+def count(n: int, what: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> count(1, "block"), count(8760, "block")
+    ('1 block', '8,760 blocks')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def tell_findings(lines: Sequence[str], show: int) -> None:

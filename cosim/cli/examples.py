@@ -59,6 +59,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ledger audit": (
         "gridsettle ledger audit runs/default-001 --sample 100",
         "gridsettle ledger audit runs/default-001 --all",
+        "gridsettle ledger audit runs/default-001 --rerun",
     ),
 }
 """Of commands whose own text has none."""

@@ -90,7 +90,8 @@ def verify(
         typer.echo(
             f"{directory}: ok, {report.n_blocks:,} blocks, {report.n_records:,} records, head {report.head.hex()}"
         )
-        for line in list_caveats(report.pinned, report.in_sums, kept):
+        ends = [] if last is not None else answers.describe_end(directory)
+        for line in [*ends, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:
         typer.echo(f"{directory}: BROKEN at block {report.height}: {report.reason}")

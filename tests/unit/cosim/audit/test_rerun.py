@@ -9,7 +9,7 @@ import numpy as np
 import pandapower as pp
 import pandapower.networks
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cosim import Scenario, run
 from cosim.audit.rebuild import Origin
@@ -99,6 +99,30 @@ def test_profiles_are_read_from_the_run_or_from_its_ledger(events: str, tmp_path
     expect_silence(tmp_path / "run", Origin.LEDGER)
 
 
+@pytest.mark.parametrize("source", ["synthetic", "table"])
+@pytest.mark.parametrize("facts", [False, True])
+def test_private_runs_are_audited_by_whoever_can_open_them(source: str, facts: bool, tmp_path: Path) -> None:
+    """A private run keeps no profiles: they would tell what each house used."""
+
+    def ledger(*words: str) -> Result:
+        return CliRunner().invoke(app, ["ledger", *words])
+
+    keys, directory = tmp_path / "keys", str(tmp_path / "run")
+    assert ledger("init", str(keys), "--members", "9").exit_code == 0
+    options = {"operator_key": keys / "operator.key", "member_keys": keys, "private": True, "facts": facts}
+    scenario = DAY.with_changes(**EVENTS["two islands"], ledger=options)
+    run(with_table(scenario, tmp_path) if source == "table" else scenario, directory)
+    assert not (tmp_path / "run" / PROFILES_FILE).exists()
+    result = ledger("audit", directory, "--rerun", "--open-with", str(keys / "operator.key"))
+    assert result.exit_code == 0, result.output
+    origin = Origin.LEDGER if source == "table" else Origin.SCENARIO
+    assert f"Profiles: {origin.value}." in result.stdout
+    assert ledger("audit", directory, "--all", "--open-with", str(keys / "operator.key")).exit_code == 0
+    result = ledger("audit", directory, "--rerun")
+    assert result.exit_code == 2
+    assert "open them with --open-with and the operator's key" in result.stderr
+
+
 def test_other_profiles_than_the_ledgers_are_refused(tmp_path: Path) -> None:
     scenario = with_table(DAY, tmp_path)
     run(scenario, tmp_path / "run")
@@ -141,8 +165,8 @@ def test_differences_are_told_up_to_a_bound_and_counted(tmp_path: Path, monkeypa
     assert (found.ok, found.n_different, len(found.differences)) == (False, 5, 2)
     result = CliRunner().invoke(app, ["ledger", "audit", str(tmp_path / "run"), "--rerun", "--show", "1"])
     assert result.exit_code == 1
-    assert "NOT WHAT THE RUN GIVES, 5 blocks differ, the first difference of 1 is shown" in result.stdout
-    assert result.stdout.startswith("block 1, record ")
+    assert "NOT WHAT THE RUN GIVES, 5 blocks with other records, the first difference of 1 is shown" in result.stdout
+    assert result.stdout.startswith("block 1: record ")
 
 
 def test_options_that_do_nothing_are_refused(tmp_path: Path) -> None:
