@@ -155,7 +155,7 @@ def check_memory(n_houses: int, n_intervals: int, *, n_elements: int | None = No
     if available is not None and needed > available:
         raise ScenarioError(
             f"memory: expected a run that fits, got one of {n_houses:,} houses and {n_intervals:,} intervals that "
-            f"needs about {needed / 2**30:,.1f} GiB where {available / 2**30:,.1f} GiB are available; take fewer houses "
+            f"needs about {needed / 2**30:,.1f} GiB, with {available / 2**30:,.1f} GiB available; take fewer houses "
             f"or a shorter horizon{_HINTS[keeps]}"
         )
 

@@ -49,7 +49,7 @@ def test_what_cannot_fit_is_refused_with_the_number(monkeypatch: pytest.MonkeyPa
         assert done.stderr.startswith(
             "gridsettle: memory: expected a run that fits, got one of 100,000 houses and 8,760"
         )
-        assert " GiB where 15.6 GiB are available; take fewer houses or a shorter horizon" in done.stderr
+        assert " GiB, with 15.6 GiB available; take fewer houses or a shorter horizon" in done.stderr
         assert done.stderr.count("\n") == 1
 
 
