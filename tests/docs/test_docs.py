@@ -159,16 +159,17 @@ def test_private_ledger_page_does_what_it_says(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     Path("private.toml").write_text(written_in(page, "toml")[0])
     lines = [line for text in written_in(page, "sh") for line in text.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 20
     for command in lines:
         name, *arguments = shlex.split(command, comments=True)
         assert name == "gridsettle"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == command.endswith("# exit code 1"), (command, result.output)
-    assert (
-        json.loads(CliRunner().invoke(app, ["ledger", "show", "run", "--json"]).output.splitlines()[1])["record"]
-        == "access"
-    )
+    listed = CliRunner().invoke(app, ["ledger", "members", "run"]).output
+    assert "replacement=waits  member=4" in listed
+    assert "replacement=waits  member=3" not in listed
+    CliRunner().invoke(app, ["ledger", "export", "run", "all.jsonl"])
+    assert sum(json.loads(line)["record"] == "access" for line in Path("all.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(b.language == "toml" for b in blocks(page))])
