@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.case.case import Case
 from cosim.case.state import NetworkState
@@ -31,11 +32,13 @@ from cosim.recording.blocks import (
 from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
 from market.errors import LedgerError, MarketError
+from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.records import RecordBytes
 from market.ledger.private.commitments import derive_salt_secret
 from market.ledger.private.entries import with_signatures
 from market.ledger.private.hiding import hide_genesis
 from market.ledger.private.vault import Entry
+from market.ledger.store.registry import find_key_in_force
 from market.ledger.write.ledger import Ledger, state_roots
 from market.ledger.write.private import append_private, write_opening
 from market.state import Lots, State
@@ -93,7 +96,7 @@ class Recorder:
     ) -> None:
         """Append blocks as the scenario demands: signed by the houses, private, both or neither."""
         ledger, keys, options = self.ledger, self.keys, self.case.scenario.ledger
-        signers = keys.members if options.members_sign else None
+        signers = find_signers(ledger, keys) if options.members_sign else None
         if options.private:
             cover, private = make_cover(self.case.scenario, accounts.shape[1] // 4), list(keys.members)
             append_private(ledger, keys.operator, private, starts, records, offsets, accounts, state, cover, signers)
@@ -138,6 +141,28 @@ def open_recorder(case: Case, directory: Path, *, resume: bool) -> Recorder:
     except (MarketError, ScenarioError):
         ledger.close()
         raise
+
+
+def find_signers(ledger: Ledger, keys: RunKeys) -> dict[int, Ed25519PrivateKey]:
+    """Keys of the members that sign the next interval: those with a key in force.
+
+    Raises
+    ------
+    ScenarioError
+        If a member's key in force is another than the one at hand.
+    """
+    height, interval = ledger.head().height + 1, ledger.next_interval
+    found = {}
+    for member, key in keys.members.items():
+        in_force = find_key_in_force(ledger.registry, member, height, interval)
+        if in_force not in (None, public_bytes(key)):
+            raise ScenarioError(
+                f"ledger, member_keys: expected the key of member {member} that is in force in block {height}, got "
+                "another; put the one that it was changed to into the folder"
+            )
+        if in_force is not None:
+            found[member] = key
+    return found
 
 
 def make_genesis(case: Case, keys: RunKeys) -> tuple[RecordBytes, Mapping[int, Sequence[Entry]]]:

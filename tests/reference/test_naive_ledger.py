@@ -10,7 +10,7 @@ import naive_ledger
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ledger_world import begin, busy, world, written
+from ledger_world import append, begin, busy, world, written
 
 from cosim import Scenario, run
 from market.ledger.check.verify import verify_ledger
@@ -19,6 +19,7 @@ from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import Role
 from market.ledger.private.entries import with_signatures
+from market.ledger.store import registry
 from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
 
 
@@ -93,3 +94,29 @@ def test_both_accept_compensation_paid_by_the_operator(tmp_path: Path) -> None:
     )
     assert run(scenario, tmp_path / "run").summary["money_eur"]["compensation"] > 0
     assert both(tmp_path / "run") == (True, True)
+
+
+def test_both_accept_a_grant_that_ends_and_refuse_what_is_read_behind_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Access in interval 8 of a grant until 10; the same in interval 12, which only a dishonest operator records."""
+    made, keys = world(3, 14, seed=2), {m: make_demonstration_key(100 + m) for m in range(2)}
+
+    def write(directory: Path, access_at: int) -> None:
+        with begin(directory, made) as ledger:
+            chain = ledger.chain_id
+            rows = [statements.register(chain, m, Role.PARTICIPANT, 1, 2, keys[m]) for m in keys]
+            ledger.append_registry(np.concatenate(rows))
+            append(ledger, made, 0, 5)
+            ledger.append_registry(statements.grant(chain, 0, 2, keys[0], reader=1, until=10))
+            append(ledger, made, 5, access_at)
+            ledger.append_registry(statements.log_access(chain, 1, 2, keys[1], owner=0))
+            append(ledger, made, access_at, 14)
+
+    write(tmp_path / "before", 8)
+    assert both(tmp_path / "before") == (True, True)
+    granted = registry.is_granted
+    monkeypatch.setattr(registry, "is_granted", lambda *given: given[-1] == 12 or granted(*given))
+    write(tmp_path / "behind", 12)
+    monkeypatch.undo()
+    assert both(tmp_path / "behind") == (False, False)

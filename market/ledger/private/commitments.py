@@ -8,7 +8,7 @@ possible values cannot be guessed. `AGGREGATE` records say what private records 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from market.exchanges import CONTRACT, EXCHANGE, METER, Ints, Kind, Rows
 from market.ledger.format.records import (
     AGGREGATE,
     MONEY,
+    PRIVATE,
     RecordBytes,
     RecordKind,
     make_record,
@@ -38,8 +39,8 @@ GENESIS = LAST_INTERVAL
 """Interval under which stores keep the private records of the first block."""
 _INTO = ("pv_wh", "fuel_cell_wh", "discharge_wh", "bought_wh", "imported_wh", "shed_wh")
 _OUT = ("load_wh", "charge_wh", "sold_wh", "exported_wh", "spilled_wh")
-_PARTIES = ("seller", "buyer", "host")
-_OF_ONE_HOUSE = (Kind.METER, RecordKind.ORDER)
+PARTIES = ("seller", "buyer", "host")
+OF_ONE_HOUSE = (Kind.METER, RecordKind.ORDER)
 """Kinds of records about one house, which they name in the same place."""
 
 
@@ -79,9 +80,17 @@ def is_private(records: RecordBytes, houses: Collection[int]) -> npt.NDArray[np.
     """Which records, (M,), are exchanges that name one of these houses, its meter, or its order."""
     kinds, chosen = records[:, 0], list(houses)
     exchanges, meters = records.view(EXCHANGE).reshape(-1), records.view(METER).reshape(-1)
-    named = np.any([np.isin(exchanges[end], chosen) for end in _PARTIES], axis=0)
-    metered = np.isin(kinds, _OF_ONE_HOUSE) & np.isin(meters["house"], chosen)
+    named = np.any([np.isin(exchanges[end], chosen) for end in PARTIES], axis=0)
+    metered = np.isin(kinds, OF_ONE_HOUSE) & np.isin(meters["house"], chosen)
     return np.asarray(((kinds < Kind.METER) & named) | metered, np.bool_)
+
+
+def make_private_records(commitments: Sequence[bytes]) -> RecordBytes:
+    """Make the `PRIVATE` records of commitments, (M, 72)."""
+    rows = np.zeros((len(commitments), PRIVATE.itemsize), np.uint8)
+    rows[:, 0] = RecordKind.PRIVATE
+    rows[:, 12:44] = np.frombuffer(b"".join(commitments), np.uint8).reshape(-1, 32)
+    return rows
 
 
 def make_aggregate_record(hidden: RecordBytes, interval: int, seq: int, n_private: int | None = None) -> RecordBytes:

@@ -17,7 +17,6 @@ from market.exchanges import Ints, Kind, Rows
 from market.ledger.format.records import (
     HOUSE,
     NONE,
-    PRIVATE,
     VERDICT,
     RecordBytes,
     RecordKind,
@@ -26,7 +25,7 @@ from market.ledger.format.records import (
     select_rows,
     view_as_bytes,
 )
-from market.ledger.private.commitments import commit_padding, is_private, make_aggregate_record
+from market.ledger.private.commitments import commit_padding, is_private, make_aggregate_record, make_private_records
 
 STEP_VM_UPU, STEP_LOADING_E4 = 10_000, 100_000
 """Steps of what a period's verdict says: 0.01 pu, 10 %."""
@@ -104,10 +103,7 @@ def is_hidden(records: RecordBytes, houses: Collection[int]) -> npt.NDArray[np.b
 
 def make_padding(salt: bytes, interval: int, n: int) -> RecordBytes:
     """Make the first `n` records of a block, commitments to nothing, (n, 72); `salt` is that of its state root."""
-    rows = [
-        make_record(PRIVATE, RecordKind.PRIVATE, commitment=commit_padding(salt, interval, seq)) for seq in range(n)
-    ]
-    return number_records(np.concatenate([np.empty((0, PRIVATE.itemsize), np.uint8), *rows]), interval)
+    return number_records(make_private_records([commit_padding(salt, interval, seq) for seq in range(n)]), interval)
 
 
 def make_blank_verdict(interval: int, seq: int) -> RecordBytes:

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from market.errors import LedgerError
-from market.exchanges import OPERATOR, Ints, Kind
+from market.exchanges import EXCHANGE, METER, NOBODY, OPERATOR, Ints, Kind
 from market.ledger.format.header import make_chain_id
 from market.ledger.format.records import (
     AGGREGATE,
-    PRIVATE,
+    HOUSE,
     RecordBytes,
     RecordKind,
-    decode_record,
     join_blocks,
     make_record,
     number_records,
@@ -26,16 +25,16 @@ from market.ledger.format.records import (
 from market.ledger.private.commitments import (
     GENESIS,
     LEAST_PRIVATE,
+    OF_ONE_HOUSE,
+    PARTIES,
     STATE_SEQ,
     commit,
     derive_inputs_salt,
     derive_salt,
+    make_private_records,
 )
 from market.ledger.private.cover import EMPTY_PERIOD, Cover, Period, is_hidden, make_blank_verdict, make_padding
 from market.ledger.private.vault import Entry
-
-_PARTIES = ("seller", "buyer", "host")
-_OF_ONE_HOUSE = (Kind.METER, RecordKind.ORDER, RecordKind.HOUSE)
 
 
 class Hidden(NamedTuple):
@@ -185,21 +184,26 @@ def _commit_all(
     body: RecordBytes, hidden: npt.NDArray[np.bool_], salts: Salts, entries: Mapping[int, list[Entry]]
 ) -> RecordBytes:
     """Records with commitments in place of the hidden ones; each is entered for the operator and those it concerns."""
-    shown = body.copy()
-    for at in np.flatnonzero(hidden).tolist():
-        seq = int(read_places(body[at : at + 1])[0, 1])
-        entry = Entry(salts.interval, seq, body[at].tobytes(), salts.at(seq))
-        for member in (OPERATOR, *_list_parties(entry.record, entries)):
+    chosen = body[hidden]
+    commitments = []
+    for row, seq, parties in zip(chosen, read_places(chosen)[:, 1].tolist(), _list_parties(chosen), strict=True):
+        entry = Entry(salts.interval, seq, row.tobytes(), salts.at(seq))
+        commitments.append(commit(entry.salt, entry.record))
+        for member in {OPERATOR, *parties} & entries.keys():
             entries[member].append(entry)
-        shown[at] = make_record(PRIVATE, RecordKind.PRIVATE, commitment=commit(entry.salt, entry.record))[0]
-        shown[at, 4:12] = body[at, 4:12]
+    shown = body.copy()
+    shown[hidden] = make_private_records(commitments)
+    shown[hidden, 4:12] = chosen[:, 4:12]
     return shown
 
 
-def _list_parties(record: bytes, entries: Mapping[int, list[Entry]]) -> list[int]:
-    """Private houses that a record concerns; none for what follows from all of them."""
-    if record[0] not in _OF_ONE_HOUSE and record[0] >= Kind.METER:
-        return []
-    row = decode_record(record)
-    parties = {row["house"]} if record[0] in _OF_ONE_HOUSE else {row[end] for end in _PARTIES}
-    return sorted(member for member in parties if member >= 0 and member in entries)
+def _list_parties(records: RecordBytes) -> list[list[int]]:
+    """Who is named by each of some records, (M, 72); -4 where nobody is, as in what follows from all houses."""
+    kinds, exchanges = records[:, 0], records.view(EXCHANGE).reshape(-1)
+    parties = np.stack([exchanges[end] for end in PARTIES], axis=1)
+    parties[kinds >= Kind.METER] = NOBODY
+    for of_one, layout in ((np.isin(kinds, OF_ONE_HOUSE), METER), (kinds == RecordKind.HOUSE, HOUSE)):
+        parties[of_one, 0] = records.view(layout).reshape(-1)["house"][of_one]
+    parties[parties < 0] = NOBODY  # pools have no store
+    found: list[list[int]] = parties.tolist()
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from cosim.simulation.simulate import Progress
 from market.errors import LedgerError
 from market.exchanges import METER, OPERATOR, Kind
 from market.ledger.check.verify import verify_ledger
-from market.ledger.crypto.keys import is_signed, public_bytes, read_private_key
+from market.ledger.crypto.keys import is_signed, public_bytes, read_private_key, write_key_pair
 from market.ledger.format.header import decode_header, make_demonstration_key
 from market.ledger.format.records import RecordBytes, RecordKind, read_integer_parameter, read_parameters
 from market.ledger.private.commitments import commit, derive_salt, derive_salt_secret, open_commitments
@@ -187,19 +188,52 @@ class _InterruptedError(Exception):
 def test_an_interrupted_private_run_resumes_to_the_same_head(
     keys: Path, tmp_path: Path, done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cosim.simulation.simulate, "GROUP", 8)
-
-    def interrupt(progress: Progress) -> None:
-        if progress.done >= 20:
-            raise _InterruptedError
-
-    with pytest.raises(_InterruptedError):
-        run(private(keys), tmp_path / "cut", listener=interrupt)
+    interrupt_at(20, private(keys), tmp_path / "cut", monkeypatch)
     with pytest.raises(LedgerError, match="was begun with"):
         run(private(keys, members_sign=False), tmp_path / "cut", resume=True)
     resumed = run(private(keys), tmp_path / "cut", resume=True)
     assert resumed.summary["ledger"] == cosim.Result.load(done).summary["ledger"]
     assert verify_ledger(tmp_path / "cut", entries=entries_in(tmp_path / "cut", keys)).ok
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_run_goes_on_though_a_members_key_was_ended_or_changed(
+    hidden: bool, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody signs for a member whose key was ended; its private records are sealed to the operator meanwhile."""
+    scenario = private(keys, private=hidden)
+    interrupt_at(20, scenario, tmp_path / "cut", monkeypatch)
+    operator = ["--operator-key", str(keys / "operator.key")]
+    assert ledger("revoke", str(tmp_path / "cut"), "2", *operator).exit_code == 0
+    new = tmp_path / "new.key"
+    write_key_pair(new, make_demonstration_key(4711))
+    rotated = ledger("rotate", str(tmp_path / "cut"), "1", "--key", str(keys / "member-001.key"),
+                     "--new-key", str(new), *operator)  # fmt: skip
+    assert rotated.exit_code == 0
+    with pytest.raises(ScenarioError, match="expected the key of member 1 that is in force"):
+        run(scenario, tmp_path / "cut", resume=True)
+    changed = tmp_path / "keys"
+    shutil.copytree(keys, changed)
+    (changed / "member-001.key").unlink()
+    shutil.copy(new, changed / "member-001.key")
+    run(private(changed, private=hidden, operator_key=keys / "operator.key"), tmp_path / "cut", resume=True)
+    report = verify_ledger(tmp_path / "cut", entries=entries_in(tmp_path / "cut", keys) if hidden else None)
+    assert report.ok, report.reason
+    with Store.open_to_read(tmp_path / "cut") as store:
+        last = decode_records(store.block(store.size() - 1).records)
+    assert dict(read_entry_signatures(last)).keys() == {0, 1, 3}
+
+
+def interrupt_at(interval: int, scenario: Scenario, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a run, and leave it behind this interval."""
+    monkeypatch.setattr(cosim.simulation.simulate, "GROUP", 8)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.done >= interval:
+            raise _InterruptedError
+
+    with pytest.raises(_InterruptedError):
+        run(scenario, directory, listener=interrupt)
 
 
 def test_an_audit_needs_the_meters(done: Path, keys: Path) -> None:
