@@ -35,6 +35,7 @@ MARKETS: dict[str, dict[str, Any]] = {
     "none": {"market": {"mechanism": "none"}},
     "island": {"events": [GRID_OUT], "community": {"enabled": True}, "market": {"mechanism": "sharing_hybrid"}},
     "island with an auction": {"events": [GRID_OUT], "market": {"mechanism": "double_auction"}},
+    "signed": {"ledger": {"members_sign": True}},
     "curtailed": {
         "limits": {"max_vm_pu": 1.002},
         "market": {"mechanism": "sharing_central"},
