@@ -11,9 +11,9 @@ from cosim.audit.recorded import Recorded
 from cosim.case.case import Case, MarketCase, build_market, make_market_case, make_opening, make_rules, with_network
 from cosim.case.checks import check_events
 from cosim.case.community import rate_community_wh
-from cosim.case.devices import Device, list_devices
+from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.inputs import draw_capacities, read_feeder
-from cosim.case.kept import PROFILES_FILE, read_kept_profiles
+from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import make_first_records, name_digests
 from cosim.scenario.model import Scenario
@@ -36,7 +36,7 @@ class Origin(Enum):
 def rebuild_case(recorded: Recorded, read_metered: Callable[[], Profiles]) -> tuple[Case, Origin]:
     """Case of a recorded run, and where its profiles come from.
 
-    A network that a scenario makes or names is made again; one from a file is the recorded one.
+    The network is that of `rebuild_feeder`.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def rebuild_case(recorded: Recorded, read_metered: Callable[[], Profiles]) -> tu
         market, origin = _make_market(scenario, kept), Origin.KEPT
     else:
         market, origin = _make_market(scenario, read_metered()), Origin.LEDGER
-    return with_network(market, _rebuild_feeder(recorded, market)), origin
+    return with_network(market, rebuild_feeder(recorded, market.profiles.participants)), origin
 
 
 def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
@@ -73,11 +73,18 @@ def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
     return make_market_case(scenario, profiles, capacity_wh, mechanism, make_rules(scenario, mechanism))
 
 
-def _rebuild_feeder(recorded: Recorded, market: MarketCase) -> Feeder:
-    if recorded.scenario.network.source == "file":
-        return recorded.feeder
-    names = market.profiles.participants
-    return read_feeder(recorded.scenario, names, {names[cell.house] for cell in market.fleet.fuel_cells.values()})
+def rebuild_feeder(recorded: Recorded, names: tuple[str, ...]) -> Feeder:
+    """Feeder of a run's participants as its scenario makes it; one from a file as the run directory keeps it.
+
+    What was kept is used if it is the recorded network, and else that: the user's file may have changed since.
+    """
+    devices = list_devices(recorded.scenario, names, _list_capacities(recorded.scenario, len(names)))
+    owners = {names[device.house] for device in devices if isinstance(device, FuelCellDevice)}
+    if recorded.scenario.network.source != "file":
+        return read_feeder(recorded.scenario, names, owners)
+    kept = with_kept_network(recorded.scenario, recorded.directory)
+    feeder = recorded.feeder if kept is None else read_feeder(kept, names, owners)
+    return feeder if feeder.digest() == recorded.feeder.digest() else recorded.feeder
 
 
 def make_bare_case(recorded: Recorded) -> Case:
@@ -86,12 +93,15 @@ def make_bare_case(recorded: Recorded) -> Case:
     start, n = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s"), scenario.horizon.n_intervals
     zero = np.zeros((n, len(names)), np.int64)
     profiles = Profiles(start, scenario.horizon.interval_minutes, names, zero, zero, zero[:, 0], {"source": "none"})
-    return with_network(_make_market(scenario, profiles), recorded.feeder)
+    feeder = rebuild_feeder(recorded, names)
+    same = feeder.digest() == recorded.feeder.digest()
+    return with_network(_make_market(scenario, profiles), feeder if same else recorded.feeder)
 
 
 def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     """Records of the first block as scenario and network give them, (M, 72); the profiles are taken at their digest."""
-    scenario, feeder = recorded.scenario, recorded.feeder
+    scenario = recorded.scenario
+    feeder = rebuild_feeder(recorded, recorded.feeder.participants)
     opening = make_opening(scenario, _list_capacities(scenario, len(feeder.participants)))
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     parameters = read_parameters(recorded.genesis)

@@ -1,36 +1,79 @@
-"""The profiles that a run directory keeps, so that the run can be made again: those that came from a file.
+"""The inputs from files that a run directory keeps, so that the run can be made again.
 
-Synthetic series are made again from the seed. A private run keeps none: they would tell what each house used.
+Synthetic series and generated networks are made again from the scenario. A private run keeps no files: profiles would
+tell what each house used, and a table of participants where it is.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from cosim.case.case import MarketCase
 from cosim.errors import ScenarioError
+from cosim.scenario.model import Scenario
 from data.errors import DataError
 from data.profiles import Profiles
 from data.tables import read_profiles, write_profiles
 
 PROFILES_FILE = "profiles.parquet"
+NETWORK_SOURCE, PARTICIPANTS = "network_source.json", "participants.csv"
+"""The network and its participants as they were given: what is written of a network that was read may round it."""
+
+
+def keep_inputs(case: MarketCase, directory: Path) -> None:
+    """Write profiles and network into the run directory, if they came from files and the run is not private.
+
+    Raises
+    ------
+    ScenarioError
+        If a file cannot be written.
+    """
+    if case.scenario.ledger.private:
+        return
+    if case.scenario.profiles.source != "synthetic":
+        keep_profiles(case, directory)
+    if case.scenario.network.source == "file":
+        keep_network(case.scenario, directory)
 
 
 def keep_profiles(case: MarketCase, directory: Path) -> None:
-    """Write the profiles into the run directory, if they came from a file and the run is not private.
+    """Write the profiles into the run directory.
 
     Raises
     ------
     ScenarioError
         If the file cannot be written.
     """
-    if case.scenario.profiles.source == "synthetic" or case.scenario.ledger.private:
-        return
     path = directory / PROFILES_FILE
     try:
         write_profiles(case.profiles, path)
     except OSError as reason:
         raise ScenarioError(f"{path}: expected to write the profiles, got: {reason}") from reason
+
+
+def keep_network(scenario: Scenario, directory: Path) -> None:
+    """Copy the files of the network into the run directory, as far as they are still where they were read.
+
+    Raises
+    ------
+    ScenarioError
+        If a file cannot be written.
+    """
+    for source, name in ((scenario.network.file, NETWORK_SOURCE), (scenario.network.participants, PARTICIPANTS)):
+        if source is not None and source.is_file():
+            try:
+                shutil.copyfile(source, directory / name)
+            except OSError as reason:
+                raise ScenarioError(
+                    f"{directory / name}: expected to write a copy of {source}, got: {reason}"
+                ) from reason
+
+
+def with_kept_network(scenario: Scenario, directory: Path) -> Scenario | None:
+    """The scenario with the network that a run directory keeps instead of the user's files; None if it keeps none."""
+    network = {"file": directory / NETWORK_SOURCE, "participants": directory / PARTICIPANTS}
+    return scenario.with_changes(network=network) if all(path.is_file() for path in network.values()) else None
 
 
 def read_kept_profiles(directory: Path, interval_minutes: int, sha256: bytes) -> Profiles:

@@ -150,7 +150,7 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     orders, delivery = join_parts(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
-    lit = any(part.supply for part in parts)
+    lit = any(part.supply and part.outcome != Outcome.DE_ENERGISED for part in parts)
     flow, metered = _solved(case, switching, in_force, buses, settlement, fed if lit else None)
     settlement = settlement._replace(meters=metered[0])
     return EventInterval(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from cosim.case.case import Case, build_case
 from cosim.case.checks import check_memory
-from cosim.case.kept import keep_profiles
+from cosim.case.kept import keep_inputs
 from cosim.case.memory import Keeps
 from cosim.curtailment.feasible import Outcome
 from cosim.interrupts.stop import stop_between_lines
@@ -229,10 +229,10 @@ def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
 
 
 def write_inputs(case: Case, directory: Path) -> None:
-    """Write the scenario with every default filled in, the network, and profiles from a file into the run directory."""
+    """Write the scenario with every default filled in, the network, and inputs from files into the run directory."""
     write_whole(directory / "scenario.toml", format_toml(case.scenario))
     write_whole(directory / NETWORK_FILE, pp.to_json(case.feeder.net))
-    keep_profiles(case, directory)
+    keep_inputs(case, directory)
 
 
 def make_manifest(case: Case, head: dict[str, Any]) -> dict[str, Any]:

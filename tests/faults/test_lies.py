@@ -397,8 +397,8 @@ def test_other_cables_are_found_where_the_scenario_makes_the_network(tmp_path: P
     directory = put_together(books, tmp_path / "other", tmp_path / "run")
     (directory / "scenario.toml").write_text(format_toml(DAY))
     assert answer_verify(directory) == ""
-    assert answer_audit(directory) == []
-    assert "parameter network_sha256" in answer_rerun(directory)[0]
+    for check in (answer_audit, answer_rerun):
+        assert "parameter network_sha256" in check(directory)[0]
 
 
 def test_another_run_altogether_shows_only_against_a_checkpoint(honest: Run, tmp_path: Path) -> None:

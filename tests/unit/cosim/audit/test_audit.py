@@ -61,6 +61,21 @@ def test_an_inadmissible_trade_with_right_hashes_is_caught_and_named(tmp_path: P
     assert f"block {audit.findings[0].height}: " in result.stdout
 
 
+@pytest.mark.parametrize(
+    "events",
+    [[], [{"kind": "register", "at": "2017-06-20T12:00:00Z", "participant": "house_03", "device": "fuel_cell"}]],
+    ids=["none", "a device asks"],
+)
+def test_a_run_passes_where_next_to_nothing_is_allowed(events: list[dict[str, str]], tmp_path: Path) -> None:
+    """Load is shed and the feeder switched off, in an hour with an event too: it has no voltage and no losses then."""
+    limits = {"min_vm_pu": 0.99999, "max_vm_pu": 1.00001}
+    scenario = TIGHT.with_changes(limits=limits, events=events, ledger={"facts": True})
+    outcomes = run(scenario, tmp_path / "run").summary["network"]["outcomes"]
+    assert outcomes["de_energised"] > 0
+    assert outcomes["shed"] > 0
+    assert audit_ledger(tmp_path / "run", sample=None).findings == ()
+
+
 def test_another_network_or_scenario_is_refused(tmp_path: Path) -> None:
     run(TIGHT, tmp_path / "run")
     scenario = tmp_path / "run" / "scenario.toml"
