@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.exchanges import Kind
+from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Kind
 from market.ledger.format.records import LAYOUTS, RecordBytes, RecordKind, read_places
 from market.ledger.read.show import kind_name, show_record
 
@@ -89,7 +89,8 @@ def _find_field(ours: RecordBytes, theirs: RecordBytes) -> tuple[str, str, str]:
     name = next(name for name in layout.names or () if a[name] != b[name])
     if name == "value":
         return name, format_parameter(a[name].tobytes()), format_parameter(b[name].tobytes())
-    return name, str(shown[0].get(name)), str(shown[1].get(name))
+    recorded, computed = ("none" if fields.get(name) is None else str(fields[name]) for fields in shown)
+    return name, recorded, computed
 
 
 def describe_record(row: RecordBytes) -> str:
@@ -104,7 +105,8 @@ def describe_record(row: RecordBytes) -> str:
 
 
 def _name_party(party: int) -> str:
-    return f"house {party}" if party >= 0 else ("the utility", "the contract", "the operator", "nobody")[-1 - party]
+    others = {GRID: "the utility", CONTRACT: "the contract", OPERATOR: "the operator", NOBODY: "nobody"}
+    return f"house {party}" if party >= 0 else others.get(party, f"party {party}")
 
 
 def format_parameter(value: bytes) -> str:
@@ -112,4 +114,4 @@ def format_parameter(value: bytes) -> str:
     text = value.rstrip(bytes(1))
     if text.isascii() and text.decode().isprintable() and len(text) > 1:
         return f"'{text.decode()}'"
-    return str(int.from_bytes(value[:8], "little", signed=True)) if len(text) <= 8 else text[:8].hex() + "…"
+    return str(int.from_bytes(value[:8], "little", signed=True)) if len(text) <= 8 else text.hex()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,13 @@ def kind_name(kind: int) -> str:
 def _show_value(name: str, value: int | bytes, kind: int) -> int | str | None:
     if isinstance(value, bytes):
         return value.hex()
-    if kind < Kind.METER and name in ("status", "reason"):
-        return (Status if name == "status" else Reason)(value).name.lower()
-    if kind == RecordKind.TOPOLOGY and name == "status" and value in Change._value2member_map_:
-        return Change(value).name.lower()
+    words: dict[str, type[IntEnum]] = {}
+    if kind < Kind.METER:
+        words = {"status": Status, "reason": Reason}
+    elif kind == RecordKind.TOPOLOGY:
+        words = {"status": Change}
+    if name in words and value in words[name]._value2member_map_:
+        return words[name](value).name.lower()
     return None if value == NONE else value
 
 
