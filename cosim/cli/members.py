@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -42,7 +43,7 @@ Effective = Annotated[
 
 def parse_member(text: str) -> int:
     """Number of a member on the ledger from what the user wrote."""
-    if text != "operator" and not text.isdigit():
+    if not re.fullmatch(r"operator|[0-9]{1,9}", text):
         fail(f"member: expected a number from 0 on or 'operator', got '{text}'")
     return exchanges.OPERATOR if text == "operator" else int(text)
 

@@ -28,6 +28,16 @@ AGAIN = "go on with: gridsettle run … --resume, which makes it again"
 FILES = "files"
 """Key of the manifest with the SHA-256 of each file by its name."""
 
+KIND_NAMES = {str: "text", dict: "an object", list: "a list"}
+KINDS = {
+    **dict.fromkeys(
+        ("gridsettle", "python", "scenario_sha256", "profiles_sha256", "network_sha256", "power_flow"), str
+    ),
+    **dict.fromkeys(("libraries", "profiles", "limits", "ledger", FILES), dict),
+    "network_notes": list,
+}
+"""Kinds of the manifest's values."""
+
 OURS = (ScenarioError, DataError, GridError, MarketError)
 OF_BAD_CONTENT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pa.ArrowException)
 """What code that expects a run's files meets in others."""
@@ -77,8 +87,22 @@ def find_change(directory: Path, manifest: Mapping[str, Any]) -> str | None:
 
 
 def _list_hashes(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    found = manifest.get(FILES)
-    return found if isinstance(found, dict) else {}
+    return dict(manifest.get(FILES, {}))
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Content of a run's manifest.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be read, or a key has a value of another kind than a run writes.
+    """
+    content = read_json(path)
+    for key, kind in KINDS.items():
+        if not isinstance(content.get(key, kind()), kind):
+            raise ScenarioError(f"{path}: expected '{key}' to be {KIND_NAMES[kind]}, got another value; {AGAIN}")
+    return content
 
 
 @contextmanager

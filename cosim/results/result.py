@@ -15,7 +15,7 @@ import pyarrow as pa
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.results.directory import file_name, read_in_parts, read_table
-from cosim.results.integrity import AGAIN, MANIFEST, SUMMARY, check_files, read_json
+from cosim.results.integrity import AGAIN, MANIFEST, SUMMARY, check_files, read_json, read_manifest
 from cosim.results.summary import EXTREMES
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
@@ -78,7 +78,7 @@ class Result:
     def manifest(self) -> Mapping[str, Any]:
         """Versions and hashes, to repeat the run; empty for a run in memory."""
         path = None if self.directory is None else self.directory / MANIFEST
-        return {} if path is None or not path.exists() else read_json(path)
+        return {} if path is None or not path.exists() else read_manifest(path)
 
     def check_files(self) -> AbstractContextManager[None]:
         """Context that checks the files first; where they cannot be checked, what fails in it is their fault.

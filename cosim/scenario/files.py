@@ -99,8 +99,15 @@ def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
         table = getattr(scenario, section)
         given = {key: getattr(table, key) for key in keys if getattr(table, key) is not None}
         if given:
-            changes[section] = {key: (folder / value).resolve() for key, value in given.items()}
+            changes[section] = {key: _make_absolute(folder, f"{section}.{key}", value) for key, value in given.items()}
     return scenario.with_changes(**changes) if changes else scenario
+
+
+def _make_absolute(folder: Path, key: str, path: Path) -> Path:
+    """Path from the root; links are left to whoever opens it."""
+    if "\0" in str(path):
+        raise ScenarioError(f"{key}: expected a path, got one with a zero character; correct it")
+    return (folder / path).absolute()
 
 
 def format_toml(scenario: Scenario) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -26,9 +26,21 @@ MOST_MISTAKES = 10
 
 def explain(error: ValidationError, scenario: type[Section], where: str) -> str:
     """One line per mistake, of the first ones: where, key, what was expected and got, what the key means."""
-    lines = [f"{where}, {_explain_one(dict(item), scenario)}" for item in error.errors()]
+    lines = [f"{where}, {_explain_one(dict(item), scenario)}" for item in _without_repeats(error)]
     more = [f"and {len(lines) - MOST_MISTAKES} more mistakes"] if len(lines) > MOST_MISTAKES else []
     return "\n".join([*lines[:MOST_MISTAKES], *more])
+
+
+def _without_repeats(error: ValidationError) -> Iterator[dict[str, Any]]:
+    """Mistakes; of each section only the first key that is unknown: where there are several, a header is missing."""
+    seen: set[tuple[Any, ...]] = set()
+    for item in error.errors():
+        section = tuple(item["loc"][:-1])
+        if item["type"] == "extra_forbidden" and section and section in seen:
+            continue
+        if item["type"] == "extra_forbidden":
+            seen.add(section)
+        yield dict(item)
 
 
 def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:

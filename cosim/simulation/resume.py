@@ -18,7 +18,7 @@ from cosim.interval.chunk import Chunk
 from cosim.recording.blocks import interval_starts
 from cosim.recording.recorder import Recorder
 from cosim.results.directory import file_name
-from cosim.results.integrity import FILES, MANIFEST, SUMMARY, find_change, read_json
+from cosim.results.integrity import FILES, MANIFEST, SUMMARY, find_change, read_manifest
 from cosim.results.parts import DAMAGED, find_damage, set_parts_aside
 from cosim.results.result import NETWORK_FILE
 from cosim.simulation.version import find_version
@@ -38,11 +38,10 @@ def list_files(tables: Iterable[str]) -> list[str]:
 def is_finished(directory: Path, tables: Iterable[str]) -> bool:
     """Whether all files of a run are there, as they were written; its manifest is written last."""
     try:
-        manifest = read_json(directory / MANIFEST)
+        manifest = read_manifest(directory / MANIFEST)
     except ScenarioError:
         return False
-    kept = manifest.get(FILES)
-    return isinstance(kept, dict) and set(list_files(tables)) <= set(kept) and find_change(directory, manifest) is None
+    return set(list_files(tables)) <= set(manifest.get(FILES, ())) and find_change(directory, manifest) is None
 
 
 def name_run(recorder: Recorder) -> str:

@@ -79,8 +79,9 @@ def read_regular_text(path: Path) -> str:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
-    except OSError as reason:
-        raise GridError(f"{path}: expected a pandapower JSON file, found none ({reason.strerror})") from reason
+    except (OSError, ValueError) as reason:  # ValueError: a zero character in the name
+        what = reason.strerror if isinstance(reason, OSError) else reason
+        raise GridError(f"{path}: expected a pandapower JSON file, found none ({what})") from reason
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
         os.close(descriptor)
@@ -92,6 +93,8 @@ def read_regular_text(path: Path) -> str:
             return file.read(MAX_BYTES).decode("utf-8-sig")
         except UnicodeDecodeError as reason:
             raise GridError(f"{path}: expected UTF-8 text, got other bytes ({reason.reason})") from reason
+        except OSError as reason:
+            raise GridError(f"{path}: expected a file that can be read, got {reason.strerror}") from reason
 
 
 def parse_net(text: str, where: str) -> Any:

@@ -31,8 +31,19 @@ def log_origin(chain_id: bytes) -> str:
 
 
 def checkpoint_path(directory: Path) -> Path:
-    """Path of a run's checkpoint: outside its directory, so that restoring an old directory does not restore it."""
-    resolved = directory.resolve()
+    """Path of a run's checkpoint: outside its directory, so that restoring an old directory does not restore it.
+
+    Raises
+    ------
+    LedgerError
+        If there is no place beside it: it is the root, or a link that leads to itself.
+    """
+    try:
+        resolved = directory.resolve()
+    except (OSError, RuntimeError) as reason:
+        raise LedgerError(f"{directory}: expected a run directory, got: {reason}") from reason
+    if not resolved.name:
+        raise LedgerError(f"{directory}: expected a run directory, got the root; choose another")
     return resolved.with_name(resolved.name + ".checkpoint")
 
 
