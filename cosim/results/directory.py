@@ -29,14 +29,8 @@ _BEFORE_THE_LEDGER = (PARTS, "ledger.lock", ".ledger.sqlite.partial")
 """Beginnings of the names of all files that a run leaves if it is killed before it has a ledger; none is needed."""
 
 
-def prepare_directory(directory: Path, *, resume: bool) -> Path:
-    """Make a new run directory, or find the one to resume; a run that was stopped before its ledger begins anew.
-
-    Raises
-    ------
-    ScenarioError
-        If a new run would overwrite an old one, or there is nothing to resume.
-    """
+def check_directory(directory: Path, *, resume: bool) -> None:
+    """Raise `ScenarioError` if a new run would overwrite what is in a directory, or there is nothing to resume."""
     started = has_ledger(directory)
     if resume and not directory.exists():
         raise ScenarioError(f"{directory}: expected a run to resume, found no such directory; run without --resume")
@@ -47,12 +41,21 @@ def prepare_directory(directory: Path, *, resume: bool) -> Path:
             f"{directory}: expected an empty or new directory, found {what}; "
             f"choose another with --out{', remove it, or go on with --resume' if started else ''}"
         )
+
+
+def prepare_directory(directory: Path, *, resume: bool) -> None:
+    """Make a new run directory, or the one to resume ready; a run that was stopped before its ledger begins anew.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be made.
+    """
     parts = make_folder(directory) / PARTS
     if resume and parts.exists() and not parts.is_dir():
         parts.unlink()
     make_folder(parts)
     shutil.rmtree(directory / JOINED, ignore_errors=True)
-    return directory
 
 
 def has_ledger(directory: Path) -> bool:
@@ -69,6 +72,8 @@ def replace_when_whole(path: Path) -> Iterator[Path]:
     ScenarioError
         If it cannot be written.
     """
+    if not path.name or path.is_dir():
+        raise ScenarioError(f"{path}: expected a file to write, got a folder; add a file name")
     temporary = path.with_name(f".{path.name}.partial")
     try:
         try:

@@ -23,7 +23,14 @@ from cosim.interval.chunk import Chunk, group_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
-from cosim.results.directory import has_ledger, prepare_directory, write_json, write_table, write_whole
+from cosim.results.directory import (
+    check_directory,
+    has_ledger,
+    prepare_directory,
+    write_json,
+    write_table,
+    write_whole,
+)
 from cosim.results.energy_balance import make_energy_balance_table
 from cosim.results.fairness import make_curtailed_by_house_table
 from cosim.results.fuel_cells import (
@@ -118,11 +125,13 @@ def run(
     if out is None:
         return _run_in_memory(scenario, listener)
     with write_for_owner(scenario.ledger.private):
-        return _run_into(prepare_directory(Path(out), resume=resume), scenario, listener)
+        return _run_into(Path(out), scenario, resume=resume, listener=listener)
 
 
-def _run_into(directory: Path, scenario: Scenario, listener: Listener | None) -> Result:
-    case = build_case(scenario)
+def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None) -> Result:
+    check_directory(directory, resume=resume)
+    case = build_case(scenario)  # before anything is written: input that cannot be used leaves no trace
+    prepare_directory(directory, resume=resume)
     compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
         head = recorder.head()

@@ -82,7 +82,7 @@ def write_durably(path: Path, content: str) -> None:
     LedgerError
         If it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_path(path)
     with report_unwritable(path):
         with partial.open("w", encoding="utf-8", newline="\n") as file:
             file.write(content)
@@ -90,6 +90,19 @@ def write_durably(path: Path, content: str) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
         sync_folder(path.parent)
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is written until it is whole: a hidden file beside it.
+
+    Raises
+    ------
+    LedgerError
+        If the path names a folder, such as `/` or `.`, and no file.
+    """
+    if not path.name or path.is_dir():
+        raise LedgerError(f"{path}: expected a file to write, got a folder; add a file name")
+    return path.with_name(f".{path.name}.partial")
 
 
 def sync_folder(folder: Path) -> None:

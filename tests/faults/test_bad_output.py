@@ -49,3 +49,31 @@ def test_a_file_in_the_way_is_told_and_kept(case: str, tmp_path: Path, monkeypat
     assert "expected" in told[0]
     assert Path("a-file").read_text(encoding="utf-8") == "precious"
     assert sorted(tmp_path.iterdir()) == before
+
+
+TO_A_FILE = {
+    "hosting": ["hosting", "--intervals", "1", "--out", "OUT"],
+    "ledger prove": ["ledger", "prove", "one", "1", "0", "--out", "OUT"],
+}
+
+
+@pytest.mark.parametrize("place", ["/", ".", "..", "folder"])
+@pytest.mark.parametrize("command", TO_A_FILE)
+def test_a_folder_in_place_of_a_file_is_told(
+    command: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    if "one" in TO_A_FILE[command]:
+        run(SHORT, "one")
+    done = CliRunner().invoke(app, [part.replace("OUT", place) for part in TO_A_FILE[command]])
+    assert done.exit_code == 2, done.output
+    assert "expected a file to write, got a folder; add a file name" in done.stderr
+
+
+def test_input_that_cannot_be_used_leaves_no_run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.toml").write_text('[network]\nsource = "file"\nfile = "none.json"\nparticipants = "none.csv"\n')
+    done = CliRunner().invoke(app, ["run", "bad.toml", "--out", "new"])
+    assert done.exit_code == 2, done.output
+    assert not Path("new").exists()

@@ -12,7 +12,7 @@ from typing import Any
 
 from market.exchanges import Kind, Reason, Status
 from market.ledger.crypto.keys import pseudonym
-from market.ledger.durable import report_unwritable
+from market.ledger.durable import partial_path, report_unwritable
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
     LAYOUTS,
@@ -110,7 +110,7 @@ def write_json_lines(store: Store, path: Path) -> int:
     LedgerError
         If the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_path(path)
     n_lines = 0
     with report_unwritable(path):
         with partial.open("w", encoding="utf-8", newline="\n") as file:

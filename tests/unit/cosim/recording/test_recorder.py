@@ -16,7 +16,7 @@ import cosim.simulation.simulate
 from cosim import Scenario, run
 from cosim.errors import ScenarioError
 from cosim.recording.recorder import decode_state, encode_state
-from cosim.results.directory import JOINED, prepare_directory
+from cosim.results.directory import JOINED, check_directory
 from cosim.simulation.simulate import Progress
 from market.errors import LedgerError
 from market.ledger.check.verify import verify_ledger
@@ -104,13 +104,13 @@ def test_what_was_killed_before_its_ledger_is_begun_anew(tmp_path: Path) -> None
     ):
         (left / name).write_bytes(b"")
     for resume in (True, False):
-        assert prepare_directory(left, resume=resume) == left
+        check_directory(left, resume=resume)
     with pytest.raises(ScenarioError, match="run without --resume"):
-        prepare_directory(tmp_path / "nowhere", resume=True)
+        check_directory(tmp_path / "nowhere", resume=True)
     (left / "mine.txt").touch()
     for resume in (True, False):
         with pytest.raises(ScenarioError, match="found other files"):
-            prepare_directory(left, resume=resume)
+            check_directory(left, resume=resume)
 
 
 def test_state_survives_its_bytes() -> None:
