@@ -34,6 +34,7 @@ class Kind(IntEnum):
     SHED = 8
     LOSS = 9
     COMPENSATION = 10
+    BACKGROUND = 11
     METER = 16
 
 
@@ -66,7 +67,7 @@ GRID = -1
 CONTRACT = -2
 """The sharing contract of the centralised sharer (C-SE)."""
 OPERATOR = -3
-"""The network operator: pays losses and, where configured, compensation."""
+"""The network operator: pays losses and, where configured, compensation; what the net's own elements draw is its own."""
 NOBODY = -4
 """No such party, lot or element."""
 
@@ -86,7 +87,7 @@ EXCHANGE = np.dtype(
         *list_fields("<i8", "cleared_wh", "delivered_wh", "price_ueur_per_kwh", "amount_neur", "fee_neur"),
     ]
 )
-"""One exchange, or what was spilled, shed, lost or compensated.
+"""One exchange, or what was spilled, shed, lost, compensated, or went to or came from the net's own elements.
 
 The buyer pays `amount_neur` = delivered_wh x price_ueur_per_kwh; of it the seller gets amount - fee, the contract
 the fee. `host` is where the energy leaves or enters the network when that is not the seller (a lot flows out of

@@ -17,6 +17,7 @@ from market.state import Lots, State
 from market.storage import Wh, drawn_wh, stored_wh
 
 _P2P, _LOT_SALE, _LOSS = integer(Kind.P2P), integer(Kind.LOT_SALE), integer(Kind.LOSS)
+_BACKGROUND = integer(Kind.BACKGROUND)
 _USE, _STORE = integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
 _IMPORT, _EXPORT = integer(Kind.GRID_IMPORT), integer(Kind.GRID_EXPORT)
 _SPILL, _SHED, _METER = integer(Kind.SPILL), integer(Kind.SHED), integer(Kind.METER)
@@ -153,7 +154,7 @@ def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots
 
     A meter measures energy, whoever owns it: a share stored in a host's battery is bought by the host, a lot sold
     out of it is sold by the host. In an island, the house with the grid-forming device sells the losses to the
-    operator.
+    operator. What houses hand to the net's own elements, the background, is sold too, what they get from it bought.
     """
     n = own_wh.size
     meters = np.zeros(n, METER)
@@ -194,6 +195,11 @@ def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots
             meters[row.seller].sold_wh += wh
         elif kind == _SHED:
             meters[row.buyer].shed_wh += wh
+        elif kind == _BACKGROUND:
+            if row.seller >= 0:
+                meters[row.seller].sold_wh += wh
+            if row.buyer >= 0:
+                meters[row.buyer].bought_wh += wh
     return meters
 
 

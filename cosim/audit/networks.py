@@ -12,16 +12,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cosim.islands.switching import Uses
 from cosim.recording.topology import Changes, apply_changes, find_changes
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import list_outages
 from grid_models.arrays import Floats
+from grid_models.feeder.background import Use
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, Supply, find_islands
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import Reference
+from market.exchanges import OPERATOR, Kind, Rows
 from market.ledger.format.records import Change
 
 METER_ROUNDING_WH = 1.0
@@ -80,15 +83,15 @@ class SwitchedNetwork(NamedTuple):
         return found
 
 
-def switch_network(feeder: Feeder, changes: Changes) -> SwitchedNetwork:
-    """The network of a feeder with some changes made.
+def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> SwitchedNetwork:
+    """The network of a feeder with some changes made, and the background of its islands run in some way.
 
     Raises
     ------
     grid_models.errors.GridError
         If it has no such element.
     """
-    net = apply_changes(feeder.net, changes) if changes else feeder.net
+    net = apply_changes(feeder.net, changes, uses) if changes else feeder.net
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
@@ -98,6 +101,29 @@ def switch_network(feeder: Feeder, changes: Changes) -> SwitchedNetwork:
     places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)
     formers = tuple(pair for pair in places if (Change.FORMER, pair[0]) in changes)
     return SwitchedNetwork(feeder, islands, reference, formers, engine)
+
+
+def find_uses(feeder: Feeder, changes: Changes, rows: Rows, interval_minutes: int) -> Uses:
+    """How the background's generation was run in each island, by the exchanges that it fed; whole where there is none.
+
+    Raises
+    ------
+    grid_models.errors.GridError
+        If the network has no element that the changes name.
+    """
+    background, formers = feeder.background, sorted(bus for change, bus in changes if change == Change.FORMER)
+    if not formers or not background.is_generation.any():
+        return ()
+    islands = find_islands(apply_changes(feeder.net, changes))
+    fed = rows[(rows["kind"] == Kind.BACKGROUND) & (rows["seller"] == OPERATOR)]
+    found = []
+    for bus in formers:
+        inside = islands.part[background.row] == islands.find_part([bus])[0]
+        available = background.constant_kw[inside & background.is_generation].sum() * 1000.0 * interval_minutes / 60.0
+        if available:
+            used = fed["delivered_wh"][feeder.bus[fed["host"]] == bus].sum()
+            found.append((bus, Use(generation=float(used / available))))
+    return tuple(found)
 
 
 def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int) -> list[str]:
@@ -122,7 +148,7 @@ def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, 
     outages = [outage for _, outage in list_outages(scenario)]
     begun = [event for event in outages if event.start <= now]
     on = [event for event in begun if now < event.start + timedelta(hours=event.hours)]
-    switched: Changes = frozenset(pair for pair in changes if pair[0] != Change.FORMER)
+    switched: Changes = frozenset(pair for pair in changes if pair[0] not in (Change.FORMER, Change.BACKGROUND_OFF))
     return [
         *_describe("recorded as open, though no outage opened it", switched - find_changes(feeder.net, begun)),
         *_describe("recorded as in service, though an outage opened it", find_changes(feeder.net, on) - switched),

@@ -13,11 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.audit.networks import SwitchedNetwork, compare_with_scenario
+from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, find_uses
+from cosim.audit.reactive import find_foreign, find_tan_phi
 from cosim.audit.recorded import OpenedBlock
 from cosim.audit.verdicts import Solved, compare_verdict
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.islands.switching import Uses
 from cosim.recording.topology import Changes, read_changes
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
@@ -39,15 +41,18 @@ class Physics(NamedTuple):
         As recorded.
     interval_minutes
         Length of an interval.
+    load_tan_phi_ppm
+        Q/P of every house's load in millionths, (N,), as recorded.
     switch
-        Makes the network of some topology changes.
+        Makes the network of some topology changes, with the background run in some way.
     """
 
     scenario: Scenario
     feeder: Feeder
     limits: Limits
     interval_minutes: int
-    switch: Callable[[Changes], SwitchedNetwork]
+    load_tan_phi_ppm: npt.NDArray[np.int64]
+    switch: Callable[[Changes, Uses], SwitchedNetwork]
 
 
 class Block(NamedTuple):
@@ -77,14 +82,15 @@ def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[s
     """What is wrong with each of some blocks that hold intervals."""
     blocks = [decode_block(block) for block in opened]
     found: list[list[str]] = [[] for _ in blocks]
-    by_network = defaultdict[Changes, list[int]](list)
+    by_network = defaultdict[tuple[Changes, Uses], list[int]](list)
     for k, block in enumerate(blocks):
         if block.meters.size == physics.feeder.bus.size:
-            by_network[block.changes].append(k)
+            uses = find_uses(physics.feeder, block.changes, block.exchanges, physics.interval_minutes)
+            by_network[block.changes, uses].append(k)
         else:
             found[k].append(f"{block.meters.size} meters for {physics.feeder.bus.size} houses")
-    for changes, chosen in by_network.items():
-        network = physics.switch(changes)
+    for (changes, uses), chosen in by_network.items():
+        network = physics.switch(changes, uses)
         whats = _audit_network(physics, network, [blocks[k] for k in chosen])
         for k, what in zip(chosen, whats, strict=True):
             found[k] += what
@@ -158,10 +164,15 @@ def _check_switched_off(block: Block, p_kw: npt.NDArray[np.float64]) -> list[str
 
 
 def _check_reactive(physics: Physics, meters: Rows) -> list[str]:
-    """Reactive power is metered only where the inverters are under control."""
-    if physics.scenario.pv.control != "none" or not meters["q_var"].any():
+    """Reactive power is that of the loads, but where the inverters are under control."""
+    if physics.scenario.pv.control != "none":
         return []
-    return ["reactive power is metered though no inverter is under control"]
+    foreign = find_foreign(meters, physics.load_tan_phi_ppm, physics.interval_minutes)
+    if not foreign.any():
+        return []
+    k = int(np.argmax(foreign))
+    drawn = f"{int(foreign.sum())} houses, such as '{physics.feeder.participants[k]}'"
+    return [f"reactive power of {drawn} is metered that is not their load's, though no inverter is under control"]
 
 
 def _list_violations(physics: Physics, flow: Flow) -> list[str]:
@@ -178,7 +189,8 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     """Blocks in which exchanges were cut though the network carries all that was cleared, by more than the tolerance.
 
     A house injects what it sells and exports less what it buys and imports, so its injection as cleared follows from
-    the exchanges. It is unknown where inverters are under control; what an island cannot hold is no matter of limits.
+    the exchanges, and what its load draws from its power factor. It is unknown where inverters are under control, and
+    where only meters say what a load draws and none of it was served; what an island cannot hold is no matter of limits.
     """
     found: list[list[str]] = [[] for _ in blocks]
     if physics.scenario.pv.control != "none" or network.islanded or network.reference is None:
@@ -186,9 +198,15 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     cut = [k for k, block in enumerate(blocks) if block.verdict["status"] != Outcome.CLEAN]
     if not cut:
         return found
+    meters = np.stack([blocks[k].meters for k in cut])
+    tan_phi = find_tan_phi(meters, physics.load_tan_phi_ppm, physics.interval_minutes)
+    known = np.flatnonzero(~np.isnan(tan_phi).any(axis=1))
+    if not known.size:
+        return found
+    cut, q_kvar = [cut[j] for j in known], -tan_phi[known] * mean_kw(meters["load_wh"][known], physics.interval_minutes)
     wh = np.stack([injection_as_cleared_wh(blocks[k].exchanges, physics.feeder.bus.size) for k in cut])
     p_kw = mean_kw(wh, physics.interval_minutes)
-    flow = network.reference.solve_series(p_kw, np.zeros_like(p_kw))
+    flow = network.reference.solve_series(p_kw, q_kvar)
     verdicts = judge(flow, physics.limits)
     for k, j in zip(cut, range(len(cut)), strict=True):
         within = verdicts.voltage_margin_pu[j] > TOLERANCE_VM_PU

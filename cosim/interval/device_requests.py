@@ -82,13 +82,14 @@ def _answer(case: Case, switching: Switching, event: EventInterval, number: int)
     bus = int(case.feeder.bus[device.house])
     if event.network.phase[device.house] == Phase.DARK:
         return DeviceDecision(number, REFUSED, Reason.DARK, bus)
-    p_kw = injection_kw(event.settlement.meters[None], case.interval_minutes)
+    meters = event.settlement.meters[None]
+    p_kw, q_kvar = injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0
     formers = [int(case.feeder.bus[part.former.house]) for part in event.parts if part.former is not None]
-    engine = switching.engine(event.network.in_force, formers)
+    engine = switching.engine(event.network.in_force, formers, event.uses)
     for injected_kw in device.trial_kw:
         trial = p_kw.copy()
         trial[0, device.house] += injected_kw
-        verdict = check_limits(case.feeder, case.limits, engine.solve(trial, None))
+        verdict = check_limits(case.feeder, case.limits, engine.solve(trial, q_kvar))
         if verdict.status != Judgement.OK:
             return DeviceDecision(number, REFUSED, *find_binding_limit(verdict))
     charge_wh = device.charge_wh if isinstance(device, BatteryDevice) else 0

@@ -53,6 +53,7 @@ def run_event(case: Case, switching: Switching, state: State, network: NetworkSt
     ratings = rate_batteries(case.opening.ratings, case.scenario, case.fleet.batteries, network.standing)
     moved = [(case.fleet.devices[decision.device].house, decision.energy_wh) for decision in decisions]
     by_formers = sum(part.losses_wh for part in event.parts)
+    lost = losses_wh(event.flow.losses_kw, case.interval_minutes)
     return close_intervals(
         case,
         t,
@@ -63,7 +64,7 @@ def run_event(case: Case, switching: Switching, state: State, network: NetworkSt
         outcome=np.array([event.outcome], np.int8),
         power_flows=np.array([event.power_flows], np.int32),
         unclean={} if event.unclean is None else {t: event.unclean},
-        lost_wh=np.maximum(losses_wh(event.flow.losses_kw, case.interval_minutes) - by_formers, 0),
+        lost_wh=np.maximum(lost - by_formers, 0) if event.on_grid.any() else np.zeros_like(lost),
         event=event,
         decisions=(*left, *decisions),
     )

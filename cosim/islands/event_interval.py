@@ -20,9 +20,12 @@ from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.priority import rank_houses
 from cosim.delivery.window import take_inputs
+from cosim.islands.background import find_island_background
 from cosim.islands.formers import list_fuel_cells, rank_formers
 from cosim.islands.island import (
+    EngineFor,
     Former,
+    HeldIsland,
     Part,
     deliver_nothing_dark,
     hold_island,
@@ -37,8 +40,9 @@ from cosim.islands.phases import (
     Phase,
     advance_phase,
 )
-from cosim.islands.switching import Switching, Topology
+from cosim.islands.switching import Switching, Topology, Uses
 from grid_models.feeder.topology import Supply
+from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
 from market.exchanges import EXCHANGE, Kind, Rows
@@ -66,6 +70,8 @@ class PartResult(NamedTuple):
         Losses that the grid former supplied.
     power_flows
         AC power flows it took.
+    uses
+        How the net's own elements are run in an island.
     outcome, before
         How a grid-fed part became clean, and the verdict on what it cleared (None if that was clean).
     """
@@ -78,6 +84,7 @@ class PartResult(NamedTuple):
     fuel_wh: dict[int, int]
     losses_wh: int
     power_flows: int
+    uses: Uses = ()
     outcome: Outcome = Outcome.CLEAN
     before: Verdict | None = None
 
@@ -97,6 +104,8 @@ class EventInterval(NamedTuple):
         State of the network after the interval.
     plants
         (D, 4) the fuel cells before the interval, tanks filled where the grid was there.
+    on_grid
+        (B,) buses that the grid feeds.
     """
 
     orders: Orders
@@ -106,6 +115,12 @@ class EventInterval(NamedTuple):
     parts: tuple[PartResult, ...]
     network: NetworkState
     plants: npt.NDArray[np.float64]
+    on_grid: Mask
+
+    @property
+    def uses(self) -> Uses:
+        """How the net's own elements are run in the islands."""
+        return tuple(use for part in self.parts for use in part.uses)
 
     @property
     def outcome(self) -> Outcome:
@@ -146,12 +161,14 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     if waits.any() and _is_dark_beside_the_grid(case, switching.topology(case.timeline.open[t]), parts):
         in_force, waits = case.timeline.open[t], np.zeros_like(waits)
         parts = _run_parts(case, switching, in_force, before, network, t)
-    fed = switching.topology(in_force).islands.find_supply(case.feeder.bus) == Supply.GRID
+    islands = switching.topology(in_force).islands
+    fed = islands.find_supply(case.feeder.bus) == Supply.GRID
     orders, delivery = join_parts(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
     lit = any(part.supply and part.outcome != Outcome.DE_ENERGISED for part in parts)
-    flow, metered = _solved(case, switching, in_force, buses, settlement, fed if lit else None)
+    uses = tuple(use for part in parts for use in part.uses)
+    flow, metered = _solved(case, switching, in_force, buses, uses, settlement, fed if lit else None)
     settlement = settlement._replace(meters=metered[0])
     return EventInterval(
         orders,
@@ -161,6 +178,7 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
         tuple(parts),
         _network_after(case, switching, network, in_force, waits, parts, flow),
         network.plants,
+        np.asarray(islands.find_supply(islands.bus) == Supply.GRID),
     )
 
 
@@ -260,8 +278,8 @@ def _fed_by_grid(
         {},
         0,
         feasible.power_flows,
-        feasible.outcome,
-        feasible.before,
+        outcome=feasible.outcome,
+        before=feasible.before,
     )
 
 
@@ -290,18 +308,36 @@ def _alone(
     rows = case.mechanism.clear(orders, state, case.rules).rows
     numbers, ranges = list_fuel_cells(case, network, inside)
     critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
-    part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case))
-    held = hold_island(
-        part,
-        rank_formers(part, network),
-        lambda former: switching.engine(in_force, (int(case.feeder.bus[former.house]),)),
-    )
+    background = find_island_background(case, switching.topology(in_force), inside)
+    part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background)
+
+    def engine_of(former: Former, uses: Uses) -> PowerFlow:
+        return switching.engine(in_force, (int(case.feeder.bus[former.house]),), uses)
+
+    held = hold_with_background(part, network, engine_of)
     if held is None:
         return None
     fuel = dict(zip(numbers, held.fuel_wh, strict=True))
-    return PartResult(
-        inside, Supply.ISLAND, held.former, held.orders, held.delivery, fuel, held.losses_wh, held.power_flows
-    )
+    spent = held.losses_wh, held.power_flows
+    return PartResult(inside, Supply.ISLAND, held.former, held.orders, held.delivery, fuel, *spent, held.uses)
+
+
+def hold_with_background(part: Part, network: NetworkState, engine_of: EngineFor) -> HeldIsland | None:
+    """The part as an island with the loads of its background; without them where critical load would be short."""
+    held = hold_island(part, rank_formers(part, network), engine_of)
+    background = part.background
+    if background is None or not background.has_load or (held is not None and not _is_critical_shed(part, held)):
+        return held
+    part = replace(part, background=background.without_load())
+    return hold_island(part, rank_formers(part, network), engine_of) or held
+
+
+def _is_critical_shed(part: Part, held: HeldIsland) -> bool:
+    """Whether a house does not get all of its critical load."""
+    rows, served = held.delivery.rows, part.orders.load_wh.copy()
+    chosen = rows[rows["kind"] == Kind.SHED]
+    np.subtract.at(served, chosen["buyer"], chosen["delivered_wh"])
+    return bool((served < part.critical_wh).any())
 
 
 def _dark(case: Case, inputs: Inputs, state: State, inside: Mask) -> PartResult:
@@ -350,12 +386,13 @@ def _solved(
     switching: Switching,
     in_force: Mask,
     buses: list[int],
+    uses: Uses,
     settlement: Settlement,
     fed: Mask | None,
 ) -> Solved:
     """AC solution of the network as it is switched. Reactive power control acts in grid-fed parts (`fed`) only."""
     if fed is not None:
-        view = replace(case, engine=switching.engine(in_force, buses))
+        view = replace(case, engine=switching.engine(in_force, buses, uses))
         return solve_meters(view, settlement.meters[None], inside=fed)
     nothing = np.zeros((1, settlement.meters.size))
     return Solved(case.engine.solve(nothing, None).with_feeder_off(), settlement.meters[None])

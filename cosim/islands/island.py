@@ -8,7 +8,7 @@ is shed; where no device can hold the part, it is dark.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,16 @@ from cosim.case.case import Case
 from cosim.case.timeline import Mask
 from cosim.delivery.redispatch import find_battery_room, find_undelivered
 from cosim.delivery.setpoints import mean_kw
+from cosim.islands.background import (
+    BackgroundPlan,
+    IslandBackground,
+    dispatch_with_background,
+    make_background_rows,
+)
 from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally, spread_share
+from cosim.islands.switching import Uses
 from grid_models.arrays import Floats, Ints
+from grid_models.errors import GridError
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, judge
@@ -41,8 +49,8 @@ class Former(NamedTuple):
     cell: int
 
 
-EngineFor = Callable[[Former], PowerFlow]
-"""Power flow of the network as it is switched, with a former in place."""
+EngineFor = Callable[[Former, Uses], PowerFlow]
+"""Power flow of the network as it is switched, with a former in place and its background run in some way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +73,8 @@ class Part:
         (N,) load that is shed last.
     rank
         (N,) houses of a lower rank are shed before those of a higher one; their priorities in the scenario.
+    background
+        The net's own elements in it; None if it has none.
     """
 
     case: Case
@@ -75,6 +85,7 @@ class Part:
     fuel_cells: tuple[FuelRange, ...]
     critical_wh: Wh
     rank: Ints
+    background: IslandBackground | None = None
 
 
 class HeldIsland(NamedTuple):
@@ -94,6 +105,8 @@ class HeldIsland(NamedTuple):
         Whether the part is within every limit of the network.
     power_flows
         AC power flows it took.
+    uses
+        How the background is run.
     """
 
     former: Former
@@ -103,6 +116,7 @@ class HeldIsland(NamedTuple):
     losses_wh: int
     clean: bool
     power_flows: int = 0
+    uses: Uses = ()
 
 
 def make_part_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:
@@ -139,7 +153,7 @@ def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineFor) -> 
     """The part with the first former that can hold it, as much served as the wires carry; None if no former can."""
     power_flows = 0
     for former in formers:
-        trial = _Trial(part, former, engine_of(former))
+        trial = _Trial(part, former, engine_of)
         held = trial.at(1.0)
         if held is not None and not held.clean:
             held = trial.largest_clean()
@@ -152,9 +166,18 @@ def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineFor) -> 
 class _Trial:
     """Tries a part with one former; counts the power flows."""
 
-    def __init__(self, part: Part, former: Former, engine: PowerFlow) -> None:
-        self.part, self.former, self.engine = part, former, engine
+    def __init__(self, part: Part, former: Former, engine_of: EngineFor) -> None:
+        self.part, self.former, self.engine_of = part, former, engine_of
         self.power_flows = 0
+
+    def engine(self, uses: Uses) -> PowerFlow | None:
+        """Power flow with the background run in some way; None if its elements alone have no solution."""
+        try:
+            return self.engine_of(self.former, uses)
+        except GridError:
+            if self.part.background is None:
+                raise
+            return None
 
     def at(self, share: float) -> HeldIsland | None:
         """The part with this share of all exchanges and needs served; None if the former cannot hold it.
@@ -166,15 +189,22 @@ class _Trial:
             plan = _plan(part, former, share, reserve)
             if plan is None:
                 return None
+            uses = _list_uses(part, former, plan)
+            engine = self.engine(uses)
+            if engine is None:
+                return None
             self.power_flows += 1
-            flow = self.engine.solve(mean_kw(plan.injection_wh, part.case.interval_minutes)[None], None)
+            flow = engine.solve(mean_kw(plan.injection_wh, part.case.interval_minutes)[None], _load_q_kvar(part, plan))
             if not flow.converged[0]:
                 return None
-            lost, q_kvar = _lost_wh(part, former, self.engine, flow, plan.injection_wh)
+            lost, q_kvar = _lost_wh(part, former, engine, flow, plan)
             if lost <= plan.spare_wh:
                 within = _within_apparent_power(part, former, plan, lost, q_kvar)
                 clean = judge(flow, part.case.limits).status[0] == Judgement.OK
-                return _held(part, former, plan, lost, bool(clean)) if within else None
+                if not within:
+                    return None
+                drawn = min(part.background.drawn_wh(flow, part.case.interval_minutes), lost) if part.background else 0
+                return _held(part, former, plan, lost, drawn, bool(clean))._replace(uses=uses)
             reserve = max(lost, reserve) + 1 + lost // 50
         return None
 
@@ -197,7 +227,7 @@ class _Trial:
 class _Plan(NamedTuple):
     """A dispatch before losses: the market's rows as delivered, what houses still need, and the local dispatch.
 
-    `spare_wh` is the energy that the former has left for losses.
+    `spare_wh` is the energy that the former has left for losses, `background` what goes to the net's own elements.
     """
 
     rows: Rows
@@ -205,10 +235,11 @@ class _Plan(NamedTuple):
     local: LocalDispatch
     injection_wh: Wh
     spare_wh: int
+    background: BackgroundPlan | None = None
 
 
 def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | None:
-    """Dispatch with `reserve_wh` held in reserve at the former; None if it has less.
+    """Dispatch with `reserve_wh` held in reserve at the former; None if it has less, or not enough for the background.
 
     Where load of a higher rank would be shed, what lower ranks have bought of others' surplus serves it instead.
     """
@@ -219,6 +250,8 @@ def _plan(part: Part, former: Former, share: float, reserve_wh: int) -> _Plan | 
     buyer = np.where(uses, rows["buyer"], 0)  # whoever else takes part in a row is no house
     of_row = np.where(uses, shares[buyer], shares[part.inside].min(initial=1.0))
     rows["delivered_wh"] = np.floor(rows["cleared_wh"] * of_row)
+    if part.background is not None:
+        part = replace(part, background=part.background.with_share(share))
     plan = _dispatch(part, former, rows, shares, reserve_wh)
     if plan is None:
         return None
@@ -260,13 +293,20 @@ def _dispatch(part: Part, former: Former, rows: Rows, shares: Floats, reserve_wh
     charge = orders.charge_wh.copy()
     charge[former.house] = 0  # the former keeps its charge, so that it can hold the next interval too
     sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
-    local = dispatch_locally(critical, need - critical, sources, shares, part.rank)
+    background = None
+    if part.background is None:
+        local = dispatch_locally(critical, need - critical, sources, shares, part.rank)
+    else:
+        found = dispatch_with_background(part.background, critical, need - critical, sources, shares, part.rank)
+        if found is None:
+            return None
+        local, background = found
     spare = (
         int(release[former.house] - local.released_wh[former.house])
         if former.cell < 0
         else part.fuel_cells[former.cell].high_wh - local.fuel_wh[former.cell]
     )
-    return _Plan(rows, need, local, _injection_wh(part, rows, delivered, need, local), spare)
+    return _Plan(rows, need, local, _injection_wh(part, rows, delivered, need, local), spare, background)
 
 
 def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalDispatch) -> Wh:
@@ -284,12 +324,34 @@ def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalD
     return np.asarray(orders.pv_wh - local.spilled_wh + fuel + discharge - served - charge)
 
 
-def _lost_wh(part: Part, former: Former, engine: PowerFlow, flow: Flow, injection_wh: Wh) -> tuple[int, float]:
-    """Losses of the part in whole Wh, and the reactive power of its former."""
+def _load_q_kvar(part: Part, plan: _Plan) -> Floats | None:
+    """Reactive injection of the loads that are served, (1, N) kvar, which the former supplies; None where there is none."""
+    reactive = part.case.load_reactive
+    if reactive is None:
+        return None
+    served = part.orders.load_wh - plan.need_wh + plan.local.served_wh
+    return np.asarray(reactive.drawn_var(served, part.orders.interval)[None] / -1000.0)
+
+
+def _list_uses(part: Part, former: Former, plan: _Plan) -> Uses:
+    """How a plan runs the background."""
+    if part.background is None or plan.background is None:
+        return ()
+    return part.background.list_uses(int(part.case.feeder.bus[former.house]), plan.background.used_wh)
+
+
+def _lost_wh(part: Part, former: Former, engine: PowerFlow, flow: Flow, plan: _Plan) -> tuple[int, float]:
+    """What the former supplies beyond a plan, in whole Wh, and its reactive power.
+
+    These are the losses of the part, and what its own elements draw that goes with the voltage.
+    """
     bus = int(part.case.feeder.bus[former.house])
     slack = int(np.flatnonzero(engine.slack_bus == bus)[0])
     hours = part.case.interval_minutes / 60.0
-    lost_kw = float(flow.p_slack_kw[0, slack]) + float(injection_wh.sum()) / 1000.0 / hours
+    injected_wh = int(plan.injection_wh.sum())
+    if part.background is not None and plan.background is not None:
+        injected_wh += plan.background.used_wh - part.background.load_wh
+    lost_kw = float(flow.p_slack_kw[0, slack]) + float(injected_wh) / 1000.0 / hours
     return max(round(lost_kw * hours * 1000.0), 0), float(flow.q_slack_kvar[0, slack])
 
 
@@ -312,8 +374,8 @@ def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int
     return bool(np.hypot(p_kw, q_kvar) <= s_kva)
 
 
-def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) -> HeldIsland:
-    """A plan in its final form: the former supplies the losses."""
+def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, drawn_wh: int, clean: bool) -> HeldIsland:
+    """A plan in its final form: the former supplies `lost_wh`, of which `drawn_wh` goes to the net's own elements."""
     local, orders = plan.local, part.orders
     bus = int(part.case.feeder.bus[former.house])
     cut = plan.rows["delivered_wh"] < plan.rows["cleared_wh"]
@@ -332,11 +394,19 @@ def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, clean: bool) ->
             make_transfer_rows(part, plan, local),
             make_residual_rows(orders, Kind.SPILL, local.spilled_wh, Reason.ISLAND_LIMIT, bus),
             make_residual_rows(orders, Kind.SHED, plan.need_wh - local.served_wh, Reason.ISLAND_LIMIT, bus),
-            make_loss_row(orders, former.house, lost_wh),
+            *_list_background_rows(part, former, plan, drawn_wh),
+            make_loss_row(orders, former.house, lost_wh - drawn_wh),
         ]
     )
     delivery = Delivery(rows, local.absorbed_wh, released)
-    return HeldIsland(former, orders._replace(fuel_cell_wh=fuel), delivery, fuel_wh, lost_wh, clean)
+    return HeldIsland(former, orders._replace(fuel_cell_wh=fuel), delivery, fuel_wh, lost_wh - drawn_wh, clean)
+
+
+def _list_background_rows(part: Part, former: Former, plan: _Plan, drawn_wh: int) -> list[Rows]:
+    """Exchanges with the net's own elements, if there are any."""
+    if plan.background is None:
+        return []
+    return [make_background_rows(plan.background, part.orders.interval, former.house, part.inside.size, drawn_wh)]
 
 
 def make_transfer_rows(part: Part, plan: _Plan, local: LocalDispatch) -> Rows:

@@ -11,9 +11,15 @@ import numpy.typing as npt
 
 from cosim.case.timeline import Mask
 from cosim.scenario.events import OutageEvent
+from grid_models.feeder.background import Background, Use, with_use
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, find_islands, open_elements, with_formers
 from grid_models.powerflow.engine import PowerFlow
+
+Uses = tuple[tuple[int, Use], ...]
+"""How the background is run in the islands of the grid formers at some buses; whole in those that are not named."""
+
+_ENGINES_KEPT = 8
 
 
 class Topology(NamedTuple):
@@ -38,7 +44,7 @@ class Switching:
         self._feeder, self._outages = feeder, outages
         self._topologies: dict[bytes, Topology] = {}
         none = np.zeros(len(outages), bool)
-        self._engines: dict[tuple[bytes, tuple[int, ...]], PowerFlow] = {(none.tobytes(), ()): engine}
+        self._engines: dict[tuple[bytes, tuple[int, ...], Uses], PowerFlow] = {(none.tobytes(), (), ()): engine}
 
     def topology(self, in_force: Mask) -> Topology:
         """Topology with the outages of a mask, (E,), in force.
@@ -62,13 +68,26 @@ class Switching:
             self._topologies[key] = Topology(net, find_islands(net))
         return self._topologies[key]
 
-    def engine(self, in_force: Mask, former_buses: Sequence[int]) -> PowerFlow:
-        """Engine of a topology with grid formers at some buses."""
-        key = in_force.tobytes(), tuple(sorted(former_buses))
+    def engine(self, in_force: Mask, former_buses: Sequence[int], uses: Uses = ()) -> PowerFlow:
+        """Engine of a topology with grid formers at some buses, and the background of their islands run otherwise.
+
+        Raises
+        ------
+        GridError
+            If pandapower cannot solve it without the participants.
+        """
+        key = in_force.tobytes(), tuple(sorted(former_buses)), tuple(sorted(uses))
         if key not in self._engines:
-            formed = with_formers(self.topology(in_force).net, key[1])
+            formed = with_formers(with_uses(self.topology(in_force), self._feeder.background, key[2]), key[1])
+            self._forget_shares()
             self._engines[key] = PowerFlow(replace(self._feeder, net=formed))
         return self._engines[key]
+
+    def _forget_shares(self) -> None:
+        """Drop the oldest of many engines with a share of a generation: they are hardly met in another interval."""
+        shared = [key for key in self._engines if any(0.0 < use.generation < 1.0 for _, use in key[2])]
+        for key in shared[: max(len(shared) - _ENGINES_KEPT, 0)]:
+            del self._engines[key]
 
     def largest_step_pu(self, in_force: Mask, vm_pu: npt.NDArray[np.float64]) -> float:
         """Largest difference between an island's voltage and the grid's where closing the outages would join them.
@@ -92,6 +111,15 @@ class Switching:
         seen = vm_pu[np.isin(net.bus.index.to_numpy(), list(buses))]
         grid_pu = float(net.ext_grid.vm_pu.iloc[0])
         return float(np.nanmax(np.abs(seen - grid_pu), initial=0.0))
+
+
+def with_uses(topology: Topology, background: Background, uses: Uses) -> Any:
+    """The net of a topology with its background run as `uses` say."""
+    net = topology.net
+    for bus, use in uses:
+        inside = topology.islands.part == topology.islands.find_part([bus])[0]
+        net = with_use(net, background, inside, use)
+    return net
 
 
 def find_grid_transformers(net: Any) -> list[int]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from cosim.case.case import Case
 from cosim.interval.chunk import Chunk
-from cosim.islands.switching import find_grid_transformers
+from cosim.islands.switching import Topology, Uses, find_grid_transformers, with_uses
 from cosim.scenario.events import OutageEvent
-from grid_models.feeder.topology import find_elements, open_elements, with_formers
+from grid_models.feeder.background import Use, find_background
+from grid_models.feeder.topology import find_elements, find_islands, open_elements, with_formers
 from market.ledger.format.records import (
     Change,
     RecordBytes,
@@ -33,7 +34,8 @@ def make_topology_of_chunk(case: Case, chunk: Chunk) -> RecordBytes:
     in_force = [event for event, on in zip(case.timeline.outages, chunk.network.in_force, strict=True) if on]
     houses = [part.former.house for part in chunk.event.parts if part.former is not None]
     formers = {(Change.FORMER, int(bus)) for bus in case.feeder.bus[houses]}
-    return view_as_bytes(make_topology_records(sorted(find_changes(case.feeder.net, in_force) | formers)))
+    off = {(Change.BACKGROUND_OFF, bus) for bus, use in chunk.event.uses if use.is_off}
+    return view_as_bytes(make_topology_records(sorted(find_changes(case.feeder.net, in_force) | formers | off)))
 
 
 def find_changes(net: Any, outages: Sequence[OutageEvent]) -> Changes:
@@ -58,8 +60,17 @@ def read_changes(records: RecordBytes) -> Changes:
     return frozenset((Change(int(row["status"])), int(row["element"])) for row in rows)
 
 
-def apply_changes(net: Any, changes: Changes) -> Any:
+def apply_changes(net: Any, changes: Changes, uses: Uses = ()) -> Any:
     """New net with the changes made.
+
+    Parameters
+    ----------
+    net
+        pandapower net; not changed.
+    changes
+        Of `read_changes`.
+    uses
+        How the background is run in islands, beside the loads that the changes switch off.
 
     Raises
     ------
@@ -73,4 +84,10 @@ def apply_changes(net: Any, changes: Changes) -> Any:
     lines, trafos = of(Change.LINE_OUT), of(Change.TRANSFORMER_OUT)
     switched = open_elements(net, switches=of(Change.SWITCH_OPEN), lines=lines, trafos=trafos)
     switched.ext_grid.loc[find_elements(net, "ext_grid", of(Change.GRID_OUT)), "in_service"] = False
+    runs = {bus: Use(is_off=True) for bus in find_elements(net, "bus", of(Change.BACKGROUND_OFF))}
+    for bus, use in uses:
+        runs[bus] = Use(bus in runs, use.generation)
+    if runs:
+        topology = Topology(switched, find_islands(switched))
+        switched = with_uses(topology, find_background(net), tuple(runs.items()))
     return with_formers(switched, find_elements(net, "bus", of(Change.FORMER)))

@@ -9,26 +9,35 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cosim.results.background import BackgroundEnergy
 from cosim.results.columns import is_named
 
 SOURCES = ("pv_wh", "fuel_cell_wh", "discharge_wh", "from_grid_wh")
 USES = ("served_wh", "charge_wh", "spilled_wh", "to_grid_wh", "losses_wh")
+BACKGROUND_SOURCES, BACKGROUND_USES = ("background_generation_wh",), ("background_load_wh",)
+"""Further sources and uses where the net has elements that belong to no participant."""
 
 
-def make_energy_balance_table(houses: pa.Table, exchanges: pa.Table) -> pa.Table:
+def make_energy_balance_table(
+    houses: pa.Table, exchanges: pa.Table, background: BackgroundEnergy | None = None
+) -> pa.Table:
     """Table `energy_balance`: one row per interval.
 
     Parameters
     ----------
     houses, exchanges
         As in `cosim.results.tables`: every house in every interval, by time.
+    background
+        What the net's own elements drew and fed in the same intervals; None where it has none.
 
     Returns
     -------
     pyarrow.Table
         Integers, Wh: `time`, `SOURCES`, `USES`, and `residual_wh` = sources - uses, which is 0. Then, outside the
         sum, `load_wh` = served + shed, `shed_wh`, and `stored_wh`, the content of all batteries at the end of the
-        interval. `from_grid_wh` is what houses import plus the losses that no grid-forming device carries.
+        interval. `from_grid_wh` is what houses import plus the losses that no grid-forming device carries. With a
+        background, `BACKGROUND_SOURCES` and `BACKGROUND_USES` are sources and uses too, and what it draws from the grid
+        and feeds into it is in `from_grid_wh` and `to_grid_wh`.
     """
     time = houses["time"].to_numpy()
     n_houses = int(np.searchsorted(time, time[0], side="right"))
@@ -50,11 +59,18 @@ def make_energy_balance_table(houses: pa.Table, exchanges: pa.Table) -> pa.Table
         "to_grid_wh": metered("exported_wh"),
         "losses_wh": _sum_delivered(losses, starts),
     }
+    sources: tuple[str, ...] = SOURCES
+    uses: tuple[str, ...] = USES
+    if background is not None:
+        sources, uses = SOURCES + BACKGROUND_SOURCES, USES + BACKGROUND_USES
+        columns["from_grid_wh"] = columns["from_grid_wh"] + background.from_grid_wh
+        columns["to_grid_wh"] = columns["to_grid_wh"] + background.to_grid_wh
+        columns |= {"background_generation_wh": background.generation_wh, "background_load_wh": background.load_wh}
     return pa.table(
         {
             "time": pa.array(starts, houses.schema.field("time").type),
             **columns,
-            "residual_wh": sum(columns[name] for name in SOURCES) - sum(columns[name] for name in USES),
+            "residual_wh": sum(columns[name] for name in sources) - sum(columns[name] for name in uses),
             "load_wh": load,
             "shed_wh": shed,
             "stored_wh": metered("own_wh") + metered("hosted_wh"),

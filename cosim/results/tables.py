@@ -58,10 +58,13 @@ def make_table(columns: dict[str, Any], nullable: tuple[str, ...] = ()) -> pa.Ta
     return pa.table(list(arrays.values()), pa.schema(fields))
 
 
-def _encode_members(codes: npt.NDArray[Any], enum: type[IntEnum]) -> pa.DictionaryArray:
+def _encode_members(
+    codes: npt.NDArray[Any], enum: type[IntEnum], unused: tuple[IntEnum, ...] = ()
+) -> pa.DictionaryArray:
     names = [str(code) for code in range(max(enum) + 1)]  # pandas wants categories to differ, unused ones too
     for member in enum:
-        names[member] = member.name.lower()
+        if member not in unused:
+            names[member] = member.name.lower()
     return encode_names(codes, names)
 
 
@@ -73,11 +76,12 @@ def list_party_names(case: Case) -> list[str]:
 def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
     """One row per exchange, spill, shed or loss."""
     parties, shift = list_party_names(case), -int(NOBODY)
+    unused = (Kind.BACKGROUND,) if case.feeder.background.is_empty else ()
     columns: dict[str, Any] = {
         "time": interval_times(case, rows["interval"]),
         "interval": rows["interval"],
         "seq": rows["seq"],
-        "kind": _encode_members(rows["kind"], Kind),
+        "kind": _encode_members(rows["kind"], Kind, unused),
         "seller": encode_names(rows["seller"], parties, shift),
         "buyer": encode_names(rows["buyer"], parties, shift),
         "host": encode_names(rows["host"], parties, shift),

@@ -22,6 +22,7 @@ from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.chunk import Chunk, group_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
 from cosim.recording.recorder import Recorder, open_recorder
+from cosim.results.background import measure_background
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
 from cosim.results.directory import (
     check_directory,
@@ -233,7 +234,7 @@ def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
     outages = make_outage_tables(case, chunk) if has_events(case) else {}
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
     found = make_chunk_tables(case, chunk)
-    balance = make_energy_balance_table(found["houses"], found["exchanges"])
+    balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
     return {**found, "energy_balance": balance, **outages, **cells}
 
 

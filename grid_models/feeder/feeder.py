@@ -17,8 +17,9 @@ import pandapower as pp
 import pandas as pd
 from pandapower.topology import unsupplied_buses
 
-from grid_models.arrays import Ints
+from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
+from grid_models.feeder.background import Background, find_background
 
 ELEMENTS: dict[str, tuple[str, str]] = {
     "load": ("load", "{}"),
@@ -61,6 +62,9 @@ class Feeder:
         Bus index of each participant, int64 (N,).
     notes
         Remarks for the user about the net, e.g. that ratings are placeholders.
+    load_tan_phi
+        Reactive over active power of each participant's load, (N,), as in `grid_models.feeder.own_loads`; NaN where it is
+        not known. None: nothing is known.
     """
 
     name: str
@@ -68,11 +72,17 @@ class Feeder:
     participants: tuple[str, ...]
     bus: Ints
     notes: tuple[str, ...] = ()
+    load_tan_phi: Floats | None = None
 
     @cached_property
     def labels(self) -> dict[str, Labels]:
         """Indices and names of buses, lines and transformers, by table: `bus`, `line`, `trafo`."""
         return {table: _read_labels(self.net[table]) for table in ("bus", "line", "trafo")}
+
+    @cached_property
+    def background(self) -> Background:
+        """What the net holds beside the participants."""
+        return find_background(self.net)
 
     def digest(self) -> bytes:
         """SHA-256 over electrical tables, participants and their buses; 32 bytes.

@@ -91,7 +91,7 @@ def uniform_price(part: list[Order], p: Parameter) -> int:
 
 def price_fits(kind: int, local: bool, seller: int, buyer: int, price: int, orders: list[Order], p: Parameter) -> bool:
     mechanism, u, f = p("mechanism_code"), orders[0].u, orders[0].f
-    if kind in (7, 8):
+    if kind in (7, 8, 11):
         return price == 0
     if kind == 9:
         return price == u

@@ -37,7 +37,7 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
     kind, status, reason, interval, seq = HEAD.unpack(row[:12])
     demand(seq == k and interval == intervals, "place")
     flags = (status, reason)
-    if 1 <= kind <= 10:
+    if 1 <= kind <= 11:
         f = EXCHANGE.unpack(row[12:])
         demand(status <= 2 and reason <= 9 and all(x >= -4 for x in f[:5]), "exchange")
         demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
@@ -54,7 +54,7 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
     elif kind == 18:
         element, zeros = TOPOLOGY.unpack(row[12:])
-        demand(1 <= status <= 5 and reason == 0 and element >= 0 and not any(zeros), "topology")
+        demand(1 <= status <= 6 and reason == 0 and element >= 0 and not any(zeros), "topology")
     elif kind in (32, 33, 34):
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")

@@ -127,7 +127,7 @@ class Naive(NaiveRegistry):
         old = [lot[0] for lot in self.lots]
         losses = shed = curtailed = 0
         for row in rows:
-            if row[0] > 10:
+            if row[0] > 11:
                 continue
             kind = row[0]
             seller, buyer, host, _, lot, cleared, wh, _, _, _ = EXCHANGE.unpack(row[12:])
@@ -165,6 +165,11 @@ class Naive(NaiveRegistry):
                 losses += wh
                 if seller >= 0:
                     flows[seller]["sold"] += wh
+            elif kind == 11:
+                if seller >= 0:
+                    flows[seller]["sold"] += wh
+                if buyer >= 0:
+                    flows[buyer]["bought"] += wh
         self.lots = [lot for lot in self.lots if lot[3] > 0]
         demand(self.pools[1] >= 0 and all(wallet >= 0 for wallet in self.wallets), "below zero")
         meters = [METER.unpack(row[12:]) for row in rows if row[0] == 16]
@@ -195,11 +200,12 @@ class Naive(NaiveRegistry):
             8: house_b,
             9: seller >= -1 and buyer == -3,
             10: house_s and buyer == -3,
+            11: host >= 0 and -3 in (seller, buyer) and all(party == -3 or party >= 0 for party in (seller, buyer)),
         }
         demand(fits[kind], "parties")
         demand(amount == wh * price and 0 <= fee <= max(amount, 0) and (fee == 0 or kind == 1), "amount")
-        if kind in (7, 8):
-            demand(amount == 0, "spill and shed are free")
+        if kind in (7, 8, 11):
+            demand(amount == 0, "spill, shed and background are free")
             return
         houses = self.wallets if kind <= 4 else self.accounts
         for party, change in ((-2 if kind in (2, 3) else buyer, -amount), (seller, amount - fee), (-2, fee)):

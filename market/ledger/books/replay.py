@@ -17,6 +17,7 @@ from market.storage import PPM, Ratings, Wh, drawn_wh, stored_wh
 _P2P, _USE, _STORE, _LOT_SALE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE), int(Kind.LOT_SALE)
 _IMPORT, _EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
 _SHED, _LOSS, _COMPENSATION = int(Kind.SHED), int(Kind.LOSS), int(Kind.COMPENSATION)
+_BACKGROUND = int(Kind.BACKGROUND)
 _GRID, _CONTRACT, _OPERATOR, _NOBODY = int(GRID), int(CONTRACT), int(OPERATOR), int(NOBODY)
 
 
@@ -96,7 +97,7 @@ def post_exchange(row: Any, books: Books) -> bool:
         return False
     if fee > 0 and kind != _P2P:
         return False
-    if kind in (_SPILL, _SHED):
+    if kind in (_SPILL, _SHED, _BACKGROUND):
         return bool(amount == 0)
     houses = books.wallet_neur if kind <= _LOT_SALE else books.account_neur
     payer = _CONTRACT if kind in (_USE, _STORE) else row.buyer
@@ -126,6 +127,9 @@ def parties_fit(kind: int, seller: int, buyer: int, host: int, n: int) -> bool:
         return buyer >= 0
     if kind == _COMPENSATION:
         return seller >= 0 and buyer == _OPERATOR
+    if kind == _BACKGROUND:  # to, from or within the operator's own elements, in the island that `host` holds
+        given, taken = seller >= 0 and buyer == _OPERATOR, seller == _OPERATOR and buyer >= 0
+        return host >= 0 and (given or taken or (seller == _OPERATOR and buyer == _OPERATOR))
     return kind == _LOSS and seller >= _GRID and buyer == _OPERATOR  # in an island a house sells the losses
 
 
@@ -204,6 +208,11 @@ def replay_interval(
             flows[row.seller, 4] += wh
         elif kind == _SHED:
             flows[row.buyer, 5] += wh
+        elif kind == _BACKGROUND:
+            if row.seller >= 0:
+                flows[row.seller, 1] += wh
+            if row.buyer >= 0:
+                flows[row.buyer, 0] += wh
         elif kind == _LOSS and row.seller >= 0:
             flows[row.seller, 1] += wh
     lots = lots[:n_lots]

@@ -49,6 +49,7 @@ class Change(IntEnum):
     TRANSFORMER_OUT = 3
     GRID_OUT = 4
     FORMER = 5  # a grid-forming device at this bus supplies an island; it is the slack of the power flow
+    BACKGROUND_OFF = 6  # the net's own loads, shunts, wards and motors are off in the island of the former at this bus
 
 
 class Role(IntEnum):
@@ -108,11 +109,13 @@ HOUSE = np.dtype(
         *HEAD,
         *list_fields("<i4", *Ratings._fields, "own_wh"),
         ("wallet_neur", "<i8"),
-        *list_fields("<i4", "bus", "house"),
-        ("reserved", "V12"),
+        *list_fields("<i4", "bus", "house", "load_tan_phi_ppm"),
+        ("reserved", "V8"),
     ]
 )
-"""A house: the ratings of its battery, its opening charge and wallet, and its bus.
+"""A house: the ratings of its battery, its opening charge and wallet, its bus, and the reactive power of its load.
+
+`load_tan_phi_ppm` is reactive over active power in millionths, `NONE` where the profiles have the reactive power.
 
 After the genesis block it changes the ratings from the next interval on; then `own_wh` is the energy that comes with
 the battery or, below zero, leaves with it, and `wallet_neur` is 0.
@@ -261,7 +264,13 @@ def select_exchanges(records: RecordBytes) -> Rows:
 
 
 def make_house_records(
-    names: Sequence[str], bus: Sequence[int], ratings: Ratings, own_wh: Any, wallet_neur: Any, first_seq: int
+    names: Sequence[str],
+    bus: Sequence[int],
+    ratings: Ratings,
+    own_wh: Any,
+    wallet_neur: Any,
+    first_seq: int,
+    load_tan_phi_ppm: Any = 0,
 ) -> Rows:
     """Make the `HOUSE` records of the genesis block, one for each name; the names themselves are not recorded."""
     rows = np.zeros(len(names), HOUSE)
@@ -271,6 +280,7 @@ def make_house_records(
     for field in Ratings._fields:
         rows[field] = getattr(ratings, field)
     rows["own_wh"], rows["wallet_neur"], rows["bus"] = own_wh, wallet_neur, bus
+    rows["load_tan_phi_ppm"] = load_tan_phi_ppm
     return rows
 
 
