@@ -40,6 +40,9 @@ class Profiles:
         Utility price, int64 (T,), µEUR/kWh, 0 … 10,000,000.
     provenance
         Where the profiles come from: source, seed, number of values filled in.
+    load_varh
+        Reactive energy that the loads draw, int64 (T, N), varh, ±(2³¹−1); negative where they supply it. None where it
+        is not known, so that a power factor has to say it.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Profiles:
     pv_wh: Integers
     price_ueur_per_kwh: Integers
     provenance: Mapping[str, str | int | float]
+    load_varh: Integers | None = None
 
     def __post_init__(self) -> None:
         _check_interval(self.interval_minutes)
@@ -79,7 +83,10 @@ class Profiles:
                 self.price_ueur_per_kwh, "price_ueur_per_kwh", shape[:1], LARGEST_PRICE_UEUR_PER_KWH
             ),
             "provenance": dict(self.provenance),
+            "load_varh": None,
         }
+        if self.load_varh is not None:
+            frozen["load_varh"] = _check_values(self.load_varh, "load_varh", shape, LARGEST_WH, -LARGEST_WH)
         for name, value in frozen.items():
             object.__setattr__(self, name, value)
 
@@ -118,6 +125,7 @@ class Profiles:
             start=self.start + first * self._step,
             load_wh=self.load_wh[first:stop],
             pv_wh=self.pv_wh[first:stop],
+            load_varh=None if self.load_varh is None else self.load_varh[first:stop],
             price_ueur_per_kwh=self.price_ueur_per_kwh[first:stop],
         )
 
@@ -134,6 +142,7 @@ class Profiles:
             participants=tuple(participants),
             load_wh=self.load_wh[:, columns],
             pv_wh=self.pv_wh[:, columns],
+            load_varh=None if self.load_varh is None else self.load_varh[:, columns],
         )
 
     def resample(self, interval_minutes: int) -> Profiles:
@@ -160,6 +169,7 @@ class Profiles:
             interval_minutes=interval_minutes,
             load_wh=change(self.load_wh, parts),
             pv_wh=change(self.pv_wh, parts),
+            load_varh=None if self.load_varh is None else change(self.load_varh, parts),
             price_ueur_per_kwh=price,
         )
 
@@ -175,7 +185,8 @@ class Profiles:
         """SHA-256 over begin, interval, T, names and all values as little-endian int64; equal on every machine."""
         head = [str(self.start), self.interval_minutes, self.n_intervals, list(self.participants)]
         content = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode())
-        for values in (self.load_wh, self.pv_wh, self.price_ueur_per_kwh):
+        reactive = () if self.load_varh is None else (self.load_varh,)
+        for values in (self.load_wh, self.pv_wh, self.price_ueur_per_kwh, *reactive):
             content.update(values.astype("<i8", copy=False).tobytes())
         return content.digest()
 
@@ -208,18 +219,19 @@ def _check_names(participants: Sequence[str]) -> None:
         seen.add(name)
 
 
-def _check_values(values: Integers, name: str, shape: tuple[int, ...], largest: int) -> Integers:
+def _check_values(values: Integers, name: str, shape: tuple[int, ...], largest: int, smallest: int = 0) -> Integers:
     array = np.asarray(values)
     if array.shape != shape:
         raise DataError(f"profiles, {name}: expected shape {shape}, got {array.shape}; align the arrays")
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(f"profiles, {name}: expected integers, got {array.dtype}; round the values first")
     array = np.ascontiguousarray(array, dtype=np.int64)
-    wrong = (array < 0) | (array > largest)
+    wrong = (array < smallest) | (array > largest)
     if wrong.any():
         where = np.unravel_index(int(np.argmax(wrong)), shape)
         raise DataError(
-            f"profiles, {name}, interval {where[0]}: expected 0 to {largest}, got {array[where]}; correct the value"
+            f"profiles, {name}, interval {where[0]}: expected {smallest} to {largest}, got {array[where]}; "
+            "correct the value"
         )
     return _freeze(array)
 

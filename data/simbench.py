@@ -17,7 +17,7 @@ QUARTER_HOUR_WH_PER_MW = 250_000.0
 
 
 def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
-    """Load and generation of every bus with a load, in quarter hours of 2016.
+    """Load, its reactive power, and generation of every bus with a load, in quarter hours of 2016.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
         raise DataError(f"simbench code: expected one like 1-LV-rural1--0-sw, got '{code}'; correct it") from reason
     power_mw = simbench.get_absolute_values(net, profiles_instead_of_study_cases=True)
     buses = list(dict.fromkeys(net.load["bus"]))
-    load_wh = _sum_per_bus_wh(power_mw["load", "p_mw"], net.load, buses)
+    load_wh, load_varh = (_sum_per_bus_wh(power_mw["load", column], net.load, buses) for column in ("p_mw", "q_mvar"))
     start = pd.to_datetime(net.profiles["load"]["time"].iloc[0], format="%d.%m.%Y %H:%M")
     elsewhere = int((~net.sgen["bus"].isin(buses)).sum())
     return Profiles(
@@ -59,6 +59,7 @@ def simbench_profiles(code: str, *, price_eur_per_kwh: float) -> Profiles:
         pv_wh=_sum_per_bus_wh(power_mw["sgen", "p_mw"], net.sgen, buses),
         price_ueur_per_kwh=make_constant_price(price_eur_per_kwh, load_wh.shape[0], "simbench profiles"),
         provenance={"source": "simbench", "code": code, "generators_left_out": elsewhere},
+        load_varh=np.where(load_wh > 0, load_varh, 0),
     )
 
 
@@ -73,7 +74,7 @@ def _import_simbench() -> Any:
 
 
 def _sum_per_bus_wh(power_mw: pd.DataFrame, elements: pd.DataFrame, buses: list[int]) -> Integers:
-    """Energies of quarter hours summed over the elements at each bus, (T, buses)."""
+    """Energies, Wh or varh, of quarter hours summed over the elements at each bus, (T, buses)."""
     at_bus = elements["bus"].reindex(power_mw.columns).to_numpy()[:, None] == np.array(buses)[None, :]
     energy_wh = np.rint(power_mw.to_numpy() @ at_bus * QUARTER_HOUR_WH_PER_MW)
     return np.asarray(energy_wh, dtype=np.int64)

@@ -2,14 +2,15 @@
 
 Long, one row per time and participant::
 
-    time, participant, load_wh|load_kwh|load_kw [, pv_wh|pv_kwh|pv_kw] [, PRICE]
+    time, participant, load_wh|load_kwh|load_kw [, REACTIVE] [, pv_wh|pv_kwh|pv_kw] [, PRICE]
 
-Wide, one row per time, with a load and perhaps a pv column per participant::
+Wide, one row per time, with a load and perhaps columns of reactive power and pv per participant::
 
-    time, NAME.load_kwh, NAME.pv_kwh, … [, PRICE]
+    time, NAME.load_kwh, NAME.load_kvarh, NAME.pv_kwh, … [, PRICE]
 
-PRICE is price_eur_per_kwh, price_eur_per_mwh or price_ueur_per_kwh. `time` is the begin of the interval, ISO 8601.
-Every value is rounded to the nearest Wh or µEUR/kWh, halves to even.
+REACTIVE is load_varh, load_kvarh, load_kvar or q_kvar: what the load draws, positive where it is inductive, negative
+where it is capacitive. PRICE is price_eur_per_kwh, price_eur_per_mwh or price_ueur_per_kwh. `time` is the begin of the
+interval, ISO 8601. Every value is rounded to the nearest Wh, varh or µEUR/kWh, halves to even.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ __all__ = [
 ]
 
 ENERGY_UNITS = {"wh": "Wh", "kwh": "kWh", "kw": "kW"}
-QUANTITIES = {f"{quantity}_{unit}": (quantity, unit) for quantity in ("load", "pv") for unit in ENERGY_UNITS}
+REACTIVE = {"load_varh": "varh", "load_kvarh": "kvarh", "load_kvar": "kvar", "q_kvar": "kvar"}
+"""Columns of a load's reactive power, and their units."""
+QUANTITIES = (*(f"{quantity}_{unit}" for quantity in ("load", "pv") for unit in ENERGY_UNITS), *REACTIVE)
 LARGEST_INTERVAL_WH = 10_000_000
 
 
@@ -61,6 +64,8 @@ class Layout(NamedTuple):
         Interval 0 … T−1 of each row of the table.
     said
         What had to be understood of the times.
+    load_varh
+        Reactive energies of the loads, varh, (T, N); None where the table has none.
     """
 
     time: Times
@@ -70,6 +75,7 @@ class Layout(NamedTuple):
     pv_wh: Integers
     interval: Integers
     said: tuple[str, ...] = ()
+    load_varh: Integers | None = None
 
 
 def read_profiles(
@@ -155,7 +161,8 @@ def profiles_from_table(
     table = table.with_numbers(name for name in map(str, table.frame.columns) if _is_quantity(name))
     layout = (_read_wide if wide else _read_long)(table, interval_minutes, timezone, day_first)
     prices = find_prices(layout.time, table, layout.interval, timezone, price, day_first)
-    notes = make_notes(*table.say(*layout.said).notes, *prices.notes)
+    load_varh, said = _without_idle_loads(layout)
+    notes = make_notes(*table.say(*layout.said, *said).notes, *prices.notes)
     profiles = Profiles(
         start=layout.time[0],
         interval_minutes=layout.interval_minutes,
@@ -164,8 +171,19 @@ def profiles_from_table(
         pv_wh=layout.pv_wh,
         price_ueur_per_kwh=prices.ueur_per_kwh,
         provenance={"source": "table", "file": table.source, **notes},
+        load_varh=load_varh,
     )
     return profiles.resample(interval_minutes) if interval_minutes else profiles
+
+
+def _without_idle_loads(layout: Layout) -> tuple[Integers | None, tuple[str, ...]]:
+    """Reactive energies of loads, none where there is no active energy to which they belong, and what is said of it."""
+    load_varh = layout.load_varh
+    if load_varh is None:
+        return None, ()
+    idle = (layout.load_wh == 0) & (load_varh != 0)
+    said = (f"reactive power without active load left out: {int(idle.sum())} values",) if idle.any() else ()
+    return np.where(idle, 0, load_varh), said
 
 
 def _is_quantity(name: str) -> bool:
@@ -189,6 +207,8 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
             "price_ueur_per_kwh": np.repeat(profiles.price_ueur_per_kwh, n),
         }
     )
+    if profiles.load_varh is not None:
+        frame.insert(3, "load_varh", profiles.load_varh.ravel())
     unfinished = path.with_name(path.name + ".part")
     if path.suffix in PARQUET:
         frame.to_parquet(unfinished, index=False)
@@ -201,6 +221,7 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
 def _read_long(table: Table, interval_minutes: int | None, timezone: str, day_first: bool | None) -> Layout:
     table.check_columns(("time", "participant"), (*QUANTITIES, *PRICE_UNITS))
     columns = [_find_energy(table, "", quantity) for quantity in ("load", "pv")]
+    reactive = table.find_column(REACTIVE, required=False)
     participant, listed = table.column("participant").read_names()
     clock, said = table.column("time").read_times(timezone, day_first, [participant])
     _check_order(table, clock, participant, listed)
@@ -217,7 +238,8 @@ def _read_long(table: Table, interval_minutes: int | None, timezone: str, day_fi
         )
     order = np.argsort(cell)
     load, pv = (_read_energies_wh(table, [name], minutes)[order].reshape(shape) for name in columns)
-    return Layout(time, minutes, tuple(listed), load, pv, interval, said)
+    load_varh = _read_reactive_varh(table, [reactive], minutes)[order].reshape(shape) if reactive else None
+    return Layout(time, minutes, tuple(listed), load, pv, interval, said, load_varh)
 
 
 def _read_wide(table: Table, interval_minutes: int | None, timezone: str, day_first: bool | None) -> Layout:
@@ -226,11 +248,34 @@ def _read_wide(table: Table, interval_minutes: int | None, timezone: str, day_fi
     known = [f"{name}.{quantity}" for name in listed for quantity in QUANTITIES]
     table.check_columns(("time",), (*known, *PRICE_UNITS))
     columns = [[_find_energy(table, f"{name}.", quantity) for name in listed] for quantity in ("load", "pv")]
+    reactive = _find_reactive(table, listed)
     time, said = table.column("time").read_times(timezone, day_first)
     _check_order(table, time, np.zeros(time.size, dtype=np.int64), ["every participant"])
     minutes = _find_interval_minutes(time, table.source, interval_minutes)
     load, pv = (_read_energies_wh(table, names, minutes) for names in columns)
-    return Layout(time, minutes, tuple(listed), load, pv, np.arange(time.size), said)
+    load_varh = _read_reactive_varh(table, reactive, minutes) if reactive else None
+    return Layout(time, minutes, tuple(listed), load, pv, np.arange(time.size), said, load_varh)
+
+
+def _find_reactive(table: Table, participants: Sequence[str]) -> list[str]:
+    """Columns of the loads' reactive power, one for each participant of a wide table; empty if it has none.
+
+    Raises
+    ------
+    DataError
+        If some participants have one and others none.
+    """
+    found = [table.find_column([f"{name}.{column}" for column in REACTIVE], required=False) for name in participants]
+    if not any(found):
+        return []
+    for name, column in zip(participants, found, strict=True):
+        if not column:
+            first = next(filter(None, found))
+            raise DataError(
+                f"{table.source}: expected reactive power of every load or of none, got '{first}' and no column "
+                f"'{name}.{first.rpartition('.')[2]}'; add it"
+            )
+    return found
 
 
 def _find_energy(table: Table, prefix: str, quantity: str) -> str:
@@ -250,6 +295,18 @@ def _read_energies_wh(table: Table, names: Sequence[str], interval_minutes: int)
             values = table.column(name).read_numbers(ENERGY_UNITS[unit], LARGEST_INTERVAL_WH / wh, hint)
             energies_wh[:, k] = np.rint(values * wh)
     return energies_wh
+
+
+def _read_reactive_varh(table: Table, names: Sequence[str], interval_minutes: int) -> Integers:
+    """Reactive energies of columns, varh, (rows, columns)."""
+    columns = []
+    for name in names:
+        unit = REACTIVE[name.rpartition(".")[2]]
+        varh = {"varh": 1.0, "kvarh": 1000.0, "kvar": 1000.0 * interval_minutes / 60.0}[unit]
+        largest = LARGEST_INTERVAL_WH / varh
+        hint = f"the limit is 10 Mvarh per interval; is the column in another unit than {unit}?"
+        columns.append(np.rint(table.column(name).read_numbers(unit, largest, hint, -largest) * varh))
+    return np.stack(columns, axis=1).astype(np.int64)
 
 
 def _check_order(table: Table, clock: Times, participant: Integers, listed: list[str]) -> None:

@@ -14,6 +14,8 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from cosim.audit.differences import find_difference
 from cosim.audit.market import can_clear, clear_again, follow_states
 from cosim.audit.networks import switch_network
@@ -216,7 +218,8 @@ def make_bench(recorded: Recorded) -> Bench:
     feeder, scenario = recorded.feeder, recorded.scenario
     limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
     switch = cache(partial(switch_network, feeder))
-    physics = Physics(scenario, feeder, limits, recorded.interval_minutes, switch)
+    tan_phi_ppm = recorded.houses["load_tan_phi_ppm"].astype(np.int64)
+    physics = Physics(scenario, feeder, limits, recorded.interval_minutes, tan_phi_ppm, switch)
     return Bench(physics, make_bare_case(recorded) if recorded.read_parameter("facts") else None)
 
 
@@ -225,11 +228,11 @@ def audit_task(bench: Bench, task: Task) -> Audited:
     with Store.open_to_read(task.directory) as store:
         opened = [open_block(store.block(height), task.entries) for height in task.heights]
     blocks = [block for block in opened if block.holds_interval]
-    whats, cleared = audit_blocks(bench.physics, blocks), list[int]()
+    whats, cleared, tan_phi_ppm = audit_blocks(bench.physics, blocks), list[int](), bench.physics.load_tan_phi_ppm
     for block, found in zip(blocks, whats, strict=True):
-        if bench.case is not None and block.height in task.states and can_clear(bench.case, block):
+        if bench.case is not None and block.height in task.states and can_clear(bench.case, block, tan_phi_ppm):
             cleared.append(block.height)
-            difference = clear_again(bench.case, task.states[block.height], block)
+            difference = clear_again(bench.case, task.states[block.height], block, tan_phi_ppm)
             found += [] if difference is None else [str(difference)]
     return Audited(
         [block.height for block in blocks],

@@ -12,13 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from cosim.audit.differences import Difference, find_difference
+from cosim.audit.reactive import find_tan_phi, read_load_reactive
 from cosim.audit.recorded import Finding, OpenedBlock, Recorded
 from cosim.case.case import Case
 from cosim.curtailment.feasible import make_feasible
 from cosim.delivery.window import InputSeries, make_orders_at
 from cosim.interval.interval import close_one
 from cosim.recording.blocks import make_block_records
-from market.exchanges import Kind, Rows
+from market.exchanges import Ints, Kind, Rows
 from market.ledger.books.bookkeeper import open_books
 from market.ledger.books.replay import Books, replay_window
 from market.ledger.format.records import (
@@ -101,15 +102,16 @@ def _change_batteries(books: Books, ratings: Ratings, houses: Rows) -> tuple[Boo
     return books._replace(own_wh=own), changed
 
 
-def can_clear(case: Case, block: OpenedBlock) -> bool:
-    """Whether what a block records follows from its meters and the state before it."""
+def can_clear(case: Case, block: OpenedBlock, load_tan_phi_ppm: Ints) -> bool:
+    """Whether what a block records follows from its meters and the state before it; parameters as of `clear_again`."""
     verdict, orders = select_rows(block.records, RecordKind.VERDICT), select_rows(block.records, RecordKind.ORDER)
     whole = not orders["part"].any() and not (block.records[:, 0] == RecordKind.TOPOLOGY).any()
     known = case.mechanism.code != PLUGGED_IN and case.control is None
-    return bool(whole and known and not verdict["reason"][0] & ISLANDED)
+    tan_phi = find_tan_phi(select_rows(block.records, Kind.METER), load_tan_phi_ppm, case.interval_minutes)
+    return bool(whole and known and not verdict["reason"][0] & ISLANDED and not np.isnan(tan_phi).any())
 
 
-def clear_again(case: Case, state: State, block: OpenedBlock) -> Difference | None:
+def clear_again(case: Case, state: State, block: OpenedBlock, load_tan_phi_ppm: Ints) -> Difference | None:
     """First difference between a block and what its interval gives, cleared from the state before it.
 
     Parameters
@@ -120,12 +122,15 @@ def clear_again(case: Case, state: State, block: OpenedBlock) -> Difference | No
         Before the interval.
     block
         The block, of which `can_clear` holds.
+    load_tan_phi_ppm
+        Q/P of every house's load in millionths, (N,), as recorded.
     """
     meters, t = select_rows(block.records, Kind.METER), block.interval
     load, pv, cell = (meters[name].astype(np.int64)[None] for name in ("load_wh", "pv_wh", "fuel_cell_wh"))
     utility = select_rows(block.records, RecordKind.ORDER)["utility_ueur_per_kwh"][:1]
     orders, before = make_orders_at(InputSeries(load, pv, cell, utility), 0, t, state, case.rules)
     rows = case.mechanism.clear(orders, before, case.rules).rows
+    case = replace(case, load_reactive=read_load_reactive(meters, load_tan_phi_ppm, case.interval_minutes))
     feasible = make_feasible(case, orders, before, rows)
     priced = replace(case, inputs=case.inputs._replace(utility_ueur_per_kwh=np.full(case.n_intervals, utility[0])))
     chunk = close_one(priced, t, orders, before, rows, feasible, case.opening_network)

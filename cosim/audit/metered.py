@@ -22,7 +22,7 @@ from cosim.recording.topology import Changes, apply_changes, read_changes
 from data.profiles import Profiles
 from grid_models.feeder.topology import Supply, find_islands
 from market.exchanges import GRID, Kind
-from market.ledger.format.records import RecordKind, select_exchanges, select_rows
+from market.ledger.format.records import NONE, RecordKind, select_exchanges, select_rows
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -39,6 +39,8 @@ class Metered(NamedTuple):
         (T, N) houses without supply.
     there
         (D, T) devices of the scenario that the ledger has admitted.
+    drawn_var
+        Reactive power that houses drew, (T, N), over the share of their loads that was served.
     """
 
     load_wh: Ints
@@ -46,6 +48,7 @@ class Metered(NamedTuple):
     price_ueur_per_kwh: Ints
     dark: Mask
     there: Mask
+    drawn_var: Ints
 
 
 def read_metered_profiles(recorded: Recorded, devices: Sequence[Device], blocks: Iterable[OpenedBlock]) -> Profiles:
@@ -72,14 +75,34 @@ def read_metered_profiles(recorded: Recorded, devices: Sequence[Device], blocks:
     panels = [k for k, device in enumerate(devices) if isinstance(device, PvDevice)]
     pv_wh = without_panels(metered.pv_wh, [devices[k] for k in panels], metered.there[panels], minutes)
     start, names = np.datetime64(recorded.read_parameter("start"), "s"), recorded.feeder.participants
-    return Profiles(start, minutes, names, load_wh, pv_wh, metered.price_ueur_per_kwh, {"source": "ledger"})
+    load_varh = _find_load_varh(recorded, metered, load_wh)
+    return Profiles(start, minutes, names, load_wh, pv_wh, metered.price_ueur_per_kwh, {"source": "ledger"}, load_varh)
+
+
+def _find_load_varh(recorded: Recorded, metered: Metered, load_wh: Ints) -> Ints | None:
+    """Reactive energies that the meters follow from, (T, N) varh; None where the ledger states power factors.
+
+    Raises
+    ------
+    ScenarioError
+        If inverters were under control: meters hold their reactive power together with that of the loads.
+    """
+    if not (recorded.houses["load_tan_phi_ppm"] == NONE).any():
+        return None
+    if recorded.scenario.pv.control != "none":
+        raise ScenarioError(
+            f"{recorded.directory}: expected the profiles beside the ledger, since its meters hold the reactive power "
+            "of loads and inverters in one sum, found none; run the scenario again and compare the heads"
+        )
+    of_profile = np.where(metered.load_wh > 0, load_wh / np.maximum(metered.load_wh, 1), 0.0)
+    return np.rint(metered.drawn_var * of_profile * recorded.interval_minutes / 60.0).astype(np.int64)
 
 
 def _read_metered(recorded: Recorded, n_devices: int, blocks: Iterable[OpenedBlock]) -> Metered:
     total, n = recorded.n_intervals, recorded.houses.size
     load_wh, pv_wh = np.zeros((2, total, n), np.int64)
     dark, there = np.zeros((total, n), bool), np.zeros((n_devices, total), bool)
-    found = Metered(load_wh, pv_wh, np.zeros(total, np.int64), dark, there)
+    found = Metered(load_wh, pv_wh, np.zeros(total, np.int64), dark, there, np.zeros((total, n), np.int64))
 
     @cache
     def find_dark(changes: Changes) -> Mask:
@@ -94,6 +117,8 @@ def _read_metered(recorded: Recorded, n_devices: int, blocks: Iterable[OpenedBlo
                 f"{meters.size} in interval {t}; run gridsettle ledger verify"
             )
         found.load_wh[t], found.pv_wh[t] = meters["load_wh"], meters["pv_wh"]
+        served = np.maximum(meters["load_wh"].astype(np.int64) - meters["shed_wh"], 1)
+        found.drawn_var[t] = np.rint(-meters["q_var"] * (meters["load_wh"] / served))
         found.price_ueur_per_kwh[t] = _find_price(block)
         if changes := read_changes(block.records):
             found.dark[t] = find_dark(changes)

@@ -92,7 +92,7 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
         If it has no such element.
     """
     net = apply_changes(feeder.net, changes, uses) if changes else feeder.net
-    feeder, islands = replace(feeder, net=net), find_islands(net)
+    feeder, islands = replace(feeder, net=net, given=None), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
     engine = PowerFlow(feeder)

@@ -190,7 +190,8 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
 
     A house injects what it sells and exports less what it buys and imports, so its injection as cleared follows from
     the exchanges, and what its load draws from its power factor. It is unknown where inverters are under control, and
-    where only meters say what a load draws and none of it was served; what an island cannot hold is no matter of limits.
+    where only meters say what a load draws and none of it was served. What an island cannot hold is no matter of
+    limits.
     """
     found: list[list[str]] = [[] for _ in blocks]
     if physics.scenario.pv.control != "none" or network.islanded or network.reference is None:

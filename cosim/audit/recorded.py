@@ -18,6 +18,7 @@ from grid_models.feeder.net_file import read_net
 from market.exchanges import Rows
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
+    NONE,
     RecordBytes,
     RecordKind,
     read_integer_parameter,
@@ -64,7 +65,8 @@ class Recorded(NamedTuple):
         """Which terms the first block states: an earlier version may have begun it."""
         parameters = read_parameters(self.genesis)
         waits = self.scenario.ledger.replacement_wait_hours is not None or "replacement_wait" in parameters
-        return Form("verdict_private" in parameters, waits)
+        in_profiles = bool((self.houses["load_tan_phi_ppm"] == NONE).any())
+        return Form("verdict_private" in parameters, waits, in_profiles)
 
     @property
     def interval_minutes(self) -> int:
@@ -143,14 +145,26 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     """
     genesis, salt = decode_records(first.records), first.inputs_salt
     parameters = read_parameters(genesis)
-    scenario = load_scenario(directory / "scenario.toml")
-    name, digest = next(iter(name_digests(scenario, b"", salt).items()))
-    if parameters.get(name, b"")[:32] != digest:
+    scenario = _find_recorded_scenario(load_scenario(directory / "scenario.toml"), parameters, salt)
+    if scenario is None:
         raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
     feeder = read_recorded_feeder(directory, scenario, select_rows(genesis, RecordKind.HOUSE).size)
     if feeder.digest() != parameters.get("network_sha256", b"")[:32]:
         raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
     return Recorded(directory, scenario, feeder, genesis, salt)
+
+
+def _find_recorded_scenario(scenario: Scenario, parameters: Mapping[str, bytes], salt: bytes) -> Scenario | None:
+    """The scenario whose digest the ledger has, None if it has that of another.
+
+    One that an earlier version wrote has no power factor of loads: they had no reactive power.
+    """
+    without_reactive = scenario.with_changes(houses={"load_cos_phi": 1.0})
+    for candidate in (scenario, without_reactive):
+        name, digest = next(iter(name_digests(candidate, b"", salt).items()))
+        if parameters.get(name, b"")[:32] == digest:
+            return candidate
+    return None
 
 
 def read_recorded_feeder(directory: Path, scenario: Scenario, n_houses: int) -> Feeder:

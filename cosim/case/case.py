@@ -8,14 +8,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosim.case.batteries import make_ratings
-from cosim.case.checks import check_characteristic, check_memory, check_outages, check_priorities, check_retirements
+from cosim.case.checks import (
+    check_characteristic,
+    check_islands,
+    check_memory,
+    check_outages,
+    check_priorities,
+    check_retirements,
+)
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
 from cosim.case.fleet import Fleet
 from cosim.case.idle_keys import check_idle_keys
-from cosim.case.inputs import follow_file, read_feeder, read_inputs
+from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
+from cosim.case.power_factors import check_one_source
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
+from cosim.delivery.reactive import LoadReactive, make_load_reactive
 from cosim.delivery.setpoints import mean_kw
 from cosim.delivery.window import InputSeries
 from cosim.scenario.model import Scenario
@@ -94,12 +103,15 @@ class Case(MarketCase):
         The network, its power flow and what it must keep.
     control
         Reactive power of the PV inverters; None where they have none.
+    load_reactive
+        Reactive power of the loads; None where they have none.
     """
 
     feeder: Feeder
     engine: PowerFlow
     limits: Limits
     control: Control | None
+    load_reactive: LoadReactive | None = None
 
 
 def build_market(scenario: Scenario) -> MarketCase:
@@ -172,6 +184,7 @@ def build_case(scenario: Scenario) -> Case:
     market = build_market(scenario)
     names = market.profiles.participants
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
+    check_one_source(market.profiles, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))
     return with_network(market, read_feeder(scenario, names, owners))
 
 
@@ -185,6 +198,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     """
     scenario, fleet = market.scenario, market.fleet
     check_outages(scenario, feeder)
+    check_islands(scenario, feeder)
     check_characteristic(scenario.pv)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
@@ -195,7 +209,8 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     engine = PowerFlow(feeder)
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)
-    return Case(**vars(market), feeder=feeder, engine=engine, limits=limits, control=control)
+    reactive = make_load_reactive(feeder, market.profiles)
+    return Case(**vars(market), feeder=feeder, engine=engine, limits=limits, control=control, load_reactive=reactive)
 
 
 def make_rules(scenario: Scenario, market: Mechanism) -> Rules:

@@ -50,6 +50,7 @@ def with_community(profiles: Profiles, capacity_wh: Wh, section: CommunitySectio
         participants=(*profiles.participants, COMMUNITY),
         load_wh=np.column_stack([profiles.load_wh, np.zeros_like(pv)]),
         pv_wh=np.column_stack([profiles.pv_wh, pv]),
+        load_varh=None if profiles.load_varh is None else np.column_stack([profiles.load_varh, np.zeros_like(pv)]),
     )
     return larger, np.append(capacity_wh, rate_community_wh(section))
 

@@ -66,7 +66,7 @@ def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
 
 _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
-_DRAWN = tuple(key for key in HousesSection.model_fields if key != "wallet_eur")
+_DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi"))
 
 RULES = (
     Rule("profiles", ("file",), 'profiles.source = "spain" or "table"', _by_source("profiles", "spain", "table")),

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,10 +19,13 @@ from cosim.case.checks import (
     check_placement,
 )
 from cosim.case.community import COMMUNITY, with_community
+from cosim.case.power_factors import with_power_factors
 from cosim.case.timeline import find_interval, with_changes
 from cosim.errors import ScenarioError
+from cosim.scenario.base import LEAST_COS_PHI
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
+from data.columns import Numbers, Table
 from data.errors import DataError
 from data.files import read_table
 from data.households import HouseholdSpec, draw_households, make_reference_profiles
@@ -110,7 +113,7 @@ def follow_file(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
 
 def make_household_spec(scenario: Scenario) -> HouseholdSpec:
     """The houses section as `data.households` takes it."""
-    section = scenario.houses.model_dump(exclude={"wallet_eur"})
+    section = scenario.houses.model_dump(exclude={"wallet_eur", "load_cos_phi"})
     chosen: dict[str, Any] = {
         key: None if value in ("by_chance", "as_drawn") else value for key, value in section.items()
     }
@@ -191,20 +194,43 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
             devices=devices,
         )
         feeder = replace(feeder, notes=(*feeder.notes, *notes))
+    feeder = with_power_factors(feeder, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
+
+
+def read_load_cos_phi(scenario: Scenario) -> dict[str, float]:
+    """Power factors that a table of participants names for their loads; none for other networks.
+
+    Raises
+    ------
+    ScenarioError
+        If the table cannot be used.
+    """
+    section = scenario.network
+    if section.source != "file" or section.participants is None:
+        return {}
+    return read_participants(section.participants).load_cos_phi
 
 
 def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
     """Rows (participant, bus) in the order of the profiles, and what was understood to read them."""
     path = check_given(scenario, "network", "participants")
-    table, notes = read_participants(path)
-    check_placement(table, participants, path)
+    table = read_participants(path)
+    check_placement(table.rows, participants, path)
     order = {name: k for k, name in enumerate(participants)}
-    return sorted(table, key=lambda row: order[row[0]]), notes
+    return sorted(table.rows, key=lambda row: order[row[0]]), table.notes
 
 
-def read_participants(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    """Rows (participant, bus) of a CSV with these two columns, and what was understood to read them.
+class Participants(NamedTuple):
+    """A table of participants: rows (participant, bus), power factors of some loads, and how the table was read."""
+
+    rows: list[tuple[str, str]]
+    load_cos_phi: dict[str, float]
+    notes: tuple[str, ...]
+
+
+def read_participants(path: Path) -> Participants:
+    """Participants of a CSV with the columns participant, bus and perhaps load_cos_phi, whose cells may be empty.
 
     Raises
     ------
@@ -216,9 +242,27 @@ def read_participants(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
     columns = [str(name) for name in table.frame.columns]
-    if sorted(columns) != ["bus", "participant"]:
+    if sorted({*columns, "load_cos_phi"}) != ["bus", "load_cos_phi", "participant"]:
         raise ScenarioError(
-            f"{path}: expected the columns participant,bus, got {','.join(columns)}; correct the header"
+            f"{path}: expected the columns participant,bus and perhaps load_cos_phi, got {','.join(columns)}; "
+            "correct the header"
         )
     filled = table.frame.fillna("").astype(str)
-    return list(zip(filled["participant"], filled["bus"], strict=True)), table.notes
+    rows = list(zip(filled["participant"], filled["bus"], strict=True))
+    given = _read_power_factors(table) if "load_cos_phi" in columns else np.full(len(rows), np.nan)
+    named = {row[0]: cos_phi for row, cos_phi in zip(rows, given.tolist(), strict=True) if cos_phi == cos_phi}
+    return Participants(rows, named, table.notes)
+
+
+def _read_power_factors(table: Table) -> Numbers:
+    """Column load_cos_phi, NaN where a cell is empty."""
+    table = table.with_numbers(["load_cos_phi"])
+    column, empty = table.column("load_cos_phi"), table.frame["load_cos_phi"].isna().to_numpy()
+    given = column.to_float()
+    wrong = ~empty & ~((np.abs(given) >= LEAST_COS_PHI) & (np.abs(given) <= 1.0))
+    expected = f"a power factor from {LEAST_COS_PHI} to 1, with a minus for a capacitive load, or an empty cell"
+    try:
+        column.check(wrong, expected, "correct the row")
+    except DataError as reason:
+        raise ScenarioError(str(reason)) from reason
+    return np.where(empty, np.nan, given)

@@ -1,4 +1,4 @@
-"""AC power flow of metered intervals, with the reactive power of the inverters where a scenario controls it."""
+"""AC power flow of metered intervals, with the reactive power of the loads and of inverters under control."""
 
 from __future__ import annotations
 
@@ -40,20 +40,31 @@ def solve_meters(case: Case, meters: Rows, inside: npt.NDArray[np.bool_] | None 
     inside
         (N,) houses whose inverters are under control; all if left out.
     """
-    p_kw = injection_kw(meters, case.interval_minutes)
+    p_kw, of_loads = injection_kw(meters, case.interval_minutes), load_q_kvar(case, meters)
     if case.control is None:
-        return Solved(case.engine.solve(p_kw, None), meters)
+        flow = case.engine.solve(p_kw, of_loads)
+        return Solved(flow, meters if of_loads is None else _with_reactive(meters, of_loads))
     control = case.control if inside is None else case.control.with_only(inside)
-    flow, q_kvar, _ = solve_controlled(case.engine, control, p_kw, generation_kw(meters, case.interval_minutes))
+    pv_kw = generation_kw(meters, case.interval_minutes)
+    flow, q_kvar, _ = solve_controlled(case.engine, control, p_kw, pv_kw, of_loads)
+    return Solved(flow, _with_reactive(meters, q_kvar if of_loads is None else q_kvar + of_loads))
+
+
+def load_q_kvar(case: Case, meters: Rows) -> npt.NDArray[np.float64] | None:
+    """Reactive injection of the loads of metered intervals, kvar, in their shape; None where there is none."""
+    return None if case.load_reactive is None else case.load_reactive.metered_var(meters) / -1000.0
+
+
+def _with_reactive(meters: Rows, q_kvar: npt.NDArray[np.float64]) -> Rows:
     metered = meters.copy()
     metered["q_var"] = np.rint(1000.0 * q_kvar)
-    return Solved(flow, metered)
+    return metered
 
 
 def linearise(case: Case, meters: Rows) -> Response | None:
     """Linear response of the network around a metered interval, (N,) meter rows; None where it has no solution."""
-    p_kw = injection_kw(meters[None, :], case.interval_minutes)[0]
+    p_kw, of_loads = injection_kw(meters[None, :], case.interval_minutes)[0], load_q_kvar(case, meters)
     if case.control is None:
-        return sensitivity(case.engine, p_kw)
+        return sensitivity(case.engine, p_kw, of_loads)
     pv_kw = generation_kw(meters, case.interval_minutes)
-    return controlled_sensitivity(case.engine, case.control, p_kw, pv_kw)
+    return controlled_sensitivity(case.engine, case.control, p_kw, pv_kw, of_loads)

@@ -99,16 +99,19 @@ def list_leaving(event: RetireEvent, profiles: Profiles, devices: Sequence[Devic
 def with_changes(profiles: Profiles, scenario: Scenario) -> Profiles:
     """Profiles with the load and production changes of the events, and without the houses' own panels that left."""
     load, pv = profiles.load_wh.copy(), profiles.pv_wh.copy()
+    varh = None if profiles.load_varh is None else profiles.load_varh.copy()
     for event in scenario.events:
         if isinstance(event, LoadEvent):
             house = profiles.participants.index(event.participant)
             span = _find_span(profiles, event.start, event.hours)
             column = (load if event.quantity == "load" else pv)[span, house]
             column[:] = np.rint(column * event.factor)
+            if varh is not None and event.quantity == "load":
+                varh[span, house] = np.rint(varh[span, house] * event.factor)
         elif isinstance(event, RetireEvent) and event.device == "pv":
             house = profiles.participants.index(event.participant)
             pv[find_interval(profiles, event.at)[0] :, house] = 0
-    return replace(profiles, load_wh=load, pv_wh=pv)
+    return replace(profiles, load_wh=load, pv_wh=pv, load_varh=varh)
 
 
 def find_interval(profiles: Profiles, moment: datetime) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import typer
 from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import ScenarioName, SummaryAsJson
-from cosim.results import directory, folders
+from cosim.results import csv_text, directory, folders
 from cosim.scenario import files as scenario_files
 from cosim.validation import files
 from cosim.validation import hosting as hosting_capacity
@@ -50,6 +50,12 @@ def validate(
         str, typer.Option(help="Reactive power of PV inverters: none, cos_phi or q_v (VDE-AR-N 4105).")
     ] = "none",
     cos_phi: Annotated[float, typer.Option(help="Power factor of --pv-control cos_phi, underexcited.")] = 0.95,
+    load_cos_phi: Annotated[
+        float | None,
+        typer.Option(
+            help="Power factor of the loads, negative: capacitive. Default: that of the net's own at the bus."
+        ),
+    ] = None,
     keep_elements: Annotated[
         bool, typer.Option("--keep-elements", help="Keep the net's own loads and generators.")
     ] = False,
@@ -94,6 +100,7 @@ def validate(
                 "max_loading_percent": max_loading_percent,
             },
             pv={"control": pv_control, "cos_phi": cos_phi},
+            load_cos_phi=files.choose_power_factors(load_cos_phi, placement),
             keep_elements=keep_elements,
             interval_minutes=interval_minutes,
             source=trades.name,
@@ -126,7 +133,7 @@ def hosting(
             scenario_files.load_scenario(scenario), n_intervals=intervals, largest_kw=largest_kw
         )
         if out is not None:
-            directory.write_whole(out, capacity.houses.to_csv(index=False, lineterminator="\n"))
+            directory.write_whole(out, csv_text.format_csv(capacity.houses))
     if as_json:
         typer.echo(json.dumps(capacity.as_dict(), indent=2))
     else:

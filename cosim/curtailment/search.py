@@ -99,7 +99,7 @@ def try_deliveries(case: Case, orders: Orders, state: State, deliveries: Sequenc
     for k, settlement in enumerate(settlements):  # stacking compares the fields of all, which takes longer
         meters[k] = settlement.meters
     flow, metered = solve_meters(case, meters)
-    if case.control is not None:
+    if metered is not meters:
         settlements = [s._replace(meters=meters) for s, meters in zip(settlements, metered, strict=True)]
     return Attempt(settlements, flow, judge(flow, case.limits))
 

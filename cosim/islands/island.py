@@ -325,7 +325,7 @@ def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalD
 
 
 def _load_q_kvar(part: Part, plan: _Plan) -> Floats | None:
-    """Reactive injection of the loads that are served, (1, N) kvar, which the former supplies; None where there is none."""
+    """Reactive injection of the loads that are served, (1, N) kvar, supplied by the former; None without any."""
     reactive = part.case.load_reactive
     if reactive is None:
         return None

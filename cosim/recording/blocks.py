@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cosim.case.case import Case, make_rules
 from cosim.curtailment.feasible import Outcome
+from cosim.delivery.reactive import IN_PROFILES, find_tan_phi_ppm
 from cosim.interval.chunk import Chunk
 from cosim.recording.devices import Keys, make_decision_records
 from cosim.recording.facts import list_facts
@@ -62,10 +63,13 @@ class Form(NamedTuple):
         If records are private: that verdicts and inputs are too.
     waits
         If the operator has a key of its own: for how long a replaced key has to wait.
+    varh_in_profiles
+        That the profiles have the reactive power of the loads.
     """
 
     covered: bool = True
     waits: bool = True
+    varh_in_profiles: bool = False
 
 
 NOW = Form()
@@ -84,6 +88,7 @@ def make_genesis_records(case: Case, inputs_salt: bytes = b"", form: Form = NOW)
         Which terms it states.
     """
     digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt)
+    form = form._replace(varh_in_profiles=case.profiles.load_varh is not None)
     return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests, form)
 
 
@@ -152,6 +157,7 @@ def make_first_records(
         opening.own_wh,
         opening.wallet_neur,
         first_seq=1 + parameters.size,
+        load_tan_phi_ppm=IN_PROFILES if form.varh_in_profiles else find_tan_phi_ppm(feeder),
     )
     return [view_as_bytes(parameters), view_as_bytes(houses)]
 

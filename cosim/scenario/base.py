@@ -10,6 +10,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LEAST_COS_PHI = 0.1
+AS_IN_NET = "as_in_net"
+
+
+def _check_cos_phi(value: float | str) -> float | str:
+    if value == AS_IN_NET or (not isinstance(value, str) and LEAST_COS_PHI <= abs(value) <= 1.0):
+        return value
+    raise ValueError(
+        f"expected a power factor from {LEAST_COS_PHI} to 1, with a minus for a capacitive load, or "
+        f"'{AS_IN_NET}', got {value!r}"
+    )
+
+
+CosPhi = Annotated[float | str, AfterValidator(_check_cos_phi)]
+"""Power factor of a load: positive where it draws reactive power (inductive), negative where it supplies it."""
 
 
 def _convert_to_utc(value: datetime) -> datetime:

@@ -104,6 +104,8 @@ class Scenario(Section):
         ledger = {"operator_key", "member_keys", "members_sign", "private", "facts", "replacement_wait_hours"}
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
+        if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power
+            del content["houses"]["load_cos_phi"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 

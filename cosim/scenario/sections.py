@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.base import Moment, NotNegative, Positive, Ratio, Section
+from cosim.scenario.base import AS_IN_NET, CosPhi, Moment, NotNegative, Positive, Ratio, Section
 from grid_models.devices.inverter import VDE_AR_N_4105
 
 
@@ -70,6 +70,11 @@ class HousesSection(Section):
         0.58, description='generation over demand, to which the panels are scaled, or "as_drawn"'
     )
     wallet_eur: NotNegative = Field(100.0, le=1e9, description="money in each wallet at the start, EUR")
+    load_cos_phi: CosPhi = Field(
+        AS_IN_NET,
+        description="power factor of every load, inductive; negative: capacitive; as_in_net: that of the net's own "
+        "loads at the house's bus, 0.95 on a generated feeder",
+    )
 
 
 class BatterySection(Section):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cosim.case.inputs import read_participants
 from cosim.errors import ScenarioError
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_json
+from cosim.scenario.base import AS_IN_NET
 from data.files import read_table
 from data.prices import PRICE_UNITS, PriceSource
 from data.profiles import Profiles
@@ -37,9 +39,10 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str, day_first
 
 
 class Placement(NamedTuple):
-    """Bus of each participant, and what was understood to read it."""
+    """Bus of each participant, the power factors of some loads, and what was understood to read them."""
 
     buses: dict[str, str | int]
+    load_cos_phi: dict[str, float]
     notes: tuple[str, ...]
 
 
@@ -51,9 +54,9 @@ def read_placement(path: Path) -> Placement:
     ScenarioError
         If the file cannot be read, is empty, or lists a participant twice.
     """
-    rows, notes = read_participants(path)
+    table = read_participants(path)
     placement: dict[str, str | int] = {}
-    for number, (participant, bus) in enumerate(rows, start=2):
+    for number, (participant, bus) in enumerate(table.rows, start=2):
         if participant in placement:
             raise ScenarioError(
                 f"{path}, row {number}: expected each participant once, got '{participant}' again; remove the row"
@@ -61,7 +64,26 @@ def read_placement(path: Path) -> Placement:
         placement[participant] = bus
     if not placement:
         raise ScenarioError(f"{path}: expected at least one row participant,bus, got none; add the participants")
-    return Placement(placement, notes)
+    return Placement(placement, table.load_cos_phi, table.notes)
+
+
+def choose_power_factors(load_cos_phi: float | None, placement: Placement | None) -> float | str | dict[str, float]:
+    """Power factors of the loads as `validate` takes them: of all, or of those that a table of participants names.
+
+    Raises
+    ------
+    ScenarioError
+        If both are given.
+    """
+    of_some = {} if placement is None else placement.load_cos_phi
+    if load_cos_phi is None:
+        return of_some or AS_IN_NET
+    if of_some:
+        raise ScenarioError(
+            "--load-cos-phi: expected none, since the table of participants has a column load_cos_phi, got one; "
+            "leave one of them out"
+        )
+    return load_cos_phi
 
 
 def write_validation(found: Validation, directory: Path) -> None:
@@ -76,7 +98,8 @@ def write_validation(found: Validation, directory: Path) -> None:
     try:
         partial.mkdir(parents=True)
         for name in CSV_TABLES:
-            getattr(found, name).to_csv(partial / f"{name}.csv", index=name == "trades", lineterminator="\n")
+            text = format_csv(getattr(found, name), index=name == "trades")
+            (partial / f"{name}.csv").write_text(text, encoding="utf-8", newline="")
         for name in PARQUET_TABLES:
             getattr(found, name).to_parquet(partial / f"{name}.parquet", index=False)
         write_json(partial / "summary.json", found.summary)

@@ -131,12 +131,21 @@ def find_hosting_capacity(
         injections[np.arange(search.size), search] += level * sun[interval]
         return injections
 
-    alike = Searches(case, scaled, len(intervals), np.array([largest_scaling]))
-    alone = Searches(case, at_each, len(intervals), np.full(case.feeder.bus.size, largest_kw))
+    q_kvar = _list_load_q_kvar(case, intervals)
+    alike = Searches(case, scaled, len(intervals), np.array([largest_scaling]), q_kvar)
+    alone = Searches(case, at_each, len(intervals), np.full(case.feeder.bus.size, largest_kw), q_kvar)
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
     houses = _make_houses_frame(case, kw)
     bound = _describe_bounds(factor, "times today's PV")[0]
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses)
+
+
+def _list_load_q_kvar(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
+    """Reactive injections of the loads in some intervals, (K, N) kvar; None where there are none."""
+    if case.load_reactive is None:
+        return None
+    chosen = intervals.astype(np.int64)
+    return case.load_reactive.drawn_var(case.profiles.load_wh[chosen], chosen[:, None]) / -1000.0
 
 
 def _describe_bounds(found: LargestClean, unit: str) -> list[str]:

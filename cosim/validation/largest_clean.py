@@ -15,6 +15,7 @@ import numpy as np
 
 from cosim.case.case import Case
 from grid_models.arrays import Floats, Ints, Mask
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Violation, check_limits, judge
 
 ROUNDS = 24
@@ -53,12 +54,15 @@ class Searches:
         K.
     end
         (Q,) levels at which the searches end.
+    q_kvar
+        (K, N) reactive injections of the houses in each interval, whatever the level; none if left out.
     """
 
     case: Case
     inject: Injections
     n_intervals: int
     end: Floats
+    q_kvar: Floats | None = None
 
     @cached_property
     def excess_at_zero(self) -> Floats:
@@ -68,16 +72,19 @@ class Searches:
 
     def find_excess(self, pairs: Pairs, levels: Floats) -> Floats:
         """How far the worst voltage, pu, or loading, 1, is beyond its limit at levels (R,); negative where clean."""
-        return self._solve_in_parts(self.inject(*pairs, levels)) if pairs.search.size else np.empty(0)
-
-    def _solve_in_parts(self, injections: Floats) -> Floats:
         net = self.case.feeder.net
         rows = max(1, VALUES_AT_ONCE // (len(net.bus) + len(net.line) + len(net.trafo)))
-        parts = [self._solve(injections[k : k + rows]) for k in range(0, len(injections), rows)]
-        return np.concatenate(parts)
+        parts = [slice(first, first + rows) for first in range(0, pairs.search.size, rows)]
+        found = [self._find_excess(Pairs(*(column[part] for column in pairs)), levels[part]) for part in parts]
+        return np.concatenate(found) if found else np.empty(0)
 
-    def _solve(self, injections: Floats) -> Floats:
-        verdicts = judge(self.case.engine.solve(injections), self.case.limits)
+    def solve(self, pairs: Pairs, levels: Floats) -> Flow:
+        """AC solution at levels (R,)."""
+        q_kvar = None if self.q_kvar is None else self.q_kvar[pairs.interval]
+        return self.case.engine.solve(self.inject(*pairs, levels), q_kvar)
+
+    def _find_excess(self, pairs: Pairs, levels: Floats) -> Floats:
+        verdicts = judge(self.solve(pairs, levels), self.case.limits)
         beyond = -np.fmin(verdicts.voltage_margin_pu, verdicts.loading_margin_percent / 100.0)
         beyond[verdicts.status == Judgement.NOT_SOLVED] = np.inf
         clean = verdicts.status == Judgement.OK
@@ -184,7 +191,7 @@ def _find_broken(searches: Searches, q: int, level: float) -> Pairs:
 def _find_bound(searches: Searches, pairs: Pairs, level: float) -> Violation | None:
     """The limit that is broken most in some pairs at a level; None where there is no solution."""
     case = searches.case
-    flow = case.engine.solve(searches.inject(*pairs, np.full(pairs.search.size, level)))
+    flow = searches.solve(pairs, np.full(pairs.search.size, level))
     rows = range(pairs.search.size)
     broken = [v for k in rows for v in check_limits(case.feeder, case.limits, flow, k).violations]
     return max(broken, key=lambda v: v.excess) if broken else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,12 +12,14 @@ import pandas as pd
 
 from cosim.case.case import Case, make_market_case, make_rules, with_network
 from cosim.case.control import make_control
+from cosim.case.power_factors import check_one_source, with_power_factors
 from cosim.case.solve import solve_meters
 from cosim.curtailment.feasible import make_feasible
 from cosim.curtailment.search import Attempt
 from cosim.delivery.setpoints import mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.notebook import table_html
+from cosim.scenario.base import AS_IN_NET
 from cosim.scenario.model import Scenario
 from cosim.validation.tables import make_tables, rename_given, summarise_validation
 from cosim.validation.trades import (
@@ -34,8 +35,10 @@ from cosim.validation.trades import (
 from data.errors import DataError
 from data.profiles import Profiles
 from data.trades import trades_from_frame
+from grid_models.arrays import Ints
 from grid_models.feeder.feeder import Feeder, make_feeder
-from grid_models.feeder.named_nets import drop_elements, find_bus
+from grid_models.feeder.named_nets import find_bus
+from grid_models.feeder.own_loads import find_load_tan_phi
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import judge
 from market.mechanisms import find_mechanism
@@ -97,6 +100,7 @@ def validate(
     rule: str = "least_curtailment",
     limits: Mapping[str, float] | None = None,
     pv: Mapping[str, Any] | None = None,
+    load_cos_phi: float | str | Mapping[str, float] = AS_IN_NET,
     keep_elements: bool = False,
     interval_minutes: int | None = None,
     timezone: str = "UTC",
@@ -123,6 +127,10 @@ def validate(
         min_vm_pu, max_vm_pu, max_loading_percent where the net says none.
     pv
         Reactive power of the PV inverters: keys of `cosim.scenario.sections.PvSection`; none if left out.
+    load_cos_phi
+        Power factor of the loads, negative where they are capacitive: of all, or of participants by name, the others as
+        in the net. `as_in_net`: that of the net's own loads at the bus, 1 where it has none. Profiles may have the
+        reactive power instead. What is sold has none.
     keep_elements
         Keep the net's own loads and generators beside the participants.
     interval_minutes
@@ -156,6 +164,7 @@ def validate(
     if profiles is None:
         profiles = make_empty_profiles(checked, names, interval_minutes or find_interval_minutes(checked))
     feeder = net if isinstance(net, Feeder) else _make_feeder(net, profiles.participants, participants, keep_elements)
+    feeder = _with_power_factors(feeder, profiles, load_cos_phi)
     case = make_case(feeder, profiles, rule, limits or {}, pv or {})
     codes = encode_trades(checked, case.profiles, source)
     read = [make_traded_interval(codes, case.profiles, int(t)) for t in np.unique(codes.interval)]
@@ -191,10 +200,27 @@ def _make_feeder(
     if missing:
         raise DataError(f"participants: expected a bus for '{missing[0]}', which has profiles, got none; add the row")
     buses = [find_bus(net, table.get(who, who), f"network '{name}', participant '{who}'") for who in names]
-    placed = deepcopy(net)
-    if not keep_elements:
-        drop_elements(placed)
-    return make_feeder(name, placed, names, buses, shared_bus=True)
+    feeder = make_feeder(name, net, names, buses, shared_bus=True, keep_elements=keep_elements)
+    return replace(feeder, load_tan_phi=find_load_tan_phi(net, buses))
+
+
+def _with_power_factors(feeder: Feeder, profiles: Profiles, load_cos_phi: float | str | Mapping[str, float]) -> Feeder:
+    """Feeder with the power factor of every load.
+
+    Raises
+    ------
+    DataError, ScenarioError
+        If a name is no participant's, a value no power factor, or the profiles have reactive power.
+    """
+    of_some = load_cos_phi if isinstance(load_cos_phi, Mapping) else {}
+    for name in of_some:
+        if name not in feeder.participants:
+            raise DataError(f"load_cos_phi: expected participants, got '{name}'; correct the name")
+    for value in of_some.values() if isinstance(load_cos_phi, Mapping) else (load_cos_phi,):
+        Scenario("options", houses={"load_cos_phi": value})
+    of_all = AS_IN_NET if isinstance(load_cos_phi, Mapping) else load_cos_phi
+    check_one_source(profiles, of_all, of_some)
+    return with_power_factors(feeder, of_all, of_some)
 
 
 def _find_loads(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
@@ -241,25 +267,27 @@ def make_case(
     )
     none, no_battery = find_mechanism("none"), np.zeros(profiles.n_participants, np.int64)
     market = make_market_case(scenario, profiles, no_battery, none, make_rules(scenario, none))
-    ordered = replace(feeder, participants=profiles.participants, bus=_find_buses(feeder, profiles))
+    at = _find_places(feeder, profiles)
+    tan_phi = None if feeder.load_tan_phi is None else feeder.load_tan_phi[at]
+    ordered = replace(feeder, participants=profiles.participants, bus=feeder.bus[at], load_tan_phi=tan_phi)
     return with_network(market, ordered)
 
 
-def _find_buses(feeder: Feeder, profiles: Profiles) -> Any:
-    """Bus of each participant of the profiles.
+def _find_places(feeder: Feeder, profiles: Profiles) -> Ints:
+    """Place of each participant of the profiles among those of the feeder, (N,).
 
     Raises
     ------
     DataError
         If the feeder does not have it.
     """
-    bus_of = dict(zip(feeder.participants, feeder.bus, strict=True))
+    place = {name: k for k, name in enumerate(feeder.participants)}
     for name in profiles.participants:
-        if name not in bus_of:
+        if name not in place:
             raise DataError(
                 f"profiles: expected participants of feeder '{feeder.name}', got '{name}'; correct the name"
             )
-    return np.array([bus_of[name] for name in profiles.participants], dtype=np.int64)
+    return np.array([place[name] for name in profiles.participants], dtype=np.int64)
 
 
 def _judge_intervals(case: Case, read: list[TradedInterval]) -> tuple[list[JudgedInterval], Flow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandapower as pp
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError, suggest_name
 from grid_models.feeder.feeder import Feeder, make_feeder
+from grid_models.feeder.own_loads import HOUSEHOLD_COS_PHI, convert_to_tan_phi
 
 LOW_VOLTAGE_KV = 0.4
 METRES_PER_DEGREE = 111_320.0
@@ -86,7 +88,8 @@ def make_radial_feeder(
         np.round(rng.uniform(*service_m, n), 1),
     )
     bus = _add_street(net, busbar, street, participants, main_cable, service_cable)
-    return make_feeder("generated", net, participants, bus.tolist(), devices=devices)
+    feeder = make_feeder("generated", net, participants, bus.tolist(), devices=devices)
+    return replace(feeder, load_tan_phi=np.full(n, convert_to_tan_phi(HOUSEHOLD_COS_PHI)))
 
 
 class Street(NamedTuple):

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pandapower.networks as pn
 from grid_models.errors import GridError, suggest_name
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.feeder.net_file import read_net
+from grid_models.feeder.own_loads import find_load_tan_phi
 
 _PLAIN = {
     "cigre_lv": pn.create_cigre_network_lv,
@@ -67,9 +69,6 @@ NETS: dict[str, Callable[[], Any]] = {
 """pandapower's own low-voltage nets."""
 
 SIMBENCH_CODE = re.compile(r"[01]-[A-Z]+-\S+")
-
-OWN_ELEMENTS = ("load", "sgen", "storage", "asymmetric_load", "asymmetric_sgen")
-"""Tables whose elements the participants' own ones replace, unless `keep_elements` is set."""
 
 CIGRE_NOTE = (
     "CIGRE LV gives every line max_i_ka = 1.0, a placeholder: line loadings mean little until "
@@ -170,25 +169,27 @@ def make_named_feeder(
     else:
         chosen = places.tolist()
     at = dict(zip(housed, chosen, strict=True)) | dict.fromkeys(at_busbar, find_busbar(net))
-    if not keep_elements:
-        drop_elements(net)
-    notes = (CIGRE_NOTE,) if name == "cigre_lv" else ()
     bus = [at[participant] for participant in participants]
+    load_tan_phi = find_load_tan_phi(net, bus)
+    notes = (CIGRE_NOTE,) if name == "cigre_lv" else ()
     shared_bus = len(at_busbar) > 0
-    return make_feeder(name, net, participants, bus, devices=devices, shared_bus=shared_bus, notes=notes)
+    feeder = make_feeder(
+        name,
+        net,
+        participants,
+        bus,
+        devices=devices,
+        shared_bus=shared_bus,
+        keep_elements=keep_elements,
+        notes=notes,
+    )
+    return replace(feeder, load_tan_phi=load_tan_phi)
 
 
 def find_busbar(net: Any) -> int:
     """Low-voltage bus of a net's first transformer in service, or the external grid's bus where there is none."""
     trafos = net.trafo[net.trafo.in_service.astype(bool)]
     return int(trafos.lv_bus.iloc[0] if len(trafos) else net.ext_grid.bus.iloc[0])
-
-
-def drop_elements(net: Any) -> None:
-    """Remove the net's own loads, static generators and storages."""
-    for table in OWN_ELEMENTS:
-        if len(net[table]):
-            net[table].drop(net[table].index, inplace=True)
 
 
 def read_feeder_json(
@@ -221,10 +222,12 @@ def read_feeder_json(
     """
     net = read_net(path)
     bus = [find_bus(net, value, f"{path}, participant '{participant}'") for participant, value in placement]
-    if not keep_elements:
-        drop_elements(net)
+    load_tan_phi = find_load_tan_phi(net, bus)
     names = [participant for participant, _ in placement]
-    return make_feeder(path.name, net, names, bus, devices=devices, shared_bus=shared_bus)
+    feeder = make_feeder(
+        path.name, net, names, bus, devices=devices, shared_bus=shared_bus, keep_elements=keep_elements
+    )
+    return replace(feeder, load_tan_phi=load_tan_phi)
 
 
 def find_bus(net: Any, value: str | int, where: str) -> int:

@@ -53,6 +53,9 @@ FRAME_KEYS = {
 }
 
 
+NOT_OF_POWER_FLOW = ("controllable", "reactive_capability_curve", "current_source")
+"""Flags of optimal power flow, limits of reactive power and short circuits; nets of SimBench leave them empty."""
+
 LEFT_OUT = "_left_out"
 """Key of a net under which the notes lie that say what was left out of its file; not written with it."""
 
@@ -359,7 +362,8 @@ def check_tables(net: Any, where: str) -> None:
         for column in expected.columns.intersection(frame.columns):
             wanted, found = expected[column].dtype, frame[column].dtype
             if (wanted.kind in "iuf" and found.kind not in "iuf") or (wanted.kind == "b" and found.kind != "b"):
-                frame[column] = _converted(frame[column], wanted, f"{where}, {table}")
+                given = frame[column].fillna(False) if column in NOT_OF_POWER_FLOW else frame[column]
+                frame[column] = _converted(given, wanted, f"{where}, {table}")
         if not frame.index.is_unique or frame.index.dtype.kind not in "iu":
             raise GridError(f"{where}, {table}: expected an index of different integers")
 

@@ -97,7 +97,9 @@ class Controlled(NamedTuple):
     rounds: Ints
 
 
-def solve_controlled(engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats) -> Controlled:
+def solve_controlled(
+    engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, other_q_kvar: Floats | None = None
+) -> Controlled:
     """Solve K intervals with the reactive power that the inverters set at the voltages which follow from it.
 
     Newton's steps on `q = q(V(q))`. The voltages' response to Q is that of the network without injections. The slope of
@@ -112,13 +114,20 @@ def solve_controlled(engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: F
         Rule and ratings of the inverters.
     p_kw, pv_kw
         Injections of the participants, (K, N), and the part of them that comes from PV, >= 0.
+    other_q_kvar
+        Reactive injections beside those of the inverters, (K, N): of loads, in whole var; none if left out.
     """
+
+    def solve(intervals: Ints | slice) -> Flow:
+        beside = 0.0 if other_q_kvar is None else other_q_kvar[intervals]
+        return engine.solve(p_kw[intervals], q[intervals] + beside)
+
     position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
     v_q = response_to_q(engine)
     q, last_slope = np.zeros_like(p_kw), np.zeros_like(p_kw)
     rounds, running = np.zeros(p_kw.shape[0], np.int64), np.arange(p_kw.shape[0])
     for number in range(1, MAX_ROUNDS + 1):
-        flow = engine.solve(p_kw[running], q[running])
+        flow = solve(running)
         vm_pu = flow.vm_pu[:, position]
         mismatch = control.q_kvar(pv_kw[running], vm_pu) - q[running]
         goes_on = flow.converged & ~(np.abs(mismatch).max(axis=1, initial=0.0) <= TOLERANCE_KVAR)
@@ -134,7 +143,7 @@ def solve_controlled(engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: F
         last_slope[running] = slope
     q = np.rint(1000.0 * q) / 1000.0
     q[rounds == 0] = 0.0
-    return Controlled(_mark_unsolved(engine.solve(p_kw, q), np.flatnonzero(rounds == 0)), q, rounds)
+    return Controlled(_mark_unsolved(solve(ALL), np.flatnonzero(rounds == 0)), q, rounds)
 
 
 @lru_cache(maxsize=4)
@@ -160,15 +169,19 @@ def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     return flow.with_intervals(intervals, blank)
 
 
-def controlled_sensitivity(engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats) -> Response | None:
+def controlled_sensitivity(
+    engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, other_q_kvar: Floats | None = None
+) -> Response | None:
     """Linear response of the network whose inverters follow their rule, around the state of one interval, (N,).
 
     Where a participant generates, a change of its active injection is taken as a change of its PV. With K_V and K_P the
     derivatives of the rule, `dq = K_V·dV + K_P·dp` and `dV = V_p·dp + V_q·dq` give `dq = (1 - K_V·V_q)⁻¹(K_V·V_p +
     K_P)·dp`. A derivative by P is then its own plus `dq` times that by Q. None where there is no solution.
+    Reactive injections beside those of the inverters, (N,), are `other_q_kvar`.
     """
-    solved = solve_controlled(engine, control, p_kw[None], pv_kw[None])
-    response = sensitivity(engine, p_kw, solved.q_kvar[0]) if solved.flow.converged[0] else None
+    other = np.zeros_like(p_kw) if other_q_kvar is None else other_q_kvar
+    solved = solve_controlled(engine, control, p_kw[None], pv_kw[None], other[None])
+    response = sensitivity(engine, p_kw, solved.q_kvar[0] + other) if solved.flow.converged[0] else None
     if response is None:
         return None
     position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
