@@ -20,6 +20,16 @@ from pandapower.topology import unsupplied_buses
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder.background import Background, find_background
+from grid_models.feeder.elements import (
+    check_element_types,
+    complete_taps,
+    drop_elements,
+    drop_solver_options,
+    list_notes,
+    switch_off_elements,
+)
+from grid_models.feeder.net_file import check_tables
+from grid_models.feeder.voltage_dependence import COLUMNS, find_dependence
 
 ELEMENTS: dict[str, tuple[str, str]] = {
     "load": ("load", "{}"),
@@ -46,6 +56,21 @@ class Labels(NamedTuple):
     name: list[str]
 
 
+class Given(NamedTuple):
+    """A net as it was given: without participants, the elements that they replace out of service.
+
+    Attributes
+    ----------
+    net
+        Never changed.
+    attached
+        The net that the participants' elements were added to; whoever changes that has another one.
+    """
+
+    net: Any
+    attached: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Feeder:
     """A network with participants.
@@ -63,8 +88,10 @@ class Feeder:
     notes
         Remarks for the user about the net, e.g. that ratings are placeholders.
     load_tan_phi
-        Reactive over active power of each participant's load, (N,), as in `grid_models.feeder.own_loads`; NaN where it is
-        not known. None: nothing is known.
+        Reactive over active power of each participant's load, (N,), as in `grid_models.feeder.own_loads`; NaN where it
+        is not known. None: nothing is known.
+    given
+        The net before participants were attached, by which pandapower judges `net`; None: it is not known.
     """
 
     name: str
@@ -73,6 +100,7 @@ class Feeder:
     bus: Ints
     notes: tuple[str, ...] = ()
     load_tan_phi: Floats | None = None
+    given: Given | None = None
 
     @cached_property
     def labels(self) -> dict[str, Labels]:
@@ -83,6 +111,12 @@ class Feeder:
     def background(self) -> Background:
         """What the net holds beside the participants."""
         return find_background(self.net)
+
+    def as_given(self) -> Feeder:
+        """The same participants on the net as it was given; this feeder where that is not known, as after an outage."""
+        if self.given is None or self.given.attached is not self.net:
+            return self
+        return replace(self, net=self.given.net)
 
     def digest(self) -> bytes:
         """SHA-256 over electrical tables, participants and their buses; 32 bytes.
@@ -140,6 +174,7 @@ def make_feeder(
     *,
     devices: Mapping[str, Sequence[str]] | None = None,
     shared_bus: bool = False,
+    keep_elements: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Feeder:
     """Check a net and the placement of the participants, and make a feeder of them.
@@ -156,19 +191,28 @@ def make_feeder(
         Elements of each participant (`load`, `pv`, `battery`, `fuel_cell`); load, pv and battery for those left out.
     shared_bus
         Whether several participants may be at one bus.
+    keep_elements
+        Keep the net's own loads and generators beside the participants, who else replace them.
     notes
         Remarks for the user about the net.
 
     Raises
     ------
     GridError
-        If the net is empty or has no source, or a participant is placed twice, nowhere, or without supply.
+        If the net is empty, has no source or an element that is not supported, or a participant is placed twice,
+        nowhere, or without supply.
     """
-    check_net(name, net)
-    check_placement(name, net, participants, bus, shared_bus=shared_bus)
-    net = deepcopy(net)
-    if "tap_dependency_table" not in net.trafo:
-        net.trafo["tap_dependency_table"] = False  # as pandapower assumes for older nets, but with a warning
+    given = deepcopy(net)
+    check_tables(given, f"network '{name}'")
+    check_net(name, given)
+    check_placement(name, given, participants, bus, shared_bus=shared_bus)
+    drop_solver_options(given)
+    net = deepcopy(given)
+    complete_taps(net)
+    all_notes = (*notes, *list_notes(given, keep_elements=keep_elements))
+    if not keep_elements:
+        drop_elements(net)
+        switch_off_elements(given)
     owned = devices or {}
     for device in ELEMENTS:
         at = [
@@ -176,36 +220,25 @@ def make_feeder(
             for participant, index in zip(participants, bus, strict=True)
             if device in owned.get(participant, DEFAULT_DEVICES)
         ]
-        add_elements(net, device, at)
-    all_notes = (*notes, *list_simplifications(net))
-    return Feeder(name, net, tuple(participants), np.asarray(bus, dtype=np.int64), all_notes)
+        add_elements(net, device, at, name)
+    return Feeder(name, net, tuple(participants), np.asarray(bus, dtype=np.int64), all_notes, given=Given(given, net))
 
 
-def list_simplifications(net: Any) -> list[str]:
-    """Elements of a net that power flow and verdict leave out or simplify, in words for the user."""
-    notes = list(net.get("_left_out", ()))
-    if len(net.trafo3w):
-        notes.append(
-            f"{len(net.trafo3w)} three-winding transformers: carried in the power flow, their loading is not judged"
-        )
-    unbalanced = len(net.asymmetric_load) + len(net.asymmetric_sgen)
-    if unbalanced:
-        notes.append(f"{unbalanced} unbalanced loads or generators: counted as the sum of their phases")
-    dark = len(unsupplied_buses(net))
-    if dark:
-        notes.append(f"{dark} buses without supply: they have no voltage and are not judged")
-    return notes
+def add_elements(net: Any, device: str, at: Sequence[tuple[str, int]], where: str = "") -> None:
+    """Add a device's elements to `net` for (participant, bus) pairs, all at zero power, named after participants.
 
-
-def add_elements(net: Any, device: str, at: Sequence[tuple[str, int]]) -> None:
-    """Add a device's elements to `net` for (participant, bus) pairs, all at zero power, named after participants."""
+    `where` is the network's name in messages.
+    """
     if not at:
         return
     table, pattern = ELEMENTS[device]
     names, buses = [pattern.format(participant) for participant, _ in at], [bus for _, bus in at]
     zero = np.zeros(len(at))
     if table == "load":
-        pp.create_loads(net, buses, p_mw=zero, q_mvar=zero, name=names)
+        percent = find_dependence(where, net, buses)
+        rows = pp.create_loads(net, buses, p_mw=zero, q_mvar=zero, name=names)
+        if percent is not None:
+            net.load.loc[rows, COLUMNS] = percent
     elif table == "storage":
         pp.create_storages(net, buses, p_mw=zero, max_e_mwh=zero, q_mvar=zero, name=names)
     else:
@@ -223,6 +256,7 @@ def check_net(name: str, net: Any) -> None:
             f"network '{name}': expected an external grid in service, found none; add one with "
             "pandapower.create_ext_grid"
         )
+    check_element_types(name, net)
 
 
 def check_placement(name: str, net: Any, participants: Sequence[str], bus: Sequence[int], *, shared_bus: bool) -> None:
@@ -260,7 +294,7 @@ def with_ratings(feeder: Feeder, max_i_ka: Mapping[str, float]) -> Feeder:
     GridError
         If a name is no line of the net, or a rating is not positive.
     """
-    net = deepcopy(feeder.net)
+    net, given = deepcopy(feeder.net), deepcopy(feeder.as_given().net)
     for line, rating in max_i_ka.items():
         rows = net.line.index[net.line.name == line]
         if len(rows) == 0:
@@ -268,5 +302,5 @@ def with_ratings(feeder: Feeder, max_i_ka: Mapping[str, float]) -> Feeder:
             raise GridError(f"network '{feeder.name}', line '{line}': expected a line such as {known}, found none")
         if not rating > 0:
             raise GridError(f"network '{feeder.name}', line '{line}': expected max_i_ka > 0, got {rating}")
-        net.line.loc[rows, "max_i_ka"] = rating
-    return replace(feeder, net=net)
+        net.line.loc[rows, "max_i_ka"] = given.line.loc[rows, "max_i_ka"] = rating
+    return replace(feeder, net=net, given=Given(given, net))

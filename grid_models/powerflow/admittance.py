@@ -5,6 +5,7 @@ The only module that reads pandapower's private `_ppc`.
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -21,7 +22,12 @@ from grid_models.powerflow.kernel import Network
 
 # Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
 RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": False}
-"""Options of every `runpp`, so that the fast engine and pandapower solve the same model."""
+"""Options of every `runpp`, so that the fast engine and pandapower solve the same model.
+
+The first two are pandapower's defaults, and `runpp` takes a net's own `user_pf_options` before them.
+"""
+MAX_ITERATIONS = 30
+"""Newton iterations: pandapower's default of 10 is made for a tolerance a thousand times as large."""
 
 
 class Matrices(NamedTuple):
@@ -73,7 +79,9 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
     """
     solved = deepcopy(net)
     try:
-        pp.runpp(solved, tolerance_mva=1e-11, **RUNPP_OPTIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of tables that older versions wrote
+            pp.runpp(solved, tolerance_mva=1e-11, max_iteration=MAX_ITERATIONS, **RUNPP_OPTIONS)
     except Exception as reason:  # pandapower raises its own, UserWarning and numpy's errors
         raise GridError(
             f"{_name_net(net, name)}: expected a net that pandapower.runpp solves without the "

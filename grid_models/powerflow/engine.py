@@ -13,6 +13,7 @@ import numpy.typing as npt
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import EngineDisagreementError, GridError
 from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.voltage_dependence import has_dependence
 from grid_models.powerflow.admittance import (
     Matrices,
     build_network,
@@ -155,9 +156,8 @@ def _find_slack_buses(net: Any, matrices: Matrices) -> Ints:
 
 def find_refusal(net: Any) -> str | None:
     """Why the fast engine cannot represent a net, None if it can; such nets are solved by `runpp` throughout."""
-    for column in ("const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const_i_q_percent"):
-        if column in net.load and (net.load[column].fillna(0.0) != 0.0).any():
-            return f"loads with voltage-dependent power ({column})"
+    if has_dependence(net):
+        return "loads with voltage-dependent power (const_z_percent, const_i_percent)"
     gens = net.gen[net.gen.in_service.astype(bool)]
     if not gens.slack.astype(bool).all():
         return "generators that hold their voltage (gen without slack)"
@@ -172,8 +172,9 @@ def find_refusal(net: Any) -> str | None:
 def verify_against_pandapower(
     engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None
 ) -> Agreement:
-    """Solve intervals by the engine and by `pandapower.runpp`, and compare voltages and loadings.
+    """Solve intervals by the engine and by `pandapower.runpp` on the net as given, and compare voltages and loadings.
 
+    So an error in attaching the participants is found, too.
     `runpp` converts the net at the first interval and takes only the injections anew at the others (its `recycle`).
 
     Parameters
@@ -195,7 +196,7 @@ def verify_against_pandapower(
     q = np.zeros_like(p) if q_kvar is None else q_kvar[chosen]
     recycle = engine.network is not None
     fast = engine.solve(p, q)
-    judge = solve_by_runpp(engine.feeder, p, q, matrices=engine.matrices, recycle=recycle)
+    judge = solve_by_runpp(engine.feeder.as_given(), p, q, matrices=engine.matrices, recycle=recycle)
     for k in np.flatnonzero(fast.converged != judge.converged):
         solved, failed = ("fast engine", "runpp") if fast.converged[k] else ("runpp", "fast engine")
         raise EngineDisagreementError(f"interval {chosen[k]}: the {solved} solved it, the {failed} did not")

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
+from pandapower.pypower.idx_bus import CID_P, CID_Q, CZD_P, CZD_Q, GS
 from scipy.sparse.linalg import MatrixRankWarning
 
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.admittance import (
+    MAX_ITERATIONS,
     RUNPP_OPTIONS,
     Matrices,
     find_bus_rows,
@@ -26,6 +28,9 @@ from grid_models.powerflow.flow import Flow, make_unsolved_flow
 from grid_models.powerflow.voltages import Readout, make_readout, read_flow
 
 TOLERANCE_MVA = 1e-11
+HELD_KW = 1e-7
+"""By what an injection beside voltage-dependent loads may differ from the metered one."""
+MAX_CORRECTIONS = 30
 
 
 def solve_by_runpp(
@@ -84,10 +89,30 @@ class Reference:
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
                 write_injections(net, self._index, p_kw[k], q_kvar[k])
                 solved = (converted and run_net(net, recycle=True)) or run_net(net)
+                solved = solved and self._hold_power(p_kw[k], q_kvar[k])
                 converted = recycle and solved
                 if solved:
                     _read_results(net, self.slacks, flow, k)
         return flow
+
+    def _hold_power(self, p_kw: Floats, q_kvar: Floats) -> bool:
+        """Make the injections of a solved interval, (N,) each, constant; returns whether it is solved so.
+
+        At a bus with loads whose power depends on the voltage, pandapower lets all power of the bus depend on it. What
+        participants inject is metered, so it is written larger by as much as pandapower makes it smaller.
+        """
+        home = self._matrices.bus[find_bus_rows(self._net, self._feeder.bus)]
+        written = p_kw + 1j * q_kvar
+        for _ in range(MAX_CORRECTIONS):
+            p_factor, q_factor = find_voltage_factors(self._net, home)
+            wanted = p_kw / p_factor + 1j * q_kvar / q_factor
+            if np.abs(wanted - written).max(initial=0.0) <= HELD_KW:
+                return True
+            write_injections(self._net, self._index, wanted.real, wanted.imag)
+            written = wanted
+            if not run_net(self._net):
+                return False
+        return False
 
     def solve_series(self, p_kw: Floats, q_kvar: Floats) -> Flow:
         """Flow of many injections, (K, N) kW and kvar, all finite, by `runpp` without its result tables.
@@ -126,6 +151,22 @@ class Reference:
         return voltage, iterations
 
 
+def find_voltage_factors(solved: Any, home: Ints) -> tuple[Floats, Floats]:
+    """By what pandapower multiplies active and reactive power at some internal buses of a solved net, (N,) each.
+
+    c_P + c_I·|V| + c_Z·|V|², where constant power, current and impedance have the shares c of the bus's loads.
+    """
+    internal = solved._ppc["internal"]
+    shares, vm = internal["bus"][home], np.abs(internal["V"])[home]
+    supplied = home >= 0
+
+    def factor(current: Any, impedance: Any) -> Floats:
+        found = 1.0 + current * (vm - 1.0) + impedance * (vm**2 - 1.0)
+        return np.where(supplied, np.real(found), 1.0)
+
+    return factor(shares[:, CID_P], shares[:, CZD_P]), factor(shares[:, CID_Q], shares[:, CZD_Q])
+
+
 def with_injection_elements(feeder: Feeder) -> tuple[Any, Ints]:
     """Copy of the net with one further `sgen` per participant; returns (net, their indices).
 
@@ -162,8 +203,11 @@ def run_net(net: Any, *, recycle: bool = False, only_voltages: bool = False) -> 
         # A Newton-Raphson that diverges overflows and meets singular Jacobians first.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", MatrixRankWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)  # of tables that older versions wrote
         try:
-            pp.runpp(net, tolerance_mva=TOLERANCE_MVA, max_iteration=30, only_v_results=only_voltages, **options)
+            pp.runpp(
+                net, tolerance_mva=TOLERANCE_MVA, max_iteration=MAX_ITERATIONS, only_v_results=only_voltages, **options
+            )
         except (pp.LoadflowNotConverged, FloatingPointError, np.linalg.LinAlgError):
             return False
     return bool(net._ppc["success"] if only_voltages else net.converged)  # `converged` is of the last result tables
@@ -215,6 +259,15 @@ def _read_results(net: Any, slacks: Slacks, flow: Flow, k: int) -> None:
     from_grid = supplied[np.unique(slacks.grid_bus)].sum()
     flow.p_slack_kw[k], flow.q_slack_kvar[k] = supplied.real, supplied.imag
     flow.p_grid_kw[k], flow.q_grid_kvar[k] = from_grid.real, from_grid.imag
-    # `res_bus` counts from the network and includes the shunts: what is left is lost in the branches.
-    flow.losses_kw[k] = -net.res_bus.p_mw.sum() * 1000.0
+    flow.losses_kw[k] = measure_losses_kw(net._ppc["internal"])
     flow.iterations[k] = net._ppc["iterations"]
+
+
+def measure_losses_kw(internal: Any) -> float:
+    """Losses of the branches of a solved net: what enters them at all buses, less what conductances to earth take.
+
+    `res_bus` would not do: it books loads that depend on the voltage one by one, pandapower solves them by their mean.
+    """
+    voltage = internal["V"]
+    entering = (voltage * np.conj(internal["Ybus"] @ voltage)).real.sum() * internal["baseMVA"]
+    return float(entering - (np.real(internal["bus"][:, GS]) * np.abs(voltage) ** 2).sum()) * 1000.0
