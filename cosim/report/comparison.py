@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from cosim.errors import ScenarioError
 from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
 from cosim.report.page import render_page
-from cosim.report.palette import CYCLE, style_figure
+from cosim.report.palette import CYCLE, plain_text, style_figure
 from cosim.report.sections.findings import sort_outcomes
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.results.folders import make_folder
-from cosim.results.labels import CURTAILED, ENERGIES, ENERGY, MONEY, REVERSE_HOURS
+from cosim.results.labels import BACKGROUND, CURTAILED, ENERGIES, ENERGY, MONEY, REVERSE_HOURS
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
 
@@ -87,7 +88,8 @@ def name_runs(directories: Sequence[Path]) -> list[str]:
 def list_quantities(result: Result) -> Iterator[Quantity]:
     """Everything that is compared of a run."""
     energy, money = result.summary["energy_kwh"], result.summary["money_eur"]
-    yield from ((("energy", ENERGY[key], "kWh"), energy[key]) for key in ENERGIES if key in energy)
+    labels = ENERGY | BACKGROUND
+    yield from ((("energy", labels[key], "kWh"), energy[key]) for key in ENERGIES if key in energy)
     yield from ((("money", label, "EUR"), money[key]) for key, label in MONEY.items())
     yield from ((("curtailment", ENERGY[key], "kWh"), energy[key]) for key in CURTAILED)
     for outcome, count in sort_outcomes(result.summary).items():
@@ -121,7 +123,7 @@ def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
     """Write `comparison.csv` and `comparison.html` into `folder`; both whole or not at all."""
     make_folder(folder)
     csv, page = folder / "comparison.csv", folder / "comparison.html"
-    write_whole(csv, table.to_csv(lineterminator="\n"))
+    write_whole(csv, format_csv(table, index=True))
     write_whole(page, make_comparison_page(table))
     return csv, page
 
@@ -169,7 +171,7 @@ def draw_bars(part: pd.DataFrame, unit: str) -> Any:
         figure.add_bar(
             y=list(chosen.index),
             x=chosen[name].to_numpy(),
-            name=str(name),
+            name=plain_text(name),
             orientation="h",
             marker_color=CYCLE[k % len(CYCLE)],
             hovertemplate="%{y}: %{x:,.2f} " + unit + "<extra>" + str(name) + "</extra>",

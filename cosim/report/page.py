@@ -38,6 +38,7 @@ from cosim.report.sections.outage import make_outage_sections
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.results.private_files import write_for_owner
 from cosim.results.result import Result
@@ -85,7 +86,7 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     with write_for_owner(result.scenario.ledger.private):
         if result.directory is not None:
             for name, table in tables.items():
-                write_whole(result.directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+                write_whole(result.directory / f"{name}.csv", format_csv(table))
         write_whole(target, page)
     return target
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 # Okabe and Ito (2008), "Color universal design", https://jfly.uni-koeln.de/color/
@@ -15,6 +16,17 @@ HOUSES_AXIS = {"title_text": "house", "type": "category", "tickfont_size": 10, "
 LEFT: dict[str, Any] = {"row": 1, "col": 1}
 RIGHT: dict[str, Any] = {"row": 1, "col": 2}
 BELOW: dict[str, Any] = {"row": 2, "col": 1}
+
+
+def plain_text(name: object) -> str:
+    """A name as plotly shows it letter by letter: it would take tags and entities in it for markup.
+
+    Examples
+    --------
+    >>> plain_text("<b>house</b> & garden")
+    '&lt;b&gt;house&lt;/b&gt; &amp; garden'
+    """
+    return escape(str(name), quote=False)
 
 
 def style_figure(

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
 from cosim.results.columns import TYPES
+from cosim.results.csv_text import mark_table, unmark_table
 from cosim.results.folders import list_names, make_folder
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def write_table(directory: Path, name: str, table: pa.Table) -> None:
     """Write a table of a run that is not made in parts."""
     with replace_when_whole(directory / file_name(name)) as temporary:
         if name in AS_CSV:
-            pa_csv.write_csv(table, temporary)
+            pa_csv.write_csv(mark_table(table), temporary)
         else:
             pq.write_table(table, temporary, **make_parquet_options(table.schema))
 
@@ -154,7 +155,7 @@ def read_table(directory: Path, name: str, columns: Sequence[str] | None = None)
     with _report_damage(path):
         if name not in AS_CSV:
             return pq.read_table(path, columns=None if columns is None else list(columns))
-        table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=TYPES))
+        table = unmark_table(pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=TYPES)))
         return table if columns is None else table.select(columns)
 
 

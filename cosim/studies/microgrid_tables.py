@@ -12,6 +12,7 @@ import pandas as pd
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.studies.deals import Deal, find_deal_rows
 from market.exchanges import Ints, Kind, Rows
@@ -118,10 +119,10 @@ def _sum_by_house(rows: Rows, party: str, column: str, n: int) -> Ints:
 
 def write_microgrids(directory: Path, alone: MicrogridResult, together: MicrogridResult) -> str:
     """Write deals, feeders and houses as CSV; returns a table of each feeder by itself and with the market between."""
-    write_whole(directory / "deals.csv", together.deals.to_csv(index=False))
+    write_whole(directory / "deals.csv", format_csv(together.deals))
     for name, result in (("alone", alone), ("together", together)):
-        write_whole(directory / f"feeders_{name}.csv", result.feeders.to_csv(index=False))
-        write_whole(directory / f"houses_{name}.csv", result.houses.to_csv(index=False))
+        write_whole(directory / f"feeders_{name}.csv", format_csv(result.feeders))
+        write_whole(directory / f"houses_{name}.csv", format_csv(result.houses))
     columns = ["imported_wh", "exported_wh", "spilled_wh"]
     parts = [
         (result.feeders.groupby("feeder")[columns].sum() / 1000.0).rename(

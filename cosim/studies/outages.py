@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
@@ -140,6 +141,6 @@ def format_markdown(means: pd.DataFrame) -> str:
 def write_outage_study(directory: Path, table: pd.DataFrame) -> list[Path]:
     """Write every outage and the means as CSV; returns the files."""
     files = [directory / "outage.csv", directory / "outage_means.csv"]
-    write_whole(files[0], table.to_csv(index=False))
-    write_whole(files[1], average_outages(table).to_csv(index=False))
+    write_whole(files[0], format_csv(table))
+    write_whole(files[1], format_csv(average_outages(table)))
     return files

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
@@ -155,7 +156,7 @@ def _format_changes(changes: pd.DataFrame) -> list[str]:
 def write_reference(directory: Path, table: pd.DataFrame, scenario: Scenario | None = None) -> list[Path]:
     """Write the study as CSV, Markdown and a figure; returns the files."""
     files = [directory / name for name in ("reference.csv", "reference.md", "reference.html")]
-    write_whole(files[0], table.to_csv(index=False))
+    write_whole(files[0], format_csv(table))
     write_whole(files[1], format_markdown(table, scenario))
     write_whole(files[2], draw_reference(read_published(), table[table.case == "58 %"]))
     return files

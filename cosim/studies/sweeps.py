@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.scenario.model import Scenario
 from cosim.studies.figures import HEAT_MAPS, draw_heat_maps
@@ -79,7 +80,7 @@ def list_sweep_tasks(name: str, scenario: Scenario, seeds: int) -> list[Task]:
 def write_sweep(directory: Path, name: str, table: pd.DataFrame) -> list[Path]:
     """Write a sweep's data as CSV, and the heat maps of its means over seeds as a page; returns the files."""
     files = [directory / f"{name}.csv", directory / f"{name}.html"]
-    write_whole(files[0], table.to_csv(index=False))
+    write_whole(files[0], format_csv(table))
     x, y, _ = SWEEPS[name]
     means = table.groupby([y, x], sort=False)[list(HEAT_MAPS)].mean().reset_index()
     write_whole(files[1], draw_heat_maps(means, x, y))

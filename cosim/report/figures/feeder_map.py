@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cosim.report.figures.sampling import round_values
-from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, style_figure
+from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
 from grid_models.arrays import Floats
 
 
@@ -157,7 +157,7 @@ def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: p
 def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:
     values = vm_pu.to_numpy(np.float64)
     texts = [
-        f"{name}: no supply" if np.isnan(value) else f"{name}: {value:.4f} pu"
+        f"{plain_text(name)}: " + ("no supply" if np.isnan(value) else f"{value:.4f} pu")
         for name, value in zip(vm_pu.index, values, strict=True)
     ]
     marker = {
@@ -187,7 +187,7 @@ def _make_markers(name: str, points: Floats, texts: list[str], marker: dict[str,
 
 
 def _describe_branch(name: str, loading_percent: float) -> str:
-    return f"{name}: no supply" if np.isnan(loading_percent) else f"{name}: {loading_percent:.1f} %"
+    return f"{plain_text(name)}: " + ("no supply" if np.isnan(loading_percent) else f"{loading_percent:.1f} %")
 
 
 def _find_color_range(vm_pu: Floats) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,13 +25,34 @@ from cosim.report.palette import (
     SKY,
     VERMILION,
     YELLOW,
+    plain_text,
     style_figure,
     title_axes,
 )
-from cosim.results.labels import ENERGY, SERVED
+from cosim.results.labels import BACKGROUND, ENERGY, SERVED, TO_GRID
 from market.exchanges import NEUR_PER_EUR
 
 Link = tuple[str, str, float]
+
+
+class BackgroundFlows(NamedTuple):
+    """Where the energy of the net's own elements came from and went to, kWh.
+
+    Attributes
+    ----------
+    from_grid, from_houses, kept
+        What its loads drew: from the grid, in islands from houses and from its own generation.
+    to_houses, to_grid
+        What its generation fed beside that.
+    """
+
+    from_grid: float
+    from_houses: float
+    kept: float
+    to_houses: float
+    to_grid: float
+
+
 OWN, DEMAND = "houses' own energy", "houses' demand"
 NODE_COLORS = {
     ENERGY["pv"]: ORANGE,
@@ -89,16 +110,18 @@ def draw_sankey(links: Sequence[Link], unit: str) -> Any:
     return figure.update_layout(margin={"l": 15, "r": 15, "t": 15, "b": 15})
 
 
-def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0) -> list[Link]:
+def list_energy_links(
+    energy_kwh: Mapping[str, float], losses_of_islands_kwh: float = 0.0, background: BackgroundFlows | None = None
+) -> list[Link]:
     """Energy of all houses from where it came to where it went, kWh; inflow and outflow of every node agree.
 
     What houses neither trade, share, export nor spill of their own energy, they use themselves. In islands the
     grid-forming devices supply the losses.
     """
-    kwh = energy_kwh
+    kwh, given = energy_kwh, background or BackgroundFlows(0.0, 0.0, 0.0, 0.0, 0.0)
     own = kwh["pv"] - kwh["spilled"] + kwh["fuel_cell"] + kwh["discharge"]
     handed_on = {ENERGY[key]: kwh[key] for key in ("p2p", "lot_sale", "shared")}
-    own_use = own - sum(handed_on.values()) - kwh["exported"] - losses_of_islands_kwh
+    own_use = own - sum(handed_on.values()) - kwh["exported"] - losses_of_islands_kwh - given.from_houses
     losses = kwh["losses"] - losses_of_islands_kwh
     return [
         (ENERGY["pv"], ENERGY["spilled"], kwh["spilled"]),
@@ -106,7 +129,7 @@ def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: fl
         (ENERGY["fuel_cell"], OWN, kwh["fuel_cell"]),
         (ENERGY["discharge"], OWN, kwh["discharge"]),
         *((OWN, label, value) for label, value in handed_on.items()),
-        (OWN, ENERGY["exported"], kwh["exported"]),
+        (OWN, TO_GRID, kwh["exported"]),
         (OWN, DEMAND, own_use),
         *((label, DEMAND, value) for label, value in handed_on.items()),
         (ENERGY["from_grid"], DEMAND, kwh["imported"]),
@@ -114,6 +137,11 @@ def list_energy_links(energy_kwh: Mapping[str, float], losses_of_islands_kwh: fl
         (OWN, ENERGY["losses"], losses_of_islands_kwh),
         (DEMAND, SERVED, kwh["load"] - kwh["shed"]),
         (DEMAND, ENERGY["charge"], kwh["charge"]),
+        (ENERGY["from_grid"], BACKGROUND["background_load"], given.from_grid),
+        (OWN, BACKGROUND["background_load"], given.from_houses),
+        (BACKGROUND["background_generation"], BACKGROUND["background_load"], given.kept),
+        (BACKGROUND["background_generation"], DEMAND, given.to_houses),
+        (BACKGROUND["background_generation"], TO_GRID, given.to_grid),
     ]
 
 
@@ -178,11 +206,11 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
         figure.add_scatter(
             x=ends.index,
             y=round_values(ends[house], 2),
-            name=str(house),
+            name=plain_text(house),
             line={"width": 1, "color": BLUE},
             opacity=0.55,
             showlegend=False,
-            hovertemplate="%{y:,.2f} EUR<extra>" + str(house) + "</extra>",
+            hovertemplate="%{y:,.2f} EUR<extra>%{fullData.name}</extra>",
             **LEFT,
         )
     order = wallet_eur.iloc[-1].sort_values().index
@@ -191,7 +219,7 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
         ("utility account", account_eur.iloc[-1][order], ORANGE),
     ):
         figure.add_bar(
-            y=[str(house) for house in order],
+            y=[plain_text(house) for house in order],
             x=round_values(values, 2),
             name=label,
             orientation="h",
@@ -229,7 +257,7 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     means = (own_kwh + hosted_kwh).resample(coarse).mean()
     figure.add_heatmap(
         x=means.index,
-        y=[str(house) for house in means.columns],
+        y=[plain_text(house) for house in means.columns],
         z=round_values(means.T, 2),
         colorscale=HEAT,
         colorbar={
@@ -255,7 +283,7 @@ def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
     for k, (name, series) in enumerate(groups.items(), start=1):
         largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]
         figure.add_bar(
-            y=[str(label) for label in largest.index],
+            y=[plain_text(label) for label in largest.index],
             x=np.round(largest.to_numpy(np.float64), 3),
             orientation="h",
             marker_color=(BLUE, ORANGE, GREEN)[(k - 1) % 3],

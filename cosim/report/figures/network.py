@@ -30,6 +30,7 @@ from cosim.report.palette import (
     SKY,
     VERMILION,
     add_limit,
+    plain_text,
     style_figure,
     title_axes,
 )
@@ -53,7 +54,7 @@ def draw_loading_duration(
     """
     figure = go.Figure()
     curves = [("highest of all", highest)]
-    curves += [(str(name[1]), loading_percent[name]) for name in loading_percent.columns]
+    curves += [(plain_text(name[1]), loading_percent[name]) for name in loading_percent.columns]
     for k, (label, values) in enumerate(curves):
         reached, level = make_duration_curve(values, hours)
         figure.add_scatter(
@@ -66,7 +67,7 @@ def draw_loading_duration(
                 "width": 2.5 if k == 0 else 1.5,
                 "dash": DASHES[max(k - 1, 0) // 6 % 3],
             },
-            hovertemplate="%{y:.1f} % or more for %{x:,.0f} h<extra>" + label + "</extra>",
+            hovertemplate="%{y:.1f} % or more for %{x:,.0f} h<extra>%{fullData.name}</extra>",
         )
     add_limit(figure, warn_percent, f"warning {warn_percent:g} %")
     add_limit(figure, full_percent, f"limit {full_percent:g} %")
@@ -94,7 +95,7 @@ def draw_voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_
         figure.add_scatter(
             x=round_values(place, 4),
             y=round_values(values, 5),
-            text=list(place.index),
+            text=[plain_text(bus) for bus in place.index],
             name=label,
             mode="markers",
             marker={"color": color, "symbol": symbol, "size": 8, "line": {"width": 2, "color": color}},
@@ -181,7 +182,7 @@ def draw_before_and_after(paired: pd.DataFrame) -> Any:
             figure.add_scatter(
                 x=worst["time"],
                 y=worst[column].round(digits + 2),
-                text=worst["name"],
+                text=worst["name"].map(plain_text),
                 name=label,
                 legendgroup=label,
                 showlegend=row == 1,
@@ -213,7 +214,7 @@ def draw_hosting(houses: pd.DataFrame, distance_km: pd.Series) -> Any:
         figure.add_scatter(
             x=round_values(distance_km.reindex(group["bus"]), 4),
             y=round_values(group["largest_kw"], 3),
-            text=list(group["house"]),
+            text=[plain_text(house) for house in group["house"]],
             name=label,
             mode="markers",
             marker={"size": 9, "color": color, "symbol": "circle" if kind == "bus" else "square"},
