@@ -16,7 +16,7 @@ from cosim.curtailment.priority import value_of_lost_load
 from cosim.curtailment.search import Problem, Search
 from cosim.delivery.redispatch import find_battery_room
 from cosim.delivery.setpoints import mean_kw
-from grid_models.arrays import Floats, Places
+from grid_models.arrays import Complex, Floats, Places
 from market.exchanges import Kind
 from market.settlement import Delivery
 
@@ -36,7 +36,8 @@ class DecisionVariables(NamedTuple):
     rows
         Positions of the M cuttable exchanges.
     effect
-        (N, M + 2N): change of each house's injection per kW.
+        (N, M + 2N): change of each house's injection per kW; complex, P + jQ, where loads draw reactive power, which is
+        shed with them.
     cost, upper
         (M + 2N,) cost per kW and largest value.
     absorbs
@@ -48,7 +49,7 @@ class DecisionVariables(NamedTuple):
     """
 
     rows: Places
-    effect: Floats
+    effect: Floats | Complex
     cost: Floats
     upper: Floats
     absorbs: Floats
@@ -75,11 +76,14 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     exchanges, n, m = p.rows[rows], p.orders.need_wh.size, rows.size
     kind, minutes = exchanges["kind"], p.case.interval_minutes
     source = np.where(kind == Kind.LOT_SALE, exchanges["host"], exchanges["seller"])
-    effect = np.zeros((n, m + 2 * n))
+    reactive = p.case.load_reactive
+    effect = np.zeros((n, m + 2 * n), np.float64 if reactive is None else np.complex128)
     effect[source, np.arange(m)] = -1.0
     stored = np.flatnonzero(kind == Kind.SHARE_STORE)
     effect[exchanges["host"][stored], stored] += 1.0
     effect[:, m + n :] = np.eye(n)
+    if reactive is not None:
+        effect[:, m + n :] += 1j * np.diag(reactive.tan_phi(p.orders.interval))
     room, _ = find_battery_room(p.orders, p.state, p.rows, p.rows["cleared_wh"].astype(np.int64))
     absorbs = np.zeros((n, m))
     absorbs[source, np.arange(m)] = kind == Kind.GRID_EXPORT

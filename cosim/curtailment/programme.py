@@ -12,7 +12,7 @@ import numpy as np
 
 from cosim.curtailment.decision_variables import DecisionVariables
 from cosim.curtailment.highs import minimise
-from grid_models.arrays import Floats, Mask, Places
+from grid_models.arrays import Complex, Floats, Mask, Places
 from grid_models.powerflow.limits import Limits
 from grid_models.response.response import Response
 
@@ -69,7 +69,7 @@ def find_near_limits(response: Response, limits: Limits) -> Mask:
 
 
 def linearise_limits(
-    response: Response, limits: Limits, working_set: Mask, effect: Floats, x: Floats, tightening: Floats
+    response: Response, limits: Limits, working_set: Mask, effect: Floats | Complex, x: Floats, tightening: Floats
 ) -> LinearConstraints:
     """Linear constraints of the limits in `working_set`, (2B + E,), around the AC state of the decision values `x`.
 
@@ -89,13 +89,15 @@ def _linearise_voltages(
     limits: Limits,
     high: Places,
     low: Places,
-    effect: Floats,
+    effect: Floats | Complex,
     x: Floats,
     tightening: Floats,
 ) -> LinearConstraints:
     """Upper limits of some buses and lower ones of others, by the derivatives of their voltages."""
     n_buses, buses = response.vm_pu.size, np.concatenate([high, low])
-    by_x = response.by_p.vm_pu(buses) @ effect
+    by_x = response.by_p.vm_pu(buses) @ effect.real
+    if np.iscomplexobj(effect):
+        by_x += response.by_q.vm_pu(buses) @ effect.imag
     v0 = response.vm_pu[buses] - by_x @ x
     above = limits.max_vm_pu[high] - MARGIN_VM_PU - tightening[high] - v0[: high.size]
     below = v0[high.size :] - limits.min_vm_pu[low] - MARGIN_VM_PU - tightening[n_buses + low]
@@ -104,14 +106,16 @@ def _linearise_voltages(
 
 
 def _linearise_currents(
-    response: Response, limits: Limits, ends: Places, effect: Floats, x: Floats, tightening: Floats
+    response: Response, limits: Limits, ends: Places, effect: Floats | Complex, x: Floats, tightening: Floats
 ) -> LinearConstraints:
     """Ratings of some branch ends: |I| <= rating is a circle, approximated by a polygon of 16 facets around it.
 
     The first facet is perpendicular to the present current. The derivative of |I| alone fails under heavy overload.
     """
     n_voltages, n_ends = 2 * response.vm_pu.size, response.current_percent.size
-    current, by_x = response.current_percent[ends], response.by_p.current_percent(ends) @ effect
+    current, by_x = response.current_percent[ends], response.by_p.current_percent(ends) @ effect.real
+    if np.iscomplexobj(effect):
+        by_x = by_x + response.by_q.current_percent(ends) @ effect.imag
     facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
     turn = np.exp(-1j * (np.angle(current) + facets))
     along = (turn[:, :, None] * by_x).real.reshape(-1, x.size)

@@ -15,9 +15,9 @@ from cosim.case.solve import linearise
 from cosim.curtailment.decision_variables import make_decision_variables
 from cosim.curtailment.programme import limit_excess
 from cosim.curtailment.search import Found, Scope, Search
-from grid_models.arrays import Floats
+from grid_models.arrays import Complex, Floats
 from grid_models.powerflow.limits import Limits
-from grid_models.response.response import Response
+from grid_models.response.response import InjectionChange, Response
 from market.exchanges import Kind, Reason, Rows
 
 HELPS = (0.5, 0.1, 0.01)
@@ -63,7 +63,7 @@ def list_scopes(search: Search) -> Iterator[Scope]:
         yield scope
 
 
-def helps(response: Response, limits: Limits, effect: Floats, share: float) -> np.ndarray:
+def helps(response: Response, limits: Limits, effect: Floats | Complex, share: float) -> np.ndarray:
     """Which decision variables help a broken limit at least `share` times as much per kW as any house could, (M + 2N,).
 
     Parameters
@@ -73,24 +73,27 @@ def helps(response: Response, limits: Limits, effect: Floats, share: float) -> n
     limits
         Limits, of which those count that the state is beyond.
     effect
-        (N, M + 2N) change of each house's injection per kW of each variable.
+        (N, M + 2N) change of each house's injection per kW of each variable, complex where reactive power changes too.
     share
         Least effect, of that of the house with the largest.
     """
-    slope = excess_slope(response, limits)
+    slope = excess_slope(response, limits, response.by_p)
     strongest = np.abs(slope).max(axis=1, initial=0.0)[:, None]
-    return np.asarray(((slope @ effect <= -share * strongest) & (strongest > 0.0)).any(axis=0))
+    by_x = slope @ effect.real
+    if np.iscomplexobj(effect):
+        by_x += excess_slope(response, limits, response.by_q) @ effect.imag
+    return np.asarray(((by_x <= -share * strongest) & (strongest > 0.0)).any(axis=0))
 
 
-def excess_slope(response: Response, limits: Limits) -> Floats:
-    """Derivatives of the excess over each broken limit by injection, pu or per cent per kW, (broken, N)."""
+def excess_slope(response: Response, limits: Limits, by: InjectionChange) -> Floats:
+    """Derivatives of the excess over each broken limit by injection, pu or per cent per kW or kvar, (broken, N)."""
     n_buses = response.vm_pu.size
     broken = np.flatnonzero(limit_excess(response, limits) > 0.0)
     high, low = broken[broken < n_buses], broken[(broken >= n_buses) & (broken < 2 * n_buses)] - n_buses
     ends = broken[broken >= 2 * n_buses] - 2 * n_buses
     current = response.current_percent[ends]
-    along = (np.conj(current) / np.abs(current))[:, None] * response.by_p.current_percent(ends)
-    return np.vstack([response.by_p.vm_pu(high), -response.by_p.vm_pu(low), along.real])
+    along = (np.conj(current) / np.abs(current))[:, None] * by.current_percent(ends)
+    return np.vstack([by.vm_pu(high), -by.vm_pu(low), along.real])
 
 
 def _meters_without(search: Search, scope: Scope) -> Rows:

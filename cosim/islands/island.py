@@ -150,25 +150,30 @@ def make_island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -
 
 
 def hold_island(part: Part, formers: Iterable[Former], engine_of: EngineFor) -> HeldIsland | None:
-    """The part with the first former that can hold it, as much served as the wires carry; None if no former can."""
-    power_flows = 0
+    """The part with the first former that can hold it, as much served as the wires carry; None if no former can.
+
+    Where all that could have too little apparent power, the first of them serves the largest share within it.
+    """
+    trials, held = list[_Trial](), None
     for former in formers:
-        trial = _Trial(part, former, engine_of)
-        held = trial.at(1.0)
+        trials.append(_Trial(part, former, engine_of))
+        held = trials[-1].at(1.0)
         if held is not None and not held.clean:
-            held = trial.largest_clean()
-        power_flows += trial.power_flows
+            held = trials[-1].largest_clean()
         if held is not None:
-            return held._replace(power_flows=power_flows)
-    return None
+            break
+    else:
+        found = (trial.largest_clean() for trial in trials if trial.is_overloaded)
+        held = next((each for each in found if each is not None), None)
+    return None if held is None else held._replace(power_flows=sum(trial.power_flows for trial in trials))
 
 
 class _Trial:
-    """Tries a part with one former; counts the power flows."""
+    """Tries a part with one former; counts the power flows, and notes where its apparent power was too little."""
 
     def __init__(self, part: Part, former: Former, engine_of: EngineFor) -> None:
         self.part, self.former, self.engine_of = part, former, engine_of
-        self.power_flows = 0
+        self.power_flows, self.is_overloaded = 0, False
 
     def engine(self, uses: Uses) -> PowerFlow | None:
         """Power flow with the background run in some way; None if its elements alone have no solution."""
@@ -202,6 +207,7 @@ class _Trial:
                 within = _within_apparent_power(part, former, plan, lost, q_kvar)
                 clean = judge(flow, part.case.limits).status[0] == Judgement.OK
                 if not within:
+                    self.is_overloaded = True
                     return None
                 drawn = min(part.background.drawn_wh(flow, part.case.interval_minutes), lost) if part.background else 0
                 return _held(part, former, plan, lost, drawn, bool(clean))._replace(uses=uses)

@@ -22,6 +22,7 @@ def stand_in(monkeypatch):
     )
     power_mw = {
         ("load", "p_mw"): pd.DataFrame([[0.001, 0.002, 0.003], [0.0, 0.004, 0.001]], columns=[0, 1, 2]),
+        ("load", "q_mvar"): pd.DataFrame([[0.001, 0.001, 0.0], [0.0, -0.001, 0.0]], columns=[0, 1, 2]),
         ("sgen", "p_mw"): pd.DataFrame([[0.5, 0.0], [0.5, 0.006]], columns=[4, 5]),
     }
 
@@ -40,6 +41,7 @@ def test_loads_and_generators_are_summed_per_bus(stand_in):
     made = simbench_profiles("1-LV-rural1--0-sw", price_eur_per_kwh=0.25)
     assert made.participants == ("LV1 Bus 7", "LV1 Bus 8")
     assert made.load_wh.tolist() == [[1000, 500], [250, 1000]]
+    assert made.load_varh.tolist() == [[250, 250], [0, -250]]
     assert made.pv_wh.tolist() == [[0, 0], [1500, 0]]
     assert made.start == np.datetime64("2016-01-01T00:00")
     assert made.interval_minutes == 15

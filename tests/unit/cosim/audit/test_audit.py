@@ -24,6 +24,7 @@ from market.ledger.check.verify import verify_ledger
 
 TIGHT = Scenario().with_changes(
     horizon={"hours": 30, "start": "2017-06-20T00:00:00Z"},
+    houses={"load_cos_phi": 1.0},
     market={"feed_in": True},
     limits={"max_vm_pu": 1.004},
     engine={"verify_sample": 0},

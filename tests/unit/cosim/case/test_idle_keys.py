@@ -54,6 +54,7 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
     "houses.load_noise": ({}, 0.0),
     "houses.production_ratio": ({}, 1.0),
     "houses.wallet_eur": ({}, 5.0),
+    "houses.load_cos_phi": ({}, 0.8),
     "battery.capacity_kwh_min": ({}, 1.0),
     "battery.capacity_kwh_max": ({}, 40.0),
     "battery.charge_efficiency": ({}, 0.8),

@@ -27,7 +27,7 @@ LIMIT = 1.02
 def _scenario(**pv: object) -> Scenario:
     return Scenario().with_changes(
         horizon={"hours": 24, "start": "2017-06-20T00:00:00Z"},
-        houses={"n_houses": 6, "n_prosumers": 5, "production_ratio": 2.0},
+        houses={"n_houses": 6, "n_prosumers": 5, "production_ratio": 2.0, "load_cos_phi": 1.0},
         battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
         market={"feed_in": True},
         network={"n_branches": 1, "spacing_m": 400.0},
