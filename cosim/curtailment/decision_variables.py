@@ -76,14 +76,11 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     exchanges, n, m = p.rows[rows], p.orders.need_wh.size, rows.size
     kind, minutes = exchanges["kind"], p.case.interval_minutes
     source = np.where(kind == Kind.LOT_SALE, exchanges["host"], exchanges["seller"])
-    reactive = p.case.load_reactive
-    effect = np.zeros((n, m + 2 * n), np.float64 if reactive is None else np.complex128)
+    effect = np.zeros((n, m + 2 * n))
     effect[source, np.arange(m)] = -1.0
     stored = np.flatnonzero(kind == Kind.SHARE_STORE)
     effect[exchanges["host"][stored], stored] += 1.0
     effect[:, m + n :] = np.eye(n)
-    if reactive is not None:
-        effect[:, m + n :] += 1j * np.diag(reactive.tan_phi(p.orders.interval))
     room, _ = find_battery_room(p.orders, p.state, p.rows, p.rows["cleared_wh"].astype(np.int64))
     absorbs = np.zeros((n, m))
     absorbs[source, np.arange(m)] = kind == Kind.GRID_EXPORT
@@ -96,7 +93,17 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports_kw(p)
     absorbed = np.minimum(mean_kw(room, minutes), absorbs @ cleared)
     upper = np.concatenate([cleared, absorbed, imports + misses @ cleared])
-    return DecisionVariables(rows, effect, cost, upper, absorbs, misses, imports)
+    return DecisionVariables(rows, _with_reactive(effect, p), cost, upper, absorbs, misses, imports)
+
+
+def _with_reactive(effect: Floats, p: Problem) -> Floats | Complex:
+    """Change of each house's P + jQ: load that is shed takes its reactive power with it."""
+    reactive, n = p.case.load_reactive, effect.shape[0]
+    if reactive is None:
+        return effect
+    of_q = np.zeros_like(effect)
+    of_q[:, -n:] = np.diag(reactive.tan_phi(p.orders.interval))
+    return np.asarray(effect + 1j * of_q, dtype=np.complex128)
 
 
 def _decides(lost: Floats | None) -> TypeGuard[Floats]:

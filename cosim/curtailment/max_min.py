@@ -54,7 +54,7 @@ def _find_loading(search: Search, variables: DecisionVariables, found: Found, be
     response = linearise(case, found.settlement.meters)
     if response is None:
         return loading
-    effect = variables.effect[:, : variables.rows.size]
+    effect = variables.effect[:, : variables.rows.size].real  # only what is shed has reactive power
     for violation in violated:
         strength = _strength(case.feeder.net, response, violation, effect)
         loading[variables.rows[strength >= FILLED * strength.max()]] = True

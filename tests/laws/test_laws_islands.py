@@ -142,8 +142,8 @@ def _solved_by_pandapower(case: Case, chunk: Chunk) -> Any:
     engine = switching.engine(chunk.network.in_force, [int(case.feeder.bus[former.house]) for former in formers])
     net = deepcopy(engine.feeder.net)
     p_kw = injection_kw(chunk.window.meters, case.interval_minutes)[0]
-    for bus, power in zip(case.feeder.bus, p_kw, strict=True):
-        pp.create_sgen(net, int(bus), p_mw=power / 1000.0)
+    q_kvar = chunk.window.meters["q_var"][0] / 1000.0
+    pp.create_sgens(net, case.feeder.bus, p_mw=p_kw / 1000.0, q_mvar=q_kvar / 1000.0)
     pp.runpp(net, tolerance_mva=1e-11, calculate_voltage_angles=True)
     return net
 
