@@ -216,7 +216,7 @@ def _read_bench(directory: Path, first: FirstBlock) -> Bench:
 def make_bench(recorded: Recorded) -> Bench:
     """What the blocks of a recorded run are held against."""
     feeder, scenario = recorded.feeder, recorded.scenario
-    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
+    limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     switch = cache(partial(switch_network, feeder))
     tan_phi_ppm = recorded.houses["load_tan_phi_ppm"].astype(np.int64)
     physics = Physics(scenario, feeder, limits, recorded.interval_minutes, tan_phi_ppm, switch)

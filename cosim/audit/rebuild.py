@@ -103,7 +103,7 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     scenario = recorded.scenario
     feeder = rebuild_feeder(recorded, recorded.feeder.participants)
     opening = make_opening(scenario, _list_capacities(scenario, len(feeder.participants)))
-    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
+    limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
     if recorded.inputs_salt:

@@ -81,7 +81,7 @@ def _compare_loading(solved: Solved, limits: Limits, verdict: np.void) -> list[s
     if branch == expected:
         return []
     loading = np.concatenate([flow.line_loading_percent[0], flow.trafo_loading_percent[0]])
-    limit = np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent])
+    limit = limits.max_branch_percent
     step = RECORDED_LOADING_E4 * 1e-4
     if 0 <= branch < loading.size and loading[branch] + step >= limit[branch] * (value / limit[expected]):
         return []

@@ -203,7 +203,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
     check_memory(market.profiles.n_participants, market.n_intervals, n_elements=n_elements)
-    limits = Limits.from_feeder(feeder, **scenario.limits.model_dump())
+    limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
     control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
     engine = PowerFlow(feeder)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim.results import labels
+from cosim.results.applied_limits import describe_limits
 
 if TYPE_CHECKING:
     from cosim.results.result import Result
@@ -48,6 +49,8 @@ def show_summary(result: Result) -> None:
     table = make_table(f"scenario '{result.scenario.name}'", "what", "value>", "unit")
     for key in SHOWN_ENERGIES:
         table.add_row(labels.ENERGY[key], f"{energy[key]:,.1f}", "kWh")
+    for key in (key for key in labels.BACKGROUND if key in energy):
+        table.add_row(labels.BACKGROUND[key], f"{energy[key]:,.1f}", "kWh")
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()
@@ -55,7 +58,9 @@ def show_summary(result: Result) -> None:
         table.add_row(*row)
     console = Console()
     console.print(table)
-    for note in summary.get("notes", ()):
+    for limit in describe_limits(summary.get("limits", ())):
+        console.print(f"limits: {limit}", soft_wrap=True, highlight=False, markup=False)
+    for note in (*summary.get("notes", ()), *summary["network"].get("notes", ())):
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if result.directory is not None:
         console.print(f"results in {result.directory}", soft_wrap=True)
@@ -148,6 +153,7 @@ def _validation_lines(found: Validation) -> list[str]:
     off = summary["intervals"]["de_energised"]
     if off:
         lines.append(f"{off} intervals could not be made clean: nothing of them is delivered")
+    lines += [f"limits: {limit}" for limit in describe_limits(summary["limits"])]
     return lines + [f"note: {note}" for note in (*summary["notes"], *summary["network"]["notes"])]
 
 

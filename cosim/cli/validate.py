@@ -41,11 +41,19 @@ def validate(
     rule: Annotated[
         str, typer.Option(help="least_curtailment, pro_rata, lifo, max_min or reject.")
     ] = "least_curtailment",
-    min_vm_pu: Annotated[float, typer.Option(help="Lowest voltage, pu, where the net says none.")] = 0.90,
-    max_vm_pu: Annotated[float, typer.Option(help="Highest voltage, pu, where the net says none.")] = 1.10,
+    min_vm_pu: Annotated[
+        float | None, typer.Option(help="Lowest voltage, pu. Default: that in the net, else 0.90 (EN 50160).")
+    ] = None,
+    max_vm_pu: Annotated[
+        float | None, typer.Option(help="Highest voltage, pu. Default: that in the net, else 1.10 (EN 50160).")
+    ] = None,
     max_loading_percent: Annotated[
-        float, typer.Option(help="Highest loading of lines and transformers, %, where the net says none.")
-    ] = 100.0,
+        float | None, typer.Option(help="Highest loading of a branch, %. Default: that in the net, else 100.")
+    ] = None,
+    override_limits: Annotated[
+        bool,
+        typer.Option("--override-limits", help="These limits hold instead of the net's own, not the stricter of both."),
+    ] = False,
     pv_control: Annotated[
         str, typer.Option(help="Reactive power of PV inverters: none, cos_phi or q_v (VDE-AR-N 4105).")
     ] = "none",
@@ -94,11 +102,7 @@ def validate(
             None if profiles is None else files.read_base(profiles, interval_minutes, timezone, day_first),
             participants=None if placement is None else placement.buses,
             rule=rule,
-            limits={
-                "min_vm_pu": min_vm_pu,
-                "max_vm_pu": max_vm_pu,
-                "max_loading_percent": max_loading_percent,
-            },
+            limits=files.choose_limits(min_vm_pu, max_vm_pu, max_loading_percent, override=override_limits),
             pv={"control": pv_control, "cos_phi": cos_phi},
             load_cos_phi=files.choose_power_factors(load_cos_phi, placement),
             keep_elements=keep_elements,

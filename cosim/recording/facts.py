@@ -8,7 +8,7 @@ import numpy as np
 
 from cosim.curtailment.versions import CURTAILMENT_VERSIONS
 from cosim.scenario.model import Scenario
-from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.limits import DEFAULTS, Limits
 from market.exchanges import UEUR_PER_EUR
 from market.ledger.books.rules import make_rule_parameters
 from market.rules import Rules
@@ -25,13 +25,13 @@ def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, in
     limits
         Limits of every element as they are applied.
     """
-    wanted = scenario.limits
+    asked = {**DEFAULTS, **{key: value for key, value in scenario.limits.asked().items() if value is not None}}
     return {
         **make_rule_parameters(rules),
         "compensation": round(scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR),
-        "min_vm_upu": round(wanted.min_vm_pu * 1e6),
-        "max_vm_upu": round(wanted.max_vm_pu * 1e6),
-        "max_loading_e4": round(wanted.max_loading_percent * 1e4),
+        "min_vm_upu": round(asked["min_vm_pu"] * 1e6),
+        "max_vm_upu": round(asked["max_vm_pu"] * 1e6),
+        "max_loading_e4": round(asked["max_loading_percent"] * 1e4),
         "limits_sha256": digest_limits(limits),
         "curtailment": scenario.curtailment.rule,
         "rules_sha256": digest_versions({**MARKET_VERSIONS, **CURTAILMENT_VERSIONS}),

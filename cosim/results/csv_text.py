@@ -7,7 +7,7 @@ apostrophe in front of it makes it text there (OWASP, "CSV Injection"). Reading 
 from __future__ import annotations
 
 import csv
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -45,7 +45,7 @@ def format_csv(frame: pd.DataFrame, *, index: bool = False) -> str:
     marked = table.assign(**{name: table[name].astype(object).map(mark_text, na_action="ignore") for name in texts})
     # pandas leaves a carriage return without quotes, and what follows it would be a row of its own
     returns = any(marked[name].astype(str).str.contains("\r").any() for name in texts)
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     return marked.rename(columns=mark_text).to_csv(index=False, lineterminator="\n", quoting=quoting)
 
 

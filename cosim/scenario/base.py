@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -25,6 +26,20 @@ def _check_cos_phi(value: float | str) -> float | str:
 
 CosPhi = Annotated[float | str, AfterValidator(_check_cos_phi)]
 """Power factor of a load: positive where it draws reactive power (inductive), negative where it supplies it."""
+
+
+def _check_limit(most: float, unit: str) -> AfterValidator:
+    def check(value: float | str) -> float | str:
+        if value == AS_IN_NET or (not isinstance(value, str) and 0.0 < value < most):
+            return value
+        raise ValueError(f"expected a limit above 0{unit}, or '{AS_IN_NET}', got {value!r}")
+
+    return AfterValidator(check)
+
+
+VoltageLimit = Annotated[float | str, _check_limit(2.0, " and below 2 pu")]
+LoadingLimit = Annotated[float | str, _check_limit(math.inf, " %")]
+"""A limit, or `as_in_net`."""
 
 
 def _convert_to_utc(value: datetime) -> datetime:

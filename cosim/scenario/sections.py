@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.base import AS_IN_NET, CosPhi, Moment, NotNegative, Positive, Ratio, Section
+from cosim.scenario.base import (
+    AS_IN_NET,
+    CosPhi,
+    LoadingLimit,
+    Moment,
+    NotNegative,
+    Positive,
+    Ratio,
+    Section,
+    VoltageLimit,
+)
 from grid_models.devices.inverter import VDE_AR_N_4105
 
 
@@ -178,18 +188,32 @@ class NetworkSection(Section):
 
 
 class LimitsSection(Section):
-    """What the network must keep; limits present in the net win."""
+    """What the network must keep: of a limit here and the net's own the stricter one holds."""
 
-    min_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(0.90, description="lowest voltage, pu (EN 50160: 0.90)")
-    max_vm_pu: Annotated[float, Field(gt=0, lt=2)] = Field(1.10, description="highest voltage, pu (EN 50160: 1.10)")
-    max_loading_percent: Positive = Field(100.0, description="highest loading of lines and transformers, %")
+    min_vm_pu: VoltageLimit = Field(
+        AS_IN_NET, description="lowest voltage, pu; as_in_net: that of the bus in the net, else 0.90 (EN 50160)"
+    )
+    max_vm_pu: VoltageLimit = Field(
+        AS_IN_NET, description="highest voltage, pu; as_in_net: that of the bus in the net, else 1.10 (EN 50160)"
+    )
+    max_loading_percent: LoadingLimit = Field(
+        AS_IN_NET, description="highest loading of lines and transformers, %; as_in_net: that in the net, else 100"
+    )
+    override: bool = Field(False, description="limits given here hold instead of the net's own, stricter or not")
     warn_loading_percent: Positive = Field(80.0, description="loading that is reported, %")
 
     @model_validator(mode="after")
     def _ordered(self) -> LimitsSection:
-        if self.min_vm_pu >= self.max_vm_pu:
+        low, high = self.min_vm_pu, self.max_vm_pu
+        if isinstance(low, float) and isinstance(high, float) and low >= high:
             raise ValueError("min_vm_pu is not below max_vm_pu")
+        if self.override and not any(isinstance(value, float) for value in (low, high, self.max_loading_percent)):
+            raise ValueError("override = true does nothing where every limit is as_in_net; give a limit")
         return self
+
+    def asked(self) -> dict[str, Any]:
+        """Arguments of `Limits.from_feeder`: None where the net decides."""
+        return {key: None if value == AS_IN_NET else value for key, value in self.model_dump().items()}
 
 
 class CurtailmentSection(Section):

@@ -22,6 +22,7 @@ from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.chunk import Chunk, group_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
 from cosim.recording.recorder import Recorder, open_recorder
+from cosim.results.applied_limits import list_limits
 from cosim.results.background import measure_background
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
 from cosim.results.directory import (
@@ -47,7 +48,7 @@ from cosim.results.parts import join_parts, read_parts, remove_parts, write_part
 from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
 from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
-from cosim.results.summary import summarise
+from cosim.results.summary import BACKGROUND_COLUMNS, background_kwh, summarise
 from cosim.results.sums import (
     Parts,
     find_curtailed_exchanges,
@@ -206,12 +207,17 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         WEAR_TABLE: make_wear_table(case, meters),
     }
     found = summarise(parts, intervals, exchanges, curtailed, meters, derived["curtailed_by_house"])
+    if not case.feeder.background.is_empty:
+        found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         found["resilience"] = measure_resilience(outages, rows, share, minutes)
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    found["limits"] = list_limits(case.limits)
+    if case.feeder.notes:
+        found["network"]["notes"] = list(case.feeder.notes)
     if said := case.profiles.provenance.get("notes"):
         found["notes"] = str(said).split(" | ")
     return {**found, "agreement": measure_agreement(case, intervals, rows)}, derived

@@ -67,6 +67,15 @@ def read_placement(path: Path) -> Placement:
     return Placement(placement, table.load_cos_phi, table.notes)
 
 
+def choose_limits(
+    min_vm_pu: float | None, max_vm_pu: float | None, max_loading_percent: float | None, *, override: bool
+) -> dict[str, float]:
+    """Limits as `validate` takes them, from options of which some are left out."""
+    given = {"min_vm_pu": min_vm_pu, "max_vm_pu": max_vm_pu, "max_loading_percent": max_loading_percent}
+    asked = {name: value for name, value in given.items() if value is not None}
+    return {**asked, "override": True} if override else asked
+
+
 def choose_power_factors(load_cos_phi: float | None, placement: Placement | None) -> float | str | dict[str, float]:
     """Power factors of the loads as `validate` takes them: of all, or of those that a table of participants names.
 

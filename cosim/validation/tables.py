@@ -13,6 +13,7 @@ import pyarrow as pa
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Feasible, Outcome, find_binding_limit
 from cosim.delivery.setpoints import injection_kw
+from cosim.results.applied_limits import list_limits
 from cosim.results.tables import (
     interval_times,
     list_meter_columns,
@@ -166,7 +167,7 @@ def summarise_validation(case: Case, trades: pd.DataFrame, answers: Sequence[Jud
             if answer.feasible.outcome == Outcome.DE_ENERGISED
         ],
         "rule": case.scenario.curtailment.rule,
-        "limits": case.scenario.limits.model_dump(),
+        "limits": list_limits(case.limits),
         "pv_control": case.scenario.pv.control,
         "network": {
             "name": case.feeder.name,

@@ -124,7 +124,8 @@ def validate(
     rule
         How to curtail: least_curtailment, pro_rata, lifo, max_min or reject.
     limits
-        min_vm_pu, max_vm_pu, max_loading_percent where the net says none.
+        min_vm_pu, max_vm_pu, max_loading_percent: of these and the net's own the stricter ones hold; with override
+        = True these alone.
     pv
         Reactive power of the PV inverters: keys of `cosim.scenario.sections.PvSection`; none if left out.
     load_cos_phi

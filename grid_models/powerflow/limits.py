@@ -1,17 +1,19 @@
 """Limits of voltages and loadings, and the verdict on a power flow: ok, violated or not solved.
 
-A verdict is data, not an exception. Law: an interval that is not solved, and a loading that is NaN, never pass.
+A limit that a person asks for is kept: where the net has one of its own, the stricter one holds. A verdict is data, not
+an exception. Law: an interval that is not solved, and a loading that is NaN, never pass.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from grid_models.arrays import Floats, Ints, Mask, Places
 from grid_models.compiled import compiled
@@ -28,7 +30,34 @@ class Judgement(IntEnum):
     NOT_SOLVED = 2
 
 
+DEFAULTS = {"min_vm_pu": 0.90, "max_vm_pu": 1.10, "max_loading_percent": 100.0}
+"""Limits where neither net nor user say any: EN 50160 (10 % of nominal voltage) and the rating of the branch."""
+
+_HELD_PU = 1e-6  # a source holds its voltage to the tolerance of the power flow
 _NOT_SOLVED = int(Judgement.NOT_SOLVED)  # numba takes no IntEnum
+
+
+class Origin(NamedTuple):
+    """Where the limits of some elements come from.
+
+    Attributes
+    ----------
+    element_type, quantity
+        `bus`, `line` or `trafo`; `min_vm_pu`, `max_vm_pu` or `max_loading_percent`.
+    origin
+        `default`, `net` (the column of that name in its table) or `asked`.
+    elements
+        Their number.
+    lowest, highest
+        Range of these limits.
+    """
+
+    element_type: str
+    quantity: str
+    origin: str
+    elements: int
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +72,8 @@ class Limits:
         (L,), (R,) per cent of the rating.
     warn_loading_percent
         Loading from which an element is reported.
+    origins
+        Where they come from.
     """
 
     min_vm_pu: Floats
@@ -50,59 +81,80 @@ class Limits:
     max_line_loading_percent: Floats
     max_trafo_loading_percent: Floats
     warn_loading_percent: float = 80.0
+    origins: tuple[Origin, ...] = ()
 
     @classmethod
     def from_feeder(
         cls,
         feeder: Feeder,
         *,
-        min_vm_pu: float = 0.90,
-        max_vm_pu: float = 1.10,
-        max_loading_percent: float = 100.0,
+        min_vm_pu: float | None = None,
+        max_vm_pu: float | None = None,
+        max_loading_percent: float | None = None,
         warn_loading_percent: float = 80.0,
-        net_limits_win: bool = True,
+        override: bool = False,
     ) -> Limits:
-        """Limits of a feeder: those in its tables where given, else the defaults.
+        """Limits of a feeder.
 
-        The default voltage band is that of EN 50160 (±10 % of nominal voltage). `net_limits_win = False` ignores
-        the net's own.
+        Parameters
+        ----------
+        feeder
+            The network; columns `min_vm_pu`, `max_vm_pu`, `max_loading_percent` of its tables are its own limits.
+        min_vm_pu, max_vm_pu, max_loading_percent
+            Limits that a person asks for: with those of the net the stricter ones hold. None: those of the net, and
+            `DEFAULTS` where it has none.
+        warn_loading_percent
+            Loading from which an element is reported.
+        override
+            Whether limits that are asked for hold instead of the net's own, stricter or not.
 
         Raises
         ------
         GridError
-            If a bus's lower limit is not below its upper one, or a loading limit is not positive.
+            If a bus's lower limit is above its upper one, both are equal where no source holds the voltage, or a
+            loading limit is not positive.
         """
+        wanted = {"min_vm_pu": min_vm_pu, "max_vm_pu": max_vm_pu, "max_loading_percent": max_loading_percent}
+        origins: list[Origin] = []
 
-        def column(table: str, name: str, default: float) -> Floats:
-            frame = feeder.net[table]
-            values = np.full(len(frame), default)
-            if net_limits_win and name in frame:
-                given = frame[name].to_numpy(np.float64)
-                values = np.where(np.isnan(given), values, given)
+        def choose(table: str, quantity: str) -> Floats:
+            values, where = _choose(feeder.net[table], quantity, wanted[quantity], override=override)
+            for origin, at in where.items():
+                if at.any():
+                    low, high = float(values[at].min()), float(values[at].max())
+                    origins.append(Origin(table, quantity, origin, int(at.sum()), low, high))
             return values
 
         limits = cls(
-            column("bus", "min_vm_pu", min_vm_pu),
-            column("bus", "max_vm_pu", max_vm_pu),
-            column("line", "max_loading_percent", max_loading_percent),
-            column("trafo", "max_loading_percent", max_loading_percent),
+            choose("bus", "min_vm_pu"),
+            choose("bus", "max_vm_pu"),
+            choose("line", "max_loading_percent"),
+            choose("trafo", "max_loading_percent"),
             warn_loading_percent,
+            tuple(origins),
         )
         limits._check(feeder)
-        return limits
+        return limits._with_held_voltages(feeder)
+
+    @cached_property
+    def max_branch_percent(self) -> Floats:
+        """Limits of lines, then transformers, (L + R,) per cent."""
+        return np.concatenate([self.max_line_loading_percent, self.max_trafo_loading_percent])
 
     @cached_property
     def max_end_percent(self) -> Floats:
         """Limits of the branch ends, (E,) per cent, in the order of `grid_models.response.response.Response`."""
-        return np.tile(np.concatenate([self.max_line_loading_percent, self.max_trafo_loading_percent]), 2)
+        return np.tile(self.max_branch_percent, 2)
 
     def _check(self, feeder: Feeder) -> None:
         """Raise `GridError` where a limit is not positive or a voltage band is empty."""
         low, high = self.min_vm_pu, self.max_vm_pu
-        for b in np.flatnonzero(~((low > 0.0) & (low < high))):
+        held = _find_held(feeder)
+        for b in np.flatnonzero(~((low >= 0.0) & ((low < high) | (held & (low == high))))):
             raise GridError(
-                f"network '{feeder.name}', bus {feeder.net.bus.index[b]}: expected 0 < min_vm_pu < max_vm_pu, "
-                f"got {low[b]:g} and {high[b]:g}"
+                f"network '{feeder.name}', bus {feeder.net.bus.index[b]}: expected 0 <= min_vm_pu < max_vm_pu, "
+                f"got {low[b]:g} and {high[b]:g}; the stricter of the net's and your limits hold: correct one, or let "
+                "yours hold alone (--override-limits, [limits] override = true)"
             )
         loadings = {"line": self.max_line_loading_percent, "trafo": self.max_trafo_loading_percent}
         for table, limit in loadings.items():
@@ -111,6 +163,35 @@ class Limits:
                     f"network '{feeder.name}', {table} {feeder.net[table].index[b]}: expected "
                     f"max_loading_percent > 0, got {limit[b]:g}"
                 )
+
+    def _with_held_voltages(self, feeder: Feeder) -> Limits:
+        """Equal limits at a bus whose voltage a source holds are met there, to the tolerance of the power flow."""
+        equal = self.min_vm_pu == self.max_vm_pu
+        if not equal.any():
+            return self
+        slack = np.where(equal, _HELD_PU, 0.0)
+        return replace(self, min_vm_pu=self.min_vm_pu - slack, max_vm_pu=self.max_vm_pu + slack)
+
+
+def _choose(
+    frame: pd.DataFrame, quantity: str, asked: float | None, *, override: bool
+) -> tuple[Floats, dict[str, Mask]]:
+    """Limits of the elements of a table, and which of them come from where."""
+    own = frame[quantity].to_numpy(np.float64) if quantity in frame else np.full(len(frame), np.nan)
+    stated = ~np.isnan(own)
+    if asked is None:
+        return np.where(stated, own, DEFAULTS[quantity]), {"default": ~stated, "net": stated}
+    stricter = own > asked if quantity == "min_vm_pu" else own < asked
+    net = stated & stricter & (not override)
+    return np.where(net, own, asked), {"asked": ~net, "net": net}
+
+
+def _find_held(feeder: Feeder) -> Mask:
+    """Buses whose voltage a source holds, (B,)."""
+    net = feeder.net
+    tables = (net.ext_grid, net.gen)
+    sources = [bus for frame in tables for bus in frame.loc[frame["in_service"].astype(bool), "bus"]]
+    return np.isin(net.bus.index.to_numpy(), sources)
 
 
 class Verdicts(NamedTuple):
@@ -275,7 +356,8 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     values = (flow.vm_pu[k], flow.line_loading_percent[k], flow.trafo_loading_percent[k])
     upper = (limits.max_vm_pu, limits.max_line_loading_percent, limits.max_trafo_loading_percent)
     closer, margin = list(upper), [(u - v) / u for u, v in zip(upper, values, strict=True)]
-    to_lower = (values[0] - limits.min_vm_pu) / limits.min_vm_pu
+    floor = np.where(limits.min_vm_pu > 0.0, limits.min_vm_pu, 1.0)  # 0 is no limit, and nothing is below it
+    to_lower = (values[0] - limits.min_vm_pu) / floor
     below = to_lower < margin[0]
     closer[0] = np.where(below, limits.min_vm_pu, upper[0])
     margin[0] = np.where(below, to_lower, margin[0])

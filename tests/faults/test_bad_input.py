@@ -102,7 +102,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
         ("battery", "soc_min is above"),
     ),
     "limits upside down": (
-        _append("[limits]\nmin_vm_pu = 1.2"),
+        _append("[limits]\nmin_vm_pu = 1.2\nmax_vm_pu = 1.1"),
         ("limits", "min_vm_pu is not below max_vm_pu"),
     ),
     "zero hours": (_replace("s.toml", "hours = 6", "hours = 0"), ("horizon.hours", "got 0")),

@@ -11,6 +11,7 @@ import pandas as pd
 from cosim.report.elements import Cell, Fact, PageSection, Table, number, words
 from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
 from cosim.report.tables.run_tables import RunTables
+from cosim.results.applied_limits import describe_limits, list_limits
 from cosim.results.labels import ENERGY, REVERSE_HOURS
 from cosim.results.summary import EXTREMES
 
@@ -88,9 +89,8 @@ def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float
 def count_beyond_limits(run: RunTables) -> int:
     """Intervals whose settled voltages or loadings lie beyond a limit; elements without supply have neither."""
     limits, vm = run.limits, run.vm_pu.to_numpy()
-    loading_limit = np.concatenate([limits.max_line_loading_percent, limits.max_trafo_loading_percent])
     broken = (vm < limits.min_vm_pu - TOLERANCE_PU) | (vm > limits.max_vm_pu + TOLERANCE_PU)
-    overloaded = run.loading_percent.to_numpy() > loading_limit + TOLERANCE_PERCENT
+    overloaded = run.loading_percent.to_numpy() > limits.max_branch_percent + TOLERANCE_PERCENT
     return int((broken.any(axis=1) | overloaded.any(axis=1)).sum())
 
 
@@ -169,15 +169,14 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
-    limits = scenario.limits
     sample = run.result.summary.get("agreement", {})
     text = [
         f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
         "The three phases are taken as balanced. Single-phase loads and generators make some phase worse than shown.",
         "Every interval is a steady state of its own (quasi-steady state): no transients, faults or protection.",
-        f"Limits: {limits.min_vm_pu:g} to {limits.max_vm_pu:g} pu, loading {limits.max_loading_percent:g} %, "
-        f"reported from {limits.warn_loading_percent:g} %; limits in the network's own tables win over these.",
+        f"Limits: {'; '.join(describe_limits(list_limits(run.limits)))}; loadings are reported from "
+        f"{scenario.limits.warn_loading_percent:g} %.",
         f"Exchanges that the network cannot carry are cut by the rule {scenario.curtailment.rule}; money follows "
         "delivered energy.",
         "Losses of a branch are computed from its loading (3·R·I², transformers with their iron losses); the losses "

@@ -17,6 +17,7 @@ from cosim.report.figures.network import (
 from cosim.report.figures.topology import distance_km, find_places
 from cosim.report.tables.before_and_after import summarise_by_element, with_settled
 from cosim.report.tables.run_tables import RunTables
+from grid_models.powerflow.limits import DEFAULTS
 
 TOP = 10
 LOADING = (
@@ -58,14 +59,14 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     when = top["max_at"].str.replace("T", "\N{NO-BREAK SPACE}").str.replace(":00Z", "")
     caption = "The ten most loaded elements; all of them are in branch_summary.csv."
     table = tabulate("top10", caption, LOADING, top.assign(max_at=when))
-    limits = run.result.scenario.limits
+    full = run.limits.max_branch_percent
     chosen = run.loading_percent[list(zip(top["element_type"], top["element"], strict=True))]
     curve = draw_loading_duration(
         chosen,
         run.hours,
         run.loading_percent.max(axis=1),
-        limits.warn_loading_percent,
-        limits.max_loading_percent,
+        run.limits.warn_loading_percent,
+        float(full.min()) if full.size else DEFAULTS["max_loading_percent"],
     )
     caption = "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
     return PageSection("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
@@ -74,8 +75,8 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
 def make_voltage_section(run: RunTables) -> PageSection:
     """Voltage of the buses over their distance from the grid."""
     distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
-    limits = run.result.scenario.limits
-    figure = draw_voltage_over_distance(run.vm_pu, distance, limits.min_vm_pu, limits.max_vm_pu)
+    low, high = run.limits.min_vm_pu.min(), run.limits.max_vm_pu.max()
+    figure = draw_voltage_over_distance(run.vm_pu, distance, low, high)
     caption = "Voltage, pu, of each bus over its distance from the external grid along the lines, km."
     return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
 

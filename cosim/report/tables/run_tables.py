@@ -92,7 +92,7 @@ def read_run(result: Result) -> RunTables:
     return RunTables(
         result=result,
         feeder=feeder,
-        limits=Limits.from_feeder(feeder, **result.scenario.limits.model_dump()),
+        limits=Limits.from_feeder(feeder, **result.scenario.limits.asked()),
         reactive=bool(houses.to_numpy().any()),
         manifest=manifest,
         loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),

@@ -125,7 +125,7 @@ def test_buses_without_supply_are_not_judged() -> None:
     assert dark.lowest_bus.tolist() == dark.highest_bus.tolist() == [-1]
 
 
-def test_limits_in_the_net_win_where_they_are_given() -> None:
+def test_of_a_limit_in_the_net_and_one_that_is_asked_for_the_stricter_holds() -> None:
     feeder = with_net_limits(
         max_vm_pu=("bus", [np.nan, np.nan, 1.05, np.nan, np.nan, np.nan]),
         max_loading_percent=("line", [60.0, np.nan, np.nan, np.nan]),
@@ -133,7 +133,17 @@ def test_limits_in_the_net_win_where_they_are_given() -> None:
     limits = Limits.from_feeder(feeder, max_vm_pu=1.08)
     assert limits.max_vm_pu.tolist() == [1.08, 1.08, 1.05, 1.08, 1.08, 1.08]
     assert limits.max_line_loading_percent.tolist() == [60.0, 100.0, 100.0, 100.0]
-    assert Limits.from_feeder(feeder, net_limits_win=False).max_vm_pu.tolist() == [1.10] * 6
+    assert Limits.from_feeder(feeder, max_vm_pu=1.02).max_vm_pu.tolist() == [1.02] * 6
+    assert Limits.from_feeder(feeder, max_vm_pu=1.08, override=True).max_vm_pu.tolist() == [1.08] * 6
+    assert Limits.from_feeder(feeder).max_vm_pu.tolist() == [1.10, 1.10, 1.05, 1.10, 1.10, 1.10]
+    assert limits.origins == (
+        ("bus", "min_vm_pu", "default", 6, 0.9, 0.9),
+        ("bus", "max_vm_pu", "asked", 5, 1.08, 1.08),
+        ("bus", "max_vm_pu", "net", 1, 1.05, 1.05),
+        ("line", "max_loading_percent", "default", 3, 100.0, 100.0),
+        ("line", "max_loading_percent", "net", 1, 60.0, 60.0),
+        ("trafo", "max_loading_percent", "default", 1, 100.0, 100.0),
+    )
     flow = flow_of([1, 1, 1.06, 1, 1, 1], [61, 0, 0, 0])
     found = {(v.element_type, v.limit) for v in check_limits(feeder, limits, flow).violations}
     assert found == {("bus", 1.05), ("line", 60.0)}
@@ -149,7 +159,13 @@ def test_tightest_loading_is_relative_to_its_own_limit() -> None:
 @pytest.mark.parametrize(
     ("options", "columns", "message"),
     [
-        ({"min_vm_pu": 1.2}, {}, "bus 0: expected 0 < min_vm_pu < max_vm_pu, got 1.2 and 1.1"),
+        ({"min_vm_pu": 1.2}, {}, "bus 0: expected 0 <= min_vm_pu < max_vm_pu, got 1.2 and 1.1"),
+        ({}, {"min_vm_pu": ("bus", [-0.1] * 6)}, "bus 0: expected"),
+        (
+            {},
+            {"min_vm_pu": ("bus", [1.0] * 6), "max_vm_pu": ("bus", [1.0] * 6)},
+            "bus 1: expected .*--override-limits",
+        ),
         ({"max_loading_percent": 0.0}, {}, "line 0: expected max_loading_percent > 0, got 0"),
         ({}, {"min_vm_pu": ("bus", [np.nan, np.nan, 1.3, np.nan, np.nan, np.nan])}, "bus 2: expected"),
         ({}, {"max_loading_percent": ("trafo", [-5.0])}, "trafo 0: expected max_loading_percent > 0, got -5"),
@@ -160,6 +176,23 @@ def test_impossible_limits_are_refused(
 ) -> None:
     with pytest.raises(GridError, match=message):
         Limits.from_feeder(with_net_limits(**columns), **options)
+
+
+def test_equal_limits_are_met_where_a_source_holds_the_voltage() -> None:
+    band = [1.0, *[np.nan] * 5]
+    feeder = with_net_limits(min_vm_pu=("bus", band), max_vm_pu=("bus", band))
+    limits = Limits.from_feeder(feeder)
+    assert judge(ENGINE.solve(np.zeros((1, len(FEEDER.participants)))), limits).status[0] == Judgement.OK
+    assert judge(flow_of([1.001, 1, 1, 1, 1, 1], 0.0), limits).status[0] == Judgement.VIOLATED
+
+
+def test_zero_and_two_are_no_limits() -> None:
+    feeder = with_net_limits(min_vm_pu=("bus", [0.0] * 6), max_vm_pu=("bus", [2.0] * 6))
+    limits, flow = Limits.from_feeder(feeder), flow_of([0.3, 1, 1, 1, 1, 1.7], 0.0)
+    assert judge(flow, limits).status[0] == Judgement.OK
+    assert check_limits(feeder, limits, flow).status == Judgement.OK
+    asked = Limits.from_feeder(feeder, min_vm_pu=0.9, max_vm_pu=1.1)
+    assert {v.limit for v in check_limits(feeder, asked, flow).violations} == {0.9, 1.1}
 
 
 @given(st.lists(st.floats(-60, 60), min_size=2, max_size=2), st.floats(0.90, 0.99), st.floats(20, 100))
