@@ -92,7 +92,7 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
         If it has no such element.
     """
     net = apply_changes(feeder.net, changes, uses) if changes else feeder.net
-    feeder, islands = replace(feeder, net=net, given=None), find_islands(net)
+    feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
     engine = PowerFlow(feeder)
@@ -115,7 +115,8 @@ def find_uses(feeder: Feeder, changes: Changes, rows: Rows, interval_minutes: in
     if not formers or not background.is_generation.any():
         return ()
     islands = find_islands(apply_changes(feeder.net, changes))
-    fed = rows[(rows["kind"] == Kind.BACKGROUND) & (rows["seller"] == OPERATOR)]
+    known = (rows["host"] >= 0) & (rows["host"] < feeder.bus.size)
+    fed = rows[(rows["kind"] == Kind.BACKGROUND) & (rows["seller"] == OPERATOR) & known]
     found = []
     for bus in formers:
         inside = islands.part[background.row] == islands.find_part([bus])[0]
@@ -124,6 +125,27 @@ def find_uses(feeder: Feeder, changes: Changes, rows: Rows, interval_minutes: in
             used = fed["delivered_wh"][feeder.bus[fed["host"]] == bus].sum()
             found.append((bus, Use(generation=float(used / available))))
     return tuple(found)
+
+
+def find_false_background(network: SwitchedNetwork, changes: Changes, uses: Uses, rows: Rows) -> list[str]:
+    """Exchanges with the background that no island explains, and generation beyond what there is, in words."""
+    found = [
+        f"more background generation is recorded than there is in the island of the former at bus {bus}"
+        for bus, use in uses
+        if use.generation > 1.0 + 1e-9
+    ]
+    chosen = rows[rows["kind"] == Kind.BACKGROUND]
+    if chosen.size == 0:
+        return found
+    bus, formers = network.feeder.bus, [bus for change, bus in changes if change == Change.FORMER]
+    part, last = network.islands.find_part(bus), bus.size - 1
+    host = np.clip(chosen["host"], 0, last)
+    strange = (host != chosen["host"]) | ~np.isin(bus[host], formers)
+    for party in ("seller", "buyer"):
+        strange |= (chosen[party] >= 0) & (part[np.clip(chosen[party], 0, last)] != part[host])
+    if strange.any():
+        found.append("exchanges with the background are recorded where no former holds an island")
+    return found
 
 
 def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, interval_start: int) -> list[str]:

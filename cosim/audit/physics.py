@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, find_uses
+from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, find_false_background, find_uses
 from cosim.audit.reactive import find_foreign, find_tan_phi
 from cosim.audit.recorded import OpenedBlock
 from cosim.audit.verdicts import Solved, compare_verdict
@@ -93,7 +93,7 @@ def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[s
         network = physics.switch(changes, uses)
         whats = _audit_network(physics, network, [blocks[k] for k in chosen])
         for k, what in zip(chosen, whats, strict=True):
-            found[k] += what
+            found[k] += [*find_false_background(network, changes, uses, blocks[k].exchanges), *what]
     return found
 
 

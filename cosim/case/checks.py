@@ -7,6 +7,7 @@ scenario file alone can tell is checked by `cosim.scenario.model`, a file's cont
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,16 @@ from cosim.scenario.sections import PvSection
 from data.profiles import Profiles
 from grid_models.devices.inverter import Characteristic
 from grid_models.errors import GridError
+from grid_models.feeder.background import list_unsound
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.topology import find_elements
+from grid_models.feeder.topology import (
+    NONE,
+    Supply,
+    find_elements,
+    find_grid_transformers,
+    find_islands,
+    open_elements,
+)
 
 
 def check_given(scenario: Scenario, section: str, key: str) -> Any:
@@ -147,6 +156,47 @@ def check_outages(scenario: Scenario, feeder: Feeder) -> None:
         if isinstance(event, OutageEvent | RandomOutagesEvent):
             find_elements(feeder.net, "switch", event.switches)
             find_elements(feeder.net, "line", event.lines)
+
+
+def check_islands(scenario: Scenario, feeder: Feeder) -> None:
+    """Raise GridError if an outage may put an element into an island of participants that no island can carry."""
+    unsound = list_unsound(feeder.net)
+    outages = [event for event in scenario.events if isinstance(event, OutageEvent | RandomOutagesEvent)]
+    if not unsound or not outages:
+        return
+    for some in _combine(outages):
+        islands = find_islands(_open_outages(feeder.net, some))
+        off_grid = [islands.find_supply([bus])[0] != Supply.GRID for bus in feeder.bus]
+        parts = set(islands.find_part(feeder.bus)[off_grid].tolist()) - {NONE}
+        for element in unsound:
+            if parts & set(islands.find_part(element.bus).tolist()):
+                raise GridError(
+                    f"network '{feeder.name}', {element.what}: expected elements that can be carried without the grid "
+                    "(constant loads and generators, storages, motors, shunts, wards), got one that holds a voltage or "
+                    "depends on it; an outage leaves it in an island: replace it by a load or sgen, take it out of "
+                    "service, or remove the outage"
+                )
+
+
+def _combine(
+    outages: Sequence[OutageEvent | RandomOutagesEvent],
+) -> Iterator[Sequence[OutageEvent | RandomOutagesEvent]]:
+    """Outages that may be in force together: every combination of what a few of them open, else pairs and all."""
+    different = list({(event.grid, event.switches, event.lines): event for event in outages}.values())
+    n = len(different)
+    for size in range(1, n + 1) if n <= 5 else (1, 2, n):
+        yield from combinations(different, size)
+
+
+def _open_outages(net: Any, outages: Sequence[OutageEvent | RandomOutagesEvent]) -> Any:
+    grid = any(outage.grid for outage in outages)
+    return open_elements(
+        net,
+        switches=[name for outage in outages for name in outage.switches],
+        lines=[name for outage in outages for name in outage.lines],
+        trafos=find_grid_transformers(net) if grid else (),
+        grid=grid,
+    )
 
 
 def check_memory(n_houses: int, n_intervals: int, *, n_elements: int | None = None, keeps: Keeps = Keeps.PARTS) -> None:

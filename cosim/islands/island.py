@@ -176,12 +176,13 @@ class _Trial:
         self.power_flows, self.is_overloaded = 0, False
 
     def engine(self, uses: Uses) -> PowerFlow | None:
-        """Power flow with the background run in some way; None if its elements alone have no solution."""
+        """Power flow with the background run in some way; None if pandapower has none.
+
+        So it is where the background alone has no solution, and where the former's bus is all that is left of the net.
+        """
         try:
             return self.engine_of(self.former, uses)
         except GridError:
-            if self.part.background is None:
-                raise
             return None
 
     def at(self, share: float) -> HeldIsland | None:

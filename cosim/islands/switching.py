@@ -13,7 +13,7 @@ from cosim.case.timeline import Mask
 from cosim.scenario.events import OutageEvent
 from grid_models.feeder.background import Background, Use, with_use
 from grid_models.feeder.feeder import Feeder
-from grid_models.feeder.topology import Islands, find_islands, open_elements, with_formers
+from grid_models.feeder.topology import Islands, find_grid_transformers, find_islands, open_elements, with_formers
 from grid_models.powerflow.engine import PowerFlow
 
 Uses = tuple[tuple[int, Use], ...]
@@ -120,19 +120,3 @@ def with_uses(topology: Topology, background: Background, uses: Uses) -> Any:
         inside = topology.islands.part == topology.islands.find_part([bus])[0]
         net = with_use(net, background, inside, use)
     return net
-
-
-def find_grid_transformers(net: Any) -> list[int]:
-    """Transformers in service at an external grid's bus: an island is disconnected there and need not feed them."""
-    fed = find_fused_buses(net, {int(bus) for bus in net.ext_grid.bus})
-    return [int(k) for k in net.trafo.index[net.trafo.hv_bus.isin(fed) & net.trafo.in_service]]
-
-
-def find_fused_buses(net: Any, buses: set[int]) -> set[int]:
-    """These buses and all that closed bus-bus switches join to them."""
-    closed = net.switch[(net.switch.et == "b") & net.switch.closed.astype(bool)]
-    pairs = [{int(a), int(b)} for a, b in zip(closed.bus, closed.element, strict=True)]
-    reached = set(buses)
-    while more := [pair for pair in pairs if pair & reached and not pair <= reached]:
-        reached |= set().union(*more)
-    return reached

@@ -10,10 +10,10 @@ from typing import Any
 
 from cosim.case.case import Case
 from cosim.interval.chunk import Chunk
-from cosim.islands.switching import Topology, Uses, find_grid_transformers, with_uses
+from cosim.islands.switching import Topology, Uses, with_uses
 from cosim.scenario.events import OutageEvent
 from grid_models.feeder.background import Use, find_background
-from grid_models.feeder.topology import find_elements, find_islands, open_elements, with_formers
+from grid_models.feeder.topology import find_elements, find_grid_transformers, find_islands, open_elements, with_formers
 from market.ledger.format.records import (
     Change,
     RecordBytes,

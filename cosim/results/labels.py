@@ -12,7 +12,7 @@ ENERGY = {
     "fuel_cell": "fuel cells",
     "from_grid": "from the grid",
     "imported": "imported by houses",
-    "exported": "to the grid",
+    "exported": "exported by houses",
     "p2p": "traded P2P",
     "lot_sale": "lots sold out of batteries",
     "shared": "shared",
@@ -23,6 +23,16 @@ ENERGY = {
     "curtailed": "curtailed exchanges",
 }
 """Labels of `energy_kwh`."""
+
+TO_GRID = "to the grid"
+"""What houses and the net's own elements feed into the grid; without such elements, what houses export."""
+
+BACKGROUND = {
+    "to_grid": TO_GRID,
+    "background_load": "background load",
+    "background_generation": "background generation",
+}
+"""Labels of the further sums in `energy_kwh` where the net has elements of its own, the background."""
 
 MONEY = {
     "paid_to_grid": "paid to the utility",
@@ -40,6 +50,6 @@ SERVED = "load served"
 """Load asked for less load shed."""
 REVERSE_HOURS = "hours with export to the grid"
 
-ENERGIES = tuple(key for key in ENERGY if key not in ("curtailed", "shed"))
+ENERGIES = (*(key for key in ENERGY if key not in ("curtailed", "shed")), *BACKGROUND)
 """Energies that came from somewhere or went somewhere; the rest is what did not take place."""
 CURTAILED = ("curtailed", "shed")

@@ -16,6 +16,7 @@ from cosim.results.sums import Parts
 from grid_models.arrays import Floats
 from market.exchanges import NEUR_PER_EUR
 
+BACKGROUND_COLUMNS = ("from_grid_wh", "to_grid_wh", "background_load_wh", "background_generation_wh")
 METERED = ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "exported", "spilled", "shed")
 EXTREMES = {
     "lowest_voltage": ("vm_pu", 4, "pu"),
@@ -75,6 +76,17 @@ def from_grid_kwh(metered: pa.Table, exchange_sums: pa.Table) -> float:
     bought = pc.and_(is_named(exchange_sums["kind"], "loss"), is_named(exchange_sums["seller"], "grid"))
     losses = exchange_sums["delivered_wh"].filter(bought)
     return (_sum(metered["imported_wh"]) + _sum(losses)) / 1000
+
+
+def background_kwh(balance: pa.Table) -> dict[str, float]:
+    """Energies of the net's own elements, and of the exchange with the grid that they are part of, kWh.
+
+    Parameters
+    ----------
+    balance
+        Columns `BACKGROUND_COLUMNS` of the table `energy_balance`.
+    """
+    return {name.removesuffix("_wh"): _sum(balance[name]) / 1000 for name in BACKGROUND_COLUMNS}
 
 
 def exchanged_kwh(exchange_sums: pa.Table) -> dict[str, float]:

@@ -176,3 +176,19 @@ def with_formers(net: Any, buses: Iterable[int], *, vm_pu: float = 1.0) -> Any:
     for bus in buses:
         pp.create_gen(formed, bus, p_mw=0.0, vm_pu=vm_pu, slack=True, name=f"former at bus {bus}")
     return formed
+
+
+def find_grid_transformers(net: Any) -> list[int]:
+    """Transformers in service at an external grid's bus: an island is disconnected there and need not feed them."""
+    fed = find_fused_buses(net, {int(bus) for bus in net.ext_grid.bus})
+    return [int(k) for k in net.trafo.index[net.trafo.hv_bus.isin(fed) & net.trafo.in_service]]
+
+
+def find_fused_buses(net: Any, buses: set[int]) -> set[int]:
+    """These buses and all that closed bus-bus switches join to them."""
+    closed = net.switch[(net.switch.et == "b") & net.switch.closed.astype(bool)]
+    pairs = [{int(a), int(b)} for a, b in zip(closed.bus, closed.element, strict=True)]
+    reached = set(buses)
+    while more := [pair for pair in pairs if pair & reached and not pair <= reached]:
+        reached |= set().union(*more)
+    return reached

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Column, Fact, Figure, PageSection, Table, number, tabulate
-from cosim.report.figures.market import draw_sankey, list_energy_links
+from cosim.report.figures.market import BackgroundFlows, draw_sankey, list_energy_links
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.energy_balance import SOURCES
-from cosim.results.labels import ENERGIES, ENERGY, SERVED
+from cosim.results.energy_balance import BACKGROUND_SOURCES, SOURCES
+from cosim.results.labels import BACKGROUND, ENERGIES, ENERGY, SERVED, TO_GRID
 
 LABELS = {  # sources, then uses
     "pv_wh": ENERGY["pv"],
@@ -19,17 +19,19 @@ LABELS = {  # sources, then uses
     "served_wh": SERVED,
     "charge_wh": ENERGY["charge"],
     "spilled_wh": ENERGY["spilled"],
-    "to_grid_wh": ENERGY["exported"],
+    "to_grid_wh": TO_GRID,
     "losses_wh": ENERGY["losses"],
 }
+BACKGROUND_LABELS = {f"{key}_wh": BACKGROUND[key] for key in ("background_generation", "background_load")}
 DAYS_SHOWN, MONTHS_SHOWN = 14, 24
 
 
 def make_energy_section(run: RunTables) -> PageSection:
     """Energy in numbers, as a balance and as flows."""
     energy = run.result.summary["energy_kwh"]
-    facts = tuple(Fact(f"energy_{key}", ENERGY[key], number(energy[key]), "kWh") for key in ENERGIES if energy.get(key))
-    links = list_energy_links(energy, losses_of_islands_kwh(run))
+    labels = ENERGY | BACKGROUND
+    facts = tuple(Fact(f"energy_{key}", labels[key], number(energy[key]), "kWh") for key in ENERGIES if energy.get(key))
+    links = list_energy_links(energy, losses_of_islands_kwh(run), sum_background_kwh(run))
     caption = "Energy from where it came to where it went, kWh."
     figure = Figure("energy-flow", caption, draw_sankey(links, "kWh"), printed=False)
     return PageSection(
@@ -44,9 +46,25 @@ def make_energy_section(run: RunTables) -> PageSection:
 
 def losses_of_islands_kwh(run: RunTables) -> float:
     """Losses that the grid-forming devices of islands carried, kWh."""
-    sums = run.result.energy_balance[["losses_wh", "from_grid_wh"]].sum()
-    imported = int(run.meter("imported_wh").to_numpy().sum())
-    return (int(sums["losses_wh"]) - (int(sums["from_grid_wh"]) - imported)) / 1000.0
+    return _sum_kwh(run, "loss", run.exchange_sums["seller"] != "grid")
+
+
+def sum_background_kwh(run: RunTables) -> BackgroundFlows | None:
+    """Where the background's energy came from and went to, kWh; None where the net has none."""
+    energy = run.result.summary["energy_kwh"]
+    if "background_load" not in energy:
+        return None
+    gives, takes = (run.exchange_sums[party] == "operator" for party in ("seller", "buyer"))
+    kept, to_houses = (_sum_kwh(run, "background", chosen) for chosen in (gives & takes, gives & ~takes))
+    from_houses = _sum_kwh(run, "background", takes & ~gives)
+    from_grid = energy["background_load"] - kept - from_houses
+    return BackgroundFlows(from_grid, from_houses, kept, to_houses, energy["background_generation"] - kept - to_houses)
+
+
+def _sum_kwh(run: RunTables, kind: str, chosen: pd.Series) -> float:
+    """Delivered energy of exchanges of a kind, kWh."""
+    sums = run.exchange_sums
+    return int(sums["delivered_wh"][(sums["kind"].astype(str) == kind) & chosen].sum()) / 1000.0
 
 
 def describe_balance(run: RunTables) -> str:
@@ -62,9 +80,15 @@ def describe_balance(run: RunTables) -> str:
         else f" The exchange with the grid differs from that of the AC power flow by {1000 * apart * run.hours:.1f} Wh "
         "an interval at most, the rounding of losses to whole Wh."
     )
+    whose = (
+        f" The background, elements of the net that belong to nobody, is carried by the network operator: it is in "
+        f"'{ENERGY['from_grid']}' and '{TO_GRID}' where the grid feeds it; in islands its energy is nobody's bill."
+        if "background_load_wh" in balance
+        else ""
+    )
     return (
         f"Sources minus uses over all {len(residual):,} intervals: {int(residual.sum()):,} Wh; intervals that do not "
-        f"balance to the Wh: {broken:,}. Every interval is in energy_balance.parquet.{flow}"
+        f"balance to the Wh: {broken:,}. Every interval is in energy_balance.parquet.{flow}{whose}"
     )
 
 
@@ -74,10 +98,12 @@ def make_balance_table(balance: pd.DataFrame) -> Table:
     sums = balance.resample(code).sum()
     sums.index = pd.DatetimeIndex(sums.index).strftime(look)
     sums.loc["whole run"] = balance.sum()
-    frame = (sums[list(LABELS)] / 1000.0).assign(period=sums.index, residual=sums["residual_wh"])
-    energies = [Column(name, f"{label}, kWh", 1) for name, label in LABELS.items()]
-    sources = " + ".join(LABELS[name] for name in SOURCES)
-    uses = " + ".join(label for name, label in LABELS.items() if name not in SOURCES)
+    labels = LABELS | {name: label for name, label in BACKGROUND_LABELS.items() if name in balance}
+    frame = (sums[list(labels)] / 1000.0).assign(period=sums.index, residual=sums["residual_wh"])
+    energies = [Column(name, f"{label}, kWh", 1) for name, label in labels.items()]
+    given = (*SOURCES, *BACKGROUND_SOURCES)
+    sources = " + ".join(label for name, label in labels.items() if name in given)
+    uses = " + ".join(label for name, label in labels.items() if name not in given)
     caption = f"Energy balance: {sources} = {uses}. Batteries are measured at their terminals."
     columns = [Column("period", "period"), *energies, Column("residual", "residual, Wh", 0)]
     return tabulate("energy_balance", caption, columns, frame)

@@ -11,7 +11,7 @@ import pytest
 from cosim import Result, Scenario, run
 from cosim.case.case import build_case
 from cosim.errors import ScenarioError
-from cosim.islands.switching import find_fused_buses, find_grid_transformers
+from grid_models.feeder.topology import find_fused_buses, find_grid_transformers
 
 OUT = {"kind": "outage", "start": "2017-01-01T06:00:00Z", "hours": 4, "grid": True}
 DAY: dict[str, Any] = {

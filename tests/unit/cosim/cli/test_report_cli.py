@@ -71,15 +71,15 @@ def test_compare_sets_runs_side_by_side(runs: Path, tmp_path: Path) -> None:
     rows = {row["quantity"]: row for row in json.loads(ended.stdout)}
     houses = {name: pd.read_parquet(runs / name / "houses.parquet") for name in ("poor", "rich")}
     for name, frame in houses.items():
-        assert rows["to the grid"][name] == pytest.approx(frame["exported_wh"].sum() / 1000)
-    more = rows["to the grid"]["rich"] - rows["to the grid"]["poor"]
+        assert rows["exported by houses"][name] == pytest.approx(frame["exported_wh"].sum() / 1000)
+    more = rows["exported by houses"]["rich"] - rows["exported by houses"]["poor"]
     assert more > 0
-    assert rows["to the grid"]["rich minus poor"] == pytest.approx(more)
+    assert rows["exported by houses"]["rich minus poor"] == pytest.approx(more)
     for name in ("poor", "rich"):
         loading = pd.read_parquet(runs / name / "branch_loading.parquet")
         assert rows["highest loading"][name] == loading["loading_percent"].max()
     table = pd.read_csv(out / "comparison.csv").set_index("quantity")
-    assert table.loc["to the grid", "rich minus poor"] == pytest.approx(more)
+    assert table.loc["exported by houses", "rich minus poor"] == pytest.approx(more)
     page = (out / "comparison.html").read_text(encoding="utf-8")
     assert page.count("Plotly.newPlot(") >= 2
 

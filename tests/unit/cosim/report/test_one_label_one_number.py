@@ -16,7 +16,7 @@ import pytest
 from cosim import Result, Scenario, run
 from cosim.cli import terminal
 from cosim.report.comparison import compare_runs
-from cosim.results.labels import ENERGY, MONEY, SERVED
+from cosim.results.labels import ENERGY, MONEY, SERVED, TO_GRID
 from cosim.scenario.files import read_bundled
 from market.exchanges import NEUR_PER_EUR
 
@@ -111,7 +111,8 @@ def read_tables(result: Result) -> Iterator[tuple[str, str, Shown]]:
         ENERGY["fuel_cell"]: [balance["fuel_cell_wh"]],
         ENERGY["from_grid"]: [balance["from_grid_wh"]],
         ENERGY["imported"]: [houses["imported_wh"]],
-        ENERGY["exported"]: [balance["to_grid_wh"], houses["exported_wh"]],
+        ENERGY["exported"]: [houses["exported_wh"]],
+        TO_GRID: [balance["to_grid_wh"]],
         ENERGY["p2p"]: [wh.get("p2p", 0)],
         ENERGY["lot_sale"]: [wh.get("lot_sale", 0)],
         ENERGY["shared"]: [wh.get("share_use", 0) + wh.get("share_store", 0)],
