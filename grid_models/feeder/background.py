@@ -102,7 +102,7 @@ def find_background(net: Any) -> Background:
 
 def _list_constant(frame: Any, table: str, sign: float, columns: tuple[str, ...]) -> pd.DataFrame:
     """Elements of constant power in service; loads that depend on the voltage are left to the AC solution."""
-    kw = sign * 1000.0 * frame[list(columns)].fillna(0.0).sum(axis=1) * frame["scaling"]
+    kw = sign * 1000.0 * frame[list(columns)].astype(float).fillna(0.0).sum(axis=1) * frame["scaling"]
     on = frame["in_service"].astype(bool)
     if table == "load":
         on &= ~_is_voltage_dependent(frame)
@@ -123,8 +123,8 @@ def _list_motors(net: Any) -> pd.DataFrame:
 
 def _list_shunts(net: Any) -> pd.DataFrame:
     shunt = net.shunt[net.shunt["in_service"].astype(bool)]
-    bus_kv = shunt["bus"].map(net.bus["vn_kv"])
-    ratio = bus_kv / shunt["vn_kv"].fillna(bus_kv)
+    bus_kv = shunt["bus"].map(net.bus["vn_kv"]).astype(float)
+    ratio = bus_kv / shunt["vn_kv"].astype(float).fillna(bus_kv)
     return _tabulate("shunt", shunt, 0.0, -1000.0 * shunt["p_mw"] * shunt["step"] * ratio**2)
 
 
@@ -135,7 +135,7 @@ def _list_wards(net: Any) -> pd.DataFrame:
 
 def _is_voltage_dependent(load: Any) -> Any:
     columns = [name for name in load.columns if str(name).startswith(("const_z", "const_i"))]
-    return (load[columns].fillna(0.0) != 0.0).any(axis=1)
+    return (load[columns].astype(float).fillna(0.0) != 0.0).any(axis=1)
 
 
 def _find_voltage_dependent(net: Any) -> Any:

@@ -49,7 +49,7 @@ def test_background_is_in_the_books_and_the_run_passes_its_audit(seed: int) -> N
         if "background_load_wh" not in balance:
             return
         assert (balance["residual_wh"] == 0).all()
-        for time, p_grid_kw in result.intervals["p_grid_kw"].items():
+        for time, p_grid_kw in zip(balance.index, result.intervals["p_grid_kw"], strict=True):
             assert find_agreeing(result, net, time), (time, dict(balance.loc[time]))
             row = balance.loc[time]
             assert abs(row["from_grid_wh"] - row["to_grid_wh"] - 1000 * p_grid_kw) <= 3
