@@ -1,4 +1,4 @@
-"""Errors of the physics, and the hint that a message about an unknown name ends with."""
+"""Errors of the physics, the hint that a message about an unknown name ends with, and values in messages."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def suggest_name(name: object, known: Iterable[object], otherwise: str, cutoff: 
     """
     near = difflib.get_close_matches(str(name), map(str, known), n=1, cutoff=cutoff)
     return f"did you mean '{near[0]}'?" if near else otherwise
+
+
+def shorten(value: object) -> str:
+    r"""Text of a value on one line, of at most 80 characters.
+
+    Examples
+    --------
+    >>> shorten("two\n  lines"), len(shorten("x" * 100))
+    ('two lines', 80)
+    """
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -159,9 +159,9 @@ def _list_handled(net: Any, *, keep_elements: bool) -> Iterator[str]:
     if keep_elements:
         replaced, kept = [], replaced + kept
     if replaced:
-        yield f"replaced by the participants: {', '.join(replaced)} of the net; keep_elements keeps them"
+        yield f"elements of the net that participants replace: {', '.join(replaced)}; keep_elements = true keeps them"
     if kept:
-        yield f"kept beside the participants: {', '.join(kept)} of the net"
+        yield f"elements of the net that are kept beside the participants: {', '.join(kept)}"
     if len(net.controller):
         yield f"{len(net.controller)} controllers stored in the net are not run: taps and setpoints stay as they are"
 

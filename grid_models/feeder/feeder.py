@@ -28,7 +28,7 @@ from grid_models.feeder.elements import (
     list_notes,
     switch_off_elements,
 )
-from grid_models.feeder.net_file import check_tables
+from grid_models.feeder.net_tables import check_tables
 from grid_models.feeder.voltage_dependence import COLUMNS, find_dependence
 
 ELEMENTS: dict[str, tuple[str, str]] = {

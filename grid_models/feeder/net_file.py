@@ -19,11 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandapower as pp
-import pandas as pd
 
-from grid_models.errors import GridError
+from grid_models.errors import GridError, shorten
+from grid_models.feeder.net_tables import NOT_OF_POWER_FLOW, check_tables
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 32
@@ -52,9 +51,6 @@ FRAME_KEYS = {
     "column_name",
 }
 
-
-NOT_OF_POWER_FLOW = ("controllable", "reactive_capability_curve", "current_source")
-"""Flags of optimal power flow, limits of reactive power and short circuits; nets of SimBench leave them empty."""
 
 LEFT_OUT = "_left_out"
 """Key of a net under which the notes lie that say what was left out of its file; not written with it."""
@@ -135,7 +131,7 @@ def _decode(text: str, where: str) -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)  # older formats are read, and said by convert_format
             net = pp.from_json_string(text, convert=True)
     except Exception as reason:  # pandapower lets pandas' and its own errors through
-        raise GridError(f"{where}: {_WANTED}, got {type(reason).__name__}: {_short(reason)}") from reason
+        raise GridError(f"{where}: {_WANTED}, got {type(reason).__name__}: {shorten(reason)}") from reason
     if not isinstance(net, pp.pandapowerNet):
         raise GridError(f"{where}: {_WANTED}, got {type(net).__name__}")
     return net
@@ -175,8 +171,10 @@ class _Walk:
             found = _load(cell, place) if isinstance(cell, str) else cell
             if not PANDAPOWER_OBJECT.fullmatch(str(found.get("_module"))):
                 raise GridError(f"{place}: {_NO_OBJECTS}, got an object of {_named(found)}; remove the row")
+        said = "; tap positions and setpoints stay as they are" if name == "controller" else ""
         self.notes.append(
-            f"{len(table['data'])} rows of the net's table '{name}' are left out: objects stored in a net are never run"
+            f"{len(table['data'])} rows of the net's table '{name}' are left out: objects stored in a net are never "
+            f"run{said}"
         )
         return None
 
@@ -203,7 +201,7 @@ def _tag(value: dict[str, Any]) -> tuple[str, str]:
 
 
 def _named(value: dict[str, Any]) -> str:
-    return f"{_short(value.get('_module'))}.{_short(value.get('_class'))}"
+    return f"{shorten(value.get('_module'))}.{shorten(value.get('_class'))}"
 
 
 def _content(value: dict[str, Any], place: str) -> dict[str, Any]:
@@ -253,8 +251,19 @@ def _frame(value: dict[str, Any], place: str) -> dict[str, Any]:
         if key in value:
             rebuilt[key] = _scalar(value[key], f"{place}, {key}")
     if "dtype" in value:
-        rebuilt["dtype"] = _dtypes(value["dtype"], place)
+        rebuilt["dtype"] = kinds = _dtypes(value["dtype"], place)
+        _check_flags(columns, index, data, kinds, place)
     return rebuilt
+
+
+def _check_flags(columns: list[Any], index: list[Any], data: list[Any], kinds: dict[str, str], place: str) -> None:
+    """Refuse what pandas would take as true: a word, even "false", or no cell at all, in a column of flags."""
+    for k, column in enumerate(columns):
+        flags = kinds.get(str(column)) == "bool" and column not in NOT_OF_POWER_FLOW
+        for label, row in zip(index, data, strict=True) if flags else ():
+            if row[k] not in (0, 1):
+                found = "nothing" if row[k] is None else shorten(repr(row[k]))
+                raise GridError(f"{place}, row {label}, column {column}: expected true or false, got {found}")
 
 
 def _dtypes(value: Any, place: str) -> dict[str, str]:
@@ -263,7 +272,7 @@ def _dtypes(value: Any, place: str) -> dict[str, str]:
     for column, name in value.items():
         if not isinstance(name, str) or not DTYPE.fullmatch(name):
             raise GridError(
-                f"{place}, column {column}: expected a type such as float64, bool or object, got {_short(name)}"
+                f"{place}, column {column}: expected a type such as float64, bool or object, got {shorten(name)}"
             )
     return value
 
@@ -290,7 +299,7 @@ def _plain(value: Any, place: str, depth: int) -> Any:
     if not isinstance(value, dict):
         return _scalar(value, place)
     if not _is_tagged(value):
-        return {str(key): _plain(item, f"{place}, {_short(key)}", depth + 1) for key, item in value.items()}
+        return {str(key): _plain(item, f"{place}, {shorten(key)}", depth + 1) for key, item in value.items()}
     tag, content = _tag(value), value.get("_object")
     if tag in FRAMES:
         return _frame(value, place)
@@ -306,7 +315,7 @@ def _number(content: Any, place: str) -> Any:
     words = {"true": True, "false": False, "nan": None, "True": True, "False": False}
     if isinstance(content, str):
         if content not in words:
-            raise GridError(f"{place}: expected a number, got '{_short(content)}'")
+            raise GridError(f"{place}: expected a number, got '{shorten(content)}'")
         return words[content]
     return content
 
@@ -327,57 +336,8 @@ def _load(text: str, place: str, expected: str = "expected JSON") -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as reason:
-        raise GridError(f"{place}: {expected}, got {type(reason).__name__}: {_short(reason)}") from reason
+        raise GridError(f"{place}: {expected}, got {type(reason).__name__}: {shorten(reason)}") from reason
 
 
 def _kind(value: Any) -> str:
     return {dict: "an object", list: "a list", str: "a word", type(None): "nothing"}.get(type(value), "a number")
-
-
-def _short(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def check_tables(net: Any, where: str) -> None:
-    """Check that pandapower's own columns hold what they are for, and give them their types.
-
-    Columns that pandapower makes as numbers or flags may arrive as objects; `runpp` solves or trips over those. They
-    are converted where every cell is a number or a flag.
-
-    Raises
-    ------
-    GridError
-        If a cell is something else; table, index and column are named.
-    """
-    model = pp.create_empty_network()
-    for table, expected in model.items():
-        if not isinstance(expected, pd.DataFrame) or table.startswith(("_", "res_")):
-            continue
-        frame = net.get(table)
-        if frame is None:
-            continue
-        if not isinstance(frame, pd.DataFrame):
-            raise GridError(f"{where}, {table}: expected a table, got {type(frame).__name__}")
-        for column in expected.columns.intersection(frame.columns):
-            wanted, found = expected[column].dtype, frame[column].dtype
-            if (wanted.kind in "iuf" and found.kind not in "iuf") or (wanted.kind == "b" and found.kind != "b"):
-                given = frame[column].fillna(False) if column in NOT_OF_POWER_FLOW else frame[column]
-                frame[column] = _converted(given, wanted, f"{where}, {table}")
-        if not frame.index.is_unique or frame.index.dtype.kind not in "iu":
-            raise GridError(f"{where}, {table}: expected an index of different integers")
-
-
-def _converted(column: pd.Series, kind: Any, place: str) -> pd.Series:
-    """A column of objects as numbers or flags."""
-    flags = kind.kind == "b"
-    for label, value in column.items():
-        missing = value is None or value is pd.NA or value != value
-        number = isinstance(value, bool | int | float | np.bool_ | np.number) and not missing
-        if not (value in (0, 1) if flags and number else number or (missing and kind.kind == "f")):
-            raise GridError(
-                f"{place}, row {label}, column {column.name}: "
-                f"expected {'true or false' if flags else 'a number'}, "
-                f"got {'nothing' if missing else _short(repr(value))}"
-            )
-    return column.astype(float).astype(kind)

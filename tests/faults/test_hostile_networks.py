@@ -150,7 +150,8 @@ def test_controllers_of_pandapower_are_left_out_and_said() -> None:
     read = parse_net(pp.to_json(net), "net")
     assert len(read.controller) == 0
     assert read[LEFT_OUT] == (
-        "1 rows of the net's table 'controller' are left out: objects stored in a net are never run",
+        "1 rows of the net's table 'controller' are left out: objects stored in a net are never run; tap positions and "
+        "setpoints stay as they are",
     )
 
 

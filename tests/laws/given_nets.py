@@ -89,13 +89,12 @@ def _tap(make: Maker, kind: str | None) -> None:
 
 def _old_tap(make: Maker) -> None:
     _tap(make, None)
-    make.net.trafo = make.net.trafo.drop(columns=["tap_changer_type", "tap_dependency_table"])
-    make.net.trafo["tap_phase_shifter"] = False
+    make.net.trafo = make.net.trafo.drop(columns=["tap_changer_type", "tap_dependency_table"], errors="ignore")
 
 
 def _no_dependency(make: Maker) -> None:
     _tap(make, "Ratio")
-    make.net.trafo = make.net.trafo.drop(columns=["tap_dependency_table"])
+    make.net.trafo = make.net.trafo.drop(columns=["tap_dependency_table"], errors="ignore")
 
 
 def _no_neutral(make: Maker) -> None:
@@ -162,20 +161,28 @@ def _asymmetric(make: Maker) -> None:
     pp.create_asymmetric_sgen(make.net, make.place(), p_c_mw=0.003)
 
 
+def _far_bus(make: Maker) -> int:
+    """A further bus at medium voltage; pandapower starts nets with FACTS flat, so no transformer may turn the angle."""
+    far = pp.create_bus(make.net, 20.0)
+    pp.create_line(make.net, make.medium, far, 10.0, "NA2XS2Y 1x95 RM/25 12/20 kV")
+    pp.create_load(make.net, far, p_mw=1.0, q_mvar=0.3)
+    make.net.trafo["shift_degree"] = make.net.ext_grid["va_degree"] = 0.0
+    return far
+
+
 def _svc(make: Maker) -> None:
-    pp.create_svc(
-        make.net, make.place(), x_l_ohm=1.0, x_cvar_ohm=-10.0, set_vm_pu=1.0, thyristor_firing_angle_degree=145.0
-    )
+    far, controls = _far_bus(make), make.rng.random() < 0.5
+    pp.create_svc(make.net, far, 10.0, -50.0, 0.99, thyristor_firing_angle_degree=145.0, controllable=controls)
 
 
 def _ssc(make: Maker) -> None:
-    pp.create_ssc(make.net, make.place(), r_ohm=0.01, x_ohm=0.2, set_vm_pu=1.0)
+    pp.create_ssc(make.net, _far_bus(make), 0.0, 5.0, set_vm_pu=0.995, controllable=make.rng.random() < 0.5)
 
 
 def _tcsc(make: Maker) -> None:
-    end = pp.create_bus(make.net, 0.4)
-    pp.create_tcsc(make.net, make.low[1], end, 0.05, -0.4, set_p_to_mw=-0.003, thyristor_firing_angle_degree=140.0)
-    pp.create_load(make.net, end, p_mw=0.003)
+    far, end = _far_bus(make), pp.create_bus(make.net, 20.0)
+    pp.create_tcsc(make.net, make.medium, end, 1.0, -5.0, -0.5, thyristor_firing_angle_degree=160.0)
+    pp.create_line(make.net, end, far, 5.0, "NA2XS2Y 1x95 RM/25 12/20 kV")
 
 
 def _second_grid(make: Maker) -> None:
@@ -227,8 +234,6 @@ KINDS: dict[str, Callable[[Maker], None]] = {
     "ideal taps": lambda make: _tap(make, "Ideal"),
     "symmetrical taps": lambda make: _tap(make, "Symmetrical"),
     "taps without a type": lambda make: _tap(make, None),
-    "old tap columns": _old_tap,
-    "no dependency column": _no_dependency,
     "no neutral tap": _no_neutral,
     "tap table": _tap_table,
     "second transformer": _second_trafo,
@@ -250,8 +255,10 @@ KINDS: dict[str, Callable[[Maker], None]] = {
     "constant loads": lambda make: _option(make, voltage_depend_loads=False),
     "own tolerance": lambda make: _option(make, tolerance_mva=1e-3, max_iteration=40, numba=False),
     "start at results": lambda make: _option(make, init="results"),
-    "backward forward sweep": lambda make: _option(make, algorithm="bfsw", max_iteration=300),
+    "another solver": lambda make: _option(make, algorithm="iwamoto_nr"),
     "switch resistance": lambda make: _option(make, switch_rx_ratio=0.5),
+    "no dependency column": _no_dependency,
+    "old tap columns": _old_tap,
 }
 """What a net may hold beside a grid, a transformer and a row of houses. Shuffled indices come on top."""
 

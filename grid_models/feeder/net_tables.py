@@ -1,0 +1,66 @@
+"""Tables of a net: what pandapower's own columns must hold, and their types."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import pandas as pd
+
+from grid_models.errors import GridError, shorten
+
+NOT_OF_POWER_FLOW = ("controllable", "reactive_capability_curve", "current_source")
+"""Flags of optimal power flow, limits of reactive power and short circuits; nets of SimBench leave them empty."""
+
+
+def check_tables(net: Any, where: str) -> None:
+    """Check that pandapower's own columns hold what they are for, and give them their types.
+
+    Columns that pandapower makes as numbers or flags may arrive as objects; `runpp` solves or trips over those. They
+    are converted where every cell is a number or a flag.
+
+    Raises
+    ------
+    GridError
+        If a cell is something else; table, index and column are named.
+    """
+    for table, expected in _list_expected_types().items():
+        frame = net.get(table)
+        if frame is None:
+            continue
+        if not isinstance(frame, pd.DataFrame):
+            raise GridError(f"{where}, {table}: expected a table, got {type(frame).__name__}")
+        for column in expected.index.intersection(frame.columns):
+            wanted, found = expected[column], frame[column].dtype
+            if (wanted.kind in "iuf" and found.kind not in "iuf") or (wanted.kind == "b" and found.kind != "b"):
+                given = frame[column].fillna(False) if column in NOT_OF_POWER_FLOW else frame[column]
+                frame[column] = _converted(given, wanted, f"{where}, {table}")
+        if not frame.index.is_unique or frame.index.dtype.kind not in "iu":
+            raise GridError(f"{where}, {table}: expected an index of different integers")
+
+
+@cache
+def _list_expected_types() -> dict[str, pd.Series]:
+    """Type of each column that pandapower gives a table, by tables."""
+    return {
+        table: expected.dtypes
+        for table, expected in pp.create_empty_network().items()
+        if isinstance(expected, pd.DataFrame) and not table.startswith(("_", "res_"))
+    }
+
+
+def _converted(column: pd.Series, kind: Any, place: str) -> pd.Series:
+    """A column of objects as numbers or flags."""
+    flags = kind.kind == "b"
+    for label, value in column.items():
+        missing = value is None or value is pd.NA or value != value
+        number = isinstance(value, bool | int | float | np.bool_ | np.number) and not missing
+        if not (value in (0, 1) if flags and number else number or (missing and kind.kind == "f")):
+            raise GridError(
+                f"{place}, row {label}, column {column.name}: "
+                f"expected {'true or false' if flags else 'a number'}, "
+                f"got {'nothing' if missing else shorten(repr(value))}"
+            )
+    return column.astype(float).astype(kind)
