@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cosim.audit.recorded import OpenedBlock, Recorded
 from cosim.case.community import scale_panels_wh
 from cosim.case.devices import Device, PvDevice
+from cosim.case.kept import PROFILES_FILE
 from cosim.errors import ScenarioError
 from cosim.islands.phases import PICKUP_FACTOR
 from cosim.recording.topology import Changes, apply_changes, read_changes
@@ -39,8 +40,8 @@ class Metered(NamedTuple):
         (T, N) houses without supply.
     there
         (D, T) devices of the scenario that the ledger has admitted.
-    drawn_var
-        Reactive power that houses drew, (T, N), over the share of their loads that was served.
+    drawn_var, shed_wh
+        Reactive power that houses drew, and load that was not served, (T, N) each.
     """
 
     load_wh: Ints
@@ -49,6 +50,12 @@ class Metered(NamedTuple):
     dark: Mask
     there: Mask
     drawn_var: Ints
+    shed_wh: Ints
+
+    @property
+    def has_shed(self) -> bool:
+        """Whether any load was not served."""
+        return bool(self.shed_wh.any())
 
 
 def read_metered_profiles(recorded: Recorded, devices: Sequence[Device], blocks: Iterable[OpenedBlock]) -> Profiles:
@@ -75,34 +82,34 @@ def read_metered_profiles(recorded: Recorded, devices: Sequence[Device], blocks:
     panels = [k for k, device in enumerate(devices) if isinstance(device, PvDevice)]
     pv_wh = without_panels(metered.pv_wh, [devices[k] for k in panels], metered.there[panels], minutes)
     start, names = np.datetime64(recorded.read_parameter("start"), "s"), recorded.feeder.participants
-    load_varh = _find_load_varh(recorded, metered, load_wh)
+    load_varh = _find_load_varh(recorded, metered)
     return Profiles(start, minutes, names, load_wh, pv_wh, metered.price_ueur_per_kwh, {"source": "ledger"}, load_varh)
 
 
-def _find_load_varh(recorded: Recorded, metered: Metered, load_wh: Ints) -> Ints | None:
+def _find_load_varh(recorded: Recorded, metered: Metered) -> Ints | None:
     """Reactive energies that the meters follow from, (T, N) varh; None where the ledger states power factors.
 
     Raises
     ------
     ScenarioError
-        If inverters were under control: meters hold their reactive power together with that of the loads.
+        If the meters do not tell them: they hold the reactive power of inverters too, or of a part of the load only.
     """
     if not (recorded.houses["load_tan_phi_ppm"] == NONE).any():
         return None
-    if recorded.scenario.pv.control != "none":
+    if recorded.scenario.pv.control != "none" or metered.has_shed:
         raise ScenarioError(
-            f"{recorded.directory}: expected the profiles beside the ledger, since its meters hold the reactive power "
-            "of loads and inverters in one sum, found none; run the scenario again and compare the heads"
+            f"{recorded.directory}: expected {PROFILES_FILE}, since the reactive power of the profiles does not follow "
+            "from the meters where inverters are under control or load was shed, found none; run the scenario again "
+            "with its profiles and compare the heads"
         )
-    of_profile = np.where(metered.load_wh > 0, load_wh / np.maximum(metered.load_wh, 1), 0.0)
-    return np.rint(metered.drawn_var * of_profile * recorded.interval_minutes / 60.0).astype(np.int64)
+    return np.rint(metered.drawn_var * recorded.interval_minutes / 60.0).astype(np.int64)
 
 
 def _read_metered(recorded: Recorded, n_devices: int, blocks: Iterable[OpenedBlock]) -> Metered:
     total, n = recorded.n_intervals, recorded.houses.size
     load_wh, pv_wh = np.zeros((2, total, n), np.int64)
     dark, there = np.zeros((total, n), bool), np.zeros((n_devices, total), bool)
-    found = Metered(load_wh, pv_wh, np.zeros(total, np.int64), dark, there, np.zeros((total, n), np.int64))
+    found = Metered(load_wh, pv_wh, np.zeros(total, np.int64), dark, there, *np.zeros((2, total, n), np.int64))
 
     @cache
     def find_dark(changes: Changes) -> Mask:
@@ -117,8 +124,7 @@ def _read_metered(recorded: Recorded, n_devices: int, blocks: Iterable[OpenedBlo
                 f"{meters.size} in interval {t}; run gridsettle ledger verify"
             )
         found.load_wh[t], found.pv_wh[t] = meters["load_wh"], meters["pv_wh"]
-        served = np.maximum(meters["load_wh"].astype(np.int64) - meters["shed_wh"], 1)
-        found.drawn_var[t] = np.rint(-meters["q_var"] * (meters["load_wh"] / served))
+        found.drawn_var[t], found.shed_wh[t] = -meters["q_var"], meters["shed_wh"]
         found.price_ueur_per_kwh[t] = _find_price(block)
         if changes := read_changes(block.records):
             found.dark[t] = find_dark(changes)

@@ -171,8 +171,8 @@ def _check_reactive(physics: Physics, meters: Rows) -> list[str]:
     if not foreign.any():
         return []
     k = int(np.argmax(foreign))
-    drawn = f"{int(foreign.sum())} houses, such as '{physics.feeder.participants[k]}'"
-    return [f"reactive power of {drawn} is metered that is not their load's, though no inverter is under control"]
+    where = f"{int(foreign.sum())} houses such as '{physics.feeder.participants[k]}'"
+    return [f"reactive power is metered that no load draws, though no inverter is under control: at {where}"]
 
 
 def _list_violations(physics: Physics, flow: Flow) -> list[str]:

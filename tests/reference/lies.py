@@ -20,7 +20,7 @@ from market.ledger.format.statements import make_device_record, register
 
 DAY = Scenario().with_changes(
     horizon={"hours": 24, "start": "2017-06-20T00:00:00Z"},
-    houses={"n_houses": 6, "n_prosumers": 3, "production_ratio": 1.0},
+    houses={"n_houses": 6, "n_prosumers": 3, "production_ratio": 1.0, "load_cos_phi": 1.0},
     network={"n_branches": 2, "spacing_m": 200.0},
     market={"feed_in": True},
     limits={"max_vm_pu": 1.0035},

@@ -164,3 +164,50 @@ def test_column_types_of_dataframes(kind):
         frame.loc[1, "load_kwh"] = pd.NA
         with pytest.raises(DataError, match=r"row 1: .*got nothing"):
             profiles_from_frame(frame)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "varh"),
+    [("load_varh", "-75", -75), ("load_kvarh", "0.075", 75), ("load_kvar", "0.3", 75), ("q_kvar", "0.3", 75)],
+)
+def test_reactive_power_of_loads_in_every_unit(column, cell, varh):
+    lines = [f"2017-01-01T00:{15 * k:02d}Z,a,0.2,{cell}" for k in range(4)]
+    made = parse("\n".join([f"time,participant,load_kwh,{column}", *lines]), price_eur_per_kwh=0.2)
+    assert made.load_varh.tolist() == [[varh]] * 4
+    assert made.resample(60).load_varh.tolist() == [[4 * varh]]
+    assert made.resample(60).resample(15).load_varh.tolist() == made.load_varh.tolist()
+
+
+def test_reactive_power_in_a_wide_table_with_decimal_commas():
+    text = "time;a.load_kwh;a.load_kvarh;b.load_kwh;b.q_kvar\n"
+    text += "2017-01-01T00:00Z;0,5;0,1;1;-0,3\n2017-01-01T01:00Z;0,4;0,1;1;0\n"
+    assert parse(text, price_eur_per_kwh=0.2).load_varh.tolist() == [[100, -300], [100, 0]]
+
+
+def test_reactive_power_of_some_loads_only_is_refused():
+    text = "time,a.load_kwh,a.load_kvarh,b.load_kwh\n2017-01-01T00:00Z,1,0,1\n2017-01-01T01:00Z,1,0,1\n"
+    with pytest.raises(DataError, match=r"'a.load_kvarh' and no column 'b.load_kvarh'; add it"):
+        parse(text, price_eur_per_kwh=0.2)
+
+
+def test_reactive_power_without_active_power_is_left_out_and_said():
+    text = "time,participant,load_wh,load_varh\n2017-01-01T00:00Z,a,0,5\n2017-01-01T01:00Z,a,10,5\n"
+    made = parse(text, price_eur_per_kwh=0.2)
+    assert made.load_varh.tolist() == [[0], [5]]
+    assert "reactive power without active load left out: 1 values" in made.provenance["notes"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_reactive_power_is_written_and_read_back(name, tmp_path):
+    rng = np.random.default_rng(0)
+    load, varh = rng.integers(1, 900, (3, 2)), rng.integers(-900, 900, (3, 2))
+    start = np.datetime64("2017-01-01T00:00:00")
+    made = Profiles(start, 30, ("a", "b"), load, load, load[:, 0], {}, varh)
+    write_profiles(made, tmp_path / name)
+    read = read_profiles(tmp_path / name)
+    assert read.load_varh.tolist() == varh.tolist()
+    assert read.digest() == made.digest()
+    without = Profiles(start, 30, ("a", "b"), load, load, load[:, 0], {})
+    assert without.digest() != made.digest()
+    assert made.window(1, 3).load_varh.tolist() == varh[1:].tolist()
+    assert made.select(["b"]).load_varh.tolist() == varh[:, 1:].tolist()
