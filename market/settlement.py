@@ -191,15 +191,13 @@ def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots
             meters[row.seller].exported_wh += wh
         elif kind == _SPILL:
             meters[row.seller].spilled_wh += wh
-        elif kind == _LOSS and row.seller >= 0:
-            meters[row.seller].sold_wh += wh
-        elif kind == _SHED:
-            meters[row.buyer].shed_wh += wh
-        elif kind == _BACKGROUND:
+        elif kind in (_LOSS, _BACKGROUND):
             if row.seller >= 0:
                 meters[row.seller].sold_wh += wh
             if row.buyer >= 0:
                 meters[row.buyer].bought_wh += wh
+        elif kind == _SHED:
+            meters[row.buyer].shed_wh += wh
     return meters
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.scenario import sections
-from cosim.scenario.base import Section
+from cosim.scenario.base import AS_IN_NET, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
 
@@ -106,8 +106,14 @@ class Scenario(Section):
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power
             del content["houses"]["load_cos_phi"]
+        limits = content["limits"]
+        if all(limits[name] == AS_IN_NET for name in _LIMITS_BEFORE):  # as in ledgers when these were the defaults
+            limits |= _LIMITS_BEFORE
+            del limits["override"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
+
+_LIMITS_BEFORE = {"min_vm_pu": 0.9, "max_vm_pu": 1.1, "max_loading_percent": 100.0}
 
 SHOWN_ALWAYS = (
     "horizon.start",

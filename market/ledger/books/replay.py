@@ -208,13 +208,11 @@ def replay_interval(
             flows[row.seller, 4] += wh
         elif kind == _SHED:
             flows[row.buyer, 5] += wh
-        elif kind == _BACKGROUND:
+        elif kind in (_LOSS, _BACKGROUND):
             if row.seller >= 0:
                 flows[row.seller, 1] += wh
             if row.buyer >= 0:
                 flows[row.buyer, 0] += wh
-        elif kind == _LOSS and row.seller >= 0:
-            flows[row.seller, 1] += wh
     lots = lots[:n_lots]
     left = lots[lots[:, 3] > 0]
     after = Books(books.wallet_neur, books.account_neur, books.pools_neur, books.own_wh, left, books.next_lot)

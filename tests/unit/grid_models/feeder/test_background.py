@@ -69,7 +69,7 @@ def test_participants_are_no_background() -> None:
     feeder = make_feeder("f", net, ["ann"], low[1:], keep_elements=True)
     assert feeder.background.table == ("load",)
     assert feeder.background.constant_kw.tolist() == [-4.0]
-    assert make_radial_feeder(["ann", "bob"], rng=np.random.default_rng(0)).background.is_empty
+    assert make_radial_feeder(["ann", "bob", "cat"], rng=np.random.default_rng(0)).background.is_empty
 
 
 def test_loads_are_off_and_generation_is_turned_down_where_it_is_asked_for(net: Any) -> None:
