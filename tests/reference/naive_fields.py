@@ -17,7 +17,7 @@ PERMISSION = struct.Struct("<iIiI44s")
 SIGNATURE = struct.Struct("<i24s32s")
 PRIVATE = struct.Struct("<32s28s")
 AGGREGATE = struct.Struct("<I7q")
-HOUSE = struct.Struct("<8iqii12s")
+HOUSE = struct.Struct("<8iqiii8s")
 PARAMETER = struct.Struct("<20s40s")
 PPM = 1_000_000
 METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
@@ -72,7 +72,7 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         demand(flags == (0, 0) and all(abs(x) <= 2**60 for x in AGGREGATE.unpack(row[12:])[1:]), "aggregate")
     elif kind == 64:
         f = HOUSE.unpack(row[12:])
-        demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[11]), "house")
+        demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[12]), "house")
         demand(1 <= f[4] <= PPM and 1 <= f[5] <= PPM and f[6] <= PPM and 0 <= f[8] <= 2**60, "house")
     else:
         demand(kind == 65 and flags == (0, 0), "kind")

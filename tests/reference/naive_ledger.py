@@ -260,7 +260,7 @@ class Naive(NaiveRegistry):
     def batteries(self, rows: list[bytes]) -> None:
         for row in rows:
             if row[0] == 64:
-                *ratings, own, wallet, _, house, _ = HOUSE.unpack(row[12:])
+                *ratings, own, wallet, _, house, _, _ = HOUSE.unpack(row[12:])
                 demand(house < len(self.own) and wallet == 0 and self.own[house] + own >= 0, "battery")
                 self.ratings[house] = ratings
                 self.own[house] += own
