@@ -39,7 +39,7 @@ class Order:
 def check_facts(rows: list[bytes], wallets: list[int], p: Parameter) -> None:
     orders = [Order(row) for row in rows if row[0] == 19]
     exchanges = [
-        (row[0], int.from_bytes(row[2:4], "little"), EXCHANGE.unpack(row[12:])) for row in rows if row[0] <= 10
+        (row[0], int.from_bytes(row[2:4], "little"), EXCHANGE.unpack(row[12:])) for row in rows if row[0] <= 11
     ]
     islanded = any(int.from_bytes(row[2:4], "little") & 0x100 for row in rows if row[0] == 17)
     for i, order in enumerate(orders):

@@ -253,7 +253,7 @@ class Naive(NaiveRegistry):
         n = self.private.n_houses
         self.own, self.wallets, self.accounts, self.pools = [0] * n, [0] * n, [0] * n, [0, 0, 0]
         for row in rows:
-            if row[0] <= 10:
+            if row[0] <= 11:
                 self.money(row[0], row)
         return [sum(self.wallets), sum(self.accounts), *self.pools]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
-from cosim.report.figures.market import draw_sankey, list_energy_links, list_money_links
+from cosim.report.figures.market import BackgroundFlows, draw_sankey, list_energy_links, list_money_links
 from cosim.report.figures.network import (
     draw_before_and_after,
     draw_grid_power,
@@ -116,6 +116,22 @@ def test_energy_in_equals_energy_out_at_every_node(values: tuple[float, ...]) ->
         into = sum(value for _, sink, value in links if sink == node)
         out_of = sum(value for source, _, value in links if source == node)
         assert into == pytest.approx(out_of, rel=1e-9, abs=1e-6)
+
+
+@given(st.tuples(*[amounts] * 8))
+def test_background_enters_and_leaves_every_node_too(values: tuple[float, ...]) -> None:
+    own, exported, imported, from_grid, from_houses, kept, to_houses, to_grid = values
+    kwh = dict.fromkeys(("spilled", "fuel_cell", "discharge", "p2p", "lot_sale", "shared", "charge", "shed"), 0.0)
+    kwh |= {"pv": own + exported + from_houses, "exported": exported, "imported": imported, "losses": 0.0}
+    kwh["load"] = own + imported + to_houses
+    links = list_energy_links(kwh, 0.0, BackgroundFlows(from_grid, from_houses, kept, to_houses, to_grid))
+    sums = {node: sum(v for _, sink, v in links if sink == node) for _, node, _ in links}
+    out_of = {node: sum(v for source, _, v in links if source == node) for node, _, _ in links}
+    for node in ("houses' own energy", "houses' demand"):
+        assert sums[node] == pytest.approx(out_of[node], rel=1e-9, abs=1e-6)
+    assert sums["background load"] == pytest.approx(from_grid + from_houses + kept)
+    assert out_of["background generation"] == pytest.approx(kept + to_houses + to_grid)
+    assert sums["to the grid"] == pytest.approx(exported + to_grid)
 
 
 def test_money_in_equals_money_out_and_fees_go_to_the_contract() -> None:
