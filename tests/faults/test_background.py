@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from background_runs import bus, cut_grid, find_agreeing, make_net, make_scenario, run_on
 
+import cosim.islands.island
 from cosim import Result
 from cosim.audit.audit import audit_ledger
 from cosim.case.case import build_case
 from grid_models.errors import GridError
-from market.exchanges import Kind
+from market.exchanges import OPERATOR, Kind
 from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.records import Change, RecordKind, select_rows
 from market.ledger.store.store import Store
@@ -143,6 +144,34 @@ def test_a_generator_larger_than_all_load_exports_through_the_transformer(tmp_pa
     energy = result.summary["energy_kwh"]
     assert energy["to_grid"] == balance["to_grid_wh"].sum() / 1000
     assert energy["background_generation"] == 480.0
+
+
+def _claim_twice(rows: Any) -> Any:
+    """The generation that served the net's own loads, twice."""
+    rows["delivered_wh"][(rows["seller"] == OPERATOR) & (rows["buyer"] == OPERATOR)] *= 2
+    return rows
+
+
+def _name_another_host(rows: Any) -> Any:
+    rows["host"] = 1
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lie", "found"),
+    [(_claim_twice, "is out of balance by"), (_name_another_host, "recorded where no former holds an island")],
+)
+def test_false_exchanges_with_the_background_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: Any, found: str
+) -> None:
+    honest = cosim.islands.island.make_background_rows
+    monkeypatch.setattr(cosim.islands.island, "make_background_rows", lambda *given: lie(honest(*given)))
+    result = run_on(tmp_path, keep(load_kw=2.0, generation_kw=9.0), **PLAIN)
+    assert result.directory is not None
+    audit = audit_ledger(result.directory, sample=None)
+    assert {finding.height for finding in audit.findings} == {3, 4, 5, 6}
+    assert all(any(found in one.what for one in audit.findings if one.height == h) for h in (3, 4, 5, 6))
 
 
 UNSOUND = {

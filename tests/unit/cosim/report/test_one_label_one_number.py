@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandapower as pp
 import pandas as pd
 import pytest
+from background_runs import bus, cut_grid, make_net, make_scenario
 
 from cosim import Result, Scenario, run
 from cosim.cli import terminal
 from cosim.report.comparison import compare_runs
-from cosim.results.labels import ENERGY, MONEY, SERVED, TO_GRID
+from cosim.results.labels import BACKGROUND, ENERGY, MONEY, SERVED, TO_GRID
 from cosim.scenario.files import read_bundled
 from market.exchanges import NEUR_PER_EUR
 
@@ -43,10 +45,18 @@ def shorten(name: str) -> Scenario:
     return scenario.with_changes(horizon=WINTER_OUTAGE, events=inside)
 
 
-@pytest.fixture(scope="module", params=sorted(read_bundled()))
+def make_background_scenario(folder: Path) -> Scenario:
+    """Houses on a net with a load and a generator of its own, and an island."""
+    net = make_net()
+    pp.create_load(net, bus(net, "H3"), p_mw=0.005)
+    pp.create_sgen(net, bus(net, "H2"), p_mw=0.009)
+    return make_scenario(folder, net, events=[cut_grid(2, 2)])
+
+
+@pytest.fixture(scope="module", params=[*sorted(read_bundled()), "background"])
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp(request.param)
-    scenario = shorten(request.param)
+    scenario = make_background_scenario(folder) if request.param == "background" else shorten(request.param)
     run(scenario.with_changes(market={"mechanism": "none"}), folder / "other")
     result = run(scenario, folder / "run")
     result.report()
@@ -64,6 +74,7 @@ def read_summary(result: Result) -> Iterator[tuple[str, str, Shown]]:
     assert result.directory is not None
     summary = json.loads((result.directory / "summary.json").read_text(encoding="utf-8"))
     for section, labels, unit in (("energy_kwh", ENERGY, "kWh"), ("money_eur", MONEY, "EUR")):
+        labels |= BACKGROUND if "background_load" in summary[section] else {}
         assert set(summary[section]) == set(labels), "every sum has a label"
         for key, value in summary[section].items():
             yield labels[key], unit, Shown("summary.json", value, 1e-6)
@@ -119,6 +130,7 @@ def read_tables(result: Result) -> Iterator[tuple[str, str, Shown]]:
         ENERGY["losses"]: [balance["losses_wh"], wh.get("loss", 0)],
         SERVED: [balance["served_wh"]],
     }
+    columns |= {label: [balance[f"{key}_wh"]] for key, label in BACKGROUND.items() if f"{key}_wh" in balance}
     for label, values in columns.items():
         for value in values:
             yield label, "kWh", Shown("tables", value / 1000, 1e-6)
