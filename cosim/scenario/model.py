@@ -106,9 +106,9 @@ class Scenario(Section):
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power
             del content["houses"]["load_cos_phi"]
-        limits = content["limits"]
-        if all(limits[name] == AS_IN_NET for name in _LIMITS_BEFORE):  # as in ledgers when these were the defaults
-            limits |= _LIMITS_BEFORE
+        limits = content["limits"]  # as in ledgers that were begun when these were the defaults
+        limits |= {name: value for name, value in _LIMITS_BEFORE.items() if limits[name] == AS_IN_NET}
+        if not limits["override"]:
             del limits["override"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
