@@ -76,6 +76,7 @@ class Reference:
         self._net, self._index = with_injection_elements(feeder)
         self._feeder, self._matrices = feeder, matrices
         self.slacks = find_slacks(self._net, matrices)
+        self._may_recycle = len(self._net.dcline) == 0  # pandapower adds generators for these in every run
 
     def solve(self, p_kw: Floats, q_kvar: Floats, *, recycle: bool = False) -> Flow:
         """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved.
@@ -90,7 +91,7 @@ class Reference:
                 write_injections(net, self._index, p_kw[k], q_kvar[k])
                 solved = (converted and run_net(net, recycle=True)) or run_net(net)
                 solved = solved and self._hold_power(p_kw[k], q_kvar[k])
-                converted = recycle and solved
+                converted = recycle and solved and self._may_recycle
                 if solved:
                     _read_results(net, self.slacks, flow, k)
         return flow
@@ -145,7 +146,7 @@ class Reference:
         iterations = np.zeros(len(p_kw), np.int64)
         for k in range(len(p_kw)):
             write_injections(net, self._index, p_kw[k], q_kvar[k])
-            converted = run_net(net, recycle=converted, only_voltages=True)
+            converted = run_net(net, recycle=converted and self._may_recycle, only_voltages=True)
             if converted:
                 voltage[k], iterations[k] = net._ppc["internal"]["V"], net._ppc["iterations"]
         return voltage, iterations

@@ -196,3 +196,27 @@ def test_the_same_element_beyond_the_islands_is_no_reason(tmp_path: Path) -> Non
     net = make_net()
     pp.create_gen(net, bus(net, "MV"), p_mw=0.001)
     build_case(make_scenario(tmp_path, net, **PLAIN))
+
+
+SOLVED_ONLY = {
+    "gen": (lambda net, at: pp.create_gen(net, at, p_mw=0.003, vm_pu=1.0), 0, 3000),
+    "xward": (lambda net, at: pp.create_xward(net, at, 0.001, 0, 0.0005, 0, 0.1, 0.1, 1.0), 1500, 0),
+    "load of constant impedance": (lambda net, at: pp.create_load(net, at, p_mw=0.004, const_z_p_percent=100), 4000, 0),
+    "DC line": (lambda net, at: pp.create_dcline(net, at, 1, 0.002, 10, 0, 1.0, 1.0), 200, 0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLVED_ONLY)
+def test_what_only_the_solution_tells_is_in_the_balance(tmp_path: Path, name: str) -> None:
+    make, load_wh, generation_wh = SOLVED_ONLY[name]
+    net = make_net()
+    make(net, bus(net, "H3"))
+    result = run_on(tmp_path, net, **{**PLAIN, "events": []}, hours=2)
+    balance = result.energy_balance
+    assert (balance["background_load_wh"] - load_wh).abs().max() <= 0.05 * load_wh
+    assert (balance["background_generation_wh"] - generation_wh).abs().max() <= 2
+    assert (balance["from_grid_wh"] - balance["to_grid_wh"] - 1000 * result.intervals["p_grid_kw"]).abs().max() <= 2
+    assert (balance["residual_wh"] == 0).all()
+    assert result.directory is not None
+    assert audit_ledger(result.directory, sample=None).findings == ()
