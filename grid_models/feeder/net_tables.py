@@ -35,7 +35,9 @@ def check_tables(net: Any, where: str) -> None:
         for column in expected.index.intersection(frame.columns):
             wanted, found = expected[column], frame[column].dtype
             if (wanted.kind in "iuf" and found.kind not in "iuf") or (wanted.kind == "b" and found.kind != "b"):
-                given = frame[column].fillna(False) if column in NOT_OF_POWER_FLOW else frame[column]
+                given = frame[column]
+                if column in NOT_OF_POWER_FLOW:
+                    given = given.map(lambda flag: False if pd.isna(flag) else flag)
                 frame[column] = _converted(given, wanted, f"{where}, {table}")
         if not frame.index.is_unique or frame.index.dtype.kind not in "iu":
             raise GridError(f"{where}, {table}: expected an index of different integers")
