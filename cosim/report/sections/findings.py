@@ -165,6 +165,17 @@ def make_ledger_section(run: RunTables) -> PageSection:
     )
 
 
+def _describe_reactive(run: RunTables) -> str:
+    """What houses draw and inject beside active power."""
+    if not run.reactive:
+        return "Houses draw and inject active power only (cos φ = 1)."
+    inverters = "" if run.result.scenario.pv.control == "none" else " and inverters under control set"
+    return (
+        f"Reactive power is what the loads that are served draw{inverters}: its sum is among the houses, that of each "
+        "interval in the column q_var of the table houses."
+    )
+
+
 def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
@@ -184,8 +195,7 @@ def make_assumptions_section(run: RunTables) -> PageSection:
         "Reverse flow of a line is taken from the meters behind it, the losses there neglected.",
         "Figures are thinned for the eye, tables and extremes are not.",
     ]
-    if not run.reactive:
-        text.insert(3, "Houses draw and inject active power only (cos φ = 1).")
+    text.insert(3, _describe_reactive(run))
     if sample.get("intervals"):
         text.append(
             f"The fast power flow was compared with pandapower.runpp in {sample['intervals']} intervals: largest "

@@ -28,6 +28,7 @@ SHOWN = (
     Column("shed_kwh", f"{ENERGY['shed']}, kWh", 1),
     Column("wallet_eur", "wallet, EUR", 2),
     Column("account_eur", "utility account, EUR", 2),
+    Column("drawn_kvarh", "reactive energy drawn, kvarh", 0),
     Column("min_vm_pu", "lowest, pu", 4),
     Column("max_vm_pu", "highest, pu", 4),
 )
@@ -41,8 +42,8 @@ def summarise_houses(run: RunTables) -> pd.DataFrame:
     -------
     DataFrame
         `house`, `bus`; `…_kwh` of its meters over the run; `curtailed_kwh`, what it sold or exported and did not
-        deliver; `wallet_eur`, `account_eur` at the end; `min_vm_pu`, `max_vm_pu` at its bus, missing if that was
-        without supply throughout.
+        deliver; `wallet_eur`, `account_eur` at the end; `drawn_kvarh`, reactive energy of loads less that of inverters,
+        where there is any; `min_vm_pu`, `max_vm_pu` at its bus, missing if that was without supply throughout.
     """
     houses = list(run.feeder.participants)
     at = run.feeder.net.bus.index.get_indexer(run.feeder.bus)
@@ -54,6 +55,9 @@ def summarise_houses(run: RunTables) -> pd.DataFrame:
     columns["curtailed_kwh"] = cut_wh.reindex(houses).fillna(0.0).to_numpy(np.float64) / 1000.0
     for name in ("wallet", "account"):
         columns[f"{name}_eur"] = run.meter(f"{name}_neur").iloc[-1].to_numpy() / NEUR_PER_EUR
+    if run.reactive:
+        hours = run.result.scenario.horizon.interval_minutes / 60.0
+        columns["drawn_kvarh"] = run.meter("q_var").sum().to_numpy() * hours / -1000.0
     voltages = run.vm_pu.iloc[:, at]
     columns["min_vm_pu"] = voltages.min().to_numpy()
     columns["max_vm_pu"] = voltages.max().to_numpy()
@@ -62,7 +66,10 @@ def summarise_houses(run: RunTables) -> pd.DataFrame:
 
 def make_house_table(summary: pd.DataFrame) -> Table:
     """The first houses as a table of the report, without quantities that no house has."""
-    columns = [Column("house", "house"), *(column for column in SHOWN if summary[column.key].any())]
+    columns = [
+        Column("house", "house"),
+        *(column for column in SHOWN if column.key in summary and summary[column.key].any()),
+    ]
     more = f"; {len(summary) - LISTED} more are in the file" if len(summary) > LISTED else ""
     caption = f"Houses over the whole run; all columns are in house_summary.csv{more}."
     return tabulate("houses", caption, columns, summary.head(LISTED))
