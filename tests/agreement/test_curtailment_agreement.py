@@ -9,6 +9,7 @@ Six of pandapower's own low-voltage nets, PV at every house, scaled until the fe
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +25,9 @@ from cosim.delivery.setpoints import injection_kw, mean_kw
 from cosim.validation.trades import TradedInterval, Trades, make_traded_interval
 from cosim.validation.validate import make_case
 from data.profiles import Profiles
+from grid_models.feeder.elements import drop_elements
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import make_radial_feeder
-from grid_models.feeder.elements import drop_elements
 from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.powerflow.limits import Judgement, judge
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -81,7 +82,7 @@ def _stressed(name: str, *, neighbours: bool, rule: str = "least_curtailment") -
             {},
         )
         case = make_case(feeder, profiles, rule, limits)
-        flow = case.engine.solve(mean_kw(profiles.pv_wh - load, 60))
+        flow = case.engine.solve(mean_kw(profiles.pv_wh - load, 60), _load_q_kvar(case)[None])
         if judge(flow, case.limits).status[0] != Judgement.OK:
             break
         scale *= 1.4
@@ -109,6 +110,11 @@ def _stressed(name: str, *, neighbours: bool, rule: str = "least_curtailment") -
     return Stressed(case, make_traded_interval(trades, profiles, 0))
 
 
+def _load_q_kvar(case: Case) -> np.ndarray:
+    """Reactive injection of the loads, (N,) kvar: what they draw by their power factors, below zero."""
+    return -np.nan_to_num(case.feeder.load_tan_phi) * case.profiles.load_wh[0] / 1000.0
+
+
 def _feasible(stressed: Stressed) -> Feasible:
     case, interval = stressed
     return make_feasible(case, interval.orders, case.opening, interval.rows)
@@ -130,7 +136,8 @@ def test_least_curtailment_is_quick_clean_and_no_more_than_pro_rata(name: str, n
     assert 0 < _curtailed_wh(least) <= _curtailed_wh(pro_rata)
     case = _stressed(name, neighbours=neighbours).case
     for feasible in (least, pro_rata):
-        judged = solve_by_runpp(case.feeder, injection_kw(feasible.settlement.meters[None], 60))
+        meters = feasible.settlement.meters[None]
+        judged = solve_by_runpp(case.feeder, injection_kw(meters, 60), meters["q_var"] / 1000.0)
         assert judged.converged[0]
         assert (judged.vm_pu[0] <= case.limits.max_vm_pu + 1e-5).all()
         assert (judged.vm_pu[0] >= case.limits.min_vm_pu - 1e-5).all()
@@ -157,12 +164,12 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
     room = np.hstack(
         [variables.misses[house], -np.eye(house.size)]
     )  # what is shed is imported, or missed of a purchase
-    cleared = mean_kw(interval.orders.pv_wh - interval.orders.load_wh, 60)
+    cleared = mean_kw(interval.orders.pv_wh - interval.orders.load_wh, 60) + 1j * _load_q_kvar(case)
     lines = case.limits.max_line_loading_percent
     trafos = case.limits.max_trafo_loading_percent
 
-    def margins(p_kw: np.ndarray) -> np.ndarray:
-        flow = case.engine.solve(p_kw)
+    def margins(s_kva: np.ndarray) -> np.ndarray:
+        flow = case.engine.solve(s_kva.real, s_kva.imag)
         assert flow.converged.all()
         return np.hstack(
             [
@@ -177,8 +184,9 @@ def _least_cost_by_search(stressed: Stressed, *, shedding: bool = False) -> floa
         return cleared + effect @ cut
 
     def slopes(cut: np.ndarray) -> np.ndarray:
-        p_kw, step = by_house(cut), 1e-3 * np.eye(cleared.size)
-        return (margins(p_kw + step) - margins(p_kw - step)).T / 2e-3 @ effect
+        s_kva, step = by_house(cut), 1e-3 * np.eye(cleared.size)
+        by_p, by_q = ((margins(s_kva + by) - margins(s_kva - by)).T / 2e-3 for by in (step, 1j * step))
+        return by_p @ effect.real + by_q @ effect.imag
 
     clean = {"type": "ineq", "fun": lambda cut: margins(by_house(cut)[None])[0], "jac": slopes}
     in_room = {
@@ -216,6 +224,10 @@ def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> 
     """Houses on one cable that import and buy from one another more than it can carry."""
     names = tuple(f"house {k}" for k in range(n))
     feeder = make_radial_feeder(names, n_branches=1, spacing_m=spacing_m, rng=np.random.default_rng(n))
+    if (
+        limits.get("max_loading_percent", 100.0) < 50.0
+    ):  # what houses draw for loads of their own, not shed, is beyond it
+        feeder = replace(feeder, load_tan_phi=None)
     rng = np.random.default_rng(seed)
     load = rng.integers(60_000, 120_000, (1, n))
     profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.zeros_like(load), np.array([0]), {})
@@ -275,8 +287,9 @@ def _least_cut_by_runopp_kw(stressed: Stressed) -> float:
     net.bus["min_vm_pu"], net.bus["max_vm_pu"] = limits.min_vm_pu, limits.max_vm_pu
     net.line["max_loading_percent"] = limits.max_line_loading_percent
     net.trafo["max_loading_percent"] = limits.max_trafo_loading_percent
-    for bus, load, pv in zip(case.feeder.bus, load_kw / 1000.0, pv_kw / 1000.0, strict=True):
-        pp.create_load(net, bus, load)
+    drawn = -_load_q_kvar(case)
+    for bus, load, pv, q_kvar in zip(case.feeder.bus, load_kw / 1000.0, pv_kw / 1000.0, drawn, strict=True):
+        pp.create_load(net, bus, load, q_kvar / 1000.0)
         sgen = pp.create_sgen(
             net, bus, pv, controllable=True, min_p_mw=load, max_p_mw=pv, min_q_mvar=0.0, max_q_mvar=0.0
         )
