@@ -70,13 +70,21 @@ class Reference:
     ----------
     feeder, matrices
         The network, not changed, and its internal buses.
+
+    Attributes
+    ----------
+    net
+        The net that is solved, with its latest results.
+    slacks
+        Its sources.
     """
 
     def __init__(self, feeder: Feeder, matrices: Matrices) -> None:
-        self._net, self._index = with_injection_elements(feeder)
+        self.net, self._index = with_injection_elements(feeder)
         self._feeder, self._matrices = feeder, matrices
-        self.slacks = find_slacks(self._net, matrices)
-        self._may_recycle = len(self._net.dcline) == 0  # pandapower adds generators for these in every run
+        self.slacks = find_slacks(self.net, matrices)
+        self._home = matrices.bus[find_bus_rows(self.net, feeder.bus)]
+        self._may_recycle = len(self.net.dcline) == 0  # pandapower adds generators for these in every run
 
     def solve(self, p_kw: Floats, q_kvar: Floats, *, recycle: bool = False) -> Flow:
         """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved.
@@ -84,17 +92,21 @@ class Reference:
         With `recycle`, `runpp` converts the net once and then updates only the injections, which takes a third of the
         time; an interval that does not converge so is run again from the start.
         """
-        net, converted = self._net, False
+        net, converted = self.net, False
         flow = make_unsolved_flow(p_kw.shape[0], len(net.bus), len(net.line), len(net.trafo), self.slacks.n)
         for k in range(p_kw.shape[0]):
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
-                write_injections(net, self._index, p_kw[k], q_kvar[k])
-                solved = (converted and run_net(net, recycle=True)) or run_net(net)
-                solved = solved and self._hold_power(p_kw[k], q_kvar[k])
+                solved = self.solve_one(p_kw[k], q_kvar[k], recycle=converted)
                 converted = recycle and solved and self._may_recycle
                 if solved:
                     _read_results(net, self.slacks, flow, k)
         return flow
+
+    def solve_one(self, p_kw: Floats, q_kvar: Floats, *, recycle: bool = False) -> bool:
+        """Solve one interval of injections, (N,) each; returns whether `net` has its results."""
+        write_injections(self.net, self._index, p_kw, q_kvar)
+        solved = (recycle and run_net(self.net, recycle=True)) or run_net(self.net)
+        return solved and self._hold_power(p_kw, q_kvar)
 
     def _hold_power(self, p_kw: Floats, q_kvar: Floats) -> bool:
         """Make the injections of a solved interval, (N,) each, constant; returns whether it is solved so.
@@ -102,16 +114,15 @@ class Reference:
         At a bus with loads whose power depends on the voltage, pandapower lets all power of the bus depend on it. What
         participants inject is metered, so it is written larger by as much as pandapower makes it smaller.
         """
-        home = self._matrices.bus[find_bus_rows(self._net, self._feeder.bus)]
         written = p_kw + 1j * q_kvar
         for _ in range(MAX_CORRECTIONS):
-            p_factor, q_factor = find_voltage_factors(self._net, home)
+            p_factor, q_factor = find_voltage_factors(self.net, self._home)
             wanted = p_kw / p_factor + 1j * q_kvar / q_factor
             if np.abs(wanted - written).max(initial=0.0) <= HELD_KW:
                 return True
-            write_injections(self._net, self._index, wanted.real, wanted.imag)
+            write_injections(self.net, self._index, wanted.real, wanted.imag)
             written = wanted
-            if not run_net(self._net):
+            if not run_net(self.net):
                 return False
         return False
 
@@ -122,7 +133,7 @@ class Reference:
         its voltages; where it does not, and where an interval does not converge, tables are written as in `solve`.
         """
         flow = self.solve(p_kw[:1], q_kvar[:1])
-        readout = make_readout(self._net, self._matrices, self._feeder.bus)
+        readout = make_readout(self.net, self._matrices, self._feeder.bus)
         if not flow.converged.all() or not self._follows(readout, flow, p_kw[:1], q_kvar[:1]):
             return self.solve(p_kw, q_kvar, recycle=True)
         voltage, iterations = self._find_voltages(p_kw, q_kvar)
@@ -134,14 +145,14 @@ class Reference:
 
     def _follows(self, readout: Readout, flow: Flow, p_kw: Floats, q_kvar: Floats) -> bool:
         """Whether what the result tables of the interval just solved hold follows from its voltages."""
-        voltage = self._net._ppc["internal"]["V"][None]
+        voltage = self.net._ppc["internal"]["V"][None]
         read = read_flow(readout, voltage, p_kw, q_kvar, flow.iterations)
         pairs = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in zip(flow, read, strict=True)]
         return all(np.allclose(a, b, rtol=1e-9, atol=1e-6, equal_nan=True) for a, b in pairs)
 
     def _find_voltages(self, p_kw: Floats, q_kvar: Floats) -> tuple[Complex, Ints]:
         """Voltages of the internal buses, (K, i) pu, and iterations, (K,); 0 where `runpp` does not converge."""
-        net, converted = self._net, False
+        net, converted = self.net, False
         voltage = np.zeros((len(p_kw), self._matrices.y_bus.shape[0]), np.complex128)
         iterations = np.zeros(len(p_kw), np.int64)
         for k in range(len(p_kw)):

@@ -9,13 +9,7 @@ import numpy as np
 from grid_models.arrays import Complex, Floats
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.admittance import Matrices, branch_ratings
-from grid_models.powerflow.runpp import (
-    Slacks,
-    find_slacks,
-    run_net,
-    with_injection_elements,
-    write_injections,
-)
+from grid_models.powerflow.runpp import Reference, Slacks
 from grid_models.response.response import ALL, Response, Rows
 
 STEP_KW = 0.05
@@ -57,13 +51,12 @@ def sensitivity_by_differences(feeder: Feeder, matrices: Matrices, p_kw: Floats,
     p_kw, q_kvar
         Injections of the participants, (N,).
     """
-    net, index = with_injection_elements(feeder)
-    slacks = find_slacks(net, matrices)
+    reference = Reference(feeder, matrices)
     zero, steps = np.zeros(p_kw.size), STEP_KW * np.eye(p_kw.size)
 
     def solve(dp: Floats, dq: Floats) -> _State | None:
-        write_injections(net, index, p_kw + dp, q_kvar + dq)
-        return _read_state(net, slacks) if run_net(net) else None
+        solved = reference.solve_one(p_kw + dp, q_kvar + dq)
+        return _read_state(reference.net, reference.slacks) if solved else None
 
     centre = solve(zero, zero)
     by_p = _differentiate([(solve(step, zero), solve(-step, zero)) for step in steps])
