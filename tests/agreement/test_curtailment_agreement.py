@@ -227,7 +227,7 @@ def _overloaded(n: int, spacing_m: int, seed: int, limits: dict[str, float]) -> 
     if (
         limits.get("max_loading_percent", 100.0) < 50.0
     ):  # what houses draw for loads of their own, not shed, is beyond it
-        feeder = replace(feeder, load_tan_phi=None)
+        feeder = replace(feeder, load_tan_phi=np.zeros(n))
     rng = np.random.default_rng(seed)
     load = rng.integers(60_000, 120_000, (1, n))
     profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, names, load, np.zeros_like(load), np.array([0]), {})
