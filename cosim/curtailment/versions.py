@@ -14,5 +14,5 @@ CURTAILMENT_VERSIONS = {
     "shedding": 1,
     "redispatch": 1,
     "compensation": 1,
-    "island": 1,
+    "island": 2,
 }
