@@ -44,8 +44,10 @@ def _describe(tan_phi: np.ndarray, names: Sequence[str]) -> list[str]:
     known = tan_phi[~np.isnan(tan_phi)]
     notes = []
     if known.any():
-        low, high = (_word(convert_to_cos_phi(value)) for value in (known.max(), known.min()))
-        notes.append(f"power factor of loads as in the net: {low if low == high else f'{low} to {high}'}")
+        low, high = (convert_to_cos_phi(value) for value in (known.max(), known.min()))
+        same = round(abs(low), 4) == round(abs(high), 4) and low * high > 0.0
+        begin = f"{abs(low):.4g}" if low * high > 0.0 and abs(high) < 0.99995 else _word(low)
+        notes.append(f"power factor of loads as in the net: {_word(low) if same else f'{begin} to {_word(high)}'}")
         unknown = [name for name, value in zip(names, tan_phi, strict=True) if np.isnan(value)]
         if unknown:
             notes.append(
