@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 import pandas as pd
+from pandas.api.extensions import ExtensionDtype
 
 from grid_models.errors import GridError, shorten
 
@@ -55,14 +56,48 @@ def _list_expected_types() -> dict[str, pd.Series]:
 
 def _converted(column: pd.Series, kind: Any, place: str) -> pd.Series:
     """A column of objects as numbers or flags."""
-    flags = kind.kind == "b"
+    flags, may_lack = kind.kind == "b", kind.kind == "f" or isinstance(kind, ExtensionDtype)
     for label, value in column.items():
         missing = value is None or value is pd.NA or value != value
         number = isinstance(value, bool | int | float | np.bool_ | np.number) and not missing
-        if not (value in (0, 1) if flags and number else number or (missing and kind.kind == "f")):
+        if not (value in (0, 1) if flags and number else number or (missing and may_lack)):
             raise GridError(
                 f"{place}, row {label}, column {column.name}: "
                 f"expected {'true or false' if flags else 'a number'}, "
                 f"got {'nothing' if missing else shorten(repr(value))}"
             )
     return column.astype(float).astype(kind)
+
+
+_POWER = ("p_mw", "q_mvar", "scaling")
+NEEDED = {
+    "bus": ("vn_kv",),
+    "ext_grid": ("vm_pu", "va_degree"),
+    "gen": ("p_mw", "vm_pu", "scaling"),
+    "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km", "parallel"),
+    "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent", "parallel"),
+    "load": _POWER,
+    "sgen": _POWER,
+    "storage": _POWER,
+    "motor": ("pn_mech_mw", "cos_phi", "efficiency_percent", "loading_percent", "scaling"),
+    "shunt": ("p_mw", "q_mvar", "step"),
+    "ward": ("ps_mw", "qs_mvar", "pz_mw", "qz_mvar"),
+    "xward": ("ps_mw", "qs_mvar", "pz_mw", "qz_mvar", "r_ohm", "x_ohm", "vm_pu"),
+}
+"""Numbers without which pandapower solves no power flow, by tables."""
+_AT_BUS = ("bus", "from_bus", "to_bus", "hv_bus", "lv_bus")
+
+
+def find_flaw(net: Any) -> str:
+    """The first element in service that lacks a number or is at a bus that the net has not; empty where none does."""
+    for table, columns in NEEDED.items():
+        frame = net[table]
+        frame = frame[frame["in_service"].astype(bool)]
+        for column in (*columns, *_AT_BUS):
+            if column not in frame:
+                continue
+            strange = ~frame[column].isin(net.bus.index) if column in _AT_BUS else frame[column].isna()
+            for label in frame.index[strange]:
+                value = frame.at[label, column]
+                return f"{table} {label}: {column} is {f'{value}, no bus of the net' if column in _AT_BUS else 'empty'}"
+    return ""

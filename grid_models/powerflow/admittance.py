@@ -18,6 +18,7 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
+from grid_models.feeder.net_tables import find_flaw
 from grid_models.powerflow.kernel import Network
 
 # Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
@@ -83,9 +84,10 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
             warnings.simplefilter("ignore", DeprecationWarning)  # of tables that older versions wrote
             pp.runpp(solved, tolerance_mva=1e-11, max_iteration=MAX_ITERATIONS, **RUNPP_OPTIONS)
     except Exception as reason:  # pandapower raises its own, UserWarning and numpy's errors
+        flaw = find_flaw(net)
         raise GridError(
             f"{_name_net(net, name)}: expected a net that pandapower.runpp solves without the "
-            f"participants, got {type(reason).__name__}: {reason}"
+            f"participants, got {flaw or f'{type(reason).__name__}: {reason}'}"
         ) from reason
     internal = solved._ppc["internal"]
     if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:

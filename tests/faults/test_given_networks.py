@@ -128,6 +128,35 @@ def test_ratings_of_switches_are_said_not_to_be_judged(tmp_path: Path) -> None:
     assert "1 switches with a rated current (in_ka): carried in the power flow, their loading is not judged" in said
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value", "said"),
+    [
+        ("line", "r_ohm_per_km", float("nan"), "line 3: r_ohm_per_km is empty"),
+        ("trafo", "vk_percent", float("nan"), "trafo 0: vk_percent is empty"),
+        ("ext_grid", "vm_pu", float("nan"), "ext_grid 0: vm_pu is empty"),
+        ("line", "to_bus", 99, "line 3: to_bus is 99, no bus of the net"),
+    ],
+)
+def test_what_keeps_a_net_from_being_solved_is_named(
+    tmp_path: Path, table: str, column: str, value: float, said: str
+) -> None:
+    def damage(net: Any) -> None:
+        net[table].loc[net[table].index[-1], column] = value
+
+    net = changed(tmp_path, "object-dtype.json", damage)
+    refused(net, write_trades(tmp_path, "H1", 1.0), said)
+
+
+def test_every_column_may_be_stored_as_objects(tmp_path: Path) -> None:
+    def store_as_objects(net: Any) -> None:
+        for table in ("bus", "line", "trafo", "ext_grid"):
+            net[table] = net[table].astype(object)
+
+    net = changed(tmp_path, "object-dtype.json", store_as_objects)
+    voltage, _ = judge(net, write_trades(tmp_path, "H1", 1.0))
+    assert voltage["H4"] == pytest.approx(0.99967, abs=5e-6)
+
+
 def test_direct_current_is_refused_by_name(tmp_path: Path) -> None:
     net = changed(tmp_path, "object-dtype.json", lambda net: pp.create_bus_dc(net, 1.0))
     refused(net, write_trades(tmp_path, "H1", 1.0), "expected an AC network, got DC buses", "'bus_dc'")
