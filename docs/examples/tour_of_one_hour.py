@@ -19,7 +19,9 @@ from grid_models.powerflow.limits import check_limits
 from market.state import State
 
 HOUR = 209
-DAYS = Scenario().with_changes(horizon={"start": "2017-06-10T00:00:00Z", "hours": 240}, houses={"wallet_eur": 5.0})
+DAYS = Scenario().with_changes(
+    horizon={"start": "2017-06-10T00:00:00Z", "hours": 240}, houses={"wallet_eur": 5.0, "load_cos_phi": 1}
+)
 
 
 def until(case: Case, hour: int) -> tuple[State, IntervalResult]:
