@@ -21,7 +21,9 @@ COLUMNS = ["const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const
 
 
 def has_dependence(net: Any) -> bool:
-    """Whether a load in service depends on the voltage."""
+    """Whether a load in service depends on the voltage, and the net's own options do not make all loads constant."""
+    if not (net.get("user_pf_options") or {}).get("voltage_depend_loads", True):
+        return False
     columns = [column for column in COLUMNS if column in net.load]
     active = net.load[net.load["in_service"].astype(bool)]
     return bool((active[columns].fillna(0.0) != 0.0).to_numpy().any())

@@ -44,6 +44,8 @@ def choose_buses(net: Any, seed: int) -> list[int]:
 
 def are_joined_differently(net: Any, buses: list[int]) -> bool:
     """Whether a closed switch joins a participant's bus to one whose loads depend on the voltage in another way."""
+    if not net.user_pf_options.get("voltage_depend_loads", True):
+        return False
     active = net.load[net.load.in_service.astype(bool)]
     mean = active.groupby("bus")[COLUMNS].mean()
     joined = net.switch[(net.switch.et == "b") & net.switch.closed & (net.switch.z_ohm == 0.0)]
