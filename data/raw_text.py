@@ -25,6 +25,9 @@ from data.errors import DataError
 MAX_BYTES = 2_000_000_000
 """Largest file, and largest content of a compressed one."""
 
+FREE_BYTES, MAX_RATIO = 100_000_000, 200
+"""Compressed text may be so long, or so many times as long as its file: tables reach some 20 times, bombs 1,000."""
+
 CHUNK = 1 << 20
 SAMPLE = 1000  # bytes at the begin that tell UTF-16 without a mark
 MARKS = (  # the longer first: the mark of UTF-32 begins with that of UTF-16
@@ -97,7 +100,7 @@ def _unpack(content: bytes, where: str) -> tuple[bytes, str]:
         if content.startswith(magic):
             try:
                 with open_packed(io.BytesIO(content)) as file:
-                    return _read_bounded(file, where), f"text compressed by {name}"
+                    return _read_bounded(file, len(content), where), f"text compressed by {name}"
             except (OSError, EOFError, lzma.LZMAError, zlib.error) as reason:
                 raise DataError(f"{where}: expected a whole {name} file, got a damaged one; write it again") from reason
     return content, ""
@@ -114,19 +117,25 @@ def _unzip(content: bytes, where: str) -> bytes:
                 shown = ", ".join(names[:3]) or "none"
                 raise DataError(f"{where}: expected a zip archive of one file, got {len(members)} ({shown}); unpack it")
             with archive.open(members[0]) as file:
-                return _read_bounded(file, where)
+                return _read_bounded(file, len(content), where)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as reason:
         raise DataError(f"{where}: expected a whole zip archive without password, got another; unpack it") from reason
 
 
-def _read_bounded(file: IO[bytes], where: str) -> bytes:
+def _read_bounded(file: IO[bytes], packed_bytes: int, where: str) -> bytes:
     """All of a compressed file, but never more than the limit in memory."""
-    content = bytearray()
+    content, most = bytearray(), max(FREE_BYTES, MAX_RATIO * packed_bytes)
     while part := file.read(CHUNK):
         content += part
-        if len(content) > MAX_BYTES:
-            raise _too_large(where)
+        if len(content) > min(most, MAX_BYTES):
+            raise _too_large(where) if most >= MAX_BYTES else _too_dense(where)
     return bytes(content)
+
+
+def _too_dense(where: str) -> DataError:
+    return DataError(
+        f"{where}: expected text at most {MAX_RATIO} times as long as its compressed file, got more; unpack the file"
+    )
 
 
 def _decode(content: bytes, where: str) -> tuple[str, str]:

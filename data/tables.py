@@ -162,7 +162,8 @@ def profiles_from_table(
     layout = (_read_wide if wide else _read_long)(table, interval_minutes, timezone, day_first)
     prices = find_prices(layout.time, table, layout.interval, timezone, price, day_first)
     load_varh, said = _without_idle_loads(layout)
-    notes = make_notes(*table.say(*layout.said, *said).notes, *prices.notes)
+    resampled = _say_resampled(layout.interval_minutes, interval_minutes or layout.interval_minutes)
+    notes = make_notes(*table.say(*layout.said, *said, *resampled).notes, *prices.notes)
     profiles = Profiles(
         start=layout.time[0],
         interval_minutes=layout.interval_minutes,
@@ -174,6 +175,13 @@ def profiles_from_table(
         load_varh=load_varh,
     )
     return profiles.resample(interval_minutes) if interval_minutes else profiles
+
+
+def _say_resampled(found: int, wanted: int) -> tuple[str, ...]:
+    """What becomes of rows whose intervals are shorter or longer than those that are wanted, minutes."""
+    if found < wanted:
+        return (f"rows of {found} minutes joined to means of {wanted}: peaks within them are not seen",)
+    return (f"rows of {found} minutes spread evenly over intervals of {wanted}",) if found > wanted else ()
 
 
 def _without_idle_loads(layout: Layout) -> tuple[Integers | None, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from cosim.case.devices import list_devices
 from cosim.case.fleet import Fleet
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
-from cosim.case.power_factors import check_one_source
+from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
 from cosim.delivery.reactive import LoadReactive, make_load_reactive
@@ -184,8 +184,10 @@ def build_case(scenario: Scenario) -> Case:
     market = build_market(scenario)
     names = market.profiles.participants
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
-    check_one_source(market.profiles, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))
-    return with_network(market, read_feeder(scenario, names, owners))
+    named = scenario.houses.load_cos_phi, read_load_cos_phi(scenario)
+    check_one_source(market.profiles, *named)
+    feeder = read_feeder(scenario, names, owners)
+    return with_network(market, with_notes_on_reactive_power(feeder, market.profiles, *named))
 
 
 def with_network(market: MarketCase, feeder: Feeder) -> Case:

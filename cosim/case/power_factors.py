@@ -16,7 +16,7 @@ from grid_models.feeder.own_loads import convert_to_cos_phi, convert_to_tan_phi
 
 
 def with_power_factors(feeder: Feeder, load_cos_phi: float | str, of_participants: Mapping[str, float]) -> Feeder:
-    """Feeder with the power factor of every load, and notes that say where it is not named and not 1.
+    """Feeder with the power factor of every load.
 
     Parameters
     ----------
@@ -34,9 +34,31 @@ def with_power_factors(feeder: Feeder, load_cos_phi: float | str, of_participant
     for k, name in enumerate(feeder.participants):
         if name in of_participants:
             tan_phi[k] = convert_to_tan_phi(of_participants[name])
+    return replace(feeder, load_tan_phi=tan_phi)
+
+
+def with_notes_on_reactive_power(
+    feeder: Feeder, profiles: Profiles, load_cos_phi: float | str, of_participants: Mapping[str, float]
+) -> Feeder:
+    """Feeder with notes that say where the reactive power of the loads comes from, if nobody named one for all.
+
+    Parameters
+    ----------
+    feeder
+        Network, with the power factor of every load.
+    profiles
+        They may have the reactive power themselves.
+    load_cos_phi, of_participants
+        As in `with_power_factors`.
+    """
+    if profiles.load_varh is not None:
+        return replace(feeder, notes=(*feeder.notes, "reactive power of loads as in the profiles"))
+    named = [name for name in feeder.participants if name in of_participants]
+    notes = [f"power factor of {len(named)} loads as in the table of participants"] if named else []
     left = [k for k, name in enumerate(feeder.participants) if name not in of_participants and name != COMMUNITY]
-    notes = _describe(tan_phi[left], [feeder.participants[k] for k in left]) if follows else []
-    return replace(feeder, load_tan_phi=tan_phi, notes=(*feeder.notes, *notes))
+    if load_cos_phi == AS_IN_NET and feeder.load_tan_phi is not None and left:
+        notes += _describe(feeder.load_tan_phi[left], [feeder.participants[k] for k in left])
+    return replace(feeder, notes=(*feeder.notes, *notes))
 
 
 def _describe(tan_phi: np.ndarray, names: Sequence[str]) -> list[str]:

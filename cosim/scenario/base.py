@@ -28,6 +28,18 @@ CosPhi = Annotated[float | str, AfterValidator(_check_cos_phi)]
 """Power factor of a load: positive where it draws reactive power (inductive), negative where it supplies it."""
 
 
+def _check_name(name: str) -> str:
+    if name.isprintable() and name == name.strip() and not set(name) & set("/\\") and name.strip("."):
+        return name
+    raise ValueError(
+        f"expected a name that can be that of a folder: printable, without / and \\, no blank at its ends, got {name!r}"
+    )
+
+
+ScenarioName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_name)]
+"""Name of a scenario; a run is written into `runs/NAME-001` if nobody says where."""
+
+
 def _check_limit(most: float, unit: str) -> AfterValidator:
     def check(value: float | str) -> float | str:
         if value == AS_IN_NET or (not isinstance(value, str) and 0.0 < value < most):

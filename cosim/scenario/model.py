@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.scenario import sections
-from cosim.scenario.base import AS_IN_NET, Section
+from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
 
@@ -39,7 +39,7 @@ class Scenario(Section):
     8760
     """
 
-    name: str = Field("default", description="name of the scenario", min_length=1)
+    name: ScenarioName = Field("default", description="name of the scenario")
     seed: int = Field(1, ge=0, lt=2**31, description="seed of everything random")
     horizon: sections.Horizon = sections.Horizon()
     profiles: sections.ProfilesSection = sections.ProfilesSection()

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cosim.case.case import Case, make_market_case, make_rules, with_network
 from cosim.case.control import make_control
-from cosim.case.power_factors import check_one_source, with_power_factors
+from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power, with_power_factors
 from cosim.case.solve import solve_meters
 from cosim.curtailment.feasible import make_feasible
 from cosim.curtailment.search import Attempt
@@ -196,6 +196,11 @@ def _make_feeder(
 ) -> Feeder:
     """Feeder of a net that is not changed, with the participants where the table, their load or their name says."""
     name = str(net.name or "feeder")
+    if not isinstance(participants, Mapping | None):
+        raise DataError(
+            f"participants: expected a mapping from participant to bus, got a {type(participants).__name__}; "
+            "of a table make dict(zip(table.participant, table.bus))"
+        )
     table = _find_loads(net, names) if participants is None else participants
     missing = [who for who in names if participants is not None and who not in participants]
     if missing:
@@ -221,7 +226,8 @@ def _with_power_factors(feeder: Feeder, profiles: Profiles, load_cos_phi: float 
         Scenario("options", houses={"load_cos_phi": value})
     of_all = AS_IN_NET if isinstance(load_cos_phi, Mapping) else load_cos_phi
     check_one_source(profiles, of_all, of_some)
-    return with_power_factors(feeder, of_all, of_some)
+    rated = with_power_factors(feeder, of_all, of_some)
+    return with_notes_on_reactive_power(rated, profiles, of_all, of_some)
 
 
 def _find_loads(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:

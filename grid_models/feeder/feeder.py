@@ -39,6 +39,9 @@ ELEMENTS: dict[str, tuple[str, str]] = {
 }
 """pandapower table and name of the element of each device of a participant."""
 
+LARGEST_RATING_KA = 20.0
+"""No line carries more for long; a larger number is in A."""
+
 DEFAULT_DEVICES = ("load", "pv", "battery")
 
 ELECTRICAL_TABLES = (
@@ -300,7 +303,11 @@ def with_ratings(feeder: Feeder, max_i_ka: Mapping[str, float]) -> Feeder:
         if len(rows) == 0:
             known = ", ".join(str(name) for name in net.line.name[:5])
             raise GridError(f"network '{feeder.name}', line '{line}': expected a line such as {known}, found none")
-        if not rating > 0:
-            raise GridError(f"network '{feeder.name}', line '{line}': expected max_i_ka > 0, got {rating}")
+        if not 0 < rating <= LARGEST_RATING_KA:
+            hint = f"; {rating:g} A would be {rating / 1000:g}" if rating > LARGEST_RATING_KA else ""
+            raise GridError(
+                f"network '{feeder.name}', line '{line}': expected max_i_ka above 0 and at most {LARGEST_RATING_KA:g} kA, "
+                f"got {rating:g}{hint}"
+            )
         net.line.loc[rows, "max_i_ka"] = given.line.loc[rows, "max_i_ka"] = rating
     return replace(feeder, net=net, given=Given(given, net))

