@@ -306,8 +306,8 @@ def with_ratings(feeder: Feeder, max_i_ka: Mapping[str, float]) -> Feeder:
         if not 0 < rating <= LARGEST_RATING_KA:
             hint = f"; {rating:g} A would be {rating / 1000:g}" if rating > LARGEST_RATING_KA else ""
             raise GridError(
-                f"network '{feeder.name}', line '{line}': expected max_i_ka above 0 and at most {LARGEST_RATING_KA:g} kA, "
-                f"got {rating:g}{hint}"
+                f"network '{feeder.name}', line '{line}': expected max_i_ka above 0 and at most "
+                f"{LARGEST_RATING_KA:g} kA, got {rating:g}{hint}"
             )
         net.line.loc[rows, "max_i_ka"] = given.line.loc[rows, "max_i_ka"] = rating
     return replace(feeder, net=net, given=Given(given, net))

@@ -39,7 +39,7 @@ def test_amperes_are_no_kiloamperes() -> None:
         houses={"n_houses": 3, "n_prosumers": 1},
         network={"source": "named", "name": "cigre_lv", "line_ratings_ka": {"Line R1-R2": 270.0}},
     )
-    with pytest.raises(GridError, match="Line R1-R2.* at most 20 kA, got 270; 270 A would be 0.27"):
+    with pytest.raises(GridError, match=r"Line R1-R2.* at most 20 kA, got 270; 270 A would be 0.27"):
         build_case(scenario)
 
 
