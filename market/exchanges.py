@@ -67,7 +67,7 @@ GRID = -1
 CONTRACT = -2
 """The sharing contract of the centralised sharer (C-SE)."""
 OPERATOR = -3
-"""The network operator: pays losses and, where configured, compensation; what the net's own elements draw is its own."""
+"""The network operator: pays losses and, where configured, compensation; the net's own elements are its own."""
 NOBODY = -4
 """No such party, lot or element."""
 

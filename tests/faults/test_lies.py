@@ -208,8 +208,11 @@ LIES: dict[str, Found] = {
         lies.reactive_power,
         "",
         "",
-        "reactive power is metered that no load draws, though no inverter is under control: at 1 houses such as 'house_04'",
-        "reactive power is metered that no load draws, though no inverter is under control: at 1 houses such as 'house_04'",
+        *[
+            "reactive power is metered that no load draws, though no inverter is under control: at 1 houses such as "
+            "'house_04'"
+        ]
+        * 2,
         "q_var: recorded 900, found 0",
         signed=True,
     ),
