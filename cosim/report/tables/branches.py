@@ -22,8 +22,9 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
     -------
     DataFrame
         Per branch `element_type, element, max_loading_percent, max_at, p95_loading_percent, mean_loading_percent,
-        hours_ge_80_percent, hours_ge_100_percent, reverse_flow_hours, losses_kwh`. Statistics leave out intervals
-        in which the branch was without supply; `reverse_flow_hours` is missing where it cannot be determined.
+        hours_ge_80_percent, hours_ge_100_percent, reverse_flow_hours, losses_kwh`. Statistics and losses leave
+        out intervals in which the branch was without supply; `reverse_flow_hours` is missing where it cannot be
+        determined.
     """
     loading_percent, hours, net = run.loading_percent, run.hours, run.feeder.net
     values = loading_percent.to_numpy(np.float64)
@@ -44,7 +45,9 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
             "mean_loading_percent": mean,
             "hours_ge_80_percent": hours * (filled >= WARN_PERCENT).sum(axis=0),
             "hours_ge_100_percent": hours * (filled >= FULL_PERCENT).sum(axis=0),
-            "reverse_flow_hours": reverse_flow_hours(net, hours, injection_kw(run), run.result.intervals["p_grid_kw"]),
+            "reverse_flow_hours": reverse_flow_hours(
+                net, hours, injection_kw(run), run.result.intervals["p_grid_kw"], find_grid_fed_lines(run)
+            ),
             "losses_kwh": hours * losses_kw(net, values),
         }
     )
@@ -82,8 +85,25 @@ def losses_kw(net: Any, loading_percent: Floats) -> Floats:
     return np.asarray(copper * np.nansum(share**2, axis=0) + iron * (~np.isnan(share)).sum(axis=0))
 
 
-def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_grid_kw: pd.Series) -> Floats:
+def find_grid_fed_lines(run: RunTables) -> npt.NDArray[np.bool_]:
+    """Whether each line carries power from or to the grid: under voltage, both ends fed by it, (T, lines)."""
+    line = run.feeder.net.line
+    first, second = (run.feeder.net.bus.index.get_indexer(line[end]) for end in ("from_bus", "to_bus"))
+    live = ~np.isnan(run.loading_percent.to_numpy(np.float64)[:, : len(line)])
+    return np.asarray(live & run.grid_fed[:, first] & run.grid_fed[:, second], dtype=bool)
+
+
+def reverse_flow_hours(
+    net: Any,
+    hours: float,
+    injection_kw: pd.DataFrame,
+    p_grid_kw: pd.Series,
+    grid_fed: npt.NDArray[np.bool_] | None = None,
+) -> Floats:
     """Hours in which each branch carried power towards the grid, (L,); NaN where it cannot be determined.
+
+    In an island nothing flows there; `grid_fed`, (T, lines), says where the grid feeds a line, always if left out.
+
 
     It is known of the only transformer between the only external grid and the feeder, by the power from the grid, and
     of the lines of a radial feeder, by the meters that a line supplies; losses behind it are neglected.
@@ -97,7 +117,8 @@ def reverse_flow_hours(net: Any, hours: float, injection_kw: pd.DataFrame, p_gri
     if behind is None:
         return result
     flow = injection_kw.to_numpy(np.float64) @ behind.T
-    result[: len(net.line)] = hours * (flow > 0).sum(axis=0)
+    towards = flow > 0 if grid_fed is None else (flow > 0) & grid_fed
+    result[: len(net.line)] = hours * towards.sum(axis=0)
     return result
 
 

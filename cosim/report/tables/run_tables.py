@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
+from cosim.report.tables.supply import Mask, find_cut_off, find_outages_in_force, find_supply
 from cosim.results.columns import is_named
 from cosim.results.result import Result
 from cosim.results.sums import Parts, sum_exchanges
@@ -35,7 +36,9 @@ class RunTables:
         Versions and hashes; empty for a run in memory.
     loading_percent
         (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables. Missing
-        while the feeder was off, for which the table has 0 %.
+        while a branch was not under voltage, for which the table has 0 %.
+    grid_fed
+        (T, B) whether the grid feeds each bus: no outage lies between.
     vm_pu
         (T, B) pu; columns are buses in the order of the net's table.
     exchange_sums
@@ -54,6 +57,7 @@ class RunTables:
     reactive: bool
     manifest: Mapping[str, Any]
     loading_percent: pd.DataFrame
+    grid_fed: Mask
     vm_pu: pd.DataFrame
     exchange_sums: pd.DataFrame
     unsolved: pd.Series
@@ -89,19 +93,25 @@ def read_run(result: Result) -> RunTables:
     feeder = rebuild_feeder(result, [str(name) for name in houses.columns], manifest)
     vm_pu = read_wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
     loading_percent = read_wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
+    outage_intervals = read_if_made(result, "outage_intervals")
+    in_force = find_outages_in_force(result.scenario, pd.DatetimeIndex(vm_pu.index), outage_intervals)
+    grid_fed, opened = find_supply(feeder.net, result.scenario, in_force)
     return RunTables(
         result=result,
         feeder=feeder,
         limits=Limits.from_feeder(feeder, **result.scenario.limits.asked()),
         reactive=bool(houses.to_numpy().any()),
         manifest=manifest,
-        loading_percent=loading_percent.mask(vm_pu.isna().all(axis=1), np.nan),
+        loading_percent=loading_percent.mask(
+            find_cut_off(feeder.net, loading_percent.to_numpy(np.float64), vm_pu.to_numpy(np.float64), opened)
+        ),
+        grid_fed=grid_fed,
         vm_pu=vm_pu,
         exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),
-        outage_intervals=read_if_made(result, "outage_intervals"),
+        outage_intervals=outage_intervals,
         registrations=read_if_made(result, "registrations"),
     )
 

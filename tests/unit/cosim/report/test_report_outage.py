@@ -12,6 +12,7 @@ import pytest
 from cosim import Result, Scenario, run
 from cosim.report.elements import PageSection
 from cosim.report.sections.outage import make_outage_sections
+from cosim.report.tables.branches import find_participants_behind, injection_kw, summarise_branches
 from cosim.report.tables.run_tables import RunTables, read_run
 
 SCENARIO = Scenario().with_changes(
@@ -47,6 +48,31 @@ def tables(result: Result) -> RunTables:
 def section(tables: RunTables) -> PageSection:
     (found,) = make_outage_sections(tables)
     return found
+
+
+def test_a_transformer_that_an_outage_cuts_off_has_no_loading_and_no_losses(result: Result, tables: RunTables) -> None:
+    """It is cut off as long as medium voltage is dark, and the wait of the island for the grid is part of that."""
+    summary = summarise_branches(tables).set_index("element")
+    assert summary["losses_kwh"].sum() == pytest.approx(result.energy_balance["losses_wh"].sum() / 1000, rel=0.002)
+    loading = tables.loading_percent[("trafo", "transformer")]
+    dark = tables.vm_pu["medium voltage"].isna()
+    assert dark.sum() >= 10
+    pd.testing.assert_series_equal(loading.isna(), dark, check_names=False)
+    assert summary.loc["transformer", "mean_loading_percent"] == pytest.approx(loading[~dark].mean())
+    assert summary.loc["transformer", "p95_loading_percent"] == pytest.approx(loading[~dark].quantile(0.95))
+
+
+def test_in_an_island_nothing_flows_towards_the_grid(result: Result, tables: RunTables) -> None:
+    """Without the hours of the outages the reverse flow of lines is the same."""
+    with_grid = ~result.intervals["outcome"].eq("islanded").to_numpy()
+    behind = find_participants_behind(tables.feeder.net, list(tables.feeder.participants))
+    assert behind is not None
+    flow = injection_kw(tables)[list(tables.feeder.participants)].to_numpy() @ behind.T
+    summary = summarise_branches(tables).query("element_type == 'line'")
+    branch_2 = summary["element"].str.startswith("main 2").to_numpy()
+    expected = (flow[with_grid] > 0).sum(axis=0)
+    assert (flow[~with_grid][:, branch_2] > 0).any()
+    np.testing.assert_array_equal(summary["reverse_flow_hours"][branch_2], expected[branch_2])
 
 
 def rows_of(section: PageSection, key: str) -> list[list[object]]:
