@@ -30,7 +30,7 @@ WIDE = {"min_vm_pu": 0.5, "max_vm_pu": 1.5, "max_loading_percent": 1000.0}
 
 
 def _feeder(n: int, spacing_m: int) -> Feeder:
-    """Loads draw no reactive power: that of load which own panels serve cannot be shed, and is beyond the least ratings."""
+    """Feeder whose loads draw no reactive power: where own panels serve the load, no rule could cut it."""
     houses = [f"house {k}" for k in range(n)]
     feeder = make_radial_feeder(houses, n_branches=2, spacing_m=spacing_m, rng=np.random.default_rng(n))
     return replace(feeder, load_tan_phi=np.zeros(n))
