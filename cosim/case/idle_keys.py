@@ -8,8 +8,9 @@ are compared over the same houses.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from cosim.case.idle_events import describe_idle_events, without_idle_event_keys
 from cosim.errors import ScenarioError
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
 from cosim.scenario.model import Scenario
@@ -60,8 +61,15 @@ def _has_outages(scenario: Scenario, _: Mechanism) -> bool:
 
 def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
     return scenario.community.fuel_cell == "own" or any(
-        event.preset == "own" for event in scenario.events if isinstance(event, RegisterEvent)
+        event.device == "fuel_cell" and event.preset == "own"
+        for event in scenario.events
+        if isinstance(event, RegisterEvent)
     )
+
+
+def _trades(_: Scenario, mechanism: Mechanism) -> bool:
+    """Whether the market has prices of its own; without one all is bought from and sold to the utility."""
+    return mechanism.name != "none"
 
 
 _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
@@ -84,11 +92,18 @@ RULES = (
         'houses.n_prosumers = "by_chance"',
         lambda scenario, _: scenario.houses.n_prosumers == "by_chance",
     ),
+    Rule("market", ("pricing", "arrival"), "a mechanism that trades", _trades),
+    Rule(
+        "market",
+        ("feed_in_ratio",),
+        "a mechanism that trades, or market.feed_in = true",
+        lambda scenario, mechanism: scenario.market.feed_in or _trades(scenario, mechanism),
+    ),
     Rule(
         "market",
         ("fixed_price_eur_per_kwh",),
-        'market.pricing = "fixed"',
-        lambda scenario, _: scenario.market.pricing == "fixed",
+        'market.pricing = "fixed" and a mechanism that trades',
+        lambda scenario, mechanism: scenario.market.pricing == "fixed" and _trades(scenario, mechanism),
     ),
     Rule(
         "market",
@@ -148,7 +163,12 @@ def check_idle_keys(scenario: Scenario, mechanism: Mechanism) -> None:
         f"without {needs}, got {getattr(getattr(scenario, section), key)}; leave it out, or choose what it needs"
         for section, key, needs in find_idle_keys(scenario, mechanism)
     ]
-    if scenario.market.pricing == "fixed" and scenario.market.fixed_price_eur_per_kwh == 0.0:
+    wrong += describe_idle_events(scenario)
+    if (
+        scenario.market.pricing == "fixed"
+        and scenario.market.fixed_price_eur_per_kwh == 0.0
+        and _trades(scenario, mechanism)
+    ):
         wrong.append(
             f'{where}market.fixed_price_eur_per_kwh: expected a price above 0 for market.pricing = "fixed", got none; '
             "add fixed_price_eur_per_kwh = …"
@@ -164,7 +184,9 @@ def _default(scenario: Scenario, section: str, key: str) -> str:
 
 def without_idle_keys(scenario: Scenario, mechanism: Mechanism) -> Scenario:
     """The scenario with its idle keys at their defaults: for studies, which vary what other keys depend on."""
-    changes: dict[str, dict[str, object]] = {}
+    changes: dict[str, Any] = {}
+    if (events := without_idle_event_keys(scenario)) != scenario.events:
+        changes["events"] = list(events)
     for section, key, _ in find_idle_keys(scenario, mechanism):
         changes.setdefault(section, {})[key] = type(getattr(scenario, section)).model_fields[key].default
     return scenario.with_changes(**changes) if changes else scenario

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +16,9 @@ from cosim.case.case import build_market
 from cosim.case.idle_keys import RULES, check_idle_keys, without_idle_keys
 from cosim.cli.app import app
 from cosim.scenario.base import Section
+from cosim.scenario.events import Event
 from cosim.scenario.files import format_toml, parse_scenario, read_bundled
+from cosim.scenario.random_outages import list_outages
 from market.mechanisms import find_mechanism
 
 Changes = dict[str, Any]
@@ -133,6 +135,7 @@ LISTED = {
     "network.shared_bus": "it allows what is refused otherwise: test_bad_input",
     "own_stack.cells": "cells and voltages scale alike, so the stack's power is the same; it says what was built",
     "battery.inverter_cos_phi": "it binds where an island's former is at its rating: test_battery_wear",
+    "limits.override": "it needs a net with limits of its own; refused without a limit: tests of limits",
     "limits.warn_loading_percent": "the loading that the report calls high: WARN",
     "events": "a list; each kind has tests of its own",
 }
@@ -199,12 +202,17 @@ def test_a_key_that_is_accepted_has_an_effect(key: str) -> None:
     assert _fingerprint(format_toml(first)) != _fingerprint(format_toml(changed))
 
 
+NO_MARKET: Changes = {"market": {"mechanism": "none"}}
+
 IDLE: dict[str, tuple[Changes, Any]] = {
     "profiles.file": ({}, Path("prices.csv")),
     "profiles.timezone": ({}, "Europe/Berlin"),
     "profiles.day_first": ({}, True),
     "houses.prosumer_probability": ({}, 0.2),
     "market.fixed_price_eur_per_kwh": ({}, 0.1),
+    "market.pricing": (NO_MARKET, "mid_market"),
+    "market.arrival": (NO_MARKET, "rotate"),
+    "market.feed_in_ratio": (NO_MARKET, 0.5),
     "market.fee": ({}, 0.2),
     "market.beta": ({"market": {"mechanism": "trading"}}, 0.2),
     "market.selfish_beta": ({}, 0.5),
@@ -237,6 +245,101 @@ def test_a_key_that_does_nothing_is_refused_by_name(key: str) -> None:
     assert "without" in str(caught.value)
     mended = without_idle_keys(scenario, find_mechanism(scenario.market.mechanism))
     check_idle_keys(mended, find_mechanism(mended.market.mechanism))
+
+
+def test_without_a_market_no_trade_has_a_fixed_price() -> None:
+    market = {"mechanism": "none", "pricing": "fixed", "fixed_price_eur_per_kwh": 0.1}
+    with pytest.raises(ScenarioError) as caught:
+        build_market(Scenario("test", **merge(SMALL, {"market": market})))
+    assert [line.split(": ")[0].split(", ")[1] for line in str(caught.value).splitlines()] == [
+        "market.pricing",
+        "market.fixed_price_eur_per_kwh",
+    ]
+
+
+PLUG = {"kind": "register", "at": "2017-06-01T12:00:00Z", "participant": "house_01"}
+BY_CHANCE = {"kind": "random_outages", "per_year": 200.0, "mean_hours": 3.0}
+EVENT_EFFECTS: dict[str, list[tuple[Changes, Any]]] = {
+    "register.preset": [({**PLUG, "device": "fuel_cell"}, "sofc-3kw")],
+    "register.units": [({**PLUG, "device": "fuel_cell"}, 2)],
+    "register.tank_kg": [({**PLUG, "device": "fuel_cell"}, 3.0)],
+    "register.fuel_eur_per_kg": [({**PLUG, "device": "fuel_cell"}, 0.1)],
+    "register.pv_kwp": [({**PLUG, "device": "pv"}, 2.0)],
+    "register.battery_kwh": [({**PLUG, "device": "battery"}, 5.0)],
+    "register.soc": [({**PLUG, "device": "battery"}, 0.9)],
+    "random_outages.per_year": [(BY_CHANCE, 800.0)],
+    "random_outages.mean_hours": [(BY_CHANCE, 9.0)],
+    "random_outages.lengths": [(BY_CHANCE, "fixed")],
+    "random_outages.spread": [({**BY_CHANCE, "lengths": "lognormal"}, 2.0)],
+    "random_outages.longest_hours": [(BY_CHANCE, 1.0), ({**BY_CHANCE, "lengths": "lognormal"}, 1.0)],
+}
+"""Keys of events that have a default, an event in which they have an effect, and another value."""
+
+OPENS = ("outage.grid", "outage.switches", "outage.lines", "random_outages.grid")
+"""What an outage opens: without an effect on the supply it is still a topology of its own, which the tables tell."""
+
+EVENT_IDLE: list[tuple[Changes, str, Any, str]] = [
+    ({**PLUG, "device": "battery"}, "pv_kwp", 5.0, 'device = "pv"'),
+    ({**PLUG, "device": "pv"}, "preset", "sofc-3kw", 'device = "fuel_cell"'),
+    ({**PLUG, "device": "pv"}, "units", 2, 'device = "fuel_cell"'),
+    ({**PLUG, "device": "battery"}, "tank_kg", 2.0, 'device = "fuel_cell"'),
+    ({**PLUG, "device": "battery"}, "fuel_eur_per_kg", 2.0, 'device = "fuel_cell"'),
+    ({**PLUG, "device": "fuel_cell"}, "battery_kwh", 2.0, 'device = "battery"'),
+    ({**PLUG, "device": "pv"}, "soc", 0.1, 'device = "battery"'),
+    ({**BY_CHANCE, "lengths": "fixed"}, "spread", 2.0, 'lengths = "lognormal"'),
+    (BY_CHANCE, "spread", 2.0, 'lengths = "lognormal"'),
+    ({**BY_CHANCE, "lengths": "fixed"}, "longest_hours", 48.0, 'lengths = "exponential" or "lognormal"'),
+]
+
+
+def test_every_key_of_an_event_with_a_default_is_tried_or_has_its_own_tests() -> None:
+    own = {*OPENS, "random_outages.switches", "random_outages.lines", "load.quantity"}
+    found = {
+        f"{get_args(kind.model_fields['kind'].annotation)[0]}.{key}"
+        for kind in get_args(get_args(Event)[0])
+        for key, field in kind.model_fields.items()
+        if not field.is_required()
+    }
+    assert found == {*EVENT_EFFECTS} | own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVENT_EFFECTS)
+def test_a_key_of_an_event_that_is_accepted_has_an_effect(name: str) -> None:
+    key = name.partition(".")[2]
+    for event, value in EVENT_EFFECTS[name]:
+        less, more = (Scenario("test", **merge(SMALL, {"events": [one]})) for one in (event, {**event, key: value}))
+        if name.startswith("random_outages"):
+            year = {"horizon": {"hours": 8760}}
+            drawn = [[outage for _, outage in list_outages(one.with_changes(**year))] for one in (less, more)]
+            assert drawn[0] != drawn[1]
+        else:
+            assert _fingerprint(format_toml(less)) != _fingerprint(format_toml(more))
+
+
+@pytest.mark.parametrize(("event", "key", "value", "needs"), EVENT_IDLE)
+def test_a_key_of_an_event_that_does_nothing_is_refused_by_name(
+    event: Changes, key: str, value: Any, needs: str
+) -> None:
+    scenario = Scenario("test", **merge(SMALL, {"events": [{**event, key: value}]}))
+    with pytest.raises(ScenarioError) as caught:
+        build_market(scenario)
+    assert f"events, entry 1, {key}: expected its default" in str(caught.value)
+    assert f"without {needs}, got {value}" in str(caught.value)
+    market = find_mechanism(scenario.market.mechanism)
+    check_idle_keys(without_idle_keys(scenario, market), market)
+
+
+def test_a_fixed_length_is_not_cut() -> None:
+    event = {**BY_CHANCE, "lengths": "fixed", "mean_hours": 100.0}
+    with pytest.raises(ScenarioError, match="entry 1, mean_hours: expected at most longest_hours = 72"):
+        build_market(Scenario("test", **merge(SMALL, {"events": [event]})))
+
+
+def test_an_own_stack_is_that_of_a_fuel_cell() -> None:
+    battery = {**PLUG, "device": "battery", "preset": "own"}
+    with pytest.raises(ScenarioError, match=r"own_stack.cells: .*(.|\n)*entry 1, preset"):
+        build_market(Scenario("test", **merge(SMALL, {"own_stack": {"cells": 60}, "events": [battery]})))
 
 
 def test_a_table_refuses_the_keys_of_drawn_houses(tmp_path: Path) -> None:
