@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
-from cosim.report.elements import Cell, Figure, PageSection, Table, number, words
+from cosim.report.elements import Cell, Figure, PageSection, Table, count_decimals, number, show_hours, words
 from cosim.report.page import render_page
 from cosim.report.palette import CYCLE, plain_text, style_figure
 from cosim.report.sections.findings import sort_outcomes
@@ -114,9 +114,9 @@ def list_network_quantities(result: Result) -> Iterator[Quantity]:
     yield ("network", REVERSE_HOURS, "h"), hours * exporting
 
 
-def choose_digits(unit: str) -> int:
-    """Decimals that a quantity of this unit is shown with."""
-    return {"pu": 4, "EUR": 2, "intervals": 0, "h": 0}.get(unit, 1)
+def choose_digits(unit: str, values: Iterable[float]) -> int:
+    """Decimals that the values of a quantity of this unit are shown with; hours as exactly as they are known."""
+    return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0}.get(unit, 1)
 
 
 def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
@@ -142,7 +142,7 @@ def make_group_section(group: str, part: pd.DataFrame, runs: list[str]) -> PageS
     title = group.capitalize()
     header = ("quantity", "unit", *(str(name) for name in part.columns))
     rows: list[tuple[Cell, ...]] = [
-        (words(quantity), words(unit), *(number(float(v), choose_digits(unit)) for v in values))
+        (words(quantity), words(unit), *(number(float(v), choose_digits(unit, values)) for v in values))
         for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
     ]
     figures = tuple(
@@ -159,7 +159,7 @@ def compare_lengths(runs: pd.DataFrame) -> tuple[str, ...]:
     lengths = runs.xs(LENGTH)
     if lengths.nunique() == 1:
         return ()
-    listed = ", ".join(f"{name} {hours:,.0f} h" for name, hours in lengths.items())
+    listed = ", ".join(f"{name} {show_hours(hours)} h" for name, hours in lengths.astype(float).to_dict().items())
     return (f"The runs differ in length ({listed}); sums over them are not comparable as they stand.",)
 
 

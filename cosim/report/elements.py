@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+
+TINY = 1e-9
 
 
 class Cell(NamedTuple):
@@ -29,11 +31,15 @@ class Fact(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of a table: its key in a frame, its header, and the decimals of its numbers; None for words."""
+    """A column of a table: its key in a frame, its header, and the decimals of its numbers; None for words.
+
+    Numbers of an exact column get more decimals where they have them: hours, which are multiples of the interval.
+    """
 
     key: str
     header: str
     digits: int | None = None
+    exact: bool = False
 
 
 class Table(NamedTuple):
@@ -95,6 +101,23 @@ def number(value: float | None, digits: int = 1) -> Cell:
     return Cell(f"{value:,.{digits}f}", float(value))
 
 
+def count_decimals(values: Iterable[float | None]) -> int:
+    """Decimals that show all these values as they are, up to two.
+
+    Examples
+    --------
+    >>> [count_decimals(hours) for hours in ([16.0], [15.5, 2.0], [0.25])]
+    [0, 1, 2]
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return next((n for n in (0, 1) if all(abs(value - round(value, n)) < TINY for value in known)), 2)
+
+
+def show_hours(hours: float) -> str:
+    """Hours as text, without rounding a half or a quarter away."""
+    return number(hours, count_decimals([hours])).text
+
+
 def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFrame, printed: bool = True) -> Table:
     """Table of a frame: one row per row of the frame, some of its columns.
 
@@ -104,8 +127,14 @@ def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFr
     >>> tabulate("t", "Houses.", [Column("house", "house"), Column("kwh", "load, kWh", 1)], frame).rows
     [(Cell(text='a', value=None), Cell(text='2.2', value=2.25))]
     """
+    digits = [
+        max(c.digits, count_decimals(frame[c.key])) if c.exact and c.digits is not None else c.digits for c in columns
+    ]
     rows = [
-        tuple(words(row[c.key]) if c.digits is None else number(float(row[c.key]), c.digits) for c in columns)
+        tuple(
+            words(row[c.key]) if n is None else number(float(row[c.key]), n)
+            for c, n in zip(columns, digits, strict=True)
+        )
         for row in frame.to_dict(orient="records")
     ]
     return Table(key, caption, tuple(column.header for column in columns), rows, printed)

@@ -67,7 +67,7 @@ def draw_loading_duration(
                 "width": 2.5 if k == 0 else 1.5,
                 "dash": DASHES[max(k - 1, 0) // 6 % 3],
             },
-            hovertemplate="%{y:.1f} % or more for %{x:,.0f} h<extra>%{fullData.name}</extra>",
+            hovertemplate="%{y:.1f} % or more for %{x:,.2~f} h<extra>%{fullData.name}</extra>",
         )
     add_limit(figure, warn_percent, f"warning {warn_percent:g} %")
     add_limit(figure, full_percent, f"limit {full_percent:g} %")

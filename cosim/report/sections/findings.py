@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cosim.report.elements import Cell, Fact, PageSection, Table, number, words
+from cosim.report.elements import Cell, Fact, PageSection, Table, count_decimals, number, words
 from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.applied_limits import describe_limits, list_limits
@@ -138,7 +138,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     reverse = run.hours * int((run.result.intervals["p_grid_kw"] < 0).sum())
     facts += [
         *(Fact(key, ENERGY[key], number(energy[key]), "kWh") for key in ("curtailed", "shed", "losses")),
-        Fact("reverse_hours", REVERSE_HOURS, number(reverse, 0), "h"),
+        Fact("reverse_hours", REVERSE_HOURS, number(reverse, count_decimals([reverse])), "h"),
     ]
     return tuple(facts)
 

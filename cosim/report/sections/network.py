@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cosim.report.elements import Cell, Column, Figure, PageSection, Table, number, tabulate, words
+from cosim.report.elements import (
+    Cell,
+    Column,
+    Figure,
+    PageSection,
+    Table,
+    count_decimals,
+    number,
+    show_hours,
+    tabulate,
+    words,
+)
 from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
 from cosim.report.figures.network import (
     draw_before_and_after,
@@ -27,9 +38,9 @@ LOADING = (
     Column("max_at", "when (UTC)"),
     Column("p95_loading_percent", "p95, %", 1),
     Column("mean_loading_percent", "mean, %", 1),
-    Column("hours_ge_80_percent", "hours ≥ 80 %", 0),
-    Column("hours_ge_100_percent", "hours ≥ 100 %", 0),
-    Column("reverse_flow_hours", "reverse flow, h", 0),
+    Column("hours_ge_80_percent", "hours ≥ 80 %", 0, exact=True),
+    Column("hours_ge_100_percent", "hours ≥ 100 %", 0, exact=True),
+    Column("reverse_flow_hours", "reverse flow, h", 0, exact=True),
     Column("losses_kwh", "losses, kWh", 1),
 )
 VALIDATION = (
@@ -106,7 +117,7 @@ def make_grid_section(run: RunTables) -> PageSection:
     reverse = run.hours * int((p < 0).sum())
     solved = run.hours * int((~run.off).sum())
     text = (
-        f"The feeder exported to the grid in {reverse:,.0f} of {solved:,.0f} hours under voltage "
+        f"The feeder exported to the grid in {show_hours(reverse)} of {show_hours(solved)} hours under voltage "
         f"({100 * reverse / solved:.1f} %). Losses of lines and transformers: "
         f"{run.hours * float(losses.sum()):,.1f} kWh."
     )
@@ -126,14 +137,16 @@ def make_validation_section(run: RunTables) -> PageSection:
     paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
     table = summarise_by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
+    names = [f"hours_{name}" for name in ("cleared", "settled", "off")]
+    digits = [count_decimals(table[name].head(TOP)) for name in names]
     for row in table.head(TOP).to_dict(orient="records"):
-        unit, hours = row["unit"], (row[f"hours_{name}"] for name in ("cleared", "settled", "off"))
+        unit, hours = row["unit"], zip((row[name] for name in names), digits, strict=True)
         worst = (row["worst_cleared"], row["then_settled"])
         rows.append(
             (
                 words(row["element"]),
                 words(f"{row['side']} {row['limit']:g} {unit}"),
-                *(number(value, 0) for value in hours),
+                *(number(value, n) for value, n in hours),
                 *(number(value, 4 if unit == "pu" else 1) for value in worst),
             )
         )

@@ -5,10 +5,23 @@ A spell is one outage: an unbroken series of intervals in which some part of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from cosim.islands.phases import BLACK_START_SOC, PICKUP_FACTOR
-from cosim.report.elements import Cell, Column, Fact, Figure, PageSection, Table, number, tabulate, words
+from cosim.report.elements import (
+    Cell,
+    Column,
+    Fact,
+    Figure,
+    PageSection,
+    Table,
+    count_decimals,
+    number,
+    tabulate,
+    words,
+)
 from cosim.report.figures.outage import Spell, draw_frequency, draw_priorities, draw_stores, draw_supply
 from cosim.report.tables.run_tables import RunTables
 
@@ -43,7 +56,7 @@ HOUSES = (
     Column("load_kwh", "load in outages, kWh", 1),
     Column("shed_kwh", "shed in outages, kWh", 1),
     Column("served", "served, %", 1),
-    Column("hours", "hours with shedding", 0),
+    Column("hours", "hours with shedding", 0, exact=True),
 )
 DEVICES = (
     Column("time", "time (UTC)"),
@@ -111,14 +124,24 @@ def _not_served_wh(rows: pd.DataFrame) -> int:
 
 def _make_tile(run: RunTables, key: str) -> Fact:
     _, label, unit, factor, digits = next(metric for metric in METRICS if metric[0] == key)
-    return Fact(f"outage_{key}", label, number(float(run.result.resilience[key].iloc[0]) * factor, digits), unit)
+    value = float(run.result.resilience[key].iloc[0])
+    return Fact(f"outage_{key}", label, number(value * factor, choose_digits(unit, digits, [value])), unit)
+
+
+def choose_digits(unit: str, digits: int, values: Iterable[float]) -> int:
+    """Decimals of a metric: more for hours that are multiples of a shorter interval."""
+    return max(digits, count_decimals(values)) if unit == "h" else digits
 
 
 def make_outages_table(run: RunTables) -> Table:
     """Metrics of every outage, one column each; of many outages the first ones."""
     shown = run.result.resilience.head(1 + LISTED)
     rows: list[tuple[Cell, ...]] = [
-        (words(label), words(unit), *(number(float(value) * factor, digits) for value in shown[key]))
+        (
+            words(label),
+            words(unit),
+            *(number(float(v) * factor, choose_digits(unit, digits, shown[key])) for v in shown[key]),
+        )
         for key, label, unit, factor, digits in METRICS
         if key in shown
     ]

@@ -200,6 +200,7 @@ def test_the_tables_are_what_pandapower_computes_afresh(directory: Path) -> None
         now = houses[houses["time"] == moment].set_index("house")
         taken = now.eval("load_wh - shed_wh + charge_wh - pv_wh + spilled_wh - discharge_wh - fuel_cell_wh") / 1e6
         net.load["p_mw"] = [float(taken[name]) for name in net.load["name"]]
+        net.load["q_mvar"] = [-float(now["q_var"][name]) / 1e6 for name in net.load["name"]]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pandapower's own deprecations are not under test
             pp.runpp(net, tolerance_mva=1e-9)
