@@ -14,10 +14,10 @@ from cosim.case.checks import (
     check_memory,
     check_outages,
     check_priorities,
-    check_retirements,
 )
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
+from cosim.case.event_checks import check_retirements
 from cosim.case.fleet import Fleet
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi

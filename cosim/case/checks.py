@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from cosim.case.community import COMMUNITY
-from cosim.case.devices import Device
+from cosim.case.event_checks import number_events
 from cosim.case.memory import Keeps, estimate_bytes, find_available_bytes
-from cosim.case.timeline import find_interval, list_leaving
+from cosim.case.timeline import find_interval
 from cosim.errors import ScenarioError
-from cosim.scenario.events import Event, LoadEvent, OutageEvent, RandomOutagesEvent, RetireEvent
+from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import PvSection
 from data.profiles import Profiles
@@ -95,7 +95,7 @@ def check_horizon(scenario: Scenario, profiles: Profiles) -> None:
 def check_events(scenario: Scenario, profiles: Profiles) -> None:
     """Raise ScenarioError unless events name participants, and begin and end with intervals of the profiles."""
     names, minutes = profiles.participants, profiles.interval_minutes
-    for where, event in _number_events(scenario):
+    for where, event in number_events(scenario):
         if isinstance(event, RandomOutagesEvent):
             continue
         if not isinstance(event, OutageEvent) and event.participant not in names:
@@ -114,30 +114,8 @@ def check_events(scenario: Scenario, profiles: Profiles) -> None:
             raise ScenarioError(f"{where}, hours: expected whole {minutes}-minute intervals, got {hours:g} h; round it")
 
 
-def _number_events(scenario: Scenario) -> Iterator[tuple[str, Event]]:
-    for number, event in enumerate(scenario.events, start=1):
-        yield f"events, entry {number}", event
-
-
 def _find_end(profiles: Profiles) -> np.datetime64:
     return profiles.start + profiles.n_intervals * np.timedelta64(60 * profiles.interval_minutes, "s")
-
-
-def check_retirements(scenario: Scenario, profiles: Profiles, devices: Sequence[Device]) -> None:
-    """Raise ScenarioError if a device leaves that is not there, or a battery before the first interval is over."""
-    for where, event in _number_events(scenario):
-        if not isinstance(event, RetireEvent) or event.device == "pv":
-            continue
-        if not list_leaving(event, profiles, devices):
-            raise ScenarioError(
-                f"{where}: expected '{event.participant}' to have a {event.device.replace('_', ' ')}, "
-                "it has none; remove the event"
-            )
-        if event.device == "battery" and find_interval(profiles, event.at)[0] == 0:
-            raise ScenarioError(
-                f"{where}, at: expected a time after the first interval, got its begin; "
-                "give the participant no battery instead"
-            )
 
 
 def check_priorities(scenario: Scenario, participants: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from cosim.case.checks import (
     check_placement,
 )
 from cosim.case.community import COMMUNITY, with_community
+from cosim.case.event_checks import check_changes
 from cosim.case.power_factors import with_power_factors
 from cosim.case.timeline import find_interval, with_changes
 from cosim.errors import ScenarioError
@@ -69,6 +70,7 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     profiles, capacity_wh = with_community(profiles, capacity_wh, scenario.community)
     profiles = _fit_to_horizon(profiles, scenario)
     check_events(scenario, profiles)
+    check_changes(scenario, profiles)
     return with_changes(profiles, scenario), capacity_wh
 
 

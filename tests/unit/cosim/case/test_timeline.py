@@ -55,13 +55,14 @@ def test_load_and_production_changes_are_in_the_profiles() -> None:
         "factor": 3,
     }
     none = {**more, "factor": 0, "quantity": "production", "participant": "house_03"}
-    gone = {"kind": "retire", "at": "2017-06-20T20:00:00Z", "participant": "house_02", "device": "pv"}
+    gone = {"kind": "retire", "at": "2017-06-20T15:00:00Z", "participant": "house_01", "device": "pv"}
     changed, _ = read_inputs(_with(more, none, gone))
     assert (changed.load_wh[10:12, 0] == 3 * plain.load_wh[10:12, 0]).all()
     assert (changed.load_wh[12:] == plain.load_wh[12:]).all()
     assert (changed.pv_wh[10:12, 2] == 0).all()
-    assert (changed.pv_wh[20:, 1] == 0).all()
-    assert (changed.pv_wh[:20, 1] == plain.pv_wh[:20, 1]).all()
+    assert (changed.pv_wh[15:, 0] == 0).all()
+    assert (changed.pv_wh[:15, 0] == plain.pv_wh[:15, 0]).all()
+    assert plain.pv_wh[15:, 0].any()
 
 
 @pytest.mark.parametrize(
