@@ -49,8 +49,9 @@ def _check_change(where: str, event: LoadEvent, scenario: Scenario, profiles: Pr
             "remove the event"
         )
     for other in scenario.events:
-        gone = isinstance(other, RetireEvent) and (other.participant, other.device) == (name, "pv")
-        if gone and other.at <= event.start:
+        if not isinstance(other, RetireEvent) or (other.participant, other.device) != (name, "pv"):
+            continue
+        if other.at <= event.start:
             raise ScenarioError(
                 f"{where}, start: expected a time at which '{name}' has its own panels, they left at "
                 f"{other.at:%Y-%m-%dT%H:%M}; move the event or remove it"

@@ -204,7 +204,7 @@ def test_events_of_batteries_survive_being_shown_and_say_what_is_wrong() -> None
     scenario = scenario_of(OUT, {**PLUG, "battery_kwh": 4.5, "soc": 0.25}, GO)
     assert parse_scenario(format_toml(scenario), "text") == scenario
     nobody = {"battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}}
-    with pytest.raises(ScenarioError, match="expected 'house_03' to have a battery before .*, it has none then"):
+    with pytest.raises(ScenarioError, match=r"expected 'house_03' to have a battery before .*, it has none then"):
         build_case(scenario_of(GO, **nobody))
     with pytest.raises(ScenarioError, match="expected a time after the first interval"):
         build_case(scenario_of({**GO, "at": "2017-06-20T00:00:00Z"}))
