@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from cosim.validation.hosting import Hosting
     from cosim.validation.validate import Validation
 
+NOT_SOLVED = "not solved"
+MOST_NAMED = 5
 MOST_ROWS = 40
 """Trades shown; those that were not accepted come first."""
 
 SHOWN_ENERGIES = (*("load", "pv", "from_grid", "p2p", "lot_sale", "shared", "spilled", "curtailed", "shed", "losses"),)
 SHOWN_MONEY = ("paid_to_grid", "earned_from_p2p", "earned_from_sharing")
 """Sums of a summary that a finished run shows."""
+
+REASONS = {"not_solved": "not solved as given: the power flow of these trades has no solution"}
+"""Reasons that need more words than their name."""
 
 STYLES = {"accepted": "", "curtailed": "yellow", "rejected": "red"}
 
@@ -131,13 +136,14 @@ def describe_limit(trade: pd.Series[Any]) -> str:
     """The limit that binds a trade in words; empty for an accepted one."""
     if trade["status"] == "accepted":
         return ""
-    reason = str(trade["reason"]).replace("_", " ")
+    reason = REASONS.get(str(trade["reason"]), str(trade["reason"]).replace("_", " "))
     if not trade["element_type"]:
         return reason
     unit, digits = ("pu", 4) if trade["quantity"] == "vm_pu" else ("%", 1)
     kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
     label = name if name.lower().startswith(kind) else f"{kind} {name}"
-    return f"{reason}, {label} at {trade['value']:.{digits}f} {unit}, limit {trade['limit']:g} {unit}"
+    reached = " delivered up to" if trade["reason"] == "not_solved" else ""
+    return f"{reason},{reached} {label} at {trade['value']:.{digits}f} {unit}, limit {trade['limit']:g} {unit}"
 
 
 def _validation_lines(found: Validation) -> list[str]:
@@ -146,10 +152,15 @@ def _validation_lines(found: Validation) -> list[str]:
     lines = [
         f"{counts['accepted']} accepted, {counts['curtailed']} curtailed, {counts['rejected']} rejected by "
         f"{summary['rule']}; {energy['delivered']:.3f} of {energy['traded']:.3f} kWh delivered",
-        f"voltages {_range(voltage['before_vm_pu'])} pu before, {_range(voltage['after_vm_pu'])} pu after",
-        f"highest loading {loading['before_loading_percent'].max():.1f} % before, "
-        f"{loading['after_loading_percent'].max():.1f} % after",
+        f"voltages {_describe_range(voltage['before_vm_pu'], NOT_SOLVED)} before, "
+        f"{_describe_range(voltage['after_vm_pu'], 'none')} after",
+        f"highest loading {_describe_highest(loading['before_loading_percent'], NOT_SOLVED)} before, "
+        f"{_describe_highest(loading['after_loading_percent'], 'none')} after",
     ]
+    unsolved, intervals = int((found.intervals["before"] == "not_solved").sum()), len(found.intervals)
+    if 0 < unsolved < intervals:
+        lines.append(f"before: without {unsolved} of {intervals} intervals, which have no power flow as given")
+    lines += _describe_shed(found.houses)
     off = summary["intervals"]["de_energised"]
     if off:
         lines.append(f"{off} intervals could not be made clean: nothing of them is delivered")
@@ -157,8 +168,23 @@ def _validation_lines(found: Validation) -> list[str]:
     return lines + [f"note: {note}" for note in (*summary["notes"], *summary["network"]["notes"])]
 
 
-def _range(values: pd.Series[Any]) -> str:
-    return f"{values.min():.4f} … {values.max():.4f}"
+def _describe_range(values: pd.Series[Any], missing: str) -> str:
+    return f"{values.min():.4f} … {values.max():.4f} pu" if values.notna().any() else missing
+
+
+def _describe_highest(values: pd.Series[Any], missing: str) -> str:
+    return f"{values.max():.1f} %" if values.notna().any() else missing
+
+
+def _describe_shed(houses: pd.DataFrame) -> list[str]:
+    """Load that was shed, and the houses that lost most of it."""
+    lost = houses.groupby("house", sort=False)["shed_wh"].sum().sort_values(ascending=False, kind="stable") / 1000
+    lost = lost[lost > 0]
+    if lost.empty:
+        return []
+    named = ", ".join(f"{house} {kwh:,.3f}" for house, kwh in lost.head(MOST_NAMED).items())
+    more = f" and {len(lost) - MOST_NAMED:,} more" if len(lost) > MOST_NAMED else ""
+    return [f"load shed: {lost.sum():,.3f} kWh ({named}{more})"]
 
 
 def show_hosting(capacity: Hosting, name: str) -> None:

@@ -57,7 +57,9 @@ def validate(
     pv_control: Annotated[
         str, typer.Option(help="Reactive power of PV inverters: none, cos_phi or q_v (VDE-AR-N 4105).")
     ] = "none",
-    cos_phi: Annotated[float, typer.Option(help="Power factor of --pv-control cos_phi, underexcited.")] = 0.95,
+    cos_phi: Annotated[
+        float | None, typer.Option(help="Power factor of --pv-control cos_phi, underexcited. Default: 0.95.")
+    ] = None,
     load_cos_phi: Annotated[
         float | None,
         typer.Option(
@@ -103,7 +105,7 @@ def validate(
             participants=None if placement is None else placement.buses,
             rule=rule,
             limits=files.choose_limits(min_vm_pu, max_vm_pu, max_loading_percent, override=override_limits),
-            pv={"control": pv_control, "cos_phi": cos_phi},
+            pv=files.choose_control(pv_control, cos_phi),
             load_cos_phi=files.choose_power_factors(load_cos_phi, placement),
             keep_elements=keep_elements,
             interval_minutes=interval_minutes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cosim.case.inputs import read_participants
 from cosim.errors import ScenarioError
@@ -74,6 +74,24 @@ def choose_limits(
     given = {"min_vm_pu": min_vm_pu, "max_vm_pu": max_vm_pu, "max_loading_percent": max_loading_percent}
     asked = {name: value for name, value in given.items() if value is not None}
     return {**asked, "override": True} if override else asked
+
+
+def choose_control(control: str, cos_phi: float | None) -> dict[str, Any]:
+    """Control of the inverters as `validate` takes it.
+
+    Raises
+    ------
+    ScenarioError
+        If a power factor is given that this control has not.
+    """
+    if cos_phi is None:
+        return {"control": control}
+    if control != "cos_phi":
+        raise ScenarioError(
+            f"--cos-phi: expected --pv-control cos_phi, whose power factor it is, got --pv-control {control}; add it, "
+            "or say the power factor of loads by --load-cos-phi"
+        )
+    return {"control": control, "cos_phi": cos_phi}
 
 
 def choose_power_factors(load_cos_phi: float | None, placement: Placement | None) -> float | str | dict[str, float]:

@@ -24,12 +24,15 @@ from cosim.results.tables import (
 )
 from cosim.validation.trades import JudgedInterval, Trades, allot_delivery
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Verdict, Violation
+from grid_models.powerflow.limits import Judgement, Verdict, Violation, check_limits
 from market.exchanges import Reason
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")
 ANSWER = ("row", "status", "delivered_wh", "curtailed_wh", "amount_neur", "reason", *VIOLATION)
 """Columns that a validation adds to trades."""
+
+REACHED = 0.005
+"""Distance to a limit, relative to it, below which it counts as reached: rules stop as close as they can tell."""
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
@@ -61,7 +64,7 @@ def make_tables(
     verdicts = {t: one.before for t, one in zip(intervals.tolist(), judged, strict=True) if one.before}
     violations = _as_frame(make_violations_table(case, verdicts)).rename(columns={"name": "element_name"})
     return {
-        "trades": _judge_trades(trades, codes, answers),
+        "trades": _judge_trades(case, trades, codes, answers),
         "intervals": _as_frame(_make_intervals_table(case, intervals, judged)),
         "houses": _as_frame(_make_houses_table(case, answers)),
         "bus_voltage": _as_frame(make_bus_voltage_table(case, intervals, voltages)),
@@ -77,7 +80,7 @@ def rename_given(trades: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return trades.rename(columns=names), tuple(said)
 
 
-def _judge_trades(trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
+def _judge_trades(case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedInterval]) -> pd.DataFrame:
     """Trades in the order of the file with status, delivered energy, and the limit that was binding."""
     delivered = np.zeros(len(trades), np.int64)
     off = np.zeros(len(trades), dtype=bool)
@@ -89,7 +92,7 @@ def _judge_trades(trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedI
         if feasible.before is not None:
             for k in chosen:
                 if off[k] or delivered[k] < codes.energy_wh[k]:
-                    bound[k] = _describe_limit(feasible.before)
+                    bound[k] = _describe_limit(case, feasible.before, feasible)
     energy = codes.energy_wh
     status = np.where(off | ((delivered == 0) & (energy > 0)), "rejected", "curtailed")
     status[~off & (delivered == energy)] = "accepted"
@@ -103,11 +106,23 @@ def _judge_trades(trades: pd.DataFrame, codes: Trades, answers: Sequence[JudgedI
     return pd.concat([judged, columns.astype({"element": "Int64"})], axis=1)
 
 
-def _describe_limit(verdict: Verdict) -> dict[str, Any]:
-    """Reason, and the violation that is furthest beyond its limit."""
+def _describe_limit(case: Case, verdict: Verdict, feasible: Feasible) -> dict[str, Any]:
+    """Reason, and the violation that is furthest beyond its limit.
+
+    Trades that have no power flow as given violate nothing that could be named; then it is the limit that what is
+    delivered has reached.
+    """
     reason = Reason(find_binding_limit(verdict)[0]).name.lower()
     worst = max(verdict.violations, key=lambda violation: violation.excess, default=None)
-    return {"reason": reason, **describe_violation(worst)}
+    return {"reason": reason, **describe_violation(worst or _find_reached(case, feasible))}
+
+
+def _find_reached(case: Case, feasible: Feasible) -> Violation | None:
+    """The limit closest to what settles, if that has come up to it."""
+    if feasible.outcome == Outcome.DE_ENERGISED:
+        return None
+    closest = check_limits(case.feeder, case.limits, feasible.flow).tightest
+    return closest if closest is not None and closest.excess < REACHED else None
 
 
 def describe_violation(violation: Violation | None) -> dict[str, Any]:
@@ -158,6 +173,7 @@ def summarise_validation(case: Case, trades: pd.DataFrame, answers: Sequence[Jud
             "traded": energy / 1000,
             "delivered": delivered / 1000,
             "curtailed": (energy - delivered) / 1000,
+            "shed": sum(int(answer.feasible.settlement.meters["shed_wh"].sum()) for answer in answers) / 1000,
             "beyond_profiles": int(sum(np.abs(answer.traded.beyond_wh).sum() for answer in answers)) / 1000,
         },
         "intervals": {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome},

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cosim.case.case import Case, make_market_case, make_rules, with_network
 from cosim.case.control import make_control
+from cosim.case.idle_keys import check_idle_keys
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power, with_power_factors
 from cosim.case.solve import solve_meters
 from cosim.curtailment.feasible import make_feasible
@@ -21,6 +22,7 @@ from cosim.interrupts.stop import stop_between_lines
 from cosim.notebook import table_html
 from cosim.scenario.base import AS_IN_NET
 from cosim.scenario.model import Scenario
+from cosim.validation.options import check_options
 from cosim.validation.tables import make_tables, rename_given, summarise_validation
 from cosim.validation.trades import (
     UTILITY,
@@ -158,6 +160,9 @@ def validate(
     >>> validate(pn.create_kerber_landnetz_kabel_1(), trades).accepted
     True
     """
+    check_options(
+        net, profiles, participants=participants, keep_elements=keep_elements, interval_minutes=interval_minutes
+    )
     checked = trades_from_frame(trades, source, timezone, day_first)
     checked, renamed = rename_given(checked)
     said = list_notes(checked, profiles, interval_minutes, (*renamed, *notes))
@@ -273,6 +278,7 @@ def make_case(
         pv=dict(pv or {}),
     )
     none, no_battery = find_mechanism("none"), np.zeros(profiles.n_participants, np.int64)
+    check_idle_keys(scenario, none)
     market = make_market_case(scenario, profiles, no_battery, none, make_rules(scenario, none))
     at = _find_places(feeder, profiles)
     tan_phi = None if feeder.load_tan_phi is None else feeder.load_tan_phi[at]

@@ -181,7 +181,11 @@ CASES: dict[str, tuple[Change, list[str], tuple[str, ...]]] = {
         ["--pv-control", "volt-var"],
         ("pv.control", "q_v"),
     ),
-    "a power factor that is none": (lambda folder: None, ["--cos-phi", "1.2"], ("pv.cos_phi", "1.2")),
+    "a power factor that is none": (
+        lambda folder: None,
+        ["--pv-control", "cos_phi", "--cos-phi", "1.2"],
+        ("pv.cos_phi", "1.2"),
+    ),
     "unknown time zone": (lambda folder: None, ["--timezone", "Mars/Base"], ("Mars/Base",)),
     "output that is taken": (_fill_out, ["--out", "judged"], ("judged", "empty")),
 }
