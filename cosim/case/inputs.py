@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC
@@ -128,7 +129,7 @@ def _read_series(scenario: Scenario, rng: np.random.Generator) -> Series:
         return read_energy(check_given(scenario, "profiles", "file"))
     # A whole year at least: the panels are scaled to the production of the series, not to that of a few days.
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
-    hours = max(scenario.horizon.hours, HOURS_PER_YEAR)
+    hours = max(math.ceil(scenario.horizon.hours), HOURS_PER_YEAR)
     return make_synthetic_series(start, hours, rng, scenario.profiles.load_shape)
 
 

@@ -66,12 +66,18 @@ def run(
             terminal.show_summary(result)
 
 
-def _hours_until(scenario: Scenario, until: datetime) -> int:
-    start = scenario.horizon.start.replace(tzinfo=None)
-    hours = int((until.replace(tzinfo=None) - start).total_seconds() // 3600)
-    if hours < 1:
+def _hours_until(scenario: Scenario, until: datetime) -> float:
+    horizon = scenario.horizon
+    start = horizon.start.replace(tzinfo=None)
+    seconds = (until.replace(tzinfo=None) - start).total_seconds()
+    if seconds <= 0:
         fail(f"--until: expected a time after the scenario's start {start:%Y-%m-%d %H:%M}, got {until}")
-    return hours
+    if seconds % (60 * horizon.interval_minutes):
+        fail(
+            f"--until: expected the begin of a {horizon.interval_minutes}-minute interval counted from "
+            f"{start:%Y-%m-%d %H:%M}, got {until}; round it, or choose a shorter horizon.interval_minutes"
+        )
+    return seconds / 3600
 
 
 def _next_directory(name: str) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator
 
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -26,6 +26,15 @@ def _check_cos_phi(value: float | str) -> float | str:
 
 CosPhi = Annotated[float | str, AfterValidator(_check_cos_phi)]
 """Power factor of a load: positive where it draws reactive power (inductive), negative where it supplies it."""
+
+
+def _without_point(value: float) -> Any:
+    """A whole number as an integer: files, digests and messages say 24, not 24.0."""
+    return int(value) if value == int(value) else value
+
+
+Hours = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_without_point), PlainSerializer(_without_point)]
+"""A length in hours, an integer where it is whole."""
 
 
 def _check_name(name: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from cosim.scenario.base import (
     AS_IN_NET,
     CosPhi,
+    Hours,
     LoadingLimit,
     Moment,
     NotNegative,
@@ -29,13 +30,22 @@ class Horizon(Section):
         datetime(2017, 1, 1, tzinfo=UTC),
         description="first interval begins, UTC; where source = spain and start or hours are left out, as in the file",
     )
-    hours: int = Field(8760, gt=0, le=1_000_000, description="length in hours")
+    hours: Hours = Field(8760, gt=0, le=1_000_000, description="length in hours, whole intervals")
     interval_minutes: Literal[15, 30, 60] = Field(60, description="length of an interval: 15, 30 or 60 minutes")
 
     @property
     def n_intervals(self) -> int:
         """Number of intervals T."""
-        return self.hours * 60 // self.interval_minutes
+        return round(self.hours * 60 / self.interval_minutes)
+
+    @model_validator(mode="after")
+    def _of_whole_intervals(self) -> Horizon:
+        if self.hours * 60 % self.interval_minutes:
+            raise ValueError(
+                f"hours: expected whole {self.interval_minutes}-minute intervals, got {self.hours:g}; round it, or "
+                "choose a shorter interval_minutes"
+            )
+        return self
 
 
 class ProfilesSection(Section):

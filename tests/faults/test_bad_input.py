@@ -190,6 +190,10 @@ def test_a_run_never_overwrites_another(tmp_path: Path) -> None:
         (["run", "defalt"], "did you mean 'default'"),
         (["run", "default", "--seed", "-1"], "--seed"),
         (["run", "default", "--until", "2016-01-01"], "--until"),
+        (
+            ["run", "default", "--until", "2017-01-01T06:30"],
+            "--until: expected the begin of a 60-minute interval counted from 2017-01-01 00:00, got 2017-01-01 06:30",
+        ),
         (["run", "default", "--resume", "--out", "nowhere"], "nowhere"),
         (["scenario", "show", "nothing"], "nothing"),
         (["scenario", "check", "nothing.toml"], "nothing.toml"),

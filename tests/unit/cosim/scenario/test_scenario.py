@@ -77,7 +77,7 @@ def test_a_folder_named_like_a_bundled_scenario_does_not_hide_it(
     ("content", "message"),
     [
         ({"seed": -1}, "seed: expected greater than or equal to 0, got -1 (seed of everything random)"),
-        ({"horizon": {"hours": "long"}}, "horizon.hours: expected a valid integer, unable to parse"),
+        ({"horizon": {"hours": "long"}}, "horizon.hours: expected a valid number, unable to parse"),
         ({"market": {"mecanism": "none"}}, "market.mecanism: expected one of the keys mechanism, "),
         ({"houses": 5}, "houses: expected a table of keys, got 5"),
         ({"battery": {"soc_min": 0.9, "soc_max": 0.1}}, "battery: soc_min is above soc_max"),
@@ -86,6 +86,7 @@ def test_a_folder_named_like_a_bundled_scenario_does_not_hide_it(
         ({"events": [{"start": 1}]}, "events.0: expected a key 'kind', got none"),
         ({"events": [{"kind": "retire", "participant": "a", "device": "pv"}]}, "events.0.retire.at: expected a val"),
         ({"events": [{"kind": "outage", "start": "2017-01-01", "hours": 1}]}, "events.0.outage: expected grid = true"),
+        ({"horizon": {"hours": 6.5}}, "horizon: hours: expected whole 60-minute intervals, got 6.5; round it"),
         ({"events": [{"kind": "load", "factr": 1}]}, "got the unknown key 'factr'; did you mean 'factor'?"),
     ],
 )  # fmt: skip
@@ -100,3 +101,13 @@ def test_mistakes_in_python_are_said_as_on_the_command_line(content: dict[str, o
             assert word not in said
         assert isinstance(caught.value, ValueError)
         assert isinstance(caught.value.__cause__, ValidationError)
+
+
+def test_a_horizon_may_end_with_any_interval() -> None:
+    half = Scenario(horizon={"hours": 6.5, "interval_minutes": 30})
+    assert half.horizon.n_intervals == 13
+    assert parse_scenario(format_toml(half), "text") == half
+    whole = Scenario(horizon={"hours": 24.0})
+    assert "hours = 24\n" in format_toml(whole).replace("  #", "\n")
+    assert whole.digest() == Scenario(horizon={"hours": 24}).digest()
+    assert repr(whole.model_dump(mode="json")["horizon"]["hours"]) == "24"  # digests are as with integers only
