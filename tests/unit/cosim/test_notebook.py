@@ -10,7 +10,7 @@ import pandas as pd
 from cosim import Scenario, run
 from cosim.validation.validate import validate
 
-SMALL = Scenario().with_changes(name="<b>mine</b>", horizon={"hours": 3}, houses={"n_houses": 3, "n_prosumers": 1})
+SMALL = Scenario().with_changes(name="<b>mine", horizon={"hours": 3}, houses={"n_houses": 3, "n_prosumers": 1})
 
 
 def cells(page: str) -> list[list[str]]:
