@@ -17,7 +17,7 @@ from cosim.case.checks import (
 )
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
-from cosim.case.event_checks import check_retirements
+from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
@@ -127,6 +127,7 @@ def build_market(scenario: Scenario) -> MarketCase:
     rules = make_rules(scenario, market)
     scenario, said = follow_file(scenario)
     profiles, capacity_wh = read_inputs(scenario)
+    said = (*said, *list_cut_events(scenario))
     if said:
         notes = " | ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
         profiles = replace(profiles, provenance={**profiles.provenance, "notes": notes})

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from cosim.case.devices import Device
 from cosim.case.timeline import find_interval
 from cosim.errors import ScenarioError
-from cosim.scenario.events import Event, LoadEvent, RegisterEvent, RetireEvent
+from cosim.scenario.events import Event, LoadEvent, OutageEvent, RegisterEvent, RetireEvent
 from cosim.scenario.model import Scenario
+from cosim.scenario.random_outages import list_outages
 from data.profiles import Profiles
 
 
@@ -60,6 +61,20 @@ def _check_change(where: str, event: LoadEvent, scenario: Scenario, profiles: Pr
 
 def _generates(profiles: Profiles, name: str) -> bool:
     return bool(profiles.pv_wh[:, profiles.participants.index(name)].any())
+
+
+def list_cut_events(scenario: Scenario) -> list[str]:
+    """One sentence for each outage or change that lasts beyond the end of the run."""
+    begin = scenario.horizon.start
+    end = begin + timedelta(minutes=scenario.horizon.n_intervals * scenario.horizon.interval_minutes)
+    spans: list[tuple[str, OutageEvent | LoadEvent]] = [("outage", outage) for _, outage in list_outages(scenario)]
+    spans += [(f"change of {event.quantity}", event) for event in scenario.events if isinstance(event, LoadEvent)]
+    return [
+        f"{what} from {event.start:%Y-%m-%dT%H:%M} UTC lasts beyond the end of the run: "
+        f"{(end - event.start).total_seconds() / 3600:g} of {event.hours:g} hours are simulated"
+        for what, event in spans
+        if event.start + timedelta(hours=event.hours) > end
+    ]
 
 
 def check_retirements(scenario: Scenario, profiles: Profiles, devices: Sequence[Device]) -> None:

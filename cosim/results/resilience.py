@@ -2,10 +2,14 @@
 
 An outage is an unbroken spell of intervals in which some part of the network is without the grid. A customer counts as
 interrupted while its critical load is not served in full; SAIDI and SAIFI are those of IEEE Std 1366, per customer.
+
+Hours without the grid are those in which it feeds some part not and does not wait beside it either. Once it is back, an
+island runs beside it until both are joined: `restoration_hours`. All other metrics count both.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -26,24 +30,21 @@ RESILIENCE = pa.schema([*make_schema("outage", "begin", "end"), *(pa.field(name,
 
 
 def make_resilience_table(
-    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int
+    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int, end: datetime
 ) -> pa.Table:
     """Table `resilience`: one row per outage, and a first row `all`.
 
     Parameters
     ----------
-    outage_intervals, houses
+    outage_intervals, houses, critical_share, interval_minutes, end
         As for `measure_resilience`.
-    critical_share
-        Share of a house's load that is critical.
-    interval_minutes
-        Length of an interval.
 
     Returns
     -------
     pyarrow.Table
-        `outage` (`all`, `1`, `2`, …), `begin`, `end`, and the metrics of `measure_resilience`; missing where an outage
-        has no such value. Empty where no part of the network ever was without the grid.
+        `outage` (`all`, `1`, `2`, …), `begin`, `end`, when all parts are joined to the grid or the run ends, and the
+        metrics of `measure_resilience`; missing where an outage has no such value. Empty where no part of the network
+        ever was without the grid.
     """
     length = np.timedelta64(60 * interval_minutes, "s").astype(object)
     spells = find_spells(outage_intervals, interval_minutes)
@@ -51,16 +52,16 @@ def make_resilience_table(
     records = []
     for name, times in [("all", pa.concat_arrays(spells)), *named] if spells else []:
         inside = outage_intervals.filter(pc.is_in(outage_intervals["time"], times))
-        metrics = measure_resilience(inside, houses, critical_share, interval_minutes)
-        begin, end = pc.min(times).as_py(), pc.max(times).as_py() + length
-        records.append({"outage": name, "begin": begin, "end": end, **metrics})
+        metrics = measure_resilience(inside, houses, critical_share, interval_minutes, end)
+        begin, over = pc.min(times).as_py(), pc.max(times).as_py() + length
+        records.append({"outage": name, "begin": begin, "end": over, **metrics})
     return pa.Table.from_pylist(records, RESILIENCE)
 
 
 def measure_resilience(
-    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int
+    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int, end: datetime
 ) -> dict[str, Any]:
-    """Metrics over the intervals in which a part of the network was without the grid.
+    """Metrics over the intervals in which a part of the network was without the grid, or waited to be joined to it.
 
     Parameters
     ----------
@@ -72,11 +73,14 @@ def measure_resilience(
         Share of a house's load that is critical.
     interval_minutes
         Length of an interval.
+    end
+        End of the run, UTC.
 
     Returns
     -------
     dict
-        `METRICS`: hours, kWh and shares; `hours_to_first_critical_shed` is None where none was shed.
+        `METRICS`: hours, kWh and shares; `hours_to_first_critical_shed` is None where none was shed,
+        `restoration_hours` where the grid did not come back before the end of the run.
     """
     hours = interval_minutes / 60.0
     parts = find_parts_without_grid(outage_intervals)
@@ -90,10 +94,10 @@ def measure_resilience(
     critical_shed = parts.filter(pc.less(parts["critical_served_wh"], parts["critical_wh"]))
     first = pc.min(critical_shed["time"]).as_py()
     begun = pc.min(parts["time"]).as_py()
-    ready = parts.filter(parts["grid_ready"])
+    without = parts.filter(pc.invert(parts["grid_ready"]))
     dark = parts.filter(is_named(parts["supply"], "dark"))
     return {
-        "hours_without_grid": len(times) * hours,
+        "hours_without_grid": len(pc.unique(without["time"])) * hours,
         "energy_not_served_kwh": (total["load"] - total["served"]) / 1000.0,
         "served_share": total["served"] / max(total["load"], 1),
         "critical_served_share": total["critical_served"] / max(total["critical"], 1),
@@ -102,10 +106,28 @@ def measure_resilience(
         "saifi": float(_count_interruptions(short, _begins_spell(times, interval_minutes))) / short.shape[1],
         "lowest_soc": pc.min(parts["soc"]).as_py(),
         "lowest_hydrogen_kg": pc.min(parts["hydrogen_kg"]).as_py(),
-        "restoration_hours": len(pc.unique(ready["time"])) * hours,
+        "restoration_hours": _measure_restoration(parts, interval_minutes, end),
         "dark_part_hours": len(dark) * hours,
         "hours_out_of_band": len(parts.filter(pc.equal(parts["in_band"], False))) * hours,
     }
+
+
+def _measure_restoration(parts: pa.Table, interval_minutes: int, end: datetime) -> float | None:
+    """Hours in which islands waited beside the grid, summed over the outages that are over before the run ends.
+
+    None if there is no such outage.
+    """
+    ready, without = (parts.filter(mask)["time"] for mask in (parts["grid_ready"], pc.invert(parts["grid_ready"])))
+    last = pa.scalar(end - timedelta(minutes=interval_minutes), parts.schema.field("time").type)
+    over = [
+        times
+        for times in find_spells(parts, interval_minutes)
+        if times[-1] != last or not pc.any(pc.equal(without, last)).as_py()
+    ]
+    if not over:
+        return None
+    waited = ready.filter(pc.is_in(ready, pa.concat_arrays(over)))
+    return len(pc.unique(waited)) * interval_minutes / 60.0
 
 
 def find_parts_without_grid(outage_intervals: pa.Table) -> pa.Table:

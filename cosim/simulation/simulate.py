@@ -56,7 +56,7 @@ from cosim.results.sums import (
     sum_exchanges,
     sum_meters,
 )
-from cosim.results.tables import make_chunk_tables, make_curtailment_table
+from cosim.results.tables import interval_times, make_chunk_tables, make_curtailment_table
 from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
@@ -211,8 +211,9 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
-        found["resilience"] = measure_resilience(outages, rows, share, minutes)
-        derived["resilience"] = make_resilience_table(outages, rows, share, minutes)
+        end = interval_times(case, np.array([case.n_intervals]))[0].as_py()
+        found["resilience"] = measure_resilience(outages, rows, share, minutes, end)
+        derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found["limits"] = list_limits(case.limits)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
-from cosim.scenario.events import OutageEvent, RandomOutagesEvent
+from cosim.scenario.events import RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR, draw_length_hours
 from cosim.simulation.simulate import run
@@ -103,14 +103,10 @@ def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[
 
 
 def measure_outage(scenario: Scenario) -> dict[str, Any]:
-    """Metrics of one outage; without any critical load shed all its hours count as survived.
-
-    The hour in which an island waits beside the grid is neither one without the grid nor one survived.
-    """
+    """Metrics of one outage; without any critical load shed all its hours without the grid count as survived."""
     found = dict(run(scenario).summary["resilience"])
-    lasted = next(event.hours for event in scenario.events if isinstance(event, OutageEvent))
-    survived = found.pop("hours_to_first_critical_shed")
-    found["hours_without_grid"] = lasted
+    lasted = found["hours_without_grid"]
+    survived = found.pop("hours_to_first_critical_shed", None)
     found["survival_hours"] = lasted if survived is None else min(survived, lasted)
     return found
 

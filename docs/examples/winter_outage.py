@@ -36,7 +36,7 @@ result = run(winter, "alone")
 print(result.intervals.outcome.value_counts()[lambda n: n > 0].to_string())
 
 # %% [markdown]
-# 18 hours without the grid become 19: the island runs one healthy hour beside the returned grid before it is joined to it.
+# 18 hours without the grid make 19 as an island: it runs one healthy hour beside the returned grid before it is joined to it.
 #
 # ## Hour by hour
 #

@@ -37,7 +37,7 @@ METRICS = (
     ("saifi", "interruptions of critical load, per house (SAIFI)", "", 1.0, 2),
     ("lowest_soc", "lowest state of charge", "%", 100.0, 1),
     ("lowest_hydrogen_kg", "lowest hydrogen", "kg", 1.0, 2),
-    ("restoration_hours", "island waiting to be joined to the grid", "h", 1.0, 1),
+    ("restoration_hours", "beside the returned grid, not joined yet", "h", 1.0, 1),
     ("dark_part_hours", "dark, summed over parts", "h", 1.0, 1),
     ("hours_out_of_band", "frequency out of its band", "h", 1.0, 1),
 )
@@ -92,7 +92,9 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
 
 def _describe_outages(found: int, drawn: int) -> tuple[str, ...]:
     text = (
-        "Hours include those in which an island waits to be joined to the grid. What is shed is not billed. The "
+        "Hours without the grid end when it is back; an island then runs beside it before it is joined. Energies, "
+        "shares and interruptions count both; a dash says that the grid was not back when the run ended. What is shed "
+        "is not billed. The "
         "metrics are in resilience.parquet, every part and interval in outage_intervals.parquet."
     )
     rules = (

@@ -80,3 +80,18 @@ def test_a_change_before_panels_leave_is_made() -> None:
     gone = {**RETIRE, "participant": "rich"}
     case = build_market(of_table(gone, {**SUN, "participant": "rich"}, {**RETIRE, **BATTERY}))
     assert case.profiles.pv_wh[:, 0].tolist() == [2000, 2000, 2000, 2000, 4000, 0]
+
+
+def test_what_lasts_beyond_the_run_is_noted() -> None:
+    out = {"kind": "outage", "start": "2017-06-20T04:00:00Z", "hours": 12, "grid": True}
+    events = [out, {**out, "start": "2017-06-20T01:00:00Z", "hours": 2}, {**MORE, "hours": 30}]
+    notes = str(build_market(of_table(*events)).profiles.provenance["notes"]).split(" | ")
+    assert notes[-2:] == [
+        "outage from 2017-06-20T04:00 UTC lasts beyond the end of the run: 2 of 12 hours are simulated",
+        "change of load from 2017-06-20T04:00 UTC lasts beyond the end of the run: 2 of 30 hours are simulated",
+    ]
+
+
+def test_an_outage_to_the_end_of_the_run_is_whole() -> None:
+    out = {"kind": "outage", "start": "2017-06-20T04:00:00Z", "hours": 2, "grid": True}
+    assert "beyond" not in str(build_market(of_table(out)).profiles.provenance.get("notes"))
