@@ -149,21 +149,22 @@ def describe_limit(trade: pd.Series[Any]) -> str:
 def _validation_lines(found: Validation) -> list[str]:
     summary, voltage, loading = found.summary, found.bus_voltage, found.branch_loading
     counts, energy = summary["trades"], summary["energy_kwh"]
+    off = found.intervals.loc[found.intervals["outcome"] == "de_energised", "time"]
+    after = loading["after_loading_percent"][~loading["time"].isin(off)]
     lines = [
         f"{counts['accepted']} accepted, {counts['curtailed']} curtailed, {counts['rejected']} rejected by "
         f"{summary['rule']}; {energy['delivered']:.3f} of {energy['traded']:.3f} kWh delivered",
         f"voltages {_describe_range(voltage['before_vm_pu'], NOT_SOLVED)} before, "
         f"{_describe_range(voltage['after_vm_pu'], 'none')} after",
         f"highest loading {_describe_highest(loading['before_loading_percent'], NOT_SOLVED)} before, "
-        f"{_describe_highest(loading['after_loading_percent'], 'none')} after",
+        f"{_describe_highest(after, 'none')} after",
     ]
     unsolved, intervals = int((found.intervals["before"] == "not_solved").sum()), len(found.intervals)
     if 0 < unsolved < intervals:
         lines.append(f"before: without {unsolved} of {intervals} intervals, which have no power flow as given")
     lines += _describe_shed(found.houses)
-    off = summary["intervals"]["de_energised"]
-    if off:
-        lines.append(f"{off} intervals could not be made clean: nothing of them is delivered")
+    if len(off):
+        lines.append(f"{len(off)} intervals could not be made clean: nothing of them is delivered")
     lines += [f"limits: {limit}" for limit in describe_limits(summary["limits"])]
     return lines + [f"note: {note}" for note in (*summary["notes"], *summary["network"]["notes"])]
 

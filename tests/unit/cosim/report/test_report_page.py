@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandapower as pp
 import pandas as pd
 import pytest
 
+from cosim.cli import terminal
 from cosim.errors import ScenarioError
 from cosim.report.page import write_report
 from cosim.results.result import Result
@@ -294,12 +296,15 @@ def test_a_run_in_memory_needs_a_path(tmp_path: Path) -> None:
     assert "kept in memory" in written.read_text(encoding="utf-8")
 
 
-def test_a_feeder_that_was_always_off_is_said_first(tmp_path: Path) -> None:
+def test_a_feeder_that_was_always_off_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scenario = Scenario().with_changes(
         horizon={"hours": 3}, houses={"n_houses": 3, "n_prosumers": 1}, limits={"max_loading_percent": 0.05}
     )
-    written = write_report(run(scenario, tmp_path / "off"))
-    page = written.read_text(encoding="utf-8")
+    result = run(scenario, tmp_path / "off")
+    page = write_report(result).read_text(encoding="utf-8")
+    terminal.show_summary(result)
+    seen = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.S) + capsys.readouterr().out
+    assert not re.search(r"\bnan\b", seen, re.IGNORECASE)
     assert "3 of 3 intervals could not be repaired" in page
     assert "The feeder was off in every interval" in page
     counts = {str(row[0]): row[1] for row in Numbers(page).tables["exceptions"] if row}

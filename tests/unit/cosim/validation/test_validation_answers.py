@@ -82,7 +82,9 @@ def test_intervals_without_a_power_flow_are_counted_beside_the_others(tmp_path: 
 
 def test_a_feeder_that_is_off_has_no_voltages_on_the_screen(tmp_path: Path) -> None:
     run = run_command(tmp_path, make_trades((NOON, "far", "near", 1.0)), "--min-vm-pu", "1.01")
-    assert "pu before, none after" in " ".join(run.output.split())
+    shown = " ".join(run.output.split())
+    assert "pu before, none after" in shown
+    assert "% before, none after" in shown
     assert "nan" not in run.output
 
 
