@@ -115,8 +115,9 @@ def average_outages(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the outages by variant, in the order of `VARIANTS`.
 
     Further columns: the share of outages without critical load shed, and the energy not served in a year at the
-    scenario's rate of outages, kWh.
+    scenario's rate of outages, kWh. Missing where no outage of a variant took the grid from anybody, as in a ring.
     """
+    table = table.reindex(columns=list(dict.fromkeys([*table.columns, *MEASURES])))
     groups = table.groupby("variant", sort=False)
     means = groups[list(MEASURES)].mean()
     survived = table["survival_hours"] >= table["hours_without_grid"]
@@ -126,11 +127,13 @@ def average_outages(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_markdown(means: pd.DataFrame) -> str:
-    """The means as a Markdown table."""
+    """The means as a Markdown table; a dash where there is none."""
     heading = ["variant", *(str(name) for name in means.columns[1:])]
     lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
     for row in means.itertuples(index=False):
-        lines.append(f"| {row[0]} | " + " | ".join(f"{value:.3f}" for value in row[1:]) + " |")
+        lines.append(
+            f"| {row[0]} | " + " | ".join("–" if value != value else f"{value:.3f}" for value in row[1:]) + " |"
+        )
     return "\n".join(lines)
 
 

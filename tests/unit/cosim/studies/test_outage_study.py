@@ -12,7 +12,14 @@ from typer.testing import CliRunner
 
 from cosim.cli.app import app
 from cosim.scenario.files import load_scenario
-from cosim.studies.outages import VARIANTS, average_outages, draw_outage, list_outage_tasks, measure_outage
+from cosim.studies.outages import (
+    VARIANTS,
+    average_outages,
+    draw_outage,
+    format_markdown,
+    list_outage_tasks,
+    measure_outage,
+)
 from market.ledger.check.verify import verify_ledger
 
 ROOT = Path(__file__).parents[4]
@@ -85,3 +92,15 @@ def test_survival_counts_hours_without_the_grid_only() -> None:
     assert found["critical_served_share"] == 1.0
     assert found["restoration_hours"] == 1.0
     assert found["survival_hours"] == found["hours_without_grid"] == 4.0
+
+
+def test_outages_that_take_the_grid_from_nobody_have_no_means() -> None:
+    """A line of a ring: there is no energy not served to average, and the table says so without a nan."""
+    table = pd.DataFrame(
+        {"variant": ["a", "a"], "hours_without_grid": [0.0, 0.0], "survival_hours": [0.0, 0.0], "per_year": [2.0, 2.0]}
+    )
+    means = average_outages(table)
+    assert means["energy_not_served_kwh"].isna().all()
+    assert means["survived_share"].tolist() == [1.0]
+    assert "nan" not in format_markdown(means)
+    assert "| – |" in format_markdown(means)
