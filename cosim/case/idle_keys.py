@@ -67,11 +67,17 @@ def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
     )
 
 
-def _trades(_: Scenario, mechanism: Mechanism) -> bool:
-    """Whether the market has prices of its own; without one all is bought from and sold to the utility."""
-    return mechanism.name != "none"
+def _trades(scenario: Scenario, mechanism: Mechanism) -> bool:
+    """Whether houses trade: by a market, or in an island, where what a former gives is local trade in every market."""
+    return mechanism.name != "none" or _has_outages(scenario, mechanism)
 
 
+def _is_priced(scenario: Scenario, mechanism: Mechanism) -> bool:
+    """Whether trades follow the pricing rule; an auction makes a price of its own, but for local trade in islands."""
+    return mechanism.name not in ("none", "double_auction") or _has_outages(scenario, mechanism)
+
+
+_TRADE, _PRICED = "a mechanism that trades", "a mechanism that trades at the price of the rule"
 _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
 _DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi"))
@@ -92,18 +98,19 @@ RULES = (
         'houses.n_prosumers = "by_chance"',
         lambda scenario, _: scenario.houses.n_prosumers == "by_chance",
     ),
-    Rule("market", ("pricing", "arrival"), "a mechanism that trades", _trades),
+    Rule("market", ("arrival",), f"{_TRADE}, or an outage", _trades),
+    Rule("market", ("pricing",), f"{_PRICED}, or an outage", _is_priced),
     Rule(
         "market",
         ("feed_in_ratio",),
-        "a mechanism that trades, or market.feed_in = true",
+        f"{_TRADE}, an outage, or market.feed_in = true",
         lambda scenario, mechanism: scenario.market.feed_in or _trades(scenario, mechanism),
     ),
     Rule(
         "market",
         ("fixed_price_eur_per_kwh",),
-        'market.pricing = "fixed" and a mechanism that trades',
-        lambda scenario, mechanism: scenario.market.pricing == "fixed" and _trades(scenario, mechanism),
+        f'market.pricing = "fixed", and {_PRICED} or an outage',
+        lambda scenario, mechanism: scenario.market.pricing == "fixed" and _is_priced(scenario, mechanism),
     ),
     Rule(
         "market",
@@ -167,7 +174,7 @@ def check_idle_keys(scenario: Scenario, mechanism: Mechanism) -> None:
     if (
         scenario.market.pricing == "fixed"
         and scenario.market.fixed_price_eur_per_kwh == 0.0
-        and _trades(scenario, mechanism)
+        and _is_priced(scenario, mechanism)
     ):
         wrong.append(
             f'{where}market.fixed_price_eur_per_kwh: expected a price above 0 for market.pricing = "fixed", got none; '

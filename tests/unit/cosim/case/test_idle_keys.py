@@ -247,14 +247,21 @@ def test_a_key_that_does_nothing_is_refused_by_name(key: str) -> None:
     check_idle_keys(mended, find_mechanism(mended.market.mechanism))
 
 
-def test_without_a_market_no_trade_has_a_fixed_price() -> None:
-    market = {"mechanism": "none", "pricing": "fixed", "fixed_price_eur_per_kwh": 0.1}
+@pytest.mark.parametrize("mechanism", ["none", "double_auction"])
+def test_no_trade_without_a_market_or_in_an_auction_has_a_fixed_price(mechanism: str) -> None:
+    market = {"mechanism": mechanism, "pricing": "fixed", "fixed_price_eur_per_kwh": 0.1}
     with pytest.raises(ScenarioError) as caught:
         build_market(Scenario("test", **merge(SMALL, {"market": market})))
     assert [line.split(": ")[0].split(", ")[1] for line in str(caught.value).splitlines()] == [
         "market.pricing",
         "market.fixed_price_eur_per_kwh",
     ]
+
+
+@pytest.mark.parametrize("mechanism", ["none", "double_auction"])
+def test_local_trade_in_an_island_has_the_price_of_the_rule(mechanism: str) -> None:
+    market = {"mechanism": mechanism, "pricing": "fixed", "fixed_price_eur_per_kwh": 0.1}
+    build_market(Scenario("test", **merge(SMALL, {"market": market, "events": OUTAGE})))
 
 
 PLUG = {"kind": "register", "at": "2017-06-01T12:00:00Z", "participant": "house_01"}
