@@ -129,11 +129,22 @@ def check_priorities(scenario: Scenario, participants: Sequence[str]) -> None:
 
 
 def check_outages(scenario: Scenario, feeder: Feeder) -> None:
-    """Raise GridError if an outage names a switch or line that the net does not have."""
-    for event in scenario.events:
+    """Raise GridError if an outage names a switch or line that the net has not, ScenarioError if it is open already."""
+    for where, event in number_events(scenario):
         if isinstance(event, OutageEvent | RandomOutagesEvent):
-            find_elements(feeder.net, "switch", event.switches)
-            find_elements(feeder.net, "line", event.lines)
+            for name in event.switches:
+                closed = feeder.net.switch.loc[find_elements(feeder.net, "switch", (name,)), "closed"]
+                _check_is_on(f"{where}, switches", name, "open", on=bool(closed.any()))
+            for name in event.lines:
+                in_service = feeder.net.line.loc[find_elements(feeder.net, "line", (name,)), "in_service"]
+                _check_is_on(f"{where}, lines", name, "out of service", on=bool(in_service.any()))
+
+
+def _check_is_on(where: str, name: str, state: str, *, on: bool) -> None:
+    if not on:
+        raise ScenarioError(
+            f"{where}: expected what the outage can open, got '{name}', which is {state} in the net already; leave it out"
+        )
 
 
 def check_islands(scenario: Scenario, feeder: Feeder) -> None:

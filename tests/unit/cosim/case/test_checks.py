@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cosim.case.case import build_case
+from cosim.case.checks import check_outages
 from cosim.cli.app import app
+from cosim.errors import ScenarioError
+from cosim.scenario.files import parse_scenario
 
 BASE = "[horizon]\nstart = 2017-06-20\nhours = 6\n[houses]\nn_houses = 3\nn_prosumers = 2\n"
 
@@ -60,3 +64,19 @@ def test_check_and_run_refuse_the_same(name: str, tmp_path: Path) -> None:
     assert (check.exit_code, run.exit_code) == (2, 2), check.output + run.output
     assert expected in check.stderr
     assert check.stderr == run.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "flag", "key", "name", "state"),
+    [
+        ("switch", "closed", "switches", "branch 1", "open"),
+        ("line", "in_service", "lines", "main 1.1", "out of service"),
+    ],
+)
+def test_an_outage_of_what_is_open_already_is_refused(table: str, flag: str, key: str, name: str, state: str) -> None:
+    text = BASE + event(kind="outage", start="2017-06-20T01:00:00Z", hours=1, **{key: [name]})
+    scenario = parse_scenario(text, "test")
+    feeder = build_case(scenario).feeder
+    feeder.net[table].loc[feeder.net[table].name == name, flag] = False
+    with pytest.raises(ScenarioError, match=f"events, entry 1, {key}: .* got '{name}', which is {state} in the net"):
+        check_outages(scenario, feeder)
