@@ -143,7 +143,7 @@ def check_outages(scenario: Scenario, feeder: Feeder) -> None:
 def _check_is_on(where: str, name: str, state: str, *, on: bool) -> None:
     if not on:
         raise ScenarioError(
-            f"{where}: expected what the outage can open, got '{name}', which is {state} in the net already; leave it out"
+            f"{where}: expected what an outage can open, got '{name}', which is {state} in the net already; remove it"
         )
 
 
