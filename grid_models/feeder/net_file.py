@@ -68,8 +68,10 @@ def read_net(path: Path) -> Any:
     return parse_net(read_regular_text(path), str(path))
 
 
-def read_regular_text(path: Path) -> str:
+def read_regular_text(path: Path, wanted: str = "a pandapower JSON file") -> str:
     """Text of a regular file of at most `MAX_BYTES`; devices, pipes and larger files are refused.
+
+    `wanted` says in messages what was expected.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def read_regular_text(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
     except (OSError, ValueError) as reason:  # ValueError: a zero character in the name
         what = reason.strerror if isinstance(reason, OSError) else reason
-        raise GridError(f"{path}: expected a pandapower JSON file, found none ({what})") from reason
+        raise GridError(f"{path}: expected {wanted}, found none ({what})") from reason
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
         os.close(descriptor)

@@ -202,8 +202,8 @@ def build_network(net: Any, matrices: Matrices, participant_bus: Ints) -> tuple[
     scale = np.where(live.T, loading_scales(net, matrices), 0.0)
     grids, _ = find_voltage_sources(net)
     network = Network(
-        *_read_columns(sparse.tril(factors.L, -1)),
-        *_read_columns(sparse.triu(factors.U, 1)),
+        *read_columns(sparse.tril(factors.L, -1)),
+        *read_columns(sparse.triu(factors.U, 1)),
         inverse_diagonal=as_pairs(1.0 / factors.U.diagonal()),
         node=position[node],
         rhs_row=rhs_row[node],
@@ -289,7 +289,7 @@ def loading_scales(net: Any, matrices: Matrices) -> Floats:
     return np.asarray(ka_per_pu * np.hstack([of_line, of_trafo]))
 
 
-def _read_columns(triangle: Any) -> tuple[Ints, Ints, Floats]:
+def read_columns(triangle: Any) -> tuple[Ints, Ints, Floats]:
     """Start of each column, rows and values of a sparse triangular matrix."""
     columns = triangle.tocsc()
     columns.sort_indices()

@@ -10,7 +10,7 @@ own last iterate once it has converged, and the final solve starts from that. Th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -88,6 +88,25 @@ class Network(NamedTuple):
     base_kw: float
     shunt: Ints
     shunt_kw: Floats
+
+
+class Factors(Protocol):
+    """Sparse LU factors, as in `Network`."""
+
+    @property
+    def lower_start(self) -> Ints: ...
+    @property
+    def lower_row(self) -> Ints: ...
+    @property
+    def lower(self) -> Floats: ...
+    @property
+    def upper_start(self) -> Ints: ...
+    @property
+    def upper_row(self) -> Ints: ...
+    @property
+    def upper(self) -> Floats: ...
+    @property
+    def inverse_diagonal(self) -> Floats: ...
 
 
 class LaneBlock(NamedTuple):
@@ -185,7 +204,7 @@ def multiply(x: Floats, j: int, a: float, b: float) -> None:
 
 
 @compiled
-def solve_factors(net: Network, x: Floats) -> None:
+def solve_factors(net: Factors, x: Floats) -> None:
     """Solve L·U·x = y in place for all lanes, y in the first n rows."""
     n = net.inverse_diagonal.shape[0]
     for j in range(n):

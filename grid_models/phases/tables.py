@@ -1,0 +1,211 @@
+"""Read the folder of tables that describes a four-wire network: checked cells, no more.
+
+`bus, line, linecode_matrix, source, load` and, where there are any, `transformer` and `earthing`, each a CSV file. What
+the columns mean is in docs/how-to/phases.md; what the tables make together is in `grid_models.phases.four_wire`.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from grid_models.errors import GridError, shorten, suggest_name
+from grid_models.feeder.net_file import MAX_ROWS, read_regular_text
+
+CONDUCTORS = "abcn"
+LARGEST = 1e12
+LONGEST_NAME = 200
+
+
+class Row(NamedTuple):
+    """Cells of a row by their columns, and the place that messages name."""
+
+    cells: dict[str, Any]
+    place: str
+
+    def __getitem__(self, column: Any) -> Any:
+        """Cell of a column."""
+        return self.cells[column]
+
+    def refuse(self, column: str, expected: str, remedy: str = "") -> GridError:
+        """Error about a cell."""
+        said = f"; {remedy}" if remedy else ""
+        return GridError(f"{self.place}, column {column}: expected {expected}, got '{shorten(self.cells[column])}'{said}")
+
+
+class Tables(NamedTuple):
+    """Rows of each table of a folder, in the order of the files."""
+
+    bus: list[Row]
+    line: list[Row]
+    linecode_matrix: list[Row]
+    transformer: list[Row]
+    source: list[Row]
+    earthing: list[Row]
+    load: list[Row]
+
+
+def _name(text: str) -> str:
+    if not text or len(text) > LONGEST_NAME or not text.isprintable():
+        raise ValueError(f"a name of 1 to {LONGEST_NAME} printable characters")
+    return text
+
+
+def _conductor(text: str) -> str:
+    if len(text) != 1 or text not in CONDUCTORS:
+        raise ValueError("a, b, c or n")
+    return text
+
+
+def _conductor_or_earth(text: str) -> str:
+    if text != "earth" and (len(text) != 1 or text not in CONDUCTORS):
+        raise ValueError("a, b, c, n or earth")
+    return text
+
+
+def _conductors(text: str) -> str:
+    wanted = "".join(c for c in CONDUCTORS if c in text)
+    if text != wanted or not wanted.strip("n"):
+        raise ValueError("conductors such as abcn, abc or an, in this order")
+    return text
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= LARGEST:
+        raise ValueError("a finite number with a point, such as 0.25")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not value > 0.0:
+        raise ValueError("a number above 0")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = _number(text)
+    if not value >= 0.0:
+        raise ValueError("a number of at least 0")
+    return value
+
+
+Reader = Callable[[str], Any]
+
+COLUMNS: dict[str, dict[str, Reader]] = {
+    "bus": {"bus": _name, "vn_kv": _positive, "conductors": _conductors},
+    "line": {
+        **{"line": _name, "from_bus": _name, "to_bus": _name, "length_km": _positive, "code": _name},
+        **{"i_max_a": _positive},
+    },
+    "linecode_matrix": {
+        **{"code": _name, "i": _conductor, "j": _conductor, "r_ohm_per_km": _number, "x_ohm_per_km": _number},
+        **{"c_nf_per_km": _number},
+    },
+    "transformer": {
+        **{"trafo": _name, "hv_bus": _name, "lv_bus": _name, "sn_kva": _positive, "vn_hv_kv": _positive},
+        **{"vn_lv_kv": _positive, "vector_group": _name, "clock": _not_negative, "r_percent": _not_negative},
+        **{"x_percent": _positive, "tap_hv_pu": _positive, "star_conductor": _conductor},
+    },
+    "source": {
+        **{"bus": _name, "conductor": _conductor, "e_re_v": _number, "e_im_v": _number, "r1_ohm": _not_negative},
+        **{"x1_ohm": _not_negative, "r0_ohm": _not_negative, "x0_ohm": _not_negative},
+    },
+    "earthing": {"bus": _name, "conductor": _conductor, "r_ohm": _not_negative, "x_ohm": _not_negative},
+    "load": {
+        **{"load": _name, "bus": _name, "from_conductor": _conductor, "to_conductor": _conductor_or_earth},
+        **{"p_kw": _number, "q_kvar": _number},
+    },
+}
+"""Columns of each table, and what reads their cells."""
+OPTIONAL = ("transformer", "earthing")
+
+
+def read_tables(folder: Path) -> Tables:
+    """Tables of a folder, cells checked.
+
+    Raises
+    ------
+    GridError
+        If a table is missing, is not a regular file of bounded size, or a column or cell is not as expected.
+    """
+    if not folder.is_dir():
+        raise GridError(f"{folder}: expected a folder with {', '.join(f'{name}.csv' for name in COLUMNS)}, found none")
+    return Tables(**{name: _read_table(folder / f"{name}.csv", name) for name in COLUMNS})
+
+
+def _read_table(path: Path, name: str) -> list[Row]:
+    if name in OPTIONAL and not path.is_symlink() and not path.exists():
+        return []
+    text = read_regular_text(path, f"a table with the columns {','.join(COLUMNS[name])}")
+    return parse_table(text, name, str(path))
+
+
+def parse_table(text: str, name: str, where: str) -> list[Row]:
+    """Rows of one table.
+
+    Parameters
+    ----------
+    text
+        CSV with a row of column names, in any order.
+    name
+        The table.
+    where
+        Begins messages.
+
+    Raises
+    ------
+    GridError
+        If a column is missing, unknown or there twice, or a cell is not as expected.
+
+    Examples
+    --------
+    >>> [row["vn_kv"] for row in parse_table("bus,conductors,vn_kv\\nb1,abcn,0.4\\n", "bus", "bus.csv")]
+    [0.4]
+    """
+    readers = COLUMNS[name]
+    if "\0" in text:
+        raise GridError(f"{where}: expected text, got a zero character")
+    lines = csv.reader(text.splitlines(), strict=True)
+    rows: list[Row] = []
+    try:
+        header = [cell.strip() for cell in next(lines, [])]
+        _check_header(header, readers, where)
+        for cells in lines:
+            place = f"{where}, line {lines.line_num}"
+            if len(rows) == MAX_ROWS:
+                raise GridError(f"{where}: expected at most {MAX_ROWS:,} rows, got more")
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise GridError(f"{place}: expected {len(header)} cells, got {len(cells)}")
+            rows.append(Row(dict(_read_cells(header, cells, readers, place)), place))
+    except csv.Error as reason:
+        raise GridError(f"{where}, line {lines.line_num}: expected comma-separated text, got {reason}") from reason
+    return rows
+
+
+def _check_header(header: list[str], readers: dict[str, Reader], where: str) -> None:
+    for column in readers:
+        if header.count(column) != 1:
+            found = "it twice" if column in header else f"'{shorten(','.join(header))}'"
+            raise GridError(f"{where}, line 1: expected the column {column} once, got {found}")
+    for column in header:
+        if column not in readers:
+            remedy = suggest_name(column, readers, "remove it")
+            raise GridError(f"{where}, line 1: expected the columns {','.join(readers)}, got '{shorten(column)}'; {remedy}")
+
+
+def _read_cells(header: list[str], cells: list[str], readers: dict[str, Reader], place: str) -> Any:
+    for column, cell in zip(header, cells, strict=True):
+        try:
+            yield column, readers[column](cell.strip())
+        except ValueError as expected:
+            raise GridError(f"{place}, column {column}: expected {expected}, got '{shorten(cell)}'") from None
