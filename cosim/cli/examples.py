@@ -8,6 +8,10 @@ import typer
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "hosting": ("gridsettle hosting", "gridsettle hosting stressed --intervals 48 --out hosting.csv"),
+    "net solve": (
+        "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
+        "gridsettle net solve street --model four_wire --out solved",
+    ),
     "scenario list": ("gridsettle scenario list",),
     "scenario show": ("gridsettle scenario show outage",),
     "scenario check": ("gridsettle scenario check mine.toml",),

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from cosim.cli.errors import make_printable
 from cosim.results import labels
 from cosim.results.applied_limits import describe_limits
 
 if TYPE_CHECKING:
+    from cosim.nets.judges import Difference
+    from cosim.nets.solution import NetSolution
     from cosim.results.result import Result
     from cosim.validation.hosting import Hosting
     from cosim.validation.validate import Validation
@@ -201,3 +205,37 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
+    """Print the extremes of a solved network, its notes and the files written."""
+    vm = {at: abs(v) / found.base_v[at] for at, v in found.v.items() if v == v and at[1] != "n"}
+    to_earth = {at: abs(v) for at, v in found.v.items() if v == v and at[1] == "n"}
+    rated = {at: 100.0 * abs(i) / found.rated_a[at] for at, i in found.current_a.items() if found.rated_a[at] > 0.0}
+    neutral = {at: abs(i) for at, i in found.current_a.items() if at[2] == "n"}
+    unbalance = {(bus,): percent for bus, percent in found.unbalance_percent.items() if percent == percent}
+    table = make_table(f"{network}, {found.model}", "what", "value>", "unit", "where")
+    for words, values, pick, unit, digits in (
+        ("lowest voltage to earth", vm, min, "pu", 4),
+        ("highest voltage to earth", vm, max, "pu", 4),
+        ("highest voltage of a neutral", to_earth, max, "V", 2),
+        ("highest loading", rated, max, "%", 1),
+        ("largest neutral current", neutral, max, "A", 2),
+        ("largest voltage unbalance", unbalance, max, "%", 3),
+    ):
+        if values:
+            at = pick(values, key=lambda place: values[place])
+            table.add_row(words, f"{values[at]:.{digits}f}", unit, escape(", ".join(at)))
+    Console().print(table)
+    for note in found.notes:
+        typer.echo(f"note: {make_printable(note)}")
+    if out is not None:
+        show_written([out / "voltage.csv", out / "branch_current.csv"])
+
+
+def show_difference(judge: str, found: Difference) -> None:
+    """Print by how much a judge differs."""
+    line = f"{judge}: largest difference {found.voltage_pu:.2e} pu ({found.place})"
+    if found.terminal:
+        line += f", {found.current_a:.2e} A ({found.terminal})"
+    typer.echo(make_printable(line))

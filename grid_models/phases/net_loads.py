@@ -89,3 +89,16 @@ def _add(drawn: dict[tuple[int, int], complex], bus: int, powers: list[complex],
             other = 3 * bus + (phase + 1) % 3 if delta else EARTH
             port = (3 * bus + phase, other)
             drawn[port] = drawn.get(port, 0.0) + power
+
+
+def sum_net_powers(net: Any) -> tuple[Ints, Complex]:
+    """Bus and complex power drawn, kVA, of each element of constant power in service, (E,), its phases summed."""
+    bus: list[int] = []
+    power: list[complex] = []
+    for table, sign in (*BALANCED.items(), *BY_PHASE.items()):
+        phases = ("",) if table in BALANCED else ("_a", "_b", "_c")
+        for index, row in _list_live(net, table).iterrows():
+            drawn = sum(_power(table, index, row, f"p{phase}_mw", f"q{phase}_mvar") for phase in phases)
+            bus.append(int(row.bus))
+            power.append(drawn * sign)
+    return np.array(bus, dtype=np.int64), np.array(power, dtype=np.complex128)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandapower as pp
 
-from grid_models.arrays import Complex, Floats, Ints
+from grid_models.arrays import Complex, Floats
 from grid_models.errors import GridError
 from grid_models.phases.circuit import Branch, Circuit, Source
 from grid_models.phases.net_loads import find_ports, remove_loads
@@ -53,14 +53,18 @@ class ThreePhaseNet(NamedTuple):
     ----------
     circuit
         Its conductors; node 3·i + k is phase k of internal bus i.
-    bus
-        Internal number of each bus of the net, -1 without supply, (B,).
+    matrices
+        pandapower's internal model of the net without loads; its `bus` is the internal bus of each of the net's.
+    trafo_positive, trafo_zero
+        Admittances of the transformers between their sides, (R, 2, 2) S, in the positive and zero sequence.
     notes
         What a reader of its results must know.
     """
 
     circuit: Circuit
-    bus: Ints
+    matrices: Matrices
+    trafo_positive: Complex
+    trafo_zero: Complex
     notes: tuple[str, ...]
 
 
@@ -85,12 +89,13 @@ def make_three_phase(net: Any) -> ThreePhaseNet:
     matrices = read_matrices(bare)
     _check_branches(matrices)
     power_kva, ports, notes = find_ports(net, matrices)
+    positive = find_positive_admittances(matrices)
     n = matrices.y_bus.shape[0]
     circuit = Circuit(
         bus=tuple(_name_buses(bare, matrices)),
         conductor=PHASES * n,
         base_v=np.repeat(matrices.base_kv * 1000.0 / np.sqrt(3.0), 3),
-        branches=tuple(_make_branches(bare, matrices, _stack_zero(line_zero, trafo_zero))),
+        branches=tuple(_make_branches(bare, matrices, positive, _stack_zero(line_zero, trafo_zero))),
         sources=tuple(_make_sources(bare, matrices)),
         earth_node=np.zeros(0, np.int64),
         earth_admittance=np.zeros(0, np.complex128),
@@ -98,7 +103,7 @@ def make_three_phase(net: Any) -> ThreePhaseNet:
         port_to=ports[:, 1],
         power_kva=power_kva,
     )
-    return ThreePhaseNet(circuit, matrices.bus, (*_read_notes(bare), *notes))
+    return ThreePhaseNet(circuit, matrices, positive[len(bare.line) :], trafo_zero, (*_read_notes(bare), *notes))
 
 
 def check_elements(net: Any) -> None:
@@ -148,17 +153,21 @@ def _stack_zero(line: tuple[Complex, Complex], trafo: Complex) -> Complex:
     return np.concatenate([of_line, trafo])
 
 
-def _make_branches(net: Any, matrices: Matrices, zero: Complex) -> Iterator[Branch]:
-    """Lines, then transformers, through which current flows."""
+def find_positive_admittances(matrices: Matrices) -> Complex:
+    """Positive-sequence admittance of lines, then of transformers, between their ends, (L + R, 2, 2) S."""
     pairs = branch_admittances(matrices)
-    positive = (pairs[:, 0::2] + 1j * pairs[:, 1::2]).reshape(-1, 2, 2)
-    rated_a = _rated_currents(net)
+    per_unit = (pairs[:, 0::2] + 1j * pairs[:, 1::2]).reshape(-1, 2, 2)
+    kv = matrices.base_kv[np.where(matrices.branch[:, None] >= 0, matrices.ends[matrices.branch], 0)]
+    return np.asarray(per_unit * matrices.base_mva / (kv[:, :, None] * kv[:, None, :]))
+
+
+def _make_branches(net: Any, matrices: Matrices, positive: Complex, zero: Complex) -> Iterator[Branch]:
+    """Lines, then transformers, through which current flows."""
+    rated_a = rated_currents_a(net)
     names = [(table, index) for table in ("line", "trafo") for index in net[table].index]
     for k in np.flatnonzero(matrices.branch >= 0):
-        near, far = ends = matrices.ends[matrices.branch[k]]
-        kv = matrices.base_kv[ends]
-        of_positive = positive[k] * matrices.base_mva / np.outer(kv, kv)
-        blocks = make_phase_matrix(zero[k], of_positive, of_positive.T)
+        near, far = matrices.ends[matrices.branch[k]]
+        blocks = make_phase_matrix(zero[k], positive[k], positive[k].T)
         table, index = names[k]
         node = np.concatenate([3 * near + np.arange(3), 3 * far + np.arange(3)])
         sides = ("from", "to") if table == "line" else ("hv", "lv")
@@ -174,7 +183,7 @@ def _make_branches(net: Any, matrices: Matrices, zero: Complex) -> Iterator[Bran
         )
 
 
-def _rated_currents(net: Any) -> Floats:
+def rated_currents_a(net: Any) -> Floats:
     """Rated current of lines and transformers at either end, (L + R, 2) A."""
     rated_ka, rated_mva = branch_ratings(net)
     kv = net.trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(np.float64)

@@ -1,0 +1,188 @@
+"""Solve the same network by a program of others, and say the largest difference."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandapower as pp
+
+from cosim.nets.models import Model
+from cosim.nets.solution import NetSolution
+from grid_models.errors import GridError, shorten
+from grid_models.feeder.net_file import LEFT_OUT
+from grid_models.phases.admittance import list_terminals
+from grid_models.phases.four_wire import make_four_wire
+from grid_models.phases.opendss import write_four_wire, write_three_phase
+from grid_models.phases.sequence import PHASES, TO_PHASES
+from grid_models.phases.tables import Tables
+from grid_models.phases.three_phase import make_three_phase
+from grid_models.powerflow.admittance import MAX_ITERATIONS, RUNPP_OPTIONS
+
+JUDGE_SN_MVA = 1e-3
+"""runpp_3ph stops at a mismatch of 3e-8 pu, whatever is asked for; with a small base that is 3e-11 MVA."""
+
+
+class Judge(StrEnum):
+    """Programs that can be asked."""
+
+    RUNPP = "runpp"
+    RUNPP_3PH = "runpp_3ph"
+    OPENDSS = "opendss"
+
+
+class Answer(NamedTuple):
+    """What a judge found, by the same places as a solution; V and A, magnitudes or complex."""
+
+    v: dict[tuple[str, str], complex]
+    current_a: dict[tuple[str, str, str], complex]
+
+
+class Difference(NamedTuple):
+    """Largest differences between a solution and a judge, and where they are."""
+
+    voltage_pu: float
+    place: str
+    current_a: float
+    terminal: str
+
+
+def choose_judge(word: str, model: Model) -> Judge:
+    """The judge of a word, if it knows the model and is installed.
+
+    Raises
+    ------
+    GridError
+        If there is none.
+    """
+    fitting = [judge.value for judge, models in MODELS.items() if model in models]
+    if word not in fitting:
+        raise GridError(f"--judge: expected a judge of the model {model} ({', '.join(fitting)}), got '{shorten(word)}'")
+    return Judge(word)
+
+
+def compare(found: NetSolution, network: Any, judge: Judge) -> Difference:
+    """Ask a judge and compare.
+
+    Raises
+    ------
+    GridError
+        If the judge finds no solution.
+    """
+    answer = ASK[judge](network)
+    v, place = _largest({at: (found.v[at] / found.base_v[at], answer.v[at] / found.base_v[at]) for at in answer.v})
+    i, terminal = _largest({at: (found.current_a[at], answer.current_a[at]) for at in answer.current_a})
+    return Difference(v, place, i, terminal)
+
+
+def _largest(pairs: dict[Any, tuple[complex, complex]]) -> tuple[float, str]:
+    """Largest |a − b| and its place; infinite where only one of the two is a number."""
+    worst, where = 0.0, ""
+    for place, (a, b) in pairs.items():
+        lacking = np.isnan(a), np.isnan(b)
+        difference = 0.0 if all(lacking) else np.inf if any(lacking) else float(abs(a - b))
+        if difference >= worst:
+            worst, where = difference, ", ".join(place)
+    return worst, where
+
+
+def ask_runpp(net: Any) -> Answer:
+    """Balanced solution of `pandapower.runpp`."""
+    solved = _solve(pp.runpp, net, tolerance_mva=1e-11, max_iteration=MAX_ITERATIONS, **RUNPP_OPTIONS)
+    vm = solved.res_bus.vm_pu.to_numpy() * solved.bus.vn_kv.to_numpy() * 1000.0 / np.sqrt(3.0)
+    v = vm * np.exp(1j * np.radians(solved.res_bus.va_degree.to_numpy()))
+    voltages = {
+        (str(bus), phase): complex(value * turn)
+        for bus, value in zip(solved.bus.index, v, strict=True)
+        for phase, turn in zip(PHASES, TO_PHASES[:, 1], strict=True)
+    }
+    return Answer(voltages, {})
+
+
+def ask_runpp_3ph(net: Any) -> Answer:
+    """Solution of `pandapower.runpp_3ph`, tightened as far as it can be."""
+    given = deepcopy(net)
+    given.sn_mva = JUDGE_SN_MVA
+    solved = _solve(pp.runpp_3ph, given, max_iteration=100, numba=False)
+    voltages = {}
+    for k, phase in enumerate(PHASES):
+        base = solved.bus.vn_kv * 1000.0 / np.sqrt(3.0)
+        angle = np.radians(solved.res_bus_3ph[f"va_{phase}_degree"])
+        v = (solved.res_bus_3ph[f"vm_{phase}_pu"] * base).to_numpy() * np.exp(1j * angle.to_numpy())
+        voltages.update({(str(bus), phase): complex(v[k]) for k, bus in enumerate(solved.bus.index)})
+    return Answer(voltages, {})
+
+
+def _solve(run: Callable[..., None], net: Any, **options: Any) -> Any:
+    """A solved copy of a net; what pandapower raises becomes a message."""
+    solved = deepcopy(net)
+    solved.pop(LEFT_OUT, None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run(solved, **options)
+    except Exception as reason:  # pandapower raises its own, UserWarning, KeyError and numpy's errors
+        name = getattr(run, "__name__", "judge")
+        raise GridError(
+            f"--judge {name}: expected a solution of pandapower, got {type(reason).__name__}: {reason}"
+        ) from reason
+    return solved
+
+
+def ask_opendss(network: Any) -> Answer:
+    """Solution of OpenDSS for a circuit that is written from the same data."""
+    dss = load_extra("opendssdirect", "OpenDSSDirect.py")
+    if isinstance(network, Tables):
+        circuit = make_four_wire(network)
+        script = write_four_wire(network, circuit)
+        places = list(zip(circuit.bus, circuit.conductor, strict=True))
+    else:
+        made = make_three_phase(network)
+        circuit, script, places = made.circuit, write_three_phase(network, made), []
+    for command in script.commands:
+        dss.Text.Command(command)
+    if not dss.Solution.Converged():
+        raise GridError("--judge opendss: expected a solution of OpenDSS, got none")
+    pairs = np.array(dss.Circuit.AllBusVolts()).view(np.complex128)
+    by_name = dict(zip((name.lower() for name in dss.Circuit.AllNodeNames()), pairs, strict=True))
+    v = np.array([by_name[name] for name in script.node])
+    if not places:
+        of_bus = np.append(v.reshape(-1, 3), np.full((1, 3), np.nan + 0j), axis=0)[made.matrices.bus]
+        places = [(str(bus), phase) for bus in network.bus.index for phase in PHASES]
+        v = of_bus.ravel()
+    terminals = list_terminals(circuit)
+    currents = [_read_current(dss, element, k) for element, k in script.terminals]
+    return Answer(dict(zip(places, v, strict=True)), dict(zip(terminals, currents, strict=True)))
+
+
+def _read_current(dss: Any, element: str, k: int) -> complex:
+    dss.Circuit.SetActiveElement(element)
+    values = dss.CktElement.Currents()
+    return complex(values[2 * k], values[2 * k + 1])
+
+
+def load_extra(module: str, package: str) -> Any:
+    """A module of an optional package; raises `GridError` with how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as reason:
+        raise GridError(
+            f"--judge: expected the package {package}, found none; install it with pip install 'gridsettle[phases]'"
+        ) from reason
+
+
+MODELS: dict[Judge, tuple[Model, ...]] = {
+    Judge.RUNPP: (Model.BALANCED,),
+    Judge.RUNPP_3PH: (Model.THREE_PHASE,),
+    Judge.OPENDSS: (Model.THREE_PHASE, Model.FOUR_WIRE),
+}
+ASK: dict[Judge, Callable[[Any], Answer]] = {
+    Judge.RUNPP: ask_runpp,
+    Judge.RUNPP_3PH: ask_runpp_3ph,
+    Judge.OPENDSS: ask_opendss,
+}
