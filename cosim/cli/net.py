@@ -9,7 +9,7 @@ import typer
 
 from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, make_printable
-from cosim.nets import judges, models, solution
+from cosim.nets import judges, solution
 from cosim.nets import solve as solving
 from cosim.results import folders
 

@@ -35,6 +35,9 @@ SHOWN_MONEY = ("paid_to_grid", "earned_from_p2p", "earned_from_sharing")
 REASONS = {"not_solved": "not solved as given: the power flow of these trades has no solution"}
 """Reasons that need more words than their name."""
 
+Extremes = dict[tuple[str, ...], float]
+"""Values by their places."""
+
 STYLES = {"accepted": "", "curtailed": "yellow", "rejected": "red"}
 
 
@@ -209,11 +212,12 @@ def show_hosting(capacity: Hosting, name: str) -> None:
 
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     """Print the extremes of a solved network, its notes and the files written."""
-    vm = {at: abs(v) / found.base_v[at] for at, v in found.v.items() if v == v and at[1] != "n"}
-    to_earth = {at: abs(v) for at, v in found.v.items() if v == v and at[1] == "n"}
-    rated = {at: 100.0 * abs(i) / found.rated_a[at] for at, i in found.current_a.items() if found.rated_a[at] > 0.0}
-    neutral = {at: abs(i) for at, i in found.current_a.items() if at[2] == "n"}
-    unbalance = {(bus,): percent for bus, percent in found.unbalance_percent.items() if percent == percent}
+    vm: Extremes = {at: abs(v) / found.base_v[at] for at, v in found.v.items() if v == v and at[1] != "n"}
+    to_earth: Extremes = {at: abs(v) for at, v in found.v.items() if v == v and at[1] == "n"}
+    limit = {at: a for at, a in found.rated_a.items() if a > 0.0}
+    rated: Extremes = {at: 100.0 * abs(found.current_a[at]) / a for at, a in limit.items()}
+    neutral: Extremes = {at: abs(i) for at, i in found.current_a.items() if at[2] == "n"}
+    unbalance: Extremes = {(bus,): percent for bus, percent in found.unbalance_percent.items() if percent == percent}
     table = make_table(f"{network}, {found.model}", "what", "value>", "unit", "where")
     for words, values, pick, unit, digits in (
         ("lowest voltage to earth", vm, min, "pu", 4),
@@ -224,7 +228,7 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
         ("largest voltage unbalance", unbalance, max, "%", 3),
     ):
         if values:
-            at = pick(values, key=lambda place: values[place])
+            at = pick(values, key=values.__getitem__)
             table.add_row(words, f"{values[at]:.{digits}f}", unit, escape(", ".join(at)))
     Console().print(table)
     for note in found.notes:

@@ -28,6 +28,10 @@ JUDGE_SN_MVA = 1e-3
 """runpp_3ph stops at a mismatch of 3e-8 pu, whatever is asked for; with a small base that is 3e-11 MVA."""
 
 
+ENDS = (("line", "from"), ("line", "to"), ("trafo", "hv"), ("trafo", "lv"))
+"""Tables of branches of a pandapower net, and their ends."""
+
+
 class Judge(StrEnum):
     """Programs that can be asked."""
 
@@ -37,10 +41,10 @@ class Judge(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What a judge found, by the same places as a solution; V and A, magnitudes or complex."""
+    """What a judge found, by the same places as a solution: complex voltages, V, and currents, A."""
 
     v: dict[tuple[str, str], complex]
-    current_a: dict[tuple[str, str, str], complex]
+    current_a: dict[tuple[str, str, str], float]
 
 
 class Difference(NamedTuple):
@@ -63,6 +67,8 @@ def choose_judge(word: str, model: Model) -> Judge:
     fitting = [judge.value for judge, models in MODELS.items() if model in models]
     if word not in fitting:
         raise GridError(f"--judge: expected a judge of the model {model} ({', '.join(fitting)}), got '{shorten(word)}'")
+    if word in EXTRAS:
+        load_extra(*EXTRAS[Judge(word)])
     return Judge(word)
 
 
@@ -76,7 +82,7 @@ def compare(found: NetSolution, network: Any, judge: Judge) -> Difference:
     """
     answer = ASK[judge](network)
     v, place = _largest({at: (found.v[at] / found.base_v[at], answer.v[at] / found.base_v[at]) for at in answer.v})
-    i, terminal = _largest({at: (found.current_a[at], answer.current_a[at]) for at in answer.current_a})
+    i, terminal = _largest({at: (abs(found.current_a[at]), answer.current_a[at]) for at in answer.current_a})
     return Difference(v, place, i, terminal)
 
 
@@ -101,21 +107,41 @@ def ask_runpp(net: Any) -> Answer:
         for bus, value in zip(solved.bus.index, v, strict=True)
         for phase, turn in zip(PHASES, TO_PHASES[:, 1], strict=True)
     }
-    return Answer(voltages, {})
+    currents = {
+        (f"{table} {index}", end, phase): 1000.0 * float(value)
+        for table, end in ENDS
+        for index, value in solved[f"res_{table}"][f"i_{end}_ka"].items()
+        for phase in PHASES
+    }
+    return Answer(voltages, currents)
 
 
 def ask_runpp_3ph(net: Any) -> Answer:
-    """Solution of `pandapower.runpp_3ph`, tightened as far as it can be."""
+    """Solution of `pandapower.runpp_3ph`, tightened as far as it can be.
+
+    It leaves out storages, and loads whose type is not exactly wye or delta, without a word; here they are balanced
+    loads between phases and earth, as in our own model.
+    """
     given = deepcopy(net)
     given.sn_mva = JUDGE_SN_MVA
+    for table in ("load", "sgen"):
+        given[table]["type"] = np.where(given[table]["type"] == "delta", "delta", "wye")
+    for _, row in given.storage[given.storage.in_service.astype(bool)].iterrows():
+        pp.create_load(given, row.bus, row.p_mw, row.q_mvar, scaling=row.scaling, type="wye")
     solved = _solve(pp.runpp_3ph, given, max_iteration=100, numba=False)
     voltages = {}
-    for k, phase in enumerate(PHASES):
+    for phase in PHASES:
         base = solved.bus.vn_kv * 1000.0 / np.sqrt(3.0)
         angle = np.radians(solved.res_bus_3ph[f"va_{phase}_degree"])
         v = (solved.res_bus_3ph[f"vm_{phase}_pu"] * base).to_numpy() * np.exp(1j * angle.to_numpy())
-        voltages.update({(str(bus), phase): complex(v[k]) for k, bus in enumerate(solved.bus.index)})
-    return Answer(voltages, {})
+        voltages.update({(str(bus), phase): complex(value) for bus, value in zip(solved.bus.index, v, strict=True)})
+    currents = {
+        (f"{table} {index}", end, phase): 1000.0 * float(value)
+        for table, end in ENDS
+        for phase in PHASES
+        for index, value in solved[f"res_{table}_3ph"][f"i_{phase}_{end}_ka"].items()
+    }
+    return Answer(voltages, currents)
 
 
 def _solve(run: Callable[..., None], net: Any, **options: Any) -> Any:
@@ -136,7 +162,7 @@ def _solve(run: Callable[..., None], net: Any, **options: Any) -> Any:
 
 def ask_opendss(network: Any) -> Answer:
     """Solution of OpenDSS for a circuit that is written from the same data."""
-    dss = load_extra("opendssdirect", "OpenDSSDirect.py")
+    dss = load_extra(*EXTRAS[Judge.OPENDSS])
     if isinstance(network, Tables):
         circuit = make_four_wire(network)
         script = write_four_wire(network, circuit)
@@ -156,7 +182,7 @@ def ask_opendss(network: Any) -> Answer:
         places = [(str(bus), phase) for bus in network.bus.index for phase in PHASES]
         v = of_bus.ravel()
     terminals = list_terminals(circuit)
-    currents = [_read_current(dss, element, k) for element, k in script.terminals]
+    currents = [abs(_read_current(dss, element, k)) for element, k in script.terminals]
     return Answer(dict(zip(places, v, strict=True)), dict(zip(terminals, currents, strict=True)))
 
 
@@ -176,6 +202,8 @@ def load_extra(module: str, package: str) -> Any:
         ) from reason
 
 
+EXTRAS = {Judge.OPENDSS: ("opendssdirect", "OpenDSSDirect.py")}
+"""Module and package of judges that are not installed with us."""
 MODELS: dict[Judge, tuple[Model, ...]] = {
     Judge.RUNPP: (Model.BALANCED,),
     Judge.RUNPP_3PH: (Model.THREE_PHASE,),

@@ -45,7 +45,7 @@ def choose_model(word: str, path: Path) -> Model:
 
 
 def read_network(path: Path, model: Model) -> Any:
-    """pandapower net of a file, or tables of a folder, as the model needs it.
+    """Pandapower net of a file, or tables of a folder, as the model needs it.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_network(path: Path, model: Model) -> Any:
     if model is Model.FOUR_WIRE:
         if path.is_file():
             raise GridError(
-                f"{path}: expected a folder of tables for four_wire, since a pandapower net has no neutral, got a file; "
+                f"{path}: expected a folder of tables for four_wire, since a net has no neutral, got a file; "
                 "see docs/how-to/phases.md, or use --model three_phase"
             )
         return read_tables(path)
@@ -146,7 +146,9 @@ def _with_neutral(engine: PhasePowerFlow, flow: PhaseFlow, net: Any) -> tuple[di
 
 def _list_ends(net: Any) -> list[tuple[tuple[str, str], float]]:
     """Branch, end and rated current of both ends of lines, then of transformers."""
-    names = [(f"line {i}", ("from", "to")) for i in net.line.index] + [(f"trafo {i}", ("hv", "lv")) for i in net.trafo.index]
+    names = [(f"line {i}", ("from", "to")) for i in net.line.index] + [
+        (f"trafo {i}", ("hv", "lv")) for i in net.trafo.index
+    ]
     return [
         ((name, end), float(limit))
         for (name, ends), limits in zip(names, rated_currents_a(net), strict=True)

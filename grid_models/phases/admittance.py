@@ -37,14 +37,11 @@ class Model(NamedTuple):
         (n,) voltages of the nodes without injections.
     to_nodes
         Sparse (n, x): voltages of the nodes per solution of the factors.
-    base_a
-        (n,) A: base of the current at each node.
     """
 
     network: PhaseNetwork
     no_load: Complex
     to_nodes: Any
-    base_a: Complex
 
 
 def make_model(circuit: Circuit) -> Model:
@@ -71,7 +68,7 @@ def make_model(circuit: Circuit) -> Model:
     incidence = _incidence(circuit)
     seen = (transform.conj().T @ incidence)[free].tocsc()
     network = _make_network(factors, seen, incidence.T @ no_load)
-    return Model(network, no_load, to_nodes, BASE_KVA * 1000.0 / circuit.base_v + 0j)
+    return Model(network, no_load, to_nodes)
 
 
 def check_connections(circuit: Circuit) -> None:
@@ -86,13 +83,11 @@ def check_connections(circuit: Circuit) -> None:
             "none; add them, or leave the bus out"
         )
     tied = [(branch.node[i], branch.node[j]) for branch in circuit.branches for i, j in branch.tied]
-    charged = [
-        (node, n) for branch in circuit.branches for node in branch.node[_find_charged(branch.admittance)]
-    ]
+    charged = [(node, n) for branch in circuit.branches for node in branch.node[_find_charged(branch.admittance)]]
     loose = _find_loose(n, [*tied, *sourced, *charged, *((node, n) for node in circuit.earth_node)])
     if loose.size:
         raise GridError(
-            f"network, {circuit.name_node(loose[0])}: expected a way to earth, found none, so that its voltage to earth is "
+            f"network, {circuit.name_node(loose[0])}: expected a way to earth, found none, so that its voltage is "
             "anything; earth a star point or neutral (earthing.csv)"
         )
 
@@ -113,7 +108,7 @@ def _find_loose(n: int, edges: list[tuple[Any, Any]]) -> Ints:
 def _find_held(circuit: Circuit) -> tuple[Any, Ints, Complex]:
     """Sparse T, (n, n), the places of unknowns that sources hold, and their values in pu."""
     n = len(circuit.bus)
-    transform = sparse.eye_array(n, dtype=np.complex128, format="lil")
+    transform: Any = sparse.eye_array(n, dtype=np.complex128, format="lil")
     held, values = [], []
     for source in circuit.sources:
         stiff = np.flatnonzero(source.impedance == 0.0)
@@ -136,7 +131,8 @@ def _assemble(circuit: Circuit) -> tuple[Any, Complex]:
         primitives.append((source.node, matrix))
         currents[source.node] += matrix @ source.voltage
     primitives += [
-        (np.array([node]), np.array([[y]])) for node, y in zip(circuit.earth_node, circuit.earth_admittance, strict=True)
+        (np.array([node]), np.array([[y]]))
+        for node, y in zip(circuit.earth_node, circuit.earth_admittance, strict=True)
     ]
     row = np.concatenate([np.repeat(node, node.size) for node, _ in primitives])
     column = np.concatenate([np.tile(node, node.size) for node, _ in primitives])

@@ -18,7 +18,7 @@ from grid_models.phases.sequence import PHASES, voltage_unbalance_percent
 
 TOLERANCE_PU = 1e-12
 """Root of the summed squared changes of port voltages in the last iteration."""
-MAX_ITERATIONS = 1000
+MAX_ITERATIONS = 2000
 """Iterations after which there is no solution; near collapse hundreds are needed."""
 
 

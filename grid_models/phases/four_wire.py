@@ -8,7 +8,6 @@ and no magnetising branch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from grid_models.arrays import Complex, Ints
 from grid_models.errors import GridError, suggest_name
 from grid_models.phases.circuit import EARTH, Branch, Circuit, Source
 from grid_models.phases.sequence import PHASES
-from grid_models.phases.tables import Row, Tables, read_tables
+from grid_models.phases.tables import Row, Tables
 
 FREQUENCY_HZ = 50.0
 WINDINGS = {
@@ -55,17 +54,6 @@ class Nodes(NamedTuple):
                 column, f"a bus with conductor {missing[0]}", f"bus '{bus}' has {self.rows[bus]['conductors']}"
             )
         return np.array([self.node[bus, c] for c in conductors], dtype=np.int64)
-
-
-def read_four_wire(folder: Path) -> Circuit:
-    """Circuit of a folder of tables.
-
-    Raises
-    ------
-    GridError
-        If a table or cell is not as expected; the message names file and line.
-    """
-    return make_four_wire(read_tables(folder))
 
 
 def make_four_wire(tables: Tables) -> Circuit:
@@ -148,7 +136,7 @@ def _make_linecode(name: str, entries: dict[tuple[str, str], Row]) -> Linecode:
             raise GridError(f"{place}: expected {column} of code '{name}' to be the same for i,j and j,i")
     if not np.linalg.eigvalsh(impedance.real).min() > 0.0:
         raise GridError(
-            f"{place}: expected r_ohm_per_km of code '{name}' to be a positive definite matrix, as that of any line that "
+            f"{place}: expected r_ohm_per_km of code '{name}' to be positive definite, as that of any line that "
             "has losses; check its diagonal"
         )
     return Linecode(conductors, impedance, capacitance)

@@ -19,7 +19,7 @@ from grid_models.phases.four_wire import FREQUENCY_HZ, Linecode, read_linecodes
 from grid_models.phases.sequence import TO_SEQUENCES
 from grid_models.phases.tables import Tables
 from grid_models.phases.three_phase import ThreePhaseNet
-from grid_models.powerflow.admittance import Matrices, branch_admittances
+from grid_models.powerflow.admittance import Matrices
 from grid_models.powerflow.taps import find_rated_kv
 
 NODES = {"a": 1, "b": 2, "c": 3, "n": 4}
@@ -27,8 +27,12 @@ STIFF_OHM = 1e-8
 """In place of no impedance, which OpenDSS cannot have."""
 OPEN_OHM = 1e12
 ROTATIONS = {
-    **{("dyn", 1): ("lag", "1.2.3"), ("dyn", 5): ("lag", "3.1.2"), ("dyn", 9): ("lag", "2.3.1")},
-    **{("dyn", 11): ("lead", "1.2.3"), ("dyn", 3): ("lead", "3.1.2"), ("dyn", 7): ("lead", "2.3.1")},
+    ("dyn", 1): ("lag", "1.2.3"),
+    ("dyn", 5): ("lag", "3.1.2"),
+    ("dyn", 9): ("lag", "2.3.1"),
+    ("dyn", 11): ("lead", "1.2.3"),
+    ("dyn", 3): ("lead", "3.1.2"),
+    ("dyn", 7): ("lead", "2.3.1"),
     ("ynyn", 0): ("lag", "1.2.3"),
 }
 """Vector groups by clock: which way the delta lags, and the order of the low-voltage phases."""
@@ -176,12 +180,18 @@ def write_three_phase(net: Any, made: ThreePhaseNet) -> Script:
 def _write_line(net: Any, matrices: Matrices, k: int) -> str:
     row = net.line.iloc[k]
     if row.get("g_us_per_km"):
-        raise GridError(f"OpenDSS, line {net.line.index[k]}: expected no conductance (g_us_per_km), got {row.g_us_per_km}")
+        raise GridError(
+            f"OpenDSS, line {net.line.index[k]}: expected no conductance (g_us_per_km), got {row.g_us_per_km}"
+        )
     near, far = matrices.ends[matrices.branch[k]]
     n = float(row.parallel)
     values = {
-        **{"r1": row.r_ohm_per_km / n, "x1": row.x_ohm_per_km / n, "c1": row.c_nf_per_km * n},
-        **{"r0": row.r0_ohm_per_km / n, "x0": row.x0_ohm_per_km / n, "c0": row.c0_nf_per_km * n},
+        "r1": row.r_ohm_per_km / n,
+        "x1": row.x_ohm_per_km / n,
+        "c1": row.c_nf_per_km * n,
+        "r0": row.r0_ohm_per_km / n,
+        "x0": row.x0_ohm_per_km / n,
+        "c0": row.c0_nf_per_km * n,
     }
     said = " ".join(f"{name}={float(value)!r}" for name, value in values.items())
     length = float(row.length_km)
@@ -213,7 +223,9 @@ def _write_trafo(net: Any, made: ThreePhaseNet, k: int) -> Iterator[str]:
     row, where = net.trafo.iloc[k], f"OpenDSS, trafo {net.trafo.index[k]}"
     group, shift = row.vector_group.lower(), float(row.shift_degree) % 360.0
     if (group, shift / 30.0) not in ROTATIONS:
-        raise GridError(f"{where}: expected Dyn with an odd clock or YNyn0, got {row.vector_group} and {shift:g} degrees")
+        raise GridError(
+            f"{where}: expected Dyn with an odd clock or YNyn0, got {row.vector_group} and {shift:g} degrees"
+        )
     lag, order = ROTATIONS[group, int(shift / 30.0)]
     near, far = made.matrices.ends[made.matrices.branch[len(net.line) + k]]
     kv = find_rated_kv(net)[k]

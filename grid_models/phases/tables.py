@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,20 +21,23 @@ LARGEST = 1e12
 LONGEST_NAME = 200
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """Cells of a row by their columns, and the place that messages name."""
 
     cells: dict[str, Any]
     place: str
 
-    def __getitem__(self, column: Any) -> Any:
+    def __getitem__(self, column: str) -> Any:
         """Cell of a column."""
         return self.cells[column]
 
     def refuse(self, column: str, expected: str, remedy: str = "") -> GridError:
         """Error about a cell."""
         said = f"; {remedy}" if remedy else ""
-        return GridError(f"{self.place}, column {column}: expected {expected}, got '{shorten(self.cells[column])}'{said}")
+        return GridError(
+            f"{self.place}, column {column}: expected {expected}, got '{shorten(self.cells[column])}'{said}"
+        )
 
 
 class Tables(NamedTuple):
@@ -102,26 +106,53 @@ Reader = Callable[[str], Any]
 COLUMNS: dict[str, dict[str, Reader]] = {
     "bus": {"bus": _name, "vn_kv": _positive, "conductors": _conductors},
     "line": {
-        **{"line": _name, "from_bus": _name, "to_bus": _name, "length_km": _positive, "code": _name},
-        **{"i_max_a": _positive},
+        "line": _name,
+        "from_bus": _name,
+        "to_bus": _name,
+        "length_km": _positive,
+        "code": _name,
+        "i_max_a": _positive,
     },
     "linecode_matrix": {
-        **{"code": _name, "i": _conductor, "j": _conductor, "r_ohm_per_km": _number, "x_ohm_per_km": _number},
-        **{"c_nf_per_km": _number},
+        "code": _name,
+        "i": _conductor,
+        "j": _conductor,
+        "r_ohm_per_km": _number,
+        "x_ohm_per_km": _number,
+        "c_nf_per_km": _number,
     },
     "transformer": {
-        **{"trafo": _name, "hv_bus": _name, "lv_bus": _name, "sn_kva": _positive, "vn_hv_kv": _positive},
-        **{"vn_lv_kv": _positive, "vector_group": _name, "clock": _not_negative, "r_percent": _not_negative},
-        **{"x_percent": _positive, "tap_hv_pu": _positive, "star_conductor": _conductor},
+        "trafo": _name,
+        "hv_bus": _name,
+        "lv_bus": _name,
+        "sn_kva": _positive,
+        "vn_hv_kv": _positive,
+        "vn_lv_kv": _positive,
+        "vector_group": _name,
+        "clock": _not_negative,
+        "r_percent": _not_negative,
+        "x_percent": _positive,
+        "tap_hv_pu": _positive,
+        "star_conductor": _conductor,
     },
     "source": {
-        **{"bus": _name, "conductor": _conductor, "e_re_v": _number, "e_im_v": _number, "r1_ohm": _not_negative},
-        **{"x1_ohm": _not_negative, "r0_ohm": _not_negative, "x0_ohm": _not_negative},
+        "bus": _name,
+        "conductor": _conductor,
+        "e_re_v": _number,
+        "e_im_v": _number,
+        "r1_ohm": _not_negative,
+        "x1_ohm": _not_negative,
+        "r0_ohm": _not_negative,
+        "x0_ohm": _not_negative,
     },
     "earthing": {"bus": _name, "conductor": _conductor, "r_ohm": _not_negative, "x_ohm": _not_negative},
     "load": {
-        **{"load": _name, "bus": _name, "from_conductor": _conductor, "to_conductor": _conductor_or_earth},
-        **{"p_kw": _number, "q_kvar": _number},
+        "load": _name,
+        "bus": _name,
+        "from_conductor": _conductor,
+        "to_conductor": _conductor_or_earth,
+        "p_kw": _number,
+        "q_kvar": _number,
     },
 }
 """Columns of each table, and what reads their cells."""
@@ -149,7 +180,7 @@ def _read_table(path: Path, name: str) -> list[Row]:
 
 
 def parse_table(text: str, name: str, where: str) -> list[Row]:
-    """Rows of one table.
+    r"""Rows of one table.
 
     Parameters
     ----------
@@ -167,7 +198,7 @@ def parse_table(text: str, name: str, where: str) -> list[Row]:
 
     Examples
     --------
-    >>> [row["vn_kv"] for row in parse_table("bus,conductors,vn_kv\\nb1,abcn,0.4\\n", "bus", "bus.csv")]
+    >>> [row["vn_kv"] for row in parse_table("bus,conductors,vn_kv\nb1,abcn,0.4\n", "bus", "bus.csv")]
     [0.4]
     """
     readers = COLUMNS[name]
@@ -200,7 +231,9 @@ def _check_header(header: list[str], readers: dict[str, Reader], where: str) -> 
     for column in header:
         if column not in readers:
             remedy = suggest_name(column, readers, "remove it")
-            raise GridError(f"{where}, line 1: expected the columns {','.join(readers)}, got '{shorten(column)}'; {remedy}")
+            raise GridError(
+                f"{where}, line 1: expected the columns {','.join(readers)}, got '{shorten(column)}'; {remedy}"
+            )
 
 
 def _read_cells(header: list[str], cells: list[str], readers: dict[str, Reader], place: str) -> Any:

@@ -118,8 +118,8 @@ def check_elements(net: Any) -> None:
         live = [] if rows is None else rows.index[rows.in_service.astype(bool)]
         if len(live):
             raise GridError(
-                f"network, {table} {live[0]}: expected no {words.split(' ', 1)[1]} in service in three phases, since the "
-                "net does not say its zero and negative sequence; take it out of service"
+                f"network, {table} {live[0]}: expected no {words.split(' ', 1)[1]} in service, since "
+                "the net does not say its zero and negative sequence; take it out of service"
             )
     if net.get("user_pf_options"):
         raise GridError(
@@ -198,7 +198,7 @@ def _make_sources(net: Any, matrices: Matrices) -> Iterator[Source]:
         internal = int(matrices.bus[find_bus_rows(net, [grid.bus])[0]])
         if internal in taken:
             raise GridError(
-                f"network, ext_grid {index}: expected one external grid at a bus in three phases, got a second one beside "
+                f"network, ext_grid {index}: expected one external grid at a bus, got a second one beside "
                 f"ext_grid {taken[internal]}; take one out of service"
             )
         taken[internal] = index
@@ -212,10 +212,10 @@ def _read_notes(net: Any) -> Iterator[str]:
     live = net.trafo[net.trafo.in_service.astype(bool)]
     groups = live.vector_group.str.lower() if len(live) else []
     for index, percent in live.mag0_percent.items() if len(live) else ():
-        yield f"trafo {index}: mag0_percent = {percent:g} is read as per cent of vk0, as pandapower {READ_VERSION}x does"
+        yield f"trafo {index}: mag0_percent = {percent:g} is read as per cent of vk0, as in pandapower {READ_VERSION}x"
     for index, group in zip(live.index, groups, strict=True):
         star = any(column in live and live[column].fillna(0.0)[index] for column in ("rn_ohm", "xn_ohm"))
         if group == "yzn":
-            yield f"trafo {index}: vk0_percent of Yzn is taken as measured at the low voltage; runpp_3ph scales it by sn_mva"
+            yield f"trafo {index}: vk0_percent of Yzn is that seen from the low voltage; runpp_3ph scales it by sn_mva"
         if star:
             yield f"trafo {index}: the star point's impedance acts threefold in the zero sequence; in runpp_3ph once"

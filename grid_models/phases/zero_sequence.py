@@ -77,8 +77,8 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     vk0, vkr0 = float(row.vk0_percent), float(row.vkr0_percent)
     if not 0.0 <= vkr0 <= vk0 or not vk0 > 0.0:
         raise GridError(
-            f"{_list_rows(net, 'trafo', [k])}: expected vk0_percent above 0 and vkr0_percent at most that, got {vk0} and "
-            f"{vkr0}"
+            f"{_list_rows(net, 'trafo', [k])}: expected vk0_percent above 0 and vkr0_percent at most that, got "
+            f"{vk0} and {vkr0}"
         )
     base_ohm = rated_kv[1] ** 2 / float(row.sn_mva) / float(row.parallel)
     leakage = (vkr0 + 1j * np.sqrt(vk0**2 - vkr0**2)) / 100.0 * base_ohm
@@ -101,7 +101,9 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     else:
         ohm = lv + 1.0 / magnetising if magnetising else np.inf
     if not np.isfinite(ohm):
-        raise GridError(f"{_list_rows(net, 'trafo', [k])}: expected mag0_percent above 0 for Yyn, got {row.mag0_percent}")
+        raise GridError(
+            f"{_list_rows(net, 'trafo', [k])}: expected mag0_percent above 0 for Yyn, got {row.mag0_percent}"
+        )
     return np.array([[0.0, 0.0], [0.0, 1.0 / ohm]], dtype=np.complex128)
 
 
@@ -112,8 +114,8 @@ def _star_ohm(net: Any, k: int) -> complex:
     z = complex(0.0 if np.isnan(r) else r, 0.0 if np.isnan(x) else x)
     if z and str(row.vector_group).lower() == "ynyn":
         raise GridError(
-            f"{_list_rows(net, 'trafo', [k])}: expected rn_ohm and xn_ohm of 0 with two star points, got {z}; the net does "
-            "not say which of them they earth"
+            f"{_list_rows(net, 'trafo', [k])}: expected rn_ohm and xn_ohm of 0 with two star points, got {z}; the net "
+            "does not say which of them they earth"
         )
     return z
 
@@ -191,7 +193,8 @@ def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) 
             lacking = np.flatnonzero(live)
         if lacking.size:
             raise GridError(
-                f"{_list_rows(net, table, lacking)}: expected {column} (zero sequence), found none; fill it in, {remedy}"
+                f"{_list_rows(net, table, lacking)}: expected {column} (zero sequence), found none; "
+                f"fill it in, {remedy}"
             )
 
 

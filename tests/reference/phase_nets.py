@@ -1,0 +1,109 @@
+"""Nets for unbalanced power flow: zero-sequence data and one-phase loads added to nets that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import pandapower.networks as pn
+
+from grid_models.feeder.generated import make_radial_feeder
+
+
+def add_zero_sequence(net: Any, group: str = "Dyn") -> Any:
+    """Zero sequence of lines, transformers and source, none of it equal to the positive one."""
+    net.line["r0_ohm_per_km"] = 4.0 * net.line.r_ohm_per_km
+    net.line["x0_ohm_per_km"] = 3.5 * net.line.x_ohm_per_km
+    net.line["c0_nf_per_km"] = 0.6 * net.line.c_nf_per_km
+    net.trafo["vector_group"] = group
+    net.trafo["vk0_percent"] = 0.95 * net.trafo.vk_percent
+    net.trafo["vkr0_percent"] = 1.1 * net.trafo.vkr_percent
+    net.trafo["mag0_percent"], net.trafo["mag0_rx"], net.trafo["si0_hv_partial"] = 150.0, 0.3, 0.8
+    net.ext_grid["s_sc_max_mva"], net.ext_grid["rx_max"] = 500.0, 0.2
+    net.ext_grid["x0x_max"], net.ext_grid["r0x0_max"] = 1.2, 0.3
+    return net
+
+
+def add_one_phase_loads(net: Any, buses: Any, seed: int, kw: float = 4.0, delta: float = 0.3) -> Any:
+    """Loads and PV of one or three phases, wye and delta, at buses."""
+    rng = np.random.default_rng(seed)
+    for bus in buses:
+        powers = rng.uniform(0.0, kw / 1000.0, 3) * (rng.random(3) < 0.6)
+        kind = "delta" if rng.random() < delta else "wye"
+        q = dict(zip(("q_a_mvar", "q_b_mvar", "q_c_mvar"), 0.3 * powers, strict=True))
+        p = dict(zip(("p_a_mw", "p_b_mw", "p_c_mw"), powers, strict=True))
+        pp.create_asymmetric_load(net, int(bus), **p, **q, type=kind, scaling=0.9)
+        if rng.random() < 0.4:
+            pp.create_asymmetric_sgen(net, int(bus), p_b_mw=kw / 1000.0, q_b_mvar=-0.0003, type="wye")
+    return net
+
+
+def make_generated() -> Any:
+    """Our own feeder of eight houses, with delta loads and an upstream of twice the rated voltage's taps."""
+    net = make_radial_feeder([f"h{k}" for k in range(8)], rng=np.random.default_rng(1)).net
+    net.trafo["tap_pos"] = net.trafo.tap_pos + 1
+    return add_one_phase_loads(add_zero_sequence(net), net.bus.index[2:], 1)
+
+
+def make_cigre() -> Any:
+    """CIGRE LV with three transformers; its own loads become one-phase at every third bus."""
+    net = add_zero_sequence(pn.create_cigre_network_lv())
+    return add_one_phase_loads(net, net.load.bus.unique()[::3], 2, kw=8.0)
+
+
+def make_kerber() -> Any:
+    """A village of Kerber's."""
+    net = add_zero_sequence(pn.create_kerber_landnetz_kabel_1())
+    return add_one_phase_loads(net, net.load.bus, 3)
+
+
+def make_european() -> Any:
+    """IEEE European LV, the reactive power of phases B and C put right (pandapower issue 2218)."""
+    net = pn.ieee_european_lv_asymmetric()
+    for phase in "abc":
+        net.asymmetric_load[f"q_{phase}_mvar"] = net.asymmetric_load[f"p_{phase}_mw"] * np.tan(np.arccos(0.95))
+    return net
+
+
+def make_meshed() -> Any:
+    """The generated feeder with a ring, a line open at one end, and one-phase loads alone."""
+    net = make_generated()
+    lv = [int(bus) for bus in net.bus.index if net.bus.vn_kv[bus] < 1.0]
+    rows = net.line.iloc[0]
+    for a, b in ((lv[1], lv[-1]), (lv[2], lv[5])):
+        k = pp.create_line_from_parameters(
+            net, a, b, 0.08, rows.r_ohm_per_km, rows.x_ohm_per_km, 250.0, rows.max_i_ka
+        )
+    add_zero_sequence(net)
+    pp.create_switch(net, lv[2], k, et="l", closed=False)
+    return net
+
+
+def make_two_stars() -> Any:
+    """YNyn transformer behind a medium-voltage line, with iron losses, ordinary loads, a storage and joined buses."""
+    net = pp.create_empty_network(sn_mva=0.4)
+    hv, mv, lv, bar, end = (pp.create_bus(net, vn) for vn in (20.0, 20.0, 0.4, 0.4, 0.4))
+    pp.create_ext_grid(net, hv, vm_pu=1.01, va_degree=12.0)
+    pp.create_line_from_parameters(net, hv, mv, 5.0, 0.2, 0.35, 220.0, 0.3)
+    pp.create_transformer_from_parameters(
+        net, mv, lv, 0.4, 20.0, 0.4, 1.2, 4.0, 0.9, 0.4, tap_side="hv", tap_neutral=0, tap_pos=-1, tap_step_percent=2.5,
+        tap_min=-2, tap_max=2, shift_degree=0, tap_changer_type="Ratio",
+    )  # fmt: skip
+    pp.create_switch(net, lv, bar, et="b")
+    pp.create_line_from_parameters(net, bar, end, 0.2, 0.3, 0.08, 300.0, 0.2, parallel=2)
+    pp.create_load(net, bar, 0.03, 0.01, type="delta")
+    pp.create_sgen(net, end, 0.02, 0.0, type="PV")
+    pp.create_storage(net, end, 0.01, 1.0)
+    return add_one_phase_loads(add_zero_sequence(net, "YNyn"), [bar, end], 5, kw=15.0)
+
+
+NETS: dict[str, Callable[[], Any]] = {
+    "generated": make_generated,
+    "cigre": make_cigre,
+    "kerber": make_kerber,
+    "european": make_european,
+    "meshed": make_meshed,
+    "two_stars": make_two_stars,
+}
