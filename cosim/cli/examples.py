@@ -12,6 +12,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
         "gridsettle net solve street --model four_wire --out solved",
     ),
+    "net export": ("gridsettle net export feeder.json --opendss feeder.dss",),
     "scenario list": ("gridsettle scenario list",),
     "scenario show": ("gridsettle scenario show outage",),
     "scenario check": ("gridsettle scenario check mine.toml",),

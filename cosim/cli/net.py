@@ -9,18 +9,20 @@ import typer
 
 from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, make_printable
-from cosim.nets import judges, solution
+from cosim.nets import judges, opendss, solution
 from cosim.nets import solve as solving
-from cosim.results import folders
+from cosim.results import directory, folders
+
+Network = Annotated[
+    Path, typer.Argument(metavar="FILE_OR_FOLDER", help="pandapower JSON, or a folder of tables for four_wire.")
+]
 
 net_app = typer.Typer(help="A network as given: solved, and judged by other programs.", no_args_is_help=True)
 
 
 @net_app.command()
 def solve(
-    network: Annotated[
-        Path, typer.Argument(metavar="FILE_OR_FOLDER", help="pandapower JSON, or a folder of tables for four_wire.")
-    ],
+    network: Network,
     model: Annotated[
         str,
         typer.Option(help="balanced, three_phase or four_wire. Default: four_wire for a folder, balanced for a file."),
@@ -29,7 +31,11 @@ def solve(
         Path | None, typer.Option(help="Folder for voltage.csv and branch_current.csv, new or empty.")
     ] = None,
     judge: Annotated[
-        str | None, typer.Option(help="Solve by another program, too, and print the largest difference: JUDGES.")
+        str | None,
+        typer.Option(
+            help="Solve by another program, too, and print the largest difference: runpp (balanced), runpp_3ph "
+            "(three_phase), opendss (three_phase, four_wire)."
+        ),
     ] = None,
 ) -> None:
     """Solve the power flow of a network as given: its own elements at their own powers and phases.
@@ -51,3 +57,15 @@ def solve(
         terminal.show_net(found, network, out)
         if asked is not None:
             terminal.show_difference(asked, judges.compare(found, given, asked))
+
+
+@net_app.command()
+def export(
+    network: Network,
+    to: Annotated[Path, typer.Option("--opendss", help="File for the script of OpenDSS.")],
+) -> None:
+    """Write a network as given as a script of OpenDSS: a file in three phases, a folder of tables with four wires."""
+    with progress.tell_compiling(), bad_input_ends():
+        chosen = solving.choose_model("four_wire" if network.is_dir() else "three_phase", network)
+        directory.write_whole(to, opendss.format_opendss(solving.read_network(network, chosen), chosen))
+        terminal.show_written([to])

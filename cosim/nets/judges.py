@@ -13,15 +13,12 @@ import numpy as np
 import pandapower as pp
 
 from cosim.nets.models import Model
+from cosim.nets.opendss import write_opendss
 from cosim.nets.solution import NetSolution
 from grid_models.errors import GridError, shorten
 from grid_models.feeder.net_file import LEFT_OUT
 from grid_models.phases.admittance import list_terminals
-from grid_models.phases.four_wire import make_four_wire
-from grid_models.phases.opendss import write_four_wire, write_three_phase
 from grid_models.phases.sequence import PHASES, TO_PHASES
-from grid_models.phases.tables import Tables
-from grid_models.phases.three_phase import make_three_phase
 from grid_models.powerflow.admittance import MAX_ITERATIONS, RUNPP_OPTIONS
 
 JUDGE_SN_MVA = 1e-3
@@ -163,13 +160,8 @@ def _solve(run: Callable[..., None], net: Any, **options: Any) -> Any:
 def ask_opendss(network: Any) -> Answer:
     """Solution of OpenDSS for a circuit that is written from the same data."""
     dss = load_extra(*EXTRAS[Judge.OPENDSS])
-    if isinstance(network, Tables):
-        circuit = make_four_wire(network)
-        script = write_four_wire(network, circuit)
-        places = list(zip(circuit.bus, circuit.conductor, strict=True))
-    else:
-        made = make_three_phase(network)
-        circuit, script, places = made.circuit, write_three_phase(network, made), []
+    script, circuit, made = write_opendss(network)
+    places = list(zip(circuit.bus, circuit.conductor, strict=True))
     for command in script.commands:
         dss.Text.Command(command)
     if not dss.Solution.Converged():
@@ -177,7 +169,7 @@ def ask_opendss(network: Any) -> Answer:
     pairs = np.array(dss.Circuit.AllBusVolts()).view(np.complex128)
     by_name = dict(zip((name.lower() for name in dss.Circuit.AllNodeNames()), pairs, strict=True))
     v = np.array([by_name[name] for name in script.node])
-    if not places:
+    if made is not None:
         of_bus = np.append(v.reshape(-1, 3), np.full((1, 3), np.nan + 0j), axis=0)[made.matrices.bus]
         places = [(str(bus), phase) for bus in network.bus.index for phase in PHASES]
         v = of_bus.ravel()

@@ -10,7 +10,7 @@ own last iterate once it has converged, and the final solve starts from that. Th
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,25 +88,6 @@ class Network(NamedTuple):
     base_kw: float
     shunt: Ints
     shunt_kw: Floats
-
-
-class Factors(Protocol):
-    """Sparse LU factors, as in `Network`."""
-
-    @property
-    def lower_start(self) -> Ints: ...
-    @property
-    def lower_row(self) -> Ints: ...
-    @property
-    def lower(self) -> Floats: ...
-    @property
-    def upper_start(self) -> Ints: ...
-    @property
-    def upper_row(self) -> Ints: ...
-    @property
-    def upper(self) -> Floats: ...
-    @property
-    def inverse_diagonal(self) -> Floats: ...
 
 
 class LaneBlock(NamedTuple):
@@ -204,8 +185,8 @@ def multiply(x: Floats, j: int, a: float, b: float) -> None:
 
 
 @compiled
-def solve_factors(net: Factors, x: Floats) -> None:
-    """Solve L·U·x = y in place for all lanes, y in the first n rows."""
+def solve_factors(net: Any, x: Floats) -> None:
+    """Solve L·U·x = y in place for all lanes, y in the first n rows; `net` has the factors' fields of `Network`."""
     n = net.inverse_diagonal.shape[0]
     for j in range(n):
         for k in range(net.lower_start[j], net.lower_start[j + 1]):

@@ -21,7 +21,7 @@ groups = st.sampled_from([("Dyn", 150.0), ("Dyn", 330.0), ("Yzn", 150.0), ("Yyn"
 
 def draw_net(seed, group):
     rng = np.random.default_rng(seed)
-    net = make_radial_feeder([f"h{k}" for k in range(int(rng.integers(1, 8)))], rng=rng).net
+    net = make_radial_feeder([f"h{k}" for k in range(int(rng.integers(3, 8)))], rng=rng).net
     add_zero_sequence(net, group[0])
     net.trafo["shift_degree"] = group[1]
     # Loads of one phase behind the magnetising impedance of Yyn are small, or the star point goes anywhere.

@@ -73,9 +73,7 @@ def make_meshed() -> Any:
     lv = [int(bus) for bus in net.bus.index if net.bus.vn_kv[bus] < 1.0]
     rows = net.line.iloc[0]
     for a, b in ((lv[1], lv[-1]), (lv[2], lv[5])):
-        k = pp.create_line_from_parameters(
-            net, a, b, 0.08, rows.r_ohm_per_km, rows.x_ohm_per_km, 250.0, rows.max_i_ka
-        )
+        k = pp.create_line_from_parameters(net, a, b, 0.08, rows.r_ohm_per_km, rows.x_ohm_per_km, 250.0, rows.max_i_ka)
     add_zero_sequence(net)
     pp.create_switch(net, lv[2], k, et="l", closed=False)
     return net

@@ -155,3 +155,29 @@ def test_names_of_a_folder_are_only_text(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "=[bold]cmd" in done.stdout
     assert "\n'=[bold]cmd,a," in (tmp_path / "solved" / "voltage.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_script_of_opendss_is_written_that_opendss_solves(net_file: Path, tmp_path: Path, kind: str) -> None:
+    dss = pytest.importorskip("opendssdirect")
+    done = call("export", net_file if kind == "file" else REFERENCE, "--opendss", tmp_path / "net.dss")
+    assert done.exit_code == 0, done.output
+    dss.Text.Command(f'redirect "{tmp_path / "net.dss"}"')
+    assert dss.Solution.Converged()
+    names = dict(line[2:].split(" = ") for line in (tmp_path / "net.dss").read_text().splitlines() if " = " in line)
+    assert set(names.values()) >= ({"0", "4"} if kind == "file" else {"hv", "h3"})
+    if kind == "folder":
+        number = next(k for k, bus in names.items() if bus == "h3")
+        dss.Circuit.SetActiveBus(number)
+        vm = pd.read_csv(REFERENCE / "solution_voltage.csv").set_index(["bus", "conductor"]).vm_v
+        assert dss.Bus.VMagAngle()[0::2] == pytest.approx([vm["h3", c] for c in "abcn"], abs=1e-4)
+
+
+def test_what_opendss_cannot_have_is_refused(tmp_path: Path) -> None:
+    net = make_two_stars()
+    net.trafo["vector_group"] = "Yzn"
+    pp.to_json(net, str(tmp_path / "net.json"))
+    done = call("export", tmp_path / "net.json", "--opendss", tmp_path / "net.dss")
+    assert done.exit_code == 2
+    assert "expected Dyn with an odd clock or YNyn0, got Yzn and 0 degrees" in done.stderr
+    assert not (tmp_path / "net.dss").exists()

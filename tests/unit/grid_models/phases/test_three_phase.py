@@ -57,7 +57,7 @@ def drop(table: str, column: str) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (drop("line", "r0_ohm_per_km"), r"line 0 .* and \d+ more: expected r0_ohm_per_km .*fill it in.*four-core cables"),
+        (drop("line", "r0_ohm_per_km"), r"line 0 .* and \d+ more: expected r0_ohm_per_km .*four-core cables"),
         (set_value("line", "c0_nf_per_km", np.nan), "line 0 '.*': expected c0_nf_per_km"),
         (drop("trafo", "vk0_percent"), "trafo 0 '.*': expected vk0_percent .*vk0_percent = vk_percent"),
         (set_value("trafo", "vk0_percent", np.nan), "trafo 0 '.*': expected vk0_percent"),
