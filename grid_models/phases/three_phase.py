@@ -18,7 +18,13 @@ from grid_models.errors import GridError
 from grid_models.phases.circuit import Branch, Circuit, Source
 from grid_models.phases.net_loads import find_ports, remove_loads
 from grid_models.phases.sequence import PHASES, TO_PHASES, make_phase_matrix
-from grid_models.phases.zero_sequence import check_sources, find_line_zero, find_source_impedance, find_trafo_zero
+from grid_models.phases.zero_sequence import (
+    check_sources,
+    find_line_zero,
+    find_source_impedance,
+    find_trafo_zero,
+    star_ohm,
+)
 from grid_models.powerflow.admittance import (
     Matrices,
     branch_admittances,
@@ -214,8 +220,7 @@ def _read_notes(net: Any) -> Iterator[str]:
     for index, percent in live.mag0_percent.items() if len(live) else ():
         yield f"trafo {index}: mag0_percent = {percent:g} is read as per cent of vk0, as in pandapower {READ_VERSION}x"
     for index, group in zip(live.index, groups, strict=True):
-        star = any(column in live and live[column].fillna(0.0)[index] for column in ("rn_ohm", "xn_ohm"))
         if group == "yzn":
             yield f"trafo {index}: vk0_percent of Yzn is that seen from the low voltage; runpp_3ph scales it by sn_mva"
-        if star:
+        if star_ohm(live.loc[index]):
             yield f"trafo {index}: the star point's impedance acts threefold in the zero sequence; in runpp_3ph once"

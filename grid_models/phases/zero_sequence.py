@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from grid_models.arrays import Complex, Floats
 from grid_models.errors import GridError
@@ -17,6 +18,14 @@ from grid_models.powerflow.taps import find_rated_kv
 LINE_COLUMNS = ("r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km")
 SOURCE_COLUMNS = ("s_sc_max_mva", "rx_max", "x0x_max", "r0x0_max")
 TRAFO_COLUMNS = ("vk0_percent", "vkr0_percent", "mag0_percent", "mag0_rx", "si0_hv_partial")
+RANGES = (
+    ("sn_mva", 1e-9, 1e9),
+    ("parallel", 1.0, 1e6),
+    ("mag0_percent", 0.0, 1e12),
+    ("mag0_rx", 0.0, 1e12),
+    ("si0_hv_partial", 0.0, 1.0),
+)
+"""Of a transformer's columns."""
 GROUPS = ("dyn", "yzn", "yyn", "ynyn")
 VOLTAGE_FACTOR = 1.1
 """c of IEC 60909, by which pandapower makes an impedance of a short-circuit power."""
@@ -75,6 +84,11 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     """Zero-sequence admittance of a transformer, (2, 2) S."""
     row = net.trafo.iloc[k]
     vk0, vkr0 = float(row.vk0_percent), float(row.vkr0_percent)
+    for column, low, high in RANGES:
+        if not low <= float(row[column]) <= high:
+            raise GridError(
+                f"{_list_rows(net, 'trafo', [k])}: expected {column} from {low:g} to {high:g}, got {row[column]}"
+            )
     if not 0.0 <= vkr0 <= vk0 or not vk0 > 0.0:
         raise GridError(
             f"{_list_rows(net, 'trafo', [k])}: expected vk0_percent above 0 and vkr0_percent at most that, got "
@@ -87,7 +101,7 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     turn = (rx + 1j) / np.sqrt(rx**2 + 1.0)
     magnetising = 1.0 / (turn * vk0 / 100.0 * base_ohm * ratio) if ratio else 0.0
     hv, lv = leakage * float(row.si0_hv_partial), leakage * (1.0 - float(row.si0_hv_partial))
-    lv += 3.0 * _star_ohm(net, k)
+    lv += 3.0 * _find_star_ohm(net, k)
     group = str(row.vector_group).lower()
     if group == "ynyn":
         sign = _ynyn_sign(net, k)
@@ -107,17 +121,23 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     return np.array([[0.0, 0.0], [0.0, 1.0 / ohm]], dtype=np.complex128)
 
 
-def _star_ohm(net: Any, k: int) -> complex:
-    """Impedance between the low-voltage star point and earth."""
+def _find_star_ohm(net: Any, k: int) -> complex:
+    """Impedance between the low-voltage star point and earth; refused where there are two star points."""
     row = net.trafo.iloc[k]
-    r, x = (float(row[column]) if column in net.trafo else 0.0 for column in ("rn_ohm", "xn_ohm"))
-    z = complex(0.0 if np.isnan(r) else r, 0.0 if np.isnan(x) else x)
+    z = star_ohm(row)
     if z and str(row.vector_group).lower() == "ynyn":
         raise GridError(
             f"{_list_rows(net, 'trafo', [k])}: expected rn_ohm and xn_ohm of 0 with two star points, got {z}; the net "
             "does not say which of them they earth"
         )
     return z
+
+
+def star_ohm(row: Any) -> complex:
+    """Impedance between the star point of a transformer's row and earth; what is no number is none."""
+    given = [pd.to_numeric(row.get(column, 0.0), errors="coerce") for column in ("rn_ohm", "xn_ohm")]
+    r, x = (float(value) if value is not None and np.isfinite(value) else 0.0 for value in given)
+    return complex(r, x)
 
 
 def _ynyn_sign(net: Any, k: int) -> float:
@@ -184,11 +204,12 @@ def check_sources(net: Any) -> None:
 
 
 def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) -> None:
-    """Raise `GridError` with the names of the rows in service that lack a finite value."""
+    """Give columns the type of numbers; raise `GridError` with the rows in service that lack a finite one."""
     live = net[table].in_service.to_numpy(bool)
     for column in columns:
         if column in net[table]:
-            lacking = np.flatnonzero(live & ~np.isfinite(net[table][column].to_numpy(np.float64)))
+            net[table][column] = pd.to_numeric(net[table][column], errors="coerce").astype(np.float64)
+            lacking = np.flatnonzero(live & ~np.isfinite(net[table][column].to_numpy()))
         else:
             lacking = np.flatnonzero(live)
         if lacking.size:

@@ -59,6 +59,9 @@ def drop(table: str, column: str) -> Callable[[Any], None]:
     [
         (drop("line", "r0_ohm_per_km"), r"line 0 .* and \d+ more: expected r0_ohm_per_km .*four-core cables"),
         (set_value("line", "c0_nf_per_km", np.nan), "line 0 '.*': expected c0_nf_per_km"),
+        (set_value("line", "x0_ohm_per_km", "much"), "line 0 '.*': expected x0_ohm_per_km"),
+        (set_value("trafo", "si0_hv_partial", 1.5), "trafo 0 '.*': expected si0_hv_partial from 0 to 1, got 1.5"),
+        (set_value("trafo", "mag0_percent", -1.0), "expected mag0_percent from 0 to"),
         (drop("trafo", "vk0_percent"), "trafo 0 '.*': expected vk0_percent .*vk0_percent = vk_percent"),
         (set_value("trafo", "vk0_percent", np.nan), "trafo 0 '.*': expected vk0_percent"),
         (set_value("trafo", "vk0_percent", 0.0), "expected vk0_percent above 0"),
