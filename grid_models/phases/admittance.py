@@ -17,7 +17,7 @@ from scipy.sparse.linalg import SuperLU, splu
 from grid_models.arrays import Complex, Ints
 from grid_models.errors import GridError
 from grid_models.phases.circuit import EARTH, Circuit, Source
-from grid_models.phases.kernel import PhaseNetwork
+from grid_models.phases.kernel import PhaseNetwork, Rows
 from grid_models.phases.sequence import TO_PHASES, TO_SEQUENCES, make_phase_matrix
 from grid_models.powerflow.admittance import as_pairs, read_columns
 
@@ -33,15 +33,12 @@ class Model(NamedTuple):
     ----------
     network
         As the compiled functions take it.
-    no_load
-        (n,) voltages of the nodes without injections.
-    to_nodes
-        Sparse (n, x): voltages of the nodes per solution of the factors.
+    rows
+        Voltages of the n nodes, V, then currents into the c terminals, A.
     """
 
     network: PhaseNetwork
-    no_load: Complex
-    to_nodes: Any
+    rows: Rows
 
 
 def make_model(circuit: Circuit) -> Model:
@@ -68,7 +65,17 @@ def make_model(circuit: Circuit) -> Model:
     incidence = _incidence(circuit)
     seen = (transform.conj().T @ incidence)[free].tocsc()
     network = _make_network(factors, seen, incidence.T @ no_load)
-    return Model(network, no_load, to_nodes)
+    return Model(network, _make_rows(circuit, no_load, to_nodes))
+
+
+def _make_rows(circuit: Circuit, no_load: Complex, to_nodes: Any) -> Rows:
+    """Voltages and currents per solution of the factors; `to_nodes` is sparse (n, x), in pu like `no_load`, (n,)."""
+    volts = sparse.diags_array(circuit.base_v) @ to_nodes
+    currents = make_current_matrix(circuit)
+    matrix = sparse.vstack([volts, currents @ volts]).tocsr()
+    constant = np.concatenate([no_load * circuit.base_v, currents @ (no_load * circuit.base_v)])
+    starts, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+    return Rows(starts, columns, np.ascontiguousarray(as_pairs(matrix.data + 0j)), as_pairs(constant))
 
 
 def check_connections(circuit: Circuit) -> None:

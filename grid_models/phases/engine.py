@@ -11,7 +11,7 @@ import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints, Mask
 from grid_models.errors import GridError
-from grid_models.phases.admittance import BASE_KVA, list_terminals, make_current_matrix, make_model
+from grid_models.phases.admittance import BASE_KVA, list_terminals, make_model
 from grid_models.phases.circuit import Circuit
 from grid_models.phases.kernel import solve_intervals
 from grid_models.phases.sequence import PHASES, voltage_unbalance_percent
@@ -91,8 +91,7 @@ class PhasePowerFlow:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self._model = make_model(circuit)
-        self._currents = make_current_matrix(circuit)
+        self._network, self._rows = make_model(circuit)
         self.terminals = list_terminals(circuit)
         self.rated_a: Floats = np.concatenate([branch.rated_a for branch in circuit.branches] or [np.zeros(0)])
 
@@ -113,12 +112,10 @@ class PhasePowerFlow:
         if s.ndim != 2 or s.shape[1] != self.circuit.port_from.size:
             raise GridError(f"power flow: expected powers of shape (K, {self.circuit.port_from.size}), got {s.shape}")
         p, q = np.ascontiguousarray(s.real), np.ascontiguousarray(s.imag)
-        iterations, pairs = solve_intervals(self._model.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
-        x = np.ascontiguousarray(pairs).view(np.complex128)[..., 0]
-        v_pu = self._model.no_load + (self._model.to_nodes @ x.T).T
-        v_pu[iterations == 0] = np.nan + 1j * np.nan
-        v = v_pu * self.circuit.base_v
-        return PhaseFlow(iterations > 0, v, (self._currents @ v.T).T, iterations)
+        iterations, pairs = solve_intervals(self._network, self._rows, p, q, TOLERANCE_PU, MAX_ITERATIONS)
+        found = pairs.view(np.complex128)[..., 0]
+        n = len(self.circuit.bus)
+        return PhaseFlow(iterations > 0, found[:, :n], found[:, n:], iterations)
 
     def unbalance_percent(self, v: Complex) -> tuple[list[str], Floats]:
         """Buses with three phases, U of them, and their voltage unbalance factors, (K, U), of voltages (K, n)."""

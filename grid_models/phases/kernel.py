@@ -48,6 +48,23 @@ class PhaseNetwork(NamedTuple):
     impedance: Floats
 
 
+class Rows(NamedTuple):
+    """Quantities that are linear in the factors' solution, by sparse rows; complex numbers as pairs.
+
+    Attributes
+    ----------
+    start, column, value
+        Rows of a sparse matrix over the solution's places.
+    constant
+        Quantities without injections, (r, 2).
+    """
+
+    start: Ints
+    column: Ints
+    value: Floats
+    constant: Floats
+
+
 class PortBlock(NamedTuple):
     """Work space of W intervals, one per lane; complex numbers as (re, im) in the axis before the last.
 
@@ -165,15 +182,26 @@ def solve_lanes(net: PhaseNetwork, block: PortBlock, tolerance_pu: float, max_it
 
 
 @compiled
+def compute_rows(rows: Rows, block: PortBlock, found: Floats) -> None:
+    """Set `found`, (r, 2, W), to the quantities of the rows in all lanes."""
+    for i in range(rows.constant.shape[0]):
+        for lane in range(found.shape[2]):
+            found[i, 0, lane] = rows.constant[i, 0]
+            found[i, 1, lane] = rows.constant[i, 1]
+        for k in range(rows.start[i], rows.start[i + 1]):
+            add_product(found, i, rows.value[k, 0], rows.value[k, 1], block.x, rows.column[k])
+
+
+@compiled
 def solve_intervals(
-    net: PhaseNetwork, p: Floats, q: Floats, tolerance_pu: float, max_iterations: int
+    net: PhaseNetwork, rows: Rows, p: Floats, q: Floats, tolerance_pu: float, max_iterations: int
 ) -> tuple[Ints, Floats]:
     """Solve K intervals.
 
     Parameters
     ----------
-    net
-        The circuit.
+    net, rows
+        The circuit, and what is asked for.
     p, q
         Power into the network at the ports, pu, (K, m).
     tolerance_pu
@@ -183,8 +211,8 @@ def solve_intervals(
 
     Returns
     -------
-    iterations, x
-        (K,), 0 where not solved, and what injections change at the factors' unknowns, (K, x, 2), NaN there.
+    iterations, quantities
+        (K,), 0 where not solved, and the quantities of the rows, (K, r, 2), NaN there.
     """
     n_intervals, m, n = p.shape[0], p.shape[1], net.inverse_diagonal.shape[0]
     lanes = max(1, min(LANES, n_intervals))
@@ -193,7 +221,9 @@ def solve_intervals(
         np.zeros(ports), np.zeros(ports), np.zeros(ports), np.zeros(ports), np.zeros((n, 2, lanes)),
         np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64),
     )  # fmt: skip
-    iterations, x = np.zeros(n_intervals, np.int64), np.full((n_intervals, n, 2), np.nan)
+    n_rows = rows.constant.shape[0]
+    found = np.zeros((n_rows, 2, lanes))
+    iterations, quantities = np.zeros(n_intervals, np.int64), np.empty((n_intervals, n_rows, 2))
     for first in range(0, n_intervals, lanes):
         count = min(lanes, n_intervals - first)
         block.s[:] = 0.0
@@ -202,10 +232,13 @@ def solve_intervals(
                 block.s[i, 0, lane] = p[first + lane, i]
                 block.s[i, 1, lane] = q[first + lane, i]
         solve_lanes(net, block, tolerance_pu, max_iterations)
+        compute_rows(rows, block, found)
         for lane in range(count):
             iterations[first + lane] = block.iterations[lane]
             if block.iterations[lane] > 0:
-                for i in range(n):
-                    x[first + lane, i, 0] = block.x[i, 0, lane]
-                    x[first + lane, i, 1] = block.x[i, 1, lane]
-    return iterations, x
+                for i in range(n_rows):
+                    quantities[first + lane, i, 0] = found[i, 0, lane]
+                    quantities[first + lane, i, 1] = found[i, 1, lane]
+            else:
+                quantities[first + lane] = np.nan
+    return iterations, quantities
