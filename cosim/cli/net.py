@@ -48,7 +48,7 @@ def solve(
         chosen = solving.choose_model(model, network)
         asked = None if judge is None else judges.choose_judge(judge, chosen)
         given = solving.read_network(network, chosen)
-        found = solving.solve_network(given, chosen)
+        found = solving.solve_network(given, chosen, str(network))
         if not found.converged:
             typer.echo(f"gridsettle: {make_printable(str(network))}: no solution; nothing is written", err=True)
             raise typer.Exit(ANSWER_IS_NO)

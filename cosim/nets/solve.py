@@ -71,14 +71,22 @@ def read_network(path: Path, model: Model) -> Any:
     return net
 
 
-def solve_network(network: Any, model: Model) -> NetSolution:
-    """Solve what `read_network` returned.
+def solve_network(network: Any, model: Model, where: str = "network") -> NetSolution:
+    """Solve what `read_network` returned; `where` begins messages.
 
     Raises
     ------
     GridError
         If the model cannot represent the network.
     """
+    try:
+        return _solve(network, model)
+    except GridError as error:
+        said = str(error)
+        raise GridError(where + said.removeprefix("network") if said.startswith("network, ") else said) from error
+
+
+def _solve(network: Any, model: Model) -> NetSolution:
     if model is Model.FOUR_WIRE:
         return solve_four_wire(network)
     found = solve_three_phase(network) if model is Model.THREE_PHASE else solve_balanced(network)

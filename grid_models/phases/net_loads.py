@@ -54,7 +54,7 @@ def find_ports(net: Any, matrices: Matrices) -> tuple[Complex, Ints, tuple[str, 
         for index, row in _list_live(net, table).iterrows():
             if row["type"] not in ("wye", "delta"):
                 raise GridError(
-                    f"network, {table} {index} '{row['name']}': expected type wye or delta, got '{row['type']}'; write "
+                    f"network, {table} {index}: expected type wye or delta, got '{row['type']}'; write "
                     "how it is connected"
                 )
             powers = [_power(table, index, row, f"p_{phase}_mw", f"q_{phase}_mvar") * sign for phase in "abc"]

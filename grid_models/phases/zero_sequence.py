@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from grid_models.arrays import Complex, Floats
-from grid_models.errors import GridError
+from grid_models.errors import GridError, shorten
 from grid_models.powerflow.taps import find_rated_kv
 
 LINE_COLUMNS = ("r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km")
@@ -193,14 +193,14 @@ def find_source_impedance(net: Any, grid: Any) -> Complex:
 
 def check_sources(net: Any) -> None:
     """Raise `GridError` where an external grid in service has no short-circuit power or zero sequence."""
-    remedy = "for a strong one s_sc_max_mva = 1000, rx_max = 0.1, x0x_max = 1, r0x0_max = 0.1"
+    remedy = "e.g. for a strong one s_sc_max_mva = 1000, rx_max = 0.1, x0x_max = 1, r0x0_max = 0.1"
     _check_columns(net, "ext_grid", SOURCE_COLUMNS, remedy)
     rows = net.ext_grid[net.ext_grid.in_service.astype(bool)]
     for column, positive in (("s_sc_max_mva", True), ("x0x_max", True), ("rx_max", False), ("r0x0_max", False)):
         for index, value in rows[column].items():
             if not (value > 0.0 if positive else value >= 0.0):
                 wanted = "above 0" if positive else "of at least 0"
-                raise GridError(f"ext_grid {index}: expected {column} {wanted}, got {value}")
+                raise GridError(f"network, ext_grid {index}: expected {column} {wanted}, got {value}")
 
 
 def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) -> None:
@@ -221,6 +221,7 @@ def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) 
 
 def _list_rows(net: Any, table: str, rows: Any) -> str:
     """Names of rows of a table, the first few."""
-    shown = [f"{net[table].index[k]} '{net[table]['name'].iloc[k]}'" for k in rows[:MOST_NAMED]]
+    named = [(net[table].index[k], net[table]["name"].iloc[k]) for k in rows[:MOST_NAMED]]
+    shown = [f"{index} '{shorten(name)}'" if name and isinstance(name, str) else str(index) for index, name in named]
     more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
     return f"network, {table} {', '.join(shown)}{more}"

@@ -117,7 +117,7 @@ def test_missing_zero_sequence_ends_with_two_and_names_the_lines(tmp_path: Path)
     pp.to_json(net, str(tmp_path / "net.json"))
     done = call("solve", tmp_path / "net.json", "--model", "three_phase", "--out", tmp_path / "solved")
     assert done.exit_code == 2
-    assert "line 0 'None', 1 'None': expected r0_ohm_per_km" in done.stderr
+    assert f"{tmp_path / 'net.json'}, line 0, 1: expected r0_ohm_per_km" in done.stderr
     assert not (tmp_path / "solved").exists()
 
 
