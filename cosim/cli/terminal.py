@@ -213,11 +213,11 @@ def show_hosting(capacity: Hosting, name: str) -> None:
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     """Print the extremes of a solved network, its notes and the files written."""
     # Where all phases are alike, the first stands for them.
-    of_phases, phases = (slice(-1), "a") if found.model == "balanced" else (slice(None), "abc")
-    vm: Extremes = {at[of_phases]: abs(v) / found.base_v[at] for at, v in found.v.items() if v == v and at[1] in phases}
+    length, phases = (-1, "a") if found.model == "balanced" else (None, "abc")
+    vm: Extremes = {at[:length]: abs(v) / found.base_v[at] for at, v in found.v.items() if v == v and at[1] in phases}
     to_earth: Extremes = {at: abs(v) for at, v in found.v.items() if v == v and at[1] == "n"}
     limit = {at: a for at, a in found.rated_a.items() if a > 0.0 and at[2] in phases + "n"}
-    rated: Extremes = {at[of_phases]: 100.0 * abs(found.current_a[at]) / a for at, a in limit.items()}
+    rated: Extremes = {at[:length]: 100.0 * abs(found.current_a[at]) / a for at, a in limit.items()}
     neutral: Extremes = {at: abs(i) for at, i in found.current_a.items() if at[2] == "n"}
     unbalance: Extremes = {(bus,): percent for bus, percent in found.unbalance_percent.items() if percent == percent}
     table = make_table(f"{network}, {found.model}", "what", "value>", "unit", "where")
