@@ -17,6 +17,9 @@ from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
 from grid_models.powerflow.kernel import LANES, solve_factors
 
+TILE = 64
+"""Rows that are computed for all lanes before they are written interval by interval: as many as fit the fast cache."""
+
 
 class PhaseNetwork(NamedTuple):
     """A circuit as the compiled functions take it, in pu; complex numbers as pairs (re, im) in the last axis.
@@ -182,14 +185,28 @@ def solve_lanes(net: PhaseNetwork, block: PortBlock, tolerance_pu: float, max_it
 
 
 @compiled
-def compute_rows(rows: Rows, block: PortBlock, found: Floats) -> None:
-    """Set `found`, (r, 2, W), to the quantities of the rows in all lanes."""
-    for i in range(rows.constant.shape[0]):
+def compute_rows(rows: Rows, block: PortBlock, first: int, count: int, found: Floats) -> None:
+    """Set `found`, (TILE, 2, W), to the quantities of `count` rows from `first` on in all lanes."""
+    for i in range(count):
         for lane in range(found.shape[2]):
-            found[i, 0, lane] = rows.constant[i, 0]
-            found[i, 1, lane] = rows.constant[i, 1]
-        for k in range(rows.start[i], rows.start[i + 1]):
+            found[i, 0, lane] = rows.constant[first + i, 0]
+            found[i, 1, lane] = rows.constant[first + i, 1]
+        for k in range(rows.start[first + i], rows.start[first + i + 1]):
             add_product(found, i, rows.value[k, 0], rows.value[k, 1], block.x, rows.column[k])
+
+
+@compiled
+def read_lanes(rows: Rows, block: PortBlock, tile: Floats, quantities: Floats) -> None:
+    """Set the quantities of all rows, (L, r, 2), of the first L lanes; NaN where a lane holds no solution."""
+    n_rows = rows.constant.shape[0]
+    for first in range(0, n_rows, TILE):
+        count = min(TILE, n_rows - first)
+        compute_rows(rows, block, first, count, tile)
+        for lane in range(quantities.shape[0]):
+            solved = block.iterations[lane] > 0
+            for i in range(count):
+                quantities[lane, first + i, 0] = tile[i, 0, lane] if solved else np.nan
+                quantities[lane, first + i, 1] = tile[i, 1, lane] if solved else np.nan
 
 
 @compiled
@@ -222,7 +239,7 @@ def solve_intervals(
         np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64),
     )  # fmt: skip
     n_rows = rows.constant.shape[0]
-    found = np.zeros((n_rows, 2, lanes))
+    tile = np.zeros((TILE, 2, lanes))
     iterations, quantities = np.zeros(n_intervals, np.int64), np.empty((n_intervals, n_rows, 2))
     for first in range(0, n_intervals, lanes):
         count = min(lanes, n_intervals - first)
@@ -232,13 +249,6 @@ def solve_intervals(
                 block.s[i, 0, lane] = p[first + lane, i]
                 block.s[i, 1, lane] = q[first + lane, i]
         solve_lanes(net, block, tolerance_pu, max_iterations)
-        compute_rows(rows, block, found)
-        for lane in range(count):
-            iterations[first + lane] = block.iterations[lane]
-            if block.iterations[lane] > 0:
-                for i in range(n_rows):
-                    quantities[first + lane, i, 0] = found[i, 0, lane]
-                    quantities[first + lane, i, 1] = found[i, 1, lane]
-            else:
-                quantities[first + lane] = np.nan
+        iterations[first : first + count] = block.iterations[:count]
+        read_lanes(rows, block, tile, quantities[first : first + count])
     return iterations, quantities

@@ -36,6 +36,7 @@ from grid_models.powerflow.admittance import RUNPP_OPTIONS
 from grid_models.powerflow.limits import judge
 from grid_models.powerflow.runpp import with_injection_elements
 from market.ledger.check.verify import verify_ledger
+from tests.benchmarks.phases import phase_rows
 from tests.benchmarks.runpp_loop import runpp_seconds
 
 
@@ -280,6 +281,14 @@ def report(*, quick: bool) -> str:
         "| engine | µs per interval | against batched |",
         "|---|---:|---:|",
         *power_flows,
+        "",
+        "## Unbalanced power flow",
+        "",
+        "Every voltage and current of every conductor.",
+        "",
+        "| network and engine | µs per interval | against batched |",
+        "|---|---:|---:|",
+        *phase_rows(256 if quick else 2048, 2 if quick else 5),
         "",
         "## A whole run, by stage",
         "",

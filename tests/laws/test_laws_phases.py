@@ -38,7 +38,7 @@ def turn_phases(net):
     return turned
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=seeds, group=groups)
 def test_permuting_phases_permutes_results(seed, group) -> None:
     net = draw_net(seed, group)
@@ -56,7 +56,7 @@ def test_permuting_phases_permutes_results(seed, group) -> None:
         assert abs(percent - turned.unbalance_percent[bus]) < 1e-7
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=seeds, group=groups)
 def test_what_ports_draw_flows_in_through_the_branches(seed, group) -> None:
     made = make_three_phase(draw_net(seed, group))
