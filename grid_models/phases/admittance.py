@@ -75,7 +75,22 @@ def _make_rows(circuit: Circuit, no_load: Complex, to_nodes: Any) -> Rows:
     matrix = sparse.vstack([volts, currents @ volts]).tocsr()
     constant = np.concatenate([no_load * circuit.base_v, currents @ (no_load * circuit.base_v)])
     starts, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-    return Rows(starts, columns, np.ascontiguousarray(as_pairs(matrix.data + 0j)), as_pairs(constant))
+    values = np.ascontiguousarray(as_pairs(matrix.data + 0j))
+    return Rows(starts, columns, values, as_pairs(constant), _find_negatives(circuit))
+
+
+def _find_negatives(circuit: Circuit) -> Ints:
+    """For each row of `_make_rows` an earlier one that is its negative: currents out of lines without capacitance."""
+    n = len(circuit.bus)
+    parts, first = [np.full(n, -1, np.int64)], n
+    for branch in circuit.branches:
+        k, half = branch.node.size, branch.node.size // 2
+        part = np.full(k, -1, np.int64)
+        if k == 2 * half and np.array_equal(branch.admittance[half:], -branch.admittance[:half]):
+            part[half:] = first + np.arange(half)
+        parts.append(part)
+        first += k
+    return np.concatenate(parts)
 
 
 def check_connections(circuit: Circuit) -> None:

@@ -60,12 +60,15 @@ class Rows(NamedTuple):
         Rows of a sparse matrix over the solution's places.
     constant
         Quantities without injections, (r, 2).
+    negative_of
+        An earlier row of which a row is the negative, -1 where there is none, (r,).
     """
 
     start: Ints
     column: Ints
     value: Floats
     constant: Floats
+    negative_of: Ints
 
 
 class PortBlock(NamedTuple):
@@ -188,6 +191,12 @@ def solve_lanes(net: PhaseNetwork, block: PortBlock, tolerance_pu: float, max_it
 def compute_rows(rows: Rows, block: PortBlock, first: int, count: int, found: Floats) -> None:
     """Set `found`, (TILE, 2, W), to the quantities of `count` rows from `first` on in all lanes."""
     for i in range(count):
+        other = rows.negative_of[first + i] - first
+        if other >= 0:
+            for lane in range(found.shape[2]):
+                found[i, 0, lane] = -found[other, 0, lane]
+                found[i, 1, lane] = -found[other, 1, lane]
+            continue
         for lane in range(found.shape[2]):
             found[i, 0, lane] = rows.constant[first + i, 0]
             found[i, 1, lane] = rows.constant[first + i, 1]

@@ -158,3 +158,15 @@ def test_a_bus_without_supply_is_refused_by_name() -> None:
 def test_a_load_between_phase_and_earth_needs_no_neutral() -> None:
     v = solve(make_street([(4, EARTH)]), 2.2)
     assert v[4] == pytest.approx(V / 2 + np.sqrt(V**2 / 4 - R * 2200.0), abs=1e-9)
+
+
+def test_what_enters_a_line_without_capacitance_leaves_it() -> None:
+    powers = np.array([[2.2 + 1.0j, 3.0], [100.0, 0.0]])
+    for shunt in (0.0, 1e-6j):
+        circuit = make_street([(8, 11), (5, 6)], n_buses=3, shunt=shunt)
+        engine = PhasePowerFlow(circuit)
+        flow = engine.solve(powers)
+        for k, branch in enumerate(circuit.branches):
+            expected = flow.v[0, branch.node] @ branch.admittance.T
+            assert flow.current_a[0, 8 * k : 8 * k + 8] == pytest.approx(expected, abs=1e-9)
+        assert np.isnan(flow.current_a[1]).all()
