@@ -56,6 +56,7 @@ def test_runpp_agrees_with_the_balanced_model(name: str) -> None:
     assert compare(found, net, Judge.RUNPP).voltage_pu < 1e-9
 
 
+@pytest.mark.slow
 def test_near_collapse_both_solve_and_beyond_neither_does() -> None:
     solved, failed = 1.0, 200.0
     while failed / solved > 1.02:
