@@ -142,7 +142,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "negative rating": (
         lambda: with_ratings(make_feeder("mine", NET, ["ann"], [2]), {"to house a": -0.1}),
-        "line 'to house a': expected max_i_ka > 0, got -0.1",
+        "line 'to house a': expected max_i_ka above 0 and at most 20 kA, got -0.1",
     ),
 }
 

@@ -48,7 +48,7 @@ def private_run(keys: Path, seed: int, **changes: object) -> Path:
         ledger = {"operator_key": keys / "operator.key", "member_keys": keys, "private": True, "members_sign": True}
         scenario = Scenario(seed=seed).with_changes(
             horizon={"hours": HOURS, "start": "2017-05-08T00:00:00Z"},
-            houses={"n_houses": N, "n_prosumers": 3, "production_ratio": 1.5},
+            houses={"n_houses": N, "n_prosumers": 3, "production_ratio": 1.5, "load_cos_phi": 1},
             engine={"verify_sample": 0},
             ledger=ledger,
             **changes,

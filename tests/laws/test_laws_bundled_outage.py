@@ -104,12 +104,12 @@ def test_supply_is_served_and_lost_to_a_milliwatt_by_pandapower(bundled: Run, so
 
 
 def test_voltages_and_loadings_are_within_limits_by_pandapower(bundled: Run, solved: list[Any]) -> None:
-    limits = bundled.case.scenario.limits
+    limits = bundled.case.limits
     for hour, net in zip(bundled.hours, solved, strict=True):
         assert (hour.chunk.verdicts.status == Judgement.OK).all()
-        assert net.res_bus.vm_pu.min() >= limits.min_vm_pu
-        assert net.res_bus.vm_pu.max() <= limits.max_vm_pu
-        assert net.res_line.loading_percent.max() <= limits.max_loading_percent
+        assert net.res_bus.vm_pu.min() >= limits.min_vm_pu.max()
+        assert net.res_bus.vm_pu.max() <= limits.max_vm_pu.min()
+        assert net.res_line.loading_percent.max() <= limits.max_branch_percent.min()
 
 
 def test_former_is_within_power_apparent_power_and_energy(bundled: Run, solved: list[Any]) -> None:
