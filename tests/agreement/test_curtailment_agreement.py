@@ -33,6 +33,8 @@ from grid_models.powerflow.limits import Judgement, judge
 from grid_models.powerflow.runpp import solve_by_runpp
 from market.exchanges import GRID, METER, Reason
 
+pytestmark = pytest.mark.slow  # exact searches
+
 NO_METERS = np.empty(0, METER)  # decision variables follow from the exchanges
 
 NETS = {
@@ -263,7 +265,6 @@ def test_load_shed_between_houses_that_cost_the_same_is_within_a_per_cent_of_the
     assert _cost(stressed, feasible) <= 1.01 * _least_cost_by_search(stressed, shedding=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("neighbours", [False, True])
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_least_curtailment_costs_within_a_per_cent_of_an_exhaustive_search(name: str, neighbours: bool) -> None:

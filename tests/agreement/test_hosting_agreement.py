@@ -19,6 +19,8 @@ from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.feeder.generated import make_radial_feeder
 
+pytestmark = pytest.mark.slow  # bisections by runpp
+
 THREE = ("p0", "p1", "p2")
 END_KW, END_SCALING = 1000.0, 100.0
 SUN = np.clip(np.sin((np.arange(48) % 24 - 6) / 12 * np.pi), 0.0, None)
@@ -149,7 +151,6 @@ class Brute:
         return self.find_largest(lambda kw: kw * self.sun[:, None] * column - self.load, END_KW)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make", NETS)
 def test_hosting_is_that_of_a_bisection_over_all_intervals(make: Callable[[], Case]) -> None:
     case = make()

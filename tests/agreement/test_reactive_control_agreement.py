@@ -15,6 +15,8 @@ from grid_models.powerflow.flow import Engine
 from grid_models.powerflow.runpp import solve_by_runpp
 from grid_models.response.reactive_control import Control, controlled_sensitivity, solve_controlled
 
+pytestmark = pytest.mark.slow  # fixed points by runpp
+
 HOUSES = 8
 PEAK_KW = np.array([12.0, 8.0, 0.0, 15.0, 10.0, 6.0, 0.0, 9.0])
 SCALE = {"generated": 1.0, "cigre_lv": 6.0, "kerber_landnetz_freileitung_1": 3.0}

@@ -18,6 +18,8 @@ from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.runpp import Reference
 
+pytestmark = pytest.mark.slow  # series of other tools
+
 NAMES = [f"house_{k:02d}" for k in range(6)]
 
 

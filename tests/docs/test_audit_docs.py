@@ -16,6 +16,8 @@ from cosim import Scenario
 from cosim.case.case import Case, build_case
 from cosim.cli.app import app
 
+pytestmark = pytest.mark.slow  # whole ledgers, signed again
+
 PAGE = "docs/how-to/audit-a-ledger.md"
 LIED: dict[str, Callable[[Books, Case], None]] = {
     "dear": lies.tripled_for_one,

@@ -181,6 +181,7 @@ def test_scenarios_on_the_page_are_scenarios(page: str, tmp_path: Path) -> None:
             assert Scenario.load(tmp_path / "shown.toml").horizon.hours > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_example_shows_what_its_script_prints(name: str) -> None:
     script = ROOT / "docs/examples" / f"{name}.py"

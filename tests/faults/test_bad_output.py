@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from cosim import Scenario, run
 from cosim.cli.app import app
+from cosim.scenario.files import format_toml
 
 SHORT = Scenario().with_changes(horizon={"hours": 2})
 
@@ -21,7 +22,7 @@ INTO_A_FOLDER = {
     "ledger init": ["ledger", "init", "OUT"],
 }
 INTO_A_FILE = {
-    "hosting": ["hosting", "--intervals", "1", "--out", "OUT"],
+    "hosting": ["hosting", "short.toml", "--intervals", "1", "--out", "OUT"],
     "ledger export, lines": ["ledger", "export", "one", "OUT.jsonl"],
     "ledger prove": ["ledger", "prove", "one", "1", "0", "--out", "OUT"],
 }
@@ -38,6 +39,7 @@ CASES = {
 def test_a_file_in_the_way_is_told_and_kept(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a-file").write_text("precious", encoding="utf-8")
+    Path("short.toml").write_text(format_toml(SHORT), encoding="utf-8")
     for name in {"one", "two"} & set(CASES[case]):
         run(SHORT, name)
     before = sorted(tmp_path.iterdir())
@@ -52,7 +54,7 @@ def test_a_file_in_the_way_is_told_and_kept(case: str, tmp_path: Path, monkeypat
 
 
 TO_A_FILE = {
-    "hosting": ["hosting", "--intervals", "1", "--out", "OUT"],
+    "hosting": ["hosting", "short.toml", "--intervals", "1", "--out", "OUT"],
     "ledger prove": ["ledger", "prove", "one", "1", "0", "--out", "OUT"],
 }
 
@@ -64,6 +66,7 @@ def test_a_folder_in_place_of_a_file_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
+    Path("short.toml").write_text(format_toml(SHORT), encoding="utf-8")
     if "one" in TO_A_FILE[command]:
         run(SHORT, "one")
     done = CliRunner().invoke(app, [part.replace("OUT", place) for part in TO_A_FILE[command]])

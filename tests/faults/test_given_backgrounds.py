@@ -22,6 +22,8 @@ from market.ledger.format.records import Change, RecordKind, select_rows
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
+pytestmark = pytest.mark.slow  # whole runs and their audits
+
 COMMUNITY = {"enabled": True, "battery_kwh": 20.0, "fuel_cell": "pem-6kw"}
 PLAIN: dict[str, Any] = {
     "houses": {"load_cos_phi": 1},
@@ -80,7 +82,6 @@ def test_kept_generation_serves_charges_and_is_turned_down(tmp_path: Path) -> No
     assert (island["background_generation_wh"] < 20_000).any()
 
 
-@pytest.mark.slow
 def test_a_load_that_would_cost_critical_load_is_switched_off_and_recorded(tmp_path: Path) -> None:
     net = keep(load_kw=60.0)
     result = run_on(tmp_path, net, **PLAIN)
@@ -94,7 +95,6 @@ def test_a_load_that_would_cost_critical_load_is_switched_off_and_recorded(tmp_p
     assert Kind.BACKGROUND not in records[:, 0]
 
 
-@pytest.mark.slow
 def test_a_part_without_a_former_is_dark_with_its_elements(tmp_path: Path) -> None:
     net = keep(load_kw=2.0, generation_kw=9.0)
     none = {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}
@@ -104,7 +104,6 @@ def test_a_part_without_a_former_is_dark_with_its_elements(tmp_path: Path) -> No
     assert not dark[["background_load_wh", "background_generation_wh", "losses_wh"]].to_numpy().any()
 
 
-@pytest.mark.slow
 def test_a_part_without_participants_is_dark(tmp_path: Path) -> None:
     net = keep(load_kw=3.0)
     far = pp.create_bus(net, 0.4, name="far")
@@ -115,7 +114,6 @@ def test_a_part_without_participants_is_dark(tmp_path: Path) -> None:
     assert balance["background_load_wh"].tolist() == [5000, 3000, 3000, 5000, 5000, 5000]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("at", ["MV", "LV", "H1"])
 def test_elements_at_the_slack_the_busbar_and_a_house(tmp_path: Path, at: str) -> None:
     net = keep(load_kw=4.0, generation_kw=7.0, at=at)
@@ -123,7 +121,6 @@ def test_elements_at_the_slack_the_busbar_and_a_house(tmp_path: Path, at: str) -
     assert (balance["background_load_wh"][balance["island"]] == (0 if at == "MV" else 4000)).all()
 
 
-@pytest.mark.slow
 def test_scaling_shunts_wards_and_motors_count_at_their_voltage(tmp_path: Path) -> None:
     net = keep(load_kw=2.0, scaling=0.5)
     pp.create_shunt(net, bus(net, "H2"), q_mvar=0.001, p_mw=0.0006, step=2, max_step=2, vn_kv=0.41)
@@ -157,7 +154,6 @@ def _name_another_host(rows: Any) -> Any:
     return rows
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lie", "found"),
     [(_claim_twice, "is out of balance by"), (_name_another_host, "recorded where no former holds an island")],
@@ -206,7 +202,6 @@ SOLVED_ONLY = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SOLVED_ONLY)
 def test_what_only_the_solution_tells_is_in_the_balance(tmp_path: Path, name: str) -> None:
     make, load_wh, generation_wh = SOLVED_ONLY[name]

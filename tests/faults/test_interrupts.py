@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from cosim.cli.entry import main; main()")
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")]
 
 LOOP = """
 import os, random, signal, sys, threading
@@ -136,7 +136,6 @@ def resume(directory: Path, scenario: tuple[str, ...], *, begun: bool) -> str:
     return str(json.loads((directory / "summary.json").read_text())["ledger"]["hash"])
 
 
-@pytest.mark.slow
 def test_thirty_interrupts_of_a_town_at_random_moments(tmp_path: Path) -> None:
     """400 houses, three months: 130 and the message each time, and the same head when gone on with."""
     town = ("town", "--until", "2017-04-01")

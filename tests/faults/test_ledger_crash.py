@@ -28,6 +28,8 @@ from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.store.store import Store
 from market.ledger.write.ledger import Head, Ledger
 
+pytestmark = pytest.mark.slow  # killed processes
+
 REFERENCE = Path(__file__).parents[1] / "reference"
 N, GROUP, SEED = 48, 2, 6
 MADE = world(4, N, seed=SEED)

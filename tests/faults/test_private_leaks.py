@@ -27,6 +27,8 @@ from market.ledger.format.records import (
 from market.ledger.private.commitments import make_aggregate_record, open_block
 from market.ledger.private.vault import Vault, vault_path
 
+pytestmark = pytest.mark.slow  # weeks of private runs
+
 N, HOURS = 6, 169
 SEEDS = [11, 12, pytest.param(13, marks=pytest.mark.slow), pytest.param(14, marks=pytest.mark.slow)]
 HIGHEST = 0.1
@@ -147,7 +149,6 @@ def test_a_period_says_its_sums_and_coarse_extremes(keys: Path) -> None:
     assert verdict["branch"] == verdict["lowest_bus"] == -(2**31)
 
 
-@pytest.mark.slow
 def test_not_even_an_outage_shows(keys: Path) -> None:
     """What is switched off follows from events, but when an island is connected again follows from its batteries."""
     outage = {"kind": "outage", "start": "2017-05-09T03:00:00Z", "hours": 4, "grid": True}

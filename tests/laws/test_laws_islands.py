@@ -25,6 +25,8 @@ from market.ledger.format.header import make_demonstration_key
 from market.ledger.store.store import Store
 from market.ledger.write.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # whole outages
+
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T18:00:00Z", "hours": 14, "grid": True}
 BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T20:00:00Z", "hours": 9, "switches": ["branch 2"]}
 SECOND = {"kind": "register", "at": "2017-06-20T23:00:00Z", "participant": "house_03", "device": "fuel_cell"}

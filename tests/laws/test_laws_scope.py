@@ -26,6 +26,8 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import make_radial_feeder
 from market.exchanges import GRID, Kind
 
+pytestmark = pytest.mark.slow  # laws over whole runs
+
 WIDE = {"min_vm_pu": 0.5, "max_vm_pu": 1.5, "max_loading_percent": 1000.0}
 
 

@@ -16,6 +16,8 @@ from market.exchanges import EXCHANGE, ORDER
 from market.ledger.check.verify import verify_ledger
 from market.rules import Rules
 
+pytestmark = pytest.mark.slow  # whole ledgers, verified twice
+
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 5, "grid": True}
 DAY = Scenario().with_changes(
     horizon={"hours": 20, "start": "2017-06-20T00:00:00Z"},

@@ -25,6 +25,8 @@ from market.ledger.format.records import SIZE, Change, make_topology_records, vi
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
+pytestmark = pytest.mark.slow  # whole outages and their audits
+
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 12, "grid": True}
 BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T13:00:00Z", "hours": 5, "switches": ["branch 2"]}
 SECOND = {"kind": "register", "at": "2017-06-20T16:00:00Z", "participant": "house_03", "device": "fuel_cell"}

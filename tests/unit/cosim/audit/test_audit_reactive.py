@@ -29,6 +29,8 @@ from market.ledger.format.records import RecordKind, select_rows
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
+pytestmark = pytest.mark.slow  # whole runs and their audits
+
 GRID_OUT = {"kind": "outage", "start": "2017-01-17T10:00:00Z", "hours": 3, "grid": True}
 DAY = Scenario().with_changes(
     horizon={"hours": 18, "start": "2017-01-17T00:00:00Z"},

@@ -22,6 +22,8 @@ from cosim.errors import ScenarioError
 from data.tables import write_profiles
 from market.mechanisms import find_mechanism
 
+pytestmark = pytest.mark.slow  # runs, made again
+
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 12, "grid": True}
 BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T13:00:00Z", "hours": 5, "switches": ["branch 2"]}
 RANDOM = {"kind": "random_outages", "per_year": 600.0, "mean_hours": 3.0}

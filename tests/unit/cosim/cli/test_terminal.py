@@ -20,6 +20,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_shows_its_progress_on_a_terminal(name: str, tmp_path: Path) -> None:
     (tmp_path / "short.toml").write_text('name = "short"\n[horizon]\nhours = 24\n', encoding="utf-8")

@@ -44,7 +44,7 @@ def test_wide_limits_leave_every_exchange_alone() -> None:
     [
         ({"max_vm_pu": 1.02}, Outcome.CURTAILED),
         ({"min_vm_pu": 0.995}, Outcome.SHED),
-        ({"min_vm_pu": 1.001, "max_vm_pu": 1.1}, Outcome.DE_ENERGISED),
+        pytest.param({"min_vm_pu": 1.001, "max_vm_pu": 1.1}, Outcome.DE_ENERGISED, marks=pytest.mark.slow),
     ],
 )
 def test_each_step_of_the_ladder_ends_clean_for_pandapower(

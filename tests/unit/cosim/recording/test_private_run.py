@@ -38,6 +38,8 @@ from market.ledger.private.vault import Entry, Vault, vault_path
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
+pytestmark = pytest.mark.slow  # whole private runs
+
 SMALL = Scenario().with_changes(
     horizon={"hours": 36, "start": "2017-06-01T06:00:00Z"},
     houses={"n_houses": 4, "n_prosumers": 2},

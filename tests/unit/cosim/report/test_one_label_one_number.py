@@ -22,6 +22,8 @@ from cosim.results.labels import BACKGROUND, ENERGY, MONEY, SERVED, TO_GRID
 from cosim.scenario.files import read_bundled
 from market.exchanges import NEUR_PER_EUR
 
+pytestmark = pytest.mark.slow  # all bundled scenarios with their reports
+
 WINTER_OUTAGE = {"start": "2017-01-17T06:00:00Z", "hours": 48}
 HOURS = {"town": 12, "outage": 48}
 
