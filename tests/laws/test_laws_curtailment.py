@@ -162,6 +162,7 @@ def _assert_looser_cuts_no_more(
     assert _cost(case, interval, loose) <= _cost(case, interval, tight) + slack
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     feeder=feeders,

@@ -10,6 +10,8 @@ from cosim import Scenario, run
 from cosim.scenario.files import load_scenario
 from market.ledger.store.store import Store
 
+pytestmark = pytest.mark.slow  # whole runs in windows of many lengths
+
 CLEAN = {"horizon": {"hours": 96, "start": "2017-06-01T00:00:00Z"}}
 STRESSED = {
     "horizon": {"hours": 72, "start": "2017-06-01T00:00:00Z"},

@@ -15,6 +15,8 @@ from cosim.validation.validate import validate
 from grid_models.feeder.named_nets import make_named_net
 from grid_models.powerflow.runpp import solve_by_runpp
 
+pytestmark = pytest.mark.slow  # every settled interval by runpp
+
 LIMITS = {
     "overvoltage": {"max_vm_pu": 1.02},
     "undervoltage": {"min_vm_pu": 0.995},

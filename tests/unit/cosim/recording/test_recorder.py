@@ -26,6 +26,7 @@ DAYS = Scenario().with_changes(
 )
 
 
+@pytest.mark.slow
 def test_two_runs_and_another_process_have_the_same_head(tmp_path: Path) -> None:
     first = run(DAYS, tmp_path / "first").summary["ledger"]
     second = run(DAYS, tmp_path / "second").summary["ledger"]

@@ -12,6 +12,8 @@ import pytest
 from cosim import Scenario, run
 from cosim.simulation import compile_ahead
 
+pytestmark = pytest.mark.slow  # compiles everything anew
+
 ROOT = Path(__file__).parents[4]
 SHORT = Scenario().with_changes(horizon={"hours": 2})
 

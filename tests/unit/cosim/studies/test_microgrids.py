@@ -20,6 +20,8 @@ from cosim.studies.microgrids import run_microgrids
 from grid_models.powerflow.limits import Judgement, judge
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 
+pytestmark = pytest.mark.slow  # pairs of feeders, run together
+
 
 def _feeder(name: str, n_prosumers: int, **changes: dict[str, object]) -> Case:
     return build_case(
@@ -111,7 +113,6 @@ def _with_weak_cable(case: Case, house: int, percent: float) -> Case:
     return replace(case, limits=replace(case.limits, max_line_loading_percent=allowed))
 
 
-@pytest.mark.slow
 def test_an_import_beside_a_deal_is_counted_once_where_the_buying_feeder_is_not_clean() -> None:
     """a's cable cannot carry what it sells to b, who then imports more, beside 20 kWh of a deal."""
     selling = _two_branches("selling", [0, 10_000], [60_000, 0])

@@ -64,6 +64,7 @@ def _tasks(n: int, hours: int) -> list[Task]:
     return [Task({"seed": seed}, base.with_changes(seed=seed)) for seed in range(1, n + 1)]
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_table_in_the_same_order() -> None:
     tasks = _tasks(3, 240)
     assert run_tasks(tasks, workers=2).equals(run_tasks(tasks, workers=1))
