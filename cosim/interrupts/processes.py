@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
     """Pool of new processes; if the context ends by an error or Ctrl-C they end at once, with their work undone."""
     spawn = multiprocessing.get_context("spawn")  # a fork would take threads of compiled code with it
     pool = ProcessPoolExecutor(n_processes, mp_context=spawn, initializer=_ignore_interrupts)
+    broken_pipes = _ignore_broken_pipes()
     try:
         yield pool
     except BaseException:
@@ -21,11 +23,25 @@ def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
         end_children()
         raise
     pool.shutdown()
+    if broken_pipes is not None:
+        signal.signal(signal.SIGPIPE, broken_pipes)
 
 
 def _ignore_interrupts() -> None:
     """Ctrl-C reaches all processes of a terminal; the one that started this one ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _ignore_broken_pipes() -> signal.Handlers | None:
+    """Let a pipe to a process that has ended raise an error: a command that ends quietly with `head` would end, too.
+
+    Returns what was done with such pipes before if that is a default, else None; it stays so if the pool is given up,
+    since the interpreter writes to its pipes until it ends.
+    """
+    if not hasattr(signal, "SIGPIPE") or threading.current_thread() is not threading.main_thread():
+        return None
+    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    return before if isinstance(before, signal.Handlers) else None
 
 
 def end_children() -> None:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from cosim import Scenario
 from cosim.cli.app import app
+from cosim.scenario.files import format_toml
 
 SCRIPTS = ("own_network", "overloaded_cable", "winter_outage")
 ELSEWHERE = {
@@ -117,6 +118,8 @@ def test_commands_of_readme_and_how_tos_run(tmp_path: Path, monkeypatch: pytest.
     """All in one folder, page after page, as a reader would; installing is the continuous integration's own step."""
     monkeypatch.chdir(tmp_path)
     pp.to_json(pn.create_cigre_network_lv(), "feeder.json")
+    for name in ("north", "south"):  # two feeders, for the study of microgrids
+        Path(f"{name}.toml").write_text(format_toml(Scenario(name=name).with_changes(horizon={"hours": 168})))
     data = [block.text for block in blocks("docs/how-to/validate-trades.md") if block.language == "text"]
     Path("trades.csv").write_text(data[0], encoding="utf-8")
     ran: list[str] = []
