@@ -166,7 +166,12 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     orders, delivery = join_parts(parts)
     settlement = settle(delivery, orders, before, case.rules)
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
+    on_grid = np.asarray(islands.find_supply(islands.bus) == Supply.GRID)
     lit = any(part.supply and part.outcome != Outcome.DE_ENERGISED for part in parts)
+    if (
+        not case.feeder.background.is_empty and not fed.any()
+    ):  # the grid may feed what is left of the net without houses
+        lit |= bool(on_grid.any())
     uses = tuple(use for part in parts for use in part.uses)
     flow, metered = _solved(case, switching, in_force, buses, uses, settlement, fed if lit else None)
     settlement = settlement._replace(meters=metered[0])
@@ -178,7 +183,7 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
         tuple(parts),
         _network_after(case, switching, network, in_force, waits, parts, flow),
         network.plants,
-        np.asarray(islands.find_supply(islands.bus) == Supply.GRID),
+        on_grid,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from background_runs import add_elements, cut_grid, find_agreeing, make_net, run_on
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from cosim import Result
@@ -42,6 +42,7 @@ def draw_run(folder: Path, rng: random.Random) -> tuple[Any, Result]:
 @pytest.mark.slow
 @settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # a run is seconds
 @given(st.integers(0, 2**32))
+@example(60000)  # a line outage takes all houses, and the grid still feeds generation at the busbar
 def test_background_is_in_the_books_and_the_run_passes_its_audit(seed: int) -> None:
     with TemporaryDirectory() as folder:
         net, result = draw_run(Path(folder), random.Random(seed))
