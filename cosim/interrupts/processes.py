@@ -19,6 +19,7 @@ def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
+        threading.excepthook = _say_nothing  # the pool's own thread finds its processes ended, which is no news
         pool.shutdown(wait=False, cancel_futures=True)
         end_children()
         raise
@@ -30,6 +31,10 @@ def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
 def _ignore_interrupts() -> None:
     """Ctrl-C reaches all processes of a terminal; the one that started this one ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _say_nothing(_: threading.ExceptHookArgs) -> None:
+    """Hook of errors in threads, once all work is given up."""
 
 
 def _ignore_broken_pipes() -> signal.Handlers | None:
