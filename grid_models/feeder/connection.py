@@ -1,0 +1,115 @@
+"""At which phases the devices of participants are connected.
+
+A device is on one phase, between it and neutral, or on all three, a third of its power on each. Devices of one
+participant may differ: a one-phase house can have three-phase panels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models.arrays import Ints
+from grid_models.errors import GridError, shorten
+
+ABC, A, B, C = 0, 1, 2, 3
+"""Codes of a connection: three phases, or one."""
+NAMES = ("abc", "a", "b", "c")
+"""Name of each code."""
+DEVICES = ("load", "pv", "battery", "fuel_cell")
+
+Codes = npt.NDArray[np.int8]
+
+_WORDS = {
+    **{name: code for code, name in enumerate(NAMES)},
+    **{word: code for code in (A, B, C) for word in (str(code), f"l{code}")},
+    **{"123": ABC, "3": C, "l1l2l3": ABC, "l1,l2,l3": ABC, "3ph": ABC},
+}
+
+
+def read_phase(word: str, where: str) -> int:
+    """Code of a word for phases: a, b, c, abc, also 1, 2, 3 and L1, L2, L3, in either case.
+
+    Raises
+    ------
+    GridError
+        If it is none; the message begins with `where`.
+
+    Examples
+    --------
+    >>> [NAMES[read_phase(word, "row 1")] for word in ("a", "L2", "3", "ABC")]
+    ['a', 'b', 'c', 'abc']
+    """
+    code = _WORDS.get(word.strip().lower().replace(" ", ""))
+    if code is None:
+        raise GridError(f"{where}: expected a phase: a, b, c or abc (or 1, 2, 3, L1, L2, L3), got '{shorten(word)}'")
+    return code
+
+
+@dataclass(frozen=True, eq=False)
+class Connections:
+    """Phases of the devices of N participants, and the injections that follow: one for each participant and phase.
+
+    A participant whose devices are all on the same phase has one injection, one with three-phase panels behind a
+    one-phase load has two.
+
+    Attributes
+    ----------
+    load, pv, battery, fuel_cell
+        (N,) code of each participant's device, whether it has one or not.
+    """
+
+    load: Codes
+    pv: Codes
+    battery: Codes
+    fuel_cell: Codes
+
+    @cached_property
+    def _pairs(self) -> Ints:
+        """(C, 2) participant and code of each injection."""
+        n = self.load.size
+        codes = np.concatenate([getattr(self, device) for device in DEVICES]).astype(np.int64)
+        return np.unique(np.stack([np.tile(np.arange(n), len(DEVICES)), codes], axis=1), axis=0)
+
+    @property
+    def house(self) -> Ints:
+        """(C,) participant of each injection."""
+        return self._pairs[:, 0]
+
+    @property
+    def code(self) -> Ints:
+        """(C,) code of each injection's phases."""
+        return self._pairs[:, 1]
+
+    def column(self, device: str) -> Ints:
+        """(N,) place of each participant's injection by a device."""
+        return self._columns[device]
+
+    @cached_property
+    def _columns(self) -> dict[str, Ints]:
+        key = self.house * len(NAMES) + self.code
+        houses = np.arange(self.load.size) * len(NAMES)
+        return {device: np.searchsorted(key, houses + getattr(self, device)) for device in DEVICES}
+
+
+def make_connections(
+    phase: npt.ArrayLike,
+    *,
+    pv: npt.ArrayLike | None = None,
+    battery: npt.ArrayLike | None = None,
+    fuel_cell: npt.ArrayLike | None = None,
+) -> Connections:
+    """Connections of participants whose devices are all at `phase`, (N,) codes, but for those that are given.
+
+    Examples
+    --------
+    >>> made = make_connections([A, B], pv=[A, ABC])
+    >>> made.house.tolist(), [NAMES[code] for code in made.code], made.column("pv").tolist()
+    ([0, 1, 1], ['a', 'abc', 'b'], [0, 1])
+    """
+    load = np.asarray(phase, dtype=np.int8)
+    others = (load if codes is None else np.asarray(codes, dtype=np.int8) for codes in (pv, battery, fuel_cell))
+    return Connections(load, *others)
