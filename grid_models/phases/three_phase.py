@@ -41,7 +41,6 @@ REFUSED = {
     "shunt": "a shunt",
     "ward": "a ward",
     "xward": "an extended ward",
-    "gen": "a generator that holds its voltage",
     "motor": "a motor",
     "dcline": "a DC line",
     "svc": "a static var compensator",
@@ -127,6 +126,12 @@ def check_elements(net: Any) -> None:
                 f"network, {table} {live[0]}: expected no {words.split(' ', 1)[1]} in service, since "
                 "the net does not say its zero and negative sequence; take it out of service"
             )
+    holding = net.gen.index[net.gen.in_service.astype(bool) & ~net.gen.slack.astype(bool)]
+    if len(holding):
+        raise GridError(
+            f"network, gen {holding[0]}: expected no generator that holds its voltage in service, since the net does "
+            "not say its zero and negative sequence; take it out of service"
+        )
     if net.get("user_pf_options"):
         raise GridError(
             "network: expected no options for runpp stored in the net (user_pf_options) in three phases, got "
@@ -198,7 +203,7 @@ def rated_currents_a(net: Any) -> Floats:
 
 
 def _make_sources(net: Any, matrices: Matrices) -> Iterator[Source]:
-    """External grids in service."""
+    """External grids in service, and generators that are slacks: these hold three balanced voltages."""
     taken: dict[int, Any] = {}
     for index, grid in net.ext_grid[net.ext_grid.in_service.astype(bool)].iterrows():
         internal = int(matrices.bus[find_bus_rows(net, [grid.bus])[0]])
@@ -211,6 +216,12 @@ def _make_sources(net: Any, matrices: Matrices) -> Iterator[Source]:
         voltage = matrices.voltage[internal] * matrices.base_kv[internal] * 1000.0 / np.sqrt(3.0)
         node = 3 * internal + np.arange(3)
         yield Source(node, voltage * TO_PHASES[:, 1], find_source_impedance(net, grid))
+    for bus in net.gen.bus[net.gen.in_service.astype(bool) & net.gen.slack.astype(bool)]:
+        internal = int(matrices.bus[find_bus_rows(net, [bus])[0]])
+        if internal not in taken:
+            voltage = matrices.voltage[internal] * matrices.base_kv[internal] * 1000.0 / np.sqrt(3.0)
+            yield Source(3 * internal + np.arange(3), voltage * TO_PHASES[:, 1], np.zeros(3, np.complex128))
+            taken[internal] = bus
 
 
 def _read_notes(net: Any) -> Iterator[str]:

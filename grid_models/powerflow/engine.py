@@ -83,7 +83,7 @@ class PowerFlow:
         self.feeder = feeder
         self.refusal = find_refusal(feeder.net)
         self.matrices = read_matrices(feeder.net, feeder.name)
-        self.slack_bus = _find_slack_buses(feeder.net, self.matrices)
+        self.slack_bus = find_slack_buses(feeder.net, self.matrices)
         self.network: Network | None = None
         self.position = np.empty(0, np.int64)
         if self.refusal is None:
@@ -112,7 +112,7 @@ class PowerFlow:
         if self.network is None:
             return solve_by_runpp(self.feeder, p, q, matrices=self.matrices)
         found = solve_all(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
-        flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8))
+        flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8), np.zeros((p.shape[0], 0)))
         if flow.converged.all():
             return flow
         failed = np.flatnonzero(~flow.converged)
@@ -144,7 +144,7 @@ class PowerFlow:
         return p, q
 
 
-def _find_slack_buses(net: Any, matrices: Matrices) -> Ints:
+def find_slack_buses(net: Any, matrices: Matrices) -> Ints:
     """Bus index of each reference bus: that of its first external grid, else of its first slack generator, (G,)."""
     index = np.empty(matrices.reference.size, np.int64)
     grids, gens = find_voltage_sources(net)
@@ -200,10 +200,10 @@ def verify_against_pandapower(
     for k in np.flatnonzero(fast.converged != judge.converged):
         solved, failed = ("fast engine", "runpp") if fast.converged[k] else ("runpp", "fast engine")
         raise EngineDisagreementError(f"interval {chosen[k]}: the {solved} solved it, the {failed} did not")
-    vm_error = _largest_difference(fast.vm_pu, judge.vm_pu)
+    vm_error = largest_difference(fast.vm_pu, judge.vm_pu)
     loading_error = max(
-        _largest_difference(fast.line_loading_percent, judge.line_loading_percent),
-        _largest_difference(fast.trafo_loading_percent, judge.trafo_loading_percent),
+        largest_difference(fast.line_loading_percent, judge.line_loading_percent),
+        largest_difference(fast.trafo_loading_percent, judge.trafo_loading_percent),
     )
     if vm_error > VM_AGREEMENT_PU or loading_error > LOADING_AGREEMENT_PERCENT:
         raise EngineDisagreementError(
@@ -214,7 +214,7 @@ def verify_against_pandapower(
     return Agreement(vm_error, loading_error, int(chosen.size))
 
 
-def _largest_difference(a: Floats, b: Floats) -> float:
+def largest_difference(a: Floats, b: Floats) -> float:
     """Largest |a - b|; infinite where only one of the two is a number."""
     difference = np.abs(a - b)
     difference[np.isnan(a) & np.isnan(b)] = 0.0

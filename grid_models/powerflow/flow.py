@@ -45,6 +45,11 @@ class Flow(NamedTuple):
         (K,) active losses of the branches: the power of shunts, as that of loads, is none.
     iterations, engine
         (K,) iterations, and who solved it (`Engine`).
+    vuf_percent
+        (K, U) voltage unbalance factors; none, U = 0, in a balanced model.
+
+    In an unbalanced model the columns of voltages and loadings are those of conductors
+    (`grid_models.phases.readout`).
     """
 
     converged: Mask
@@ -59,6 +64,7 @@ class Flow(NamedTuple):
     losses_kw: Floats
     iterations: Ints
     engine: npt.NDArray[np.int8]
+    vuf_percent: Floats
 
     def select(self, first: int, stop: int) -> Flow:
         """Intervals first … stop-1."""
@@ -86,10 +92,32 @@ class Flow(NamedTuple):
         return off._replace(vm_pu=np.full_like(self.vm_pu, np.nan), converged=np.ones_like(self.converged))
 
 
-def make_unsolved_flow(n_intervals: int, n_buses: int, n_lines: int, n_trafos: int, n_slacks: int) -> Flow:
-    """Flow of intervals of which none is solved; its engine is `runpp`, which is the last one asked."""
-    widths = (n_buses, n_lines, n_trafos, n_trafos, n_slacks, n_slacks)
+def make_unsolved_flow(
+    n_intervals: int,
+    n_buses: int,
+    n_lines: int,
+    n_trafos: int,
+    n_slacks: int,
+    *,
+    n_power: int | None = None,
+    n_unbalance: int = 0,
+) -> Flow:
+    """Flow of intervals of which none is solved; its engine is `runpp`, which is the last one asked.
+
+    Parameters
+    ----------
+    n_intervals
+        Number of intervals.
+    n_buses, n_lines, n_trafos, n_slacks
+        Numbers of columns of voltages, loadings and sources.
+    n_power
+        Number of transformers, where that is not the number of columns of their loadings.
+    n_unbalance
+        Number of columns of unbalance factors.
+    """
+    widths = (n_buses, n_lines, n_trafos, n_trafos if n_power is None else n_power, n_slacks, n_slacks)
     shapes = [*((n_intervals, width) for width in widths), *([(n_intervals,)] * 3)]
     converged, iterations = np.zeros(n_intervals, dtype=bool), np.zeros(n_intervals, np.int64)
     nan = [np.full(shape, np.nan) for shape in shapes]
-    return Flow._make([converged, *nan, iterations, np.full(n_intervals, Engine.RUNPP, np.int8)])
+    engine, unbalance = np.full(n_intervals, Engine.RUNPP, np.int8), np.full((n_intervals, n_unbalance), np.nan)
+    return Flow._make([converged, *nan, iterations, engine, unbalance])

@@ -91,6 +91,7 @@ def read_flow(readout: Readout, voltage: Complex, p_kw: Floats, q_kvar: Floats, 
         slack.real.sum(axis=1) + (injected.real - m.conductance * np.abs(voltage) ** 2).sum(axis=1) * base_kw,
         iterations,
         np.full(len(voltage), Engine.RUNPP, np.int8),
+        np.zeros((len(voltage), 0)),
     )
 
 
