@@ -1,0 +1,135 @@
+"""AC power flow of a feeder whose participants are on phases; the same interface as `grid_models.powerflow.engine`.
+
+Law: an interval is converged, or not solved and NaN throughout; it never carries values of another one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models.arrays import Complex, Floats
+from grid_models.errors import EngineDisagreementError, GridError
+from grid_models.feeder.feeder import Feeder
+from grid_models.phases.connected import connect_feeder, get_connections
+from grid_models.phases.engine import PhasePowerFlow
+from grid_models.phases.readout import make_phase_readout, read_phase_flow
+from grid_models.phases.runpp_3ph import PhaseReference
+from grid_models.powerflow.engine import Agreement, find_slack_buses, largest_difference
+from grid_models.powerflow.flow import Engine, Flow
+
+VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT = 1e-6, 1e-3
+"""Between us and `runpp_3ph`, which stops at some 1e-8 pu."""
+SLICE = 512
+"""Intervals that are solved before their voltages and currents become magnitudes: so memory is bounded."""
+
+
+class FeederPhaseFlow:
+    """Unbalanced power flow engine of one topology of a feeder; immutable once made.
+
+    Parameters
+    ----------
+    feeder
+        The network, with the connections of its participants.
+
+    Attributes
+    ----------
+    feeder
+        The network.
+    connected
+        Its circuit with the participants' ports.
+    engine
+        Power flow of that circuit.
+    matrices
+        pandapower's internal model of the net without loads.
+    slack_bus
+        (G,) bus index of each source, as in `PowerFlow`.
+    refusal
+        None: what cannot be represented is an error here.
+
+    Raises
+    ------
+    GridError
+        If the net cannot be represented in three phases, or a conductor has no way to a source or to earth.
+    """
+
+    refusal: str | None = None
+
+    def __init__(self, feeder: Feeder) -> None:
+        self.feeder = feeder
+        self.connected = connect_feeder(feeder)
+        self.engine = PhasePowerFlow(self.connected.circuit)
+        self.matrices = self.connected.net.matrices
+        self.slack_bus = find_slack_buses(feeder.net, self.matrices)
+        self.readout = make_phase_readout(feeder.net, self.connected)
+
+    def solve(self, p_kw: Floats, q_kvar: Floats | None = None) -> Flow:
+        """Solve K intervals.
+
+        Parameters
+        ----------
+        p_kw, q_kvar
+            The C injections of the participants, (K, C), positive into the network; no reactive power if left out.
+
+        Returns
+        -------
+        Flow
+            Columns as in `grid_models.phases.readout`.
+
+        Raises
+        ------
+        GridError
+            If the shapes are not (K, C).
+        """
+        drawn = self.draw(p_kw, q_kvar)
+        parts = [self._solve_slice(drawn[k : k + SLICE]) for k in range(0, max(len(drawn), 1), SLICE)]
+        return parts[0] if len(parts) == 1 else Flow.concatenate(parts)
+
+    def _solve_slice(self, drawn_kva: Complex) -> Flow:
+        return read_phase_flow(self.readout, self.engine.solve(drawn_kva), drawn_kva, Engine.FAST)
+
+    def draw(self, p_kw: Floats, q_kvar: Floats | None) -> Complex:
+        """What is drawn at the ports, (K, m) kVA, by injections, (K, C) kW and kvar, and by the net itself.
+
+        Raises
+        ------
+        GridError
+            If the shapes are not (K, C).
+        """
+        p = np.asarray(p_kw, dtype=np.float64)
+        q = np.zeros_like(p) if q_kvar is None else np.asarray(q_kvar, dtype=np.float64)
+        n = get_connections(self.feeder).house.size
+        if p.ndim != 2 or p.shape[1] != n or q.shape != p.shape:
+            raise GridError(f"power flow: expected injections of shape (K, {n}), got {p.shape} and {q.shape}")
+        # Row by row in one order, so that an interval is the same to the bit whatever is solved beside it.
+        injected = (self.connected.share @ p.T) + 1j * (self.connected.share @ q.T)
+        return np.ascontiguousarray(self.connected.circuit.power_kva - injected.T)
+
+    def verify(self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None) -> Agreement:
+        """Compare with `pandapower.runpp_3ph` on the net as given; see `PowerFlow.verify`.
+
+        Raises
+        ------
+        EngineDisagreementError
+            If they differ by more than 1e-6 pu or 1e-3 % loading, or one solves what the other does not.
+        """
+        chosen = np.arange(p_kw.shape[0]) if sample is None else np.asarray(sample, dtype=np.int64)
+        p = p_kw[chosen]
+        q = np.zeros_like(p) if q_kvar is None else q_kvar[chosen]
+        fast = self.solve(p, q)
+        judge = PhaseReference(self.feeder.as_given(), self.connected).solve(p, q)
+        for k in np.flatnonzero(fast.converged != judge.converged):
+            solved, failed = ("engine", "runpp_3ph") if fast.converged[k] else ("runpp_3ph", "engine")
+            raise EngineDisagreementError(f"interval {chosen[k]}: the {solved} solved it, the {failed} did not")
+        vm_error = largest_difference(fast.vm_pu, judge.vm_pu)
+        loading_error = max(
+            largest_difference(fast.line_loading_percent, judge.line_loading_percent),
+            largest_difference(fast.trafo_loading_percent, judge.trafo_loading_percent),
+        )
+        if vm_error > VM_AGREEMENT_PU or loading_error > LOADING_AGREEMENT_PERCENT:
+            raise EngineDisagreementError(
+                f"network '{self.feeder.name}': expected at most {VM_AGREEMENT_PU} pu and {LOADING_AGREEMENT_PERCENT} "
+                f"% between our three phases and runpp_3ph, got {vm_error:.2e} pu and {loading_error:.2e} %; please "
+                "report the network"
+            )
+        return Agreement(vm_error, loading_error, int(chosen.size))

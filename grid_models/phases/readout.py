@@ -1,0 +1,163 @@
+"""What a verdict looks at in an unbalanced solution: voltages and loadings by conductor, unbalance, powers.
+
+A feeder's `Flow` in three phases has a column for every phase of every bus (3·b + k for phase k of bus b), for every
+phase and the neutral of every line (4·l + k), for every phase of every transformer (3·r + k), and the unbalance of
+every bus.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from grid_models.arrays import Complex, Floats, Ints
+from grid_models.phases.connected import ConnectedCircuit
+from grid_models.phases.engine import PhaseFlow
+from grid_models.phases.sequence import voltage_unbalance_percent
+from grid_models.phases.three_phase import rated_currents_a
+from grid_models.powerflow.admittance import find_bus_rows, find_voltage_sources
+from grid_models.powerflow.flow import Flow
+
+N_LINE, N_TRAFO, N_BUS = 4, 3, 3
+"""Columns of a line (a, b, c, neutral), a transformer and a bus."""
+
+
+class PhaseReadout(NamedTuple):
+    """Where a circuit's solution has what the tables of the net ask for; B buses, L lines, R transformers, G sources.
+
+    Attributes
+    ----------
+    node
+        (B, 3) node of each phase of each bus, -1 without supply.
+    base_v
+        (B,) nominal voltage to earth, V.
+    terminal
+        (L + R, 2, 3) terminal of each branch, end and phase, -1 where no current can flow.
+    percent_per_a
+        (L + R, 2) loading by a current at either end.
+    n_lines
+        L.
+    all_node
+        (c,) node of each terminal.
+    slack_node
+        (G, 3) nodes of each source.
+    is_grid
+        (G,) whether it is an external grid.
+    port_from, port_to
+        (m,) nodes of the ports, -1 for earth.
+    """
+
+    node: Ints
+    base_v: Floats
+    terminal: Ints
+    percent_per_a: Floats
+    n_lines: int
+    all_node: Ints
+    slack_node: Ints
+    is_grid: npt.NDArray[np.bool_]
+    port_from: Ints
+    port_to: Ints
+
+    @property
+    def n_trafos(self) -> int:
+        """Number R of transformers."""
+        return len(self.terminal) - self.n_lines
+
+
+def make_phase_readout(net: Any, connected: ConnectedCircuit) -> PhaseReadout:
+    """Readout of a net's circuit."""
+    matrices, circuit = connected.net.matrices, connected.circuit
+    bus = matrices.bus[:, None]
+    node = np.where(bus >= 0, 3 * bus + np.arange(3), -1)
+    sizes = [branch.node.size for branch in circuit.branches]
+    first = np.concatenate([[0], np.cumsum(sizes)])[:-1].astype(np.int64)
+    live = matrices.branch >= 0
+    start = np.full(live.size, -1)
+    start[live] = first
+    terminal = np.where(start[:, None, None] >= 0, start[:, None, None] + np.arange(6).reshape(2, 3), -1)
+    grids, _ = find_voltage_sources(net)
+    return PhaseReadout(
+        node,
+        net.bus.vn_kv.to_numpy(np.float64) * 1000.0 / np.sqrt(3.0),
+        terminal,
+        100.0 / rated_currents_a(net),
+        len(net.line),
+        np.concatenate([branch.node for branch in circuit.branches] or [np.zeros(0, np.int64)]),
+        3 * matrices.reference[:, None] + np.arange(3),
+        np.isin(matrices.reference, matrices.bus[find_bus_rows(net, grids.bus)]),
+        circuit.port_from,
+        circuit.port_to,
+    )
+
+
+def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex, engine: int) -> Flow:
+    """Flow of a circuit's solution.
+
+    Parameters
+    ----------
+    readout
+        Of `make_phase_readout`.
+    found
+        Solution of K intervals.
+    drawn_kva
+        Power drawn at the ports, (K, m).
+    engine
+        Who solved it.
+    """
+    v, current = found.v, found.current_a
+    of_bus = _take(v, readout.node)
+    at_ends = _take(current, readout.terminal)
+    loading = load_conductors(at_ends, readout.percent_per_a)
+    lines, trafos = loading[:, : readout.n_lines], loading[:, readout.n_lines :, :3]
+    entering = v[:, readout.all_node] * np.conj(current) / 1000.0
+    slack = source_powers(readout, entering, drawn_kva)
+    from_grid = slack[:, readout.is_grid].sum(axis=1)
+    p_trafo = entering.real[:, np.maximum(readout.terminal[readout.n_lines :, 0], 0)].sum(axis=2)
+    n = len(v)
+    return Flow(
+        converged=found.converged,
+        vm_pu=_nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None]).reshape(n, -1),
+        line_loading_percent=lines.reshape(n, -1),
+        trafo_loading_percent=trafos.reshape(n, -1),
+        trafo_p_kw=np.where(readout.terminal[readout.n_lines :, 0, 0] >= 0, p_trafo, 0.0),
+        p_slack_kw=slack.real,
+        q_slack_kvar=slack.imag,
+        p_grid_kw=from_grid.real,
+        q_grid_kvar=from_grid.imag,
+        losses_kw=entering.real.sum(axis=1),
+        iterations=found.iterations,
+        engine=np.full(n, engine, np.int8),
+        vuf_percent=_nan_where(readout.node[:, 0] < 0, voltage_unbalance_percent(of_bus)),
+    )
+
+
+def load_conductors(current_a: Complex, percent_per_a: Floats) -> Floats:
+    """Loading of phases a, b, c and the neutral, (…, 4) %, by currents (…, branch, end, 3): the larger of both ends.
+
+    What comes back through the neutral, or beside it through earth, is the sum of the phases.
+    """
+    neutral = current_a.sum(axis=-1, keepdims=True)
+    magnitude = np.abs(np.concatenate([current_a, neutral], axis=-1))
+    return np.asarray((magnitude * percent_per_a[..., None]).max(axis=-2))
+
+
+def source_powers(readout: PhaseReadout, entering_kva: Complex, drawn_kva: Complex) -> Complex:
+    """P + jQ out of each source into the network, (K, G) kVA: what enters branches at its nodes, and ports there."""
+    power = np.zeros((len(entering_kva), len(readout.slack_node)), np.complex128)
+    for source, nodes in enumerate(readout.slack_node):
+        ports = np.isin(readout.port_from, nodes)
+        power[:, source] = entering_kva[:, np.isin(readout.all_node, nodes)].sum(axis=1)
+        power[:, source] += drawn_kva[:, ports].sum(axis=1)
+    return power
+
+
+def _take(values: Complex, place: Ints) -> Complex:
+    """Values, (K, n), at places; 0 where a place is -1."""
+    taken = values[:, np.maximum(place, 0)]
+    return np.where(place >= 0, taken, 0.0)
+
+
+def _nan_where(none: npt.NDArray[np.bool_], values: Floats) -> Floats:
+    return np.where(none, np.nan, values)
