@@ -68,6 +68,31 @@ def make_model(circuit: Circuit) -> Model:
     return Model(network, _make_rows(circuit, no_load, to_nodes))
 
 
+def make_port_maps(circuit: Circuit) -> tuple[Complex, Complex, Complex]:
+    """What a current of 1 A into each of m ports changes.
+
+    Returns
+    -------
+    node, terminal, port
+        (n, m) V, (c, m) A and (m, m) V.
+
+    Raises
+    ------
+    GridError
+        As `make_model`.
+    """
+    transform, held, _ = _find_held(circuit)
+    admittance, _ = _assemble(circuit)
+    free = np.setdiff1d(np.arange(len(circuit.bus)), held)
+    turned = (transform.conj().T @ admittance @ transform).tocsr()
+    factors = _factorise(turned[free][:, free].tocsc())
+    incidence = _incidence(circuit)
+    seen = (transform.conj().T @ sparse.diags_array(circuit.base_v) @ incidence).tocsr()[free].toarray()
+    x = factors.solve(seen + 0j) / (BASE_KVA * 1000.0)
+    node = circuit.base_v[:, None] * (transform[:, free] @ x)
+    return node, np.asarray(make_current_matrix(circuit) @ node), np.asarray(incidence.T @ node)
+
+
 def _make_rows(circuit: Circuit, no_load: Complex, to_nodes: Any) -> Rows:
     """Voltages and currents per solution of the factors; `to_nodes` is sparse (n, x), in pu like `no_load`, (n,)."""
     volts = sparse.diags_array(circuit.base_v) @ to_nodes

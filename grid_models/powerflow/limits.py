@@ -33,6 +33,9 @@ class Judgement(IntEnum):
 DEFAULTS = {"min_vm_pu": 0.90, "max_vm_pu": 1.10, "max_loading_percent": 100.0}
 """Limits where neither net nor user say any: EN 50160 (10 % of nominal voltage) and the rating of the branch."""
 
+UNBALANCE_SCALE = 50.0
+"""Unbalance is compared with loadings by this factor: the 2 % of EN 50160 are 100 % of what is admitted."""
+
 _HELD_PU = 1e-6  # a source holds its voltage to the tolerance of the power flow
 _NOT_SOLVED = int(Judgement.NOT_SOLVED)  # numba takes no IntEnum
 

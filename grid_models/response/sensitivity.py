@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints
+from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.powerflow.admittance import (
     Matrices,
     as_pairs,
@@ -28,6 +29,7 @@ from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.kernel import Network
 from grid_models.response.differences import sensitivity_by_differences
 from grid_models.response.linear_kernel import solve_linear
+from grid_models.response.phase_sensitivity import phase_sensitivity
 from grid_models.response.response import ALL, Response, Rows
 
 
@@ -110,13 +112,13 @@ def make_fixed_part(engine: PowerFlow) -> FixedPart:
     return FixedPart(m, network, home, place, node, column, ends, m.y_bus[m.reference].toarray())
 
 
-def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
+def sensitivity(engine: PowerFlow | FeederPhaseFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
     """Linear response of the network to the participants' injections around one interval's AC solution.
 
     Parameters
     ----------
     engine
-        Engine of the network.
+        Engine of the network; `phase_sensitivity` answers for one of three phases.
     p_kw, q_kvar
         Injections of the participants, (N,), positive into the network; no reactive power if left out.
 
@@ -135,6 +137,8 @@ def sensitivity(engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -
     True
     """
     q = np.zeros_like(p_kw) if q_kvar is None else q_kvar
+    if isinstance(engine, FeederPhaseFlow):
+        return phase_sensitivity(engine, p_kw, q)
     v = engine.voltages(p_kw, q)
     if v is None:
         return sensitivity_by_differences(engine.feeder, engine.matrices, p_kw, q)
