@@ -59,6 +59,28 @@ class Reason(IntEnum):
     ISLAND_LIMIT = 7  # element: bus of the island's grid-forming device
     MAKES_UP = 8  # no element: this row replaces energy that was curtailed elsewhere
     CONTROL = 9  # no element: the inverters' reactive power control did not converge
+    UNBALANCE = 10  # element: bus
+
+
+CONDUCTORS = ("", "a", "b", "c", "n")
+"""Conductor of the element that a reason names, by its code; none in a balanced model, n is the neutral."""
+_CONDUCTOR_STEP = 0x100
+
+
+def with_conductor(reason: int, conductor: str) -> int:
+    """The number that a row has for a reason: that of the reason, and the conductor's code in the byte above.
+
+    Examples
+    --------
+    >>> hex(with_conductor(Reason.OVERVOLTAGE, "b"))
+    '0x201'
+    """
+    return int(reason) + _CONDUCTOR_STEP * CONDUCTORS.index(conductor)
+
+
+def split_reason(codes: Ints) -> tuple[Ints, Ints]:
+    """Reasons, and codes of conductors, of the numbers that rows have for them."""
+    return codes % _CONDUCTOR_STEP, codes // _CONDUCTOR_STEP
 
 
 # Parties that are not participants. Participants are 0 … N-1.

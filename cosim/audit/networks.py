@@ -21,9 +21,9 @@ from grid_models.arrays import Floats
 from grid_models.feeder.background import Use
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, Supply, find_islands
-from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import Reference
+from grid_models.response.sensitivity import AnyPowerFlow, make_engine
 from market.exchanges import OPERATOR, Kind, Rows
 from market.ledger.format.records import Change
 
@@ -50,7 +50,7 @@ class SwitchedNetwork(NamedTuple):
     islands: Islands
     reference: Reference | None
     formers: tuple[tuple[int, int], ...]
-    engine: PowerFlow | None
+    engine: AnyPowerFlow | None
 
     @property
     def islanded(self) -> bool:
@@ -95,7 +95,7 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
-    engine = PowerFlow(feeder)
+    engine = make_engine(feeder)
     reference = Reference(feeder, engine.matrices)
     gens = net.gen.bus.loc[reference.slacks.gens].tolist()
     places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)

@@ -30,9 +30,9 @@ from cosim.delivery.window import InputSeries
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
-from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.limits import Limits
 from grid_models.response.reactive_control import Control
+from grid_models.response.sensitivity import AnyPowerFlow, make_engine
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
 from market.mechanisms import Mechanism, find_mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
@@ -108,7 +108,7 @@ class Case(MarketCase):
     """
 
     feeder: Feeder
-    engine: PowerFlow
+    engine: AnyPowerFlow
     limits: Limits
     control: Control | None
     load_reactive: LoadReactive | None = None
@@ -209,7 +209,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
     control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
-    engine = PowerFlow(feeder)
+    engine = make_engine(feeder)
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)
     reactive = make_load_reactive(feeder, market.profiles)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case
-from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.delivery.setpoints import at_device, injection_kw, mean_kw
 from grid_models.powerflow.flow import Flow
-from grid_models.response.reactive_control import controlled_sensitivity, solve_controlled
+from grid_models.response.reactive_control import Control, controlled_sensitivity, solve_controlled
 from grid_models.response.response import Response
 from grid_models.response.sensitivity import sensitivity
 from market.exchanges import Rows
@@ -40,14 +41,26 @@ def solve_meters(case: Case, meters: Rows, inside: npt.NDArray[np.bool_] | None 
     inside
         (N,) houses whose inverters are under control; all if left out.
     """
-    p_kw, of_loads = injection_kw(meters, case.interval_minutes), load_q_kvar(case, meters)
+    p_kw, of_loads = injection_kw(meters, case.interval_minutes, case.feeder.connections), load_q_kvar(case, meters)
+    at_loads = None if of_loads is None else at_device(of_loads, "load", case.feeder.connections)
     if case.control is None:
-        flow = case.engine.solve(p_kw, of_loads)
+        flow = case.engine.solve(p_kw, at_loads)
         return Solved(flow, meters if of_loads is None else _with_reactive(meters, of_loads))
     control = case.control if inside is None else case.control.with_only(inside)
-    pv_kw = generation_kw(meters, case.interval_minutes)
-    flow, q_kvar, _ = solve_controlled(case.engine, control, p_kw, pv_kw, of_loads)
+    flow, q_kvar, _ = solve_controlled(case.engine, _at_panels(case, control), p_kw, _pv_kw(case, meters), at_loads)
+    if case.feeder.connections is not None:
+        q_kvar = q_kvar[:, case.feeder.connections.column("pv")]
     return Solved(flow, _with_reactive(meters, q_kvar if of_loads is None else q_kvar + of_loads))
+
+
+def _at_panels(case: Case, control: Control) -> Control:
+    """The control of the injections at which the houses' panels are."""
+    return replace(control, s_kva=at_device(control.s_kva, "pv", case.feeder.connections))
+
+
+def _pv_kw(case: Case, meters: Rows) -> npt.NDArray[np.float64]:
+    """`generation_kw` of the injections at which the houses' panels are."""
+    return at_device(generation_kw(meters, case.interval_minutes), "pv", case.feeder.connections)
 
 
 def load_q_kvar(case: Case, meters: Rows) -> npt.NDArray[np.float64] | None:
@@ -63,8 +76,9 @@ def _with_reactive(meters: Rows, q_kvar: npt.NDArray[np.float64]) -> Rows:
 
 def linearise(case: Case, meters: Rows) -> Response | None:
     """Linear response of the network around a metered interval, (N,) meter rows; None where it has no solution."""
-    p_kw, of_loads = injection_kw(meters[None, :], case.interval_minutes)[0], load_q_kvar(case, meters)
+    connections, of_loads = case.feeder.connections, load_q_kvar(case, meters)
+    p_kw = injection_kw(meters[None, :], case.interval_minutes, connections)[0]
+    at_loads = None if of_loads is None else at_device(of_loads, "load", connections)
     if case.control is None:
-        return sensitivity(case.engine, p_kw, of_loads)
-    pv_kw = generation_kw(meters, case.interval_minutes)
-    return controlled_sensitivity(case.engine, case.control, p_kw, pv_kw, of_loads)
+        return sensitivity(case.engine, p_kw, at_loads)
+    return controlled_sensitivity(case.engine, _at_panels(case, case.control), p_kw, _pv_kw(case, meters), at_loads)

@@ -17,7 +17,7 @@ from cosim.curtailment.search import Problem, Search
 from cosim.delivery.redispatch import find_battery_room
 from cosim.delivery.setpoints import mean_kw
 from grid_models.arrays import Complex, Floats, Places
-from market.exchanges import Kind
+from market.exchanges import Kind, Rows
 from market.settlement import Delivery
 
 ABSORB, EXPORT, SHARE, TRADE = 0.1, 1.0, 2.0, 3.0
@@ -36,8 +36,8 @@ class DecisionVariables(NamedTuple):
     rows
         Positions of the M cuttable exchanges.
     effect
-        (N, M + 2N): change of each house's injection per kW; complex, P + jQ, where loads draw reactive power, which is
-        shed with them.
+        (C, M + 2N): change of each injection per kW, one injection a house in the balanced model; complex, P + jQ,
+        where loads draw reactive power, which is shed with them.
     cost, upper
         (M + 2N,) cost per kW and largest value.
     absorbs
@@ -76,11 +76,7 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     exchanges, n, m = p.rows[rows], p.orders.need_wh.size, rows.size
     kind, minutes = exchanges["kind"], p.case.interval_minutes
     source = np.where(kind == Kind.LOT_SALE, exchanges["host"], exchanges["seller"])
-    effect = np.zeros((n, m + 2 * n))
-    effect[source, np.arange(m)] = -1.0
-    stored = np.flatnonzero(kind == Kind.SHARE_STORE)
-    effect[exchanges["host"][stored], stored] += 1.0
-    effect[:, m + n :] = np.eye(n)
+    effect = _make_effect(p, exchanges, source)
     room, _ = find_battery_room(p.orders, p.state, p.rows, p.rows["cleared_wh"].astype(np.int64))
     absorbs = np.zeros((n, m))
     absorbs[source, np.arange(m)] = kind == Kind.GRID_EXPORT
@@ -96,13 +92,42 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     return DecisionVariables(rows, _with_reactive(effect, p), cost, upper, absorbs, misses, imports)
 
 
+def _make_effect(p: Problem, exchanges: Rows, source: Places) -> Floats:
+    """(C, M + 2N) change of each injection by each variable, kW per kW.
+
+    A cut sale leaves what panels or fuel cell made; what is absorbed goes on being made, and charges the battery.
+    """
+    n, m = p.orders.need_wh.size, exchanges.size
+    at_load, at_battery, at_source = _find_columns(p)
+    houses, cuts = np.arange(n), np.arange(m)
+    effect = np.zeros((p.case.feeder.injection_bus.size, m + 2 * n))
+    lot, stored = exchanges["kind"] == Kind.LOT_SALE, np.flatnonzero(exchanges["kind"] == Kind.SHARE_STORE)
+    effect[np.where(lot, at_battery[source], at_source[source]), cuts] = -1.0
+    effect[at_battery[exchanges["host"][stored]], stored] += 1.0
+    effect[at_source, m + houses] += 1.0
+    effect[at_battery, m + houses] -= 1.0
+    effect[at_load, m + n + houses] = 1.0
+    return effect
+
+
+def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
+    """Injection of each house's load, battery, and of what it sells: panels, or a fuel cell where there are none."""
+    connections = p.case.feeder.connections
+    if connections is None:
+        houses = np.arange(p.orders.need_wh.size)
+        return houses, houses, houses
+    of_cells = (p.orders.pv_wh == 0) & (p.orders.fuel_cell_wh > 0)
+    at_source = np.where(of_cells, connections.column("fuel_cell"), connections.column("pv"))
+    return connections.column("load"), connections.column("battery"), at_source
+
+
 def _with_reactive(effect: Floats, p: Problem) -> Floats | Complex:
-    """Change of each house's P + jQ: load that is shed takes its reactive power with it."""
-    reactive, n = p.case.load_reactive, effect.shape[0]
+    """Change of each injection's P + jQ: load that is shed takes its reactive power with it."""
+    reactive, n = p.case.load_reactive, p.orders.need_wh.size
     if reactive is None:
         return effect
     of_q = np.zeros_like(effect)
-    of_q[:, -n:] = np.diag(reactive.tan_phi(p.orders.interval))
+    of_q[_find_columns(p)[0], -n + np.arange(n)] = reactive.tan_phi(p.orders.interval)
     return np.asarray(effect + 1j * of_q, dtype=np.complex128)
 
 

@@ -20,7 +20,7 @@ from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
-from market.exchanges import NOBODY, Reason, Rows
+from market.exchanges import NOBODY, Reason, Rows, with_conductor
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all
 from market.state import State
@@ -74,18 +74,32 @@ _REASONS = {
     ("bus", "max_vm_pu"): Reason.OVERVOLTAGE,
     ("line", "loading_percent"): Reason.LINE_OVERLOAD,
     ("trafo", "loading_percent"): Reason.TRAFO_OVERLOAD,
+    ("bus", "vuf_percent"): Reason.UNBALANCE,
 }
 
 
-def find_binding_limit(verdict: Verdict) -> tuple[Reason, int]:
-    """Reason and element of the worst violation, relative to its limit."""
+class BindingLimit(NamedTuple):
+    """Reason for which exchanges are cut, the element, and its conductor in an unbalanced model (else empty)."""
+
+    reason: Reason
+    element: int
+    phase: str = ""
+
+    @property
+    def code(self) -> int:
+        """The number that rows have for it."""
+        return with_conductor(self.reason, self.phase)
+
+
+def find_binding_limit(verdict: Verdict) -> BindingLimit:
+    """The worst violation, relative to its limit."""
     if not verdict.violations:
-        return Reason.NOT_SOLVED, int(NOBODY)
+        return BindingLimit(Reason.NOT_SOLVED, int(NOBODY))
     worst = max(verdict.violations, key=lambda v: abs(v.value - v.limit) / v.limit)
     quantity = worst.quantity
-    if worst.element_type == "bus":
+    if quantity == "vm_pu":
         quantity = "max_vm_pu" if worst.value > worst.limit else "min_vm_pu"
-    return _REASONS[worst.element_type, quantity], int(worst.element)
+    return BindingLimit(_REASONS[worst.element_type, quantity], int(worst.element), worst.phase)
 
 
 def make_feasible(
@@ -118,10 +132,12 @@ def make_feasible(
     if verdicts.status[0] == Judgement.OK:
         return Feasible(settlement, flow, verdicts, None, Outcome.CLEAN, 1)
     before = check_limits(case.feeder, case.limits, flow)
-    reason, element = find_binding_limit(before)
+    binding = find_binding_limit(before)
     if flow.engine[0] == Engine.CONTROL:
-        reason = Reason.CONTROL
-    search = Search(Problem(case, orders, state, rows, settlement.meters, reason, element, lost_ueur_per_kwh))
+        binding = binding._replace(reason=Reason.CONTROL)
+    search = Search(
+        Problem(case, orders, state, rows, settlement.meters, *binding[:2], binding.code, lost_ueur_per_kwh)
+    )
     for find in (find_by_rule, find_by_shedding):
         found = find(search)
         if found is not None:
@@ -152,7 +168,7 @@ def find_by_shedding(search: Search) -> Found | None:
 def de_energise(search: Search, before: Verdict) -> Feasible:
     """Switch the feeder off: nothing of the interval is delivered or settled."""
     p = search.problem
-    off = search.try_all([deliver_nothing(p.orders, p.rows, int(p.reason), p.element)])
+    off = search.try_all([deliver_nothing(p.orders, p.rows, p.code, p.element)])
     flow = off.flow.with_feeder_off()
     verdicts = judge(flow, p.case.limits)
     return Feasible(off.settlements[0], flow, verdicts, before, Outcome.DE_ENERGISED, 1 + search.power_flows)

@@ -6,15 +6,15 @@ the network is full; the exchanges that load this element stay there, the others
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from cosim.case.case import Case
 from cosim.case.solve import linearise
 from cosim.curtailment.decision_variables import DecisionVariables, make_decision_variables
 from cosim.curtailment.search import Found, Search, find_largest_clean
-from grid_models.arrays import Floats, Mask
-from grid_models.powerflow.limits import Violation, check_limits
+from grid_models.arrays import Floats, Mask, Places
+from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.limits import Limits, Violation, check_limits
 from grid_models.response.response import Response
 from market.settlement import Delivery
 
@@ -56,17 +56,28 @@ def _find_loading(search: Search, variables: DecisionVariables, found: Found, be
         return loading
     effect = variables.effect[:, : variables.rows.size].real  # only what is shed has reactive power
     for violation in violated:
-        strength = _strength(case.feeder.net, response, violation, effect)
+        strength = _strength(case, response, violation, effect)
         loading[variables.rows[strength >= FILLED * strength.max()]] = True
     return loading
 
 
-def _strength(net: Any, response: Response, violation: Violation, effect: Floats) -> Floats:
+def _strength(case: Case, response: Response, violation: Violation, effect: Floats) -> Floats:
     """Change of the violated quantity by 1 kW of each cut, (M,): pu, or per cent of the rating."""
-    position = int(net[violation.element_type].index.get_loc(violation.element))
-    if violation.element_type == "bus":
-        return np.asarray(np.abs(response.by_p.vm_pu(np.array([position])) @ effect)[0])
-    if violation.element_type == "trafo":
-        position += len(net.line)
-    ends = np.flatnonzero(response.branch_of_end == position)
-    return np.asarray(np.abs(response.by_p.current_percent(ends) @ effect).max(axis=0))
+    rows = find_rows(case.feeder, case.limits, violation)
+    if violation.quantity == "vm_pu":
+        return np.asarray(np.abs(response.by_p.vm_pu(rows) @ effect)[0])
+    return np.asarray(np.abs(response.by_p.current_percent(rows) @ effect).max(axis=0))
+
+
+def find_rows(feeder: Feeder, limits: Limits, violation: Violation) -> Places:
+    """Rows of a `Response` that a violated quantity stands in: one of voltages, or both ends of a branch."""
+    table, net = violation.element_type, feeder.net
+    conductors, place = feeder.conductors(table), int(net[table].index.get_loc(violation.element))
+    n_branches = limits.max_branch_percent.size
+    if violation.quantity == "vuf_percent":
+        return np.array([2 * n_branches + place])
+    row = len(conductors) * place + conductors.index(violation.phase)
+    if table == "bus":
+        return np.array([row])
+    row += limits.max_line_loading_percent.size if table == "trafo" else 0
+    return np.array([row, n_branches + row])

@@ -40,8 +40,8 @@ class Problem(NamedTuple):
         Orders of the interval and the state they were made from.
     rows, meters
         Cleared exchanges, (n,), and the meters of the houses if all were delivered, (N,).
-    reason, element
-        The binding limit.
+    reason, element, code
+        The binding limit, and the number that rows have for the reason and the conductor.
     lost_ueur_per_kwh
         What the parties of each exchange lose where it is cut, (n,) µEUR/kWh; None where the order of kinds decides.
     """
@@ -53,6 +53,7 @@ class Problem(NamedTuple):
     meters: Rows
     reason: Reason
     element: int
+    code: int
     lost_ueur_per_kwh: Wh | None = None
 
 
@@ -134,7 +135,7 @@ class Search:
         """Delivery of given energies of the cleared rows, (n,), and of shed load, (N,)."""
         p = self.problem
         shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
-        made = deliver(p.orders, p.state, p.rows, delivered_wh, shed, int(p.reason), p.element)
+        made = deliver(p.orders, p.state, p.rows, delivered_wh, shed, p.code, p.element)
         return with_compensation(made, p.case.compensation_ueur_per_kwh)
 
     def with_curtailable(self, delivered_wh: Wh | Floats | int) -> Wh:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from grid_models.feeder.connection import Connections
 from market.compiled import compiled
 from market.exchanges import Rows
 
@@ -35,6 +36,68 @@ def mean_kw(energy_wh: npt.NDArray[np.int64], interval_minutes: int) -> Kw:
     return np.asarray(energy_wh * (60.0 / interval_minutes / 1000.0), dtype=np.float64)
 
 
-def injection_kw(meters: Rows, interval_minutes: int) -> Kw:
-    """Mean active injection of each house, (K, N) kW, positive into the network."""
-    return mean_kw(injection_wh(meters), interval_minutes)
+def injection_kw(meters: Rows, interval_minutes: int, connections: Connections | None = None) -> Kw:
+    """Mean active injections, positive into the network.
+
+    Parameters
+    ----------
+    meters
+        (K, N) meter rows.
+    interval_minutes
+        Length of an interval.
+    connections
+        Phases of the houses' devices; None in the balanced model.
+
+    Returns
+    -------
+    ndarray
+        kW, one injection a house, (K, N), or one a house and phase, (K, C).
+    """
+    if connections is None:
+        return mean_kw(injection_wh(meters), interval_minutes)
+    kw = np.zeros((*meters.shape[:-1], connections.house.size))
+    for device, wh in device_wh(meters).items():
+        kw[..., connections.column(device)] += mean_kw(wh, interval_minutes)
+    return kw
+
+
+def device_wh(meters: Rows) -> dict[str, npt.NDArray[np.int64]]:
+    """Energy that each kind of device injects, in the shape of the meters, Wh; what is spilled is panels' first."""
+    read = {name: meters[name].astype(np.int64) for name in ("load_wh", "shed_wh", "pv_wh", "fuel_cell_wh")}
+    spilled = meters["spilled_wh"].astype(np.int64)
+    return {
+        "load": read["shed_wh"] - read["load_wh"],
+        "pv": np.maximum(read["pv_wh"] - spilled, 0),
+        "battery": meters["discharge_wh"].astype(np.int64) - meters["charge_wh"],
+        "fuel_cell": read["fuel_cell_wh"] - np.maximum(spilled - read["pv_wh"], 0),
+    }
+
+
+def at_device(values: Kw, device: str, connections: Connections | None) -> Kw:
+    """Values of the houses, (…, N), as values of the injections by one of their devices, (…, C); 0 for the others."""
+    if connections is None:
+        return values
+    spread = np.zeros((*values.shape[:-1], connections.house.size))
+    spread[..., connections.column(device)] = values
+    return spread
+
+
+def metered_injections(
+    meters: Rows, interval_minutes: int, connections: Connections | None, load_var: npt.NDArray[np.int64] | None
+) -> tuple[Kw, Kw]:
+    """Active and reactive injections of meters as they are recorded, (K, C) kW and kvar.
+
+    A meter has the reactive power of loads and inverters in one number: what loads do not draw is of the inverters.
+
+    Parameters
+    ----------
+    meters, interval_minutes, connections
+        As in `injection_kw`.
+    load_var
+        What loads draw of it, (K, N) var; None where they draw none.
+    """
+    p_kw, q_kvar = injection_kw(meters, interval_minutes, connections), meters["q_var"] / 1000.0
+    if connections is None:
+        return p_kw, q_kvar
+    of_loads = np.zeros(meters.shape) if load_var is None else load_var / -1000.0
+    return p_kw, at_device(of_loads, "load", connections) + at_device(q_kvar - of_loads, "pv", connections)

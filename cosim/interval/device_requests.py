@@ -9,7 +9,7 @@ from cosim.case.case import Case
 from cosim.case.devices import BatteryDevice
 from cosim.case.state import ADMITTED, ASKING, REFUSED, RETIRED, NetworkState
 from cosim.curtailment.feasible import find_binding_limit
-from cosim.delivery.setpoints import injection_kw
+from cosim.delivery.setpoints import metered_injections
 from cosim.islands.event_interval import EventInterval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
@@ -83,15 +83,18 @@ def _answer(case: Case, switching: Switching, event: EventInterval, number: int)
     if event.network.phase[device.house] == Phase.DARK:
         return DeviceDecision(number, REFUSED, Reason.DARK, bus)
     meters = event.settlement.meters[None]
-    p_kw, q_kvar = injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0
+    connections, loads = case.feeder.connections, case.load_reactive
+    load_var = None if loads is None else loads.metered_var(meters)
+    p_kw, q_kvar = metered_injections(meters, case.interval_minutes, connections, load_var)
     formers = [int(case.feeder.bus[part.former.house]) for part in event.parts if part.former is not None]
     engine = switching.engine(event.network.in_force, formers, event.uses)
+    column = device.house if connections is None else int(connections.column(device.kind)[device.house])
     for injected_kw in device.trial_kw:
         trial = p_kw.copy()
-        trial[0, device.house] += injected_kw
+        trial[0, column] += injected_kw
         verdict = check_limits(case.feeder, case.limits, engine.solve(trial, q_kvar))
         if verdict.status != Judgement.OK:
-            return DeviceDecision(number, REFUSED, *find_binding_limit(verdict))
+            return DeviceDecision(number, REFUSED, *find_binding_limit(verdict)[:2])
     charge_wh = device.charge_wh if isinstance(device, BatteryDevice) else 0
     return DeviceDecision(number, ADMITTED, energy_wh=charge_wh)
 

@@ -42,9 +42,9 @@ from cosim.islands.phases import (
 )
 from cosim.islands.switching import Switching, Topology, Uses
 from grid_models.feeder.topology import Supply
-from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
+from grid_models.response.sensitivity import AnyPowerFlow
 from market.exchanges import EXCHANGE, Kind, Rows
 from market.orders import Inputs, Orders
 from market.settlement import Delivery, Settlement, settle
@@ -316,7 +316,7 @@ def _alone(
     background = find_island_background(case, switching.topology(in_force), inside)
     part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background)
 
-    def engine_of(former: Former, uses: Uses) -> PowerFlow:
+    def engine_of(former: Former, uses: Uses) -> AnyPowerFlow:
         return switching.engine(in_force, (int(case.feeder.bus[former.house]),), uses)
 
     held = hold_with_background(part, network, engine_of)

@@ -27,9 +27,9 @@ from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, disp
 from cosim.islands.switching import Uses
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
-from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, judge
+from grid_models.response.sensitivity import AnyPowerFlow
 from market.exchanges import EXCHANGE, NOBODY, OPERATOR, Kind, Reason, Rows, Status
 from market.orders import Inputs, Orders, make_orders
 from market.settlement import Delivery
@@ -49,7 +49,7 @@ class Former(NamedTuple):
     cell: int
 
 
-EngineFor = Callable[[Former, Uses], PowerFlow]
+EngineFor = Callable[[Former, Uses], AnyPowerFlow]
 """Power flow of the network as it is switched, with a former in place and its background run in some way."""
 
 
@@ -175,7 +175,7 @@ class _Trial:
         self.part, self.former, self.engine_of = part, former, engine_of
         self.power_flows, self.is_overloaded = 0, False
 
-    def engine(self, uses: Uses) -> PowerFlow | None:
+    def engine(self, uses: Uses) -> AnyPowerFlow | None:
         """Power flow with the background run in some way; None if pandapower has none.
 
         So it is where the background alone has no solution, and where the former's bus is all that is left of the net.
@@ -347,7 +347,7 @@ def _list_uses(part: Part, former: Former, plan: _Plan) -> Uses:
     return part.background.list_uses(int(part.case.feeder.bus[former.house]), plan.background.used_wh)
 
 
-def _lost_wh(part: Part, former: Former, engine: PowerFlow, flow: Flow, plan: _Plan) -> tuple[int, float]:
+def _lost_wh(part: Part, former: Former, engine: AnyPowerFlow, flow: Flow, plan: _Plan) -> tuple[int, float]:
     """What the former supplies beyond a plan, in whole Wh, and its reactive power.
 
     These are the losses of the part, and what its own elements draw that goes with the voltage.

@@ -14,7 +14,7 @@ from cosim.scenario.events import OutageEvent
 from grid_models.feeder.background import Background, Use, with_use
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, find_grid_transformers, find_islands, open_elements, with_formers
-from grid_models.powerflow.engine import PowerFlow
+from grid_models.response.sensitivity import AnyPowerFlow, make_engine
 
 Uses = tuple[tuple[int, Use], ...]
 """How the background is run in the islands of the grid formers at some buses; whole in those that are not named."""
@@ -40,11 +40,11 @@ class Switching:
         The E outages of the scenario.
     """
 
-    def __init__(self, feeder: Feeder, engine: PowerFlow, outages: Sequence[OutageEvent]) -> None:
+    def __init__(self, feeder: Feeder, engine: AnyPowerFlow, outages: Sequence[OutageEvent]) -> None:
         self._feeder, self._outages = feeder, outages
         self._topologies: dict[bytes, Topology] = {}
         none = np.zeros(len(outages), bool)
-        self._engines: dict[tuple[bytes, tuple[int, ...], Uses], PowerFlow] = {(none.tobytes(), (), ()): engine}
+        self._engines: dict[tuple[bytes, tuple[int, ...], Uses], AnyPowerFlow] = {(none.tobytes(), (), ()): engine}
 
     def topology(self, in_force: Mask) -> Topology:
         """Topology with the outages of a mask, (E,), in force.
@@ -68,7 +68,7 @@ class Switching:
             self._topologies[key] = Topology(net, find_islands(net))
         return self._topologies[key]
 
-    def engine(self, in_force: Mask, former_buses: Sequence[int], uses: Uses = ()) -> PowerFlow:
+    def engine(self, in_force: Mask, former_buses: Sequence[int], uses: Uses = ()) -> AnyPowerFlow:
         """Engine of a topology with grid formers at some buses, and the background of their islands run otherwise.
 
         Raises
@@ -80,7 +80,7 @@ class Switching:
         if key not in self._engines:
             formed = with_formers(with_uses(self.topology(in_force), self._feeder.background, key[2]), key[1])
             self._forget_shares()
-            self._engines[key] = PowerFlow(replace(self._feeder, net=formed))
+            self._engines[key] = make_engine(replace(self._feeder, net=formed))
         return self._engines[key]
 
     def _forget_shares(self) -> None:

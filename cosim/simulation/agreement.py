@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
-from cosim.delivery.setpoints import injection_kw
+from cosim.delivery.setpoints import metered_injections
 from cosim.results.columns import is_named
 from cosim.results.sums import METERS
 from market.exchanges import METER
@@ -41,7 +41,8 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     if not len(solved):
         return {"intervals": 0}
     meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
-    found = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
+    load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
+    found = case.engine.verify(*metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var))
     return {
         "intervals": found.n,
         "max_vm_error_pu": found.max_vm_error_pu,

@@ -21,6 +21,9 @@ NAMES = ("abc", "a", "b", "c")
 """Name of each code."""
 DEVICES = ("load", "pv", "battery", "fuel_cell")
 
+CONDUCTORS = {"bus": ("a", "b", "c"), "line": ("a", "b", "c", "n"), "trafo": ("a", "b", "c")}
+"""Conductors of an element that are judged one by one in an unbalanced model, in their order; n is the neutral."""
+
 Codes = npt.NDArray[np.int8]
 
 _WORDS = {

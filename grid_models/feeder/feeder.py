@@ -20,7 +20,7 @@ from pandapower.topology import unsupplied_buses
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder.background import Background, find_background
-from grid_models.feeder.connection import DEVICES, NAMES, Connections
+from grid_models.feeder.connection import CONDUCTORS, DEVICES, NAMES, Connections
 from grid_models.feeder.elements import (
     check_element_types,
     complete_taps,
@@ -113,6 +113,15 @@ class Feeder:
     def labels(self) -> dict[str, Labels]:
         """Indices and names of buses, lines and transformers, by table: `bus`, `line`, `trafo`."""
         return {table: _read_labels(self.net[table]) for table in ("bus", "line", "trafo")}
+
+    def conductors(self, table: str) -> tuple[str, ...]:
+        """Conductors of an element that are judged one by one; one without a name in the balanced model."""
+        return ("",) if self.connections is None else CONDUCTORS[table]
+
+    @property
+    def injection_bus(self) -> Ints:
+        """(C,) bus of each injection: one for each participant in the balanced model, C = N."""
+        return self.bus if self.connections is None else self.bus[self.connections.house]
 
     @cached_property
     def background(self) -> Background:

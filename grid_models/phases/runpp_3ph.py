@@ -39,9 +39,7 @@ def prepare_for_3ph(net: Any) -> Any:
     for _, row in given.storage[given.storage.in_service.astype(bool)].iterrows():
         pp.create_load(given, row.bus, row.p_mw, row.q_mvar, scaling=row.scaling, type="wye")
     for _, row in given.gen[given.gen.in_service.astype(bool) & given.gen.slack.astype(bool)].iterrows():
-        pp.create_ext_grid(
-            given, row.bus, row.vm_pu, s_sc_max_mva=STIFF_MVA, rx_max=0.1, x0x_max=1.0, r0x0_max=0.1
-        )
+        pp.create_ext_grid(given, row.bus, row.vm_pu, s_sc_max_mva=STIFF_MVA, rx_max=0.1, x0x_max=1.0, r0x0_max=0.1)
     given.gen.drop(given.gen.index, inplace=True)
     return given
 

@@ -31,7 +31,7 @@ def make_phase_matrix(zero: Any, positive: Any, negative: Any) -> Complex:
     return np.asarray(TO_PHASES * values[..., None, :] @ TO_SEQUENCES)
 
 
-def voltage_unbalance_percent(v: Complex) -> Floats:
+def voltage_unbalance_percent(v: Complex | Any) -> Floats:
     """Voltage unbalance factor 100·|V₂|/|V₁| of voltages of phases a, b, c in the last axis (EN 50160, IEC 61000-2-2).
 
     Examples

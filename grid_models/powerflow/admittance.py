@@ -18,6 +18,8 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
+from grid_models.feeder.connection import ABC
+from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.net_tables import find_flaw
 from grid_models.powerflow.kernel import Network
 
@@ -131,6 +133,18 @@ def find_internal_buses(solved: Any) -> Ints:
 def find_bus_rows(net: Any, buses: Any) -> Ints:
     """Row in `net.bus` of each bus index."""
     return np.asarray(net.bus.index.get_indexer(np.asarray(buses, dtype=np.int64)), dtype=np.int64)
+
+
+def find_injection_rows(feeder: Feeder) -> Ints:
+    """Columns of `Flow.vm_pu` that each injection's voltage is the mean of, (C, 1), or (C, 3) in an unbalanced model.
+
+    One phase has the same column three times.
+    """
+    rows = find_bus_rows(feeder.net, feeder.injection_bus)[:, None]
+    if feeder.connections is None:
+        return rows
+    code = feeder.connections.code[:, None]
+    return np.asarray(len(feeder.conductors("bus")) * rows + np.where(code == ABC, np.arange(3), code - 1))
 
 
 def find_voltage_sources(net: Any) -> tuple[Any, Any]:

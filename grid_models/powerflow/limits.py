@@ -6,9 +6,9 @@ an exception. Law: an interval that is not solved, and a loading that is NaN, ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,8 @@ class Judgement(IntEnum):
 
 DEFAULTS = {"min_vm_pu": 0.90, "max_vm_pu": 1.10, "max_loading_percent": 100.0}
 """Limits where neither net nor user say any: EN 50160 (10 % of nominal voltage) and the rating of the branch."""
+MAX_VUF_PERCENT = 2.0
+"""Voltage unbalance factor that EN 50160 admits."""
 
 UNBALANCE_SCALE = 50.0
 """Unbalance is compared with loadings by this factor: the 2 % of EN 50160 are 100 % of what is admitted."""
@@ -65,14 +67,16 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """Limits of every element, in the order of the net's tables.
+    """Limits of every element, or of each of its conductors in an unbalanced model, in the order of `Flow`'s columns.
 
     Attributes
     ----------
     min_vm_pu, max_vm_pu
-        (B,) voltage band of each bus.
+        (B,) voltage band of each bus, between phase and neutral.
     max_line_loading_percent, max_trafo_loading_percent
         (L,), (R,) per cent of the rating.
+    max_vuf_percent
+        (U,) largest voltage unbalance factor of each bus; none, U = 0, in a balanced model.
     warn_loading_percent
         Loading from which an element is reported.
     origins
@@ -83,6 +87,7 @@ class Limits:
     max_vm_pu: Floats
     max_line_loading_percent: Floats
     max_trafo_loading_percent: Floats
+    max_vuf_percent: Floats = field(default_factory=partial(np.zeros, 0))
     warn_loading_percent: float = 80.0
     origins: tuple[Origin, ...] = ()
 
@@ -94,6 +99,7 @@ class Limits:
         min_vm_pu: float | None = None,
         max_vm_pu: float | None = None,
         max_loading_percent: float | None = None,
+        max_vuf_percent: float | None = None,
         warn_loading_percent: float = 80.0,
         override: bool = False,
     ) -> Limits:
@@ -106,6 +112,8 @@ class Limits:
         min_vm_pu, max_vm_pu, max_loading_percent
             Limits that a person asks for: with those of the net the stricter ones hold. None: those of the net, and
             `DEFAULTS` where it has none.
+        max_vuf_percent
+            Largest voltage unbalance factor in an unbalanced model; None: `MAX_VUF_PERCENT`.
         warn_loading_percent
             Loading from which an element is reported.
         override
@@ -126,13 +134,19 @@ class Limits:
                 if at.any():
                     low, high = float(values[at].min()), float(values[at].max())
                     origins.append(Origin(table, quantity, origin, int(at.sum()), low, high))
-            return values
+            return np.repeat(values, len(feeder.conductors(table)))
 
+        n_unbalance, asked = 0 if feeder.connections is None else len(feeder.net.bus), max_vuf_percent
+        vuf_percent = MAX_VUF_PERCENT if asked is None else asked
+        if n_unbalance:
+            where = "default" if asked is None else "asked"
+            origins.append(Origin("bus", "max_vuf_percent", where, n_unbalance, vuf_percent, vuf_percent))
         limits = cls(
             choose("bus", "min_vm_pu"),
             choose("bus", "max_vm_pu"),
             choose("line", "max_loading_percent"),
             choose("trafo", "max_loading_percent"),
+            np.full(n_unbalance, vuf_percent),
             warn_loading_percent,
             tuple(origins),
         )
@@ -146,12 +160,16 @@ class Limits:
 
     @cached_property
     def max_end_percent(self) -> Floats:
-        """Limits of the branch ends, (E,) per cent, in the order of `grid_models.response.response.Response`."""
-        return np.tile(self.max_branch_percent, 2)
+        """Limits of the branch ends, (E,) per cent, in the order of `grid_models.response.response.Response`.
+
+        Behind them those of the unbalance, where it is judged.
+        """
+        ends = np.tile(self.max_branch_percent, 2)
+        return np.concatenate([ends, UNBALANCE_SCALE * self.max_vuf_percent]) if self.max_vuf_percent.size else ends
 
     def _check(self, feeder: Feeder) -> None:
         """Raise `GridError` where a limit is not positive or a voltage band is empty."""
-        low, high = self.min_vm_pu, self.max_vm_pu
+        low, high = (values[:: len(feeder.conductors("bus"))] for values in (self.min_vm_pu, self.max_vm_pu))
         held = _find_held(feeder)
         for b in np.flatnonzero(~((low >= 0.0) & ((low < high) | (held & (low == high))))):
             raise GridError(
@@ -161,10 +179,11 @@ class Limits:
             )
         loadings = {"line": self.max_line_loading_percent, "trafo": self.max_trafo_loading_percent}
         for table, limit in loadings.items():
-            for b in np.flatnonzero(~(limit > 0.0)):
+            of_elements = limit[:: len(feeder.conductors(table))]
+            for b in np.flatnonzero(~(of_elements > 0.0)):
                 raise GridError(
                     f"network '{feeder.name}', {table} {feeder.net[table].index[b]}: expected "
-                    f"max_loading_percent > 0, got {limit[b]:g}"
+                    f"max_loading_percent > 0, got {of_elements[b]:g}"
                 )
 
     def _with_held_voltages(self, feeder: Feeder) -> Limits:
@@ -212,6 +231,10 @@ class Verdicts(NamedTuple):
     voltage_margin_pu, loading_margin_percent
         (K,) smallest distance of a voltage to the limits of its bus, and distance of that loading to its limit;
         negative where violated, NaN without any.
+    highest_vuf_percent, highest_vuf_bus
+        (K,) largest voltage unbalance relative to its limit, and its bus; NaN and -1 in a balanced model.
+
+    In an unbalanced model places are those of conductors, the columns of `Flow`.
     """
 
     status: npt.NDArray[np.int8]
@@ -223,6 +246,8 @@ class Verdicts(NamedTuple):
     highest_branch: Ints
     voltage_margin_pu: Floats
     loading_margin_percent: Floats
+    highest_vuf_percent: Floats
+    highest_vuf_bus: Ints
 
     def select(self, first: int, stop: int) -> Verdicts:
         """Intervals first … stop-1."""
@@ -235,6 +260,7 @@ def judge(flow: Flow, limits: Limits) -> Verdicts:
         *(flow.converged, flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent),
         *(limits.min_vm_pu, limits.max_vm_pu),
         *(limits.max_line_loading_percent, limits.max_trafo_loading_percent),
+        *(flow.vuf_percent, limits.max_vuf_percent),
     )
 
 
@@ -248,15 +274,19 @@ def _judge_compiled(
     max_vm_pu: Floats,
     max_line: Floats,
     max_trafo: Floats,
+    vuf_percent: Floats,
+    max_vuf: Floats,
 ) -> Verdicts:
     """`judge` as one compiled call: curtailment judges interval by interval, where calls from Python would dominate."""
     n = converged.size
-    number, place = np.full((5, n), np.nan), np.full((3, n), -1)
+    number, place = np.full((6, n), np.nan), np.full((4, n), -1)
     extremes = (number[0], place[0], number[1], place[1], number[2], place[2])
-    out = Verdicts(np.full(n, _NOT_SOLVED, np.int8), *extremes, number[3], number[4])
+    out = Verdicts(np.full(n, _NOT_SOLVED, np.int8), *extremes, number[3], number[4], number[5], place[3])
     solved = np.flatnonzero(converged)
     _judge_voltages(solved, vm_pu, min_vm_pu, max_vm_pu, out)
     _judge_loadings(solved, line, trafo, max_line, max_trafo, out)
+    if max_vuf.size > 0:
+        _judge_unbalance(solved, vuf_percent, max_vuf, out)
     return out
 
 
@@ -306,11 +336,26 @@ def _judge_loadings(
             out.loading_margin_percent[k] = limit - value
 
 
+@compiled
+def _judge_unbalance(solved: Places, vuf_percent: Floats, max_vuf: Floats, out: Verdicts) -> None:
+    """Set highest unbalance and status of the solved intervals; buses without supply (NaN) are not judged."""
+    for k in solved:
+        tightest = -np.inf
+        for b in range(max_vuf.size):
+            value = vuf_percent[k, b]
+            if value > max_vuf[b]:
+                out.status[k] = 1
+            if value / max_vuf[b] > tightest:
+                tightest = value / max_vuf[b]
+                out.highest_vuf_percent[k], out.highest_vuf_bus[k] = value, b
+
+
 @dataclass(frozen=True)
 class Violation:
     """A quantity of an element and its limit; in a list of violations it is beyond that limit.
 
-    `element_type` is `bus`, `line` or `trafo`, `element` its index in the net, `quantity` `vm_pu` or `loading_percent`.
+    `element_type` is `bus`, `line` or `trafo`, `element` its index in the net, `quantity` `vm_pu`, `loading_percent` or
+    `vuf_percent`; `phase` is a, b, c or n (neutral) in an unbalanced model, and empty where it is no single conductor.
     """
 
     element_type: str
@@ -319,6 +364,7 @@ class Violation:
     quantity: str
     value: float
     limit: float
+    phase: str = ""
 
     @property
     def excess(self) -> float:
@@ -329,7 +375,9 @@ class Violation:
         unit = "pu" if self.quantity == "vm_pu" else "%"
         named = self.name.startswith(self.element_type)
         label = self.name if named else f"{self.element_type} {self.name or self.element}"
-        return f"{label}: {self.value:.4g} {unit} (limit {self.limit:.4g} {unit})"
+        where = {"": "", "n": ", neutral"}.get(self.phase, f", phase {self.phase}")
+        what = " unbalance (VUF)" if self.quantity == "vuf_percent" else ""
+        return f"{label}{where}: {self.value:.4g} {unit}{what} (limit {self.limit:.4g} {unit})"
 
 
 @dataclass(frozen=True)
@@ -355,9 +403,10 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     """
     if not flow.converged[k]:
         return Verdict(Judgement.NOT_SOLVED, (), None)
-    tables = ("bus", "line", "trafo")
-    values = (flow.vm_pu[k], flow.line_loading_percent[k], flow.trafo_loading_percent[k])
-    upper = (limits.max_vm_pu, limits.max_line_loading_percent, limits.max_trafo_loading_percent)
+    values = (flow.vm_pu[k], flow.line_loading_percent[k], flow.trafo_loading_percent[k], flow.vuf_percent[k])
+    upper = (
+        *(limits.max_vm_pu, limits.max_line_loading_percent, limits.max_trafo_loading_percent, limits.max_vuf_percent),
+    )
     closer, margin = list(upper), [(u - v) / u for u, v in zip(upper, values, strict=True)]
     floor = np.where(limits.min_vm_pu > 0.0, limits.min_vm_pu, 1.0)  # 0 is no limit, and nothing is below it
     to_lower = (values[0] - limits.min_vm_pu) / floor
@@ -366,22 +415,32 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     margin[0] = np.where(below, to_lower, margin[0])
 
     def compare(t: int, at: Ints) -> list[Violation]:
-        return _compare(feeder, tables[t], at, values[t], closer[t])
+        return _compare(feeder, JUDGED[t], at, values[t], closer[t])
 
-    beyond = [v for t in range(3) for v in compare(t, np.flatnonzero(margin[t] < 0.0))]
+    beyond = [v for t in range(len(JUDGED)) for v in compare(t, np.flatnonzero(margin[t] < 0.0))]
     if beyond:
         return Verdict(Judgement.VIOLATED, tuple(sorted(beyond, key=lambda v: -v.excess)), None)
-    supplied = [t for t in range(3) if np.isfinite(margin[t]).any()]
+    supplied = [t for t in range(len(JUDGED)) if np.isfinite(margin[t]).any()]
     if not supplied:
         return Verdict(Judgement.OK, (), None)
     t = min(supplied, key=lambda t: float(np.nanmin(margin[t])))
     return Verdict(Judgement.OK, (), compare(t, np.nanargmin(margin[t], keepdims=True))[0])
 
 
-def _compare(feeder: Feeder, table: str, at: Ints, values: Floats, limits: Floats) -> list[Violation]:
-    """Values of some elements of a table beside their limits; `at` is their places, `values`, `limits` all of them."""
+JUDGED = (("bus", "vm_pu"), ("line", "loading_percent"), ("trafo", "loading_percent"), ("bus", "vuf_percent"))
+"""Tables and quantities that are judged, in the order of `Flow`."""
+
+
+def _compare(feeder: Feeder, what: tuple[str, str], at: Ints, values: Floats, limits: Floats) -> list[Violation]:
+    """Values of some places of a table and quantity beside their limits; `values`, `limits` are those of all places."""
     if at.size == 0:
         return []  # without reading the table's names
+    table, quantity = what
     elements, names = feeder.labels[table]
-    quantity = "vm_pu" if table == "bus" else "loading_percent"
-    return [Violation(table, elements[i], names[i], quantity, float(values[i]), float(limits[i])) for i in at.tolist()]
+    conductors = ("",) if quantity == "vuf_percent" else feeder.conductors(table)
+    found = []
+    for place in at.tolist():
+        i, conductor = divmod(place, len(conductors))
+        value, limit = float(values[place]), float(limits[place])
+        found.append(Violation(table, elements[i], names[i], quantity, value, limit, conductors[conductor]))
+    return found

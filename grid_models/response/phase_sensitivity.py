@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grid_models.arrays import Complex, Floats, Ints
+from grid_models.arrays import Complex, Floats
 from grid_models.phases.admittance import make_port_maps
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.sequence import TO_SEQUENCES
@@ -69,7 +69,7 @@ def phase_sensitivity(engine: FeederPhaseFlow, p_kw: Floats, q_kvar: Floats | No
     return Response(
         vm_pu=np.abs(state.of_rows(found.v[0])) / state.base_v,
         current_percent=state.quantities(found.v[0], found.current_a[0]),
-        slack_kva=state.slack_kva(found.v[0], found.current_a[0]),
+        slack_kva=state.slack_kva(),
         by_p=PhaseChange(state, 1.0),
         by_q=PhaseChange(state, 1.0j),
     )
@@ -77,7 +77,7 @@ def phase_sensitivity(engine: FeederPhaseFlow, p_kw: Floats, q_kvar: Floats | No
 
 @dataclass(frozen=True, eq=False)
 class PhaseState:
-    """A solved state: node voltages v (n,) V, terminal currents (c,) A, powers s into the network at the ports, (m,) VA."""
+    """A solved state: voltages v of nodes, (n,) V, currents of terminals, (c,) A, powers s into ports, (m,) VA."""
 
     engine: FeederPhaseFlow
     maps: PortMaps
@@ -104,7 +104,9 @@ class PhaseState:
         """
         readout = self.engine.readout
         place = readout.terminal
-        current = np.where((place >= 0).reshape(place.shape + (1,) * (v.ndim - 1)), current_a[np.maximum(place, 0)], 0.0)
+        current = np.where(
+            (place >= 0).reshape(place.shape + (1,) * (v.ndim - 1)), current_a[np.maximum(place, 0)], 0.0
+        )
         scale = readout.percent_per_a.reshape(place.shape[:2] + (1,) * v.ndim)
         ends = np.concatenate([current, current.sum(axis=2, keepdims=True)], axis=2) * scale
         lines, trafos = ends[: readout.n_lines], ends[readout.n_lines :, :, :3]
@@ -115,23 +117,22 @@ class PhaseState:
     def sequence(self, v: Complex, number: int) -> Complex:
         """Sequence voltage of each bus, (B, …) V; NaN without supply."""
         rows = self.of_rows(v)
-        return np.einsum("k,bk...->b...", TO_SEQUENCES[number], rows.reshape(-1, 3, *v.shape[1:]))
+        return np.asarray(np.einsum("k,bk...->b...", TO_SEQUENCES[number], rows.reshape(-1, 3, *v.shape[1:])))
 
     def unbalance(self, v: Complex) -> Complex:
         """V₂ over the state's |V₁|, scaled, (B, …); 0 without supply."""
         positive = np.abs(self.sequence(self.v, 1)).reshape(-1, *(1,) * (v.ndim - 1))
         return np.nan_to_num(100.0 * UNBALANCE_SCALE * self.sequence(v, 2) / positive)
 
-    def slack_kva(self, v: Complex, current_a: Complex) -> Complex:
+    def slack_kva(self) -> Complex:
         """P + jQ out of each source into the network, (G,)."""
         readout = self.engine.readout
         entering = self.v[readout.all_node] * np.conj(self.current_a) / 1000.0
-        found = [entering[np.isin(readout.all_node, nodes)].sum() - self._at_source(nodes).sum() for nodes in readout.slack_node]
+        found = [
+            entering[np.isin(readout.all_node, nodes)].sum() - self._at_source(nodes).sum()
+            for nodes in readout.slack_node
+        ]
         return np.array(found, dtype=np.complex128)
-
-    def _at_source(self, nodes: Ints) -> Complex:
-        """Powers into the network at ports of a source, kVA."""
-        return np.where(np.isin(self.engine.readout.port_from, nodes), self.s, 0.0) / 1000.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,11 @@ import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints, Mask, Places
 from grid_models.devices.inverter import Inverter, reactive_power_kvar
-from grid_models.powerflow.admittance import find_bus_rows
-from grid_models.powerflow.engine import PowerFlow
+from grid_models.powerflow.admittance import find_injection_rows
 from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
 from grid_models.ranges import check_field
 from grid_models.response.response import ALL, InjectionChange, Response, Rows
-from grid_models.response.sensitivity import sensitivity
+from grid_models.response.sensitivity import AnyPowerFlow, sensitivity
 
 TOLERANCE_KVAR = 1e-5
 """Largest mismatch of a house's reactive power that counts as converged; a fiftieth of the error by rounding."""
@@ -98,7 +97,7 @@ class Controlled(NamedTuple):
 
 
 def solve_controlled(
-    engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, other_q_kvar: Floats | None = None
+    engine: AnyPowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, other_q_kvar: Floats | None = None
 ) -> Controlled:
     """Solve K intervals with the reactive power that the inverters set at the voltages which follow from it.
 
@@ -122,13 +121,13 @@ def solve_controlled(
         beside = 0.0 if other_q_kvar is None else other_q_kvar[intervals]
         return engine.solve(p_kw[intervals], q[intervals] + beside)
 
-    position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
+    position = find_injection_rows(engine.feeder)
     v_q = response_to_q(engine)
     q, last_slope = np.zeros_like(p_kw), np.zeros_like(p_kw)
     rounds, running = np.zeros(p_kw.shape[0], np.int64), np.arange(p_kw.shape[0])
     for number in range(1, MAX_ROUNDS + 1):
         flow = solve(running)
-        vm_pu = flow.vm_pu[:, position]
+        vm_pu = flow.vm_pu[:, position].mean(axis=2)
         mismatch = control.q_kvar(pv_kw[running], vm_pu) - q[running]
         goes_on = flow.converged & ~(np.abs(mismatch).max(axis=1, initial=0.0) <= TOLERANCE_KVAR)
         # An interval without an AC solution at these reactive powers is solved once more at the end.
@@ -147,16 +146,22 @@ def solve_controlled(
 
 
 @lru_cache(maxsize=4)
-def response_to_q(engine: PowerFlow) -> Floats:
+def response_to_q(engine: AnyPowerFlow) -> Floats:
     """Change of each participant's voltage by each one's Q, without any injection, (N, N) pu per kvar.
 
     0 for participants without supply.
     """
-    nothing = np.zeros(engine.feeder.bus.size)
+    nothing = np.zeros(engine.feeder.injection_bus.size)
     response = sensitivity(engine, nothing, nothing)
     if response is None:
         return np.zeros((nothing.size, nothing.size))
-    return np.nan_to_num(response.by_q.vm_pu(find_bus_rows(engine.feeder.net, engine.feeder.bus)))
+    return change_at_injections(response.by_q, find_injection_rows(engine.feeder))
+
+
+def change_at_injections(by: InjectionChange, position: Ints) -> Floats:
+    """Change of the injections' own voltages, (C, C); `position` as `find_injection_rows`. 0 without supply."""
+    of_rows = np.nan_to_num(by.vm_pu(position.ravel()))
+    return np.asarray(of_rows.reshape(*position.shape, -1).mean(axis=1))
 
 
 def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
@@ -164,13 +169,15 @@ def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     if intervals.size == 0:
         return flow
     shapes = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.p_slack_kw)
-    blank = make_unsolved_flow(intervals.size, *(values.shape[1] for values in shapes))
+    n_power, n_unbalance = flow.trafo_p_kw.shape[1], flow.vuf_percent.shape[1]
+    widths = (values.shape[1] for values in shapes)
+    blank = make_unsolved_flow(intervals.size, *widths, n_power=n_power, n_unbalance=n_unbalance)
     blank.engine[:] = Engine.CONTROL
     return flow.with_intervals(intervals, blank)
 
 
 def controlled_sensitivity(
-    engine: PowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, other_q_kvar: Floats | None = None
+    engine: AnyPowerFlow, control: Control, p_kw: Floats, pv_kw: Floats, other_q_kvar: Floats | None = None
 ) -> Response | None:
     """Linear response of the network whose inverters follow their rule, around the state of one interval, (N,).
 
@@ -184,12 +191,12 @@ def controlled_sensitivity(
     response = sensitivity(engine, p_kw, solved.q_kvar[0] + other) if solved.flow.converged[0] else None
     if response is None:
         return None
-    position = find_bus_rows(engine.feeder.net, engine.feeder.bus)
-    vm_pu = response.vm_pu[position]
+    position = find_injection_rows(engine.feeder)
+    vm_pu = response.vm_pu[position].mean(axis=1)
     by_v = control.slope_kvar_per_pu(pv_kw, vm_pu)
     less_kw = np.maximum(pv_kw - _STEP_KW, 0.0)
     by_p = (control.q_kvar(pv_kw, vm_pu) - control.q_kvar(less_kw, vm_pu)) / _STEP_KW
-    v_p, v_q = (np.nan_to_num(by.vm_pu(position)) for by in (response.by_p, response.by_q))
+    v_p, v_q = (change_at_injections(by, position) for by in (response.by_p, response.by_q))
     wanted = by_v[:, None] * v_p + np.diag(by_p)
     dq = np.asarray(np.linalg.solve(np.eye(p_kw.size) - by_v[:, None] * v_q, wanted), dtype=np.float64)
     return replace(response, by_p=ControlledChange(response.by_p, response.by_q, dq))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from grid_models.arrays import Complex, Floats, Ints
 
 Rows = Ints | slice
@@ -40,7 +38,8 @@ class Response:
     current_percent
         Complex currents at the ends of branches in per cent of the rating, (E,) with E = 2·(L + R): from-ends of lines,
         then of transformers (high-voltage side), then the other ends in the same order. The larger modulus of a
-        branch's two ends is its loading.
+        branch's two ends is its loading. In an unbalanced model these are the conductors' currents, and behind them
+        the unbalance of each bus (`grid_models.response.phase_sensitivity`).
     slack_kva
         P + jQ out of each source into the network, (G,) kW and kvar.
     by_p, by_q
@@ -52,8 +51,3 @@ class Response:
     slack_kva: Complex
     by_p: InjectionChange
     by_q: InjectionChange
-
-    @property
-    def branch_of_end(self) -> Ints:
-        """(E,) position of each end's branch, lines first, then transformers."""
-        return np.asarray(np.tile(np.arange(self.current_percent.size // 2), 2))

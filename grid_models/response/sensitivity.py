@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints
+from grid_models.feeder.feeder import Feeder
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.powerflow.admittance import (
     Matrices,
@@ -31,6 +32,20 @@ from grid_models.response.differences import sensitivity_by_differences
 from grid_models.response.linear_kernel import solve_linear
 from grid_models.response.phase_sensitivity import phase_sensitivity
 from grid_models.response.response import ALL, Response, Rows
+
+AnyPowerFlow = PowerFlow | FeederPhaseFlow
+"""Engine of a balanced or of an unbalanced model."""
+
+
+def make_engine(feeder: Feeder) -> AnyPowerFlow:
+    """Engine of a feeder, unbalanced where the phases of its participants are known.
+
+    Raises
+    ------
+    GridError
+        If the network cannot be solved or represented.
+    """
+    return PowerFlow(feeder) if feeder.connections is None else FeederPhaseFlow(feeder)
 
 
 class Ends(NamedTuple):
@@ -112,7 +127,7 @@ def make_fixed_part(engine: PowerFlow) -> FixedPart:
     return FixedPart(m, network, home, place, node, column, ends, m.y_bus[m.reference].toarray())
 
 
-def sensitivity(engine: PowerFlow | FeederPhaseFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
+def sensitivity(engine: AnyPowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
     """Linear response of the network to the participants' injections around one interval's AC solution.
 
     Parameters

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from market.exchanges import METER, NOBODY, ORDER, Kind, Reason, Status
+from market.exchanges import CONDUCTORS, METER, NOBODY, ORDER, Kind, Reason, Status, with_conductor
 from market.ledger.format.records import (
     ISLANDED,
     LAYOUTS,
@@ -33,7 +33,7 @@ _NO_FLAGS: _Limits = {"status": (0, 0), "reason": (0, 0)}
 
 _EXCHANGE: _Limits = {
     "status": (0, max(Status)),
-    "reason": (0, max(Reason)),
+    "reason": (0, with_conductor(max(Reason), CONDUCTORS[-1])),
     **dict.fromkeys(("seller", "buyer", "host", "element", "lot"), (NOBODY, _I4)),
     **dict.fromkeys(("cleared_wh", "delivered_wh"), (0, _I4)),
     "price_ueur_per_kwh": (-_I4, _I4),
