@@ -26,7 +26,11 @@ Codes = npt.NDArray[np.int8]
 _WORDS = {
     **{name: code for code, name in enumerate(NAMES)},
     **{word: code for code in (A, B, C) for word in (str(code), f"l{code}")},
-    **{"123": ABC, "3": C, "l1l2l3": ABC, "l1,l2,l3": ABC, "3ph": ABC},
+    "123": ABC,
+    "3": C,
+    "l1l2l3": ABC,
+    "l1,l2,l3": ABC,
+    "3ph": ABC,
 }
 
 

@@ -20,6 +20,7 @@ from pandapower.topology import unsupplied_buses
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder.background import Background, find_background
+from grid_models.feeder.connection import DEVICES, NAMES, Connections
 from grid_models.feeder.elements import (
     check_element_types,
     complete_taps,
@@ -95,6 +96,8 @@ class Feeder:
         is not known. None: nothing is known.
     given
         The net before participants were attached, by which pandapower judges `net`; None: it is not known.
+    connections
+        Phases of the participants' devices; None: the model is balanced.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Feeder:
     notes: tuple[str, ...] = ()
     load_tan_phi: Floats | None = None
     given: Given | None = None
+    connections: Connections | None = None
 
     @cached_property
     def labels(self) -> dict[str, Labels]:
@@ -122,7 +126,7 @@ class Feeder:
         return replace(self, net=self.given.net)
 
     def digest(self) -> bytes:
-        """SHA-256 over electrical tables, participants and their buses; 32 bytes.
+        """SHA-256 over electrical tables, participants, their buses, and their phases where they have some; 32 bytes.
 
         Numbers count with 12 significant digits, so that it is the same in every process and after a round trip through
         JSON. Whatever changes the admittances changes it, so it can serve as key of a cache of power flow engines.
@@ -132,6 +136,7 @@ class Feeder:
         for table in ELECTRICAL_TABLES:
             lines += _format_rows(table, net[table]) if table in net else []
         lines += [f"{name}@{bus}" for name, bus in zip(self.participants, self.bus, strict=True)]
+        lines += [] if self.connections is None else _format_phases(self.connections)
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
 
@@ -139,6 +144,11 @@ def _read_labels(frame: pd.DataFrame) -> Labels:
     missing = frame["name"].isna()
     names = ["" if none else str(name) for name, none in zip(frame["name"], missing, strict=True)]
     return Labels([int(index) for index in frame.index], names)
+
+
+def _format_phases(connections: Connections) -> list[str]:
+    """One line per device, with the phases of every participant."""
+    return [f"phases {device}={','.join(NAMES[code] for code in getattr(connections, device))}" for device in DEVICES]
 
 
 def _format_rows(table: str, frame: pd.DataFrame) -> list[str]:

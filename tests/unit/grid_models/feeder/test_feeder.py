@@ -14,6 +14,7 @@ import numpy as np
 import pandapower as pp
 import pytest
 
+from grid_models.feeder.connection import ABC, DEVICES, B, make_connections
 from grid_models.feeder.feeder import Feeder, make_feeder, with_ratings
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder
@@ -82,6 +83,20 @@ def test_digest_follows_participants_and_their_order() -> None:
     own = feeder()
     assert replace(own, participants=("ann", "bob", "dan")).digest() != own.digest()
     assert replace(own, bus=own.bus[::-1].copy()).digest() != own.digest()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_digest_follows_the_phase_of_every_device_but_only_where_there_are_phases(device: str) -> None:
+    own = feeder()
+    assert replace(own, connections=None).digest() == own.digest()
+    even = replace(own, connections=make_connections([ABC, ABC, ABC]))
+    assert even.digest() != own.digest()
+    changed = replace(even.connections, **{device: np.array([ABC, B, ABC], np.int8)})
+    assert replace(even, connections=changed).digest() != even.digest()
+
+
+def test_digest_without_phases_is_that_of_earlier_versions() -> None:
+    assert feeder().digest().hex()[:16] == "740ad533ed933a32"
 
 
 def test_digest_ignores_descriptions_and_empty_columns() -> None:
