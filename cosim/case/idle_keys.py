@@ -46,6 +46,10 @@ def _by_market(*names: str) -> Condition:
     return lambda _, mechanism: mechanism.name in names or mechanism.name not in BUILT_IN
 
 
+def _by_model(*models: str) -> Condition:
+    return lambda scenario, _: scenario.network.model in models
+
+
 def _by_control(*controls: str) -> Condition:
     return lambda scenario, _: scenario.pv.control in controls
 
@@ -79,6 +83,7 @@ def _is_priced(scenario: Scenario, mechanism: Mechanism) -> bool:
 
 _TRADE, _PRICED = "a mechanism that trades", "a mechanism that trades at the price of the rule"
 _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
+_UNBALANCED = 'network.model = "three_phase" or "four_wire"'
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
 _DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi"))
 
@@ -138,6 +143,16 @@ RULES = (
         'network.source = "named" or "file"; a generated feeder has no elements of its own',
         _by_source("network", "named", "file"),
     ),
+    Rule("network", ("zero_sequence",), _UNBALANCED, _by_model("three_phase", "four_wire")),
+    Rule(
+        "network",
+        ("phases",),
+        f'{_UNBALANCED} and network.source = "generated" or "named"; in a network of your own the table of '
+        "participants names phases",
+        lambda scenario, _: scenario.network.model != "balanced" and scenario.network.source != "file",
+    ),
+    Rule("limits", ("max_vuf_percent",), _UNBALANCED, _by_model("three_phase", "four_wire")),
+    Rule("limits", ("max_neutral_to_earth_v",), 'network.model = "four_wire"', _by_model("four_wire")),
     Rule("battery", ("inverter_cos_phi",), "an outage among the events", _has_outages),
     Rule("community", ("critical_share",), "an outage among the events", _has_outages),
     Rule("own_stack", tuple(OwnStackSection.model_fields), 'a fuel cell of preset "own"', _has_own_stack),

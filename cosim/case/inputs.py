@@ -6,8 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +20,11 @@ from cosim.case.checks import (
 )
 from cosim.case.community import COMMUNITY, with_community
 from cosim.case.event_checks import check_changes
+from cosim.case.participants import Participants, list_left_out, read_participants
 from cosim.case.power_factors import with_power_factors
 from cosim.case.timeline import find_interval, with_changes
-from cosim.errors import ScenarioError
-from cosim.scenario.base import LEAST_COS_PHI
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
-from data.columns import Numbers, Table
-from data.errors import DataError
-from data.files import read_table
 from data.households import HouseholdSpec, draw_households, make_reference_profiles
 from data.profiles import Profiles
 from data.series import Series
@@ -188,14 +183,15 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
             at_busbar=(COMMUNITY,) if scenario.community.enabled else (),
         )
     else:
-        placement, notes = _read_placement(scenario, participants)
+        table = _read_placement(scenario, participants)
         feeder = read_feeder_json(
             check_given(scenario, "network", "file"),
-            placement,
+            table.rows,
             keep_elements=section.keep_elements,
             shared_bus=section.shared_bus,
             devices=devices,
         )
+        notes = (*table.notes, *(list_left_out(table) if section.model == "balanced" else ()))
         feeder = replace(feeder, notes=(*feeder.notes, *notes))
     feeder = with_power_factors(feeder, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
@@ -215,57 +211,9 @@ def read_load_cos_phi(scenario: Scenario) -> dict[str, float]:
     return read_participants(section.participants).load_cos_phi
 
 
-def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    """Rows (participant, bus) in the order of the profiles, and what was understood to read them."""
+def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> Participants:
+    """The scenario's table of participants, in the order of the profiles."""
     path = check_given(scenario, "network", "participants")
     table = read_participants(path)
     check_placement(table.rows, participants, path)
-    order = {name: k for k, name in enumerate(participants)}
-    return sorted(table.rows, key=lambda row: order[row[0]]), table.notes
-
-
-class Participants(NamedTuple):
-    """A table of participants: rows (participant, bus), power factors of some loads, and how the table was read."""
-
-    rows: list[tuple[str, str]]
-    load_cos_phi: dict[str, float]
-    notes: tuple[str, ...]
-
-
-def read_participants(path: Path) -> Participants:
-    """Participants of a CSV with the columns participant, bus and perhaps load_cos_phi, whose cells may be empty.
-
-    Raises
-    ------
-    ScenarioError
-        If the file cannot be read or has other columns.
-    """
-    try:
-        table = read_table(path, what="a table participant,bus")
-    except DataError as reason:
-        raise ScenarioError(str(reason)) from reason
-    columns = [str(name) for name in table.frame.columns]
-    if sorted({*columns, "load_cos_phi"}) != ["bus", "load_cos_phi", "participant"]:
-        raise ScenarioError(
-            f"{path}: expected the columns participant,bus and perhaps load_cos_phi, got {','.join(columns)}; "
-            "correct the header"
-        )
-    filled = table.frame.fillna("").astype(str)
-    rows = list(zip(filled["participant"], filled["bus"], strict=True))
-    given = _read_power_factors(table) if "load_cos_phi" in columns else np.full(len(rows), np.nan)
-    named = {row[0]: cos_phi for row, cos_phi in zip(rows, given.tolist(), strict=True) if cos_phi == cos_phi}
-    return Participants(rows, named, table.notes)
-
-
-def _read_power_factors(table: Table) -> Numbers:
-    """Column load_cos_phi, NaN where a cell is empty."""
-    table = table.with_numbers(["load_cos_phi"])
-    column, empty = table.column("load_cos_phi"), table.frame["load_cos_phi"].isna().to_numpy()
-    given = column.to_float()
-    wrong = ~empty & ~((np.abs(given) >= LEAST_COS_PHI) & (np.abs(given) <= 1.0))
-    expected = f"a power factor from {LEAST_COS_PHI} to 1, with a minus for a capacitive load, or an empty cell"
-    try:
-        column.check(wrong, expected, "correct the row")
-    except DataError as reason:
-        raise ScenarioError(str(reason)) from reason
-    return np.where(empty, np.nan, given)
+    return table.in_order(participants)

@@ -110,10 +110,19 @@ class Scenario(Section):
         limits |= {name: value for name, value in _LIMITS_BEFORE.items() if limits[name] == AS_IN_NET}
         if not limits["override"]:
             del limits["override"]
+        for section, keys in _OF_PHASES.items():  # as in ledgers that were begun before there were phases
+            defaults = type(getattr(self, section)).model_fields
+            for key in keys:
+                if content[section][key] == defaults[key].default:
+                    del content[section][key]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
 _LIMITS_BEFORE = {"min_vm_pu": 0.9, "max_vm_pu": 1.1, "max_loading_percent": 100.0}
+_OF_PHASES = {
+    "network": ("model", "phases", "zero_sequence"),
+    "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
+}
 
 SHOWN_ALWAYS = (
     "horizon.start",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cosim.scenario.base import (
     AS_IN_NET,
@@ -177,6 +177,18 @@ class PvSection(Section):
     )
 
 
+ZERO_SEQUENCE = ("r0_over_r1", "x0_over_x1", "c0_over_c1")
+
+
+def _check_zero_sequence(given: dict[str, float]) -> dict[str, float]:
+    if given and sorted(given) != sorted(ZERO_SEQUENCE):
+        raise ValueError(
+            f"expected the keys {', '.join(ZERO_SEQUENCE)}, got {', '.join(given)}; write all three, for a four-core "
+            "cable {r0_over_r1 = 4.0, x0_over_x1 = 4.0, c0_over_c1 = 1.0}"
+        )
+    return given
+
+
 class NetworkSection(Section):
     """The feeder."""
 
@@ -187,6 +199,20 @@ class NetworkSection(Section):
     name: str | None = Field(None, description="name of a pandapower net, e.g. cigre_lv")
     file: Path | None = Field(None, description="pandapower JSON, relative to this scenario")
     participants: Path | None = Field(None, description="CSV participant,bus for your file")
+    model: Literal["balanced", "three_phase", "four_wire"] = Field(
+        "balanced",
+        description="balanced: all phases alike; three_phase: each by itself, the neutral earthed everywhere; "
+        "four_wire: with the neutral",
+    )
+    phases: Literal["balanced", "drawn", "worst"] = Field(
+        "drawn",
+        description="houses of a generated or named network in an unbalanced model; balanced: all on three phases; "
+        "drawn: from the seed; worst: every one-phase house on phase a",
+    )
+    zero_sequence: Annotated[dict[str, Positive], AfterValidator(_check_zero_sequence)] = Field(
+        {},
+        description="r0_over_r1, x0_over_x1 and c0_over_c1 of lines without zero-sequence values, unbalanced models",
+    )
     keep_elements: bool = Field(False, description="keep the net's own loads and generators beside the houses")
     shared_bus: bool = Field(False, description="allow several houses at one bus")
     line_ratings_ka: dict[str, Positive] = Field({}, description="line name = max_i_ka, to set ratings")
@@ -209,6 +235,12 @@ class LimitsSection(Section):
     max_loading_percent: LoadingLimit = Field(
         AS_IN_NET, description="highest loading of lines and transformers, %; as_in_net: that in the net, else 100"
     )
+    max_vuf_percent: Positive = Field(
+        2.0, le=100, description="largest voltage unbalance |V2|/|V1|, %, unbalanced models (EN 50160)"
+    )
+    max_neutral_to_earth_v: Positive | None = Field(
+        None, description="largest voltage of the neutral to earth, V, model = four_wire; none: not judged"
+    )
     override: bool = Field(False, description="limits given here hold instead of the net's own, stricter or not")
     warn_loading_percent: Positive = Field(80.0, description="loading that is reported, %")
 
@@ -223,7 +255,8 @@ class LimitsSection(Section):
 
     def asked(self) -> dict[str, Any]:
         """Arguments of `Limits.from_feeder`: None where the net decides."""
-        return {key: None if value == AS_IN_NET else value for key, value in self.model_dump().items()}
+        balanced = self.model_dump(exclude={"max_vuf_percent", "max_neutral_to_earth_v"})
+        return {key: None if value == AS_IN_NET else value for key, value in balanced.items()}
 
 
 class CurtailmentSection(Section):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cosim.case.inputs import read_participants
+from cosim.case.participants import list_left_out, read_participants
 from cosim.errors import ScenarioError
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_json
@@ -64,7 +64,7 @@ def read_placement(path: Path) -> Placement:
         placement[participant] = bus
     if not placement:
         raise ScenarioError(f"{path}: expected at least one row participant,bus, got none; add the participants")
-    return Placement(placement, table.load_cos_phi, table.notes)
+    return Placement(placement, table.load_cos_phi, (*table.notes, *list_left_out(table)))
 
 
 def choose_limits(

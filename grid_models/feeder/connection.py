@@ -24,6 +24,9 @@ DEVICES = ("load", "pv", "battery", "fuel_cell")
 CONDUCTORS = {"bus": ("a", "b", "c"), "line": ("a", "b", "c", "n"), "trafo": ("a", "b", "c")}
 """Conductors of an element that are judged one by one in an unbalanced model, in their order; n is the neutral."""
 
+LARGEST_ONE_PHASE_KVA = 4.6
+"""Largest rated power of a generator or battery on one phase (VDE-AR-N 4105:2018-11); larger ones take all three."""
+
 Codes = npt.NDArray[np.int8]
 
 _WORDS = {
@@ -120,3 +123,36 @@ def make_connections(
     load = np.asarray(phase, dtype=np.int8)
     others = (load if codes is None else np.asarray(codes, dtype=np.int8) for codes in (pv, battery, fuel_cell))
     return Connections(load, *others)
+
+
+def connect_houses(phase: npt.ArrayLike, pv_kw: npt.ArrayLike, battery_kw: npt.ArrayLike) -> Connections:
+    """Connections of houses at given phases, whose larger devices are on three phases.
+
+    Panels and batteries of at most `LARGEST_ONE_PHASE_KVA` are on the phase of their house, each judged by itself;
+    larger ones, and fuel cells of any size, are on all three.
+
+    Parameters
+    ----------
+    phase
+        (N,) code of each house.
+    pv_kw, battery_kw
+        (N,) rated power of its panels and of its battery, kW at power factor 1; 0 where it has none.
+
+    Examples
+    --------
+    >>> made = connect_houses([A, B, C], [0.0, 4.6, 4.7], [5.0, 3.0, 0.0])
+    >>> [[NAMES[code] for code in codes] for codes in (made.load, made.pv, made.battery, made.fuel_cell)]
+    [['a', 'b', 'c'], ['a', 'b', 'abc'], ['abc', 'b', 'c'], ['abc', 'abc', 'abc']]
+    """
+    house = np.asarray(phase, dtype=np.int8)
+    pv, battery = (np.where(np.asarray(kw) > LARGEST_ONE_PHASE_KVA, ABC, house) for kw in (pv_kw, battery_kw))
+    return make_connections(house, pv=pv, battery=battery, fuel_cell=np.full(house.size, ABC))
+
+
+def draw_connections(rng: np.random.Generator, pv_kw: npt.ArrayLike, battery_kw: npt.ArrayLike) -> Connections:
+    """Connections of one-phase houses, each on a phase drawn at random; see `connect_houses`.
+
+    The phase of a house depends on nothing but the generator and the houses before it.
+    """
+    n = np.asarray(pv_kw).size
+    return connect_houses(rng.integers(A, C, n, endpoint=True), pv_kw, battery_kw)

@@ -129,7 +129,7 @@ class PhaseState:
         readout = self.engine.readout
         entering = self.v[readout.all_node] * np.conj(self.current_a) / 1000.0
         found = [
-            entering[np.isin(readout.all_node, nodes)].sum() - self._at_source(nodes).sum()
+            entering[np.isin(readout.all_node, nodes)].sum() - self.s[np.isin(readout.port_from, nodes)].sum() / 1000.0
             for nodes in readout.slack_node
         ]
         return np.array(found, dtype=np.complex128)

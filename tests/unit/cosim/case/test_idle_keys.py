@@ -35,6 +35,7 @@ FED_IN: Changes = {**SUNNY, "market": {"feed_in": True}}
 COMMUNITY = {"community": {"enabled": True}}
 DARK_HOURS = {"events": OUTAGE, "community": {"enabled": True, "tank_kg": 0.3}}
 OWN = {"community": {"enabled": True, "fuel_cell": "own", "fuel_eur_per_kg": 0.5}}
+RATIOS = {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0}
 Q_V = {"pv": {"control": "q_v"}, **SUNNY}
 
 EFFECTS: dict[str, tuple[Changes, Any]] = {
@@ -124,7 +125,13 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
 }
 """Key: what else the scenario says, and another value that must change tables or summary."""
 
+_PHASES = "it needs an unbalanced model: tests of runs in phases"
 LISTED = {
+    "network.model": _PHASES,
+    "network.phases": _PHASES,
+    "network.zero_sequence": _PHASES,
+    "limits.max_vuf_percent": _PHASES,
+    "limits.max_neutral_to_earth_v": _PHASES,
     "name": "it names the run; the summary of two runs under other names is the same by intent",
     "profiles.source": "the files of the other sources: tests of the readers and test_own_profiles",
     "profiles.file": "test_own_profiles",
@@ -228,6 +235,10 @@ IDLE: dict[str, tuple[Changes, Any]] = {
     "network.participants": ({}, Path("placement.csv")),
     "network.shared_bus": ({}, True),
     "network.keep_elements": ({}, True),
+    "network.zero_sequence": ({}, RATIOS),
+    "network.phases": ({}, "worst"),
+    "limits.max_vuf_percent": ({}, 3.0),
+    "limits.max_neutral_to_earth_v": ({"network": {"model": "three_phase"}}, 50.0),
     "network.n_branches": ({"network": {"source": "named", "name": "cigre_lv"}}, 2),
     "battery.inverter_cos_phi": ({}, 1.0),
     "community.critical_share": ({}, 0.5),

@@ -45,6 +45,30 @@ def test_digest_ignores_how_a_run_is_computed_and_where_files_lie() -> None:
     assert base.with_changes(limits={"max_vm_pu": 1.05}).digest() != base.digest()
 
 
+RATIOS = {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0}
+PHASES: list[dict[str, dict[str, object]]] = [
+    {"network": {"model": "three_phase"}},
+    {"network": {"model": "four_wire"}},
+    {"network": {"model": "three_phase", "phases": "worst"}},
+    {"network": {"model": "three_phase", "phases": "balanced"}},
+    {"network": {"model": "three_phase", "zero_sequence": RATIOS}},
+    {"network": {"model": "three_phase", "zero_sequence": {**RATIOS, "c0_over_c1": 0.5}}},
+    {"network": {"model": "three_phase"}, "limits": {"max_vuf_percent": 3.0}},
+    {"network": {"model": "three_phase"}, "limits": {"max_neutral_to_earth_v": 50.0}},
+]
+
+
+def test_every_key_of_phases_has_a_digest_of_its_own_and_survives_being_written() -> None:
+    several = [Scenario(), *(Scenario("test", **changes) for changes in PHASES)]
+    assert len({scenario.digest() for scenario in several}) == len(several)
+    for scenario in several:
+        assert parse_scenario(format_toml(scenario), "text") == scenario
+
+
+def test_the_digest_of_a_balanced_scenario_is_that_of_earlier_versions() -> None:
+    assert Scenario().digest().hex()[:16] == "3064b581c52ec4a4"
+
+
 def test_every_mistake_is_named_at_once_with_its_key() -> None:
     text = "seed = -1\n[market]\nbeta = 2.0\nmecanism = 'trading'\n"
     with pytest.raises(ScenarioError) as caught:
@@ -82,6 +106,10 @@ def test_a_folder_named_like_a_bundled_scenario_does_not_hide_it(
         ({"houses": 5}, "houses: expected a table of keys, got 5"),
         ({"battery": {"soc_min": 0.9, "soc_max": 0.1}}, "battery: soc_min is above soc_max"),
         ({"profiles": {"file": 3}}, "profiles.file: expected a path, got 3 (the file of source spain"),
+        ({"network": {"zero_sequence": {"r0": 4.0}}}, "zero_sequence: expected the keys r0_over_r1, x0_over_x1, c0_ov"),
+        ({"network": {"zero_sequence": {"r0_over_r1": 0.0}}}, "zero_sequence.r0_over_r1: expected greater than 0, g"),
+        ({"network": {"model": "3ph"}}, "network.model: expected 'balanced', 'three_phase' or 'four_wire', got '3ph'"),
+        ({"limits": {"max_vuf_percent": 0}}, "limits.max_vuf_percent: expected greater than 0, got 0 (largest volt"),
         ({"events": [{"kind": "flood"}]}, "events.0: expected 'kind' to be one of 'outage', 'random_outages', "),
         ({"events": [{"start": 1}]}, "events.0: expected a key 'kind', got none"),
         ({"events": [{"kind": "retire", "participant": "a", "device": "pv"}]}, "events.0.retire.at: expected a val"),

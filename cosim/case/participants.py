@@ -1,0 +1,148 @@
+"""The table of participants of a network from a file: bus, power factor and phases of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.errors import ScenarioError
+from cosim.scenario.base import LEAST_COS_PHI
+from data.columns import Numbers, Table
+from data.errors import DataError
+from data.files import read_table
+from grid_models.errors import GridError
+from grid_models.feeder.connection import ABC, DEVICES, NAMES, Codes, Connections, make_connections, read_phase
+
+PHASE = "phase"
+PHASE_COLUMNS = {device: f"phase_{device}" for device in DEVICES if device != "load"}
+"""Column with the phases of a device where they are not those of the house."""
+OPTIONAL = ("load_cos_phi", PHASE, *PHASE_COLUMNS.values())
+
+
+class Participants(NamedTuple):
+    """A table of participants.
+
+    Attributes
+    ----------
+    rows
+        (participant, bus) of each row.
+    load_cos_phi
+        Power factors of some loads, by participant.
+    connections
+        Phases of the devices of each row; None where the table has no column of them.
+    notes
+        How the table was read.
+    """
+
+    rows: list[tuple[str, str]]
+    load_cos_phi: dict[str, float]
+    connections: Connections | None
+    notes: tuple[str, ...]
+
+    def in_order(self, participants: Sequence[str]) -> Participants:
+        """The same with the rows in the order of `participants`, all of whom it lists."""
+        place = {name: k for k, name in enumerate(participants)}
+        order = sorted(range(len(self.rows)), key=lambda row: place[self.rows[row][0]])
+        found = self.connections
+        if found is not None:
+            found = Connections(*(getattr(found, device)[order] for device in DEVICES))
+        return self._replace(rows=[self.rows[row] for row in order], connections=found)
+
+
+def read_participants(path: Path) -> Participants:
+    """Participants of a CSV with the columns participant, bus and perhaps load_cos_phi and phases; cells may be empty.
+
+    Raises
+    ------
+    ScenarioError
+        If the file cannot be read, has other columns, or a cell is not what its column is for.
+    """
+    try:
+        table = read_table(path, what="a table participant,bus")
+    except DataError as reason:
+        raise ScenarioError(str(reason)) from reason
+    columns = [str(name) for name in table.frame.columns]
+    _check_header(path, columns)
+    filled = table.frame.fillna("").astype(str)
+    rows = list(zip(filled["participant"], filled["bus"], strict=True))
+    given = _read_power_factors(table) if "load_cos_phi" in columns else np.full(len(rows), np.nan)
+    named = {row[0]: cos_phi for row, cos_phi in zip(rows, given.tolist(), strict=True) if cos_phi == cos_phi}
+    return Participants(rows, named, _read_connections(table), table.notes)
+
+
+def _check_header(path: Path, columns: Sequence[str]) -> None:
+    """Raise ScenarioError where a column is missing, or one that nobody reads."""
+    if "phase_ev" in columns:
+        raise ScenarioError(
+            f"{path}, column 'phase_ev': expected none, since participants have no electric vehicles here, got one; "
+            "leave it out: what a vehicle draws is part of its house's load"
+        )
+    if not {"participant", "bus"} <= set(columns) <= {"participant", "bus", *OPTIONAL}:
+        raise ScenarioError(
+            f"{path}: expected the columns participant,bus and perhaps {', '.join(OPTIONAL)}, got {','.join(columns)}; "
+            "correct the header"
+        )
+
+
+def _read_power_factors(table: Table) -> Numbers:
+    """Column load_cos_phi, NaN where a cell is empty."""
+    table = table.with_numbers(["load_cos_phi"])
+    column, empty = table.column("load_cos_phi"), table.frame["load_cos_phi"].isna().to_numpy()
+    given = column.to_float()
+    wrong = ~empty & ~((np.abs(given) >= LEAST_COS_PHI) & (np.abs(given) <= 1.0))
+    expected = f"a power factor from {LEAST_COS_PHI} to 1, with a minus for a capacitive load, or an empty cell"
+    try:
+        column.check(wrong, expected, "correct the row")
+    except DataError as reason:
+        raise ScenarioError(str(reason)) from reason
+    return np.where(empty, np.nan, given)
+
+
+def _read_connections(table: Table) -> Connections | None:
+    """Phases of every row: those of the house count for each device that names none; None without such a column."""
+    house = _read_phases(table, PHASE, np.full(len(table.frame), ABC, np.int8))
+    if not {PHASE, *PHASE_COLUMNS.values()} & set(table.frame.columns):
+        return None
+    return make_connections(
+        house, **{device: _read_phases(table, name, house) for device, name in PHASE_COLUMNS.items()}
+    )
+
+
+def _read_phases(table: Table, column: str, otherwise: Codes) -> Codes:
+    """Codes of a column of phases; those of `otherwise` where it is not there or a cell is empty."""
+    if column not in table.frame:
+        return otherwise
+    cells = table.frame[column]
+    codes = otherwise.copy()
+    for k in np.flatnonzero(cells.notna().to_numpy()).tolist():
+        where = f"{table.source}, column '{column}', row {cells.index[k]}"
+        try:
+            codes[k] = read_phase(_as_word(cells.iloc[k]), where)
+        except GridError as reason:
+            raise ScenarioError(f"{reason}; correct the row") from reason
+    return codes
+
+
+def _as_word(cell: object) -> str:
+    """A cell as it is written: a column of phase numbers with empty cells arrives as floats."""
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)
+
+
+def list_left_out(table: Participants) -> tuple[str, ...]:
+    """What a table says of phases and a balanced model leaves out, in words for the user."""
+    found = table.connections
+    if found is None:
+        return ()
+    uneven = np.any([getattr(found, device) != ABC for device in DEVICES], axis=0)
+    if not uneven.any():
+        return ()
+    first = int(np.argmax(uneven))
+    device = next(device for device in DEVICES if getattr(found, device)[first] != ABC)
+    phase = NAMES[getattr(found, device)[first]]
+    return (
+        f"phases of {int(uneven.sum())} participants are left out, such as '{table.rows[first][0]}' on {phase}: the "
+        'balanced model takes every device as connected to three; network.model = "three_phase" follows them',
+    )
