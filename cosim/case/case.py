@@ -15,6 +15,7 @@ from cosim.case.checks import (
     check_outages,
     check_priorities,
 )
+from cosim.case.connections import connect
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
@@ -29,6 +30,7 @@ from cosim.delivery.setpoints import mean_kw
 from cosim.delivery.window import InputSeries
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
+from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 from grid_models.response.reactive_control import Control
@@ -187,8 +189,16 @@ def build_case(scenario: Scenario) -> Case:
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
     named = scenario.houses.load_cos_phi, read_load_cos_phi(scenario)
     check_one_source(market.profiles, *named)
-    feeder = read_feeder(scenario, names, owners)
+    panels_kw, battery_kw = _rate_devices(market)
+    feeder = connect(scenario, read_feeder(scenario, names, owners), panels_kw, battery_kw)
     return with_network(market, with_notes_on_reactive_power(feeder, market.profiles, *named))
+
+
+def _rate_devices(market: MarketCase) -> tuple[Floats, Floats]:
+    """Largest power of each house's panels, with those that may join, and rated power of its battery, (N,) kW each."""
+    largest_wh = market.fleet.pv_wh(np.full(len(market.fleet.devices), ADMITTED, np.int8)).max(axis=0)
+    battery_wh = market.opening.ratings.max_discharge_wh
+    return mean_kw(largest_wh, market.interval_minutes), mean_kw(battery_wh, market.interval_minutes)
 
 
 def with_network(market: MarketCase, feeder: Feeder) -> Case:
@@ -199,7 +209,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     grid_models.errors.GridError
         If an outage names what the feeder has not, limits contradict one another, or the control is none.
     """
-    scenario, fleet = market.scenario, market.fleet
+    scenario = market.scenario
     check_outages(scenario, feeder)
     check_islands(scenario, feeder)
     check_characteristic(scenario.pv)
@@ -207,8 +217,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
     check_memory(market.profiles.n_participants, market.n_intervals, n_elements=n_elements)
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
-    largest_wh = fleet.pv_wh(np.full(len(fleet.devices), ADMITTED, np.int8)).max(axis=0)
-    control = make_control(scenario.pv, mean_kw(largest_wh, market.interval_minutes))
+    control = make_control(scenario.pv, _rate_devices(market)[0])
     engine = make_engine(feeder)
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -55,8 +57,18 @@ def injection_kw(meters: Rows, interval_minutes: int, connections: Connections |
     """
     if connections is None:
         return mean_kw(injection_wh(meters), interval_minutes)
-    kw = np.zeros((*meters.shape[:-1], connections.house.size))
-    for device, wh in device_wh(meters).items():
+    return spread_devices(device_wh(meters), interval_minutes, connections)
+
+
+def spread_devices(
+    energy_wh: Mapping[str, npt.NDArray[np.int64]], interval_minutes: int, connections: Connections | None
+) -> Kw:
+    """Mean injections, (…, C) kW, of energies that the houses' devices inject, (…, N) Wh each."""
+    if connections is None:
+        return mean_kw(np.sum(list(energy_wh.values()), axis=0), interval_minutes)
+    shape = next(iter(energy_wh.values())).shape
+    kw = np.zeros((*shape[:-1], connections.house.size))
+    for device, wh in energy_wh.items():
         kw[..., connections.column(device)] += mean_kw(wh, interval_minutes)
     return kw
 

@@ -17,7 +17,6 @@ from cosim.islands.local_dispatch import LocalDispatch, Sources, Transfer, dispa
 from cosim.islands.switching import Topology, Uses
 from grid_models.arrays import Floats, Ints
 from grid_models.feeder.background import Background, Use
-from grid_models.powerflow.flow import Flow
 from market.exchanges import EXCHANGE, NOBODY, OPERATOR, Kind, Rows
 from market.storage import Wh
 
@@ -61,9 +60,9 @@ class IslandBackground(NamedTuple):
         use = Use(self.is_off, used_wh / self.available_wh if self.available_wh else 1.0)
         return () if use == Use() else ((bus, use),)
 
-    def drawn_wh(self, flow: Flow, interval_minutes: int) -> int:
-        """What loads draw beyond the constant ones in a solved interval (K = 1), to the nearest Wh."""
-        kw = self.elements._replace(constant_kw=np.zeros_like(self.elements.constant_kw)).power_kw(flow.vm_pu)
+    def drawn_wh(self, vm_pu: Floats, interval_minutes: int) -> int:
+        """What loads draw beyond the constant ones at voltages of a solved interval, (1, B), to the nearest Wh."""
+        kw = self.elements._replace(constant_kw=np.zeros_like(self.elements.constant_kw)).power_kw(vm_pu)
         return round(-float(kw.sum()) * 1000.0 * interval_minutes / 60.0)
 
 

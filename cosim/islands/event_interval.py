@@ -399,7 +399,7 @@ def _solved(
     if fed is not None:
         view = replace(case, engine=switching.engine(in_force, buses, uses))
         return solve_meters(view, settlement.meters[None], inside=fed)
-    nothing = np.zeros((1, settlement.meters.size))
+    nothing = np.zeros((1, case.feeder.injection_bus.size))
     return Solved(case.engine.solve(nothing, None).with_feeder_off(), settlement.meters[None])
 
 

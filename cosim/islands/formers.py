@@ -17,6 +17,7 @@ from cosim.islands.island import Former, Part
 from cosim.islands.local_dispatch import FuelRange
 from cosim.islands.phases import BLACK_START_SOC, Phase
 from grid_models.devices.fuel_cell_plant import interval_capability
+from grid_models.feeder.connection import ABC
 from market.state import State
 from market.storage import deliverable_wh
 
@@ -36,7 +37,8 @@ def rank_formers(part: Part, network: NetworkState) -> Iterator[Former]:
     """Grid formers that a part can try, best first: the one of the interval before, then batteries, then fuel cells.
 
     Batteries and fuel cells are sorted by headroom, the energy they can still deliver in the interval. To start a
-    part that is dark (black start) a battery needs a state of charge of `BLACK_START_SOC`.
+    part that is dark (black start) a battery needs a state of charge of `BLACK_START_SOC`. What is on one phase holds
+    none of the others.
     """
     ratings, own = part.state.ratings, part.state.own_wh
     capacity_wh = estimate_capacity_wh(part.case, part.state)
@@ -46,13 +48,19 @@ def rank_formers(part: Part, network: NetworkState) -> Iterator[Former]:
         stock = int(own[i] - ratings.soc_min_wh[i])
         headroom = min(int(part.orders.discharge_left_wh[i]), deliverable_wh(stock, ratings.discharge_ppm[i]))
         charged = not dark or own[i] >= BLACK_START_SOC * capacity_wh[i]
-        if headroom > 0 and charged:
+        if headroom > 0 and charged and holds_all_phases(part.case, "battery", int(i)):
             candidates.append((not network.is_forming[i], 0, -headroom, Former(int(i), -1)))
     for k, cell in enumerate(part.fuel_cells):
-        if cell.high_wh > 0:
+        if cell.high_wh > 0 and holds_all_phases(part.case, "fuel_cell", cell.house):
             candidates.append((not network.is_forming[cell.house], 1, -cell.high_wh, Former(cell.house, k)))
     for _, _, _, former in sorted(candidates):
         yield former
+
+
+def holds_all_phases(case: Case, device: str, house: int) -> bool:
+    """Whether a house's device is on three phases, as all are in the balanced model."""
+    connections = case.feeder.connections
+    return connections is None or bool(getattr(connections, device)[house] == ABC)
 
 
 def estimate_capacity_wh(case: Case, state: State) -> npt.NDArray[np.float64]:

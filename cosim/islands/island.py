@@ -16,7 +16,7 @@ import numpy as np
 from cosim.case.case import Case
 from cosim.case.timeline import Mask
 from cosim.delivery.redispatch import find_battery_room, find_undelivered
-from cosim.delivery.setpoints import mean_kw
+from cosim.delivery.setpoints import at_device, spread_devices
 from cosim.islands.background import (
     BackgroundPlan,
     IslandBackground,
@@ -25,8 +25,9 @@ from cosim.islands.background import (
 )
 from cosim.islands.local_dispatch import FuelRange, LocalDispatch, Sources, dispatch_locally, spread_share
 from cosim.islands.switching import Uses
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
+from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, judge
 from grid_models.response.sensitivity import AnyPowerFlow
@@ -200,17 +201,24 @@ class _Trial:
             if engine is None:
                 return None
             self.power_flows += 1
-            flow = engine.solve(mean_kw(plan.injection_wh, part.case.interval_minutes)[None], _load_q_kvar(part, plan))
+            connections = part.case.feeder.connections
+            p_kw = spread_devices(plan.device_wh, part.case.interval_minutes, connections)[None]
+            of_loads = _load_q_kvar(part, plan)
+            at_loads = None if of_loads is None else at_device(of_loads, "load", connections)
+            flow = engine.solve(p_kw, at_loads)
             if not flow.converged[0]:
                 return None
             lost, q_kvar = _lost_wh(part, former, engine, flow, plan)
             if lost <= plan.spare_wh:
                 within = _within_apparent_power(part, former, plan, lost, q_kvar)
+                if isinstance(engine, FeederPhaseFlow):
+                    of_phases = engine.solve_sources(p_kw, at_loads)[0, _find_slack(part, former, engine)]
+                    within = within and _within_phases(part, former, plan, of_phases)
                 clean = judge(flow, part.case.limits).status[0] == Judgement.OK
                 if not within:
                     self.is_overloaded = True
                     return None
-                drawn = min(part.background.drawn_wh(flow, part.case.interval_minutes), lost) if part.background else 0
+                drawn = min(_drawn_wh(part, flow), lost)
                 return _held(part, former, plan, lost, drawn, bool(clean))._replace(uses=uses)
             reserve = max(lost, reserve) + 1 + lost // 50
         return None
@@ -234,13 +242,14 @@ class _Trial:
 class _Plan(NamedTuple):
     """A dispatch before losses: the market's rows as delivered, what houses still need, and the local dispatch.
 
-    `spare_wh` is the energy that the former has left for losses, `background` what goes to the net's own elements.
+    `device_wh` is what each kind of device injects, (N,), losses aside, `spare_wh` the energy that the former has left
+    for these, `background` what goes to the net's own elements.
     """
 
     rows: Rows
     need_wh: Wh
     local: LocalDispatch
-    injection_wh: Wh
+    device_wh: dict[str, Wh]
     spare_wh: int
     background: BackgroundPlan | None = None
 
@@ -313,11 +322,11 @@ def _dispatch(part: Part, former: Former, rows: Rows, shares: Floats, reserve_wh
         if former.cell < 0
         else part.fuel_cells[former.cell].high_wh - local.fuel_wh[former.cell]
     )
-    return _Plan(rows, need, local, _injection_wh(part, rows, delivered, need, local), spare, background)
+    return _Plan(rows, need, local, _device_wh(part, rows, delivered, need, local), spare, background)
 
 
-def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalDispatch) -> Wh:
-    """Energy that each house injects, losses aside."""
+def _device_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalDispatch) -> dict[str, Wh]:
+    """Energy that each kind of device of each house injects, losses aside."""
     orders = part.orders
     fuel = np.zeros_like(need)
     for cell, wh in zip(part.fuel_cells, local.fuel_wh, strict=True):
@@ -328,7 +337,8 @@ def _injection_wh(part: Part, rows: Rows, delivered: Wh, need: Wh, local: LocalD
         chosen = rows["kind"] == kind
         np.add.at(flow, rows["host"][chosen], delivered[chosen])
     served = orders.load_wh - need + local.served_wh
-    return np.asarray(orders.pv_wh - local.spilled_wh + fuel + discharge - served - charge)
+    panels = orders.pv_wh - local.spilled_wh
+    return {"load": -served, "pv": panels, "battery": discharge - charge, "fuel_cell": fuel}
 
 
 def _load_q_kvar(part: Part, plan: _Plan) -> Floats | None:
@@ -352,33 +362,57 @@ def _lost_wh(part: Part, former: Former, engine: AnyPowerFlow, flow: Flow, plan:
 
     These are the losses of the part, and what its own elements draw that goes with the voltage.
     """
-    bus = int(part.case.feeder.bus[former.house])
-    slack = int(np.flatnonzero(engine.slack_bus == bus)[0])
+    slack = _find_slack(part, former, engine)
     hours = part.case.interval_minutes / 60.0
-    injected_wh = int(plan.injection_wh.sum())
+    injected_wh = int(sum(wh.sum() for wh in plan.device_wh.values()))
     if part.background is not None and plan.background is not None:
         injected_wh += plan.background.used_wh - part.background.load_wh
     lost_kw = float(flow.p_slack_kw[0, slack]) + float(injected_wh) / 1000.0 / hours
     return max(round(lost_kw * hours * 1000.0), 0), float(flow.q_slack_kvar[0, slack])
 
 
+def _drawn_wh(part: Part, flow: Flow) -> int:
+    """What the background draws beyond its constant loads, Wh."""
+    if part.background is None:
+        return 0
+    vm_pu = flow.vm_pu[:, :: len(part.case.feeder.conductors("bus"))]
+    return part.background.drawn_wh(vm_pu, part.case.interval_minutes)
+
+
+def _find_slack(part: Part, former: Former, engine: AnyPowerFlow) -> int:
+    """Place of the former among an engine's sources."""
+    return int(np.flatnonzero(engine.slack_bus == int(part.case.feeder.bus[former.house]))[0])
+
+
 def _within_apparent_power(part: Part, former: Former, plan: _Plan, lost_wh: int, q_kvar: float) -> bool:
     """Whether the former's apparent power is within its inverter's rating."""
+    energy, s_kva = _rate_former(part, former, plan)
+    p_kw = abs(energy + lost_wh) / 1000.0 / (part.case.interval_minutes / 60.0)
+    return bool(np.hypot(p_kw, q_kvar) <= s_kva)
+
+
+def _within_phases(part: Part, former: Former, plan: _Plan, source_kva: Complex) -> bool:
+    """Whether each phase of the former is within a third of its inverter's rating.
+
+    To a third of what it injects by the plan comes what the source at its bus supplies, (3,) kVA.
+    """
+    energy, s_kva = _rate_former(part, former, plan)
+    planned = energy / 1000.0 / (part.case.interval_minutes / 60.0) / 3.0
+    return bool((np.abs(planned + source_kva) <= s_kva / 3.0).all())
+
+
+def _rate_former(part: Part, former: Former, plan: _Plan) -> tuple[int, float]:
+    """What the former delivers by a plan, losses aside, Wh, and its rated apparent power, kVA."""
     hours = part.case.interval_minutes / 60.0
     if former.cell >= 0:
-        energy = plan.local.fuel_wh[former.cell] + lost_wh
-        rated = part.fuel_cells[former.cell].high_wh
+        energy, rated = plan.local.fuel_wh[former.cell], part.fuel_cells[former.cell].high_wh
     else:
         house = former.house
         sold = plan.rows["delivered_wh"][(plan.rows["kind"] == Kind.LOT_SALE) & (plan.rows["host"] == house)].sum()
-        out = int(part.orders.discharge_wh[house] + plan.local.released_wh[house] + sold) + lost_wh
-        energy = abs(out - int(part.orders.charge_wh[house] + plan.local.absorbed_wh[house]))
+        out = int(part.orders.discharge_wh[house] + plan.local.released_wh[house] + sold)
+        energy = out - int(part.orders.charge_wh[house] + plan.local.absorbed_wh[house])
         rated = int(part.state.ratings.max_discharge_wh[house])
-    p_kw, s_kva = (
-        energy / 1000.0 / hours,
-        rated / 1000.0 / hours / part.case.scenario.battery.inverter_cos_phi,
-    )
-    return bool(np.hypot(p_kw, q_kvar) <= s_kva)
+    return int(energy), rated / 1000.0 / hours / part.case.scenario.battery.inverter_cos_phi
 
 
 def _held(part: Part, former: Former, plan: _Plan, lost_wh: int, drawn_wh: int, clean: bool) -> HeldIsland:

@@ -97,7 +97,7 @@ class Switching:
         in_force
             (E,) outages that are to end.
         vm_pu
-            (B,) voltages of the island's buses, NaN elsewhere.
+            (B,) voltages of the island's buses, or (3B,) of their phases, NaN elsewhere.
         """
         net = self._feeder.net
         buses: set[int] = set()
@@ -108,7 +108,7 @@ class Switching:
             lines = net.line[net.line.name.isin(outage.lines)]
             switches = net.switch[net.switch.name.isin(outage.switches)]
             buses |= {int(b) for b in [*lines.from_bus, *lines.to_bus, *switches.bus]}
-        seen = vm_pu[np.isin(net.bus.index.to_numpy(), list(buses))]
+        seen = vm_pu.reshape(len(net.bus), -1)[np.isin(net.bus.index.to_numpy(), list(buses))]
         grid_pu = float(net.ext_grid.vm_pu.iloc[0])
         return float(np.nanmax(np.abs(seen - grid_pu), initial=0.0))
 

@@ -42,13 +42,15 @@ def digest_limits(limits: Limits) -> bytes:
     """SHA-256 over the applied limits as little-endian int64.
 
     First the lowest and then the highest voltage of every bus in 1e-6 pu, then the largest loading of every line and of
-    every transformer in 1e-4 %, each in the order of the net's table.
+    every transformer in 1e-4 %, each in the order of the net's table. In an unbalanced model each conductor has its
+    own, and the largest unbalance of every bus follows in 1e-4 %.
     """
     columns = (
         (limits.min_vm_pu, 1e6),
         (limits.max_vm_pu, 1e6),
         (limits.max_line_loading_percent, 1e4),
         (limits.max_trafo_loading_percent, 1e4),
+        (limits.max_vuf_percent, 1e4),
     )
     return sha256(b"".join(np.rint(values * scale).astype("<i8").tobytes() for values, scale in columns)).digest()
 

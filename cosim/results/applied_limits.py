@@ -11,10 +11,16 @@ _QUANTITIES = {
     "min_vm_pu": ("lowest voltage", "pu"),
     "max_vm_pu": ("highest voltage", "pu"),
     "max_loading_percent": ("highest loading", "%"),
+    "max_vuf_percent": ("largest unbalance (VUF)", "%"),
 }
 _ELEMENTS = {"bus": ("bus", "buses"), "line": ("line", "lines"), "trafo": ("transformer", "transformers")}
 _ORIGINS = {"net": "the net's own", "asked": "as asked for"}
-_DEFAULTS = {"min_vm_pu": "EN 50160", "max_vm_pu": "EN 50160", "max_loading_percent": "the rating"}
+_DEFAULTS = {
+    "min_vm_pu": "EN 50160",
+    "max_vm_pu": "EN 50160",
+    "max_loading_percent": "the rating",
+    "max_vuf_percent": "EN 50160",
+}
 
 
 def list_limits(limits: Limits) -> list[dict[str, Any]]:

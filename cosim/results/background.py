@@ -49,7 +49,7 @@ def measure_background(case: Case, chunk: Chunk) -> BackgroundEnergy | None:
 def _find_on_grid_kw(case: Case, chunk: Chunk) -> tuple[Floats, Floats]:
     """What elements that the grid feeds draw and feed, (K,) kW each."""
     background, flow = case.feeder.background, chunk.flow
-    power = background.power_kw(flow.vm_pu)
+    power = background.power_kw(flow.vm_pu[:, :: len(case.feeder.conductors("bus"))])
     if chunk.event is not None:
         power = np.where(chunk.event.on_grid[background.row], power, 0.0)
     feeds = power > 0.0

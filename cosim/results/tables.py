@@ -21,7 +21,18 @@ from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Labels
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
-from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Kind, Reason, Rows, Status
+from market.exchanges import (
+    CONDUCTORS,
+    CONTRACT,
+    GRID,
+    NOBODY,
+    OPERATOR,
+    Kind,
+    Reason,
+    Rows,
+    Status,
+    split_reason,
+)
 
 PARTY_NAMES = {NOBODY: "", OPERATOR: "operator", CONTRACT: "contract", GRID: "grid"}
 
@@ -76,6 +87,8 @@ def list_party_names(case: Case) -> list[str]:
 def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
     """One row per exchange, spill, shed or loss."""
     parties, shift = list_party_names(case), -int(NOBODY)
+    phased = case.feeder.connections is not None
+    reason, conductor = split_reason(rows["reason"])
     unused = (Kind.BACKGROUND,) if case.feeder.background.is_empty else ()
     columns: dict[str, Any] = {
         "time": interval_times(case, rows["interval"]),
@@ -92,9 +105,11 @@ def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "amount_neur": rows["amount_neur"],
         "fee_neur": rows["fee_neur"],
         "status": _encode_members(rows["status"], Status),
-        "reason": _encode_members(rows["reason"], Reason),
+        "reason": _encode_members(reason, Reason, () if phased else (Reason.UNBALANCE,)),
         "element": rows["element"],
     }
+    if phased:
+        columns["phase"] = encode_names(conductor, list(CONDUCTORS))
     return make_table(columns)
 
 
@@ -122,6 +137,9 @@ def list_meter_columns(case: Case, meters: Rows, names: Iterable[str]) -> dict[s
 def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]) -> pa.Table:
     """Long table time, bus, and a column of voltages, pu, for each flow; null where a bus is without supply.
 
+    In an unbalanced model each flow has a column for every phase, `vm_a_pu` and so on, and one of the unbalance,
+    `vuf_percent`.
+
     Parameters
     ----------
     case
@@ -129,27 +147,55 @@ def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: 
     intervals
         Their numbers, (K,).
     flows
-        AC solution of the K intervals by the name of its column.
+        AC solution of the K intervals by the name of its column, which ends in `vm_pu`.
     """
-    buses = list_bus_names(case)
-    voltages = {name: flow.vm_pu for name, flow in flows.items()}
+    buses, conductors = list_bus_names(case), case.feeder.conductors("bus")
+    voltages: dict[str, Floats] = {}
+    for name, flow in flows.items():
+        voltages |= _split_conductors(name, "vm_{}_pu", flow.vm_pu, conductors)
+        if case.feeder.connections is not None:
+            voltages[name.replace("vm_pu", "vuf_percent")] = flow.vuf_percent
     return _make_long_table(case, intervals, {"bus": (np.arange(len(buses)), buses)}, voltages)
 
 
 def make_branch_loading_table(case: Case, intervals: npt.NDArray[np.int64], flows: Mapping[str, Flow]) -> pa.Table:
     """Long table time, element_type, element, and a column of loadings, %, for each flow; lines, then transformers.
 
-    Parameters are those of `make_bus_voltage_table`.
+    In an unbalanced model each flow has a column for every conductor, `loading_a_percent` to `loading_n_percent`, the
+    neutral, which is null for transformers. Parameters are those of `make_bus_voltage_table`.
     """
     lines, trafos = list_branch_names(case)
     keys = {
         "element_type": (np.repeat([0, 1], [len(lines), len(trafos)]), ["line", "trafo"]),
         "element": (np.arange(len(lines) + len(trafos)), lines + trafos),
     }
-    loadings = {
-        name: np.hstack([flow.line_loading_percent, flow.trafo_loading_percent]) for name, flow in flows.items()
-    }
+    conductors = case.feeder.conductors("line")
+    loadings: dict[str, Floats] = {}
+    for name, flow in flows.items():
+        columns = _join_branches(flow, len(conductors), len(case.feeder.conductors("trafo")))
+        loadings |= _split_conductors(name, "loading_{}_percent", columns, conductors)
     return _make_long_table(case, intervals, keys, loadings)
+
+
+def _split_conductors(name: str, pattern: str, values: Floats, conductors: tuple[str, ...]) -> dict[str, Floats]:
+    """Columns of each conductor, (K, n), of values (K, n·conductors); under its own name where there is but one."""
+    if len(conductors) == 1:
+        return {name: values}
+    plain = pattern.format("").replace("__", "_")
+    return {
+        name.replace(plain, pattern.format(conductor)): values[:, k :: len(conductors)]
+        for k, conductor in enumerate(conductors)
+    }
+
+
+def _join_branches(flow: Flow, n_line: int, n_trafo: int) -> Floats:
+    """Loadings of lines, then transformers, (K, (L + R)·n_line); NaN for conductors that a transformer has not."""
+    trafo, n_intervals = flow.trafo_loading_percent, flow.converged.size
+    if n_line > n_trafo:
+        wider = np.full((n_intervals, trafo.shape[1] // n_trafo, n_line), np.nan)
+        wider[:, :, :n_trafo] = trafo.reshape(n_intervals, -1, n_trafo)
+        trafo = wider.reshape(n_intervals, -1)
+    return np.hstack([flow.line_loading_percent, trafo])
 
 
 def _make_long_table(
@@ -185,14 +231,16 @@ def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
 
 
 VIOLATIONS = make_schema("time", "element_type", "element", "name", "quantity", "value", "limit")
+VIOLATIONS_OF_PHASES = VIOLATIONS.append(pa.field("phase", pa.string()))
 
 
 def make_violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:
     """What the exchanges as cleared would have violated: one row per element and interval."""
     found = [(t, v) for t, verdict in sorted(before.items()) for v in verdict.violations]
     times = interval_times(case, np.array([t for t, _ in found], dtype=np.int64))
-    columns = {name: [getattr(v, name) for _, v in found] for name in VIOLATIONS.names[1:]}
-    return pa.table({"time": times, **columns}, schema=VIOLATIONS)
+    schema = VIOLATIONS if case.feeder.connections is None else VIOLATIONS_OF_PHASES
+    columns = {name: [getattr(v, name) for _, v in found] for name in schema.names[1:]}
+    return pa.table({"time": times, **columns}, schema=schema)
 
 
 def make_curtailment_table(curtailed: pa.Table, rule: str) -> pa.Table:
@@ -205,7 +253,8 @@ def make_curtailment_table(curtailed: pa.Table, rule: str) -> pa.Table:
     rule
         Name of the rule that cut.
     """
-    plain = curtailed.drop_columns(["status", "reason", "element"])
+    phase = [name for name in ("phase",) if name in curtailed.column_names]
+    plain = curtailed.drop_columns(["status", "reason", "element", *phase])
     return pa.table(
         {
             **{name: _decode_names(plain[name]) for name in plain.column_names},
@@ -213,6 +262,7 @@ def make_curtailment_table(curtailed: pa.Table, rule: str) -> pa.Table:
             "rule": pa.array([rule] * len(curtailed), pa.string()),
             "reason": _decode_names(curtailed["reason"]),
             "element": curtailed["element"].cast(pa.int64()),
+            **{name: _decode_names(curtailed[name]) for name in phase},
         }
     )
 

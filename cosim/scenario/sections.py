@@ -255,8 +255,9 @@ class LimitsSection(Section):
 
     def asked(self) -> dict[str, Any]:
         """Arguments of `Limits.from_feeder`: None where the net decides."""
-        balanced = self.model_dump(exclude={"max_vuf_percent", "max_neutral_to_earth_v"})
-        return {key: None if value == AS_IN_NET else value for key, value in balanced.items()}
+        values = self.model_dump(exclude={"max_neutral_to_earth_v"})
+        values["max_vuf_percent"] = self.max_vuf_percent if "max_vuf_percent" in self.model_fields_set else None
+        return {key: None if value == AS_IN_NET else value for key, value in values.items()}
 
 
 class CurtailmentSection(Section):

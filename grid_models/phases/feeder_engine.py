@@ -13,7 +13,7 @@ from grid_models.errors import EngineDisagreementError, GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.connected import connect_feeder, get_connections
 from grid_models.phases.engine import PhasePowerFlow
-from grid_models.phases.readout import make_phase_readout, read_phase_flow
+from grid_models.phases.readout import make_phase_readout, read_phase_flow, source_phase_powers
 from grid_models.phases.runpp_3ph import PhaseReference
 from grid_models.powerflow.engine import Agreement, find_slack_buses, largest_difference
 from grid_models.powerflow.flow import Engine, Flow
@@ -87,6 +87,12 @@ class FeederPhaseFlow:
 
     def _solve_slice(self, drawn_kva: Complex) -> Flow:
         return read_phase_flow(self.readout, self.engine.solve(drawn_kva), drawn_kva, Engine.FAST)
+
+    def solve_sources(self, p_kw: Floats, q_kvar: Floats | None = None) -> Complex:
+        """P + jQ out of each phase of each source into the network, (K, G, 3) kVA, of K intervals as in `solve`."""
+        drawn = self.draw(p_kw, q_kvar)
+        found = self.engine.solve(drawn)
+        return source_phase_powers(self.readout, found, drawn)
 
     def draw(self, p_kw: Floats, q_kvar: Floats | None) -> Complex:
         """What is drawn at the ports, (K, m) kVA, by injections, (K, C) kW and kvar, and by the net itself.

@@ -112,7 +112,7 @@ def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex,
     loading = load_conductors(at_ends, readout.percent_per_a)
     lines, trafos = loading[:, : readout.n_lines], loading[:, readout.n_lines :, :3]
     entering = v[:, readout.all_node] * np.conj(current) / 1000.0
-    slack = source_powers(readout, entering, drawn_kva)
+    slack = source_phase_powers(readout, found, drawn_kva).sum(axis=2)
     from_grid = slack[:, readout.is_grid].sum(axis=1)
     p_trafo = entering.real[:, np.maximum(readout.terminal[readout.n_lines :, 0], 0)].sum(axis=2)
     n = len(v)
@@ -143,13 +143,17 @@ def load_conductors(current_a: Complex, percent_per_a: Floats) -> Floats:
     return np.asarray((magnitude * percent_per_a[..., None]).max(axis=-2))
 
 
-def source_powers(readout: PhaseReadout, entering_kva: Complex, drawn_kva: Complex) -> Complex:
-    """P + jQ out of each source into the network, (K, G) kVA: what enters branches at its nodes, and ports there."""
-    power = np.zeros((len(entering_kva), len(readout.slack_node)), np.complex128)
-    for source, nodes in enumerate(readout.slack_node):
-        ports = np.isin(readout.port_from, nodes)
-        power[:, source] = entering_kva[:, np.isin(readout.all_node, nodes)].sum(axis=1)
-        power[:, source] += drawn_kva[:, ports].sum(axis=1)
+def source_phase_powers(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex) -> Complex:
+    """P + jQ out of each phase of each source into the network, (K, G, 3) kVA.
+
+    It is what enters branches at the source's nodes, and what ports draw there.
+    """
+    entering = found.v[:, readout.all_node] * np.conj(found.current_a) / 1000.0
+    power = np.zeros((len(found.v), *readout.slack_node.shape), np.complex128)
+    for place in np.ndindex(readout.slack_node.shape):
+        node = readout.slack_node[place]
+        power[:, *place] = entering[:, readout.all_node == node].sum(axis=1)
+        power[:, *place] += drawn_kva[:, readout.port_from == node].sum(axis=1)
     return power
 
 
