@@ -20,7 +20,7 @@ from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
-from market.exchanges import NOBODY, Reason, Rows, with_conductor
+from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all
 from market.state import State
@@ -84,11 +84,6 @@ class BindingLimit(NamedTuple):
     reason: Reason
     element: int
     phase: str = ""
-
-    @property
-    def code(self) -> int:
-        """The number that rows have for it."""
-        return with_conductor(self.reason, self.phase)
 
 
 def find_binding_limit(verdict: Verdict) -> BindingLimit:
