@@ -130,9 +130,7 @@ def make_feasible(
     binding = find_binding_limit(before)
     if flow.engine[0] == Engine.CONTROL:
         binding = binding._replace(reason=Reason.CONTROL)
-    search = Search(
-        Problem(case, orders, state, rows, settlement.meters, *binding[:2], binding.code, lost_ueur_per_kwh)
-    )
+    search = Search(Problem(case, orders, state, rows, settlement.meters, *binding, lost_ueur_per_kwh))
     for find in (find_by_rule, find_by_shedding):
         found = find(search)
         if found is not None:
