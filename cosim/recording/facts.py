@@ -43,7 +43,8 @@ def digest_limits(limits: Limits) -> bytes:
 
     First the lowest and then the highest voltage of every bus in 1e-6 pu, then the largest loading of every line and of
     every transformer in 1e-4 %, each in the order of the net's table. In an unbalanced model each conductor has its
-    own, and the largest unbalance of every bus follows in 1e-4 %.
+    own, and the largest unbalance of every bus follows in 1e-4 %, with four wires the largest voltage of every neutral
+    in mV.
     """
     columns = (
         (limits.min_vm_pu, 1e6),
@@ -51,6 +52,7 @@ def digest_limits(limits: Limits) -> bytes:
         (limits.max_line_loading_percent, 1e4),
         (limits.max_trafo_loading_percent, 1e4),
         (limits.max_vuf_percent, 1e4),
+        (limits.max_neutral_v, 1e3),
     )
     return sha256(b"".join(np.rint(values * scale).astype("<i8").tobytes() for values, scale in columns)).digest()
 

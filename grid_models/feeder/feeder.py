@@ -156,8 +156,13 @@ def _read_labels(frame: pd.DataFrame) -> Labels:
 
 
 def _format_phases(connections: Connections) -> list[str]:
-    """One line per device, with the phases of every participant."""
-    return [f"phases {device}={','.join(NAMES[code] for code in getattr(connections, device))}" for device in DEVICES]
+    """One line per device, with the phases of every participant, and one for the earthing of the neutral."""
+    wires = (
+        [] if connections.wires is None else [f"wires={connections.wires.star_ohm:.12g},{connections.wires.house_ohm}"]
+    )
+    return wires + [
+        f"phases {device}={','.join(NAMES[code] for code in getattr(connections, device))}" for device in DEVICES
+    ]
 
 
 def _format_rows(table: str, frame: pd.DataFrame) -> list[str]:
