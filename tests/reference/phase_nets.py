@@ -99,6 +99,48 @@ def make_two_stars() -> Any:
     return add_one_phase_loads(add_zero_sequence(net, "YNyn"), [bar, end], 5, kw=15.0)
 
 
+def make_drawn() -> Any:
+    """Our own feeder of 25 houses, each on one phase drawn from a seed, some with PV of 4.6 kW on it."""
+    rng = np.random.default_rng(3)
+    net = add_zero_sequence(make_radial_feeder([f"h{k}" for k in range(25)], rng=rng).net)
+    for bus in net.bus.index[-25:]:
+        phase = "abc"[rng.integers(3)]
+        p = {f"p_{phase}_mw": rng.uniform(0.0, 0.003)}
+        pp.create_asymmetric_load(net, bus, **p, **{f"q_{phase}_mvar": 0.3 * p[f"p_{phase}_mw"]}, type="wye")
+        if rng.random() < 0.3:
+            pp.create_asymmetric_sgen(net, bus, **{f"p_{phase}_mw": 0.0046}, type="wye")
+    return net
+
+
+def make_laterals() -> Any:
+    """A line of houses with two laterals, all of each on one phase."""
+    net = pp.create_empty_network()
+    mv, bar, *poles = (pp.create_bus(net, vn) for vn in (20.0, *(0.4,) * 9))
+    pp.create_ext_grid(net, mv)
+    pp.create_transformer(net, mv, bar, "0.25 MVA 20/0.4 kV")
+    for a, b in ((bar, poles[0]), (poles[0], poles[1]), (poles[1], poles[2]), (poles[2], poles[3])):
+        pp.create_line(net, a, b, 0.08, "NAYY 4x150 SE")
+    for a, b in ((poles[1], poles[4]), (poles[4], poles[5]), (poles[2], poles[6]), (poles[6], poles[7])):
+        pp.create_line(net, a, b, 0.05, "NAYY 4x50 SE")
+    for pole, phase in zip(poles[4:], "aabb", strict=True):
+        pp.create_asymmetric_load(net, pole, **{f"p_{phase}_mw": 0.006, f"q_{phase}_mvar": 0.001}, type="wye")
+    return add_zero_sequence(net)
+
+
+def make_delta() -> Any:
+    """The feeder with laterals, every load between phases."""
+    net = make_laterals()
+    net.asymmetric_load["type"] = "delta"
+    return net
+
+
+def make_wye(name: str) -> Any:
+    """A net of `NETS` with every load between phase and neutral: power-grid-model has no others."""
+    net = NETS[name]()
+    net.load["type"], net.asymmetric_load["type"] = "wye", "wye"
+    return net
+
+
 NETS: dict[str, Callable[[], Any]] = {
     "generated": make_generated,
     "cigre": make_cigre,
@@ -106,6 +148,9 @@ NETS: dict[str, Callable[[], Any]] = {
     "european": make_european,
     "meshed": make_meshed,
     "two_stars": make_two_stars,
+    "drawn": make_drawn,
+    "laterals": make_laterals,
+    "delta": make_delta,
 }
 
 
