@@ -91,15 +91,16 @@ def test_near_collapse_all_solve_and_beyond_none_does() -> None:
     solved, failed = 1.0, 200.0
     while failed / solved > 1.02:
         factor = np.sqrt(solved * failed)
-        if solve_network(scale(make_wye("two_stars"), factor), Model.THREE_PHASE).converged:
+        if solve_network(scale(make_wye("two_stars"), float(factor)), Model.THREE_PHASE).converged:
             solved = factor
         else:
             failed = factor
     near, beyond = (scale(make_wye("two_stars"), factor) for factor in (solved * 0.98, failed * 1.02))
     found = solve_network(beyond, Model.THREE_PHASE)
     assert all(np.isnan(v) for v in found.v.values())
-    for judge in (Judge.RUNPP_3PH, Judge.OPENDSS, Judge.PGM):
-        judged(near, judge, 1e-6, 1e-4)
+    # OpenDSS's transformer differs by 1e-6 of its impedance, which near collapse is much of the voltage.
+    for judge, voltage_pu in ((Judge.RUNPP_3PH, 1e-6), (Judge.OPENDSS, 1e-4), (Judge.PGM, 1e-6)):
+        judged(near, judge, voltage_pu, 1e-4)
         with pytest.raises(GridError, match=f"--judge {judge}: expected a solution"):
             compare(found, beyond, judge)
 
