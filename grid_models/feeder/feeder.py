@@ -157,12 +157,10 @@ def _read_labels(frame: pd.DataFrame) -> Labels:
 
 def _format_phases(connections: Connections) -> list[str]:
     """One line per device, with the phases of every participant, and one for the earthing of the neutral."""
-    wires = (
-        [] if connections.wires is None else [f"wires={connections.wires.star_ohm:.12g},{connections.wires.house_ohm}"]
-    )
-    return wires + [
-        f"phases {device}={','.join(NAMES[code] for code in getattr(connections, device))}" for device in DEVICES
-    ]
+    wires = connections.wires
+    earths = [] if wires is None else [f"wires={wires.star_ohm:.12g},{wires.house_ohm}"]
+    names = {device: [NAMES[code] for code in getattr(connections, device)] for device in DEVICES}
+    return [*earths, *(f"phases {device}={','.join(phases)}" for device, phases in names.items())]
 
 
 def _format_rows(table: str, frame: pd.DataFrame) -> list[str]:

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from grid_models.arrays import Complex, Floats
+from grid_models.arrays import Floats
 from grid_models.errors import GridError
 from grid_models.phases.circuit import EARTH, Branch, Circuit, Source
 from grid_models.phases.four_wire import FREQUENCY_HZ, Linecode, read_linecodes
 from grid_models.phases.sequence import TO_SEQUENCES
 from grid_models.phases.tables import Tables
-from grid_models.phases.three_phase import ThreePhaseNet
+from grid_models.phases.tee import find_tee
+from grid_models.phases.three_phase import ThreePhaseNet, check_conductance
 from grid_models.powerflow.admittance import Matrices
 from grid_models.powerflow.taps import find_rated_kv
 
@@ -228,10 +229,7 @@ def _write_four_cores(net: Any, branch: Branch, nodes: tuple[str, ...], k: int) 
 
 def _write_line(net: Any, matrices: Matrices, k: int) -> str:
     row = net.line.iloc[k]
-    if row.get("g_us_per_km"):
-        raise GridError(
-            f"OpenDSS, line {net.line.index[k]}: expected no conductance (g_us_per_km), got {row.g_us_per_km}"
-        )
+    check_conductance("OpenDSS", net, k)
     near, far = matrices.ends[matrices.branch[k]]
     n = float(row.parallel)
     values = {
@@ -245,26 +243,6 @@ def _write_line(net: Any, matrices: Matrices, k: int) -> str:
     said = " ".join(f"{name}={float(value)!r}" for name, value in values.items())
     length = float(row.length_km)
     return f"new line.l{k} phases=3 bus1=b{near} bus2=b{far} {said} length={length!r} units=km rg=0 xg=0"
-
-
-class Tee(NamedTuple):
-    """T of a transformer, referred to its low-voltage side: impedances of both sides, admittance between, ohm and S."""
-
-    hv: complex
-    lv: complex
-    magnetising: complex
-
-
-def _find_tee(y: Complex, ratio: float) -> Tee:
-    """T of a symmetric two-port, (2, 2) S, whose first side has `ratio` times the voltage."""
-    referred = y * np.outer([ratio, 1.0], [ratio, 1.0])
-    total = -1.0 / referred[0, 1]
-    # Of a T: y11 = (1 + lv·ym)/d, y22 = (1 + hv·ym)/d, −y12 = 1/d with d = hv + lv + hv·lv·ym.
-    lv_m, hv_m = referred[0, 0] * total - 1.0, referred[1, 1] * total - 1.0
-    magnetising = (lv_m + hv_m + lv_m * hv_m) / total
-    if abs(magnetising) < 1e-9 / abs(total):
-        return Tee(complex(total / 2.0), complex(total / 2.0), 0.0)
-    return Tee(complex(hv_m / magnetising), complex(lv_m / magnetising), complex(magnetising))
 
 
 def _write_trafo(net: Any, made: ThreePhaseNet, k: int, star: str) -> Iterator[str]:
@@ -283,11 +261,11 @@ def _write_trafo(net: Any, made: ThreePhaseNet, k: int, star: str) -> Iterator[s
     kv = find_rated_kv(net)[k]
     positive, zero = made.trafo_positive[k], made.trafo_zero[k]
     turn = np.exp(1j * np.radians(shift))
-    tee = _find_tee(positive * np.array([[1.0, 1.0 / turn], [turn, 1.0]]), kv[0] / kv[1])
+    tee = find_tee(positive * np.array([[1.0, 1.0 / turn], [turn, 1.0]]), kv[0] / kv[1])
     if abs(tee.lv.imag) > 1e6 or not np.isclose(positive[0, 1] / turn, positive[1, 0] * turn, rtol=1e-6):
         raise GridError(f"{where}: expected no tap that turns the phase, got one")
     if group == "ynyn":
-        of_zero = _find_tee(zero, kv[0] / kv[1])
+        of_zero = find_tee(zero, kv[0] / kv[1])
         share, shunt = tee.hv / 2.0, of_zero.magnetising
         far_zero, high = of_zero.lv, f"h{k}.1.2.3.0"
         square = (kv[0] / kv[1]) ** 2
