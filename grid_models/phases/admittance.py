@@ -82,6 +82,20 @@ def make_model(circuit: Circuit) -> Model:
     )
 
 
+def make_current_matrix(circuit: Circuit) -> Any:
+    """Sparse (c, n) S: currents into all terminals, branch by branch, per voltage to earth."""
+    n = len(circuit.bus)
+    sizes = [branch.node.size for branch in circuit.branches]
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    row = [np.repeat(np.arange(size) + k, size) for k, size in zip(first[:-1], sizes, strict=True)]
+    column = [np.tile(branch.node, branch.node.size) for branch in circuit.branches]
+    value = [branch.admittance.ravel() for branch in circuit.branches]
+    if not sizes:
+        return sparse.csr_array((0, n), dtype=np.complex128)
+    entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
+    return sparse.coo_array(entries, shape=(int(first[-1]), n)).tocsr()
+
+
 def make_port_maps(circuit: Circuit) -> tuple[Complex, Complex, Complex]:
     """What a current of 1 A into each of m ports changes.
 
