@@ -14,6 +14,7 @@ from cosim.case.checks import (
     check_memory,
     check_outages,
     check_priorities,
+    check_sources,
 )
 from cosim.case.control import make_control
 from cosim.case.devices import list_devices
@@ -202,6 +203,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     scenario, fleet = market.scenario, market.fleet
     check_outages(scenario, feeder)
     check_islands(scenario, feeder)
+    check_sources(scenario, feeder)
     check_characteristic(scenario.pv)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
