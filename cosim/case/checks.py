@@ -183,9 +183,9 @@ def check_sources(scenario: Scenario, feeder: Feeder) -> None:
                 read_matrices(net, feeder.name)
             except NothingToSolveError as reason:
                 raise GridError(
-                    f"network '{feeder.name}': expected outages that leave the grid more than its own bus, got some that "
-                    f"leave the external grid alone with what is at its bus {min(at & on_grid)}: open another element, "
-                    "or put what is there behind a line"
+                    f"network '{feeder.name}': expected outages that leave the grid more than its own bus, got some "
+                    f"that leave the external grid alone with what is at its bus {min(at & on_grid)}: open another "
+                    "element, or put what is there behind a line"
                 ) from reason
 
 
