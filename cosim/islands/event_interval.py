@@ -42,6 +42,7 @@ from cosim.islands.phases import (
     advance_phase,
 )
 from cosim.islands.switching import Switching, Topology, Uses
+from grid_models.arrays import Ints
 from grid_models.errors import NothingToSolveError
 from grid_models.feeder.topology import Supply
 from grid_models.powerflow.engine import PowerFlow
@@ -106,8 +107,8 @@ class EventInterval(NamedTuple):
         State of the network after the interval.
     plants
         (D, 4) the fuel cells before the interval, tanks filled where the grid was there.
-    on_grid
-        (B,) buses that the grid feeds.
+    on_grid, part_of_bus
+        (B,) buses that the grid feeds, and the connected part that each bus is in, -1 for none.
     """
 
     orders: Orders
@@ -118,6 +119,7 @@ class EventInterval(NamedTuple):
     network: NetworkState
     plants: npt.NDArray[np.float64]
     on_grid: Mask
+    part_of_bus: Ints
 
     @property
     def uses(self) -> Uses:
@@ -184,6 +186,7 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
         _network_after(case, switching, network, in_force, waits, parts, flow),
         network.plants,
         on_grid,
+        islands.part,
     )
 
 
