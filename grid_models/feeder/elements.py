@@ -14,6 +14,7 @@ import pandas as pd
 from pandapower.topology import unsupplied_buses
 
 from grid_models.errors import GridError
+from grid_models.feeder.plausibility import list_doubts
 
 
 class Handling(StrEnum):
@@ -157,6 +158,7 @@ def list_notes(net: Any, *, keep_elements: bool) -> list[str]:
         *_list_handled(net, keep_elements=keep_elements),
         *_list_simplified(net, keep_elements=keep_elements),
         *_list_idle_taps(net),
+        *list_doubts(net),
     ]
 
 

@@ -24,6 +24,7 @@ import pandapower as pp
 
 from grid_models.errors import GridError, shorten
 from grid_models.feeder.net_tables import NOT_OF_POWER_FLOW, check_tables
+from grid_models.feeder.plausibility import check_numbers
 from grid_models.feeder.references import check_references
 
 MAX_BYTES = 64 * 2**20
@@ -125,6 +126,7 @@ def parse_net(text: str, where: str) -> Any:
     net = _decode(json.dumps(rebuilt), where)
     check_tables(net, where)
     check_references(net, where)
+    check_numbers(net, where)
     net[LEFT_OUT] = tuple(walked.notes)
     return net
 
