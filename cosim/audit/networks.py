@@ -18,6 +18,7 @@ from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import list_outages
 from grid_models.arrays import Floats
+from grid_models.errors import NothingToSolveError
 from grid_models.feeder.background import Use
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, Supply, find_islands
@@ -39,11 +40,11 @@ class SwitchedNetwork(NamedTuple):
     feeder, islands
         The network and its parts.
     reference
-        Solves it by `pandapower.runpp`; None where nothing supplies any part.
+        Solves it by `pandapower.runpp`; None where nothing supplies any part, or the grid ends at its own bus.
     formers
         (bus, place in `Flow.p_slack_kw`) of each grid former.
     engine
-        What a run solves it by; None where nothing supplies any part.
+        What a run solves it by; None where there is no reference.
     """
 
     feeder: Feeder
@@ -95,7 +96,10 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
-    engine = make_engine(feeder)
+    try:
+        engine = make_engine(feeder)
+    except NothingToSolveError:
+        return SwitchedNetwork(feeder, islands, None, (), None)
     reference = Reference(feeder, engine.matrices)
     gens = net.gen.bus.loc[reference.slacks.gens].tolist()
     places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)

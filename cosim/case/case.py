@@ -14,6 +14,7 @@ from cosim.case.checks import (
     check_memory,
     check_outages,
     check_priorities,
+    check_sources,
 )
 from cosim.case.connections import connect
 from cosim.case.control import make_control
@@ -212,6 +213,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     scenario = market.scenario
     check_outages(scenario, feeder)
     check_islands(scenario, feeder)
+    check_sources(scenario, feeder)
     check_characteristic(scenario.pv)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)

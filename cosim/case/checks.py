@@ -23,17 +23,19 @@ from cosim.scenario.model import Scenario
 from cosim.scenario.sections import PvSection
 from data.profiles import Profiles
 from grid_models.devices.inverter import Characteristic
-from grid_models.errors import GridError
+from grid_models.errors import GridError, NothingToSolveError
 from grid_models.feeder.background import list_unsound
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import (
     NONE,
     Supply,
     find_elements,
+    find_fused_buses,
     find_grid_transformers,
     find_islands,
     open_elements,
 )
+from grid_models.powerflow.admittance import read_matrices
 
 
 def check_given(scenario: Scenario, section: str, key: str) -> Any:
@@ -165,6 +167,26 @@ def check_islands(scenario: Scenario, feeder: Feeder) -> None:
                     "depends on it; an outage leaves it in an island: replace it by a load or sgen, take it out of "
                     "service, or remove the outage"
                 )
+
+
+def check_sources(scenario: Scenario, feeder: Feeder) -> None:
+    """Raise GridError if an outage may leave the grid nothing but its own bus, and that with something at it."""
+    outages = [event for event in scenario.events if isinstance(event, OutageEvent | RandomOutagesEvent)]
+    at = {*feeder.bus.tolist(), *feeder.net.bus.index[feeder.background.row].tolist()}
+    sources = find_fused_buses(feeder.net, {int(bus) for bus in feeder.net.ext_grid.bus})
+    for some in _combine(outages) if at & sources else ():
+        net = _open_outages(feeder.net, some)
+        islands = find_islands(net)
+        on_grid = set(islands.bus[islands.find_supply(islands.bus) == Supply.GRID].tolist())
+        if on_grid and on_grid <= sources and at & on_grid:
+            try:
+                read_matrices(net, feeder.name)
+            except NothingToSolveError as reason:
+                raise GridError(
+                    f"network '{feeder.name}': expected outages that leave the grid more than its own bus, got some "
+                    f"that leave the external grid alone with what is at its bus {min(at & on_grid)}: open another "
+                    "element, or put what is there behind a line"
+                ) from reason
 
 
 def _combine(

@@ -208,6 +208,8 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         soft_wrap=True,
         highlight=False,
     )
+    for note in capacity.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:

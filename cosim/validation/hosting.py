@@ -5,7 +5,8 @@ Batteries are idle and nothing is curtailed: the result is what the wires alone 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cosim.case.community import sun_shape
 from cosim.delivery.setpoints import mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
+from cosim.scenario.events import LoadEvent
 from cosim.scenario.model import Scenario
 from cosim.validation.largest_clean import LargestClean, Searches, find_largest_clean
 from cosim.validation.tables import describe_violation
@@ -42,6 +44,8 @@ class Hosting:
     houses
         One row per house: bus, largest rated PV there with none anywhere else, whether that is the end of the search,
         and what binds it.
+    notes
+        Remarks on the network, and on what of the scenario the answer leaves out.
     """
 
     scaling: float
@@ -49,6 +53,7 @@ class Hosting:
     bound_by: str
     n_intervals: int
     houses: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -58,6 +63,7 @@ class Hosting:
             "bound_by": self.bound_by,
             "intervals": self.n_intervals,
             "houses": self.houses.to_dict(orient="records"),
+            "notes": list(self.notes),
         }
 
 
@@ -82,7 +88,15 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     """
     case = build_case(scenario)
     every = np.arange(case.n_intervals)
-    return find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
+    found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
+    return replace(found, notes=(*case.feeder.notes, *_list_left_out(scenario)))
+
+
+def _list_left_out(scenario: Scenario) -> list[str]:
+    """Events that the answer leaves out: it is that of the whole network, with the devices of the beginning."""
+    kinds = Counter(event.kind for event in scenario.events if not isinstance(event, LoadEvent))
+    counts = [f"{kind} ({count})" for kind, count in kinds.items()]
+    return [f"events that hosting capacity leaves out: {', '.join(counts)}"] if counts else []
 
 
 def find_hosting_capacity(

@@ -30,6 +30,8 @@ from grid_models.feeder.elements import (
     switch_off_elements,
 )
 from grid_models.feeder.net_tables import check_tables
+from grid_models.feeder.plausibility import check_numbers
+from grid_models.feeder.references import check_references
 from grid_models.feeder.voltage_dependence import COLUMNS, find_dependence
 
 ELEMENTS: dict[str, tuple[str, str]] = {
@@ -229,6 +231,8 @@ def make_feeder(
     """
     given = deepcopy(net)
     check_tables(given, f"network '{name}'")
+    check_references(given, f"network '{name}'")
+    check_numbers(given, f"network '{name}'")
     check_net(name, given)
     check_placement(name, given, participants, bus, shared_bus=shared_bus)
     drop_solver_options(given)
