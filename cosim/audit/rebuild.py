@@ -15,7 +15,7 @@ from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import make_first_records, name_digests
+from cosim.recording.blocks import make_first_records, name_digests, name_network
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
@@ -106,6 +106,7 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
+    digests |= name_network(feeder, recorded.inputs_salt)
     if recorded.inputs_salt:
         digests["profiles_hmac"] = parameters.get("profiles_hmac", b"")[:32]
     return np.concatenate(
