@@ -14,6 +14,7 @@ from cosim.case.checks import (
     check_memory,
     check_outages,
     check_priorities,
+    check_split,
 )
 from cosim.case.connections import connect
 from cosim.case.control import make_control
@@ -213,11 +214,13 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     check_outages(scenario, feeder)
     check_islands(scenario, feeder)
     check_characteristic(scenario.pv)
+    panels_kw = rate_devices(market)[0]
+    check_split(scenario, market.profiles, feeder, panels_kw)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
     check_memory(market.profiles.n_participants, market.n_intervals, n_elements=n_elements)
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
-    control = make_control(scenario.pv, rate_devices(market)[0])
+    control = make_control(scenario.pv, panels_kw)
     engine = make_engine(feeder)
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)

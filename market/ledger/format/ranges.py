@@ -138,7 +138,9 @@ def find_out_of_range(records: RecordBytes, version: int = BALANCED) -> tuple[in
             found.append((int(at[0]), f"a record of unknown kind {kind}"))
             continue
         rows = records[at].copy().view(LAYOUTS[kind]).reshape(-1)
-        of_reasons = [("reason", ~np.isin(rows["reason"], _REASONS))] if limits is LIMITS_WITH_PHASES and kind < 16 else []
+        of_reasons = (
+            [("reason", ~np.isin(rows["reason"], _REASONS))] if limits is LIMITS_WITH_PHASES and kind < 16 else []
+        )
         for name, wrong in (*_find_wrong(rows, limits[kind]), *of_reasons):
             k = int(np.argmax(wrong))
             if wrong[k]:

@@ -33,7 +33,6 @@ from market.ledger.store.registry import NEVER, Registry, Tenure, find_key_in_fo
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records, read_tip
 
-
 _PHASES_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(CONNECTED, ("abc", *CONDUCTORS[1:4])),
     **dict.fromkeys(("phase", "lowest_phase", "highest_phase", "branch_conductor"), CONDUCTORS),
@@ -67,9 +66,7 @@ def show_record(body: bytes, version: int = BALANCED) -> dict[str, Any]:
     elif body[0] < Kind.METER:
         decoded["reason"], decoded["phase"] = split_reason(decoded["reason"])
     fields = {
-        name: _show_value(name, value, body[0])
-        for name, value in decoded.items()
-        if name not in ("kind", "reserved")
+        name: _show_value(name, value, body[0]) for name, value in decoded.items() if name not in ("kind", "reserved")
     }
     return {"record": kind_name(body[0]), **fields}
 

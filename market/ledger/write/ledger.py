@@ -101,7 +101,9 @@ class Ledger:
         records = np.concatenate([make_operator_record(public_bytes(key)), *genesis])
         name = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
         start, offsets = np.array([0]), np.array([0, records.shape[0]])
-        blocks, tip, _ = _build_blocks(make_empty_tip(name, find_version(records)), key, start, records, offsets, [NO_STATE])
+        blocks, tip, _ = _build_blocks(
+            make_empty_tip(name, find_version(records)), key, start, records, offsets, [NO_STATE]
+        )
         store = Store.create(directory, blocks[0], _sign_state(blocks[0], state, key))
         ledger = cls(store, key, tip, directory)
         ledger._publish(tip)
