@@ -115,8 +115,10 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
     engine = make_engine(feeder)
-    phased = isinstance(engine, FeederPhaseFlow)
-    reference = PhaseReference(feeder, engine.connected) if phased else Reference(feeder, engine.matrices)
+    if isinstance(engine, FeederPhaseFlow):
+        reference: Reference | PhaseReference = PhaseReference(feeder, engine.connected)
+    else:
+        reference = Reference(feeder, engine.matrices)
     slacks = find_slacks(net, engine.matrices)
     gens = net.gen.bus.loc[slacks.gens].tolist()
     places = zip(gens, slacks.gen_bus.tolist(), strict=True)

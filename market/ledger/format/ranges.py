@@ -109,10 +109,11 @@ def _list_reasons() -> Ints:
 
 
 _REASONS = _list_reasons()
+_UP_TO_REASONS = (0, int(_REASONS.max()))
 
 LIMITS_WITH_PHASES: dict[int, _Limits] = {
     **LIMITS,
-    **{int(kind): {**_EXCHANGE, "reason": (0, int(_REASONS.max()))} for kind in Kind if kind < Kind.METER},
+    **{int(kind): {**_EXCHANGE, "reason": _UP_TO_REASONS} for kind in Kind if kind < Kind.METER},
     RecordKind.PHASES: _PHASES,
     RecordKind.HOUSE: {**_HOUSE, **dict.fromkeys(CONNECTED, (0, 3))},
 }
@@ -138,10 +139,7 @@ def find_out_of_range(records: RecordBytes, version: int = BALANCED) -> tuple[in
             found.append((int(at[0]), f"a record of unknown kind {kind}"))
             continue
         rows = records[at].copy().view(LAYOUTS[kind]).reshape(-1)
-        of_reasons = (
-            [("reason", ~np.isin(rows["reason"], _REASONS))] if limits is LIMITS_WITH_PHASES and kind < 16 else []
-        )
-        for name, wrong in (*_find_wrong(rows, limits[kind]), *of_reasons):
+        for name, wrong in _find_wrong(rows, limits[kind]):
             k = int(np.argmax(wrong))
             if wrong[k]:
                 found.append((int(at[k]), f"a record whose {name} is out of range: {_show(rows[name][k])}"))
@@ -152,6 +150,8 @@ def _find_wrong(rows: Any, limits: _Limits) -> Any:
     """(name of a field, in which rows it is out of range) for every field with limits."""
     for name, (lowest, highest) in limits.items():
         yield name, (rows[name] < lowest) | (rows[name] > highest)
+    if limits.get("reason") == _UP_TO_REASONS:
+        yield "reason", ~np.isin(rows["reason"], _REASONS)
     if "reserved" in rows.dtype.names:
         filled = np.ascontiguousarray(rows["reserved"]).view(np.uint8).reshape(rows.size, -1)
         yield "reserved", filled.any(axis=1)
