@@ -48,7 +48,9 @@ OF_A_PAGE = (*range(1, 16), Kind.METER, RecordKind.ORDER, RecordKind.VERDICT, Re
 
 @dataclass
 class Page:
-    """An interval's block, its records by kind, phases in unbalanced models alone; `rest` are topology, statements, houses and signatures."""
+    """An interval's block, its records by kind, phases in unbalanced models alone; `rest` are
+    topology, statements, houses and signatures.
+    """
 
     start: int
     exchanges: Rows

@@ -51,7 +51,7 @@ def make_street(folder: Path, hours: int = 24, **changes: Any) -> Scenario:
     """A summer's day in the street, with exports that its limits cut."""
     day = Scenario().with_changes(
         horizon={"hours": hours, "start": "2017-06-20T00:00:00Z"},
-        houses={"n_houses": len(HOUSES), "n_prosumers": 3, "production_ratio": 1.0},
+        houses={"n_houses": len(HOUSES), "n_prosumers": 3, "production_ratio": 1.0, "load_cos_phi": 0.95},
         market={"feed_in": True},
         limits={"max_vm_pu": 1.02},
         network=write_street(folder),
