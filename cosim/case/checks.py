@@ -22,9 +22,11 @@ from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import PvSection
 from data.profiles import Profiles
+from grid_models.arrays import Floats
 from grid_models.devices.inverter import Characteristic
 from grid_models.errors import GridError, NothingToSolveError
 from grid_models.feeder.background import list_unsound
+from grid_models.feeder.connection import NAMES as PHASES
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import (
     NONE,
@@ -226,6 +228,28 @@ _HINTS = {
     Keeps.REPORT: ", or leave the report out (--no-report)",
     Keeps.TABLES: ", or give the run a directory",
 }
+
+
+def check_split(scenario: Scenario, profiles: Profiles, feeder: Feeder, panels_kw: Floats) -> None:
+    """Raise ScenarioError where a meter would not say which phase draws which reactive power.
+
+    A meter has one number for load and inverter. Where the profiles have the reactive power of the load and the
+    inverter is under control, nothing else tells the two apart, and so they must be on the same phases. `panels_kw` is
+    the power of each participant's panels, (N,), 0 where it has none.
+    """
+    connections = feeder.connections
+    if connections is None or profiles.load_varh is None or scenario.pv.control == "none":
+        return
+    apart = np.flatnonzero((connections.load != connections.pv) & (panels_kw > 0.0))
+    if apart.size:
+        k = int(apart[0])
+        load, pv = PHASES[connections.load[k]], PHASES[connections.pv[k]]
+        raise ScenarioError(
+            f"participant '{feeder.participants[k]}': expected panels on the phase of the load where profiles have "
+            f'reactive power and pv.control = "{scenario.pv.control}", got load on {load} and panels on {pv} '
+            f"({apart.size} such participants); leave out the reactive power of the profiles, set pv.control = "
+            '"none", or connect both alike'
+        )
 
 
 def check_characteristic(section: PvSection) -> None:

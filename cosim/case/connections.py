@@ -57,15 +57,20 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
         connections = _with_community(_without_missing_cells(connections, feeder), feeder.participants)
         note = _NOTES[section.phases]
     notes = (*feeder.notes, f"{note}: {describe(connections)}")
-    if section.model == "four_wire":
-        connections = replace(connections, wires=FourWires(section.star_earth_ohm, section.house_earth_ohm))
-        notes = (*notes, _describe_wires(connections.wires))
-    return replace(feeder, connections=connections, notes=notes)
+    wires = choose_wires(scenario)
+    if wires is not None:
+        notes = (*notes, _describe_wires(wires))
+    return replace(feeder, connections=replace(connections, wires=wires), notes=notes)
 
 
-def _describe_wires(wires: FourWires | None) -> str:
+def choose_wires(scenario: Scenario) -> FourWires | None:
+    """How the neutral is earthed in a scenario; None where it is no conductor of its own."""
+    section = scenario.network
+    return FourWires(section.star_earth_ohm, section.house_earth_ohm) if section.model == "four_wire" else None
+
+
+def _describe_wires(wires: FourWires) -> str:
     """How the neutral is made and earthed, for the user."""
-    assert wires is not None
     at_houses = "nowhere else" if wires.house_ohm is None else f"by {wires.house_ohm:g} ohm at every house"
     return (
         "four wires: the neutral of each line has (Z0 - Z1)/3; it is earthed by "
