@@ -44,6 +44,9 @@ from cosim.results.private_files import write_for_owner
 from cosim.results.result import Result
 from cosim.validation.hosting import Hosting, find_hosting
 
+CONDUCTORS_AT_MOST = 4
+"""Columns of an element in an unbalanced run: three phases, and the neutral of a line or the unbalance of a bus."""
+
 
 @stop_between_lines()
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
@@ -76,6 +79,7 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     with result.check_files():
         net, n_intervals = result.net, result.summary["network"]["intervals"]
         n_elements = len(net.bus) + len(net.line) + len(net.trafo)
+        n_elements *= CONDUCTORS_AT_MOST if result.scenario.network.model != "balanced" else 1
         check_memory(len(net.load), n_intervals, n_elements=n_elements, keeps=Keeps.REPORT)
         run = read_run(result)
         tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
@@ -114,7 +118,7 @@ def make_sections(
     run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
 ) -> list[PageSection]:
     """The report's sections: verdict and exceptions first, assumptions last."""
-    distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
+    distance = distance_km(run.feeder.net, run.buses)
     capacity = [] if hosting is None else [make_hosting_section(hosting, distance)]
     return [
         make_verdict_section(run),
