@@ -35,6 +35,7 @@ from cosim.report.sections.market import (
 )
 from cosim.report.sections.network import make_network_sections, make_validation_section
 from cosim.report.sections.outage import make_outage_sections
+from cosim.report.sections.unbalance import describe_most_frequent
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
@@ -101,6 +102,8 @@ def make_page(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, host
     times = run.result.intervals.index
     shed_kwh = summary.get("resilience", {}).get("energy_not_served_kwh", 0.0)
     judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), shed_kwh)
+    if most := describe_most_frequent(run):
+        judged = judged._replace(text=f"{judged.text} {most}")
     subtitle = (
         f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
         f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "

@@ -13,13 +13,16 @@ from cosim.report.figures.sampling import make_duration_curve, round_values
 from cosim.report.palette import BLACK, CONDUCTOR_COLORS, PURPLE, add_limit, plain_text, style_figure
 from cosim.results.labels import describe_conductor
 
-SHAPES = (("minimum", 0.0, "triangle-down"), ("median", 0.5, "line-ew-open"), ("maximum", 1.0, "triangle-up"))
+APART = 0.006
+"""Distance between the bars of one bus, as a share of the length of the axis."""
 
 
 def draw_phases_over_distance(
     voltages: Mapping[str, pd.DataFrame], distance_km: pd.Series, low_pu: float, high_pu: float
 ) -> Any:
-    """Minimum, median and maximum of each bus's voltage in each phase, pu, over its distance from the grid, km.
+    """Range and median of each bus's voltage in each phase, pu, over its distance from the grid, km.
+
+    The phases of a bus are drawn side by side; the distance that is shown is the true one.
 
     Parameters
     ----------
@@ -31,31 +34,27 @@ def draw_phases_over_distance(
         Limits to draw.
     """
     figure = go.Figure()
-    for phase, frame in voltages.items():
+    for k, (phase, frame) in enumerate(voltages.items()):
         known = distance_km.notna() & frame.notna().any().to_numpy()
         place = distance_km[known].sort_values()
+        aside = (k - (len(voltages) - 1) / 2) * APART * float(place.max()) if place.size else 0.0
         values = frame.loc[:, place.index].to_numpy(np.float64)
-        for label, share, symbol in SHAPES:
-            level = np.nanquantile(values, share, axis=0) if place.size else np.empty(0)
-            figure.add_scatter(
-                x=round_values(place, 4),
-                y=round_values(level, 5),
-                text=[plain_text(bus) for bus in place.index],
-                name=describe_conductor(phase),
-                legendgroup=phase,
-                showlegend=label == "maximum",
-                mode="markers",
-                marker=_make_marker(phase, symbol),
-                hovertemplate=f"%{{text}}<br>%{{x:.3f}} km: %{{y:.4f}} pu<extra>phase {phase}, {label}</extra>",
-            )
+        low, median, high = np.nanquantile(values, [0.0, 0.5, 1.0], axis=0) if place.size else np.empty((3, 0))
+        figure.add_scatter(
+            x=round_values(place + aside, 4),
+            y=round_values(median, 5),
+            error_y={"array": round_values(high - median, 5), "arrayminus": round_values(median - low, 5), "width": 3},
+            customdata=np.stack([round_values(values, 5) for values in (place, low, high)], axis=1),
+            text=[plain_text(bus) for bus in place.index],
+            name=describe_conductor(phase),
+            mode="markers",
+            marker={"color": CONDUCTOR_COLORS[phase], "size": 6},
+            hovertemplate="%{text}<br>%{customdata[0]:.3f} km: %{customdata[1]:.4f} to %{customdata[2]:.4f} pu, "
+            f"median %{{y:.4f}} pu<extra>{describe_conductor(phase)}</extra>",
+        )
     add_limit(figure, low_pu, f"lowest admissible {low_pu:g} pu")
     add_limit(figure, high_pu, f"highest admissible {high_pu:g} pu")
     return style_figure(figure, height=460, x="path from the external grid, km", y="voltage of a phase, pu")
-
-
-def _make_marker(phase: str, symbol: str) -> dict[str, Any]:
-    color = CONDUCTOR_COLORS[phase]
-    return {"color": color, "symbol": symbol, "size": 9, "line": {"width": 2, "color": color}}
 
 
 def draw_unbalance_duration(vuf_percent: pd.Series, hours: float, limit_percent: float) -> Any:

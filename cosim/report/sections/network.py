@@ -89,7 +89,7 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
         run.limits.warn_loading_percent,
         float(full.min()) if full.size else DEFAULTS["max_loading_percent"],
     )
-    which = " of their most loaded conductors" if run.unbalanced else ""
+    which = ", each by its most loaded conductor" if run.unbalanced else ""
     caption = (
         f"Loading duration curves of these elements{which}: for how many hours a loading, %, was reached or exceeded."
     )
@@ -112,11 +112,14 @@ def make_hours_section(run: RunTables) -> PageSection:
     """Hour by day heat maps of the highest loading and of the voltages' extremes."""
     loading, of = run.loading_percent.max(axis=1), " in any phase" if run.unbalanced else ""
     low, high = run.lowest_vm_pu.min(axis=1), run.highest_vm_pu.max(axis=1)
-    figures = (
+    figures = [
         ("heat-loading", "Highest loading of any element, %.", loading, "%", 2, False),
         ("heat-vmin", f"Lowest voltage of any bus{of}, pu; yellow is low.", low, "pu", 4, True),
         ("heat-vmax", f"Highest voltage of any bus{of}, pu.", high, "pu", 4, False),
-    )
+    ]
+    if run.vuf_percent is not None:
+        largest = run.vuf_percent.max(axis=1)
+        figures.append(("heat-vuf", "Largest unbalance (VUF) of any bus, %.", largest, "%", 2, False))
     return PageSection(
         "hours",
         "When: hour by day",
@@ -176,7 +179,7 @@ def make_validation_section(run: RunTables) -> PageSection:
         "validation",
         title,
         ("Every violation is in violations.csv.",),
-        tables=(Table("validation", caption, VALIDATION, rows),),
+        tables=(Table("validation", caption, ("finding", *VALIDATION[1:]) if run.unbalanced else VALIDATION, rows),),
         figures=(Figure("before-after", picture, draw_before_and_after(paired)),),
     )
 

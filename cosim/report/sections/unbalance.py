@@ -9,13 +9,14 @@ import pandas as pd
 
 from cosim.report.elements import Column, Figure, PageSection, Table, tabulate
 from cosim.report.figures.phases import draw_neutral_duration, draw_unbalance_duration
+from cosim.report.tables.before_and_after import summarise_by_element, with_settled
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.labels import describe_conductor
 
 TOP = 10
 VOLTAGE_CAPTION = (
-    "Voltage, pu, of each phase of each bus over its distance from the external grid along the lines, km: maximum "
-    "(pointing up), median (dash) and minimum (pointing down) of the run."
+    "Voltage, pu, of each phase of each bus over its distance from the external grid along the lines, km: lowest to "
+    "highest of the run, with the median as a dot."
 )
 KINDS = {"line": "line", "trafo": "transformer", "bus": "bus"}
 
@@ -31,7 +32,7 @@ def make_unbalance_section(run: RunTables, branches: pd.DataFrame) -> PageSectio
         neutral = draw_neutral_duration(highest, run.hours, float(run.limits.max_line_loading_percent.min()))
         caption = "Highest loading of any line in each interval, %, sorted: of the neutral, and of each phase."
         figures.append(Figure("neutral-duration", caption, neutral))
-    text = f"Phases of every house are in phases.csv: {describe_phases(run)}."
+    text = f"Phases of every house are in phases.csv; {describe_phases(run)}."
     return PageSection(
         "unbalance", "Unbalance", (text,), tables=(make_conductors_table(run, branches),), figures=tuple(figures)
     )
@@ -41,7 +42,7 @@ def describe_phases(run: RunTables) -> str:
     """How many loads are on which phases."""
     counts = run.phases["phase"].value_counts()
     listed = [f"{counts[p]:,} on {p}" for p in ("a", "b", "c") if p in counts]
-    return "loads " + ", ".join([*listed, *([f"{counts['abc']:,} on all three"] if "abc" in counts else [])])
+    return "loads: " + ", ".join([*listed, *([f"{counts['abc']:,} on all three"] if "abc" in counts else [])])
 
 
 def make_conductors_table(run: RunTables, branches: pd.DataFrame) -> Table:
@@ -50,8 +51,17 @@ def make_conductors_table(run: RunTables, branches: pd.DataFrame) -> Table:
     top = top.sort_values("max_loading_percent", ascending=False, kind="stable").head(TOP)
     columns = [Column("element", "element"), Column("element_type", "type")]
     columns += [Column(f"max_loading_{c}_percent", f"{describe_conductor(c)}, max, %", 1) for c in run.loadings]
-    caption = "Highest loading of each conductor of these elements; a transformer has no neutral of its own here."
+    caption = "Highest loading of each conductor of the ten most loaded elements; that of a transformer's neutral is not judged."
     return tabulate("conductors", caption, columns, top)
+
+
+def describe_most_frequent(run: RunTables) -> str:
+    """What the exchanges as cleared broke most often, as a sentence; empty where it was nothing, or phases are alike."""
+    if not run.unbalanced or run.violations.empty:
+        return ""
+    paired = with_settled(run.violations, run.settled(), run.feeder.net)
+    first = summarise_by_element(paired, 1.0).iloc[0]
+    return f"As cleared, what occurs most is {describe_finding(first)}, in {int(first['hours_cleared']):,} intervals."
 
 
 def describe_finding(row: Mapping[str, Any]) -> str:
