@@ -276,9 +276,12 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     return title_axes(figure, f"{STEPS[coarse]}, mean", **BELOW).update_yaxes(**HOUSES_AXIS, **BELOW)
 
 
-def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
-    """Curtailed energy, kWh, by several groupings side by side; the largest of each."""
-    figure = make_subplots(1, len(groups), horizontal_spacing=0.16, subplot_titles=[f"by {name}" for name in groups])
+def draw_curtailed(groups: Mapping[str, pd.Series], spacing: float = 0.16) -> Any:
+    """Curtailed energy, kWh, by several groupings side by side; the largest of each.
+
+    `spacing`, a share of the width, is between the groupings and holds the names of the next.
+    """
+    figure = make_subplots(1, len(groups), horizontal_spacing=spacing, subplot_titles=[f"by {name}" for name in groups])
     longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
     for k, (name, series) in enumerate(groups.items(), start=1):
         largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]

@@ -26,6 +26,8 @@ CURTAILMENT = (
     Column("delivered_wh", "delivered, kWh", 1),
     Column("curtailed_wh", "curtailed, kWh", 1),
 )
+SPACE_FOR_PHASES = 0.22
+"""Between bars of curtailed energy where elements are named with their phases, a share of the width."""
 ELEMENT_OF_REASON = {
     "overvoltage": "bus",
     "undervoltage": "bus",
@@ -59,7 +61,7 @@ def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
         kind = ELEMENT_OF_REASON.get(str(reason))
         known = kind is not None and element in tables[kind].index
         name = str(tables[kind].loc[element]) if known and kind else str(reason).replace("_", " ")
-        names.append(name_place({"element": name, "phase": phase}))
+        names.append(name_place({"element": name, "phase": phase}) + (", unbalance" if reason == "unbalance" else ""))
     return pd.Series(names, index=curtailment.index, dtype=object)
 
 
@@ -91,12 +93,13 @@ def make_curtailment_section(run: RunTables) -> PageSection:
     sums = (grouped.sum() / 1000.0).assign(exchanges=grouped.size()).reset_index()
     sums[["kind", "reason"]] = sums[["kind", "reason"]].replace("_", " ", regex=True)
     rule = run.result.scenario.curtailment.rule
+    figure = draw_curtailed(groups, **({"spacing": SPACE_FOR_PHASES} if run.unbalanced else {}))
     return PageSection(
         "curtailment",
         title,
         (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
         tables=(tabulate("curtailment", "Curtailed exchanges by kind and reason.", CURTAILMENT, sums),),
-        figures=(Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", draw_curtailed(groups)),),
+        figures=(Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", figure),),
     )
 
 
