@@ -187,9 +187,9 @@ def compare_lengths(runs: pd.DataFrame) -> tuple[str, ...]:
 def compare_models(runs: pd.DataFrame) -> tuple[str, ...]:
     """What voltages and loadings are of where some runs solve each phase and others take phases as balanced."""
     unbalance = ("network", NETWORK["largest_unbalance"], "%")
-    if unbalance not in runs.index or runs.loc[unbalance].notna().all():
+    if unbalance not in runs.index or runs.xs(unbalance).notna().all():
         return ()
-    balanced = ", ".join(str(name) for name in runs.columns[runs.loc[unbalance].isna()])
+    balanced = ", ".join(str(name) for name, value in runs.xs(unbalance).items() if value != value)
     return (
         f"Phases are taken as balanced in {balanced}: voltages and loadings there are those of all three, in the other "
         "runs those of the worst phase or conductor.",

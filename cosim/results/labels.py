@@ -56,7 +56,7 @@ NETWORK = {
     "highest_neutral_loading": "highest neutral loading",
     "highest_loading": "highest loading",
 }
-"""Labels of the extremes in `network`; in an unbalanced run a voltage is one of the phases, a loading of a conductor."""
+"""Labels of the extremes in `network`: in an unbalanced run of any phase or conductor."""
 
 SERVED = "load served"
 """Load asked for less load shed."""

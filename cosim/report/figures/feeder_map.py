@@ -49,9 +49,7 @@ class Worst(NamedTuple):
     conductor: npt.NDArray[np.str_]
 
 
-def choose_worst(
-    frames: Mapping[str, pd.DataFrame], times: pd.DatetimeIndex, limits: Limits | None = None
-) -> Worst:
+def choose_worst(frames: Mapping[str, pd.DataFrame], times: pd.DatetimeIndex, limits: Limits | None = None) -> Worst:
     """Highest value of any conductor at some times; of voltages, that closest to the limits of its bus.
 
     Parameters
@@ -156,10 +154,10 @@ def draw_feeder_map(
 
 def _describe(worst: Worst, k: int, digits: int, unit: str) -> list[str]:
     """What is shown of each element at the k-th time: its name, the value, and the conductor where it has a name."""
-    names, conductors = worst.values.columns, worst.conductor[k]
+    names = worst.values.columns.get_level_values(-1)  # of branches, whose type is the first level
     texts = []
-    for name, value, conductor in zip(names, worst.values.iloc[k], conductors, strict=True):
-        label = plain_text(name[1] if isinstance(name, tuple) else name)
+    for name, value, conductor in zip(names, worst.values.iloc[k], worst.conductor[k], strict=True):
+        label = plain_text(name)
         where = f", {describe_conductor(conductor)}" if conductor else ""
         texts.append(f"{label}: " + ("no supply" if np.isnan(value) else f"{value:.{digits}f} {unit}{where}"))
     return texts

@@ -189,14 +189,13 @@ _JUDGES = {False: "runpp", True: "runpp_3ph"}
 def _describe_phases(run: RunTables) -> str:
     """What is assumed of phases."""
     if not run.unbalanced:
-        return (
-            "The three phases are taken as balanced. Single-phase loads and generators make some phase worse than shown."
-        )
+        alike = "The three phases are taken as balanced."
+        return f"{alike} Single-phase loads and generators make some phase worse than shown."
     return (
-        f"Each phase is solved by itself (network.model = {run.result.scenario.network.model}). A voltage is one between "
-        "a phase and the neutral. Where nothing else is said, a voltage of a bus is that of its lowest or highest phase "
-        "and a loading that of the most loaded conductor, the neutral among them, which is taken to be rated like a "
-        "phase. Unbalance is |V2|/|V1| (VUF); EN 50160 gives 2 % for it."
+        f"Each phase is solved by itself (network.model = {run.result.scenario.network.model}). A voltage is one "
+        "between a phase and the neutral. Where nothing else is said, a voltage of a bus is that of its lowest or "
+        "highest phase, and a loading that of the most loaded conductor, the neutral among them, which is taken to be "
+        "rated like a phase. Unbalance is |V2|/|V1| (VUF); EN 50160 gives 2 % for it."
     )
 
 
@@ -204,7 +203,7 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
-    sample = run.result.summary.get("agreement", {})
+    sample, judge = run.result.summary.get("agreement", {}), _JUDGES[run.unbalanced]
     text = [
         f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
@@ -222,7 +221,7 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     text.insert(3, _describe_reactive(run))
     if sample.get("intervals"):
         text.append(
-            f"The fast power flow was compared with pandapower.{_JUDGES[run.unbalanced]} in {sample['intervals']} intervals: largest "
+            f"The fast power flow was compared with pandapower.{judge} in {sample['intervals']} intervals: largest "
             f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
         )
     text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]

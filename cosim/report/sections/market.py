@@ -26,8 +26,6 @@ CURTAILMENT = (
     Column("delivered_wh", "delivered, kWh", 1),
     Column("curtailed_wh", "curtailed, kWh", 1),
 )
-SPACE_FOR_PHASES = 0.22
-"""Between bars of curtailed energy where elements are named with their phases, a share of the width."""
 ELEMENT_OF_REASON = {
     "overvoltage": "bus",
     "undervoltage": "bus",
@@ -89,11 +87,13 @@ def make_curtailment_section(run: RunTables) -> PageSection:
         "seller": kwh.groupby(cut["seller"]).sum(),
         "binding element": kwh.groupby(name_elements(cut, run.feeder.net)).sum(),
     }
-    grouped = cut.assign(reason=name_reasons(cut)).groupby(["kind", "reason"], observed=True)[["cleared_wh", "delivered_wh", "curtailed_wh"]]
+    grouped = cut.assign(reason=name_reasons(cut)).groupby(["kind", "reason"], observed=True)[
+        ["cleared_wh", "delivered_wh", "curtailed_wh"]
+    ]
     sums = (grouped.sum() / 1000.0).assign(exchanges=grouped.size()).reset_index()
     sums[["kind", "reason"]] = sums[["kind", "reason"]].replace("_", " ", regex=True)
     rule = run.result.scenario.curtailment.rule
-    figure = draw_curtailed(groups, **({"spacing": SPACE_FOR_PHASES} if run.unbalanced else {}))
+    figure = draw_curtailed(groups, long_names=run.unbalanced)
     return PageSection(
         "curtailment",
         title,

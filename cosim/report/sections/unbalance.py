@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -51,20 +51,20 @@ def make_conductors_table(run: RunTables, branches: pd.DataFrame) -> Table:
     top = top.sort_values("max_loading_percent", ascending=False, kind="stable").head(TOP)
     columns = [Column("element", "element"), Column("element_type", "type")]
     columns += [Column(f"max_loading_{c}_percent", f"{describe_conductor(c)}, max, %", 1) for c in run.loadings]
-    caption = "Highest loading of each conductor of the ten most loaded elements; that of a transformer's neutral is not judged."
+    caption = "Highest loading of each conductor of the ten most loaded elements; transformers have no neutral here."
     return tabulate("conductors", caption, columns, top)
 
 
 def describe_most_frequent(run: RunTables) -> str:
-    """What the exchanges as cleared broke most often, as a sentence; empty where it was nothing, or phases are alike."""
+    """What the exchanges as cleared broke most often, as a sentence; empty where nothing, or phases are alike."""
     if not run.unbalanced or run.violations.empty:
         return ""
     paired = with_settled(run.violations, run.settled(), run.feeder.net)
-    first = summarise_by_element(paired, 1.0).iloc[0]
+    first = summarise_by_element(paired, 1.0).iloc[0].to_dict()
     return f"As cleared, what occurs most is {describe_finding(first)}, in {int(first['hours_cleared']):,} intervals."
 
 
-def describe_finding(row: Mapping[str, Any]) -> str:
+def describe_finding(row: Mapping[Hashable, Any]) -> str:
     """A violation in words: what is wrong, in which phase, where.
 
     Examples

@@ -13,9 +13,7 @@ KEYS = ["element_type", "name", "side", "quantity", "phase"]
 """Columns that tell the rows of the table by element apart."""
 
 
-def with_settled(
-    violations: pd.DataFrame, settled: Mapping[tuple[str, str], pd.DataFrame], net: Any
-) -> pd.DataFrame:
+def with_settled(violations: pd.DataFrame, settled: Mapping[tuple[str, str], pd.DataFrame], net: Any) -> pd.DataFrame:
     """Violations with a column `settled`: the same quantity as settled; NaN if the element was switched off.
 
     Parameters

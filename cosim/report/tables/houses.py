@@ -107,7 +107,9 @@ def list_phases_in_use(phases: pd.DataFrame, energies: Mapping[str, Any]) -> dic
 
 def find_connected(phases: Mapping[str, Sequence[str]], names: Sequence[str]) -> Mask:
     """Whether each house has a device on each phase, (phases, N)."""
-    return np.array([[any(name in on for on in house) for house in zip(*phases.values(), strict=True)] for name in names])
+    return np.array(
+        [[any(name in on for on in house) for house in zip(*phases.values(), strict=True)] for name in names]
+    )
 
 
 def make_house_table(summary: pd.DataFrame) -> Table:

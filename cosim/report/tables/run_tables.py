@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Any
@@ -88,17 +88,17 @@ class RunTables:
     @cached_property
     def lowest_vm_pu(self) -> pd.DataFrame:
         """(T, B) lowest voltage of any phase of each bus, pu."""
-        return reduce(np.fmin, self.voltages.values())
+        return find_lowest(self.voltages)
 
     @cached_property
     def highest_vm_pu(self) -> pd.DataFrame:
         """(T, B) highest voltage of any phase of each bus, pu."""
-        return reduce(np.fmax, self.voltages.values())
+        return find_highest(self.voltages)
 
     @cached_property
     def loading_percent(self) -> pd.DataFrame:
         """(T, L) loading of each branch, per cent; in an unbalanced run that of its most loaded conductor."""
-        return reduce(np.fmax, self.loadings.values())
+        return find_highest(self.loadings)
 
     @property
     def buses(self) -> list[str]:
@@ -147,9 +147,7 @@ def read_run(result: Result) -> RunTables:
         grid_fed=grid_fed,
         voltages=voltages,
         vuf_percent=(
-            None
-            if feeder.connections is None
-            else read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent")
+            None if feeder.connections is None else read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent")
         ),
         exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
@@ -173,9 +171,24 @@ def mask_cut_off(
     net: Any, loadings: Mapping[str, pd.DataFrame], vm_pu: pd.DataFrame, opened: Mask
 ) -> dict[str, pd.DataFrame]:
     """Loadings by conductor, missing where a branch was not under voltage."""
-    highest = reduce(np.fmax, loadings.values()).to_numpy(np.float64)
+    highest = find_highest(loadings).to_numpy(np.float64)
     cut = find_cut_off(net, highest, vm_pu.to_numpy(np.float64), opened)
     return {conductor: frame.mask(cut) for conductor, frame in loadings.items()}
+
+
+def find_lowest(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Lowest value of any conductor, in the shape of the frame of one; missing where all are."""
+    return _combine(np.fmin, list(frames.values()))
+
+
+def find_highest(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Highest value of any conductor, in the shape of the frame of one; missing where all are."""
+    return _combine(np.fmax, list(frames.values()))
+
+
+def _combine(function: Callable[..., Any], frames: list[pd.DataFrame]) -> pd.DataFrame:
+    first, values = frames[0], reduce(function, (frame.to_numpy(np.float64) for frame in frames))
+    return first if len(frames) == 1 else pd.DataFrame(values, index=first.index, columns=first.columns)
 
 
 def find_limits_of_elements(run: RunTables) -> Limits:
