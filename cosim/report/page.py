@@ -11,7 +11,7 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.case.checks import check_memory
-from cosim.case.memory import Keeps
+from cosim.case.memory import CONDUCTORS_AT_MOST, Keeps
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
@@ -44,9 +44,6 @@ from cosim.results.directory import write_whole
 from cosim.results.private_files import write_for_owner
 from cosim.results.result import Result
 from cosim.validation.hosting import Hosting, find_hosting
-
-CONDUCTORS_AT_MOST = 4
-"""Columns of an element in an unbalanced run: three phases, and the neutral of a line or the unbalance of a bus."""
 
 
 @stop_between_lines()

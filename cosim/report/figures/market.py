@@ -281,7 +281,7 @@ def draw_curtailed(groups: Mapping[str, pd.Series], *, long_names: bool = False)
 
     `long_names` leaves more room for the names beside the bars.
     """
-    spacing, ticks = (0.2, {"nticks": 4}) if long_names else (0.16, {})
+    spacing, ticks = (0.24, {"nticks": 4}) if long_names else (0.16, {})
     figure = make_subplots(1, len(groups), horizontal_spacing=spacing, subplot_titles=[f"by {name}" for name in groups])
     longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
     for k, (name, series) in enumerate(groups.items(), start=1):
