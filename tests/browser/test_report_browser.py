@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from phase_streets import make_phase_scenario
 
 from cosim.report.comparison import compare_runs, write_comparison

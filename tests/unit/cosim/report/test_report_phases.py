@@ -53,7 +53,7 @@ def test_branches_have_the_loadings_of_their_conductors(directory: Path) -> None
     highest = loading.groupby(loading["element"].astype(str))[columns].max().reindex(summary.index)
     np.testing.assert_allclose(summary[[f"max_{column}" for column in columns]], highest)
     np.testing.assert_allclose(summary["max_loading_percent"], highest.max(axis=1))
-    assert list(summary["max_conductor"]) == [CONDUCTORS[k] for k in highest.to_numpy().T.argmax(axis=0)]
+    assert list(summary["max_conductor"]) == [CONDUCTORS[k] for k in highest.fillna(-1.0).to_numpy().argmax(axis=1)]
     worst = loading.assign(worst=loading[columns].max(axis=1)).groupby(loading["element"].astype(str))["worst"]
     np.testing.assert_allclose(summary["mean_loading_percent"], worst.mean().reindex(summary.index))
     assert summary["max_loading_n_percent"].isna()["station"]
