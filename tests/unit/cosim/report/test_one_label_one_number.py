@@ -57,10 +57,10 @@ def make_background_scenario(folder: Path) -> Scenario:
     return make_scenario(folder, net, events=[cut_grid(2, 2)])
 
 
-@pytest.fixture(scope="module", params=[*sorted(read_bundled()), "background", "phases"])
+@pytest.fixture(scope="module", params=[*sorted(read_bundled()), "background", "street"])
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp(request.param)
-    made = {"background": make_background_scenario, "phases": make_phase_scenario}
+    made = {"background": make_background_scenario, "street": make_phase_scenario}
     scenario = made[request.param](folder) if request.param in made else shorten(request.param)
     run(scenario.with_changes(market={"mechanism": "none"}), folder / "other")
     result = run(scenario, folder / "run")
