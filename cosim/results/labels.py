@@ -52,7 +52,7 @@ MONEY = {
 NETWORK = {
     "lowest_voltage": "lowest voltage",
     "highest_voltage": "highest voltage",
-    "largest_unbalance": "largest unbalance (VUF)",
+    "largest_unbalance": "largest voltage unbalance",
     "highest_neutral_loading": "highest neutral loading",
     "highest_loading": "highest loading",
 }

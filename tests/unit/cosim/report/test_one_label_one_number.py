@@ -79,7 +79,7 @@ def read_summary(result: Result) -> Iterator[tuple[str, str, Shown]]:
     assert result.directory is not None
     summary = json.loads((result.directory / "summary.json").read_text(encoding="utf-8"))
     for section, labels, unit in (("energy_kwh", ENERGY, "kWh"), ("money_eur", MONEY, "EUR")):
-        labels |= BACKGROUND if "background_load" in summary[section] else {}
+        labels = labels | (BACKGROUND if "background_load" in summary[section] else {})
         assert set(summary[section]) == set(labels), "every sum has a label"
         for key, value in summary[section].items():
             yield labels[key], unit, Shown("summary.json", value, 1e-6)
@@ -180,7 +180,7 @@ def test_the_same_label_shows_the_same_number(
     places = {label: {shown.where for shown in several} for (label, _), several in numbers.items()}
     for label in ("load asked for", "from the grid", "PV generation", "network losses", "paid to the utility"):
         assert {"screen", "summary.json", "report", "compare", "tables"} <= places[label], label
-    phases = ("largest unbalance", "highest neutral loading")
+    phases = ("largest voltage unbalance", "highest neutral loading")
     balanced = finished.scenario.network.model == "balanced"
     for extreme in ("highest loading", "highest voltage", "lowest voltage", *(() if balanced else phases)):
         assert {"screen", "summary.json", "report", "compare", "tables"} <= places[extreme], extreme

@@ -193,14 +193,14 @@ def test_a_house_is_on_the_phases_of_the_devices_that_it_uses() -> None:
 
 def test_a_comparison_says_which_runs_take_phases_as_balanced() -> None:
     index = pd.MultiIndex.from_tuples(
-        [("network", "largest unbalance (VUF)", "%"), ("network", "highest loading", "%")],
+        [("network", "largest voltage unbalance", "%"), ("network", "highest loading", "%")],
         names=["group", "quantity", "unit"],
     )
     runs = pd.DataFrame({"phases": [1.234, 50.0], "plain": [np.nan, 20.0]}, index=index)
     (said,) = compare_models(runs)
     assert "balanced in plain:" in said
     assert compare_models(runs[["phases"]]) == compare_models(runs.iloc[1:]) == ()
-    assert choose_digits("largest unbalance (VUF)", "%", [1.234]) == 2
+    assert choose_digits("largest voltage unbalance", "%", [1.234]) == 2
 
 
 def test_hours_of_high_loading_count_every_conductor_once() -> None:
