@@ -77,11 +77,9 @@ class SwitchedNetwork(NamedTuple):
         widths = len(net.bus) * made.of_bus, len(net.line) * made.of_line, len(net.trafo) * made.of_trafo
         connections = self.feeder.connections
         n_unbalance = 0 if connections is None else len(net.bus)
-        more = {
-            "n_unbalance": n_unbalance,
-            "n_neutral": 0 if connections is None or connections.wires is None else n_unbalance,
-        }
-        return make_unsolved_flow(n_intervals, *widths, n_slacks, n_power=len(net.trafo), **more).with_feeder_off()
+        n_neutral = 0 if connections is None or connections.wires is None else n_unbalance
+        more = {"n_power": len(net.trafo), "n_unbalance": n_unbalance, "n_neutral": n_neutral}
+        return make_unsolved_flow(n_intervals, *widths, n_slacks, **more).with_feeder_off()
 
     def find_engine(self, p_kw: Floats, q_kvar: Floats) -> npt.NDArray[np.int8]:
         """Who solves injections, (K, C) kW and kvar, in a run: the fast engine wherever it can."""

@@ -52,11 +52,11 @@ MONEY = {
 NETWORK = {
     "lowest_voltage": "lowest voltage",
     "highest_voltage": "highest voltage",
-    "largest_unbalance": "largest unbalance (VUF)",
+    "largest_unbalance": "largest voltage unbalance",
     "highest_neutral_loading": "highest neutral loading",
     "highest_loading": "highest loading",
 }
-"""Labels of the extremes in `network`; in an unbalanced run a voltage is of a phase, a loading of a conductor."""
+"""Labels of the extremes in `network`: in an unbalanced run of any phase or conductor."""
 
 SERVED = "load served"
 """Load asked for less load shed."""

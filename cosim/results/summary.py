@@ -147,7 +147,10 @@ def find_extremes(parts: Parts, *, unbalanced: bool = False) -> dict[str, dict[s
     buses, conductors = (CONDUCTORS["bus"], CONDUCTORS["line"]) if unbalanced else (("",), ("",))
     voltage = _find_outermost(parts, "bus_voltage", "bus", "vm_pu", buses)
     loading = _find_outermost(parts, "branch_loading", "element", "loading_percent", conductors)
-    found = {"lowest_voltage": (voltage, np.argmin), "highest_voltage": (voltage, np.argmax)}
+    found: dict[str, tuple[pa.Table, Any]] = {
+        "lowest_voltage": (voltage, np.argmin),
+        "highest_voltage": (voltage, np.argmax),
+    }
     if unbalanced:
         unbalance = _find_outermost(parts, "bus_voltage", "bus", "vuf_percent")
         neutral = _find_outermost(parts, "branch_loading", "element", "loading_percent", ("n",)).drop_columns("phase")
@@ -172,9 +175,8 @@ def _find_outermost(
         chosen = part.select((element, "time")).take(pa.array([at // len(columns) for at in found], pa.int64()))
         chosen = chosen.add_column(1, quantity, pa.array(values[found], pa.float64()))
         if any(conductors):
-            chosen = chosen.append_column(
-                "phase", pa.array([conductors[at % len(columns)] for at in found], pa.string())
-            )
+            phases = [conductors[at % len(columns)] for at in found]
+            chosen = chosen.append_column("phase", pa.array(phases, pa.string()))
         rows.append(chosen)
     return pa.concat_tables(rows)
 

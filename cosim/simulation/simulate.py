@@ -195,7 +195,8 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     rule = case.scenario.curtailment.rule
     intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
     exchanges = sum_exchanges(parts)
-    curtailed = find_curtailed_exchanges(parts)
+    unbalanced = case.feeder.connections is not None
+    curtailed = find_curtailed_exchanges(parts, unbalanced=unbalanced)
     times = intervals["time"].take(pa.array(choose_sample(case))).combine_chunks()
     outages = OUTAGE_INTERVALS.empty_table()
     if has_events(case):
@@ -207,7 +208,6 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         "curtailed_by_house": make_curtailed_by_house_table(exchanges, rule),
         WEAR_TABLE: make_wear_table(case, meters),
     }
-    unbalanced = case.feeder.connections is not None
     if unbalanced:
         derived[PHASES_TABLE] = make_phases_table(case)
     by_house = derived["curtailed_by_house"]

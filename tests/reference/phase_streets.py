@@ -34,7 +34,7 @@ def make_street(n_houses: int, *, spacing_km: float = 0.06) -> Any:
 
 
 def make_phase_scenario(folder: Path, n_houses: int = 9, **changes: Any) -> Scenario:
-    """Scenario of two summer days on that street; loads on a, b, c in turn, panels on b."""
+    """Scenario of two summer days on that street; loads on a, b, c in turn, panels and batteries on b."""
     pp.to_json(make_street(n_houses), str(folder / "street.json"))
     names = [f"house_{k + 1:02d}" for k in range(n_houses)]
     table = {
@@ -50,6 +50,7 @@ def make_phase_scenario(folder: Path, n_houses: int = 9, **changes: Any) -> Scen
         "horizon": {"hours": 48, "start": "2017-06-10T00:00:00Z"},
         "houses": {"n_houses": n_houses, "n_prosumers": n_houses - 2, "mean_load_w": 400.0, "production_ratio": 2.0},
         "market": {"feed_in": True},
+        "limits": {"max_vm_pu": 1.05, "max_vuf_percent": 1.2},
         "network": {
             "source": "file",
             "file": folder / "street.json",
