@@ -34,6 +34,7 @@ from data.tables import read_profiles
 from grid_models.feeder.feeder import Feeder, with_ratings
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
+from grid_models.phases.fill import FOUR_CORE, Ratios, with_delta_star, with_zero_sequence
 from market.exchanges import UEUR_PER_EUR
 from market.storage import Wh
 
@@ -193,8 +194,18 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
         )
         notes = (*table.notes, *(list_left_out(table) if section.model == "balanced" else ()))
         feeder = replace(feeder, notes=(*feeder.notes, *notes))
+    if section.model == "three_phase":
+        feeder = with_delta_star(feeder) if section.source == "generated" else feeder
+        feeder = with_zero_sequence(feeder, _choose_ratios(scenario))
     feeder = with_power_factors(feeder, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
+
+
+def _choose_ratios(scenario: Scenario) -> Ratios | None:
+    """Ratios of lines without a zero sequence; None where nobody named any, and the net must have one itself."""
+    if scenario.network.zero_sequence:
+        return Ratios(**scenario.network.zero_sequence)
+    return FOUR_CORE if scenario.network.source == "generated" else None
 
 
 def read_load_cos_phi(scenario: Scenario) -> dict[str, float]:

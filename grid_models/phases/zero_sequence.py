@@ -29,6 +29,10 @@ RANGES = (
 GROUPS = ("dyn", "yzn", "yyn", "ynyn")
 VOLTAGE_FACTOR = 1.1
 """c of IEC 60909, by which pandapower makes an impedance of a short-circuit power."""
+IN_SCENARIO = (
+    "; for a run, network.zero_sequence = {r0_over_r1 = 4.0, x0_over_x1 = 4.0, c0_over_c1 = 1.0} in its scenario fills "
+    "in what the net lacks"
+)
 MOST_NAMED = 5
 
 
@@ -156,7 +160,7 @@ def check_vector_groups(net: Any) -> None:
     if live.size and "vector_group" not in net.trafo:
         raise GridError(
             f"{_list_rows(net, 'trafo', live)}: expected the column vector_group; add it, "
-            "e.g. net.trafo['vector_group'] = 'Dyn'"
+            f"e.g. net.trafo['vector_group'] = 'Dyn'{IN_SCENARIO}"
         )
     for k in live:
         group = net.trafo.vector_group.iloc[k]
@@ -215,7 +219,7 @@ def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) 
         if lacking.size:
             raise GridError(
                 f"{_list_rows(net, table, lacking)}: expected {column} (zero sequence), found none; "
-                f"fill it in, {remedy}"
+                f"fill it in, {remedy}{IN_SCENARIO}"
             )
 
 

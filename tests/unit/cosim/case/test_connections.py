@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_power_factors import write_case
 
@@ -13,8 +14,10 @@ from cosim import Scenario
 from cosim.case.case import Case, build_case
 from cosim.case.connections import connect, describe
 from cosim.case.devices import make_battery
+from cosim.case.inputs import read_feeder, read_inputs
 from cosim.delivery.setpoints import mean_kw
 from grid_models.feeder.connection import ABC, DEVICES, LARGEST_ONE_PHASE_KVA, A, B, C, Connections
+from grid_models.phases.fill import TRAFO_VALUES
 
 SMALL = {"horizon": {"start": "2017-06-01T00:00:00Z", "hours": 24}, "houses": {"n_houses": 12, "n_prosumers": 9}}
 
@@ -54,11 +57,19 @@ def test_drawn_houses_follow_the_seed_alone_and_larger_devices_take_three_phases
 
 
 def test_phases_change_nothing_else_that_the_seed_draws() -> None:
-    _, case, _ = join()
-    same = build_case(Scenario("test", **SMALL))
-    assert case.profiles.digest() == same.profiles.digest()
-    assert case.feeder.digest() == same.feeder.digest()
-    assert case.capacity_wh.tolist() == same.capacity_wh.tolist()
+    scenario = Scenario("test", **SMALL)
+    case, phases = build_case(scenario), scenario.with_changes(network={"model": "three_phase", "phases": "worst"})
+    profiles, capacity_wh = read_inputs(phases)
+    assert profiles.digest() == case.profiles.digest()
+    assert capacity_wh.tolist() == case.capacity_wh.tolist()
+    feeder = read_feeder(phases, profiles.participants, set())
+    added = {"r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km", "vk0_percent", "vkr0_percent", *TRAFO_VALUES}
+    for table in ("bus", "line", "trafo", "load", "sgen", "storage", "switch"):
+        frame = feeder.net[table].drop(columns=list(added & set(feeder.net[table])))
+        pd.testing.assert_frame_equal(
+            frame.drop(columns="vector_group", errors="ignore"),
+            case.feeder.net[table].drop(columns="vector_group", errors="ignore"),
+        )
 
 
 def test_at_their_worst_all_one_phase_devices_are_on_phase_a() -> None:
