@@ -225,9 +225,12 @@ def _describe_shed(houses: pd.DataFrame) -> list[str]:
 
 def show_hosting(capacity: Hosting, name: str) -> None:
     """Print how much PV the feeder holds, at every house alike and at each by itself."""
-    table = make_table(f"hosting capacity of '{name}'", "house", "bus", "largest PV, kW>", "bound by")
-    for _, row in capacity.houses.iterrows():
-        table.add_row(row["house"], row["bus"], f"{row['largest_kw']:,.1f}", row["bound_by"])
+    houses, phased = capacity.houses, ("phase_pv",) if "phase_pv" in capacity.houses else ()
+    heads = "house", "bus", *("phase" for _ in phased), "largest PV, kW>", "bound by"
+    table = make_table(f"hosting capacity of '{name}'", *heads)
+    for _, row in houses.iterrows():
+        place = row[["house", "bus", *phased]]
+        table.add_row(*place, f"{row['largest_kw']:,.1f}", row["bound_by"])
     console = Console()
     console.print(table)
     console.print(
@@ -236,6 +239,8 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         soft_wrap=True,
         highlight=False,
     )
+    for note in capacity.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
