@@ -25,7 +25,9 @@ TradesFile = Annotated[
 ]
 ParticipantsFile = Annotated[
     Path | None,
-    typer.Option(help="CSV participant,bus, perhaps phase. Default: a participant is the name of a load of the net, else a bus."),
+    typer.Option(
+        help="CSV participant,bus, perhaps phase. Default: a participant is the name of a load of the net, else a bus."
+    ),
 ]
 ProfilesFile = Annotated[
     Path | None,

@@ -29,7 +29,7 @@ JOINING = 8
 """Most intervals that join a search at a time: those in which its answer is furthest beyond a limit."""
 STEPS = 64
 """Levels from 0 up to an answer that must be clean in the few intervals where more may mend what less breaks."""
-STEPS_IN_ALL = 8
+STEPS_IN_ALL = 4
 """Those of them that must be clean in every interval."""
 VALUES_AT_ONCE = 4_000_000
 """Voltages and loadings in memory at once."""
@@ -240,10 +240,11 @@ def _find_broken(searches: Searches, q: int, level: float) -> Pairs:
     touched = (at_level != searches.inject(search, every, np.zeros(every.size))).any(axis=1)
     excess = searches.excess_at_zero.copy()
     pairs = Pairs(search, every).select(touched)
-    steps = level * np.arange(1, STEPS_IN_ALL + 1) / STEPS_IN_ALL if searches.may_mend else np.array([level])
-    found = searches.find_excess(pairs.repeat(steps.size), np.repeat(steps, pairs.search.size))
-    excess[touched] = found.reshape(steps.size, -1).max(axis=0)
-    worst = _list_worst(excess)
+    for step in range(STEPS_IN_ALL, 0, -1) if searches.may_mend else (STEPS_IN_ALL,):
+        excess[touched] = searches.find_excess(pairs, np.full(pairs.search.size, level * step / STEPS_IN_ALL))
+        worst = _list_worst(excess)
+        if worst.size:
+            break
     return Pairs(np.full(worst.size, q), worst)
 
 
