@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from cosim.results.tables import (
     make_table,
     make_violations_table,
 )
+from cosim.validation.binding import find_binding
 from cosim.validation.phases import DEVICES
 from cosim.validation.trades import JudgedInterval, Trades, allot_delivery
 from grid_models.feeder.connection import NAMES
@@ -98,9 +100,9 @@ def _judge_trades(case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequ
         delivered[chosen] = allot_delivery(answer.traded, feasible.settlement.rows)
         off[chosen] = feasible.outcome == Outcome.DE_ENERGISED
         if feasible.before is not None:
-            for k in chosen:
-                if off[k] or delivered[k] < codes.energy_wh[k]:
-                    bound[k] = _describe_limit(case, feasible.before, feasible)
+            cut = np.flatnonzero(off[chosen] | (delivered[chosen] < codes.energy_wh[chosen]))
+            for k, limit in zip(chosen[cut], _describe_limits(case, answer, feasible.before, cut), strict=True):
+                bound[k] = limit
     energy = codes.energy_wh
     status = np.where(off | ((delivered == 0) & (energy > 0)), "rejected", "curtailed")
     status[~off & (delivered == energy)] = "accepted"
@@ -112,6 +114,16 @@ def _judge_trades(case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequ
     )
     columns = pd.DataFrame(bound, index=trades.index)
     return pd.concat([judged, columns.astype({"element": "Int64"})], axis=1)
+
+
+def _describe_limits(
+    case: Case, answer: JudgedInterval, verdict: Verdict, cut: npt.NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Reason and limit of each cut trade of an interval: where phases differ one that it has a part in."""
+    if case.feeder.connections is None or not verdict.violations:
+        return [_describe_limit(case, verdict, answer.feasible)] * cut.size
+    found = find_binding(case, answer, cut, verdict.violations)
+    return [_describe_limit(case, replace(verdict, violations=(v,)), answer.feasible) for v in found]
 
 
 def _describe_limit(case: Case, verdict: Verdict, feasible: Feasible) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_an_island_of_levels_that_are_not_clean_is_not_jumped_over() -> None:
 
 @pytest.mark.parametrize("end", [20.0, 100.0])
 def test_what_is_mended_above_does_not_count(end: float) -> None:
-    """Too low in phase a without PV, mended from 15 kW on, broken in phase b from 33: the end may be clean, 0 is not."""
+    """Too low in phase a without PV, clean from 15 to 33 kW: even where the end is clean, 0 is not."""
     case = make_street(min_vm_pu=0.9205)
     _, clean = _clean_levels(case, end)
     assert not clean[0]
