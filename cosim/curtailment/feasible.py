@@ -20,7 +20,7 @@ from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
-from market.exchanges import NOBODY, Reason, Rows, with_conductor
+from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all
 from market.state import State
@@ -85,11 +85,6 @@ class BindingLimit(NamedTuple):
     element: int
     phase: str = ""
 
-    @property
-    def code(self) -> int:
-        """The number that rows have for it."""
-        return with_conductor(self.reason, self.phase)
-
 
 def find_binding_limit(verdict: Verdict) -> BindingLimit:
     """The worst violation, relative to its limit."""
@@ -135,9 +130,7 @@ def make_feasible(
     binding = find_binding_limit(before)
     if flow.engine[0] == Engine.CONTROL:
         binding = binding._replace(reason=Reason.CONTROL)
-    search = Search(
-        Problem(case, orders, state, rows, settlement.meters, *binding[:2], binding.code, lost_ueur_per_kwh)
-    )
+    search = Search(Problem(case, orders, state, rows, settlement.meters, *binding, lost_ueur_per_kwh))
     for find in (find_by_rule, find_by_shedding):
         found = find(search)
         if found is not None:

@@ -17,7 +17,7 @@ from cosim.delivery.redispatch import deliver, find_curtailable
 from grid_models.arrays import Floats, Mask
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Verdicts, judge
-from market.exchanges import METER, Kind, Reason, Rows
+from market.exchanges import METER, Kind, Reason, Rows, with_conductor
 from market.orders import Orders
 from market.settlement import Delivery, Settlement, settle
 from market.state import State
@@ -40,8 +40,8 @@ class Problem(NamedTuple):
         Orders of the interval and the state they were made from.
     rows, meters
         Cleared exchanges, (n,), and the meters of the houses if all were delivered, (N,).
-    reason, element, code
-        The binding limit, and the number that rows have for the reason and the conductor.
+    reason, element, phase
+        The binding limit: why, where, and at which conductor in an unbalanced model.
     lost_ueur_per_kwh
         What the parties of each exchange lose where it is cut, (n,) µEUR/kWh; None where the order of kinds decides.
     """
@@ -53,8 +53,13 @@ class Problem(NamedTuple):
     meters: Rows
     reason: Reason
     element: int
-    code: int
+    phase: str = ""
     lost_ueur_per_kwh: Wh | None = None
+
+    @property
+    def code(self) -> int:
+        """The number that rows have for the reason."""
+        return with_conductor(self.reason, self.phase)
 
 
 class Scope(NamedTuple):

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import lu_factor, lu_solve
 
 from grid_models.arrays import Complex, Floats
 from grid_models.phases.admittance import make_port_maps
@@ -85,6 +86,24 @@ class PhaseState:
     current_a: Complex
     s: Complex
 
+    @cached_property
+    def port_v(self) -> Complex:
+        """Voltages of the ports, (m,) V."""
+        readout = self.engine.readout
+        other = np.where(readout.port_to >= 0, self.v[np.maximum(readout.port_to, 0)], 0.0)
+        return np.asarray(self.v[readout.port_from] - other)
+
+    @cached_property
+    def d(self) -> Complex:
+        """D of the ports, (m,)."""
+        return np.asarray(-np.conj(self.s) / np.conj(self.port_v) ** 2)
+
+    @cached_property
+    def factors(self) -> Any:
+        """LU factors of the real system for the ports' voltages, (2m, 2m)."""
+        g, one = self.maps.port * self.d, np.eye(self.s.size)
+        return lu_factor(np.block([[one - g.real, -g.imag], [-g.imag, one + g.real]]))
+
     @property
     def base_v(self) -> Floats:
         """Nominal voltage of each row of `vm_pu`, (3B,)."""
@@ -150,20 +169,11 @@ class PhaseChange:
     @cached_property
     def currents(self) -> Complex:
         """Change of the ports' currents, (m, C) A."""
-        state, z = self.state, self.state.maps.port
-        v = self._port_voltages(state.v)
-        direct = np.conj(self.power) / np.conj(v)[:, None]
-        d = -np.conj(state.s) / np.conj(v) ** 2
-        g, right = z * d, z @ direct
-        m = v.size
-        system = np.block([[np.eye(m) - g.real, -g.imag], [-g.imag, np.eye(m) + g.real]])
-        dv = np.linalg.solve(system, np.concatenate([right.real, right.imag]))
-        return np.asarray(direct + d[:, None] * (dv[:m] - 1j * dv[m:]))
-
-    def _port_voltages(self, v: Complex) -> Complex:
-        readout = self.state.engine.readout
-        other = np.where(readout.port_to >= 0, v[np.maximum(readout.port_to, 0)], 0.0)
-        return np.asarray(v[readout.port_from] - other)
+        state = self.state
+        direct = np.conj(self.power) / np.conj(state.port_v)[:, None]
+        right, m = state.maps.port @ direct, state.s.size
+        dv = lu_solve(state.factors, np.concatenate([right.real, right.imag]))
+        return np.asarray(direct + state.d[:, None] * (dv[:m] - 1j * dv[m:]))
 
     @cached_property
     def voltages(self) -> Complex:

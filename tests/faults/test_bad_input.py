@@ -143,6 +143,48 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
         _replace("participants.csv", "participant,bus", "name,bus"),
         ("participant,bus",),
     ),
+    "a phase that is none": (
+        lambda folder: (folder / "participants.csv").write_text(
+            "participant,bus,phase\nann,house a,a\nbob,house b,d\n"
+        ),
+        ("participants.csv, column 'phase', row 3: expected a phase: a, b, c or abc", "got 'd'"),
+    ),
+    "two phases of three": (
+        lambda folder: (folder / "participants.csv").write_text(
+            "participant,bus,phase_pv\nann,house a,ab\nbob,house b,\n"
+        ),
+        ("column 'phase_pv', row 2", "got 'ab'"),
+    ),
+    "a vehicle's phase": (
+        lambda folder: (folder / "participants.csv").write_text(
+            "participant,bus,phase_ev\nann,house a,a\nbob,house b,b\n"
+        ),
+        ("column 'phase_ev'", "no electric vehicles"),
+    ),
+    "houses of an own network that are drawn": (
+        _replace(
+            "s.toml",
+            'source = "file"\nfile = "net',
+            'model = "three_phase"\nphases = "worst"\nsource = "file"\nfile = "net',
+        ),
+        ("network.phases: expected its default drawn", "the table of participants names phases"),
+    ),
+    "ratios without phases": (
+        _replace(
+            "s.toml",
+            'source = "file"\nfile = "net',
+            'zero_sequence = {r0_over_r1 = 4, x0_over_x1 = 4, c0_over_c1 = 1}\nsource = "file"\nfile = "net',
+        ),
+        ("network.zero_sequence: expected its default", 'network.model = "three_phase"'),
+    ),
+    "half of the ratios": (
+        _replace(
+            "s.toml",
+            'source = "file"\nfile = "net',
+            'model = "three_phase"\nzero_sequence = {r0_over_r1 = 4}\nsource = "file"\nfile = "net',
+        ),
+        ("network.zero_sequence: expected the keys r0_over_r1, x0_over_x1, c0_over_c1, got r0_over_r1",),
+    ),
     "participants missing": (_remove("participants.csv"), ("participants.csv",)),
     "line rating of an unknown line": (
         _replace("s.toml", 'source = "file"', 'source = "file"\nline_ratings_ka = {"line x" = 0.2}'),
