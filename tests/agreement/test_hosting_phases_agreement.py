@@ -43,8 +43,8 @@ def _case(net: Any, connections: Any, **limits: float) -> Case:
     buses = [int(bus) for bus in net.bus.index[net.bus.vn_kv < 1.0]][-3:]
     feeder = with_zero_sequence(make_feeder("wires", net, THREE, buses), FOUR_CORE)
     feeder = replace(feeder, connections=connections, load_tan_phi=np.array([0.3, 0.0, 0.2]))
-    load = np.array([[600, 1500, 300], [2500, 200, 900], [300, 400, 5200]])
-    pv = np.array([[4000, 3000, 2000], [3000, 2250, 1500], [800, 600, 400]])
+    load = np.array([[600, 1500, 300], [300, 400, 5200]])
+    pv = np.array([[4000, 3000, 2000], [800, 600, 400]])
     profiles = Profiles(np.datetime64("2017-06-01T12:00:00"), 60, THREE, load, pv, 0 * load[:, 0], {})
     return make_case(feeder, profiles, "least_curtailment", {"max_vm_pu": 1.06, **limits})
 
@@ -137,7 +137,7 @@ class Brute:
 )
 def test_hosting_is_that_of_a_search_by_runpp_3ph(make: Callable[[], Case], house: int, bound_by: str) -> None:
     case = make()
-    found, brute = find_hosting_capacity(case, np.arange(3), n_first=1), Brute(case)
+    found, brute = find_hosting_capacity(case, np.arange(2), n_first=1), Brute(case)
     assert found.scaling == pytest.approx(brute.find_largest(lambda factor: factor * brute.pv), rel=1e-3)
     largest = brute.find_largest(lambda kw: kw * brute.sun[:, None] * (np.arange(3) == house))
     assert found.houses["largest_kw"][house] == pytest.approx(largest, rel=1e-3)
