@@ -113,6 +113,11 @@ class Connections:
         """(C,) code of each injection's phases."""
         return self._pairs[:, 1]
 
+    def select(self, chosen: npt.ArrayLike) -> Connections:
+        """Those of some participants, in the order of their places `chosen`."""
+        at = np.asarray(chosen, dtype=np.int64)
+        return Connections(*(getattr(self, device)[at] for device in DEVICES))
+
     def column(self, device: str) -> Ints:
         """(N,) place of each participant's injection by a device."""
         return self._columns[device]
