@@ -43,7 +43,9 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
     load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
     found = case.engine.verify(*metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var))
+    named = {} if isinstance(case.engine, PowerFlow) else {"judge": case.engine.judge}
     return {
+        **named,
         "intervals": found.n,
         "max_vm_error_pu": found.max_vm_error_pu,
         "max_loading_error_percent": found.max_loading_error_percent,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Cell, Fact, PageSection, Table, count_decimals, number, words
-from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
+from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU, TOLERANCE_V
 from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.applied_limits import describe_limits, list_limits
 from cosim.results.labels import ENERGY, NETWORK, REVERSE_HOURS, name_place
@@ -95,6 +95,8 @@ def count_beyond_limits(run: RunTables) -> int:
     beyond = broken.any(axis=1) | overloaded.any(axis=1)
     if run.vuf_percent is not None:
         beyond |= (run.vuf_percent.to_numpy() > run.limits.max_vuf_percent + TOLERANCE_PERCENT).any(axis=1)
+    if run.neutral_v is not None:
+        beyond |= (run.neutral_v.to_numpy() > run.limits.max_neutral_v + TOLERANCE_V).any(axis=1)
     return int(beyond.sum())
 
 
@@ -135,7 +137,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
-        if key in ONLY_UNBALANCED and not run.unbalanced:
+        if key in ONLY_UNBALANCED and key not in network:
             continue
         spot, label = network.get(key, {}), NETWORK[key]
         where = name_place(spot)
