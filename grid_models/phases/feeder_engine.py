@@ -13,7 +13,7 @@ from grid_models.errors import EngineDisagreementError, GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.connected import connect_feeder, get_connections
 from grid_models.phases.engine import PhasePowerFlow
-from grid_models.phases.judge import make_judge, name_judge
+from grid_models.phases.judge import make_judge
 from grid_models.phases.readout import make_phase_readout, read_phase_flow, source_phase_powers
 from grid_models.powerflow.engine import Agreement, find_slack_buses, largest_difference
 from grid_models.powerflow.flow import Engine, Flow
@@ -62,11 +62,6 @@ class FeederPhaseFlow:
         self.matrices = self.connected.net.matrices
         self.slack_bus = find_slack_buses(feeder.net, self.matrices)
         self.readout = make_phase_readout(feeder.net, self.connected)
-
-    @property
-    def judge(self) -> str:
-        """Name of the program that `verify` asks."""
-        return name_judge(self.feeder)
 
     def solve(self, p_kw: Floats, q_kvar: Floats | None = None) -> Flow:
         """Solve K intervals.
