@@ -96,6 +96,8 @@ def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
     if agreement.get("intervals"):
         label = f"engine against {agreement.get('judge', 'pandapower')} ({agreement['intervals']} intervals)"
         yield label, f"{agreement['max_vm_error_pu']:.1e}", "pu"
+    elif "judge" in agreement:
+        yield f"engine against {agreement['judge']}", "not compared", ""
     if summary.get("ledger"):
         head = summary["ledger"]
         yield f"ledger head, block {head['height']}", head["hash"][:16] + "…", ""

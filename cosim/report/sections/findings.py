@@ -185,7 +185,6 @@ def _describe_reactive(run: RunTables) -> str:
 
 
 _FORMULAS = {False: "3·R·I²", True: "R·I² of each phase and (R0 - R1)/3·I² of the neutral"}
-_JUDGES = {False: "runpp", True: "runpp_3ph"}
 
 
 def _describe_phases(run: RunTables) -> str:
@@ -205,7 +204,8 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
-    sample, judge = run.result.summary.get("agreement", {}), _JUDGES[run.unbalanced]
+    sample = run.result.summary.get("agreement", {})
+    judge = sample.get("judge", "pandapower.runpp")
     text = [
         f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
@@ -223,7 +223,7 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     text.insert(3, _describe_reactive(run))
     if sample.get("intervals"):
         text.append(
-            f"The fast power flow was compared with pandapower.{judge} in {sample['intervals']} intervals: largest "
+            f"The fast power flow was compared with {judge} in {sample['intervals']} intervals: largest "
             f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
         )
     text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]
