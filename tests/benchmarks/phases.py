@@ -152,8 +152,8 @@ def phase_section(*, quick: bool) -> list[str]:
         "",
         "Every voltage and current of every conductor, 256 intervals in a batch; µs of processor time per interval on "
         "one core, medians. A batch of 2,048 includes 270 MB of memory that is touched for the first time. The others: "
-        "`runpp_3ph` at its default tolerance, power-grid-model's batch by `iterative_current`, OpenDSS with its loads' "
-        "multiplier set, solved at its default tolerance, and its voltages read.",
+        "`runpp_3ph` at its default tolerance, power-grid-model's batch by `iterative_current`, OpenDSS with its "
+        "loads' multiplier set, solved at its default tolerance, and its voltages read.",
         "",
         "| network | batched | to reach | one at a time | runpp_3ph | power-grid-model | OpenDSS |",
         "|---|---:|---:|---:|---:|---:|---:|",
