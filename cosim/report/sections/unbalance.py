@@ -32,8 +32,8 @@ def make_unbalance_section(run: RunTables, branches: pd.DataFrame) -> PageSectio
         *(float(limits.max_vuf_percent.min()), float(limits.max_line_loading_percent.min(initial=FULL_PERCENT))),
     )
     caption = (
-        "Duration curves, %: for how many hours the largest unbalance of any bus, and the highest loading of any line's "
-        "neutral and of its phases, was reached or exceeded."
+        "Duration curves, %: for how many hours the largest unbalance of any bus, and the highest loading of the "
+        "neutral and of each phase of any line, was reached or exceeded."
     )
     return PageSection(
         "unbalance",
