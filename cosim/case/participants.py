@@ -46,9 +46,7 @@ class Participants(NamedTuple):
         """The same with the rows in the order of `participants`, all of whom it lists."""
         place = {name: k for k, name in enumerate(participants)}
         order = sorted(range(len(self.rows)), key=lambda row: place[self.rows[row][0]])
-        found = self.connections
-        if found is not None:
-            found = Connections(*(getattr(found, device)[order] for device in DEVICES))
+        found = None if self.connections is None else self.connections.select(order)
         return self._replace(rows=[self.rows[row] for row in order], connections=found)
 
 
@@ -131,8 +129,8 @@ def _as_word(cell: object) -> str:
     return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 
-def list_left_out(table: Participants) -> tuple[str, ...]:
-    """What a table says of phases and a balanced model leaves out, in words for the user."""
+def list_left_out(table: Participants, remedy: str = 'network.model = "three_phase"') -> tuple[str, ...]:
+    """What a table says of phases and a balanced model leaves out, in words for the user; `remedy` follows them."""
     found = table.connections
     if found is None:
         return ()
@@ -144,5 +142,5 @@ def list_left_out(table: Participants) -> tuple[str, ...]:
     phase = NAMES[getattr(found, device)[first]]
     return (
         f"phases of {int(uneven.sum())} participants are left out, such as '{table.rows[first][0]}' on {phase}: the "
-        'balanced model takes every device as connected to three; network.model = "three_phase" follows them',
+        f"balanced model takes every device as connected to three; {remedy} follows them",
     )

@@ -36,6 +36,9 @@ SHOWN_MONEY = ("paid_to_grid", "earned_from_p2p", "earned_from_sharing")
 REASONS = {"not_solved": "not solved as given: the power flow of these trades has no solution"}
 """Reasons that need more words than their name."""
 
+PHASES = {**{phase: f", phase {phase}" for phase in "abc"}, "n": ", neutral"}
+"""Conductors of an unbalanced model behind the name of an element."""
+
 Extremes = dict[tuple[str, ...], float]
 """Values by their places."""
 
@@ -143,9 +146,10 @@ def describe_limit(trade: pd.Series[Any]) -> str:
     reason = REASONS.get(str(trade["reason"]), str(trade["reason"]).replace("_", " "))
     if not trade["element_type"]:
         return reason
-    unit, digits = ("pu", 4) if trade["quantity"] == "vm_pu" else ("%", 1)
+    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2)}.get(trade["quantity"], ("%", 1))
     kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
     label = name if name.lower().startswith(kind) else f"{kind} {name}"
+    label += PHASES.get(trade.get("phase", ""), "")
     reached = " delivered up to" if trade["reason"] == "not_solved" else ""
     return f"{reason},{reached} {label} at {trade['value']:.{digits}f} {unit}, limit {trade['limit']:g} {unit}"
 
@@ -154,14 +158,15 @@ def _validation_lines(found: Validation) -> list[str]:
     summary, voltage, loading = found.summary, found.bus_voltage, found.branch_loading
     counts, energy = summary["trades"], summary["energy_kwh"]
     off = found.intervals.loc[found.intervals["outcome"] == "de_energised", "time"]
-    after = loading["after_loading_percent"][~loading["time"].isin(off)]
+    settled = loading[~loading["time"].isin(off)]
     lines = [
         f"{counts['accepted']} accepted, {counts['curtailed']} curtailed, {counts['rejected']} rejected by "
         f"{summary['rule']}; {energy['delivered']:.3f} of {energy['traded']:.3f} kWh delivered",
-        f"voltages {_describe_range(voltage['before_vm_pu'], NOT_SOLVED)} before, "
-        f"{_describe_range(voltage['after_vm_pu'], 'none')} after",
-        f"highest loading {_describe_highest(loading['before_loading_percent'], NOT_SOLVED)} before, "
-        f"{_describe_highest(after, 'none')} after",
+        f"voltages {_describe_range(_join(voltage, 'before_vm'), NOT_SOLVED)} before, "
+        f"{_describe_range(_join(voltage, 'after_vm'), 'none')} after",
+        f"highest loading {_describe_highest(_join(loading, 'before_loading'), NOT_SOLVED)} before, "
+        f"{_describe_highest(_join(settled, 'after_loading'), 'none')} after",
+        *_describe_phases(found),
     ]
     unsolved, intervals = int((found.intervals["before"] == "not_solved").sum()), len(found.intervals)
     if 0 < unsolved < intervals:
@@ -173,12 +178,35 @@ def _validation_lines(found: Validation) -> list[str]:
     return lines + [f"note: {note}" for note in (*summary["notes"], *summary["network"]["notes"])]
 
 
+def _join(table: pd.DataFrame, begin: str) -> pd.Series[Any]:
+    """Values of all columns of a name, as there are several of phases."""
+    return pd.concat([table[name] for name in table.columns if name.startswith(begin)], ignore_index=True)
+
+
+def _describe_phases(found: Validation) -> list[str]:
+    """Unbalance, and the agreement of what settles with another program, of an unbalanced model."""
+    voltage, agreement = found.bus_voltage, found.summary["agreement"]
+    if "after_vuf_percent" not in voltage:
+        return []
+    before, after = (voltage[f"{when}_vuf_percent"] for when in ("before", "after"))
+    lines = [
+        f"largest unbalance (VUF) {_describe_highest(before, NOT_SOLVED, 2)} before, "
+        f"{_describe_highest(after, 'none', 2)} after"
+    ]
+    if agreement["intervals"]:
+        lines.append(
+            f"{agreement['intervals']} settled intervals solved again by pandapower's runpp_3ph on the net as given: "
+            f"at most {agreement['max_vm_error_pu']:.1e} pu apart"
+        )
+    return lines
+
+
 def _describe_range(values: pd.Series[Any], missing: str) -> str:
     return f"{values.min():.4f} … {values.max():.4f} pu" if values.notna().any() else missing
 
 
-def _describe_highest(values: pd.Series[Any], missing: str) -> str:
-    return f"{values.max():.1f} %" if values.notna().any() else missing
+def _describe_highest(values: pd.Series[Any], missing: str, digits: int = 1) -> str:
+    return f"{values.max():.{digits}f} %" if values.notna().any() else missing
 
 
 def _describe_shed(houses: pd.DataFrame) -> list[str]:
@@ -194,9 +222,12 @@ def _describe_shed(houses: pd.DataFrame) -> list[str]:
 
 def show_hosting(capacity: Hosting, name: str) -> None:
     """Print how much PV the feeder holds, at every house alike and at each by itself."""
-    table = make_table(f"hosting capacity of '{name}'", "house", "bus", "largest PV, kW>", "bound by")
-    for _, row in capacity.houses.iterrows():
-        table.add_row(row["house"], row["bus"], f"{row['largest_kw']:,.1f}", row["bound_by"])
+    houses, phased = capacity.houses, ("phase_pv",) if "phase_pv" in capacity.houses else ()
+    heads = "house", "bus", *("phase" for _ in phased), "largest PV, kW>", "bound by"
+    table = make_table(f"hosting capacity of '{name}'", *heads)
+    for _, row in houses.iterrows():
+        place = row[["house", "bus", *phased]]
+        table.add_row(*place, f"{row['largest_kw']:,.1f}", row["bound_by"])
     console = Console()
     console.print(table)
     console.print(
@@ -205,6 +236,8 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         soft_wrap=True,
         highlight=False,
     )
+    for note in capacity.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:

@@ -25,7 +25,9 @@ TradesFile = Annotated[
 ]
 ParticipantsFile = Annotated[
     Path | None,
-    typer.Option(help="CSV participant,bus. Default: a participant is the name of a load of the net, else of a bus."),
+    typer.Option(
+        help="CSV participant,bus, perhaps phase. Default: a participant is the name of a load of the net, else a bus."
+    ),
 ]
 ProfilesFile = Annotated[
     Path | None,
@@ -54,6 +56,18 @@ def validate(
         bool,
         typer.Option("--override-limits", help="These limits hold instead of the net's own, not the stricter of both."),
     ] = False,
+    model: Annotated[
+        str, typer.Option(help="balanced, or three_phase: each phase by itself, the neutral earthed everywhere.")
+    ] = "balanced",
+    max_vuf_percent: Annotated[
+        float | None, typer.Option(help="Largest voltage unbalance of three phases, %. Default: 2 (EN 50160).")
+    ] = None,
+    zero_sequence: Annotated[
+        str | None,
+        typer.Option(
+            help="What a net lacks for three phases, e.g. r0_over_r1=4,x0_over_x1=4,c0_over_c1=1 of four-core cables."
+        ),
+    ] = None,
     pv_control: Annotated[
         str, typer.Option(help="Reactive power of PV inverters: none, cos_phi or q_v (VDE-AR-N 4105).")
     ] = "none",
@@ -97,17 +111,21 @@ def validate(
     with progress.tell_compiling(), bad_input_ends():
         if out is not None:
             folders.make_folder(folders.check_empty(out).parent)  # the tables come there all at once, or not at all
-        placement = None if participants is None else files.read_placement(participants)
+        placement = None if participants is None else files.read_placement(participants, model)
+        wanted = min_vm_pu, max_vm_pu, max_loading_percent, max_vuf_percent
         found = validation.validate(
             net_file.read_net(net),
             trade_files.read_trades(trades, timezone=timezone, day_first=day_first),
             None if profiles is None else files.read_base(profiles, interval_minutes, timezone, day_first),
             participants=None if placement is None else placement.buses,
             rule=rule,
-            limits=files.choose_limits(min_vm_pu, max_vm_pu, max_loading_percent, override=override_limits),
+            limits=files.choose_limits(*wanted, override=override_limits),
             pv=files.choose_control(pv_control, cos_phi),
             load_cos_phi=files.choose_power_factors(load_cos_phi, placement),
             keep_elements=keep_elements,
+            model=model,
+            phases=None if placement is None else placement.phases,
+            zero_sequence=files.choose_zero_sequence(zero_sequence),
             interval_minutes=interval_minutes,
             source=trades.name,
             notes=() if placement is None else placement.notes,

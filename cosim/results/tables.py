@@ -105,7 +105,7 @@ def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "amount_neur": rows["amount_neur"],
         "fee_neur": rows["fee_neur"],
         "status": _encode_members(rows["status"], Status),
-        "reason": _encode_members(reason, Reason, () if phased else (Reason.UNBALANCE,)),
+        "reason": _encode_members(reason, Reason, () if phased else (Reason.UNBALANCE, Reason.NEUTRAL_VOLTAGE)),
         "element": rows["element"],
     }
     if phased:
@@ -138,7 +138,7 @@ def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: 
     """Long table time, bus, and a column of voltages, pu, for each flow; null where a bus is without supply.
 
     In an unbalanced model each flow has a column for every phase, `vm_a_pu` and so on, and one of the unbalance,
-    `vuf_percent`.
+    `vuf_percent`; with four wires also the neutral's voltage to earth, `neutral_v`.
 
     Parameters
     ----------
@@ -155,6 +155,8 @@ def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: 
         voltages |= _split_conductors(name, flow.vm_pu, conductors)
         if case.feeder.connections is not None:
             voltages[name.replace("vm_pu", "vuf_percent")] = flow.vuf_percent
+        if flow.neutral_v.size:
+            voltages[name.replace("vm_pu", "neutral_v")] = flow.neutral_v
     return _make_long_table(case, intervals, {"bus": (np.arange(len(buses)), buses)}, voltages)
 
 

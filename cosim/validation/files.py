@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cosim.case.participants import list_left_out, read_participants
+from cosim.case.participants import Participants, list_left_out, read_participants
 from cosim.errors import ScenarioError
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_json
 from cosim.scenario.base import AS_IN_NET
+from cosim.validation.phases import Phases, name_phases
 from data.files import read_table
 from data.prices import PRICE_UNITS, PriceSource
 from data.profiles import Profiles
@@ -39,15 +40,19 @@ def read_base(path: Path, interval_minutes: int | None, timezone: str, day_first
 
 
 class Placement(NamedTuple):
-    """Bus of each participant, the power factors of some loads, and what was understood to read them."""
+    """Bus of each participant, the power factors of some loads, phases, and what was understood to read them.
+
+    `phases` is None where the table has no column of them, or the model is balanced.
+    """
 
     buses: dict[str, str | int]
     load_cos_phi: dict[str, float]
+    phases: Phases | None
     notes: tuple[str, ...]
 
 
-def read_placement(path: Path) -> Placement:
-    """Bus of each participant.
+def read_placement(path: Path, model: str = "balanced") -> Placement:
+    """Bus of each participant, and its phases in an unbalanced model.
 
     Raises
     ------
@@ -64,14 +69,61 @@ def read_placement(path: Path) -> Placement:
         placement[participant] = bus
     if not placement:
         raise ScenarioError(f"{path}: expected at least one row participant,bus, got none; add the participants")
-    return Placement(placement, table.load_cos_phi, (*table.notes, *list_left_out(table)))
+    phases, said = _read_phases(table, model)
+    return Placement(placement, table.load_cos_phi, phases, (*table.notes, *said))
+
+
+def _read_phases(table: Participants, model: str) -> tuple[Phases | None, tuple[str, ...]]:
+    """Phases of the participants of a table, and what of them is left out."""
+    found = table.connections
+    if model == "balanced":
+        return None, list_left_out(table, "--model three_phase")
+    if found is None:
+        return None, ()
+    elsewhere = ((found.battery != found.load) | (found.fuel_cell != found.load)).any()
+    said = ("phases of batteries and fuel cells are left out: trades know load and generation",) if elsewhere else ()
+    return name_phases(found, tuple(name for name, _ in table.rows)), said
+
+
+def choose_zero_sequence(words: str | None) -> dict[str, float] | None:
+    """Ratios of the zero sequence as `validate` takes them, from `r0_over_r1=4,x0_over_x1=4,c0_over_c1=1`.
+
+    Raises
+    ------
+    ScenarioError
+        If a part is no name and number.
+
+    Examples
+    --------
+    >>> choose_zero_sequence("r0_over_r1=4, x0_over_x1=4, c0_over_c1=1")
+    {'r0_over_r1': 4.0, 'x0_over_x1': 4.0, 'c0_over_c1': 1.0}
+    """
+    if words is None:
+        return None
+    parts = [part.split("=") for part in words.split(",")]
+    try:
+        return {name.strip(): float(value) for name, value in parts}
+    except ValueError as reason:
+        raise ScenarioError(
+            f"--zero-sequence: expected r0_over_r1=4,x0_over_x1=4,c0_over_c1=1, got '{words}'; write names and numbers"
+        ) from reason
 
 
 def choose_limits(
-    min_vm_pu: float | None, max_vm_pu: float | None, max_loading_percent: float | None, *, override: bool
+    min_vm_pu: float | None,
+    max_vm_pu: float | None,
+    max_loading_percent: float | None,
+    max_vuf_percent: float | None = None,
+    *,
+    override: bool,
 ) -> dict[str, float]:
     """Limits as `validate` takes them, from options of which some are left out."""
-    given = {"min_vm_pu": min_vm_pu, "max_vm_pu": max_vm_pu, "max_loading_percent": max_loading_percent}
+    given = {
+        "min_vm_pu": min_vm_pu,
+        "max_vm_pu": max_vm_pu,
+        "max_loading_percent": max_loading_percent,
+        "max_vuf_percent": max_vuf_percent,
+    }
     asked = {name: value for name, value in given.items() if value is not None}
     return {**asked, "override": True} if override else asked
 

@@ -5,7 +5,8 @@ Batteries are idle and nothing is curtailed: the result is what the wires alone 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ import pandas as pd
 
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
-from cosim.delivery.setpoints import mean_kw
+from cosim.delivery.setpoints import at_device, mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
+from cosim.scenario.events import LoadEvent
 from cosim.scenario.model import Scenario
 from cosim.validation.largest_clean import LargestClean, Searches, find_largest_clean
 from cosim.validation.tables import describe_violation
 from grid_models.arrays import Floats, Ints
+from grid_models.feeder.connection import ABC, LARGEST_ONE_PHASE_KVA, NAMES
 
 LARGEST_SCALING = 100.0
 
@@ -41,7 +44,9 @@ class Hosting:
         Intervals in which every answer was solved and found clean.
     houses
         One row per house: bus, largest rated PV there with none anywhere else, whether that is the end of the search,
-        and what binds it.
+        and what binds it. In an unbalanced model also the phases of its panels, `phase_pv`, and that of the limit.
+    notes
+        Remarks on the network, on the answer, and on what of the scenario it leaves out.
     """
 
     scaling: float
@@ -49,6 +54,7 @@ class Hosting:
     bound_by: str
     n_intervals: int
     houses: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -58,6 +64,7 @@ class Hosting:
             "bound_by": self.bound_by,
             "intervals": self.n_intervals,
             "houses": self.houses.to_dict(orient="records"),
+            "notes": list(self.notes),
         }
 
 
@@ -82,7 +89,15 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     """
     case = build_case(scenario)
     every = np.arange(case.n_intervals)
-    return find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
+    found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
+    return replace(found, notes=(*case.feeder.notes, *found.notes, *_list_left_out(scenario)))
+
+
+def _list_left_out(scenario: Scenario) -> list[str]:
+    """Events that the answer leaves out: it is that of the whole network, with the devices of the beginning."""
+    kinds = Counter(event.kind for event in scenario.events if not isinstance(event, LoadEvent))
+    counts = [f"{kind} ({count})" for kind, count in kinds.items()]
+    return [f"events that hosting capacity leaves out: {', '.join(counts)}"] if counts else []
 
 
 def find_hosting_capacity(
@@ -117,18 +132,25 @@ def find_hosting_capacity(
     Every answer is clean in all of `intervals`, and one level above it, by 2⁻²⁴ of the range, is not. Bisection assumes
     that a limit broken by some PV stays broken with more. That holds for overvoltage and overload by reverse flow; not
     where PV raises a voltage that is too low without it.
+
+    In an unbalanced model nothing of the kind is assumed: PV at a house is at the phases of its panels, and may mend
+    one phase before it breaks another. An answer is the end of the clean levels from 0 up, as
+    `cosim.validation.largest_clean` tries them; what is clean again above a level that is not does not count.
     """
+    connections = case.feeder.connections
     load = mean_kw(case.profiles.load_wh[intervals], case.interval_minutes)
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
     shape = sun_shape(case.profiles.pv_wh)
     sun = shape[intervals] if shape.any() else np.ones(len(intervals))
 
     def scaled(_: Ints, interval: Ints, level: Floats) -> Floats:
-        return np.asarray(level[:, None] * pv[interval] - load[interval])
+        of_panels = at_device(level[:, None] * pv[interval], "pv", connections)
+        return np.asarray(of_panels - at_device(load[interval], "load", connections))
 
     def at_each(search: Ints, interval: Ints, level: Floats) -> Floats:
-        injections = -load[interval]
-        injections[np.arange(search.size), search] += level * sun[interval]
+        injections = -at_device(load[interval], "load", connections)
+        at = search if connections is None else connections.column("pv")[search]
+        injections[np.arange(search.size), at] += level * sun[interval]
         return injections
 
     q_kvar = _list_load_q_kvar(case, intervals)
@@ -137,15 +159,17 @@ def find_hosting_capacity(
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
     houses = _make_houses_frame(case, kw)
     bound = _describe_bounds(factor, "times today's PV")[0]
-    return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses)
+    notes = _list_notes(case, kw)
+    return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
 
 
 def _list_load_q_kvar(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
-    """Reactive injections of the loads in some intervals, (K, N) kvar; None where there are none."""
+    """Reactive injections of the loads in some intervals, (K, C) kvar; None where there are none."""
     if case.load_reactive is None:
         return None
     chosen = intervals.astype(np.int64)
-    return case.load_reactive.drawn_var(case.profiles.load_wh[chosen], chosen[:, None]) / -1000.0
+    of_loads = case.load_reactive.drawn_var(case.profiles.load_wh[chosen], chosen[:, None]) / -1000.0
+    return at_device(of_loads, "load", case.feeder.connections)
 
 
 def _describe_bounds(found: LargestClean, unit: str) -> list[str]:
@@ -161,10 +185,29 @@ def _describe_bounds(found: LargestClean, unit: str) -> list[str]:
     return [describe(*answer) for answer in zip(*found, strict=True)]
 
 
+def _list_notes(case: Case, found: LargestClean) -> tuple[str, ...]:
+    """What an answer of an unbalanced model takes as given: the phases of the panels."""
+    connections = case.feeder.connections
+    if connections is None:
+        return ()
+    names = [NAMES[code] for code in connections.pv]
+    counts = ", ".join(f"{name} {names.count(name)}" for name in ("a", "b", "c", "abc"))
+    notes = [f"PV at the phases of each house's panels: {counts}"]
+    larger = (connections.pv != ABC) & (found.level > LARGEST_ONE_PHASE_KVA)
+    if larger.any():
+        notes.append(
+            f"{larger.sum()} one-phase answers are above {LARGEST_ONE_PHASE_KVA:g} kVA, the most that VDE-AR-N 4105 "
+            "admits on one phase: larger PV is on three"
+        )
+    return tuple(notes)
+
+
 def _make_houses_frame(case: Case, found: LargestClean) -> pd.DataFrame:
     names = list_bus_names(case)
     buses = case.feeder.net.bus.index.get_indexer(case.feeder.bus)
     answers = zip(case.feeder.participants, buses, *found, _describe_bounds(found, "kW"), strict=True)
+    connections = case.feeder.connections
+    phased = connections is not None
     rows = [
         {
             "house": house,
@@ -172,8 +215,11 @@ def _make_houses_frame(case: Case, found: LargestClean) -> pd.DataFrame:
             "largest_kw": kw,
             "reached_end": bool(reached),
             "bound_by": words,
-            **describe_violation(bound),
+            **describe_violation(bound, with_phase=phased),
         }
         for house, bus, kw, reached, bound, words in answers
     ]
-    return pd.DataFrame(rows).drop(columns=["quantity", "value"]).astype({"element": "Int64"})
+    frame = pd.DataFrame(rows).drop(columns=["quantity", "value"]).astype({"element": "Int64"})
+    if connections is not None:
+        frame.insert(2, "phase_pv", [NAMES[code] for code in connections.pv])
+    return frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from data.errors import DataError
@@ -10,9 +11,11 @@ from grid_models.feeder.feeder import Feeder
 
 
 def check_options(
-    net: Any, profiles: Profiles | None, *, participants: Any, keep_elements: bool, interval_minutes: int | None
+    net: Any, profiles: Profiles | None, decided: Mapping[str, Any], *, model: str, interval_minutes: int | None
 ) -> None:
     """Refuse what a feeder or profiles have of their own; parameters are those of `validate`.
+
+    `decided` are options that a feeder decides, by name; None where they were left out.
 
     Raises
     ------
@@ -26,9 +29,14 @@ def check_options(
         )
     if not isinstance(net, Feeder):
         return
-    for name, given in (("participants", participants is not None), ("keep_elements", keep_elements)):
-        if given:
+    for name, given in decided.items():
+        if given is not None:
             raise DataError(
                 f"{name}: expected none beside a Feeder, whose participants and elements are decided, got some; "
                 "leave it out, or give the pandapower net"
             )
+    if model != "balanced" and net.connections is None:
+        raise DataError(
+            f"model: expected balanced beside a Feeder without connections, got {model}; give it the phases of its "
+            "participants, or give the pandapower net"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import pyarrow as pa
 
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Feasible, Outcome, find_binding_limit
-from cosim.delivery.setpoints import injection_kw
+from cosim.delivery.setpoints import metered_injections
 from cosim.results.applied_limits import list_limits
 from cosim.results.tables import (
+    encode_names,
     interval_times,
     list_meter_columns,
     make_branch_loading_table,
@@ -22,12 +24,17 @@ from cosim.results.tables import (
     make_table,
     make_violations_table,
 )
+from cosim.validation.binding import find_binding
+from cosim.validation.phases import DEVICES
 from cosim.validation.trades import JudgedInterval, Trades, allot_delivery
+from grid_models.feeder.connection import NAMES
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Verdict, Violation, check_limits
 from market.exchanges import Reason
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")
+PHASE = "phase"
+"""Column beside them in an unbalanced model: a, b, c or n (neutral); empty for an unbalance, which is of all three."""
 ANSWER = ("row", "status", "delivered_wh", "curtailed_wh", "amount_neur", "reason", *VIOLATION)
 """Columns that a validation adds to trades."""
 
@@ -63,19 +70,21 @@ def make_tables(
     loadings = {"before_loading_percent": before, "after_loading_percent": after}
     verdicts = {t: one.before for t, one in zip(intervals.tolist(), judged, strict=True) if one.before}
     violations = _as_frame(make_violations_table(case, verdicts)).rename(columns={"name": "element_name"})
+    with_phase = (*VIOLATION, PHASE) if PHASE in violations else VIOLATION
     return {
         "trades": _judge_trades(case, trades, codes, answers),
         "intervals": _as_frame(_make_intervals_table(case, intervals, judged)),
         "houses": _as_frame(_make_houses_table(case, answers)),
         "bus_voltage": _as_frame(make_bus_voltage_table(case, intervals, voltages)),
         "branch_loading": _as_frame(make_branch_loading_table(case, intervals, loadings)),
-        "violations": violations[["time", *VIOLATION]],
+        "violations": violations[["time", *with_phase]],
     }
 
 
-def rename_given(trades: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def rename_given(trades: pd.DataFrame, model: str = "balanced") -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Trades whose own columns have other names than those of the answer, and what was renamed."""
-    names = {name: f"given_{name}" for name in ANSWER if name in trades.columns}
+    answer = ANSWER if model == "balanced" else (*ANSWER, PHASE)
+    names = {name: f"given_{name}" for name in answer if name in trades.columns}
     said = [f"column '{name}' of the trades is carried as '{given}'" for name, given in names.items()]
     return trades.rename(columns=names), tuple(said)
 
@@ -84,15 +93,16 @@ def _judge_trades(case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequ
     """Trades in the order of the file with status, delivered energy, and the limit that was binding."""
     delivered = np.zeros(len(trades), np.int64)
     off = np.zeros(len(trades), dtype=bool)
-    bound = [{"reason": "none", **describe_violation(None)}] * len(trades)
+    with_phase = case.feeder.connections is not None
+    bound = [{"reason": "none", **describe_violation(None, with_phase=with_phase)}] * len(trades)
     for answer in answers:
         chosen, feasible = np.flatnonzero(codes.interval == answer.interval), answer.feasible
         delivered[chosen] = allot_delivery(answer.traded, feasible.settlement.rows)
         off[chosen] = feasible.outcome == Outcome.DE_ENERGISED
         if feasible.before is not None:
-            for k in chosen:
-                if off[k] or delivered[k] < codes.energy_wh[k]:
-                    bound[k] = _describe_limit(case, feasible.before, feasible)
+            cut = np.flatnonzero(off[chosen] | (delivered[chosen] < codes.energy_wh[chosen]))
+            for k, limit in zip(chosen[cut], _describe_limits(case, answer, feasible.before, cut), strict=True):
+                bound[k] = limit
     energy = codes.energy_wh
     status = np.where(off | ((delivered == 0) & (energy > 0)), "rejected", "curtailed")
     status[~off & (delivered == energy)] = "accepted"
@@ -106,6 +116,16 @@ def _judge_trades(case: Case, trades: pd.DataFrame, codes: Trades, answers: Sequ
     return pd.concat([judged, columns.astype({"element": "Int64"})], axis=1)
 
 
+def _describe_limits(
+    case: Case, answer: JudgedInterval, verdict: Verdict, cut: npt.NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Reason and limit of each cut trade of an interval: where phases differ one that it has a part in."""
+    if case.feeder.connections is None or not verdict.violations:
+        return [_describe_limit(case, verdict, answer.feasible)] * cut.size
+    found = find_binding(case, answer, cut, verdict.violations)
+    return [_describe_limit(case, replace(verdict, violations=(v,)), answer.feasible) for v in found]
+
+
 def _describe_limit(case: Case, verdict: Verdict, feasible: Feasible) -> dict[str, Any]:
     """Reason, and the violation that is furthest beyond its limit.
 
@@ -114,7 +134,8 @@ def _describe_limit(case: Case, verdict: Verdict, feasible: Feasible) -> dict[st
     """
     reason = Reason(find_binding_limit(verdict)[0]).name.lower()
     worst = max(verdict.violations, key=lambda violation: violation.excess, default=None)
-    return {"reason": reason, **describe_violation(worst or _find_reached(case, feasible))}
+    found = worst or _find_reached(case, feasible)
+    return {"reason": reason, **describe_violation(found, with_phase=case.feeder.connections is not None)}
 
 
 def _find_reached(case: Case, feasible: Feasible) -> Violation | None:
@@ -125,13 +146,14 @@ def _find_reached(case: Case, feasible: Feasible) -> Violation | None:
     return closest if closest is not None and closest.excess < REACHED else None
 
 
-def describe_violation(violation: Violation | None) -> dict[str, Any]:
-    """A violation as the columns `VIOLATION`; empty where there is none."""
-    if violation is None:
-        return dict(zip(VIOLATION, ("", pd.NA, "", "", np.nan, np.nan), strict=True))
+def describe_violation(violation: Violation | None, *, with_phase: bool = False) -> dict[str, Any]:
+    """A violation as the columns `VIOLATION`, and `PHASE` where it is asked for; empty where there is none."""
     v = violation
-    values = v.element_type, v.element, v.name, v.quantity, v.limit, v.value
-    return dict(zip(VIOLATION, values, strict=True))
+    values: tuple[Any, ...] = ("", pd.NA, "", "", np.nan, np.nan)
+    if v is not None:
+        values = v.element_type, v.element, v.name, v.quantity, v.limit, v.value
+    phase = {PHASE: "" if v is None else v.phase} if with_phase else {}
+    return {**dict(zip(VIOLATION, values, strict=True)), **phase}
 
 
 def _make_intervals_table(case: Case, intervals: npt.NDArray[np.int64], judged: Sequence[Feasible]) -> pa.Table:
@@ -149,6 +171,9 @@ def _make_intervals_table(case: Case, intervals: npt.NDArray[np.int64], judged: 
 def _make_houses_table(case: Case, answers: Sequence[JudgedInterval]) -> pa.Table:
     meters = np.concatenate([answer.feasible.settlement.meters for answer in answers])
     columns = list_meter_columns(case, meters, [*(f"{name}_wh" for name in _METERS), "q_var"])
+    if case.feeder.connections is not None:
+        connections, house = case.feeder.connections, meters["house"]
+        columns |= {f"phase_{d}": encode_names(getattr(connections, d)[house], list(NAMES)) for d in DEVICES}
     beyond = np.concatenate([answer.traded.beyond_wh for answer in answers])
     return make_table({**columns, "beyond_profile_wh": beyond})
 
@@ -167,7 +192,9 @@ def summarise_validation(case: Case, trades: pd.DataFrame, answers: Sequence[Jud
     outcomes = [answer.feasible.outcome for answer in answers]
     energy = int(trades["energy_wh"].sum())
     delivered = int(trades["delivered_wh"].sum())
+    model = {} if case.feeder.connections is None else {"model": "three_phase"}
     return {
+        **model,
         "trades": {name: int((status == name).sum()) for name in ("accepted", "curtailed", "rejected")},
         "energy_kwh": {
             "traded": energy / 1000,
@@ -201,8 +228,12 @@ def _verify(case: Case, answers: Sequence[JudgedInterval]) -> dict[str, Any]:
         return {"intervals": 0}
     chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
     meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
-    agreement = case.engine.verify(injection_kw(meters, case.interval_minutes), meters["q_var"] / 1000.0)
+    load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
+    injected = metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var)
+    agreement = case.engine.verify(*injected)
+    judge = {} if case.feeder.connections is None else {"judge": "runpp_3ph"}
     return {
+        **judge,
         "intervals": agreement.n,
         "max_vm_error_pu": agreement.max_vm_error_pu,
         "max_loading_error_percent": agreement.max_loading_error_percent,

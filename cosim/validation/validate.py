@@ -13,7 +13,6 @@ import pandas as pd
 from cosim.case.case import Case, make_market_case, make_rules, with_network
 from cosim.case.control import make_control
 from cosim.case.idle_keys import check_idle_keys
-from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power, with_power_factors
 from cosim.case.solve import solve_meters
 from cosim.curtailment.feasible import make_feasible
 from cosim.curtailment.search import Attempt
@@ -23,6 +22,8 @@ from cosim.notebook import table_html
 from cosim.scenario.base import AS_IN_NET
 from cosim.scenario.model import Scenario
 from cosim.validation.options import check_options
+from cosim.validation.phases import Phases, check_model, connect
+from cosim.validation.placement import place_participants, with_load_cos_phi
 from cosim.validation.tables import make_tables, rename_given, summarise_validation
 from cosim.validation.trades import (
     UTILITY,
@@ -38,9 +39,7 @@ from data.errors import DataError
 from data.profiles import Profiles
 from data.trades import trades_from_frame
 from grid_models.arrays import Ints
-from grid_models.feeder.feeder import Feeder, make_feeder
-from grid_models.feeder.named_nets import find_bus
-from grid_models.feeder.own_loads import find_load_tan_phi
+from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import judge
 from market.mechanisms import find_mechanism
@@ -104,6 +103,9 @@ def validate(
     pv: Mapping[str, Any] | None = None,
     load_cos_phi: float | str | Mapping[str, float] = AS_IN_NET,
     keep_elements: bool = False,
+    model: str = "balanced",
+    phases: Phases | None = None,
+    zero_sequence: Mapping[str, float] | None = None,
     interval_minutes: int | None = None,
     timezone: str = "UTC",
     day_first: bool | None = None,
@@ -115,7 +117,8 @@ def validate(
     Parameters
     ----------
     net
-        A pandapower net, or a `Feeder`. A net's own loads and generators are replaced by the participants.
+        A pandapower net, or a `Feeder`, whose connections say the model. A net's own loads and generators are replaced
+        by the participants.
     trades
         Columns time, seller, buyer, energy_wh|energy_kwh, price_…; see `data.trades.read_trades`; `grid`: the utility.
     profiles
@@ -127,7 +130,7 @@ def validate(
         How to curtail: least_curtailment, pro_rata, lifo, max_min or reject.
     limits
         min_vm_pu, max_vm_pu, max_loading_percent: of these and the net's own the stricter ones hold; with override
-        = True these alone.
+        = True these alone. Of three phases also max_vuf_percent, the largest unbalance; 2 if left out.
     pv
         Reactive power of the PV inverters: keys of `cosim.scenario.sections.PvSection`; none if left out.
     load_cos_phi
@@ -136,6 +139,13 @@ def validate(
         reactive power instead. What is sold has none.
     keep_elements
         Keep the net's own loads and generators beside the participants.
+    model
+        balanced: all phases alike; three_phase: each by itself, the neutral earthed everywhere.
+    phases
+        In three phases: a, b, c or abc of each participant, or of its devices, as {"load": "a", "pv": "abc"}. Those
+        left out are on all three.
+    zero_sequence
+        In three phases: r0_over_r1, x0_over_x1 and c0_over_c1, which fill in what the net lacks.
     interval_minutes
         Length of an interval of trades without profiles. None: 60, or 30 or 15 if the times of the trades ask for it.
     timezone
@@ -160,17 +170,23 @@ def validate(
     >>> validate(pn.create_kerber_landnetz_kabel_1(), trades).accepted
     True
     """
-    check_options(
-        net, profiles, participants=participants, keep_elements=keep_elements, interval_minutes=interval_minutes
-    )
+    if isinstance(net, Feeder) and net.connections is not None:
+        model = "three_phase"
+    of_phases = {"phases": phases, "zero_sequence": zero_sequence}
+    check_model(model, {**of_phases, "max_vuf_percent": (limits or {}).get("max_vuf_percent")})
+    decided = {"participants": participants, "keep_elements": keep_elements or None, **of_phases}
+    check_options(net, profiles, decided, model=model, interval_minutes=interval_minutes)
     checked = trades_from_frame(trades, source, timezone, day_first)
-    checked, renamed = rename_given(checked)
+    checked, renamed = rename_given(checked, model)
     said = list_notes(checked, profiles, interval_minutes, (*renamed, *notes))
     names = _list_participants(net, checked, profiles, participants)
     if profiles is None:
         profiles = make_empty_profiles(checked, names, interval_minutes or find_interval_minutes(checked))
-    feeder = net if isinstance(net, Feeder) else _make_feeder(net, profiles.participants, participants, keep_elements)
-    feeder = _with_power_factors(feeder, profiles, load_cos_phi)
+    feeder = net
+    if not isinstance(net, Feeder):
+        feeder = place_participants(net, profiles.participants, participants, keep_elements=keep_elements)
+        feeder = feeder if model == "balanced" else connect(feeder, phases or {}, zero_sequence, participants or ())
+    feeder = with_load_cos_phi(feeder, profiles, load_cos_phi)
     case = make_case(feeder, profiles, rule, limits or {}, pv or {})
     codes = encode_trades(checked, case.profiles, source)
     read = [make_traded_interval(codes, case.profiles, int(t)) for t in np.unique(codes.interval)]
@@ -196,71 +212,6 @@ def _list_participants(
     return tuple(name for name in parties if name != UTILITY)
 
 
-def _make_feeder(
-    net: Any, names: tuple[str, ...], participants: Mapping[str, str | int] | None, keep_elements: bool
-) -> Feeder:
-    """Feeder of a net that is not changed, with the participants where the table, their load or their name says."""
-    name = str(net.name or "feeder")
-    if not isinstance(participants, Mapping | None):
-        raise DataError(
-            f"participants: expected a mapping from participant to bus, got a {type(participants).__name__}; "
-            "of a table make dict(zip(table.participant, table.bus))"
-        )
-    table = _find_loads(net, names) if participants is None else participants
-    missing = [who for who in names if participants is not None and who not in participants]
-    if missing:
-        raise DataError(f"participants: expected a bus for '{missing[0]}', which has profiles, got none; add the row")
-    buses = [find_bus(net, table.get(who, who), f"network '{name}', participant '{who}'") for who in names]
-    feeder = make_feeder(name, net, names, buses, shared_bus=True, keep_elements=keep_elements)
-    return replace(feeder, load_tan_phi=find_load_tan_phi(net, buses))
-
-
-def _with_power_factors(feeder: Feeder, profiles: Profiles, load_cos_phi: float | str | Mapping[str, float]) -> Feeder:
-    """Feeder with the power factor of every load.
-
-    Raises
-    ------
-    DataError, ScenarioError
-        If a name is no participant's, a value no power factor, or the profiles have reactive power.
-    """
-    of_some = load_cos_phi if isinstance(load_cos_phi, Mapping) else {}
-    for name in of_some:
-        if name not in feeder.participants:
-            raise DataError(f"load_cos_phi: expected participants, got '{name}'; correct the name")
-    for value in of_some.values() if isinstance(load_cos_phi, Mapping) else (load_cos_phi,):
-        Scenario("options", houses={"load_cos_phi": value})
-    of_all = AS_IN_NET if isinstance(load_cos_phi, Mapping) else load_cos_phi
-    check_one_source(profiles, of_all, of_some)
-    rated = with_power_factors(feeder, of_all, of_some)
-    return with_notes_on_reactive_power(rated, profiles, of_all, of_some)
-
-
-def _find_loads(net: Any, names: tuple[str, ...]) -> dict[str, str | int]:
-    """Participants whose name is that of loads at one bus, with that bus.
-
-    Raises
-    ------
-    DataError
-        If loads of that name are at several buses, or another bus has that name.
-    """
-    found: dict[str, str | int] = {}
-    for name in names:
-        at = set(net.load.loc[net.load["name"].astype(str) == name, "bus"].astype(int))
-        named = set(net.bus.index[net.bus["name"].astype(str) == name].astype(int)) if at else set()
-        if len(at | named) > 1:
-            raise DataError(
-                f"participant '{name}': expected a name of one bus, got loads at {_list_buses(at)} and buses "
-                f"{_list_buses(named)} of that name; say which by a table of participants (--participants)"
-            )
-        if at:
-            found[name] = at.pop()
-    return found
-
-
-def _list_buses(buses: set[int]) -> str:
-    return ", ".join(map(str, sorted(buses))) or "none"
-
-
 def make_case(
     feeder: Feeder,
     profiles: Profiles,
@@ -276,13 +227,21 @@ def make_case(
         curtailment={"rule": rule},
         limits=dict(limits),
         pv=dict(pv or {}),
+        network={} if feeder.connections is None else {"model": "three_phase"},
     )
     none, no_battery = find_mechanism("none"), np.zeros(profiles.n_participants, np.int64)
     check_idle_keys(scenario, none)
     market = make_market_case(scenario, profiles, no_battery, none, make_rules(scenario, none))
     at = _find_places(feeder, profiles)
     tan_phi = None if feeder.load_tan_phi is None else feeder.load_tan_phi[at]
-    ordered = replace(feeder, participants=profiles.participants, bus=feeder.bus[at], load_tan_phi=tan_phi)
+    connections = None if feeder.connections is None else feeder.connections.select(at)
+    ordered = replace(
+        feeder,
+        participants=profiles.participants,
+        bus=feeder.bus[at],
+        load_tan_phi=tan_phi,
+        connections=connections,
+    )
     return with_network(market, ordered)
 
 

@@ -27,6 +27,8 @@ JUDGE_SN_MVA = 1e-3
 """runpp_3ph stops at a mismatch of 3e-8 pu, whatever is asked for; with a small base that is 3e-11 MVA."""
 STIFF_MVA = 1e9
 """Short-circuit power of the source in place of a generator that holds three balanced voltages."""
+NO_MAGNETISING = 1e9
+"""mag0_percent of a transformer without a magnetising branch."""
 MAX_ITERATIONS = 100
 
 
@@ -41,7 +43,26 @@ def prepare_for_3ph(net: Any) -> Any:
     for _, row in given.gen[given.gen.in_service.astype(bool) & given.gen.slack.astype(bool)].iterrows():
         pp.create_ext_grid(given, row.bus, row.vm_pu, s_sc_max_mva=STIFF_MVA, rx_max=0.1, x0x_max=1.0, r0x0_max=0.1)
     given.gen.drop(given.gen.index, inplace=True)
+    _replace_star_groups(given.trafo)
     return given
+
+
+def _replace_star_groups(trafo: Any) -> None:
+    """Put Dyn transformers of the same zero-sequence impedance in place of Yzn and Yyn ones.
+
+    runpp_3ph solves no Yyn, and its Yzn depends on the base power. All three are open on the medium-voltage side in the
+    zero sequence, and what they have on the other is one impedance (`grid_models.phases.zero_sequence`): of Yzn that of
+    the leakage, of Yyn the low-voltage part of it and the magnetising branch.
+    """
+    group = trafo["vector_group"].astype(str).str.lower()
+    turn = (trafo["mag0_rx"] + 1j) / np.hypot(trafo["mag0_rx"], 1.0)
+    leakage = trafo["vkr0_percent"] + 1j * np.sqrt(trafo["vk0_percent"] ** 2 - trafo["vkr0_percent"] ** 2)
+    magnetised = leakage * (1.0 - trafo["si0_hv_partial"]) + turn * trafo["vk0_percent"] * trafo["mag0_percent"] / 100.0
+    for name, percent in (("yzn", leakage), ("yyn", magnetised)):
+        at = (group == name).to_numpy()
+        values = percent[at].to_numpy(np.complex128)
+        trafo.loc[at, "vector_group"], trafo.loc[at, "mag0_percent"] = "Dyn", NO_MAGNETISING
+        trafo.loc[at, "vk0_percent"], trafo.loc[at, "vkr0_percent"] = np.abs(values), values.real
 
 
 def run_3ph(net: Any) -> bool:
@@ -91,6 +112,7 @@ class PhaseReference:
             readout.is_grid.size,
             n_power=readout.n_trafos,
             n_unbalance=n_buses,
+            n_neutral=n_buses if (readout.neutral >= 0).any() else 0,
         )
         for k in range(len(p_kw)):
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():

@@ -31,7 +31,7 @@ VOLTAGE_FACTOR = 1.1
 """c of IEC 60909, by which pandapower makes an impedance of a short-circuit power."""
 IN_SCENARIO = (
     "; for a run, network.zero_sequence = {r0_over_r1 = 4.0, x0_over_x1 = 4.0, c0_over_c1 = 1.0} in its scenario fills "
-    "in what the net lacks"
+    "in what the net lacks, for gridsettle validate --zero-sequence r0_over_r1=4,x0_over_x1=4,c0_over_c1=1"
 )
 MOST_NAMED = 5
 

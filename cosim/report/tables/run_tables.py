@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cosim.case.connections import choose_wires
 from cosim.errors import ScenarioError
 from cosim.report.tables.supply import Mask, find_cut_off, find_outages_in_force, find_supply
 from cosim.results.columns import is_named, name_columns
@@ -260,7 +261,8 @@ def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[st
     """
     bus = dict(zip(result.net.load["name"].astype(str), result.net.load["bus"], strict=True))
     buses = np.array([bus[name] for name in participants], dtype=np.int64)
-    connections = read_connections(result.table(PHASES_TABLE)) if result.has_table(PHASES_TABLE) else None
+    wires = choose_wires(result.scenario)
+    connections = read_connections(result.table(PHASES_TABLE), wires) if result.has_table(PHASES_TABLE) else None
     feeder = Feeder(result.scenario.name, result.net, tuple(participants), buses, connections=connections)
     expected = manifest.get("network_sha256")
     if expected is not None and feeder.digest().hex() != expected:

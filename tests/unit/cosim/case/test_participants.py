@@ -107,7 +107,8 @@ def test_a_balanced_run_names_the_phases_that_it_leaves_out(column: str, tmp_pat
         'to three; network.model = "three_phase" follows them'
     )
     assert note in case.feeder.notes
-    assert note in read_placement(tmp_path / "bus.csv").notes
+    asked = note.replace('network.model = "three_phase"', "--model three_phase")
+    assert asked in read_placement(tmp_path / "bus.csv").notes
     assert case.feeder.connections is None
     even = build_case(write_case(tmp_path, f"participant,bus,{column}\na,a,\nb,b,abc\nc,c,123\n"))
     assert not any("phases" in note for note in even.feeder.notes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,11 @@ from phase_nets import add_one_phase_loads, add_zero_sequence, make_generated, m
 from cosim.nets.models import Model
 from cosim.nets.solve import solve_network
 from grid_models.errors import GridError
+from grid_models.feeder.connection import A, B, C, make_connections
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.phases import three_phase
 from grid_models.phases.engine import PhasePowerFlow
+from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.three_phase import make_three_phase
 
 
@@ -143,3 +147,15 @@ def test_collapse_leaves_no_numbers() -> None:
     assert flow.converged.tolist() == [True, False, True]
     assert np.isnan(flow.v[1]).all()
     assert np.array_equal(flow.v[0], flow.v[2])
+
+
+@pytest.mark.parametrize("group", ["Dyn", "Yzn", "Yyn"])
+def test_runpp_3ph_judges_transformers_that_it_does_not_know(group: str) -> None:
+    """It solves no Yyn, and its Yzn depends on the base power; a Dyn of the same zero sequence is in their place."""
+    feeder = make_radial_feeder(["a", "b", "c"], rng=np.random.default_rng(3))
+    net = add_zero_sequence(deepcopy(feeder.net), group)
+    net.trafo[["si0_hv_partial", "mag0_percent", "mag0_rx"]] = 0.7, 150.0, 0.2
+    placed = replace(feeder, net=net, given=None, connections=make_connections([A, B, C]))
+    found = FeederPhaseFlow(placed).verify(np.array([[3.0, -4.0, 2.0], [-6.0, 1.0, 5.0]]))
+    assert found.n == 2
+    assert found.max_vm_error_pu < 1e-7
