@@ -50,7 +50,7 @@ def find_binding(case: Case, answer: JudgedInterval, cut: Ints, broken: Sequence
     def choose(k: int) -> Violation:
         has_part = np.flatnonzero(share[:, k] >= HELPS[0])
         if has_part.size:
-            return broken[has_part[relief[has_part, k].argmin()]]
+            return broken[int(has_part[relief[has_part, k].argmin()])]
         return broken[int(share[:, k].argmax()) if share[:, k].max() > 0.0 else worst]
 
     return [choose(k) for k in range(cut.size)]

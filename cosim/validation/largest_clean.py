@@ -187,7 +187,8 @@ def _are_clean(searches: Searches, pairs: Pairs, levels: Floats) -> Mask:
     every = pairs.repeat(n_steps)
     place = np.repeat(np.arange(n_steps), pairs.search.size) * n_searches + every.search
     broken = searches.find_excess(every, levels.ravel()[place]) > 0.0
-    return np.asarray(np.bincount(place, broken, levels.size) == 0).reshape(levels.shape)
+    n_broken = np.bincount(place, broken, levels.size)
+    return np.asarray((n_broken == 0).reshape(levels.shape))
 
 
 def _bisect(searches: Searches, pairs: Pairs) -> tuple[Floats, Floats]:
@@ -220,7 +221,7 @@ def _climb(searches: Searches, pairs: Pairs) -> tuple[Floats, Floats]:
     while True:
         steps = low * (np.arange(1, STEPS + 1) / STEPS)[:, None]
         broken = ~_are_clean(searches, pairs, steps) & (low > 0.0)
-        mended = broken.any(axis=0)
+        mended = np.asarray(broken.any(axis=0))
         if not mended.any():
             return low, high
         first, every = broken.argmax(axis=0), np.arange(low.size)

@@ -149,7 +149,7 @@ def _find_reached(case: Case, feasible: Feasible) -> Violation | None:
 def describe_violation(violation: Violation | None, *, with_phase: bool = False) -> dict[str, Any]:
     """A violation as the columns `VIOLATION`, and `PHASE` where it is asked for; empty where there is none."""
     v = violation
-    values = ("", pd.NA, "", "", np.nan, np.nan)
+    values: tuple[Any, ...] = ("", pd.NA, "", "", np.nan, np.nan)
     if v is not None:
         values = v.element_type, v.element, v.name, v.quantity, v.limit, v.value
     phase = {PHASE: "" if v is None else v.phase} if with_phase else {}
