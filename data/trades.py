@@ -6,6 +6,7 @@ the begin of the interval of delivery; `grid` as seller or buyer is the utility.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data.columns import Column, Table
+from data.errors import DataError
 from data.files import make_table, parse_table, read_table
 from data.prices import PRICE_UNITS, read_prices
 from data.series import Integers
@@ -20,6 +22,10 @@ from data.series import Integers
 LARGEST_TRADE_WH = 1_000_000
 NOTES = "notes"  # key of the attributes of a DataFrame of trades
 ENERGY_UNITS = {"energy_wh": ("Wh", 1.0), "energy_kwh": ("kWh", 1000.0)}  # column: (unit, factor to Wh)
+REACTIVE = re.compile(
+    r"\b_?k?varh?\b|(^|_)k?varh?(_|$)|reactive|(cos|tan).?(phi|φ)|power.?factor|^(pf|q)$|^q[ _]|[ _]q$"
+)
+"""Names of columns, in lower case, that hold reactive power or a power factor."""
 
 
 def read_trades(path: str | Path, *, timezone: str = "UTC", day_first: bool | None = None) -> pd.DataFrame:
@@ -101,8 +107,9 @@ def _carry(table: Table, trades: pd.DataFrame, energy: str) -> pd.DataFrame:
     """Trades with all other columns of the table, and notes on how it was read."""
     used = {*trades.columns, energy, *PRICE_UNITS}
     other = table.frame[[name for name in table.frame.columns if name not in used]]
+    _refuse_reactive(table, other)
     if len(other.columns):
-        table = table.say(f"carried through: {', '.join(map(str, other.columns))}")
+        table = table.say(f"carried through: {', '.join(map(str, other.columns))} (no answer depends on them)")
     equal = table.frame.assign(time=trades["time"]).duplicated().to_numpy()
     if equal.any():
         row = table.frame.index[int(np.argmax(equal))]
@@ -110,6 +117,17 @@ def _carry(table: Table, trades: pd.DataFrame, energy: str) -> pd.DataFrame:
     trades = pd.concat([trades, other], axis=1)
     trades.attrs = {NOTES: table.notes} if table.notes else {}
     return trades
+
+
+def _refuse_reactive(table: Table, other: pd.DataFrame) -> None:
+    """Refuse columns of reactive power: a network's answer depends on it, and trades have none of their own."""
+    for name in other.columns:
+        if REACTIVE.search(str(name).lower()):
+            raise DataError(
+                f"{table.source}, column {name}: expected trades of active energy, got reactive power, which would be "
+                "left out; give it by house, as load_kvarh in --profiles, load_cos_phi in --participants or "
+                "--load-cos-phi, and remove the column"
+            )
 
 
 def _read_energy_wh(column: Column) -> Integers:

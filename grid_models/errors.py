@@ -10,6 +10,10 @@ class GridError(ValueError):
     """Bad network or device: the message says where, what was expected, what was got and what to do."""
 
 
+class NothingToSolveError(GridError):
+    """A net whose sources feed no bus beside their own."""
+
+
 class EngineDisagreementError(RuntimeError):
     """The fast engine and pandapower differ by more than they may: a defect of the program, never of the input."""
 

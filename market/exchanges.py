@@ -60,6 +60,7 @@ class Reason(IntEnum):
     MAKES_UP = 8  # no element: this row replaces energy that was curtailed elsewhere
     CONTROL = 9  # no element: the inverters' reactive power control did not converge
     UNBALANCE = 10  # element: bus
+    NEUTRAL_VOLTAGE = 11  # element: bus whose neutral is too far from earth
 
 
 CONDUCTORS = ("", "a", "b", "c", "n")

@@ -1,7 +1,7 @@
 """Audit a ledger down to the physics: solve recorded intervals again and check that what settled was admissible.
 
 A ledger can be right in every hash and signature and still record a trade that the wires could not carry. The audit
-rebuilds the injections from the recorded meters and solves them by `pandapower.runpp` on the recorded network, switched
+rebuilds the injections from the recorded meters and solves them by pandapower on the recorded network, switched
 as the block's topology says, each island with its grid former as slack. Limits and verdict are then checked. Where the
 ledger records orders and rules, the interval is cleared again too.
 """
@@ -68,6 +68,8 @@ class Audit(NamedTuple):
         Number of blocks behind the first, and how many of them were drawn.
     nonce
         The number that they were drawn by.
+    judge
+        What of pandapower solved them: `runpp`, or `runpp_3ph` in an unbalanced model.
     """
 
     heights: tuple[int, ...]
@@ -77,6 +79,7 @@ class Audit(NamedTuple):
     n_blocks: int
     n_drawn: int
     nonce: bytes
+    judge: str
 
 
 class Task(NamedTuple):
@@ -161,7 +164,8 @@ def audit_ledger(
     audited, islanded, cleared = (
         tuple(height for part in done for height in getattr(part, name)) for name in ("heights", "islanded", "cleared")
     )
-    return Audit(audited, tuple(findings), islanded, cleared, last.height, len(heights), nonce)
+    judge = "runpp" if recorded.feeder.connections is None else "runpp_3ph"
+    return Audit(audited, tuple(findings), islanded, cleared, last.height, len(heights), nonce, judge)
 
 
 def _compare_first_block(recorded: Recorded) -> list[Finding]:

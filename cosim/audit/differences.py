@@ -8,6 +8,7 @@ import numpy as np
 
 from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Kind
 from market.ledger.format.records import LAYOUTS, RecordBytes, RecordKind, read_places
+from market.ledger.format.version import UNBALANCED
 from market.ledger.read.show import kind_name, show_record
 
 SEQ, NUMBER = slice(8, 12), slice(16, 20)
@@ -85,10 +86,12 @@ def _find_field(ours: RecordBytes, theirs: RecordBytes) -> tuple[str, str, str]:
     """Name of the first field that differs, and both values."""
     layout = LAYOUTS[int(ours[0])]
     a, b = ours.view(layout)[0], theirs.view(layout)[0]
-    shown = [show_record(row.tobytes()) for row in (ours, theirs)]
+    shown = [show_record(row.tobytes(), UNBALANCED) for row in (ours, theirs)]
     name = next(name for name in layout.names or () if a[name] != b[name])
     if name == "value":
         return name, format_parameter(a[name].tobytes()), format_parameter(b[name].tobytes())
+    if name == "reason" and shown[0][name] == shown[1][name]:
+        name = "phase"
     recorded, computed = ("none" if fields.get(name) is None else str(fields[name]) for fields in shown)
     return name, recorded, computed
 

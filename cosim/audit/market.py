@@ -34,7 +34,7 @@ from market.mechanisms import PLUGGED_IN
 from market.state import Lots, State
 from market.storage import Ratings, drawn_wh, stored_wh
 
-_COMPARED = (*(int(kind) for kind in Kind), RecordKind.ORDER, RecordKind.VERDICT)
+_COMPARED = (*(int(kind) for kind in Kind), RecordKind.ORDER, RecordKind.VERDICT, RecordKind.PHASES)
 _POWER_FLOWS = slice(36, 40)
 """Bytes of a verdict's count of power flows: an interval with an event takes one more."""
 

@@ -13,16 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.islands.switching import Uses
+from cosim.recording.conductors import make_conductors
 from cosim.recording.topology import Changes, apply_changes, find_changes
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import list_outages
 from grid_models.arrays import Floats
+from grid_models.errors import NothingToSolveError
 from grid_models.feeder.background import Use
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import Islands, Supply, find_islands
-from grid_models.powerflow.flow import Engine, Flow
-from grid_models.powerflow.runpp import Reference
+from grid_models.phases.feeder_engine import FeederPhaseFlow
+from grid_models.phases.judge import OpenDssReference, make_judge
+from grid_models.phases.runpp_3ph import PhaseReference
+from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
+from grid_models.powerflow.runpp import Reference, find_slacks
 from grid_models.response.sensitivity import AnyPowerFlow, make_engine
 from market.exchanges import OPERATOR, Kind, Rows
 from market.ledger.format.records import Change
@@ -39,16 +44,17 @@ class SwitchedNetwork(NamedTuple):
     feeder, islands
         The network and its parts.
     reference
-        Solves it by `pandapower.runpp`; None where nothing supplies any part.
+        Solves it by `pandapower.runpp`, or by the judge of its phases; None where nothing supplies any part, or the
+        grid ends at its own bus.
     formers
         (bus, place in `Flow.p_slack_kw`) of each grid former.
     engine
-        What a run solves it by; None where nothing supplies any part.
+        What a run solves it by; None where there is no reference.
     """
 
     feeder: Feeder
     islands: Islands
-    reference: Reference | None
+    reference: Reference | PhaseReference | OpenDssReference | None
     formers: tuple[tuple[int, int], ...]
     engine: AnyPowerFlow | None
 
@@ -57,8 +63,26 @@ class SwitchedNetwork(NamedTuple):
         """Whether a participant is without the grid."""
         return bool((self.islands.find_supply(self.feeder.bus) != Supply.GRID).any())
 
+    def solve(self, p_kw: Floats, q_kvar: Floats) -> Flow:
+        """Flow of injections, (K, C) kW and kvar, by the reference; K above 0, and some part is supplied."""
+        assert self.reference is not None
+        if isinstance(self.reference, Reference):
+            return self.reference.solve_series(p_kw, q_kvar)
+        return self.reference.solve(p_kw, q_kvar)
+
+    def make_flow_without_voltage(self, n_intervals: int) -> Flow:
+        """Flow of intervals in which the feeder is off; others can be put in their places."""
+        net, made = self.feeder.net, make_conductors(self.feeder)
+        n_slacks = 0 if self.engine is None else self.engine.slack_bus.size
+        widths = len(net.bus) * made.of_bus, len(net.line) * made.of_line, len(net.trafo) * made.of_trafo
+        connections = self.feeder.connections
+        n_unbalance = 0 if connections is None else len(net.bus)
+        n_neutral = 0 if connections is None or connections.wires is None else n_unbalance
+        more = {"n_power": len(net.trafo), "n_unbalance": n_unbalance, "n_neutral": n_neutral}
+        return make_unsolved_flow(n_intervals, *widths, n_slacks, **more).with_feeder_off()
+
     def find_engine(self, p_kw: Floats, q_kvar: Floats) -> npt.NDArray[np.int8]:
-        """Who solves injections, (K, N) kW and kvar, in a run: the fast engine wherever it can."""
+        """Who solves injections, (K, C) kW and kvar, in a run: the fast engine wherever it can."""
         if self.engine is None:
             return np.full(len(p_kw), Engine.FAST, np.int8)
         if self.engine.refusal is not None:
@@ -66,12 +90,12 @@ class SwitchedNetwork(NamedTuple):
         return self.engine.solve(p_kw, q_kvar).engine
 
     def find_unsupplied(self, p_kw: Floats) -> list[str]:
-        """Participants who inject or draw, (1, N) kW, though nothing supplies their bus."""
-        dark = self.islands.find_supply(self.feeder.bus) == Supply.DARK
-        return [
-            f"energy flowed at '{self.feeder.participants[i]}', which nothing supplies"
-            for i in np.flatnonzero(dark & (p_kw[0] != 0))
-        ]
+        """Participants who inject or draw, (1, C) kW, though nothing supplies their bus."""
+        connections = self.feeder.connections
+        dark = self.islands.find_supply(self.feeder.injection_bus) == Supply.DARK
+        at = np.flatnonzero(dark & (p_kw[0] != 0))
+        houses = at if connections is None else np.unique(connections.house[at])
+        return [f"energy flowed at '{self.feeder.participants[i]}', which nothing supplies" for i in houses]
 
     def find_unbalanced(self, flow: Flow, interval_minutes: int) -> list[str]:
         """Islands whose grid former delivers or takes what no meter recorded; of a flow with K = 1."""
@@ -95,10 +119,17 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)
-    engine = make_engine(feeder)
-    reference = Reference(feeder, engine.matrices)
-    gens = net.gen.bus.loc[reference.slacks.gens].tolist()
-    places = zip(gens, reference.slacks.gen_bus.tolist(), strict=True)
+    try:
+        engine = make_engine(feeder)
+    except NothingToSolveError:
+        return SwitchedNetwork(feeder, islands, None, (), None)
+    if isinstance(engine, FeederPhaseFlow):
+        reference: Reference | PhaseReference | OpenDssReference = make_judge(feeder, engine.connected)
+    else:
+        reference = Reference(feeder, engine.matrices)
+    slacks = find_slacks(net, engine.matrices)
+    gens = net.gen.bus.loc[slacks.gens].tolist()
+    places = zip(gens, slacks.gen_bus.tolist(), strict=True)
     formers = tuple(pair for pair in places if (Change.FORMER, pair[0]) in changes)
     return SwitchedNetwork(feeder, islands, reference, formers, engine)
 

@@ -1,4 +1,6 @@
-"""What physics says of recorded blocks: the meters solved again by `pandapower.runpp`, held against limits and verdict.
+"""What physics says of recorded blocks: the meters solved again by pandapower, held against limits and verdict.
+
+`runpp` solves balanced networks, `runpp_3ph` those with phases.
 
 Blocks of one network are solved together. A verdict's fields are always compared: one that is left empty is a finding
 where there is a value. The fast engine is asked for one thing only, whether it would have solved the interval.
@@ -16,19 +18,21 @@ import numpy.typing as npt
 from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, find_false_background, find_uses
 from cosim.audit.reactive import find_foreign, find_tan_phi
 from cosim.audit.recorded import OpenedBlock
-from cosim.audit.verdicts import Solved, compare_verdict
+from cosim.audit.verdicts import Said, Solved, compare_verdict
 from cosim.curtailment.feasible import Outcome
-from cosim.delivery.setpoints import injection_kw, mean_kw
+from cosim.delivery.reactive import IN_PROFILES, LoadReactive
+from cosim.delivery.setpoints import Kw, at_device, device_wh, mean_kw, metered_injections, spread_devices
 from cosim.islands.switching import Uses
+from cosim.recording.conductors import make_conductors
 from cosim.recording.topology import Changes, read_changes
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
-from grid_models.powerflow.flow import Flow, make_unsolved_flow
+from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
 from market.exchanges import Kind, Rows
 from market.ledger.format.records import ISLANDED, NONE, RecordKind, select_exchanges, select_rows
 
-TOLERANCE_VM_PU, TOLERANCE_LOADING_PERCENT = 1e-5, 0.01
+TOLERANCES = {"vm_pu": 1e-5, "loading_percent": 0.01, "vuf_percent": 1e-3}
 """How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
 
 
@@ -62,6 +66,7 @@ class Block(NamedTuple):
     exchanges: Rows
     meters: Rows
     verdict: np.void
+    phases: np.void | None
     changes: Changes
 
     @property
@@ -74,8 +79,9 @@ def decode_block(opened: OpenedBlock) -> Block:
     """Decode a block that holds an interval."""
     records = opened.records
     verdict = select_rows(records, RecordKind.VERDICT)[0]
-    meters = select_rows(records, Kind.METER)
-    return Block(opened, select_exchanges(records), meters, verdict, read_changes(records))
+    meters, phases = select_rows(records, Kind.METER), select_rows(records, RecordKind.PHASES)
+    behind = phases[0] if phases.size else None
+    return Block(opened, select_exchanges(records), meters, verdict, behind, read_changes(records))
 
 
 def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[str]]:
@@ -100,9 +106,9 @@ def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[s
 def _audit_network(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Block]) -> list[list[str]]:
     """What is wrong with blocks of one network."""
     meters = np.stack([block.meters for block in blocks])
-    p_kw = injection_kw(meters, physics.interval_minutes)
-    flow = solve_recorded(network, blocks, p_kw, meters["q_var"] / 1000.0)
-    engines = network.find_engine(p_kw, meters["q_var"] / 1000.0)
+    p_kw, q_kvar = find_injections(physics, meters)
+    flow = solve_recorded(network, blocks, p_kw, q_kvar)
+    engines = network.find_engine(p_kw, q_kvar)
     verdicts, unjust = judge(flow, physics.limits), find_unjust(physics, network, blocks)
     found = []
     for k, block in enumerate(blocks):
@@ -116,23 +122,33 @@ def _audit_network(physics: Physics, network: SwitchedNetwork, blocks: Sequence[
         what += _list_violations(physics, one) if verdicts.status[k] != Judgement.OK else []
         what += network.find_unbalanced(one, physics.interval_minutes)
         engine = 0 if block.is_off else int(engines[k])
-        solved = Solved(one, verdicts.select(k, k + 1), engine, network.islanded, len(network.formers))
-        what += compare_verdict(solved, physics.limits, physics.interval_minutes, block.verdict, block.exchanges)
+        conductors = make_conductors(physics.feeder)
+        solved = Solved(one, verdicts.select(k, k + 1), engine, network.islanded, len(network.formers), conductors)
+        said = Said(block.verdict, block.phases)
+        what += compare_verdict(solved, physics.limits, physics.interval_minutes, said, block.exchanges)
         found.append([*what, *unjust[k]])
     return found
 
 
-def solve_recorded(
-    network: SwitchedNetwork, blocks: Sequence[Block], p_kw: npt.NDArray[np.float64], q_kvar: npt.NDArray[np.float64]
-) -> Flow:
-    """Flow of recorded injections, (K, N) kW and kvar, by `runpp`; no voltage where nothing supplies the network."""
-    net = network.feeder.net
+def find_injections(physics: Physics, meters: Rows) -> tuple[Kw, Kw]:
+    """Active and reactive injections of meters, (K, C) kW and kvar.
+
+    Where only the meters say what loads draw, their reactive power is all that of loads, or all that of inverters at
+    the phases of the loads: others are refused when a case is built.
+    """
+    connections = physics.feeder.connections
+    if connections is None:
+        return metered_injections(meters, physics.interval_minutes, None, None)
+    metered = LoadReactive(physics.load_tan_phi_ppm, None, physics.interval_minutes).metered_var(meters)
+    drawn = np.where(physics.load_tan_phi_ppm == IN_PROFILES, -meters["q_var"].astype(np.int64), metered)
+    return metered_injections(meters, physics.interval_minutes, connections, drawn)
+
+
+def solve_recorded(network: SwitchedNetwork, blocks: Sequence[Block], p_kw: Kw, q_kvar: Kw) -> Flow:
+    """Flow of recorded injections, (K, C) kW and kvar, by the reference; no voltage where nothing supplies anything."""
     lit = np.flatnonzero([network.reference is not None and not block.is_off for block in blocks])
-    n_slacks = 0 if network.reference is None else network.reference.slacks.n
-    flow = make_unsolved_flow(len(blocks), len(net.bus), len(net.line), len(net.trafo), n_slacks).with_feeder_off()
-    if network.reference is not None and lit.size:
-        flow = flow.with_intervals(lit, network.reference.solve_series(p_kw[lit], q_kvar[lit]))
-    return flow
+    flow = network.make_flow_without_voltage(len(blocks))
+    return flow.with_intervals(lit, network.solve(p_kw[lit], q_kvar[lit])) if lit.size else flow
 
 
 def _check_topology(physics: Physics, network: SwitchedNetwork, block: Block) -> list[str]:
@@ -180,8 +196,7 @@ def _list_violations(physics: Physics, flow: Flow) -> list[str]:
     return [
         f"settled though {violation}"
         for violation in check_limits(physics.feeder, physics.limits, flow).violations
-        if abs(violation.value - violation.limit)
-        > (TOLERANCE_VM_PU if violation.quantity == "vm_pu" else TOLERANCE_LOADING_PERCENT)
+        if abs(violation.value - violation.limit) > TOLERANCES[violation.quantity]
     ]
 
 
@@ -199,21 +214,44 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     cut = [k for k, block in enumerate(blocks) if block.verdict["status"] != Outcome.CLEAN]
     if not cut:
         return found
-    meters = np.stack([blocks[k].meters for k in cut])
+    meters, connections = np.stack([blocks[k].meters for k in cut]), physics.feeder.connections
     tan_phi = find_tan_phi(meters, physics.load_tan_phi_ppm, physics.interval_minutes)
     known = np.flatnonzero(~np.isnan(tan_phi).any(axis=1))
     if not known.size:
         return found
     cut, q_kvar = [cut[j] for j in known], -tan_phi[known] * mean_kw(meters["load_wh"][known], physics.interval_minutes)
-    wh = np.stack([injection_as_cleared_wh(blocks[k].exchanges, physics.feeder.bus.size) for k in cut])
-    p_kw = mean_kw(wh, physics.interval_minutes)
-    flow = network.reference.solve_series(p_kw, q_kvar)
-    verdicts = judge(flow, physics.limits)
-    for k, j in zip(cut, range(len(cut)), strict=True):
-        within = verdicts.voltage_margin_pu[j] > TOLERANCE_VM_PU
-        if within and verdicts.loading_margin_percent[j] > TOLERANCE_LOADING_PERCENT:
+    devices = [devices_as_cleared_wh(blocks[k].exchanges, blocks[k].meters) for k in cut]
+    wh = {device: np.stack([of_one[device] for of_one in devices]) for device in devices[0]}
+    p_kw = spread_devices(wh, physics.interval_minutes, connections)
+    flow = network.solve(p_kw, at_device(q_kvar, "load", connections))
+    for k, within in zip(cut, find_within(flow, physics.limits).tolist(), strict=True):
+        if within:
             found[k].append("exchanges were cut though all that were cleared keep every limit")
     return found
+
+
+def find_within(flow: Flow, limits: Limits) -> npt.NDArray[np.bool_]:
+    """Which intervals of a flow keep every limit by more than the tolerance, (K,)."""
+    verdicts = judge(flow, limits)
+    within = verdicts.voltage_margin_pu > TOLERANCES["vm_pu"]
+    within &= verdicts.loading_margin_percent > TOLERANCES["loading_percent"]
+    unbalance = (limits.max_vuf_percent - flow.vuf_percent).min(axis=1, initial=np.inf, where=flow.vuf_percent > 0.0)
+    return np.asarray(within & (unbalance > TOLERANCES["vuf_percent"]))
+
+
+def devices_as_cleared_wh(rows: Rows, meters: Rows) -> dict[str, npt.NDArray[np.int64]]:
+    """Energy that each kind of device would inject if all exchanges were delivered as cleared, (N,) Wh each.
+
+    Loads and generators are as metered, but for what was to be spilled from the beginning; batteries do the rest.
+    """
+    n, spilled = meters.size, np.zeros(meters.size, np.int64)
+    at = rows[rows["kind"] == Kind.SPILL]
+    np.add.at(spilled, at["seller"], at["cleared_wh"])
+    planned = meters.copy()
+    planned["spilled_wh"], planned["shed_wh"] = spilled, 0
+    wh = device_wh(planned)
+    rest = injection_as_cleared_wh(rows, n) - wh["load"] - wh["pv"] - wh["fuel_cell"]
+    return {**wh, "battery": rest}
 
 
 def injection_as_cleared_wh(rows: Rows, n_houses: int) -> npt.NDArray[np.int64]:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
 
-from cosim.audit.recorded import Recorded
-from cosim.case.case import Case, MarketCase, build_market, make_market_case, make_opening, make_rules, with_network
+from cosim.audit.recorded import Recorded, connect_as_asked
+from cosim.case.case import (
+    Case,
+    MarketCase,
+    build_market,
+    make_market_case,
+    make_opening,
+    make_rules,
+    rate_devices,
+    with_network,
+)
 from cosim.case.checks import check_events
 from cosim.case.community import rate_community_wh
+from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import make_first_records, name_digests
+from cosim.recording.blocks import make_first_records, name_digests, name_network
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
@@ -59,7 +70,7 @@ def rebuild_case(recorded: Recorded, read_metered: Callable[[], Profiles]) -> tu
         market, origin = _make_market(scenario, kept), Origin.KEPT
     else:
         market, origin = _make_market(scenario, read_metered()), Origin.LEDGER
-    return with_network(market, rebuild_feeder(recorded, market.profiles.participants)), origin
+    return with_network(market, rebuild_feeder(recorded, market.profiles.participants, market)), origin
 
 
 def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
@@ -73,18 +84,29 @@ def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
     return make_market_case(scenario, profiles, capacity_wh, mechanism, make_rules(scenario, mechanism))
 
 
-def rebuild_feeder(recorded: Recorded, names: tuple[str, ...]) -> Feeder:
+def rebuild_feeder(recorded: Recorded, names: tuple[str, ...], market: MarketCase | None = None) -> Feeder:
     """Feeder of a run's participants as its scenario makes it; one from a file as the run directory keeps it.
 
-    What was kept is used if it is the recorded network, and else that: the user's file may have changed since.
+    What was kept is used if it is the recorded network, and else that: the user's file may have changed since. Phases
+    are those of the scenario or of the kept table all the same; with the market all of them follow.
     """
     devices = list_devices(recorded.scenario, names, _list_capacities(recorded.scenario, len(names)))
     owners = {names[device.house] for device in devices if isinstance(device, FuelCellDevice)}
     if recorded.scenario.network.source != "file":
-        return read_feeder(recorded.scenario, names, owners)
+        return _with_phases(recorded, recorded.scenario, read_feeder(recorded.scenario, names, owners), market)
     kept = with_kept_network(recorded.scenario, recorded.directory)
-    feeder = recorded.feeder if kept is None else read_feeder(kept, names, owners)
-    return feeder if feeder.digest() == recorded.feeder.digest() else recorded.feeder
+    if kept is None:
+        return recorded.feeder
+    feeder = _with_phases(recorded, kept, read_feeder(kept, names, owners), market)
+    if feeder.digest() == recorded.feeder.digest():
+        return feeder
+    return replace(recorded.feeder, connections=feeder.connections)
+
+
+def _with_phases(recorded: Recorded, scenario: Scenario, feeder: Feeder, market: MarketCase | None) -> Feeder:
+    if market is None:
+        return connect_as_asked(recorded.directory, recorded.scenario, feeder, recorded.houses)
+    return connect(scenario, feeder, *rate_devices(market))
 
 
 def make_bare_case(recorded: Recorded) -> Case:
@@ -106,6 +128,7 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
+    digests |= name_network(feeder, recorded.inputs_salt)
     if recorded.inputs_salt:
         digests["profiles_hmac"] = parameters.get("profiles_hmac", b"")[:32]
     return np.concatenate(

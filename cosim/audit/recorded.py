@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from cosim.case.connections import choose_wires, connect
+from cosim.case.kept import with_kept_network
+from cosim.delivery.setpoints import mean_kw
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import Form, name_digests
+from cosim.recording.blocks import Form, name_digests, name_network
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
+from grid_models.feeder.connection import ABC, Connections
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.net_file import read_net
 from market.exchanges import Rows
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
+    CONNECTED,
     NONE,
     RecordBytes,
     RecordKind,
@@ -148,10 +154,41 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     scenario = _find_recorded_scenario(load_scenario(directory / "scenario.toml"), parameters, salt)
     if scenario is None:
         raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
-    feeder = read_recorded_feeder(directory, scenario, select_rows(genesis, RecordKind.HOUSE).size)
-    if feeder.digest() != parameters.get("network_sha256", b"")[:32]:
-        raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
-    return Recorded(directory, scenario, feeder, genesis, salt)
+    houses = select_rows(genesis, RecordKind.HOUSE)
+    plain = read_recorded_feeder(directory, scenario, houses.size)
+    for feeder in list_connected(directory, scenario, plain, houses):
+        if all(parameters.get(name, b"")[:32] == digest for name, digest in name_network(feeder, salt).items()):
+            return Recorded(directory, scenario, feeder, genesis, salt)
+    raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
+
+
+def list_connected(directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows) -> Iterator[Feeder]:
+    """A feeder with the phases that its houses may have: as the first block records them, and as the scenario says.
+
+    In the balanced model it is the feeder as it is.
+    """
+    if scenario.network.model == "balanced":
+        yield feeder
+        return
+    load, pv, battery, cell = (houses[name].astype(np.int8) for name in CONNECTED)
+    yield replace(feeder, connections=Connections(load, pv, battery, cell, choose_wires(scenario)))
+    yield connect_as_asked(directory, scenario, feeder, houses)
+
+
+def connect_as_asked(directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows) -> Feeder:
+    """A feeder with the phases that its scenario gives its houses, as far as that follows without the profiles.
+
+    How large a house's panels are decides whether they take three phases. That is as the first block records it, and
+    all else too where the table of participants was not kept.
+    """
+    kept = scenario if scenario.network.source != "file" else with_kept_network(scenario, directory)
+    if scenario.network.model == "balanced":
+        return feeder
+    if kept is None:
+        return next(list_connected(directory, scenario, feeder, houses))
+    panels_kw = np.where(houses["pv_phase"] == ABC, np.inf, 0.0)
+    battery_kw = mean_kw(houses["max_discharge_wh"].astype(np.int64), scenario.horizon.interval_minutes)
+    return connect(kept, feeder, panels_kw, battery_kw)
 
 
 def _find_recorded_scenario(scenario: Scenario, parameters: Mapping[str, bytes], salt: bytes) -> Scenario | None:

@@ -8,13 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.curtailment.feasible import Outcome
+from cosim.recording.conductors import Conductors, find_highest_neutral, name_conductor
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits, Verdicts
-from market.exchanges import Kind, Rows, Status
+from market.exchanges import Ints, Kind, Rows, Status
 from market.ledger.format.records import ISLANDED, NONE, quantise
 
 RECORDED_VM_UPU, RECORDED_LOADING_E4 = 10, 100
 """How far the recorded extremes may be from the recomputed ones, in their own steps (1e-5 pu, 0.01 %)."""
+
+RECORDED_VUF_E4 = 10
+"""The same of the voltage unbalance (0.001 %): an error of both voltages of 1e-5 pu."""
 
 RECORDED_W, RECORDED_WH = 2, 1
 """How far recorded grid power and losses may be; losses of an island are rounded at every grid former."""
@@ -35,6 +39,8 @@ class Solved(NamedTuple):
         Whether a participant is without the grid.
     n_formers
         Number of grid formers.
+    conductors
+        Which columns of the flow are whose.
     """
 
     flow: Flow
@@ -42,50 +48,109 @@ class Solved(NamedTuple):
     engine: int
     islanded: bool
     n_formers: int
+    conductors: Conductors
 
 
-def compare_verdict(solved: Solved, limits: Limits, interval_minutes: int, verdict: np.void, rows: Rows) -> list[str]:
+class Said(NamedTuple):
+    """What a block says: its verdict, and the phases behind it; None in a balanced model."""
+
+    verdict: np.void
+    phases: np.void | None
+
+    def conductor(self, name: str) -> int:
+        """A recorded code of a conductor."""
+        return 0 if self.phases is None else int(self.phases[name])
+
+
+def compare_verdict(solved: Solved, limits: Limits, interval_minutes: int, said: Said, rows: Rows) -> list[str]:
     """Fields of a recorded verdict that are not what the flow and the block's exchanges give, in words."""
+    verdict = said.verdict
     return [
-        *_compare_voltages(solved, verdict),
-        *_compare_loading(solved, limits, verdict),
+        *_compare_voltages(solved, said),
+        *_compare_loading(solved, limits, said),
+        *_compare_unbalance(solved, limits, said),
+        *_compare_neutral(solved, said),
         *_compare_powers(solved, interval_minutes, verdict),
         *_compare_sums(verdict, rows),
         *_compare_outcome(solved, verdict, rows),
     ]
 
 
-def _compare_voltages(solved: Solved, verdict: np.void) -> list[str]:
-    found, vm_pu = [], solved.flow.vm_pu[0]
+def _compare_voltages(solved: Solved, said: Said) -> list[str]:
+    found, vm_pu, made = [], solved.flow.vm_pu[0], solved.conductors
     for end in ("lowest", "highest"):
-        value, bus = (getattr(solved.verdicts, f"{end}_{what}")[0] for what in ("vm_pu", "bus"))
-        recorded_upu, recorded_bus = int(verdict[f"{end}_vm_upu"]), int(verdict[f"{end}_bus"])
-        if abs(recorded_upu - int(quantise(np.array([value]), 1e-6)[0])) > RECORDED_VM_UPU:
+        value, column = (getattr(solved.verdicts, f"{end}_{what}")[0] for what in ("vm_pu", "bus"))
+        recorded_upu, recorded = int(said.verdict[f"{end}_vm_upu"]), int(said.verdict[f"{end}_bus"])
+        code = said.conductor(f"{end}_phase")
+        if not _is_near(recorded_upu, value, 1e-6, RECORDED_VM_UPU):
             found.append(f"recorded {end}_vm {_format(recorded_upu, 1e-6, 6, 'pu')}, found {_show(value, 6, 'pu')}")
-        elif recorded_bus != bus and not _is_as_extreme(vm_pu, recorded_bus, value):
-            found.append(f"recorded {end}_bus {recorded_bus}, found {bus}")
+        elif not _is_as_extreme(vm_pu, made.find_bus_column(recorded, code), column, RECORDED_VM_UPU * 1e-6):
+            place = made.split_buses(column)
+            found += _name_place(f"{end}_bus", f"{end}_phase", (recorded, code), place)
     return found
 
 
-def _is_as_extreme(vm_pu: npt.NDArray[np.float64], bus: int, value: float) -> bool:
-    """Whether a bus has the extreme voltage too, within what a run itself can tell apart."""
-    return 0 <= bus < vm_pu.size and abs(vm_pu[bus] - value) * 1e6 <= RECORDED_VM_UPU
+def _is_near(recorded: int, value: float, step: float, allowed: int) -> bool:
+    """Whether a recorded number of steps is that of a value, NaN for none, within some steps."""
+    return abs(recorded - int(quantise(np.array([value]), step)[0])) <= allowed
 
 
-def _compare_loading(solved: Solved, limits: Limits, verdict: np.void) -> list[str]:
-    flow, branch = solved.flow, int(verdict["branch"])
+def _is_as_extreme(values: npt.NDArray[np.float64], recorded: int, found: int, step: float) -> bool:
+    """Whether a recorded column is the one that was found, or has that value too within what a run can tell apart."""
+    if recorded == found:
+        return True
+    return 0 <= recorded < values.size and found >= 0 and bool(abs(values[recorded] - values[found]) <= step)
+
+
+def _name_place(place: str, conductor: str, recorded: tuple[int, int], found: tuple[Ints, Ints]) -> list[str]:
+    """A recorded place and conductor that is another than the one found, by the names of their fields."""
+    if recorded[0] != found[0]:
+        return [f"recorded {place} {recorded[0]}, found {found[0]}"]
+    return [f"recorded {conductor} {name_conductor(recorded[1])}, found {name_conductor(int(found[1]))}"]
+
+
+def _compare_loading(solved: Solved, limits: Limits, said: Said) -> list[str]:
+    flow, made = solved.flow, solved.conductors
+    recorded, code = int(said.verdict["branch"]), said.conductor("branch_conductor")
     value, expected = solved.verdicts.highest_loading_percent[0], int(solved.verdicts.highest_branch[0])
-    recorded_e4 = int(verdict["loading_e4_percent"])
-    if abs(recorded_e4 - int(quantise(np.array([value]), 1e-4)[0])) > RECORDED_LOADING_E4:
+    recorded_e4 = int(said.verdict["loading_e4_percent"])
+    if not _is_near(recorded_e4, value, 1e-4, RECORDED_LOADING_E4):
         return [f"recorded loading {_format(recorded_e4, 1e-4, 4, '%')}, found {_show(value, 4, '%')}"]
-    if branch == expected:
+    column = made.find_branch_column(recorded, code)
+    if column == expected:
         return []
     loading = np.concatenate([flow.line_loading_percent[0], flow.trafo_loading_percent[0]])
     limit = limits.max_branch_percent
     step = RECORDED_LOADING_E4 * 1e-4
-    if 0 <= branch < loading.size and loading[branch] + step >= limit[branch] * (value / limit[expected]):
+    if 0 <= column < loading.size and loading[column] + step >= limit[column] * (value / limit[expected]):
         return []
-    return [f"recorded branch {branch}, found {expected}"]
+    return _name_place("branch", "branch_conductor", (recorded, code), made.split_branches(np.array(expected)))
+
+
+def _compare_unbalance(solved: Solved, limits: Limits, said: Said) -> list[str]:
+    """Largest voltage unbalance and its bus, in an unbalanced model."""
+    if said.phases is None:
+        return []
+    value, expected = solved.verdicts.highest_vuf_percent[0], int(solved.verdicts.highest_vuf_bus[0])
+    recorded_e4, bus = int(said.phases["vuf_e4_percent"]), int(said.phases["vuf_bus"])
+    if not _is_near(recorded_e4, value, 1e-4, RECORDED_VUF_E4):
+        return [f"recorded vuf {_format(recorded_e4, 1e-4, 4, '%')}, found {_show(value, 4, '%')}"]
+    relative = solved.flow.vuf_percent[0] / limits.max_vuf_percent
+    step = RECORDED_VUF_E4 * 1e-4 / float(limits.max_vuf_percent.min())
+    return [] if _is_as_extreme(relative, bus, expected, step) else [f"recorded vuf_bus {bus}, found {expected}"]
+
+
+def _compare_neutral(solved: Solved, said: Said) -> list[str]:
+    """Largest loading of a neutral and its line, in an unbalanced model."""
+    if said.phases is None:
+        return []
+    (value,), (expected,) = find_highest_neutral(solved.flow, solved.conductors)
+    recorded_e4, line = int(said.phases["neutral_e4_percent"]), int(said.phases["neutral_line"])
+    if not _is_near(recorded_e4, value, 1e-4, RECORDED_LOADING_E4):
+        return [f"recorded neutral {_format(recorded_e4, 1e-4, 4, '%')}, found {_show(value, 4, '%')}"]
+    neutral = solved.flow.line_loading_percent[0, solved.conductors.of_line - 1 :: solved.conductors.of_line]
+    as_high = _is_as_extreme(neutral, line, int(expected), RECORDED_LOADING_E4 * 1e-4)
+    return [] if as_high else [f"recorded neutral_line {line}, found {expected}"]
 
 
 def _compare_powers(solved: Solved, interval_minutes: int, verdict: np.void) -> list[str]:

@@ -15,6 +15,8 @@ from cosim.case.checks import (
     check_model,
     check_outages,
     check_priorities,
+    check_sources,
+    check_split,
 )
 from cosim.case.connections import connect
 from cosim.case.control import make_control
@@ -191,12 +193,12 @@ def build_case(scenario: Scenario) -> Case:
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
     named = scenario.houses.load_cos_phi, read_load_cos_phi(scenario)
     check_one_source(market.profiles, *named)
-    panels_kw, battery_kw = _rate_devices(market)
+    panels_kw, battery_kw = rate_devices(market)
     feeder = connect(scenario, read_feeder(scenario, names, owners), panels_kw, battery_kw)
     return with_network(market, with_notes_on_reactive_power(feeder, market.profiles, *named))
 
 
-def _rate_devices(market: MarketCase) -> tuple[Floats, Floats]:
+def rate_devices(market: MarketCase) -> tuple[Floats, Floats]:
     """Largest power of each house's panels, with those that may join, and rated power of its battery, (N,) kW each."""
     largest_wh = market.fleet.pv_wh(np.full(len(market.fleet.devices), ADMITTED, np.int8)).max(axis=0)
     battery_wh = market.opening.ratings.max_discharge_wh
@@ -214,12 +216,15 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     scenario = market.scenario
     check_outages(scenario, feeder)
     check_islands(scenario, feeder)
+    check_sources(scenario, feeder)
     check_characteristic(scenario.pv)
+    panels_kw = rate_devices(market)[0]
+    check_split(scenario, market.profiles, feeder, panels_kw)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
     check_memory(market.profiles.n_participants, market.n_intervals, n_elements=n_elements)
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
-    control = make_control(scenario.pv, _rate_devices(market)[0])
+    control = make_control(scenario.pv, panels_kw)
     engine = make_engine(feeder)
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)

@@ -22,18 +22,22 @@ from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import PvSection
 from data.profiles import Profiles
+from grid_models.arrays import Floats
 from grid_models.devices.inverter import Characteristic
-from grid_models.errors import GridError
+from grid_models.errors import GridError, NothingToSolveError
 from grid_models.feeder.background import list_unsound
+from grid_models.feeder.connection import NAMES as PHASES
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.topology import (
     NONE,
     Supply,
     find_elements,
+    find_fused_buses,
     find_grid_transformers,
     find_islands,
     open_elements,
 )
+from grid_models.powerflow.admittance import read_matrices
 
 
 def check_model(scenario: Scenario) -> None:
@@ -176,6 +180,26 @@ def check_islands(scenario: Scenario, feeder: Feeder) -> None:
                 )
 
 
+def check_sources(scenario: Scenario, feeder: Feeder) -> None:
+    """Raise GridError if an outage may leave the grid nothing but its own bus, and that with something at it."""
+    outages = [event for event in scenario.events if isinstance(event, OutageEvent | RandomOutagesEvent)]
+    at = {*feeder.bus.tolist(), *feeder.net.bus.index[feeder.background.row].tolist()}
+    sources = find_fused_buses(feeder.net, {int(bus) for bus in feeder.net.ext_grid.bus})
+    for some in _combine(outages) if at & sources else ():
+        net = _open_outages(feeder.net, some)
+        islands = find_islands(net)
+        on_grid = set(islands.bus[islands.find_supply(islands.bus) == Supply.GRID].tolist())
+        if on_grid and on_grid <= sources and at & on_grid:
+            try:
+                read_matrices(net, feeder.name)
+            except NothingToSolveError as reason:
+                raise GridError(
+                    f"network '{feeder.name}': expected outages that leave the grid more than its own bus, got some "
+                    f"that leave the external grid alone with what is at its bus {min(at & on_grid)}: open another "
+                    "element, or put what is there behind a line"
+                ) from reason
+
+
 def _combine(
     outages: Sequence[OutageEvent | RandomOutagesEvent],
 ) -> Iterator[Sequence[OutageEvent | RandomOutagesEvent]]:
@@ -213,6 +237,28 @@ _HINTS = {
     Keeps.REPORT: ", or leave the report out (--no-report)",
     Keeps.TABLES: ", or give the run a directory",
 }
+
+
+def check_split(scenario: Scenario, profiles: Profiles, feeder: Feeder, panels_kw: Floats) -> None:
+    """Raise ScenarioError where a meter would not say which phase draws which reactive power.
+
+    A meter has one number for load and inverter. Where the profiles have the reactive power of the load and the
+    inverter is under control, nothing else tells the two apart, and so they must be on the same phases. `panels_kw` is
+    the power of each participant's panels, (N,), 0 where it has none.
+    """
+    connections = feeder.connections
+    if connections is None or profiles.load_varh is None or scenario.pv.control == "none":
+        return
+    apart = np.flatnonzero((connections.load != connections.pv) & (panels_kw > 0.0))
+    if apart.size:
+        k = int(apart[0])
+        load, pv = PHASES[connections.load[k]], PHASES[connections.pv[k]]
+        raise ScenarioError(
+            f"participant '{feeder.participants[k]}': expected panels on the phase of the load where profiles have "
+            f'reactive power and pv.control = "{scenario.pv.control}", got load on {load} and panels on {pv} '
+            f"({apart.size} such participants); leave out the reactive power of the profiles, set pv.control = "
+            '"none", or connect both alike'
+        )
 
 
 def check_characteristic(section: PvSection) -> None:

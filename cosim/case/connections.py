@@ -17,6 +17,7 @@ from grid_models.feeder.connection import (
     NAMES,
     A,
     Connections,
+    FourWires,
     connect_houses,
     draw_connections,
     make_connections,
@@ -55,7 +56,26 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
         connections = _choose_connections(scenario, pv_kw, battery_kw)
         connections = _with_community(_without_missing_cells(connections, feeder), feeder.participants)
         note = _NOTES[section.phases]
-    return replace(feeder, connections=connections, notes=(*feeder.notes, f"{note}: {describe(connections)}"))
+    notes = (*feeder.notes, f"{note}: {describe(connections)}")
+    wires = choose_wires(scenario)
+    if wires is not None:
+        notes = (*notes, _describe_wires(wires))
+    return replace(feeder, connections=replace(connections, wires=wires), notes=notes)
+
+
+def choose_wires(scenario: Scenario) -> FourWires | None:
+    """How the neutral is earthed in a scenario; None where it is no conductor of its own."""
+    section = scenario.network
+    return FourWires(section.star_earth_ohm, section.house_earth_ohm) if section.model == "four_wire" else None
+
+
+def _describe_wires(wires: FourWires) -> str:
+    """How the neutral is made and earthed, for the user."""
+    at_houses = "nowhere else" if wires.house_ohm is None else f"by {wires.house_ohm:g} ohm at every house"
+    return (
+        "four wires: the neutral of each line has (Z0 - Z1)/3; it is earthed by "
+        f"{wires.star_ohm:g} ohm at each transformer's star point and {at_houses}"
+    )
 
 
 _NOTES = {
@@ -96,7 +116,8 @@ def _without_missing_cells(connections: Connections, feeder: Feeder) -> Connecti
 def _with_community(connections: Connections, participants: Sequence[str]) -> Connections:
     """The same with every device of the community on three phases: it is no house."""
     common = np.array([name == COMMUNITY for name in participants])
-    return Connections(*(np.where(common, np.int8(ABC), getattr(connections, device)) for device in DEVICES))
+    load, pv, battery, cell = (np.where(common, np.int8(ABC), getattr(connections, device)) for device in DEVICES)
+    return replace(connections, load=load, pv=pv, battery=battery, fuel_cell=cell)
 
 
 def describe(connections: Connections) -> str:

@@ -20,6 +20,16 @@ def number_events(scenario: Scenario) -> Iterator[tuple[str, Event]]:
         yield f"events, entry {number}", event
 
 
+def check_only_loads(scenario: Scenario, who: str) -> None:
+    """Raise ScenarioError if a scenario has events of other kinds than `load`, which `who` would leave out."""
+    for where, event in number_events(scenario):
+        if not isinstance(event, LoadEvent):
+            raise ScenarioError(
+                f"{where}: expected events of kind load for {who}, which knows neither outages nor devices that join "
+                f"or leave, got {event.kind}; remove it"
+            )
+
+
 def check_changes(scenario: Scenario, profiles: Profiles) -> None:
     """Raise ScenarioError if an event changes or takes away a load or generation that is not there.
 

@@ -143,7 +143,8 @@ RULES = (
         'network.source = "named" or "file"; a generated feeder has no elements of its own',
         _by_source("network", "named", "file"),
     ),
-    Rule("network", ("zero_sequence",), 'network.model = "three_phase"', _by_model("three_phase")),
+    Rule("network", ("zero_sequence",), _UNBALANCED, _by_model("three_phase", "four_wire")),
+    Rule("network", ("star_earth_ohm", "house_earth_ohm"), 'network.model = "four_wire"', _by_model("four_wire")),
     Rule(
         "network",
         ("phases",),

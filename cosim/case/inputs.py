@@ -194,7 +194,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
         )
         notes = (*table.notes, *(list_left_out(table) if section.model == "balanced" else ()))
         feeder = replace(feeder, notes=(*feeder.notes, *notes))
-    if section.model == "three_phase":
+    if section.model != "balanced":
         feeder = with_delta_star(feeder) if section.source == "generated" else feeder
         feeder = with_zero_sequence(feeder, _choose_ratios(scenario))
     feeder = with_power_factors(feeder, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))

@@ -205,7 +205,8 @@ def verify_receipt(
         f"{receipt}: proven, block {found.height} of {found.checkpoint_size} on log {found.origin}, "
         f"interval from {found.interval_start} s since 1970 UTC"
     )
-    typer.echo("  ".join(f"{name}={value}" for name, value in texts.show_record(found.record).items()))
+    shown = texts.show_record(found.record, found.version)
+    typer.echo("  ".join(f"{name}={value}" for name, value in shown.items()))
 
 
 @ledger_app.command("cosign")

@@ -34,7 +34,7 @@ def solve(
         str | None,
         typer.Option(
             help="Solve by another program, too, and print the largest difference: runpp (balanced), runpp_3ph "
-            "(three_phase), opendss (three_phase, four_wire)."
+            "and pgm (three_phase), opendss (three_phase, four_wire)."
         ),
     ] = None,
 ) -> None:

@@ -15,6 +15,7 @@ from cosim.cli.members import Member, OperatorKey, parse_member
 from cosim.cli.options import Directory
 from cosim.cli.statements import Statements, read_key
 from market import exchanges
+from market.ledger.format import header as headers
 from market.ledger.format import statements as formats
 from market.ledger.private import vault as vaults
 from market.ledger.read import account as accounts
@@ -110,7 +111,8 @@ def account(
         with stores.Store.open_to_read(directory) as store:
             entries = accounts.collect_entries(store, member, private)
             found = accounts.make_account(store, member, entries, private)
-    typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(show.format_account(found, entries)))
+            lines = show.format_account(found, entries, headers.decode_header(store.block(0).header).version)
+    typer.echo(json.dumps(found._asdict()) if as_json else "\n".join(lines))
 
 
 def find_reading_key(statements: Statements, key: Path | None, reader: int, owner: int) -> Ed25519PrivateKey | None:

@@ -90,6 +90,6 @@ def show_comparison(table: pd.DataFrame) -> None:
         if last not in (None, group):
             shown.add_section()
         last = group
-        digits = comparison.choose_digits(unit, row)
+        digits = comparison.choose_digits(quantity, unit, row)
         shown.add_row(quantity, *("–" if value != value else f"{value:,.{digits}f}" for value in row), unit)
     Console().print(shown)

@@ -55,7 +55,7 @@ def run(
         if resume and out is None:
             fail("--resume: expected the directory of the run to go on with, got none; add --out DIR")
         if report and chosen.profiles.source != "table":
-            checks.check_memory(chosen.houses.n_houses, chosen.horizon.n_intervals, keeps=memory.Keeps.REPORT)
+            _check_memory_of_report(chosen)
         directory = out or _next_directory(chosen.name)
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
         if report:
@@ -64,6 +64,12 @@ def run(
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:
             terminal.show_summary(result)
+
+
+def _check_memory_of_report(chosen: Scenario) -> None:
+    n_houses, model = chosen.houses.n_houses, chosen.network.model
+    n_elements = memory.ELEMENTS_A_HOUSE * n_houses * (1 if model == "balanced" else memory.CONDUCTORS_AT_MOST)
+    checks.check_memory(n_houses, chosen.horizon.n_intervals, n_elements=n_elements, keeps=memory.Keeps.REPORT)
 
 
 def _hours_until(scenario: Scenario, until: datetime) -> float:

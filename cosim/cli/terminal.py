@@ -15,6 +15,7 @@ from rich.table import Table
 from cosim.cli.errors import make_printable
 from cosim.results import labels
 from cosim.results.applied_limits import describe_limits
+from cosim.results.summary import EXTREMES
 
 if TYPE_CHECKING:
     from cosim.nets.judges import Difference
@@ -86,15 +87,11 @@ def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
     yield "intervals, all AC-checked", f"{network['intervals']:,}", ""
     for outcome, count in sorted(network["outcomes"].items()):
         yield f"  {outcome.replace('_', ' ')}", f"{count:,}", ""
-    for extreme, quantity, unit, digits in (
-        ("lowest_voltage", "vm_pu", "pu", 4),
-        ("highest_voltage", "vm_pu", "pu", 4),
-        ("highest_loading", "loading_percent", "%", 1),
-    ):
+    for extreme, (quantity, digits, unit) in EXTREMES.items():
         if extreme in network:
             found = network[extreme]
-            place = found.get("bus") or found.get("element")
-            yield f"{extreme.replace('_', ' ')} ({place})", f"{found[quantity]:.{digits}f}", unit
+            place = escape(labels.name_place(found))
+            yield f"{labels.NETWORK[extreme]} ({place})", f"{found[quantity]:.{digits}f}", unit
     agreement = summary.get("agreement", {})
     if agreement.get("intervals"):
         label = f"engine against pandapower ({agreement['intervals']} intervals)"

@@ -75,6 +75,7 @@ _REASONS = {
     ("line", "loading_percent"): Reason.LINE_OVERLOAD,
     ("trafo", "loading_percent"): Reason.TRAFO_OVERLOAD,
     ("bus", "vuf_percent"): Reason.UNBALANCE,
+    ("bus", "neutral_v"): Reason.NEUTRAL_VOLTAGE,
 }
 
 

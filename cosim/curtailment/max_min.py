@@ -74,8 +74,9 @@ def find_rows(feeder: Feeder, limits: Limits, violation: Violation) -> Places:
     table, net = violation.element_type, feeder.net
     conductors, place = feeder.conductors(table), int(net[table].index.get_loc(violation.element))
     n_branches = limits.max_branch_percent.size
-    if violation.quantity == "vuf_percent":
-        return np.array([2 * n_branches + place])
+    if violation.quantity in ("vuf_percent", "neutral_v"):
+        behind = 2 * n_branches + (limits.max_vuf_percent.size if violation.quantity == "neutral_v" else 0)
+        return np.array([behind + place])
     row = len(conductors) * place + conductors.index(violation.phase)
     if table == "bus":
         return np.array([row])

@@ -6,6 +6,7 @@ grid is an island where a device can hold its voltage (a grid former), else it i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ from cosim.islands.phases import (
     advance_phase,
 )
 from cosim.islands.switching import Switching, Topology, Uses
+from grid_models.arrays import Ints
+from grid_models.errors import NothingToSolveError
 from grid_models.feeder.topology import Supply
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
@@ -104,8 +107,8 @@ class EventInterval(NamedTuple):
         State of the network after the interval.
     plants
         (D, 4) the fuel cells before the interval, tanks filled where the grid was there.
-    on_grid
-        (B,) buses that the grid feeds.
+    on_grid, part_of_bus
+        (B,) buses that the grid feeds, and the connected part that each bus is in, -1 for none.
     """
 
     orders: Orders
@@ -116,6 +119,7 @@ class EventInterval(NamedTuple):
     network: NetworkState
     plants: npt.NDArray[np.float64]
     on_grid: Mask
+    part_of_bus: Ints
 
     @property
     def uses(self) -> Uses:
@@ -168,9 +172,7 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     buses = [int(case.feeder.bus[part.former.house]) for part in parts if part.former is not None]
     on_grid = np.asarray(islands.find_supply(islands.bus) == Supply.GRID)
     lit = any(part.supply and part.outcome != Outcome.DE_ENERGISED for part in parts)
-    if (
-        not case.feeder.background.is_empty and not fed.any()
-    ):  # the grid may feed what is left of the net without houses
+    if not fed.any():  # the grid may feed what is left of the net without houses, if only a transformer at no load
         lit |= bool(on_grid.any())
     uses = tuple(use for part in parts for use in part.uses)
     flow, metered = _solved(case, switching, in_force, buses, uses, settlement, fed if lit else None)
@@ -184,6 +186,7 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
         _network_after(case, switching, network, in_force, waits, parts, flow),
         network.plants,
         on_grid,
+        islands.part,
     )
 
 
@@ -397,8 +400,9 @@ def _solved(
 ) -> Solved:
     """AC solution of the network as it is switched. Reactive power control acts in grid-fed parts (`fed`) only."""
     if fed is not None:
-        view = replace(case, engine=switching.engine(in_force, buses, uses))
-        return solve_meters(view, settlement.meters[None], inside=fed)
+        with suppress(NothingToSolveError):  # the grid ends at its own bus
+            view = replace(case, engine=switching.engine(in_force, buses, uses))
+            return solve_meters(view, settlement.meters[None], inside=fed)
     nothing = np.zeros((1, case.feeder.injection_bus.size))
     return Solved(case.engine.solve(nothing, None).with_feeder_off(), settlement.meters[None])
 

@@ -14,11 +14,14 @@ import pandapower as pp
 
 from cosim.nets.models import Model
 from cosim.nets.opendss import write_opendss
+from cosim.nets.power_grid import solve_power_grid
 from cosim.nets.solution import NetSolution
 from grid_models.errors import GridError, shorten
 from grid_models.feeder.net_file import LEFT_OUT
 from grid_models.phases.admittance import list_terminals
+from grid_models.phases.power_grid import write_power_grid
 from grid_models.phases.sequence import PHASES, TO_PHASES
+from grid_models.phases.three_phase import ThreePhaseNet, make_three_phase
 from grid_models.powerflow.admittance import MAX_ITERATIONS, RUNPP_OPTIONS
 
 JUDGE_SN_MVA = 1e-3
@@ -35,6 +38,7 @@ class Judge(StrEnum):
     RUNPP = "runpp"
     RUNPP_3PH = "runpp_3ph"
     OPENDSS = "opendss"
+    PGM = "pgm"
 
 
 class Answer(NamedTuple):
@@ -169,13 +173,25 @@ def ask_opendss(network: Any) -> Answer:
     pairs = np.array(dss.Circuit.AllBusVolts()).view(np.complex128)
     by_name = dict(zip((name.lower() for name in dss.Circuit.AllNodeNames()), pairs, strict=True))
     v = np.array([by_name[name] for name in script.node])
-    if made is not None:
-        of_bus = np.append(v.reshape(-1, 3), np.full((1, 3), np.nan + 0j), axis=0)[made.matrices.bus]
-        places = [(str(bus), phase) for bus in network.bus.index for phase in PHASES]
-        v = of_bus.ravel()
-    terminals = list_terminals(circuit)
+    voltages = dict(zip(places, v, strict=True)) if made is None else _by_bus(network, made, v.reshape(-1, 3))
     currents = [abs(_read_current(dss, element, k)) for element, k in script.terminals]
-    return Answer(dict(zip(places, v, strict=True)), dict(zip(terminals, currents, strict=True)))
+    return Answer(voltages, dict(zip(list_terminals(circuit), currents, strict=True)))
+
+
+def ask_power_grid_model(net: Any) -> Answer:
+    """Solution of power-grid-model for components that are written from the same data."""
+    made = make_three_phase(net)
+    written = write_power_grid(net, made)
+    found = solve_power_grid(load_extra(*EXTRAS[Judge.PGM]), written)
+    voltages = _by_bus(net, made, found.v[: made.matrices.base_kv.size])
+    return Answer(voltages, dict(zip(list_terminals(made.circuit), found.current_a.ravel(), strict=True)))
+
+
+def _by_bus(net: Any, made: ThreePhaseNet, v: Any) -> dict[tuple[str, str], complex]:
+    """Voltages of internal buses, (i, 3), by the net's buses; NaN without supply."""
+    of_bus = np.append(v, np.full((1, 3), np.nan + 0j), axis=0)[made.matrices.bus]
+    places = [(str(bus), phase) for bus in net.bus.index for phase in PHASES]
+    return dict(zip(places, of_bus.ravel(), strict=True))
 
 
 def _read_current(dss: Any, element: str, k: int) -> complex:
@@ -194,15 +210,20 @@ def load_extra(module: str, package: str) -> Any:
         ) from reason
 
 
-EXTRAS = {Judge.OPENDSS: ("opendssdirect", "OpenDSSDirect.py")}
+EXTRAS = {
+    Judge.OPENDSS: ("opendssdirect", "OpenDSSDirect.py"),
+    Judge.PGM: ("power_grid_model", "power-grid-model"),
+}
 """Module and package of judges that are not installed with us."""
 MODELS: dict[Judge, tuple[Model, ...]] = {
     Judge.RUNPP: (Model.BALANCED,),
     Judge.RUNPP_3PH: (Model.THREE_PHASE,),
     Judge.OPENDSS: (Model.THREE_PHASE, Model.FOUR_WIRE),
+    Judge.PGM: (Model.THREE_PHASE,),
 }
 ASK: dict[Judge, Callable[[Any], Answer]] = {
     Judge.RUNPP: ask_runpp,
     Judge.RUNPP_3PH: ask_runpp_3ph,
     Judge.OPENDSS: ask_opendss,
+    Judge.PGM: ask_power_grid_model,
 }

@@ -15,15 +15,18 @@ from cosim.case.case import Case, make_rules
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.reactive import IN_PROFILES, find_tan_phi_ppm
 from cosim.interval.chunk import Chunk
+from cosim.recording.conductors import Conductors, find_highest_neutral, make_conductors
 from cosim.recording.devices import Keys, make_decision_records
 from cosim.recording.facts import list_facts
 from cosim.recording.topology import make_topology_of_chunk
 from cosim.scenario.model import Scenario
+from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 from market.exchanges import METER, Kind
 from market.ledger.format.records import (
     ISLANDED,
+    PHASES,
     VERDICT,
     RecordBytes,
     RecordKind,
@@ -87,7 +90,7 @@ def make_genesis_records(case: Case, inputs_salt: bytes = b"", form: Form = NOW)
     form
         Which terms it states.
     """
-    digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt)
+    digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt) | name_network(case.feeder, inputs_salt)
     form = form._replace(varh_in_profiles=case.profiles.load_varh is not None)
     return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests, form)
 
@@ -103,10 +106,21 @@ def name_digests(scenario: Scenario, profiles_sha256: bytes, inputs_salt: bytes)
     return {name: commit_inputs(inputs_salt, digest) for name, digest in digests.items()}
 
 
+def name_network(feeder: Feeder, inputs_salt: bytes) -> dict[str, bytes]:
+    """Digest of the network as the first block holds it, by the name of its parameter.
+
+    Phases that a seed draws are in it, so that of a private run with phases is salted too.
+    """
+    if not inputs_salt or feeder.connections is None:
+        return {"network_sha256": feeder.digest()}
+    return {"network_hmac": commit_inputs(inputs_salt, feeder.digest())}
+
+
 def make_cover(scenario: Scenario, n_houses: int) -> Cover:
     """How the records of a private run are covered: room for a meter, three exchanges and an order of every house."""
     a_house = 4 + scenario.ledger.facts
-    return Cover(a_house * n_houses + 2, DAYS_OF_SUMS * 24 * 60 // scenario.horizon.interval_minutes)
+    of_all = 2 if scenario.network.model == "balanced" else 3  # losses and the verdict, in two records if need be
+    return Cover(a_house * n_houses + of_all, DAYS_OF_SUMS * 24 * 60 // scenario.horizon.interval_minutes)
 
 
 def make_first_records(
@@ -118,7 +132,7 @@ def make_first_records(
     digests: Mapping[str, bytes],
     form: Form,
 ) -> list[RecordBytes]:
-    """`make_genesis_records` of what a case is built from; of the profiles only the digest is needed.
+    """`make_genesis_records` of what a case is built from; of profiles and network's digest only what is given.
 
     Parameters
     ----------
@@ -129,14 +143,14 @@ def make_first_records(
     feeder, limits
         The network, and the limits that are applied.
     digests
-        Digests of scenario and profiles, as `name_digests` makes them.
+        Digests of scenario, profiles and network, as `name_digests` and `name_network` make them.
     form
         Which terms the block states.
     """
     options, horizon, rules = scenario.ledger, scenario.horizon, make_rules(scenario, mechanism)
     terms = {
         **digests,
-        "network_sha256": feeder.digest(),
+        **({} if feeder.connections is None else {"model": scenario.network.model}),
         "mechanism": mechanism.name[:40],
         "seed": scenario.seed,
         "start": int(horizon.start.timestamp()),
@@ -158,6 +172,7 @@ def make_first_records(
         opening.wallet_neur,
         first_seq=1 + parameters.size,
         load_tan_phi_ppm=IN_PROFILES if form.varh_in_profiles else find_tan_phi_ppm(feeder),
+        phases=[0 if feeder.connections is None else getattr(feeder.connections, device) for device in DEVICES],
     )
     return [view_as_bytes(parameters), view_as_bytes(houses)]
 
@@ -204,14 +219,15 @@ def make_group_records(
 def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one block after the other, and how many each block has.
 
-    A block holds its exchanges, then one meter per house, orders if they are recorded, then the verdict; topology and
-    statements follow.
+    A block holds its exchanges, then one meter per house, orders if they are recorded, then the verdict, with phases
+    behind it in an unbalanced model; topology and statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
     n_exchanges = np.diff(window.offsets)
     n_orders = n_houses if window.orders.size else 0
-    counts = n_exchanges + n_houses + n_orders + 1
+    n_phases = int(case.feeder.connections is not None)
+    counts = n_exchanges + n_houses + n_orders + 1 + n_phases
     begin = np.concatenate([[0], np.cumsum(counts)])
     records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
     owner = np.repeat(np.arange(n_intervals), n_exchanges)
@@ -220,23 +236,43 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     records[meters.reshape(-1)] = view_as_bytes(window.meters)
     if n_orders:
         records[meters.reshape(-1) + n_houses] = view_as_bytes(window.orders)
-    records[begin[1:] - 1] = view_as_bytes(make_verdict_rows(case, chunk, counts - 1))
+    conductors = make_conductors(case.feeder)
+    verdicts = make_verdict_rows(chunk, conductors, counts - 1 - n_phases)
+    records[begin[1:] - 1 - n_phases] = view_as_bytes(verdicts)
+    if n_phases:
+        records[begin[1:] - 1] = view_as_bytes(make_phases_rows(chunk, conductors, counts - 1))
     return records, counts
 
 
-def make_verdict_rows(case: Case, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """`VERDICT` row of every interval of a chunk. Only here do floats become integers."""
+def make_phases_rows(chunk: Chunk, conductors: Conductors, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    """`PHASES` row of every interval of a chunk of an unbalanced model."""
+    verdicts, rows = chunk.verdicts, np.zeros(chunk.outcome.size, PHASES)
+    rows["kind"] = RecordKind.PHASES
+    rows["interval"], rows["seq"] = np.arange(chunk.first, chunk.stop), seq
+    rows["lowest_phase"], rows["highest_phase"] = (
+        conductors.split_buses(columns)[1] for columns in (verdicts.lowest_bus, verdicts.highest_bus)
+    )
+    rows["branch_conductor"] = conductors.split_branches(verdicts.highest_branch)[1]
+    rows["vuf_e4_percent"] = quantise(verdicts.highest_vuf_percent, 1e-4)
+    rows["vuf_bus"] = verdicts.highest_vuf_bus
+    percent, line = find_highest_neutral(chunk.flow, conductors)
+    rows["neutral_e4_percent"], rows["neutral_line"] = quantise(percent, 1e-4), line
+    return rows
+
+
+def make_verdict_rows(chunk: Chunk, conductors: Conductors, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    """`VERDICT` row of every interval of a chunk. Only here, and beside, do floats become integers."""
     flow, verdicts, window = chunk.flow, chunk.verdicts, chunk.window
     rows = np.zeros(chunk.outcome.size, VERDICT)
     rows["kind"] = RecordKind.VERDICT
     rows["status"], rows["reason"] = find_status_and_reason(chunk)
     rows["interval"], rows["seq"] = np.arange(chunk.first, chunk.stop), seq
     rows["lowest_vm_upu"] = quantise(verdicts.lowest_vm_pu, 1e-6)
-    rows["lowest_bus"] = verdicts.lowest_bus
+    rows["lowest_bus"] = conductors.split_buses(verdicts.lowest_bus)[0]
     rows["highest_vm_upu"] = quantise(verdicts.highest_vm_pu, 1e-6)
-    rows["highest_bus"] = verdicts.highest_bus
+    rows["highest_bus"] = conductors.split_buses(verdicts.highest_bus)[0]
     rows["loading_e4_percent"] = quantise(verdicts.highest_loading_percent, 1e-4)
-    rows["branch"] = verdicts.highest_branch
+    rows["branch"] = conductors.split_branches(verdicts.highest_branch)[0]
     rows["power_flows"] = chunk.power_flows
     rows["p_grid_w"] = quantise(flow.p_grid_kw, 1e-3)
     exchanges = window.rows[: int(window.offsets[-1])]

@@ -16,7 +16,7 @@ from market.versions import MARKET_VERSIONS
 
 
 def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, int | str | bytes]:
-    """Parameters beyond those that every ledger has, by name; voltages in 1e-6 pu, loadings in 1e-4 %.
+    """Parameters beyond those that every ledger has, by name; voltages in 1e-6 pu, loadings and unbalance in 1e-4 %.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, in
         "min_vm_upu": round(asked["min_vm_pu"] * 1e6),
         "max_vm_upu": round(asked["max_vm_pu"] * 1e6),
         "max_loading_e4": round(asked["max_loading_percent"] * 1e4),
+        **({"max_vuf_e4": round(float(limits.max_vuf_percent.max()) * 1e4)} if limits.max_vuf_percent.size else {}),
         "limits_sha256": digest_limits(limits),
         "curtailment": scenario.curtailment.rule,
         "rules_sha256": digest_versions({**MARKET_VERSIONS, **CURTAILMENT_VERSIONS}),
@@ -43,7 +44,8 @@ def digest_limits(limits: Limits) -> bytes:
 
     First the lowest and then the highest voltage of every bus in 1e-6 pu, then the largest loading of every line and of
     every transformer in 1e-4 %, each in the order of the net's table. In an unbalanced model each conductor has its
-    own, and the largest unbalance of every bus follows in 1e-4 %.
+    own, and the largest unbalance of every bus follows in 1e-4 %, with four wires the largest voltage of every neutral
+    in mV.
     """
     columns = (
         (limits.min_vm_pu, 1e6),
@@ -51,6 +53,7 @@ def digest_limits(limits: Limits) -> bytes:
         (limits.max_line_loading_percent, 1e4),
         (limits.max_trafo_loading_percent, 1e4),
         (limits.max_vuf_percent, 1e4),
+        (limits.max_neutral_v, 1e3),
     )
     return sha256(b"".join(np.rint(values * scale).astype("<i8").tobytes() for values, scale in columns)).digest()
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
@@ -17,12 +18,14 @@ from cosim.report.page import render_page
 from cosim.report.palette import CYCLE, plain_text, style_figure
 from cosim.report.sections.findings import sort_outcomes
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
+from cosim.results.columns import name_columns
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.results.folders import make_folder
-from cosim.results.labels import BACKGROUND, CURTAILED, ENERGIES, ENERGY, MONEY, REVERSE_HOURS
+from cosim.results.labels import BACKGROUND, CURTAILED, ENERGIES, ENERGY, MONEY, NETWORK, REVERSE_HOURS
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
+from grid_models.feeder.connection import CONDUCTORS
 
 GROUPS = ("energy", "money", "curtailment", "network")
 LENGTH = ("network", "length of the run", "h")
@@ -101,11 +104,10 @@ def list_network_quantities(result: Result) -> Iterator[Quantity]:
     """What is compared of the network: extremes, hours of high loading and of reverse flow."""
     network = result.summary["network"]
     for key, (column, _, unit) in reversed(EXTREMES.items()):
-        yield ("network", key.replace("_", " "), unit), network.get(key, {}).get(column, np.nan)
+        yield ("network", NETWORK[key], unit), network.get(key, {}).get(column, np.nan)
     hours = result.scenario.horizon.interval_minutes / 60.0
     yield LENGTH, hours * network["intervals"]
-    loading = result.table("branch_loading", ("time", "loading_percent"))
-    highest = loading.group_by("time").aggregate([("loading_percent", "max")])["loading_percent_max"]
+    highest = find_highest_loading(result)
     for percent in (WARN_PERCENT, FULL_PERCENT):
         count = pc.sum(pc.greater_equal(highest, percent)).as_py() or 0
         yield ("network", f"some element at {percent:g} % or more", "h"), hours * count
@@ -114,8 +116,27 @@ def list_network_quantities(result: Result) -> Iterator[Quantity]:
     yield ("network", REVERSE_HOURS, "h"), hours * exporting
 
 
-def choose_digits(unit: str, values: Iterable[float]) -> int:
+def find_highest_loading(result: Result) -> pa.ChunkedArray:
+    """Highest loading of any element, and of any conductor of it, in each interval, %, (T,)."""
+    conductors = ("",) if result.scenario.network.model == "balanced" else CONDUCTORS["line"]
+    columns = name_columns("loading_percent", conductors).values()
+    highest = [
+        _group_highest(part["time"], pc.max_element_wise(*(part[column] for column in columns)))
+        for part in result.parts("branch_loading", ("time", *columns))
+    ]
+    parts = pa.concat_tables(highest)
+    return _group_highest(parts["time"], parts["value"])["value"]
+
+
+def _group_highest(time: pa.ChunkedArray, value: pa.ChunkedArray) -> pa.Table:
+    grouped = pa.table({"time": time, "value": value}).group_by("time").aggregate([("value", "max")])
+    return grouped.rename_columns({"value_max": "value"})
+
+
+def choose_digits(quantity: str, unit: str, values: Iterable[float]) -> int:
     """Decimals that the values of a quantity of this unit are shown with; hours as exactly as they are known."""
+    if quantity == NETWORK["largest_unbalance"]:
+        return EXTREMES["largest_unbalance"][1]
     return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0}.get(unit, 1)
 
 
@@ -133,7 +154,7 @@ def make_comparison_page(table: pd.DataFrame) -> str:
     runs = [str(name) for name in table.columns if " minus " not in str(name)]
     parts = {name: part.droplevel("group") for name, part in table.groupby("group", sort=False)}
     sections = [make_group_section(str(name), part, runs) for name, part in parts.items()]
-    sections[0] = sections[0]._replace(text=compare_lengths(table[runs]))
+    sections[0] = sections[0]._replace(text=(*compare_lengths(table[runs]), *compare_models(table[runs])))
     return render_page("Comparison of runs", " · ".join(runs), None, sections)
 
 
@@ -142,7 +163,7 @@ def make_group_section(group: str, part: pd.DataFrame, runs: list[str]) -> PageS
     title = group.capitalize()
     header = ("quantity", "unit", *(str(name) for name in part.columns))
     rows: list[tuple[Cell, ...]] = [
-        (words(quantity), words(unit), *(number(float(v), choose_digits(unit, values)) for v in values))
+        (words(quantity), words(unit), *(number(float(v), choose_digits(quantity, unit, values)) for v in values))
         for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
     ]
     figures = tuple(
@@ -161,6 +182,18 @@ def compare_lengths(runs: pd.DataFrame) -> tuple[str, ...]:
         return ()
     listed = ", ".join(f"{name} {show_hours(hours)} h" for name, hours in lengths.astype(float).to_dict().items())
     return (f"The runs differ in length ({listed}); sums over them are not comparable as they stand.",)
+
+
+def compare_models(runs: pd.DataFrame) -> tuple[str, ...]:
+    """What voltages and loadings are of where some runs solve each phase and others take phases as balanced."""
+    unbalance = ("network", NETWORK["largest_unbalance"], "%")
+    if unbalance not in runs.index or runs.xs(unbalance).notna().all():
+        return ()
+    balanced = ", ".join(str(name) for name, value in runs.xs(unbalance).items() if value != value)
+    return (
+        f"Phases are taken as balanced in {balanced}: voltages and loadings there are those of all three, in the other "
+        "runs those of the worst phase or conductor.",
+    )
 
 
 def draw_bars(part: pd.DataFrame, unit: str) -> Any:

@@ -11,7 +11,7 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.case.checks import check_memory
-from cosim.case.memory import Keeps
+from cosim.case.memory import CONDUCTORS_AT_MOST, Keeps
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
@@ -35,6 +35,7 @@ from cosim.report.sections.market import (
 )
 from cosim.report.sections.network import make_network_sections, make_validation_section
 from cosim.report.sections.outage import make_outage_sections
+from cosim.report.sections.unbalance import describe_most_frequent
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
@@ -76,6 +77,7 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     with result.check_files():
         net, n_intervals = result.net, result.summary["network"]["intervals"]
         n_elements = len(net.bus) + len(net.line) + len(net.trafo)
+        n_elements *= CONDUCTORS_AT_MOST if result.scenario.network.model != "balanced" else 1
         check_memory(len(net.load), n_intervals, n_elements=n_elements, keeps=Keeps.REPORT)
         run = read_run(result)
         tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
@@ -97,6 +99,8 @@ def make_page(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, host
     times = run.result.intervals.index
     shed_kwh = summary.get("resilience", {}).get("energy_not_served_kwh", 0.0)
     judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), shed_kwh)
+    if most := describe_most_frequent(run):
+        judged = judged._replace(text=f"{judged.text} {most}")
     subtitle = (
         f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
         f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
@@ -114,7 +118,7 @@ def make_sections(
     run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
 ) -> list[PageSection]:
     """The report's sections: verdict and exceptions first, assumptions last."""
-    distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
+    distance = distance_km(run.feeder.net, run.buses)
     capacity = [] if hosting is None else [make_hosting_section(hosting, distance)]
     return [
         make_verdict_section(run),

@@ -12,6 +12,7 @@ _QUANTITIES = {
     "max_vm_pu": ("highest voltage", "pu"),
     "max_loading_percent": ("highest loading", "%"),
     "max_vuf_percent": ("largest unbalance (VUF)", "%"),
+    "max_neutral_to_earth_v": ("highest voltage of the neutral to earth", "V"),
 }
 _ELEMENTS = {"bus": ("bus", "buses"), "line": ("line", "lines"), "trafo": ("transformer", "transformers")}
 _ORIGINS = {"net": "the net's own", "asked": "as asked for"}
@@ -50,5 +51,5 @@ def _describe(row: Mapping[str, Any]) -> str:
     if high == 0.0:
         value = "none (0 pu)"
     where = "of" if quantity == "max_loading_percent" else "at"
-    origin = _ORIGINS.get(row["origin"], _DEFAULTS[quantity])
+    origin = _ORIGINS.get(row["origin"]) or _DEFAULTS[quantity]
     return f"{value} {where} {n:,} {_ELEMENTS[row['element_type']][n != 1]} ({origin})"

@@ -27,12 +27,17 @@ class BackgroundEnergy(NamedTuple):
         Of all elements with supply.
     from_grid_wh, to_grid_wh
         The part of it where the grid feeds them.
+    shed_wh, turned_down_wh
+        What loads, shunts, wards and motors did not get while they were off or in the dark, and what generation could
+        have fed then, or was turned down by in an island. Without voltage, all counts at 1 pu.
     """
 
     load_wh: Wh
     generation_wh: Wh
     from_grid_wh: Wh
     to_grid_wh: Wh
+    shed_wh: Wh
+    turned_down_wh: Wh
 
 
 def measure_background(case: Case, chunk: Chunk) -> BackgroundEnergy | None:
@@ -43,7 +48,26 @@ def measure_background(case: Case, chunk: Chunk) -> BackgroundEnergy | None:
     hours = case.interval_minutes / 60.0
     drawn, fed = (np.rint(kw * 1000.0 * hours).astype(np.int64) for kw in (drawn_kw, fed_kw))
     in_islands = _sum_in_islands(chunk)
-    return BackgroundEnergy(drawn + in_islands[0], fed + in_islands[1], drawn, fed)
+    lost = (np.rint(kw * 1000.0 * hours).astype(np.int64) for kw in _find_lost_kw(case, chunk))
+    return BackgroundEnergy(drawn + in_islands[0], fed + in_islands[1], drawn, fed, *lost)
+
+
+def _find_lost_kw(case: Case, chunk: Chunk) -> tuple[Floats, Floats]:
+    """What elements did not draw and did not feed though the net as given supplies them, (K,) kW each."""
+    background, event = case.feeder.background, chunk.event
+    vm = chunk.flow.vm_pu[:, background.row]
+    dark = ~np.isfinite(vm)
+    power = background.constant_kw + background.square_kw * np.where(dark, 1.0, vm) ** 2
+    supplied = case.engine.matrices.bus[background.row] >= 0
+    not_drawn = np.where(dark & supplied, 1.0, 0.0)
+    not_fed = not_drawn.copy()
+    if event is not None:
+        part = event.part_of_bus
+        for bus, use in event.uses:
+            inside = part[background.row] == part[case.feeder.net.bus.index.get_loc(bus)]
+            not_drawn[:, inside], not_fed[:, inside] = float(use.is_off), 1.0 - use.generation
+    lost = np.where(background.is_generation, not_fed, not_drawn) * power
+    return -lost[:, ~background.is_generation].sum(axis=1), lost[:, background.is_generation].sum(axis=1)
 
 
 def _find_on_grid_kw(case: Case, chunk: Chunk) -> tuple[Floats, Floats]:

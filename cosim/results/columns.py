@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -10,7 +12,7 @@ TIME = pa.timestamp("ms", tz="UTC")
 
 _NAMES = (
     *("house", "device", "name", "element_type", "quantity", "kind", "seller", "buyer", "rule", "reason"),
-    *("answer", "supply", "former", "outage"),
+    *("answer", "supply", "former", "outage", "phase", "phase_pv", "phase_battery", "phase_fuel_cell"),
 )
 _INTEGERS = (
     *("element", "part", "houses", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh", "load_wh"),
@@ -51,6 +53,18 @@ def make_schema(*names: str) -> pa.Schema:
     [DataType(string), DataType(int64)]
     """
     return pa.schema([(name, TYPES[name]) for name in names])
+
+
+def name_columns(quantity: str, conductors: Iterable[str]) -> dict[str, str]:
+    """Columns of a quantity by the conductor that they are of; its own name where that is nameless.
+
+    Examples
+    --------
+    >>> name_columns("vm_pu", ("a", "b")), name_columns("vm_pu", ("",))
+    ({'a': 'vm_a_pu', 'b': 'vm_b_pu'}, {'': 'vm_pu'})
+    """
+    head, _, unit = quantity.rpartition("_")
+    return {conductor: "_".join(filter(None, (head, conductor, unit))) for conductor in conductors}
 
 
 def is_named(column: pa.ChunkedArray, *names: str) -> pa.ChunkedArray:

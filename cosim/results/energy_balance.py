@@ -16,6 +16,8 @@ SOURCES = ("pv_wh", "fuel_cell_wh", "discharge_wh", "from_grid_wh")
 USES = ("served_wh", "charge_wh", "spilled_wh", "to_grid_wh", "losses_wh")
 BACKGROUND_SOURCES, BACKGROUND_USES = ("background_generation_wh",), ("background_load_wh",)
 """Further sources and uses where the net has elements that belong to no participant."""
+BACKGROUND_LOST = ("background_shed_wh", "background_turned_down_wh")
+"""What such elements did not draw while they were off or in the dark, and did not feed."""
 
 
 def make_energy_balance_table(
@@ -37,7 +39,7 @@ def make_energy_balance_table(
         sum, `load_wh` = served + shed, `shed_wh`, and `stored_wh`, the content of all batteries at the end of the
         interval. `from_grid_wh` is what houses import plus the losses that no grid-forming device carries. With a
         background, `BACKGROUND_SOURCES` and `BACKGROUND_USES` are sources and uses too, and what it draws from the grid
-        and feeds into it is in `from_grid_wh` and `to_grid_wh`.
+        and feeds into it is in `from_grid_wh` and `to_grid_wh`; last, and outside the sum, is `BACKGROUND_LOST`.
     """
     time = houses["time"].to_numpy()
     n_houses = int(np.searchsorted(time, time[0], side="right"))
@@ -61,7 +63,9 @@ def make_energy_balance_table(
     }
     sources: tuple[str, ...] = SOURCES
     uses: tuple[str, ...] = USES
+    lost: dict[str, npt.NDArray[np.int64]] = {}
     if background is not None:
+        lost = dict(zip(BACKGROUND_LOST, (background.shed_wh, background.turned_down_wh), strict=True))
         sources, uses = SOURCES + BACKGROUND_SOURCES, USES + BACKGROUND_USES
         columns["from_grid_wh"] = columns["from_grid_wh"] + background.from_grid_wh
         columns["to_grid_wh"] = columns["to_grid_wh"] + background.to_grid_wh
@@ -74,6 +78,7 @@ def make_energy_balance_table(
             "load_wh": load,
             "shed_wh": shed,
             "stored_wh": metered("own_wh") + metered("hosted_wh"),
+            **lost,
         }
     )
 

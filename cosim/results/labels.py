@@ -5,6 +5,9 @@ The definitions stand in docs/nomenclature.md. The keys are those of `cosim.resu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 ENERGY = {
     "load": "load asked for",
     "shed": "load shed",
@@ -46,6 +49,15 @@ MONEY = {
 }
 """Labels of `money_eur`."""
 
+NETWORK = {
+    "lowest_voltage": "lowest voltage",
+    "highest_voltage": "highest voltage",
+    "largest_unbalance": "largest voltage unbalance",
+    "highest_neutral_loading": "highest neutral loading",
+    "highest_loading": "highest loading",
+}
+"""Labels of the extremes in `network`: in an unbalanced run of any phase or conductor."""
+
 SERVED = "load served"
 """Load asked for less load shed."""
 REVERSE_HOURS = "hours with export to the grid"
@@ -53,3 +65,26 @@ REVERSE_HOURS = "hours with export to the grid"
 ENERGIES = (*(key for key in ENERGY if key not in ("curtailed", "shed")), *BACKGROUND)
 """Energies that came from somewhere or went somewhere; the rest is what did not take place."""
 CURTAILED = ("curtailed", "shed")
+
+
+def describe_conductor(phase: str) -> str:
+    """A conductor in words; empty where there is no single one.
+
+    Examples
+    --------
+    >>> [describe_conductor(phase) for phase in ("b", "n", "")]
+    ['phase b', 'neutral', '']
+    """
+    return {"": "", "n": "neutral"}.get(phase, f"phase {phase}")
+
+
+def name_place(found: Mapping[str, Any]) -> str:
+    """Where an extreme of the network is: its bus or element, and in an unbalanced run its conductor.
+
+    Examples
+    --------
+    >>> name_place({"vm_pu": 1.04, "bus": "pole 9", "phase": "b"}), name_place({"bus": "pole 9"}), name_place({})
+    ('pole 9, phase b', 'pole 9', '')
+    """
+    where = found.get("bus") or found.get("element") or ""
+    return ", ".join(filter(None, (where, describe_conductor(found.get("phase", "")))))

@@ -24,6 +24,7 @@ REASONS = {
     **dict.fromkeys(("report.html", "report.pdf", "branch_summary.csv", "house_summary.csv", "hosting.csv"), _REPORT),
 }
 """Why a file is in clear; tables that are not named hold what houses did."""
+_OF_SOME_RUNS = {"phases.csv": "which house is connected to which phase: the operator's own copy; not to be given away"}
 
 
 @contextmanager
@@ -44,4 +45,5 @@ def write_for_owner(private: bool) -> Iterator[None]:
 
 def explain_clear(files: Iterable[str]) -> dict[str, str]:
     """Why each file of a private run's directory is in clear, by its name; those that a report adds are among them."""
-    return {name: REASONS.get(name, _OWN_COPY) for name in sorted({*files, *REASONS})}
+    reasons = REASONS | _OF_SOME_RUNS
+    return {name: reasons.get(name, _OWN_COPY) for name in sorted({*files, *REASONS})}

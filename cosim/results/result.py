@@ -16,6 +16,7 @@ from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.results.directory import file_name, read_in_parts, read_table
 from cosim.results.integrity import AGAIN, MANIFEST, SUMMARY, check_files, read_json, read_manifest
+from cosim.results.labels import NETWORK
 from cosim.results.summary import EXTREMES
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
@@ -128,9 +129,9 @@ class Result:
     intervals = _read_frame("intervals")
     """One row per interval: prices, grid exchange, losses, outcome, by UTC time."""
     bus_voltage = _read_frame("bus_voltage")
-    """Long table of voltages, pu, by UTC time."""
+    """Long table of voltages, pu, by UTC time; of an unbalanced run one of each phase, and the unbalance, %."""
     branch_loading = _read_frame("branch_loading")
-    """Long table of loadings, per cent, by UTC time."""
+    """Long table of loadings, per cent, by UTC time; of an unbalanced run one of each phase and of the neutral."""
     violations = _read_frame("violations")
     """What the exchanges as cleared would have violated, by UTC time."""
     curtailed_by_house = _read_frame("curtailed_by_house", "house")
@@ -169,5 +170,5 @@ def format_result_html(result: Result) -> str:
     rows += [(f"intervals {name.replace('_', ' ')}", f"{n:,}", "") for name, n in network["outcomes"].items() if n]
     for name, (column, digits, unit) in EXTREMES.items():
         if name in network:
-            rows.append((name.replace("_", " "), f"{network[name][column]:.{digits}f}", unit))
+            rows.append((NETWORK[name], f"{network[name][column]:.{digits}f}", unit))
     return table_html(f"gridsettle run of scenario '{result.scenario.name}'", ("what", "value", "unit"), rows)

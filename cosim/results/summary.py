@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cosim.results.columns import is_named
+from cosim.results.columns import is_named, name_columns
 from cosim.results.fairness import CURTAILED_KINDS, measure_fairness
 from cosim.results.sums import Parts
 from grid_models.arrays import Floats
+from grid_models.feeder.connection import CONDUCTORS
 from market.exchanges import NEUR_PER_EUR
 
 BACKGROUND_COLUMNS = ("from_grid_wh", "to_grid_wh", "background_load_wh", "background_generation_wh")
@@ -21,9 +22,15 @@ METERED = ("load", "pv", "fuel_cell", "charge", "discharge", "imported", "export
 EXTREMES = {
     "lowest_voltage": ("vm_pu", 4, "pu"),
     "highest_voltage": ("vm_pu", 4, "pu"),
+    "largest_unbalance": ("vuf_percent", 2, "%"),
+    "highest_neutral_loading": ("loading_percent", 1, "%"),
     "highest_loading": ("loading_percent", 1, "%"),
 }
-"""Extremes of the network by their key in the summary: the quantity, the decimals to show, and the unit."""
+"""Extremes of the network by their key in the summary: the quantity, the decimals to show, and the unit.
+
+Unbalance and neutrals are those of an unbalanced run.
+"""
+ONLY_UNBALANCED = ("largest_unbalance", "highest_neutral_loading")
 
 
 def summarise(
@@ -33,6 +40,8 @@ def summarise(
     curtailed: pa.Table,
     metered: pa.Table,
     by_house: pa.Table,
+    *,
+    unbalanced: bool = False,
 ) -> dict[str, Any]:
     """Summary of a run.
 
@@ -46,6 +55,8 @@ def summarise(
         Of `cosim.results.sums`: exchanges summed, those that were curtailed, meters summed by house.
     by_house
         Of `cosim.results.fairness.make_curtailed_by_house_table`.
+    unbalanced
+        Whether the tables of the network have a column for each phase or conductor.
 
     Returns
     -------
@@ -60,7 +71,7 @@ def summarise(
             **exchanged_kwh(exchange_sums),
         },
         "money_eur": money_eur(exchange_sums),
-        "network": {**count_outcomes(intervals), **find_extremes(parts)},
+        "network": {**count_outcomes(intervals), **find_extremes(parts, unbalanced=unbalanced)},
         "fairness": measure_fairness(by_house),
         "not_settled": list_not_settled(find_switched_off(intervals), curtailed),
     }
@@ -127,33 +138,54 @@ def count_outcomes(intervals: pa.Table) -> dict[str, Any]:
     return {"intervals": len(intervals), "outcomes": counts, "power_flows": _sum(intervals["power_flows"])}
 
 
-def find_extremes(parts: Parts) -> dict[str, dict[str, Any]]:
-    """Lowest and highest voltage and highest loading with their place and time; none where nothing was supplied."""
-    voltage = _find_outermost(parts, "bus_voltage", "bus", "vm_pu")
-    loading = _find_outermost(parts, "branch_loading", "element", "loading_percent")
-    found = {
+def find_extremes(parts: Parts, *, unbalanced: bool = False) -> dict[str, dict[str, Any]]:
+    """Lowest and highest voltage and highest loading with their place and time; none where nothing was supplied.
+
+    In an unbalanced run voltages are those of phases, loadings those of phases and neutrals, and their `phase` says of
+    which; the largest unbalance and the highest loading of a neutral stand beside them.
+    """
+    buses, conductors = (CONDUCTORS["bus"], CONDUCTORS["line"]) if unbalanced else (("",), ("",))
+    voltage = _find_outermost(parts, "bus_voltage", "bus", "vm_pu", buses)
+    loading = _find_outermost(parts, "branch_loading", "element", "loading_percent", conductors)
+    found: dict[str, tuple[pa.Table, Any]] = {
         "lowest_voltage": (voltage, np.argmin),
         "highest_voltage": (voltage, np.argmax),
-        "highest_loading": (loading, np.argmax),
     }
+    if unbalanced:
+        unbalance = _find_outermost(parts, "bus_voltage", "bus", "vuf_percent")
+        neutral = _find_outermost(parts, "branch_loading", "element", "loading_percent", ("n",)).drop_columns("phase")
+        found |= {"largest_unbalance": (unbalance, np.argmax), "highest_neutral_loading": (neutral, np.argmax)}
+    found["highest_loading"] = (loading, np.argmax)
     return {name: _describe_extreme(rows, find) for name, (rows, find) in found.items() if len(rows)}
 
 
-def _find_outermost(parts: Parts, name: str, element: str, column: str) -> pa.Table:
-    """Rows with the lowest and the highest value of each part of a table; of equals the first."""
+def _find_outermost(
+    parts: Parts, name: str, element: str, quantity: str, conductors: Sequence[str] = ("",)
+) -> pa.Table:
+    """Rows with the lowest and the highest value of each part of a table, of any conductor; of equals the first.
+
+    Columns are the element, the quantity, the time, and where conductors have names their `phase`.
+    """
+    columns = name_columns(quantity, conductors)
     rows = []
-    for part in parts(name, (element, column, "time")):
-        values = part[column].to_numpy()
+    for part in parts(name, (element, *columns.values(), "time")):
+        values = np.stack([part[column].to_numpy() for column in columns.values()], axis=1).reshape(-1)
         known = not np.all(np.isnan(values))
         found = [int(find(values)) for find in (np.nanargmin, np.nanargmax)] if known else []
-        rows.append(part.take(pa.array(found, pa.int64())))
+        chosen = part.select((element, "time")).take(pa.array([at // len(columns) for at in found], pa.int64()))
+        chosen = chosen.add_column(1, quantity, pa.array(values[found], pa.float64()))
+        if any(conductors):
+            phases = [conductors[at % len(columns)] for at in found]
+            chosen = chosen.append_column("phase", pa.array(phases, pa.string()))
+        rows.append(chosen)
     return pa.concat_tables(rows)
 
 
 def _describe_extreme(rows: pa.Table, find: Callable[[Floats], Any]) -> dict[str, Any]:
-    element, column, _ = rows.column_names
-    row = rows.slice(int(find(rows[column].to_numpy())), 1).to_pylist()[0]
-    return {column: row[column], element: row[element], "time": row["time"].isoformat()}
+    element, quantity = rows.column_names[:2]
+    row = rows.slice(int(find(rows[quantity].to_numpy())), 1).to_pylist()[0]
+    phase = {key: row[key] for key in ("phase",) if key in row}
+    return {quantity: row[quantity], element: row[element], **phase, "time": row["time"].isoformat()}
 
 
 def find_switched_off(intervals: pa.Table) -> pa.ChunkedArray:

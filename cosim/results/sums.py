@@ -59,9 +59,9 @@ def _group_exchanges(exchanges: pa.Table) -> pa.Table:
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 
-def find_curtailed_exchanges(parts: Parts) -> pa.Table:
-    """Rows of the table `exchanges` that were not delivered as cleared, with the columns `CURTAILED`."""
-    exchanges = parts("exchanges", CURTAILED)
+def find_curtailed_exchanges(parts: Parts, *, unbalanced: bool = False) -> pa.Table:
+    """Rows of the table `exchanges` that were not delivered as cleared: `CURTAILED`, and `phase` if it has that."""
+    exchanges = parts("exchanges", (*CURTAILED, "phase") if unbalanced else CURTAILED)
     rows = (part.filter(pc.invert(is_named(part["status"], "accepted"))) for part in exchanges)
     return pa.concat_tables(rows).unify_dictionaries()
 

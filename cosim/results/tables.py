@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
-from cosim.results.columns import TIME, make_schema
+from cosim.results.columns import TIME, make_schema, name_columns
 from cosim.results.sums import METERS
 from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Labels
@@ -105,7 +105,7 @@ def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
         "amount_neur": rows["amount_neur"],
         "fee_neur": rows["fee_neur"],
         "status": _encode_members(rows["status"], Status),
-        "reason": _encode_members(reason, Reason, () if phased else (Reason.UNBALANCE,)),
+        "reason": _encode_members(reason, Reason, () if phased else (Reason.UNBALANCE, Reason.NEUTRAL_VOLTAGE)),
         "element": rows["element"],
     }
     if phased:
@@ -138,7 +138,7 @@ def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: 
     """Long table time, bus, and a column of voltages, pu, for each flow; null where a bus is without supply.
 
     In an unbalanced model each flow has a column for every phase, `vm_a_pu` and so on, and one of the unbalance,
-    `vuf_percent`.
+    `vuf_percent`; with four wires also the neutral's voltage to earth, `neutral_v`.
 
     Parameters
     ----------
@@ -152,9 +152,11 @@ def make_bus_voltage_table(case: Case, intervals: npt.NDArray[np.int64], flows: 
     buses, conductors = list_bus_names(case), case.feeder.conductors("bus")
     voltages: dict[str, Floats] = {}
     for name, flow in flows.items():
-        voltages |= _split_conductors(name, "vm_{}_pu", flow.vm_pu, conductors)
+        voltages |= _split_conductors(name, flow.vm_pu, conductors)
         if case.feeder.connections is not None:
             voltages[name.replace("vm_pu", "vuf_percent")] = flow.vuf_percent
+        if flow.neutral_v.size:
+            voltages[name.replace("vm_pu", "neutral_v")] = flow.neutral_v
     return _make_long_table(case, intervals, {"bus": (np.arange(len(buses)), buses)}, voltages)
 
 
@@ -173,19 +175,14 @@ def make_branch_loading_table(case: Case, intervals: npt.NDArray[np.int64], flow
     loadings: dict[str, Floats] = {}
     for name, flow in flows.items():
         columns = _join_branches(flow, len(conductors), len(case.feeder.conductors("trafo")))
-        loadings |= _split_conductors(name, "loading_{}_percent", columns, conductors)
+        loadings |= _split_conductors(name, columns, conductors)
     return _make_long_table(case, intervals, keys, loadings)
 
 
-def _split_conductors(name: str, pattern: str, values: Floats, conductors: tuple[str, ...]) -> dict[str, Floats]:
+def _split_conductors(name: str, values: Floats, conductors: tuple[str, ...]) -> dict[str, Floats]:
     """Columns of each conductor, (K, n), of values (K, n·conductors); under its own name where there is but one."""
-    if len(conductors) == 1:
-        return {name: values}
-    plain = pattern.format("").replace("__", "_")
-    return {
-        name.replace(plain, pattern.format(conductor)): values[:, k :: len(conductors)]
-        for k, conductor in enumerate(conductors)
-    }
+    columns = name_columns(name, conductors).values()
+    return {column: values[:, k :: len(conductors)] for k, column in enumerate(columns)}
 
 
 def _join_branches(flow: Flow, n_line: int, n_trafo: int) -> Floats:
@@ -231,7 +228,7 @@ def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
 
 
 VIOLATIONS = make_schema("time", "element_type", "element", "name", "quantity", "value", "limit")
-VIOLATIONS_OF_PHASES = VIOLATIONS.append(pa.field("phase", pa.string()))
+VIOLATIONS_OF_PHASES = make_schema(*VIOLATIONS.names, "phase")
 
 
 def make_violations_table(case: Case, before: dict[int, Verdict]) -> pa.Table:

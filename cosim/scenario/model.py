@@ -120,7 +120,7 @@ class Scenario(Section):
 
 _LIMITS_BEFORE = {"min_vm_pu": 0.9, "max_vm_pu": 1.1, "max_loading_percent": 100.0}
 _OF_PHASES = {
-    "network": ("model", "phases", "zero_sequence"),
+    "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
 }
 

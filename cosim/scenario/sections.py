@@ -202,7 +202,7 @@ class NetworkSection(Section):
     model: Literal["balanced", "three_phase", "four_wire"] = Field(
         "balanced",
         description="balanced: all phases alike; three_phase: each by itself, the neutral earthed everywhere; "
-        "four_wire: with the neutral",
+        "four_wire: with the neutral as a conductor of its own",
     )
     phases: Literal["balanced", "drawn", "worst"] = Field(
         "drawn",
@@ -212,6 +212,12 @@ class NetworkSection(Section):
     zero_sequence: Annotated[dict[str, Positive], AfterValidator(_check_zero_sequence)] = Field(
         {},
         description="r0_over_r1, x0_over_x1 and c0_over_c1 of lines without zero-sequence values, unbalanced models",
+    )
+    star_earth_ohm: Positive = Field(
+        1.0, description="resistance to earth of a transformer's star point, ohm, model = four_wire"
+    )
+    house_earth_ohm: Positive | None = Field(
+        None, description="resistance to earth of the neutral at every house, ohm, model = four_wire; none: not earthed"
     )
     keep_elements: bool = Field(False, description="keep the net's own loads and generators beside the houses")
     shared_bus: bool = Field(False, description="allow several houses at one bus")
@@ -255,7 +261,7 @@ class LimitsSection(Section):
 
     def asked(self) -> dict[str, Any]:
         """Arguments of `Limits.from_feeder`: None where the net decides."""
-        values = self.model_dump(exclude={"max_neutral_to_earth_v"})
+        values = self.model_dump()
         values["max_vuf_percent"] = self.max_vuf_percent if "max_vuf_percent" in self.model_fields_set else None
         return {key: None if value == AS_IN_NET else value for key, value in values.items()}
 

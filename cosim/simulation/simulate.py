@@ -45,6 +45,7 @@ from cosim.results.fuel_cells import (
 from cosim.results.integrity import FILES, MANIFEST, SUMMARY, hash_files
 from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, make_outage_tables
 from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
+from cosim.results.phases import PHASES_TABLE, make_phases_table
 from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
 from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
@@ -194,7 +195,8 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     rule = case.scenario.curtailment.rule
     intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
     exchanges = sum_exchanges(parts)
-    curtailed = find_curtailed_exchanges(parts)
+    unbalanced = case.feeder.connections is not None
+    curtailed = find_curtailed_exchanges(parts, unbalanced=unbalanced)
     times = intervals["time"].take(pa.array(choose_sample(case))).combine_chunks()
     outages = OUTAGE_INTERVALS.empty_table()
     if has_events(case):
@@ -206,7 +208,10 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         "curtailed_by_house": make_curtailed_by_house_table(exchanges, rule),
         WEAR_TABLE: make_wear_table(case, meters),
     }
-    found = summarise(parts, intervals, exchanges, curtailed, meters, derived["curtailed_by_house"])
+    if unbalanced:
+        derived[PHASES_TABLE] = make_phases_table(case)
+    by_house = derived["curtailed_by_house"]
+    found = summarise(parts, intervals, exchanges, curtailed, meters, by_house, unbalanced=unbalanced)
     if not case.feeder.background.is_empty:
         found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):
@@ -232,8 +237,9 @@ def list_tables(case: Case) -> tuple[str, ...]:
 
 def list_all_tables(case: Case) -> tuple[str, ...]:
     """Names of all tables of a run, also of those that follow from the others."""
-    derived = ("curtailment", "curtailed_by_house", WEAR_TABLE, *(("resilience",) if has_events(case) else ()))
-    return (*list_tables(case), *derived)
+    phases = () if case.feeder.connections is None else (PHASES_TABLE,)
+    outages = ("resilience",) if has_events(case) else ()
+    return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages)
 
 
 def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:

@@ -12,6 +12,7 @@ import pandas as pd
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
+from cosim.results.background import measure_background
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.studies.deals import Deal, find_deal_rows
@@ -40,7 +41,8 @@ class MicrogridResult(NamedTuple):
         buyer's), price_ueur_per_kwh, amount_neur (of what is delivered).
     feeders
         interval, feeder, p_grid_kw (from the grid at its transformer), imported, exported, spilled and shed Wh,
-        losses_wh, outcome.
+        losses_wh, outcome. Where a net has elements of its own, what they draw and feed: background_load_wh,
+        background_generation_wh (0 at feeders without).
     houses
         interval, feeder, participant, all energies of its meter, and what of its imports and exports are deals:
         deal_in_wh, deal_out_wh, with their money deal_paid_neur and deal_earned_neur.
@@ -72,9 +74,18 @@ class MicrogridTables:
         """All intervals added, as tables."""
         return MicrogridResult(
             pd.DataFrame(self._deals, columns=list(DEALS)),
-            pd.DataFrame(self._feeders),
+            _tabulate_feeders(self._feeders),
             pd.concat(self._houses, ignore_index=True) if self._houses else pd.DataFrame(),
         )
+
+
+def _tabulate_feeders(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of all feeders; what only some of them have is 0 at the others, and `outcome` is last."""
+    table = pd.DataFrame(rows)
+    own = [name for name in table.columns if name.startswith("background_")]
+    if own:
+        table[own] = table[own].fillna(0).astype(np.int64)
+    return table[[name for name in table.columns if name != "outcome"] + ["outcome"]] if len(table) else table
 
 
 def _describe_deal(t: int, names: Sequence[str], matched: Deal, deal: Deal) -> dict[str, Any]:
@@ -91,8 +102,17 @@ def _describe_feeder(t: int, case: Case, chunk: Chunk) -> dict[str, Any]:
         "p_grid_kw": float(chunk.flow.p_grid_kw[0]),
         **{name: int(meters[name].sum()) for name in _FLOWS},
         "losses_wh": int(rows["delivered_wh"][rows["kind"] == Kind.LOSS].sum()),
+        **_describe_background(case, chunk),
         "outcome": Outcome(int(chunk.outcome[0])).name.lower(),
     }
+
+
+def _describe_background(case: Case, chunk: Chunk) -> dict[str, int]:
+    """What the net's own elements draw and feed; nothing where it has none."""
+    found = measure_background(case, chunk)
+    if found is None:
+        return {}
+    return {"background_load_wh": int(found.load_wh[0]), "background_generation_wh": int(found.generation_wh[0])}
 
 
 def _list_houses(t: int, case: Case, chunk: Chunk) -> pd.DataFrame:

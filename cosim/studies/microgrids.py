@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.case.event_checks import check_only_loads
 from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.delivery.window import make_orders_at
 from cosim.errors import ScenarioError
@@ -130,7 +131,9 @@ def _limit(deals: Sequence[Deal], admitted_wh: Ints) -> list[Deal]:
 
 
 def check_alike(cases: Sequence[Case]) -> None:
-    """Raise `ScenarioError` unless the feeders have different names and the same intervals."""
+    """Raise `ScenarioError` unless the feeders have different names, the same intervals and no events but of loads."""
+    for case in cases:
+        check_only_loads(case.scenario, f"study microgrids, in scenario '{case.scenario.name}'")
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}")
@@ -156,7 +159,7 @@ def run_microgrids(cases: Sequence[Case], capacity_kw: float, n_intervals: int |
     Raises
     ------
     ScenarioError
-        If the feeders have the same names or different intervals.
+        If the feeders have the same names or different intervals, or events of other kinds than `load`.
     ConservationError
         If a house, the accounts or a deal does not balance in an interval.
     """

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cosim.case.event_checks import check_only_loads
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.scenario.model import Scenario
@@ -69,7 +70,14 @@ SWEEPS = {
 
 
 def list_sweep_tasks(name: str, scenario: Scenario, seeds: int) -> list[Task]:
-    """Tasks of a sweep over all seeds."""
+    """Tasks of a sweep over all seeds.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario has events that a market without a network does not know.
+    """
+    check_only_loads(scenario, f"study {name}")
     return [
         Task({"seed": seed, **labels}, vary(scenario, "study", seed=seed, **changes))
         for seed in range(1, seeds + 1)

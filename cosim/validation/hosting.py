@@ -5,7 +5,8 @@ Batteries are idle and nothing is curtailed: the result is what the wires alone 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cosim.case.community import sun_shape
 from cosim.delivery.setpoints import at_device, mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
+from cosim.scenario.events import LoadEvent
 from cosim.scenario.model import Scenario
 from cosim.validation.largest_clean import LargestClean, Searches, find_largest_clean
 from cosim.validation.tables import describe_violation
@@ -44,7 +46,7 @@ class Hosting:
         One row per house: bus, largest rated PV there with none anywhere else, whether that is the end of the search,
         and what binds it. In an unbalanced model also the phases of its panels, `phase_pv`, and that of the limit.
     notes
-        What is to be said of the answer, in sentences.
+        Remarks on the network, on the answer, and on what of the scenario it leaves out.
     """
 
     scaling: float
@@ -62,7 +64,7 @@ class Hosting:
             "bound_by": self.bound_by,
             "intervals": self.n_intervals,
             "houses": self.houses.to_dict(orient="records"),
-            **({"notes": list(self.notes)} if self.notes else {}),
+            "notes": list(self.notes),
         }
 
 
@@ -87,7 +89,15 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     """
     case = build_case(scenario)
     every = np.arange(case.n_intervals)
-    return find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
+    found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
+    return replace(found, notes=(*case.feeder.notes, *found.notes, *_list_left_out(scenario)))
+
+
+def _list_left_out(scenario: Scenario) -> list[str]:
+    """Events that the answer leaves out: it is that of the whole network, with the devices of the beginning."""
+    kinds = Counter(event.kind for event in scenario.events if not isinstance(event, LoadEvent))
+    counts = [f"{kind} ({count})" for kind, count in kinds.items()]
+    return [f"events that hosting capacity leaves out: {', '.join(counts)}"] if counts else []
 
 
 def find_hosting_capacity(

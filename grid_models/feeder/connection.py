@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,21 @@ def read_phase(word: str, where: str) -> int:
     return code
 
 
+class FourWires(NamedTuple):
+    """How a neutral that is a conductor of its own is earthed: resistances in ohm.
+
+    Attributes
+    ----------
+    star_ohm
+        Of each transformer's star point.
+    house_ohm
+        Of the neutral at each participant; None where it is earthed at transformers only.
+    """
+
+    star_ohm: float = 1.0
+    house_ohm: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Connections:
     """Phases of the devices of N participants, and the injections that follow: one for each participant and phase.
@@ -70,12 +86,15 @@ class Connections:
     ----------
     load, pv, battery, fuel_cell
         (N,) code of each participant's device, whether it has one or not.
+    wires
+        How the neutral is earthed where it is a conductor of its own; None: it is earthed everywhere.
     """
 
     load: Codes
     pv: Codes
     battery: Codes
     fuel_cell: Codes
+    wires: FourWires | None = None
 
     @cached_property
     def _pairs(self) -> Ints:
@@ -126,8 +145,10 @@ def make_connections(
     ([0, 1, 1], ['a', 'abc', 'b'], [0, 1])
     """
     load = np.asarray(phase, dtype=np.int8)
-    others = (load if codes is None else np.asarray(codes, dtype=np.int8) for codes in (pv, battery, fuel_cell))
-    return Connections(load, *others)
+    pv, battery, fuel_cell = (
+        load if codes is None else np.asarray(codes, dtype=np.int8) for codes in (pv, battery, fuel_cell)
+    )
+    return Connections(load, pv, battery, fuel_cell)
 
 
 def connect_houses(phase: npt.ArrayLike, pv_kw: npt.ArrayLike, battery_kw: npt.ArrayLike) -> Connections:

@@ -14,6 +14,7 @@ import pandas as pd
 from pandapower.topology import unsupplied_buses
 
 from grid_models.errors import GridError
+from grid_models.feeder.plausibility import list_doubts
 
 
 class Handling(StrEnum):
@@ -78,6 +79,13 @@ ELEMENT_TYPES: dict[str, ElementType] = {
 """Tables of a pandapower net. Generators that are a slack are sources, and carried like external grids."""
 
 REPLACED = tuple(name for name, kind in ELEMENT_TYPES.items() if kind.handling is Handling.REPLACED)
+
+_KNOWN_BESIDE = (
+    *("_", "res_", "characteristic", "output_writer", "trafo_characteristic", "shunt_characteristic"),
+    *("bus_geodata", "line_geodata", "bus_dc_geodata", "line_dc_geodata", "q_capability"),
+    *("loadcases", "studycases", "substation"),  # of SimBench
+)
+"""Begins of the names of tables that are read, or left out with a note of their own, or say where elements are."""
 
 SOLVER_OPTIONS = {
     *("algorithm", "init", "init_vm_pu", "init_va_degree", "max_iteration", "tolerance_mva", "numba", "lightsim2grid"),
@@ -150,6 +158,7 @@ def list_notes(net: Any, *, keep_elements: bool) -> list[str]:
         *_list_handled(net, keep_elements=keep_elements),
         *_list_simplified(net, keep_elements=keep_elements),
         *_list_idle_taps(net),
+        *list_doubts(net),
     ]
 
 
@@ -162,8 +171,20 @@ def _list_handled(net: Any, *, keep_elements: bool) -> Iterator[str]:
         yield f"elements of the net that participants replace: {', '.join(replaced)}; keep_elements = true keeps them"
     if kept:
         yield f"elements of the net that are kept beside the participants: {', '.join(kept)}"
+    unread = _count_elements(net, Handling.IGNORED)
+    if unread:
+        yield f"elements of the net that no power flow reads: {', '.join(unread)}"
+    unknown = [f"'{name}' ({len(net[name])})" for name in _list_unknown_tables(net)]
+    if unknown:
+        yield f"tables of the net that pandapower has not, and that are not read: {', '.join(unknown)}"
     if len(net.controller):
         yield f"{len(net.controller)} controllers stored in the net are not run: taps and setpoints stay as they are"
+
+
+def _list_unknown_tables(net: Any) -> list[str]:
+    """Tables with rows that no pandapower net has, such as those of a misspelt name."""
+    tables = [name for name, table in net.items() if isinstance(table, pd.DataFrame) and len(table)]
+    return [name for name in tables if name not in ELEMENT_TYPES and not name.startswith(_KNOWN_BESIDE)]
 
 
 def _count_elements(net: Any, handling: Handling) -> list[str]:

@@ -30,6 +30,8 @@ from grid_models.feeder.elements import (
     switch_off_elements,
 )
 from grid_models.feeder.net_tables import check_tables
+from grid_models.feeder.plausibility import check_numbers
+from grid_models.feeder.references import check_references
 from grid_models.feeder.voltage_dependence import COLUMNS, find_dependence
 
 ELEMENTS: dict[str, tuple[str, str]] = {
@@ -156,8 +158,11 @@ def _read_labels(frame: pd.DataFrame) -> Labels:
 
 
 def _format_phases(connections: Connections) -> list[str]:
-    """One line per device, with the phases of every participant."""
-    return [f"phases {device}={','.join(NAMES[code] for code in getattr(connections, device))}" for device in DEVICES]
+    """One line per device, with the phases of every participant, and one for the earthing of the neutral."""
+    wires = connections.wires
+    earths = [] if wires is None else [f"wires={wires.star_ohm:.12g},{wires.house_ohm}"]
+    names = {device: [NAMES[code] for code in getattr(connections, device)] for device in DEVICES}
+    return [*earths, *(f"phases {device}={','.join(phases)}" for device, phases in names.items())]
 
 
 def _format_rows(table: str, frame: pd.DataFrame) -> list[str]:
@@ -226,6 +231,8 @@ def make_feeder(
     """
     given = deepcopy(net)
     check_tables(given, f"network '{name}'")
+    check_references(given, f"network '{name}'")
+    check_numbers(given, f"network '{name}'")
     check_net(name, given)
     check_placement(name, given, participants, bus, shared_bus=shared_bus)
     drop_solver_options(given)

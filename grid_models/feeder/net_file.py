@@ -19,10 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandapower as pp
 
 from grid_models.errors import GridError, shorten
 from grid_models.feeder.net_tables import NOT_OF_POWER_FLOW, check_tables
+from grid_models.feeder.plausibility import check_numbers
+from grid_models.feeder.references import check_references
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 32
@@ -122,6 +125,8 @@ def parse_net(text: str, where: str) -> Any:
     rebuilt = {"_module": NET[0], "_class": NET[1], "_object": kept} if tagged else kept
     net = _decode(json.dumps(rebuilt), where)
     check_tables(net, where)
+    check_references(net, where)
+    check_numbers(net, where)
     net[LEFT_OUT] = tuple(walked.notes)
     return net
 
@@ -255,6 +260,7 @@ def _frame(value: dict[str, Any], place: str) -> dict[str, Any]:
     if "dtype" in value:
         rebuilt["dtype"] = kinds = _dtypes(value["dtype"], place)
         _check_flags(columns, index, data, kinds, place)
+        _check_integers(columns, index, data, kinds, place)
     return rebuilt
 
 
@@ -266,6 +272,20 @@ def _check_flags(columns: list[Any], index: list[Any], data: list[Any], kinds: d
             if row[k] not in (0, 1):
                 found = "nothing" if row[k] is None else shorten(repr(row[k]))
                 raise GridError(f"{place}, row {label}, column {column}: expected true or false, got {found}")
+
+
+def _check_integers(columns: list[Any], index: list[Any], data: list[Any], kinds: dict[str, str], place: str) -> None:
+    """Refuse what pandas would cut or wrap into another integer: 3.7 to 3, and -1 to 4294967295 without a sign."""
+    for k, column in enumerate(columns):
+        kind = kinds.get(str(column), "")
+        if "int" not in kind.lower():
+            continue
+        bounds = np.iinfo(kind.lower())
+        for label, row in zip(index, data, strict=True):
+            cell = row[k]
+            if isinstance(cell, int | float) and not (bounds.min <= cell <= bounds.max and cell == int(cell)):
+                expected = f"a whole number from {bounds.min} to {bounds.max}"
+                raise GridError(f"{place}, row {label}, column {column}: expected {expected}, got {shorten(cell)}")
 
 
 def _dtypes(value: Any, place: str) -> dict[str, str]:

@@ -85,19 +85,14 @@ NEEDED = {
     "xward": ("ps_mw", "qs_mvar", "pz_mw", "qz_mvar", "r_ohm", "x_ohm", "vm_pu"),
 }
 """Numbers without which pandapower solves no power flow, by tables."""
-_AT_BUS = ("bus", "from_bus", "to_bus", "hv_bus", "lv_bus")
 
 
 def find_flaw(net: Any) -> str:
-    """The first element in service that lacks a number or is at a bus that the net has not; empty where none does."""
+    """The first element in service that lacks a number; empty where none does."""
     for table, columns in NEEDED.items():
         frame = net[table]
         frame = frame[frame["in_service"].astype(bool)]
-        for column in (*columns, *_AT_BUS):
-            if column not in frame:
-                continue
-            strange = ~frame[column].isin(net.bus.index) if column in _AT_BUS else frame[column].isna()
-            for label in frame.index[strange]:
-                value = frame.at[label, column]
-                return f"{table} {label}: {column} is {f'{value}, no bus of the net' if column in _AT_BUS else 'empty'}"
+        for column in frame.columns.intersection(list(columns)):
+            for label in frame.index[frame[column].isna()]:
+                return f"{table} {label}: {column} is empty"
     return ""

@@ -17,9 +17,18 @@ from scipy.sparse.linalg import SuperLU, splu
 from grid_models.arrays import Complex, Ints
 from grid_models.errors import GridError
 from grid_models.phases.circuit import EARTH, Circuit, Source
-from grid_models.phases.kernel import PhaseNetwork, Rows
+from grid_models.phases.kernel import PhaseNetwork, Readout
+from grid_models.phases.rows import (
+    ONE,
+    Places,
+    arrange_places,
+    join_matrices,
+    make_current_readout,
+    make_sweep,
+    make_voltage_readout,
+)
 from grid_models.phases.sequence import TO_PHASES, TO_SEQUENCES, make_phase_matrix
-from grid_models.powerflow.admittance import as_pairs, read_columns
+from grid_models.powerflow.admittance import as_pairs
 
 BASE_KVA = 100.0
 """Power base; any would do, this one keeps numbers of low-voltage networks near one."""
@@ -33,12 +42,13 @@ class Model(NamedTuple):
     ----------
     network
         As the compiled functions take it.
-    rows
-        Voltages of the n nodes, V, then currents into the c terminals, A.
+    voltages, currents
+        Voltages of the nodes, V, and currents into the terminals, A.
     """
 
     network: PhaseNetwork
-    rows: Rows
+    voltages: Readout
+    currents: Readout
 
 
 def make_model(circuit: Circuit) -> Model:
@@ -64,8 +74,26 @@ def make_model(circuit: Circuit) -> Model:
     to_nodes = transform[:, free[order]].tocsr()
     incidence = _incidence(circuit)
     seen = (transform.conj().T @ incidence)[free].tocsc()
-    network = _make_network(factors, seen, incidence.T @ no_load)
-    return Model(network, _make_rows(circuit, no_load, to_nodes))
+    places = arrange_places(circuit.port_from.size, to_nodes)
+    return Model(
+        _make_network(factors, seen, incidence.T @ no_load, places),
+        make_voltage_readout(no_load * circuit.base_v, sparse.diags_array(circuit.base_v) @ to_nodes, places),
+        make_current_readout(circuit.branches, places),
+    )
+
+
+def make_current_matrix(circuit: Circuit) -> Any:
+    """Sparse (c, n) S: currents into all terminals, branch by branch, per voltage to earth."""
+    n = len(circuit.bus)
+    sizes = [branch.node.size for branch in circuit.branches]
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    row = [np.repeat(np.arange(size) + k, size) for k, size in zip(first[:-1], sizes, strict=True)]
+    column = [np.tile(branch.node, branch.node.size) for branch in circuit.branches]
+    value = [branch.admittance.ravel() for branch in circuit.branches]
+    if not sizes:
+        return sparse.csr_array((0, n), dtype=np.complex128)
+    entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
+    return sparse.coo_array(entries, shape=(int(first[-1]), n)).tocsr()
 
 
 def make_port_maps(circuit: Circuit) -> tuple[Complex, Complex, Complex]:
@@ -91,31 +119,6 @@ def make_port_maps(circuit: Circuit) -> tuple[Complex, Complex, Complex]:
     x = factors.solve(seen + 0j) / (BASE_KVA * 1000.0)
     node = circuit.base_v[:, None] * (transform[:, free] @ x)
     return node, np.asarray(make_current_matrix(circuit) @ node), np.asarray(incidence.T @ node)
-
-
-def _make_rows(circuit: Circuit, no_load: Complex, to_nodes: Any) -> Rows:
-    """Voltages and currents per solution of the factors; `to_nodes` is sparse (n, x), in pu like `no_load`, (n,)."""
-    volts = sparse.diags_array(circuit.base_v) @ to_nodes
-    currents = make_current_matrix(circuit)
-    matrix = sparse.vstack([volts, currents @ volts]).tocsr()
-    constant = np.concatenate([no_load * circuit.base_v, currents @ (no_load * circuit.base_v)])
-    starts, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-    values = np.ascontiguousarray(as_pairs(matrix.data + 0j))
-    return Rows(starts, columns, values, as_pairs(constant), _find_negatives(circuit))
-
-
-def _find_negatives(circuit: Circuit) -> Ints:
-    """For each row of `_make_rows` an earlier one that is its negative: currents out of lines without capacitance."""
-    n = len(circuit.bus)
-    parts, first = [np.full(n, -1, np.int64)], n
-    for branch in circuit.branches:
-        k, half = branch.node.size, branch.node.size // 2
-        part = np.full(k, -1, np.int64)
-        if k == 2 * half and np.array_equal(branch.admittance[half:], -branch.admittance[:half]):
-            part[half:] = first + np.arange(half)
-        parts.append(part)
-        first += k
-    return np.concatenate(parts)
 
 
 def check_connections(circuit: Circuit) -> None:
@@ -227,44 +230,34 @@ def _incidence(circuit: Circuit) -> Any:
     return sparse.coo_array((values[live], (rows[live], columns[live])), shape=(len(circuit.bus), m)).tocsc()
 
 
-def _make_network(factors: SuperLU, seen: Any, no_load: Complex) -> PhaseNetwork:
+def _make_network(factors: SuperLU, seen: Any, no_load: Complex, places: Places) -> PhaseNetwork:
     """The compiled functions' view; `seen` is sparse (x, m), what ports inject into the unknowns.
 
     Few ports are iterated on alone, by their impedance matrix. Where that has more numbers than two sweeps through the
     factors, each iteration is a sweep.
     """
-    m = seen.shape[1]
-    dense = m * m <= 2 * (factors.L.nnz + factors.U.nnz)
-    impedance = seen.conj().T @ factors.solve(seen.toarray()) if dense and m else np.zeros((0, 0), np.complex128)
+    n, m = seen.shape
+    by_ports = m * m <= 2 * (factors.L.nnz + factors.U.nnz)
+    of_row, of_place = (
+        sparse.coo_array((np.ones(n), (order, np.arange(n))), shape=(n, n)).tocsr()
+        for order in (factors.perm_r, factors.perm_c)
+    )
+    if by_ports:
+        linear = places.current, seen.conj().T @ (factors.solve(seen.toarray()) if m else np.zeros((n, 0)))
+    else:
+        linear = places.unknown, (of_place @ seen).conj().T
+    target = places.following + np.arange(m)
     return PhaseNetwork(
-        *read_columns(sparse.tril(factors.L, -1)),
-        *read_columns(sparse.triu(factors.U, 1)),
-        inverse_diagonal=as_pairs(1.0 / factors.U.diagonal()),
-        port_start=seen.indptr.astype(np.int64),
-        port_rhs_row=factors.perm_r[seen.indices].astype(np.int64),
-        port_place=factors.perm_c[seen.indices].astype(np.int64),
-        port_value=as_pairs(seen.data + 0j),
         no_load=as_pairs(no_load),
-        impedance=np.ascontiguousarray(as_pairs(impedance)),
+        size=places.size,
+        by_ports=by_ports,
+        iteration=join_matrices(target, [(ONE, no_load[:, None]), linear]),
+        sweep=make_sweep(factors, of_row @ seen, places),
     )
 
 
-def make_current_matrix(circuit: Circuit) -> Any:
-    """Sparse (c, n) S: currents into all terminals, branch by branch, per voltage to earth."""
-    n = len(circuit.bus)
-    sizes = [branch.node.size for branch in circuit.branches]
-    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    row = [np.repeat(np.arange(size) + k, size) for k, size in zip(first[:-1], sizes, strict=True)]
-    column = [np.tile(branch.node, branch.node.size) for branch in circuit.branches]
-    value = [branch.admittance.ravel() for branch in circuit.branches]
-    if not sizes:
-        return sparse.csr_array((0, n), dtype=np.complex128)
-    entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
-    return sparse.coo_array(entries, shape=(int(first[-1]), n)).tocsr()
-
-
 def list_terminals(circuit: Circuit) -> list[tuple[str, str, str]]:
-    """Branch, end and conductor of each row of `make_current_matrix`."""
+    """Branch, end and conductor of each of the c terminals."""
     return list(
         chain.from_iterable(
             zip([branch.name] * len(branch.end), branch.end, branch.conductor, strict=True)

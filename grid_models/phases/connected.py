@@ -16,6 +16,7 @@ from grid_models.errors import GridError
 from grid_models.feeder.connection import ABC, Connections
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.circuit import EARTH, Circuit
+from grid_models.phases.neutral import add_neutrals
 from grid_models.phases.three_phase import ThreePhaseNet, make_three_phase
 from grid_models.powerflow.admittance import find_bus_rows
 
@@ -31,11 +32,14 @@ class ConnectedCircuit(NamedTuple):
         The net in three phases.
     share
         Sparse (m, C): share of each injection at each port; no port where a bus is without supply.
+    neutral
+        (i,) node of the neutral of each internal bus, -1 where it is earthed everywhere.
     """
 
     circuit: Circuit
     net: ThreePhaseNet
     share: Any
+    neutral: Ints
 
 
 def get_connections(feeder: Feeder) -> Connections:
@@ -75,7 +79,11 @@ def connect_feeder(feeder: Feeder) -> ConnectedCircuit:
         power_kva=np.concatenate([power, made.circuit.power_kva[~own]]),
     )
     shares = sparse.coo_array((share, (place[n_own:], injection)), shape=shape).tocsr()
-    return ConnectedCircuit(circuit, made, shares)
+    wires = get_connections(feeder).wires
+    if wires is None:
+        return ConnectedCircuit(circuit, made, shares, np.full(made.matrices.y_bus.shape[0], EARTH))
+    found = add_neutrals(made._replace(circuit=circuit), internal, wires)
+    return ConnectedCircuit(found.circuit, made, shares, found.node)
 
 
 def list_ports(connections: Connections, internal: Ints) -> tuple[Ints, Ints, Complex]:

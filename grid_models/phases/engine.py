@@ -91,7 +91,7 @@ class PhasePowerFlow:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self._network, self._rows = make_model(circuit)
+        self._model = make_model(circuit)
         self.terminals = list_terminals(circuit)
         self.rated_a: Floats = np.concatenate([branch.rated_a for branch in circuit.branches] or [np.zeros(0)])
 
@@ -112,10 +112,12 @@ class PhasePowerFlow:
         if s.ndim != 2 or s.shape[1] != self.circuit.port_from.size:
             raise GridError(f"power flow: expected powers of shape (K, {self.circuit.port_from.size}), got {s.shape}")
         p, q = np.ascontiguousarray(s.real), np.ascontiguousarray(s.imag)
-        iterations, pairs = solve_intervals(self._network, self._rows, p, q, TOLERANCE_PU, MAX_ITERATIONS)
-        found = pairs.view(np.complex128)[..., 0]
-        n = len(self.circuit.bus)
-        return PhaseFlow(iterations > 0, found[:, :n], found[:, n:], iterations)
+        # Allocated by numpy, which asks for huge pages: touching small ones for the first time took half of the time.
+        v, current_a = (np.empty((len(s), size), np.complex128) for size in (len(self.circuit.bus), self.rated_a.size))
+        pairs = v.view(np.float64).reshape(*v.shape, 2), current_a.view(np.float64).reshape(*current_a.shape, 2)
+        network, *readouts = self._model
+        iterations = solve_intervals(network, p, q, TOLERANCE_PU, MAX_ITERATIONS, (*readouts, *pairs))
+        return PhaseFlow(iterations > 0, v, current_a, iterations)
 
     def unbalance_percent(self, v: Complex) -> tuple[list[str], Floats]:
         """Buses with three phases, U of them, and their voltage unbalance factors, (K, U), of voltages (K, n)."""

@@ -4,71 +4,93 @@ A port with power s and voltage v carries the current `I = conj(s/v)`, and `v = 
 ports see. Only ports are iterated on; one sweep through the factors gives all nodes afterwards. Where there are many
 ports, an iteration is a sweep. Intervals are solved side by side in lanes, as in `grid_models.powerflow.kernel`.
 
+All that is linear is rows that are carried out one after the other on one work space, the factors too: a place of it
+becomes a sum of products of numbers and other places. One function does that, and it is where the time goes.
+
 Law: an interval's result is the same to the bit whatever other intervals are solved beside it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from grid_models.arrays import Floats, Ints
 from grid_models.compiled import compiled
-from grid_models.powerflow.kernel import LANES, solve_factors
 
-TILE = 64
-"""Rows that are computed for all lanes before they are written interval by interval: as many as fit the fast cache."""
+LANES = 64
+"""Intervals side by side, where the work space of so many stays in the nearer caches; else half as many."""
+LARGEST_WORK = 1000
+"""Places of a work space that does."""
+TILE = 128
+"""Quantities that are computed for all lanes before they are written interval by interval: as many as stay in cache."""
+
+
+class Rows(NamedTuple):
+    """Sums of products, carried out in this order; complex numbers as pairs (re, im) in the last axis.
+
+    Attributes
+    ----------
+    target
+        Place of the work space that each row sets, (r,).
+    start
+        First entry of each row, and the number of entries, (r + 1,). Each row has an even number of entries, two at
+        least, and reads its own target in the first two only.
+    column, value
+        Entries: places of the work space, (e,), and what multiplies them, (e, 2).
+    """
+
+    target: Ints
+    start: Ints
+    column: Ints
+    value: Floats
 
 
 class PhaseNetwork(NamedTuple):
     """A circuit as the compiled functions take it, in pu; complex numbers as pairs (re, im) in the last axis.
 
+    Places of the work space: 0 is one, then the m ports' currents, the m ports' next voltages, and the x unknowns.
+
     Attributes
     ----------
-    lower_start, lower_row, lower, upper_start, upper_row, upper, inverse_diagonal
-        Factors as in `grid_models.powerflow.kernel.Network`, of x unknowns.
-    port_start, port_rhs_row, port_place, port_value
-        What each of m ports injects, by ports: rows of the right-hand side, places of the solution, and factors.
     no_load
         Voltages of the ports without injections, (m, 2).
-    impedance
-        Impedance that the ports see, (m, m, 2); empty where an iteration is a sweep.
+    size
+        Places of the work space, those of the readouts included.
+    by_ports
+        Whether an iteration is on the ports alone.
+    iteration
+        The ports' next voltages by their currents, or by the unknowns.
+    sweep
+        The unknowns by the ports' currents: both factors.
     """
 
-    lower_start: Ints
-    lower_row: Ints
-    lower: Floats
-    upper_start: Ints
-    upper_row: Ints
-    upper: Floats
-    inverse_diagonal: Floats
-    port_start: Ints
-    port_rhs_row: Ints
-    port_place: Ints
-    port_value: Floats
     no_load: Floats
-    impedance: Floats
+    size: int
+    by_ports: bool
+    iteration: Rows
+    sweep: Rows
 
 
-class Rows(NamedTuple):
-    """Quantities that are linear in the factors' solution, by sparse rows; complex numbers as pairs.
+class Readout(NamedTuple):
+    """Quantities by the unknowns, in tiles that are computed and then written.
 
     Attributes
     ----------
-    start, column, value
-        Rows of a sparse matrix over the solution's places.
-    constant
-        Quantities without injections, (r, 2).
-    negative_of
-        An earlier row of which a row is the negative, -1 where there is none, (r,).
+    rows
+        What computes them.
+    first_row, first
+        First row and first quantity of each of t tiles, and their numbers, (t + 1,).
+    place, sign
+        Where each quantity is in the work space, and 1 or -1, (q,).
     """
 
-    start: Ints
-    column: Ints
-    value: Floats
-    constant: Floats
-    negative_of: Ints
+    rows: Rows
+    first_row: Ints
+    first: Ints
+    place: Ints
+    sign: Floats
 
 
 class PortBlock(NamedTuple):
@@ -76,86 +98,93 @@ class PortBlock(NamedTuple):
 
     Attributes
     ----------
-    s, v, current, following
-        Power into the network, voltage, current, and next voltage of the ports, (m, 2, W).
-    x
-        Right-hand side and solution of the factors, (x, 2, W).
+    s, v
+        Power into the network, and voltage of the ports, (m, 2, W).
+    work
+        What `Rows` work on, (size, 2, W).
     change, active, iterations
         As in `grid_models.powerflow.kernel.LaneBlock`, (W,).
     """
 
     s: Floats
     v: Floats
-    current: Floats
-    following: Floats
-    x: Floats
+    work: Floats
     change: Floats
     active: Floats
     iterations: Ints
 
 
 @compiled
-def add_product(to: Floats, i: int, a: float, b: float, of: Floats, j: int) -> None:
-    """Add (a + jb)·of[j] to to[i] in all lanes."""
-    for lane in range(to.shape[2]):
-        re, im = of[j, 0, lane], of[j, 1, lane]
-        to[i, 0, lane] += a * re - b * im
-        to[i, 1, lane] += a * im + b * re
+def carry_out(target: Ints, start: Ints, column: Ints, value: Floats, first: int, end: int, x: Floats) -> None:
+    """Carry out rows `first` to `end` of `Rows` in all lanes of x.
+
+    It is one function without calls, its arrays its own arguments: numba counts references at each call, which would
+    take longer than the row. Four entries at a time, since most of the time goes into loading and storing the target.
+    """
+    for row in range(first, end):
+        i, k = target[row], start[row]
+        j0, j1 = column[k], column[k + 1]
+        a0, b0, a1, b1 = value[k, 0], value[k, 1], value[k + 1, 0], value[k + 1, 1]
+        for lane in range(x.shape[2]):
+            re0, im0, re1, im1 = x[j0, 0, lane], x[j0, 1, lane], x[j1, 0, lane], x[j1, 1, lane]
+            x[i, 0, lane] = (a0 * re0 - b0 * im0) + (a1 * re1 - b1 * im1)
+            x[i, 1, lane] = (a0 * im0 + b0 * re0) + (a1 * im1 + b1 * re1)
+        k += 2
+        while k + 4 <= start[row + 1]:
+            j0, j1, j2, j3 = column[k], column[k + 1], column[k + 2], column[k + 3]
+            a0, b0, a1, b1 = value[k, 0], value[k, 1], value[k + 1, 0], value[k + 1, 1]
+            a2, b2, a3, b3 = value[k + 2, 0], value[k + 2, 1], value[k + 3, 0], value[k + 3, 1]
+            for lane in range(x.shape[2]):
+                re0, im0, re1, im1 = x[j0, 0, lane], x[j0, 1, lane], x[j1, 0, lane], x[j1, 1, lane]
+                re2, im2, re3, im3 = x[j2, 0, lane], x[j2, 1, lane], x[j3, 0, lane], x[j3, 1, lane]
+                re = (a0 * re0 - b0 * im0) + (a1 * re1 - b1 * im1)
+                im = (a0 * im0 + b0 * re0) + (a1 * im1 + b1 * re1)
+                x[i, 0, lane] += re + ((a2 * re2 - b2 * im2) + (a3 * re3 - b3 * im3))
+                x[i, 1, lane] += im + ((a2 * im2 + b2 * re2) + (a3 * im3 + b3 * re3))
+            k += 4
+        if k < start[row + 1]:
+            j0, j1 = column[k], column[k + 1]
+            a0, b0, a1, b1 = value[k, 0], value[k, 1], value[k + 1, 0], value[k + 1, 1]
+            for lane in range(x.shape[2]):
+                re0, im0, re1, im1 = x[j0, 0, lane], x[j0, 1, lane], x[j1, 0, lane], x[j1, 1, lane]
+                x[i, 0, lane] += (a0 * re0 - b0 * im0) + (a1 * re1 - b1 * im1)
+                x[i, 1, lane] += (a0 * im0 + b0 * re0) + (a1 * im1 + b1 * re1)
 
 
 @compiled
-def compute_port_currents(block: PortBlock) -> None:
-    """Set the ports' currents to conj(s/v)."""
-    s, v, current = block.s, block.v, block.current
+def carry_out_all(rows: Rows, work: Floats) -> None:
+    """Carry out all rows."""
+    carry_out(rows.target, rows.start, rows.column, rows.value, 0, rows.target.size, work)
+
+
+@compiled
+def compute_port_currents(s: Floats, v: Floats, work: Floats) -> None:
+    """Set the ports' currents, from place 1 on, to conj(s/v)."""
     for i in range(v.shape[0]):
         for lane in range(v.shape[2]):
             p, q, re, im = s[i, 0, lane], s[i, 1, lane], v[i, 0, lane], v[i, 1, lane]
             inverse = 1.0 / (re * re + im * im)
-            current[i, 0, lane] = (p * re + q * im) * inverse
-            current[i, 1, lane] = (p * im - q * re) * inverse
+            work[1 + i, 0, lane] = (p * re + q * im) * inverse
+            work[1 + i, 1, lane] = (p * im - q * re) * inverse
 
 
 @compiled
-def sweep(net: PhaseNetwork, block: PortBlock) -> None:
-    """Solve for what the ports' currents change at all unknowns, into `block.x`."""
-    block.x[:] = 0.0
-    for i in range(net.port_start.size - 1):
-        for k in range(net.port_start[i], net.port_start[i + 1]):
-            add_product(block.x, net.port_rhs_row[k], net.port_value[k, 0], net.port_value[k, 1], block.current, i)
-    solve_factors(net, block.x)
-
-
-@compiled
-def compute_port_voltages(net: PhaseNetwork, block: PortBlock) -> None:
-    """Set `block.following` to the ports' voltages that follow from their currents."""
-    following = block.following
-    for i in range(net.no_load.shape[0]):
-        for lane in range(following.shape[2]):
-            following[i, 0, lane] = net.no_load[i, 0]
-            following[i, 1, lane] = net.no_load[i, 1]
-    if net.impedance.size:
-        for i in range(net.no_load.shape[0]):
-            for j in range(net.no_load.shape[0]):
-                add_product(following, i, net.impedance[i, j, 0], net.impedance[i, j, 1], block.current, j)
-        return
-    sweep(net, block)
-    for i in range(net.no_load.shape[0]):
-        for k in range(net.port_start[i], net.port_start[i + 1]):
-            add_product(following, i, net.port_value[k, 0], -net.port_value[k, 1], block.x, net.port_place[k])
-
-
-@compiled
-def take_voltages(block: PortBlock, iteration: int, tolerance_pu: float) -> bool:
-    """Take the next voltages in the active lanes and freeze those that are done; whether any is still active."""
-    block.change[:] = 0.0
-    for i in range(block.v.shape[0]):
-        for lane in range(block.change.size):
-            re = (block.following[i, 0, lane] - block.v[i, 0, lane]) * block.active[lane]
-            im = (block.following[i, 1, lane] - block.v[i, 1, lane]) * block.active[lane]
+def take_voltages(v: Floats, following: Floats, active: Floats, change: Floats) -> None:
+    """Take the next voltages in the active lanes, and sum up their squared changes."""
+    change[:] = 0.0
+    for i in range(v.shape[0]):
+        for lane in range(change.size):
+            re = (following[i, 0, lane] - v[i, 0, lane]) * active[lane]
+            im = (following[i, 1, lane] - v[i, 1, lane]) * active[lane]
             # A sum, not a maximum: a NaN stays in it whatever comes later.
-            block.change[lane] += re * re + im * im
-            block.v[i, 0, lane] += re
-            block.v[i, 1, lane] += im
+            change[lane] += re * re + im * im
+            v[i, 0, lane] += re
+            v[i, 1, lane] += im
+
+
+@compiled
+def freeze_lanes(block: PortBlock, iteration: int, tolerance_pu: float) -> bool:
+    """Freeze the lanes that have converged or have diverged; returns whether any is still active."""
     any_active = False
     for lane in range(block.change.size):
         if block.active[lane] == 1.0:
@@ -172,84 +201,103 @@ def take_voltages(block: PortBlock, iteration: int, tolerance_pu: float) -> bool
 @compiled
 def solve_lanes(net: PhaseNetwork, block: PortBlock, tolerance_pu: float, max_iterations: int) -> None:
     """Solve for `block.s`, starting without load; only lanes with `block.iterations` > 0 hold a solution."""
-    for lane in range(block.iterations.size):
-        block.iterations[lane] = 0
-        block.active[lane] = 1.0
-        for i in range(net.no_load.shape[0]):
-            block.v[i, 0, lane] = net.no_load[i, 0]
-            block.v[i, 1, lane] = net.no_load[i, 1]
+    m = net.no_load.shape[0]
+    block.iterations[:] = 0
+    block.active[:] = 1.0
+    for i in range(m):
+        block.v[i, 0] = net.no_load[i, 0]
+        block.v[i, 1] = net.no_load[i, 1]
     for iteration in range(1, max_iterations + 1):
-        compute_port_currents(block)
-        compute_port_voltages(net, block)
-        if not take_voltages(block, iteration, tolerance_pu):
+        compute_port_currents(block.s, block.v, block.work)
+        if not net.by_ports:
+            carry_out_all(net.sweep, block.work)
+        carry_out_all(net.iteration, block.work)
+        take_voltages(block.v, block.work[1 + m : 1 + 2 * m], block.active, block.change)
+        if not freeze_lanes(block, iteration, tolerance_pu):
             break
-    compute_port_currents(block)
-    sweep(net, block)
+    compute_port_currents(block.s, block.v, block.work)
+    carry_out_all(net.sweep, block.work)
 
 
 @compiled
-def compute_rows(rows: Rows, block: PortBlock, first: int, count: int, found: Floats) -> None:
-    """Set `found`, (TILE, 2, W), to the quantities of `count` rows from `first` on in all lanes."""
-    for i in range(count):
-        other = rows.negative_of[first + i] - first
-        if other >= 0:
-            for lane in range(found.shape[2]):
-                found[i, 0, lane] = -found[other, 0, lane]
-                found[i, 1, lane] = -found[other, 1, lane]
-            continue
-        for lane in range(found.shape[2]):
-            found[i, 0, lane] = rows.constant[first + i, 0]
-            found[i, 1, lane] = rows.constant[first + i, 1]
-        for k in range(rows.start[first + i], rows.start[first + i + 1]):
-            add_product(found, i, rows.value[k, 0], rows.value[k, 1], block.x, rows.column[k])
+def write_quantities(x: Floats, place: Ints, sign: Floats, first: int, end: int, found: Floats) -> None:
+    """Write quantities `first` to `end` of the first L lanes, (L, q, 2), a whole line of the cache at a time."""
+    i = first
+    while i + 4 <= end:
+        k0, k1, k2, k3 = place[i], place[i + 1], place[i + 2], place[i + 3]
+        s0, s1, s2, s3 = sign[i], sign[i + 1], sign[i + 2], sign[i + 3]
+        for lane in range(found.shape[0]):
+            found[lane, i, 0] = s0 * x[k0, 0, lane]
+            found[lane, i, 1] = s0 * x[k0, 1, lane]
+            found[lane, i + 1, 0] = s1 * x[k1, 0, lane]
+            found[lane, i + 1, 1] = s1 * x[k1, 1, lane]
+            found[lane, i + 2, 0] = s2 * x[k2, 0, lane]
+            found[lane, i + 2, 1] = s2 * x[k2, 1, lane]
+            found[lane, i + 3, 0] = s3 * x[k3, 0, lane]
+            found[lane, i + 3, 1] = s3 * x[k3, 1, lane]
+        i += 4
+    while i < end:
+        for lane in range(found.shape[0]):
+            found[lane, i, 0] = sign[i] * x[place[i], 0, lane]
+            found[lane, i, 1] = sign[i] * x[place[i], 1, lane]
+        i += 1
 
 
 @compiled
-def read_lanes(rows: Rows, block: PortBlock, tile: Floats, quantities: Floats) -> None:
-    """Set the quantities of all rows, (L, r, 2), of the first L lanes; NaN where a lane holds no solution."""
-    n_rows = rows.constant.shape[0]
-    for first in range(0, n_rows, TILE):
-        count = min(TILE, n_rows - first)
-        compute_rows(rows, block, first, count, tile)
-        for lane in range(quantities.shape[0]):
-            solved = block.iterations[lane] > 0
-            for i in range(count):
-                quantities[lane, first + i, 0] = tile[i, 0, lane] if solved else np.nan
-                quantities[lane, first + i, 1] = tile[i, 1, lane] if solved else np.nan
+def read_lanes(readout: Readout, block: PortBlock, found: Floats) -> None:
+    """Set the quantities of a readout, (L, q, 2), of the first L lanes; NaN where a lane holds no solution."""
+    rows = readout.rows
+    for tile in range(readout.first.size - 1):
+        first_row, end_row = readout.first_row[tile], readout.first_row[tile + 1]
+        carry_out(rows.target, rows.start, rows.column, rows.value, first_row, end_row, block.work)
+        first, end = readout.first[tile], readout.first[tile + 1]
+        write_quantities(block.work, readout.place, readout.sign, first, end, found)
+    for lane in range(found.shape[0]):
+        if block.iterations[lane] == 0:
+            found[lane] = np.nan
+
+
+@compiled
+def make_block(net: PhaseNetwork, lanes: int) -> PortBlock:
+    """Work space for a circuit."""
+    ports = (net.no_load.shape[0], 2, lanes)
+    work = np.zeros((net.size, 2, lanes))
+    work[0, 0] = 1.0
+    return PortBlock(
+        np.zeros(ports), np.zeros(ports), work, np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64)
+    )
 
 
 @compiled
 def solve_intervals(
-    net: PhaseNetwork, rows: Rows, p: Floats, q: Floats, tolerance_pu: float, max_iterations: int
-) -> tuple[Ints, Floats]:
+    net: PhaseNetwork, p: Floats, q: Floats, tolerance_pu: float, max_iterations: int, to: tuple[Any, ...]
+) -> Ints:
     """Solve K intervals.
 
     Parameters
     ----------
-    net, rows
-        The circuit, and what is asked for.
+    net
+        The circuit.
     p, q
         Power into the network at the ports, pu, (K, m).
     tolerance_pu
         Root of the summed squared voltage changes of the last iteration.
     max_iterations
         Iterations after which an interval is not solved.
+    to
+        Voltages' readout and currents' readout, and the arrays (K, n, 2) and (K, c, 2) that are set to them, NaN where
+        an interval is not solved.
 
     Returns
     -------
-    iterations, quantities
-        (K,), 0 where not solved, and the quantities of the rows, (K, r, 2), NaN there.
+    iterations
+        (K,), 0 where not solved.
     """
-    n_intervals, m, n = p.shape[0], p.shape[1], net.inverse_diagonal.shape[0]
-    lanes = max(1, min(LANES, n_intervals))
-    ports = (m, 2, lanes)
-    block = PortBlock(
-        np.zeros(ports), np.zeros(ports), np.zeros(ports), np.zeros(ports), np.zeros((n, 2, lanes)),
-        np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64),
-    )  # fmt: skip
-    n_rows = rows.constant.shape[0]
-    tile = np.zeros((TILE, 2, lanes))
-    iterations, quantities = np.zeros(n_intervals, np.int64), np.empty((n_intervals, n_rows, 2))
+    voltages, currents, v, current_a = to
+    n_intervals, m = p.shape
+    lanes = max(1, min(LANES if net.size <= LARGEST_WORK else LANES // 2, n_intervals))
+    block = make_block(net, lanes)
+    iterations = np.zeros(n_intervals, np.int64)
     for first in range(0, n_intervals, lanes):
         count = min(lanes, n_intervals - first)
         block.s[:] = 0.0
@@ -259,5 +307,6 @@ def solve_intervals(
                 block.s[i, 1, lane] = q[first + lane, i]
         solve_lanes(net, block, tolerance_pu, max_iterations)
         iterations[first : first + count] = block.iterations[:count]
-        read_lanes(rows, block, tile, quantities[first : first + count])
-    return iterations, quantities
+        read_lanes(voltages, block, v[first : first + count])
+        read_lanes(currents, block, current_a[first : first + count])
+    return iterations

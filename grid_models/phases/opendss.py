@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from grid_models.arrays import Complex, Floats
+from grid_models.arrays import Floats
 from grid_models.errors import GridError
-from grid_models.phases.circuit import EARTH, Circuit, Source
+from grid_models.phases.circuit import EARTH, Branch, Circuit, Source
 from grid_models.phases.four_wire import FREQUENCY_HZ, Linecode, read_linecodes
 from grid_models.phases.sequence import TO_SEQUENCES
 from grid_models.phases.tables import Tables
-from grid_models.phases.three_phase import ThreePhaseNet
+from grid_models.phases.tee import find_tee
+from grid_models.phases.three_phase import ThreePhaseNet, check_conductance
 from grid_models.powerflow.admittance import Matrices
 from grid_models.powerflow.taps import find_rated_kv
 
@@ -162,27 +163,73 @@ def write_three_phase(net: Any, made: ThreePhaseNet) -> Script:
     GridError
         If a transformer's vector group and angle are none that OpenDSS has, or a line has a conductance.
     """
-    circuit, matrices = made.circuit, made.matrices
-    nodes = tuple(f"b{k // 3}.{k % 3 + 1}" for k in range(len(circuit.bus)))
+    return write_with_neutrals(net, made, made.circuit)
+
+
+def write_with_neutrals(net: Any, made: ThreePhaseNet, circuit: Circuit) -> Script:
+    """`write_three_phase` of the same net with neutrals, as `grid_models.phases.neutral` adds them to its circuit.
+
+    Raises
+    ------
+    GridError
+        As there, and if a network with neutrals has another transformer than Dyn.
+    """
+    matrices = made.matrices
+    n_phases = len(made.circuit.bus)
+    bus_of_neutral = _find_neutral_buses(circuit, n_phases)
+    nodes = tuple(f"b{k // 3}.{k % 3 + 1}" for k in range(n_phases)) + tuple(f"b{b}.4" for b in bus_of_neutral)
     commands = [*_begin(float(net.f_hz))]
     commands += _write_sources(circuit, [f"b{source.node[0] // 3}" for source in circuit.sources])
     terminals: list[tuple[str, int]] = []
-    for k in np.flatnonzero(matrices.branch[: len(net.line)] >= 0):
-        commands.append(_write_line(net, matrices, int(k)))
-        terminals += [(f"line.l{k}", i) for i in range(6)]
-    for k in np.flatnonzero(matrices.branch[len(net.line) :] >= 0):
-        commands += _write_trafo(net, made, int(k))
-        near = "reactor.h" if net.trafo.vector_group.iloc[k].lower() == "ynyn" else "transformer.t"
+    branches = iter(circuit.branches)
+    for k in np.flatnonzero(matrices.branch[: len(net.line)] >= 0).tolist():
+        branch = next(branches)
+        written = _write_line(net, matrices, k)
+        commands += [written] if branch.node.size == 6 else _write_four_cores(net, branch, nodes, k)
+        terminals += [(f"line.l{k}", i) for i in range(branch.node.size)]
+    for k in np.flatnonzero(matrices.branch[len(net.line) :] >= 0).tolist():
+        branch, group = next(branches), net.trafo.vector_group.iloc[k].lower()
+        star = int(branch.node[6]) if branch.node.size > 6 else EARTH
+        commands += _write_trafo(net, made, k, "0" if star == EARTH else "4")
+        near = "reactor.h" if group == "ynyn" else "transformer.t"
         terminals += [(f"{near}{k}", i) for i in range(3)] + [(f"reactor.z{k}", i) for i in (3, 4, 5)]
+        if star != EARTH:
+            if group != "dyn":
+                raise GridError(f"OpenDSS, trafo {net.trafo.index[k]}: expected Dyn with four wires, got {group}")
+            commands.append(f"new reactor.n{k} phases=1 bus1=m{k}.4 bus2={nodes[star]} r={STIFF_OHM!r} x=0")
+            terminals.append((f"reactor.n{k}", 1))
+    for k, (node, y) in enumerate(zip(circuit.earth_node.tolist(), circuit.earth_admittance, strict=True)):
+        ohm = 1.0 / complex(y)
+        commands.append(
+            f"new reactor.e{k} phases=1 bus1={nodes[node]} bus2={nodes[node].split('.')[0]}.0 r={ohm.real!r} "
+            f"x={ohm.imag!r}"
+        )
     return Script((*commands, *_write_loads(circuit, nodes), *_end()), nodes, tuple(terminals))
+
+
+def _find_neutral_buses(circuit: Circuit, n_phases: int) -> list[int]:
+    """Internal bus of each node behind those of the phases: the one whose phases meet it in a branch."""
+    found: dict[int, int] = {}
+    for branch in circuit.branches:
+        for place, node in enumerate(branch.node):
+            if node >= n_phases:
+                found[int(node)] = int(branch.node[place - 3]) // 3
+    return [found[node] for node in range(n_phases, len(circuit.bus))]
+
+
+def _write_four_cores(net: Any, branch: Branch, nodes: tuple[str, ...], k: int) -> Iterator[str]:
+    """Commands of a line of four cores: its impedances, and capacitances between phases and neutral."""
+    series = -branch.admittance[:4, 4:]
+    shunt = branch.admittance[:4, :4] + branch.admittance[:4, 4:]
+    z, farad = np.linalg.inv(series), 2.0 * shunt.imag / (2.0 * np.pi * float(net.f_hz))
+    yield _write_linecode(f"l{k}", Linecode("abcn", np.asarray(z), np.asarray(farad * 1e9 + 0j)))
+    near, far = (nodes[branch.node[first]].split(".")[0] for first in (0, 4))
+    yield f"new line.l{k} bus1={near}.1.2.3.4 bus2={far}.1.2.3.4 linecode=l{k} length=1 units=km"
 
 
 def _write_line(net: Any, matrices: Matrices, k: int) -> str:
     row = net.line.iloc[k]
-    if row.get("g_us_per_km"):
-        raise GridError(
-            f"OpenDSS, line {net.line.index[k]}: expected no conductance (g_us_per_km), got {row.g_us_per_km}"
-        )
+    check_conductance("OpenDSS", net, k)
     near, far = matrices.ends[matrices.branch[k]]
     n = float(row.parallel)
     values = {
@@ -198,28 +245,11 @@ def _write_line(net: Any, matrices: Matrices, k: int) -> str:
     return f"new line.l{k} phases=3 bus1=b{near} bus2=b{far} {said} length={length!r} units=km rg=0 xg=0"
 
 
-class Tee(NamedTuple):
-    """T of a transformer, referred to its low-voltage side: impedances of both sides, admittance between, ohm and S."""
+def _write_trafo(net: Any, made: ThreePhaseNet, k: int, star: str) -> Iterator[str]:
+    """Commands of a transformer between its buses, a bus m and, with two star points, a bus h of its own.
 
-    hv: complex
-    lv: complex
-    magnetising: complex
-
-
-def _find_tee(y: Complex, ratio: float) -> Tee:
-    """T of a symmetric two-port, (2, 2) S, whose first side has `ratio` times the voltage."""
-    referred = y * np.outer([ratio, 1.0], [ratio, 1.0])
-    total = -1.0 / referred[0, 1]
-    # Of a T: y11 = (1 + lv·ym)/d, y22 = (1 + hv·ym)/d, −y12 = 1/d with d = hv + lv + hv·lv·ym.
-    lv_m, hv_m = referred[0, 0] * total - 1.0, referred[1, 1] * total - 1.0
-    magnetising = (lv_m + hv_m + lv_m * hv_m) / total
-    if abs(magnetising) < 1e-9 / abs(total):
-        return Tee(complex(total / 2.0), complex(total / 2.0), 0.0)
-    return Tee(complex(hv_m / magnetising), complex(lv_m / magnetising), complex(magnetising))
-
-
-def _write_trafo(net: Any, made: ThreePhaseNet, k: int) -> Iterator[str]:
-    """Commands of a transformer between its buses, a bus m and, with two star points, a bus h of its own."""
+    The low-voltage star point is the conductor `star` of m.
+    """
     row, where = net.trafo.iloc[k], f"OpenDSS, trafo {net.trafo.index[k]}"
     group, shift = row.vector_group.lower(), float(row.shift_degree) % 360.0
     if (group, shift / 30.0) not in ROTATIONS:
@@ -231,11 +261,11 @@ def _write_trafo(net: Any, made: ThreePhaseNet, k: int) -> Iterator[str]:
     kv = find_rated_kv(net)[k]
     positive, zero = made.trafo_positive[k], made.trafo_zero[k]
     turn = np.exp(1j * np.radians(shift))
-    tee = _find_tee(positive * np.array([[1.0, 1.0 / turn], [turn, 1.0]]), kv[0] / kv[1])
+    tee = find_tee(positive * np.array([[1.0, 1.0 / turn], [turn, 1.0]]), kv[0] / kv[1])
     if abs(tee.lv.imag) > 1e6 or not np.isclose(positive[0, 1] / turn, positive[1, 0] * turn, rtol=1e-6):
         raise GridError(f"{where}: expected no tap that turns the phase, got one")
     if group == "ynyn":
-        of_zero = _find_tee(zero, kv[0] / kv[1])
+        of_zero = find_tee(zero, kv[0] / kv[1])
         share, shunt = tee.hv / 2.0, of_zero.magnetising
         far_zero, high = of_zero.lv, f"h{k}.1.2.3.0"
         square = (kv[0] / kv[1]) ** 2
@@ -247,7 +277,7 @@ def _write_trafo(net: Any, made: ThreePhaseNet, k: int) -> Iterator[str]:
     kva = float(row.sn_mva * row.parallel) * 1000.0
     percent = share / (kv[1] ** 2 * 1000.0 / kva) * 100.0
     yield (
-        f"new transformer.t{k} phases=3 windings=2 buses=({high} m{k}.{order}.0) "
+        f"new transformer.t{k} phases=3 windings=2 buses=({high} m{k}.{order}.{star}) "
         f"conns=({'delta' if group == 'dyn' else 'wye'} wye) kvs=({float(kv[0])!r} {float(kv[1])!r}) "
         f"kvas=({kva!r} {kva!r}) %rs=({float(percent.real) / 2.0!r} {float(percent.real) / 2.0!r}) "
         f"xhl={float(percent.imag)!r} leadlag={lag} %noloadloss=0 %imag=0 ppm_antifloat=0"

@@ -31,10 +31,13 @@ class PhaseReadout(NamedTuple):
     ----------
     node
         (B, 3) node of each phase of each bus, -1 without supply.
+    neutral
+        (B,) node of its neutral, -1 where that is earthed everywhere.
     base_v
         (B,) nominal voltage to earth, V.
     terminal
-        (L + R, 2, 3) terminal of each branch, end and phase, -1 where no current can flow.
+        (L + R, 2, 4) terminal of each branch, end and conductor a, b, c, n; -1 where no current can flow, and where the
+        neutral is none of its own.
     percent_per_a
         (L + R, 2) loading by a current at either end.
     n_lines
@@ -47,9 +50,12 @@ class PhaseReadout(NamedTuple):
         (G,) whether it is an external grid.
     port_from, port_to
         (m,) nodes of the ports, -1 for earth.
+    earth_node, earth_siemens
+        Nodes with a way to earth, and its conductance, S.
     """
 
     node: Ints
+    neutral: Ints
     base_v: Floats
     terminal: Ints
     percent_per_a: Floats
@@ -59,6 +65,8 @@ class PhaseReadout(NamedTuple):
     is_grid: npt.NDArray[np.bool_]
     port_from: Ints
     port_to: Ints
+    earth_node: Ints
+    earth_siemens: Floats
 
     @property
     def n_trafos(self) -> int:
@@ -71,15 +79,16 @@ def make_phase_readout(net: Any, connected: ConnectedCircuit) -> PhaseReadout:
     matrices, circuit = connected.net.matrices, connected.circuit
     bus = matrices.bus[:, None]
     node = np.where(bus >= 0, 3 * bus + np.arange(3), -1)
-    sizes = [branch.node.size for branch in circuit.branches]
-    first = np.concatenate([[0], np.cumsum(sizes)])[:-1].astype(np.int64)
-    live = matrices.branch >= 0
-    start = np.full(live.size, -1)
-    start[live] = first
-    terminal = np.where(start[:, None, None] >= 0, start[:, None, None] + np.arange(6).reshape(2, 3), -1)
+    terminal = np.full((matrices.branch.size, 2, 4), -1)
+    first = 0
+    for k, branch in zip(np.flatnonzero(matrices.branch >= 0), circuit.branches, strict=True):
+        for place, (end, conductor) in enumerate(zip(branch.end, branch.conductor, strict=True)):
+            terminal[k, int(end in ("to", "lv")), "abcn".index(conductor)] = first + place
+        first += branch.node.size
     grids, _ = find_voltage_sources(net)
     return PhaseReadout(
         node,
+        np.where(matrices.bus >= 0, connected.neutral[matrices.bus], -1),
         net.bus.vn_kv.to_numpy(np.float64) * 1000.0 / np.sqrt(3.0),
         terminal,
         100.0 / rated_currents_a(net),
@@ -89,6 +98,8 @@ def make_phase_readout(net: Any, connected: ConnectedCircuit) -> PhaseReadout:
         np.isin(matrices.reference, matrices.bus[find_bus_rows(net, grids.bus)]),
         circuit.port_from,
         circuit.port_to,
+        circuit.earth_node,
+        circuit.earth_admittance.real,
     )
 
 
@@ -107,14 +118,13 @@ def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex,
         Who solved it.
     """
     v, current = found.v, found.current_a
-    of_bus = _take(v, readout.node)
-    at_ends = _take(current, readout.terminal)
-    loading = load_conductors(at_ends, readout.percent_per_a)
+    of_bus = phase_to_neutral(readout, v)
+    loading = np.abs(conductor_percent(readout, current)).max(axis=2)
     lines, trafos = loading[:, : readout.n_lines], loading[:, readout.n_lines :, :3]
     entering = v[:, readout.all_node] * np.conj(current) / 1000.0
     slack = source_phase_powers(readout, found, drawn_kva).sum(axis=2)
     from_grid = slack[:, readout.is_grid].sum(axis=1)
-    p_trafo = entering.real[:, np.maximum(readout.terminal[readout.n_lines :, 0], 0)].sum(axis=2)
+    p_trafo = entering.real[:, np.maximum(readout.terminal[readout.n_lines :, 0, :3], 0)].sum(axis=2)
     n = len(v)
     return Flow(
         converged=found.converged,
@@ -126,21 +136,40 @@ def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex,
         q_slack_kvar=slack.imag,
         p_grid_kw=from_grid.real,
         q_grid_kvar=from_grid.imag,
-        losses_kw=entering.real.sum(axis=1),
+        losses_kw=entering.real.sum(axis=1) + _lost_in_earth_kw(readout, v),
         iterations=found.iterations,
         engine=np.full(n, engine, np.int8),
         vuf_percent=_nan_where(readout.node[:, 0] < 0, voltage_unbalance_percent(of_bus)),
+        neutral_v=neutral_voltages(readout, v),
     )
 
 
-def load_conductors(current_a: Complex, percent_per_a: Floats) -> Floats:
-    """Loading of phases a, b, c and the neutral, (…, 4) %, by currents (…, branch, end, 3): the larger of both ends.
+def neutral_voltages(readout: PhaseReadout, v: Complex) -> Floats:
+    """Voltage of each bus's neutral to earth, (K, B) V; (K, 0) where no neutral is a conductor of its own."""
+    if not (readout.neutral >= 0).any():
+        return np.zeros((len(v), 0))
+    return _nan_where(readout.node[:, 0] < 0, np.abs(_take(v, readout.neutral)))
 
-    What comes back through the neutral, or beside it through earth, is the sum of the phases.
+
+def _lost_in_earth_kw(readout: PhaseReadout, v: Complex) -> Floats:
+    """What flows to earth through earthings, (K,) kW."""
+    return np.asarray((np.abs(v[:, readout.earth_node]) ** 2) @ readout.earth_siemens / 1000.0)
+
+
+def phase_to_neutral(readout: PhaseReadout, v: Complex) -> Complex:
+    """Voltages of the phases of each bus to its neutral, (…, B, 3) V, of those of nodes to earth, (…, n)."""
+    return _take(v, readout.node) - _take(v, readout.neutral)[..., None]
+
+
+def conductor_percent(readout: PhaseReadout, current_a: Complex) -> Complex:
+    """Currents of conductors a, b, c, n at both ends, (…, L + R, 2, 4) per cent of the rating, of terminals', (…, c).
+
+    What comes back through a neutral that is none of its own, or beside it through earth, is the sum of the phases.
     """
-    neutral = current_a.sum(axis=-1, keepdims=True)
-    magnitude = np.abs(np.concatenate([current_a, neutral], axis=-1))
-    return np.asarray((magnitude * percent_per_a[..., None]).max(axis=-2))
+    taken = _take(current_a, readout.terminal)
+    own = readout.terminal[..., 3] >= 0
+    neutral = np.where(own, taken[..., 3], taken[..., :3].sum(axis=-1))
+    return np.asarray(np.concatenate([taken[..., :3], neutral[..., None]], axis=-1) * readout.percent_per_a[..., None])
 
 
 def source_phase_powers(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex) -> Complex:
@@ -158,8 +187,8 @@ def source_phase_powers(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Comp
 
 
 def _take(values: Complex, place: Ints) -> Complex:
-    """Values, (K, n), at places; 0 where a place is -1."""
-    taken = values[:, np.maximum(place, 0)]
+    """Values, (…, n), at places; 0 where a place is -1."""
+    taken = values[..., np.maximum(place, 0)]
     return np.where(place >= 0, taken, 0.0)
 
 

@@ -112,6 +112,7 @@ class PhaseReference:
             readout.is_grid.size,
             n_power=readout.n_trafos,
             n_unbalance=n_buses,
+            n_neutral=n_buses if (readout.neutral >= 0).any() else 0,
         )
         for k in range(len(p_kw)):
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():

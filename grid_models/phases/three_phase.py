@@ -139,6 +139,13 @@ def check_elements(net: Any) -> None:
         )
 
 
+def check_conductance(program: str, net: Any, k: int) -> None:
+    """Raise `GridError` if a line has a conductance to earth, which a program does not take."""
+    value = net.line.iloc[k].get("g_us_per_km")
+    if value:
+        raise GridError(f"{program}, line {net.line.index[k]}: expected no conductance (g_us_per_km), got {value}")
+
+
 def _check_branches(matrices: Matrices) -> None:
     """Raise `GridError` if current flows through anything but lines and transformers."""
     if np.unique(matrices.branch[matrices.branch >= 0]).size != matrices.y_from.shape[0]:

@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from grid_models.arrays import Complex, Floats, Ints
-from grid_models.errors import GridError
+from grid_models.errors import GridError, NothingToSolveError
 from grid_models.feeder.connection import ABC
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.net_tables import find_flaw
@@ -79,6 +79,8 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
     ------
     GridError
         If pandapower cannot solve the net as it is, without the participants' injections.
+    NothingToSolveError
+        If there are no buses beside those of its sources.
     """
     solved = deepcopy(net)
     try:
@@ -93,7 +95,7 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
         ) from reason
     internal = solved._ppc["internal"]
     if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
-        raise GridError(f"{_name_net(net, name)}: expected buses beside the source's, got none")
+        raise NothingToSolveError(f"{_name_net(net, name)}: expected buses beside the source's, got none")
     row = np.where(internal["branch_is"], np.cumsum(internal["branch_is"]) - 1, -1)
     part = solved._pd2ppc_lookups["branch"]
     branch = [row[slice(*part.get(table, (0, 0)))] for table in ("line", "trafo")]

@@ -21,7 +21,7 @@ from grid_models.powerflow.admittance import (
     find_voltage_sources,
     read_matrices,
 )
-from grid_models.powerflow.flow import Flow
+from grid_models.powerflow.flow import Flow, make_no_phases
 from grid_models.powerflow.kernel import Network
 from grid_models.powerflow.readout import solve_all, solve_voltages
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -112,7 +112,7 @@ class PowerFlow:
         if self.network is None:
             return solve_by_runpp(self.feeder, p, q, matrices=self.matrices)
         found = solve_all(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
-        flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8), np.zeros((p.shape[0], 0)))
+        flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8), *make_no_phases(p.shape[0]))
         if flow.converged.all():
             return flow
         failed = np.flatnonzero(~flow.converged)

@@ -47,6 +47,8 @@ class Flow(NamedTuple):
         (K,) iterations, and who solved it (`Engine`).
     vuf_percent
         (K, U) voltage unbalance factors; none, U = 0, in a balanced model.
+    neutral_v
+        (K, M) voltage of each bus's neutral to earth, V; none, M = 0, where it is no conductor of its own.
 
     In an unbalanced model the columns of voltages and loadings are those of conductors
     (`grid_models.phases.readout`).
@@ -65,6 +67,7 @@ class Flow(NamedTuple):
     iterations: Ints
     engine: npt.NDArray[np.int8]
     vuf_percent: Floats
+    neutral_v: Floats
 
     def select(self, first: int, stop: int) -> Flow:
         """Intervals first … stop-1."""
@@ -92,6 +95,11 @@ class Flow(NamedTuple):
         return off._replace(vm_pu=np.full_like(self.vm_pu, np.nan), converged=np.ones_like(self.converged))
 
 
+def make_no_phases(n_intervals: int) -> tuple[Floats, Floats]:
+    """Unbalance and voltages of neutrals in a balanced model: none."""
+    return np.zeros((n_intervals, 0)), np.zeros((n_intervals, 0))
+
+
 def make_unsolved_flow(
     n_intervals: int,
     n_buses: int,
@@ -101,6 +109,7 @@ def make_unsolved_flow(
     *,
     n_power: int | None = None,
     n_unbalance: int = 0,
+    n_neutral: int = 0,
 ) -> Flow:
     """Flow of intervals of which none is solved; its engine is `runpp`, which is the last one asked.
 
@@ -112,12 +121,12 @@ def make_unsolved_flow(
         Numbers of columns of voltages, loadings and sources.
     n_power
         Number of transformers, where that is not the number of columns of their loadings.
-    n_unbalance
-        Number of columns of unbalance factors.
+    n_unbalance, n_neutral
+        Number of columns of unbalance factors, and of voltages of neutrals.
     """
     widths = (n_buses, n_lines, n_trafos, n_trafos if n_power is None else n_power, n_slacks, n_slacks)
     shapes = [*((n_intervals, width) for width in widths), *([(n_intervals,)] * 3)]
     converged, iterations = np.zeros(n_intervals, dtype=bool), np.zeros(n_intervals, np.int64)
     nan = [np.full(shape, np.nan) for shape in shapes]
-    engine, unbalance = np.full(n_intervals, Engine.RUNPP, np.int8), np.full((n_intervals, n_unbalance), np.nan)
-    return Flow._make([converged, *nan, iterations, engine, unbalance])
+    more = [np.full((n_intervals, n), np.nan) for n in (n_unbalance, n_neutral)]
+    return Flow._make([converged, *nan, iterations, np.full(n_intervals, Engine.RUNPP, np.int8), *more])

@@ -37,6 +37,10 @@ MAX_VUF_PERCENT = 2.0
 
 UNBALANCE_SCALE = 50.0
 """Unbalance is compared with loadings by this factor: the 2 % of EN 50160 are 100 % of what is admitted."""
+NEUTRAL_SCALE = 2.0
+"""Voltages of neutrals are compared with loadings by this factor, % per V: 50 V, which a body may touch, are 100 %."""
+NO_LIMIT_V = 1e9
+"""In place of a limit of neutrals' voltages that nobody asks for."""
 
 _HELD_PU = 1e-6  # a source holds its voltage to the tolerance of the power flow
 _NOT_SOLVED = int(Judgement.NOT_SOLVED)  # numba takes no IntEnum
@@ -77,6 +81,8 @@ class Limits:
         (L,), (R,) per cent of the rating.
     max_vuf_percent
         (U,) largest voltage unbalance factor of each bus; none, U = 0, in a balanced model.
+    max_neutral_v
+        (M,) largest voltage of each bus's neutral to earth, V; none, M = 0, where it is no conductor of its own.
     warn_loading_percent
         Loading from which an element is reported.
     origins
@@ -88,6 +94,7 @@ class Limits:
     max_line_loading_percent: Floats
     max_trafo_loading_percent: Floats
     max_vuf_percent: Floats = field(default_factory=partial(np.zeros, 0))
+    max_neutral_v: Floats = field(default_factory=partial(np.zeros, 0))
     warn_loading_percent: float = 80.0
     origins: tuple[Origin, ...] = ()
 
@@ -100,6 +107,7 @@ class Limits:
         max_vm_pu: float | None = None,
         max_loading_percent: float | None = None,
         max_vuf_percent: float | None = None,
+        max_neutral_to_earth_v: float | None = None,
         warn_loading_percent: float = 80.0,
         override: bool = False,
     ) -> Limits:
@@ -114,6 +122,8 @@ class Limits:
             `DEFAULTS` where it has none.
         max_vuf_percent
             Largest voltage unbalance factor in an unbalanced model; None: `MAX_VUF_PERCENT`.
+        max_neutral_to_earth_v
+            Largest voltage of the neutral where it is a conductor of its own; None: it is not judged.
         warn_loading_percent
             Loading from which an element is reported.
         override
@@ -136,19 +146,16 @@ class Limits:
                     origins.append(Origin(table, quantity, origin, int(at.sum()), low, high))
             return np.repeat(values, len(feeder.conductors(table)))
 
-        n_unbalance, asked = 0 if feeder.connections is None else len(feeder.net.bus), max_vuf_percent
-        vuf_percent = MAX_VUF_PERCENT if asked is None else asked
-        if n_unbalance:
-            where = "default" if asked is None else "asked"
-            origins.append(Origin("bus", "max_vuf_percent", where, n_unbalance, vuf_percent, vuf_percent))
+        extra = _choose_extra(feeder, max_vuf_percent, max_neutral_to_earth_v)
         limits = cls(
             choose("bus", "min_vm_pu"),
             choose("bus", "max_vm_pu"),
             choose("line", "max_loading_percent"),
             choose("trafo", "max_loading_percent"),
-            np.full(n_unbalance, vuf_percent),
+            extra.max_vuf_percent,
+            extra.max_neutral_v,
             warn_loading_percent,
-            tuple(origins),
+            (*origins, *extra.origins),
         )
         limits._check(feeder)
         return limits._with_held_voltages(feeder)
@@ -162,10 +169,12 @@ class Limits:
     def max_end_percent(self) -> Floats:
         """Limits of the branch ends, (E,) per cent, in the order of `grid_models.response.response.Response`.
 
-        Behind them those of the unbalance, where it is judged.
+        Behind them those of the unbalance and of the neutrals, where there are any.
         """
-        ends = np.tile(self.max_branch_percent, 2)
-        return np.concatenate([ends, UNBALANCE_SCALE * self.max_vuf_percent]) if self.max_vuf_percent.size else ends
+        ends, of_buses = np.tile(self.max_branch_percent, 2), self.max_vuf_percent
+        if of_buses.size == 0:
+            return ends
+        return np.concatenate([ends, UNBALANCE_SCALE * of_buses, NEUTRAL_SCALE * self.max_neutral_v])
 
     def _check(self, feeder: Feeder) -> None:
         """Raise `GridError` where a limit is not positive or a voltage band is empty."""
@@ -193,6 +202,27 @@ class Limits:
             return self
         slack = np.where(equal, _HELD_PU, 0.0)
         return replace(self, min_vm_pu=self.min_vm_pu - slack, max_vm_pu=self.max_vm_pu + slack)
+
+
+class _Extra(NamedTuple):
+    """Limits of what an unbalanced model has besides."""
+
+    max_vuf_percent: Floats
+    max_neutral_v: Floats
+    origins: tuple[Origin, ...]
+
+
+def _choose_extra(feeder: Feeder, vuf_percent: float | None, neutral_v: float | None) -> _Extra:
+    n, connections = len(feeder.net.bus), feeder.connections
+    if connections is None:
+        return _Extra(np.zeros(0), np.zeros(0), ())
+    vuf = MAX_VUF_PERCENT if vuf_percent is None else vuf_percent
+    origins = [Origin("bus", "max_vuf_percent", "default" if vuf_percent is None else "asked", n, vuf, vuf)]
+    if connections.wires is None:
+        return _Extra(np.full(n, vuf), np.zeros(0), tuple(origins))
+    if neutral_v is not None:
+        origins.append(Origin("bus", "max_neutral_to_earth_v", "asked", n, neutral_v, neutral_v))
+    return _Extra(np.full(n, vuf), np.full(n, NO_LIMIT_V if neutral_v is None else neutral_v), tuple(origins))
 
 
 def _choose(
@@ -233,6 +263,8 @@ class Verdicts(NamedTuple):
         negative where violated, NaN without any.
     highest_vuf_percent, highest_vuf_bus
         (K,) largest voltage unbalance relative to its limit, and its bus; NaN and -1 in a balanced model.
+    highest_neutral_v, highest_neutral_bus
+        (K,) largest voltage of a neutral relative to its limit, and its bus; NaN and -1 where there is none.
 
     In an unbalanced model places are those of conductors, the columns of `Flow`.
     """
@@ -248,6 +280,8 @@ class Verdicts(NamedTuple):
     loading_margin_percent: Floats
     highest_vuf_percent: Floats
     highest_vuf_bus: Ints
+    highest_neutral_v: Floats
+    highest_neutral_bus: Ints
 
     def select(self, first: int, stop: int) -> Verdicts:
         """Intervals first … stop-1."""
@@ -260,7 +294,7 @@ def judge(flow: Flow, limits: Limits) -> Verdicts:
         *(flow.converged, flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent),
         *(limits.min_vm_pu, limits.max_vm_pu),
         *(limits.max_line_loading_percent, limits.max_trafo_loading_percent),
-        *(flow.vuf_percent, limits.max_vuf_percent),
+        *(flow.vuf_percent, limits.max_vuf_percent, flow.neutral_v, limits.max_neutral_v),
     )
 
 
@@ -276,17 +310,20 @@ def _judge_compiled(
     max_trafo: Floats,
     vuf_percent: Floats,
     max_vuf: Floats,
+    neutral_v: Floats,
+    max_neutral_v: Floats,
 ) -> Verdicts:
     """`judge` as one compiled call: curtailment judges interval by interval, where calls from Python would dominate."""
     n = converged.size
-    number, place = np.full((6, n), np.nan), np.full((4, n), -1)
+    number, place = np.full((7, n), np.nan), np.full((5, n), -1)
     extremes = (number[0], place[0], number[1], place[1], number[2], place[2])
-    out = Verdicts(np.full(n, _NOT_SOLVED, np.int8), *extremes, number[3], number[4], number[5], place[3])
+    extra = (number[5], place[3], number[6], place[4])
+    out = Verdicts(np.full(n, _NOT_SOLVED, np.int8), *extremes, number[3], number[4], *extra)
     solved = np.flatnonzero(converged)
     _judge_voltages(solved, vm_pu, min_vm_pu, max_vm_pu, out)
     _judge_loadings(solved, line, trafo, max_line, max_trafo, out)
-    if max_vuf.size > 0:
-        _judge_unbalance(solved, vuf_percent, max_vuf, out)
+    _judge_buses(solved, vuf_percent, max_vuf, out.status, out.highest_vuf_percent, out.highest_vuf_bus)
+    _judge_buses(solved, neutral_v, max_neutral_v, out.status, out.highest_neutral_v, out.highest_neutral_bus)
     return out
 
 
@@ -337,25 +374,28 @@ def _judge_loadings(
 
 
 @compiled
-def _judge_unbalance(solved: Places, vuf_percent: Floats, max_vuf: Floats, out: Verdicts) -> None:
-    """Set highest unbalance and status of the solved intervals; buses without supply (NaN) are not judged."""
+def _judge_buses(
+    solved: Places, values: Floats, limits: Floats, status: npt.NDArray[np.int8], highest: Floats, highest_bus: Ints
+) -> None:
+    """Set highest value, its bus and status of the solved intervals; buses without supply (NaN) are not judged."""
     for k in solved:
         tightest = -np.inf
-        for b in range(max_vuf.size):
-            value = vuf_percent[k, b]
-            if value > max_vuf[b]:
-                out.status[k] = 1
-            if value / max_vuf[b] > tightest:
-                tightest = value / max_vuf[b]
-                out.highest_vuf_percent[k], out.highest_vuf_bus[k] = value, b
+        for b in range(limits.size):
+            value = values[k, b]
+            if value > limits[b]:
+                status[k] = 1
+            if value / limits[b] > tightest:
+                tightest = value / limits[b]
+                highest[k], highest_bus[k] = value, b
 
 
 @dataclass(frozen=True)
 class Violation:
     """A quantity of an element and its limit; in a list of violations it is beyond that limit.
 
-    `element_type` is `bus`, `line` or `trafo`, `element` its index in the net, `quantity` `vm_pu`, `loading_percent` or
-    `vuf_percent`; `phase` is a, b, c or n (neutral) in an unbalanced model, and empty where it is no single conductor.
+    `element_type` is `bus`, `line` or `trafo`, `element` its index in the net, `quantity` `vm_pu`, `loading_percent`,
+    `vuf_percent` or `neutral_v`; `phase` is a, b, c or n (neutral) in an unbalanced model, and empty where it is no
+    single conductor.
     """
 
     element_type: str
@@ -372,11 +412,11 @@ class Violation:
         return abs(self.value - self.limit) / abs(self.limit)
 
     def __str__(self) -> str:
-        unit = "pu" if self.quantity == "vm_pu" else "%"
+        unit = {"vm_pu": "pu", "neutral_v": "V"}.get(self.quantity, "%")
         named = self.name.startswith(self.element_type)
         label = self.name if named else f"{self.element_type} {self.name or self.element}"
         where = {"": "", "n": ", neutral"}.get(self.phase, f", phase {self.phase}")
-        what = " unbalance (VUF)" if self.quantity == "vuf_percent" else ""
+        what = {"vuf_percent": " unbalance (VUF)", "neutral_v": " neutral to earth"}.get(self.quantity, "")
         return f"{label}{where}: {self.value:.4g} {unit}{what} (limit {self.limit:.4g} {unit})"
 
 
@@ -403,9 +443,11 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     """
     if not flow.converged[k]:
         return Verdict(Judgement.NOT_SOLVED, (), None)
-    values = (flow.vm_pu[k], flow.line_loading_percent[k], flow.trafo_loading_percent[k], flow.vuf_percent[k])
+    loadings = (flow.line_loading_percent[k], flow.trafo_loading_percent[k])
+    values = (flow.vm_pu[k], *loadings, flow.vuf_percent[k], flow.neutral_v[k])
     upper = (
-        *(limits.max_vm_pu, limits.max_line_loading_percent, limits.max_trafo_loading_percent, limits.max_vuf_percent),
+        *(limits.max_vm_pu, limits.max_line_loading_percent, limits.max_trafo_loading_percent),
+        *(limits.max_vuf_percent, limits.max_neutral_v),
     )
     closer, margin = list(upper), [(u - v) / u for u, v in zip(upper, values, strict=True)]
     floor = np.where(limits.min_vm_pu > 0.0, limits.min_vm_pu, 1.0)  # 0 is no limit, and nothing is below it
@@ -427,7 +469,10 @@ def check_limits(feeder: Feeder, limits: Limits, flow: Flow, k: int = 0) -> Verd
     return Verdict(Judgement.OK, (), compare(t, np.nanargmin(margin[t], keepdims=True))[0])
 
 
-JUDGED = (("bus", "vm_pu"), ("line", "loading_percent"), ("trafo", "loading_percent"), ("bus", "vuf_percent"))
+JUDGED = (
+    *(("bus", "vm_pu"), ("line", "loading_percent"), ("trafo", "loading_percent")),
+    *(("bus", "vuf_percent"), ("bus", "neutral_v")),
+)
 """Tables and quantities that are judged, in the order of `Flow`."""
 
 
@@ -437,7 +482,7 @@ def _compare(feeder: Feeder, what: tuple[str, str], at: Ints, values: Floats, li
         return []  # without reading the table's names
     table, quantity = what
     elements, names = feeder.labels[table]
-    conductors = ("",) if quantity == "vuf_percent" else feeder.conductors(table)
+    conductors = ("",) if quantity in ("vuf_percent", "neutral_v") else feeder.conductors(table)
     found = []
     for place in at.tolist():
         i, conductor = divmod(place, len(conductors))

@@ -12,7 +12,7 @@ import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.powerflow.admittance import Matrices, find_bus_rows, find_voltage_sources, loading_scales
-from grid_models.powerflow.flow import Engine, Flow
+from grid_models.powerflow.flow import Engine, Flow, make_no_phases
 
 
 class Readout(NamedTuple):
@@ -91,7 +91,7 @@ def read_flow(readout: Readout, voltage: Complex, p_kw: Floats, q_kvar: Floats, 
         slack.real.sum(axis=1) + (injected.real - m.conductance * np.abs(voltage) ** 2).sum(axis=1) * base_kw,
         iterations,
         np.full(len(voltage), Engine.RUNPP, np.int8),
-        np.zeros((len(voltage), 0)),
+        *make_no_phases(len(voltage)),
     )
 
 

@@ -17,8 +17,9 @@ from scipy.linalg import lu_factor, lu_solve
 from grid_models.arrays import Complex, Floats
 from grid_models.phases.admittance import make_port_maps
 from grid_models.phases.feeder_engine import FeederPhaseFlow
+from grid_models.phases.readout import conductor_percent, phase_to_neutral
 from grid_models.phases.sequence import TO_SEQUENCES
-from grid_models.powerflow.limits import UNBALANCE_SCALE
+from grid_models.powerflow.limits import NEUTRAL_SCALE, UNBALANCE_SCALE
 from grid_models.response.response import ALL, Response, Rows
 
 
@@ -60,7 +61,8 @@ def phase_sensitivity(engine: FeederPhaseFlow, p_kw: Floats, q_kvar: Floats | No
     -------
     Response
         Its buses are the phases of buses, its ends those of conductors, as the columns of the engine's `Flow`; behind
-        them, one for each bus, the unbalance `V₂/|V₁|` times `UNBALANCE_SCALE` per cent.
+        them, one for each bus, the unbalance `V₂/|V₁|` times `UNBALANCE_SCALE` per cent, and the voltages of neutrals
+        times `NEUTRAL_SCALE`, where they are conductors of their own.
     """
     drawn = engine.draw(p_kw[None], None if q_kvar is None else q_kvar[None])
     found = engine.engine.solve(drawn)
@@ -110,28 +112,31 @@ class PhaseState:
         return np.repeat(self.engine.readout.base_v, 3)
 
     def of_rows(self, v: Complex) -> Complex:
-        """Voltages of the phases of buses, (3B, …), of those of nodes, (n, …); NaN without supply."""
-        node = self.engine.readout.node.ravel()
-        taken = v[np.maximum(node, 0)].astype(np.complex128)
-        taken[node < 0] = np.nan
-        return taken
+        """Voltages of the phases of buses to neutral, (3B, …), of those of nodes to earth, (n, …); NaN if dark."""
+        readout = self.engine.readout
+        rows = np.moveaxis(phase_to_neutral(readout, np.moveaxis(v, 0, -1)), (-2, -1), (0, 1)).astype(np.complex128)
+        rows[readout.node < 0] = np.nan
+        return rows.reshape(-1, *v.shape[1:])
 
     def quantities(self, v: Complex, current_a: Complex) -> Complex:
-        """Currents of conductors at both ends, and unbalance, in per cent: linear in v (n, …) and currents (c, …).
+        """Currents of conductors at both ends, unbalance, neutrals: linear in v (n, …) and currents (c, …), per cent.
 
         The unbalance is that against the state's own positive sequence.
         """
         readout = self.engine.readout
-        place = readout.terminal
-        current = np.where(
-            (place >= 0).reshape(place.shape + (1,) * (v.ndim - 1)), current_a[np.maximum(place, 0)], 0.0
-        )
-        scale = readout.percent_per_a.reshape(place.shape[:2] + (1,) * v.ndim)
-        ends = np.concatenate([current, current.sum(axis=2, keepdims=True)], axis=2) * scale
+        ends = np.moveaxis(conductor_percent(readout, np.moveaxis(current_a, 0, -1)), (-3, -2, -1), (0, 1, 2))
         lines, trafos = ends[: readout.n_lines], ends[readout.n_lines :, :, :3]
-        tail = v.shape[1:]
-        parts = [part[:, end].reshape(-1, *tail) for end in (0, 1) for part in (lines, trafos)]
-        return np.concatenate([*parts, self.unbalance(v)])
+        parts = [part[:, end].reshape(-1, *v.shape[1:]) for end in (0, 1) for part in (lines, trafos)]
+        return np.concatenate([*parts, self.unbalance(v), self.neutrals(v)])
+
+    def neutrals(self, v: Complex) -> Complex:
+        """Voltages of the neutrals to earth, scaled, (M, …); none where no neutral is a conductor of its own."""
+        neutral = self.engine.readout.neutral
+        if not (neutral >= 0).any():
+            return np.zeros((0, *v.shape[1:]), np.complex128)
+        taken = v[np.maximum(neutral, 0)].astype(np.complex128)
+        taken[neutral < 0] = 0.0
+        return NEUTRAL_SCALE * taken
 
     def sequence(self, v: Complex, number: int) -> Complex:
         """Sequence voltage of each bus, (B, …) V; NaN without supply."""
@@ -195,7 +200,8 @@ class PhaseChange:
         v1 = state.sequence(state.v, 1)
         of_v1 = (np.conj(v1)[:, None] * state.sequence(self.voltages, 1)).real / np.abs(v1)[:, None] ** 2
         unbalance = state.unbalance(state.v)
-        found[found.shape[0] - unbalance.size :] -= unbalance[:, None] * np.nan_to_num(of_v1)
+        first = found.shape[0] - unbalance.size - state.neutrals(state.v).size
+        found[first : first + unbalance.size] -= unbalance[:, None] * np.nan_to_num(of_v1)
         return found
 
     def current_percent(self, ends: Rows = ALL) -> Complex:

@@ -169,9 +169,9 @@ def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     if intervals.size == 0:
         return flow
     shapes = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.p_slack_kw)
-    n_power, n_unbalance = flow.trafo_p_kw.shape[1], flow.vuf_percent.shape[1]
+    more = {"n_power": flow.trafo_p_kw, "n_unbalance": flow.vuf_percent, "n_neutral": flow.neutral_v}
     widths = (values.shape[1] for values in shapes)
-    blank = make_unsolved_flow(intervals.size, *widths, n_power=n_power, n_unbalance=n_unbalance)
+    blank = make_unsolved_flow(intervals.size, *widths, **{name: values.shape[1] for name, values in more.items()})
     blank.engine[:] = Engine.CONTROL
     return flow.with_intervals(intervals, blank)
 

@@ -1,6 +1,7 @@
-"""Speed as ratios, measured in one run on one machine: `python -m tests.benchmarks [--quick] [--write]`.
+"""Speed as ratios, measured in one run on one machine: `python -m tests.benchmarks [--quick] [--phases] [--write]`.
 
-Prints Markdown; `--write` puts it into docs/benchmarks.md. Nothing here asserts a time.
+Prints Markdown; `--write` puts it into docs/benchmarks.md, with `--phases` that section alone. Nothing here asserts a
+time.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from grid_models.powerflow.admittance import RUNPP_OPTIONS
 from grid_models.powerflow.limits import judge
 from grid_models.powerflow.runpp import with_injection_elements
 from market.ledger.check.verify import verify_ledger
-from tests.benchmarks.phases import phase_rows
+from tests.benchmarks.phases import phase_section, with_section
 from tests.benchmarks.runpp_loop import runpp_seconds
 
 
@@ -282,14 +283,7 @@ def report(*, quick: bool) -> str:
         "|---|---:|---:|",
         *power_flows,
         "",
-        "## Unbalanced power flow",
-        "",
-        "Every voltage and current of every conductor.",
-        "",
-        "| network and engine | µs per interval | against batched |",
-        "|---|---:|---:|",
-        *phase_rows(256 if quick else 2048, 2 if quick else 5),
-        "",
+        *phase_section(quick=quick),
         "## A whole run, by stage",
         "",
         "| stage | s | share |",
@@ -333,11 +327,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--phases", action="store_true", help="measure unbalanced power flow alone")
     arguments = parser.parse_args()
-    text = report(quick=arguments.quick)
-    sys.stdout.write(text)
+    page = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+    if arguments.phases:
+        section = phase_section(quick=arguments.quick)
+        sys.stdout.write("\n".join(section))
+        text = with_section(page.read_text(encoding="utf-8"), section)
+    else:
+        text = report(quick=arguments.quick)
+        sys.stdout.write(text)
     if arguments.write:
-        (Path(__file__).parents[2] / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

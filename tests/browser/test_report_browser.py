@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phase_streets import make_phase_scenario
 
 from cosim.report.comparison import compare_runs, write_comparison
 from cosim.report.page import write_report
@@ -55,6 +56,7 @@ REPORT_FIGURES = {
     ),
     *("before-after", "curtailed", "energy-flow", "money-flow", "prices", "wallets", "batteries"),
 }
+PHASE_FIGURES = REPORT_FIGURES | {"vuf-duration", "neutral-duration", "heat-vuf"}
 OUTAGE_FIGURES = {"outage-supply", "outage-priority", "outage-stores", "outage-frequency"}
 UNITS = {
     "Hz",
@@ -74,6 +76,7 @@ UNITS = {
     "time",
     "week",
 }
+PAGES = ("full/report.html", "off/report.html", "outage/report.html", "phases/report.html")
 GROUPS = {"house", "quantity", "kind", "seller", "element"}
 
 FIGURES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(g => ({
@@ -110,6 +113,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_report(run(scenario, path / "off"))
     write_comparison(compare_runs([path / "full", path / "off"]), path / "side")
     write_report(run(OUTAGE, path / "outage"), hosting=True)
+    write_report(run(make_phase_scenario(path), path / "phases"))
     return path
 
 
@@ -140,7 +144,7 @@ def opened(browser: Any, file: Path) -> tuple[Any, list[str], list[str]]:
     return page, said, asked
 
 
-@pytest.mark.parametrize("name", ["full/report.html", "off/report.html", "outage/report.html", "side/comparison.html"])
+@pytest.mark.parametrize("name", [*PAGES, "side/comparison.html"])
 def test_pages_open_without_errors_and_requests(browser: Any, folder: Path, name: str) -> None:
     page, said, asked = opened(browser, folder / name)
     assert said == []
@@ -159,9 +163,10 @@ def test_pages_open_without_errors_and_requests(browser: Any, folder: Path, name
     page.close()
 
 
-def test_every_figure_of_the_report_is_there(browser: Any, folder: Path) -> None:
-    page, _, _ = opened(browser, folder / "full" / "report.html")
-    assert {figure["key"] for figure in page.evaluate(FIGURES)} == REPORT_FIGURES
+@pytest.mark.parametrize(("name", "expected"), [("full", REPORT_FIGURES), ("phases", PHASE_FIGURES)])
+def test_every_figure_of_the_report_is_there(browser: Any, folder: Path, name: str, expected: set[str]) -> None:
+    page, _, _ = opened(browser, folder / name / "report.html")
+    assert {figure["key"] for figure in page.evaluate(FIGURES)} == expected
     page.close()
 
 
@@ -179,7 +184,7 @@ def test_every_figure_of_an_outage_is_there(browser: Any, folder: Path) -> None:
 
 def test_no_text_of_a_figure_covers_another(browser: Any, folder: Path) -> None:
     """Titles, legends, tick labels and annotations of one figure do not overlap."""
-    for name in ("full", "outage"):
+    for name in ("full", "outage", "phases"):
         page, _, _ = opened(browser, folder / name / "report.html")
         assert page.evaluate(OVERLAPS) == []
         page.close()
@@ -197,7 +202,7 @@ def test_the_slider_shows_another_hour(browser: Any, folder: Path) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("name", ["full", "outage"])
+@pytest.mark.parametrize("name", ["full", "outage", "phases"])
 def test_the_report_prints_on_a_few_pages(folder: Path, name: str) -> None:
     pdf = print_pdf(folder / name / "report.html", folder / "report.pdf", CHROMIUM)
     content = pdf.read_bytes()

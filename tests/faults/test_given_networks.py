@@ -134,7 +134,7 @@ def test_ratings_of_switches_are_said_not_to_be_judged(tmp_path: Path) -> None:
         ("line", "r_ohm_per_km", float("nan"), "line 3: r_ohm_per_km is empty"),
         ("trafo", "vk_percent", float("nan"), "trafo 0: vk_percent is empty"),
         ("ext_grid", "vm_pu", float("nan"), "ext_grid 0: vm_pu is empty"),
-        ("line", "to_bus", 99, "line 3: to_bus is 99, no bus of the net"),
+        ("line", "to_bus", 99, "line 3, column to_bus: expected the index of a bus, got 99"),
     ],
 )
 def test_what_keeps_a_net_from_being_solved_is_named(

@@ -84,6 +84,26 @@ def test_other_columns_are_carried_through_as_they_are(net: Path, tmp_path: Path
     assert (trades[0]["trade_id"], trades[0]["note"], trades[0]["status"]) == ("007", "x", "accepted")
 
 
+@pytest.mark.parametrize(
+    "column",
+    ["cos_phi", "Cos Phi", "cosφ", "q_kvar", "energy_kvarh", "power_factor", "pf", "Q", "reactive energy", "var"],
+)
+def test_reactive_power_of_trades_is_refused_by_name(net: Path, tmp_path: Path, column: str) -> None:
+    head, *rows = PLAIN.strip().splitlines()
+    text = "\n".join([f"{head},{column}", *(f"{row},0.9" for row in rows)])
+    (tmp_path / "trades.csv").write_text(text + "\n", encoding="utf-8")
+    refused(judge(net, tmp_path / "trades.csv"), f"column {column}: expected trades of active energy", "--load-cos-phi")
+
+
+def test_columns_that_sound_like_reactive_power_are_carried_through(net: Path, tmp_path: Path) -> None:
+    head, *rows = PLAIN.strip().splitlines()
+    text = "\n".join([f"{head},variant,quarter,faq", *(f"{row},1,2,3" for row in rows)])
+    (tmp_path / "trades.csv").write_text(text + "\n")
+    assert (
+        "carried through: variant, quarter, faq (no answer depends on them)" in notes(net, tmp_path / "trades.csv")[0]
+    )
+
+
 def test_equal_rows_are_two_trades(net: Path, tmp_path: Path) -> None:
     said, trades = notes(net, given(tmp_path, "equal_rows.csv"))
     assert "rows that equal an earlier one, each a trade: 1 (the first is row 3)" in said

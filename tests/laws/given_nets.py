@@ -213,7 +213,10 @@ def _shuffled(make: Maker) -> None:
         reindex_elements(make.net, table, dict(zip(old, make.rng.sample(range(500), len(old)), strict=True)))
     old = make.net.bus.index.tolist()
     new = make.rng.sample(range(500), len(old))
-    reindex_buses(make.net, dict(zip(old, new, strict=True)))
+    lookup = dict(zip(old, new, strict=True))
+    reindex_buses(make.net, lookup)
+    for table, columns in (("svc", ["bus"]), ("ssc", ["bus"]), ("tcsc", ["from_bus", "to_bus"])):
+        make.net[table][columns] = make.net[table][columns].replace(lookup)  # reindex_buses leaves these out
     make.net.bus = make.net.bus.sample(frac=1.0, random_state=make.rng.randrange(1000))
     make.net.line = make.net.line.sample(frac=1.0, random_state=make.rng.randrange(1000))
 

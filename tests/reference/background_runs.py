@@ -200,8 +200,8 @@ def find_agreeing(result: Result, net: Any, time: Any) -> list[Solved]:
     for off in (False, True):
         solved = solve_naively(result, net, time, off=off, share=share)
         wh = (
-            (solved.load, row["background_load_wh"], 1.5),
-            (solved.generation, row["background_generation_wh"], 1.5),
+            (solved.load, row.get("background_load_wh", 0), 1.5),
+            (solved.generation, row.get("background_generation_wh", 0), 1.5),
             (solved.losses, row["losses_wh"], 2.0),
             (solved.grid, row["from_grid_wh"] - row["to_grid_wh"], 3.0),
             (solved.formers, 0.0, 1.0),

@@ -43,19 +43,25 @@ Signed = Callable[[bytes], RecordBytes]
 """Makes statements for a chain."""
 
 
+OF_A_PAGE = (*range(1, 16), Kind.METER, RecordKind.ORDER, RecordKind.VERDICT, RecordKind.PHASES)
+
+
 @dataclass
 class Page:
-    """An interval's block, its records by kind; `rest` are topology, statements, houses and signatures."""
+    """An interval's block, its records by kind, phases in unbalanced models alone; `rest` are
+    topology, statements, houses and signatures.
+    """
 
     start: int
     exchanges: Rows
     meters: Rows
     orders: Rows
     verdict: Rows
+    phases: Rows
     rest: RecordBytes
 
     def records(self, interval: int) -> RecordBytes:
-        rows = (self.exchanges, self.meters, self.orders, self.verdict)
+        rows = (self.exchanges, self.meters, self.orders, self.verdict, self.phases)
         body = np.concatenate([*(view_as_bytes(row) for row in rows), self.rest])
         return number_records(body, interval)
 
@@ -105,7 +111,8 @@ def take_apart(directory: Path) -> Books:
             select_rows(records, Kind.METER).copy(),
             select_rows(records, RecordKind.ORDER).copy(),
             select_rows(records, RecordKind.VERDICT).copy(),
-            records[~np.isin(records[:, 0], [*range(1, 16), Kind.METER, RecordKind.ORDER, RecordKind.VERDICT])].copy(),
+            select_rows(records, RecordKind.PHASES).copy(),
+            records[~np.isin(records[:, 0], OF_A_PAGE)].copy(),
         )
         for header, records in blocks[1:]
         if (records[:, 0] == RecordKind.VERDICT).any()

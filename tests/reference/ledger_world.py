@@ -15,6 +15,7 @@ from market.exchanges import METER, Kind
 from market.ledger.format import statements
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import (
+    PHASES,
     VERDICT,
     Change,
     DeviceKind,
@@ -23,7 +24,9 @@ from market.ledger.format.records import (
     Role,
     make_house_records,
     make_parameter_records,
+    make_record,
     make_topology_records,
+    number_records,
     view_as_bytes,
 )
 from market.ledger.write.ledger import Ledger, state_roots
@@ -80,15 +83,20 @@ def world(
     seed: int = 1,
     mechanism: int = SHARING_P2P,
     parameters: dict[str, int] | None = None,
+    *,
+    phased: bool = False,
 ) -> World:
-    """A world of `n_houses` houses over `n_intervals` hours, the same for the same arguments."""
+    """A world of `n_houses` houses over `n_intervals` hours, the same for the same arguments.
+
+    If it is phased, its ledger is of version 2: houses are on phases, and verdicts have phases behind them.
+    """
     supply, state = market_of(n_houses, n_intervals, seed)
     rules = Rules(mechanism=mechanism, feed_in=1, fee_permille=100, tau_intervals=6)
     window = settle_window(supply, 0, n_intervals, state, rules)
     lost = np.random.default_rng(seed).integers(0, 90, n_intervals)
     window = with_losses(window, lost, supply.utility_ueur_per_kwh, 0, n_houses)
     terms = {"seed": seed, "start": START, "interval_minutes": 60, "tau_intervals": 6, **(parameters or {})}
-    parameter_rows = make_parameter_records(terms, first_seq=1)
+    parameter_rows = make_parameter_records({**terms, "model": "three_phase"} if phased else terms, first_seq=1)
     houses = make_house_records(
         [f"h{i}" for i in range(n_houses)],
         list(range(n_houses)),
@@ -96,8 +104,9 @@ def world(
         state.own_wh,
         state.wallet_neur,
         first_seq=1 + parameter_rows.size,
+        phases=np.arange(4 * n_houses).reshape(4, n_houses) % 4 if phased else (0, 0, 0, 0),
     )
-    records, offsets = records_of(window, lost)
+    records, offsets = records_of(window, lost, phased=phased)
     return World(
         [view_as_bytes(parameter_rows), view_as_bytes(houses)],
         START + 3600 * np.arange(n_intervals),
@@ -109,8 +118,10 @@ def world(
     )
 
 
-def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
-    """Exchanges, meters and a verdict for each interval, a topology for some."""
+def records_of(
+    window: Window, lost_wh: npt.NDArray[np.int64], *, phased: bool = False
+) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
+    """Exchanges, meters and a verdict for each interval, a topology for some; phases for all, if wanted."""
     n_intervals, n_houses = window.meters.shape
     parts = []
     for k in range(n_intervals):
@@ -120,11 +131,14 @@ def records_of(window: Window, lost_wh: npt.NDArray[np.int64]) -> tuple[RecordBy
         verdict["losses_wh"] = lost_wh[k]
         verdict["shed_wh"] = rows["delivered_wh"][rows["kind"] == Kind.SHED].sum()
         behind = make_topology_records([(Change.GRID_OUT, 0), (Change.FORMER, k)] if k % 5 == 3 else [])
-        behind["interval"], behind["seq"] = k, rows.size + n_houses + 1 + np.arange(behind.size)
+        phases = make_record(PHASES, RecordKind.PHASES, lowest_phase=1, highest_phase=3, branch_conductor=4)
+        phases = phases[:phased]
+        behind["interval"], behind["seq"] = k, rows.size + n_houses + 1 + len(phases) + np.arange(behind.size)
         body = [
             view_as_bytes(rows),
             view_as_bytes(window.meters[k]),
             view_as_bytes(verdict),
+            number_records(phases, k, rows.size + n_houses + 1),
             view_as_bytes(behind),
         ]
         parts.append(np.concatenate(body))

@@ -17,7 +17,8 @@ PERMISSION = struct.Struct("<iIiI44s")
 SIGNATURE = struct.Struct("<i24s32s")
 PRIVATE = struct.Struct("<32s28s")
 AGGREGATE = struct.Struct("<I7q")
-HOUSE = struct.Struct("<8iqiii8s")
+HOUSE = struct.Struct("<8iqiii4B4s")
+PHASES = struct.Struct("<7i32s")
 PARAMETER = struct.Struct("<20s40s")
 PPM = 1_000_000
 METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
@@ -32,14 +33,27 @@ def demand(holds: bool, what: str) -> None:
         raise WrongError(what)
 
 
-def check_fields(row: bytes, k: int, intervals: int) -> None:
+def check_reason(reason: int, version: int) -> None:
+    number, code = reason % 256, reason // 256
+    if version == 1:
+        demand(reason <= 9, "reason")
+    elif number in (1, 2, 4):
+        demand(1 <= code <= 3, "conductor")
+    elif number == 3:
+        demand(1 <= code <= 4, "conductor")
+    else:
+        demand(number <= 10 and code == 0, "conductor")
+
+
+def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
     """Record k of a block with `intervals` intervals before it: place, ranges and reserved bytes."""
     kind, status, reason, interval, seq = HEAD.unpack(row[:12])
     demand(seq == k and interval == intervals, "place")
     flags = (status, reason)
     if 1 <= kind <= 11:
         f = EXCHANGE.unpack(row[12:])
-        demand(status <= 2 and reason <= 9 and all(x >= -4 for x in f[:5]), "exchange")
+        check_reason(reason, version)
+        demand(status <= 2 and all(x >= -4 for x in f[:5]), "exchange")
         demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
         demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
     elif kind == 16:
@@ -52,6 +66,10 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         f = VERDICT.unpack(row[12:])
         demand(status <= 3 and reason in range(0x102), "verdict")
         demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
+    elif kind == 20:
+        low, high, conductor, _, bus, _, line, zeros = PHASES.unpack(row[12:])
+        demand(version == 2 and flags == (0, 0) and not any(zeros), "phases")
+        demand(0 <= low <= 3 and 0 <= high <= 3 and 0 <= conductor <= 4 and bus >= -1 and line >= -1, "phases")
     elif kind == 18:
         element, zeros = TOPOLOGY.unpack(row[12:])
         demand(1 <= status <= 6 and reason == 0 and element >= 0 and not any(zeros), "topology")
@@ -72,7 +90,8 @@ def check_fields(row: bytes, k: int, intervals: int) -> None:
         demand(flags == (0, 0) and all(abs(x) <= 2**60 for x in AGGREGATE.unpack(row[12:])[1:]), "aggregate")
     elif kind == 64:
         f = HOUSE.unpack(row[12:])
-        demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[12]), "house")
+        demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[16]), "house")
+        demand(all(phase <= (3 if version == 2 else 0) for phase in f[12:16]), "phases of a house")
         demand(1 <= f[4] <= PPM and 1 <= f[5] <= PPM and f[6] <= PPM and 0 <= f[8] <= 2**60, "house")
     else:
         demand(kind == 65 and flags == (0, 0), "kind")

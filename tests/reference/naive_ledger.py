@@ -44,21 +44,28 @@ class Naive(NaiveRegistry):
         demand(stored == height, "height")
         demand(len(header) == 184 and len(body) % 72 == 0 and len(body) > 0, "sizes")
         version, chain, said, start, prev, record_root, n, registry_root, state_root = HEADER.unpack(header)
-        demand(version == 1 and said == height and prev == self.prev, "header")
+        demand(version in (1, 2) and said == height and prev == self.prev, "header")
         demand(sha256(b"\0" + header).digest() == hashed, "hash")
         rows = [body[k : k + 72] for k in range(0, len(body), 72)]
         demand(n == len(rows) and tree(rows) == record_root, "record root")
         for k, row in enumerate(rows):
-            check_fields(row, k, self.intervals)
+            check_fields(row, k, self.intervals, version)
         verdicts = [row for row in rows if row[0] == 17]
         demand(len(verdicts) <= 1, "verdicts")
         if height == 0:
             self.genesis(rows)
+        model = self.parameters.get("model")
+        named = model is not None and model.rstrip(b"\0") in (b"three_phase", b"four_wire")
+        demand(model is None if version == 1 else named, "version")
+        demand(version == 1 or not self.p("private") or self.p("verdict_private"), "verdicts in clear")
         demand(chain == self.chain, "chain id")
         self.statements(rows, height)
         demand(registry_root == tree(self.registry), "registry root")
         if verdicts:
             demand(height > 0 and not any(row[0] == 65 for row in rows), "parameter")
+            kinds = bytes(row[0] for row in rows)
+            wanted = version == 2 and not self.p("private")
+            demand(kinds.count(20) == wanted and (not wanted or kinds[kinds.index(17) + 1 :][:1] == b"\x14"), "phases")
             self.start = self.p("start") + 60 * self.p("interval_minutes") * self.intervals
             self.entries(rows, height)
             self.interval(rows, state_root)
@@ -69,6 +76,8 @@ class Naive(NaiveRegistry):
             demand({row[0] for row in rows} <= allowed, "kinds")
             demand(state_root == self.state_root, "state root")
         demand(start == self.start, "interval start")
+        if height > 0:
+            demand(not any(any(HOUSE.unpack(row[12:])[12:16]) for row in rows if row[0] == 64), "phases of a house")
         if height > 0 and not self.p("private"):
             self.batteries(rows)
         demand(
@@ -260,7 +269,7 @@ class Naive(NaiveRegistry):
     def batteries(self, rows: list[bytes]) -> None:
         for row in rows:
             if row[0] == 64:
-                *ratings, own, wallet, _, house, _, _ = HOUSE.unpack(row[12:])
+                *ratings, own, wallet, _, house = HOUSE.unpack(row[12:])[:11]
                 demand(house < len(self.own) and wallet == 0 and self.own[house] + own >= 0, "battery")
                 self.ratings[house] = ratings
                 self.own[house] += own

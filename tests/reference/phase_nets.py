@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandapower as pp
 import pandapower.networks as pn
 
 from grid_models.feeder.generated import make_radial_feeder
+from grid_models.phases.tables import COLUMNS
 
 
 def add_zero_sequence(net: Any, group: str = "Dyn") -> Any:
@@ -97,6 +99,48 @@ def make_two_stars() -> Any:
     return add_one_phase_loads(add_zero_sequence(net, "YNyn"), [bar, end], 5, kw=15.0)
 
 
+def make_drawn() -> Any:
+    """Our own feeder of 25 houses, each on one phase drawn from a seed, some with PV of 4.6 kW on it."""
+    rng = np.random.default_rng(3)
+    net = add_zero_sequence(make_radial_feeder([f"h{k}" for k in range(25)], rng=rng).net)
+    for bus in net.bus.index[-25:]:
+        phase = "abc"[rng.integers(3)]
+        p = {f"p_{phase}_mw": rng.uniform(0.0, 0.003)}
+        pp.create_asymmetric_load(net, bus, **p, **{f"q_{phase}_mvar": 0.3 * p[f"p_{phase}_mw"]}, type="wye")
+        if rng.random() < 0.3:
+            pp.create_asymmetric_sgen(net, bus, **{f"p_{phase}_mw": 0.0046}, type="wye")
+    return net
+
+
+def make_laterals() -> Any:
+    """A line of houses with two laterals, all of each on one phase."""
+    net = pp.create_empty_network()
+    mv, bar, *poles = (pp.create_bus(net, vn) for vn in (20.0, *(0.4,) * 9))
+    pp.create_ext_grid(net, mv)
+    pp.create_transformer(net, mv, bar, "0.25 MVA 20/0.4 kV")
+    for a, b in ((bar, poles[0]), (poles[0], poles[1]), (poles[1], poles[2]), (poles[2], poles[3])):
+        pp.create_line(net, a, b, 0.08, "NAYY 4x150 SE")
+    for a, b in ((poles[1], poles[4]), (poles[4], poles[5]), (poles[2], poles[6]), (poles[6], poles[7])):
+        pp.create_line(net, a, b, 0.05, "NAYY 4x50 SE")
+    for pole, phase in zip(poles[4:], "aabb", strict=True):
+        pp.create_asymmetric_load(net, pole, **{f"p_{phase}_mw": 0.006, f"q_{phase}_mvar": 0.001}, type="wye")
+    return add_zero_sequence(net)
+
+
+def make_delta() -> Any:
+    """The feeder with laterals, every load between phases."""
+    net = make_laterals()
+    net.asymmetric_load["type"] = "delta"
+    return net
+
+
+def make_wye(name: str) -> Any:
+    """A net of `NETS` with every load between phase and neutral: power-grid-model has no others."""
+    net = NETS[name]()
+    net.load["type"], net.asymmetric_load["type"] = "wye", "wye"
+    return net
+
+
 NETS: dict[str, Callable[[], Any]] = {
     "generated": make_generated,
     "cigre": make_cigre,
@@ -104,4 +148,50 @@ NETS: dict[str, Callable[[], Any]] = {
     "european": make_european,
     "meshed": make_meshed,
     "two_stars": make_two_stars,
+    "drawn": make_drawn,
+    "laterals": make_laterals,
+    "delta": make_delta,
 }
+
+
+def write_european_four_wire(folder: Path) -> Path:
+    """Folder of tables of the IEEE European LV net with a neutral of its own.
+
+    Of each section it is z_n = (z0 − z1)/3; where the data gives no resistance for it, the neutral is as a phase.
+    """
+    net = make_european()
+    line, trafo, grid = net.line, net.trafo.iloc[0], net.ext_grid.iloc[0]
+    z = ["r_ohm_per_km", "x_ohm_per_km", "r0_ohm_per_km", "x0_ohm_per_km"]
+    code = line.groupby(z).ngroup()
+    codes = []
+    for name, row in line.groupby(code).first().iterrows():
+        of_neutral = (row.r0_ohm_per_km - row.r_ohm_per_km) / 3.0, (row.x0_ohm_per_km - row.x_ohm_per_km) / 3.0
+        values = dict.fromkeys("abcn", (row.r_ohm_per_km, row.x_ohm_per_km))
+        values |= {"n": of_neutral} if of_neutral[0] > 0.0 else {}
+        codes += [(f"k{name}", i, j, *(values[i] if i == j else (0, 0)), 0) for i in "abcn" for j in "abcn"]
+    e = grid.vm_pu * trafo.vn_hv_kv * 1000.0 / np.sqrt(3.0) * np.exp(-2j * np.pi / 3.0 * np.arange(3))
+    tables = {
+        "bus": [(b, vn, "abc" if b == trafo.hv_bus else "abcn") for b, vn in net.bus.vn_kv.items()],
+        "line": [
+            (f"l{k}", r.from_bus, r.to_bus, r.length_km, f"k{code[k]}", 1000.0 * r.max_i_ka) for k, r in line.iterrows()
+        ],
+        "linecode_matrix": codes,
+        "transformer": [
+            (
+                *("t", trafo.hv_bus, trafo.lv_bus, 1000.0 * trafo.sn_mva, trafo.vn_hv_kv, trafo.vn_lv_kv, "Dyn"),
+                *(1, trafo.vkr_percent, np.sqrt(trafo.vk_percent**2 - trafo.vkr_percent**2), 1, "n"),
+            )
+        ],
+        "source": [(grid.bus, c, v.real, v.imag, 0.2, 2.0, 0.2, 2.0) for c, v in zip("abc", e, strict=True)],
+        "earthing": [(trafo.lv_bus, "n", 1.0, 0)],
+        "load": [
+            (f"h{k}", r.bus, phase, "n", 1000.0 * r[f"p_{phase}_mw"], 1000.0 * r[f"q_{phase}_mvar"])
+            for k, r in net.asymmetric_load.iterrows()
+            for phase in "abc"
+            if r[f"p_{phase}_mw"]
+        ],
+    }
+    for name, rows in tables.items():
+        lines = [",".join(COLUMNS[name]), *(",".join(str(cell) for cell in row) for row in rows)]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
 from cosim.report.figures.sampling import round_values
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
+from cosim.results.labels import describe_conductor
 from grid_models.arrays import Floats
+from grid_models.powerflow.limits import Limits
 
 
 class LoadingClass(NamedTuple):
@@ -39,14 +42,45 @@ ELONGATED = 5.0
 """Width over height from which a drawing is stretched instead of kept to scale."""
 
 
+class Worst(NamedTuple):
+    """Values of some times, (K, n), and the names of the conductors that they are of; empty where these have none."""
+
+    values: pd.DataFrame
+    conductor: npt.NDArray[np.str_]
+
+
+def choose_worst(frames: Mapping[str, pd.DataFrame], times: pd.DatetimeIndex, limits: Limits | None = None) -> Worst:
+    """Highest value of any conductor at some times; of voltages, that closest to the limits of its bus.
+
+    Parameters
+    ----------
+    frames
+        (T, n) by conductor.
+    times
+        K of them.
+    limits
+        Limits of the n buses; None: the highest value is the worst.
+    """
+    stacked = np.stack([frame.loc[times].to_numpy(np.float64) for frame in frames.values()])
+    height = stacked if limits is None else -np.minimum(stacked - limits.min_vm_pu, limits.max_vm_pu - stacked)
+    at = np.where(np.isnan(height), -np.inf, height).argmax(axis=0)
+    values = np.take_along_axis(stacked, at[None], axis=0)[0]
+    columns = next(iter(frames.values())).columns
+    return Worst(pd.DataFrame(values, index=times, columns=columns), np.array(list(frames))[at])
+
+
 def choose_hours(
-    loading_percent: pd.DataFrame, vm_pu: pd.DataFrame, p_grid_kw: pd.Series, curtailed_kwh: pd.Series
+    loading_percent: pd.DataFrame,
+    highest_vm_pu: pd.DataFrame,
+    lowest_vm_pu: pd.DataFrame,
+    p_grid_kw: pd.Series,
+    curtailed_kwh: pd.Series,
 ) -> dict[str, pd.Timestamp]:
     """Intervals with an extreme of the run, by its name; an interval with several appears once."""
     candidates = {
         "highest loading": loading_percent.max(axis=1),
-        "highest voltage": vm_pu.max(axis=1),
-        "lowest voltage": -vm_pu.min(axis=1),
+        "highest voltage": highest_vm_pu.max(axis=1),
+        "lowest voltage": -lowest_vm_pu.min(axis=1),
         "largest export": -p_grid_kw[p_grid_kw < 0],
         "largest import": p_grid_kw[p_grid_kw > 0],
         "most curtailed": curtailed_kwh[curtailed_kwh > 0],
@@ -63,8 +97,8 @@ def choose_hours(
 def draw_feeder_map(
     places: pd.DataFrame,
     ends: pd.DataFrame,
-    loading_percent: pd.DataFrame,
-    vm_pu: pd.DataFrame,
+    loading: Worst,
+    voltage: Worst,
     hours: Mapping[str, pd.Timestamp],
     *,
     to_scale: bool,
@@ -74,25 +108,23 @@ def draw_feeder_map(
     Parameters
     ----------
     places
-        x, y of each bus, in the order of the columns of `vm_pu`.
+        x, y of each bus, in the order of the columns of `voltage`.
     ends
-        Bus positions `a`, `b` of each branch, in the order of the columns of `loading_percent`.
-    loading_percent, vm_pu
-        (T, L) per cent and (T, B) pu.
+        Bus positions `a`, `b` of each branch, in the order of the columns of `loading`.
+    loading, voltage
+        (K, L) per cent and (K, B) pu of the K hours.
     hours
         What to show: label → time.
     to_scale
         Whether x and y are coordinates of the same scale.
     """
-    rows = vm_pu.index.get_indexer(pd.DatetimeIndex(list(hours.values())))
-    shown = vm_pu.iloc[rows].to_numpy(np.float64)
-    low, high = _find_color_range(shown)
+    low, high = _find_color_range(voltage.values.to_numpy(np.float64))
     figure = go.Figure()
-    for k, row in enumerate(rows):
-        loading = loading_percent.iloc[row]
-        traces = _make_branch_traces(places, ends, loading)
-        traces.append(_make_bus_trace(places, vm_pu.iloc[row], low, high))
-        traces.append(_make_transformer_trace(places, ends, loading))
+    for k in range(len(hours)):
+        percent, texts = loading.values.iloc[k], _describe(loading, k, 1, "%")
+        traces = _make_branch_traces(places, ends, percent, texts)
+        traces.append(_make_bus_trace(places, voltage.values.iloc[k], _describe(voltage, k, 4, "pu"), low, high))
+        traces.append(_make_transformer_trace(places, ends, percent, texts))
         for trace in traces:
             figure.add_trace(trace.update(visible=k == 0))
     per_hour = len(CLASSES) + 3
@@ -120,12 +152,22 @@ def draw_feeder_map(
     return figure
 
 
-def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> list[Any]:
+def _describe(worst: Worst, k: int, digits: int, unit: str) -> list[str]:
+    """What is shown of each element at the k-th time: its name, the value, and the conductor where it has a name."""
+    names = worst.values.columns.get_level_values(-1)  # of branches, whose type is the first level
+    texts = []
+    for name, value, conductor in zip(names, worst.values.iloc[k], worst.conductor[k], strict=True):
+        label = plain_text(name)
+        where = f", {describe_conductor(conductor)}" if conductor else ""
+        texts.append(f"{label}: " + ("no supply" if np.isnan(value) else f"{value:.{digits}f} {unit}{where}"))
+    return texts
+
+
+def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> list[Any]:
     """One trace per class of loading, and one for branches without supply."""
     a, b = places.to_numpy()[ends["a"]], places.to_numpy()[ends["b"]]
     points = np.stack([a, (a + b) / 2, b, np.full_like(a, np.nan)], axis=1)  # (L, 4, 2); a gap after each branch
     values = loading.to_numpy(np.float64)
-    texts = [_describe_branch(name[1], value) for name, value in zip(loading.index, values, strict=True)]
     looks = [(c.label, (values >= c.low) & (values < c.high), c.color, c.width) for c in CLASSES]
     looks.append(("without supply", np.isnan(values), PALE, 2.0))
     return [
@@ -143,23 +185,19 @@ def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Se
     ]
 
 
-def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series) -> Any:
+def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> Any:
     """Rings around transformers, which are too short to be seen as lines."""
     chosen = np.flatnonzero(loading.index.get_level_values(0) == "trafo")
     middle = (places.to_numpy()[ends["a"]] + places.to_numpy()[ends["b"]])[chosen] / 2
     values = loading.to_numpy(np.float64)[chosen]
-    texts = [_describe_branch(name[1], v) for name, v in zip(loading.index[chosen], values, strict=True)]
+    shown = [texts[k] for k in chosen]
     colors = [next((c.color for c in CLASSES if c.low <= v < c.high), PALE) for v in values]
     marker = {"symbol": "circle-open", "size": 26, "color": colors, "line": {"width": 4}}
-    return _make_markers("transformer", middle, texts, marker)
+    return _make_markers("transformer", middle, shown, marker)
 
 
-def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, low: float, high: float) -> Any:
+def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, texts: list[str], low: float, high: float) -> Any:
     values = vm_pu.to_numpy(np.float64)
-    texts = [
-        f"{plain_text(name)}: " + ("no supply" if np.isnan(value) else f"{value:.4f} pu")
-        for name, value in zip(vm_pu.index, values, strict=True)
-    ]
     marker = {
         "size": 10,
         "color": round_values(np.nan_to_num(values, nan=low), 5),
@@ -184,10 +222,6 @@ def _make_markers(name: str, points: Floats, texts: list[str], marker: dict[str,
         marker=marker,
         hovertemplate="%{text}<extra></extra>",
     )
-
-
-def _describe_branch(name: str, loading_percent: float) -> str:
-    return f"{plain_text(name)}: " + ("no supply" if np.isnan(loading_percent) else f"{loading_percent:.1f} %")
 
 
 def _find_color_range(vm_pu: Floats) -> tuple[float, float]:

@@ -276,9 +276,13 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     return title_axes(figure, f"{STEPS[coarse]}, mean", **BELOW).update_yaxes(**HOUSES_AXIS, **BELOW)
 
 
-def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
-    """Curtailed energy, kWh, by several groupings side by side; the largest of each."""
-    figure = make_subplots(1, len(groups), horizontal_spacing=0.16, subplot_titles=[f"by {name}" for name in groups])
+def draw_curtailed(groups: Mapping[str, pd.Series], *, long_names: bool = False) -> Any:
+    """Curtailed energy, kWh, by several groupings side by side; the largest of each.
+
+    `long_names` leaves more room for the names beside the bars.
+    """
+    spacing, ticks = (0.24, {"nticks": 4}) if long_names else (0.16, {})
+    figure = make_subplots(1, len(groups), horizontal_spacing=spacing, subplot_titles=[f"by {name}" for name in groups])
     longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
     for k, (name, series) in enumerate(groups.items(), start=1):
         largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]
@@ -291,7 +295,7 @@ def draw_curtailed(groups: Mapping[str, pd.Series]) -> Any:
             row=1,
             col=k,
         )
-        figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", row=1, col=k)
+        figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", **ticks, row=1, col=k)
         # The same range gives bars the same thickness in every column.
         bounds = [largest.size - longest - 0.5, largest.size - 0.5]
         figure.update_yaxes(title_text=name, type="category", range=bounds, row=1, col=k)

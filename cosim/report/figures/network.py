@@ -34,9 +34,12 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.results.labels import name_place
 
 POINTS = 800
-BOTH = (("vm_pu", "voltage, pu"), ("loading_percent", "loading, %"))
+JUDGED = (("vm_pu", "voltage, pu"), ("loading_percent", "loading, %"), ("vuf_percent", "unbalance, %"))
+DIGITS = {"vm_pu": 4, "loading_percent": 1, "vuf_percent": 2}
+"""Decimals that are shown of what is judged."""
 KINDS = {
     "bus": ("voltage of a bus", ORANGE),
     "line": ("loading of a line", BLUE),
@@ -169,12 +172,14 @@ def draw_losses(losses_kw: pd.Series, hours: float) -> Any:
 
 
 def draw_before_and_after(paired: pd.DataFrame) -> Any:
-    """Worst voltage, pu, and loading, %, of each interval that was not clean: as cleared and as settled."""
-    present = [(name, title) for name, title in BOTH if (paired["quantity"] == name).any()]
-    figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=0.2)
+    """Worst voltage, pu, loading and unbalance, %, of each interval that was not clean: as cleared and as settled."""
+    present = [(name, title) for name, title in JUDGED if (paired["quantity"] == name).any()]
+    spacing = 0.2 if len(present) < len(JUDGED) else 0.12
+    figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=spacing)
     for row, (quantity, title) in enumerate(present, start=1):
         worst = _find_worst(paired[paired["quantity"] == quantity])
-        digits = 4 if quantity == "vm_pu" else 1
+        digits = DIGITS[quantity]
+        places = [name_place({"bus": name, "phase": p}) for name, p in zip(worst["name"], worst["phase"], strict=True)]
         for column, label, color, symbol in (
             ("value", "as cleared", ORANGE, "circle-open"),
             ("settled", "as settled", BLUE, "circle"),
@@ -182,7 +187,7 @@ def draw_before_and_after(paired: pd.DataFrame) -> Any:
             figure.add_scatter(
                 x=worst["time"],
                 y=worst[column].round(digits + 2),
-                text=worst["name"].map(plain_text),
+                text=[plain_text(place) for place in places],
                 name=label,
                 legendgroup=label,
                 showlegend=row == 1,

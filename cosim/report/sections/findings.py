@@ -10,10 +10,10 @@ import pandas as pd
 
 from cosim.report.elements import Cell, Fact, PageSection, Table, count_decimals, number, words
 from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
-from cosim.report.tables.run_tables import RunTables
+from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.applied_limits import describe_limits, list_limits
-from cosim.results.labels import ENERGY, REVERSE_HOURS
-from cosim.results.summary import EXTREMES
+from cosim.results.labels import ENERGY, NETWORK, REVERSE_HOURS, name_place
+from cosim.results.summary import EXTREMES, ONLY_UNBALANCED
 
 LISTED = 4
 
@@ -87,11 +87,15 @@ def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float
 
 
 def count_beyond_limits(run: RunTables) -> int:
-    """Intervals whose settled voltages or loadings lie beyond a limit; elements without supply have neither."""
-    limits, vm = run.limits, run.vm_pu.to_numpy()
-    broken = (vm < limits.min_vm_pu - TOLERANCE_PU) | (vm > limits.max_vm_pu + TOLERANCE_PU)
+    """Intervals settled with a voltage, a loading or an unbalance beyond its limit; without supply there is none."""
+    limits = find_limits_of_elements(run)
+    broken = run.lowest_vm_pu.to_numpy() < limits.min_vm_pu - TOLERANCE_PU
+    broken |= run.highest_vm_pu.to_numpy() > limits.max_vm_pu + TOLERANCE_PU
     overloaded = run.loading_percent.to_numpy() > limits.max_branch_percent + TOLERANCE_PERCENT
-    return int((broken.any(axis=1) | overloaded.any(axis=1)).sum())
+    beyond = broken.any(axis=1) | overloaded.any(axis=1)
+    if run.vuf_percent is not None:
+        beyond |= (run.vuf_percent.to_numpy() > run.limits.max_vuf_percent + TOLERANCE_PERCENT).any(axis=1)
+    return int(beyond.sum())
 
 
 def make_verdict_section(run: RunTables) -> PageSection:
@@ -99,7 +103,7 @@ def make_verdict_section(run: RunTables) -> PageSection:
     result, unsolved = run.result, run.unsolved
     counts, beyond = sort_outcomes(result.summary), count_beyond_limits(run)
     broken = int((result.energy_balance["residual_wh"] != 0).sum())
-    some_dark = int((run.vm_pu.isna().any(axis=1) & ~run.off).sum())
+    some_dark = int((run.lowest_vm_pu.isna().any(axis=1) & ~run.off).sum())
     rows: list[tuple[Cell, ...]] = [
         _make_row("settled beyond a limit", beyond, "judged again on the tables; must be zero"),
         _make_row("not balanced", broken, "energy in and out differ; must be zero"),
@@ -127,12 +131,14 @@ def _make_row(name: str, count: int, meaning: str, times: pd.Series | None = Non
 
 
 def list_extremes(run: RunTables) -> tuple[Fact, ...]:
-    """Highest loading, voltages, curtailed energy, losses, reverse hours."""
+    """Highest loading, unbalance, voltages, curtailed energy, losses, reverse hours."""
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
-        spot, label = network.get(key, {}), key.replace("_", " ")
-        where = spot.get("bus") or spot.get("element")
+        if key in ONLY_UNBALANCED and not run.unbalanced:
+            continue
+        spot, label = network.get(key, {}), NETWORK[key]
+        where = name_place(spot)
         value = number(spot.get(column, np.nan), digits)
         facts.append(Fact(key, f"{label}, {where}" if where else label, value, unit))
     reverse = run.hours * int((run.result.intervals["p_grid_kw"] < 0).sum())
@@ -176,29 +182,46 @@ def _describe_reactive(run: RunTables) -> str:
     )
 
 
+_FORMULAS = {False: "3·R·I²", True: "R·I² of each phase and (R0 - R1)/3·I² of the neutral"}
+_JUDGES = {False: "runpp", True: "runpp_3ph"}
+
+
+def _describe_phases(run: RunTables) -> str:
+    """What is assumed of phases."""
+    if not run.unbalanced:
+        alike = "The three phases are taken as balanced."
+        return f"{alike} Single-phase loads and generators make some phase worse than shown."
+    return (
+        f"Each phase is solved by itself (network.model = {run.result.scenario.network.model}). A voltage is one "
+        "between a phase and the neutral. Where nothing else is said, a voltage of a bus is that of its lowest or "
+        "highest phase, and a loading that of the most loaded conductor, the neutral among them, which is taken to be "
+        "rated like a phase. Unbalance is |V2|/|V1| (VUF); EN 50160 gives 2 % for it."
+    )
+
+
 def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
-    sample = run.result.summary.get("agreement", {})
+    sample, judge = run.result.summary.get("agreement", {}), _JUDGES[run.unbalanced]
     text = [
         f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
-        "The three phases are taken as balanced. Single-phase loads and generators make some phase worse than shown.",
+        _describe_phases(run),
         "Every interval is a steady state of its own (quasi-steady state): no transients, faults or protection.",
         f"Limits: {'; '.join(describe_limits(list_limits(run.limits)))}; loadings are reported from "
         f"{scenario.limits.warn_loading_percent:g} %.",
         f"Exchanges that the network cannot carry are cut by the rule {scenario.curtailment.rule}; money follows "
         "delivered energy.",
-        "Losses of a branch are computed from its loading (3·R·I², transformers with their iron losses); the losses "
-        "of the whole feeder are those of the power flow.",
+        f"Losses of a branch are computed from its loading ({_FORMULAS[run.unbalanced]}, transformers with their iron "
+        "losses); the losses of the whole feeder are those of the power flow.",
         "Reverse flow of a line is taken from the meters behind it, the losses there neglected.",
         "Figures are thinned for the eye, tables and extremes are not.",
     ]
     text.insert(3, _describe_reactive(run))
     if sample.get("intervals"):
         text.append(
-            f"The fast power flow was compared with pandapower.runpp in {sample['intervals']} intervals: largest "
+            f"The fast power flow was compared with pandapower.{judge} in {sample['intervals']} intervals: largest "
             f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
         )
     text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]

@@ -15,7 +15,7 @@ from cosim.report.figures.market import (
 )
 from cosim.report.tables.houses import make_house_table
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.labels import MONEY
+from cosim.results.labels import MONEY, name_place
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
 
 CURTAILMENT = (
@@ -33,6 +33,7 @@ ELEMENT_OF_REASON = {
     "trafo_overload": "trafo",
     "dark": "bus",
     "island_limit": "bus",
+    "unbalance": "bus",
 }
 
 
@@ -50,14 +51,28 @@ def make_money_section(run: RunTables) -> PageSection:
 
 
 def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
-    """Name of the element whose limit was binding for each row; the reason where there is none."""
+    """Name of the element whose limit was binding for each row, and its conductor; the reason where there is none."""
     tables = {kind: getattr(net, kind)["name"] for kind in ("bus", "line", "trafo")}
     names = []
-    for reason, element in zip(curtailment["reason"], curtailment["element"], strict=True):
+    rows = zip(curtailment["reason"], curtailment["element"], list_phases(curtailment), strict=True)
+    for reason, element, phase in rows:
         kind = ELEMENT_OF_REASON.get(str(reason))
         known = kind is not None and element in tables[kind].index
-        names.append(str(tables[kind].loc[element]) if known and kind else str(reason).replace("_", " "))
+        name = str(tables[kind].loc[element]) if known and kind else str(reason).replace("_", " ")
+        names.append(name_place({"element": name, "phase": phase}) + (", unbalance" if reason == "unbalance" else ""))
     return pd.Series(names, index=curtailment.index, dtype=object)
+
+
+def list_phases(curtailment: pd.DataFrame) -> pd.Series:
+    """Conductor of each row's binding limit; empty where there is no single one."""
+    empty = pd.Series("", index=curtailment.index, dtype=object)
+    return curtailment["phase"].fillna("") if "phase" in curtailment else empty
+
+
+def name_reasons(curtailment: pd.DataFrame) -> list[str]:
+    """Reason of each row, with the phase or the neutral whose limit was binding."""
+    rows = zip(curtailment["reason"].astype(str), list_phases(curtailment), strict=True)
+    return [name_place({"element": reason, "phase": phase}) for reason, phase in rows]
 
 
 def make_curtailment_section(run: RunTables) -> PageSection:
@@ -72,16 +87,19 @@ def make_curtailment_section(run: RunTables) -> PageSection:
         "seller": kwh.groupby(cut["seller"]).sum(),
         "binding element": kwh.groupby(name_elements(cut, run.feeder.net)).sum(),
     }
-    grouped = cut.groupby(["kind", "reason"], observed=True)[["cleared_wh", "delivered_wh", "curtailed_wh"]]
+    grouped = cut.assign(reason=name_reasons(cut)).groupby(["kind", "reason"], observed=True)[
+        ["cleared_wh", "delivered_wh", "curtailed_wh"]
+    ]
     sums = (grouped.sum() / 1000.0).assign(exchanges=grouped.size()).reset_index()
     sums[["kind", "reason"]] = sums[["kind", "reason"]].replace("_", " ", regex=True)
     rule = run.result.scenario.curtailment.rule
+    figure = draw_curtailed(groups, long_names=run.unbalanced)
     return PageSection(
         "curtailment",
         title,
         (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
         tables=(tabulate("curtailment", "Curtailed exchanges by kind and reason.", CURTAILMENT, sums),),
-        figures=(Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", draw_curtailed(groups)),),
+        figures=(Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", figure),),
     )
 
 

@@ -16,8 +16,9 @@ from cosim.report.elements import (
     tabulate,
     words,
 )
-from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
+from cosim.report.figures.feeder_map import choose_hours, choose_worst, draw_feeder_map
 from cosim.report.figures.network import (
+    DIGITS,
     draw_before_and_after,
     draw_grid_power,
     draw_hour_by_day,
@@ -25,9 +26,12 @@ from cosim.report.figures.network import (
     draw_losses,
     draw_voltage_over_distance,
 )
+from cosim.report.figures.phases import draw_phases_over_distance
 from cosim.report.figures.topology import distance_km, find_places
+from cosim.report.sections.unbalance import VOLTAGE_CAPTION, describe_finding, make_unbalance_section
 from cosim.report.tables.before_and_after import summarise_by_element, with_settled
-from cosim.report.tables.run_tables import RunTables
+from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
+from cosim.results.labels import describe_conductor
 from grid_models.powerflow.limits import DEFAULTS
 
 TOP = 10
@@ -43,6 +47,7 @@ LOADING = (
     Column("reverse_flow_hours", "reverse flow, h", 0, exact=True),
     Column("losses_kwh", "losses, kWh", 1),
 )
+CONDUCTOR = Column("conductor", "conductor")
 VALIDATION = (
     *("element", "limit", "hours beyond, as cleared", "as settled", "switched off, h", "worst as cleared"),
     "settled then",
@@ -57,6 +62,7 @@ def make_network_sections(run: RunTables, branches: pd.DataFrame) -> list[PageSe
     return [
         make_loading_section(run, branches),
         make_voltage_section(run),
+        *([make_unbalance_section(run, branches)] if run.unbalanced else []),
         make_map_section(run),
         make_hours_section(run),
         make_grid_section(run),
@@ -69,7 +75,11 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     top = known.sort_values("max_loading_percent", ascending=False, kind="stable").head(TOP)
     when = top["max_at"].str.replace("T", "\N{NO-BREAK SPACE}").str.replace(":00Z", "")
     caption = "The ten most loaded elements; all of them are in branch_summary.csv."
-    table = tabulate("top10", caption, LOADING, top.assign(max_at=when))
+    columns: tuple[Column, ...] = LOADING
+    if run.unbalanced:
+        top = top.assign(conductor=top["max_conductor"].map(describe_conductor))
+        columns = (*LOADING[:3], CONDUCTOR, *LOADING[3:])
+    table = tabulate("top10", caption, columns, top.assign(max_at=when))
     full = run.limits.max_branch_percent
     chosen = run.loading_percent[list(zip(top["element_type"], top["element"], strict=True))]
     curve = draw_loading_duration(
@@ -79,27 +89,37 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
         run.limits.warn_loading_percent,
         float(full.min()) if full.size else DEFAULTS["max_loading_percent"],
     )
-    caption = "Loading duration curves of these elements: for how many hours a loading, %, was reached or exceeded."
+    which = ", each by its most loaded conductor" if run.unbalanced else ""
+    caption = (
+        f"Loading duration curves of these elements{which}: for how many hours a loading, %, was reached or exceeded."
+    )
     return PageSection("loading", "Loading", tables=(table,), figures=(Figure("duration", caption, curve),))
 
 
 def make_voltage_section(run: RunTables) -> PageSection:
     """Voltage of the buses over their distance from the grid."""
-    distance = distance_km(run.feeder.net, list(run.vm_pu.columns))
+    distance = distance_km(run.feeder.net, run.buses)
     low, high = run.limits.min_vm_pu.min(), run.limits.max_vm_pu.max()
-    figure = draw_voltage_over_distance(run.vm_pu, distance, low, high)
+    if run.unbalanced:
+        figure = draw_phases_over_distance(run.voltages, distance, low, high)
+        return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", VOLTAGE_CAPTION, figure),))
+    figure = draw_voltage_over_distance(run.lowest_vm_pu, distance, low, high)
     caption = "Voltage, pu, of each bus over its distance from the external grid along the lines, km."
     return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
 
 
 def make_hours_section(run: RunTables) -> PageSection:
     """Hour by day heat maps of the highest loading and of the voltages' extremes."""
-    loading = run.loading_percent.max(axis=1)
-    figures = (
+    loading, of = run.loading_percent.max(axis=1), " in any phase" if run.unbalanced else ""
+    low, high = run.lowest_vm_pu.min(axis=1), run.highest_vm_pu.max(axis=1)
+    figures = [
         ("heat-loading", "Highest loading of any element, %.", loading, "%", 2, False),
-        ("heat-vmin", "Lowest voltage of any bus, pu; yellow is low.", run.vm_pu.min(axis=1), "pu", 4, True),
-        ("heat-vmax", "Highest voltage of any bus, pu.", run.vm_pu.max(axis=1), "pu", 4, False),
-    )
+        ("heat-vmin", f"Lowest voltage of any bus{of}, pu; yellow is low.", low, "pu", 4, True),
+        ("heat-vmax", f"Highest voltage of any bus{of}, pu.", high, "pu", 4, False),
+    ]
+    if run.vuf_percent is not None:
+        largest = run.vuf_percent.max(axis=1)
+        figures.append(("heat-vuf", "Largest unbalance (VUF) of any bus, %.", largest, "%", 2, False))
     return PageSection(
         "hours",
         "When: hour by day",
@@ -134,7 +154,7 @@ def make_validation_section(run: RunTables) -> PageSection:
     title = "Before and after validation"
     if run.violations.empty:
         return PageSection("validation", title, ("The exchanges as cleared violated no limit in any interval.",))
-    paired = with_settled(run.violations, run.vm_pu, run.loading_percent, run.feeder.net)
+    paired = with_settled(run.violations, run.settled(), run.feeder.net)
     table = summarise_by_element(paired, run.hours)
     rows: list[tuple[Cell, ...]] = []
     names = [f"hours_{name}" for name in ("cleared", "settled", "off")]
@@ -144,21 +164,22 @@ def make_validation_section(run: RunTables) -> PageSection:
         worst = (row["worst_cleared"], row["then_settled"])
         rows.append(
             (
-                words(row["element"]),
+                words(describe_finding(row) if run.unbalanced else row["element"]),
                 words(f"{row['side']} {row['limit']:g} {unit}"),
                 *(number(value, n) for value, n in hours),
-                *(number(value, 4 if unit == "pu" else 1) for value in worst),
+                *(number(value, DIGITS[row["quantity"]]) for value in worst),
             )
         )
     caption = "Elements beyond a limit as cleared" + (
         f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
-    picture = "Worst element of each interval that was not clean: voltage, pu, and loading, %; dashed: the limit."
+    shown = "voltage, pu, loading, %, and unbalance, %" if run.unbalanced else "voltage, pu, and loading, %"
+    picture = f"Worst element of each interval that was not clean: {shown}; dashed: the limit."
     return PageSection(
         "validation",
         title,
         ("Every violation is in violations.csv.",),
-        tables=(Table("validation", caption, VALIDATION, rows),),
+        tables=(Table("validation", caption, ("finding", *VALIDATION[1:]) if run.unbalanced else VALIDATION, rows),),
         figures=(Figure("before-after", picture, draw_before_and_after(paired)),),
     )
 
@@ -168,7 +189,9 @@ def make_map_section(run: RunTables) -> PageSection:
     net = run.feeder.net
     cut = run.curtailment.groupby("time")["curtailed_wh"].sum() / 1000.0
     cut.index = pd.DatetimeIndex(cut.index)
-    hours = choose_hours(run.loading_percent, run.vm_pu, run.result.intervals["p_grid_kw"], cut)
+    hours = choose_hours(
+        *(run.loading_percent, run.highest_vm_pu, run.lowest_vm_pu, run.result.intervals["p_grid_kw"], cut)
+    )
     where, own = find_places(net)
     ends = pd.DataFrame(
         {
@@ -176,10 +199,14 @@ def make_map_section(run: RunTables) -> PageSection:
             "b": net.bus.index.get_indexer([*net.line.to_bus, *net.trafo.lv_bus]),
         }
     )
-    figure = draw_feeder_map(where, ends, run.loading_percent, run.vm_pu, hours, to_scale=own)
+    times = pd.DatetimeIndex(list(hours.values()))
+    loading, vm = choose_worst(run.loadings, times), choose_worst(run.voltages, times, find_limits_of_elements(run))
+    figure = draw_feeder_map(where, ends, loading, vm, hours, to_scale=own)
     source = "Drawn at the network's own coordinates" if own else "Laid out by distance from the grid (no coordinates)"
     caption = (
         f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
         "A ring is a transformer. The slider chooses the hour."
     )
+    if run.unbalanced:
+        caption += " Shown is the most loaded conductor of a line, and the phase of a bus that is closest to a limit."
     return PageSection("map", "The feeder", figures=(Figure("map", caption, figure),), printed=False)

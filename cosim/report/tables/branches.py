@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,10 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
         Per branch `element_type, element, max_loading_percent, max_at, p95_loading_percent, mean_loading_percent,
         hours_ge_80_percent, hours_ge_100_percent, reverse_flow_hours, losses_kwh`. Statistics and losses leave
         out intervals in which the branch was without supply; `reverse_flow_hours` is missing where it cannot be
-        determined.
+        determined. In an unbalanced run loadings are those of the most loaded conductor of each interval, and further
+        columns say of which conductor the highest is, and the highest of each.
     """
-    loading_percent, hours, net = run.loading_percent, run.hours, run.feeder.net
+    loading_percent, hours = run.loading_percent, run.hours
     values = loading_percent.to_numpy(np.float64)
     supplied = ~np.isnan(values)
     used = supplied.any(axis=0)
@@ -35,7 +37,7 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
     times = pd.DatetimeIndex(loading_percent.index).strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(supplied, values, 0.0).sum(axis=0) / supplied.sum(axis=0)
-    return pd.DataFrame(
+    summary = pd.DataFrame(
         {
             "element_type": loading_percent.columns.get_level_values(0),
             "element": loading_percent.columns.get_level_values(1),
@@ -46,11 +48,12 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
             "hours_ge_80_percent": hours * (filled >= WARN_PERCENT).sum(axis=0),
             "hours_ge_100_percent": hours * (filled >= FULL_PERCENT).sum(axis=0),
             "reverse_flow_hours": reverse_flow_hours(
-                net, hours, injection_kw(run), run.result.intervals["p_grid_kw"], find_grid_fed_lines(run)
+                *(run.feeder.net, hours, injection_kw(run), run.result.intervals["p_grid_kw"], find_grid_fed_lines(run))
             ),
-            "losses_kwh": hours * losses_kw(net, values),
+            "losses_kwh": hours * losses_kw(run.feeder.net, run.loadings),
         }
     )
+    return summary.assign(**summarise_conductors(run.loadings)) if run.unbalanced else summary
 
 
 def injection_kw(run: RunTables) -> pd.DataFrame:
@@ -67,12 +70,34 @@ def _quantile(values: Floats, used: npt.NDArray[np.bool_], q: float) -> Floats:
     return result
 
 
-def losses_kw(net: Any, loading_percent: Floats) -> Floats:
+def summarise_conductors(loadings: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Columns: the most loaded conductor of each branch, and the highest loading of each conductor, %, (L,)."""
+    highest = {conductor: frame.max().to_numpy(np.float64) for conductor, frame in loadings.items()}
+    stacked = np.stack(list(highest.values()))
+    used = ~np.isnan(stacked).all(axis=0)
+    most = np.array(list(highest))[np.where(np.isnan(stacked), -np.inf, stacked).argmax(axis=0)]
+    return {
+        "max_conductor": np.where(used, most, ""),
+        **{f"max_loading_{conductor}_percent": values for conductor, values in highest.items()},
+    }
+
+
+def losses_kw(net: Any, loadings: Mapping[str, pd.DataFrame]) -> Floats:
     """Losses of each branch summed over all intervals, kW·intervals, (L,).
 
     A line at current I loses 3·R·I²; a transformer loses P_fe as long as it is under voltage, and P_cu times the
     square of its loading (IEC 60076-1, load and no-load losses). Capacitive currents make a line's current
     differ between its ends; the larger one counts.
+
+    Of an unbalanced line each phase loses R·I², and the current of the neutral loses (R0 - R1)/3·I² more: what
+    Re(Iᴴ·Z·I) is with Z of two values, Zs = (Z0 + 2·Z1)/3 and Zm = (Z0 - Z1)/3.
+
+    Parameters
+    ----------
+    net
+        pandapower net.
+    loadings
+        (T, L) per cent by conductor, or by the empty name where the phases are alike.
     """
     line, trafo = net.line, net.trafo
     rated_ka = line.max_i_ka * line.df * line.parallel
@@ -81,8 +106,15 @@ def losses_kw(net: Any, loading_percent: Floats) -> Floats:
     trafo_kw = trafo.vkr_percent / 100 * trafo.sn_mva * 1e3 * trafo.parallel * trafo.df**2
     copper = np.concatenate([line_kw, trafo_kw]).astype(np.float64)
     iron = np.concatenate([np.zeros(len(line)), trafo.pfe_kw * trafo.parallel]).astype(np.float64)
-    share = loading_percent / 100.0
-    return np.asarray(copper * np.nansum(share**2, axis=0) + iron * (~np.isnan(share)).sum(axis=0))
+    shares = {name: np.asarray(frame, np.float64) / 100.0 for name, frame in loadings.items()}
+    squares = {name: np.nansum(share**2, axis=0) for name, share in shares.items()}
+    under_voltage = (~np.isnan(next(iter(shares.values())))).sum(axis=0)
+    phases = [square for name, square in squares.items() if name != "n"]
+    lost = copper * sum(phases) / len(phases) + iron * under_voltage
+    if "n" in squares:
+        more_ohm = (line.r0_ohm_per_km - line.r_ohm_per_km) * line.length_km / line.parallel
+        lost[: len(line)] += (1e3 / 3.0 * more_ohm * rated_ka**2).to_numpy(np.float64) * squares["n"][: len(line)]
+    return np.asarray(lost)
 
 
 def find_grid_fed_lines(run: RunTables) -> npt.NDArray[np.bool_]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Column, Table, tabulate
 from cosim.report.tables.run_tables import RunTables
+from cosim.report.tables.supply import Mask
 from cosim.results.fairness import CURTAILED_KINDS
 from cosim.results.labels import ENERGY
 from market.exchanges import NEUR_PER_EUR
@@ -32,6 +36,19 @@ SHOWN = (
     Column("min_vm_pu", "lowest, pu", 4),
     Column("max_vm_pu", "highest, pu", 4),
 )
+PHASES = {
+    "phase": ("load_kwh",),
+    "phase_pv": ("pv_kwh",),
+    "phase_battery": ("charge_kwh", "discharge_kwh"),
+    "phase_fuel_cell": ("fuel_cell_kwh",),
+}
+"""Columns of phases, and the energies of the device that each is of."""
+SHOWN_PHASES = (
+    Column("phase", "phase of load"),
+    Column("phase_pv", "of PV"),
+    Column("phase_battery", "of battery"),
+    Column("phase_fuel_cell", "of fuel cell"),
+)
 LISTED = 60
 
 
@@ -43,11 +60,12 @@ def summarise_houses(run: RunTables) -> pd.DataFrame:
     DataFrame
         `house`, `bus`; `…_kwh` of its meters over the run; `curtailed_kwh`, what it sold or exported and did not
         deliver; `wallet_eur`, `account_eur` at the end; `drawn_kvarh`, reactive energy of loads less that of inverters,
-        where there is any; `min_vm_pu`, `max_vm_pu` at its bus, missing if that was without supply throughout.
+        where there is any; `min_vm_pu`, `max_vm_pu` at its bus, missing if that was without supply throughout. In an
+        unbalanced run they are those of the phases of its devices, which the columns `PHASES` name.
     """
     houses = list(run.feeder.participants)
     at = run.feeder.net.bus.index.get_indexer(run.feeder.bus)
-    columns: dict[str, object] = {"house": houses, "bus": [run.vm_pu.columns[k] for k in at]}
+    columns: dict[str, object] = {"house": houses, "bus": [run.buses[k] for k in at]}
     for name in ENERGIES:
         columns[f"{name}_kwh"] = run.meter(f"{name}_wh").sum().to_numpy() / 1000.0
     cut = run.curtailment[run.curtailment["kind"].isin(CURTAILED_KINDS)]
@@ -58,16 +76,47 @@ def summarise_houses(run: RunTables) -> pd.DataFrame:
     if run.reactive:
         hours = run.result.scenario.horizon.interval_minutes / 60.0
         columns["drawn_kvarh"] = run.meter("q_var").sum().to_numpy() * hours / -1000.0
-    voltages = run.vm_pu.iloc[:, at]
-    columns["min_vm_pu"] = voltages.min().to_numpy()
-    columns["max_vm_pu"] = voltages.max().to_numpy()
-    return pd.DataFrame(columns)
+    phases = list_phases_in_use(run.phases, columns) if run.unbalanced else {}
+    low, high = (
+        np.stack([frame.iloc[:, at].agg(extreme).to_numpy(np.float64) for frame in run.voltages.values()])
+        for extreme in ("min", "max")
+    )
+    if run.unbalanced:
+        elsewhere = ~find_connected(phases, list(run.voltages))
+        low[elsewhere] = high[elsewhere] = np.nan
+    columns["min_vm_pu"] = np.fmin.reduce(low, axis=0)
+    columns["max_vm_pu"] = np.fmax.reduce(high, axis=0)
+    return pd.DataFrame({**columns, **phases})
+
+
+def list_phases_in_use(phases: pd.DataFrame, energies: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Columns `PHASES`: phases of every house's load, and of each device that gave or took energy; else empty.
+
+    Parameters
+    ----------
+    phases
+        The table of that name.
+    energies
+        `…_kwh` of every house, (N,).
+    """
+    used = {column: np.any([energies[name] > 0 for name in names], axis=0) for column, names in PHASES.items()}
+    return {"phase": list(phases["phase"])} | {
+        column: list(np.where(mask, phases[column], "")) for column, mask in used.items() if column != "phase"
+    }
+
+
+def find_connected(phases: Mapping[str, Sequence[str]], names: Sequence[str]) -> Mask:
+    """Whether each house has a device on each phase, (phases, N)."""
+    return np.array(
+        [[any(name in on for on in house) for house in zip(*phases.values(), strict=True)] for name in names]
+    )
 
 
 def make_house_table(summary: pd.DataFrame) -> Table:
     """The first houses as a table of the report, without quantities that no house has."""
     columns = [
         Column("house", "house"),
+        *(column for column in SHOWN_PHASES if column.key in summary and summary[column.key].any()),
         *(column for column in SHOWN if column.key in summary and summary[column.key].any()),
     ]
     more = f"; {len(summary) - LISTED} more are in the file" if len(summary) > LISTED else ""

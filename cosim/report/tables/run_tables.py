@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
 from cosim.report.tables.supply import Mask, find_cut_off, find_outages_in_force, find_supply
-from cosim.results.columns import is_named
+from cosim.results.columns import is_named, name_columns
+from cosim.results.phases import PHASES_TABLE, read_connections
 from cosim.results.result import Result
 from cosim.results.sums import Parts, sum_exchanges
 from grid_models.feeder.feeder import Feeder
@@ -34,13 +36,16 @@ class RunTables:
         Whether any house had reactive power.
     manifest
         Versions and hashes; empty for a run in memory.
-    loading_percent
-        (T, L) per cent; columns are pairs (`line` or `trafo`, element) in the order of the net's tables. Missing
-        while a branch was not under voltage, for which the table has 0 %.
+    loadings
+        (T, L) per cent by conductor, `a` to `n` in an unbalanced run, else by the empty name; columns are pairs (`line`
+        or `trafo`, element) in the order of the net's tables. Missing while a branch was not under voltage, for which
+        the table has 0 %, and of the neutral of a transformer.
     grid_fed
         (T, B) whether the grid feeds each bus: no outage lies between.
-    vm_pu
-        (T, B) pu; columns are buses in the order of the net's table.
+    voltages
+        (T, B) pu by phase, or by the empty name; columns are buses in the order of the net's table.
+    vuf_percent
+        (T, B) voltage unbalance; None in a balanced run.
     exchange_sums
         Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
@@ -49,6 +54,8 @@ class RunTables:
         As in the files of the same names; times are columns.
     outage_intervals, registrations
         As in the files of the same names; empty without events.
+    phases
+        As in the file of the same name; empty in a balanced run.
     """
 
     result: Result
@@ -56,15 +63,17 @@ class RunTables:
     limits: Limits
     reactive: bool
     manifest: Mapping[str, Any]
-    loading_percent: pd.DataFrame
+    loadings: Mapping[str, pd.DataFrame]
     grid_fed: Mask
-    vm_pu: pd.DataFrame
+    voltages: Mapping[str, pd.DataFrame]
+    vuf_percent: pd.DataFrame | None
     exchange_sums: pd.DataFrame
     unsolved: pd.Series
     violations: pd.DataFrame
     curtailment: pd.DataFrame
     outage_intervals: pd.DataFrame
     registrations: pd.DataFrame
+    phases: pd.DataFrame
 
     @property
     def hours(self) -> float:
@@ -72,9 +81,40 @@ class RunTables:
         return self.result.scenario.horizon.interval_minutes / 60.0
 
     @property
+    def unbalanced(self) -> bool:
+        """Whether every phase was solved by itself."""
+        return self.vuf_percent is not None
+
+    @cached_property
+    def lowest_vm_pu(self) -> pd.DataFrame:
+        """(T, B) lowest voltage of any phase of each bus, pu."""
+        return find_lowest(self.voltages)
+
+    @cached_property
+    def highest_vm_pu(self) -> pd.DataFrame:
+        """(T, B) highest voltage of any phase of each bus, pu."""
+        return find_highest(self.voltages)
+
+    @cached_property
+    def loading_percent(self) -> pd.DataFrame:
+        """(T, L) loading of each branch, per cent; in an unbalanced run that of its most loaded conductor."""
+        return find_highest(self.loadings)
+
+    @property
+    def buses(self) -> list[str]:
+        """Names of the buses in the order of the net's table."""
+        return list(next(iter(self.voltages.values())).columns)
+
+    @property
     def off(self) -> pd.Series:
         """Whether the feeder was off: no bus had a voltage, (T,)."""
-        return self.vm_pu.isna().all(axis=1)
+        return self.lowest_vm_pu.isna().all(axis=1)
+
+    def settled(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """What is judged, (T, B) or (T, L), by quantity and phase as `violations` names them."""
+        found = {("vm_pu", phase): frame for phase, frame in self.voltages.items()}
+        found |= {("loading_percent", conductor): frame for conductor, frame in self.loadings.items()}
+        return found if self.vuf_percent is None else {**found, ("vuf_percent", ""): self.vuf_percent}
 
     def meter(self, name: str) -> pd.DataFrame:
         """Column of the table `houses`, (T, N), one column per house; read anew on every call, because it is large."""
@@ -91,10 +131,11 @@ def read_run(result: Result) -> RunTables:
     """
     manifest, houses = result.manifest, read_wide(result.parts, "houses", ("house",), "q_var")
     feeder = rebuild_feeder(result, [str(name) for name in houses.columns], manifest)
-    vm_pu = read_wide(result.parts, "bus_voltage", ("bus",), "vm_pu")
-    loading_percent = read_wide(result.parts, "branch_loading", ("element_type", "element"), "loading_percent")
+    voltages = read_conductors(result.parts, "bus_voltage", ("bus",), "vm_pu", feeder.conductors("bus"))
+    branch, conductors = ("element_type", "element"), feeder.conductors("line")
+    loadings = read_conductors(result.parts, "branch_loading", branch, "loading_percent", conductors)
     outage_intervals = read_if_made(result, "outage_intervals")
-    in_force = find_outages_in_force(result.scenario, pd.DatetimeIndex(vm_pu.index), outage_intervals)
+    in_force = find_outages_in_force(result.scenario, pd.DatetimeIndex(houses.index), outage_intervals)
     grid_fed, opened = find_supply(feeder.net, result.scenario, in_force)
     return RunTables(
         result=result,
@@ -102,17 +143,63 @@ def read_run(result: Result) -> RunTables:
         limits=Limits.from_feeder(feeder, **result.scenario.limits.asked()),
         reactive=bool(houses.to_numpy().any()),
         manifest=manifest,
-        loading_percent=loading_percent.mask(
-            find_cut_off(feeder.net, loading_percent.to_numpy(np.float64), vm_pu.to_numpy(np.float64), opened)
-        ),
+        loadings=mask_cut_off(feeder.net, loadings, next(iter(voltages.values())), opened),
         grid_fed=grid_fed,
-        vm_pu=vm_pu,
+        voltages=voltages,
+        vuf_percent=(
+            None if feeder.connections is None else read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent")
+        ),
         exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),
         outage_intervals=outage_intervals,
         registrations=read_if_made(result, "registrations"),
+        phases=read_if_made(result, PHASES_TABLE),
+    )
+
+
+def read_conductors(
+    parts: Parts, name: str, keys: Sequence[str], quantity: str, conductors: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Frames of `read_wide` by conductor, one column of the table after the other."""
+    columns = name_columns(quantity, conductors)
+    return {conductor: read_wide(parts, name, keys, column) for conductor, column in columns.items()}
+
+
+def mask_cut_off(
+    net: Any, loadings: Mapping[str, pd.DataFrame], vm_pu: pd.DataFrame, opened: Mask
+) -> dict[str, pd.DataFrame]:
+    """Loadings by conductor, missing where a branch was not under voltage."""
+    highest = find_highest(loadings).to_numpy(np.float64)
+    cut = find_cut_off(net, highest, vm_pu.to_numpy(np.float64), opened)
+    return {conductor: frame.mask(cut) for conductor, frame in loadings.items()}
+
+
+def find_lowest(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Lowest value of any conductor, in the shape of the frame of one; missing where all are."""
+    return _combine(np.fmin, list(frames.values()))
+
+
+def find_highest(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Highest value of any conductor, in the shape of the frame of one; missing where all are."""
+    return _combine(np.fmax, list(frames.values()))
+
+
+def _combine(function: Callable[..., Any], frames: list[pd.DataFrame]) -> pd.DataFrame:
+    first, values = frames[0], reduce(function, (frame.to_numpy(np.float64) for frame in frames))
+    return first if len(frames) == 1 else pd.DataFrame(values, index=first.index, columns=first.columns)
+
+
+def find_limits_of_elements(run: RunTables) -> Limits:
+    """Limits of buses and branches, (B,) and (L,): those of all conductors of one are the same."""
+    limits, n = run.limits, {table: len(run.feeder.conductors(table)) for table in ("bus", "line", "trafo")}
+    return replace(
+        limits,
+        min_vm_pu=limits.min_vm_pu[:: n["bus"]],
+        max_vm_pu=limits.max_vm_pu[:: n["bus"]],
+        max_line_loading_percent=limits.max_line_loading_percent[:: n["line"]],
+        max_trafo_loading_percent=limits.max_trafo_loading_percent[:: n["trafo"]],
     )
 
 
@@ -173,7 +260,8 @@ def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[st
     """
     bus = dict(zip(result.net.load["name"].astype(str), result.net.load["bus"], strict=True))
     buses = np.array([bus[name] for name in participants], dtype=np.int64)
-    feeder = Feeder(result.scenario.name, result.net, tuple(participants), buses)
+    connections = read_connections(result.table(PHASES_TABLE)) if result.has_table(PHASES_TABLE) else None
+    feeder = Feeder(result.scenario.name, result.net, tuple(participants), buses, connections=connections)
     expected = manifest.get("network_sha256")
     if expected is not None and feeder.digest().hex() != expected:
         raise ScenarioError(

@@ -26,8 +26,9 @@ from market.ledger.format.records import (
     select_exchanges,
     select_rows,
 )
+from market.ledger.format.version import UNBALANCED, find_version
 from market.ledger.private.cover import Cover
-from market.ledger.store.blocks import Block, BrokenError, Fault
+from market.ledger.store.blocks import Block, BrokenError, Fault, follows_verdict
 from market.storage import Ratings
 
 _METER, _ORDER, _HOUSE = int(Kind.METER), int(RecordKind.ORDER), int(RecordKind.HOUSE)
@@ -130,6 +131,7 @@ class Bookkeeper:
         self.terms = read_terms(genesis)
         self.books, self.ratings = open_books(genesis)
         self.facts = read_facts(genesis)
+        self.has_phases = find_version(genesis) == UNBALANCED
         self.state_root = NO_STATE
         self.next_interval = 0
 
@@ -144,6 +146,8 @@ class Bookkeeper:
             if _PRIVATE in block.kinds or _AGGREGATE in block.kinds:
                 wrong = (block.header.height, "a private record in a ledger that was begun without")
                 return self._replay(group) or wrong
+            if block.holds_interval and self.has_phases and not follows_verdict(block.kinds):
+                return self._replay(group) or (block.header.height, "the verdict has no phases behind it")
             if block.holds_interval:
                 group.append(block)
             if _HOUSE in block.kinds or not block.holds_interval:

@@ -8,7 +8,9 @@ import numpy as np
 
 from market.ledger.books.bookkeeper import open_books, read_terms
 from market.ledger.books.private import AggregateKeeper, OpenedKeeper
+from market.ledger.format.ranges import find_out_of_range
 from market.ledger.format.records import MONEY, RecordBytes, RecordKind, read_places, select_rows
+from market.ledger.format.version import find_version
 from market.ledger.private.commitments import GENESIS, open_block
 from market.ledger.private.cover import EMPTY_PERIOD, Cover, is_blurred
 from market.ledger.private.vault import Entry
@@ -85,6 +87,8 @@ class CoveredKeeper(AggregateKeeper):
         n_private = int((records[:, 0] == RecordKind.PRIVATE).sum())
         if n_private == 0 or n_private % self.cover.n_records:
             return f"expected a multiple of {self.cover.n_records} private records, found {n_private}"
+        if RecordKind.PHASES in records[:, 0]:
+            return "the phases of a private verdict stand in clear"
         if aggregates.size != int(ends):
             return f"expected {'one aggregate' if ends else 'no aggregate'}, found {aggregates.size}"
         if not is_blurred(select_rows(records, RecordKind.VERDICT), whole=ends):
@@ -114,6 +118,9 @@ class CoveredOpenedKeeper(OpenedKeeper):
         opened = open_block(genesis, GENESIS, entries)
         if isinstance(opened, str):
             raise BrokenError(opened)
+        self.version = find_version(genesis)
+        if (wrong := find_out_of_range(opened.records, self.version)) is not None:
+            raise BrokenError(wrong[1])
         if wallets != open_books(opened.records)[0].wallet_neur.sum():
             raise BrokenError("the aggregate of the first block is not the sum of its private wallets")
         super().__init__(opened.records, entries)
@@ -133,6 +140,8 @@ class CoveredOpenedKeeper(OpenedKeeper):
         opened = open_block(records, interval, self.entries)
         if isinstance(opened, str):
             return opened
+        if (wrong := find_out_of_range(opened.records, self.version)) is not None:
+            return wrong[1]
         n_private = int((records[:, 0] == RecordKind.PRIVATE).sum())
         self.period = self.period.with_block(n_private, opened.records[opened.hidden])
         if not (opened.records[opened.hidden][:, 0] == RecordKind.VERDICT).any():

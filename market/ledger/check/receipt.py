@@ -14,7 +14,7 @@ from market.errors import LedgerError
 from market.ledger.crypto.merkle import inclusion_proof, leaf_hash, root_from_inclusion_proof
 from market.ledger.durable import name_file, read_text_bounded, shorten
 from market.ledger.format.checkpoint import Checkpoint, log_origin, parse_checkpoint
-from market.ledger.format.header import decode_header
+from market.ledger.format.header import Header, decode_header
 from market.ledger.format.note import ED25519, VerifierKey, open_note
 from market.ledger.format.records import SIZE, read_next_interval
 from market.ledger.store.store import Store, StoredBlock
@@ -56,13 +56,14 @@ class Receipt(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """What a valid receipt proves: this record is in that block of that log."""
+    """What a valid receipt proves: this record is in that block of that log, in a version of the format."""
 
     record: bytes
     origin: str
     height: int
     interval_start: int
     checkpoint_size: int
+    version: int
 
 
 def parse_receipt(text: str) -> Receipt:
@@ -174,14 +175,14 @@ def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) 
     leaf = leaf_hash(receipt.record)
     if root_from_inclusion_proof(leaf, receipt.seq, header.n_records, receipt.record_path) != header.record_root:
         return "the record is not in the block"
-    return _check_header(receipt, header.height, header.interval_start, checkpoint)
+    return _check_header(receipt, header, checkpoint)
 
 
-def _check_header(receipt: Receipt, height: int, start: int, checkpoint: Checkpoint) -> Proven | str:
-    leaf = leaf_hash(receipt.header)
+def _check_header(receipt: Receipt, header: Header, checkpoint: Checkpoint) -> Proven | str:
+    leaf, height = leaf_hash(receipt.header), header.height
     if root_from_inclusion_proof(leaf, height, checkpoint.size, receipt.header_path) != checkpoint.root:
         return "the block is not in the checkpoint"
-    return Proven(receipt.record, checkpoint.origin, height, start, checkpoint.size)
+    return Proven(receipt.record, checkpoint.origin, height, header.interval_start, checkpoint.size, header.version)
 
 
 def _show(value: Any) -> Any:

@@ -23,6 +23,7 @@ from market.ledger.database import DamagedError
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
 from market.ledger.format.records import RecordBytes, RecordKind, read_places
+from market.ledger.format.version import UNBALANCED, VERSIONS, find_version
 from market.ledger.private.commitments import open_commitments
 from market.ledger.private.entries import entries_message, find_meter_number, read_entry_signatures
 from market.ledger.private.vault import Entry
@@ -83,6 +84,8 @@ def _make_keeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] 
         raise BrokenError("a private record in the first block of a ledger that was begun without")
     if not terms.private:
         return Bookkeeper(genesis)
+    if find_version(genesis) == UNBALANCED:
+        raise BrokenError("private records beside verdicts in clear in a ledger with phases")
     return AggregateKeeper(genesis) if entries is None else OpenedKeeper(genesis, entries)
 
 
@@ -115,6 +118,7 @@ class Verification:
         self.nodes: dict[tuple[int, int], bytes] = {}
         self.hashes: list[bytes] = []
         self.previous = NO_PREVIOUS
+        self.versions: Sequence[int] = VERSIONS
         self.chain_id = b""
         self.registry: Registry = EMPTY
         self.registry_tree = History()
@@ -155,7 +159,7 @@ class Verification:
         for block in stored:
             height = self.history.size + len(blocks)
             try:
-                blocks.append(link_block(block, height, self.previous))
+                blocks.append(link_block(block, height, self.previous, self.versions))
                 if height == 0:
                     self._begin(blocks[0])
             except LedgerError as broken:
@@ -167,6 +171,9 @@ class Verification:
         records = genesis.records
         if (wrong := find_wrong_root([genesis]) or find_wrong_field([genesis], 0)) is not None:
             raise BrokenError(wrong[1])
+        if genesis.header.version != (version := find_version(records)):
+            raise BrokenError(f"expected version {version} for the model that it names, found {genesis.header.version}")
+        self.versions = (version,)
         self.registry = replay_statements(EMPTY, records, b"", 0)
         key = find_operators_key(self.registry, 0)
         if self.operator is not None and self.operator != key:

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from market.errors import LedgerError
 from market.exchanges import Ints
 
-VERSION = 1
 _LAYOUT = struct.Struct("<I32sQq32s32sI32s32s")
 SIZE = _LAYOUT.size
 NO_PREVIOUS = bytes(32)
@@ -26,7 +25,7 @@ class Header(NamedTuple):
     Attributes
     ----------
     version
-        Version of the format.
+        Version of the format, see `market.ledger.format.version`.
     chain_id
         SHA-256 that names the chain; the same in every block.
     height

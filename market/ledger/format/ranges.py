@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from market.exchanges import CONDUCTORS, METER, NOBODY, ORDER, Kind, Reason, Status, with_conductor
+from market.exchanges import CONDUCTORS, METER, NOBODY, ORDER, Ints, Kind, Reason, Status, with_conductor
 from market.ledger.format.records import (
+    CONNECTED,
     ISLANDED,
     LAYOUTS,
     MONEY,
@@ -19,6 +20,7 @@ from market.ledger.format.records import (
     RecordKind,
     Role,
 )
+from market.ledger.format.version import BALANCED
 from market.storage import PPM
 
 _I4 = 2**31 - 1
@@ -33,7 +35,7 @@ _NO_FLAGS: _Limits = {"status": (0, 0), "reason": (0, 0)}
 
 _EXCHANGE: _Limits = {
     "status": (0, max(Status)),
-    "reason": (0, with_conductor(max(Reason), CONDUCTORS[-1])),
+    "reason": (0, Reason.CONTROL),
     **dict.fromkeys(("seller", "buyer", "host", "element", "lot"), (NOBODY, _I4)),
     **dict.fromkeys(("cleared_wh", "delivered_wh"), (0, _I4)),
     "price_ueur_per_kwh": (-_I4, _I4),
@@ -67,6 +69,14 @@ _HOUSE: _Limits = {
     **dict.fromkeys(("charge_ppm", "discharge_ppm"), (1, PPM)),
     "self_discharge_ppm": (0, PPM),
     "wallet_neur": (0, 2**60),
+    **dict.fromkeys(CONNECTED, (0, 0)),
+}
+_PHASES: _Limits = {
+    **_NO_FLAGS,
+    **dict.fromkeys(("lowest_phase", "highest_phase"), (0, 3)),
+    "branch_conductor": (0, len(CONDUCTORS) - 1),
+    **dict.fromkeys(("vuf_e4_percent", "neutral_e4_percent"), (NONE, _I4)),
+    **dict.fromkeys(("vuf_bus", "neutral_line"), (-1, _I4)),
 }
 _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 
@@ -89,23 +99,47 @@ LIMITS: dict[int, _Limits] = {
 """Inclusive limits of the fields of each known kind; a field that is not listed may have any value."""
 
 
-def find_out_of_range(records: RecordBytes) -> tuple[int, str] | None:
+def _list_reasons() -> Ints:
+    """Numbers of reasons in an unbalanced model: what concerns conductors names one, all else none."""
+    of_conductors = {
+        **dict.fromkeys((Reason.OVERVOLTAGE, Reason.UNDERVOLTAGE, Reason.TRAFO_OVERLOAD), CONDUCTORS[1:4]),
+        Reason.LINE_OVERLOAD: CONDUCTORS[1:],
+    }
+    return np.array([with_conductor(reason, name) for reason in Reason for name in of_conductors.get(reason, ("",))])
+
+
+_REASONS = _list_reasons()
+_UP_TO_REASONS = (0, int(_REASONS.max()))
+
+LIMITS_WITH_PHASES: dict[int, _Limits] = {
+    **LIMITS,
+    **{int(kind): {**_EXCHANGE, "reason": _UP_TO_REASONS} for kind in Kind if kind < Kind.METER},
+    RecordKind.PHASES: _PHASES,
+    RecordKind.HOUSE: {**_HOUSE, **dict.fromkeys(CONNECTED, (0, 3))},
+}
+"""`LIMITS` of an unbalanced model; of reasons, not all numbers in between are one."""
+
+
+def find_out_of_range(records: RecordBytes, version: int = BALANCED) -> tuple[int, str] | None:
     """Find the first record of unknown kind or with a value out of range; returns (number, reason).
 
     Parameters
     ----------
     records
         Records of one or many blocks, (M, 72).
+    version
+        Of the ledger.
     """
     found: list[tuple[int, str]] = []
+    limits = LIMITS if version == BALANCED else LIMITS_WITH_PHASES
     kinds = records[:, 0]
     for kind in np.unique(kinds).tolist():
         at = np.flatnonzero(kinds == kind)
-        if kind not in LIMITS:
+        if kind not in limits:
             found.append((int(at[0]), f"a record of unknown kind {kind}"))
             continue
         rows = records[at].copy().view(LAYOUTS[kind]).reshape(-1)
-        for name, wrong in _find_wrong(rows, LIMITS[kind]):
+        for name, wrong in _find_wrong(rows, limits[kind]):
             k = int(np.argmax(wrong))
             if wrong[k]:
                 found.append((int(at[k]), f"a record whose {name} is out of range: {_show(rows[name][k])}"))
@@ -116,6 +150,8 @@ def _find_wrong(rows: Any, limits: _Limits) -> Any:
     """(name of a field, in which rows it is out of range) for every field with limits."""
     for name, (lowest, highest) in limits.items():
         yield name, (rows[name] < lowest) | (rows[name] > highest)
+    if limits.get("reason") == _UP_TO_REASONS:
+        yield "reason", ~np.isin(rows["reason"], _REASONS)
     if "reserved" in rows.dtype.names:
         filled = np.ascontiguousarray(rows["reserved"]).view(np.uint8).reshape(rows.size, -1)
         yield "reserved", filled.any(axis=1)

@@ -28,6 +28,7 @@ class RecordKind(IntEnum):
     VERDICT = 17
     TOPOLOGY = 18
     ORDER = ORDER_KIND
+    PHASES = 20
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -98,11 +99,29 @@ transformers. `NONE` where there is no value.
 ISLANDED = 0x100
 """Added to a verdict's `reason` where the feeder was cut off from the grid."""
 
+PHASES = np.dtype(
+    [
+        *HEAD,
+        *list_fields("<i4", "lowest_phase", "highest_phase", "branch_conductor"),
+        *list_fields("<i4", "vuf_e4_percent", "vuf_bus", "neutral_e4_percent", "neutral_line"),
+        ("reserved", "V32"),
+    ]
+)
+"""What the verdict before it leaves open in an unbalanced model.
+
+Codes of `market.exchanges.CONDUCTORS`, 0 for none: the phases of its lowest and highest voltage, and the conductor of
+its highest loading. Then the largest voltage unbalance factor with its bus, and the largest loading of a line's neutral
+with its line, in 1e-4 per cent; places in the net's tables, -1 without any.
+"""
+
 TOPOLOGY = np.dtype([*HEAD, ("element", "<i4"), ("reserved", "V56")])
 """One `Change` (`status`) of the network in an interval.
 
 `element` is an index in the pandapower net; for `FORMER`, of the bus.
 """
+
+CONNECTED = ("load_phase", "pv_phase", "battery_phase", "fuel_cell_phase")
+"""Fields of a house's record that say at which phases its devices are."""
 
 HOUSE = np.dtype(
     [
@@ -110,10 +129,13 @@ HOUSE = np.dtype(
         *list_fields("<i4", *Ratings._fields, "own_wh"),
         ("wallet_neur", "<i8"),
         *list_fields("<i4", "bus", "house", "load_tan_phi_ppm"),
-        ("reserved", "V8"),
+        *list_fields("u1", *CONNECTED),
+        ("reserved", "V4"),
     ]
 )
 """A house: the ratings of its battery, its opening charge and wallet, its bus, and the reactive power of its load.
+
+The phases of its devices are 0 for all three, 1 a, 2 b, 3 c; 0 in the balanced model, and behind the genesis block.
 
 `load_tan_phi_ppm` is reactive over active power in millionths, `NONE` where the profiles have the reactive power.
 
@@ -181,6 +203,7 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     int(Kind.METER): METER,
     int(RecordKind.ORDER): ORDER,
     int(RecordKind.VERDICT): VERDICT,
+    int(RecordKind.PHASES): PHASES,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,
@@ -271,8 +294,12 @@ def make_house_records(
     wallet_neur: Any,
     first_seq: int,
     load_tan_phi_ppm: Any = 0,
+    phases: Sequence[Any] = (0, 0, 0, 0),
 ) -> Rows:
-    """Make the `HOUSE` records of the genesis block, one for each name; the names themselves are not recorded."""
+    """Make the `HOUSE` records of the genesis block, one for each name; the names themselves are not recorded.
+
+    `phases` are those of the houses' devices, in the order of `CONNECTED`.
+    """
     rows = np.zeros(len(names), HOUSE)
     rows["kind"] = RecordKind.HOUSE
     rows["house"] = np.arange(len(names))
@@ -281,6 +308,8 @@ def make_house_records(
         rows[field] = getattr(ratings, field)
     rows["own_wh"], rows["wallet_neur"], rows["bus"] = own_wh, wallet_neur, bus
     rows["load_tan_phi_ppm"] = load_tan_phi_ppm
+    for field, codes in zip(CONNECTED, phases, strict=True):
+        rows[field] = codes
     return rows
 
 

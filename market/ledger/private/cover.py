@@ -92,12 +92,12 @@ EMPTY_PERIOD = Period(0, ())
 def is_hidden(records: RecordBytes, houses: Collection[int]) -> npt.NDArray[np.bool_]:
     """Which records of a block, (M,), are committed to: what names one of these houses or follows from them.
 
-    Beside exchanges, meters, orders and batteries of the houses: losses, the verdict, and the topology, since what
-    islands hold decides when they are connected again.
+    Beside exchanges, meters, orders and batteries of the houses: losses, the verdict with its phases, and the topology,
+    since what islands hold decides when they are connected again.
     """
     kinds, chosen = records[:, 0], list(houses)
     of_house = np.isin(records.view(HOUSE).reshape(-1)["house"], chosen) & (kinds == RecordKind.HOUSE)
-    follows = np.isin(kinds, (Kind.LOSS, RecordKind.VERDICT, RecordKind.TOPOLOGY))
+    follows = np.isin(kinds, (Kind.LOSS, RecordKind.VERDICT, RecordKind.PHASES, RecordKind.TOPOLOGY))
     return np.asarray(is_private(records, houses) | of_house | follows, np.bool_)
 
 

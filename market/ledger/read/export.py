@@ -14,6 +14,7 @@ from market.exchanges import Kind
 from market.ledger.books.bookkeeper import read_terms
 from market.ledger.durable import partial_path, report_unwritable
 from market.ledger.format.records import LAYOUTS, RecordKind
+from market.ledger.format.version import UNBALANCED, find_version
 from market.ledger.read.show import show_header
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
@@ -23,6 +24,7 @@ TABLES = {
     "meters": range(Kind.METER, Kind.METER + 1),
     "orders": range(RecordKind.ORDER, RecordKind.ORDER + 1),
     "verdicts": range(RecordKind.VERDICT, RecordKind.VERDICT + 1),
+    "phases": range(RecordKind.PHASES, RecordKind.PHASES + 1),
     "topology": range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1),
 }
 """Kinds of records in each table; those of one table have the same layout."""
@@ -31,7 +33,7 @@ TABLES = {
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
     """Write the tables and `blocks` as Parquet files into a folder; returns how many rows each has.
 
-    Orders are a table only where the ledger records them.
+    Orders and phases are tables only where the ledger records them.
 
     Raises
     ------
@@ -41,7 +43,8 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
     with report_unwritable(folder, "folder"):
         folder.mkdir(parents=True, exist_ok=True)
         genesis = decode_records(store.block(0).records)
-        names = [name for name in (*TABLES, "blocks") if name != "orders" or read_terms(genesis).facts]
+        recorded = {"orders": read_terms(genesis).facts, "phases": find_version(genesis) == UNBALANCED}
+        names = [name for name in (*TABLES, "blocks") if recorded.get(name, True)]
         return {name: _write(store, folder / f"{name}.parquet", name) for name in names}
 
 

@@ -10,11 +10,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from market.exchanges import Kind, Reason, Status
+from market.exchanges import CONDUCTORS, Kind, Reason, Status, split_reason
 from market.ledger.crypto.keys import pseudonym
 from market.ledger.durable import partial_path, report_unwritable
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
+    CONNECTED,
     LAYOUTS,
     NONE,
     SIZE,
@@ -26,10 +27,17 @@ from market.ledger.format.records import (
     decode_record,
     select_rows,
 )
+from market.ledger.format.version import BALANCED
 from market.ledger.read.account import Account
 from market.ledger.store.registry import NEVER, Registry, Tenure, find_key_in_force, list_replacements
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records, read_tip
+
+_PHASES_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(CONNECTED, ("abc", *CONDUCTORS[1:4])),
+    **dict.fromkeys(("phase", "lowest_phase", "highest_phase", "branch_conductor"), CONDUCTORS),
+}
+"""Words for the codes of phases, by the names of fields."""
 
 
 def show_header(block: StoredBlock) -> dict[str, Any]:
@@ -41,18 +49,24 @@ def show_header(block: StoredBlock) -> dict[str, Any]:
 
 def show_records(block: StoredBlock) -> list[dict[str, Any]]:
     """Fields of each of a block's records, in their order."""
-    blob = block.records
-    return [show_record(blob[first : first + SIZE]) for first in range(0, len(blob), SIZE)]
+    blob, version = block.records, decode_header(block.header).version
+    return [show_record(blob[first : first + SIZE], version) for first in range(0, len(blob), SIZE)]
 
 
-def show_record(body: bytes) -> dict[str, Any]:
-    """Fields of one record; one of unknown kind is shown in hexadecimal."""
+def show_record(body: bytes, version: int = BALANCED) -> dict[str, Any]:
+    """Fields of one record; one of unknown kind is shown in hexadecimal.
+
+    With the version of an unbalanced ledger, exchanges and houses have their phases too.
+    """
     if body[0] not in LAYOUTS:
         return {"record": "unknown", "bytes": body.hex()}
+    decoded = decode_record(body)
+    if version == BALANCED:
+        decoded = {name: value for name, value in decoded.items() if name not in CONNECTED}
+    elif body[0] < Kind.METER:
+        decoded["reason"], decoded["phase"] = split_reason(decoded["reason"])
     fields = {
-        name: _show_value(name, value, body[0])
-        for name, value in decode_record(body).items()
-        if name not in ("kind", "reserved")
+        name: _show_value(name, value, body[0]) for name, value in decoded.items() if name not in ("kind", "reserved")
     }
     return {"record": kind_name(body[0]), **fields}
 
@@ -75,6 +89,8 @@ def kind_name(kind: int) -> str:
 def _show_value(name: str, value: int | bytes, kind: int) -> int | str | None:
     if isinstance(value, bytes):
         return value.hex()
+    if (named := _PHASES_OF.get(name)) is not None and 0 <= value < len(named):
+        return named[value] or None
     words: dict[str, type[IntEnum]] = {}
     if kind < Kind.METER:
         words = {"status": Status, "reason": Reason}
@@ -170,7 +186,7 @@ def find_replacements(store: Store, block: StoredBlock) -> list[dict[str, Any]]:
     return [show_replacement(*each, end.next_interval) for each in replaced]
 
 
-def format_account(account: Account, entries: RecordBytes) -> Iterator[str]:
+def format_account(account: Account, entries: RecordBytes, version: int = BALANCED) -> Iterator[str]:
     """Lines that show an account: balances in EUR, energies in kWh, then its exchanges as the ledger holds them."""
     yield f"member {account.member}, {account.n_intervals:,} intervals"
     balances = {"wallet": account.wallet_neur, "utility account": account.account_neur}
@@ -178,7 +194,7 @@ def format_account(account: Account, entries: RecordBytes) -> Iterator[str]:
         yield f"{name:<24}{neur / 1e9:>14.2f} EUR"
     for name, wh in {**account.energy_wh, "own_wh": account.own_wh, "hosted_wh": account.hosted_wh}.items():
         yield f"{name.removesuffix('_wh'):<24}{wh / 1000:>14.3f} kWh"
-    exchanges = [show_record(row.tobytes()) for row in entries[entries[:, 0] < Kind.METER]]
+    exchanges = [show_record(row.tobytes(), version) for row in entries[entries[:, 0] < Kind.METER]]
     if exchanges:
         yield ""
         yield from align_columns([tuple(exchanges[0]), *(tuple(fields.values()) for fields in exchanges)])

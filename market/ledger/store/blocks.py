@@ -9,22 +9,26 @@ import numpy as np
 
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import group_roots, leaf_hash
-from market.ledger.format.header import VERSION, Header, decode_header
+from market.ledger.format.header import Header, decode_header
 from market.ledger.format.ranges import find_out_of_range
 from market.ledger.format.records import (
+    CONNECTED,
     REGISTRY_KINDS,
     SIZE,
     RecordBytes,
     RecordKind,
     join_blocks,
     read_places,
+    select_rows,
 )
+from market.ledger.format.version import VERSIONS
 from market.ledger.store.store import StoredBlock
 
 Fault = tuple[int, str]
 """Height of a bad block, and what is wrong with it."""
 
 _VERDICT, _PARAMETER = int(RecordKind.VERDICT), int(RecordKind.PARAMETER)
+_PHASES, _HOUSE = int(RecordKind.PHASES), int(RecordKind.HOUSE)
 _COVERED = (RecordKind.PRIVATE, RecordKind.AGGREGATE)
 _IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER, *_COVERED])
 _WITHOUT_INTERVAL = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE])
@@ -57,8 +61,8 @@ class Block(NamedTuple):
         return len(self.kinds.translate(None, _REGISTRY)) < len(self.kinds)
 
 
-def link_block(stored: StoredBlock, height: int, previous: bytes) -> Block:
-    """Decode the block at `height`; `previous` is the hash of the header before.
+def link_block(stored: StoredBlock, height: int, previous: bytes, versions: Sequence[int] = VERSIONS) -> Block:
+    """Decode the block at `height`; `previous` is the hash of the header before, `versions` are those it may be of.
 
     Raises
     ------
@@ -73,8 +77,8 @@ def link_block(stored: StoredBlock, height: int, previous: bytes) -> Block:
         header = decode_header(stored.header)
     except LedgerError as reason:
         raise BrokenError(str(reason)) from reason
-    if header.version != VERSION:
-        raise BrokenError(f"expected version {VERSION}, found {header.version}")
+    if header.version not in versions:
+        raise BrokenError(f"expected version {' or '.join(map(str, versions))}, found {header.version}")
     if header.height != height:
         raise BrokenError(f"the header says height {header.height}")
     if header.prev != previous:
@@ -109,7 +113,7 @@ def find_wrong_field(blocks: Sequence[Block], first_interval: int) -> Fault | No
     Parameters
     ----------
     blocks
-        Consecutive blocks.
+        Consecutive blocks of one version.
     first_interval
         Number of intervals recorded before the first of them.
     """
@@ -124,7 +128,7 @@ def find_wrong_field(blocks: Sequence[Block], first_interval: int) -> Fault | No
     faults = [
         (int(at), "a record out of its place: its interval or number is wrong") for at in np.flatnonzero(wrong)[:1]
     ]
-    if (found := find_out_of_range(records)) is not None:
+    if (found := find_out_of_range(records, blocks[0].header.version)) is not None:
         faults.append(found)
     heights = [block.header.height for block in blocks]
     at_block = [(heights[int(np.searchsorted(first, at, side="right")) - 1], reason) for at, reason in faults]
@@ -138,5 +142,19 @@ def _find_misplaced(blocks: Sequence[Block]) -> Iterator[Fault]:
         if block.holds_interval:
             if _PARAMETER in block.kinds or height == 0:
                 yield height, "a parameter behind the genesis block, or an interval in it"
+            if _PHASES in block.kinds and not follows_verdict(block.kinds):
+                yield height, "phases that do not follow the verdict"
         elif block.kinds.translate(None, _IN_GENESIS if height == 0 else _WITHOUT_INTERVAL):
             yield height, "a record that needs an interval in a block without a verdict"
+        if height > 0 and _HOUSE in block.kinds and _has_phases(block.records):
+            yield height, "a house that changes its phases"
+
+
+def follows_verdict(kinds: bytes) -> bool:
+    """Whether a block, by the kinds of its records, has phases once, right behind its verdict."""
+    return kinds.count(_PHASES) == 1 and kinds[kinds.index(_PHASES) - 1] == _VERDICT and kinds[0] != _PHASES
+
+
+def _has_phases(records: RecordBytes) -> bool:
+    houses = select_rows(records, RecordKind.HOUSE)
+    return any(houses[name].any() for name in CONNECTED)

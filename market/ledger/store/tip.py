@@ -12,7 +12,7 @@ from market.exchanges import OPERATOR
 from market.ledger.crypto.merkle import EMPTY_ROOT, History, leaf_hash, root_of_leaf_hashes
 from market.ledger.durable import read_text_bounded
 from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin, parse_checkpoint
-from market.ledger.format.header import NO_PREVIOUS, NO_STATE, VERSION, Header, decode_header
+from market.ledger.format.header import NO_PREVIOUS, NO_STATE, Header, decode_header
 from market.ledger.format.note import ED25519, LONGEST_NOTE, VerifierKey, open_note
 from market.ledger.format.records import SIZE, RecordBytes, is_registry, read_next_interval
 from market.ledger.store.registry import EMPTY, Registry, find_operators_key, replay_statements
@@ -42,9 +42,9 @@ class Tip(NamedTuple):
     history: History
 
 
-def make_empty_tip(chain_id: bytes) -> Tip:
-    """Make the tip that the genesis block of a chain builds on."""
-    header = Header(VERSION, chain_id, -1, 0, NO_PREVIOUS, EMPTY_ROOT, 0, EMPTY_ROOT, NO_STATE)
+def make_empty_tip(chain_id: bytes, version: int) -> Tip:
+    """Make the tip that the genesis block of a chain builds on, whose headers bear a version."""
+    header = Header(version, chain_id, -1, 0, NO_PREVIOUS, EMPTY_ROOT, 0, EMPTY_ROOT, NO_STATE)
     return Tip(header, NO_PREVIOUS, 0, EMPTY, History(), History())
 
 

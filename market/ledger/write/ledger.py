@@ -18,7 +18,6 @@ from market.ledger.durable import write_durably
 from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin
 from market.ledger.format.header import (
     NO_STATE,
-    VERSION,
     Header,
     header_message,
     make_chain_id,
@@ -34,6 +33,7 @@ from market.ledger.format.records import (
     read_next_interval,
 )
 from market.ledger.format.statements import make_operator_record
+from market.ledger.format.version import find_version
 from market.ledger.store.registry import Registry, find_operators_key, replay_statements
 from market.ledger.store.store import Store, StoredBlock, StoredState
 from market.ledger.store.tip import (
@@ -101,7 +101,9 @@ class Ledger:
         records = np.concatenate([make_operator_record(public_bytes(key)), *genesis])
         name = make_chain_id(records[records[:, 0] == RecordKind.PARAMETER].tobytes())
         start, offsets = np.array([0]), np.array([0, records.shape[0]])
-        blocks, tip, _ = _build_blocks(make_empty_tip(name), key, start, records, offsets, [NO_STATE])
+        blocks, tip, _ = _build_blocks(
+            make_empty_tip(name, find_version(records)), key, start, records, offsets, [NO_STATE]
+        )
         store = Store.create(directory, blocks[0], _sign_state(blocks[0], state, key))
         ledger = cls(store, key, tip, directory)
         ledger._publish(tip)
@@ -281,7 +283,7 @@ def _build_blocks(
             registry = replay_statements(registry, body, name, height)
             tree = extend_registry_tree(tree, body)
             registry_root = tree.root()
-        header = Header(VERSION, name, height, start, previous, root, len(body), registry_root, roots[k])
+        header = Header(header.version, name, height, start, previous, root, len(body), registry_root, roots[k])
         headers.append(header.encode())
         previous = leaf_hash(headers[-1])
         hashes.append(previous)

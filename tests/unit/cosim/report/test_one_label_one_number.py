@@ -14,11 +14,13 @@ import pandapower as pp
 import pandas as pd
 import pytest
 from background_runs import bus, cut_grid, make_net, make_scenario
+from phase_streets import make_phase_scenario
 
 from cosim import Result, Scenario, run
 from cosim.cli import terminal
 from cosim.report.comparison import compare_runs
-from cosim.results.labels import BACKGROUND, ENERGY, MONEY, SERVED, TO_GRID
+from cosim.results.labels import BACKGROUND, ENERGY, MONEY, NETWORK, SERVED, TO_GRID
+from cosim.results.summary import EXTREMES
 from cosim.scenario.files import read_bundled
 from market.exchanges import NEUR_PER_EUR
 
@@ -55,10 +57,11 @@ def make_background_scenario(folder: Path) -> Scenario:
     return make_scenario(folder, net, events=[cut_grid(2, 2)])
 
 
-@pytest.fixture(scope="module", params=[*sorted(read_bundled()), "background"])
+@pytest.fixture(scope="module", params=[*sorted(read_bundled()), "background", "street"])
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp(request.param)
-    scenario = make_background_scenario(folder) if request.param == "background" else shorten(request.param)
+    made = {"background": make_background_scenario, "street": make_phase_scenario}
+    scenario = made[request.param](folder) if request.param in made else shorten(request.param)
     run(scenario.with_changes(market={"mechanism": "none"}), folder / "other")
     result = run(scenario, folder / "run")
     result.report()
@@ -76,10 +79,13 @@ def read_summary(result: Result) -> Iterator[tuple[str, str, Shown]]:
     assert result.directory is not None
     summary = json.loads((result.directory / "summary.json").read_text(encoding="utf-8"))
     for section, labels, unit in (("energy_kwh", ENERGY, "kWh"), ("money_eur", MONEY, "EUR")):
-        labels |= BACKGROUND if "background_load" in summary[section] else {}
+        labels = labels | (BACKGROUND if "background_load" in summary[section] else {})
         assert set(summary[section]) == set(labels), "every sum has a label"
         for key, value in summary[section].items():
             yield labels[key], unit, Shown("summary.json", value, 1e-6)
+    for key, (quantity, _, unit) in EXTREMES.items():
+        if key in summary["network"]:
+            yield NETWORK[key], unit, Shown("summary.json", summary["network"][key][quantity], 1e-6)
 
 
 def read_report(result: Result) -> Iterator[tuple[str, str, Shown]]:
@@ -136,8 +142,21 @@ def read_tables(result: Result) -> Iterator[tuple[str, str, Shown]]:
     for label, values in columns.items():
         for value in values:
             yield label, "kWh", Shown("tables", value / 1000, 1e-6)
+    for key, unit, extreme in list_extremes(result.bus_voltage, result.branch_loading):
+        yield NETWORK[key], unit, Shown("tables", extreme, 1e-9)
     yield MONEY["paid_to_grid"], "EUR", Shown("tables", neur.get("grid_import", 0) / NEUR_PER_EUR, 1e-6)
     yield MONEY["losses"], "EUR", Shown("tables", neur.get("loss", 0) / NEUR_PER_EUR, 1e-6)
+
+
+def list_extremes(voltage: pd.DataFrame, loading: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
+    """Extremes of all columns of a unit: one of a balanced run, one of each phase or conductor of an unbalanced one."""
+    vm = voltage.filter(like="_pu")
+    yield "lowest_voltage", "pu", vm.min().min()
+    yield "highest_voltage", "pu", vm.max().max()
+    yield "highest_loading", "%", loading.filter(like="_percent").max().max()
+    if "vuf_percent" in voltage:
+        yield "largest_unbalance", "%", voltage["vuf_percent"].max()
+        yield "highest_neutral_loading", "%", loading["loading_n_percent"].max()
 
 
 def test_the_same_label_shows_the_same_number(
@@ -161,8 +180,11 @@ def test_the_same_label_shows_the_same_number(
     places = {label: {shown.where for shown in several} for (label, _), several in numbers.items()}
     for label in ("load asked for", "from the grid", "PV generation", "network losses", "paid to the utility"):
         assert {"screen", "summary.json", "report", "compare", "tables"} <= places[label], label
-    for extreme in ("highest loading", "lowest voltage"):
-        assert {"screen", "report", "compare"} <= places[extreme]
+    phases = ("largest voltage unbalance", "highest neutral loading")
+    balanced = finished.scenario.network.model == "balanced"
+    for extreme in ("highest loading", "highest voltage", "lowest voltage", *(() if balanced else phases)):
+        assert {"screen", "summary.json", "report", "compare", "tables"} <= places[extreme], extreme
+    assert not balanced or not places.keys() & {*phases}
 
 
 def test_every_label_is_defined_in_the_nomenclature() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.report.figures.feeder_map import choose_hours, draw_feeder_map
+from cosim.report.figures.feeder_map import choose_hours, choose_worst, draw_feeder_map
 from cosim.report.figures.market import BackgroundFlows, draw_sankey, list_energy_links, list_money_links
 from cosim.report.figures.network import (
     draw_before_and_after,
@@ -198,7 +198,7 @@ def test_losses_are_those_of_pandapower() -> None:
     net.load["p_mw"] = [0.02, 0.03, 0.04]
     pp.runpp(net, tolerance_mva=1e-9)
     loading = np.concatenate([net.res_line.loading_percent, net.res_trafo.loading_percent])[None]
-    lost = losses_kw(net, loading)
+    lost = losses_kw(net, {"": pd.DataFrame(loading)})
     np.testing.assert_allclose(lost[:3], net.res_line.pl_mw * 1e3, rtol=1e-3)
     np.testing.assert_allclose(lost[3], net.res_trafo.pl_mw.iloc[0] * 1e3, rtol=0.02)
 
@@ -208,7 +208,7 @@ def test_chosen_hours_are_the_extremes_and_appear_once() -> None:
     values[2, 1] = 90.0
     vm = pd.DataFrame({"a": [1.0, 1.05, 1.0, 1.0], "b": [1.0, 1.0, 1.0, 0.93]}, index=TIMES[:4])
     p = pd.Series([5.0, 1.0, -7.0, 2.0], index=TIMES[:4])
-    hours = choose_hours(loadings(values), vm, p, pd.Series(dtype=float))
+    hours = choose_hours(loadings(values), vm, vm, p, pd.Series(dtype=float))
     assert hours == {
         "highest loading, largest export": TIMES[2],
         "highest voltage": TIMES[1],
@@ -222,7 +222,9 @@ def test_the_map_puts_every_branch_into_its_class() -> None:
     where = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 0.0, 1.0]})
     ends = pd.DataFrame({"a": [1, 0], "b": [2, 1]})
     vm = pd.DataFrame(np.full((2, 3), 1.0), index=TIMES[:2], columns=list("abc"))
-    figure = draw_feeder_map(where, ends, frame, vm, {"first": TIMES[0], "second": TIMES[1]}, to_scale=True)
+    hours = {"first": TIMES[0], "second": TIMES[1]}
+    loading, voltage = (choose_worst({"": values}, TIMES[:2]) for values in (frame, vm))
+    figure = draw_feeder_map(where, ends, loading, voltage, hours, to_scale=True)
     shown = {trace.name: trace for trace in figure.data if trace.visible}
     assert list(shown["80–100 %"].text[:1]) == ["x: 85.0 %"]
     assert list(shown["20–50 %"].text[:1]) == ["t: 30.0 %"]
@@ -246,7 +248,7 @@ def test_before_and_after_pairs_each_violation_with_its_settled_value() -> None:
     )
     vm = pd.DataFrame(np.array([[1, 1, 1, 1.09, 1.0], [np.nan] * 5]), index=TIMES[:2])
     loading = pd.DataFrame(np.array([[1.0, 2.0, 3.0, 99.0], [np.nan] * 4]), index=TIMES[:2])
-    paired = with_settled(violations, vm, loading, net)
+    paired = with_settled(violations, {("vm_pu", ""): vm, ("loading_percent", ""): loading}, net)
     assert paired["settled"].tolist()[:2] == [1.09, 99.0]
     table = summarise_by_element(paired, 1.0).set_index("element")
     assert table.loc["b", ["hours_cleared", "hours_settled", "hours_off"]].tolist() == [2.0, 0, 1.0]

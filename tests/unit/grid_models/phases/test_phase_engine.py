@@ -109,8 +109,9 @@ def test_collapse_is_found_where_it_is(share: float, solved: bool) -> None:
     assert (flow.iterations[0] > 0) == solved
 
 
-def test_an_interval_does_not_depend_on_those_beside_it() -> None:
-    engine = PhasePowerFlow(make_street([(4, 7), (5, 7), (8, 9)], n_buses=3))
+@pytest.mark.parametrize("n_buses", [3, 300])  # as many side by side as there are, and half as many
+def test_an_interval_does_not_depend_on_those_beside_it(n_buses: int) -> None:
+    engine = PhasePowerFlow(make_street([(4, 7), (5, 7), (8, 9)], n_buses=n_buses))
     rng = np.random.default_rng(0)
     powers = rng.uniform(-4.0, 4.0, (70, 3)) + 1j * rng.uniform(-1.0, 1.0, (70, 3))
     powers[5] *= 1000.0
@@ -162,8 +163,8 @@ def test_a_load_between_phase_and_earth_needs_no_neutral() -> None:
 
 def test_what_enters_a_line_without_capacitance_leaves_it() -> None:
     powers = np.array([[2.2 + 1.0j, 3.0], [100.0, 0.0]])
-    for shunt in (0.0, 1e-6j):
-        circuit = make_street([(8, 11), (5, 6)], n_buses=3, shunt=shunt)
+    for shunt, n_buses in ((0.0, 3), (1e-6j, 3), (0.0, 40)):
+        circuit = make_street([(8, 11), (5, 6)], n_buses=n_buses, shunt=shunt)
         engine = PhasePowerFlow(circuit)
         flow = engine.solve(powers)
         for k, branch in enumerate(circuit.branches):

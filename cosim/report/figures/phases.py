@@ -1,0 +1,98 @@
+"""Figures of an unbalanced run: voltages of phases along the feeder, unbalance, currents of neutrals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cosim.report.figures.sampling import make_duration_curve, round_values
+from cosim.report.palette import CONDUCTOR_COLORS, LEFT, PURPLE, add_limit, plain_text, style_figure, title_axes
+from cosim.results.labels import describe_conductor
+
+
+def draw_phases_over_distance(
+    voltages: Mapping[str, pd.DataFrame], distance_km: pd.Series, low_pu: float, high_pu: float
+) -> Any:
+    """Range and median of each bus's voltage, pu, over its distance from the grid, km: a panel for each phase.
+
+    Parameters
+    ----------
+    voltages
+        (T, B) pu by phase.
+    distance_km
+        (B,) by the bus's name; buses without a distance, or always without supply, are left out.
+    low_pu, high_pu
+        Limits to draw.
+    """
+    titles = [describe_conductor(phase) for phase in voltages]
+    figure = make_subplots(1, len(voltages), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
+    for k, (phase, frame) in enumerate(voltages.items(), start=1):
+        figure.add_trace(_make_ranges(phase, frame, distance_km), row=1, col=k)
+        named = k == 1
+        add_limit(figure, low_pu, f"lowest admissible {low_pu:g} pu" if named else None, row=1, col=k)
+        add_limit(figure, high_pu, f"highest admissible {high_pu:g} pu" if named else None, row=1, col=k)
+    figure = style_figure(figure, height=440, x="path from the grid, km", titled=True, showlegend=False)
+    figure.update_layout(margin={"t": 50})
+    return title_axes(figure, y="voltage of a phase, pu", **LEFT)
+
+
+def _make_ranges(phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series) -> Any:
+    """Markers at the median of each bus, with a bar from its lowest to its highest voltage."""
+    known = distance_km.notna() & vm_pu.notna().any().to_numpy()
+    place = distance_km[known].sort_values()
+    values = vm_pu.loc[:, place.index].to_numpy(np.float64)
+    low, median, high = np.nanquantile(values, [0.0, 0.5, 1.0], axis=0) if place.size else np.empty((3, 0))
+    bar = {"array": round_values(high - median, 5), "arrayminus": round_values(median - low, 5)}
+    return go.Scatter(
+        x=round_values(place, 4),
+        y=round_values(median, 5),
+        error_y={**bar, "width": 3, "thickness": 1.5},
+        customdata=np.stack([round_values(low, 5), round_values(high, 5)], axis=1),
+        text=[plain_text(bus) for bus in place.index],
+        name=describe_conductor(phase),
+        mode="markers",
+        marker={"color": CONDUCTOR_COLORS[phase], "size": 6},
+        hovertemplate="%{text}<br>%{x:.3f} km: %{customdata[0]:.4f} to %{customdata[1]:.4f} pu, median %{y:.4f} pu"
+        f"<extra>{describe_conductor(phase)}</extra>",
+    )
+
+
+def draw_unbalance_duration(vuf_percent: pd.Series, hours: float, limit_percent: float) -> Any:
+    """Duration curve of the largest voltage unbalance of any bus, %, (T,), with its limit."""
+    figure = go.Figure()
+    reached, level = make_duration_curve(vuf_percent, hours)
+    figure.add_scatter(
+        x=reached,
+        y=level,
+        name="largest of all buses",
+        mode="lines",
+        line={"color": PURPLE, "width": 2.5},
+        hovertemplate="%{y:.2f} % or more for %{x:,.2~f} h<extra></extra>",
+    )
+    add_limit(figure, limit_percent, f"limit {limit_percent:g} %")
+    figure = style_figure(figure, height=340, x="hours at or above, h", y="unbalance (VUF), %", showlegend=False)
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def draw_neutral_duration(highest: Mapping[str, pd.Series], hours: float, full_percent: float) -> Any:
+    """Duration curves of the highest loading of any line, %, (T,): of the neutral, and of each phase beside it."""
+    figure = go.Figure()
+    for conductor, values in highest.items():
+        reached, level = make_duration_curve(values, hours)
+        thick = conductor == "n"
+        figure.add_scatter(
+            x=reached,
+            y=level,
+            name=describe_conductor(conductor),
+            mode="lines",
+            line={"color": CONDUCTOR_COLORS[conductor], "width": 3 if thick else 1.5},
+            hovertemplate="%{y:.1f} % or more for %{x:,.2~f} h<extra>%{fullData.name}</extra>",
+        )
+    add_limit(figure, full_percent, f"limit {full_percent:g} %")
+    figure = style_figure(figure, height=380, x="hours at or above, h", y="loading of a line, %")
+    return figure.update_yaxes(rangemode="tozero")

@@ -1,0 +1,43 @@
+"""Table `phases` of an unbalanced run: at which phases the devices of every house are connected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from cosim.case.case import Case
+from cosim.results.columns import make_schema
+from grid_models.feeder.connection import DEVICES, NAMES, Codes, Connections
+
+PHASES_TABLE = "phases"
+COLUMNS = {device: "phase" if device == "load" else f"phase_{device}" for device in DEVICES}
+"""Columns of the table by device, named as in a table of participants."""
+
+
+def make_phases_table(case: Case) -> pa.Table:
+    """One row per participant: house, and the phases a, b, c or abc of its load, panels, battery and fuel cell.
+
+    A participant has phases for devices that it does not own too.
+    """
+    connections = case.feeder.connections
+    assert connections is not None  # only unbalanced runs have the table
+    phases = {column: _name_phases(getattr(connections, device)) for device, column in COLUMNS.items()}
+    return pa.table({"house": list(case.profiles.participants), **phases}, make_schema("house", *phases))
+
+
+def _name_phases(codes: Codes) -> list[str]:
+    return [NAMES[code] for code in codes]
+
+
+def read_connections(phases: pa.Table) -> Connections:
+    """Connections that the table says, (N,) codes of each device.
+
+    Examples
+    --------
+    >>> table = pa.table({"phase": ["a"], "phase_pv": ["abc"], "phase_battery": ["a"], "phase_fuel_cell": ["a"]})
+    >>> read_connections(table).pv.tolist()
+    [0]
+    """
+    named = (phases[column].to_pylist() for column in COLUMNS.values())
+    load, pv, battery, cell = (np.array([NAMES.index(name) for name in names], np.int8) for names in named)
+    return Connections(load, pv, battery, cell)

@@ -1,0 +1,171 @@
+"""Rows of the compiled functions' work space, made of sparse matrices: see `grid_models.phases.kernel`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import SuperLU
+
+from grid_models.arrays import Complex, Floats, Ints
+from grid_models.phases.circuit import Branch
+from grid_models.phases.kernel import TILE, Readout, Rows
+from grid_models.powerflow.admittance import as_pairs
+
+ONE = 0
+"""Place that is one in all lanes: constants are entries in its column."""
+
+
+class Places(NamedTuple):
+    """First places of the parts of the work space: ports' currents and next voltages, unknowns, voltages, a tile.
+
+    The voltage of a node takes the place of its unknown, where it has one of its own.
+    """
+
+    current: int
+    following: int
+    unknown: int
+    tile: int
+    node: Ints
+
+    @property
+    def size(self) -> int:
+        """Places of the work space."""
+        return self.tile + TILE
+
+
+def arrange_places(n_ports: int, to_nodes: Any) -> Places:
+    """Parts one behind the other; `to_nodes` is sparse (n, x), the nodes' voltages by the unknowns."""
+    rows, users = to_nodes.tocsr(), np.bincount(to_nodes.tocsr().indices, minlength=to_nodes.shape[1])
+    own = np.diff(rows.indptr) == 1
+    own[own] = users[rows.indices[rows.indptr[:-1][own]]] == 1
+    at = np.cumsum([1, n_ports, n_ports, to_nodes.shape[1], int((~own).sum())])
+    current, following, unknown, other, tile = (int(first) for first in at)
+    node = np.empty(own.size, np.int64)
+    node[own] = unknown + rows.indices[rows.indptr[:-1][own]]
+    node[~own] = other + np.arange((~own).sum())
+    return Places(current, following, unknown, tile, node)
+
+
+def make_rows(target: Ints, row: Ints, column: Ints, value: Complex) -> Rows:
+    """Rows of entries (row, column, value): their own targets first, and zeros that make their numbers even.
+
+    Examples
+    --------
+    >>> rows = make_rows(np.array([7]), np.array([0, 0, 0]), np.array([3, 7, 9]), np.array([1.0, 2.0, 3.0]))
+    >>> rows.column.tolist(), rows.value[:, 0].tolist()
+    ([7, 3, 9, 0], [2.0, 1.0, 3.0, 0.0])
+    """
+    order = np.lexsort((column, column != target[row], row))
+    count = np.bincount(row, minlength=target.size)
+    start = count_from_zero(np.maximum(2, count + count % 2))
+    at = start[row[order]] + np.arange(row.size) - count_from_zero(count)[row[order]]
+    columns, values = np.full(start[-1], ONE, np.int64), np.zeros((start[-1], 2))
+    columns[at], values[at] = column[order], as_pairs(value[order] + 0j)
+    return Rows(target.astype(np.int64), start, columns, values)
+
+
+def count_from_zero(sizes: Any) -> Ints:
+    """Where each of several parts begins, and the end of the last."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def join_matrices(target: Ints, parts: list[tuple[int, Any]]) -> Rows:
+    """Rows that are the sums of products of matrices, each with the places from a first one on."""
+    found = [(first, sparse.coo_array(matrix)) for first, matrix in parts]
+    row = np.concatenate([matrix.row for _, matrix in found]).astype(np.int64)
+    column = np.concatenate([first + matrix.col for first, matrix in found]).astype(np.int64)
+    return make_rows(target, row, column, np.concatenate([matrix.data for _, matrix in found]))
+
+
+def make_sweep(factors: SuperLU, given: Any, places: Places) -> Rows:
+    """Rows that solve for the unknowns; `given` is sparse (x, m), the ports' currents on the right-hand side."""
+    n = given.shape[0]
+    target = places.unknown + np.arange(n)
+    inverse = sparse.diags_array(1.0 / factors.U.diagonal())
+    forward = [(places.current, given), (places.unknown, -sparse.tril(factors.L, -1))]
+    backward = [(places.unknown, inverse), (places.unknown, -inverse @ sparse.triu(factors.U, 1))]
+    down, up = join_matrices(target, forward), join_matrices(target, backward)
+    return append_rows(down, reverse_rows(up))
+
+
+def append_rows(one: Rows, other: Rows) -> Rows:
+    """Rows of one, then those of another."""
+    return Rows(
+        np.concatenate([one.target, other.target]),
+        np.concatenate([one.start, one.start[-1] + other.start[1:]]),
+        np.concatenate([one.column, other.column]),
+        np.concatenate([one.value, other.value]),
+    )
+
+
+def reverse_rows(rows: Rows) -> Rows:
+    """The same rows, the last one first."""
+    count = np.diff(rows.start)[::-1]
+    start = count_from_zero(count)
+    entry = np.repeat(rows.start[:-1][::-1] - start[:-1], count) + np.arange(start[-1])
+    return Rows(rows.target[::-1].copy(), start, rows.column[entry], rows.value[entry])
+
+
+def make_voltage_readout(no_load: Complex, to_nodes: Any, places: Places) -> Readout:
+    """Voltages of the nodes, V, (n,) without injections and sparse (n, x) by the unknowns."""
+    n = no_load.size
+    rows = join_matrices(places.node, [(ONE, no_load[:, None]), (places.unknown, to_nodes)])
+    first = np.append(np.arange(0, n, TILE), n)
+    return Readout(rows, first, first, places.node, np.ones(n))
+
+
+def make_current_readout(branches: tuple[Branch, ...], places: Places) -> Readout:
+    """Currents into the terminals of the branches, A, by the voltages of the nodes."""
+    size = np.array([branch.node.size for branch in branches], dtype=np.int64)
+    at, first = _fill_tiles(size)
+    found = [_make_branch(branch, places, places.tile + k) for branch, k in zip(branches, at, strict=True)]
+    target = np.concatenate([*(each.target for each in found), np.zeros(0, np.int64)])
+    n_rows = count_from_zero([each.target.size for each in found])
+    row = [each.row + k for each, k in zip(found, n_rows[:-1], strict=True)]
+    rows = make_rows(
+        target,
+        np.concatenate([*row, np.zeros(0, np.int64)]),
+        np.concatenate([*(each.column for each in found), np.zeros(0, np.int64)]),
+        np.concatenate([*(each.value for each in found), np.zeros(0, np.complex128)]),
+    )
+    place = np.concatenate([*(each.place for each in found), np.zeros(0, np.int64)])
+    sign = np.concatenate([*(each.sign for each in found), np.zeros(0)])
+    return Readout(rows, n_rows[first], count_from_zero(size)[first], place, sign)
+
+
+def _fill_tiles(sizes: Ints) -> tuple[list[int], Ints]:
+    """Place of each branch in its tile, and the first branch of each tile, and their number."""
+    at, first, used = [], [0], 0
+    for k, size in enumerate(sizes):
+        if used + size > TILE:
+            first.append(k)
+            used = 0
+        at.append(used)
+        used += int(size)
+    return at, np.array([*first, len(sizes)], dtype=np.int64)
+
+
+class _BranchRows(NamedTuple):
+    """Rows of a branch: targets, (r,), entries by rows from 0 on, (e,), place and sign of each terminal, (k,)."""
+
+    target: Ints
+    row: Ints
+    column: Ints
+    value: Complex
+    place: Ints
+    sign: Floats
+
+
+def _make_branch(branch: Branch, places: Places, at: int) -> _BranchRows:
+    """Rows of a branch whose part of the tile begins at a place."""
+    y, k, half = branch.admittance, branch.node.size, branch.node.size // 2
+    node, slot, series = places.node[branch.node], at + np.arange(k), y[:half, :half]
+    if not np.array_equal(y, np.block([[series, -series], [-series, series]])):
+        return _BranchRows(slot, np.repeat(np.arange(k), k), np.tile(node, k), y.ravel(), slot, np.ones(k))
+    # What enters at one end leaves at the other: voltages between the ends, then currents by them.
+    row = np.concatenate([np.repeat(np.arange(half), 2), half + np.repeat(np.arange(half), half)])
+    column = np.concatenate([node.reshape(2, half).T.ravel(), np.tile(slot[:half], half)])
+    value = np.concatenate([np.tile([1.0, -1.0], half), series.ravel()])
+    return _BranchRows(slot, row, column, value, np.tile(slot[half:], 2), np.repeat([1.0, -1.0], half))
