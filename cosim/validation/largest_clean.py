@@ -187,8 +187,7 @@ def _are_clean(searches: Searches, pairs: Pairs, levels: Floats) -> Mask:
     every = pairs.repeat(n_steps)
     place = np.repeat(np.arange(n_steps), pairs.search.size) * n_searches + every.search
     broken = searches.find_excess(every, levels.ravel()[place]) > 0.0
-    n_broken = np.bincount(place, broken, levels.size)
-    return np.asarray((n_broken == 0).reshape(levels.shape))
+    return np.asarray(np.bincount(place, broken, levels.size) == 0).reshape(levels.shape)
 
 
 def _bisect(searches: Searches, pairs: Pairs) -> tuple[Floats, Floats]:
@@ -216,17 +215,18 @@ def _climb(searches: Searches, pairs: Pairs) -> tuple[Floats, Floats]:
     steps are fine even where the end of the search is far.
     """
     low, high = _bisect(searches, pairs)
-    beyond_at_zero = ~_are_clean(searches, pairs, np.zeros((1, low.size)))[0]
+    beyond_at_zero = np.logical_not(_are_clean(searches, pairs, np.zeros((1, low.size)))[0])
     low[beyond_at_zero] = high[beyond_at_zero] = 0.0
     while True:
         steps = low * (np.arange(1, STEPS + 1) / STEPS)[:, None]
-        broken = ~_are_clean(searches, pairs, steps) & (low > 0.0)
-        mended = np.asarray(broken.any(axis=0))
+        broken: Mask = np.logical_and(~_are_clean(searches, pairs, steps), low > 0.0)
+        mended = broken.any(axis=0)
         if not mended.any():
             return low, high
         first, every = broken.argmax(axis=0), np.arange(low.size)
         below = np.where(first > 0, steps[first - 1, every], 0.0)
-        new_low, new_high = _halve(searches, pairs.select(mended[pairs.search]), below, steps[first, every])
+        chosen = pairs.select(np.asarray(mended)[pairs.search])
+        new_low, new_high = _halve(searches, chosen, below, steps[first, every])
         low, high = np.where(mended, new_low, low), np.where(mended, new_high, high)
 
 
