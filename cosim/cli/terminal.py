@@ -146,7 +146,7 @@ def describe_limit(trade: pd.Series[Any]) -> str:
     reason = REASONS.get(str(trade["reason"]), str(trade["reason"]).replace("_", " "))
     if not trade["element_type"]:
         return reason
-    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2)}.get(trade["quantity"], ("%", 1))
+    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2), "neutral_v": ("V", 2)}.get(trade["quantity"], ("%", 1))
     kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
     label = name if name.lower().startswith(kind) else f"{kind} {name}"
     label += PHASES.get(trade.get("phase", ""), "")
@@ -195,7 +195,7 @@ def _describe_phases(found: Validation) -> list[str]:
     ]
     if agreement["intervals"]:
         lines.append(
-            f"{agreement['intervals']} settled intervals solved again by pandapower's runpp_3ph on the net as given: "
+            f"{agreement['intervals']} settled intervals solved again by {agreement['judge']} on the net as given: "
             f"at most {agreement['max_vm_error_pu']:.1e} pu apart"
         )
     return lines

@@ -89,7 +89,10 @@ class Searches:
         return self.find_excess(pairs, np.zeros(self.n_intervals))
 
     def find_excess(self, pairs: Pairs, levels: Floats) -> Floats:
-        """How far the worst voltage, pu, loading or unbalance, 1, is beyond its limit at levels (R,), else negative."""
+        """How far the worst voltage, pu, loading or unbalance, 1, is beyond its limit at levels (R,), else negative.
+
+        The voltage of a neutral counts in 100 V.
+        """
         limits = self.case.limits
         rows = max(1, VALUES_AT_ONCE // (limits.max_vm_pu.size + limits.max_branch_percent.size))
         parts = [slice(first, first + rows) for first in range(0, pairs.search.size, rows)]
@@ -105,10 +108,12 @@ class Searches:
         limits = self.case.limits
         verdicts = judge(self.solve(pairs, levels), limits)
         beyond = -np.fmin(verdicts.voltage_margin_pu, verdicts.loading_margin_percent / 100.0)
-        if limits.max_vuf_percent.size:
-            bus = verdicts.highest_vuf_bus
-            unbalance = np.where(bus >= 0, verdicts.highest_vuf_percent - limits.max_vuf_percent[bus], -np.inf)
-            beyond = np.fmax(beyond, unbalance / 100.0)
+        for limit, highest, bus in (
+            (limits.max_vuf_percent, verdicts.highest_vuf_percent, verdicts.highest_vuf_bus),
+            (limits.max_neutral_v, verdicts.highest_neutral_v, verdicts.highest_neutral_bus),
+        ):
+            if limit.size:
+                beyond = np.fmax(beyond, np.where(bus >= 0, highest - limit[bus], -np.inf) / 100.0)
         beyond[verdicts.status == Judgement.NOT_SOLVED] = np.inf
         clean = verdicts.status == Judgement.OK
         return np.where(clean, -1.0, np.fmax(beyond, np.finfo(np.float64).tiny))
