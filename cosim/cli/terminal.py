@@ -197,7 +197,7 @@ def _describe_phases(found: Validation) -> list[str]:
     ]
     if agreement["intervals"]:
         lines.append(
-            f"{agreement['intervals']} settled intervals solved again by pandapower's runpp_3ph on the net as given: "
+            f"{agreement['intervals']} settled intervals solved again by {agreement['judge']} on the net as given: "
             f"at most {agreement['max_vm_error_pu']:.1e} pu apart"
         )
     return lines
