@@ -19,7 +19,7 @@ from grid_models.errors import GridError
 from grid_models.phases.tables import COLUMNS, read_tables
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "four_wire"
-QUICK = ("generated", "two_stars", "meshed", "laterals", "delta")
+QUICK = ("generated", "two_stars", "meshed", "laterals", "two_sources", "delta")
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETS]
 
 
