@@ -18,7 +18,7 @@ from grid_models.phases.circuit import EARTH, Branch, Circuit, Source
 from grid_models.phases.four_wire import FREQUENCY_HZ, Linecode, read_linecodes
 from grid_models.phases.sequence import TO_SEQUENCES
 from grid_models.phases.tables import Tables
-from grid_models.phases.tee import find_tee
+from grid_models.phases.tee import find_tee, turn_back
 from grid_models.phases.three_phase import ThreePhaseNet, check_conductance
 from grid_models.powerflow.admittance import Matrices
 from grid_models.powerflow.taps import find_rated_kv
@@ -261,9 +261,7 @@ def _write_trafo(net: Any, made: ThreePhaseNet, k: int, star: str) -> Iterator[s
     kv = find_rated_kv(net)[k]
     positive, zero = made.trafo_positive[k], made.trafo_zero[k]
     turn = np.exp(1j * np.radians(shift))
-    tee = find_tee(positive * np.array([[1.0, 1.0 / turn], [turn, 1.0]]), kv[0] / kv[1])
-    if abs(tee.lv.imag) > 1e6 or not np.isclose(positive[0, 1] / turn, positive[1, 0] * turn, rtol=1e-6):
-        raise GridError(f"{where}: expected no tap that turns the phase, got one")
+    tee = find_tee(turn_back(where, positive, turn), kv[0] / kv[1])
     if group == "ynyn":
         of_zero = find_tee(zero, kv[0] / kv[1])
         share, shunt = tee.hv / 2.0, of_zero.magnetising

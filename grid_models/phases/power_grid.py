@@ -16,7 +16,7 @@ from grid_models.arrays import Complex, Ints
 from grid_models.errors import GridError
 from grid_models.phases.circuit import EARTH, Circuit
 from grid_models.phases.sequence import TO_SEQUENCES
-from grid_models.phases.tee import find_tee
+from grid_models.phases.tee import find_tee, turn_back
 from grid_models.phases.three_phase import ThreePhaseNet, check_conductance
 from grid_models.powerflow.taps import find_rated_kv
 
@@ -114,7 +114,7 @@ def _add_trafo(writer: _Writer, net: Any, made: ThreePhaseNet, k: int) -> tuple[
     group, clock = row.vector_group.lower(), _find_clock(net, k)
     near, far = (int(end) for end in made.matrices.ends[made.matrices.branch[len(net.line) + k]])
     turn, ratio = np.exp(1j * np.pi / 6.0 * clock), kv[0] / kv[1]
-    tee = find_tee(made.trafo_positive[k] * np.array([[1.0, 1.0 / turn], [turn, 1.0]]), ratio)
+    tee = find_tee(turn_back(f"{NAME}, trafo {net.trafo.index[k]}", made.trafo_positive[k], turn), ratio)
     share, zero, shunt = tee.hv, made.trafo_zero[k], 0.0 + 0.0j
     inner, high = writer.add_node(made.matrices.base_kv[far]), near
     hv: Ends = ("transformer", len(writer.components.get("transformer", [])), "i_from")

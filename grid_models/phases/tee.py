@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Complex
+from grid_models.errors import GridError
 
 
 class Tee(NamedTuple):
@@ -27,3 +28,17 @@ def find_tee(y: Complex, ratio: float) -> Tee:
     if abs(magnetising) < 1e-9 / abs(total):
         return Tee(complex(total / 2.0), complex(total / 2.0), 0.0)
     return Tee(complex(hv_m / magnetising), complex(lv_m / magnetising), complex(magnetising))
+
+
+def turn_back(where: str, positive: Complex, turn: complex) -> Complex:
+    """Symmetric two-port of a transformer, (2, 2) S, without the turn of its clock.
+
+    Raises
+    ------
+    GridError
+        If something else turns the phase, too; `where` begins the message.
+    """
+    found: Complex = positive * np.array([[1.0, 1.0 / turn], [turn, 1.0]])
+    if not np.isclose(found[0, 1], found[1, 0], rtol=1e-6):
+        raise GridError(f"{where}: expected no tap that turns the phase, got one")
+    return found

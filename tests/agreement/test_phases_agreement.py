@@ -19,7 +19,7 @@ from grid_models.errors import GridError
 from grid_models.phases.tables import COLUMNS, read_tables
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "four_wire"
-QUICK = ("generated", "two_stars", "meshed", "laterals", "delta")
+QUICK = ("generated", "two_stars", "meshed", "laterals", "two_sources", "delta")
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETS]
 
 
@@ -185,3 +185,9 @@ def test_what_power_grid_model_does_not_have_is_refused_by_name() -> None:
     net.trafo["shift_degree"] = 0.0
     with pytest.raises(GridError, match=r"power-grid-model, trafo 0: expected an odd clock of Dyn, got shift_degree 0"):
         compare(found, net, Judge.PGM)
+    net = NETS["laterals"]()
+    net.trafo["tap_changer_type"], net.trafo["tap_step_percent"] = "Ideal", 0.0
+    net.trafo["tap_step_degree"], net.trafo["tap_pos"] = 3.0, 1
+    for judge in (Judge.OPENDSS, Judge.PGM):
+        with pytest.raises(GridError, match=r"trafo 0: expected no tap that turns the phase, got one"):
+            compare(found, net, judge)

@@ -127,6 +127,16 @@ def make_laterals() -> Any:
     return add_zero_sequence(net)
 
 
+def make_two_sources() -> Any:
+    """The feeder with laterals behind two transformers in parallel, between two grids that hold nearly the same."""
+    net = make_laterals()
+    other = pp.create_bus(net, 20.0)
+    pp.create_ext_grid(net, other, vm_pu=1.002)
+    pp.create_line_from_parameters(net, other, int(net.ext_grid.bus.iloc[0]), 0.05, 0.2, 0.35, 220.0, 0.3)
+    net.trafo["parallel"] = 2
+    return add_zero_sequence(net)
+
+
 def make_delta() -> Any:
     """The feeder with laterals, every load between phases."""
     net = make_laterals()
@@ -150,6 +160,7 @@ NETS: dict[str, Callable[[], Any]] = {
     "two_stars": make_two_stars,
     "drawn": make_drawn,
     "laterals": make_laterals,
+    "two_sources": make_two_sources,
     "delta": make_delta,
 }
 
