@@ -70,7 +70,7 @@ def show_summary(result: Result) -> None:
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()
-    for row in _network_rows(summary):
+    for row in _network_rows(summary, result.scenario.network.model):
         table.add_row(*row)
     console = Console()
     console.print(table)
@@ -82,7 +82,7 @@ def show_summary(result: Result) -> None:
         console.print(f"results in {result.directory}", soft_wrap=True)
 
 
-def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
+def _network_rows(summary: Any, model: str) -> Iterator[tuple[str, str, str]]:
     network = summary["network"]
     yield "intervals, all AC-checked", f"{network['intervals']:,}", ""
     for outcome, count in sorted(network["outcomes"].items()):
@@ -94,7 +94,8 @@ def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
             yield f"{labels.NETWORK[extreme]} ({place})", f"{found[quantity]:.{digits}f}", unit
     agreement = summary.get("agreement", {})
     if agreement.get("intervals"):
-        label = f"engine against pandapower ({agreement['intervals']} intervals)"
+        judge = labels.JUDGES[model].partition(".")[0]
+        label = f"engine against {judge} ({agreement['intervals']} intervals)"
         yield label, f"{agreement['max_vm_error_pu']:.1e}", "pu"
     if summary.get("ledger"):
         head = summary["ledger"]

@@ -211,7 +211,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if unbalanced:
         derived[PHASES_TABLE] = make_phases_table(case)
     by_house = derived["curtailed_by_house"]
-    found = summarise(parts, intervals, exchanges, curtailed, meters, by_house, unbalanced=unbalanced)
+    found = summarise(parts, intervals, exchanges, curtailed, meters, by_house, model=case.scenario.network.model)
     if not case.feeder.background.is_empty:
         found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):

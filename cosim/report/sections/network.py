@@ -173,7 +173,9 @@ def make_validation_section(run: RunTables) -> PageSection:
     caption = "Elements beyond a limit as cleared" + (
         f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
-    shown = "voltage, pu, loading, %, and unbalance, %" if run.unbalanced else "voltage, pu, and loading, %"
+    shown = "voltage, pu, and loading, %"
+    if run.unbalanced:
+        shown = "voltage, pu, loading, %, and unbalance, %" + (", neutral, V" if run.neutral_v is not None else "")
     picture = f"Worst element of each interval that was not clean: {shown}; dashed: the limit."
     return PageSection(
         "validation",

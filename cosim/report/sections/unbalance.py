@@ -85,6 +85,8 @@ def describe_finding(row: Mapping[Hashable, Any]) -> str:
     where = name if name.lower().startswith(kind) else f"{kind} {name}"
     if row["quantity"] == "vuf_percent":
         return f"unbalance (VUF) at {where}"
+    if row["quantity"] == "neutral_v":
+        return f"voltage of the neutral to earth at {where}"
     conductor = describe_conductor(row["phase"])
     if row["quantity"] == "loading_percent":
         return f"overload of {'the ' if row['phase'] == 'n' else ''}{conductor} of {where}"

@@ -47,6 +47,8 @@ class RunTables:
         (T, B) pu by phase, or by the empty name; columns are buses in the order of the net's table.
     vuf_percent
         (T, B) voltage unbalance; None in a balanced run.
+    neutral_v
+        (T, B) voltage of the neutral to earth; None but with four wires.
     exchange_sums
         Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
@@ -68,6 +70,7 @@ class RunTables:
     grid_fed: Mask
     voltages: Mapping[str, pd.DataFrame]
     vuf_percent: pd.DataFrame | None
+    neutral_v: pd.DataFrame | None
     exchange_sums: pd.DataFrame
     unsolved: pd.Series
     violations: pd.DataFrame
@@ -115,7 +118,8 @@ class RunTables:
         """What is judged, (T, B) or (T, L), by quantity and phase as `violations` names them."""
         found = {("vm_pu", phase): frame for phase, frame in self.voltages.items()}
         found |= {("loading_percent", conductor): frame for conductor, frame in self.loadings.items()}
-        return found if self.vuf_percent is None else {**found, ("vuf_percent", ""): self.vuf_percent}
+        further = {"vuf_percent": self.vuf_percent, "neutral_v": self.neutral_v}
+        return found | {(quantity, ""): frame for quantity, frame in further.items() if frame is not None}
 
     def meter(self, name: str) -> pd.DataFrame:
         """Column of the table `houses`, (T, N), one column per house; read anew on every call, because it is large."""
@@ -135,7 +139,7 @@ def read_run(result: Result) -> RunTables:
     voltages = read_conductors(result.parts, "bus_voltage", ("bus",), "vm_pu", feeder.conductors("bus"))
     branch, conductors = ("element_type", "element"), feeder.conductors("line")
     loadings = read_conductors(result.parts, "branch_loading", branch, "loading_percent", conductors)
-    outage_intervals = read_if_made(result, "outage_intervals")
+    outage_intervals, model = read_if_made(result, "outage_intervals"), result.scenario.network.model
     in_force = find_outages_in_force(result.scenario, pd.DatetimeIndex(houses.index), outage_intervals)
     grid_fed, opened = find_supply(feeder.net, result.scenario, in_force)
     return RunTables(
@@ -147,9 +151,8 @@ def read_run(result: Result) -> RunTables:
         loadings=mask_cut_off(feeder.net, loadings, next(iter(voltages.values())), opened),
         grid_fed=grid_fed,
         voltages=voltages,
-        vuf_percent=(
-            None if feeder.connections is None else read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent")
-        ),
+        vuf_percent=read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent") if model != "balanced" else None,
+        neutral_v=read_wide(result.parts, "bus_voltage", ("bus",), "neutral_v") if model == "four_wire" else None,
         exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
