@@ -144,8 +144,8 @@ def find_extremes(parts: Parts, model: str = "balanced") -> dict[str, dict[str, 
     """Lowest and highest voltage and highest loading with their place and time; none where nothing was supplied.
 
     In an unbalanced run voltages are those of phases, loadings those of phases and neutrals, and their `phase` says of
-    which; the largest unbalance and the highest loading of a neutral stand beside them, with four wires also the highest
-    voltage of a neutral to earth.
+    which; the largest unbalance and the highest loading of a neutral stand beside them, with four wires also the
+    highest voltage of a neutral to earth.
     """
     unbalanced = model != "balanced"
     buses, conductors = (CONDUCTORS["bus"], CONDUCTORS["line"]) if unbalanced else (("",), ("",))

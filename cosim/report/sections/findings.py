@@ -137,7 +137,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
-        if key in ONLY_UNBALANCED and not run.unbalanced or key in OF_NEUTRALS and run.neutral_v is None:
+        if (key in ONLY_UNBALANCED and not run.unbalanced) or (key in OF_NEUTRALS and run.neutral_v is None):
             continue
         spot, label = network.get(key, {}), NETWORK[key]
         where = name_place(spot)

@@ -175,7 +175,9 @@ def make_validation_section(run: RunTables) -> PageSection:
     )
     shown = "voltage, pu, and loading, %"
     if run.unbalanced:
-        shown = "voltage, pu, loading, %, and unbalance, %" + (", neutral, V" if run.neutral_v is not None else "")
+        shown = "voltage, pu, loading, %, unbalance, %" + (
+            ", and neutral to earth, V" if run.neutral_v is not None else ""
+        )
     picture = f"Worst element of each interval that was not clean: {shown}; dashed: the limit."
     return PageSection(
         "validation",
