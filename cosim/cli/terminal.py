@@ -70,7 +70,7 @@ def show_summary(result: Result) -> None:
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()
-    for row in _network_rows(summary, result.scenario.network.model):
+    for row in _network_rows(summary):
         table.add_row(*row)
     console = Console()
     console.print(table)
@@ -82,7 +82,7 @@ def show_summary(result: Result) -> None:
         console.print(f"results in {result.directory}", soft_wrap=True)
 
 
-def _network_rows(summary: Any, model: str) -> Iterator[tuple[str, str, str]]:
+def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
     network = summary["network"]
     yield "intervals, all AC-checked", f"{network['intervals']:,}", ""
     for outcome, count in sorted(network["outcomes"].items()):
@@ -94,9 +94,10 @@ def _network_rows(summary: Any, model: str) -> Iterator[tuple[str, str, str]]:
             yield f"{labels.NETWORK[extreme]} ({place})", f"{found[quantity]:.{digits}f}", unit
     agreement = summary.get("agreement", {})
     if agreement.get("intervals"):
-        judge = labels.JUDGES[model].partition(".")[0]
-        label = f"engine against {judge} ({agreement['intervals']} intervals)"
+        label = f"engine against {agreement.get('judge', 'pandapower')} ({agreement['intervals']} intervals)"
         yield label, f"{agreement['max_vm_error_pu']:.1e}", "pu"
+    elif "judge" in agreement:
+        yield f"engine against {agreement['judge']}", "not compared", ""
     if summary.get("ledger"):
         head = summary["ledger"]
         yield f"ledger head, block {head['height']}", head["hash"][:16] + "…", ""
@@ -147,7 +148,7 @@ def describe_limit(trade: pd.Series[Any]) -> str:
     reason = REASONS.get(str(trade["reason"]), str(trade["reason"]).replace("_", " "))
     if not trade["element_type"]:
         return reason
-    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2)}.get(trade["quantity"], ("%", 1))
+    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2), "neutral_v": ("V", 1)}.get(trade["quantity"], ("%", 1))
     kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
     label = name if name.lower().startswith(kind) else f"{kind} {name}"
     label += PHASES.get(trade.get("phase", ""), "")
@@ -196,7 +197,7 @@ def _describe_phases(found: Validation) -> list[str]:
     ]
     if agreement["intervals"]:
         lines.append(
-            f"{agreement['intervals']} settled intervals solved again by pandapower's runpp_3ph on the net as given: "
+            f"{agreement['intervals']} settled intervals solved again by {agreement['judge']} on the net as given: "
             f"at most {agreement['max_vm_error_pu']:.1e} pu apart"
         )
     return lines

@@ -137,7 +137,7 @@ def choose_digits(quantity: str, unit: str, values: Iterable[float]) -> int:
     """Decimals that the values of a quantity of this unit are shown with; hours as exactly as they are known."""
     if quantity == NETWORK["largest_unbalance"]:
         return EXTREMES["largest_unbalance"][1]
-    return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "V": 2, "intervals": 0}.get(unit, 1)
+    return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0}.get(unit, 1)
 
 
 def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:

@@ -53,14 +53,11 @@ NETWORK = {
     "lowest_voltage": "lowest voltage",
     "highest_voltage": "highest voltage",
     "largest_unbalance": "largest voltage unbalance",
-    "highest_neutral_voltage": "highest neutral voltage to earth",
     "highest_neutral_loading": "highest neutral loading",
+    "highest_neutral_voltage": "highest voltage of a neutral to earth",
     "highest_loading": "highest loading",
 }
 """Labels of the extremes in `network`: in an unbalanced run of any phase or conductor."""
-
-JUDGES = {"balanced": "pandapower.runpp", "three_phase": "pandapower.runpp_3ph", "four_wire": "OpenDSS"}
-"""Who solves a sample of a run again, by its model of the network."""
 
 SERVED = "load served"
 """Load asked for less load shed."""

@@ -91,8 +91,9 @@ def _find_columns(connections: Connections, answer: JudgedInterval, cut: Ints) -
 def _read_values(feeder: Feeder, flow: Flow, violation: Violation) -> Floats:
     """Values of a violation's quantity in all intervals of a flow, (K,)."""
     table, quantity = violation.element_type, violation.quantity
-    columns = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.vuf_percent)
+    of_buses = (flow.vuf_percent, flow.neutral_v)
+    columns = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, *of_buses)
     values = columns[JUDGED.index((table, quantity))]
-    conductors = ("",) if quantity == "vuf_percent" else feeder.conductors(table)
+    conductors = ("",) if violation.phase == "" else feeder.conductors(table)
     element = feeder.labels[table].element.index(violation.element)
     return np.asarray(values[:, element * len(conductors) + conductors.index(violation.phase)])

@@ -89,7 +89,10 @@ class Searches:
         return self.find_excess(pairs, np.zeros(self.n_intervals))
 
     def find_excess(self, pairs: Pairs, levels: Floats) -> Floats:
-        """How far the worst voltage, pu, loading or unbalance, 1, is beyond its limit at levels (R,), else negative."""
+        """How far the worst voltage, pu, loading or unbalance, 1, is beyond its limit at levels (R,), else negative.
+
+        The voltage of a neutral counts in 100 V.
+        """
         limits = self.case.limits
         rows = max(1, VALUES_AT_ONCE // (limits.max_vm_pu.size + limits.max_branch_percent.size))
         parts = [slice(first, first + rows) for first in range(0, pairs.search.size, rows)]

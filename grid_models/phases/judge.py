@@ -43,6 +43,11 @@ def make_judge(feeder: Feeder, connected: ConnectedCircuit) -> PhaseReference | 
     return OpenDssReference(feeder, connected)
 
 
+def name_judge(feeder: Feeder) -> str:
+    """Name of the judge of a feeder's model."""
+    return "pandapower.runpp_3ph" if get_connections(feeder).wires is None else "OpenDSS"
+
+
 def load_opendss() -> Any:
     """The module of OpenDSS.
 

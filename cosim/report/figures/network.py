@@ -41,9 +41,9 @@ JUDGED = (
     ("vm_pu", "voltage, pu"),
     ("loading_percent", "loading, %"),
     ("vuf_percent", "unbalance, %"),
-    ("neutral_v", "neutral, V"),
+    ("neutral_v", "neutral to earth, V"),
 )
-DIGITS = {"vm_pu": 4, "loading_percent": 1, "vuf_percent": 2, "neutral_v": 2}
+DIGITS = {"vm_pu": 4, "loading_percent": 1, "vuf_percent": 2, "neutral_v": 1}
 """Decimals that are shown of what is judged."""
 KINDS = {
     "bus": ("voltage of a bus", ORANGE),
@@ -179,7 +179,7 @@ def draw_losses(losses_kw: pd.Series, hours: float) -> Any:
 def draw_before_and_after(paired: pd.DataFrame) -> Any:
     """Worst voltage, pu, loading and unbalance, %, of each interval that was not clean: as cleared and as settled."""
     present = [(name, title) for name, title in JUDGED if (paired["quantity"] == name).any()]
-    spacing = 0.2 if len(present) < 3 else 0.12
+    spacing = 0.2 if len(present) < len(JUDGED) else 0.12
     figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=spacing)
     for row, (quantity, title) in enumerate(present, start=1):
         worst = _find_worst(paired[paired["quantity"] == quantity])

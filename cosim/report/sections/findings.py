@@ -12,8 +12,8 @@ from cosim.report.elements import Cell, Fact, PageSection, Table, count_decimals
 from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU, TOLERANCE_V
 from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.applied_limits import describe_limits, list_limits
-from cosim.results.labels import ENERGY, JUDGES, NETWORK, REVERSE_HOURS, name_place
-from cosim.results.summary import EXTREMES, OF_NEUTRALS, ONLY_UNBALANCED
+from cosim.results.labels import ENERGY, NETWORK, REVERSE_HOURS, name_place
+from cosim.results.summary import EXTREMES, ONLY_UNBALANCED
 
 LISTED = 4
 
@@ -137,7 +137,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
-        if (key in ONLY_UNBALANCED and not run.unbalanced) or (key in OF_NEUTRALS and run.neutral_v is None):
+        if key in ONLY_UNBALANCED and key not in network:
             continue
         spot, label = network.get(key, {}), NETWORK[key]
         where = name_place(spot)
@@ -192,12 +192,11 @@ def _describe_phases(run: RunTables) -> str:
     if not run.unbalanced:
         alike = "The three phases are taken as balanced."
         return f"{alike} Single-phase loads and generators make some phase worse than shown."
-    earthed = "" if run.neutral_v is not None else " and is earthed everywhere"
     return (
         f"Each phase is solved by itself (network.model = {run.result.scenario.network.model}). A voltage is one "
         "between a phase and the neutral. Where nothing else is said, a voltage of a bus is that of its lowest or "
         "highest phase, and a loading that of the most loaded conductor, the neutral among them, which is taken to be "
-        f"rated like a phase{earthed}. Unbalance is |V2|/|V1| (VUF); EN 50160 gives 2 % for it."
+        "rated like a phase. Unbalance is |V2|/|V1| (VUF); EN 50160 gives 2 % for it."
     )
 
 
@@ -205,7 +204,8 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
-    sample, judge = run.result.summary.get("agreement", {}), JUDGES[scenario.network.model]
+    sample = run.result.summary.get("agreement", {})
+    judge = sample.get("judge", "pandapower.runpp")
     text = [
         f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",

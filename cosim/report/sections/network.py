@@ -173,11 +173,7 @@ def make_validation_section(run: RunTables) -> PageSection:
     caption = "Elements beyond a limit as cleared" + (
         f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
-    shown = "voltage, pu, and loading, %"
-    if run.unbalanced:
-        shown = "voltage, pu, loading, %, unbalance, %" + (
-            ", and neutral to earth, V" if run.neutral_v is not None else ""
-        )
+    shown = "voltage, pu, loading, %, and unbalance, %" if run.unbalanced else "voltage, pu, and loading, %"
     picture = f"Worst element of each interval that was not clean: {shown}; dashed: the limit."
     return PageSection(
         "validation",

@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-TOLERANCE_PU, TOLERANCE_PERCENT, TOLERANCE_V = 1e-5, 0.01, 1e-2
-TOLERANCES = {
-    "vm_pu": TOLERANCE_PU,
-    "neutral_v": TOLERANCE_V,
-    **dict.fromkeys(("loading_percent", "vuf_percent"), TOLERANCE_PERCENT),
-}
-UNITS = {"vm_pu": "pu", "neutral_v": "V", "loading_percent": "%", "vuf_percent": "%"}
+TOLERANCE_PU, TOLERANCE_PERCENT, TOLERANCE_V = 1e-5, 0.01, 0.01
 KEYS = ["element_type", "name", "side", "quantity", "phase"]
 """Columns that tell the rows of the table by element apart."""
 
@@ -47,10 +41,10 @@ def with_settled(violations: pd.DataFrame, settled: Mapping[tuple[str, str], pd.
 def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     """One row per element, phase and limit: hours beyond it as cleared and as settled, worst values; most hours first.
 
-    A settled value counts as beyond a limit if it is so by more than 1e-5 pu, 0.01 % or 0.01 V.
+    A settled value counts as beyond a limit if it is so by more than 1e-5 pu or 0.01 %.
     """
     excess, beyond = paired["value"] - paired["limit"], paired["settled"] - paired["limit"]
-    tolerance = paired["quantity"].map(TOLERANCES)
+    tolerance = np.where(paired["quantity"] == "vm_pu", TOLERANCE_PU, TOLERANCE_PERCENT)
     paired = paired.assign(
         excess=excess.abs(),
         side=np.where(excess > 0, "above", "below"),
@@ -67,5 +61,5 @@ def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     worst = paired.loc[grouped["excess"].idxmax()].set_index(KEYS)
     table = worst[["limit", *names]].rename(columns=names).assign(**hours_beyond).reset_index()
     table = table.rename(columns={"name": "element"})
-    table["unit"] = table["quantity"].map(UNITS)
+    table["unit"] = np.where(table["quantity"] == "vm_pu", "pu", "%")
     return table.sort_values("hours_cleared", ascending=False, kind="stable")

@@ -45,10 +45,8 @@ class RunTables:
         (T, B) whether the grid feeds each bus: no outage lies between.
     voltages
         (T, B) pu by phase, or by the empty name; columns are buses in the order of the net's table.
-    vuf_percent
-        (T, B) voltage unbalance; None in a balanced run.
-    neutral_v
-        (T, B) voltage of the neutral to earth; None but with four wires.
+    vuf_percent, neutral_v
+        (T, B) voltage unbalance, %, and voltage of the neutral to earth, V; None where the model has none.
     exchange_sums
         Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
@@ -118,8 +116,8 @@ class RunTables:
         """What is judged, (T, B) or (T, L), by quantity and phase as `violations` names them."""
         found = {("vm_pu", phase): frame for phase, frame in self.voltages.items()}
         found |= {("loading_percent", conductor): frame for conductor, frame in self.loadings.items()}
-        further = {"vuf_percent": self.vuf_percent, "neutral_v": self.neutral_v}
-        return found | {(quantity, ""): frame for quantity, frame in further.items() if frame is not None}
+        of_buses = {"vuf_percent": self.vuf_percent, "neutral_v": self.neutral_v}
+        return found | {(quantity, ""): frame for quantity, frame in of_buses.items() if frame is not None}
 
     def meter(self, name: str) -> pd.DataFrame:
         """Column of the table `houses`, (T, N), one column per house; read anew on every call, because it is large."""
@@ -139,7 +137,7 @@ def read_run(result: Result) -> RunTables:
     voltages = read_conductors(result.parts, "bus_voltage", ("bus",), "vm_pu", feeder.conductors("bus"))
     branch, conductors = ("element_type", "element"), feeder.conductors("line")
     loadings = read_conductors(result.parts, "branch_loading", branch, "loading_percent", conductors)
-    outage_intervals, model = read_if_made(result, "outage_intervals"), result.scenario.network.model
+    outage_intervals = read_if_made(result, "outage_intervals")
     in_force = find_outages_in_force(result.scenario, pd.DatetimeIndex(houses.index), outage_intervals)
     grid_fed, opened = find_supply(feeder.net, result.scenario, in_force)
     return RunTables(
@@ -151,8 +149,8 @@ def read_run(result: Result) -> RunTables:
         loadings=mask_cut_off(feeder.net, loadings, next(iter(voltages.values())), opened),
         grid_fed=grid_fed,
         voltages=voltages,
-        vuf_percent=read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent") if model != "balanced" else None,
-        neutral_v=read_wide(result.parts, "bus_voltage", ("bus",), "neutral_v") if model == "four_wire" else None,
+        vuf_percent=_read_of_buses(result, "vuf_percent", there=feeder.connections is not None),
+        neutral_v=_read_of_buses(result, "neutral_v", there=choose_wires(result.scenario) is not None),
         exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
@@ -252,6 +250,11 @@ def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.Da
     names = [header[key].slice(0, n).cast(pa.string()).to_pylist() for key in keys]
     columns = pd.Index(names[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(names)
     return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
+
+
+def _read_of_buses(result: Result, quantity: str, *, there: bool) -> pd.DataFrame | None:
+    """A column of the table `bus_voltage` that only some models have, (T, B)."""
+    return read_wide(result.parts, "bus_voltage", ("bus",), quantity) if there else None
 
 
 def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:

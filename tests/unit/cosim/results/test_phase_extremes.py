@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosim.results.columns import name_columns
 from cosim.results.labels import NETWORK, name_place
-from cosim.results.summary import EXTREMES, OF_NEUTRALS, ONLY_UNBALANCED, find_extremes
+from cosim.results.summary import EXTREMES, ONLY_FOUR_WIRES, ONLY_UNBALANCED, find_extremes
 
 TIMES = pd.date_range("2017-06-10", periods=2, freq="h", tz="UTC")
 ZERO = {"bus": ["near", "far"] * 2, "time": TIMES[[0, 0, 1, 1]]}
@@ -48,7 +48,7 @@ def test_extremes_name_phase_place_and_time_whatever_the_parts(at: int) -> None:
         loading_b_percent=[20.0, 40.0, 20.0, 20.0],
         loading_n_percent=[55.0, None, 8.0, None],
     )
-    found = find_extremes(read_from(given_tables, at), "three_phase")
+    found = find_extremes(read_from(given_tables, at), unbalanced=True)
     times = [time.isoformat() for time in TIMES]
     assert found == {
         "lowest_voltage": {"vm_pu": 0.93, "bus": "far", "phase": "c", "time": times[1]},
@@ -57,7 +57,7 @@ def test_extremes_name_phase_place_and_time_whatever_the_parts(at: int) -> None:
         "highest_neutral_loading": {"loading_percent": 55.0, "element": "line", "time": times[0]},
         "highest_loading": {"loading_percent": 55.0, "element": "line", "phase": "n", "time": times[0]},
     }
-    assert list(found) == [key for key in EXTREMES if key not in OF_NEUTRALS]
+    assert list(found) == [key for key in EXTREMES if key not in ONLY_FOUR_WIRES]
     assert list(EXTREMES) == list(NETWORK)
     assert name_place(found["highest_loading"]) == "line, neutral"
 
@@ -66,14 +66,14 @@ def test_extremes_name_phase_place_and_time_whatever_the_parts(at: int) -> None:
 def test_raising_one_phase_of_one_bus_makes_it_the_highest(row: int, phase: str, value: float) -> None:
     values: list[float | None] = [1.0] * 4
     values[row] = value
-    found = find_extremes(read_from(tables(**{f"vm_{phase}_pu": values}), 2), "three_phase")["highest_voltage"]
+    found = find_extremes(read_from(tables(**{f"vm_{phase}_pu": values}), 2), unbalanced=True)["highest_voltage"]
     assert (found["vm_pu"], found["bus"], found["phase"]) == (value, ZERO["bus"][row], phase)
 
 
 def test_where_nothing_is_supplied_there_are_no_extremes() -> None:
     dark: list[float | None] = [None] * 4
     columns = [*name_columns("vm_pu", "abc").values(), *name_columns("loading_percent", "abcn").values(), "vuf_percent"]
-    assert find_extremes(read_from(tables(**dict.fromkeys(columns, dark)), 2), "three_phase") == {}
+    assert find_extremes(read_from(tables(**dict.fromkeys(columns, dark)), 2), unbalanced=True) == {}
 
 
 def test_a_balanced_run_has_neither_phases_nor_unbalance() -> None:
@@ -89,5 +89,5 @@ def test_a_balanced_run_has_neither_phases_nor_unbalance() -> None:
 def test_four_wires_have_the_highest_voltage_of_a_neutral_too() -> None:
     found = tables()
     found["bus_voltage"] = found["bus_voltage"].append_column("neutral_v", pa.array([0.0, 3.5, None, 1.0]))
-    highest = find_extremes(read_from(found, 2), "four_wire")["highest_neutral_voltage"]
+    highest = find_extremes(read_from(found, 2), unbalanced=True, four_wires=True)["highest_neutral_voltage"]
     assert highest == {"neutral_v": 3.5, "bus": "far", "time": TIMES[0].isoformat()}
