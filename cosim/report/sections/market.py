@@ -34,7 +34,10 @@ ELEMENT_OF_REASON = {
     "dark": "bus",
     "island_limit": "bus",
     "unbalance": "bus",
+    "neutral_voltage": "bus",
 }
+SUFFIXES = {"unbalance": ", unbalance", "neutral_voltage": ", neutral to earth"}
+"""What a bus's name lacks where the limit of none of its phases was binding."""
 
 
 def make_money_section(run: RunTables) -> PageSection:
@@ -59,7 +62,7 @@ def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
         kind = ELEMENT_OF_REASON.get(str(reason))
         known = kind is not None and element in tables[kind].index
         name = str(tables[kind].loc[element]) if known and kind else str(reason).replace("_", " ")
-        names.append(name_place({"element": name, "phase": phase}) + (", unbalance" if reason == "unbalance" else ""))
+        names.append(name_place({"element": name, "phase": phase}) + SUFFIXES.get(str(reason), ""))
     return pd.Series(names, index=curtailment.index, dtype=object)
 
 

@@ -125,20 +125,16 @@ def test_before_and_after_pairs_a_phase_with_the_same_phase() -> None:
 def test_reasons_and_elements_of_curtailment_name_their_phase() -> None:
     net = make_street(2)
     bus = net.bus.index[net.bus.name == "pole 2"][0]
-    cut = pd.DataFrame(
-        {
-            "reason": ["overvoltage", "line_overload", "unbalance", "not_solved"],
-            "element": [bus, 0, bus, -4],
-            "phase": ["b", "n", "", ""],
-        }
-    )
-    assert name_elements(cut, net).tolist() == [
-        "pole 2, phase b",
-        "cable 1, neutral",
-        "pole 2, unbalance",
-        "not solved",
+    rows = [
+        ("overvoltage", bus, "b", "pole 2, phase b", "overvoltage, phase b"),
+        ("line_overload", 0, "n", "cable 1, neutral", "line_overload, neutral"),
+        ("unbalance", bus, "", "pole 2, unbalance", "unbalance"),
+        ("neutral_voltage", bus, "", "pole 2, neutral to earth", "neutral_voltage"),
+        ("not_solved", -4, "", "not solved", "not_solved"),
     ]
-    assert name_reasons(cut) == ["overvoltage, phase b", "line_overload, neutral", "unbalance", "not_solved"]
+    cut = pd.DataFrame(rows, columns=["reason", "element", "phase", "where", "why"])
+    assert name_elements(cut, net).tolist() == list(cut["where"])
+    assert name_reasons(cut) == list(cut["why"])
     assert name_reasons(cut.drop(columns="phase")) == list(cut["reason"])
 
 

@@ -165,3 +165,30 @@ def test_the_how_to_names_every_further_column(directory: Path, name: str) -> No
     further = [column for column in pd.read_csv(directory / f"{name}.csv").columns if f"`{column}`" not in plain]
     assert further
     assert set(further) <= set(named)
+
+
+@pytest.fixture(scope="module")
+def four_wires(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wires")
+    scenario = make_phase_scenario(folder).with_changes(
+        network={"model": "four_wire"},
+        horizon={"hours": 16},
+        limits={"max_neutral_to_earth_v": 4.0},
+        engine={"verify_sample": 0},
+    )
+    write_report(run(scenario, folder / "run"))
+    return folder / "run"
+
+
+def test_four_wires_show_the_voltage_of_the_neutral(four_wires: Path) -> None:
+    page = (four_wires / "report.html").read_text(encoding="utf-8")
+    highest = table(four_wires, "bus_voltage")["neutral_v"].max()
+    assert 3.9 < highest <= 4.0
+    assert f'<b data-key="highest_neutral_voltage" data-value="{highest}">' in page
+    assert "voltage of the neutral to earth at bus pole 9" in page
+    assert "earthed everywhere" not in page
+    cut = pd.read_csv(four_wires / "curtailment.csv", keep_default_na=False)
+    assert "neutral_voltage" in set(cut["reason"])
+    assert ">neutral voltage<" in page
+    lost = pd.read_csv(four_wires / "branch_summary.csv")["losses_kwh"].sum()
+    assert lost == pytest.approx(table(four_wires, "intervals")["losses_kw"].sum(), rel=0.005)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosim.results.columns import name_columns
 from cosim.results.labels import NETWORK, name_place
-from cosim.results.summary import EXTREMES, ONLY_UNBALANCED, find_extremes
+from cosim.results.summary import EXTREMES, ONLY_FOUR_WIRES, ONLY_UNBALANCED, find_extremes
 
 TIMES = pd.date_range("2017-06-10", periods=2, freq="h", tz="UTC")
 ZERO = {"bus": ["near", "far"] * 2, "time": TIMES[[0, 0, 1, 1]]}
@@ -57,7 +57,8 @@ def test_extremes_name_phase_place_and_time_whatever_the_parts(at: int) -> None:
         "highest_neutral_loading": {"loading_percent": 55.0, "element": "line", "time": times[0]},
         "highest_loading": {"loading_percent": 55.0, "element": "line", "phase": "n", "time": times[0]},
     }
-    assert list(found) == list(EXTREMES) == list(NETWORK)
+    assert list(found) == [key for key in EXTREMES if key not in ONLY_FOUR_WIRES]
+    assert list(EXTREMES) == list(NETWORK)
     assert name_place(found["highest_loading"]) == "line, neutral"
 
 
@@ -83,3 +84,10 @@ def test_a_balanced_run_has_neither_phases_nor_unbalance() -> None:
     extremes = find_extremes(read_from(found, 1))
     assert set(extremes) == set(EXTREMES) - set(ONLY_UNBALANCED)
     assert all("phase" not in found for found in extremes.values())
+
+
+def test_four_wires_have_the_highest_voltage_of_a_neutral_too() -> None:
+    found = tables()
+    found["bus_voltage"] = found["bus_voltage"].append_column("neutral_v", pa.array([0.0, 3.5, None, 1.0]))
+    highest = find_extremes(read_from(found, 2), unbalanced=True, four_wires=True)["highest_neutral_voltage"]
+    assert highest == {"neutral_v": 3.5, "bus": "far", "time": TIMES[0].isoformat()}
