@@ -225,7 +225,7 @@ def check_memory(n_houses: int, n_intervals: int, *, n_elements: int | None = No
 
 _HINTS = {
     Keeps.PARTS: "",
-    Keeps.REPORT: ", or leave the report out (--no-report)",
+    **dict.fromkeys((Keeps.REPORT, Keeps.REPORT_OF_PHASES), ", or leave the report out (--no-report)"),
     Keeps.TABLES: ", or give the run a directory",
 }
 

@@ -108,12 +108,12 @@ class Searches:
         limits = self.case.limits
         verdicts = judge(self.solve(pairs, levels), limits)
         beyond = -np.fmin(verdicts.voltage_margin_pu, verdicts.loading_margin_percent / 100.0)
-        for limit, highest, bus in (
-            (limits.max_vuf_percent, verdicts.highest_vuf_percent, verdicts.highest_vuf_bus),
-            (limits.max_neutral_v, verdicts.highest_neutral_v, verdicts.highest_neutral_bus),
+        for value, bus, largest in (
+            (verdicts.highest_vuf_percent, verdicts.highest_vuf_bus, limits.max_vuf_percent),
+            (verdicts.highest_neutral_v, verdicts.highest_neutral_bus, limits.max_neutral_v),
         ):
-            if limit.size:
-                beyond = np.fmax(beyond, np.where(bus >= 0, highest - limit[bus], -np.inf) / 100.0)
+            if largest.size:
+                beyond = np.fmax(beyond, np.where(bus >= 0, value / largest[bus] - 1.0, -np.inf))
         beyond[verdicts.status == Judgement.NOT_SOLVED] = np.inf
         clean = verdicts.status == Judgement.OK
         return np.where(clean, -1.0, np.fmax(beyond, np.finfo(np.float64).tiny))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import lies
 import numpy as np
 import pytest
 from dishonest import Books, put_together, take_apart
@@ -76,7 +77,17 @@ def other_conductor(books: Books, case: Case) -> None:
     page.exchanges["reason"][mine] = over[0]
 
 
+def innocent_cut(books: Books, case: Case) -> None:
+    lies.innocent_cut(books, case)
+    rows = books.pages[lies.EVENING].exchanges
+    rows["reason"][rows["reason"] == Reason.OVERVOLTAGE] = with_conductor(Reason.OVERVOLTAGE, "b")
+
+
+JUST = "exchanges were cut though all that were cleared keep every limit"
 LIES = {
+    "an innocent's trade is cut": Found(
+        innocent_cut, JUST, JUST, "status: recorded curtailed, found accepted", signed=True
+    ),
     "a house on another phase": Found(
         other_house_phase,
         "(house of house 0), load_phase: recorded a, found c",

@@ -12,6 +12,7 @@ from cosim import Scenario
 from cosim.case.case import Case
 from cosim.case.solve import solve_meters
 from cosim.delivery.losses import losses_wh
+from cosim.recording.conductors import find_highest_neutral, make_conductors
 from cosim.recording.keys import make_participant_key
 from grid_models.powerflow.limits import judge
 from market.exchanges import GRID, OPERATOR, Kind, Status
@@ -34,13 +35,21 @@ EVENING = 15
 def resolve(case: Case, page: Page) -> None:
     """Make losses and verdict those of the meters, as an operator does who knows that an audit solves them again."""
     flow, _ = solve_meters(case, page.meters[None])
-    verdicts = judge(flow, case.limits)
-    v = page.verdict
+    verdicts, made = judge(flow, case.limits), make_conductors(case.feeder)
+    v, phases = page.verdict, page.phases
     for end in ("lowest", "highest"):
         v[f"{end}_vm_upu"] = quantise(getattr(verdicts, f"{end}_vm_pu"), 1e-6)
-        v[f"{end}_bus"] = getattr(verdicts, f"{end}_bus")
+        v[f"{end}_bus"], code = made.split_buses(getattr(verdicts, f"{end}_bus"))
+        phases[f"{end}_phase"] = code[: phases.size]
     v["loading_e4_percent"] = quantise(verdicts.highest_loading_percent, 1e-4)
-    v["branch"], v["p_grid_w"] = verdicts.highest_branch, quantise(flow.p_grid_kw, 1e-3)
+    v["branch"], code = made.split_branches(verdicts.highest_branch)
+    v["p_grid_w"] = quantise(flow.p_grid_kw, 1e-3)
+    if phases.size:
+        phases["branch_conductor"] = code
+        phases["vuf_e4_percent"] = quantise(verdicts.highest_vuf_percent, 1e-4)
+        phases["vuf_bus"] = verdicts.highest_vuf_bus
+        percent, phases["neutral_line"] = find_highest_neutral(flow, made)
+        phases["neutral_e4_percent"] = quantise(percent, 1e-4)
     lost = page.of(Kind.LOSS)
     page.exchanges["cleared_wh"][lost] = page.exchanges["delivered_wh"][lost] = losses_wh(flow.losses_kw, 60)
     sum_up(page)
