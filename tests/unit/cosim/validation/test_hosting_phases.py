@@ -60,7 +60,7 @@ def _find(case: Case, end: float) -> Hosting:
 
 
 def test_an_island_of_levels_that_are_not_clean_is_not_jumped_over() -> None:
-    """Clean up to 2 kW, too low in phase a up to 11, clean again up to 33: a bisection alone finds the last."""
+    """Clean up to 2.5 kW, too low in phase a up to 11, clean again up to 33: a bisection alone finds the last."""
     case = make_street(min_vm_pu=0.918)
     levels, clean = _clean_levels(case, 100.0)
     edges = levels[1:][np.diff(clean.astype(int)) != 0]
