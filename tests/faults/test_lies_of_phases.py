@@ -20,6 +20,7 @@ from cosim import run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import Case, build_case
+from cosim.errors import ScenarioError
 from grid_models.feeder.connection import Connections
 from market.exchanges import CONDUCTORS, Reason, with_conductor
 from market.ledger.check.verify import verify_ledger
@@ -126,6 +127,16 @@ def test_who_finds_a_lie_about_phases(lie: str, honest: Run, tmp_path: Path) -> 
     expect(answer_audit(directory), row.audit_with_facts if facts else row.audit)
     found = rerun_ledger(directory)
     expect([*map(str, found.differences), *(finding.what for finding in found.findings)], row.rerun)
+
+
+def test_a_phase_that_is_none_is_refused_in_words(honest: Run, tmp_path: Path) -> None:
+    books = take_apart(honest.directory)
+    books.houses["pv_phase"][2] = 4
+    directory = put_together(books, honest.directory, tmp_path / "run")
+    assert verify_ledger(directory).reason == "a record whose pv_phase is out of range: 4"
+    for check in (audit_ledger, rerun_ledger):
+        with pytest.raises(ScenarioError, match=r"expected phases from 0 to 3 of every house in the ledger's first"):
+            check(directory)
 
 
 def test_an_honest_ledger_with_phases_is_silent(honest: Run, tmp_path: Path) -> None:
