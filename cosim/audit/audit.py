@@ -37,6 +37,7 @@ from cosim.audit.recorded import (
 from cosim.audit.sample import draw_heights, make_nonce
 from cosim.case.case import Case
 from cosim.interrupts.processes import open_pool
+from grid_models.phases.judge import name_judge
 from grid_models.powerflow.limits import Limits
 from market.ledger.format.records import ISLANDED, RecordKind, read_next_interval, select_rows
 from market.ledger.private.vault import Entry
@@ -69,7 +70,7 @@ class Audit(NamedTuple):
     nonce
         The number that they were drawn by.
     judge
-        What of pandapower solved them: `runpp`, or `runpp_3ph` in an unbalanced model.
+        What solved them: `pandapower.runpp`, in an unbalanced model `pandapower.runpp_3ph`, with four wires OpenDSS.
     """
 
     heights: tuple[int, ...]
@@ -164,7 +165,8 @@ def audit_ledger(
     audited, islanded, cleared = (
         tuple(height for part in done for height in getattr(part, name)) for name in ("heights", "islanded", "cleared")
     )
-    judge = "runpp" if recorded.feeder.connections is None else "runpp_3ph"
+    feeder = recorded.feeder
+    judge = "pandapower.runpp" if feeder.connections is None else name_judge(feeder)
     return Audit(audited, tuple(findings), islanded, cleared, last.height, len(heights), nonce, judge)
 
 

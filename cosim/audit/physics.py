@@ -32,7 +32,7 @@ from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
 from market.exchanges import Kind, Rows
 from market.ledger.format.records import ISLANDED, NONE, RecordKind, select_exchanges, select_rows
 
-TOLERANCES = {"vm_pu": 1e-5, "loading_percent": 0.01, "vuf_percent": 1e-3}
+TOLERANCES = {"vm_pu": 1e-5, "loading_percent": 0.01, "vuf_percent": 1e-3, "neutral_v": 1e-2}
 """How far beyond a limit a settled interval may be: the accuracy of what a run itself holds."""
 
 
@@ -235,8 +235,13 @@ def find_within(flow: Flow, limits: Limits) -> npt.NDArray[np.bool_]:
     verdicts = judge(flow, limits)
     within = verdicts.voltage_margin_pu > TOLERANCES["vm_pu"]
     within &= verdicts.loading_margin_percent > TOLERANCES["loading_percent"]
-    unbalance = (limits.max_vuf_percent - flow.vuf_percent).min(axis=1, initial=np.inf, where=flow.vuf_percent > 0.0)
-    return np.asarray(within & (unbalance > TOLERANCES["vuf_percent"]))
+    for quantity, values, largest in (
+        ("vuf_percent", flow.vuf_percent, limits.max_vuf_percent),
+        ("neutral_v", flow.neutral_v, limits.max_neutral_v),
+    ):
+        room = (largest - values).min(axis=1, initial=np.inf, where=values > 0.0)
+        within &= room > TOLERANCES[quantity]
+    return np.asarray(within)
 
 
 def devices_as_cleared_wh(rows: Rows, meters: Rows) -> dict[str, npt.NDArray[np.int64]]:

@@ -18,6 +18,7 @@ RECORDED_VM_UPU, RECORDED_LOADING_E4 = 10, 100
 """How far the recorded extremes may be from the recomputed ones, in their own steps (1e-5 pu, 0.01 %)."""
 
 RECORDED_VUF_E4 = 10
+RECORDED_NEUTRAL_MV = 10
 """The same of the voltage unbalance (0.001 %): an error of both voltages of 1e-5 pu."""
 
 RECORDED_W, RECORDED_WH = 2, 1
@@ -141,11 +142,26 @@ def _compare_unbalance(solved: Solved, limits: Limits, said: Said) -> list[str]:
 
 
 def _compare_neutral(solved: Solved, said: Said) -> list[str]:
-    """Largest loading of a neutral and its line, in an unbalanced model."""
+    """Largest loading of a neutral and its line, and with four wires its highest voltage, in an unbalanced model."""
     if said.phases is None:
         return []
+    return [*_compare_neutral_voltage(solved, said.phases), *_compare_neutral_loading(solved, said.phases)]
+
+
+def _compare_neutral_voltage(solved: Solved, phases: np.void) -> list[str]:
+    """Highest voltage of a neutral to earth, and its bus; none of both where the neutral is no conductor of its own."""
+    value, expected = solved.verdicts.highest_neutral_v[0], int(solved.verdicts.highest_neutral_bus[0])
+    recorded_mv, bus = int(phases["neutral_mv"]), int(phases["neutral_bus"])
+    if not _is_near(recorded_mv, value, 1e-3, RECORDED_NEUTRAL_MV):
+        return [f"recorded neutral voltage {_format(recorded_mv, 1e-3, 3, 'V')}, found {_show(value, 3, 'V')}"]
+    as_high = _is_as_extreme(solved.flow.neutral_v[0], bus, expected, RECORDED_NEUTRAL_MV * 1e-3)
+    return [] if as_high else [f"recorded neutral_bus {bus}, found {expected}"]
+
+
+def _compare_neutral_loading(solved: Solved, phases: np.void) -> list[str]:
+    """Largest loading of a neutral, and its line."""
     (value,), (expected,) = find_highest_neutral(solved.flow, solved.conductors)
-    recorded_e4, line = int(said.phases["neutral_e4_percent"]), int(said.phases["neutral_line"])
+    recorded_e4, line = int(phases["neutral_e4_percent"]), int(phases["neutral_line"])
     if not _is_near(recorded_e4, value, 1e-4, RECORDED_LOADING_E4):
         return [f"recorded neutral {_format(recorded_e4, 1e-4, 4, '%')}, found {_show(value, 4, '%')}"]
     neutral = solved.flow.line_loading_percent[0, solved.conductors.of_line - 1 :: solved.conductors.of_line]

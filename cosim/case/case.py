@@ -12,7 +12,6 @@ from cosim.case.checks import (
     check_characteristic,
     check_islands,
     check_memory,
-    check_model,
     check_outages,
     check_priorities,
     check_sources,
@@ -187,7 +186,6 @@ def build_case(scenario: Scenario) -> Case:
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
         If an input cannot be used.
     """
-    check_model(scenario)
     market = build_market(scenario)
     names = market.profiles.participants
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}

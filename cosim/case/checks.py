@@ -40,15 +40,6 @@ from grid_models.feeder.topology import (
 from grid_models.powerflow.admittance import read_matrices
 
 
-def check_model(scenario: Scenario) -> None:
-    """Raise `ScenarioError` for four wires, which no interval is judged by: a verdict of three is not one of them."""
-    if scenario.network.model == "four_wire":
-        raise ScenarioError(
-            f"scenario '{scenario.name}', network.model: expected balanced or three_phase, got four_wire, which only "
-            "gridsettle net solve computes; choose three_phase, the neutral earthed everywhere"
-        )
-
-
 def check_given(scenario: Scenario, section: str, key: str) -> Any:
     """The file or name that a section must give for its source.
 
@@ -234,7 +225,7 @@ def check_memory(n_houses: int, n_intervals: int, *, n_elements: int | None = No
 
 _HINTS = {
     Keeps.PARTS: "",
-    Keeps.REPORT: ", or leave the report out (--no-report)",
+    **dict.fromkeys((Keeps.REPORT, Keeps.REPORT_OF_PHASES), ", or leave the report out (--no-report)"),
     Keeps.TABLES: ", or give the run a directory",
 }
 

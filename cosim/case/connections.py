@@ -59,7 +59,7 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
     notes = (*feeder.notes, f"{note}: {describe(connections)}")
     wires = choose_wires(scenario)
     if wires is not None:
-        notes = (*notes, _describe_wires(wires))
+        notes = (*notes, describe_wires(wires))
     return replace(feeder, connections=replace(connections, wires=wires), notes=notes)
 
 
@@ -69,7 +69,7 @@ def choose_wires(scenario: Scenario) -> FourWires | None:
     return FourWires(section.star_earth_ohm, section.house_earth_ohm) if section.model == "four_wire" else None
 
 
-def _describe_wires(wires: FourWires) -> str:
+def describe_wires(wires: FourWires) -> str:
     """How the neutral is made and earthed, for the user."""
     at_houses = "nowhere else" if wires.house_ohm is None else f"by {wires.house_ohm:g} ohm at every house"
     return (

@@ -27,8 +27,6 @@ PER_WINDOW_ELEMENT = 175
 """Flows, records and tables of the intervals in flight, bytes an interval and element."""
 ELEMENTS_A_HOUSE = 4
 """Buses and branches of a generated feeder: a house has a service cable of its own and a piece of the main one."""
-CONDUCTORS_AT_MOST = 4
-"""Values of an element in an unbalanced run: three phases, and the neutral of a line or the unbalance of a bus."""
 WINDOW, FEW_HOUSES = 4096, 32
 """Intervals in flight; fewer by as much as there are more houses than a few."""
 
@@ -42,6 +40,7 @@ class Keeps(Enum):
 
     PARTS = (0, 0)
     REPORT = (0, 28)
+    REPORT_OF_PHASES = (0, 64)
     TABLES = (240, 20)
 
 

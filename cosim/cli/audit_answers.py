@@ -41,7 +41,7 @@ def tell_audit(directory: Path, found: Audit, show: int) -> None:
     else:
         again = f", {len(found.cleared):,} cleared again" if found.cleared else ""
         typer.echo(
-            f"{directory}: ok, {count(len(found.heights), 'block')} solved again by pandapower.{found.judge}, "
+            f"{directory}: ok, {count(len(found.heights), 'block')} solved again by {found.judge}, "
             f"{len(found.islanded):,} of them islanded{again}; all within limits, all verdicts confirmed"
         )
     if found.n_drawn < found.n_blocks:

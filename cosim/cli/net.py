@@ -52,11 +52,12 @@ def solve(
         if not found.converged:
             typer.echo(f"gridsettle: {make_printable(str(network))}: no solution; nothing is written", err=True)
             raise typer.Exit(ANSWER_IS_NO)
+        difference = None if asked is None else judges.compare(found, given, asked)
         if out is not None:
             solution.write_solution(found, out)
         terminal.show_net(found, network, out)
-        if asked is not None:
-            terminal.show_difference(asked, judges.compare(found, given, asked))
+        if difference is not None:
+            terminal.show_difference(str(asked), difference)
 
 
 @net_app.command()

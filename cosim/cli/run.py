@@ -67,9 +67,9 @@ def run(
 
 
 def _check_memory_of_report(chosen: Scenario) -> None:
-    n_houses, model = chosen.houses.n_houses, chosen.network.model
-    n_elements = memory.ELEMENTS_A_HOUSE * n_houses * (1 if model == "balanced" else memory.CONDUCTORS_AT_MOST)
-    checks.check_memory(n_houses, chosen.horizon.n_intervals, n_elements=n_elements, keeps=memory.Keeps.REPORT)
+    balanced = chosen.network.model == "balanced"
+    keeps = memory.Keeps.REPORT if balanced else memory.Keeps.REPORT_OF_PHASES
+    checks.check_memory(chosen.houses.n_houses, chosen.horizon.n_intervals, keeps=keeps)
 
 
 def _hours_until(scenario: Scenario, until: datetime) -> float:

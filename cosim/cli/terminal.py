@@ -94,8 +94,10 @@ def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
             yield f"{labels.NETWORK[extreme]} ({place})", f"{found[quantity]:.{digits}f}", unit
     agreement = summary.get("agreement", {})
     if agreement.get("intervals"):
-        label = f"engine against pandapower ({agreement['intervals']} intervals)"
+        label = f"engine against {agreement.get('judge', 'pandapower')} ({agreement['intervals']} intervals)"
         yield label, f"{agreement['max_vm_error_pu']:.1e}", "pu"
+    elif "judge" in agreement:
+        yield f"engine against {agreement['judge']}", "not compared", ""
     if summary.get("ledger"):
         head = summary["ledger"]
         yield f"ledger head, block {head['height']}", head["hash"][:16] + "…", ""
@@ -146,7 +148,7 @@ def describe_limit(trade: pd.Series[Any]) -> str:
     reason = REASONS.get(str(trade["reason"]), str(trade["reason"]).replace("_", " "))
     if not trade["element_type"]:
         return reason
-    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2)}.get(trade["quantity"], ("%", 1))
+    unit, digits = {"vm_pu": ("pu", 4), "vuf_percent": ("%", 2), "neutral_v": ("V", 1)}.get(trade["quantity"], ("%", 1))
     kind, name = trade["element_type"], str(trade["element_name"] or trade["element"])
     label = name if name.lower().startswith(kind) else f"{kind} {name}"
     label += PHASES.get(trade.get("phase", ""), "")
@@ -195,7 +197,7 @@ def _describe_phases(found: Validation) -> list[str]:
     ]
     if agreement["intervals"]:
         lines.append(
-            f"{agreement['intervals']} settled intervals solved again by pandapower's runpp_3ph on the net as given: "
+            f"{agreement['intervals']} settled intervals solved again by {agreement['judge']} on the net as given: "
             f"at most {agreement['max_vm_error_pu']:.1e} pu apart"
         )
     return lines

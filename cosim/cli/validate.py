@@ -57,15 +57,27 @@ def validate(
         typer.Option("--override-limits", help="These limits hold instead of the net's own, not the stricter of both."),
     ] = False,
     model: Annotated[
-        str, typer.Option(help="balanced, or three_phase: each phase by itself, the neutral earthed everywhere.")
+        str,
+        typer.Option(
+            help="balanced; three_phase: each phase by itself, the neutral earthed everywhere; four_wire: with neutral."
+        ),
     ] = "balanced",
     max_vuf_percent: Annotated[
-        float | None, typer.Option(help="Largest voltage unbalance of three phases, %. Default: 2 (EN 50160).")
+        float | None, typer.Option(help="Largest voltage unbalance, %, unless balanced. Default: 2 (EN 50160).")
+    ] = None,
+    max_neutral_to_earth_v: Annotated[
+        float | None, typer.Option(help="Largest voltage of the neutral of four wires, V. Default: not judged.")
+    ] = None,
+    star_earth_ohm: Annotated[
+        float | None, typer.Option(help="Earth of the transformers' star points, ohm, of four wires. Default: 1.")
+    ] = None,
+    house_earth_ohm: Annotated[
+        float | None, typer.Option(help="Earth of the neutral at every participant, ohm, of four wires. Default: none.")
     ] = None,
     zero_sequence: Annotated[
         str | None,
         typer.Option(
-            help="What a net lacks for three phases, e.g. r0_over_r1=4,x0_over_x1=4,c0_over_c1=1 of four-core cables."
+            help="What a net lacks unless balanced, e.g. r0_over_r1=4,x0_over_x1=4,c0_over_c1=1 of four-core cables."
         ),
     ] = None,
     pv_control: Annotated[
@@ -112,7 +124,7 @@ def validate(
         if out is not None:
             folders.make_folder(folders.check_empty(out).parent)  # the tables come there all at once, or not at all
         placement = None if participants is None else files.read_placement(participants, model)
-        wanted = min_vm_pu, max_vm_pu, max_loading_percent, max_vuf_percent
+        wanted = min_vm_pu, max_vm_pu, max_loading_percent, max_vuf_percent, max_neutral_to_earth_v
         found = validation.validate(
             net_file.read_net(net),
             trade_files.read_trades(trades, timezone=timezone, day_first=day_first),
@@ -126,6 +138,7 @@ def validate(
             model=model,
             phases=None if placement is None else placement.phases,
             zero_sequence=files.choose_zero_sequence(zero_sequence),
+            earthing=files.choose_earthing(star_earth_ohm, house_earth_ohm),
             interval_minutes=interval_minutes,
             source=trades.name,
             notes=() if placement is None else placement.notes,

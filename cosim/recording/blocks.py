@@ -257,6 +257,7 @@ def make_phases_rows(chunk: Chunk, conductors: Conductors, seq: npt.NDArray[np.i
     rows["vuf_bus"] = verdicts.highest_vuf_bus
     percent, line = find_highest_neutral(chunk.flow, conductors)
     rows["neutral_e4_percent"], rows["neutral_line"] = quantise(percent, 1e-4), line
+    rows["neutral_mv"], rows["neutral_bus"] = quantise(verdicts.highest_neutral_v, 1e-3), verdicts.highest_neutral_bus
     return rows
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
 from cosim.case.checks import check_memory
-from cosim.case.memory import CONDUCTORS_AT_MOST, Keeps
+from cosim.case.memory import Keeps
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
@@ -77,8 +77,8 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     with result.check_files():
         net, n_intervals = result.net, result.summary["network"]["intervals"]
         n_elements = len(net.bus) + len(net.line) + len(net.trafo)
-        n_elements *= CONDUCTORS_AT_MOST if result.scenario.network.model != "balanced" else 1
-        check_memory(len(net.load), n_intervals, n_elements=n_elements, keeps=Keeps.REPORT)
+        keeps = Keeps.REPORT if result.scenario.network.model == "balanced" else Keeps.REPORT_OF_PHASES
+        check_memory(len(net.load), n_intervals, n_elements=n_elements, keeps=keeps)
         run = read_run(result)
         tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
         capacity = find_hosting(result.scenario) if hosting else None

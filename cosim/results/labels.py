@@ -54,6 +54,7 @@ NETWORK = {
     "highest_voltage": "highest voltage",
     "largest_unbalance": "largest voltage unbalance",
     "highest_neutral_loading": "highest neutral loading",
+    "highest_neutral_voltage": "highest voltage of a neutral to earth",
     "highest_loading": "highest loading",
 }
 """Labels of the extremes in `network`: in an unbalanced run of any phase or conductor."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from cosim.case.case import Case
 from cosim.results.columns import make_schema
-from grid_models.feeder.connection import DEVICES, NAMES, Codes, Connections
+from grid_models.feeder.connection import DEVICES, NAMES, Codes, Connections, FourWires
 
 PHASES_TABLE = "phases"
 COLUMNS = {device: "phase" if device == "load" else f"phase_{device}" for device in DEVICES}
@@ -29,8 +29,8 @@ def _name_phases(codes: Codes) -> list[str]:
     return [NAMES[code] for code in codes]
 
 
-def read_connections(phases: pa.Table) -> Connections:
-    """Connections that the table says, (N,) codes of each device.
+def read_connections(phases: pa.Table, wires: FourWires | None = None) -> Connections:
+    """Connections that the table says, (N,) codes of each device; `wires` says how a neutral is earthed.
 
     Examples
     --------
@@ -40,4 +40,4 @@ def read_connections(phases: pa.Table) -> Connections:
     """
     named = (phases[column].to_pylist() for column in COLUMNS.values())
     load, pv, battery, cell = (np.array([NAMES.index(name) for name in names], np.int8) for names in named)
-    return Connections(load, pv, battery, cell)
+    return Connections(load, pv, battery, cell, wires)

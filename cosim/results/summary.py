@@ -24,13 +24,15 @@ EXTREMES = {
     "highest_voltage": ("vm_pu", 4, "pu"),
     "largest_unbalance": ("vuf_percent", 2, "%"),
     "highest_neutral_loading": ("loading_percent", 1, "%"),
+    "highest_neutral_voltage": ("neutral_v", 1, "V"),
     "highest_loading": ("loading_percent", 1, "%"),
 }
 """Extremes of the network by their key in the summary: the quantity, the decimals to show, and the unit.
 
-Unbalance and neutrals are those of an unbalanced run.
+Unbalance and neutrals are those of an unbalanced run, a neutral's voltage to earth is that of one with four wires.
 """
-ONLY_UNBALANCED = ("largest_unbalance", "highest_neutral_loading")
+ONLY_FOUR_WIRES = ("highest_neutral_voltage",)
+ONLY_UNBALANCED = ("largest_unbalance", "highest_neutral_loading", *ONLY_FOUR_WIRES)
 
 
 def summarise(
@@ -42,6 +44,7 @@ def summarise(
     by_house: pa.Table,
     *,
     unbalanced: bool = False,
+    four_wires: bool = False,
 ) -> dict[str, Any]:
     """Summary of a run.
 
@@ -57,6 +60,8 @@ def summarise(
         Of `cosim.results.fairness.make_curtailed_by_house_table`.
     unbalanced
         Whether the tables of the network have a column for each phase or conductor.
+    four_wires
+        Whether that of the buses has the voltage of the neutral to earth.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def summarise(
             **exchanged_kwh(exchange_sums),
         },
         "money_eur": money_eur(exchange_sums),
-        "network": {**count_outcomes(intervals), **find_extremes(parts, unbalanced=unbalanced)},
+        "network": {**count_outcomes(intervals), **find_extremes(parts, unbalanced=unbalanced, four_wires=four_wires)},
         "fairness": measure_fairness(by_house),
         "not_settled": list_not_settled(find_switched_off(intervals), curtailed),
     }
@@ -138,11 +143,12 @@ def count_outcomes(intervals: pa.Table) -> dict[str, Any]:
     return {"intervals": len(intervals), "outcomes": counts, "power_flows": _sum(intervals["power_flows"])}
 
 
-def find_extremes(parts: Parts, *, unbalanced: bool = False) -> dict[str, dict[str, Any]]:
+def find_extremes(parts: Parts, *, unbalanced: bool = False, four_wires: bool = False) -> dict[str, dict[str, Any]]:
     """Lowest and highest voltage and highest loading with their place and time; none where nothing was supplied.
 
     In an unbalanced run voltages are those of phases, loadings those of phases and neutrals, and their `phase` says of
-    which; the largest unbalance and the highest loading of a neutral stand beside them.
+    which; the largest unbalance and the highest loading of a neutral stand beside them, with four wires also the
+    highest voltage of a neutral to earth.
     """
     buses, conductors = (CONDUCTORS["bus"], CONDUCTORS["line"]) if unbalanced else (("",), ("",))
     voltage = _find_outermost(parts, "bus_voltage", "bus", "vm_pu", buses)
@@ -155,6 +161,8 @@ def find_extremes(parts: Parts, *, unbalanced: bool = False) -> dict[str, dict[s
         unbalance = _find_outermost(parts, "bus_voltage", "bus", "vuf_percent")
         neutral = _find_outermost(parts, "branch_loading", "element", "loading_percent", ("n",)).drop_columns("phase")
         found |= {"largest_unbalance": (unbalance, np.argmax), "highest_neutral_loading": (neutral, np.argmax)}
+    if four_wires:
+        found["highest_neutral_voltage"] = (_find_outermost(parts, "bus_voltage", "bus", "neutral_v"), np.argmax)
     found["highest_loading"] = (loading, np.argmax)
     return {name: _describe_extreme(rows, find) for name, (rows, find) in found.items() if len(rows)}
 

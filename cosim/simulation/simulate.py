@@ -211,7 +211,9 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if unbalanced:
         derived[PHASES_TABLE] = make_phases_table(case)
     by_house = derived["curtailed_by_house"]
-    found = summarise(parts, intervals, exchanges, curtailed, meters, by_house, unbalanced=unbalanced)
+    made = exchanges, curtailed, meters, by_house
+    four_wires = case.scenario.network.model == "four_wire"
+    found = summarise(parts, intervals, *made, unbalanced=unbalanced, four_wires=four_wires)
     if not case.feeder.background.is_empty:
         found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):

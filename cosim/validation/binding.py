@@ -50,7 +50,7 @@ def find_binding(case: Case, answer: JudgedInterval, cut: Ints, broken: Sequence
     def choose(k: int) -> Violation:
         has_part = np.flatnonzero(share[:, k] >= HELPS[0])
         if has_part.size:
-            return broken[has_part[relief[has_part, k].argmin()]]
+            return broken[int(has_part[relief[has_part, k].argmin()])]
         return broken[int(share[:, k].argmax()) if share[:, k].max() > 0.0 else worst]
 
     return [choose(k) for k in range(cut.size)]
@@ -91,8 +91,9 @@ def _find_columns(connections: Connections, answer: JudgedInterval, cut: Ints) -
 def _read_values(feeder: Feeder, flow: Flow, violation: Violation) -> Floats:
     """Values of a violation's quantity in all intervals of a flow, (K,)."""
     table, quantity = violation.element_type, violation.quantity
-    columns = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.vuf_percent)
+    of_buses = (flow.vuf_percent, flow.neutral_v)
+    columns = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, *of_buses)
     values = columns[JUDGED.index((table, quantity))]
-    conductors = ("",) if quantity == "vuf_percent" else feeder.conductors(table)
+    conductors = ("",) if violation.phase == "" else feeder.conductors(table)
     element = feeder.labels[table].element.index(violation.element)
     return np.asarray(values[:, element * len(conductors) + conductors.index(violation.phase)])

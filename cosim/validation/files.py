@@ -114,6 +114,7 @@ def choose_limits(
     max_vm_pu: float | None,
     max_loading_percent: float | None,
     max_vuf_percent: float | None = None,
+    max_neutral_to_earth_v: float | None = None,
     *,
     override: bool,
 ) -> dict[str, float]:
@@ -123,9 +124,16 @@ def choose_limits(
         "max_vm_pu": max_vm_pu,
         "max_loading_percent": max_loading_percent,
         "max_vuf_percent": max_vuf_percent,
+        "max_neutral_to_earth_v": max_neutral_to_earth_v,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     return {**asked, "override": True} if override else asked
+
+
+def choose_earthing(star_earth_ohm: float | None, house_earth_ohm: float | None) -> dict[str, float] | None:
+    """Resistances to earth of the neutral as `validate` takes them; None where both are left out."""
+    given = {"star_earth_ohm": star_earth_ohm, "house_earth_ohm": house_earth_ohm}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 def choose_control(control: str, cos_phi: float | None) -> dict[str, Any]:

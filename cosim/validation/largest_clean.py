@@ -89,7 +89,10 @@ class Searches:
         return self.find_excess(pairs, np.zeros(self.n_intervals))
 
     def find_excess(self, pairs: Pairs, levels: Floats) -> Floats:
-        """How far the worst voltage, pu, loading or unbalance, 1, is beyond its limit at levels (R,), else negative."""
+        """How far the worst voltage, pu, loading or unbalance, 1, is beyond its limit at levels (R,), else negative.
+
+        The voltage of a neutral counts in 100 V.
+        """
         limits = self.case.limits
         rows = max(1, VALUES_AT_ONCE // (limits.max_vm_pu.size + limits.max_branch_percent.size))
         parts = [slice(first, first + rows) for first in range(0, pairs.search.size, rows)]
@@ -105,10 +108,12 @@ class Searches:
         limits = self.case.limits
         verdicts = judge(self.solve(pairs, levels), limits)
         beyond = -np.fmin(verdicts.voltage_margin_pu, verdicts.loading_margin_percent / 100.0)
-        if limits.max_vuf_percent.size:
-            bus = verdicts.highest_vuf_bus
-            unbalance = np.where(bus >= 0, verdicts.highest_vuf_percent - limits.max_vuf_percent[bus], -np.inf)
-            beyond = np.fmax(beyond, unbalance / 100.0)
+        for value, bus, largest in (
+            (verdicts.highest_vuf_percent, verdicts.highest_vuf_bus, limits.max_vuf_percent),
+            (verdicts.highest_neutral_v, verdicts.highest_neutral_bus, limits.max_neutral_v),
+        ):
+            if largest.size:
+                beyond = np.fmax(beyond, np.where(bus >= 0, value / largest[bus] - 1.0, -np.inf))
         beyond[verdicts.status == Judgement.NOT_SOLVED] = np.inf
         clean = verdicts.status == Judgement.OK
         return np.where(clean, -1.0, np.fmax(beyond, np.finfo(np.float64).tiny))
@@ -215,17 +220,18 @@ def _climb(searches: Searches, pairs: Pairs) -> tuple[Floats, Floats]:
     steps are fine even where the end of the search is far.
     """
     low, high = _bisect(searches, pairs)
-    beyond_at_zero = ~_are_clean(searches, pairs, np.zeros((1, low.size)))[0]
+    beyond_at_zero = np.logical_not(_are_clean(searches, pairs, np.zeros((1, low.size)))[0])
     low[beyond_at_zero] = high[beyond_at_zero] = 0.0
     while True:
         steps = low * (np.arange(1, STEPS + 1) / STEPS)[:, None]
-        broken = ~_are_clean(searches, pairs, steps) & (low > 0.0)
+        broken: Mask = np.logical_and(~_are_clean(searches, pairs, steps), low > 0.0)
         mended = broken.any(axis=0)
         if not mended.any():
             return low, high
         first, every = broken.argmax(axis=0), np.arange(low.size)
         below = np.where(first > 0, steps[first - 1, every], 0.0)
-        new_low, new_high = _halve(searches, pairs.select(mended[pairs.search]), below, steps[first, every])
+        chosen = pairs.select(np.asarray(mended)[pairs.search])
+        new_low, new_high = _halve(searches, chosen, below, steps[first, every])
         low, high = np.where(mended, new_low, low), np.where(mended, new_high, high)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.case.connections import describe
+from cosim.case.connections import choose_wires, describe, describe_wires
 from cosim.scenario.model import Scenario
 from data.errors import DataError
 from grid_models.errors import GridError
@@ -16,7 +16,11 @@ from grid_models.feeder.connection import ABC, NAMES, Connections, make_connecti
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.fill import Ratios, with_zero_sequence
 
-MODELS = ("balanced", "three_phase")
+MODELS = ("balanced", "three_phase", "four_wire")
+EARTHING = ("star_earth_ohm", "house_earth_ohm")
+"""Resistances to earth of the neutral, keys of a scenario's `[network]`."""
+OF_NEUTRAL = ("earthing", "max_neutral_to_earth_v")
+"""Options of four wires alone."""
 DEVICES = ("load", "pv")
 """Devices that trades know: what is bought is load, what is sold is generation."""
 
@@ -40,17 +44,33 @@ def check_model(model: str, given: Mapping[str, Any]) -> None:
         Naming the option.
     """
     if model not in MODELS:
-        raise DataError(f"model: expected {' or '.join(MODELS)}, got '{model}'; correct the name")
+        raise DataError(f"model: expected one of {', '.join(MODELS)}, got '{model}'; correct the name")
     for name, value in given.items():
         if model == "balanced" and value is not None:
             raise DataError(
                 f"{name}: expected none in the balanced model, which knows no phases, got {value}; leave it out, or "
                 "choose the model three_phase (--model three_phase)"
             )
+        if model == "three_phase" and value is not None and name in OF_NEUTRAL:
+            raise DataError(
+                f"{name}: expected none in three phases, whose neutral is earthed everywhere, got {value}; leave it "
+                "out, or choose the model four_wire (--model four_wire)"
+            )
+
+
+def name_model(feeder: Feeder) -> str:
+    """Which of `MODELS` a feeder is judged in."""
+    connections = feeder.connections
+    return MODELS[0 if connections is None else 1 if connections.wires is None else 2]
 
 
 def connect(
-    feeder: Feeder, phases: Phases, zero_sequence: Mapping[str, float] | None, others: Collection[str] = ()
+    feeder: Feeder,
+    model: str,
+    phases: Phases,
+    zero_sequence: Mapping[str, float] | None,
+    earthing: Mapping[str, float] | None = None,
+    others: Collection[str] = (),
 ) -> Feeder:
     """Feeder whose participants know their phases, with notes that say where these come from.
 
@@ -58,10 +78,14 @@ def connect(
     ----------
     feeder
         Network with N participants.
+    model
+        three_phase or four_wire.
     phases
         Their phases; those left out are on all three.
     zero_sequence
         r0_over_r1, x0_over_x1, c0_over_c1 of lines without a zero sequence; None: the net has one.
+    earthing
+        Of four wires: the resistances `EARTHING`, ohm.
     others
         Names that may be in `phases` beside the participants.
 
@@ -70,15 +94,20 @@ def connect(
     DataError, ScenarioError
         If a name is no participant's, or a phase or ratio cannot be used.
     """
-    options: dict[str, Any] = {"model": "three_phase", "zero_sequence": dict(zero_sequence or {})}
-    ratios = Scenario("options", network=options).network.zero_sequence
+    for key in earthing or {}:
+        if key not in EARTHING:
+            raise DataError(f"earthing: expected {' or '.join(EARTHING)}, got '{key}'; correct the name")
+    options: dict[str, Any] = {"model": model, "zero_sequence": dict(zero_sequence or {}), **(earthing or {})}
+    scenario = Scenario("options", network=options)
+    ratios, wires = scenario.network.zero_sequence, choose_wires(scenario)
     filled = with_zero_sequence(feeder, Ratios(**ratios) if ratios else None)
     for name in phases:
         if name not in {*feeder.participants, *others}:
             raise DataError(f"phases: expected participants, got '{name}'; correct the name")
     connections = read_connections(phases, feeder.participants)
     said = "phases of participants as given" if phases else "no phases are given, so that all are on three"
-    return replace(filled, connections=connections, notes=(*filled.notes, f"{said}: {describe(connections)}"))
+    notes = [f"{said}: {describe(connections)}", *([] if wires is None else [describe_wires(wires)])]
+    return replace(filled, connections=replace(connections, wires=wires), notes=(*filled.notes, *notes))
 
 
 def read_connections(phases: Phases, participants: tuple[str, ...]) -> Connections:

@@ -25,7 +25,7 @@ from cosim.results.tables import (
     make_violations_table,
 )
 from cosim.validation.binding import find_binding
-from cosim.validation.phases import DEVICES
+from cosim.validation.phases import DEVICES, name_model
 from cosim.validation.trades import JudgedInterval, Trades, allot_delivery
 from grid_models.feeder.connection import NAMES
 from grid_models.powerflow.flow import Flow
@@ -40,6 +40,9 @@ ANSWER = ("row", "status", "delivered_wh", "curtailed_wh", "amount_neur", "reaso
 
 REACHED = 0.005
 """Distance to a limit, relative to it, below which it counts as reached: rules stop as close as they can tell."""
+
+JUDGES = {"three_phase": "pandapower's runpp_3ph", "four_wire": "OpenDSS"}
+"""Who solves settled intervals again."""
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
@@ -149,7 +152,7 @@ def _find_reached(case: Case, feasible: Feasible) -> Violation | None:
 def describe_violation(violation: Violation | None, *, with_phase: bool = False) -> dict[str, Any]:
     """A violation as the columns `VIOLATION`, and `PHASE` where it is asked for; empty where there is none."""
     v = violation
-    values = ("", pd.NA, "", "", np.nan, np.nan)
+    values: tuple[Any, ...] = ("", pd.NA, "", "", np.nan, np.nan)
     if v is not None:
         values = v.element_type, v.element, v.name, v.quantity, v.limit, v.value
     phase = {PHASE: "" if v is None else v.phase} if with_phase else {}
@@ -192,7 +195,7 @@ def summarise_validation(case: Case, trades: pd.DataFrame, answers: Sequence[Jud
     outcomes = [answer.feasible.outcome for answer in answers]
     energy = int(trades["energy_wh"].sum())
     delivered = int(trades["delivered_wh"].sum())
-    model = {} if case.feeder.connections is None else {"model": "three_phase"}
+    model = {} if case.feeder.connections is None else {"model": name_model(case.feeder)}
     return {
         **model,
         "trades": {name: int((status == name).sum()) for name in ("accepted", "curtailed", "rejected")},
@@ -231,7 +234,7 @@ def _verify(case: Case, answers: Sequence[JudgedInterval]) -> dict[str, Any]:
     load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
     injected = metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var)
     agreement = case.engine.verify(*injected)
-    judge = {} if case.feeder.connections is None else {"judge": "runpp_3ph"}
+    judge = {} if case.feeder.connections is None else {"judge": JUDGES[name_model(case.feeder)]}
     return {
         **judge,
         "intervals": agreement.n,

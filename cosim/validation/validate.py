@@ -22,7 +22,7 @@ from cosim.notebook import table_html
 from cosim.scenario.base import AS_IN_NET
 from cosim.scenario.model import Scenario
 from cosim.validation.options import check_options
-from cosim.validation.phases import Phases, check_model, connect
+from cosim.validation.phases import Phases, check_model, connect, name_model
 from cosim.validation.placement import place_participants, with_load_cos_phi
 from cosim.validation.tables import make_tables, rename_given, summarise_validation
 from cosim.validation.trades import (
@@ -106,6 +106,7 @@ def validate(
     model: str = "balanced",
     phases: Phases | None = None,
     zero_sequence: Mapping[str, float] | None = None,
+    earthing: Mapping[str, float] | None = None,
     interval_minutes: int | None = None,
     timezone: str = "UTC",
     day_first: bool | None = None,
@@ -130,7 +131,8 @@ def validate(
         How to curtail: least_curtailment, pro_rata, lifo, max_min or reject.
     limits
         min_vm_pu, max_vm_pu, max_loading_percent: of these and the net's own the stricter ones hold; with override
-        = True these alone. Of three phases also max_vuf_percent, the largest unbalance; 2 if left out.
+        = True these alone. Unless balanced also max_vuf_percent, the largest unbalance, 2 if left out; of four wires
+        max_neutral_to_earth_v, which is not judged if left out.
     pv
         Reactive power of the PV inverters: keys of `cosim.scenario.sections.PvSection`; none if left out.
     load_cos_phi
@@ -140,12 +142,15 @@ def validate(
     keep_elements
         Keep the net's own loads and generators beside the participants.
     model
-        balanced: all phases alike; three_phase: each by itself, the neutral earthed everywhere.
+        balanced: all phases alike; three_phase: each by itself, the neutral earthed everywhere; four_wire: with the
+        neutral.
     phases
-        In three phases: a, b, c or abc of each participant, or of its devices, as {"load": "a", "pv": "abc"}. Those
+        Unless balanced: a, b, c or abc of each participant, or of its devices, as {"load": "a", "pv": "abc"}. Those
         left out are on all three.
     zero_sequence
-        In three phases: r0_over_r1, x0_over_x1 and c0_over_c1, which fill in what the net lacks.
+        Unless balanced: r0_over_r1, x0_over_x1 and c0_over_c1, which fill in what the net lacks.
+    earthing
+        Of four wires: star_earth_ohm (1 if left out), house_earth_ohm (not earthed there if left out).
     interval_minutes
         Length of an interval of trades without profiles. None: 60, or 30 or 15 if the times of the trades ask for it.
     timezone
@@ -171,9 +176,10 @@ def validate(
     True
     """
     if isinstance(net, Feeder) and net.connections is not None:
-        model = "three_phase"
-    of_phases = {"phases": phases, "zero_sequence": zero_sequence}
-    check_model(model, {**of_phases, "max_vuf_percent": (limits or {}).get("max_vuf_percent")})
+        model = name_model(net)
+    of_phases = {"phases": phases, "zero_sequence": zero_sequence, "earthing": earthing}
+    of_limits = {name: (limits or {}).get(name) for name in ("max_vuf_percent", "max_neutral_to_earth_v")}
+    check_model(model, {**of_phases, **of_limits})
     decided = {"participants": participants, "keep_elements": keep_elements or None, **of_phases}
     check_options(net, profiles, decided, model=model, interval_minutes=interval_minutes)
     checked = trades_from_frame(trades, source, timezone, day_first)
@@ -185,7 +191,8 @@ def validate(
     feeder = net
     if not isinstance(net, Feeder):
         feeder = place_participants(net, profiles.participants, participants, keep_elements=keep_elements)
-        feeder = feeder if model == "balanced" else connect(feeder, phases or {}, zero_sequence, participants or ())
+        if model != "balanced":
+            feeder = connect(feeder, model, phases or {}, zero_sequence, earthing, participants or ())
     feeder = with_load_cos_phi(feeder, profiles, load_cos_phi)
     case = make_case(feeder, profiles, rule, limits or {}, pv or {})
     codes = encode_trades(checked, case.profiles, source)
@@ -227,7 +234,7 @@ def make_case(
         curtailment={"rule": rule},
         limits=dict(limits),
         pv=dict(pv or {}),
-        network={} if feeder.connections is None else {"model": "three_phase"},
+        network={"model": name_model(feeder)},
     )
     none, no_battery = find_mechanism("none"), np.zeros(profiles.n_participants, np.int64)
     check_idle_keys(scenario, none)

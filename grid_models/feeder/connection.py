@@ -6,7 +6,7 @@ participant may differ: a one-phase house can have three-phase panels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -116,7 +116,8 @@ class Connections:
     def select(self, chosen: npt.ArrayLike) -> Connections:
         """Those of some participants, in the order of their places `chosen`."""
         at = np.asarray(chosen, dtype=np.int64)
-        return Connections(*(getattr(self, device)[at] for device in DEVICES))
+        load, pv, battery, fuel_cell = (getattr(self, device)[at] for device in DEVICES)
+        return replace(self, load=load, pv=pv, battery=battery, fuel_cell=fuel_cell)
 
     def column(self, device: str) -> Ints:
         """(N,) place of each participant's injection by a device."""

@@ -29,7 +29,7 @@ from grid_models.feeder.elements import (
     list_notes,
     switch_off_elements,
 )
-from grid_models.feeder.net_tables import check_tables
+from grid_models.feeder.net_tables import check_columns, check_tables
 from grid_models.feeder.plausibility import check_numbers
 from grid_models.feeder.references import check_references
 from grid_models.feeder.voltage_dependence import COLUMNS, find_dependence
@@ -231,6 +231,7 @@ def make_feeder(
     """
     given = deepcopy(net)
     check_tables(given, f"network '{name}'")
+    check_columns(given, f"network '{name}'")
     check_references(given, f"network '{name}'")
     check_numbers(given, f"network '{name}'")
     check_net(name, given)

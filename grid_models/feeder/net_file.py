@@ -23,7 +23,7 @@ import numpy as np
 import pandapower as pp
 
 from grid_models.errors import GridError, shorten
-from grid_models.feeder.net_tables import NOT_OF_POWER_FLOW, check_tables
+from grid_models.feeder.net_tables import NOT_OF_POWER_FLOW, check_columns, check_tables
 from grid_models.feeder.plausibility import check_numbers
 from grid_models.feeder.references import check_references
 
@@ -125,6 +125,7 @@ def parse_net(text: str, where: str) -> Any:
     rebuilt = {"_module": NET[0], "_class": NET[1], "_object": kept} if tagged else kept
     net = _decode(json.dumps(rebuilt), where)
     check_tables(net, where)
+    check_columns(net, where)
     check_references(net, where)
     check_numbers(net, where)
     net[LEFT_OUT] = tuple(walked.notes)

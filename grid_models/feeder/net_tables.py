@@ -69,6 +69,37 @@ def _converted(column: pd.Series, kind: Any, place: str) -> pd.Series:
     return column.astype(float).astype(kind)
 
 
+_THREE_POWERS = (*("p_a_mw", "p_b_mw", "p_c_mw"), *("q_a_mvar", "q_b_mvar", "q_c_mvar"), "scaling")
+_LACKED = {
+    **dict.fromkeys(("asymmetric_load", "asymmetric_sgen"), ("bus", *_THREE_POWERS)),
+    **dict.fromkeys(("load", "sgen", "storage", "motor", "shunt", "ward", "xward", "ext_grid"), ("bus",)),
+    "gen": ("bus", "slack"),
+    "line": ("from_bus", "to_bus", "max_i_ka", "df", "g_us_per_km"),
+    "trafo": ("hv_bus", "lv_bus", "df"),
+    "trafo3w": ("hv_bus", "mv_bus", "lv_bus"),
+    "impedance": ("from_bus", "to_bus"),
+    "switch": ("bus", "element", "et", "closed", "z_ohm"),
+}
+"""Columns without which no power flow is solved, beside those of `NEEDED` and `in_service`."""
+
+
+def check_columns(net: Any, where: str) -> None:
+    """Check that tables with rows have the columns that a power flow reads; `where` begins messages.
+
+    Raises
+    ------
+    GridError
+        If a table lacks one.
+    """
+    for table in (*NEEDED, *_LACKED):
+        wanted = (*NEEDED.get(table, ()), *_LACKED.get(table, ()), *(() if table == "switch" else ("in_service",)))
+        lacking = [column for column in wanted if column not in net[table]]
+        if len(net[table]) and lacking:
+            raise GridError(
+                f"{where}, {table}: expected a column '{lacking[0]}', as pandapower's own tables have it, found none"
+            )
+
+
 _POWER = ("p_mw", "q_mvar", "scaling")
 NEEDED = {
     "bus": ("vn_kv",),

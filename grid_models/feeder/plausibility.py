@@ -65,6 +65,9 @@ def _refuse(net: Any, where: str, table: str, column: str, wrong: pd.Series, exp
 def list_doubts(net: Any) -> Iterator[str]:
     """What a net may hold and its owner hardly means, in words."""
     yield from _list_taps_beyond(net)
+    shunt = net.shunt[net.shunt["in_service"].astype(bool)]
+    for label, row in shunt[shunt["step"] > shunt["max_step"]].iterrows() if "max_step" in shunt else ():
+        yield f"shunt {label}: its step {row['step']:g} is above {row['max_step']:g} (max_step), and is taken as it is"
     levels = net.bus["vn_kv"].astype(float)
     joined = [("line", net.line, net.line["from_bus"], net.line["to_bus"])]
     between = net.switch[(net.switch["et"] == "b") & net.switch["closed"].astype(bool)]

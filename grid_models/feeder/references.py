@@ -70,10 +70,8 @@ def _check_switches(net: Any, where: str) -> None:
             _refuse(net, where, "switch", "bus", strange, f"an end of the {table} in column element")
     if "z_ohm" in switch:
         # With numba pandapower takes an empty impedance for none, without for an open switch.
-        joins = (switch["et"] == "b").to_numpy() & switch["closed"].to_numpy(bool)
-        _refuse(
-            net, where, "switch", "z_ohm", joins & switch["z_ohm"].isna().to_numpy(), "a number, 0 for no impedance"
-        )
+        wrong = (switch["et"] == "b") & switch["closed"].astype(bool) & ~(switch["z_ohm"] >= 0.0)
+        _refuse(net, where, "switch", "z_ohm", wrong.to_numpy(), "a number, 0 for no impedance or above")
 
 
 def _refuse(net: Any, where: str, table: str, column: str, wrong: Mask, expected: str) -> None:

@@ -21,6 +21,9 @@ from grid_models.phases.readout import make_phase_readout, read_phase_flow
 from grid_models.phases.runpp_3ph import PhaseReference
 from grid_models.powerflow.flow import Engine, Flow
 
+TOLERANCES = (1e-12, 1e-10)
+"""Of OpenDSS, the first that it reaches: the last digits of some intervals keep changing."""
+
 
 def make_judge(feeder: Feeder, connected: ConnectedCircuit) -> PhaseReference | OpenDssReference:
     """The judge of a feeder's model.
@@ -38,6 +41,11 @@ def make_judge(feeder: Feeder, connected: ConnectedCircuit) -> PhaseReference | 
     if get_connections(feeder).wires is None:
         return PhaseReference(feeder, connected)
     return OpenDssReference(feeder, connected)
+
+
+def name_judge(feeder: Feeder) -> str:
+    """Name of the judge of a feeder's model."""
+    return "pandapower.runpp_3ph" if get_connections(feeder).wires is None else "OpenDSS"
 
 
 def load_opendss() -> Any:
@@ -88,13 +96,18 @@ class OpenDssReference:
         dss, script = self._dss, self._script
         for k, power in enumerate(drawn_kva):
             dss.Text.Command(f"edit load.p{k} kw={float(power.real)!r} kvar={float(power.imag)!r}")
-        dss.Text.Command(script.commands[-1])
-        if not dss.Solution.Converged():
+        if not any(self._converges(tolerance) for tolerance in TOLERANCES):
             return np.full(len(script.node), np.nan + 0j), np.full(len(script.terminals), np.nan + 0j)
         pairs = np.array(dss.Circuit.AllBusVolts()).view(np.complex128)
         by_name = dict(zip((name.lower() for name in dss.Circuit.AllNodeNames()), pairs, strict=True))
         currents = [self._read_current(element, place) for element, place in script.terminals]
         return np.array([by_name[name] for name in script.node]), np.array(currents)
+
+    def _converges(self, tolerance: float) -> bool:
+        """Whether there is a solution to a tolerance, that of voltages in pu."""
+        self._dss.Text.Command(f"set tolerance={tolerance!r}")
+        self._dss.Text.Command(self._script.commands[-1])
+        return bool(self._dss.Solution.Converged())
 
     def _read_current(self, element: str, place: int) -> complex:
         self._dss.Circuit.SetActiveElement(element)

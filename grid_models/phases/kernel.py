@@ -36,7 +36,7 @@ class Rows(NamedTuple):
         Place of the work space that each row sets, (r,).
     start
         First entry of each row, and the number of entries, (r + 1,). Each row has an even number of entries, two at
-        least, and reads its own target in the first two only.
+        least, none of them its own target: lanes are computed side by side only where nothing overlaps.
     column, value
         Entries: places of the work space, (e,), and what multiplies them, (e, 2).
     """
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
 class PhaseNetwork(NamedTuple):
     """A circuit as the compiled functions take it, in pu; complex numbers as pairs (re, im) in the last axis.
 
-    Places of the work space: 0 is one, then the m ports' currents, the m ports' next voltages, and the x unknowns.
+    Places of the work space: 0 is one, then the m ports' currents, the m ports' next voltages, and the others.
 
     Attributes
     ----------

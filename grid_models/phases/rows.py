@@ -18,13 +18,15 @@ ONE = 0
 
 
 class Places(NamedTuple):
-    """First places of the parts of the work space: ports' currents and next voltages, unknowns, voltages, a tile.
+    """First places of the parts of the work space, and the place of each node's voltage, (n,).
 
-    The voltage of a node takes the place of its unknown, where it has one of its own.
+    They are the ports' currents and next voltages, what the forward half of a sweep finds, the unknowns, and a tile.
+    Most voltages take a place of the forward half, which nobody reads any more.
     """
 
     current: int
     following: int
+    forward: int
     unknown: int
     tile: int
     node: Ints
@@ -40,24 +42,25 @@ def arrange_places(n_ports: int, to_nodes: Any) -> Places:
     rows, users = to_nodes.tocsr(), np.bincount(to_nodes.tocsr().indices, minlength=to_nodes.shape[1])
     own = np.diff(rows.indptr) == 1
     own[own] = users[rows.indices[rows.indptr[:-1][own]]] == 1
-    at = np.cumsum([1, n_ports, n_ports, to_nodes.shape[1], int((~own).sum())])
-    current, following, unknown, other, tile = (int(first) for first in at)
+    n = to_nodes.shape[1]
+    at = np.cumsum([1, n_ports, n_ports, n, n, int((~own).sum())])
+    current, following, forward, unknown, other, tile = (int(first) for first in at)
     node = np.empty(own.size, np.int64)
-    node[own] = unknown + rows.indices[rows.indptr[:-1][own]]
+    node[own] = forward + rows.indices[rows.indptr[:-1][own]]
     node[~own] = other + np.arange((~own).sum())
-    return Places(current, following, unknown, tile, node)
+    return Places(current, following, forward, unknown, tile, node)
 
 
 def make_rows(target: Ints, row: Ints, column: Ints, value: Complex) -> Rows:
-    """Rows of entries (row, column, value): their own targets first, and zeros that make their numbers even.
+    """Rows of entries (row, column, value), with zeros that make their numbers even.
 
     Examples
     --------
-    >>> rows = make_rows(np.array([7]), np.array([0, 0, 0]), np.array([3, 7, 9]), np.array([1.0, 2.0, 3.0]))
+    >>> rows = make_rows(np.array([5]), np.array([0, 0, 0]), np.array([3, 7, 9]), np.array([1.0, 2.0, 3.0]))
     >>> rows.column.tolist(), rows.value[:, 0].tolist()
-    ([7, 3, 9, 0], [2.0, 1.0, 3.0, 0.0])
+    ([3, 7, 9, 0], [1.0, 2.0, 3.0, 0.0])
     """
-    order = np.lexsort((column, column != target[row], row))
+    order = np.lexsort((column, row))
     count = np.bincount(row, minlength=target.size)
     start = count_from_zero(np.maximum(2, count + count % 2))
     at = start[row[order]] + np.arange(row.size) - count_from_zero(count)[row[order]]
@@ -81,12 +84,11 @@ def join_matrices(target: Ints, parts: list[tuple[int, Any]]) -> Rows:
 
 def make_sweep(factors: SuperLU, given: Any, places: Places) -> Rows:
     """Rows that solve for the unknowns; `given` is sparse (x, m), the ports' currents on the right-hand side."""
-    n = given.shape[0]
-    target = places.unknown + np.arange(n)
+    place = np.arange(given.shape[0])
     inverse = sparse.diags_array(1.0 / factors.U.diagonal())
-    forward = [(places.current, given), (places.unknown, -sparse.tril(factors.L, -1))]
-    backward = [(places.unknown, inverse), (places.unknown, -inverse @ sparse.triu(factors.U, 1))]
-    down, up = join_matrices(target, forward), join_matrices(target, backward)
+    forward = [(places.current, given), (places.forward, -sparse.tril(factors.L, -1))]
+    backward = [(places.forward, inverse), (places.unknown, -inverse @ sparse.triu(factors.U, 1))]
+    down, up = join_matrices(places.forward + place, forward), join_matrices(places.unknown + place, backward)
     return append_rows(down, reverse_rows(up))
 
 
@@ -161,11 +163,10 @@ class _BranchRows(NamedTuple):
 def _make_branch(branch: Branch, places: Places, at: int) -> _BranchRows:
     """Rows of a branch whose part of the tile begins at a place."""
     y, k, half = branch.admittance, branch.node.size, branch.node.size // 2
-    node, slot, series = places.node[branch.node], at + np.arange(k), y[:half, :half]
-    if not np.array_equal(y, np.block([[series, -series], [-series, series]])):
-        return _BranchRows(slot, np.repeat(np.arange(k), k), np.tile(node, k), y.ravel(), slot, np.ones(k))
-    # What enters at one end leaves at the other: voltages between the ends, then currents by them.
-    row = np.concatenate([np.repeat(np.arange(half), 2), half + np.repeat(np.arange(half), half)])
-    column = np.concatenate([node.reshape(2, half).T.ravel(), np.tile(slot[:half], half)])
-    value = np.concatenate([np.tile([1.0, -1.0], half), series.ravel()])
-    return _BranchRows(slot, row, column, value, np.tile(slot[half:], 2), np.repeat([1.0, -1.0], half))
+    slot = at + np.arange(k)
+    if np.array_equal(y, np.block([[y[:half, :half], -y[:half, :half]], [-y[:half, :half], y[:half, :half]]])):
+        y, place, sign = y[:half], np.tile(slot[:half], 2), np.repeat([1.0, -1.0], half)  # what enters also leaves
+    else:
+        place, sign = slot, np.ones(k)
+    row, column = np.nonzero(y)
+    return _BranchRows(slot[: len(y)], row, places.node[branch.node[column]], y[row, column], place, sign)

@@ -94,6 +94,10 @@ def tap_beyond(net: Any) -> None:
     net.trafo[["tap_pos", "tap_min", "tap_max"]] = [7, -2, 2]
 
 
+def step_beyond(net: Any) -> None:
+    pp.create_shunt(net, 2, 0.001, step=9, max_step=2)
+
+
 def another_level(net: Any) -> None:
     net.bus.loc[2, "vn_kv"] = 0.69
 
@@ -110,6 +114,7 @@ def volt_for_kilovolt(net: Any) -> None:
     ("change", "said"),
     [
         (tap_beyond, "trafo 0: its tap position 7 is outside -2 to 2 (tap_min, tap_max), and is taken as it is"),
+        (step_beyond, "shunt 0: its step 9 is above 2 (max_step), and is taken as it is"),
         (another_level, "line 0: joins buses of different rated voltage (vn_kv); is it meant?"),
         (joined_levels, "switch 0: joins buses of different rated voltage (vn_kv); is it meant?"),
         (volt_for_kilovolt, "trafo 0: is at a lv bus of another rated voltage (vn_kv); is it meant?"),

@@ -107,7 +107,11 @@ SWITCHES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "unknown kind": (lambda s: s.update({"et": "line"}), "et: expected one of b, l, t, t3, got line"),
     "no kind": (lambda s: s.update({"et": None}), "et: expected one of b, l, t, t3, got nothing"),
     "empty kind": (lambda s: s.update({"et": ""}), "et: expected one of b, l, t, t3, got nothing"),
-    "no impedance": (lambda s: s.update({"z_ohm": None}), "z_ohm: expected a number, 0 for no impedance, got nothing"),
+    "no impedance": (lambda s: s.update({"z_ohm": None}), "z_ohm: expected a number, 0 for no impedance or above, got"),
+    "negative impedance": (
+        lambda s: s.update({"z_ohm": -0.1}),
+        "z_ohm: expected a number, 0 for no impedance or above",
+    ),
 }
 
 
@@ -122,7 +126,7 @@ def with_switch(case: str, *, closed: bool) -> Any:
 
 @pytest.mark.parametrize("case", SWITCHES)
 def test_a_switch_that_cannot_be_understood_is_refused_by_name(case: str) -> None:
-    for closed in (True, False) if case != "no impedance" else (True,):
+    for closed in (True, False) if "impedance" not in case else (True,):
         with pytest.raises(GridError) as refused:
             check_references(with_switch(case, closed=closed), "here")
         assert f"here, switch 0, column {SWITCHES[case][1]}" in str(refused.value)
@@ -169,3 +173,21 @@ def test_what_no_power_flow_reads_is_said_and_may_refer_to_nothing(tmp_path: Pat
     assert code == 0, said
     assert "note: elements of the net that no power flow reads: measurements (1), polynomial costs (1)" in said
     assert "note: tables of the net that pandapower has not, and that are not read: 'loads' (1)" in said
+
+
+@pytest.mark.parametrize("column", ["in_service", "scaling", "bus", "p_mw"])
+@pytest.mark.parametrize("keep", [["--keep-elements"], []])
+def test_a_column_that_lacks_ends_the_command_with_one_message(tmp_path: Path, column: str, keep: list[str]) -> None:
+    net = deepcopy(STREET)
+    net["load"] = net["load"].drop(columns=[column])
+    code, said = told(tmp_path, net, *keep)
+    assert code == 2
+    assert f"load: expected a column '{column}'" in said
+
+
+@pytest.mark.parametrize("table", ["load", "sgen", "asymmetric_load", "shunt", "line", "trafo", "ext_grid"])
+def test_no_table_may_lack_what_says_whether_an_element_is_in_service(table: str) -> None:
+    net = deepcopy(STREET)
+    net[table] = net[table].drop(columns=["in_service"])
+    with pytest.raises(GridError, match=f"{table}: expected a column 'in_service'"):
+        parse_net(pp.to_json(net), "net.json")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phase_nets import add_one_phase_loads, add_zero_sequence
 
+from cosim.nets.judges import Judge, compare
 from cosim.nets.models import Model
 from cosim.nets.solve import solve_network
 from grid_models.feeder.generated import make_radial_feeder
@@ -72,3 +74,16 @@ def test_what_ports_draw_flows_in_through_the_branches(seed, group) -> None:
     np.add.at(into_nodes, end[end >= 0], drawn[end >= 0])
     into_nodes[made.circuit.sources[0].node] = 0.0
     assert np.abs(into_nodes).max() < 1e-5
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None)
+@given(seed=seeds, group=groups)
+def test_power_grid_model_agrees_on_any_net(seed, group) -> None:
+    pytest.importorskip("power_grid_model")
+    net = draw_net(seed, group)
+    net.asymmetric_load["type"] = "wye"
+    found = solve_network(net, Model.THREE_PHASE)
+    difference = compare(found, net, Judge.PGM)
+    assert difference.voltage_pu < 1e-9, difference
+    assert difference.current_a < 1e-6, difference

@@ -37,8 +37,13 @@ from cosim.report.palette import (
 from cosim.results.labels import name_place
 
 POINTS = 800
-JUDGED = (("vm_pu", "voltage, pu"), ("loading_percent", "loading, %"), ("vuf_percent", "unbalance, %"))
-DIGITS = {"vm_pu": 4, "loading_percent": 1, "vuf_percent": 2}
+JUDGED = (
+    ("vm_pu", "voltage, pu"),
+    ("loading_percent", "loading, %"),
+    ("vuf_percent", "unbalance, %"),
+    ("neutral_v", "neutral to earth, V"),
+)
+DIGITS = {"vm_pu": 4, "loading_percent": 1, "vuf_percent": 2, "neutral_v": 1}
 """Decimals that are shown of what is judged."""
 KINDS = {
     "bus": ("voltage of a bus", ORANGE),

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import make_duration_curve, round_values
-from cosim.report.palette import CONDUCTOR_COLORS, LEFT, PURPLE, add_limit, plain_text, style_figure, title_axes
+from cosim.report.palette import CONDUCTOR_COLORS, LEFT, PURPLE, RIGHT, add_limit, plain_text, style_figure, title_axes
 from cosim.results.labels import describe_conductor
 
 
@@ -62,37 +62,41 @@ def _make_ranges(phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series) -> Any
     )
 
 
-def draw_unbalance_duration(vuf_percent: pd.Series, hours: float, limit_percent: float) -> Any:
-    """Duration curve of the largest voltage unbalance of any bus, %, (T,), with its limit."""
-    figure = go.Figure()
-    reached, level = make_duration_curve(vuf_percent, hours)
-    figure.add_scatter(
+def draw_unbalance_duration(
+    vuf_percent: pd.Series, highest: Mapping[str, pd.Series], hours: float, max_vuf_percent: float, full_percent: float
+) -> Any:
+    """Duration curves: of the largest unbalance of any bus, and of the highest loading of any line's conductors, %.
+
+    Parameters
+    ----------
+    vuf_percent
+        (T,) largest unbalance.
+    highest
+        (T,) highest loading by conductor, of the neutral and of the phases beside it; none where there is no line.
+    hours
+        Length of an interval, h.
+    max_vuf_percent, full_percent
+        Limits to draw.
+    """
+    figure = make_subplots(1, 2, horizontal_spacing=0.1, subplot_titles=("unbalance (VUF)", "loading of lines"))
+    figure.add_trace(_make_curve("largest of all buses", vuf_percent, hours, PURPLE, 2.5), **LEFT)
+    for conductor, values in highest.items():
+        name, width = describe_conductor(conductor), 3.0 if conductor == "n" else 1.5
+        figure.add_trace(_make_curve(name, values, hours, CONDUCTOR_COLORS[conductor], width), **RIGHT)
+    add_limit(figure, max_vuf_percent, f"limit {max_vuf_percent:g} %", **LEFT)
+    add_limit(figure, full_percent, f"limit {full_percent:g} %", **RIGHT)
+    figure = style_figure(figure, height=400, x="hours at or above, h", titled=True)
+    title_axes(figure, y="unbalance, %", **LEFT)
+    return title_axes(figure, y="highest loading, %", **RIGHT).update_yaxes(rangemode="tozero")
+
+
+def _make_curve(name: str, values: pd.Series, hours: float, color: str, width: float) -> Any:
+    reached, level = make_duration_curve(values, hours)
+    return go.Scatter(
         x=reached,
         y=level,
-        name="largest of all buses",
+        name=name,
         mode="lines",
-        line={"color": PURPLE, "width": 2.5},
-        hovertemplate="%{y:.2f} % or more for %{x:,.2~f} h<extra></extra>",
+        line={"color": color, "width": width},
+        hovertemplate="%{y:.2f} % or more for %{x:,.2~f} h<extra>%{fullData.name}</extra>",
     )
-    add_limit(figure, limit_percent, f"limit {limit_percent:g} %")
-    figure = style_figure(figure, height=340, x="hours at or above, h", y="unbalance (VUF), %", showlegend=False)
-    return figure.update_yaxes(rangemode="tozero")
-
-
-def draw_neutral_duration(highest: Mapping[str, pd.Series], hours: float, full_percent: float) -> Any:
-    """Duration curves of the highest loading of any line, %, (T,): of the neutral, and of each phase beside it."""
-    figure = go.Figure()
-    for conductor, values in highest.items():
-        reached, level = make_duration_curve(values, hours)
-        thick = conductor == "n"
-        figure.add_scatter(
-            x=reached,
-            y=level,
-            name=describe_conductor(conductor),
-            mode="lines",
-            line={"color": CONDUCTOR_COLORS[conductor], "width": 3 if thick else 1.5},
-            hovertemplate="%{y:.1f} % or more for %{x:,.2~f} h<extra>%{fullData.name}</extra>",
-        )
-    add_limit(figure, full_percent, f"limit {full_percent:g} %")
-    figure = style_figure(figure, height=380, x="hours at or above, h", y="loading of a line, %")
-    return figure.update_yaxes(rangemode="tozero")

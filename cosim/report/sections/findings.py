@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cosim.report.elements import Cell, Fact, PageSection, Table, count_decimals, number, words
-from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
+from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU, TOLERANCE_V
 from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.applied_limits import describe_limits, list_limits
 from cosim.results.labels import ENERGY, NETWORK, REVERSE_HOURS, name_place
@@ -95,6 +95,8 @@ def count_beyond_limits(run: RunTables) -> int:
     beyond = broken.any(axis=1) | overloaded.any(axis=1)
     if run.vuf_percent is not None:
         beyond |= (run.vuf_percent.to_numpy() > run.limits.max_vuf_percent + TOLERANCE_PERCENT).any(axis=1)
+    if run.neutral_v is not None:
+        beyond |= (run.neutral_v.to_numpy() > run.limits.max_neutral_v + TOLERANCE_V).any(axis=1)
     return int(beyond.sum())
 
 
@@ -135,7 +137,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
-        if key in ONLY_UNBALANCED and not run.unbalanced:
+        if key in ONLY_UNBALANCED and key not in network:
             continue
         spot, label = network.get(key, {}), NETWORK[key]
         where = name_place(spot)
@@ -183,7 +185,6 @@ def _describe_reactive(run: RunTables) -> str:
 
 
 _FORMULAS = {False: "3·R·I²", True: "R·I² of each phase and (R0 - R1)/3·I² of the neutral"}
-_JUDGES = {False: "runpp", True: "runpp_3ph"}
 
 
 def _describe_phases(run: RunTables) -> str:
@@ -203,7 +204,8 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
-    sample, judge = run.result.summary.get("agreement", {}), _JUDGES[run.unbalanced]
+    sample = run.result.summary.get("agreement", {})
+    judge = sample.get("judge", "pandapower.runpp")
     text = [
         f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
         "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
@@ -221,7 +223,7 @@ def make_assumptions_section(run: RunTables) -> PageSection:
     text.insert(3, _describe_reactive(run))
     if sample.get("intervals"):
         text.append(
-            f"The fast power flow was compared with pandapower.{judge} in {sample['intervals']} intervals: largest "
+            f"The fast power flow was compared with {judge} in {sample['intervals']} intervals: largest "
             f"differences {sample['max_vm_error_pu']:.1e} pu and {sample['max_loading_error_percent']:.1e} % loading."
         )
     text += [f"About this network: {note}." for note in run.manifest.get("network_notes", ())]

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from cosim.report.elements import Column, Figure, PageSection, Table, tabulate
-from cosim.report.figures.phases import draw_neutral_duration, draw_unbalance_duration
+from cosim.report.figures.phases import draw_unbalance_duration
 from cosim.report.tables.before_and_after import summarise_by_element, with_settled
+from cosim.report.tables.branches import FULL_PERCENT
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.labels import describe_conductor
 
@@ -24,17 +25,22 @@ KINDS = {"line": "line", "trafo": "transformer", "bus": "bus"}
 def make_unbalance_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     """Duration curves of the largest unbalance and of the loading of neutrals, and loadings by conductor."""
     assert run.vuf_percent is not None
-    unbalance = draw_unbalance_duration(run.vuf_percent.max(axis=1), run.hours, float(run.limits.max_vuf_percent.min()))
-    figures = [Figure("vuf-duration", "Largest unbalance (VUF) of any bus in each interval, %, sorted.", unbalance)]
-    lines = len(run.feeder.net.line)
-    if lines:
-        highest = {conductor: frame.iloc[:, :lines].max(axis=1) for conductor, frame in run.loadings.items()}
-        neutral = draw_neutral_duration(highest, run.hours, float(run.limits.max_line_loading_percent.min()))
-        caption = "Highest loading of any line in each interval, %, sorted: of the neutral, and of each phase."
-        figures.append(Figure("neutral-duration", caption, neutral))
-    text = f"Phases of every house are in phases.csv; {describe_phases(run)}."
+    limits, lines = run.limits, len(run.feeder.net.line)
+    highest = {conductor: frame.iloc[:, :lines].max(axis=1) for conductor, frame in run.loadings.items()}
+    figure = draw_unbalance_duration(
+        *(run.vuf_percent.max(axis=1), highest if lines else {}, run.hours),
+        *(float(limits.max_vuf_percent.min()), float(limits.max_line_loading_percent.min(initial=FULL_PERCENT))),
+    )
+    caption = (
+        "Duration curves, %: for how many hours the largest unbalance of any bus, and the highest loading of the "
+        "neutral and of each phase of any line, was reached or exceeded."
+    )
     return PageSection(
-        "unbalance", "Unbalance", (text,), tables=(make_conductors_table(run, branches),), figures=tuple(figures)
+        "unbalance",
+        "Unbalance",
+        (f"Phases of every house are in phases.csv; {describe_phases(run)}.",),
+        tables=(make_conductors_table(run, branches),),
+        figures=(Figure("unbalance-duration", caption, figure),),
     )
 
 
@@ -52,7 +58,7 @@ def make_conductors_table(run: RunTables, branches: pd.DataFrame) -> Table:
     columns = [Column("element", "element"), Column("element_type", "type")]
     columns += [Column(f"max_loading_{c}_percent", f"{describe_conductor(c)}, max, %", 1) for c in run.loadings]
     caption = "Highest loading of each conductor of the ten most loaded elements; transformers have no neutral here."
-    return tabulate("conductors", caption, columns, top)
+    return tabulate("conductors", caption, columns, top, printed=False)
 
 
 def describe_most_frequent(run: RunTables) -> str:
@@ -79,6 +85,8 @@ def describe_finding(row: Mapping[Hashable, Any]) -> str:
     where = name if name.lower().startswith(kind) else f"{kind} {name}"
     if row["quantity"] == "vuf_percent":
         return f"unbalance (VUF) at {where}"
+    if row["quantity"] == "neutral_v":
+        return f"voltage of the neutral to earth at {where}"
     conductor = describe_conductor(row["phase"])
     if row["quantity"] == "loading_percent":
         return f"overload of {'the ' if row['phase'] == 'n' else ''}{conductor} of {where}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-TOLERANCE_PU, TOLERANCE_PERCENT = 1e-5, 0.01
+TOLERANCE_PU, TOLERANCE_PERCENT, TOLERANCE_V = 1e-5, 0.01, 0.01
 KEYS = ["element_type", "name", "side", "quantity", "phase"]
 """Columns that tell the rows of the table by element apart."""
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cosim.case.connections import choose_wires
 from cosim.errors import ScenarioError
 from cosim.report.tables.supply import Mask, find_cut_off, find_outages_in_force, find_supply
 from cosim.results.columns import is_named, name_columns
@@ -44,8 +45,8 @@ class RunTables:
         (T, B) whether the grid feeds each bus: no outage lies between.
     voltages
         (T, B) pu by phase, or by the empty name; columns are buses in the order of the net's table.
-    vuf_percent
-        (T, B) voltage unbalance; None in a balanced run.
+    vuf_percent, neutral_v
+        (T, B) voltage unbalance, %, and voltage of the neutral to earth, V; None where the model has none.
     exchange_sums
         Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
@@ -67,6 +68,7 @@ class RunTables:
     grid_fed: Mask
     voltages: Mapping[str, pd.DataFrame]
     vuf_percent: pd.DataFrame | None
+    neutral_v: pd.DataFrame | None
     exchange_sums: pd.DataFrame
     unsolved: pd.Series
     violations: pd.DataFrame
@@ -114,7 +116,8 @@ class RunTables:
         """What is judged, (T, B) or (T, L), by quantity and phase as `violations` names them."""
         found = {("vm_pu", phase): frame for phase, frame in self.voltages.items()}
         found |= {("loading_percent", conductor): frame for conductor, frame in self.loadings.items()}
-        return found if self.vuf_percent is None else {**found, ("vuf_percent", ""): self.vuf_percent}
+        of_buses = {"vuf_percent": self.vuf_percent, "neutral_v": self.neutral_v}
+        return found | {(quantity, ""): frame for quantity, frame in of_buses.items() if frame is not None}
 
     def meter(self, name: str) -> pd.DataFrame:
         """Column of the table `houses`, (T, N), one column per house; read anew on every call, because it is large."""
@@ -146,9 +149,8 @@ def read_run(result: Result) -> RunTables:
         loadings=mask_cut_off(feeder.net, loadings, next(iter(voltages.values())), opened),
         grid_fed=grid_fed,
         voltages=voltages,
-        vuf_percent=(
-            None if feeder.connections is None else read_wide(result.parts, "bus_voltage", ("bus",), "vuf_percent")
-        ),
+        vuf_percent=_read_of_buses(result, "vuf_percent", there=feeder.connections is not None),
+        neutral_v=_read_of_buses(result, "neutral_v", there=choose_wires(result.scenario) is not None),
         exchange_sums=sum_exchanges(result.parts).to_pandas(),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
@@ -250,6 +252,11 @@ def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.Da
     return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
 
 
+def _read_of_buses(result: Result, quantity: str, *, there: bool) -> pd.DataFrame | None:
+    """A column of the table `bus_voltage` that only some models have, (T, B)."""
+    return read_wide(result.parts, "bus_voltage", ("bus",), quantity) if there else None
+
+
 def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:
     """The feeder of a run, checked to be the one that its tables were made with.
 
@@ -260,7 +267,8 @@ def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[st
     """
     bus = dict(zip(result.net.load["name"].astype(str), result.net.load["bus"], strict=True))
     buses = np.array([bus[name] for name in participants], dtype=np.int64)
-    connections = read_connections(result.table(PHASES_TABLE)) if result.has_table(PHASES_TABLE) else None
+    wires = choose_wires(result.scenario)
+    connections = read_connections(result.table(PHASES_TABLE), wires) if result.has_table(PHASES_TABLE) else None
     feeder = Feeder(result.scenario.name, result.net, tuple(participants), buses, connections=connections)
     expected = manifest.get("network_sha256")
     if expected is not None and feeder.digest().hex() != expected:

@@ -75,8 +75,8 @@ _PHASES: _Limits = {
     **_NO_FLAGS,
     **dict.fromkeys(("lowest_phase", "highest_phase"), (0, 3)),
     "branch_conductor": (0, len(CONDUCTORS) - 1),
-    **dict.fromkeys(("vuf_e4_percent", "neutral_e4_percent"), (NONE, _I4)),
-    **dict.fromkeys(("vuf_bus", "neutral_line"), (-1, _I4)),
+    **dict.fromkeys(("vuf_e4_percent", "neutral_e4_percent", "neutral_mv"), (NONE, _I4)),
+    **dict.fromkeys(("vuf_bus", "neutral_line", "neutral_bus"), (-1, _I4)),
 }
 _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 

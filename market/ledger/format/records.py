@@ -104,14 +104,16 @@ PHASES = np.dtype(
         *HEAD,
         *list_fields("<i4", "lowest_phase", "highest_phase", "branch_conductor"),
         *list_fields("<i4", "vuf_e4_percent", "vuf_bus", "neutral_e4_percent", "neutral_line"),
-        ("reserved", "V32"),
+        *list_fields("<i4", "neutral_mv", "neutral_bus"),
+        ("reserved", "V24"),
     ]
 )
 """What the verdict before it leaves open in an unbalanced model.
 
 Codes of `market.exchanges.CONDUCTORS`, 0 for none: the phases of its lowest and highest voltage, and the conductor of
 its highest loading. Then the largest voltage unbalance factor with its bus, and the largest loading of a line's neutral
-with its line, in 1e-4 per cent; places in the net's tables, -1 without any.
+with its line, in 1e-4 per cent; with four wires the highest voltage of a neutral to earth with its bus, in mV. Places
+in the net's tables, -1 without any.
 """
 
 TOPOLOGY = np.dtype([*HEAD, ("element", "<i4"), ("reserved", "V56")])

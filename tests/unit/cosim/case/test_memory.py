@@ -64,6 +64,16 @@ def test_a_report_needs_more_and_can_be_left_out(monkeypatch: pytest.MonkeyPatch
     check_memory(400, 8760)
 
 
+def test_a_report_of_phases_needs_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    available(monkeypatch, estimate_bytes(400, 8760, keeps=Keeps.REPORT) // MIB + 1)
+    Path("town.toml").write_text('[houses]\nn_houses = 400\n[network]\nmodel = "three_phase"\n')
+    done = CliRunner().invoke(app, ["run", "town.toml", "--out", "out"])
+    assert done.exit_code == 2
+    assert "or leave the report out (--no-report)" in done.stderr
+    assert not Path("out").exists()
+
+
 def test_a_run_without_a_directory_keeps_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     year = Scenario()
     available(monkeypatch, estimate_bytes(26, 8760) // MIB + 5)

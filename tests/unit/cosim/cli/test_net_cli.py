@@ -13,7 +13,7 @@ import pandapower as pp
 import pandas as pd
 import pytest
 from click.testing import Result
-from phase_nets import make_two_stars
+from phase_nets import make_laterals, make_two_stars
 from typer.testing import CliRunner
 
 from cosim.cli.app import app
@@ -128,6 +128,23 @@ def test_a_file_runs_no_code(tmp_path: Path, net_file: Path) -> None:
     done = call("solve", tmp_path / "bad.json", "--model", "three_phase")
     assert done.exit_code == 2
     assert "got an object of os.system; remove it" in done.stderr
+
+
+def test_power_grid_model_is_asked(tmp_path: Path) -> None:
+    pytest.importorskip("power_grid_model")
+    pp.to_json(make_laterals(), str(tmp_path / "net.json"))
+    done = call("solve", tmp_path / "net.json", "--model", "three_phase", "--judge", "pgm")
+    assert done.exit_code == 0, done.output
+    assert float(done.stdout.split("pgm: largest difference")[1].split()[0]) < 1e-9
+
+
+def test_what_a_judge_refuses_ends_with_two_before_anything_is_written(net_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("power_grid_model")
+    out = tmp_path / "solved"
+    done = call("solve", net_file, "--model", "three_phase", "--judge", "pgm", "--out", out)
+    assert done.exit_code == 2
+    assert "power-grid-model: expected loads of type wye, got one of type delta at bus 2" in done.stderr
+    assert not out.exists()
 
 
 def test_a_judge_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

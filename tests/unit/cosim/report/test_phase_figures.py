@@ -16,7 +16,7 @@ from phase_streets import make_street
 from cosim.report.comparison import choose_digits, compare_models, find_highest_loading
 from cosim.report.figures.feeder_map import choose_worst, draw_feeder_map
 from cosim.report.figures.network import draw_before_and_after
-from cosim.report.figures.phases import draw_neutral_duration, draw_phases_over_distance, draw_unbalance_duration
+from cosim.report.figures.phases import draw_phases_over_distance, draw_unbalance_duration
 from cosim.report.palette import CONDUCTOR_COLORS
 from cosim.report.sections.market import name_elements, name_reasons
 from cosim.report.sections.unbalance import describe_finding
@@ -57,14 +57,14 @@ def test_the_three_phases_and_the_neutral_have_colours_of_their_own() -> None:
 
 def test_duration_curves_start_at_the_largest_and_show_their_limit() -> None:
     largest = pd.Series([0.5, 1.25, np.nan], index=TIMES)
-    figure = draw_unbalance_duration(largest, 0.5, 2.0)
-    assert figure.data[0].y.tolist() == [1.25, 0.5]
-    assert figure.data[0].x.tolist() == [0.5, 1.0]
-    assert figure.layout.shapes[0].y0 == 2.0
     highest = {c: pd.Series([k, 10.0 + k, 20.0 + k], index=TIMES) for k, c in enumerate("abcn")}
-    curves = {trace.name: trace.y.tolist() for trace in draw_neutral_duration(highest, 1.0, 100.0).data}
-    assert curves["neutral"] == [23.0, 13.0, 3.0]
-    assert curves["phase b"][0] == 21.0
+    figure = draw_unbalance_duration(largest, highest, 0.5, 2.0, 100.0)
+    curves = {trace.name: trace for trace in figure.data}
+    assert curves["largest of all buses"].y.tolist() == [1.25, 0.5]
+    assert curves["largest of all buses"].x.tolist() == [0.5, 1.0]
+    assert curves["neutral"].y.tolist() == [23.0, 13.0, 3.0]
+    assert curves["phase b"].y[0] == 21.0
+    assert [shape.y0 for shape in figure.layout.shapes] == [2.0, 100.0]
 
 
 def test_the_map_shows_the_phase_closest_to_a_limit_and_the_most_loaded_conductor() -> None:

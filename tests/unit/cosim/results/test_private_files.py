@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from cosim import Scenario, run
 from cosim.cli.app import app
-from cosim.results.private_files import CLEAR, write_for_owner
+from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
 from cosim.results.publication import PUBLIC
 from cosim.simulation.simulate import Progress
 from market.ledger.check.verify import verify_ledger
@@ -30,6 +30,11 @@ def command(*arguments: str) -> Result:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
+
+
+def test_phases_of_houses_are_explained_only_where_there_are_some() -> None:
+    assert "which house is connected to which phase" in explain_clear(["phases.csv"])["phases.csv"]
+    assert "phases.csv" not in explain_clear(["houses.parquet"])
 
 
 @pytest.fixture(autouse=True)

@@ -85,7 +85,7 @@ def test_what_is_accepted_when_balanced_is_cut_on_one_phase_and_names_it() -> No
     assert (trade["element_name"], trade["phase"], trade["quantity"]) == ("far", "b", "vm_pu")
     assert trade["value"] == pytest.approx(found.bus_voltage["before_vm_b_pu"].max())
     assert 1.0599 < found.bus_voltage["after_vm_b_pu"].max() <= 1.06
-    assert found.summary["agreement"]["judge"] == "runpp_3ph"
+    assert found.summary["agreement"]["judge"] == "pandapower's runpp_3ph"
     assert found.summary["agreement"]["max_vm_error_pu"] < 1e-7
 
 
@@ -149,6 +149,19 @@ def test_unbalance_that_is_asked_for_binds() -> None:
     assert found.bus_voltage["after_vuf_percent"].max() <= 0.5
 
 
+def test_the_neutral_of_four_wires_binds() -> None:
+    """The neutral of bob's cable returns all his current; it is earthed at the transformer alone."""
+    options = {"model": "four_wire", "earthing": {"star_earth_ohm": 2.0}}
+    found = judge(make_trades(("bob", "grid", 6.0)), {"bob": "b"}, limits={"max_neutral_to_earth_v": 3.0}, **options)
+    trade = found.trades.iloc[0]
+    assert (trade["status"], trade["reason"], trade["quantity"]) == ("curtailed", "neutral_voltage", "neutral_v")
+    assert (trade["element_name"], trade["limit"], trade["phase"]) == ("far", 3.0, "")
+    assert 2.99 < found.bus_voltage["after_neutral_v"].max() <= 3.0
+    assert found.summary["model"] == "four_wire"
+    assert found.summary["agreement"]["judge"] == "OpenDSS"
+    assert any("by 2 ohm at each transformer's star point" in note for note in found.summary["network"]["notes"])
+
+
 TRADES = make_trades(("bob", "ann", 1.0))
 
 
@@ -160,7 +173,11 @@ def _with_feeder(connections: Any) -> Any:
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [
-        (lambda: judge(TRADES, None, model="4ph"), DataError, "model: expected balanced or three_phase, got '4ph'"),
+        (
+            lambda: judge(TRADES, None, model="4ph"),
+            DataError,
+            "model: expected one of balanced, three_phase, four_wire, got '4ph'",
+        ),
         (
             lambda: judge(TRADES, {"bob": "b"}, model="balanced", zero_sequence=None),
             DataError,
@@ -174,6 +191,18 @@ def _with_feeder(connections: Any) -> Any:
         (
             lambda: validate(make_net(), TRADES, participants=BUSES, limits={"max_vuf_percent": 2.0}),
             *(DataError, r"max_vuf_percent: expected none .* \(--model three_phase\)"),
+        ),
+        (
+            lambda: judge(TRADES, None, earthing={"star_earth_ohm": 1.0}),
+            *(DataError, r"earthing: expected none in three phases, .*\(--model four_wire\)"),
+        ),
+        (
+            lambda: judge(TRADES, None, limits={"max_neutral_to_earth_v": 5.0}),
+            *(DataError, "max_neutral_to_earth_v: expected none in three phases"),
+        ),
+        (
+            lambda: judge(TRADES, None, model="four_wire", earthing={"ohm": 1.0}),
+            *(DataError, "earthing: expected star_earth_ohm or house_earth_ohm, got 'ohm'"),
         ),
         (lambda: judge(TRADES, {"eve": "b"}), DataError, "phases: expected participants, got 'eve'"),
         (lambda: judge(TRADES, {"bob": "d"}), DataError, "participant 'bob': expected a phase: a, b, c or abc"),
@@ -261,6 +290,7 @@ def test_a_balanced_command_names_the_phases_that_it_leaves_out(tmp_path: Path) 
         (("--model", "three_phase", "--zero-sequence", "four"), "--zero-sequence: expected r0_over_r1=4,"),
         (("--max-vuf-percent", "1"), "max_vuf_percent: expected none in the balanced model"),
         ((*THREE_PHASE, "--max-vuf-percent", "-1"), "max_vuf_percent: expected "),
+        ((*THREE_PHASE, "--house-earth-ohm", "10"), "earthing: expected none in three phases"),
     ],
 )
 def test_options_that_cannot_be_used_end_with_exit_code_2(

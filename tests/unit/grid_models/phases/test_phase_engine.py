@@ -73,6 +73,23 @@ def test_a_load_between_phases_by_hand() -> None:
     assert abs(v[7]) < 1e-9
 
 
+def test_four_buses_by_hand() -> None:
+    """Currents are chosen, voltages follow by R·I from section to section, and powers from both."""
+    drawn = {(4, 7): 10.0 - 2.0j, (9, 11): -8.0 + 1.0j, (12, 13): 5.0 + 3.0j}  # a–n at b1, b–n at b2, a–b at b3
+    first = {"a": 15.0 + 1.0j, "b": -13.0 - 2.0j, "c": 0.0, "n": -2.0 + 1.0j}  # what b1 and all behind it draw
+    second = {"a": 5.0 + 3.0j, "b": -13.0 - 2.0j, "c": 0.0, "n": 8.0 - 1.0j}
+    third = {"a": 5.0 + 3.0j, "b": -5.0 - 3.0j, "c": 0.0, "n": 0.0}
+    v = [*(V * TO_PHASES[:, 1]), 0.0]
+    for section in (first, second, third):
+        v += [near - R * section[k] for near, k in zip(v[-4:], "abcn", strict=True)]
+    powers = [(v[i] - v[j]) * np.conj(current) / 1000.0 for (i, j), current in drawn.items()]
+    circuit = make_street(list(drawn), n_buses=4)
+    assert solve(circuit, *powers) == pytest.approx(np.array(v), abs=1e-6)  # earthed by 1e-9 ohm
+    flow = PhasePowerFlow(circuit).solve(np.array([powers]))
+    expected = [section[k] * sign for section in (first, second, third) for sign in (1.0, -1.0) for k in "abcn"]
+    assert flow.current_a[0] == pytest.approx(np.array(expected), abs=1e-6)
+
+
 def test_the_current_of_a_terminal_is_that_of_the_load() -> None:
     circuit = make_street([(4, 7)])
     engine = PhasePowerFlow(circuit)

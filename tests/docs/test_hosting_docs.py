@@ -1,0 +1,19 @@
+"""The page docs/how-to/hosting-capacity.md prints what it shows."""
+
+from __future__ import annotations
+
+import pytest
+from doc_blocks import blocks
+
+from cosim import Scenario, find_hosting
+
+PAGE = "docs/how-to/hosting-capacity.md"
+
+pytestmark = pytest.mark.slow  # two searches over a week
+
+
+def test_a_street_of_one_phase_houses_holds_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = blocks(PAGE)
+    code = [block.text for block in page if block.is_python][1]
+    exec(compile(code, PAGE, "exec"), {"Scenario": Scenario, "find_hosting": find_hosting})
+    assert capsys.readouterr().out == next(block.text for block in page if block.language == "text")
