@@ -159,6 +159,8 @@ FIELDS: list[tuple[str, dict[str, int], str]] = [
     ("phases", {"neutral_e4_percent": 990_000}, "recorded neutral 99.0000 %, found"),
     ("phases", {"neutral_e4_percent": NONE}, "recorded neutral none, found"),
     ("phases", {"neutral_line": -1}, "recorded neutral_line -1, found"),
+    ("phases", {"neutral_mv": 5000}, "recorded neutral voltage 5.000 V, found none"),
+    ("phases", {"neutral_bus": 3}, "recorded neutral_bus 3, found -1"),
     ("verdict", {"lowest_bus": 0}, "recorded lowest_bus 0, found"),
     ("verdict", {"highest_vm_upu": 990_000}, "recorded highest_vm 0.990000 pu, found"),
     ("verdict", {"branch": -1}, "recorded branch -1, found"),
