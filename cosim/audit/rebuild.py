@@ -25,6 +25,7 @@ from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
+from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import make_first_records, name_digests, name_network
 from cosim.scenario.model import Scenario
@@ -88,7 +89,8 @@ def rebuild_feeder(recorded: Recorded, names: tuple[str, ...], market: MarketCas
     """Feeder of a run's participants as its scenario makes it; one from a file as the run directory keeps it.
 
     What was kept is used if it is the recorded network, and else that: the user's file may have changed since. Phases
-    are those of the scenario or of the kept table all the same; with the market all of them follow.
+    are those of the scenario or of the kept table all the same; with the market all of them follow. Where nothing was
+    kept, power factors of loads are those that the ledger states.
     """
     devices = list_devices(recorded.scenario, names, _list_capacities(recorded.scenario, len(names)))
     owners = {names[device.house] for device in devices if isinstance(device, FuelCellDevice)}
@@ -96,11 +98,17 @@ def rebuild_feeder(recorded: Recorded, names: tuple[str, ...], market: MarketCas
         return _with_phases(recorded, recorded.scenario, read_feeder(recorded.scenario, names, owners), market)
     kept = with_kept_network(recorded.scenario, recorded.directory)
     if kept is None:
-        return recorded.feeder
+        return _with_stated_reactive(recorded)
     feeder = _with_phases(recorded, kept, read_feeder(kept, names, owners), market)
     if feeder.digest() == recorded.feeder.digest():
         return feeder
-    return replace(recorded.feeder, connections=feeder.connections)
+    return replace(recorded.feeder, connections=feeder.connections, load_tan_phi=feeder.load_tan_phi)
+
+
+def _with_stated_reactive(recorded: Recorded) -> Feeder:
+    """The recorded feeder with the power factors that the first block states."""
+    ppm = recorded.houses["load_tan_phi_ppm"].astype(np.int64)
+    return replace(recorded.feeder, load_tan_phi=np.where(ppm == IN_PROFILES, np.nan, ppm / PPM))
 
 
 def _with_phases(recorded: Recorded, scenario: Scenario, feeder: Feeder, market: MarketCase | None) -> Feeder:

@@ -17,7 +17,7 @@ from cosim.recording.blocks import Form, name_digests, name_network
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
-from grid_models.feeder.connection import ABC, Connections
+from grid_models.feeder.connection import ABC, NAMES, Connections
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.net_file import read_net
 from market.exchanges import Rows
@@ -166,10 +166,20 @@ def list_connected(directory: Path, scenario: Scenario, feeder: Feeder, houses: 
     """A feeder with the phases that its houses may have: as the first block records them, and as the scenario says.
 
     In the balanced model it is the feeder as it is.
+
+    Raises
+    ------
+    ScenarioError
+        If a code of a phase is none.
     """
     if scenario.network.model == "balanced":
         yield feeder
         return
+    if max(houses[name].max(initial=0) for name in CONNECTED) >= len(NAMES):
+        raise ScenarioError(
+            f"{directory}: expected phases from 0 to {len(NAMES) - 1} of every house in the ledger's first block, got "
+            "others; run gridsettle ledger verify"
+        )
     load, pv, battery, cell = (houses[name].astype(np.int8) for name in CONNECTED)
     yield replace(feeder, connections=Connections(load, pv, battery, cell, choose_wires(scenario)))
     yield connect_as_asked(directory, scenario, feeder, houses)

@@ -17,9 +17,8 @@ from market.ledger.format.records import ISLANDED, NONE, quantise
 RECORDED_VM_UPU, RECORDED_LOADING_E4 = 10, 100
 """How far the recorded extremes may be from the recomputed ones, in their own steps (1e-5 pu, 0.01 %)."""
 
-RECORDED_VUF_E4 = 10
-RECORDED_NEUTRAL_MV = 10
-"""The same of the voltage unbalance (0.001 %): an error of both voltages of 1e-5 pu."""
+RECORDED_VUF_E4, RECORDED_NEUTRAL_MV = 10, 10
+"""The same of the voltage unbalance (0.001 %), an error of both voltages of 1e-5 pu, and of a neutral's voltage."""
 
 RECORDED_W, RECORDED_WH = 2, 1
 """How far recorded grid power and losses may be; losses of an island are rounded at every grid former."""

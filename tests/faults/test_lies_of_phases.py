@@ -20,6 +20,7 @@ from cosim import run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import Case, build_case
+from cosim.errors import ScenarioError
 from grid_models.feeder.connection import Connections
 from market.exchanges import CONDUCTORS, Reason, with_conductor
 from market.ledger.check.verify import verify_ledger
@@ -128,6 +129,16 @@ def test_who_finds_a_lie_about_phases(lie: str, honest: Run, tmp_path: Path) -> 
     expect([*map(str, found.differences), *(finding.what for finding in found.findings)], row.rerun)
 
 
+def test_a_phase_that_is_none_is_refused_in_words(honest: Run, tmp_path: Path) -> None:
+    books = take_apart(honest.directory)
+    books.houses["pv_phase"][2] = 4
+    directory = put_together(books, honest.directory, tmp_path / "run")
+    assert verify_ledger(directory).reason == "a record whose pv_phase is out of range: 4"
+    for check in (audit_ledger, rerun_ledger):
+        with pytest.raises(ScenarioError, match=r"expected phases from 0 to 3 of every house in the ledger's first"):
+            check(directory)
+
+
 def test_an_honest_ledger_with_phases_is_silent(honest: Run, tmp_path: Path) -> None:
     directory = put_together(take_apart(honest.directory), honest.directory, tmp_path / "run")
     assert verify_ledger(directory).ok
@@ -148,6 +159,8 @@ FIELDS: list[tuple[str, dict[str, int], str]] = [
     ("phases", {"neutral_e4_percent": 990_000}, "recorded neutral 99.0000 %, found"),
     ("phases", {"neutral_e4_percent": NONE}, "recorded neutral none, found"),
     ("phases", {"neutral_line": -1}, "recorded neutral_line -1, found"),
+    ("phases", {"neutral_mv": 5000}, "recorded neutral voltage 5.000 V, found none"),
+    ("phases", {"neutral_bus": 3}, "recorded neutral_bus 3, found -1"),
     ("verdict", {"lowest_bus": 0}, "recorded lowest_bus 0, found"),
     ("verdict", {"highest_vm_upu": 990_000}, "recorded highest_vm 0.990000 pu, found"),
     ("verdict", {"branch": -1}, "recorded branch -1, found"),

@@ -18,7 +18,7 @@ SIGNATURE = struct.Struct("<i24s32s")
 PRIVATE = struct.Struct("<32s28s")
 AGGREGATE = struct.Struct("<I7q")
 HOUSE = struct.Struct("<8iqiii4B4s")
-PHASES = struct.Struct("<7i32s")
+PHASES = struct.Struct("<9i24s")
 PARAMETER = struct.Struct("<20s40s")
 PPM = 1_000_000
 METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
@@ -42,7 +42,7 @@ def check_reason(reason: int, version: int) -> None:
     elif number == 3:
         demand(1 <= code <= 4, "conductor")
     else:
-        demand(number <= 10 and code == 0, "conductor")
+        demand(number <= 11 and code == 0, "conductor")
 
 
 def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
@@ -67,9 +67,10 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         demand(status <= 3 and reason in range(0x102), "verdict")
         demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
     elif kind == 20:
-        low, high, conductor, _, bus, _, line, zeros = PHASES.unpack(row[12:])
+        low, high, conductor, _, bus, _, line, _, neutral_bus, zeros = PHASES.unpack(row[12:])
         demand(version == 2 and flags == (0, 0) and not any(zeros), "phases")
         demand(0 <= low <= 3 and 0 <= high <= 3 and 0 <= conductor <= 4 and bus >= -1 and line >= -1, "phases")
+        demand(neutral_bus >= -1, "phases")
     elif kind == 18:
         element, zeros = TOPOLOGY.unpack(row[12:])
         demand(1 <= status <= 6 and reason == 0 and element >= 0 and not any(zeros), "topology")

@@ -22,6 +22,7 @@ from cosim.case.inputs import read_inputs
 from cosim.case.solve import solve_meters
 from cosim.delivery.reactive import find_tan_phi_ppm
 from cosim.interval.fold import run_intervals
+from cosim.results.publication import publish_run
 from cosim.simulation.simulate import Progress
 from data.tables import write_profiles
 from market.exchanges import split_reason
@@ -77,6 +78,9 @@ def test_a_network_from_a_file_and_its_table_of_phases_pass(tmp_path: Path) -> N
     for name in ("street.json", "houses.csv"):
         (tmp_path / "street" / name).unlink()  # nothing outside the run directory is needed
     assert check_all(tmp_path / "run")["heights"] == 24
+    publish_run(tmp_path / "run", tmp_path / "public")  # without the table: phases are those of the ledger
+    assert audit_ledger(tmp_path / "public", sample=4).findings == ()
+    assert rerun_ledger(tmp_path / "public").ok
 
 
 def records_of(directory: Path) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from phase_world import make_street
 
 from cosim import Scenario, ScenarioError, run
 from cosim.audit.audit import audit_ledger
@@ -20,6 +21,7 @@ from cosim.delivery.reactive import IN_PROFILES
 from cosim.interval.fold import run_intervals
 from cosim.recording.recorder import open_recorder
 from cosim.results.directory import prepare_directory, write_table
+from cosim.results.publication import publish_run
 from cosim.results.tables import make_houses_table
 from cosim.simulation.simulate import write_inputs
 from data.tables import write_profiles
@@ -125,3 +127,14 @@ def test_a_run_of_an_earlier_version_is_audited_as_one_without_reactive_power(tm
     file.write_text("\n".join(line for line in lines if not line.startswith("load_cos_phi")))
     assert audit_ledger(tmp_path / "run", sample=None).findings == ()
     assert rerun_ledger(tmp_path / "run").ok
+
+
+def test_a_published_run_on_a_network_from_a_file_is_audited_by_the_power_factors_that_it_states(
+    tmp_path: Path,
+) -> None:
+    """Nothing of the user's files is published: neither the net as it was given nor the table of participants."""
+    run(make_street(tmp_path / "street", hours=8, network={"model": "balanced"}), tmp_path / "run")
+    assert set(read_tan_phi_ppm(tmp_path / "run")) == {328_684}
+    publish_run(tmp_path / "run", tmp_path / "public")
+    assert audit_ledger(tmp_path / "public", sample=None).findings == ()
+    assert rerun_ledger(tmp_path / "public").ok
