@@ -20,6 +20,7 @@ from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.readout import conductor_percent, phase_to_neutral
 from grid_models.phases.sequence import TO_SEQUENCES
 from grid_models.powerflow.limits import NEUTRAL_SCALE, UNBALANCE_SCALE
+from grid_models.response.phase_kernel import multiply, solve_changes
 from grid_models.response.response import ALL, Response, Rows
 
 
@@ -44,7 +45,7 @@ class PortMaps(NamedTuple):
 @lru_cache(maxsize=4)
 def make_maps(engine: FeederPhaseFlow) -> PortMaps:
     """Port maps of an engine; engines never change, so the latest four are kept."""
-    return PortMaps(*make_port_maps(engine.connected.circuit))
+    return PortMaps(*map(np.ascontiguousarray, make_port_maps(engine.connected.circuit)))
 
 
 def phase_sensitivity(engine: FeederPhaseFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -102,7 +103,7 @@ class PhaseState:
 
     @cached_property
     def factors(self) -> Any:
-        """LU factors of the real system for the ports' voltages, (2m, 2m)."""
+        """LU factors of the real system for the ports' voltages, (2m, 2m), where the fixed point does not converge."""
         g, one = self.maps.port * self.d, np.eye(self.s.size)
         return lu_factor(np.block([[one - g.real, -g.imag], [-g.imag, one + g.real]]))
 
@@ -176,14 +177,17 @@ class PhaseChange:
         """Change of the ports' currents, (m, C) A."""
         state = self.state
         direct = np.conj(self.power) / np.conj(state.port_v)[:, None]
-        right, m = state.maps.port @ direct, state.s.size
-        dv = lu_solve(state.factors, np.concatenate([right.real, right.imag]))
-        return np.asarray(direct + state.d[:, None] * (dv[:m] - 1j * dv[m:]))
+        right = multiply(state.maps.port, direct)
+        dv, converged = solve_changes(state.maps.port, state.d, right)
+        if not converged:
+            m, both = state.s.size, lu_solve(state.factors, np.concatenate([right.real, right.imag]))
+            dv = both[:m] + 1j * both[m:]
+        return np.asarray(direct + state.d[:, None] * np.conj(dv))
 
     @cached_property
     def voltages(self) -> Complex:
         """Change of the nodes' voltages, (n, C) V."""
-        return np.asarray(self.state.maps.node @ self.currents)
+        return multiply(self.state.maps.node, self.currents)
 
     def vm_pu(self, buses: Rows = ALL) -> Floats:
         """d|V| = Re(conj(V)·dV)/|V| of phases of buses, (b, C) pu."""
@@ -196,7 +200,7 @@ class PhaseChange:
     def _quantities(self) -> Complex:
         """All that `current_percent` may be asked for; the positive sequence changes beside the negative one."""
         state = self.state
-        found = state.quantities(self.voltages, state.maps.terminal @ self.currents)
+        found = state.quantities(self.voltages, multiply(state.maps.terminal, self.currents))
         v1 = state.sequence(state.v, 1)
         of_v1 = (np.conj(v1)[:, None] * state.sequence(self.voltages, 1)).real / np.abs(v1)[:, None] ** 2
         unbalance = state.unbalance(state.v)
@@ -211,7 +215,7 @@ class PhaseChange:
     def slack_kva(self) -> Complex:
         """P + jQ out of each source, (G, C)."""
         state, readout = self.state, self.state.engine.readout
-        di = state.maps.terminal @ self.currents
+        di = multiply(state.maps.terminal, self.currents)
         node = readout.all_node
         change = (self.voltages[node] * np.conj(state.current_a)[:, None] + state.v[node, None] * np.conj(di)) / 1000.0
         rows = []
