@@ -176,7 +176,7 @@ class PhaseChange:
     def currents(self) -> Complex:
         """Change of the ports' currents, (m, C) A."""
         state = self.state
-        direct = np.conj(self.power) / np.conj(state.port_v)[:, None]
+        direct: Complex = np.conj(self.power) / np.conj(state.port_v)[:, None]
         right = multiply(state.maps.port, direct)
         dv, converged = solve_changes(state.maps.port, state.d, right)
         if not converged:
