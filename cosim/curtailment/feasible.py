@@ -1,7 +1,8 @@
 """Make an interval's exchanges feasible: where their power flow breaks a limit, curtail and solve again.
 
 Law: whatever is settled has a clean AC solution of its own. A curtailment rule that finds none is followed by steps
-that cut more: no exchange at all, then shedding of load, then switching the feeder off.
+that cut more: no exchange at all, then shedding of load, then what houses do by themselves, then switching the feeder
+off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from cosim.case.case import Case
 from cosim.curtailment.least import least_curtailment
 from cosim.curtailment.max_min import max_min
-from cosim.curtailment.proportional import lifo, pro_rata, reject, shed_load
+from cosim.curtailment.proportional import end_own_balance, lifo, pro_rata, reject, shed_load
 from cosim.curtailment.scope import find_in_scopes, list_scopes, with_purchases
 from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
@@ -132,7 +133,7 @@ def make_feasible(
     if flow.engine[0] == Engine.CONTROL:
         binding = binding._replace(reason=Reason.CONTROL)
     search = Search(Problem(case, orders, state, rows, settlement.meters, *binding, lost_ueur_per_kwh))
-    for find in (find_by_rule, find_by_shedding):
+    for find in (find_by_rule, find_by_shedding, end_own_balance):
         found = find(search)
         if found is not None:
             settlement, flow, verdicts, _ = found

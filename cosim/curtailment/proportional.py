@@ -68,6 +68,19 @@ def _deliver_only(search: Search, admitted: Places | Sequence[int]) -> Delivery:
     return search.make_delivery(delivered)
 
 
+def end_own_balance(search: Search) -> Found | None:
+    """No exchange, and as little less as is clean of what houses do by themselves; then as little load shed.
+
+    In the balanced model that is nothing to the network. Where a house's panels, battery and load are on different
+    phases, it is.
+    """
+    if search.problem.case.feeder.connections is None:
+        return None
+    return find_largest_clean(search, lambda own: search.deliver_alone(own, 1.0)) or find_largest_clean(
+        search, lambda served: search.deliver_alone(0.0, served)
+    )
+
+
 def shed_load(search: Search) -> Found | None:
     """None of the scope's exchanges, and as little of its houses' load shed as is clean, low priorities first."""
     none = search.with_curtailable(0)

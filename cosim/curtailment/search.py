@@ -13,7 +13,7 @@ import numpy as np
 from cosim.case.case import Case
 from cosim.case.solve import solve_meters
 from cosim.delivery.compensation import with_compensation
-from cosim.delivery.redispatch import deliver, find_curtailable
+from cosim.delivery.redispatch import deliver, deliver_alone, find_curtailable
 from grid_models.arrays import Floats, Mask
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Judgement, Verdicts, judge
@@ -141,6 +141,12 @@ class Search:
         p = self.problem
         shed = np.zeros(p.orders.need_wh.size, np.int64) if shed_wh is None else shed_wh
         made = deliver(p.orders, p.state, p.rows, delivered_wh, shed, p.code, p.element)
+        return with_compensation(made, p.case.compensation_ueur_per_kwh)
+
+    def deliver_alone(self, own_share: float, served_share: float) -> Delivery:
+        """`deliver_alone` of this problem."""
+        p = self.problem
+        made = deliver_alone(p.orders, p.rows, own_share, served_share, p.code, p.element)
         return with_compensation(made, p.case.compensation_ueur_per_kwh)
 
     def with_curtailable(self, delivered_wh: Wh | Floats | int) -> Wh:

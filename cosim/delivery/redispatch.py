@@ -206,6 +206,50 @@ def deliver(
 
 
 @compiled
+def deliver_alone(
+    orders: Orders, rows: Rows, own_share: float, served_share: float, reason: int, element: int
+) -> Delivery:
+    """No exchange, and only a share of what houses do to balance themselves; the grid serves the rest of the load.
+
+    Where devices of a house are on different phases, what it does by itself loads the network too.
+
+    Parameters
+    ----------
+    orders, rows
+        Orders of the interval, and cleared exchanges.
+    own_share
+        Share, 0 to 1, of its own load that a house serves itself, and of its own charging; the rest of its generation
+        is spilled.
+    served_share
+        Share, 0 to 1, of the rest of the load that the grid serves; what remains is shed.
+    reason, element
+        Binding limit, written on every exchange.
+    """
+    n = orders.need_wh.size
+    out = np.empty(rows.size + 3 * n, EXCHANGE)
+    out[: rows.size] = rows
+    for k in range(rows.size):
+        row = out[k]
+        row.delivered_wh = 0
+        row.status = _REJECTED
+        row.reason = reason
+        row.element = element
+    size = rows.size
+    absorbed, released = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for i in range(n):
+        generated = orders.pv_wh[i] + orders.fuel_cell_wh[i]
+        own = int(own_share * (orders.load_wh[i] - orders.need_wh[i]))
+        charge = int(own_share * orders.charge_wh[i])
+        discharge = max(own + charge - generated, 0)
+        absorbed[i], released[i] = charge - orders.charge_wh[i], discharge - orders.discharge_wh[i]
+        imported = int(served_share * (orders.load_wh[i] - own))
+        size = with_total(out, size, _IMPORT, i, imported, orders)
+        size = with_total(out, size, _SPILL, i, generated + discharge - own - charge, orders)
+        size = with_total(out, size, _SHED, i, orders.load_wh[i] - own - imported, orders)
+    return Delivery(out[:size].copy(), absorbed, released)
+
+
+@compiled
 def deliver_nothing(orders: Orders, rows: Rows, reason: int, element: int) -> Delivery:
     """De-energised: no exchange, no own balance; generation is spilled and load is shed, all of it."""
     n = orders.need_wh.size

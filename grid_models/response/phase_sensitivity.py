@@ -176,7 +176,7 @@ class PhaseChange:
     def currents(self) -> Complex:
         """Change of the ports' currents, (m, C) A."""
         state = self.state
-        direct: Complex = np.conj(self.power) / np.conj(state.port_v)[:, None]
+        direct = np.asarray(np.conj(self.power) / np.conj(state.port_v)[:, None], dtype=np.complex128)
         right = multiply(state.maps.port, direct)
         dv, converged = solve_changes(state.maps.port, state.d, right)
         if not converged:
