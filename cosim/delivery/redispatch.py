@@ -231,9 +231,10 @@ def deliver_alone(
     for k in range(rows.size):
         row = out[k]
         row.delivered_wh = 0
-        row.status = _REJECTED
-        row.reason = reason
-        row.element = element
+        if is_curtailable(row.kind) and row.cleared_wh > 0:
+            row.status = _REJECTED
+            row.reason = reason
+            row.element = element
     size = rows.size
     absorbed, released = np.zeros(n, np.int64), np.zeros(n, np.int64)
     for i in range(n):
@@ -246,6 +247,11 @@ def deliver_alone(
         size = with_total(out, size, _IMPORT, i, imported, orders)
         size = with_total(out, size, _SPILL, i, generated + discharge - own - charge, orders)
         size = with_total(out, size, _SHED, i, orders.load_wh[i] - own - imported, orders)
+    for k in range(rows.size):
+        if out[k].kind == _IMPORT and out[k].delivered_wh < out[k].cleared_wh:
+            out[k].status = _CURTAILED if out[k].delivered_wh > 0 else _REJECTED
+            out[k].reason = reason
+            out[k].element = element
     return Delivery(out[:size].copy(), absorbed, released)
 
 

@@ -6,6 +6,7 @@ grid is an island where a device can hold its voltage (a grid former), else it i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from cosim.islands.island import (
     hold_island,
     make_island_orders,
     make_part_orders,
+    make_residual_rows,
 )
 from cosim.islands.phases import (
     AS_GOOD_AS_DARK,
@@ -48,10 +50,11 @@ from grid_models.feeder.topology import Supply
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Verdict
 from grid_models.response.sensitivity import AnyPowerFlow
-from market.exchanges import EXCHANGE, Kind, Rows
+from market.exchanges import EXCHANGE, Kind, Reason, Rows
 from market.orders import Inputs, Orders
 from market.settlement import Delivery, Settlement, settle
 from market.state import POOL_CONTRACT, State, begin_interval
+from market.storage import Wh
 
 
 class PartResult(NamedTuple):
@@ -312,22 +315,62 @@ def _alone(
     inside: Mask,
 ) -> PartResult | None:
     """A part without the grid, as an island; None if no device can hold it."""
-    orders = make_island_orders(case, inputs, state, inside)
-    rows = case.mechanism.clear(orders, state, case.rules).rows
     numbers, ranges = list_fuel_cells(case, network, inside)
-    critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
     background = find_island_background(case, switching.topology(in_force), inside)
-    part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background)
 
     def engine_of(former: Former, uses: Uses) -> AnyPowerFlow:
         return switching.engine(in_force, (int(case.feeder.bus[former.house]),), uses)
 
-    held = hold_with_background(part, network, engine_of)
+    def hold_with(inputs: Inputs) -> HeldIsland | None:
+        orders = make_island_orders(case, inputs, state, inside)
+        rows = case.mechanism.clear(orders, state, case.rules).rows
+        critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
+        part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background)
+        return hold_with_background(part, network, engine_of)
+
+    held = hold_with(inputs)
+    if held is None and case.feeder.connections is not None:
+        held = hold_with_less_generation(case, inputs, inside, hold_with)
     if held is None:
         return None
     fuel = dict(zip(numbers, held.fuel_wh, strict=True))
     spent = held.losses_wh, held.power_flows
     return PartResult(inside, Supply.ISLAND, held.former, held.orders, held.delivery, fuel, *spent, held.uses)
+
+
+def hold_with_less_generation(
+    case: Case, inputs: Inputs, inside: Mask, hold_with: Callable[[Inputs], HeldIsland | None]
+) -> HeldIsland | None:
+    """An island with the largest share of its panels' energy, in sixteenths, that a former can hold; None without any.
+
+    Panels on one phase, and what they serve or charge on others, can be more than a phase of the former carries.
+    """
+
+    def hold_share(share: float) -> HeldIsland | None:
+        used = np.floor(share * inputs.pv_wh).astype(np.int64)
+        held = hold_with(inputs._replace(pv_wh=used))
+        return None if held is None else spill_rest(case, held, np.where(inside, inputs.pv_wh - used, 0))
+
+    best = hold_share(0.0)
+    low, high = 0.0, 1.0
+    for _ in range(0 if best is None else 4):
+        middle = (low + high) / 2.0
+        held = hold_share(middle)
+        best, low, high = (best, low, middle) if held is None else (held, middle, high)
+    return best
+
+
+def spill_rest(case: Case, held: HeldIsland, rest_wh: Wh) -> HeldIsland:
+    """The island with generation that was left out of it, (N,), spilled; its last row stays that of the losses."""
+    rows, bus = held.delivery.rows.copy(), int(case.feeder.bus[held.former.house])
+    spilled = np.flatnonzero(rows["kind"] == Kind.SPILL)
+    rows["delivered_wh"][spilled] += rest_wh[rows["seller"][spilled]]
+    missing = rest_wh.copy()
+    missing[rows["seller"][spilled]] = 0
+    more = make_residual_rows(held.orders, Kind.SPILL, missing, Reason.ISLAND_LIMIT, bus)
+    orders = held.orders._replace(pv_wh=held.orders.pv_wh + rest_wh)
+    delivery = held.delivery._replace(rows=np.concatenate([rows[:-1], more, rows[-1:]]))
+    return held._replace(orders=orders, delivery=delivery)
 
 
 def hold_with_background(part: Part, network: NetworkState, engine_of: EngineFor) -> HeldIsland | None:

@@ -82,7 +82,7 @@ def connect_feeder(feeder: Feeder) -> ConnectedCircuit:
     wires = get_connections(feeder).wires
     if wires is None:
         return ConnectedCircuit(circuit, made, shares, np.full(made.matrices.y_bus.shape[0], EARTH))
-    found = add_neutrals(made._replace(circuit=circuit), internal, wires)
+    found = add_neutrals(feeder.net, made._replace(circuit=circuit), internal, wires)
     return ConnectedCircuit(found.circuit, made, shares, found.node)
 
 

@@ -9,7 +9,7 @@ between phase and neutral are those of the model with the neutral earthed everyw
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,13 +38,24 @@ class Neutral(NamedTuple):
     node: Ints
 
 
-def add_neutrals(made: ThreePhaseNet, house_bus: Ints, wires: FourWires) -> Neutral:
+def check_transformers(net: Any) -> None:
+    """Raise `GridError` where a transformer in service is none that OpenDSS, the judge of four wires, can have."""
+    for index, row in net.trafo[net.trafo.in_service.astype(bool)].iterrows():
+        clock = float(row.shift_degree) % 360.0 / 30.0
+        if str(row.vector_group).lower() != "dyn" or clock % 2.0 != 1.0:
+            raise GridError(
+                f"network, trafo {index}: expected Dyn with an odd clock in four wires, got {row.vector_group} and "
+                f"{row.shift_degree:g} degrees, which OpenDSS cannot judge; use model = three_phase"
+            )
+
+
+def add_neutrals(net: Any, made: ThreePhaseNet, house_bus: Ints, wires: FourWires) -> Neutral:
     """Circuit of a net with neutrals behind its transformers.
 
     Parameters
     ----------
-    made
-        A net's circuit in three phases.
+    net, made
+        pandapower net, and its circuit in three phases.
     house_bus
         Internal buses of the participants, (N,), -1 without supply.
     wires
@@ -56,6 +67,7 @@ def add_neutrals(made: ThreePhaseNet, house_bus: Ints, wires: FourWires) -> Neut
         If the zero sequence of a line is less than its positive sequence, so that nothing is left for a neutral, or two
         networks with star points are joined by a transformer.
     """
+    check_transformers(net)
     circuit, n_buses = made.circuit, made.matrices.y_bus.shape[0]
     ends = [_find_ends(branch) for branch in circuit.branches]
     starred = {far for branch, (_, far) in zip(circuit.branches, ends, strict=True) if branch.end[0] == "hv"}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandapower as pp
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.feeder.connection import ABC
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.connected import ConnectedCircuit, get_connections
@@ -96,10 +96,13 @@ class PhaseReference:
         self._index: Ints = np.array(
             [pp.create_asymmetric_sgen(self.net, int(b), type="wye", **zero) for b in bus], np.int64
         )
-        grid, matrices = self.net.ext_grid, connected.net.matrices
-        self._live = grid.in_service.to_numpy(bool)
-        at = matrices.bus[find_bus_rows(self.net, grid.bus[self._live])]
-        self._source: Ints = np.searchsorted(matrices.reference, at).astype(np.int64)
+        self._connected = connected
+        internal = connected.net.matrices.bus
+        self._ends = [
+            (f"res_{table}_3ph", end, internal[find_bus_rows(self.net, self.net[table][f"{end}_bus"])])
+            for table, ends in (("line", ("from", "to")), ("trafo", ("hv", "lv")))
+            for end in ends
+        ]
 
     def solve(self, p_kw: Floats, q_kvar: Floats) -> Flow:
         """Flow of injections, (K, C) kW and kvar; non-finite ones are not solved."""
@@ -114,11 +117,13 @@ class PhaseReference:
             n_unbalance=n_buses,
             n_neutral=n_buses if (readout.neutral >= 0).any() else 0,
         )
+        circuit, share = self._connected.circuit, self._connected.share
+        drawn = circuit.power_kva - (share @ p_kw.T + 1j * (share @ q_kvar.T)).T
         for k in range(len(p_kw)):
             if np.isfinite(p_kw[k]).all() and np.isfinite(q_kvar[k]).all():
                 self._write(p_kw[k], q_kvar[k])
                 if run_3ph(self.net):
-                    self._read(flow, k)
+                    self._read(flow, k, drawn[k])
         return flow
 
     def _write(self, p_kw: Floats, q_kvar: Floats) -> None:
@@ -127,7 +132,24 @@ class PhaseReference:
             self.net.asymmetric_sgen.loc[self._index, f"p_{name}_mw"] = p_kw * share / 1000.0
             self.net.asymmetric_sgen.loc[self._index, f"q_{name}_mvar"] = q_kvar * share / 1000.0
 
-    def _read(self, flow: Flow, k: int) -> None:
+    def _source_powers(self, drawn_kva: Complex) -> Complex:
+        """P + jQ out of each source, (G,) kVA: what enters branches at its bus, and what is drawn there, (m,) kVA.
+
+        With several sources, those of islands, pandapower's results of external grids are not theirs.
+        """
+        reference = self._connected.net.matrices.reference
+        at_ports = self._connected.circuit.port_from // 3
+        power = np.array([drawn_kva[at_ports == bus].sum() for bus in reference], dtype=np.complex128)
+        for table, end, internal in self._ends:
+            p, q = (
+                np.nansum(_columns(self.net[table], f"{w}_{{}}_{end}_{u}"), axis=1)
+                for w, u in (("p", "mw"), ("q", "mvar"))
+            )
+            entering = 1000.0 * (p + 1j * q)
+            power += np.array([entering[internal == bus].sum() for bus in reference])
+        return power
+
+    def _read(self, flow: Flow, k: int, drawn_kva: Complex) -> None:
         """Copy pandapower's results into interval k; a branch without supply, which has NaN there, has no current."""
         net, readout = self.net, self._readout
         vm = _columns(net.res_bus_3ph, "vm_{}_pu")
@@ -141,10 +163,8 @@ class PhaseReference:
         flow.trafo_p_kw[k] = 1000.0 * np.nansum(_columns(net.res_trafo_3ph, "p_{}_hv_mw"), axis=1)
         lost = [np.nansum(_columns(table, "pl_{}_mw")) for table in (net.res_line_3ph, net.res_trafo_3ph)]
         flow.losses_kw[k] = 1000.0 * sum(lost)
-        for values, column in ((flow.p_slack_kw, "p_{}_mw"), (flow.q_slack_kvar, "q_{}_mvar")):
-            of_rows = np.nansum(_columns(net.res_ext_grid_3ph, column), axis=1)[self._live]
-            values[k] = 0.0
-            np.add.at(values[k], self._source, 1000.0 * of_rows)
+        power = self._source_powers(drawn_kva)
+        flow.p_slack_kw[k], flow.q_slack_kvar[k] = power.real, power.imag
         flow.p_grid_kw[k] = flow.p_slack_kw[k][readout.is_grid].sum()
         flow.q_grid_kvar[k] = flow.q_slack_kvar[k][readout.is_grid].sum()
 

@@ -92,7 +92,8 @@ class Flow(NamedTuple):
     def with_feeder_off(self) -> Flow:
         """The same intervals with the feeder switched off: no voltage, no current, no losses."""
         off = Flow._make(map(np.zeros_like, self))
-        return off._replace(vm_pu=np.full_like(self.vm_pu, np.nan), converged=np.ones_like(self.converged))
+        dark = {name: np.full_like(getattr(self, name), np.nan) for name in ("vm_pu", "vuf_percent", "neutral_v")}
+        return off._replace(**dark, converged=np.ones_like(self.converged))
 
 
 def make_no_phases(n_intervals: int) -> tuple[Floats, Floats]:
