@@ -60,7 +60,8 @@ def judge(trades: pd.DataFrame, phases: Phases | None, **options: Any) -> Valida
 def list_said(net: Any, **options: Any) -> list[str]:
     """Notes on a net that participants of the two streets trade on."""
     options = {"model": "three_phase", "zero_sequence": RATIOS, "keep_elements": True, **options}
-    return list(validate(net, make_trades(("ann", "bob", 0.1)), participants=BUSES, **options).summary["network"]["notes"])
+    found = validate(net, make_trades(("ann", "bob", 0.1)), participants=BUSES, **options)
+    return list(found.summary["network"]["notes"])
 
 
 @pytest.mark.parametrize(
