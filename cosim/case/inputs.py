@@ -35,6 +35,7 @@ from grid_models.feeder.feeder import Feeder, with_ratings
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder, read_feeder_json
 from grid_models.phases.fill import FOUR_CORE, Ratios, with_delta_star, with_zero_sequence
+from grid_models.phases.notes import with_phase_notes
 from market.exchanges import UEUR_PER_EUR
 from market.storage import Wh
 
@@ -196,7 +197,7 @@ def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_own
         feeder = replace(feeder, notes=(*feeder.notes, *notes))
     if section.model != "balanced":
         feeder = with_delta_star(feeder) if section.source == "generated" else feeder
-        feeder = with_zero_sequence(feeder, _choose_ratios(scenario))
+        feeder = with_phase_notes(with_zero_sequence(feeder, _choose_ratios(scenario)), section.model)
     feeder = with_power_factors(feeder, scenario.houses.load_cos_phi, read_load_cos_phi(scenario))
     return with_ratings(feeder, section.line_ratings_ka) if section.line_ratings_ka else feeder
 

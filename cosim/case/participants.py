@@ -19,6 +19,8 @@ from grid_models.feeder.connection import ABC, DEVICES, NAMES, Codes, Connection
 PHASE = "phase"
 PHASE_COLUMNS = {device: f"phase_{device}" for device in DEVICES if device != "load"}
 """Column with the phases of a device where they are not those of the house."""
+_FLOATS = ("1.0", "2.0", "3.0", "123.0")
+"""Phases by number as tools write them where other cells of the column are empty."""
 OPTIONAL = ("load_cos_phi", PHASE, *PHASE_COLUMNS.values())
 
 
@@ -125,8 +127,8 @@ def _read_phases(table: Table, column: str, otherwise: Codes) -> Codes:
 
 
 def _as_word(cell: object) -> str:
-    """A cell as it is written: a column of phase numbers with empty cells arrives as floats."""
-    return f"{cell:g}" if isinstance(cell, float) else str(cell)
+    """A cell as it is written: tools write a column of phase numbers with empty cells as 1.0."""
+    return str(cell).strip().removesuffix(".0") if str(cell).strip() in _FLOATS else str(cell)
 
 
 def list_left_out(table: Participants, remedy: str = 'network.model = "three_phase"') -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from grid_models.errors import GridError
 from grid_models.feeder.connection import ABC, NAMES, Connections, make_connections, read_phase
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.fill import Ratios, with_zero_sequence
+from grid_models.phases.notes import with_phase_notes
 
 MODELS = ("balanced", "three_phase", "four_wire")
 EARTHING = ("star_earth_ohm", "house_earth_ohm")
@@ -47,9 +48,10 @@ def check_model(model: str, given: Mapping[str, Any]) -> None:
         raise DataError(f"model: expected one of {', '.join(MODELS)}, got '{model}'; correct the name")
     for name, value in given.items():
         if model == "balanced" and value is not None:
+            fitting = "four_wire" if name in OF_NEUTRAL else "three_phase"
             raise DataError(
                 f"{name}: expected none in the balanced model, which knows no phases, got {value}; leave it out, or "
-                "choose the model three_phase (--model three_phase)"
+                f"choose the model {fitting} (--model {fitting})"
             )
         if model == "three_phase" and value is not None and name in OF_NEUTRAL:
             raise DataError(
@@ -100,7 +102,7 @@ def connect(
     options: dict[str, Any] = {"model": model, "zero_sequence": dict(zero_sequence or {}), **(earthing or {})}
     scenario = Scenario("options", network=options)
     ratios, wires = scenario.network.zero_sequence, choose_wires(scenario)
-    filled = with_zero_sequence(feeder, Ratios(**ratios) if ratios else None)
+    filled = with_phase_notes(with_zero_sequence(feeder, Ratios(**ratios) if ratios else None), model)
     for name in phases:
         if name not in {*feeder.participants, *others}:
             raise DataError(f"phases: expected participants, got '{name}'; correct the name")

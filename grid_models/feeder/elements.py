@@ -94,6 +94,10 @@ SOLVER_OPTIONS = {
 """Options of `runpp` that say how a solution is found, not what it is; those stored in a net are dropped."""
 
 
+SUMMED = "unbalanced loads or generators: counted as the sum of their phases"
+"""End of the note on kept elements that have phases; it is true of the balanced model alone."""
+
+
 def check_element_types(name: str, net: Any) -> None:
     """Raise `GridError` if the net has elements in service that are not supported."""
     for table, kind in ELEMENT_TYPES.items():
@@ -201,7 +205,7 @@ def _list_simplified(net: Any, *, keep_elements: bool) -> Iterator[str]:
         yield f"{rated} switches with a rated current (in_ka): carried in the power flow, their loading is not judged"
     unbalanced = len(net.asymmetric_load) + len(net.asymmetric_sgen)
     if keep_elements and unbalanced:
-        yield f"{unbalanced} unbalanced loads or generators: counted as the sum of their phases"
+        yield f"{unbalanced} {SUMMED}"
     dark = len(unsupplied_buses(net))
     if dark:
         yield f"{dark} buses without supply: they have no voltage and are not judged"

@@ -238,7 +238,7 @@ def find_bus(net: Any, value: str | int, where: str) -> int:
     net
         pandapower net.
     value
-        An integer is an index, text a name or an index; `#7` is index 7 even if a bus is named 7.
+        An integer is an index, text a name or an index, also one like 48.0; `#7` is index 7 even if a bus is named 7.
     where
         Begin of the message.
 
@@ -248,7 +248,10 @@ def find_bus(net: Any, value: str | int, where: str) -> int:
         If there is no such bus, or it could be several.
     """
     text = str(value).strip()
-    named = [int(b) for b in net.bus.index[net.bus.name.astype(str) == text]] if isinstance(value, str) else []
+    names = net.bus.name.astype(str)
+    if not (names == text).any() and text.removesuffix(".0").isdecimal():
+        text = text.removesuffix(".0")  # tools write 48 as 48.0 where other cells of the column are empty
+    named = [int(b) for b in net.bus.index[names == text]] if isinstance(value, str) else []
     digits = text.removeprefix("#")
     index = int(digits) if digits.lstrip("-").isdecimal() else None
     indexed = [index] if index is not None and index in net.bus.index else []
@@ -261,4 +264,4 @@ def find_bus(net: Any, value: str | int, where: str) -> int:
             f"{', '.join(map(str, found))}; write # and the index"
         )
     hint = suggest_name(text, net.bus.name, "see the table of buses, net.bus")
-    raise GridError(f"{where}: expected the name or the integer index of a bus, got '{text}'; {hint}")
+    raise GridError(f"{where}: expected the name or the integer index of a bus, got '{str(value).strip()}'; {hint}")

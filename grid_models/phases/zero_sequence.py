@@ -171,8 +171,9 @@ def check_vector_groups(net: Any) -> None:
                 if bare.lower() in GROUPS and bare != str(group)
                 else "a low-voltage network of three phases needs an earthed star point there"
             )
+            got = "none" if pd.isna(group) or group == "" else f"'{group}'"
             raise GridError(
-                f"{_list_rows(net, 'trafo', [k])}: expected vector_group Dyn, Yzn, Yyn or YNyn, got '{group}'; {remedy}"
+                f"{_list_rows(net, 'trafo', [k])}: expected vector_group Dyn, Yzn, Yyn or YNyn, got {got}; {remedy}"
             )
 
 

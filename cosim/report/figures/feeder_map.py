@@ -38,6 +38,7 @@ CLASSES = (
     LoadingClass(80, 100, ORANGE, 5.5),
     LoadingClass(100, np.inf, VERMILION, 7.0),
 )
+DARK = "without supply"
 ELONGATED = 5.0
 """Width over height from which a drawing is stretched instead of kept to scale."""
 
@@ -164,12 +165,12 @@ def _describe(worst: Worst, k: int, digits: int, unit: str) -> list[str]:
 
 
 def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> list[Any]:
-    """One trace per class of loading, and one for branches without supply."""
+    """One trace for branches without supply, beneath others and last in the legend, and one per class of loading."""
     a, b = places.to_numpy()[ends["a"]], places.to_numpy()[ends["b"]]
     points = np.stack([a, (a + b) / 2, b, np.full_like(a, np.nan)], axis=1)  # (L, 4, 2); a gap after each branch
     values = loading.to_numpy(np.float64)
     looks = [(c.label, (values >= c.low) & (values < c.high), c.color, c.width) for c in CLASSES]
-    looks.append(("without supply", np.isnan(values), PALE, 2.0))
+    looks.insert(0, (DARK, np.isnan(values), PALE, 2.0))
     return [
         go.Scatter(
             x=points[inside, :, 0].reshape(-1),
@@ -178,6 +179,7 @@ def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Se
             mode="lines",
             name=label,
             legendgroup=label,
+            legendrank=1001 if label == DARK else None,
             line={"color": color, "width": width},
             hovertemplate="%{text}<extra></extra>",
         )

@@ -173,8 +173,7 @@ def make_validation_section(run: RunTables) -> PageSection:
     caption = "Elements beyond a limit as cleared" + (
         f" ({len(table)} in all), the {len(rows)} with the most hours." if len(table) > len(rows) else "."
     )
-    shown = "voltage, pu, loading, %, and unbalance, %" if run.unbalanced else "voltage, pu, and loading, %"
-    picture = f"Worst element of each interval that was not clean: {shown}; dashed: the limit."
+    picture = f"Worst element of each interval that was not clean: {_name_judged(run)}; dashed: the limit."
     return PageSection(
         "validation",
         title,
@@ -182,6 +181,15 @@ def make_validation_section(run: RunTables) -> PageSection:
         tables=(Table("validation", caption, ("finding", *VALIDATION[1:]) if run.unbalanced else VALIDATION, rows),),
         figures=(Figure("before-after", picture, draw_before_and_after(paired)),),
     )
+
+
+def _name_judged(run: RunTables) -> str:
+    """What the figure before and after validation shows, in words: the neutral only where its voltage was amiss."""
+    if not run.unbalanced:
+        return "voltage, pu, and loading, %"
+    if (run.violations["quantity"] == "neutral_v").any():
+        return "voltage, pu, loading, %, unbalance, %, and voltage of the neutral to earth, V"
+    return "voltage, pu, loading, %, and unbalance, %"
 
 
 def make_map_section(run: RunTables) -> PageSection:

@@ -9,6 +9,13 @@ import numpy as np
 import pandas as pd
 
 TOLERANCE_PU, TOLERANCE_PERCENT, TOLERANCE_V = 1e-5, 0.01, 0.01
+SCALES = {
+    "vm_pu": ("pu", TOLERANCE_PU),
+    "loading_percent": ("%", TOLERANCE_PERCENT),
+    "vuf_percent": ("%", TOLERANCE_PERCENT),
+    "neutral_v": ("V", TOLERANCE_V),
+}
+"""Unit of each quantity that is judged, and by how much a settled value may pass its limit and count as at it."""
 KEYS = ["element_type", "name", "side", "quantity", "phase"]
 """Columns that tell the rows of the table by element apart."""
 
@@ -41,10 +48,10 @@ def with_settled(violations: pd.DataFrame, settled: Mapping[tuple[str, str], pd.
 def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     """One row per element, phase and limit: hours beyond it as cleared and as settled, worst values; most hours first.
 
-    A settled value counts as beyond a limit if it is so by more than 1e-5 pu or 0.01 %.
+    A settled value counts as beyond a limit if it is so by more than 1e-5 pu, 0.01 % or 0.01 V.
     """
     excess, beyond = paired["value"] - paired["limit"], paired["settled"] - paired["limit"]
-    tolerance = np.where(paired["quantity"] == "vm_pu", TOLERANCE_PU, TOLERANCE_PERCENT)
+    tolerance = np.array([SCALES[quantity][1] for quantity in paired["quantity"]], np.float64)
     paired = paired.assign(
         excess=excess.abs(),
         side=np.where(excess > 0, "above", "below"),
@@ -61,5 +68,5 @@ def summarise_by_element(paired: pd.DataFrame, hours: float) -> pd.DataFrame:
     worst = paired.loc[grouped["excess"].idxmax()].set_index(KEYS)
     table = worst[["limit", *names]].rename(columns=names).assign(**hours_beyond).reset_index()
     table = table.rename(columns={"name": "element"})
-    table["unit"] = np.where(table["quantity"] == "vm_pu", "pu", "%")
+    table["unit"] = [SCALES[quantity][0] for quantity in table["quantity"]]
     return table.sort_values("hours_cleared", ascending=False, kind="stable")

@@ -15,12 +15,12 @@ from phase_streets import make_street
 
 from cosim.report.comparison import choose_digits, compare_models, find_highest_loading
 from cosim.report.figures.feeder_map import choose_worst, draw_feeder_map
-from cosim.report.figures.network import draw_before_and_after
+from cosim.report.figures.network import JUDGED, draw_before_and_after
 from cosim.report.figures.phases import draw_phases_over_distance, draw_unbalance_duration
 from cosim.report.palette import CONDUCTOR_COLORS
 from cosim.report.sections.market import name_elements, name_reasons
 from cosim.report.sections.unbalance import describe_finding
-from cosim.report.tables.before_and_after import summarise_by_element, with_settled
+from cosim.report.tables.before_and_after import SCALES, summarise_by_element, with_settled
 from cosim.report.tables.branches import losses_kw, summarise_conductors
 from cosim.report.tables.houses import find_connected, list_phases_in_use
 from grid_models.powerflow.limits import Limits
@@ -120,6 +120,23 @@ def test_before_and_after_pairs_a_phase_with_the_same_phase() -> None:
     figure = draw_before_and_after(paired)
     assert [trace.name for trace in figure.data] == ["as cleared", "as settled"] * 3
     assert figure.data[0].text[0] == "pole 2, phase b"
+
+
+@pytest.mark.parametrize(("settled", "still"), [(5.009, 0.0), (5.02, 1.0)])
+def test_the_voltage_of_a_neutral_is_in_volts(settled: float, still: float) -> None:
+    net = make_street(2)
+    bus = net.bus.index[net.bus.name == "pole 2"][0]
+    found = violations(net).head(1).assign(quantity="neutral_v", value=7.0, limit=5.0, phase="", element=bus)
+    paired = with_settled(found, {("neutral_v", ""): frame([[settled] * len(net.bus)] * 3, None)}, net)
+    table = summarise_by_element(paired, 1.0)
+    assert table["unit"].tolist() == ["V"]
+    assert table["hours_settled"].tolist() == [still], "beyond by more than 0.01 V counts"
+
+
+def test_everything_that_is_drawn_has_a_unit() -> None:
+    assert {name: title.rpartition(", ")[2] for name, title in JUDGED} == {
+        name: unit for name, (unit, _) in SCALES.items()
+    }
 
 
 def test_reasons_and_elements_of_curtailment_name_their_phase() -> None:

@@ -231,6 +231,8 @@ def test_the_map_puts_every_branch_into_its_class() -> None:
     second = figure.layout.sliders[0].steps[1].args[1]
     drawn = {trace.name: trace for trace, visible in zip(figure.data, second, strict=True) if visible}
     assert list(drawn["without supply"].text[:1]) == ["t: no supply"]
+    assert figure.data[0].name == "without supply", "what is dark lies beneath the branches that carry current"
+    assert [trace.name for trace in figure.data if trace.legendrank] == ["without supply"] * len(hours)
 
 
 def test_before_and_after_pairs_each_violation_with_its_settled_value() -> None:

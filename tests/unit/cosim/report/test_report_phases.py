@@ -186,6 +186,9 @@ def test_four_wires_show_the_voltage_of_the_neutral(four_wires: Path) -> None:
     assert 3.9 < highest <= 4.0
     assert f'<b data-key="highest_neutral_voltage" data-value="{highest}">' in page
     assert "voltage of the neutral to earth at bus pole 9" in page
+    assert "above 4 V" in page
+    assert "above 4 %" not in page
+    assert "unbalance, %, and voltage of the neutral to earth, V; dashed" in page
     assert "earthed everywhere" not in page
     cut = pd.read_csv(four_wires / "curtailment.csv", keep_default_na=False)
     assert "neutral_voltage" in set(cut["reason"])

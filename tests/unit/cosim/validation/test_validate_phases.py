@@ -57,6 +57,38 @@ def judge(trades: pd.DataFrame, phases: Phases | None, **options: Any) -> Valida
     return validate(make_net(), trades, phases=phases, **options)
 
 
+def list_said(net: Any, **options: Any) -> list[str]:
+    """Notes on a net that participants of the two streets trade on."""
+    options = {"model": "three_phase", "zero_sequence": RATIOS, "keep_elements": True, **options}
+    found = validate(net, make_trades(("ann", "bob", 0.1)), participants=BUSES, **options)
+    return list(found.summary["network"]["notes"])
+
+
+@pytest.mark.parametrize(
+    ("model", "ratios", "n"), [("balanced", None, 1), ("three_phase", RATIOS, 0), ("four_wire", RATIOS, 0)]
+)
+def test_kept_phases_are_a_sum_in_the_balanced_model_alone(model: str, ratios: Any, n: int) -> None:
+    net = make_net()
+    net.trafo["vector_group"] = "Dyn"
+    pp.create_asymmetric_load(net, net.line.to_bus.iloc[0], p_a_mw=0.001, type="wye")
+    notes = list_said(net, model=model, zero_sequence=ratios)
+    assert sum("sum of their phases" in note for note in notes) == n
+    assert any("kept beside the participants: unbalanced loads (1)" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("group", "in_service", "n"), [("Yzn5", True, 1), ("Yzn", True, 1), ("Dyn5", True, 0), ("Yzn", False, 0)]
+)
+def test_a_transformer_that_the_judge_gets_another_for_is_named(group: str, in_service: bool, n: int) -> None:
+    net = make_net()
+    spare = pp.create_transformer(net, 0, 1, "0.4 MVA 20/0.4 kV", in_service=in_service)
+    net.trafo["vector_group"] = "Dyn"
+    net.trafo.loc[spare, "vector_group"] = group
+    said = [note for note in list_said(net) if "Yzn" in note]
+    words = "Yzn; runpp_3ph, whose Yzn depends on sn_mva, is given a Dyn of the same zero sequence"
+    assert said == [f"trafo {spare}: {words}"] * n
+
+
 def test_on_three_phases_it_is_the_balanced_answer() -> None:
     trades = make_trades(("bob", "ann", 20.0), ("bob", "grid", 25.0), ("grid", "cem", 9.0))
     limits = {"max_vm_pu": 1.04}
@@ -203,6 +235,10 @@ def _with_feeder(connections: Any) -> Any:
         (
             lambda: judge(TRADES, None, model="four_wire", earthing={"ohm": 1.0}),
             *(DataError, "earthing: expected star_earth_ohm or house_earth_ohm, got 'ohm'"),
+        ),
+        (
+            lambda: judge(TRADES, None, model="balanced", zero_sequence=None, earthing={"house_earth_ohm": 10.0}),
+            *(DataError, r"earthing: expected none in the balanced model, .*\(--model four_wire\)"),
         ),
         (lambda: judge(TRADES, {"eve": "b"}), DataError, "phases: expected participants, got 'eve'"),
         (lambda: judge(TRADES, {"bob": "d"}), DataError, "participant 'bob': expected a phase: a, b, c or abc"),

@@ -218,6 +218,18 @@ def test_json_net_can_keep_its_elements_and_share_buses(tmp_path: Path) -> None:
     np.testing.assert_allclose(flow.vm_pu[0], flow.vm_pu[2], rtol=0, atol=1e-13)
 
 
+def test_an_index_that_a_table_made_a_float_is_the_index_unless_a_bus_has_that_name() -> None:
+    net = pp.create_empty_network()
+    for name in ("48", "b", "1.0", "c"):
+        pp.create_bus(net, 0.4, name=name)
+    assert find_bus(net, "3.0", "here") == 3
+    assert find_bus(net, "48.0", "here") == 0
+    assert find_bus(net, "1.0", "here") == 2  # a name as written counts before a number
+    for other in ("3.5", "3.", "3.0.0", "9.0"):
+        with pytest.raises(GridError, match="expected the name or the integer index of a bus"):
+            find_bus(net, other, "here")
+
+
 def test_a_number_that_is_also_a_name_must_be_made_plain() -> None:
     net = pp.create_empty_network()
     for name in ("7", "1", "b"):

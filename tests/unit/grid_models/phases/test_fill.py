@@ -144,3 +144,9 @@ def test_runpp_3ph_agrees_on_a_generated_feeder(trafo: str) -> None:
     assert found.converged
     assert max(found.unbalance_percent.values()) > 0.1
     assert compare(found, net, Judge.RUNPP_3PH).voltage_pu < 1e-7
+
+
+def test_a_run_in_phases_keeps_the_phases_of_elements_and_does_not_call_them_a_sum() -> None:
+    given = {"source": "named", "name": "ieee_european_lv_asymmetric", "keep_elements": True}
+    for model, n in (("balanced", 1), ("three_phase", 0)):
+        assert sum("sum of their phases" in note for note in read(**given, model=model).notes) == n

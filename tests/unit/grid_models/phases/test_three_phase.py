@@ -72,7 +72,7 @@ def drop(table: str, column: str) -> Callable[[Any], None]:
         (drop("trafo", "vector_group"), "expected the column vector_group"),
         *((set_value("trafo", "vector_group", g), f"Yyn or YNyn, got '{g}'") for g in ("Dy", "Yy", "Yd", "Dd", "YNd")),
         (set_value("trafo", "vector_group", "Dyn5"), "got 'Dyn5'; write 'Dyn', and the clock as shift_degree"),
-        (set_value("trafo", "vector_group", None), "got 'None'"),
+        *((set_value("trafo", "vector_group", g), "Yyn or YNyn, got none; a low") for g in (None, np.nan, "")),
         (set_value("trafo", "vector_group", "YNyn"), "expected shift_degree 0 or 180 of a YNyn transformer, got 150"),
         (drop("ext_grid", "s_sc_max_mva"), "ext_grid 0.*: expected s_sc_max_mva"),
         (set_value("ext_grid", "s_sc_max_mva", 0.0), "ext_grid 0: expected s_sc_max_mva above 0"),
