@@ -70,11 +70,11 @@ def validate(
     ] = None,
     star_earth_ohm: Annotated[
         float | None,
-        typer.Option(help="Earth of transformers' star points, 0.001 to 10,000 ohm, four wires. Default: 1."),
+        typer.Option(help="Earth of star points, 0.001 to 10,000 ohm, of four wires. Default: 1."),
     ] = None,
     house_earth_ohm: Annotated[
         float | None,
-        typer.Option(help="Earth of the neutral at every participant, ohm likewise, four wires. Default: none."),
+        typer.Option(help="Earth of the neutral at every participant, ohm, four wires. Default: none."),
     ] = None,
     zero_sequence: Annotated[
         str | None,
