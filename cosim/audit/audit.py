@@ -71,6 +71,8 @@ class Audit(NamedTuple):
         The number that they were drawn by.
     judge
         What solved them: `pandapower.runpp`, in an unbalanced model `pandapower.runpp_3ph`, with four wires OpenDSS.
+    takes_phases
+        Whether phases of houses were taken from the ledger itself.
     """
 
     heights: tuple[int, ...]
@@ -81,6 +83,7 @@ class Audit(NamedTuple):
     n_drawn: int
     nonce: bytes
     judge: str
+    takes_phases: bool = False
 
 
 class Task(NamedTuple):
@@ -167,7 +170,10 @@ def audit_ledger(
     )
     feeder = recorded.feeder
     judge = "pandapower.runpp" if feeder.connections is None else name_judge(feeder)
-    return Audit(audited, tuple(findings), islanded, cleared, last.height, len(heights), nonce, judge)
+    return Audit(
+        *(audited, tuple(findings), islanded, cleared, last.height, len(heights), nonce, judge),
+        takes_phases=recorded.takes_phases,
+    )
 
 
 def _compare_first_block(recorded: Recorded) -> list[Finding]:

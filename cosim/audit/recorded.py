@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.connections import choose_wires, connect
-from cosim.case.kept import with_kept_network
+from cosim.case.kept import check_kept_network, lacks_phases, with_kept_network
 from cosim.delivery.setpoints import mean_kw
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import Form, name_digests, name_network
@@ -89,6 +89,11 @@ class Recorded(NamedTuple):
         """The houses as the first block records them."""
         return select_rows(self.genesis, RecordKind.HOUSE)
 
+    @property
+    def takes_phases(self) -> bool:
+        """Whether phases of houses are taken from the ledger itself, there being nothing to hold them against."""
+        return lacks_phases(self.scenario, self.directory)
+
     def read_parameter(self, name: str) -> int:
         """An integer parameter of the first block."""
         return read_integer_parameter(read_parameters(self.genesis), name)
@@ -147,19 +152,24 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     Raises
     ------
     ScenarioError, market.errors.LedgerError, grid_models.errors.GridError
-        If the directory holds no run, or its scenario or network is not the one the ledger was begun with.
+        If the directory holds no run, or its scenario or network is not the one the ledger was begun with, or what a
+        public run kept of its network is missing.
     """
     genesis, salt = decode_records(first.records), first.inputs_salt
     parameters = read_parameters(genesis)
     scenario = _find_recorded_scenario(load_scenario(directory / "scenario.toml"), parameters, salt)
     if scenario is None:
         raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")
+    check_kept_network(scenario, directory)
     houses = select_rows(genesis, RecordKind.HOUSE)
     plain = read_recorded_feeder(directory, scenario, houses.size)
     for feeder in list_connected(directory, scenario, plain, houses):
         if all(parameters.get(name, b"")[:32] == digest for name, digest in name_network(feeder, salt).items()):
             return Recorded(directory, scenario, feeder, genesis, salt)
-    raise ScenarioError(f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}")
+    others = "" if scenario.network.model == "balanced" else ", or other phases of the houses (HOUSE records)"
+    raise ScenarioError(
+        f"{directory}: expected the network the ledger was begun with, got another {NETWORK_FILE}{others}"
+    )
 
 
 def list_connected(directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows) -> Iterator[Feeder]:

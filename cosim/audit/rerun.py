@@ -55,6 +55,8 @@ class Rerun(NamedTuple):
         Number of blocks with a difference.
     origin
         Where the profiles came from.
+    takes_phases
+        Whether phases of houses were taken from the ledger itself.
     """
 
     n_intervals: int
@@ -63,6 +65,7 @@ class Rerun(NamedTuple):
     differences: tuple[Difference, ...]
     n_different: int
     origin: Origin
+    takes_phases: bool = False
 
     @property
     def ok(self) -> bool:
@@ -110,7 +113,7 @@ def rerun_ledger(
             if listener is not None:
                 listener(n_intervals, case.n_intervals)
         findings = tuple(find_early_end(recorded, store.size() - 1, n_intervals))
-    return Rerun(n_intervals, n_records, findings, tuple(shown), n_different, origin)
+    return Rerun(n_intervals, n_records, findings, tuple(shown), n_different, origin, recorded.takes_phases)
 
 
 def _read_metered(recorded: Recorded, store: Store, entries: Entries | None) -> Profiles:

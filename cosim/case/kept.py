@@ -76,6 +76,32 @@ def with_kept_network(scenario: Scenario, directory: Path) -> Scenario | None:
     return scenario.with_changes(network=network) if all(path.is_file() for path in network.values()) else None
 
 
+def lacks_phases(scenario: Scenario, directory: Path) -> bool:
+    """Whether a run directory has no table to hold the recorded phases of houses against.
+
+    So it is in a private run of an unbalanced network from a file; all others have their scenario or what they keep.
+    """
+    network = scenario.network
+    return network.model != "balanced" and network.source == "file" and with_kept_network(scenario, directory) is None
+
+
+def check_kept_network(scenario: Scenario, directory: Path) -> None:
+    """Refuse the directory of a public run whose phases of houses could only be taken from its ledger.
+
+    Raises
+    ------
+    ScenarioError
+        If a file of the network is missing that the run kept.
+    """
+    if scenario.ledger.private or not lacks_phases(scenario, directory):
+        return
+    missing = [name for name in (NETWORK_SOURCE, PARTICIPANTS) if not (directory / name).is_file()]
+    raise ScenarioError(
+        f"{directory / missing[0]}: expected the file that the run kept, which says at which phases houses are, "
+        f"found none{' nor ' + missing[1] if missing[1:] else ''}; put it back from a copy of the run"
+    )
+
+
 def read_kept_profiles(directory: Path, interval_minutes: int, sha256: bytes) -> Profiles:
     """Profiles that a run directory keeps.
 

@@ -24,6 +24,9 @@ FALSE_BLOCKS = (1, 2, 5, 10)
 """Numbers of false blocks for which it is told how likely a sample misses all of them."""
 
 
+PHASES_TAKEN = "Phases of houses: taken from the ledger itself; no table of participants was kept to hold them against."
+
+
 def check_options(sample: int | None, *, every: bool, rerun: bool, nonce: str | None) -> None:
     """End with a message where an option would do nothing beside another."""
     if rerun and (sample or every or nonce):
@@ -50,6 +53,8 @@ def tell_audit(directory: Path, found: Audit, show: int) -> None:
             "(--nonce draws the same again)."
         )
         typer.echo(f"Such a sample misses {list_chances(found.n_blocks, found.n_drawn)}; --all misses none.")
+    if found.takes_phases:
+        typer.echo(PHASES_TAKEN)
     if found.findings:
         raise typer.Exit(ANSWER_IS_NO)
 
@@ -102,6 +107,8 @@ def tell_rerun(directory: Path, found: Rerun) -> None:
         more = f", the first difference of {shown} is shown" if shown < found.n_different else ""
         typer.echo(f"{directory}: NOT WHAT THE RUN GIVES, {differ} with other records{more}")
     typer.echo(f"Profiles: {found.origin.value}. Signatures and keys: see gridsettle ledger verify.")
+    if found.takes_phases:
+        typer.echo(PHASES_TAKEN)
     if not found.ok:
         raise typer.Exit(ANSWER_IS_NO)
 

@@ -69,10 +69,12 @@ def validate(
         float | None, typer.Option(help="Largest voltage of the neutral of four wires, V. Default: not judged.")
     ] = None,
     star_earth_ohm: Annotated[
-        float | None, typer.Option(help="Earth of the transformers' star points, ohm, of four wires. Default: 1.")
+        float | None,
+        typer.Option(help="Earth of star points, 0.001 to 10,000 ohm, of four wires. Default: 1."),
     ] = None,
     house_earth_ohm: Annotated[
-        float | None, typer.Option(help="Earth of the neutral at every participant, ohm, of four wires. Default: none.")
+        float | None,
+        typer.Option(help="Earth of the neutral at every participant, ohm, four wires. Default: none."),
     ] = None,
     zero_sequence: Annotated[
         str | None,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cosim.scenario.base import (
     AS_IN_NET,
@@ -180,6 +180,29 @@ class PvSection(Section):
 ZERO_SEQUENCE = ("r0_over_r1", "x0_over_x1", "c0_over_c1")
 
 
+RATIOS, EARTHS_OHM = (0.01, 1000.0), (0.001, 10_000.0)
+"""What ratios of a zero sequence to the positive one may be, and resistances to earth."""
+
+
+def _check_number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {str(value).lower()}")
+    return value
+
+
+def _check_range(what: str, low: float, high: float, unit: str = "") -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"expected a {what} from {low:g} to {high:g}{unit}, got {value:g}; correct it")
+        return value
+
+    return AfterValidator(check)
+
+
+ZeroRatio = Annotated[float, BeforeValidator(_check_number), _check_range("ratio", *RATIOS)]
+EarthOhm = Annotated[float, BeforeValidator(_check_number), _check_range("resistance", *EARTHS_OHM, " ohm")]
+
+
 def _check_zero_sequence(given: dict[str, float]) -> dict[str, float]:
     if given and sorted(given) != sorted(ZERO_SEQUENCE):
         raise ValueError(
@@ -209,14 +232,14 @@ class NetworkSection(Section):
         description="houses of a generated or named network in an unbalanced model; balanced: all on three phases; "
         "drawn: from the seed; worst: every one-phase house on phase a",
     )
-    zero_sequence: Annotated[dict[str, Positive], AfterValidator(_check_zero_sequence)] = Field(
+    zero_sequence: Annotated[dict[str, ZeroRatio], AfterValidator(_check_zero_sequence)] = Field(
         {},
         description="r0_over_r1, x0_over_x1 and c0_over_c1 of lines without zero-sequence values, unbalanced models",
     )
-    star_earth_ohm: Positive = Field(
+    star_earth_ohm: EarthOhm = Field(
         1.0, description="resistance to earth of a transformer's star point, ohm, model = four_wire"
     )
-    house_earth_ohm: Positive | None = Field(
+    house_earth_ohm: EarthOhm | None = Field(
         None, description="resistance to earth of the neutral at every house, ohm, model = four_wire; none: not earthed"
     )
     keep_elements: bool = Field(False, description="keep the net's own loads and generators beside the houses")

@@ -103,15 +103,35 @@ def _not_negative(text: str) -> float:
 
 Reader = Callable[[str], Any]
 
+
+def _between(low: float, high: float) -> Reader:
+    """Reader of numbers that a device may have: beyond them admittances overflow."""
+
+    def read(text: str) -> float:
+        value = _positive(text)
+        if not low <= value <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+VOLTAGE_KV, POWER_KVA, CURRENT_A, TAP_PU = (
+    _between(1e-3, 1e4),
+    _between(1e-3, 1e9),
+    _between(1e-3, 1e9),
+    _between(0.1, 10.0),
+)
+
 COLUMNS: dict[str, dict[str, Reader]] = {
-    "bus": {"bus": _name, "vn_kv": _positive, "conductors": _conductors},
+    "bus": {"bus": _name, "vn_kv": VOLTAGE_KV, "conductors": _conductors},
     "line": {
         "line": _name,
         "from_bus": _name,
         "to_bus": _name,
-        "length_km": _positive,
+        "length_km": _between(1e-9, 1e6),
         "code": _name,
-        "i_max_a": _positive,
+        "i_max_a": CURRENT_A,
     },
     "linecode_matrix": {
         "code": _name,
@@ -125,14 +145,14 @@ COLUMNS: dict[str, dict[str, Reader]] = {
         "trafo": _name,
         "hv_bus": _name,
         "lv_bus": _name,
-        "sn_kva": _positive,
-        "vn_hv_kv": _positive,
-        "vn_lv_kv": _positive,
+        "sn_kva": POWER_KVA,
+        "vn_hv_kv": VOLTAGE_KV,
+        "vn_lv_kv": VOLTAGE_KV,
         "vector_group": _name,
         "clock": _not_negative,
         "r_percent": _not_negative,
-        "x_percent": _positive,
-        "tap_hv_pu": _positive,
+        "x_percent": _between(1e-6, 1e3),
+        "tap_hv_pu": TAP_PU,
         "star_conductor": _conductor,
     },
     "source": {

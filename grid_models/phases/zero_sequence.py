@@ -18,14 +18,23 @@ from grid_models.powerflow.taps import find_rated_kv
 LINE_COLUMNS = ("r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km")
 SOURCE_COLUMNS = ("s_sc_max_mva", "rx_max", "x0x_max", "r0x0_max")
 TRAFO_COLUMNS = ("vk0_percent", "vkr0_percent", "mag0_percent", "mag0_rx", "si0_hv_partial")
-RANGES = (
-    ("sn_mva", 1e-9, 1e9),
-    ("parallel", 1.0, 1e6),
-    ("mag0_percent", 0.0, 1e12),
-    ("mag0_rx", 0.0, 1e12),
-    ("si0_hv_partial", 0.0, 1.0),
-)
-"""Of a transformer's columns."""
+RANGES = {
+    "line": (("r0_ohm_per_km", 0.0, 1e6), ("x0_ohm_per_km", 0.0, 1e6), ("c0_nf_per_km", 0.0, 1e9)),
+    "trafo": (
+        ("sn_mva", 1e-9, 1e9),
+        ("parallel", 1.0, 1e6),
+        ("vk0_percent", 0.0, 1e3),
+        ("vkr0_percent", 0.0, 1e3),
+        ("mag0_percent", 0.0, 1e12),
+        ("mag0_rx", 0.0, 1e12),
+        ("si0_hv_partial", 0.0, 1.0),
+    ),
+    "ext_grid": (("s_sc_max_mva", 1e-3, 1e9), ("rx_max", 0.0, 1e3), ("x0x_max", 0.0, 1e3), ("r0x0_max", 0.0, 1e3)),
+}
+"""What columns of each table hold in rows in service; beyond it numbers overflow."""
+LEAST = 1e-9
+"""Smallest value that is not 0."""
+MOST_STAR_OHM = 1e6
 GROUPS = ("dyn", "yzn", "yyn", "ynyn")
 VOLTAGE_FACTOR = 1.1
 """c of IEC 60909, by which pandapower makes an impedance of a short-circuit power."""
@@ -53,6 +62,7 @@ def find_line_zero(net: Any) -> tuple[Complex, Complex]:
         "net.line['r0_ohm_per_km'] = 4 * net.line.r_ohm_per_km, likewise x0_ohm_per_km, and "
         "net.line['c0_nf_per_km'] = net.line.c_nf_per_km",
     )
+    _check_ranges(net, "line")
     length, parallel = line.length_km.to_numpy(np.float64), line.parallel.to_numpy(np.float64)
     z = line.r0_ohm_per_km.to_numpy(np.float64) + 1j * line.x0_ohm_per_km.to_numpy(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,6 +87,8 @@ def find_trafo_zero(net: Any) -> Complex:
     check_vector_groups(net)
     remedy = "a usual guess is vk0_percent = vk_percent, vkr0_percent = vkr_percent, mag0_percent = 100, mag0_rx = 0, "
     _check_columns(net, "trafo", TRAFO_COLUMNS, f"{remedy}si0_hv_partial = 0.9")
+    _check_leakages(net)
+    _check_ranges(net, "trafo")
     y = np.zeros((len(net.trafo), 2, 2), np.complex128)
     rated_kv = find_rated_kv(net)
     for k in np.flatnonzero(net.trafo.in_service.to_numpy(bool)):
@@ -88,16 +100,6 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     """Zero-sequence admittance of a transformer, (2, 2) S."""
     row = net.trafo.iloc[k]
     vk0, vkr0 = float(row.vk0_percent), float(row.vkr0_percent)
-    for column, low, high in RANGES:
-        if not low <= float(row[column]) <= high:
-            raise GridError(
-                f"{_list_rows(net, 'trafo', [k])}: expected {column} from {low:g} to {high:g}, got {row[column]}"
-            )
-    if not 0.0 <= vkr0 <= vk0 or not vk0 > 0.0:
-        raise GridError(
-            f"{_list_rows(net, 'trafo', [k])}: expected vk0_percent above 0 and vkr0_percent at most that, got "
-            f"{vk0} and {vkr0}"
-        )
     base_ohm = rated_kv[1] ** 2 / float(row.sn_mva) / float(row.parallel)
     leakage = (vkr0 + 1j * np.sqrt(vk0**2 - vkr0**2)) / 100.0 * base_ohm
     rx = float(row.mag0_rx)
@@ -125,10 +127,26 @@ def _trafo_zero(net: Any, k: int, rated_kv: Floats) -> Complex:
     return np.array([[0.0, 0.0], [0.0, 1.0 / ohm]], dtype=np.complex128)
 
 
+def _check_leakages(net: Any) -> None:
+    """Raise `GridError` where a transformer in service has no leakage, or more resistance than impedance."""
+    for k in np.flatnonzero(net.trafo.in_service.to_numpy(bool)):
+        vk0, vkr0 = (float(net.trafo[column].iloc[k]) for column in ("vk0_percent", "vkr0_percent"))
+        if not 0.0 <= vkr0 <= vk0 or not vk0 > 0.0:
+            raise GridError(
+                f"{_list_rows(net, 'trafo', [k])}: expected vk0_percent above 0 and vkr0_percent at most that, got "
+                f"{vk0} and {vkr0}"
+            )
+
+
 def _find_star_ohm(net: Any, k: int) -> complex:
     """Impedance between the low-voltage star point and earth; refused where there are two star points."""
     row = net.trafo.iloc[k]
     z = star_ohm(row)
+    if max(abs(z.real), abs(z.imag)) > MOST_STAR_OHM:
+        raise GridError(
+            f"{_list_rows(net, 'trafo', [k])}: expected rn_ohm and xn_ohm of at most {MOST_STAR_OHM:g}, got {z}; "
+            "correct the impedance that earths the star point"
+        )
     if z and str(row.vector_group).lower() == "ynyn":
         raise GridError(
             f"{_list_rows(net, 'trafo', [k])}: expected rn_ohm and xn_ohm of 0 with two star points, got {z}; the net "
@@ -206,6 +224,7 @@ def check_sources(net: Any) -> None:
             if not (value > 0.0 if positive else value >= 0.0):
                 wanted = "above 0" if positive else "of at least 0"
                 raise GridError(f"network, ext_grid {index}: expected {column} {wanted}, got {value}")
+    _check_ranges(net, "ext_grid")
 
 
 def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) -> None:
@@ -221,6 +240,22 @@ def _check_columns(net: Any, table: str, columns: tuple[str, ...], remedy: str) 
             raise GridError(
                 f"{_list_rows(net, table, lacking)}: expected {column} (zero sequence), found none; "
                 f"fill it in, {remedy}{IN_SCENARIO}"
+            )
+
+
+def _check_ranges(net: Any, table: str) -> None:
+    """Raise `GridError` with the rows in service whose values are out of `RANGES`, or too near 0 to divide by."""
+    live = net[table].in_service.to_numpy(bool)
+    for column, low, high in RANGES[table]:
+        values = pd.to_numeric(net[table][column], errors="coerce").to_numpy(np.float64)
+        fits = (values >= low) & (values <= high) & ((values == 0.0) | (values >= LEAST))
+        beyond = np.flatnonzero(live & ~fits)
+        if beyond.size:
+            got = net[table][column].iloc[beyond[0]]
+            near = f", and none between 0 and {LEAST:g}" if low <= values[beyond[0]] <= high else ""
+            raise GridError(
+                f"{_list_rows(net, table, beyond)}: expected {column} from {low:g} to {high:g}{near}, got {got}; "
+                "correct the value"
             )
 
 

@@ -107,7 +107,7 @@ def test_a_folder_named_like_a_bundled_scenario_does_not_hide_it(
         ({"battery": {"soc_min": 0.9, "soc_max": 0.1}}, "battery: soc_min is above soc_max"),
         ({"profiles": {"file": 3}}, "profiles.file: expected a path, got 3 (the file of source spain"),
         ({"network": {"zero_sequence": {"r0": 4.0}}}, "zero_sequence: expected the keys r0_over_r1, x0_over_x1, c0_ov"),
-        ({"network": {"zero_sequence": {"r0_over_r1": 0.0}}}, "zero_sequence.r0_over_r1: expected greater than 0, g"),
+        ({"network": {"zero_sequence": {"r0_over_r1": 0.0}}}, "zero_sequence.r0_over_r1: expected a ratio from 0.01 t"),
         ({"network": {"model": "3ph"}}, "network.model: expected 'balanced', 'three_phase' or 'four_wire', got '3ph'"),
         ({"limits": {"max_vuf_percent": 0}}, "limits.max_vuf_percent: expected greater than 0, got 0 (largest volt"),
         ({"events": [{"kind": "flood"}]}, "events.0: expected 'kind' to be one of 'outage', 'random_outages', "),
@@ -139,3 +139,20 @@ def test_a_horizon_may_end_with_any_interval() -> None:
     assert "hours = 24\n" in format_toml(whole).replace("  #", "\n")
     assert whole.digest() == Scenario(horizon={"hours": 24}).digest()
     assert repr(whole.model_dump(mode="json")["horizon"]["hours"]) == "24"  # digests are as with integers only
+
+
+RATIOS = {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0}
+
+
+@pytest.mark.parametrize("key", ["star_earth_ohm", "house_earth_ohm", *RATIOS])
+@pytest.mark.parametrize("value", [1e-300, 0.0, -1.0, 1e8, 1e300, float("nan"), float("inf"), True])
+def test_earths_and_zero_sequences_that_none_has_are_refused_by_key(key: str, value: float) -> None:
+    given = {"zero_sequence": {**RATIOS, key: value}} if key in RATIOS else {key: value}
+    with pytest.raises(ScenarioError, match=rf"{key}: expected a (number, got true|\w+ from 0\.0\d*1 to 10*\b)"):
+        Scenario().with_changes(network={"model": "four_wire", **given})
+
+
+@pytest.mark.parametrize("value", [0.01, 1000.0])
+def test_earths_and_zero_sequences_at_the_ends_of_their_range_are_taken(value: float) -> None:
+    network = {"model": "four_wire", "star_earth_ohm": value, "zero_sequence": dict.fromkeys(RATIOS, value)}
+    assert Scenario().with_changes(network=network).network.star_earth_ohm == value

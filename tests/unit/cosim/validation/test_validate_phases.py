@@ -240,6 +240,14 @@ def _with_feeder(connections: Any) -> Any:
             lambda: judge(TRADES, None, model="balanced", zero_sequence=None, earthing={"house_earth_ohm": 10.0}),
             *(DataError, r"earthing: expected none in the balanced model, .*\(--model four_wire\)"),
         ),
+        (
+            lambda: judge(TRADES, None, model="four_wire", earthing={"star_earth_ohm": 1e8}),
+            *(ScenarioError, "star_earth_ohm: expected a resistance from 0.001 to 10000 ohm, got 1e"),
+        ),
+        (
+            lambda: judge(TRADES, None, zero_sequence={"r0_over_r1": 4.0, "x0_over_x1": 1e8, "c0_over_c1": 1.0}),
+            *(ScenarioError, "x0_over_x1: expected a ratio from 0.01 to 1000, got 1e"),
+        ),
         (lambda: judge(TRADES, {"eve": "b"}), DataError, "phases: expected participants, got 'eve'"),
         (lambda: judge(TRADES, {"bob": "d"}), DataError, "participant 'bob': expected a phase: a, b, c or abc"),
         (lambda: judge(TRADES, {"bob": {"pv": "a"}}), DataError, "expected a phase, or phases of load and perhaps pv"),

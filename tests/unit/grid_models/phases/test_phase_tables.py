@@ -73,6 +73,25 @@ def test_what_does_not_fit_is_named(folder: Path, table: str, old: str, new: str
     assert "\n" not in str(refused.value)
 
 
+RATED = (
+    *(("bus", "vn_kv"), ("line", "i_max_a"), ("line", "length_km"), ("transformer", "sn_kva")),
+    *(("transformer", column) for column in ("vn_hv_kv", "vn_lv_kv", "tap_hv_pu", "x_percent")),
+)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("table", "column"), RATED)
+@pytest.mark.parametrize("value", ["1e-320", "1e-300", "1e-30", "1e12", "9e11"])
+def test_ratings_no_device_has_are_refused_without_warnings(folder: Path, table: str, column: str, value: str) -> None:
+    path = folder / f"{table}.csv"
+    header, first, *rest = path.read_text(encoding="utf-8").splitlines()
+    cells = first.split(",")
+    cells[header.split(",").index(column)] = value
+    path.write_text("\n".join([header, ",".join(cells), *rest]), encoding="utf-8")
+    with pytest.raises(GridError, match=rf"line 2, column {column}: expected a number from .* to .*, got '{value}'"):
+        make_four_wire(read_tables(folder))
+
+
 def test_lines_join_buses_of_one_voltage(folder: Path) -> None:
     change(folder, "bus", "b2,0.4", "b2,0.69")
     with pytest.raises(GridError, match=r"a bus of 0\.4 kV like from_bus"):

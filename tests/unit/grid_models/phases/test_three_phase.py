@@ -17,7 +17,7 @@ from cosim.nets.solve import solve_network
 from grid_models.errors import GridError
 from grid_models.feeder.connection import A, B, C, make_connections
 from grid_models.feeder.generated import make_radial_feeder
-from grid_models.phases import three_phase
+from grid_models.phases import three_phase, zero_sequence
 from grid_models.phases.engine import PhasePowerFlow
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.three_phase import make_three_phase
@@ -92,6 +92,28 @@ def test_what_three_phases_cannot_represent_is_named(change: Callable[[Any], Non
     net = make_small()
     change(net)
     with pytest.raises(GridError, match=message):
+        make_three_phase(net)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e20, 1e160, 1e300, 1.7e308, 1e-320, 1e-160, -1e160, np.inf])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(table, column) for table, rows in zero_sequence.RANGES.items() for column, _, _ in rows],
+)
+def test_a_zero_sequence_no_device_has_is_refused_by_name(table: str, column: str, value: float) -> None:
+    net = make_small()
+    net[table][column] = net[table][column].astype(float)
+    set_value(table, column, value)(net)
+    with pytest.raises(GridError, match=rf"network, {table} 0.*: expected (\w+ and |vk0_percent.*)?{column}"):
+        make_three_phase(net)
+
+
+@pytest.mark.parametrize("column", ["rn_ohm", "xn_ohm"])
+def test_an_earth_of_a_star_point_that_none_has_is_refused(column: str) -> None:
+    net = make_small()
+    net.trafo[column] = 1e300
+    with pytest.raises(GridError, match="expected rn_ohm and xn_ohm of at most 1e"):
         make_three_phase(net)
 
 
