@@ -65,6 +65,7 @@ def test_losses_are_those_of_branches(name: str) -> None:
         assert flow.losses_kw[0] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.sampled_from(sorted(set(ELEMENTS) - {"gen", "trafo3w"})), max_size=4), st.floats(-15.0, 15.0))
 def test_what_other_elements_take_is_no_loss(names: list[str], p_kw: float) -> None:

@@ -39,7 +39,13 @@ HERE = [page for page in PAGES if page not in ELSEWHERE and page not in DOCTESTS
 PROGRAM = typer.main.get_command(app)
 
 
-@pytest.mark.parametrize("page", [page for page in HERE if any(b.is_python for b in blocks(page))])
+LONG = ("docs/how-to/hosting-capacity.md",)
+WITH_PYTHON = [page for page in HERE if any(b.is_python for b in blocks(page))]
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page in LONG else []) for page in WITH_PYTHON]
+)
 def test_python_of_the_page_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +145,7 @@ def test_commands_of_readme_and_how_tos_run(tmp_path: Path, monkeypatch: pytest.
     assert "gridsettle run outage" in ran
 
 
+@pytest.mark.slow
 def test_own_network_page_is_a_case_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = blocks("docs/how-to/own-network.md")
@@ -199,6 +206,7 @@ def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
     assert written.read_text(encoding="utf-8") == (ROOT / "docs/tour.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow  # a year of two markets
 def test_reactive_power_page_shows_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
     page = "docs/how-to/reactive-power.md"
     exec(compile(written_in(page, "python")[0], page, "exec"), {})

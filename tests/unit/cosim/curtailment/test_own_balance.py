@@ -47,6 +47,7 @@ def test_own_use_across_phases_is_reduced_before_anything_is_switched_off() -> N
     assert (feasible.flow.vuf_percent[0] <= case.limits.max_vuf_percent).all()
 
 
+@pytest.mark.slow
 def test_it_is_reduced_as_little_as_is_clean() -> None:
     spilled = [
         int(_settle(10_000, 10_000, max_vuf_percent=limit)[1].settlement.meters["spilled_wh"].sum())

@@ -35,7 +35,10 @@ class Scene:
             discharge_ppm=np.full(n, PPM),
         )
         part: Any = SimpleNamespace(
-            case=SimpleNamespace(scenario=SimpleNamespace(battery=SimpleNamespace(soc_max=1.0))),
+            case=SimpleNamespace(
+                scenario=SimpleNamespace(battery=SimpleNamespace(soc_max=1.0)),
+                feeder=SimpleNamespace(connections=None),
+            ),
             inside=np.array(self.inside),
             orders=SimpleNamespace(discharge_left_wh=np.array(self.left_wh)),
             state=SimpleNamespace(ratings=ratings, own_wh=np.array(self.own_wh)),

@@ -50,6 +50,7 @@ def section(tables: RunTables) -> PageSection:
     return found
 
 
+@pytest.mark.slow
 def test_a_transformer_that_an_outage_cuts_off_has_no_loading_and_no_losses(result: Result, tables: RunTables) -> None:
     """It is cut off as long as medium voltage is dark, and the wait of the island for the grid is part of that."""
     summary = summarise_branches(tables).set_index("element")

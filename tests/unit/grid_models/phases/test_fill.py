@@ -34,6 +34,7 @@ def read(**network: Any) -> Feeder:
     return read_feeder(Scenario("test", network=network), NAMES, set())
 
 
+@pytest.mark.slow
 @given(ratios=st.builds(Ratios, POSITIVES, POSITIVES, POSITIVES), data=st.data())
 def test_what_lacks_is_filled_by_the_ratios_and_what_is_there_stays(ratios: Ratios, data: st.DataObject) -> None:
     net = add_zero_sequence(deepcopy(OWN.net), "Yzn")
