@@ -190,8 +190,8 @@ def phase_section(*, quick: bool) -> list[str]:
         *agreement_rows(names),
         "",
         "A year of the 25 houses of `default`, their loads on one phase each, by the command `gridsettle run`: ledger, "
-        "tables, the 24 intervals that `runpp` or `runpp_3ph` solves again, and the report; seconds of processor time, the "
-        "better of two:",
+        "tables, the 24 intervals that `runpp` or `runpp_3ph` solves again, and the report; seconds of processor time, "
+        "the better of two:",
         "",
         "| model | seconds | times the balanced year | to reach |",
         "|---|---:|---:|---:|",
