@@ -39,7 +39,7 @@ HERE = [page for page in PAGES if page not in ELSEWHERE and page not in DOCTESTS
 PROGRAM = typer.main.get_command(app)
 
 
-LONG = ("docs/how-to/hosting-capacity.md",)
+LONG = ("README.md", "docs/how-to/hosting-capacity.md")
 WITH_PYTHON = [page for page in HERE if any(b.is_python for b in blocks(page))]
 
 
@@ -200,6 +200,7 @@ def test_example_shows_what_its_script_prints(name: str) -> None:
     assert page(script) == shown, "run python docs/examples/as_page.py and look at the difference"
 
 
+@pytest.mark.slow
 def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
     written = tmp_path / "tour.md"
     runpy.run_path(str(ROOT / "docs/examples/tour_of_one_hour.py"))["write"](written)

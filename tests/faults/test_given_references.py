@@ -62,6 +62,7 @@ def test_every_column_of_pandapower_that_names_a_bus_is_looked_at() -> None:
     assert len(PLACES) > 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "column"), PLACES, ids=[".".join(place) for place in PLACES])
 def test_a_bus_that_there_is_not_is_refused_in_every_table(table: str, column: str) -> None:
     net = deepcopy(STREET)

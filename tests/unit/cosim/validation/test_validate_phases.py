@@ -89,6 +89,7 @@ def test_a_transformer_that_the_judge_gets_another_for_is_named(group: str, in_s
     assert said == [f"trafo {spare}: {words}"] * n
 
 
+@pytest.mark.slow
 def test_on_three_phases_it_is_the_balanced_answer() -> None:
     trades = make_trades(("bob", "ann", 20.0), ("bob", "grid", 25.0), ("grid", "cem", 9.0))
     limits = {"max_vm_pu": 1.04}

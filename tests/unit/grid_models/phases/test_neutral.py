@@ -34,6 +34,7 @@ def _powers(feeder: Feeder, seed: int, k: int = 5) -> tuple[np.ndarray, np.ndarr
     return rng.uniform(-6.0, 6.0, (k, n)), rng.uniform(-2.0, 2.0, (k, n))
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), star_ohm=st.floats(0.01, 50.0))
 def test_earthed_at_the_transformer_alone_it_is_the_model_of_three_phases(seed: int, star_ohm: float) -> None:

@@ -28,6 +28,7 @@ def make_small() -> Any:
     return add_one_phase_loads(net, net.bus.index[2:], 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["Dyn", "YNyn", "Yyn", "Yzn"])
 def test_balanced_input_gives_the_balanced_solution(group: str) -> None:
     net = make_small()
