@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -81,7 +82,7 @@ class Database:
         self, path: Path, schema: Schema, connection: sqlite3.Connection, copy: TemporaryDirectory[str] | None
     ) -> None:
         self.path, self.connection = path, connection
-        self._schema, self._copy, self._steps_left = schema, copy, 0
+        self._schema, self._copy = schema, copy
 
     def __enter__(self) -> Database:
         return self
@@ -109,7 +110,7 @@ class Database:
         """Rows of a query one after the other; raises as `rows` does."""
         with self.report_damage():
             returned, held = 0, self.bytes_held()
-            self._steps_left = (held // _LEAST_ROW + 100) * _STEPS_A_ROW
+            self._allow_steps((held // _LEAST_ROW + 100) * _STEPS_A_ROW)
             for row in self.connection.execute(query, values):
                 returned += max(_LEAST_ROW, sum(len(value) for value in row if isinstance(value, (bytes, str))))
                 if returned > held and returned > (held := self.bytes_held()):  # a run may have written on
@@ -125,7 +126,7 @@ class Database:
         sqlite3.Error
             If it cannot be written.
         """
-        self._steps_left = 1 << 62
+        self.connection.set_progress_handler(None, 0)
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -145,10 +146,9 @@ class Database:
             self.connection.setlimit(limit, value)
         # A damaged file may hold text that is not UTF-8; it must still be read.
         self.connection.text_factory = lambda content: content.decode("utf-8", "replace")
-        self.connection.set_progress_handler(self._count_steps, _STEPS_AT_A_TIME)
+        self._allow_steps(100 * _STEPS_AT_A_TIME)
         for setting in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "synchronous = FULL"):
             self.connection.execute(f"PRAGMA {setting}")
-        self._steps_left = 100 * _STEPS_AT_A_TIME
 
     def check(self) -> None:
         """Check that the file holds the tables of the schema and nothing else.
@@ -185,10 +185,13 @@ class Database:
     def _file(self) -> Path:
         return self.path if self._copy is None else Path(self._copy.name) / self.path.name
 
-    def _count_steps(self) -> int:
-        """Called by SQLite every `_STEPS_AT_A_TIME` steps of a query; ends it where it returns 1."""
-        self._steps_left -= _STEPS_AT_A_TIME
-        return int(self._steps_left < 0)
+    def _allow_steps(self, steps: int) -> None:
+        """Let a query take so many steps; SQLite asks every `_STEPS_AT_A_TIME` of them, and ends it at the first 1.
+
+        No line of Python answers: an interrupt that was raised there would be lost, and the query end as if it failed.
+        """
+        answers = chain(repeat(0, steps // _STEPS_AT_A_TIME), repeat(1))
+        self.connection.set_progress_handler(answers.__next__, _STEPS_AT_A_TIME)
 
 
 def open_to_read(path: Path, schema: Schema, *, live: bool = False) -> Database:
