@@ -98,6 +98,8 @@ def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:
         yield label, f"{agreement['max_vm_error_pu']:.1e}", "pu"
     elif "judge" in agreement:
         yield f"engine against {agreement['judge']}", "not compared", ""
+        if "why_not" in agreement:
+            yield f"  {escape(agreement['why_not'])}", "", ""
     if summary.get("ledger"):
         head = summary["ledger"]
         yield f"ledger head, block {head['height']}", head["hash"][:16] + "…", ""

@@ -151,6 +151,16 @@ def with_total(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Or
 
 
 @compiled
+def mark_cut_imports(rows: Rows, reason: int, element: int) -> None:
+    """Say of imports that are delivered in part why they are."""
+    for k in range(rows.size):
+        if rows[k].kind == _IMPORT and rows[k].delivered_wh < rows[k].cleared_wh:
+            rows[k].status = _CURTAILED if rows[k].delivered_wh > 0 else _REJECTED
+            rows[k].reason = reason
+            rows[k].element = element
+
+
+@compiled
 def deliver(
     orders: Orders, state: State, rows: Rows, delivered_wh: Wh, shed_wh: Wh, reason: int, element: int
 ) -> Delivery:
@@ -197,11 +207,7 @@ def deliver(
         size = with_total(out, size, _IMPORT, i, imported[i] - shed_wh[i], orders)
         size = with_total(out, size, _SPILL, i, spilled[i], orders)
         size = with_total(out, size, _SHED, i, shed_wh[i], orders)
-    for k in range(rows.size):
-        if out[k].kind == _IMPORT and out[k].delivered_wh < out[k].cleared_wh:
-            out[k].status = _CURTAILED if out[k].delivered_wh > 0 else _REJECTED
-            out[k].reason = reason
-            out[k].element = element
+    mark_cut_imports(out[: rows.size], reason, element)
     return Delivery(out[:size].copy(), absorbed, released)
 
 
@@ -247,11 +253,7 @@ def deliver_alone(
         size = with_total(out, size, _IMPORT, i, imported, orders)
         size = with_total(out, size, _SPILL, i, generated + discharge - own - charge, orders)
         size = with_total(out, size, _SHED, i, orders.load_wh[i] - own - imported, orders)
-    for k in range(rows.size):
-        if out[k].kind == _IMPORT and out[k].delivered_wh < out[k].cleared_wh:
-            out[k].status = _CURTAILED if out[k].delivered_wh > 0 else _REJECTED
-            out[k].reason = reason
-            out[k].element = element
+    mark_cut_imports(out[: rows.size], reason, element)
     return Delivery(out[:size].copy(), absorbed, released)
 
 

@@ -20,13 +20,10 @@ from grid_models.errors import GridError, shorten
 from grid_models.feeder.net_file import LEFT_OUT
 from grid_models.phases.admittance import list_terminals
 from grid_models.phases.power_grid import write_power_grid
+from grid_models.phases.runpp_3ph import count_every_load
 from grid_models.phases.sequence import PHASES, TO_PHASES
 from grid_models.phases.three_phase import ThreePhaseNet, make_three_phase
 from grid_models.powerflow.admittance import MAX_ITERATIONS, RUNPP_OPTIONS
-
-JUDGE_SN_MVA = 1e-3
-"""runpp_3ph stops at a mismatch of 3e-8 pu, whatever is asked for; with a small base that is 3e-11 MVA."""
-
 
 ENDS = (("line", "from"), ("line", "to"), ("trafo", "hv"), ("trafo", "lv"))
 """Tables of branches of a pandapower net, and their ends."""
@@ -123,12 +120,7 @@ def ask_runpp_3ph(net: Any) -> Answer:
     It leaves out storages, and loads whose type is not exactly wye or delta, without a word; here they are balanced
     loads between phases and earth, as in our own model.
     """
-    given = deepcopy(net)
-    given.sn_mva = JUDGE_SN_MVA
-    for table in ("load", "sgen"):
-        given[table]["type"] = np.where(given[table]["type"] == "delta", "delta", "wye")
-    for _, row in given.storage[given.storage.in_service.astype(bool)].iterrows():
-        pp.create_load(given, row.bus, row.p_mw, row.q_mvar, scaling=row.scaling, type="wye")
+    given = count_every_load(net)
     solved = _solve(pp.runpp_3ph, given, max_iteration=100, numba=False)
     voltages = {}
     for phase in PHASES:

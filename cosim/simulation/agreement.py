@@ -45,6 +45,8 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
     found = case.engine.verify(*metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var))
     named = {} if case.feeder.connections is None else {"judge": name_judge(case.feeder)}
+    if found.why_not:
+        named["why_not"] = found.why_not
     return {
         **named,
         "intervals": found.n,

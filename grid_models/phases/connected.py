@@ -13,12 +13,15 @@ from scipy import sparse
 
 from grid_models.arrays import Complex, Ints
 from grid_models.errors import GridError
-from grid_models.feeder.connection import ABC, Connections
+from grid_models.feeder.connection import ABC, NAMES, Connections
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.circuit import EARTH, Circuit
 from grid_models.phases.neutral import add_neutrals
 from grid_models.phases.three_phase import ThreePhaseNet, make_three_phase
 from grid_models.powerflow.admittance import find_bus_rows
+
+LARGEST_LOW_VOLTAGE_KV = 1.0
+"""Of IEC 60038."""
 
 
 class ConnectedCircuit(NamedTuple):
@@ -63,6 +66,7 @@ def connect_feeder(feeder: Feeder) -> ConnectedCircuit:
     GridError
         If the net cannot be represented in three phases.
     """
+    check_one_phase_buses(feeder)
     made = make_three_phase(feeder.net)
     internal = made.matrices.bus[find_bus_rows(feeder.net, feeder.bus)]
     port, injection, share = list_ports(get_connections(feeder), internal)
@@ -84,6 +88,19 @@ def connect_feeder(feeder: Feeder) -> ConnectedCircuit:
         return ConnectedCircuit(circuit, made, shares, np.full(made.matrices.y_bus.shape[0], EARTH))
     found = add_neutrals(feeder.net, made._replace(circuit=circuit), internal, wires)
     return ConnectedCircuit(found.circuit, made, shares, found.node)
+
+
+def check_one_phase_buses(feeder: Feeder) -> None:
+    """Raise `GridError` where a participant's device is on one phase of a bus above low voltage."""
+    connections, kv = get_connections(feeder), feeder.net.bus["vn_kv"].to_numpy(np.float64)
+    at = kv[find_bus_rows(feeder.net, feeder.injection_bus)]
+    for column in np.flatnonzero((at > LARGEST_LOW_VOLTAGE_KV) & (connections.code != ABC)):
+        house = int(connections.house[column])
+        raise GridError(
+            f"network '{feeder.name}', participant '{feeder.participants[house]}': expected three phases (abc) at bus "
+            f"{feeder.bus[house]} of {at[column]:g} kV, got phase {NAMES[connections.code[column]]}; one phase and "
+            "neutral are there in low voltage only"
+        )
 
 
 def list_ports(connections: Connections, internal: Ints) -> tuple[Ints, Ints, Complex]:

@@ -25,13 +25,16 @@ def with_phase_notes(feeder: Feeder, model: str) -> Feeder:
     return replace(feeder, notes=(*kept, *said))
 
 
+_WHY = {"yzn": "whose Yzn depends on sn_mva", "yyn": "which solves no Yyn"}
+"""Vector groups that the judge gets a Dyn for, and why."""
+
+
 def _list_replaced(net: Any) -> Iterator[str]:
     """Transformers that `runpp_3ph` gets another one for, since what it says of them is not of the net alone."""
     if "vector_group" not in net.trafo:
         return
     live = net.trafo[net.trafo["in_service"].astype(bool)]
     for index, group in live["vector_group"].items():
-        if str(group).lower() == "yzn":
-            yield (
-                f"trafo {index}: Yzn; runpp_3ph, whose Yzn depends on sn_mva, is given a Dyn of the same zero sequence"
-            )
+        if str(group).lower() in _WHY:
+            why = _WHY[str(group).lower()]
+            yield f"trafo {index}: {group}; runpp_3ph, {why}, is given a Dyn of the same zero sequence"

@@ -32,14 +32,20 @@ NO_MAGNETISING = 1e9
 MAX_ITERATIONS = 100
 
 
-def prepare_for_3ph(net: Any) -> Any:
-    """Copy of a net in which `runpp_3ph` counts every element that it would leave out."""
+def count_every_load(net: Any) -> Any:
+    """Copy of a net in which `runpp_3ph` counts the loads and storages that it would leave out, as tight as it can."""
     given = deepcopy(net)
     given.sn_mva = JUDGE_SN_MVA
     for table in ("load", "sgen"):
         given[table]["type"] = np.where(given[table]["type"] == "delta", "delta", "wye")
     for _, row in given.storage[given.storage.in_service.astype(bool)].iterrows():
         pp.create_load(given, row.bus, row.p_mw, row.q_mvar, scaling=row.scaling, type="wye")
+    return given
+
+
+def prepare_for_3ph(net: Any) -> Any:
+    """Copy of a net in which `runpp_3ph` counts every element, and has sources and transformers that it can solve."""
+    given = count_every_load(net)
     for _, row in given.gen[given.gen.in_service.astype(bool) & given.gen.slack.astype(bool)].iterrows():
         pp.create_ext_grid(given, row.bus, row.vm_pu, s_sc_max_mva=STIFF_MVA, rx_max=0.1, x0x_max=1.0, r0x0_max=0.1)
     given.gen.drop(given.gen.index, inplace=True)

@@ -34,11 +34,15 @@ VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT = 1e-6, 1e-4
 
 
 class Agreement(NamedTuple):
-    """Largest differences between the fast engine and pandapower over a sample of n intervals."""
+    """Largest differences between the fast engine and pandapower over a sample of n intervals.
+
+    `why_not` says why none was compared, where the judge could not be asked.
+    """
 
     max_vm_error_pu: float
     max_loading_error_percent: float
     n: int
+    why_not: str = ""
 
 
 class PowerFlow:
@@ -195,23 +199,47 @@ def verify_against_pandapower(
     p = p_kw[chosen]
     q = np.zeros_like(p) if q_kvar is None else q_kvar[chosen]
     recycle = engine.network is not None
-    fast = engine.solve(p, q)
     judge = solve_by_runpp(engine.feeder.as_given(), p, q, matrices=engine.matrices, recycle=recycle)
+    allowed = VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT
+    return compare_flows(engine.feeder.name, ("fast engine", engine.solve(p, q)), ("runpp", judge), chosen, allowed)
+
+
+def compare_flows(
+    network: str, ours: tuple[str, Flow], theirs: tuple[str, Flow], intervals: Ints, allowed: tuple[float, float]
+) -> Agreement:
+    """Largest differences between two solutions of the same K intervals.
+
+    Parameters
+    ----------
+    network
+        Its name, for messages.
+    ours, theirs
+        Names of the two programs, and what they found.
+    intervals
+        Numbers of the intervals, (K,), for messages.
+    allowed
+        Largest difference of a voltage, pu, and of a loading, %.
+
+    Raises
+    ------
+    EngineDisagreementError
+        If they differ by more, or one solves what the other does not.
+    """
+    (our_name, fast), (their_name, judge) = ours, theirs
     for k in np.flatnonzero(fast.converged != judge.converged):
-        solved, failed = ("fast engine", "runpp") if fast.converged[k] else ("runpp", "fast engine")
-        raise EngineDisagreementError(f"interval {chosen[k]}: the {solved} solved it, the {failed} did not")
+        solved, failed = (our_name, their_name) if fast.converged[k] else (their_name, our_name)
+        raise EngineDisagreementError(f"interval {intervals[k]}: the {solved} solved it, the {failed} did not")
     vm_error = largest_difference(fast.vm_pu, judge.vm_pu)
     loading_error = max(
         largest_difference(fast.line_loading_percent, judge.line_loading_percent),
         largest_difference(fast.trafo_loading_percent, judge.trafo_loading_percent),
     )
-    if vm_error > VM_AGREEMENT_PU or loading_error > LOADING_AGREEMENT_PERCENT:
+    if vm_error > allowed[0] or loading_error > allowed[1]:
         raise EngineDisagreementError(
-            f"network '{engine.feeder.name}': expected at most {VM_AGREEMENT_PU} pu and {LOADING_AGREEMENT_PERCENT} % "
-            f"between the fast engine and pandapower, got {vm_error:.2e} pu and {loading_error:.2e} %; please report "
-            "the network"
+            f"network '{network}': expected at most {allowed[0]} pu and {allowed[1]} % between the {our_name} and "
+            f"{their_name}, got {vm_error:.2e} pu and {loading_error:.2e} %; please report the network"
         )
-    return Agreement(vm_error, loading_error, int(chosen.size))
+    return Agreement(vm_error, loading_error, int(intervals.size))
 
 
 def largest_difference(a: Floats, b: Floats) -> float:

@@ -125,4 +125,28 @@ def test_without_opendss_four_wires_have_no_judge_and_say_how_to_get_one(monkeyp
     engine = FeederPhaseFlow(feeder)
     with pytest.raises(GridError, match=r"pip install 'gridsettle\[phases\]'"):
         make_judge(feeder, engine.connected)
-    assert engine.verify(*_powers(feeder, 0)).n == 0
+    found = engine.verify(*_powers(feeder, 0))
+    assert found.n == 0
+    assert "pip install 'gridsettle[phases]'" in found.why_not
+
+
+def test_what_opendss_cannot_be_given_is_refused_before_anything_is_solved() -> None:
+    feeder = _feeder(wires=FourWires())
+    feeder.net.line["g_us_per_km"] = 5.0
+    with pytest.raises(GridError, match=r"line 0: expected no conductance"):
+        FeederPhaseFlow(feeder)
+    for group, shift in (("YNyn", 0.0), ("Dyn", 120.0)):
+        feeder = _feeder(wires=FourWires())
+        feeder.net.trafo["vector_group"], feeder.net.trafo["shift_degree"] = group, shift
+        with pytest.raises(GridError, match=r"trafo 0: expected Dyn with an odd clock in four wires"):
+            FeederPhaseFlow(feeder)
+
+
+def test_one_phase_above_low_voltage_is_refused_by_name() -> None:
+    feeder = _feeder()
+    at_grid = feeder.bus.copy()
+    at_grid[0] = int(feeder.net.ext_grid.bus.iloc[0])
+    one_phase = make_connections(np.full(feeder.bus.size, 1))
+    with pytest.raises(GridError, match=r"'house 0': expected three phases \(abc\) at bus \d+ of 20 kV, got phase a"):
+        connect_feeder(replace(feeder, bus=at_grid, connections=one_phase))
+    connect_feeder(replace(feeder, bus=at_grid, connections=make_connections(np.zeros(feeder.bus.size))))
