@@ -38,6 +38,8 @@ from market.state import State
 from market.storage import Wh
 
 _RESERVES, _BISECTIONS = 8, 6
+_PARTS = 16
+"""Shares that are asked before the bisection where phases differ."""
 _GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
 _FROM_SURPLUS = [int(Kind.P2P), int(Kind.SHARE_USE)]
 _USED_BY_BUYERS = [*_FROM_SURPLUS, int(Kind.LOT_SALE)]
@@ -224,11 +226,10 @@ class _Trial:
         return None
 
     def largest_clean(self) -> HeldIsland | None:
-        """The part with the largest share that keeps the limits, by bisection; None if even 0 does not."""
-        best = self.at(0.0)
-        if best is None or not best.clean:
+        """The part with the largest share that keeps the limits, by bisection; None if no first share does."""
+        best, low, high = self._find_first_clean()
+        if best is None:
             return None
-        low, high = 0.0, 1.0
         for _ in range(_BISECTIONS):
             share = (low + high) / 2
             held = self.at(share)
@@ -237,6 +238,19 @@ class _Trial:
             else:
                 high = share
         return best
+
+    def _find_first_clean(self) -> tuple[HeldIsland | None, float, float]:
+        """A clean share, and the shares between which the search goes on.
+
+        In the balanced model less is never worse, so that 0 is asked. With phases it can be: shares are asked from the
+        largest down.
+        """
+        parts = 1 if self.part.case.feeder.connections is None else _PARTS
+        for k in range(parts - 1, -1, -1):
+            held = self.at(k / parts)
+            if held is not None and held.clean:
+                return held, k / parts, (k + 1) / parts
+        return None, 0.0, 0.0
 
 
 class _Plan(NamedTuple):
