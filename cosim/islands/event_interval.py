@@ -351,13 +351,14 @@ def hold_with_less_generation(
         held = hold_with(inputs._replace(pv_wh=used))
         return None if held is None else spill_rest(case, held, np.where(inside, inputs.pv_wh - used, 0))
 
-    best = hold_share(0.0)
-    low, high = 0.0, 1.0
-    for _ in range(0 if best is None else 4):
-        middle = (low + high) / 2.0
-        held = hold_share(middle)
-        best, low, high = (best, low, middle) if held is None else (held, middle, high)
-    return best
+    for quarter in (0.75, 0.5, 0.25, 0.0):  # from the largest: less need not be easier to hold
+        best = hold_share(quarter)
+        if best is not None:
+            for step in (0.125, 0.0625):
+                held = hold_share(quarter + step)
+                best, quarter = (best, quarter) if held is None else (held, quarter + step)
+            return best
+    return None
 
 
 def spill_rest(case: Case, held: HeldIsland, rest_wh: Wh) -> HeldIsland:

@@ -38,7 +38,7 @@ from market.state import State
 from market.storage import Wh
 
 _RESERVES, _BISECTIONS = 8, 6
-_PARTS = 16
+_PARTS = 8
 """Shares that are asked before the bisection where phases differ."""
 _GRID_KINDS = (Kind.GRID_IMPORT, Kind.GRID_EXPORT, Kind.SPILL)
 _FROM_SURPLUS = [int(Kind.P2P), int(Kind.SHARE_USE)]
