@@ -28,7 +28,8 @@ from cosim.recording.topology import Changes, read_changes
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Judgement, check_limits, judge
 from market.exchanges import Kind, Rows
 from market.ledger.format.records import ISLANDED, NONE, RecordKind, select_exchanges, select_rows
 

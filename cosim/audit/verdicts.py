@@ -10,7 +10,8 @@ import numpy.typing as npt
 from cosim.curtailment.feasible import Outcome
 from cosim.recording.conductors import Conductors, find_highest_neutral, name_conductor
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Limits, Verdicts
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Verdicts
 from market.exchanges import Ints, Kind, Rows, Status
 from market.ledger.format.records import ISLANDED, NONE, quantise
 

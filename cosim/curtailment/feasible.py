@@ -20,7 +20,7 @@ from cosim.curtailment.scope import find_in_scopes, list_scopes, with_purchases
 from cosim.curtailment.search import Found, Problem, Search, try_deliveries
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.flow import Engine, Flow
-from grid_models.powerflow.limits import Judgement, Verdict, Verdicts, check_limits, judge
+from grid_models.powerflow.verdicts import Judgement, Verdict, Verdicts, check_limits, judge
 from market.exchanges import NOBODY, Reason, Rows
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all

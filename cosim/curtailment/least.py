@@ -32,7 +32,7 @@ from cosim.curtailment.programme import (
 from cosim.curtailment.scope import list_scopes, with_purchases
 from cosim.curtailment.search import Attempt, Found, Search, find_largest_clean
 from grid_models.arrays import Floats
-from grid_models.powerflow.limits import Judgement
+from grid_models.powerflow.verdicts import Judgement
 from grid_models.response.response import Response
 from market.exchanges import Reason
 from market.settlement import Delivery

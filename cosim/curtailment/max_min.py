@@ -14,7 +14,8 @@ from cosim.curtailment.decision_variables import DecisionVariables, make_decisio
 from cosim.curtailment.search import Found, Search, find_largest_clean
 from grid_models.arrays import Floats, Mask, Places
 from grid_models.feeder.feeder import Feeder
-from grid_models.powerflow.limits import Limits, Violation, check_limits
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Violation, check_limits
 from grid_models.response.response import Response
 from market.settlement import Delivery
 

@@ -16,7 +16,7 @@ from cosim.delivery.compensation import with_compensation
 from cosim.delivery.redispatch import deliver, deliver_alone, find_curtailable
 from grid_models.arrays import Floats, Mask
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Verdicts, judge
+from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
 from market.exchanges import METER, Kind, Reason, Rows, with_conductor
 from market.orders import Orders
 from market.settlement import Delivery, Settlement, settle

@@ -17,7 +17,7 @@ from cosim.errors import ConservationError
 from cosim.interval.device_requests import DeviceDecision
 from cosim.islands.event_interval import EventInterval
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Verdict, Verdicts
+from grid_models.powerflow.verdicts import Verdict, Verdicts
 from market.storage import Wh
 
 

@@ -13,7 +13,7 @@ from cosim.delivery.setpoints import metered_injections
 from cosim.islands.event_interval import EventInterval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
-from grid_models.powerflow.limits import Judgement, check_limits
+from grid_models.powerflow.verdicts import Judgement, check_limits
 from market.exchanges import NOBODY, Reason
 
 

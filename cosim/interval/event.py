@@ -15,7 +15,7 @@ from cosim.interval.chunk import Chunk, close_intervals
 from cosim.interval.device_requests import answer_requests, release_batteries, retire_devices
 from cosim.islands.event_interval import EventInterval, run_event_interval
 from cosim.islands.switching import Switching
-from grid_models.powerflow.limits import judge
+from grid_models.powerflow.verdicts import judge
 from market.book import Clearing
 from market.exchanges import ORDER
 from market.orders import write_orders

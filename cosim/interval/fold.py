@@ -30,7 +30,7 @@ from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
 from cosim.islands.switching import Switching
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Verdicts, judge
+from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
 from market.exchanges import Rows
 from market.mechanisms import PLUGGED_IN
 from market.settlement import deliver_all, settle

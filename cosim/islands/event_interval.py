@@ -48,7 +48,7 @@ from grid_models.arrays import Ints
 from grid_models.errors import NothingToSolveError
 from grid_models.feeder.topology import Supply
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Verdict
+from grid_models.powerflow.verdicts import Verdict
 from grid_models.response.sensitivity import AnyPowerFlow
 from market.exchanges import EXCHANGE, Kind, Reason, Rows
 from market.orders import Inputs, Orders

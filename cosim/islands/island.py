@@ -29,7 +29,7 @@ from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.verdicts import Judgement, judge
 from grid_models.response.sensitivity import AnyPowerFlow
 from market.exchanges import EXCHANGE, NOBODY, OPERATOR, Kind, Reason, Rows, Status
 from market.orders import Inputs, Orders, make_orders

@@ -20,7 +20,7 @@ from cosim.results.sums import METERS
 from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Labels
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Verdict
+from grid_models.powerflow.verdicts import Verdict
 from market.exchanges import (
     CONDUCTORS,
     CONTRACT,

@@ -15,8 +15,9 @@ from cosim.case.case import Case
 from cosim.interval.fold import settle_optimistically
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.engine import PowerFlow
-from grid_models.powerflow.limits import Limits, judge
+from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.readout import solve_all
+from grid_models.powerflow.verdicts import judge
 from market.ledger.crypto.sha256 import hash_rows
 from market.mechanisms import PLUGGED_IN
 

@@ -20,7 +20,7 @@ from grid_models.arrays import Floats, Ints
 from grid_models.feeder.connection import Connections
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import JUDGED, Violation
+from grid_models.powerflow.verdicts import JUDGED, Violation
 from market.exchanges import GRID
 from market.settlement import deliver_all, settle
 

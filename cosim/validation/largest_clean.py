@@ -21,7 +21,7 @@ import numpy as np
 from cosim.case.case import Case
 from grid_models.arrays import Floats, Ints, Mask
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Violation, check_limits, judge
+from grid_models.powerflow.verdicts import Judgement, Violation, check_limits, judge
 
 ROUNDS = 24
 """Halvings of the range: 1000 kW are known to 0.1 W."""

@@ -29,7 +29,7 @@ from cosim.validation.phases import DEVICES, name_model
 from cosim.validation.trades import JudgedInterval, Trades, allot_delivery
 from grid_models.feeder.connection import NAMES
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Verdict, Violation, check_limits
+from grid_models.powerflow.verdicts import Judgement, Verdict, Violation, check_limits
 from market.exchanges import Reason
 
 VIOLATION = ("element_type", "element", "element_name", "quantity", "limit", "value")

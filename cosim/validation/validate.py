@@ -41,7 +41,7 @@ from data.trades import trades_from_frame
 from grid_models.arrays import Ints
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import judge
+from grid_models.powerflow.verdicts import judge
 from market.mechanisms import find_mechanism
 from market.settlement import deliver_all, settle
 

@@ -15,7 +15,7 @@ from cosim.delivery.setpoints import injection_wh
 from cosim.interval.interval import IntervalResult, run_interval
 from cosim.results.tables import make_exchanges_table
 from cosim.scenario.model import Scenario
-from grid_models.powerflow.limits import check_limits
+from grid_models.powerflow.verdicts import check_limits
 from market.state import State
 
 HOUR = 209

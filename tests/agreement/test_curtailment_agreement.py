@@ -29,8 +29,8 @@ from grid_models.feeder.elements import drop_elements
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder
-from grid_models.powerflow.limits import Judgement, judge
 from grid_models.powerflow.runpp import solve_by_runpp
+from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import GRID, METER, Reason
 
 pytestmark = pytest.mark.slow  # exact searches

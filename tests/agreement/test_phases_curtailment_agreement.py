@@ -32,7 +32,8 @@ from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.fill import FOUR_CORE, with_zero_sequence
 from grid_models.phases.runpp_3ph import PhaseReference
 from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.limits import Judgement, Limits, judge
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import GRID, METER, Reason
 
 pytestmark = pytest.mark.slow  # exact searches

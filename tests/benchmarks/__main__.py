@@ -34,8 +34,8 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
 from cosim.studies.market_run import run_market
 from grid_models.powerflow.admittance import RUNPP_OPTIONS
-from grid_models.powerflow.limits import judge
 from grid_models.powerflow.runpp import with_injection_elements
+from grid_models.powerflow.verdicts import judge
 from market.ledger.check.verify import verify_ledger
 from tests.benchmarks.phases import phase_section, with_section
 from tests.benchmarks.runpp_loop import runpp_seconds

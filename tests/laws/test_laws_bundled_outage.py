@@ -24,7 +24,7 @@ from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
 from cosim.scenario.files import load_scenario
 from grid_models.feeder.topology import Supply
-from grid_models.powerflow.limits import Judgement
+from grid_models.powerflow.verdicts import Judgement
 from market.exchanges import Kind
 from market.state import State
 

@@ -21,7 +21,7 @@ from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import make_radial_feeder
-from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import GRID, METER, Kind, Reason, Status
 from market.settlement import find_imbalance
 

@@ -18,7 +18,7 @@ from cosim.interval.fold import run_intervals
 from cosim.islands.event_interval import PartResult
 from cosim.islands.switching import Switching
 from grid_models.feeder.topology import Supply
-from grid_models.powerflow.limits import Judgement
+from grid_models.powerflow.verdicts import Judgement
 from market.exchanges import Kind, Reason
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import make_demonstration_key

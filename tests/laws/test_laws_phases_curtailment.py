@@ -27,7 +27,8 @@ from grid_models.feeder.generated import make_radial_feeder
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.fill import FOUR_CORE, with_delta_star, with_zero_sequence
 from grid_models.phases.runpp_3ph import PhaseReference
-from grid_models.powerflow.limits import Judgement, Limits, judge
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import GRID, Reason, Status, split_reason
 from market.settlement import find_imbalance
 

@@ -14,7 +14,7 @@ from cosim.case.solve import solve_meters
 from cosim.delivery.losses import losses_wh
 from cosim.recording.conductors import find_highest_neutral, make_conductors
 from cosim.recording.keys import make_participant_key
-from grid_models.powerflow.limits import judge
+from grid_models.powerflow.verdicts import judge
 from market.exchanges import GRID, OPERATOR, Kind, Status
 from market.ledger.format.records import Change, DeviceKind, Role, make_topology_records, quantise, view_as_bytes
 from market.ledger.format.statements import make_device_record, register

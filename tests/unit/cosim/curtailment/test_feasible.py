@@ -11,8 +11,8 @@ from cosim.delivery.setpoints import injection_kw
 from cosim.interval.fold import run_intervals
 from cosim.interval.interval import run_interval
 from cosim.scenario.model import Scenario
-from grid_models.powerflow.limits import Judgement, check_limits
 from grid_models.powerflow.runpp import solve_by_runpp
+from grid_models.powerflow.verdicts import Judgement, check_limits
 from market.exchanges import Kind, Reason, Status
 
 

@@ -22,7 +22,7 @@ from cosim.validation.trades import Trades, make_traded_interval
 from cosim.validation.validate import make_case
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder, make_feeder
-from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import GRID, Kind
 
 SUN, NEIGHBOUR, HEAVY = 0, 1, 2

@@ -15,7 +15,8 @@ from data.profiles import Profiles
 from grid_models.feeder.connection import A, B, make_connections
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.phases.fill import FOUR_CORE, with_delta_star, with_zero_sequence
-from grid_models.powerflow.limits import Judgement, Limits
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Judgement
 from market.exchanges import Kind
 
 NO_TRADES = Trades(*(np.zeros(0, np.int64) for _ in range(5)))

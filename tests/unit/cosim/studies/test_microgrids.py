@@ -17,7 +17,7 @@ from cosim.errors import ConservationError
 from cosim.scenario.model import Scenario
 from cosim.studies.deals import Deal, check_deals, match_deals, with_deals
 from cosim.studies.microgrids import run_microgrids
-from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
 
 pytestmark = pytest.mark.slow  # pairs of feeders, run together

@@ -13,7 +13,7 @@ from cosim.cli.app import app
 from cosim.scenario.model import Scenario
 from cosim.studies.microgrids import run_step
 from cosim.studies.outages import Outage, measure_outage, with_outage
-from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.verdicts import Judgement, judge
 
 pytestmark = pytest.mark.slow  # pairs of feeders, run together
 

@@ -26,7 +26,7 @@ from data.profiles import Profiles
 from grid_models.feeder.connection import ABC, A, B, C, make_connections
 from grid_models.feeder.feeder import make_feeder
 from grid_models.phases.fill import FOUR_CORE, with_zero_sequence
-from grid_models.powerflow.limits import Judgement, judge
+from grid_models.powerflow.verdicts import Judgement, judge
 
 
 def make_street(**limits: float) -> Case:

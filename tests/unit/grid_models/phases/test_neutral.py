@@ -17,7 +17,8 @@ from grid_models.phases.connected import connect_feeder
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.fill import FOUR_CORE, Ratios, with_delta_star, with_zero_sequence
 from grid_models.phases.judge import OpenDssReference, make_judge, name_judge
-from grid_models.powerflow.limits import Limits, check_limits, judge
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import check_limits, judge
 from grid_models.response.sensitivity import sensitivity
 
 

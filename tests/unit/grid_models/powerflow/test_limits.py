@@ -16,7 +16,8 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Flow, make_unsolved_flow
-from grid_models.powerflow.limits import Judgement, Limits, check_limits, judge
+from grid_models.powerflow.limits import Limits
+from grid_models.powerflow.verdicts import Judgement, check_limits, judge
 
 FEEDER = make_radial_feeder(["a", "b"], n_branches=1, rng=np.random.default_rng(0))
 B, L = len(FEEDER.net.bus), len(FEEDER.net.line)
