@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case
-from cosim.delivery.setpoints import at_device, injection_kw, mean_kw
+from cosim.delivery.setpoints import at_device, injection_kw, mean_kw, metered_injections
+from grid_models.phases.judge import name_judge
 from grid_models.powerflow.flow import Flow
 from grid_models.response.reactive_control import Control, controlled_sensitivity, solve_controlled
 from grid_models.response.response import Response
@@ -82,3 +83,25 @@ def linearise(case: Case, meters: Rows) -> Response | None:
     if case.control is None:
         return sensitivity(case.engine, p_kw, at_loads)
     return controlled_sensitivity(case.engine, _at_panels(case, case.control), p_kw, _pv_kw(case, meters), at_loads)
+
+
+def verify_meters(case: Case, meters: Rows) -> dict[str, Any]:
+    """Largest differences between the engine and its judge over K metered intervals, (K, N) meter rows, JSON-ready.
+
+    In an unbalanced model with the name of the judge, and where it could not be asked with the reason.
+
+    Raises
+    ------
+    EngineDisagreementError
+        If the two differ by more than their tolerance.
+    """
+    load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
+    connections = case.feeder.connections
+    found = case.engine.verify(*metered_injections(meters, case.interval_minutes, connections, load_var))
+    return {
+        **({} if connections is None else {"judge": name_judge(case.feeder)}),
+        **({"why_not": found.why_not} if found.why_not else {}),
+        "intervals": found.n,
+        "max_vm_error_pu": found.max_vm_error_pu,
+        "max_loading_error_percent": found.max_loading_error_percent,
+    }

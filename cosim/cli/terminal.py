@@ -202,6 +202,8 @@ def _describe_phases(found: Validation) -> list[str]:
             f"{agreement['intervals']} settled intervals solved again by {agreement['judge']} on the net as given: "
             f"at most {agreement['max_vm_error_pu']:.1e} pu apart"
         )
+    elif "why_not" in agreement:
+        lines.append(f"not compared with {agreement['judge']}: {agreement['why_not']}")
     return lines
 
 

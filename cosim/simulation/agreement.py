@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cosim.case.case import Case
+from cosim.case.solve import verify_meters
 from cosim.curtailment.feasible import Outcome
-from cosim.delivery.setpoints import metered_injections
 from cosim.results.columns import is_named
 from cosim.results.sums import METERS
-from grid_models.phases.judge import name_judge
 from market.exchanges import METER
 
 _OFF = tuple(outcome.name.lower() for outcome in (Outcome.DE_ENERGISED, Outcome.ISLANDED))
@@ -42,17 +41,7 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     if not len(solved):
         return {"intervals": 0}
     meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
-    load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
-    found = case.engine.verify(*metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var))
-    named = {} if case.feeder.connections is None else {"judge": name_judge(case.feeder)}
-    if found.why_not:
-        named["why_not"] = found.why_not
-    return {
-        **named,
-        "intervals": found.n,
-        "max_vm_error_pu": found.max_vm_error_pu,
-        "max_loading_error_percent": found.max_loading_error_percent,
-    }
+    return verify_meters(case, meters)
 
 
 def choose_sample(case: Case) -> npt.NDArray[np.int64]:

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from cosim.case.case import Case
+from cosim.case.solve import verify_meters
 from cosim.curtailment.feasible import Feasible, Outcome, find_binding_limit
-from cosim.delivery.setpoints import metered_injections
 from cosim.results.applied_limits import list_limits
 from cosim.results.tables import (
     encode_names,
@@ -41,8 +41,6 @@ ANSWER = ("row", "status", "delivered_wh", "curtailed_wh", "amount_neur", "reaso
 REACHED = 0.005
 """Distance to a limit, relative to it, below which it counts as reached: rules stop as close as they can tell."""
 
-JUDGES = {"three_phase": "pandapower's runpp_3ph", "four_wire": "OpenDSS"}
-"""Who solves settled intervals again."""
 
 VERIFIED = 24
 """Settled intervals that pandapower solves again as a check."""
@@ -231,13 +229,4 @@ def _verify(case: Case, answers: Sequence[JudgedInterval]) -> dict[str, Any]:
         return {"intervals": 0}
     chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
     meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
-    load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
-    injected = metered_injections(meters, case.interval_minutes, case.feeder.connections, load_var)
-    agreement = case.engine.verify(*injected)
-    judge = {} if case.feeder.connections is None else {"judge": JUDGES[name_model(case.feeder)]}
-    return {
-        **judge,
-        "intervals": agreement.n,
-        "max_vm_error_pu": agreement.max_vm_error_pu,
-        "max_loading_error_percent": agreement.max_loading_error_percent,
-    }
+    return verify_meters(case, meters)

@@ -20,10 +20,10 @@ SHORT = Scenario().with_changes(horizon={"hours": 2})
 SIGNATURES = """
 from cosim import Scenario, run
 from cosim.simulation.compile_ahead import compile_power_flow
-from grid_models.powerflow import limits
+from grid_models.powerflow import verdicts
 from grid_models.powerflow.readout import solve_all
 from market.ledger.crypto.sha256 import _hash_all
-functions = solve_all, _hash_all, limits._judge_compiled
+functions = solve_all, _hash_all, verdicts._judge_compiled
 compile_power_flow()
 print(*(len(function.signatures) for function in functions))
 run(Scenario().with_changes(horizon={"hours": 2}), "run")

@@ -118,7 +118,7 @@ def test_what_is_accepted_when_balanced_is_cut_on_one_phase_and_names_it() -> No
     assert (trade["element_name"], trade["phase"], trade["quantity"]) == ("far", "b", "vm_pu")
     assert trade["value"] == pytest.approx(found.bus_voltage["before_vm_b_pu"].max())
     assert 1.0599 < found.bus_voltage["after_vm_b_pu"].max() <= 1.06
-    assert found.summary["agreement"]["judge"] == "pandapower's runpp_3ph"
+    assert found.summary["agreement"]["judge"] == "pandapower.runpp_3ph"
     assert found.summary["agreement"]["max_vm_error_pu"] < 1e-7
 
 
@@ -306,7 +306,7 @@ def test_command_reads_phases_and_says_what_it_did(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     for part in (
         "overvoltage, bus far, phase b at 1.",
-        "1 settled intervals solved again by pandapower's runpp_3ph on the net as given: at most ",
+        "1 settled intervals solved again by pandapower.runpp_3ph on the net as given: at most ",
         "largest unbalance (VUF) ",
         "note: phases of participants as given: loads on a 1, b 0, c 2, abc 1; 1 panels elsewhere than the load",
         "note: column 'phase' of the trades is carried as 'given_phase'",
