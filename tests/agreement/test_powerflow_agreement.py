@@ -309,7 +309,7 @@ def test_verify_is_loud_about_an_engine_of_another_topology() -> None:
     longer = deepcopy(engine.feeder.net)
     longer.line["length_km"] *= 1.001
     engine.feeder = replace(engine.feeder, net=longer)
-    with pytest.raises(EngineDisagreementError, match="between the fast engine and pandapower"):
+    with pytest.raises(EngineDisagreementError, match="between the fast engine and runpp"):
         verify_against_pandapower(engine, np.full((1, 25), -1.0))
 
 
