@@ -64,7 +64,7 @@ class Access(NamedTuple):
 
 
 class Journal:
-    """What the ledger of a run directory holds, for pages.
+    """What the ledger of a run directory holds, for pages: `blocks`, `intervals`, `accesses`, intervals by `months`.
 
     Parameters
     ----------
@@ -79,6 +79,7 @@ class Journal:
         self.blocks: list[Block] = []
         self.intervals: list[Recorded] = []
         self.accesses: list[Access] = []
+        self.months: dict[str, range] = {}
         self._openings: Rows = np.zeros(0, METER)
         self._bills: dict[str, Ints] = {}
         self._totals: Ints = np.zeros((0, KINDS), np.int64)
@@ -114,6 +115,8 @@ class Journal:
         month = self._month_of(len(self.intervals))
         changed = sum_by_house(exchanges, len(self._openings))
         self._totals = self._totals + changed
+        first = self.months.get(month, range(len(self.intervals), 0)).start
+        self.months[month] = range(first, len(self.intervals) + 1)
         self._bills[month] = self._bills.get(month, np.zeros_like(changed)) + changed
         trades = exchanges["price_ueur_per_kwh"][exchanges["kind"] == Kind.P2P]
         price = int(trades[0]) if trades.size else None
