@@ -233,12 +233,15 @@ def open_to_read(path: Path, schema: Schema, *, live: bool = False) -> Database:
         raise
 
 
-def open_to_write(path: Path, schema: Schema) -> Database:
-    """Open a file that this process may write to; raises as `open_to_read` does."""
+def open_to_write(path: Path, schema: Schema, *, shared: bool = False) -> Database:
+    """Open a file that this process may write to; raises as `open_to_read` does.
+
+    `shared` lets several threads use it; they take turns by a lock of their own.
+    """
     _check_header(path, schema)
     for log in map(path.with_name, _names_beside(path)):
         _check_log(log, schema)
-    return _open(path, schema, "mode=rw", None)
+    return _open(path, schema, "mode=rw", None, shared=shared)
 
 
 def create(path: Path, schema: Schema, page_size: int = 4096) -> Database:
@@ -261,10 +264,12 @@ def create(path: Path, schema: Schema, page_size: int = 4096) -> Database:
     return made
 
 
-def _open(path: Path, schema: Schema, mode: str, copy: TemporaryDirectory[str] | None) -> Database:
+def _open(
+    path: Path, schema: Schema, mode: str, copy: TemporaryDirectory[str] | None, *, shared: bool = False
+) -> Database:
     file = path if copy is None else Path(copy.name) / path.name
     try:
-        opened = Database(path, schema, _connect(file, mode), copy)
+        opened = Database(path, schema, _connect(file, mode, shared=shared), copy)
     except sqlite3.Error as reason:
         raise DamagedError(f"{path}: expected {schema.what}, got: {reason}") from reason
     try:
@@ -277,8 +282,9 @@ def _open(path: Path, schema: Schema, mode: str, copy: TemporaryDirectory[str] |
     return opened
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=1)
+def _connect(path: Path, mode: str, *, shared: bool = False) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?{mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1, check_same_thread=not shared)
 
 
 def _check_header(path: Path, schema: Schema) -> None:
