@@ -35,14 +35,18 @@ class FeederMap(NamedTuple):
         (B, 2) of the buses, in the picture's coordinates.
     ends
         (L + R, 2) places of the buses at both ends of each branch, lines first.
+    buses, branches
+        (B,) numbers of the buses, and (L + R,) of lines and transformers, in the net's tables.
     n_lines
         L.
     conductors
-        Names of the conductors of a bus and of a line, one empty name in a balanced model.
+        Names of the conductors of a bus, a line and a transformer, one empty name in a balanced model.
     """
 
     points: Floats
     ends: Ints
+    buses: Ints
+    branches: Ints
     n_lines: int
     conductors: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
@@ -65,7 +69,9 @@ def make_feeder_map(case: Case) -> FeederMap:
         ]
     )
     conductors = feeder.conductors("bus"), feeder.conductors("line"), feeder.conductors("trafo")
-    return FeederMap(fit(places.to_numpy(np.float64), to_scale=to_scale), ends, len(net.line), conductors)
+    points = fit(places.to_numpy(np.float64), to_scale=to_scale)
+    branches = np.array([*net.line.index, *net.trafo.index], np.int64)
+    return FeederMap(points, ends, net.bus.index.to_numpy(np.int64), branches, len(net.line), conductors)
 
 
 def fit(places: Floats, *, to_scale: bool) -> Floats:
@@ -165,7 +171,7 @@ def _draw_branch(feeder: FeederMap, k: int, loading: Worst, *, exact: bool) -> s
     (x1, y1), (x2, y2) = feeder.points[feeder.ends[k]]
     percent, place = float(loading.values[k]), find_class(float(loading.values[k]))
     is_line = k < feeder.n_lines
-    name = f"line {k}" if is_line else f"transformer {k - feeder.n_lines}"
+    name = f"{'line' if is_line else 'transformer'} {feeder.branches[k]}"
     value = "no supply" if place is None else f"{percent:.1f} %" if exact else CLASSES[place].label
     look = "load-none" if place is None else f"load-{place}"
     title = f"<title>{_name_conductor(name, loading.names[k])}: {value}</title>"
@@ -178,12 +184,12 @@ def _draw_branch(feeder: FeederMap, k: int, loading: Worst, *, exact: bool) -> s
 
 def _draw_bus(feeder: FeederMap, k: int, voltage: Worst, *, exact: bool) -> str:
     x, y = feeder.points[k]
-    vm_pu = float(voltage.values[k])
+    vm_pu, name = float(voltage.values[k]), f"bus {feeder.buses[k]}"
     if np.isnan(vm_pu):
         cross = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
-        return f'<path class="dark-bus" d="{cross}"><title>bus {k}: no supply</title></path>'
+        return f'<path class="dark-bus" d="{cross}"><title>{name}: no supply</title></path>'
     value = f"{vm_pu:.4f} pu" if exact else f"{vm_pu:.2f} pu"
-    title = f"<title>{_name_conductor(f'bus {k}', voltage.names[k])}: {value}</title>"
+    title = f"<title>{_name_conductor(name, voltage.names[k])}: {value}</title>"
     return f'<circle class="bus" cx="{x}" cy="{y}" r="5.5" fill="{color_voltage(vm_pu)}">{title}</circle>'
 
 

@@ -57,6 +57,8 @@ class Visit(NamedTuple):
         Of a person or the operator; None of a stranger.
     csrf
         Token that this visitor's forms bear.
+    guest
+        What the token of a visitor without a session is made from; in a cookie of its own.
     fields
         What the body says, by name: texts of a form, any values of JSON.
     """
@@ -66,6 +68,7 @@ class Visit(NamedTuple):
     site: Site
     session: Session | None
     csrf: str
+    guest: str
     fields: Mapping[str, Any]
 
     @property
@@ -127,10 +130,7 @@ Handler = Callable[[Visit], Response]
 
 
 class Entry(NamedTuple):
-    """A route: its method and path, what answers it, and who may take it.
-
-    `guest` says that its forms are for visitors without a session too, who bear a token of their own.
-    """
+    """A route: its method and path, what answers it, and who may take it."""
 
     method: str
     path: str
@@ -158,12 +158,12 @@ def answer(desk: Desk, entry: Entry, request: Request, fields: Mapping[str, Any]
         check_allowed(visit, entry)
         if entry.method == "POST":
             check_token(visit)
-            check_rate(visit, entry)
+            check_rate(visit)
         response = entry.handler(visit)
     except (Refused, MarketError) as reason:
         return answer_refusal(desk, request, find_status(reason))
-    if entry.method == "GET" and visit.session is None and GUEST not in request.cookies:
-        set_cookie(desk, request, response, GUEST, secrets.token_urlsafe(24))
+    if entry.method == "GET" and visit.session is None:
+        set_cookie(desk, request, response, GUEST, visit.guest)
     return response
 
 
@@ -209,9 +209,11 @@ def open_visit(desk: Desk, request: Request, fields: Mapping[str, Any]) -> Visit
     """Find out who makes a request."""
     token = request.cookies.get(name_cookie(desk, request, SESSION), "")
     session = desk.people.sessions.find_session(token) if 0 < len(token) < 200 else None
-    guest = request.cookies.get(name_cookie(desk, request, GUEST), "")[:200]
+    guest = request.cookies.get(name_cookie(desk, request, GUEST), "")
+    if not 0 < len(guest) < 200:
+        guest = secrets.token_urlsafe(24)
     csrf = session.csrf if session is not None else hmac.new(desk.secret, guest.encode(), sha256).hexdigest()
-    return Visit(desk, request, desk.sites[request.headers["host"].lower()], session, csrf, fields)
+    return Visit(desk, request, desk.sites[request.headers["host"].lower()], session, csrf, guest, fields)
 
 
 def check_allowed(visit: Visit, entry: Entry) -> None:
@@ -237,13 +239,15 @@ def check_token(visit: Visit) -> None:
         raise Refused(403, "This form is not of this visit; load the page again.")
 
 
-def check_rate(visit: Visit, entry: Entry) -> None:
-    """Refuse what comes too often: sign-ins from one address, anything from one session."""
+def check_rate(visit: Visit) -> None:
+    """Refuse what comes too often: sign-ins from one address, anything from one person."""
     if visit.session is None:
         client = visit.request.client
         wait = visit.desk.sign_ins.take(client.host if client else "", time.monotonic())
     else:
-        wait = visit.desk.sayings.take(visit.session.csrf, time.monotonic())
+        person = visit.session.person
+        who = "operator" if person is None else str(person.number)
+        wait = visit.desk.sayings.take(who, time.monotonic())
     if wait > 0:
         raise Refused(429, f"Too often: wait {wait:.0f} s and try again.", wait_s=wait)
 

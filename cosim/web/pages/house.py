@@ -1,0 +1,228 @@
+"""The main page of a house: its meter, what the wires cut, its gate; and the statements that its browser signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from starlette.responses import JSONResponse, Response
+
+from cosim.web.pages.curves import Curve, draw_curves
+from cosim.web.pages.decisions import find_last_key, take_registration
+from cosim.web.pages.desk import Desk
+from cosim.web.pages.refusals import Refused
+from cosim.web.pages.rendering import render
+from cosim.web.pages.trial import Trial, try_device
+from cosim.web.pages.visits import Visit, redirect
+from cosim.web.pages.welcome import describe_market, find_day, list_hours, name_visitor
+from cosim.web.pages.words import ASKS, DEVICES, describe_entry
+from cosim.web.people.access import Answer
+from cosim.web.people.persons import State
+from market.errors import LedgerError
+from market.ledger.format.records import SIZE, DeviceKind, RecordKind, decode_record
+from market.ledger.format.statements import Statement
+from market.ledger.store.registry import find_key_in_force
+from market.ledger.store.tip import decode_records
+from market.ledger.write.requests import parse_statement
+
+STATEMENT = range(SIZE, 5 * SIZE + 1)
+AUTOMATIC = -(2**31)
+LARGEST_KW = 100_000.0
+RECORDED = ("load_wh", "pv_wh", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "charge_wh", "discharge_wh")
+
+
+def show_main(visit: Visit) -> Response:
+    """The main page: of a member its house, of all others how to become one."""
+    person, live = visit.person, visit.desk.live
+    base = {**name_visitor(visit), **describe_market(visit.desk), "person": person}
+    if person.state != State.ADMITTED or person.house is None:
+        return render("join.html", **base, n_free=len(list_free_houses(visit.desk)))
+    key = find_last_key(live, person.house)
+    if key != person.page_key:
+        return render("register.html", **base, taken=bool(key), waits=person.registration is not None)
+    in_force = find_key_in_force(live.registry, person.house, live.next_height, live.next_interval)
+    return render("main.html", **base, in_force=in_force is not None, **describe_house(visit.desk, person.house))
+
+
+def list_free_houses(desk: Desk) -> list[int]:
+    """Houses that nobody has been admitted to, and that have no key on the ledger."""
+    taken = {person.house for person in desk.people.persons.list_persons(State.ADMITTED)}
+    houses = range(desk.live.case.profiles.n_participants)
+    return [house for house in houses if house not in taken and not find_last_key(desk.live, house)]
+
+
+def describe_house(desk: Desk, house: int) -> dict[str, Any]:
+    """What a house sees of itself."""
+    live, journal, day = desk.live, desk.journal, find_day(desk)
+    known = range(day.start, min(day.stop, len(journal.intervals)))
+    meters = journal.list_meters(house, known.start, known.stop)
+    entries = [describe_entry(*each, house) for each in journal.list_entries(house, known.start, known.stop)]
+    submission = None if live.is_over else live.find_submission(house, live.next_interval)
+    ratings = live.last.chunk.window.state.ratings if live.last is not None else live.case.opening.ratings
+    return {
+        "house": house,
+        "meter": meters[-1] if meters.size else None,
+        "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
+        "curve": draw_day(desk, house, day),
+        "cut": [entry for entry in entries if entry["cut_wh"] > 0],
+        "soc_max_wh": int(ratings.soc_max_wh[house]),
+        "max_discharge_wh": int(ratings.max_discharge_wh[house]),
+        "is_manual": live.is_manual(house),
+        "was_late": live.last is not None and house in live.last.late,
+        "submission": submission,
+        "automatic": AUTOMATIC,
+        "asks": ASKS,
+        "kinds": DEVICES,
+        "devices": list_devices(desk, house),
+    }
+
+
+def list_devices(desk: Desk, house: int) -> list[dict[str, Any]]:
+    """Devices of a house on the ledger, with what its page needs to retire one."""
+    found = []
+    for (member, number), device in sorted(desk.live.registry.devices.items()):
+        if member == house:
+            known = {"device": number, "deviceKind": device.kind, "bus": device.bus}
+            known |= {"powerW": device.power_w, "energyWh": device.energy_wh}
+            found.append({"number": number, "what": DEVICES[device.kind], "known": known, "power_w": device.power_w})
+    return found
+
+
+def draw_day(desk: Desk, house: int, day: range) -> Any:
+    """Curves of a house's day: load, generation, and what it took (above 0) from others and the grid."""
+    known = desk.journal.list_meters(house, day.start, day.stop)
+    kwh = np.full((3, len(day)), np.nan)
+    if known.size:
+        taken = known["bought_wh"] + known["imported_wh"] - known["sold_wh"] - known["exported_wh"]
+        kwh[:, : known.size] = np.stack([known["load_wh"], known["pv_wh"], taken]) / 1000.0
+    names = ("load", "generation", "taken from the network")
+    curves = [Curve(name, kwh[k], f"curve-{k + 1}") for k, name in enumerate(names)]
+    return draw_curves(curves, list_hours(desk, day), "kWh", f"House {house} today, energy an interval")
+
+
+def tell_next(visit: Visit) -> Response:
+    """Numbers that the next statements of this house bear."""
+    live, house = visit.desk.live, visit.house
+    devices = [number for member, number in live.registry.devices if member == house]
+    return JSONResponse(
+        {
+            "member": house,
+            "chain_id": live.chain_id.hex(),
+            "number": live.next_number(house),
+            "effective": live.next_height + 1,
+            "interval": live.next_interval,
+            "submission_number": live.next_submission_number(house),
+            "bus": int(live.case.feeder.bus[house]),
+            "device": max(devices, default=-1) + 1,
+        }
+    )
+
+
+def take_submission(visit: Visit) -> Response:
+    """Take what a house offers or needs, signed; once this returns it is kept."""
+    record, signature = visit.blob("record", range(SIZE, SIZE + 1)), visit.blob("signature", range(64, 65))
+    if int.from_bytes(record[12:16], "little", signed=True) != visit.house:
+        raise Refused(403, "This is for another house than yours.")
+    promise = visit.desk.live.submit(record, signature)
+    first, last = (int.from_bytes(record[at : at + 4], "little") for at in (36, 40))
+    which = f"interval {first}" if first == last else f"intervals {first} to {last}"
+    said = f"Taken for {which}, and signed by the operator."
+    kept = {"record": promise.record.hex(), "signature": promise.signature.hex()}
+    return JSONResponse({"said": said, "promise": kept, "next": "/main"})
+
+
+def set_mode(visit: Visit) -> Response:
+    """Run a house by hand, or by the automatic rule."""
+    visit.desk.live.set_manual(visit.house, visit.text("mode") == "manual")
+    return redirect("/main")
+
+
+def try_out(visit: Visit) -> Response:
+    """Answer whether the wires could carry a device."""
+    kind, power_w = _read_kind(visit.whole("kind")), round(visit.decimal("power_kw", 0.001, LARGEST_KW) * 1000)
+    return JSONResponse(try_device(visit.desk.live, visit.house, kind, power_w)._asdict())
+
+
+def _read_kind(number: int) -> DeviceKind:
+    if number not in DEVICES:
+        raise Refused(400, "kind: expected 1 (panels), 2 (battery) or 3 (fuel cell).")
+    return DeviceKind(number)
+
+
+def take_statement(visit: Visit) -> Response:
+    """Put a statement that a member's browser has signed on the ledger: key, grant, access or device."""
+    signed = visit.blob("records", STATEMENT)
+    try:
+        statement = parse_statement(decode_records(signed))
+    except LedgerError as reason:
+        raise Refused(400, f"statement: {reason}") from reason
+    row = decode_record(statement.record)
+    if row["member"] != visit.house:
+        raise Refused(403, "This is for another house than yours.")
+    if row["kind"] not in TAKERS:
+        raise Refused(400, "This kind of statement is not taken here.")
+    return TAKERS[row["kind"]](visit, signed, statement)
+
+
+def _take_member(visit: Visit, signed: bytes, statement: Statement) -> Response:
+    take_registration(visit.desk.live, visit.desk.people, visit.person.number, signed)
+    visit.desk.carry_out()
+    if find_last_key(visit.desk.live, visit.house) != visit.person.page_key:
+        raise Refused(409, "The ledger went on meanwhile, or has another key for this house; try again.")
+    return JSONResponse({"said": f"You are the member of house {visit.house}.", "next": "/main"})
+
+
+def _take_device(visit: Visit, signed: bytes, statement: Statement) -> Response:
+    row, live = decode_record(statement.record), visit.desk.live
+    said = Trial(True, "The device is no longer registered.")
+    if row["bus"] != int(live.case.feeder.bus[visit.house]):
+        raise Refused(400, "A device of yours is at the bus of your house.")
+    if row["status"] == 1:
+        said = try_device(live, visit.house, _read_kind(row["device_kind"]), row["power_w"])
+        if not said.clean:
+            raise Refused(400, said.said)
+    height = _append(visit, signed)
+    return JSONResponse({"said": f"{said.said} It is in block {height}.", "next": "/main"})
+
+
+def _take_grant(visit: Visit, signed: bytes, statement: Statement) -> Response:
+    height, row = _append(visit, signed), decode_record(statement.record)
+    given, access = row["status"] == 1, visit.desk.people.access
+    for asked in access.list_asked_of(visit.person.number):
+        if asked.asker_house == row["other"]:
+            if given and asked.state == Answer.ASKED:
+                access.answer_access(asked.number, visit.person.number, granted=True)
+            elif not given and asked.state == Answer.GRANTED:
+                access.withdraw_access(asked.number, visit.person.number)
+    said = "may read your account" if given else "may no longer read your account"
+    return JSONResponse({"said": f"House {row['other']} {said}; in block {height}.", "next": "/account"})
+
+
+def _take_access(visit: Visit, signed: bytes, statement: Statement) -> Response:
+    height, other = _append(visit, signed), decode_record(statement.record)["other"]
+    return JSONResponse({"said": f"Your reading is in block {height}.", "next": f"/account?house={other}"})
+
+
+TAKERS = {
+    RecordKind.MEMBER: _take_member,
+    RecordKind.DEVICE: _take_device,
+    RecordKind.GRANT: _take_grant,
+    RecordKind.ACCESS: _take_access,
+}
+
+
+def _append(visit: Visit, signed: bytes) -> int:
+    """Append a statement to the ledger; refused with 409, since its numbers may have been overtaken."""
+    try:
+        height = visit.desk.live.state_statement(decode_records(signed))
+    except LedgerError as reason:
+        raise Refused(409, str(reason)) from reason
+    visit.desk.tell()
+    return height
+
+
+def ask_to_join(visit: Visit) -> Response:
+    """Ask the operator to be admitted."""
+    wish = visit.whole("house", 0, 10**6 - 1) if visit.text("house") else None
+    visit.desk.people.persons.ask_to_join(visit.person.number, wish)
+    return redirect("/main")
