@@ -278,7 +278,9 @@ def _open(path: Path, schema: Schema, mode: str, copy: TemporaryDirectory[str] |
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=1)
+    # One thread at a time, not always the same: whoever shares a file between threads holds a lock (`cosim.web.live`).
+    address = f"{path.resolve().as_uri()}?{mode}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=1, check_same_thread=False)
 
 
 def _check_header(path: Path, schema: Schema) -> None:
