@@ -27,6 +27,7 @@ from cosim.audit.recorded import (
     read_recorded,
 )
 from cosim.case.case import Case
+from cosim.case.submissions import with_submissions
 from cosim.interval.chunk import group_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
 from cosim.recording.blocks import make_genesis_records, make_group_records
@@ -103,6 +104,7 @@ def rerun_ledger(
     with Store.open_to_read(directory) as store:
         recorded = read_recorded(directory, read_first_block(store, entries))
         case, origin = rebuild_case(recorded, lambda: _read_metered(recorded, store, entries))
+        case = with_submissions(case, (block.records for block in read_blocks(store, entries)))
         n_intervals = n_records = n_different = 0
         shown: list[Difference] = []
         for n, is_interval, difference in _compare(case, recorded, read_blocks(store, entries)):

@@ -87,7 +87,7 @@ class PeopleFile:
             with self._report_errors():
                 _make_file(path)
         _check_file(path)
-        self._database = open_to_write(path, SCHEMA, shared=True)
+        self._database = open_to_write(path, SCHEMA)
         self._database.connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
 
     def close(self) -> None:
