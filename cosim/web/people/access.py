@@ -161,5 +161,9 @@ class Access:
             "SELECT a.number, asker, p.house, owner, q.house, a.state, a.asked_at, answered_at FROM access a"
             f" JOIN person p ON p.number = asker JOIN person q ON q.number = owner WHERE {condition} ORDER BY a.number"
         )
-        rows = self._file.rows(query, person)
-        return [AccessRequest(*row[:5], Answer(row[5]), *row[6:]) for row in rows]
+        return [
+            AccessRequest(number, asker, asker_house, owner, owner_house, Answer(state), asked_at, answered_at)
+            for number, asker, asker_house, owner, owner_house, state, asked_at, answered_at in self._file.rows(
+                query, person
+            )
+        ]

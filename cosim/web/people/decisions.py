@@ -100,7 +100,7 @@ class Decisions:
         with self._file.transaction():
             person = self._persons.expect_state(number, "is revoked", State.ADMITTED)
             self._file.write("DELETE FROM session WHERE person = ?", number)
-            self._file.write("DELETE FROM access WHERE asker = ?1 OR owner = ?1", number)
+            self._end_access(number)
             return self._decide(person, Verdict.REVOKE, State.REVOKED, None, reason, about=person.house)
 
     def list_decisions_to_carry_out(self) -> list[Decision]:
@@ -132,6 +132,7 @@ class Decisions:
             self._close("number = ?", failure[:LONGEST_REASON], number)
             ((person, kind),) = found
             if failure and kind == Verdict.ADMIT:
+                self._end_access(person)
                 self._file.write(
                     "UPDATE person SET state = ?, house = NULL, registration = NULL, reason = ?"
                     " WHERE number = ? AND state = ?",
@@ -154,6 +155,10 @@ class Decisions:
             *(person.number, kind, about, person.page_key, reason, now),
         )
         return Decision(number, self._persons.find_person(person.number), kind, about, person.page_key, reason, now)
+
+    def _end_access(self, person: int) -> None:
+        """Forget what somebody asked of others, and they of them, as a member of a house that is now free."""
+        self._file.write("DELETE FROM access WHERE asker = ?1 OR owner = ?1", person)
 
     def _close(self, condition: str, failure: str, *values: object) -> None:
         statement = f"UPDATE decision SET closed_at = ?, failure = ? WHERE closed_at IS NULL AND {condition}"

@@ -56,7 +56,6 @@ def begin_wallet_sign_in(people: People, site: Site, address: str, page_key: byt
     now = _now(people)
     return eip4361.make_message(
         eip4361.Message(
-            scheme=site.origin.partition(":")[0],
             domain=site.domain,
             address=make_checksummed(address),
             statement=STATEMENT,
