@@ -33,6 +33,11 @@ class Announcer:
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     @property
+    def n_clients(self) -> int:
+        """Number of pages that listen."""
+        return len(self._waiting)
+
+    @property
     def is_full(self) -> bool:
         """Whether no further page can listen."""
         return len(self._waiting) >= MOST_CLIENTS

@@ -6,6 +6,7 @@ import logging
 
 from cosim.web.live.run import LiveRun
 from cosim.web.people.decisions import Decision, Verdict
+from cosim.web.people.persons import Person
 from cosim.web.people.registration import check_registration
 from cosim.web.people.store import People
 from market.errors import MarketError
@@ -19,21 +20,18 @@ logger = logging.getLogger(__name__)
 def carry_out(live: LiveRun, people: People) -> int:
     """Carry out all decisions that can be; returns how many.
 
-    An admission waits until the person's browser has signed the statement for its house. A decision may have been
-    carried out just before a crash: what the ledger says already is not said twice.
+    An admission stays open until the person's key is on the ledger: its browser signs for the house, and signs again
+    where the ledger went on meanwhile. A decision may have been carried out just before a crash: what the ledger says
+    already is not said twice.
     """
     done = 0
     for decision in people.decisions.list_decisions_to_carry_out():
-        if decision.kind == Verdict.ADMIT and decision.person.registration is None:
-            continue
         try:
-            _carry_out(live, decision)
+            if _carry_out(live, decision):
+                people.decisions.mark_carried_out(decision.number)
+                done += 1
         except MarketError as reason:
-            logger.warning("decision %d was not carried out: %s", decision.number, reason)
-            people.decisions.mark_carried_out(decision.number, str(reason))
-        else:
-            people.decisions.mark_carried_out(decision.number)
-            done += 1
+            logger.warning("decision %d is not carried out yet: %s", decision.number, reason)
     return done
 
 
@@ -43,27 +41,28 @@ def find_last_key(live: LiveRun, house: int) -> bytes:
     return tenures[-1].public_key if tenures else b""
 
 
-def _carry_out(live: LiveRun, decision: Decision) -> None:
-    if decision.house is None:
-        return
-    is_there = find_last_key(live, decision.house) == decision.page_key
-    if decision.kind == Verdict.ADMIT and decision.person.registration is not None and not is_there:
+def _carry_out(live: LiveRun, decision: Decision) -> bool:
+    """Carry out one decision; False if it has to wait for the person's browser."""
+    is_there = decision.house is not None and find_last_key(live, decision.house) == decision.page_key
+    if decision.kind == Verdict.ADMIT and not is_there:
+        if decision.person.registration is None:
+            return False
         live.state_statement(decode_records(decision.person.registration))
-    elif decision.kind == Verdict.REVOKE and is_there:
+    elif decision.kind == Verdict.REVOKE and is_there and decision.house is not None:
         role, number = Role(live.registry.roles[decision.house]), live.next_number(decision.house)
         live.state_statement(revoke(decision.house, role, number, live.next_height + 1))
+    return True
 
 
-def take_registration(live: LiveRun, people: People, person: int, records: bytes) -> None:
-    """Keep the statement by which an admitted person's key becomes that of its house, once it is known to be one.
+def take_registration(live: LiveRun, people: People, person: Person, house: int, records: bytes) -> None:
+    """Put the statement by which an admitted person's key becomes that of its house on the ledger.
 
     Raises
     ------
-    cosim.web.people.errors.PeopleError
-        If it is no such statement.
+    cosim.web.people.errors.PeopleError, market.errors.LedgerError
+        If it is no such statement, or the ledger went on meanwhile: the browser may sign it again.
     """
-    found = people.persons.find_person(person)
-    house = -1 if found.house is None else found.house
     height = live.next_height
-    check_registration(records, chain_id=live.chain_id, house=house, page_key=found.page_key, height=height)
-    people.persons.give_registration(person, records)
+    rows = check_registration(records, chain_id=live.chain_id, house=house, page_key=person.page_key, height=height)
+    people.persons.give_registration(person.number, records)
+    live.state_statement(rows)

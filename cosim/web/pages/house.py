@@ -18,7 +18,7 @@ from cosim.web.pages.welcome import describe_market, find_day, list_hours, name_
 from cosim.web.pages.words import ASKS, DEVICES, describe_entry
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
-from market.errors import LedgerError
+from market.errors import LedgerError, MarketError
 from market.ledger.format.records import SIZE, DeviceKind, RecordKind, decode_record
 from market.ledger.format.statements import Statement
 from market.ledger.store.registry import find_key_in_force
@@ -39,7 +39,7 @@ def show_main(visit: Visit) -> Response:
         return render("join.html", **base, n_free=len(list_free_houses(visit.desk)))
     key = find_last_key(live, person.house)
     if key != person.page_key:
-        return render("register.html", **base, taken=bool(key), waits=person.registration is not None)
+        return render("register.html", **base, taken=bool(key))
     in_force = find_key_in_force(live.registry, person.house, live.next_height, live.next_interval)
     return render("main.html", **base, in_force=in_force is not None, **describe_house(visit.desk, person.house))
 
@@ -133,7 +133,7 @@ def take_submission(visit: Visit) -> Response:
 
 def set_mode(visit: Visit) -> Response:
     """Run a house by hand, or by the automatic rule."""
-    visit.desk.live.set_manual(visit.house, visit.text("mode") == "manual")
+    visit.desk.live.set_manual(visit.house, manual=visit.text("mode") == "manual")
     return redirect("/main")
 
 
@@ -165,10 +165,12 @@ def take_statement(visit: Visit) -> Response:
 
 
 def _take_member(visit: Visit, signed: bytes, statement: Statement) -> Response:
-    take_registration(visit.desk.live, visit.desk.people, visit.person.number, signed)
-    visit.desk.carry_out()
-    if find_last_key(visit.desk.live, visit.house) != visit.person.page_key:
-        raise Refused(409, "The ledger went on meanwhile, or has another key for this house; try again.")
+    desk = visit.desk
+    try:
+        take_registration(desk.live, desk.people, visit.person, visit.house, signed)
+    except MarketError as reason:  # a block may have been written since the browser asked for its numbers
+        raise Refused(409, str(reason)) from reason
+    desk.carry_out()
     return JSONResponse({"said": f"You are the member of house {visit.house}.", "next": "/main"})
 
 

@@ -43,7 +43,9 @@ class Who(IntEnum):
     """Who has signed in, member or not."""
     MEMBER = 2
     """A person whom the operator has admitted to a house."""
-    OPERATOR = 3
+    READER = 3
+    """A member, or the operator; the route looks whose account is asked for."""
+    OPERATOR = 4
 
 
 class Visit(NamedTuple):
@@ -85,7 +87,7 @@ class Visit(NamedTuple):
 
     @property
     def house(self) -> int:
-        """House of the member who asks, on a route for members."""
+        """House of the member who asks; refuses all others."""
         if self.person.state != State.ADMITTED or self.person.house is None:
             raise Refused(403, "This is for members; the operator has not admitted you, or no longer does.")
         return self.person.house
@@ -224,10 +226,10 @@ def check_allowed(visit: Visit, entry: Entry) -> None:
         raise Refused(401, "Sign in first.", to_sign_in=entry.method == "GET")
     if entry.who == Who.OPERATOR and not visit.is_operator:
         raise Refused(403, "This is for the operator.")
-    if entry.who in (Who.PERSON, Who.MEMBER) and visit.person.state == State.REVOKED:
+    if entry.who == Who.PERSON and visit.person.state == State.REVOKED:
         raise Refused(403, "The operator has ended your membership.")
-    if entry.who == Who.MEMBER and visit.house < 0:
-        raise Refused(403, "This is for members.")
+    if entry.who == Who.MEMBER or (entry.who == Who.READER and not visit.is_operator):
+        visit.house  # noqa: B018 - refuses who has none
 
 
 def check_token(visit: Visit) -> None:
