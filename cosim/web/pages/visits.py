@@ -88,9 +88,7 @@ class Visit(NamedTuple):
     @property
     def house(self) -> int:
         """House of the member who asks; refuses all others."""
-        if self.person.state != State.ADMITTED or self.person.house is None:
-            raise Refused(403, "This is for members; the operator has not admitted you, or no longer does.")
-        return self.person.house
+        return find_house(self.person)
 
     def text(self, name: str, longest: int = 200) -> str:
         """A text of the body; empty if it is missing."""
@@ -229,7 +227,14 @@ def check_allowed(visit: Visit, entry: Entry) -> None:
     if entry.who == Who.PERSON and visit.person.state == State.REVOKED:
         raise Refused(403, "The operator has ended your membership.")
     if entry.who == Who.MEMBER or (entry.who == Who.READER and not visit.is_operator):
-        visit.house  # noqa: B018 - refuses who has none
+        find_house(visit.person)
+
+
+def find_house(person: Person) -> int:
+    """House of a member; refuses who is none."""
+    if person.state != State.ADMITTED or person.house is None:
+        raise Refused(403, "This is for members; the operator has not admitted you, or no longer does.")
+    return person.house
 
 
 def check_token(visit: Visit) -> None:
