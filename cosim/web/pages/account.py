@@ -13,7 +13,7 @@ from starlette.responses import Response
 from cosim.results.csv_text import mark_text
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.house import list_free_houses
-from cosim.web.pages.refusals import Refused
+from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, name_visitor
@@ -37,7 +37,7 @@ def find_account(visit: Visit) -> int:
         return own
     live, people = visit.desk.live, visit.desk.people
     if not is_granted(live.registry, house, own, live.next_interval):
-        raise Refused(403, f"House {house} has not granted you access, or no longer does.")
+        raise RefusedError(403, f"House {house} has not granted you access, or no longer does.")
     if (owner := people.persons.find_member(house)) is not None:
         people.access.record_read(visit.person.number, owner.number, visit.request.url.path.strip("/"))
     return house
@@ -82,16 +82,20 @@ def describe_sharing(visit: Visit) -> dict[str, Any]:
     desk, own, me = visit.desk, visit.house, visit.person.number
     registry, t = desk.live.registry, desk.live.next_interval
     members = [house for house in range(desk.live.case.profiles.n_participants) if house != own]
+    standing = [pair for pair in sorted(registry.grants) if is_granted(registry, *pair, t)]
     free = set(list_free_houses(desk))
     return {
-        "readers": [reader for owner, reader in sorted(registry.grants) if owner == own and is_granted(registry, own, reader, t)],
-        "readable": [owner for owner, reader in sorted(registry.grants) if reader == own and is_granted(registry, owner, own, t)],
+        "readers": [reader for owner, reader in standing if owner == own],
+        "readable": [owner for owner, reader in standing if reader == own],
         "asked_of": [each for each in desk.people.access.list_asked_of(me) if each.state == Answer.ASKED],
         "asked_by": desk.people.access.list_asked_by(me),
         "members": [house for house in members if house not in free],
         "reads": [
-            (f"house {read.reader_house}" if read.reader_house is not None else f"person {read.reader}", read,
-             datetime.fromtimestamp(read.last_at, UTC))
+            (
+                f"house {read.reader_house}" if read.reader_house is not None else f"person {read.reader}",
+                read,
+                datetime.fromtimestamp(read.last_at, UTC),
+            )
             for read in desk.people.access.list_reads_of(me)
         ],
         "accesses": [each for each in reversed(desk.journal.accesses) if each.owner == own][:MOST_ROWS],
@@ -116,12 +120,12 @@ def download_receipt(visit: Visit) -> Response:
     house, desk = find_account(visit), visit.desk
     interval, seq = visit.whole("interval"), visit.whole("seq")
     if interval >= len(desk.journal.intervals):
-        raise Refused(404, f"Interval {interval} is not recorded yet.")
+        raise RefusedError(404, f"Interval {interval} is not recorded yet.")
     rows = desk.journal.intervals[interval].exchanges
     mine = rows[(rows["seller"] == house) | (rows["buyer"] == house) | (rows["host"] == house)]
     meter = desk.journal.intervals[interval].meters[house : house + 1]
     if seq not in [*mine["seq"].tolist(), *np.atleast_1d(meter["seq"]).tolist()]:
-        raise Refused(404, f"House {house} has no record {seq} in interval {interval}.")
+        raise RefusedError(404, f"House {house} has no record {seq} in interval {interval}.")
     with Store.open_to_read(desk.live.directory) as store:
         receipt = prove(store, interval, seq)
     return _download(receipt.text(), "application/json", f"receipt-{interval}-{seq}.json")

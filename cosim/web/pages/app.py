@@ -15,7 +15,7 @@ from cosim.web.pages import account, demonstration, house, operating, signing_in
 from cosim.web.pages.announcer import parse_last_height
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.guard import Guard
-from cosim.web.pages.refusals import Refused, answer_refusal
+from cosim.web.pages.refusals import RefusedError, answer_refusal
 from cosim.web.pages.visits import Entry, Who, make_endpoint
 
 ENTRIES = (
@@ -77,7 +77,7 @@ def make_app(desk: Desk) -> FastAPI:
     async def refuse_unknown(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 500)
         words = {404: "There is no such page.", 405: "That cannot be done here."}
-        return answer_refusal(desk, request, Refused(status, words.get(status, "Something went wrong here.")))
+        return answer_refusal(desk, request, RefusedError(status, words.get(status, "Something went wrong here.")))
 
     for status in (404, 405, 500):
         app.add_exception_handler(status, refuse_unknown)
@@ -89,7 +89,9 @@ def make_event_endpoint(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
 
     async def endpoint(request: Request) -> Response:
         if desk.announcer.is_full:
-            return answer_refusal(desk, request, Refused(503, "Too many pages listen; try again later.", wait_s=30))
+            return answer_refusal(
+                desk, request, RefusedError(503, "Too many pages listen; try again later.", wait_s=30)
+            )
         last = parse_last_height(request.headers.get("last-event-id", ""))
         return StreamingResponse(desk.announcer.stream(last), media_type="text/event-stream")
 

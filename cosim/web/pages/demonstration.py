@@ -9,7 +9,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from starlette.responses import JSONResponse, Response
 
-from cosim.web.pages.refusals import Refused
+from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.visits import Visit
 
 ACCOUNTS = 8
@@ -42,5 +42,5 @@ def sign_for_demo(visit: Visit) -> Response:
 def _find_account(visit: Visit) -> Any:
     number = visit.whole("account", 0, ACCOUNTS - 1)
     if not visit.desk.demo:
-        raise Refused(404, "There is no demo wallet here.")
+        raise RefusedError(404, "There is no demo wallet here.")
     return make_demo_account(visit.desk.live.case.scenario.seed, number)

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.decisions import find_last_key, take_registration
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.refusals import Refused
+from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.trial import Trial, try_device
 from cosim.web.pages.visits import Visit, redirect
@@ -122,7 +122,7 @@ def take_submission(visit: Visit) -> Response:
     """Take what a house offers or needs, signed; once this returns it is kept."""
     record, signature = visit.blob("record", range(SIZE, SIZE + 1)), visit.blob("signature", range(64, 65))
     if int.from_bytes(record[12:16], "little", signed=True) != visit.house:
-        raise Refused(403, "This is for another house than yours.")
+        raise RefusedError(403, "This is for another house than yours.")
     promise = visit.desk.live.submit(record, signature)
     first, last = (int.from_bytes(record[at : at + 4], "little") for at in (36, 40))
     which = f"interval {first}" if first == last else f"intervals {first} to {last}"
@@ -145,7 +145,7 @@ def try_out(visit: Visit) -> Response:
 
 def _read_kind(number: int) -> DeviceKind:
     if number not in DEVICES:
-        raise Refused(400, "kind: expected 1 (panels), 2 (battery) or 3 (fuel cell).")
+        raise RefusedError(400, "kind: expected 1 (panels), 2 (battery) or 3 (fuel cell).")
     return DeviceKind(number)
 
 
@@ -155,12 +155,12 @@ def take_statement(visit: Visit) -> Response:
     try:
         statement = parse_statement(decode_records(signed))
     except LedgerError as reason:
-        raise Refused(400, f"statement: {reason}") from reason
+        raise RefusedError(400, f"statement: {reason}") from reason
     row = decode_record(statement.record)
     if row["member"] != visit.house:
-        raise Refused(403, "This is for another house than yours.")
+        raise RefusedError(403, "This is for another house than yours.")
     if row["kind"] not in TAKERS:
-        raise Refused(400, "This kind of statement is not taken here.")
+        raise RefusedError(400, "This kind of statement is not taken here.")
     return TAKERS[row["kind"]](visit, signed, statement)
 
 
@@ -169,7 +169,7 @@ def _take_member(visit: Visit, signed: bytes, statement: Statement) -> Response:
     try:
         take_registration(desk.live, desk.people, visit.person, visit.house, signed)
     except MarketError as reason:  # a block may have been written since the browser asked for its numbers
-        raise Refused(409, str(reason)) from reason
+        raise RefusedError(409, str(reason)) from reason
     desk.carry_out()
     return JSONResponse({"said": f"You are the member of house {visit.house}.", "next": "/main"})
 
@@ -178,11 +178,11 @@ def _take_device(visit: Visit, signed: bytes, statement: Statement) -> Response:
     row, live = decode_record(statement.record), visit.desk.live
     said = Trial(True, "The device is no longer registered.")
     if row["bus"] != int(live.case.feeder.bus[visit.house]):
-        raise Refused(400, "A device of yours is at the bus of your house.")
+        raise RefusedError(400, "A device of yours is at the bus of your house.")
     if row["status"] == 1:
         said = try_device(live, visit.house, _read_kind(row["device_kind"]), row["power_w"])
         if not said.clean:
-            raise Refused(400, said.said)
+            raise RefusedError(400, said.said)
     height = _append(visit, signed)
     return JSONResponse({"said": f"{said.said} It is in block {height}.", "next": "/main"})
 
@@ -218,7 +218,7 @@ def _append(visit: Visit, signed: bytes) -> int:
     try:
         height = visit.desk.live.state_statement(decode_records(signed))
     except LedgerError as reason:
-        raise Refused(409, str(reason)) from reason
+        raise RefusedError(409, str(reason)) from reason
     visit.desk.tell()
     return height
 

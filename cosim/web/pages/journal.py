@@ -153,7 +153,8 @@ class Journal:
 def sum_by_house(exchanges: Rows, n_houses: int) -> Ints:
     """What every house earns less what it pays, by kind of exchange, (N, KINDS) nEUR."""
     found = np.zeros((n_houses, KINDS), np.int64)
-    amount, kind, seller, payer = exchanges["amount_neur"], exchanges["kind"], exchanges["seller"], list_payers(exchanges)
+    amount, kind = exchanges["amount_neur"], exchanges["kind"]
+    seller, payer = exchanges["seller"], list_payers(exchanges)
     sold, paid = seller >= 0, payer >= 0
     np.add.at(found, (seller[sold], kind[sold]), (amount - exchanges["fee_neur"])[sold])
     np.subtract.at(found, (payer[paid], kind[paid]), amount[paid])

@@ -10,7 +10,7 @@ from cosim.web.pages.auditor import COMMANDS
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.feeder_map import list_loading_classes
 from cosim.web.pages.house import list_free_houses
-from cosim.web.pages.refusals import Refused
+from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, name_visitor, read_checkpoint
@@ -66,7 +66,7 @@ def admit(visit: Visit) -> Response:
     """Admit a person to a house."""
     house = visit.whole("house", 0, visit.desk.live.case.profiles.n_participants - 1)
     if house not in list_free_houses(visit.desk):
-        raise Refused(409, f"House {house} has a member or a key already; choose another.")
+        raise RefusedError(409, f"House {house} has a member or a key already; choose another.")
     visit.desk.people.decisions.admit(visit.whole("person"), house)
     return redirect("/operator")
 
@@ -89,14 +89,14 @@ def set_clock(visit: Visit) -> Response:
     clock, what = visit.desk.clock, visit.text("what")
     if what == "step":
         if visit.desk.live.is_over:
-            raise Refused(409, "The run is over: all its intervals are closed.")
+            raise RefusedError(409, "The run is over: all its intervals are closed.")
         clock.step()
     elif what == "start":
         clock.run_every(visit.decimal("seconds", FASTEST_S, SLOWEST_S))
     elif what == "stop":
         clock.run_every(None)
     else:
-        raise Refused(400, "what: expected step, start or stop.")
+        raise RefusedError(400, "what: expected step, start or stop.")
     return redirect("/operator")
 
 
@@ -104,9 +104,9 @@ def begin_audit(visit: Visit) -> Response:
     """Verify or audit the ledger, in a process of its own."""
     what = visit.text("what")
     if what not in COMMANDS:
-        raise Refused(400, f"what: expected {' or '.join(COMMANDS)}.")
+        raise RefusedError(400, f"what: expected {' or '.join(COMMANDS)}.")
     if not visit.desk.auditor.begin(what):
-        raise Refused(409, "An audit is under way; wait for its answer.")
+        raise RefusedError(409, "An audit is under way; wait for its answer.")
     return redirect("/operator#audit")
 
 
@@ -114,6 +114,6 @@ def download_checkpoint(visit: Visit) -> Response:
     """The newest checkpoint, to keep elsewhere."""
     note = read_checkpoint(visit.desk)
     if not note:
-        raise Refused(404, "There is no checkpoint yet.")
+        raise RefusedError(404, "There is no checkpoint yet.")
     disposition = {"Content-Disposition": 'attachment; filename="checkpoint.txt"'}
     return Response(note, media_type="text/plain; charset=utf-8", headers=disposition)

@@ -12,7 +12,7 @@ from cosim.web.pages.rendering import render
 from cosim.web.people.errors import FullError, SignInError, StateError, UnknownError
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that is refused.
 
     Parameters
@@ -34,15 +34,15 @@ STATUS = {SignInError: 401, UnknownError: 404, StateError: 409, FullError: 429}
 """Statuses of what the people's store refuses; anything else that a visitor got wrong is 400."""
 
 
-def find_status(reason: Exception) -> Refused:
+def find_status(reason: Exception) -> RefusedError:
     """The refusal for an error."""
-    if isinstance(reason, Refused):
+    if isinstance(reason, RefusedError):
         return reason
     status = next((status for kind, status in STATUS.items() if isinstance(reason, kind)), 400)
-    return Refused(status, str(reason))
+    return RefusedError(status, str(reason))
 
 
-def answer_refusal(desk: Desk, request: Request, refused: Refused) -> Response:
+def answer_refusal(desk: Desk, request: Request, refused: RefusedError) -> Response:
     """Say why not: JSON to a script, the sign-in page or a page of its own to a person."""
     headers = {"Retry-After": str(math.ceil(refused.wait_s))} if refused.wait_s else {}
     is_json = "application/json" in (request.headers.get("content-type", "") + request.headers.get("accept", ""))

@@ -1,4 +1,4 @@
-"""Try a device out by power flows, before it is registered: would the wires carry it beside what the last meters say?"""
+"""Try a device out by power flows before it is registered, beside what the last meters say."""
 
 from __future__ import annotations
 

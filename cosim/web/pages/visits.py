@@ -1,7 +1,7 @@
 """A visit: a request, who makes it, and what it says. Every route goes through here, and states who may take it.
 
-Authorisation has two halves: `Who` says who may take a route at all, and the routes themselves look at the record, whose
-house it names.
+Authorisation has two halves: `Who` says who may take a route at all, and the routes look at the record, whose house it
+names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.refusals import Refused, answer_refusal, find_status
+from cosim.web.pages.refusals import RefusedError, answer_refusal, find_status
 from cosim.web.people.persons import Person, State
 from cosim.web.people.sessions import Session
 from cosim.web.people.site import Site
@@ -82,7 +82,7 @@ class Visit(NamedTuple):
     def person(self) -> Person:
         """Who asks, on a route for persons."""
         if self.session is None or self.session.person is None:
-            raise Refused(403, "This page is for people who take part.")
+            raise RefusedError(403, "This page is for people who take part.")
         return self.session.person
 
     @property
@@ -94,7 +94,7 @@ class Visit(NamedTuple):
         """A text of the body; empty if it is missing."""
         value = self.fields.get(name, "")
         if not isinstance(value, str) or len(value) > longest:
-            raise Refused(400, f"{name}: expected a text of at most {longest} characters.")
+            raise RefusedError(400, f"{name}: expected a text of at most {longest} characters.")
         return value.strip()
 
     def whole(self, name: str, low: int = 0, high: int = 2**31 - 1) -> int:
@@ -102,7 +102,7 @@ class Visit(NamedTuple):
         value = self.fields.get(name, self.request.query_params.get(name, ""))
         text = str(value).strip()
         if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
-            raise Refused(400, f"{name}: expected a whole number from {low} to {high}.")
+            raise RefusedError(400, f"{name}: expected a whole number from {low} to {high}.")
         return int(text)
 
     def decimal(self, name: str, low: float, high: float) -> float:
@@ -112,7 +112,7 @@ class Visit(NamedTuple):
         except ValueError:
             value = float("nan")
         if not low <= value <= high:
-            raise Refused(400, f"{name}: expected a number from {low:g} to {high:g}.")
+            raise RefusedError(400, f"{name}: expected a number from {low:g} to {high:g}.")
         return value
 
     def blob(self, name: str, lengths: range) -> bytes:
@@ -123,7 +123,7 @@ class Visit(NamedTuple):
                 return bytes.fromhex(text)
             except ValueError:
                 pass
-        raise Refused(400, f"{name}: expected {lengths.start} to {lengths.stop - 1} bytes in hexadecimal.")
+        raise RefusedError(400, f"{name}: expected {lengths.start} to {lengths.stop - 1} bytes in hexadecimal.")
 
 
 Handler = Callable[[Visit], Response]
@@ -144,7 +144,7 @@ def make_endpoint(desk: Desk, entry: Entry) -> Callable[[Request], Awaitable[Res
     async def endpoint(request: Request) -> Response:
         try:
             fields = await read_fields(request) if entry.method == "POST" else {}
-        except Refused as refused:
+        except RefusedError as refused:
             return answer_refusal(desk, request, refused)
         return await run_in_threadpool(answer, desk, entry, request, fields)
 
@@ -160,7 +160,7 @@ def answer(desk: Desk, entry: Entry, request: Request, fields: Mapping[str, Any]
             check_token(visit)
             check_rate(visit)
         response = entry.handler(visit)
-    except (Refused, MarketError) as reason:
+    except (RefusedError, MarketError) as reason:
         return answer_refusal(desk, request, find_status(reason))
     if entry.method == "GET" and visit.session is None:
         set_cookie(desk, request, response, GUEST, visit.guest)
@@ -173,7 +173,7 @@ async def read_fields(request: Request) -> dict[str, Any]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > LONGEST_BODY:
-            raise Refused(413, f"The request is too long: expected at most {LONGEST_BODY} bytes.")
+            raise RefusedError(413, f"The request is too long: expected at most {LONGEST_BODY} bytes.")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if kind == JSON:
@@ -181,11 +181,11 @@ async def read_fields(request: Request) -> dict[str, Any]:
         elif kind == FORM or not body:
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
         else:
-            raise Refused(415, f"Expected {FORM} or {JSON}.")
+            raise RefusedError(415, f"Expected {FORM} or {JSON}.")
     except (ValueError, RecursionError):
-        raise Refused(400, "The request cannot be read.") from None
+        raise RefusedError(400, "The request cannot be read.") from None
     if not isinstance(fields, dict):
-        raise Refused(400, "The request cannot be read: expected an object.")
+        raise RefusedError(400, "The request cannot be read: expected an object.")
     return fields
 
 
@@ -221,11 +221,11 @@ def check_allowed(visit: Visit, entry: Entry) -> None:
     if entry.who == Who.ANYBODY:
         return
     if visit.session is None:
-        raise Refused(401, "Sign in first.", to_sign_in=entry.method == "GET")
+        raise RefusedError(401, "Sign in first.", to_sign_in=entry.method == "GET")
     if entry.who == Who.OPERATOR and not visit.is_operator:
-        raise Refused(403, "This is for the operator.")
+        raise RefusedError(403, "This is for the operator.")
     if entry.who == Who.PERSON and visit.person.state == State.REVOKED:
-        raise Refused(403, "The operator has ended your membership.")
+        raise RefusedError(403, "The operator has ended your membership.")
     if entry.who == Who.MEMBER or (entry.who == Who.READER and not visit.is_operator):
         find_house(visit.person)
 
@@ -233,7 +233,7 @@ def check_allowed(visit: Visit, entry: Entry) -> None:
 def find_house(person: Person) -> int:
     """House of a member; refuses who is none."""
     if person.state != State.ADMITTED or person.house is None:
-        raise Refused(403, "This is for members; the operator has not admitted you, or no longer does.")
+        raise RefusedError(403, "This is for members; the operator has not admitted you, or no longer does.")
     return person.house
 
 
@@ -243,7 +243,7 @@ def check_token(visit: Visit) -> None:
     given = visit.request.headers.get("x-csrf-token") or visit.fields.get("csrf", "")
     same = isinstance(given, str) and hmac.compare_digest(given.encode(), visit.csrf.encode())
     if not same or (origin is not None and origin != visit.site.origin):
-        raise Refused(403, "This form is not of this visit; load the page again.")
+        raise RefusedError(403, "This form is not of this visit; load the page again.")
 
 
 def check_rate(visit: Visit) -> None:
@@ -256,7 +256,7 @@ def check_rate(visit: Visit) -> None:
         who = "operator" if person is None else str(person.number)
         wait = visit.desk.sayings.take(who, time.monotonic())
     if wait > 0:
-        raise Refused(429, f"Too often: wait {wait:.0f} s and try again.", wait_s=wait)
+        raise RefusedError(429, f"Too often: wait {wait:.0f} s and try again.", wait_s=wait)
 
 
 def redirect(path: str) -> Response:
