@@ -87,7 +87,7 @@ def _hours_until(scenario: Scenario, until: datetime) -> float:
 
 
 def next_directory(name: str) -> Path:
-    """The next run directory without a name of its own: runs/NAME-001, 002, …"""
+    """Directory of a run that is given none: runs/NAME with the next number that is free."""
     number = 1
     while (Path("runs") / f"{name}-{number:03d}").exists():
         number += 1

@@ -67,13 +67,15 @@ def serve(
         chosen = files.load_scenario(scenario)
         known = list_sites(host, port, origin)
         directory = out or runs.next_directory(chosen.name)
-        with bind(host, port) as listener, lives.LiveRun.open(chosen, directory) as live:
-            with stores.People(directory) as people:
-                secure = origin is not None and origin.startswith("https://")
-                opened = desks.open_desk(live, people, known, seconds=speed, demo=demo, secure=secure)
-                with opened as desk:
-                    tell(desk, directory, next(iter(known.values())))
-                    server.run_until_stopped(apps.make_app(desk), listener, proxied=origin is not None)
+        secure = origin is not None and origin.startswith("https://")
+        with (
+            bind(host, port) as listener,
+            lives.LiveRun.open(chosen, directory) as live,
+            stores.People(directory) as people,
+            desks.open_desk(live, people, known, seconds=speed, demo=demo, secure=secure) as desk,
+        ):
+            tell(desk, directory, next(iter(known.values())))
+            server.run_until_stopped(apps.make_app(desk), listener, proxied=origin is not None)
     raise Stopped(f"stopped; go on with: gridsettle serve … --out {directory}")
 
 
@@ -88,12 +90,10 @@ def list_sites(host: str, port: int, origin: str | None) -> dict[str, Site]:
     if origin is not None:
         found = [sites.make_site(origin)]
     else:
-        names = LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else (host, *LOOPBACK)
+        own = f"[{host}]" if ":" in host else host
+        names = LOOPBACK if own in LOOPBACK else (own, *LOOPBACK)
         suffix = "" if port == 80 else f":{port}"
-        found = [
-            sites.make_site(f"http://{f'[{name}]' if ':' in name and name[0] != '[' else name}{suffix}")
-            for name in names
-        ]
+        found = [sites.make_site(f"http://{name}{suffix}") for name in names]
     return {site.domain: site for site in found}
 
 

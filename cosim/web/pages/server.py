@@ -33,11 +33,10 @@ def run_until_stopped(app: FastAPI, listener: socket.socket, *, proxied: bool = 
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    server = uvicorn.Server(config)
-    before = signal.getsignal(signal.SIGINT)
+    # uvicorn stops by handlers of its own, and then raises the signal again for those that were there before.
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
+        uvicorn.Server(config).run(sockets=[listener])
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
