@@ -76,6 +76,13 @@ class Desk:
     sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
+    def find_price(self, interval: int) -> int | None:
+        """Price between houses in an interval that is recorded; of the last one also where nobody traded."""
+        last = self.live.last
+        if last is not None and last.interval == interval:
+            return int(last.chunk.window.price_ueur_per_kwh[0])
+        return self.journal.intervals[interval].price_ueur_per_kwh
+
     def carry_out(self) -> None:
         """Put on the ledger what the operator has decided, and show it."""
         if carry_out(self.live, self.people):
@@ -99,7 +106,7 @@ def open_desk(
 ) -> Iterator[Desk]:
     """Open what the pages work with; the clock runs meanwhile, every so many `seconds` or by steps."""
     journal = Journal(live.directory, lambda interval: f"{live.starts_at(interval):%Y-%m}")
-    announcer = Announcer(journal, lambda interval: journal.intervals[interval].price_ueur_per_kwh)
+    announcer = Announcer(journal, lambda interval: desk.find_price(interval))
     auditor = Auditor(live.directory)
 
     def close() -> bool:

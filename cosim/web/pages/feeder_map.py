@@ -90,7 +90,7 @@ def fit(places: Floats, *, to_scale: bool) -> Floats:
         scale = np.full(2, scale.min())
     inside = (places - low) * scale + (room - size * scale) / 2 + MARGIN
     inside[:, 1] = HEIGHT - inside[:, 1]
-    return np.round(inside, 1)
+    inside: Floats = (places - low) * scale + (room - size * scale) / 2 + MARGIN
 
 
 def find_worst(values: Floats, conductors: tuple[str, ...], *, voltage: bool) -> Worst:

@@ -68,18 +68,10 @@ def describe_market(desk: Desk) -> dict[str, Any]:
         "seconds": desk.clock.seconds,
         "seconds_left": desk.clock.seconds_left(),
         "last_at": live.starts_at(t - 1) if last else None,
-        "last_price": find_price(desk, t - 1) if last else None,
+        "last_price": desk.find_price(t - 1) if last else None,
         "grid_price": int(case.inputs.utility_ueur_per_kwh[min(t, live.n_intervals - 1)]),
         "outcome": OUTCOMES[last.verdict_status] if last else "",
     }
-
-
-def find_price(desk: Desk, interval: int) -> int | None:
-    """Price between houses in an interval that is recorded; of the last one also where nobody traded."""
-    last = desk.live.last
-    if last is not None and last.interval == interval:
-        return int(last.chunk.window.price_ueur_per_kwh[0])
-    return desk.journal.intervals[interval].price_ueur_per_kwh
 
 
 def find_day(desk: Desk) -> range:
@@ -101,7 +93,7 @@ def draw_prices(desk: Desk) -> Markup:
     day = find_day(desk)
     grid = desk.live.case.inputs.utility_ueur_per_kwh[day.start : day.stop] / 1e6
     known = min(len(desk.journal.intervals), day.stop) - day.start
-    prices = [find_price(desk, day.start + k) for k in range(known)]
+    prices = [desk.find_price(day.start + k) for k in range(known)]
     local = np.full(len(day), np.nan)
     local[: len(prices)] = [np.nan if price is None else price / 1e6 for price in prices]
     curves = [Curve("between houses", local, "curve-1"), Curve("of the grid", grid, "curve-2")]
