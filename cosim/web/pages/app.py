@@ -85,14 +85,15 @@ def make_app(desk: Desk) -> FastAPI:
 
 
 def make_event_endpoint(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
-    """Server-sent events: a stream of the ledger's blocks, from the one behind `Last-Event-ID` on."""
+    """Server-sent events: a stream of the ledger's blocks, behind `Last-Event-ID`, or at first behind `?after=`."""
 
     async def endpoint(request: Request) -> Response:
         if desk.announcer.is_full:
             return answer_refusal(
                 desk, request, RefusedError(503, "Too many pages listen; try again later.", wait_s=30)
             )
-        last = parse_last_height(request.headers.get("last-event-id", ""))
+        seen = request.headers.get("last-event-id") or request.query_params.get("after", "")
+        last = parse_last_height(seen)
         return StreamingResponse(desk.announcer.stream(last), media_type="text/event-stream")
 
     return endpoint

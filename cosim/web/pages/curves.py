@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from grid_models.arrays import Floats
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 200, 58, 10, 12, 26
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 210, 48, 14, 24, 26
 TICKS = 4
 
 
@@ -39,7 +39,8 @@ def draw_curves(curves: Sequence[Curve], hours: Floats, unit: str, what: str) ->
         return Markup("")
     ticks = choose_ticks(min(float(known.min()), 0.0), max(float(known.max()), 0.0))
     low, high = ticks[0], ticks[-1]
-    parts = [_draw_tick(tick, _y(tick, low, high), unit if k == len(ticks) - 1 else "") for k, tick in enumerate(ticks)]
+    parts = [f'<text x="0" y="12">{escape(unit)}</text>']
+    parts += [_draw_tick(tick, _y(tick, low, high)) for tick in ticks]
     parts += [_draw_hour(hour) for hour in (0, 6, 12, 18, 24)]
     parts += [_draw_steps(curve, hours, low, high) for curve in curves]
     label = escape(f"{what}: " + "; ".join(_describe(curve, unit) for curve in curves))
@@ -70,8 +71,8 @@ def _y(value: float, low: float, high: float) -> float:
     return round(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def _draw_tick(value: float, y: float, unit: str) -> str:
-    text = escape(f"{value:g} {unit}".strip().replace("-", "−"))
+def _draw_tick(value: float, y: float) -> str:
+    text = f"{value:g}".replace("-", "−")
     look = "axis" if value == 0 else "grid"
     return (
         f'<line class="{look}" x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}"></line>'

@@ -14,7 +14,7 @@ from cosim.web.pages.announcer import Announcer
 from cosim.web.pages.auditor import Auditor
 from cosim.web.pages.clock import Clock
 from cosim.web.pages.decisions import carry_out
-from cosim.web.pages.feeder_map import FeederMap, draw_map, make_feeder_map
+from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, make_feeder_map, make_legend
 from cosim.web.pages.journal import Journal
 from cosim.web.people.limits import TokenBuckets
 from cosim.web.people.site import Site
@@ -27,6 +27,7 @@ class Maps:
     def __init__(self, live: LiveRun) -> None:
         self._live, self._drawn = live, dict[bool, tuple[int, Markup]]()
         self._map: FeederMap = make_feeder_map(live.case)
+        self.legend: Legend = make_legend(self._map.band_pu)
 
     def draw(self, *, exact: bool) -> Markup:
         """The feeder in the last interval; empty before the first."""

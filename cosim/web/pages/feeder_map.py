@@ -7,7 +7,7 @@ feeds one house says how much that house takes.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import plotly.colors
@@ -22,8 +22,6 @@ from grid_models.arrays import Floats, Ints
 from grid_models.powerflow.flow import Flow
 
 WIDTH, HEIGHT, MARGIN = 720, 360, 24
-BAND_PU = 0.1
-"""Voltages from 1 - BAND_PU to 1 + BAND_PU are told apart by colour."""
 
 
 class FeederMap(NamedTuple):
@@ -41,6 +39,8 @@ class FeederMap(NamedTuple):
         L.
     conductors
         Names of the conductors of a bus, a line and a transformer, one empty name in a balanced model.
+    band_pu
+        Lowest and highest limit of a bus: between them voltages are told apart by colour.
     """
 
     points: Floats
@@ -49,6 +49,7 @@ class FeederMap(NamedTuple):
     branches: Ints
     n_lines: int
     conductors: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+    band_pu: tuple[float, float]
 
 
 class Worst(NamedTuple):
@@ -71,7 +72,20 @@ def make_feeder_map(case: Case) -> FeederMap:
     conductors = feeder.conductors("bus"), feeder.conductors("line"), feeder.conductors("trafo")
     points = fit(places.to_numpy(np.float64), to_scale=to_scale)
     branches = np.array([*net.line.index, *net.trafo.index], np.int64)
-    return FeederMap(points, ends, net.bus.index.to_numpy(np.int64), branches, len(net.line), conductors)
+    buses, band_pu = net.bus.index.to_numpy(np.int64), find_band(case.limits.min_vm_pu, case.limits.max_vm_pu)
+    return FeederMap(points, ends, buses, branches, len(net.line), conductors, band_pu)
+
+
+def find_band(min_vm_pu: Floats, max_vm_pu: Floats) -> tuple[float, float]:
+    """Band of voltages that colours tell apart: the widest limits of any bus, 0.9 to 1.1 pu where these say nothing.
+
+    Examples
+    --------
+    >>> find_band(np.array([0.95, 0.94]), np.array([1.05, 1.05])), find_band(np.zeros(1), np.full(1, np.inf))
+    ((0.94, 1.05), (0.9, 1.1))
+    """
+    low, high = float(min_vm_pu.min(initial=1.0)), float(max_vm_pu.max(initial=1.0))
+    return (low, high) if 0.5 < low < high < 1.5 else (0.9, 1.1)
 
 
 def fit(places: Floats, *, to_scale: bool) -> Floats:
@@ -88,9 +102,9 @@ def fit(places: Floats, *, to_scale: bool) -> Floats:
     longer, shorter = size.max(), size.min()
     if to_scale and shorter > 0 and longer / shorter < ELONGATED:
         scale = np.full(2, scale.min())
-    inside = (places - low) * scale + (room - size * scale) / 2 + MARGIN
+    inside: Floats = np.round((places - low) * scale + (room - size * scale) / 2 + MARGIN, 1)
     inside[:, 1] = HEIGHT - inside[:, 1]
-    inside: Floats = (places - low) * scale + (room - size * scale) / 2 + MARGIN
+    return inside
 
 
 def find_worst(values: Floats, conductors: tuple[str, ...], *, voltage: bool) -> Worst:
@@ -155,15 +169,16 @@ def find_class(percent: float) -> int | None:
     return next((k for k, each in enumerate(CLASSES) if each.low <= percent < each.high), None)
 
 
-def color_voltage(vm_pu: float) -> str:
+def color_voltage(vm_pu: float, band_pu: tuple[float, float]) -> str:
     """Colour of a voltage, on the report's scale from dark (low) to bright (high).
 
     Examples
     --------
-    >>> color_voltage(0.5) == color_voltage(0.9) != color_voltage(1.1)
+    >>> color_voltage(0.5, (0.9, 1.1)) == color_voltage(0.9, (0.9, 1.1)) != color_voltage(1.1, (0.9, 1.1))
     True
     """
-    place = min(max((vm_pu - 1.0) / (2 * BAND_PU) + 0.5, 0.0), 1.0)
+    low, high = band_pu
+    place = min(max((vm_pu - low) / (high - low), 0.0), 1.0)
     return str(plotly.colors.sample_colorscale(HEAT, [round(place, 2)])[0])
 
 
@@ -190,13 +205,25 @@ def _draw_bus(feeder: FeederMap, k: int, voltage: Worst, *, exact: bool) -> str:
         return f'<path class="dark-bus" d="{cross}"><title>{name}: no supply</title></path>'
     value = f"{vm_pu:.4f} pu" if exact else f"{vm_pu:.2f} pu"
     title = f"<title>{_name_conductor(name, voltage.names[k])}: {value}</title>"
-    return f'<circle class="bus" cx="{x}" cy="{y}" r="5.5" fill="{color_voltage(vm_pu)}">{title}</circle>'
+    return (
+        f'<circle class="bus" cx="{x}" cy="{y}" r="5.5" fill="{color_voltage(vm_pu, feeder.band_pu)}">{title}</circle>'
+    )
 
 
 def _name_conductor(name: str, conductor: str) -> str:
     return f"{name}, {describe_conductor(conductor)}" if conductor else name
 
 
-def list_loading_classes() -> list[Any]:
-    """Class of the style sheet and words of each class of loadings, for the legend."""
-    return [(f"load-{k}", each.label) for k, each in enumerate(CLASSES)]
+class Legend(NamedTuple):
+    """What the map's colours mean: (class of the style sheet, words) of loadings, (colour, words) of voltages."""
+
+    loadings: tuple[tuple[str, str], ...]
+    voltages: tuple[tuple[str, str], ...]
+
+
+def make_legend(band_pu: tuple[float, float]) -> Legend:
+    """Legend of a map, with three voltages of its band."""
+    low, high = band_pu
+    loadings = tuple((f"load-{k}", each.label) for k, each in enumerate(CLASSES))
+    shown = (low, (low + high) / 2, high)
+    return Legend(loadings, tuple((color_voltage(vm_pu, band_pu), f"{vm_pu:.3g} pu") for vm_pu in shown))

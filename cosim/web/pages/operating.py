@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from cosim.web.pages.auditor import COMMANDS
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.feeder_map import list_loading_classes
 from cosim.web.pages.house import list_free_houses
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
@@ -45,7 +44,7 @@ def show_operator(visit: Visit) -> Response:
         audits=tuple(COMMANDS),
         has_checkpoint=bool(read_checkpoint(desk)),
         map=desk.maps.draw(exact=True),
-        classes=list_loading_classes(),
+        legend=desk.maps.legend,
         clients=desk.announcer.n_clients,
     )
 

@@ -20,7 +20,15 @@ _ENVIRONMENT.filters |= {
     "party": words.name_party,
     "kind": words.name_kind,
 }
-_BASE: Mapping[str, Any] = {"csrf": "", "key": "", "is_operator": False, "is_person": False, "demo": False, "path": ""}
+_BASE: Mapping[str, Any] = {
+    "csrf": "",
+    "key": "",
+    "is_operator": False,
+    "is_person": False,
+    "demo": False,
+    "path": "",
+    "height": "",
+}
 
 
 def render(template: str, **values: Any) -> HTMLResponse:

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.feeder_map import list_loading_classes
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit
 from grid_models.arrays import Floats
@@ -30,7 +29,7 @@ def show_welcome(visit: Visit) -> Response:
         **name_visitor(visit),
         **describe_market(desk),
         map=desk.maps.draw(exact=visit.is_operator),
-        classes=list_loading_classes(),
+        legend=desk.maps.legend,
         price_curve=draw_prices(desk),
         blocks=desk.journal.blocks[: -LAST_BLOCKS - 1 : -1],
         checkpoint=read_checkpoint(desk),
@@ -48,6 +47,7 @@ def name_visitor(visit: Visit) -> dict[str, Any]:
         "is_operator": visit.is_operator,
         "demo": visit.desk.demo,
         "path": visit.request.url.path,
+        "height": len(visit.desk.journal.blocks) - 1,
     }
 
 

@@ -1,7 +1,5 @@
 // Follow the market: every block that is written is announced, and the page's figures are loaded again.
 
-const place = document.getElementById("newest");
-
 /** Take the parts marked `data-live` from a fresh copy of this page; what a person is typing in stays. */
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -13,15 +11,15 @@ async function refresh() {
   }
 }
 
-function show(event) {
-  const { interval, height } = JSON.parse(event.data);
-  if (place) place.textContent = `block ${height}, interval ${interval}`;
-  clearTimeout(show.waiting);
-  show.waiting = setTimeout(refresh, 150);
+let waiting;
+function refreshSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(refresh, 150);
 }
 
+// The page says up to which block it was made: whatever comes after is news.
 if (document.querySelector("[data-live]")) {
-  const source = new EventSource("/events");
-  source.addEventListener("interval", show);
+  const source = new EventSource(`/events?after=${document.body.dataset.height}`);
+  ["interval", "block"].forEach((news) => source.addEventListener(news, refreshSoon));
   window.addEventListener("pagehide", () => source.close());
 }
