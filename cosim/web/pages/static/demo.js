@@ -6,7 +6,8 @@ const account = () => Number(document.getElementById("demo-account")?.value ?? 0
 const methods = {
   eth_requestAccounts: async () => [(await post("/demo/account", { account: account() })).address],
   eth_chainId: async () => "0x1",
-  personal_sign: async ([message]) => (await post("/demo/sign", { account: account(), message })).signature,
+  personal_sign: async ([message]) =>
+    (await post("/demo/sign", { account: account(), message: message.slice(2) })).signature,
 };
 
 const provider = {
