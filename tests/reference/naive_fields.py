@@ -78,7 +78,7 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         demand(0 <= ask <= 3 and -1 <= limit <= 10**7 and net >= -(2**31), "submission")
     elif kind == 18:
         element, zeros = TOPOLOGY.unpack(row[12:])
-        demand(1 <= status <= 6 and reason == 0 and element >= 0 and not any(zeros), "topology")
+        demand(1 <= status <= 6 and reason <= 2 and element >= 0 and not any(zeros), "topology")
     elif kind in (32, 33, 34):
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")

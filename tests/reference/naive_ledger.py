@@ -53,6 +53,9 @@ class Naive(NaiveRegistry):
         for k, row in enumerate(rows):
             check_fields(row, k, self.intervals, version)
         verdicts = [row for row in rows if row[0] == 17]
+        for row in (row for row in rows if row[0] == 18):
+            commanded = row[2] in (1, 2) and row[1] in (1, 2, 4)
+            demand(row[2] == 0 if verdicts else commanded, "command")
         demand(len(verdicts) <= 1, "verdicts")
         if height == 0:
             self.genesis(rows)
@@ -75,7 +78,7 @@ class Naive(NaiveRegistry):
             self.intervals += 1
         else:
             covered = {48, 49} if self.p("private") and self.p("verdict_private") else set()
-            allowed = {32, 64, 65} | covered if height == 0 else {*range(32, 41), 64}
+            allowed = {32, 64, 65} | covered if height == 0 else {*range(32, 41), 64, 18}
             demand({row[0] for row in rows} <= allowed, "kinds")
             demand(state_root == self.state_root, "state root")
         demand(start == self.start, "interval start")

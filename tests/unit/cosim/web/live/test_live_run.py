@@ -191,9 +191,10 @@ def test_what_is_no_submission_is_refused(record: bytes, open_run: LiveRun) -> N
 
 @pytest.mark.parametrize("option", ["private", "members_sign"])
 def test_ledgers_that_people_cannot_take_part_in_are_refused(option: str, tmp_path: Path) -> None:
+    keys = {"operator_key": tmp_path / "operator.key", "member_keys": tmp_path}
+    scenario = LIVE.with_changes(ledger={option: True, **keys})
     with pytest.raises(ScenarioError, match=f"ledger, {option}: expected false for a served run"):
-        keys = {"operator_key": tmp_path / "operator.key", "member_keys": tmp_path}
-        LiveRun.open(LIVE.with_changes(ledger={option: True, **keys}), tmp_path / "live")
+        LiveRun.open(scenario, tmp_path / "live")
     assert not (tmp_path / "live").exists()
 
 
