@@ -15,10 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cosim.case.acts import Joins, make_joining, make_switching, with_act
 from cosim.case.case import Case, build_case
+from cosim.case.checks import check_islands, check_outages, check_sources
+from cosim.case.devices import Device
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
+from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
+from cosim.recording.acts import make_act_records, resume_stage
 from cosim.recording.blocks import interval_starts
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.directory import check_directory, has_ledger, prepare_directory
@@ -27,10 +32,21 @@ from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
 from cosim.web.live.admission import check_submission
 from cosim.web.live.inbox import Inbox, Stated
-from market.exchanges import SUBMISSION
-from market.ledger.format.records import RecordBytes
+from market.exchanges import SUBMISSION, Kind, Reason, Rows
+from market.ledger.format.records import (
+    Change,
+    DeviceKind,
+    RecordBytes,
+    RecordKind,
+    decode_record,
+    read_places,
+    select_rows,
+)
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
 from market.ledger.store.registry import Registry, find_key_in_force, next_number
+from market.ledger.store.store import Store
+from market.ledger.store.tip import decode_records
+from market.ledger.write.requests import parse_statement
 
 
 class Acknowledgement(NamedTuple):
@@ -63,6 +79,14 @@ class Closed(NamedTuple):
     late: tuple[int, ...]
 
 
+class JoinAnswer(NamedTuple):
+    """What became of a device: `Reason.NONE` and the height of its block, or why not, and the element that binds."""
+
+    reason: Reason
+    element: int
+    height: int
+
+
 class LiveRun:
     """A run in which people take part; a context manager, made by `LiveRun.open`.
 
@@ -70,17 +94,19 @@ class LiveRun:
 
     Attributes
     ----------
-    case, directory
-        What is run, and its directory.
+    directory
+        Run directory.
     last
         The interval closed last by this process, None before the first.
     """
 
     def __init__(self, recorder: Recorder, inbox: Inbox, directory: Path) -> None:
-        self.case, self.directory = recorder.case, directory
+        self.directory = directory
         self.last: Closed | None = None
         self._recorder, self._inbox, self._lock = recorder, inbox, threading.RLock()
-        self._state, self._network, self._next = recorder.state, recorder.network, recorder.next_interval
+        self._next = recorder.next_interval
+        acts, self._meters = read_acts(directory, recorder.next_interval)
+        self._stage = resume_stage(recorder.case, acts, recorder.state, recorder.network, recorder.next_interval)
 
     @classmethod
     def open(cls, scenario: Scenario, directory: Path) -> LiveRun:
@@ -116,6 +142,11 @@ class LiveRun:
         with self._lock:
             self._inbox.close()
             self._recorder.ledger.close()
+
+    @property
+    def case(self) -> Case:
+        """What is run, with all devices that have joined."""
+        return self._stage.case
 
     @property
     def chain_id(self) -> bytes:
@@ -176,6 +207,55 @@ class LiveRun:
             self._recorder.ledger.append_registry(records)
             return self._recorder.ledger.head().height
 
+    def register_device(self, records: RecordBytes) -> JoinAnswer:
+        """Try a device that its member wants to join, and take it in if the network can carry it.
+
+        Parameters
+        ----------
+        records
+            The member's signed `DEVICE` statement, (M, 72).
+
+        Raises
+        ------
+        ScenarioError, LedgerError
+            If it is no such statement, not at the house's bus, or of a kind that cannot join.
+        """
+        with self._lock:
+            device = read_joining(self.case, records)
+            event = None if self.last is None else self.last.chunk.event
+            if self.last is None and not self._stage.network.is_normal:
+                raise ScenarioError("device: expected an interval to have closed since the server began, wait for one")
+            reason, element = try_joining(self.case, device, self._meters, event)
+            if reason != Reason.NONE:
+                return JoinAnswer(reason, element, -1)
+            stage = with_act(self._stage, Joins(self._next, device))
+            determined = make_act_records(stage, Joins(self._next, device))
+            height = self.state_statement(np.concatenate([records, determined]))
+            self._stage = stage
+            return JoinAnswer(reason, element, height)
+
+    def switch(self, change: Change, element: int, *, opens: bool) -> int:
+        """Open a line, a switch or the connection to the grid from the next interval on, or close it again.
+
+        Returns
+        -------
+        int
+            Height of the block that holds the command.
+
+        Raises
+        ------
+        ScenarioError, grid_models.errors.GridError
+            If there is no such element, or it is open, or closed, already.
+        """
+        with self._lock:
+            command = make_switching(self.case, self._next, change, element, opens=opens)
+            stage = with_act(self._stage, command)
+            if opens:
+                _check_outages_possible(stage.case)
+            height = self.state_statement(make_act_records(stage, command))
+            self._stage = stage
+            return height
+
     def submit(self, record: bytes, signature: bytes) -> Acknowledgement:
         """Take a submission; it is on the disk, and its promise signed, when this returns.
 
@@ -222,9 +302,11 @@ class LiveRun:
                 raise ScenarioError(f"{self.directory}: expected an interval to close, found that the run is over")
             t = self._next
             applied = self._list_applied(t)
-            (chunk,) = run_intervals(self._with(applied), self._state, t, self._network, stop=t + 1)
-            self._recorder.record([chunk], applied)
-            self._state, self._network, self._next = chunk.window.state, chunk.network, t + 1
+            stage = self._stage
+            (chunk,) = run_intervals(self._with(applied), stage.state, t, stage.network, stop=t + 1)
+            replace(self._recorder, case=stage.case).record([chunk], applied)
+            self._stage = stage._replace(state=chunk.window.state, network=chunk.network)
+            self._meters, self._next = chunk.window.meters, t + 1
             self._inbox.forget_before(t + 1)
             head = self._recorder.ledger.head()
             late = tuple(int(each.row["house"]) for each in applied if not each.signature)
@@ -250,6 +332,53 @@ class LiveRun:
         for each in applied:
             spread[self._next, int(each.row["house"])] = each.row
         return replace(self.case, inputs=self.case.inputs._replace(submissions=spread))
+
+
+def read_acts(directory: Path, n_intervals: int) -> tuple[list[tuple[int, RecordBytes]], Rows | None]:
+    """Blocks without an interval behind the first, each with the intervals before it, and the last meters, (1, N).
+
+    Meters are None where no interval is recorded.
+    """
+    acts, meters = list[tuple[int, RecordBytes]](), None
+    with Store.open_to_read(directory) as store:
+        for block in (block for group in store.groups() for block in group if block.height > 0):
+            records = decode_records(block.records)
+            interval = int(read_places(records[:1])[0, 0])
+            if not (records[:, 0] == RecordKind.VERDICT).any():
+                acts.append((interval, records))
+            elif interval == n_intervals - 1:
+                meters = select_rows(records, Kind.METER)[None]
+    return acts, meters
+
+
+def read_joining(case: Case, records: RecordBytes) -> Device:
+    """The device of a member's statement, checked against the house.
+
+    Raises
+    ------
+    ScenarioError, LedgerError
+        If it is no statement that a device joins, or not the house's own.
+    """
+    statement = parse_statement(records)
+    row = decode_record(statement.record)
+    if row["kind"] != RecordKind.DEVICE or row["status"] != 1:
+        raise ScenarioError(f"device: expected a statement that it joins, got kind {row['kind']}")
+    house = row["member"]
+    if not 0 <= house < case.profiles.n_participants:
+        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
+    if row["bus"] != (bus := int(case.feeder.bus[house])):
+        raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
+    kind = DeviceKind(row["device_kind"]).name.lower()
+    return make_joining(case, house, kind, row["power_w"], row["energy_wh"])
+
+
+def _check_outages_possible(case: Case) -> None:
+    """Check outages of scenario and commands as those of a scenario are before a run; the last is a new command's."""
+    outages = case.timeline.outages
+    check_outages(case.scenario.model_copy(update={"events": outages[-1:]}), case.feeder)
+    all_of_them = case.scenario.model_copy(update={"events": outages})
+    check_islands(all_of_them, case.feeder)
+    check_sources(all_of_them, case.feeder)
 
 
 def check_scenario(scenario: Scenario) -> None:

@@ -22,6 +22,7 @@ from market.exchanges import (
     with_conductor,
 )
 from market.ledger.format.records import (
+    CLOSES,
     CONNECTED,
     ISLANDED,
     LAYOUTS,
@@ -108,7 +109,7 @@ LIMITS: dict[int, _Limits] = {
     RecordKind.ORDER: _ORDER,
     RecordKind.VERDICT: _VERDICT,
     RecordKind.SUBMISSION: _SUBMISSION,
-    RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, 0), "element": (0, _I4)},
+    RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, CLOSES), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
     RecordKind.DEVICE: {"status": (1, 2), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
     RecordKind.GRANT: {"status": (1, 2), "reason": (0, 0)},

@@ -66,6 +66,13 @@ class Change(IntEnum):
     BACKGROUND_OFF = 6  # the net's own loads, shunts, wards and motors are off in the island of the former at this bus
 
 
+OPENS, CLOSES = 1, 2
+"""Reason of a `TOPOLOGY` record that is a command of the operator, in a block without an interval."""
+
+COMMANDED = (Change.SWITCH_OPEN, Change.LINE_OUT, Change.GRID_OUT)
+"""What a command opens or closes."""
+
+
 class Role(IntEnum):
     """Role of a member."""
 
