@@ -158,7 +158,7 @@ class Decisions:
 
     def _end_access(self, person: int) -> None:
         """Forget what somebody asked of others, and they of them, as a member of a house that is now free."""
-        self._file.write("DELETE FROM access WHERE asker = ?1 OR owner = ?1", person)
+        self._file.write("DELETE FROM access WHERE ? IN (asker, owner)", person)
 
     def _close(self, condition: str, failure: str, *values: object) -> None:
         statement = f"UPDATE decision SET closed_at = ?, failure = ? WHERE closed_at IS NULL AND {condition}"

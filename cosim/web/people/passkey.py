@@ -60,8 +60,8 @@ class Passkeys:
         SignInError
             If it is not above the last one, as after a copy of the passkey was used; 0 where it does not count.
         """
-        statement = "UPDATE passkey SET sign_count = ?1 WHERE person = ?2 AND (sign_count < ?1 OR ?1 + sign_count = 0)"
-        if self._file.write(statement, sign_count, person) == 0:
+        statement = "UPDATE passkey SET sign_count = ? WHERE person = ? AND (sign_count < ? OR sign_count + ? = 0)"
+        if self._file.write(statement, sign_count, person, sign_count, sign_count) == 0:
             raise SignInError("passkey: expected a counter above the last one, got an answer that may be a copy's")
 
 
