@@ -153,9 +153,12 @@ def _make_file(path: Path) -> None:
         new = Path(folder) / path.name
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with create(new, SCHEMA) as database:
+            database.connection.execute("PRAGMA synchronous = OFF")  # nobody sees the file before it is synced below
             database.connection.execute("INSERT INTO secret VALUES(?,?)", (NONCE_SECRET, secrets.token_bytes(32)))
             database.connection.execute(f"PRAGMA user_version = {VERSION}")
             database.connection.execute("PRAGMA journal_mode = WAL")
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
         try:
             os.link(new, path)
         except FileExistsError:

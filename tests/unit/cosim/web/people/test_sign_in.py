@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from authenticators import Passkey, Wallet, decode, encode
+from people_world import Clock
 
 from cosim.web.people import sign_in
 from cosim.web.people.eip4361 import make_message, parse_message
@@ -26,27 +27,6 @@ from cosim.web.people.store import People
 
 SITE = make_site("http://localhost:8000", 5)
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def people(tmp_path: Path, clock: Clock) -> Iterator[People]:
-    with People(tmp_path, clock=clock) as opened:
-        yield opened
 
 
 def enter(people: People, wallet: Wallet, key: bytes = KEY) -> sign_in.SignedIn:
