@@ -133,10 +133,12 @@ class Access:
         Raises
         ------
         PeopleError
-            If `what` is too long.
+            If `what` is too long, or no printable text.
         """
-        if len(what) > LONGEST_WHAT:
-            raise PeopleError(f"expected at most {LONGEST_WHAT} characters that say what is read, got {len(what)}")
+        if len(what) > LONGEST_WHAT or not what.isprintable():
+            raise PeopleError(
+                f"expected at most {LONGEST_WHAT} printable characters that say what is read, got {len(what)} others"
+            )
         now = int(self._clock())
         with self._file.transaction():
             self._file.write(

@@ -166,5 +166,5 @@ class Decisions:
 
 
 def _check_reason(reason: str) -> None:
-    if len(reason) > LONGEST_REASON or not (reason.isprintable() or reason == ""):
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
         raise PeopleError(f"reason: expected at most {LONGEST_REASON} printable characters, got {len(reason)} others")

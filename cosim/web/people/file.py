@@ -96,13 +96,15 @@ class PeopleFile:
             self._database.close()
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        """All rows of a query.
+        """All rows of a query; none where a value is a number that no row can hold.
 
         Raises
         ------
         LedgerError
             If the file cannot be read.
         """
+        if not _fit(values):
+            return []
         with self._lock:
             return self._database.rows(query, values)
 
@@ -126,6 +128,8 @@ class PeopleFile:
         int
             The number of the row that an INSERT has made; for others the number of rows changed.
         """
+        if not _fit(values):
+            return 0
         done = self._database.connection.execute(statement, values)
         return int(done.lastrowid or 0) if statement.startswith("INSERT") else done.rowcount
 
@@ -145,6 +149,11 @@ class PeopleFile:
 
 
 NONCE_SECRET = "nonce"
+
+
+def _fit(values: tuple[object, ...]) -> bool:
+    """Whether all numbers among some values fit into 64 bits."""
+    return all(-(1 << 63) <= value < 1 << 63 for value in values if isinstance(value, int))
 
 
 def _make_file(path: Path) -> None:

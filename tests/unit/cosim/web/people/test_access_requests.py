@@ -113,5 +113,6 @@ def test_readings_of_an_hour_are_one_row(street: People, clock: Clock) -> None:
     ]
     street.decisions.revoke(1)
     assert street.access.list_reads_of(2)[0].reader_house is None  # what was read stays known
-    with pytest.raises(PeopleError, match="at most 80 characters"):
-        street.access.record_read(1, 2, "x" * 81)
+    for what in ("x" * 81, "\ud800"):
+        with pytest.raises(PeopleError, match="at most 80 printable characters"):
+            street.access.record_read(1, 2, what)

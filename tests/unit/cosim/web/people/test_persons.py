@@ -139,6 +139,10 @@ def test_nobody_has_a_number_that_was_not_given(people: People) -> None:
     for act in (people.persons.find_person, people.persons.ask_to_join, people.decisions.refuse):
         with pytest.raises(UnknownError, match="person 5"):
             act(5)
+        with pytest.raises(UnknownError, match="person 1000000000000000000000000"):
+            act(10**24)
+    with pytest.raises(UnknownError, match="open to you"):
+        people.access.answer_access(10**24, 1, granted=True)
 
 
 MAY: dict[str, set[State]] = {
