@@ -56,13 +56,12 @@ def check_acknowledged(directory: Path, lines: list[str]) -> None:
 def test_what_was_acknowledged_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     chance, acknowledged = random.Random(11), []
     for repetition in range(REPETITIONS):
-        writer = start(tmp_path, f"w{repetition}", 100_000)
-        assert writer.stdout is not None
-        first = writer.stdout.readline()  # the time from here on is that of writing
-        time.sleep(chance.uniform(0, 0.5))
-        writer.send_signal(signal.SIGKILL)
-        lines = [first, *writer.stdout.read().splitlines(keepends=True)]
-        writer.wait()
+        with start(tmp_path, f"w{repetition}", 100_000) as writer:
+            assert writer.stdout is not None
+            first = writer.stdout.readline()  # the time from here on is that of writing
+            time.sleep(chance.uniform(0, 0.5))
+            writer.send_signal(signal.SIGKILL)
+            lines = [first, *writer.stdout.read().splitlines(keepends=True)]
         acknowledged += [line for line in lines if line.endswith("\n")]
         check_acknowledged(tmp_path, acknowledged)
     assert len(acknowledged) > 2 * REPETITIONS
@@ -74,12 +73,11 @@ def test_a_kill_while_the_store_is_made_leaves_none_or_a_whole_one(tmp_path: Pat
     for _ in range(REPETITIONS):
         folder = tmp_path / f"{chance.random()}"
         folder.mkdir()
-        writer = start(folder, "w", 1)
-        while not any(folder.iterdir()):
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.1))
-        writer.send_signal(signal.SIGKILL)
-        writer.communicate()
+        with start(folder, "w", 1) as writer:
+            while not any(folder.iterdir()):
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.1))
+            writer.send_signal(signal.SIGKILL)
         with People(folder) as people:
             people.codes.use_code(people.codes.make_code())
 
