@@ -189,6 +189,11 @@ class Persons:
             self.expect_state(number, "registers a key", State.ADMITTED)
             self._file.write("UPDATE person SET registration = ? WHERE number = ?", records, number)
 
+    def drop_registration(self, number: int) -> None:
+        """Forget a statement that came too late for the ledger; the page signs another at the person's next visit."""
+        with self._file.transaction():
+            self._file.write("UPDATE person SET registration = NULL WHERE number = ?", number)
+
     def replace_page_key(self, number: int, page_key: bytes) -> None:
         """Set the key that signs for a member, once the ledger says so.
 
