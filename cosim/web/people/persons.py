@@ -99,7 +99,10 @@ class Persons:
         """
         found = self._select("number = ?", number)
         if not found:
-            raise UnknownError(f"person {number}: expected the number of a person, got one that nobody has")
+            raise UnknownError(
+                f"person {number}: expected the number of a person, got one that nobody has; "
+                "gridsettle members requests DIR --all lists them"
+            )
         return found[0]
 
     def find_member(self, house: int) -> Person | None:
@@ -218,8 +221,7 @@ class Persons:
         person = self.find_person(number)
         if person.state not in states:
             raise StateError(
-                f"person {number}: expected one that is {' or '.join(states)} where it {what}, "
-                f"got one that is {person.state}"
+                f"person {number}: expected the state {' or '.join(states)} where it {what}, got {person.state}"
             )
         return person
 

@@ -114,9 +114,9 @@ def test_nobody_asks(run: Path) -> None:
         (("admit", "1", "4"), "house: expected a house of this market, from 0 to 3, got 4"),
         (("admit", "9", "1"), "person 9: expected the number of a person"),
         (("admit", "99999999999999999999", "1"), "expected the number of a person"),
-        (("admit", "3", "1"), "expected one that is asked or refused or revoked"),
-        (("refuse", "3"), "expected one that is asked"),
-        (("revoke", "1"), "expected one that is admitted"),
+        (("admit", "3", "1"), "expected the state asked or refused or revoked where it is admitted, got stranger"),
+        (("refuse", "3"), "expected the state asked where it is refused, got stranger"),
+        (("revoke", "1"), "expected the state admitted where it is revoked, got asked"),
         (("refuse", "1", "--reason", "x" * 201), "at most 200 printable characters"),
     ],
 )

@@ -69,7 +69,7 @@ def test_nobody_asks_itself_an_empty_house_or_as_a_stranger(street: People) -> N
     with pytest.raises(UnknownError, match="a house with a member"):
         street.access.ask_access(1, 99)
     meet(street, 4)
-    with pytest.raises(StateError, match="got one that is stranger"):
+    with pytest.raises(StateError, match="got stranger"):
         street.access.ask_access(4, 11)
 
 

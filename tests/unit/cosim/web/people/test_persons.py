@@ -97,7 +97,7 @@ def test_a_key_is_replaced_only_for_a_member(people: People) -> None:
     people.persons.replace_page_key(1, bytes(32))
     assert people.persons.find_person(1).page_key == bytes(32)
     meet(people, 2)
-    with pytest.raises(StateError, match="got one that is stranger"):
+    with pytest.raises(StateError, match="got stranger"):
         people.persons.replace_page_key(2, bytes(32))
 
 
