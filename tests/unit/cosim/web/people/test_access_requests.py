@@ -46,11 +46,11 @@ def test_the_asker_may_take_it_back(street: People) -> None:
     assert street.access.list_asked_of(2)[0].state == Answer.WITHDRAWN
 
 
-@pytest.mark.parametrize("somebody", [1, 3, 99])
-def test_only_the_owner_answers(street: People, somebody: int) -> None:
+def test_only_the_owner_answers(street: People) -> None:
     number = street.access.ask_access(1, 12).number
-    with pytest.raises(UnknownError, match="open to you"):
-        street.access.answer_access(number, somebody, granted=True)
+    for somebody in (1, 3, 99):
+        with pytest.raises(UnknownError, match="open to you"):
+            street.access.answer_access(number, somebody, granted=True)
     assert street.access.list_asked_of(2)[0].state == Answer.ASKED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cosim.web.people.eip4361 import (
@@ -171,11 +171,13 @@ MESSAGES = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(MESSAGES)
 def test_what_is_made_is_read_as_it_was_meant(message: Message) -> None:
     assert parse_message(make_message(message)) == message
 
 
+@settings(max_examples=60)
 @given(MESSAGES, st.data())
 def test_a_changed_text_is_refused_or_says_what_it_shows(message: Message, data: st.DataObject) -> None:
     text = make_message(message)
@@ -193,6 +195,7 @@ def test_a_changed_text_is_refused_or_says_what_it_shows(message: Message, data:
 FREE = st.text(ASCII | st.sampled_from("\n ä\0"), max_size=12)
 
 
+@settings(max_examples=60)
 @given(MESSAGES, st.sampled_from(Message._fields), FREE)
 def test_no_field_can_pretend_to_be_another(message: Message, field: str, content: str) -> None:
     assume(field not in ("chain_id", "resources"))

@@ -101,11 +101,11 @@ def test_a_key_is_replaced_only_for_a_member(people: People) -> None:
         people.persons.replace_page_key(2, bytes(32))
 
 
-@pytest.mark.parametrize("size", [0, 72, 71 * 3, 4 * 72, 6 * 72, 1 << 20])
-def test_a_registration_of_another_size_is_refused(people: People, size: int) -> None:
+def test_a_registration_of_another_size_is_refused(people: People) -> None:
     settle(people, 1, 8)
-    with pytest.raises(PeopleError, match="expected 3 or 5 records of 72 bytes"):
-        people.persons.give_registration(1, bytes(size))
+    for size in (0, 72, 71 * 3, 4 * 72, 6 * 72, 1 << 20):
+        with pytest.raises(PeopleError, match="expected 3 or 5 records of 72 bytes"):
+            people.persons.give_registration(1, bytes(size))
 
 
 def test_sizes_are_limited(people: People) -> None:

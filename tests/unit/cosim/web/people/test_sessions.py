@@ -95,10 +95,10 @@ def test_a_person_has_ten_sessions_at_most_and_old_rows_go(people: People, clock
     assert people.file.rows("SELECT count(*) FROM session") == [(1,)]
 
 
-@pytest.mark.parametrize("token", ["", "a" * 43, "a" * 42, "a" * 100_000, "ä" * 43, "\ud800" * 43])
-def test_a_token_of_nobody_finds_nothing(people: People, token: str) -> None:
+def test_a_token_of_nobody_finds_nothing(people: People) -> None:
     people.sessions.open_session(None)
-    assert people.sessions.find_session(token) is None
+    for token in ("", "a" * 43, "a" * 42, "a" * 100_000, "ä" * 43, "\ud800" * 43):
+        assert people.sessions.find_session(token) is None
 
 
 def test_nobody_gets_a_session_without_being_known(people: People) -> None:
@@ -154,11 +154,11 @@ def test_a_code_is_void_after_ten_minutes_and_after_a_newer_one(people: People, 
         people.codes.use_code(second)
 
 
-@pytest.mark.parametrize("text", ["", "0000-0000-0000-0000", "ä", "\ud800", "x" * 1_000_000])
-def test_a_wrong_code_is_refused_and_not_repeated(people: People, text: str) -> None:
+def test_a_wrong_code_is_refused_and_not_repeated(people: People) -> None:
     code = people.codes.make_code()
-    with pytest.raises(SignInError) as refused:
-        people.codes.use_code(text)
-    assert len(str(refused.value)) < 300
-    assert code not in str(refused.value)
+    for text in ("", "0000-0000-0000-0000", "ä", "\ud800", "x" * 1_000_000):
+        with pytest.raises(SignInError) as refused:
+            people.codes.use_code(text)
+        assert len(str(refused.value)) < 300
+        assert code not in str(refused.value)
     people.codes.use_code(code)
