@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from cosim.cli import members
@@ -102,7 +101,7 @@ def _tell(decision: Decision, what: str) -> None:
 def _check_house(directory: Path, house: int) -> None:
     """End with a message if the market has no such house; each stands in the first block."""
     with stores.Store.open_to_read(directory) as opened:
-        first = tip.decode_records(opened.block(0).records)
-    count = int(np.isin(first[:, 0], (records.RecordKind.HOUSE, records.RecordKind.PRIVATE)).sum())
+        kinds = tip.decode_records(opened.block(0).records)[:, 0].tolist()
+    count = sum(kind in (records.RecordKind.HOUSE, records.RecordKind.PRIVATE) for kind in kinds)
     if house >= count:
         fail(f"house: expected a house of this market, from 0 to {count - 1}, got {house}")

@@ -106,7 +106,7 @@ class Access:
             If no request of that number waits for that owner.
         """
         state = Answer.GRANTED if granted else Answer.REFUSED
-        self._set_state(number, state, "owner = ? AND state = 'asked'", owner)
+        self._set_state(number, state, owner, "owner", "'asked'")
 
     def withdraw_access(self, number: int, person: int) -> None:
         """End a request or an access, as either of both.
@@ -116,18 +116,15 @@ class Access:
         UnknownError
             If there is none of that number between that person and another.
         """
-        wanted = "?4 IN (owner, asker) AND state IN ('asked', 'granted')"
-        self._set_state(number, Answer.WITHDRAWN, wanted, person)
+        self._set_state(number, Answer.WITHDRAWN, person, "owner, asker", "'asked', 'granted'")
 
-    def _set_state(self, number: int, state: Answer, condition: str, person: int) -> None:
-        statement = f"UPDATE access SET state = ?1, answered_at = ?2 WHERE number = ?3 AND {condition}"
+    def _set_state(self, number: int, state: Answer, person: int, sides: str, before: str) -> None:
+        """Set the state of a request if the person is on one of its sides and it was in one of some states before."""
+        statement = (
+            f"UPDATE access SET state = ?, answered_at = ? WHERE number = ? AND ? IN ({sides}) AND state IN ({before})"
+        )
         with self._file.transaction():
-            if (
-                self._file.write(
-                    statement.replace("owner = ?", "owner = ?4"), state, int(self._clock()), number, person
-                )
-                == 0
-            ):
+            if self._file.write(statement, state, int(self._clock()), number, person) == 0:
                 raise UnknownError(f"request for access {number}: expected one that is open to you, got another")
 
     def record_read(self, reader: int, owner: int, what: str) -> None:
@@ -136,16 +133,18 @@ class Access:
         Raises
         ------
         PeopleError
-            If `what` is too long.
+            If `what` is too long, or no printable text.
         """
-        if len(what) > LONGEST_WHAT:
-            raise PeopleError(f"expected at most {LONGEST_WHAT} characters that say what is read, got {len(what)}")
+        if len(what) > LONGEST_WHAT or not what.isprintable():
+            raise PeopleError(
+                f"expected at most {LONGEST_WHAT} printable characters that say what is read, got {len(what)} others"
+            )
         now = int(self._clock())
         with self._file.transaction():
             self._file.write(
-                "INSERT INTO reading VALUES(?,?,?,?,?5,?5,1)"
-                " ON CONFLICT DO UPDATE SET last_at = max(last_at, ?5), times = times + 1",
-                *(reader, owner, what, now // _HOUR_S, now),
+                "INSERT INTO reading VALUES(?,?,?,?,?,?,1)"
+                " ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at), times = times + 1",
+                *(reader, owner, what, now // _HOUR_S, now, now),
             )
 
     def list_reads_of(self, owner: int) -> list[Read]:

@@ -51,4 +51,4 @@ class Codes:
 
 
 def _hash(letters: str) -> bytes:
-    return sha256(b"gridsettle operator code v1\0" + letters.encode()).digest()
+    return sha256(b"gridsettle operator code v1\0" + letters.encode("utf-8", "replace")).digest()

@@ -158,7 +158,7 @@ class Decisions:
 
     def _end_access(self, person: int) -> None:
         """Forget what somebody asked of others, and they of them, as a member of a house that is now free."""
-        self._file.write("DELETE FROM access WHERE asker = ?1 OR owner = ?1", person)
+        self._file.write("DELETE FROM access WHERE ? IN (asker, owner)", person)
 
     def _close(self, condition: str, failure: str, *values: object) -> None:
         statement = f"UPDATE decision SET closed_at = ?, failure = ? WHERE closed_at IS NULL AND {condition}"
@@ -166,5 +166,5 @@ class Decisions:
 
 
 def _check_reason(reason: str) -> None:
-    if len(reason) > LONGEST_REASON or not (reason.isprintable() or reason == ""):
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
         raise PeopleError(f"reason: expected at most {LONGEST_REASON} printable characters, got {len(reason)} others")

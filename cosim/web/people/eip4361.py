@@ -23,13 +23,12 @@ _KEY = re.compile(re.escape(KEY_URN) + "([0-9a-f]{64})")
 
 _INTRODUCTION = " wants you to sign in with your Ethereum account:"
 _CHARACTER = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})"
-_AUTHORITY = (
-    r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*@)?"
-    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?"
-)
-_PATH = (
-    rf"(?://{_AUTHORITY}(?:/{_CHARACTER}*)*|/(?:{_CHARACTER}+(?:/{_CHARACTER}*)*)?|{_CHARACTER}+(?:/{_CHARACTER}*)*)?"
-)
+_USER = r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*@)?"
+_NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
+_AUTHORITY = rf"{_USER}(?:\[[0-9A-Fa-f:.]+\]|{_NAME}+)(?::[0-9]*)?"
+_ANY_AUTHORITY = rf"{_USER}(?:\[[0-9A-Fa-f:.]+\]|{_NAME}*)(?::[0-9]*)?"
+_SEGMENTS = rf"{_CHARACTER}+(?:/{_CHARACTER}*)*"
+_PATH = rf"(?://{_ANY_AUTHORITY}(?:/{_CHARACTER}*)*|/(?:{_SEGMENTS})?|{_SEGMENTS})?"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _URI = rf"{_SCHEME}:{_PATH}(?:\?(?:{_CHARACTER}|[/?])*)?(?:#(?:{_CHARACTER}|[/?])*)?"
 _STATEMENT = r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;= ]+"

@@ -96,13 +96,15 @@ class PeopleFile:
             self._database.close()
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        """All rows of a query.
+        """All rows of a query; none where a value is a number that no row can hold.
 
         Raises
         ------
         LedgerError
             If the file cannot be read.
         """
+        if not _fit(values):
+            return []
         with self._lock:
             return self._database.rows(query, values)
 
@@ -126,6 +128,8 @@ class PeopleFile:
         int
             The number of the row that an INSERT has made; for others the number of rows changed.
         """
+        if not _fit(values):
+            return 0
         done = self._database.connection.execute(statement, values)
         return int(done.lastrowid or 0) if statement.startswith("INSERT") else done.rowcount
 
@@ -147,15 +151,23 @@ class PeopleFile:
 NONCE_SECRET = "nonce"
 
 
+def _fit(values: tuple[object, ...]) -> bool:
+    """Whether all numbers among some values fit into 64 bits."""
+    return all(-(1 << 63) <= value < 1 << 63 for value in values if isinstance(value, int))
+
+
 def _make_file(path: Path) -> None:
     """Make a store out of sight and link it to its name when it is whole; another process may have been quicker."""
     with TemporaryDirectory(prefix=".people-", dir=path.parent) as folder:
         new = Path(folder) / path.name
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with create(new, SCHEMA) as database:
+            database.connection.execute("PRAGMA synchronous = OFF")  # nobody sees the file before it is synced below
             database.connection.execute("INSERT INTO secret VALUES(?,?)", (NONCE_SECRET, secrets.token_bytes(32)))
             database.connection.execute(f"PRAGMA user_version = {VERSION}")
             database.connection.execute("PRAGMA journal_mode = WAL")
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
         try:
             os.link(new, path)
         except FileExistsError:

@@ -7,6 +7,7 @@ covers it in the message.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
@@ -22,6 +23,7 @@ from market.ledger.durable import shorten
 LONGEST_ANSWER = 1 << 14
 _LONGEST_ID, _LONGEST_KEY = 1023, 2048
 _TIMEOUT_MS = 300_000
+_IDENTITY = re.compile(r"[A-Za-z0-9_-]{1,1400}")
 
 
 class Credential(NamedTuple):
@@ -60,8 +62,8 @@ class Passkeys:
         SignInError
             If it is not above the last one, as after a copy of the passkey was used; 0 where it does not count.
         """
-        statement = "UPDATE passkey SET sign_count = ?1 WHERE person = ?2 AND (sign_count < ?1 OR ?1 + sign_count = 0)"
-        if self._file.write(statement, sign_count, person) == 0:
+        statement = "UPDATE passkey SET sign_count = ? WHERE person = ? AND (sign_count < ? OR sign_count + ? = 0)"
+        if self._file.write(statement, sign_count, person, sign_count, sign_count) == 0:
             raise SignInError("passkey: expected a counter above the last one, got an answer that may be a copy's")
 
 
@@ -158,7 +160,7 @@ def read_identity(answer: str) -> str:
         identity = json.loads(answer)["id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         identity = None
-    if not isinstance(identity, str):
+    if not isinstance(identity, str) or not _IDENTITY.fullmatch(identity):
         raise SignInError("passkey: expected the JSON of a credential with its id, got something else")
     return identity
 

@@ -99,7 +99,10 @@ class Persons:
         """
         found = self._select("number = ?", number)
         if not found:
-            raise UnknownError(f"person {number}: expected the number of a person, got one that nobody has")
+            raise UnknownError(
+                f"person {number}: expected the number of a person, got one that nobody has; "
+                "gridsettle members requests DIR --all lists them"
+            )
         return found[0]
 
     def find_member(self, house: int) -> Person | None:
@@ -189,6 +192,11 @@ class Persons:
             self.expect_state(number, "registers a key", State.ADMITTED)
             self._file.write("UPDATE person SET registration = ? WHERE number = ?", records, number)
 
+    def drop_registration(self, number: int) -> None:
+        """Forget a statement that came too late for the ledger; the page signs another at the person's next visit."""
+        with self._file.transaction():
+            self._file.write("UPDATE person SET registration = NULL WHERE number = ?", number)
+
     def replace_page_key(self, number: int, page_key: bytes) -> None:
         """Set the key that signs for a member, once the ledger says so.
 
@@ -213,8 +221,7 @@ class Persons:
         person = self.find_person(number)
         if person.state not in states:
             raise StateError(
-                f"person {number}: expected one that is {' or '.join(states)} where it {what}, "
-                f"got one that is {person.state}"
+                f"person {number}: expected the state {' or '.join(states)} where it {what}, got {person.state}"
             )
         return person
 

@@ -87,10 +87,9 @@ class Sessions:
         oldest = (now - IDLE_S, now - ABSOLUTE_S)
         self._file.write("DELETE FROM session WHERE seen_at <= ? OR opened_at <= ?", *oldest)
         self._file.write(
-            "DELETE FROM session WHERE person IS ?1 AND hash NOT IN"
-            " (SELECT hash FROM session WHERE person IS ?1 ORDER BY opened_at DESC, rowid DESC LIMIT ?2)",
-            person,
-            MOST_A_PERSON - 1,
+            "DELETE FROM session WHERE person IS ? AND hash NOT IN"
+            " (SELECT hash FROM session WHERE person IS ? ORDER BY opened_at DESC, rowid DESC LIMIT ?)",
+            *(person, person, MOST_A_PERSON - 1),
         )
 
     def find_session(self, token: str) -> Session | None:

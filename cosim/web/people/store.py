@@ -14,6 +14,7 @@ from cosim.web.people.nonces import Nonces
 from cosim.web.people.passkey import Passkeys
 from cosim.web.people.persons import Persons
 from cosim.web.people.sessions import Sessions
+from market.errors import MarketError
 
 
 class People:
@@ -44,10 +45,14 @@ class People:
     def __init__(self, directory: Path, *, create: bool = True, clock: Callable[[], float] = time.time) -> None:
         self.file = PeopleFile(people_path(directory), make=create)
         self.clock = clock
+        try:
+            self.nonces = Nonces(self.file, clock)
+        except MarketError:
+            self.file.close()
+            raise
         self.persons = Persons(self.file, clock)
         self.decisions = Decisions(self.file, self.persons, clock)
         self.sessions = Sessions(self.file, self.persons, clock)
-        self.nonces = Nonces(self.file, clock)
         self.passkeys = Passkeys(self.file)
         self.codes = Codes(self.file, clock)
         self.access = Access(self.file, self.persons, clock)
