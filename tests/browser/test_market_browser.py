@@ -154,12 +154,15 @@ def close_interval(operator: Any, n: int) -> None:
 def register_devices(page: Any) -> None:
     """One device that the wires cannot carry, and one that they can, while there is room for it."""
     page.reload()
-    page.get_by_label("Rated power, kW").fill("500")
-    press(page, "Try it out and register it")
-    expect(page.get_by_text("The wires cannot carry it: feeding in 500 kW")).to_be_visible(timeout=15_000)
-    page.get_by_label("Rated power, kW").fill("0.5")
-    press(page, "Try it out and register it")
-    expect(page.get_by_role("button", name="It leaves")).to_be_visible(timeout=15_000)
+    page.get_by_label("Panels, rated power").fill("500")
+    press(page, "Register panels")
+    expect(page.get_by_text("The wires cannot carry it: the voltage would be too high")).to_be_visible(timeout=15_000)
+    page.get_by_label("Panels, rated power").fill("0.5")
+    press(page, "Register panels")
+    expect(page.get_by_text("panels (PV), 0.5 kW")).to_be_visible(timeout=15_000)
+    page.get_by_label("Battery, it stores").fill("1")
+    press(page, "Register battery")
+    expect(page.get_by_text("battery, ")).to_be_visible(timeout=15_000)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,6 @@ ENTRIES = (
     Entry("POST", "/house/submission", house.take_submission, Who.MEMBER),
     Entry("POST", "/house/statement", house.take_statement, Who.MEMBER),
     Entry("POST", "/house/mode", house.set_mode, Who.MEMBER),
-    Entry("POST", "/house/trial", house.try_out, Who.MEMBER),
     Entry("GET", "/account", account.show_account, Who.READER),
     Entry("GET", "/account.csv", account.download_csv, Who.READER),
     Entry("GET", "/account/receipt", account.download_receipt, Who.READER),
@@ -47,6 +46,7 @@ ENTRIES = (
     Entry("POST", "/operator/refuse", operating.refuse, Who.OPERATOR),
     Entry("POST", "/operator/revoke", operating.revoke, Who.OPERATOR),
     Entry("POST", "/operator/clock", operating.set_clock, Who.OPERATOR),
+    Entry("POST", "/operator/switch", operating.switch, Who.OPERATOR),
     Entry("POST", "/operator/audit", operating.begin_audit, Who.OPERATOR),
 )
 DEMO = (

@@ -226,4 +226,4 @@ def make_legend(band_pu: tuple[float, float]) -> Legend:
     low, high = band_pu
     loadings = tuple((f"load-{k}", each.label) for k, each in enumerate(CLASSES))
     shown = (low, (low + high) / 2, high)
-    return Legend(loadings, tuple((color_voltage(vm_pu, band_pu), f"{vm_pu:.3g} pu") for vm_pu in shown))
+    return Legend(loadings, tuple((color_voltage(vm_pu, band_pu), f"{vm_pu:.4g} pu") for vm_pu in shown))

@@ -7,27 +7,30 @@ from typing import Any
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
+from cosim.case.case import Case
+from cosim.case.devices import make_battery
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.decisions import find_last_key, take_registration
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
-from cosim.web.pages.trial import Trial, try_device
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, find_day, list_hours, name_visitor
-from cosim.web.pages.words import ASKS, DEVICES, describe_entry
+from cosim.web.pages.words import ASKS, DEVICES, describe_entry, explain_reason
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
 from market.errors import LedgerError, MarketError
-from market.ledger.format.records import SIZE, DeviceKind, RecordKind, decode_record
+from market.exchanges import Ask, Reason
+from market.ledger.format.records import SIZE, RecordKind, decode_record
 from market.ledger.format.statements import Statement
 from market.ledger.store.registry import find_key_in_force
 from market.ledger.store.tip import decode_records
 from market.ledger.write.requests import parse_statement
+from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SELFISH
 
 STATEMENT = range(SIZE, 5 * SIZE + 1)
 AUTOMATIC = -(2**31)
-LARGEST_KW = 100_000.0
+LARGEST_WH = 10**9
 RECORDED = ("load_wh", "pv_wh", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "charge_wh", "discharge_wh")
 
 
@@ -66,26 +69,31 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "curve": draw_day(desk, house, day),
         "cut": [entry for entry in entries if entry["cut_wh"] > 0],
         "soc_max_wh": int(ratings.soc_max_wh[house]),
-        "max_discharge_wh": int(ratings.max_discharge_wh[house]),
         "is_manual": live.is_manual(house),
         "was_late": live.last is not None and house in live.last.late,
         "submission": submission,
         "automatic": AUTOMATIC,
-        "asks": ASKS,
-        "kinds": DEVICES,
+        "asks": list_asks(live.case),
+        "has_auction": live.case.mechanism.code in (DOUBLE_AUCTION, PLUGGED_IN),
+        "has_batteries": live.case.rules.battery,
         "devices": list_devices(desk, house),
     }
 
 
-def list_devices(desk: Desk, house: int) -> list[dict[str, Any]]:
-    """Devices of a house on the ledger, with what its page needs to retire one."""
-    found = []
-    for (member, number), device in sorted(desk.live.registry.devices.items()):
-        if member == house:
-            known = {"device": number, "deviceKind": device.kind, "bus": device.bus}
-            known |= {"powerW": device.power_w, "energyWh": device.energy_wh}
-            found.append({"number": number, "what": DEVICES[device.kind], "known": known, "power_w": device.power_w})
-    return found
+def list_devices(desk: Desk, house: int) -> list[str]:
+    """Devices that a house has registered, in words."""
+    return [
+        f"{DEVICES[device.kind]}, {device.power_w / 1000:g} kW"
+        for (member, _), device in sorted(desk.live.registry.devices.items())
+        if member == house
+    ]
+
+
+def list_asks(case: Case) -> dict[int, str]:
+    """What a house may ask for in this market: to share only where there is sharing."""
+    code = case.mechanism.code
+    shares = SHARING_CENTRAL <= code <= SHARING_SELFISH or code == PLUGGED_IN
+    return {ask: words for ask, words in ASKS.items() if ask != Ask.SHARE or shares}
 
 
 def draw_day(desk: Desk, house: int, day: range) -> Any:
@@ -101,8 +109,9 @@ def draw_day(desk: Desk, house: int, day: range) -> Any:
 
 
 def tell_next(visit: Visit) -> Response:
-    """Numbers that the next statements of this house bear."""
+    """Numbers that the next statements of this house bear, and the power of a battery that it may register."""
     live, house = visit.desk.live, visit.house
+    battery_wh = visit.whole("battery_wh", 1, LARGEST_WH) if "battery_wh" in visit.request.query_params else 0
     devices = [number for member, number in live.registry.devices if member == house]
     return JSONResponse(
         {
@@ -114,8 +123,14 @@ def tell_next(visit: Visit) -> Response:
             "submission_number": live.next_submission_number(house),
             "bus": int(live.case.feeder.bus[house]),
             "device": max(devices, default=-1) + 1,
+            "battery_w": rate_battery_w(live.case, battery_wh) if battery_wh else 0,
         }
     )
+
+
+def rate_battery_w(case: Case, energy_wh: int) -> int:
+    """Power of a battery of the scenario's kind, W."""
+    return round(make_battery(case.scenario.battery, energy_wh).rated_kw * 1000)
 
 
 def take_submission(visit: Visit) -> Response:
@@ -135,18 +150,6 @@ def set_mode(visit: Visit) -> Response:
     """Run a house by hand, or by the automatic rule."""
     visit.desk.live.set_manual(visit.house, manual=visit.text("mode") == "manual")
     return redirect("/main")
-
-
-def try_out(visit: Visit) -> Response:
-    """Answer whether the wires could carry a device."""
-    kind, power_w = _read_kind(visit.whole("kind")), round(visit.decimal("power_kw", 0.001, LARGEST_KW) * 1000)
-    return JSONResponse(try_device(visit.desk.live, visit.house, kind, power_w)._asdict())
-
-
-def _read_kind(number: int) -> DeviceKind:
-    if number not in DEVICES:
-        raise RefusedError(400, "kind: expected 1 (panels), 2 (battery) or 3 (fuel cell).")
-    return DeviceKind(number)
 
 
 def take_statement(visit: Visit) -> Response:
@@ -175,16 +178,13 @@ def _take_member(visit: Visit, signed: bytes, statement: Statement) -> Response:
 
 
 def _take_device(visit: Visit, signed: bytes, statement: Statement) -> Response:
-    row, live = decode_record(statement.record), visit.desk.live
-    said = Trial(True, "The device is no longer registered.")
-    if row["bus"] != int(live.case.feeder.bus[visit.house]):
-        raise RefusedError(400, "A device of yours is at the bus of your house.")
-    if row["status"] == 1:
-        said = try_device(live, visit.house, _read_kind(row["device_kind"]), row["power_w"])
-        if not said.clean:
-            raise RefusedError(400, said.said)
-    height = _append(visit, signed)
-    return JSONResponse({"said": f"{said.said} It is in block {height}.", "next": "/main"})
+    """Let a device join, if a power flow shows that the wires can carry it."""
+    answer = visit.desk.live.register_device(decode_records(signed))
+    if answer.reason != Reason.NONE:
+        raise RefusedError(422, f"The wires cannot carry it: {explain_reason(int(answer.reason), answer.element)}.")
+    visit.desk.tell()
+    said = f"The wires can carry it: it takes part from the next interval on, and is in block {answer.height}."
+    return JSONResponse({"said": said, "next": "/main"})
 
 
 def _take_grant(visit: Visit, signed: bytes, statement: Statement) -> Response:

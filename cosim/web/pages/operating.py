@@ -16,9 +16,12 @@ from cosim.web.pages.welcome import describe_market, name_visitor, read_checkpoi
 from cosim.web.pages.words import DEVICES
 from cosim.web.people.persons import Person, State
 from market.ledger.crypto.keys import pseudonym
+from market.ledger.format.records import Change
 from market.ledger.store.registry import find_key_in_force
 
 FASTEST_S, SLOWEST_S = 0.5, 86_400.0
+CHANGES = {"grid": Change.GRID_OUT, "line": Change.LINE_OUT}
+"""What the operator can open, and close again."""
 
 
 def show_operator(visit: Visit) -> Response:
@@ -46,6 +49,7 @@ def show_operator(visit: Visit) -> Response:
         map=desk.maps.draw(exact=True),
         legend=desk.maps.legend,
         clients=desk.announcer.n_clients,
+        switched=list_switched(desk),
     )
 
 
@@ -97,6 +101,28 @@ def set_clock(visit: Visit) -> Response:
     else:
         raise RefusedError(400, "what: expected step, start or stop.")
     return redirect("/operator")
+
+
+def switch(visit: Visit) -> Response:
+    """Open the connection to the grid or a line from the next interval on, or close it again."""
+    desk, what = visit.desk, visit.text("what")
+    kind, _, number = what.partition(" ")
+    if kind not in CHANGES or not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise RefusedError(400, "what: expected 'grid 0' or 'line' and its number.")
+    desk.live.switch(CHANGES[kind], int(number), opens=visit.text("opens") == "yes")
+    desk.tell()
+    return redirect("/operator")
+
+
+def list_switched(desk: Desk) -> list[tuple[str, str, bool]]:
+    """What the operator can switch: what it is called in a form, its name, and whether it is open by command."""
+    case = desk.live.case
+    opened = [outage for k, outage in enumerate(case.timeline.outages) if case.timeline.open[-1, k]]
+    lines = {name for outage in opened for name in outage.lines}
+    found = [("grid 0", "the connection to the grid", any(outage.grid for outage in opened))]
+    return found + [
+        (f"line {index}", f"line {index} ({name})", name in lines) for index, name in case.feeder.net.line.name.items()
+    ]
 
 
 def begin_audit(visit: Visit) -> Response:

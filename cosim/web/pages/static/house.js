@@ -14,17 +14,15 @@ const makers = {
   grant: (form, next) => records.makeGrant({ ...next, other: whole(form, "other"), until: whole(form, "until") }),
   withdraw: (form, next) => records.makeGrant({ ...next, other: whole(form, "other"), until: 0, withdrawn: true }),
   access: (form, next) => records.makeAccess({ ...next, other: whole(form, "other") }),
-  device: (form, next) => records.makeDevice({ ...next, ...readDevice(form), device: next.device }),
-  retire: (form, next) => records.makeDevice({ ...next, ...JSON.parse(form.dataset.device), leaves: true }),
+  panels: (form, next) => {
+    const powerW = whole(form, "power_kw", 1000);
+    return records.makeDevice({ ...next, deviceKind: records.DEVICE.panels, powerW, energyWh: 0 });
+  },
+  battery: (form, next) => {
+    const energyWh = whole(form, "energy_kwh", 1000);
+    return records.makeDevice({ ...next, deviceKind: records.DEVICE.battery, powerW: next.battery_w, energyWh });
+  },
 };
-
-function readDevice(form) {
-  return {
-    deviceKind: whole(form, "kind"),
-    powerW: whole(form, "power_kw", 1000),
-    energyWh: whole(form, "energy_kwh", 1000),
-  };
-}
 
 async function findOwnKey() {
   const key = await findKey(document.body.dataset.key);
@@ -37,7 +35,8 @@ async function findOwnKey() {
 
 async function sign(form) {
   const key = await findOwnKey();
-  const next = await get("/house/next");
+  const stores = form.dataset.sign === "battery" ? `?battery_wh=${whole(form, "energy_kwh", 1000)}` : "";
+  const next = await get(`/house/next${stores}`);
   const chain = records.fromHex(next.chain_id);
   const by = (message) => signWith(key, message);
   if (form.dataset.sign === "submission") {
@@ -77,11 +76,6 @@ async function send(form) {
 }
 
 async function submit(form, place) {
-  if (form.dataset.trial) {
-    const found = await post(form.dataset.trial, Object.fromEntries(new FormData(form)));
-    say(place, found.said, found.clean ? "busy" : "bad");
-    if (!found.clean) return;
-  }
   const answer = await send(form);
   say(place, answer.said, "good");
   if (answer.next) setTimeout(() => location.assign(answer.next), 600);

@@ -3,6 +3,7 @@
 export const SIZE = 72;
 const KIND = { member: 32, device: 35, grant: 36, access: 37, signature: 40 };
 export const PURPOSE = { inForce: 1, possession: 2 };
+export const DEVICE = { panels: 1, battery: 2 };
 const PARTICIPANT = 2;
 
 /** Make a record: its kind and status, and whatever `fill(view, bytes)` puts behind the first 12 bytes. */
@@ -25,14 +26,11 @@ export function makeMember({ member, number, effective, publicKey }) {
   });
 }
 
-/** DEVICE: one joins (or leaves); `datasheet` is the SHA-256 of its description, zeros without any. */
-export function makeDevice({ member, number, device, deviceKind, bus, powerW, energyWh, datasheet, leaves }) {
-  return makeRecord(KIND.device, leaves ? 2 : 1, (view, bytes) => {
-    [member, number, device, deviceKind, bus, powerW, energyWh].forEach((value, k) => {
-      if (k === 1) view.setUint32(12 + 4 * k, value, true);
-      else view.setInt32(12 + 4 * k, value, true);
-    });
-    bytes.set(datasheet ?? new Uint8Array(32), 40);
+/** DEVICE: one joins; the digest of its data sheet is left out, zeros. */
+export function makeDevice({ member, number, device, deviceKind, bus, powerW, energyWh }) {
+  return makeRecord(KIND.device, 1, (view) => {
+    const fields = [member, number, device, deviceKind, bus, powerW, energyWh];
+    fields.forEach((value, k) => view.setInt32(12 + 4 * k, value, true));
   });
 }
 

@@ -12,8 +12,10 @@ pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridset
 
 from served_market import Visitor, close_intervals, open_market, submission
 
+from cosim.case.devices import make_battery
 from cosim.web.pages.app import ENTRIES
 from cosim.web.pages.visits import LONGEST_BODY
+from market.ledger.format.records import DeviceKind
 
 ROLES = ("anonymous", "stranger", "member", "other", "granted", "ended", "revoked", "operator")
 """Nobody; signed in but no member; of house 0; of house 3, without a grant of house 0; of house 4 with one; of house 2,
@@ -75,13 +77,13 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/house/submission"): (OFF, NO, 400, 400, 400, 400, OFF, NO),
     ("POST", "/house/statement"): (OFF, NO, 400, 400, 400, 400, OFF, NO),
     ("POST", "/house/mode"): (OFF, NO, 303, 303, 303, 303, OFF, NO),
-    ("POST", "/house/trial"): (OFF, NO, 400, 400, 400, 400, OFF, NO),
     ("POST", "/account/ask"): (OFF, NO, 400, 400, 400, 400, OFF, NO),
     ("POST", "/account/refuse"): (OFF, NO, 400, 400, 400, 400, OFF, NO),
     ("POST", "/operator/admit"): (OFF, NO, NO, NO, NO, NO, OFF, 400),
     ("POST", "/operator/refuse"): (OFF, NO, NO, NO, NO, NO, OFF, 400),
     ("POST", "/operator/revoke"): (OFF, NO, NO, NO, NO, NO, OFF, 400),
     ("POST", "/operator/clock"): (OFF, NO, NO, NO, NO, NO, OFF, 400),
+    ("POST", "/operator/switch"): (OFF, NO, NO, NO, NO, NO, OFF, 400),
     ("POST", "/operator/audit"): (OFF, NO, NO, NO, NO, NO, OFF, 400),
 }
 ELSEWHERE = {("POST", "/signout")}
@@ -184,12 +186,14 @@ def test_statements_of_another_are_refused(people: dict[str, Visitor]) -> None:
 
 def test_a_device_is_tried_out_before_it_is_registered(people: dict[str, Visitor]) -> None:
     member, live = people["member"], people["member"].desk.live
-    tried = member.post("/house/trial", kind="1", power_kw="0.001").json()
-    huge = member.post("/house/trial", kind="1", power_kw="5000").json()
-    assert (tried["clean"], huge["clean"]) == (live.last.chunk.verdicts.status[0] == 0, False)
-    assert "cannot carry" in huge["said"]
-    assert member.state(0, "device", power_w=5_000_000).status_code == 400
+    answer = member.state(0, "device", power_w=5_000_000)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("The wires cannot carry it: the voltage would be too high at bus")
+    assert member.state(0, "device", kind=DeviceKind.FUEL_CELL).status_code == 400
+    assert member.state(0, "device", joins=False).status_code == 400
     assert (0, 0) not in live.registry.devices
+    told = member.get("/house/next?battery_wh=4000").json()
+    assert told["battery_w"] == round(make_battery(live.case.scenario.battery, 4000).rated_kw * 1000)
 
 
 def test_strict_headers_are_on_every_answer(people: dict[str, Visitor]) -> None:
