@@ -21,11 +21,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cosim.errors import ScenarioError
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.refusals import RefusedError, answer_refusal, find_status
 from cosim.web.people.persons import Person, State
 from cosim.web.people.sessions import Session
 from cosim.web.people.site import Site
+from grid_models.errors import GridError
 from market.errors import MarketError
 
 logger = logging.getLogger(__name__)
@@ -160,7 +162,7 @@ def answer(desk: Desk, entry: Entry, request: Request, fields: Mapping[str, Any]
             check_token(visit)
             check_rate(visit)
         response = entry.handler(visit)
-    except (RefusedError, MarketError) as reason:
+    except (RefusedError, ScenarioError, GridError, MarketError) as reason:
         return answer_refusal(desk, request, find_status(reason))
     if entry.method == "GET" and visit.session is None:
         set_cookie(desk, request, response, GUEST, visit.guest)

@@ -186,7 +186,7 @@ def test_statements_of_another_are_refused(people: dict[str, Visitor]) -> None:
 
 def test_a_device_is_tried_out_before_it_is_registered(people: dict[str, Visitor]) -> None:
     member, live = people["member"], people["member"].desk.live
-    answer = member.state(0, "device", power_w=5_000_000)
+    answer = member.state(0, "device", power_w=40_000)
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("The wires cannot carry it: the voltage would be too high at bus")
     assert member.state(0, "device", kind=DeviceKind.FUEL_CELL).status_code == 400
