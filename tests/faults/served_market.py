@@ -137,11 +137,15 @@ class Visitor:
         self.sign_in()
         assert self.submit_form("/join", house=house).status_code == 303
         self.desk.people.decisions.admit(self.number(), house)
+        answer = self.post("/house/statement", records=self.sign_registration(house))
+        assert answer.status_code == 200, answer.text
+
+    def sign_registration(self, house: int) -> str:
+        """The statement that registers the page's key, in hexadecimal."""
         told = self.get("/house/next").json()
         chain = bytes.fromhex(told["chain_id"])
         signed = register(chain, house, Role.PARTICIPANT, told["number"], told["effective"], self.key)
-        answer = self.post("/house/statement", records=signed.tobytes().hex())
-        assert answer.status_code == 200, answer.text
+        return signed.tobytes().hex()
 
     def sign_submission(self, record: bytes) -> bytes:
         """Signature of a submission by the page's key."""

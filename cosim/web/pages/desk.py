@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ class Desk:
         How often a client may try to sign in, and a person may change something.
     secret
         Of this process, for tokens of visitors who have no session.
+    turn
+        Held by the one thread that carries decisions out or reads what the ledger has gained.
     """
 
     live: LiveRun
@@ -76,6 +79,7 @@ class Desk:
     sign_ins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.5, 30.0))
     sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def find_price(self, interval: int) -> int | None:
         """Price between houses in an interval that is recorded; of the last one also where nobody traded."""
@@ -86,12 +90,15 @@ class Desk:
 
     def carry_out(self) -> None:
         """Put on the ledger what the operator has decided, and show it."""
-        if carry_out(self.live, self.people):
+        with self.turn:
+            done = carry_out(self.live, self.people)
+        if done:
             self.tell()
 
     def tell(self) -> None:
         """Read what the ledger has gained, and tell every page that listens."""
-        self.journal.catch_up()
+        with self.turn:
+            self.journal.catch_up()
         self.announcer.announce()
 
 
