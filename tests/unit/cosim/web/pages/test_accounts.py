@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
 pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
 
-from served_market import Visitor, close_intervals, open_market, submission
+from served_market import Visitor, close_intervals, open_market, patient, submission
 
 from cosim.web.pages.account import CSV_COLUMNS
 from cosim.web.pages.desk import Desk
@@ -28,7 +28,7 @@ from market.ledger.store.store import Store
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with open_market(tmp_path_factory.mktemp("market") / "run") as opened:
         close_intervals(opened, 20)
-        yield opened
+        yield patient(opened)
 
 
 @pytest.fixture(scope="module")

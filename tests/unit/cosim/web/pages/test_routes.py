@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
 pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
 
-from served_market import Visitor, close_intervals, open_market, submission
+from served_market import Visitor, close_intervals, open_market, patient, submission
 
 from cosim.case.devices import make_battery
 from cosim.web.pages.app import ENTRIES
@@ -25,6 +25,7 @@ whose grant was withdrawn; who was a member of house 1; the operator."""
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Visitor]]:
     with open_market(tmp_path_factory.mktemp("market") / "run") as desk:
+        desk = patient(desk)
         found = {role: Visitor(desk, role) for role in ROLES}
         for role, house in (("member", 0), ("other", 3), ("granted", 4), ("ended", 2), ("revoked", 1)):
             found[role].join(house)
