@@ -45,17 +45,14 @@ def run_and_kill(directory: Path, moment: int) -> list[str]:
     """Lines that the server wrote before it was killed, `moment` lines behind the first."""
     paths = [str(Path(__file__).parents[1] / "reference")]
     command = [sys.executable, "-c", PROGRAM, str(directory), *paths]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    lines = []
-    for line in server.stdout:
-        lines.append(line.strip())
-        if len(lines) > moment:
-            server.kill()
-            break
-    rest = server.stdout.read().splitlines()
-    server.wait()
-    return lines + [line for line in rest if line.startswith(("acknowledged", "closed"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        lines = []
+        for line in server.stdout:
+            lines.append(line.strip())
+            if len(lines) > moment:
+                server.kill()
+        return lines
 
 
 def list_applied(directory: Path) -> set[tuple[int, int]]:
@@ -79,16 +76,10 @@ def test_killed_at_twenty_moments_it_loses_nothing_acknowledged(tmp_path: Path) 
                     house, at, interval = map(int, line.split()[1:])
                     acknowledged.add((house, at, interval))
         with LiveRun.open(LIVE, directory) as live:
-            waiting = {
-                (house, at)
-                for house, at, interval in acknowledged
-                if interval >= live.next_interval and at < live.next_submission_number(house)
-            }
             close_all(live)
         assert verify_ledger(directory).ok
         assert first_fault(directory) is None
         applied = list_applied(directory)
         # A later submission of the same interval overrides an earlier one, made before the server was killed.
         newest = {(house, interval): at for house, at, interval in sorted(acknowledged)}
-        assert {(house, at) for (house, _), at in newest.items()} <= applied | waiting
         assert {(house, at) for (house, _), at in newest.items()} <= applied
