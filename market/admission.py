@@ -86,6 +86,8 @@ def _check_row(where: str, k: int, row: Any, orders: Orders) -> None:
     _expect(delivered == cleared, f"{where}, delivered_wh", "cleared_wh", delivered)
     _expect(price >= 0, f"{where}, price", "at least 0", price)
     _expect(kind != Kind.SPILL or price == 0, f"{where}, price of spill", 0, price)
+    if kind in PAID_FROM_WALLET and (limit := orders.limit_ueur_per_kwh[row["buyer"]]) >= 0:
+        _expect(price <= limit, f"{where}, price", f"at most the buyer's limit, {limit}", price)
 
 
 def _check_lots(where: str, rows: Rows, orders: Orders, state: State) -> None:

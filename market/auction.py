@@ -22,11 +22,20 @@ _P2P, _NOBODY = integer(Kind.P2P), integer(NOBODY)
 
 @compiled
 def draw_values(orders: Orders, rules: Rules) -> Ints:
-    """Each house's ask or bid, µEUR/kWh, uniform in [F, U], shape (N,)."""
+    """Each house's ask or bid, µEUR/kWh, uniform in [F, U], shape (N,); its limit price where it has one.
+
+    An ask below F is F, a bid above U is U: at these prices the grid takes and gives.
+    """
     low, span = orders.feed_in_ueur_per_kwh, orders.utility_ueur_per_kwh - orders.feed_in_ueur_per_kwh
     values = np.empty(orders.need_wh.size, np.int64)
     for i in range(values.size):
-        values[i] = low + random_bits(rules.seed + 1, orders.interval, i) % (span + 1)
+        limit = orders.limit_ueur_per_kwh[i]
+        if limit < 0:
+            values[i] = low + random_bits(rules.seed + 1, orders.interval, i) % (span + 1)
+        elif orders.offer_wh[i] > 0:
+            values[i] = max(limit, low)
+        else:
+            values[i] = min(limit, low + span)
     return values
 
 

@@ -18,7 +18,7 @@ NEUR_PER_EUR, UEUR_PER_EUR = 1_000_000_000, 1_000_000
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.void]
-"""A structured array of `EXCHANGE`, `METER` or `ORDER` rows."""
+"""A structured array of `EXCHANGE`, `METER`, `ORDER` or `SUBMISSION` rows."""
 
 
 class Kind(IntEnum):
@@ -150,4 +150,42 @@ ORDER = np.dtype(
 network whose houses traded with one another, 0 where it is whole.
 """
 
-assert EXCHANGE.itemsize == METER.itemsize == ORDER.itemsize == 72
+SUBMISSION_KIND = 21
+"""First byte of a `SUBMISSION` row."""
+
+AUTOMATIC = -(2**31)
+"""`net_wh` of a house whose battery is left to balance it."""
+
+NO_LIMIT = -1
+"""Limit price of a house that has none."""
+
+
+class Ask(IntEnum):
+    """What a house that needs energy asks others for."""
+
+    BY_RULE = 0  # a trade if its wallet covers the need, else a share if its battery has room
+    TRADE = 1  # a trade, or nothing
+    SHARE = 2  # a share, or nothing
+    GRID = 3  # nothing: the grid serves it
+
+
+SUBMISSION = np.dtype(
+    [
+        *HEAD,
+        *list_fields("<i4", "house", "net_wh", "reserve_wh", "ask", "limit_ueur_per_kwh"),
+        *list_fields("<u4", "number", "first", "last"),
+        ("reserved", "S28"),
+    ]
+)
+"""What a person wants of an interval, in place of the automatic rule.
+
+`status` is 1 for what the person stated, 2 where nothing came before the gate closed; 0 in a row that says nothing.
+`net_wh` is what the house wants to give (above zero) or take at its meter, `AUTOMATIC` if its battery is to balance it;
+`reserve_wh` stays in its battery; `ask` is an `Ask`; `limit_ueur_per_kwh` the highest price at which it buys from
+others, -1 for none. It holds for the intervals `first` to `last`; of two that hold, that with the larger `number` does.
+"""
+
+STATED, MISSING = 1, 2
+"""Status of a submission."""
+
+assert EXCHANGE.itemsize == METER.itemsize == ORDER.itemsize == SUBMISSION.itemsize == 72

@@ -12,7 +12,18 @@ from market.book import Book, Clearing, close_book, open_book
 from market.compiled import ZERO, compiled
 from market.errors import MarketError
 from market.orders import Orders
-from market.rules import Rules
+from market.rules import (
+    DOUBLE_AUCTION,
+    NONE,
+    PLUGGED_IN,
+    SHARING_CENTRAL,
+    SHARING_HYBRID,
+    SHARING_P2P,
+    SHARING_SELFISH,
+    TRADING,
+    TRADING_BATTERY,
+    Rules,
+)
 from market.sharing import contract_pays_more, queue_share_requests, share_central, share_p2p, share_selfish
 from market.state import State
 from market.trading import settle_with_grid, trade
@@ -20,9 +31,6 @@ from market.trading import settle_with_grid, trade
 ClearFunction = Callable[[Orders, State, Rules], Clearing]
 
 ENTRY_POINT_GROUP = "gridsettle.mechanisms"
-
-NONE, TRADING, TRADING_BATTERY, SHARING_CENTRAL, SHARING_P2P = range(5)
-SHARING_HYBRID, SHARING_SELFISH, DOUBLE_AUCTION, PLUGGED_IN = range(5, 9)
 
 
 @compiled

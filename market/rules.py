@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 from market.errors import MarketError
 
+NONE, TRADING, TRADING_BATTERY, SHARING_CENTRAL, SHARING_P2P = range(5)
+SHARING_HYBRID, SHARING_SELFISH, DOUBLE_AUCTION, PLUGGED_IN = range(5, 9)
+"""Codes of the mechanisms, as in `Rules.mechanism`; the last is a user's own."""
+
 
 class Pricing(IntEnum):
     """Rule for the uniform price of an interval; see `market.pricing`."""

@@ -35,13 +35,15 @@ from cosim.audit.recorded import (
     read_recorded,
 )
 from cosim.audit.sample import draw_heights, make_nonce
+from cosim.case.acts import Switches, list_commanded
 from cosim.case.case import Case
 from cosim.interrupts.processes import open_pool
+from cosim.recording.acts import read_commands
 from grid_models.phases.judge import name_judge
 from grid_models.powerflow.limits import Limits
 from market.ledger.format.records import ISLANDED, RecordKind, read_next_interval, select_rows
 from market.ledger.private.vault import Entry
-from market.ledger.store.store import Store
+from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
 from market.state import State
 
@@ -99,6 +101,8 @@ class Task(NamedTuple):
         The private records in them.
     states
         State of the market before those that can be cleared again.
+    commands
+        What the operator has switched in the course of the run.
     """
 
     directory: Path
@@ -106,6 +110,7 @@ class Task(NamedTuple):
     heights: tuple[int, ...]
     entries: Entries
     states: Mapping[int, State]
+    commands: tuple[Switches, ...]
 
 
 class Bench(NamedTuple):
@@ -161,7 +166,7 @@ def audit_ledger(
         heights = draw_heights(last.hash, nonce, last.height, last.height if sample is None else sample)
         findings = _compare_first_block(recorded)
         states, wrong = _find_states(recorded, store, set(heights), entries)
-        task = Task(directory, first, (), entries or {}, states)
+        task = Task(directory, first, (), entries or {}, states, _find_commands(store, last, entries))
         done = _audit_all(recorded, list(_split(task, store, heights)), n_processes)
         findings += [finding for part in done for finding in part.findings] + wrong
         findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
@@ -193,6 +198,14 @@ def _find_states(
     return states, [state for state in followed.values() if isinstance(state, Finding)]
 
 
+def _find_commands(store: Store, last: StoredBlock, entries: Entries | None) -> tuple[Switches, ...]:
+    """What the operator has switched between intervals; nothing is read where every block holds an interval."""
+    if last.height == read_next_interval(decode_records(last.records)):
+        return ()
+    blocks = (block for block in read_blocks(store, entries) if not block.holds_interval)
+    return tuple(command for block in blocks for command in read_commands(block.records, block.interval))
+
+
 def _split(task: Task, store: Store, heights: Sequence[int]) -> Iterator[Task]:
     """Tasks of up to `TASK` blocks, each with the private records and states that it needs."""
     by_interval = defaultdict[int, dict[tuple[int, int], Entry]](dict)
@@ -209,25 +222,34 @@ def _split(task: Task, store: Store, heights: Sequence[int]) -> Iterator[Task]:
 
 def _audit_all(recorded: Recorded, tasks: Sequence[Task], n_processes: int) -> list[Audited]:
     if n_processes == 1 or sum(len(task.heights) for task in tasks) < WORTH_PROCESSES:
-        bench = make_bench(recorded)
+        bench = make_bench(recorded, tasks[0].commands if tasks else ())
         return [audit_task(bench, task) for task in tasks]
     with open_pool(n_processes) as pool:
         return list(pool.map(_audit_in_process, tasks))
 
 
 def _audit_in_process(task: Task) -> Audited:
-    return audit_task(_read_bench(task.directory, task.first), task)
+    return audit_task(_read_bench(task.directory, task.first, task.commands), task)
 
 
 @lru_cache(maxsize=1)
-def _read_bench(directory: Path, first: FirstBlock) -> Bench:
+def _read_bench(directory: Path, first: FirstBlock, commands: tuple[Switches, ...]) -> Bench:
     """What the blocks of a ledger are held against; once in a process."""
-    return make_bench(read_recorded(directory, first))
+    return make_bench(read_recorded(directory, first), commands)
 
 
-def make_bench(recorded: Recorded) -> Bench:
-    """What the blocks of a recorded run are held against."""
+def make_bench(recorded: Recorded, commands: Sequence[Switches] = ()) -> Bench:
+    """What the blocks of a recorded run are held against; outages that the operator commanded count as the scenario's.
+
+    Raises
+    ------
+    ScenarioError
+        If a command names what the network has not.
+    """
     feeder, scenario = recorded.feeder, recorded.scenario
+    if commands:
+        commanded = list_commanded(scenario, feeder.net, commands)
+        scenario = scenario.model_copy(update={"events": (*scenario.events, *commanded)})
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     switch = cache(partial(switch_network, feeder))
     tan_phi_ppm = recorded.houses["load_tan_phi_ppm"].astype(np.int64)

@@ -16,9 +16,10 @@ SEQ, NUMBER = slice(8, 12), slice(16, 20)
 
 _LEFT_OUT = (
     *(RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE, RecordKind.GRANT, RecordKind.ACCESS),
-    *(RecordKind.SIGNATURE, RecordKind.AGGREGATE),
+    *(RecordKind.SIGNATURE, RecordKind.AGGREGATE, RecordKind.SUBMISSION),
 )
-"""Kinds that a run does not determine: keys, permissions, signatures. They are the matter of `ledger verify`."""
+"""Kinds that a run does not determine: keys, permissions, signatures, and what people submitted, which a run made again
+takes from the ledger. They are the matter of `ledger verify`."""
 
 
 class Difference(NamedTuple):

@@ -30,7 +30,8 @@ from market.ledger.format.records import (
     select_exchanges,
     select_rows,
 )
-from market.mechanisms import PLUGGED_IN
+from market.ledger.format.submissions import spread_submissions
+from market.rules import PLUGGED_IN
 from market.state import Lots, State
 from market.storage import Ratings, drawn_wh, stored_wh
 
@@ -128,7 +129,8 @@ def clear_again(case: Case, state: State, block: OpenedBlock, load_tan_phi_ppm: 
     meters, t = select_rows(block.records, Kind.METER), block.interval
     load, pv, cell = (meters[name].astype(np.int64)[None] for name in ("load_wh", "pv_wh", "fuel_cell_wh"))
     utility = select_rows(block.records, RecordKind.ORDER)["utility_ueur_per_kwh"][:1]
-    orders, before = make_orders_at(InputSeries(load, pv, cell, utility), 0, t, state, case.rules)
+    submissions = spread_submissions(block.records, meters.size, t, 1)
+    orders, before = make_orders_at(InputSeries(load, pv, cell, utility, submissions), 0, t, state, case.rules)
     rows = case.mechanism.clear(orders, before, case.rules).rows
     case = replace(case, load_reactive=read_load_reactive(meters, load_tan_phi_ppm, case.interval_minutes))
     feasible = make_feasible(case, orders, before, rows)

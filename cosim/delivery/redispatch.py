@@ -76,7 +76,7 @@ def find_battery_room(orders: Orders, state: State, rows: Rows, delivered_wh: Wh
     absorb = np.zeros(n, np.int64)
     for i in range(n):
         drawn = drawn_wh(orders.discharge_wh[i], ratings.discharge_ppm[i])
-        own = state.own_wh[i] - ratings.soc_min_wh[i] - drawn
+        own = state.own_wh[i] - max(ratings.soc_min_wh[i], orders.reserve_wh[i]) - drawn
         release[i] = max(0, min(release[i], deliverable_wh(own, ratings.discharge_ppm[i])))
         if orders.charge_left_wh[i] > 0:
             # The sum is rounded once, so the room is that of own charge and absorption together.
@@ -187,10 +187,12 @@ def deliver(
     n = orders.need_wh.size
     left, missing = find_undelivered(rows, delivered_wh, n)
     absorb, release = find_battery_room(orders, state, rows, delivered_wh)
-    absorbed, released = np.minimum(left, absorb), np.minimum(missing, release)
+    kept = np.minimum(left, np.minimum(orders.discharge_wh, orders.offer_wh))  # what a battery was to sell it keeps
+    left -= kept
+    absorbed, taken = np.minimum(left, absorb), np.minimum(missing, release)
     out = np.empty(rows.size + 3 * n, EXCHANGE)
     out[: rows.size] = rows
-    imported, spilled = missing - released, left - absorbed
+    imported, spilled = missing - taken, left - absorbed
     for k in range(rows.size):
         row = out[k]
         row.delivered_wh = delivered_wh[k]
@@ -208,7 +210,7 @@ def deliver(
         size = with_total(out, size, _SPILL, i, spilled[i], orders)
         size = with_total(out, size, _SHED, i, shed_wh[i], orders)
     mark_cut_imports(out[: rows.size], reason, element)
-    return Delivery(out[:size].copy(), absorbed, released)
+    return Delivery(out[:size].copy(), absorbed, taken - kept)
 
 
 @compiled

@@ -13,7 +13,7 @@ import numpy as np
 from market import mechanisms
 from market.book import Clearing
 from market.compiled import compiled, integer
-from market.exchanges import EXCHANGE, METER, ORDER, Kind, Rows
+from market.exchanges import EXCHANGE, METER, ORDER, SUBMISSION, Kind, Rows
 from market.mechanisms import ClearFunction
 from market.orders import Inputs, Orders, make_orders, write_orders
 from market.rules import Rules
@@ -24,13 +24,20 @@ from market.storage import Wh
 _P2P = integer(Kind.P2P)
 
 
+NO_SUBMISSIONS: Rows = np.zeros((0, 0), SUBMISSION)
+
+
 class InputSeries(NamedTuple):
-    """Inputs of the market: int64 arrays of K intervals and N houses, Wh, and utility prices, (K,) µEUR/kWh."""
+    """Inputs of the market: int64 arrays of K intervals and N houses, Wh, and utility prices, (K,) µEUR/kWh.
+
+    `submissions` are `SUBMISSION` rows, (K, N) or none at all.
+    """
 
     load_wh: Wh
     pv_wh: Wh
     fuel_cell_wh: Wh
     utility_ueur_per_kwh: Wh
+    submissions: Rows = NO_SUBMISSIONS
 
 
 class Window(NamedTuple):
@@ -67,12 +74,14 @@ class Window(NamedTuple):
 @compiled
 def take_inputs(supply: InputSeries, k: int, interval: int) -> Inputs:
     """Inputs of interval `interval`, the k-th of the series."""
+    submitted = supply.submissions
     return Inputs(
         interval,
         supply.load_wh[k],
         supply.pv_wh[k],
         supply.fuel_cell_wh[k],
         supply.utility_ueur_per_kwh[k],
+        submitted[k] if submitted.shape[0] > 0 else np.empty(0, SUBMISSION),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from cosim.case.batteries import find_departures
 from cosim.case.case import Case
-from cosim.case.devices import BatteryDevice
+from cosim.case.devices import BatteryDevice, Device
 from cosim.case.state import ADMITTED, ASKING, REFUSED, RETIRED, NetworkState
 from cosim.curtailment.feasible import find_binding_limit
 from cosim.delivery.setpoints import metered_injections
@@ -14,7 +16,7 @@ from cosim.islands.event_interval import EventInterval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching
 from grid_models.powerflow.verdicts import Judgement, check_limits
-from market.exchanges import NOBODY, Reason
+from market.exchanges import METER, NOBODY, Reason, Rows
 
 
 class DeviceDecision(NamedTuple):
@@ -79,24 +81,72 @@ def release_batteries(
 def _answer(case: Case, switching: Switching, event: EventInterval, number: int) -> DeviceDecision:
     """Decision on one device: the house has supply, and trial power flows at 0 and at rated power are clean."""
     device = case.fleet.devices[number]
-    bus = int(case.feeder.bus[device.house])
-    if event.network.phase[device.house] == Phase.DARK:
-        return DeviceDecision(number, REFUSED, Reason.DARK, bus)
-    meters = event.settlement.meters[None]
+    reason, element = try_device(case, device, event.settlement.meters[None], (switching, event))
+    if reason != Reason.NONE:
+        return DeviceDecision(number, REFUSED, reason, element)
+    charge_wh = device.charge_wh if isinstance(device, BatteryDevice) else 0
+    return DeviceDecision(number, ADMITTED, energy_wh=charge_wh)
+
+
+def try_device(
+    case: Case, device: Device, meters: Rows, event: tuple[Switching, EventInterval] | None
+) -> tuple[Reason, int]:
+    """Why a device cannot join, and the element that binds; `Reason.NONE` if it can.
+
+    Its house must have supply, and trial power flows beside what was metered, with the device at 0 and at its rated
+    power, must be clean.
+
+    Parameters
+    ----------
+    case
+        Network and limits.
+    device
+        What asks to join.
+    meters
+        Meter rows of the interval that it is tried in, (1, N).
+    event
+        The same interval where the network is not whole; None where it is.
+    """
+    bus, engine = int(case.feeder.bus[device.house]), case.engine
+    if event is not None:
+        switching, parts = event
+        if parts.network.phase[device.house] == Phase.DARK:
+            return Reason.DARK, bus
+        formers = [int(case.feeder.bus[part.former.house]) for part in parts.parts if part.former is not None]
+        engine = switching.engine(parts.network.in_force, formers, parts.uses)
     connections, loads = case.feeder.connections, case.load_reactive
     load_var = None if loads is None else loads.metered_var(meters)
     p_kw, q_kvar = metered_injections(meters, case.interval_minutes, connections, load_var)
-    formers = [int(case.feeder.bus[part.former.house]) for part in event.parts if part.former is not None]
-    engine = switching.engine(event.network.in_force, formers, event.uses)
     column = device.house if connections is None else int(connections.column(device.kind)[device.house])
     for injected_kw in device.trial_kw:
         trial = p_kw.copy()
         trial[0, column] += injected_kw
         verdict = check_limits(case.feeder, case.limits, engine.solve(trial, q_kvar))
         if verdict.status != Judgement.OK:
-            return DeviceDecision(number, REFUSED, *find_binding_limit(verdict)[:2])
-    charge_wh = device.charge_wh if isinstance(device, BatteryDevice) else 0
-    return DeviceDecision(number, ADMITTED, energy_wh=charge_wh)
+            return find_binding_limit(verdict)[:2]
+    return Reason.NONE, int(NOBODY)
+
+
+def try_joining(
+    case: Case, device: Device, meters: Rows | None, event: EventInterval | None = None
+) -> tuple[Reason, int]:
+    """`try_device` between two intervals.
+
+    Parameters
+    ----------
+    case, device
+        As there.
+    meters
+        Meter rows of the interval before, (1, N); None before the first.
+    event
+        The same interval, if it had an event.
+    """
+    if meters is None:
+        return try_device(case, device, np.zeros((1, case.opening.own_wh.size), METER), None)
+    if event is None or event.network.is_normal:
+        return try_device(case, device, meters, None)
+    switching = Switching(case.feeder, case.engine, case.timeline.outages)
+    return try_device(case, device, meters, (switching, event))
 
 
 def name_standing(standing: int) -> str:

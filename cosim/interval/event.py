@@ -24,7 +24,8 @@ from market.state import State
 
 def with_admitted_devices(case: Case, network: NetworkState) -> Case:
     """The case with the devices that are admitted, and no others."""
-    return replace(case, inputs=case.fleet.make_inputs(network.standing))
+    made = case.fleet.make_inputs(network.standing)
+    return replace(case, inputs=made._replace(submissions=case.inputs.submissions))
 
 
 def with_orders_of_parts(window: Window, event: EventInterval) -> Window:

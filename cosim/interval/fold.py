@@ -32,7 +32,7 @@ from cosim.islands.switching import Switching
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
 from market.exchanges import Rows
-from market.mechanisms import PLUGGED_IN
+from market.rules import PLUGGED_IN
 from market.settlement import deliver_all, settle
 from market.state import State
 
@@ -71,7 +71,7 @@ class Optimistic(NamedTuple):
 
 def slice_inputs(inputs: InputSeries, first: int, stop: int) -> InputSeries:
     """The inputs of intervals first … stop-1."""
-    return InputSeries(*(column[first:stop] for column in inputs))
+    return InputSeries._make(column[first:stop] for column in inputs)
 
 
 def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:

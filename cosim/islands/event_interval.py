@@ -200,8 +200,9 @@ def _run_parts(
     islands = switching.topology(in_force).islands
     part_of = islands.find_part(case.feeder.bus)
     fed = islands.find_supply(case.feeder.bus) == Supply.GRID
-    plain = take_inputs(case.inputs, t, t)
-    inputs = with_pickup(plain, network)
+    inputs = with_pickup(take_inputs(case.inputs, t, t), network)
+    plain = take_inputs(case.inputs, t, t)._replace(submissions=inputs.submissions[:0])
+    alone = inputs._replace(submissions=plain.submissions)  # without the grid all houses are served by one rule
     parts: list[PartResult] = []
     opening = before
     for number in dict.fromkeys(part_of[part_of >= 0].tolist()):
@@ -209,7 +210,7 @@ def _run_parts(
         if fed[inside].all():
             result = _fed_by_grid(case, switching, in_force, inputs, opening, inside)
         else:
-            result = _alone(case, switching, in_force, inputs, opening, network, inside) or _dark(
+            result = _alone(case, switching, in_force, alone, opening, network, inside) or _dark(
                 case, plain, opening, inside
             )
         parts.append(result)
@@ -430,7 +431,9 @@ def join_parts(parts: list[PartResult]) -> tuple[Orders, Delivery]:
     absorbed = np.sum([part.delivery.absorbed_wh for part in parts], axis=0)
     released = np.sum([part.delivery.released_wh for part in parts], axis=0)
     price = largest.orders.price_ueur_per_kwh
-    return orders._replace(**summed, price_ueur_per_kwh=price), Delivery(rows, absorbed, released)
+    limits = np.max([part.orders.limit_ueur_per_kwh for part in parts], axis=0)
+    joined = orders._replace(**summed, price_ueur_per_kwh=price, limit_ueur_per_kwh=limits)
+    return joined, Delivery(rows, absorbed, released)
 
 
 def _solved(

@@ -134,9 +134,19 @@ def make_part_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> 
         only(inputs.pv_wh),
         only(inputs.fuel_cell_wh),
         inputs.utility_ueur_per_kwh,
+        select_submissions(inputs.submissions, inside),
     )
     orders = make_orders(alone, state, case.rules)
     return orders._replace(charge_left_wh=only(orders.charge_left_wh), discharge_left_wh=only(orders.discharge_left_wh))
+
+
+def select_submissions(rows: Rows, inside: Mask) -> Rows:
+    """Submissions of the houses inside; those of all others say nothing."""
+    if rows.size == 0:
+        return rows
+    chosen = rows.copy()
+    chosen["status"][~inside] = 0
+    return chosen
 
 
 def make_island_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> Orders:

@@ -33,7 +33,8 @@ from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
 from market.errors import LedgerError, MarketError
 from market.ledger.crypto.keys import public_bytes
-from market.ledger.format.records import RecordBytes
+from market.ledger.format.records import RecordBytes, number_records
+from market.ledger.format.submissions import Submission, make_submission_records
 from market.ledger.private.commitments import derive_salt_secret
 from market.ledger.private.entries import with_signatures
 from market.ledger.private.hiding import hide_genesis
@@ -76,10 +77,22 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.ledger.close()
 
-    def record(self, group: Sequence[Chunk]) -> None:
-        """Append the blocks of a group of chunks; durable when it returns."""
+    def record(self, group: Sequence[Chunk], submissions: Sequence[Submission] = ()) -> None:
+        """Append the blocks of a group of chunks; durable when it returns.
+
+        Parameters
+        ----------
+        group
+            Consecutive chunks.
+        submissions
+            What was applied in the group's one interval, if people take part in it.
+        """
         records, offsets = make_group_records(self.case, group, self.ledger.chain_id, self.keys.members)
         first, stop = group[0].first, group[-1].stop
+        if submissions:
+            stated = np.concatenate([make_submission_records(each) for each in submissions])
+            records = np.concatenate([records, number_records(stated, first, len(records))])
+            offsets = np.array([0, len(records)])
         starts = interval_starts(self.case, np.arange(first, stop))
         state = self.keys.seal_state(encode_state(group[-1].window.state, group[-1].network))
         accounts = np.concatenate([chunk.window.accounts for chunk in group])

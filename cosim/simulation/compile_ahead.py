@@ -19,7 +19,7 @@ from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.readout import solve_all
 from grid_models.powerflow.verdicts import judge
 from market.ledger.crypto.sha256 import hash_rows
-from market.mechanisms import PLUGGED_IN
+from market.rules import PLUGGED_IN
 
 
 def is_compiled() -> bool:

@@ -19,7 +19,7 @@ from data.columns import Table
 from data.errors import DataError
 from data.profiles import LARGEST_WH, Profiles
 from data.trades import NOTES
-from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Rows
+from market.exchanges import EXCHANGE, GRID, NO_LIMIT, NOBODY, Kind, Rows
 from market.orders import Orders
 from market.storage import Wh
 
@@ -190,7 +190,7 @@ def _make_orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -
     """Orders of houses without batteries."""
     n = profiles.n_participants
     load, pv = profiles.load_wh[t] + more_load_wh, profiles.pv_wh[t] + more_pv_wh
-    zeros = np.zeros((7, n), np.int64)
+    zeros = np.zeros((8, n), np.int64)
     return Orders(
         interval=t,
         load_wh=load,
@@ -208,6 +208,8 @@ def _make_orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -
         utility_ueur_per_kwh=int(profiles.price_ueur_per_kwh[t]),
         feed_in_ueur_per_kwh=0,
         price_ueur_per_kwh=0,
+        reserve_wh=zeros[7],
+        limit_ueur_per_kwh=np.full(n, NO_LIMIT),
     )
 
 

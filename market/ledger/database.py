@@ -233,15 +233,12 @@ def open_to_read(path: Path, schema: Schema, *, live: bool = False) -> Database:
         raise
 
 
-def open_to_write(path: Path, schema: Schema, *, shared: bool = False) -> Database:
-    """Open a file that this process may write to; raises as `open_to_read` does.
-
-    `shared` lets several threads use it; they take turns by a lock of their own.
-    """
+def open_to_write(path: Path, schema: Schema) -> Database:
+    """Open a file that this process may write to; raises as `open_to_read` does."""
     _check_header(path, schema)
     for log in map(path.with_name, _names_beside(path)):
         _check_log(log, schema)
-    return _open(path, schema, "mode=rw", None, shared=shared)
+    return _open(path, schema, "mode=rw", None)
 
 
 def create(path: Path, schema: Schema, page_size: int = 4096) -> Database:
@@ -264,12 +261,10 @@ def create(path: Path, schema: Schema, page_size: int = 4096) -> Database:
     return made
 
 
-def _open(
-    path: Path, schema: Schema, mode: str, copy: TemporaryDirectory[str] | None, *, shared: bool = False
-) -> Database:
+def _open(path: Path, schema: Schema, mode: str, copy: TemporaryDirectory[str] | None) -> Database:
     file = path if copy is None else Path(copy.name) / path.name
     try:
-        opened = Database(path, schema, _connect(file, mode, shared=shared), copy)
+        opened = Database(path, schema, _connect(file, mode), copy)
     except sqlite3.Error as reason:
         raise DamagedError(f"{path}: expected {schema.what}, got: {reason}") from reason
     try:
@@ -282,9 +277,10 @@ def _open(
     return opened
 
 
-def _connect(path: Path, mode: str, *, shared: bool = False) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?{mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1, check_same_thread=not shared)
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    # One thread at a time, not always the same: whoever shares a file between threads holds a lock (`cosim.web.live`).
+    address = f"{path.resolve().as_uri()}?{mode}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=1, check_same_thread=False)
 
 
 def _check_header(path: Path, schema: Schema) -> None:

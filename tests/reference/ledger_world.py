@@ -30,8 +30,7 @@ from market.ledger.format.records import (
     view_as_bytes,
 )
 from market.ledger.write.ledger import Ledger, state_roots
-from market.mechanisms import SHARING_P2P
-from market.rules import Rules
+from market.rules import SHARING_P2P, Rules
 from market.state import State, make_opening_state
 from market.storage import Ratings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from naive_fields import EXCHANGE, METER, ORDER, demand
+from naive_fields import EXCHANGE, METER, ORDER, SUBMISSION, demand
 
 Parameter = Callable[[str], int]
 
@@ -42,20 +42,45 @@ def check_facts(rows: list[bytes], wallets: list[int], p: Parameter) -> None:
         (row[0], int.from_bytes(row[2:4], "little"), EXCHANGE.unpack(row[12:])) for row in rows if row[0] <= 11
     ]
     islanded = any(int.from_bytes(row[2:4], "little") & 0x100 for row in rows if row[0] == 17)
+    stated = {f[0]: f for f in (SUBMISSION.unpack(row[12:]) for row in rows if row[0] == 21 and row[1] == 1)}
+    statuses = list_statuses(orders, wallets, stated, islanded, p)
     for i, order in enumerate(orders):
         demand(order.house == i and order.u == orders[0].u, "order")
         demand(order.f == order.u * p("feed_in_numerator") // p("feed_in_denominator"), "tariff")
         demand(not (order.offer and order.need), "offer and need")
-        asks = 0
-        if order.need:
-            asks = 1 if order.need * order.u <= wallets[i] else 2 if order.charge_left else 0
-        demand(order.status == asks, "request")
+        demand(order.status in statuses[i], "request")
         demand(order.p == uniform_price([one for one in orders if one.part == order.part], p), "uniform price")
     if not islanded:
         check_answers(orders, exchanges, [METER.unpack(row[12:]) for row in rows if row[0] == 16])
     for kind, reason, (seller, buyer, _, _, _, _, _, price, amount, fee) in exchanges:
         demand(price_fits(kind, reason == 8, seller, buyer, price, orders, p), "price")
         demand(fee == (amount * p("fee_permille") // 1000 if kind == 1 else 0), "fee")
+
+
+def ask_of(order: Order, ask: int, wallet: int) -> int:
+    if not order.need:
+        return 0
+    if ask in (0, 1) and order.need * order.u <= wallet:
+        return 1
+    return 2 if ask in (0, 2) and order.charge_left else 0
+
+
+def list_statuses(
+    orders: list[Order], wallets: list[int], stated: dict[int, tuple[int, ...]], islanded: bool, p: Parameter
+) -> list[set[int]]:
+    """What each house may have asked for."""
+    asked = [ask_of(order, stated[i][3] if i in stated else 0, wallets[i]) for i, order in enumerate(orders)]
+    found = []
+    for i, order in enumerate(orders):
+        may = {asked[i]}
+        if i in stated and p("mechanism_code") not in (7, 8) and asked[i] == 1:
+            limit, part = stated[i][4], [k for k, one in enumerate(orders) if one.part == order.part]
+            if 0 <= limit < uniform_price([orders[k] for k in part], p, [asked[k] for k in part]):
+                may = {0}
+        if islanded and i in stated:
+            may |= {asked[i], ask_of(order, 0, wallets[i])}
+        found.append(may)
+    return found
 
 
 def check_answers(
@@ -69,9 +94,10 @@ def check_answers(
         demand(order.need == sum(f[5] for k, _, f in exchanges if k in (1, 2, 4, 5) and f[1] == i), "need")
 
 
-def uniform_price(part: list[Order], p: Parameter) -> int:
+def uniform_price(part: list[Order], p: Parameter, statuses: list[int] | None = None) -> int:
     u, f = part[0].u, part[0].f
-    asking, offering = [o for o in part if o.status == 1], [o for o in part if o.offer]
+    asks = [o.status for o in part] if statuses is None else statuses
+    asking, offering = [o for o, ask in zip(part, asks, strict=True) if ask == 1], [o for o in part if o.offer]
     requests, offers = len(asking), len(offering)
     demand_wh, supply_wh = sum(o.need for o in asking), sum(o.offer for o in offering)
     if p("pricing") == 0:

@@ -9,6 +9,7 @@ HEAD = struct.Struct("<BBHII")
 EXCHANGE = struct.Struct("<5i5q")
 METER = struct.Struct("<15i")
 ORDER = struct.Struct("<8i3q4s")
+SUBMISSION = struct.Struct("<5i3I28s")
 VERDICT = struct.Struct("<6iI4q")
 TOPOLOGY = struct.Struct("<i56s")
 KEY = struct.Struct("<iiI8sQ32s")
@@ -71,9 +72,13 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         demand(version == 2 and flags == (0, 0) and not any(zeros), "phases")
         demand(0 <= low <= 3 and 0 <= high <= 3 and 0 <= conductor <= 4 and bus >= -1 and line >= -1, "phases")
         demand(neutral_bus >= -1, "phases")
+    elif kind == 21:
+        house, net, reserve, ask, limit, _, _, _, zeros = SUBMISSION.unpack(row[12:])
+        demand(status in (1, 2) and reason == 0 and house >= 0 and reserve >= 0 and not any(zeros), "submission")
+        demand(0 <= ask <= 3 and -1 <= limit <= 10**7 and net >= -(2**31), "submission")
     elif kind == 18:
         element, zeros = TOPOLOGY.unpack(row[12:])
-        demand(1 <= status <= 6 and reason == 0 and element >= 0 and not any(zeros), "topology")
+        demand(1 <= status <= 6 and reason <= 2 and element >= 0 and not any(zeros), "topology")
     elif kind in (32, 33, 34):
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")
@@ -84,7 +89,7 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         _, _, _, until, zeros = PERMISSION.unpack(row[12:])
         demand(not any(zeros) and (until == 0 or (kind, status) == (36, 1)), "permission")
     elif kind == 40:
-        demand(1 <= status <= 3 and reason <= 1 and not any(SIGNATURE.unpack(row[12:])[1]), "signature")
+        demand(1 <= status <= 4 and reason <= 1 and not any(SIGNATURE.unpack(row[12:])[1]), "signature")
     elif kind == 48:
         demand(flags == (0, 0) and not any(PRIVATE.unpack(row[12:])[1]), "private")
     elif kind == 49:

@@ -21,6 +21,7 @@ from naive_fields import (
     METERED,
     PARAMETER,
     PPM,
+    SUBMISSION,
     VERDICT,
     WrongError,
     check_fields,
@@ -35,6 +36,7 @@ class Naive(NaiveRegistry):
         super().__init__()
         self.headers: list[bytes] = []
         self.start = 0
+        self.known: dict[int, list[tuple[int, int, int, bytes]]] = {}
         self.state_root = sha256(b"").digest()
         self.prev = bytes(32)
 
@@ -51,6 +53,9 @@ class Naive(NaiveRegistry):
         for k, row in enumerate(rows):
             check_fields(row, k, self.intervals, version)
         verdicts = [row for row in rows if row[0] == 17]
+        for row in (row for row in rows if row[0] == 18):
+            commanded = row[2] in (1, 2) and row[1] in (1, 2, 4)
+            demand(row[2] == 0 if verdicts else commanded, "command")
         demand(len(verdicts) <= 1, "verdicts")
         if height == 0:
             self.genesis(rows)
@@ -68,11 +73,12 @@ class Naive(NaiveRegistry):
             demand(kinds.count(20) == wanted and (not wanted or kinds[kinds.index(17) + 1 :][:1] == b"\x14"), "phases")
             self.start = self.p("start") + 60 * self.p("interval_minutes") * self.intervals
             self.entries(rows, height)
+            self.submissions(rows, height)
             self.interval(rows, state_root)
             self.intervals += 1
         else:
             covered = {48, 49} if self.p("private") and self.p("verdict_private") else set()
-            allowed = {32, 64, 65} | covered if height == 0 else {*range(32, 41), 64}
+            allowed = {32, 64, 65} | covered if height == 0 else {*range(32, 41), 64, 18}
             demand({row[0] for row in rows} <= allowed, "kinds")
             demand(state_root == self.state_root, "state root")
         demand(start == self.start, "interval start")
@@ -116,6 +122,36 @@ class Naive(NaiveRegistry):
         demand_usable(key)
         demand(self.p("replacement_wait") >= 0, "wait")
         self.registry.append(keys[0])
+
+    def submissions(self, rows: list[bytes], height: int) -> None:
+        t, seen, stated = self.intervals, set[int](), set[int]()
+        signatures = sum(row[0] == 40 and row[1] == 4 for row in rows)
+        for k, row in enumerate(rows):
+            if row[0] != 21:
+                continue
+            house, *said, number, first, last, _ = SUBMISSION.unpack(row[12:])
+            demand(not self.p("private") and house not in seen, "submission in private, or a second one")
+            seen.add(house)
+            if row[1] == 2:
+                demand((*said, number, first, last) == (-(2**31), 0, 0, -1, 0, t, t), "missing, but says something")
+                continue
+            stated.add(house)
+            demand(first <= t <= last, "submission for another interval")
+            signer, purpose, signature = self.joined(rows[k + 1 : k + 3])
+            demand((signer, purpose) == (house, 4), "signer of a submission")
+            signatures -= 2
+            key = in_force(self.tenures.get(house, []), height, t)
+            message = b"gridsettle submission v1\0" + self.chain + row[:4] + bytes(8) + row[12:]
+            demand(key != b"" and signed(key, signature, message), "signature of a submission")
+            demand(all(number >= one[0] for one in self.holding(house, t, key)), "older submission")
+            self.known.setdefault(house, []).append((number, first, last, key))
+        for house in self.known.keys() - stated:
+            key = in_force(self.tenures[house], height, t)
+            demand(not self.holding(house, t, key), "submission left out")
+        demand(signatures == 0, "signature of no submission")
+
+    def holding(self, house: int, t: int, key: bytes) -> list[tuple[int, int, int, bytes]]:
+        return [one for one in self.known.get(house, []) if one[1] <= t <= one[2] and one[3] == key]
 
     # -- books ----------------------------------------------------------------------------------------------------
 

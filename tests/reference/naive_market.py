@@ -32,6 +32,8 @@ SHARES = {"sharing_central", "sharing_p2p", "sharing_hybrid", "sharing_selfish"}
 NO_BATTERY = {"none", "trading"}
 WITH_CONTRACT = {"sharing_central", "sharing_hybrid"}
 
+NO_WISH = {"net": None, "reserve": 0, "ask": "rules", "limit": None}
+
 World = dict[str, Any]
 House = dict[str, Any]
 Row = dict[str, Any]
@@ -74,8 +76,12 @@ def run_interval(
     utility: int,
     mechanism: str,
     rules: Rules,
+    wishes: dict[int, dict[str, Any]] | None = None,
 ) -> tuple[list[Row], int]:
-    """One interval: change `world`; return its exchanges and the pricing rule's price (auctions make their own)."""
+    """One interval: change `world`; return its exchanges and the pricing rule's price (auctions make their own).
+
+    `wishes` are what people submitted, by house: net (None to balance the house), reserve, ask, limit (None for none).
+    """
     houses: list[House] = world["houses"]
     feed_in_price = utility * rules.feed_in_numerator // rules.feed_in_denominator
     lots_fall_due(world, t)
@@ -85,6 +91,7 @@ def run_interval(
     )  # what this interval brings is not settled yet
     world["payable"] = world["contract"]
     for i, house in enumerate(houses):
+        house["wish"] = (wishes or {}).get(i, NO_WISH)
         own_balance(world, i, pv[i] + fuel_cell[i] - load[i], uses_battery(mechanism, rules))
         house["role"] = role_of(house, utility, mechanism)
 
@@ -95,6 +102,10 @@ def run_interval(
 
     rows: list[Row] = []
     price = price_of(houses, offers, trade_requests, utility, feed_in_price, rules)
+    if mechanism != "double_auction":
+        limits = {i: houses[i]["wish"]["limit"] for i in trade_requests}
+        trade_requests = [i for i in trade_requests if limits[i] is None or limits[i] >= price]
+        price = price_of(houses, offers, trade_requests, utility, feed_in_price, rules)
     if mechanism == "double_auction":
         auction(world, rows, offers, trade_requests, utility, feed_in_price, t, rules)
     elif mechanism in TRADES:
@@ -133,15 +144,16 @@ def own_balance(world: World, i: int, surplus: int, battery: bool) -> None:
     house["can_take"] = house["can_give"] = 0
     if not battery:
         return
-    if surplus > 0:
-        charge = largest(min(surplus, house["max_charge"]), lambda e: fits(e, room, house))
+    into = surplus if house["wish"]["net"] is None else surplus - house["wish"]["net"]
+    if into > 0 and surplus > 0:  # no battery charges from the network
+        charge = largest(min(into, surplus, house["max_charge"]), lambda e: fits(e, room, house))
         house["own"] += content_of(charge, house)
         room -= content_of(charge, house)
         house["charge"] = charge
         house["left"] -= charge
-    elif surplus < 0:
-        spare = max(0, house["own"] - house["soc_min"])
-        discharge = largest(min(-surplus, house["max_discharge"]), lambda e: cost_of(e, house) <= spare)
+    elif into < 0:
+        spare = max(0, house["own"] - max(house["soc_min"], house["wish"]["reserve"]))
+        discharge = largest(min(-into, house["max_discharge"]), lambda e: cost_of(e, house) <= spare)
         house["own"] -= cost_of(discharge, house)
         room += cost_of(discharge, house)
         house["discharge"] = discharge
@@ -155,9 +167,10 @@ def role_of(house: House, utility: int, mechanism: str) -> str:
         return "offer"
     if house["left"] == 0:
         return "nothing"
-    if house["wallet"] >= -house["left"] * utility:
+    ask = house["wish"]["ask"]
+    if ask in ("rules", "trade") and house["wallet"] >= -house["left"] * utility:
         return "trade request"
-    if mechanism in SHARES and house["can_take"] > 0:
+    if ask in ("rules", "share") and mechanism in SHARES and house["can_take"] > 0:
         return "share request"
     return "grid"
 
@@ -247,6 +260,9 @@ def auction(
         i: feed_in_price + int(random_bits(rules.seed + 1, t, i)) % (utility - feed_in_price + 1)
         for i in range(len(houses))
     }
+    for i in range(len(houses)):
+        if (limit := houses[i]["wish"]["limit"]) is not None:
+            values[i] = max(limit, feed_in_price) if i in offers else min(limit, utility)
     asks = sorted(offers, key=lambda i: values[i])  # Python's sort keeps ties in arrival order
     bids = sorted(requests, key=lambda i: -values[i])
     price = NOBODY

@@ -79,13 +79,13 @@ class NaiveRegistry:
         k = 0
         while k < len(rows):
             if not 32 <= rows[k][0] < 40:
-                demand(rows[k][0] != 40 or rows[k][1] == 3, "a signature without statement")
+                demand(rows[k][0] != 40 or rows[k][1] in (3, 4), "a signature without statement")
                 k += 1
                 continue
             statement, signatures = rows[k], {}
             self.registry.append(statement)
             k += 1
-            while k < len(rows) and rows[k][0] == 40 and rows[k][1] != 3:
+            while k < len(rows) and rows[k][0] == 40 and rows[k][1] not in (3, 4):
                 signer, purpose, signature = self.joined(rows[k : k + 2])
                 demand(purpose not in signatures, "two signatures for one purpose")
                 signatures[purpose] = (signer, signature)

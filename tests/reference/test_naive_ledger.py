@@ -20,7 +20,7 @@ from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.records import Role
 from market.ledger.private.entries import with_signatures
 from market.ledger.store import registry
-from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
+from market.rules import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, TRADING_BATTERY
 
 
 def both(directory: Path) -> tuple[bool, bool]:

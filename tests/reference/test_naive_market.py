@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from naive_market import NOBODY, meter, run_interval
 
 from cosim.delivery.window import InputSeries, Window, settle_window
-from market.exchanges import CONTRACT, Kind
+from market.exchanges import AUTOMATIC, CONTRACT, MISSING, STATED, SUBMISSION, Ask, Kind, Rows
 from market.mechanisms import BUILT_IN
 from market.rules import Arrival, Pricing, Rules, check_rules
 from market.state import State, make_opening_state
@@ -60,6 +60,31 @@ def random_rules(rng: np.random.Generator, name: str) -> Rules:
     )
 
 
+def random_submissions(rng: np.random.Generator, shape: tuple[int, int], price: int) -> Rows:
+    """What some people want of some intervals; zeros where nobody says anything."""
+    rows = np.zeros(shape, SUBMISSION)
+    rows["status"] = rng.choice([0, STATED, STATED, MISSING], shape)
+    rows["net_wh"] = np.where(rng.random(shape) < 0.3, AUTOMATIC, rng.integers(-15, 30, shape))
+    rows["reserve_wh"] = rng.choice([0, 0, 3, 20], shape)
+    rows["ask"] = rng.choice(list(Ask), shape)
+    rows["limit_ueur_per_kwh"] = np.where(rng.random(shape) < 0.4, -1, rng.integers(0, price + 2, shape))
+    return rows
+
+
+def wishes_of(rows: Rows) -> dict[int, dict[str, Any]]:
+    """Submissions of an interval as the naive market writes them down."""
+    return {
+        i: {
+            "net": None if row["net_wh"] == AUTOMATIC else int(row["net_wh"]),
+            "reserve": int(row["reserve_wh"]),
+            "ask": ("rules", "trade", "share", "grid")[row["ask"]],
+            "limit": None if row["limit_ueur_per_kwh"] < 0 else int(row["limit_ueur_per_kwh"]),
+        }
+        for i, row in enumerate(rows)
+        if row["status"] == STATED
+    }
+
+
 def random_market(seed: int, n: int, n_intervals: int, name: str) -> tuple[InputSeries, State, Rules]:
     rng = np.random.default_rng(seed)
     price = int(rng.choice([0, 1, 7, 150_000, 150_000]))
@@ -71,6 +96,8 @@ def random_market(seed: int, n: int, n_intervals: int, name: str) -> tuple[Input
         rng.integers(0, price + 1, n_intervals),
     )
     ratings = random_ratings(rng, n)
+    if rng.random() < 0.5:
+        supply = supply._replace(submissions=random_submissions(rng, shape, price))
     wallets = rng.integers(0, int(rng.choice([10, 60, 1000])) * price + 1, n)
     state = make_opening_state(rng.integers(0, ratings.soc_max_wh + 1), wallets, ratings)
     pools = np.array([0, rng.integers(0, 20 * price + 1), 0])
@@ -177,6 +204,7 @@ def compare_run(name: str, seed: int, n: int, n_intervals: int, first: int) -> N
             int(supply.utility_ueur_per_kwh[k]),
             name,
             rules,
+            wishes_of(supply.submissions[k]) if supply.submissions.size else None,
         )
         compare_interval(world, window, supply, k, price, rows)
     compare_lots(world, window.state)
@@ -228,6 +256,7 @@ def test_random_runs_meet_the_corner_cases() -> None:
                 "fee": (rows["fee_neur"] > 0).sum(),
                 "full battery hosts": (full & (meters["hosted_wh"] > 0)).sum(),
                 "below lower bound": (meters["own_wh"] < state.ratings.soc_min_wh).sum(),
+                "sold from the battery": ((meters["discharge_wh"] > 0) & (meters["load_wh"] == 0)).sum(),
                 "empty wallet": (window.accounts[:, :6] == 0).sum(),
                 "lots alive": window.state.lots.lot.size,
             }

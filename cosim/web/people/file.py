@@ -46,7 +46,7 @@ CREATE TABLE access(
   number INTEGER PRIMARY KEY, asker INTEGER NOT NULL, owner INTEGER NOT NULL, state TEXT NOT NULL,
   asked_at INTEGER NOT NULL, answered_at INTEGER, UNIQUE(asker, owner)) STRICT;
 CREATE TABLE reading(
-  reader INTEGER, owner INTEGER, what TEXT, hour INTEGER, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  reader INTEGER, owner INTEGER, what TEXT, hour INTEGER, last_at INTEGER NOT NULL,
   times INTEGER NOT NULL, PRIMARY KEY(owner, reader, what, hour)) STRICT;
 """,
     0x67735045,  # "gsPE"
@@ -87,7 +87,7 @@ class PeopleFile:
             with self._report_errors():
                 _make_file(path)
         _check_file(path)
-        self._database = open_to_write(path, SCHEMA, shared=True)
+        self._database = open_to_write(path, SCHEMA)
         self._database.connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from market.ledger.format.records import (
     select_exchanges,
     select_rows,
 )
+from market.ledger.format.submissions import spread_submissions
 from market.ledger.format.version import UNBALANCED, find_version
 from market.ledger.private.cover import Cover
 from market.ledger.store.blocks import Block, BrokenError, Fault, follows_verdict
@@ -199,7 +200,10 @@ class Bookkeeper:
             before = np.concatenate([wallets[None], accounts[:-1, :n]])[:n_right]
             orders = select_rows(records, _ORDER).reshape(len(blocks), n)
             islanded = ((verdicts["reason"] & ISLANDED) > 0).astype(np.int64)
-            right, fault, at = find_wrong_fact(rows, offsets, meters[:n_right], orders, islanded, before, self.facts)
+            said = spread_submissions(records, n, first, len(blocks))
+            right, fault, at = find_wrong_fact(
+                rows, offsets, meters[:n_right], orders, said, islanded, before, self.facts
+            )
             n_right, wrong = (right, _describe_fact(fault, at)) if fault else (n_right, wrong)
         for k in range(n_right):
             self.state_root = self._find_state_root(accounts[k], first + k)

@@ -13,18 +13,18 @@ import numpy as np
 
 from market.compiled import compiled
 from market.errors import MarketError
-from market.exchanges import CONTRACT, Ints, Kind, Reason, Rows
+from market.exchanges import CONTRACT, STATED, SUBMISSION, Ask, Ints, Kind, Reason, Rows
 from market.ledger.books.rules import read_rules
 from market.ledger.format.records import RecordBytes, read_integer_parameter, read_parameters
 from market.ledger.store.blocks import BrokenError
-from market.mechanisms import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_HYBRID
 from market.pricing import feed_in_tariff, uniform_price
-from market.rules import Rules, check_rules
+from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_HYBRID, Rules, check_rules
 
 _P2P, _USE, _STORE, _LOT_SALE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE), int(Kind.LOT_SALE)
 _IMPORT, _EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
 _LOSS, _COMPENSATION, _MAKES_UP = int(Kind.LOSS), int(Kind.COMPENSATION), int(Reason.MAKES_UP)
 _CONTRACT = int(CONTRACT)
+_STATED, _BY_RULE, _TRADE, _SHARE = int(STATED), int(Ask.BY_RULE), int(Ask.TRADE), int(Ask.SHARE)
 
 
 class Fault(IntEnum):
@@ -44,7 +44,7 @@ _NONE, _ORDER, _REQUEST, _BALANCE, _UNIFORM, _PRICE, _FEE, _ANSWER = map(int, Fa
 
 FAULTS = {
     Fault.ORDER: "an order that is not the house's, offers and needs at once, or has another utility price or tariff",
-    Fault.REQUEST: "a request that the house's wallet and battery do not give",
+    Fault.REQUEST: "a request that the house's wallet and battery, or what it submitted, do not give",
     Fault.BALANCE: "an order that is not what the house's own balance leaves",
     Fault.UNIFORM_PRICE: "a uniform price that the pricing rule does not give",
     Fault.PRICE: "a price that the rules do not give",
@@ -90,7 +90,14 @@ def read_facts(genesis: RecordBytes) -> Facts | None:
 
 @compiled
 def find_wrong_fact(
-    rows: Rows, offsets: Ints, meters: Rows, orders: Rows, islanded: Ints, wallets: Ints, facts: Facts
+    rows: Rows,
+    offsets: Ints,
+    meters: Rows,
+    orders: Rows,
+    submissions: Rows,
+    islanded: Ints,
+    wallets: Ints,
+    facts: Facts,
 ) -> tuple[int, int, int]:
     """First interval whose facts are wrong: (its index or K, `Fault`, number of the exchange or house).
 
@@ -100,6 +107,8 @@ def find_wrong_fact(
         Exchanges of K intervals, and where each interval's begin, (K + 1,).
     meters, orders
         Meter readings and orders, (K, N).
+    submissions
+        What people submitted, (K, N), or none at all.
     islanded
         1 where a participant was without the grid, (K,).
     wallets
@@ -110,7 +119,8 @@ def find_wrong_fact(
     n_intervals = meters.shape[0]
     for k in range(n_intervals):
         mine = rows[offsets[k] : offsets[k + 1]]
-        fault, at = check_orders(orders[k], meters[k], wallets[k], islanded[k], facts.rules)
+        said = submissions[k] if submissions.shape[0] > 0 else np.empty(0, SUBMISSION)
+        fault, at = check_orders(orders[k], meters[k], said, wallets[k], islanded[k], facts.rules)
         if fault == _NONE:
             fault, at = check_prices(mine, orders[k], facts)
         if fault == _NONE and islanded[k] == 0:
@@ -123,7 +133,9 @@ def find_wrong_fact(
 
 
 @compiled
-def check_orders(orders: Rows, meters: Rows, wallet_neur: Ints, islanded: int, rules: Rules) -> tuple[int, int]:
+def check_orders(
+    orders: Rows, meters: Rows, submissions: Rows, wallet_neur: Ints, islanded: int, rules: Rules
+) -> tuple[int, int]:
     """Check the orders of an interval and their price; returns (`Fault`, house)."""
     utility = orders[0].utility_ueur_per_kwh
     feed_in = feed_in_tariff(utility, rules)
@@ -132,37 +144,94 @@ def check_orders(orders: Rows, meters: Rows, wallet_neur: Ints, islanded: int, r
         same = order.utility_ueur_per_kwh == utility and order.feed_in_ueur_per_kwh == feed_in
         if order.house != i or not same or (order.offer_wh > 0 and order.need_wh > 0):
             return _ORDER, i
-        if order.status != find_request(order, wallet_neur[i]):
-            return _REQUEST, i
+    i = find_wrong_request(orders, submissions, wallet_neur, islanded, rules)
+    if i >= 0:
+        return _REQUEST, i
+    for i in range(orders.size):
+        order, m = orders[i], meters[i]
         own = np.int64(m.pv_wh) + m.fuel_cell_wh - m.load_wh - order.charge_wh + order.discharge_wh
         if islanded == 0 and own != order.offer_wh - order.need_wh:
             return _BALANCE, i
+    status = list_status(orders)
     for i in range(orders.size):
-        if orders[i].price_ueur_per_kwh != price_of_part(orders, orders[i].part, utility, rules):
+        if orders[i].price_ueur_per_kwh != price_of_part(orders, status, orders[i].part, utility, rules):
             return _UNIFORM, i
     return _NONE, 0
 
 
 @compiled
-def find_request(order: Any, wallet_neur: int) -> int:
-    """What a house asks for: 1 a trade if its wallet covers the need at the utility price, else 2 a share if it can."""
-    if order.need_wh == 0:
-        return 0
-    if order.need_wh * order.utility_ueur_per_kwh <= wallet_neur:
-        return 1
-    return 2 if order.charge_left_wh > 0 else 0
+def list_status(orders: Rows) -> Ints:
+    """What each house asks for, as recorded, (N,)."""
+    status = np.zeros(orders.size, np.int64)
+    for i in range(orders.size):
+        status[i] = orders[i].status
+    return status
 
 
 @compiled
-def price_of_part(orders: Rows, part: int, utility: int, rules: Rules) -> int:
-    """Uniform price among the houses of a part of the network, by the pricing rule."""
+def find_wrong_request(orders: Rows, submissions: Rows, wallet_neur: Ints, islanded: int, rules: Rules) -> int:
+    """First house that asks for something else than its wallet, battery and submission give, -1 if there is none.
+
+    A submission holds where the grid is. In an interval in which it is not everywhere, a house that has submitted may
+    ask by its submission or by the rule: which part it is in is the audit's matter.
+    """
+    by_rule = np.zeros(orders.size, np.int64)
+    for i in range(orders.size):
+        by_rule[i] = find_request(orders[i], _BY_RULE, wallet_neur[i])
+    asked = by_rule.copy()
+    for i in range(submissions.size):
+        if submissions[i].status == _STATED:
+            asked[i] = find_request(orders[i], submissions[i].ask, wallet_neur[i])
+    withdrawn = find_withdrawn(orders, submissions, asked, rules)
+    for i in range(orders.size):
+        status = orders[i].status
+        free = islanded == 1 and submissions.size > 0 and submissions[i].status == _STATED
+        if status != (0 if withdrawn[i] else asked[i]) and not (free and status in (by_rule[i], asked[i])):
+            return i
+    return -1
+
+
+@compiled
+def find_withdrawn(orders: Rows, submissions: Rows, asked: Ints, rules: Rules) -> Ints:
+    """1 for houses whose trade request has a limit below the price that all requests give, (N,)."""
+    withdrawn = np.zeros(orders.size, np.int64)
+    if rules.mechanism in (DOUBLE_AUCTION, PLUGGED_IN):
+        return withdrawn
+    for i in range(submissions.size):
+        limit = submissions[i].limit_ueur_per_kwh
+        if submissions[i].status == _STATED and limit >= 0 and asked[i] == 1:
+            utility = orders[i].utility_ueur_per_kwh
+            withdrawn[i] = limit < price_of_part(orders, asked, orders[i].part, utility, rules)
+    return withdrawn
+
+
+@compiled
+def find_request(order: Any, ask: int, wallet_neur: int) -> int:
+    """What a house asks for: 1 a trade if its wallet covers the need at the utility price, else 2 a share if it can.
+
+    A person may leave out either (`ask`).
+    """
+    if order.need_wh == 0:
+        return 0
+    if ask in (_BY_RULE, _TRADE) and order.need_wh * order.utility_ueur_per_kwh <= wallet_neur:
+        return 1
+    return 2 if ask in (_BY_RULE, _SHARE) and order.charge_left_wh > 0 else 0
+
+
+@compiled
+def price_of_part(orders: Rows, status: Ints, part: int, utility: int, rules: Rules) -> int:
+    """Uniform price among the houses of a part of the network, by the pricing rule.
+
+    `status` says what each house asks for, (N,).
+    """
     requests, offers, supply_wh, demand_wh = 0, 0, 0, 0
-    for order in orders:
+    for i in range(orders.size):
+        order = orders[i]
         if order.part == part:
             if order.offer_wh > 0:
                 offers += 1
                 supply_wh += order.offer_wh
-            if order.status == 1:
+            if status[i] == 1:
                 requests += 1
                 demand_wh += order.need_wh
     return uniform_price(utility, requests, offers, supply_wh, demand_wh, rules)

@@ -7,6 +7,7 @@ genesis block is used, and the report says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from market.ledger.books.bookkeeper import Bookkeeper, read_terms
 from market.ledger.books.covered import CoveredKeeper, CoveredOpenedKeeper
 from market.ledger.books.private import AggregateKeeper, OpenedKeeper
 from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction
+from market.ledger.check.submissions import SubmissionLog
 from market.ledger.crypto.merkle import History
 from market.ledger.crypto.signatures import Claim, SignatureChecks
 from market.ledger.database import DamagedError
@@ -38,6 +40,8 @@ from market.ledger.store.blocks import (
 from market.ledger.store.registry import EMPTY, Registry, find_key_in_force, find_operators_key, replay_statements
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import extend_registry_tree
+
+_SUBMISSION = int(RecordKind.SUBMISSION)
 
 GROUP = 512
 """Number of blocks that are verified together."""
@@ -125,6 +129,7 @@ class Verification:
         self.interval_start, self.interval = 0, 0
         self.n_records = 0
         self.keeper: Keeper | None = None
+        self.submissions = SubmissionLog()
 
     def check(self, stored: Sequence[StoredBlock]) -> Fault | None:
         """Verify the next blocks; returns the first that is wrong, if any.
@@ -216,11 +221,17 @@ class Verification:
         return None
 
     def _check_signatures(self, blocks: Sequence[Block]) -> Fault | None:
-        claims = []
+        claims: list[Claim] = []
         for block in blocks:
             height = block.header.height
+            try:
+                submitted = self._claim_submissions(block)
+            except LedgerError as reason:
+                self.signatures.add(claims)
+                return height, str(reason)
             if height < self.first:
                 continue
+            claims += submitted
             key = find_operators_key(self.registry, height) or b""
             message = header_message(block.stored.header)
             claims.append(Claim(height, "the signature is not the operator's", key, block.stored.signature, message))
@@ -231,6 +242,16 @@ class Verification:
                 return height, str(reason)
         self.signatures.add(claims)
         return None
+
+    def _claim_submissions(self, block: Block) -> list[Claim]:
+        """Claims that members have signed what they submitted; nothing may be submitted where records are private."""
+        if not block.holds_interval or not (self.submissions.holds_any() or _SUBMISSION in block.kinds):
+            return []
+        if self.keeper is None or self.keeper.terms.private:
+            raise LedgerError("a submission in clear in a ledger with private records")
+        height, interval = block.header.height, int(read_places(block.records[:1])[0, 0])
+        find_key = partial(find_key_in_force, self.registry, height=height, interval=interval)
+        return self.submissions.claim(height, self.chain_id, block.records, find_key)
 
     def _claim_entries(self, block: Block) -> list[Claim]:
         """Claims that members have signed their entries, where the terms of the ledger require it."""

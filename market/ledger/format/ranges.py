@@ -6,8 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from market.exchanges import CONDUCTORS, METER, NOBODY, ORDER, Ints, Kind, Reason, Status, with_conductor
+from market.exchanges import (
+    AUTOMATIC,
+    CONDUCTORS,
+    METER,
+    MISSING,
+    NOBODY,
+    ORDER,
+    STATED,
+    Ask,
+    Ints,
+    Kind,
+    Reason,
+    Status,
+    with_conductor,
+)
 from market.ledger.format.records import (
+    CLOSES,
     CONNECTED,
     ISLANDED,
     LAYOUTS,
@@ -78,6 +93,14 @@ _PHASES: _Limits = {
     **dict.fromkeys(("vuf_e4_percent", "neutral_e4_percent", "neutral_mv"), (NONE, _I4)),
     **dict.fromkeys(("vuf_bus", "neutral_line", "neutral_bus"), (-1, _I4)),
 }
+_SUBMISSION: _Limits = {
+    "status": (STATED, MISSING),
+    "reason": (0, 0),
+    **dict.fromkeys(("house", "reserve_wh"), (0, _I4)),
+    "net_wh": (AUTOMATIC, _I4),
+    "ask": (0, max(Ask)),
+    "limit_ueur_per_kwh": (-1, LARGEST_UEUR_PER_KWH),
+}
 _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 
 LIMITS: dict[int, _Limits] = {
@@ -85,7 +108,8 @@ LIMITS: dict[int, _Limits] = {
     int(Kind.METER): _METER,
     RecordKind.ORDER: _ORDER,
     RecordKind.VERDICT: _VERDICT,
-    RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, 0), "element": (0, _I4)},
+    RecordKind.SUBMISSION: _SUBMISSION,
+    RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, CLOSES), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
     RecordKind.DEVICE: {"status": (1, 2), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
     RecordKind.GRANT: {"status": (1, 2), "reason": (0, 0)},

@@ -14,7 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from market.errors import LedgerError
-from market.exchanges import EXCHANGE, HEAD, METER, ORDER, ORDER_KIND, Ints, Kind, Rows, list_fields
+from market.exchanges import (
+    EXCHANGE,
+    HEAD,
+    METER,
+    ORDER,
+    ORDER_KIND,
+    SUBMISSION,
+    SUBMISSION_KIND,
+    Ints,
+    Kind,
+    Rows,
+    list_fields,
+)
 from market.storage import Ratings
 
 SIZE = 72
@@ -29,6 +41,7 @@ class RecordKind(IntEnum):
     TOPOLOGY = 18
     ORDER = ORDER_KIND
     PHASES = 20
+    SUBMISSION = SUBMISSION_KIND
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -53,6 +66,13 @@ class Change(IntEnum):
     BACKGROUND_OFF = 6  # the net's own loads, shunts, wards and motors are off in the island of the former at this bus
 
 
+OPENS, CLOSES = 1, 2
+"""Reason of a `TOPOLOGY` record that is a command of the operator, in a block without an interval."""
+
+COMMANDED = (Change.SWITCH_OPEN, Change.LINE_OUT, Change.GRID_OUT)
+"""What a command opens or closes."""
+
+
 class Role(IntEnum):
     """Role of a member."""
 
@@ -75,6 +95,7 @@ class Purpose(IntEnum):
     IN_FORCE = 1  # made with the signer's key in force; it signs the record before
     POSSESSION = 2  # made with the key that the record before names; it proves that the signer has it
     ENTRIES = 3  # the signer agrees to its own entries in the block
+    SUBMISSION = 4  # the signer states the submission before it
 
 
 REGISTRY_KINDS = range(32, 40)
@@ -206,6 +227,7 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     int(RecordKind.ORDER): ORDER,
     int(RecordKind.VERDICT): VERDICT,
     int(RecordKind.PHASES): PHASES,
+    int(RecordKind.SUBMISSION): SUBMISSION,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,

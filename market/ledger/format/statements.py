@@ -231,7 +231,7 @@ def parse_statements(records: RecordBytes) -> list[Statement]:
             found.append(Statement(records[at].tobytes(), {}))
             continue
         signer, purpose, signature = join_signature(records[[at, *islice(rows, 1)]])
-        if purpose == Purpose.ENTRIES:
+        if purpose in (Purpose.ENTRIES, Purpose.SUBMISSION):
             continue
         if not found or at == 0 or kinds[at - 1] not in (*REGISTRY_KINDS, RecordKind.SIGNATURE):
             raise LedgerError(f"record {at}: expected a signature behind its statement")

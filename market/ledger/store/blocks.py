@@ -12,6 +12,7 @@ from market.ledger.crypto.merkle import group_roots, leaf_hash
 from market.ledger.format.header import Header, decode_header
 from market.ledger.format.ranges import find_out_of_range
 from market.ledger.format.records import (
+    COMMANDED,
     CONNECTED,
     REGISTRY_KINDS,
     SIZE,
@@ -28,10 +29,10 @@ Fault = tuple[int, str]
 """Height of a bad block, and what is wrong with it."""
 
 _VERDICT, _PARAMETER = int(RecordKind.VERDICT), int(RecordKind.PARAMETER)
-_PHASES, _HOUSE = int(RecordKind.PHASES), int(RecordKind.HOUSE)
+_PHASES, _HOUSE, _TOPOLOGY = int(RecordKind.PHASES), int(RecordKind.HOUSE), int(RecordKind.TOPOLOGY)
 _COVERED = (RecordKind.PRIVATE, RecordKind.AGGREGATE)
 _IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER, *_COVERED])
-_WITHOUT_INTERVAL = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE])
+_WITHOUT_INTERVAL = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE, RecordKind.TOPOLOGY])
 _REGISTRY = bytes(REGISTRY_KINDS)
 
 
@@ -146,6 +147,8 @@ def _find_misplaced(blocks: Sequence[Block]) -> Iterator[Fault]:
                 yield height, "phases that do not follow the verdict"
         elif block.kinds.translate(None, _IN_GENESIS if height == 0 else _WITHOUT_INTERVAL):
             yield height, "a record that needs an interval in a block without a verdict"
+        if _TOPOLOGY in block.kinds and not _is_switched_rightly(block):
+            yield height, "a command within an interval, or a change of the network that is none outside"
         if height > 0 and _HOUSE in block.kinds and _has_phases(block.records):
             yield height, "a house that changes its phases"
 
@@ -153,6 +156,14 @@ def _find_misplaced(blocks: Sequence[Block]) -> Iterator[Fault]:
 def follows_verdict(kinds: bytes) -> bool:
     """Whether a block, by the kinds of its records, has phases once, right behind its verdict."""
     return kinds.count(_PHASES) == 1 and kinds[kinds.index(_PHASES) - 1] == _VERDICT and kinds[0] != _PHASES
+
+
+def _is_switched_rightly(block: Block) -> bool:
+    """Whether changes of the network belong to an interval, and commands of the operator to none."""
+    rows = select_rows(block.records, RecordKind.TOPOLOGY)
+    if block.holds_interval:
+        return not rows["reason"].any()
+    return bool((rows["reason"] > 0).all() and np.isin(rows["status"], COMMANDED).all())
 
 
 def _has_phases(records: RecordBytes) -> bool:

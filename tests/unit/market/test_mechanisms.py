@@ -17,9 +17,9 @@ from market import mechanisms
 from market.book import Clearing
 from market.errors import MarketError
 from market.exchanges import CONTRACT, GRID, NOBODY, Kind
-from market.mechanisms import BUILT_IN, PLUGGED_IN, find_mechanism, list_mechanisms, wrap_mechanism
+from market.mechanisms import BUILT_IN, find_mechanism, list_mechanisms, wrap_mechanism
 from market.orders import Orders
-from market.rules import Rules
+from market.rules import PLUGGED_IN, Rules
 from market.state import State
 
 P = 166_666

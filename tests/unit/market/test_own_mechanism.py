@@ -14,8 +14,8 @@ from market_scenes import RICH, F, U, batteries, houses, short
 
 from cosim.delivery.window import Window, settle_window_with
 from market.exchanges import GRID, NOBODY, Kind
-from market.mechanisms import PLUGGED_IN, Mechanism, find_mechanism
-from market.rules import Rules
+from market.mechanisms import Mechanism, find_mechanism
+from market.rules import PLUGGED_IN, Rules
 
 PAGE = (Path(__file__).parents[3] / "docs/how-to/own-mechanism.md").read_text(encoding="utf-8")
 NAME = "neediest_first"

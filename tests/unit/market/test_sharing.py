@@ -13,8 +13,8 @@ from market_scenes import U, batteries, houses, orders_of, short, with_contract
 from cosim.delivery.window import InputSeries
 from market.book import close_book, open_book
 from market.exchanges import CONTRACT, NOBODY, Kind, Rows
-from market.mechanisms import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, SHARING_SELFISH, share_offers
-from market.rules import Pricing, Rules
+from market.mechanisms import share_offers
+from market.rules import SHARING_CENTRAL, SHARING_HYBRID, SHARING_P2P, SHARING_SELFISH, Pricing, Rules
 from market.sharing import (
     contract_pays_more,
     largest_selfish_share_wh,

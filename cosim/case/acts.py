@@ -1,0 +1,220 @@
+"""What happens between two intervals of a run that people take part in: a device joins, the operator switches.
+
+An act takes effect at the begin of an interval. It is no part of the scenario; the ledger holds it, so that the run can
+be made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cosim.case.batteries import rate_batteries, rate_battery, with_batteries
+from cosim.case.case import Case, rate_devices
+from cosim.case.control import make_control
+from cosim.case.devices import BatteryDevice, Device, PvDevice, make_battery
+from cosim.case.fleet import Fleet
+from cosim.case.state import ADMITTED, NetworkState
+from cosim.errors import ScenarioError
+from cosim.scenario.events import OutageEvent
+from cosim.scenario.model import Scenario
+from market.ledger.format.records import Change
+from market.state import State
+
+
+class Joins(NamedTuple):
+    """A device takes part from the begin of an interval on."""
+
+    interval: int
+    device: Device
+
+
+class Switches(NamedTuple):
+    """The operator opens something, or closes it again, from the begin of an interval on.
+
+    `change` is GRID_OUT (the connection to the grid, element 0), LINE_OUT or SWITCH_OPEN with the index of the element.
+    """
+
+    interval: int
+    change: Change
+    element: int
+    opens: bool
+
+
+Act = Joins | Switches
+
+LARGEST = 10**9
+"""Largest power, W, and energy, Wh, of a device."""
+
+
+class Stage(NamedTuple):
+    """What a run goes on with: its case, and the state of market and network."""
+
+    case: Case
+    state: State
+    network: NetworkState
+
+
+def make_joining(case: Case, house: int, kind: str, power_w: int, energy_wh: int) -> Device:
+    """The device that a person registers: panels, or a battery of the scenario's kind that comes at its lower bound.
+
+    Raises
+    ------
+    ScenarioError
+        If it is of another kind, or its ratings are not those of such a device.
+    """
+    label = f"{case.profiles.participants[house]} plugged-in {kind}"
+    if kind == "pv":
+        if energy_wh or not 0 < power_w <= LARGEST:
+            raise ScenarioError(f"pv: expected 1 to {LARGEST} W and 0 Wh, got {power_w} W and {energy_wh} Wh")
+        return PvDevice(label, house, power_w / 1000.0, 0)
+    if kind != "battery":
+        raise ScenarioError(f"device: expected pv or battery, got {kind}; others join by an event of the scenario")
+    if not case.rules.battery:
+        raise ScenarioError(f"battery: expected a market that uses batteries, got '{case.mechanism.name}'")
+    if not 0 < energy_wh <= LARGEST:
+        raise ScenarioError(f"battery: expected 1 to {LARGEST} Wh, got {energy_wh}")
+    rated_kw = make_battery(case.scenario.battery, energy_wh).rated_kw
+    if power_w != round(rated_kw * 1000.0):
+        raise ScenarioError(
+            f"battery: expected the {round(rated_kw * 1000.0)} W that {energy_wh} Wh of the scenario's kind have, "
+            f"got {power_w} W"
+        )
+    charge_wh = rate_battery(case.scenario, energy_wh).soc_min_wh
+    return BatteryDevice(label, house, rated_kw, energy_wh, charge_wh)
+
+
+def make_switching(case: Case, interval: int, change: Change, element: int, *, opens: bool) -> Switches:
+    """A command of the operator, checked against net and commands in force.
+
+    Raises
+    ------
+    ScenarioError
+        If there is no such element, its name is not its own, or it is open, or closed, already.
+    """
+    command = Switches(interval, change, element, opens)
+    outage = make_outage(case.scenario, case.feeder.net, command)
+    if (find_commanded(case, outage) is not None) == opens:
+        wanted = "closed" if opens else "opened by a command"
+        raise ScenarioError(f"{_describe(outage)}: expected it {wanted}, it is not")
+    return command
+
+
+def make_outage(scenario: Scenario, net: Any, command: Switches) -> OutageEvent:
+    """The outage that a command begins; it lasts to the end of the run, unless a command ends it.
+
+    Raises
+    ------
+    ScenarioError
+        If there is no such element, or others bear its name: an outage opens by name.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    if command.change == Change.GRID_OUT:
+        if command.element != 0:
+            raise ScenarioError(f"grid: expected element 0, got {command.element}")
+    elif command.change == Change.LINE_OUT:
+        names["lines"] = (_find_name(net, "line", command.element),)
+    elif command.change == Change.SWITCH_OPEN:
+        names["switches"] = (_find_name(net, "switch", command.element),)
+    else:
+        raise ScenarioError(f"command: expected grid, line or switch, got change {int(command.change)}")
+    horizon = scenario.horizon
+    start = horizon.start + timedelta(minutes=command.interval * horizon.interval_minutes)
+    hours = (horizon.n_intervals - command.interval) * horizon.interval_minutes / 60.0
+    grid = command.change == Change.GRID_OUT
+    return OutageEvent(kind="outage", start=start, hours=hours, grid=grid, **names)
+
+
+def list_commanded(scenario: Scenario, net: Any, commands: Sequence[Switches]) -> tuple[OutageEvent, ...]:
+    """The outages that commands have begun, each to the command that ended it; commands in their order."""
+    found = list[OutageEvent]()
+    for command in commands:
+        outage = make_outage(scenario, net, command)
+        if command.opens:
+            found.append(outage)
+            continue
+        for k, other in enumerate(found):
+            if _opens_same(other, outage) and other.start + timedelta(hours=other.hours) > outage.start:
+                hours = (outage.start - other.start).total_seconds() / 3600.0
+                found[k] = other.model_copy(update={"hours": hours})
+    return tuple(outage for outage in found if outage.hours > 0)
+
+
+def _opens_same(one: OutageEvent, other: OutageEvent) -> bool:
+    return (one.grid, one.lines, one.switches) == (other.grid, other.lines, other.switches)
+
+
+def _find_name(net: Any, table: str, element: int) -> str:
+    frame = net[table]
+    if element not in frame.index:
+        raise ScenarioError(f"{table} {element}: expected an element of the network, found none of that number")
+    name = frame.name.at[element]
+    if not isinstance(name, str) or int((frame.name == name).sum()) != 1:
+        raise ScenarioError(f"{table} {element}: expected a name of its own, got {name!r}; outages go by names")
+    return name
+
+
+def _describe(outage: OutageEvent) -> str:
+    return "grid" if outage.grid else ", ".join((*outage.lines, *outage.switches))
+
+
+def find_commanded(case: Case, outage: OutageEvent) -> int | None:
+    """Number of the outage of the same elements that is on until the end of the run, None if there is none.
+
+    Outages of the scenario have an end of their own and are never taken for a command's, but where they last as long.
+    """
+    for k, other in enumerate(case.timeline.outages):
+        if _opens_same(other, outage) and case.timeline.open.shape[0] and case.timeline.open[-1, k]:
+            return k
+    return None
+
+
+def with_act(stage: Stage, act: Act) -> Stage:
+    """What a run goes on with from the begin of the act's interval on; acts come in the order of their intervals."""
+    return _with_device(stage, act.device) if isinstance(act, Joins) else _with_command(stage, act)
+
+
+def _with_device(stage: Stage, device: Device) -> Stage:
+    case, state, network = stage
+    fleet = Fleet((*case.fleet.devices, device), case.profiles)
+    network = _with_standing(network)
+    opening = _with_standing(case.opening_network)
+    case = replace(case, fleet=fleet, opening_network=opening)
+    case = replace(case, control=make_control(case.scenario.pv, rate_devices(case)[0]))
+    if isinstance(device, BatteryDevice):
+        ratings = rate_batteries(case.opening.ratings, case.scenario, fleet.batteries, network.standing)
+        state = with_batteries(state, ratings, [(device.house, device.charge_wh)])
+    return Stage(case, state, network)
+
+
+def _with_standing(network: NetworkState) -> NetworkState:
+    """The state of the network with one more device, which is admitted."""
+    standing = np.append(network.standing, np.int8(ADMITTED))
+    return network._replace(standing=standing, plants=np.vstack([network.plants, np.zeros((1, 4))]))
+
+
+def _with_command(stage: Stage, command: Switches) -> Stage:
+    case, state, network = stage
+    timeline, t, outage = case.timeline, command.interval, make_outage(case.scenario, case.feeder.net, command)
+    opened, outages, k = timeline.open.copy(), timeline.outages, find_commanded(case, outage)
+    if command.opens:
+        outages, network = (*outages, outage), _with_outage(network)
+        opened = np.column_stack([opened, np.arange(case.n_intervals) >= t])
+        case = replace(case, opening_network=_with_outage(case.opening_network))
+    elif k is not None:
+        opened[t:, k] = False
+    has_event = timeline.has_event.copy()
+    others = (*timeline.requests, *timeline.retired, *timeline.departing)
+    has_event[t:] = opened[t:].any(axis=1)
+    has_event[[at for at in others if at >= t]] = True
+    timeline = replace(timeline, outages=outages, open=opened, has_event=has_event)
+    return Stage(replace(case, timeline=timeline), state, network)
+
+
+def _with_outage(network: NetworkState) -> NetworkState:
+    """The state of the network with one more outage, which is not in force yet."""
+    return network._replace(in_force=np.append(network.in_force, False))

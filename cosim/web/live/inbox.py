@@ -1,0 +1,119 @@
+"""What people have submitted and which houses decide for themselves: an SQLite file beside the ledger.
+
+What is acknowledged is on the disk. The file is the server's own; the ledger shows what of it was applied.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cosim.errors import ScenarioError
+from market.ledger.database import Schema, create, open_to_write
+from market.ledger.format.submissions import Submission
+
+FILE = "submissions.sqlite"
+
+SCHEMA = Schema(
+    "the submissions of a served run",
+    """
+CREATE TABLE submission(
+  house INTEGER, number INTEGER, record BLOB NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL,
+  PRIMARY KEY(house, number)) STRICT, WITHOUT ROWID;
+CREATE TABLE manual(house INTEGER PRIMARY KEY, since INTEGER NOT NULL) STRICT;
+""",
+    0x67737332,  # "gss2"
+    1 << 16,
+)
+
+
+class Stated(NamedTuple):
+    """A submission, and the key that signed it."""
+
+    submission: Submission
+    public_key: bytes
+
+
+class Inbox:
+    """Submissions of a served run, in memory and on the disk; not for several threads at once.
+
+    Parameters
+    ----------
+    directory
+        Run directory.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError
+        If the file cannot be made or is not one of ours.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / FILE
+        try:
+            self._database = open_to_write(path, SCHEMA) if path.exists() else create(path, SCHEMA)
+            os.chmod(path, 0o600)
+            self._database.connection.execute("PRAGMA journal_mode = WAL")
+        except (OSError, sqlite3.Error) as reason:
+            raise ScenarioError(f"{path}: expected a file that can be written, got {reason}") from reason
+        self._stated = defaultdict[int, list[Stated]](list)
+        for house, record, signature, key in self._rows("SELECT house, record, signature, public_key FROM submission"):
+            self._stated[house].append(Stated(Submission(record, signature), key))
+        self._manual = {house for (house,) in self._rows("SELECT house FROM manual")}
+
+    def _rows(self, query: str) -> list[Any]:
+        return self._database.rows(f"{query} ORDER BY 1")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def add(self, stated: Stated) -> None:
+        """Keep a submission; on the disk when it returns."""
+        row = stated.submission.row
+        house, number = int(row["house"]), int(row["number"])
+        with self._database.transaction():
+            self._database.connection.execute(
+                "INSERT INTO submission VALUES(?, ?, ?, ?, ?)", (house, number, *stated.submission, stated.public_key)
+            )
+        self._stated[house].append(stated)
+
+    def next_number(self, house: int) -> int:
+        """Number of the house's next submission."""
+        return 1 + max((int(each.submission.row["number"]) for each in self._stated[house]), default=0)
+
+    def find(self, house: int, interval: int, public_key: bytes | None) -> Submission | None:
+        """The submission of a house that holds for an interval, signed with the key that is in force."""
+        holding = [
+            each.submission
+            for each in self._stated[house]
+            if each.public_key == public_key and each.submission.holds(interval)
+        ]
+        return max(holding, key=lambda each: int(each.row["number"]), default=None)
+
+    def forget_before(self, interval: int) -> None:
+        """Drop from memory what holds for no interval from `interval` on, but each house's newest."""
+        for house, known in self._stated.items():
+            newest = max(known, key=lambda each: int(each.submission.row["number"]), default=None)
+            self._stated[house] = [
+                each for each in known if each is newest or int(each.submission.row["last"]) >= interval
+            ]
+
+    def houses(self) -> set[int]:
+        """Houses that have submitted or decide for themselves."""
+        return {house for house, known in self._stated.items() if known} | self._manual
+
+    def is_manual(self, house: int) -> bool:
+        """Whether a house decides for itself."""
+        return house in self._manual
+
+    def set_manual(self, house: int, *, manual: bool, interval: int) -> None:
+        """Let a house decide for itself from an interval on, or leave it to the rules again."""
+        with self._database.transaction():
+            self._database.connection.execute("DELETE FROM manual WHERE house = ?", (house,))
+            if manual:
+                self._database.connection.execute("INSERT INTO manual VALUES(?, ?)", (house, interval))
+        (self._manual.add if manual else self._manual.discard)(house)

@@ -1,0 +1,398 @@
+"""A run whose intervals close one by one: until its gate closes, people submit what they want of an interval.
+
+The interval is that of every run (`cosim.interval`), and so is the ledger. What people submit is an input beside the
+profiles; who submits nothing follows its profile by the automatic rule. So a run in which nobody submits ends on the
+head of `gridsettle run`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.case.acts import Joins, make_joining, make_switching, with_act
+from cosim.case.case import Case, build_case
+from cosim.case.checks import check_islands, check_outages, check_sources
+from cosim.case.devices import Device
+from cosim.errors import ScenarioError
+from cosim.interval.chunk import Chunk
+from cosim.interval.device_requests import try_joining
+from cosim.interval.fold import run_intervals
+from cosim.recording.acts import make_act_records, resume_stage
+from cosim.recording.blocks import interval_starts
+from cosim.recording.recorder import Recorder, open_recorder
+from cosim.results.directory import check_directory, has_ledger, prepare_directory
+from cosim.scenario.model import Scenario
+from cosim.simulation.compile_ahead import compile_ahead
+from cosim.simulation.simulate import write_inputs
+from cosim.web.live.admission import check_submission
+from cosim.web.live.inbox import Inbox, Stated
+from market.exchanges import SUBMISSION, Kind, Reason, Rows
+from market.ledger.format.records import (
+    Change,
+    DeviceKind,
+    RecordBytes,
+    RecordKind,
+    decode_record,
+    read_places,
+    select_rows,
+)
+from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
+from market.ledger.store.registry import Registry, find_key_in_force, next_number
+from market.ledger.store.store import Store
+from market.ledger.store.tip import decode_records
+from market.ledger.write.requests import parse_statement
+
+
+class Acknowledgement(NamedTuple):
+    """The operator's signed promise to apply a submission; with it a member proves that one was left out."""
+
+    record: bytes
+    signature: bytes
+
+
+class Closed(NamedTuple):
+    """An interval that is closed and recorded.
+
+    Attributes
+    ----------
+    interval, start
+        Its number and begin, UTC.
+    height, hash
+        Of its block.
+    chunk
+        What was settled.
+    late
+        Houses that decide for themselves and had submitted nothing.
+    """
+
+    interval: int
+    start: datetime
+    height: int
+    hash: bytes
+    chunk: Chunk
+    late: tuple[int, ...]
+
+
+class JoinAnswer(NamedTuple):
+    """What became of a device: `Reason.NONE` and the height of its block, or why not, and the element that binds."""
+
+    reason: Reason
+    element: int
+    height: int
+
+
+class LiveRun:
+    """A run in which people take part; a context manager, made by `LiveRun.open`.
+
+    Every method may be called from any thread; one at a time is served.
+
+    Attributes
+    ----------
+    directory
+        Run directory.
+    last
+        The interval closed last by this process, None before the first.
+    """
+
+    def __init__(self, recorder: Recorder, inbox: Inbox, directory: Path) -> None:
+        self.directory = directory
+        self.last: Closed | None = None
+        self._recorder, self._inbox, self._lock = recorder, inbox, threading.RLock()
+        self._next = recorder.next_interval
+        acts, self._meters = read_acts(directory, recorder.next_interval)
+        self._stage = resume_stage(recorder.case, acts, recorder.state, recorder.network, recorder.next_interval)
+
+    @classmethod
+    def open(cls, scenario: Scenario, directory: Path) -> LiveRun:
+        """Begin a served run in a new directory, or go on with the one in it.
+
+        Raises
+        ------
+        ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
+            If an input cannot be used, or the directory holds something else.
+        """
+        check_scenario(scenario)
+        resume = has_ledger(directory)
+        check_directory(directory, resume=resume)
+        case = build_case(scenario)
+        prepare_directory(directory, resume=resume)
+        compile_ahead(case)
+        recorder = open_recorder(case, directory, resume=resume)
+        try:
+            write_inputs(case, directory)
+            return cls(recorder, Inbox(directory), directory)
+        except BaseException:
+            recorder.ledger.close()
+            raise
+
+    def __enter__(self) -> LiveRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close ledger and inbox; a run that is not over can be opened again."""
+        with self._lock:
+            self._inbox.close()
+            self._recorder.ledger.close()
+
+    @property
+    def case(self) -> Case:
+        """What is run, with all devices that have joined."""
+        return self._stage.case
+
+    @property
+    def chain_id(self) -> bytes:
+        """Name of the chain."""
+        return self._recorder.ledger.chain_id
+
+    @property
+    def next_interval(self) -> int:
+        """Number of the interval whose gate is open."""
+        return self._next
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of intervals of the run."""
+        return self.case.n_intervals
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all intervals are closed."""
+        return self._next >= self.n_intervals
+
+    @property
+    def next_height(self) -> int:
+        """Height of the block that is written next."""
+        return self._recorder.ledger.head().height + 1
+
+    @property
+    def registry(self) -> Registry:
+        """Members, their keys and grants, and devices, after the last block."""
+        return self._recorder.ledger.registry
+
+    def starts_at(self, interval: int) -> datetime:
+        """Begin of an interval, UTC."""
+        return datetime.fromtimestamp(int(interval_starts(self.case, np.array([interval]))[0]), UTC)
+
+    def next_number(self, house: int) -> int:
+        """Number of a house's next statement."""
+        return next_number(self.registry, house)
+
+    def next_submission_number(self, house: int) -> int:
+        """Number of a house's next submission."""
+        with self._lock:
+            return self._inbox.next_number(house)
+
+    def key_of(self, house: int) -> bytes | None:
+        """Public key of a house that will be in force in the next block, None if it has none."""
+        return find_key_in_force(self.registry, house, self.next_height, self._next)
+
+    def state_statement(self, records: RecordBytes) -> int:
+        """Append a block with statements of members; returns its height.
+
+        Raises
+        ------
+        LedgerError
+            If one is not admissible; then nothing is written.
+        """
+        with self._lock:
+            self._recorder.ledger.append_registry(records)
+            return self._recorder.ledger.head().height
+
+    def register_device(self, records: RecordBytes) -> JoinAnswer:
+        """Try a device that its member wants to join, and take it in if the network can carry it.
+
+        Parameters
+        ----------
+        records
+            The member's signed `DEVICE` statement, (M, 72).
+
+        Raises
+        ------
+        ScenarioError, LedgerError
+            If it is no such statement, not at the house's bus, or of a kind that cannot join.
+        """
+        with self._lock:
+            device = read_joining(self.case, records)
+            event = None if self.last is None else self.last.chunk.event
+            if self.last is None and not self._stage.network.is_normal:
+                raise ScenarioError("device: expected an interval to have closed since the server began, wait for one")
+            reason, element = try_joining(self.case, device, self._meters, event)
+            if reason != Reason.NONE:
+                return JoinAnswer(reason, element, -1)
+            stage = with_act(self._stage, Joins(self._next, device))
+            determined = make_act_records(stage, Joins(self._next, device))
+            height = self.state_statement(np.concatenate([records, determined]))
+            self._stage = stage
+            return JoinAnswer(reason, element, height)
+
+    def switch(self, change: Change, element: int, *, opens: bool) -> int:
+        """Open a line, a switch or the connection to the grid from the next interval on, or close it again.
+
+        Returns
+        -------
+        int
+            Height of the block that holds the command.
+
+        Raises
+        ------
+        ScenarioError, grid_models.errors.GridError
+            If there is no such element, or it is open, or closed, already.
+        """
+        with self._lock:
+            command = make_switching(self.case, self._next, change, element, opens=opens)
+            stage = with_act(self._stage, command)
+            if opens:
+                _check_outages_possible(stage.case)
+            height = self.state_statement(make_act_records(stage, command))
+            self._stage = stage
+            return height
+
+    def submit(self, record: bytes, signature: bytes) -> Acknowledgement:
+        """Take a submission; it is on the disk, and its promise signed, when this returns.
+
+        Parameters
+        ----------
+        record, signature
+            The `SUBMISSION` record, 72 bytes, and its member's signature, 64.
+
+        Raises
+        ------
+        SubmissionError
+            If it cannot be taken; the message is for the person.
+        """
+        with self._lock:
+            key = check_submission(self.case, record, signature, self)
+            self._inbox.add(Stated(Submission(record, signature), key))
+            message = acknowledgement_message(self.chain_id, record)
+            return Acknowledgement(record, self._recorder.keys.operator.sign(message))
+
+    def find_submission(self, house: int, interval: int) -> Submission | None:
+        """What would be applied to a house in an interval that is not closed yet."""
+        with self._lock:
+            return self._inbox.find(house, interval, self.key_of(house))
+
+    def set_manual(self, house: int, *, manual: bool) -> None:
+        """Let a house decide for itself, or leave it to the automatic rule again."""
+        with self._lock:
+            self._inbox.set_manual(house, manual=manual, interval=self._next)
+
+    def is_manual(self, house: int) -> bool:
+        """Whether a house decides for itself: an interval without a submission of it is marked."""
+        return self._inbox.is_manual(house)
+
+    def close_interval(self) -> Closed:
+        """Close the gate of the next interval, run it and record it.
+
+        Raises
+        ------
+        ScenarioError
+            If the run is over.
+        """
+        with self._lock:
+            if self.is_over:
+                raise ScenarioError(f"{self.directory}: expected an interval to close, found that the run is over")
+            t = self._next
+            applied = self._list_applied(t)
+            stage = self._stage
+            (chunk,) = run_intervals(self._with(applied), stage.state, t, stage.network, stop=t + 1)
+            replace(self._recorder, case=stage.case).record([chunk], applied)
+            self._stage = stage._replace(state=chunk.window.state, network=chunk.network)
+            self._meters, self._next = chunk.window.meters, t + 1
+            self._inbox.forget_before(t + 1)
+            head = self._recorder.ledger.head()
+            late = tuple(int(each.row["house"]) for each in applied if not each.signature)
+            self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
+            return self.last
+
+    def _list_applied(self, interval: int) -> list[Submission]:
+        """What is applied to an interval: submissions that hold, and marks where a house was to submit and did not."""
+        found = []
+        for house in sorted(self._inbox.houses()):
+            key = self.key_of(house)
+            stated = self._inbox.find(house, interval, key)
+            if stated is not None:
+                found.append(stated)
+            elif key is not None and self._inbox.is_manual(house):
+                found.append(mark_missing(house, interval))
+        return found
+
+    def _with(self, applied: list[Submission]) -> Case:
+        if not applied:
+            return self.case
+        spread = np.zeros(self.case.inputs.load_wh.shape, SUBMISSION)  # pages that are not written take no memory
+        for each in applied:
+            spread[self._next, int(each.row["house"])] = each.row
+        return replace(self.case, inputs=self.case.inputs._replace(submissions=spread))
+
+
+def read_acts(directory: Path, n_intervals: int) -> tuple[list[tuple[int, RecordBytes]], Rows | None]:
+    """Blocks without an interval behind the first, each with the intervals before it, and the last meters, (1, N).
+
+    Meters are None where no interval is recorded.
+    """
+    acts, meters = list[tuple[int, RecordBytes]](), None
+    with Store.open_to_read(directory) as store:
+        for block in (block for group in store.groups() for block in group if block.height > 0):
+            records = decode_records(block.records)
+            interval = int(read_places(records[:1])[0, 0])
+            if not (records[:, 0] == RecordKind.VERDICT).any():
+                acts.append((interval, records))
+            elif interval == n_intervals - 1:
+                meters = select_rows(records, Kind.METER)[None]
+    return acts, meters
+
+
+def read_joining(case: Case, records: RecordBytes) -> Device:
+    """The device of a member's statement, checked against the house.
+
+    Raises
+    ------
+    ScenarioError, LedgerError
+        If it is no statement that a device joins, or not the house's own.
+    """
+    statement = parse_statement(records)
+    row = decode_record(statement.record)
+    if row["kind"] != RecordKind.DEVICE or row["status"] != 1:
+        raise ScenarioError(f"device: expected a statement that it joins, got kind {row['kind']}")
+    house = row["member"]
+    if not 0 <= house < case.profiles.n_participants:
+        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
+    if row["bus"] != (bus := int(case.feeder.bus[house])):
+        raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
+    kind = DeviceKind(row["device_kind"]).name.lower()
+    return make_joining(case, house, kind, row["power_w"], row["energy_wh"])
+
+
+def _check_outages_possible(case: Case) -> None:
+    """Check outages of scenario and commands as those of a scenario are before a run; the last is a new command's."""
+    outages = case.timeline.outages
+    check_outages(case.scenario.model_copy(update={"events": outages[-1:]}), case.feeder)
+    all_of_them = case.scenario.model_copy(update={"events": outages})
+    check_islands(all_of_them, case.feeder)
+    check_sources(all_of_them, case.feeder)
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Check that people can take part in a scenario.
+
+    Raises
+    ------
+    ScenarioError
+        If its ledger asks for what a served run cannot do.
+    """
+    options = scenario.ledger
+    for name, asked, why in (
+        ("private", options.private, "submissions stand in clear beside the records that they lead to"),
+        ("members_sign", options.members_sign, "the keys of the houses are with the people"),
+    ):
+        if asked:
+            raise ScenarioError(f"ledger, {name}: expected false for a served run, got true: {why}")
