@@ -26,23 +26,15 @@ from cosim.audit.recorded import (
     read_first_block,
     read_recorded,
 )
-from cosim.case.acts import Joins, Stage, with_act
 from cosim.case.case import Case
-from cosim.case.submissions import with_submissions
-from cosim.errors import ScenarioError
-from cosim.interval.chunk import Chunk, group_chunks
-from cosim.interval.device_requests import try_joining
-from cosim.interval.fold import run_intervals, scale_by_houses
-from cosim.recording.acts import make_act_records, read_act
+from cosim.interval.fold import scale_by_houses
+from cosim.recording.acts import Between, is_act, read_people, run_with_acts
 from cosim.recording.blocks import make_genesis_records, make_group_records
 from cosim.recording.devices import list_device_owners
 from cosim.recording.keys import make_participant_key
 from data.profiles import Profiles
-from market.exchanges import Reason
-from market.ledger.format.records import SIZE, RecordBytes, RecordKind, number_records
+from market.ledger.format.records import SIZE, RecordBytes
 from market.ledger.store.store import Store
-
-_ACTS = (RecordKind.DEVICE, RecordKind.TOPOLOGY, RecordKind.HOUSE)
 
 GROUP = 1024
 """Intervals whose records are made together; fewer where there are many houses."""
@@ -125,17 +117,11 @@ def rerun_ledger(
     return Rerun(n_intervals, n_records, findings, tuple(shown), n_different, origin, recorded.takes_phases)
 
 
-def _with_people(case: Case, recorded: Recorded, store: Store) -> tuple[Case, list[OpenedBlock]]:
-    """The case with what people submitted, and the blocks of acts between intervals; nobody takes part in private."""
+def _with_people(case: Case, recorded: Recorded, store: Store) -> tuple[Case, list[Between]]:
+    """The case with what people submitted, and what happened between intervals; nobody takes part in private."""
     if recorded.read_parameter("private"):
         return case, []
-    acts, submitted = list[OpenedBlock](), list[RecordBytes]()
-    for block in read_blocks(store, None):
-        if is_act(block):
-            acts.append(block)
-        elif (block.records[:, 0] == RecordKind.SUBMISSION).any():
-            submitted.append(block.records)
-    return with_submissions(case, submitted), acts
+    return read_people(case, ((block.interval, block.records) for block in read_blocks(store, None)))
 
 
 def _read_metered(recorded: Recorded, store: Store, entries: Entries | None) -> Profiles:
@@ -143,7 +129,7 @@ def _read_metered(recorded: Recorded, store: Store, entries: Entries | None) -> 
 
 
 def _compare(
-    case: Case, recorded: Recorded, acts: Sequence[OpenedBlock], blocks: Iterator[OpenedBlock]
+    case: Case, recorded: Recorded, acts: Sequence[Between], blocks: Iterator[OpenedBlock]
 ) -> Iterator[tuple[int, bool, Difference | None]]:
     """For every block the number of records compared, whether it holds an interval, and its first difference.
 
@@ -156,14 +142,9 @@ def _compare(
     nothing = np.empty((0, SIZE), np.uint8)
     ran = list_block_records(case, acts)
     for block in blocks:
-        computed = next(ran, nothing) if block.holds_interval or is_act(block) else nothing
+        computed = next(ran, nothing) if block.holds_interval or is_act(block.records) else nothing
         if block.holds_interval or block.interval < case.n_intervals:
             yield _count(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
-
-
-def is_act(block: OpenedBlock) -> bool:
-    """Whether something happens between two intervals in a block: a device joins or leaves, the operator switches."""
-    return not block.holds_interval and bool(np.isin(block.records[:, 0], _ACTS).any())
 
 
 def _count(records: RecordBytes) -> int:
@@ -171,7 +152,7 @@ def _count(records: RecordBytes) -> int:
     return len(select_compared(records))
 
 
-def list_block_records(case: Case, acts: Sequence[OpenedBlock] = ()) -> Iterator[RecordBytes]:
+def list_block_records(case: Case, acts: Sequence[Between] = ()) -> Iterator[RecordBytes]:
     """Records of every interval's block, and of each act between them, as the run makes them.
 
     Statements about devices bear no member's signature.
@@ -181,39 +162,12 @@ def list_block_records(case: Case, acts: Sequence[OpenedBlock] = ()) -> Iterator
     case
         What is run.
     acts
-        Blocks in which something happens between two intervals, in order of height.
+        What happened between intervals, in order of height.
     """
     keys = {house: make_participant_key(case.scenario.seed, house) for house in list_device_owners(case)}
-    stage, last = Stage(case, case.opening, case.opening_network), None
-    bounds = [*(min(act.interval, case.n_intervals) for act in acts), case.n_intervals]
-    at = 0
-    for act, stop in zip([*acts, None], bounds, strict=True):
-        stream = run_intervals(stage.case, stage.state, at, stage.network, stop)
-        for group in group_chunks(stream, scale_by_houses(GROUP, case)):
-            records, offsets = make_group_records(stage.case, group, bytes(32), keys)
-            yield from (records[first:stop] for first, stop in pairwise(offsets.tolist()))
-            last = group[-1]
-            stage = stage._replace(state=last.window.state, network=last.network)
-        at = stop
-        if act is not None:
-            stage, records = follow_judged(stage, act, last)
-            yield records
-
-
-def follow_judged(stage: Stage, act: OpenedBlock, last: Chunk | None) -> tuple[Stage, RecordBytes]:
-    """Stage after an act, and its records; none where it could not be: a device that the network cannot carry."""
-    nothing = np.empty((0, SIZE), np.uint8)
-    try:
-        done = read_act(stage, act.records, act.interval)
-    except ScenarioError:
-        return stage, nothing
-    if done is None:
-        return stage, nothing
-    if isinstance(done, Joins):
-        meters, event = (None, None) if last is None else (last.window.meters[-1:], last.event)
-        if try_joining(stage.case, done.device, meters, event)[0] != Reason.NONE:
-            return stage, nothing
-    stage = with_act(stage, done)
-    stated = act.records[act.records[:, 0] == RecordKind.DEVICE]
-    determined = number_records(make_act_records(stage, done), act.interval)
-    return stage, np.concatenate([stated, determined])
+    for step in run_with_acts(case, acts, scale_by_houses(GROUP, case), judged=True):
+        if not step.group:
+            yield step.records
+            continue
+        records, offsets = make_group_records(step.case, step.group, bytes(32), keys)
+        yield from (records[first:stop] for first, stop in pairwise(offsets.tolist()))

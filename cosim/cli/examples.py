@@ -73,7 +73,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "members admit": ("gridsettle members admit runs/default-001 3 7",),
     "members refuse": ("gridsettle members refuse runs/default-001 3 --reason 'not a house of this street'",),
     "members revoke": ("gridsettle members revoke runs/default-001 3",),
-    "members operator-code": ("gridsettle members operator-code runs/default-001",),
+    "members operator-code": (
+        "gridsettle members operator-code runs/default-001",
+        "gridsettle members operator-code runs/default-001 --sign-out",
+    ),
 }
 """Of commands whose own text has none."""
 

@@ -44,18 +44,22 @@ def list_requests(
 
 def _show_person(person: persons.Person, is_open: bool) -> dict[str, Any]:
     """What the operator sees of a person; without what is not there."""
-    asked = None if person.asked_at is None else datetime.fromtimestamp(person.asked_at, UTC).isoformat()
     fields = {
         "person": person.number,
         "state": str(person.state),
         "house": person.house,
         "wishes": person.wish,
-        "asked": asked,
+        "asked": _show_time(person.asked_at),
+        "decided": _show_time(person.decided_at),
         str(person.kind): person.subject,
         "reason": person.reason or None,
         "carried_out": False if is_open else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _show_time(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 @people_app.command("admit")
@@ -86,9 +90,14 @@ def revoke(directory: Directory, person: PersonNumber, reason: Reason = "") -> N
 
 
 @people_app.command("operator-code")
-def make_operator_code(directory: Directory) -> None:
+def make_operator_code(
+    directory: Directory,
+    sign_out: Annotated[bool, typer.Option("--sign-out", help="End every session of the operator first.")] = False,
+) -> None:
     """Make a code with which the operator signs in on the web, once and within ten minutes; it voids the last one."""
     with bad_input_ends(), store.People(directory, create=False) as people:
+        if sign_out:
+            people.sessions.close_all(None)
         typer.echo(people.codes.make_code())
 
 

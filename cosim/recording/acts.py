@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,12 @@ from cosim.case.acts import Act, Joins, Stage, Switches, make_joining, make_swit
 from cosim.case.case import Case
 from cosim.case.devices import BatteryDevice
 from cosim.case.state import NetworkState
+from cosim.case.submissions import with_submissions
+from cosim.errors import ScenarioError
+from cosim.interval.chunk import Chunk, group_chunks
+from cosim.interval.device_requests import try_joining
+from cosim.interval.fold import run_intervals
+from market.exchanges import Reason
 from market.ledger.format.records import (
     CLOSES,
     OPENS,
@@ -20,10 +27,14 @@ from market.ledger.format.records import (
     RecordKind,
     make_house_records,
     make_record,
+    number_records,
     select_rows,
     view_as_bytes,
 )
 from market.state import State
+
+_ACTS = (RecordKind.DEVICE, RecordKind.TOPOLOGY, RecordKind.HOUSE)
+_NOTHING: RecordBytes = np.empty((0, TOPOLOGY.itemsize), np.uint8)
 
 
 def make_battery_record(stage: Stage, device: BatteryDevice) -> RecordBytes:
@@ -52,7 +63,7 @@ def make_act_records(stage: Stage, act: Act) -> RecordBytes:
         return make_command_record(act)
     if isinstance(act.device, BatteryDevice):
         return make_battery_record(stage, act.device)
-    return np.empty((0, TOPOLOGY.itemsize), np.uint8)
+    return _NOTHING
 
 
 def read_act(stage: Stage, records: RecordBytes, interval: int) -> Act | None:
@@ -90,36 +101,111 @@ def read_commands(records: RecordBytes, interval: int) -> list[Switches]:
     ]
 
 
-def follow_act(stage: Stage, records: RecordBytes, interval: int) -> tuple[Stage, RecordBytes]:
-    """Stage after the act of a block, and the records of it that the run determines; none if there is no act."""
-    act = read_act(stage, records, interval)
-    if act is None:
-        return stage, np.empty((0, TOPOLOGY.itemsize), np.uint8)
-    stage = with_act(stage, act)
-    return stage, make_act_records(stage, act)
+class Between(NamedTuple):
+    """A block without an interval: the number of the next interval, and its records, (M, 72)."""
+
+    interval: int
+    records: RecordBytes
 
 
-def resume_stage(
-    case: Case, blocks: Iterable[tuple[int, RecordBytes]], state: State, network: NetworkState, interval: int
-) -> Stage:
-    """Stage that a run goes on with, from the acts on its ledger.
+class Step(NamedTuple):
+    """A part of a run with acts: consecutive chunks of intervals, or the records of an act where there are none.
+
+    `case` is that of the chunks, or that after the act.
+    """
+
+    case: Case
+    group: list[Chunk]
+    records: RecordBytes
+
+
+def is_act(records: RecordBytes) -> bool:
+    """Whether something happens in a block without an interval that changes the run: keys and permissions do not."""
+    kinds = records[:, 0]
+    return bool(np.isin(kinds, _ACTS).any() and not (kinds == RecordKind.VERDICT).any())
+
+
+def read_people(case: Case, blocks: Iterable[tuple[int, RecordBytes]]) -> tuple[Case, list[Between]]:
+    """The case with what people submitted, and the acts between its intervals, from a ledger in clear.
 
     Parameters
     ----------
     case
         As the scenario makes it.
     blocks
-        Number of intervals before each block without an interval, and its records, in order of height.
+        Number of intervals before each block behind the first, and its records, in order of height.
+    """
+    acts, submitted = list[Between](), list[RecordBytes]()
+    for interval, records in blocks:
+        if is_act(records):
+            acts.append(Between(interval, records))
+        elif (records[:, 0] == RecordKind.SUBMISSION).any():
+            submitted.append(records)
+    return with_submissions(case, submitted), acts
+
+
+def run_with_acts(case: Case, acts: Sequence[Between], size: int, *, judged: bool = False) -> Iterator[Step]:
+    """Run a recorded run once more, act by act.
+
+    Parameters
+    ----------
+    case
+        As the scenario makes it, with what people submitted.
+    acts
+        What happened between intervals, in order of height.
+    size
+        Intervals of a group.
+    judged
+        Whether each device is tried again: one that the network cannot carry has no records then.
+    """
+    stage, last, at = Stage(case, case.opening, case.opening_network), None, 0
+    bounds = [*(min(act.interval, case.n_intervals) for act in acts), case.n_intervals]
+    for act, stop in zip([*acts, None], bounds, strict=True):
+        for group in group_chunks(run_intervals(stage.case, stage.state, at, stage.network, stop), size):
+            last = group[-1]
+            yield Step(stage.case, group, _NOTHING)
+            stage = stage._replace(state=last.window.state, network=last.network)
+        at = stop
+        if act is not None:
+            stage, records = _follow(stage, act, last, judged=judged)
+            yield Step(stage.case, [], records)
+
+
+def _follow(stage: Stage, act: Between, last: Chunk | None, *, judged: bool) -> tuple[Stage, RecordBytes]:
+    """Stage after an act, and its records: none where it could not be."""
+    try:
+        done = read_act(stage, act.records, act.interval)
+    except ScenarioError:
+        return stage, _NOTHING
+    if done is None:
+        return stage, _NOTHING
+    if judged and isinstance(done, Joins):
+        meters, event = (None, None) if last is None else (last.window.meters[-1:], last.event)
+        if try_joining(stage.case, done.device, meters, event)[0] != Reason.NONE:
+            return stage, _NOTHING
+    stage = with_act(stage, done)
+    stated = act.records[act.records[:, 0] == RecordKind.DEVICE]
+    return stage, np.concatenate([stated, number_records(make_act_records(stage, done), act.interval)])
+
+
+def resume_stage(case: Case, acts: Sequence[Between], state: State, network: NetworkState, interval: int) -> Stage:
+    """Stage that a run goes on with, from the acts on its ledger.
+
+    Parameters
+    ----------
+    case
+        As the scenario makes it.
+    acts
+        What happened between intervals, in order of height.
     state, network, interval
         After the last interval, and the number of the next.
     """
     stage = Stage(case, case.opening, case.opening_network)
-    acts = list(blocks)
-    for at, records in acts:
-        if at < interval:
-            stage, _ = follow_act(stage, records, at)
+    for act in acts:
+        if act.interval < interval:
+            stage, _ = _follow(stage, act, None, judged=False)
     stage = stage._replace(state=state, network=network)
-    for at, records in acts:
-        if at >= interval:
-            stage, _ = follow_act(stage, records, at)
+    for act in acts:
+        if act.interval >= interval:
+            stage, _ = _follow(stage, act, None, judged=False)
     return stage

@@ -21,6 +21,7 @@ from cosim.curtailment.feasible import Outcome
 from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.chunk import Chunk, group_chunks
 from cosim.interval.fold import run_intervals, scale_by_houses
+from cosim.recording.acts import run_with_acts
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.applied_limits import list_limits
 from cosim.results.background import measure_background
@@ -63,6 +64,7 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
+from cosim.simulation.served import is_served, read_served
 from cosim.simulation.version import find_version
 
 logger = logging.getLogger(__name__)
@@ -163,6 +165,9 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) 
     """Run and record what the ledger has not, once the parts of what it has are known to be whole."""
     case, done = recorder.case, recorder.next_interval
     size = scale_by_houses(GROUP, case)
+    if is_served(directory):
+        _make_tables_of_served(recorder, directory)
+        return
     if must_repeat(recorder, directory, list_tables(case)):
         stream = run_intervals(case, case.opening, stop=done)
         groups = group_chunks(_notify(stream, case, listener), size)
@@ -175,8 +180,17 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) 
         logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
 
 
-def _write_group(recorder: Recorder, directory: Path, group: list[Chunk]) -> None:
-    tables = _join_tables(make_tables(recorder.case, chunk) for chunk in group)
+def _make_tables_of_served(recorder: Recorder, directory: Path) -> None:
+    """Make the tables of a run that people took part in, once all of its intervals are on the ledger."""
+    case, acts = read_served(recorder, directory)
+    if must_repeat(recorder, directory, list_tables(case)):
+        for step in run_with_acts(case, acts, scale_by_houses(GROUP, case)):
+            for group in check_repeated(recorder, iter([step.group] if step.group else []), directory):
+                _write_group(recorder, directory, group, step.case)
+
+
+def _write_group(recorder: Recorder, directory: Path, group: list[Chunk], case: Case | None = None) -> None:
+    tables = _join_tables(make_tables(case or recorder.case, chunk) for chunk in group)
     write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 

@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -270,3 +271,17 @@ def test_resuming_an_older_copy_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run" / "ledger.sqlite").write_bytes(backup)
     with pytest.raises(LedgerError, match="ROLLBACK"):
         Ledger.resume(tmp_path / "run", MADE.key)
+
+
+def test_a_reader_that_asks_whether_somebody_writes_keeps_no_writer_out(tmp_path: Path) -> None:
+    """The question takes the lock for a moment; a run that began in that moment was told of another writer."""
+    directory = tmp_path / "run"
+    begin(directory, MADE).close()
+    asking = sqlite3.connect(directory / "ledger.lock", isolation_level=None, check_same_thread=False)
+    asking.execute("BEGIN")
+    asking.execute("PRAGMA user_version").fetchall()
+    asking.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    done = threading.Timer(0.2, asking.close)
+    done.start()
+    Ledger.resume(directory, MADE.key).close()
+    done.join()

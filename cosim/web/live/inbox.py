@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cosim.errors import ScenarioError
+from cosim.simulation.served import SUBMISSIONS_FILE
 from market.ledger.database import Schema, create, open_to_write
 from market.ledger.format.submissions import Submission
-
-FILE = "submissions.sqlite"
 
 SCHEMA = Schema(
     "the submissions of a served run",
@@ -52,7 +51,7 @@ class Inbox:
     """
 
     def __init__(self, directory: Path) -> None:
-        path = directory / FILE
+        path = directory / SUBMISSIONS_FILE
         try:
             self._database = open_to_write(path, SCHEMA) if path.exists() else create(path, SCHEMA)
             os.chmod(path, 0o600)

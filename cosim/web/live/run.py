@@ -23,7 +23,7 @@ from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
-from cosim.recording.acts import make_act_records, resume_stage
+from cosim.recording.acts import Between, is_act, make_act_records, resume_stage
 from cosim.recording.blocks import interval_starts
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.directory import check_directory, has_ledger, prepare_directory
@@ -334,19 +334,16 @@ class LiveRun:
         return replace(self.case, inputs=self.case.inputs._replace(submissions=spread))
 
 
-def read_acts(directory: Path, n_intervals: int) -> tuple[list[tuple[int, RecordBytes]], Rows | None]:
-    """Blocks without an interval behind the first, each with the intervals before it, and the last meters, (1, N).
-
-    Meters are None where no interval is recorded.
-    """
-    acts, meters = list[tuple[int, RecordBytes]](), None
+def read_acts(directory: Path, n_intervals: int) -> tuple[list[Between], Rows | None]:
+    """What happened between intervals, and the last meters, (1, N); None where no interval is recorded."""
+    acts, meters = list[Between](), None
     with Store.open_to_read(directory) as store:
         for block in (block for group in store.groups() for block in group if block.height > 0):
             records = decode_records(block.records)
             interval = int(read_places(records[:1])[0, 0])
-            if not (records[:, 0] == RecordKind.VERDICT).any():
-                acts.append((interval, records))
-            elif interval == n_intervals - 1:
+            if is_act(records):
+                acts.append(Between(interval, records))
+            elif interval == n_intervals - 1 and (records[:, 0] == RecordKind.VERDICT).any():
                 meters = select_rows(records, Kind.METER)[None]
     return acts, meters
 

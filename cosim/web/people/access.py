@@ -44,12 +44,11 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What somebody has read within one hour; times in seconds since 1970."""
+    """What somebody has read within one hour: when last (seconds since 1970), and how often."""
 
     reader: int
     reader_house: int | None
     what: str
-    first_at: int
     last_at: int
     times: int
 
@@ -142,15 +141,15 @@ class Access:
         now = int(self._clock())
         with self._file.transaction():
             self._file.write(
-                "INSERT INTO reading VALUES(?,?,?,?,?,?,1)"
+                "INSERT INTO reading VALUES(?,?,?,?,?,1)"
                 " ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at), times = times + 1",
-                *(reader, owner, what, now // _HOUR_S, now, now),
+                *(reader, owner, what, now // _HOUR_S, now),
             )
 
     def list_reads_of(self, owner: int) -> list[Read]:
         """List who has read what of a person, the newest first; the last thousand."""
         query = (
-            "SELECT reader, house, what, first_at, last_at, times FROM reading LEFT JOIN person ON number = reader"
+            "SELECT reader, house, what, last_at, times FROM reading LEFT JOIN person ON number = reader"
             " WHERE owner = ? ORDER BY last_at DESC, reader, what LIMIT ?"
         )
         return [Read(*row) for row in self._file.rows(query, owner, MOST_SHOWN)]

@@ -81,7 +81,11 @@ def make_message(message: Message) -> str:
     SignInError
         If a field does not fit the grammar, so that it would be read as something else.
     """
-    optional = [(label, getattr(message, name)) for label, name, *_ in _OPTIONAL]
+    optional = zip(
+        (label for label, *_ in _OPTIONAL),
+        (message.expiration_time, message.not_before, message.request_id),
+        strict=True,
+    )
     lines = [
         f"{'' if message.scheme is None else f'{message.scheme}://'}{message.domain}{_INTRODUCTION}",
         message.address,

@@ -23,7 +23,3 @@ class StateError(PeopleError):
 
 class FullError(PeopleError):
     """A list that strangers can fill has reached its bound; later there may be room again."""
-
-
-class ForgedError(PeopleError):
-    """A form or call does not come from a page of the session."""

@@ -46,7 +46,7 @@ CREATE TABLE access(
   number INTEGER PRIMARY KEY, asker INTEGER NOT NULL, owner INTEGER NOT NULL, state TEXT NOT NULL,
   asked_at INTEGER NOT NULL, answered_at INTEGER, UNIQUE(asker, owner)) STRICT;
 CREATE TABLE reading(
-  reader INTEGER, owner INTEGER, what TEXT, hour INTEGER, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  reader INTEGER, owner INTEGER, what TEXT, hour INTEGER, last_at INTEGER NOT NULL,
   times INTEGER NOT NULL, PRIMARY KEY(owner, reader, what, hour)) STRICT;
 """,
     0x67735045,  # "gsPE"

@@ -197,19 +197,6 @@ class Persons:
         with self._file.transaction():
             self._file.write("UPDATE person SET registration = NULL WHERE number = ?", number)
 
-    def replace_page_key(self, number: int, page_key: bytes) -> None:
-        """Set the key that signs for a member, once the ledger says so.
-
-        Raises
-        ------
-        PeopleError, UnknownError, StateError
-            If it is no key, there is no such person, or it is not admitted.
-        """
-        name_key(page_key)
-        with self._file.transaction():
-            self.expect_state(number, "has its key replaced", State.ADMITTED)
-            self._file.write("UPDATE person SET page_key = ? WHERE number = ?", page_key, number)
-
     def expect_state(self, number: int, what: str, *states: State) -> Person:
         """Find a person that must be in one of some states.
 

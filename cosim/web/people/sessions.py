@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from cosim.web.people.errors import ForgedError, UnknownError
+from cosim.web.people.errors import UnknownError
 from cosim.web.people.file import PeopleFile
 from cosim.web.people.persons import Person, Persons, State
 
@@ -33,7 +33,7 @@ class Session:
     page_key
         The page's key that the sign-in named; another than `person.page_key` where a member uses a second browser.
     csrf
-        What every form and call of this session must bring along.
+        What every form and call of this session must bring along, to be compared in constant time.
     opened_at
         Seconds since 1970.
     """
@@ -110,17 +110,6 @@ class Sessions:
                 return None
             return Session(whose, page_key, _make_csrf(token), opened_at)
         return None
-
-    def check_csrf(self, session: Session, given: str) -> None:
-        """Check that a form or call comes from a page of the session.
-
-        Raises
-        ------
-        ForgedError
-            If it does not.
-        """
-        if not hmac.compare_digest(session.csrf.encode(), given.encode("utf-8", "replace")):
-            raise ForgedError("expected the token of a page of this session, got another; load the page again")
 
     def close_session(self, token: str) -> None:
         """End the session of a token, if there is one."""

@@ -22,6 +22,9 @@ APPLICATION_ID = 0x67737431  # "gst1"
 PAGE_SIZE = 16384
 """Page size of a new file, bytes: a block of 25 houses takes 4 kB, which smaller pages would split."""
 
+READERS_ASK_S = 1.0
+"""How long a writer waits for the lock that keeps it the only one, seconds."""
+
 LONGEST = 1 << 26
 """Bytes of the longest value: the records of a block of some ten thousand houses."""
 
@@ -315,7 +318,8 @@ def _lock_for_writing(path: Path) -> sqlite3.Connection:
     file = path.with_suffix(".lock")
     if file.exists() and (not file.is_file() or file.stat().st_size > 0):
         raise LedgerError(f"{file}: expected the empty file by which a run locks its ledger, got another; remove it")
-    lock = sqlite3.connect(file, isolation_level=None, timeout=0)
+    # A reader that asks whether somebody writes (`is_locked`) holds the file for a moment: it is waited for.
+    lock = sqlite3.connect(file, isolation_level=None, timeout=READERS_ASK_S, check_same_thread=False)
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as reason:

@@ -101,6 +101,16 @@ def test_a_code_of_the_command_opens_a_session_of_the_running_server(run: Path) 
         server.codes.use_code(code)
 
 
+def test_sessions_of_the_operator_can_be_ended(run: Path) -> None:
+    with People(run) as server:
+        operator, member = server.sessions.open_session(None), server.sessions.open_session(1)
+        ok("operator-code", run)
+        assert server.sessions.find_session(operator) is not None
+        ok("operator-code", run, "--sign-out")
+        assert server.sessions.find_session(operator) is None
+        assert server.sessions.find_session(member) is not None
+
+
 def test_nobody_asks(run: Path) -> None:
     for person in ("1", "2"):
         ok("refuse", run, person)

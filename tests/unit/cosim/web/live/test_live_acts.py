@@ -12,6 +12,7 @@ from live_world import HOURS, LIVE, LIVE_WITH_FACTS, close_all, join, key_of, su
 from naive_ledger import first_fault
 from resigned import resign
 
+from cosim import run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.devices import make_battery
@@ -68,6 +69,7 @@ def battery_w(live: LiveRun) -> int:
     return round(make_battery(live.case.scenario.battery, 4000).rated_kw * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("facts", [False, True])
 def test_acts_pass_verify_audit_and_rerun(facts: bool, tmp_path: Path) -> None:
     run_with_acts(tmp_path / "live", LIVE_WITH_FACTS if facts else LIVE)
@@ -81,6 +83,7 @@ def test_acts_pass_verify_audit_and_rerun(facts: bool, tmp_path: Path) -> None:
     assert (rerun.findings, rerun.differences, rerun.n_intervals) == ((), (), HOURS)
 
 
+@pytest.mark.slow
 def test_stopped_and_opened_again_it_ends_on_the_same_head(tmp_path: Path) -> None:
     run_with_acts(tmp_path / "whole")
     run_with_acts(tmp_path / "cut", stops=(1, 2, 3, 6, 10, 13))
@@ -182,6 +185,7 @@ def test_what_is_open_is_not_opened_again(tmp_path: Path) -> None:
         close_all(live)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["a device that nobody asked for", "a command that was never given"])
 def test_acts_that_were_not_are_found_when_the_run_is_made_again(what: str, tmp_path: Path) -> None:
     run_with_acts(tmp_path / "live")
@@ -199,3 +203,22 @@ def test_acts_that_were_not_are_found_when_the_run_is_made_again(what: str, tmp_
 
     resign(tmp_path / "live", make_demonstration_key(LIVE.seed), change)
     assert not rerun_ledger(tmp_path / "live").ok
+
+
+@pytest.mark.slow
+def test_a_run_that_is_over_gets_its_tables(tmp_path: Path) -> None:
+    run_with_acts(tmp_path / "live")
+    result = run(LIVE_WITH_FACTS, tmp_path / "live", resume=True)
+    houses = result.table("houses").to_pandas()
+    joined = houses[(houses.house == "house_01") & (houses.pv_wh > 0)]
+    assert len(joined) > 3  # its panels
+    assert len(result.table("intervals")) == HOURS
+    assert result.summary["network"]["intervals"] == HOURS
+    assert result.report(tmp_path / "report.html").exists()
+
+
+def test_a_run_that_is_not_over_goes_on_with_its_server_alone(tmp_path: Path) -> None:
+    with LiveRun.open(LIVE, tmp_path / "live") as live:
+        live.close_interval()
+    with pytest.raises(ScenarioError, match="got one in which people take part, after 1 of 16 intervals; go on with"):
+        run(LIVE, tmp_path / "live", resume=True)

@@ -53,6 +53,7 @@ def test_without_people_the_head_is_that_of_a_run(scenario: Any, tmp_path: Path)
         assert live.last.interval == HOURS - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("facts", [False, True])
 def test_with_people_it_passes_verify_audit_and_rerun(facts: bool, tmp_path: Path) -> None:
     directory = run_with_people(tmp_path / "live", facts=facts)
@@ -68,6 +69,7 @@ def test_with_people_it_passes_verify_audit_and_rerun(facts: bool, tmp_path: Pat
     assert (rerun.ok, rerun.findings, rerun.differences) == (True, (), ())
 
 
+@pytest.mark.slow
 def test_people_change_what_is_settled(tmp_path: Path) -> None:
     run(LIVE, tmp_path / "run")
     run_with_people(tmp_path / "live", facts=False)
@@ -98,6 +100,7 @@ def test_a_house_that_decides_for_itself_and_says_nothing_is_marked(tmp_path: Pa
     assert list_submissions(tmp_path / "live") == {0: [(1, MISSING, 0)], 1: [(1, STATED, 1)], 2: []}
 
 
+@pytest.mark.slow
 def test_opened_again_it_goes_on_to_the_same_head(tmp_path: Path) -> None:
     def people(live: LiveRun) -> None:
         join(live, 0)

@@ -107,9 +107,9 @@ def test_readings_of_an_hour_are_one_row(street: People, clock: Clock) -> None:
     street.access.record_read(1, 2, "account")
     street.access.record_read(1, 3, "account")
     assert street.access.list_reads_of(2) == [
-        Read(1, 11, "account", start + 3660, start + 3660, 1),
-        Read(1, 11, "account", start, start + 60, 2),
-        Read(3, 13, "bill 2026-06", start + 60, start + 60, 1),
+        Read(1, 11, "account", start + 3660, 1),
+        Read(1, 11, "account", start + 60, 2),
+        Read(3, 13, "bill 2026-06", start + 60, 1),
     ]
     street.decisions.revoke(1)
     assert street.access.list_reads_of(2)[0].reader_house is None  # what was read stays known

@@ -92,15 +92,6 @@ def test_an_admission_that_the_ledger_refuses_waits_again(people: People) -> Non
         people.decisions.mark_carried_out(decision.number)
 
 
-def test_a_key_is_replaced_only_for_a_member(people: People) -> None:
-    settle(people, 1, 8)
-    people.persons.replace_page_key(1, bytes(32))
-    assert people.persons.find_person(1).page_key == bytes(32)
-    meet(people, 2)
-    with pytest.raises(StateError, match="got stranger"):
-        people.persons.replace_page_key(2, bytes(32))
-
-
 def test_a_registration_of_another_size_is_refused(people: People) -> None:
     settle(people, 1, 8)
     for size in (0, 72, 71 * 3, 4 * 72, 6 * 72, 1 << 20):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_a_replayed_nonce_is_refused_even_after_a_restart(people: People, tmp_pa
     people.close()
     with People(tmp_path, clock=clock) as opened, pytest.raises(SignInError, match="not used yet"):
         sign_in_with_wallet(opened, SITE, message, signature)
+
+
+def test_of_many_at_once_with_one_message_one_comes_in(people: People) -> None:
+    message = begin_wallet_sign_in(people, SITE, Wallet().address, KEY)
+    signature = Wallet().sign(message)
+
+    def try_it(_: int) -> str:
+        try:
+            return str(sign_in_with_wallet(people, SITE, message, signature).person.state)
+        except SignInError as refused:
+            return str(refused)[:30]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(try_it, range(16)))
+    assert answers.count("stranger") == 1
+    assert answers.count("nonce: expected one that was n") == 15
 
 
 def test_a_message_given_out_before_a_restart_holds(people: People, tmp_path: Path, clock: Clock) -> None:
