@@ -65,17 +65,17 @@ def serve(
     check_extra()
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
-        known = list_sites(host, port, origin)
         directory = out or runs.next_directory(chosen.name)
-        secure = origin is not None and origin.startswith("https://")
-        with (
-            bind(host, port) as listener,
-            lives.LiveRun.open(chosen, directory) as live,
-            stores.People(directory) as people,
-            desks.open_desk(live, people, known, seconds=speed, demo=demo, secure=secure) as desk,
-        ):
-            tell(desk, directory, next(iter(known.values())))
-            server.run_until_stopped(apps.make_app(desk), listener, proxied=origin is not None)
+        with bind(host, port) as listener:
+            known = list_sites(host, port, origin)
+            secure = origin is not None and origin.startswith("https://")
+            with (
+                lives.LiveRun.open(chosen, directory) as live,
+                stores.People(directory) as people,
+                desks.open_desk(live, people, known, seconds=speed, demo=demo, secure=secure) as desk,
+            ):
+                tell(desk, directory, next(iter(known.values())))
+                server.run_until_stopped(apps.make_app(desk), listener, proxied=origin is not None)
     raise Stopped(f"stopped; go on with: gridsettle serve … --out {directory}")
 
 
