@@ -124,6 +124,7 @@ def test_it_ends_cleanly_and_goes_on(tmp_path: Path) -> None:
     assert closed >= 1
     with served(tmp_path) as (said, process):
         assert read_interval(said) == closed
+        assert httpx.get(re.findall(r"http://\S+", said)[0], timeout=60).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
     with served(tmp_path) as (said, _):
