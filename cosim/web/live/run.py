@@ -187,9 +187,8 @@ class LiveRun:
         return next_number(self.registry, house)
 
     def next_submission_number(self, house: int) -> int:
-        """Number of a house's next submission."""
-        with self._lock:
-            return self._inbox.next_number(house)
+        """Number of a house's next submission; it does not wait for an interval that is being closed."""
+        return self._inbox.next_number(house)
 
     def key_of(self, house: int) -> bytes | None:
         """Public key of a house that will be in force in the next block, None if it has none."""
@@ -276,9 +275,8 @@ class LiveRun:
             return Acknowledgement(record, self._recorder.keys.operator.sign(message))
 
     def find_submission(self, house: int, interval: int) -> Submission | None:
-        """What would be applied to a house in an interval that is not closed yet."""
-        with self._lock:
-            return self._inbox.find(house, interval, self.key_of(house))
+        """What would be applied to a house in an interval that is not closed yet; does not wait for one that closes."""
+        return self._inbox.find(house, interval, self.key_of(house))
 
     def set_manual(self, house: int, *, manual: bool) -> None:
         """Let a house decide for itself, or leave it to the automatic rule again."""
