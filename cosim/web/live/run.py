@@ -271,9 +271,10 @@ class LiveRun:
         """
         with self._lock:
             key = check_submission(self.case, record, signature, self)
-            self._inbox.add(Stated(Submission(record, signature), key))
-            message = acknowledgement_message(self.chain_id, record)
-            return Acknowledgement(record, self._recorder.keys.operator.sign(message))
+            number = self._inbox.add(Stated(Submission(record, signature), key))
+        self._inbox.commit(number)
+        message = acknowledgement_message(self.chain_id, record)
+        return Acknowledgement(record, self._recorder.keys.operator.sign(message))
 
     def find_submission(self, house: int, interval: int) -> Submission | None:
         """What would be applied to a house in an interval that is not closed yet."""
@@ -301,6 +302,7 @@ class LiveRun:
             if self.is_over:
                 raise ScenarioError(f"{self.directory}: expected an interval to close, found that the run is over")
             t = self._next
+            self._inbox.commit()  # what is applied must not be forgotten
             applied = self._list_applied(t)
             stage = self._stage
             (chunk,) = run_intervals(self._with(applied), stage.state, t, stage.network, stop=t + 1)
