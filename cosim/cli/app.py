@@ -22,11 +22,12 @@ with import_on_demand():
     from cosim.cli.report import compare, report
     from cosim.cli.run import run
     from cosim.cli.scenario import scenario_app
+    from cosim.cli.serve import serve
     from cosim.cli.study import study_app
     from cosim.cli.validate import hosting, validate
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
-for command in (run, report, compare, validate, hosting):
+for command in (run, serve, report, compare, validate, hosting):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")

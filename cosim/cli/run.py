@@ -56,7 +56,7 @@ def run(
             fail("--resume: expected the directory of the run to go on with, got none; add --out DIR")
         if report and chosen.profiles.source != "table":
             _check_memory_of_report(chosen)
-        directory = out or _next_directory(chosen.name)
+        directory = out or next_directory(chosen.name)
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
         if report:
             _write_report(result)
@@ -86,7 +86,8 @@ def _hours_until(scenario: Scenario, until: datetime) -> float:
     return seconds / 3600
 
 
-def _next_directory(name: str) -> Path:
+def next_directory(name: str) -> Path:
+    """Directory of a run that is given none: runs/NAME with the next number that is free."""
     number = 1
     while (Path("runs") / f"{name}-{number:03d}").exists():
         number += 1

@@ -1,0 +1,151 @@
+"""The account page: balance, every transaction with its block, bills, receipts; and who may read it, and has."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from starlette.responses import Response
+
+from cosim.results.csv_text import mark_text
+from cosim.web.pages.desk import Desk
+from cosim.web.pages.house import list_free_houses
+from cosim.web.pages.refusals import RefusedError
+from cosim.web.pages.rendering import render
+from cosim.web.pages.visits import Visit, redirect
+from cosim.web.pages.welcome import describe_market, name_visitor
+from cosim.web.pages.words import describe_entry
+from cosim.web.people.access import Answer
+from market.ledger.check.receipt import prove
+from market.ledger.store.registry import is_granted
+from market.ledger.store.store import Store
+
+MOST_ROWS = 500
+CSV_COLUMNS = ("time", "height", "seq", "what", "role", "other", "delivered_wh", "cut_wh", "price", "money_neur", "why")
+
+
+def find_account(visit: Visit) -> int:
+    """House whose account is asked for: one's own, or another's with a grant that stands; then the reading is kept."""
+    if visit.is_operator:
+        return visit.whole("house", 0, visit.desk.live.case.profiles.n_participants - 1)
+    own = visit.house
+    house = own if "house" not in visit.request.query_params else visit.whole("house")
+    if house == own:
+        return own
+    live, people = visit.desk.live, visit.desk.people
+    if not is_granted(live.registry, house, own, live.next_interval):
+        raise RefusedError(403, f"House {house} has not granted you access, or no longer does.")
+    if (owner := people.persons.find_member(house)) is not None:
+        people.access.record_read(visit.person.number, owner.number, visit.request.url.path.strip("/"))
+    return house
+
+
+def show_account(visit: Visit) -> Response:
+    """The account page of a house."""
+    house, desk = find_account(visit), visit.desk
+    month, entries = list_month(desk, house, visit.request.query_params.get("month", ""))
+    wallet, account = desk.journal.find_balance(house)
+    is_own = not visit.is_operator and visit.session is not None and visit.session.house == house
+    return render(
+        "account.html",
+        **name_visitor(visit),
+        **describe_market(desk),
+        house=house,
+        is_own=is_own,
+        wallet=wallet,
+        account=account,
+        bills=[(name, lines, sum(lines.values())) for name, lines in desk.journal.list_bills(house)],
+        month=month,
+        months=sorted(desk.journal.months, reverse=True),
+        entries=entries[:MOST_ROWS],
+        n_entries=len(entries),
+        sharing=describe_sharing(visit) if is_own else {},
+    )
+
+
+def list_month(desk: Desk, house: int, month: str) -> tuple[str, list[dict[str, Any]]]:
+    """A month, the newest unless another is named, and its transactions of a house, newest first."""
+    months = desk.journal.months
+    month = month if month in months else max(months, default="")
+    span = months.get(month, range(0))
+    found = desk.journal.list_entries(house, span.start, span.stop)
+    return month, [
+        {**describe_entry(height, row, house), "at": desk.live.starts_at(int(row["interval"]))} for height, row in found
+    ]
+
+
+def describe_sharing(visit: Visit) -> dict[str, Any]:
+    """Who may read a member's account, who asks, whom the member has asked, and who has read."""
+    desk, own, me = visit.desk, visit.house, visit.person.number
+    registry, t = desk.live.registry, desk.live.next_interval
+    members = [house for house in range(desk.live.case.profiles.n_participants) if house != own]
+    standing = [pair for pair in sorted(registry.grants) if is_granted(registry, *pair, t)]
+    free = set(list_free_houses(desk))
+    return {
+        "readers": [reader for owner, reader in standing if owner == own],
+        "readable": [owner for owner, reader in standing if reader == own],
+        "asked_of": [each for each in desk.people.access.list_asked_of(me) if each.state == Answer.ASKED],
+        "asked_by": desk.people.access.list_asked_by(me),
+        "members": [house for house in members if house not in free],
+        "reads": [
+            (
+                f"house {read.reader_house}" if read.reader_house is not None else f"person {read.reader}",
+                read,
+                datetime.fromtimestamp(read.last_at, UTC),
+            )
+            for read in desk.people.access.list_reads_of(me)
+        ],
+        "accesses": [each for each in reversed(desk.journal.accesses) if each.owner == own][:MOST_ROWS],
+    }
+
+
+def download_csv(visit: Visit) -> Response:
+    """Transactions of a month as CSV; texts that a spreadsheet would run as formulas are marked as texts."""
+    house = find_account(visit)
+    month, entries = list_month(visit.desk, house, visit.request.query_params.get("month", ""))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for entry in entries[::-1]:
+        known = {**entry, "time": f"{entry['at']:%Y-%m-%dT%H:%MZ}"}
+        writer.writerow([mark_text(known[name]) for name in CSV_COLUMNS])
+    return _download(text.getvalue(), "text/csv; charset=utf-8", f"house-{house}-{month}.csv")
+
+
+def download_receipt(visit: Visit) -> Response:
+    """The receipt of a transaction, for `gridsettle ledger verify-receipt`."""
+    house, desk = find_account(visit), visit.desk
+    interval, seq = visit.whole("interval"), visit.whole("seq")
+    if interval >= len(desk.journal.intervals):
+        raise RefusedError(404, f"Interval {interval} is not recorded yet.")
+    rows = desk.journal.intervals[interval].exchanges
+    mine = rows[(rows["seller"] == house) | (rows["buyer"] == house) | (rows["host"] == house)]
+    meter = desk.journal.intervals[interval].meters[house : house + 1]
+    if seq not in [*mine["seq"].tolist(), *np.atleast_1d(meter["seq"]).tolist()]:
+        raise RefusedError(404, f"House {house} has no record {seq} in interval {interval}.")
+    with Store.open_to_read(desk.live.directory) as store:
+        receipt = prove(store, interval, seq)
+    return _download(receipt.text(), "application/json", f"receipt-{interval}-{seq}.json")
+
+
+def _download(text: str, kind: str, name: str) -> Response:
+    return Response(text, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def ask_access(visit: Visit) -> Response:
+    """Ask the member of another house to be let read its account."""
+    visit.desk.people.access.ask_access(visit.person.number, visit.whole("house"))
+    return redirect("/account")
+
+
+def refuse_access(visit: Visit) -> Response:
+    """Refuse what another asks, or take back what oneself has asked."""
+    number, access, me = visit.whole("request"), visit.desk.people.access, visit.person.number
+    if number in [each.number for each in access.list_asked_of(me)]:
+        access.answer_access(number, me, granted=False)
+    else:
+        access.withdraw_access(number, me)
+    return redirect("/account")

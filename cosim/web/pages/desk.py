@@ -1,0 +1,130 @@
+"""What the pages work with, made once: the run, the people, what the ledger holds, the clock."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from cosim.web.live.run import LiveRun
+from cosim.web.pages.announcer import Announcer
+from cosim.web.pages.auditor import Auditor
+from cosim.web.pages.clock import Clock
+from cosim.web.pages.decisions import carry_out
+from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, make_feeder_map, make_legend
+from cosim.web.pages.journal import Journal
+from cosim.web.people.limits import TokenBuckets
+from cosim.web.people.site import Site
+from cosim.web.people.store import People
+
+
+class Maps:
+    """Pictures of the feeder, each drawn once an interval."""
+
+    def __init__(self, live: LiveRun) -> None:
+        self._live, self._drawn = live, dict[bool, tuple[int, Markup]]()
+        self._map: FeederMap = make_feeder_map(live.case)
+        self.legend: Legend = make_legend(self._map.band_pu)
+
+    def draw(self, *, exact: bool) -> Markup:
+        """The feeder in the last interval; empty before the first."""
+        last = self._live.last
+        if last is None:
+            return Markup("")
+        interval, picture = self._drawn.get(exact, (-1, Markup("")))
+        if interval != last.interval:
+            picture = draw_map(self._map, last.chunk.flow, exact=exact)
+            self._drawn[exact] = last.interval, picture
+        return picture
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """What the pages work with.
+
+    Attributes
+    ----------
+    live, people
+        The run behind the market, and who takes part.
+    sites
+        Origins under which people reach this server, by the header `Host`.
+    demo, secure
+        Whether there is a demo wallet; whether people reach the server by TLS.
+    journal, maps, announcer, auditor
+        What the ledger holds, the feeder drawn, pages that listen, and audits.
+    clock
+        Closes intervals.
+    sign_ins, sayings
+        How often a client may try to sign in, and a person may change something.
+    secret
+        Of this process, for tokens of visitors who have no session.
+    turn
+        Held by the one thread that carries decisions out or reads what the ledger has gained.
+    """
+
+    live: LiveRun
+    people: People
+    sites: Mapping[str, Site]
+    demo: bool
+    secure: bool
+    journal: Journal
+    maps: Maps
+    announcer: Announcer
+    auditor: Auditor
+    clock: Clock
+    sign_ins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.5, 30.0))
+    sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def find_price(self, interval: int) -> int | None:
+        """Price between houses in an interval that is recorded; of the last one also where nobody traded."""
+        last = self.live.last
+        if last is not None and last.interval == interval:
+            return int(last.chunk.window.price_ueur_per_kwh[0])
+        return self.journal.intervals[interval].price_ueur_per_kwh
+
+    def carry_out(self) -> None:
+        """Put on the ledger what the operator has decided, and show it."""
+        with self.turn:
+            done = carry_out(self.live, self.people)
+        if done:
+            self.tell()
+
+    def tell(self) -> None:
+        """Read what the ledger has gained, and tell every page that listens."""
+        with self.turn:
+            self.journal.catch_up()
+        self.announcer.announce()
+
+
+@contextmanager
+def open_desk(
+    live: LiveRun,
+    people: People,
+    sites: Mapping[str, Site],
+    *,
+    seconds: float | None = None,
+    demo: bool = False,
+    secure: bool = False,
+) -> Iterator[Desk]:
+    """Open what the pages work with; the clock runs meanwhile, every so many `seconds` or by steps."""
+    journal = Journal(live.directory, lambda interval: f"{live.starts_at(interval):%Y-%m}")
+    announcer = Announcer(journal, lambda interval: desk.find_price(interval))
+    auditor = Auditor(live.directory)
+
+    def close() -> bool:
+        if not live.is_over:
+            live.close_interval()
+            desk.tell()
+        return not live.is_over
+
+    clock = Clock(close, lambda: desk.carry_out(), seconds)
+    desk = Desk(live, people, sites, demo, secure, journal, Maps(live), announcer, auditor, clock)
+    desk.carry_out()
+    with auditor, clock:
+        yield desk

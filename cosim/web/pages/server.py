@@ -1,0 +1,48 @@
+"""The web server that runs the application until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+GRACE_S = 2
+"""How long answers that are under way may take when the server stops; pages that listen never end by themselves."""
+
+
+def run_until_stopped(app: FastAPI, listener: socket.socket, *, proxied: bool = False) -> None:
+    """Serve on a socket until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    app, listener
+        The application, and the socket that listens.
+    proxied
+        Whether a proxy on this machine stands before it, and says whom it asks for.
+    """
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=proxied,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    server = uvicorn.Server(config)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn stops by handlers of its own, and then raises the signal again for those that were there before.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,90 @@
+// Forms of a house that are signed here, in the browser, by the page's own key, before they are sent.
+
+import { findKey, signWith } from "./keys.js";
+import * as records from "./records.js";
+import { makeSubmission, signSubmission } from "./submission.js";
+import { attempt, get, post, say } from "./talk.js";
+
+const ATTEMPTS = 3;
+const whole = (form, name, factor = 1) => Math.round(Number(form.elements[name].value || 0) * factor);
+
+/** The record that a form asks for; `next` holds the numbers that the server expects. */
+const makers = {
+  member: (form, next, key) => records.makeMember({ ...next, publicKey: key.publicKey }),
+  grant: (form, next) => records.makeGrant({ ...next, other: whole(form, "other"), until: whole(form, "until") }),
+  withdraw: (form, next) => records.makeGrant({ ...next, other: whole(form, "other"), until: 0, withdrawn: true }),
+  access: (form, next) => records.makeAccess({ ...next, other: whole(form, "other") }),
+  panels: (form, next) => {
+    const powerW = whole(form, "power_kw", 1000);
+    return records.makeDevice({ ...next, deviceKind: records.DEVICE.panels, powerW, energyWh: 0 });
+  },
+  battery: (form, next) => {
+    const energyWh = whole(form, "energy_kwh", 1000);
+    return records.makeDevice({ ...next, deviceKind: records.DEVICE.battery, powerW: next.battery_w, energyWh });
+  },
+};
+
+async function findOwnKey() {
+  const key = await findKey(document.body.dataset.key);
+  if (key) return key;
+  throw new Error(
+    "Your key is not in this browser: it never leaves the one in which you joined. Use that one, or ask the operator " +
+      "to end the old key.",
+  );
+}
+
+async function sign(form) {
+  const key = await findOwnKey();
+  const stores = form.dataset.sign === "battery" ? `?battery_wh=${whole(form, "energy_kwh", 1000)}` : "";
+  const next = await get(`/house/next${stores}`);
+  const chain = records.fromHex(next.chain_id);
+  const by = (message) => signWith(key, message);
+  if (form.dataset.sign === "submission") {
+    const record = makeSubmission({ ...readSubmission(form, next), house: next.member });
+    return { record: records.toHex(record), signature: records.toHex(await signSubmission(chain, record, by)) };
+  }
+  const record = makers[form.dataset.sign](form, next, key);
+  const purpose = form.dataset.sign === "member" ? records.PURPOSE.possession : records.PURPOSE.inForce;
+  const signed = await records.signRecord(chain, next.member, record, [purpose], by);
+  return { records: records.toHex(signed) };
+}
+
+function readSubmission(form, next) {
+  const automatic = form.elements.way.value === "automatic";
+  const sign = form.elements.way.value === "take" ? -1 : 1;
+  const limit = form.elements.limit_eur.value.trim();
+  return {
+    netWh: automatic ? null : sign * whole(form, "energy_kwh", 1000),
+    reserveWh: whole(form, "reserve_kwh", 1000),
+    ask: whole(form, "ask"),
+    limit: limit === "" ? -1 : Math.round(Number(limit) * 1e6),
+    number: next.submission_number,
+    first: next.interval,
+    last: next.interval + Math.max(whole(form, "intervals"), 1) - 1,
+  };
+}
+
+/** Sign and send; once more where the market went on meanwhile (409). */
+async function send(form) {
+  for (let k = 1; ; k += 1) {
+    try {
+      return await post(form.getAttribute("action"), await sign(form));
+    } catch (error) {
+      if (error.status !== 409 || k === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function submit(form, place) {
+  const answer = await send(form);
+  say(place, answer.said, "good");
+  if (answer.next) setTimeout(() => location.assign(answer.next), 600);
+}
+
+for (const form of document.querySelectorAll("form[data-sign]")) {
+  const place = form.querySelector('[role="status"]');
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(place, [...form.querySelectorAll("button")], () => submit(form, place));
+  });
+}

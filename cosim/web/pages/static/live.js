@@ -1,0 +1,25 @@
+// Follow the market: every block that is written is announced, and the page's figures are loaded again.
+
+/** Take the parts marked `data-live` from a fresh copy of this page; what a person is typing in stays. */
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const newer = fresh.getElementById(part.id);
+    if (newer && !part.contains(document.activeElement)) part.replaceWith(document.importNode(newer, true));
+  }
+}
+
+let waiting;
+function refreshSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(refresh, 150);
+}
+
+// The page says up to which block it was made: whatever comes after is news.
+if (document.querySelector("[data-live]")) {
+  const source = new EventSource(`/events?after=${document.body.dataset.height}`);
+  ["interval", "block"].forEach((news) => source.addEventListener(news, refreshSoon));
+  window.addEventListener("pagehide", () => source.close());
+}
