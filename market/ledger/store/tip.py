@@ -140,14 +140,27 @@ def open_checkpoint(note: str, origin: str, registry: Registry) -> Checkpoint:
     LedgerError
         If none has, or it is not a checkpoint of this log.
     """
+    checkpoint = parse_checkpoint(open_note(note, find_signer(note, origin, registry)))
+    if checkpoint.origin != origin:
+        raise LedgerError(f"checkpoint: expected origin '{origin}', found '{checkpoint.origin}'")
+    return checkpoint
+
+
+def find_signer(note: str, origin: str, registry: Registry) -> VerifierKey:
+    """Find which of the operator's keys, under the name of its log, has signed a note.
+
+    Raises
+    ------
+    LedgerError
+        If none has.
+    """
     reason = LedgerError(f"checkpoint: expected a signature of '{origin}' by the operator, found none")
     for tenure in registry.keys[OPERATOR]:
+        key = VerifierKey(origin, ED25519, tenure.public_key)
         try:
-            checkpoint = parse_checkpoint(open_note(note, VerifierKey(origin, ED25519, tenure.public_key)))
+            open_note(note, key)
         except LedgerError as refused:
             reason = refused
             continue
-        if checkpoint.origin != origin:
-            raise LedgerError(f"checkpoint: expected origin '{origin}', found '{checkpoint.origin}'")
-        return checkpoint
+        return key
     raise reason
