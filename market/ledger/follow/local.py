@@ -32,6 +32,9 @@ class Server(Protocol):
     def open(self, path: str, most: int, skip: int = 0) -> AbstractContextManager[Body | None]:
         """The same from byte `skip` on, piece by piece."""
 
+    def close(self) -> None:
+        """Let go of connections."""
+
 
 class Bytes:
     """A body that is at hand."""
@@ -79,6 +82,9 @@ class Local:
         """What stands under a path, from byte `skip` on."""
         content = self._find(path)
         yield None if content is None else Bytes(content[skip:])
+
+    def close(self) -> None:
+        """Nothing: there is no connection."""
 
 
 def find_in_folder(folder: Path, most: int = 1 << 30) -> Callable[[str], bytes | None]:

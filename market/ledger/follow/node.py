@@ -83,6 +83,7 @@ class Node:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.log.remote.close()
         if self.store is not None:
             self.store.close()
 

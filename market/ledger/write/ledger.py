@@ -35,7 +35,7 @@ from market.ledger.format.records import (
 from market.ledger.format.statements import make_operator_record
 from market.ledger.format.version import find_version
 from market.ledger.store.registry import Registry, find_operators_key, replay_statements
-from market.ledger.store.store import Store, StoredBlock, StoredState
+from market.ledger.store.store import OF_A_COPY, Store, StoredBlock, StoredState
 from market.ledger.store.tip import (
     Tip,
     check_no_rollback,
@@ -245,6 +245,10 @@ class Ledger:
         states = self._store.states()
         if len(states) != 1:
             raise LedgerError(f"{self.directory}: expected a state to resume from, found {len(states)}")
+        if states[0] == OF_A_COPY:
+            raise LedgerError(
+                f"{self.directory}: expected a run's ledger, found a copy, which has no state to go on from"
+            )
         height, blob, signature = states[0]
         block = self._store.block(height)
         signer = find_operators_key(self.registry, height) or b""
