@@ -109,13 +109,15 @@ def answer_request(node: Node, cosigner: Cosigner, content: bytes, time: int) ->
     if request is None:
         return _say(HTTPStatus.BAD_REQUEST, "expected old size, proof, empty line and checkpoint")
     checkpoint = request.note.checkpoint
+    try:
+        if node.pinned is None or (
+            checkpoint.origin == node.pinned.name and (node.size < checkpoint.size or not node.is_signed(request.note))
+        ):
+            node.catch_up()
+    except LedgerError as reason:
+        return _say(HTTPStatus.SERVICE_UNAVAILABLE, str(reason))
     if node.pinned is None or checkpoint.origin != node.pinned.name:
         return _say(HTTPStatus.NOT_FOUND, "another log than the one that is followed here")
-    if node.size < checkpoint.size or not node.is_signed(request.note):
-        try:
-            node.catch_up()
-        except LedgerError as reason:
-            return _say(HTTPStatus.SERVICE_UNAVAILABLE, str(reason))
     if not node.is_signed(request.note):
         return _say(HTTPStatus.FORBIDDEN, "no signature of the log's operator")
     return _check_proof(request, cosigner.last_cosigned()) or _cosign(node, cosigner, request, time)
