@@ -11,7 +11,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from threading import Timer
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -194,11 +194,9 @@ class Remote:
         seconds = self.patience_s + most / SLOWEST
         try:
             connection, sock = self._connect()
-            with _ends_after(seconds, sock):
-                response = self._ask(connection, method, path, content, headers)
+            with _ends_after(seconds, sock), closing(self._ask(connection, method, path, content, headers)) as response:
                 yield response
-                if finished := not response.read1(1):
-                    response.close()
+                finished = not response.read1(1)
         except _ERRORS as reason:
             self.close()
             if isinstance(reason, LedgerError):
