@@ -69,7 +69,7 @@ def follow(
 
       gridsettle ledger follow http://127.0.0.1:8000 --out my-copy --cosign witness.pem --serve 8001
     """
-    with progress.tell_compiling(), _lies_end(out), bad_input_ends(), ExitStack() as stack:
+    with progress.tell_compiling(), bad_input_ends(), _lies_end(out), ExitStack() as stack:
         if once and serve is not None:
             fail("--serve: expected a node that stays, got --once; leave one of them out")
         cosigner = None if cosign is None else make_cosigner(cosign, name)

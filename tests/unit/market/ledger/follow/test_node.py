@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from naive_ledger import first_fault
 from market.errors import LedgerError
 from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import public_bytes
+from market.ledger.follow import node as node_module
+from market.ledger.follow import source as source_module
 from market.ledger.follow.evidence import LyingError
 from market.ledger.follow.node import KEY_FILE
 from market.ledger.follow.remote import ServerError
@@ -75,8 +79,8 @@ def test_a_log_is_followed_block_by_block_and_after_every_restart(tmp_path: Path
     with begin(tmp_path / "run", MADE):
         pass
     with served(tmp_path / "run") as url:
-        for stop in range(1, 40, 3):
-            grow(tmp_path / "run", MADE, max(stop - 3, 0), stop)
+        for stop in range(1, 40, 7):
+            grow(tmp_path / "run", MADE, max(stop - 7, 0), stop)
             with node_of(url, tmp_path / "copy") as node:
                 assert node.catch_up().size == stop + 1
                 assert content(tmp_path / "copy") == content(tmp_path / "run")
@@ -100,6 +104,48 @@ def test_more_than_a_bundle_is_followed(tmp_path: Path) -> None:
         grow(tmp_path / "run", made, 300, 700)
         assert node.catch_up().n_new == 400
     assert content(tmp_path / "copy") == content(tmp_path / "run")
+
+
+class KilledError(BaseException):
+    """A node that ends here, without another line."""
+
+
+@pytest.mark.slow
+def test_wherever_a_node_is_killed_it_goes_on(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed before and behind every step that makes something durable, one after the other."""
+    step = {"at": 0, "kill": -1}
+
+    def stops(module: object, name: str) -> None:
+        real = getattr(module, name)
+
+        def stop(*arguments: object, **more: object) -> object:
+            for _ in range(2):
+                step["at"] += 1
+                if step["at"] == step["kill"]:
+                    raise KilledError
+                if step["at"] % 2:
+                    done = real(*arguments, **more)
+            return done
+
+        monkeypatch.setattr(module, name, stop)
+
+    for owner, name in ((Store, "append"), (Store, "add_checkpoint"), (node_module, "write_durably")):
+        stops(owner, name)
+    monkeypatch.setattr(source_module, "LARGEST_PIECE", 16_000)
+    with served(directory) as url:
+        for kill in range(1, 200):
+            out = tmp_path / str(kill)
+            step.update(at=0, kill=kill)
+            with suppress(KilledError), node_of(url, out) as node:
+                node.catch_up()
+                break
+            gc.collect()  # the lock of a process that was killed is free
+            step["kill"] = -1
+            with node_of(url, out) as node:
+                assert node.catch_up().size == 41
+            assert content(out) == content(directory)
+            assert verify_ledger(out, checkpoint=checkpoint_path(out).read_text()).ok
+    assert 10 < kill < 199
 
 
 # -- whom a node believes ---------------------------------------------------------------------------------------------
