@@ -13,6 +13,7 @@ from cosim.cli.options import Directory, Quiet
 from cosim.results import publication
 from market.ledger.read import publish as tiles
 from market.ledger.store import store as stores
+from market.ledger.store import tip
 
 publish_app = typer.Typer()
 
@@ -45,9 +46,10 @@ def publish(
     with bad_input_ends():
         if out is not None:
             with stores.Store.open_to_read(directory) as store:
-                found = tiles.publish_tiles(store, out)
+                found, key = tiles.publish_tiles(store, out), tip.read_log_key(store.block(0))
             if not quiet:
                 typer.echo(f"{out}: {found.size:,} blocks, {found.n_files:,} files written")
+                typer.echo(f"verifier key for those who follow it: {key.text()}")
         elif copy is not None:
             written = publication.publish_run(directory, copy)
             if not quiet:

@@ -71,19 +71,6 @@ class TiledTree:
         """Leaf hashes of a tile of level 0."""
         return self._tile(0, index)
 
-    def prove_extension(self, first: int) -> list[bytes]:
-        """Consistency proof (RFC 9162 §2.1.4.1) that the tree of the first `first` leaves, at least 1, is a prefix."""
-        return self._subproof(first, 0, self.size, complete=True)
-
-    def _subproof(self, first: int, begin: int, stop: int, *, complete: bool) -> list[bytes]:
-        n = stop - begin
-        if first == n:
-            return [] if complete else [self.root_of(begin, stop)]
-        half = begin + (1 << (n - 1).bit_length() - 1)
-        if first <= half - begin:
-            return [*self._subproof(first, begin, half, complete=complete), self.root_of(half, stop)]
-        return [*self._subproof(first - half + begin, half, stop, complete=False), self.root_of(begin, half)]
-
     def _node_at_edge(self, level: int, index: int) -> bytes:
         base, above = divmod(level, 8)
         first = (index << above) % WIDTH

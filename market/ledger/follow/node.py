@@ -19,9 +19,8 @@ from market.ledger.durable import report_unwritable, write_durably
 from market.ledger.follow.evidence import LyingError, keep_evidence
 from market.ledger.follow.remote import ServerError
 from market.ledger.follow.source import Log, Note, parse_note
-from market.ledger.format.checkpoint import checkpoint_path, log_origin
+from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.note import (
-    ED25519,
     VerifierKey,
     format_signature,
     merge_notes,
@@ -32,9 +31,9 @@ from market.ledger.format.quorum import Quorum, list_cosigners, read_quorum
 from market.ledger.format.records import read_parameters
 from market.ledger.format.tiles import WIDTH, WITNESSED
 from market.ledger.read.tiles import read_path
-from market.ledger.store.registry import EMPTY, Registry, Tenure, find_operators_key, replay_statements
+from market.ledger.store.registry import EMPTY, Registry, Tenure
 from market.ledger.store.store import FILE, OF_A_COPY, Store, StoredBlock
-from market.ledger.store.tip import decode_records, find_signer, open_checkpoint
+from market.ledger.store.tip import decode_records, find_signer, open_checkpoint, read_log_key
 
 KEY_FILE = "operator.vkey"
 MOST_KEPT = 48
@@ -197,10 +196,7 @@ class Node:
 
     def _pin(self, first: StoredBlock) -> None:
         """Take the operator's key from a first block and write it down."""
-        records = decode_records(first.records)
-        key = find_operators_key(replay_statements(EMPTY, records, b"", 0), 0) or b""
-        chain_id = first.header[4:36]
-        self.pinned = VerifierKey(log_origin(chain_id), ED25519, key)
+        self.pinned = read_log_key(first)
         write_durably(self.directory / KEY_FILE, self.pinned.text() + "\n")
 
     def _check_origin(self, shown: Note) -> None:

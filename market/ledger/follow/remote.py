@@ -87,11 +87,6 @@ class Body:
         while n > 0:
             n -= len(self.read_exactly(min(n, _AT_A_TIME)))
 
-    def check_end(self) -> None:
-        """Raise a ServerError if there is more."""
-        if self._gather(1):
-            raise ServerError(f"{self._what}: expected its end, got more")
-
     def _gather(self, n: int) -> bytes:
         parts, missing = [], n
         while missing > 0 and (part := self._next(missing)):

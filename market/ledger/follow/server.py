@@ -148,5 +148,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *_: object) -> None:
         """Nothing: the terminal is the node's own."""

@@ -16,7 +16,7 @@ from market.ledger.format.header import NO_PREVIOUS, NO_STATE, Header, decode_he
 from market.ledger.format.note import ED25519, LONGEST_NOTE, VerifierKey, open_note
 from market.ledger.format.records import SIZE, RecordBytes, is_registry, read_next_interval
 from market.ledger.store.registry import EMPTY, Registry, find_operators_key, replay_statements
-from market.ledger.store.store import Store
+from market.ledger.store.store import Store, StoredBlock
 
 
 class Tip(NamedTuple):
@@ -101,6 +101,20 @@ def extend_registry_tree(tree: History, records: RecordBytes) -> History:
     for record in records[is_registry(records)]:
         tree.append(leaf_hash(record.tobytes()))
     return tree
+
+
+def read_log_key(first: StoredBlock) -> VerifierKey:
+    """The verifier key of a log, from its first block: the operator's key there, under the name of the log.
+
+    Raises
+    ------
+    LedgerError
+        If it is no first block.
+    """
+    registry = replay_statements(EMPTY, decode_records(first.records), b"", 0)
+    return VerifierKey(
+        log_origin(decode_header(first.header).chain_id), ED25519, find_operators_key(registry, 0) or b""
+    )
 
 
 def read_operator_key(tip: Tip) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from log_world import random_leaves, roots_by_definition
 
 from market.ledger.check.tree import TiledTree, WrongTilesError, find_first_difference
-from market.ledger.crypto.merkle import consistency_proof, is_consistent, root_of_leaf_hashes
+from market.ledger.crypto.merkle import root_of_leaf_hashes
 from market.ledger.format.tiles import parse_tile
 
 LEAVES = random_leaves(70_000)
@@ -47,14 +47,6 @@ def test_parts_of_a_tree_have_the_roots_that_they_must(size: int) -> None:
         assert tree.root_of(0, stop) == root_of_leaf_hashes(LEAVES[:stop])
     assert tree.leaves(0) == LEAVES[: min(size, 256)]
     assert tree_of(300).root_of(0, 300) == roots_by_definition(LEAVES[:300])
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_proofs_are_those_of_all_leaves(size: int) -> None:
-    for first in {1, size // 2 or 1, size - 1 or 1, size}:
-        proof = tree_of(size).prove_extension(first)
-        assert proof == consistency_proof(LEAVES[:size], first)
-        assert is_consistent(first, root_of_leaf_hashes(LEAVES[:first]), size, tree_of(size).root, proof)
 
 
 @pytest.mark.parametrize("path", ["tile/0/000", "tile/0/100", "tile/0/273.p/112", "tile/1/000", "tile/1/001.p/17"])
