@@ -77,6 +77,8 @@ class Node:
         self._begin_verification(0)
         if (directory / FILE).exists():
             self._replay_copy()
+        if pinned is not None and not (directory / KEY_FILE).exists():
+            write_durably(directory / KEY_FILE, pinned.text() + "\n")
 
     def __enter__(self) -> Node:
         return self
@@ -180,6 +182,10 @@ class Node:
         """Open the copy and replay what was verified before: books, registry and tree, but no signatures."""
         self.store = Store.open_to_write(self.directory)
         try:
+            if self.store.states() != [OF_A_COPY]:
+                raise LedgerError(
+                    f"{self.directory}: expected a copy that a node made, found the ledger of a run; take another"
+                )
             if self.pinned is None:
                 self._pin(self.store.block(0))
             self._begin_verification(self.store.size())
@@ -306,8 +312,6 @@ def _read_pinned(directory: Path, given: VerifierKey | None) -> VerifierKey | No
     """The key that is pinned: the given one, which has to be that of the directory if it has one."""
     path = directory / KEY_FILE
     if not path.exists():
-        if given is not None:
-            write_durably(path, given.text() + "\n")
         return given
     kept = read_verifier_key(path)
     if given is not None and given != kept:

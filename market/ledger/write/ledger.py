@@ -24,7 +24,7 @@ from market.ledger.format.header import (
     state_message,
     state_root,
 )
-from market.ledger.format.note import sign_note
+from market.ledger.format.note import merge_notes, sign_note
 from market.ledger.format.records import (
     RecordBytes,
     RecordKind,
@@ -127,7 +127,7 @@ class Ledger:
             ledger = cls(store, key, tip, directory)
             ledger.state()
             check_no_rollback(store, tip, directory)
-            ledger._publish(tip)
+            ledger._publish(tip, store.last_checkpoint())
         except LedgerError:
             store.close()
             raise
@@ -202,12 +202,17 @@ class Ledger:
         self._store.append(blocks, nodes, None if state is None else _sign_state(blocks[-1], state, self._key))
         self._publish(tip)
 
-    def _publish(self, tip: Tip) -> None:
-        """Make a tip that is durable the current one: sign its checkpoint, store it, write it beside the directory."""
+    def _publish(self, tip: Tip, known: str | None = None) -> None:
+        """Make a tip that is durable the current one: sign its checkpoint, store it, write it beside the directory.
+
+        If its checkpoint is known from before, the cosignatures that it has by now are kept.
+        """
         self._tip = tip
         origin = log_origin(tip.header.chain_id)
         checkpoint = Checkpoint(origin, tip.history.size, tip.history.root())
         note = sign_note(checkpoint.text(), origin, self._key)
+        if known is not None:
+            note = merge_notes(note, known)
         self._store.add_checkpoint(checkpoint.size, note)
         write_durably(checkpoint_path(self.directory), note)
 

@@ -11,6 +11,7 @@ import pytest
 from ledger_world import append, begin, busy, world, written
 from log_world import forked, grow, node_of, served, served_folder
 from naive_ledger import first_fault
+from private_world import private_ledger
 
 from market.errors import LedgerError
 from market.ledger.check.verify import verify_ledger
@@ -309,6 +310,32 @@ def test_two_nodes_do_not_write_to_one_copy(directory: Path, tmp_path: Path) -> 
         node.catch_up()
         with pytest.raises(LedgerError, match="only writer"):
             node_of(url, tmp_path / "copy")
+
+
+def test_the_ledger_of_a_run_is_no_copy(directory: Path, tmp_path: Path) -> None:
+    written(tmp_path / "run", MADE)
+    with served(directory) as url, pytest.raises(LedgerError, match="found the ledger of a run"):
+        node_of(url, tmp_path / "run")
+    assert verify_ledger(tmp_path / "run").ok
+    assert not (tmp_path / "run" / KEY_FILE).exists()
+
+
+def test_a_private_ledger_is_followed_with_its_commitments(tmp_path: Path) -> None:
+    directory = private_ledger(tmp_path / "run")
+    with served(directory) as url, node_of(url, tmp_path / "copy") as node:
+        node.catch_up()
+    assert not (tmp_path / "copy/vaults").exists()
+    assert content(tmp_path / "copy") == content(directory)
+    report = verify_ledger(tmp_path / "copy")
+    assert report.ok
+    assert report.in_sums
+
+
+def test_a_ledger_with_phases_is_followed(tmp_path: Path) -> None:
+    written(tmp_path / "run", world(3, 10, seed=4, phased=True))
+    with served(tmp_path / "run") as url, node_of(url, tmp_path / "copy") as node:
+        assert node.catch_up().size == 11
+    assert first_fault(tmp_path / "copy") is None
 
 
 def test_a_pinned_key_alone_makes_no_copy(tmp_path: Path) -> None:
