@@ -99,6 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "gridsettle", ""
     timeout = IDLE_S
+    wbufsize, disable_nagle_algorithm = -1, True  # else every answer waits 40 ms for the client to confirm its headers
     server: CopyServer
 
     def do_GET(self) -> None:
