@@ -92,13 +92,10 @@ def find_witnessed_size(store: Store, chain: Chain, given: str | None, quorum: Q
     quorum
         The quorum that the first block states.
     """
-    notes = [note for _, note in reversed(store.checkpoints())] + ([] if given is None else [given])
-    sizes = (
-        open_checkpoint(note, log_origin(chain.chain_id), chain.registry).size
-        for note in notes
-        if count_cosigners(note, quorum) >= quorum.needed
-    )
-    return max(sizes, default=0)
+    notes = [note for size, note in store.checkpoints() if size <= len(chain.hashes)]
+    counting = [note for note in [*notes, given] if note is not None and count_cosigners(note, quorum) >= quorum.needed]
+    sizes = [open_checkpoint(note, log_origin(chain.chain_id), chain.registry).size for note in counting]
+    return max((size for size in sizes if size <= len(chain.hashes)), default=0)
 
 
 def _check_tree(store: Store, chain: Chain, *, whole: bool) -> Fault | None:

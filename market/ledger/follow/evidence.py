@@ -18,7 +18,9 @@ class LyingError(LedgerError):
     """What a log shows contradicts what it has shown before, or does not verify; the message says how."""
 
 
-def keep_evidence(directory: Path, kind: str, seen: str | None, shown: Note, found: dict[str, Any]) -> Path:
+def keep_evidence(
+    directory: Path, kind: str, seen: str | None, shown: Note, found: dict[str, Any], records: bytes = b""
+) -> Path:
     """Write what a log has shown into a folder of its own; the same once again changes nothing.
 
     Parameters
@@ -31,6 +33,8 @@ def keep_evidence(directory: Path, kind: str, seen: str | None, shown: Note, fou
         Note that the node has accepted before, None for none, and the note that contradicts it.
     found
         Where and how, as JSON can hold it.
+    records
+        Records of the block that is wrong, if it is one.
 
     Returns
     -------
@@ -44,5 +48,7 @@ def keep_evidence(directory: Path, kind: str, seen: str | None, shown: Note, fou
     if seen is not None:
         write_durably(folder / "seen.checkpoint", seen)
     write_durably(folder / "shown.checkpoint", shown.text)
+    if records:
+        write_durably(folder / "records.bin", records)
     write_durably(folder / "found.json", json.dumps({"kind": kind, **found}, indent=1) + "\n")
     return folder

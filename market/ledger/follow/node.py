@@ -7,16 +7,17 @@ a whole, so that a node that was killed goes on where it was.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from market.errors import LedgerError
 from market.exchanges import OPERATOR
-from market.ledger.check.tree import TiledTree, WrongTilesError, find_first_difference
+from market.ledger.check.tree import TiledTree, WrongTilesError
 from market.ledger.check.verify import GROUP, Verification
 from market.ledger.crypto.merkle import root_of_leaf_hashes
 from market.ledger.crypto.signatures import SignatureChecks
 from market.ledger.durable import report_unwritable, write_durably
 from market.ledger.follow.evidence import LyingError, keep_evidence
+from market.ledger.follow.partings import find_parting, is_operators_block, is_operators_header, show_block
 from market.ledger.follow.remote import ServerError
 from market.ledger.follow.source import Log, Note, parse_note
 from market.ledger.format.checkpoint import checkpoint_path
@@ -29,8 +30,7 @@ from market.ledger.format.note import (
 )
 from market.ledger.format.quorum import Quorum, list_cosigners, read_quorum
 from market.ledger.format.records import read_parameters
-from market.ledger.format.tiles import WIDTH, WITNESSED
-from market.ledger.read.tiles import read_path
+from market.ledger.format.tiles import WITNESSED
 from market.ledger.store.registry import EMPTY, Registry, Tenure
 from market.ledger.store.store import FILE, OF_A_COPY, Store, StoredBlock
 from market.ledger.store.tip import decode_records, find_signer, open_checkpoint, read_log_key
@@ -187,7 +187,7 @@ class Node:
                     f"{self.directory}: expected a copy that a node made, found the ledger of a run; take another"
                 )
             if self.pinned is None:
-                self._pin(self.store.block(0))
+                self._pin(self.store.block(0), None)
             self._begin_verification(self.store.size())
             for group in self.store.groups(GROUP):
                 if (fault := self.verification.check(group)) is not None:
@@ -200,9 +200,13 @@ class Node:
             self.store.close()
             raise
 
-    def _pin(self, first: StoredBlock) -> None:
-        """Take the operator's key from a first block and write it down."""
+    def _pin(self, first: StoredBlock, shown: Note | None) -> None:
+        """Take the operator's key from a first block and write it down, if it is that of the log that was shown."""
         self.pinned = read_log_key(first)
+        if shown is not None and shown.checkpoint.origin != self.pinned.name:
+            raise ServerError(
+                f"{self.log.remote.url}: expected blocks of log '{shown.checkpoint.origin}', found '{self.pinned.name}'"
+            )
         write_durably(self.directory / KEY_FILE, self.pinned.text() + "\n")
 
     def _check_origin(self, shown: Note) -> None:
@@ -245,31 +249,39 @@ class Node:
             tree = None  # the signed note alone is proof enough; where the histories part stays unknown
         if tree is not None and tree.root_of(0, min(self.size, tree.size)) == self.root(min(self.size, tree.size)):
             return tree
-        if not signed:
-            raise ServerError(f"{self.log.remote.url}: expected a log signed by '{self._name()}', found none")
-        raise self._prove_fork(tree, shown)
+        raise self._prove_fork(tree, shown, signed=signed)
 
-    def _prove_fork(self, tree: TiledTree | None, shown: Note) -> LyingError:
-        """Keep what proves that the operator has signed two histories; returns what to say."""
-        seen, found = self.seen(), dict[str, Any]()
+    def _prove_fork(self, tree: TiledTree | None, shown: Note, *, signed: bool) -> LedgerError:
+        """Keep what proves that the operator has signed two histories, and return what to say.
+
+        A note that is not signed by a key known here proves nothing, but the block where the histories part may be.
+        """
+        seen, registry, parting = self.seen(), self.registry(), None
         if tree is not None and self.store is not None:
-            store = self.store
-            own = TiledTree(lambda path: read_path(store, path), self.size, self.root(self.size))
-            at = find_first_difference(own, tree)
-            if at is not None:
-                found = {"first_differing_block": at, "ours": _show(store.block(at)), "theirs": self._fetch(tree, at)}
+            parting = find_parting(self.log, tree, self.store, self.root(self.size))
+        theirs = None if parting is None else parting.theirs
+        if not signed and (theirs is None or not is_operators_header(theirs, registry)):
+            return ServerError(f"{self.log.remote.url}: expected a log signed by '{self._name()}', found none")
+        found = {} if parting is None else parting.show()
         folder = keep_evidence(self.directory, "fork", seen and seen.text, shown, found)
-        where = f" part at block {found['first_differing_block']}" if found else " are two"
+        where = " are two" if parting is None else f" part at block {parting.height}"
         return LyingError(
             f"FORK: the log of {shown.checkpoint.size} blocks and the {self.size} that it has shown before{where}; "
             f"what the operator has signed of both is in {folder}"
         )
 
-    def _fetch(self, tree: TiledTree, at: int) -> dict[str, str]:
-        try:
-            return _show(next(self.log.fetch_blocks(tree, at))[0])
-        except LedgerError:
-            return {"hash": tree.leaves(at // WIDTH)[at % WIDTH].hex()}
+    def _explain(self, block: StoredBlock, reason: str, shown: Note) -> LedgerError:
+        """Whose fault a block is that does not verify: the operator's if it has signed all of it, else the server's."""
+        if not is_operators_block(block, self.registry()):
+            url = self.log.remote.url
+            return ServerError(
+                f"{url}: expected block {block.height} as '{self._name()}' signed it, got another: {reason}"
+            )
+        seen, said = self.seen(), {"block": block.height, "reason": reason, **show_block(block)}
+        folder = keep_evidence(self.directory, "broken", seen and seen.text, shown, said, block.records)
+        return LyingError(
+            f"BROKEN at block {block.height}: {reason}; the block and the checkpoint, as signed, are in {folder}"
+        )
 
     def _take(self, group: list[StoredBlock], shown: Note) -> None:
         """Verify blocks and store them."""
@@ -277,15 +289,12 @@ class Node:
         faults = [self.verification.check(group), self.verification.signatures.find_first_fault()]
         if found := [fault for fault in faults if fault is not None]:
             height, reason = min(found)
-            seen, said = self.seen(), {"block": height, "reason": reason}
-            folder = keep_evidence(self.directory, "broken", seen and seen.text, shown, said)
-            raise LyingError(f"BROKEN at block {height}: {reason}; the signed checkpoint is in {folder}")
+            raise self._explain(group[height - group[0].height], reason, shown)
         for block in group:
             nodes += tree.append(block.hash)
         if self.store is None:
             if self.pinned is None:
-                self._pin(group[0])
-                self._check_origin(shown)
+                self._pin(group[0], shown)
             self.store = Store.create(self.directory, group[0], OF_A_COPY)
             group, nodes = group[1:], nodes[1:]
         if group:
@@ -299,13 +308,8 @@ class Node:
         if not 0 < checkpoint.size <= self.size or checkpoint.origin != self._name() or not self.is_signed(shown):
             return
         if checkpoint.root != self.root(checkpoint.size):
-            raise self._prove_fork(None, shown)
+            raise self._prove_fork(None, shown, signed=True)
         self.keep_note(shown.text)
-
-
-def _show(block: StoredBlock) -> dict[str, str]:
-    """What of a block proves that the operator has signed it."""
-    return {"hash": block.hash.hex(), "header": block.header.hex(), "signature": block.signature.hex()}
 
 
 def _read_pinned(directory: Path, given: VerifierKey | None) -> VerifierKey | None:

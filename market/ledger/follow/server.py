@@ -50,6 +50,7 @@ class CopyServer(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64
 
     def __init__(self, directory: Path, host: str, port: int, ask: Ask | None) -> None:
         self.directory, self.ask = directory, ask

@@ -52,7 +52,7 @@ def publish_tiles(store: Store, folder: Path) -> Published:
     tiles = list(_list_wanted(store, folder, checkpoint.size, known))
     for tile in tiles:
         _write_tile(store, folder, tile)
-    written = _write_notes(store, folder, note)
+    written = _write_notes(store, folder, note, checkpoint.size)
     _remove_superseded(folder, checkpoint.size)
     return Published(checkpoint.size, len(tiles) + written)
 
@@ -106,8 +106,8 @@ def _write_tile(store: Store, folder: Path, tile: Tile) -> None:
     write_durably(path, content)
 
 
-def _write_notes(store: Store, folder: Path, note: str) -> int:
-    witnessed = find_witnessed(store)
+def _write_notes(store: Store, folder: Path, note: str, size: int) -> int:
+    witnessed = find_witnessed(store, size)
     if witnessed is not None:
         write_durably(folder / WITNESSED, witnessed)
     write_durably(folder / CHECKPOINT, note)

@@ -89,14 +89,15 @@ def read_terms_of_quorum(store: Store) -> Quorum | None:
     return read_quorum(read_parameters(decode_records(store.block(0).records)))
 
 
-def find_witnessed(store: Store) -> str | None:
-    """Note of the largest checkpoint that the ledger's quorum has cosigned; None without a quorum or such a checkpoint.
+def find_witnessed(store: Store, most: int | None = None) -> str | None:
+    """Note of the largest checkpoint, of at most `most` blocks, that the ledger's quorum has cosigned; None for none.
 
     Signatures of the operator are not verified.
     """
     if store.size() == 0 or (quorum := read_terms_of_quorum(store)) is None:
         return None
-    return next((note for _, note in reversed(store.checkpoints()) if _reaches(note, quorum)), None)
+    newest_first = (note for size, note in reversed(store.checkpoints()) if most is None or size <= most)
+    return next((note for note in newest_first if _reaches(note, quorum)), None)
 
 
 def _reaches(note: str, quorum: Quorum) -> bool:

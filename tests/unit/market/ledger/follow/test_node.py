@@ -21,9 +21,11 @@ from market.ledger.follow import source as source_module
 from market.ledger.follow.evidence import LyingError
 from market.ledger.follow.node import KEY_FILE
 from market.ledger.follow.remote import ServerError
+from market.ledger.format import statements
 from market.ledger.format.checkpoint import checkpoint_path
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.note import ED25519, VerifierKey, open_note, parse_verifier_key
+from market.ledger.format.records import Role
 from market.ledger.read.publish import publish_tiles
 from market.ledger.store.store import OF_A_COPY, Store
 from market.ledger.write.ledger import Ledger
@@ -44,7 +46,7 @@ def content(directory: Path) -> tuple[object, ...]:
 
 def evidence_of(directory: Path) -> dict[str, str]:
     (folder,) = (directory / "evidence").iterdir()
-    return {path.name: path.read_text() for path in folder.iterdir()} | {"folder": folder.name}
+    return {path.name: path.read_text(errors="replace") for path in folder.iterdir()} | {"folder": folder.name}
 
 
 def test_a_copy_is_the_ledger_and_verifies(directory: Path, tmp_path: Path) -> None:
@@ -69,10 +71,14 @@ def test_a_copy_has_no_state_and_says_so(directory: Path, tmp_path: Path) -> Non
         Ledger.resume(tmp_path / "copy", MADE.key)
 
 
-def test_keys_that_are_rotated_are_followed(tmp_path: Path) -> None:
-    busy(tmp_path / "run")
-    with served(tmp_path / "run") as url, node_of(url, tmp_path / "copy") as node:
+@pytest.mark.parametrize("is_pinned", [False, True])
+def test_keys_that_are_rotated_are_followed(is_pinned: bool, tmp_path: Path) -> None:
+    made = busy(tmp_path / "run")
+    name = checkpoint_path(tmp_path / "run").read_text().split("\n")[0]
+    first = VerifierKey(name, ED25519, public_bytes(made.key)) if is_pinned else None
+    with served(tmp_path / "run") as url, node_of(url, tmp_path / "copy", first) as node:
         assert node.catch_up().size == 36
+        assert node.pinned == VerifierKey(name, ED25519, public_bytes(made.key))
     assert content(tmp_path / "copy") == content(tmp_path / "run")
 
 
@@ -169,8 +175,9 @@ def test_a_key_that_is_pinned_is_held_to(directory: Path, tmp_path: Path) -> Non
         wrong = right._replace(public_key=public_bytes(make_demonstration_key(77)))
         with pytest.raises(LedgerError, match="found another"):
             node_of(url, tmp_path / "copy", wrong)
-        with node_of(url, tmp_path / "other", wrong) as node, pytest.raises(LyingError, match="not the pinned one"):
+        with node_of(url, tmp_path / "other", wrong) as node, pytest.raises(ServerError, match="not the pinned one"):
             node.catch_up()
+        assert [path.name for path in (tmp_path / "other").iterdir()] == [KEY_FILE]
         with node_of(url, tmp_path / "third", right) as node:
             assert node.catch_up().first_use is False
 
@@ -292,7 +299,25 @@ def test_a_block_that_does_not_verify_is_never_stored(tmp_path: Path) -> None:
     ):
         node.catch_up()
     assert not (tmp_path / "copy/ledger.sqlite").exists()
-    assert "shown.checkpoint" in evidence_of(tmp_path / "copy")
+    assert {"shown.checkpoint", "records.bin", "found.json"} < set(evidence_of(tmp_path / "copy"))
+
+
+def test_a_fork_whose_key_was_rotated_meanwhile_is_proven_by_its_blocks(tmp_path: Path) -> None:
+    made, new = world(3, 30, seed=8), make_demonstration_key(300)
+    written(tmp_path / "one", made)
+    with begin(tmp_path / "other", made) as ledger:
+        append(ledger, made, 0, 10)
+        ledger.append_registry(statements.rotate(ledger.chain_id, -3, Role.OPERATOR, 1, 12, made.key, new))
+    with Ledger.resume(tmp_path / "other", new) as ledger:
+        append(ledger, made, 10, 30)
+    with served(tmp_path / "one") as url, node_of(url, tmp_path / "copy") as node:
+        node.catch_up()
+    with (
+        served(tmp_path / "other") as url,
+        node_of(url, tmp_path / "copy") as node,
+        pytest.raises(LyingError, match="part at block 11"),
+    ):
+        node.catch_up()
 
 
 def test_a_server_without_a_log_says_nothing_of_a_log(tmp_path: Path) -> None:
