@@ -16,6 +16,7 @@ with import_on_demand():
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
+    from cosim.cli.nodes import nodes_app
     from cosim.cli.people import people_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
@@ -35,7 +36,7 @@ app.add_typer(net_app, name="net")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
-ledger_app.registered_commands += publish_app.registered_commands
+ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]
 add_examples(app)
 
 

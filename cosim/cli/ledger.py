@@ -14,7 +14,7 @@ from cosim.audit import audit as audits
 from cosim.audit import rerun as reruns
 from cosim.audit import sample as samples
 from cosim.cli import audit_answers as answers
-from cosim.cli import progress
+from cosim.cli import nodes, progress
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
 from cosim.cli.statements import read_key
@@ -59,6 +59,9 @@ def verify(
     ] = None,
     open_with: OpenWith = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that verify signatures.")] = 2,
+    witnessed: Annotated[
+        bool, typer.Option("--witnessed", help="Exit code 1 also if blocks lack the cosignatures of the quorum.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block.
@@ -91,11 +94,12 @@ def verify(
             f"{directory}: ok, {report.n_blocks:,} blocks, {report.n_records:,} records, head {report.head.hex()}"
         )
         ends = [] if last is not None else answers.describe_end(directory)
-        for line in [*ends, *list_caveats(report.pinned, report.in_sums, kept)]:
+        quorum = nodes.describe_witnessed(report)
+        for line in [*ends, *quorum, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:
         typer.echo(f"{directory}: BROKEN at block {report.height}: {report.reason}")
-    if not report.ok:
+    if not report.ok or (witnessed and report.witnessed < report.n_blocks):
         raise typer.Exit(ANSWER_IS_NO)
 
 

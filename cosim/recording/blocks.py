@@ -20,10 +20,12 @@ from cosim.recording.devices import Keys, make_decision_records
 from cosim.recording.facts import list_facts
 from cosim.recording.topology import make_topology_of_chunk
 from cosim.scenario.model import Scenario
+from cosim.scenario.sections import LedgerSection
 from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 from market.exchanges import METER, Kind
+from market.ledger.format.quorum import make_quorum_parameters, parse_witnesses
 from market.ledger.format.records import (
     ISLANDED,
     PHASES,
@@ -177,16 +179,23 @@ def make_first_records(
     return [view_as_bytes(parameters), view_as_bytes(houses)]
 
 
-def _list_terms(scenario: Scenario, n_houses: int, form: Form) -> dict[str, int]:
+def _list_terms(scenario: Scenario, n_houses: int, form: Form) -> dict[str, bytes | int]:
     """Parameters about members and private records; a run with demonstration keys has none: they prove nothing."""
-    options, found = scenario.ledger, dict[str, int]()
+    options, found = scenario.ledger, dict[str, bytes | int]()
     if options.private and form.covered:
         cover = make_cover(scenario, n_houses)
         found |= {"verdict_private": 1, "private_records": cover.n_records, "sum_intervals": cover.every}
     hours = HOURS_TO_WAIT if options.replacement_wait_hours is None else options.replacement_wait_hours
     if options.operator_key is not None and hours and form.waits:
         found["replacement_wait"] = -(-hours * 60 // scenario.horizon.interval_minutes)
-    return found
+    return found | _list_quorum(options)
+
+
+def _list_quorum(options: LedgerSection) -> dict[str, bytes | int]:
+    """Parameters about the witnesses whose cosignatures a checkpoint needs to count; none without witnesses."""
+    if not options.witnesses:
+        return {}
+    return make_quorum_parameters(parse_witnesses(options.witnesses, options.quorum or len(options.witnesses)))
 
 
 def make_group_records(

@@ -101,7 +101,7 @@ class Scenario(Section):
         Left out are the name, the engine, what the ledger's first block says itself, paths and how a file is read:
         what the files hold is hashed with profiles and network.
         """
-        ledger = {"operator_key", "member_keys", "members_sign", "private", "facts", "replacement_wait_hours"}
+        ledger = set(type(self.ledger).model_fields)
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
         content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
         if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power

@@ -21,6 +21,7 @@ from cosim.scenario.base import (
     VoltageLimit,
 )
 from grid_models.devices.inverter import VDE_AR_N_4105
+from market.ledger.format import quorum as quorums
 
 
 class Horizon(Section):
@@ -335,6 +336,22 @@ class LedgerSection(Section):
         le=100_000,
         description="hours that a key waits in place of one that the operator ended; 168 if operator_key is set",
     )
+
+    witnesses: tuple[str, ...] = Field(
+        (), description="verifier key lines of witnesses, of which a quorum cosigns each checkpoint that counts"
+    )
+
+    quorum: int | None = Field(
+        None, ge=1, le=32, description="how many of the witnesses must cosign; all of them if left out"
+    )
+
+    @model_validator(mode="after")
+    def _quorum_can_be_reached(self) -> LedgerSection:
+        if self.witnesses:
+            quorums.parse_witnesses(self.witnesses, len(self.witnesses) if self.quorum is None else self.quorum)
+        elif self.quorum is not None:
+            raise ValueError("quorum only with witnesses; give their verifier key lines")
+        return self
 
     @model_validator(mode="after")
     def _keys_are_secret(self) -> LedgerSection:

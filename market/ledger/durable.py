@@ -74,8 +74,8 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def write_durably(path: Path, content: str) -> None:
-    """Write a text file; after a crash it holds all of the old or all of the new content.
+def write_durably(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8; after a crash it holds all of the old or all of the new content.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def write_durably(path: Path, content: str) -> None:
     """
     partial = partial_path(path)
     with report_unwritable(path):
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

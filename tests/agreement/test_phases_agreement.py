@@ -79,6 +79,7 @@ def test_a_star_point_behind_a_resistance_agrees(ohm: float) -> None:
         judged(net, judge, 1e-6, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EACH)
 def test_runpp_agrees_with_the_balanced_model(name: str) -> None:
     net = NETS[name]()

@@ -106,6 +106,7 @@ def test_engine_agrees_with_runpp(make: Callable[[], Feeder], switch: str, level
         assert beyond or loading > 100.0
 
 
+@pytest.mark.slow
 @FEEDERS
 def test_engine_agrees_with_runpp_on_the_devices_tables(make: Callable[[], Feeder]) -> None:
     """Loads, panels and storages written into their own tables give what the sum of their injections gives."""
@@ -254,6 +255,7 @@ def test_engine_agrees_with_runpp_on_elements_of_other_peoples_nets(add: Callabl
     PowerFlow(other).verify(p, q)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     n=st.integers(1, 12),
@@ -278,6 +280,7 @@ def test_engine_agrees_with_runpp_on_random_feeders(
         assert_equal_flows(fast, judge)
 
 
+@pytest.mark.slow
 @FEEDERS
 @SWITCH
 def test_judge_that_converts_a_net_once_finds_what_whole_runs_find(make: Callable[[], Feeder], switch: str) -> None:

@@ -165,6 +165,7 @@ def test_own_network_page_is_a_case_that_runs(tmp_path: Path, monkeypatch: pytes
         assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_private_ledger_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = "docs/how-to/private-ledger.md"
     monkeypatch.chdir(tmp_path)

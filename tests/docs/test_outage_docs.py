@@ -21,6 +21,7 @@ def page() -> str:
     return (ROOT / "docs/how-to/outage.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_numbers_with_and_without_the_plugged_in_device_are_of_a_run(script: dict[str, Any], page: str) -> None:
     table = script["plugged_in_table"]()
     assert script["block"](page, "plugged in") == table

@@ -17,6 +17,7 @@ from grid_models.phases.zero_sequence import LINE_COLUMNS, SOURCE_COLUMNS, TRAFO
 PAGE = "docs/how-to/phases.md"
 
 
+@pytest.mark.slow
 def test_phases_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opendssdirect")
     monkeypatch.chdir(tmp_path)

@@ -52,6 +52,7 @@ def test_a_limit_that_is_typed_is_kept_beside_a_looser_one_of_the_net(tmp_path: 
     assert "limits: highest voltage: 1.02 pu at 6 buses (as asked for)" in screen
 
 
+@pytest.mark.slow
 def test_a_stricter_one_of_the_net_holds_and_is_said(tmp_path: Path) -> None:
     summary, screen = judge(tmp_path, "--max-vm-pu", "1.08", max_vm_pu=[1.1, 1.1, 1.1, 1.1, 1.1, 1.02])
     assert summary["trades"]["curtailed"] == 1
@@ -68,6 +69,7 @@ def test_what_nobody_asks_for_is_as_in_the_net(tmp_path: Path) -> None:
     assert limit(summary, "max_vm_pu") == {("default", 1.1), ("net", 1.02)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("band", [(0.0, 2.0), (0.0, 1.1)])
 def test_zero_is_no_lower_limit(band: tuple[float, float], tmp_path: Path) -> None:
     """`faults/equal-bus-limits`, feeder_0_2: the net was refused."""

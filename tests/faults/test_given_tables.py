@@ -110,12 +110,14 @@ def test_equal_rows_are_two_trades(net: Path, tmp_path: Path) -> None:
     assert [trade["delivered_wh"] for trade in trades] == [2000, 2000]
 
 
+@pytest.mark.slow
 def test_negative_prices_are_prices(net: Path, tmp_path: Path) -> None:
     said, trades = notes(net, given(tmp_path, "negative_price.csv"))
     assert said == ""
     assert trades[0]["amount_neur"] == -2000 * 50_000
 
 
+@pytest.mark.slow
 def test_a_negative_price_is_paid_for_what_is_delivered_of_a_curtailed_trade(net: Path, tmp_path: Path) -> None:
     text = PLAIN + "2017-06-01T12:00Z,house a,grid,900,-0.05\n"
     (tmp_path / "t.csv").write_text(text)
@@ -126,6 +128,7 @@ def test_a_negative_price_is_paid_for_what_is_delivered_of_a_curtailed_trade(net
     assert cut["amount_neur"] == -50_000 * cut["delivered_wh"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["german.csv", "excel.csv"])
 def test_decimal_commas_and_german_dates_are_understood_and_said(net: Path, tmp_path: Path, name: str) -> None:
     said, trades = notes(net, given(tmp_path, name), "--timezone", "Europe/Berlin")
@@ -159,6 +162,7 @@ def test_compressed_tables_are_read(net: Path, tmp_path: Path, kind: str) -> Non
     assert trades[0]["delivered_wh"] == 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "name"),
     [("latin-1", "Windows-1252"), ("cp1252", "Windows-1252"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16")],
@@ -195,6 +199,7 @@ def test_a_column_named_twice_is_named(net: Path, tmp_path: Path) -> None:
     refused(run, "two_pv_columns.csv, column 'pv_kwh'", "column 4 and again in column 5", "rename, add up or remove")
 
 
+@pytest.mark.slow
 def test_an_ambiguous_date_is_refused_and_an_option_decides(net: Path, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(PLAIN.replace("2017-06-01T12:00Z", "03/04/2017 12:00Z"))
@@ -280,6 +285,7 @@ def test_text_that_unpacks_to_hundreds_of_times_its_file_is_refused_on_the_way(
         read_text(path)
 
 
+@pytest.mark.slow
 def test_an_answer_can_be_judged_again(net: Path, tmp_path: Path) -> None:
     (tmp_path / "plain.csv").write_text(PLAIN)
     notes(net, tmp_path / "plain.csv")

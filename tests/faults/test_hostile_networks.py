@@ -155,6 +155,7 @@ def test_controllers_of_pandapower_are_left_out_and_said() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pn.create_cigre_network_lv, pn.example_multivoltage, pn.case33bw, pn.example_simple])
 def test_sound_nets_are_read_as_pandapower_reads_them(make: Callable[[], Any]) -> None:
     text = pp.to_json(make())

@@ -214,12 +214,12 @@ def test_what_a_killed_writer_left_is_read_from_a_copy(tmp_path: Path, sound: Pa
     assert fingerprint(tmp_path / "killed") == before
 
 
-DEEP = '{"format": "gridsettle receipt v1", "record": ' + "[" * 200_000 + "]" * 200_000 + "}"
+DEEP = '{"format": "gridsettle receipt v2", "record": ' + "[" * 200_000 + "]" * 200_000 + "}"
 SMALL_FILES = {
     "deep": DEEP.encode(),
     "long": b"[" * (1 << 21),
-    "a huge number": b'{"format": "gridsettle receipt v1", "seq": ' + b"9" * 5000 + b"}",
-    "an infinite number": b'{"format": "gridsettle receipt v1", "record": "", "header": "", "seq": Infinity}',
+    "a huge number": b'{"format": "gridsettle receipt v2", "seq": ' + b"9" * 5000 + b"}",
+    "an infinite number": b'{"format": "gridsettle receipt v2", "record": "", "header": "", "seq": Infinity}',
     "a number": b"7",
     "nothing": b"",
     "no text": b"\xff\xfe\x00",

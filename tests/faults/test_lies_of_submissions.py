@@ -14,6 +14,7 @@ import pytest
 from live_world import LIVE_WITH_FACTS, key_of, run_with_people
 from naive_ledger import first_fault
 from resigned import resign
+from submitting import make_submission
 
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
@@ -21,7 +22,7 @@ from market.exchanges import AUTOMATIC, MISSING, SUBMISSION
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import Header, make_demonstration_key
 from market.ledger.format.records import SIZE, RecordBytes, RecordKind
-from market.ledger.format.submissions import make_submission, make_submission_records, mark_missing
+from market.ledger.format.submissions import make_submission_records, mark_missing
 from market.ledger.store.store import Store
 
 Lie = Callable[[RecordBytes, int], RecordBytes]

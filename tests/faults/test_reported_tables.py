@@ -195,6 +195,7 @@ def _net(names: list[str], load_names: list[tuple[str, int]]) -> Any:
     return net
 
 
+@pytest.mark.slow
 def test_a_name_that_means_two_buses_is_refused() -> None:
     """https://github.com/SanPen/VeraGrid/issues/10: branches went to the first bus of that name."""
     text = pd.DataFrame(

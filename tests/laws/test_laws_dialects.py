@@ -145,6 +145,7 @@ def is_repeated(time: datetime) -> bool:
     return wall.replace(tzinfo=BERLIN, fold=0).utcoffset() != wall.replace(tzinfo=BERLIN, fold=1).utcoffset()
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(traded(), dialects())
 def test_trades_in_any_dialect_are_the_plain_ones(rows: list[Row], dialect: Dialect) -> None:
@@ -170,6 +171,7 @@ def test_trades_in_any_dialect_are_the_plain_ones(rows: list[Row], dialect: Dial
     assert ("clock of Europe/Berlin" in said) == local
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(2012, 2030), st.sampled_from([15, 30, 60]), st.integers(0, 6), st.integers(1, 6), dialects())
 def test_local_profiles_through_both_changes_of_clocks_are_those_in_utc(

@@ -40,6 +40,7 @@ def turn_phases(net):
     return turned
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(seed=seeds, group=groups)
 def test_permuting_phases_permutes_results(seed, group) -> None:

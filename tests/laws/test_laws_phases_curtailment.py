@@ -147,6 +147,7 @@ def test_permuting_phases_permutes_what_is_cut(feeder: Feeder, seed: int, n_trad
     np.testing.assert_allclose(vm[0], vm[1][:, [1, 2, 0]], atol=2e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(feeder=feeders, seed=seeds, kwh=st.sampled_from([2, 10]))
 def test_three_phase_houses_are_the_balanced_model(feeder: Feeder, seed: int, kwh: int) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lies import DAY
+from submitting import make_submission
 
 from cosim.recording.keys import make_participant_key
 from cosim.web.live.run import Acknowledgement, LiveRun
 from market.exchanges import Ask
 from market.ledger.format.records import Role
 from market.ledger.format.statements import register
-from market.ledger.format.submissions import make_submission
 
 HOURS = 16
 LIVE = DAY.with_changes(horizon={"hours": HOURS})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 import struct
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -114,6 +115,7 @@ class Naive(NaiveRegistry):
         self.next_lot = 0
         if self.p("facts"):
             check_rules(self.p)
+        self.witnesses = naive_witnesses(self.parameters)
         keys = [row for row in rows if 32 <= row[0] < 40]
         demand(len(keys) == 1 and keys[0][0] == 32, "operator")
         member, role, number, _, effective, key = KEY.unpack(keys[0][12:])
@@ -311,6 +313,48 @@ class Naive(NaiveRegistry):
                 self.own[house] += own
 
 
+def naive_witnesses(parameters: dict[str, bytes]) -> list[tuple[bytes, bytes]]:
+    """(Public key, key id) of the witnesses of a quorum; none without one."""
+    n = sum(name.startswith("witness_") for name in parameters)
+    if n == 0 and "quorum" not in parameters:
+        return []
+    values = [parameters.get(f"witness_{k}", b"\1" * 40) for k in range(n)]
+    demand(0 < n <= 32 and all(value[36:] == bytes(4) for value in values), "witnesses")
+    for value in values:
+        demand_usable(value[:32])
+    demand(len({value[:32] for value in values}) == n, "witness twice")
+    demand(1 <= int.from_bytes(parameters.get("quorum", bytes(8))[:8], "little", signed=True) <= n, "quorum")
+    return [(value[:32], value[32:36]) for value in values]
+
+
+def cosigners(note: str, witnesses: list[tuple[bytes, bytes]]) -> int:
+    """How many of these witnesses have cosigned a checkpoint."""
+    text, _, lines = note.rpartition("\n\n")
+    found = set()
+    for line in lines.splitlines():
+        raw = base64.b64decode(line.split(" ")[2])
+        for key, key_id in witnesses:
+            if raw[:4] == key_id and len(raw) == 76:
+                message = f"cosignature/v1\ntime {int.from_bytes(raw[4:12], 'big')}\n{text}\n"
+                if signed(key, raw[12:], message.encode()):
+                    found.add(key)
+    return len(found)
+
+
+def witnessed_blocks(directory: Path, checkpoint: str | None = None) -> int:
+    """Blocks of the largest checkpoint that counts by the quorum of a ledger in order, 0 for none."""
+    with closing(sqlite3.connect(directory / "ledger.sqlite")) as connection:
+        naive = Naive()
+        naive.block(0, *connection.execute("SELECT height, header, hash, signature, records FROM block").fetchone())
+        notes = [note for (note,) in connection.execute("SELECT note FROM checkpoint")]
+    counted = [
+        note
+        for note in [*notes, *([checkpoint] if checkpoint else [])]
+        if cosigners(note, naive.witnesses) >= naive.p("quorum")
+    ]
+    return max((int(note.split("\n")[1]) for note in counted), default=0)
+
+
 def read_note(note: str, origin: str, keys: list[bytes]) -> tuple[int, bytes]:
     """Size and root of a checkpoint that one of the keys has signed."""
     text, _, lines = note.rpartition("\n\n")
@@ -347,12 +391,14 @@ def first_fault(directory: Path, checkpoint: str | None = None) -> tuple[int, st
             "nodes",
         )
         (at, blob, signature), *more = connection.execute("SELECT height, blob, signature FROM run_state")
-        demand(not more and 0 <= at <= height, "state")
-        body = connection.execute("SELECT records FROM block WHERE height = ?", (at,)).fetchone()[0]
-        recorded = struct.unpack_from("<I", body, 4)[0] + (17 in body[::72])
-        demand(recorded == naive.intervals, "state of another interval")
-        message = b"gridsettle state v1\0" + levels[0, at] + sha256(blob).digest()
-        demand(signed(in_force(naive.tenures[-3], at, 0), signature, message), "state signature")
+        demand(not more, "state")
+        if (at, blob, signature) != (-1, b"", b""):  # as in a copy
+            demand(0 <= at <= height, "state")
+            body = connection.execute("SELECT records FROM block WHERE height = ?", (at,)).fetchone()[0]
+            recorded = struct.unpack_from("<I", body, 4)[0] + (17 in body[::72])
+            demand(recorded == naive.intervals, "state of another interval")
+            message = b"gridsettle state v1\0" + levels[0, at] + sha256(blob).digest()
+            demand(signed(in_force(naive.tenures[-3], at, 0), signature, message), "state signature")
         origin = f"gridsettle/{naive.chain.hex()[:32]}"
         keys = [tenure.key for tenure in naive.tenures[-3]]
         notes = [(note, size) for size, note in connection.execute("SELECT size, note FROM checkpoint")]

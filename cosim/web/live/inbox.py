@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +38,10 @@ class Stated(NamedTuple):
 
 
 class Inbox:
-    """Submissions of a served run, in memory and on the disk; not for several threads at once.
+    """Submissions of a served run, in memory and on the disk.
+
+    All methods but `commit` are called by one thread at a time. Submissions that wait to be written go to the disk
+    together, so that many people at once do not wait for one another.
 
     Parameters
     ----------
@@ -62,27 +66,50 @@ class Inbox:
         for house, record, signature, key in self._rows("SELECT house, record, signature, public_key FROM submission"):
             self._stated[house].append(Stated(Submission(record, signature), key))
         self._manual = {house for (house,) in self._rows("SELECT house FROM manual")}
+        self._waiting: list[Stated] = []
+        self._added = self._committed = 0
+        self._writing = threading.Lock()
 
     def _rows(self, query: str) -> list[Any]:
         return self._database.rows(f"{query} ORDER BY 1")
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what waits, and close the file."""
+        self.commit(self._added)
         self._database.close()
+
+    def add(self, stated: Stated) -> int:
+        """Take a submission; returns the number to be committed before it is acknowledged."""
+        self._stated[int(stated.submission.row["house"])].append(stated)
+        self._waiting.append(stated)
+        self._added += 1
+        return self._added
+
+    def commit(self, number: int | None = None) -> None:
+        """Write what waits, at least as far as a number of `add`; on the disk when it returns. Called by any thread.
+
+        Raises
+        ------
+        sqlite3.Error
+            If it cannot be written.
+        """
+        with self._writing:
+            if number is not None and self._committed >= number:
+                return  # another thread has written it with its own
+            n_waiting = len(self._waiting)
+            rows = [self._make_row(stated) for stated in self._waiting[:n_waiting]]
+            with self._database.transaction():
+                self._database.connection.executemany("INSERT INTO submission VALUES(?, ?, ?, ?, ?)", rows)
+            del self._waiting[:n_waiting]
+            self._committed += n_waiting
+
+    def _make_row(self, stated: Stated) -> tuple[object, ...]:
+        row = stated.submission.row
+        return int(row["house"]), int(row["number"]), *stated.submission, stated.public_key
 
     def _known(self, house: int) -> tuple[Stated, ...]:
         """Submissions of a house at this moment: whoever reads needs no lock, and changes nothing."""
         return tuple(self._stated.get(house, ()))
-
-    def add(self, stated: Stated) -> None:
-        """Keep a submission; on the disk when it returns."""
-        row = stated.submission.row
-        house, number = int(row["house"]), int(row["number"])
-        with self._database.transaction():
-            self._database.connection.execute(
-                "INSERT INTO submission VALUES(?, ?, ?, ?, ?)", (house, number, *stated.submission, stated.public_key)
-            )
-        self._stated[house].append(stated)
 
     def next_number(self, house: int) -> int:
         """Number of the house's next submission."""
@@ -115,7 +142,7 @@ class Inbox:
 
     def set_manual(self, house: int, *, manual: bool, interval: int) -> None:
         """Let a house decide for itself from an interval on, or leave it to the rules again."""
-        with self._database.transaction():
+        with self._writing, self._database.transaction():
             self._database.connection.execute("DELETE FROM manual WHERE house = ?", (house,))
             if manual:
                 self._database.connection.execute("INSERT INTO manual VALUES(?, ?)", (house, interval))

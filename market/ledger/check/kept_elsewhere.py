@@ -14,10 +14,11 @@ from market.ledger.crypto.merkle import History
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import state_message
 from market.ledger.format.note import VerifierKey, read_cosignatures, split_note
+from market.ledger.format.quorum import Quorum, count_cosigners
 from market.ledger.format.records import read_next_interval
 from market.ledger.store.blocks import Fault
 from market.ledger.store.registry import Registry, find_operators_key
-from market.ledger.store.store import Store
+from market.ledger.store.store import OF_A_COPY, Store
 from market.ledger.store.tip import decode_records, open_checkpoint
 
 
@@ -81,6 +82,22 @@ def find_contradiction(
     return next(_check_checkpoints(chain, [*own, *outside], policy, whole=whole), None)
 
 
+def find_witnessed_size(store: Store, chain: Chain, given: str | None, quorum: Quorum) -> int:
+    """Blocks of the largest checkpoint that a quorum of witnesses has cosigned, 0 for none.
+
+    Parameters
+    ----------
+    store, chain, given
+        As of `find_contradiction`, which has found none: all of their checkpoints are of this chain.
+    quorum
+        The quorum that the first block states.
+    """
+    notes = [note for size, note in store.checkpoints() if size <= len(chain.hashes)]
+    counting = [note for note in [*notes, given] if note is not None and count_cosigners(note, quorum) >= quorum.needed]
+    sizes = [open_checkpoint(note, log_origin(chain.chain_id), chain.registry).size for note in counting]
+    return max((size for size in sizes if size <= len(chain.hashes)), default=0)
+
+
 def _check_tree(store: Store, chain: Chain, *, whole: bool) -> Fault | None:
     stored = {(level, index): node for level, index, node in store.nodes()}
     unknown = stored.keys() - chain.nodes.keys() if whole else set()
@@ -98,6 +115,8 @@ def _check_state(store: Store, chain: Chain) -> Fault | None:
     last = len(chain.hashes) - 1
     if len(states) != 1:
         return last, f"expected one state to resume from, found {len(states)}"
+    if states[0] == OF_A_COPY:
+        return None
     height, blob, signature = states[0]
     if (
         not 0 <= height <= last

@@ -10,17 +10,20 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from market.errors import LedgerError
 from market.ledger.crypto.merkle import inclusion_proof, leaf_hash, root_from_inclusion_proof
 from market.ledger.durable import name_file, read_text_bounded, shorten
 from market.ledger.format.checkpoint import Checkpoint, log_origin, parse_checkpoint
-from market.ledger.format.header import Header, decode_header
+from market.ledger.format.header import Header, decode_header, make_chain_id
 from market.ledger.format.note import ED25519, VerifierKey, open_note
-from market.ledger.format.records import SIZE, read_next_interval
+from market.ledger.format.quorum import Quorum, count_cosigners, read_quorum
+from market.ledger.format.records import SIZE, RecordKind, read_next_interval, read_parameters
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
 
-FORMAT = "gridsettle receipt v1"
+FORMAT = "gridsettle receipt v2"
 _MOST_NODES = 128
 """More nodes than the two proofs of any receipt have."""
 
@@ -40,6 +43,8 @@ class Receipt(NamedTuple):
         Inclusion proof of the block in the checkpoint.
     checkpoint
         Signed note of the checkpoint.
+    parameters
+        The first block's parameters, which the chain's name commits to: they say whether witnesses must have cosigned.
     """
 
     record: bytes
@@ -48,6 +53,7 @@ class Receipt(NamedTuple):
     header: bytes
     header_path: tuple[bytes, ...]
     checkpoint: str
+    parameters: bytes
 
     def text(self) -> str:
         """The receipt as JSON, bytes in hexadecimal."""
@@ -77,7 +83,7 @@ def parse_receipt(text: str) -> Receipt:
     try:
         content = json.loads(text)
         if content.pop("format") != FORMAT:
-            raise ValueError(f"another format than '{FORMAT}'")
+            raise ValueError(f"another format than '{FORMAT}'; make the receipt again")
         receipt = Receipt(
             bytes.fromhex(content["record"]),
             content["seq"],
@@ -85,6 +91,7 @@ def parse_receipt(text: str) -> Receipt:
             bytes.fromhex(content["header"]),
             tuple(map(bytes.fromhex, content["header_path"])),
             content["checkpoint"],
+            bytes.fromhex(content["parameters"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
         raise LedgerError(
@@ -95,6 +102,8 @@ def parse_receipt(text: str) -> Receipt:
         raise LedgerError(f"receipt: expected a record of {SIZE} bytes and a few hashes of 32, got other lengths")
     if type(receipt.seq) is not int or not 0 <= receipt.seq < 2**32 or not isinstance(receipt.checkpoint, str):
         raise LedgerError("receipt: expected the record's number below 2^32 and a checkpoint of text, got others")
+    if len(receipt.parameters) % SIZE:
+        raise LedgerError(f"receipt: expected parameters of {SIZE} bytes each, got {len(receipt.parameters)} bytes")
     return receipt
 
 
@@ -117,16 +126,14 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
     Raises
     ------
     LedgerError
-        If there is no such record, or no checkpoint that covers it.
+        If there is no such record, or no checkpoint that covers it, cosigned by the quorum if the ledger has one.
     """
     block = _find_block(store, interval)
     bodies = [block.records[at : at + SIZE] for at in range(0, len(block.records), SIZE)]
     if not 0 <= seq < len(bodies):
         raise LedgerError(f"interval {interval}: expected a record from 0 to {len(bodies) - 1}, got {seq}")
-    covering = [(size, note) for size, note in store.checkpoints() if size > block.height]
-    if not covering:
-        raise LedgerError(f"interval {interval}: expected a checkpoint that covers block {block.height}, found none")
-    size, note = covering[-1]
+    genesis = decode_records(store.block(0).records)
+    size, note = _find_covering(store, block.height, read_quorum(read_parameters(genesis)))
     return Receipt(
         bodies[seq],
         seq,
@@ -134,6 +141,22 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
         block.header,
         tuple(inclusion_proof(store.hashes()[:size], block.height)),
         note,
+        genesis[genesis[:, 0] == RecordKind.PARAMETER].tobytes(),
+    )
+
+
+def _find_covering(store: Store, height: int, quorum: Quorum | None) -> tuple[int, str]:
+    """The newest checkpoint that covers a block and counts, as (size, note)."""
+    covering = [(size, note) for size, note in reversed(store.checkpoints()) if size > height]
+    if not covering:
+        raise LedgerError(f"{store.path}: expected a checkpoint that covers block {height}, found none")
+    for size, note in covering:
+        if quorum is None or count_cosigners(note, quorum) >= quorum.needed:
+            return size, note
+    needed, most = (0, 0) if quorum is None else (quorum.needed, len(quorum.witnesses))
+    raise LedgerError(
+        f"{store.path}: expected a checkpoint that covers block {height}, cosigned by {needed} of {most} witnesses, "
+        "found none: the block is not yet witnessed; collect cosignatures with gridsettle ledger collect"
     )
 
 
@@ -170,12 +193,29 @@ def check_receipt(receipt: Receipt, operator: bytes, origin: str | None = None) 
         return str(reason)
     if not checkpoint.origin == named == log_origin(header.chain_id):
         return f"the checkpoint is of log '{checkpoint.origin}', the block of '{log_origin(header.chain_id)}'"
+    if missing := _find_missing_cosigners(receipt, header):
+        return missing
     if int.from_bytes(receipt.record[8:12], "little") != receipt.seq:
         return "the record bears another number"
     leaf = leaf_hash(receipt.record)
     if root_from_inclusion_proof(leaf, receipt.seq, header.n_records, receipt.record_path) != header.record_root:
         return "the record is not in the block"
     return _check_header(receipt, header, checkpoint)
+
+
+def _find_missing_cosigners(receipt: Receipt, header: Header) -> str:
+    """Why a receipt does not count by the quorum of its log, whose parameters are those of the chain's name."""
+    if make_chain_id(receipt.parameters) != header.chain_id:
+        return "the parameters are not those of the log"
+    records = np.frombuffer(receipt.parameters, np.uint8).reshape(-1, SIZE)
+    try:
+        quorum = read_quorum(read_parameters(records))
+        n = 0 if quorum is None else count_cosigners(receipt.checkpoint, quorum)
+    except ValueError as wrong:
+        return str(wrong)
+    if quorum is None or n >= quorum.needed:
+        return ""
+    return f"expected {quorum.needed} of {len(quorum.witnesses)} witnesses to have cosigned the checkpoint, found {n}"
 
 
 def _check_header(receipt: Receipt, header: Header, checkpoint: Checkpoint) -> Proven | str:

@@ -17,14 +17,15 @@ from market.errors import LedgerError
 from market.ledger.books.bookkeeper import Bookkeeper, read_terms
 from market.ledger.books.covered import CoveredKeeper, CoveredOpenedKeeper
 from market.ledger.books.private import AggregateKeeper, OpenedKeeper
-from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction
+from market.ledger.check.kept_elsewhere import Chain, Policy, find_contradiction, find_witnessed_size
 from market.ledger.check.submissions import SubmissionLog
 from market.ledger.crypto.merkle import History
 from market.ledger.crypto.signatures import Claim, SignatureChecks
 from market.ledger.database import DamagedError
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
-from market.ledger.format.records import RecordBytes, RecordKind, read_places
+from market.ledger.format.quorum import Quorum, read_quorum
+from market.ledger.format.records import RecordBytes, RecordKind, read_parameters, read_places
 from market.ledger.format.version import UNBALANCED, VERSIONS, find_version
 from market.ledger.private.commitments import open_commitments
 from market.ledger.private.entries import entries_message, find_meter_number, read_entry_signatures
@@ -64,6 +65,9 @@ class Report(NamedTuple):
         Whether the caller gave the operator's key.
     in_sums
         Whether private records were verified in sums only, since they were not opened.
+    witnesses, quorum, witnessed
+        Number of witnesses that the first block names, how many of them must cosign a checkpoint for it to count, and
+        the blocks of the largest that counts; all 0 without a quorum.
     """
 
     ok: bool
@@ -74,6 +78,9 @@ class Report(NamedTuple):
     head: bytes
     pinned: bool
     in_sums: bool
+    witnesses: int = 0
+    quorum: int = 0
+    witnessed: int = 0
 
 
 Keeper = Bookkeeper | AggregateKeeper
@@ -130,6 +137,7 @@ class Verification:
         self.n_records = 0
         self.keeper: Keeper | None = None
         self.submissions = SubmissionLog()
+        self.quorum: Quorum | None = None
 
     def check(self, stored: Sequence[StoredBlock]) -> Fault | None:
         """Verify the next blocks; returns the first that is wrong, if any.
@@ -187,6 +195,7 @@ class Verification:
         if self.origin not in (None, log_origin(self.chain_id)):
             raise BrokenError(f"the log is '{log_origin(self.chain_id)}', not the pinned one")
         self.keeper = _make_keeper(records, self.entries)
+        self.quorum = read_quorum(read_parameters(records))
 
     def _check_roots(self, blocks: Sequence[Block]) -> Fault | None:
         return find_wrong_root([block for block in blocks if block.header.height >= self.first])
@@ -326,6 +335,7 @@ def verify_ledger(
     LedgerError
         If the directory holds no ledger, or the checkpoint is no signed note.
     """
+    witnessed = 0
     with SignatureChecks(n_processes) as signatures:
         verification = Verification(operator, origin, signatures, first, entries)
         try:
@@ -334,6 +344,8 @@ def verify_ledger(
                 if fault is None:
                     chain, whole = verification.chain(), last is None
                     fault = find_contradiction(store, chain, checkpoint, policy, whole=whole)
+                if fault is None and verification.quorum is not None:
+                    witnessed = find_witnessed_size(store, chain, checkpoint, verification.quorum)
         except DamagedError as damage:
             fault = verification.history.size, str(damage)
         fault = min((found for found in (fault, signatures.find_first_fault()) if found is not None), default=None)
@@ -347,6 +359,8 @@ def verify_ledger(
         verification.hashes[-1] if verification.hashes else NO_PREVIOUS,
         operator is not None,
         isinstance(verification.keeper, AggregateKeeper),
+        *((0, 0) if (quorum := verification.quorum) is None else (len(quorum.witnesses), quorum.needed)),
+        witnessed,
     )
 
 

@@ -144,15 +144,34 @@ def add_cosignature(note: str, name: str, key: Ed25519PrivateKey, time: int) -> 
     """
     text, _ = split_note(note)
     verifier = VerifierKey(name, COSIGNATURE, public_bytes(key))
-    signature = time.to_bytes(8, "big") + key.sign(_cosigned_text(text, time))
+    signature = time.to_bytes(8, "big") + key.sign(cosigned_text(text, time))
     return note + _format_line(verifier, signature)
 
 
+def merge_notes(note: str, other: str) -> str:
+    """A note with the signatures that another of the same text has beside; the note itself if the texts differ.
+
+    Raises
+    ------
+    LedgerError
+        If one is no signed note.
+    """
+    (text, signatures), (same, more) = split_note(note), split_note(other)
+    new = [line for line in more if line not in signatures] if text == same else []
+    return note + "".join(format_signature(*line) for line in new[: MOST_SIGNATURES - len(signatures)])
+
+
+def format_signature(name: str, signed: bytes) -> str:
+    """Signature line of a note, from a key's name and key id ‖ signature."""
+    return f"— {name} {base64.b64encode(signed).decode()}\n"
+
+
 def _format_line(verifier: VerifierKey, signature: bytes) -> str:
-    return f"— {verifier.name} {base64.b64encode(verifier.key_id() + signature).decode()}\n"
+    return format_signature(verifier.name, verifier.key_id() + signature)
 
 
-def _cosigned_text(text: str, time: int) -> bytes:
+def cosigned_text(text: str, time: int) -> bytes:
+    """What a witness signs: the time, seconds since 1970-01-01 UTC, and the text of a note."""
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
@@ -219,7 +238,7 @@ def read_cosignatures(note: str, witnesses: list[VerifierKey]) -> list[Cosignatu
     for witness in witnesses:
         for signature in _signatures_by(witness, signatures):
             time = int.from_bytes(signature[:8], "big")
-            if not is_signed(witness.public_key, signature[8:], _cosigned_text(text, time)):
+            if not is_signed(witness.public_key, signature[8:], cosigned_text(text, time)):
                 raise LedgerError(f"checkpoint: the cosignature of '{witness.name}' is not valid")
             found[witness.public_key] = Cosignature(witness.name, time)
     return list(found.values())

@@ -182,4 +182,4 @@ def _find_wrong(rows: Any, limits: _Limits) -> Any:
 
 
 def _show(value: Any) -> str:
-    return value.tobytes().hex() if isinstance(value, np.void) else str(int(value))
+    return value.tobytes().hex() if isinstance(value, (np.void, np.bytes_)) else str(int(value))

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market.errors import LedgerError
-from market.exchanges import AUTOMATIC, MISSING, NO_LIMIT, STATED, SUBMISSION, Ask, Rows
+from market.exchanges import AUTOMATIC, MISSING, NO_LIMIT, STATED, SUBMISSION, Rows
 from market.ledger.format.records import (
     Purpose,
     RecordBytes,
@@ -50,52 +49,6 @@ def submission_message(chain_id: bytes, record: bytes) -> bytes:
 def acknowledgement_message(chain_id: bytes, record: bytes) -> bytes:
     """What the operator signs when it takes a submission: its promise to apply it."""
     return b"gridsettle acknowledgement v1\0" + chain_id + record[:4] + bytes(8) + record[12:]
-
-
-def make_submission(
-    chain_id: bytes,
-    key: Ed25519PrivateKey,
-    house: int,
-    number: int,
-    first: int,
-    last: int,
-    *,
-    net_wh: int = AUTOMATIC,
-    reserve_wh: int = 0,
-    ask: Ask = Ask.BY_RULE,
-    limit_ueur_per_kwh: int = NO_LIMIT,
-) -> Submission:
-    """Make a submission of a house for the intervals `first` to `last`, signed by its member.
-
-    Parameters
-    ----------
-    chain_id, key
-        The chain it is meant for, and the member's key in force.
-    house, number
-        Number of the house, and of the submission among the house's: larger than the one before.
-    net_wh
-        What the house wants to give (above zero) or take at its meter in each interval, Wh.
-    reserve_wh
-        Energy of its own that its battery keeps, Wh.
-    ask
-        What it asks others for where it needs energy.
-    limit_ueur_per_kwh
-        Highest price at which it buys from others, µEUR/kWh; -1 for none.
-    """
-    record = make_record(
-        SUBMISSION,
-        RecordKind.SUBMISSION,
-        status=STATED,
-        house=house,
-        net_wh=net_wh,
-        reserve_wh=reserve_wh,
-        ask=ask,
-        limit_ueur_per_kwh=limit_ueur_per_kwh,
-        number=number,
-        first=first,
-        last=last,
-    ).tobytes()
-    return Submission(record, key.sign(submission_message(chain_id, record)))
 
 
 def mark_missing(house: int, interval: int) -> Submission:

@@ -61,6 +61,10 @@ class StoredState(NamedTuple):
     signature: bytes
 
 
+OF_A_COPY = StoredState(-1, b"", b"")
+"""Stands in a member's copy in place of the run's state, which the operator gives to nobody."""
+
+
 class Store:
     """An open store, a context manager; no other class reads or writes the database.
 
@@ -72,7 +76,7 @@ class Store:
 
     @classmethod
     def create(cls, directory: Path, first: StoredBlock, state: StoredState) -> Store:
-        """Create a store that holds the genesis block; this process is its only writer.
+        """Create a store that holds the genesis block and a state; this process is its only writer.
 
         The file gets its name once the block is durable, so that no ledger without a block is ever found.
 
@@ -278,6 +282,35 @@ class Store:
         """All checkpoints as (size, note), smallest first; what is no text is an empty note."""
         rows = self._database.rows("SELECT size, note FROM checkpoint ORDER BY size")
         return [(size, note if isinstance(note, str) else "") for size, note in rows]
+
+    def last_checkpoint(self, most: int = 2**63 - 1) -> str | None:
+        """Note of the checkpoint of most blocks, but no more than `most`; None if there is none."""
+        query = "SELECT note FROM checkpoint WHERE size <= ? ORDER BY size DESC LIMIT 1"
+        rows = self._database.rows(query, (most,))
+        return rows[0][0] if rows and isinstance(rows[0][0], str) else None
+
+    def headers_from(self, first: int, stop: int) -> list[bytes]:
+        """Headers of the blocks from one height up to below another; fewer if there are fewer."""
+        query = "SELECT header FROM block WHERE height >= ? AND height < ? ORDER BY height"
+        return self._list_range(query, first, stop)
+
+    def nodes_from(self, level: int, first: int, stop: int) -> list[bytes]:
+        """Nodes of a level of the history tree from one index up to below another; fewer if there are fewer."""
+        query = "SELECT hash FROM node WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+        return self._list_range(query, level, first, stop)
+
+    def _list_range(self, query: str, *bounds: int) -> list[bytes]:
+        values = [value for (value,) in self._database.stream(query, bounds)]
+        if not all(isinstance(value, bytes) for value in values):
+            raise self._database.damaged("one with a column that does not hold bytes")
+        return values
+
+    def bodies_from(self, first: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+        """(Signature, records) of the blocks from one height up to below another; fewer if there are fewer."""
+        query = "SELECT * FROM block WHERE height >= ? AND height < ? ORDER BY height"
+        for row in self._database.stream(query, (first, stop)):
+            block = self._check_block(StoredBlock(*row))
+            yield block.signature, block.records
 
     def history(self) -> History:
         """The history tree, to append to.

@@ -16,7 +16,7 @@ from market.ledger.format.header import NO_PREVIOUS, NO_STATE, Header, decode_he
 from market.ledger.format.note import ED25519, LONGEST_NOTE, VerifierKey, open_note
 from market.ledger.format.records import SIZE, RecordBytes, is_registry, read_next_interval
 from market.ledger.store.registry import EMPTY, Registry, find_operators_key, replay_statements
-from market.ledger.store.store import Store
+from market.ledger.store.store import Store, StoredBlock
 
 
 class Tip(NamedTuple):
@@ -103,6 +103,20 @@ def extend_registry_tree(tree: History, records: RecordBytes) -> History:
     return tree
 
 
+def read_log_key(first: StoredBlock) -> VerifierKey:
+    """The verifier key of a log, from its first block: the operator's key there, under the name of the log.
+
+    Raises
+    ------
+    LedgerError
+        If it is no first block.
+    """
+    registry = replay_statements(EMPTY, decode_records(first.records), b"", 0)
+    return VerifierKey(
+        log_origin(decode_header(first.header).chain_id), ED25519, find_operators_key(registry, 0) or b""
+    )
+
+
 def read_operator_key(tip: Tip) -> bytes:
     """Public key that must sign the next block."""
     return find_operators_key(tip.registry, tip.history.size) or b""
@@ -140,14 +154,27 @@ def open_checkpoint(note: str, origin: str, registry: Registry) -> Checkpoint:
     LedgerError
         If none has, or it is not a checkpoint of this log.
     """
+    checkpoint = parse_checkpoint(open_note(note, find_signer(note, origin, registry)))
+    if checkpoint.origin != origin:
+        raise LedgerError(f"checkpoint: expected origin '{origin}', found '{checkpoint.origin}'")
+    return checkpoint
+
+
+def find_signer(note: str, origin: str, registry: Registry) -> VerifierKey:
+    """Find which of the operator's keys, under the name of its log, has signed a note.
+
+    Raises
+    ------
+    LedgerError
+        If none has.
+    """
     reason = LedgerError(f"checkpoint: expected a signature of '{origin}' by the operator, found none")
     for tenure in registry.keys[OPERATOR]:
+        key = VerifierKey(origin, ED25519, tenure.public_key)
         try:
-            checkpoint = parse_checkpoint(open_note(note, VerifierKey(origin, ED25519, tenure.public_key)))
+            open_note(note, key)
         except LedgerError as refused:
             reason = refused
             continue
-        if checkpoint.origin != origin:
-            raise LedgerError(f"checkpoint: expected origin '{origin}', found '{checkpoint.origin}'")
-        return checkpoint
+        return key
     raise reason

@@ -24,7 +24,7 @@ from market.ledger.format.header import (
     state_message,
     state_root,
 )
-from market.ledger.format.note import sign_note
+from market.ledger.format.note import merge_notes, sign_note
 from market.ledger.format.records import (
     RecordBytes,
     RecordKind,
@@ -35,7 +35,7 @@ from market.ledger.format.records import (
 from market.ledger.format.statements import make_operator_record
 from market.ledger.format.version import find_version
 from market.ledger.store.registry import Registry, find_operators_key, replay_statements
-from market.ledger.store.store import Store, StoredBlock, StoredState
+from market.ledger.store.store import OF_A_COPY, Store, StoredBlock, StoredState
 from market.ledger.store.tip import (
     Tip,
     check_no_rollback,
@@ -127,7 +127,7 @@ class Ledger:
             ledger = cls(store, key, tip, directory)
             ledger.state()
             check_no_rollback(store, tip, directory)
-            ledger._publish(tip)
+            ledger._publish(tip, store.last_checkpoint())
         except LedgerError:
             store.close()
             raise
@@ -202,12 +202,17 @@ class Ledger:
         self._store.append(blocks, nodes, None if state is None else _sign_state(blocks[-1], state, self._key))
         self._publish(tip)
 
-    def _publish(self, tip: Tip) -> None:
-        """Make a tip that is durable the current one: sign its checkpoint, store it, write it beside the directory."""
+    def _publish(self, tip: Tip, known: str | None = None) -> None:
+        """Make a tip that is durable the current one: sign its checkpoint, store it, write it beside the directory.
+
+        If its checkpoint is known from before, the cosignatures that it has by now are kept.
+        """
         self._tip = tip
         origin = log_origin(tip.header.chain_id)
         checkpoint = Checkpoint(origin, tip.history.size, tip.history.root())
         note = sign_note(checkpoint.text(), origin, self._key)
+        if known is not None:
+            note = merge_notes(note, known)
         self._store.add_checkpoint(checkpoint.size, note)
         write_durably(checkpoint_path(self.directory), note)
 
@@ -245,6 +250,10 @@ class Ledger:
         states = self._store.states()
         if len(states) != 1:
             raise LedgerError(f"{self.directory}: expected a state to resume from, found {len(states)}")
+        if states[0] == OF_A_COPY:
+            raise LedgerError(
+                f"{self.directory}: expected a run's ledger, found a copy, which has no state to go on from"
+            )
         height, blob, signature = states[0]
         block = self._store.block(height)
         signer = find_operators_key(self.registry, height) or b""

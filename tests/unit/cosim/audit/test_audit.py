@@ -40,6 +40,7 @@ def _record(case: Case, directory: Path) -> None:
     write_table(directory, "houses", make_houses_table(case, group[0]))
 
 
+@pytest.mark.slow
 def test_an_honest_run_with_curtailed_intervals_passes(tmp_path: Path) -> None:
     result = run(TIGHT, tmp_path / "run")
     assert result.summary["network"]["outcomes"]["curtailed"] > 0
@@ -62,6 +63,7 @@ def test_an_inadmissible_trade_with_right_hashes_is_caught_and_named(tmp_path: P
     assert f"block {audit.findings[0].height}: " in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "events",
     [[], [{"kind": "register", "at": "2017-06-20T12:00:00Z", "participant": "house_03", "device": "fuel_cell"}]],

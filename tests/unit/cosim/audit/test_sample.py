@@ -72,6 +72,7 @@ def test_what_is_no_nonce_is_refused(text: str) -> None:
         parse_nonce(text)
 
 
+@pytest.mark.slow
 def test_the_answer_says_what_was_drawn_and_what_may_be_missed(finished: Path) -> None:
     def audit(*options: str) -> str:
         result = CliRunner().invoke(app, ["ledger", "audit", str(finished), *options])

@@ -82,6 +82,7 @@ def unexplained_wh(case: Case, stream: list[Chunk]) -> int:
     return worst
 
 
+@pytest.mark.slow
 def test_plugged_in_battery_adds_its_sheet_and_its_charge_from_the_next_interval_on() -> None:
     case, stream = stream_of(scenario_of(OUT, {**PLUG, "battery_kwh": 10.0, "soc": 0.6}))
     assert answers(stream) == [(21, ADMITTED, 6000)]
@@ -162,6 +163,7 @@ def test_what_leaves_is_own_and_what_stays_fits(own: int, hosted: int, ceiling: 
         assert leaves * (ceiling + rest) >= (own + hosted) * ceiling  # no less than its share
 
 
+@pytest.mark.slow
 def test_ledger_knows_the_battery_and_is_the_same_for_every_window(tmp_path: Path) -> None:
     heads = set()
     for window in (None, 1, 7):
@@ -183,6 +185,7 @@ def test_registry_lists_a_battery_that_stays(tmp_path: Path) -> None:
     assert (device.kind, device.power_w, device.energy_wh) == (DeviceKind.BATTERY, 5000, 10_000)
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on_with_the_battery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosim.simulation.simulate.GROUP", 5)
 

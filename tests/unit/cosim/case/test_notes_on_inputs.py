@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_notes_reach_check_screen_summary_and_report(folder: Path) -> None:
     profiles = "profiles.csv: columns separated by semicolons; decimal commas ('1,5' is 1.5); dates with the day first"
     participants = "participants.csv: read as Windows-1252 text (with 'Müller'); columns separated by semicolons"

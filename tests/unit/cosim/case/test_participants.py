@@ -101,6 +101,7 @@ def test_a_table_without_phases_says_nothing_of_them(tmp_path: Path) -> None:
     assert list_left_out(table) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["phase", *PHASE_COLUMNS.values()])
 def test_a_balanced_run_names_the_phases_that_it_leaves_out(column: str, tmp_path: Path) -> None:
     case = build_case(write_case(tmp_path, f"participant,bus,{column}\na,a,\nb,b,L3\nc,c,a\n"))

@@ -60,6 +60,7 @@ def test_a_load_has_the_power_factor_of_the_nets_own_at_its_bus(tmp_path: Path) 
     assert "1 participants such as 'c' are at buses without a load in the net" in said
 
 
+@pytest.mark.slow
 def test_the_scenarios_key_counts_for_all_and_a_participants_own_before_it(tmp_path: Path) -> None:
     table = "participant,bus,load_cos_phi\na,a,-0.6\nb,b,\nc,c,1\n"
     scenario = write_case(tmp_path, table)
@@ -136,6 +137,7 @@ def test_trades_carry_the_power_factor_of_their_house() -> None:
     assert some.houses["q_var"].tolist() == [-750, 750, -1333]
 
 
+@pytest.mark.slow
 def test_the_command_takes_power_factors_from_an_option_or_a_table(tmp_path: Path) -> None:
     write_case(tmp_path, "participant,bus,load_cos_phi\na,a,\nb,b,0.6\nc,c,\n")
     TRADES.to_csv(tmp_path / "t.csv", index=False)

@@ -69,6 +69,7 @@ def test_absorbing_reactive_power_saves_energy() -> None:
         assert 0 < _curtailed_wh(build_case(_scenario(**control))) < 0.9 * without
 
 
+@pytest.mark.slow
 def test_least_curtailment_still_cuts_no_more_than_the_other_rules() -> None:
     for control in CONTROLS.values():
         cut = {

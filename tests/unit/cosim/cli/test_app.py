@@ -58,6 +58,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert (done.exit_code, done.stdout) == (0, f"gridsettle {cosim.__version__}\n")
 
 
+@pytest.mark.slow
 def test_a_run_logs_its_steps_on_stderr_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, [*DAY, "--out", "silent"]).stderr == ""

@@ -28,6 +28,7 @@ def invoke(*arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_run_writes_a_directory_anyone_can_read(here: Path) -> None:
     assert invoke("run", *DAY) == ""
     directory = here / "runs" / "default-001"
@@ -53,12 +54,14 @@ def test_run_writes_a_directory_anyone_can_read(here: Path) -> None:
     assert summary["network"]["intervals"] == 24
 
 
+@pytest.mark.slow
 def test_json_is_the_summary_and_nothing_else(here: Path) -> None:
     summary = json.loads(invoke("run", "--until", "2017-01-02", "--json", "--out", "x"))
     assert summary["ledger"]["height"] == 24
     assert summary["agreement"]["max_vm_error_pu"] < 1e-9
 
 
+@pytest.mark.slow
 def test_table_on_screen_names_the_ledger_head(here: Path) -> None:
     text = invoke("run", "--until", "2017-01-02", "--out", "x")
     head = json.loads(Path("x/summary.json").read_text())["ledger"]["hash"]
@@ -66,6 +69,7 @@ def test_table_on_screen_names_the_ledger_head(here: Path) -> None:
     assert "all AC-checked" in text
 
 
+@pytest.mark.slow
 def test_ledger_verify_and_show(here: Path) -> None:
     invoke("run", *DAY, "--out", "x")
     assert "ok, 25 blocks" in invoke("ledger", "verify", "x", "--checkpoint", "x.checkpoint")
@@ -76,6 +80,7 @@ def test_ledger_verify_and_show(here: Path) -> None:
     assert lines[-1]["record"] == "verdict"
 
 
+@pytest.mark.slow
 def test_a_broken_ledger_is_an_answer_not_an_error(here: Path) -> None:
     import sqlite3
 
@@ -101,6 +106,7 @@ def test_scenario_list_and_show(here: Path) -> None:
     assert "[market]" in invoke("scenario", "show", "reference")
 
 
+@pytest.mark.slow
 def test_result_is_read_back_from_its_directory(here: Path) -> None:
     invoke("run", *DAY, "--out", "x")
     result = Result.load("x")

@@ -29,6 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_report_writes_a_page_and_a_table(runs: Path) -> None:
     ended = CliRunner().invoke(app, ["report", str(runs / "poor")])
     assert ended.exit_code == 0, ended.output

@@ -71,6 +71,7 @@ def shown_and_opened(done: Path) -> tuple[RecordBytes, RecordBytes]:
     return np.concatenate(shown), np.concatenate(opened)
 
 
+@pytest.mark.slow
 def test_it_is_verified_in_sums_and_in_full(done: Path) -> None:
     note = checkpoint_path(done).read_text()
     assert verify_ledger(done, checkpoint=note).ok
@@ -79,6 +80,7 @@ def test_it_is_verified_in_sums_and_in_full(done: Path) -> None:
     assert (report.ok, report.in_sums) == (True, False), report.reason
 
 
+@pytest.mark.slow
 def test_it_is_audited_by_whoever_opens_it(done: Path) -> None:
     found = rerun_ledger(done, entries=entries_in(done))
     assert found.ok, (found.findings, found.differences)

@@ -54,6 +54,7 @@ class _InterruptedError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [8, 40, 88])
 def test_an_interrupted_run_resumes_to_the_same_head(
     stop_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -82,6 +82,7 @@ def test_power_window_and_self_discharge_of_the_scenario_reach_every_interval() 
     assert (own[1:] == own[:-1] - own[:-1] * ppm // 1_000_000).all()
 
 
+@pytest.mark.slow
 def test_former_whose_inverter_is_rated_for_active_power_alone_keeps_below_it() -> None:
     """The cables need reactive power: an inverter rated for active power alone holds only below its rating."""
     events = [{"kind": "outage", "start": "2017-06-03T16:00:00Z", "hours": 5, "grid": True}]

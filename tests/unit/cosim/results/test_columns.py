@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ def test_names_are_found_as_in_plain_strings(chunks: list[list[str]], wanted: se
     assert is_named(coded, *wanted).to_pylist() == expected
 
 
+@pytest.mark.slow
 def test_tables_in_memory_have_the_times_of_those_on_disk(tmp_path: object) -> None:
     scenario = Scenario().with_changes(horizon={"hours": 24})
     kept, written = run(scenario), run(scenario, f"{tmp_path}/run")

@@ -71,6 +71,7 @@ def test_of_equal_extremes_the_first_counts_and_darkness_has_none() -> None:
         }
 
 
+@pytest.mark.slow
 def test_a_run_in_many_parts_is_summed_up_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cosim.simulation.simulate, "GROUP", 5)
     outage = {"kind": "outage", "start": "2017-07-02T03:00:00Z", "hours": 6, "grid": True}

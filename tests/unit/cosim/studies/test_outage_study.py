@@ -66,6 +66,7 @@ def test_plugged_in_fuel_cell_serves_more_in_a_random_outage() -> None:
     assert found["one more fuel cell plugged in"]["served_share"] >= found["base"]["served_share"]
 
 
+@pytest.mark.slow
 def test_case_of_the_how_to_runs_into_two_islands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs/how-to/outage.md").read_text(encoding="utf-8")

@@ -109,6 +109,7 @@ def test_on_three_phases_it_is_the_balanced_answer() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_accepted_when_balanced_is_cut_on_one_phase_and_names_it() -> None:
     trades = make_trades(("bob", "grid", 10.0))
     assert validate(make_net(), trades, participants=BUSES, limits={"max_vm_pu": 1.06}).accepted

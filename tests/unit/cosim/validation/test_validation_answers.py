@@ -50,6 +50,7 @@ def run_command(folder: Path, trades: pd.DataFrame, *options: str) -> Any:
     return CliRunner().invoke(app, ["validate", "--net", str(net), "--trades", str(table), *options])
 
 
+@pytest.mark.slow
 def test_trades_without_a_power_flow_name_the_limit_that_the_delivered_part_reaches() -> None:
     found = validate(make_net(), make_trades((NOON, "grid", "far", 999.0)))
     trade = found.trades.iloc[0]
@@ -71,6 +72,7 @@ def test_the_screen_has_words_for_what_is_not_solved_and_says_what_is_shed(tmp_p
     assert "before: without" not in shown
 
 
+@pytest.mark.slow
 def test_intervals_without_a_power_flow_are_counted_beside_the_others(tmp_path: Path) -> None:
     run = run_command(tmp_path, make_trades((NOON, "grid", "far", 999.0), (ONE, "grid", "far", 1.0)))
     assert "before: without 1 of 2 intervals" in run.output

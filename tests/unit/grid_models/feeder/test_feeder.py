@@ -119,6 +119,7 @@ def test_digest_survives_a_round_trip_through_json(name: str, tmp_path: Path) ->
     assert replace(own, net=pp.from_json(str(tmp_path / "net.json"))).digest() == own.digest()
 
 
+@pytest.mark.slow
 def test_digest_is_the_same_in_another_process() -> None:
     script = (
         "import numpy as np; from grid_models.feeder.generated import make_radial_feeder as r;"

@@ -131,6 +131,7 @@ def test_without_opendss_four_wires_have_no_judge_and_say_how_to_get_one(monkeyp
     assert "pip install 'gridsettle[phases]'" in found.why_not
 
 
+@pytest.mark.slow
 def test_what_opendss_cannot_be_given_is_refused_before_anything_is_solved() -> None:
     feeder = _feeder(wires=FourWires())
     feeder.net.line["g_us_per_km"] = 5.0

@@ -67,6 +67,7 @@ def test_feeding_in_raises_and_drawing_lowers_every_voltage_behind_the_transform
     assert flow.trafo_p_kw[1, 0] < 0 < flow.trafo_p_kw[2, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_intervals", [1, 2, 7, 31, 32, 33, 100, 512])
 def test_length_of_a_batch_changes_no_bit(n_intervals: int) -> None:
     """Law: an interval's result does not depend on the intervals it is solved with."""
@@ -80,6 +81,7 @@ def test_length_of_a_batch_changes_no_bit(n_intervals: int) -> None:
     assert_identical(ENGINE.solve(p[first:stop], q[first:stop]), whole.select(first, stop))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.floats(-40, 40), min_size=N, max_size=N), st.integers(1, 40), st.integers(0, 39))
 def test_neighbours_change_no_bit(p: list[float], n_intervals: int, place: int) -> None:

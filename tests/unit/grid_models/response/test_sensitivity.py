@@ -70,6 +70,7 @@ def relative_error(x: np.ndarray[Any, np.dtype[np.complex128]], y: np.ndarray[An
     return float(np.nanmax(np.abs(x - y)) / np.nanmax(np.abs(y)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [generated, cigre, kerber, island, half_dark, one_bus_for_two])
 def test_sensitivities_are_those_of_runpp(make: Callable[[], Feeder]) -> None:
     feeder = make()
@@ -143,6 +144,7 @@ def test_a_participant_without_supply_moves_nothing() -> None:
     assert not response.by_p.slack_kva()[:, unsupplied].any()
 
 
+@pytest.mark.slow
 def test_nets_that_only_runpp_solves_are_differentiated_by_it() -> None:
     feeder = generated()
     net = deepcopy(feeder.net)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from live_world import HOURS, LIVE, LIVE_WITH_FACTS, close_all, join, key_of, run_with_people, submit
 from naive_ledger import first_fault
+from submitting import make_submission
 
 from cosim import run
 from cosim.audit.audit import audit_ledger
@@ -21,7 +22,7 @@ from market.ledger.check.verify import verify_ledger
 from market.ledger.crypto.keys import is_signed, public_bytes
 from market.ledger.format.records import RecordKind, Role, select_rows
 from market.ledger.format.statements import rotate
-from market.ledger.format.submissions import acknowledgement_message, make_submission
+from market.ledger.format.submissions import acknowledgement_message
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records, read_operator_key, read_tip
 

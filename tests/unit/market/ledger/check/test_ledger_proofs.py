@@ -92,7 +92,7 @@ def test_proofs_of_other_lengths_keys_and_logs_prove_nothing(directory: Path) ->
     assert isinstance(check_receipt(receipt, OPERATOR, "gridsettle/another"), str)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": "x"}', '{"format": "gridsettle receipt v1"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": "x"}', '{"format": "gridsettle receipt v2"}'])
 def test_what_is_no_receipt_is_refused(text: str) -> None:
     with pytest.raises(LedgerError, match="receipt: expected"):
         parse_receipt(text)
