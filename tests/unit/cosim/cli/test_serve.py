@@ -101,6 +101,15 @@ def served(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[st
             process.kill()
 
 
+def follow(folder: Path, url: str) -> None:
+    """A member's node takes a verified copy of the ledger that the server publishes."""
+    command = [sys.executable, "-m", "cosim.cli.entry", "ledger", "follow", url, "--out", "copy", "--once"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Store.open_to_read(folder / "copy") as store:
+        assert store.size() >= 1
+
+
 def read_interval(said: str) -> int:
     found = re.search(r"\(interval (\d+) of 60", said)
     assert found is not None, said
@@ -113,6 +122,7 @@ def test_it_ends_cleanly_and_goes_on(tmp_path: Path) -> None:
     with served(tmp_path, "--speed", "0.5") as (said, process):
         url = re.findall(r"http://\S+", said)[0]
         assert re.search(r"(\w{4}-){3}\w{4}", said)
+        follow(tmp_path, url)
         with httpx.stream("GET", f"{url}/events?after=0", timeout=60) as stream:
             assert next(line for line in stream.iter_lines() if line.startswith("id:")) == "id: 1"
             process.send_signal(signal.SIGINT)
