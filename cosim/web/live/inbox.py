@@ -107,15 +107,19 @@ class Inbox:
         row = stated.submission.row
         return int(row["house"]), int(row["number"]), *stated.submission, stated.public_key
 
+    def _known(self, house: int) -> tuple[Stated, ...]:
+        """Submissions of a house at this moment: whoever reads needs no lock, and changes nothing."""
+        return tuple(self._stated.get(house, ()))
+
     def next_number(self, house: int) -> int:
         """Number of the house's next submission."""
-        return 1 + max((int(each.submission.row["number"]) for each in self._stated[house]), default=0)
+        return 1 + max((int(each.submission.row["number"]) for each in self._known(house)), default=0)
 
     def find(self, house: int, interval: int, public_key: bytes | None) -> Submission | None:
         """The submission of a house that holds for an interval, signed with the key that is in force."""
         holding = [
             each.submission
-            for each in self._stated[house]
+            for each in self._known(house)
             if each.public_key == public_key and each.submission.holds(interval)
         ]
         return max(holding, key=lambda each: int(each.row["number"]), default=None)

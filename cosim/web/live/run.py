@@ -103,7 +103,7 @@ class LiveRun:
     def __init__(self, recorder: Recorder, inbox: Inbox, directory: Path) -> None:
         self.directory = directory
         self.last: Closed | None = None
-        self._recorder, self._inbox, self._lock = recorder, inbox, threading.RLock()
+        self._recorder, self._inbox, self._lock, self._gate = recorder, inbox, threading.RLock(), threading.RLock()
         self._next = recorder.next_interval
         acts, self._meters = read_acts(directory, recorder.next_interval)
         self._stage = resume_stage(recorder.case, acts, recorder.state, recorder.network, recorder.next_interval)
@@ -187,9 +187,8 @@ class LiveRun:
         return next_number(self.registry, house)
 
     def next_submission_number(self, house: int) -> int:
-        """Number of a house's next submission."""
-        with self._lock:
-            return self._inbox.next_number(house)
+        """Number of a house's next submission; it does not wait for an interval that is being closed."""
+        return self._inbox.next_number(house)
 
     def key_of(self, house: int) -> bytes | None:
         """Public key of a house that will be in force in the next block, None if it has none."""
@@ -269,7 +268,7 @@ class LiveRun:
         SubmissionError
             If it cannot be taken; the message is for the person.
         """
-        with self._lock:
+        with self._gate:
             key = check_submission(self.case, record, signature, self)
             number = self._inbox.add(Stated(Submission(record, signature), key))
         self._inbox.commit(number)
@@ -277,13 +276,12 @@ class LiveRun:
         return Acknowledgement(record, self._recorder.keys.operator.sign(message))
 
     def find_submission(self, house: int, interval: int) -> Submission | None:
-        """What would be applied to a house in an interval that is not closed yet."""
-        with self._lock:
-            return self._inbox.find(house, interval, self.key_of(house))
+        """What would be applied to a house in an interval that is not closed yet; does not wait for one that closes."""
+        return self._inbox.find(house, interval, self.key_of(house))
 
     def set_manual(self, house: int, *, manual: bool) -> None:
         """Let a house decide for itself, or leave it to the automatic rule again."""
-        with self._lock:
+        with self._gate:
             self._inbox.set_manual(house, manual=manual, interval=self._next)
 
     def is_manual(self, house: int) -> bool:
@@ -299,21 +297,31 @@ class LiveRun:
             If the run is over.
         """
         with self._lock:
-            if self.is_over:
-                raise ScenarioError(f"{self.directory}: expected an interval to close, found that the run is over")
-            t = self._next
-            self._inbox.commit()  # what is applied must not be forgotten
-            applied = self._list_applied(t)
-            stage = self._stage
-            (chunk,) = run_intervals(self._with(applied), stage.state, t, stage.network, stop=t + 1)
-            replace(self._recorder, case=stage.case).record([chunk], applied)
-            self._stage = stage._replace(state=chunk.window.state, network=chunk.network)
-            self._meters, self._next = chunk.window.meters, t + 1
+            with self._gate:
+                if self.is_over:
+                    raise ScenarioError(f"{self.directory}: expected an interval to close, found that the run is over")
+                t, applied = self._next, self._list_applied(self._next)
+                self._inbox.commit()  # what is applied must not be forgotten
+                self._next = t + 1  # from here on people submit for the next one, while this one is run
+            try:
+                return self._run(t, applied)
+            except BaseException:
+                self._next = t
+                raise
+
+    def _run(self, t: int, applied: list[Submission]) -> Closed:
+        """Run and record an interval whose gate is closed."""
+        stage = self._stage
+        (chunk,) = run_intervals(self._with(applied, t), stage.state, t, stage.network, stop=t + 1)
+        replace(self._recorder, case=stage.case).record([chunk], applied)
+        self._stage = stage._replace(state=chunk.window.state, network=chunk.network)
+        self._meters = chunk.window.meters
+        with self._gate:
             self._inbox.forget_before(t + 1)
-            head = self._recorder.ledger.head()
-            late = tuple(int(each.row["house"]) for each in applied if not each.signature)
-            self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
-            return self.last
+        head = self._recorder.ledger.head()
+        late = tuple(int(each.row["house"]) for each in applied if not each.signature)
+        self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
+        return self.last
 
     def _list_applied(self, interval: int) -> list[Submission]:
         """What is applied to an interval: submissions that hold, and marks where a house was to submit and did not."""
@@ -327,12 +335,12 @@ class LiveRun:
                 found.append(mark_missing(house, interval))
         return found
 
-    def _with(self, applied: list[Submission]) -> Case:
+    def _with(self, applied: list[Submission], interval: int) -> Case:
         if not applied:
             return self.case
         spread = np.zeros(self.case.inputs.load_wh.shape, SUBMISSION)  # pages that are not written take no memory
         for each in applied:
-            spread[self._next, int(each.row["house"])] = each.row
+            spread[interval, int(each.row["house"])] = each.row
         return replace(self.case, inputs=self.case.inputs._replace(submissions=spread))
 
 

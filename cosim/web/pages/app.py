@@ -15,8 +15,9 @@ from cosim.web.pages import account, demonstration, house, operating, signing_in
 from cosim.web.pages.announcer import parse_last_height
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.guard import Guard
+from cosim.web.pages.log import PATHS, make_log_endpoint
 from cosim.web.pages.refusals import RefusedError, answer_refusal
-from cosim.web.pages.visits import Entry, Who, make_endpoint
+from cosim.web.pages.visits import Entry, Threads, Who, make_endpoint
 
 ENTRIES = (
     Entry("GET", "/", welcome.show_welcome, Who.ANYBODY),
@@ -68,9 +69,12 @@ def make_app(desk: Desk) -> FastAPI:
     """
     guard = Middleware(Guard, hosts=tuple(desk.sites), secure=desk.secure)
     app = FastAPI(title="gridsettle", docs_url=None, redoc_url=None, openapi_url=None, middleware=[guard])
+    threads = Threads()
     for entry in (*ENTRIES, *(DEMO if desk.demo else ())):
-        app.add_route(entry.path, make_endpoint(desk, entry), methods=[entry.method])
+        app.add_route(entry.path, make_endpoint(desk, entry, threads), methods=[entry.method])
     app.add_route("/events", make_event_endpoint(desk), methods=["GET"])
+    for path in PATHS:
+        app.add_route(path, make_log_endpoint(desk), methods=["GET"])
     app.add_route("/favicon.ico", _show_favicon, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC))
 

@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 """How often what was decided elsewhere is carried out, at the latest, s."""
 
+LEAST_OPEN = 0.25
+"""Part of an interval for which its gate is open at least."""
+
 
 class Clock:
     """A thread that closes intervals; nothing else does.
@@ -71,8 +74,10 @@ class Clock:
         while self._wait():
             try:
                 self._tick()
-                if self._is_due() and not self._close():
-                    self.run_every(None)
+                if self._is_due():
+                    if not self._close():
+                        self.run_every(None)
+                    self._leave_open()
             except Exception as error:  # a defect must be seen, and the pages must stay
                 logger.exception("the interval clock has stopped")
                 self.run_every(None)
@@ -85,6 +90,12 @@ class Clock:
             if not self._steps and not self._ends:
                 self._changed.wait(TICK_S if left is None else min(left, TICK_S))
             return not self._ends
+
+    def _leave_open(self) -> None:
+        """Leave people a part of every interval, also where closing one takes longer than an interval."""
+        with self._changed:
+            if self.seconds is not None:
+                self._next = max(self._next, time.monotonic() + LEAST_OPEN * self.seconds)
 
     def _is_due(self) -> bool:
         with self._changed:

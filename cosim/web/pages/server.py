@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
@@ -11,6 +12,9 @@ from fastapi import FastAPI
 
 GRACE_S = 2
 """How long answers that are under way may take when the server stops; pages that listen never end by themselves."""
+
+SWITCH_S = 0.0005
+"""How long a thread may keep others waiting, s: pages are answered while an interval is solved."""
 
 
 def run_until_stopped(app: FastAPI, listener: socket.socket, *, proxied: bool = False) -> None:
@@ -35,6 +39,7 @@ def run_until_stopped(app: FastAPI, listener: socket.socket, *, proxied: bool = 
         h11_max_incomplete_event_size=32 * 1024,
     )
     server = uvicorn.Server(config)
+    sys.setswitchinterval(SWITCH_S)
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True

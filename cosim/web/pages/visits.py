@@ -13,11 +13,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from enum import IntEnum
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_BODY = 16 * 1024
 MOST_FIELDS = 50
+MOST_AT_ONCE = 4
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -140,7 +142,18 @@ class Entry(NamedTuple):
     who: Who
 
 
-def make_endpoint(desk: Desk, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
+class Threads:
+    """How many requests are answered at once: a few, and pages never wait for what waits for the ledger."""
+
+    def __init__(self) -> None:
+        self._limits = {"GET": CapacityLimiter(MOST_AT_ONCE), "POST": CapacityLimiter(MOST_AT_ONCE)}
+
+    async def run(self, entry: Entry, task: Callable[[], Response]) -> Response:
+        """Run a task in a thread."""
+        return await to_thread.run_sync(task, limiter=self._limits[entry.method])
+
+
+def make_endpoint(desk: Desk, entry: Entry, threads: Threads) -> Callable[[Request], Awaitable[Response]]:
     """What the application calls for a route: the body is read within its limit, the rest runs in a thread."""
 
     async def endpoint(request: Request) -> Response:
@@ -148,7 +161,7 @@ def make_endpoint(desk: Desk, entry: Entry) -> Callable[[Request], Awaitable[Res
             fields = await read_fields(request) if entry.method == "POST" else {}
         except RefusedError as refused:
             return answer_refusal(desk, request, refused)
-        return await run_in_threadpool(answer, desk, entry, request, fields)
+        return await threads.run(entry, partial(answer, desk, entry, request, fields))
 
     return endpoint
 

@@ -54,8 +54,8 @@ def name_visitor(visit: Visit) -> dict[str, Any]:
 def describe_market(desk: Desk) -> dict[str, Any]:
     """What the market is and does now."""
     live, case = desk.live, desk.live.case
-    last = desk.journal.intervals[-1] if desk.journal.intervals else None
-    t = live.next_interval
+    t, newest = live.next_interval, len(desk.journal.intervals) - 1  # one may be closed and not recorded yet
+    last = desk.journal.intervals[newest] if newest >= 0 else None
     return {
         "name": case.scenario.name,
         "mechanism": case.scenario.market.mechanism,
@@ -63,12 +63,12 @@ def describe_market(desk: Desk) -> dict[str, Any]:
         "minutes": case.interval_minutes,
         "interval": t,
         "n_intervals": live.n_intervals,
-        "is_over": live.is_over,
-        "starts_at": None if live.is_over else live.starts_at(t),
+        "is_over": t >= live.n_intervals,
+        "starts_at": None if t >= live.n_intervals else live.starts_at(t),
         "seconds": desk.clock.seconds,
         "seconds_left": desk.clock.seconds_left(),
-        "last_at": live.starts_at(t - 1) if last else None,
-        "last_price": desk.find_price(t - 1) if last else None,
+        "last_at": live.starts_at(newest) if last else None,
+        "last_price": desk.find_price(newest) if last else None,
         "grid_price": int(case.inputs.utility_ueur_per_kwh[min(t, live.n_intervals - 1)]),
         "outcome": OUTCOMES[last.verdict_status] if last else "",
     }
