@@ -7,6 +7,7 @@ feeds one house says how much that house takes.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -179,7 +180,13 @@ def color_voltage(vm_pu: float, band_pu: tuple[float, float]) -> str:
     """
     low, high = band_pu
     place = min(max((vm_pu - low) / (high - low), 0.0), 1.0)
-    return str(plotly.colors.sample_colorscale(HEAT, [round(place, 2)])[0])
+    return _color_place(round(100 * place))
+
+
+@cache
+def _color_place(percent: int) -> str:
+    """Colour at a place of the scale; plotly takes a millisecond for it, and every bus of every interval asks."""
+    return str(plotly.colors.sample_colorscale(HEAT, [percent / 100])[0])
 
 
 def _draw_branch(feeder: FeederMap, k: int, loading: Worst, *, exact: bool) -> str:
