@@ -48,11 +48,6 @@ class Clock:
             self._changed.notify()
         self._thread.join()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether intervals close by themselves."""
-        return self.seconds is not None
-
     def run_every(self, seconds: float | None) -> None:
         """Close an interval every so many seconds from now on; None: only steps."""
         with self._changed:

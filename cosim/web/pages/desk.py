@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,12 +15,15 @@ from cosim.web.live.run import LiveRun
 from cosim.web.pages.announcer import Announcer
 from cosim.web.pages.auditor import Auditor
 from cosim.web.pages.clock import Clock
-from cosim.web.pages.decisions import carry_out
 from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, make_feeder_map, make_legend
 from cosim.web.pages.journal import Journal
+from cosim.web.people.carry_out import carry_out_decisions
 from cosim.web.people.limits import TokenBuckets
 from cosim.web.people.site import Site
 from cosim.web.people.store import People
+from market.errors import LedgerError
+
+logger = logging.getLogger(__name__)
 
 
 class Maps:
@@ -91,7 +95,11 @@ class Desk:
     def carry_out(self) -> None:
         """Put on the ledger what the operator has decided, and show it."""
         with self.turn:
-            done = carry_out(self.live, self.people)
+            try:
+                done = carry_out_decisions(self.people, self.live)
+            except LedgerError as reason:  # a block was written meanwhile: it stays open, and is tried again soon
+                logger.info("a decision is not carried out yet: %s", reason)
+                return
         if done:
             self.tell()
 

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from cosim.case.case import Case
 from cosim.case.devices import make_battery
 from cosim.web.pages.curves import Curve, draw_curves
-from cosim.web.pages.decisions import find_last_key, take_registration
 from cosim.web.pages.desk import Desk
+from cosim.web.pages.house_keys import find_last_key, take_registration
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect

@@ -96,10 +96,10 @@ def test_the_clock_closes_by_steps_and_by_itself_until_the_run_is_over() -> None
         clock.step()
         clock.step()
         wait_until(lambda: len(closed) == 2)
-        assert not clock.is_running
+        assert clock.seconds is None
         clock.run_every(0.01)
         wait_until(lambda: len(closed) == 5)
-        wait_until(lambda: not clock.is_running)
+        wait_until(lambda: clock.seconds is None)
     assert len(closed) == 5
 
 
@@ -110,7 +110,7 @@ def test_a_clock_that_fails_stops_and_says_why() -> None:
     with Clock(close, lambda: None, 0.01) as clock:
         wait_until(lambda: clock.failure)
         assert clock.failure == "ValueError: the disk is full"
-        assert not clock.is_running
+        assert clock.seconds is None
 
 
 def test_the_operator_steps_and_audits(desk: Desk) -> None:
