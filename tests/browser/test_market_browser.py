@@ -172,9 +172,10 @@ def story(browsers: Browsers, market: Market) -> dict[str, Any]:
     operator.get_by_label("Code that").fill(market.code)
     press(operator, "Sign in as the operator")
     seller, buyer = ask_to_join(browsers, 1, 0), ask_to_join(browsers, 2, 4)
-    for _ in range(2):
-        operator.reload()
+    operator.reload()
+    for house in (0, 4):
         press(operator, "Admit")
+        expect(operator.get_by_role("link", name=f"house {house}")).to_be_visible()
     for page in (seller, buyer):
         page.reload()
         press(page, "Sign with my key")
