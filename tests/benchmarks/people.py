@@ -30,6 +30,7 @@ if __name__ == "__main__":
         f"{n_due:,} due by the last closed interval, {n_lost} of them not on the ledger; refused {len(crowd.refused)}"
     )
     print(f"pages: {len(crowd.latencies_s):,}, p50 {p50:.0f} ms, p99 {p99:.0f} ms, worst {worst:.0f} ms")
+    print([round(kb / 1024) for kb in crowd.peaks_kb[::10]])
     quarter = max(len(crowd.peaks_kb) // 4, 1)
     first, last = crowd.peaks_kb[quarter - 1], crowd.peaks_kb[-1]
     print(f"memory of the server: {first / 1024:.0f} MiB after a quarter, {last / 1024:.0f} MiB at the end")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import httpx
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from submitting import make_submission
@@ -104,71 +105,88 @@ def run_crowd(crowd: Crowd, seconds: float, *, pages_a_second: float = 20.0) -> 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         server.stdout.readline()
-        asyncio.run(_submit_all(crowd, f"http://127.0.0.1:{port}", port, seconds, pages_a_second, server.pid))
+        asyncio.run(_submit_all(crowd, port, seconds, pages_a_second, server.pid))
         server.terminate()
         server.stdout.read()
 
 
-async def _submit_all(crowd: Crowd, url: str, port: int, seconds: float, rate: float, pid: int) -> None:
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-        nexts = await asyncio.gather(*(_ask_next(client, token, port) for token in crowd.tokens))
-        end, looks = time.monotonic() + seconds, asyncio.create_task(_look(crowd, client, port, seconds, rate))
-        numbers = [1] * len(crowd.tokens)
-        while time.monotonic() < end:
-            begin, interval = time.monotonic(), int((await _ask_next(client, crowd.tokens[0], port))["interval"]) + 3
-            await asyncio.gather(
-                *(
-                    _submit(crowd, client, port, house, numbers, interval, nexts[house])
-                    for house in range(len(crowd.tokens))
-                )
-            )
-            crowd.peaks_kb.append(_read_memory_kb(pid))
-            await asyncio.sleep(max(1.0 - (time.monotonic() - begin), 0.0))
-        await looks
+class Line:
+    """A connection that is kept, as a browser keeps it; by plain sockets, which leave the server its share."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.port, self.token = port, token
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
+        """Status and content of an answer; a connection that the server has closed meanwhile is made anew."""
+        try:
+            return await self._ask(method, path, body)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self._writer = None
+            return await self._ask(method, path, body)
+
+    async def _ask(self, method: str, path: str, body: dict[str, str] | None) -> tuple[int, bytes]:
+        if self._writer is None or self._reader is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+        content = b"" if body is None else json.dumps(body).encode()
+        self._writer.write(
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            f"Cookie: {SESSION}-{self.port}={self.token}\r\nX-CSRF-Token: {csrf_of(self.token)}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+            + content
+        )
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return int(head.split()[1]), await self._reader.readexactly(length)
+
+    async def ask_next(self) -> dict[str, Any]:
+        """Numbers of the next statements."""
+        status, content = await self.ask("GET", "/house/next")
+        assert status == 200, content
+        found: dict[str, Any] = json.loads(content)
+        return found
 
 
-def _headers(token: str, port: int, csrf: str = "") -> dict[str, str]:
-    return {"Cookie": f"{SESSION}-{port}={token}", **({"X-CSRF-Token": csrf} if csrf else {})}
-
-
-async def _ask_next(client: httpx.AsyncClient, token: str, port: int) -> dict[str, str | int]:
-    answer = await client.get("/house/next", headers=_headers(token, port))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, str | int] = answer.json()
-    return found
+async def _submit_all(crowd: Crowd, port: int, seconds: float, rate: float, pid: int) -> None:
+    lines = [Line(port, token) for token in crowd.tokens]
+    known = [await line.ask_next() for line in lines]
+    looks = asyncio.create_task(_look(crowd, port, seconds, rate))
+    end, numbers = time.monotonic() + seconds, [1] * len(lines)
+    while time.monotonic() < end:
+        begin, interval = time.monotonic(), int((await lines[0].ask_next())["interval"]) + 2
+        houses = range(len(lines))
+        await asyncio.gather(
+            *(_submit(crowd, lines[house], house, numbers, interval, known[house]) for house in houses)
+        )
+        crowd.peaks_kb.append(_read_memory_kb(pid))
+        await asyncio.sleep(max(1.0 - (time.monotonic() - begin), 0.0))
+    await looks
 
 
 async def _submit(
-    crowd: Crowd,
-    client: httpx.AsyncClient,
-    port: int,
-    house: int,
-    numbers: list[int],
-    interval: int,
-    known: dict[str, str | int],
+    crowd: Crowd, line: Line, house: int, numbers: list[int], interval: int, known: dict[str, Any]
 ) -> None:
-    stated = make_submission(
-        bytes.fromhex(str(known["chain_id"])), key_of(house), house, numbers[house], interval, interval, reserve_wh=1
-    )
+    chain_id, number = bytes.fromhex(known["chain_id"]), numbers[house]
+    stated = make_submission(chain_id, key_of(house), house, number, interval, interval, reserve_wh=1)
     body = {"record": stated.record.hex(), "signature": stated.signature.hex()}
-    token = crowd.tokens[house]
-    answer = await client.post("/house/submission", json=body, headers=_headers(token, port, csrf_of(token)))
-    if answer.status_code == 200:
-        crowd.acknowledged.append((house, numbers[house], interval))
+    status, content = await line.ask("POST", "/house/submission", body)
+    if status == 200:
+        crowd.acknowledged.append((house, number, interval))
         numbers[house] += 1
     else:
-        crowd.refused.append(f"{answer.status_code} {answer.text[:200]}")
+        crowd.refused.append(f"{status} {content.decode()[:200]}")
 
 
-async def _look(crowd: Crowd, client: httpx.AsyncClient, port: int, seconds: float, rate: float) -> None:
+async def _look(crowd: Crowd, port: int, seconds: float, rate: float) -> None:
     """Look at pages, one after the other, as members do."""
     rng, end = np.random.default_rng(1), time.monotonic() + seconds
+    lines = [Line(port, token) for token in crowd.tokens[:10]]
     while time.monotonic() < end:
-        house, page = int(rng.integers(len(crowd.tokens))), str(rng.choice(PAGES))
+        line, page = lines[int(rng.integers(len(lines)))], str(rng.choice(PAGES))
         begin = time.monotonic()
-        answer = await client.get(page, headers=_headers(crowd.tokens[house], port))
-        assert answer.status_code == 200, answer.text
+        status, content = await line.ask("GET", page)
+        assert status == 200, content
         crowd.latencies_s.append(time.monotonic() - begin)
         await asyncio.sleep(max(1.0 / rate - (time.monotonic() - begin), 0.0))
 
