@@ -123,10 +123,13 @@ class Visitor:
         """Sign in with the wallet."""
         key = self.key.public_key().public_bytes_raw().hex()
         message = self.post("/signin/message", address=self.wallet.address, key=key).json()["message"]
-        signature = self.wallet.sign_message(encode_defunct(text=message)).signature
-        answer = self.post("/signin/wallet", message=message, signature="0x" + bytes(signature).hex())
+        answer = self.post("/signin/wallet", message=message, signature=self.sign_message(message))
         self.csrf = self.read_csrf("/main")
         return answer
+
+    def sign_message(self, message: str) -> str:
+        """`personal_sign` of the wallet."""
+        return "0x" + bytes(self.wallet.sign_message(encode_defunct(text=message)).signature).hex()
 
     def sign_in_as_operator(self) -> Any:
         """Sign in with a new code."""

@@ -11,15 +11,21 @@ async function refresh() {
   }
 }
 
+// A little later, so that not all pages ask at once; a page that nobody looks at waits until somebody does.
+const SOON_MS = 100;
+const SPREAD_MS = 400;
 let waiting;
+let stale = false;
 function refreshSoon() {
+  stale = document.hidden;
   clearTimeout(waiting);
-  waiting = setTimeout(refresh, 150);
+  if (!stale) waiting = setTimeout(refresh, SOON_MS + Math.random() * SPREAD_MS);
 }
 
 // The page says up to which block it was made: whatever comes after is news.
 if (document.querySelector("[data-live]")) {
   const source = new EventSource(`/events?after=${document.body.dataset.height}`);
   ["interval", "block"].forEach((news) => source.addEventListener(news, refreshSoon));
+  document.addEventListener("visibilitychange", () => stale && refreshSoon());
   window.addEventListener("pagehide", () => source.close());
 }

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +20,11 @@ from cosim.web.pages.desk import Desk
 from cosim.web.pages.journal import Journal
 from cosim.web.pages.welcome import find_verifier_key
 from market.ledger.check.receipt import Proven, check_receipt, parse_receipt
+from market.ledger.format.records import RecordKind, select_rows
 from market.ledger.read.account import collect_entries, make_account
 from market.ledger.store.registry import find_operators_key
 from market.ledger.store.store import Store
+from market.ledger.store.tip import decode_records
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,25 @@ def test_a_revoked_member_is_out_at_once_and_off_the_ledger_once(desk: Desk) -> 
     visitor.csrf = visitor.read_csrf("/signin")
     visitor.sign_in()
     assert visitor.get("/main").status_code == 403
+
+
+def test_a_server_that_is_started_again_keeps_sessions_and_submissions(tmp_path: Path) -> None:
+    """Between a submission and its gate the server ends: nothing that was acknowledged is lost."""
+    with open_market(tmp_path / "run") as desk:
+        first = Visitor(desk, "seller")
+        first.join(0)
+        close_intervals(desk, 1)
+        assert first.submit(submission(0, 1, 1, net_wh=500)).status_code == 200
+        cookies = dict(first.client.cookies)
+    with open_market(tmp_path / "run") as desk:
+        second = Visitor(desk, "seller")
+        for name, value in cookies.items():
+            second.client.cookies.set(name, value)
+        assert "give 0.500 kWh" in second.get("/main").text
+        close_intervals(desk, 1)
+        with Store.open_to_read(tmp_path / "run") as store:
+            applied = select_rows(decode_records(store.block(store.size() - 1).records), RecordKind.SUBMISSION)
+        assert applied["net_wh"].tolist() == [500]
 
 
 def test_a_registration_that_came_too_late_is_signed_again(desk: Desk) -> None:

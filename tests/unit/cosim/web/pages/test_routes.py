@@ -252,6 +252,21 @@ def test_more_submissions_than_a_person_can_make_are_too_many(people: dict[str, 
     assert int(refused.headers["retry-after"]) >= 1
 
 
+def test_a_message_lets_in_once_and_only_the_wallet_that_it_names(people: dict[str, Visitor]) -> None:
+    visitor = Visitor(people["member"].desk, "thief")
+    asked = {"address": people["member"].wallet.address, "key": "ab" * 32}
+    message = visitor.post("/signin/message", **asked).json()["message"]
+    assert visitor.post("/signin/wallet", message=message, signature=visitor.sign_message(message)).status_code == 401
+    mine = visitor.post("/signin/message", address=visitor.wallet.address, key="ab" * 32).json()["message"]
+    signature = visitor.sign_message(mine)
+    for changed in (mine.replace("testserver", "evil.example"), mine.replace("Chain ID: 1", "Chain ID: 2")):
+        forged = visitor.sign_message(changed)
+        assert visitor.post("/signin/wallet", message=changed, signature=forged).status_code == 401
+    assert visitor.post("/signin/wallet", message=mine, signature=signature).status_code == 200
+    again = Visitor(people["member"].desk, "thief")
+    assert again.post("/signin/wallet", message=mine, signature=signature).status_code == 401
+
+
 def test_signing_out_ends_the_session(people: dict[str, Visitor]) -> None:
     visitor = Visitor(people["member"].desk, "stranger")
     visitor.sign_in()
