@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from grid_models.arrays import Floats
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 210, 48, 14, 24, 26
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 52, 14, 36, 28
 TICKS = 4
 
 
@@ -39,7 +39,7 @@ def draw_curves(curves: Sequence[Curve], hours: Floats, unit: str, what: str) ->
         return Markup("")
     ticks = choose_ticks(min(float(known.min()), 0.0), max(float(known.max()), 0.0))
     low, high = ticks[0], ticks[-1]
-    parts = [f'<text x="0" y="12">{escape(unit)}</text>']
+    parts = [f'<text x="0" y="18">{escape(unit)}</text>']
     parts += [_draw_tick(tick, _y(tick, low, high)) for tick in ticks]
     parts += [_draw_hour(hour) for hour in (0, 6, 12, 18, 24)]
     parts += [_draw_steps(curve, hours, low, high) for curve in curves]
