@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ledger_world import append, begin, world, written
-from log_world import forked, served, vkey, with_quorum, witness
+from log_world import Running, forked, served, vkey, with_quorum, witness
 from typer.testing import CliRunner, Result
 
 from cosim.cli.app import app
@@ -144,6 +144,23 @@ def test_collect_needs_witnesses(directory: Path, tmp_path: Path) -> None:
     said = ledger(1, "collect", directory, "http://127.0.0.1:9", "--witness", tmp_path / "w.vkey")
     assert "0 of 1 cosignatures" in said
     assert checkpoint_path(directory).read_text() == before
+
+
+def test_an_operator_collects_what_its_quorum_asks_for(tmp_path: Path) -> None:
+    cosigners = [witness(k, tmp_path) for k in range(3)]
+    written(tmp_path / "run", with_quorum(cosigners, 2))
+    with served(tmp_path / "run") as url:
+        nodes = [Running(url, cosigner, tmp_path / f"copy{k}") for k, cosigner in enumerate(cosigners[:2])]
+        said = ledger(1, "collect", tmp_path / "run", nodes[0].address)
+        assert "1 of 2 cosignatures" in said
+        said = ledger(0, "collect", tmp_path / "run", *(node.address for node in nodes))
+        assert f"{nodes[1].address}: cosigned\n" in said
+        assert "2 of 2 cosignatures" in said
+        ledger(0, "follow", url, "--out", tmp_path / "late", "--once")
+        for node in nodes:
+            node.stop()
+    for name in ("run", "late"):
+        ledger(0, "verify", tmp_path / name, "--witnessed")
 
 
 def test_a_scenario_names_its_witnesses(tmp_path: Path) -> None:
