@@ -25,6 +25,7 @@ from market.ledger.format.note import (
     VerifierKey,
     format_signature,
     merge_notes,
+    read_note,
     read_verifier_key,
     split_note,
 )
@@ -74,6 +75,7 @@ class Node:
         self.pinned = _read_pinned(directory, pinned)
         self.first_use = self.pinned is None
         self.store: Store | None = None
+        self._beside = ""  # what this node has written beside its directory
         self._begin_verification(0)
         if (directory / FILE).exists():
             self._replay_copy()
@@ -138,6 +140,7 @@ class Node:
             raise ServerError(
                 f"{self.log.remote.url}/checkpoint: expected the signature of '{self._name()}', found none"
             )
+        self._check_beside(shown)
         note = self.keep_note(shown.text)
         self._learn_witnessed()
         return Progress(self.size, self.size - before, note, self.first_use)
@@ -151,10 +154,10 @@ class Node:
         note = text if known is None else merge_notes(text, known)  # of another size: the text itself
         if note != known:
             self.store.add_checkpoint(size, note)
-        beside = checkpoint_path(self.directory)
         newest = self.store.last_checkpoint()
-        if newest is not None and (not beside.exists() or beside.read_text(encoding="utf-8") != newest):
-            write_durably(beside, newest)
+        if newest is not None and newest != self._beside:
+            write_durably(checkpoint_path(self.directory), newest)
+            self._beside = newest
         return note
 
     def _trim(self, note: str) -> str:
@@ -228,11 +231,27 @@ class Node:
 
     def _check_no_rollback(self, shown: Note) -> None:
         seen = self.seen()
-        if seen is None or shown.checkpoint.size >= seen.checkpoint.size:
+        if seen is not None and shown.checkpoint.size < seen.checkpoint.size:
+            raise self._prove_rollback(seen, shown)
+
+    def _check_beside(self, shown: Note) -> None:
+        """Hold what was fetched against the checkpoint beside the directory: it outlives a copy that was lost."""
+        path = checkpoint_path(self.directory)
+        if self._beside or not path.exists():
             return
+        kept = parse_note(read_note(path))
+        if kept.checkpoint.origin != self._name() or not self.is_signed(kept):
+            raise LedgerError(f"{path}: expected a checkpoint of '{self._name()}', found another; move it away")
+        if kept.checkpoint.size > self.size:
+            raise self._prove_rollback(kept, shown)
+        if kept.checkpoint.root != self.root(kept.checkpoint.size):
+            raise self._prove_fork(None, shown, signed=True, seen=kept)
+
+    def _prove_rollback(self, seen: Note, shown: Note) -> LyingError:
+        """Keep both notes of a rollback, and return what to say."""
         sizes = {"seen_blocks": seen.checkpoint.size, "shown_blocks": shown.checkpoint.size}
         folder = keep_evidence(self.directory, "rollback", seen.text, shown, sizes)
-        raise LyingError(
+        return LyingError(
             f"ROLLBACK: the log shows {shown.checkpoint.size} blocks, it has shown {seen.checkpoint.size} before; both "
             f"signed notes are in {folder}"
         )
@@ -251,12 +270,14 @@ class Node:
             return tree
         raise self._prove_fork(tree, shown, signed=signed)
 
-    def _prove_fork(self, tree: TiledTree | None, shown: Note, *, signed: bool) -> LedgerError:
+    def _prove_fork(
+        self, tree: TiledTree | None, shown: Note, *, signed: bool, seen: Note | None = None
+    ) -> LedgerError:
         """Keep what proves that the operator has signed two histories, and return what to say.
 
         A note that is not signed by a key known here proves nothing, but the block where the histories part may be.
         """
-        seen, registry, parting = self.seen(), self.registry(), None
+        seen, registry, parting = seen or self.seen(), self.registry(), None
         if tree is not None and self.store is not None:
             parting = find_parting(self.log, tree, self.store, self.root(self.size))
         theirs = None if parting is None else parting.theirs
@@ -266,7 +287,7 @@ class Node:
         folder = keep_evidence(self.directory, "fork", seen and seen.text, shown, found)
         where = " are two" if parting is None else f" part at block {parting.height}"
         return LyingError(
-            f"FORK: the log of {shown.checkpoint.size} blocks and the {self.size} that it has shown before{where}; "
+            f"FORK: the log of {shown.checkpoint.size} blocks and the one that it has shown before{where}; "
             f"what the operator has signed of both is in {folder}"
         )
 
