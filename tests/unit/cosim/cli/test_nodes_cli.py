@@ -134,6 +134,10 @@ def test_verify_says_how_far_the_quorum_is_behind(tmp_path: Path) -> None:
         assert ("the last 6 blocks; 2 of 3 witnesses have cosigned the first 7" in said) == (size == 7)
         ledger(0, "prove", tmp_path / "run", "3", "0", "--out", tmp_path / "receipt.json")
     assert "Witnessed: 2 of 3 witnesses have cosigned all blocks." in said
+    assert "got --to" in ledger(2, "verify", tmp_path / "run", "--witnessed", "--to", "5")
+    assert "WITNESSED" not in ledger(0, "verify", tmp_path / "run", "--to", "5")
+    written(tmp_path / "plain", MADE, 20)
+    assert "which names none" in ledger(2, "verify", tmp_path / "plain", "--witnessed")
     assert '"witnessed": 13' in ledger(0, "verify", tmp_path / "run", "--json")
 
 
