@@ -255,6 +255,17 @@ class LiveRun:
             self._stage = stage
             return height
 
+    def keep_cosignatures(self, note: str) -> None:
+        """Keep a checkpoint that witnesses have cosigned.
+
+        Raises
+        ------
+        LedgerError
+            If it cannot be kept.
+        """
+        with self._lock:
+            self._recorder.ledger.keep_cosignatures(note)
+
     def submit(self, record: bytes, signature: bytes) -> Acknowledgement:
         """Take a submission; it is on the disk, and its promise signed, when this returns.
 
