@@ -72,6 +72,8 @@ def verify(
 
       gridsettle ledger verify DIR --checkpoint /elsewhere/run.checkpoint --key operator.pub
     """
+    if witnessed and last is not None:
+        fail("--witnessed: expected all blocks to be read, got --to; leave one of them out")
     with progress.tell_compiling(), bad_input_ends():
         operator, origin = (None, None) if key is None else notes.read_pinned_key(key)
         beside = checkpoints.checkpoint_path(directory)
@@ -87,6 +89,8 @@ def verify(
             last=last,
             n_processes=processes if is_long(directory) else 1,
         )
+        if witnessed and report.ok and not report.quorum:
+            fail(f"--witnessed: expected a ledger whose first block names witnesses, got {directory}, which names none")
     if as_json:
         typer.echo(json.dumps({**report._asdict(), "head": report.head.hex()}))
     elif report.ok:
@@ -94,7 +98,7 @@ def verify(
             f"{directory}: ok, {report.n_blocks:,} blocks, {report.n_records:,} records, head {report.head.hex()}"
         )
         ends = [] if last is not None else answers.describe_end(directory)
-        quorum = nodes.describe_witnessed(report)
+        quorum = [] if last is not None else nodes.describe_witnessed(report)
         for line in [*ends, *quorum, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:

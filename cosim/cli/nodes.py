@@ -203,7 +203,9 @@ def compare(
     typer.echo(f"PARTED at block {found.height}: the {found.height:,} blocks before it are the same")
     for where, size, digest in zip((here, there), found.sizes, found.hashes, strict=True):
         typer.echo(f"{where}: {size:,} blocks, block {found.height} is {digest.hex()}")
-    typer.echo(found.proof or "No signature of the operator under both was found; verify both with --key.")
+    typer.echo(
+        make_printable(found.proof) or "No signature of the operator under both was found; verify both with --key."
+    )
     raise typer.Exit(ANSWER_IS_NO)
 
 

@@ -50,6 +50,10 @@ def serve(
         float | None,
         typer.Option(min=0.5, max=86400, help="Seconds after which an interval closes. Default: the operator steps."),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Where a witness of the first block is asked to cosign; once for each."),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Offer a demo wallet, which anybody can use.")] = False,
 ) -> None:
     """Serve a market: people sign in, offer and ask for energy before the gate of each interval closes.
@@ -72,7 +76,9 @@ def serve(
             with (
                 lives.LiveRun.open(chosen, directory) as live,
                 stores.People(directory) as people,
-                desks.open_desk(live, people, known, seconds=speed, demo=demo, secure=secure) as desk,
+                desks.open_desk(
+                    live, people, known, seconds=speed, demo=demo, secure=secure, witnesses=witness or ()
+                ) as desk,
             ):
                 tell(desk, directory, next(iter(known.values())))
                 server.run_until_stopped(apps.make_app(desk), listener, proxied=origin is not None)

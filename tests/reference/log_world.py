@@ -9,16 +9,18 @@ from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger_world import World, append, begin, world
 
 from market.ledger.crypto.keys import public_bytes
-from market.ledger.follow.cosigning import Cosigner
+from market.ledger.follow.cosigning import Cosigner, answer_request
 from market.ledger.follow.node import Node
 from market.ledger.follow.remote import Remote
+from market.ledger.follow.rounds import Inbox
 from market.ledger.follow.server import CopyServer
 from market.ledger.follow.source import Log
 from market.ledger.format import statements
@@ -88,6 +90,28 @@ def with_quorum(witnesses: list[Cosigner], needed: int, n: int = 12) -> World:
     """A world whose first block asks for a quorum of witnesses."""
     lines = [cosigner.verifier_key().text() for cosigner in witnesses]
     return world(3, n, seed=4, parameters=make_quorum_parameters(parse_witnesses(lines, needed)))  # type: ignore[arg-type]
+
+
+class Running:
+    """A node that serves its copy and cosigns when it is asked, in a thread of its own."""
+
+    def __init__(self, url: str, cosigner: Cosigner, out: Path) -> None:
+        self.ready, self.done, self.address = Event(), Event(), ""
+        self.thread = Thread(target=self.run, args=(url, cosigner, out), daemon=True)
+        self.thread.start()
+        assert self.ready.wait(20)
+
+    def run(self, url: str, cosigner: Cosigner, out: Path) -> None:
+        inbox = Inbox()
+        with node_of(url, out) as node, CopyServer(out, "127.0.0.1", 0, inbox.ask) as server:
+            self.address = server.url
+            self.ready.set()
+            while not self.done.is_set():
+                inbox.answer_until(monotonic() + 0.05, lambda content: answer_request(node, cosigner, content, 1))
+
+    def stop(self) -> None:
+        self.done.set()
+        self.thread.join(10)
 
 
 @contextmanager

@@ -15,15 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.case.acts import Joins, make_joining, make_switching, with_act
+from cosim.case.acts import Joins, make_switching, with_act
 from cosim.case.case import Case, build_case
-from cosim.case.checks import check_islands, check_outages, check_sources
-from cosim.case.devices import Device
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
-from cosim.recording.acts import Between, is_act, make_act_records, resume_stage
+from cosim.recording.acts import make_act_records, resume_stage
 from cosim.recording.blocks import interval_starts
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.directory import check_directory, has_ledger, prepare_directory
@@ -31,22 +29,12 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
 from cosim.web.live.admission import check_submission
+from cosim.web.live.checks import check_outages_possible, check_scenario, read_acts, read_joining
 from cosim.web.live.inbox import Inbox, Stated
-from market.exchanges import SUBMISSION, Kind, Reason, Rows
-from market.ledger.format.records import (
-    Change,
-    DeviceKind,
-    RecordBytes,
-    RecordKind,
-    decode_record,
-    read_places,
-    select_rows,
-)
+from market.exchanges import SUBMISSION, Reason
+from market.ledger.format.records import Change, RecordBytes
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
 from market.ledger.store.registry import Registry, find_key_in_force, next_number
-from market.ledger.store.store import Store
-from market.ledger.store.tip import decode_records
-from market.ledger.write.requests import parse_statement
 
 
 class Acknowledgement(NamedTuple):
@@ -250,10 +238,21 @@ class LiveRun:
             command = make_switching(self.case, self._next, change, element, opens=opens)
             stage = with_act(self._stage, command)
             if opens:
-                _check_outages_possible(stage.case)
+                check_outages_possible(stage.case)
             height = self.state_statement(make_act_records(stage, command))
             self._stage = stage
             return height
+
+    def keep_cosignatures(self, note: str) -> None:
+        """Keep a checkpoint that witnesses have cosigned.
+
+        Raises
+        ------
+        LedgerError
+            If it cannot be kept.
+        """
+        with self._lock:
+            self._recorder.ledger.keep_cosignatures(note)
 
     def submit(self, record: bytes, signature: bytes) -> Acknowledgement:
         """Take a submission; it is on the disk, and its promise signed, when this returns.
@@ -342,64 +341,3 @@ class LiveRun:
         for each in applied:
             spread[interval, int(each.row["house"])] = each.row
         return replace(self.case, inputs=self.case.inputs._replace(submissions=spread))
-
-
-def read_acts(directory: Path, n_intervals: int) -> tuple[list[Between], Rows | None]:
-    """What happened between intervals, and the last meters, (1, N); None where no interval is recorded."""
-    acts, meters = list[Between](), None
-    with Store.open_to_read(directory) as store:
-        for block in (block for group in store.groups() for block in group if block.height > 0):
-            records = decode_records(block.records)
-            interval = int(read_places(records[:1])[0, 0])
-            if is_act(records):
-                acts.append(Between(interval, records))
-            elif interval == n_intervals - 1 and (records[:, 0] == RecordKind.VERDICT).any():
-                meters = select_rows(records, Kind.METER)[None]
-    return acts, meters
-
-
-def read_joining(case: Case, records: RecordBytes) -> Device:
-    """The device of a member's statement, checked against the house.
-
-    Raises
-    ------
-    ScenarioError, LedgerError
-        If it is no statement that a device joins, or not the house's own.
-    """
-    statement = parse_statement(records)
-    row = decode_record(statement.record)
-    if row["kind"] != RecordKind.DEVICE or row["status"] != 1:
-        raise ScenarioError(f"device: expected a statement that it joins, got kind {row['kind']}")
-    house = row["member"]
-    if not 0 <= house < case.profiles.n_participants:
-        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
-    if row["bus"] != (bus := int(case.feeder.bus[house])):
-        raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
-    kind = DeviceKind(row["device_kind"]).name.lower()
-    return make_joining(case, house, kind, row["power_w"], row["energy_wh"])
-
-
-def _check_outages_possible(case: Case) -> None:
-    """Check outages of scenario and commands as those of a scenario are before a run; the last is a new command's."""
-    outages = case.timeline.outages
-    check_outages(case.scenario.model_copy(update={"events": outages[-1:]}), case.feeder)
-    all_of_them = case.scenario.model_copy(update={"events": outages})
-    check_islands(all_of_them, case.feeder)
-    check_sources(all_of_them, case.feeder)
-
-
-def check_scenario(scenario: Scenario) -> None:
-    """Check that people can take part in a scenario.
-
-    Raises
-    ------
-    ScenarioError
-        If its ledger asks for what a served run cannot do.
-    """
-    options = scenario.ledger
-    for name, asked, why in (
-        ("private", options.private, "submissions stand in clear beside the records that they lead to"),
-        ("members_sign", options.members_sign, "the keys of the houses are with the people"),
-    ):
-        if asked:
-            raise ScenarioError(f"ledger, {name}: expected false for a served run, got true: {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from cosim.web.pages.auditor import Auditor
 from cosim.web.pages.clock import Clock
 from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, make_feeder_map, make_legend
 from cosim.web.pages.journal import Journal
+from cosim.web.pages.witnessing import Calls
 from cosim.web.people.carry_out import carry_out_decisions
 from cosim.web.people.limits import TokenBuckets
 from cosim.web.people.site import Site
@@ -62,6 +63,8 @@ class Desk:
         What the ledger holds, the feeder drawn, pages that listen, and audits.
     clock
         Closes intervals.
+    calls
+        Asks witnesses to cosign checkpoints.
     sign_ins, sayings
         How often a client may try to sign in, and a person may change something.
     secret
@@ -80,6 +83,7 @@ class Desk:
     announcer: Announcer
     auditor: Auditor
     clock: Clock
+    calls: Calls
     sign_ins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.5, 30.0))
     sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -119,8 +123,12 @@ def open_desk(
     seconds: float | None = None,
     demo: bool = False,
     secure: bool = False,
+    witnesses: Sequence[str] = (),
 ) -> Iterator[Desk]:
-    """Open what the pages work with; the clock runs meanwhile, every so many `seconds` or by steps."""
+    """Open what the pages work with; the clock runs meanwhile, every so many `seconds` or by steps.
+
+    `witnesses` are the addresses at which members' nodes are asked to cosign.
+    """
     journal = Journal(live.directory, lambda interval: f"{live.starts_at(interval):%Y-%m}")
     announcer = Announcer(journal, lambda interval: desk.find_price(interval))
     auditor = Auditor(live.directory)
@@ -132,7 +140,8 @@ def open_desk(
         return not live.is_over
 
     clock = Clock(close, lambda: desk.carry_out(), seconds)
-    desk = Desk(live, people, sites, demo, secure, journal, Maps(live), announcer, auditor, clock)
+    calls = Calls(live, witnesses, announcer.announce)
+    desk = Desk(live, people, sites, demo, secure, journal, Maps(live), announcer, auditor, clock, calls)
     desk.carry_out()
-    with auditor, clock:
+    with auditor, clock, calls:
         yield desk

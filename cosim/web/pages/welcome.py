@@ -33,6 +33,7 @@ def show_welcome(visit: Visit) -> Response:
         price_curve=draw_prices(desk),
         blocks=desk.journal.blocks[: -LAST_BLOCKS - 1 : -1],
         checkpoint=read_checkpoint(desk),
+        witnessed=desk.calls.measure(),
         verifier_key=find_verifier_key(desk),
     )
 

@@ -16,8 +16,8 @@ from market.ledger.check.verify import GROUP, Verification
 from market.ledger.crypto.merkle import root_of_leaf_hashes
 from market.ledger.crypto.signatures import SignatureChecks
 from market.ledger.durable import report_unwritable, write_durably
-from market.ledger.follow.evidence import LyingError, keep_evidence
-from market.ledger.follow.partings import find_parting, is_operators_block, is_operators_header, show_block
+from market.ledger.follow.evidence import prove_broken, prove_fork, prove_rollback
+from market.ledger.follow.partings import find_parting, is_operators_block, is_operators_header
 from market.ledger.follow.remote import ServerError
 from market.ledger.follow.source import Log, Note, parse_note
 from market.ledger.format.checkpoint import checkpoint_path
@@ -25,6 +25,7 @@ from market.ledger.format.note import (
     VerifierKey,
     format_signature,
     merge_notes,
+    read_note,
     read_verifier_key,
     split_note,
 )
@@ -74,9 +75,10 @@ class Node:
         self.pinned = _read_pinned(directory, pinned)
         self.first_use = self.pinned is None
         self.store: Store | None = None
+        self._beside = ""  # what this node has written beside its directory
         self._begin_verification(0)
         if (directory / FILE).exists():
-            self._replay_copy()
+            self._open_copy()
         if pinned is not None and not (directory / KEY_FILE).exists():
             write_durably(directory / KEY_FILE, pinned.text() + "\n")
 
@@ -138,6 +140,7 @@ class Node:
             raise ServerError(
                 f"{self.log.remote.url}/checkpoint: expected the signature of '{self._name()}', found none"
             )
+        self._check_beside(shown)
         note = self.keep_note(shown.text)
         self._learn_witnessed()
         return Progress(self.size, self.size - before, note, self.first_use)
@@ -151,10 +154,10 @@ class Node:
         note = text if known is None else merge_notes(text, known)  # of another size: the text itself
         if note != known:
             self.store.add_checkpoint(size, note)
-        beside = checkpoint_path(self.directory)
         newest = self.store.last_checkpoint()
-        if newest is not None and (not beside.exists() or beside.read_text(encoding="utf-8") != newest):
-            write_durably(beside, newest)
+        if newest is not None and newest != self._beside:
+            write_durably(checkpoint_path(self.directory), newest)
+            self._beside = newest
         return note
 
     def _trim(self, note: str) -> str:
@@ -178,8 +181,8 @@ class Node:
         key, origin = (None, None) if self.pinned is None else (self.pinned.public_key, self.pinned.name)
         self.verification = Verification(key, origin, SignatureChecks(), first, None)
 
-    def _replay_copy(self) -> None:
-        """Open the copy and replay what was verified before: books, registry and tree, but no signatures."""
+    def _open_copy(self) -> None:
+        """Open the copy and replay it."""
         self.store = Store.open_to_write(self.directory)
         try:
             if self.store.states() != [OF_A_COPY]:
@@ -188,17 +191,21 @@ class Node:
                 )
             if self.pinned is None:
                 self._pin(self.store.block(0), None)
-            self._begin_verification(self.store.size())
-            for group in self.store.groups(GROUP):
-                if (fault := self.verification.check(group)) is not None:
-                    raise LedgerError(
-                        f"{self.directory}: expected the verified copy, found block {fault[0]} broken: {fault[1]}; "
-                        "remove the directory and follow the log anew"
-                    )
-            self.verification.first = 0
+            self._replay()
         except BaseException:
             self.store.close()
             raise
+
+    def _replay(self) -> None:
+        """Replay what has been stored, so verified before: books, registry and tree, but no signatures."""
+        self._begin_verification(0 if self.store is None else self.store.size())
+        for group in () if self.store is None else self.store.groups(GROUP):
+            if (fault := self.verification.check(group)) is not None:
+                raise LedgerError(
+                    f"{self.directory}: expected the verified copy, found block {fault[0]} broken: {fault[1]}; "
+                    "remove the directory and follow the log anew"
+                )
+        self.verification.first = 0
 
     def _pin(self, first: StoredBlock, shown: Note | None) -> None:
         """Take the operator's key from a first block and write it down, if it is that of the log that was shown."""
@@ -228,14 +235,21 @@ class Node:
 
     def _check_no_rollback(self, shown: Note) -> None:
         seen = self.seen()
-        if seen is None or shown.checkpoint.size >= seen.checkpoint.size:
+        if seen is not None and shown.checkpoint.size < seen.checkpoint.size:
+            raise prove_rollback(self.directory, seen, shown)
+
+    def _check_beside(self, shown: Note) -> None:
+        """Hold what was fetched against the checkpoint beside the directory: it outlives a copy that was lost."""
+        path = checkpoint_path(self.directory)
+        if self._beside or not path.exists():
             return
-        sizes = {"seen_blocks": seen.checkpoint.size, "shown_blocks": shown.checkpoint.size}
-        folder = keep_evidence(self.directory, "rollback", seen.text, shown, sizes)
-        raise LyingError(
-            f"ROLLBACK: the log shows {shown.checkpoint.size} blocks, it has shown {seen.checkpoint.size} before; both "
-            f"signed notes are in {folder}"
-        )
+        kept = parse_note(read_note(path))
+        if kept.checkpoint.origin != self._name() or not self.is_signed(kept):
+            raise LedgerError(f"{path}: expected a checkpoint of '{self._name()}', found another; move it away")
+        if kept.checkpoint.size > self.size:
+            raise prove_rollback(self.directory, kept, shown)
+        if kept.checkpoint.root != self.root(kept.checkpoint.size):
+            raise self._prove_fork(None, shown, signed=True, seen=kept)
 
     def _read_extension(self, shown: Note, *, signed: bool) -> TiledTree:
         """The tree of a checkpoint, which extends the copy or is a part of it."""
@@ -251,24 +265,20 @@ class Node:
             return tree
         raise self._prove_fork(tree, shown, signed=signed)
 
-    def _prove_fork(self, tree: TiledTree | None, shown: Note, *, signed: bool) -> LedgerError:
+    def _prove_fork(
+        self, tree: TiledTree | None, shown: Note, *, signed: bool, seen: Note | None = None
+    ) -> LedgerError:
         """Keep what proves that the operator has signed two histories, and return what to say.
 
         A note that is not signed by a key known here proves nothing, but the block where the histories part may be.
         """
-        seen, registry, parting = self.seen(), self.registry(), None
+        seen, registry, parting = seen or self.seen(), self.registry(), None
         if tree is not None and self.store is not None:
             parting = find_parting(self.log, tree, self.store, self.root(self.size))
         theirs = None if parting is None else parting.theirs
         if not signed and (theirs is None or not is_operators_header(theirs, registry)):
             return ServerError(f"{self.log.remote.url}: expected a log signed by '{self._name()}', found none")
-        found = {} if parting is None else parting.show()
-        folder = keep_evidence(self.directory, "fork", seen and seen.text, shown, found)
-        where = " are two" if parting is None else f" part at block {parting.height}"
-        return LyingError(
-            f"FORK: the log of {shown.checkpoint.size} blocks and the {self.size} that it has shown before{where}; "
-            f"what the operator has signed of both is in {folder}"
-        )
+        return prove_fork(self.directory, seen, shown, parting)
 
     def _explain(self, block: StoredBlock, reason: str, shown: Note) -> LedgerError:
         """Whose fault a block is that does not verify: the operator's if it has signed all of it, else the server's."""
@@ -277,11 +287,7 @@ class Node:
             return ServerError(
                 f"{url}: expected block {block.height} as '{self._name()}' signed it, got another: {reason}"
             )
-        seen, said = self.seen(), {"block": block.height, "reason": reason, **show_block(block)}
-        folder = keep_evidence(self.directory, "broken", seen and seen.text, shown, said, block.records)
-        return LyingError(
-            f"BROKEN at block {block.height}: {reason}; the block and the checkpoint, as signed, are in {folder}"
-        )
+        return prove_broken(self.directory, self.seen(), shown, block, reason)
 
     def _take(self, group: list[StoredBlock], shown: Note) -> None:
         """Verify blocks and store them."""
@@ -289,7 +295,9 @@ class Node:
         faults = [self.verification.check(group), self.verification.signatures.find_first_fault()]
         if found := [fault for fault in faults if fault is not None]:
             height, reason = min(found)
-            raise self._explain(group[height - group[0].height], reason, shown)
+            problem = self._explain(group[height - group[0].height], reason, shown)
+            self._replay()  # a verification that has found a fault is not gone on with
+            raise problem
         for block in group:
             nodes += tree.append(block.hash)
         if self.store is None:

@@ -104,7 +104,10 @@ class Log:
         if content is None and tile.width < WIDTH:
             full = tile._replace(width=WIDTH).path()
             content = (self.remote.read(full, ENTRY * WIDTH) or b"")[: ENTRY * tile.width]
-        headers = split_entries(content or b"")
+        try:
+            headers = split_entries(content or b"")
+        except LedgerError as reason:
+            raise ServerError(f"{tile.path()}: {reason}") from reason
         if hash_entries(headers) != b"".join(tree.leaves(index)):
             raise WrongTilesError(f"{tile.path()}: expected the headers that the checkpoint's tree has, got others")
         return headers

@@ -15,7 +15,7 @@ from market.ledger.crypto.keys import is_signed, public_bytes
 from market.ledger.crypto.merkle import group_roots, leaf_hash
 from market.ledger.crypto.signatures import sign_all
 from market.ledger.durable import write_durably
-from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin
+from market.ledger.format.checkpoint import Checkpoint, checkpoint_path, log_origin, parse_checkpoint
 from market.ledger.format.header import (
     NO_STATE,
     Header,
@@ -24,7 +24,7 @@ from market.ledger.format.header import (
     state_message,
     state_root,
 )
-from market.ledger.format.note import merge_notes, sign_note
+from market.ledger.format.note import merge_notes, sign_note, split_note
 from market.ledger.format.records import (
     RecordBytes,
     RecordKind,
@@ -215,6 +215,19 @@ class Ledger:
             note = merge_notes(note, known)
         self._store.add_checkpoint(checkpoint.size, note)
         write_durably(checkpoint_path(self.directory), note)
+
+    def keep_cosignatures(self, note: str) -> None:
+        """Keep a checkpoint of this ledger that witnesses have cosigned, also beside the directory if it is the newest.
+
+        Raises
+        ------
+        LedgerError
+            If it is no signed note, or the disk is full or fails.
+        """
+        checkpoint = parse_checkpoint(split_note(note)[0])
+        self._store.add_checkpoint(checkpoint.size, note)
+        if checkpoint.size == self._tip.history.size:
+            write_durably(checkpoint_path(self.directory), note)
 
     @property
     def registry(self) -> Registry:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ledger_world import append, begin, world, written
-from log_world import forked, served, vkey, with_quorum, witness
+from log_world import Running, forked, served, vkey, with_quorum, witness
 from typer.testing import CliRunner, Result
 
 from cosim.cli.app import app
@@ -134,6 +134,10 @@ def test_verify_says_how_far_the_quorum_is_behind(tmp_path: Path) -> None:
         assert ("the last 6 blocks; 2 of 3 witnesses have cosigned the first 7" in said) == (size == 7)
         ledger(0, "prove", tmp_path / "run", "3", "0", "--out", tmp_path / "receipt.json")
     assert "Witnessed: 2 of 3 witnesses have cosigned all blocks." in said
+    assert "got --to" in ledger(2, "verify", tmp_path / "run", "--witnessed", "--to", "5")
+    assert "WITNESSED" not in ledger(0, "verify", tmp_path / "run", "--to", "5")
+    written(tmp_path / "plain", MADE, 20)
+    assert "which names none" in ledger(2, "verify", tmp_path / "plain", "--witnessed")
     assert '"witnessed": 13' in ledger(0, "verify", tmp_path / "run", "--json")
 
 
@@ -144,6 +148,23 @@ def test_collect_needs_witnesses(directory: Path, tmp_path: Path) -> None:
     said = ledger(1, "collect", directory, "http://127.0.0.1:9", "--witness", tmp_path / "w.vkey")
     assert "0 of 1 cosignatures" in said
     assert checkpoint_path(directory).read_text() == before
+
+
+def test_an_operator_collects_what_its_quorum_asks_for(tmp_path: Path) -> None:
+    cosigners = [witness(k, tmp_path) for k in range(3)]
+    written(tmp_path / "run", with_quorum(cosigners, 2))
+    with served(tmp_path / "run") as url:
+        nodes = [Running(url, cosigner, tmp_path / f"copy{k}") for k, cosigner in enumerate(cosigners[:2])]
+        said = ledger(1, "collect", tmp_path / "run", nodes[0].address)
+        assert "1 of 2 cosignatures" in said
+        said = ledger(0, "collect", tmp_path / "run", *(node.address for node in nodes))
+        assert f"{nodes[1].address}: cosigned\n" in said
+        assert "2 of 2 cosignatures" in said
+        ledger(0, "follow", url, "--out", tmp_path / "late", "--once")
+        for node in nodes:
+            node.stop()
+    for name in ("run", "late"):
+        ledger(0, "verify", tmp_path / name, "--witnessed")
 
 
 def test_a_scenario_names_its_witnesses(tmp_path: Path) -> None:

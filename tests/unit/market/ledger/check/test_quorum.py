@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ledger_world import world, written
 from log_world import with_quorum, witness
 from naive_ledger import witnessed_blocks
@@ -57,6 +60,19 @@ def test_blocks_count_as_far_as_the_quorum_has_cosigned(directory: Path, cosigne
     assert witnessed(directory) == 6
     cosign(directory, 13, cosigners[2:])
     assert witnessed(directory) == 13
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([1, 6, 11, 13]), st.lists(st.integers(0, 3), max_size=4)), max_size=4))
+def test_whoever_cosigns_what_blocks_count_alike_for_both_verifiers(cosigned: list[tuple[int, list[int]]]) -> None:
+    with TemporaryDirectory() as name:
+        known = [witness(k, Path(name)) for k in range(3)]
+        directory = written(Path(name) / "run", with_quorum(known, 2), 5)
+        all_of: dict[int, set[int]] = {}
+        for size, which in cosigned:
+            cosign(directory, size, [[*known, witness(9, Path(name))][k] for k in which])
+            all_of.setdefault(size, set()).update(k for k in which if k < 3)
+        assert witnessed(directory) == max((size for size, some in all_of.items() if len(some) >= 2), default=0)
 
 
 def test_a_checkpoint_that_was_kept_elsewhere_counts_too(directory: Path, cosigners: list[Cosigner]) -> None:

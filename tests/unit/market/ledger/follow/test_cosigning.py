@@ -6,20 +6,17 @@ from base64 import b64encode
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic
 
 import pytest
 from ledger_world import append, begin, world
-from log_world import forked, grow, node_of, served, with_quorum, witness
+from log_world import Running, forked, grow, node_of, served, with_quorum, witness
 
 from market.ledger.check.witness import RefusedError, make_prover
 from market.ledger.crypto.merkle import consistency_proof, root_of_leaf_hashes
 from market.ledger.follow.collect import collect_cosignatures
 from market.ledger.follow.cosigning import Cosigner, Reply, answer_request, cosign_newest, parse_request, write_request
 from market.ledger.follow.node import Node
-from market.ledger.follow.rounds import Inbox, run_round
-from market.ledger.follow.server import CopyServer
+from market.ledger.follow.rounds import run_round
 from market.ledger.format.checkpoint import Checkpoint
 from market.ledger.format.header import make_demonstration_key
 from market.ledger.format.note import read_cosignatures, sign_note
@@ -154,28 +151,6 @@ def test_a_fork_is_never_cosigned_even_by_a_node_that_forgot(tmp_path: Path) -> 
 
 
 # -- a quorum, from the first block to the receipt --------------------------------------------------------------------
-
-
-class Running:
-    """Nodes that serve and answer in threads of their own."""
-
-    def __init__(self, url: str, cosigner: Cosigner, out: Path) -> None:
-        self.ready, self.done, self.address = Event(), Event(), ""
-        self.thread = Thread(target=self.run, args=(url, cosigner, out), daemon=True)
-        self.thread.start()
-        assert self.ready.wait(20)
-
-    def run(self, url: str, cosigner: Cosigner, out: Path) -> None:
-        inbox = Inbox()
-        with node_of(url, out) as node, CopyServer(out, "127.0.0.1", 0, inbox.ask) as server:
-            self.address = server.url
-            self.ready.set()
-            while not self.done.is_set():
-                inbox.answer_until(monotonic() + 0.05, lambda content: answer_request(node, cosigner, content, 1))
-
-    def stop(self) -> None:
-        self.done.set()
-        self.thread.join(10)
 
 
 def test_an_operator_collects_cosignatures(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -240,6 +241,41 @@ def test_a_rollback_is_exposed_by_the_note_that_was_kept(tmp_path: Path) -> None
     assert found["seen.checkpoint"] == checkpoint_path(tmp_path / "long").read_text()
     assert found["shown.checkpoint"] == checkpoint_path(tmp_path / "short").read_text()
     assert content(tmp_path / "copy") == content(tmp_path / "long")
+
+
+def test_the_checkpoint_beside_a_copy_outlives_the_copy(tmp_path: Path) -> None:
+    forked(tmp_path / "one", tmp_path / "other", 10, 20)
+    with served(tmp_path / "one") as url, node_of(url, tmp_path / "copy") as node:
+        node.catch_up()
+    kept = checkpoint_path(tmp_path / "copy").read_text()
+    with begin(tmp_path / "short", made := world(3, 20, seed=8)) as ledger:
+        append(ledger, made, 0, 15)
+    for name, found in (("other", "FORK"), ("short", "ROLLBACK")):
+        shutil.rmtree(tmp_path / "copy")
+        with (
+            served(tmp_path / name) as url,
+            node_of(url, tmp_path / "copy") as node,
+            pytest.raises(LyingError, match=found),
+        ):
+            node.catch_up()
+        assert evidence_of(tmp_path / "copy")["seen.checkpoint"] == kept
+        assert checkpoint_path(tmp_path / "copy").read_text() == kept
+    shutil.rmtree(tmp_path / "copy")
+    with served(tmp_path / "one") as url, node_of(url, tmp_path / "copy") as node:
+        assert node.catch_up().size == 21
+
+
+def test_a_checkpoint_of_something_else_is_not_overwritten(directory: Path, tmp_path: Path) -> None:
+    written(tmp_path / "run", world(2, 5, seed=9))
+    shutil.rmtree(tmp_path / "run")
+    before = checkpoint_path(tmp_path / "run").read_text()
+    with (
+        served(directory) as url,
+        node_of(url, tmp_path / "run") as node,
+        pytest.raises(LedgerError, match=r"run.checkpoint: expected a checkpoint of .*, found another; move it away"),
+    ):
+        node.catch_up()
+    assert checkpoint_path(tmp_path / "run").read_text() == before
 
 
 @pytest.mark.parametrize("n", [20, 30])

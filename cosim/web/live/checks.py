@@ -1,0 +1,79 @@
+"""What a served run is held against: its scenario, its ledger so far, what people register and the operator opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cosim.case.acts import make_joining
+from cosim.case.case import Case
+from cosim.case.checks import check_islands, check_outages, check_sources
+from cosim.case.devices import Device
+from cosim.errors import ScenarioError
+from cosim.recording.acts import Between, is_act
+from cosim.scenario.model import Scenario
+from market.exchanges import Kind, Rows
+from market.ledger.format.records import DeviceKind, RecordBytes, RecordKind, decode_record, read_places, select_rows
+from market.ledger.store.store import Store
+from market.ledger.store.tip import decode_records
+from market.ledger.write.requests import parse_statement
+
+
+def read_acts(directory: Path, n_intervals: int) -> tuple[list[Between], Rows | None]:
+    """What happened between intervals, and the last meters, (1, N); None where no interval is recorded."""
+    acts, meters = list[Between](), None
+    with Store.open_to_read(directory) as store:
+        for block in (block for group in store.groups() for block in group if block.height > 0):
+            records = decode_records(block.records)
+            interval = int(read_places(records[:1])[0, 0])
+            if is_act(records):
+                acts.append(Between(interval, records))
+            elif interval == n_intervals - 1 and (records[:, 0] == RecordKind.VERDICT).any():
+                meters = select_rows(records, Kind.METER)[None]
+    return acts, meters
+
+
+def read_joining(case: Case, records: RecordBytes) -> Device:
+    """The device of a member's statement, checked against the house.
+
+    Raises
+    ------
+    ScenarioError, LedgerError
+        If it is no statement that a device joins, or not the house's own.
+    """
+    statement = parse_statement(records)
+    row = decode_record(statement.record)
+    if row["kind"] != RecordKind.DEVICE or row["status"] != 1:
+        raise ScenarioError(f"device: expected a statement that it joins, got kind {row['kind']}")
+    house = row["member"]
+    if not 0 <= house < case.profiles.n_participants:
+        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
+    if row["bus"] != (bus := int(case.feeder.bus[house])):
+        raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
+    kind = DeviceKind(row["device_kind"]).name.lower()
+    return make_joining(case, house, kind, row["power_w"], row["energy_wh"])
+
+
+def check_outages_possible(case: Case) -> None:
+    """Check outages of scenario and commands as those of a scenario are before a run; the last is a new command's."""
+    outages = case.timeline.outages
+    check_outages(case.scenario.model_copy(update={"events": outages[-1:]}), case.feeder)
+    all_of_them = case.scenario.model_copy(update={"events": outages})
+    check_islands(all_of_them, case.feeder)
+    check_sources(all_of_them, case.feeder)
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Check that people can take part in a scenario.
+
+    Raises
+    ------
+    ScenarioError
+        If its ledger asks for what a served run cannot do.
+    """
+    options = scenario.ledger
+    for name, asked, why in (
+        ("private", options.private, "submissions stand in clear beside the records that they lead to"),
+        ("members_sign", options.members_sign, "the keys of the houses are with the people"),
+    ):
+        if asked:
+            raise ScenarioError(f"ledger, {name}: expected false for a served run, got true: {why}")
