@@ -196,6 +196,8 @@ def test_an_offer_is_cleared_against_a_need_and_what_is_cut_has_its_reason(story
     expect(cut).to_contain_text("the voltage would be too high at bus")
     expect(cut).to_contain_text("sold to the grid")
     expect(story["buyer"].locator("#cut")).to_contain_text("Nothing of mine.")
+    envelope = story["seller"].locator("#envelope")
+    expect(envelope).to_contain_text("less than 1 kW more from my house; beyond that the voltage would be too high")
     story["seller"].goto(story["seller"].url.replace("/main", "/account"))
     expect(story["seller"].locator("#transactions")).to_contain_text("house 4")
 

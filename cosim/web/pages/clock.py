@@ -24,7 +24,7 @@ class Clock:
     close
         Closes one interval; returns whether there is another. What it raises stops the clock and is kept.
     tick
-        Called at least every `TICK_S`.
+        Called at least every `TICK_S`. What it raises is kept; it is called again.
     seconds
         Between two intervals; None: only steps.
     """
@@ -69,14 +69,21 @@ class Clock:
         while self._wait():
             try:
                 self._tick()
+            except Exception as error:  # such as a store that another command holds: it is tried again soon
+                self._keep(error)
+            try:
                 if self._is_due():
                     if not self._close():
                         self.run_every(None)
                     self._leave_open()
-            except Exception as error:  # a defect must be seen, and the pages must stay
-                logger.exception("the interval clock has stopped")
+            except Exception as error:  # a defect, or a full disk: it must be seen, and the pages must stay
                 self.run_every(None)
-                self.failure = f"{type(error).__name__}: {error}"
+                self._keep(error)
+
+    def _keep(self, error: Exception) -> None:
+        """Keep an error for the operator's page and the log."""
+        logger.error("interval clock", exc_info=error)
+        self.failure = f"{type(error).__name__}: {error}"
 
     def _wait(self) -> bool:
         """Wait for the next thing to do; False at the end."""

@@ -15,6 +15,7 @@ from cosim.web.live.run import LiveRun
 from cosim.web.pages.announcer import Announcer
 from cosim.web.pages.auditor import Auditor
 from cosim.web.pages.clock import Clock
+from cosim.web.pages.envelope import Envelopes
 from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, make_feeder_map, make_legend
 from cosim.web.pages.journal import Journal
 from cosim.web.pages.witnessing import Calls
@@ -65,6 +66,8 @@ class Desk:
         Closes intervals.
     calls
         Asks witnesses to cosign checkpoints.
+    envelopes
+        How much more the wires would carry of each house.
     sign_ins, sayings
         How often a client may try to sign in, and a person may change something.
     secret
@@ -84,6 +87,7 @@ class Desk:
     auditor: Auditor
     clock: Clock
     calls: Calls
+    envelopes: Envelopes
     sign_ins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.5, 30.0))
     sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -141,7 +145,9 @@ def open_desk(
 
     clock = Clock(close, lambda: desk.carry_out(), seconds)
     calls = Calls(live, witnesses, announcer.announce)
-    desk = Desk(live, people, sites, demo, secure, journal, Maps(live), announcer, auditor, clock, calls)
+    desk = Desk(
+        live, people, sites, demo, secure, journal, Maps(live), announcer, auditor, clock, calls, Envelopes(live)
+    )
     desk.carry_out()
     with auditor, clock, calls:
         yield desk

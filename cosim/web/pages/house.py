@@ -67,6 +67,7 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "meter": meters[-1] if meters.size else None,
         "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
         "curve": draw_day(desk, house, day),
+        "envelope": desk.envelopes.find(house),
         "cut": [entry for entry in entries if entry["cut_wh"] > 0],
         "soc_max_wh": int(ratings.soc_max_wh[house]),
         "is_manual": live.is_manual(house),

@@ -113,6 +113,22 @@ def test_a_clock_that_fails_stops_and_says_why() -> None:
         assert clock.seconds is None
 
 
+def test_a_clock_goes_on_where_carrying_out_fails() -> None:
+    closed = list[int]()
+
+    def tick() -> None:
+        raise OSError("the store is held by another command")
+
+    def close() -> bool:
+        closed.append(1)
+        return True
+
+    with Clock(close, tick, 0.01) as clock:
+        wait_until(lambda: len(closed) >= 3)
+        assert "held by another command" in clock.failure
+        assert clock.seconds == 0.01
+
+
 def test_the_operator_steps_and_audits(desk: Desk) -> None:
     operator = Visitor(desk, "operator")
     assert operator.sign_in_as_operator().headers["location"] == "/operator"
