@@ -14,6 +14,7 @@ from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.options import Directory
 from cosim.cli.statements import read_key
 from market.ledger import durable
+from market.ledger.check import promises as promising
 from market.ledger.check import witness as witnesses
 from market.ledger.crypto import keys
 from market.ledger.follow import collect as collecting
@@ -26,6 +27,7 @@ from market.ledger.follow import source as sources
 from market.ledger.format import checkpoint as checkpoints
 from market.ledger.format import note as notes
 from market.ledger.format import quorum as quorums
+from market.ledger.format import submissions
 from market.ledger.read import tiles
 from market.ledger.store import store as stores
 
@@ -175,6 +177,32 @@ def collect(
     n, needed = len(quorums.list_cosigners(found.note, known)), len(known) if quorum is None else quorum.needed
     typer.echo(f"{directory}: {n} of {needed} cosignatures that are asked for")
     if n < needed:
+        raise typer.Exit(ANSWER_IS_NO)
+
+
+@nodes_app.command("promises")
+def promises(
+    directory: Directory,
+    kept: Annotated[Path, typer.Argument(metavar="FILE", help="Promises that the account page saved.")],
+) -> None:
+    """Check that the operator has applied what it acknowledged; exit code 1 if a promise is broken.
+
+    Examples
+    --------
+      gridsettle ledger promises my-copy promises.json
+    """
+    with bad_input_ends(), stores.Store.open_to_read(directory) as store:
+        found = promising.check_promises(store, promising.read_promises(kept))
+    for each in found:
+        row = submissions.Submission(each.promise.record, b"").row
+        name = f"house {row['house']}, submission {row['number']}, intervals {row['first']} to {row['last']}"
+        told = each.fault or f"applied in {len(each.applied)}"
+        if each.broken:
+            told = f"LEFT OUT in interval {', '.join(map(str, each.broken[:5]))}{' …' if len(each.broken) > 5 else ''}"
+        typer.echo(f"{name}: {told}")
+    n_wrong = sum(bool(each.fault or each.broken) for each in found)
+    typer.echo(f"{kept}: {len(found) - n_wrong} of {len(found)} promises kept so far")
+    if n_wrong:
         raise typer.Exit(ANSWER_IS_NO)
 
 

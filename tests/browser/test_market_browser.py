@@ -216,6 +216,17 @@ def test_a_receipt_is_verified_offline(story: dict[str, Any], market: Market, tm
     assert done.returncode == 0, done.stderr
 
 
+def test_the_browser_keeps_the_operators_promises(story: dict[str, Any], market: Market, tmp_path: Path) -> None:
+    page = story["seller"]
+    page.goto(market.url + "/account")
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Save as a file").click()
+    got.value.save_as(tmp_path / "promises.json")
+    assert len(json.loads((tmp_path / "promises.json").read_text())["promises"]) > 0
+    done = call(["ledger", "promises", str(market.directory), "promises.json"], cwd=tmp_path)
+    assert (done.returncode, "promises kept so far" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def test_access_is_asked_granted_used_revoked_and_refused(story: dict[str, Any], market: Market) -> None:
     seller, buyer = story["seller"], story["buyer"]
     buyer.goto(market.url + "/account")

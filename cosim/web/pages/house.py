@@ -143,7 +143,8 @@ def take_submission(visit: Visit) -> Response:
     first, last = (int.from_bytes(record[at : at + 4], "little") for at in (36, 40))
     which = f"interval {first}" if first == last else f"intervals {first} to {last}"
     said = f"Taken for {which}, and signed by the operator."
-    kept = {"record": promise.record.hex(), "signature": promise.signature.hex()}
+    kept = {name: value.hex() for name, value in promise._asdict().items()}
+    kept["chain_id"] = visit.desk.live.chain_id.hex()
     return JSONResponse({"said": said, "promise": kept, "next": "/main"})
 
 

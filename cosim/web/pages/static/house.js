@@ -1,6 +1,6 @@
 // Forms of a house that are signed here, in the browser, by the page's own key, before they are sent.
 
-import { findKey, signWith } from "./keys.js";
+import { findKey, keepPromise, listPromises, signWith } from "./keys.js";
 import * as records from "./records.js";
 import { makeSubmission, signSubmission } from "./submission.js";
 import { attempt, get, post, say } from "./talk.js";
@@ -77,6 +77,7 @@ async function send(form) {
 
 async function submit(form, place) {
   const answer = await send(form);
+  if (answer.promise) await keepPromise({ ...answer.promise, key: document.body.dataset.key });
   say(place, answer.said, "good");
   if (answer.next) setTimeout(() => location.assign(answer.next), 600);
 }
@@ -87,4 +88,24 @@ for (const form of document.querySelectorAll("form[data-sign]")) {
     event.preventDefault();
     attempt(place, [...form.querySelectorAll("button")], () => submit(form, place));
   });
+}
+
+/** Save the operator's promises of this house as a file for `gridsettle ledger promises`. */
+async function savePromises(place) {
+  const { chain_id: chainId } = await get("/house/next");
+  const kept = await listPromises(chainId, document.body.dataset.key);
+  const promises = kept.map(({ record, signature }) => ({ record, signature }));
+  const text = JSON.stringify({ format: "gridsettle promises v1", chain_id: chainId, promises }, null, 1);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  link.download = "promises.json";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  say(place, `${promises.length} saved.`, "good");
+}
+
+const save = document.querySelector("#save-promises");
+if (save) {
+  const place = document.querySelector("#promises-said");
+  save.addEventListener("click", () => attempt(place, [save], () => savePromises(place)));
 }

@@ -1,24 +1,29 @@
 // The page's own Ed25519 keys: made by the browser, kept in IndexedDB, and never readable, not even by this page.
+// Beside them the operator's promises: signed acknowledgements of what was handed in.
 
 import { toHex } from "./records.js";
 
 const STORE = "keys";
+const PROMISES = "promises";
 
 function openKeys() {
   return new Promise((resolve, reject) => {
-    const asked = indexedDB.open("gridsettle", 1);
-    asked.onupgradeneeded = () => asked.result.createObjectStore(STORE, { keyPath: "id" });
+    const asked = indexedDB.open("gridsettle", 2);
+    asked.onupgradeneeded = (event) => {
+      if (event.oldVersion < 1) asked.result.createObjectStore(STORE, { keyPath: "id" });
+      asked.result.createObjectStore(PROMISES, { keyPath: "record" });
+    };
     asked.onsuccess = () => resolve(asked.result);
     asked.onerror = () => reject(asked.error);
   });
 }
 
-async function use(mode, ask) {
+async function use(mode, ask, name = STORE) {
   const database = await openKeys();
   try {
     return await new Promise((resolve, reject) => {
-      const transaction = database.transaction(STORE, mode, { durability: "strict" });
-      const asked = ask(transaction.objectStore(STORE));
+      const transaction = database.transaction(name, mode, { durability: "strict" });
+      const asked = ask(transaction.objectStore(name));
       transaction.oncomplete = () => resolve(asked.result);
       transaction.onabort = () => reject(transaction.error);
     });
@@ -62,4 +67,13 @@ export async function makeKey() {
 /** Sign bytes with a key; 64 bytes. */
 export async function signWith(key, message) {
   return new Uint8Array(await crypto.subtle.sign({ name: "Ed25519" }, key.privateKey, message));
+}
+
+/** Keep a promise of the operator: {record, signature} in hexadecimal, and the chain and key that it belongs to. */
+export const keepPromise = (promise) => use("readwrite", (store) => store.put(promise), PROMISES);
+
+/** Promises on a chain to the owner of a key. */
+export async function listPromises(chainId, keyId) {
+  const all = await use("readonly", (store) => store.getAll(), PROMISES);
+  return all.filter((each) => each.chain_id === chainId && each.key === keyId);
 }
