@@ -135,6 +135,7 @@ def audit_ledger(
     sample: int | None = 48,
     nonce: bytes | None = None,
     entries: Entries | None = None,
+    so_far: bool = False,
     n_processes: int = 1,
 ) -> Audit:
     """Audit the ledger of a run.
@@ -149,6 +150,8 @@ def audit_ledger(
         What they are drawn by, beside the ledger's head; a new random number if left out.
     entries
         Private records from the operator's store, by (interval, number).
+    so_far
+        Whether the run goes on, so that an early end is no finding.
     n_processes
         Processes that solve power flows. With more than one, the calling program's main module must be importable.
 
@@ -169,7 +172,8 @@ def audit_ledger(
         task = Task(directory, first, (), entries or {}, states, _find_commands(store, last, entries))
         done = _audit_all(recorded, list(_split(task, store, heights)), n_processes)
         findings += [finding for part in done for finding in part.findings] + wrong
-        findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
+        if not so_far:
+            findings += find_early_end(recorded, last.height, read_next_interval(decode_records(last.records)))
     audited, islanded, cleared = (
         tuple(height for part in done for height in getattr(part, name)) for name in ("heights", "islanded", "cleared")
     )

@@ -77,6 +77,7 @@ def rerun_ledger(
     directory: str | Path,
     *,
     entries: Entries | None = None,
+    so_far: bool = False,
     show: int = 10,
     listener: Callable[[int, int], None] | None = None,
 ) -> Rerun:
@@ -88,6 +89,8 @@ def rerun_ledger(
         Run directory.
     entries
         Private records from the operator's store, by (interval, number).
+    so_far
+        Whether the run goes on, so that an early end is no finding.
     show
         Blocks whose first difference is told; all others are counted.
     listener
@@ -113,7 +116,7 @@ def rerun_ledger(
                 shown += [difference] if n_different <= show else []
             if listener is not None:
                 listener(n_intervals, case.n_intervals)
-        findings = tuple(find_early_end(recorded, store.size() - 1, n_intervals))
+        findings = () if so_far else tuple(find_early_end(recorded, store.size() - 1, n_intervals))
     return Rerun(n_intervals, n_records, findings, tuple(shown), n_different, origin, recorded.takes_phases)
 
 

@@ -260,6 +260,9 @@ def audit(
     nonce: Annotated[
         str | None, typer.Option(metavar="HEX", help="Draw the sample that an audit with this nonce drew.")
     ] = None,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="The run goes on: that its ledger ends early is no finding.")
+    ] = False,
     open_with: OpenWith = None,
     show: Annotated[int, typer.Option(min=1, help="Findings to print; all are counted.")] = 20,
 ) -> None:
@@ -272,13 +275,14 @@ def audit(
     with progress.tell_compiling(), bad_input_ends():
         entries = None if open_with is None else read_private_entries(directory, open_with)
         if rerun:
-            answers.tell_rerun(directory, reruns.rerun_ledger(directory, entries=entries, show=show))
+            answers.tell_rerun(directory, reruns.rerun_ledger(directory, entries=entries, so_far=so_far, show=show))
             return
         found = audits.audit_ledger(
             directory,
             sample=None if every else sample or answers.SAMPLE,
             nonce=None if nonce is None else samples.parse_nonce(nonce),
             entries=entries,
+            so_far=so_far,
             n_processes=cores.count_usable_cores(),
         )
     answers.tell_audit(directory, found, show)

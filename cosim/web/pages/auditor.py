@@ -9,7 +9,7 @@ from pathlib import Path
 
 LONGEST_S = 900
 MOST_TEXT = 20_000
-COMMANDS = {"verify": ("verify",), "audit": ("audit", "--sample", "48")}
+COMMANDS = {"verify": ("verify",), "audit": ("audit", "--sample", "48", "--so-far")}
 """What a button runs: `gridsettle ledger …` of the run directory."""
 
 

@@ -222,3 +222,14 @@ def test_a_run_that_is_not_over_goes_on_with_its_server_alone(tmp_path: Path) ->
         live.close_interval()
     with pytest.raises(ScenarioError, match="got one in which people take part, after 1 of 16 intervals; go on with"):
         run(LIVE, tmp_path / "live", resume=True)
+
+
+def test_a_run_that_goes_on_is_audited_so_far(tmp_path: Path) -> None:
+    with LiveRun.open(LIVE_WITH_FACTS, tmp_path / "live") as live:
+        live.close_interval()
+        live.close_interval()
+        assert [finding.what for finding in audit_ledger(tmp_path / "live", sample=None).findings] == [
+            "the ledger ends after 2 of 16 intervals"
+        ]
+        assert audit_ledger(tmp_path / "live", sample=None, so_far=True).findings == ()
+        assert rerun_ledger(tmp_path / "live", so_far=True).ok
