@@ -16,6 +16,7 @@ from cosim.cli.errors import bad_input_ends, fail
 from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
 from cosim.web.live import run as lives
+from cosim.web.live import warming
 from cosim.web.pages import app as apps
 from cosim.web.pages import desk as desks
 from cosim.web.pages import server
@@ -76,6 +77,7 @@ def serve(
             with (
                 lives.LiveRun.open(chosen, directory) as live,
                 stores.People(directory) as people,
+                warming.compile_meanwhile(),
                 desks.open_desk(
                     live, people, known, seconds=speed, demo=demo, secure=secure, witnesses=witness or ()
                 ) as desk,
