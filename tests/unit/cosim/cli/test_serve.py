@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,10 +153,13 @@ def test_connections_that_are_dropped_end_nothing(tmp_path: Path) -> None:
     with served(tmp_path) as (said, process):
         url = re.findall(r"http://\S+", said)[0]
         port = int(url.rsplit(":", 1)[1])
-        for _ in range(300):
-            with socket.create_connection(("127.0.0.1", port)) as dropped:
-                dropped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset at once
-                dropped.sendall(f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode() * 3)
+        for _ in range(60):
+            for k in range(20):
+                with socket.create_connection(("127.0.0.1", port)) as dropped:
+                    dropped.sendall(f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode() * 4)
+                    if k % 2:  # reset at once; the others are closed unread
+                        dropped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            time.sleep(0.02)
         assert process.poll() is None
         assert httpx.get(url, timeout=60).status_code == 200
 
