@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import socket
+import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Never
@@ -16,6 +18,7 @@ from log_world import answering, node_of, served
 
 from market.errors import LedgerError
 from market.ledger.check.tree import WrongTilesError
+from market.ledger.follow import server as follow_server
 from market.ledger.follow.local import Local
 from market.ledger.follow.node import Node
 from market.ledger.follow.remote import Remote, ServerError
@@ -244,3 +247,23 @@ def test_a_request_to_cosign_has_a_length(length: bytes, directory: Path) -> Non
     with CopyServer(directory, "127.0.0.1", 0, never) as server:
         answer = talk(server.url, b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: " + length + b"\r\n\r\nold")
     assert b" 413 " in answer.split(b"\r\n")[0]
+
+
+def test_a_request_that_drips_in_is_cut_off(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, the request never does: a few such connections kept all other readers out."""
+    monkeypatch.setattr(follow_server, "READ_S", 0.4)
+    with CopyServer(directory, "127.0.0.1", 0, None) as server:
+        host, port = server.server_address[:2]
+        with socket.create_connection((str(host), int(port)), timeout=5) as dripping:
+            begin = time.monotonic()
+            with suppress(ConnectionError):
+                while time.monotonic() - begin < 5:
+                    dripping.sendall(b"G")
+                    time.sleep(0.05)
+                    dripping.setblocking(False)
+                    with suppress(BlockingIOError):
+                        if dripping.recv(1) == b"":
+                            break
+                    dripping.setblocking(True)
+            assert time.monotonic() - begin < 3
+        time.sleep(0.5)  # its thread closes the other end

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 from cosim.web.pages.journal import Journal
 
-MOST_CLIENTS = 1000
+MOST_CLIENTS, MOST_OF_ONE = 1000, 50
+"""Pages that listen at once, and those of one address."""
 MOST_REPLAYED = 500
 """Blocks that are sent again; who missed more gets the newest of them, and loads the page anyway."""
 HEARTBEAT_S = 15.0
@@ -31,6 +33,7 @@ class Announcer:
     def __init__(self, journal: Journal, price_of: Callable[[int], int | None]) -> None:
         self._journal, self._price_of = journal, price_of
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._of_client = Counter[str]()
         self._ends = False
 
     @property
@@ -38,10 +41,9 @@ class Announcer:
         """Number of pages that listen."""
         return len(self._waiting)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no further page can listen."""
-        return len(self._waiting) >= MOST_CLIENTS
+    def is_full(self, client: str) -> bool:
+        """Whether no further page can listen, or none of this client's."""
+        return len(self._waiting) >= MOST_CLIENTS or self._of_client[client] >= MOST_OF_ONE
 
     def announce(self) -> None:
         """Wake all that listen; called from any thread."""
@@ -54,10 +56,11 @@ class Announcer:
         self._ends = True
         self.announce()
 
-    async def stream(self, last_height: int | None) -> AsyncIterator[str]:
+    async def stream(self, last_height: int | None, client: str = "") -> AsyncIterator[str]:
         """Events from the block behind `last_height` on; without one from the next block on."""
         news = asyncio.Event()
         self._waiting[news] = asyncio.get_running_loop()
+        self._of_client[client] += 1
         newest = len(self._journal.blocks)
         sent = newest if last_height is None else max(last_height + 1, newest - MOST_REPLAYED)
         try:
@@ -73,6 +76,8 @@ class Announcer:
                     newest = len(self._journal.blocks)
         finally:
             del self._waiting[news]
+            self._of_client[client] -= 1
+            self._of_client += Counter()  # forgets who has none
 
     async def _wait(self, news: asyncio.Event) -> str:
         """A comment: that nothing happened for a while, or that something did."""

@@ -92,13 +92,14 @@ def make_event_endpoint(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
     """Server-sent events: a stream of the ledger's blocks, behind `Last-Event-ID`, or at first behind `?after=`."""
 
     async def endpoint(request: Request) -> Response:
-        if desk.announcer.is_full:
+        client = request.client.host if request.client else ""
+        if desk.announcer.is_full(client):
             return answer_refusal(
                 desk, request, RefusedError(503, "Too many pages listen; try again later.", wait_s=30)
             )
         seen = request.headers.get("last-event-id") or request.query_params.get("after", "")
         last = parse_last_height(seen)
-        return StreamingResponse(desk.announcer.stream(last), media_type="text/event-stream")
+        return StreamingResponse(desk.announcer.stream(last, client), media_type="text/event-stream")
 
     return endpoint
 

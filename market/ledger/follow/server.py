@@ -5,13 +5,15 @@ The copy is read by every request anew; only the node's own thread writes, so th
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Full
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore, Thread, Timer
 from typing import Any
 
 from market.errors import LedgerError
@@ -22,8 +24,8 @@ from market.ledger.store.store import Store
 MOST_CONNECTIONS = 64
 """Connections that are answered at a time; others are closed at once."""
 
-IDLE_S, ANSWER_S = 15.0, 60.0
-"""Seconds for which a silent connection is kept, and for which a request to cosign may take."""
+IDLE_S, READ_S, ANSWER_S = 15.0, 20.0, 60.0
+"""Seconds for which a silent connection is kept, in which a request must have come, and that cosigning may take."""
 
 _LONGEST_PATH = 200
 Ask = Callable[[bytes], "Future[Reply]"]
@@ -103,8 +105,23 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize, disable_nagle_algorithm = -1, True  # else every answer waits 40 ms for the client to confirm its headers
     server: CopyServer
 
+    def handle_one_request(self) -> None:
+        """Read and answer a request; one that drips in, byte by byte, would keep others out."""
+        self._watch = Timer(READ_S, self._cut_off)
+        self._watch.daemon = True
+        self._watch.start()
+        try:
+            super().handle_one_request()
+        finally:
+            self._watch.cancel()
+
+    def _cut_off(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
     def do_GET(self) -> None:
         """Answer with what the log has under the path."""
+        self._watch.cancel()
         path = self.path.partition("?")[0]
         try:
             with Store.open_to_read(self.server.directory) as store:
@@ -124,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not (length.isascii() and length.isdigit() and int(length[:9]) <= LONGEST_REQUEST and len(length) < 9):
             return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {LONGEST_REQUEST} bytes")
         try:
-            reply = self.server.ask(self.rfile.read(int(length))).result(ANSWER_S)
+            content = self.rfile.read(int(length))
+            self._watch.cancel()
+            reply = self.server.ask(content).result(ANSWER_S)
         except (TimeoutError, Full):
             return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "busy")
         return self._send(reply.status, {"Content-Type": reply.content_type}, reply.content)

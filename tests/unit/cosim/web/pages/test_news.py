@@ -66,6 +66,19 @@ def test_what_is_replayed_and_who_listens_is_bounded(desk: Desk, monkeypatch: py
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
 
 
+def test_one_address_does_not_keep_all_others_from_listening(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcer, "MOST_OF_ONE", 1)
+
+    async def listen_twice() -> list[bool]:
+        first = desk.announcer.stream(None, "192.0.2.1")
+        await anext(first)
+        found = [desk.announcer.is_full(client) for client in ("192.0.2.1", "192.0.2.2")]
+        await first.aclose()  # type: ignore[attr-defined]
+        return [*found, desk.announcer.is_full("192.0.2.1")]
+
+    assert asyncio.run(listen_twice()) == [True, False, False]
+
+
 def test_silence_is_broken_by_a_heartbeat(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcer, "HEARTBEAT_S", 0.01)
 
