@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from cosim.web.pages.words import ASKS, DEVICES, describe_entry, explain_reason
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
 from market.errors import LedgerError, MarketError
-from market.exchanges import Ask, Reason
+from market.exchanges import Ask, Kind, Reason, split_reason
 from market.ledger.format.records import SIZE, RecordKind, decode_record
 from market.ledger.format.statements import Statement
 from market.ledger.store.registry import find_key_in_force
@@ -31,7 +32,7 @@ from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SE
 STATEMENT = range(SIZE, 5 * SIZE + 1)
 AUTOMATIC = -(2**31)
 LARGEST_WH = 10**9
-RECORDED = ("load_wh", "pv_wh", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "charge_wh", "discharge_wh")
+RECORDED = ("load_wh", "pv_wh", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "spilled_wh")
 
 
 def show_main(visit: Visit) -> Response:
@@ -59,7 +60,6 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     live, journal, day = desk.live, desk.journal, find_day(desk)
     known = range(day.start, min(day.stop, len(journal.intervals)))
     meters = journal.list_meters(house, known.start, known.stop)
-    entries = [describe_entry(*each, house) for each in journal.list_entries(house, known.start, known.stop)]
     submission = None if live.is_over else live.find_submission(house, live.next_interval)
     ratings = live.last.chunk.window.state.ratings if live.last is not None else live.case.opening.ratings
     return {
@@ -68,7 +68,7 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
         "curve": draw_day(desk, house, day),
         "envelope": desk.envelopes.find(house),
-        "cut": [entry for entry in entries if entry["cut_wh"] > 0],
+        "cut": list_cut(journal.list_entries(house, known.start, known.stop), house),
         "soc_max_wh": int(ratings.soc_max_wh[house]),
         "is_manual": live.is_manual(house),
         "was_late": live.last is not None and house in live.last.late,
@@ -79,6 +79,25 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "has_batteries": live.case.rules.battery,
         "devices": list_devices(desk, house),
     }
+
+
+def list_cut(rows: Sequence[tuple[int, Any]], house: int) -> list[dict[str, Any]]:
+    """What the wires cut of a house, of (height, row): deals, and generation that an island or a limit left unused."""
+    entries = [(row, describe_entry(height, row, house)) for height, row in rows]
+    told = {entry["interval"] for _, entry in entries if entry["cut_wh"] > 0}
+    found = []
+    for row, entry in entries:
+        if entry["cut_wh"] > 0:
+            found.append(entry)
+        elif row["kind"] == Kind.SPILL and is_forced(row, was_told=entry["interval"] in told):
+            found.append({**entry, "delivered_wh": int(row["cleared_wh"]), "cut_wh": -entry["cut_wh"]})
+    return found
+
+
+def is_forced(row: Any, *, was_told: bool) -> bool:
+    """Whether generation was spilled by force; what stands in for a deal that was cut is told there, with its limit."""
+    reason = int(split_reason(row["reason"])[0])
+    return reason != Reason.NONE and not (reason == Reason.MAKES_UP and was_told)
 
 
 def list_devices(desk: Desk, house: int) -> list[str]:

@@ -1,0 +1,62 @@
+"""What pages show of an outage: what was spilled, what is open, what waits to be joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
+pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
+
+from served_market import Visitor, close_intervals, open_market, patient
+
+from cosim.web.pages.desk import Desk
+from cosim.web.pages.house import list_cut
+from cosim.web.pages.words import format_energy
+from market.exchanges import EXCHANGE, NOBODY, Kind, Reason
+from market.ledger.format.records import Change
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """At noon the grid is out: house 0 has more sun than it can use."""
+    with open_market(tmp_path_factory.mktemp("outage") / "run") as opened:
+        Visitor(opened, "owner").join(0)
+        close_intervals(opened, 3)
+        opened.live.switch(Change.GRID_OUT, 0, opens=True)
+        close_intervals(opened, 2)
+        yield patient(opened)
+
+
+@pytest.fixture(scope="module")
+def owner(desk: Desk) -> Visitor:
+    visitor = Visitor(desk, "owner")
+    visitor.sign_in()
+    return visitor
+
+
+def test_what_was_spilled_is_on_the_page_of_the_house_with_its_reason(desk: Desk, owner: Visitor) -> None:
+    meters = desk.journal.list_meters(0, 0, 5)
+    assert meters["spilled_wh"][-1] > 0
+    page = owner.get("/main").text
+    spilled = format_energy(int(meters["spilled_wh"][-1]))
+    assert f"<dt>spilled (could not be used)</dt><dd>{spilled}</dd>" in page
+    assert f"spilled (could not be used) {format_energy(int(meters['spilled_wh'].sum()))}." in page
+    cut = page.partition('id="cut"')[2].partition("</section>")[0]
+    assert "generation not used" in cut
+    assert spilled in cut
+    assert "the island could not hold it at bus" in cut or "there is no supply at bus" in cut
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("deal_is_cut", [False, True])
+def test_generation_that_was_spilled_by_force_is_told_once(reason: Reason, deal_is_cut: bool) -> None:
+    rows = np.zeros(2, EXCHANGE)
+    rows["seller"], rows["buyer"], rows["element"] = 0, NOBODY, 1
+    rows["kind"], rows["reason"] = (Kind.GRID_EXPORT, Kind.SPILL), (Reason.OVERVOLTAGE, reason)
+    rows["cleared_wh"], rows["delivered_wh"] = (900, 0), (900 * (not deal_is_cut), 900)
+    told = [entry["what"] for entry in list_cut([(1, row) for row in rows], 0)]
+    forced = reason != Reason.NONE and not (reason == Reason.MAKES_UP and deal_is_cut)
+    assert told == ["sold to the grid"] * deal_is_cut + ["generation not used"] * forced
