@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Iterator
 
 import numpy as np
+import pandapower as pp
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
@@ -13,7 +16,10 @@ pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridset
 from served_market import Visitor, close_intervals, open_market, patient
 
 from cosim.web.pages.desk import Desk
+from cosim.web.pages.feeder_map import find_open
 from cosim.web.pages.house import list_cut
+from cosim.web.pages.journal import Recorded
+from cosim.web.pages.welcome import name_outcome
 from cosim.web.pages.words import format_energy
 from market.exchanges import EXCHANGE, NOBODY, Kind, Reason
 from market.ledger.format.records import Change
@@ -60,3 +66,32 @@ def test_generation_that_was_spilled_by_force_is_told_once(reason: Reason, deal_
     told = [entry["what"] for entry in list_cut([(1, row) for row in rows], 0)]
     forced = reason != Reason.NONE and not (reason == Reason.MAKES_UP and deal_is_cut)
     assert told == ["sold to the grid"] * deal_is_cut + ["generation not used"] * forced
+
+
+def test_what_is_out_is_drawn_as_open_and_now_says_outage(desk: Desk, owner: Visitor) -> None:
+    page = owner.get("/").text
+    net = desk.live.case.feeder.net
+    assert re.findall(r"<title>(\w+ \d+): open</title>", page) == [f"transformer {net.trafo.index[0]}"]
+    assert re.search(r'class="load-open"[^>]*></line></svg>open', page)
+    assert re.search(r"<dt>last interval</dt><dd>outage", page)
+    before = Recorded(1, np.zeros(0, EXCHANGE), np.zeros(0, EXCHANGE), None, 0, is_islanded=False)
+    assert name_outcome(before) == "as cleared"
+
+
+def test_a_branch_is_open_by_itself_or_by_a_switch(desk: Desk) -> None:
+    net = copy.deepcopy(desk.live.case.feeder.net)
+    line, trafo = int(net.line.index[2]), int(net.trafo.index[0])
+    at_line = pp.create_switch(net, int(net.line.from_bus[line]), line, et="l")
+    at_trafo = pp.create_switch(net, int(net.trafo.lv_bus[trafo]), trafo, et="t")
+    between = pp.create_switch(net, int(net.bus.index[0]), int(net.bus.index[1]), et="b")
+    n_lines = len(net.line)
+    expected = {
+        (Change.LINE_OUT, line): {2},
+        (Change.TRANSFORMER_OUT, trafo): {n_lines},
+        (Change.SWITCH_OPEN, int(at_line)): {2},
+        (Change.SWITCH_OPEN, int(at_trafo)): {n_lines},
+        (Change.SWITCH_OPEN, int(between)): set(),
+        (Change.GRID_OUT, 0): set(),
+    }
+    for change, found in expected.items():
+        assert find_open(net, frozenset([change])) == found
