@@ -50,6 +50,7 @@ def show_operator(visit: Visit) -> Response:
         legend=desk.maps.legend,
         clients=desk.announcer.n_clients,
         switched=list_switched(desk),
+        waits=waits_to_join(desk),
     )
 
 
@@ -123,6 +124,15 @@ def list_switched(desk: Desk) -> list[tuple[str, str, bool]]:
     return found + [
         (f"line {index}", f"line {index} ({name})", name in lines) for index, name in case.feeder.net.line.name.items()
     ]
+
+
+def waits_to_join(desk: Desk) -> bool:
+    """Whether an outage that is over was still in force in the last interval: what it cut off is not joined yet."""
+    live = desk.live
+    if live.last is None or live.is_over:
+        return False
+    in_force = live.last.chunk.network.in_force
+    return bool((in_force & ~live.case.timeline.open[live.next_interval, : in_force.size]).any())
 
 
 def begin_audit(visit: Visit) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandapower as pp
@@ -13,7 +14,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
 pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
 
-from served_market import Visitor, close_intervals, open_market, patient
+from served_market import STREET, Visitor, close_intervals, open_market, patient
 
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.feeder_map import find_open
@@ -95,3 +96,32 @@ def test_a_branch_is_open_by_itself_or_by_a_switch(desk: Desk) -> None:
     }
     for change, found in expected.items():
         assert find_open(net, frozenset([change])) == found
+
+
+def test_what_is_closed_again_waits_until_it_is_joined(desk: Desk) -> None:
+    """Closes the outage of this module's market: the tests of the outage come before."""
+    operator = Visitor(desk, "operator")
+    operator.sign_in_as_operator()
+    nothing, waits = "Nothing is open by command.", "Closed again; islands join after an interval in step."
+    page = operator.get("/operator").text
+    assert ("is open <button" in page, nothing in page, waits in page) == (True, False, False)
+    desk.live.switch(Change.GRID_OUT, 0, opens=False)
+    page = operator.get("/operator").text
+    assert ("is open <button" in page, nothing in page, waits in page) == (False, False, True)
+    for _ in range(4):
+        close_intervals(desk, 1)
+        assert desk.live.last is not None
+        page, is_joined = operator.get("/operator").text, not desk.live.last.chunk.network.in_force.any()
+        assert (nothing in page, waits in page) == (is_joined, not is_joined)
+    assert is_joined
+
+
+@pytest.mark.parametrize(("hours", "words"), [(2, "The run is over. The map"), (3, "when the next interval closes")])
+def test_a_server_that_is_started_again_says_when_there_is_a_map(hours: int, words: str, tmp_path: Path) -> None:
+    scenario = STREET.with_changes(horizon={"hours": hours})
+    with open_market(tmp_path / "run", scenario) as opened:
+        assert "once an interval has closed" in Visitor(opened).get("/").text
+        close_intervals(opened, 2)
+        assert '<svg class="map"' in Visitor(opened).get("/").text
+    with open_market(tmp_path / "run", scenario) as opened:
+        assert words in Visitor(opened).get("/").text
