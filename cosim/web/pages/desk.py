@@ -104,10 +104,7 @@ class Desk:
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def find_price(self, interval: int) -> int | None:
-        """Price between houses in an interval that is recorded; of the last one also where nobody traded."""
-        last = self.live.last
-        if last is not None and last.interval == interval:
-            return int(last.chunk.window.price_ueur_per_kwh[0])
+        """Price between houses in an interval that is recorded; None where no house bought of another."""
         return self.journal.intervals[interval].price_ueur_per_kwh
 
     def carry_out(self) -> None:

@@ -42,7 +42,7 @@ class Recorded(NamedTuple):
     exchanges, meters
         Rows of `EXCHANGE`, (M,), and of `METER`, (N,).
     price_ueur_per_kwh
-        Price of its first trade between houses; None where there was none.
+        Price of its first trade between houses that was delivered; None where there was none.
     verdict_status
         0 as cleared, 1 curtailed, 2 shed, 3 de-energised.
     is_islanded
@@ -121,7 +121,8 @@ class Journal:
         first = self.months.get(month, range(len(self.intervals), 0)).start
         self.months[month] = range(first, len(self.intervals) + 1)
         self._bills[month] = self._bills.get(month, np.zeros_like(changed)) + changed
-        trades = exchanges["price_ueur_per_kwh"][exchanges["kind"] == Kind.P2P]
+        is_trade = (exchanges["kind"] == Kind.P2P) & (exchanges["delivered_wh"] > 0)
+        trades = exchanges["price_ueur_per_kwh"][is_trade]
         price = int(trades[0]) if trades.size else None
         is_islanded = bool(verdict["reason"] & ISLANDED)
         self.intervals.append(Recorded(height, exchanges, meters, price, int(verdict["status"]), is_islanded))

@@ -21,7 +21,7 @@ from cosim.web.pages.feeder_map import find_open
 from cosim.web.pages.house import list_cut
 from cosim.web.pages.journal import Recorded
 from cosim.web.pages.welcome import name_outcome
-from cosim.web.pages.words import format_energy
+from cosim.web.pages.words import format_energy, format_price
 from market.exchanges import EXCHANGE, NOBODY, Kind, Reason
 from market.ledger.format.records import Change
 
@@ -125,3 +125,27 @@ def test_a_server_that_is_started_again_says_when_there_is_a_map(hours: int, wor
         assert '<svg class="map"' in Visitor(opened).get("/").text
     with open_market(tmp_path / "run", scenario) as opened:
         assert words in Visitor(opened).get("/").text
+
+
+def test_a_price_is_shown_where_a_trade_was_delivered(tmp_path: Path) -> None:
+    """Law: the price of an interval is one of its delivered trades', and there is none without."""
+    with open_market(tmp_path / "run") as opened:
+        seen = set()
+        for t in range(14):
+            close_intervals(opened, 1)
+            rows = opened.journal.intervals[t].exchanges
+            made = rows[(rows["kind"] == Kind.P2P) & (rows["delivered_wh"] > 0)]["price_ueur_per_kwh"].tolist()
+            shown = re.search(
+                "<dt>price between houses, last interval</dt><dd>(.+?)</dd>", Visitor(opened).get("/").text
+            )
+            assert shown is not None
+            assert shown[1] in ([format_price(price) for price in made] or ["no trade"])
+            seen.add(bool(made))
+        assert seen == {True, False}
+
+
+def test_what_is_sold_is_not_said_to_be_sold_to_houses(desk: Desk, owner: Visitor) -> None:
+    """In an island the operator buys its losses: the meter counts them as sold."""
+    page = owner.get("/main").text
+    assert "<dt>sold</dt>" in page
+    assert "sold to houses" not in page

@@ -12,7 +12,7 @@ pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[
 pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra: pip install 'gridsettle[test]'")
 
-from served_market import SITE, Visitor, close_intervals, open_market
+from served_market import SITE, Visitor, close_intervals, open_market  # noqa: E402
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
