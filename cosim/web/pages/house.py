@@ -9,6 +9,7 @@ import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from cosim.case.case import Case
+from cosim.case.community import COMMUNITY
 from cosim.case.devices import make_battery
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
@@ -48,11 +49,15 @@ def show_main(visit: Visit) -> Response:
     return render("main.html", **base, in_force=in_force is not None, **describe_house(visit.desk, person.house))
 
 
+def list_houses(desk: Desk) -> list[int]:
+    """Houses that a person can be admitted to: the community is nobody's."""
+    return [house for house, name in enumerate(desk.live.case.profiles.participants) if name != COMMUNITY]
+
+
 def list_free_houses(desk: Desk) -> list[int]:
     """Houses that nobody has been admitted to, and that have no key on the ledger."""
     taken = {person.house for person in desk.people.persons.list_persons(State.ADMITTED)}
-    houses = range(desk.live.case.profiles.n_participants)
-    return [house for house in houses if house not in taken and not find_last_key(desk.live, house)]
+    return [house for house in list_houses(desk) if house not in taken and not find_last_key(desk.live, house)]
 
 
 def describe_house(desk: Desk, house: int) -> dict[str, Any]:

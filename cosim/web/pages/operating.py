@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from cosim.web.pages.auditor import COMMANDS
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.house import list_free_houses
+from cosim.web.pages.house import list_free_houses, list_houses
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
@@ -70,7 +70,12 @@ def admit(visit: Visit) -> Response:
     """Admit a person to a house."""
     house = visit.whole("house", 0, visit.desk.live.case.profiles.n_participants - 1)
     if house not in list_free_houses(visit.desk):
-        raise RefusedError(409, f"House {house} has a member or a key already; choose another.")
+        has = (
+            "has a member or a key already"
+            if house in list_houses(visit.desk)
+            else "is the community, which is nobody's"
+        )
+        raise RefusedError(409, f"House {house} {has}; choose another.")
     visit.desk.people.decisions.admit(visit.whole("person"), house)
     return redirect("/operator")
 

@@ -1,0 +1,67 @@
+"""The operator's page: whom a request can be admitted to, and by which names houses go there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
+pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
+
+from served_market import STREET, Visitor, open_market, patient
+
+from cosim.case.community import COMMUNITY
+from cosim.web.pages.desk import Desk
+from cosim.web.pages.house import list_free_houses
+
+SHARED = STREET.with_changes(community={"enabled": True, "pv_kwp": 5.0, "battery_kwh": 5.0})
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with open_market(tmp_path_factory.mktemp("shared") / "run", SHARED) as opened:
+        yield patient(opened)
+
+
+@pytest.fixture(scope="module")
+def operator(desk: Desk) -> Visitor:
+    visitor = Visitor(desk, "operator")
+    visitor.sign_in_as_operator()
+    return visitor
+
+
+def list_options(page: str, person: int) -> list[tuple[str, bool, str]]:
+    """Options of the houses for a request: value, whether it is preselected, words."""
+    (select,) = re.findall(rf'<select id="house-{person}" name="house" required>(.*?)</select>', page)
+    found = re.findall(r'<option value="(\d*)"( selected)?>([^<]+)</option>', select)
+    return [(value, bool(chosen), words) for value, chosen, words in found]
+
+
+@pytest.mark.parametrize(("wish", "chosen"), [(None, ""), (3, "3"), (5, "")])
+def test_a_request_preselects_the_house_that_it_names_or_none(
+    wish: int | None, chosen: str, desk: Desk, operator: Visitor
+) -> None:
+    visitor = Visitor(desk, f"asks for {wish}")
+    visitor.sign_in()
+    visitor.submit_form("/join", **({} if wish is None else {"house": wish}))
+    options = list_options(operator.get("/operator").text, visitor.number())
+    assert [value for value, is_chosen, _ in options if is_chosen] == [chosen]
+    names = desk.live.case.profiles.participants
+    assert [words for value, _, words in options if value] == [f"{k}, {names[k]}" for k in range(5)]
+
+
+def test_the_community_is_nobodys(desk: Desk, operator: Visitor) -> None:
+    names = desk.live.case.profiles.participants
+    assert names[5] == COMMUNITY
+    assert list_free_houses(desk) == [0, 1, 2, 3, 4]
+    visitor = Visitor(desk, "would be all")
+    visitor.sign_in()
+    visitor.submit_form("/join", house=5)
+    answer = operator.submit_form("/operator/admit", person=visitor.number(), house=5)
+    assert (answer.status_code, "is the community" in answer.text) == (409, True)
+    operator.submit_form("/operator/admit", person=visitor.number(), house=2)
+    assert f"</a>, {names[2]}: wallet" in operator.get("/operator").text
+    assert visitor.post("/house/statement", records=visitor.sign_registration(2)).status_code == 200
+    assert '<option value="5">' not in visitor.get("/account").text
