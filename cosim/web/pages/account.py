@@ -24,7 +24,10 @@ from market.ledger.store.registry import is_granted
 from market.ledger.store.store import Store
 
 MOST_ROWS = 500
-CSV_COLUMNS = ("time", "height", "seq", "what", "role", "other", "delivered_wh", "cut_wh", "price", "money_neur", "why")
+CSV_COLUMNS = (
+    *("time", "height", "seq", "what", "role", "other", "delivered_wh", "cut_wh"),
+    *("price_ueur_per_kwh", "money_neur", "why"),
+)
 
 
 def find_account(visit: Visit) -> int:

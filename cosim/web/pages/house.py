@@ -18,7 +18,7 @@ from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, find_day, list_hours, name_visitor
-from cosim.web.pages.words import ASKS, DEVICES, describe_entry, explain_reason
+from cosim.web.pages.words import ASKS, describe_device, describe_entry, explain_reason
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
 from market.errors import LedgerError, MarketError
@@ -108,9 +108,7 @@ def is_forced(row: Any, *, was_told: bool) -> bool:
 def list_devices(desk: Desk, house: int) -> list[str]:
     """Devices that a house has registered, in words."""
     return [
-        f"{DEVICES[device.kind]}, {device.power_w / 1000:g} kW"
-        for (member, _), device in sorted(desk.live.registry.devices.items())
-        if member == house
+        describe_device(device) for (member, _), device in sorted(desk.live.registry.devices.items()) if member == house
     ]
 
 

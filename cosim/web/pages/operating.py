@@ -13,7 +13,7 @@ from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, name_visitor, read_checkpoint
-from cosim.web.pages.words import DEVICES
+from cosim.web.pages.words import describe_device
 from cosim.web.people.persons import Person, State
 from market.ledger.crypto.keys import pseudonym
 from market.ledger.format.records import Change
@@ -38,7 +38,7 @@ def show_operator(visit: Visit) -> Response:
         free=list_free_houses(desk),
         participants=desk.live.case.profiles.participants,
         devices=[
-            (member, number, DEVICES[device.kind], device)
+            (member, number, describe_device(device))
             for (member, number), device in sorted(desk.live.registry.devices.items())
         ],
         late=desk.live.last.late if desk.live.last is not None else (),

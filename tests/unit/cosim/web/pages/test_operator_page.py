@@ -10,11 +10,13 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
 pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
 
-from served_market import STREET, Visitor, open_market, patient
+from served_market import STREET, Visitor, close_intervals, open_market, patient
 
 from cosim.case.community import COMMUNITY
+from cosim.web.pages.account import CSV_COLUMNS
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.house import list_free_houses
+from market.ledger.format.records import DeviceKind
 
 SHARED = STREET.with_changes(community={"enabled": True, "pv_kwp": 5.0, "battery_kwh": 5.0})
 
@@ -65,3 +67,23 @@ def test_the_community_is_nobodys(desk: Desk, operator: Visitor) -> None:
     assert f"</a>, {names[2]}: wallet" in operator.get("/operator").text
     assert visitor.post("/house/statement", records=visitor.sign_registration(2)).status_code == 200
     assert '<option value="5">' not in visitor.get("/account").text
+
+
+def test_a_battery_says_what_it_stores_and_panels_do_not(desk: Desk, operator: Visitor) -> None:
+    visitor = Visitor(desk, "builds")
+    visitor.join(4)
+    close_intervals(desk, 1)
+    battery_w = visitor.get("/house/next?battery_wh=4000").json()["battery_w"]
+    battery = {"device": 0, "kind": DeviceKind.BATTERY, "power_w": battery_w, "energy_wh": 4000}
+    assert visitor.state(4, "device", **battery).status_code == 200
+    assert visitor.state(4, "device", device=1, power_w=500).status_code == 200
+    words = [f"battery, {battery_w / 1000:g} kW, 4 kWh", "panels (PV), 0.5 kW"]
+    mine, theirs = visitor.get("/main").text, operator.get("/operator").text
+    for k, each in enumerate(words):
+        assert f"<li>{each}</li>" in mine
+        assert f"<li>house 4, {desk.live.case.profiles.participants[4]}: device {k}, {each}</li>" in theirs
+
+
+def test_columns_of_the_csv_that_are_numbers_name_their_units() -> None:
+    texts = {"time", "what", "role", "other", "why"} | {"height", "seq"}
+    assert all(re.search("_(wh|neur|ueur_per_kwh)$", name) for name in CSV_COLUMNS if name not in texts)
