@@ -15,6 +15,7 @@ async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if ("over" in fresh.body.dataset && !("over" in document.body.dataset)) return location.reload(); // no form is left
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
     if (newer && !part.contains(document.activeElement)) part.replaceWith(document.importNode(newer, true));

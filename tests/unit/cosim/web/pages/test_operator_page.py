@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,30 @@ def test_a_battery_says_what_it_stores_and_panels_do_not(desk: Desk, operator: V
 def test_columns_of_the_csv_that_are_numbers_name_their_units() -> None:
     texts = {"time", "what", "role", "other", "why"} | {"height", "seq"}
     assert all(re.search("_(wh|neur|ueur_per_kwh)$", name) for name in CSV_COLUMNS if name not in texts)
+
+
+def test_a_refusal_is_forgotten_when_the_person_asks_again(desk: Desk, operator: Visitor) -> None:
+    visitor = Visitor(desk, "asks twice")
+    visitor.sign_in()
+    visitor.submit_form("/join", house=1)
+    operator.submit_form("/operator/refuse", person=visitor.number(), reason="not your house")
+    assert "not your house" in visitor.get("/main").text
+    visitor.submit_form("/join", house=0)
+    page = visitor.get("/main").text
+    assert ("Your request waits" in page, "not your house" in page) == (True, False)
+
+
+def test_once_the_run_is_over_pages_have_no_form_for_it(tmp_path: Path) -> None:
+    """Law: whatever a form could still ask of the run is gone with its last interval, and the page says why."""
+    gone = ("submission", "panels", "battery", "/house/mode", "/operator/clock", "/operator/switch")
+    with open_market(tmp_path / "run", STREET.with_changes(horizon={"hours": 2})) as opened:
+        member, operator = Visitor(patient(opened), "member"), Visitor(patient(opened), "operator")
+        member.join(0)
+        operator.sign_in_as_operator()
+        for n_closed, is_over in ((1, False), (1, True)):
+            close_intervals(opened, n_closed)
+            page = member.get("/main").text + operator.get("/operator").text
+            forms = set(re.findall(r'<form [^>]*?(?:data-sign|action)="([\w/]+)"', page))
+            assert set(gone) & forms == (set() if is_over else set(gone))
+            assert page.count("The run is over") == (5 if is_over else 0)
+            assert page.count(" data-over>") == (2 if is_over else 0)
