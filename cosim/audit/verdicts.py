@@ -216,7 +216,8 @@ def _compare_outcome(solved: Solved, verdict: np.void, rows: Rows) -> list[str]:
 def _find_outcome(status: int, islanded: bool, rows: Rows) -> int:
     """How an interval became clean, by its exchanges."""
     shed = rows["delivered_wh"][rows["kind"] == Kind.SHED].any()
-    cut = (rows["status"] != Status.ACCEPTED).any()
+    # Where a house is to charge or serve itself less, no exchange is cut: its import or spill is more than was cleared.
+    cut = (rows["status"] != Status.ACCEPTED).any() or (rows["delivered_wh"] != rows["cleared_wh"]).any()
     nothing = not rows["delivered_wh"][np.isin(rows["kind"], (*_CUT_KINDS, Kind.GRID_IMPORT))].any()
     if status == Outcome.DE_ENERGISED and nothing and not islanded:
         return status

@@ -22,6 +22,7 @@ from cosim.case.state import ADMITTED, NetworkState
 from cosim.errors import ScenarioError
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.model import Scenario
+from cosim.scenario.random_outages import list_outages
 from market.ledger.format.records import Change
 from market.state import State
 
@@ -163,12 +164,13 @@ def _describe(outage: OutageEvent) -> str:
 
 
 def find_commanded(case: Case, outage: OutageEvent) -> int | None:
-    """Number of the outage of the same elements that is on until the end of the run, None if there is none.
+    """Number of the outage of the same elements that a command has begun and none has ended, None if there is none.
 
-    Outages of the scenario have an end of their own and are never taken for a command's, but where they last as long.
+    The scenario's own outages come first; they have an end of their own, and no command ends them.
     """
+    n_given = len(list_outages(case.scenario))
     for k, other in enumerate(case.timeline.outages):
-        if _opens_same(other, outage) and case.timeline.open.shape[0] and case.timeline.open[-1, k]:
+        if k >= n_given and _opens_same(other, outage) and case.timeline.open[-1, k]:
             return k
     return None
 

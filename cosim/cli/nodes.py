@@ -13,6 +13,7 @@ from cosim.cli import progress
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.options import Directory
 from cosim.cli.statements import read_key
+from cosim.interrupts import processes
 from market.ledger import durable
 from market.ledger.check import promises as promising
 from market.ledger.check import witness as witnesses
@@ -81,6 +82,7 @@ def follow(
             typer.echo(f"cosigning as {cosigner.verifier_key().text()}")
         if serve is not None:
             ask = None if cosigner is None else inbox.ask
+            processes.ignore_broken_pipes()
             typer.echo(f"serving at {stack.enter_context(servers.CopyServer(out, host, serve, ask)).url}")
         teller = _Teller(node)
         if once:

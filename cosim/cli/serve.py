@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cosim.cli import progress
 from cosim.cli import run as runs
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.interrupts.stop import Stopped
@@ -34,8 +35,13 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 def serve(
     scenario: Annotated[
-        str, typer.Argument(help="TOML file or bundled scenario; see 'gridsettle scenario list'.")
-    ] = "default",
+        str | None,
+        typer.Argument(
+            help="TOML file or bundled scenario; see 'gridsettle scenario list'. Default: that of the run in --out, "
+            "else 'default'.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run directory: new, or that of a served run to go on with. Default: a new one.")
     ] = None,
@@ -69,12 +75,13 @@ def serve(
     """
     check_extra()
     with bad_input_ends():
-        chosen = files.load_scenario(scenario)
+        chosen = files.load_scenario(find_scenario(scenario, out))
         directory = out or runs.next_directory(chosen.name)
         with bind(host, port) as listener:
             known = list_sites(host, port, origin)
             secure = origin is not None and origin.startswith("https://")
             with (
+                progress.tell_compiling(),
                 lives.LiveRun.open(chosen, directory) as live,
                 stores.People(directory) as people,
                 warming.compile_meanwhile(),
@@ -83,8 +90,23 @@ def serve(
                 ) as desk,
             ):
                 tell(desk, directory, next(iter(known.values())))
-                server.run_until_stopped(apps.make_app(desk), listener, proxied=origin is not None)
-    raise Stopped(f"stopped; go on with: gridsettle serve … --out {directory}")
+                server.run_until_stopped(
+                    apps.make_app(desk), listener, stopping=desk.announcer.end, proxied=origin is not None
+                )
+                is_over = live.is_over
+    if is_over:
+        raise Stopped(
+            f"stopped; the run is over: gridsettle run {directory / 'scenario.toml'} --out {directory} --resume"
+        )
+    raise Stopped(f"stopped; go on with: gridsettle serve --out {directory}")
+
+
+def find_scenario(scenario: str | None, out: Path | None) -> str:
+    """The scenario to serve: as named, that of the run that is gone on with, or the bundled one."""
+    if scenario is not None:
+        return scenario
+    kept = None if out is None else out / "scenario.toml"
+    return "default" if kept is None or not kept.is_file() else str(kept)
 
 
 def check_extra() -> None:

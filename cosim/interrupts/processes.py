@@ -15,7 +15,7 @@ def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
     """Pool of new processes; if the context ends by an error or Ctrl-C they end at once, with their work undone."""
     spawn = multiprocessing.get_context("spawn")  # a fork would take threads of compiled code with it
     pool = ProcessPoolExecutor(n_processes, mp_context=spawn, initializer=_ignore_interrupts)
-    broken_pipes = _ignore_broken_pipes()
+    broken_pipes = ignore_broken_pipes()
     try:
         yield pool
     except BaseException:
@@ -37,8 +37,10 @@ def _say_nothing(_: threading.ExceptHookArgs) -> None:
     """Hook of errors in threads, once all work is given up."""
 
 
-def _ignore_broken_pipes() -> signal.Handlers | None:
-    """Let a pipe to a process that has ended raise an error: a command that ends quietly with `head` would end, too.
+def ignore_broken_pipes() -> signal.Handlers | None:
+    """Let a pipe or connection whose other end is closed raise an error, not end this process.
+
+    A command that ends quietly with `head` would end with a process of its pool, a server with a browser's tab.
 
     Returns what was done with such pipes before if that is a default, else None; it stays so if the pool is given up,
     since the interpreter writes to its pipes until it ends.

@@ -49,12 +49,18 @@ def name_run(recorder: Recorder) -> str:
     return f"chain {recorder.ledger.chain_id.hex()}, gridsettle {find_version('gridsettle')}"
 
 
-def must_repeat(recorder: Recorder, directory: Path, tables: Iterable[str]) -> bool:
-    """Whether the tables of the intervals on the ledger have to be made again; says why, and makes room for them."""
+def must_repeat(recorder: Recorder, directory: Path, tables: Iterable[str], *, served: bool = False) -> bool:
+    """Whether the tables of the intervals on the ledger have to be made again; says why, and makes room for them.
+
+    A served run has none of its own until it is over.
+    """
     damage = find_damage(directory, tables, recorder.next_interval, name_run(recorder))
     if damage is None:
         return False
-    logger.warning("%s; making the tables of %d recorded intervals again", damage, recorder.next_interval)
+    if served:
+        logger.info("making the tables of %d served intervals", recorder.next_interval)
+    else:
+        logger.warning("%s; making the tables of %d recorded intervals again", damage, recorder.next_interval)
     set_parts_aside(directory)
     return True
 

@@ -183,7 +183,7 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) 
 def _make_tables_of_served(recorder: Recorder, directory: Path) -> None:
     """Make the tables of a run that people took part in, once all of its intervals are on the ledger."""
     case, acts = read_served(recorder, directory)
-    if must_repeat(recorder, directory, list_tables(case)):
+    if must_repeat(recorder, directory, list_tables(case), served=True):
         for step in run_with_acts(case, acts, scale_by_houses(GROUP, case)):
             for group in check_repeated(recorder, iter([step.group] if step.group else []), directory):
                 _write_group(recorder, directory, group, step.case)

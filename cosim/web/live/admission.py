@@ -15,6 +15,9 @@ from market.ledger.format.records import SIZE, RecordKind
 from market.ledger.format.submissions import Submission, submission_message
 from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SELFISH
 
+MOST_SKIPPED = 1000
+"""How far a submission's number may be ahead: with the largest of all numbers a house could submit nothing more."""
+
 
 class SubmissionError(MarketError):
     """A submission that is not taken; the message says why."""
@@ -85,26 +88,46 @@ def _read(record: bytes, signature: bytes) -> Rows:
 
 def _check_times(row: Rows, n_intervals: int, gate: Gate) -> None:
     first, last, number = int(row["first"]), int(row["last"]), int(row["number"])
+    if gate.next_interval >= n_intervals:
+        raise SubmissionError("The run is over: all of its intervals are closed.")
     if first < gate.next_interval:
-        raise SubmissionError(f"interval {first}: the gate is closed; the next that is open is {gate.next_interval}")
+        raise SubmissionError(f"The gate of interval {first} is closed; the next that is open is {gate.next_interval}.")
     if not first <= last < n_intervals:
-        raise SubmissionError(f"last: expected {first} to {n_intervals - 1}, got {last}")
+        left = max(n_intervals - first, 0)
+        raise SubmissionError(
+            f"From interval {first} on there are {left} intervals left; you named {last - first + 1}."
+        )
     if number < (least := gate.next_submission_number(int(row["house"]))):
-        raise SubmissionError(f"number: expected at least {least}, got {number}: it was submitted already")
+        raise SubmissionError(f"Submission {number} was handed in already; the next is {least}.")
+    if number > least + MOST_SKIPPED:
+        raise SubmissionError(f"The next submission has number {least}, not {number}.")
+
+
+def find_range(case: Case, house: int) -> tuple[int, int]:
+    """Least and most that a house can give at its meter in an interval, Wh; below zero it takes."""
+    most = int(case.inputs.pv_wh[:, house].max() + case.inputs.fuel_cell_wh[:, house].max())
+    most += int(case.opening.ratings.max_discharge_wh[house]) * case.rules.battery
+    return -int(case.inputs.load_wh[:, house].max()), most
 
 
 def _check_energies(case: Case, row: Rows, house: int) -> None:
     """What a house could never give, take or keep is a slip of the pen."""
-    ratings, net = case.opening.ratings, int(row["net_wh"])
-    most = int(case.inputs.pv_wh[:, house].max() + case.inputs.fuel_cell_wh[:, house].max())
-    most += int(ratings.max_discharge_wh[house])
-    least = -int(case.inputs.load_wh[:, house].max())
-    if net != AUTOMATIC and not least <= net <= most:
-        raise SubmissionError(f"net_wh: expected {least} to {most} Wh, which house {house} can take or give, got {net}")
-    if row["reserve_wh"] > (room := int(ratings.soc_max_wh[house])):
+    net, room = int(row["net_wh"]), int(case.opening.ratings.soc_max_wh[house])
+    least, most = find_range(case, house)
+    if net > most:
         raise SubmissionError(
-            f"reserve_wh: expected at most {room} Wh, which the battery holds, got {row['reserve_wh']}"
+            f"You can give up to {_kwh(most)} in an interval, by panels and battery; you named {_kwh(net)}."
         )
+    if AUTOMATIC < net < least:
+        raise SubmissionError(f"You take up to {_kwh(-least)} in an interval; you named {_kwh(-net)}.")
+    if row["reserve_wh"] > room:
+        raise SubmissionError(
+            f"Your battery holds up to {_kwh(room)}; you want it to keep {_kwh(int(row['reserve_wh']))}."
+        )
+
+
+def _kwh(wh: int) -> str:
+    return f"{wh / 1000:,.3f} kWh"
 
 
 def _check_ask(case: Case, row: Rows) -> None:
@@ -112,7 +135,7 @@ def _check_ask(case: Case, row: Rows) -> None:
     mechanism, name = case.mechanism.code, case.mechanism.name
     shares = SHARING_CENTRAL <= mechanism <= SHARING_SELFISH or mechanism == PLUGGED_IN
     if row["ask"] == Ask.SHARE and not shares:
-        raise SubmissionError(f"ask: expected no share, since the market '{name}' has no sharing")
+        raise SubmissionError(f"This market ({name}) has no sharing; ask for a trade, or leave it to the rules.")
     sells = row["net_wh"] > 0
     if row["limit_ueur_per_kwh"] >= 0 and sells and mechanism not in (DOUBLE_AUCTION, PLUGGED_IN):
-        raise SubmissionError(f"limit: expected none for an offer, since the market '{name}' has one price for all")
+        raise SubmissionError(f"An offer has no limit price in this market ({name}), which has one price for all.")

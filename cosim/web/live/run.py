@@ -208,6 +208,7 @@ class LiveRun:
             If it is no such statement, not at the house's bus, or of a kind that cannot join.
         """
         with self._lock:
+            self._check_goes_on()
             device = read_joining(self.case, records)
             event = None if self.last is None else self.last.chunk.event
             if self.last is None and not self._stage.network.is_normal:
@@ -235,6 +236,7 @@ class LiveRun:
             If there is no such element, or it is open, or closed, already.
         """
         with self._lock:
+            self._check_goes_on()
             command = make_switching(self.case, self._next, change, element, opens=opens)
             stage = with_act(self._stage, command)
             if opens:
@@ -297,8 +299,7 @@ class LiveRun:
         """
         with self._lock:
             with self._gate:
-                if self.is_over:
-                    raise ScenarioError(f"{self.directory}: expected an interval to close, found that the run is over")
+                self._check_goes_on()
                 t, applied = self._next, self._list_applied(self._next)
                 self._inbox.commit()  # what is applied must not be forgotten
                 self._next = t + 1  # from here on people submit for the next one, while this one is run
@@ -321,6 +322,10 @@ class LiveRun:
         late = tuple(int(each.row["house"]) for each in applied if not each.signature)
         self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
         return self.last
+
+    def _check_goes_on(self) -> None:
+        if self.is_over:
+            raise ScenarioError("the run is over: all of its intervals are closed")
 
     def _list_applied(self, interval: int) -> list[Submission]:
         """What is applied to an interval: submissions that hold, and marks where a house was to submit and did not."""

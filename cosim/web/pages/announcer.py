@@ -31,6 +31,7 @@ class Announcer:
     def __init__(self, journal: Journal, price_of: Callable[[int], int | None]) -> None:
         self._journal, self._price_of = journal, price_of
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._ends = False
 
     @property
     def n_clients(self) -> int:
@@ -48,6 +49,11 @@ class Announcer:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
+    def end(self) -> None:
+        """End all streams: the server stops; called from any thread."""
+        self._ends = True
+        self.announce()
+
     async def stream(self, last_height: int | None) -> AsyncIterator[str]:
         """Events from the block behind `last_height` on; without one from the next block on."""
         news = asyncio.Event()
@@ -56,7 +62,7 @@ class Announcer:
         sent = newest if last_height is None else max(last_height + 1, newest - MOST_REPLAYED)
         try:
             yield "retry: 2000\n\n"
-            while True:
+            while not self._ends:
                 for height in range(sent, newest):
                     yield self.format_event(height)
                 sent = max(sent, newest)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,12 +87,14 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def served(
+    folder: Path, *words: str, scenario: tuple[str, ...] = ("street.toml",)
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server in a process of its own: what it printed first, and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "cosim.cli.entry", "serve", "street.toml", "--port", str(port), "--out", "run"]
+    command = [sys.executable, "-m", "cosim.cli.entry", "serve", *scenario, "--port", str(port), "--out", "run"]
     with subprocess.Popen(
         [*command, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -128,17 +132,36 @@ def test_it_ends_cleanly_and_goes_on(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
         assert process.stderr is not None
-        assert process.stderr.read() == "gridsettle: stopped; go on with: gridsettle serve … --out run\n"
+        assert process.stderr.read() == "gridsettle: stopped; go on with: gridsettle serve --out run\n"
     with Store.open_to_read(tmp_path / "run") as store:
         closed = store.size() - 1
     assert closed >= 1
-    with served(tmp_path) as (said, process):
+    (tmp_path / "street.toml").unlink()  # the run directory has it
+    with served(tmp_path, scenario=()) as (said, process):
         assert read_interval(said) == closed
         assert httpx.get(re.findall(r"http://\S+", said)[0], timeout=60).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
-    with served(tmp_path) as (said, _):
+    with served(tmp_path, scenario=()) as (said, _):
         assert read_interval(said) == closed
+
+
+@pytest.mark.slow
+def test_connections_that_are_dropped_end_nothing(tmp_path: Path) -> None:
+    """A tab that is closed breaks a connection; SIGPIPE, which ends commands beside `head`, ended the server."""
+    (tmp_path / "street.toml").write_text(format_toml(STREET), encoding="utf-8")
+    with served(tmp_path) as (said, process):
+        url = re.findall(r"http://\S+", said)[0]
+        port = int(url.rsplit(":", 1)[1])
+        for _ in range(60):
+            for k in range(20):
+                with socket.create_connection(("127.0.0.1", port)) as dropped:
+                    dropped.sendall(f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode() * 4)
+                    if k % 2:  # reset at once; the others are closed unread
+                        dropped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            time.sleep(0.02)
+        assert process.poll() is None
+        assert httpx.get(url, timeout=60).status_code == 200
 
 
 def test_sites_are_those_under_which_people_reach_it() -> None:

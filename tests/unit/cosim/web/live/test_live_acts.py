@@ -18,7 +18,7 @@ from cosim.audit.rerun import rerun_ledger
 from cosim.case.devices import make_battery
 from cosim.errors import ScenarioError
 from cosim.web.live.run import LiveRun
-from market.errors import LedgerError
+from market.errors import LedgerError, MarketError
 from market.exchanges import Reason
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import Header, make_demonstration_key
@@ -233,3 +233,31 @@ def test_a_run_that_goes_on_is_audited_so_far(tmp_path: Path) -> None:
         ]
         assert audit_ledger(tmp_path / "live", sample=None, so_far=True).findings == ()
         assert rerun_ledger(tmp_path / "live", so_far=True).ok
+
+
+def test_an_outage_of_the_scenario_is_no_commands_to_end(tmp_path: Path) -> None:
+    """One that lasts to the end of the run was taken for a command's; closing it changed what the scenario says."""
+    last = {"kind": "outage", "start": "2017-06-20T13:00:00Z", "hours": 3, "grid": True}
+    with LiveRun.open(LIVE_WITH_FACTS.with_changes(events=[last]), tmp_path / "live") as live:
+        with pytest.raises(ScenarioError, match="grid: expected it opened by a command, it is not"):
+            live.switch(Change.GRID_OUT, 0, opens=False)
+        live.switch(Change.GRID_OUT, 0, opens=True)
+        live.close_interval()
+        live.switch(Change.GRID_OUT, 0, opens=False)
+        close_all(live)
+    assert verify_ledger(tmp_path / "live").ok
+    assert audit_ledger(tmp_path / "live", sample=None).findings == ()
+    assert rerun_ledger(tmp_path / "live").ok
+
+
+def test_when_the_run_is_over_nothing_more_happens(tmp_path: Path) -> None:
+    with LiveRun.open(LIVE.with_changes(horizon={"hours": 1}), tmp_path / "live") as live:
+        join(live, 0)
+        live.close_interval()
+        for late in (
+            lambda: live.switch(Change.GRID_OUT, 0, opens=True),
+            lambda: live.register_device(state_device(live, 0, DeviceKind.PV, 100)),
+            lambda: submit(live, 0, 1),
+        ):
+            with pytest.raises((MarketError, ScenarioError), match="run is over"):
+                late()

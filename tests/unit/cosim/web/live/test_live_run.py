@@ -157,14 +157,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"house": 3}, "house 3: expected a registered member, found none; register its key first"),
     ({"house": 6}, "house: expected 0 to 5, got 6"),
     ({"key": 1}, "house 0: expected a signature with its key in force, got another"),
-    ({"first": 0}, "interval 0: the gate is closed; the next that is open is 1"),
-    ({"last": 16}, "last: expected 1 to 15, got 16"),
-    ({"first": 5, "last": 4}, "last: expected 5 to 15, got 4"),
-    ({"number": 1}, "number: expected at least 2, got 1: it was submitted already"),
-    ({"net_wh": 10**6}, "net_wh: expected -"),
-    ({"net_wh": -(10**6)}, "net_wh: expected -"),
-    ({"reserve_wh": 10**6}, "reserve_wh: expected at most 12456 Wh, which the battery holds, got 1000000"),
-    ({"net_wh": 1, "limit_ueur_per_kwh": 5}, "limit: expected none for an offer, since the market 'sharing_p2p'"),
+    ({"first": 0}, "The gate of interval 0 is closed; the next that is open is 1."),
+    ({"last": 16}, "From interval 1 on there are 15 intervals left; you named 16."),
+    ({"first": 5, "last": 4}, "From interval 5 on there are 11 intervals left; you named 0."),
+    ({"number": 1}, "Submission 1 was handed in already; the next is 2."),
+    ({"number": 2**32 - 1}, "The next submission has number 2, not 4294967295."),
+    ({"net_wh": 10**6}, "You can give up to 6.920 kWh in an interval, by panels and battery; you named 1,000.000 kWh."),
+    ({"net_wh": -(10**6)}, "You take up to 1.956 kWh in an interval; you named 1,000.000 kWh."),
+    ({"reserve_wh": 10**6}, "Your battery holds up to 12.456 kWh; you want it to keep 1,000.000 kWh."),
+    ({"net_wh": 1, "limit_ueur_per_kwh": 5}, "An offer has no limit price in this market (sharing_p2p)"),
     ({"limit_ueur_per_kwh": 10**7 + 1}, "a record whose limit_ueur_per_kwh is out of range: 10000001"),
     ({"reserve_wh": -1}, "a record whose reserve_wh is out of range: -1"),
     ({"ask": 4}, "a record whose ask is out of range: 4"),
@@ -205,7 +206,7 @@ def test_ledgers_that_people_cannot_take_part_in_are_refused(option: str, tmp_pa
 def test_a_run_that_is_over_closes_no_more(tmp_path: Path) -> None:
     with LiveRun.open(LIVE.with_changes(horizon={"hours": 1}), tmp_path / "live") as live:
         live.close_interval()
-        with pytest.raises(ScenarioError, match="the run is over"):
+        with pytest.raises(ScenarioError, match="the run is over: all of its intervals are closed"):
             live.close_interval()
 
 
