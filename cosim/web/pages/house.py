@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from cosim.case.case import Case
 from cosim.case.community import COMMUNITY
 from cosim.case.devices import make_battery
+from cosim.web.live.admission import find_range
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.house_keys import find_last_key, take_registration
@@ -67,8 +68,11 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     meters = journal.list_meters(house, known.start, known.stop)
     submission = None if live.is_over else live.find_submission(house, live.next_interval)
     ratings = live.last.chunk.window.state.ratings if live.last is not None else live.case.opening.ratings
+    least_wh, most_wh = find_range(live.case, house)
     return {
         "house": house,
+        "gives_wh": most_wh,
+        "takes_wh": -least_wh,
         "meter": meters[-1] if meters.size else None,
         "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
         "curve": draw_day(desk, house, day),
