@@ -53,11 +53,12 @@ LARGEST = 10**9
 
 
 class Stage(NamedTuple):
-    """What a run goes on with: its case, and the state of market and network."""
+    """What a run goes on with: its case, the state of market and network, and devices that joined since an interval."""
 
     case: Case
     state: State
     network: NetworkState
+    fresh: tuple[Device, ...] = ()
 
 
 def make_joining(case: Case, house: int, kind: str, power_w: int, energy_wh: int) -> Device:
@@ -68,6 +69,8 @@ def make_joining(case: Case, house: int, kind: str, power_w: int, energy_wh: int
     ScenarioError
         If it is of another kind, or its ratings are not those of such a device.
     """
+    if not 0 <= house < case.profiles.n_participants:
+        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
     label = f"{case.profiles.participants[house]} plugged-in {kind}"
     if kind == "pv":
         if energy_wh or not 0 < power_w <= LARGEST:
@@ -124,6 +127,8 @@ def make_outage(scenario: Scenario, net: Any, command: Switches) -> OutageEvent:
     else:
         raise ScenarioError(f"command: expected grid, line or switch, got change {int(command.change)}")
     horizon = scenario.horizon
+    if not 0 <= command.interval < horizon.n_intervals:
+        raise ScenarioError(f"command: expected one before the end of the run, got interval {command.interval}")
     start = horizon.start + timedelta(minutes=command.interval * horizon.interval_minutes)
     hours = (horizon.n_intervals - command.interval) * horizon.interval_minutes / 60.0
     grid = command.change == Change.GRID_OUT
@@ -181,7 +186,7 @@ def with_act(stage: Stage, act: Act) -> Stage:
 
 
 def _with_device(stage: Stage, device: Device) -> Stage:
-    case, state, network = stage
+    case, state, network, fresh = stage
     fleet = Fleet((*case.fleet.devices, device), case.profiles)
     network = _with_standing(network)
     opening = _with_standing(case.opening_network)
@@ -190,7 +195,7 @@ def _with_device(stage: Stage, device: Device) -> Stage:
     if isinstance(device, BatteryDevice):
         ratings = rate_batteries(case.opening.ratings, case.scenario, fleet.batteries, network.standing)
         state = with_batteries(state, ratings, [(device.house, device.charge_wh)])
-    return Stage(case, state, network)
+    return Stage(case, state, network, (*fresh, device))
 
 
 def _with_standing(network: NetworkState) -> NetworkState:
@@ -200,7 +205,7 @@ def _with_standing(network: NetworkState) -> NetworkState:
 
 
 def _with_command(stage: Stage, command: Switches) -> Stage:
-    case, state, network = stage
+    case, state, network, fresh = stage
     timeline, t, outage = case.timeline, command.interval, make_outage(case.scenario, case.feeder.net, command)
     opened, outages, k = timeline.open.copy(), timeline.outages, find_commanded(case, outage)
     if command.opens:
@@ -214,7 +219,7 @@ def _with_command(stage: Stage, command: Switches) -> Stage:
     has_event[t:] = opened[t:].any(axis=1)
     has_event[[at for at in others if at >= t]] = True
     timeline = replace(timeline, outages=outages, open=opened, has_event=has_event)
-    return Stage(replace(case, timeline=timeline), state, network)
+    return Stage(replace(case, timeline=timeline), state, network, fresh)
 
 
 def _with_outage(network: NetworkState) -> NetworkState:

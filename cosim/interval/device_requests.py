@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,11 @@ def _answer(case: Case, switching: Switching, event: EventInterval, number: int)
 
 
 def try_device(
-    case: Case, device: Device, meters: Rows, event: tuple[Switching, EventInterval] | None
+    case: Case,
+    device: Device,
+    meters: Rows,
+    event: tuple[Switching, EventInterval] | None,
+    beside: Sequence[Device] = (),
 ) -> tuple[Reason, int]:
     """Why a device cannot join, and the element that binds; `Reason.NONE` if it can.
 
@@ -106,6 +111,8 @@ def try_device(
         Meter rows of the interval that it is tried in, (1, N).
     event
         The same interval where the network is not whole; None where it is.
+    beside
+        Devices that have joined since: they give, or take, as much as they can when this one does.
     """
     bus, engine = int(case.feeder.bus[device.house]), case.engine
     if event is not None:
@@ -117,18 +124,30 @@ def try_device(
     connections, loads = case.feeder.connections, case.load_reactive
     load_var = None if loads is None else loads.metered_var(meters)
     p_kw, q_kvar = metered_injections(meters, case.interval_minutes, connections, load_var)
-    column = device.house if connections is None else int(connections.column(device.kind)[device.house])
     for injected_kw in device.trial_kw:
         trial = p_kw.copy()
-        trial[0, column] += injected_kw
+        trial[0, _find_column(case, device)] += injected_kw
+        for other in beside if injected_kw else ():
+            extreme = max(other.trial_kw) if injected_kw > 0 else min(other.trial_kw)
+            trial[0, _find_column(case, other)] += extreme
         verdict = check_limits(case.feeder, case.limits, engine.solve(trial, q_kvar))
         if verdict.status != Judgement.OK:
             return find_binding_limit(verdict)[:2]
     return Reason.NONE, int(NOBODY)
 
 
+def _find_column(case: Case, device: Device) -> int:
+    """Column of injections that a device is in: its house's, or that of its phase."""
+    connections = case.feeder.connections
+    return device.house if connections is None else int(connections.column(device.kind)[device.house])
+
+
 def try_joining(
-    case: Case, device: Device, meters: Rows | None, event: EventInterval | None = None
+    case: Case,
+    device: Device,
+    meters: Rows | None,
+    event: EventInterval | None = None,
+    beside: Sequence[Device] = (),
 ) -> tuple[Reason, int]:
     """`try_device` between two intervals.
 
@@ -140,13 +159,15 @@ def try_joining(
         Meter rows of the interval before, (1, N); None before the first.
     event
         The same interval, if it had an event.
+    beside
+        Devices that have joined since that interval.
     """
     if meters is None:
-        return try_device(case, device, np.zeros((1, case.opening.own_wh.size), METER), None)
+        meters, event = np.zeros((1, case.opening.own_wh.size), METER), None
     if event is None or event.network.is_normal:
-        return try_device(case, device, meters, None)
+        return try_device(case, device, meters, None, beside)
     switching = Switching(case.feeder, case.engine, case.timeline.outages)
-    return try_device(case, device, meters, (switching, event))
+    return try_device(case, device, meters, (switching, event), beside)
 
 
 def name_standing(standing: int) -> str:

@@ -42,7 +42,7 @@ def make_battery_record(stage: Stage, device: BatteryDevice) -> RecordBytes:
 
     `stage` is that after the device has joined.
     """
-    case, state, _ = stage
+    case, state = stage.case, stage.state
     n = case.opening.own_wh.size
     own, wallets = np.zeros(n, np.int64), np.zeros(n, np.int64)
     own[device.house] = device.charge_wh
@@ -164,7 +164,7 @@ def run_with_acts(case: Case, acts: Sequence[Between], size: int, *, judged: boo
         for group in group_chunks(run_intervals(stage.case, stage.state, at, stage.network, stop), size):
             last = group[-1]
             yield Step(stage.case, group, _NOTHING)
-            stage = stage._replace(state=last.window.state, network=last.network)
+            stage = stage._replace(state=last.window.state, network=last.network, fresh=())
         at = stop
         if act is not None:
             stage, records = _follow(stage, act, last, judged=judged)
@@ -173,6 +173,8 @@ def run_with_acts(case: Case, acts: Sequence[Between], size: int, *, judged: boo
 
 def _follow(stage: Stage, act: Between, last: Chunk | None, *, judged: bool) -> tuple[Stage, RecordBytes]:
     """Stage after an act, and its records: none where it could not be."""
+    if act.interval >= stage.case.n_intervals:
+        return stage, _NOTHING
     try:
         done = read_act(stage, act.records, act.interval)
     except ScenarioError:
@@ -181,7 +183,7 @@ def _follow(stage: Stage, act: Between, last: Chunk | None, *, judged: bool) -> 
         return stage, _NOTHING
     if judged and isinstance(done, Joins):
         meters, event = (None, None) if last is None else (last.window.meters[-1:], last.event)
-        if try_joining(stage.case, done.device, meters, event)[0] != Reason.NONE:
+        if try_joining(stage.case, done.device, meters, event, stage.fresh)[0] != Reason.NONE:
             return stage, _NOTHING
     stage = with_act(stage, done)
     stated = act.records[act.records[:, 0] == RecordKind.DEVICE]
@@ -204,7 +206,7 @@ def resume_stage(case: Case, acts: Sequence[Between], state: State, network: Net
     for act in acts:
         if act.interval < interval:
             stage, _ = _follow(stage, act, None, judged=False)
-    stage = stage._replace(state=state, network=network)
+    stage = stage._replace(state=state, network=network, fresh=())
     for act in acts:
         if act.interval >= interval:
             stage, _ = _follow(stage, act, None, judged=False)

@@ -15,6 +15,8 @@ from market.ledger.format.records import SIZE, RecordKind
 from market.ledger.format.submissions import Submission, submission_message
 from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SELFISH
 
+MOST_WAITING = 500
+"""Submissions of a house that wait at once: with each interval all of them are looked at."""
 MOST_SKIPPED = 1000
 """How far a submission's number may be ahead: with the largest of all numbers a house could submit nothing more."""
 
@@ -39,6 +41,9 @@ class Gate(Protocol):
 
     def next_submission_number(self, house: int) -> int:
         """Least number of a house's next submission."""
+
+    def count_waiting(self, house: int) -> int:
+        """Submissions of a house for intervals that are not closed."""
 
 
 def check_submission(case: Case, record: bytes, signature: bytes, gate: Gate) -> bytes:
@@ -68,6 +73,8 @@ def check_submission(case: Case, record: bytes, signature: bytes, gate: Gate) ->
     if not is_signed(key, signature, submission_message(gate.chain_id, record)):
         raise SubmissionError(f"house {house}: expected a signature with its key in force, got another")
     _check_times(row, case.n_intervals, gate)
+    if gate.count_waiting(house) >= MOST_WAITING:
+        raise SubmissionError(f"{MOST_WAITING} submissions of your house wait already; wait until some are past.")
     _check_energies(case, row, house)
     _check_ask(case, row)
     return key

@@ -11,8 +11,11 @@ from cosim.case.devices import Device
 from cosim.errors import ScenarioError
 from cosim.recording.acts import Between, is_act
 from cosim.scenario.model import Scenario
+from market.errors import LedgerError
 from market.exchanges import Kind, Rows
 from market.ledger.format.records import DeviceKind, RecordBytes, RecordKind, decode_record, read_places, select_rows
+from market.ledger.format.statements import parse_statements, read_member_and_number
+from market.ledger.store.registry import Registry, next_number
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 from market.ledger.write.requests import parse_statement
@@ -32,7 +35,27 @@ def read_acts(directory: Path, n_intervals: int) -> tuple[list[Between], Rows | 
     return acts, meters
 
 
-def read_joining(case: Case, records: RecordBytes) -> Device:
+MOST_SKIPPED = 1000
+"""How far the number of a statement may be ahead of the one before."""
+MOST_DEVICES, LARGEST_DEVICE = 20, 10**6
+"""Devices that a house may register, and the largest number of one."""
+
+
+def check_numbers(registry: Registry, records: RecordBytes) -> None:
+    """Check that statements bear numbers near those of their members: behind the largest number nothing could follow.
+
+    Raises
+    ------
+    LedgerError
+        If one is far ahead.
+    """
+    for statement in parse_statements(records):
+        member, number = read_member_and_number(statement)
+        if number > (most := next_number(registry, member) + MOST_SKIPPED):
+            raise LedgerError(f"statement of member {member}: expected a number up to {most}, got {number}")
+
+
+def read_joining(case: Case, registry: Registry, records: RecordBytes) -> Device:
     """The device of a member's statement, checked against the house.
 
     Raises
@@ -45,6 +68,10 @@ def read_joining(case: Case, records: RecordBytes) -> Device:
     if row["kind"] != RecordKind.DEVICE or row["status"] != 1:
         raise ScenarioError(f"device: expected a statement that it joins, got kind {row['kind']}")
     house = row["member"]
+    if sum(member == house for member, _ in registry.devices) >= MOST_DEVICES:
+        raise ScenarioError(f"house {house}: expected at most {MOST_DEVICES} devices, got one more")
+    if row["device"] > LARGEST_DEVICE:
+        raise ScenarioError(f"device: expected a number up to {LARGEST_DEVICE}, got {row['device']}")
     if not 0 <= house < case.profiles.n_participants:
         raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
     if row["bus"] != (bus := int(case.feeder.bus[house])):

@@ -78,6 +78,10 @@ class Inbox:
         self.commit(self._added)
         self._database.close()
 
+    def count_waiting(self, house: int, interval: int) -> int:
+        """Submissions of a house that still hold for an interval from `interval` on."""
+        return sum(int(each.submission.row["last"]) >= interval for each in self._known(house))
+
     def add(self, stated: Stated) -> int:
         """Take a submission; returns the number to be committed before it is acknowledged."""
         self._stated[int(stated.submission.row["house"])].append(stated)

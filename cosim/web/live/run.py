@@ -8,6 +8,8 @@ head of `gridsettle run`.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,12 +31,18 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
 from cosim.web.live.admission import check_submission
-from cosim.web.live.checks import check_outages_possible, check_scenario, read_acts, read_joining
+from cosim.web.live.checks import (
+    check_numbers,
+    check_outages_possible,
+    check_scenario,
+    read_acts,
+    read_joining,
+)
 from cosim.web.live.inbox import Inbox, Stated
 from market.exchanges import SUBMISSION, Reason
-from market.ledger.format.records import Change, RecordBytes
+from market.ledger.format.records import Change, RecordBytes, number_records
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
-from market.ledger.store.registry import Registry, find_key_in_force, next_number
+from market.ledger.store.registry import Registry, find_key_in_force, next_number, replay_statements
 
 
 class Acknowledgement(NamedTuple):
@@ -92,9 +100,26 @@ class LiveRun:
         self.directory = directory
         self.last: Closed | None = None
         self._recorder, self._inbox, self._lock, self._gate = recorder, inbox, threading.RLock(), threading.RLock()
-        self._next = recorder.next_interval
-        acts, self._meters = read_acts(directory, recorder.next_interval)
-        self._stage = resume_stage(recorder.case, acts, recorder.state, recorder.network, recorder.next_interval)
+        self._given, self._is_sound = recorder.case, True
+        self._take_up(recorder)
+
+    def _take_up(self, recorder: Recorder) -> None:
+        """Go on from what the ledger holds."""
+        self._recorder, self._next = recorder, recorder.next_interval
+        acts, self._meters = read_acts(self.directory, recorder.next_interval)
+        self._stage = resume_stage(self._given, acts, recorder.state, recorder.network, recorder.next_interval)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write to the ledger. After an error nobody knows how much of it is on the disk: then that is read again."""
+        with self._lock:
+            if not self._is_sound:
+                self._recorder.ledger.close()
+                self._take_up(open_recorder(self._given, self.directory, resume=True))
+                self._is_sound = True
+            self._is_sound = False
+            yield
+            self._is_sound = True
 
     @classmethod
     def open(cls, scenario: Scenario, directory: Path) -> LiveRun:
@@ -178,6 +203,10 @@ class LiveRun:
         """Number of a house's next submission; it does not wait for an interval that is being closed."""
         return self._inbox.next_number(house)
 
+    def count_waiting(self, house: int) -> int:
+        """Submissions of a house for intervals that are not closed."""
+        return self._inbox.count_waiting(house, self._next)
+
     def key_of(self, house: int) -> bytes | None:
         """Public key of a house that will be in force in the next block, None if it has none."""
         return find_key_in_force(self.registry, house, self.next_height, self._next)
@@ -191,8 +220,16 @@ class LiveRun:
             If one is not admissible; then nothing is written.
         """
         with self._lock:
-            self._recorder.ledger.append_registry(records)
+            check_numbers(self.registry, records)
+            self._check_admissible(records)
+            with self._writing():
+                self._recorder.ledger.append_registry(records)
             return self._recorder.ledger.head().height
+
+    def _check_admissible(self, records: RecordBytes) -> None:
+        """Raise LedgerError if the ledger would not take statements, before anything is written."""
+        numbered = number_records(records, self._next)
+        replay_statements(self.registry, numbered, self.chain_id, self.next_height)
 
     def register_device(self, records: RecordBytes) -> JoinAnswer:
         """Try a device that its member wants to join, and take it in if the network can carry it.
@@ -209,11 +246,11 @@ class LiveRun:
         """
         with self._lock:
             self._check_goes_on()
-            device = read_joining(self.case, records)
+            device = read_joining(self.case, self.registry, records)
             event = None if self.last is None else self.last.chunk.event
             if self.last is None and not self._stage.network.is_normal:
                 raise ScenarioError("device: expected an interval to have closed since the server began, wait for one")
-            reason, element = try_joining(self.case, device, self._meters, event)
+            reason, element = try_joining(self.case, device, self._meters, event, self._stage.fresh)
             if reason != Reason.NONE:
                 return JoinAnswer(reason, element, -1)
             stage = with_act(self._stage, Joins(self._next, device))
@@ -253,7 +290,7 @@ class LiveRun:
         LedgerError
             If it cannot be kept.
         """
-        with self._lock:
+        with self._writing():
             self._recorder.ledger.keep_cosignatures(note)
 
     def submit(self, record: bytes, signature: bytes) -> Acknowledgement:
@@ -298,15 +335,19 @@ class LiveRun:
             If the run is over.
         """
         with self._lock:
+            if not self._is_sound:
+                with self._writing():  # read again what is on the disk
+                    pass
             with self._gate:
                 self._check_goes_on()
                 t, applied = self._next, self._list_applied(self._next)
                 self._inbox.commit()  # what is applied must not be forgotten
                 self._next = t + 1  # from here on people submit for the next one, while this one is run
             try:
-                return self._run(t, applied)
+                with self._writing():
+                    return self._run(t, applied)
             except BaseException:
-                self._next = t
+                self._next = t  # until the ledger is read again, with the next thing that is written
                 raise
 
     def _run(self, t: int, applied: list[Submission]) -> Closed:
@@ -314,7 +355,7 @@ class LiveRun:
         stage = self._stage
         (chunk,) = run_intervals(self._with(applied, t), stage.state, t, stage.network, stop=t + 1)
         replace(self._recorder, case=stage.case).record([chunk], applied)
-        self._stage = stage._replace(state=chunk.window.state, network=chunk.network)
+        self._stage = stage._replace(state=chunk.window.state, network=chunk.network, fresh=())
         self._meters = chunk.window.meters
         with self._gate:
             self._inbox.forget_before(t + 1)

@@ -78,8 +78,8 @@ class Desk:
         Asks witnesses to cosign checkpoints.
     envelopes
         How much more the wires would carry of each house.
-    sign_ins, sayings
-        How often a client may try to sign in, and a person may change something.
+    sign_ins, sayings, statements
+        How often a client may try to sign in, a person may change something, and one may put a block on the ledger.
     secret
         Of this process, for tokens of visitors who have no session.
     turn
@@ -100,6 +100,7 @@ class Desk:
     envelopes: Envelopes
     sign_ins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.5, 30.0))
     sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
+    statements: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.1, 20.0))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     turn: threading.Lock = field(default_factory=threading.Lock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -183,6 +184,8 @@ def set_mode(visit: Visit) -> Response:
 def take_statement(visit: Visit) -> Response:
     """Put a statement that a member's browser has signed on the ledger: key, grant, access or device."""
     signed = visit.blob("records", STATEMENT)
+    if (wait := visit.desk.statements.take(str(visit.person.number), time.monotonic())) > 0:
+        raise RefusedError(429, f"Too many statements: wait {wait:.0f} s and try again.", wait_s=wait)
     try:
         statement = parse_statement(decode_records(signed))
     except LedgerError as reason:

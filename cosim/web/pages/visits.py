@@ -259,7 +259,7 @@ def check_token(visit: Visit) -> None:
     """
     headers = visit.request.headers
     given = headers.get("x-csrf-token") or visit.fields.get("csrf", "")
-    is_known = isinstance(given, str) and hmac.compare_digest(given.encode(), visit.csrf.encode())
+    is_known = isinstance(given, str) and hmac.compare_digest(given.encode("utf-8", "replace"), visit.csrf.encode())
     is_ours = headers.get("origin", "null") in ("null", visit.site.origin)
     if not (is_known and is_ours and headers.get("sec-fetch-site", "same-origin") == "same-origin"):
         raise RefusedError(403, "This form is not of this visit; load the page again.")

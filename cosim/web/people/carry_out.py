@@ -87,7 +87,11 @@ def _carry_out(people: People, ledger: MembersOnLedger, decision: Decision) -> O
         if records is None:
             return None
     elif decision.kind == Verdict.REVOKE and _is_last_key(ledger, decision, decision.page_key):
-        records = _make_revocation(ledger, decision)
+        try:
+            records = _make_revocation(ledger, decision)
+        except (LedgerError, OverflowError, ValueError) as reason:  # one decision must not keep all others waiting
+            people.decisions.mark_carried_out(decision.number, f"the key cannot be ended: {reason}")
+            return Outcome(decision, None, str(reason))
     failure = "" if records is None else _find_fault(ledger, records)
     height = None if records is None or failure else ledger.state_statement(records)
     people.decisions.mark_carried_out(decision.number, failure)
@@ -135,4 +139,5 @@ def _make_revocation(ledger: MembersOnLedger, decision: Decision) -> RecordBytes
     """The operator's statement that ends a member's key; its header's signature is the operator's word."""
     house = decision.house if decision.house is not None else -1
     role = Role(ledger.registry.roles[house])
-    return revoke(house, role, ledger.next_number(house), ledger.next_height + 1)
+    since = ledger.registry.keys[house][-1].since
+    return revoke(house, role, ledger.next_number(house), max(ledger.next_height, since) + 1)

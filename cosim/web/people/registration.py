@@ -10,6 +10,9 @@ from market.ledger.format.statements import Statement, statement_message
 from market.ledger.store.tip import decode_records
 from market.ledger.write.requests import parse_statement
 
+MOST_AHEAD = 20
+"""Blocks that may be written before a key takes effect; a key far ahead could not be ended meanwhile."""
+
 
 def check_registration(records: bytes, *, chain_id: bytes, house: int, page_key: bytes, height: int) -> RecordBytes:
     """Check a statement that a browser has made before it is kept and put on the ledger.
@@ -50,10 +53,10 @@ def check_registration(records: bytes, *, chain_id: bytes, house: int, page_key:
     for name, value in wanted.items():
         if row[name] != value:
             raise PeopleError(f"registration: expected {name} {_show(value)}, got {_show(row[name])}; sign it again")
-    if row["effective"] <= height:
+    if not height < row["effective"] <= height + MOST_AHEAD:
         raise PeopleError(
-            f"registration: expected one that takes effect above block {height}, got block {row['effective']}; "
-            "sign it again"
+            f"registration: expected one that takes effect above block {height} and up to {height + MOST_AHEAD}, "
+            f"got block {row['effective']}; sign it again"
         )
     _check_possession(statement, chain_id, house, page_key)
     return decoded

@@ -117,7 +117,7 @@ def test_a_submission_is_taken_shown_and_on_the_ledger(desk: Desk, seller: Visit
     assert (again.status_code, "handed in already" in again.json()["error"]) == (400, True)
     close_intervals(desk, 1)
     late = seller.submit(submission(0, t, 2))
-    assert (late.status_code, "the gate is closed" in late.json()["error"]) == (400, True)
+    assert (late.status_code, "is closed" in late.json()["error"]) == (400, True)
 
 
 def test_a_house_run_by_hand_that_submits_nothing_is_marked(desk: Desk, seller: Visitor) -> None:

@@ -47,7 +47,7 @@ WRONG: dict[str, tuple[Callable[[], RecordBytes | bytes], str]] = {
     "another house": (lambda: register(CHAIN, 8, Role.PARTICIPANT, 1, 11, KEY), "expected member 7, got 8"),
     "an auditor": (lambda: register(CHAIN, 7, Role.AUDITOR, 1, 11, KEY), "expected role 2, got 3"),
     "another key": (lambda: register(CHAIN, 7, Role.PARTICIPANT, 1, 11, OTHER), "expected public_key"),
-    "too late": (lambda: register(CHAIN, 7, Role.PARTICIPANT, 1, 10, KEY), "above block 10, got block 10"),
+    "too late": (lambda: register(CHAIN, 7, Role.PARTICIPANT, 1, 10, KEY), "above block 10 and up to 30, got block 10"),
     "another chain": (lambda: register(bytes(32), 7, Role.PARTICIPANT, 1, 11, KEY), "signature by the key"),
     "no signature": (lambda: register(CHAIN, 7, Role.PARTICIPANT, 1, 11, KEY)[:1], "signature by the key"),
     "half a signature": (lambda: register(CHAIN, 7, Role.PARTICIPANT, 1, 11, KEY)[:2], "two halves"),
