@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from cosim.results.csv_text import mark_text
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.house import list_free_houses
+from cosim.web.pages.house import list_free_houses, list_houses
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
@@ -24,7 +24,10 @@ from market.ledger.store.registry import is_granted
 from market.ledger.store.store import Store
 
 MOST_ROWS = 500
-CSV_COLUMNS = ("time", "height", "seq", "what", "role", "other", "delivered_wh", "cut_wh", "price", "money_neur", "why")
+CSV_COLUMNS = (
+    *("time", "height", "seq", "what", "role", "other", "delivered_wh", "cut_wh"),
+    *("price_ueur_per_kwh", "money_neur", "why"),
+)
 
 
 def find_account(visit: Visit) -> int:
@@ -81,7 +84,7 @@ def describe_sharing(visit: Visit) -> dict[str, Any]:
     """Who may read a member's account, who asks, whom the member has asked, and who has read."""
     desk, own, me = visit.desk, visit.house, visit.person.number
     registry, t = desk.live.registry, desk.live.next_interval
-    members = [house for house in range(desk.live.case.profiles.n_participants) if house != own]
+    members = [house for house in list_houses(desk) if house != own]
     standing = [pair for pair in sorted(registry.grants) if is_granted(registry, *pair, t)]
     free = set(list_free_houses(desk))
     return {

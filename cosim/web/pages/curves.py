@@ -10,7 +10,8 @@ from markupsafe import Markup, escape
 
 from grid_models.arrays import Floats
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 52, 14, 36, 28
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 92, 14, 36, 28
+"""`LEFT` holds labels such as −0.025 in the large letters of narrow screens."""
 TICKS = 4
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from cosim.recording.topology import Changes, find_changes
 from cosim.web.live.run import LiveRun
 from cosim.web.pages.announcer import Announcer
 from cosim.web.pages.auditor import Auditor
 from cosim.web.pages.clock import Clock
 from cosim.web.pages.envelope import Envelopes
-from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, make_feeder_map, make_legend
+from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, find_open, make_feeder_map, make_legend
 from cosim.web.pages.journal import Journal
 from cosim.web.pages.witnessing import Calls
 from cosim.web.people.carry_out import carry_out_decisions
@@ -43,9 +44,18 @@ class Maps:
             return Markup("")
         interval, picture = self._drawn.get(exact, (-1, Markup("")))
         if interval != last.interval:
-            picture = draw_map(self._map, last.chunk.flow, exact=exact)
+            opened = find_open(self._live.case.feeder.net, find_changes_in_force(self._live))
+            picture = draw_map(self._map, last.chunk.flow, exact=exact, opened=opened)
             self._drawn[exact] = last.interval, picture
         return picture
+
+
+def find_changes_in_force(live: LiveRun) -> Changes:
+    """What outages switched off in the last interval; nothing before the first."""
+    if live.last is None:
+        return frozenset()
+    in_force, outages = live.last.chunk.network.in_force, live.case.timeline.outages  # later commands stand behind
+    return find_changes(live.case.feeder.net, [outage for outage, on in zip(outages, in_force, strict=False) if on])
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +105,7 @@ class Desk:
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def find_price(self, interval: int) -> int | None:
-        """Price between houses in an interval that is recorded; of the last one also where nobody traded."""
-        last = self.live.last
-        if last is not None and last.interval == interval:
-            return int(last.chunk.window.price_ueur_per_kwh[0])
+        """Price between houses in an interval that is recorded; None where no house bought of another."""
         return self.journal.intervals[interval].price_ueur_per_kwh
 
     def carry_out(self) -> None:

@@ -8,19 +8,21 @@ feeds one house says how much that house takes.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.colors
 from markupsafe import Markup
 
 from cosim.case.case import Case
+from cosim.recording.topology import Changes
 from cosim.report.figures.feeder_map import CLASSES, ELONGATED
 from cosim.report.figures.topology import find_places
 from cosim.report.palette import HEAT
 from cosim.results.labels import describe_conductor
 from grid_models.arrays import Floats, Ints
 from grid_models.powerflow.flow import Flow
+from market.ledger.format.records import Change
 
 WIDTH, HEIGHT, MARGIN = 720, 360, 24
 
@@ -122,7 +124,19 @@ def find_worst(values: Floats, conductors: tuple[str, ...], *, voltage: bool) ->
     return Worst(grouped[np.arange(len(grouped)), at], tuple(conductors[k] for k in at))
 
 
-def draw_map(feeder: FeederMap, flow: Flow, *, exact: bool) -> Markup:
+def find_open(net: Any, changes: Changes) -> frozenset[int]:
+    """Which branches of a map, lines first, are out: by themselves, or by a switch at one of their ends."""
+    switched = [element for change, element in changes if change == Change.SWITCH_OPEN]
+    behind = {(net.switch.et[switch], int(net.switch.element[switch])) for switch in switched}
+    lines = {element for change, element in changes if change == Change.LINE_OUT}
+    trafos = {element for change, element in changes if change == Change.TRANSFORMER_OUT}
+    lines |= {element for kind, element in behind if kind == "l"}
+    trafos |= {element for kind, element in behind if kind == "t"}
+    found = [*net.line.index.get_indexer(sorted(lines)), *(len(net.line) + net.trafo.index.get_indexer(sorted(trafos)))]
+    return frozenset(int(k) for k in found)
+
+
+def draw_map(feeder: FeederMap, flow: Flow, *, exact: bool, opened: frozenset[int] = frozenset()) -> Markup:
     """Picture of the feeder in one interval.
 
     Parameters
@@ -133,29 +147,32 @@ def draw_map(feeder: FeederMap, flow: Flow, *, exact: bool) -> Markup:
         AC solution of that interval, K = 1.
     exact
         Whether values are told exactly, for the operator.
+    opened
+        Numbers of the branches that are out, as of `find_open`.
     """
     bus, line, trafo = feeder.conductors
     voltage = find_worst(flow.vm_pu[0], bus, voltage=True)
     lines = find_worst(flow.line_loading_percent[0], line, voltage=False)
     trafos = find_worst(flow.trafo_loading_percent[0], trafo, voltage=False)
     loading = Worst(np.concatenate([lines.values, trafos.values]), (*lines.names, *trafos.names))
-    parts = [_draw_branch(feeder, k, loading, exact=exact) for k in range(len(feeder.ends))]
+    parts = [_draw_branch(feeder, k, loading, exact=exact, is_open=k in opened) for k in range(len(feeder.ends))]
     parts += [_draw_bus(feeder, k, voltage, exact=exact) for k in range(len(feeder.points))]
-    summary = describe_map(voltage, loading)
+    summary = describe_map(voltage, loading, len(opened))
     return Markup(
         f'<svg class="map" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{summary}">{"".join(parts)}</svg>'
     )
 
 
-def describe_map(voltage: Worst, loading: Worst) -> str:
+def describe_map(voltage: Worst, loading: Worst, n_open: int = 0) -> str:
     """The picture in a sentence, for those who do not see it."""
     if np.isnan(voltage.values).all():
         return "The feeder: no bus has supply."
     low, high = np.nanmin(voltage.values), np.nanmax(voltage.values)
     most = np.nanmax(loading.values, initial=0.0)
+    opened = f", {n_open} of them open" if n_open else ""
     return (
         f"The feeder: {len(voltage.values)} buses with voltages from {low:.2f} to {high:.2f} pu, {len(loading.values)} "
-        f"lines and transformers, the highest loading is {most:.0f} %."
+        f"lines and transformers{opened}, the highest loading is {most:.0f} %."
     )
 
 
@@ -189,14 +206,17 @@ def _color_place(percent: int) -> str:
     return str(plotly.colors.sample_colorscale(HEAT, [percent / 100])[0])
 
 
-def _draw_branch(feeder: FeederMap, k: int, loading: Worst, *, exact: bool) -> str:
+def _draw_branch(feeder: FeederMap, k: int, loading: Worst, *, exact: bool, is_open: bool) -> str:
     (x1, y1), (x2, y2) = feeder.points[feeder.ends[k]]
     percent, place = float(loading.values[k]), find_class(float(loading.values[k]))
     is_line = k < feeder.n_lines
     name = f"{'line' if is_line else 'transformer'} {feeder.branches[k]}"
-    value = "no supply" if place is None else f"{percent:.1f} %" if exact else CLASSES[place].label
-    look = "load-none" if place is None else f"load-{place}"
-    title = f"<title>{_name_conductor(name, loading.names[k])}: {value}</title>"
+    if is_open:
+        look, title = "load-open", f"<title>{name}: open</title>"
+    else:
+        value = "no supply" if place is None else f"{percent:.1f} %" if exact else CLASSES[place].label
+        look = "load-none" if place is None else f"load-{place}"
+        title = f"<title>{_name_conductor(name, loading.names[k])}: {value}</title>"
     if is_line:
         return f'<line class="{look}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}">{title}</line>'
     drawn = f'<line class="{look}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"></line>'
@@ -231,6 +251,6 @@ class Legend(NamedTuple):
 def make_legend(band_pu: tuple[float, float]) -> Legend:
     """Legend of a map, with three voltages of its band."""
     low, high = band_pu
-    loadings = tuple((f"load-{k}", each.label) for k, each in enumerate(CLASSES))
+    loadings = (*((f"load-{k}", each.label) for k, each in enumerate(CLASSES)), ("load-open", "open"))
     shown = (low, (low + high) / 2, high)
     return Legend(loadings, tuple((color_voltage(vm_pu, band_pu), f"{vm_pu:.4g} pu") for vm_pu in shown))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from cosim.case.case import Case
+from cosim.case.community import COMMUNITY
 from cosim.case.devices import make_battery
+from cosim.web.live.admission import find_range
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.house_keys import find_last_key, take_registration
@@ -17,11 +20,11 @@ from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, find_day, list_hours, name_visitor
-from cosim.web.pages.words import ASKS, DEVICES, describe_entry, explain_reason
+from cosim.web.pages.words import ASKS, describe_device, describe_entry, explain_reason
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
 from market.errors import LedgerError, MarketError
-from market.exchanges import Ask, Reason
+from market.exchanges import Ask, Kind, Reason, split_reason
 from market.ledger.format.records import SIZE, RecordKind, decode_record
 from market.ledger.format.statements import Statement
 from market.ledger.store.registry import find_key_in_force
@@ -32,7 +35,7 @@ from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SE
 STATEMENT = range(SIZE, 5 * SIZE + 1)
 AUTOMATIC = -(2**31)
 LARGEST_WH = 10**9
-RECORDED = ("load_wh", "pv_wh", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "charge_wh", "discharge_wh")
+RECORDED = ("load_wh", "pv_wh", "bought_wh", "sold_wh", "imported_wh", "exported_wh", "spilled_wh")
 
 
 def show_main(visit: Visit) -> Response:
@@ -48,11 +51,15 @@ def show_main(visit: Visit) -> Response:
     return render("main.html", **base, in_force=in_force is not None, **describe_house(visit.desk, person.house))
 
 
+def list_houses(desk: Desk) -> list[int]:
+    """Houses that a person can be admitted to: the community is nobody's."""
+    return [house for house, name in enumerate(desk.live.case.profiles.participants) if name != COMMUNITY]
+
+
 def list_free_houses(desk: Desk) -> list[int]:
     """Houses that nobody has been admitted to, and that have no key on the ledger."""
     taken = {person.house for person in desk.people.persons.list_persons(State.ADMITTED)}
-    houses = range(desk.live.case.profiles.n_participants)
-    return [house for house in houses if house not in taken and not find_last_key(desk.live, house)]
+    return [house for house in list_houses(desk) if house not in taken and not find_last_key(desk.live, house)]
 
 
 def describe_house(desk: Desk, house: int) -> dict[str, Any]:
@@ -60,16 +67,18 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     live, journal, day = desk.live, desk.journal, find_day(desk)
     known = range(day.start, min(day.stop, len(journal.intervals)))
     meters = journal.list_meters(house, known.start, known.stop)
-    entries = [describe_entry(*each, house) for each in journal.list_entries(house, known.start, known.stop)]
     submission = None if live.is_over else live.find_submission(house, live.next_interval)
     ratings = live.last.chunk.window.state.ratings if live.last is not None else live.case.opening.ratings
+    least_wh, most_wh = find_range(live.case, house)
     return {
         "house": house,
+        "gives_wh": most_wh,
+        "takes_wh": -least_wh,
         "meter": meters[-1] if meters.size else None,
         "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
         "curve": draw_day(desk, house, day),
         "envelope": desk.envelopes.find(house),
-        "cut": [entry for entry in entries if entry["cut_wh"] > 0],
+        "cut": list_cut(journal.list_entries(house, known.start, known.stop), house),
         "soc_max_wh": int(ratings.soc_max_wh[house]),
         "is_manual": live.is_manual(house),
         "was_late": live.last is not None and house in live.last.late,
@@ -82,12 +91,29 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     }
 
 
+def list_cut(rows: Sequence[tuple[int, Any]], house: int) -> list[dict[str, Any]]:
+    """What the wires cut of a house, of (height, row): deals, and generation that an island or a limit left unused."""
+    entries = [(row, describe_entry(height, row, house)) for height, row in rows]
+    told = {entry["interval"] for _, entry in entries if entry["cut_wh"] > 0}
+    found = []
+    for row, entry in entries:
+        if entry["cut_wh"] > 0:
+            found.append(entry)
+        elif row["kind"] == Kind.SPILL and is_forced(row, was_told=entry["interval"] in told):
+            found.append({**entry, "delivered_wh": int(row["cleared_wh"]), "cut_wh": -entry["cut_wh"]})
+    return found
+
+
+def is_forced(row: Any, *, was_told: bool) -> bool:
+    """Whether generation was spilled by force; what stands in for a deal that was cut is told there, with its limit."""
+    reason = int(split_reason(row["reason"])[0])
+    return reason != Reason.NONE and not (reason == Reason.MAKES_UP and was_told)
+
+
 def list_devices(desk: Desk, house: int) -> list[str]:
     """Devices that a house has registered, in words."""
     return [
-        f"{DEVICES[device.kind]}, {device.power_w / 1000:g} kW"
-        for (member, _), device in sorted(desk.live.registry.devices.items())
-        if member == house
+        describe_device(device) for (member, _), device in sorted(desk.live.registry.devices.items()) if member == house
     ]
 
 

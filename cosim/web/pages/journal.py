@@ -14,7 +14,7 @@ import numpy as np
 
 from market.exchanges import METER, Ints, Kind, Rows
 from market.ledger.format.header import decode_header
-from market.ledger.format.records import RecordKind, read_places, select_exchanges, select_rows
+from market.ledger.format.records import ISLANDED, RecordKind, read_places, select_exchanges, select_rows
 from market.ledger.private.commitments import list_payers
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
@@ -42,9 +42,11 @@ class Recorded(NamedTuple):
     exchanges, meters
         Rows of `EXCHANGE`, (M,), and of `METER`, (N,).
     price_ueur_per_kwh
-        Price of its first trade between houses; None where there was none.
+        Price of its first trade between houses that was delivered; None where there was none.
     verdict_status
         0 as cleared, 1 curtailed, 2 shed, 3 de-energised.
+    is_islanded
+        Whether an outage was in force.
     """
 
     height: int
@@ -52,6 +54,7 @@ class Recorded(NamedTuple):
     meters: Rows
     price_ueur_per_kwh: int | None
     verdict_status: int
+    is_islanded: bool
 
 
 class Access(NamedTuple):
@@ -118,9 +121,11 @@ class Journal:
         first = self.months.get(month, range(len(self.intervals), 0)).start
         self.months[month] = range(first, len(self.intervals) + 1)
         self._bills[month] = self._bills.get(month, np.zeros_like(changed)) + changed
-        trades = exchanges["price_ueur_per_kwh"][exchanges["kind"] == Kind.P2P]
+        is_trade = (exchanges["kind"] == Kind.P2P) & (exchanges["delivered_wh"] > 0)
+        trades = exchanges["price_ueur_per_kwh"][is_trade]
         price = int(trades[0]) if trades.size else None
-        self.intervals.append(Recorded(height, exchanges, meters, price, int(verdict["status"])))
+        is_islanded = bool(verdict["reason"] & ISLANDED)
+        self.intervals.append(Recorded(height, exchanges, meters, price, int(verdict["status"]), is_islanded))
 
     def list_entries(self, house: int, first: int, stop: int) -> list[tuple[int, Any]]:
         """Exchanges with a house as seller, buyer or host in intervals first … stop-1: (height, row), newest first."""

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from cosim.web.pages.auditor import COMMANDS
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.house import list_free_houses
+from cosim.web.pages.house import list_free_houses, list_houses
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, name_visitor, read_checkpoint
-from cosim.web.pages.words import DEVICES
+from cosim.web.pages.words import describe_device
 from cosim.web.people.persons import Person, State
 from market.ledger.crypto.keys import pseudonym
 from market.ledger.format.records import Change
@@ -38,7 +38,7 @@ def show_operator(visit: Visit) -> Response:
         free=list_free_houses(desk),
         participants=desk.live.case.profiles.participants,
         devices=[
-            (member, number, DEVICES[device.kind], device)
+            (member, number, describe_device(device))
             for (member, number), device in sorted(desk.live.registry.devices.items())
         ],
         late=desk.live.last.late if desk.live.last is not None else (),
@@ -50,6 +50,7 @@ def show_operator(visit: Visit) -> Response:
         legend=desk.maps.legend,
         clients=desk.announcer.n_clients,
         switched=list_switched(desk),
+        waits=waits_to_join(desk),
     )
 
 
@@ -69,7 +70,12 @@ def admit(visit: Visit) -> Response:
     """Admit a person to a house."""
     house = visit.whole("house", 0, visit.desk.live.case.profiles.n_participants - 1)
     if house not in list_free_houses(visit.desk):
-        raise RefusedError(409, f"House {house} has a member or a key already; choose another.")
+        has = (
+            "has a member or a key already"
+            if house in list_houses(visit.desk)
+            else "is the community, which is nobody's"
+        )
+        raise RefusedError(409, f"House {house} {has}; choose another.")
     visit.desk.people.decisions.admit(visit.whole("person"), house)
     return redirect("/operator")
 
@@ -123,6 +129,15 @@ def list_switched(desk: Desk) -> list[tuple[str, str, bool]]:
     return found + [
         (f"line {index}", f"line {index} ({name})", name in lines) for index, name in case.feeder.net.line.name.items()
     ]
+
+
+def waits_to_join(desk: Desk) -> bool:
+    """Whether an outage that is over was still in force in the last interval: what it cut off is not joined yet."""
+    live = desk.live
+    if live.last is None or live.is_over:
+        return False
+    in_force = live.last.chunk.network.in_force
+    return bool((in_force & ~live.case.timeline.open[live.next_interval, : in_force.size]).any())
 
 
 def begin_audit(visit: Visit) -> Response:

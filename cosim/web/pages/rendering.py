@@ -25,6 +25,7 @@ _BASE: Mapping[str, Any] = {
     "key": "",
     "is_operator": False,
     "is_person": False,
+    "is_over": False,
     "demo": False,
     "path": "",
     "height": "",

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
+from cosim.web.pages.journal import Recorded
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit
 from grid_models.arrays import Floats
@@ -71,8 +72,16 @@ def describe_market(desk: Desk) -> dict[str, Any]:
         "last_at": live.starts_at(newest) if last else None,
         "last_price": desk.find_price(newest) if last else None,
         "grid_price": int(case.inputs.utility_ueur_per_kwh[min(t, live.n_intervals - 1)]),
-        "outcome": OUTCOMES[last.verdict_status] if last else "",
+        "outcome": name_outcome(last) if last else "",
     }
+
+
+def name_outcome(recorded: Recorded) -> str:
+    """How an interval went, in words."""
+    words = OUTCOMES[recorded.verdict_status]
+    if not recorded.is_islanded:
+        return words
+    return "outage" if recorded.verdict_status == 0 else f"outage, {words}"
 
 
 def find_day(desk: Desk) -> range:

@@ -112,6 +112,19 @@ def explain_reason(code: int, element: int) -> str:
     return f"{words}{where}{f', {phase}' if phase else ''}"
 
 
+def describe_device(device: Any) -> str:
+    """A registered device: its kind, its power, and what it stores.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> describe_device(SimpleNamespace(kind=2, power_w=2000, energy_wh=4500))
+    'battery, 2 kW, 4.5 kWh'
+    """
+    stores = f", {device.energy_wh / 1000:g} kWh" if device.energy_wh else ""
+    return f"{DEVICES[device.kind]}, {device.power_w / 1000:g} kW{stores}"
+
+
 def describe_entry(height: int, row: Any, house: int) -> dict[str, Any]:
     """An exchange as a house sees it: what it was, with whom, how much, what it earned or paid, and what was cut."""
     seller, buyer, amount = int(row["seller"]), int(row["buyer"]), int(row["amount_neur"])
@@ -128,7 +141,7 @@ def describe_entry(height: int, row: Any, house: int) -> dict[str, Any]:
         "other": name_party(other),
         "role": "gives" if sells else "takes" if buyer == house else "stores",
         "delivered_wh": int(row["delivered_wh"]),
-        "price": int(row["price_ueur_per_kwh"]),
+        "price_ueur_per_kwh": int(row["price_ueur_per_kwh"]),
         "money_neur": earned - (amount if pays else 0),
         "cut_wh": cut,
         "why": explain_reason(int(row["reason"]), int(row["element"])),

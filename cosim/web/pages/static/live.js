@@ -1,14 +1,26 @@
 // Follow the market: every block that is written is announced, and the page's figures are loaded again.
 
+const ends = new WeakMap();
+
+/** Count the seconds down that are left until the gate closes, from when the page was made. */
+function countDown() {
+  for (const part of document.querySelectorAll("[data-seconds]")) {
+    if (!ends.has(part)) ends.set(part, performance.now() + 1000 * Number(part.dataset.seconds));
+    part.textContent = String(Math.max(Math.round((ends.get(part) - performance.now()) / 1000), 0));
+  }
+}
+
 /** Take the parts marked `data-live` from a fresh copy of this page; what a person is typing in stays. */
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if ("over" in fresh.body.dataset && !("over" in document.body.dataset)) return location.reload(); // no form is left
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
     if (newer && !part.contains(document.activeElement)) part.replaceWith(document.importNode(newer, true));
   }
+  countDown();
 }
 
 // A little later, so that not all pages ask at once; a page that nobody looks at waits until somebody does.
@@ -29,3 +41,6 @@ if (document.querySelector("[data-live]")) {
   document.addEventListener("visibilitychange", () => stale && refreshSoon());
   window.addEventListener("pagehide", () => source.close());
 }
+
+countDown();
+setInterval(countDown, 1000);

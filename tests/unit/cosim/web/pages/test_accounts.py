@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -177,3 +178,14 @@ def test_a_registration_that_came_too_late_is_signed_again(desk: Desk) -> None:
     assert visitor.get("/main").status_code == 200
     assert visitor.post("/house/statement", records=visitor.sign_registration(1)).status_code == 200
     assert not desk.people.decisions.list_decisions_to_carry_out()
+
+
+def test_the_page_names_the_range_that_is_taken(desk: Desk, seller: Visitor) -> None:
+    """Law: what the page says can be given and taken is taken, and 1 Wh more is not."""
+    page, t = seller.get("/main").text, desk.live.next_interval
+    found = re.search(r'id="range" class="note">give up to ([\d.]+) kWh, take up to ([\d.]+) kWh<', page)
+    assert found is not None
+    gives, takes = (round(float(kwh) * 1000) for kwh in found.groups())
+    for net_wh, status in ((gives, 200), (gives + 1, 400), (-takes, 200), (-takes - 1, 400)):
+        record = submission(0, t, desk.live.next_submission_number(0), net_wh=net_wh)
+        assert seller.submit(record).status_code == status
