@@ -333,9 +333,9 @@ def test_the_operator_opens_a_line_and_closes_it_again(story: dict[str, Any], ma
     press(operator, "Open it")
     expect(operator.locator("#open-now")).to_contain_text("is open")
     close_interval(operator, 4)
-    expect(operator.locator("#feeder")).to_contain_text("line 9: 0.0 %")  # house 3 is an island now
+    expect(operator.locator("#feeder")).to_contain_text("line 9: open")  # house 3 is an island now
     press(operator, "Close it again")
-    expect(operator.locator("#open-now")).to_contain_text("Nothing is open")
+    expect(operator.locator("#open-now")).to_contain_text("Closed again; islands join")
     close_interval(operator, 5)
     press(operator, "Verify every byte")
     expect(operator.locator("#audit")).to_contain_text("ledger verify")
