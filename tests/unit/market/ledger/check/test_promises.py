@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from live_world import LIVE, close_all, join, key_of, submit
 from resigned import resign
+from typer.testing import CliRunner
 
-from cosim.cli.entry import main
+from cosim.cli.app import app
 from cosim.web.live.run import LiveRun
 from market.errors import LedgerError
 from market.ledger.check.promises import FORMAT, Promise, check_promises, read_promises
@@ -46,9 +47,7 @@ def test_promises_that_were_kept(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_left_out_is_a_broken_promise(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_left_out_is_a_broken_promise(tmp_path: Path) -> None:
     promises = make_run(tmp_path / "live")
 
     def leave_out(header: Header, body: bytes) -> tuple[Header, bytes]:
@@ -63,11 +62,9 @@ def test_what_was_left_out_is_a_broken_promise(
     kept = [{"record": each.record.hex(), "signature": each.signature.hex()} for each in promises]
     (tmp_path / "promises.json").write_text(json.dumps({"format": FORMAT, "promises": kept}))
     arguments = ["ledger", "promises", str(tmp_path / "live"), str(tmp_path / "promises.json")]
-    monkeypatch.setattr("sys.argv", ["gridsettle", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 1
-    said = capsys.readouterr().out
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    said = done.stdout
     assert "house 0, submission 1, intervals 1 to 4: LEFT OUT in interval 1, 2, 3, 4" in said
     assert "1 of 3 promises kept so far" in said
 
