@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -23,3 +25,9 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("gridsettle")
+
+# A library below eth-account raises the limit of recursion when it is first imported; the product takes that back.
+_LIMIT = sys.getrecursionlimit()
+with suppress(ImportError):
+    import eth_account  # noqa: F401
+sys.setrecursionlimit(_LIMIT)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import encode_defunct
 from starlette.responses import JSONResponse, Response
 
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.visits import Visit
+from cosim.web.people.wallet import import_extra
 
 ACCOUNTS = 8
 LONGEST = 4000
@@ -24,7 +23,9 @@ def make_demo_account(seed: int, number: int) -> Any:
     >>> make_demo_account(1, 0).address == make_demo_account(1, 0).address != make_demo_account(1, 1).address
     True
     """
-    return Account.from_key(sha256(f"gridsettle demo wallet v1 {seed} {number}".encode()).digest())
+    return import_extra("eth_account").Account.from_key(
+        sha256(f"gridsettle demo wallet v1 {seed} {number}".encode()).digest()
+    )
 
 
 def tell_demo_account(visit: Visit) -> Response:
@@ -35,7 +36,7 @@ def tell_demo_account(visit: Visit) -> Response:
 def sign_for_demo(visit: Visit) -> Response:
     """`personal_sign` of the demo wallet."""
     message = visit.blob("message", range(1, LONGEST))
-    signed = _find_account(visit).sign_message(encode_defunct(message))
+    signed = _find_account(visit).sign_message(import_extra("eth_account.messages").encode_defunct(message))
     return JSONResponse({"signature": "0x" + bytes(signed.signature).hex()})
 
 

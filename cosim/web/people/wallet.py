@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from typing import Any
 
 from cosim.web.people.errors import PeopleError, SignInError
@@ -28,6 +29,8 @@ def import_extra(module: str) -> Any:
     PeopleError
         If it is not installed.
     """
+    # A library below eth-account raises the limit of recursion a hundredfold: nested JSON would then end this process.
+    limit = sys.getrecursionlimit()
     try:
         return importlib.import_module(module)
     except ImportError as reason:
@@ -35,6 +38,8 @@ def import_extra(module: str) -> Any:
         raise PeopleError(
             f"expected the package {package}, found none; install it with: python -m pip install 'gridsettle[web]'"
         ) from reason
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def make_checksummed(address: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -102,3 +104,17 @@ def test_without_the_extra_it_is_said_how_to_install_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(importlib, "import_module", fail)
     with pytest.raises(PeopleError, match=r"expected the package eth-account, found none.*gridsettle\[web\]"):
         import_extra("eth_account.messages")
+
+
+def test_importing_the_extra_leaves_the_limit_of_recursion() -> None:
+    """Raised a hundredfold, as a library below eth-account does, deeply nested JSON ends the process."""
+    program = (
+        "import json, sys\n"
+        "from cosim.web.people.wallet import import_extra\n"
+        "before = sys.getrecursionlimit()\n"
+        "import_extra('eth_account'), import_extra('webauthn')\n"
+        "assert sys.getrecursionlimit() == before\n"
+        "try:\n    json.loads('[' * 200_000)\nexcept RecursionError:\n    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
