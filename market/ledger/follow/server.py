@@ -115,6 +115,12 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self._watch.cancel()
 
+    def finish(self) -> None:
+        """Close what was opened, also where the other end is gone before the answer."""
+        with suppress(OSError):
+            super().finish()
+        self.rfile.close()
+
     def _cut_off(self) -> None:
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
