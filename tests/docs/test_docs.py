@@ -26,7 +26,7 @@ SCRIPTS = ("own_network", "overloaded_cable", "winter_outage")
 ELSEWHERE = {
     "CONTRIBUTING.md": (".ci/run", 1),  # installs and checks of its own
     "docs/how-to/own-mechanism.md": ("tests/unit/market/test_own_mechanism.py", 2),
-    "docs/how-to/serve.md": ("tests/unit/cosim/cli/test_serve.py", 3),  # and in a browser
+    "docs/how-to/serve.md": ("tests/unit/cosim/cli/test_serve.py", 5),  # and in a browser
     "docs/how-to/validate-trades.md": ("tests/docs/test_validate_docs.py", 6),
     "docs/how-to/audit-a-ledger.md": ("tests/docs/test_audit_docs.py", 5),
     "docs/how-to/private-ledger.md": ("tests/docs/test_docs.py", None),
@@ -40,7 +40,7 @@ HERE = [page for page in PAGES if page not in ELSEWHERE and page not in DOCTESTS
 PROGRAM = typer.main.get_command(app)
 
 
-LONG = ("README.md", "docs/how-to/hosting-capacity.md")
+LONG = ("README.md", "docs/api.md", "docs/how-to/hosting-capacity.md")
 WITH_PYTHON = [page for page in HERE if any(b.is_python for b in blocks(page))]
 
 

@@ -232,6 +232,7 @@ def test_cells_of_the_wrong_kind_are_named(name: str) -> None:
         parse_net(pp.to_json(net), "net")
 
 
+@pytest.mark.slow
 def test_flags_and_numbers_stored_as_objects_are_taken_for_what_they_are() -> None:
     net = pn.create_cigre_network_lv()
     for table in ("line", "trafo", "bus", "load"):

@@ -49,6 +49,7 @@ def test_an_honest_run_with_curtailed_intervals_passes(tmp_path: Path) -> None:
     assert len(audit.heights) == 30
 
 
+@pytest.mark.slow
 def test_an_inadmissible_trade_with_right_hashes_is_caught_and_named(tmp_path: Path) -> None:
     honest = build_case(TIGHT)
     blind = dataclasses.replace(honest, limits=Limits.from_feeder(honest.feeder, max_vm_pu=1.5))

@@ -42,6 +42,7 @@ def test_the_length_of_a_window_changes_no_order(tmp_path: Path) -> None:
     assert len(heads) == 1
 
 
+@pytest.mark.slow
 def test_a_resumed_run_records_the_same_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class KilledError(Exception):
         pass

@@ -145,6 +145,7 @@ def test_a_balanced_answer_has_no_phases() -> None:
     assert "judge" not in found.summary["agreement"]
 
 
+@pytest.mark.slow
 def test_each_trade_names_the_limit_that_it_has_a_part_in() -> None:
     """Bob raises phase b of one street, cem draws phase a of the other down: the worst of all is not what both did."""
     trades = make_trades(("bob", "grid", 14.0), ("grid", "cem", 14.0), ("ann", "grid", 0.1))

@@ -154,6 +154,7 @@ def test_notes_say_what_the_model_leaves_out() -> None:
     assert feeder().notes == ()
 
 
+@pytest.mark.slow
 def test_nets_of_older_versions_are_completed_without_a_warning() -> None:
     """pandapower warns (an error here) of a transformer table without this column, as its own IEEE net has it."""
     net = deepcopy(feeder().net)

@@ -224,6 +224,7 @@ def test_a_run_that_is_not_over_goes_on_with_its_server_alone(tmp_path: Path) ->
         run(LIVE, tmp_path / "live", resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_audited_so_far(tmp_path: Path) -> None:
     with LiveRun.open(LIVE_WITH_FACTS, tmp_path / "live") as live:
         live.close_interval()
@@ -235,6 +236,7 @@ def test_a_run_that_goes_on_is_audited_so_far(tmp_path: Path) -> None:
         assert rerun_ledger(tmp_path / "live", so_far=True).ok
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_scenario_is_no_commands_to_end(tmp_path: Path) -> None:
     """One that lasts to the end of the run was taken for a command's; closing it changed what the scenario says."""
     last = {"kind": "outage", "start": "2017-06-20T13:00:00Z", "hours": 3, "grid": True}
