@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from cosim.case.acts import Joins, make_switching, with_act
+from cosim.case.acts import Act, make_switching, with_act
 from cosim.case.case import Case, build_case
+from cosim.case.plugged import Joins, StatedDevice, find_device, has_own, is_gone, make_joining, make_leaving, rate_own
 from cosim.errors import ScenarioError
-from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
 from cosim.recording.acts import make_act_records, resume_stage
@@ -30,57 +29,21 @@ from cosim.results.directory import check_directory, has_ledger, prepare_directo
 from cosim.scenario.model import Scenario
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
-from cosim.web.live.admission import check_submission
+from cosim.web.live.admission import Ranges, check_submission, find_ranges
+from cosim.web.live.answers import Acknowledgement, Closed, JoinAnswer, LeaveAnswer
 from cosim.web.live.checks import (
+    check_count,
     check_numbers,
     check_outages_possible,
     check_scenario,
     read_acts,
-    read_joining,
+    read_device,
 )
 from cosim.web.live.inbox import Inbox, Stated
 from market.exchanges import SUBMISSION, Reason
-from market.ledger.format.records import Change, RecordBytes, number_records
+from market.ledger.format.records import JOINS, Change, RecordBytes, number_records
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
 from market.ledger.store.registry import Registry, find_key_in_force, next_number, replay_statements
-
-
-class Acknowledgement(NamedTuple):
-    """The operator's signed promise to apply a submission; with it a member proves that one was left out."""
-
-    record: bytes
-    signature: bytes
-
-
-class Closed(NamedTuple):
-    """An interval that is closed and recorded.
-
-    Attributes
-    ----------
-    interval, start
-        Its number and begin, UTC.
-    height, hash
-        Of its block.
-    chunk
-        What was settled.
-    late
-        Houses that decide for themselves and had submitted nothing.
-    """
-
-    interval: int
-    start: datetime
-    height: int
-    hash: bytes
-    chunk: Chunk
-    late: tuple[int, ...]
-
-
-class JoinAnswer(NamedTuple):
-    """What became of a device: `Reason.NONE` and the height of its block, or why not, and the element that binds."""
-
-    reason: Reason
-    element: int
-    height: int
 
 
 class LiveRun:
@@ -101,6 +64,7 @@ class LiveRun:
         self.last: Closed | None = None
         self._recorder, self._inbox, self._lock, self._gate = recorder, inbox, threading.RLock(), threading.RLock()
         self._given, self._is_sound = recorder.case, True
+        self._ranged: tuple[Case, bytes, Ranges] | None = None
         self._take_up(recorder)
 
     def _take_up(self, recorder: Recorder) -> None:
@@ -170,6 +134,24 @@ class LiveRun:
     def next_interval(self) -> int:
         """Number of the interval whose gate is open."""
         return self._next
+
+    @property
+    def ranges(self) -> Ranges:
+        """What the houses can give, take and keep, with the devices that take part."""
+        case, network, ratings = self._stage.case, self._stage.network, self._stage.state.ratings
+        known = b"".join(column.tobytes() for column in (network.standing, *ratings))
+        ranged = self._ranged
+        if ranged is None or ranged[0] is not case or ranged[1] != known:
+            ranged = self._ranged = case, known, find_ranges(case, ratings, network.standing)
+        return ranged[2]
+
+    def list_own(self, house: int) -> list[StatedDevice]:
+        """What a house has had from the first interval, panels and battery, as it would state that they leave."""
+        case, found = self.case, []
+        for kind in ("pv", "battery"):
+            if not self.is_over and has_own(self._stage, self._next, house, kind):
+                found.append(StatedDevice(house, kind, *rate_own(case, house, kind), number=None))
+        return found
 
     @property
     def n_intervals(self) -> int:
@@ -244,20 +226,72 @@ class LiveRun:
         ScenarioError, LedgerError
             If it is no such statement, not at the house's bus, or of a kind that cannot join.
         """
-        with self._lock:
-            self._check_goes_on()
-            device = read_joining(self.case, self.registry, records)
+        with self._acting():
+            status, stated = read_device(self.case, records)
+            if status != JOINS:
+                raise ScenarioError(f"device: expected a statement that it joins (1), got status {status}")
+            check_count(self.case, self.registry, stated.house)
+            device = make_joining(self.case, stated)
             event = None if self.last is None else self.last.chunk.event
             if self.last is None and not self._stage.network.is_normal:
                 raise ScenarioError("device: expected an interval to have closed since the server began, wait for one")
             reason, element = try_joining(self.case, device, self._meters, event, self._stage.fresh)
             if reason != Reason.NONE:
                 return JoinAnswer(reason, element, -1)
-            stage = with_act(self._stage, Joins(self._next, device))
-            determined = make_act_records(stage, Joins(self._next, device))
-            height = self.state_statement(np.concatenate([records, determined]))
-            self._stage = stage
-            return JoinAnswer(reason, element, height)
+            return JoinAnswer(reason, element, self._carry_out(Joins(self._next, device), records))
+
+    def withdraw_device(self, records: RecordBytes) -> LeaveAnswer:
+        """Let a device leave that its member has registered, or has had from the first interval.
+
+        One that was registered but takes no part in the run is no longer registered, and nothing else changes.
+
+        Parameters
+        ----------
+        records
+            The member's signed `DEVICE` statement, (M, 72).
+
+        Raises
+        ------
+        ScenarioError, LedgerError
+            If it is no such statement, or the device is not there.
+        """
+        with self._acting():
+            status, stated = read_device(self.case, records)
+            if status == JOINS:
+                raise ScenarioError("device: expected a statement that it leaves (2 or 3), got one that it joins")
+            if self.is_only_registered(stated.house, stated.number):
+                return LeaveAnswer(self.state_statement(records), 0, waits=False)
+            before, act = self._stage, make_leaving(self._stage, self._next, stated)
+            height, after = self._carry_out(act, records), self._stage
+            moved = before.state.own_wh[act.house] - after.state.own_wh[act.house]
+            return LeaveAnswer(height, int(moved), waits=not is_gone(after, act))
+
+    def is_only_registered(self, house: int, number: int | None) -> bool:
+        """Whether a device stands on the ledger by its member's statement alone, and takes no part in the run."""
+        known = number is not None and (house, number) in self.registry.devices
+        return known and find_device(self._stage, house, number or 0) is None
+
+    @contextmanager
+    def _acting(self) -> Iterator[None]:
+        """Do something between two intervals, from what is on the disk, while the run is not over."""
+        with self._lock:
+            self._read_again()
+            self._check_goes_on()
+            yield
+
+    def _read_again(self) -> None:
+        """After an error in writing, go on from what the ledger holds."""
+        if not self._is_sound:
+            with self._writing():
+                pass
+
+    def _carry_out(self, act: Act, stated: RecordBytes | None = None) -> int:
+        """Record an act, with what its member has stated, and go on with what follows from it."""
+        stage = with_act(self._stage, act)
+        determined = make_act_records(self._stage, stage, act)
+        height = self.state_statement(determined if stated is None else np.concatenate([stated, determined]))
+        self._stage = stage
+        return height
 
     def switch(self, change: Change, element: int, *, opens: bool) -> int:
         """Open a line, a switch or the connection to the grid from the next interval on, or close it again.
@@ -272,15 +306,11 @@ class LiveRun:
         ScenarioError, grid_models.errors.GridError
             If there is no such element, or it is open, or closed, already.
         """
-        with self._lock:
-            self._check_goes_on()
+        with self._acting():
             command = make_switching(self.case, self._next, change, element, opens=opens)
-            stage = with_act(self._stage, command)
             if opens:
-                check_outages_possible(stage.case)
-            height = self.state_statement(make_act_records(stage, command))
-            self._stage = stage
-            return height
+                check_outages_possible(with_act(self._stage, command).case)
+            return self._carry_out(command)
 
     def keep_cosignatures(self, note: str) -> None:
         """Keep a checkpoint that witnesses have cosigned.
@@ -335,9 +365,7 @@ class LiveRun:
             If the run is over.
         """
         with self._lock:
-            if not self._is_sound:
-                with self._writing():  # read again what is on the disk
-                    pass
+            self._read_again()
             with self._gate:
                 self._check_goes_on()
                 t, applied = self._next, self._list_applied(self._next)
