@@ -38,8 +38,8 @@ def run_with_statements(directory: Path, scenario: Scenario = DAY) -> None:
     prepare_directory(directory, resume=False)
     with open_recorder(case, directory, resume=False) as recorder:
         recorder.record(list(run_intervals(case, case.opening, 0, stop=5)))
-    ledger("init", directory.parent / "keys", "--members", "1")
-    key = directory.parent / "keys" / "0.key"
+    ledger("init", directory.parent / "keys", "--members", 1)
+    (key,) = (path for path in (directory.parent / "keys").glob("*.key") if path.stem != "operator")
     ledger("register", directory, 0, "--key", key)
     device = ["device", directory, 0]
     ratings = ["--key", key, "--bus", case.feeder.bus[0], "--power-w"]
