@@ -103,7 +103,10 @@ def check_scenario(scenario: Scenario) -> None:
     options = scenario.ledger
     for name, asked, why in (
         ("private", options.private, "submissions stand in clear beside the records that they lead to"),
-        ("members_sign", options.members_sign, "the keys of the houses are with the people"),
+        ("members_sign", options.members_sign, "the keys of the houses are with the people, who are not always there"),
     ):
         if asked:
-            raise ScenarioError(f"ledger, {name}: expected false for a served run, got true: {why}")
+            raise ScenarioError(
+                f"ledger, {name}: expected false for a served run, got true: {why}; set it to false to serve the "
+                "scenario, or run it without people by gridsettle run"
+            )
