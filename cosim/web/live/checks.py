@@ -68,8 +68,8 @@ def read_device(case: Case, records: RecordBytes) -> tuple[int, StatedDevice]:
         raise ScenarioError(f"device: expected a statement that one joins or leaves, got kind {row['kind']}")
     house = row["member"]
     check_house(case, house)
-    if row["device"] > LARGEST_DEVICE:
-        raise ScenarioError(f"device: expected a number up to {LARGEST_DEVICE}, got {row['device']}")
+    if not 0 <= row["device"] <= LARGEST_DEVICE:
+        raise ScenarioError(f"device: expected a number from 0 to {LARGEST_DEVICE}, got {row['device']}")
     if row["bus"] != (bus := int(case.feeder.bus[house])):
         raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
     return row["status"], read_stated(row)
