@@ -11,67 +11,48 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from cosim.case.acts import Act, make_switching, with_act
 from cosim.case.case import Case, build_case
-from cosim.case.plugged import Joins, StatedDevice, find_device, has_own, is_gone, make_joining, make_leaving, rate_own
+from cosim.case.plugged import Joins, is_gone, make_joining, make_leaving
 from cosim.errors import ScenarioError
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
-from cosim.recording.acts import make_act_records, resume_stage
-from cosim.recording.blocks import interval_starts
+from cosim.recording.acts import make_act_records
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.directory import check_directory, has_ledger, prepare_directory
 from cosim.scenario.model import Scenario
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
-from cosim.web.live.admission import Ranges, check_submission, find_ranges
+from cosim.web.live.admission import check_submission
 from cosim.web.live.answers import Acknowledgement, Closed, JoinAnswer, LeaveAnswer
 from cosim.web.live.checks import (
     check_count,
     check_numbers,
     check_outages_possible,
     check_scenario,
-    read_acts,
     read_device,
 )
 from cosim.web.live.inbox import Inbox, Stated
+from cosim.web.live.view import LiveView
 from market.exchanges import SUBMISSION, Reason
 from market.ledger.format.records import JOINS, Change, RecordBytes, number_records
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
-from market.ledger.store.registry import Registry, find_key_in_force, next_number, replay_statements
+from market.ledger.store.registry import replay_statements
 
 
-class LiveRun:
+class LiveRun(LiveView):
     """A run in which people take part; a context manager, made by `LiveRun.open`.
 
     Every method may be called from any thread; one at a time is served.
-
-    Attributes
-    ----------
-    directory
-        Run directory.
-    last
-        The interval closed last by this process, None before the first.
     """
 
     def __init__(self, recorder: Recorder, inbox: Inbox, directory: Path) -> None:
-        self.directory = directory
-        self.last: Closed | None = None
-        self._recorder, self._inbox, self._lock, self._gate = recorder, inbox, threading.RLock(), threading.RLock()
-        self._given, self._is_sound = recorder.case, True
-        self._ranged: tuple[Case, bytes, Ranges] | None = None
-        self._take_up(recorder)
-
-    def _take_up(self, recorder: Recorder) -> None:
-        """Go on from what the ledger holds."""
-        self._recorder, self._next = recorder, recorder.next_interval
-        acts, self._meters = read_acts(self.directory, recorder.next_interval)
-        self._stage = resume_stage(self._given, acts, recorder.state, recorder.network, recorder.next_interval)
+        super().__init__(recorder, inbox, directory)
+        self._lock, self._gate, self._is_sound = threading.RLock(), threading.RLock(), True
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -119,79 +100,6 @@ class LiveRun:
         with self._lock:
             self._inbox.close()
             self._recorder.ledger.close()
-
-    @property
-    def case(self) -> Case:
-        """What is run, with all devices that have joined."""
-        return self._stage.case
-
-    @property
-    def chain_id(self) -> bytes:
-        """Name of the chain."""
-        return self._recorder.ledger.chain_id
-
-    @property
-    def next_interval(self) -> int:
-        """Number of the interval whose gate is open."""
-        return self._next
-
-    @property
-    def ranges(self) -> Ranges:
-        """What the houses can give, take and keep, with the devices that take part."""
-        case, network, ratings = self._stage.case, self._stage.network, self._stage.state.ratings
-        known = b"".join(column.tobytes() for column in (network.standing, *ratings))
-        ranged = self._ranged
-        if ranged is None or ranged[0] is not case or ranged[1] != known:
-            ranged = self._ranged = case, known, find_ranges(case, ratings, network.standing)
-        return ranged[2]
-
-    def list_own(self, house: int) -> list[StatedDevice]:
-        """What a house has had from the first interval, panels and battery, as it would state that they leave."""
-        case, found = self.case, []
-        for kind in ("pv", "battery"):
-            if not self.is_over and has_own(self._stage, self._next, house, kind):
-                found.append(StatedDevice(house, kind, *rate_own(case, house, kind), number=None))
-        return found
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of intervals of the run."""
-        return self.case.n_intervals
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all intervals are closed."""
-        return self._next >= self.n_intervals
-
-    @property
-    def next_height(self) -> int:
-        """Height of the block that is written next."""
-        return self._recorder.ledger.head().height + 1
-
-    @property
-    def registry(self) -> Registry:
-        """Members, their keys and grants, and devices, after the last block."""
-        return self._recorder.ledger.registry
-
-    def starts_at(self, interval: int) -> datetime:
-        """Begin of an interval, UTC."""
-        return datetime.fromtimestamp(int(interval_starts(self.case, np.array([interval]))[0]), UTC)
-
-    def next_number(self, house: int) -> int:
-        """Number of a house's next statement."""
-        return next_number(self.registry, house)
-
-    def next_submission_number(self, house: int) -> int:
-        """Number of a house's next submission; it does not wait for an interval that is being closed."""
-        return self._inbox.next_number(house)
-
-    def count_waiting(self, house: int) -> int:
-        """Submissions of a house for intervals that are not closed."""
-        return self._inbox.count_waiting(house, self._next)
-
-    def key_of(self, house: int) -> bytes | None:
-        """Public key of a house that will be in force in the next block, None if it has none."""
-        return find_key_in_force(self.registry, house, self.next_height, self._next)
 
     def state_statement(self, records: RecordBytes) -> int:
         """Append a block with statements of members; returns its height.
@@ -266,11 +174,6 @@ class LiveRun:
             moved = before.state.own_wh[act.house] - after.state.own_wh[act.house]
             return LeaveAnswer(height, int(moved), waits=not is_gone(after, act))
 
-    def is_only_registered(self, house: int, number: int | None) -> bool:
-        """Whether a device stands on the ledger by its member's statement alone, and takes no part in the run."""
-        known = number is not None and (house, number) in self.registry.devices
-        return known and find_device(self._stage, house, number or 0) is None
-
     @contextmanager
     def _acting(self) -> Iterator[None]:
         """Do something between two intervals, from what is on the disk, while the run is not over."""
@@ -343,18 +246,10 @@ class LiveRun:
         message = acknowledgement_message(self.chain_id, record)
         return Acknowledgement(record, self._recorder.keys.operator.sign(message))
 
-    def find_submission(self, house: int, interval: int) -> Submission | None:
-        """What would be applied to a house in an interval that is not closed yet; does not wait for one that closes."""
-        return self._inbox.find(house, interval, self.key_of(house))
-
     def set_manual(self, house: int, *, manual: bool) -> None:
         """Let a house decide for itself, or leave it to the automatic rule again."""
         with self._gate:
             self._inbox.set_manual(house, manual=manual, interval=self._next)
-
-    def is_manual(self, house: int) -> bool:
-        """Whether a house decides for itself: an interval without a submission of it is marked."""
-        return self._inbox.is_manual(house)
 
     def close_interval(self) -> Closed:
         """Close the gate of the next interval, run it and record it.
@@ -391,10 +286,6 @@ class LiveRun:
         late = tuple(int(each.row["house"]) for each in applied if not each.signature)
         self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
         return self.last
-
-    def _check_goes_on(self) -> None:
-        if self.is_over:
-            raise ScenarioError("the run is over: all of its intervals are closed")
 
     def _list_applied(self, interval: int) -> list[Submission]:
         """What is applied to an interval: submissions that hold, and marks where a house was to submit and did not."""
