@@ -10,12 +10,14 @@ import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from cosim.case.case import Case
-from cosim.case.community import COMMUNITY
 from cosim.case.devices import make_battery
+from cosim.results.labels import name_house, number_house
 from cosim.web.live.admission import find_range
+from cosim.web.live.checks import MOST_DEVICES
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.house_keys import find_last_key, take_registration
+from cosim.web.pages.names import Sight
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
@@ -51,15 +53,10 @@ def show_main(visit: Visit) -> Response:
     return render("main.html", **base, in_force=in_force is not None, **describe_house(visit.desk, person.house))
 
 
-def list_houses(desk: Desk) -> list[int]:
-    """Houses that a person can be admitted to: the community is nobody's."""
-    return [house for house, name in enumerate(desk.live.case.profiles.participants) if name != COMMUNITY]
-
-
 def list_free_houses(desk: Desk) -> list[int]:
     """Houses that nobody has been admitted to, and that have no key on the ledger."""
     taken = {person.house for person in desk.people.persons.list_persons(State.ADMITTED)}
-    return [house for house in list_houses(desk) if house not in taken and not find_last_key(desk.live, house)]
+    return [house for house in desk.names.houses if house not in taken and not find_last_key(desk.live, house)]
 
 
 def describe_house(desk: Desk, house: int) -> dict[str, Any]:
@@ -72,13 +69,14 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     least_wh, most_wh = find_range(live.case, house)
     return {
         "house": house,
+        "house_name": name_house(house),
         "gives_wh": most_wh,
         "takes_wh": -least_wh,
         "meter": meters[-1] if meters.size else None,
         "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
         "curve": draw_day(desk, house, day),
         "envelope": desk.envelopes.find(house),
-        "cut": list_cut(journal.list_entries(house, known.start, known.stop), house),
+        "cut": list_cut(desk, journal.list_entries(house, known.start, known.stop), house),
         "soc_max_wh": int(ratings.soc_max_wh[house]),
         "is_manual": live.is_manual(house),
         "was_late": live.last is not None and house in live.last.late,
@@ -91,9 +89,13 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     }
 
 
-def list_cut(rows: Sequence[tuple[int, Any]], house: int) -> list[dict[str, Any]]:
+def list_cut(desk: Desk, rows: Sequence[tuple[int, Any]], house: int) -> list[dict[str, Any]]:
     """What the wires cut of a house, of (height, row): deals, and generation that an island or a limit left unused."""
-    entries = [(row, describe_entry(height, row, house)) for height, row in rows]
+    names = desk.names.party, desk.names.places[Sight.MEMBER]
+    entries = [
+        (row, {**describe_entry(height, row, house, *names), "at": desk.live.starts_at(int(row["interval"]))})
+        for height, row in rows
+    ]
     told = {entry["interval"] for _, entry in entries if entry["cut_wh"] > 0}
     found = []
     for row, entry in entries:
@@ -133,7 +135,9 @@ def draw_day(desk: Desk, house: int, day: range) -> Any:
         kwh[:, : known.size] = np.stack([known["load_wh"], known["pv_wh"], taken]) / 1000.0
     names = ("load", "generation", "taken from the network")
     curves = [Curve(name, kwh[k], f"curve-{k + 1}") for k, name in enumerate(names)]
-    return draw_curves(curves, list_hours(desk, day), "kWh", f"House {house} today, energy an interval")
+    return draw_curves(
+        curves, list_hours(desk, day), "kWh", f"{name_house(house)} today, energy an interval".capitalize()
+    )
 
 
 def tell_next(visit: Visit) -> Response:
@@ -205,14 +209,18 @@ def _take_member(visit: Visit, signed: bytes, statement: Statement) -> Response:
     except MarketError as reason:  # a block may have been written since the browser asked for its numbers
         raise RefusedError(409, str(reason)) from reason
     desk.carry_out()
-    return JSONResponse({"said": f"You are the member of house {visit.house}.", "next": "/main"})
+    return JSONResponse({"said": f"You are the member of {name_house(visit.house)}.", "next": "/main"})
 
 
 def _take_device(visit: Visit, signed: bytes, statement: Statement) -> Response:
     """Let a device join, if a power flow shows that the wires can carry it."""
+    if sum(member == visit.house for member, _ in visit.desk.live.registry.devices) >= MOST_DEVICES:
+        raise RefusedError(409, f"Your house has {MOST_DEVICES} registered devices already, and can have no more.")
     answer = visit.desk.live.register_device(decode_records(signed))
     if answer.reason != Reason.NONE:
-        raise RefusedError(422, f"The wires cannot carry it: {explain_reason(int(answer.reason), answer.element)}.")
+        place = visit.desk.names.places[visit.sight]
+        why = explain_reason(int(answer.reason), answer.element, place)
+        raise RefusedError(422, f"The wires cannot carry it: {why}.")
     visit.desk.tell()
     said = f"The wires can carry it: it takes part from the next interval on, and is in block {answer.height}."
     return JSONResponse({"said": said, "next": "/main"})
@@ -228,12 +236,15 @@ def _take_grant(visit: Visit, signed: bytes, statement: Statement) -> Response:
             elif not given and asked.state == Answer.GRANTED:
                 access.withdraw_access(asked.number, visit.person.number)
     said = "may read your account" if given else "may no longer read your account"
-    return JSONResponse({"said": f"House {row['other']} {said}; in block {height}.", "next": "/account"})
+    who = visit.desk.names.party(row["other"]).capitalize()
+    return JSONResponse({"said": f"{who} {said}; in block {height}.", "next": "/account"})
 
 
 def _take_access(visit: Visit, signed: bytes, statement: Statement) -> Response:
     height, other = _append(visit, signed), decode_record(statement.record)["other"]
-    return JSONResponse({"said": f"Your reading is in block {height}.", "next": f"/account?house={other}"})
+    return JSONResponse(
+        {"said": f"Your reading is in block {height}.", "next": f"/account?house={number_house(other)}"}
+    )
 
 
 TAKERS = {
@@ -256,6 +267,15 @@ def _append(visit: Visit, signed: bytes) -> int:
 
 def ask_to_join(visit: Visit) -> Response:
     """Ask the operator to be admitted."""
-    wish = visit.whole("house", 0, 10**6 - 1) if visit.text("house") else None
+    if visit.person.state not in (State.STRANGER, State.REFUSED):
+        said = (
+            "You have asked already; the operator answers."
+            if visit.person.state == State.ASKED
+            else "You have a house."
+        )
+        raise RefusedError(409, said)
+    wish = visit.named_house() if visit.text("house") else None
+    if wish is not None and wish not in visit.desk.names.houses:
+        raise RefusedError(409, "The community is nobody's: choose your house, or leave its number out.")
     visit.desk.people.persons.ask_to_join(visit.person.number, wish)
     return redirect("/main")

@@ -23,7 +23,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cosim.errors import ScenarioError
+from cosim.results.labels import number_house
 from cosim.web.pages.desk import Desk
+from cosim.web.pages.names import Sight
 from cosim.web.pages.refusals import RefusedError, answer_refusal, find_status
 from cosim.web.people.persons import Person, State
 from cosim.web.people.sessions import Session
@@ -93,6 +95,19 @@ class Visit(NamedTuple):
     def house(self) -> int:
         """House of the member who asks; refuses all others."""
         return find_house(self.person)
+
+    @property
+    def sight(self) -> Sight:
+        """What names the visitor sees."""
+        if self.is_operator:
+            return Sight.OPERATOR
+        person = None if self.session is None else self.session.person
+        return Sight.MEMBER if person is not None and person.state == State.ADMITTED else Sight.STRANGER
+
+    def named_house(self) -> int:
+        """Index of the house, or the community, whose number the body or the query names."""
+        first, n = number_house(0), self.desk.live.case.profiles.n_participants
+        return self.whole("house", first, number_house(n - 1)) - first
 
     def text(self, name: str, longest: int = 200) -> str:
         """A text of the body; empty if it is missing."""
