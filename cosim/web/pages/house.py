@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,15 @@ from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
 from cosim.web.pages.welcome import describe_market, find_day, list_hours, name_visitor
-from cosim.web.pages.words import ASKS, describe_device, describe_entry, explain_reason
+from cosim.web.pages.words import (
+    ASKS,
+    PlaceName,
+    describe_device,
+    describe_entry,
+    explain_reason,
+    name_by_number,
+    name_party,
+)
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
 from market.errors import LedgerError, MarketError
@@ -64,6 +72,8 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     live, journal, day = desk.live, desk.journal, find_day(desk)
     known = range(day.start, min(day.stop, len(journal.intervals)))
     meters = journal.list_meters(house, known.start, known.stop)
+    rows = journal.list_entries(house, known.start, known.stop)
+    names = desk.names.party, desk.names.places[Sight.MEMBER]
     submission = None if live.is_over else live.find_submission(house, live.next_interval)
     ratings = live.last.chunk.window.state.ratings if live.last is not None else live.case.opening.ratings
     least_wh, most_wh = find_range(live.case, house)
@@ -76,7 +86,7 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "today": {name: int(meters[name].sum(dtype=np.int64)) for name in RECORDED},
         "curve": draw_day(desk, house, day),
         "envelope": desk.envelopes.find(house),
-        "cut": list_cut(desk, journal.list_entries(house, known.start, known.stop), house),
+        "cut": [{**entry, "at": live.starts_at(entry["interval"])} for entry in list_cut(rows, house, *names)],
         "soc_max_wh": int(ratings.soc_max_wh[house]),
         "is_manual": live.is_manual(house),
         "was_late": live.last is not None and house in live.last.late,
@@ -89,13 +99,14 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     }
 
 
-def list_cut(desk: Desk, rows: Sequence[tuple[int, Any]], house: int) -> list[dict[str, Any]]:
+def list_cut(
+    rows: Sequence[tuple[int, Any]],
+    house: int,
+    party: Callable[[int], str] = name_party,
+    place: PlaceName = name_by_number,
+) -> list[dict[str, Any]]:
     """What the wires cut of a house, of (height, row): deals, and generation that an island or a limit left unused."""
-    names = desk.names.party, desk.names.places[Sight.MEMBER]
-    entries = [
-        (row, {**describe_entry(height, row, house, *names), "at": desk.live.starts_at(int(row["interval"]))})
-        for height, row in rows
-    ]
+    entries = [(row, describe_entry(height, row, house, party, place)) for height, row in rows]
     told = {entry["interval"] for _, entry in entries if entry["cut_wh"] > 0}
     found = []
     for row, entry in entries:
