@@ -255,7 +255,8 @@ def check_allowed(visit: Visit, entry: Entry) -> None:
     if entry.who == Who.OPERATOR and not visit.is_operator:
         raise RefusedError(403, "This is for the operator.")
     if entry.who == Who.PERSON and visit.person.state == State.REVOKED:
-        raise RefusedError(403, "The operator has ended your membership.")
+        why = f": {visit.person.reason}" if visit.person.reason else ""
+        raise RefusedError(403, f"The operator has ended your membership{why}.")
     if entry.who == Who.MEMBER or (entry.who == Who.READER and not visit.is_operator):
         find_house(visit.person)
 

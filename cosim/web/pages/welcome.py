@@ -13,6 +13,7 @@ from cosim.web.pages.desk import Desk
 from cosim.web.pages.journal import Recorded
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit
+from cosim.web.pages.words import describe_mechanism
 from grid_models.arrays import Floats
 from market.ledger.format.checkpoint import checkpoint_path, log_origin
 from market.ledger.format.note import ED25519, VerifierKey
@@ -60,7 +61,7 @@ def describe_market(desk: Desk) -> dict[str, Any]:
     last = desk.journal.intervals[newest] if newest >= 0 else None
     return {
         "name": case.scenario.name,
-        "mechanism": case.scenario.market.mechanism,
+        "mechanism": describe_mechanism(case.scenario.market.mechanism),
         "n_houses": len(desk.names.houses),
         "has_community": len(desk.names.houses) < case.profiles.n_participants,
         "minutes": case.interval_minutes,

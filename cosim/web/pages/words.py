@@ -39,6 +39,17 @@ REASONS = {
 }
 WAYS = {"bus": "at", "line": "in", "transformer": "in"}
 DEVICES = {1: "panels (PV)", 2: "battery", 3: "fuel cell"}
+MECHANISMS = {
+    "none": "no trade: each house and the grid",
+    "trading": "houses trade",
+    "trading_battery": "houses trade, with batteries",
+    "sharing_central": "trade; a contract shares the rest",
+    "sharing_p2p": "trade; houses share the rest",
+    "sharing_hybrid": "trade; houses and a contract share the rest",
+    "sharing_selfish": "trade; the rest goes into others' batteries",
+    "double_auction": "auction of offers and bids",
+}
+"""Mechanisms of the market; one of an installed package goes by its own name."""
 ASKS = {0: "as the rules say", 1: "only trade", 2: "only share", 3: "neither: the grid alone"}
 
 
@@ -109,6 +120,17 @@ def name_by_number(table: str, element: int) -> str:
     'line 4'
     """
     return f"{table} {element}"
+
+
+def describe_mechanism(name: str) -> str:
+    """How a market works, in a few words.
+
+    Examples
+    --------
+    >>> describe_mechanism("trading"), describe_mechanism("neediest_first")
+    ('houses trade', 'neediest_first')
+    """
+    return MECHANISMS.get(name, name)
 
 
 def name_kind(kind: int) -> str:

@@ -37,6 +37,12 @@ async function refresh() {
   }
   countDown();
   tellLocalTimes();
+  watchBusy();
+}
+
+/** Look again soon where something is under way that no block will announce: an audit. */
+function watchBusy() {
+  if (document.querySelector("[data-busy]")) setTimeout(refresh, 1000);
 }
 
 // A little later, so that not all pages ask at once; a page that nobody looks at waits until somebody does.
@@ -59,5 +65,6 @@ if (document.querySelector("[data-live]")) {
 }
 
 tellLocalTimes();
+watchBusy();
 countDown();
 setInterval(countDown, 1000);
