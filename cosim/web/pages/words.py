@@ -37,7 +37,7 @@ REASONS = {
     Reason.UNBALANCE: ("the three phases would be too unequal", "bus"),
     Reason.NEUTRAL_VOLTAGE: ("the neutral conductor would be too far from earth voltage", "bus"),
 }
-WAYS = {"bus": "at", "line": "in", "transformer": "in"}
+WAYS = {"bus": " at", "line": " in", "transformer": " in"}
 DEVICES = {1: "panels (PV)", 2: "battery", 3: "fuel cell"}
 MECHANISMS = {
     "none": "no trade: each house and the grid",
@@ -156,7 +156,8 @@ def explain_reason(code: int, element: int, place: PlaceName = name_by_number) -
     if reason == Reason.NONE:
         return ""
     words, table = REASONS[Reason(reason)]
-    where = f" {WAYS[table]} {place(table, element)}" if table and element >= 0 else ""
+    way = ", supplied from" if reason == Reason.ISLAND_LIMIT else WAYS.get(table, "")
+    where = f"{way} {place(table, element)}" if table and element >= 0 else ""
     phase = describe_conductor(CONDUCTORS[conductor])
     return f"{words}{where}{f', {phase}' if phase else ''}"
 

@@ -133,7 +133,7 @@ def test_a_revoked_member_is_out_at_once_and_off_the_ledger_once(desk: Desk) -> 
     visitor = Visitor(desk, "somebody")
     visitor.join(2)
     height = desk.live.next_height
-    desk.people.decisions.revoke(visitor.number())
+    desk.people.decisions.revoke(visitor.number(), "moved away")
     assert visitor.get("/main").status_code == 303
     with ThreadPoolExecutor() as threads:  # the clock carries out too
         list(threads.map(lambda _: desk.carry_out(), range(4)))
@@ -143,7 +143,8 @@ def test_a_revoked_member_is_out_at_once_and_off_the_ledger_once(desk: Desk) -> 
     assert desk.live.key_of(2) is None
     visitor.csrf = visitor.read_csrf("/signin")
     visitor.sign_in()
-    assert visitor.get("/main").status_code == 403
+    answer = visitor.get("/main")
+    assert (answer.status_code, "ended your membership: moved away" in answer.text) == (403, True)
 
 
 def test_a_server_that_is_started_again_keeps_sessions_and_submissions(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_what_was_spilled_is_on_the_page_of_the_house_with_its_reason(desk: Desk
     cut = page.partition('id="cut"')[2].partition("</section>")[0]
     assert "generated, not used" in cut
     assert spilled in cut
-    assert "cut off from the grid could not balance it at" in cut or "there is no supply at" in cut
+    assert "cut off from the grid could not balance it, supplied from" in cut or "there is no supply at" in cut
 
 
 @pytest.mark.parametrize("reason", list(Reason))
