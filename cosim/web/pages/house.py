@@ -181,6 +181,8 @@ def take_submission(visit: Visit) -> Response:
     record, signature = visit.blob("record", range(SIZE, SIZE + 1)), visit.blob("signature", range(64, 65))
     if int.from_bytes(record[12:16], "little", signed=True) != visit.house:
         raise RefusedError(403, "This is for another house than yours.")
+    if visit.desk.live.key_of(visit.house) is None:
+        raise RefusedError(403, "Your key does not count yet: try again once the next interval has closed.")
     promise = visit.desk.live.submit(record, signature)
     first, last = (int.from_bytes(record[at : at + 4], "little") for at in (36, 40))
     which = f"interval {first}" if first == last else f"intervals {first} to {last}"

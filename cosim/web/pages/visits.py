@@ -113,7 +113,7 @@ class Visit(NamedTuple):
         """A text of the body; empty if it is missing."""
         value = self.fields.get(name, "")
         if not isinstance(value, str) or len(value) > longest:
-            raise RefusedError(400, f"{name}: expected a text of at most {longest} characters.")
+            raise RefusedError(400, f"{name}: give a text of at most {longest} characters.")
         return value.strip()
 
     def whole(self, name: str, low: int = 0, high: int = 2**31 - 1) -> int:
@@ -121,7 +121,7 @@ class Visit(NamedTuple):
         value = self.fields.get(name, self.request.query_params.get(name, ""))
         text = str(value).strip()
         if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
-            raise RefusedError(400, f"{name}: expected a whole number from {low} to {high}.")
+            raise RefusedError(400, f"{name}: give a whole number from {low} to {high}.")
         return int(text)
 
     def decimal(self, name: str, low: float, high: float) -> float:
@@ -131,7 +131,7 @@ class Visit(NamedTuple):
         except ValueError:
             value = float("nan")
         if not low <= value <= high:
-            raise RefusedError(400, f"{name}: expected a number from {low:g} to {high:g}.")
+            raise RefusedError(400, f"{name}: give a number from {low:g} to {high:g}.")
         return value
 
     def blob(self, name: str, lengths: range) -> bytes:

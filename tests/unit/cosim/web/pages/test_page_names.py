@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'gridsettle[web]'")
 pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridsettle[web]'")
 
-from served_market import STREET, Visitor, close_intervals, open_market, patient
+from served_market import STREET, Visitor, close_intervals, open_market, patient, submission
 
 from cosim import Scenario
 from cosim.case.case import build_case
@@ -120,6 +120,27 @@ def test_a_house_has_one_number_everywhere(own: Desk, visitors: dict[str, Visito
     assert "House 1 has not granted" in seller.get("/account?house=1").text
     assert (seller.get("/account?house=0").status_code, seller.get("/account?house=5").status_code) == (400, 400)
     assert "<h1>Account of house 1</h1>" in operator.get("/account?house=1").text
+
+
+def test_what_people_do_by_mistake_is_refused_in_words_of_the_page(own: Desk, visitors: dict[str, Visitor]) -> None:
+    """A person meets no index, no field and no state of the store, however it errs by ordinary use of a page."""
+    seller = visitors["seller"]
+    asks = Visitor(own, "asks")
+    asks.sign_in()
+    wrong = [asks.submit_form("/join", house=house) for house in (0, 5, 99)]
+    assert asks.submit_form("/join", house=2).status_code == 303
+    wrong += [asks.submit_form("/join", house=2), seller.submit_form("/join", house=2)]
+    assert seller.submit_form("/account/ask", house=1).status_code == 303
+    wrong += [seller.submit_form("/account/ask", house=house) for house in (0, 1, 2, 4, 5)]
+    wrong += [seller.post("/house/submission", record="15" + "00" * 11 + "03" + "00" * 59, signature="00" * 64)]
+    own.people.decisions.admit(asks.number(), 1)
+    early = asks.submit(submission(1, own.live.next_interval, 1))
+    assert (early.status_code, "does not count yet" in early.text) == (403, True)
+    for answer in wrong:
+        found = re.search(r'role="alert">(.*?)</p>', answer.text)
+        said = answer.json()["error"] if found is None else found[1]
+        assert answer.status_code in (400, 403, 404, 409), said
+        assert not re.search(r"[Hh]ouse [05]\b|ouse 99|state |got |index|field", said), said
 
 
 def test_the_csv_leads_back_to_the_ledger(own: Desk, visitors: dict[str, Visitor]) -> None:
