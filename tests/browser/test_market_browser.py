@@ -338,8 +338,41 @@ def test_the_operator_opens_a_line_and_closes_it_again(story: dict[str, Any], ma
     press(operator, "Close it again")
     expect(operator.locator("#open-now")).to_contain_text("Closed again; islands join")
     close_interval(operator, 5)
-    press(operator, "Verify every byte")
-    expect(operator.locator("#audit")).to_contain_text("ledger verify")
+
+
+def test_the_operator_sees_audits_end_and_takes_the_checkpoint_away(
+    story: dict[str, Any], market: Market, tmp_path: Path
+) -> None:
+    """No page is loaded again by hand: an audit that is under way is looked at until it has an answer."""
+    operator = story["operator"]
+    operator.goto(market.url + "/operator")
+    for button, command in (
+        ("Verify every byte", "ledger verify"),
+        ("Audit: solve 48 intervals again", "ledger audit"),
+    ):
+        press(operator, button)
+        answer = operator.locator("#audit")
+        expect(answer).to_contain_text("nothing is wrong (exit code 0)", timeout=60_000)
+        expect(answer).to_contain_text(command)
+    with operator.expect_download() as got:
+        operator.get_by_role("link", name="Download the checkpoint").click()
+    got.value.save_as(tmp_path / got.value.suggested_filename)
+    kept = market.directory.parent / f"{market.directory.name}.checkpoint"
+    assert (tmp_path / "checkpoint.txt").read_text("utf-8") == kept.read_text("utf-8")
+
+
+def test_the_operator_ends_a_membership_and_the_person_reads_why(story: dict[str, Any], market: Market) -> None:
+    """The last deed of the story: house 5 is nobody's from here on."""
+    operator, buyer = story["operator"], story["buyer"]
+    operator.goto(market.url + "/operator")
+    listed = operator.get_by_role("listitem").filter(has=operator.get_by_role("link", name="house 5"))
+    listed.get_by_text("End membership").click()
+    listed.get_by_label("Reason").fill("moved away")
+    press(listed, "End it")
+    expect(operator.get_by_role("link", name="house 5")).to_have_count(0)
+    buyer.goto(market.url + "/signin")
+    press(buyer, "Test wallet")
+    expect(buyer.get_by_role("alert")).to_contain_text("The operator has ended your membership: moved away.")
 
 
 def test_the_ledger_of_the_story_is_sound(story: dict[str, Any], market: Market) -> None:
