@@ -28,6 +28,7 @@ _BASE: Mapping[str, Any] = {
     "key": "",
     "is_operator": False,
     "is_person": False,
+    "is_member": False,
     "is_over": False,
     "demo": False,
     "path": "",

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.journal import Recorded
+from cosim.web.pages.names import Sight
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit
 from cosim.web.pages.words import describe_mechanism
@@ -47,6 +48,7 @@ def name_visitor(visit: Visit) -> dict[str, Any]:
         "csrf": visit.csrf,
         "key": "" if person is None else person.page_key.hex(),
         "is_person": person is not None,
+        "is_member": visit.sight == Sight.MEMBER,
         "is_operator": visit.is_operator,
         "demo": visit.desk.demo,
         "path": visit.request.url.path,

@@ -21,7 +21,8 @@ function tellLocalTimes() {
     const date = `${at.getFullYear()}-${twice(at.getMonth() + 1)}-${twice(at.getDate())}`;
     const days = "short" in part.dataset ? date.slice(5) : date;
     const shown = `${part.dateTime.startsWith(date) ? "" : `${days} `}${twice(at.getHours())}:${twice(at.getMinutes())}`;
-    part.append(` (${shown}${"short" in part.dataset ? "" : " your time"})`);
+    const text = `(${shown}${"short" in part.dataset ? "" : " your time"})`;
+    part.append(" ", Object.assign(document.createElement("span"), { className: "local", textContent: text }));
   }
 }
 

@@ -128,6 +128,7 @@ def test_what_people_do_by_mistake_is_refused_in_words_of_the_page(own: Desk, vi
     asks = Visitor(own, "asks")
     asks.sign_in()
     wrong = [asks.submit_form("/join", house=house) for house in (0, 5, 99)]
+    assert ('href="/account"' in asks.get("/").text, 'href="/account"' in seller.get("/").text) == (False, True)
     assert asks.submit_form("/join", house=2).status_code == 303
     wrong += [asks.submit_form("/join", house=2), seller.submit_form("/join", house=2)]
     assert seller.submit_form("/account/ask", house=1).status_code == 303
