@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from cosim.case.case import Case
 from cosim.case.devices import make_battery
+from cosim.case.plugged import MOST_UNITS, rate_cell_w
 from cosim.results.labels import name_house, number_house
-from cosim.web.live.admission import find_range
 from cosim.web.live.checks import MOST_DEVICES
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
@@ -28,16 +28,18 @@ from cosim.web.pages.words import (
     describe_device,
     describe_entry,
     explain_reason,
+    format_energy,
     name_by_number,
     name_party,
 )
 from cosim.web.people.access import Answer
 from cosim.web.people.persons import State
+from grid_models.devices.fuel_cell import STACKS
 from market.errors import LedgerError, MarketError
 from market.exchanges import Ask, Kind, Reason, split_reason
-from market.ledger.format.records import SIZE, RecordKind, decode_record
+from market.ledger.format.records import JOINS, SIZE, DeviceKind, RecordBytes, RecordKind, decode_record
 from market.ledger.format.statements import Statement
-from market.ledger.store.registry import find_key_in_force
+from market.ledger.store.registry import RegisteredDevice, find_key_in_force
 from market.ledger.store.tip import decode_records
 from market.ledger.write.requests import parse_statement
 from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SELFISH
@@ -75,8 +77,7 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
     rows = journal.list_entries(house, known.start, known.stop)
     names = desk.names.party, desk.names.places[Sight.MEMBER]
     submission = None if live.is_over else live.find_submission(house, live.next_interval)
-    ratings = live.last.chunk.window.state.ratings if live.last is not None else live.case.opening.ratings
-    least_wh, most_wh = find_range(live.case, house)
+    least_wh, most_wh, room_wh = (int(column[house]) for column in live.ranges)
     return {
         "house": house,
         "house_name": name_house(house),
@@ -87,7 +88,7 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "curve": draw_day(desk, house, day),
         "envelope": desk.envelopes.find(house),
         "cut": [{**entry, "at": live.starts_at(entry["interval"])} for entry in list_cut(rows, house, *names)],
-        "soc_max_wh": int(ratings.soc_max_wh[house]),
+        "soc_max_wh": room_wh,
         "is_manual": live.is_manual(house),
         "was_late": live.last is not None and house in live.last.late,
         "submission": submission,
@@ -96,6 +97,7 @@ def describe_house(desk: Desk, house: int) -> dict[str, Any]:
         "has_auction": live.case.mechanism.code in (DOUBLE_AUCTION, PLUGGED_IN),
         "has_batteries": live.case.rules.battery,
         "devices": list_devices(desk, house),
+        "cells": tuple(STACKS),
     }
 
 
@@ -123,11 +125,27 @@ def is_forced(row: Any, *, was_told: bool) -> bool:
     return reason != Reason.NONE and not (reason == Reason.MAKES_UP and was_told)
 
 
-def list_devices(desk: Desk, house: int) -> list[str]:
-    """Devices that a house has registered, in words."""
-    return [
-        describe_device(device) for (member, _), device in sorted(desk.live.registry.devices.items()) if member == house
+def list_devices(desk: Desk, house: int) -> list[dict[str, Any]]:
+    """Devices of a house, in words and with the fields of the statement that they leave.
+
+    Those that it has registered, and those that it has had from the first interval.
+    """
+    live = desk.live
+    devices = sorted(live.registry.devices.items())
+    found = [
+        _describe(device, number, takes_part=not live.is_only_registered(house, number))
+        for (member, number), device in devices
+        if member == house
     ]
+    for own in live.list_own(house):
+        device = RegisteredDevice(DeviceKind[own.kind.upper()], 0, own.power_w, own.energy_wh, bytes(32))
+        found.append(_describe(device, None, takes_part=True))
+    return found
+
+
+def _describe(device: RegisteredDevice, number: int | None, *, takes_part: bool) -> dict[str, Any]:
+    words = describe_device(device) + (", since the first interval" if number is None else "")
+    return {**device._asdict(), "number": number, "words": words, "takes_part": takes_part}
 
 
 def list_asks(case: Case) -> dict[int, str]:
@@ -154,7 +172,9 @@ def draw_day(desk: Desk, house: int, day: range) -> Any:
 def tell_next(visit: Visit) -> Response:
     """Numbers that the next statements of this house bear, and the power of a battery that it may register."""
     live, house = visit.desk.live, visit.house
-    battery_wh = visit.whole("battery_wh", 1, LARGEST_WH) if "battery_wh" in visit.request.query_params else 0
+    asked = visit.request.query_params
+    battery_wh = visit.whole("battery_wh", 1, LARGEST_WH) if "battery_wh" in asked else 0
+    units = visit.whole("units", 1, MOST_UNITS) if "units" in asked else 0
     devices = [number for member, number in live.registry.devices if member == house]
     return JSONResponse(
         {
@@ -167,8 +187,16 @@ def tell_next(visit: Visit) -> Response:
             "bus": int(live.case.feeder.bus[house]),
             "device": max(devices, default=-1) + 1,
             "battery_w": rate_battery_w(live.case, battery_wh) if battery_wh else 0,
+            "cell_w": rate_cell_w(_read_preset(visit), units) if units else 0,
         }
     )
+
+
+def _read_preset(visit: Visit) -> str:
+    preset = visit.request.query_params.get("preset", "")
+    if preset not in STACKS:
+        raise RefusedError(400, f"preset: expected one of {', '.join(STACKS)}.")
+    return preset
 
 
 def rate_battery_w(case: Case, energy_wh: int) -> int:
@@ -226,17 +254,36 @@ def _take_member(visit: Visit, signed: bytes, statement: Statement) -> Response:
 
 
 def _take_device(visit: Visit, signed: bytes, statement: Statement) -> Response:
-    """Let a device join, if a power flow shows that the wires can carry it."""
+    """Let a device join, if a power flow shows that the wires can carry it; or let one leave."""
+    joins = decode_record(statement.record)["status"] == JOINS
+    try:
+        said = (_let_join if joins else _let_leave)(visit, decode_records(signed))
+    except LedgerError as reason:  # its numbers may have been overtaken
+        raise RefusedError(409, str(reason)) from reason
+    visit.desk.tell()
+    return JSONResponse({"said": said, "next": "/main"})
+
+
+def _let_join(visit: Visit, records: RecordBytes) -> str:
     if sum(member == visit.house for member, _ in visit.desk.live.registry.devices) >= MOST_DEVICES:
         raise RefusedError(409, f"Your house has {MOST_DEVICES} registered devices already, and can have no more.")
-    answer = visit.desk.live.register_device(decode_records(signed))
+    answer = visit.desk.live.register_device(records)
     if answer.reason != Reason.NONE:
         place = visit.desk.names.places[visit.sight]
         why = explain_reason(int(answer.reason), answer.element, place)
         raise RefusedError(422, f"The wires cannot carry it: {why}.")
-    visit.desk.tell()
-    said = f"The wires can carry it: it takes part from the next interval on, and is in block {answer.height}."
-    return JSONResponse({"said": said, "next": "/main"})
+    return f"The wires can carry it: it takes part from the next interval on, and is in block {answer.height}."
+
+
+def _let_leave(visit: Visit, records: RecordBytes) -> str:
+    answer = visit.desk.live.withdraw_device(records)
+    if answer.waits:
+        return (
+            f"It holds energy of others, and is no longer charged; it leaves once that is sold or falls due. "
+            f"In block {answer.height}."
+        )
+    taken = f", with {format_energy(answer.energy_wh)} of yours in it" if answer.energy_wh else ""
+    return f"It has left{taken}; in block {answer.height}."
 
 
 def _take_grant(visit: Visit, signed: bytes, statement: Statement) -> Response:
