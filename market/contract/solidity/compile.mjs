@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+// Compile every contract that can be deployed to ../build/NAME.json: ABI, bytecode, digest of the sources.
+// node compile.mjs           writes
+// node compile.mjs --check   compares bytes, exit code 1 where they differ
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const tools = process.env.GRIDSETTLE_EVM_TOOLS ?? join(here, "node_modules");
+const solc = createRequire(join(tools, "x.js"))("solc");
+
+const names = readdirSync(here).filter((name) => name.endsWith(".sol")).sort();
+const texts = Object.fromEntries(names.map((name) => [name, readFileSync(join(here, name), "utf8")]));
+const output = JSON.parse(solc.compile(JSON.stringify({
+  language: "Solidity",
+  sources: Object.fromEntries(names.map((name) => [name, { content: texts[name] }])),
+  settings: {
+    evmVersion: "cancun",
+    optimizer: { enabled: true, runs: 200 },
+    metadata: { bytecodeHash: "none", appendCBOR: false },
+    outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+  },
+})));
+const wrong = (output.errors ?? []).map((each) => each.formattedMessage);
+if (wrong.length) {
+  console.error(wrong.join("\n"));
+  process.exit(1);
+}
+
+function collect(name, seen = new Set()) {
+  if (!seen.has(name)) {
+    seen.add(name);
+    for (const [, other] of texts[name].matchAll(/^import .*"\.\/(.+?)";$/gm)) collect(other, seen);
+  }
+  return seen;
+}
+
+let differs = false;
+for (const name of names) {
+  const contract = output.contracts[name]?.[name.replace(/\.sol$/, "")];
+  const isDeployed = contract?.evm.bytecode.object && !new RegExp(`^library ${name.replace(/\.sol$/, "")}`, "m").test(texts[name]);
+  if (!isDeployed) continue;
+  const digest = createHash("sha256");
+  for (const each of [...collect(name)].sort()) digest.update(texts[each]);
+  const built = { abi: contract.abi, bytecode: "0x" + contract.evm.bytecode.object, sha256_of_source: digest.digest("hex") };
+  const path = join(here, "..", "build", name.replace(/\.sol$/, ".json"));
+  const text = JSON.stringify(built, null, 1) + "\n";
+  const size = contract.evm.deployedBytecode.object.length / 2;
+  if (!process.argv.includes("--check")) writeFileSync(path, text);
+  else if (!existsSync(path) || readFileSync(path, "utf8") !== text) {
+    console.error(`${path}: expected what the sources compile to, got other bytes; run node compile.mjs`);
+    differs = true;
+  }
+  console.log(`${name}: ${size} bytes`);
+}
+process.exit(differs ? 1 : 0);
