@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +26,6 @@ from market.contract.sender import LostError, Sender
 from market.errors import ChainError
 
 logger = logging.getLogger(__name__)
-
-Tell = Callable[[str], None]
 
 
 class Round(NamedTuple):

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.contract.accounts import check_address
 from market.contract.artifacts import read_artifact
 from market.contract.chain import Chain, Contract
 from market.contract.rpc import NodeError
@@ -186,4 +187,4 @@ def check_anchors(chain: Chain, address: str, directory: Path, confirmations: in
         why = f"the contract is of log {log.hex()}, this ledger is {name.hex()}"
     else:
         why = find_contradiction(hashes, anchors)
-    return Anchored(tuple(anchors), chain.chain_id, operator, block, why)
+    return Anchored(tuple(anchors), chain.chain_id, check_address(operator, "operator"), block, why)
