@@ -300,7 +300,7 @@ class Clock:
             self.node.mine()
 
     def pace(self, confirmations: int = 1, replace_after_s: float = 30.0, patience_s: float = 60.0) -> Pace:
-        return Pace(confirmations, 1.0, replace_after_s, patience_s, self.now, self.sleep)
+        return Pace(confirmations, 1.0, 1.0, replace_after_s, patience_s, self.now, self.sleep)
 
 
 @contextmanager

@@ -223,7 +223,8 @@ def test_two_processes_do_not_anchor_at_once(directory: Path, url: str, node: Fa
 
 SOME = (
     '{"format": "gridsettle anchors v1", "NAME": {"confirmed": [{"size": SIZE, "root": "", "transaction": "",'
-    ' "block": 1}], "waiting": {"size": 1, "root": "", "to": null, "data": "", "gas": 1, "nonce": 1, "versions": VERSIONS}}}'
+    ' "block": 1}], "waiting": {"size": 1, "root": "", "to": null, "data": "", "gas": 1, "nonce": 1,'
+    ' "versions": VERSIONS}}}'
 )
 
 
