@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 from chain_world import KEY, OTHER_KEY, FakeNode, FaultError, key_file, served_node
@@ -18,6 +19,7 @@ from cosim.cli.app import app
 from cosim.simulation import simulate
 from market.contract.accounts import import_extra
 from market.contract.anchors import list_anchors, open_anchor, read_tree
+from market.contract.beside import Beside
 from market.contract.chain import open_chain
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.checkpoint import log_origin
@@ -30,7 +32,10 @@ name = "short"
 [horizon]
 hours = 24
 [houses]
-n_houses = 3
+n_houses = 4
+n_prosumers = 2
+[engine]
+window = 6
 """
 
 
@@ -295,11 +300,22 @@ def test_a_run_is_anchored_while_it_goes_on_and_its_ledger_is_the_same(
     invoke("run", scenario, "--out", plain, "--no-report", "--quiet")
     address = deploy(url, key)
     on = ("--chain", url, "--contract", address, "--chain-key", key, "--confirmations", 1, "--anchor-every", 6)
+    noticed: list[int] = []
+    notice = Beside.notice
+
+    def wait_for_first(self: Beside, n_blocks: int) -> None:
+        noticed.append(n_blocks)
+        notice(self, n_blocks)
+        while n_blocks == 7 and self.n_anchored == 0:
+            sleep(0.01)
+
+    monkeypatch.setattr(Beside, "notice", wait_for_first)
     done = invoke("run", scenario, "--out", tmp_path / "run", "--no-report", *on)
+    assert noticed == [7, 13, 19, 25]
     assert done.stdout.splitlines()[-1] == f"{tmp_path / 'run'}: 25 blocks anchored"
     assert read_tree(tmp_path / "run").hashes == read_tree(plain).hashes
     found = sizes(url, address)
-    assert found[-1] == 25
+    assert (found[0], found[-1]) == (7, 25)
     assert set(found) <= {7, 13, 19, 25}
     invoke("run", scenario, "--out", tmp_path / "run", "--no-report", "--quiet", "--resume", *on)
     assert sizes(url, address) == found
