@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from chain_world import TOOLS, needs_tools
 
-from market.contract.abi import decode, decode_event, describe_revert, encode_call, encode_deployment, parse_arguments
+from market.contract.abi import (
+    decode,
+    decode_event,
+    describe_revert,
+    encode_call,
+    encode_deployment,
+    hash_signature,
+    parse_arguments,
+)
 from market.contract.artifacts import list_artifacts, read_artifact
 from market.errors import ChainError
 
@@ -33,14 +39,6 @@ def test_what_is_compiled_is_of_these_sources(name: str) -> None:
         digest.update((ROOT / "solidity" / source).read_bytes())
     compiled = json.loads((ROOT / "compiled" / f"{name}.json").read_text(encoding="utf-8"))
     assert compiled["sha256_of_source"] == digest.hexdigest(), "run node market/contract/solidity/compile.mjs"
-
-
-@needs_tools
-@pytest.mark.slow
-def test_the_sources_compile_to_these_bytes() -> None:
-    command = ["node", str(ROOT / "solidity/compile.mjs"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), TOOLS
 
 
 def test_a_deployment_is_the_code_and_its_arguments() -> None:
@@ -81,8 +79,6 @@ def test_events_are_read_by_their_names() -> None:
     named = bytes.fromhex("00" * 31 + "07")
     entry = next(each for each in ANCHOR.abi if each["type"] == "event" and each["name"] == "Anchored")
     assert [each["name"] for each in entry["inputs"]] == ["size", "root"]
-    from market.contract.abi import hash_signature
-
     topics = [hash_signature(entry), named]
     assert decode_event(ANCHOR, "Anchored", topics, b"\2" * 32) == {"size": 7, "root": b"\2" * 32}
     assert decode_event(ANCHOR, "Anchored", topics[:1], b"\2" * 32) is None
