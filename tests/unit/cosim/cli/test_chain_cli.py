@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 from collections.abc import Iterator
@@ -236,8 +237,6 @@ def test_other_bad_input_of_these_commands(directory: Path, url: str, key: Path,
 def test_without_the_extra_it_is_said_how_to_install_it(
     directory: Path, url: str, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib
-
     kept = importlib.import_module
 
     def fail(module: str, package: str | None = None) -> object:
@@ -290,6 +289,7 @@ def test_a_command_that_stays_tells_once_what_it_waits_for(
     assert sizes(url, address) == [21, 31]
 
 
+@pytest.mark.slow
 def test_a_run_is_anchored_while_it_goes_on_and_its_ledger_is_the_same(
     url: str, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +321,7 @@ def test_a_run_is_anchored_while_it_goes_on_and_its_ledger_is_the_same(
     assert sizes(url, address) == found
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_stops_no_run_and_a_resumed_one_leaves_no_gap(
     url: str, key: Path, node: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
