@@ -18,10 +18,10 @@ from typer.testing import CliRunner, Result
 from cosim.cli import chain as commands
 from cosim.cli.app import app
 from cosim.simulation import simulate
-from market.contract.accounts import import_extra
 from market.contract.anchors import list_anchors, open_anchor, read_tree
 from market.contract.beside import Beside
 from market.contract.chain import open_chain
+from market.contract.extra import import_extra
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.note import ED25519, VerifierKey
@@ -158,8 +158,11 @@ def test_a_keystore_is_opened_by_its_password(
     keystore.touch(mode=0o600)
     keystore.write_text(json.dumps(import_extra("eth_account").Account.encrypt(KEY, PASSWORD, iterations=4)))
     password.write_text(f"{PASSWORD}\n")
+    password.chmod(0o644)
     on = ("ledger", "deploy", "--rpc", url, "--key", keystore, "--confirmations", 1)
     with caplog.at_level(logging.DEBUG):
+        assert "only its owner can read" in invoke(*on, "--password-file", password, code=2).stderr
+        password.chmod(0o600)
         invoke(*on, "--password-file", password)
         monkeypatch.setenv("GRIDSETTLE_PASSPHRASE", PASSWORD)
         invoke("-vv", *on)
