@@ -51,7 +51,9 @@ class Sessions(NamedTuple):
     used_wh: npt.NDArray[np.int32]
 
 
-def draw_sessions(start: np.datetime64, n_intervals: int, interval_minutes: int, wh_per_km: Numbers, seed: int) -> Sessions:
+def draw_sessions(
+    start: np.datetime64, n_intervals: int, interval_minutes: int, wh_per_km: Numbers, seed: int
+) -> Sessions:
     """Sessions of cars, each with a random stream of its own: what one does tells nothing of another.
 
     Parameters

@@ -32,7 +32,7 @@ from market.ledger.format.records import (
 )
 from market.ledger.format.submissions import spread_submissions
 from market.rules import PLUGGED_IN
-from market.state import Lots, State
+from market.state import NO_FLEXIBLE, Lots, State
 from market.storage import Ratings, drawn_wh, stored_wh
 
 _COMPARED = (*(int(kind) for kind in Kind), RecordKind.ORDER, RecordKind.VERDICT, RecordKind.PHASES)
@@ -76,10 +76,11 @@ def follow_states(
 
 
 def make_state(books: Books, ratings: Ratings, tally: np.ndarray) -> State:
-    """State of the market that books and tally hold."""
+    """State of the market that books and tally hold; devices that can wait are in the blocks themselves."""
     lots = Lots(*(np.ascontiguousarray(column) for column in books.lots.T))
     counted = np.concatenate([books.next_lot, tally])
-    return State(books.own_wh, books.wallet_neur, books.account_neur, books.pools_neur, lots, ratings, counted)
+    accounts = books.own_wh, books.wallet_neur, books.account_neur, books.pools_neur
+    return State(*accounts, lots, ratings, counted, NO_FLEXIBLE)
 
 
 def count_lots(rows: Rows, ratings: Ratings) -> np.ndarray:

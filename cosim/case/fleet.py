@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cosim.case.community import panels_wh
 from cosim.case.devices import BatteryDevice, Device, FuelCellDevice, PvDevice
 from cosim.case.state import ADMITTED, Standing
+from cosim.delivery.flexible import NO_DEVICES, FlexibleDevices
 from cosim.delivery.window import InputSeries
 from data.profiles import Profiles
 from grid_models.devices.fuel_cell_plant import (
@@ -44,6 +45,8 @@ class Fleet:
         D devices.
     profiles
         Load, generation and price without them, T intervals.
+    flexible
+        Cars and heat pumps, which fuel cells are not scheduled for.
 
     Attributes
     ----------
@@ -51,7 +54,8 @@ class Fleet:
         Those of a kind, {number of the device: device}.
     """
 
-    def __init__(self, devices: Sequence[Device], profiles: Profiles) -> None:
+    def __init__(self, devices: Sequence[Device], profiles: Profiles, flexible: FlexibleDevices = NO_DEVICES) -> None:
+        self.flexible = flexible
         self.devices = tuple(devices)
         self.fuel_cells = {k: one for k, one in enumerate(devices) if isinstance(one, FuelCellDevice)}
         self.batteries = {k: one for k, one in enumerate(devices) if isinstance(one, BatteryDevice)}
@@ -99,7 +103,8 @@ class Fleet:
         fuel_cell = np.zeros_like(profiles.load_wh)
         for k, use in self.schedule(standing).items():
             fuel_cell[:, self.devices[k].house] += use.delivered_wh
-        return InputSeries(profiles.load_wh, self.pv_wh(standing), fuel_cell, profiles.price_ueur_per_kwh)
+        series = profiles.load_wh, self.pv_wh(standing), fuel_cell, profiles.price_ueur_per_kwh
+        return InputSeries(*series, devices=self.flexible)
 
 
 def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:

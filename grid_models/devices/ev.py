@@ -92,9 +92,3 @@ def car_wish(
     elif strategy == PRICE and n_cheaper * in_full < room:
         wanted = most
     return Wish(least, wanted, most)
-
-
-@compiled
-def unserved_wh(held_wh: int, target_wh: int, n_later: int) -> int:
-    """Energy that a battery misses as its car leaves, Wh; 0 while it stays (`n_later` > 0)."""
-    return max(target_wh - held_wh, 0) if n_later == 0 else 0

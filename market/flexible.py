@@ -1,0 +1,78 @@
+"""Devices that can wait in the market: what they ask for is load, what the wires cut of it they take later.
+
+Whatever a house is not given is taken from its devices first: down to the larger of what they must have and what dimming
+leaves, then to what dimming leaves, then to nothing; of two devices the first in the list waits first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.compiled import compiled, integer
+from market.exchanges import Kind, Rows
+from market.storage import Wh
+
+_SHIFT = integer(Kind.SHIFT)
+
+
+@compiled
+def asked_wh(flexible: Rows, n: int) -> Wh:
+    """Energy that the devices of each house ask for, (n,) Wh."""
+    asked = np.zeros(n, np.int64)
+    for row in flexible:
+        asked[row.house] += row.wanted_wh
+    return asked
+
+
+@compiled
+def postponed_wh(flexible: Rows, n: int) -> Wh:
+    """Energy that the devices of each house ask for and can take later without harm, (n,) Wh."""
+    later = np.zeros(n, np.int64)
+    for row in flexible:
+        later[row.house] += max(row.wanted_wh - row.least_wh, 0)
+    return later
+
+
+@compiled
+def dimmable_wh(flexible: Rows, n: int) -> Wh:
+    """Energy that dimming may take from the devices of each house, (n,) Wh."""
+    taken = np.zeros(n, np.int64)
+    for row in flexible:
+        taken[row.house] += row.wanted_wh - row.floor_wh
+    return taken
+
+
+@compiled
+def shifted_wh(rows: Rows, n: int) -> Wh:
+    """Energy that each house's devices did not get, (n,) Wh, from the exchanges of an interval."""
+    shifted = np.zeros(n, np.int64)
+    for row in rows:
+        if row.kind == _SHIFT:
+            shifted[row.buyer] += row.delivered_wh
+    return shifted
+
+
+@compiled
+def with_given(flexible: Rows, rows: Rows) -> Rows:
+    """Devices with what they were given.
+
+    Parameters
+    ----------
+    flexible
+        What devices say, (D,) `FLEXIBLE` rows.
+    rows
+        `EXCHANGE` rows of the interval.
+    """
+    given = flexible.copy()
+    if given.size == 0:
+        return given
+    left = shifted_wh(rows, flexible["house"].max() + 1)
+    for device in given:
+        device.given_wh = device.wanted_wh
+    for step in range(3):
+        for device in given:
+            stop = max(device.least_wh, device.floor_wh) if step == 0 else (device.floor_wh if step == 1 else 0)
+            cut = max(min(left[device.house], device.given_wh - stop), 0)
+            device.given_wh -= cut
+            left[device.house] -= cut
+    return given
