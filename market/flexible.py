@@ -1,7 +1,7 @@
 """Devices that can wait in the market: what they ask for is load, what the wires cut of it they take later.
 
-Whatever a house is not given is taken from its devices first: down to the larger of what they must have and what dimming
-leaves, then to what dimming leaves, then to nothing; of two devices the first in the list waits first.
+Whatever a house is not given is taken from its devices first: down to the larger of what they must have and what
+dimming leaves, then to what dimming leaves, then to nothing; of two devices the first in the list waits first.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _join(
         gain_ppm=np.hstack([efficiency, heat.gain_ppm]),
         used_wh=np.hstack([sessions.used_wh, heat.demand_wh]),
         leaves=np.hstack([sessions.leaves, never]),
-        price_ueur_per_kwh=profiles.price_ueur_per_kwh,
+        price_ueur_per_kwh=profiles.price_ueur_per_kwh.copy(),
         numbers=np.array([round(DIMMED_KW * hours * 1000.0), 24 * 60 // profiles.interval_minutes]),
     )
 

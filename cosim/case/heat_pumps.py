@@ -22,6 +22,7 @@ HEATS, WEATHER = 8, 9
 """Numbers of the random streams of the houses' heat and of the weather."""
 HPLIB_GROUPS = {"air": 1, "ground": 2}
 """Groups of hplib's generic heat pumps: outdoor air and brine to water, with a regulated compressor."""
+FLOW_TO_RETURN_K = 5.0
 RATED_AT_C = {"air": (-7, 52), "ground": (0, 55)}
 """Source and flow temperature at which a generic heat pump of hplib is rated."""
 
@@ -105,8 +106,6 @@ def _cop_of_hplib(section: HeatPumpSection, source_c: Floats, outdoors_c: Floats
     rated_in, rated_out = RATED_AT_C[section.source]
     heat_w = round(section.power_kw * 1000.0 * float(quadratic_cop(np.array([float(rated_out - rated_in)]))[0]))
     parameters = hplib.get_parameters("Generic", HPLIB_GROUPS[section.source], rated_in, rated_out, heat_w)
-    difference_k = 5.0  # between flow and return
-    found = hplib.HeatPump(parameters).simulate(
-        source_c, np.full_like(source_c, section.flow_c - difference_k), outdoors_c
-    )
+    return_c = np.full_like(source_c, section.flow_c - FLOW_TO_RETURN_K)
+    found = hplib.HeatPump(parameters).simulate(source_c, return_c, outdoors_c)
     return np.clip(np.nan_to_num(np.asarray(found["COP"], dtype=np.float64), nan=1.0), 1.0, 8.0)

@@ -229,7 +229,7 @@ def solve_programme(
 
 
 def _couple_to_cuts(variables: DecisionVariables, moving: Places) -> tuple[Floats, Floats]:
-    """Rows `matrix @ x <= bound`: absorbed energy is at most that cut, load unserved at most imports and cut purchases."""
+    """Rows `matrix @ x <= bound`: absorbed is at most what is cut, unserved load at most imports and cut purchases."""
     n, m = variables.absorbs.shape
     waits = variables.first_waiting < variables.first_shed
     bound = np.concatenate([np.zeros(n), variables.imports])

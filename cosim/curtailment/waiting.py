@@ -27,7 +27,7 @@ def section_14a(search: Search) -> Found | None:
 
 
 def wait(search: Search) -> Found | None:
-    """All exchanges as cleared, and as little as is clean of what devices asked for taken later; None if that is not."""
+    """All exchanges as cleared, and as little as is clean of what devices asked for taken later; else None."""
     if search.problem.case.scenario.curtailment.rule in (DIMMING, least_curtailment.__name__):
         return None  # they see what waiting helps themselves
     return find_waiting(search, search.problem.orders.flexible_wh)

@@ -40,8 +40,8 @@ NO_SUBMISSIONS: Rows = np.zeros((0, 0), SUBMISSION)
 class InputSeries(NamedTuple):
     """Inputs of the market: int64 arrays of K intervals and N houses, Wh, and utility prices, (K,) µEUR/kWh.
 
-    `submissions` are `SUBMISSION` rows, (K, N) or none at all. `load_wh` is without the devices that can wait, which are
-    those of the whole run, by the number of the interval.
+    `submissions` are `SUBMISSION` rows, (K, N) or none at all. `load_wh` is without the devices that can wait, which
+    are those of the whole run, by the number of the interval.
     """
 
     load_wh: Wh
@@ -92,7 +92,7 @@ def take_inputs(supply: InputSeries, k: int, interval: int) -> Inputs:
     submitted = supply.submissions
     return Inputs(
         interval,
-        supply.load_wh[k],
+        supply.load_wh[k].copy(),  # what may be added to it is not that of the profiles
         supply.pv_wh[k],
         supply.fuel_cell_wh[k],
         supply.utility_ueur_per_kwh[k],
@@ -119,7 +119,7 @@ def with_devices(state: State, flexible: Rows) -> State:
 def with_asks(
     devices: FlexibleDevices, inputs: Inputs, state: State, rests: npt.NDArray[np.bool_]
 ) -> tuple[State, Inputs]:
-    """State and inputs of an interval with what devices that can wait ask for; those of houses that rest ask nothing."""
+    """State and inputs of an interval with what devices that can wait ask for; where a house rests they ask nothing."""
     surplus = inputs.pv_wh + inputs.fuel_cell_wh - inputs.load_wh
     flexible = ask_devices(devices, state.flexible, inputs.interval, surplus, rests)
     asking = with_devices(state, flexible)

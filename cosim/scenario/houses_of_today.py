@@ -31,8 +31,8 @@ class EvSection(Section):
     )
     strategy: StrategyName = Field(
         "uncontrolled",
-        description="uncontrolled: at once; at_departure: as late as can be; surplus: from the house's own surplus, the "
-        "rest as late as can be; price: in the cheapest intervals of the stay",
+        description="uncontrolled: at once; at_departure: as late as can be; surplus: from the house's own surplus, "
+        "the rest as late as can be; price: in the cheapest intervals of the stay",
     )
     v2g: bool = Field(False, description="true is refused: cars do not discharge into the house yet")
 
