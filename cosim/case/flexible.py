@@ -36,6 +36,12 @@ def make_flexible_devices(scenario: Scenario, profiles: Profiles) -> FlexibleDev
     cars, pumps = _draw_houses(scenario, profiles, "ev"), _draw_houses(scenario, profiles, "heat_pump")
     if not cars.size and not pumps.size:
         return NO_DEVICES
+    if scenario.ledger.private:
+        raise ScenarioError(
+            f"scenario '{scenario.name}', ledger.private: expected false where houses have cars or heat pumps, since "
+            "their records cannot be hidden yet, got true; set ev.n_cars and heat_pump.n_heat_pumps to 0, or private "
+            "to false"
+        )
     sessions = _draw_sessions(scenario, profiles, cars.size)
     return _join(scenario, profiles, (cars, sessions), (pumps, make_heat_pumps(scenario, profiles, pumps.size)))
 

@@ -1,9 +1,9 @@
 """Decision variables of curtailment's linear programme, and the delivery that their values mean.
 
 Costs set the order: devices that can wait do so first, then batteries absorb, then exports without a buyer are cut,
-then sharing transfers, then trades; then devices miss what they cannot make up for, and load is shed last of all. Where it
-is known what the parties of each exchange lose, and that differs, the least money is lost instead; the order of kinds
-decides between exchanges that lose the same.
+then sharing transfers, then trades; then devices miss what they cannot make up for, and load is shed last of all. Where
+it is known what the parties of each exchange lose, and that differs, the least money is lost instead; the order of
+kinds decides between exchanges that lose the same.
 """
 
 from __future__ import annotations
