@@ -47,7 +47,7 @@ def heat_shape(times: Times, interval_minutes: int, find_temperature_c: Callable
 def _shape_of_year(year: np.datetime64, find_temperature_c: Callable[[Times], Numbers]) -> Numbers:
     """Share of the year's heat in each of its hours."""
     first, stop = (year + k for k in (0, 1))
-    hours = np.arange(first.astype("datetime64[h]"), stop.astype("datetime64[h]")).astype("datetime64[s]")
+    hours: Times = np.arange(first.astype("datetime64[h]"), stop.astype("datetime64[h]")).astype("datetime64[s]")
     index = pd.DatetimeIndex(hours)
     temperature = pd.Series(find_temperature_c(hours - CLOCK_AHEAD), index=index)
     with warnings.catch_warnings():  # demandlib turns every warning of the process into an error

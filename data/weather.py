@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,7 @@ def read_temperature_c(path: Path, times: Times, timezone: str = "UTC") -> Celsi
     if known.size > 1 and not (np.diff(known) > np.timedelta64(0, "s")).all():
         raise DataError(f"{path}: expected times that rise from row to row, got others; sort the rows")
     at = np.searchsorted(known, times.astype("datetime64[s]"), side="right") - 1
-    longest = np.diff(known).max(initial=np.timedelta64(3600, "s"))
+    longest = max(np.diff(known).tolist(), default=timedelta(hours=1))
     if at[0] < 0 or times[-1].astype("datetime64[s]") >= known[-1] + longest:
         raise DataError(
             f"{path}: expected temperatures from {times[0]} to {times[-1]} UTC, got {known[0]} to {known[-1]}; "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.compiled import compiled, integer
-from market.exchanges import Kind, Rows
+from market.exchanges import Ints, Kind, Rows
 from market.storage import Wh
 
 _SHIFT = integer(Kind.SHIFT)
@@ -40,6 +40,18 @@ def dimmable_wh(flexible: Rows, n: int) -> Wh:
     for row in flexible:
         taken[row.house] += row.wanted_wh - row.floor_wh
     return taken
+
+
+@compiled
+def price_later(flexible: Rows, n: int) -> Ints:
+    """Lowest price at which a device of each house can take later what it asks for now, (n,); 0 where none can wait."""
+    lowest = np.zeros(n, np.int64)
+    for row in flexible:
+        if row.wanted_wh > row.least_wh:
+            price = max(row.later_ueur_per_kwh, 0)
+            known = lowest[row.house]
+            lowest[row.house] = price if known == 0 else min(known, price)
+    return lowest
 
 
 @compiled

@@ -48,8 +48,11 @@ def make_flexible_devices(scenario: Scenario, profiles: Profiles) -> FlexibleDev
 
 def _draw_houses(scenario: Scenario, profiles: Profiles, section: str) -> Ints:
     """Houses that have a device of a section, in order; the community has none."""
-    key, stream = {"ev": ("n_cars", CAR_HOUSES), "heat_pump": ("n_heat_pumps", HEAT_HOUSES)}[section]
-    wanted, houses = getattr(getattr(scenario, section), key), list(profiles.participants)
+    key, wanted, stream = {
+        "ev": ("n_cars", scenario.ev.n_cars, CAR_HOUSES),
+        "heat_pump": ("n_heat_pumps", scenario.heat_pump.n_heat_pumps, HEAT_HOUSES),
+    }[section]
+    houses = list(profiles.participants)
     n = len(houses) - (COMMUNITY in houses and scenario.community.enabled)
     if wanted > n:
         raise ScenarioError(

@@ -19,12 +19,14 @@ from cosim.delivery.redispatch import find_battery_room
 from cosim.delivery.setpoints import mean_kw
 from grid_models.arrays import Complex, Floats, Places
 from market.exchanges import Kind, Rows
-from market.flexible import dimmable_wh, postponed_wh
+from market.flexible import dimmable_wh, postponed_wh, price_later
 from market.settlement import Delivery
 from market.storage import Wh
 
 POSTPONE, ABSORB, EXPORT, SHARE, TRADE, FORGO = 0.05, 0.1, 1.0, 2.0, 3.0, 10.0
 """Cost per kW; that of shed load is in `cosim.curtailment.priority`."""
+DEARER = 0.5
+"""Additional cost of waiting for the dearest time over waiting for free energy, as a share."""
 EARLIER = 0.01
 """Additional cost of the first trade of an interval over the last one, as a share."""
 DIMMING = "section_14a"
@@ -103,7 +105,7 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     lost = None if p.lost_ueur_per_kwh is None else p.lost_ueur_per_kwh[rows].astype(np.float64)
     of_cuts = _cost_of_cuts(kind, lost)
     waiting = list_waiting(p)
-    cost_of_waiting = np.repeat([POSTPONE, FORGO], n) if waiting else np.zeros(0)
+    cost_of_waiting = _cost_of_waiting(p) if waiting else np.zeros(0)
     absorbing = _cost_of_absorbing(of_cuts, lost, absorbs)
     cost = np.concatenate([of_cuts, absorbing, cost_of_waiting, value_of_lost_load(p.case)])
     cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports_kw(p)
@@ -187,6 +189,13 @@ def _cost_of_absorbing(of_cuts: Floats, lost: Floats | None, absorbs: Floats) ->
         return np.full(absorbs.shape[0], ABSORB - EXPORT)
     cheapest = np.where(absorbs > 0.0, of_cuts, np.inf).min(axis=1)
     return (ABSORB - EXPORT) * np.where(np.isfinite(cheapest), cheapest, 0.0)
+
+
+def _cost_of_waiting(p: Problem) -> Floats:
+    """Cost per kW of what devices take later, more where later is dearer, and of what they miss, (2N,)."""
+    n = p.orders.need_wh.size
+    later = price_later(p.state.flexible, n) / max(int(price_later(p.state.flexible, n).max()), 1)
+    return np.concatenate([POSTPONE * (1.0 + DEARER * later), np.full(n, FORGO)])
 
 
 def _cost_of_kinds(kind: npt.NDArray[np.uint8]) -> Floats:

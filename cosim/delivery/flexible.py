@@ -68,9 +68,8 @@ class FlexibleDevices(NamedTuple):
 def make_no_devices() -> FlexibleDevices:
     """No devices at all."""
     none, series = np.zeros(0, np.int64), np.zeros((0, 0), np.int32)
-    return FlexibleDevices(
-        *(none.copy() for _ in range(8)), *(series.copy() for _ in range(3)), none, np.zeros(2, np.int64)
-    )
+    of_devices = none, none, none, none, none, none, none, none
+    return FlexibleDevices(*of_devices, series, series, series, none, np.zeros(2, np.int64))
 
 
 NO_DEVICES = make_no_devices()

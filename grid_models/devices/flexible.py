@@ -26,7 +26,7 @@ class Strategy(IntEnum):
     PRICE = 3
 
 
-UNCONTROLLED, AT_DEPARTURE, SURPLUS, PRICE = map(int, Strategy)
+UNCONTROLLED, SURPLUS, PRICE = int(Strategy.UNCONTROLLED), int(Strategy.SURPLUS), int(Strategy.PRICE)
 
 
 class Wish(NamedTuple):
