@@ -1,0 +1,221 @@
+"""Lies about cars and heat pumps: the rows of docs/ledger-format.md §11 that only a ledger with devices can hold.
+
+As in `test_lies.py`, the operator changes its finished ledger and signs everything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import lies
+import numpy as np
+import pytest
+from dishonest import Books, put_together, take_apart
+from lies import DAY
+
+from cosim import run
+from cosim.audit.audit import audit_ledger
+from cosim.audit.rerun import rerun_ledger
+from cosim.case.case import Case, build_case
+from market.exchanges import CAR, Kind, Status
+from market.ledger.check.verify import verify_ledger
+from market.ledger.format.header import decode_header
+from market.ledger.store.store import Store
+
+pytestmark = pytest.mark.slow  # whole ledgers, signed again and run again
+
+WINTER = DAY.with_changes(
+    horizon={"hours": 30, "start": "2017-01-10T00:00:00Z"},
+    ev={"n_cars": 4, "charger_kw": 22.0},
+    heat_pump={"n_heat_pumps": 2},
+    limits={"min_vm_pu": 0.991, "max_vm_pu": 1.05},
+)
+
+
+class Run(NamedTuple):
+    """A finished run, and its case."""
+
+    directory: Path
+    case: Case
+
+
+@pytest.fixture(scope="module", params=["without facts", "with facts"])
+def honest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    scenario = WINTER.with_changes(ledger={"facts": request.param == "with facts"})
+    directory = tmp_path_factory.mktemp("honest") / "run"
+    run(scenario, directory)
+    return Run(directory, build_case(scenario))
+
+
+def find_waiting(books: Books) -> tuple[int, int]:
+    """An hour and a car that did not get what it asked for."""
+    for t, page in enumerate(books.pages):
+        found = np.flatnonzero((page.devices["status"] == CAR) & (page.devices["given_wh"] < page.devices["wanted_wh"]))
+        if found.size:
+            return t, int(found[0])
+    raise AssertionError("no car had to wait")
+
+
+def row_alone(books: Books, case: Case) -> None:
+    """A car got a kWh more, and nobody says so elsewhere."""
+    t, j = find_waiting(books)
+    books.pages[t].devices["given_wh"][j] += 1000
+
+
+def content_invented(books: Books, case: Case) -> None:
+    """A car holds a kWh more from an hour on."""
+    t, j = find_waiting(books)
+    for page in books.pages[t:]:
+        page.devices["held_wh"][j] += 1000
+
+
+def charged_elsewhere(books: Books, case: Case) -> None:
+    """A battery that was charged elsewhere although it was full enough."""
+    t, j = find_waiting(books)
+    books.pages[t].devices["made_up_wh"][j] += 1000
+    for page in books.pages[t:]:
+        page.devices["held_wh"][j] += 1000
+
+
+def waited_for_nothing(books: Books, case: Case) -> None:
+    """The exchanges say that a car waited for a kWh less than its rows do."""
+    t, _ = find_waiting(books)
+    page = books.pages[t]
+    page.exchanges["delivered_wh"][page.of(Kind.SHIFT)[0]] -= 1
+
+
+def other_capacity(books: Books, case: Case) -> None:
+    """All rows of a car say a larger battery."""
+    books.devices["capacity_wh"][0] += 1000
+    for page in books.pages:
+        page.devices["capacity_wh"][0] += 1000
+
+
+def favourite_served(books: Books, case: Case) -> None:
+    """A car is given what it had to wait for, in its rows, its meter, the exchanges and the verdict alike."""
+    t, j = find_waiting(books)
+    page, wh = books.pages[t], 0
+    for kind in (Kind.SHIFT,):
+        at = [k for k in page.of(kind) if page.exchanges["buyer"][k] == page.devices["house"][j]][0]
+        wh = min(1000, int(page.exchanges["delivered_wh"][at]))
+        page.exchanges["delivered_wh"][at] -= wh
+    house, gain = int(page.devices["house"][j]), int(page.devices["gain_ppm"][j])
+    before = int(page.devices["given_wh"][j])
+    stored = (before + wh) * gain // 1_000_000 - before * gain // 1_000_000
+    page.devices["given_wh"][j] += wh
+    page.devices["stored_wh"][j] += stored
+    for later in books.pages[t:]:
+        later.devices["held_wh"][j] += stored
+    for name, change in (("load_wh", wh), ("reason", wh), ("imported_wh", wh)):
+        page.meters[name][house] += change
+    bought = [k for k in page.of(Kind.GRID_IMPORT) if page.exchanges["buyer"][k] == house][0]
+    page.exchanges["delivered_wh"][bought] += wh
+    lies.resolve(case, page)
+
+
+def shortfall_hidden(books: Books, case: Case) -> None:
+    """A car left with a kWh less than it wanted, and its row does not say so; or it did not, and it says so."""
+    for page in books.pages:
+        leaving = np.flatnonzero((page.devices["status"] == CAR) & (page.devices["stays"] == 1))
+        if leaving.size:
+            page.devices["unserved_wh"][leaving[0]] += 1000
+            return
+    raise AssertionError("no car left")
+
+
+def innocent_dimmed(books: Books, case: Case) -> None:
+    """A car waits in an hour in which the network could carry all."""
+    for t, page in enumerate(books.pages):
+        given = page.devices["given_wh"]
+        free = np.flatnonzero((page.devices["status"] == CAR) & (given > 2000) & (given == page.devices["wanted_wh"]))
+        imports = {int(page.exchanges["buyer"][k]): k for k in page.of(Kind.GRID_IMPORT)}
+        chosen = [j for j in free if int(page.devices["house"][j]) in imports]
+        if chosen and page.verdict["status"][0] == 0:
+            _take_away(books, t, chosen[0], imports[int(page.devices["house"][chosen[0]])])
+            page.verdict["status"], page.verdict["power_flows"] = 1, 2
+            lies.resolve(case, page)
+            return
+    raise AssertionError("no car is charged freely")
+
+
+def _take_away(books: Books, t: int, j: int, bought: int, wh: int = 1000) -> None:
+    page = books.pages[t]
+    house, gain, before = (int(page.devices[name][j]) for name in ("house", "gain_ppm", "given_wh"))
+    stored = before * gain // 1_000_000 - (before - wh) * gain // 1_000_000
+    page.devices["given_wh"][j] -= wh
+    page.devices["stored_wh"][j] -= stored
+    for later in books.pages[t:]:
+        later.devices["held_wh"][j] -= stored
+    for name in ("load_wh", "reason", "imported_wh"):
+        page.meters[name][house] -= wh
+    page.exchanges["delivered_wh"][bought] -= wh
+    page.insert_before_losses(
+        kind=Kind.SHIFT, status=Status.CURTAILED, reason=2, interval=t, buyer=house, delivered_wh=wh
+    )
+
+
+class Found(NamedTuple):
+    """What `verify`, `audit --all` without facts and with them, and `audit --rerun` answer; empty if nothing."""
+
+    tell: Callable[[Books, Case], None]
+    verify: str
+    audit: str = ""
+    audit_with_facts: str = ""
+    rerun: str = ""
+
+
+LIES = {
+    "a car got more, in its row alone": Found(row_alone, "stored energy that was not given"),
+    "a car holds more": Found(content_invented, "a content that does not follow from what it held and was given"),
+    "a car was charged elsewhere": Found(charged_elsewhere, "energy made up for that was not missing"),
+    "the exchanges say another wait": Found(waited_for_nothing, "energy to wait for that is not among the exchanges"),
+    "another battery": Found(
+        other_capacity,
+        "",
+        "capacity_wh: recorded 56000, found 55000",
+        "capacity_wh: recorded 56000, found 55000",
+        "capacity_wh: recorded 56000, found 55000",
+    ),
+    "a favourite is served": Found(favourite_served, "", "settled though", "settled though", "delivered_wh: recorded"),
+    "an innocent is dimmed": Found(
+        innocent_dimmed,
+        "",
+        "exchanges were cut though all that were cleared keep every limit",
+        "exchanges were cut though all that were cleared keep every limit",
+        "delivered_wh: recorded",
+    ),
+    "a car left with less": Found(shortfall_hidden, "", "", "", "unserved_wh: recorded 1000, found 0"),
+}
+
+
+def expect(found: list[str], expected: str) -> None:
+    assert bool(found) == bool(expected), found
+    assert any(expected in what for what in found) or not expected, found
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_who_finds_a_lie_about_devices(lie: str, honest: Run, tmp_path: Path) -> None:
+    row, facts = LIES[lie], honest.case.scenario.ledger.facts
+    books = take_apart(honest.directory)
+    row.tell(books, honest.case)
+    directory = put_together(books, honest.directory, tmp_path / "run")
+    verified = verify_ledger(directory)
+    expect([] if verified.ok else [verified.reason], row.verify)
+    if row.verify:
+        return
+    expect(
+        [finding.what for finding in audit_ledger(directory, sample=None).findings],
+        row.audit_with_facts if facts else row.audit,
+    )
+    found = rerun_ledger(directory)
+    expect([*map(str, found.differences), *(finding.what for finding in found.findings)], row.rerun)
+
+
+def test_the_honest_ledger_is_right_in_every_check(honest: Run) -> None:
+    assert verify_ledger(honest.directory).ok
+    assert not audit_ledger(honest.directory, sample=None).findings
+    assert rerun_ledger(honest.directory).ok
+    with Store.open_to_read(honest.directory) as store:
+        assert decode_header(store.block(0).header).version == 3
