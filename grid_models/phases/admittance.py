@@ -28,6 +28,7 @@ from grid_models.phases.rows import (
     make_voltage_readout,
 )
 from grid_models.phases.sequence import TO_PHASES, TO_SEQUENCES, make_phase_matrix
+from grid_models.phases.wires import find_wires
 from grid_models.powerflow.admittance import as_pairs
 
 BASE_KVA = 100.0
@@ -74,11 +75,13 @@ def make_model(circuit: Circuit) -> Model:
     to_nodes = transform[:, free[order]].tocsr()
     incidence = _incidence(circuit)
     seen = (transform.conj().T @ incidence)[free].tocsc()
-    places = arrange_places(circuit.port_from.size, to_nodes)
+    wires = find_wires(circuit)
+    sizes = np.array([branch.node.size for branch in circuit.branches], dtype=np.int64)
+    places = arrange_places(circuit.port_from.size, to_nodes, wires.shared.size)
     return Model(
         _make_network(factors, seen, incidence.T @ no_load, places),
         make_voltage_readout(no_load * circuit.base_v, sparse.diags_array(circuit.base_v) @ to_nodes, places),
-        make_current_readout(circuit.branches, places),
+        make_current_readout(make_current_matrix(circuit), sizes, wires, places),
     )
 
 
@@ -93,7 +96,9 @@ def make_current_matrix(circuit: Circuit) -> Any:
     if not sizes:
         return sparse.csr_array((0, n), dtype=np.complex128)
     entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
-    return sparse.coo_array(entries, shape=(int(first[-1]), n)).tocsr()
+    matrix = sparse.coo_array(entries, shape=(int(first[-1]), n)).tocsr()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def make_port_maps(circuit: Circuit) -> tuple[Complex, Complex, Complex]:

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import SuperLU
 
-from grid_models.arrays import Complex, Floats, Ints
-from grid_models.phases.circuit import Branch
+from grid_models.arrays import Complex, Ints
 from grid_models.phases.kernel import TILE, Readout, Rows
+from grid_models.phases.wires import Wires
 from grid_models.powerflow.admittance import as_pairs
 
 ONE = 0
@@ -20,14 +20,15 @@ ONE = 0
 class Places(NamedTuple):
     """First places of the parts of the work space, and the place of each node's voltage, (n,).
 
-    They are the ports' currents and next voltages, what the forward half of a sweep finds, the unknowns, and a tile.
-    Most voltages take a place of the forward half, which nobody reads any more.
+    They are the ports' currents and next voltages, what the forward half of a sweep finds, the unknowns, currents that
+    many conductors carry, and a tile. Most voltages take a place of the forward half, which nobody reads any more.
     """
 
     current: int
     following: int
     forward: int
     unknown: int
+    carried: int
     tile: int
     node: Ints
 
@@ -37,18 +38,18 @@ class Places(NamedTuple):
         return self.tile + TILE
 
 
-def arrange_places(n_ports: int, to_nodes: Any) -> Places:
+def arrange_places(n_ports: int, to_nodes: Any, n_carried: int) -> Places:
     """Parts one behind the other; `to_nodes` is sparse (n, x), the nodes' voltages by the unknowns."""
     rows, users = to_nodes.tocsr(), np.bincount(to_nodes.tocsr().indices, minlength=to_nodes.shape[1])
     own = np.diff(rows.indptr) == 1
     own[own] = users[rows.indices[rows.indptr[:-1][own]]] == 1
     n = to_nodes.shape[1]
-    at = np.cumsum([1, n_ports, n_ports, n, n, int((~own).sum())])
-    current, following, forward, unknown, other, tile = (int(first) for first in at)
+    at = np.cumsum([1, n_ports, n_ports, n, n, int((~own).sum()), n_carried])
+    current, following, forward, unknown, other, carried, tile = (int(first) for first in at)
     node = np.empty(own.size, np.int64)
     node[own] = forward + rows.indices[rows.indptr[:-1][own]]
     node[~own] = other + np.arange((~own).sum())
-    return Places(current, following, forward, unknown, tile, node)
+    return Places(current, following, forward, unknown, carried, tile, node)
 
 
 def make_rows(target: Ints, row: Ints, column: Ints, value: Complex) -> Rows:
@@ -118,55 +119,31 @@ def make_voltage_readout(no_load: Complex, to_nodes: Any, places: Places) -> Rea
     return Readout(rows, first, first, places.node, np.ones(n))
 
 
-def make_current_readout(branches: tuple[Branch, ...], places: Places) -> Readout:
-    """Currents into the terminals of the branches, A, by the voltages of the nodes."""
-    size = np.array([branch.node.size for branch in branches], dtype=np.int64)
-    at, first = _fill_tiles(size)
-    found = [_make_branch(branch, places, places.tile + k) for branch, k in zip(branches, at, strict=True)]
-    target = np.concatenate([*(each.target for each in found), np.zeros(0, np.int64)])
-    n_rows = count_from_zero([each.target.size for each in found])
-    row = [each.row + k for each, k in zip(found, n_rows[:-1], strict=True)]
-    rows = make_rows(
-        target,
-        np.concatenate([*row, np.zeros(0, np.int64)]),
-        np.concatenate([*(each.column for each in found), np.zeros(0, np.int64)]),
-        np.concatenate([*(each.value for each in found), np.zeros(0, np.complex128)]),
-    )
-    place = np.concatenate([*(each.place for each in found), np.zeros(0, np.int64)])
-    sign = np.concatenate([*(each.sign for each in found), np.zeros(0)])
-    return Readout(rows, n_rows[first], count_from_zero(size)[first], place, sign)
+def make_current_readout(matrix: Any, sizes: Ints, wires: Wires, places: Places) -> Readout:
+    """Currents into the terminals, A; `matrix` is sparse (c, n), S, by the voltages, `sizes` the branches' terminals.
+
+    Conductors in a row are computed once, before the first tile, and read in as many tiles as they reach into.
+    """
+    at, first = _fill_tiles(sizes)
+    begin = count_from_zero(sizes)
+    place = places.tile + np.repeat(at - begin[:-1], sizes) + np.arange(begin[-1])
+    place[wires.shared] = places.carried + np.arange(wires.shared.size)
+    alone = np.setdiff1d(np.flatnonzero(wires.leader == np.arange(begin[-1])), wires.shared)
+    entries = matrix[np.concatenate([wires.shared, alone])].tocoo()
+    target = place[np.concatenate([wires.shared, alone])]
+    rows = make_rows(target, entries.row.astype(np.int64), places.node[entries.col], entries.data)
+    first_row = wires.shared.size + np.searchsorted(alone, begin[first])
+    first_row[0] = 0
+    return Readout(rows, first_row, begin[first], place[wires.leader], wires.sign)
 
 
-def _fill_tiles(sizes: Ints) -> tuple[list[int], Ints]:
+def _fill_tiles(sizes: Ints) -> tuple[Ints, Ints]:
     """Place of each branch in its tile, and the first branch of each tile, and their number."""
     at, first, used = [], [0], 0
-    for k, size in enumerate(sizes):
+    for k, size in enumerate(sizes.tolist()):
         if used + size > TILE:
             first.append(k)
             used = 0
         at.append(used)
-        used += int(size)
-    return at, np.array([*first, len(sizes)], dtype=np.int64)
-
-
-class _BranchRows(NamedTuple):
-    """Rows of a branch: targets, (r,), entries by rows from 0 on, (e,), place and sign of each terminal, (k,)."""
-
-    target: Ints
-    row: Ints
-    column: Ints
-    value: Complex
-    place: Ints
-    sign: Floats
-
-
-def _make_branch(branch: Branch, places: Places, at: int) -> _BranchRows:
-    """Rows of a branch whose part of the tile begins at a place."""
-    y, k, half = branch.admittance, branch.node.size, branch.node.size // 2
-    slot = at + np.arange(k)
-    if np.array_equal(y, np.block([[y[:half, :half], -y[:half, :half]], [-y[:half, :half], y[:half, :half]]])):
-        y, place, sign = y[:half], np.tile(slot[:half], 2), np.repeat([1.0, -1.0], half)  # what enters also leaves
-    else:
-        place, sign = slot, np.ones(k)
-    row, column = np.nonzero(y)
-    return _BranchRows(slot[: len(y)], row, places.node[branch.node[column]], y[row, column], place, sign)
+        used += size
+    return np.array(at, dtype=np.int64), np.array([*first, sizes.size], dtype=np.int64)
