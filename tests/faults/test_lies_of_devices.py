@@ -184,7 +184,9 @@ CAPACITY = "capacity_wh: recorded 56000, found 55000"
 JUST = "exchanges were cut though all that were cleared keep every limit"
 LIES = {
     "a car got more, in its row alone": Found(row_alone, *["stored energy that was not given"] * 2),
-    "a car holds more": Found(content_invented, *["a content that does not follow from what it held and was given"] * 2),
+    "a car holds more": Found(
+        content_invented, *["a content that does not follow from what it held and was given"] * 2
+    ),
     "a car was charged elsewhere": Found(charged_elsewhere, *["energy made up for that was not missing"] * 2),
     "a car of the exchanges waits for another energy": Found(
         waited_for_nothing,

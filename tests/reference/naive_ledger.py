@@ -117,7 +117,7 @@ class Naive(NaiveRegistry):
         self.pools = [0, 0, 0]
         self.lots: list[list[int]] = []
         self.next_lot = 0
-        self.devices = NaiveDevices(rows, self.p("interval_minutes"))
+        self.waiting = NaiveDevices(rows, self.p("interval_minutes"))
         if self.p("facts"):
             check_rules(self.p)
         self.witnesses = naive_witnesses(self.parameters)
@@ -230,7 +230,7 @@ class Naive(NaiveRegistry):
             self.meter(i, meter, flows[i])
         verdict = VERDICT.unpack(next(row for row in rows if row[0] == 17)[12:])
         demand(verdict[8:] == (losses, curtailed, shed), "verdict")
-        self.devices.interval(rows)
+        self.waiting.interval(rows)
         if self.p("facts"):
             check_facts(rows, wallets, self.p)
         hosted = [sum(lot[3] for lot in self.lots if lot[2] == i) for i in range(n)]
