@@ -19,6 +19,7 @@ from grid_models.devices.flexible import (
     most_given_wh,
 )
 
+
 class Arrival(NamedTuple):
     """A battery as its car comes home: its content, and what it was charged elsewhere on the way, Wh."""
 
