@@ -75,9 +75,9 @@ def with_given(flexible: Rows, rows: Rows) -> Rows:
     rows
         `EXCHANGE` rows of the interval.
     """
+    if flexible.size == 0:
+        return flexible
     given = flexible.copy()
-    if given.size == 0:
-        return given
     left = shifted_wh(rows, flexible["house"].max() + 1)
     for device in given:
         device.given_wh = device.wanted_wh
