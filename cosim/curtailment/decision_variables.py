@@ -163,12 +163,13 @@ def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
 
 
 def _with_reactive(effect: Floats, p: Problem) -> Floats | Complex:
-    """Change of each injection's P + jQ: load that is shed takes its reactive power with it."""
+    """Change of each injection's P + jQ: load that waits or is shed takes its reactive power with it."""
     reactive, n = p.case.load_reactive, p.orders.need_wh.size
     if reactive is None:
         return effect
     of_q = np.zeros_like(effect)
-    of_q[_find_columns(p)[0], -n + np.arange(n)] = reactive.tan_phi(p.orders.interval)
+    for first in range(effect.shape[1] - n * (3 if p.orders.flexible_wh.any() else 1), effect.shape[1], n):
+        of_q[_find_columns(p)[0], first + np.arange(n)] = reactive.tan_phi(p.orders.interval)
     return np.asarray(effect + 1j * of_q, dtype=np.complex128)
 
 

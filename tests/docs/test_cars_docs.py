@@ -37,6 +37,7 @@ def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"for an hour or more in {hours['curtailed']} of {sum(hours.values())} hours"
     )
     assert said in text_of(PAGE)
+    assert round(result.summary["energy_kwh"]["curtailed"], 1) == 0
     assert cars["sessions_not_served"] == result.summary["energy_kwh"]["shed"] == 0
     for table in (result.ev, result.heat_pumps):
         assert len(table) in (12 * 168, 8 * 168)
