@@ -36,6 +36,7 @@ from cosim.results.directory import (
 )
 from cosim.results.energy_balance import make_energy_balance_table
 from cosim.results.fairness import make_curtailed_by_house_table
+from cosim.results.flexible import list_flexible_tables, make_flexible_tables, summarise_flexible
 from cosim.results.fuel_cells import (
     FUEL_CELL_SUMMED,
     FUEL_CELL_TABLE,
@@ -91,6 +92,9 @@ class Progress(NamedTuple):
 
 Listener = Callable[[Progress], None]
 
+Recorded = Callable[[int], None]
+"""Called with the number of blocks once they are durable."""
+
 
 @stop_between_lines()
 def run(
@@ -99,6 +103,7 @@ def run(
     *,
     resume: bool = False,
     listener: Listener | None = None,
+    recorded: Recorded | None = None,
 ) -> Result:
     """Run a scenario.
 
@@ -113,6 +118,8 @@ def run(
         parts are damaged, and those of a finished run that are missing, are made again.
     listener
         Called after every chunk of intervals.
+    recorded
+        Called with the number of blocks on the ledger, once they are durable: after every group of intervals.
 
     Raises
     ------
@@ -130,10 +137,12 @@ def run(
     if out is None:
         return _run_in_memory(scenario, listener)
     with write_for_owner(scenario.ledger.private):
-        return _run_into(Path(out), scenario, resume=resume, listener=listener)
+        return _run_into(Path(out), scenario, resume=resume, listener=listener, recorded=recorded)
 
 
-def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None) -> Result:
+def _run_into(
+    directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None, recorded: Recorded | None
+) -> Result:
     check_directory(directory, resume=resume)
     case = build_case(scenario)  # before anything is written: input that cannot be used leaves no trace
     prepare_directory(directory, resume=resume)
@@ -146,7 +155,7 @@ def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Li
         if not finished and served is not None:
             _make_tables_of_served(recorder, directory, served)
         elif not finished:
-            _record_all(recorder, directory, listener)
+            _record_all(recorder, directory, listener, recorded)
             head = recorder.head()
         manifest = {**make_manifest(case, head), **recorder.name_digests()}
     if finished:
@@ -165,7 +174,7 @@ def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Li
     return Result(case.scenario, summary, directory, {})
 
 
-def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) -> None:
+def _record_all(recorder: Recorder, directory: Path, listener: Listener | None, recorded: Recorded | None) -> None:
     """Run and record what the ledger has not, once the parts of what it has are known to be whole."""
     case, done = recorder.case, recorder.next_interval
     size = scale_by_houses(GROUP, case)
@@ -178,6 +187,8 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) 
     for group in group_chunks(_notify(stream, case, listener), size):
         _write_group(recorder, directory, group)
         recorder.record(group)
+        if recorded is not None:
+            recorded(recorder.ledger.head().height + 1)
         logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
 
 
@@ -240,6 +251,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    found |= summarise_flexible(case, parts)
     found["limits"] = list_limits(case.limits)
     if case.feeder.notes:
         found["network"]["notes"] = list(case.feeder.notes)
@@ -249,9 +261,10 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
 
 
 def list_tables(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of events and fuel cells only where there are any."""
+    """Names of the tables that a run writes part by part; those of events and devices only where there are any."""
     outages = OUTAGE_TABLES if has_events(case) else ()
-    return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
+    cells = (FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()
+    return (*TABLES, "energy_balance", *outages, *cells, *list_flexible_tables(case))
 
 
 def list_all_tables(case: Case) -> tuple[str, ...]:
@@ -268,7 +281,7 @@ def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(ended) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
-    return {**found, "energy_balance": balance, **outages, **cells}
+    return {**found, "energy_balance": balance, **outages, **cells, **make_flexible_tables(case, chunk)}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

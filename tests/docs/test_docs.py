@@ -27,12 +27,14 @@ SCRIPTS = ("own_network", "overloaded_cable", "winter_outage")
 ELSEWHERE = {
     "CONTRIBUTING.md": (".ci/run", 1),  # installs and checks of its own
     "docs/how-to/own-mechanism.md": ("tests/unit/market/test_own_mechanism.py", 2),
+    "docs/how-to/anchor-a-ledger.md": ("tests/docs/test_anchor_docs.py", 4),
     "docs/how-to/own-copy.md": ("tests/docs/test_own_copy_docs.py", 6),
     "docs/how-to/serve.md": ("tests/unit/cosim/cli/test_serve.py", 5),  # and in a browser
     "docs/how-to/validate-trades.md": ("tests/docs/test_validate_docs.py", 6),
     "docs/how-to/audit-a-ledger.md": ("tests/docs/test_audit_docs.py", 5),
     "docs/how-to/private-ledger.md": ("tests/docs/test_docs.py", None),
     "docs/how-to/reactive-power.md": ("tests/docs/test_docs.py", 1),
+    "docs/how-to/cars-and-heat-pumps.md": ("tests/docs/test_cars_docs.py", 1),
     "docs/how-to/phases.md": ("tests/docs/test_phases_docs.py", 2),
     **{f"docs/examples/{name}.md": ("docs/examples/as_page.py", None) for name in SCRIPTS},
 }

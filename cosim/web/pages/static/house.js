@@ -71,12 +71,12 @@ async function sign(form) {
 function readSubmission(form, next) {
   const automatic = form.elements.way.value === "automatic";
   const sign = form.elements.way.value === "take" ? -1 : 1;
-  const limit = form.elements.limit_eur.value.trim();
+  const limit = form.elements.limit_ct.value.trim();
   return {
     netWh: automatic ? null : sign * whole(form, "energy_kwh", 1000),
     reserveWh: whole(form, "reserve_kwh", 1000),
     ask: whole(form, "ask"),
-    limit: limit === "" ? -1 : Math.round(Number(limit) * 1e6),
+    limit: limit === "" ? -1 : Math.round(Number(limit) * 1e4),
     number: next.submission_number,
     first: next.interval,
     last: next.interval + Math.max(whole(form, "intervals"), 1) - 1,
