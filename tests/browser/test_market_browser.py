@@ -126,7 +126,7 @@ def browsers(market: Market) -> Iterator[Browsers]:
         started.close()
 
 
-def press(page: Any, name: str, **options: Any) -> None:
+def press(page: Any, name: str | re.Pattern[str], **options: Any) -> None:
     page.get_by_role("button", name=name, **options).first.click()
 
 
@@ -154,7 +154,7 @@ def close_interval(operator: Any, n: int) -> None:
 
 
 def register_devices(page: Any) -> None:
-    """One device that the wires cannot carry, and one that they can, while there is room for it."""
+    """One device that the wires cannot carry, others that they can, while there is room for them; two leave again."""
     page.reload()
     page.get_by_label("Panels, rated power").fill("40")
     press(page, "Register panels")
@@ -164,7 +164,14 @@ def register_devices(page: Any) -> None:
     expect(page.get_by_role("listitem").filter(has_text="panels (PV), 0.5 kW")).to_be_visible(timeout=15_000)
     page.get_by_label("Battery, it stores").fill("1")
     press(page, "Register battery")
-    expect(page.get_by_role("listitem").filter(has_text="battery, ")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("listitem").filter(has_text="battery, 0.5 kW, 1 kWh")).to_be_visible(timeout=15_000)
+    page.get_by_label("hydrogen in the full tank").fill("1")
+    press(page, "Register fuel cell")
+    expect(page.get_by_role("listitem").filter(has_text="fuel cell, 1.077 kW")).to_be_visible(timeout=15_000)
+    press(page, "Withdraw fuel cell")
+    expect(page.get_by_role("listitem").filter(has_text="fuel cell, ")).to_have_count(0, timeout=15_000)
+    press(page, re.compile(r"Withdraw battery.* since the first interval"))
+    expect(page.get_by_role("listitem").filter(has_text="since the first interval")).to_have_count(1, timeout=15_000)
 
 
 @pytest.fixture(scope="module")

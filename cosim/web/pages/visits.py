@@ -12,7 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -157,15 +157,31 @@ class Entry(NamedTuple):
     who: Who
 
 
+class Lane(StrEnum):
+    """Threads that a route waits for: pages; what is handed in; what waits for the ledger, perhaps a whole interval."""
+
+    PAGES = "pages"
+    HANDED_IN = "handed in"
+    LEDGER = "ledger"
+
+
+def find_lane(entry: Entry) -> Lane:
+    """Lane of a route: statements and what the operator does wait for an interval that is being closed."""
+    if entry.method == "GET":
+        return Lane.PAGES
+    waits = entry.path == "/house/statement" or entry.who == Who.OPERATOR
+    return Lane.LEDGER if waits else Lane.HANDED_IN
+
+
 class Threads:
-    """How many requests are answered at once: a few, and pages never wait for what waits for the ledger."""
+    """How many requests are answered at once: a few of each lane, so that none waits for what another waits for."""
 
     def __init__(self) -> None:
-        self._limits = {"GET": CapacityLimiter(MOST_AT_ONCE), "POST": CapacityLimiter(MOST_AT_ONCE)}
+        self._limits = {lane: CapacityLimiter(MOST_AT_ONCE) for lane in Lane}
 
     async def run(self, entry: Entry, task: Callable[[], Response]) -> Response:
         """Run a task in a thread."""
-        return await to_thread.run_sync(task, limiter=self._limits[entry.method])
+        return await to_thread.run_sync(task, limiter=self._limits[find_lane(entry)])
 
 
 def make_endpoint(desk: Desk, entry: Entry, threads: Threads) -> Callable[[Request], Awaitable[Response]]:

@@ -82,7 +82,7 @@ def test_a_battery_says_what_it_stores_and_panels_do_not(desk: Desk, operator: V
     words = [f"battery, {battery_w / 1000:g} kW, 4 kWh", "panels (PV), 0.5 kW"]
     mine, theirs = visitor.get("/main").text, operator.get("/operator").text
     for k, each in enumerate(words):
-        assert f"<li>{each}</li>" in mine
+        assert f"<li>{each}" in mine
         assert f"<li>house 5, {desk.live.case.profiles.participants[4]}: device {k}, {each}</li>" in theirs
 
 
