@@ -5,7 +5,8 @@ A fuel cell is firm generation then: it runs where the utility price covers its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,9 @@ class Fleet:
         D devices.
     profiles
         Load, generation and price without them, T intervals.
+    withdrawn
+        Houses whose own panels, which are part of the profiles, left while people took part: {house: first interval
+        without them}.
 
     Attributes
     ----------
@@ -51,8 +55,10 @@ class Fleet:
         Those of a kind, {number of the device: device}.
     """
 
-    def __init__(self, devices: Sequence[Device], profiles: Profiles) -> None:
-        self.devices = tuple(devices)
+    def __init__(
+        self, devices: Sequence[Device], profiles: Profiles, withdrawn: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
+        self.devices, self.withdrawn = tuple(devices), withdrawn
         self.fuel_cells = {k: one for k, one in enumerate(devices) if isinstance(one, FuelCellDevice)}
         self.batteries = {k: one for k, one in enumerate(devices) if isinstance(one, BatteryDevice)}
         self._profiles = profiles
@@ -88,6 +94,8 @@ class Fleet:
     def pv_wh(self, standing: Standing) -> Wh:
         """Generation of the houses' own panels and of those admitted, (T, N)."""
         pv = self._profiles.pv_wh.copy()
+        for house, first in self.withdrawn.items():
+            pv[first:, house] = 0
         for device, stands in zip(self.devices, standing, strict=True):
             if isinstance(device, PvDevice) and stands == ADMITTED:
                 pv[:, device.house] += panels_wh(device.rated_kw, self._profiles)
