@@ -24,7 +24,6 @@ from cosim.case.devices import (
     PvDevice,
     make_battery,
 )
-from cosim.case.fleet import Fleet
 from cosim.case.state import ADMITTED, RETIRED, NetworkState
 from cosim.errors import ScenarioError
 from grid_models.devices.fuel_cell import STACKS
@@ -270,7 +269,7 @@ def with_joined(stage: Stage, device: Device) -> Stage:
 def _with_device(stage: Stage, device: Device) -> Stage:
     """Stage with one more device in the fleet, which is admitted."""
     case = stage.case
-    fleet = Fleet((*case.fleet.devices, device), case.profiles, case.fleet.withdrawn)
+    fleet = case.fleet.with_devices((*case.fleet.devices, device))
     case = replace(case, fleet=fleet, opening_network=_with_standing(case.opening_network, device))
     return stage._replace(case=case, network=_with_standing(stage.network, device))
 
@@ -288,7 +287,7 @@ def with_left(stage: Stage, act: Leaves) -> Stage:
     if act.kind == "pv" and act.device is None:
         case, fleet = stage.case, stage.case.fleet
         withdrawn = {**fleet.withdrawn, act.house: act.interval}
-        return stage._replace(case=replace(case, fleet=Fleet(fleet.devices, case.profiles, withdrawn)))
+        return stage._replace(case=replace(case, fleet=fleet.with_devices(fleet.devices, withdrawn)))
     k = act.device
     if k is None:
         k, (power_w, wh) = len(stage.case.fleet.devices), rate_own(stage.case, act.house, "battery")

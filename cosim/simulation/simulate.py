@@ -36,6 +36,7 @@ from cosim.results.directory import (
 )
 from cosim.results.energy_balance import make_energy_balance_table
 from cosim.results.fairness import make_curtailed_by_house_table
+from cosim.results.flexible import list_flexible_tables, make_flexible_tables, summarise_flexible
 from cosim.results.fuel_cells import (
     FUEL_CELL_SUMMED,
     FUEL_CELL_TABLE,
@@ -250,6 +251,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    found |= summarise_flexible(case, parts)
     found["limits"] = list_limits(case.limits)
     if case.feeder.notes:
         found["network"]["notes"] = list(case.feeder.notes)
@@ -259,9 +261,10 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
 
 
 def list_tables(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of events and fuel cells only where there are any."""
+    """Names of the tables that a run writes part by part; those of events and devices only where there are any."""
     outages = OUTAGE_TABLES if has_events(case) else ()
-    return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
+    cells = (FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()
+    return (*TABLES, "energy_balance", *outages, *cells, *list_flexible_tables(case))
 
 
 def list_all_tables(case: Case) -> tuple[str, ...]:
@@ -278,7 +281,7 @@ def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(ended) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
-    return {**found, "energy_balance": balance, **outages, **cells}
+    return {**found, "energy_balance": balance, **outages, **cells, **make_flexible_tables(case, chunk)}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from market.errors import LedgerError
 from market.exchanges import (
     EXCHANGE,
+    FLEXIBLE,
+    FLEXIBLE_KIND,
     HEAD,
     METER,
     ORDER,
@@ -42,6 +44,7 @@ class RecordKind(IntEnum):
     ORDER = ORDER_KIND
     PHASES = 20
     SUBMISSION = SUBMISSION_KIND
+    FLEXIBLE = FLEXIBLE_KIND
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -231,6 +234,7 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     int(RecordKind.VERDICT): VERDICT,
     int(RecordKind.PHASES): PHASES,
     int(RecordKind.SUBMISSION): SUBMISSION,
+    int(RecordKind.FLEXIBLE): FLEXIBLE,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,
