@@ -43,7 +43,8 @@ def deploy(
         typer.Option(help="Run directory whose ledger the anchors are of. Default: that of the first anchor."),
     ] = None,
     argument: Annotated[
-        list[str] | None, typer.Option(help="Argument of another contract's constructor; repeated, in order.")
+        list[str] | None,
+        typer.Option(help="Argument of another contract's constructor, in order; JSON for structs and arrays."),
     ] = None,
     password_file: Password = None,
     chain_id: ChainId = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from market.contract.abi import (
     hash_signature,
     parse_arguments,
 )
-from market.contract.artifacts import list_artifacts, read_artifact
+from market.contract.artifacts import Artifact, list_artifacts, read_artifact
 from market.errors import ChainError
 
 ROOT = Path(__file__).parents[4] / "market/contract"
@@ -90,3 +91,32 @@ def test_arguments_are_read_from_text() -> None:
     for texts in ([], ["1", "2"], ["zz"]):
         with pytest.raises(ChainError, match="expected"):
             parse_arguments(ANCHOR, texts)
+
+
+def made_of(*inputs: dict[str, object]) -> Artifact:
+    """A contract whose constructor takes these."""
+    return replace(ANCHOR, abi=({"type": "constructor", "inputs": list(inputs)},))
+
+
+STRUCT = {
+    "name": "rules_",
+    "type": "tuple",
+    "components": [{"name": "fee", "type": "uint16"}, {"name": "who", "type": "address[]"}],
+}
+ADDRESS = "0x" + "12" * 20
+
+
+@pytest.mark.parametrize("text", [f'[5, ["{ADDRESS}"]]', f'{{"who": ["{ADDRESS}"], "fee": "0x5"}}'])
+def test_structs_and_arrays_are_json(text: str) -> None:
+    contract = made_of(STRUCT, {"name": "on", "type": "bool"}, {"name": "most", "type": "int8[][2]"})
+    values = parse_arguments(contract, [text, "true", "[[1, -2], []]"])
+    assert values == [(5, [ADDRESS]), True, [[1, -2], []]]
+    assert encode_deployment(contract, values).startswith(ANCHOR.bytecode)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "[5]", "[5, []", "[5, 5]", '{"fee": 5}', "[1.5, []]", "[[], []]", "[5, [7]]"]
+)
+def test_json_of_another_shape_is_told(text: str) -> None:
+    with pytest.raises(ChainError, match=r"argument rules: expected a value of type \(uint16,address\[\]\), got"):
+        parse_arguments(made_of(STRUCT), [text])
