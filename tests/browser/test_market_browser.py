@@ -63,8 +63,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     words.append("--demo")
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-        code = re.search(r"(\w{4}-){3}\w{4}", lines[-1])
+        lines = [process.stdout.readline()]  # on a fresh machine the first one says that it compiles
+        while not (code := re.search(r"(\w{4}-){3}\w{4}", lines[-1])) and lines[-1]:
+            lines.append(process.stdout.readline())
         assert code is not None, lines
         yield Market(f"http://localhost:{port}", folder / "run", process, code[0])
         process.send_signal(2)

@@ -57,12 +57,13 @@ def find_room(case: Case, meters: Rows, house: int, sign: float) -> Room:
     load_var = None if loads is None else loads.metered_var(meters)
     p_kw, q_kvar = metered_injections(meters, case.interval_minutes, connections, load_var)
     column = house if connections is None else int(connections.column("load")[house])
-    p_kw, q_kvar = (np.repeat(each, STEPS_KW.size, axis=0) for each in (p_kw, q_kvar))
-    p_kw[:, column] += sign * STEPS_KW
-    flow = case.engine.solve(p_kw, q_kvar)
-    bad = np.flatnonzero(judge(flow, case.limits).status != Judgement.OK)
-    if not bad.size:
-        return Room(float(STEPS_KW[-1]), "")
-    first = int(bad[0])
-    reason, element, phase = find_binding_limit(check_limits(case.feeder, case.limits, flow, first))
-    return Room(float(STEPS_KW[first - 1]) if first else 0.0, explain_reason(with_conductor(reason, phase), element))
+    before = 0.0
+    for kw in STEPS_KW.tolist():  # one after the other: far beyond the limits there may be no solution, found slowly
+        tried = p_kw.copy()
+        tried[:, column] += sign * kw
+        flow = case.engine.solve(tried, q_kvar)
+        if judge(flow, case.limits).status[0] != Judgement.OK:
+            reason, element, phase = find_binding_limit(check_limits(case.feeder, case.limits, flow, 0))
+            return Room(before, explain_reason(with_conductor(reason, phase), element))
+        before = kw
+    return Room(before, "")

@@ -10,6 +10,7 @@ pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridset
 
 from served_market import STREET
 
+from cosim import Scenario
 from cosim.case.case import Case, build_case
 from cosim.delivery.setpoints import injection_kw
 from cosim.interval.fold import run_intervals
@@ -45,3 +46,16 @@ def test_the_end_of_a_weak_street_has_less_room_than_its_begin(solved: tuple[Cas
     near, far = int(np.argmin(case.feeder.bus)), int(np.argmax(case.feeder.bus))
     assert rooms[far] < rooms[near]
     assert max(rooms) <= STEPS_KW[-1]
+
+
+def test_nothing_is_solved_far_beyond_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a long street 30 kW more have no solution; to find that out takes `runpp` a second, which a page waits for."""
+    long = {"houses": {"n_houses": 40, "n_prosumers": 20}, "network": {"n_branches": 1}}
+    case = build_case(Scenario().with_changes(horizon={"hours": 1}, **long))
+    (chunk,) = run_intervals(case, case.opening)
+    farthest = int(np.argmax(case.feeder.bus))
+    p_kw = injection_kw(chunk.window.meters, case.interval_minutes, None)
+    p_kw[:, farthest] -= STEPS_KW[-1]
+    assert not case.engine.solve(p_kw).converged[0]
+    monkeypatch.setattr("grid_models.powerflow.engine.solve_by_runpp", None)
+    assert "too low" in find_room(case, chunk.window.meters, farthest, -1.0).why
