@@ -21,6 +21,10 @@ class Artifact:
         Its functions, errors and events, as the compiler tells them.
     bytecode
         What is sent to a chain before the constructor's arguments.
+    runtime
+        What stands on a chain then; zeros where immutable values are put in.
+    immutables
+        shape (k, 2): begin and length of those places, bytes.
     sha256_of_source
         Digest of the sources that it was compiled from.
     """
@@ -28,6 +32,8 @@ class Artifact:
     name: str
     abi: tuple[dict[str, Any], ...]
     bytecode: bytes
+    runtime: bytes
+    immutables: tuple[tuple[int, int], ...]
     sha256_of_source: str
 
 
@@ -60,5 +66,14 @@ def read_artifact(name: str) -> Artifact:
     """
     text = (files("market.contract") / "compiled" / f"{name}.json").read_text(encoding="utf-8")
     stored = json.loads(text)
-    bytecode = bytes.fromhex(stored["bytecode"].removeprefix("0x"))
-    return Artifact(name, tuple(stored["abi"]), bytecode, stored["sha256_of_source"])
+    bytecode, runtime = (bytes.fromhex(stored[key].removeprefix("0x")) for key in ("bytecode", "runtime"))
+    places = tuple((start, length) for start, length in stored["immutables"])
+    return Artifact(name, tuple(stored["abi"]), bytecode, runtime, places, stored["sha256_of_source"])
+
+
+def is_code_of(artifact: Artifact, code: bytes) -> bool:
+    """Whether the code at an address is this contract's, whatever its immutable values are."""
+    masked = bytearray(code)
+    for start, length in artifact.immutables:
+        masked[start : start + length] = bytes(min(length, max(len(code) - start, 0)))
+    return bytes(masked) == artifact.runtime

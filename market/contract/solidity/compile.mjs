@@ -25,7 +25,7 @@ const output = JSON.parse(solc.compile(JSON.stringify({
     viaIR: true,
     optimizer: { enabled: true, runs: 200 },
     metadata: { bytecodeHash: "none", appendCBOR: false },
-    outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+    outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] } },
   },
 })));
 const wrong = (output.errors ?? []).map((each) => each.formattedMessage);
@@ -50,10 +50,18 @@ for (const name of names) {
   if (!isDeployed) continue;
   const digest = createHash("sha256");
   for (const each of [...collect(name)].sort()) digest.update(texts[each]);
-  const built = { abi: contract.abi, bytecode: "0x" + contract.evm.bytecode.object, sha256_of_source: digest.digest("hex") };
+  const { object, immutableReferences } = contract.evm.deployedBytecode;
+  const places = Object.values(immutableReferences ?? {}).flat().map(({ start, length }) => [start, length]);
+  const built = {
+    abi: contract.abi,
+    bytecode: "0x" + contract.evm.bytecode.object,
+    runtime: "0x" + object, // what stands on a chain, but for the immutable values at these places
+    immutables: places.sort(([a], [b]) => a - b),
+    sha256_of_source: digest.digest("hex"),
+  };
   const path = join(compiled, name.replace(/\.sol$/, ".json"));
   const text = JSON.stringify(built, null, 1) + "\n";
-  const size = contract.evm.deployedBytecode.object.length / 2;
+  const size = object.length / 2;
   if (!process.argv.includes("--check")) writeFileSync(path, text);
   else if (!existsSync(path) || readFileSync(path, "utf8") !== text) {
     console.error(`${path}: expected what the sources compile to, got other bytes; run node compile.mjs`);
