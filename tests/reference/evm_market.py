@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cosim.delivery.window import InputSeries, make_orders_at
-from market.contract.abi import decode_event, decode_result, describe_revert, encode_call, encode_deployment, find_entry, select
+from market.contract.abi import decode_result, encode_call, encode_deployment, find_entry, select
 from market.contract.artifacts import read_artifact
-from market.contract.hourly import make_battery, make_rules_argument, make_wish, read_exchanges, read_state
-from market.exchanges import Rows
+from market.contract.hourly import make_batteries, make_rules_argument, make_wishes, read_exchanges, read_state
+from market.exchanges import Ints, Rows
 from market.mechanisms import clear
 from market.orders import Orders
 from market.rules import Rules
-from market.settlement import Settlement, deliver_all, settle
-from market.state import State, begin_interval
+from market.settlement import deliver_all, settle
+from market.state import Lots, State, begin_interval
 
 pyrevm = pytest.importorskip("pyrevm", reason="pyrevm, a virtual machine for contracts, has no wheel for this Python")
 
@@ -26,15 +25,20 @@ MARKET = read_artifact("Market")
 OPERATOR = "0x" + "0b" * 20
 FIRST_GATE, LENGTH = 1_000_000, 3600
 SUBMIT = select(find_entry(MARKET, "function", "submit"))
+CLEAR = encode_call(MARKET, "clear")
+VIEWS = tuple(encode_call(MARKET, name) for name in ("listHoldings", "listLots", "pools", "progress"))
 
 
 def address_of(house: int) -> str:
     return f"0x{house + 0xA000:040x}"
 
 
-def encode_submission(interval: int, wish: Sequence[int]) -> bytes:
-    """The same bytes as `encode_call`, quicker."""
-    return SUBMIT + b"".join(int(each).to_bytes(32, "big", signed=True) for each in (interval, *wish))
+def encode_submissions(interval: int, wishes: Ints) -> list[bytes]:
+    """Calldata of `submit` for each house; the same bytes as those of `encode_call`, quicker."""
+    numbers = np.concatenate([np.full((wishes.shape[0], 1), interval), wishes], axis=1)
+    words = np.repeat((numbers >> 63)[:, :, None], 4, axis=2)
+    words[:, :, 3] = numbers
+    return [SUBMIT + each.tobytes() for each in words.astype(">i8")]
 
 
 class EvmMarket:
@@ -43,13 +47,11 @@ class EvmMarket:
     def __init__(self, rules: Rules, state: State, queued: bool = False) -> None:
         self.rules, self.ratings, self.n = rules, state.ratings, state.own_wh.size
         self.machine = pyrevm.EVM()
-        self.at = 0
         arguments = (make_rules_argument(rules), (FIRST_GATE, LENGTH, queued))
         self.address = self.machine.deploy(OPERATOR, encode_deployment(MARKET, arguments))
-        for i in range(self.n):
-            battery = make_battery(state.ratings, i)
-            own, wallet = int(state.own_wh[i]), int(state.wallet_neur[i])
-            self.call(OPERATOR, "register", (address_of(i), battery, own, wallet))
+        opening = zip(make_batteries(state.ratings), state.own_wh.tolist(), state.wallet_neur.tolist(), strict=True)
+        for house, (battery, own, wallet) in enumerate(opening):
+            self.call(OPERATOR, "register", (address_of(house), battery, own, wallet))
 
     def send(self, sender: str, calldata: bytes) -> bytes:
         return bytes(self.machine.message_call(sender, self.address, calldata=calldata))
@@ -63,21 +65,51 @@ class EvmMarket:
     def wait_for_gate(self, interval: int) -> None:
         self.machine.set_block_env(pyrevm.BlockEnv(timestamp=FIRST_GATE + interval * LENGTH))
 
-    def clear(self) -> tuple[Rows, int]:
+    def clear(self, sender: str = OPERATOR) -> tuple[Rows, int]:
         """Clear; the exchanges, and the price."""
-        self.call(OPERATOR, "clear")
-        exchanges: list[dict[str, Any]] = []
-        price = -1
-        for log in self.machine.result.logs:
-            topics, content = log.data
-            topics = [bytes.fromhex(topic.removeprefix("0x")) if isinstance(topic, str) else topic for topic in topics]
-            if (event := decode_event(MARKET, "Exchanged", topics, bytes(content))) is not None:
-                exchanges.append(event)
-            elif (event := decode_event(MARKET, "Cleared", topics, bytes(content))) is not None:
-                price = event["price"]
-        return read_exchanges(exchanges, self.rules.fee_permille), price
+        self.send(sender, CLEAR)
+        logs = [([bytes(topic) for topic in topics], bytes(data)) for topics, data in self.logs()]
+        *_, price, n = np.frombuffer(logs[-1][1], ">i8")[3::4]
+        rows = read_exchanges(logs, self.rules)
+        assert rows.size == n
+        return rows, int(price)
+
+    def logs(self) -> list[tuple[list[bytes], bytes]]:
+        return [log.data for log in self.machine.result.logs]
 
     def state(self) -> State:
-        (holdings,), (lots,) = self.call(OPERATOR, "listHoldings"), self.call(OPERATOR, "listLots")
-        pools, progress = self.call(OPERATOR, "pools"), self.call(OPERATOR, "progress")
-        return read_state(holdings, lots, pools, progress, self.ratings)
+        return read_state(*(self.send(OPERATOR, view) for view in VIEWS), self.ratings)
+
+    def submit(self, interval: int, wishes: Ints, houses: Iterable[int] | None = None) -> None:
+        calls = encode_submissions(interval, wishes)
+        for house in range(self.n) if houses is None else houses:
+            self.send(address_of(house), calls[house])
+
+
+def check_equal(contract: State, python: State) -> None:
+    """Everything that a state holds is equal to the Wh and nEUR."""
+    for name in ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally"):
+        assert getattr(contract, name).tolist() == getattr(python, name).tolist(), name
+    for column, mine, theirs in zip(Lots._fields, contract.lots, python.lots, strict=True):
+        assert mine.tolist() == theirs.tolist(), column
+
+
+def settle_both(contract: EvmMarket, orders: Orders, before: State, rules: Rules) -> State:
+    """Clear an interval whose orders are in, equal; returns the state after it."""
+    rows, price = contract.clear()
+    settled = settle(deliver_all(clear(orders, before, rules).rows, contract.n), orders, before, rules)
+    assert rows.tobytes() == settled.rows.tobytes(), (orders.interval, rows, settled.rows)
+    assert price == orders.price_ueur_per_kwh
+    check_equal(contract.state(), begin_interval(settled.state, orders.interval + 1))
+    return settled.state
+
+
+def run_beside(supply: InputSeries, state: State, rules: Rules) -> State:
+    """Run both, each interval equal; returns the last state."""
+    contract = EvmMarket(rules, state)
+    contract.quote(supply.utility_ueur_per_kwh)
+    for t in range(supply.utility_ueur_per_kwh.size):
+        orders, before = make_orders_at(supply, t, t, state, rules)
+        contract.submit(t, make_wishes(orders))
+        state = settle_both(contract, orders, before, rules)
+    return state
