@@ -64,6 +64,8 @@ struct House {
     int256 chargeLeft;
     int256 dischargeLeft;
     int256 above; // stored above the lower bound, for lots to be sold
+    int256 hostedCharge; // of others, once it is settled
+    int256 hostedDischarge;
     Ratings ratings;
 }
 
@@ -114,6 +116,11 @@ library Matching {
     /// Trade, share, and leave the rest to the grid.
     function clear(Book memory book) internal pure {
         book.order = orderArrivals(book.houses.length, book.interval, book.rules);
+        serve(book);
+    }
+
+    /// The same where the order of arrival is known.
+    function serve(Book memory book) internal pure {
         setPrice(book);
         book.requests = queue(book, ASK_TRADE);
         sellLots(book);
@@ -122,9 +129,22 @@ library Matching {
         settleWithGrid(book);
     }
 
+    /// Room for so many exchanges; none is made before it is written.
+    function openRows(uint256 size) internal pure returns (Exchange[] memory rows) {
+        assembly ("memory-safe") {
+            rows := mload(0x40)
+            mstore(rows, size)
+            mstore(0x40, add(rows, shl(5, add(size, 1))))
+        }
+    }
+
     /// Check the order of a house against its battery and its money, and open it.
     function openOrder(Book memory book, uint256 i) internal pure {
-        House memory h = book.houses[i];
+        openHouse(book, book.houses[i], i);
+    }
+
+    /// The same for a house that need not be among those of the book.
+    function openHouse(Book memory book, House memory h, uint256 i) internal pure {
         if (book.rules.mechanism != TRADING) balanceBattery(h, i);
         else if (h.charge != 0 || h.discharge != 0) revert BadOrder(i);
         (h.offer, h.need) = (max(h.net, 0), max(-h.net, 0));
@@ -257,25 +277,25 @@ library Matching {
 
     function shareOffers(Book memory book) internal pure {
         uint256[] memory hosts = queue(book, ASK_SHARE);
-        uint256 at;
-        for (uint256 k = 0; k < book.order.length && at < hosts.length; k++) {
-            if (book.houses[book.order[k]].offer > 0) at = shareOffer(book, book.order[k], hosts, at);
+        uint256 position;
+        for (uint256 k = 0; k < book.order.length && position < hosts.length; k++) {
+            if (book.houses[book.order[k]].offer > 0) position = shareOffer(book, book.order[k], hosts, position);
         }
     }
 
     /// Share one offer with the hosts from `at` on: the contract pays at once (C-SE), or the prosumer keeps the lot (P2P-SE).
-    function shareOffer(Book memory book, uint256 seller, uint256[] memory hosts, uint256 at) internal pure returns (uint256) {
+    function shareOffer(Book memory book, uint256 seller, uint256[] memory hosts, uint256 position) internal pure returns (uint256) {
         House memory s = book.houses[seller];
         bool central = book.rules.mechanism == SHARING_CENTRAL;
-        while (at < hosts.length && s.offer > 0) {
+        while (position < hosts.length && s.offer > 0) {
             int256 offer = s.offer;
             if (central && book.price > 0) offer = min(offer, book.payable_ / book.price);
             if (offer == 0) break;
-            int256 e = share(book, seller, hosts[at], offer);
+            int256 e = share(book, seller, hosts[position], offer);
             if (central) book.payable_ -= e * book.price;
-            if (e < offer) at++;
+            if (e < offer) position++;
         }
-        return at;
+        return position;
     }
 
     /// Write what a host uses and what it stores of an offer; returns both together.
