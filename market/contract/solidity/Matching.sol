@@ -64,6 +64,8 @@ struct House {
     int256 chargeLeft;
     int256 dischargeLeft;
     int256 above; // stored above the lower bound, for lots to be sold
+    int256 hostedCharge; // of others, once it is settled
+    int256 hostedDischarge;
     Ratings ratings;
 }
 
@@ -125,6 +127,15 @@ library Matching {
         sellOffers(book);
         if (book.rules.mechanism >= SHARING_CENTRAL) shareOffers(book);
         settleWithGrid(book);
+    }
+
+    /// Room for so many exchanges; none is made before it is written.
+    function openRows(uint256 size) internal pure returns (Exchange[] memory rows) {
+        assembly ("memory-safe") {
+            rows := mload(0x40)
+            mstore(rows, size)
+            mstore(0x40, add(rows, shl(5, add(size, 1))))
+        }
     }
 
     /// Check the order of a house against its battery and its money, and open it.
