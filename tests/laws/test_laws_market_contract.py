@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evm_market import EvmMarket, run_beside, settle_both
+from contract_market import MARKET, OPERATOR_KEY, address_of, settle_both
+from eth_account import Account
+from evm_market import EvmMarket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.case.case import build_market
 from cosim.delivery.window import InputSeries, make_orders_at
-from cosim.scenario.files import load_scenario
+from market.contract.abi import encode_call
 from market.contract.hourly import make_wishes
 from market.exchanges import AUTOMATIC, NO_LIMIT, STATED, SUBMISSION, Ask, Ints, Rows
 from market.mechanisms import BUILT_IN
@@ -119,3 +120,32 @@ def test_contract_and_python_agree_on_random_communities(name: str, seed: int, n
 @communities
 def test_contract_and_python_agree_on_thousands_of_communities(name: str, seed: int, n: int) -> None:
     check_community(name, seed, n)
+
+
+TICKET = {"Ticket": [{"name": name, "type": "uint32"} for name in ("interval", "house", "number")]}
+
+
+def submit_with_ticket(contract: EvmMarket, interval: int, house: int, number: int, wish: list[int]) -> None:
+    """As a wallet signs it, for the chain 1 of the virtual machine."""
+    domain = {"name": "gridsettle market", "version": "1", "chainId": 1, "verifyingContract": contract.address}
+    message = {"interval": interval, "house": house, "number": number}
+    ticket = Account.sign_typed_data(OPERATOR_KEY, domain, TICKET, message)
+    r, s = (each.to_bytes(32, "big") for each in (ticket.r, ticket.s))
+    calldata = encode_call(MARKET, "submitWithTicket", (interval, wish, number, ticket.v, r, s))
+    contract.transact(address_of(house), calldata)
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 2**31), n=st.integers(2, 8))
+def test_tickets_of_the_operator_say_who_is_served_first(seed: int, n: int) -> None:
+    supply, state, rules = draw_community(seed, n, "sharing_p2p")
+    rng = np.random.default_rng(seed)
+    contract = EvmMarket(rules, state, queued=True)
+    contract.quote(supply.utility_ueur_per_kwh)
+    for t in range(3):
+        orders, before = make_orders_at(supply, t, t, state, rules)
+        numbers = rng.choice(2**32, n, replace=False)
+        wishes = wishes_before_limits(supply, t, state, rules).tolist()
+        for house in rng.permutation(n).tolist():
+            submit_with_ticket(contract, t, house, int(numbers[house]), wishes[house])
+        state = settle_both(contract, orders._replace(order=np.argsort(numbers)), before, rules)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Hour, Sums} from "./Hour.sol";
 import {Book, Exchange, House, Lot, Matching} from "./Matching.sol";
 import {Battery, Holding, Order, Records, StoredLot, Wish} from "./Records.sol";
 import {BadRules, Rules, checkRules} from "./Rules.sol";
+import {Settlement, Sums} from "./Settlement.sol";
 
 /// A local market as both studies run theirs: members order, anybody clears, and the contract alone says who gets what for how much.
 /// Energies in Wh, prices in µEUR/kWh, money in nEUR. Storage holds the state at the begin of the interval that takes orders.
@@ -21,7 +21,7 @@ contract Market {
     /// Money of the utility and of the sharing contract, nEUR.
     struct Pools {
         int128 utility;
-        uint128 contract_;
+        uint128 sharing;
     }
 
     /// When orders are taken: those of interval t until `firstGate` + t·`length`, Unix seconds.
@@ -112,7 +112,7 @@ contract Market {
         members.push(member);
         places[member] = house + 1;
         batteries[house] = battery;
-        int256 left = Hour.rest(int256(uint256(own)), int256(uint256(battery.selfDischargePpm)));
+        int256 left = Records.rest(int256(uint256(own)), int256(uint256(battery.selfDischargePpm)));
         holdings[house] = Holding(uint40(uint256(left)), 0, wallet, 0);
         emit Registered(house, member, own, wallet);
     }
@@ -149,10 +149,10 @@ contract Market {
         if (queued) Matching.serve(book);
         else Matching.clear(book);
         emitExchanges(book);
-        Hour.pay(book, sums);
-        Hour.moveEnergy(book, sums);
-        Lot[] memory made = Hour.listNewLots(book, sums, p.nextLot);
-        keepLots(book, made, p);
+        Settlement.pay(book, sums);
+        Lot[] memory left = Settlement.move(book, sums);
+        Settlement.closeHouses(book);
+        keepLots(book, left, p);
         keepHouses(book);
         keepSums(book, sums, p);
     }
@@ -235,10 +235,11 @@ contract Market {
         bool complete = openHouses(book);
         if (!complete && block.timestamp < gate(p.interval)) revert GateOpen(gate(p.interval));
         book.lots = readLots(p);
-        book.rows = new Exchange[](book.lots.length + 7 * n);
+        book.rows = Matching.openRows(book.lots.length + 7 * n);
         Pools memory money = pools;
-        sums = Sums(money.utility, int256(uint256(money.contract_)), int256(uint256(p.stored)), int256(uint256(p.sold)));
-        book.payable_ = sums.contract_;
+        sums =
+            Sums(money.utility, int256(uint256(money.sharing)), 0, int256(uint256(p.stored)), int256(uint256(p.sold)));
+        book.payable_ = sums.sharing;
     }
 
     /// Houses with their orders; those that have none are served last, and have nothing to be served with.
@@ -289,23 +290,25 @@ contract Market {
         emit Cleared(book.interval, book.utility, book.price, book.written);
     }
 
-    /// Lots at the begin of the next interval: what was sold or has expired is deleted.
-    function keepLots(Book memory book, Lot[] memory made, Progress memory p) private {
-        uint256 next = book.interval + 1;
-        uint256 oldest = uint256(book.nextLot);
+    /// Lots at the begin of the next interval: what is sold or has expired is deleted, and its host's what has expired.
+    function keepLots(Book memory book, Lot[] memory left, Progress memory p) private {
         for (uint256 k = 0; k < book.lots.length; k++) {
-            Lot memory lot = book.lots[k];
-            Hour.carry(book.houses, lot, next);
-            uint256 number = uint256(lot.number);
-            if (lot.open == 0) delete stored[number];
-            else if (lot.open != lot.stored) stored[number] = Records.store(lot);
-            if (lot.open > 0 && number < oldest) oldest = number;
+            if (book.lots[k].open == 0) delete stored[uint256(book.lots[k].number)];
         }
-        for (uint256 k = 0; k < made.length; k++) {
-            Hour.carry(book.houses, made[k], next);
-            uint256 number = uint256(made[k].number);
-            if (made[k].open > 0) stored[number] = Records.store(made[k]);
-            if (made[k].open > 0 && number < oldest) oldest = number;
+        uint256 oldest = uint256(book.nextLot);
+        for (uint256 k = left.length; k > 0; k--) {
+            Lot memory lot = left[k - 1];
+            uint256 number = uint256(lot.number);
+            bool isNew = number >= p.nextLot;
+            if (lot.expiry <= int256(book.interval + 1)) {
+                House memory host = book.houses[uint256(lot.host)];
+                host.own += lot.open;
+                host.hosted -= lot.open;
+                if (!isNew) delete stored[number];
+            } else {
+                if (isNew || lot.open != lot.stored) stored[number] = Records.store(lot);
+                oldest = number;
+            }
         }
         p.oldestLot = uint32(oldest);
     }
@@ -313,13 +316,13 @@ contract Market {
     function keepHouses(Book memory book) private {
         for (uint256 i = 0; i < book.houses.length; i++) {
             House memory h = book.houses[i];
-            h.own = Hour.rest(h.own, h.ratings.selfDischargePpm);
+            h.own = Records.rest(h.own, h.ratings.selfDischargePpm);
             holdings[i] = Records.store(h);
         }
     }
 
     function keepSums(Book memory book, Sums memory sums, Progress memory p) private {
-        pools = Pools(int128(sums.utility), uint128(Records.fit(sums.contract_, 128)));
+        pools = Pools(int128(sums.utility), uint128(Records.fit(sums.sharing, 128)));
         p.interval++;
         p.nextLot = uint32(Records.fit(book.nextLot, 32));
         p.stored = uint64(Records.fit(sums.stored, 64));

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {House, Lot, Ratings} from "./Matching.sol";
+import {PPM} from "./Rules.sol";
 
 /// What a battery can do in one interval: energies in Wh, rates in parts per million. One word of storage.
 struct Battery {
@@ -103,6 +104,11 @@ library Records {
             StoredLot(
                 int24(lot.owner), uint16(fit(lot.host, 16)), uint40(fit(lot.open, 40)), uint32(fit(lot.expiry, 32))
             );
+    }
+
+    /// What a battery keeps of own energy at the begin of an interval.
+    function rest(int256 own, int256 selfDischargePpm) internal pure returns (int256) {
+        return own - own * selfDischargePpm / PPM;
     }
 
     /// A number from zero on that has so many bits at most: what would be overdrawn ends here.

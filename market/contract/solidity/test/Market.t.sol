@@ -165,6 +165,7 @@ contract MarketTest is MarketWorld {
         }
         int256 before = totalMoney();
         for (uint256 i = 0; i < 4; i++) {
+            wishes[i].ask %= 3;
             isTaken(i, wishes[i]);
         }
         vm.warp(FIRST_GATE);
@@ -240,6 +241,51 @@ contract MarketTest is MarketWorld {
             if (kind == 3) stored += wh * 950_000 / MILLION;
             if (kind == 4) stored -= drawn(wh);
         }
+    }
+
+    // Lots.
+
+    /// House 0 shares with house 1, which is poor: half is used, half stored; house 2 buys of the lot; the rest becomes the host's.
+    function test_a_lot_is_stored_sold_and_expires() public {
+        submit(0, Wish(1000, 0, 0, -1));
+        submit(1, Wish(-1000, 0, 2, -1));
+        closeGate();
+        Market.NumberedLot[] memory lots = market.listLots();
+        check(lots.length == 1 && lots[0].number == 0 && lots[0].lot.owner == 0 && lots[0].lot.host == 1, "no lot");
+        check(lots[0].lot.stored == 475 && lots[0].lot.expiry == 3, "500 Wh leave 475 in the battery, for 3 intervals");
+        submit(2, Wish(-93, 0, 1, -1));
+        uint256 before = market.listHoldings()[0].wallet;
+        closeGate();
+        check(market.listLots()[0].lot.stored == 375, "93 Wh take 100 out of the battery");
+        check(
+            market.listHoldings()[0].wallet == before + 93 * 201_000, "the lot's owner is paid the price of one request"
+        );
+        closeGate();
+        check(market.listLots().length == 0 && market.listHoldings()[1].hosted == 0, "a lot outlives its time");
+        check(market.listHoldings()[1].own == 3000 + 375, "what is left is not its host's");
+        (,, uint32 next, uint64 everStored, uint64 everSold) = market.progress();
+        check(next == 1 && everStored == 475 && everSold == 100, "the tally");
+    }
+
+    function closeGate() private {
+        vm.warp(market.gate(interval()));
+        market.clear();
+        vm.warp(1);
+    }
+
+    /// The sharing contract (C-SE) pays from fees, and never more than it has.
+    function test_the_sharing_contract_spends_what_it_earned() public {
+        open(makeRules(3), 4, false);
+        for (uint256 t = 0; t < 2; t++) {
+            submit(0, Wish(1000, 0, 0, -1));
+            submit(2, Wish(-500, 0, 1, -1));
+            submit(1, Wish(-1000, 0, 2, -1));
+            closeGate();
+            if (t == 0) check(market.listLots().length == 0, "a contract without money has paid");
+        }
+        (, uint128 sharing) = market.pools();
+        check(market.listLots()[0].lot.owner == -2, "the lot is not the contract's");
+        check(sharing < 134_000 + 500 * 134_000 / 10, "the contract has kept its money");
     }
 
     // The queue.

@@ -98,8 +98,8 @@ abstract contract MarketWorld {
     }
 
     function totalMoney() internal view returns (int256 sum) {
-        (int128 utility, uint128 contract_) = market.pools();
-        sum = utility + int256(uint256(contract_));
+        (int128 utility, uint128 sharing) = market.pools();
+        sum = utility + int256(uint256(sharing));
         Holding[] memory all = market.listHoldings();
         for (uint256 i = 0; i < all.length; i++) {
             sum += int256(uint256(all[i].wallet)) + all[i].account;
