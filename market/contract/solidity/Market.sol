@@ -43,11 +43,12 @@ contract Market {
     bytes32 private constant TICKET_TYPE = keccak256("Ticket(uint32 interval,uint32 house,uint32 number)");
 
     address public immutable operator;
+    uint256 private immutable RULES_LOW;
+    uint256 private immutable RULES_HIGH;
     uint64 private immutable FIRST_GATE;
     uint32 private immutable LENGTH;
     bool public immutable queued;
 
-    Rules public rules;
     Progress public progress;
     Pools public pools;
     address[] public members;
@@ -60,7 +61,7 @@ contract Market {
 
     event Registered(uint256 indexed house, address indexed member, uint256 own, uint256 wallet);
     event Quoted(uint256 indexed interval, uint32[] prices);
-    event Ordered(uint256 indexed interval, uint256 indexed house, Order order);
+    event Ordered(uint256 indexed interval, uint256 indexed house, Wish wish, uint32 number);
     /// One exchange: kinds and parties (-1 grid, -2 sharing contract, -4 nobody) as in `market/exchanges.py`.
     event Exchanged(
         uint256 indexed interval,
@@ -98,7 +99,7 @@ contract Market {
         checkRules(r);
         if (r.compensation != 0 || gates.length == 0) revert BadRules();
         operator = msg.sender;
-        rules = r;
+        (RULES_LOW, RULES_HIGH) = Records.pack(r);
         (FIRST_GATE, LENGTH, queued) = (gates.firstGate, gates.length, gates.queued);
     }
 
@@ -128,7 +129,7 @@ contract Market {
     /// Order for the interval that takes orders, once.
     function submit(uint32 interval, Wish calldata wish) external {
         if (queued) revert TicketExpected();
-        place(houseOf(msg.sender), Order(wish, interval, 0, true));
+        place(houseOf(msg.sender), wish, interval, 0);
     }
 
     /// Order where the operator numbers orders as they come in: an EIP-712 signature of `Ticket(interval, house, number)` by the
@@ -139,7 +140,7 @@ contract Market {
         if (!queued) revert NoTicketExpected();
         uint256 house = houseOf(msg.sender);
         if (ecrecover(hashTicket(interval, house, number), v, r, s) != operator) revert ForgedTicket();
-        place(house, Order(wish, interval, number, true));
+        place(house, wish, interval, number);
     }
 
     /// Clear the interval that takes orders, and begin the next: by anybody, once the gate is closed or all have ordered.
@@ -155,6 +156,10 @@ contract Market {
         keepLots(book, left, p);
         keepHouses(book);
         keepSums(book, sums, p);
+    }
+
+    function rules() public view returns (Rules memory) {
+        return Records.unpack(RULES_LOW, RULES_HIGH);
     }
 
     /// When orders of an interval are no longer taken, Unix seconds.
@@ -204,18 +209,18 @@ contract Market {
     }
 
     /// Keep an order that the clock, the battery and the wallet allow.
-    function place(uint256 house, Order memory order) private {
-        uint256 interval = progress.interval;
-        if (order.interval != interval) revert NotTakingOrders(order.interval, interval);
+    function place(uint256 house, Wish calldata wish, uint32 interval, uint32 number) private {
+        if (interval != progress.interval) revert NotTakingOrders(interval, progress.interval);
         if (block.timestamp >= gate(interval)) revert GateClosed(gate(interval));
         if (isFor(orders[house], interval)) revert OnlyOnce(house, interval);
-        if (order.wish.net == type(int32).min || order.wish.charge == type(int32).min) revert Unrepresentable();
+        if (wish.net == type(int32).min || wish.charge == type(int32).min) revert Unrepresentable();
+        Order memory order = Order(wish.net, wish.charge, wish.ask, wish.limit, interval, number, true);
         Book memory book;
-        book.rules = rules;
+        book.rules = rules();
         book.utility = int256(utilityPrice(interval));
-        Matching.openHouse(book, Records.load(holdings[house], batteries[house], order.wish), house);
+        Matching.openHouse(book, Records.load(holdings[house], batteries[house], order), house);
         orders[house] = order;
-        emit Ordered(interval, house, order);
+        emit Ordered(interval, house, wish, number);
     }
 
     function isFor(Order memory order, uint256 interval) private pure returns (bool) {
@@ -226,7 +231,7 @@ contract Market {
     function open(Progress memory p) private view returns (Book memory book, Sums memory sums) {
         uint256 n = members.length;
         if (n == 0) revert NoMember();
-        book.rules = rules;
+        book.rules = rules();
         book.interval = p.interval;
         book.utility = int256(utilityPrice(p.interval));
         book.nextLot = int256(uint256(p.nextLot));
@@ -249,8 +254,8 @@ contract Market {
         for (uint256 i = 0; i < numbers.length; i++) {
             Order memory order = orders[i];
             bool missing = !isFor(order, book.interval);
-            Wish memory none;
-            book.houses[i] = Records.load(holdings[i], batteries[i], missing ? none : order.wish);
+            Order memory none;
+            book.houses[i] = Records.load(holdings[i], batteries[i], missing ? none : order);
             Matching.openOrder(book, i);
             numbers[i] = missing ? type(uint256).max : order.number;
             complete = complete && !missing;

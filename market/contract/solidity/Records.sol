@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {House, Lot, Ratings} from "./Matching.sol";
-import {PPM} from "./Rules.sol";
+import {PPM, Rules} from "./Rules.sol";
 
 /// What a battery can do in one interval: energies in Wh, rates in parts per million. One word of storage.
 struct Battery {
@@ -31,9 +31,12 @@ struct Wish {
     int32 limit; // most µEUR/kWh that it pays to others, -1 for no limit
 }
 
-/// A wish that was taken. One word.
+/// A wish that was taken. One word, as nested structs are not.
 struct Order {
-    Wish wish;
+    int32 net;
+    int32 charge;
+    uint8 ask;
+    int32 limit;
     uint32 interval;
     uint32 number; // place in the queue, where there is one
     bool taken; // tells an order of interval 0 from none
@@ -74,18 +77,22 @@ library Records {
         r.selfDischargePpm = int256(uint256(b.selfDischargePpm));
     }
 
-    /// A house with its wish; where that is all zero the house neither gives nor needs anything.
-    function load(Holding memory has, Battery memory battery, Wish memory wish) internal pure returns (House memory h) {
+    /// A house with its order; where that is all zero the house neither gives nor needs anything.
+    function load(Holding memory has, Battery memory battery, Order memory order)
+        internal
+        pure
+        returns (House memory h)
+    {
         h.own = int256(uint256(has.own));
         h.hosted = int256(uint256(has.hosted));
         h.wallet = int256(uint256(has.wallet));
         h.account = has.account;
         h.ratings = rate(battery);
-        h.net = wish.net;
-        h.charge = wish.charge > 0 ? int256(wish.charge) : int256(0);
-        h.discharge = wish.charge < 0 ? -int256(wish.charge) : int256(0);
-        h.ask = int256(uint256(wish.ask));
-        h.limit = wish.limit;
+        h.net = order.net;
+        h.charge = order.charge > 0 ? int256(order.charge) : int256(0);
+        h.discharge = order.charge < 0 ? -int256(order.charge) : int256(0);
+        h.ask = int256(uint256(order.ask));
+        h.limit = order.limit;
     }
 
     function store(House memory h) internal pure returns (Holding memory) {
@@ -96,6 +103,22 @@ library Records {
     function load(uint256 number, StoredLot memory s) internal pure returns (Lot memory lot) {
         int256 wh = int256(uint256(s.stored));
         return Lot(int256(number), s.owner, int256(uint256(s.host)), wh, int256(uint256(s.expiry)), wh);
+    }
+
+    /// Rules in two words, which a contract can keep in its code.
+    function pack(Rules memory r) internal pure returns (uint256 low, uint256 high) {
+        low = uint256(r.mechanism) | uint256(r.pricing) << 8 | uint256(r.arrival) << 16 | (r.feedIn ? 1 << 24 : 0);
+        low |= uint256(r.fixedPrice) << 32 | uint256(r.feedInNumerator) << 96 | uint256(r.feedInDenominator) << 128;
+        high = uint256(r.feePermille) | uint256(r.betaPermille) << 32 | uint256(r.tau) << 64 | uint256(r.seed) << 96;
+    }
+
+    function unpack(uint256 low, uint256 high) internal pure returns (Rules memory r) {
+        (r.mechanism, r.pricing, r.arrival, r.feedIn) =
+        (uint8(low), uint8(low >> 8), uint8(low >> 16), low >> 24 & 1 == 1);
+        r.fixedPrice = uint64(low >> 32);
+        (r.feedInNumerator, r.feedInDenominator) = (uint32(low >> 96), uint32(low >> 128));
+        (r.feePermille, r.betaPermille, r.tau) = (uint32(high), uint32(high >> 32), uint32(high >> 64));
+        r.seed = uint64(high >> 96);
     }
 
     /// A lot with what is still open of it.
