@@ -14,6 +14,7 @@ from cosim.audit import audit as audits
 from cosim.audit import rerun as reruns
 from cosim.audit import sample as samples
 from cosim.cli import audit_answers as answers
+from cosim.cli import chain as chains
 from cosim.cli import nodes, progress
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
@@ -62,6 +63,18 @@ def verify(
     witnessed: Annotated[
         bool, typer.Option("--witnessed", help="Exit code 1 also if blocks lack the cosignatures of the quorum.")
     ] = False,
+    anchor: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Contract whose anchors the ledger is held against; needs --rpc."),
+    ] = None,
+    rpc: Annotated[
+        str | None,
+        typer.Option(
+            "--rpc", metavar="URL", envvar="GRIDSETTLE_RPC", help="With --anchor: JSON-RPC of a node that you trust."
+        ),
+    ] = None,
+    chain_id: chains.ChainId = None,
+    confirmations: chains.Confirmations = chains.CONFIRMATIONS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block.
@@ -72,8 +85,9 @@ def verify(
 
       gridsettle ledger verify DIR --checkpoint /elsewhere/run.checkpoint --key operator.pub
     """
-    if witnessed and last is not None:
-        fail("--witnessed: expected all blocks to be read, got --to; leave one of them out")
+    for option, wanted in (("--witnessed", witnessed), ("--anchor", anchor is not None)):
+        if wanted and last is not None:
+            fail(f"{option}: expected all blocks to be read, got --to; leave one of them out")
     with progress.tell_compiling(), bad_input_ends():
         operator, origin = (None, None) if key is None else notes.read_pinned_key(key)
         beside = checkpoints.checkpoint_path(directory)
@@ -91,19 +105,25 @@ def verify(
         )
         if witnessed and report.ok and not report.quorum:
             fail(f"--witnessed: expected a ledger whose first block names witnesses, got {directory}, which names none")
+        anchored = None
+        if anchor is not None and report.ok:
+            anchored = chains.check_anchored(directory, anchor, rpc, chain_id, confirmations)
     if as_json:
-        typer.echo(json.dumps({**report._asdict(), "head": report.head.hex()}))
+        shown = {} if anchored is None else {"anchors": anchored.show()}
+        typer.echo(json.dumps({**report._asdict(), "head": report.head.hex(), **shown}))
     elif report.ok:
         typer.echo(
             f"{directory}: ok, {report.n_blocks:,} blocks, {report.n_records:,} records, head {report.head.hex()}"
         )
         ends = [] if last is not None else answers.describe_end(directory)
         quorum = [] if last is not None else nodes.describe_witnessed(report)
-        for line in [*ends, *quorum, *list_caveats(report.pinned, report.in_sums, kept)]:
+        on_chain = [] if anchored is None else chains.describe_anchored(anchored, report.n_blocks)
+        for line in [*ends, *quorum, *on_chain, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:
         typer.echo(f"{directory}: BROKEN at block {report.height}: {report.reason}")
-    if not report.ok or (witnessed and report.witnessed < report.n_blocks):
+    contradicted = anchored is not None and anchored.contradiction
+    if not report.ok or contradicted or (witnessed and report.witnessed < report.n_blocks):
         raise typer.Exit(ANSWER_IS_NO)
 
 

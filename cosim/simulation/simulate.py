@@ -91,6 +91,9 @@ class Progress(NamedTuple):
 
 Listener = Callable[[Progress], None]
 
+Recorded = Callable[[int], None]
+"""Called with the number of blocks once they are durable."""
+
 
 @stop_between_lines()
 def run(
@@ -99,6 +102,7 @@ def run(
     *,
     resume: bool = False,
     listener: Listener | None = None,
+    recorded: Recorded | None = None,
 ) -> Result:
     """Run a scenario.
 
@@ -113,6 +117,8 @@ def run(
         parts are damaged, and those of a finished run that are missing, are made again.
     listener
         Called after every chunk of intervals.
+    recorded
+        Called with the number of blocks on the ledger, once they are durable: after every group of intervals.
 
     Raises
     ------
@@ -130,10 +136,12 @@ def run(
     if out is None:
         return _run_in_memory(scenario, listener)
     with write_for_owner(scenario.ledger.private):
-        return _run_into(Path(out), scenario, resume=resume, listener=listener)
+        return _run_into(Path(out), scenario, resume=resume, listener=listener, recorded=recorded)
 
 
-def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None) -> Result:
+def _run_into(
+    directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None, recorded: Recorded | None
+) -> Result:
     check_directory(directory, resume=resume)
     case = build_case(scenario)  # before anything is written: input that cannot be used leaves no trace
     prepare_directory(directory, resume=resume)
@@ -142,7 +150,7 @@ def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Li
         head = recorder.head()
         finished = recorder.next_interval == case.n_intervals and is_finished(directory, list_all_tables(case))
         if not finished:
-            _record_all(recorder, directory, listener)
+            _record_all(recorder, directory, listener, recorded)
             head = recorder.head()
         manifest = {**make_manifest(case, head), **recorder.name_digests()}
     if finished:
@@ -161,7 +169,7 @@ def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Li
     return Result(case.scenario, summary, directory, {})
 
 
-def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) -> None:
+def _record_all(recorder: Recorder, directory: Path, listener: Listener | None, recorded: Recorded | None) -> None:
     """Run and record what the ledger has not, once the parts of what it has are known to be whole."""
     case, done = recorder.case, recorder.next_interval
     size = scale_by_houses(GROUP, case)
@@ -177,6 +185,8 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) 
     for group in group_chunks(_notify(stream, case, listener), size):
         _write_group(recorder, directory, group)
         recorder.record(group)
+        if recorded is not None:
+            recorded(recorder.ledger.head().height + 1)
         logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
 
 

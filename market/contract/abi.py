@@ -133,6 +133,36 @@ def select(entry: Entry) -> bytes:
     return hash_signature(entry)[:4]
 
 
+def parse_arguments(contract: Artifact, texts: Sequence[str]) -> list[Any]:
+    """Arguments of a constructor from text: integers, addresses, bytes in hexadecimal, true or false, strings.
+
+    Raises
+    ------
+    ChainError
+        If their number or one of them does not fit.
+    """
+    inputs: list[Entry] = next((entry["inputs"] for entry in contract.abi if entry["type"] == "constructor"), [])
+    if len(texts) != len(inputs):
+        wanted = ", ".join(f"{each['name'].strip('_')} ({_type(each)})" for each in inputs) or "none"
+        raise ChainError(f"{contract.name}: expected arguments {wanted}, got {len(texts)}")
+    return [_parse(_type(each), text) for each, text in zip(inputs, texts, strict=True)]
+
+
+def _parse(kind: str, text: str) -> Any:
+    try:
+        if kind.startswith(("uint", "int")) and kind[-1] != "]":
+            return int(text, 0)
+        if kind.startswith("bytes") and kind[-1] != "]":
+            return bytes.fromhex(text.removeprefix("0x"))
+        if kind == "bool":
+            return {"true": True, "false": False}[text]
+        if kind in ("address", "string"):
+            return text
+    except (ValueError, KeyError):
+        pass
+    raise ChainError(f"argument: expected a value of type {kind}, got {text[:80]!r}")
+
+
 def _types(inputs: Sequence[Entry]) -> list[str]:
     return [_type(each) for each in inputs]
 

@@ -25,8 +25,6 @@ class Artifact:
         What stands on a chain then; zeros where immutable values are put in.
     immutables
         shape (k, 2): begin and length of those places, bytes.
-    sha256_of_source
-        Digest of the sources that it was compiled from.
     """
 
     name: str
@@ -34,7 +32,6 @@ class Artifact:
     bytecode: bytes
     runtime: bytes
     immutables: tuple[tuple[int, int], ...]
-    sha256_of_source: str
 
 
 @cache
@@ -68,7 +65,7 @@ def read_artifact(name: str) -> Artifact:
     stored = json.loads(text)
     bytecode, runtime = (bytes.fromhex(stored[key].removeprefix("0x")) for key in ("bytecode", "runtime"))
     places = tuple((start, length) for start, length in stored["immutables"])
-    return Artifact(name, tuple(stored["abi"]), bytecode, runtime, places, stored["sha256_of_source"])
+    return Artifact(name, tuple(stored["abi"]), bytecode, runtime, places)
 
 
 def is_code_of(artifact: Artifact, code: bytes) -> bool:
