@@ -59,11 +59,12 @@ class Terms(NamedTuple):
     max_fee: float
     patience_s: float
 
-    def open_sender(self) -> sender.Sender:
+    @contextmanager
+    def open_sender(self) -> Iterator[sender.Sender]:
         """Open the chain, and who sends to it."""
         pace = sender.Pace(self.confirmations, patience_s=self.patience_s)
-        opened = chain.open_chain(self.url, self.chain_id)
-        return sender.Sender(opened, self.account, pace, int(self.max_fee * transactions.GWEI))
+        with chain.open_chain(self.url, self.chain_id) as opened:
+            yield sender.Sender(opened, self.account, pace, int(self.max_fee * transactions.GWEI))
 
 
 def read_account(key: Path, password_file: Path | None) -> accounts.Account:
@@ -108,8 +109,8 @@ def deploy(
         artifact = artifacts.read_artifact(_find_artifact(contract))
         values = _list_arguments(artifact, ledger, argument or [])
         terms = Terms(rpc, read_account(key, password_file), chain_id, confirmations, max_fee, patience)
-        who = terms.open_sender()
-        made, receipt = anchoring.deploy(who, artifact, values)
+        with terms.open_sender() as who:
+            made, receipt = anchoring.deploy(who, artifact, values)
         address = accounts.check_address(made.address, "address")
     if as_json:
         found = {"contract": artifact.name, "address": address, "chain_id": who.chain.chain_id}
@@ -175,8 +176,8 @@ def anchor(
 
 def run_round(terms: Terms, address: str, directory: Path) -> str:
     """Anchor once; returns what was done, in words."""
-    who = terms.open_sender()
-    found = anchoring.Anchorer(who, address).run_round(directory)
+    with terms.open_sender() as who:
+        found = anchoring.Anchorer(who, address).run_round(directory)
     done = "anchored" if found.new else "anchored before, nothing is new"
     return (
         f"{directory}: {found.last.size:,} blocks {done}, root {found.last.root.hex()} "
@@ -233,8 +234,9 @@ def check_anchored(
     """What a chain says of a ledger."""
     if url is None:
         fail("--anchor: expected the URL of a node (--rpc, or $GRIDSETTLE_RPC), got none")
-    opened = chain.open_chain(url, chain_id)
-    return anchors.check_anchors(opened, accounts.check_address(address, "--anchor"), directory, confirmations)
+    spelled = accounts.check_address(address, "--anchor")
+    with chain.open_chain(url, chain_id) as opened:
+        return anchors.check_anchors(opened, spelled, directory, confirmations)
 
 
 def describe_anchored(found: anchors.Anchored, n_blocks: int) -> list[str]:
@@ -278,16 +280,23 @@ def begin_beside(wanted: Wanted, directory: Path) -> beside.Beside | None:
     )
     terms = Terms(wanted.url, account, wanted.chain_id, wanted.confirmations, MAX_FEE, PATIENCE)
 
-    def open_anchorer() -> anchoring.Anchorer:
-        return anchoring.Anchorer(terms.open_sender(), address)
+    @contextmanager
+    def open_anchorer() -> Iterator[anchoring.Anchorer]:
+        with terms.open_sender() as who:
+            yield anchoring.Anchorer(who, address)
 
-    open_anchorer().close()
+    with open_anchorer():
+        pass  # what cannot be used is told before the run begins
     return beside.Beside(directory, open_anchorer, wanted.every)
 
 
-def end_beside(running: beside.Beside | None, directory: Path) -> None:
+def end_beside(running: beside.Beside | None, directory: Path, *, quiet: bool) -> None:
     """Anchor the end of a run; exit code 1 if that fails, since the run itself is done."""
-    failure = "" if running is None else running.finish()
+    if running is None:
+        return
+    failure = running.finish()
+    if not failure and not quiet:
+        typer.echo(f"{directory}: {running.n_anchored:,} blocks anchored")
     if failure:
         typer.echo(f"gridsettle: {make_printable(failure)}", err=True)
         typer.echo(

@@ -85,7 +85,7 @@ def run(
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:
             terminal.show_summary(result)
-        chains.end_beside(anchoring, directory)
+        chains.end_beside(anchoring, directory, quiet=quiet or as_json)
 
 
 def _check_memory_of_report(chosen: Scenario) -> None:

@@ -84,10 +84,6 @@ class Anchorer:
                 new.append(last)
         return Round(tuple(new), last)
 
-    def close(self) -> None:
-        """Close the connection to the node."""
-        self._sender.chain.rpc.close()
-
     def _anchor(self, outbox: Outbox, tree: Tree, last: Anchor | None) -> Anchor:
         size, root = tree.newest
         proof = prove_growth(tree, last.size if last else 0, size)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Condition, Thread
 
-from market.contract.anchoring import Anchorer, Round
+from market.contract.anchoring import Anchorer
 from market.errors import MarketError
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ class Beside:
         Blocks after which an anchor is due.
     """
 
-    def __init__(self, directory: Path, open_anchorer: Callable[[], Anchorer], every: int) -> None:
+    def __init__(
+        self, directory: Path, open_anchorer: Callable[[], AbstractContextManager[Anchorer]], every: int
+    ) -> None:
         self._directory, self._open, self._every = directory, open_anchorer, every
         self._changed = Condition()
         self._asked = self._wanted = self._done = 0
@@ -61,6 +63,11 @@ class Beside:
             raise self._defect
         return self._failure
 
+    @property
+    def n_anchored(self) -> int:
+        """Blocks of the last anchor."""
+        return self._done
+
     def _work(self) -> None:
         try:
             self._work_until_done()
@@ -87,8 +94,8 @@ class Beside:
     def _try(self) -> str:
         """Run a round; returns why it failed, or nothing."""
         try:
-            with closing(self._open()) as anchorer:
-                found: Round = anchorer.run_round(self._directory)
+            with self._open() as anchorer:
+                found = anchorer.run_round(self._directory)
         except MarketError as reason:
             return str(reason)
         with self._changed:

@@ -35,7 +35,7 @@ class Receipt(NamedTuple):
 
 
 class Chain:
-    """A chain as a node shows it.
+    """A chain as a node shows it; a context manager.
 
     Parameters
     ----------
@@ -47,6 +47,12 @@ class Chain:
 
     def __init__(self, rpc: Rpc, chain_id: int) -> None:
         self.rpc, self.chain_id = rpc, chain_id
+
+    def __enter__(self) -> Chain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rpc.close()
 
     def block(self, number: int | str = "latest") -> Block:
         """A block by its number, or the latest."""
@@ -128,10 +134,15 @@ def open_chain(url: str, expected_id: int | None = None, patience_s: float = 20.
         If the node does not answer, or is of another chain than expected.
     """
     rpc = Rpc(url, patience_s)
-    found = rpc.ask_quantity("eth_chainId")
-    if expected_id not in (None, found):
-        raise ChainError(f"{rpc.name}: expected a node of chain {expected_id} (--chain-id), got one of chain {found}")
-    return Chain(rpc, found)
+    try:
+        found = rpc.ask_quantity("eth_chainId")
+        if expected_id in (None, found):
+            return Chain(rpc, found)
+    except ChainError:
+        rpc.close()
+        raise
+    rpc.close()
+    raise ChainError(f"{rpc.name}: expected a node of chain {expected_id} (--chain-id), got one of chain {found}")
 
 
 class Contract(NamedTuple):

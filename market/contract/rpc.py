@@ -82,7 +82,8 @@ class Rpc:
         try:
             status, body = self._remote.post("", json.dumps(request).encode(), LONGEST, "application/json")
         except LedgerError as reason:
-            raise NodeError(f"{reason}; is it the URL of a node's JSON-RPC?") from None
+            what = " ".join(str(reason).split())
+            raise NodeError(f"{what}; is it the URL of a node's JSON-RPC?") from None
         where = f"{self.name}, {method}"
         answer = _parse(where, status, body)
         error = answer.get("error")

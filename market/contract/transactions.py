@@ -75,7 +75,7 @@ def raise_fees(old: Fees, market: Fees) -> Fees:
 def sign(account: Account, chain_id: int, draft: Draft, fees: Fees) -> Version:
     """Sign a transaction with these fees (EIP-1559, or EIP-155 where there is no tip)."""
     fields: dict[str, Any] = {"chainId": chain_id, "nonce": draft.nonce, "gas": draft.gas, "value": 0}
-    fields |= {"data": draft.data} if draft.to is None else {"data": draft.data, "to": draft.to}
+    fields |= {"data": draft.data} if draft.to is None else {"data": draft.data, "to": bytes.fromhex(draft.to[2:])}
     if fees.tip is None:
         fields["gasPrice"] = fees.price
     else:

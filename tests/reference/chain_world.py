@@ -20,7 +20,7 @@ import pytest
 from market.contract.accounts import Account
 from market.contract.anchoring import Anchorer, deploy
 from market.contract.artifacts import read_artifact
-from market.contract.chain import Contract, open_chain
+from market.contract.chain import open_chain
 from market.contract.sender import Pace, Sender
 
 KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -301,17 +301,22 @@ class Clock:
         return Pace(confirmations, 1.0, replace_after_s, patience_s, self.now, self.sleep)
 
 
-def sender_at(url: str, clock: Clock, key: bytes = KEY, **pace: Any) -> Sender:
-    return Sender(open_chain(url), Account(key), clock.pace(**pace))
+@contextmanager
+def sender_at(url: str, clock: Clock, key: bytes = KEY, **pace: Any) -> Iterator[Sender]:
+    with open_chain(url) as chain:
+        yield Sender(chain, Account(key), clock.pace(**pace))
 
 
-def deployed(url: str, clock: Clock, log: bytes = bytes(32), key: bytes = KEY) -> Contract:
-    """A new contract of anchors."""
-    return deploy(sender_at(url, clock, key), read_artifact("Anchor"), [log])[0]
+def deployed(url: str, clock: Clock, log: bytes = bytes(32), key: bytes = KEY) -> str:
+    """Address of a new contract of anchors."""
+    with sender_at(url, clock, key) as sender:
+        return deploy(sender, read_artifact("Anchor"), [log])[0].address
 
 
-def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Anchorer:
-    return Anchorer(sender_at(url, clock, **pace), address)
+@contextmanager
+def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Iterator[Anchorer]:
+    with sender_at(url, clock, **pace) as sender:
+        yield Anchorer(sender, address)
 
 
 def key_file(folder: Path, key: bytes = KEY, name: str = "account.key") -> Path:
