@@ -1,6 +1,7 @@
-"""Arguments of the contract Market from rules, batteries and orders, and its answers as rows and state.
+"""Arguments of the contract Market from batteries and orders, and its answers as rows and state; needs the extra `evm`.
 
-The contract's storage holds the state at the begin of the interval that takes orders (`market.state.begin_interval`).
+Its constructor takes `market.contract.batch.pack_rules` first. Its storage holds the state at the begin of the interval
+that takes orders (`market.state.begin_interval`).
 """
 
 from __future__ import annotations
@@ -15,41 +16,12 @@ from market.contract.artifacts import read_artifact
 from market.errors import ChainError
 from market.exchanges import EXCHANGE, NOBODY, Ints, Kind, Rows
 from market.orders import Orders
-from market.rules import SHARING_CENTRAL, SHARING_P2P, TRADING, TRADING_BATTERY, Rules
+from market.rules import Rules
 from market.state import Lots, State
 from market.storage import Ratings
 
-ON_CHAIN = (TRADING, TRADING_BATTERY, SHARING_CENTRAL, SHARING_P2P)
-"""Codes of the mechanisms that the contract knows."""
-
 WORD = 32
 """Bytes of a word of the virtual machine."""
-
-
-def make_rules_argument(rules: Rules, compensation_ueur_per_kwh: int = 0) -> tuple[int | bool, ...]:
-    """Rules as the contracts' struct `Rules`.
-
-    Parameters
-    ----------
-    rules
-        Of one of the mechanisms `ON_CHAIN`; the contract refuses others.
-    compensation_ueur_per_kwh
-        What the operator pays for energy that could not be carried; Market has none.
-    """
-    return (
-        rules.mechanism,
-        rules.pricing,
-        rules.arrival,
-        bool(rules.feed_in),
-        rules.fixed_price_ueur_per_kwh,
-        rules.feed_in_numerator,
-        rules.feed_in_denominator,
-        rules.fee_permille,
-        rules.beta_permille,
-        rules.tau_intervals,
-        rules.seed,
-        compensation_ueur_per_kwh,
-    )
 
 
 def make_batteries(ratings: Ratings) -> list[tuple[int, ...]]:

@@ -29,7 +29,7 @@ from market.contract.hourly import make_wishes
 from market.mechanisms import clear
 from market.rules import Rules
 from market.settlement import deliver_all, settle
-from market.state import State
+from market.state import State, make_opening_state
 from market.storage import Ratings
 
 MECHANISMS = ("trading", "trading_battery", "sharing_central", "sharing_p2p")
@@ -44,7 +44,7 @@ def default_market(name: str) -> tuple[InputSeries, State, Rules]:
 
 
 def with_houses(supply: InputSeries, state: State, n: int) -> tuple[InputSeries, State]:
-    """The first n houses, over and over if there are fewer; every third has hardly any money, so that there is sharing."""
+    """The first n houses, over and over; every third has hardly any money, so that there is sharing."""
     houses = np.arange(n) % (state.own_wh.size - 1)
     wallets = np.where(np.arange(n) % 3 == 0, 10**8, state.wallet_neur[houses])
     series = InputSeries(*(column[:, houses] for column in supply[:3]), supply.utility_ueur_per_kwh)
@@ -66,7 +66,7 @@ def compare_year() -> None:
 
 
 def measure_market_gas(url: str, name: str, n: int) -> str:
-    """Gas of two days of July of n houses: deployment, a member, a day's prices, an order, a clearing, an hour of all."""
+    """Gas of two days of July of n houses: a member, prices of a day, an order, a clearing, an hour of all."""
     supply, state, rules = default_market(name)
     supply, state = with_houses(
         InputSeries(*(c[FIRST_OF_JULY : FIRST_OF_JULY + N_HOURS] for c in supply[:4])), state, n
@@ -91,6 +91,28 @@ def measure_market_gas(url: str, name: str, n: int) -> str:
     return f"| `{name}` | " + " | ".join(f"{each:,.0f}" for each in numbers) + " |"
 
 
+def measure_lots_gas(url: str, n: int, n_hours: int) -> list[str]:
+    """Gas of clearing while every hour half of n houses share with the other half, and no lot is ever sold."""
+    nothing, full = np.zeros(n, np.int64), np.full(n, 10**6)
+    ratings = Ratings(nothing, full, full, full, full, full, nothing)
+    host = np.arange(n) % 2
+    shape = (n_hours, n)
+    load, pv = np.full(shape, 1000) * host, np.full(shape, 800) * (1 - host)
+    supply = InputSeries(load, pv, np.zeros(shape, np.int64), np.full(n_hours, 240_000))
+    state = make_opening_state(np.where(host, 0, full), nothing, ratings)
+    rules = Rules(mechanism=4, tau_intervals=n_hours)
+    lines = []
+    with closing(AnvilMarket(url, rules, state)) as contract:
+        contract.quote(supply.utility_ueur_per_kwh)
+        for t in range(n_hours):
+            orders, before = make_orders_at(supply, t, t, state, rules)
+            contract.submit(t, make_wishes(orders))
+            contract.clear()
+            lines.append(f"| {n} | {state.lots.lot.size} | {contract.gas[0]:,} |")
+            state = settle(deliver_all(clear(orders, before, rules).rows, n), orders, before, rules).state
+    return lines
+
+
 def print_market_gas() -> None:
     """Gas by mechanism for 25 houses, then by number of houses."""
     print("| mechanism | houses | a member | prices of a day | an order | clearing, mean | largest | an hour | lots |")
@@ -99,6 +121,11 @@ def print_market_gas() -> None:
     for name, n in runs:
         with tempfile.TemporaryDirectory() as folder, running_anvil(Path(folder), *OPTIONS) as anvil:
             print(measure_market_gas(anvil.url, name, n), flush=True)
+    print("\n| houses | lots alive | clearing |\n|---:|---:|---:|")
+    for n in (25, 100):
+        with tempfile.TemporaryDirectory() as folder, running_anvil(Path(folder), *OPTIONS) as anvil:
+            lines = measure_lots_gas(anvil.url, n, 12)
+            print("\n".join((lines[1], lines[5], lines[11])), flush=True)
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from cosim.delivery.window import InputSeries, make_orders_at
 from market.contract.abi import encode_call, encode_deployment, find_entry, select
 from market.contract.artifacts import read_artifact
+from market.contract.batch import pack_rules
 from market.contract.hourly import (
     make_batteries,
-    make_rules_argument,
     make_wishes,
     read_exchanges,
     read_state,
@@ -50,7 +50,7 @@ class ContractMarket(ABC):
 
     def __init__(self, rules: Rules, state: State, first_gate: int, queued: bool = False) -> None:
         self.rules, self.ratings, self.n, self.first_gate = rules, state.ratings, state.own_wh.size, first_gate
-        self.deploy(encode_deployment(MARKET, (make_rules_argument(rules), (first_gate, LENGTH, queued))))
+        self.deploy(encode_deployment(MARKET, (pack_rules(rules), (first_gate, LENGTH, queued))))
         opening = zip(make_batteries(state.ratings), state.own_wh.tolist(), state.wallet_neur.tolist(), strict=True)
         for house, (battery, own, wallet) in enumerate(opening):
             self.call("register", address_of(house), battery, own, wallet)
