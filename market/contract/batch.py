@@ -7,6 +7,7 @@ contract would refuse the next interval.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -274,6 +275,11 @@ def pack_delivery(orders: Orders, rows: Rows, meters: Rows, verdict: bytes, off:
     changes = tuple(_changes(orders, rows, meters, off))
     curtailed = off or bool(cuts) or bool(changes)
     return Delivered(losses, off, verdict if curtailed else bytes(32), cuts, changes)
+
+
+def digest_verdict(record: bytes) -> bytes:
+    """Digest of an interval's verdict, 32 bytes: SHA-256 of its record on the ledger, where it can be looked up."""
+    return hashlib.sha256(record).digest()
 
 
 def is_cleared(rows: Rows) -> Any:
