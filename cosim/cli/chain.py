@@ -19,12 +19,19 @@ from cosim.cli.statements import PASSPHRASE
 from market import errors
 from market.contract import abi, accounts, anchoring, anchors, artifacts, beside, chain, sender, transactions
 from market.ledger import durable
+from market.ledger.check import receipt as receipts
 
 chain_app = typer.Typer()
 
 Url = Annotated[
     str,
     typer.Option("--rpc", metavar="URL", envvar="GRIDSETTLE_RPC", help="A node's JSON-RPC: http(s)://host:port/path."),
+]
+TrustedUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--rpc", metavar="URL", envvar="GRIDSETTLE_RPC", help="With --anchor: JSON-RPC of a node that you trust."
+    ),
 ]
 Key = Annotated[
     Path,
@@ -228,15 +235,35 @@ def contradictions_end(directory: Path) -> Iterator[None]:
         raise typer.Exit(ANSWER_IS_NO) from None
 
 
-def check_anchored(
-    directory: Path, address: str, url: str | None, chain_id: int | None, confirmations: int
-) -> anchors.Anchored:
-    """What a chain says of a ledger."""
+@contextmanager
+def open_to_check(address: str, url: str | None, chain_id: int | None) -> Iterator[tuple[chain.Chain, str]]:
+    """Open a chain to read from a contract there; with its address as it is to be spelled."""
     if url is None:
         fail("--anchor: expected the URL of a node (--rpc, or $GRIDSETTLE_RPC), got none")
     spelled = accounts.check_address(address, "--anchor")
     with chain.open_chain(url, chain_id) as opened:
+        yield opened, spelled
+
+
+def check_anchored(
+    directory: Path, address: str, url: str | None, chain_id: int | None, confirmations: int
+) -> anchors.Anchored:
+    """What a chain says of a ledger."""
+    with open_to_check(address, url, chain_id) as (opened, spelled):
         return anchors.check_anchors(opened, spelled, directory, confirmations)
+
+
+def find_unproven(
+    receipt: receipts.Receipt,
+    proven: receipts.Proven,
+    address: str,
+    url: str | None,
+    chain_id: int | None,
+    confirmations: int,
+) -> str:
+    """Why a contract does not prove what a receipt does; nothing if it does."""
+    with open_to_check(address, url, chain_id) as (opened, spelled):
+        return anchors.find_unproven(opened, spelled, receipt, proven.checkpoint_size, confirmations)
 
 
 def describe_anchored(found: anchors.Anchored, n_blocks: int) -> list[str]:

@@ -67,12 +67,7 @@ def verify(
         str | None,
         typer.Option(metavar="ADDRESS", help="Contract whose anchors the ledger is held against; needs --rpc."),
     ] = None,
-    rpc: Annotated[
-        str | None,
-        typer.Option(
-            "--rpc", metavar="URL", envvar="GRIDSETTLE_RPC", help="With --anchor: JSON-RPC of a node that you trust."
-        ),
-    ] = None,
+    rpc: chains.TrustedUrl = None,
     chain_id: chains.ChainId = None,
     confirmations: chains.Confirmations = chains.CONFIRMATIONS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -208,10 +203,13 @@ def prove(
     interval: Annotated[int, typer.Argument(help="Number of the interval, from 0.")],
     seq: Annotated[int, typer.Argument(help="Number of the record in its block, from 0.")],
     out: Annotated[Path | None, typer.Option(help="File to write. Default: stdout.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Blocks of its checkpoint, such as an anchored one. Default: the newest.")
+    ] = None,
 ) -> None:
     """Write a receipt: a record and the proof that it stands on the ledger."""
     with bad_input_ends(), stores.Store.open_to_read(directory) as store:
-        text = receipts.prove(store, interval, seq).text()
+        text = receipts.prove(store, interval, seq, size).text()
         if out is None:
             typer.echo(text, nl=False)
         else:
@@ -222,10 +220,22 @@ def prove(
 def verify_receipt(
     receipt: Annotated[Path, typer.Argument(help="Receipt that 'prove' wrote.")],
     key: Annotated[Path, typer.Option(help="Operator's public key, pinned by you: PEM or verifier key line.")],
+    anchor: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Contract that must prove it too; needs --rpc.")
+    ] = None,
+    rpc: chains.TrustedUrl = None,
+    chain_id: chains.ChainId = None,
+    confirmations: chains.Confirmations = chains.CONFIRMATIONS,
 ) -> None:
-    """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing."""
+    """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing.
+
+    With --anchor the contract proves it as well: its checkpoint must be anchored ('ledger prove --size').
+    """
     with bad_input_ends():
-        found = receipts.check_receipt(receipts.read_receipt(receipt), *notes.read_pinned_key(key))
+        read = receipts.read_receipt(receipt)
+        found = receipts.check_receipt(read, *notes.read_pinned_key(key))
+        if anchor is not None and not isinstance(found, str):
+            found = chains.find_unproven(read, found, anchor, rpc, chain_id, confirmations) or found
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from market.contract.accounts import check_address
 from market.contract.artifacts import read_artifact
-from market.contract.chain import Chain, Contract
+from market.contract.chain import Chain, Contract, RevertedError
 from market.contract.rpc import NodeError
 from market.errors import ChainError, LedgerError
+from market.ledger.check.receipt import Receipt
 from market.ledger.crypto.merkle import History, consistency_proof
 from market.ledger.format.checkpoint import parse_checkpoint
 from market.ledger.format.header import decode_header
@@ -175,9 +176,7 @@ def check_anchors(chain: Chain, address: str, directory: Path, confirmations: in
     ChainError, LedgerError
         If the contract or the ledger cannot be read.
     """
-    block = chain.block().number - confirmations + 1
-    if block < 0:
-        raise ChainError(f"{chain.rpc.name}: expected a chain of {confirmations} blocks, got {block + confirmations}")
+    block = find_confirmed(chain, confirmations)
     contract = open_anchor(chain, address, block)
     (log,), (operator,) = contract.read("log", at=block), contract.read("operator", at=block)
     anchors = list_anchors(contract, block)
@@ -188,3 +187,41 @@ def check_anchors(chain: Chain, address: str, directory: Path, confirmations: in
     else:
         why = find_contradiction(hashes, anchors)
     return Anchored(tuple(anchors), chain.chain_id, check_address(operator, "operator"), block, why)
+
+
+def find_confirmed(chain: Chain, confirmations: int) -> int:
+    """Number of the newest block with as many confirmations, its own counted.
+
+    Raises
+    ------
+    ChainError
+        If the chain is shorter.
+    """
+    block = chain.block().number - confirmations + 1
+    if block < 0:
+        raise ChainError(f"{chain.rpc.name}: expected a chain of {confirmations} blocks, got {block + confirmations}")
+    return block
+
+
+def find_unproven(chain: Chain, address: str, receipt: Receipt, size: int, confirmations: int) -> str:
+    """Why a contract does not prove a receipt; nothing if it does.
+
+    Parameters
+    ----------
+    chain, address
+        The contract.
+    receipt, size
+        The receipt, and the blocks of its checkpoint.
+    confirmations
+        Blocks that an anchor must have, its own counted.
+    """
+    block = find_confirmed(chain, confirmations)
+    contract = open_anchor(chain, address, block)
+    path, header_path = list(receipt.record_path), list(receipt.header_path)
+    try:
+        (is_proven,) = contract.read("prove", size, receipt.record, path, receipt.header, header_path, at=block)
+    except RevertedError:
+        sizes = [anchor.size for anchor in list_anchors(contract, block)]
+        listed = ", ".join(map(str, sizes[-8:])) or "none"
+        return f"its checkpoint of {size} blocks is not anchored, but {listed}; make it with --size"
+    return "" if is_proven else "the contract does not prove it: its anchor is of another ledger"

@@ -40,14 +40,17 @@ class Pace(NamedTuple):
     ----------
     confirmations
         Blocks that a transaction must have, its own counted.
-    poll_s, replace_after_s, patience_s
-        Seconds between two questions, until a waiting transaction is replaced by one with higher fees, and in all.
+    soon_s, poll_s
+        Seconds between the first two questions, and at most between two; they are doubled from one to the other.
+    replace_after_s, patience_s
+        Seconds until a waiting transaction is replaced by one with higher fees, and in all.
     now, sleep
         The clock.
     """
 
     confirmations: int = 3
-    poll_s: float = 1.0
+    soon_s: float = 0.05
+    poll_s: float = 2.0
     replace_after_s: float = 120.0
     patience_s: float = 900.0
     now: Callable[[], float] = time.monotonic
@@ -126,6 +129,7 @@ class Sender:
         """
         keep(sent)
         begin = since = self.pace.now()
+        pause_s = self.pace.soon_s
         while True:
             receipt, depth = self.find(sent)
             if receipt is not None and not receipt.ok:
@@ -138,7 +142,8 @@ class Sender:
                 sent, since = self._push(sent, since, keep)
             if self.pace.now() - begin > self.pace.patience_s:
                 raise SlowError(self._describe_wait(sent, depth))
-            self.pace.sleep(self.pace.poll_s)
+            self.pace.sleep(pause_s)
+            pause_s = min(2 * pause_s, self.pace.poll_s)
 
     def find(self, sent: Sent) -> tuple[Receipt | None, int]:
         """Receipt of whichever version was carried out, and its confirmations; None if its block is no longer one."""

@@ -105,12 +105,15 @@ class FakeNode:
         """State after a block, and results by transaction."""
         key = self._hash(number) + json.dumps([[tx["hash"] for tx in b] for b in self.blocks[: number + 1]])
         if key not in self._states:
-            evm, results = self.revm.EVM(spec_id="CANCUN"), {}
-            for block in self.blocks[: number + 1]:
-                for tx in block:
-                    results[tx["hash"]] = self._carry_out(evm, tx)
-            self._states[key] = evm, results
+            self._states[key] = self._replay(number)
         return self._states[key]
+
+    def _replay(self, number: int) -> Any:
+        evm, results = self.revm.EVM(spec_id="CANCUN"), {}
+        for block in self.blocks[: number + 1]:
+            for tx in block:
+                results[tx["hash"]] = self._carry_out(evm, tx)
+        return evm, results
 
     def _carry_out(self, evm: Any, tx: dict[str, Any]) -> dict[str, Any]:
         evm.set_balance(tx["from"], 10**20)
@@ -168,12 +171,13 @@ class FakeNode:
         return "0x" + bytes(code or b"").rstrip(b"\0").hex() if code else "0x"
 
     def eth_call(self, fields: dict[str, Any], tag: str) -> str:
-        evm = self._run(self._number(tag))[0]
-        caller = fields.get("from", "0x" + "11" * 20)
-        return "0x" + self._try(evm, caller, fields).hex()
+        return "0x" + self._try(self._number(tag), fields).hex()
 
-    def _try(self, evm: Any, caller: str, fields: dict[str, Any]) -> bytes:
-        at, data = evm.snapshot(), bytes.fromhex(fields["data"][2:])
+    def _try(self, number: int, fields: dict[str, Any]) -> bytes:
+        """What a call returns; it is carried out on a state of its own if it may change it."""
+        caller, data = fields.get("from"), bytes.fromhex(fields["data"][2:])
+        evm = (self._run(number) if caller is None else self._replay(number))[0]
+        caller = caller or "0x" + "11" * 20
         evm.set_balance(caller, 10**20)
         try:
             if "to" not in fields:
@@ -183,11 +187,9 @@ class FakeNode:
         except RuntimeError as reason:
             found = str(reason).partition("0x")[2].split('"')[0].split(",")[0].split(" ")[0].strip(")}")
             raise FaultError(3, "execution reverted", f"0x{found}" if found else None) from None
-        finally:
-            evm.revert(at)
 
     def eth_estimateGas(self, fields: dict[str, Any]) -> str:
-        self._try(self._run(len(self.blocks) - 1)[0], fields["from"], fields)
+        self._try(len(self.blocks) - 1, fields)
         return hex(900_000)
 
     def eth_sendRawTransaction(self, raw: str) -> str:
@@ -298,7 +300,7 @@ class Clock:
             self.node.mine()
 
     def pace(self, confirmations: int = 1, replace_after_s: float = 30.0, patience_s: float = 60.0) -> Pace:
-        return Pace(confirmations, 1.0, replace_after_s, patience_s, self.now, self.sleep)
+        return Pace(confirmations, 1.0, 1.0, replace_after_s, patience_s, self.now, self.sleep)
 
 
 @contextmanager

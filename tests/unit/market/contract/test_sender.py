@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from chain_world import KEY, OTHER_KEY, Clock, FakeNode, FaultError, deployed, sender_at, served_node
@@ -65,7 +66,7 @@ def test_what_waits_too_long_is_replaced_by_one_that_pays_more(url: str, node: F
         receipt = sender.settle(sender.prepare(None, CODE, None, "it"), kept.append)
     prices = [tx["price"] for tx in node.sent]
     assert len({tx["nonce"] for tx in node.sent}) == 1
-    assert all(10 * after >= 11 * before for before, after in zip(prices, prices[1:], strict=False))
+    assert all(10 * after >= 11 * before for before, after in pairwise(prices))
     assert [len(each.versions) for each in kept] == [1, 2, 3]
     assert (receipt.hash, count(node)) == (kept[-1].newest.hash, 1)
 
@@ -88,7 +89,7 @@ def test_an_older_version_may_be_the_one_that_is_carried_out(url: str, node: Fak
 def test_fees_above_what_is_allowed_are_never_offered(url: str, node: FakeNode) -> None:
     node.base_fee = 10**15
     with sender_at(url, Clock(node)) as sender:
-        with pytest.raises(ChainError, match="expected gas for at most 500 gwei, got 2e\\+06; .*--max-fee"):
+        with pytest.raises(ChainError, match=r"expected gas for at most 500 gwei, got 2e\+06; .*--max-fee"):
             sender.prepare(None, CODE, None, "it")
         node.base_fee, node.automine = 10**9, False
         sender.max_fee, sender.pace = 4 * 10**9, Clock().pace(replace_after_s=5)
