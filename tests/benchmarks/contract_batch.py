@@ -81,7 +81,11 @@ def compare_year() -> None:
         for t in range(supply.utility_ueur_per_kwh.size):
             orders, before = make_orders_at(supply, t, t, state, rules)
             rows = clear(orders, before, rules).rows
-            delivery, off = deliver_some(orders, before, rows, rng) if t % 3 == 0 else (deliver_all(rows, orders.need_wh.size), False)
+            delivery, off = (
+                deliver_some(orders, before, rows, rng)
+                if t % 3 == 0
+                else (deliver_all(rows, orders.need_wh.size), False)
+            )
             settlement = settle(delivery, orders, before, rules)
             delivered = delivered_of(orders, settlement, off)
             bring(contract, state, orders, settlement, delivered)
