@@ -69,7 +69,7 @@ def read_intervals(ledger: Path) -> Iterator[tuple[Rows, Rows, bytes]]:
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_curtailed_stretch_of_a_recorded_run_settles_equally(tmp_path: Path, mechanism: str) -> None:
     scenario = load_scenario("stressed").with_changes(
-        houses={"wallet_eur": 2.0},
+        houses={"wallet_eur": 2.0, "production_ratio": 4.0},  # of these hours, nearly all of them light
         market={"mechanism": mechanism},
         horizon={"start": "2017-06-18T06:00:00", "hours": 16},
         curtailment={"compensation_eur_per_kwh": 0.09},
