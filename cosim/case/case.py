@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.houses import list_rows, with_houses
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
@@ -130,7 +132,9 @@ def build_market(scenario: Scenario) -> MarketCase:
     market = find_mechanism(scenario.market.mechanism)
     check_idle_keys(scenario, market)
     rules = make_rules(scenario, market)
+    scenario, understood = with_houses(scenario)
     scenario, said = follow_file(scenario)
+    said = (*understood, *said)
     profiles, capacity_wh = read_inputs(scenario)
     said = (*said, *list_cut_events(scenario))
     if said:
@@ -160,24 +164,30 @@ def make_market_case(
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     supply = fleet.make_inputs(network.standing)
-    opening = make_opening(scenario, capacity_wh, make_opening_rows(fleet.flexible))
+    opening = make_opening(scenario, profiles.participants, capacity_wh, make_opening_rows(fleet.flexible))
     return MarketCase(scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network)
 
 
-def make_opening(scenario: Scenario, capacity_wh: Wh, flexible: Rows = NO_FLEXIBLE) -> State:
-    """State before the first interval: batteries at their lower bound, wallets as the scenario says.
+def make_opening(
+    scenario: Scenario, participants: Sequence[str], capacity_wh: Wh, flexible: Rows = NO_FLEXIBLE
+) -> State:
+    """State before the first interval: batteries at their lower bound, wallets as scenario and table say.
 
     Parameters
     ----------
     scenario
         Kind of the batteries, and wallets.
+    participants
+        N names.
     capacity_wh
         Capacity of each participant's battery, (N,) Wh.
     flexible
         Cars and heat pumps as they are then.
     """
-    ratings = make_ratings(scenario, capacity_wh)
-    wallets = np.full(capacity_wh.size, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
+    ratings = make_ratings(scenario, capacity_wh, participants)
+    of_all, rows = scenario.houses.wallet_eur, list_rows(scenario, participants)
+    eur = [of_all if row is None or row.wallet_eur is None else row.wallet_eur for row in rows]
+    wallets = np.array([round(each * NEUR_PER_EUR) for each in eur], np.int64)
     return make_opening_state(ratings.soc_min_wh, wallets, ratings, flexible)
 
 
@@ -190,6 +200,7 @@ def build_case(scenario: Scenario) -> Case:
         If an input cannot be used.
     """
     market = build_market(scenario)
+    scenario = market.scenario
     names = market.profiles.participants
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
     named = scenario.houses.load_cos_phi, read_load_cos_phi(scenario)

@@ -58,7 +58,7 @@ def check_given(scenario: Scenario, section: str, key: str) -> Any:
     return given
 
 
-def check_placement(table: list[tuple[str, str]], participants: Sequence[str], path: Path) -> None:
+def check_placement(table: list[tuple[str, str]], participants: Sequence[str], path: Path | str) -> None:
     """Raise ScenarioError unless the table (participant, bus) lists the participants of the profiles and no others."""
     listed = {name for name, _ in table}
     for missing in [name for name in participants if name not in listed]:

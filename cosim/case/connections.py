@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
-from cosim.case.participants import read_participants
+from cosim.case.houses import list_rows
+from cosim.case.participants import (
+    Participants,
+    connect_rows,
+    name_phases,
+    read_participants,
+    read_placement,
+)
 from cosim.scenario.model import Scenario
 from grid_models.feeder.connection import (
     ABC,
@@ -55,7 +62,9 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
     else:
         connections = _choose_connections(scenario, pv_kw, battery_kw)
         connections = _with_community(_without_missing_cells(connections, feeder), feeder.participants)
-        note = _NOTES[section.phases]
+        note, rows = _NOTES[section.phases], list_rows(scenario, feeder.participants)
+        if name_phases(rows):
+            connections, note = connect_rows(rows, connections), f"{note}, but those of the table of participants"
     notes = (*feeder.notes, f"{note}: {describe(connections)}")
     wires = choose_wires(scenario)
     if wires is not None:
@@ -87,12 +96,18 @@ _NOTES = {
 
 def _read_connections(scenario: Scenario, participants: tuple[str, ...]) -> tuple[Connections, str]:
     """Connections as the table of participants says, and a note."""
-    assert scenario.network.participants is not None  # the feeder was read by it
-    found = read_participants(scenario.network.participants).in_order(participants).connections
+    found = _read_table(scenario).in_order(participants).connections
     if found is None:
         every = make_connections(np.full(len(participants), ABC))
         return every, "the table of participants has no column phase, so that all houses are taken on three phases"
     return found, "phases of houses as in the table of participants"
+
+
+def _read_table(scenario: Scenario) -> Participants:
+    if scenario.participants:
+        return read_placement(scenario)
+    assert scenario.network.participants is not None  # the feeder was read by it
+    return read_participants(scenario.network.participants)
 
 
 def _choose_connections(scenario: Scenario, pv_kw: npt.ArrayLike, battery_kw: npt.ArrayLike) -> Connections:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
+from cosim.case.houses import list_rows
 from cosim.case.heat_pumps import HeatPumps, make_heat_pumps
 from cosim.delivery.flexible import DIMMED_KW, NO_DEVICES, FlexibleDevices
 from cosim.errors import ScenarioError
@@ -53,6 +54,9 @@ def _draw_houses(scenario: Scenario, profiles: Profiles, section: str) -> Ints:
         "heat_pump": ("n_heat_pumps", scenario.heat_pump.n_heat_pumps, HEAT_HOUSES),
     }[section]
     houses = list(profiles.participants)
+    rows = list_rows(scenario, houses)
+    if any(row is not None and getattr(row, section) is not None for row in rows):
+        return np.array([k for k, row in enumerate(rows) if row is not None and getattr(row, section)], np.int64)
     n = len(houses) - (COMMUNITY in houses and scenario.community.enabled)
     if wanted > n:
         raise ScenarioError(

@@ -64,10 +64,15 @@ def _has_outages(scenario: Scenario, _: Mechanism) -> bool:
 
 
 def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
-    return scenario.community.fuel_cell == "own" or any(
-        event.device == "fuel_cell" and event.preset == "own"
-        for event in scenario.events
-        if isinstance(event, RegisterEvent)
+    rows = any(row.fuel_cell == "own" for row in scenario.participants)
+    return (
+        rows
+        or scenario.community.fuel_cell == "own"
+        or any(
+            event.device == "fuel_cell" and event.preset == "own"
+            for event in scenario.events
+            if isinstance(event, RegisterEvent)
+        )
     )
 
 
@@ -85,7 +90,7 @@ _TRADE, _PRICED = "a mechanism that trades", "a mechanism that trades at the pri
 _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
 _UNBALANCED = 'network.model = "three_phase" or "four_wire"'
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
-_DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi"))
+_DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi", "table"))
 
 RULES = (
     Rule("profiles", ("file",), 'profiles.source = "spain" or "table"', _by_source("profiles", "spain", "table")),

@@ -101,7 +101,9 @@ def keep_network(scenario: Scenario, directory: Path) -> None:
 
 def with_kept_network(scenario: Scenario, directory: Path) -> Scenario | None:
     """The scenario with the network that a run directory keeps instead of the user's files; None if it keeps none."""
-    network = {"file": directory / NETWORK_SOURCE, "participants": directory / PARTICIPANTS}
+    network = {"file": directory / NETWORK_SOURCE}
+    if not scenario.participants:  # else they stand in scenario.toml
+        network["participants"] = directory / PARTICIPANTS
     return scenario.with_changes(network=network) if all(path.is_file() for path in network.values()) else None
 
 
@@ -124,7 +126,8 @@ def check_kept_network(scenario: Scenario, directory: Path) -> None:
     """
     if scenario.ledger.private or not lacks_phases(scenario, directory):
         return
-    missing = [name for name in (NETWORK_SOURCE, PARTICIPANTS) if not (directory / name).is_file()]
+    kept = (NETWORK_SOURCE,) if scenario.participants else (NETWORK_SOURCE, PARTICIPANTS)
+    missing = [name for name in kept if not (directory / name).is_file()]
     raise ScenarioError(
         f"{directory / missing[0]}: expected the file that the run kept, which says at which phases houses are, "
         f"found none{' nor ' + missing[1] if missing[1:] else ''}; put it back from a copy of the run"

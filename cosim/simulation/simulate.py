@@ -26,6 +26,12 @@ from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.applied_limits import list_limits
 from cosim.results.background import measure_background
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
+from cosim.results.contract_power import (
+    CONTRACT_TABLE,
+    has_contracts,
+    make_contract_table,
+    summarise_contracts,
+)
 from cosim.results.directory import (
     check_directory,
     has_ledger,
@@ -225,6 +231,8 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     }
     if unbalanced:
         derived[PHASES_TABLE] = make_phases_table(case)
+    if has_contracts(case):
+        derived[CONTRACT_TABLE] = make_contract_table(case, parts)
     by_house = derived["curtailed_by_house"]
     made = exchanges, curtailed, meters, by_house
     four_wires = case.scenario.network.model == "four_wire"
@@ -239,6 +247,8 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
+    if CONTRACT_TABLE in derived:
+        found[CONTRACT_TABLE] = summarise_contracts(derived[CONTRACT_TABLE])
     found["limits"] = list_limits(case.limits)
     if case.feeder.notes:
         found["network"]["notes"] = list(case.feeder.notes)
@@ -258,7 +268,8 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
     """Names of all tables of a run, also of those that follow from the others."""
     phases = () if case.feeder.connections is None else (PHASES_TABLE,)
     outages = ("resilience",) if has_events(case) else ()
-    return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages)
+    contracts = (CONTRACT_TABLE,) if has_contracts(case) else ()
+    return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages, *contracts)
 
 
 def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
