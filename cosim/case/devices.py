@@ -107,8 +107,8 @@ def find_kind(section: BatterySection, row: ParticipantSection | None, capacity_
     kind = section.model_copy(update=given)
     if kind.soc_min > kind.soc_max:
         raise ScenarioError(
-            f"table of participants, '{row.participant}', soc_min, soc_max: expected the lowest at most the highest, with "
-            f"what [battery] says of the other, got {kind.soc_min:g} and {kind.soc_max:g}; name both"
+            f"table of participants, '{row.participant}', soc_min, soc_max: expected the lowest at most the highest, "
+            f"with what [battery] says of the other, got {kind.soc_min:g} and {kind.soc_max:g}; name both"
         )
     return kind
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
-from cosim.case.houses import list_rows
 from cosim.case.heat_pumps import HeatPumps, make_heat_pumps
+from cosim.case.houses import list_rows
 from cosim.delivery.flexible import DIMMED_KW, NO_DEVICES, FlexibleDevices
 from cosim.errors import ScenarioError
 from cosim.scenario.houses_of_today import EvSection

@@ -1,7 +1,7 @@
 """The table of participants of a scenario, wherever it stands, as rows of the scenario: nothing else reads it again.
 
-A row may be in a file (`houses.table`), in the scenario (`[[participants]]`) or in a DataFrame given to `run`. From there
-on all three are one: a run writes them into its scenario.toml, and the scenario's digest covers them.
+A row may be in a file (`houses.table`), in the scenario (`[[participants]]`) or in a DataFrame given to `run`. From
+there on all three are one: a run writes them into its scenario.toml, and the scenario's digest covers them.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def _check_devices(table: Table) -> None:
         if section or name == "phase_ev":
             key = section or "ev"
             raise DataError(
-                f"{table.source}, column '{name}': expected column '{key}' with yes or no, since the kind of all is that "
-                f"of section [{key}], got one of its own; leave it out"
+                f"{table.source}, column '{name}': expected column '{key}' with yes or no, since the kind of all is "
+                f"that of section [{key}], got one of its own; leave it out"
             )
 
 
@@ -184,8 +184,8 @@ def _join_priorities(scenario: Scenario) -> dict[str, Any]:
     for name, value in given.items():
         if priority.get(name, value) != value:
             raise ScenarioError(
-                f"table of participants, '{name}', priority: expected what curtailment.priority says, {priority[name]}, "
-                f"got {value}; write it in one place"
+                f"table of participants, '{name}', priority: expected what curtailment.priority says, "
+                f"{priority[name]}, got {value}; write it in one place"
             )
     return {"curtailment": {"priority": {**priority, **given}}} if given else {}
 
@@ -233,8 +233,8 @@ def name_drawn(scenario: Scenario) -> tuple[str, ...]:
     if len(own) == len(drawn) and len(others) == len(own):
         return own
     raise ScenarioError(
-        f"table of participants: expected names of drawn houses, {drawn[0]} to {drawn[-1]}, or {len(drawn)} names of your "
-        f"own as in houses.n_houses, got {len(own)} of which '{others[0]}' is no drawn house"
+        f"table of participants: expected names of drawn houses, {drawn[0]} to {drawn[-1]}, or {len(drawn)} names of "
+        f"your own as in houses.n_houses, got {len(own)} of which '{others[0]}' is no drawn house"
         f"{suggest(others[0], list(drawn))}; correct the names, or set houses.n_houses = {len(own)}"
     )
 

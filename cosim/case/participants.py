@@ -97,7 +97,9 @@ def connect_rows(rows: Sequence[ParticipantSection | None], others: Connections)
     """Phases of participants as their rows say, those of `others` where they say nothing."""
     codes = {device: getattr(others, device).copy() for device in DEVICES}
     for k, row in enumerate(rows):
-        for device in DEVICES if row is not None else ():
+        if row is None:
+            continue
+        for device in DEVICES:
             word = getattr(row, PHASE_COLUMNS.get(device, PHASE)) or getattr(row, PHASE)
             if word is not None:
                 codes[device][k] = read_phase(word, f"table of participants, '{row.participant}', phase")

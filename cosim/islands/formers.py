@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case
+from cosim.case.houses import list_rows
 from cosim.case.state import ADMITTED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.islands.island import Former, Part

@@ -32,7 +32,11 @@ def list_house_parameters(scenario: Scenario, participants: Sequence[str]) -> di
     if scenario.ledger.private:
         return {}
     rows = enumerate(list_rows(scenario, participants))
-    return {f"house.{k}": encode_row(row) for k, row in rows if row is not None and row.model_dump(include={*_KEYS}, exclude_none=True)}
+    return {
+        f"house.{k}": encode_row(row)
+        for k, row in rows
+        if row is not None and row.model_dump(include={*_KEYS}, exclude_none=True)
+    }
 
 
 def encode_row(row: ParticipantSection) -> bytes:

@@ -34,7 +34,7 @@ def explain(error: ValidationError, scenario: type[Section], where: str) -> str:
 
 def explain_row(error: ValidationError, section: type[Section], source: str, row: object) -> str:
     """The first mistake in a row of a table: file, column, row, what was expected and got."""
-    item = dict(error.errors()[0])
+    item: dict[str, Any] = dict(error.errors()[0])
     column = str(item["loc"][-1]) if item["loc"] else ""
     if item["type"] == "value_error":
         what = item["msg"].removeprefix("Value error, ")
