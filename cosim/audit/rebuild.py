@@ -26,6 +26,7 @@ from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
+from cosim.case.tariff import with_tariff
 from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import make_first_records, name_devices, name_digests, name_network
@@ -81,6 +82,7 @@ def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
         n = scenario.horizon.n_intervals
         raise ScenarioError(f"profiles: expected the {n} intervals of the scenario, got {profiles.n_intervals}")
     check_events(scenario, profiles)
+    profiles = with_tariff(scenario, profiles)  # whatever prices were kept or recorded
     capacity_wh = _list_capacities(scenario, profiles.participants)
     mechanism = find_mechanism(scenario.market.mechanism)
     return make_market_case(scenario, profiles, capacity_wh, mechanism, make_rules(scenario, mechanism))

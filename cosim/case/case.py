@@ -256,6 +256,9 @@ def make_rules(scenario: Scenario, market: Mechanism) -> Rules:
             fixed_price_ueur_per_kwh=round(section.fixed_price_eur_per_kwh * UEUR_PER_EUR),
             feed_in_numerator=round(section.feed_in_ratio * 300_000),
             feed_in_denominator=300_000,
+            feed_in_ueur_per_kwh=-1
+            if section.feed_in_eur_per_kwh is None
+            else round(section.feed_in_eur_per_kwh * UEUR_PER_EUR),
             feed_in=int(section.feed_in),
             fee_permille=round(section.fee * 1000) if market.charges_fee else 0,
             beta_permille=round(section.beta * 1000),

@@ -112,10 +112,17 @@ RULES = (
     Rule("market", ("pricing",), f"{_PRICED}, or an outage", _is_priced),
     Rule(
         "market",
-        ("feed_in_ratio",),
+        ("feed_in_ratio", "feed_in_eur_per_kwh"),
         f"{_TRADE}, an outage, or market.feed_in = true",
         lambda scenario, mechanism: scenario.market.feed_in or _trades(scenario, mechanism),
     ),
+    Rule(
+        "market",
+        ("feed_in_ratio",),
+        "leaving market.feed_in_eur_per_kwh out, which replaces it",
+        lambda scenario, _: scenario.market.feed_in_eur_per_kwh is None,
+    ),
+    Rule("tariff", ("timezone",), "tariff.bands", lambda scenario, _: bool(scenario.tariff.bands)),
     Rule(
         "market",
         ("fixed_price_eur_per_kwh",),

@@ -24,6 +24,7 @@ from cosim.case.houses import check_rows, list_rows, name_drawn
 from cosim.case.panels import with_own_panels
 from cosim.case.participants import Participants, list_left_out, read_participants, read_placement
 from cosim.case.power_factors import with_power_factors
+from cosim.case.tariff import with_tariff
 from cosim.case.timeline import find_interval, with_changes
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
@@ -71,7 +72,7 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     capacity_wh = draw_capacities(scenario, profiles.participants)
     profiles, capacity_wh = with_community(profiles, capacity_wh, scenario.community)
     check_rows(scenario, profiles.participants)
-    profiles = _fit_to_horizon(profiles, scenario)
+    profiles = with_tariff(scenario, _fit_to_horizon(profiles, scenario))
     check_events(scenario, profiles)
     check_changes(scenario, profiles)
     return with_changes(profiles, scenario), capacity_wh
@@ -150,7 +151,7 @@ def _read_table(scenario: Scenario) -> Profiles:
         interval_minutes=scenario.horizon.interval_minutes,
         timezone=scenario.profiles.timezone,
         day_first=scenario.profiles.day_first,
-        price_eur_per_kwh=scenario.profiles.price_eur_per_kwh,
+        price_eur_per_kwh=0.0 if scenario.tariff.bands else scenario.profiles.price_eur_per_kwh,
     )
 
 

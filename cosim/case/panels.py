@@ -46,12 +46,12 @@ def with_own_panels(scenario: Scenario, profiles: Profiles, sun: npt.NDArray[np.
         where = f"table of participants, '{profiles.participants[k]}', pv_kwp"
         if not drawn and pv_wh[:, k].any():
             raise ScenarioError(
-                f"{where}: expected none where the profiles have its generation, got {peak:g} kWp; leave out one of them"
+                f"{where}: expected none where the profiles have its generation, got {peak:g} kWp; leave one out"
             )
         if peak > 0 and not shape.any():
             raise ScenarioError(
-                f"{where}: expected a sun to follow, that of other houses' panels in the profiles, got none; add a column "
-                'pv to the profiles, or choose pv.source = "pvwatts" with pv.weather_file'
+                f"{where}: expected a sun to follow, that of other houses' panels in the profiles, got none; add a "
+                'column pv to the profiles, or choose pv.source = "pvwatts" with pv.weather_file'
             )
         pv_wh[:, k] = scale_panels_wh(peak, shape, profiles.interval_minutes)
     return replace(profiles, pv_wh=pv_wh)

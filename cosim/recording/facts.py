@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from cosim.case.tariff import list_tariff_facts
 from cosim.curtailment.versions import CURTAILMENT_VERSIONS
 from cosim.scenario.model import Scenario
 from grid_models.powerflow.limits import DEFAULTS, Limits
@@ -28,6 +29,7 @@ def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, in
     asked = {**DEFAULTS, **{key: value for key, value in scenario.limits.asked().items() if value is not None}}
     return {
         **make_rule_parameters(rules),
+        **list_tariff_facts(scenario),
         "compensation": round(scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR),
         "min_vm_upu": round(asked["min_vm_pu"] * 1e6),
         "max_vm_upu": round(asked["max_vm_pu"] * 1e6),

@@ -1,4 +1,4 @@
-"""What the table of participants says of a house and its HOUSE record has no field for, as a parameter of the ledger."""
+"""What the table of participants says of a house beyond its HOUSE record, as a parameter of the ledger."""
 
 from __future__ import annotations
 

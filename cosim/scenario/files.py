@@ -161,9 +161,11 @@ def _format_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Section):
+        return _format_value(value.model_dump(mode="json"))
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_format_value(k)} = {_format_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(_format_value(entry) for entry in value) + "]"
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")

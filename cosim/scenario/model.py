@@ -17,6 +17,7 @@ from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
 from cosim.scenario.participants import ParticipantSection
+from cosim.scenario.tariff import TariffSection
 
 
 class Scenario(Section):
@@ -47,6 +48,7 @@ class Scenario(Section):
     houses: sections.HousesSection = sections.HousesSection()
     battery: sections.BatterySection = sections.BatterySection()
     market: sections.MarketSection = sections.MarketSection()
+    tariff: TariffSection = TariffSection()
     pv: sections.PvSection = sections.PvSection()
     network: sections.NetworkSection = sections.NetworkSection()
     limits: sections.LimitsSection = sections.LimitsSection()
@@ -127,6 +129,8 @@ class Scenario(Section):
             for key in keys:
                 if content[section][key] == defaults[key].default:
                     del content[section][key]
+        if not self.tariff.bands:
+            del content["tariff"]
         content["pv"].pop("weather_file")  # what it holds is hashed with the profiles
         content["heat_pump"].pop("temperature_file")  # what it holds is hashed with the devices
         for section, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):  # as before there were any
@@ -138,6 +142,7 @@ class Scenario(Section):
 _LIMITS_BEFORE = {"min_vm_pu": 0.9, "max_vm_pu": 1.1, "max_loading_percent": 100.0}
 _YOUNGER = {
     "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
+    "market": ("feed_in_eur_per_kwh",),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
     "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
 }

@@ -146,6 +146,11 @@ class MarketSection(Section):
     )
     fixed_price_eur_per_kwh: NotNegative = Field(0.0, le=10, description="price of pricing = fixed, EUR/kWh")
     feed_in_ratio: Ratio = Field(1 / 3, description="feed-in tariff over utility price")
+    feed_in_eur_per_kwh: NotNegative | None = Field(
+        None,
+        le=10,
+        description="fixed feed-in tariff, EUR/kWh, in place of feed_in_ratio; never above the utility price",
+    )
     feed_in: bool = Field(False, description="true: surplus is exported at the feed-in tariff; false: spilled")
     fee: Ratio = Field(0.1, description="contract's share of prosumers' sales (sharing_central, sharing_hybrid)")
     beta: Annotated[float, Field(ge=0.001, le=0.999)] = Field(0.5, description="share of e used at once")

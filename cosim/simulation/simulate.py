@@ -17,6 +17,7 @@ from cosim.case.case import Case, build_case
 from cosim.case.checks import check_memory
 from cosim.case.kept import keep_inputs
 from cosim.case.memory import Keeps
+from cosim.case.tariff import summarise_tariff
 from cosim.curtailment.feasible import Outcome
 from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.chunk import Chunk, group_chunks
@@ -247,6 +248,8 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
+    if case.scenario.tariff.bands:
+        found["tariff"] = summarise_tariff(case.scenario, case.profiles)
     if CONTRACT_TABLE in derived:
         found[CONTRACT_TABLE] = summarise_contracts(derived[CONTRACT_TABLE])
     found["limits"] = list_limits(case.limits)
