@@ -60,7 +60,8 @@ def find_bands(time: npt.NDArray[np.datetime64], bands: Sequence[Band], timezone
     Examples
     --------
     >>> night = Band(100_000, make_hours(22, 6), 127, 4095)
-    >>> find_bands(np.array(["2017-06-01T19:00", "2017-06-01T20:00"], "datetime64[s]"), [night], "Europe/Berlin").tolist()
+    >>> times = np.array(["2017-06-01T19:00", "2017-06-01T20:00"], "datetime64[s]")
+    >>> find_bands(times, [night], "Europe/Berlin").tolist()
     [-1, 0]
     """
     local = pd.DatetimeIndex(time.astype("datetime64[s]")).tz_localize("UTC").tz_convert(timezone)

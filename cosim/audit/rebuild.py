@@ -25,7 +25,7 @@ from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.inputs import draw_capacities, read_feeder
-from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
+from cosim.case.kept import PROFILES_FILE, is_made_again, read_kept_profiles, with_kept_network
 from cosim.case.tariff import with_tariff
 from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
@@ -65,7 +65,7 @@ def rebuild_case(recorded: Recorded, read_metered: Callable[[], Profiles]) -> tu
         If an input cannot be used.
     """
     scenario = recorded.scenario
-    if scenario.profiles.source == "synthetic":
+    if is_made_again(scenario):
         market, origin = build_market(scenario), Origin.SCENARIO
     elif (recorded.directory / PROFILES_FILE).exists():
         sha256 = read_parameters(recorded.genesis)["profiles_sha256"][:32]

@@ -121,8 +121,8 @@ class Case(MarketCase):
     load_reactive: LoadReactive | None = None
 
 
-def build_market(scenario: Scenario) -> MarketCase:
-    """Read the market's inputs of a scenario.
+def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCase:
+    """Read the market's inputs of a scenario, whose profiles may be `given` already.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def build_market(scenario: Scenario) -> MarketCase:
     scenario, understood = with_houses(scenario)
     scenario, said = follow_file(scenario)
     said = (*understood, *said)
-    profiles, capacity_wh = read_inputs(scenario)
+    profiles, capacity_wh = read_inputs(scenario, given)
     said = (*said, *list_cut_events(scenario))
     if said:
         notes = " | ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
@@ -191,15 +191,15 @@ def make_opening(
     return make_opening_state(ratings.soc_min_wh, wallets, ratings, flexible)
 
 
-def build_case(scenario: Scenario) -> Case:
-    """Read the inputs of a scenario and build everything a run needs.
+def build_case(scenario: Scenario, given: Profiles | None = None) -> Case:
+    """Read the inputs of a scenario, whose profiles may be `given` already, and build everything a run needs.
 
     Raises
     ------
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
         If an input cannot be used.
     """
-    market = build_market(scenario)
+    market = build_market(scenario, given)
     scenario = market.scenario
     names = market.profiles.participants
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}

@@ -52,6 +52,8 @@ def check_given(scenario: Scenario, section: str, key: str) -> Any:
     given = getattr(table, key)
     if given is None:
         what = f'a file for {section}.source = "{table.source}"', f'{key} = "…"'
+        if section == "pv":
+            what = f'one for pv.source = "{table.source}"', f"{key} = …"
         if key == "name":
             what = "the name of a pandapower net", 'e.g. name = "cigre_lv"'
         raise ScenarioError(f"scenario '{scenario.name}', {section}.{key}: expected {what[0]}, got none; add {what[1]}")

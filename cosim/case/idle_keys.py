@@ -138,6 +138,13 @@ RULES = (
     Rule("market", ("beta",), "market.mechanism = one of " + ", ".join(_SHARES), _by_market(*_SHARES)),
     Rule("market", ("selfish_beta",), 'market.mechanism = "sharing_selfish"', _by_market("sharing_selfish")),
     Rule("market", ("tau_hours",), "a sharing mechanism", _by_market(*_SHARES, "sharing_selfish")),
+    Rule(
+        "pv",
+        ("weather_file", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
+        'pv.source = "pvwatts"',
+        _by_source("pv", "pvwatts"),
+    ),
+    Rule("houses", ("production_ratio",), 'pv.source = "profiles"', _by_source("pv", "profiles")),
     Rule("pv", ("cos_phi", "underexcited"), 'pv.control = "cos_phi"', _by_control("cos_phi")),
     Rule("pv", ("q_v_vm_pu", "q_v_q_pu"), 'pv.control = "q_v"', _by_control("q_v")),
     Rule("pv", ("rating_kva_per_kw", "min_cos_phi"), 'pv.control = "cos_phi" or "q_v"', _by_control("cos_phi", "q_v")),

@@ -24,6 +24,7 @@ from cosim.case.houses import check_rows, list_rows, name_drawn
 from cosim.case.panels import with_own_panels
 from cosim.case.participants import Participants, list_left_out, read_participants, read_placement
 from cosim.case.power_factors import with_power_factors
+from cosim.case.roofs import with_roofs
 from cosim.case.tariff import with_tariff
 from cosim.case.timeline import find_interval, with_changes
 from cosim.scenario.model import Scenario
@@ -46,8 +47,15 @@ ELEMENTS = ("load", "pv", "battery")
 """Elements of every participant in the network."""
 
 
-def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
+def read_inputs(scenario: Scenario, given: Profiles | None = None) -> tuple[Profiles, Wh]:
     """Profiles over the scenario's horizon, and the capacity of each participant's battery, Wh (N,).
+
+    Parameters
+    ----------
+    scenario
+        What to read.
+    given
+        Profiles of its table, if they are at hand.
 
     Raises
     ------
@@ -56,14 +64,15 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     data.errors.DataError
         If a file cannot be used.
     """
-    streams = _spawn_streams(scenario)
+    streams, drawn_kwp = _spawn_streams(scenario), dict[str, float]()
     if scenario.profiles.source == "table":
-        profiles = with_own_panels(scenario, _read_table(scenario))
+        profiles = with_own_panels(scenario, _read_table(scenario) if given is None else given)
         check_memory(profiles.n_participants, scenario.horizon.n_intervals)
     else:
         check_memory(scenario.houses.n_houses, scenario.horizon.n_intervals)
         spec = make_household_spec(scenario)
         houses = replace(draw_households(spec, streams[0]), names=name_drawn(scenario))
+        drawn_kwp = dict(zip(houses.names, (houses.nameplate_w / 1000.0).tolist(), strict=True))
         series = _read_series(scenario, streams[1])
         profiles = make_reference_profiles(series, houses, spec, streams[2])
         profiles = with_own_panels(scenario, profiles, series.solar_cf)
@@ -72,7 +81,7 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     capacity_wh = draw_capacities(scenario, profiles.participants)
     profiles, capacity_wh = with_community(profiles, capacity_wh, scenario.community)
     check_rows(scenario, profiles.participants)
-    profiles = with_tariff(scenario, _fit_to_horizon(profiles, scenario))
+    profiles = with_tariff(scenario, with_roofs(scenario, _fit_to_horizon(profiles, scenario), drawn_kwp))
     check_events(scenario, profiles)
     check_changes(scenario, profiles)
     return with_changes(profiles, scenario), capacity_wh

@@ -10,13 +10,13 @@ import shutil
 from pathlib import Path
 
 from cosim.case.case import MarketCase
+from cosim.case.frames import PROFILES_FILE
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.errors import DataError
 from data.profiles import Profiles
 from data.tables import read_profiles, write_profiles
 
-PROFILES_FILE = "profiles.parquet"
 NETWORK_SOURCE, PARTICIPANTS = "network_source.json", "participants.csv"
 """The network and its participants as they were given: what is written of a network that was read may round it."""
 TEMPERATURE = "temperature"
@@ -33,11 +33,16 @@ def keep_inputs(case: MarketCase, directory: Path) -> None:
     """
     if case.scenario.ledger.private:
         return
-    if case.scenario.profiles.source != "synthetic":
+    if not is_made_again(case.scenario):
         keep_profiles(case, directory)
     if case.scenario.network.source == "file":
         keep_network(case.scenario, directory)
     keep_temperature(case.scenario, directory)
+
+
+def is_made_again(scenario: Scenario) -> bool:
+    """Whether the profiles of a scenario follow from it and its seed alone."""
+    return scenario.profiles.source == "synthetic" and scenario.pv.source == "profiles"
 
 
 def keep_temperature(scenario: Scenario, directory: Path) -> None:

@@ -173,7 +173,7 @@ class PvSection(Section):
         "profiles", description="generation; profiles: of the series or table; pvwatts: of a table of weather, by roof"
     )
     weather_file: Path | None = Field(
-        None, description="CSV time,ghi,dni,dhi,temp_air,wind_speed or a TMY of PVGIS, relative to this scenario"
+        None, description="CSV time,ghi,dni,dhi,temp_air,wind_speed of every hour, relative to this scenario"
     )
     latitude_deg: Annotated[float, Field(ge=-66, le=66)] | None = Field(
         None, description="latitude of the houses, degrees north, source = pvwatts"

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
+import pandas as pd
 import pyarrow as pa
 
 from cosim.case.case import Case, build_case
 from cosim.case.checks import check_memory
+from cosim.case.frames import take_frames
 from cosim.case.kept import keep_inputs
 from cosim.case.memory import Keeps
 from cosim.case.tariff import summarise_tariff
@@ -74,6 +76,7 @@ from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
 from cosim.simulation.served import is_served, read_served
 from cosim.simulation.version import find_version
+from data.profiles import Profiles
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +110,8 @@ def run(
     *,
     resume: bool = False,
     listener: Listener | None = None,
+    profiles: pd.DataFrame | None = None,
+    houses: pd.DataFrame | None = None,
 ) -> Result:
     """Run a scenario.
 
@@ -121,6 +126,9 @@ def run(
         parts are damaged, and those of a finished run that are missing, are made again.
     listener
         Called after every chunk of intervals.
+    profiles, houses
+        Load, generation and prices, and the table of participants, as DataFrames in the layouts of their files. The
+        run directory keeps both, so that it can be made again; a private one keeps no profiles.
 
     Raises
     ------
@@ -135,15 +143,18 @@ def run(
     >>> result.summary["network"]["intervals"]
     24
     """
+    scenario, given = take_frames(scenario, profiles, houses)
     if out is None:
-        return _run_in_memory(scenario, listener)
+        return _run_in_memory(scenario, given, listener)
     with write_for_owner(scenario.ledger.private):
-        return _run_into(Path(out), scenario, resume=resume, listener=listener)
+        return _run_into(Path(out), scenario, given, resume=resume, listener=listener)
 
 
-def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None) -> Result:
+def _run_into(
+    directory: Path, scenario: Scenario, given: Profiles | None, *, resume: bool, listener: Listener | None
+) -> Result:
     check_directory(directory, resume=resume)
-    case = build_case(scenario)  # before anything is written: input that cannot be used leaves no trace
+    case = build_case(scenario, given)  # before anything is written: input that cannot be used leaves no trace
     prepare_directory(directory, resume=resume)
     compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
@@ -202,8 +213,8 @@ def _write_group(recorder: Recorder, directory: Path, group: list[Chunk], case: 
     write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 
-def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
-    case = build_case(scenario)
+def _run_in_memory(scenario: Scenario, given: Profiles | None, listener: Listener | None) -> Result:
+    case = build_case(scenario, given)
     check_memory(case.profiles.n_participants, case.n_intervals, keeps=Keeps.TABLES)
     compile_ahead(case)
     stream = _notify(run_intervals(case, case.opening), case, listener)

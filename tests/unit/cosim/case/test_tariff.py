@@ -105,7 +105,7 @@ def test_a_lie_about_a_price_is_found() -> None:
 
 
 def test_a_fixed_feed_in_tariff_is_never_above_the_utility_price(tmp_path: Path) -> None:
-    fixed = DAYS.with_changes(market={"feed_in_eur_per_kwh": 0.15, "feed_in": True})
+    fixed = DAYS.with_changes(market={"feed_in_eur_per_kwh": 0.15, "feed_in": True, "mechanism": "none"})
     table = run(fixed, tmp_path / "run").table("exchanges").to_pandas()
     export = table[table["kind"] == "grid_export"]
     prices = dict(
