@@ -90,7 +90,7 @@ def _find_rows(path: Path, known: Times, time: Times) -> tuple[npt.NDArray[np.in
         return ((time - known[0]) // _HOUR).astype(np.int64), f"weather of {path.name}"
     if known.size != HOURS_A_YEAR:
         raise DataError(
-            f"{path.name}: expected weather from {time[0]} to {time[-1]} UTC, or a typical year of {HOURS_A_YEAR} hours, "
+            f"{path.name}: expected weather from {time[0]} to {time[-1]} UTC, or a typical year of {HOURS_A_YEAR} h, "
             f"got {known.size} hours from {known[0]} to {known[-1]}; add the rows, or move the horizon"
         )
     rows = {key: k for k, key in enumerate(_list_places(known))}

@@ -24,7 +24,7 @@ from cosim.case.houses import check_rows, list_rows, name_drawn
 from cosim.case.panels import with_own_panels
 from cosim.case.participants import Participants, list_left_out, read_participants, read_placement
 from cosim.case.power_factors import with_power_factors
-from cosim.case.roofs import with_roofs
+from cosim.case.roofs import FOLLOWS_WEATHER, with_roofs
 from cosim.case.tariff import with_tariff
 from cosim.case.timeline import find_interval, with_changes
 from cosim.scenario.model import Scenario
@@ -141,6 +141,8 @@ def make_household_spec(scenario: Scenario) -> HouseholdSpec:
     chosen: dict[str, Any] = {
         key: None if value in ("by_chance", "as_drawn") else value for key, value in section.items()
     }
+    if scenario.pv.source == FOLLOWS_WEATHER:  # panels as drawn: how much they generate is the weather's affair
+        chosen["production_ratio"] = None
     low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
     return HouseholdSpec(**chosen, battery_kwh_min=low, battery_kwh_max=high)
 

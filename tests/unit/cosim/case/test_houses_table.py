@@ -287,7 +287,7 @@ def test_frames_beside_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_profiles_of_a_run_from_a_dataframe_can_be_run_again_by_its_scenario(tmp_path: Path) -> None:
-    scenario = Scenario().with_changes(horizon={"start": "2017-06-01T00:00:00Z", "hours": 6})
+    scenario = Scenario().with_changes(horizon={"start": "2017-06-01T00:00:00Z", "hours": 6}, network={"n_branches": 1})
     first = run(scenario, tmp_path / "run", profiles=make_profiles())
     again = run(load_scenario(tmp_path / "run" / "scenario.toml"), tmp_path / "again")
     assert again.summary["ledger"]["hash"] == first.summary["ledger"]["hash"]

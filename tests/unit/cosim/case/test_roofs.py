@@ -104,7 +104,7 @@ TABLES = {
     "gap": (lambda text: "\n".join(text.splitlines()[:5] + text.splitlines()[6:]), "expected a row for every hour"),
     "short": (
         lambda text: "\n".join(text.splitlines()[:8]),
-        "expected weather from .* or a typical year of 8760 hours",
+        "expected weather from .* or a typical year of 8760 h",
     ),
     "column": (lambda text: text.replace("dni", "beam"), "column 'beam': expected one of"),
     "kelvin": (
