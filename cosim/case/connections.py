@@ -9,15 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
+from cosim.case.flexible import draw_houses
 from cosim.case.houses import list_rows
 from cosim.case.participants import (
+    PHASE_EV,
+    UNSAID,
     Participants,
     connect_rows,
     name_phases,
     read_participants,
     read_placement,
 )
+from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
+from grid_models.devices.ev import ONE_PHASE_KW
 from grid_models.feeder.connection import (
     ABC,
     DEVICES,
@@ -65,6 +70,8 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
         note, rows = _NOTES[section.phases], list_rows(scenario, feeder.participants)
         if name_phases(rows):
             connections, note = connect_rows(rows, connections), f"{note}, but those of the table of participants"
+    if scenario.ev.n_cars:
+        connections = place_wall_boxes(scenario, connections, feeder.participants)
     notes = (*feeder.notes, f"{note}: {describe(connections)}")
     wires = choose_wires(scenario)
     if wires is not None:
@@ -107,7 +114,7 @@ def _read_table(scenario: Scenario) -> Participants:
     if scenario.participants:
         return read_placement(scenario)
     assert scenario.network.participants is not None  # the feeder was read by it
-    return read_participants(scenario.network.participants)
+    return read_participants(scenario.network.participants, has_cars=scenario.ev.n_cars > 0)
 
 
 def _choose_connections(scenario: Scenario, pv_kw: npt.ArrayLike, battery_kw: npt.ArrayLike) -> Connections:
@@ -135,6 +142,28 @@ def _with_community(connections: Connections, participants: Sequence[str]) -> Co
     return replace(connections, load=load, pv=pv, battery=battery, fuel_cell=cell)
 
 
+def place_wall_boxes(scenario: Scenario, connections: Connections, participants: Sequence[str]) -> Connections:
+    """The same with the wall boxes of the houses that have a car: of one phase at that of the load, else at all three.
+
+    Raises
+    ------
+    ScenarioError
+        If a table says one phase of a wall box that takes three, or three of one that takes one.
+    """
+    kw, cars, load = scenario.ev.charger_kw, draw_houses(scenario, participants, "ev"), connections.load
+    ev, said = load.copy(), np.full(load.size, UNSAID) if connections.ev is None else connections.ev
+    usual = load if kw in ONE_PHASE_KW else np.full(load.size, ABC, np.int8)
+    ev[cars] = np.where(said[cars] == UNSAID, usual[cars], said[cars])
+    for house in cars[(said[cars] != UNSAID) & ((said[cars] == ABC) == (kw in ONE_PHASE_KW))].tolist():
+        expected = "a, b or c" if kw in ONE_PHASE_KW else NAMES[ABC]
+        table = scenario.network.participants or "table of participants"
+        raise ScenarioError(
+            f"{table}, column '{PHASE_EV}', participant '{participants[house]}': expected "
+            f"{expected} of a wall box of {kw:g} kW, got {NAMES[said[house]]}; correct the row, or ev.charger_kw"
+        )
+    return replace(connections, ev=None if (ev == load).all() else ev)
+
+
 def describe(connections: Connections) -> str:
     """How many loads are on which phases, and how many other devices are not on the phases of their house.
 
@@ -146,4 +175,5 @@ def describe(connections: Connections) -> str:
     counts = ", ".join(f"{NAMES[code]} {int(np.sum(connections.load == code))}" for code in (1, 2, 3, ABC))
     words = {"pv": "panels", "battery": "batteries", "fuel_cell": "fuel cells"}
     moved = {words[d]: int(np.sum(getattr(connections, d) != connections.load)) for d in DEVICES if d in words}
+    moved["wall boxes"] = int(np.sum(connections.wall_box != connections.load))
     return f"loads on {counts}" + "".join(f"; {n} {word} elsewhere than the load" for word, n in moved.items() if n)

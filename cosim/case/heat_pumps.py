@@ -104,7 +104,9 @@ def _cop_of_hplib(section: HeatPumpSection, source_c: Floats, outdoors_c: Floats
             'pip install "gridsettle[heat]", or take cop = "quadratic"'
         ) from reason
     rated_in, rated_out = RATED_AT_C[section.source]
-    heat_w = round(section.power_kw * 1000.0 * float(quadratic_cop(np.array([float(rated_out - rated_in)]))[0]))
+    heat_w = round(
+        section.power_kw * 1000.0 * float(quadratic_cop(np.array([float(rated_out - rated_in)]), section.source)[0])
+    )
     parameters = hplib.get_parameters("Generic", HPLIB_GROUPS[section.source], rated_in, rated_out, heat_w)
     return_c = np.full_like(source_c, section.flow_c - FLOW_TO_RETURN_K)
     found = hplib.HeatPump(parameters).simulate(source_c, return_c, outdoors_c)

@@ -105,11 +105,10 @@ def _check_devices(table: Table) -> None:
     """Raise DataError at a column about a car or heat pump that the sections of these say for all."""
     for name in map(str, table.frame.columns):
         section = next((flag for flag in _FLAGS if name.startswith(f"{flag}_")), None)
-        if section or name == "phase_ev":
-            key = section or "ev"
+        if section:
             raise DataError(
-                f"{table.source}, column '{name}': expected column '{key}' with yes or no, since the kind of all is "
-                f"that of section [{key}], got one of its own; leave it out"
+                f"{table.source}, column '{name}': expected column '{section}' with yes or no, since all are "
+                f"of the kind of section [{section}], got one of its own; leave it out"
             )
 
 
@@ -154,6 +153,8 @@ def _check_place(scenario: Scenario) -> None:
                 f'{where}, bus: expected none where network.source = "{section.source}", which places the houses '
                 f"itself, got '{row.bus}'; leave it out, or bring your network by network.source = \"file\""
             )
+        if row.phase_ev is not None and not (row.ev or (row.ev is None and scenario.ev.n_cars)):
+            raise ScenarioError(f"{where}, phase_ev: expected none without a car, got '{row.phase_ev}'; leave it out")
         roof = row.pv_tilt_deg is not None or row.pv_azimuth_deg is not None
         if roof and scenario.pv.source != "pvwatts":
             raise ScenarioError(

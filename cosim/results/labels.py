@@ -61,6 +61,26 @@ NETWORK = {
 
 SERVED = "load served"
 """Load asked for less load shed."""
+CARS = {
+    "charged": "cars charged",
+    "driven": "driven by cars",
+    "charged_elsewhere": "cars charged elsewhere",
+    "shifted": "charging put off by the network",
+    "not_served": "missing in cars as they left",
+}
+"""Labels of the energies in `cars`."""
+
+HEAT_PUMPS = {
+    "consumed": "heat pumps",
+    "heat": "heat of heat pumps",
+    "demand": "heat demand",
+    "shifted": "heat pumps put off by the network",
+    "shortfall": "heat that houses missed",
+}
+"""Labels of the energies in `heat_pumps`."""
+
+FLEXIBLE = {"cars": CARS, "heat_pumps": HEAT_PUMPS}
+"""Labels by section of a summary, where a run has cars or heat pumps."""
 REVERSE_HOURS = "hours with export to the grid"
 
 ENERGIES = (*(key for key in ENERGY if key not in ("curtailed", "shed")), *BACKGROUND)

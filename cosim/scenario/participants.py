@@ -58,6 +58,7 @@ class ParticipantSection(Section):
     phase_pv: Phase | None = Field(None, description="phases of its panels, where others")
     phase_battery: Phase | None = Field(None, description="phases of its battery, where others")
     phase_fuel_cell: Phase | None = Field(None, description="phases of its fuel cell, where others")
+    phase_ev: Phase | None = Field(None, description="phases of its wall box: a, b, c; abc from 11 kW on")
     pv_kwp: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = Field(
         None, description="its panels, kWp; 0: none"
     )

@@ -26,7 +26,7 @@ class Sky(NamedTuple):
 def roof_share(sky: Sky, latitude_deg: float, longitude_deg: float, tilt_deg: float, azimuth_deg: float) -> Floats:
     """AC power of panels on a roof over their peak power, (H,).
 
-    Position of the sun in the middle of the interval; sky diffuse by Hay & Davies (1980); reflection by the physical
+    Position of the sun in the middle of the interval; sky diffuse by Perez et al. (1990); reflection by the physical
     model of De Soto et al. (2006); temperature of cells by King et al. (2004) for panels close to a roof; then
     `pvwatts` with its losses of 14.08 %.
 
@@ -48,10 +48,11 @@ def roof_share(sky: Sky, latitude_deg: float, longitude_deg: float, tilt_deg: fl
     times = pd.DatetimeIndex(sky.middle.astype("datetime64[s]")).tz_localize("UTC")
     sun = pvlib.solarposition.get_solarposition(times, latitude_deg, longitude_deg, temperature=sky.temp_air)
     zenith, azimuth = sun["apparent_zenith"].to_numpy(), sun["azimuth"].to_numpy()
+    airmass = np.asarray(pvlib.atmosphere.get_relative_airmass(zenith, model="kastenyoung1989"))
     extra = np.asarray(pvlib.irradiance.get_extra_radiation(times))
     beam = np.where(zenith < 90.0, sky.dni, 0.0)
     plane = pvlib.irradiance.get_total_irradiance(
-        tilt_deg, azimuth_deg, zenith, azimuth, beam, sky.ghi, sky.dhi, dni_extra=extra, model="haydavies"
+        tilt_deg, azimuth_deg, zenith, azimuth, beam, sky.ghi, sky.dhi, dni_extra=extra, airmass=airmass, model="perez"
     )
     incidence = pvlib.irradiance.aoi(tilt_deg, azimuth_deg, zenith, azimuth)
     direct, diffuse = (np.nan_to_num(np.asarray(plane[name])) for name in ("poa_direct", "poa_diffuse"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from devices_world import N, T, make_devices_market, settle_with_cuts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,83 +13,9 @@ from cosim.case.case import build_market
 from cosim.curtailment.decision_variables import FORGO, POSTPONE, TRADE
 from cosim.curtailment.priority import VALUE_OF_LOST_LOAD
 from cosim.delivery.flexible import FlexibleDevices, find_device_imbalance
-from cosim.delivery.redispatch import deliver
-from cosim.delivery.window import InputSeries, Window, make_orders_at, make_window_of_one, settle_window
+from cosim.delivery.window import InputSeries, settle_window
 from cosim.interval.fold import settle_optimistically
-from market.book import Clearing
-from market.exchanges import CAR, FLEXIBLE, HEAT_PUMP, Kind, Reason
-from market.mechanisms import BUILT_IN, clear
-from market.rules import Rules
-from market.settlement import settle
-from market.state import State, make_opening_state
-from market.storage import Ratings
-
-N, T, BEYOND = 4, 36, 60
-
-
-def draw_devices(rng: np.random.Generator, prices: np.ndarray) -> FlexibleDevices:
-    """A few cars with stays of random length, and heat pumps, at random houses."""
-    kind = np.sort(rng.choice([CAR, HEAT_PUMP], rng.integers(1, 6)))
-    n, is_car = kind.size, kind == CAR
-    capacity = np.where(is_car, rng.integers(2000, 60_000, n), rng.integers(30_000, 60_000, n))
-    power = np.where(is_car, rng.integers(500, 22_001, n), rng.integers(1000, 4000, n))
-    leaves, used = np.zeros((BEYOND, n), np.int32), np.zeros((BEYOND, n), np.int32)
-    for j in np.flatnonzero(is_car):
-        t = int(rng.integers(0, 4))
-        while t < BEYOND:
-            stop = min(t + int(rng.integers(1, 12)), BEYOND)
-            leaves[t:stop, j] = stop
-            used[t, j] = rng.integers(0, 30_000)
-            t = stop + int(rng.integers(1, 6))
-    heat = rng.integers(0, 9000, (BEYOND, n))
-    return FlexibleDevices(
-        kind.astype(np.int64),
-        rng.integers(0, N, n),
-        rng.integers(0, 4, n),
-        power,
-        np.where(is_car, 0, power // 3),
-        capacity,
-        np.where(is_car, capacity * rng.integers(5, 11, n) // 10, 0),
-        np.where(is_car, 0, rng.integers(0, 4, n)),
-        np.where(is_car, rng.integers(600_000, 1_000_001, n), rng.integers(1_500_000, 6_000_001, (BEYOND, n))).astype(
-            np.int32
-        ),
-        np.where(is_car, used, heat).astype(np.int32),
-        leaves,
-        prices,
-        np.array([4200, 24]),
-    )
-
-
-def make_world(seed: int) -> tuple[InputSeries, State, Rules, np.random.Generator]:
-    """Houses with batteries, panels, cars and heat pumps in a market."""
-    rng = np.random.default_rng(seed)
-    prices = rng.integers(10_000, 300_000, T)
-    devices = draw_devices(rng, prices)
-    supply = InputSeries(
-        rng.integers(0, 2500, (T, N)),
-        rng.integers(0, 2, (T, N)) * rng.integers(0, 9000, (T, N)),
-        np.zeros((T, N), np.int64),
-        prices,
-        devices=devices,
-    )
-    capacity = rng.integers(0, 8000, N)
-    ratings = Ratings(
-        capacity // 10,
-        capacity * 9 // 10,
-        rng.integers(1, 4000, N),
-        rng.integers(1, 4000, N),
-        rng.integers(700_000, 1_000_001, N),
-        rng.integers(700_000, 1_000_001, N),
-        np.zeros(N, np.int64),
-    )
-    rows = np.zeros(devices.kind.size, FLEXIBLE)
-    rows["status"], rows["house"] = devices.kind, devices.house
-    rows["capacity_wh"], rows["held_wh"] = devices.capacity_wh, rng.integers(0, devices.capacity_wh + 1)
-    kind = BUILT_IN[str(rng.choice(["trading", "sharing_p2p", "trading_battery"]))]
-    rules = Rules(mechanism=kind.code, battery=int(kind.uses_battery), feed_in=1, tau_intervals=5, seed=seed)
-    wallets = rng.integers(0, 2_000_000_000, N)
-    return supply, make_opening_state(ratings.soc_min_wh, wallets, ratings, rows), rules, rng
+from market.exchanges import CAR, FLEXIBLE, HEAT_PUMP
 
 
 def check_devices(before: np.ndarray, rows: np.ndarray, devices: FlexibleDevices, t: int) -> None:
@@ -114,7 +41,7 @@ def check_devices(before: np.ndarray, rows: np.ndarray, devices: FlexibleDevices
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_a_content_follows_from_what_was_given_in_every_interval(seed: int) -> None:
-    supply, state, rules, _ = make_world(seed)
+    supply, state, rules, _ = make_devices_market(seed)
     window = settle_window(supply, 0, T, state, rules)
     assert window.unbalanced.tolist() == [-1, -1]
     before = state.flexible
@@ -130,16 +57,10 @@ def test_a_content_follows_from_what_was_given_in_every_interval(seed: int) -> N
 @given(seed=st.integers(0, 2**31))
 def test_what_the_wires_cut_waits_and_is_conserved(seed: int) -> None:
     """A random part of what a house imports is not served: its devices wait first, then load is shed."""
-    supply, state, rules, rng = make_world(seed)
+    supply, state, rules, rng = make_devices_market(seed)
     for t in range(T):
-        orders, before = make_orders_at(supply, t, t, state, rules)
-        rows = clear(orders, before, rules).rows
-        imported = np.zeros(N, np.int64)
-        chosen = rows[rows["kind"] == Kind.GRID_IMPORT]
-        np.add.at(imported, chosen["buyer"], chosen["cleared_wh"])
-        unserved = (imported * rng.choice([0.0, 0.3, 1.0], N)).astype(np.int64)
-        made = deliver(orders, before, rows, rows["cleared_wh"].astype(np.int64), unserved, int(Reason.UNDERVOLTAGE), 7)
-        window = settle_one(orders, before, rows, made, rules)
+        window, orders, unserved = settle_with_cuts(supply, t, state, rules, rng)
+        assert window.unbalanced.tolist() == [-1, -1]
         done, meters = window.devices[0], window.meters[0]
         check_devices(state.flexible, done, supply.devices, t)
         waits = np.zeros(N, np.int64)
@@ -149,17 +70,10 @@ def test_what_the_wires_cut_waits_and_is_conserved(seed: int) -> None:
         state = window.state
 
 
-def settle_one(orders, before, rows, made, rules) -> Window:
-    settlement = settle(made, orders, before, rules)
-    window = make_window_of_one(orders, Clearing(rows), settlement, before, rules)
-    assert window.unbalanced.tolist() == [-1, -1]
-    return window
-
-
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31), cut=st.integers(1, T - 1))
 def test_the_length_of_a_window_changes_nothing(seed: int, cut: int) -> None:
-    supply, state, rules, _ = make_world(seed)
+    supply, state, rules, _ = make_devices_market(seed)
     whole = settle_window(supply, 0, T, state, rules)
     early = settle_window(InputSeries(*(x[:cut] for x in supply[:4]), devices=supply.devices), 0, cut, state, rules)
     late_supply = InputSeries(*(x[cut:] for x in supply[:4]), devices=supply.devices)
@@ -171,7 +85,7 @@ def test_the_length_of_a_window_changes_nothing(seed: int, cut: int) -> None:
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_every_wh_that_is_added_or_lost_is_found(seed: int) -> None:
-    supply, state, rules, rng = make_world(seed)
+    supply, state, rules, rng = make_devices_market(seed)
     t = int(rng.integers(T))
     window = settle_window(supply, 0, t + 1, state, rules)
     asked = state.flexible if t == 0 else window.devices[t - 1]
@@ -191,7 +105,7 @@ def test_every_wh_that_is_added_or_lost_is_found(seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), strategy=st.integers(0, 3))
 def test_a_car_that_nobody_cuts_leaves_as_it_wants_if_it_can(seed: int, strategy: int) -> None:
-    supply, state, rules, _ = make_world(seed)
+    supply, state, rules, _ = make_devices_market(seed)
     devices = supply.devices._replace(strategy=np.full(supply.devices.kind.size, strategy))
     window = settle_window(supply._replace(devices=devices), 0, T, state, rules)
     for j in np.flatnonzero(devices.kind == CAR):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -102,8 +103,10 @@ def run_until_stopped(
     # uvicorn stops by handlers of its own, and then raises the signal again for those that were there before.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     ignore_broken_pipes()
+    gc.freeze()  # what is loaded by now stays: to search all of it for garbage stops every page for 0.2 s
     try:
         server.run(sockets=[listener])
     finally:
+        gc.unfreeze()
         for number, handler in before.items():
             signal.signal(number, handler)

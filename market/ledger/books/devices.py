@@ -12,12 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from market.exchanges import CAR, FLEXIBLE, Ints, Kind, Rows
-from market.ledger.format.records import RecordBytes, RecordKind, select_exchanges, select_rows
+from market.ledger.format.records import (
+    RecordBytes,
+    RecordKind,
+    read_integer_parameter,
+    read_parameters,
+    select_exchanges,
+    select_rows,
+)
 from market.storage import PPM
 
 Mask = npt.NDArray[np.bool_]
 
 _FIXED = ("house", "status", "capacity_wh")
+DIMMED_WH_A_MINUTE = 70
+"""Energy that dimming leaves to every device, 4.2 kW: § 14a EnWG, BNetzA BK6-22-300 of 27 November 2023."""
 
 
 class DeviceBooks:
@@ -32,6 +41,8 @@ class DeviceBooks:
     def __init__(self, genesis: RecordBytes) -> None:
         self.opening = select_rows(genesis, RecordKind.FLEXIBLE)
         self.last = self.opening
+        minutes = read_integer_parameter(read_parameters(genesis), "interval_minutes")
+        self.floor_wh = min(max(DIMMED_WH_A_MINUTE * minutes, -1), 2**31 - 1)  # whatever the first block says
 
     def check(self, records: RecordBytes, meters: Rows) -> str:
         """Follow the devices through a block with an interval; returns what is wrong with them.
@@ -60,12 +71,14 @@ class DeviceBooks:
         missing = read["used_wh"] - before - np.where(is_car, 0, read["stored_wh"])
         holds = before - read["used_wh"] + read["made_up_wh"] + read["stored_wh"]
         rises = [read["given_wh"], read["wanted_wh"], read["most_wh"], self.opening["most_wh"].astype(np.int64)]
-        asks = np.any([a > b for a, b in pairwise(rises)], axis=0)
+        asks = np.any([a > b for a, b in pairwise(rises)], axis=0) | (read["least_wh"] > read["wanted_wh"])
         away = is_car & (read["stays"] == 0) & (read["most_wh"] > 0)
-        served = is_car & (read["stays"] != 1) & (read["unserved_wh"] > 0)
+        served = ~(is_car & (read["stays"] == 1)) & (read["unserved_wh"] > 0)
+        floor = np.minimum(read["wanted_wh"], self.floor_wh)
         return [
             (other, "another house, capacity or efficiency than in the first block"),
-            (asks | (read["floor_wh"] > read["wanted_wh"]), "more given than wanted, or more wanted than it can take"),
+            (asks, "more given than wanted, or more wanted than it can take"),
+            (read["floor_wh"] != floor, "another energy left by dimming than 4.2 kW, or all that it wants"),
             (read["stored_wh"] != read["given_wh"] * read["gain_ppm"] // PPM, "stored energy that was not given"),
             (read["made_up_wh"] != np.maximum(missing, 0), "energy made up for that was not missing"),
             (read["held_wh"] != holds, "a content that does not follow from what it held and was given"),

@@ -54,7 +54,7 @@ def test_a_roof_is_pvlibs_chain_of_models(tmp_path: Path) -> None:
         )
         chain = pvlib.modelchain.ModelChain.with_pvwatts(system, pvlib.location.Location(48.1, 11.6))
         expected = chain.run_model(frame).results.ac.to_numpy()
-        np.testing.assert_allclose(profiles.pv_wh[:, k], np.nan_to_num(expected), atol=25.0)
+        np.testing.assert_allclose(profiles.pv_wh[:, k], np.nan_to_num(expected), atol=1.0)
     east, west = profiles.pv_wh[:, 0], profiles.pv_wh[:, 1]
     assert np.argmax(east) < np.argmax(profiles.pv_wh[:, 2]) < np.argmax(west)
     assert not profiles.pv_wh[:, 3].any()
