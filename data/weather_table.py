@@ -81,7 +81,8 @@ def read_weather(path: Path, time: Times) -> Weather:
         column.check(~((values >= low) & (values <= high)), f"{low:g} to {high:g} {unit}", "correct the row")
         columns.append(values)
     place, note = _find_rows(path, known, time.astype("datetime64[s]"))
-    return Weather(time, *(values[place] for values in columns), note=note)
+    ghi, dni, dhi, temp_air, wind_speed = (values[place] for values in columns)
+    return Weather(time, ghi, dni, dhi, temp_air, wind_speed, note)
 
 
 def _find_rows(path: Path, known: Times, time: Times) -> tuple[npt.NDArray[np.int64], str]:
