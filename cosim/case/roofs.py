@@ -70,7 +70,7 @@ def _list_kwp(scenario: Scenario, profiles: Profiles, drawn_kwp: Mapping[str, fl
 
 def _generate_wh(scenario: Scenario, profiles: Profiles, kwp: Mapping[int, float], weather: Weather) -> Wh:
     latitude, longitude = (check_given(scenario, "pv", key) for key in ("latitude_deg", "longitude_deg"))
-    middle: npt.NDArray[np.datetime64] = weather.time.astype("datetime64[s]") + np.timedelta64(1800, "s")
+    middle = np.asarray(weather.time.astype("datetime64[s]") + np.timedelta64(1800, "s"), dtype="datetime64[s]")
     sky = Sky(middle, weather.ghi, weather.dni, weather.dhi, weather.temp_air, weather.wind_speed)
     hour = np.searchsorted(weather.time, profiles.time.astype("datetime64[h]"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandapower as pp
 import pandas as pd
 import pytest
 
@@ -298,3 +299,48 @@ def test_profiles_of_a_run_from_a_dataframe_can_be_run_again_by_its_scenario(tmp
     first = run(scenario, tmp_path / "run", profiles=make_profiles())
     again = run(load_scenario(tmp_path / "run" / "scenario.toml"), tmp_path / "again")
     assert again.summary["ledger"]["hash"] == first.summary["ledger"]["hash"]
+
+
+def make_street(folder: Path, **ledger: object) -> Scenario:
+    """A network from a file whose participants stand in a table of houses."""
+    net = build_case(SMALL).feeder.net
+    pp.to_json(net, str(folder / "street.json"))
+    make_profiles().to_csv(folder / "profiles.csv", index=False)
+    buses = [int(bus) for bus in net.load.bus.iloc[:2]]
+    (folder / "houses.csv").write_text(
+        f"participant,bus,phase,load_cos_phi,battery_kwh,contract_power_kw\nbob,{buses[1]},b,0.9,3,0.5\nann,{buses[0]},,,,\n"
+    )
+    return Scenario().with_changes(
+        horizon={"start": "2017-06-01T00:00:00Z", "hours": 24},
+        profiles={"source": "table", "file": folder / "profiles.csv"},
+        houses={"table": folder / "houses.csv"},
+        network={
+            "source": "file",
+            "file": folder / "street.json",
+            "model": "three_phase",
+            "zero_sequence": {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0},
+        },
+        ledger=ledger,
+    )
+
+
+def test_a_table_of_houses_places_them_in_a_network_of_ones_own(tmp_path: Path) -> None:
+    case = build_case(make_street(tmp_path))
+    assert case.feeder.participants == ("ann", "bob")
+    assert case.feeder.connections is not None
+    assert [NAMES[code] for code in case.feeder.connections.load] == ["abc", "b"]
+    assert case.capacity_wh[1] == 3000
+    run(make_street(tmp_path), tmp_path / "run")
+    for name in ("street.json", "houses.csv", "profiles.csv"):
+        (tmp_path / name).unlink()
+    assert audit_ledger(tmp_path / "run", sample=None).findings == ()
+    assert rerun_ledger(tmp_path / "run").ok
+
+
+def test_both_tables_and_a_missing_bus_are_refused(tmp_path: Path) -> None:
+    street = make_street(tmp_path)
+    with pytest.raises(ScenarioError, match=r"network.participants: expected none beside houses.table"):
+        build_case(street.with_changes(network={"participants": tmp_path / "houses.csv"}))
+    (tmp_path / "houses.csv").write_text("participant,bus\nann,1\nbob,\n")
+    with pytest.raises(ScenarioError, match=r"table of participants: expected a bus for participant 'bob'"):
+        build_case(street)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naive_ledger import first_fault
 
-from cosim import Scenario, ScenarioError, run
+from cosim import Scenario, ScenarioError, run, verify_ledger
 from cosim.audit.audit import audit_ledger
 from cosim.audit.recorded import OpenedBlock
 from cosim.audit.rerun import rerun_ledger
@@ -120,6 +121,8 @@ def test_a_fixed_feed_in_tariff_is_never_above_the_utility_price(tmp_path: Path)
         assert price == min(150_000, prices[time.to_pydatetime().replace(tzinfo=None)])
     assert audit_ledger(tmp_path / "run", sample=None).findings == ()
     assert rerun_ledger(tmp_path / "run").ok
+    assert verify_ledger(tmp_path / "run").ok
+    assert first_fault(tmp_path / "run") is None
 
 
 def test_tariffs_are_in_the_scenario_and_its_digest_where_they_are_used() -> None:
