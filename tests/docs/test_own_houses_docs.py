@@ -17,7 +17,7 @@ PAGE = "docs/how-to/own-houses.md"
 
 def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("houses.csv").write_text(written_in(PAGE, "csv")[0])
+    Path("houses.csv").write_text(written_in(PAGE, "text")[0])
     Path("mine.toml").write_text(written_in(PAGE, "toml")[0])
     for words in next(block.commands for block in blocks(PAGE) if block.is_shell):
         done = CliRunner().invoke(app, words[1:])
