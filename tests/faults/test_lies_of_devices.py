@@ -229,13 +229,14 @@ def test_who_finds_a_lie_about_devices(lie: str, honest: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "lie", ["a favourite's car is charged beside the limits", "an innocent's car is dimmed", "a car left with less"]
+    "lie", ["", "a favourite's car is charged beside the limits", "an innocent's car is dimmed", "a car left with less"]
 )
 def test_houses_that_sign_their_entries_sign_their_devices(lie: str, signed: Run, tmp_path: Path) -> None:
     books = take_apart(signed.directory)
     books.members.insert(0, register_all)
-    LIES[lie].tell(books, signed.case)
-    assert not verify_ledger(put_together(books, signed.directory, tmp_path / "run")).ok
+    if lie:
+        LIES[lie].tell(books, signed.case)
+    assert verify_ledger(put_together(books, signed.directory, tmp_path / "run")).ok == (not lie)
 
 
 def register_all(chain: bytes) -> RecordBytes:

@@ -146,6 +146,16 @@ def test_a_run_with_devices_goes_on_where_it_was_stopped(tmp_path: Path, monkeyp
     assert rerun_ledger(tmp_path / "cut").ok
 
 
+def test_cars_stay_where_another_device_is_plugged_in() -> None:
+    fleet = build_market(WINTER).fleet
+    other = fleet.with_devices(fleet.devices, {0: 3})
+    assert other.withdrawn == {0: 3}
+    assert other.with_devices(()).withdrawn == {0: 3}
+    for one in (other, other.with_devices(())):
+        assert one.flexible is fleet.flexible
+        assert one.make_inputs(np.zeros(0, np.int8)).devices.kind.size == 7
+
+
 def test_what_devices_do_depends_on_the_seed_and_not_on_the_horizon() -> None:
     first = build_market(WINTER).fleet.flexible
     longer = build_market(WINTER.with_changes(horizon={"hours": 72})).fleet.flexible
