@@ -164,7 +164,7 @@ def check_rules_of_batch(rules: Rules) -> None:
     ------
     MarketError
         If the mechanism is none of `trading`, `trading_battery`, `sharing_central` and `sharing_p2p`, or uses batteries
-        otherwise than these do.
+        otherwise than these do, or the feed-in tariff is a fixed one.
     """
     if not TRADING <= rules.mechanism <= SHARING_P2P:
         raise MarketError(
@@ -173,6 +173,11 @@ def check_rules_of_batch(rules: Rules) -> None:
         )
     if rules.battery != (rules.mechanism != TRADING):
         raise MarketError(f"contract Batch, battery: expected that of the mechanism, got {rules.battery}")
+    if rules.feed_in_ueur_per_kwh >= 0:
+        raise MarketError(
+            "contract Batch, feed-in tariff: expected a part of the utility price, got a fixed one of "
+            f"{rules.feed_in_ueur_per_kwh} uEUR/kWh; the contract does not know it"
+        )
 
 
 def pack_rules(rules: Rules, compensation_ueur_per_kwh: int = 0) -> tuple[int | bool, ...]:
