@@ -304,7 +304,7 @@ def read_exchanges(words: Iterable[int], interval: int) -> Rows:
 
 def _cuts(agreed: Rows) -> Iterable[int]:
     cuttable = (agreed["kind"] <= Kind.LOT_SALE) | (agreed["kind"] == Kind.GRID_EXPORT)
-    for k in np.flatnonzero(cuttable & (agreed["delivered_wh"] < agreed["cleared_wh"])):
+    for k in np.flatnonzero(cuttable & (agreed["delivered_wh"] < agreed["cleared_wh"])).tolist():
         yield pack(CUT, (k, agreed["delivered_wh"][k]))
 
 
@@ -312,8 +312,8 @@ def _changes(orders: Orders, rows: Rows, meters: Rows, off: bool) -> Iterable[in
     absorbed, released = find_battery_changes(orders, rows, meters)
     shed = meters["shed_wh"].astype(np.int64)
     columns = np.stack([absorbed * (not off), released * (not off), shed], axis=1)
-    for i in np.flatnonzero(columns.any(axis=1)):
-        yield pack(CHANGE, (i, *columns[i]))
+    for i in np.flatnonzero(columns.any(axis=1)).tolist():
+        yield pack(CHANGE, (i, *columns[i].tolist()))
 
 
 def find_battery_changes(orders: Orders, rows: Rows, meters: Rows) -> tuple[Ints, Ints]:
