@@ -18,7 +18,7 @@ NEUR_PER_EUR, UEUR_PER_EUR = 1_000_000_000, 1_000_000
 
 Ints = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.void]
-"""A structured array of `EXCHANGE`, `METER`, `ORDER` or `SUBMISSION` rows."""
+"""A structured array of `EXCHANGE`, `METER`, `ORDER`, `SUBMISSION` or `FLEXIBLE` rows."""
 
 
 class Kind(IntEnum):
@@ -35,6 +35,7 @@ class Kind(IntEnum):
     LOSS = 9
     COMPENSATION = 10
     BACKGROUND = 11
+    SHIFT = 12
     METER = 16
 
 
@@ -130,6 +131,8 @@ METER = np.dtype(
 `own_wh` + `hosted_wh` is the state of charge; `charge_wh`, `discharge_wh` are alternating-current energies at the
 house's terminals; `q_var` is the mean reactive injection. The setpoint at the bus follows:
 injection = pv - spilled + fuel_cell + discharge - (load - shed) - charge.
+
+`reason` of a meter is the part of `load_wh` that cars were charged with, Wh; 0 where the run has none.
 """
 
 ORDER_KIND = 19
@@ -188,4 +191,29 @@ others, -1 for none. It holds for the intervals `first` to `last`; of two that h
 STATED, MISSING = 1, 2
 """Status of a submission."""
 
-assert EXCHANGE.itemsize == METER.itemsize == ORDER.itemsize == SUBMISSION.itemsize == 72
+FLEXIBLE_KIND = 22
+"""First byte of a `FLEXIBLE` row."""
+
+CAR, HEAT_PUMP = 1, 2
+"""Status of a `FLEXIBLE` row: what kind of device it is about."""
+
+FLEXIBLE = np.dtype(
+    [
+        *HEAD,
+        *list_fields("<i4", "house", "floor_wh", "capacity_wh", "least_wh", "wanted_wh", "most_wh", "given_wh"),
+        *list_fields("<i4", "stored_wh", "used_wh", "made_up_wh", "held_wh", "unserved_wh", "stays"),
+        *list_fields("<i4", "later_ueur_per_kwh", "gain_ppm"),
+    ]
+)
+"""A device that can wait, a car or a heat pump, in one interval: what it said, what it got, what it holds.
+
+Energies are whole Wh: of electricity at the terminals (least, wanted, most, given; `floor_wh` is what dimming by § 14a
+EnWG leaves of what was wanted), else of the battery or of heat. At the end it holds what it held before, less `used_wh`
+(trips that ended, heat demand), plus `made_up_wh` (charged elsewhere; comfort shortfall), plus `stored_wh`, which is
+given times `gain_ppm` (efficiency, coefficient of performance), rounded down. `unserved_wh` is what a car misses as it
+leaves, `stays` in how many intervals it does (a heat pump: for how many more it must run), `later_ueur_per_kwh` what
+the energy costs that is not taken now. In the first block a row says what a device is: `most_wh` its power, `least_wh`
+the least at which it runs, `held_wh` what it holds at the start.
+"""
+
+assert EXCHANGE.itemsize == METER.itemsize == ORDER.itemsize == SUBMISSION.itemsize == FLEXIBLE.itemsize == 72

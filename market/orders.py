@@ -12,6 +12,7 @@ import numpy as np
 from market.arrival import order_arrivals
 from market.compiled import ZERO, compiled, integer
 from market.exchanges import AUTOMATIC, NO_LIMIT, ORDER_KIND, STATED, Ask, Ints, Rows
+from market.flexible import asked_wh
 from market.pricing import feed_in_tariff, uniform_price
 from market.rules import DOUBLE_AUCTION, PLUGGED_IN, Rules
 from market.state import State, hosted_wh
@@ -56,6 +57,8 @@ class Orders(NamedTuple):
         Energy of its own that a house's battery keeps in any case.
     limit_ueur_per_kwh
         Highest price at which a house buys from others, in an auction also the lowest at which it sells; -1 for none.
+    flexible_wh
+        Part of the load that devices ask for which can wait.
     """
 
     interval: int
@@ -76,6 +79,7 @@ class Orders(NamedTuple):
     price_ueur_per_kwh: int
     reserve_wh: Wh
     limit_ueur_per_kwh: Ints
+    flexible_wh: Wh
 
 
 @compiled
@@ -181,6 +185,7 @@ def with_requests(orders: Orders, requests: Ints, price: int) -> Orders:
         price,
         orders.reserve_wh,
         orders.limit_ueur_per_kwh,
+        orders.flexible_wh,
     )
 
 
@@ -266,5 +271,6 @@ def make_orders(inputs: Inputs, state: State, rules: Rules) -> Orders:
         price_orders(offer, need, requests, utility, rules),
         reserve,
         limit,
+        asked_wh(state.flexible, n),
     )
     return withdraw_above_limits(orders, rules)

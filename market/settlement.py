@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from market.compiled import ZERO, compiled, integer
-from market.exchanges import CONTRACT, METER, Ints, Kind, Rows
+from market.exchanges import CAR, CONTRACT, METER, Ints, Kind, Rows
+from market.flexible import with_given
 from market.orders import Orders
 from market.rules import Rules
 from market.state import Lots, State
@@ -21,7 +22,8 @@ _BACKGROUND = integer(Kind.BACKGROUND)
 _USE, _STORE = integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
 _IMPORT, _EXPORT = integer(Kind.GRID_IMPORT), integer(Kind.GRID_EXPORT)
 _SPILL, _SHED, _METER = integer(Kind.SPILL), integer(Kind.SHED), integer(Kind.METER)
-_CONTRACT = integer(CONTRACT)
+_SHIFT = integer(Kind.SHIFT)
+_CONTRACT, _CAR = integer(CONTRACT), integer(CAR)
 
 
 class Delivery(NamedTuple):
@@ -149,12 +151,13 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
 
 
 @compiled
-def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots: Lots) -> Rows:
+def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots: Lots, flexible: Rows) -> Rows:
     """Make one `METER` row a house, numbered after the exchanges.
 
     A meter measures energy, whoever owns it: a share stored in a host's battery is bought by the host, a lot sold
     out of it is sold by the host. In an island, the house with the grid-forming device sells the losses to the
-    operator. What houses hand to the net's own elements, the background, is sold too, what they get from it bought.
+    operator. What houses hand to the net's own elements, the background, is sold too, what they get from it bought. The
+    load is what devices were given, not what they asked for.
     """
     n = own_wh.size
     meters = np.zeros(n, METER)
@@ -198,6 +201,11 @@ def make_meters(rows: Rows, delivery: Delivery, orders: Orders, own_wh: Wh, lots
                 meters[row.buyer].bought_wh += wh
         elif kind == _SHED:
             meters[row.buyer].shed_wh += wh
+        elif kind == _SHIFT:
+            meters[row.buyer].load_wh -= wh
+    for device in flexible:
+        if device.status == _CAR:
+            meters[device.house].reason += device.given_wh
     return meters
 
 
@@ -221,8 +229,9 @@ def settle(delivery: Delivery, orders: Orders, state: State, rules: Rules) -> Se
     """
     rows, wallet, account, pools = post_payments(delivery.rows, state, rules)
     own, lots, tally = move_energy(delivery, orders, state, rules)
-    meters = make_meters(rows, delivery, orders, own, lots)
-    return Settlement(rows, meters, State(own, wallet, account, pools, lots, state.ratings, tally))
+    flexible = with_given(state.flexible, rows)
+    meters = make_meters(rows, delivery, orders, own, lots, flexible)
+    return Settlement(rows, meters, State(own, wallet, account, pools, lots, state.ratings, tally, flexible))
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market.compiled import compiled
-from market.exchanges import Ints
+from market.exchanges import FLEXIBLE, Ints, Rows
 from market.storage import PPM, Ratings, Wh
 
 POOL_UTILITY, POOL_CONTRACT, POOL_OPERATOR = 0, 1, 2
@@ -45,6 +45,9 @@ class State(NamedTuple):
         What each battery can do; it changes when a device joins or leaves.
     tally
         (3,): number of the next lot; Wh ever stored in lots of prosumers; Wh of those that were sold.
+    flexible
+        (D,) `FLEXIBLE` rows of the devices that can wait: of the interval before, or at the begin of an interval what
+        they say of it.
     """
 
     own_wh: Wh
@@ -54,9 +57,15 @@ class State(NamedTuple):
     lots: Lots
     ratings: Ratings
     tally: Ints
+    flexible: Rows
 
 
-def make_opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, ratings: Ratings) -> State:
+NO_FLEXIBLE: Rows = np.zeros(0, FLEXIBLE)
+
+
+def make_opening_state(
+    own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, ratings: Ratings, flexible: Rows = NO_FLEXIBLE
+) -> State:
     """Make the state before the first interval: opening charge and wallets, all else zero.
 
     Parameters
@@ -65,6 +74,8 @@ def make_opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, rating
         Shape (N,), Wh and nEUR.
     ratings
         Batteries of the houses; where there is none, all is zero but the efficiencies.
+    flexible
+        Devices that can wait, as they are at the start.
     """
     own = np.array(own_wh, dtype=np.int64)
     none = np.zeros(0, np.int64)
@@ -76,6 +87,7 @@ def make_opening_state(own_wh: npt.ArrayLike, wallet_neur: npt.ArrayLike, rating
         Lots(none, none.copy(), none.copy(), none.copy(), none.copy()),
         ratings,
         np.zeros(3, np.int64),
+        flexible,
     )
 
 
@@ -103,7 +115,16 @@ def begin_interval(state: State, interval: int) -> State:
                 own[lots.host[k]] += lots.stored_wh[k]
         lots = Lots(lots.lot[alive], lots.owner[alive], lots.host[alive], lots.stored_wh[alive], lots.expiry[alive])
     own -= own * state.ratings.self_discharge_ppm // PPM
-    return State(own, state.wallet_neur, state.account_neur, state.pools_neur, lots, state.ratings, state.tally)
+    return State(
+        own,
+        state.wallet_neur,
+        state.account_neur,
+        state.pools_neur,
+        lots,
+        state.ratings,
+        state.tally,
+        state.flexible,
+    )
 
 
 @compiled

@@ -20,6 +20,7 @@ from cosim.delivery.window import InputSeries, make_orders_at
 from cosim.interval.interval import close_one
 from cosim.recording.blocks import make_block_records
 from market.exchanges import Ints, Kind, Rows
+from market.flexible import shifted_wh
 from market.ledger.books.bookkeeper import open_books
 from market.ledger.books.replay import Books, replay_window
 from market.ledger.format.records import (
@@ -32,10 +33,11 @@ from market.ledger.format.records import (
 )
 from market.ledger.format.submissions import spread_submissions
 from market.rules import PLUGGED_IN
-from market.state import Lots, State
+from market.state import NO_FLEXIBLE, Lots, State
 from market.storage import Ratings, drawn_wh, stored_wh
 
-_COMPARED = (*(int(kind) for kind in Kind), RecordKind.ORDER, RecordKind.VERDICT, RecordKind.PHASES)
+_COMPARED = (*(int(kind) for kind in Kind), RecordKind.ORDER, RecordKind.FLEXIBLE)
+_VERDICTS = (RecordKind.VERDICT, RecordKind.PHASES)
 _POWER_FLOWS = slice(36, 40)
 """Bytes of a verdict's count of power flows: an interval with an event takes one more."""
 
@@ -76,10 +78,11 @@ def follow_states(
 
 
 def make_state(books: Books, ratings: Ratings, tally: np.ndarray) -> State:
-    """State of the market that books and tally hold."""
+    """State of the market that books and tally hold; devices that can wait are in the blocks themselves."""
     lots = Lots(*(np.ascontiguousarray(column) for column in books.lots.T))
     counted = np.concatenate([books.next_lot, tally])
-    return State(books.own_wh, books.wallet_neur, books.account_neur, books.pools_neur, lots, ratings, counted)
+    accounts = books.own_wh, books.wallet_neur, books.account_neur, books.pools_neur
+    return State(*accounts, lots, ratings, counted, NO_FLEXIBLE)
 
 
 def count_lots(rows: Rows, ratings: Ratings) -> np.ndarray:
@@ -128,6 +131,8 @@ def clear_again(case: Case, state: State, block: OpenedBlock, load_tan_phi_ppm: 
     """
     meters, t = select_rows(block.records, Kind.METER), block.interval
     load, pv, cell = (meters[name].astype(np.int64)[None] for name in ("load_wh", "pv_wh", "fuel_cell_wh"))
+    load += shifted_wh(select_exchanges(block.records), meters.size)
+    state = state._replace(flexible=read_asks(block))
     utility = select_rows(block.records, RecordKind.ORDER)["utility_ueur_per_kwh"][:1]
     submissions = spread_submissions(block.records, meters.size, t, 1)
     orders, before = make_orders_at(InputSeries(load, pv, cell, utility, submissions), 0, t, state, case.rules)
@@ -140,9 +145,18 @@ def clear_again(case: Case, state: State, block: OpenedBlock, load_tan_phi_ppm: 
     return find_difference(block.height, _select(block.records), _select(computed))
 
 
+def read_asks(block: OpenedBlock) -> Rows:
+    """What devices that can wait said at the begin of a block's interval, from what it records of them, (D,)."""
+    asks = select_rows(block.records, RecordKind.FLEXIBLE).copy()
+    asks["held_wh"] += asks["used_wh"] - asks["made_up_wh"] - asks["stored_wh"]
+    asks["unserved_wh"] += asks["stored_wh"]
+    asks["given_wh"] = 0
+    return asks
+
+
 def _select(records: RecordBytes) -> RecordBytes:
     """Copy of what is compared of a block."""
-    chosen = records[np.isin(records[:, 0], _COMPARED)]
+    chosen = records[np.isin(records[:, 0], (*_COMPARED, *_VERDICTS))]
     verdict = np.flatnonzero(chosen[:, 0] == RecordKind.VERDICT)
     chosen[verdict, _POWER_FLOWS] = 0
     return chosen

@@ -35,7 +35,7 @@ class Metered(NamedTuple):
     Attributes
     ----------
     load_wh, pv_wh, price_ueur_per_kwh
-        As metered, (T, N), (T, N) and (T,).
+        As metered, (T, N), (T, N) and (T,); the load without cars and heat pumps.
     dark
         (T, N) houses without supply.
     there
@@ -124,6 +124,8 @@ def _read_metered(recorded: Recorded, n_devices: int, blocks: Iterable[OpenedBlo
                 f"{meters.size} in interval {t}; run gridsettle ledger verify"
             )
         found.load_wh[t], found.pv_wh[t] = meters["load_wh"], meters["pv_wh"]
+        devices = select_rows(block.records, RecordKind.FLEXIBLE)
+        np.subtract.at(found.load_wh[t], devices["house"], devices["given_wh"])
         found.drawn_var[t], found.shed_wh[t] = -meters["q_var"], meters["shed_wh"]
         found.price_ueur_per_kwh[t] = _find_price(block)
         if changes := read_changes(block.records):

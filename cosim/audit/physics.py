@@ -31,6 +31,7 @@ from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.verdicts import Judgement, check_limits, judge
 from market.exchanges import Kind, Rows
+from market.flexible import asked_by_cars_wh, shifted_wh
 from market.ledger.format.records import ISLANDED, NONE, RecordKind, select_exchanges, select_rows
 
 TOLERANCES = {"vm_pu": 1e-5, "loading_percent": 0.01, "vuf_percent": 1e-3, "neutral_v": 1e-2}
@@ -220,8 +221,9 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     known = np.flatnonzero(~np.isnan(tan_phi).any(axis=1))
     if not known.size:
         return found
-    cut, q_kvar = [cut[j] for j in known], -tan_phi[known] * mean_kw(meters["load_wh"][known], physics.interval_minutes)
-    devices = [devices_as_cleared_wh(blocks[k].exchanges, blocks[k].meters) for k in cut]
+    cut, asked = [cut[j] for j in known], np.stack([load_as_cleared_wh(blocks[cut[j]]) for j in known])
+    q_kvar = -tan_phi[known] * mean_kw(asked, physics.interval_minutes)
+    devices = [devices_as_cleared_wh(blocks[k]) for k in cut]
     wh = {device: np.stack([of_one[device] for of_one in devices]) for device in devices[0]}
     p_kw = spread_devices(wh, physics.interval_minutes, connections)
     flow = network.solve(p_kw, at_device(q_kvar, "load", connections))
@@ -245,18 +247,25 @@ def find_within(flow: Flow, limits: Limits) -> npt.NDArray[np.bool_]:
     return np.asarray(within)
 
 
-def devices_as_cleared_wh(rows: Rows, meters: Rows) -> dict[str, npt.NDArray[np.int64]]:
+def load_as_cleared_wh(block: Block) -> npt.NDArray[np.int64]:
+    """Load of each house with what its devices asked for, (N,) Wh."""
+    return block.meters["load_wh"].astype(np.int64) + shifted_wh(block.exchanges, block.meters.size)
+
+
+def devices_as_cleared_wh(block: Block) -> dict[str, npt.NDArray[np.int64]]:
     """Energy that each kind of device would inject if all exchanges were delivered as cleared, (N,) Wh each.
 
     Loads and generators are as metered, but for what was to be spilled from the beginning; batteries do the rest.
     """
+    rows, meters = block.exchanges, block.meters
     n, spilled = meters.size, np.zeros(meters.size, np.int64)
     at = rows[rows["kind"] == Kind.SPILL]
     np.add.at(spilled, at["seller"], at["cleared_wh"])
     planned = meters.copy()
-    planned["spilled_wh"], planned["shed_wh"] = spilled, 0
+    planned["spilled_wh"], planned["shed_wh"], planned["load_wh"] = spilled, 0, load_as_cleared_wh(block)
+    planned["reason"] = asked_by_cars_wh(select_rows(block.opened.records, RecordKind.FLEXIBLE), n)
     wh = device_wh(planned)
-    rest = injection_as_cleared_wh(rows, n) - wh["load"] - wh["pv"] - wh["fuel_cell"]
+    rest = injection_as_cleared_wh(rows, n) - wh["load"] - wh["ev"] - wh["pv"] - wh["fuel_cell"]
     return {**wh, "battery": rest}
 
 

@@ -23,11 +23,12 @@ from cosim.case.checks import check_events
 from cosim.case.community import rate_community_wh
 from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
+from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
 from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import make_first_records, name_digests, name_network
+from cosim.recording.blocks import make_first_records, name_devices, name_digests, name_network
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
@@ -113,30 +114,37 @@ def _with_stated_reactive(recorded: Recorded) -> Feeder:
 
 def _with_phases(recorded: Recorded, scenario: Scenario, feeder: Feeder, market: MarketCase | None) -> Feeder:
     if market is None:
-        return connect_as_asked(recorded.directory, recorded.scenario, feeder, recorded.houses)
+        return connect_as_asked(recorded.directory, recorded.scenario, feeder, recorded.houses, recorded.devices)
     return connect(scenario, feeder, *rate_devices(market))
 
 
 def make_bare_case(recorded: Recorded) -> Case:
     """Market and network of a recorded run, to clear and judge with; its profiles are zero."""
     scenario, names = recorded.scenario, recorded.feeder.participants
-    start, n = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s"), scenario.horizon.n_intervals
-    zero = np.zeros((n, len(names)), np.int64)
-    profiles = Profiles(start, scenario.horizon.interval_minutes, names, zero, zero, zero[:, 0], {"source": "none"})
+    profiles = _make_empty_profiles(scenario, names)
     feeder = rebuild_feeder(recorded, names)
     same = feeder.digest() == recorded.feeder.digest()
     return with_network(_make_market(scenario, profiles), feeder if same else recorded.feeder)
+
+
+def _make_empty_profiles(scenario: Scenario, names: tuple[str, ...]) -> Profiles:
+    """Profiles of a scenario's horizon and participants in which nothing is drawn, generated or paid."""
+    start, n = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s"), scenario.horizon.n_intervals
+    zero = np.zeros((n, len(names)), np.int64)
+    return Profiles(start, scenario.horizon.interval_minutes, names, zero, zero, zero[:, 0], {"source": "none"})
 
 
 def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     """Records of the first block as scenario and network give them, (M, 72); the profiles are taken at their digest."""
     scenario = recorded.scenario
     feeder = rebuild_feeder(recorded, recorded.feeder.participants)
-    opening = make_opening(scenario, _list_capacities(scenario, len(feeder.participants)))
+    devices = make_flexible_devices(scenario, _make_empty_profiles(scenario, feeder.participants))
+    capacity_wh = _list_capacities(scenario, len(feeder.participants))
+    opening = make_opening(scenario, capacity_wh, make_opening_rows(devices))
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
-    digests |= name_network(feeder, recorded.inputs_salt)
+    digests |= name_network(feeder, recorded.inputs_salt) | name_devices(devices)
     if recorded.inputs_salt:
         digests["profiles_hmac"] = parameters.get("profiles_hmac", b"")[:32]
     return np.concatenate(

@@ -22,6 +22,7 @@ from cosim.case.control import make_control
 from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
+from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
@@ -37,10 +38,10 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 from grid_models.response.reactive_control import Control
 from grid_models.response.sensitivity import AnyPowerFlow, make_engine
-from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
+from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR, Rows
 from market.mechanisms import Mechanism, find_mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
-from market.state import State, make_opening_state
+from market.state import NO_FLEXIBLE, State, make_opening_state
 from market.storage import Wh
 
 logger = logging.getLogger(__name__)
@@ -154,16 +155,16 @@ def make_market_case(
     check_retirements(scenario, profiles, devices)
     timeline = make_timeline(scenario, profiles, devices)
     n_requests = sum(map(len, timeline.requests.values()))
-    fleet = Fleet(devices, profiles)
+    fleet = Fleet(devices, profiles, make_flexible_devices(scenario, profiles))
     inputs = n_houses, profiles.n_intervals, profiles.interval_minutes, profiles.start, market.name
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     supply = fleet.make_inputs(network.standing)
-    opening = make_opening(scenario, capacity_wh)
+    opening = make_opening(scenario, capacity_wh, make_opening_rows(fleet.flexible))
     return MarketCase(scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network)
 
 
-def make_opening(scenario: Scenario, capacity_wh: Wh) -> State:
+def make_opening(scenario: Scenario, capacity_wh: Wh, flexible: Rows = NO_FLEXIBLE) -> State:
     """State before the first interval: batteries at their lower bound, wallets as the scenario says.
 
     Parameters
@@ -172,10 +173,12 @@ def make_opening(scenario: Scenario, capacity_wh: Wh) -> State:
         Kind of the batteries, and wallets.
     capacity_wh
         Capacity of each participant's battery, (N,) Wh.
+    flexible
+        Cars and heat pumps as they are then.
     """
     ratings = make_ratings(scenario, capacity_wh)
     wallets = np.full(capacity_wh.size, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
-    return make_opening_state(ratings.soc_min_wh, wallets, ratings)
+    return make_opening_state(ratings.soc_min_wh, wallets, ratings, flexible)
 
 
 def build_case(scenario: Scenario) -> Case:

@@ -5,7 +5,8 @@ A fuel cell is firm generation then: it runs where the utility price covers its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from cosim.case.community import panels_wh
 from cosim.case.devices import BatteryDevice, Device, FuelCellDevice, PvDevice
 from cosim.case.state import ADMITTED, Standing
+from cosim.delivery.flexible import NO_DEVICES, FlexibleDevices
 from cosim.delivery.window import InputSeries
 from data.profiles import Profiles
 from grid_models.devices.fuel_cell_plant import (
@@ -44,6 +46,11 @@ class Fleet:
         D devices.
     profiles
         Load, generation and price without them, T intervals.
+    flexible
+        Cars and heat pumps, which fuel cells are not scheduled for.
+    withdrawn
+        Houses whose own panels, which are part of the profiles, left while people took part: {house: first interval
+        without them}.
 
     Attributes
     ----------
@@ -51,8 +58,15 @@ class Fleet:
         Those of a kind, {number of the device: device}.
     """
 
-    def __init__(self, devices: Sequence[Device], profiles: Profiles) -> None:
-        self.devices = tuple(devices)
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        profiles: Profiles,
+        flexible: FlexibleDevices = NO_DEVICES,
+        *,
+        withdrawn: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        self.devices, self.flexible, self.withdrawn = tuple(devices), flexible, withdrawn
         self.fuel_cells = {k: one for k, one in enumerate(devices) if isinstance(one, FuelCellDevice)}
         self.batteries = {k: one for k, one in enumerate(devices) if isinstance(one, BatteryDevice)}
         self._profiles = profiles
@@ -85,9 +99,16 @@ class Fleet:
                 lacking = lacking - made[k].delivered_wh
         return made
 
+    def with_devices(self, devices: Sequence[Device], withdrawn: Mapping[int, int] | None = None) -> Fleet:
+        """The same profiles, cars and heat pumps with these devices, and perhaps other panels withdrawn."""
+        gone = self.withdrawn if withdrawn is None else withdrawn
+        return Fleet(devices, self._profiles, self.flexible, withdrawn=gone)
+
     def pv_wh(self, standing: Standing) -> Wh:
         """Generation of the houses' own panels and of those admitted, (T, N)."""
         pv = self._profiles.pv_wh.copy()
+        for house, first in self.withdrawn.items():
+            pv[first:, house] = 0
         for device, stands in zip(self.devices, standing, strict=True):
             if isinstance(device, PvDevice) and stands == ADMITTED:
                 pv[:, device.house] += panels_wh(device.rated_kw, self._profiles)
@@ -99,7 +120,8 @@ class Fleet:
         fuel_cell = np.zeros_like(profiles.load_wh)
         for k, use in self.schedule(standing).items():
             fuel_cell[:, self.devices[k].house] += use.delivered_wh
-        return InputSeries(profiles.load_wh, self.pv_wh(standing), fuel_cell, profiles.price_ueur_per_kwh)
+        series = profiles.load_wh, self.pv_wh(standing), fuel_cell, profiles.price_ueur_per_kwh
+        return InputSeries(*series, devices=self.flexible)
 
 
 def run_plant(plant: Plant, state: PlantState, wanted_wh: int, interval_minutes: int) -> tuple[int, Dispatch]:

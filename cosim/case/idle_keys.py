@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cosim.case.idle_events import describe_idle_events, without_idle_event_keys
 from cosim.errors import ScenarioError
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
+from cosim.scenario.houses_of_today import EvSection, HeatPumpSection
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import HousesSection, OwnStackSection
 from market.mechanisms import BUILT_IN, Mechanism
@@ -71,6 +72,10 @@ def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
     )
 
 
+def _has_heat_pumps(scenario: Scenario, _: Mechanism) -> bool:
+    return scenario.heat_pump.n_heat_pumps > 0
+
+
 def _trades(scenario: Scenario, mechanism: Mechanism) -> bool:
     """Whether houses trade: by a market, or in an island, where what a former gives is local trade in every market."""
     return mechanism.name != "none" or _has_outages(scenario, mechanism)
@@ -84,6 +89,8 @@ def _is_priced(scenario: Scenario, mechanism: Mechanism) -> bool:
 _TRADE, _PRICED = "a mechanism that trades", "a mechanism that trades at the price of the rule"
 _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
 _UNBALANCED = 'network.model = "three_phase" or "four_wire"'
+_EV = tuple(key for key in EvSection.model_fields if key != "n_cars")
+_HEAT_PUMP = tuple(key for key in HeatPumpSection.model_fields if key not in ("n_heat_pumps", "ground_c"))
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
 _DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi"))
 
@@ -156,6 +163,14 @@ RULES = (
     Rule("limits", ("max_neutral_to_earth_v",), 'network.model = "four_wire"', _by_model("four_wire")),
     Rule("battery", ("inverter_cos_phi",), "an outage among the events", _has_outages),
     Rule("community", ("critical_share",), "an outage among the events", _has_outages),
+    Rule("ev", _EV, "ev.n_cars above 0", lambda scenario, _: scenario.ev.n_cars > 0),
+    Rule("heat_pump", _HEAT_PUMP, "heat_pump.n_heat_pumps above 0", _has_heat_pumps),
+    Rule(
+        "heat_pump",
+        ("ground_c",),
+        'heat_pump.source = "ground" and heat_pump.n_heat_pumps above 0',
+        lambda scenario, mechanism: scenario.heat_pump.source == "ground" and _has_heat_pumps(scenario, mechanism),
+    ),
     Rule("own_stack", tuple(OwnStackSection.model_fields), 'a fuel cell of preset "own"', _has_own_stack),
 )
 

@@ -19,6 +19,8 @@ from data.tables import read_profiles, write_profiles
 PROFILES_FILE = "profiles.parquet"
 NETWORK_SOURCE, PARTICIPANTS = "network_source.json", "participants.csv"
 """The network and its participants as they were given: what is written of a network that was read may round it."""
+TEMPERATURE = "temperature"
+"""Name, but for its ending, of the copy of a table of temperatures."""
 
 
 def keep_inputs(case: MarketCase, directory: Path) -> None:
@@ -35,6 +37,33 @@ def keep_inputs(case: MarketCase, directory: Path) -> None:
         keep_profiles(case, directory)
     if case.scenario.network.source == "file":
         keep_network(case.scenario, directory)
+    keep_temperature(case.scenario, directory)
+
+
+def keep_temperature(scenario: Scenario, directory: Path) -> None:
+    """Copy the table of temperatures into the run directory, if heat pumps follow one and it is still there.
+
+    Raises
+    ------
+    ScenarioError
+        If the file cannot be written.
+    """
+    source = scenario.heat_pump.temperature_file
+    if source is not None and source.is_file():
+        kept = directory / (TEMPERATURE + source.suffix)
+        try:
+            shutil.copyfile(source, kept)
+        except OSError as reason:
+            raise ScenarioError(f"{kept}: expected to write a copy of {source}, got: {reason}") from reason
+
+
+def with_kept_temperature(scenario: Scenario, directory: Path) -> Scenario:
+    """The scenario with the table of temperatures that a run directory keeps; as it is if it keeps none."""
+    source = scenario.heat_pump.temperature_file
+    kept = None if source is None else directory / (TEMPERATURE + source.suffix)
+    if kept is None or not kept.is_file():
+        return scenario
+    return scenario.with_changes(heat_pump={"temperature_file": kept})
 
 
 def keep_profiles(case: MarketCase, directory: Path) -> None:

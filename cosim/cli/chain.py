@@ -1,88 +1,36 @@
-"""The commands `gridsettle ledger deploy|anchor`, and what `verify --anchor` and `run --chain` share with them."""
+"""The commands `gridsettle ledger deploy|anchor`: a contract on a chain, and anchors of a ledger there."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
+from cosim.cli import chain_terms
+from cosim.cli.chain_terms import (
+    CONFIRMATIONS,
+    MAX_FEE,
+    PATIENCE,
+    ChainId,
+    Confirmations,
+    Key,
+    MaxFee,
+    Password,
+    Patience,
+    Url,
+)
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.options import Directory
-from cosim.cli.statements import PASSPHRASE
 from market import errors
-from market.contract import abi, accounts, anchoring, anchors, artifacts, beside, chain, sender, transactions
-from market.ledger import durable
-from market.ledger.check import receipt as receipts
+from market.contract import abi, accounts, anchoring, anchors, artifacts
 
 chain_app = typer.Typer()
-
-Url = Annotated[
-    str,
-    typer.Option("--rpc", metavar="URL", envvar="GRIDSETTLE_RPC", help="A node's JSON-RPC: http(s)://host:port/path."),
-]
-TrustedUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--rpc", metavar="URL", envvar="GRIDSETTLE_RPC", help="With --anchor: JSON-RPC of a node that you trust."
-    ),
-]
-Key = Annotated[
-    Path,
-    typer.Option("--key", metavar="FILE", help="Key of the account: 64 hexadecimal digits, or a keystore; mode 600."),
-]
-Password = Annotated[
-    Path | None,
-    typer.Option(
-        "--password-file", help="Password of a keystore. Default: $GRIDSETTLE_PASSPHRASE, else you are asked."
-    ),
-]
-ChainId = Annotated[
-    int | None,
-    typer.Option("--chain-id", min=1, help="The chain that the node must be of. Default: it is asked and told."),
-]
-Confirmations = Annotated[
-    int, typer.Option(min=1, max=10_000, help="Blocks that a transaction must have, its own counted, until it counts.")
-]
-MaxFee = Annotated[float, typer.Option("--max-fee", min=0, metavar="GWEI", help="Most that is paid for gas.")]
-Patience = Annotated[float, typer.Option(min=1, max=86_400, help="Seconds that a transaction is waited for.")]
-
-CONFIRMATIONS, MAX_FEE, PATIENCE = 3, 500.0, 900.0
-
-
-class Terms(NamedTuple):
-    """Node, account and terms by which transactions are sent."""
-
-    url: str
-    account: accounts.Account
-    chain_id: int | None
-    confirmations: int
-    max_fee: float
-    patience_s: float
-
-    @contextmanager
-    def open_sender(self) -> Iterator[sender.Sender]:
-        """Open the chain, and who sends to it."""
-        pace = sender.Pace(self.confirmations, patience_s=self.patience_s)
-        with chain.open_chain(self.url, self.chain_id) as opened:
-            yield sender.Sender(opened, self.account, pace, int(self.max_fee * transactions.GWEI))
-
-
-def read_account(key: Path, password_file: Path | None) -> accounts.Account:
-    """Account of a key file; the password of a keystore is read, or asked for."""
-
-    def ask() -> str:
-        if password_file is not None:
-            return durable.read_text_bounded(password_file, "a file with a password").splitlines()[0]
-        return os.environ.get(PASSPHRASE) or str(typer.prompt(f"Password of {key}", hide_input=True, err=True))
-
-    return accounts.read_account(key, ask)
 
 
 @chain_app.command("deploy")
@@ -95,7 +43,8 @@ def deploy(
         typer.Option(help="Run directory whose ledger the anchors are of. Default: that of the first anchor."),
     ] = None,
     argument: Annotated[
-        list[str] | None, typer.Option(help="Argument of another contract's constructor; repeated, in order.")
+        list[str] | None,
+        typer.Option(help="Argument of another contract's constructor, in order; JSON for structs and arrays."),
     ] = None,
     password_file: Password = None,
     chain_id: ChainId = None,
@@ -115,7 +64,9 @@ def deploy(
     with bad_input_ends():
         artifact = artifacts.read_artifact(_find_artifact(contract))
         values = _list_arguments(artifact, ledger, argument or [])
-        terms = Terms(rpc, read_account(key, password_file), chain_id, confirmations, max_fee, patience)
+        terms = chain_terms.Terms(
+            rpc, chain_terms.read_account(key, password_file), chain_id, confirmations, max_fee, patience
+        )
         with terms.open_sender() as who:
             made, receipt = anchoring.deploy(who, artifact, values)
         address = accounts.check_address(made.address, "address")
@@ -172,8 +123,8 @@ def anchor(
     """  # noqa: E501
     with bad_input_ends():
         pause_s = None if every is None else parse_duration(every)
-        account, address = read_account(key, password_file), accounts.check_address(contract, "--contract")
-        terms = Terms(rpc, account, chain_id, confirmations, max_fee, patience)
+        account, address = chain_terms.read_account(key, password_file), accounts.check_address(contract, "--contract")
+        terms = chain_terms.Terms(rpc, account, chain_id, confirmations, max_fee, patience)
         with contradictions_end(directory):
             if pause_s is None:
                 typer.echo(run_round(terms, address, directory))
@@ -181,7 +132,7 @@ def anchor(
                 anchor_for_ever(terms, address, directory, pause_s)
 
 
-def run_round(terms: Terms, address: str, directory: Path) -> str:
+def run_round(terms: chain_terms.Terms, address: str, directory: Path) -> str:
     """Anchor once; returns what was done, in words."""
     with terms.open_sender() as who:
         found = anchoring.Anchorer(who, address).run_round(directory)
@@ -192,7 +143,7 @@ def run_round(terms: Terms, address: str, directory: Path) -> str:
     )
 
 
-def anchor_for_ever(terms: Terms, address: str, directory: Path, pause_s: float) -> None:
+def anchor_for_ever(terms: chain_terms.Terms, address: str, directory: Path, pause_s: float) -> None:
     """Anchor, wait, and again; a chain that cannot be used now is told once, and tried again after the same time."""
     said = ""
     while True:
@@ -233,102 +184,3 @@ def contradictions_end(directory: Path) -> Iterator[None]:
     except anchors.ContradictedError as reason:
         typer.echo(f"{directory}: NOT WHAT WAS ANCHORED: {make_printable(str(reason))}")
         raise typer.Exit(ANSWER_IS_NO) from None
-
-
-@contextmanager
-def open_to_check(address: str, url: str | None, chain_id: int | None) -> Iterator[tuple[chain.Chain, str]]:
-    """Open a chain to read from a contract there; with its address as it is to be spelled."""
-    if url is None:
-        fail("--anchor: expected the URL of a node (--rpc, or $GRIDSETTLE_RPC), got none")
-    spelled = accounts.check_address(address, "--anchor")
-    with chain.open_chain(url, chain_id) as opened:
-        yield opened, spelled
-
-
-def check_anchored(
-    directory: Path, address: str, url: str | None, chain_id: int | None, confirmations: int
-) -> anchors.Anchored:
-    """What a chain says of a ledger."""
-    with open_to_check(address, url, chain_id) as (opened, spelled):
-        return anchors.check_anchors(opened, spelled, directory, confirmations)
-
-
-def find_unproven(
-    receipt: receipts.Receipt,
-    proven: receipts.Proven,
-    address: str,
-    url: str | None,
-    chain_id: int | None,
-    confirmations: int,
-) -> str:
-    """Why a contract does not prove what a receipt does; nothing if it does."""
-    with open_to_check(address, url, chain_id) as (opened, spelled):
-        return anchors.find_unproven(opened, spelled, receipt, proven.checkpoint_size, confirmations)
-
-
-def describe_anchored(found: anchors.Anchored, n_blocks: int) -> list[str]:
-    """What a chain says of a ledger, in words."""
-    if found.contradiction:
-        return [f"NOT WHAT WAS ANCHORED: {found.contradiction}"]
-    if not found.anchors:
-        return [f"NOT YET ANCHORED: the contract of {found.operator} has no anchor in block {found.block:,}."]
-    n, last = len(found.anchors), found.anchors[-1].size
-    lines = [
-        f"Anchored: the first {last:,} blocks, {n:,} anchor{'s' * (n > 1)} by {found.operator} on chain "
-        f"{found.chain_id}, each of them a root of this ledger."
-    ]
-    return lines if last == n_blocks else [*lines, f"NOT YET ANCHORED: the last {n_blocks - last:,} blocks."]
-
-
-class Wanted(NamedTuple):
-    """How a run is to be anchored, as given on the command line."""
-
-    url: str | None
-    contract: str | None
-    key: Path | None
-    password_file: Path | None
-    chain_id: int | None
-    confirmations: int
-    every: int
-
-
-def begin_beside(wanted: Wanted, directory: Path) -> beside.Beside | None:
-    """Begin to anchor a run, once node, account and contract are known to be usable; None if it is not wanted."""
-    if wanted.url is None:
-        for option, value in (("--contract", wanted.contract), ("--chain-key", wanted.key)):
-            if value is not None:
-                fail(f"{option}: expected --chain URL with it, got none")
-        return None
-    if wanted.contract is None or wanted.key is None:
-        fail("--chain: expected --contract ADDRESS and --chain-key FILE with it, got one or none of them")
-    account, address = (
-        read_account(wanted.key, wanted.password_file),
-        accounts.check_address(wanted.contract, "--contract"),
-    )
-    terms = Terms(wanted.url, account, wanted.chain_id, wanted.confirmations, MAX_FEE, PATIENCE)
-
-    @contextmanager
-    def open_anchorer() -> Iterator[anchoring.Anchorer]:
-        with terms.open_sender() as who:
-            yield anchoring.Anchorer(who, address)
-
-    with open_anchorer():
-        pass  # what cannot be used is told before the run begins
-    return beside.Beside(directory, open_anchorer, wanted.every)
-
-
-def end_beside(running: beside.Beside | None, directory: Path, *, quiet: bool) -> None:
-    """Anchor the end of a run; exit code 1 if that fails, since the run itself is done."""
-    if running is None:
-        return
-    failure = running.finish()
-    if not failure and not quiet:
-        typer.echo(f"{directory}: {running.n_anchored:,} blocks anchored")
-    if failure:
-        typer.echo(f"gridsettle: {make_printable(failure)}", err=True)
-        typer.echo(
-            "gridsettle: the run is finished, not all of it is anchored; go on with: gridsettle ledger anchor "
-            f"{directory}",
-            err=True,
-        )
-        raise typer.Exit(ANSWER_IS_NO)

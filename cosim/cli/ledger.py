@@ -13,9 +13,10 @@ import typer
 from cosim.audit import audit as audits
 from cosim.audit import rerun as reruns
 from cosim.audit import sample as samples
+from cosim.cli import anchored as anchoring
 from cosim.cli import audit_answers as answers
-from cosim.cli import chain as chains
 from cosim.cli import nodes, progress
+from cosim.cli.chain_terms import CONFIRMATIONS, ChainId, Confirmations, TrustedUrl
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
 from cosim.cli.statements import read_key
@@ -67,9 +68,9 @@ def verify(
         str | None,
         typer.Option(metavar="ADDRESS", help="Contract whose anchors the ledger is held against; needs --rpc."),
     ] = None,
-    rpc: chains.TrustedUrl = None,
-    chain_id: chains.ChainId = None,
-    confirmations: chains.Confirmations = chains.CONFIRMATIONS,
+    rpc: TrustedUrl = None,
+    chain_id: ChainId = None,
+    confirmations: Confirmations = CONFIRMATIONS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block.
@@ -102,7 +103,7 @@ def verify(
             fail(f"--witnessed: expected a ledger whose first block names witnesses, got {directory}, which names none")
         anchored = None
         if anchor is not None and report.ok:
-            anchored = chains.check_anchored(directory, anchor, rpc, chain_id, confirmations)
+            anchored = anchoring.check_anchored(directory, anchor, rpc, chain_id, confirmations)
     if as_json:
         shown = {} if anchored is None else {"anchors": anchored.show()}
         typer.echo(json.dumps({**report._asdict(), "head": report.head.hex(), **shown}))
@@ -112,7 +113,7 @@ def verify(
         )
         ends = [] if last is not None else answers.describe_end(directory)
         quorum = [] if last is not None else nodes.describe_witnessed(report)
-        on_chain = [] if anchored is None else chains.describe_anchored(anchored, report.n_blocks)
+        on_chain = [] if anchored is None else anchoring.describe_anchored(anchored, report.n_blocks)
         for line in [*ends, *quorum, *on_chain, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:
@@ -223,9 +224,9 @@ def verify_receipt(
     anchor: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Contract that must prove it too; needs --rpc.")
     ] = None,
-    rpc: chains.TrustedUrl = None,
-    chain_id: chains.ChainId = None,
-    confirmations: chains.Confirmations = chains.CONFIRMATIONS,
+    rpc: TrustedUrl = None,
+    chain_id: ChainId = None,
+    confirmations: Confirmations = CONFIRMATIONS,
 ) -> None:
     """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing.
 
@@ -235,7 +236,7 @@ def verify_receipt(
         read = receipts.read_receipt(receipt)
         found = receipts.check_receipt(read, *notes.read_pinned_key(key))
         if anchor is not None and not isinstance(found, str):
-            found = chains.find_unproven(read, found, anchor, rpc, chain_id, confirmations) or found
+            found = anchoring.find_unproven(read, found, anchor, rpc, chain_id, confirmations) or found
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosim.case import checks, memory
-from cosim.cli import chain as chains
-from cosim.cli import progress, terminal
+from cosim.cli import beside, progress, terminal
+from cosim.cli.chain_terms import CONFIRMATIONS, ChainId, Confirmations
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
 from cosim.interrupts.stop import Stopped
@@ -48,8 +48,8 @@ def run(
     chain_password_file: Annotated[
         Path | None, typer.Option(help="Password of that key, if it is a keystore. Default: $GRIDSETTLE_PASSPHRASE.")
     ] = None,
-    chain_id: chains.ChainId = None,
-    confirmations: chains.Confirmations = chains.CONFIRMATIONS,
+    chain_id: ChainId = None,
+    confirmations: Confirmations = CONFIRMATIONS,
     anchor_every: Annotated[
         int, typer.Option(min=1, metavar="BLOCKS", help="Blocks after which to anchor again.")
     ] = 24,
@@ -63,8 +63,10 @@ def run(
       gridsettle run reference --out runs/reference
 
       gridsettle run my.toml --until 2017-02-01 --json
+
+      gridsettle run --chain http://127.0.0.1:8545 --contract ADDRESS --chain-key account.key
     """
-    wanted = chains.Wanted(chain, contract, chain_key, chain_password_file, chain_id, confirmations, every=anchor_every)
+    wanted = beside.Wanted(chain, contract, chain_key, chain_password_file, chain_id, confirmations, every=anchor_every)
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
         if seed is not None:
@@ -76,7 +78,7 @@ def run(
         if report and chosen.profiles.source != "table":
             _check_memory_of_report(chosen)
         directory = out or next_directory(chosen.name)
-        anchoring = chains.begin_beside(wanted, directory)
+        anchoring = beside.begin_beside(wanted, directory)
         recorded = None if anchoring is None else anchoring.notice
         result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json, recorded=recorded)
         if report:
@@ -85,7 +87,7 @@ def run(
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:
             terminal.show_summary(result)
-        chains.end_beside(anchoring, directory, quiet=quiet or as_json)
+        beside.end_beside(anchoring, directory, quiet=quiet or as_json)
 
 
 def _check_memory_of_report(chosen: Scenario) -> None:

@@ -30,6 +30,7 @@ MOST_ROWS = 40
 """Trades shown; those that were not accepted come first."""
 
 SHOWN_ENERGIES = (*("load", "pv", "from_grid", "p2p", "lot_sale", "shared", "spilled", "curtailed", "shed", "losses"),)
+SHOWN_OF_DEVICES = ("charged", "not_served", "consumed", "shortfall", "shifted")
 SHOWN_MONEY = ("paid_to_grid", "earned_from_p2p", "earned_from_sharing")
 """Sums of a summary that a finished run shows."""
 
@@ -67,6 +68,9 @@ def show_summary(result: Result) -> None:
         table.add_row(labels.ENERGY[key], f"{energy[key]:,.1f}", "kWh")
     for key in (key for key in labels.BACKGROUND if key in energy):
         table.add_row(labels.BACKGROUND[key], f"{energy[key]:,.1f}", "kWh")
+    for section, names in labels.FLEXIBLE.items():
+        for key in (key for key in names if key in SHOWN_OF_DEVICES and section in summary):
+            table.add_row(names[key], f"{summary[section][f'{key}_kwh']:,.1f}", "kWh")
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()

@@ -1,8 +1,9 @@
 """Decision variables of curtailment's linear programme, and the delivery that their values mean.
 
-Costs set the order: batteries absorb first, then exports without a buyer are cut, then sharing transfers, then trades;
-load is shed last of all. Where it is known what the parties of each exchange lose, and that differs, the least money is
-lost instead; the order of kinds decides between exchanges that lose the same.
+Costs set the order: devices that can wait do so first, then batteries absorb, then exports without a buyer are cut,
+then sharing transfers, then trades; then devices miss what they cannot make up for, and load is shed last of all. Where
+it is known what the parties of each exchange lose, and that differs, the least money is lost instead; the order of
+kinds decides between exchanges that lose the same.
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ from cosim.delivery.redispatch import find_battery_room
 from cosim.delivery.setpoints import mean_kw
 from grid_models.arrays import Complex, Floats, Places
 from market.exchanges import Kind, Rows
+from market.flexible import asked_by_cars_wh, dimmable_wh, postponed_wh, price_later
 from market.settlement import Delivery
+from market.storage import Wh
 
-ABSORB, EXPORT, SHARE, TRADE = 0.1, 1.0, 2.0, 3.0
+POSTPONE, ABSORB, EXPORT, SHARE, TRADE, FORGO = 0.05, 0.1, 1.0, 2.0, 3.0, 10.0
 """Cost per kW; that of shed load is in `cosim.curtailment.priority`."""
+DEARER = 0.5
+"""Additional cost of waiting for the dearest time over waiting for free energy, as a share."""
 EARLIER = 0.01
 """Additional cost of the first trade of an interval over the last one, as a share."""
+DIMMING = "section_14a"
+"""Name of the rule that leaves every device 4.2 kW."""
 TIE = 0.01
 """Weight of the order of kinds where money decides."""
 
@@ -31,15 +38,18 @@ TIE = 0.01
 class DecisionVariables(NamedTuple):
     """Variables of a programme: columns [cut | absorbed | shed] of M cuttable exchanges and N houses, kW.
 
+    Where devices can wait, columns [postponed | forgone] of the N houses stand before those of shed load: what devices
+    can take later without harm, and what they will miss. F is 2N then, else 0.
+
     Attributes
     ----------
     rows
         Positions of the M cuttable exchanges.
     effect
-        (C, M + 2N): change of each injection per kW, one injection a house in the balanced model; complex, P + jQ,
+        (C, M + F + 2N): change of each injection per kW, one injection a house in the balanced model; complex, P + jQ,
         where loads draw reactive power, which is shed with them.
     cost, upper
-        (M + 2N,) cost per kW and largest value.
+        (M + F + 2N,) cost per kW and largest value.
     absorbs
         (N, M): which cuts of a house its battery may absorb at the lower cost.
     misses
@@ -60,6 +70,15 @@ class DecisionVariables(NamedTuple):
     def first_shed(self) -> int:
         """Position of the first column of shed load."""
         return self.cost.size - self.imports.size
+
+    @property
+    def first_waiting(self) -> int:
+        """Position of the first column of devices that wait; that of shed load where there are none."""
+        return self.rows.size + self.imports.size
+
+    def unserved(self, x: Floats) -> Floats:
+        """Load of each house that is not served by the values `x`, (N,) kW: what waits, and what is shed."""
+        return np.asarray(x[self.first_waiting :].reshape(-1, self.imports.size).sum(axis=0))
 
 
 def make_decision_variables(search: Search) -> DecisionVariables:
@@ -85,29 +104,64 @@ def make_decision_variables(search: Search) -> DecisionVariables:
     misses[exchanges["buyer"][bought], bought] = 1.0
     lost = None if p.lost_ueur_per_kwh is None else p.lost_ueur_per_kwh[rows].astype(np.float64)
     of_cuts = _cost_of_cuts(kind, lost)
-    cost = np.concatenate([of_cuts, _cost_of_absorbing(of_cuts, lost, absorbs), value_of_lost_load(p.case)])
+    waiting = list_waiting(p)
+    cost_of_waiting = _cost_of_waiting(p) if waiting else np.zeros(0)
+    absorbing = _cost_of_absorbing(of_cuts, lost, absorbs)
+    cost = np.concatenate([of_cuts, absorbing, cost_of_waiting, value_of_lost_load(p.case)])
     cleared, imports = mean_kw(exchanges["cleared_wh"], minutes), _imports_kw(p)
     absorbed = np.minimum(mean_kw(room, minutes), absorbs @ cleared)
-    upper = np.concatenate([cleared, absorbed, imports + misses @ cleared])
+    unserved = imports + misses @ cleared
+    waits = [np.minimum(mean_kw(wh, minutes), unserved) for wh in waiting]
+    upper = np.concatenate([cleared, absorbed, *waits, unserved])
     return DecisionVariables(rows, _with_reactive(effect, p), cost, upper, absorbs, misses, imports)
 
 
+def list_waiting(p: Problem) -> tuple[Wh, ...]:
+    """Energies that devices of each house can take later, and that they would miss, (N,) Wh each; none without devices.
+
+    Dimming leaves every device what § 14a EnWG says; nothing of that is taken to spare an exchange.
+    """
+    n = p.orders.need_wh.size
+    if not p.orders.flexible_wh.any():
+        return ()
+    if p.case.scenario.curtailment.rule == DIMMING:
+        return dimmable_wh(p.state.flexible, n), np.zeros(n, np.int64)
+    later = postponed_wh(p.state.flexible, n)
+    return later, p.orders.flexible_wh - later
+
+
 def _make_effect(p: Problem, exchanges: Rows, source: Places) -> Floats:
-    """(C, M + 2N) change of each injection by each variable, kW per kW.
+    """(C, M + F + 2N) change of each injection by each variable, kW per kW.
 
     A cut sale leaves what panels or fuel cell made; what is absorbed goes on being made, and charges the battery.
     """
     n, m = p.orders.need_wh.size, exchanges.size
     at_load, at_battery, at_source = _find_columns(p)
     houses, cuts = np.arange(n), np.arange(m)
-    effect = np.zeros((p.case.feeder.injection_bus.size, m + 2 * n))
+    n_waiting = 2 if p.orders.flexible_wh.any() else 0
+    effect = np.zeros((p.case.feeder.injection_bus.size, m + (2 + n_waiting) * n))
     lot, stored = exchanges["kind"] == Kind.LOT_SALE, np.flatnonzero(exchanges["kind"] == Kind.SHARE_STORE)
     effect[np.where(lot, at_battery[source], at_source[source]), cuts] = -1.0
     effect[at_battery[exchanges["host"][stored]], stored] += 1.0
     effect[at_source, m + houses] += 1.0
     effect[at_battery, m + houses] -= 1.0
-    effect[at_load, m + n + houses] = 1.0
+    for k in range(n_waiting):
+        effect[:, m + (1 + k) * n + houses] += _find_waiting_shares(p, at_load)
+    effect[at_load, m + (1 + n_waiting) * n + houses] = 1.0
     return effect
+
+
+def _find_waiting_shares(p: Problem, at_load: Places) -> Floats:
+    """(C, N) part that each injection has in what waits of each house: cars wait at their wall boxes."""
+    n, connections = p.orders.need_wh.size, p.case.feeder.connections
+    shares, houses = np.zeros((p.case.feeder.injection_bus.size, n)), np.arange(n)
+    if connections is None or connections.ev is None:
+        shares[at_load, houses] = 1.0
+        return shares
+    of_cars = asked_by_cars_wh(p.state.flexible, n) / np.maximum(p.orders.flexible_wh, 1)
+    np.add.at(shares, (connections.column("ev"), houses), of_cars)
+    np.add.at(shares, (at_load, houses), 1.0 - of_cars)
+    return shares
 
 
 def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
@@ -122,12 +176,13 @@ def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
 
 
 def _with_reactive(effect: Floats, p: Problem) -> Floats | Complex:
-    """Change of each injection's P + jQ: load that is shed takes its reactive power with it."""
+    """Change of each injection's P + jQ: load that waits or is shed takes its reactive power with it."""
     reactive, n = p.case.load_reactive, p.orders.need_wh.size
     if reactive is None:
         return effect
     of_q = np.zeros_like(effect)
-    of_q[_find_columns(p)[0], -n + np.arange(n)] = reactive.tan_phi(p.orders.interval)
+    for first in range(effect.shape[1] - n * (3 if p.orders.flexible_wh.any() else 1), effect.shape[1], n):
+        of_q[_find_columns(p)[0], first + np.arange(n)] = reactive.tan_phi(p.orders.interval)
     return np.asarray(effect + 1j * of_q, dtype=np.complex128)
 
 
@@ -148,6 +203,13 @@ def _cost_of_absorbing(of_cuts: Floats, lost: Floats | None, absorbs: Floats) ->
         return np.full(absorbs.shape[0], ABSORB - EXPORT)
     cheapest = np.where(absorbs > 0.0, of_cuts, np.inf).min(axis=1)
     return (ABSORB - EXPORT) * np.where(np.isfinite(cheapest), cheapest, 0.0)
+
+
+def _cost_of_waiting(p: Problem) -> Floats:
+    """Cost per kW of what devices take later, more where later is dearer, and of what they miss, (2N,)."""
+    n = p.orders.need_wh.size
+    later = price_later(p.state.flexible, n) / max(int(price_later(p.state.flexible, n).max()), 1)
+    return np.concatenate([POSTPONE * (1.0 + DEARER * later), np.full(n, FORGO)])
 
 
 def _cost_of_kinds(kind: npt.NDArray[np.uint8]) -> Floats:
@@ -173,7 +235,7 @@ def apply_values(search: Search, variables: DecisionVariables, x: Floats) -> Del
     delivered = p.rows["cleared_wh"].astype(np.int64).copy()
     cut = np.ceil(x[: rows.size] * hours_wh - 1e-6).astype(np.int64)
     delivered[rows] = np.clip(delivered[rows] - cut, 0, delivered[rows])
-    shed = np.ceil(x[variables.first_shed :] * hours_wh - 1e-6).astype(np.int64)
+    shed = np.ceil(variables.unserved(x) * hours_wh - 1e-6).astype(np.int64)
     if shed.any():
         shed = np.minimum(shed, search.imports_wh(delivered))
     return search.make_delivery(delivered, shed)

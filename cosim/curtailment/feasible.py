@@ -13,11 +13,13 @@ from itertools import chain
 from typing import NamedTuple
 
 from cosim.case.case import Case
+from cosim.curtailment.decision_variables import DIMMING
 from cosim.curtailment.least import least_curtailment
 from cosim.curtailment.max_min import max_min
 from cosim.curtailment.proportional import end_own_balance, lifo, pro_rata, reject, shed_load
 from cosim.curtailment.scope import find_in_scopes, list_scopes, with_purchases
 from cosim.curtailment.search import Found, Problem, Search, try_deliveries
+from cosim.curtailment.waiting import section_14a, wait
 from cosim.delivery.redispatch import deliver_nothing
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.verdicts import Judgement, Verdict, Verdicts, check_limits, judge
@@ -67,6 +69,7 @@ RULES: dict[str, Callable[[Search], Found | None]] = {
     "lifo": lifo,
     "max_min": max_min,
     "reject": reject,
+    DIMMING: section_14a,
 }
 """Curtailment rules by name: each finds a clean settlement or None."""
 
@@ -133,7 +136,7 @@ def make_feasible(
     if flow.engine[0] == Engine.CONTROL:
         binding = binding._replace(reason=Reason.CONTROL)
     search = Search(Problem(case, orders, state, rows, settlement.meters, *binding, lost_ueur_per_kwh))
-    for find in (find_by_rule, find_by_shedding, end_own_balance):
+    for find in (wait, find_by_rule, find_by_shedding, end_own_balance):
         found = find(search)
         if found is not None:
             settlement, flow, verdicts, _ = found
@@ -148,7 +151,7 @@ def find_by_rule(search: Search) -> Found | None:
     The programme of least curtailment sees the effects itself: what does not help costs and saves nothing.
     """
     rule = RULES[search.problem.case.scenario.curtailment.rule]
-    if rule is least_curtailment:
+    if rule in (least_curtailment, section_14a):
         return rule(search)
     scopes = (scope for scope in list_scopes(search) if scope.exchanges.any())
     return find_in_scopes(search, rule, scopes)

@@ -147,11 +147,12 @@ def _step_to(search: Search, variables: DecisionVariables, solved: Floats, x: Fl
 
 def _bisect_to_nothing(search: Search, variables: DecisionVariables, x: Floats) -> Found | None:
     """Least that is clean between the values `x` and none of a scope's exchanges; if need be, none of its load."""
-    m, first = variables.rows.size, variables.first_shed
+    m, waiting, first = variables.rows.size, variables.first_waiting, variables.first_shed
     for scope in chain(with_purchases(search, list_scopes(search)), [search.everything]):
         cut, load = variables.upper[:m] * scope.exchanges[variables.rows], variables.upper[first:] * scope.houses
+        waits = (variables.upper[waiting:first].reshape(-1, load.size) * scope.houses).reshape(-1)
         for shed in (x[first:], load):
-            nothing = np.concatenate([cut, np.zeros(first - m), shed])
+            nothing = np.concatenate([cut, np.zeros(waiting - m), waits, shed])
 
             def deliver_between(share: float, nothing: Floats = nothing) -> Delivery:
                 return apply_values(search, variables, nothing + share * (x - nothing))

@@ -229,14 +229,21 @@ def solve_programme(
 
 
 def _couple_to_cuts(variables: DecisionVariables, moving: Places) -> tuple[Floats, Floats]:
-    """Rows `matrix @ x <= bound`: absorbed energy is at most that cut, shed load at most imports and cut purchases."""
+    """Rows `matrix @ x <= bound`: absorbed is at most what is cut, unserved load at most imports and cut purchases."""
     n, m = variables.absorbs.shape
+    waits = variables.first_waiting < variables.first_shed
     bound = np.concatenate([np.zeros(n), variables.imports])
     follows = moving[moving >= m] - m
-    follows = follows[bound[follows] < variables.upper[m + follows]]
+    if waits:  # what waits and what is shed of a house are one sum
+        follows = np.unique(np.where(follows < n, follows, n + follows % n))
+        follows = follows[(follows >= n) | (variables.upper[m + follows] > 0.0)]
+    else:
+        follows = follows[bound[follows] < variables.upper[m + follows]]
     if follows.size == 0:
         return np.zeros((0, moving.size)), np.zeros(0)
     matrix = np.zeros((follows.size, variables.cost.size))
     matrix[:, :m] = -np.vstack([variables.absorbs, variables.misses])[follows]
-    matrix[np.arange(follows.size), m + follows] = 1.0
+    for first in range(m, variables.cost.size, n):
+        mine = follows < n if first == m else follows >= n
+        matrix[np.flatnonzero(mine), first + follows[mine] % n] = 1.0
     return matrix[:, moving], bound[follows]

@@ -82,13 +82,21 @@ def end_own_balance(search: Search) -> Found | None:
 
 
 def shed_load(search: Search) -> Found | None:
-    """None of the scope's exchanges, and as little of its houses' load shed as is clean, low priorities first."""
+    """None of the scope's exchanges, and as little of its houses' load shed as is clean, low priorities first.
+
+    What devices can take later goes before any load.
+    """
     none = search.with_curtailable(0)
     need, value = np.where(search.may_shed, search.imports_wh(none), 0), value_of_lost_load(search.problem.case)
+    waits = np.minimum(need, search.problem.orders.flexible_wh)
     if not (search.curtailable.any() or need.any()):
         return None
 
     def serve(share: float) -> Delivery:
-        return search.make_delivery(none, shed_by_priority(need, value, (1.0 - share) * float(need.sum())))
+        unserved = (1.0 - share) * float(need.sum())
+        if not waits.any():
+            return search.make_delivery(none, shed_by_priority(need, value, unserved))
+        parts = np.concatenate([waits, need - waits]), np.concatenate([np.zeros(value.size), value])
+        return search.make_delivery(none, shed_by_priority(*parts, unserved).reshape(2, -1).sum(axis=0))
 
     return find_largest_clean(search, serve)

@@ -48,7 +48,7 @@ def list_scopes(search: Search) -> Iterator[Scope]:
         of_cuts, of_houses = np.split(helps(response, p.case.limits, variables.effect, share), [variables.rows.size])
         exchanges = scope.exchanges.copy()
         exchanges[variables.rows[of_cuts]] = True
-        return Scope(exchanges, scope.houses | of_houses[scope.houses.size :])
+        return Scope(exchanges, scope.houses | of_houses[-scope.houses.size :])
 
     for share in HELPS:
         wider = widen(response, share)

@@ -16,3 +16,6 @@ CURTAILMENT_VERSIONS = {
     "compensation": 1,
     "island": 2,
 }
+
+WAITING_VERSIONS = {"curtailment section_14a": 1, "waiting": 1}
+"""Those of devices that can wait, which are part of the digest where there are any."""

@@ -39,6 +39,7 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
     total = window.offsets[n_intervals]
     rows = np.empty(total + n_intervals, EXCHANGE)
     accounts, meters, orders = window.accounts.copy(), window.meters.copy(), window.orders.copy()
+    devices = window.devices.copy()
     paid = 0
     for k in range(n_intervals):
         begin, end = window.offsets[k], window.offsets[k + 1]
@@ -66,11 +67,13 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
             meters[k, i].seq += 1
             if orders.shape[0] > 0:
                 orders[k, i].seq += 1
+        for j in range(devices.shape[1]):
+            devices[k, j].seq += 1
     s = window.state
     pools = s.pools_neur.copy()
     pools[POOL_UTILITY] += paid
     pools[POOL_OPERATOR] -= paid
-    state = State(s.own_wh, s.wallet_neur, s.account_neur, pools, s.lots, s.ratings, s.tally)
+    state = State(s.own_wh, s.wallet_neur, s.account_neur, pools, s.lots, s.ratings, s.tally, s.flexible)
     return Window(
         rows,
         window.offsets + np.arange(n_intervals + 1),
@@ -78,6 +81,7 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
         accounts,
         window.price_ueur_per_kwh,
         orders,
+        devices,
         state,
         window.unbalanced,
     )

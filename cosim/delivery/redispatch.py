@@ -19,7 +19,7 @@ from market.storage import Wh, chargeable_wh, deliverable_wh, drawn_wh, stored_w
 
 _P2P, _USE, _STORE = integer(Kind.P2P), integer(Kind.SHARE_USE), integer(Kind.SHARE_STORE)
 _LOT_SALE, _IMPORT, _EXPORT = integer(Kind.LOT_SALE), integer(Kind.GRID_IMPORT), integer(Kind.GRID_EXPORT)
-_SPILL, _SHED = integer(Kind.SPILL), integer(Kind.SHED)
+_SPILL, _SHED, _SHIFT = integer(Kind.SPILL), integer(Kind.SHED), integer(Kind.SHIFT)
 _GRID, _NOBODY = integer(GRID), integer(NOBODY)
 _CURTAILED, _REJECTED, _MAKES_UP = (
     integer(Status.CURTAILED),
@@ -151,6 +151,23 @@ def with_total(rows: Rows, size: int, kind: int, house: int, wh: int, orders: Or
 
 
 @compiled
+def with_unserved(rows: Rows, size: int, house: int, wh: int, orders: Orders, reason: int, element: int) -> int:
+    """Append what is not served of a house's load: first what its devices can take later, then load that is shed.
+
+    Returns
+    -------
+    int
+        Number of rows in use.
+    """
+    shifted = min(wh, orders.flexible_wh[house])
+    if shifted > 0:
+        size = append_made_up(rows, size, _SHIFT, house, shifted, orders)
+        row = rows[size - 1]
+        row.status, row.reason, row.element = _CURTAILED, reason, element
+    return with_total(rows, size, _SHED, house, wh - shifted, orders)
+
+
+@compiled
 def mark_cut_imports(rows: Rows, reason: int, element: int) -> None:
     """Say of imports that are delivered in part why they are."""
     for k in range(rows.size):
@@ -175,7 +192,7 @@ def deliver(
     delivered_wh
         Wh delivered of each, (n,); of rows that cannot be curtailed their cleared energy.
     shed_wh
-        Load that is not served, (N,); at most what the house then imports.
+        Load that is not served, (N,), that of devices which can wait first; at most what the house then imports.
     reason, element
         Binding limit, written on every exchange that is cut.
 
@@ -190,7 +207,7 @@ def deliver(
     kept = np.minimum(left, np.minimum(orders.discharge_wh, orders.offer_wh))  # what a battery was to sell it keeps
     left -= kept
     absorbed, taken = np.minimum(left, absorb), np.minimum(missing, release)
-    out = np.empty(rows.size + 3 * n, EXCHANGE)
+    out = np.empty(rows.size + 4 * n, EXCHANGE)
     out[: rows.size] = rows
     imported, spilled = missing - taken, left - absorbed
     for k in range(rows.size):
@@ -208,7 +225,7 @@ def deliver(
     for i in range(n):
         size = with_total(out, size, _IMPORT, i, imported[i] - shed_wh[i], orders)
         size = with_total(out, size, _SPILL, i, spilled[i], orders)
-        size = with_total(out, size, _SHED, i, shed_wh[i], orders)
+        size = with_unserved(out, size, i, shed_wh[i], orders, reason, element)
     mark_cut_imports(out[: rows.size], reason, element)
     return Delivery(out[:size].copy(), absorbed, taken - kept)
 
@@ -234,7 +251,7 @@ def deliver_alone(
         Binding limit, written on every exchange.
     """
     n = orders.need_wh.size
-    out = np.empty(rows.size + 3 * n, EXCHANGE)
+    out = np.empty(rows.size + 4 * n, EXCHANGE)
     out[: rows.size] = rows
     for k in range(rows.size):
         row = out[k]
@@ -254,7 +271,7 @@ def deliver_alone(
         imported = int(served_share * (orders.load_wh[i] - own))
         size = with_total(out, size, _IMPORT, i, imported, orders)
         size = with_total(out, size, _SPILL, i, generated + discharge - own - charge, orders)
-        size = with_total(out, size, _SHED, i, orders.load_wh[i] - own - imported, orders)
+        size = with_unserved(out, size, i, orders.load_wh[i] - own - imported, orders, reason, element)
     mark_cut_imports(out[: rows.size], reason, element)
     return Delivery(out[:size].copy(), absorbed, released)
 
@@ -263,7 +280,7 @@ def deliver_alone(
 def deliver_nothing(orders: Orders, rows: Rows, reason: int, element: int) -> Delivery:
     """De-energised: no exchange, no own balance; generation is spilled and load is shed, all of it."""
     n = orders.need_wh.size
-    out = np.empty(rows.size + 3 * n, EXCHANGE)
+    out = np.empty(rows.size + 4 * n, EXCHANGE)
     out[: rows.size] = rows
     for k in range(rows.size):
         row = out[k]
@@ -274,5 +291,5 @@ def deliver_nothing(orders: Orders, rows: Rows, reason: int, element: int) -> De
     size = rows.size
     for i in range(n):
         size = with_total(out, size, _SPILL, i, orders.pv_wh[i] + orders.fuel_cell_wh[i], orders)
-        size = with_total(out, size, _SHED, i, orders.load_wh[i], orders)
+        size = with_unserved(out, size, i, orders.load_wh[i], orders, reason, element)
     return Delivery(out[:size].copy(), -orders.charge_wh, -orders.discharge_wh)

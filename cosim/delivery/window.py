@@ -9,11 +9,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from cosim.delivery.flexible import (
+    NO_DEVICES,
+    NOBODY_RESTS,
+    FlexibleDevices,
+    ask_devices,
+    find_device_imbalance,
+    finish_devices,
+)
 from market import mechanisms
 from market.book import Clearing
 from market.compiled import compiled, integer
-from market.exchanges import EXCHANGE, METER, ORDER, SUBMISSION, Kind, Rows
+from market.exchanges import EXCHANGE, FLEXIBLE, METER, ORDER, SUBMISSION, Kind, Rows
+from market.flexible import asked_wh
 from market.mechanisms import ClearFunction
 from market.orders import Inputs, Orders, make_orders, write_orders
 from market.rules import Rules
@@ -30,7 +40,8 @@ NO_SUBMISSIONS: Rows = np.zeros((0, 0), SUBMISSION)
 class InputSeries(NamedTuple):
     """Inputs of the market: int64 arrays of K intervals and N houses, Wh, and utility prices, (K,) µEUR/kWh.
 
-    `submissions` are `SUBMISSION` rows, (K, N) or none at all.
+    `submissions` are `SUBMISSION` rows, (K, N) or none at all. `load_wh` is without the devices that can wait, which
+    are those of the whole run, by the number of the interval.
     """
 
     load_wh: Wh
@@ -38,6 +49,7 @@ class InputSeries(NamedTuple):
     fuel_cell_wh: Wh
     utility_ueur_per_kwh: Wh
     submissions: Rows = NO_SUBMISSIONS
+    devices: FlexibleDevices = NO_DEVICES
 
 
 class Window(NamedTuple):
@@ -55,6 +67,8 @@ class Window(NamedTuple):
         (K,) price of the interval's trades, the pricing rule's where there was none.
     orders
         (K, N) order rows, (0, N) unless the rules ask for them.
+    devices
+        (K, D) rows of the devices that can wait.
     state
         State after the last interval.
     unbalanced
@@ -67,6 +81,7 @@ class Window(NamedTuple):
     accounts: Wh
     price_ueur_per_kwh: Wh
     orders: Rows
+    devices: Rows
     state: State
     unbalanced: Wh
 
@@ -77,7 +92,7 @@ def take_inputs(supply: InputSeries, k: int, interval: int) -> Inputs:
     submitted = supply.submissions
     return Inputs(
         interval,
-        supply.load_wh[k],
+        supply.load_wh[k].copy(),  # what may be added to it is not that of the profiles
         supply.pv_wh[k],
         supply.fuel_cell_wh[k],
         supply.utility_ueur_per_kwh[k],
@@ -86,10 +101,41 @@ def take_inputs(supply: InputSeries, k: int, interval: int) -> Inputs:
 
 
 @compiled
+def with_devices(state: State, flexible: Rows) -> State:
+    """The state with other rows of the devices that can wait."""
+    return State(
+        state.own_wh,
+        state.wallet_neur,
+        state.account_neur,
+        state.pools_neur,
+        state.lots,
+        state.ratings,
+        state.tally,
+        flexible.copy(),
+    )
+
+
+@compiled
+def with_asks(
+    devices: FlexibleDevices, inputs: Inputs, state: State, rests: npt.NDArray[np.bool_]
+) -> tuple[State, Inputs]:
+    """State and inputs of an interval with what devices that can wait ask for; where a house rests they ask nothing."""
+    surplus = inputs.pv_wh + inputs.fuel_cell_wh - inputs.load_wh
+    flexible = ask_devices(devices, state.flexible, inputs.interval, surplus, rests)
+    asking = with_devices(state, flexible)
+    load = inputs.load_wh + asked_wh(flexible, inputs.load_wh.size)
+    return asking, Inputs(
+        inputs.interval, load, inputs.pv_wh, inputs.fuel_cell_wh, inputs.utility_ueur_per_kwh, inputs.submissions
+    )
+
+
+@compiled
 def make_orders_at(supply: InputSeries, k: int, interval: int, before: State, rules: Rules) -> tuple[Orders, State]:
     """Orders of the k-th interval of the series, and the state they were made from (due lots are their hosts')."""
-    state = begin_interval(before, interval)
-    return make_orders(take_inputs(supply, k, interval), state, rules), state
+    state, inputs = begin_interval(before, interval), take_inputs(supply, k, interval)
+    if supply.devices.kind.size > 0:
+        state, inputs = with_asks(supply.devices, inputs, state, NOBODY_RESTS)
+    return make_orders(inputs, state, rules), state
 
 
 @compiled
@@ -103,6 +149,7 @@ def make_empty_window(n_intervals: int, state: State, rules: Rules) -> Window:
         np.empty((n_intervals, 4 * n + 3), np.int64),
         np.empty(n_intervals, np.int64),
         np.zeros((n_intervals * rules.records_orders, n), ORDER),
+        np.zeros((n_intervals, state.flexible.size), FLEXIBLE),
         state,
         np.full(2, -1),
     )
@@ -135,7 +182,14 @@ def write_interval(
     window.price_ueur_per_kwh[k] = trading_price(orders, clearing)
     if window.orders.shape[0] > 0:
         write_orders(window.orders[k], orders, settlement.rows.size)
-    house = find_imbalance(settlement, before)
+    state, house = settlement.state, find_imbalance(settlement, before)
+    if before.flexible.size > 0:
+        n_orders = settlement.meters.size if window.orders.shape[0] > 0 else 0
+        first_seq = settlement.rows.size + settlement.meters.size + n_orders
+        window.devices[k] = finish_devices(state.flexible, first_seq)
+        state = with_devices(state, window.devices[k])
+        wrong = find_device_imbalance(before.flexible, state.flexible, settlement.meters)
+        house = wrong if house < 0 else house
     if house >= 0 and window.unbalanced[0] < 0:
         window.unbalanced[0], window.unbalanced[1] = k, house
     return Window(
@@ -145,7 +199,8 @@ def write_interval(
         window.accounts,
         window.price_ueur_per_kwh,
         window.orders,
-        settlement.state,
+        window.devices,
+        state,
         window.unbalanced,
     )
 

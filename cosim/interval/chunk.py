@@ -163,6 +163,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         accounts=np.concatenate([window.accounts for window in windows]),
         price_ueur_per_kwh=np.concatenate([window.price_ueur_per_kwh for window in windows]),
         orders=_records([window.orders for window in windows]),
+        devices=_records([window.devices for window in windows]),
         state=last.window.state,
         unbalanced=last.window.unbalanced,
     )

@@ -71,7 +71,8 @@ class Optimistic(NamedTuple):
 
 def slice_inputs(inputs: InputSeries, first: int, stop: int) -> InputSeries:
     """The inputs of intervals first … stop-1."""
-    return InputSeries._make(column[first:stop] for column in inputs)
+    series = (column[first:stop] for column in inputs[:-1])
+    return InputSeries._make((*series, inputs.devices))
 
 
 def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:

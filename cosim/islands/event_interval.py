@@ -21,7 +21,7 @@ from cosim.case.state import ADMITTED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.priority import rank_houses
-from cosim.delivery.window import take_inputs
+from cosim.delivery.window import take_inputs, with_asks
 from cosim.islands.background import find_island_background
 from cosim.islands.formers import list_fuel_cells, rank_formers
 from cosim.islands.island import (
@@ -162,12 +162,12 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
         Interval.
     """
     in_force, waits = find_outages_in_force(case, switching, network, t)
-    before = begin_interval(state, t)
+    opening = begin_interval(state, t)
     network = refuel_plants(case, network, t)
-    parts = _run_parts(case, switching, in_force, before, network, t)
+    before, parts = _run_parts(case, switching, in_force, opening, network, t)
     if waits.any() and _is_dark_beside_the_grid(case, switching.topology(case.timeline.open[t]), parts):
         in_force, waits = case.timeline.open[t], np.zeros_like(waits)
-        parts = _run_parts(case, switching, in_force, before, network, t)
+        before, parts = _run_parts(case, switching, in_force, opening, network, t)
     islands = switching.topology(in_force).islands
     fed = islands.find_supply(case.feeder.bus) == Supply.GRID
     orders, delivery = join_parts(parts)
@@ -195,13 +195,17 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
 
 def _run_parts(
     case: Case, switching: Switching, in_force: Mask, before: State, network: NetworkState, t: int
-) -> list[PartResult]:
-    """What becomes of every part of the network with some outages in force, in the order of their first house."""
+) -> tuple[State, list[PartResult]]:
+    """What becomes of every part of the network with some outages in force, in the order of their first house.
+
+    Cars and heat pumps of houses that the grid does not feed take nothing; with the state that all houses ask from.
+    """
     islands = switching.topology(in_force).islands
     part_of = islands.find_part(case.feeder.bus)
     fed = islands.find_supply(case.feeder.bus) == Supply.GRID
-    inputs = with_pickup(take_inputs(case.inputs, t, t), network)
-    plain = take_inputs(case.inputs, t, t)._replace(submissions=inputs.submissions[:0])
+    raised, plain = with_pickup(take_inputs(case.inputs, t, t), network), take_inputs(case.inputs, t, t)
+    before, inputs = _with_asks_of_fed(case, raised, before, fed)
+    plain = plain._replace(submissions=inputs.submissions[:0])
     alone = inputs._replace(submissions=plain.submissions)  # without the grid all houses are served by one rule
     parts: list[PartResult] = []
     opening = before
@@ -217,7 +221,13 @@ def _run_parts(
         opening = reserve_lots_and_funds(opening, result.delivery.rows)
     if (part_of < 0).any():
         parts.append(_dark(case, plain, opening, part_of < 0))
-    return parts
+    return before, parts
+
+
+def _with_asks_of_fed(case: Case, inputs: Inputs, before: State, fed: Mask) -> tuple[State, Inputs]:
+    """State and inputs with what cars and heat pumps of houses that the grid feeds ask for."""
+    devices = case.inputs.devices
+    return with_asks(devices, inputs, before, ~fed) if devices.kind.size else (before, inputs)
 
 
 def _is_dark_beside_the_grid(case: Case, joined: Topology, parts: list[PartResult]) -> bool:

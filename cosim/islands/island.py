@@ -137,7 +137,8 @@ def make_part_orders(case: Case, inputs: Inputs, state: State, inside: Mask) -> 
         select_submissions(inputs.submissions, inside),
     )
     orders = make_orders(alone, state, case.rules)
-    return orders._replace(charge_left_wh=only(orders.charge_left_wh), discharge_left_wh=only(orders.discharge_left_wh))
+    left = only(orders.charge_left_wh), only(orders.discharge_left_wh)
+    return orders._replace(charge_left_wh=left[0], discharge_left_wh=left[1], flexible_wh=only(orders.flexible_wh))
 
 
 def select_submissions(rows: Rows, inside: Mask) -> Rows:

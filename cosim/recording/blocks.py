@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case, make_rules
+from cosim.case.flexible import digest_devices
 from cosim.curtailment.feasible import Outcome
+from cosim.delivery.flexible import FlexibleDevices
 from cosim.delivery.reactive import IN_PROFILES, find_tan_phi_ppm
 from cosim.interval.chunk import Chunk
 from cosim.recording.conductors import Conductors, find_highest_neutral, make_conductors
@@ -24,7 +26,7 @@ from cosim.scenario.sections import LedgerSection
 from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
-from market.exchanges import METER, Kind
+from market.exchanges import CAR, METER, Kind
 from market.ledger.format.quorum import make_quorum_parameters, parse_witnesses
 from market.ledger.format.records import (
     ISLANDED,
@@ -38,6 +40,7 @@ from market.ledger.format.records import (
     quantise,
     view_as_bytes,
 )
+from market.ledger.format.version import DEVICES_PARAMETER
 from market.ledger.private.commitments import commit_inputs
 from market.ledger.private.cover import Cover
 from market.mechanisms import Mechanism
@@ -93,6 +96,7 @@ def make_genesis_records(case: Case, inputs_salt: bytes = b"", form: Form = NOW)
         Which terms it states.
     """
     digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt) | name_network(case.feeder, inputs_salt)
+    digests |= name_devices(case.fleet.flexible)
     form = form._replace(varh_in_profiles=case.profiles.load_varh is not None)
     return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests, form)
 
@@ -116,6 +120,11 @@ def name_network(feeder: Feeder, inputs_salt: bytes) -> dict[str, bytes]:
     if not inputs_salt or feeder.connections is None:
         return {"network_sha256": feeder.digest()}
     return {"network_hmac": commit_inputs(inputs_salt, feeder.digest())}
+
+
+def name_devices(devices: FlexibleDevices) -> dict[str, bytes]:
+    """Digest of cars and heat pumps as the first block holds it, by the name of its parameter; nothing without any."""
+    return {DEVICES_PARAMETER: digest_devices(devices)} if devices.kind.size else {}
 
 
 def make_cover(scenario: Scenario, n_houses: int) -> Cover:
@@ -176,7 +185,11 @@ def make_first_records(
         load_tan_phi_ppm=IN_PROFILES if form.varh_in_profiles else find_tan_phi_ppm(feeder),
         phases=[0 if feeder.connections is None else getattr(feeder.connections, device) for device in DEVICES],
     )
-    return [view_as_bytes(parameters), view_as_bytes(houses)]
+    devices = opening.flexible.copy()
+    if feeder.connections is not None:
+        devices["stays"] = np.where(devices["status"] == CAR, feeder.connections.wall_box[devices["house"]], 0)
+    devices["seq"] = 1 + parameters.size + houses.size + np.arange(devices.size)
+    return [view_as_bytes(parameters), view_as_bytes(houses), *([view_as_bytes(devices)] if devices.size else [])]
 
 
 def _list_terms(scenario: Scenario, n_houses: int, form: Form) -> dict[str, bytes | int]:
@@ -228,15 +241,16 @@ def make_group_records(
 def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one block after the other, and how many each block has.
 
-    A block holds its exchanges, then one meter per house, orders if they are recorded, then the verdict, with phases
-    behind it in an unbalanced model; topology and statements follow.
+    A block holds its exchanges, then one meter per house, orders if they are recorded, devices that can wait, then the
+    verdict, with phases behind it in an unbalanced model; topology and statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
     n_exchanges = np.diff(window.offsets)
     n_orders = n_houses if window.orders.size else 0
     n_phases = int(case.feeder.connections is not None)
-    counts = n_exchanges + n_houses + n_orders + 1 + n_phases
+    n_devices = window.devices.shape[1]
+    counts = n_exchanges + n_houses + n_orders + n_devices + 1 + n_phases
     begin = np.concatenate([[0], np.cumsum(counts)])
     records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
     owner = np.repeat(np.arange(n_intervals), n_exchanges)
@@ -245,6 +259,9 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     records[meters.reshape(-1)] = view_as_bytes(window.meters)
     if n_orders:
         records[meters.reshape(-1) + n_houses] = view_as_bytes(window.orders)
+    if n_devices:
+        devices = begin[:-1, None] + (n_exchanges + n_houses + n_orders)[:, None] + np.arange(n_devices)
+        records[devices.reshape(-1)] = view_as_bytes(window.devices)
     conductors = make_conductors(case.feeder)
     verdicts = make_verdict_rows(chunk, conductors, counts - 1 - n_phases)
     records[begin[1:] - 1 - n_phases] = view_as_bytes(verdicts)

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from cosim.curtailment.versions import CURTAILMENT_VERSIONS
+from cosim.curtailment.versions import CURTAILMENT_VERSIONS, WAITING_VERSIONS
 from cosim.scenario.model import Scenario
 from grid_models.powerflow.limits import DEFAULTS, Limits
 from market.exchanges import UEUR_PER_EUR
@@ -26,6 +26,7 @@ def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, in
         Limits of every element as they are applied.
     """
     asked = {**DEFAULTS, **{key: value for key, value in scenario.limits.asked().items() if value is not None}}
+    waiting = WAITING_VERSIONS if scenario.ev.n_cars or scenario.heat_pump.n_heat_pumps else {}
     return {
         **make_rule_parameters(rules),
         "compensation": round(scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR),
@@ -35,7 +36,7 @@ def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, in
         **({"max_vuf_e4": round(float(limits.max_vuf_percent.max()) * 1e4)} if limits.max_vuf_percent.size else {}),
         "limits_sha256": digest_limits(limits),
         "curtailment": scenario.curtailment.rule,
-        "rules_sha256": digest_versions({**MARKET_VERSIONS, **CURTAILMENT_VERSIONS}),
+        "rules_sha256": digest_versions({**MARKET_VERSIONS, **CURTAILMENT_VERSIONS, **waiting}),
     }
 
 

@@ -32,8 +32,9 @@ from cosim.recording.blocks import (
 from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
 from market.errors import LedgerError, MarketError
+from market.exchanges import FLEXIBLE
 from market.ledger.crypto.keys import public_bytes
-from market.ledger.format.records import RecordBytes, number_records
+from market.ledger.format.records import RecordBytes, number_records, view_as_bytes
 from market.ledger.format.submissions import Submission, make_submission_records
 from market.ledger.private.commitments import derive_salt_secret
 from market.ledger.private.entries import with_signatures
@@ -42,12 +43,13 @@ from market.ledger.private.vault import Entry
 from market.ledger.store.registry import find_key_in_force
 from market.ledger.write.ledger import Ledger, state_roots
 from market.ledger.write.private import append_private, write_opening
-from market.state import Lots, State
+from market.state import NO_FLEXIBLE, Lots, State
 from market.storage import Ratings
 
 logger = logging.getLogger(__name__)
 
 _STATE_KEYS = ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
+_FLEXIBLE = "flexible"
 _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
 """Names of the fields of `NetworkState` in the states that a ledger keeps."""
 
@@ -229,6 +231,7 @@ def encode_state(state: State, network: NetworkState) -> bytes:
     buffer = io.BytesIO()
     flat = {
         **{name: getattr(state, name) for name in _STATE_KEYS},
+        **({_FLEXIBLE: view_as_bytes(state.flexible)} if state.flexible.size else {}),
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
         **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network, strict=True)},
@@ -243,4 +246,6 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
         network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
-        return State(**{name: arrays[name] for name in _STATE_KEYS}, lots=lots, ratings=ratings), network
+        kept = {name: arrays[name] for name in _STATE_KEYS}
+        flexible = arrays[_FLEXIBLE].view(FLEXIBLE).reshape(-1) if _FLEXIBLE in arrays else NO_FLEXIBLE
+        return State(**kept, lots=lots, ratings=ratings, flexible=flexible), network

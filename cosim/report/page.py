@@ -26,6 +26,7 @@ from cosim.report.sections.findings import (
     make_verdict_section,
     sort_outcomes,
 )
+from cosim.report.sections.flexible import make_flexible_sections
 from cosim.report.sections.hosting import make_hosting_section
 from cosim.report.sections.market import (
     make_curtailment_section,
@@ -125,6 +126,7 @@ def make_sections(
         *make_network_sections(run, branches),
         make_validation_section(run),
         make_curtailment_section(run),
+        *make_flexible_sections(run),
         *make_outage_sections(run),
         *capacity,
         make_energy_section(run),

@@ -61,6 +61,26 @@ NETWORK = {
 
 SERVED = "load served"
 """Load asked for less load shed."""
+CARS = {
+    "charged": "cars charged",
+    "driven": "driven by cars",
+    "charged_elsewhere": "cars charged elsewhere",
+    "shifted": "charging put off by the network",
+    "not_served": "missing in cars as they left",
+}
+"""Labels of the energies in `cars`."""
+
+HEAT_PUMPS = {
+    "consumed": "heat pumps",
+    "heat": "heat of heat pumps",
+    "demand": "heat demand",
+    "shifted": "heat pumps put off by the network",
+    "shortfall": "heat that houses missed",
+}
+"""Labels of the energies in `heat_pumps`."""
+
+FLEXIBLE = {"cars": CARS, "heat_pumps": HEAT_PUMPS}
+"""Labels by section of a summary, where a run has cars or heat pumps."""
 REVERSE_HOURS = "hours with export to the grid"
 
 ENERGIES = (*(key for key in ENERGY if key not in ("curtailed", "shed")), *BACKGROUND)
@@ -89,3 +109,25 @@ def name_place(found: Mapping[str, Any]) -> str:
     """
     where = found.get("bus") or found.get("element") or ""
     return ", ".join(filter(None, (where, describe_conductor(found.get("phase", "")))))
+
+
+def name_house(index: int) -> str:
+    """A house as people know it: its place in the tables counted from 1, where the ledger counts from 0.
+
+    Examples
+    --------
+    >>> name_house(0)
+    'house 1'
+    """
+    return f"house {number_house(index)}"
+
+
+def number_house(index: int) -> int:
+    """Number of a house for people, of its index on the ledger: `house_01`, the first of the tables, is house 1.
+
+    Examples
+    --------
+    >>> number_house(6)
+    7
+    """
+    return index + 1

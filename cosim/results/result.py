@@ -140,6 +140,19 @@ class Result:
     """One row per interval: where energy came from and went to, Wh; see `cosim.results.energy_balance`."""
 
     @cached_property
+    def ev(self) -> pd.DataFrame:
+        """One row per car and interval, by UTC time; empty without cars. See `cosim.results.flexible`."""
+        return self._read_if_there("ev")
+
+    @cached_property
+    def heat_pumps(self) -> pd.DataFrame:
+        """One row per heat pump and interval, by UTC time; empty without heat pumps. See `cosim.results.flexible`."""
+        return self._read_if_there("heat_pumps")
+
+    def _read_if_there(self, name: str) -> pd.DataFrame:
+        return self.table(name).to_pandas().set_index("time") if self.has_table(name) else pd.DataFrame()
+
+    @cached_property
     def resilience(self) -> pd.DataFrame:
         """One row per outage and one for all; empty without outages. See `cosim.results.resilience`."""
         found = self.has_table("resilience")

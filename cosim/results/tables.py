@@ -89,7 +89,8 @@ def make_exchanges_table(case: Case, rows: Rows) -> pa.Table:
     parties, shift = list_party_names(case), -int(NOBODY)
     phased = case.feeder.connections is not None
     reason, conductor = split_reason(rows["reason"])
-    unused = (Kind.BACKGROUND,) if case.feeder.background.is_empty else ()
+    unused: tuple[Kind, ...] = (Kind.BACKGROUND,) if case.feeder.background.is_empty else ()
+    unused += () if case.fleet.flexible.kind.size else (Kind.SHIFT,)
     columns: dict[str, Any] = {
         "time": interval_times(case, rows["interval"]),
         "interval": rows["interval"],

@@ -21,6 +21,7 @@ MAX_BYTES = 16 * 2**20
 _PATHS = {
     "profiles": ("file",),
     "network": ("file", "participants"),
+    "heat_pump": ("temperature_file",),
     "ledger": ("operator_key", "member_keys"),
 }
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
-from cosim.scenario import sections
+from cosim.scenario import houses_of_today, sections
 from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
@@ -52,6 +52,8 @@ class Scenario(Section):
     curtailment: sections.CurtailmentSection = sections.CurtailmentSection()
     community: sections.CommunitySection = sections.CommunitySection()
     own_stack: sections.OwnStackSection = sections.OwnStackSection()
+    ev: houses_of_today.EvSection = houses_of_today.EvSection()
+    heat_pump: houses_of_today.HeatPumpSection = houses_of_today.HeatPumpSection()
     ledger: sections.LedgerSection = sections.LedgerSection()
     engine: sections.EngineSection = sections.EngineSection()
     events: tuple[Event, ...] = ()
@@ -115,6 +117,10 @@ class Scenario(Section):
             for key in keys:
                 if content[section][key] == defaults[key].default:
                     del content[section][key]
+        content["heat_pump"].pop("temperature_file")  # what it holds is hashed with the devices
+        for section, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):  # as before there were any
+            if content[section][key] == 0:
+                del content[section]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 

@@ -36,6 +36,7 @@ from cosim.results.directory import (
 )
 from cosim.results.energy_balance import make_energy_balance_table
 from cosim.results.fairness import make_curtailed_by_house_table
+from cosim.results.flexible import list_flexible_tables, make_flexible_tables, summarise_flexible
 from cosim.results.fuel_cells import (
     FUEL_CELL_SUMMED,
     FUEL_CELL_TABLE,
@@ -64,7 +65,7 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
-from cosim.simulation.served import is_served, read_served
+from cosim.simulation.served import Served, is_served, read_served
 from cosim.simulation.version import find_version
 
 logger = logging.getLogger(__name__)
@@ -148,21 +149,25 @@ def _run_into(
     compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
         head = recorder.head()
-        finished = recorder.next_interval == case.n_intervals and is_finished(directory, list_all_tables(case))
-        if not finished:
+        served = read_served(recorder, directory) if is_served(directory) else None
+        ended = case if served is None else served.ended
+        finished = recorder.next_interval == case.n_intervals and is_finished(directory, list_all_tables(ended))
+        if not finished and served is not None:
+            _make_tables_of_served(recorder, directory, served)
+        elif not finished:
             _record_all(recorder, directory, listener, recorded)
             head = recorder.head()
         manifest = {**make_manifest(case, head), **recorder.name_digests()}
     if finished:
         remove_parts(directory)
         return Result.load(directory)
-    with join_parts(directory, list_tables(case)):
-        summary, derived = sum_up(case, partial(read_parts, directory))
+    with join_parts(directory, list_tables(ended)):
+        summary, derived = sum_up(ended, partial(read_parts, directory))
         for name, table in derived.items():
             write_table(directory, name, table)
     write_inputs(case, directory)
     write_json(directory / SUMMARY, summary := {**summary, "ledger": head})
-    hashes = hash_files(directory, list_files(list_all_tables(case)))
+    hashes = hash_files(directory, list_files(list_all_tables(ended)))
     clear = {CLEAR: explain_clear(hashes)} if scenario.ledger.private else {}
     write_json(directory / MANIFEST, {**manifest, **clear, FILES: hashes})
     remove_parts(directory)
@@ -173,9 +178,6 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None, 
     """Run and record what the ledger has not, once the parts of what it has are known to be whole."""
     case, done = recorder.case, recorder.next_interval
     size = scale_by_houses(GROUP, case)
-    if is_served(directory):
-        _make_tables_of_served(recorder, directory)
-        return
     if must_repeat(recorder, directory, list_tables(case)):
         stream = run_intervals(case, case.opening, stop=done)
         groups = group_chunks(_notify(stream, case, listener), size)
@@ -190,17 +192,19 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None, 
         logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
 
 
-def _make_tables_of_served(recorder: Recorder, directory: Path) -> None:
+def _make_tables_of_served(recorder: Recorder, directory: Path, served: Served) -> None:
     """Make the tables of a run that people took part in, once all of its intervals are on the ledger."""
-    case, acts = read_served(recorder, directory)
-    if must_repeat(recorder, directory, list_tables(case), served=True):
+    case, acts, ended = served
+    if must_repeat(recorder, directory, list_tables(ended), served=True):
         for step in run_with_acts(case, acts, scale_by_houses(GROUP, case)):
             for group in check_repeated(recorder, iter([step.group] if step.group else []), directory):
-                _write_group(recorder, directory, group, step.case)
+                _write_group(recorder, directory, group, step.case, ended)
 
 
-def _write_group(recorder: Recorder, directory: Path, group: list[Chunk], case: Case | None = None) -> None:
-    tables = _join_tables(make_tables(case or recorder.case, chunk) for chunk in group)
+def _write_group(
+    recorder: Recorder, directory: Path, group: list[Chunk], case: Case | None = None, ended: Case | None = None
+) -> None:
+    tables = _join_tables(make_tables(case or recorder.case, chunk, ended) for chunk in group)
     write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 
@@ -247,6 +251,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
+    found |= summarise_flexible(case, parts)
     found["limits"] = list_limits(case.limits)
     if case.feeder.notes:
         found["network"]["notes"] = list(case.feeder.notes)
@@ -256,9 +261,10 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
 
 
 def list_tables(case: Case) -> tuple[str, ...]:
-    """Names of the tables that a run writes part by part; those of events and fuel cells only where there are any."""
+    """Names of the tables that a run writes part by part; those of events and devices only where there are any."""
     outages = OUTAGE_TABLES if has_events(case) else ()
-    return (*TABLES, "energy_balance", *outages, *((FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()))
+    cells = (FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()
+    return (*TABLES, "energy_balance", *outages, *cells, *list_flexible_tables(case))
 
 
 def list_all_tables(case: Case) -> tuple[str, ...]:
@@ -268,13 +274,14 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
     return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages)
 
 
-def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
-    """All tables of a chunk."""
-    outages = make_outage_tables(case, chunk) if has_events(case) else {}
-    cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str, pa.Table]:
+    """All tables of a chunk; `ended` is the case at the end of the run, where people change it meanwhile."""
+    ended = ended or case
+    outages = make_outage_tables(case, chunk) if has_events(ended) else {}
+    cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(ended) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
-    return {**found, "energy_balance": balance, **outages, **cells}
+    return {**found, "energy_balance": balance, **outages, **cells, **make_flexible_tables(case, chunk)}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

@@ -190,7 +190,7 @@ def _make_orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -
     """Orders of houses without batteries."""
     n = profiles.n_participants
     load, pv = profiles.load_wh[t] + more_load_wh, profiles.pv_wh[t] + more_pv_wh
-    zeros = np.zeros((8, n), np.int64)
+    zeros = np.zeros((9, n), np.int64)
     return Orders(
         interval=t,
         load_wh=load,
@@ -210,6 +210,7 @@ def _make_orders(profiles: Profiles, t: int, more_pv_wh: Wh, more_load_wh: Wh) -
         price_ueur_per_kwh=0,
         reserve_wh=zeros[7],
         limit_ueur_per_kwh=np.full(n, NO_LIMIT),
+        flexible_wh=zeros[8],
     )
 
 

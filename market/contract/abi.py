@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -136,6 +138,8 @@ def select(entry: Entry) -> bytes:
 def parse_arguments(contract: Artifact, texts: Sequence[str]) -> list[Any]:
     """Arguments of a constructor from text: integers, addresses, bytes in hexadecimal, true or false, strings.
 
+    A struct or an array is JSON: a list, or an object by the names of the struct.
+
     Raises
     ------
     ChainError
@@ -143,24 +147,42 @@ def parse_arguments(contract: Artifact, texts: Sequence[str]) -> list[Any]:
     """
     inputs: list[Entry] = next((entry["inputs"] for entry in contract.abi if entry["type"] == "constructor"), [])
     if len(texts) != len(inputs):
-        wanted = ", ".join(f"{each['name'].strip('_')} ({_type(each)})" for each in inputs) or "none"
-        raise ChainError(f"{contract.name}: expected arguments {wanted}, got {len(texts)}")
-    return [_parse(_type(each), text) for each, text in zip(inputs, texts, strict=True)]
+        wanted = ", ".join(f"{each['name'].strip('_')} {_type(each)}" for each in inputs) or "none"
+        raise ChainError(f"{contract.name}: expected arguments {wanted}; got {len(texts)}")
+    return [_parse(each, text) for each, text in zip(inputs, texts, strict=True)]
 
 
-def _parse(kind: str, text: str) -> Any:
+def _parse(each: Entry, text: str) -> Any:
     try:
-        if kind.startswith(("uint", "int")) and kind[-1] != "]":
-            return int(text, 0)
-        if kind.startswith("bytes") and kind[-1] != "]":
-            return bytes.fromhex(text.removeprefix("0x"))
-        if kind == "bool":
-            return {"true": True, "false": False}[text]
-        if kind in ("address", "string"):
-            return text
-    except (ValueError, KeyError):
-        pass
-    raise ChainError(f"argument: expected a value of type {kind}, got {text[:80]!r}")
+        is_json = each["type"].startswith("tuple") or each["type"].endswith("]")
+        return _convert(each, json.loads(text) if is_json else text)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        name = each["name"].strip("_")
+        raise ChainError(f"argument {name}: expected a value of type {_type(each)}, got {text[:80]!r}") from None
+
+
+def _convert(each: Entry, value: Any) -> Any:
+    """A value of this type; raises ValueError, KeyError or TypeError where it is none."""
+    kind: str = each["type"]
+    if kind.endswith("]"):
+        return [_convert({**each, "type": kind[: kind.rindex("[")]}, one) for one in _check_list(value)]
+    if kind == "tuple":
+        parts = each["components"]
+        listed = [value[part["name"]] for part in parts] if isinstance(value, dict) else _check_list(value)
+        return tuple(_convert(part, one) for part, one in zip(parts, listed, strict=True))
+    if kind == "bool":
+        return {"true": True, "false": False, True: True, False: False}[value]
+    if kind.startswith(("uint", "int")):
+        return int(value, 0) if isinstance(value, str) else operator.index(value)
+    if not isinstance(value, str):
+        raise TypeError
+    return bytes.fromhex(value.removeprefix("0x")) if kind.startswith("bytes") else value
+
+
+def _check_list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
 
 
 def _types(inputs: Sequence[Entry]) -> list[str]:

@@ -23,6 +23,7 @@ from market.contract.artifacts import Artifact
 from market.contract.chain import Contract, Receipt, RevertedError
 from market.contract.outbox import Outbox
 from market.contract.sender import LostError, Sender
+from market.contract.transactions import MOST_GAS
 from market.errors import ChainError
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Anchorer:
         with Outbox(directory, self._sender.chain.chain_id, self._contract.address) as outbox:
             tree = read_tree(directory)
             self._check(tree)
-            new = [anchor] if (anchor := self._settle(outbox)) else []
+            new = [anchor] if (anchor := self._settle(outbox, tree)) else []
             last = self._check(tree)
             if self._contract.read("log") == (NO_LOG,):
                 self._send(outbox, Anchor(0, b""), "name", [tree.chain_id])
@@ -102,11 +103,12 @@ class Anchorer:
             raise ContradictedError(why)
         return last
 
-    def _settle(self, outbox: Outbox) -> Anchor | None:
+    def _settle(self, outbox: Outbox, tree: Tree) -> Anchor | None:
         """Carry out what was on its way when a round before ended; the anchor that it was."""
         if outbox.waiting is None:
             return None
         size, root, sent = outbox.waiting
+        self._check_waiting(outbox, tree)
         try:
             receipt = self._sender.settle(sent, outbox.keeper(size, root))
         except (LostError, RevertedError) as reason:
@@ -115,6 +117,21 @@ class Anchorer:
             return None
         outbox.confirm(receipt.hash, receipt.block)
         return Anchor(size, root) if size else None
+
+    def _check_waiting(self, outbox: Outbox, tree: Tree) -> None:
+        """Check that what waits says what this ledger is: whoever can write the file must not have us sign another."""
+        if outbox.waiting is None:
+            return
+        (size, root, sent), contract = outbox.waiting, self._contract
+        if size and (why := find_contradiction(tree.hashes, [Anchor(size, root)])):
+            raise ContradictedError(f"{outbox.path}: what waits to be anchored is not of this ledger. {why}")
+        wanted = contract.encode("anchor", [size, root, []]) if size else contract.encode("name", [tree.chain_id])
+        begin = 4 + 64 if size else len(wanted)  # a proof follows; the contract checks it
+        is_ours = sent.draft.to == contract.address and sent.draft.gas <= MOST_GAS
+        if not is_ours or sent.draft.data[:begin] != wanted[:begin] or (not size and len(sent.draft.data) != begin):
+            raise ChainError(
+                f"{outbox.path}: expected a transaction for this contract, got another; move the file away"
+            )
 
     def _send(self, outbox: Outbox, anchor: Anchor, function: str, arguments: Sequence[Any]) -> None:
         contract = self._contract

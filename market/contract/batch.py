@@ -268,7 +268,16 @@ def pack_delivery(orders: Orders, rows: Rows, meters: Rows, verdict: bytes, off:
         Digest of the interval's verdict, 32 bytes; needed only where something was curtailed.
     off
         Whether the feeder was switched off.
+
+    Raises
+    ------
+    MarketError
+        If load was put off: the contract knows load that is served or shed.
     """
+    if (rows["kind"] == Kind.SHIFT).any():
+        raise MarketError(
+            "contract Batch, exchanges: expected none of kind shift, got some; run without cars and heat pumps"
+        )
     agreed = rows[is_cleared(rows)]
     losses = int(rows["delivered_wh"][rows["kind"] == Kind.LOSS].sum())
     cuts = () if off else tuple(_cuts(agreed))
@@ -304,16 +313,16 @@ def read_exchanges(words: Iterable[int], interval: int) -> Rows:
 
 def _cuts(agreed: Rows) -> Iterable[int]:
     cuttable = (agreed["kind"] <= Kind.LOT_SALE) | (agreed["kind"] == Kind.GRID_EXPORT)
-    for k in np.flatnonzero(cuttable & (agreed["delivered_wh"] < agreed["cleared_wh"])).tolist():
-        yield pack(CUT, (k, agreed["delivered_wh"][k]))
+    for k in np.flatnonzero(cuttable & (agreed["delivered_wh"] < agreed["cleared_wh"])):
+        yield pack(CUT, (int(k), int(agreed["delivered_wh"][k])))
 
 
 def _changes(orders: Orders, rows: Rows, meters: Rows, off: bool) -> Iterable[int]:
     absorbed, released = find_battery_changes(orders, rows, meters)
     shed = meters["shed_wh"].astype(np.int64)
     columns = np.stack([absorbed * (not off), released * (not off), shed], axis=1)
-    for i in np.flatnonzero(columns.any(axis=1)).tolist():
-        yield pack(CHANGE, (i, *columns[i].tolist()))
+    for i in np.flatnonzero(columns.any(axis=1)):
+        yield pack(CHANGE, (int(i), *columns[i].tolist()))
 
 
 def find_battery_changes(orders: Orders, rows: Rows, meters: Rows) -> tuple[Ints, Ints]:

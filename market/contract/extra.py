@@ -1,4 +1,4 @@
-"""What the extra `evm` brings, imported when it is needed."""
+"""What the extras `evm` and `web` bring from eth-account, imported when it is needed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from market.errors import ChainError
 
 
-def import_extra(module: str) -> Any:
-    """Import a module of the extra `evm`.
+def import_extra(module: str, extra: str = "evm") -> Any:
+    """Import a module of an extra.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def import_extra(module: str) -> Any:
     except ImportError as reason:
         package = module.partition(".")[0].replace("_", "-")
         raise ChainError(
-            f"expected the package {package}, found none; install it with: python -m pip install 'gridsettle[evm]'"
+            f"expected the package {package}, found none; install it with: python -m pip install 'gridsettle[{extra}]'"
         ) from reason
     finally:
         sys.setrecursionlimit(limit)

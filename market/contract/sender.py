@@ -10,13 +10,10 @@ from typing import NamedTuple
 from market.contract.accounts import Account
 from market.contract.chain import Chain, Contract, Receipt, RevertedError
 from market.contract.rpc import RefusedError
-from market.contract.transactions import GWEI, Draft, Sent, check_fees, choose_fees, raise_fees, sign
+from market.contract.transactions import GWEI, MOST_GAS, Draft, Sent, check_fees, choose_fees, raise_fees, sign
 from market.errors import ChainError
 
 logger = logging.getLogger(__name__)
-
-MOST_GAS = 12_000_000
-"""Gas that no transaction here takes: a node may say anything."""
 
 _KNOWN = ("already known", "known transaction", "already imported", "already exists", "already in pool")
 _STALE = ("nonce too low", "nonce is too low", "old nonce", "invalid nonce")
@@ -98,7 +95,8 @@ class Sender:
         try:
             estimate = self.chain.estimate_gas(fields)
         except RefusedError as reason:
-            raise self._explain(reason) if contract is None else contract.explain(reason, what) from None
+            told = self._explain(reason)
+            raise told if contract is None or told is not reason else contract.explain(reason, what) from None
         gas = min(estimate + estimate // 4, MOST_GAS)
         if estimate > MOST_GAS:
             raise ChainError(f"{self.chain.rpc.name}: expected at most {MOST_GAS:,} gas for {what}, got {estimate:,}")

@@ -10,6 +10,9 @@ from market.errors import ChainError
 
 GWEI = 10**9
 
+MOST_GAS = 12_000_000
+"""Gas that no transaction here takes: a node may say anything."""
+
 
 class Fees(NamedTuple):
     """What is paid at most for gas, and of it to a block's maker, wei per gas; no tip on a chain without EIP-1559."""

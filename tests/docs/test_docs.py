@@ -34,6 +34,7 @@ ELSEWHERE = {
     "docs/how-to/audit-a-ledger.md": ("tests/docs/test_audit_docs.py", 5),
     "docs/how-to/private-ledger.md": ("tests/docs/test_docs.py", None),
     "docs/how-to/reactive-power.md": ("tests/docs/test_docs.py", 1),
+    "docs/how-to/cars-and-heat-pumps.md": ("tests/docs/test_cars_docs.py", 1),
     "docs/how-to/phases.md": ("tests/docs/test_phases_docs.py", 2),
     **{f"docs/examples/{name}.md": ("docs/examples/as_page.py", None) for name in SCRIPTS},
 }

@@ -27,7 +27,7 @@ KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f
 """Key of the first account of every anvil: everybody knows it."""
 OTHER_KEY = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
 TOOLS = os.environ.get("GRIDSETTLE_EVM_TOOLS", "")
-NO_TOOLS = "GRIDSETTLE_EVM_TOOLS: no folder node_modules with anvil, forge and solc; see docs/how-to/anchor-a-ledger.md"
+NO_TOOLS = "GRIDSETTLE_EVM_TOOLS: no folder node_modules with anvil, forge and solc; see CONTRIBUTING.md"
 needs_tools = pytest.mark.skipif(not TOOLS, reason=NO_TOOLS)
 CHAIN_ID = 31337
 

@@ -43,25 +43,26 @@ Signed = Callable[[bytes], RecordBytes]
 """Makes statements for a chain."""
 
 
-OF_A_PAGE = (*range(1, 16), Kind.METER, RecordKind.ORDER, RecordKind.VERDICT, RecordKind.PHASES)
+OF_A_PAGE = (*range(1, 16), Kind.METER, RecordKind.ORDER, RecordKind.FLEXIBLE, RecordKind.VERDICT, RecordKind.PHASES)
 
 
 @dataclass
 class Page:
-    """An interval's block, its records by kind, phases in unbalanced models alone; `rest` are
-    topology, statements, houses and signatures.
+    """An interval's block, its records by kind, phases in unbalanced models alone, devices where there are cars or
+    heat pumps; `rest` are topology, statements, houses and signatures.
     """
 
     start: int
     exchanges: Rows
     meters: Rows
     orders: Rows
+    devices: Rows
     verdict: Rows
     phases: Rows
     rest: RecordBytes
 
     def records(self, interval: int) -> RecordBytes:
-        rows = (self.exchanges, self.meters, self.orders, self.verdict, self.phases)
+        rows = (self.exchanges, self.meters, self.orders, self.devices, self.verdict, self.phases)
         body = np.concatenate([*(view_as_bytes(row) for row in rows), self.rest])
         return number_records(body, interval)
 
@@ -87,11 +88,12 @@ class Page:
 
 @dataclass
 class Books:
-    """A whole ledger: the first block's parameters and houses, and a page for each interval."""
+    """A whole ledger: the first block's parameters, houses and devices, and a page for each interval."""
 
     parameters: Rows
     houses: Rows
     pages: list[Page]
+    devices: Rows
     members: list[Signed] = field(default_factory=list)
 
     def set_parameter(self, name: str, value: bytes | int) -> None:
@@ -110,6 +112,7 @@ def take_apart(directory: Path) -> Books:
             select_exchanges(records).copy(),
             select_rows(records, Kind.METER).copy(),
             select_rows(records, RecordKind.ORDER).copy(),
+            select_rows(records, RecordKind.FLEXIBLE).copy(),
             select_rows(records, RecordKind.VERDICT).copy(),
             select_rows(records, RecordKind.PHASES).copy(),
             records[~np.isin(records[:, 0], OF_A_PAGE)].copy(),
@@ -118,14 +121,14 @@ def take_apart(directory: Path) -> Books:
         if (records[:, 0] == RecordKind.VERDICT).any()
     ]
     parameters, houses = (select_rows(genesis, kind).copy() for kind in (RecordKind.PARAMETER, RecordKind.HOUSE))
-    return Books(parameters, houses, pages)
+    return Books(parameters, houses, pages, select_rows(genesis, RecordKind.FLEXIBLE).copy())
 
 
 def put_together(books: Books, run: Path, out: Path, seed: int = 1) -> Path:
     """Write the books as the ledger of a copy of the run directory, signed by the demonstration key of a seed."""
     shutil.copytree(run, out, ignore=shutil.ignore_patterns("ledger.*"))
     key: Ed25519PrivateKey = make_demonstration_key(seed)
-    genesis = [view_as_bytes(books.parameters), view_as_bytes(books.houses)]
+    genesis = [view_as_bytes(rows) for rows in (books.parameters, books.houses, books.devices) if rows.size]
     records, offsets = join_blocks([page.records(t) for t, page in enumerate(books.pages)])
     with Ledger.create(out, genesis, key, b"") as ledger:
         for make in books.members:

@@ -39,7 +39,7 @@ class Order:
 def check_facts(rows: list[bytes], wallets: list[int], p: Parameter) -> None:
     orders = [Order(row) for row in rows if row[0] == 19]
     exchanges = [
-        (row[0], int.from_bytes(row[2:4], "little"), EXCHANGE.unpack(row[12:])) for row in rows if row[0] <= 11
+        (row[0], int.from_bytes(row[2:4], "little"), EXCHANGE.unpack(row[12:])) for row in rows if row[0] <= 12
     ]
     islanded = any(int.from_bytes(row[2:4], "little") & 0x100 for row in rows if row[0] == 17)
     stated = {f[0]: f for f in (SUBMISSION.unpack(row[12:]) for row in rows if row[0] == 21 and row[1] == 1)}
@@ -88,7 +88,8 @@ def check_answers(
 ) -> None:
     for i, order in enumerate(orders):
         _, load, pv, fuel_cell, *_ = meters[i]
-        left = pv + fuel_cell - load - order.charge + order.discharge
+        waits = sum(f[6] for k, _, f in exchanges if k == 12 and f[1] == i)
+        left = pv + fuel_cell - load - waits - order.charge + order.discharge
         demand(left == order.offer - order.need, "own balance")
         demand(order.offer == sum(f[5] for k, _, f in exchanges if k in (1, 2, 3, 6, 7) and f[0] == i), "offer")
         demand(order.need == sum(f[5] for k, _, f in exchanges if k in (1, 2, 4, 5) and f[1] == i), "need")
@@ -117,7 +118,7 @@ def uniform_price(part: list[Order], p: Parameter, statuses: list[int] | None = 
 
 def price_fits(kind: int, local: bool, seller: int, buyer: int, price: int, orders: list[Order], p: Parameter) -> bool:
     mechanism, u, f = p("mechanism_code"), orders[0].u, orders[0].f
-    if kind in (7, 8, 11):
+    if kind in (7, 8, 11, 12):
         return price == 0
     if kind == 9:
         return price == u

@@ -20,6 +20,7 @@ PRIVATE = struct.Struct("<32s28s")
 AGGREGATE = struct.Struct("<I7q")
 HOUSE = struct.Struct("<8iqiii4B4s")
 PHASES = struct.Struct("<9i24s")
+FLEXIBLE = struct.Struct("<15i")
 PARAMETER = struct.Struct("<20s40s")
 PPM = 1_000_000
 METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
@@ -36,7 +37,7 @@ def demand(holds: bool, what: str) -> None:
 
 def check_reason(reason: int, version: int) -> None:
     number, code = reason % 256, reason // 256
-    if version == 1:
+    if version in (1, 3):
         demand(reason <= 9, "reason")
     elif number in (1, 2, 4):
         demand(1 <= code <= 3, "conductor")
@@ -51,14 +52,15 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
     kind, status, reason, interval, seq = HEAD.unpack(row[:12])
     demand(seq == k and interval == intervals, "place")
     flags = (status, reason)
-    if 1 <= kind <= 11:
+    if 1 <= kind <= (12 if version >= 3 else 11):
         f = EXCHANGE.unpack(row[12:])
         check_reason(reason, version)
         demand(status <= 2 and all(x >= -4 for x in f[:5]), "exchange")
         demand(0 <= f[5] < 2**31 and 0 <= f[6] < 2**31 and abs(f[7]) < 2**31, "exchange")
         demand(abs(f[8]) <= 2**50 and 0 <= f[9] <= 2**50, "exchange")
     elif kind == 16:
-        demand(flags == (0, 0) and all(x >= 0 for x in METER.unpack(row[12:])[:14]), "meter")
+        demand(status == 0 and (reason == 0 or version >= 3), "meter")
+        demand(all(x >= 0 for x in METER.unpack(row[12:])[:14]), "meter")
     elif kind == 19:
         *energies, utility, feed_in, price, zeros = ORDER.unpack(row[12:])
         demand(status <= 2 and reason == 0 and not any(zeros) and all(x >= 0 for x in energies), "order")
@@ -69,13 +71,17 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         demand(0 <= f[8] <= 2**62 and abs(f[9]) <= 2**62 and 0 <= f[10] <= 2**62, "verdict")
     elif kind == 20:
         low, high, conductor, _, bus, _, line, _, neutral_bus, zeros = PHASES.unpack(row[12:])
-        demand(version == 2 and flags == (0, 0) and not any(zeros), "phases")
+        demand(version in (2, 4) and flags == (0, 0) and not any(zeros), "phases")
         demand(0 <= low <= 3 and 0 <= high <= 3 and 0 <= conductor <= 4 and bus >= -1 and line >= -1, "phases")
         demand(neutral_bus >= -1, "phases")
     elif kind == 21:
         house, net, reserve, ask, limit, _, _, _, zeros = SUBMISSION.unpack(row[12:])
         demand(status in (1, 2) and reason == 0 and house >= 0 and reserve >= 0 and not any(zeros), "submission")
         demand(0 <= ask <= 3 and -1 <= limit <= 10**7 and net >= -(2**31), "submission")
+    elif kind == 22:
+        *energies, later, gain = FLEXIBLE.unpack(row[12:])
+        demand(version >= 3 and status in (1, 2) and reason == 0 and all(x >= 0 for x in energies), "flexible")
+        demand(-1 <= later <= 10**7 and 0 <= gain <= 2 * 10**7, "flexible")
     elif kind == 18:
         element, zeros = TOPOLOGY.unpack(row[12:])
         demand(1 <= status <= 6 and reason <= 2 and element >= 0 and not any(zeros), "topology")
@@ -83,7 +89,7 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")
     elif kind == 35:
-        demand(status in (1, 2) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
+        demand(status in (1, 2, 3) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
     elif kind in (36, 37):
         demand(status in ((1, 2) if kind == 36 else (0,)) and reason == 0, "permission")
         _, _, _, until, zeros = PERMISSION.unpack(row[12:])
@@ -97,7 +103,7 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
     elif kind == 64:
         f = HOUSE.unpack(row[12:])
         demand(flags == (0, 0) and all(x >= 0 for x in f[:7]) and f[10] >= 0 and not any(f[16]), "house")
-        demand(all(phase <= (3 if version == 2 else 0) for phase in f[12:16]), "phases of a house")
+        demand(all(phase <= (3 if version in (2, 4) else 0) for phase in f[12:16]), "phases of a house")
         demand(1 <= f[4] <= PPM and 1 <= f[5] <= PPM and f[6] <= PPM and 0 <= f[8] <= 2**60, "house")
     else:
         demand(kind == 65 and flags == (0, 0), "kind")

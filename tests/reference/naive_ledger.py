@@ -12,6 +12,7 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
+from naive_devices import NaiveDevices
 from naive_facts import check_facts, check_rules
 from naive_fields import (
     EXCHANGE,
@@ -47,7 +48,7 @@ class Naive(NaiveRegistry):
         demand(stored == height, "height")
         demand(len(header) == 184 and len(body) % 72 == 0 and len(body) > 0, "sizes")
         version, chain, said, start, prev, record_root, n, registry_root, state_root = HEADER.unpack(header)
-        demand(version in (1, 2) and said == height and prev == self.prev, "header")
+        demand(version in (1, 2, 3, 4) and said == height and prev == self.prev, "header")
         demand(sha256(b"\0" + header).digest() == hashed, "hash")
         rows = [body[k : k + 72] for k in range(0, len(body), 72)]
         demand(n == len(rows) and tree(rows) == record_root, "record root")
@@ -62,15 +63,18 @@ class Naive(NaiveRegistry):
             self.genesis(rows)
         model = self.parameters.get("model")
         named = model is not None and model.rstrip(b"\0") in (b"three_phase", b"four_wire")
-        demand(model is None if version == 1 else named, "version")
-        demand(version == 1 or not self.p("private") or self.p("verdict_private"), "verdicts in clear")
+        phased, waits = version in (2, 4), version in (3, 4)
+        demand(named if phased else model is None, "version")
+        demand(waits == ("devices_sha256" in self.parameters), "version")
+        demand(not phased or not self.p("private") or self.p("verdict_private"), "verdicts in clear")
+        demand(not waits or not self.p("private"), "private records with devices")
         demand(chain == self.chain, "chain id")
         self.statements(rows, height)
         demand(registry_root == tree(self.registry), "registry root")
         if verdicts:
             demand(height > 0 and not any(row[0] == 65 for row in rows), "parameter")
             kinds = bytes(row[0] for row in rows)
-            wanted = version == 2 and not self.p("private")
+            wanted = phased and not self.p("private")
             demand(kinds.count(20) == wanted and (not wanted or kinds[kinds.index(17) + 1 :][:1] == b"\x14"), "phases")
             self.start = self.p("start") + 60 * self.p("interval_minutes") * self.intervals
             self.entries(rows, height)
@@ -79,7 +83,7 @@ class Naive(NaiveRegistry):
             self.intervals += 1
         else:
             covered = {48, 49} if self.p("private") and self.p("verdict_private") else set()
-            allowed = {32, 64, 65} | covered if height == 0 else {*range(32, 41), 64, 18}
+            allowed = {22, 32, 64, 65} | covered if height == 0 else {*range(32, 41), 64, 18}
             demand({row[0] for row in rows} <= allowed, "kinds")
             demand(state_root == self.state_root, "state root")
         demand(start == self.start, "interval start")
@@ -113,6 +117,7 @@ class Naive(NaiveRegistry):
         self.pools = [0, 0, 0]
         self.lots: list[list[int]] = []
         self.next_lot = 0
+        self.waiting = NaiveDevices(rows, self.p("interval_minutes"))
         if self.p("facts"):
             check_rules(self.p)
         self.witnesses = naive_witnesses(self.parameters)
@@ -174,7 +179,7 @@ class Naive(NaiveRegistry):
         old = [lot[0] for lot in self.lots]
         losses = shed = curtailed = 0
         for row in rows:
-            if row[0] > 11:
+            if row[0] > 12:
                 continue
             kind = row[0]
             seller, buyer, host, _, lot, cleared, wh, _, _, _ = EXCHANGE.unpack(row[12:])
@@ -225,6 +230,7 @@ class Naive(NaiveRegistry):
             self.meter(i, meter, flows[i])
         verdict = VERDICT.unpack(next(row for row in rows if row[0] == 17)[12:])
         demand(verdict[8:] == (losses, curtailed, shed), "verdict")
+        self.waiting.interval(rows)
         if self.p("facts"):
             check_facts(rows, wallets, self.p)
         hosted = [sum(lot[3] for lot in self.lots if lot[2] == i) for i in range(n)]
@@ -245,14 +251,15 @@ class Naive(NaiveRegistry):
             6: house_s and buyer == -1,
             7: house_s,
             8: house_b,
+            12: house_b,
             9: seller >= -1 and buyer == -3,
             10: house_s and buyer == -3,
             11: host >= 0 and -3 in (seller, buyer) and all(party == -3 or party >= 0 for party in (seller, buyer)),
         }
         demand(fits[kind], "parties")
         demand(amount == wh * price and 0 <= fee <= max(amount, 0) and (fee == 0 or kind == 1), "amount")
-        if kind in (7, 8, 11):
-            demand(amount == 0, "spill, shed and background are free")
+        if kind in (7, 8, 11, 12):
+            demand(amount == 0, "spill, shed, background and shift are free")
             return
         houses = self.wallets if kind <= 4 else self.accounts
         for party, change in ((-2 if kind in (2, 3) else buyer, -amount), (seller, amount - fee), (-2, fee)):
@@ -300,7 +307,7 @@ class Naive(NaiveRegistry):
         n = self.private.n_houses
         self.own, self.wallets, self.accounts, self.pools = [0] * n, [0] * n, [0] * n, [0, 0, 0]
         for row in rows:
-            if row[0] <= 11:
+            if row[0] <= 12:
                 self.money(row[0], row)
         return [sum(self.wallets), sum(self.accounts), *self.pools]
 

@@ -262,5 +262,5 @@ def test_random_runs_meet_the_corner_cases() -> None:
             }
             for corner, count in corners.items():
                 seen[corner] = seen.get(corner, 0) + int(count)
-    never = {"SHED", "LOSS", "METER", "COMPENSATION", "BACKGROUND"}
+    never = {"SHED", "LOSS", "METER", "COMPENSATION", "BACKGROUND", "SHIFT"}
     assert {what for what, count in seen.items() if count < 10} == never, seen

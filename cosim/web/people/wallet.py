@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from typing import Any
 
 from cosim.web.people.errors import PeopleError, SignInError
+from market.contract import extra
+from market.errors import ChainError
 from market.ledger.durable import shorten
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
@@ -29,17 +29,10 @@ def import_extra(module: str) -> Any:
     PeopleError
         If it is not installed.
     """
-    # A library below eth-account raises the limit of recursion a hundredfold: nested JSON would then end this process.
-    limit = sys.getrecursionlimit()
     try:
-        return importlib.import_module(module)
-    except ImportError as reason:
-        package = module.partition(".")[0].replace("_", "-")
-        raise PeopleError(
-            f"expected the package {package}, found none; install it with: python -m pip install 'gridsettle[web]'"
-        ) from reason
-    finally:
-        sys.setrecursionlimit(limit)
+        return extra.import_extra(module, "web")
+    except ChainError as reason:
+        raise PeopleError(str(reason)) from reason
 
 
 def make_checksummed(address: str) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.exchanges import Ints, Kind
+from market.ledger.books.devices import DeviceBooks
 from market.ledger.books.facts import FAULTS as WRONG_FACTS
 from market.ledger.books.facts import OF_RECORDS, find_wrong_fact, read_facts
 from market.ledger.books.facts import Fault as WrongFact
@@ -27,12 +28,13 @@ from market.ledger.format.records import (
     select_rows,
 )
 from market.ledger.format.submissions import spread_submissions
-from market.ledger.format.version import UNBALANCED, find_version
+from market.ledger.format.version import find_version, has_phases
 from market.ledger.private.cover import Cover
 from market.ledger.store.blocks import Block, BrokenError, Fault, follows_verdict
 from market.storage import Ratings
 
 _METER, _ORDER, _HOUSE = int(Kind.METER), int(RecordKind.ORDER), int(RecordKind.HOUSE)
+_FLEXIBLE = int(RecordKind.FLEXIBLE)
 _PRIVATE, _AGGREGATE = int(RecordKind.PRIVATE), int(RecordKind.AGGREGATE)
 _NO_EXCHANGE = bytes(range(_METER, 256))
 _FAULTS_OF_HOUSES = (Replayed.WALLET, Replayed.METER, Replayed.BALANCE, Replayed.STORAGE)
@@ -132,7 +134,8 @@ class Bookkeeper:
         self.terms = read_terms(genesis)
         self.books, self.ratings = open_books(genesis)
         self.facts = read_facts(genesis)
-        self.has_phases = find_version(genesis) == UNBALANCED
+        self.has_phases = has_phases(find_version(genesis))
+        self.devices = DeviceBooks(genesis)
         self.state_root = NO_STATE
         self.next_interval = 0
 
@@ -205,6 +208,10 @@ class Bookkeeper:
                 rows, offsets, meters[:n_right], orders, said, islanded, before, self.facts
             )
             n_right, wrong = (right, _describe_fact(fault, at)) if fault else (n_right, wrong)
+        for k in range(n_right if self.devices.opening.size or _FLEXIBLE in records[:, 0] else 0):
+            if found := self.devices.check(blocks[k].records, meters[k]):
+                n_right, wrong = k, found
+                break
         for k in range(n_right):
             self.state_root = self._find_state_root(accounts[k], first + k)
             if blocks[k].header.state_root != self.state_root:

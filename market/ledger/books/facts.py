@@ -14,6 +14,7 @@ import numpy as np
 from market.compiled import compiled
 from market.errors import MarketError
 from market.exchanges import CONTRACT, STATED, SUBMISSION, Ask, Ints, Kind, Reason, Rows
+from market.flexible import shifted_wh
 from market.ledger.books.rules import read_rules
 from market.ledger.format.records import RecordBytes, read_integer_parameter, read_parameters
 from market.ledger.store.blocks import BrokenError
@@ -120,7 +121,8 @@ def find_wrong_fact(
     for k in range(n_intervals):
         mine = rows[offsets[k] : offsets[k + 1]]
         said = submissions[k] if submissions.shape[0] > 0 else np.empty(0, SUBMISSION)
-        fault, at = check_orders(orders[k], meters[k], said, wallets[k], islanded[k], facts.rules)
+        waits = shifted_wh(mine, meters.shape[1])
+        fault, at = check_orders(orders[k], meters[k], waits, said, wallets[k], islanded[k], facts.rules)
         if fault == _NONE:
             fault, at = check_prices(mine, orders[k], facts)
         if fault == _NONE and islanded[k] == 0:
@@ -134,9 +136,12 @@ def find_wrong_fact(
 
 @compiled
 def check_orders(
-    orders: Rows, meters: Rows, submissions: Rows, wallet_neur: Ints, islanded: int, rules: Rules
+    orders: Rows, meters: Rows, waits_wh: Ints, submissions: Rows, wallet_neur: Ints, islanded: int, rules: Rules
 ) -> tuple[int, int]:
-    """Check the orders of an interval and their price; returns (`Fault`, house)."""
+    """Check the orders of an interval and their price; returns (`Fault`, house).
+
+    What a house's devices asked for and did not get, `waits_wh`, (N,), is in its order and not in its meter.
+    """
     utility = orders[0].utility_ueur_per_kwh
     feed_in = feed_in_tariff(utility, rules)
     for i in range(orders.size):
@@ -149,7 +154,7 @@ def check_orders(
         return _REQUEST, i
     for i in range(orders.size):
         order, m = orders[i], meters[i]
-        own = np.int64(m.pv_wh) + m.fuel_cell_wh - m.load_wh - order.charge_wh + order.discharge_wh
+        own = np.int64(m.pv_wh) + m.fuel_cell_wh - m.load_wh - waits_wh[i] - order.charge_wh + order.discharge_wh
         if islanded == 0 and own != order.offer_wh - order.need_wh:
             return _BALANCE, i
     status = list_status(orders)

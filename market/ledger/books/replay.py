@@ -17,7 +17,7 @@ from market.storage import PPM, Ratings, Wh, drawn_wh, stored_wh
 _P2P, _USE, _STORE, _LOT_SALE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE), int(Kind.LOT_SALE)
 _IMPORT, _EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
 _SHED, _LOSS, _COMPENSATION = int(Kind.SHED), int(Kind.LOSS), int(Kind.COMPENSATION)
-_BACKGROUND = int(Kind.BACKGROUND)
+_BACKGROUND, _SHIFT = int(Kind.BACKGROUND), int(Kind.SHIFT)
 _GRID, _CONTRACT, _OPERATOR, _NOBODY = int(GRID), int(CONTRACT), int(OPERATOR), int(NOBODY)
 
 
@@ -97,7 +97,7 @@ def post_exchange(row: Any, books: Books) -> bool:
         return False
     if fee > 0 and kind != _P2P:
         return False
-    if kind in (_SPILL, _SHED, _BACKGROUND):
+    if kind in (_SPILL, _SHED, _BACKGROUND, _SHIFT):
         return bool(amount == 0)
     houses = books.wallet_neur if kind <= _LOT_SALE else books.account_neur
     payer = _CONTRACT if kind in (_USE, _STORE) else row.buyer
@@ -123,7 +123,7 @@ def parties_fit(kind: int, seller: int, buyer: int, host: int, n: int) -> bool:
         return seller >= 0 and buyer == _GRID
     if kind == _SPILL:
         return seller >= 0
-    if kind == _SHED:
+    if kind in (_SHED, _SHIFT):
         return buyer >= 0
     if kind == _COMPENSATION:
         return seller >= 0 and buyer == _OPERATOR

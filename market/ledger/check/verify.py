@@ -26,7 +26,7 @@ from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
 from market.ledger.format.quorum import Quorum, read_quorum
 from market.ledger.format.records import RecordBytes, RecordKind, read_parameters, read_places
-from market.ledger.format.version import UNBALANCED, VERSIONS, find_version
+from market.ledger.format.version import VERSIONS, find_version, has_devices, has_phases
 from market.ledger.private.commitments import open_commitments
 from market.ledger.private.entries import entries_message, find_meter_number, read_entry_signatures
 from market.ledger.private.vault import Entry
@@ -89,13 +89,15 @@ Keeper = Bookkeeper | AggregateKeeper
 def _make_keeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] | None) -> Keeper:
     """Make the bookkeeper for a ledger with this genesis block and the private records that were opened, if any."""
     terms = read_terms(genesis)
+    if terms.private and has_devices(find_version(genesis)):
+        raise BrokenError("private records in a ledger with devices that can wait")
     if terms.cover is not None:
         return CoveredKeeper(genesis) if entries is None else CoveredOpenedKeeper(genesis, entries)
     if np.isin(genesis[:, 0], (RecordKind.PRIVATE, RecordKind.AGGREGATE)).any():
         raise BrokenError("a private record in the first block of a ledger that was begun without")
     if not terms.private:
         return Bookkeeper(genesis)
-    if find_version(genesis) == UNBALANCED:
+    if has_phases(find_version(genesis)):
         raise BrokenError("private records beside verdicts in clear in a ledger with phases")
     return AggregateKeeper(genesis) if entries is None else OpenedKeeper(genesis, entries)
 

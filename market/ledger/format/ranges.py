@@ -9,6 +9,8 @@ import numpy as np
 from market.exchanges import (
     AUTOMATIC,
     CONDUCTORS,
+    FLEXIBLE,
+    HEAT_PUMP,
     METER,
     MISSING,
     NOBODY,
@@ -35,7 +37,7 @@ from market.ledger.format.records import (
     RecordKind,
     Role,
 )
-from market.ledger.format.version import BALANCED
+from market.ledger.format.version import BALANCED, has_devices, has_phases
 from market.storage import PPM
 
 _I4 = 2**31 - 1
@@ -44,6 +46,9 @@ LARGEST_NEUR = 2**50
 
 LARGEST_UEUR_PER_KWH = 10_000_000
 """Largest price of an order: 10 EUR/kWh, as in profiles; the pricing rules then do not overflow."""
+
+LARGEST_GAIN_PPM = 20_000_000
+"""Largest heat that a heat pump makes of a unit of energy, in millionths."""
 
 _Limits = dict[str, tuple[int, int]]
 _NO_FLAGS: _Limits = {"status": (0, 0), "reason": (0, 0)}
@@ -101,17 +106,25 @@ _SUBMISSION: _Limits = {
     "ask": (0, max(Ask)),
     "limit_ueur_per_kwh": (-1, LARGEST_UEUR_PER_KWH),
 }
+_FLEXIBLE: _Limits = {
+    "status": (1, HEAT_PUMP),
+    "reason": (0, 0),
+    **dict.fromkeys(("house", "stays"), (0, _I4)),
+    **dict.fromkeys((name for name in FLEXIBLE.names or () if name.endswith("_wh")), (0, _I4)),
+    "later_ueur_per_kwh": (-1, LARGEST_UEUR_PER_KWH),
+    "gain_ppm": (0, LARGEST_GAIN_PPM),
+}
 _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 
 LIMITS: dict[int, _Limits] = {
-    **{int(kind): _EXCHANGE for kind in Kind if kind < Kind.METER},
+    **{int(kind): _EXCHANGE for kind in Kind if kind < Kind.SHIFT},
     int(Kind.METER): _METER,
     RecordKind.ORDER: _ORDER,
     RecordKind.VERDICT: _VERDICT,
     RecordKind.SUBMISSION: _SUBMISSION,
     RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, CLOSES), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
-    RecordKind.DEVICE: {"status": (1, 2), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
+    RecordKind.DEVICE: {"status": (1, 3), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
     RecordKind.GRANT: {"status": (1, 2), "reason": (0, 0)},
     RecordKind.ACCESS: {**_NO_FLAGS, "until": (0, 0)},
     RecordKind.SIGNATURE: {"status": (1, max(Purpose)), "reason": (0, 1)},
@@ -137,11 +150,24 @@ _UP_TO_REASONS = (0, int(_REASONS.max()))
 
 LIMITS_WITH_PHASES: dict[int, _Limits] = {
     **LIMITS,
-    **{int(kind): {**_EXCHANGE, "reason": _UP_TO_REASONS} for kind in Kind if kind < Kind.METER},
+    **{int(kind): {**_EXCHANGE, "reason": _UP_TO_REASONS} for kind in Kind if kind < Kind.SHIFT},
     RecordKind.PHASES: _PHASES,
     RecordKind.HOUSE: {**_HOUSE, **dict.fromkeys(CONNECTED, (0, 3))},
 }
 """`LIMITS` of an unbalanced model; of reasons, not all numbers in between are one."""
+
+
+def find_limits(version: int) -> dict[int, _Limits]:
+    """Limits of the fields of each kind in ledgers of a version; of devices only where these are recorded."""
+    limits = LIMITS_WITH_PHASES if has_phases(version) else LIMITS
+    if not has_devices(version):
+        return limits
+    return {
+        **limits,
+        int(Kind.SHIFT): limits[int(Kind.SHED)],
+        int(Kind.METER): {**_METER, "reason": (0, 2**16 - 1)},
+        int(RecordKind.FLEXIBLE): _FLEXIBLE,
+    }
 
 
 def find_out_of_range(records: RecordBytes, version: int = BALANCED) -> tuple[int, str] | None:
@@ -155,7 +181,7 @@ def find_out_of_range(records: RecordBytes, version: int = BALANCED) -> tuple[in
         Of the ledger.
     """
     found: list[tuple[int, str]] = []
-    limits = LIMITS if version == BALANCED else LIMITS_WITH_PHASES
+    limits = find_limits(version)
     kinds = records[:, 0]
     for kind in np.unique(kinds).tolist():
         at = np.flatnonzero(kinds == kind)

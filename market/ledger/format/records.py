@@ -16,6 +16,8 @@ import numpy.typing as npt
 from market.errors import LedgerError
 from market.exchanges import (
     EXCHANGE,
+    FLEXIBLE,
+    FLEXIBLE_KIND,
     HEAD,
     METER,
     ORDER,
@@ -42,6 +44,7 @@ class RecordKind(IntEnum):
     ORDER = ORDER_KIND
     PHASES = 20
     SUBMISSION = SUBMISSION_KIND
+    FLEXIBLE = FLEXIBLE_KIND
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -65,6 +68,9 @@ class Change(IntEnum):
     FORMER = 5  # a grid-forming device at this bus supplies an island; it is the slack of the power flow
     BACKGROUND_OFF = 6  # the net's own loads, shunts, wards and motors are off in the island of the former at this bus
 
+
+JOINS, LEAVES, LEAVES_UNREGISTERED = 1, 2, 3
+"""Status of a `DEVICE` record; the last one where the house has had it from the first interval, unregistered."""
 
 OPENS, CLOSES = 1, 2
 """Reason of a `TOPOLOGY` record that is a command of the operator, in a block without an interval."""
@@ -228,6 +234,7 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     int(RecordKind.VERDICT): VERDICT,
     int(RecordKind.PHASES): PHASES,
     int(RecordKind.SUBMISSION): SUBMISSION,
+    int(RecordKind.FLEXIBLE): FLEXIBLE,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,

@@ -14,7 +14,7 @@ from market.exchanges import Kind
 from market.ledger.books.bookkeeper import read_terms
 from market.ledger.durable import partial_path, report_unwritable
 from market.ledger.format.records import LAYOUTS, RecordKind
-from market.ledger.format.version import UNBALANCED, find_version
+from market.ledger.format.version import find_version, has_devices, has_phases
 from market.ledger.read.show import show_header
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
@@ -25,6 +25,7 @@ TABLES = {
     "orders": range(RecordKind.ORDER, RecordKind.ORDER + 1),
     "verdicts": range(RecordKind.VERDICT, RecordKind.VERDICT + 1),
     "phases": range(RecordKind.PHASES, RecordKind.PHASES + 1),
+    "devices": range(RecordKind.FLEXIBLE, RecordKind.FLEXIBLE + 1),
     "topology": range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1),
 }
 """Kinds of records in each table; those of one table have the same layout."""
@@ -33,7 +34,7 @@ TABLES = {
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
     """Write the tables and `blocks` as Parquet files into a folder; returns how many rows each has.
 
-    Orders and phases are tables only where the ledger records them.
+    Orders, phases and devices that can wait are tables only where the ledger records them.
 
     Raises
     ------
@@ -43,7 +44,8 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
     with report_unwritable(folder, "folder"):
         folder.mkdir(parents=True, exist_ok=True)
         genesis = decode_records(store.block(0).records)
-        recorded = {"orders": read_terms(genesis).facts, "phases": find_version(genesis) == UNBALANCED}
+        version = find_version(genesis)
+        recorded = {"orders": read_terms(genesis).facts, "phases": has_phases(version), "devices": has_devices(version)}
         names = [name for name in (*TABLES, "blocks") if recorded.get(name, True)]
         return {name: _write(store, folder / f"{name}.parquet", name) for name in names}
 

@@ -27,7 +27,7 @@ from market.ledger.format.records import (
     decode_record,
     select_rows,
 )
-from market.ledger.format.version import BALANCED
+from market.ledger.format.version import BALANCED, has_phases
 from market.ledger.read.account import Account
 from market.ledger.store.registry import NEVER, Registry, Tenure, find_key_in_force, list_replacements
 from market.ledger.store.store import Store, StoredBlock
@@ -61,7 +61,7 @@ def show_record(body: bytes, version: int = BALANCED) -> dict[str, Any]:
     if body[0] not in LAYOUTS:
         return {"record": "unknown", "bytes": body.hex()}
     decoded = decode_record(body)
-    if version == BALANCED:
+    if not has_phases(version):
         decoded = {name: value for name, value in decoded.items() if name not in CONNECTED}
     elif body[0] < Kind.METER:
         decoded["reason"], decoded["phase"] = split_reason(decoded["reason"])

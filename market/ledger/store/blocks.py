@@ -31,7 +31,7 @@ Fault = tuple[int, str]
 _VERDICT, _PARAMETER = int(RecordKind.VERDICT), int(RecordKind.PARAMETER)
 _PHASES, _HOUSE, _TOPOLOGY = int(RecordKind.PHASES), int(RecordKind.HOUSE), int(RecordKind.TOPOLOGY)
 _COVERED = (RecordKind.PRIVATE, RecordKind.AGGREGATE)
-_IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER, *_COVERED])
+_IN_GENESIS = bytes([RecordKind.MEMBER, RecordKind.HOUSE, RecordKind.PARAMETER, RecordKind.FLEXIBLE, *_COVERED])
 _WITHOUT_INTERVAL = bytes([*REGISTRY_KINDS, RecordKind.SIGNATURE, RecordKind.HOUSE, RecordKind.TOPOLOGY])
 _REGISTRY = bytes(REGISTRY_KINDS)
 

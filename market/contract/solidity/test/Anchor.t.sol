@@ -154,4 +154,82 @@ contract AnchorTest {
         (sizes,) = anchored.list(type(uint256).max, 1);
         check(sizes.length == 0, "one behind the last");
     }
+
+    /// A receipt in a log of `n` blocks, whose block `height` has `m` records.
+    struct Receipt {
+        bytes record;
+        bytes32[] recordPath;
+        bytes header;
+        bytes32[] headerPath;
+    }
+
+    function little(uint256 value, uint256 length) private pure returns (bytes memory content) {
+        content = new bytes(length);
+        for (uint256 k = 0; k < length; k++) content[k] = bytes1(uint8(value >> (8 * k)));
+    }
+
+    function recordOf(uint256 seq) private pure returns (bytes memory) {
+        return abi.encodePacked(little(1, 8), little(seq, 4), keccak256(abi.encode(seq)), new bytes(28));
+    }
+
+    function makeReceipt(uint64 n, uint64 height, uint64 m, uint64 seq) private returns (Anchor one, Receipt memory made) {
+        NaiveTree records = new NaiveTree();
+        for (uint64 k = 0; k < m; k++) records.push(recordOf(k));
+        made.record = recordOf(seq);
+        made.recordPath = records.path(seq, m);
+        made.header = abi.encodePacked(
+            little(1, 4), LOG, little(height, 8), new bytes(40), records.rootOf(0, m), little(m, 4), new bytes(64)
+        );
+        check(made.record.length == 72 && made.header.length == 184, "another layout");
+        NaiveTree blocks = new NaiveTree();
+        for (uint64 k = 0; k < n; k++) {
+            if (k == height) blocks.push(made.header);
+            else blocks.push(abi.encode("another block", k));
+        }
+        made.headerPath = blocks.path(height, n);
+        one = new Anchor(LOG);
+        one.anchor(n, blocks.rootOf(0, n), new bytes32[](0));
+    }
+
+    function testFuzz_a_receipt_is_proven_and_a_tampered_one_is_not(uint8 a, uint8 b, uint8 c, uint8 d, uint256 what)
+        public
+    {
+        uint64 n = 1 + a % 12;
+        uint64 m = 1 + c % 12;
+        (Anchor one, Receipt memory made) = makeReceipt(n, b % n, m, d % m);
+        check(one.prove(n, made.record, made.recordPath, made.header, made.headerPath), "a right receipt");
+        uint256 place = what >> 8;
+        if (what % 4 == 0) made.record[place % 72] ^= 0x01;
+        else if (what % 4 == 1) made.header[place % 184] ^= 0x01;
+        else if (what % 4 == 2 && m > 1) made.recordPath[place % made.recordPath.length] ^= bytes32(uint256(1));
+        else if (n > 1) made.headerPath[place % made.headerPath.length] ^= bytes32(uint256(1) << 255);
+        else return;
+        check(!one.prove(n, made.record, made.recordPath, made.header, made.headerPath), "a tampered receipt");
+    }
+
+    function test_a_receipt_of_another_log_length_or_size_is_refused() public {
+        (Anchor one, Receipt memory made) = makeReceipt(5, 3, 4, 2);
+        vm.expectRevert(abi.encodeWithSelector(Anchor.NotAnchored.selector, 6));
+        one.prove(6, made.record, made.recordPath, made.header, made.headerPath);
+        bytes memory longer = abi.encodePacked(made.record, bytes1(0));
+        check(!one.prove(5, longer, made.recordPath, made.header, made.headerPath), "a longer record");
+        longer = abi.encodePacked(made.header, bytes1(0));
+        check(!one.prove(5, made.record, made.recordPath, longer, made.headerPath), "a longer header");
+        Anchor unnamed = new Anchor(0);
+        vm.expectRevert(abi.encodeWithSelector(Anchor.NotAnchored.selector, 5));
+        unnamed.prove(5, made.record, made.recordPath, made.header, made.headerPath);
+    }
+
+    function test_every_index_below_64_is_proven_for_its_own_size_only() public {
+        for (uint64 n = 1; n < 64; n++) {
+            Anchor one = new Anchor(LOG);
+            one.anchor(n, tree.rootOf(0, n), new bytes32[](0));
+            one.anchor(n + 1, tree.rootOf(0, n + 1), tree.consistency(n, n + 1));
+            for (uint64 i = 0; i < n; i += 1 + n / 8) {
+                bytes32[] memory path = tree.path(i, n);
+                check(one.proveBlock(n, i, tree.leaves(i), path), "its own size");
+                check(!one.proveBlock(n + 1, i, tree.leaves(i), path), "another size");
+            }
+        }
+    }
 }

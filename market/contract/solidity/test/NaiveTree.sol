@@ -9,6 +9,10 @@ contract NaiveTree {
         while (leaves.length < n) leaves.push(sha256(abi.encodePacked(bytes1(0), "leaf", leaves.length)));
     }
 
+    function push(bytes memory data) public {
+        leaves.push(sha256(abi.encodePacked(bytes1(0), data)));
+    }
+
     function rootOf(uint256 first, uint256 stop) public view returns (bytes32) {
         uint256 n = stop - first;
         if (n == 0) return sha256("");

@@ -38,6 +38,15 @@ OWN = {"community": {"enabled": True, "fuel_cell": "own", "fuel_eur_per_kg": 0.5
 RATIOS = {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0}
 Q_V = {"pv": {"control": "q_v"}, **SUNNY}
 
+CARS: Changes = {
+    "horizon": {"start": "2017-01-10T00:00:00Z", "hours": 48},
+    "ev": {"n_cars": 4, "charger_kw": 7.4},
+    "limits": {"min_vm_pu": 0.985},
+}
+PUMPS: Changes = {"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24}, "heat_pump": {"n_heat_pumps": 3}}
+ON_QUARTERS: Changes = {"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24, "interval_minutes": 15}}
+FROM_GROUND = {**PUMPS, "heat_pump": {"n_heat_pumps": 3, "source": "ground"}}
+
 EFFECTS: dict[str, tuple[Changes, Any]] = {
     "seed": ({}, 2),
     "horizon.start": ({}, "2017-06-02T00:00:00Z"),
@@ -110,6 +119,28 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
     "community.tank_kg": (DARK_HOURS, 0.1),
     "community.fuel_eur_per_kg": (COMMUNITY, 0.1),
     "community.critical_share": (DARK_HOURS, 0.9),
+    "ev.n_cars": ({"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24}}, 2),
+    "ev.charger_kw": (CARS, 11.0),
+    "ev.battery_kwh": (CARS, 30.0),
+    "ev.efficiency": (CARS, 0.8),
+    "ev.consumption_kwh_per_100km": (CARS, 25.0),
+    "ev.target": (CARS, 0.7),
+    "ev.strategy": (CARS, "at_departure"),
+    "heat_pump.n_heat_pumps": ({"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24}}, 2),
+    "heat_pump.heat_kwh_per_year": (PUMPS, 20_000.0),
+    "heat_pump.heat_spread": (PUMPS, 0.0),
+    "heat_pump.power_kw": (PUMPS, 2.0),
+    "heat_pump.minimum_load": ({**PUMPS, "heat_pump": {"n_heat_pumps": 3, "strategy": "at_departure"}}, 0.4),
+    "heat_pump.minimum_on_minutes": (
+        {**ON_QUARTERS, "heat_pump": {"n_heat_pumps": 3, "strategy": "at_departure"}},
+        180,
+    ),
+    "heat_pump.buffer_kwh": (PUMPS, 20.0),
+    "heat_pump.source": (PUMPS, "ground"),
+    "heat_pump.flow_c": (PUMPS, 55.0),
+    "heat_pump.cop": (PUMPS, "hplib"),
+    "heat_pump.strategy": (PUMPS, "at_departure"),
+    "heat_pump.ground_c": (FROM_GROUND, 12.0),
     "own_stack.eoc_v": (OWN, 66.0),
     "own_stack.v1_v": (OWN, 62.0),
     "own_stack.nominal_a": (OWN, 120.0),
@@ -137,6 +168,8 @@ LISTED = {
     "name": "it names the run; the summary of two runs under other names is the same by intent",
     "profiles.source": "the files of the other sources: tests of the readers and test_own_profiles",
     "profiles.file": "test_own_profiles",
+    "heat_pump.temperature_file": "test_flexible_devices",
+    "ev.v2g": "true is refused by name: test_flexible_devices",
     "profiles.timezone": "test_own_profiles",
     "profiles.day_first": "tests of the table reader",
     "network.file": "test_bad_input and test_community_networks",
@@ -247,6 +280,10 @@ IDLE: dict[str, tuple[Changes, Any]] = {
     "battery.inverter_cos_phi": ({}, 1.0),
     "community.critical_share": ({}, 0.5),
     "own_stack.cells": ({}, 60),
+    "ev.charger_kw": ({}, 22.0),
+    "ev.strategy": ({}, "price"),
+    "heat_pump.buffer_kwh": ({}, 20.0),
+    "heat_pump.ground_c": (PUMPS, 10.0),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ from typer.testing import CliRunner, Result
 from cosim.cli import chain as commands
 from cosim.cli.app import app
 from cosim.simulation import simulate
-from market.contract.accounts import import_extra
 from market.contract.anchors import list_anchors, open_anchor, read_tree
 from market.contract.beside import Beside
 from market.contract.chain import open_chain
+from market.contract.extra import import_extra
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.note import ED25519, VerifierKey
@@ -157,8 +158,11 @@ def test_a_keystore_is_opened_by_its_password(
     keystore.touch(mode=0o600)
     keystore.write_text(json.dumps(import_extra("eth_account").Account.encrypt(KEY, PASSWORD, iterations=4)))
     password.write_text(f"{PASSWORD}\n")
+    password.chmod(0o644)
     on = ("ledger", "deploy", "--rpc", url, "--key", keystore, "--confirmations", 1)
     with caplog.at_level(logging.DEBUG):
+        assert "only its owner can read" in invoke(*on, "--password-file", password, code=2).stderr
+        password.chmod(0o600)
         invoke(*on, "--password-file", password)
         monkeypatch.setenv("GRIDSETTLE_PASSPHRASE", PASSWORD)
         invoke("-vv", *on)
@@ -236,8 +240,6 @@ def test_other_bad_input_of_these_commands(directory: Path, url: str, key: Path,
 def test_without_the_extra_it_is_said_how_to_install_it(
     directory: Path, url: str, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib
-
     kept = importlib.import_module
 
     def fail(module: str, package: str | None = None) -> object:
@@ -290,6 +292,7 @@ def test_a_command_that_stays_tells_once_what_it_waits_for(
     assert sizes(url, address) == [21, 31]
 
 
+@pytest.mark.slow
 def test_a_run_is_anchored_while_it_goes_on_and_its_ledger_is_the_same(
     url: str, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +324,7 @@ def test_a_run_is_anchored_while_it_goes_on_and_its_ledger_is_the_same(
     assert sizes(url, address) == found
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_stops_no_run_and_a_resumed_one_leaves_no_gap(
     url: str, key: Path, node: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,38 @@ def test_an_anchor_that_waits_comes_before_the_next(directory: Path, url: str, n
     assert [anchor.size for anchor in found.new] == sizes(url, address) == [21, 61]
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"to": "0x" + "12" * 20}, ChainError),
+        ({"to": None}, ChainError),
+        ({"gas": 10**8}, ChainError),
+        ({"data": "a9059cbb" + "00" * 64}, ChainError),
+        ({"data": ""}, ChainError),
+        ({"root": "12" * 32}, ContradictedError),
+        ({"size": 20}, ContradictedError),
+        ({"size": 0, "root": ""}, ChainError),
+        ({"size": 22}, ContradictedError),
+    ],
+)
+def test_what_somebody_put_into_the_outbox_is_not_signed(
+    change: dict[str, object], error: type[ChainError], directory: Path, url: str, node: FakeNode
+) -> None:
+    """Its data would go into the versions with higher fees."""
+    address = deployed(url, Clock(node), read_tree(directory).chain_id)
+    node.automine = False
+    with anchorer_at(url, address, Clock(), patience_s=3) as anchorer:
+        with pytest.raises(SlowError):
+            anchorer.run_round(directory)
+        content = json.loads((directory / FILE).read_text())
+        content[f"31337:{address}"]["waiting"] |= change
+        (directory / FILE).write_text(json.dumps(content))
+        n = len(node.sent)
+        with pytest.raises(error, match=r"anchors\.json: "):
+            anchorer.run_round(directory)
+    assert len(node.sent) == n
+
+
 def test_an_anchor_whose_number_another_transaction_took_is_made_anew(
     directory: Path, url: str, node: FakeNode
 ) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from chain_world import TOOLS, needs_tools
 
-from market.contract.abi import decode, decode_event, describe_revert, encode_call, encode_deployment, parse_arguments
-from market.contract.artifacts import list_artifacts, read_artifact
+from market.contract.abi import (
+    decode,
+    decode_event,
+    describe_revert,
+    encode_call,
+    encode_deployment,
+    hash_signature,
+    parse_arguments,
+)
+from market.contract.artifacts import Artifact, list_artifacts, read_artifact
 from market.errors import ChainError
 
 ROOT = Path(__file__).parents[4] / "market/contract"
@@ -33,14 +40,6 @@ def test_what_is_compiled_is_of_these_sources(name: str) -> None:
         digest.update((ROOT / "solidity" / source).read_bytes())
     compiled = json.loads((ROOT / "compiled" / f"{name}.json").read_text(encoding="utf-8"))
     assert compiled["sha256_of_source"] == digest.hexdigest(), "run node market/contract/solidity/compile.mjs"
-
-
-@needs_tools
-@pytest.mark.slow
-def test_the_sources_compile_to_these_bytes() -> None:
-    command = ["node", str(ROOT / "solidity/compile.mjs"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), TOOLS
 
 
 def test_a_deployment_is_the_code_and_its_arguments() -> None:
@@ -81,8 +80,6 @@ def test_events_are_read_by_their_names() -> None:
     named = bytes.fromhex("00" * 31 + "07")
     entry = next(each for each in ANCHOR.abi if each["type"] == "event" and each["name"] == "Anchored")
     assert [each["name"] for each in entry["inputs"]] == ["size", "root"]
-    from market.contract.abi import hash_signature
-
     topics = [hash_signature(entry), named]
     assert decode_event(ANCHOR, "Anchored", topics, b"\2" * 32) == {"size": 7, "root": b"\2" * 32}
     assert decode_event(ANCHOR, "Anchored", topics[:1], b"\2" * 32) is None
@@ -94,3 +91,32 @@ def test_arguments_are_read_from_text() -> None:
     for texts in ([], ["1", "2"], ["zz"]):
         with pytest.raises(ChainError, match="expected"):
             parse_arguments(ANCHOR, texts)
+
+
+def made_of(*inputs: dict[str, object]) -> Artifact:
+    """A contract whose constructor takes these."""
+    return replace(ANCHOR, abi=({"type": "constructor", "inputs": list(inputs)},))
+
+
+STRUCT = {
+    "name": "rules_",
+    "type": "tuple",
+    "components": [{"name": "fee", "type": "uint16"}, {"name": "who", "type": "address[]"}],
+}
+ADDRESS = "0x" + "12" * 20
+
+
+@pytest.mark.parametrize("text", [f'[5, ["{ADDRESS}"]]', f'{{"who": ["{ADDRESS}"], "fee": "0x5"}}'])
+def test_structs_and_arrays_are_json(text: str) -> None:
+    contract = made_of(STRUCT, {"name": "on", "type": "bool"}, {"name": "most", "type": "int8[][2]"})
+    values = parse_arguments(contract, [text, "true", "[[1, -2], []]"])
+    assert values == [(5, [ADDRESS]), True, [[1, -2], []]]
+    assert encode_deployment(contract, values).startswith(ANCHOR.bytecode)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "[5]", "[5, []", "[5, 5]", '{"fee": 5}', "[1.5, []]", "[[], []]", "[5, [7]]"]
+)
+def test_json_of_another_shape_is_told(text: str) -> None:
+    with pytest.raises(ChainError, match=r"argument rules: expected a value of type \(uint16,address\[\]\), got"):
+        parse_arguments(made_of(STRUCT), [text])

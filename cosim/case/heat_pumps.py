@@ -1,0 +1,113 @@
+"""Heat pumps of a scenario: the heat that their houses take, and their coefficient of performance, hour by hour."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.errors import ScenarioError
+from cosim.scenario.houses_of_today import HeatPumpSection
+from cosim.scenario.model import Scenario
+from data.heat_demand import heat_shape
+from data.profiles import Profiles
+from data.weather import draw_temperature_c, read_temperature_c
+from grid_models.arrays import Floats
+from grid_models.devices.flexible import PPM
+from grid_models.devices.heat_pump import quadratic_cop
+
+HEATS, WEATHER = 8, 9
+"""Numbers of the random streams of the houses' heat and of the weather."""
+HPLIB_GROUPS = {"air": 1, "ground": 2}
+"""Groups of hplib's generic heat pumps: outdoor air and brine to water, with a regulated compressor."""
+FLOW_TO_RETURN_K = 5.0
+RATED_AT_C = {"air": (-7, 52), "ground": (0, 55)}
+"""Source and flow temperature at which a generic heat pump of hplib is rated."""
+
+Series = npt.NDArray[np.int32]
+Times = npt.NDArray[np.datetime64]
+
+
+class HeatPumps(NamedTuple):
+    """H heat pumps in T intervals: heat that their houses take, Wh, and heat per energy in millionths, (T, H) each."""
+
+    demand_wh: Series
+    gain_ppm: Series
+
+
+def make_heat_pumps(scenario: Scenario, profiles: Profiles, n: int) -> HeatPumps:
+    """Heat demand and coefficients of performance of n heat pumps.
+
+    Raises
+    ------
+    ScenarioError
+        If hplib is asked for and not installed.
+    data.errors.DataError
+        If the table of temperatures cannot be used.
+    """
+    section, n_intervals = scenario.heat_pump, profiles.n_intervals
+    if n == 0:
+        return HeatPumps(*(np.zeros((n_intervals, 0), np.int32) for _ in range(2)))
+    outdoors = find_temperature_c(scenario, profiles.time)
+
+    def temperature_c(times: Times) -> Floats:
+        return _with_known(draw_temperature_c(times, _draw_seed(scenario, WEATHER)), times, profiles.time, outdoors)
+
+    shape = heat_shape(profiles.time, profiles.interval_minutes, temperature_c)
+    spread = np.random.default_rng([scenario.seed, HEATS]).uniform(-section.heat_spread, section.heat_spread, n)
+    demand = np.rint(shape[:, None] * section.heat_kwh_per_year * 1000.0 * (1.0 + spread)).astype(np.int32)
+    gain = np.rint(find_cop(section, outdoors) * PPM).astype(np.int32)
+    return HeatPumps(demand, np.tile(gain[:, None], (1, n)))
+
+
+def find_temperature_c(scenario: Scenario, times: Times) -> Floats:
+    """Temperature outdoors at some times, (T,) °C: of the user's table, or drawn."""
+    path = scenario.heat_pump.temperature_file
+    return draw_temperature_c(times, _draw_seed(scenario, WEATHER)) if path is None else read_temperature_c(path, times)
+
+
+def _draw_seed(scenario: Scenario, stream: int) -> int:
+    return int(np.random.default_rng([scenario.seed, stream]).integers(2**31))
+
+
+def _with_known(drawn: Floats, times: Times, known: Times, values: Floats) -> Floats:
+    """Drawn temperatures with those of the run in place of them, as far as these go."""
+    at = np.searchsorted(known, times, side="right") - 1
+    step = known[1] - known[0] if known.size > 1 else np.timedelta64(3600, "s")
+    inside = (at >= 0) & (times < known[-1] + step)
+    return np.where(inside, values[np.maximum(at, 0)], drawn)
+
+
+def find_cop(section: HeatPumpSection, outdoors_c: Floats) -> Floats:
+    """Coefficient of performance at some temperatures outdoors, (T,).
+
+    Raises
+    ------
+    ScenarioError
+        If hplib is asked for and not installed.
+    """
+    source_c = outdoors_c if section.source == "air" else np.full_like(outdoors_c, section.ground_c)
+    if section.cop == "quadratic":
+        return quadratic_cop(section.flow_c - source_c, section.source)
+    return _cop_of_hplib(section, source_c, outdoors_c)
+
+
+def _cop_of_hplib(section: HeatPumpSection, source_c: Floats, outdoors_c: Floats) -> Floats:
+    """Coefficient of performance of hplib's generic heat pump; at least 1, as by its heating rod."""
+    try:
+        hplib = import_module("hplib.hplib")
+    except ImportError as reason:
+        raise ScenarioError(
+            'heat_pump.cop = "hplib": expected the library hplib, found none; install it with '
+            'pip install "gridsettle[heat]", or take cop = "quadratic"'
+        ) from reason
+    rated_in, rated_out = RATED_AT_C[section.source]
+    heat_w = round(
+        section.power_kw * 1000.0 * float(quadratic_cop(np.array([float(rated_out - rated_in)]), section.source)[0])
+    )
+    parameters = hplib.get_parameters("Generic", HPLIB_GROUPS[section.source], rated_in, rated_out, heat_w)
+    return_c = np.full_like(source_c, section.flow_c - FLOW_TO_RETURN_K)
+    found = hplib.HeatPump(parameters).simulate(source_c, return_c, outdoors_c)
+    return np.clip(np.nan_to_num(np.asarray(found["COP"], dtype=np.float64), nan=1.0), 1.0, 8.0)
