@@ -82,6 +82,13 @@ HEAT_PUMPS = {
 FLEXIBLE = {"cars": CARS, "heat_pumps": HEAT_PUMPS}
 """Labels by section of a summary, where a run has cars or heat pumps."""
 REVERSE_HOURS = "hours with export to the grid"
+CURTAILED_HOURS = "hours curtailed"
+CURTAILED_PERCENT = "curtailed share of what was sold"
+"""Labels of `hours` and `percent` in `curtailed`."""
+
+RATED_KVA = "transformers, rated power"
+FLOWS = {"largest_import": "largest import from the grid", "largest_export": "largest export to the grid"}
+"""Labels in `transformer`."""
 
 ENERGIES = (*(key for key in ENERGY if key not in ("curtailed", "shed")), *BACKGROUND)
 """Energies that came from somewhere or went somewhere; the rest is what did not take place."""

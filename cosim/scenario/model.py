@@ -100,12 +100,13 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out are the name, the engine, what the ledger's first block says itself, paths and how a file is read:
+        Left out are the name, the engine, the time zone that results are shown in, what the ledger's first block says itself, paths and how a file is read:
         what the files hold is hashed with profiles and network.
         """
         ledger = set(type(self.ledger).model_fields)
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
-        content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
+        shown = {"engine": True, "name": True, "horizon": {"timezone"}}
+        content = self.model_dump(mode="json", exclude={**shown, **paths})
         if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power
             del content["houses"]["load_cos_phi"]
         limits = content["limits"]  # as in ledgers that were begun when these were the defaults
