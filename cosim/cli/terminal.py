@@ -99,7 +99,8 @@ def _curtailed_rows(result: Result) -> Iterator[tuple[str, str, str]]:
     """Hours and per cent curtailed, the transformers and their largest flows with their times."""
     if curtailed := result.summary.get("curtailed"):
         yield labels.CURTAILED_HOURS, binding.show_hours(curtailed["hours"]), "h"
-        yield labels.CURTAILED_PERCENT, f"{curtailed['percent']:.2f}", "%"
+        yield labels.CUT_KWH, f"{curtailed['cut_kwh']:,.1f}", "kWh"
+        yield labels.CUT_PERCENT, f"{curtailed['cut_percent']:.2f}", "%"
     transformer, zone = result.summary.get("transformer", {}), local_time.find_zone(result.scenario)
     if "rated_kva" in transformer:
         yield labels.RATED_KVA, f"{transformer['rated_kva']:,.0f}", "kVA"

@@ -27,6 +27,8 @@ KINDS = {
 
 Reasons that are left out are none of the wires: an outage, or a row that makes up for another.
 """
+CUT_KINDS = (*CURTAILED_KINDS, "grid_import")
+"""Kinds of exchange that the wires may refuse: what houses sell, and what they draw from the grid."""
 NAMED = 6
 COLUMNS = ("binding", "reason", "element", "phase", "curtailed_wh")
 
@@ -100,7 +102,7 @@ def sum_binding(binding: pd.DataFrame, hours: float) -> pd.DataFrame:
 
 
 def measure_curtailed(curtailment: pd.DataFrame, exchange_sums: pa.Table, net: Any, hours: float) -> dict[str, Any]:
-    """Section `curtailed` of a summary: hours, per cent of the energy, hours by binding element; JSON-ready.
+    """Section `curtailed` of a summary: hours, energy and its share of what was cleared, hours by element; JSON-ready.
 
     Parameters
     ----------
@@ -112,18 +114,15 @@ def measure_curtailed(curtailment: pd.DataFrame, exchange_sums: pa.Table, net: A
         Length of an interval, h.
     """
     table = sum_binding(find_binding(curtailment, net), hours)
+    cut_kwh = float(table["curtailed_kwh"].sum())
+    cleared = exchange_sums["cleared_wh"].filter(is_named(exchange_sums["kind"], *CUT_KINDS))
+    cleared_kwh = int(pc.sum(cleared).as_py() or 0) / 1000.0
     return {
         "hours": float(table["hours"].sum()),
-        "percent": curtailed_percent(exchange_sums),
+        "cut_kwh": cut_kwh,
+        "cut_percent": 100.0 * cut_kwh / cleared_kwh if cut_kwh else 0.0,
         "by_element": table.to_dict(orient="records"),
     }
-
-
-def curtailed_percent(exchange_sums: pa.Table) -> float:
-    """Curtailed energy over all energy of the kinds that can be curtailed, %; 0 where nothing was cleared."""
-    sold = exchange_sums.filter(is_named(exchange_sums["kind"], *CURTAILED_KINDS))
-    cleared, delivered = (int(pc.sum(sold[name]).as_py() or 0) for name in ("cleared_wh", "delivered_wh"))
-    return 100.0 * (cleared - delivered) / cleared if cleared else 0.0
 
 
 def describe_curtailed(hours: float, by_element: Sequence[dict[str, Any]], of_hours: float) -> str:

@@ -100,8 +100,8 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out are the name, the engine, the time zone that results are shown in, what the ledger's first block says itself, paths and how a file is read:
-        what the files hold is hashed with profiles and network.
+        Left out are the name, the engine, the time zone that results are shown in, what the ledger's first block says
+        itself, paths and how a file is read: what the files hold is hashed with profiles and network.
         """
         ledger = set(type(self.ledger).model_fields)
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}

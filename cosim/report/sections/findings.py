@@ -27,11 +27,12 @@ MEANINGS = {
 
 
 class Headline(NamedTuple):
-    """A headline, one sentence, and the level `good`, `warn` or `bad`."""
+    """A headline, one sentence, and the level `good`, `warn` or `bad`; `why` says which elements were binding."""
 
     level: str
     headline: str
     text: str
+    why: str = ""
 
 
 def sort_outcomes(summary: Mapping[str, Any]) -> dict[str, int]:
@@ -118,7 +119,7 @@ def make_verdict_section(run: RunTables) -> PageSection:
         rows.append(_make_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
-    return PageSection("verdict", "Verdict", facts=list_extremes(run), tables=(table,))
+    return PageSection("verdict", "Verdict", tables=(table,))
 
 
 def _find_times(run: RunTables, chosen: pd.Series) -> pd.Series:
