@@ -50,7 +50,7 @@ def make_money_section(run: RunTables) -> PageSection:
         Fact(f"money_{key}", label, number(money[key], 2), "EUR") for key, label in MONEY.items() if money[key]
     )
     figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", draw_sankey(links, "EUR"))
-    return PageSection("money", "Money", facts=facts, figures=(figure,), printed=False)
+    return PageSection("money", "Money", facts=facts, figures=(figure,))
 
 
 def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
@@ -111,7 +111,7 @@ def make_prices_section(run: RunTables) -> PageSection:
     columns = ("utility_ueur_per_kwh", "price_ueur_per_kwh")
     figure = draw_prices(*(run.result.intervals[name] / UEUR_PER_EUR for name in columns))
     figures = (Figure("prices", "Utility and market price, EUR/kWh.", figure),)
-    return PageSection("prices", "Prices", figures=figures, printed=False)
+    return PageSection("prices", "Prices", figures=figures)
 
 
 def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
@@ -131,6 +131,4 @@ def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
         figures.append(Figure("batteries", caption, draw_batteries(own, hosted)))
     else:
         text = ("No battery held any energy.",)
-    return PageSection(
-        "houses", "Houses", text, tables=(make_house_table(summary),), figures=tuple(figures), printed=False
-    )
+    return PageSection("houses", "Houses", text, tables=(make_house_table(summary),), figures=tuple(figures))

@@ -194,7 +194,7 @@ def make_served_table(run: RunTables) -> Table:
     )
     least = frame.sort_values("served", kind="stable").head(LISTED)
     caption = f"Who went short: the {len(least)} houses with the smallest served share in these hours."
-    return tabulate("outage-houses", caption, HOUSES, least, printed=False)
+    return tabulate("outage-houses", caption, HOUSES, least)
 
 
 def make_devices_table(registrations: pd.DataFrame) -> Table:
