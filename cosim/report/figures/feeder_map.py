@@ -201,7 +201,7 @@ def _make_name_traces(
 ) -> list[Any]:
     """Names of the ends of the feeder, and of the first line of each of its branches; the legend hides them."""
     points, degree = places.to_numpy(np.float64), np.bincount(ends.to_numpy().reshape(-1), minlength=len(places))
-    last = np.flatnonzero(degree == 1)
+    last = np.flatnonzero(degree == 1).tolist()
     leaves = [plain_text(str(vm_pu.columns[k]).removeprefix("bus ")) for k in last]
     firsts = find_first_lines(ends, degree, loading.columns.get_level_values(0) == "trafo")
     middle = (points[ends["a"].iloc[firsts]] + points[ends["b"].iloc[firsts]]) / 2

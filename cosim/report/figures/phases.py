@@ -52,7 +52,7 @@ def draw_phases_over_distance(
 def _make_ranges(
     phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series, pairs: Sequence[tuple[str, str]]
 ) -> list[Any]:
-    """Markers at the median of each bus, with a bar from its lowest to its highest voltage, and lines along branches."""
+    """Markers at the median of each bus, with a bar from lowest to highest voltage, and lines along branches."""
     known = distance_km.notna() & vm_pu.notna().any().to_numpy()
     place = distance_km[known].sort_values()
     values = vm_pu.loc[:, place.index].to_numpy(np.float64)

@@ -225,7 +225,8 @@ def make_map_section(run: RunTables) -> PageSection:
     source = "Drawn at the network's own coordinates" if own else "Laid out by distance from the grid (no coordinates)"
     caption = (
         f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
-        "A ring is a transformer. The slider chooses the hour, the legend shows and hides names; on paper it is the first hour."
+        "A ring is a transformer. The slider chooses the hour, the legend shows and hides names; "
+        "paper shows the first hour."
     )
     if run.unbalanced:
         caption += " Shown is the most loaded conductor of a line, and the phase of a bus that is closest to a limit."

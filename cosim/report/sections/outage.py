@@ -207,7 +207,7 @@ def make_devices_table(registrations: pd.DataFrame) -> Table:
 
 
 def _draw_figures(drawn: list[Spell], hours: float) -> tuple[Figure, ...]:
-    """Figures of the outages, but for those that have nothing to show; of these the first is part of the PDF."""
+    """Figures of the outages, but for those that have nothing to show."""
     figures = (
         (
             "outage-supply",
@@ -231,6 +231,4 @@ def _draw_figures(drawn: list[Spell], hours: float) -> tuple[Figure, ...]:
             draw_frequency(drawn),
         ),
     )
-    return tuple(
-        Figure(key, caption, figure, key == "outage-supply") for key, caption, figure in figures if figure is not None
-    )
+    return tuple(Figure(key, caption, figure) for key, caption, figure in figures if figure is not None)
