@@ -202,25 +202,27 @@ def _make_name_traces(
     """Names of the ends of the feeder, and of the first line of each of its branches; the legend hides them."""
     points, degree = places.to_numpy(np.float64), np.bincount(ends.to_numpy().reshape(-1), minlength=len(places))
     last = np.flatnonzero(degree == 1).tolist()
+    joined = pd.concat([ends, ends.rename(columns={"a": "b", "b": "a"})]).drop_duplicates("a").set_index("a")["b"]
+    below = points[last, 1] <= points[joined.loc[last], 1]
     leaves = [plain_text(str(vm_pu.columns[k]).removeprefix("bus ")) for k in last]
-    firsts = find_first_lines(ends, degree, loading.columns.get_level_values(0) == "trafo")
+    firsts = find_first_lines(ends, loading.columns.get_level_values(0) == "trafo")
     middle = (points[ends["a"].iloc[firsts]] + points[ends["b"].iloc[firsts]]) / 2
     lines = [f"<b>{plain_text(loading.columns[k][1])}</b>" for k in firsts]
     return [
-        _make_names("names of ends", points[last], leaves, 10, shown=len(last) <= MOST_NAMES),
-        _make_names("names of branches", middle, lines, 11, shown=len(firsts) <= MOST_NAMES),
+        _make_names(
+            "names of ends", points[last], leaves, np.where(below, "bottom", "top"), shown=len(last) <= MOST_NAMES
+        ),
+        _make_names("names of branches", middle, lines, np.full(len(firsts), "top"), shown=len(firsts) <= MOST_NAMES),
     ]
 
 
-def find_first_lines(ends: pd.DataFrame, degree: npt.NDArray[np.int64], is_trafo: npt.NDArray[np.bool_]) -> list[int]:
-    """Positions of lines at which a branch of the feeder begins: those at a transformer, and at forks that go on.
+def find_first_lines(ends: pd.DataFrame, is_trafo: npt.NDArray[np.bool_]) -> list[int]:
+    """Positions of lines at which a branch of the feeder begins: those with one end at a transformer.
 
     Parameters
     ----------
     ends
         Bus positions `a`, `b` of each branch.
-    degree
-        How many branches end at each bus.
     is_trafo
         Whether each branch is a transformer.
     """
@@ -229,15 +231,15 @@ def find_first_lines(ends: pd.DataFrame, degree: npt.NDArray[np.int64], is_trafo
     return [k for k, (a, b, trafo) in enumerate(pairs) if not trafo and (a in busbars) != (b in busbars)]
 
 
-def _make_names(name: str, points: Floats, texts: list[str], size: int, *, shown: bool) -> Any:
+def _make_names(name: str, points: Floats, texts: list[str], sides: npt.NDArray[np.str_], *, shown: bool) -> Any:
     return go.Scatter(
         x=points[:, 0],
         y=points[:, 1],
         text=texts,
         mode="text",
         name=name,
-        textposition="top center",
-        textfont={"size": size, "color": BLACK},
+        textposition=[f"{side} center" for side in sides],
+        textfont={"size": 10, "color": BLACK},
         hoverinfo="skip",
         visible=True if shown else "legendonly",
         legendrank=1002,

@@ -134,7 +134,7 @@ def _make_row(name: str, count: int, meaning: str, times: pd.Series | None = Non
 
 
 def list_extremes(run: RunTables) -> tuple[Fact, ...]:
-    """Highest loading, unbalance, voltages, curtailed energy, losses, reverse hours."""
+    """Highest loading, unbalance, voltages, load shed, losses, reverse hours."""
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
@@ -146,7 +146,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
         facts.append(Fact(key, f"{label}, {where}" if where else label, value, unit))
     reverse = run.hours * int((run.result.intervals["p_grid_kw"] < 0).sum())
     facts += [
-        *(Fact(key, ENERGY[key], number(energy[key]), "kWh") for key in ("curtailed", "shed", "losses")),
+        *(Fact(key, ENERGY[key], number(energy[key]), "kWh") for key in ("shed", "losses")),
         Fact("reverse_hours", REVERSE_HOURS, number(reverse, count_decimals([reverse])), "h"),
     ]
     return tuple(facts)

@@ -50,7 +50,7 @@ def make_overview_section(run: RunTables) -> PageSection:
     measured = measure_run(run)
     curtailed = measured["curtailed"]
     extremes = {fact.key: fact for fact in list_extremes(run)}
-    energies = [extremes.pop(key) for key in ("shed", "reverse_hours", "curtailed", "losses")]
+    energies = [extremes.pop(key) for key in ("shed", "reverse_hours", "losses")]
     facts = (*_list_cut(curtailed), energies[0], *_list_flows(run, measured["transformer"]), energies[1])
     money = run.result.summary["money_eur"]
     paid = [Fact(f"paid_{key}", MONEY[key], number(money[key], 2), "EUR") for key in MONEY_SHOWN]
