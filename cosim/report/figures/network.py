@@ -108,7 +108,7 @@ def draw_voltage_over_distance(
         ("maximum", BLUE, "triangle-up"),
     )
     for (label, color, symbol), values in zip(looks, quantiles, strict=True):
-        if "%" not in label:
+        if pairs and "%" not in label:
             figure.add_trace(join_buses(place, values, pairs, color, label))
         figure.add_scatter(
             x=round_values(place, 4),

@@ -71,7 +71,7 @@ def _make_ranges(
         hovertemplate="%{text}<br>%{x:.3f} km: %{customdata[0]:.4f} to %{customdata[1]:.4f} pu, median %{y:.4f} pu"
         f"<extra>{describe_conductor(phase)}</extra>",
     )
-    return [ranges, *lines]
+    return [ranges, *(lines if pairs else [])]
 
 
 def draw_unbalance_duration(
