@@ -72,8 +72,9 @@ def find_binding(curtailment: pd.DataFrame, net: Any) -> pd.DataFrame:
     sums = cut.groupby(keys, sort=False)["curtailed_wh"].sum().reset_index()
     most = sums.sort_values("curtailed_wh", ascending=False, kind="stable").drop_duplicates("time").set_index("time")
     most["curtailed_wh"] = sums.groupby("time")["curtailed_wh"].sum()
-    places = zip(most["reason"], most["element"], most["phase"], strict=True)
-    most["binding"] = pd.Series([_name_place(net, *place) for place in places], index=most.index, dtype=object)
+    places = list(zip(most["reason"], most["element"], most["phase"], strict=True))
+    names = {place: _name_place(net, *place) for place in dict.fromkeys(places)}
+    most["binding"] = pd.Series([names[place] for place in places], index=most.index, dtype=object)
     return most.sort_index()[list(COLUMNS)]
 
 
