@@ -7,3 +7,7 @@ class MarketError(ValueError):
 
 class LedgerError(MarketError):
     """Bad input to the ledger: no such ledger, key or record, or one that cannot be used."""
+
+
+class ChainError(MarketError):
+    """A node, key, contract or transaction that cannot be used, or an answer that says nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.compiled import compiled, integer
-from market.exchanges import Ints, Kind, Rows
+from market.exchanges import CAR, Ints, Kind, Rows
 from market.storage import Wh
 
 _SHIFT = integer(Kind.SHIFT)
@@ -21,6 +21,14 @@ def asked_wh(flexible: Rows, n: int) -> Wh:
     asked = np.zeros(n, np.int64)
     for row in flexible:
         asked[row.house] += row.wanted_wh
+    return asked
+
+
+def asked_by_cars_wh(flexible: Rows, n: int) -> Wh:
+    """Energy that the cars of each house ask for, (n,) Wh."""
+    asked = np.zeros(n, np.int64)
+    cars = flexible[flexible["status"] == CAR]
+    np.add.at(asked, cars["house"], cars["wanted_wh"])
     return asked
 
 

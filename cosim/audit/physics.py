@@ -31,7 +31,7 @@ from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.verdicts import Judgement, check_limits, judge
 from market.exchanges import Kind, Rows
-from market.flexible import shifted_wh
+from market.flexible import asked_by_cars_wh, shifted_wh
 from market.ledger.format.records import ISLANDED, NONE, RecordKind, select_exchanges, select_rows
 
 TOLERANCES = {"vm_pu": 1e-5, "loading_percent": 0.01, "vuf_percent": 1e-3, "neutral_v": 1e-2}
@@ -263,8 +263,9 @@ def devices_as_cleared_wh(block: Block) -> dict[str, npt.NDArray[np.int64]]:
     np.add.at(spilled, at["seller"], at["cleared_wh"])
     planned = meters.copy()
     planned["spilled_wh"], planned["shed_wh"], planned["load_wh"] = spilled, 0, load_as_cleared_wh(block)
+    planned["reason"] = asked_by_cars_wh(select_rows(block.opened.records, RecordKind.FLEXIBLE), n)
     wh = device_wh(planned)
-    rest = injection_as_cleared_wh(rows, n) - wh["load"] - wh["pv"] - wh["fuel_cell"]
+    rest = injection_as_cleared_wh(rows, n) - wh["load"] - wh["ev"] - wh["pv"] - wh["fuel_cell"]
     return {**wh, "battery": rest}
 
 

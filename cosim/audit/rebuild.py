@@ -114,7 +114,7 @@ def _with_stated_reactive(recorded: Recorded) -> Feeder:
 
 def _with_phases(recorded: Recorded, scenario: Scenario, feeder: Feeder, market: MarketCase | None) -> Feeder:
     if market is None:
-        return connect_as_asked(recorded.directory, recorded.scenario, feeder, recorded.houses)
+        return connect_as_asked(recorded.directory, recorded.scenario, feeder, recorded.houses, recorded.devices)
     return connect(scenario, feeder, *rate_devices(market))
 
 

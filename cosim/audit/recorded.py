@@ -17,10 +17,10 @@ from cosim.recording.blocks import Form, name_digests, name_network
 from cosim.results.result import NETWORK_FILE
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
-from grid_models.feeder.connection import ABC, NAMES, Connections
+from grid_models.feeder.connection import ABC, NAMES, Codes, Connections
 from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.net_file import read_net
-from market.exchanges import Rows
+from market.exchanges import CAR, Rows
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
     CONNECTED,
@@ -88,6 +88,11 @@ class Recorded(NamedTuple):
     def houses(self) -> Rows:
         """The houses as the first block records them."""
         return select_rows(self.genesis, RecordKind.HOUSE)
+
+    @property
+    def devices(self) -> Rows:
+        """Cars and heat pumps as the first block records them."""
+        return select_rows(self.genesis, RecordKind.FLEXIBLE)
 
     @property
     def takes_phases(self) -> bool:
@@ -164,7 +169,8 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     check_kept_network(scenario, directory)
     houses = select_rows(genesis, RecordKind.HOUSE)
     plain = read_recorded_feeder(directory, scenario, houses.size)
-    for feeder in list_connected(directory, scenario, plain, houses):
+    devices = select_rows(genesis, RecordKind.FLEXIBLE)
+    for feeder in list_connected(directory, scenario, plain, houses, devices):
         if all(parameters.get(name, b"")[:32] == digest for name, digest in name_network(feeder, salt).items()):
             return Recorded(directory, scenario, feeder, genesis, salt)
     others = "" if scenario.network.model == "balanced" else ", or other phases of the houses (HOUSE records)"
@@ -173,7 +179,9 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     )
 
 
-def list_connected(directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows) -> Iterator[Feeder]:
+def list_connected(
+    directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows, devices: Rows
+) -> Iterator[Feeder]:
     """A feeder with the phases that its houses may have: as the first block records them, and as the scenario says.
 
     In the balanced model it is the feeder as it is.
@@ -186,17 +194,27 @@ def list_connected(directory: Path, scenario: Scenario, feeder: Feeder, houses: 
     if scenario.network.model == "balanced":
         yield feeder
         return
-    if max(houses[name].max(initial=0) for name in CONNECTED) >= len(NAMES):
+    codes = [*(houses[name] for name in CONNECTED), devices["stays"]]
+    outside = (devices["house"] < 0) | (devices["house"] >= houses.size)
+    if outside.any() or max(code.max(initial=0) for code in codes) >= len(NAMES):
         raise ScenarioError(
             f"{directory}: expected phases from 0 to {len(NAMES) - 1} of every house in the ledger's first block, got "
             "others; run gridsettle ledger verify"
         )
     load, pv, battery, cell = (houses[name].astype(np.int8) for name in CONNECTED)
-    yield replace(feeder, connections=Connections(load, pv, battery, cell, choose_wires(scenario)))
-    yield connect_as_asked(directory, scenario, feeder, houses)
+    ev = read_wall_boxes(load, devices)
+    yield replace(feeder, connections=Connections(load, pv, battery, cell, choose_wires(scenario), ev))
+    yield connect_as_asked(directory, scenario, feeder, houses, devices)
 
 
-def connect_as_asked(directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows) -> Feeder:
+def read_wall_boxes(load: Codes, devices: Rows) -> Codes | None:
+    """Code of every house's wall box, from the devices of a first block; None where all are where the load is."""
+    ev, cars = load.copy(), devices[devices["status"] == CAR]
+    ev[cars["house"]] = cars["stays"]
+    return None if (ev == load).all() else ev
+
+
+def connect_as_asked(directory: Path, scenario: Scenario, feeder: Feeder, houses: Rows, devices: Rows) -> Feeder:
     """A feeder with the phases that its scenario gives its houses, as far as that follows without the profiles.
 
     How large a house's panels are decides whether they take three phases. That is as the first block records it, and
@@ -206,7 +224,7 @@ def connect_as_asked(directory: Path, scenario: Scenario, feeder: Feeder, houses
     if scenario.network.model == "balanced":
         return feeder
     if kept is None:
-        return next(list_connected(directory, scenario, feeder, houses))
+        return next(list_connected(directory, scenario, feeder, houses, devices))
     panels_kw = np.where(houses["pv_phase"] == ABC, np.inf, 0.0)
     battery_kw = mean_kw(houses["max_discharge_wh"].astype(np.int64), scenario.horizon.interval_minutes)
     return connect(kept, feeder, panels_kw, battery_kw)

@@ -33,8 +33,10 @@ from cosim.recording.blocks import make_genesis_records, make_group_records
 from cosim.recording.devices import list_device_owners
 from cosim.recording.keys import make_participant_key
 from data.profiles import Profiles
-from market.ledger.format.records import SIZE, RecordBytes
+from market.ledger.format.records import JOINS, SIZE, RecordBytes, RecordKind, select_rows
 from market.ledger.store.store import Store
+
+_NOTHING: RecordBytes = np.empty((0, SIZE), np.uint8)
 
 GROUP = 1024
 """Intervals whose records are made together; fewer where there are many houses."""
@@ -57,6 +59,8 @@ class Rerun(NamedTuple):
         Where the profiles came from.
     takes_phases
         Whether phases of houses were taken from the ledger itself.
+    registered
+        Devices that members have registered and that take no part in the run: (height, house, number) each.
     """
 
     n_intervals: int
@@ -66,6 +70,7 @@ class Rerun(NamedTuple):
     n_different: int
     origin: Origin
     takes_phases: bool = False
+    registered: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -109,7 +114,9 @@ def rerun_ledger(
         case, acts = _with_people(case, recorded, store)
         n_intervals = n_records = n_different = 0
         shown: list[Difference] = []
-        for n, is_interval, difference in _compare(case, recorded, acts, read_blocks(store, entries)):
+        registered: list[tuple[int, int, int]] = []
+        blocks = _note_registered(read_blocks(store, entries), registered)
+        for n, is_interval, difference in _compare(case, recorded, acts, blocks):
             n_records, n_intervals = n_records + n, n_intervals + is_interval
             if difference is not None:
                 n_different += 1
@@ -117,7 +124,8 @@ def rerun_ledger(
             if listener is not None:
                 listener(n_intervals, case.n_intervals)
         findings = () if so_far else tuple(find_early_end(recorded, store.size() - 1, n_intervals))
-    return Rerun(n_intervals, n_records, findings, tuple(shown), n_different, origin, recorded.takes_phases)
+    found = n_intervals, n_records, findings, tuple(shown), n_different, origin, recorded.takes_phases
+    return Rerun(*found, tuple(registered))
 
 
 def _with_people(case: Case, recorded: Recorded, store: Store) -> tuple[Case, list[Between]]:
@@ -142,12 +150,29 @@ def _compare(
         [record.reshape(-1, SIZE) for record in make_genesis_records(case, recorded.inputs_salt, recorded.form)]
     )
     yield _count(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
-    nothing = np.empty((0, SIZE), np.uint8)
-    ran = list_block_records(case, acts)
+    ran, n_acts = list_block_records(case, acts), 0
     for block in blocks:
-        computed = next(ran, nothing) if block.holds_interval or is_act(block.records) else nothing
+        acted = not block.holds_interval and is_act(block.records) and n_acts < len(acts)
+        n_acts += acted
+        computed = next(ran, _NOTHING) if block.holds_interval or acted else select_registrations(block.records)
         if block.holds_interval or block.interval < case.n_intervals:
             yield _count(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
+
+
+def select_registrations(records: RecordBytes) -> RecordBytes:
+    """What a block without an interval that changes no run may state of devices: their members' word alone."""
+    chosen: RecordBytes = records[records[:, 0] == RecordKind.DEVICE]
+    return chosen
+
+
+def _note_registered(blocks: Iterator[OpenedBlock], found: list[tuple[int, int, int]]) -> Iterator[OpenedBlock]:
+    """The blocks, while (height, house, number) of each device is noted that is registered and takes no part."""
+    for block in blocks:
+        if not block.holds_interval and not is_act(block.records):
+            rows = select_rows(block.records, RecordKind.DEVICE)
+            rows = rows[rows["status"] == JOINS]
+            found += [(block.height, int(row["member"]), int(row["device"])) for row in rows]
+        yield block
 
 
 def _count(records: RecordBytes) -> int:

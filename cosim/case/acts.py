@@ -1,4 +1,4 @@
-"""What happens between two intervals of a run that people take part in: a device joins, the operator switches.
+"""What happens between two intervals of a run that people take part in: devices come and go, the operator switches.
 
 An act takes effect at the begin of an interval. It is no part of the scenario; the ledger holds it, so that the run can
 be made again.
@@ -13,25 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cosim.case.batteries import rate_batteries, rate_battery, with_batteries
-from cosim.case.case import Case, rate_devices
-from cosim.case.control import make_control
-from cosim.case.devices import BatteryDevice, Device, PvDevice, make_battery
-from cosim.case.fleet import Fleet
-from cosim.case.state import ADMITTED, NetworkState
+from cosim.case.case import Case
+from cosim.case.plugged import Joins, Leaves, Stage, with_joined, with_left
+from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import list_outages
 from market.ledger.format.records import Change
-from market.state import State
-
-
-class Joins(NamedTuple):
-    """A device takes part from the begin of an interval on."""
-
-    interval: int
-    device: Device
 
 
 class Switches(NamedTuple):
@@ -46,50 +35,7 @@ class Switches(NamedTuple):
     opens: bool
 
 
-Act = Joins | Switches
-
-LARGEST = 10**9
-"""Largest power, W, and energy, Wh, of a device."""
-
-
-class Stage(NamedTuple):
-    """What a run goes on with: its case, the state of market and network, and devices that joined since an interval."""
-
-    case: Case
-    state: State
-    network: NetworkState
-    fresh: tuple[Device, ...] = ()
-
-
-def make_joining(case: Case, house: int, kind: str, power_w: int, energy_wh: int) -> Device:
-    """The device that a person registers: panels, or a battery of the scenario's kind that comes at its lower bound.
-
-    Raises
-    ------
-    ScenarioError
-        If it is of another kind, or its ratings are not those of such a device.
-    """
-    if not 0 <= house < case.profiles.n_participants:
-        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
-    label = f"{case.profiles.participants[house]} plugged-in {kind}"
-    if kind == "pv":
-        if energy_wh or not 0 < power_w <= LARGEST:
-            raise ScenarioError(f"pv: expected 1 to {LARGEST} W and 0 Wh, got {power_w} W and {energy_wh} Wh")
-        return PvDevice(label, house, power_w / 1000.0, 0)
-    if kind != "battery":
-        raise ScenarioError(f"device: expected pv or battery, got {kind}; others join by an event of the scenario")
-    if not case.rules.battery:
-        raise ScenarioError(f"battery: expected a market that uses batteries, got '{case.mechanism.name}'")
-    if not 0 < energy_wh <= LARGEST:
-        raise ScenarioError(f"battery: expected 1 to {LARGEST} Wh, got {energy_wh}")
-    rated_kw = make_battery(case.scenario.battery, energy_wh).rated_kw
-    if power_w != round(rated_kw * 1000.0):
-        raise ScenarioError(
-            f"battery: expected the {round(rated_kw * 1000.0)} W that {energy_wh} Wh of the scenario's kind have, "
-            f"got {power_w} W"
-        )
-    charge_wh = rate_battery(case.scenario, energy_wh).soc_min_wh
-    return BatteryDevice(label, house, rated_kw, energy_wh, charge_wh)
+Act = Joins | Leaves | Switches
 
 
 def make_switching(case: Case, interval: int, change: Change, element: int, *, opens: bool) -> Switches:
@@ -182,26 +128,9 @@ def find_commanded(case: Case, outage: OutageEvent) -> int | None:
 
 def with_act(stage: Stage, act: Act) -> Stage:
     """What a run goes on with from the begin of the act's interval on; acts come in the order of their intervals."""
-    return _with_device(stage, act.device) if isinstance(act, Joins) else _with_command(stage, act)
-
-
-def _with_device(stage: Stage, device: Device) -> Stage:
-    case, state, network, fresh = stage
-    fleet = Fleet((*case.fleet.devices, device), case.profiles)
-    network = _with_standing(network)
-    opening = _with_standing(case.opening_network)
-    case = replace(case, fleet=fleet, opening_network=opening)
-    case = replace(case, control=make_control(case.scenario.pv, rate_devices(case)[0]))
-    if isinstance(device, BatteryDevice):
-        ratings = rate_batteries(case.opening.ratings, case.scenario, fleet.batteries, network.standing)
-        state = with_batteries(state, ratings, [(device.house, device.charge_wh)])
-    return Stage(case, state, network, (*fresh, device))
-
-
-def _with_standing(network: NetworkState) -> NetworkState:
-    """The state of the network with one more device, which is admitted."""
-    standing = np.append(network.standing, np.int8(ADMITTED))
-    return network._replace(standing=standing, plants=np.vstack([network.plants, np.zeros((1, 4))]))
+    if isinstance(act, Joins):
+        return with_joined(stage, act.device)
+    return with_left(stage, act) if isinstance(act, Leaves) else _with_command(stage, act)
 
 
 def _with_command(stage: Stage, command: Switches) -> Stage:

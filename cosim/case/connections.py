@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
-from cosim.case.participants import read_participants
+from cosim.case.flexible import draw_houses
+from cosim.case.participants import PHASE_EV, UNSAID, read_participants
+from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
+from grid_models.devices.ev import ONE_PHASE_KW
 from grid_models.feeder.connection import (
     ABC,
     DEVICES,
@@ -56,6 +59,8 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
         connections = _choose_connections(scenario, pv_kw, battery_kw)
         connections = _with_community(_without_missing_cells(connections, feeder), feeder.participants)
         note = _NOTES[section.phases]
+    if scenario.ev.n_cars:
+        connections = place_wall_boxes(scenario, connections, feeder.participants)
     notes = (*feeder.notes, f"{note}: {describe(connections)}")
     wires = choose_wires(scenario)
     if wires is not None:
@@ -88,7 +93,11 @@ _NOTES = {
 def _read_connections(scenario: Scenario, participants: tuple[str, ...]) -> tuple[Connections, str]:
     """Connections as the table of participants says, and a note."""
     assert scenario.network.participants is not None  # the feeder was read by it
-    found = read_participants(scenario.network.participants).in_order(participants).connections
+    found = (
+        read_participants(scenario.network.participants, has_cars=scenario.ev.n_cars > 0)
+        .in_order(participants)
+        .connections
+    )
     if found is None:
         every = make_connections(np.full(len(participants), ABC))
         return every, "the table of participants has no column phase, so that all houses are taken on three phases"
@@ -120,6 +129,27 @@ def _with_community(connections: Connections, participants: Sequence[str]) -> Co
     return replace(connections, load=load, pv=pv, battery=battery, fuel_cell=cell)
 
 
+def place_wall_boxes(scenario: Scenario, connections: Connections, participants: Sequence[str]) -> Connections:
+    """The same with the wall boxes of the houses that have a car: of one phase at that of the load, else at all three.
+
+    Raises
+    ------
+    ScenarioError
+        If a table says one phase of a wall box that takes three, or three of one that takes one.
+    """
+    kw, cars, load = scenario.ev.charger_kw, draw_houses(scenario, participants, "ev"), connections.load
+    ev, said = load.copy(), np.full(load.size, UNSAID) if connections.ev is None else connections.ev
+    usual = load if kw in ONE_PHASE_KW else np.full(load.size, ABC, np.int8)
+    ev[cars] = np.where(said[cars] == UNSAID, usual[cars], said[cars])
+    for house in cars[(said[cars] != UNSAID) & ((said[cars] == ABC) == (kw in ONE_PHASE_KW))].tolist():
+        expected = "a, b or c" if kw in ONE_PHASE_KW else NAMES[ABC]
+        raise ScenarioError(
+            f"{scenario.network.participants}, column '{PHASE_EV}', participant '{participants[house]}': expected "
+            f"{expected} of a wall box of {kw:g} kW, got {NAMES[said[house]]}; correct the row, or ev.charger_kw"
+        )
+    return replace(connections, ev=None if (ev == load).all() else ev)
+
+
 def describe(connections: Connections) -> str:
     """How many loads are on which phases, and how many other devices are not on the phases of their house.
 
@@ -131,4 +161,5 @@ def describe(connections: Connections) -> str:
     counts = ", ".join(f"{NAMES[code]} {int(np.sum(connections.load == code))}" for code in (1, 2, 3, ABC))
     words = {"pv": "panels", "battery": "batteries", "fuel_cell": "fuel cells"}
     moved = {words[d]: int(np.sum(getattr(connections, d) != connections.load)) for d in DEVICES if d in words}
+    moved["wall boxes"] = int(np.sum(connections.wall_box != connections.load))
     return f"loads on {counts}" + "".join(f"; {n} {word} elsewhere than the load" for word, n in moved.items() if n)

@@ -6,7 +6,7 @@ What they deliver is the matter of `cosim.case.fleet`, which of them are there t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import ClassVar, assert_never
 
 from cosim.case.community import COMMUNITY
@@ -38,6 +38,8 @@ class Device:
         Largest power, kW.
     energy_wh
         Energy that it can store, Wh: capacity of a battery, hydrogen in a full tank.
+    number
+        Number that its member has given it on the ledger; None where it is that in the fleet.
     """
 
     kind: ClassVar[str]
@@ -45,6 +47,7 @@ class Device:
     house: int
     rated_kw: float
     energy_wh: int
+    number: int | None = field(default=None, kw_only=True)
 
     @property
     def trial_kw(self) -> tuple[float, ...]:
@@ -88,7 +91,7 @@ class BatteryDevice(Device):
 
 def make_battery(section: BatterySection, capacity_wh: int) -> Battery:
     """Battery of a capacity, of the scenario's kind."""
-    ratings = section.model_dump(include={field.name for field in fields(Battery)})
+    ratings = section.model_dump(include={each.name for each in fields(Battery)})
     return Battery(capacity_kwh=capacity_wh / 1000.0, **ratings)
 
 
@@ -150,7 +153,7 @@ def make_plant(name: str, supply: CommunitySection | RegisterEvent, own: OwnStac
         cells=own.cells,
         nominal_efficiency=own.nominal_efficiency,
     )
-    return Plant(stack, **fuel, **own.model_dump(include={field.name for field in fields(Plant)}))
+    return Plant(stack, **fuel, **own.model_dump(include={each.name for each in fields(Plant)}))
 
 
 def _make_requested(event: RegisterEvent, house: int, scenario: Scenario) -> Device:

@@ -5,7 +5,8 @@ A fuel cell is firm generation then: it runs where the utility price covers its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,9 @@ class Fleet:
         Load, generation and price without them, T intervals.
     flexible
         Cars and heat pumps, which fuel cells are not scheduled for.
+    withdrawn
+        Houses whose own panels, which are part of the profiles, left while people took part: {house: first interval
+        without them}.
 
     Attributes
     ----------
@@ -54,9 +58,15 @@ class Fleet:
         Those of a kind, {number of the device: device}.
     """
 
-    def __init__(self, devices: Sequence[Device], profiles: Profiles, flexible: FlexibleDevices = NO_DEVICES) -> None:
-        self.flexible = flexible
-        self.devices = tuple(devices)
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        profiles: Profiles,
+        flexible: FlexibleDevices = NO_DEVICES,
+        *,
+        withdrawn: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        self.devices, self.flexible, self.withdrawn = tuple(devices), flexible, withdrawn
         self.fuel_cells = {k: one for k, one in enumerate(devices) if isinstance(one, FuelCellDevice)}
         self.batteries = {k: one for k, one in enumerate(devices) if isinstance(one, BatteryDevice)}
         self._profiles = profiles
@@ -89,9 +99,16 @@ class Fleet:
                 lacking = lacking - made[k].delivered_wh
         return made
 
+    def with_devices(self, devices: Sequence[Device], withdrawn: Mapping[int, int] | None = None) -> Fleet:
+        """The same profiles, cars and heat pumps with these devices, and perhaps other panels withdrawn."""
+        gone = self.withdrawn if withdrawn is None else withdrawn
+        return Fleet(devices, self._profiles, self.flexible, withdrawn=gone)
+
     def pv_wh(self, standing: Standing) -> Wh:
         """Generation of the houses' own panels and of those admitted, (T, N)."""
         pv = self._profiles.pv_wh.copy()
+        for house, first in self.withdrawn.items():
+            pv[first:, house] = 0
         for device, stands in zip(self.devices, standing, strict=True):
             if isinstance(device, PvDevice) and stands == ADMITTED:
                 pv[:, device.house] += panels_wh(device.rated_kw, self._profiles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -33,7 +34,7 @@ def make_flexible_devices(scenario: Scenario, profiles: Profiles) -> FlexibleDev
     data.errors.DataError
         If the table of temperatures cannot be used.
     """
-    cars, pumps = _draw_houses(scenario, profiles, "ev"), _draw_houses(scenario, profiles, "heat_pump")
+    cars, pumps = (draw_houses(scenario, profiles.participants, section) for section in ("ev", "heat_pump"))
     if not cars.size and not pumps.size:
         return NO_DEVICES
     if scenario.ledger.private:
@@ -46,14 +47,19 @@ def make_flexible_devices(scenario: Scenario, profiles: Profiles) -> FlexibleDev
     return _join(scenario, profiles, (cars, sessions), (pumps, make_heat_pumps(scenario, profiles, pumps.size)))
 
 
-def _draw_houses(scenario: Scenario, profiles: Profiles, section: str) -> Ints:
-    """Houses that have a device of a section, in order; the community has none."""
+def draw_houses(scenario: Scenario, participants: Sequence[str], section: str) -> Ints:
+    """Houses that have a device of a section, in order; the community has none.
+
+    Raises
+    ------
+    ScenarioError
+        If more houses are to have one than there are.
+    """
     key, wanted, stream = {
         "ev": ("n_cars", scenario.ev.n_cars, CAR_HOUSES),
         "heat_pump": ("n_heat_pumps", scenario.heat_pump.n_heat_pumps, HEAT_HOUSES),
     }[section]
-    houses = list(profiles.participants)
-    n = len(houses) - (COMMUNITY in houses and scenario.community.enabled)
+    n = len(participants) - (COMMUNITY in participants and scenario.community.enabled)
     if wanted > n:
         raise ScenarioError(
             f"scenario '{scenario.name}', {section}.{key}: expected at most one for each of {n} houses, got {wanted}; "

@@ -220,12 +220,12 @@ def read_load_cos_phi(scenario: Scenario) -> dict[str, float]:
     section = scenario.network
     if section.source != "file" or section.participants is None:
         return {}
-    return read_participants(section.participants).load_cos_phi
+    return read_participants(section.participants, has_cars=scenario.ev.n_cars > 0).load_cos_phi
 
 
 def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> Participants:
     """The scenario's table of participants, in the order of the profiles."""
     path = check_given(scenario, "network", "participants")
-    table = read_participants(path)
+    table = read_participants(path, has_cars=scenario.ev.n_cars > 0)
     check_placement(table.rows, participants, path)
     return table.in_order(participants)

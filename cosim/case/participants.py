@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from grid_models.feeder.connection import ABC, DEVICES, NAMES, Codes, Connection
 PHASE = "phase"
 PHASE_COLUMNS = {device: f"phase_{device}" for device in DEVICES if device != "load"}
 """Column with the phases of a device where they are not those of the house."""
+PHASE_EV, UNSAID = "phase_ev", -1
+"""Column with the phases of wall boxes, and what stands for an empty cell of it: they follow the wall box's power."""
 _FLOATS = ("1.0", "2.0", "3.0", "123.0")
 """Phases by number as tools write them where other cells of the column are empty."""
 OPTIONAL = ("load_cos_phi", PHASE, *PHASE_COLUMNS.values())
@@ -52,8 +55,10 @@ class Participants(NamedTuple):
         return self._replace(rows=[self.rows[row] for row in order], connections=found)
 
 
-def read_participants(path: Path) -> Participants:
+def read_participants(path: Path, *, has_cars: bool = False) -> Participants:
     """Participants of a CSV with the columns participant, bus and perhaps load_cos_phi and phases; cells may be empty.
+
+    Only where some have cars may the table say at which phases their wall boxes are.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def read_participants(path: Path) -> Participants:
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
     columns = [str(name) for name in table.frame.columns]
-    _check_header(path, columns)
+    _check_header(path, columns, has_cars=has_cars)
     filled = table.frame.fillna("").astype(str)
     rows = list(zip(filled["participant"], filled["bus"], strict=True))
     given = _read_power_factors(table) if "load_cos_phi" in columns else np.full(len(rows), np.nan)
@@ -73,14 +78,14 @@ def read_participants(path: Path) -> Participants:
     return Participants(rows, named, _read_connections(table), table.notes)
 
 
-def _check_header(path: Path, columns: Sequence[str]) -> None:
+def _check_header(path: Path, columns: Sequence[str], *, has_cars: bool) -> None:
     """Raise ScenarioError where a column is missing, or one that nobody reads."""
-    if "phase_ev" in columns:
+    if PHASE_EV in columns and not has_cars:
         raise ScenarioError(
-            f"{path}, column 'phase_ev': expected none, since participants have no electric vehicles here, got one; "
+            f"{path}, column '{PHASE_EV}': expected none, since participants have no electric vehicles here, got one; "
             "leave it out: what a vehicle draws is part of its house's load"
         )
-    if not {"participant", "bus"} <= set(columns) <= {"participant", "bus", *OPTIONAL}:
+    if not {"participant", "bus"} <= set(columns) <= {"participant", "bus", *OPTIONAL, PHASE_EV}:
         raise ScenarioError(
             f"{path}: expected the columns participant,bus and perhaps {', '.join(OPTIONAL)}, got {','.join(columns)}; "
             "correct the header"
@@ -104,11 +109,13 @@ def _read_power_factors(table: Table) -> Numbers:
 def _read_connections(table: Table) -> Connections | None:
     """Phases of every row: those of the house count for each device that names none; None without such a column."""
     house = _read_phases(table, PHASE, np.full(len(table.frame), ABC, np.int8))
-    if not {PHASE, *PHASE_COLUMNS.values()} & set(table.frame.columns):
+    if not {PHASE, PHASE_EV, *PHASE_COLUMNS.values()} & set(table.frame.columns):
         return None
-    return make_connections(
+    found = make_connections(
         house, **{device: _read_phases(table, name, house) for device, name in PHASE_COLUMNS.items()}
     )
+    unsaid = np.full(house.size, UNSAID, np.int8)
+    return replace(found, ev=_read_phases(table, PHASE_EV, unsaid)) if PHASE_EV in table.frame else found
 
 
 def _read_phases(table: Table, column: str, otherwise: Codes) -> Codes:

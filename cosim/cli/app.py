@@ -13,6 +13,7 @@ from cosim.cli.on_demand import import_on_demand
 from cosim.simulation.version import find_version
 
 with import_on_demand():
+    from cosim.cli.chain import chain_app
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
@@ -37,6 +38,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]
+ledger_app.registered_commands += chain_app.registered_commands
 add_examples(app)
 
 

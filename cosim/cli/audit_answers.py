@@ -107,6 +107,8 @@ def tell_rerun(directory: Path, found: Rerun) -> None:
         more = f", the first difference of {shown} is shown" if shown < found.n_different else ""
         typer.echo(f"{directory}: NOT WHAT THE RUN GIVES, {differ} with other records{more}")
     typer.echo(f"Profiles: {found.origin.value}. Signatures and keys: see gridsettle ledger verify.")
+    for height, house, number in found.registered:
+        typer.echo(f"block {height}: device {number} of house {house} is registered, and takes no part in the run.")
     if found.takes_phases:
         typer.echo(PHASES_TAKEN)
     if not found.ok:

@@ -13,8 +13,10 @@ import typer
 from cosim.audit import audit as audits
 from cosim.audit import rerun as reruns
 from cosim.audit import sample as samples
+from cosim.cli import anchored as anchoring
 from cosim.cli import audit_answers as answers
 from cosim.cli import nodes, progress
+from cosim.cli.chain_terms import CONFIRMATIONS, ChainId, Confirmations, TrustedUrl
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
 from cosim.cli.statements import read_key
@@ -62,6 +64,13 @@ def verify(
     witnessed: Annotated[
         bool, typer.Option("--witnessed", help="Exit code 1 also if blocks lack the cosignatures of the quorum.")
     ] = False,
+    anchor: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Contract whose anchors the ledger is held against; needs --rpc."),
+    ] = None,
+    rpc: TrustedUrl = None,
+    chain_id: ChainId = None,
+    confirmations: Confirmations = CONFIRMATIONS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block.
@@ -72,8 +81,9 @@ def verify(
 
       gridsettle ledger verify DIR --checkpoint /elsewhere/run.checkpoint --key operator.pub
     """
-    if witnessed and last is not None:
-        fail("--witnessed: expected all blocks to be read, got --to; leave one of them out")
+    for option, wanted in (("--witnessed", witnessed), ("--anchor", anchor is not None)):
+        if wanted and last is not None:
+            fail(f"{option}: expected all blocks to be read, got --to; leave one of them out")
     with progress.tell_compiling(), bad_input_ends():
         operator, origin = (None, None) if key is None else notes.read_pinned_key(key)
         beside = checkpoints.checkpoint_path(directory)
@@ -91,19 +101,25 @@ def verify(
         )
         if witnessed and report.ok and not report.quorum:
             fail(f"--witnessed: expected a ledger whose first block names witnesses, got {directory}, which names none")
+        anchored = None
+        if anchor is not None and report.ok:
+            anchored = anchoring.check_anchored(directory, anchor, rpc, chain_id, confirmations)
     if as_json:
-        typer.echo(json.dumps({**report._asdict(), "head": report.head.hex()}))
+        shown = {} if anchored is None else {"anchors": anchored.show()}
+        typer.echo(json.dumps({**report._asdict(), "head": report.head.hex(), **shown}))
     elif report.ok:
         typer.echo(
             f"{directory}: ok, {report.n_blocks:,} blocks, {report.n_records:,} records, head {report.head.hex()}"
         )
         ends = [] if last is not None else answers.describe_end(directory)
         quorum = [] if last is not None else nodes.describe_witnessed(report)
-        for line in [*ends, *quorum, *list_caveats(report.pinned, report.in_sums, kept)]:
+        on_chain = [] if anchored is None else anchoring.describe_anchored(anchored, report.n_blocks)
+        for line in [*ends, *quorum, *on_chain, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:
         typer.echo(f"{directory}: BROKEN at block {report.height}: {report.reason}")
-    if not report.ok or (witnessed and report.witnessed < report.n_blocks):
+    contradicted = anchored is not None and anchored.contradiction
+    if not report.ok or contradicted or (witnessed and report.witnessed < report.n_blocks):
         raise typer.Exit(ANSWER_IS_NO)
 
 
@@ -188,10 +204,13 @@ def prove(
     interval: Annotated[int, typer.Argument(help="Number of the interval, from 0.")],
     seq: Annotated[int, typer.Argument(help="Number of the record in its block, from 0.")],
     out: Annotated[Path | None, typer.Option(help="File to write. Default: stdout.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Blocks of its checkpoint, such as an anchored one. Default: the newest.")
+    ] = None,
 ) -> None:
     """Write a receipt: a record and the proof that it stands on the ledger."""
     with bad_input_ends(), stores.Store.open_to_read(directory) as store:
-        text = receipts.prove(store, interval, seq).text()
+        text = receipts.prove(store, interval, seq, size).text()
         if out is None:
             typer.echo(text, nl=False)
         else:
@@ -202,10 +221,22 @@ def prove(
 def verify_receipt(
     receipt: Annotated[Path, typer.Argument(help="Receipt that 'prove' wrote.")],
     key: Annotated[Path, typer.Option(help="Operator's public key, pinned by you: PEM or verifier key line.")],
+    anchor: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Contract that must prove it too; needs --rpc.")
+    ] = None,
+    rpc: TrustedUrl = None,
+    chain_id: ChainId = None,
+    confirmations: Confirmations = CONFIRMATIONS,
 ) -> None:
-    """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing."""
+    """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing.
+
+    With --anchor the contract proves it as well: its checkpoint must be anchored ('ledger prove --size').
+    """
     with bad_input_ends():
-        found = receipts.check_receipt(receipts.read_receipt(receipt), *notes.read_pinned_key(key))
+        read = receipts.read_receipt(receipt)
+        found = receipts.check_receipt(read, *notes.read_pinned_key(key))
+        if anchor is not None and not isinstance(found, str):
+            found = anchoring.find_unproven(read, found, anchor, rpc, chain_id, confirmations) or found
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)

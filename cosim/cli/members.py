@@ -31,7 +31,9 @@ members_app = typer.Typer()
 
 LARGEST_DATASHEET = 1 << 26
 
-Member = Annotated[int, typer.Argument(min=0, help="Number of the member; a house's number for a house.")]
+Member = Annotated[
+    int, typer.Argument(min=0, help="Number of the member; for a house its ledger index, which counts from 0.")
+]
 OperatorKey = Annotated[
     Path | None,
     typer.Option(help="The operator's private key. Default: the demonstration key, where the ledger uses it."),

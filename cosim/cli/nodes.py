@@ -14,6 +14,7 @@ from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.options import Directory
 from cosim.cli.statements import read_key
 from cosim.interrupts import processes
+from cosim.results import labels
 from market.ledger import durable
 from market.ledger.check import promises as promising
 from market.ledger.check import witness as witnesses
@@ -197,7 +198,8 @@ def promises(
         found = promising.check_promises(store, promising.read_promises(kept))
     for each in found:
         row = submissions.Submission(each.promise.record, b"").row
-        name = f"house {row['house']}, submission {row['number']}, intervals {row['first']} to {row['last']}"
+        house = f"{labels.name_house(int(row['house']))} (ledger index {row['house']})"
+        name = f"{house}, submission {row['number']}, intervals {row['first']} to {row['last']}"
         told = each.fault or f"applied in {len(each.applied)}"
         if each.broken:
             told = f"LEFT OUT in interval {', '.join(map(str, each.broken[:5]))}{' …' if len(each.broken) > 5 else ''}"

@@ -11,6 +11,7 @@ import typer
 from cosim.cli import members
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson
+from cosim.results import labels
 from cosim.web.people import persons, store
 from market.ledger.format import records
 from market.ledger.store import store as stores
@@ -47,8 +48,9 @@ def _show_person(person: persons.Person, is_open: bool) -> dict[str, Any]:
     fields = {
         "person": person.number,
         "state": str(person.state),
-        "house": person.house,
-        "wishes": person.wish,
+        "house": _number_house(person.house),
+        "wishes": _number_house(person.wish),
+        "ledger_index": person.house,
         "asked": _show_time(person.asked_at),
         "decided": _show_time(person.decided_at),
         str(person.kind): person.subject,
@@ -56,6 +58,11 @@ def _show_person(person: persons.Person, is_open: bool) -> dict[str, Any]:
         "carried_out": False if is_open else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _number_house(index: int | None) -> int | None:
+    """Number of a house as pages have it."""
+    return None if index is None else labels.number_house(index)
 
 
 def _show_time(seconds: int | None) -> str | None:
@@ -66,12 +73,14 @@ def _show_time(seconds: int | None) -> str | None:
 def admit(
     directory: Directory,
     person: PersonNumber,
-    house: Annotated[int, typer.Argument(min=0, help="Number of the house that becomes theirs.")],
+    house: Annotated[
+        int, typer.Argument(min=1, help="Number of the house that becomes theirs, as on the pages: house_01 is 1.")
+    ],
 ) -> None:
     """Admit a person to a house; a running server carries it out at once, else the next start does."""
     with bad_input_ends(), store.People(directory, create=False) as people:
-        _check_house(directory, house)
-        _tell(people.decisions.admit(person, house), f"admitted to house {house}; their page now registers its key")
+        index = _find_house(directory, house)
+        _tell(people.decisions.admit(person, index), f"admitted to house {house}; their page now registers its key")
 
 
 @people_app.command("refuse")
@@ -86,7 +95,7 @@ def revoke(directory: Directory, person: PersonNumber, reason: Reason = "") -> N
     """End a person's membership: they are signed out at once, and the server ends their key on the ledger."""
     with bad_input_ends(), store.People(directory, create=False) as people:
         decision = people.decisions.revoke(person, reason)
-        _tell(decision, f"signed out, and no longer the member of house {decision.house}")
+        _tell(decision, f"signed out, and no longer the member of {_name_house(decision.house)}")
 
 
 @people_app.command("operator-code")
@@ -107,10 +116,15 @@ def _tell(decision: Decision, what: str) -> None:
     typer.echo("a running server carries it out with its next block, else the next start of gridsettle serve does")
 
 
-def _check_house(directory: Path, house: int) -> None:
-    """End with a message if the market has no such house; each stands in the first block."""
+def _find_house(directory: Path, house: int) -> int:
+    """Index on the ledger of a house; ends with a message if the market has none, each stands in the first block."""
     with stores.Store.open_to_read(directory) as opened:
         kinds = tip.decode_records(opened.block(0).records)[:, 0].tolist()
     count = sum(kind in (records.RecordKind.HOUSE, records.RecordKind.PRIVATE) for kind in kinds)
-    if house >= count:
-        fail(f"house: expected a house of this market, from 0 to {count - 1}, got {house}")
+    if house > count:
+        fail(f"house: expected a house of this market, from 1 to {count}, got {house}")
+    return house - labels.number_house(0)
+
+
+def _name_house(index: int | None) -> str:
+    return "no house" if index is None else labels.name_house(index)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosim.case import checks, memory
-from cosim.cli import progress, terminal
+from cosim.cli import beside, progress, terminal
+from cosim.cli.chain_terms import CONFIRMATIONS, ChainId, Confirmations
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
 from cosim.interrupts.stop import Stopped
@@ -35,6 +36,23 @@ def run(
     report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
     quiet: Quiet = False,
     as_json: SummaryAsJson = False,
+    chain: Annotated[
+        str | None, typer.Option(metavar="URL", help="Anchor the ledger meanwhile: JSON-RPC of a node of a chain.")
+    ] = None,
+    contract: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="With --chain: contract that 'ledger deploy' made.")
+    ] = None,
+    chain_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --chain: key of the account that made the contract.")
+    ] = None,
+    chain_password_file: Annotated[
+        Path | None, typer.Option(help="Password of that key, if it is a keystore. Default: $GRIDSETTLE_PASSPHRASE.")
+    ] = None,
+    chain_id: ChainId = None,
+    confirmations: Confirmations = CONFIRMATIONS,
+    anchor_every: Annotated[
+        int, typer.Option(min=1, metavar="BLOCKS", help="Blocks after which to anchor again.")
+    ] = 24,
 ) -> None:
     """Run a scenario: clear, check by AC power flow, curtail, settle, record, sum up.
 
@@ -45,7 +63,10 @@ def run(
       gridsettle run reference --out runs/reference
 
       gridsettle run my.toml --until 2017-02-01 --json
+
+      gridsettle run --chain http://127.0.0.1:8545 --contract ADDRESS --chain-key account.key
     """
+    wanted = beside.Wanted(chain, contract, chain_key, chain_password_file, chain_id, confirmations, every=anchor_every)
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
         if seed is not None:
@@ -57,13 +78,16 @@ def run(
         if report and chosen.profiles.source != "table":
             _check_memory_of_report(chosen)
         directory = out or next_directory(chosen.name)
-        result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json)
+        anchoring = beside.begin_beside(wanted, directory)
+        recorded = None if anchoring is None else anchoring.notice
+        result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json, recorded=recorded)
         if report:
             _write_report(result)
         if as_json:
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:
             terminal.show_summary(result)
+        beside.end_beside(anchoring, directory, quiet=quiet or as_json)
 
 
 def _check_memory_of_report(chosen: Scenario) -> None:
@@ -94,10 +118,12 @@ def next_directory(name: str) -> Path:
     return Path("runs") / f"{name}-{number:03d}"
 
 
-def _run_with_progress(scenario: Scenario, directory: Path, *, resume: bool, quiet: bool) -> Result:
+def _run_with_progress(
+    scenario: Scenario, directory: Path, *, resume: bool, quiet: bool, recorded: simulate.Recorded | None
+) -> Result:
     with progress.show_progress(quiet=quiet, scenario=scenario.name) as listener:
         try:
-            return simulate.run(scenario, directory, resume=resume, listener=listener)
+            return simulate.run(scenario, directory, resume=resume, listener=listener, recorded=recorded)
         except Stopped:
             begun = directory.exists()
             how = f"go on with: gridsettle run … --out {directory} --resume" if begun else "nothing was written"

@@ -19,7 +19,7 @@ from cosim.delivery.redispatch import find_battery_room
 from cosim.delivery.setpoints import mean_kw
 from grid_models.arrays import Complex, Floats, Places
 from market.exchanges import Kind, Rows
-from market.flexible import dimmable_wh, postponed_wh, price_later
+from market.flexible import asked_by_cars_wh, dimmable_wh, postponed_wh, price_later
 from market.settlement import Delivery
 from market.storage import Wh
 
@@ -146,9 +146,22 @@ def _make_effect(p: Problem, exchanges: Rows, source: Places) -> Floats:
     effect[at_source, m + houses] += 1.0
     effect[at_battery, m + houses] -= 1.0
     for k in range(n_waiting):
-        effect[at_load, m + (1 + k) * n + houses] = 1.0
+        effect[:, m + (1 + k) * n + houses] += _find_waiting_shares(p, at_load)
     effect[at_load, m + (1 + n_waiting) * n + houses] = 1.0
     return effect
+
+
+def _find_waiting_shares(p: Problem, at_load: Places) -> Floats:
+    """(C, N) part that each injection has in what waits of each house: cars wait at their wall boxes."""
+    n, connections = p.orders.need_wh.size, p.case.feeder.connections
+    shares, houses = np.zeros((p.case.feeder.injection_bus.size, n)), np.arange(n)
+    if connections is None or connections.ev is None:
+        shares[at_load, houses] = 1.0
+        return shares
+    of_cars = asked_by_cars_wh(p.state.flexible, n) / np.maximum(p.orders.flexible_wh, 1)
+    np.add.at(shares, (connections.column("ev"), houses), of_cars)
+    np.add.at(shares, (at_load, houses), 1.0 - of_cars)
+    return shares
 
 
 def _find_columns(p: Problem) -> tuple[Places, Places, Places]:

@@ -74,11 +74,16 @@ def spread_devices(
 
 
 def device_wh(meters: Rows) -> dict[str, npt.NDArray[np.int64]]:
-    """Energy that each kind of device injects, in the shape of the meters, Wh; what is spilled is panels' first."""
+    """Energy that each kind of device injects, in the shape of the meters, Wh; what is spilled is panels' first.
+
+    A meter's `reason` is the part of the load that cars were charged with, which load that is shed never has.
+    """
+    cars = meters["reason"].astype(np.int64)
     read = {name: meters[name].astype(np.int64) for name in ("load_wh", "shed_wh", "pv_wh", "fuel_cell_wh")}
     spilled = meters["spilled_wh"].astype(np.int64)
     return {
-        "load": read["shed_wh"] - read["load_wh"],
+        "load": read["shed_wh"] - read["load_wh"] + cars,
+        "ev": -cars,
         "pv": np.maximum(read["pv_wh"] - spilled, 0),
         "battery": meters["discharge_wh"].astype(np.int64) - meters["charge_wh"],
         "fuel_cell": read["fuel_cell_wh"] - np.maximum(spilled - read["pv_wh"], 0),

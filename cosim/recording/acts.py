@@ -1,15 +1,15 @@
-"""Acts on the ledger: blocks without an interval, in which a device joins or the operator switches; and back."""
+"""Acts on the ledger: blocks without an interval, in which devices come and go or the operator switches; and back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from cosim.case.acts import Act, Joins, Stage, Switches, make_joining, make_switching, with_act
+from cosim.case.acts import Act, Switches, make_switching, with_act
 from cosim.case.case import Case
-from cosim.case.devices import BatteryDevice
+from cosim.case.plugged import Joins, Stage, StatedDevice, make_joining, make_leaving
 from cosim.case.state import NetworkState
 from cosim.case.submissions import with_submissions
 from cosim.errors import ScenarioError
@@ -19,6 +19,8 @@ from cosim.interval.fold import run_intervals
 from market.exchanges import Reason
 from market.ledger.format.records import (
     CLOSES,
+    JOINS,
+    LEAVES_UNREGISTERED,
     OPENS,
     TOPOLOGY,
     Change,
@@ -33,22 +35,21 @@ from market.ledger.format.records import (
 )
 from market.state import State
 
-_ACTS = (RecordKind.DEVICE, RecordKind.TOPOLOGY, RecordKind.HOUSE)
+_ACTS = (RecordKind.TOPOLOGY, RecordKind.HOUSE)
+"""What the run itself records of an act. A member's statement alone registers a device, and changes no run."""
 _NOTHING: RecordBytes = np.empty((0, TOPOLOGY.itemsize), np.uint8)
 
 
-def make_battery_record(stage: Stage, device: BatteryDevice) -> RecordBytes:
-    """`HOUSE` record of a battery that came: the house's new ratings, and the energy in the battery, (1, 72).
+def make_house_record(before: Stage, after: Stage, house: int) -> RecordBytes:
+    """`HOUSE` record of a house whose device joins or leaves: its ratings from now on, the energy that moved, (1, 72).
 
-    `stage` is that after the device has joined.
+    It says that the device beside it takes part in the run, or did; panels and fuel cells change no rating.
     """
-    case, state = stage.case, stage.state
-    n = case.opening.own_wh.size
-    own, wallets = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    own[device.house] = device.charge_wh
+    case, state = after.case, after.state
+    moved, wallets = state.own_wh - before.state.own_wh, np.zeros(state.own_wh.size, np.int64)
     names, bus = case.profiles.participants, case.feeder.bus.tolist()
-    rows = make_house_records(names, bus, state.ratings, own, wallets, 0)
-    return view_as_bytes(rows[device.house : device.house + 1])
+    rows = make_house_records(names, bus, state.ratings, moved, wallets, 0)
+    return view_as_bytes(rows[house : house + 1])
 
 
 def make_command_record(command: Switches) -> RecordBytes:
@@ -57,13 +58,11 @@ def make_command_record(command: Switches) -> RecordBytes:
     return make_record(TOPOLOGY, RecordKind.TOPOLOGY, status=command.change, reason=reason, element=command.element)
 
 
-def make_act_records(stage: Stage, act: Act) -> RecordBytes:
-    """Records of an act that the run determines, beside a member's signed statement; `stage` is that after it."""
+def make_act_records(before: Stage, after: Stage, act: Act) -> RecordBytes:
+    """Records of an act that the run determines, beside a member's signed statement; stages before and after it."""
     if isinstance(act, Switches):
         return make_command_record(act)
-    if isinstance(act.device, BatteryDevice):
-        return make_battery_record(stage, act.device)
-    return _NOTHING
+    return make_house_record(before, after, act.device.house if isinstance(act, Joins) else act.house)
 
 
 def read_act(stage: Stage, records: RecordBytes, interval: int) -> Act | None:
@@ -86,11 +85,20 @@ def read_act(stage: Stage, records: RecordBytes, interval: int) -> Act | None:
     for command in read_commands(records, interval):
         return make_switching(stage.case, *command[:3], opens=command.opens)
     for row in select_rows(records, RecordKind.DEVICE):
-        if row["status"] == 1:
-            kind = DeviceKind(int(row["device_kind"])).name.lower()
-            house, power_w, energy_wh = (int(row[name]) for name in ("member", "power_w", "energy_wh"))
-            return Joins(interval, make_joining(stage.case, house, kind, power_w, energy_wh))
+        stated = read_stated(row)
+        if row["status"] == JOINS:
+            return Joins(interval, make_joining(stage.case, stated))
+        return make_leaving(stage, interval, stated)
     return None
+
+
+def read_stated(row: Any) -> StatedDevice:
+    """What a member states of a device in a `DEVICE` record, fields by name; the kind is one of `DeviceKind`."""
+    number = None if row["status"] == LEAVES_UNREGISTERED else int(row["device"])
+    kind = DeviceKind(int(row["device_kind"])).name.lower()
+    return StatedDevice(
+        *(int(row["member"]), kind, int(row["power_w"]), int(row["energy_wh"])), bytes(row["datasheet"]), number
+    )
 
 
 def read_commands(records: RecordBytes, interval: int) -> list[Switches]:
@@ -120,7 +128,10 @@ class Step(NamedTuple):
 
 
 def is_act(records: RecordBytes) -> bool:
-    """Whether something happens in a block without an interval that changes the run: keys and permissions do not."""
+    """Whether something happens in a block without an interval that changes the run.
+
+    Keys, permissions, and devices that are registered by their member's statement alone do not.
+    """
     kinds = records[:, 0]
     return bool(np.isin(kinds, _ACTS).any() and not (kinds == RecordKind.VERDICT).any())
 
@@ -185,9 +196,8 @@ def _follow(stage: Stage, act: Between, last: Chunk | None, *, judged: bool) -> 
         meters, event = (None, None) if last is None else (last.window.meters[-1:], last.event)
         if try_joining(stage.case, done.device, meters, event, stage.fresh)[0] != Reason.NONE:
             return stage, _NOTHING
-    stage = with_act(stage, done)
-    stated = act.records[act.records[:, 0] == RecordKind.DEVICE]
-    return stage, np.concatenate([stated, number_records(make_act_records(stage, done), act.interval)])
+    after, stated = with_act(stage, done), act.records[act.records[:, 0] == RecordKind.DEVICE]
+    return after, np.concatenate([stated, number_records(make_act_records(stage, after, done), act.interval)])
 
 
 def resume_stage(case: Case, acts: Sequence[Between], state: State, network: NetworkState, interval: int) -> Stage:

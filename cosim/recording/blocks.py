@@ -26,7 +26,7 @@ from cosim.scenario.sections import LedgerSection
 from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
-from market.exchanges import METER, Kind
+from market.exchanges import CAR, METER, Kind
 from market.ledger.format.quorum import make_quorum_parameters, parse_witnesses
 from market.ledger.format.records import (
     ISLANDED,
@@ -186,6 +186,8 @@ def make_first_records(
         phases=[0 if feeder.connections is None else getattr(feeder.connections, device) for device in DEVICES],
     )
     devices = opening.flexible.copy()
+    if feeder.connections is not None:
+        devices["stays"] = np.where(devices["status"] == CAR, feeder.connections.wall_box[devices["house"]], 0)
     devices["seq"] = 1 + parameters.size + houses.size + np.arange(devices.size)
     return [view_as_bytes(parameters), view_as_bytes(houses), *([view_as_bytes(devices)] if devices.size else [])]
 

@@ -12,7 +12,7 @@ TIME = pa.timestamp("ms", tz="UTC")
 
 _NAMES = (
     *("house", "device", "name", "element_type", "quantity", "kind", "seller", "buyer", "rule", "reason"),
-    *("answer", "supply", "former", "outage", "phase", "phase_pv", "phase_battery", "phase_fuel_cell"),
+    *("answer", "supply", "former", "outage", "phase", "phase_pv", "phase_battery", "phase_fuel_cell", "phase_ev"),
 )
 _INTEGERS = (
     *("element", "part", "houses", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh", "load_wh"),

@@ -124,3 +124,25 @@ def name_place(found: Mapping[str, Any]) -> str:
     """
     where = found.get("bus") or found.get("element") or ""
     return ", ".join(filter(None, (where, describe_conductor(found.get("phase", "")))))
+
+
+def name_house(index: int) -> str:
+    """A house as people know it: its place in the tables counted from 1, where the ledger counts from 0.
+
+    Examples
+    --------
+    >>> name_house(0)
+    'house 1'
+    """
+    return f"house {number_house(index)}"
+
+
+def number_house(index: int) -> int:
+    """Number of a house for people, of its index on the ledger: `house_01`, the first of the tables, is house 1.
+
+    Examples
+    --------
+    >>> number_house(6)
+    7
+    """
+    return index + 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from cosim.case.case import Case
 from cosim.errors import ScenarioError
-from cosim.recording.acts import Between, read_people
+from cosim.recording.acts import Between, read_people, resume_stage
 from cosim.recording.recorder import Recorder
 from market.ledger.format.records import read_places
 from market.ledger.store.store import Store
@@ -21,8 +22,16 @@ def is_served(directory: Path) -> bool:
     return (directory / SUBMISSIONS_FILE).exists()
 
 
-def read_served(recorder: Recorder, directory: Path) -> tuple[Case, list[Between]]:
-    """Case with what people submitted, and what happened between intervals.
+class Served(NamedTuple):
+    """A run that people took part in: its case with what they submitted, acts between its intervals, its last case."""
+
+    case: Case
+    acts: list[Between]
+    ended: Case
+
+
+def read_served(recorder: Recorder, directory: Path) -> Served:
+    """What people submitted, and what happened between intervals, from the ledger.
 
     Raises
     ------
@@ -37,4 +46,5 @@ def read_served(recorder: Recorder, directory: Path) -> tuple[Case, list[Between
         )
     with Store.open_to_read(directory) as store:
         blocks = (decode_records(block.records) for group in store.groups() for block in group if block.height > 0)
-        return read_people(case, ((int(read_places(records[:1])[0, 0]), records) for records in blocks))
+        case, acts = read_people(case, ((int(read_places(records[:1])[0, 0]), records) for records in blocks))
+    return Served(case, acts, resume_stage(case, acts, recorder.state, recorder.network, done).case)

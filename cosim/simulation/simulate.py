@@ -67,7 +67,7 @@ from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
-from cosim.simulation.served import is_served, read_served
+from cosim.simulation.served import Served, is_served, read_served
 from cosim.simulation.version import find_version
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,9 @@ class Progress(NamedTuple):
 
 Listener = Callable[[Progress], None]
 
+Recorded = Callable[[int], None]
+"""Called with the number of blocks once they are durable."""
+
 
 @stop_between_lines()
 def run(
@@ -102,6 +105,7 @@ def run(
     *,
     resume: bool = False,
     listener: Listener | None = None,
+    recorded: Recorded | None = None,
 ) -> Result:
     """Run a scenario.
 
@@ -116,6 +120,8 @@ def run(
         parts are damaged, and those of a finished run that are missing, are made again.
     listener
         Called after every chunk of intervals.
+    recorded
+        Called with the number of blocks on the ledger, once they are durable: after every group of intervals.
 
     Raises
     ------
@@ -133,44 +139,47 @@ def run(
     if out is None:
         return _run_in_memory(scenario, listener)
     with write_for_owner(scenario.ledger.private):
-        return _run_into(Path(out), scenario, resume=resume, listener=listener)
+        return _run_into(Path(out), scenario, resume=resume, listener=listener, recorded=recorded)
 
 
-def _run_into(directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None) -> Result:
+def _run_into(
+    directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None, recorded: Recorded | None
+) -> Result:
     check_directory(directory, resume=resume)
     case = build_case(scenario)  # before anything is written: input that cannot be used leaves no trace
     prepare_directory(directory, resume=resume)
     compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
         head = recorder.head()
-        finished = recorder.next_interval == case.n_intervals and is_finished(directory, list_all_tables(case))
-        if not finished:
-            _record_all(recorder, directory, listener)
+        served = read_served(recorder, directory) if is_served(directory) else None
+        ended = case if served is None else served.ended
+        finished = recorder.next_interval == case.n_intervals and is_finished(directory, list_all_tables(ended))
+        if not finished and served is not None:
+            _make_tables_of_served(recorder, directory, served)
+        elif not finished:
+            _record_all(recorder, directory, listener, recorded)
             head = recorder.head()
         manifest = {**make_manifest(case, head), **recorder.name_digests()}
     if finished:
         remove_parts(directory)
         return Result.load(directory)
-    with join_parts(directory, list_tables(case)):
-        summary, derived = sum_up(case, partial(read_parts, directory))
+    with join_parts(directory, list_tables(ended)):
+        summary, derived = sum_up(ended, partial(read_parts, directory))
         for name, table in derived.items():
             write_table(directory, name, table)
     write_inputs(case, directory)
     write_json(directory / SUMMARY, summary := {**summary, "ledger": head})
-    hashes = hash_files(directory, list_files(list_all_tables(case)))
+    hashes = hash_files(directory, list_files(list_all_tables(ended)))
     clear = {CLEAR: explain_clear(hashes)} if scenario.ledger.private else {}
     write_json(directory / MANIFEST, {**manifest, **clear, FILES: hashes})
     remove_parts(directory)
     return Result(case.scenario, summary, directory, {})
 
 
-def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) -> None:
+def _record_all(recorder: Recorder, directory: Path, listener: Listener | None, recorded: Recorded | None) -> None:
     """Run and record what the ledger has not, once the parts of what it has are known to be whole."""
     case, done = recorder.case, recorder.next_interval
     size = scale_by_houses(GROUP, case)
-    if is_served(directory):
-        _make_tables_of_served(recorder, directory)
-        return
     if must_repeat(recorder, directory, list_tables(case)):
         stream = run_intervals(case, case.opening, stop=done)
         groups = group_chunks(_notify(stream, case, listener), size)
@@ -180,20 +189,24 @@ def _record_all(recorder: Recorder, directory: Path, listener: Listener | None) 
     for group in group_chunks(_notify(stream, case, listener), size):
         _write_group(recorder, directory, group)
         recorder.record(group)
+        if recorded is not None:
+            recorded(recorder.ledger.head().height + 1)
         logger.info("%d of %d intervals done", group[-1].stop, case.n_intervals)
 
 
-def _make_tables_of_served(recorder: Recorder, directory: Path) -> None:
+def _make_tables_of_served(recorder: Recorder, directory: Path, served: Served) -> None:
     """Make the tables of a run that people took part in, once all of its intervals are on the ledger."""
-    case, acts = read_served(recorder, directory)
-    if must_repeat(recorder, directory, list_tables(case), served=True):
+    case, acts, ended = served
+    if must_repeat(recorder, directory, list_tables(ended), served=True):
         for step in run_with_acts(case, acts, scale_by_houses(GROUP, case)):
             for group in check_repeated(recorder, iter([step.group] if step.group else []), directory):
-                _write_group(recorder, directory, group, step.case)
+                _write_group(recorder, directory, group, step.case, ended)
 
 
-def _write_group(recorder: Recorder, directory: Path, group: list[Chunk], case: Case | None = None) -> None:
-    tables = _join_tables(make_tables(case or recorder.case, chunk) for chunk in group)
+def _write_group(
+    recorder: Recorder, directory: Path, group: list[Chunk], case: Case | None = None, ended: Case | None = None
+) -> None:
+    tables = _join_tables(make_tables(case or recorder.case, chunk, ended) for chunk in group)
     write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 
@@ -266,10 +279,11 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
     return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages)
 
 
-def make_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
-    """All tables of a chunk."""
-    outages = make_outage_tables(case, chunk) if has_events(case) else {}
-    cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(case) else {}
+def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str, pa.Table]:
+    """All tables of a chunk; `ended` is the case at the end of the run, where people change it meanwhile."""
+    ended = ended or case
+    outages = make_outage_tables(case, chunk) if has_events(ended) else {}
+    cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(ended) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
     return {**found, "energy_balance": balance, **outages, **cells, **make_flexible_tables(case, chunk)}

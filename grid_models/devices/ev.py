@@ -19,6 +19,9 @@ from grid_models.devices.flexible import (
     most_given_wh,
 )
 
+ONE_PHASE_KW = (3.7, 7.4)
+"""Ratings of wall boxes on one phase, 16 A and 32 A at 230 V; 11 and 22 kW are on three. IEC 61851-1, mode 3."""
+
 
 class Arrival(NamedTuple):
     """A battery as its car comes home: its content, and what it was charged elsewhere on the way, Wh."""

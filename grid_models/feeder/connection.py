@@ -21,6 +21,8 @@ ABC, A, B, C = 0, 1, 2, 3
 NAMES = ("abc", "a", "b", "c")
 """Name of each code."""
 DEVICES = ("load", "pv", "battery", "fuel_cell")
+EV = "ev"
+"""A wall box, which houses have in some runs only."""
 
 CONDUCTORS = {"bus": ("a", "b", "c"), "line": ("a", "b", "c", "n"), "trafo": ("a", "b", "c")}
 """Conductors of an element that are judged one by one in an unbalanced model, in their order; n is the neutral."""
@@ -88,6 +90,8 @@ class Connections:
         (N,) code of each participant's device, whether it has one or not.
     wires
         How the neutral is earthed where it is a conductor of its own; None: it is earthed everywhere.
+    ev
+        (N,) code of each participant's wall box; None: nobody has one, or all are where the load is.
     """
 
     load: Codes
@@ -95,13 +99,19 @@ class Connections:
     battery: Codes
     fuel_cell: Codes
     wires: FourWires | None = None
+    ev: Codes | None = None
+
+    @property
+    def wall_box(self) -> Codes:
+        """(N,) code of each participant's wall box, that of the load where nothing else is said."""
+        return self.load if self.ev is None else self.ev
 
     @cached_property
     def _pairs(self) -> Ints:
         """(C, 2) participant and code of each injection."""
-        n = self.load.size
-        codes = np.concatenate([getattr(self, device) for device in DEVICES]).astype(np.int64)
-        return np.unique(np.stack([np.tile(np.arange(n), len(DEVICES)), codes], axis=1), axis=0)
+        n, devices = self.load.size, [*(getattr(self, device) for device in DEVICES), self.wall_box]
+        codes = np.concatenate(devices).astype(np.int64)
+        return np.unique(np.stack([np.tile(np.arange(n), len(devices)), codes], axis=1), axis=0)
 
     @property
     def house(self) -> Ints:
@@ -117,7 +127,8 @@ class Connections:
         """Those of some participants, in the order of their places `chosen`."""
         at = np.asarray(chosen, dtype=np.int64)
         load, pv, battery, fuel_cell = (getattr(self, device)[at] for device in DEVICES)
-        return replace(self, load=load, pv=pv, battery=battery, fuel_cell=fuel_cell)
+        ev = None if self.ev is None else self.ev[at]
+        return replace(self, load=load, pv=pv, battery=battery, fuel_cell=fuel_cell, ev=ev)
 
     def column(self, device: str) -> Ints:
         """(N,) place of each participant's injection by a device."""
@@ -127,7 +138,8 @@ class Connections:
     def _columns(self) -> dict[str, Ints]:
         key = self.house * len(NAMES) + self.code
         houses = np.arange(self.load.size) * len(NAMES)
-        return {device: np.searchsorted(key, houses + getattr(self, device)) for device in DEVICES}
+        codes = {**{device: getattr(self, device) for device in DEVICES}, EV: self.wall_box}
+        return {device: np.searchsorted(key, houses + code) for device, code in codes.items()}
 
 
 def make_connections(

@@ -20,7 +20,7 @@ from pandapower.topology import unsupplied_buses
 from grid_models.arrays import Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder.background import Background, find_background
-from grid_models.feeder.connection import CONDUCTORS, DEVICES, NAMES, Connections
+from grid_models.feeder.connection import CONDUCTORS, DEVICES, EV, NAMES, Connections
 from grid_models.feeder.elements import (
     check_element_types,
     complete_taps,
@@ -161,7 +161,9 @@ def _format_phases(connections: Connections) -> list[str]:
     """One line per device, with the phases of every participant, and one for the earthing of the neutral."""
     wires = connections.wires
     earths = [] if wires is None else [f"wires={wires.star_ohm:.12g},{wires.house_ohm}"]
-    names = {device: [NAMES[code] for code in getattr(connections, device)] for device in DEVICES}
+    devices = {device: getattr(connections, device) for device in DEVICES}
+    devices |= {} if connections.ev is None else {EV: connections.ev}
+    names = {device: [NAMES[code] for code in codes] for device, codes in devices.items()}
     return [*earths, *(f"phases {device}={','.join(phases)}" for device, phases in names.items())]
 
 

@@ -126,7 +126,7 @@ def browsers(market: Market) -> Iterator[Browsers]:
         started.close()
 
 
-def press(page: Any, name: str, **options: Any) -> None:
+def press(page: Any, name: str | re.Pattern[str], **options: Any) -> None:
     page.get_by_role("button", name=name, **options).first.click()
 
 
@@ -154,7 +154,7 @@ def close_interval(operator: Any, n: int) -> None:
 
 
 def register_devices(page: Any) -> None:
-    """One device that the wires cannot carry, and one that they can, while there is room for it."""
+    """One device that the wires cannot carry, others that they can, while there is room for them; two leave again."""
     page.reload()
     page.get_by_label("Panels, rated power").fill("40")
     press(page, "Register panels")
@@ -164,7 +164,14 @@ def register_devices(page: Any) -> None:
     expect(page.get_by_role("listitem").filter(has_text="panels (PV), 0.5 kW")).to_be_visible(timeout=15_000)
     page.get_by_label("Battery, it stores").fill("1")
     press(page, "Register battery")
-    expect(page.get_by_role("listitem").filter(has_text="battery, ")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("listitem").filter(has_text="battery, 0.5 kW, 1 kWh")).to_be_visible(timeout=15_000)
+    page.get_by_label("hydrogen in the full tank").fill("1")
+    press(page, "Register fuel cell")
+    expect(page.get_by_role("listitem").filter(has_text="fuel cell, 1.077 kW")).to_be_visible(timeout=15_000)
+    press(page, "Withdraw fuel cell")
+    expect(page.get_by_role("listitem").filter(has_text="fuel cell, ")).to_have_count(0, timeout=15_000)
+    press(page, re.compile(r"Withdraw battery.* since the first interval"))
+    expect(page.get_by_role("listitem").filter(has_text="since the first interval")).to_have_count(1, timeout=15_000)
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +180,9 @@ def story(browsers: Browsers, market: Market) -> dict[str, Any]:
     operator = browsers.open("/signin")
     operator.get_by_label("Code that").fill(market.code)
     press(operator, "Sign in as the operator")
-    seller, buyer = ask_to_join(browsers, 1, 0), ask_to_join(browsers, 2, 4)
+    seller, buyer = ask_to_join(browsers, 1, 1), ask_to_join(browsers, 2, 5)
     operator.reload()
-    for house in (0, 4):
+    for house in (1, 5):
         press(operator, "Admit")
         expect(operator.get_by_role("link", name=f"house {house}")).to_be_visible()
     for page in (seller, buyer):
@@ -186,7 +193,7 @@ def story(browsers: Browsers, market: Market) -> dict[str, Any]:
     register_devices(buyer)
     close_interval(operator, 2)
     submit(seller, "give energy", "9.5")
-    submit(buyer, "take energy", "3.5", "0.2")
+    submit(buyer, "take energy", "3.5", "20")
     close_interval(operator, 3)
     return {"operator": operator, "seller": seller, "buyer": buyer}
 
@@ -194,13 +201,13 @@ def story(browsers: Browsers, market: Market) -> dict[str, Any]:
 def test_an_offer_is_cleared_against_a_need_and_what_is_cut_has_its_reason(story: dict[str, Any]) -> None:
     expect(story["buyer"].locator("#meter")).to_contain_text("bought from houses")
     cut = story["seller"].locator("#cut")
-    expect(cut).to_contain_text("the voltage would be too high at bus")
+    expect(cut).to_contain_text("the voltage would be too high at house")
     expect(cut).to_contain_text("sold to the grid")
     expect(story["buyer"].locator("#cut")).to_contain_text("Nothing of mine.")
     envelope = story["seller"].locator("#envelope")
-    expect(envelope).to_contain_text("less than 1 kW more from my house; beyond that the voltage would be too high")
+    expect(envelope).to_contain_text("less than 1 kW more from my house; with more, the voltage would be too high")
     story["seller"].goto(story["seller"].url.replace("/main", "/account"))
-    expect(story["seller"].locator("#transactions")).to_contain_text("house 4")
+    expect(story["seller"].locator("#transactions")).to_contain_text("house 5")
 
 
 def test_a_receipt_is_verified_offline(story: dict[str, Any], market: Market, tmp_path: Path) -> None:
@@ -231,21 +238,21 @@ def test_the_browser_keeps_the_operators_promises(story: dict[str, Any], market:
 def test_access_is_asked_granted_used_revoked_and_refused(story: dict[str, Any], market: Market) -> None:
     seller, buyer = story["seller"], story["buyer"]
     buyer.goto(market.url + "/account")
-    buyer.get_by_label("Ask for access to").select_option("0")
+    buyer.get_by_label("Ask for access to").select_option("1")
     press(buyer, "Ask", exact=True)
-    expect(buyer.get_by_text("asked house 0: asked")).to_be_visible()
+    expect(buyer.get_by_text("asked house 1: no answer yet")).to_be_visible()
     seller.goto(market.url + "/account")
     press(seller, "Grant", exact=True)
     expect(seller.get_by_role("button", name="Revoke")).to_be_visible()
     buyer.reload()
     press(buyer, "Sign and read")
-    expect(buyer.get_by_role("heading", name="Account of house 0")).to_be_visible()
-    expect(buyer.get_by_text("with the permission of house 0")).to_be_visible()
+    expect(buyer.get_by_role("heading", name="Account of house 1")).to_be_visible()
+    expect(buyer.get_by_text("with the permission of house 1")).to_be_visible()
     seller.reload()
-    expect(seller.get_by_text("house 4: signed that it reads")).to_be_visible()
+    expect(seller.get_by_text("house 5: signed that it reads")).to_be_visible()
     press(seller, "Revoke")
     expect(seller.get_by_text("Nobody but you and the operator.")).to_be_visible()
-    answer = buyer.goto(market.url + "/account?house=0")
+    answer = buyer.goto(market.url + "/account?house=1")
     assert answer.status == 403
     expect(buyer.get_by_role("alert")).to_contain_text("has not granted you access")
 
@@ -334,12 +341,45 @@ def test_the_operator_opens_a_line_and_closes_it_again(story: dict[str, Any], ma
     press(operator, "Open it")
     expect(operator.locator("#open-now")).to_contain_text("is open")
     close_interval(operator, 4)
-    expect(operator.locator("#feeder")).to_contain_text("line 9: open")  # house 3 is an island now
+    expect(operator.locator("#feeder")).to_contain_text("line service house_04: open")  # house 4 is an island now
     press(operator, "Close it again")
     expect(operator.locator("#open-now")).to_contain_text("Closed again; islands join")
     close_interval(operator, 5)
-    press(operator, "Verify every byte")
-    expect(operator.locator("#audit")).to_contain_text("ledger verify")
+
+
+def test_the_operator_sees_audits_end_and_takes_the_checkpoint_away(
+    story: dict[str, Any], market: Market, tmp_path: Path
+) -> None:
+    """No page is loaded again by hand: an audit that is under way is looked at until it has an answer."""
+    operator = story["operator"]
+    operator.goto(market.url + "/operator")
+    for button, command in (
+        ("Verify every byte", "ledger verify"),
+        ("Audit: solve 48 intervals again", "ledger audit"),
+    ):
+        press(operator, button)
+        answer = operator.locator("#audit")
+        expect(answer).to_contain_text("nothing is wrong (exit code 0)", timeout=60_000)
+        expect(answer).to_contain_text(command)
+    with operator.expect_download() as got:
+        operator.get_by_role("link", name="Download the checkpoint").click()
+    got.value.save_as(tmp_path / got.value.suggested_filename)
+    kept = market.directory.parent / f"{market.directory.name}.checkpoint"
+    assert (tmp_path / "checkpoint.txt").read_text("utf-8") == kept.read_text("utf-8")
+
+
+def test_the_operator_ends_a_membership_and_the_person_reads_why(story: dict[str, Any], market: Market) -> None:
+    """The last deed of the story: house 5 is nobody's from here on."""
+    operator, buyer = story["operator"], story["buyer"]
+    operator.goto(market.url + "/operator")
+    listed = operator.get_by_role("listitem").filter(has=operator.get_by_role("link", name="house 5"))
+    listed.get_by_text("End membership").click()
+    listed.get_by_label("Reason").fill("moved away")
+    press(listed, "End it")
+    expect(operator.get_by_role("link", name="house 5")).to_have_count(0)
+    buyer.goto(market.url + "/signin")
+    press(buyer, "Test wallet")
+    expect(buyer.get_by_role("alert")).to_contain_text("The operator has ended your membership: moved away.")
 
 
 def test_the_ledger_of_the_story_is_sound(story: dict[str, Any], market: Market) -> None:

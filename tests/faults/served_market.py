@@ -145,7 +145,7 @@ class Visitor:
     def join(self, house: int) -> None:
         """Sign in, ask, be admitted to a house, and register the page's key."""
         self.sign_in()
-        assert self.submit_form("/join", house=house).status_code == 303
+        assert self.submit_form("/join", house=house + 1).status_code == 303
         self.desk.people.decisions.admit(self.number(), house)
         answer = self.post("/house/statement", records=self.sign_registration(house))
         assert answer.status_code == 200, answer.text

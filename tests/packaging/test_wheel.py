@@ -39,6 +39,8 @@ def test_the_wheel_holds_every_module_and_says_that_it_is_typed(wheel: Path) -> 
         modules = {str(file.relative_to(ROOT)) for file in (ROOT / package).rglob("*.py")}
         assert modules <= held
         assert f"{package}/py.typed" in held
+    assert "market/contract/compiled/Anchor.json" in held
+    assert "market/contract/solidity/Anchor.sol" in held
 
 
 @pytest.mark.slow

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lies import DAY
 from submitting import make_submission
 
 from cosim.recording.keys import make_participant_key
-from cosim.web.live.run import Acknowledgement, LiveRun
+from cosim.web.live.answers import Acknowledgement, LeaveAnswer
+from cosim.web.live.run import LiveRun
 from market.exchanges import Ask
-from market.ledger.format.records import Role
-from market.ledger.format.statements import register
+from market.ledger.format.records import DeviceKind, RecordBytes, Role
+from market.ledger.format.statements import make_device_record, register
 
 HOURS = 16
 LIVE = DAY.with_changes(horizon={"hours": HOURS})
@@ -38,6 +40,30 @@ def submit(live: LiveRun, house: int, first: int, last: int | None = None, **wan
         live.chain_id, key_of(house), house, number, first, first if last is None else last, **wanted
     )
     return live.submit(*stated)
+
+
+def state_device(
+    live: LiveRun, house: int, kind: DeviceKind, power_w: int, energy_wh: int = 0, **given: Any
+) -> RecordBytes:
+    """A member's statement that a device joins, or leaves, at its house."""
+    number = live.next_number(house)
+    known: dict[str, Any] = {"device": number, "datasheet": bytes(32), "bus": int(live.case.feeder.bus[house])}
+    stated = {**known, **given, "kind": kind, "power_w": power_w, "energy_wh": energy_wh}
+    return make_device_record(live.chain_id, house, number, key_of(house), **stated)
+
+
+def withdraw_own(live: LiveRun, house: int, kind: DeviceKind) -> LeaveAnswer:
+    """Let leave what a house has had from the first interval."""
+    (own,) = (each for each in live.list_own(house) if each.kind == kind.name.lower())
+    return live.withdraw_device(
+        state_device(live, house, kind, own.power_w, own.energy_wh, joins=False, registered=False)
+    )
+
+
+def close_until(live: LiveRun, interval: int) -> None:
+    """Close intervals until one is the next."""
+    while live.next_interval < interval:
+        live.close_interval()
 
 
 def close_all(live: LiveRun) -> None:

@@ -89,7 +89,7 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")
     elif kind == 35:
-        demand(status in (1, 2) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
+        demand(status in (1, 2, 3) and reason == 0 and 1 <= DEVICE.unpack(row[12:])[3] <= 3, "device")
     elif kind in (36, 37):
         demand(status in ((1, 2) if kind == 36 else (0,)) and reason == 0, "permission")
         _, _, _, until, zeros = PERMISSION.unpack(row[12:])

@@ -123,8 +123,8 @@ class NaiveRegistry:
             self.admit_key(row, kind, member, height, 1 in signatures)
         elif kind == 35:
             at = (member, DEVICE.unpack(row[12:])[2])
-            demand((row[1] == 1) == (at not in self.devices), "device")
-            self.devices ^= {at}
+            demand((row[1] == 2) == (at in self.devices), "device")
+            self.devices ^= {at} if row[1] < 3 else set()
         else:
             _, _, other, until, _ = PERMISSION.unpack(row[12:])
             if kind == 37:

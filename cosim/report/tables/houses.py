@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cosim.case.participants import PHASE_EV
 from cosim.report.elements import Column, Table, tabulate
 from cosim.report.tables.run_tables import RunTables
 from cosim.report.tables.supply import Mask
@@ -48,6 +49,7 @@ SHOWN_PHASES = (
     Column("phase_pv", "of PV"),
     Column("phase_battery", "of battery"),
     Column("phase_fuel_cell", "of fuel cell"),
+    Column(PHASE_EV, "of wall box"),
 )
 LISTED = 60
 
@@ -100,9 +102,11 @@ def list_phases_in_use(phases: pd.DataFrame, energies: Mapping[str, Any]) -> dic
         `…_kwh` of every house, (N,).
     """
     used = {column: np.any([energies[name] > 0 for name in names], axis=0) for column, names in PHASES.items()}
-    return {"phase": list(phases["phase"])} | {
-        column: list(np.where(mask, phases[column], "")) for column, mask in used.items() if column != "phase"
-    }
+    return (
+        {"phase": list(phases["phase"])}
+        | {column: list(np.where(mask, phases[column], "")) for column, mask in used.items() if column != "phase"}
+        | ({PHASE_EV: list(phases[PHASE_EV])} if PHASE_EV in phases else {})
+    )
 
 
 def find_connected(phases: Mapping[str, Sequence[str]], names: Sequence[str]) -> Mask:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.case.state import Standing
 from market.errors import MarketError
 from market.exchanges import AUTOMATIC, STATED, Ask, Rows
 from market.ledger.crypto.keys import is_signed
@@ -14,6 +15,7 @@ from market.ledger.format.ranges import find_out_of_range
 from market.ledger.format.records import SIZE, RecordKind
 from market.ledger.format.submissions import Submission, submission_message
 from market.rules import DOUBLE_AUCTION, PLUGGED_IN, SHARING_CENTRAL, SHARING_SELFISH
+from market.storage import Ratings, Wh
 
 MOST_WAITING = 500
 """Submissions of a house that wait at once: with each interval all of them are looked at."""
@@ -35,6 +37,10 @@ class Gate(Protocol):
     @property
     def next_interval(self) -> int:
         """The interval whose gate is open."""
+
+    @property
+    def ranges(self) -> Ranges:
+        """What the houses can give, take and keep."""
 
     def key_of(self, house: int) -> bytes | None:
         """Key of a house in force."""
@@ -75,7 +81,7 @@ def check_submission(case: Case, record: bytes, signature: bytes, gate: Gate) ->
     _check_times(row, case.n_intervals, gate)
     if gate.count_waiting(house) >= MOST_WAITING:
         raise SubmissionError(f"{MOST_WAITING} submissions of your house wait already; wait until some are past.")
-    _check_energies(case, row, house)
+    _check_energies(row, house, gate.ranges)
     _check_ask(case, row)
     return key
 
@@ -110,17 +116,29 @@ def _check_times(row: Rows, n_intervals: int, gate: Gate) -> None:
         raise SubmissionError(f"The next submission has number {least}, not {number}.")
 
 
-def find_range(case: Case, house: int) -> tuple[int, int]:
-    """Least and most that a house can give at its meter in an interval, Wh; below zero it takes."""
-    most = int(case.inputs.pv_wh[:, house].max() + case.inputs.fuel_cell_wh[:, house].max())
-    most += int(case.opening.ratings.max_discharge_wh[house]) * case.rules.battery
-    return -int(case.inputs.load_wh[:, house].max()), most
+class Ranges(NamedTuple):
+    """What each house can give or take at its meter in an interval, and what its battery holds, (N,) Wh each.
+
+    `least_wh` is below zero: what the house takes.
+    """
+
+    least_wh: Wh
+    most_wh: Wh
+    room_wh: Wh
 
 
-def _check_energies(case: Case, row: Rows, house: int) -> None:
+def find_ranges(case: Case, ratings: Ratings, standing: Standing) -> Ranges:
+    """Ranges of the houses with the devices that take part, and the batteries' ratings as they are now."""
+    inputs = case.fleet.make_inputs(standing)
+    most = inputs.pv_wh.max(axis=0) + inputs.fuel_cell_wh.max(axis=0)
+    most += ratings.max_discharge_wh * case.rules.battery
+    return Ranges(-inputs.load_wh.max(axis=0), most, ratings.soc_max_wh)
+
+
+def _check_energies(row: Rows, house: int, ranges: Ranges) -> None:
     """What a house could never give, take or keep is a slip of the pen."""
-    net, room = int(row["net_wh"]), int(case.opening.ratings.soc_max_wh[house])
-    least, most = find_range(case, house)
+    net = int(row["net_wh"])
+    least, most, room = (int(column[house]) for column in ranges)
     if net > most:
         raise SubmissionError(
             f"You can give up to {_kwh(most)} in an interval, by panels and battery; you named {_kwh(net)}."

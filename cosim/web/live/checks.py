@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cosim.case.acts import make_joining
 from cosim.case.case import Case
 from cosim.case.checks import check_islands, check_outages, check_sources
-from cosim.case.devices import Device
+from cosim.case.plugged import StatedDevice, check_house
 from cosim.errors import ScenarioError
-from cosim.recording.acts import Between, is_act
+from cosim.recording.acts import Between, is_act, read_stated
 from cosim.scenario.model import Scenario
 from market.errors import LedgerError
 from market.exchanges import Kind, Rows
-from market.ledger.format.records import DeviceKind, RecordBytes, RecordKind, decode_record, read_places, select_rows
+from market.ledger.format.records import RecordBytes, RecordKind, decode_record, read_places, select_rows
 from market.ledger.format.statements import parse_statements, read_member_and_number
 from market.ledger.store.registry import Registry, next_number
 from market.ledger.store.store import Store
@@ -37,8 +36,8 @@ def read_acts(directory: Path, n_intervals: int) -> tuple[list[Between], Rows | 
 
 MOST_SKIPPED = 1000
 """How far the number of a statement may be ahead of the one before."""
-MOST_DEVICES, LARGEST_DEVICE = 20, 10**6
-"""Devices that a house may register, and the largest number of one."""
+MOST_DEVICES, MOST_EVER, LARGEST_DEVICE = 20, 100, 10**6
+"""Devices that a house may have, and may have had since the run began, and the largest number of one."""
 
 
 def check_numbers(registry: Registry, records: RecordBytes) -> None:
@@ -55,29 +54,33 @@ def check_numbers(registry: Registry, records: RecordBytes) -> None:
             raise LedgerError(f"statement of member {member}: expected a number up to {most}, got {number}")
 
 
-def read_joining(case: Case, registry: Registry, records: RecordBytes) -> Device:
-    """The device of a member's statement, checked against the house.
+def read_device(case: Case, records: RecordBytes) -> tuple[int, StatedDevice]:
+    """Status and device of a member's statement, checked against the house.
 
     Raises
     ------
     ScenarioError, LedgerError
-        If it is no statement that a device joins, or not the house's own.
+        If it is no statement about a device, or not the house's own.
     """
     statement = parse_statement(records)
     row = decode_record(statement.record)
-    if row["kind"] != RecordKind.DEVICE or row["status"] != 1:
-        raise ScenarioError(f"device: expected a statement that it joins, got kind {row['kind']}")
+    if row["kind"] != RecordKind.DEVICE:
+        raise ScenarioError(f"device: expected a statement that one joins or leaves, got kind {row['kind']}")
     house = row["member"]
-    if sum(member == house for member, _ in registry.devices) >= MOST_DEVICES:
-        raise ScenarioError(f"house {house}: expected at most {MOST_DEVICES} devices, got one more")
-    if row["device"] > LARGEST_DEVICE:
-        raise ScenarioError(f"device: expected a number up to {LARGEST_DEVICE}, got {row['device']}")
-    if not 0 <= house < case.profiles.n_participants:
-        raise ScenarioError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
+    check_house(case, house)
+    if not 0 <= row["device"] <= LARGEST_DEVICE:
+        raise ScenarioError(f"device: expected a number from 0 to {LARGEST_DEVICE}, got {row['device']}")
     if row["bus"] != (bus := int(case.feeder.bus[house])):
         raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
-    kind = DeviceKind(row["device_kind"]).name.lower()
-    return make_joining(case, house, kind, row["power_w"], row["energy_wh"])
+    return row["status"], read_stated(row)
+
+
+def check_count(case: Case, registry: Registry, house: int) -> None:
+    """Raise ScenarioError if a house has as many devices as it may, or has had as many in the course of the run."""
+    if sum(member == house for member, _ in registry.devices) >= MOST_DEVICES:
+        raise ScenarioError(f"house {house}: expected at most {MOST_DEVICES} devices, got one more")
+    if sum(device.house == house for device in case.fleet.devices) >= MOST_EVER:
+        raise ScenarioError(f"house {house}: expected at most {MOST_EVER} devices in a run, got one more")
 
 
 def check_outages_possible(case: Case) -> None:
@@ -100,7 +103,10 @@ def check_scenario(scenario: Scenario) -> None:
     options = scenario.ledger
     for name, asked, why in (
         ("private", options.private, "submissions stand in clear beside the records that they lead to"),
-        ("members_sign", options.members_sign, "the keys of the houses are with the people"),
+        ("members_sign", options.members_sign, "the keys of the houses are with the people, who are not always there"),
     ):
         if asked:
-            raise ScenarioError(f"ledger, {name}: expected false for a served run, got true: {why}")
+            raise ScenarioError(
+                f"ledger, {name}: expected false for a served run, got true: {why}; set it to false to serve the "
+                "scenario, or run it without people by gridsettle run"
+            )

@@ -11,103 +11,48 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from cosim.case.acts import Joins, make_switching, with_act
+from cosim.case.acts import Act, make_switching, with_act
 from cosim.case.case import Case, build_case
+from cosim.case.plugged import Joins, is_gone, make_joining, make_leaving
 from cosim.errors import ScenarioError
-from cosim.interval.chunk import Chunk
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
-from cosim.recording.acts import make_act_records, resume_stage
-from cosim.recording.blocks import interval_starts
+from cosim.recording.acts import make_act_records
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.directory import check_directory, has_ledger, prepare_directory
 from cosim.scenario.model import Scenario
 from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
 from cosim.web.live.admission import check_submission
+from cosim.web.live.answers import Acknowledgement, Closed, JoinAnswer, LeaveAnswer
 from cosim.web.live.checks import (
+    check_count,
     check_numbers,
     check_outages_possible,
     check_scenario,
-    read_acts,
-    read_joining,
+    read_device,
 )
 from cosim.web.live.inbox import Inbox, Stated
+from cosim.web.live.view import LiveView
 from market.exchanges import SUBMISSION, Reason
-from market.ledger.format.records import Change, RecordBytes, number_records
+from market.ledger.format.records import JOINS, Change, RecordBytes, number_records
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
-from market.ledger.store.registry import Registry, find_key_in_force, next_number, replay_statements
+from market.ledger.store.registry import replay_statements
 
 
-class Acknowledgement(NamedTuple):
-    """The operator's signed promise to apply a submission; with it a member proves that one was left out."""
-
-    record: bytes
-    signature: bytes
-
-
-class Closed(NamedTuple):
-    """An interval that is closed and recorded.
-
-    Attributes
-    ----------
-    interval, start
-        Its number and begin, UTC.
-    height, hash
-        Of its block.
-    chunk
-        What was settled.
-    late
-        Houses that decide for themselves and had submitted nothing.
-    """
-
-    interval: int
-    start: datetime
-    height: int
-    hash: bytes
-    chunk: Chunk
-    late: tuple[int, ...]
-
-
-class JoinAnswer(NamedTuple):
-    """What became of a device: `Reason.NONE` and the height of its block, or why not, and the element that binds."""
-
-    reason: Reason
-    element: int
-    height: int
-
-
-class LiveRun:
+class LiveRun(LiveView):
     """A run in which people take part; a context manager, made by `LiveRun.open`.
 
     Every method may be called from any thread; one at a time is served.
-
-    Attributes
-    ----------
-    directory
-        Run directory.
-    last
-        The interval closed last by this process, None before the first.
     """
 
     def __init__(self, recorder: Recorder, inbox: Inbox, directory: Path) -> None:
-        self.directory = directory
-        self.last: Closed | None = None
-        self._recorder, self._inbox, self._lock, self._gate = recorder, inbox, threading.RLock(), threading.RLock()
-        self._given, self._is_sound = recorder.case, True
-        self._take_up(recorder)
-
-    def _take_up(self, recorder: Recorder) -> None:
-        """Go on from what the ledger holds."""
-        self._recorder, self._next = recorder, recorder.next_interval
-        acts, self._meters = read_acts(self.directory, recorder.next_interval)
-        self._stage = resume_stage(self._given, acts, recorder.state, recorder.network, recorder.next_interval)
+        super().__init__(recorder, inbox, directory)
+        self._lock, self._gate, self._is_sound = threading.RLock(), threading.RLock(), True
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -156,61 +101,6 @@ class LiveRun:
             self._inbox.close()
             self._recorder.ledger.close()
 
-    @property
-    def case(self) -> Case:
-        """What is run, with all devices that have joined."""
-        return self._stage.case
-
-    @property
-    def chain_id(self) -> bytes:
-        """Name of the chain."""
-        return self._recorder.ledger.chain_id
-
-    @property
-    def next_interval(self) -> int:
-        """Number of the interval whose gate is open."""
-        return self._next
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of intervals of the run."""
-        return self.case.n_intervals
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all intervals are closed."""
-        return self._next >= self.n_intervals
-
-    @property
-    def next_height(self) -> int:
-        """Height of the block that is written next."""
-        return self._recorder.ledger.head().height + 1
-
-    @property
-    def registry(self) -> Registry:
-        """Members, their keys and grants, and devices, after the last block."""
-        return self._recorder.ledger.registry
-
-    def starts_at(self, interval: int) -> datetime:
-        """Begin of an interval, UTC."""
-        return datetime.fromtimestamp(int(interval_starts(self.case, np.array([interval]))[0]), UTC)
-
-    def next_number(self, house: int) -> int:
-        """Number of a house's next statement."""
-        return next_number(self.registry, house)
-
-    def next_submission_number(self, house: int) -> int:
-        """Number of a house's next submission; it does not wait for an interval that is being closed."""
-        return self._inbox.next_number(house)
-
-    def count_waiting(self, house: int) -> int:
-        """Submissions of a house for intervals that are not closed."""
-        return self._inbox.count_waiting(house, self._next)
-
-    def key_of(self, house: int) -> bytes | None:
-        """Public key of a house that will be in force in the next block, None if it has none."""
-        return find_key_in_force(self.registry, house, self.next_height, self._next)
-
     def state_statement(self, records: RecordBytes) -> int:
         """Append a block with statements of members; returns its height.
 
@@ -244,20 +134,67 @@ class LiveRun:
         ScenarioError, LedgerError
             If it is no such statement, not at the house's bus, or of a kind that cannot join.
         """
-        with self._lock:
-            self._check_goes_on()
-            device = read_joining(self.case, self.registry, records)
+        with self._acting():
+            status, stated = read_device(self.case, records)
+            if status != JOINS:
+                raise ScenarioError(f"device: expected a statement that it joins (1), got status {status}")
+            check_count(self.case, self.registry, stated.house)
+            device = make_joining(self.case, stated)
             event = None if self.last is None else self.last.chunk.event
             if self.last is None and not self._stage.network.is_normal:
                 raise ScenarioError("device: expected an interval to have closed since the server began, wait for one")
             reason, element = try_joining(self.case, device, self._meters, event, self._stage.fresh)
             if reason != Reason.NONE:
                 return JoinAnswer(reason, element, -1)
-            stage = with_act(self._stage, Joins(self._next, device))
-            determined = make_act_records(stage, Joins(self._next, device))
-            height = self.state_statement(np.concatenate([records, determined]))
-            self._stage = stage
-            return JoinAnswer(reason, element, height)
+            return JoinAnswer(reason, element, self._carry_out(Joins(self._next, device), records))
+
+    def withdraw_device(self, records: RecordBytes) -> LeaveAnswer:
+        """Let a device leave that its member has registered, or has had from the first interval.
+
+        One that was registered but takes no part in the run is no longer registered, and nothing else changes.
+
+        Parameters
+        ----------
+        records
+            The member's signed `DEVICE` statement, (M, 72).
+
+        Raises
+        ------
+        ScenarioError, LedgerError
+            If it is no such statement, or the device is not there.
+        """
+        with self._acting():
+            status, stated = read_device(self.case, records)
+            if status == JOINS:
+                raise ScenarioError("device: expected a statement that it leaves (2 or 3), got one that it joins")
+            if self.is_only_registered(stated.house, stated.number):
+                return LeaveAnswer(self.state_statement(records), 0, waits=False)
+            before, act = self._stage, make_leaving(self._stage, self._next, stated)
+            height, after = self._carry_out(act, records), self._stage
+            moved = before.state.own_wh[act.house] - after.state.own_wh[act.house]
+            return LeaveAnswer(height, int(moved), waits=not is_gone(after, act))
+
+    @contextmanager
+    def _acting(self) -> Iterator[None]:
+        """Do something between two intervals, from what is on the disk, while the run is not over."""
+        with self._lock:
+            self._read_again()
+            self._check_goes_on()
+            yield
+
+    def _read_again(self) -> None:
+        """After an error in writing, go on from what the ledger holds."""
+        if not self._is_sound:
+            with self._writing():
+                pass
+
+    def _carry_out(self, act: Act, stated: RecordBytes | None = None) -> int:
+        """Record an act, with what its member has stated, and go on with what follows from it."""
+        stage = with_act(self._stage, act)
+        determined = make_act_records(self._stage, stage, act)
+        height = self.state_statement(determined if stated is None else np.concatenate([stated, determined]))
+        self._stage = stage
+        return height
 
     def switch(self, change: Change, element: int, *, opens: bool) -> int:
         """Open a line, a switch or the connection to the grid from the next interval on, or close it again.
@@ -272,15 +209,11 @@ class LiveRun:
         ScenarioError, grid_models.errors.GridError
             If there is no such element, or it is open, or closed, already.
         """
-        with self._lock:
-            self._check_goes_on()
+        with self._acting():
             command = make_switching(self.case, self._next, change, element, opens=opens)
-            stage = with_act(self._stage, command)
             if opens:
-                check_outages_possible(stage.case)
-            height = self.state_statement(make_act_records(stage, command))
-            self._stage = stage
-            return height
+                check_outages_possible(with_act(self._stage, command).case)
+            return self._carry_out(command)
 
     def keep_cosignatures(self, note: str) -> None:
         """Keep a checkpoint that witnesses have cosigned.
@@ -313,18 +246,10 @@ class LiveRun:
         message = acknowledgement_message(self.chain_id, record)
         return Acknowledgement(record, self._recorder.keys.operator.sign(message))
 
-    def find_submission(self, house: int, interval: int) -> Submission | None:
-        """What would be applied to a house in an interval that is not closed yet; does not wait for one that closes."""
-        return self._inbox.find(house, interval, self.key_of(house))
-
     def set_manual(self, house: int, *, manual: bool) -> None:
         """Let a house decide for itself, or leave it to the automatic rule again."""
         with self._gate:
             self._inbox.set_manual(house, manual=manual, interval=self._next)
-
-    def is_manual(self, house: int) -> bool:
-        """Whether a house decides for itself: an interval without a submission of it is marked."""
-        return self._inbox.is_manual(house)
 
     def close_interval(self) -> Closed:
         """Close the gate of the next interval, run it and record it.
@@ -335,9 +260,7 @@ class LiveRun:
             If the run is over.
         """
         with self._lock:
-            if not self._is_sound:
-                with self._writing():  # read again what is on the disk
-                    pass
+            self._read_again()
             with self._gate:
                 self._check_goes_on()
                 t, applied = self._next, self._list_applied(self._next)
@@ -363,10 +286,6 @@ class LiveRun:
         late = tuple(int(each.row["house"]) for each in applied if not each.signature)
         self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
         return self.last
-
-    def _check_goes_on(self) -> None:
-        if self.is_over:
-            raise ScenarioError("the run is over: all of its intervals are closed")
 
     def _list_applied(self, interval: int) -> list[Submission]:
         """What is applied to an interval: submissions that hold, and marks where a house was to submit and did not."""

@@ -82,7 +82,7 @@ def _draw_tick(value: float, y: float) -> str:
 
 
 def _draw_hour(hour: int) -> str:
-    anchor = "end" if hour == 24 else "middle"
+    anchor = {0: "start", 24: "end"}.get(hour, "middle")
     return f'<text x="{_x(hour)}" y="{HEIGHT - 6}" text-anchor="{anchor}">{hour:02d}:00</text>'
 
 

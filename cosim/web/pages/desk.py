@@ -19,6 +19,7 @@ from cosim.web.pages.clock import Clock
 from cosim.web.pages.envelope import Envelopes
 from cosim.web.pages.feeder_map import FeederMap, Legend, draw_map, find_open, make_feeder_map, make_legend
 from cosim.web.pages.journal import Journal
+from cosim.web.pages.names import Names, Sight, make_names
 from cosim.web.pages.witnessing import Calls
 from cosim.web.people.carry_out import carry_out_decisions
 from cosim.web.people.limits import TokenBuckets
@@ -32,21 +33,22 @@ logger = logging.getLogger(__name__)
 class Maps:
     """Pictures of the feeder, each drawn once an interval."""
 
-    def __init__(self, live: LiveRun) -> None:
-        self._live, self._drawn = live, dict[bool, tuple[int, Markup]]()
+    def __init__(self, live: LiveRun, names: Names) -> None:
+        self._live, self._names, self._drawn = live, names, dict[Sight, tuple[int, Markup]]()
         self._map: FeederMap = make_feeder_map(live.case)
         self.legend: Legend = make_legend(self._map.band_pu)
 
-    def draw(self, *, exact: bool) -> Markup:
-        """The feeder in the last interval; empty before the first."""
+    def draw(self, sight: Sight) -> Markup:
+        """The feeder in the last interval, for who looks; empty before the first."""
         last = self._live.last
         if last is None:
             return Markup("")
-        interval, picture = self._drawn.get(exact, (-1, Markup("")))
+        interval, picture = self._drawn.get(sight, (-1, Markup("")))
         if interval != last.interval:
             opened = find_open(self._live.case.feeder.net, find_changes_in_force(self._live))
-            picture = draw_map(self._map, last.chunk.flow, exact=exact, opened=opened)
-            self._drawn[exact] = last.interval, picture
+            exact, place = sight == Sight.OPERATOR, self._names.places[sight]
+            picture = draw_map(self._map, last.chunk.flow, exact=exact, opened=opened, place=place)
+            self._drawn[sight] = last.interval, picture
         return picture
 
 
@@ -78,6 +80,8 @@ class Desk:
         Asks witnesses to cosign checkpoints.
     envelopes
         How much more the wires would carry of each house.
+    names
+        What houses and elements are called.
     sign_ins, sayings, statements
         How often a client may try to sign in, a person may change something, and one may put a block on the ledger.
     secret
@@ -98,6 +102,7 @@ class Desk:
     clock: Clock
     calls: Calls
     envelopes: Envelopes
+    names: Names
     sign_ins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.5, 30.0))
     sayings: TokenBuckets = field(default_factory=lambda: TokenBuckets(3.0, 60.0))
     statements: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.1, 20.0))
@@ -153,9 +158,9 @@ def open_desk(
 
     clock = Clock(close, lambda: desk.carry_out(), seconds)
     calls = Calls(live, witnesses, announcer.announce)
-    desk = Desk(
-        live, people, sites, demo, secure, journal, Maps(live), announcer, auditor, clock, calls, Envelopes(live)
-    )
+    names = make_names(live.case)
+    maps, envelopes = Maps(live, names), Envelopes(live, names.places[Sight.MEMBER])
+    desk = Desk(live, people, sites, demo, secure, journal, maps, announcer, auditor, clock, calls, envelopes, names)
     desk.carry_out()
     with auditor, clock, calls:
         yield desk

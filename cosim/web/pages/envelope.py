@@ -10,7 +10,7 @@ from cosim.case.case import Case
 from cosim.curtailment.feasible import find_binding_limit
 from cosim.delivery.setpoints import metered_injections
 from cosim.web.live.run import LiveRun
-from cosim.web.pages.words import explain_reason
+from cosim.web.pages.words import PlaceName, explain_reason, name_by_number
 from grid_models.powerflow.verdicts import Judgement, check_limits, judge
 from market.exchanges import Rows, with_conductor
 
@@ -33,10 +33,10 @@ class Envelope(NamedTuple):
 
 
 class Envelopes:
-    """Envelopes of houses in the last interval, each found once."""
+    """Envelopes of houses in the last interval, each found once; elements are named as members see them."""
 
-    def __init__(self, live: LiveRun) -> None:
-        self._live, self._found = live, dict[int, tuple[int, Envelope]]()
+    def __init__(self, live: LiveRun, place: PlaceName) -> None:
+        self._live, self._place, self._found = live, place, dict[int, tuple[int, Envelope]]()
 
     def find(self, house: int) -> Envelope | None:
         """Envelope of a house; None before the first interval since the server began, and in an outage."""
@@ -46,12 +46,13 @@ class Envelopes:
         known = self._found.get(house)
         if known is None or known[0] != last.interval:
             meters = last.chunk.window.meters
-            known = last.interval, Envelope(*(find_room(case, meters, house, sign) for sign in (1.0, -1.0)))
+            rooms = [find_room(case, meters, house, sign, self._place) for sign in (1.0, -1.0)]
+            known = last.interval, Envelope(*rooms)
             self._found[house] = known
         return known[1]
 
 
-def find_room(case: Case, meters: Rows, house: int, sign: float) -> Room:
+def find_room(case: Case, meters: Rows, house: int, sign: float, place: PlaceName = name_by_number) -> Room:
     """How much more a house could give (`sign` 1) or take (-1) where its load is, beside these meters, (1, N)."""
     connections, loads = case.feeder.connections, case.load_reactive
     load_var = None if loads is None else loads.metered_var(meters)
@@ -64,6 +65,6 @@ def find_room(case: Case, meters: Rows, house: int, sign: float) -> Room:
         flow = case.engine.solve(tried, q_kvar)
         if judge(flow, case.limits).status[0] != Judgement.OK:
             reason, element, phase = find_binding_limit(check_limits(case.feeder, case.limits, flow, 0))
-            return Room(before, explain_reason(with_conductor(reason, phase), element))
+            return Room(before, explain_reason(with_conductor(reason, phase), element, place))
         before = kw
     return Room(before, "")

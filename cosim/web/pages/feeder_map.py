@@ -1,8 +1,8 @@
 """The feeder as an inline SVG: loading as width and colour of lines, voltage as colour of buses.
 
 Colours of loadings are those of the report's map; they stand in the style sheet, as classes, so that they follow light
-and dark. What is shown to strangers is coarse: classes of loadings, voltages to 0.01 pu, places by number. A line that
-feeds one house says how much that house takes.
+and dark. What is shown to others than the operator is coarse: classes of loadings, voltages to 0.01 pu; strangers see
+places by number. A line that feeds one house says how much that house takes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.colors
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cosim.case.case import Case
 from cosim.recording.topology import Changes
@@ -20,6 +20,7 @@ from cosim.report.figures.feeder_map import CLASSES, ELONGATED
 from cosim.report.figures.topology import find_places
 from cosim.report.palette import HEAT
 from cosim.results.labels import describe_conductor
+from cosim.web.pages.words import PlaceName, name_by_number
 from grid_models.arrays import Floats, Ints
 from grid_models.powerflow.flow import Flow
 from market.ledger.format.records import Change
@@ -136,7 +137,14 @@ def find_open(net: Any, changes: Changes) -> frozenset[int]:
     return frozenset(int(k) for k in found)
 
 
-def draw_map(feeder: FeederMap, flow: Flow, *, exact: bool, opened: frozenset[int] = frozenset()) -> Markup:
+def draw_map(
+    feeder: FeederMap,
+    flow: Flow,
+    *,
+    exact: bool,
+    opened: frozenset[int] = frozenset(),
+    place: PlaceName = name_by_number,
+) -> Markup:
     """Picture of the feeder in one interval.
 
     Parameters
@@ -149,18 +157,30 @@ def draw_map(feeder: FeederMap, flow: Flow, *, exact: bool, opened: frozenset[in
         Whether values are told exactly, for the operator.
     opened
         Numbers of the branches that are out, as of `find_open`.
+    place
+        What elements are called.
     """
     bus, line, trafo = feeder.conductors
     voltage = find_worst(flow.vm_pu[0], bus, voltage=True)
     lines = find_worst(flow.line_loading_percent[0], line, voltage=False)
     trafos = find_worst(flow.trafo_loading_percent[0], trafo, voltage=False)
     loading = Worst(np.concatenate([lines.values, trafos.values]), (*lines.names, *trafos.names))
-    parts = [_draw_branch(feeder, k, loading, exact=exact, is_open=k in opened) for k in range(len(feeder.ends))]
-    parts += [_draw_bus(feeder, k, voltage, exact=exact) for k in range(len(feeder.points))]
+    branches, buses = name_branches(feeder, place), [str(escape(place("bus", int(k)))) for k in feeder.buses]
+    parts = [
+        _draw_branch(feeder, k, loading, branches[k], exact=exact, is_open=k in opened) for k in range(len(branches))
+    ]
+    parts += [_draw_bus(feeder, k, voltage, buses[k], exact=exact) for k in range(len(buses))]
     summary = describe_map(voltage, loading, len(opened))
     return Markup(
         f'<svg class="map" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{summary}">{"".join(parts)}</svg>'
     )
+
+
+def name_branches(feeder: FeederMap, place: PlaceName) -> list[str]:
+    """What the branches of a map are called, lines first, escaped."""
+    n = feeder.n_lines
+    tables = ["line"] * n + ["transformer"] * (len(feeder.branches) - n)
+    return [str(escape(place(table, int(k)))) for table, k in zip(tables, feeder.branches, strict=True)]
 
 
 def describe_map(voltage: Worst, loading: Worst, n_open: int = 0) -> str:
@@ -206,27 +226,24 @@ def _color_place(percent: int) -> str:
     return str(plotly.colors.sample_colorscale(HEAT, [percent / 100])[0])
 
 
-def _draw_branch(feeder: FeederMap, k: int, loading: Worst, *, exact: bool, is_open: bool) -> str:
+def _draw_branch(feeder: FeederMap, k: int, loading: Worst, name: str, *, exact: bool, is_open: bool) -> str:
     (x1, y1), (x2, y2) = feeder.points[feeder.ends[k]]
     percent, place = float(loading.values[k]), find_class(float(loading.values[k]))
-    is_line = k < feeder.n_lines
-    name = f"{'line' if is_line else 'transformer'} {feeder.branches[k]}"
     if is_open:
         look, title = "load-open", f"<title>{name}: open</title>"
     else:
         value = "no supply" if place is None else f"{percent:.1f} %" if exact else CLASSES[place].label
         look = "load-none" if place is None else f"load-{place}"
         title = f"<title>{_name_conductor(name, loading.names[k])}: {value}</title>"
-    if is_line:
+    if k < feeder.n_lines:
         return f'<line class="{look}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}">{title}</line>'
     drawn = f'<line class="{look}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"></line>'
     x, y = round((x1 + x2) / 2, 1), round((y1 + y2) / 2, 1)
     return f'{drawn}<circle class="trafo {look}" cx="{x}" cy="{y}" r="13">{title}</circle>'
 
 
-def _draw_bus(feeder: FeederMap, k: int, voltage: Worst, *, exact: bool) -> str:
-    x, y = feeder.points[k]
-    vm_pu, name = float(voltage.values[k]), f"bus {feeder.buses[k]}"
+def _draw_bus(feeder: FeederMap, k: int, voltage: Worst, name: str, *, exact: bool) -> str:
+    (x, y), vm_pu = feeder.points[k], float(voltage.values[k])
     if np.isnan(vm_pu):
         cross = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
         return f'<path class="dark-bus" d="{cross}"><title>{name}: no supply</title></path>'

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from cosim.web.pages.auditor import COMMANDS
 from cosim.web.pages.desk import Desk
-from cosim.web.pages.house import list_free_houses, list_houses
+from cosim.web.pages.house import list_free_houses
+from cosim.web.pages.names import Sight
 from cosim.web.pages.refusals import RefusedError
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit, redirect
@@ -36,7 +37,7 @@ def show_operator(visit: Visit) -> Response:
         members=[describe_member(desk, person) for person in persons.list_persons(State.ADMITTED)],
         others=persons.list_persons(State.STRANGER, State.REFUSED, State.REVOKED),
         free=list_free_houses(desk),
-        participants=desk.live.case.profiles.participants,
+        names=desk.names,
         devices=[
             (member, number, describe_device(device))
             for (member, number), device in sorted(desk.live.registry.devices.items())
@@ -46,7 +47,7 @@ def show_operator(visit: Visit) -> Response:
         auditor=desk.auditor,
         audits=tuple(COMMANDS),
         has_checkpoint=bool(read_checkpoint(desk)),
-        map=desk.maps.draw(exact=True),
+        map=desk.maps.draw(Sight.OPERATOR),
         legend=desk.maps.legend,
         clients=desk.announcer.n_clients,
         switched=list_switched(desk),
@@ -57,10 +58,11 @@ def show_operator(visit: Visit) -> Response:
 def describe_member(desk: Desk, person: Person) -> dict[str, Any]:
     """A member as the operator sees it."""
     live, house = desk.live, -1 if person.house is None else person.house
+    name = desk.names.full(house) if house in desk.names.houses else person.label
     key = find_key_in_force(live.registry, house, live.next_height, live.next_interval)
     return {
         "person": person,
-        "participant": live.case.profiles.participants[house] if house < len(live.case.profiles.participants) else "",
+        "name": name,
         "key": pseudonym(key) if key else "",
         "is_manual": live.is_manual(house),
     }
@@ -68,14 +70,11 @@ def describe_member(desk: Desk, person: Person) -> dict[str, Any]:
 
 def admit(visit: Visit) -> Response:
     """Admit a person to a house."""
-    house = visit.whole("house", 0, visit.desk.live.case.profiles.n_participants - 1)
+    house, names = visit.named_house(), visit.desk.names
+    if house not in names.houses:
+        raise RefusedError(409, "The community is nobody's; choose a house.")
     if house not in list_free_houses(visit.desk):
-        has = (
-            "has a member or a key already"
-            if house in list_houses(visit.desk)
-            else "is the community, which is nobody's"
-        )
-        raise RefusedError(409, f"House {house} {has}; choose another.")
+        raise RefusedError(409, f"{names.party(house).capitalize()} has a member or a key already; choose another.")
     visit.desk.people.decisions.admit(visit.whole("person"), house)
     return redirect("/operator")
 
@@ -125,9 +124,10 @@ def list_switched(desk: Desk) -> list[tuple[str, str, bool]]:
     case = desk.live.case
     opened = [outage for k, outage in enumerate(case.timeline.outages) if case.timeline.open[-1, k]]
     lines = {name for outage in opened for name in outage.lines}
+    place = desk.names.places[Sight.OPERATOR]
     found = [("grid 0", "the connection to the grid", any(outage.grid for outage in opened))]
     return found + [
-        (f"line {index}", f"line {index} ({name})", name in lines) for index, name in case.feeder.net.line.name.items()
+        (f"line {index}", place("line", int(index)), name in lines) for index, name in case.feeder.net.line.name.items()
     ]
 
 

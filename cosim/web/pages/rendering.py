@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from cosim.results import labels
 from cosim.web.pages import words
 
 _ENVIRONMENT = Environment(
@@ -16,6 +17,8 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters |= {
     "energy": words.format_energy,
     "money": words.format_money,
+    "cents": words.format_cents,
+    "number": labels.number_house,
     "price": words.format_price,
     "party": words.name_party,
     "kind": words.name_kind,
@@ -25,6 +28,7 @@ _BASE: Mapping[str, Any] = {
     "key": "",
     "is_operator": False,
     "is_person": False,
+    "is_member": False,
     "is_over": False,
     "demo": False,
     "path": "",

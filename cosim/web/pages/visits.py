@@ -12,7 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -23,7 +23,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cosim.errors import ScenarioError
+from cosim.results.labels import number_house
 from cosim.web.pages.desk import Desk
+from cosim.web.pages.names import Sight
 from cosim.web.pages.refusals import RefusedError, answer_refusal, find_status
 from cosim.web.people.persons import Person, State
 from cosim.web.people.sessions import Session
@@ -94,11 +96,24 @@ class Visit(NamedTuple):
         """House of the member who asks; refuses all others."""
         return find_house(self.person)
 
+    @property
+    def sight(self) -> Sight:
+        """What names the visitor sees."""
+        if self.is_operator:
+            return Sight.OPERATOR
+        person = None if self.session is None else self.session.person
+        return Sight.MEMBER if person is not None and person.state == State.ADMITTED else Sight.STRANGER
+
+    def named_house(self) -> int:
+        """Index of the house, or the community, whose number the body or the query names."""
+        first, n = number_house(0), self.desk.live.case.profiles.n_participants
+        return self.whole("house", first, number_house(n - 1)) - first
+
     def text(self, name: str, longest: int = 200) -> str:
         """A text of the body; empty if it is missing."""
         value = self.fields.get(name, "")
         if not isinstance(value, str) or len(value) > longest:
-            raise RefusedError(400, f"{name}: expected a text of at most {longest} characters.")
+            raise RefusedError(400, f"{name}: give a text of at most {longest} characters.")
         return value.strip()
 
     def whole(self, name: str, low: int = 0, high: int = 2**31 - 1) -> int:
@@ -106,7 +121,7 @@ class Visit(NamedTuple):
         value = self.fields.get(name, self.request.query_params.get(name, ""))
         text = str(value).strip()
         if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
-            raise RefusedError(400, f"{name}: expected a whole number from {low} to {high}.")
+            raise RefusedError(400, f"{name}: give a whole number from {low} to {high}.")
         return int(text)
 
     def decimal(self, name: str, low: float, high: float) -> float:
@@ -116,7 +131,7 @@ class Visit(NamedTuple):
         except ValueError:
             value = float("nan")
         if not low <= value <= high:
-            raise RefusedError(400, f"{name}: expected a number from {low:g} to {high:g}.")
+            raise RefusedError(400, f"{name}: give a number from {low:g} to {high:g}.")
         return value
 
     def blob(self, name: str, lengths: range) -> bytes:
@@ -142,15 +157,31 @@ class Entry(NamedTuple):
     who: Who
 
 
+class Lane(StrEnum):
+    """Threads that a route waits for: pages; what is handed in; what waits for the ledger, perhaps a whole interval."""
+
+    PAGES = "pages"
+    HANDED_IN = "handed in"
+    LEDGER = "ledger"
+
+
+def find_lane(entry: Entry) -> Lane:
+    """Lane of a route: statements and what the operator does wait for an interval that is being closed."""
+    if entry.method == "GET":
+        return Lane.PAGES
+    waits = entry.path == "/house/statement" or entry.who == Who.OPERATOR
+    return Lane.LEDGER if waits else Lane.HANDED_IN
+
+
 class Threads:
-    """How many requests are answered at once: a few, and pages never wait for what waits for the ledger."""
+    """How many requests are answered at once: a few of each lane, so that none waits for what another waits for."""
 
     def __init__(self) -> None:
-        self._limits = {"GET": CapacityLimiter(MOST_AT_ONCE), "POST": CapacityLimiter(MOST_AT_ONCE)}
+        self._limits = {lane: CapacityLimiter(MOST_AT_ONCE) for lane in Lane}
 
     async def run(self, entry: Entry, task: Callable[[], Response]) -> Response:
         """Run a task in a thread."""
-        return await to_thread.run_sync(task, limiter=self._limits[entry.method])
+        return await to_thread.run_sync(task, limiter=self._limits[find_lane(entry)])
 
 
 def make_endpoint(desk: Desk, entry: Entry, threads: Threads) -> Callable[[Request], Awaitable[Response]]:
@@ -240,7 +271,8 @@ def check_allowed(visit: Visit, entry: Entry) -> None:
     if entry.who == Who.OPERATOR and not visit.is_operator:
         raise RefusedError(403, "This is for the operator.")
     if entry.who == Who.PERSON and visit.person.state == State.REVOKED:
-        raise RefusedError(403, "The operator has ended your membership.")
+        why = f": {visit.person.reason}" if visit.person.reason else ""
+        raise RefusedError(403, f"The operator has ended your membership{why}.")
     if entry.who == Who.MEMBER or (entry.who == Who.READER and not visit.is_operator):
         find_house(visit.person)
 

@@ -11,15 +11,17 @@ from starlette.responses import Response
 from cosim.web.pages.curves import Curve, draw_curves
 from cosim.web.pages.desk import Desk
 from cosim.web.pages.journal import Recorded
+from cosim.web.pages.names import Sight
 from cosim.web.pages.rendering import render
 from cosim.web.pages.visits import Visit
+from cosim.web.pages.words import describe_mechanism
 from grid_models.arrays import Floats
 from market.ledger.format.checkpoint import checkpoint_path, log_origin
 from market.ledger.format.note import ED25519, VerifierKey
 from market.ledger.store.registry import find_operators_key
 
 LAST_BLOCKS = 8
-OUTCOMES = ("as cleared", "some of it cut", "some load shed", "without supply")
+OUTCOMES = ("all deals delivered", "some deals cut", "some load switched off", "without supply")
 
 
 def show_welcome(visit: Visit) -> Response:
@@ -29,7 +31,7 @@ def show_welcome(visit: Visit) -> Response:
         "welcome.html",
         **name_visitor(visit),
         **describe_market(desk),
-        map=desk.maps.draw(exact=visit.is_operator),
+        map=desk.maps.draw(visit.sight),
         legend=desk.maps.legend,
         price_curve=draw_prices(desk),
         blocks=desk.journal.blocks[: -LAST_BLOCKS - 1 : -1],
@@ -46,6 +48,7 @@ def name_visitor(visit: Visit) -> dict[str, Any]:
         "csrf": visit.csrf,
         "key": "" if person is None else person.page_key.hex(),
         "is_person": person is not None,
+        "is_member": visit.sight == Sight.MEMBER,
         "is_operator": visit.is_operator,
         "demo": visit.desk.demo,
         "path": visit.request.url.path,
@@ -60,8 +63,9 @@ def describe_market(desk: Desk) -> dict[str, Any]:
     last = desk.journal.intervals[newest] if newest >= 0 else None
     return {
         "name": case.scenario.name,
-        "mechanism": case.scenario.market.mechanism,
-        "n_houses": case.profiles.n_participants,
+        "mechanism": describe_mechanism(case.scenario.market.mechanism),
+        "n_houses": len(desk.names.houses),
+        "has_community": len(desk.names.houses) < case.profiles.n_participants,
         "minutes": case.interval_minutes,
         "interval": t,
         "n_intervals": live.n_intervals,
@@ -101,13 +105,13 @@ def list_hours(desk: Desk, day: range) -> Floats:
 def draw_prices(desk: Desk) -> Markup:
     """Prices of the day: between houses so far, of the grid all day."""
     day = find_day(desk)
-    grid = desk.live.case.inputs.utility_ueur_per_kwh[day.start : day.stop] / 1e6
+    grid = desk.live.case.inputs.utility_ueur_per_kwh[day.start : day.stop] / 1e4
     known = min(len(desk.journal.intervals), day.stop) - day.start
     prices = [desk.find_price(day.start + k) for k in range(known)]
     local = np.full(len(day), np.nan)
-    local[: len(prices)] = [np.nan if price is None else price / 1e6 for price in prices]
+    local[: len(prices)] = [np.nan if price is None else price / 1e4 for price in prices]
     curves = [Curve("between houses", local, "curve-1"), Curve("of the grid", grid, "curve-2")]
-    return draw_curves(curves, list_hours(desk, day), "EUR/kWh", "Price today")
+    return draw_curves(curves, list_hours(desk, day), "ct/kWh", "Price today")
 
 
 def read_checkpoint(desk: Desk) -> str:

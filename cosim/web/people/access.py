@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cosim.results.labels import name_house
 from cosim.web.people.errors import FullError, PeopleError, StateError, UnknownError
 from cosim.web.people.file import PeopleFile
 from cosim.web.people.persons import Persons, State
@@ -73,12 +74,14 @@ class Access:
             self._persons.expect_state(asker, "asks for access", State.ADMITTED)
             owner = self._persons.find_member(owner_house)
             if owner is None:
-                raise UnknownError(f"house {owner_house}: expected a house with a member, got one without")
+                raise UnknownError(f"{name_house(owner_house)}: expected a house with a member, got one without")
             if owner.number == asker:
                 raise StateError("expected another's house, got your own")
             known = self._file.rows("SELECT state FROM access WHERE asker = ? AND owner = ?", asker, owner.number)
             if known and known[0][0] in (Answer.ASKED, Answer.GRANTED):
-                raise StateError(f"house {owner_house}: expected a first request, got another; it is {known[0][0]}")
+                raise StateError(
+                    f"{name_house(owner_house)}: expected a first request, got another; it is {known[0][0]}"
+                )
             if self._file.rows("SELECT count(*) FROM access WHERE asker = ?", asker)[0][0] >= MOST_ASKED:
                 raise FullError(f"expected at most {MOST_ASKED} requests of a member, got one more")
             self._file.write("DELETE FROM access WHERE asker = ? AND owner = ?", asker, owner.number)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cosim.results.labels import name_house
 from cosim.web.people.errors import PeopleError, StateError, UnknownError
 from cosim.web.people.file import PeopleFile
 from cosim.web.people.persons import Person, Persons, State, check_house
@@ -70,7 +71,7 @@ class Decisions:
             member = self._persons.find_member(house)
             if member is not None:
                 raise StateError(
-                    f"house {house}: expected a house without a person, got that of person {member.number}; "
+                    f"{name_house(house)}: expected a house without a person, got that of person {member.number}; "
                     "revoke that person first, or choose another house"
                 )
             return self._decide(person, Verdict.ADMIT, State.ADMITTED, house, "")

@@ -64,7 +64,7 @@ class Nonces:
         until = self._until(nonce, purpose)
         self._file.write("DELETE FROM nonce WHERE until <= ?", int(self._clock()))
         if self._file.rows("SELECT 1 FROM nonce WHERE nonce = ?", nonce):
-            raise SignInError("nonce: expected one that was not used yet, got one that was; sign in again")
+            raise SignInError("sign-in: expected one that was not used yet, got one that was; sign in again")
         if self._file.rows("SELECT count(*) FROM nonce")[0][0] >= MOST_USED:
             raise FullError("expected fewer sign-ins within five minutes; wait a little and sign in again")
         self._file.write("INSERT INTO nonce VALUES(?,?)", nonce, until)
@@ -82,8 +82,8 @@ class Nonces:
                 content = b""
         begin = content[: _TIME + _RANDOM]
         if not content or not hmac.compare_digest(content[_TIME + _RANDOM :], self._mark(begin, purpose)):
-            raise SignInError(f"nonce: expected one that this server gave out for {purpose}, got another")
+            raise SignInError(f"sign-in: expected one that this server gave out for {purpose}, got another")
         until = int.from_bytes(begin[:_TIME], "big") + VALID_S
         if self._clock() >= until:
-            raise SignInError("nonce: expected one of the last 5 minutes, got an older one; sign in again")
+            raise SignInError("sign-in: expected one of the last 5 minutes, got an older one; sign in again")
         return until

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from cosim.results.labels import name_house, number_house
 from cosim.web.people.eip4361 import name_key
 from cosim.web.people.errors import FullError, PeopleError, StateError, UnknownError
 from cosim.web.people.file import PeopleFile
@@ -80,7 +81,7 @@ class Person:
     @property
     def label(self) -> str:
         """What others see of it."""
-        return f"person {self.number}" if self.house is None else f"house {self.house}"
+        return f"person {self.number}" if self.house is None else name_house(self.house)
 
 
 class Persons:
@@ -244,4 +245,4 @@ def check_house(house: int) -> None:
         If it cannot.
     """
     if not 0 <= house < LARGEST_HOUSE:
-        raise PeopleError(f"house: expected a number from 0 to {LARGEST_HOUSE - 1}, got {house}")
+        raise PeopleError(f"house: expected a number from 1 to {LARGEST_HOUSE}, got {number_house(house)}")

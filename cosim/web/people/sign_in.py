@@ -129,7 +129,9 @@ def register_passkey(people: People, site: Site, nonce: str, page_key: bytes, cr
     with people.file.transaction():
         people.nonces.use_nonce(nonce, Purpose.PASSKEY_REGISTRATION)
         if people.persons.find_by_subject(Kind.PASSKEY, credential.identity) is not None:
-            raise SignInError("passkey: expected a new one, got one that is registered; sign in with it")
+            raise SignInError(
+                "passkey: expected a new one, got one that this market knows; sign in with it: Use a passkey"
+            )
         person = people.persons.greet(Kind.PASSKEY, credential.identity, page_key)
         people.passkeys.add(person.number, credential)
     return SignedIn(person, page_key)
@@ -146,7 +148,9 @@ def sign_in_with_passkey(people: People, site: Site, nonce: str, page_key: bytes
     people.nonces.check_nonce(nonce, Purpose.PASSKEY_SIGN_IN)
     known = people.passkeys.find(passkey.read_identity(credential_json))
     if known is None:
-        raise SignInError("passkey: expected one that is registered here, got another; register it first")
+        raise SignInError(
+            "passkey: expected one that this market knows, got another; make one here first: Make a passkey"
+        )
     challenge = passkey.make_challenge(nonce, page_key)
     sign_count = passkey.verify_sign_in(site, challenge, credential_json, known)
     with people.file.transaction():

@@ -120,8 +120,17 @@ def read_receipt(path: Path) -> Receipt:
         return parse_receipt(text)
 
 
-def prove(store: Store, interval: int, seq: int) -> Receipt:
+def prove(store: Store, interval: int, seq: int, size: int | None = None) -> Receipt:
     """Make the receipt for record `seq` of an interval.
+
+    Parameters
+    ----------
+    store
+        The ledger.
+    interval, seq
+        Which record.
+    size
+        Blocks of the checkpoint that it leads to. Default: the newest that counts.
 
     Raises
     ------
@@ -133,23 +142,26 @@ def prove(store: Store, interval: int, seq: int) -> Receipt:
     if not 0 <= seq < len(bodies):
         raise LedgerError(f"interval {interval}: expected a record from 0 to {len(bodies) - 1}, got {seq}")
     genesis = decode_records(store.block(0).records)
-    size, note = _find_covering(store, block.height, read_quorum(read_parameters(genesis)))
+    found, note = _find_covering(store, block.height, read_quorum(read_parameters(genesis)), size)
     return Receipt(
         bodies[seq],
         seq,
         tuple(inclusion_proof([leaf_hash(body) for body in bodies], seq)),
         block.header,
-        tuple(inclusion_proof(store.hashes()[:size], block.height)),
+        tuple(inclusion_proof(store.hashes()[:found], block.height)),
         note,
         genesis[genesis[:, 0] == RecordKind.PARAMETER].tobytes(),
     )
 
 
-def _find_covering(store: Store, height: int, quorum: Quorum | None) -> tuple[int, str]:
-    """The newest checkpoint that covers a block and counts, as (size, note)."""
-    covering = [(size, note) for size, note in reversed(store.checkpoints()) if size > height]
+def _find_covering(store: Store, height: int, quorum: Quorum | None, wanted: int | None) -> tuple[int, str]:
+    """The newest checkpoint that covers a block and counts, or that of the wanted size, as (size, note)."""
+    every = [(size, note) for size, note in reversed(store.checkpoints()) if size > height]
+    covering = [each for each in every if wanted in (None, each[0])]
     if not covering:
-        raise LedgerError(f"{store.path}: expected a checkpoint that covers block {height}, found none")
+        what = "a checkpoint" if wanted is None else f"a checkpoint of {wanted} blocks"
+        others = ", ".join(str(size) for size, _ in every[:8]) or "none"
+        raise LedgerError(f"{store.path}: expected {what} that covers block {height}, found {others}")
     for size, note in covering:
         if quorum is None or count_cosigners(note, quorum) >= quorum.needed:
             return size, note

@@ -116,11 +116,7 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
     LedgerError
         If there is no file, others than its owner can read it, it is no Ed25519 key, or the passphrase is wrong.
     """
-    content, mode = _read(path), stat.S_IMODE(path.stat().st_mode)
-    if os.name == "posix" and mode & 0o077:
-        raise LedgerError(
-            f"{path}: expected a key that only its owner can read (mode 600), got mode {mode:o}; chmod 600 {path}"
-        )
+    content = read_private_file(path)
     try:
         key = load_pem_private_key(content, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as reason:
@@ -130,6 +126,22 @@ def read_private_key(path: Path, passphrase: bytes | None = None) -> Ed25519Priv
     if not isinstance(key, Ed25519PrivateKey):
         raise LedgerError(f"{path}: expected an Ed25519 key, got {type(key).__name__}")
     return key
+
+
+def read_private_file(path: Path) -> bytes:
+    """Content of a key file that only its owner can read.
+
+    Raises
+    ------
+    LedgerError
+        If there is no file, or others than its owner can read it.
+    """
+    content, mode = _read(path), stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        raise LedgerError(
+            f"{path}: expected a key that only its owner can read (mode 600), got mode {mode:o}; chmod 600 {path}"
+        )
+    return content
 
 
 def is_encrypted(path: Path) -> bool:

@@ -116,6 +116,8 @@ class Remote:
         `http://…` or `https://…`, below which the paths are.
     patience_s
         Seconds that an answer may take, beyond what its length takes.
+    name
+        What messages call it. Default: its URL.
 
     Raises
     ------
@@ -123,7 +125,7 @@ class Remote:
         If it is no such URL.
     """
 
-    def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, url: str, patience_s: float = PATIENCE_S, name: str | None = None) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -132,7 +134,7 @@ class Remote:
         wanted = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.query
         if not wanted or parts.fragment or not url.isascii() or any(c <= " " for c in url):
             raise LedgerError(f"expected a URL like http://host:port/path, without a name or query, got {shorten(url)}")
-        self.url, self.patience_s = url.rstrip("/"), patience_s
+        self.url, self.patience_s, self._name = url.rstrip("/"), patience_s, name
         self._scheme, self._host, self._port, self._prefix = parts.scheme, parts.hostname, port, parts.path.rstrip("/")
         self._connection: http.client.HTTPConnection | None = None
 
@@ -162,7 +164,7 @@ class Remote:
         ServerError
             As `read` does.
         """
-        what = f"{self.url}/{path}"
+        what = self._call(path)
         headers = {"Range": f"bytes={skip}-"} if skip else {}
         with self._request("GET", path, None, headers, most) as response:
             body = Body(response, what)
@@ -176,10 +178,13 @@ class Remote:
                 body.skip(skip)
             yield body
 
-    def post(self, path: str, content: bytes, most: int) -> Answer:
+    def post(self, path: str, content: bytes, most: int, kind: str = "application/octet-stream") -> Answer:
         """Answer to a POST, its body at most `most` bytes; raises as `read` does."""
-        with self._request("POST", path, content, {"Content-Type": "application/octet-stream"}, most) as response:
-            return Answer(response.status, Body(response, f"{self.url}/{path}").read_up_to(most))
+        with self._request("POST", path, content, {"Content-Type": kind}, most) as response:
+            return Answer(response.status, Body(response, self._call(path)).read_up_to(most))
+
+    def _call(self, path: str) -> str:
+        return f"{self.url}/{path}" if self._name is None else self._name
 
     @contextmanager
     def _request(
@@ -197,7 +202,7 @@ class Remote:
             if isinstance(reason, LedgerError):
                 raise
             text = str(reason) or type(reason).__name__
-            raise ServerError(f"{self.url}/{path}: expected an answer within {seconds:.0f} s, got: {text}") from reason
+            raise ServerError(f"{self._call(path)}: expected an answer within {seconds:.0f} s, got: {text}") from reason
         except BaseException:
             self.close()
             raise
@@ -213,7 +218,7 @@ class Remote:
         more: dict[str, str],
     ) -> http.client.HTTPResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "gridsettle", **more}
-        connection.request(method, f"{self._prefix}/{path}", content, headers)
+        connection.request(method, f"{self._prefix}/{path}" if path else self._prefix or "/", content, headers)
         return connection.getresponse()
 
     def _connect(self) -> tuple[http.client.HTTPConnection, socket.socket]:

@@ -124,7 +124,7 @@ LIMITS: dict[int, _Limits] = {
     RecordKind.SUBMISSION: _SUBMISSION,
     RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, CLOSES), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
-    RecordKind.DEVICE: {"status": (1, 2), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
+    RecordKind.DEVICE: {"status": (1, 3), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},
     RecordKind.GRANT: {"status": (1, 2), "reason": (0, 0)},
     RecordKind.ACCESS: {**_NO_FLAGS, "until": (0, 0)},
     RecordKind.SIGNATURE: {"status": (1, max(Purpose)), "reason": (0, 1)},

@@ -69,6 +69,9 @@ class Change(IntEnum):
     BACKGROUND_OFF = 6  # the net's own loads, shunts, wards and motors are off in the island of the former at this bus
 
 
+JOINS, LEAVES, LEAVES_UNREGISTERED = 1, 2, 3
+"""Status of a `DEVICE` record; the last one where the house has had it from the first interval, unregistered."""
+
 OPENS, CLOSES = 1, 2
 """Reason of a `TOPOLOGY` record that is a command of the operator, in a block without an interval."""
 

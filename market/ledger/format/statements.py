@@ -19,6 +19,9 @@ from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.records import (
     DEVICE,
+    JOINS,
+    LEAVES,
+    LEAVES_UNREGISTERED,
     MEMBER,
     PERMISSION,
     REGISTRY_KINDS,
@@ -155,6 +158,7 @@ def make_device_record(
     energy_wh: int,
     datasheet: bytes,
     joins: bool = True,
+    registered: bool = True,
 ) -> RecordBytes:
     """State that a device joins or leaves, signed by its member.
 
@@ -170,11 +174,13 @@ def make_device_record(
         SHA-256 of its description.
     joins
         False if it leaves.
+    registered
+        False if it leaves and was never registered: the house has had it from the first interval.
     """
     record = make_record(
         DEVICE,
         RecordKind.DEVICE,
-        status=1 if joins else 2,
+        status=JOINS if joins else LEAVES if registered else LEAVES_UNREGISTERED,
         member=member,
         number=number,
         device=device,

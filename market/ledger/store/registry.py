@@ -9,6 +9,8 @@ from market.errors import LedgerError
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import check_usable, is_signed
 from market.ledger.format.records import (
+    JOINS,
+    LEAVES,
     Purpose,
     RecordBytes,
     RecordKind,
@@ -271,12 +273,11 @@ def _check_new_key(registry: Registry, key: bytes, what: str) -> None:
 
 
 def _with_device(registry: Registry, row: Fields, what: str) -> Registry:
-    at = (row["member"], row["device"])
-    joins = row["status"] == 1
-    if joins == (at in registry.devices):
-        raise LedgerError(f"{what}: expected device {at[1]} {'not ' if joins else ''}to be registered")
+    at, status = (row["member"], row["device"]), row["status"]
+    if (status == LEAVES) != (at in registry.devices):
+        raise LedgerError(f"{what}: expected device {at[1]} {'' if status == LEAVES else 'not '}to be registered")
     devices = {known: device for known, device in registry.devices.items() if known != at}
-    if joins:
+    if status == JOINS:
         devices[at] = RegisteredDevice(
             row["device_kind"], row["bus"], row["power_w"], row["energy_wh"], row["datasheet"]
         )

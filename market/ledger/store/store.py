@@ -88,7 +88,7 @@ class Store:
         path = directory / FILE
         if path.exists():
             raise LedgerError(f"{path}: expected no ledger, found one; resume it or choose another directory")
-        lock = _lock_for_writing(path)
+        lock = lock_for_writing(path)
         partial = path.with_name(f".{FILE}.partial")
         try:
             for left in directory.glob(f"{partial.name}*"):
@@ -114,7 +114,7 @@ class Store:
             If there is none, it is no ledger, or another process writes to it.
         """
         path = _find_file(directory)
-        lock = _lock_for_writing(path)
+        lock = lock_for_writing(path)
         try:
             database = open_to_write(path, SCHEMA)
             with database.report_damage():
@@ -346,8 +346,14 @@ def _find_file(directory: Path) -> Path:
     return path
 
 
-def _lock_for_writing(path: Path) -> sqlite3.Connection:
-    """Lock a file beside the database until it is closed; if the process is killed it is free. Readers ignore it."""
+def lock_for_writing(path: Path) -> sqlite3.Connection:
+    """Lock a file beside another until it is closed; if the process is killed it is free. Readers ignore it.
+
+    Raises
+    ------
+    LedgerError
+        If another process has locked it.
+    """
     file = path.with_suffix(".lock")
     if file.exists() and (not file.is_file() or file.stat().st_size > 0):
         raise LedgerError(f"{file}: expected the empty file by which a run locks its ledger, got another; remove it")

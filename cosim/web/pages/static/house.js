@@ -6,6 +6,7 @@ import { makeSubmission, signSubmission } from "./submission.js";
 import { attempt, get, post, say } from "./talk.js";
 
 const ATTEMPTS = 3;
+const WH_PER_KG = 33330; // of hydrogen, lower heating value
 const whole = (form, name, factor = 1) => Math.round(Number(form.elements[name].value || 0) * factor);
 
 /** The record that a form asks for; `next` holds the numbers that the server expects. */
@@ -22,6 +23,25 @@ const makers = {
     const energyWh = whole(form, "energy_kwh", 1000);
     return records.makeDevice({ ...next, deviceKind: records.DEVICE.battery, powerW: next.battery_w, energyWh });
   },
+  cell: async (form, next) => {
+    const words = new TextEncoder().encode(`gridsettle fuel cell ${form.elements.preset.value}`);
+    const datasheet = new Uint8Array(await crypto.subtle.digest("SHA-256", words));
+    const energyWh = whole(form, "tank_kg", WH_PER_KG);
+    return records.makeDevice({ ...next, deviceKind: records.DEVICE.cell, powerW: next.cell_w, energyWh, datasheet });
+  },
+  leave: (form, next) => {
+    const number = form.elements.number.value; // empty: the house has had it from the first interval
+    const status = number === "" ? records.STATUS.leavesUnregistered : records.STATUS.leaves;
+    const device = number === "" ? next.device : Number(number);
+    const [deviceKind, powerW, energyWh] = ["kind", "power_w", "energy_wh"].map((name) => whole(form, name));
+    return records.makeDevice({ ...next, status, device, deviceKind, powerW, energyWh });
+  },
+};
+
+/** What the numbers of the next statement depend on. */
+const queries = {
+  battery: (form) => `?battery_wh=${whole(form, "energy_kwh", 1000)}`,
+  cell: (form) => `?units=${whole(form, "units")}&preset=${encodeURIComponent(form.elements.preset.value)}`,
 };
 
 async function findOwnKey() {
@@ -35,15 +55,14 @@ async function findOwnKey() {
 
 async function sign(form) {
   const key = await findOwnKey();
-  const stores = form.dataset.sign === "battery" ? `?battery_wh=${whole(form, "energy_kwh", 1000)}` : "";
-  const next = await get(`/house/next${stores}`);
+  const next = await get(`/house/next${queries[form.dataset.sign]?.(form) ?? ""}`);
   const chain = records.fromHex(next.chain_id);
   const by = (message) => signWith(key, message);
   if (form.dataset.sign === "submission") {
     const record = makeSubmission({ ...readSubmission(form, next), house: next.member });
     return { record: records.toHex(record), signature: records.toHex(await signSubmission(chain, record, by)) };
   }
-  const record = makers[form.dataset.sign](form, next, key);
+  const record = await makers[form.dataset.sign](form, next, key);
   const purpose = form.dataset.sign === "member" ? records.PURPOSE.possession : records.PURPOSE.inForce;
   const signed = await records.signRecord(chain, next.member, record, [purpose], by);
   return { records: records.toHex(signed) };
@@ -52,12 +71,12 @@ async function sign(form) {
 function readSubmission(form, next) {
   const automatic = form.elements.way.value === "automatic";
   const sign = form.elements.way.value === "take" ? -1 : 1;
-  const limit = form.elements.limit_eur.value.trim();
+  const limit = form.elements.limit_ct.value.trim();
   return {
     netWh: automatic ? null : sign * whole(form, "energy_kwh", 1000),
     reserveWh: whole(form, "reserve_kwh", 1000),
     ask: whole(form, "ask"),
-    limit: limit === "" ? -1 : Math.round(Number(limit) * 1e6),
+    limit: limit === "" ? -1 : Math.round(Number(limit) * 1e4),
     number: next.submission_number,
     first: next.interval,
     last: next.interval + Math.max(whole(form, "intervals"), 1) - 1,

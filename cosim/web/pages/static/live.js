@@ -10,6 +10,22 @@ function countDown() {
   }
 }
 
+const twice = (number) => String(number).padStart(2, "0");
+
+/** Say every time in the zone of this browser too, beside UTC; the date as well where it is another. */
+function tellLocalTimes() {
+  for (const part of document.querySelectorAll("time[datetime]:not([data-told])")) {
+    const at = new Date(part.dateTime);
+    part.dataset.told = "";
+    if (Number.isNaN(at.getTime()) || at.getTimezoneOffset() === 0) continue;
+    const date = `${at.getFullYear()}-${twice(at.getMonth() + 1)}-${twice(at.getDate())}`;
+    const days = "short" in part.dataset ? date.slice(5) : date;
+    const shown = `${part.dateTime.startsWith(date) ? "" : `${days} `}${twice(at.getHours())}:${twice(at.getMinutes())}`;
+    const text = `(${shown}${"short" in part.dataset ? "" : " your time"})`;
+    part.append(" ", Object.assign(document.createElement("span"), { className: "local", textContent: text }));
+  }
+}
+
 /** Take the parts marked `data-live` from a fresh copy of this page; what a person is typing in stays. */
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -21,6 +37,13 @@ async function refresh() {
     if (newer && !part.contains(document.activeElement)) part.replaceWith(document.importNode(newer, true));
   }
   countDown();
+  tellLocalTimes();
+  watchBusy();
+}
+
+/** Look again soon where something is under way that no block will announce: an audit. */
+function watchBusy() {
+  if (document.querySelector("[data-busy]")) setTimeout(refresh, 1000);
 }
 
 // A little later, so that not all pages ask at once; a page that nobody looks at waits until somebody does.
@@ -42,5 +65,7 @@ if (document.querySelector("[data-live]")) {
   window.addEventListener("pagehide", () => source.close());
 }
 
+tellLocalTimes();
+watchBusy();
 countDown();
 setInterval(countDown, 1000);

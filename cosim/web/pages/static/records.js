@@ -3,7 +3,8 @@
 export const SIZE = 72;
 const KIND = { member: 32, device: 35, grant: 36, access: 37, signature: 40 };
 export const PURPOSE = { inForce: 1, possession: 2 };
-export const DEVICE = { panels: 1, battery: 2 };
+export const DEVICE = { panels: 1, battery: 2, cell: 3 };
+export const STATUS = { joins: 1, leaves: 2, leavesUnregistered: 3 };
 const PARTICIPANT = 2;
 
 /** Make a record: its kind and status, and whatever `fill(view, bytes)` puts behind the first 12 bytes. */
@@ -26,11 +27,12 @@ export function makeMember({ member, number, effective, publicKey }) {
   });
 }
 
-/** DEVICE: one joins; the digest of its data sheet is left out, zeros. */
-export function makeDevice({ member, number, device, deviceKind, bus, powerW, energyWh }) {
-  return makeRecord(KIND.device, 1, (view) => {
+/** DEVICE: one joins or leaves; `datasheet` is the SHA-256 of its description, zeros where there is none. */
+export function makeDevice({ member, number, device, deviceKind, bus, powerW, energyWh, status, datasheet }) {
+  return makeRecord(KIND.device, status ?? STATUS.joins, (view, bytes) => {
     const fields = [member, number, device, deviceKind, bus, powerW, energyWh];
     fields.forEach((value, k) => view.setInt32(12 + 4 * k, value, true));
+    if (datasheet) bytes.set(datasheet, 40);
   });
 }
 

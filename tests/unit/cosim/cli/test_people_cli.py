@@ -61,14 +61,14 @@ def run(ledger: Path) -> Path:
 def test_requests_are_listed_with_what_the_operator_must_know(run: Path) -> None:
     lines = ok("requests", run).splitlines()
     assert len(lines) == 2
-    assert re.fullmatch(rf"person=1  state=asked  wishes=2  asked=20\S+  wallet=0x{1:040x}", lines[0])
+    assert re.fullmatch(rf"person=1  state=asked  wishes=3  asked=20\S+  wallet=0x{1:040x}", lines[0])
     listed = [json.loads(line) for line in ok("requests", run, "--all", "--json").splitlines()]
     assert [line["state"] for line in listed] == ["asked", "asked", "stranger"]
 
 
 def test_who_is_admitted_is_a_member_and_the_server_has_something_to_do(run: Path) -> None:
-    said = ok("admit", run, "1", "3")
-    assert "person 1: admitted to house 3" in said
+    said = ok("admit", run, "1", "4")
+    assert "person 1: admitted to house 4" in said
     assert "a running server carries it out with its next block, else the next start" in said
     with People(run) as people:
         (decision,) = people.decisions.list_decisions_to_carry_out()
@@ -84,10 +84,10 @@ def test_refused_with_a_reason(run: Path) -> None:
 
 
 def test_revoked_and_signed_out_while_the_server_runs(run: Path) -> None:
-    ok("admit", run, "1", "3")
+    ok("admit", run, "1", "4")
     with People(run) as server:
         token = server.sessions.open_session(1)
-        assert "no longer the member of house 3" in ok("revoke", run, "1")
+        assert "no longer the member of house 4" in ok("revoke", run, "1")
         assert server.sessions.find_session(token) is None
         assert server.persons.find_person(1).state == State.REVOKED
 
@@ -121,7 +121,7 @@ def test_nobody_asks(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("admit", "1", "4"), "house: expected a house of this market, from 0 to 3, got 4"),
+        (("admit", "1", "5"), "house: expected a house of this market, from 1 to 4, got 5"),
         (("admit", "9", "1"), "person 9: expected the number of a person"),
         (("admit", "99999999999999999999", "1"), "expected the number of a person"),
         (("admit", "3", "1"), "expected the state asked or refused or revoked where it is admitted, got stranger"),

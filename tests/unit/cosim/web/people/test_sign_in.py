@@ -85,7 +85,7 @@ def test_of_many_at_once_with_one_message_one_comes_in(people: People) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(try_it, range(16)))
     assert answers.count("stranger") == 1
-    assert answers.count("nonce: expected one that was n") == 15
+    assert answers.count("sign-in: expected one that was") == 15
 
 
 def test_a_message_given_out_before_a_restart_holds(people: People, tmp_path: Path, clock: Clock) -> None:
@@ -109,11 +109,11 @@ WRONG_MESSAGES: dict[str, tuple[Callable[[str], str], str]] = {
     "other page": (lambda m: m.replace("URI: http://localhost:8000/", "URI: http://evil.org/"), "URI"),
     "a nonce of one's own": (
         lambda m: make_message(parse_message(m)._replace(nonce="A" * 40)),
-        "nonce: expected one that this server gave out",
+        "sign-in: expected one that this server gave out",
     ),
     "a nonce that was lengthened": (
         lambda m: make_message(parse_message(m)._replace(nonce=parse_message(m).nonce + "A")),
-        "nonce: expected one that this server gave out",
+        "sign-in: expected one that this server gave out",
     ),
     "a later end": (
         lambda m: make_message(parse_message(m)._replace(issued_at="2031-01-01T00:00:00Z")),
@@ -148,7 +148,7 @@ def test_an_old_nonce_in_a_fresh_message_is_refused(people: People, clock: Clock
     old = parse_message(begin_wallet_sign_in(people, SITE, Wallet().address, KEY)).nonce
     clock.now += 300
     message = make_message(parse_message(begin_wallet_sign_in(people, SITE, Wallet().address, KEY))._replace(nonce=old))
-    with pytest.raises(SignInError, match="nonce: expected one of the last 5 minutes"):
+    with pytest.raises(SignInError, match="sign-in: expected one of the last 5 minutes"):
         sign_in_with_wallet(people, SITE, message, Wallet().sign(message))
 
 
@@ -221,7 +221,7 @@ def test_a_passkey_cannot_be_registered_twice_nor_its_nonce_used_twice(people: P
     register_passkey(people, SITE, nonce, KEY, answer)
     with pytest.raises(SignInError, match="not used yet"):
         register_passkey(people, SITE, nonce, KEY, answer)
-    with pytest.raises(SignInError, match="got one that is registered"):
+    with pytest.raises(SignInError, match="got one that this market knows"):
         registered(people, Passkey())
 
 
@@ -284,7 +284,7 @@ def test_another_passkey_cannot_speak_for_a_known_one(people: People) -> None:
     registered(people, Passkey())
     thief = Passkey(2)
     nonce, options = begin_passkey_sign_in(people, SITE, KEY)
-    with pytest.raises(SignInError, match="expected one that is registered here"):
+    with pytest.raises(SignInError, match="expected one that this market knows"):
         sign_in_with_passkey(people, SITE, nonce, KEY, thief.get(options, SITE.origin))
     thief.identity = Passkey().identity
     with pytest.raises(SignInError, match="passkey: expected an answer"):

@@ -1,0 +1,1 @@
+"""Contracts for an EVM-compatible chain, and what talks to one."""

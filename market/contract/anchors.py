@@ -1,0 +1,227 @@
+"""Anchors on a chain held against a ledger's own tree: whoever rolls a ledger back or forks it, it shows there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from market.contract.accounts import check_address
+from market.contract.artifacts import read_artifact
+from market.contract.chain import Chain, Contract, RevertedError
+from market.contract.rpc import NodeError
+from market.errors import ChainError, LedgerError
+from market.ledger.check.receipt import Receipt
+from market.ledger.crypto.merkle import History, consistency_proof
+from market.ledger.format.checkpoint import parse_checkpoint
+from market.ledger.format.header import decode_header
+from market.ledger.format.note import split_note
+from market.ledger.store.store import Store
+
+NO_LOG = bytes(32)
+PAGE = 500
+"""Anchors asked for at once."""
+
+
+class ContradictedError(ChainError):
+    """The chain holds what this ledger is not: it was rolled back or forked, or the contract is another ledger's."""
+
+
+class Anchor(NamedTuple):
+    """Blocks and root hash of the history tree that were anchored."""
+
+    size: int
+    root: bytes
+
+
+class Tree(NamedTuple):
+    """A ledger's name, the hashes of its blocks, and its newest checkpoint."""
+
+    chain_id: bytes
+    hashes: Sequence[bytes]
+    newest: Anchor
+
+
+def read_tree(directory: Path) -> Tree:
+    """Read the tree of a ledger, also while a run writes to it.
+
+    Raises
+    ------
+    LedgerError
+        If there is no ledger, or it does not end as its checkpoint says.
+    """
+    with Store.open_to_read(directory) as store:
+        note, hashes = store.last_checkpoint(), store.hashes()
+        name = decode_header(store.block(0).header).chain_id
+    checkpoint = None if note is None else parse_checkpoint(split_note(note)[0])
+    if checkpoint is None or not 0 < checkpoint.size <= len(hashes):
+        raise LedgerError(f"{directory}: expected a checkpoint of its blocks, found none; run gridsettle ledger verify")
+    if find_roots(hashes, [checkpoint.size])[0] != checkpoint.root:
+        raise LedgerError(
+            f"{directory}: expected the root of its checkpoint, got another; run gridsettle ledger verify"
+        )
+    return Tree(name, hashes, Anchor(checkpoint.size, checkpoint.root))
+
+
+def find_roots(hashes: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
+    """Root hashes of the trees of the first blocks.
+
+    Parameters
+    ----------
+    hashes
+        Leaf hashes, in order.
+    sizes
+        shape (k,): ascending, from 0 to the number of hashes.
+    """
+    history, found = History(), []
+    for size in sizes:
+        for leaf in hashes[history.size : size]:
+            history.append(leaf)
+        found.append(history.root())
+    return found
+
+
+def prove_growth(tree: Tree, first: int, second: int) -> list[bytes]:
+    """Proof that the tree of `second` blocks extends that of `first`; nothing to prove for the first anchor."""
+    return consistency_proof(tree.hashes[:second], first) if first else []
+
+
+def open_anchor(chain: Chain, address: str, at: int | str = "latest") -> Contract:
+    """Open the contract of anchors at an address.
+
+    Raises
+    ------
+    ChainError
+        If another stands there, or none.
+    """
+    contract = Contract(chain, read_artifact("Anchor"), address)
+    contract.check_code(at)
+    return contract
+
+
+def read_latest(contract: Contract, at: int | str = "latest") -> Anchor | None:
+    """The last anchor of a contract."""
+    size, root = contract.read("latest", at=at)
+    return Anchor(size, root) if size else None
+
+
+def list_anchors(contract: Contract, at: int) -> list[Anchor]:
+    """All anchors of a contract as of a block.
+
+    Raises
+    ------
+    ChainError
+        If the answers are none of this contract.
+    """
+    (count,) = contract.read("count", at=at)
+    found: list[Anchor] = []
+    while len(found) < count:
+        sizes, roots = contract.read("list", len(found), PAGE, at=at)
+        if not 0 < len(sizes) == len(roots) <= PAGE:
+            raise NodeError(f"{contract.chain.rpc.name}: expected {count} anchors, got {len(found)} and no more")
+        found += map(Anchor, sizes, roots)
+    if any(one.size >= other.size for one, other in pairwise(found)):
+        raise NodeError(f"{contract.chain.rpc.name}: expected anchors in order of size, got others")
+    return found
+
+
+def find_contradiction(hashes: Sequence[bytes], anchors: Sequence[Anchor]) -> str:
+    """Why a ledger is not what was anchored; nothing if it is."""
+    held = [anchor for anchor in anchors if anchor.size <= len(hashes)]
+    roots = find_roots(hashes, [anchor.size for anchor in held])
+    for anchor, root in zip(held, roots, strict=True):
+        if root != anchor.root:
+            return (
+                f"FORK: {anchor.size:,} blocks were anchored with root {anchor.root.hex()}, those of this ledger have "
+                f"{root.hex()}"
+            )
+    if len(held) < len(anchors):
+        return f"ROLLBACK: {anchors[-1].size:,} blocks were anchored, this ledger has {len(hashes):,}"
+    return ""
+
+
+class Anchored(NamedTuple):
+    """What a chain says of a ledger.
+
+    Attributes
+    ----------
+    anchors
+        As of `block`.
+    chain_id, operator
+        The chain, and the address that anchors.
+    block
+        The newest block that has enough confirmations.
+    contradiction
+        Why the ledger is not what was anchored; nothing if it is.
+    """
+
+    anchors: tuple[Anchor, ...]
+    chain_id: int
+    operator: str
+    block: int
+    contradiction: str
+
+    def show(self) -> dict[str, Any]:
+        """What a chain says, as JSON."""
+        listed = [{"size": anchor.size, "root": anchor.root.hex()} for anchor in self.anchors]
+        return {**self._asdict(), "anchors": listed}
+
+
+def check_anchors(chain: Chain, address: str, directory: Path, confirmations: int) -> Anchored:
+    """Hold every anchor of a contract against a ledger.
+
+    Raises
+    ------
+    ChainError, LedgerError
+        If the contract or the ledger cannot be read.
+    """
+    block = find_confirmed(chain, confirmations)
+    contract = open_anchor(chain, address, block)
+    (log,), (operator,) = contract.read("log", at=block), contract.read("operator", at=block)
+    anchors = list_anchors(contract, block)
+    with Store.open_to_read(directory) as store:
+        hashes, name = store.hashes(), decode_header(store.block(0).header).chain_id
+    if log not in (NO_LOG, name):
+        why = f"the contract is of log {log.hex()}, this ledger is {name.hex()}"
+    else:
+        why = find_contradiction(hashes, anchors)
+    return Anchored(tuple(anchors), chain.chain_id, check_address(operator, "operator"), block, why)
+
+
+def find_confirmed(chain: Chain, confirmations: int) -> int:
+    """Number of the newest block with as many confirmations, its own counted.
+
+    Raises
+    ------
+    ChainError
+        If the chain is shorter.
+    """
+    block = chain.block().number - confirmations + 1
+    if block < 0:
+        raise ChainError(f"{chain.rpc.name}: expected a chain of {confirmations} blocks, got {block + confirmations}")
+    return block
+
+
+def find_unproven(chain: Chain, address: str, receipt: Receipt, size: int, confirmations: int) -> str:
+    """Why a contract does not prove a receipt; nothing if it does.
+
+    Parameters
+    ----------
+    chain, address
+        The contract.
+    receipt, size
+        The receipt, and the blocks of its checkpoint.
+    confirmations
+        Blocks that an anchor must have, its own counted.
+    """
+    block = find_confirmed(chain, confirmations)
+    contract = open_anchor(chain, address, block)
+    path, header_path = list(receipt.record_path), list(receipt.header_path)
+    try:
+        (is_proven,) = contract.read("prove", size, receipt.record, path, receipt.header, header_path, at=block)
+    except RevertedError:
+        sizes = [anchor.size for anchor in list_anchors(contract, block)]
+        listed = ", ".join(map(str, sizes[-8:])) or "none"
+        return f"its checkpoint of {size} blocks is not anchored, but {listed}; make it with --size"
+    return "" if is_proven else "the contract does not prove it: its anchor is of another ledger"

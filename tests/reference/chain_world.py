@@ -1,0 +1,370 @@
+"""Chains for tests: a node in this process whose contracts run in revm, and anvil where its tools are."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import RLock, Thread
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from market.contract.accounts import Account
+from market.contract.anchoring import Anchorer, deploy
+from market.contract.artifacts import read_artifact
+from market.contract.chain import open_chain
+from market.contract.sender import Pace, Sender
+
+KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+"""Key of the first account of every anvil: everybody knows it."""
+OTHER_KEY = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
+TOOLS = os.environ.get("GRIDSETTLE_EVM_TOOLS", "")
+NO_TOOLS = "GRIDSETTLE_EVM_TOOLS: no folder node_modules with anvil, forge and solc; see docs/how-to/anchor-a-ledger.md"
+needs_tools = pytest.mark.skipif(not TOOLS, reason=NO_TOOLS)
+CHAIN_ID = 31337
+
+
+class FaultError(Exception):
+    """An error that a node answers with."""
+
+    def __init__(self, code: int, message: str, data: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data
+
+
+class FakeNode:
+    """A chain of few blocks; its state is that of all transactions carried out again.
+
+    `mine` makes a block of what waits; `faults` are raised once by the next calls of a method; `deaf` ones keep no
+    transaction that they are sent.
+    """
+
+    def __init__(self, chain_id: int = CHAIN_ID, base_fee: int | None = 10**9) -> None:
+        self.revm = pytest.importorskip("pyrevm", reason="pyrevm: not installed, it has no wheel for this Python")
+        self.chain_id, self.base_fee, self.coins = chain_id, base_fee, 10**18
+        self.blocks: list[list[dict[str, Any]]] = [[]]
+        self.salts = [0]
+        self.pool: list[dict[str, Any]] = []
+        self.faults: dict[str, list[FaultError]] = {}
+        self.sent: list[dict[str, Any]] = []
+        self.deaf = False
+        self.automine = True
+        self.asked: list[str] = []
+        self._states: dict[str, Any] = {}
+        self._lock = RLock()
+
+    def handle(self, method: str, params: list[Any]) -> Any:
+        with self._lock:
+            self.asked.append(method)
+            if self.faults.get(method):
+                raise self.faults[method].pop(0)
+            if not hasattr(self, method):
+                raise FaultError(-32601, "the method does not exist")
+            return getattr(self, method)(*params)
+
+    def mine(self, n: int = 1) -> None:
+        with self._lock:
+            for _ in range(n):
+                self._mine_one()
+
+    def _mine_one(self) -> None:
+        """The dearest transaction of each number, in their order."""
+        block: list[dict[str, Any]] = []
+        counts: dict[str, int] = {}
+        for tx in sorted(self.pool, key=lambda each: (each["nonce"], -each["price"])):
+            next_nonce = counts.get(tx["from"], self._count(tx["from"], len(self.blocks) - 1))
+            if tx["nonce"] == next_nonce:
+                block.append(tx)
+                counts[tx["from"]] = next_nonce + 1
+        self.blocks.append(block)
+        self.salts.append(0)
+        mined = {(tx["from"], tx["nonce"]) for tx in block}
+        self.pool = [tx for tx in self.pool if (tx["from"], tx["nonce"]) not in mined]
+
+    def reorganise(self, depth: int, *, lose: bool = False) -> None:
+        """Other blocks in place of the last ones; their transactions wait again, or are lost."""
+        with self._lock:
+            gone = [tx for block in self.blocks[-depth:] for tx in block]
+            self.blocks[-depth:] = [[] for _ in range(depth)]
+            self.salts[-depth:] = [salt + 1 for salt in self.salts[-depth:]]
+            self.pool += [] if lose else gone
+
+    def _hash(self, number: int) -> str:
+        content = json.dumps([number, self.salts[: number + 1], [tx["hash"] for tx in self.blocks[number]]])
+        return "0x" + sha256(content.encode()).hexdigest()
+
+    def _run(self, number: int) -> Any:
+        """State after a block, and results by transaction."""
+        key = self._hash(number) + json.dumps([[tx["hash"] for tx in b] for b in self.blocks[: number + 1]])
+        if key not in self._states:
+            self._states[key] = self._replay(number)
+        return self._states[key]
+
+    def _replay(self, number: int) -> Any:
+        evm, results = self.revm.EVM(spec_id="CANCUN"), {}
+        for block in self.blocks[: number + 1]:
+            for tx in block:
+                results[tx["hash"]] = self._carry_out(evm, tx)
+        return evm, results
+
+    def _carry_out(self, evm: Any, tx: dict[str, Any]) -> dict[str, Any]:
+        evm.set_balance(tx["from"], 10**20)
+        created = None
+        try:
+            if tx["to"] is None:
+                created = evm.deploy(tx["from"], tx["data"])
+            else:
+                evm.message_call(tx["from"], tx["to"], calldata=tx["data"])
+            return {"status": "0x1", "contractAddress": created}
+        except RuntimeError:
+            return {"status": "0x0", "contractAddress": None}
+
+    def _count(self, address: str, number: int) -> int:
+        return sum(tx["from"] == address for block in self.blocks[: number + 1] for tx in block)
+
+    def _number(self, tag: str) -> int:
+        if tag in ("latest", "pending"):
+            return len(self.blocks) - 1
+        if int(tag, 16) >= len(self.blocks):
+            raise FaultError(-32000, "header not found")
+        return int(tag, 16)
+
+    # The methods of JSON-RPC, by their names.
+
+    def eth_chainId(self) -> str:
+        return hex(self.chain_id)
+
+    def eth_gasPrice(self) -> str:
+        return hex(3 * 10**9)
+
+    def eth_maxPriorityFeePerGas(self) -> str:
+        return hex(10**9)
+
+    def eth_getBalance(self, address: str, tag: str) -> str:
+        return hex(self.coins)
+
+    def eth_getTransactionCount(self, address: str, tag: str) -> str:
+        count = self._count(address.lower(), self._number(tag))
+        if tag == "pending":
+            while any((tx["from"], tx["nonce"]) == (address.lower(), count) for tx in self.pool):
+                count += 1
+        return hex(count)
+
+    def eth_getBlockByNumber(self, tag: str, full: bool) -> dict[str, Any] | None:
+        try:
+            number = self._number(tag)
+        except FaultError:
+            return None
+        fee = {} if self.base_fee is None else {"baseFeePerGas": hex(self.base_fee)}
+        return {"number": hex(number), "hash": self._hash(number), **fee}
+
+    def eth_getCode(self, address: str, tag: str) -> str:
+        code = self._run(self._number(tag))[0].get_code(address)
+        return "0x" + bytes(code or b"").rstrip(b"\0").hex() if code else "0x"
+
+    def eth_call(self, fields: dict[str, Any], tag: str) -> str:
+        return "0x" + self._try(self._number(tag), fields).hex()
+
+    def _try(self, number: int, fields: dict[str, Any]) -> bytes:
+        """What a call returns; it is carried out on a state of its own if it may change it."""
+        caller, data = fields.get("from"), bytes.fromhex(fields["data"][2:])
+        evm = (self._run(number) if caller is None else self._replay(number))[0]
+        caller = caller or "0x" + "11" * 20
+        evm.set_balance(caller, 10**20)
+        try:
+            if "to" not in fields:
+                evm.deploy(caller, data)
+                return b""
+            return bytes(evm.message_call(caller, fields["to"], calldata=data))
+        except RuntimeError as reason:
+            found = str(reason).partition("0x")[2].split('"')[0].split(",")[0].split(" ")[0].strip(")}")
+            raise FaultError(3, "execution reverted", f"0x{found}" if found else None) from None
+
+    def eth_estimateGas(self, fields: dict[str, Any]) -> str:
+        self._try(len(self.blocks) - 1, fields)
+        return hex(900_000)
+
+    def eth_sendRawTransaction(self, raw: str) -> str:
+        tx = decode_raw(bytes.fromhex(raw[2:]))
+        self.sent.append(tx)
+        known = {each["hash"] for each in [*self.pool, *(t for block in self.blocks for t in block)]}
+        if tx["hash"] in known:
+            raise FaultError(-32000, "already known")
+        if tx["nonce"] < self._count(tx["from"], len(self.blocks) - 1):
+            raise FaultError(-32000, "nonce too low")
+        rivals = [each for each in self.pool if (each["from"], each["nonce"]) == (tx["from"], tx["nonce"])]
+        if any(10 * tx["price"] < 11 * each["price"] for each in rivals):
+            raise FaultError(-32000, "replacement transaction underpriced")
+        if not self.deaf:
+            self.pool = [each for each in self.pool if each not in rivals] + [tx]
+            if self.automine:
+                self.mine()
+        return str(tx["hash"])
+
+    def eth_getTransactionByHash(self, digest: str) -> dict[str, Any] | None:
+        known = [*self.pool, *(tx for block in self.blocks for tx in block)]
+        return next(({"hash": digest} for tx in known if tx["hash"] == digest), None)
+
+    def eth_getTransactionReceipt(self, digest: str) -> dict[str, Any] | None:
+        for number, block in enumerate(self.blocks):
+            if any(tx["hash"] == digest for tx in block):
+                result = self._run(number)[1][digest]
+                where = {"blockNumber": hex(number), "blockHash": self._hash(number)}
+                return {"transactionHash": digest, "gasUsed": "0x5208", **where, **result}
+        return None
+
+
+def decode_raw(raw: bytes) -> dict[str, Any]:
+    """A signed transaction as a node sees it."""
+    import rlp
+    from eth_account import Account as Accounts
+    from eth_utils import keccak
+
+    sender = Accounts.recover_transaction(raw).lower()
+    if raw[0] == 2:
+        fields = rlp.decode(raw[1:])
+        nonce, price, gas, to, data = fields[1], fields[3], fields[4], fields[5], fields[7]
+    else:
+        nonce, price, gas, to, _, data = rlp.decode(raw)[:6]
+    return {
+        "hash": "0x" + keccak(raw).hex(),
+        "from": sender,
+        "nonce": int.from_bytes(nonce, "big"),
+        "price": int.from_bytes(price, "big"),
+        "gas": int.from_bytes(gas, "big"),
+        "to": "0x" + to.hex() if to else None,
+        "data": data,
+        "kind": raw[0] if raw[0] < 128 else 0,
+    }
+
+
+@contextmanager
+def served_node(node: FakeNode) -> Iterator[str]:
+    """URL of a node."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = {"jsonrpc": "2.0", "id": asked["id"]}
+            try:
+                answer["result"] = node.handle(asked["method"], asked["params"])
+            except FaultError as fault:
+                error: dict[str, Any] = {"code": fault.code, "message": fault.message}
+                answer["error"] = error if fault.data is None else {**error, "data": fault.data}
+            content = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            self.wfile.flush()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        Handler.disable_nagle_algorithm = True
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class Clock:
+    """Time that passes only where somebody sleeps; a block is made then, if there is a node for it."""
+
+    def __init__(self, node: FakeNode | None = None, then: Callable[[int], None] = lambda n: None) -> None:
+        self.node, self.time, self.slept, self.then = node, 0.0, 0, then
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        self.slept += 1
+        self.then(self.slept)
+        if self.node is not None:
+            self.node.mine()
+
+    def pace(self, confirmations: int = 1, replace_after_s: float = 30.0, patience_s: float = 60.0) -> Pace:
+        return Pace(confirmations, 1.0, 1.0, replace_after_s, patience_s, self.now, self.sleep)
+
+
+@contextmanager
+def sender_at(url: str, clock: Clock, key: bytes = KEY, **pace: Any) -> Iterator[Sender]:
+    with open_chain(url) as chain:
+        yield Sender(chain, Account(key), clock.pace(**pace))
+
+
+def deployed(url: str, clock: Clock, log: bytes = bytes(32), key: bytes = KEY) -> str:
+    """Address of a new contract of anchors."""
+    with sender_at(url, clock, key) as sender:
+        return deploy(sender, read_artifact("Anchor"), [log])[0].address
+
+
+@contextmanager
+def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Iterator[Anchorer]:
+    with sender_at(url, clock, **pace) as sender:
+        yield Anchorer(sender, address)
+
+
+def key_file(folder: Path, key: bytes = KEY, name: str = "account.key") -> Path:
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(f"0x{key.hex()}\n")
+    return path
+
+
+def find_tool(name: str) -> str:
+    """Program of the tools."""
+    return str(next(Path(TOOLS).glob(f"@foundry-rs/{name}-*/bin/{name}*")))
+
+
+class Anvil:
+    """A running anvil; its chain is kept in a file while it is away."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.state, self.options = folder / "anvil-state.json", options
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        keep = ("--state", str(self.state))
+        command = [find_tool("anvil"), "--port", str(self.port), "--silent", *keep, *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = monotonic() + 60
+        while monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                sleep(0.05)
+        raise RuntimeError("anvil does not start")
+
+    def stop(self) -> None:
+        self.process.terminate()  # it writes its state
+        self.process.wait(30)
+
+
+@contextmanager
+def running_anvil(folder: Path, *options: str) -> Iterator[Anvil]:
+    anvil = Anvil(folder, *options)
+    try:
+        yield anvil
+    finally:
+        anvil.stop()
