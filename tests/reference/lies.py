@@ -5,6 +5,8 @@ Where it can, the operator keeps books, verdict and orders in agreement with its
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from dishonest import Books, Page
 
@@ -204,7 +206,13 @@ def last_intervals_dropped(books: Books, case: Case) -> None:
 def unasked_device(books: Books, case: Case) -> None:
     """Panels take part, in a friend's name and with its signature, that no event of the scenario asks for."""
     key = make_participant_key(case.scenario.seed, 4)
-    fields = {"device": 0, "kind": DeviceKind.PV, "bus": int(case.feeder.bus[4]), "power_w": 4000, "energy_wh": 0}
+    fields: dict[str, Any] = {
+        "device": 0,
+        "kind": DeviceKind.PV,
+        "bus": int(case.feeder.bus[4]),
+        "power_w": 4000,
+        "energy_wh": 0,
+    }
     if not case.scenario.ledger.members_sign:
         books.members.append(lambda chain: register(chain, 4, Role.PARTICIPANT, 1, 2, key))
     ratings = books.houses[4:5].copy()
