@@ -17,7 +17,7 @@ from market.errors import ChainError
 from market.exchanges import EXCHANGE, NOBODY, Ints, Kind, Rows
 from market.orders import Orders
 from market.rules import Rules
-from market.state import Lots, State
+from market.state import NO_FLEXIBLE, Lots, State
 from market.storage import Ratings
 
 WORD = 32
@@ -65,7 +65,7 @@ def hash_exchanged() -> bytes:
 
 
 def read_state(holdings: bytes, lots: bytes, pools: bytes, progress: bytes, ratings: Ratings) -> State:
-    """State at the begin of the interval that takes orders.
+    """State at the begin of the interval that takes orders; the contract knows of no devices that can wait.
 
     Parameters
     ----------
@@ -85,6 +85,7 @@ def read_state(holdings: bytes, lots: bytes, pools: bytes, progress: bytes, rati
         Lots(*(np.ascontiguousarray(column) for column in columns)),
         ratings,
         _read_words(progress, 5)[0, 2:],
+        NO_FLEXIBLE,
     )
 
 
