@@ -122,7 +122,7 @@ def draw_households(spec: HouseholdSpec, rng: np.random.Generator) -> Households
     battery_kwh = battery_rng.uniform(spec.battery_kwh_min, spec.battery_kwh_max, n)
     level = 1.0 + spec.load_level_spread * level_rng.uniform(-1.0, 1.0, n)
     return Households(
-        names=_make_names(n),
+        names=name_houses(n),
         nameplate_w=np.where(_draw_prosumers(spec, who_rng), nameplate_w, 0),
         battery_wh=np.rint(battery_kwh * 1000.0).astype(np.int64),
         load_level=level / level.mean(),
@@ -173,7 +173,14 @@ def make_reference_profiles(
     )
 
 
-def _make_names(n: int) -> tuple[str, ...]:
+def name_houses(n: int) -> tuple[str, ...]:
+    """Names of n drawn houses.
+
+    Examples
+    --------
+    >>> name_houses(2)
+    ('house_01', 'house_02')
+    """
     width = max(2, len(str(n)))
     return tuple(f"house_{k + 1:0{width}d}" for k in range(n))
 

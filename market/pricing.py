@@ -15,7 +15,9 @@ _SUPPLY_DEMAND_RATIO = int(Pricing.SUPPLY_DEMAND_RATIO)
 
 @compiled
 def feed_in_tariff(utility: int, rules: Rules) -> int:
-    """Feed-in tariff F = U · numerator // denominator (reference study: U/3)."""
+    """Feed-in tariff F = U · numerator // denominator (reference study: U/3), or a fixed one, at most U."""
+    if rules.feed_in_ueur_per_kwh >= 0:
+        return min(rules.feed_in_ueur_per_kwh, utility)
     return utility * rules.feed_in_numerator // rules.feed_in_denominator
 
 

@@ -42,6 +42,8 @@ class Rules(NamedTuple):
         A `Pricing` code, and the price used when it is `FIXED`.
     feed_in_numerator, feed_in_denominator
         Feed-in tariff F = U · numerator // denominator (reference study: 1/3).
+    feed_in_ueur_per_kwh
+        A fixed feed-in tariff, at most U in every interval, in place of that; -1 for none.
     feed_in
         1 if what is left over is exported at F, 0 if it is spilled.
     fee_permille
@@ -72,6 +74,7 @@ class Rules(NamedTuple):
     arrival: int = int(Arrival.INDEX)
     seed: int = 0
     records_orders: int = 0
+    feed_in_ueur_per_kwh: int = -1
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -102,6 +105,7 @@ def check_rules(rules: Rules) -> Rules:
         "fixed_price_ueur_per_kwh": (0, 10_000_000),
         "pricing": (0, len(Pricing) - 1),
         "arrival": (0, len(Arrival) - 1),
+        "feed_in_ueur_per_kwh": (-1, 10_000_000),
     }
     for name, (low, high) in ranges.items():
         value = getattr(rules, name)

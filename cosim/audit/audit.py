@@ -35,6 +35,7 @@ from cosim.audit.recorded import (
     read_recorded,
 )
 from cosim.audit.sample import draw_heights, make_nonce
+from cosim.audit.tariff import find_wrong_prices
 from cosim.case.acts import Switches, list_commanded
 from cosim.case.case import Case
 from cosim.interrupts.processes import open_pool
@@ -268,6 +269,7 @@ def audit_task(bench: Bench, task: Task) -> Audited:
     blocks = [block for block in opened if block.holds_interval]
     whats, cleared, tan_phi_ppm = audit_blocks(bench.physics, blocks), list[int](), bench.physics.load_tan_phi_ppm
     for block, found in zip(blocks, whats, strict=True):
+        found += find_wrong_prices(bench.physics.scenario, block)
         if bench.case is not None and block.height in task.states and can_clear(bench.case, block, tan_phi_ppm):
             cleared.append(block.height)
             difference = clear_again(bench.case, task.states[block.height], block, tan_phi_ppm)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cosim.audit.recorded import OpenedBlock, Recorded
 from cosim.case.community import scale_panels_wh
 from cosim.case.devices import Device, PvDevice
-from cosim.case.kept import PROFILES_FILE
+from cosim.case.frames import PROFILES_FILE
 from cosim.errors import ScenarioError
 from cosim.islands.phases import PICKUP_FACTOR
 from cosim.recording.topology import Changes, apply_changes, read_changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -24,8 +24,10 @@ from cosim.case.community import rate_community_wh
 from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.frames import PROFILES_FILE
 from cosim.case.inputs import draw_capacities, read_feeder
-from cosim.case.kept import PROFILES_FILE, read_kept_profiles, with_kept_network
+from cosim.case.kept import is_made_again, read_kept_profiles, with_kept_network
+from cosim.case.tariff import with_tariff
 from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import make_first_records, name_devices, name_digests, name_network
@@ -64,7 +66,7 @@ def rebuild_case(recorded: Recorded, read_metered: Callable[[], Profiles]) -> tu
         If an input cannot be used.
     """
     scenario = recorded.scenario
-    if scenario.profiles.source == "synthetic":
+    if is_made_again(scenario):
         market, origin = build_market(scenario), Origin.SCENARIO
     elif (recorded.directory / PROFILES_FILE).exists():
         sha256 = read_parameters(recorded.genesis)["profiles_sha256"][:32]
@@ -81,7 +83,8 @@ def _make_market(scenario: Scenario, profiles: Profiles) -> MarketCase:
         n = scenario.horizon.n_intervals
         raise ScenarioError(f"profiles: expected the {n} intervals of the scenario, got {profiles.n_intervals}")
     check_events(scenario, profiles)
-    capacity_wh = _list_capacities(scenario, profiles.n_participants)
+    profiles = with_tariff(scenario, profiles)  # whatever prices were kept or recorded
+    capacity_wh = _list_capacities(scenario, profiles.participants)
     mechanism = find_mechanism(scenario.market.mechanism)
     return make_market_case(scenario, profiles, capacity_wh, mechanism, make_rules(scenario, mechanism))
 
@@ -93,7 +96,7 @@ def rebuild_feeder(recorded: Recorded, names: tuple[str, ...], market: MarketCas
     are those of the scenario or of the kept table all the same; with the market all of them follow. Where nothing was
     kept, power factors of loads are those that the ledger states.
     """
-    devices = list_devices(recorded.scenario, names, _list_capacities(recorded.scenario, len(names)))
+    devices = list_devices(recorded.scenario, names, _list_capacities(recorded.scenario, names))
     owners = {names[device.house] for device in devices if isinstance(device, FuelCellDevice)}
     if recorded.scenario.network.source != "file":
         return _with_phases(recorded, recorded.scenario, read_feeder(recorded.scenario, names, owners), market)
@@ -139,8 +142,8 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     scenario = recorded.scenario
     feeder = rebuild_feeder(recorded, recorded.feeder.participants)
     devices = make_flexible_devices(scenario, _make_empty_profiles(scenario, feeder.participants))
-    capacity_wh = _list_capacities(scenario, len(feeder.participants))
-    opening = make_opening(scenario, capacity_wh, make_opening_rows(devices))
+    capacity_wh = _list_capacities(scenario, feeder.participants)
+    opening = make_opening(scenario, feeder.participants, capacity_wh, make_opening_rows(devices))
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
@@ -163,15 +166,16 @@ def _name_mechanism(scenario: Scenario) -> Mechanism:
 def list_scenario_devices(recorded: Recorded) -> tuple[Device, ...]:
     """Devices that the scenario of a run names, without the profiles."""
     scenario, names = recorded.scenario, recorded.feeder.participants
-    return list_devices(scenario, names, _list_capacities(scenario, len(names)))
+    return list_devices(scenario, names, _list_capacities(scenario, names))
 
 
-def _list_capacities(scenario: Scenario, n_participants: int) -> Wh:
+def _list_capacities(scenario: Scenario, participants: Sequence[str]) -> Wh:
     """Capacity of each participant's battery, the community's last, (N,) Wh."""
     community = scenario.community
-    capacity_wh = draw_capacities(scenario, n_participants - community.enabled)
+    houses = participants[: len(participants) - community.enabled]
+    capacity_wh = draw_capacities(scenario, houses)
     if community.enabled:
         capacity_wh = np.append(capacity_wh, rate_community_wh(community))
-    if capacity_wh.size != n_participants:
-        raise ScenarioError(f"participants: expected {capacity_wh.size} as in the scenario, got {n_participants}")
+    if capacity_wh.size != len(participants):
+        raise ScenarioError(f"participants: expected {capacity_wh.size} as in the scenario, got {len(participants)}")
     return capacity_wh

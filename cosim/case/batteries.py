@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.case.devices import BatteryDevice, make_battery
+from cosim.case.devices import BatteryDevice, find_kind, make_battery
+from cosim.case.houses import list_rows
 from cosim.case.state import ADMITTED, LEAVING, RETIRED, Standing
 from cosim.scenario.model import Scenario
+from cosim.scenario.sections import BatterySection
 from grid_models.devices.battery import IntervalRatings, interval_ratings
 from market.state import State, hosted_wh
 from market.storage import Ratings, Wh
@@ -28,16 +30,18 @@ class Departure(NamedTuple):
     energy_wh: int
 
 
-def make_ratings(scenario: Scenario, capacity_wh: Wh) -> Ratings:
-    """Integer ratings of every house's battery, from the physical model; `capacity_wh` is (N,)."""
-    sheets = [rate_battery(scenario, int(wh)) for wh in capacity_wh]
+def make_ratings(scenario: Scenario, capacity_wh: Wh, participants: Sequence[str]) -> Ratings:
+    """Integer ratings of every participant's battery, from the physical model; `capacity_wh` is (N,)."""
+    rows = list_rows(scenario, participants)
+    kinds = [find_kind(scenario.battery, row, int(wh)) for row, wh in zip(rows, capacity_wh, strict=True)]
+    sheets = [rate_battery(scenario, int(wh), kind) for wh, kind in zip(capacity_wh, kinds, strict=True)]
     columns = np.array(sheets, dtype=np.int64).T
     return Ratings(*(np.ascontiguousarray(column) for column in columns))
 
 
-def rate_battery(scenario: Scenario, capacity_wh: int) -> IntervalRatings:
-    """Integer ratings of one battery of the scenario's kind over an interval."""
-    battery = make_battery(scenario.battery, capacity_wh)
+def rate_battery(scenario: Scenario, capacity_wh: int, kind: BatterySection | None = None) -> IntervalRatings:
+    """Integer ratings of one battery over an interval, of the scenario's kind if none is given."""
+    battery = make_battery(kind or scenario.battery, capacity_wh)
     return interval_ratings(battery, scenario.horizon.interval_minutes)
 
 
@@ -59,7 +63,7 @@ def rate_batteries(
     """
     kept = Ratings(*(column.copy() for column in opening))
     for k, device in batteries.items():
-        sheet, counted = rate_battery(scenario, device.energy_wh), int(device.from_the_start)
+        sheet, counted = rate_battery(scenario, device.energy_wh, device.section), int(device.from_the_start)
         holds, charges = standing[k] in (ADMITTED, LEAVING), standing[k] == ADMITTED
         for name, there in (
             ("soc_min_wh", holds),
@@ -118,7 +122,7 @@ def find_departures(
         waits = standing[k] == LEAVING
         if not waits and not (k in asked and standing[k] == ADMITTED):
             continue
-        house, ceiling = device.house, rate_battery(scenario, device.energy_wh).soc_max_wh
+        house, ceiling = device.house, rate_battery(scenario, device.energy_wh, device.section).soc_max_wh
         largest[house] -= 0 if waits else ceiling
         rest = int(largest[house])
         if hosted[house] <= rest:

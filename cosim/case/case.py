@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.houses import list_rows, with_houses
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
@@ -119,8 +121,8 @@ class Case(MarketCase):
     load_reactive: LoadReactive | None = None
 
 
-def build_market(scenario: Scenario) -> MarketCase:
-    """Read the market's inputs of a scenario.
+def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCase:
+    """Read the market's inputs of a scenario, whose profiles may be `given` already.
 
     Raises
     ------
@@ -130,8 +132,10 @@ def build_market(scenario: Scenario) -> MarketCase:
     market = find_mechanism(scenario.market.mechanism)
     check_idle_keys(scenario, market)
     rules = make_rules(scenario, market)
+    scenario, understood = with_houses(scenario)
     scenario, said = follow_file(scenario)
-    profiles, capacity_wh = read_inputs(scenario)
+    said = (*understood, *said)
+    profiles, capacity_wh = read_inputs(scenario, given)
     said = (*said, *list_cut_events(scenario))
     if said:
         notes = " | ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
@@ -160,36 +164,43 @@ def make_market_case(
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
     supply = fleet.make_inputs(network.standing)
-    opening = make_opening(scenario, capacity_wh, make_opening_rows(fleet.flexible))
+    opening = make_opening(scenario, profiles.participants, capacity_wh, make_opening_rows(fleet.flexible))
     return MarketCase(scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network)
 
 
-def make_opening(scenario: Scenario, capacity_wh: Wh, flexible: Rows = NO_FLEXIBLE) -> State:
-    """State before the first interval: batteries at their lower bound, wallets as the scenario says.
+def make_opening(
+    scenario: Scenario, participants: Sequence[str], capacity_wh: Wh, flexible: Rows = NO_FLEXIBLE
+) -> State:
+    """State before the first interval: batteries at their lower bound, wallets as scenario and table say.
 
     Parameters
     ----------
     scenario
         Kind of the batteries, and wallets.
+    participants
+        N names.
     capacity_wh
         Capacity of each participant's battery, (N,) Wh.
     flexible
         Cars and heat pumps as they are then.
     """
-    ratings = make_ratings(scenario, capacity_wh)
-    wallets = np.full(capacity_wh.size, round(scenario.houses.wallet_eur * NEUR_PER_EUR))
+    ratings = make_ratings(scenario, capacity_wh, participants)
+    of_all, rows = scenario.houses.wallet_eur, list_rows(scenario, participants)
+    eur = [of_all if row is None or row.wallet_eur is None else row.wallet_eur for row in rows]
+    wallets = np.array([round(each * NEUR_PER_EUR) for each in eur], np.int64)
     return make_opening_state(ratings.soc_min_wh, wallets, ratings, flexible)
 
 
-def build_case(scenario: Scenario) -> Case:
-    """Read the inputs of a scenario and build everything a run needs.
+def build_case(scenario: Scenario, given: Profiles | None = None) -> Case:
+    """Read the inputs of a scenario, whose profiles may be `given` already, and build everything a run needs.
 
     Raises
     ------
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
         If an input cannot be used.
     """
-    market = build_market(scenario)
+    market = build_market(scenario, given)
+    scenario = market.scenario
     names = market.profiles.participants
     owners = {names[cell.house] for cell in market.fleet.fuel_cells.values()}
     named = scenario.houses.load_cos_phi, read_load_cos_phi(scenario)
@@ -245,6 +256,9 @@ def make_rules(scenario: Scenario, market: Mechanism) -> Rules:
             fixed_price_ueur_per_kwh=round(section.fixed_price_eur_per_kwh * UEUR_PER_EUR),
             feed_in_numerator=round(section.feed_in_ratio * 300_000),
             feed_in_denominator=300_000,
+            feed_in_ueur_per_kwh=-1
+            if section.feed_in_eur_per_kwh is None
+            else round(section.feed_in_eur_per_kwh * UEUR_PER_EUR),
             feed_in=int(section.feed_in),
             fee_permille=round(section.fee * 1000) if market.charges_fee else 0,
             beta_permille=round(section.beta * 1000),

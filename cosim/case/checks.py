@@ -52,13 +52,15 @@ def check_given(scenario: Scenario, section: str, key: str) -> Any:
     given = getattr(table, key)
     if given is None:
         what = f'a file for {section}.source = "{table.source}"', f'{key} = "…"'
+        if section == "pv":
+            what = f'one for pv.source = "{table.source}"', f"{key} = …"
         if key == "name":
             what = "the name of a pandapower net", 'e.g. name = "cigre_lv"'
         raise ScenarioError(f"scenario '{scenario.name}', {section}.{key}: expected {what[0]}, got none; add {what[1]}")
     return given
 
 
-def check_placement(table: list[tuple[str, str]], participants: Sequence[str], path: Path) -> None:
+def check_placement(table: list[tuple[str, str]], participants: Sequence[str], path: Path | str) -> None:
     """Raise ScenarioError unless the table (participant, bus) lists the participants of the profiles and no others."""
     listed = {name for name, _ in table}
     for missing in [name for name in participants if name not in listed]:

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
 from cosim.case.flexible import draw_houses
-from cosim.case.participants import PHASE_EV, UNSAID, read_participants
+from cosim.case.houses import list_rows
+from cosim.case.participants import (
+    PHASE_EV,
+    UNSAID,
+    Participants,
+    connect_rows,
+    name_phases,
+    read_participants,
+    read_placement,
+)
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from grid_models.devices.ev import ONE_PHASE_KW
@@ -58,7 +67,9 @@ def connect(scenario: Scenario, feeder: Feeder, pv_kw: npt.ArrayLike, battery_kw
     else:
         connections = _choose_connections(scenario, pv_kw, battery_kw)
         connections = _with_community(_without_missing_cells(connections, feeder), feeder.participants)
-        note = _NOTES[section.phases]
+        note, rows = _NOTES[section.phases], list_rows(scenario, feeder.participants)
+        if name_phases(rows):
+            connections, note = connect_rows(rows, connections), f"{note}, but those of the table of participants"
     if scenario.ev.n_cars:
         connections = place_wall_boxes(scenario, connections, feeder.participants)
     notes = (*feeder.notes, f"{note}: {describe(connections)}")
@@ -92,16 +103,18 @@ _NOTES = {
 
 def _read_connections(scenario: Scenario, participants: tuple[str, ...]) -> tuple[Connections, str]:
     """Connections as the table of participants says, and a note."""
-    assert scenario.network.participants is not None  # the feeder was read by it
-    found = (
-        read_participants(scenario.network.participants, has_cars=scenario.ev.n_cars > 0)
-        .in_order(participants)
-        .connections
-    )
+    found = _read_table(scenario).in_order(participants).connections
     if found is None:
         every = make_connections(np.full(len(participants), ABC))
         return every, "the table of participants has no column phase, so that all houses are taken on three phases"
     return found, "phases of houses as in the table of participants"
+
+
+def _read_table(scenario: Scenario) -> Participants:
+    if scenario.participants:
+        return read_placement(scenario)
+    assert scenario.network.participants is not None  # the feeder was read by it
+    return read_participants(scenario.network.participants, has_cars=scenario.ev.n_cars > 0)
 
 
 def _choose_connections(scenario: Scenario, pv_kw: npt.ArrayLike, battery_kw: npt.ArrayLike) -> Connections:
@@ -143,8 +156,9 @@ def place_wall_boxes(scenario: Scenario, connections: Connections, participants:
     ev[cars] = np.where(said[cars] == UNSAID, usual[cars], said[cars])
     for house in cars[(said[cars] != UNSAID) & ((said[cars] == ABC) == (kw in ONE_PHASE_KW))].tolist():
         expected = "a, b or c" if kw in ONE_PHASE_KW else NAMES[ABC]
+        table = scenario.network.participants or "table of participants"
         raise ScenarioError(
-            f"{scenario.network.participants}, column '{PHASE_EV}', participant '{participants[house]}': expected "
+            f"{table}, column '{PHASE_EV}', participant '{participants[house]}': expected "
             f"{expected} of a wall box of {kw:g} kW, got {NAMES[said[house]]}; correct the row, or ev.charger_kw"
         )
     return replace(connections, ev=None if (ev == load).all() else ev)

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar, assert_never
 
 from cosim.case.community import COMMUNITY
+from cosim.case.houses import index_rows
+from cosim.errors import ScenarioError
 from cosim.scenario.events import RegisterEvent, RetireEvent
 from cosim.scenario.model import Scenario
+from cosim.scenario.participants import ParticipantSection
 from cosim.scenario.sections import BatterySection, CommunitySection, OwnStackSection
 from grid_models.devices.battery import Battery
 from grid_models.devices.fuel_cell import fit_stack
@@ -77,16 +80,40 @@ class FuelCellDevice(Device):
 
 @dataclass(frozen=True)
 class BatteryDevice(Device):
-    """A battery, the energy it comes with, Wh, and whether the house has had it from the first interval."""
+    """A battery: energy it comes with, Wh; whether it is there from the start; its kind, None for the scenario's."""
 
     kind = "battery"
     charge_wh: int = 0
     from_the_start: bool = False
+    section: BatterySection | None = None
 
     @property
     def trial_kw(self) -> tuple[float, ...]:
         """Idle, discharging and charging, kW."""
         return 0.0, self.rated_kw, -self.rated_kw
+
+
+def find_kind(section: BatterySection, row: ParticipantSection | None, capacity_wh: int) -> BatterySection:
+    """Kind of a participant's own battery: the scenario's, with what its row in the table says.
+
+    Raises
+    ------
+    ScenarioError
+        If the range of its state of charge is empty.
+    """
+    if row is None or capacity_wh == 0:
+        return section
+    keys = ("charge_efficiency", "discharge_efficiency", "soc_min", "soc_max")
+    given = {key: getattr(row, key) for key in keys if getattr(row, key) is not None}
+    if row.battery_kw is not None:
+        given["c_rate"] = row.battery_kw * 1000.0 / capacity_wh
+    kind = section.model_copy(update=given)
+    if kind.soc_min > kind.soc_max:
+        raise ScenarioError(
+            f"table of participants, '{row.participant}', soc_min, soc_max: expected the lowest at most the highest, "
+            f"with what [battery] says of the other, got {kind.soc_min:g} and {kind.soc_max:g}; name both"
+        )
+    return kind
 
 
 def make_battery(section: BatterySection, capacity_wh: int) -> Battery:
@@ -107,11 +134,12 @@ def list_devices(scenario: Scenario, participants: Sequence[str], capacity_wh: W
     capacity_wh
         (N,) capacities of the participants' own batteries.
     """
-    section, names = scenario.community, list(participants)
+    section, names, rows = scenario.community, list(participants), index_rows(scenario)
     found: list[Device] = []
     if section.enabled and section.fuel_cell != "none":
         plant = make_plant(section.fuel_cell, section, scenario.own_stack)
         found.append(FuelCellDevice.of(f"{COMMUNITY} fuel cell", names.index(COMMUNITY), plant))
+    found += _list_own_cells(scenario, names)
     requested, leaving = list[Device](), dict[int, Device]()
     for event in scenario.events:
         if isinstance(event, RegisterEvent):
@@ -120,9 +148,21 @@ def list_devices(scenario: Scenario, participants: Sequence[str], capacity_wh: W
             house = names.index(event.participant)
             wh, label = int(capacity_wh[house]), f"{event.participant} battery"
             if wh:
-                rated_kw = make_battery(scenario.battery, wh).rated_kw
-                leaving[house] = BatteryDevice(label, house, rated_kw, wh, from_the_start=True)
+                kind = find_kind(scenario.battery, rows.get(event.participant), wh)
+                rated_kw = make_battery(kind, wh).rated_kw
+                leaving[house] = BatteryDevice(label, house, rated_kw, wh, from_the_start=True, section=kind)
     return (*found, *leaving.values(), *requested)
+
+
+def _list_own_cells(scenario: Scenario, names: Sequence[str]) -> list[Device]:
+    """Fuel cells that the table of participants gives to houses."""
+    found: list[Device] = []
+    for row in scenario.participants:
+        if row.fuel_cell not in (None, "none") and row.participant != COMMUNITY:
+            given = row.model_dump(include={"units", "tank_kg", "fuel_eur_per_kg"}, exclude_none=True)
+            plant = make_plant(str(row.fuel_cell), CommunitySection(**given), scenario.own_stack)
+            found.append(FuelCellDevice.of(f"{row.participant} fuel cell", names.index(row.participant), plant))
+    return found
 
 
 def make_plant(name: str, supply: CommunitySection | RegisterEvent, own: OwnStackSection) -> Plant:

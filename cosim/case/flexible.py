@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
 from cosim.case.heat_pumps import HeatPumps, make_heat_pumps
+from cosim.case.houses import list_rows
 from cosim.delivery.flexible import DIMMED_KW, NO_DEVICES, FlexibleDevices
 from cosim.errors import ScenarioError
 from cosim.scenario.houses_of_today import EvSection
@@ -59,6 +60,9 @@ def draw_houses(scenario: Scenario, participants: Sequence[str], section: str) -
         "ev": ("n_cars", scenario.ev.n_cars, CAR_HOUSES),
         "heat_pump": ("n_heat_pumps", scenario.heat_pump.n_heat_pumps, HEAT_HOUSES),
     }[section]
+    rows = list_rows(scenario, participants)
+    if any(row is not None and getattr(row, section) is not None for row in rows):
+        return np.array([k for k, row in enumerate(rows) if row is not None and getattr(row, section)], np.int64)
     n = len(participants) - (COMMUNITY in participants and scenario.community.enabled)
     if wanted > n:
         raise ScenarioError(

@@ -65,10 +65,15 @@ def _has_outages(scenario: Scenario, _: Mechanism) -> bool:
 
 
 def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
-    return scenario.community.fuel_cell == "own" or any(
-        event.device == "fuel_cell" and event.preset == "own"
-        for event in scenario.events
-        if isinstance(event, RegisterEvent)
+    rows = any(row.fuel_cell == "own" for row in scenario.participants)
+    return (
+        rows
+        or scenario.community.fuel_cell == "own"
+        or any(
+            event.device == "fuel_cell" and event.preset == "own"
+            for event in scenario.events
+            if isinstance(event, RegisterEvent)
+        )
     )
 
 
@@ -92,7 +97,7 @@ _UNBALANCED = 'network.model = "three_phase" or "four_wire"'
 _EV = tuple(key for key in EvSection.model_fields if key != "n_cars")
 _HEAT_PUMP = tuple(key for key in HeatPumpSection.model_fields if key not in ("n_heat_pumps", "ground_c"))
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
-_DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi"))
+_DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi", "table"))
 
 RULES = (
     Rule("profiles", ("file",), 'profiles.source = "spain" or "table"', _by_source("profiles", "spain", "table")),
@@ -114,10 +119,17 @@ RULES = (
     Rule("market", ("pricing",), f"{_PRICED}, or an outage", _is_priced),
     Rule(
         "market",
-        ("feed_in_ratio",),
+        ("feed_in_ratio", "feed_in_eur_per_kwh"),
         f"{_TRADE}, an outage, or market.feed_in = true",
         lambda scenario, mechanism: scenario.market.feed_in or _trades(scenario, mechanism),
     ),
+    Rule(
+        "market",
+        ("feed_in_ratio",),
+        "leaving market.feed_in_eur_per_kwh out, which replaces it",
+        lambda scenario, _: scenario.market.feed_in_eur_per_kwh is None,
+    ),
+    Rule("tariff", ("timezone",), "tariff.bands", lambda scenario, _: bool(scenario.tariff.bands)),
     Rule(
         "market",
         ("fixed_price_eur_per_kwh",),
@@ -133,6 +145,13 @@ RULES = (
     Rule("market", ("beta",), "market.mechanism = one of " + ", ".join(_SHARES), _by_market(*_SHARES)),
     Rule("market", ("selfish_beta",), 'market.mechanism = "sharing_selfish"', _by_market("sharing_selfish")),
     Rule("market", ("tau_hours",), "a sharing mechanism", _by_market(*_SHARES, "sharing_selfish")),
+    Rule(
+        "pv",
+        ("weather_file", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
+        'pv.source = "pvwatts"',
+        _by_source("pv", "pvwatts"),
+    ),
+    Rule("houses", ("production_ratio",), 'pv.source = "profiles"', _by_source("pv", "profiles")),
     Rule("pv", ("cos_phi", "underexcited"), 'pv.control = "cos_phi"', _by_control("cos_phi")),
     Rule("pv", ("q_v_vm_pu", "q_v_q_pu"), 'pv.control = "q_v"', _by_control("q_v")),
     Rule("pv", ("rating_kva_per_kw", "min_cos_phi"), 'pv.control = "cos_phi" or "q_v"', _by_control("cos_phi", "q_v")),

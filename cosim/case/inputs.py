@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
@@ -20,8 +20,12 @@ from cosim.case.checks import (
 )
 from cosim.case.community import COMMUNITY, with_community
 from cosim.case.event_checks import check_changes
-from cosim.case.participants import Participants, list_left_out, read_participants
+from cosim.case.houses import check_rows, list_rows, name_drawn
+from cosim.case.panels import with_own_panels
+from cosim.case.participants import Participants, list_left_out, read_participants, read_placement
 from cosim.case.power_factors import with_power_factors
+from cosim.case.roofs import FOLLOWS_WEATHER, with_roofs
+from cosim.case.tariff import with_tariff
 from cosim.case.timeline import find_interval, with_changes
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
@@ -43,8 +47,15 @@ ELEMENTS = ("load", "pv", "battery")
 """Elements of every participant in the network."""
 
 
-def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
+def read_inputs(scenario: Scenario, given: Profiles | None = None) -> tuple[Profiles, Wh]:
     """Profiles over the scenario's horizon, and the capacity of each participant's battery, Wh (N,).
+
+    Parameters
+    ----------
+    scenario
+        What to read.
+    given
+        Profiles of its table, if they are at hand.
 
     Raises
     ------
@@ -53,20 +64,24 @@ def read_inputs(scenario: Scenario) -> tuple[Profiles, Wh]:
     data.errors.DataError
         If a file cannot be used.
     """
-    streams = _spawn_streams(scenario)
+    streams, drawn_kwp = _spawn_streams(scenario), dict[str, float]()
     if scenario.profiles.source == "table":
-        profiles = _read_table(scenario)
+        profiles = with_own_panels(scenario, _read_table(scenario) if given is None else given)
         check_memory(profiles.n_participants, scenario.horizon.n_intervals)
     else:
         check_memory(scenario.houses.n_houses, scenario.horizon.n_intervals)
         spec = make_household_spec(scenario)
-        houses = draw_households(spec, streams[0])
-        profiles = make_reference_profiles(_read_series(scenario, streams[1]), houses, spec, streams[2])
+        houses = replace(draw_households(spec, streams[0]), names=name_drawn(scenario))
+        drawn_kwp = dict(zip(houses.names, (houses.nameplate_w / 1000.0).tolist(), strict=True))
+        series = _read_series(scenario, streams[1])
+        profiles = make_reference_profiles(series, houses, spec, streams[2])
+        profiles = with_own_panels(scenario, profiles, series.solar_cf)
         profiles = _with_constant_price(profiles, scenario.profiles.price_eur_per_kwh)
     check_community(scenario, profiles.participants)
-    capacity_wh = draw_capacities(scenario, profiles.n_participants)
+    capacity_wh = draw_capacities(scenario, profiles.participants)
     profiles, capacity_wh = with_community(profiles, capacity_wh, scenario.community)
-    profiles = _fit_to_horizon(profiles, scenario)
+    check_rows(scenario, profiles.participants)
+    profiles = with_tariff(scenario, with_roofs(scenario, _fit_to_horizon(profiles, scenario), drawn_kwp))
     check_events(scenario, profiles)
     check_changes(scenario, profiles)
     return with_changes(profiles, scenario), capacity_wh
@@ -80,13 +95,22 @@ def _with_constant_price(profiles: Profiles, price_eur_per_kwh: float | None) ->
     return replace(profiles, price_ueur_per_kwh=np.full(profiles.n_intervals, price, np.int64))
 
 
-def draw_capacities(scenario: Scenario, n_houses: int) -> Wh:
-    """Capacity of each house's battery, (n_houses,) Wh; it does not depend on the profiles."""
+def draw_capacities(scenario: Scenario, houses: Sequence[str]) -> Wh:
+    """Capacity of each house's battery, (N,) Wh, drawn where the table of participants names none.
+
+    It does not depend on the profiles.
+    """
     streams = _spawn_streams(scenario)
     if scenario.profiles.source != "table":
-        return draw_households(make_household_spec(scenario), streams[0]).battery_wh
-    low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
-    return np.rint(streams[2].uniform(low, high, n_houses) * 1000.0).astype(np.int64)
+        drawn = draw_households(make_household_spec(scenario), streams[0]).battery_wh
+    else:
+        low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
+        drawn = np.rint(streams[2].uniform(low, high, len(houses)) * 1000.0).astype(np.int64)
+    capacity_wh = drawn.copy()
+    for k, row in enumerate(list_rows(scenario, houses) if capacity_wh.size == len(houses) else []):
+        if row is not None and row.battery_kwh is not None:
+            capacity_wh[k] = round(row.battery_kwh * 1000.0)
+    return capacity_wh
 
 
 def _spawn_streams(scenario: Scenario) -> list[np.random.Generator]:
@@ -113,10 +137,12 @@ def follow_file(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
 
 def make_household_spec(scenario: Scenario) -> HouseholdSpec:
     """The houses section as `data.households` takes it."""
-    section = scenario.houses.model_dump(exclude={"wallet_eur", "load_cos_phi"})
+    section = scenario.houses.model_dump(exclude={"wallet_eur", "load_cos_phi", "table"})
     chosen: dict[str, Any] = {
         key: None if value in ("by_chance", "as_drawn") else value for key, value in section.items()
     }
+    if scenario.pv.source == FOLLOWS_WEATHER:  # panels as drawn: how much they generate is the weather's affair
+        chosen["production_ratio"] = None
     low, high = scenario.battery.capacity_kwh_min, scenario.battery.capacity_kwh_max
     return HouseholdSpec(**chosen, battery_kwh_min=low, battery_kwh_max=high)
 
@@ -136,7 +162,7 @@ def _read_table(scenario: Scenario) -> Profiles:
         interval_minutes=scenario.horizon.interval_minutes,
         timezone=scenario.profiles.timezone,
         day_first=scenario.profiles.day_first,
-        price_eur_per_kwh=scenario.profiles.price_eur_per_kwh,
+        price_eur_per_kwh=0.0 if scenario.tariff.bands else scenario.profiles.price_eur_per_kwh,
     )
 
 
@@ -217,14 +243,19 @@ def read_load_cos_phi(scenario: Scenario) -> dict[str, float]:
     ScenarioError
         If the table cannot be used.
     """
+    named = {row.participant: row.load_cos_phi for row in scenario.participants if row.load_cos_phi is not None}
     section = scenario.network
-    if section.source != "file" or section.participants is None:
-        return {}
+    if named or section.source != "file" or section.participants is None:
+        return named
     return read_participants(section.participants, has_cars=scenario.ev.n_cars > 0).load_cos_phi
 
 
 def _read_placement(scenario: Scenario, participants: tuple[str, ...]) -> Participants:
     """The scenario's table of participants, in the order of the profiles."""
+    if scenario.participants:
+        placed = [(row.participant, row.bus) for row in scenario.participants if row.bus is not None]
+        check_placement(placed, participants, "table of participants")
+        return read_placement(scenario).in_order(participants)
     path = check_given(scenario, "network", "participants")
     table = read_participants(path, has_cars=scenario.ev.n_cars > 0)
     check_placement(table.rows, participants, path)

@@ -10,13 +10,13 @@ import shutil
 from pathlib import Path
 
 from cosim.case.case import MarketCase
+from cosim.case.frames import PROFILES_FILE
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.errors import DataError
 from data.profiles import Profiles
 from data.tables import read_profiles, write_profiles
 
-PROFILES_FILE = "profiles.parquet"
 NETWORK_SOURCE, PARTICIPANTS = "network_source.json", "participants.csv"
 """The network and its participants as they were given: what is written of a network that was read may round it."""
 TEMPERATURE = "temperature"
@@ -33,11 +33,16 @@ def keep_inputs(case: MarketCase, directory: Path) -> None:
     """
     if case.scenario.ledger.private:
         return
-    if case.scenario.profiles.source != "synthetic":
+    if not is_made_again(case.scenario):
         keep_profiles(case, directory)
     if case.scenario.network.source == "file":
         keep_network(case.scenario, directory)
     keep_temperature(case.scenario, directory)
+
+
+def is_made_again(scenario: Scenario) -> bool:
+    """Whether the profiles of a scenario follow from it and its seed alone."""
+    return scenario.profiles.source == "synthetic" and scenario.pv.source == "profiles"
 
 
 def keep_temperature(scenario: Scenario, directory: Path) -> None:
@@ -101,7 +106,9 @@ def keep_network(scenario: Scenario, directory: Path) -> None:
 
 def with_kept_network(scenario: Scenario, directory: Path) -> Scenario | None:
     """The scenario with the network that a run directory keeps instead of the user's files; None if it keeps none."""
-    network = {"file": directory / NETWORK_SOURCE, "participants": directory / PARTICIPANTS}
+    network = {"file": directory / NETWORK_SOURCE}
+    if not scenario.participants:  # else they stand in scenario.toml
+        network["participants"] = directory / PARTICIPANTS
     return scenario.with_changes(network=network) if all(path.is_file() for path in network.values()) else None
 
 
@@ -124,7 +131,8 @@ def check_kept_network(scenario: Scenario, directory: Path) -> None:
     """
     if scenario.ledger.private or not lacks_phases(scenario, directory):
         return
-    missing = [name for name in (NETWORK_SOURCE, PARTICIPANTS) if not (directory / name).is_file()]
+    kept = (NETWORK_SOURCE,) if scenario.participants else (NETWORK_SOURCE, PARTICIPANTS)
+    missing = [name for name in kept if not (directory / name).is_file()]
     raise ScenarioError(
         f"{directory / missing[0]}: expected the file that the run kept, which says at which phases houses are, "
         f"found none{' nor ' + missing[1] if missing[1:] else ''}; put it back from a copy of the run"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,8 @@ import numpy as np
 
 from cosim.errors import ScenarioError
 from cosim.scenario.base import LEAST_COS_PHI
+from cosim.scenario.model import Scenario
+from cosim.scenario.participants import ParticipantSection
 from data.columns import Numbers, Table
 from data.errors import DataError
 from data.files import read_table
@@ -76,6 +78,41 @@ def read_participants(path: Path, *, has_cars: bool = False) -> Participants:
     given = _read_power_factors(table) if "load_cos_phi" in columns else np.full(len(rows), np.nan)
     named = {row[0]: cos_phi for row, cos_phi in zip(rows, given.tolist(), strict=True) if cos_phi == cos_phi}
     return Participants(rows, named, _read_connections(table), table.notes)
+
+
+def read_placement(scenario: Scenario) -> Participants:
+    """Participants that the rows of a scenario place in a network of its own, in their order."""
+    rows = [row for row in scenario.participants if row.bus is not None]
+    return Participants(
+        [(row.participant, str(row.bus)) for row in rows],
+        {row.participant: row.load_cos_phi for row in rows if row.load_cos_phi is not None},
+        connect_rows(rows, make_connections(np.full(len(rows), ABC, np.int8))) if name_phases(rows) else None,
+        (),
+    )
+
+
+def name_phases(rows: Iterable[ParticipantSection | None]) -> bool:
+    """Whether any row says at which phases a device is."""
+    return any(
+        row is not None and getattr(row, key) is not None
+        for row in rows
+        for key in (PHASE, PHASE_EV, *PHASE_COLUMNS.values())
+    )
+
+
+def connect_rows(rows: Sequence[ParticipantSection | None], others: Connections) -> Connections:
+    """Phases of participants as their rows say, those of `others` where they say nothing."""
+    codes = {device: getattr(others, device).copy() for device in DEVICES}
+    for k, row in enumerate(rows):
+        if row is None:
+            continue
+        for device in DEVICES:
+            word = getattr(row, PHASE_COLUMNS.get(device, PHASE)) or getattr(row, PHASE)
+            if word is not None:
+                codes[device][k] = read_phase(word, f"table of participants, '{row.participant}', phase")
+    found = make_connections(codes["load"], **{device: codes[device] for device in PHASE_COLUMNS})
+    boxes = [UNSAID if row is None or row.phase_ev is None else read_phase(row.phase_ev, "phase_ev") for row in rows]
+    return found if set(boxes) == {UNSAID} else replace(found, ev=np.array(boxes, np.int8))
 
 
 def _check_header(path: Path, columns: Sequence[str], *, has_cars: bool) -> None:

@@ -57,6 +57,8 @@ def end_beside(running: beside.Beside | None, directory: Path, *, quiet: bool) -
     """Anchor the end of a run; exit code 1 if that fails, since the run itself is done."""
     if running is None:
         return
+    if not quiet:
+        typer.echo("waiting until the chain has confirmed the last blocks …", err=True)
     failure = running.finish()
     if not failure and not quiet:
         typer.echo(f"{directory}: {running.n_anchored:,} blocks anchored")

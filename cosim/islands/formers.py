@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.case import Case
+from cosim.case.houses import list_rows
 from cosim.case.state import ADMITTED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.islands.island import Former, Part
@@ -65,4 +66,6 @@ def holds_all_phases(case: Case, device: str, house: int) -> bool:
 
 def estimate_capacity_wh(case: Case, state: State) -> npt.NDArray[np.float64]:
     """Nominal capacity of each battery, (N,) Wh, from the upper end of its state-of-charge window."""
-    return np.asarray(state.ratings.soc_max_wh / max(case.scenario.battery.soc_max, 1e-9), dtype=np.float64)
+    rows, soc_max = list_rows(case.scenario, case.profiles.participants), case.scenario.battery.soc_max
+    highest = np.array([soc_max if row is None or row.soc_max is None else row.soc_max for row in rows])
+    return np.asarray(state.ratings.soc_max_wh / np.maximum(highest, 1e-9), dtype=np.float64)

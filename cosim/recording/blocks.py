@@ -20,6 +20,7 @@ from cosim.interval.chunk import Chunk
 from cosim.recording.conductors import Conductors, find_highest_neutral, make_conductors
 from cosim.recording.devices import Keys, make_decision_records
 from cosim.recording.facts import list_facts
+from cosim.recording.houses import list_house_parameters
 from cosim.recording.topology import make_topology_of_chunk
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import LedgerSection
@@ -171,6 +172,7 @@ def make_first_records(
         **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
         **(list_facts(scenario, rules, limits) if options.facts else {}),
         **_list_terms(scenario, opening.own_wh.size, form),
+        **list_house_parameters(scenario, feeder.participants),
     }
     if options.private and form.covered and rules.arrival != Arrival.SHUFFLE:
         del terms["seed"]  # whoever knows it can draw the houses again, and nothing else on the ledger needs it

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from cosim.case.tariff import list_tariff_facts
 from cosim.curtailment.versions import CURTAILMENT_VERSIONS, WAITING_VERSIONS
 from cosim.scenario.model import Scenario
 from grid_models.powerflow.limits import DEFAULTS, Limits
@@ -29,6 +30,7 @@ def list_facts(scenario: Scenario, rules: Rules, limits: Limits) -> dict[str, in
     waiting = WAITING_VERSIONS if scenario.ev.n_cars or scenario.heat_pump.n_heat_pumps else {}
     return {
         **make_rule_parameters(rules),
+        **list_tariff_facts(scenario),
         "compensation": round(scenario.curtailment.compensation_eur_per_kwh * UEUR_PER_EUR),
         "min_vm_upu": round(asked["min_vm_pu"] * 1e6),
         "max_vm_upu": round(asked["max_vm_pu"] * 1e6),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from cosim.case.case import Case
-from cosim.case.devices import make_battery
+from cosim.case.devices import find_kind, make_battery
+from cosim.case.houses import list_rows
 from cosim.results.columns import make_schema
 from grid_models.devices.battery_wear import capacity_fade, equivalent_full_cycles, wear_cost_eur
 
@@ -33,15 +34,16 @@ def make_wear_table(case: Case, metered: pa.Table) -> pa.Table:
     mean_kwh = stored / case.n_intervals / 1000.0
     hours = case.n_intervals * case.interval_minutes / 60.0
     changing = {device.house for device in case.fleet.batteries.values()}
-    rows = []
+    found, rows = [], list_rows(case.scenario, case.profiles.participants)
     for house, name in enumerate(case.profiles.participants):
-        battery = make_battery(section, int(case.capacity_wh[house]))
+        wh = int(case.capacity_wh[house])
+        battery = make_battery(find_kind(section, rows[house], wh), wh)
         if battery.capacity_kwh == 0.0 or house in changing:
             continue
         cycles = equivalent_full_cycles(battery, charged[house], discharged[house])
         mean_soc = mean_kwh[house] / battery.capacity_kwh
         fade = float(capacity_fade(battery, hours, cycles, mean_soc=mean_soc))
-        rows.append(
+        found.append(
             {
                 "house": name,
                 "capacity_kwh": battery.capacity_kwh,
@@ -53,4 +55,4 @@ def make_wear_table(case: Case, metered: pa.Table) -> pa.Table:
                 "wear_eur": wear_cost_eur(battery, fade, section.replacement_eur_per_kwh),
             }
         )
-    return pa.Table.from_pylist(rows, BATTERY_WEAR)
+    return pa.Table.from_pylist(found, BATTERY_WEAR)

@@ -17,7 +17,7 @@ _NAMES = (
 _INTEGERS = (
     *("element", "part", "houses", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh", "load_wh"),
     *("served_wh", "critical_wh", "critical_served_wh", "pv_wh", "fuel_cell_wh", "discharge_wh", "charge_wh"),
-    *("losses_wh", "spilled_wh", "imported_wh", "stored_wh", "capacity_wh"),
+    *("losses_wh", "spilled_wh", "imported_wh", "stored_wh", "capacity_wh", "intervals_above"),
 )
 _FLOATS = (
     *("value", "limit", "rated_kw", "capacity_kwh", "charged_kwh", "discharged_kwh", "full_cycles"),
@@ -31,10 +31,13 @@ _FLOATS = (
         "hydrogen_kg",
         "tank_kg",
         "cost_eur",
+        "contract_kw",
+        "highest_kw",
+        "kwh_above",
     ),
 )
 TYPES = {
-    **dict.fromkeys(("time", "begin", "end"), TIME),
+    **dict.fromkeys(("time", "begin", "end", "time_of_highest"), TIME),
     **dict.fromkeys(_NAMES, pa.string()),
     **dict.fromkeys(_INTEGERS, pa.int64()),
     **dict.fromkeys(_FLOATS, pa.float64()),

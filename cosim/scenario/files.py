@@ -15,11 +15,14 @@ from cosim.errors import ScenarioError
 from cosim.scenario.base import Section
 from cosim.scenario.messages import shorten, suggest
 from cosim.scenario.model import Scenario
+from cosim.scenario.participants import ParticipantSection
 
 MAX_BYTES = 16 * 2**20
 
 _PATHS = {
     "profiles": ("file",),
+    "pv": ("weather_file",),
+    "houses": ("table",),
     "network": ("file", "participants"),
     "heat_pump": ("temperature_file",),
     "ledger": ("operator_key", "member_keys"),
@@ -124,11 +127,18 @@ def format_toml(scenario: Scenario) -> str:
         value = getattr(scenario, key)
         if isinstance(value, Section):
             tables.append(_format_section(value, f"[{key}]"))
+        elif key == "participants":
+            tables += [_format_row(row) for row in value]
         elif key == "events":
             tables += [_format_section(event, "[[events]]") for event in value]
         else:
             plain.append(_format_key(key, field, value))
     return "\n".join([*plain, *tables]) + "\n"
+
+
+def _format_row(row: ParticipantSection) -> str:
+    """TOML table of a participant: the keys that it has, since most of them are left out."""
+    return "\n".join(["\n[[participants]]", *(f"{key} = {_format_value(value)}" for key, value in row.given().items())])
 
 
 def _format_section(section: Section, header: str) -> str:
@@ -151,9 +161,11 @@ def _format_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Section):
+        return _format_value(value.model_dump(mode="json"))
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_format_value(k)} = {_format_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(_format_value(entry) for entry in value) + "]"
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cosim.scenario.base import Section
 from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent
+from cosim.scenario.participants import ParticipantSection
 
 _EVENTS: dict[str, type[Section]] = {
     get_args(event.model_fields["kind"].annotation)[0]: event
@@ -29,6 +30,20 @@ def explain(error: ValidationError, scenario: type[Section], where: str) -> str:
     lines = [f"{where}, {_explain_one(dict(item), scenario)}" for item in _without_repeats(error)]
     more = [f"and {len(lines) - MOST_MISTAKES} more mistakes"] if len(lines) > MOST_MISTAKES else []
     return "\n".join([*lines[:MOST_MISTAKES], *more])
+
+
+def explain_row(error: ValidationError, section: type[Section], source: str, row: object) -> str:
+    """The first mistake in a row of a table: file, column, row, what was expected and got."""
+    item: dict[str, Any] = dict(error.errors()[0])
+    column = str(item["loc"][-1]) if item["loc"] else ""
+    if item["type"] == "value_error":
+        what = item["msg"].removeprefix("Value error, ")
+        named, _, rest = what.partition(": ")
+        column, what = (named, rest) if not column and named in section.model_fields else (column, what)
+    else:
+        expected, got = _expected_and_got(item)
+        what = f"expected {expected}, got {got}"
+    return f"{source}, column '{column}', row {row}: {what}{'' if '; ' in what else '; correct the row'}"
 
 
 def _without_repeats(error: ValidationError) -> Iterator[dict[str, Any]]:
@@ -79,6 +94,8 @@ def _section_holding(location: Sequence[str], scenario: type[Section]) -> type[S
         return scenario
     if location[0] == "events":
         return _EVENTS.get(location[2]) if len(location) == 4 else None
+    if location[0] == "participants":
+        return ParticipantSection if len(location) == 3 else None
     inner = scenario.model_fields[location[0]].annotation
     return inner if len(location) == 2 and isinstance(inner, type) and issubclass(inner, Section) else None
 

@@ -16,6 +16,8 @@ from cosim.scenario import houses_of_today, sections
 from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
+from cosim.scenario.participants import ParticipantSection
+from cosim.scenario.tariff import TariffSection
 
 
 class Scenario(Section):
@@ -46,6 +48,7 @@ class Scenario(Section):
     houses: sections.HousesSection = sections.HousesSection()
     battery: sections.BatterySection = sections.BatterySection()
     market: sections.MarketSection = sections.MarketSection()
+    tariff: TariffSection = TariffSection()
     pv: sections.PvSection = sections.PvSection()
     network: sections.NetworkSection = sections.NetworkSection()
     limits: sections.LimitsSection = sections.LimitsSection()
@@ -56,6 +59,7 @@ class Scenario(Section):
     heat_pump: houses_of_today.HeatPumpSection = houses_of_today.HeatPumpSection()
     ledger: sections.LedgerSection = sections.LedgerSection()
     engine: sections.EngineSection = sections.EngineSection()
+    participants: tuple[ParticipantSection, ...] = ()
     events: tuple[Event, ...] = ()
 
     def __init__(self, where: str = "Scenario", /, **content: Any) -> None:
@@ -100,23 +104,37 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out are the name, the engine, what the ledger's first block says itself, paths and how a file is read:
-        what the files hold is hashed with profiles and network.
+        Left out are the name, the engine, the time zone that results are shown in, what the ledger's first block says
+        itself, paths and how a file is read: what the files hold is hashed with profiles and network.
         """
         ledger = set(type(self.ledger).model_fields)
-        paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
-        content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
+        left_out: dict[str, Any] = {
+            "profiles": {"file", "day_first"},
+            "network": {"file", "participants"},
+            "houses": {"table"},
+            "ledger": ledger,
+            "horizon": {"timezone"},
+            "engine": True,
+            "name": True,
+        }
+        content = self.model_dump(mode="json", exclude=left_out)
+        content["participants"] = [row.given() for row in self.participants]
+        if not self.participants:  # as before there were any
+            del content["participants"]
         if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power
             del content["houses"]["load_cos_phi"]
         limits = content["limits"]  # as in ledgers that were begun when these were the defaults
         limits |= {name: value for name, value in _LIMITS_BEFORE.items() if limits[name] == AS_IN_NET}
         if not limits["override"]:
             del limits["override"]
-        for section, keys in _OF_PHASES.items():  # as in ledgers that were begun before there were phases
+        for section, keys in _YOUNGER.items():  # as in ledgers that were begun before there were these keys
             defaults = type(getattr(self, section)).model_fields
             for key in keys:
                 if content[section][key] == defaults[key].default:
                     del content[section][key]
+        if not self.tariff.bands:
+            del content["tariff"]
+        content["pv"].pop("weather_file")  # what it holds is hashed with the profiles
         content["heat_pump"].pop("temperature_file")  # what it holds is hashed with the devices
         for section, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):  # as before there were any
             if content[section][key] == 0:
@@ -125,9 +143,11 @@ class Scenario(Section):
 
 
 _LIMITS_BEFORE = {"min_vm_pu": 0.9, "max_vm_pu": 1.1, "max_loading_percent": 100.0}
-_OF_PHASES = {
+_YOUNGER = {
     "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
+    "market": ("feed_in_eur_per_kwh",),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
+    "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
 }
 
 SHOWN_ALWAYS = (

@@ -19,6 +19,7 @@ from cosim.scenario.base import (
     Ratio,
     Section,
     VoltageLimit,
+    Zone,
 )
 from grid_models.devices.inverter import VDE_AR_N_4105
 from market.ledger.format import quorum as quorums
@@ -33,6 +34,8 @@ class Horizon(Section):
     )
     hours: Hours = Field(8760, gt=0, le=1_000_000, description="length in hours, whole intervals")
     interval_minutes: Literal[15, 30, 60] = Field(60, description="length of an interval: 15, 30 or 60 minutes")
+
+    timezone: Zone = Field("UTC", description="time zone of the local time that screen and report show beside UTC")
 
     @property
     def n_intervals(self) -> int:
@@ -91,6 +94,11 @@ class HousesSection(Section):
         0.58, description='generation over demand, to which the panels are scaled, or "as_drawn"'
     )
     wallet_eur: NotNegative = Field(100.0, le=1e9, description="money in each wallet at the start, EUR")
+    table: Path | None = Field(
+        None,
+        description="CSV or Parquet with a row for each participant whose parameters are your own, relative to this "
+        "scenario; columns as the keys of [[participants]]",
+    )
     load_cos_phi: CosPhi = Field(
         AS_IN_NET,
         description="power factor of every load, inductive; negative: capacitive; as_in_net: that of the net's own "
@@ -141,6 +149,11 @@ class MarketSection(Section):
     )
     fixed_price_eur_per_kwh: NotNegative = Field(0.0, le=10, description="price of pricing = fixed, EUR/kWh")
     feed_in_ratio: Ratio = Field(1 / 3, description="feed-in tariff over utility price")
+    feed_in_eur_per_kwh: NotNegative | None = Field(
+        None,
+        le=10,
+        description="fixed feed-in tariff, EUR/kWh, in place of feed_in_ratio; never above the utility price",
+    )
     feed_in: bool = Field(False, description="true: surplus is exported at the feed-in tariff; false: spilled")
     fee: Ratio = Field(0.1, description="contract's share of prosumers' sales (sharing_central, sharing_hybrid)")
     beta: Annotated[float, Field(ge=0.001, le=0.999)] = Field(0.5, description="share of e used at once")
@@ -157,8 +170,26 @@ class MarketSection(Section):
 
 
 class PvSection(Section):
-    """Reactive power of the PV inverters."""
+    """Panels: what they generate, and the reactive power of their inverters."""
 
+    source: Literal["profiles", "pvwatts"] = Field(
+        "profiles", description="generation; profiles: of the series or table; pvwatts: of a table of weather, by roof"
+    )
+    weather_file: Path | None = Field(
+        None, description="CSV time,ghi,dni,dhi,temp_air,wind_speed of every hour, relative to this scenario"
+    )
+    latitude_deg: Annotated[float, Field(ge=-66, le=66)] | None = Field(
+        None, description="latitude of the houses, degrees north, source = pvwatts"
+    )
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)] | None = Field(
+        None, description="longitude of the houses, degrees east, source = pvwatts"
+    )
+    tilt_deg: Annotated[float, Field(ge=0, le=90)] = Field(
+        30.0, description="tilt of roofs that the table of participants says nothing of, degrees"
+    )
+    azimuth_deg: Annotated[float, Field(ge=0, le=360)] = Field(
+        180.0, description="where those roofs look, degrees; 90: east, 180: south, 270: west"
+    )
     control: Literal["none", "cos_phi", "q_v"] = Field(
         "none", description="none: no reactive power; cos_phi: fixed power factor; q_v: characteristic Q(V)"
     )

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandapower as pp
+import pandas as pd
 import pyarrow as pa
 
 from cosim.case.case import Case, build_case
 from cosim.case.checks import check_memory
+from cosim.case.frames import take_frames
 from cosim.case.kept import keep_inputs
 from cosim.case.memory import Keeps
+from cosim.case.tariff import summarise_tariff
 from cosim.curtailment.feasible import Outcome
 from cosim.interrupts.stop import stop_between_lines
 from cosim.interval.chunk import Chunk, group_chunks
@@ -26,6 +29,13 @@ from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.applied_limits import list_limits
 from cosim.results.background import measure_background
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
+from cosim.results.binding import measure_curtailed
+from cosim.results.contract_power import (
+    CONTRACT_TABLE,
+    has_contracts,
+    make_contract_table,
+    summarise_contracts,
+)
 from cosim.results.directory import (
     check_directory,
     has_ledger,
@@ -60,6 +70,7 @@ from cosim.results.sums import (
     sum_meters,
 )
 from cosim.results.tables import interval_times, make_chunk_tables, make_curtailment_table
+from cosim.results.transformer import measure_transformer
 from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
@@ -67,6 +78,7 @@ from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
 from cosim.simulation.served import Served, is_served, read_served
 from cosim.simulation.version import find_version
+from data.profiles import Profiles
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +115,8 @@ def run(
     *,
     resume: bool = False,
     listener: Listener | None = None,
+    profiles: pd.DataFrame | None = None,
+    houses: pd.DataFrame | None = None,
     recorded: Recorded | None = None,
 ) -> Result:
     """Run a scenario.
@@ -118,6 +132,9 @@ def run(
         parts are damaged, and those of a finished run that are missing, are made again.
     listener
         Called after every chunk of intervals.
+    profiles, houses
+        Load, generation and prices, and the table of participants, as DataFrames in the layouts of their files. The
+        run directory keeps both, so that it can be made again; a private one keeps no profiles.
     recorded
         Called with the number of blocks on the ledger, once they are durable: after every group of intervals.
 
@@ -134,17 +151,24 @@ def run(
     >>> result.summary["network"]["intervals"]
     24
     """
+    scenario, given = take_frames(scenario, profiles, houses)
     if out is None:
-        return _run_in_memory(scenario, listener)
+        return _run_in_memory(scenario, given, listener)
     with write_for_owner(scenario.ledger.private):
-        return _run_into(Path(out), scenario, resume=resume, listener=listener, recorded=recorded)
+        return _run_into(Path(out), scenario, given, resume=resume, listener=listener, recorded=recorded)
 
 
 def _run_into(
-    directory: Path, scenario: Scenario, *, resume: bool, listener: Listener | None, recorded: Recorded | None
+    directory: Path,
+    scenario: Scenario,
+    given: Profiles | None,
+    *,
+    resume: bool,
+    listener: Listener | None,
+    recorded: Recorded | None,
 ) -> Result:
     check_directory(directory, resume=resume)
-    case = build_case(scenario)  # before anything is written: input that cannot be used leaves no trace
+    case = build_case(scenario, given)  # before anything is written: input that cannot be used leaves no trace
     prepare_directory(directory, resume=resume)
     compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
@@ -208,8 +232,8 @@ def _write_group(
     write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 
-def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
-    case = build_case(scenario)
+def _run_in_memory(scenario: Scenario, given: Profiles | None, listener: Listener | None) -> Result:
+    case = build_case(scenario, given)
     check_memory(case.profiles.n_participants, case.n_intervals, keeps=Keeps.TABLES)
     compile_ahead(case)
     stream = _notify(run_intervals(case, case.opening), case, listener)
@@ -221,7 +245,7 @@ def _run_in_memory(scenario: Scenario, listener: Listener | None) -> Result:
 def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
     rule = case.scenario.curtailment.rule
-    intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
+    intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows", "p_grid_kw"))
     exchanges = sum_exchanges(parts)
     unbalanced = case.feeder.connections is not None
     curtailed = find_curtailed_exchanges(parts, unbalanced=unbalanced)
@@ -238,10 +262,15 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     }
     if unbalanced:
         derived[PHASES_TABLE] = make_phases_table(case)
+    if has_contracts(case):
+        derived[CONTRACT_TABLE] = make_contract_table(case, parts)
     by_house = derived["curtailed_by_house"]
     made = exchanges, curtailed, meters, by_house
     four_wires = case.scenario.network.model == "four_wire"
     found = summarise(parts, intervals, *made, unbalanced=unbalanced, four_wires=four_wires)
+    cut, net = derived["curtailment"].to_pandas(), case.feeder.net
+    found["curtailed"] = measure_curtailed(cut, exchanges, net, case.interval_minutes / 60.0)
+    found["transformer"] = measure_transformer(net, intervals)
     if not case.feeder.background.is_empty:
         found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):
@@ -252,6 +281,10 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
+    if case.scenario.tariff.bands:
+        found["tariff"] = summarise_tariff(case.scenario, case.profiles)
+    if CONTRACT_TABLE in derived:
+        found[CONTRACT_TABLE] = summarise_contracts(derived[CONTRACT_TABLE])
     found["limits"] = list_limits(case.limits)
     if case.feeder.notes:
         found["network"]["notes"] = list(case.feeder.notes)
@@ -271,7 +304,8 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
     """Names of all tables of a run, also of those that follow from the others."""
     phases = () if case.feeder.connections is None else (PHASES_TABLE,)
     outages = ("resilience",) if has_events(case) else ()
-    return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages)
+    contracts = (CONTRACT_TABLE,) if has_contracts(case) else ()
+    return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages, *contracts)
 
 
 def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str, pa.Table]:

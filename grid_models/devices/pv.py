@@ -36,7 +36,7 @@ def pvwatts_dc(
     check_range("pv, cell_temperature_c", cell_temperature_c, -90, 150, remedy="give °C, not K or °F")
     check_range("pv, nameplate_w", nameplate_w, 0, below=True, remedy="give the rated power in W")
     check_range("pv, gamma_per_k", gamma_per_k, -0.02, 0.02, remedy="give a share per K, such as -0.0035")
-    power: Numeric = _import_pvlib().pvsystem.pvwatts_dc(
+    power: Numeric = import_pvlib().pvsystem.pvwatts_dc(
         irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k
     )
     return power
@@ -63,7 +63,7 @@ def pvwatts_ac(dc_w: Numeric, inverter_dc_w: Numeric, efficiency: float = 0.96) 
     """
     check_range("pv, inverter_dc_w", inverter_dc_w, 0, above=True, below=True, remedy="give the DC limit in W")
     check_range("pv, inverter efficiency", efficiency, 0, 1, above=True, remedy="give a share, not per cent")
-    power: Numeric = _import_pvlib().inverter.pvwatts(dc_w, inverter_dc_w, efficiency)
+    power: Numeric = import_pvlib().inverter.pvwatts(dc_w, inverter_dc_w, efficiency)
     return power
 
 
@@ -98,15 +98,21 @@ def pvwatts(
     GridError
         If pvlib is not installed, or a number is none or outside its range.
     """
-    lost = _import_pvlib().pvsystem.pvwatts_losses() / 100.0 if losses is None else losses
+    lost = import_pvlib().pvsystem.pvwatts_losses() / 100.0 if losses is None else losses
     check_range("pv, losses", lost, 0, 1, remedy="give a share, not per cent")
     dc_w = pvwatts_dc(irradiance_w_per_m2, cell_temperature_c, nameplate_w, gamma_per_k) * (1.0 - lost)
     inverter_dc_w = nameplate_w if inverter_w is None else inverter_w / efficiency
     return pvwatts_ac(dc_w, inverter_dc_w, efficiency)
 
 
-def _import_pvlib() -> ModuleType:
-    """Import pvlib only where it is needed: it is an optional extra, and slow to load."""
+def import_pvlib() -> ModuleType:
+    """Import pvlib only where it is needed: it is an optional extra, and slow to load.
+
+    Raises
+    ------
+    GridError
+        If it is not installed.
+    """
     try:
         import pvlib
     except ImportError as reason:

@@ -164,7 +164,7 @@ def check_rules_of_batch(rules: Rules) -> None:
     ------
     MarketError
         If the mechanism is none of `trading`, `trading_battery`, `sharing_central` and `sharing_p2p`, or uses batteries
-        otherwise than these do.
+        otherwise than these do, or the feed-in tariff is a fixed one.
     """
     if not TRADING <= rules.mechanism <= SHARING_P2P:
         raise MarketError(
@@ -173,6 +173,11 @@ def check_rules_of_batch(rules: Rules) -> None:
         )
     if rules.battery != (rules.mechanism != TRADING):
         raise MarketError(f"contract Batch, battery: expected that of the mechanism, got {rules.battery}")
+    if rules.feed_in_ueur_per_kwh >= 0:
+        raise MarketError(
+            "contract Batch, feed-in tariff: expected a part of the utility price, got a fixed one of "
+            f"{rules.feed_in_ueur_per_kwh} uEUR/kWh; the contract does not know it"
+        )
 
 
 def pack_rules(rules: Rules, compensation_ueur_per_kwh: int = 0) -> tuple[int | bool, ...]:
@@ -268,7 +273,16 @@ def pack_delivery(orders: Orders, rows: Rows, meters: Rows, verdict: bytes, off:
         Digest of the interval's verdict, 32 bytes; needed only where something was curtailed.
     off
         Whether the feeder was switched off.
+
+    Raises
+    ------
+    MarketError
+        If load was put off: the contract knows load that is served or shed.
     """
+    if (rows["kind"] == Kind.SHIFT).any():
+        raise MarketError(
+            "contract Batch, exchanges: expected none of kind shift, got some; run without cars and heat pumps"
+        )
     agreed = rows[is_cleared(rows)]
     losses = int(rows["delivered_wh"][rows["kind"] == Kind.LOSS].sum())
     cuts = () if off else tuple(_cuts(agreed))
@@ -305,7 +319,7 @@ def read_exchanges(words: Iterable[int], interval: int) -> Rows:
 def _cuts(agreed: Rows) -> Iterable[int]:
     cuttable = (agreed["kind"] <= Kind.LOT_SALE) | (agreed["kind"] == Kind.GRID_EXPORT)
     for k in np.flatnonzero(cuttable & (agreed["delivered_wh"] < agreed["cleared_wh"])):
-        yield pack(CUT, (k, agreed["delivered_wh"][k]))
+        yield pack(CUT, (int(k), int(agreed["delivered_wh"][k])))
 
 
 def _changes(orders: Orders, rows: Rows, meters: Rows, off: bool) -> Iterable[int]:
@@ -313,7 +327,7 @@ def _changes(orders: Orders, rows: Rows, meters: Rows, off: bool) -> Iterable[in
     shed = meters["shed_wh"].astype(np.int64)
     columns = np.stack([absorbed * (not off), released * (not off), shed], axis=1)
     for i in np.flatnonzero(columns.any(axis=1)):
-        yield pack(CHANGE, (i, *columns[i]))
+        yield pack(CHANGE, (int(i), *columns[i].tolist()))
 
 
 def find_battery_changes(orders: Orders, rows: Rows, meters: Rows) -> tuple[Ints, Ints]:

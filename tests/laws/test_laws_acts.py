@@ -40,14 +40,14 @@ RATINGS = {
 }
 HOUSES = st.integers(0, 5)
 KINDS = st.sampled_from([PV, BATTERY, CELL])
-ACTS = st.one_of(
+SWITCHES = st.tuples(st.just("switch"), st.booleans(), st.booleans())
+COMINGS_AND_GOINGS = (
     st.tuples(st.just("close")),
     st.tuples(st.just("close")),
     st.tuples(st.just("joins"), HOUSES, KINDS, st.integers(0, 1)),
     st.tuples(st.just("leaves"), HOUSES, KINDS, st.integers(0, 1)),
     st.tuples(st.just("own leaves"), HOUSES, KINDS),
     st.tuples(st.just("registered"), HOUSES, KINDS, st.integers(0, 1)),
-    st.tuples(st.just("switch"), st.booleans(), st.booleans()),
     st.tuples(st.just("submit"), HOUSES, st.sampled_from(Ask), st.integers(0, 4000)),
 )
 
@@ -98,8 +98,8 @@ def run_acts(directory: Path, acts: list[tuple[Any, ...]], *, reopens: bool) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None)
-@given(st.lists(ACTS, min_size=5, max_size=40))
+@settings(max_examples=2, deadline=None)
+@given(st.lists(st.one_of(*COMINGS_AND_GOINGS, SWITCHES), min_size=5, max_size=40))
 def test_whatever_comes_and_goes_is_verified_and_made_again(acts: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
@@ -113,9 +113,10 @@ def test_whatever_comes_and_goes_is_verified_and_made_again(acts: list[tuple[Any
 
 
 @pytest.mark.slow
-@settings(max_examples=2, deadline=None)
-@given(st.lists(ACTS, min_size=5, max_size=25))
+@settings(max_examples=1, deadline=None)
+@given(st.lists(st.one_of(*COMINGS_AND_GOINGS), min_size=5, max_size=25))
 def test_who_stops_and_goes_on_ends_on_the_same_head(acts: list[tuple[Any, ...]]) -> None:
+    """Without outages: while one lasts, a server that has just begun lets nothing join before an interval is closed."""
     with tempfile.TemporaryDirectory() as folder:
         heads = [run_acts(Path(folder) / str(reopens), acts, reopens=reopens) for reopens in (False, True)]
     assert heads[0] == heads[1]

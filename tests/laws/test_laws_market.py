@@ -65,6 +65,7 @@ def market(seed: int, n: int, name: str, ideal: bool) -> tuple[InputSeries, Stat
         tau_intervals=int(rng.integers(1, 20)),
         arrival=int(rng.choice(list(Arrival))),
         seed=seed % 1000,
+        feed_in_ueur_per_kwh=int(rng.choice([-1, 0, 90_000, 400_000])),
     )
     ratings = ratings_of(rng, n, ideal)
     wallets = rng.integers(0, 2, n) * rng.integers(0, 5_000_000_000, n)

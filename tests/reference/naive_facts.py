@@ -29,6 +29,10 @@ def check_rules(p: Parameter) -> None:
     demand(p("feed_in_numerator") <= p("feed_in_denominator"), "tariff")
 
 
+def feed_in_price(u: int, p: Parameter, fixed: bool) -> int:
+    return min(u, p("feed_in_fixed")) if fixed else u * p("feed_in_numerator") // p("feed_in_denominator")
+
+
 class Order:
     def __init__(self, row: bytes) -> None:
         self.status = row[1]
@@ -36,7 +40,7 @@ class Order:
         self.offer, self.need, self.charge, self.discharge, self.charge_left, _ = energies
 
 
-def check_facts(rows: list[bytes], wallets: list[int], p: Parameter) -> None:
+def check_facts(rows: list[bytes], wallets: list[int], p: Parameter, fixed: bool = False) -> None:
     orders = [Order(row) for row in rows if row[0] == 19]
     exchanges = [
         (row[0], int.from_bytes(row[2:4], "little"), EXCHANGE.unpack(row[12:])) for row in rows if row[0] <= 12
@@ -46,7 +50,7 @@ def check_facts(rows: list[bytes], wallets: list[int], p: Parameter) -> None:
     statuses = list_statuses(orders, wallets, stated, islanded, p)
     for i, order in enumerate(orders):
         demand(order.house == i and order.u == orders[0].u, "order")
-        demand(order.f == order.u * p("feed_in_numerator") // p("feed_in_denominator"), "tariff")
+        demand(order.f == feed_in_price(order.u, p, fixed), "tariff")
         demand(not (order.offer and order.need), "offer and need")
         demand(order.status in statuses[i], "request")
         demand(order.p == uniform_price([one for one in orders if one.part == order.part], p), "uniform price")

@@ -232,7 +232,7 @@ class Naive(NaiveRegistry):
         demand(verdict[8:] == (losses, curtailed, shed), "verdict")
         self.waiting.interval(rows)
         if self.p("facts"):
-            check_facts(rows, wallets, self.p)
+            check_facts(rows, wallets, self.p, "feed_in_fixed" in self.parameters)
         hosted = [sum(lot[3] for lot in self.lots if lot[2] == i) for i in range(n)]
         state = [*self.wallets, *self.accounts, *self.pools, *self.own, *hosted]
         demand(state_root == sha256(struct.pack(f"<{len(state)}q", *state)).digest(), "state root")

@@ -84,6 +84,8 @@ def run_interval(
     """
     houses: list[House] = world["houses"]
     feed_in_price = utility * rules.feed_in_numerator // rules.feed_in_denominator
+    if rules.feed_in_ueur_per_kwh >= 0:
+        feed_in_price = min(rules.feed_in_ueur_per_kwh, utility)
     lots_fall_due(world, t)
     world["so_far"] = (
         world["lots_stored"],

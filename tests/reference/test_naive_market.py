@@ -56,6 +56,7 @@ def random_rules(rng: np.random.Generator, name: str) -> Rules:
             tau_intervals=int(rng.integers(1, 7)),
             arrival=int(rng.choice(list(Arrival))),
             seed=int(rng.integers(0, 6)),
+            feed_in_ueur_per_kwh=int(rng.choice([-1, -1, 0, 80_000, 10_000_000])),
         )
     )
 

@@ -24,13 +24,18 @@ PARAMETER_OF = {
     "records_orders": "facts",
 }
 """Name of the parameter that holds a field of `Rules`."""
+FIXED = "feed_in_fixed"
+"""Name of that of a fixed feed-in tariff, which only ledgers of a market with one have."""
 
 
 def make_rule_parameters(rules: Rules) -> dict[str, int]:
     """Parameters that hold the rules, by name."""
-    return {PARAMETER_OF[name]: int(value) for name, value in rules._asdict().items()}
+    known = {PARAMETER_OF[name]: int(value) for name, value in rules._asdict().items() if name in PARAMETER_OF}
+    return known | ({FIXED: rules.feed_in_ueur_per_kwh} if rules.feed_in_ueur_per_kwh >= 0 else {})
 
 
 def read_rules(parameters: Mapping[str, bytes]) -> Rules:
     """Rules that the parameters of a ledger with facts hold; a missing one is 0."""
-    return Rules(**{name: read_integer_parameter(parameters, known) for name, known in PARAMETER_OF.items()})
+    fixed = read_integer_parameter(parameters, FIXED) if FIXED in parameters else -1
+    found = {name: read_integer_parameter(parameters, known) for name, known in PARAMETER_OF.items()}
+    return Rules(**found, feed_in_ueur_per_kwh=fixed)

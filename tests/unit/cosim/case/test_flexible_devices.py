@@ -7,19 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live_world import close_all, close_until, join, state_device, submit
+from naive_ledger import first_fault
 from typer.testing import CliRunner
 
 import cosim.simulation.simulate
 from cosim import Scenario, ScenarioError, run
+from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import build_market
 from cosim.case.flexible import digest_devices
 from cosim.cli.app import app
 from cosim.results.csv_text import format_csv
 from cosim.simulation.simulate import Progress
+from cosim.web.live.run import LiveRun
 from data.ev_sessions import KM_A_YEAR, draw_sessions
 from data.weather import NORMALS_C, draw_temperature_c
+from market.exchanges import Ask
 from market.ledger.check.verify import verify_ledger
+from market.ledger.format.records import Change, DeviceKind
 
 WINTER = Scenario().with_changes(
     horizon={"hours": 48, "start": "2017-01-10T00:00:00Z"},
@@ -185,3 +191,27 @@ def test_a_drawn_year_is_as_warm_as_the_normals() -> None:
     month = hours.astype("datetime64[M]").astype(int) % 12
     for k, normal in enumerate(NORMALS_C):
         assert drawn[month == k].mean() == pytest.approx(normal, abs=1.5)
+
+
+@pytest.mark.slow
+def test_a_market_that_people_take_part_in_has_cars(tmp_path: Path) -> None:
+    """Panels and a battery join while it runs; it is stopped once, and found right by everybody."""
+    scenario = WINTER.with_changes(horizon={"hours": 24}, ledger={"facts": True}, events=[])
+    directory = tmp_path / "run"
+    live = LiveRun.open(scenario, directory)
+    join(live, 0, 1)
+    close_until(live, 3)
+    live.register_device(state_device(live, 0, DeviceKind.PV, 1500, device=7))
+    submit(live, 1, 5, 8, ask=Ask.GRID)
+    close_until(live, 12)
+    live.close()
+    live = LiveRun.open(scenario, directory)
+    live.switch(Change.GRID_OUT, 0, opens=True)
+    close_until(live, 14)
+    live.switch(Change.GRID_OUT, 0, opens=False)
+    close_all(live)
+    live.close()
+    assert verify_ledger(directory).ok
+    assert first_fault(directory) is None
+    assert audit_ledger(directory, sample=None).findings == ()
+    assert rerun_ledger(directory).ok

@@ -67,6 +67,9 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
     "houses.production_ratio": ({}, 1.0),
     "houses.wallet_eur": ({}, 5.0),
     "houses.load_cos_phi": ({}, 0.8),
+    "market.feed_in_eur_per_kwh": (FED_IN, 0.02),
+    "tariff.bands": ({}, [{"price_eur_per_kwh": 0.3}]),
+    "participants": ({}, [{"participant": "house_02", "battery_kwh": 1.0}]),
     "battery.capacity_kwh_min": ({}, 1.0),
     "battery.capacity_kwh_max": ({}, 40.0),
     "battery.charge_efficiency": ({}, 0.8),
@@ -179,6 +182,12 @@ LISTED = {
     "battery.inverter_cos_phi": "it binds where an island's former is at its rating: test_battery_wear",
     "limits.override": "it needs a net with limits of its own; refused without a limit: tests of limits",
     "limits.warn_loading_percent": "the loading that the report calls high: WARN",
+    "houses.table": "test_houses_table",
+    "pv.source": "it needs a table of weather: test_roofs",
+    **dict.fromkeys(
+        ("pv.weather_file", "pv.latitude_deg", "pv.longitude_deg", "pv.tilt_deg", "pv.azimuth_deg"), "test_roofs"
+    ),
+    "tariff.timezone": "it needs bands that differ: test_tariff",
     "events": "a list; each kind has tests of its own",
 }
 """Keys that are not tried here, and why."""

@@ -17,6 +17,7 @@ from market.contract.batch import (
     digest_verdict,
     find_head,
     pack,
+    pack_delivery,
     pack_ratings,
     pack_rules,
     pack_state,
@@ -24,8 +25,9 @@ from market.contract.batch import (
     unpack,
 )
 from market.errors import MarketError
-from market.exchanges import NOBODY, Kind
+from market.exchanges import EXCHANGE, METER, NOBODY, Kind
 from market.mechanisms import BUILT_IN
+from market.orders import Orders
 from market.rules import Rules
 from market.state import make_opening_state
 from market.storage import Ratings
@@ -69,6 +71,16 @@ def test_mechanisms_that_are_not_on_a_chain_are_refused_by_name(name: str) -> No
     else:
         with pytest.raises(MarketError, match="contract Batch, mechanism: expected trading"):
             pack_rules(rules)
+
+
+def test_a_fixed_feed_in_tariff_and_load_that_waits_are_refused_by_name() -> None:
+    with pytest.raises(MarketError, match="feed-in tariff: expected a part of the utility price, got a fixed one of 8"):
+        pack_rules(Rules(mechanism=1, battery=0, feed_in_ueur_per_kwh=80_000))
+    rows = np.zeros(1, EXCHANGE)
+    rows["kind"] = Kind.SHIFT
+    columns = {name: np.zeros(1, np.int64) for name in Orders._fields}
+    with pytest.raises(MarketError, match="expected none of kind shift"):
+        pack_delivery(Orders(**columns), rows, np.zeros(1, METER), bytes(32))
 
 
 def test_every_number_of_a_state_is_in_its_digest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -188,9 +189,20 @@ def test_a_battery_with_energy_of_others_waits(tmp_path: Path) -> None:
     assert rerun_ledger(tmp_path / "live").ok
 
 
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    """A run before its first interval, in which house 0 has plugged in panels under number 7."""
+    with LiveRun.open(LIVE, tmp_path_factory.mktemp("registered") / "live") as live:
+        join(live, 0)
+        live.register_device(state_device(live, 0, PV, 1500, device=7))
+        yield live
+        assert live.close_interval().interval == 0
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"device": -1}, "device: expected a number from 0 to 1000000, got -1"),
         ({"device": 8}, "device 8: expected one of house 0 that takes part, found none"),
         ({"power_w": 1}, "device 7: expected pv, 1500 W and 0 Wh, as it is, got pv, 1 W and 0 Wh"),
         ({"kind": BATTERY}, "device 7: expected pv, 1500 W and 0 Wh, as it is, got battery"),
@@ -201,17 +213,13 @@ def test_a_battery_with_energy_of_others_waits(tmp_path: Path) -> None:
         ({"registered": False, "kind": CELL}, "device: expected pv or battery of the house, got fuel_cell"),
     ],
 )
-def test_what_is_not_there_cannot_leave(given: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with LiveRun.open(LIVE, tmp_path / "live") as live:
-        join(live, 0)
-        live.register_device(state_device(live, 0, PV, 1500, device=7))
-        height = live.next_height
-        stated = {"kind": PV, "power_w": 1500, "device": 7, "joins": False, **given}
-        with pytest.raises(ScenarioError) as refused:
-            live.withdraw_device(state_device(live, 0, **stated))
-        assert str(refused.value).startswith(message)
-        assert live.next_height == height
-        assert live.close_interval().interval == 0
+def test_what_is_not_there_cannot_leave(given: dict[str, Any], message: str, registered: LiveRun) -> None:
+    height = registered.next_height
+    stated = {"kind": PV, "power_w": 1500, "device": 7, "joins": False, **given}
+    with pytest.raises(ScenarioError) as refused:
+        registered.withdraw_device(state_device(registered, 0, **stated))
+    assert str(refused.value).startswith(message)
+    assert registered.next_height == height
 
 
 def test_nobody_withdraws_what_is_anothers(tmp_path: Path) -> None:
@@ -250,15 +258,15 @@ def test_what_a_house_may_submit_follows_its_devices(tmp_path: Path) -> None:
         ({"datasheet": bytes(32)}, "fuel cell, data sheet: expected the SHA-256 of"),
     ],
 )
-def test_fuel_cells_that_cannot_join_are_refused_by_name(given: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with LiveRun.open(LIVE, tmp_path / "live") as live:
-        join(live, 0)
-        units, known = given.get("units", 1), {"datasheet": sha256(name_cell(PRESET).encode()).digest()}
-        stated = {"power_w": rate_cell_w(PRESET, units), "energy_wh": 33_330, **known, **given}
-        stated.pop("units", None)
-        with pytest.raises(ScenarioError) as refused:
-            live.register_device(state_device(live, 0, CELL, **stated))
-        assert str(refused.value).startswith(message)
+def test_fuel_cells_that_cannot_join_are_refused_by_name(
+    given: dict[str, Any], message: str, registered: LiveRun
+) -> None:
+    units, known = given.get("units", 1), {"datasheet": sha256(name_cell(PRESET).encode()).digest()}
+    stated = {"power_w": rate_cell_w(PRESET, units), "energy_wh": 33_330, **known, **given}
+    stated.pop("units", None)
+    with pytest.raises(ScenarioError) as refused:
+        registered.register_device(state_device(registered, 0, CELL, **stated))
+    assert str(refused.value).startswith(message)
 
 
 def test_a_fuel_cell_that_the_wires_cannot_carry_is_refused(tmp_path: Path) -> None:
