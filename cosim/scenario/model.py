@@ -105,7 +105,7 @@ class Scenario(Section):
         """
         ledger = set(type(self.ledger).model_fields)
         paths = {"profiles": {"file", "day_first"}, "network": {"file", "participants"}, "ledger": ledger}
-        shown = {"engine": True, "name": True, "horizon": {"timezone"}}
+        shown: dict[str, Any] = {"engine": True, "name": True, "horizon": {"timezone"}}
         content = self.model_dump(mode="json", exclude={**shown, **paths})
         if self.houses.load_cos_phi == 1.0:  # as in ledgers that were begun before loads had reactive power
             del content["houses"]["load_cos_phi"]
