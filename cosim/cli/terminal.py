@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cosim.cli.errors import make_printable
-from cosim.results import labels
+from cosim.results import binding, labels, local_time
 from cosim.results.applied_limits import describe_limits
 from cosim.results.summary import EXTREMES
 
@@ -74,16 +74,42 @@ def show_summary(result: Result) -> None:
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()
-    for row in _network_rows(summary):
+    for row in (*_curtailed_rows(result), *_network_rows(summary)):
         table.add_row(*row)
     console = Console()
     console.print(table)
+    if "curtailed" in summary:
+        console.print(_describe_curtailed(result), soft_wrap=True, highlight=False, markup=False)
     for limit in describe_limits(summary.get("limits", ())):
         console.print(f"limits: {limit}", soft_wrap=True, highlight=False, markup=False)
     for note in (*summary.get("notes", ()), *summary["network"].get("notes", ())):
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if result.directory is not None:
         console.print(f"results in {result.directory}", soft_wrap=True)
+
+
+def _describe_curtailed(result: Result) -> str:
+    """Hours curtailed by binding element, as one line."""
+    of_hours = result.summary["network"]["intervals"] * result.scenario.horizon.interval_minutes / 60.0
+    curtailed = result.summary["curtailed"]
+    return binding.describe_curtailed(curtailed["hours"], curtailed["by_element"], of_hours)
+
+
+def _curtailed_rows(result: Result) -> Iterator[tuple[str, str, str]]:
+    """Hours and per cent curtailed, the transformers and their largest flows with their times."""
+    if curtailed := result.summary.get("curtailed"):
+        yield labels.CURTAILED_HOURS, binding.show_hours(curtailed["hours"]), "h"
+        yield labels.CUT_KWH, f"{curtailed['cut_kwh']:,.1f}", "kWh"
+        yield labels.CUT_PERCENT, f"{curtailed['cut_percent']:.2f}", "%"
+        if "put_off_kwh" in curtailed:
+            yield labels.PUT_OFF_KWH, f"{curtailed['put_off_kwh']:,.1f}", "kWh"
+    transformer, zone = result.summary.get("transformer", {}), local_time.find_zone(result.scenario)
+    if "rated_kva" in transformer:
+        yield labels.RATED_KVA, f"{transformer['rated_kva']:,.0f}", "kVA"
+    for key, label in labels.FLOWS.items():
+        if key in transformer:
+            when = local_time.show_time(transformer[key]["time"], zone)
+            yield f"{label}, {when}", f"{transformer[key]['kw']:,.1f}", "kW"
 
 
 def _network_rows(summary: Any) -> Iterator[tuple[str, str, str]]:

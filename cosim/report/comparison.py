@@ -22,12 +22,24 @@ from cosim.results.columns import name_columns
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.results.folders import make_folder
-from cosim.results.labels import BACKGROUND, CURTAILED, ENERGIES, ENERGY, MONEY, NETWORK, REVERSE_HOURS
+from cosim.results.labels import (
+    BACKGROUND,
+    CURTAILED,
+    CURTAILED_HOURS,
+    CUT_KWH,
+    CUT_PERCENT,
+    ENERGIES,
+    ENERGY,
+    MONEY,
+    NETWORK,
+    REVERSE_HOURS,
+)
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
 from grid_models.feeder.connection import CONDUCTORS
 
 GROUPS = ("energy", "money", "curtailment", "network")
+CUT = ((CURTAILED_HOURS, "hours", "h"), (CUT_KWH, "cut_kwh", "kWh"), (CUT_PERCENT, "cut_percent", "%"))
 LENGTH = ("network", "length of the run", "h")
 Quantity = tuple[tuple[str, str, str], float]
 """(group, quantity, unit) and value."""
@@ -95,6 +107,9 @@ def list_quantities(result: Result) -> Iterator[Quantity]:
     yield from ((("energy", labels[key], "kWh"), energy[key]) for key in ENERGIES if key in energy)
     yield from ((("money", label, "EUR"), money[key]) for key, label in MONEY.items())
     yield from ((("curtailment", ENERGY[key], "kWh"), energy[key]) for key in CURTAILED)
+    curtailed = result.summary.get("curtailed", {})
+    for label, key, unit in CUT:
+        yield ("curtailment", label, unit), curtailed.get(key, np.nan)
     for outcome, count in sort_outcomes(result.summary).items():
         yield ("curtailment", f"intervals {outcome.replace('_', ' ')}", "intervals"), count
     yield from list_network_quantities(result)

@@ -43,22 +43,20 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table; numbers are aligned to the right. `printed` says whether it is part of the PDF."""
+    """A table; numbers are aligned to the right."""
 
     key: str
     caption: str
     header: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
-    printed: bool = True
 
 
 class Figure(NamedTuple):
-    """A plotly figure; the caption names what is shown and its unit. `printed` says whether it is part of the PDF."""
+    """A plotly figure; the caption names what is shown and its unit."""
 
     key: str
     caption: str
     figure: Any
-    printed: bool = True
 
     @property
     def html(self) -> str:
@@ -70,7 +68,7 @@ class Figure(NamedTuple):
 
 
 class PageSection(NamedTuple):
-    """A part of a page; `printed` says whether it is part of the PDF."""
+    """A part of a page, on screen and on paper."""
 
     key: str
     title: str
@@ -78,7 +76,6 @@ class PageSection(NamedTuple):
     facts: tuple[Fact, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
-    printed: bool = True
 
 
 def words(text: object) -> Cell:
@@ -118,7 +115,7 @@ def show_hours(hours: float) -> str:
     return number(hours, count_decimals([hours])).text
 
 
-def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFrame, printed: bool = True) -> Table:
+def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFrame) -> Table:
     """Table of a frame: one row per row of the frame, some of its columns.
 
     Examples
@@ -137,4 +134,4 @@ def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFr
         )
         for row in frame.to_dict(orient="records")
     ]
-    return Table(key, caption, tuple(column.header for column in columns), rows, printed)
+    return Table(key, caption, tuple(column.header for column in columns), rows)

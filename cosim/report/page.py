@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
 from cosim.report.figures.topology import distance_km
+from cosim.report.sections.agreed import make_agreed_sections
 from cosim.report.sections.balance import make_energy_section
+from cosim.report.sections.fairness import make_fairness_section
 from cosim.report.sections.findings import (
     Headline,
     count_beyond_limits,
@@ -36,12 +39,15 @@ from cosim.report.sections.market import (
 )
 from cosim.report.sections.network import make_network_sections, make_validation_section
 from cosim.report.sections.outage import make_outage_sections
+from cosim.report.sections.overview import describe_reason, make_overview_section, make_worst_hours_section
 from cosim.report.sections.unbalance import describe_most_frequent
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
 from cosim.report.tables.run_tables import RunTables, read_run
+from cosim.report.tables.worst_hours import list_worst_hours
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
+from cosim.results.local_time import show_time
 from cosim.results.private_files import write_for_owner
 from cosim.results.result import Result
 from cosim.validation.hosting import Hosting, find_hosting
@@ -49,7 +55,7 @@ from cosim.validation.hosting import Hosting, find_hosting
 
 @stop_between_lines()
 def write_report(result: Result, path: str | Path | None = None, *, hosting: bool = False) -> Path:
-    """Write the report of a run, and its tables `branch_summary` and `house_summary` into its directory.
+    """Write the report of a run, and its tables `branch_summary`, `house_summary` and `worst_hours` into its directory.
 
     Parameters
     ----------
@@ -83,7 +89,9 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
         run = read_run(result)
         tables = {"branch_summary": summarise_branches(run), "house_summary": summarise_houses(run)}
         capacity = find_hosting(result.scenario) if hosting else None
-        page = make_page(run, tables["branch_summary"], tables["house_summary"], capacity)
+        if len(run.binding):
+            tables["worst_hours"] = list_worst_hours(run)
+        page = make_page(run, tables, capacity)
     if capacity is not None:
         tables["hosting"] = capacity.houses
     with write_for_owner(result.scenario.ledger.private):
@@ -94,45 +102,48 @@ def write_report(result: Result, path: str | Path | None = None, *, hosting: boo
     return target
 
 
-def make_page(run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None) -> str:
-    """The report as HTML."""
+def make_page(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosting | None) -> str:
+    """The report as HTML; `tables` are those that are written beside it, by name."""
     scenario, summary = run.result.scenario, run.result.summary
     times = run.result.intervals.index
     shed_kwh = summary.get("resilience", {}).get("energy_not_served_kwh", 0.0)
     judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), shed_kwh)
     if most := describe_most_frequent(run):
         judged = judged._replace(text=f"{judged.text} {most}")
+    judged = judged._replace(why=describe_reason(run))
     subtitle = (
-        f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {times[0]:%Y-%m-%d %H:%M} to "
-        f"{times[-1]:%Y-%m-%d %H:%M} UTC · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
+        f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {show_time(times[0], run.zone)} to "
+        f"{show_time(times[-1], run.zone)} · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
         f"market {scenario.market.mechanism}"
     )
     return render_page(
         f"Feeder loading report: {scenario.name}",
         subtitle,
         judged,
-        make_sections(run, branches, houses, hosting),
+        make_sections(run, tables, hosting),
     )
 
 
-def make_sections(
-    run: RunTables, branches: pd.DataFrame, houses: pd.DataFrame, hosting: Hosting | None
-) -> list[PageSection]:
-    """The report's sections: verdict and exceptions first, assumptions last."""
+def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosting | None) -> list[PageSection]:
+    """The report's sections: what happened and why first, then exceptions; assumptions last."""
     distance = distance_km(run.feeder.net, run.buses)
     capacity = [] if hosting is None else [make_hosting_section(hosting, distance)]
     return [
+        make_overview_section(run),
+        *(make_worst_hours_section(run, tables["worst_hours"]) if "worst_hours" in tables else []),
         make_verdict_section(run),
-        *make_network_sections(run, branches),
+        *make_network_sections(run, tables["branch_summary"]),
         make_validation_section(run),
         make_curtailment_section(run),
+        *make_fairness_section(run),
         *make_flexible_sections(run),
         *make_outage_sections(run),
         *capacity,
         make_energy_section(run),
         make_money_section(run),
         make_prices_section(run),
-        make_houses_section(run, houses),
+        *make_agreed_sections(run),
+        make_houses_section(run, tables["house_summary"]),
         make_ledger_section(run),
         make_assumptions_section(run),
     ]

@@ -82,6 +82,22 @@ HEAT_PUMPS = {
 FLEXIBLE = {"cars": CARS, "heat_pumps": HEAT_PUMPS}
 """Labels by section of a summary, where a run has cars or heat pumps."""
 REVERSE_HOURS = "hours with export to the grid"
+CURTAILED_HOURS = "hours curtailed"
+CUT_KWH = "energy cut by the network"
+CUT_PERCENT = "energy cut of what was cleared"
+PUT_OFF_KWH = "energy cut that was put off"
+"""Labels of `hours`, `cut_kwh`, `cut_percent` and `put_off_kwh` in `curtailed`."""
+
+FAIRNESS = {
+    "jain_index": "Jain's index of delivered shares",
+    "smallest_share": "smallest share that a house delivered",
+    "houses_that_sold": "houses that sold",
+}
+"""Labels of `fairness`."""
+
+RATED_KVA = "transformers, rated power"
+FLOWS = {"largest_import": "largest import from the grid", "largest_export": "largest export to the grid"}
+"""Labels in `transformer`."""
 
 ENERGIES = (*(key for key in ENERGY if key not in ("curtailed", "shed")), *BACKGROUND)
 """Energies that came from somewhere or went somewhere; the rest is what did not take place."""

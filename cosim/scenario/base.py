@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator
 
@@ -68,6 +69,17 @@ def _convert_to_utc(value: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_convert_to_utc)]
+
+
+def _check_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (OSError, ValueError, KeyError) as reason:
+        raise ValueError(f"expected a name like Europe/Madrid or UTC, got '{name}'; correct it") from reason
+
+
+Zone = Annotated[str, AfterValidator(_check_zone)]
+"""Name of a time zone of the IANA data base."""
 
 
 class Section(BaseModel):

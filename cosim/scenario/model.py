@@ -104,17 +104,20 @@ class Scenario(Section):
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of every key that can change a result.
 
-        Left out are the name, the engine, what the ledger's first block says itself, paths and how a file is read:
-        what the files hold is hashed with profiles and network.
+        Left out are the name, the engine, the time zone that results are shown in, what the ledger's first block says
+        itself, paths and how a file is read: what the files hold is hashed with profiles and network.
         """
         ledger = set(type(self.ledger).model_fields)
-        paths = {
+        left_out: dict[str, Any] = {
             "profiles": {"file", "day_first"},
             "network": {"file", "participants"},
             "houses": {"table"},
             "ledger": ledger,
+            "horizon": {"timezone"},
+            "engine": True,
+            "name": True,
         }
-        content = self.model_dump(mode="json", exclude={"engine": True, "name": True, **paths})
+        content = self.model_dump(mode="json", exclude=left_out)
         content["participants"] = [row.given() for row in self.participants]
         if not self.participants:  # as before there were any
             del content["participants"]

@@ -19,6 +19,7 @@ from cosim.scenario.base import (
     Ratio,
     Section,
     VoltageLimit,
+    Zone,
 )
 from grid_models.devices.inverter import VDE_AR_N_4105
 from market.ledger.format import quorum as quorums
@@ -33,6 +34,8 @@ class Horizon(Section):
     )
     hours: Hours = Field(8760, gt=0, le=1_000_000, description="length in hours, whole intervals")
     interval_minutes: Literal[15, 30, 60] = Field(60, description="length of an interval: 15, 30 or 60 minutes")
+
+    timezone: Zone = Field("UTC", description="time zone of the local time that screen and report show beside UTC")
 
     @property
     def n_intervals(self) -> int:

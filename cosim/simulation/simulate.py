@@ -29,6 +29,7 @@ from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.applied_limits import list_limits
 from cosim.results.background import measure_background
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
+from cosim.results.binding import measure_curtailed
 from cosim.results.contract_power import (
     CONTRACT_TABLE,
     has_contracts,
@@ -69,6 +70,7 @@ from cosim.results.sums import (
     sum_meters,
 )
 from cosim.results.tables import interval_times, make_chunk_tables, make_curtailment_table
+from cosim.results.transformer import measure_transformer
 from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
@@ -243,7 +245,7 @@ def _run_in_memory(scenario: Scenario, given: Profiles | None, listener: Listene
 def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
     rule = case.scenario.curtailment.rule
-    intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows"))
+    intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows", "p_grid_kw"))
     exchanges = sum_exchanges(parts)
     unbalanced = case.feeder.connections is not None
     curtailed = find_curtailed_exchanges(parts, unbalanced=unbalanced)
@@ -266,6 +268,9 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     made = exchanges, curtailed, meters, by_house
     four_wires = case.scenario.network.model == "four_wire"
     found = summarise(parts, intervals, *made, unbalanced=unbalanced, four_wires=four_wires)
+    cut, net = derived["curtailment"].to_pandas(), case.feeder.net
+    found["curtailed"] = measure_curtailed(cut, exchanges, net, case.interval_minutes / 60.0)
+    found["transformer"] = measure_transformer(net, intervals)
     if not case.feeder.background.is_empty:
         found["energy_kwh"] |= background_kwh(read_whole(parts, "energy_balance", BACKGROUND_COLUMNS))
     if has_events(case):

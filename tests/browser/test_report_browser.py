@@ -202,7 +202,7 @@ def test_the_slider_shows_another_hour(browser: Any, folder: Path) -> None:
     page.close()
 
 
-@pytest.mark.parametrize(("name", "pages"), [("full", 4), ("outage", 4), ("phases", 5)])
+@pytest.mark.parametrize(("name", "pages"), [("full", 7), ("outage", 9), ("phases", 8)])
 def test_the_report_prints_on_a_few_pages(folder: Path, name: str, pages: int) -> None:
     pdf = print_pdf(folder / name / "report.html", folder / "report.pdf", CHROMIUM)
     content = pdf.read_bytes()

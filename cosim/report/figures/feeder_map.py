@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import plotly.graph_objects as go
 from cosim.report.figures.sampling import round_values
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
 from cosim.results.labels import describe_conductor
+from cosim.results.local_time import show_time
 from grid_models.arrays import Floats
 from grid_models.powerflow.limits import Limits
 
@@ -38,6 +40,8 @@ CLASSES = (
     LoadingClass(80, 100, ORANGE, 5.5),
     LoadingClass(100, np.inf, VERMILION, 7.0),
 )
+MOST_NAMES = 60
+"""Of more the names are not shown until the legend is clicked."""
 DARK = "without supply"
 ELONGATED = 5.0
 """Width over height from which a drawing is stretched instead of kept to scale."""
@@ -101,6 +105,7 @@ def draw_feeder_map(
     loading: Worst,
     voltage: Worst,
     hours: Mapping[str, pd.Timestamp],
+    zone: ZoneInfo | None = None,
     *,
     to_scale: bool,
 ) -> Any:
@@ -116,6 +121,8 @@ def draw_feeder_map(
         (K, L) per cent and (K, B) pu of the K hours.
     hours
         What to show: label → time.
+    zone
+        Time zone of the local time beside UTC.
     to_scale
         Whether x and y are coordinates of the same scale.
     """
@@ -128,12 +135,14 @@ def draw_feeder_map(
         traces.append(_make_transformer_trace(places, ends, percent, texts))
         for trace in traces:
             figure.add_trace(trace.update(visible=k == 0))
-    per_hour = len(CLASSES) + 3
+    per_hour, of_hours = len(CLASSES) + 3, len(figure.data)
+    for trace in _make_name_traces(places, ends, loading.values, voltage.values):
+        figure.add_trace(trace)
     steps = [
         {
-            "label": f"{label}, {time:%Y-%m-%d %H:%M} UTC",
+            "label": f"{label}, {show_time(time, zone)}",
             "method": "restyle",
-            "args": ["visible", [i // per_hour == k for i in range(per_hour * len(hours))]],
+            "args": ["visible", [i // per_hour == k for i in range(of_hours)], list(range(of_hours))],
         }
         for k, (label, time) in enumerate(hours.items())
     ]
@@ -185,6 +194,59 @@ def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Se
         )
         for label, inside, color, width in looks
     ]
+
+
+def _make_name_traces(
+    places: pd.DataFrame, ends: pd.DataFrame, loading: pd.DataFrame, vm_pu: pd.DataFrame
+) -> list[Any]:
+    """Names of the ends of the feeder, and of the first line of each of its branches; the legend hides them."""
+    points, degree = places.to_numpy(np.float64), np.bincount(ends.to_numpy().reshape(-1), minlength=len(places))
+    last = np.flatnonzero(degree == 1).tolist()
+    is_trafo = np.asarray(loading.columns.get_level_values(0) == "trafo")
+    of_trafos = set(ends[is_trafo].to_numpy().reshape(-1).tolist())
+    joined = pd.concat([ends, ends.rename(columns={"a": "b", "b": "a"})]).drop_duplicates("a").set_index("a")["b"]
+    below = points[last, 1] <= points[joined.loc[last], 1]
+    leaves = [plain_text(str(vm_pu.columns[k]).removeprefix("bus ")) for k in last]
+    leaves = [f"<br>{name}" if k in of_trafos else name for k, name in zip(last, leaves, strict=True)]  # off the ring
+    firsts = find_first_lines(ends, is_trafo)
+    middle = (points[ends["a"].iloc[firsts]] + points[ends["b"].iloc[firsts]]) / 2
+    lines = [f"<b>{plain_text(loading.columns[k][1])}</b>" for k in firsts]
+    return [
+        _make_names(
+            "names of ends", points[last], leaves, np.where(below, "bottom", "top"), shown=len(last) <= MOST_NAMES
+        ),
+        _make_names("names of branches", middle, lines, np.full(len(firsts), "top"), shown=len(firsts) <= MOST_NAMES),
+    ]
+
+
+def find_first_lines(ends: pd.DataFrame, is_trafo: npt.NDArray[np.bool_]) -> list[int]:
+    """Positions of lines at which a branch of the feeder begins: those with one end at a transformer.
+
+    Parameters
+    ----------
+    ends
+        Bus positions `a`, `b` of each branch.
+    is_trafo
+        Whether each branch is a transformer.
+    """
+    busbars = set(ends[is_trafo].to_numpy().reshape(-1).tolist())
+    pairs = zip(ends["a"], ends["b"], is_trafo, strict=True)
+    return [k for k, (a, b, trafo) in enumerate(pairs) if not trafo and (a in busbars) != (b in busbars)]
+
+
+def _make_names(name: str, points: Floats, texts: list[str], sides: npt.NDArray[np.str_], *, shown: bool) -> Any:
+    return go.Scatter(
+        x=points[:, 0],
+        y=points[:, 1],
+        text=texts,
+        mode="text",
+        name=name,
+        textposition=[f"{side} center" for side in sides],
+        textfont={"size": 10, "color": BLACK},
+        hoverinfo="skip",
+        visible=True if shown else "legendonly",
+        legendrank=1002,
+    )
 
 
 def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from cosim.report.figures.sampling import (
     make_duration_curve,
     round_values,
 )
+from cosim.report.figures.topology import join_buses
 from cosim.report.palette import (
     BLACK,
     BLUE,
@@ -84,8 +87,13 @@ def draw_loading_duration(
     return figure.update_yaxes(rangemode="tozero")
 
 
-def draw_voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float) -> Any:
-    """Minimum, 5 %, median, 95 % and maximum of each bus's voltage, pu, over its distance from the grid, km."""
+def draw_voltage_over_distance(
+    vm_pu: pd.DataFrame, distance_km: pd.Series, low_pu: float, high_pu: float, pairs: Sequence[tuple[str, str]] = ()
+) -> Any:
+    """Minimum, 5 %, median, 95 % and maximum of each bus's voltage, pu, over its distance from the grid, km.
+
+    `pairs` are buses that a branch joins: minimum, median and maximum follow the branches as lines.
+    """
     known = distance_km.notna() & vm_pu.notna().any().to_numpy()
     place = distance_km[known].sort_values()
     shares = [0.0, 0.05, 0.5, 0.95, 1.0]
@@ -100,11 +108,14 @@ def draw_voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_
         ("maximum", BLUE, "triangle-up"),
     )
     for (label, color, symbol), values in zip(looks, quantiles, strict=True):
+        if pairs and "%" not in label:
+            figure.add_trace(join_buses(place, values, pairs, color, label))
         figure.add_scatter(
             x=round_values(place, 4),
             y=round_values(values, 5),
             text=[plain_text(bus) for bus in place.index],
             name=label,
+            legendgroup=label,
             mode="markers",
             marker={"color": color, "symbol": symbol, "size": 8, "line": {"width": 2, "color": color}},
             hovertemplate="%{text}<br>%{x:.3f} km: %{y:.4f} pu<extra>" + label + "</extra>",
@@ -114,9 +125,12 @@ def draw_voltage_over_distance(vm_pu: pd.DataFrame, distance_km: pd.Series, low_
     return style_figure(figure, height=420, x="path from the external grid, km", y="voltage, pu")
 
 
-def draw_hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool = False) -> Any:
-    """Heat map of a series over days and hours of the day (UTC): its extreme within each hour."""
-    index = pd.DatetimeIndex(values.index)
+def draw_hour_by_day(
+    values: pd.Series, unit: str, digits: int, zone: ZoneInfo | None = None, *, lowest: bool = False
+) -> Any:
+    """Heat map of a series over days and hours of the day, UTC or those of a time zone: its extreme in each hour."""
+    index = pd.DatetimeIndex(values.index).tz_convert(zone or "UTC")
+    clock = "UTC" if zone is None else zone.key
     grouped = values.groupby([index.hour, index.normalize()])
     grid = (grouped.min() if lowest else grouped.max()).unstack()
     figure = go.Figure(
@@ -127,12 +141,12 @@ def draw_hour_by_day(values: pd.Series, unit: str, digits: int, *, lowest: bool 
             colorscale=HEAT,
             reversescale=lowest,
             colorbar={"title": {"text": unit}, "thickness": 14},
-            hovertemplate="%{x} %{y}:00 UTC: %{z} " + unit + "<extra></extra>",
+            hovertemplate="%{x} %{y}:00 " + clock + ": %{z} " + unit + "<extra></extra>",
         )
     )
     figure.update_yaxes(tickvals=[0, 6, 12, 18], showgrid=False)
     figure.update_xaxes(type="date", showgrid=False, **make_day_ticks(index))
-    return style_figure(figure, height=260, x="day", y="hour of the day, UTC")
+    return style_figure(figure, height=260, x="day", y=f"hour, {clock}")
 
 
 def draw_grid_power(p_grid_kw: pd.Series, hours: float) -> Any:

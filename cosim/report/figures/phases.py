@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import make_duration_curve, round_values
+from cosim.report.figures.topology import join_buses
 from cosim.report.palette import CONDUCTOR_COLORS, LEFT, PURPLE, RIGHT, add_limit, plain_text, style_figure, title_axes
 from cosim.results.labels import describe_conductor
 
 
 def draw_phases_over_distance(
-    voltages: Mapping[str, pd.DataFrame], distance_km: pd.Series, low_pu: float, high_pu: float
+    voltages: Mapping[str, pd.DataFrame],
+    distance_km: pd.Series,
+    low_pu: float,
+    high_pu: float,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> Any:
     """Range and median of each bus's voltage, pu, over its distance from the grid, km: a panel for each phase.
 
@@ -28,11 +33,14 @@ def draw_phases_over_distance(
         (B,) by the bus's name; buses without a distance, or always without supply, are left out.
     low_pu, high_pu
         Limits to draw.
+    pairs
+        Buses that a branch joins: lowest, median and highest voltages follow the branches as lines.
     """
     titles = [describe_conductor(phase) for phase in voltages]
     figure = make_subplots(1, len(voltages), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
     for k, (phase, frame) in enumerate(voltages.items(), start=1):
-        figure.add_trace(_make_ranges(phase, frame, distance_km), row=1, col=k)
+        for trace in _make_ranges(phase, frame, distance_km, pairs):
+            figure.add_trace(trace, row=1, col=k)
         named = k == 1
         add_limit(figure, low_pu, f"lowest admissible {low_pu:g} pu" if named else None, row=1, col=k)
         add_limit(figure, high_pu, f"highest admissible {high_pu:g} pu" if named else None, row=1, col=k)
@@ -41,14 +49,17 @@ def draw_phases_over_distance(
     return title_axes(figure, y="voltage of a phase, pu", **LEFT)
 
 
-def _make_ranges(phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series) -> Any:
-    """Markers at the median of each bus, with a bar from its lowest to its highest voltage."""
+def _make_ranges(
+    phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series, pairs: Sequence[tuple[str, str]]
+) -> list[Any]:
+    """Markers at the median of each bus, with a bar from lowest to highest voltage, and lines along branches."""
     known = distance_km.notna() & vm_pu.notna().any().to_numpy()
     place = distance_km[known].sort_values()
     values = vm_pu.loc[:, place.index].to_numpy(np.float64)
     low, median, high = np.nanquantile(values, [0.0, 0.5, 1.0], axis=0) if place.size else np.empty((3, 0))
     bar = {"array": round_values(high - median, 5), "arrayminus": round_values(median - low, 5)}
-    return go.Scatter(
+    lines = [join_buses(place, values, pairs, CONDUCTOR_COLORS[phase], phase) for values in (low, median, high)]
+    ranges = go.Scatter(
         x=round_values(place, 4),
         y=round_values(median, 5),
         error_y={**bar, "width": 3, "thickness": 1.5},
@@ -60,6 +71,7 @@ def _make_ranges(phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series) -> Any
         hovertemplate="%{text}<br>%{x:.3f} km: %{customdata[0]:.4f} to %{customdata[1]:.4f} pu, median %{y:.4f} pu"
         f"<extra>{describe_conductor(phase)}</extra>",
     )
+    return [ranges, *(lines if pairs else [])]
 
 
 def draw_unbalance_duration(

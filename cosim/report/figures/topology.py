@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import plotly.graph_objects as go
 from pandapower.topology import calc_distance_to_bus, create_nxgraph
+
+from cosim.report.figures.sampling import round_values
 
 
 def find_sources(net: Any) -> list[int]:
@@ -31,6 +36,54 @@ def distance_km(net: Any, names: list[str]) -> pd.Series:
     paths = [calc_distance_to_bus(net, bus) for bus in find_sources(net)]
     nearest = pd.concat(paths, axis=1).min(axis=1) if paths else pd.Series(dtype=float)
     return pd.Series(nearest.reindex(net.bus.index).to_numpy(np.float64), index=names, name="distance_km")
+
+
+def list_pairs(net: Any, names: list[str]) -> list[tuple[str, str]]:
+    """Names of the two buses of every line and transformer in service.
+
+    Parameters
+    ----------
+    net
+        pandapower net.
+    names
+        Names of its buses, in the order of its table.
+    """
+    at = dict(zip(net.bus.index, names, strict=True))
+    line, trafo = (table[table["in_service"].astype(bool)] for table in (net.line, net.trafo))
+    first, second = [*line.from_bus, *trafo.hv_bus], [*line.to_bus, *trafo.lv_bus]
+    return [(at[a], at[b]) for a, b in zip(first, second, strict=True)]
+
+
+def join_buses(
+    place_km: pd.Series, values: npt.ArrayLike, pairs: Sequence[tuple[str, str]], color: str, group: str
+) -> Any:
+    """Trace that joins values of buses, pu, along the branches between them.
+
+    Parameters
+    ----------
+    place_km
+        Distance of each bus that is drawn, by its name; pairs with another bus are left out.
+    values
+        Their values, (B,).
+    pairs
+        Buses that a branch joins.
+    color, group
+        Colour of the line, and the group of the legend that shows and hides it.
+    """
+    at = {str(name): k for k, name in enumerate(place_km.index)}
+    ends = np.array([(at[a], at[b]) for a, b in pairs if a in at and b in at], np.int64).reshape(-1, 2)
+    gap = np.full((len(ends), 1), np.nan)
+    x, y = (np.hstack([np.asarray(axis, np.float64)[ends], gap]).reshape(-1) for axis in (place_km, values))
+    return go.Scatter(
+        x=round_values(x, 4),
+        y=round_values(y, 5),
+        mode="lines",
+        line={"color": color, "width": 1},
+        opacity=0.6,
+        legendgroup=group,
+        showlegend=False,
+        hoverinfo="skip",
+    )
 
 
 def find_places(net: Any) -> tuple[pd.DataFrame, bool]:

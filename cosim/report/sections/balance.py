@@ -33,7 +33,7 @@ def make_energy_section(run: RunTables) -> PageSection:
     facts = tuple(Fact(f"energy_{key}", labels[key], number(energy[key]), "kWh") for key in ENERGIES if energy.get(key))
     links = list_energy_links(energy, losses_of_islands_kwh(run), sum_background_kwh(run))
     caption = "Energy from where it came to where it went, kWh."
-    figure = Figure("energy-flow", caption, draw_sankey(links, "kWh"), printed=False)
+    figure = Figure("energy-flow", caption, draw_sankey(links, "kWh"))
     return PageSection(
         "energy",
         "Energy",

@@ -27,11 +27,12 @@ MEANINGS = {
 
 
 class Headline(NamedTuple):
-    """A headline, one sentence, and the level `good`, `warn` or `bad`."""
+    """A headline, one sentence, and the level `good`, `warn` or `bad`; `why` says which elements were binding."""
 
     level: str
     headline: str
     text: str
+    why: str = ""
 
 
 def sort_outcomes(summary: Mapping[str, Any]) -> dict[str, int]:
@@ -118,7 +119,7 @@ def make_verdict_section(run: RunTables) -> PageSection:
         rows.append(_make_row(name.replace("_", "-"), counts[name], MEANINGS.get(name, ""), times))
     header = ("intervals", "count", "meaning", "first at (UTC)")
     table = Table("exceptions", "Exceptions first: what became of every interval.", header, rows)
-    return PageSection("verdict", "Verdict", facts=list_extremes(run), tables=(table,))
+    return PageSection("verdict", "Verdict", tables=(table,))
 
 
 def _find_times(run: RunTables, chosen: pd.Series) -> pd.Series:
@@ -133,7 +134,7 @@ def _make_row(name: str, count: int, meaning: str, times: pd.Series | None = Non
 
 
 def list_extremes(run: RunTables) -> tuple[Fact, ...]:
-    """Highest loading, unbalance, voltages, curtailed energy, losses, reverse hours."""
+    """Highest loading, unbalance, voltages, load shed, losses, reverse hours."""
     network, energy = run.result.summary["network"], run.result.summary["energy_kwh"]
     facts = []
     for key, (column, digits, unit) in reversed(EXTREMES.items()):
@@ -145,7 +146,7 @@ def list_extremes(run: RunTables) -> tuple[Fact, ...]:
         facts.append(Fact(key, f"{label}, {where}" if where else label, value, unit))
     reverse = run.hours * int((run.result.intervals["p_grid_kw"] < 0).sum())
     facts += [
-        *(Fact(key, ENERGY[key], number(energy[key]), "kWh") for key in ("curtailed", "shed", "losses")),
+        *(Fact(key, ENERGY[key], number(energy[key]), "kWh") for key in ("shed", "losses")),
         Fact("reverse_hours", REVERSE_HOURS, number(reverse, count_decimals([reverse])), "h"),
     ]
     return tuple(facts)

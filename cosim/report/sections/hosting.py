@@ -44,8 +44,8 @@ def make_hosting_section(hosting: Hosting, distance_km: pd.Series) -> PageSectio
             Fact("hosting_least", "PV at the tightest house", number(float(largest_kw.min())), "kW"),
             Fact("hosting_most", "PV at the house that can host most", number(float(largest_kw.max())), "kW"),
         ),
-        tables=(tabulate("hosting", caption, COLUMNS, houses.head(LISTED), printed=False),),
-        figures=(Figure("hosting", picture, draw_hosting(houses, distance_km), printed=False),),
+        tables=(tabulate("hosting", caption, COLUMNS, houses.head(LISTED)),),
+        figures=(Figure("hosting", picture, draw_hosting(houses, distance_km)),),
     )
 
 

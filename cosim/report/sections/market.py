@@ -15,7 +15,7 @@ from cosim.report.figures.market import (
 )
 from cosim.report.tables.houses import make_house_table
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.labels import MONEY, name_place
+from cosim.results.labels import ENERGY, MONEY, name_place
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR
 
 CURTAILMENT = (
@@ -50,7 +50,7 @@ def make_money_section(run: RunTables) -> PageSection:
         Fact(f"money_{key}", label, number(money[key], 2), "EUR") for key, label in MONEY.items() if money[key]
     )
     figure = Figure("money-flow", "Money from who paid, what for, to who earned, EUR.", draw_sankey(links, "EUR"))
-    return PageSection("money", "Money", facts=facts, figures=(figure,), printed=False)
+    return PageSection("money", "Money", facts=facts, figures=(figure,))
 
 
 def name_elements(curtailment: pd.DataFrame, net: object) -> pd.Series:
@@ -81,9 +81,12 @@ def name_reasons(curtailment: pd.DataFrame) -> list[str]:
 def make_curtailment_section(run: RunTables) -> PageSection:
     """What was not delivered as cleared: by house, kind of exchange, element."""
     title, frame = "Curtailment", run.curtailment
+    facts = (Fact("curtailed", ENERGY["curtailed"], number(run.result.summary["energy_kwh"]["curtailed"]), "kWh"),)
     cut = frame[frame["curtailed_wh"] > 0]
     if cut.empty:
-        return PageSection("curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",))
+        return PageSection(
+            "curtailment", title, ("Every exchange was delivered as cleared; nothing was curtailed.",), facts
+        )
     kwh = cut["curtailed_wh"] / 1000.0
     groups = {
         "kind": kwh.groupby(cut["kind"].str.replace("_", " ")).sum(),
@@ -100,7 +103,11 @@ def make_curtailment_section(run: RunTables) -> PageSection:
     return PageSection(
         "curtailment",
         title,
-        (f"Rule: {rule}. Every curtailed exchange is in curtailment.csv.",),
+        (
+            f"Rule: {rule}. Every curtailed exchange is in curtailment.csv. Below is what houses could not sell; the "
+            "energy cut by the network, above, also counts what they could not draw from the grid.",
+        ),
+        facts,
         tables=(tabulate("curtailment", "Curtailed exchanges by kind and reason.", CURTAILMENT, sums),),
         figures=(Figure("curtailed", "Curtailed energy, kWh; the largest of each group.", figure),),
     )
@@ -111,7 +118,7 @@ def make_prices_section(run: RunTables) -> PageSection:
     columns = ("utility_ueur_per_kwh", "price_ueur_per_kwh")
     figure = draw_prices(*(run.result.intervals[name] / UEUR_PER_EUR for name in columns))
     figures = (Figure("prices", "Utility and market price, EUR/kWh.", figure),)
-    return PageSection("prices", "Prices", figures=figures, printed=False)
+    return PageSection("prices", "Prices", figures=figures)
 
 
 def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
@@ -131,6 +138,4 @@ def make_houses_section(run: RunTables, summary: pd.DataFrame) -> PageSection:
         figures.append(Figure("batteries", caption, draw_batteries(own, hosted)))
     else:
         text = ("No battery held any energy.",)
-    return PageSection(
-        "houses", "Houses", text, tables=(make_house_table(summary),), figures=tuple(figures), printed=False
-    )
+    return PageSection("houses", "Houses", text, tables=(make_house_table(summary),), figures=tuple(figures))

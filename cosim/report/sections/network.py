@@ -27,11 +27,12 @@ from cosim.report.figures.network import (
     draw_voltage_over_distance,
 )
 from cosim.report.figures.phases import draw_phases_over_distance
-from cosim.report.figures.topology import distance_km, find_places
+from cosim.report.figures.topology import distance_km, find_places, list_pairs
 from cosim.report.sections.unbalance import VOLTAGE_CAPTION, describe_finding, make_unbalance_section
 from cosim.report.tables.before_and_after import summarise_by_element, with_settled
 from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.labels import describe_conductor
+from cosim.results.local_time import show_time
 from grid_models.powerflow.limits import DEFAULTS
 
 TOP = 10
@@ -73,7 +74,7 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     """Ten most loaded elements and the loading duration curves."""
     known = branches.dropna(subset=["max_loading_percent"])
     top = known.sort_values("max_loading_percent", ascending=False, kind="stable").head(TOP)
-    when = top["max_at"].str.replace("T", "\N{NO-BREAK SPACE}").str.replace(":00Z", "")
+    when = [show_time(time, run.zone).replace(" UTC", "", 1) if time else "" for time in top["max_at"]]
     caption = "The ten most loaded elements; all of them are in branch_summary.csv."
     columns: tuple[Column, ...] = LOADING
     if run.unbalanced:
@@ -99,12 +100,16 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
 def make_voltage_section(run: RunTables) -> PageSection:
     """Voltage of the buses over their distance from the grid."""
     distance = distance_km(run.feeder.net, run.buses)
+    pairs = list_pairs(run.feeder.net, run.buses)
     low, high = run.limits.min_vm_pu.min(), run.limits.max_vm_pu.max()
     if run.unbalanced:
-        figure = draw_phases_over_distance(run.voltages, distance, low, high)
+        figure = draw_phases_over_distance(run.voltages, distance, low, high, pairs)
         return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", VOLTAGE_CAPTION, figure),))
-    figure = draw_voltage_over_distance(run.lowest_vm_pu, distance, low, high)
-    caption = "Voltage, pu, of each bus over its distance from the external grid along the lines, km."
+    figure = draw_voltage_over_distance(run.lowest_vm_pu, distance, low, high, pairs)
+    caption = (
+        "Voltage, pu, of each bus over its distance from the external grid along the lines, km; thin lines follow the "
+        "branches."
+    )
     return PageSection("voltage", "Voltage", figures=(Figure("voltage-distance", caption, figure),))
 
 
@@ -123,12 +128,19 @@ def make_hours_section(run: RunTables) -> PageSection:
     return PageSection(
         "hours",
         "When: hour by day",
-        ("Each cell is the extreme of one hour of one day. Empty cells: the feeder was off.",),
+        (_describe_hours(run),),
         figures=tuple(
-            Figure(key, caption, draw_hour_by_day(values, unit, digits, lowest=lowest), key == "heat-loading")
+            Figure(key, caption, draw_hour_by_day(values, unit, digits, run.zone, lowest=lowest))
             for key, caption, values, unit, digits, lowest in figures
         ),
     )
+
+
+def _describe_hours(run: RunTables) -> str:
+    text = "Each cell is the extreme of one hour of one day. Empty cells: the feeder was off"
+    if run.zone is None:
+        return f"{text}."
+    return f"{text}, or clocks were put forward. Hours are local time, {run.zone.key}."
 
 
 def make_grid_section(run: RunTables) -> PageSection:
@@ -144,7 +156,7 @@ def make_grid_section(run: RunTables) -> PageSection:
     caption = "Power from the external grid through the transformer, kW; negative: reverse flow."
     figures = (
         Figure("grid-power", caption, draw_grid_power(p, run.hours)),
-        Figure("losses", "Losses of the whole feeder, kWh.", draw_losses(losses, run.hours), False),
+        Figure("losses", "Losses of the whole feeder, kWh.", draw_losses(losses, run.hours)),
     )
     return PageSection("grid", "Transformer flow and losses", (text,), figures=figures)
 
@@ -209,12 +221,13 @@ def make_map_section(run: RunTables) -> PageSection:
     )
     times = pd.DatetimeIndex(list(hours.values()))
     loading, vm = choose_worst(run.loadings, times), choose_worst(run.voltages, times, find_limits_of_elements(run))
-    figure = draw_feeder_map(where, ends, loading, vm, hours, to_scale=own)
+    figure = draw_feeder_map(where, ends, loading, vm, hours, run.zone, to_scale=own)
     source = "Drawn at the network's own coordinates" if own else "Laid out by distance from the grid (no coordinates)"
     caption = (
         f"{source}: colour and width of a line show its loading, %, the colour of a bus its voltage, pu. "
-        "A ring is a transformer. The slider chooses the hour."
+        "A ring is a transformer. The slider chooses the hour, the legend shows and hides names; "
+        "paper shows the first hour."
     )
     if run.unbalanced:
         caption += " Shown is the most loaded conductor of a line, and the phase of a bus that is closest to a limit."
-    return PageSection("map", "The feeder", figures=(Figure("map", caption, figure),), printed=False)
+    return PageSection("map", "The feeder", figures=(Figure("map", caption, figure),))

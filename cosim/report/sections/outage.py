@@ -194,7 +194,7 @@ def make_served_table(run: RunTables) -> Table:
     )
     least = frame.sort_values("served", kind="stable").head(LISTED)
     caption = f"Who went short: the {len(least)} houses with the smallest served share in these hours."
-    return tabulate("outage-houses", caption, HOUSES, least, printed=False)
+    return tabulate("outage-houses", caption, HOUSES, least)
 
 
 def make_devices_table(registrations: pd.DataFrame) -> Table:
@@ -207,7 +207,7 @@ def make_devices_table(registrations: pd.DataFrame) -> Table:
 
 
 def _draw_figures(drawn: list[Spell], hours: float) -> tuple[Figure, ...]:
-    """Figures of the outages, but for those that have nothing to show; of these the first is part of the PDF."""
+    """Figures of the outages, but for those that have nothing to show."""
     figures = (
         (
             "outage-supply",
@@ -231,6 +231,4 @@ def _draw_figures(drawn: list[Spell], hours: float) -> tuple[Figure, ...]:
             draw_frequency(drawn),
         ),
     )
-    return tuple(
-        Figure(key, caption, figure, key == "outage-supply") for key, caption, figure in figures if figure is not None
-    )
+    return tuple(Figure(key, caption, figure) for key, caption, figure in figures if figure is not None)

@@ -17,7 +17,7 @@ from cosim.results.labels import describe_conductor
 TOP = 10
 VOLTAGE_CAPTION = (
     "Voltage, pu, of each phase of each bus over its distance from the external grid along the lines, km: lowest to "
-    "highest of the run, with the median as a dot."
+    "highest of the run, with the median as a dot; thin lines follow the branches."
 )
 KINDS = {"line": "line", "trafo": "transformer", "bus": "bus"}
 
@@ -58,7 +58,7 @@ def make_conductors_table(run: RunTables, branches: pd.DataFrame) -> Table:
     columns = [Column("element", "element"), Column("element_type", "type")]
     columns += [Column(f"max_loading_{c}_percent", f"{describe_conductor(c)}, max, %", 1) for c in run.loadings]
     caption = "Highest loading of each conductor of the ten most loaded elements; transformers have no neutral here."
-    return tabulate("conductors", caption, columns, top, printed=False)
+    return tabulate("conductors", caption, columns, top)
 
 
 def describe_most_frequent(run: RunTables) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ import pyarrow.compute as pc
 from cosim.case.connections import choose_wires
 from cosim.errors import ScenarioError
 from cosim.report.tables.supply import Mask, find_cut_off, find_outages_in_force, find_supply
+from cosim.results.binding import find_binding
 from cosim.results.columns import is_named, name_columns
+from cosim.results.local_time import find_zone
 from cosim.results.phases import PHASES_TABLE, read_connections
 from cosim.results.result import Result
 from cosim.results.sums import Parts, sum_exchanges
@@ -47,7 +50,7 @@ class RunTables:
         (T, B) pu by phase, or by the empty name; columns are buses in the order of the net's table.
     vuf_percent, neutral_v
         (T, B) voltage unbalance, %, and voltage of the neutral to earth, V; None where the model has none.
-    exchange_sums
+    exchange_table
         Exchanges summed over time, of `cosim.results.sums.sum_exchanges`.
     unsolved
         Times of the intervals whose exchanges as cleared had no power flow solution.
@@ -69,7 +72,7 @@ class RunTables:
     voltages: Mapping[str, pd.DataFrame]
     vuf_percent: pd.DataFrame | None
     neutral_v: pd.DataFrame | None
-    exchange_sums: pd.DataFrame
+    exchange_table: pa.Table
     unsolved: pd.Series
     violations: pd.DataFrame
     curtailment: pd.DataFrame
@@ -101,6 +104,22 @@ class RunTables:
     def loading_percent(self) -> pd.DataFrame:
         """(T, L) loading of each branch, per cent; in an unbalanced run that of its most loaded conductor."""
         return find_highest(self.loadings)
+
+    @cached_property
+    def exchange_sums(self) -> pd.DataFrame:
+        """Exchanges summed over time, as a frame."""
+        frame: pd.DataFrame = self.exchange_table.to_pandas()
+        return frame
+
+    @cached_property
+    def binding(self) -> pd.DataFrame:
+        """The binding element of each interval that was curtailed, of `cosim.results.binding.find_binding`."""
+        return find_binding(self.curtailment, self.result.net)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """Time zone of the local time that is shown beside UTC; None where that is UTC."""
+        return find_zone(self.result.scenario)
 
     @property
     def buses(self) -> list[str]:
@@ -151,7 +170,7 @@ def read_run(result: Result) -> RunTables:
         voltages=voltages,
         vuf_percent=_read_of_buses(result, "vuf_percent", there=feeder.connections is not None),
         neutral_v=_read_of_buses(result, "neutral_v", there=choose_wires(result.scenario) is not None),
-        exchange_sums=sum_exchanges(result.parts).to_pandas(),
+        exchange_table=sum_exchanges(result.parts),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
         curtailment=result.table("curtailment").to_pandas(),

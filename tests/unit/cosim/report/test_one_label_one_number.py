@@ -18,8 +18,8 @@ from phase_streets import make_phase_scenario
 
 from cosim import Result, Scenario, run
 from cosim.cli import terminal
-from cosim.report.comparison import compare_runs
-from cosim.results.labels import BACKGROUND, ENERGY, MONEY, NETWORK, SERVED, TO_GRID
+from cosim.report.comparison import CUT, compare_runs
+from cosim.results.labels import BACKGROUND, ENERGY, FLOWS, MONEY, NETWORK, RATED_KVA, SERVED, TO_GRID
 from cosim.results.summary import EXTREMES
 from cosim.scenario.files import read_bundled
 from market.exchanges import NEUR_PER_EUR
@@ -83,6 +83,11 @@ def read_summary(result: Result) -> Iterator[tuple[str, str, Shown]]:
         assert set(summary[section]) == set(labels), "every sum has a label"
         for key, value in summary[section].items():
             yield labels[key], unit, Shown("summary.json", value, 1e-6)
+    for label, key, unit in CUT:
+        yield label, unit, Shown("summary.json", summary["curtailed"][key], 1e-6)
+    yield RATED_KVA.partition(",")[0], "kVA", Shown("summary.json", summary["transformer"]["rated_kva"], 1e-6)
+    for key, label in FLOWS.items():
+        yield label, "kW", Shown("summary.json", summary["transformer"].get(key, {"kw": 0.0})["kw"], 1e-6)
     for key, (quantity, _, unit) in EXTREMES.items():
         if key in summary["network"]:
             yield NETWORK[key], unit, Shown("summary.json", summary["network"][key][quantity], 1e-6)
@@ -180,6 +185,10 @@ def test_the_same_label_shows_the_same_number(
     places = {label: {shown.where for shown in several} for (label, _), several in numbers.items()}
     for label in ("load asked for", "from the grid", "PV generation", "network losses", "paid to the utility"):
         assert {"screen", "summary.json", "report", "compare", "tables"} <= places[label], label
+    for label in (label for label, *_ in CUT):
+        assert {"screen", "summary.json", "report"} <= places[label], label
+    for label in (RATED_KVA.partition(",")[0], *FLOWS.values()):
+        assert {"summary.json", "report"} <= places[label], label
     phases = ("largest voltage unbalance", "highest neutral loading")
     balanced = finished.scenario.network.model == "balanced"
     for extreme in ("highest loading", "highest voltage", "lowest voltage", *(() if balanced else phases)):

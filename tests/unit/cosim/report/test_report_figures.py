@@ -228,11 +228,15 @@ def test_the_map_puts_every_branch_into_its_class() -> None:
     shown = {trace.name: trace for trace in figure.data if trace.visible}
     assert list(shown["80–100 %"].text[:1]) == ["x: 85.0 %"]
     assert list(shown["20–50 %"].text[:1]) == ["t: 30.0 %"]
-    second = figure.layout.sliders[0].steps[1].args[1]
-    drawn = {trace.name: trace for trace, visible in zip(figure.data, second, strict=True) if visible}
+    _, second, chosen = figure.layout.sliders[0].steps[1].args
+    drawn = {figure.data[k].name: figure.data[k] for k, visible in zip(chosen, second, strict=True) if visible}
     assert list(drawn["without supply"].text[:1]) == ["t: no supply"]
     assert figure.data[0].name == "without supply", "what is dark lies beneath the branches that carry current"
-    assert [trace.name for trace in figure.data if trace.legendrank] == ["without supply"] * len(hours)
+    names = ["names of ends", "names of branches"]
+    assert [trace.name for trace in figure.data if trace.legendrank] == ["without supply"] * len(hours) + names
+    assert [figure.data[k].name for k in range(len(figure.data)) if k not in chosen] == names, "the slider leaves them"
+    assert set(shown["names of ends"].text) == {"<br>a", "c"}
+    assert list(shown["names of branches"].text) == ["<b>x</b>"]
 
 
 def test_before_and_after_pairs_each_violation_with_its_settled_value() -> None:
