@@ -17,6 +17,7 @@ from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.report.elements import PageSection
 from cosim.report.figures.topology import distance_km
+from cosim.report.sections.agreed import make_agreed_sections
 from cosim.report.sections.balance import make_energy_section
 from cosim.report.sections.fairness import make_fairness_section
 from cosim.report.sections.findings import (
@@ -141,6 +142,7 @@ def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: H
         make_energy_section(run),
         make_money_section(run),
         make_prices_section(run),
+        *make_agreed_sections(run),
         make_houses_section(run, tables["house_summary"]),
         make_ledger_section(run),
         make_assumptions_section(run),

@@ -24,6 +24,10 @@ def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert done.exit_code == 0, (words, done.output)
     summary = Result.load("mine").summary
     assert summary["contract_power"]["houses"] == 2
+    Result.load("mine").report("mine.html")
+    page = Path("mine.html").read_text(encoding="utf-8")
+    assert "17 to 21 h; mon, tue, wed, thu, fri" in page
+    assert "Houses that have contracted a power" in page
     assert sum(band["intervals"] for band in summary["tariff"]["bands"]) == 48
 
 

@@ -11,13 +11,20 @@ import pytest
 
 from cosim import DataError, Scenario, ScenarioError, run
 from cosim.audit.audit import audit_ledger
+from cosim.audit.differences import find_difference
+from cosim.audit.rebuild import make_recorded_genesis
+from cosim.audit.recorded import read_first_block, read_recorded
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import build_case, build_market
 from cosim.case.houses import with_houses
 from cosim.recording.houses import LAYOUT
 from cosim.scenario.files import format_toml, load_scenario, parse_scenario
 from grid_models.feeder.connection import NAMES
-from market.ledger.format.records import read_parameters
+from market.exchanges import OPERATOR
+from market.ledger.crypto.keys import write_key_pair
+from market.ledger.format.header import make_demonstration_key
+from market.ledger.format.records import RecordKind, read_parameters, select_rows
+from market.ledger.private.vault import Vault, vault_path
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
@@ -344,3 +351,37 @@ def test_both_tables_and_a_missing_bus_are_refused(tmp_path: Path) -> None:
     (tmp_path / "houses.csv").write_text("participant,bus\nann,1\nbob,\n")
     with pytest.raises(ScenarioError, match=r"table of participants: expected a bus for participant 'bob'"):
         build_case(street)
+
+
+def test_a_lie_about_a_house_in_the_first_block_is_found(tmp_path: Path) -> None:
+    run(with_table(tmp_path), tmp_path / "run")
+    with Store.open_to_read(tmp_path / "run") as store:
+        recorded = read_recorded(tmp_path / "run", read_first_block(store, None))
+    honest = make_recorded_genesis(recorded)
+    assert find_difference(0, recorded.genesis, honest) is None
+    rows = select_rows(recorded.genesis, RecordKind.PARAMETER)
+    place = [bytes(name).rstrip(b"\0") for name in rows["name"]].index(b"house.1")
+    (at,) = np.flatnonzero(recorded.genesis[:, 0] == RecordKind.PARAMETER)[[place]]
+    lied = recorded.genesis.copy()
+    lied[at, 72 - 40] += 1  # the panels of house_02
+    found = find_difference(0, lied, honest)
+    assert found is not None
+    assert found.field == "value"
+
+
+@pytest.mark.slow
+def test_a_private_run_tells_nothing_of_its_houses_and_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir(mode=0o700)
+    for k, name in enumerate(["operator", *(f"member-{house:03d}" for house in range(6))]):
+        write_key_pair(folder / f"{name}.key", make_demonstration_key(7000 + k))
+    ledger = {"private": True, "operator_key": folder / "operator.key", "member_keys": folder}
+    run(with_table(tmp_path).with_changes(ledger=ledger), tmp_path / "run")
+    with Store.open_to_read(tmp_path / "run") as store:
+        assert not [
+            name for name in read_parameters(decode_records(store.block(0).records)) if name.startswith("house.")
+        ]
+    with Vault(vault_path(tmp_path / "run", OPERATOR), to_read=True) as vault:
+        entries = {(entry.interval, entry.seq): entry for entry in vault.read(make_demonstration_key(7000))}
+    assert audit_ledger(tmp_path / "run", sample=None, entries=entries).findings == ()
+    assert rerun_ledger(tmp_path / "run", entries=entries).ok
