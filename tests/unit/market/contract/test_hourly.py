@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from market_scenes import ideal_ratings
 
+from market.contract.abi import parse_arguments
+from market.contract.artifacts import read_artifact
+from market.contract.batch import pack_rules
 from market.contract.hourly import hash_exchanged, make_batteries, make_wishes, read_exchanges, read_state
 from market.errors import ChainError
 from market.exchanges import NO_LIMIT, SUBMISSION, Kind
@@ -16,6 +19,14 @@ from market.state import make_opening_state
 
 def words(*numbers: int) -> bytes:
     return b"".join(number.to_bytes(32, "big", signed=True) for number in numbers)
+
+
+def test_arguments_of_the_command_line_are_those_of_python() -> None:
+    typed = ["[4,0,0,false,0,1,3,0,500,12,0,0]", "[1790000000,3600,false]"]  # as docs/contract.md says
+    assert parse_arguments(read_artifact("Market"), typed) == [
+        pack_rules(Rules(mechanism=4)),
+        (1_790_000_000, 3600, False),
+    ]
 
 
 def test_a_battery_is_told_house_by_house() -> None:
