@@ -101,6 +101,8 @@ def _curtailed_rows(result: Result) -> Iterator[tuple[str, str, str]]:
         yield labels.CURTAILED_HOURS, binding.show_hours(curtailed["hours"]), "h"
         yield labels.CUT_KWH, f"{curtailed['cut_kwh']:,.1f}", "kWh"
         yield labels.CUT_PERCENT, f"{curtailed['cut_percent']:.2f}", "%"
+        if "put_off_kwh" in curtailed:
+            yield labels.PUT_OFF_KWH, f"{curtailed['put_off_kwh']:,.1f}", "kWh"
     transformer, zone = result.summary.get("transformer", {}), local_time.find_zone(result.scenario)
     if "rated_kva" in transformer:
         yield labels.RATED_KVA, f"{transformer['rated_kva']:,.0f}", "kVA"

@@ -122,8 +122,15 @@ def measure_curtailed(curtailment: pd.DataFrame, exchange_sums: pa.Table, net: A
         "hours": float(table["hours"].sum()),
         "cut_kwh": cut_kwh,
         "cut_percent": 100.0 * cut_kwh / cleared_kwh if cut_kwh else 0.0,
+        **put_off_kwh(curtailment),
         "by_element": table.to_dict(orient="records"),
     }
+
+
+def put_off_kwh(curtailment: pd.DataFrame) -> dict[str, float]:
+    """What of the energy cut cars and heat pumps take later, as they ask again; nothing where none was put off."""
+    shifted = curtailment[(curtailment["kind"] == "shift") & curtailment["reason"].isin(KINDS)]
+    return {"put_off_kwh": -int(shifted["curtailed_wh"].sum()) / 1000.0} if len(shifted) else {}
 
 
 def describe_curtailed(hours: float, by_element: Sequence[dict[str, Any]], of_hours: float) -> str:

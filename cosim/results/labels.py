@@ -85,7 +85,8 @@ REVERSE_HOURS = "hours with export to the grid"
 CURTAILED_HOURS = "hours curtailed"
 CUT_KWH = "energy cut by the network"
 CUT_PERCENT = "energy cut of what was cleared"
-"""Labels of `hours`, `cut_kwh` and `cut_percent` in `curtailed`."""
+PUT_OFF_KWH = "energy cut that was put off"
+"""Labels of `hours`, `cut_kwh`, `cut_percent` and `put_off_kwh` in `curtailed`."""
 
 FAIRNESS = {
     "jain_index": "Jain's index of delivered shares",

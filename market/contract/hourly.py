@@ -65,7 +65,7 @@ def hash_exchanged() -> bytes:
 
 
 def read_state(holdings: bytes, lots: bytes, pools: bytes, progress: bytes, ratings: Ratings) -> State:
-    """State at the begin of the interval that takes orders.
+    """State at the begin of the interval that takes orders; the contract knows of no devices that can wait.
 
     Parameters
     ----------

@@ -5,6 +5,8 @@ Where it can, the operator keeps books, verdict and orders in agreement with its
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from dishonest import Books, Page
 
@@ -202,12 +204,24 @@ def last_intervals_dropped(books: Books, case: Case) -> None:
 
 
 def unasked_device(books: Books, case: Case) -> None:
-    """Panels are admitted, in a friend's name and with its signature, that no event of the scenario asks for."""
+    """Panels take part, in a friend's name and with its signature, that no event of the scenario asks for."""
     key = make_participant_key(case.scenario.seed, 4)
-    fields = {"device": 0, "kind": DeviceKind.PV, "bus": int(case.feeder.bus[4]), "power_w": 4000, "energy_wh": 0}
+    fields: dict[str, Any] = {
+        "device": 0,
+        "kind": DeviceKind.PV,
+        "bus": int(case.feeder.bus[4]),
+        "power_w": 4000,
+        "energy_wh": 0,
+    }
     if not case.scenario.ledger.members_sign:
         books.members.append(lambda chain: register(chain, 4, Role.PARTICIPANT, 1, 2, key))
-    books.members.append(lambda chain: make_device_record(chain, 4, 2, key, datasheet=bytes(32), **fields))
+    ratings = books.houses[4:5].copy()
+    for name in ("seq", "own_wh", "wallet_neur", "load_tan_phi_ppm"):
+        ratings[name] = 0
+    taken_in = view_as_bytes(ratings)
+    books.members.append(
+        lambda chain: np.concatenate([make_device_record(chain, 4, 2, key, datasheet=bytes(32), **fields), taken_in])
+    )
 
 
 def line_out(books: Books, case: Case) -> None:

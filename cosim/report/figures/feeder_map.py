@@ -202,10 +202,13 @@ def _make_name_traces(
     """Names of the ends of the feeder, and of the first line of each of its branches; the legend hides them."""
     points, degree = places.to_numpy(np.float64), np.bincount(ends.to_numpy().reshape(-1), minlength=len(places))
     last = np.flatnonzero(degree == 1).tolist()
+    is_trafo = np.asarray(loading.columns.get_level_values(0) == "trafo")
+    of_trafos = set(ends[is_trafo].to_numpy().reshape(-1).tolist())
     joined = pd.concat([ends, ends.rename(columns={"a": "b", "b": "a"})]).drop_duplicates("a").set_index("a")["b"]
     below = points[last, 1] <= points[joined.loc[last], 1]
     leaves = [plain_text(str(vm_pu.columns[k]).removeprefix("bus ")) for k in last]
-    firsts = find_first_lines(ends, loading.columns.get_level_values(0) == "trafo")
+    leaves = [f"<br>{name}" if k in of_trafos else name for k, name in zip(last, leaves, strict=True)]  # off the ring
+    firsts = find_first_lines(ends, is_trafo)
     middle = (points[ends["a"].iloc[firsts]] + points[ends["b"].iloc[firsts]]) / 2
     lines = [f"<b>{plain_text(loading.columns[k][1])}</b>" for k in firsts]
     return [

@@ -11,7 +11,7 @@ from cosim.report.elements import Cell, Column, Fact, PageSection, Table, number
 from cosim.report.sections.findings import list_extremes
 from cosim.report.tables.run_tables import RunTables
 from cosim.results.binding import describe_curtailed, measure_curtailed
-from cosim.results.labels import CURTAILED_HOURS, CUT_KWH, CUT_PERCENT, FLOWS, MONEY, RATED_KVA
+from cosim.results.labels import CURTAILED_HOURS, CUT_KWH, CUT_PERCENT, FLOWS, MONEY, PUT_OFF_KWH, RATED_KVA
 from cosim.results.local_time import show_time
 from cosim.results.transformer import measure_transformer
 
@@ -67,6 +67,8 @@ def _list_cut(curtailed: dict[str, Any]) -> Iterator[Fact]:
     yield Fact("curtailed_hours", CURTAILED_HOURS, Cell(show_hours(curtailed["hours"]), curtailed["hours"]), "h")
     yield Fact("cut_kwh", CUT_KWH, number(curtailed["cut_kwh"]), "kWh")
     yield Fact("cut_percent", CUT_PERCENT, number(curtailed["cut_percent"], 2), "%")
+    if "put_off_kwh" in curtailed:
+        yield Fact("put_off_kwh", PUT_OFF_KWH, number(curtailed["put_off_kwh"]), "kWh")
 
 
 def _list_flows(run: RunTables, transformer: dict[str, Any]) -> Iterator[Fact]:

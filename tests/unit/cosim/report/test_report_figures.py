@@ -235,7 +235,7 @@ def test_the_map_puts_every_branch_into_its_class() -> None:
     names = ["names of ends", "names of branches"]
     assert [trace.name for trace in figure.data if trace.legendrank] == ["without supply"] * len(hours) + names
     assert [figure.data[k].name for k in range(len(figure.data)) if k not in chosen] == names, "the slider leaves them"
-    assert set(shown["names of ends"].text) == {"a", "c"}
+    assert set(shown["names of ends"].text) == {"<br>a", "c"}
     assert list(shown["names of branches"].text) == ["<b>x</b>"]
 
 

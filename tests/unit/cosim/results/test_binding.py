@@ -28,7 +28,7 @@ def make_net() -> object:
 def make_curtailment(rows: list[tuple[int, str, int, str, int]]) -> pd.DataFrame:
     columns = ["time", "reason", "element", "phase", "curtailed_wh"]
     frame = pd.DataFrame([(HOURS[t], *rest) for t, *rest in rows], columns=columns)
-    return frame.assign(time=pd.DatetimeIndex(frame["time"], tz="UTC"))
+    return frame.assign(time=pd.DatetimeIndex(frame["time"], tz="UTC"), kind="grid_import")
 
 
 def test_an_hour_counts_for_the_element_that_cut_most() -> None:
@@ -50,6 +50,14 @@ def test_an_hour_counts_for_the_element_that_cut_most() -> None:
         "hours": [0.5, 0.25],
         "curtailed_kwh": [0.008, 1.1],
     }
+
+
+def test_what_is_put_off_is_told_apart() -> None:
+    rows = [(0, "trafo_overload", 0, "", 500), (0, "trafo_overload", 0, "", -400), (1, "dark", 0, "", -90)]
+    frame = make_curtailment(rows).assign(kind=["grid_import", "shift", "shift"])
+    found = measure_curtailed(frame, SUMS, make_net(), 1.0)
+    assert (found["cut_kwh"], found["put_off_kwh"]) == (0.5, 0.4)
+    assert "put_off_kwh" not in measure_curtailed(frame[:1], SUMS, make_net(), 1.0)
 
 
 REASONS = [("trafo_overload", 0), ("line_overload", 0), ("overvoltage", 1), ("undervoltage", 0), ("not_solved", -1)]
