@@ -27,6 +27,7 @@ PHASE_EV, UNSAID = "phase_ev", -1
 _FLOATS = ("1.0", "2.0", "3.0", "123.0")
 """Phases by number as tools write them where other cells of the column are empty."""
 OPTIONAL = ("load_cos_phi", PHASE, *PHASE_COLUMNS.values())
+_PLACES = ("participant", "bus", PHASE_EV, *OPTIONAL)
 
 
 class Participants(NamedTuple):
@@ -57,10 +58,11 @@ class Participants(NamedTuple):
         return self._replace(rows=[self.rows[row] for row in order], connections=found)
 
 
-def read_participants(path: Path, *, has_cars: bool = False) -> Participants:
+def read_participants(path: Path, *, has_cars: bool = False, placement_only: bool = False) -> Participants:
     """Participants of a CSV with the columns participant, bus and perhaps load_cos_phi and phases; cells may be empty.
 
-    Only where some have cars may the table say at which phases their wall boxes are.
+    Only where some have cars may the table say at which phases their wall boxes are. With `placement_only` what a table
+    of houses says beyond that is left out, and a note names it.
 
     Raises
     ------
@@ -71,6 +73,9 @@ def read_participants(path: Path, *, has_cars: bool = False) -> Participants:
         table = read_table(path, what="a table participant,bus")
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
+    others = [name for name in table.frame.columns if name in ParticipantSection.model_fields and name not in _PLACES]
+    if placement_only and others:
+        table = table._replace(frame=table.frame.drop(columns=others)).say(f"not needed: {', '.join(others)}")
     columns = [str(name) for name in table.frame.columns]
     _check_header(path, columns, has_cars=has_cars)
     filled = table.frame.fillna("").astype(str)
@@ -125,7 +130,7 @@ def _check_header(path: Path, columns: Sequence[str], *, has_cars: bool) -> None
     if not {"participant", "bus"} <= set(columns) <= {"participant", "bus", *OPTIONAL, PHASE_EV}:
         raise ScenarioError(
             f"{path}: expected the columns participant,bus and perhaps {', '.join(OPTIONAL)}, got {','.join(columns)}; "
-            "correct the header"
+            "correct the header, or name a table of what houses own by houses.table"
         )
 
 

@@ -59,7 +59,7 @@ def read_placement(path: Path, model: str = "balanced") -> Placement:
     ScenarioError
         If the file cannot be read, is empty, or lists a participant twice.
     """
-    table = read_participants(path)
+    table = read_participants(path, placement_only=True)
     placement: dict[str, str | int] = {}
     for number, (participant, bus) in enumerate(table.rows, start=2):
         if participant in placement:

@@ -17,8 +17,10 @@ from cosim.audit.recorded import read_first_block, read_recorded
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import build_case, build_market
 from cosim.case.houses import with_houses
+from cosim.case.participants import read_participants
 from cosim.recording.houses import LAYOUT
 from cosim.scenario.files import format_toml, load_scenario, parse_scenario
+from cosim.validation.files import read_placement
 from grid_models.feeder.connection import NAMES
 from market.exchanges import OPERATOR
 from market.ledger.crypto.keys import write_key_pair
@@ -385,3 +387,12 @@ def test_a_private_run_tells_nothing_of_its_houses_and_is_made_again(tmp_path: P
         entries = {(entry.interval, entry.seq): entry for entry in vault.read(make_demonstration_key(7000))}
     assert audit_ledger(tmp_path / "run", sample=None, entries=entries).findings == ()
     assert rerun_ledger(tmp_path / "run", entries=entries).ok
+
+
+def test_validate_takes_the_same_table_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "houses.csv").write_text("participant,bus,pv_kwp,phase\nann,1,5,a\nbob,2,,b\n")
+    found = read_placement(tmp_path / "houses.csv")
+    assert found.buses == {"ann": "1", "bob": "2"}
+    assert any("not needed: pv_kwp" in note for note in found.notes)
+    with pytest.raises(ScenarioError, match=r"or name a table of what houses own by houses.table"):
+        read_participants(tmp_path / "houses.csv")
