@@ -15,17 +15,20 @@ def find_zone(scenario: Scenario) -> ZoneInfo | None:
 
 
 def show_time(time: pd.Timestamp | str, zone: ZoneInfo | None = None) -> str:
-    """A moment in UTC and, where there is a zone, in local time.
+    """A moment in UTC and, where there is a zone, in local time, with its date where that is another.
 
     Examples
     --------
     >>> show_time("2017-06-17T11:00:00Z")
     '2017-06-17 11:00 UTC'
+    >>> show_time("2017-06-17T11:00:00Z", ZoneInfo("Europe/Berlin"))
+    '2017-06-17 11:00 UTC (13:00 CEST)'
     >>> show_time("2017-06-17T22:30:00Z", ZoneInfo("Europe/Berlin"))
     '2017-06-17 22:30 UTC (2017-06-18 00:30 CEST)'
     """
     moment = pd.Timestamp(time).tz_convert("UTC")
-    return f"{moment:%Y-%m-%d %H:%M} UTC" + ("" if zone is None else f" ({show_local(moment, zone)})")
+    local = "" if zone is None else f" ({show_local(moment, zone).removeprefix(f'{moment:%Y-%m-%d} ')})"
+    return f"{moment:%Y-%m-%d %H:%M} UTC{local}"
 
 
 def show_local(time: pd.Timestamp, zone: ZoneInfo) -> str:

@@ -74,7 +74,10 @@ def make_loading_section(run: RunTables, branches: pd.DataFrame) -> PageSection:
     """Ten most loaded elements and the loading duration curves."""
     known = branches.dropna(subset=["max_loading_percent"])
     top = known.sort_values("max_loading_percent", ascending=False, kind="stable").head(TOP)
-    when = [show_time(time, run.zone).replace(" UTC", "", 1) if time else "" for time in top["max_at"]]
+    when = [
+        show_time(time, run.zone).replace(" UTC", "", 1).replace(" ", "\N{NO-BREAK SPACE}", 1) if time else ""
+        for time in top["max_at"]
+    ]
     caption = "The ten most loaded elements; all of them are in branch_summary.csv."
     columns: tuple[Column, ...] = LOADING
     if run.unbalanced:

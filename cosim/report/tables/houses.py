@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from cosim.case.participants import PHASE_EV
 from cosim.report.elements import Column, Table, tabulate
 from cosim.report.tables.run_tables import RunTables
 from cosim.report.tables.supply import Mask
+from cosim.results.columns import TIME
 from cosim.results.fairness import CURTAILED_KINDS
 from cosim.results.labels import ENERGY
+from cosim.results.sums import sum_meters
 from market.exchanges import NEUR_PER_EUR
 
 ENERGIES = (
@@ -68,8 +71,9 @@ def summarise_houses(run: RunTables) -> pd.DataFrame:
     houses = list(run.feeder.participants)
     at = run.feeder.net.bus.index.get_indexer(run.feeder.bus)
     columns: dict[str, object] = {"house": houses, "bus": [run.buses[k] for k in at]}
+    sums, _ = sum_meters(run.result.parts, len(houses), pa.array([], TIME))
     for name in ENERGIES:
-        columns[f"{name}_kwh"] = run.meter(f"{name}_wh").sum().to_numpy() / 1000.0
+        columns[f"{name}_kwh"] = sums[f"{name}_wh"].to_numpy() / 1000.0
     cut = run.curtailment[run.curtailment["kind"].isin(CURTAILED_KINDS)]
     cut_wh = cut.groupby(cut["seller"].astype(str))["curtailed_wh"].sum()
     columns["curtailed_kwh"] = cut_wh.reindex(houses).fillna(0.0).to_numpy(np.float64) / 1000.0

@@ -58,7 +58,7 @@ def test_tiles_are_those_of_the_tables(result: Result, numbers: Numbers) -> None
 def test_tiles_say_when(result: Result, page: str) -> None:
     at = result.intervals["p_grid_kw"].idxmax()
     local = at.tz_convert("Europe/Madrid")
-    assert f"largest import from the grid, {at:%Y-%m-%d %H:%M} UTC ({local:%Y-%m-%d %H:%M} CEST)" in page
+    assert f"largest import from the grid, {at:%Y-%m-%d %H:%M} UTC ({local:%H:%M} CEST)" in page
 
 
 def test_the_line_is_the_same_on_screen_and_page_and_adds_up(
