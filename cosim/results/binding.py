@@ -149,10 +149,10 @@ def describe_curtailed(hours: float, by_element: Sequence[dict[str, Any]], of_ho
     >>> describe_curtailed(56.5, rows, 8760.0)
     'curtailed in 56.5 h: transformer 41 h, cable main 2.1 phase b 15.5 h'
     >>> describe_curtailed(0.0, [], 8760.0)
-    'curtailed in 0 of 8,760 h: the network could carry what was cleared'
+    'curtailed in 0 of 8,760 h'
     """
     if not hours:
-        return f"curtailed in 0 of {show_hours(of_hours)} h: the network could carry what was cleared"
+        return f"curtailed in 0 of {show_hours(of_hours)} h"
     named = [f"{row['binding']} {show_hours(row['hours'])} h" for row in by_element[:NAMED]]
     return f"curtailed in {show_hours(hours)} h: {', '.join([*named, *_describe_rest(by_element[NAMED:])])}"
 
