@@ -188,6 +188,7 @@ LISTED = {
         ("pv.weather_file", "pv.latitude_deg", "pv.longitude_deg", "pv.tilt_deg", "pv.azimuth_deg"), "test_roofs"
     ),
     "tariff.timezone": "it needs bands that differ: test_tariff",
+    "horizon.timezone": "local time beside UTC on screen and report: test_local_time",
     "events": "a list; each kind has tests of its own",
 }
 """Keys that are not tried here, and why."""

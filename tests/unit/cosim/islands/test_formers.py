@@ -36,7 +36,8 @@ class Scene:
         )
         part: Any = SimpleNamespace(
             case=SimpleNamespace(
-                scenario=SimpleNamespace(battery=SimpleNamespace(soc_max=1.0)),
+                scenario=SimpleNamespace(battery=SimpleNamespace(soc_max=1.0), participants=()),
+                profiles=SimpleNamespace(participants=[f"house_{k}" for k in range(n)]),
                 feeder=SimpleNamespace(connections=None),
             ),
             inside=np.array(self.inside),

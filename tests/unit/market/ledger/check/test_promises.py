@@ -65,7 +65,7 @@ def test_what_was_left_out_is_a_broken_promise(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
     said = done.stdout
-    assert "house 0, submission 1, intervals 1 to 4: LEFT OUT in interval 1, 2, 3, 4" in said
+    assert "house 1 (ledger index 0), submission 1, intervals 1 to 4: LEFT OUT in interval 1, 2, 3, 4" in said
     assert "1 of 3 promises kept so far" in said
 
 
