@@ -121,10 +121,10 @@ def test_orders_are_all_there_or_none(tmp_path: Path) -> None:
 
 
 def test_no_rule_is_left_out_of_the_first_block(tmp_path: Path) -> None:
-    run(DAY, tmp_path / "run")
+    run(DAY.with_changes(market={"feed_in_eur_per_kwh": 0.08}), tmp_path / "run")
     books = take_apart(tmp_path / "run")
     names = {bytes(row["name"]).rstrip(b"\0").decode() for row in books.parameters}
     renamed = {"mechanism": "mechanism_code", "records_orders": "facts", "selfish_beta_permille": "selfish_permille"}
-    renamed["fixed_price_ueur_per_kwh"] = "fixed_price"
+    renamed |= {"fixed_price_ueur_per_kwh": "fixed_price", "feed_in_ueur_per_kwh": "feed_in_fixed"}
     assert {renamed.get(name, name) for name in Rules._fields} <= names
     assert {"compensation", "limits_sha256", "curtailment", "rules_sha256", "min_vm_upu", "max_vm_upu"} <= names

@@ -83,7 +83,7 @@ def test_an_island_beyond_its_limits_is_caught_and_named(tmp_path: Path, monkeyp
     blind = dataclasses.replace(honest, limits=Limits.from_feeder(honest.feeder, max_vm_pu=1.5))
     tight = DAY.with_changes(limits={"max_vm_pu": 1.0005})
     monkeypatch.setattr(
-        "cosim.simulation.simulate.build_case", lambda scenario: dataclasses.replace(blind, scenario=scenario)
+        "cosim.simulation.simulate.build_case", lambda scenario, _: dataclasses.replace(blind, scenario=scenario)
     )
     found = audited(tight, tmp_path / "run")
     caught = [finding for finding in found.findings if finding.height in found.islanded]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import naive_ledger
@@ -15,7 +16,7 @@ from phase_world import make_street
 from cosim import Scenario, ScenarioError, run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.networks import switch_network
-from cosim.audit.physics import Physics, devices_as_cleared_wh, find_injections, injection_as_cleared_wh
+from cosim.audit.physics import Block, Physics, devices_as_cleared_wh, find_injections, injection_as_cleared_wh
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import build_case
 from cosim.case.inputs import read_inputs
@@ -25,9 +26,9 @@ from cosim.interval.fold import run_intervals
 from cosim.results.publication import publish_run
 from cosim.simulation.simulate import Progress
 from data.tables import write_profiles
-from market.exchanges import split_reason
+from market.exchanges import Rows, split_reason
 from market.ledger.check.verify import verify_ledger
-from market.ledger.format.records import PHASES, VERDICT, RecordKind, select_exchanges, select_rows
+from market.ledger.format.records import PHASES, SIZE, VERDICT, RecordKind, select_exchanges, select_rows
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
@@ -152,13 +153,19 @@ def test_meters_as_they_are_recorded_give_the_injections_that_were_solved(tmp_pa
     assert (q_kvar != 0).any()
 
 
+def make_block(exchanges: Rows, meters: Rows) -> Block:
+    """A block of these rows, without cars and heat pumps."""
+    nothing: Any = SimpleNamespace(records=np.empty((0, SIZE), np.uint8))
+    return Block(nothing, exchanges, meters, np.void(b""), None, nothing)
+
+
 def test_devices_as_cleared_sum_to_what_the_house_would_inject(tmp_path: Path) -> None:
     case = build_case(DAY)
     for chunk in run_intervals(case, case.opening):
         window = chunk.window
         for k in range(len(window.meters)):
             rows = window.rows[window.offsets[k] : window.offsets[k + 1]]
-            found = devices_as_cleared_wh(rows, window.meters[k])
+            found = devices_as_cleared_wh(make_block(rows, window.meters[k]))
             assert (sum(found.values()) == injection_as_cleared_wh(rows, 6)).all()
             assert (found["load"] == -window.meters[k]["load_wh"].astype(np.int64)).all()
             if chunk.outcome[k] == 0:  # as cleared is as delivered
