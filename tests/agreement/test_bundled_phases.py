@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandapower as pp
+import pytest
 
 from cosim import Result, Scenario, run
 from cosim.case.case import Case, build_case
@@ -23,6 +24,8 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.own_loads import HOUSEHOLD_COS_PHI, convert_to_tan_phi
 from grid_models.phases.engine import PhasePowerFlow
 from grid_models.phases.three_phase import make_three_phase
+
+pytestmark = pytest.mark.slow  # a week in three models
 
 
 @cache

@@ -49,7 +49,8 @@ def make_table(net: Any) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("code", ["cigre_lv", *(pytest.param(code, marks=pytest.mark.slow) for code in CODES)])
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["cigre_lv", *CODES])
 def test_a_run_and_a_validation_equal_runpp_on_the_net_as_given(code: str, tmp_path: Path) -> None:
     net, table = make_net(code), None
     given, table = deepcopy(net), make_table(net)

@@ -21,6 +21,7 @@ NOT_HERE = "gridsettle run --out run --quiet"
 STAYS = ("--serve", "8001")
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     written(Path("run"), world(4, 24, seed=6))

@@ -15,6 +15,7 @@ from cosim.scenario.participants import ParticipantSection
 PAGE = "docs/how-to/own-houses.md"
 
 
+@pytest.mark.slow
 def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("houses.csv").write_text(written_in(PAGE, "text")[0])

@@ -19,6 +19,7 @@ def blocks(language: str) -> list[str]:
     return [text for name, text in found if name == language]
 
 
+@pytest.mark.slow
 def test_ten_trades_on_cigre_lv_are_judged_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,6 +43,7 @@ def test_ten_trades_on_cigre_lv_are_judged_as_the_page_says(
     assert "curtailed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_street_of_one_phase_houses_is_judged_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_hosting_holds_in_every_interval(folder: Path) -> None:
     assert not found["reached_end"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["microgrids"], indirect=True)
 def test_a_deal_is_a_part_of_the_import_of_its_buyer(folder: Path) -> None:
     """`faults/microgrids-count-twice`: the buyer's import was 136,194 Wh while 88.8 kW came from the grid."""

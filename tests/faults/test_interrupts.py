@@ -135,18 +135,18 @@ def go_on(directory: Path, scenario: Scenario) -> str:
 
 
 def test_thirty_interrupts_at_random_moments(tmp_path: Path) -> None:
-    """Two months: 130 and the message each time, and the same head when gone on with."""
-    scenario = Scenario.load("stressed").with_changes(horizon={"hours": 1416})
+    """A month: 130 and the message each time, and the same head when gone on with."""
+    scenario = Scenario.load("stressed").with_changes(horizon={"hours": 720})
     text, expected = format_toml(scenario), go_on(tmp_path / "whole", scenario)
     rng, heads, n, length = np.random.default_rng(7), list[str](), 0, 20.0
     while len(heads) < 30:
         n += 1
         folder = tmp_path / str(n)
         folder.mkdir()
-        (folder / "two_months.toml").write_text(text)
+        (folder / "month.toml").write_text(text)
         begin = time.monotonic()
         stopped = Interrupted(
-            *("run", "two_months.toml", "--out", "run", "--no-report"),
+            *("run", "month.toml", "--out", "run", "--no-report"),
             folder=folder,
             after=None,
             seconds=float(rng.uniform(0.2, length)),

@@ -18,6 +18,7 @@ from market.ledger.format.records import Change, DeviceKind
 from market.ledger.format.statements import make_device_record
 
 
+@pytest.mark.slow
 def test_a_block_that_is_written_though_its_checkpoint_is_not_counts_once(tmp_path: Path) -> None:
     """The checkpoint is written behind the block; a folder in its way is as good as a full disk."""
     in_the_way = tmp_path / ".live.checkpoint.partial"

@@ -108,7 +108,7 @@ def check_community(name: str, seed: int, n: int) -> None:
 
 
 @every_mechanism
-@settings(max_examples=25)
+@settings(max_examples=10)
 @communities
 def test_contract_and_python_agree_on_random_communities(name: str, seed: int, n: int) -> None:
     check_community(name, seed, n)

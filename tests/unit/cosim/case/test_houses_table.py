@@ -46,6 +46,7 @@ def with_table(folder: Path, text: str = TABLE, scenario: Scenario = SMALL) -> S
     return scenario.with_changes(houses={"table": folder / "houses.csv"})
 
 
+@pytest.mark.slow
 def test_what_a_row_says_counts_and_what_is_left_out_is_as_without_a_table(tmp_path: Path) -> None:
     plain, case = build_case(SMALL.with_changes(community={"enabled": True})), build_case(with_table(tmp_path))
     ratings, before = case.opening.ratings, plain.opening.ratings
@@ -80,6 +81,7 @@ def test_a_file_and_rows_of_the_scenario_are_one_and_the_same(tmp_path: Path) ->
     assert read.digest() != SMALL.digest() == with_table(tmp_path).digest()
 
 
+@pytest.mark.slow
 def test_a_run_is_audited_and_made_again_without_the_table(tmp_path: Path) -> None:
     scenario = with_table(tmp_path).with_changes(ledger={"facts": True})
     result = run(scenario, tmp_path / "run")
@@ -111,6 +113,7 @@ def test_another_row_is_another_scenario(tmp_path: Path) -> None:
         audit_ledger(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_houses_may_have_names_of_their_own(tmp_path: Path) -> None:
     own = "participant,battery_kwh\n" + "".join(
         f"{name},{k}\n" for k, name in enumerate(("ann", "bob", "cat", "dan", "eve"))
@@ -282,6 +285,7 @@ def make_profiles(hours: int = 24) -> pd.DataFrame:
 HOUSES = pd.DataFrame({"participant": ["bob", "community"], "pv_kwp": [6.0, np.nan], "ev": [True, None]})
 
 
+@pytest.mark.slow
 def test_a_run_takes_dataframes_and_is_made_again(tmp_path: Path) -> None:
     scenario = Scenario().with_changes(horizon={"start": "2017-06-01T00:00:00Z", "hours": 24})
     result = run(scenario, tmp_path / "run", profiles=make_profiles(), houses=HOUSES)
@@ -303,6 +307,7 @@ def test_frames_beside_files_are_refused(tmp_path: Path) -> None:
         run(SMALL, houses=HOUSES.iloc[:0])
 
 
+@pytest.mark.slow
 def test_profiles_of_a_run_from_a_dataframe_can_be_run_again_by_its_scenario(tmp_path: Path) -> None:
     scenario = Scenario().with_changes(horizon={"start": "2017-06-01T00:00:00Z", "hours": 6}, network={"n_branches": 1})
     first = run(scenario, tmp_path / "run", profiles=make_profiles())
@@ -333,6 +338,7 @@ def make_street(folder: Path, **ledger: object) -> Scenario:
     )
 
 
+@pytest.mark.slow
 def test_a_table_of_houses_places_them_in_a_network_of_ones_own(tmp_path: Path) -> None:
     case = build_case(make_street(tmp_path))
     assert case.feeder.participants == ("ann", "bob")
@@ -355,6 +361,7 @@ def test_both_tables_and_a_missing_bus_are_refused(tmp_path: Path) -> None:
         build_case(street)
 
 
+@pytest.mark.slow
 def test_a_lie_about_a_house_in_the_first_block_is_found(tmp_path: Path) -> None:
     run(with_table(tmp_path), tmp_path / "run")
     with Store.open_to_read(tmp_path / "run") as store:

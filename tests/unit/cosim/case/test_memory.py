@@ -141,9 +141,7 @@ CASES = {
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are in KiB on Linux only")
-@pytest.mark.parametrize(
-    ("name", "report"), [("default", False), ("default", True), ("town", True), ("reference", False)]
-)
+@pytest.mark.parametrize(("name", "report"), [("default", False), ("town", True), ("reference", False)])
 def test_the_estimate_is_near_the_measured_peak(name: str, report: bool, tmp_path: Path) -> None:
     houses, intervals = CASES[name]
     program = (

@@ -67,6 +67,7 @@ def test_quarter_hours_have_the_energy_of_their_hour(tmp_path: Path) -> None:
     np.testing.assert_allclose(quarters.reshape(24, 4, -1).sum(axis=1), whole, atol=2)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_the_weather_made(tmp_path: Path) -> None:
     scenario = scenario_of(tmp_path).with_changes(community={"enabled": True, "fuel_cell": "none"})
     result = run(scenario, tmp_path / "run")

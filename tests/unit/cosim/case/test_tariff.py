@@ -80,6 +80,7 @@ def test_bands_are_those_of_the_clock(start: datetime, begin: int, end: int, day
         )
 
 
+@pytest.mark.slow
 def test_an_audit_computes_the_price_of_each_interval(tmp_path: Path) -> None:
     result = run(DAYS, tmp_path / "run")
     assert [band["intervals"] for band in result.summary["tariff"]["bands"]] == [4, 16, 28]
@@ -105,6 +106,7 @@ def test_a_lie_about_a_price_is_found() -> None:
     assert find_wrong_prices(Scenario(), block) == []
 
 
+@pytest.mark.slow
 def test_a_fixed_feed_in_tariff_is_never_above_the_utility_price(tmp_path: Path) -> None:
     fixed = DAYS.with_changes(market={"feed_in_eur_per_kwh": 0.15, "feed_in": True, "mechanism": "none"})
     table = run(fixed, tmp_path / "run").table("exchanges").to_pandas()

@@ -47,6 +47,7 @@ def test_a_table_says_the_phase_of_a_wall_box(tmp_path: Path) -> None:
     assert result.table("phases").to_pandas()["phase_ev"].tolist() == ["c", "b", "a", "b", "a", "c"]
 
 
+@pytest.mark.slow
 def test_a_car_loads_the_phase_of_its_wall_box_and_no_other(tmp_path: Path) -> None:
     """All boxes from phase a to phase b: in an hour in which cars are charged, a is higher and b lower by it."""
     at_a, at_b = (

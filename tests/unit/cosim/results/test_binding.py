@@ -6,7 +6,7 @@ import pandapower as pp
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.results.binding import NAMED, describe_curtailed, find_binding, measure_curtailed, sum_binding
@@ -66,6 +66,7 @@ ROWS = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(ROWS)
 def test_hours_and_energy_add_up(drawn: list[tuple[int, tuple[str, int], str, int]]) -> None:
     frame = make_curtailment([(t, reason, element, phase, wh) for t, (reason, element), phase, wh in drawn])

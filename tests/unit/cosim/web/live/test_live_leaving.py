@@ -125,6 +125,7 @@ def read_houses(directory: Path, height: int) -> Any:
         return select_rows(decode_records(store.block(height).records), RecordKind.HOUSE)
 
 
+@pytest.mark.slow
 def test_panels_that_leave_generate_no_more(tmp_path: Path) -> None:
     with LiveRun.open(LIVE, tmp_path / "live") as live:
         join(live, 0, 3)
@@ -139,6 +140,7 @@ def test_panels_that_leave_generate_no_more(tmp_path: Path) -> None:
         assert live.close_interval().chunk.window.meters[0]["pv_wh"][0] > 100
 
 
+@pytest.mark.slow
 def test_what_is_in_a_battery_that_leaves_goes_with_it(tmp_path: Path) -> None:
     with LiveRun.open(LIVE, tmp_path / "live") as live:
         join(live, 2)
@@ -236,6 +238,7 @@ def test_nobody_withdraws_what_is_anothers(tmp_path: Path) -> None:
         assert live.next_height == replayed + 1
 
 
+@pytest.mark.slow
 def test_what_a_house_may_submit_follows_its_devices(tmp_path: Path) -> None:
     """A battery that was plugged in could keep nothing, and panels that were could not be offered."""
     with LiveRun.open(LIVE, tmp_path / "live") as live:
@@ -269,6 +272,7 @@ def test_fuel_cells_that_cannot_join_are_refused_by_name(
     assert str(refused.value).startswith(message)
 
 
+@pytest.mark.slow
 def test_a_fuel_cell_that_the_wires_cannot_carry_is_refused(tmp_path: Path) -> None:
     with LiveRun.open(LIVE, tmp_path / "live") as live:
         join(live, 4)

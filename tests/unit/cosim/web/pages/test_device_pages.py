@@ -40,6 +40,7 @@ def member(desk: Desk) -> Visitor:
     return found
 
 
+@pytest.mark.slow
 def test_panels_join_are_listed_and_leave(member: Visitor) -> None:
     assert member.state(0, "device", **PANELS).status_code == 200
     assert "<li>panels (PV), 0.5 kW" in member.get("/main").text
@@ -50,6 +51,7 @@ def test_panels_join_are_listed_and_leave(member: Visitor) -> None:
     assert member.state(0, "device", **PANELS, joins=False).status_code == 400
 
 
+@pytest.mark.slow
 def test_a_fuel_cell_joins(member: Visitor) -> None:
     told = member.get("/house/next?units=1&preset=pem-1.26kw").json()
     assert told["cell_w"] == rate_cell_w("pem-1.26kw", 1)
@@ -60,6 +62,7 @@ def test_a_fuel_cell_joins(member: Visitor) -> None:
         assert member.get(f"/house/next?{wrong}").status_code == 400
 
 
+@pytest.mark.slow
 def test_what_a_house_has_had_leaves(member: Visitor, desk: Desk) -> None:
     (battery,) = (own for own in desk.live.list_own(0) if own.kind == "battery")
     text = member.get("/main").text
