@@ -39,6 +39,7 @@ def run_beside(seed: int, mechanism: str, n: int, hours: int) -> None:
         state = settlement.state
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**31), mechanism=st.sampled_from(MECHANISMS), n=st.integers(2, 12))
 def test_a_random_community_settles_equally(seed: int, mechanism: str, n: int) -> None:

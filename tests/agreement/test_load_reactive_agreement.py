@@ -19,6 +19,8 @@ from cosim import Scenario, run, validate
 from data.prices import PriceSource
 from data.tables import profiles_from_frame
 
+pytestmark = pytest.mark.slow  # whole runs beside runpp
+
 WIDE = {"min_vm_pu": 0.5, "max_vm_pu": 1.5, "max_loading_percent": 1000.0}
 HOURS = ("2017-01-01T00:00Z", "2017-01-01T01:00Z")
 CODES = ("1-LV-rural1--0-sw", "1-LV-rural2--0-sw", "1-LV-semiurb4--0-sw", "1-LV-urban6--0-sw")

@@ -16,6 +16,8 @@ from grid_models.feeder.feeder import make_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.runpp import solve_by_runpp
 
+pytestmark = pytest.mark.slow  # whole runs beside runpp
+
 BRANCHES = ("line", "trafo", "trafo3w", "impedance")
 
 

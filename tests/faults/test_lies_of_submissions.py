@@ -25,6 +25,8 @@ from market.ledger.format.records import SIZE, RecordBytes, RecordKind
 from market.ledger.format.submissions import make_submission_records, mark_missing
 from market.ledger.store.store import Store
 
+pytestmark = pytest.mark.slow  # a served run, signed again for each lie
+
 Lie = Callable[[RecordBytes, int], RecordBytes]
 """Other records of the block of an interval."""
 

@@ -32,6 +32,8 @@ from grid_models.powerflow.verdicts import Judgement, judge
 from market.exchanges import GRID, Reason, Status, split_reason
 from market.settlement import find_imbalance
 
+pytestmark = pytest.mark.slow  # programmes in three phases
+
 KWH = 1000
 
 

@@ -66,6 +66,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(ROWS)
 def test_hours_and_energy_add_up(drawn: list[tuple[int, tuple[str, int], str, int]]) -> None:
