@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evm_batch import MECHANISMS, EvmBatch, bring, deliver_some, delivered_of, make_case
+from default_houses import MECHANISMS
+from evm_batch import EvmBatch, bring, deliver_some, delivered_of, make_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -20,38 +20,16 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "reference"), str(Path(__file__)
 from anvil_market import OPTIONS, AnvilMarket
 from chain_world import running_anvil
 from contract_market import MARKET, run_beside
+from default_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, default_market, with_houses
 from evm_market import EvmMarket
 
-from cosim.case.case import build_market
 from cosim.delivery.window import InputSeries, make_orders_at
-from cosim.scenario.files import load_scenario
 from market.contract.hourly import make_wishes
 from market.mechanisms import clear
 from market.rules import Rules
 from market.settlement import deliver_all, settle
-from market.state import State, make_opening_state
+from market.state import make_opening_state
 from market.storage import Ratings
-
-MECHANISMS = ("trading", "trading_battery", "sharing_central", "sharing_p2p")
-FIRST_OF_JULY = 24 * 181
-N_HOURS = 48
-
-
-def default_market(name: str) -> tuple[InputSeries, State, Rules]:
-    """The default scenario by a mechanism: 25 houses and their community."""
-    case = build_market(load_scenario("default").with_changes(market={"mechanism": name}))
-    return InputSeries(*case.inputs[:4]), case.opening, case.rules
-
-
-def with_houses(supply: InputSeries, state: State, n: int) -> tuple[InputSeries, State]:
-    """The first n houses, over and over; every third has hardly any money, so that there is sharing."""
-    houses = np.arange(n) % (state.own_wh.size - 1)
-    wallets = np.where(np.arange(n) % 3 == 0, 10**8, state.wallet_neur[houses])
-    series = InputSeries(*(column[:, houses] for column in supply[:3]), supply.utility_ueur_per_kwh)
-    ratings = Ratings(*(column[houses] for column in state.ratings))
-    return series, state._replace(
-        own_wh=state.own_wh[houses], wallet_neur=wallets, account_neur=state.account_neur[houses], ratings=ratings
-    )
 
 
 def compare_year() -> None:

@@ -22,12 +22,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from chain_world import running_anvil
+from default_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, default_market, with_houses
 from eth_account import Account
-from evm_batch import BATCH, MECHANISMS, OPERATOR, EvmBatch, bring, deliver_some, delivered_of
+from evm_batch import BATCH, OPERATOR, EvmBatch, bring, deliver_some, delivered_of
 
-from cosim.case.case import build_market
 from cosim.delivery.window import InputSeries, make_orders_at
-from cosim.scenario.files import load_scenario
 from market.contract.abi import encode_call, encode_deployment
 from market.contract.artifacts import Artifact, read_artifact
 from market.contract.batch import (
@@ -42,32 +41,11 @@ from market.contract.batch import (
 from market.contract.rpc import Rpc
 from market.contract.signing import Place, sign_order
 from market.mechanisms import clear
-from market.rules import Rules
 from market.settlement import deliver_all, settle
-from market.state import State
-from market.storage import Ratings
 
 OPTIONS = ("--auto-impersonate", "--base-fee", "0", "--gas-price", "0", "--hardfork", "cancun")
-FIRST_OF_JULY, N_HOURS = 24 * 181, 48
 ESCROW = read_artifact("Escrow")
 KEYS = [(1000 + house).to_bytes(32, "big") for house in range(100)]
-
-
-def default_market(name: str) -> tuple[InputSeries, State, Rules]:
-    """The default scenario by a mechanism: 25 houses and their community."""
-    case = build_market(load_scenario("default").with_changes(market={"mechanism": name}))
-    return InputSeries(*case.inputs[:4]), case.opening, case.rules
-
-
-def with_houses(supply: InputSeries, state: State, n: int) -> tuple[InputSeries, State]:
-    """The first n houses, over and over; every third has hardly any money, so that there is sharing."""
-    houses = np.arange(n) % (state.own_wh.size - 1)
-    wallets = np.where(np.arange(n) % 3 == 0, 10**8, state.wallet_neur[houses])
-    series = InputSeries(*(column[:, houses] for column in supply[:3]), supply.utility_ueur_per_kwh)
-    ratings = Ratings(*(column[houses] for column in state.ratings))
-    return series, state._replace(
-        own_wh=state.own_wh[houses], wallet_neur=wallets, account_neur=state.account_neur[houses], ratings=ratings
-    )
 
 
 def compare_year() -> None:

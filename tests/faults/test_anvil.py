@@ -10,8 +10,8 @@ from time import sleep
 from typing import Any
 
 import pytest
-from chain_world import KEY, Anvil, key_file, needs_tools, running_anvil
-from ledger_world import append, begin, world
+from chain_world import KEY, MADE, Anvil, key_file, make_ledger, needs_tools, running_anvil
+from ledger_world import append, begin
 from log_world import grow
 from typer.testing import CliRunner, Result
 
@@ -24,7 +24,6 @@ from market.contract.chain import open_chain
 from market.contract.sender import LostError, Pace, Sender, SlowError
 
 pytestmark = [needs_tools, pytest.mark.slow]
-MADE = world(3, 60, seed=5)
 ADDRESS = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 """Of the first contract that the first account of an anvil makes."""
 SCENARIO = "[horizon]\nhours = 48\n[houses]\nn_houses = 4\nn_prosumers = 2\n[engine]\nwindow = 6\n"
@@ -39,9 +38,7 @@ def anvil(tmp_path: Path) -> Iterator[Anvil]:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A ledger of 21 blocks."""
-    with begin(tmp_path / "run", MADE) as ledger:
-        append(ledger, MADE, 0, 20)
-    return tmp_path / "run"
+    return make_ledger(tmp_path / "run")
 
 
 def invoke(*words: object, code: int = 0) -> Result:

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from ledger_world import append, begin, world
 
 from market.contract.accounts import Account
 from market.contract.anchoring import Anchorer, deploy
@@ -30,6 +31,8 @@ TOOLS = os.environ.get("GRIDSETTLE_EVM_TOOLS", "")
 NO_TOOLS = "GRIDSETTLE_EVM_TOOLS: no folder node_modules with anvil, forge and solc; see CONTRIBUTING.md"
 needs_tools = pytest.mark.skipif(not TOOLS, reason=NO_TOOLS)
 CHAIN_ID = 31337
+MADE = world(3, 60, seed=5)
+"""What a short ledger is made of."""
 
 
 class FaultError(Exception):
@@ -319,6 +322,13 @@ def deployed(url: str, clock: Clock, log: bytes = bytes(32), key: bytes = KEY) -
 def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Iterator[Anchorer]:
     with sender_at(url, clock, **pace) as sender:
         yield Anchorer(sender, address)
+
+
+def make_ledger(directory: Path) -> Path:
+    """A ledger of 21 blocks, which `MADE` goes on with."""
+    with begin(directory, MADE) as ledger:
+        append(ledger, MADE, 0, 20)
+    return directory
 
 
 def key_file(folder: Path, key: bytes = KEY, name: str = "account.key") -> Path:

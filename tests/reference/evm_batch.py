@@ -36,7 +36,6 @@ pyrevm = pytest.importorskip("pyrevm", reason="pyrevm, a virtual machine for con
 
 BATCH = read_artifact("Batch")
 OPERATOR = "0x" + "0b" * 20
-MECHANISMS = ("trading", "trading_battery", "sharing_central", "sharing_p2p")
 VERDICT = bytes(range(32))
 SIGNS = ["kind", "seller", "buyer", "host", "lot", "cleared_wh", "delivered_wh", "price_ueur_per_kwh"]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from chain_world import KEY, OTHER_KEY, FakeNode, FaultError, key_file, served_node
-from ledger_world import append, begin, world
+from chain_world import KEY, MADE, OTHER_KEY, FakeNode, FaultError, key_file, make_ledger, served_node
 from log_world import forked, grow
 from typer.testing import CliRunner, Result
 
@@ -26,7 +25,6 @@ from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.note import ED25519, VerifierKey
 
-MADE = world(3, 60, seed=5)
 PASSWORD = "correct-horse"
 SCENARIO = """
 name = "short"
@@ -59,9 +57,7 @@ def key(tmp_path: Path) -> Path:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A ledger of 21 blocks."""
-    with begin(tmp_path / "run", MADE) as ledger:
-        append(ledger, MADE, 0, 20)
-    return tmp_path / "run"
+    return make_ledger(tmp_path / "run")
 
 
 def invoke(*words: object, code: int = 0) -> Result:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chain_world import KEY, OTHER_KEY, Clock, FakeNode, FaultError, anchorer_at, deployed, sender_at, served_node
-from ledger_world import append, begin, world, written
+from chain_world import (
+    KEY,
+    MADE,
+    OTHER_KEY,
+    Clock,
+    FakeNode,
+    FaultError,
+    anchorer_at,
+    deployed,
+    make_ledger,
+    sender_at,
+    served_node,
+)
+from ledger_world import written
 from log_world import forked, grow
 
 from market.contract.anchoring import Anchorer
@@ -21,26 +32,11 @@ from market.contract.sender import SlowError
 from market.errors import ChainError, LedgerError
 from market.ledger.store.store import Store
 
-MADE = world(3, 60, seed=5)
-
-
-@pytest.fixture
-def node() -> FakeNode:
-    return FakeNode()
-
-
-@pytest.fixture
-def url(node: FakeNode) -> Iterator[str]:
-    with served_node(node) as served:
-        yield served
-
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A ledger of 21 blocks."""
-    with begin(tmp_path / "run", MADE) as ledger:
-        append(ledger, MADE, 0, 20)
-    return tmp_path / "run"
+    return make_ledger(tmp_path / "run")
 
 
 def on_chain(url: str, address: str) -> list[Anchor]:

@@ -10,8 +10,8 @@ from threading import Event
 from time import monotonic, sleep
 
 import pytest
-from chain_world import Clock, FakeNode, anchorer_at, deployed, served_node
-from ledger_world import append, begin, world
+from chain_world import MADE, Clock, FakeNode, anchorer_at, deployed
+from ledger_world import append, begin
 
 from market.contract import beside
 from market.contract.anchoring import Anchorer
@@ -20,19 +20,7 @@ from market.contract.beside import Beside
 from market.contract.chain import open_chain
 from market.contract.rpc import NodeError
 
-MADE = world(3, 60, seed=5)
 Opener = Callable[[], AbstractContextManager[Anchorer]]
-
-
-@pytest.fixture
-def node() -> FakeNode:
-    return FakeNode()
-
-
-@pytest.fixture
-def url(node: FakeNode) -> Iterator[str]:
-    with served_node(node) as served:
-        yield served
 
 
 def write(directory: Path, anchors: Beside, step: int = 10, between: Callable[[int], None] = lambda stop: None) -> None:

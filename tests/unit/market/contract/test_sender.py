@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from chain_world import KEY, OTHER_KEY, Clock, FakeNode, FaultError, deployed, sender_at, served_node
+from chain_world import KEY, OTHER_KEY, Clock, FakeNode, FaultError, deployed, sender_at
 
 from market.contract.abi import encode_deployment
 from market.contract.accounts import Account
@@ -19,17 +18,6 @@ from market.errors import ChainError
 
 ANCHOR = read_artifact("Anchor")
 CODE = encode_deployment(ANCHOR, [b"\1" * 32])
-
-
-@pytest.fixture
-def node() -> FakeNode:
-    return FakeNode()
-
-
-@pytest.fixture
-def url(node: FakeNode) -> Iterator[str]:
-    with served_node(node) as served:
-        yield served
 
 
 def count(node: FakeNode) -> int:
