@@ -206,7 +206,9 @@ def make_leaving(stage: Stage, interval: int, stated: StatedDevice) -> Leaves:
         return _make_own_leaving(stage, interval, stated)
     k = find_device(stage, stated.house, stated.number)
     if k is None:
-        raise ScenarioError(f"device {stated.number}: expected one of house {stated.house} that takes part, found none")
+        raise ScenarioError(
+            f"device {stated.number}: expected one of {stage.case.profiles.participants[stated.house]} that takes part, found none"
+        )
     device = stage.case.fleet.devices[k]
     _check_same(f"device {stated.number}", stated, device.kind, round(device.rated_kw * 1000.0), device.energy_wh)
     return Leaves(interval, stated.house, device.kind, k)
@@ -223,14 +225,20 @@ def _check_same(what: str, stated: StatedDevice, kind: str, power_w: int, energy
 
 def _make_own_leaving(stage: Stage, interval: int, stated: StatedDevice) -> Leaves:
     case, house = stage.case, stated.house
+    owner = case.profiles.participants[house]
     if stated.kind not in ("pv", "battery"):
         raise ScenarioError(f"device: expected pv or battery of the house, got {stated.kind}")
     if not has_own(stage, interval, house, stated.kind):
         rest = " that generate in what is left of the run" if stated.kind == "pv" else ""
         raise ScenarioError(
-            f"{stated.kind}: expected house {house} to have {WORDS[stated.kind]} of its own{rest}, found none"
+            f"{stated.kind}: expected {owner} to have {WORDS[stated.kind]} of its own{rest}, found none"
         )
-    _check_same(f"{stated.kind} of house {house}", stated, stated.kind, *rate_own(case, house, stated.kind))
+    _check_same(
+        f"{stated.kind} of {owner}",
+        stated,
+        stated.kind,
+        *rate_own(case, house, stated.kind),
+    )
     return Leaves(interval, house, stated.kind, _find_own_battery(case, house) if stated.kind == "battery" else None)
 
 

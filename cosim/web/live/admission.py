@@ -75,9 +75,13 @@ def check_submission(case: Case, record: bytes, signature: bytes, gate: Gate) ->
         raise SubmissionError(f"house: expected 0 to {case.profiles.n_participants - 1}, got {house}")
     key = gate.key_of(house)
     if key is None:
-        raise SubmissionError(f"house {house}: expected a registered member, found none; register its key first")
+        raise SubmissionError(
+            f"{case.profiles.participants[house]}: expected a registered member, found none; register its key first"
+        )
     if not is_signed(key, signature, submission_message(gate.chain_id, record)):
-        raise SubmissionError(f"house {house}: expected a signature with its key in force, got another")
+        raise SubmissionError(
+            f"{case.profiles.participants[house]}: expected a signature with its key in force, got another"
+        )
     _check_times(row, case.n_intervals, gate)
     if gate.count_waiting(house) >= MOST_WAITING:
         raise SubmissionError(f"{MOST_WAITING} submissions of your house wait already; wait until some are past.")

@@ -71,16 +71,22 @@ def read_device(case: Case, records: RecordBytes) -> tuple[int, StatedDevice]:
     if not 0 <= row["device"] <= LARGEST_DEVICE:
         raise ScenarioError(f"device: expected a number from 0 to {LARGEST_DEVICE}, got {row['device']}")
     if row["bus"] != (bus := int(case.feeder.bus[house])):
-        raise ScenarioError(f"bus: expected {bus}, where house {house} is connected, got {row['bus']}")
+        raise ScenarioError(
+            f"bus: expected {bus}, where {case.profiles.participants[house]} is connected, got {row['bus']}"
+        )
     return row["status"], read_stated(row)
 
 
 def check_count(case: Case, registry: Registry, house: int) -> None:
     """Raise ScenarioError if a house has as many devices as it may, or has had as many in the course of the run."""
     if sum(member == house for member, _ in registry.devices) >= MOST_DEVICES:
-        raise ScenarioError(f"house {house}: expected at most {MOST_DEVICES} devices, got one more")
+        raise ScenarioError(
+            f"{case.profiles.participants[house]}: expected at most {MOST_DEVICES} devices, got one more"
+        )
     if sum(device.house == house for device in case.fleet.devices) >= MOST_EVER:
-        raise ScenarioError(f"house {house}: expected at most {MOST_EVER} devices in a run, got one more")
+        raise ScenarioError(
+            f"{case.profiles.participants[house]}: expected at most {MOST_EVER} devices in a run, got one more"
+        )
 
 
 def check_outages_possible(case: Case) -> None:

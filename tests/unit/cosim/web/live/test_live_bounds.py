@@ -61,7 +61,7 @@ def test_a_house_has_so_many_devices(tmp_path: Path, monkeypatch: pytest.MonkeyP
         join(live, 0)
         for _ in range(2):
             assert live.register_device(device(live, 10)).reason == Reason.NONE
-        with pytest.raises(ScenarioError, match="house 0: expected at most 2 devices, got one more"):
+        with pytest.raises(ScenarioError, match="house_01: expected at most 2 devices, got one more"):
             live.register_device(device(live, 10))
 
 

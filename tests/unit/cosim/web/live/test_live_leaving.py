@@ -176,7 +176,7 @@ def test_a_battery_with_energy_of_others_waits(tmp_path: Path) -> None:
         (row,) = read_houses(tmp_path / "live", answer.height)
         assert (row["own_wh"], row["soc_max_wh"], row["max_charge_wh"]) == (0, 0, 0)
         assert row["max_discharge_wh"] > 0
-        with pytest.raises(ScenarioError, match="battery: expected house 1 to have a battery of its own, found none"):
+        with pytest.raises(ScenarioError, match="battery: expected house_02 to have a battery of its own, found none"):
             live.withdraw_device(state_device(live, 1, BATTERY, 6670, 13340, joins=False, registered=False))
         live.close_interval()
     with LiveRun.open(SHARING, tmp_path / "live") as live:
@@ -205,13 +205,16 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     ("given", "message"),
     [
         ({"device": -1}, "device: expected a number from 0 to 1000000, got -1"),
-        ({"device": 8}, "device 8: expected one of house 0 that takes part, found none"),
+        ({"device": 8}, "device 8: expected one of house_01 that takes part, found none"),
         ({"power_w": 1}, "device 7: expected pv, 1500 W and 0 Wh, as it is, got pv, 1 W and 0 Wh"),
         ({"kind": BATTERY}, "device 7: expected pv, 1500 W and 0 Wh, as it is, got battery"),
         ({"bus": 0}, "bus: expected"),
         ({"joins": True}, "device: expected a statement that it leaves"),
-        ({"registered": False}, "pv: expected house 0 to have panels of its own that generate in what is left"),
-        ({"registered": False, "kind": BATTERY}, "battery of house 0: expected battery, 6920 W and 13841 Wh, as it is"),
+        ({"registered": False}, "pv: expected house_01 to have panels of its own that generate in what is left"),
+        (
+            {"registered": False, "kind": BATTERY},
+            "battery of house_01: expected battery, 6920 W and 13841 Wh, as it is",
+        ),
         ({"registered": False, "kind": CELL}, "device: expected pv or battery of the house, got fuel_cell"),
     ],
 )
@@ -289,7 +292,7 @@ def test_a_house_has_had_so_many_devices(tmp_path: Path, monkeypatch: pytest.Mon
         for _ in range(2):
             live.register_device(state_device(live, 0, PV, 10, device=1))
             live.withdraw_device(state_device(live, 0, PV, 10, device=1, joins=False))
-        with pytest.raises(ScenarioError, match="house 0: expected at most 2 devices in a run, got one more"):
+        with pytest.raises(ScenarioError, match="house_01: expected at most 2 devices in a run, got one more"):
             live.register_device(state_device(live, 0, PV, 10, device=1))
 
 
