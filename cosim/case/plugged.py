@@ -206,9 +206,8 @@ def make_leaving(stage: Stage, interval: int, stated: StatedDevice) -> Leaves:
         return _make_own_leaving(stage, interval, stated)
     k = find_device(stage, stated.house, stated.number)
     if k is None:
-        raise ScenarioError(
-            f"device {stated.number}: expected one of {stage.case.profiles.participants[stated.house]} that takes part, found none"
-        )
+        owner = stage.case.profiles.participants[stated.house]
+        raise ScenarioError(f"device {stated.number}: expected one of {owner} that takes part, found none")
     device = stage.case.fleet.devices[k]
     _check_same(f"device {stated.number}", stated, device.kind, round(device.rated_kw * 1000.0), device.energy_wh)
     return Leaves(interval, stated.house, device.kind, k)
