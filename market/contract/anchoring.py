@@ -14,6 +14,7 @@ from market.contract.anchors import (
     ContradictedError,
     Tree,
     find_contradiction,
+    list_anchors,
     open_anchor,
     prove_growth,
     read_latest,
@@ -23,7 +24,7 @@ from market.contract.artifacts import Artifact
 from market.contract.chain import Contract, Receipt, RevertedError
 from market.contract.outbox import Outbox
 from market.contract.sender import LostError, Sender
-from market.contract.transactions import MOST_GAS
+from market.contract.transactions import find_foreign
 from market.errors import ChainError
 
 logger = logging.getLogger(__name__)
@@ -119,19 +120,35 @@ class Anchorer:
         return Anchor(size, root) if size else None
 
     def _check_waiting(self, outbox: Outbox, tree: Tree) -> None:
-        """Check that what waits says what this ledger is: whoever can write the file must not have us sign another."""
+        """Check that what waits was signed by us, and says what this ledger is.
+
+        Whoever can write the file must have us neither sign nor send another: every version must carry our signature
+        of just these fields, and the call must be the one that we would make of our own ledger now.
+        """
         if outbox.waiting is None:
             return
         (size, root, sent), contract = outbox.waiting, self._contract
+        if (sent.draft.to or "").lower() != contract.address.lower():
+            raise _foreign(outbox, f"to to be {contract.address}")
+        if flaw := find_foreign(sent, self._sender.chain.chain_id, self._sender.account.address):
+            raise _foreign(outbox, flaw)
+        start = contract.encode("anchor", [size, root, []])[: 4 + 64]
+        if size and sent.draft.data[: len(start)] != start:
+            raise _foreign(outbox, "data to anchor the size and root that stand beside it")
         if size and (why := find_contradiction(tree.hashes, [Anchor(size, root)])):
             raise ContradictedError(f"{outbox.path}: what waits to be anchored is not of this ledger. {why}")
-        wanted = contract.encode("anchor", [size, root, []]) if size else contract.encode("name", [tree.chain_id])
-        begin = 4 + 64 if size else len(wanted)  # a proof follows; the contract checks it
-        is_ours = sent.draft.to == contract.address and sent.draft.gas <= MOST_GAS
-        if not is_ours or sent.draft.data[:begin] != wanted[:begin] or (not size and len(sent.draft.data) != begin):
-            raise ChainError(
-                f"{outbox.path}: expected a transaction for this contract, got another; move the file away"
-            )
+        if sent.draft.data not in self._list_calls(outbox, tree, size, root):
+            raise _foreign(outbox, "data to be what this ledger and its last anchor give")
+
+    def _list_calls(self, outbox: Outbox, tree: Tree, size: int, root: bytes) -> list[bytes]:
+        """The calls that a round before may have made: its proof began at the anchor that was the last one then."""
+        if not size:
+            return [self._contract.encode("name", [tree.chain_id])]
+        block = self._sender.chain.block().number
+        on_chain = list_anchors(self._contract, block, len(tree.hashes), self._sender.pace.patience_s)
+        before = [[each.size for each in anchors if each.size < size] for anchors in (on_chain, outbox.confirmed)]
+        firsts = {0, *(sizes[-1] for sizes in before if sizes)}
+        return [self._contract.encode("anchor", [size, root, prove_growth(tree, each, size)]) for each in firsts]
 
     def _send(self, outbox: Outbox, anchor: Anchor, function: str, arguments: Sequence[Any]) -> None:
         contract = self._contract
@@ -142,6 +159,13 @@ class Anchorer:
             outbox.drop()
             raise
         outbox.confirm(receipt.hash, receipt.block)
+
+
+def _foreign(outbox: Outbox, flaw: str) -> ChainError:
+    return ChainError(
+        f"{outbox.path}: expected waiting.{flaw}, got another; nothing was signed or sent. Somebody else wrote it: "
+        "move it away, what is on the chain is asked for again"
+    )
 
 
 def deploy(sender: Sender, artifact: Artifact, arguments: Sequence[Any]) -> tuple[Contract, Receipt]:

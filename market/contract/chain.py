@@ -86,6 +86,32 @@ class Chain:
         """Whether the node has a transaction, in a block or waiting for one."""
         return self.rpc.ask_object("eth_getTransactionByHash", f"0x{digest.hex()}") is not None
 
+    def transaction(self, digest: bytes) -> tuple[str | None, bytes] | None:
+        """Receiver (None if it makes a contract) and data of a transaction; None if the node does not have it."""
+        what = f"{self.rpc.name}, transaction 0x{digest.hex()}"
+        found = self.rpc.ask_object("eth_getTransactionByHash", f"0x{digest.hex()}")
+        if found is None:
+            return None
+        to = found.get("to")
+        return None if to is None else f"0x{read_bytes(to, what, 20).hex()}", read_bytes(found.get("input"), what)
+
+    def logs(self, address: str, topics: list[list[str]], first: int, last: int) -> list[tuple[bytes, list[bytes]]]:
+        """Transactions and topics of a contract's events in blocks `first` to `last`.
+
+        Parameters
+        ----------
+        address, topics
+            The contract, and for each place the topics that may stand there.
+        first, last
+            Numbers of blocks.
+        """
+        what = f"{self.rpc.name}, eth_getLogs"
+        fields = {"address": address, "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)}
+        found = self.rpc.ask("eth_getLogs", fields)
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise NodeError(f"{what}: expected a list of events, got something else")
+        return [(read_bytes(each.get("transactionHash"), what, 32), _read_topics(each, what)) for each in found]
+
     def nonce(self, address: str, tag: str = "latest") -> int:
         """Number of transactions of an account: up to the latest block, or with those that wait (`pending`)."""
         return self.rpc.ask_quantity("eth_getTransactionCount", address, tag)
@@ -198,3 +224,10 @@ class Contract(NamedTuple):
 
 def _tag(number: int | str) -> str:
     return hex(number) if isinstance(number, int) else number
+
+
+def _read_topics(event: dict[str, Any], what: str) -> list[bytes]:
+    topics = event.get("topics")
+    if not isinstance(topics, list) or len(topics) > 4:
+        raise NodeError(f"{what}: expected up to four topics, got something else")
+    return [read_bytes(topic, what, 32) for topic in topics]

@@ -59,6 +59,7 @@ class FakeNode:
         self.faults: dict[str, list[FaultError]] = {}
         self.sent: list[dict[str, Any]] = []
         self.deaf = False
+        self.most_blocks_of_logs = 1 << 60
         self.automine = True
         self.asked: list[str] = []
         self._states: dict[str, Any] = {}
@@ -126,9 +127,9 @@ class FakeNode:
                 created = evm.deploy(tx["from"], tx["data"])
             else:
                 evm.message_call(tx["from"], tx["to"], calldata=tx["data"])
-            return {"status": "0x1", "contractAddress": created}
+            return {"status": "0x1", "contractAddress": created, "logs": [_show_log(log) for log in evm.result.logs]}
         except RuntimeError:
-            return {"status": "0x0", "contractAddress": None}
+            return {"status": "0x0", "contractAddress": None, "logs": []}
 
     def _count(self, address: str, number: int) -> int:
         return sum(tx["from"] == address for block in self.blocks[: number + 1] for tx in block)
@@ -214,7 +215,18 @@ class FakeNode:
 
     def eth_getTransactionByHash(self, digest: str) -> dict[str, Any] | None:
         known = [*self.pool, *(tx for block in self.blocks for tx in block)]
-        return next(({"hash": digest} for tx in known if tx["hash"] == digest), None)
+        found = next((tx for tx in known if tx["hash"] == digest), None)
+        return None if found is None else {"hash": digest, "to": found["to"], "input": "0x" + found["data"].hex()}
+
+    def eth_getLogs(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        first, last = (int(wanted[key], 16) for key in ("fromBlock", "toBlock"))
+        if last - first >= self.most_blocks_of_logs:
+            raise FaultError(-32005, "query returned more than it may")
+        results = self._run(self._number(hex(last)))[1]
+        hashes = [tx["hash"] for block in self.blocks[first : last + 1] for tx in block]
+        return [
+            {"transactionHash": each, **log} for each in hashes for log in results[each]["logs"] if _fits(log, wanted)
+        ]
 
     def eth_getTransactionReceipt(self, digest: str) -> dict[str, Any] | None:
         for number, block in enumerate(self.blocks):
@@ -223,6 +235,16 @@ class FakeNode:
                 where = {"blockNumber": hex(number), "blockHash": self._hash(number)}
                 return {"transactionHash": digest, "gasUsed": "0x5208", **where, **result}
         return None
+
+
+def _show_log(log: Any) -> dict[str, Any]:
+    return {"address": log.address.lower(), "topics": [str(topic) for topic in log.topics]}
+
+
+def _fits(log: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether an event is of this contract, and has in each place one of these topics."""
+    pairs = zip(wanted["topics"], log["topics"], strict=False)
+    return log["address"] == wanted["address"].lower() and all(topic in asked for asked, topic in pairs)
 
 
 def decode_raw(raw: bytes) -> dict[str, Any]:

@@ -1,0 +1,161 @@
+"""Whether a contract of anchors proves a receipt, whoever made the contract and whatever was in its storage then.
+
+The code of a contract can be compared, its storage not: code that makes a contract may write roots there that nobody
+sees, and leave the genuine code behind. So a root counts only if the contract lists it, where everybody sees it, and if
+the listed anchors are one history: their proofs of growth, which are in the transactions that brought them, are
+computed again here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from market.contract.abi import decode, find_entry, hash_signature, select
+from market.contract.anchors import (
+    PATIENCE_S,
+    Anchor,
+    check_time,
+    find_confirmed,
+    list_anchors,
+    open_anchor,
+)
+from market.contract.chain import Chain, Contract, RevertedError
+from market.contract.rpc import RefusedError
+from market.errors import ChainError
+from market.ledger.check.receipt import Receipt
+from market.ledger.crypto.merkle import is_consistent
+
+AT_ONCE = 200
+"""Anchors whose events are asked for at once."""
+
+WINDOW = 10_000
+"""Blocks of a chain whose events are asked for at once, where a node does not answer for all of them."""
+
+
+def find_unproven(
+    chain: Chain, address: str, receipt: Receipt, size: int, confirmations: int, patience_s: float = PATIENCE_S
+) -> str:
+    """Why a contract does not prove a receipt; nothing if it does.
+
+    Parameters
+    ----------
+    chain, address
+        The contract.
+    receipt, size
+        The receipt, and the blocks of its checkpoint.
+    confirmations
+        Blocks that an anchor must have, its own counted.
+    patience_s
+        Seconds in all.
+
+    Raises
+    ------
+    ChainError
+        If the chain cannot be read, or not in time.
+    """
+    block, end = find_confirmed(chain, confirmations), time.monotonic() + patience_s
+    contract = open_anchor(chain, address, block)
+    anchors = list_anchors(contract, block, patience_s=patience_s)
+    if size not in {anchor.size for anchor in anchors}:
+        listed = ", ".join(str(anchor.size) for anchor in anchors[-8:]) or "none"
+        return f"its checkpoint of {size} blocks is not anchored, but {listed}; make it with --size"
+    if not _is_proven(contract, receipt, size, block):
+        return "the contract does not prove it: its anchor is of another ledger"
+    return find_ungrown(contract, anchors, block, end, patience_s)
+
+
+def _is_proven(contract: Contract, receipt: Receipt, size: int, block: int) -> bool:
+    path, header_path = list(receipt.record_path), list(receipt.header_path)
+    try:
+        (is_proven,) = contract.read("prove", size, receipt.record, path, receipt.header, header_path, at=block)
+    except RevertedError:
+        return False
+    return bool(is_proven)
+
+
+def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, end: float, patience_s: float) -> str:
+    """Which anchor did not come with a proof that it extends the one before; nothing if all did.
+
+    Parameters
+    ----------
+    contract, anchors, block
+        The contract, and all that it lists as of a block.
+    end, patience_s
+        When the clock ends, and how many seconds that are in all.
+    """
+    before = Anchor(0, b"")
+    for number, (anchor, proofs) in enumerate(_list_proofs(contract, anchors, block, end, patience_s)):
+        check_time(end, patience_s, contract.chain, f"{len(anchors):,} proofs of growth", f"{number:,}")
+        if not any(_extends(before, anchor, proof) for proof in proofs):
+            return (
+                f"the contract lists an anchor of {anchor.size} blocks that no transaction brought with a proof of "
+                "growth; whoever made the contract wrote its storage"
+            )
+        before = anchor
+    return ""
+
+
+def _extends(before: Anchor, anchor: Anchor, proof: Sequence[bytes]) -> bool:
+    if not before.size:
+        return not proof
+    return is_consistent(before.size, before.root, anchor.size, anchor.root, proof)
+
+
+def _list_proofs(
+    contract: Contract, anchors: Sequence[Anchor], block: int, end: float, patience_s: float
+) -> Iterator[tuple[Anchor, list[list[bytes]]]]:
+    """Anchors, each with the proofs of the transactions that an event says have brought it."""
+    for first in range(0, len(anchors), AT_ONCE):
+        asked = anchors[first : first + AT_ONCE]
+        found = _find_transactions(contract, [anchor.size for anchor in asked], block, end, patience_s)
+        for anchor in asked:
+            calls = (contract.chain.transaction(digest) for digest in found.get(anchor.size, ()))
+            proofs = (_read_proof(contract, anchor, *call) for call in calls if call is not None)
+            yield anchor, [proof for proof in proofs if proof is not None]
+
+
+def _find_transactions(
+    contract: Contract, sizes: Sequence[int], block: int, end: float, patience_s: float
+) -> dict[int, list[bytes]]:
+    """Hashes of the transactions with an event `Anchored`, by size; at most three of each, for there is one."""
+    topics = [_hex(hash_signature(find_entry(contract.artifact, "event", "Anchored")))]
+    wanted = [topics, [_hex(size.to_bytes(32, "big")) for size in sizes]]
+    try:
+        return _group(contract.chain.logs(contract.address, wanted, 0, block), sizes)
+    except RefusedError:  # many nodes answer for some thousand blocks at once
+        found: dict[int, list[bytes]] = {}
+    for last in range(block, -1, -WINDOW):
+        check_time(end, patience_s, contract.chain, f"events of {len(sizes):,} anchors", f"{len(found):,}")
+        for size, hashes in _group(
+            contract.chain.logs(contract.address, wanted, max(last - WINDOW + 1, 0), last), sizes
+        ).items():
+            found[size] = [*found.get(size, ()), *hashes][:3]
+        if len(found) == len(sizes):
+            break
+    return found
+
+
+def _group(logs: Sequence[tuple[bytes, list[bytes]]], sizes: Sequence[int]) -> dict[int, list[bytes]]:
+    wanted, found = set(sizes), dict[int, list[bytes]]()
+    for digest, topics in logs:
+        size = int.from_bytes(topics[1], "big") if len(topics) == 2 else 0
+        if size in wanted and len(hashes := found.setdefault(size, [])) < 3:
+            hashes.append(digest)
+    return found
+
+
+def _read_proof(contract: Contract, anchor: Anchor, to: str | None, data: bytes) -> list[bytes] | None:
+    """The proof of a call that anchors; None if the transaction is another."""
+    entry = find_entry(contract.artifact, "function", "anchor")
+    if to is None or to.lower() != contract.address.lower() or data[:4] != select(entry):
+        return None
+    try:
+        size, root, proof = decode([each["type"] for each in entry["inputs"]], data[4:], "anchor")
+    except ChainError:
+        return None
+    return list(proof) if (size, root) == anchor else None
+
+
+def _hex(content: bytes) -> str:
+    return f"0x{content.hex()}"
