@@ -1,8 +1,10 @@
-"""Fields of a file in JSON that somebody else may have written, read with their types and bounds."""
+"""Fields of a file in JSON that somebody else may have written, read with their types and bounds.
+
+Python's parser takes `Infinity` and `NaN` for numbers, and numbers of any length: no field here does.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, NoReturn
 
@@ -13,17 +15,6 @@ _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
 
 class FieldError(ValueError):
     """A field of a file is not what was expected; the message says which, what was expected, and what was got."""
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON; `Infinity` and `NaN`, which Python's parser takes for numbers, are none.
-
-    Raises
-    ------
-    ValueError, RecursionError
-        If it is none.
-    """
-    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def read_entry(value: Any, where: str) -> dict[str, Any]:
@@ -91,7 +82,3 @@ def _show(value: Any) -> str:
     if type(value) is int and value.bit_length() > 256:
         return f"a number of {value.bit_length():,} bits"
     return shorten(value) if isinstance(value, str) else str(value)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise FieldError(f"expected numbers of JSON, got {name}")

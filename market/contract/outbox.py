@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from market.contract.fields import FieldError, parse_json, read_entry, read_hex, read_list, read_number
+from market.contract.fields import FieldError, read_entry, read_hex, read_list, read_number
 from market.contract.transactions import Sent, read_sent, show_sent
-from market.errors import ChainError
+from market.errors import ChainError, LedgerError
 from market.ledger.durable import read_text_bounded, write_durably
 from market.ledger.store.store import lock_for_writing
 
@@ -26,6 +26,8 @@ MOST_CONFIRMED = 10_000
 
 LARGEST = (1 << 63) - 1
 """Blocks of the largest ledger or chain."""
+
+_REMEDY = "move it away: what is on the chain is asked for again"
 
 
 class Confirmed(NamedTuple):
@@ -110,13 +112,14 @@ class Outbox:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    text = read_text_bounded(path, "what was sent to a chain", LONGEST)
     try:
-        content = parse_json(text)
+        text = read_text_bounded(path, "what was sent to a chain", LONGEST)
+    except LedgerError as reason:
+        raise ChainError(f"{reason}; {_REMEDY}") from None
+    try:
+        content = json.loads(text)
         if content.get("format") == FORMAT:
             return dict(content)
-    except FieldError as reason:
-        raise _damaged(path, str(reason)) from None
     except (ValueError, AttributeError, RecursionError):
         pass
     raise _damaged(path, f"expected '{FORMAT}' as gridsettle wrote it, got something else")
@@ -147,4 +150,4 @@ def _parse_waiting(value: Any) -> Waiting:
 
 
 def _damaged(path: Path, why: str) -> ChainError:
-    return ChainError(f"{path}: {why}; move it away: what is on the chain is asked for again")
+    return ChainError(f"{path}: {why}; {_REMEDY}")

@@ -176,6 +176,8 @@ def find_foreign(sent: Sent, chain_id: int, address: str) -> str:
 
 def _find_difference(version: Version, draft: Draft, chain_id: int, address: str) -> str:
     found = _take_apart(version)
+    if not found:
+        return "raw to be a signed transaction"
     for name, wanted in _list_fields(draft, version.fees, chain_id):
         if found.get(name) != wanted:
             return f"raw to be signed with the {name} that stands beside it"
