@@ -10,19 +10,23 @@ from typing import Any, NamedTuple
 from market.contract.abi import encode_deployment
 from market.contract.anchors import (
     NO_LOG,
+    NOTHING,
     Anchor,
     ContradictedError,
     Tree,
+    extends,
     find_contradiction,
+    find_roots,
     list_anchors,
     open_anchor,
     prove_growth,
     read_latest,
+    read_proof,
     read_tree,
 )
 from market.contract.artifacts import Artifact
 from market.contract.chain import Contract, Receipt, RevertedError
-from market.contract.outbox import Outbox
+from market.contract.outbox import Outbox, Waiting
 from market.contract.sender import LostError, Sender
 from market.contract.transactions import find_foreign
 from market.errors import ChainError
@@ -132,23 +136,30 @@ class Anchorer:
             raise _foreign(outbox, f"to to be {contract.address}")
         if flaw := find_foreign(sent, self._sender.chain.chain_id, self._sender.account.address):
             raise _foreign(outbox, flaw)
-        start = contract.encode("anchor", [size, root, []])[: 4 + 64]
-        if size and sent.draft.data[: len(start)] != start:
+        if size and read_proof(contract, Anchor(size, root), sent.draft.data) is None:
             raise _foreign(outbox, "data to anchor the size and root that stand beside it")
         if size and (why := find_contradiction(tree.hashes, [Anchor(size, root)])):
             raise ContradictedError(f"{outbox.path}: what waits to be anchored is not of this ledger. {why}")
-        if sent.draft.data not in self._list_calls(outbox, tree, size, root):
-            raise _foreign(outbox, "data to be what this ledger and its last anchor give")
+        if sent.draft.data != self._rebuild(outbox, tree, outbox.waiting):
+            raise _foreign(outbox, "data to be what this ledger gives from an anchor before")
 
-    def _list_calls(self, outbox: Outbox, tree: Tree, size: int, root: bytes) -> list[bytes]:
-        """The calls that a round before may have made: its proof began at the anchor that was the last one then."""
+    def _rebuild(self, outbox: Outbox, tree: Tree, waiting: Waiting) -> bytes:
+        """The call that waits, made of our own ledger; nothing if no round before can have made it.
+
+        Its proof began at what was the last anchor then, and between two roots there is only one.
+        """
+        (size, root, sent), contract = waiting, self._contract
         if not size:
-            return [self._contract.encode("name", [tree.chain_id])]
-        block = self._sender.chain.block().number
-        on_chain = list_anchors(self._contract, block, len(tree.hashes), self._sender.pace.patience_s)
-        before = [[each.size for each in anchors if each.size < size] for anchors in (on_chain, outbox.confirmed)]
-        firsts = {0, *(sizes[-1] for sizes in before if sizes)}
-        return [self._contract.encode("anchor", [size, root, prove_growth(tree, each, size)]) for each in firsts]
+            return contract.encode("name", [tree.chain_id])
+        block, patience_s = self._sender.chain.block().number, self._sender.pace.patience_s
+        on_chain = list_anchors(contract, block, len(tree.hashes), patience_s)
+        sizes = {each.size for each in on_chain} | {each.size for each in outbox.confirmed}
+        before = sorted(each for each in sizes if each < size)
+        firsts = [NOTHING, *map(Anchor, before, find_roots(tree.hashes, before))]
+        proof = read_proof(contract, Anchor(size, root), sent.draft.data)
+        if proof is None or not any(extends(first, Anchor(size, root), proof) for first in reversed(firsts)):
+            return b""
+        return contract.encode("anchor", [size, root, proof])
 
     def _send(self, outbox: Outbox, anchor: Anchor, function: str, arguments: Sequence[Any]) -> None:
         contract = self._contract

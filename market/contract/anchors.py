@@ -8,12 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.contract.abi import decode, find_entry, select
 from market.contract.accounts import check_address
 from market.contract.artifacts import read_artifact
 from market.contract.chain import Chain, Contract
 from market.contract.rpc import NodeError
 from market.errors import ChainError, LedgerError
-from market.ledger.crypto.merkle import History, consistency_proof
+from market.ledger.crypto.merkle import History, consistency_proof, is_consistent
 from market.ledger.format.checkpoint import parse_checkpoint
 from market.ledger.format.header import decode_header
 from market.ledger.format.note import split_note
@@ -25,6 +26,9 @@ PAGE = 500
 
 LARGEST = (1 << 63) - 1
 """Blocks of the largest ledger."""
+
+MOST_ANCHORS = 1_000_000
+"""Anchors that a contract may list: one an hour for a century."""
 
 PATIENCE_S = 900.0
 """Seconds that all questions about the anchors of a contract may take."""
@@ -39,6 +43,10 @@ class Anchor(NamedTuple):
 
     size: int
     root: bytes
+
+
+NOTHING = Anchor(0, b"")
+"""What is there before the first anchor."""
 
 
 class Tree(NamedTuple):
@@ -116,7 +124,7 @@ def list_anchors(contract: Contract, at: int, most: int = LARGEST, patience_s: f
     """The anchors of a contract as of a block, each larger than the one before.
 
     Whoever made the contract, or the node, may say that there are endlessly many: it ends with the first that does not
-    grow, with the page that holds one above `most`, or with the time.
+    grow, with the page that holds one above `most`, with the millionth, or with the time.
 
     Parameters
     ----------
@@ -142,7 +150,28 @@ def list_anchors(contract: Contract, at: int, most: int = LARGEST, patience_s: f
             raise NodeError(f"{contract.chain.rpc.name}: expected {count} anchors, got {len(found)} and no more")
         check_growing([found[-1].size if found else 0, *sizes], contract)
         found += map(Anchor, sizes, roots)
+        if len(found) > MOST_ANCHORS:
+            raise NodeError(f"{contract.chain.rpc.name}: expected at most {MOST_ANCHORS:,} anchors, got more")
     return found
+
+
+def extends(before: Anchor, anchor: Anchor, proof: Sequence[bytes]) -> bool:
+    """Whether a proof shows that an anchor extends the one before, as the contract asks; the first needs none."""
+    if not before.size:
+        return not proof
+    return is_consistent(before.size, before.root, anchor.size, anchor.root, proof)
+
+
+def read_proof(contract: Contract, anchor: Anchor, data: bytes) -> list[bytes] | None:
+    """The proof in a call that brings this anchor; None if the call is another."""
+    entry = find_entry(contract.artifact, "function", "anchor")
+    if data[:4] != select(entry):
+        return None
+    try:
+        size, root, proof = decode([each["type"] for each in entry["inputs"]], data[4:], "anchor")
+    except ChainError:
+        return None
+    return list(proof) if (size, root) == anchor else None
 
 
 def check_growing(sizes: Sequence[int], contract: Contract) -> None:

@@ -11,20 +11,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from market.contract.abi import decode, find_entry, hash_signature, select
+from market.contract.abi import find_entry, hash_signature
 from market.contract.anchors import (
+    NOTHING,
     PATIENCE_S,
     Anchor,
     check_time,
+    extends,
     find_confirmed,
     list_anchors,
     open_anchor,
+    read_proof,
 )
 from market.contract.chain import Chain, Contract, RevertedError
 from market.contract.rpc import RefusedError
-from market.errors import ChainError
 from market.ledger.check.receipt import Receipt
-from market.ledger.crypto.merkle import is_consistent
 
 AT_ONCE = 200
 """Anchors whose events are asked for at once."""
@@ -84,22 +85,16 @@ def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, end:
     end, patience_s
         When the clock ends, and how many seconds that are in all.
     """
-    before = Anchor(0, b"")
+    before = NOTHING
     for number, (anchor, proofs) in enumerate(_list_proofs(contract, anchors, block, end, patience_s)):
         check_time(end, patience_s, contract.chain, f"{len(anchors):,} proofs of growth", f"{number:,}")
-        if not any(_extends(before, anchor, proof) for proof in proofs):
+        if not any(extends(before, anchor, proof) for proof in proofs):
             return (
                 f"the contract lists an anchor of {anchor.size} blocks that no transaction brought with a proof of "
                 "growth; whoever made the contract wrote its storage"
             )
         before = anchor
     return ""
-
-
-def _extends(before: Anchor, anchor: Anchor, proof: Sequence[bytes]) -> bool:
-    if not before.size:
-        return not proof
-    return is_consistent(before.size, before.root, anchor.size, anchor.root, proof)
 
 
 def _list_proofs(
@@ -111,7 +106,7 @@ def _list_proofs(
         found = _find_transactions(contract, [anchor.size for anchor in asked], block, end, patience_s)
         for anchor in asked:
             calls = (contract.chain.transaction(digest) for digest in found.get(anchor.size, ()))
-            proofs = (_read_proof(contract, anchor, *call) for call in calls if call is not None)
+            proofs = (_read_call(contract, anchor, *call) for call in calls if call is not None)
             yield anchor, [proof for proof in proofs if proof is not None]
 
 
@@ -145,16 +140,9 @@ def _group(logs: Sequence[tuple[bytes, list[bytes]]], sizes: Sequence[int]) -> d
     return found
 
 
-def _read_proof(contract: Contract, anchor: Anchor, to: str | None, data: bytes) -> list[bytes] | None:
-    """The proof of a call that anchors; None if the transaction is another."""
-    entry = find_entry(contract.artifact, "function", "anchor")
-    if to is None or to.lower() != contract.address.lower() or data[:4] != select(entry):
-        return None
-    try:
-        size, root, proof = decode([each["type"] for each in entry["inputs"]], data[4:], "anchor")
-    except ChainError:
-        return None
-    return list(proof) if (size, root) == anchor else None
+def _read_call(contract: Contract, anchor: Anchor, to: str | None, data: bytes) -> list[bytes] | None:
+    """The proof of a transaction that anchors; None if it is another."""
+    return read_proof(contract, anchor, data) if to is not None and to.lower() == contract.address.lower() else None
 
 
 def _hex(content: bytes) -> str:
