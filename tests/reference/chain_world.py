@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,9 +20,12 @@ from ledger_world import append, begin, world
 
 from market.contract.accounts import Account
 from market.contract.anchoring import Anchorer, deploy
+from market.contract.anchors import Anchor
 from market.contract.artifacts import read_artifact
 from market.contract.chain import open_chain
-from market.contract.sender import Pace, Sender
+from market.contract.extra import import_extra
+from market.contract.outbox import FILE
+from market.contract.sender import Pace, Sender, SlowError
 
 KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 """Key of the first account of every anvil: everybody knows it."""
@@ -344,6 +347,53 @@ def deployed(url: str, clock: Clock, log: bytes = bytes(32), key: bytes = KEY) -
 def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Iterator[Anchorer]:
     with sender_at(url, clock, **pace) as sender:
         yield Anchorer(sender, address)
+
+
+def seeded(url: str, clock: Clock, slots: dict[int, int], topics: Sequence[Sequence[int]] = ()) -> str:
+    """Address of a contract of anchors with the genuine code, whose maker wrote its storage, and events, beforehand.
+
+    Whoever makes a contract runs code of their own first; what that returns is the contract's code.
+    """
+    artifact, operator = read_artifact("Anchor"), Account(KEY).address
+    runtime = bytearray(artifact.runtime)
+    for start, length in artifact.immutables:
+        runtime[start : start + length] = bytes.fromhex(operator[2:]).rjust(length, b"\0")
+    stores = b"".join(_push(value) + _push(slot) + b"\x55" for slot, value in slots.items())
+    for event in topics:  # memory is zero, so their data is a root of zeros
+        stores += b"".join(map(_push, reversed(event))) + b"\x60\x20\x5f" + bytes([0xA0 + len(event)])
+    start = len(stores) + 13
+    copy = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x61" + start.to_bytes(2, "big") + b"\x5f\x39\x5f\xf3"
+    init = (stores + copy).ljust(start, b"\0") + bytes(runtime)
+    with sender_at(url, clock) as sender:
+        made = sender.settle(sender.prepare(None, init, None, "it")).created
+    assert made is not None
+    return made
+
+
+def _push(word: int) -> bytes:
+    return b"\x7f" + word.to_bytes(32, "big")
+
+
+def seed(log: bytes, listed: Sequence[Anchor], hidden: Sequence[Anchor] = ()) -> dict[int, int]:
+    """Storage of a contract of anchors that lists these, and has roots of others too (Solidity's layout)."""
+    keccak = import_extra("eth_utils").keccak
+    slots = {0: int.from_bytes(log, "big"), 2: len(listed)}
+    for anchor in (*listed, *hidden):
+        slot = keccak(anchor.size.to_bytes(32, "big") + (1).to_bytes(32, "big"))
+        slots[int.from_bytes(slot, "big")] = int.from_bytes(anchor.root, "big")
+    first = int.from_bytes(keccak((2).to_bytes(32, "big")), "big")
+    for number, anchor in enumerate(listed):  # four to a slot
+        slots[first + number // 4] = slots.get(first + number // 4, 0) | anchor.size << 64 * (number % 4)
+    return slots
+
+
+def leave_waiting(directory: Path, url: str, node: FakeNode, address: str) -> dict[str, Any]:
+    """What waits in a ledger's outbox, once a round found no block for it."""
+    node.automine = False
+    with anchorer_at(url, address, Clock(), patience_s=3) as anchorer, pytest.raises(SlowError):
+        anchorer.run_round(directory)
+    content = json.loads((directory / FILE).read_text())
+    return dict(content[f"{node.chain_id}:{address}"]["waiting"])
 
 
 def make_ledger(directory: Path) -> Path:
