@@ -24,14 +24,14 @@ from market.contract.anchors import (
     read_proof,
 )
 from market.contract.chain import Chain, Contract, RevertedError
-from market.contract.rpc import RefusedError
+from market.contract.rpc import NodeError, RefusedError
 from market.ledger.check.receipt import Receipt
 
 AT_ONCE = 200
 """Anchors whose events are asked for at once."""
 
-WINDOW = 10_000
-"""Blocks of a chain whose events are asked for at once, where a node does not answer for all of them."""
+Logs = Sequence[tuple[bytes, list[bytes]]]
+"""Hashes of transactions, and the topics of their events."""
 
 
 def find_unproven(
@@ -90,8 +90,8 @@ def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, end:
         check_time(end, patience_s, contract.chain, f"{len(anchors):,} proofs of growth", f"{number:,}")
         if not any(extends(before, anchor, proof) for proof in proofs):
             return (
-                f"the contract lists an anchor of {anchor.size} blocks that no transaction brought with a proof of "
-                "growth; whoever made the contract wrote its storage"
+                f"the contract lists an anchor of {anchor.size} blocks, but the node shows no transaction that brought "
+                "it with a proof of growth: whoever made the contract wrote its storage, or the node keeps no old events"
             )
         before = anchor
     return ""
@@ -116,22 +116,31 @@ def _find_transactions(
     """Hashes of the transactions with an event `Anchored`, by size; at most three of each, for there is one."""
     topics = [_hex(hash_signature(find_entry(contract.artifact, "event", "Anchored")))]
     wanted = [topics, [_hex(size.to_bytes(32, "big")) for size in sizes]]
-    try:
-        return _group(contract.chain.logs(contract.address, wanted, 0, block), sizes)
-    except RefusedError:  # many nodes answer for some thousand blocks at once
-        found: dict[int, list[bytes]] = {}
-    for last in range(block, -1, -WINDOW):
+    found: dict[int, list[bytes]] = {}
+    for logs in _list_logs(contract, wanted, 0, block):
         check_time(end, patience_s, contract.chain, f"events of {len(sizes):,} anchors", f"{len(found):,}")
-        for size, hashes in _group(
-            contract.chain.logs(contract.address, wanted, max(last - WINDOW + 1, 0), last), sizes
-        ).items():
+        for size, hashes in _group(logs, sizes).items():
             found[size] = [*found.get(size, ()), *hashes][:3]
         if len(found) == len(sizes):
             break
     return found
 
 
-def _group(logs: Sequence[tuple[bytes, list[bytes]]], sizes: Sequence[int]) -> dict[int, list[bytes]]:
+def _list_logs(contract: Contract, wanted: list[list[str]], first: int, last: int) -> Iterator[Logs]:
+    """Events of blocks `first` to `last`, the newest blocks first: many nodes answer for some thousand blocks at once."""
+    try:
+        logs = contract.chain.logs(contract.address, wanted, first, last)
+    except RefusedError as reason:
+        if first == last:
+            raise NodeError(f"{reason}; ask a node that keeps the events of all blocks") from None
+        middle = (first + last) // 2
+        yield from _list_logs(contract, wanted, middle + 1, last)
+        yield from _list_logs(contract, wanted, first, middle)
+    else:
+        yield logs
+
+
+def _group(logs: Logs, sizes: Sequence[int]) -> dict[int, list[bytes]]:
     wanted, found = set(sizes), dict[int, list[bytes]]()
     for digest, topics in logs:
         size = int.from_bytes(topics[1], "big") if len(topics) == 2 else 0
