@@ -91,7 +91,7 @@ def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, end:
         if not any(extends(before, anchor, proof) for proof in proofs):
             return (
                 f"the contract lists an anchor of {anchor.size} blocks, but the node shows no transaction that brought "
-                "it with a proof of growth: whoever made the contract wrote its storage, or the node keeps no old events"
+                "it with a proof of growth: the contract's maker wrote its storage, or the node keeps no old events"
             )
         before = anchor
     return ""
@@ -127,7 +127,7 @@ def _find_transactions(
 
 
 def _list_logs(contract: Contract, wanted: list[list[str]], first: int, last: int) -> Iterator[Logs]:
-    """Events of blocks `first` to `last`, the newest blocks first: many nodes answer for some thousand blocks at once."""
+    """Events of blocks `first` to `last`, the newest first: many nodes answer for some thousand blocks at once."""
     try:
         logs = contract.chain.logs(contract.address, wanted, first, last)
     except RefusedError as reason:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,21 +20,27 @@ from chain_world import (
     deployed,
     leave_waiting,
     make_ledger,
+    seed,
+    seeded,
     served_node,
 )
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from log_world import forked
 
 from market.contract.accounts import MOST_MEMORY, MOST_STEPS, MOST_WORK, Account, _parse_keystore
 from market.contract.anchoring import Anchorer
-from market.contract.anchors import LARGEST, PAGE, list_anchors, read_tree
+from market.contract.anchors import LARGEST, PAGE, Anchor, Tree, check_anchors, find_roots, list_anchors, read_tree
 from market.contract.artifacts import read_artifact
-from market.contract.chain import Chain, Contract
+from market.contract.chain import Chain, Contract, open_chain
 from market.contract.extra import import_extra
 from market.contract.outbox import FILE
+from market.contract.proving import find_unproven
 from market.contract.rpc import Rpc
 from market.contract.transactions import Draft, Fees, Sent, show_sent, sign
 from market.errors import ChainError, MarketError
+from market.ledger.check.receipt import Receipt, prove
+from market.ledger.store.store import Store
 
 Entry = dict[str, Any]
 
@@ -46,6 +53,7 @@ class Waits(NamedTuple):
     anchorer: Anchorer
     name: str
     entry: Entry
+    url: str
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +64,7 @@ def waits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waits]:
         leave_waiting(directory, url, node, address)
         content = json.loads((directory / FILE).read_text())
         with anchorer_at(url, address, Clock(), patience_s=3) as anchorer:
-            yield Waits(directory, node, anchorer, f"{CHAIN_ID}:{address}", content[f"{CHAIN_ID}:{address}"])
+            yield Waits(directory, node, anchorer, f"{CHAIN_ID}:{address}", content[f"{CHAIN_ID}:{address}"], url)
 
 
 ODD = st.sampled_from([math.inf, -math.inf, math.nan, 10**400, -1, 0, 1, 1.5, True, None, "", "0x", "zz", [], {}])
@@ -169,6 +177,111 @@ def test_a_list_of_anchors_ends_and_grows(pages: list[list[int]], count: int, mo
 NUMBERS = st.one_of(
     st.integers(-2, 1 << 24), st.sampled_from([1 << k for k in range(26)]), st.sampled_from([math.inf, 2.0, "8", True])
 )
+
+
+class Fork(NamedTuple):
+    """A ledger that nobody is to take for another, its tree, and a receipt of all of it."""
+
+    directory: Path
+    tree: Tree
+    receipt: Receipt
+
+
+@pytest.fixture(scope="module")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Fork:
+    folder = tmp_path_factory.mktemp("fork")
+    forked(folder / "one", folder / "other", 12)
+    with Store.open_to_read(folder / "other") as store:
+        return Fork(folder / "other", read_tree(folder / "other"), prove(store, 5, 2))
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=5, unique_by=lambda each: each[0]),
+    st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=3, unique_by=lambda each: each[0]),
+    st.booleans(),
+)
+@example([], [(32, True)], False)
+@example([(32, True)], [], False)
+@example([(12, True)], [(32, True)], True)
+@example([], [(20, True)], True)
+def test_no_receipt_is_proven_by_what_the_maker_of_a_contract_wrote(
+    fork: Fork, listed: list[tuple[int, bool]], hidden: list[tuple[int, bool]], anchored_then: bool
+) -> None:
+    """Roots of the fork or of nothing, listed or not; then, where the contract lets them, they anchor it openly."""
+
+    def roots(drawn: list[tuple[int, bool]]) -> list[Anchor]:
+        sizes = [size for size, _ in sorted(drawn)]
+        true = find_roots(fork.tree.hashes, [min(size, len(fork.tree.hashes)) for size in sizes])
+        return [
+            Anchor(size, root if is_true else bytes([7] * 32))
+            for (size, is_true), root in zip(sorted(drawn), true, strict=True)
+        ]
+
+    node, shown = FakeNode(), roots(listed)
+    with served_node(node) as url:
+        apart = [each for each in roots(hidden) if each.size not in dict(shown)]
+        address = seeded(url, Clock(node), seed(fork.tree.chain_id, shown, apart))
+        if anchored_then:
+            with suppress(ChainError), anchorer_at(url, address, Clock(node)) as anchorer:
+                anchorer.run_round(fork.directory)
+        (fork.directory / FILE).unlink(missing_ok=True)
+        with open_chain(url) as chain:
+            why = find_unproven(chain, address, fork.receipt, fork.tree.newest.size, 1)
+    assert (why == "") == (anchored_then and not shown)
+
+
+LIES = st.one_of(
+    ODD,
+    st.integers(0, 1 << 256).map(hex),
+    st.sampled_from(["0x0", "0x1", hex((1 << 256) - 1), "0x" + "00" * 64, "0x" + "ff" * 64]),
+    st.binary(max_size=130).map(lambda content: f"0x{content.hex()}"),
+    st.lists(st.dictionaries(st.sampled_from(["transactionHash", "topics"]), ODD), max_size=3),
+)
+METHODS = [name for name in vars(FakeNode) if name.startswith("eth_")]
+BLOCK = ["number", "hash", "baseFeePerGas"]
+RECEIPT = ["blockNumber", "blockHash", "status", "gasUsed", "transactionHash", "contractAddress"]
+KEYS = [*BLOCK, *RECEIPT, "to", "input"]
+
+
+@contextmanager
+def made_anew(waits: Waits) -> Iterator[FakeNode]:
+    """The node with the contract and nothing that waits for it; what happens then is undone."""
+    node, blocks, pool = waits.node, waits.node.blocks, waits.node.pool
+    salts, outbox = node.salts, (waits.directory / FILE).read_text()
+    node.blocks, node.salts, node.pool = list(blocks), list(salts), []
+    (waits.directory / FILE).unlink()
+    try:
+        yield node
+    finally:
+        node.blocks, node.salts, node.pool = blocks, salts, pool
+        (waits.directory / FILE).write_text(outbox)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(METHODS), st.sampled_from([None, *KEYS]), LIES, st.integers(0, 5))
+def test_whatever_a_node_answers_there_is_a_message(
+    waits: Waits, fork: Fork, method: str, key: str | None, lie: Any, after: int
+) -> None:
+    """One method lies, in all of its answer or in one field of it, from the `after`-th time on."""
+    asked, real = [0], getattr(FakeNode, method)
+
+    def answer(self: FakeNode, *parameters: Any) -> Any:
+        asked[0] += 1
+        found = real(self, *parameters)
+        if asked[0] <= after:
+            return found
+        return {**found, key: lie} if key is not None and isinstance(found, dict) else lie
+
+    url, address = waits.url, waits.name.partition(":")[2]
+    with made_anew(waits) as node, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(FakeNode, method, answer)
+        with suppress(MarketError), anchorer_at(url, address, Clock(node), patience_s=3) as anchorer:
+            anchorer.run_round(waits.directory)
+        with suppress(MarketError), open_chain(url) as chain:
+            check_anchors(chain, address, waits.directory, 1, 5.0)
+        with suppress(MarketError), open_chain(url) as chain:
+            find_unproven(chain, address, fork.receipt, 21, 1, 5.0)
 
 
 SPELLED = ["n", "N", "r", "R", "p", "P", "c", "C", "dklen", "DkLen"]

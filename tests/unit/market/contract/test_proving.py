@@ -133,7 +133,7 @@ def test_a_node_that_gives_no_events_proves_nothing(directory: Path, url: str, n
     """It may have thrown old ones away."""
     address = grown(directory, url, node, 1)
     node.faults["eth_getLogs"] = [FaultError(-32000, "pruned")] * 99
-    with pytest.raises(NodeError, match="eth_getLogs, refused: pruned .*; ask a node that keeps the events"):
+    with pytest.raises(NodeError, match=r"eth_getLogs, refused: pruned .*; ask a node that keeps the events"):
         unproven(url, address, directory)
 
 
