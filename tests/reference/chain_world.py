@@ -349,10 +349,18 @@ def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Iterator[A
         yield Anchorer(sender, address)
 
 
-def seeded(url: str, clock: Clock, slots: dict[int, int], topics: Sequence[Sequence[int]] = ()) -> str:
-    """Address of a contract of anchors with the genuine code, whose maker wrote its storage, and events, beforehand.
+def seeded(url: str, clock: Clock, slots: dict[int, int]) -> str:
+    """Address of a contract of anchors with the genuine code, whose maker wrote its storage beforehand."""
+    with sender_at(url, clock) as sender:
+        made = sender.settle(sender.prepare(None, seeding_code(slots), None, "it")).created
+    assert made is not None
+    return made
 
-    Whoever makes a contract runs code of their own first; what that returns is the contract's code.
+
+def seeding_code(slots: dict[int, int], topics: Sequence[Sequence[int]] = ()) -> bytes:
+    """Code that makes a contract: it writes storage and events, and then returns the genuine code of anchors.
+
+    Whoever makes a contract runs code of their own; what that returns is the contract's.
     """
     artifact, operator = read_artifact("Anchor"), Account(KEY).address
     runtime = bytearray(artifact.runtime)
@@ -363,11 +371,16 @@ def seeded(url: str, clock: Clock, slots: dict[int, int], topics: Sequence[Seque
         stores += b"".join(map(_push, reversed(event))) + b"\x60\x20\x5f" + bytes([0xA0 + len(event)])
     start = len(stores) + 13
     copy = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x61" + start.to_bytes(2, "big") + b"\x5f\x39\x5f\xf3"
-    init = (stores + copy).ljust(start, b"\0") + bytes(runtime)
-    with sender_at(url, clock) as sender:
-        made = sender.settle(sender.prepare(None, init, None, "it")).created
-    assert made is not None
-    return made
+    return (stores + copy).ljust(start, b"\0") + bytes(runtime)
+
+
+def factory_code(made: bytes) -> bytes:
+    """Code that makes a contract which, when it is called with whatever, makes a contract with the code `made`."""
+    size, here = len(made).to_bytes(2, "big"), 15
+    runtime = b"\x61" + size + b"\x60" + bytes([here]) + b"\x5f\x39\x61" + size + b"\x5f\x5f\xf0\x50\x00"
+    runtime = runtime.ljust(here, b"\0") + made
+    copy = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x60\x0a\x5f\x39\x5f\xf3"
+    return copy.ljust(10, b"\0") + runtime
 
 
 def _push(word: int) -> bytes:

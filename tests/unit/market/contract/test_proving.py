@@ -7,14 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain_world import MADE, Clock, FakeNode, FaultError, anchorer_at, deployed, make_ledger, seed, seeded
+from chain_world import (
+    MADE,
+    Clock,
+    FakeNode,
+    FaultError,
+    anchorer_at,
+    deployed,
+    factory_code,
+    make_ledger,
+    seed,
+    seeded,
+    seeding_code,
+    sender_at,
+)
 from log_world import forked, grow
 
 from market.contract import proving
-from market.contract.abi import find_entry, hash_signature
+from market.contract.abi import encode_call, find_entry, hash_signature
 from market.contract.anchors import Anchor, check_anchors, read_tree
 from market.contract.artifacts import read_artifact
 from market.contract.chain import Chain, open_chain
+from market.contract.extra import import_extra
 from market.contract.rpc import NodeError
 from market.errors import ChainError
 from market.ledger.check.receipt import prove
@@ -76,15 +90,29 @@ def test_a_root_that_no_transaction_brought_proves_nothing(fork: tuple[Path, Pat
         assert check_anchors(chain, address, fork[0], 1).contradiction.startswith("ROLLBACK: 32 blocks were anchored")
 
 
-def test_an_event_of_the_making_proves_nothing(fork: tuple[Path, Path], url: str, node: FakeNode) -> None:
-    """Code that makes a contract may make its events too."""
-    tree = read_tree(fork[1])
-    anchored = int.from_bytes(hash_signature(find_entry(read_artifact("Anchor"), "event", "Anchored")), "big")
-    address = seeded(url, Clock(node), seed(tree.chain_id, [tree.newest]), [[anchored, tree.newest.size]])
-    with open_chain(url) as chain:
+@pytest.mark.parametrize("by_factory", [False, True])
+def test_an_event_of_the_making_proves_nothing(
+    by_factory: bool, fork: tuple[Path, Path], url: str, node: FakeNode
+) -> None:
+    """Code that makes a contract may make its events too, in a transaction to another that looks like an anchor's."""
+    tree, artifact = read_tree(fork[1]), read_artifact("Anchor")
+    anchored = int.from_bytes(hash_signature(find_entry(artifact, "event", "Anchored")), "big")
+    code = seeding_code(seed(tree.chain_id, [tree.newest]), [[anchored, tree.newest.size]])
+    with sender_at(url, Clock(node)) as sender:
+        made = sender.settle(sender.prepare(None, factory_code(code) if by_factory else code, None, "it")).created
+        if by_factory:
+            call = encode_call(artifact, "anchor", [*tree.newest, []])
+            sender.settle(sender.prepare(made, call, None, "it"))
+            made = address_made_by(str(made), 1)
         wanted = [[f"0x{anchored:064x}"], [f"0x{tree.newest.size:064x}"]]
-        assert len(chain.logs(address, wanted, 0, chain.block().number)) == 1
-    assert "shows no transaction that brought it" in unproven(url, address, fork[1])
+        assert len(sender.chain.logs(str(made), wanted, 0, sender.chain.block().number)) == 1
+    assert "shows no transaction that brought it" in unproven(url, str(made), fork[1])
+
+
+def address_made_by(maker: str, number: int) -> str:
+    """Address of the contract that an account, or a contract, makes with this number (Yellow Paper, section 7)."""
+    encoded = import_extra("rlp").encode([bytes.fromhex(maker[2:]), number])
+    return f"0x{bytes(import_extra('eth_utils').keccak(encoded))[12:].hex()}"
 
 
 def test_what_grew_from_a_root_that_was_written_proves_nothing(directory: Path, url: str, node: FakeNode) -> None:
