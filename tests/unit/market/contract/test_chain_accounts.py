@@ -133,7 +133,7 @@ def test_two_spellings_of_one_name_are_refused_anywhere(tmp_path: Path) -> None:
         json.dumps(keystore()).replace('"version"', '"version": 3, "version"'),
         json.dumps(keystore()).replace('"salt"', '"SALT": "00", "salt"'),
     ):
-        with pytest.raises(ChainError, match="got two values of '(crypto|version|salt)'"):
+        with pytest.raises(ChainError, match=r"got two values of '(crypto|version|salt)'"):
             read_account(written(tmp_path, text), never)
 
 
