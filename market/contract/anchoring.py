@@ -13,6 +13,7 @@ from market.contract.anchors import (
     NOTHING,
     Anchor,
     ContradictedError,
+    Deadline,
     Tree,
     extends,
     find_contradiction,
@@ -151,8 +152,8 @@ class Anchorer:
         (size, root, sent), contract = waiting, self._contract
         if not size:
             return contract.encode("name", [tree.chain_id])
-        block, patience_s = self._sender.chain.block().number, self._sender.pace.patience_s
-        on_chain = list_anchors(contract, block, len(tree.hashes), patience_s)
+        block, deadline = self._sender.chain.block().number, Deadline(self._sender.pace.patience_s)
+        on_chain = list_anchors(contract, block, len(tree.hashes), deadline)
         sizes = {each.size for each in on_chain} | {each.size for each in outbox.confirmed}
         before = sorted(each for each in sizes if each < size)
         firsts = [NOTHING, *map(Anchor, before, find_roots(tree.hashes, before))]

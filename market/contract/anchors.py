@@ -38,6 +38,33 @@ class ContradictedError(ChainError):
     """The chain holds what this ledger is not: it was rolled back or forked, or the contract is another ledger's."""
 
 
+class Deadline:
+    """When all questions to a chain must have been answered, one after the other.
+
+    Parameters
+    ----------
+    patience_s
+        Seconds from now.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s, self._end = patience_s, time.monotonic() + patience_s
+
+    def check(self, chain: Chain, expected: str, got: str) -> None:
+        """Check that there is time left.
+
+        Raises
+        ------
+        ChainError
+            If there is none.
+        """
+        if time.monotonic() > self._end:
+            raise ChainError(
+                f"{chain.rpc.name}: expected {expected} within {self._patience_s:g} s, got {got}; allow more with "
+                "--patience"
+            )
+
+
 class Anchor(NamedTuple):
     """Blocks and root hash of the history tree that were anchored."""
 
@@ -120,7 +147,7 @@ def read_latest(contract: Contract, at: int | str = "latest") -> Anchor | None:
     return Anchor(size, root) if size else None
 
 
-def list_anchors(contract: Contract, at: int, most: int = LARGEST, patience_s: float = PATIENCE_S) -> list[Anchor]:
+def list_anchors(contract: Contract, at: int, most: int = LARGEST, deadline: Deadline | None = None) -> list[Anchor]:
     """The anchors of a contract as of a block, each larger than the one before.
 
     Whoever made the contract, or the node, may say that there are endlessly many: it ends with the first that does not
@@ -132,19 +159,19 @@ def list_anchors(contract: Contract, at: int, most: int = LARGEST, patience_s: f
         The contract, and the number of the block.
     most
         Blocks of the ledger that the anchors are held against; what is larger is not of it.
-    patience_s
-        Seconds in all.
+    deadline
+        Of all of it. Default: that of `PATIENCE_S` from now.
 
     Raises
     ------
     ChainError
         If the answers are none of this contract, or take longer.
     """
-    end = time.monotonic() + patience_s
+    deadline = deadline or Deadline()
     (count,) = contract.read("count", at=at)
     found: list[Anchor] = []
     while len(found) < count and (not found or found[-1].size <= most):
-        check_time(end, patience_s, contract.chain, f"{count:,} anchors", f"{len(found):,}")
+        deadline.check(contract.chain, f"{count:,} anchors", f"{len(found):,}")
         sizes, roots = contract.read("list", len(found), PAGE, at=at)
         if not 0 < len(sizes) == len(roots) <= min(PAGE, count - len(found)):
             raise NodeError(f"{contract.chain.rpc.name}: expected {count} anchors, got {len(found)} and no more")
@@ -188,20 +215,6 @@ def check_growing(sizes: Sequence[int], contract: Contract) -> None:
                 f"{contract.chain.rpc.name}: expected the anchors of {contract.address} in order of size, got "
                 f"{other} blocks after {one}; the node lies, or whoever made the contract wrote its storage"
             )
-
-
-def check_time(end: float, patience_s: float, chain: Chain, expected: str, got: str) -> None:
-    """Check that there is time left.
-
-    Raises
-    ------
-    ChainError
-        If the clock is past `end`.
-    """
-    if time.monotonic() > end:
-        raise ChainError(
-            f"{chain.rpc.name}: expected {expected} within {patience_s:g} s, got {got}; allow more with --patience"
-        )
 
 
 def find_contradiction(hashes: Sequence[bytes], anchors: Sequence[Anchor]) -> str:
@@ -256,12 +269,12 @@ def check_anchors(
     ChainError, LedgerError
         If the contract or the ledger cannot be read.
     """
-    block = find_confirmed(chain, confirmations)
+    deadline, block = Deadline(patience_s), find_confirmed(chain, confirmations)
     contract = open_anchor(chain, address, block)
     (log,), (operator,) = contract.read("log", at=block), contract.read("operator", at=block)
     with Store.open_to_read(directory) as store:
         hashes, name = store.hashes(), decode_header(store.block(0).header).chain_id
-    anchors = list_anchors(contract, block, len(hashes), patience_s)
+    anchors = list_anchors(contract, block, len(hashes), deadline)
     if log not in (NO_LOG, name):
         why = f"the contract is of log {log.hex()}, this ledger is {name.hex()}"
     else:

@@ -8,7 +8,6 @@ computed again here.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
 from market.contract.abi import find_entry, hash_signature
@@ -16,7 +15,7 @@ from market.contract.anchors import (
     NOTHING,
     PATIENCE_S,
     Anchor,
-    check_time,
+    Deadline,
     extends,
     find_confirmed,
     list_anchors,
@@ -55,15 +54,15 @@ def find_unproven(
     ChainError
         If the chain cannot be read, or not in time.
     """
-    block, end = find_confirmed(chain, confirmations), time.monotonic() + patience_s
+    deadline, block = Deadline(patience_s), find_confirmed(chain, confirmations)
     contract = open_anchor(chain, address, block)
-    anchors = list_anchors(contract, block, patience_s=patience_s)
+    anchors = list_anchors(contract, block, deadline=deadline)
     if size not in {anchor.size for anchor in anchors}:
         listed = ", ".join(str(anchor.size) for anchor in anchors[-8:]) or "none"
         return f"its checkpoint of {size} blocks is not anchored, but {listed}; make it with --size"
     if not _is_proven(contract, receipt, size, block):
         return "the contract does not prove it: its anchor is of another ledger"
-    return find_ungrown(contract, anchors, block, end, patience_s)
+    return find_ungrown(contract, anchors, block, deadline)
 
 
 def _is_proven(contract: Contract, receipt: Receipt, size: int, block: int) -> bool:
@@ -75,19 +74,19 @@ def _is_proven(contract: Contract, receipt: Receipt, size: int, block: int) -> b
     return bool(is_proven)
 
 
-def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, end: float, patience_s: float) -> str:
+def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, deadline: Deadline) -> str:
     """Which anchor did not come with a proof that it extends the one before; nothing if all did.
 
     Parameters
     ----------
     contract, anchors, block
         The contract, and all that it lists as of a block.
-    end, patience_s
-        When the clock ends, and how many seconds that are in all.
+    deadline
+        Of all of it.
     """
     before = NOTHING
-    for number, (anchor, proofs) in enumerate(_list_proofs(contract, anchors, block, end, patience_s)):
-        check_time(end, patience_s, contract.chain, f"{len(anchors):,} proofs of growth", f"{number:,}")
+    for number, (anchor, proofs) in enumerate(_list_proofs(contract, anchors, block, deadline)):
+        deadline.check(contract.chain, f"{len(anchors):,} proofs of growth", f"{number:,}")
         if not any(extends(before, anchor, proof) for proof in proofs):
             return (
                 f"the contract lists an anchor of {anchor.size} blocks, but the node shows no transaction that brought "
@@ -98,12 +97,12 @@ def find_ungrown(contract: Contract, anchors: Sequence[Anchor], block: int, end:
 
 
 def _list_proofs(
-    contract: Contract, anchors: Sequence[Anchor], block: int, end: float, patience_s: float
+    contract: Contract, anchors: Sequence[Anchor], block: int, deadline: Deadline
 ) -> Iterator[tuple[Anchor, list[list[bytes]]]]:
     """Anchors, each with the proofs of the transactions that an event says have brought it."""
     for first in range(0, len(anchors), AT_ONCE):
         asked = anchors[first : first + AT_ONCE]
-        found = _find_transactions(contract, [anchor.size for anchor in asked], block, end, patience_s)
+        found = _find_transactions(contract, [anchor.size for anchor in asked], block, deadline)
         for anchor in asked:
             calls = (contract.chain.transaction(digest) for digest in found.get(anchor.size, ()))
             proofs = (_read_call(contract, anchor, *call) for call in calls if call is not None)
@@ -111,14 +110,14 @@ def _list_proofs(
 
 
 def _find_transactions(
-    contract: Contract, sizes: Sequence[int], block: int, end: float, patience_s: float
+    contract: Contract, sizes: Sequence[int], block: int, deadline: Deadline
 ) -> dict[int, list[bytes]]:
     """Hashes of the transactions with an event `Anchored`, by size; at most three of each, for there is one."""
     topics = [_hex(hash_signature(find_entry(contract.artifact, "event", "Anchored")))]
     wanted = [topics, [_hex(size.to_bytes(32, "big")) for size in sizes]]
     found: dict[int, list[bytes]] = {}
     for logs in _list_logs(contract, wanted, 0, block):
-        check_time(end, patience_s, contract.chain, f"events of {len(sizes):,} anchors", f"{len(found):,}")
+        deadline.check(contract.chain, f"events of {len(sizes):,} anchors", f"{len(found):,}")
         for size, hashes in _group(logs, sizes).items():
             found[size] = [*found.get(size, ()), *hashes][:3]
         if len(found) == len(sizes):
