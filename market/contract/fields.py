@@ -5,6 +5,7 @@ Python's parser takes `Infinity` and `NaN` for numbers, and numbers of any lengt
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NoReturn
 
@@ -67,8 +68,7 @@ def read_list(entry: dict[str, Any], where: str, name: str, least: int, most: in
     value = entry.get(name)
     if isinstance(value, list) and least <= len(value) <= most:
         return value
-    got = f"{len(value):,}" if isinstance(value, list) else value
-    return _refuse(f"{where}.{name}", f"a list of {least:,} to {most:,}", got)
+    return _refuse(f"{where}.{name}", f"a list of {least:,} to {most:,}", value)
 
 
 def _refuse(field: str, expected: str, got: Any) -> NoReturn:
@@ -76,9 +76,9 @@ def _refuse(field: str, expected: str, got: Any) -> NoReturn:
 
 
 def _show(value: Any) -> str:
-    """A value for a message, short; a whole number may be too long for Python to write it out."""
-    if value is None or isinstance(value, (dict, list)):
-        return "nothing" if value is None else "an object" if isinstance(value, dict) else "a list"
+    """A value for a message, short, as JSON spells it; a whole number may be too long for Python to write it out."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else f"a list of {len(value):,}"
     if type(value) is int and value.bit_length() > 256:
         return f"a number of {value.bit_length():,} bits"
-    return shorten(value) if isinstance(value, str) else str(value)
+    return "nothing" if value is None else shorten(value) if isinstance(value, str) else json.dumps(value)
