@@ -6,7 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -38,6 +38,18 @@ def endless(begin: bytes, part: bytes) -> Callable[[socket.socket, bytes], None]
     return answer
 
 
+def dripping(begin: bytes) -> Callable[[socket.socket, bytes], None]:
+    """A node that sends a byte now and then, for ever: none is late."""
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(begin)
+        while True:
+            connection.sendall(b" ")
+            sleep(0.02)
+
+    return answer
+
+
 def silent(connection: socket.socket, request: bytes) -> None:
     """A node that never answers."""
 
@@ -49,6 +61,9 @@ def result(value: Any, **more: Any) -> bytes:
 NODES: dict[str, Callable[[socket.socket, bytes], None]] = {
     "silence": silent,
     "a body without end": endless(OK + b"\r\n", b" " * 65536),
+    "a body that drips": dripping(OK + b"Content-Length: 100000\r\n\r\n"),
+    "a body that drips without end": dripping(OK + b"\r\n"),
+    "headers that drip": dripping(OK + b"X-Header:"),
     "headers without end": endless(OK, b"X-Header: y\r\n"),
     "more than it may": says(b" " * (1 << 21)),
     "no HTTP": says(b"", b"SSH-2.0-OpenSSH\r\n"),
