@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from market.contract.abi import decode, find_entry, select
 from market.contract.accounts import check_address
 from market.contract.artifacts import read_artifact
-from market.contract.chain import Chain, Contract
+from market.contract.chain import LARGEST, Chain, Contract
 from market.contract.rpc import NodeError
 from market.errors import ChainError, LedgerError
 from market.ledger.crypto.merkle import History, consistency_proof, is_consistent
@@ -23,9 +23,6 @@ from market.ledger.store.store import Store
 NO_LOG = bytes(32)
 PAGE = 500
 """Anchors asked for at once."""
-
-LARGEST = (1 << 63) - 1
-"""Blocks of the largest ledger."""
 
 MOST_ANCHORS = 1_000_000
 """Anchors that a contract may list: one an hour for a century."""

@@ -10,6 +10,9 @@ from market.contract.artifacts import Artifact, is_code_of
 from market.contract.rpc import METHOD_UNKNOWN, NodeError, RefusedError, Rpc, read_bytes, read_quantity
 from market.errors import ChainError
 
+LARGEST = (1 << 63) - 1
+"""Greatest number of a block, of a chain or of a ledger."""
+
 
 class RevertedError(ChainError):
     """A contract refuses a call or a transaction."""
@@ -62,7 +65,7 @@ class Chain:
             raise NodeError(f"{what}: expected a block, got none")
         fee = found.get("baseFeePerGas")
         base = None if fee is None else read_quantity(fee, what)
-        return Block(read_quantity(found.get("number"), what), read_bytes(found.get("hash"), what, 32), base)
+        return Block(_read_number(found.get("number"), what), read_bytes(found.get("hash"), what, 32), base)
 
     def receipt(self, digest: bytes) -> Receipt | None:
         """Receipt of a transaction by its hash; None if it is in no block."""
@@ -75,7 +78,7 @@ class Chain:
         made = found.get("contractAddress")
         return Receipt(
             digest,
-            read_quantity(found.get("blockNumber"), what),
+            _read_number(found.get("blockNumber"), what),
             read_bytes(found.get("blockHash"), what, 32),
             read_quantity(found.get("status"), what) == 1,
             read_quantity(found.get("gasUsed"), what),
@@ -224,6 +227,13 @@ class Contract(NamedTuple):
 
 def _tag(number: int | str) -> str:
     return hex(number) if isinstance(number, int) else number
+
+
+def _read_number(value: object, what: str) -> int:
+    number = read_quantity(value, what)
+    if number > LARGEST:
+        raise NodeError(f"{what}: expected the number of a block, got {number:,}")
+    return number
 
 
 def _read_topics(event: dict[str, Any], what: str) -> list[bytes]:

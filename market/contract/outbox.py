@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.contract.chain import LARGEST
 from market.contract.fields import FieldError, read_entry, read_hex, read_list, read_number
 from market.contract.transactions import Sent, read_sent, show_sent
 from market.errors import ChainError, LedgerError
@@ -23,9 +24,6 @@ LONGEST = 1 << 24
 
 MOST_CONFIRMED = 10_000
 """Anchors of a contract that are kept once they are confirmed, the newest; the chain has all of them."""
-
-LARGEST = (1 << 63) - 1
-"""Blocks of the largest ledger or chain."""
 
 _REMEDY = "move it away: what is on the chain is asked for again"
 

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 from market.contract.accounts import Account
 from market.contract.chain import Chain, Contract, Receipt, RevertedError
-from market.contract.rpc import RefusedError
+from market.contract.rpc import NodeError, RefusedError
 from market.contract.transactions import (
     GWEI,
+    LEAST_GAS,
     MOST_GAS,
+    MOST_NONCE,
     MOST_VERSIONS,
     Draft,
     Sent,
@@ -111,12 +113,13 @@ class Sender:
             told = self._explain(reason)
             raise told if contract is None or told is not reason else contract.explain(reason, what) from None
         gas = min(estimate + estimate // 4, MOST_GAS)
-        if estimate > MOST_GAS:
-            raise ChainError(f"{self.chain.rpc.name}: expected at most {MOST_GAS:,} gas for {what}, got {estimate:,}")
+        self._check_range(f"gas for {what}", estimate, LEAST_GAS, MOST_GAS)
         fees = choose_fees(self.chain)
         check_fees(fees, self.max_fee, self.chain)
         self._check_funds(gas * fees.price)
-        draft = Draft(to, data, gas, self.chain.nonce(self.account.address, "pending"))
+        nonce = self.chain.nonce(self.account.address, "pending")
+        self._check_range(f"transactions of {self.account.address}", nonce, 0, MOST_NONCE)
+        draft = Draft(to, data, gas, nonce)
         return Sent(draft, (sign(self.account, self.chain.chain_id, draft, fees),))
 
     def settle(self, sent: Sent, keep: Callable[[Sent], None] = _drop) -> Receipt:
@@ -224,6 +227,10 @@ class Sender:
             logger.warning("fees of %g gwei would be needed, more than --max-fee allows", fees.price / GWEI)
             return None
         return Sent(sent.draft, (*sent.versions, sign(self.account, self.chain.chain_id, sent.draft, fees)))
+
+    def _check_range(self, what: str, found: int, least: int, most: int) -> None:
+        if not least <= found <= most:
+            raise NodeError(f"{self.chain.rpc.name}: expected {least:,} to {most:,} {what}, got {found:,}")
 
     def _check_funds(self, cost: int) -> None:
         held = self.chain.balance(self.account.address)

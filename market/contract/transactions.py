@@ -12,8 +12,8 @@ from market.errors import ChainError
 
 GWEI = 10**9
 
-MOST_GAS = 12_000_000
-"""Gas that no transaction here takes: a node may say anything."""
+LEAST_GAS, MOST_GAS = 21_000, 12_000_000
+"""Gas that every transaction takes, and that none here does: a node may say anything."""
 
 MOST_VERSIONS = 256
 """Versions of one transaction: more than lead in eighths from 1 wei to any fee that is paid; a file may say more."""
@@ -132,7 +132,7 @@ def read_sent(shown: dict[str, Any], where: str = "transaction") -> Sent:
     draft = Draft(
         _read_address(shown, where),
         read_hex(shown, where, "data", 0, MOST_DATA),
-        read_number(shown, where, "gas", 1, MOST_GAS),
+        read_number(shown, where, "gas", LEAST_GAS, MOST_GAS),
         read_number(shown, where, "nonce", 0, MOST_NONCE),
     )
     listed = read_list(shown, where, "versions", 1, MOST_VERSIONS)
