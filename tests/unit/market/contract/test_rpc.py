@@ -192,6 +192,9 @@ HASH = "0x" + "ab" * 32
         ("block", (), []),
         ("block", (), {"number": "0x1", "hash": "0x12"}),
         ("block", (), {"number": 1, "hash": HASH}),
+        ("block", (), {"number": hex(1 << 63), "hash": HASH}),
+        ("transaction", (b"\xab" * 32,), {"to": "0x12", "input": "0x"}),
+        ("transaction", (b"\xab" * 32,), {"to": None}),
         ("block", (), {"number": "0x1", "hash": HASH, "baseFeePerGas": "much"}),
         ("receipt", (b"\xab" * 32,), {"transactionHash": "0x" + "cd" * 32, "blockHash": HASH}),
         (
