@@ -166,8 +166,8 @@ def measure_escrow(anvil: Anvil, n: int) -> str:
     settle_at_end(anvil, address, begin, 2, [0] * n)
     anvil.send(address, encode_call(ESCROW, "withdraw"), sender=members[0])
     numbers.append(anvil.gas)
-    positions[0] -= 10**18
-    positions[1:] += 10**18 // (n - 1)
+    positions[0] -= 2 * 10**18  # twice the deposit
+    positions[1:] += 2 * 10**18 // (n - 1)
     positions[-1] -= positions.sum()
     settle_at_end(anvil, address, begin, 3, positions.tolist())
     numbers.append(anvil.gas)

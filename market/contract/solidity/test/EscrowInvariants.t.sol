@@ -105,17 +105,20 @@ contract PunctualHandler is EscrowWorld {
 
     constructor() {
         open(true);
+        for (uint256 i = 0; i < 3; i++) {
+            pay(i, 1000);
+        }
     }
 
     function deposit(uint256 i, uint96 amount) external {
-        pay(i % 3, amount);
+        pay(i % 3, amount % 1000);
     }
 
-    function say(uint256 i, uint256 amount) external {
-        announce(i % 3, amount % (balance(i % 3) + 1));
+    function say(uint256 i, uint256 amount, bool isAll) external {
+        announce(i % 3, isAll ? balance(i % 3) : amount % (balance(i % 3) + 1));
     }
 
-    function take(uint256 i) external {
+    function take(uint256 i) public {
         vm.prank(member(i % 3));
         try escrow.withdraw() {} catch {}
     }
@@ -141,8 +144,12 @@ contract PunctualHandler is EscrowWorld {
         if (time > block.timestamp) vm.warp(time);
     }
 
+    /// And members are at the door.
     function settleWhatIsOver() external {
         if (escrow.endOf(escrow.nextPeriod()) <= block.timestamp) settleNext();
+        for (uint256 i = 0; i < 3; i++) {
+            take(i);
+        }
     }
 
     function settleNext() private {
