@@ -123,21 +123,21 @@ contract PunctualHandler is EscrowWorld {
         try escrow.withdraw() {} catch {}
     }
 
-    function consume(uint256 i, uint256 amount) external {
+    function consume(uint256 i, uint256 amount, bool isAll) external {
         (uint256 from, uint256 to) = (i % 3, (i % 3 + 1) % 3);
         (uint256 period, int256 free) = (runningPeriod(), int256(escrow.spendable(from)));
         for (uint256 each = escrow.nextPeriod(); each <= period; each++) {
             if (owes[each][from] > 0) free -= owes[each][from];
         }
         if (free <= 0) return;
-        amount %= uint256(free) + 1;
+        amount = isAll ? uint256(free) : amount % (uint256(free) + 1);
         owes[period][from] += int256(amount);
         owes[period][to] -= int256(amount);
     }
 
-    /// Time goes on; what would be overdue is settled first.
+    /// Time goes on by hours, so that a run sees many periods; what would be overdue is settled first.
     function wait(uint256 later) external {
-        uint256 time = block.timestamp + later % 1 days;
+        uint256 time = block.timestamp + (1 + later % 4) * 6 hours;
         while (escrow.endOf(escrow.nextPeriod()) + PATIENCE <= time) {
             settleNext();
         }
