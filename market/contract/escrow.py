@@ -20,7 +20,7 @@ class Clock(NamedTuple):
     first
         Number of the first period.
     begin
-        When it begins, Unix seconds, at most 366 days from now.
+        When it begins, Unix seconds: at most 366 days from now, and not so long ago that patience with it is over.
     length
         Seconds of a period.
     patience

@@ -97,10 +97,7 @@ contract Escrow {
 
     constructor(address token_, Clock memory clock, address[] memory members) {
         if (token_ != address(0) && token_.code.length == 0) revert NoToken(token_);
-        bool isNear = clock.begin <= block.timestamp + LONGEST && clock.patience <= LONGEST;
-        if (!isNear || clock.length == 0 || clock.patience < clock.length + MARGIN) {
-            revert BadClock(clock.begin, clock.length, clock.patience);
-        }
+        if (!canWork(clock)) revert BadClock(clock.begin, clock.length, clock.patience);
         operator = msg.sender;
         token = token_;
         (first, begin, length, patience) = (clock.first, clock.begin, clock.length, clock.patience);
@@ -217,6 +214,13 @@ contract Escrow {
             if (gets < size) emit Borne(period, i, size - gets);
             accounts[i].balance = narrow(accounts[i].balance + gets);
         }
+    }
+
+    /// Whether the first period can still be settled in time, patience is long enough, and nothing is too far off.
+    function canWork(Clock memory clock) private view returns (bool) {
+        bool isNear = clock.begin <= block.timestamp + LONGEST && clock.patience <= LONGEST;
+        bool isOverdue = uint256(clock.begin) + clock.length + clock.patience <= block.timestamp;
+        return isNear && !isOverdue && clock.length > 0 && clock.patience >= clock.length + MARGIN;
     }
 
     function add(address owner) private {

@@ -235,20 +235,24 @@ contract EscrowTest is EscrowWorld {
     function test_a_clock_that_cannot_work_is_refused() public {
         vm.warp(BEGIN);
         (uint64 year, uint64 day) = (366 days, 1 days);
-        Escrow.Clock[5] memory wrong = [
+        Escrow.Clock[8] memory wrong = [
             Escrow.Clock(FIRST, BEGIN, 0, PATIENCE),
             Escrow.Clock(FIRST, BEGIN, 30 * day, 31 * day - 1),
             Escrow.Clock(FIRST, BEGIN, 30 * day, 7 * day),
             Escrow.Clock(FIRST, BEGIN, 30 * day, year + 1),
-            Escrow.Clock(FIRST, BEGIN + year + 1, 30 * day, 60 * day)
+            Escrow.Clock(FIRST, BEGIN + year + 1, 30 * day, 60 * day),
+            Escrow.Clock(FIRST, BEGIN - 4 * day, day, 3 * day), // the first period is overdue
+            Escrow.Clock(FIRST, 0, 1, day + 1),
+            Escrow.Clock(FIRST, type(uint64).max, type(uint64).max, type(uint64).max)
         ];
-        for (uint256 k = 0; k < 5; k++) {
+        for (uint256 k = 0; k < 8; k++) {
             (uint64 begin, uint64 length, uint64 patience) = (wrong[k].begin, wrong[k].length, wrong[k].patience);
             vm.expectRevert(abi.encodeWithSelector(Escrow.BadClock.selector, begin, length, patience));
             new Escrow(address(0), wrong[k], new address[](0));
         }
         new Escrow(address(0), Escrow.Clock(FIRST, BEGIN + year, year - day, year), new address[](0));
-        new Escrow(address(0), Escrow.Clock(FIRST, 0, 1, day + 1), new address[](0));
+        new Escrow(address(0), Escrow.Clock(FIRST, BEGIN - 4 * day + 1, day, 3 * day), new address[](0));
+        new Escrow(address(0), Escrow.Clock(FIRST, BEGIN, 1, day + 1), new address[](0));
     }
 
     function test_only_the_operator_settles_and_enrolls() public {
@@ -444,7 +448,7 @@ contract EscrowTest is EscrowWorld {
 
 /// Stands for an escrow whose token has more units than are counted.
 contract EndlessEscrow is Escrow {
-    constructor() Escrow(address(new Endless()), Clock(0, 0, 1 days, 3 days), list()) {}
+    constructor() Escrow(address(new Endless()), Clock(0, uint64(block.timestamp), 1 days, 3 days), list()) {}
 
     function list() private pure returns (address[] memory members) {
         members = new address[](2);
