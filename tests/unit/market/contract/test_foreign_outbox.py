@@ -28,7 +28,7 @@ from chain_world import (
 from log_world import grow
 
 from market.contract.accounts import Account, read_account
-from market.contract.anchors import read_tree
+from market.contract.anchors import ContradictedError, read_tree
 from market.contract.outbox import FILE, LONGEST, Outbox
 from market.contract.sender import SlowError
 from market.contract.transactions import MOST_VERSIONS, Draft, Fees, Sent, find_foreign, show_sent, sign
@@ -205,6 +205,24 @@ def test_a_proof_may_begin_at_any_anchor_before(
         assert anchorer.run_round(copy).last.size == 31
         assert [anchor.size for anchor in anchorer.run_round(directory).new] == [41]
     assert len(lost) == 1
+
+
+def test_what_waits_shows_a_rolled_back_ledger(directory: Path, url: str, node: FakeNode, tmp_path: Path) -> None:
+    """We signed it, so it is no stranger's: the ledger is another one now."""
+    old = shutil.copytree(directory, tmp_path / "old")
+    address = deployed(url, Clock(node), read_tree(directory).chain_id)
+    grow(directory, MADE, 20, 30)
+    leave_waiting(directory, url, node, address)
+    shutil.copy(directory / FILE, old)
+    n = len(node.sent)
+    with (
+        anchorer_at(url, address, Clock(), patience_s=3) as anchorer,
+        pytest.raises(
+            ContradictedError, match=r"what waits to be anchored is not of this ledger\. ROLLBACK: 31 blocks"
+        ),
+    ):
+        anchorer.run_round(old)
+    assert len(node.sent) == n
 
 
 def test_the_files_size_is_bounded(tmp_path: Path) -> None:
