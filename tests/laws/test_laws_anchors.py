@@ -114,7 +114,7 @@ def test_no_field_of_the_file_makes_us_sign_or_send(waits: Waits, change: Any) -
     expect_nothing_done(waits, changed(waits.entry, *change))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.sampled_from([KEY, OTHER_KEY]),
     st.sampled_from([1, CHAIN_ID]),
@@ -199,7 +199,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Fork:
         return Fork(folder / "other", read_tree(folder / "other"), prove(store, 5, 2))
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=5, unique_by=lambda each: each[0]),
     st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=3, unique_by=lambda each: each[0]),
@@ -271,7 +271,7 @@ def expect_readable(directory: Path) -> None:
             pass
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.sampled_from(METHODS), st.sampled_from([None, *KEYS]), LIES, st.integers(0, 5))
 @example("eth_estimateGas", None, "0x0", 0)
 @example("eth_getTransactionCount", None, hex(1 << 200), 0)
