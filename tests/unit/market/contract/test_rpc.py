@@ -105,6 +105,18 @@ def test_whatever_a_node_does_one_message_comes_soon_and_keeps_the_path_secret(
     assert len(str(found.value)) < 500
 
 
+@pytest.mark.parametrize("name", [name for name in NODES if "drip" in name])
+def test_an_answer_that_drips_is_told_as_one_that_takes_too_long(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what has come by then, cut off, is not taken for the answer."""
+    monkeypatch.setattr("market.ledger.follow.remote.SLOWEST", 10_000_000)
+    with (
+        answering(NODES[name]) as url,
+        pytest.raises(NodeError, match=r"expected an answer within 0 s, got: ") as found,
+    ):
+        open_chain(url, patience_s=0.2)
+    assert "JSON-RPC, got status" not in str(found.value)
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
