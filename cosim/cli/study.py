@@ -9,7 +9,7 @@ import typer
 
 from cosim.case import case as cases
 from cosim.cli import progress, terminal
-from cosim.cli.errors import bad_input_ends
+from cosim.cli.errors import bad_input_ends, make_printable
 from cosim.scenario import files
 from cosim.studies import microgrid_tables, outages, study, sweeps
 from cosim.studies import microgrids as microgrid_study
@@ -35,7 +35,7 @@ Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary
 
 SWEEPS = {
     "beta-tau": "P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h).",
-    "production": "Five markets over production, 10 % to 200 % of demand, panels scaled.",
+    "production": "Five markets over production, 10 % to 200 % of demand without cars and heat pumps, panels scaled.",
     "storage": "Five markets over battery capacity, 0 to 30 kWh a house.",
 }
 """Sweeps over two keys of a scenario, with what their help says."""
@@ -82,9 +82,12 @@ def _add_sweep(name: str, meaning: str) -> None:
     ) -> None:
         with bad_input_ends():
             chosen = _shorten(files.load_scenario(scenario), hours)
+            tasks, notes = sweeps.list_sweep_tasks(name, chosen, seeds), sweeps.list_sweep_notes(name, chosen)
             directory = study.make_directory(name, out)
-            table = _run(name, sweeps.list_sweep_tasks(name, chosen, seeds), workers, scheduler)
+            table = _run(name, tasks, workers, scheduler)
             written = sweeps.write_sweep(directory, name, table)
+        for note in notes:
+            typer.echo(f"note: {make_printable(note)}")
         terminal.show_written(written)
 
 

@@ -15,7 +15,7 @@ from grid_models.devices.ev import arrive, car_wish
 from grid_models.devices.flexible import content_wh
 from grid_models.devices.heat_pump import heat_pump_wish, shortfall_wh
 from market.compiled import compiled, integer
-from market.exchanges import CAR, FLEXIBLE_KIND, HEAT_PUMP, Ints, Rows
+from market.exchanges import CAR, FLEXIBLE, FLEXIBLE_KIND, HEAT_PUMP, Ints, Rows
 from market.storage import Wh
 
 _CAR, _HEAT_PUMP, _KIND = integer(CAR), integer(HEAT_PUMP), integer(FLEXIBLE_KIND)
@@ -198,3 +198,29 @@ def find_device_imbalance(asked: Rows, done: Rows, meters: Rows) -> int:
         if not (follows and bounded and row.given_wh <= row.wanted_wh) or given[house] > meters[house].load_wh:
             return int(house)
     return -1
+
+
+@compiled
+def follow_devices(devices: FlexibleDevices, opening: Rows, surplus_wh: Wh, cut_wh: Wh) -> Rows:
+    """Rows of devices in all intervals, (T, D), where each is given what it wants less what is cut of it.
+
+    Parameters
+    ----------
+    devices
+        All of them.
+    opening
+        Their rows before the first interval.
+    surplus_wh
+        Own surplus of each house, (T, N).
+    cut_wh
+        What a device is not given of what it wants, (T, D).
+    """
+    followed = np.zeros((surplus_wh.shape[0], opening.size), FLEXIBLE)
+    rows = opening.copy()
+    for t in range(surplus_wh.shape[0]):
+        rows = ask_devices(devices, rows, t, surplus_wh[t], np.zeros(0, np.bool_))
+        for j in range(rows.size):
+            rows[j].given_wh = max(rows[j].wanted_wh - cut_wh[t, j], 0)
+        rows = finish_devices(rows, 0)
+        followed[t] = rows
+    return followed

@@ -20,6 +20,7 @@ from cosim.scenario.events import RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR, draw_length_hours
 from cosim.simulation.simulate import run
+from cosim.studies.balance import check_residuals
 from cosim.studies.study import Task, vary
 
 ORDINARY = RandomOutagesEvent(kind="random_outages")
@@ -27,8 +28,9 @@ ORDINARY = RandomOutagesEvent(kind="random_outages")
 
 WARM_UP_HOURS, PLUG_IN_HOUR = 96, 2
 
+BASE = "base"
 VARIANTS: dict[str, Mapping[str, Any]] = {
-    "base": {},
+    BASE: {},
     "no fuel cell": {"community": {"fuel_cell": "none"}},
     "2 fuel cells": {"community": {"units": 2}},
     "4 fuel cells": {"community": {"units": 4}},
@@ -70,18 +72,19 @@ def draw_outage(rng: np.random.Generator, model: RandomOutagesEvent = ORDINARY) 
 
 
 def list_outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
-    """One task per variant and seed; the seed draws houses and outage alike."""
+    """One task per variant and seed; the seed draws houses and outage alike.
+
+    A variant that changes nothing of the scenario, as production does where a table brings the panels, is left out.
+    """
     tasks = []
     model = find_model(scenario)
     for seed in range(1, seeds + 1):
         outage = draw_outage(np.random.default_rng(seed), model)
+        varied = {name: with_outage(scenario, outage, seed, changes) for name, changes in VARIANTS.items()}
         tasks += [
-            Task(
-                {"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year},
-                with_outage(scenario, outage, seed, changes),
-                measure_outage,
-            )
-            for name, changes in VARIANTS.items()
+            Task({"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year}, one, measure_outage)
+            for name, one in varied.items()
+            if name == BASE or one != varied[BASE]
         ]
     return tasks
 
@@ -104,7 +107,10 @@ def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[
 
 def measure_outage(scenario: Scenario) -> dict[str, Any]:
     """Metrics of one outage; without any critical load shed all its hours without the grid count as survived."""
-    found = dict(run(scenario).summary["resilience"])
+    result = run(scenario)
+    balance = result.table("energy_balance", ("residual_wh",))
+    check_residuals(balance["residual_wh"].to_numpy(), f"scenario '{scenario.name}'")
+    found = dict(result.summary["resilience"])
     lasted = found["hours_without_grid"]
     survived = found.pop("hours_to_first_critical_shed", None)
     found["survival_hours"] = lasted if survived is None else min(survived, lasted)

@@ -15,7 +15,8 @@ import pandas as pd
 
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
-from cosim.delivery.setpoints import at_device, mean_kw
+from cosim.case.unhindered import find_device_load
+from cosim.delivery.setpoints import at_device, mean_kw, spread_devices
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
 from cosim.scenario.events import LoadEvent
@@ -24,6 +25,7 @@ from cosim.validation.largest_clean import LargestClean, Searches, find_largest_
 from cosim.validation.tables import describe_violation
 from grid_models.arrays import Floats, Ints
 from grid_models.feeder.connection import ABC, LARGEST_ONE_PHASE_KVA, NAMES
+from market.exchanges import CAR, HEAT_PUMP
 
 LARGEST_SCALING = 100.0
 
@@ -113,7 +115,7 @@ def find_hosting_capacity(
     Parameters
     ----------
     case
-        Feeder, limits and profiles.
+        Feeder, limits and profiles, and cars and heat pumps, which take what they want where nothing is cut.
     intervals
         Intervals of the profiles that must stay clean, (K,).
     n_first
@@ -138,17 +140,17 @@ def find_hosting_capacity(
     `cosim.validation.largest_clean` tries them; what is clean again above a level that is not does not count.
     """
     connections = case.feeder.connections
-    load = mean_kw(case.profiles.load_wh[intervals], case.interval_minutes)
+    load = _list_load_kw(case, intervals)
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
     shape = sun_shape(case.profiles.pv_wh)
     sun = shape[intervals] if shape.any() else np.ones(len(intervals))
 
     def scaled(_: Ints, interval: Ints, level: Floats) -> Floats:
         of_panels = at_device(level[:, None] * pv[interval], "pv", connections)
-        return np.asarray(of_panels - at_device(load[interval], "load", connections))
+        return np.asarray(of_panels - load[interval])
 
     def at_each(search: Ints, interval: Ints, level: Floats) -> Floats:
-        injections = -at_device(load[interval], "load", connections)
+        injections = -load[interval]
         at = search if connections is None else connections.column("pv")[search]
         injections[np.arange(search.size), at] += level * sun[interval]
         return injections
@@ -159,16 +161,27 @@ def find_hosting_capacity(
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
     houses = _make_houses_frame(case, kw)
     bound = _describe_bounds(factor, "times today's PV")[0]
-    notes = _list_notes(case, kw)
+    notes = (*_list_device_notes(case), *_list_notes(case, kw))
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
+
+
+def _list_load_kw(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats:
+    """What houses draw in some intervals, with their cars and heat pumps, (K, C) kW."""
+    chosen, devices = intervals.astype(np.int64), find_device_load(case)
+    of_phases = {
+        "load": case.profiles.load_wh[chosen] + devices.heat_pumps_wh[chosen],
+        "ev": devices.cars_wh[chosen],
+    }
+    return np.asarray(spread_devices(of_phases, case.interval_minutes, case.feeder.connections))
 
 
 def _list_load_q_kvar(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
     """Reactive injections of the loads in some intervals, (K, C) kvar; None where there are none."""
     if case.load_reactive is None:
         return None
-    chosen = intervals.astype(np.int64)
-    of_loads = case.load_reactive.drawn_var(case.profiles.load_wh[chosen], chosen[:, None]) / -1000.0
+    chosen, devices = intervals.astype(np.int64), find_device_load(case)
+    drawn_wh = (case.profiles.load_wh + devices.cars_wh + devices.heat_pumps_wh)[chosen]
+    of_loads = case.load_reactive.drawn_var(drawn_wh, chosen[:, None]) / -1000.0
     return at_device(of_loads, "load", case.feeder.connections)
 
 
@@ -183,6 +196,18 @@ def _describe_bounds(found: LargestClean, unit: str) -> list[str]:
         return f"{bound}" if level > 0.0 else f"{bound}, without any PV"
 
     return [describe(*answer) for answer in zip(*found, strict=True)]
+
+
+def _list_device_notes(case: Case) -> tuple[str, ...]:
+    """What an answer takes cars and heat pumps for, where there are any."""
+    kinds = case.inputs.devices.kind
+    counts = {"cars": int((kinds == CAR).sum()), "heat pumps": int((kinds == HEAT_PUMP).sum())}
+    words = " and ".join(f"{count} {name}" for name, count in counts.items() if count)
+    if not words:
+        return ()
+    return (
+        f"load includes {words}: what they take by their strategy, with today's PV, where the network puts nothing off",
+    )
 
 
 def _list_notes(case: Case, found: LargestClean) -> tuple[str, ...]:
