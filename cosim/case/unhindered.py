@@ -23,20 +23,27 @@ class DeviceLoad(NamedTuple):
     heat_pumps_wh: Wh
 
 
-def follow_unhindered(case: MarketCase, cut_wh: Wh | None = None) -> Rows:
-    """Rows of all devices in all intervals, (T, D) `FLEXIBLE` rows.
+def follow_unhindered(
+    case: MarketCase, cut_wh: Wh | None = None, opening: Rows | None = None, chosen: slice = slice(None)
+) -> Rows:
+    """Rows of all devices in K intervals, (K, D) `FLEXIBLE` rows.
 
     Parameters
     ----------
     case
         Devices, and the inputs that they look at.
     cut_wh
-        What each is not given of what it wants, (T, D); nothing if left out.
+        What each is not given of what it wants, (K, D); nothing if left out.
+    opening
+        Their rows before these intervals; those before the run if left out.
+    chosen
+        Which intervals; all if left out.
     """
     inputs = case.inputs
-    surplus = inputs.pv_wh + inputs.fuel_cell_wh - inputs.load_wh
-    cut = np.zeros((case.n_intervals, case.opening.flexible.size), np.int64) if cut_wh is None else cut_wh
-    return follow_devices(inputs.devices, case.opening.flexible, surplus, cut)
+    surplus = (inputs.pv_wh + inputs.fuel_cell_wh - inputs.load_wh)[chosen]
+    before = case.opening.flexible if opening is None else opening
+    cut = np.zeros((surplus.shape[0], before.size), np.int64) if cut_wh is None else cut_wh
+    return follow_devices(inputs.devices, before, chosen.start or 0, surplus, cut)
 
 
 def find_device_load(case: MarketCase) -> DeviceLoad:

@@ -71,6 +71,9 @@ def show_summary(result: Result) -> None:
     for section, names in labels.FLEXIBLE.items():
         for key in (key for key in names if key in SHOWN_OF_DEVICES and section in summary):
             table.add_row(names[key], f"{summary[section][f'{key}_kwh']:,.1f}", "kWh")
+    for key, label in labels.OUTAGE_DEVICES.items():
+        if key in summary.get("resilience", {}):
+            table.add_row(label, f"{summary['resilience'][key]:,.1f}", "kWh")
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()

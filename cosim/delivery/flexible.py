@@ -201,8 +201,8 @@ def find_device_imbalance(asked: Rows, done: Rows, meters: Rows) -> int:
 
 
 @compiled
-def follow_devices(devices: FlexibleDevices, opening: Rows, surplus_wh: Wh, cut_wh: Wh) -> Rows:
-    """Rows of devices in all intervals, (T, D), where each is given what it wants less what is cut of it.
+def follow_devices(devices: FlexibleDevices, opening: Rows, first: int, surplus_wh: Wh, cut_wh: Wh) -> Rows:
+    """Rows of devices in K intervals, (K, D), where each is given what it wants less what is cut of it.
 
     Parameters
     ----------
@@ -210,17 +210,19 @@ def follow_devices(devices: FlexibleDevices, opening: Rows, surplus_wh: Wh, cut_
         All of them.
     opening
         Their rows before the first interval.
+    first
+        Number of that interval.
     surplus_wh
-        Own surplus of each house, (T, N).
+        Own surplus of each house, (K, N).
     cut_wh
-        What a device is not given of what it wants, (T, D).
+        What a device is not given of what it wants, (K, D).
     """
     followed = np.zeros((surplus_wh.shape[0], opening.size), FLEXIBLE)
     rows = opening.copy()
-    for t in range(surplus_wh.shape[0]):
-        rows = ask_devices(devices, rows, t, surplus_wh[t], np.zeros(0, np.bool_))
+    for k in range(surplus_wh.shape[0]):
+        rows = ask_devices(devices, rows, first + k, surplus_wh[k], NOBODY_RESTS)
         for j in range(rows.size):
-            rows[j].given_wh = max(rows[j].wanted_wh - cut_wh[t, j], 0)
+            rows[j].given_wh = max(rows[j].wanted_wh - cut_wh[k, j], 0)
         rows = finish_devices(rows, 0)
-        followed[t] = rows
+        followed[k] = rows
     return followed

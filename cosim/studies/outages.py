@@ -16,6 +16,7 @@ import pandas as pd
 
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
+from cosim.results.outage_devices import DEVICE_METRICS
 from cosim.scenario.events import RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR, draw_length_hours
@@ -120,12 +121,13 @@ def measure_outage(scenario: Scenario) -> dict[str, Any]:
 def average_outages(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the outages by variant, in the order of `VARIANTS`.
 
-    Further columns: the share of outages without critical load shed, and the energy not served in a year at the
-    scenario's rate of outages, kWh. Missing where no outage of a variant took the grid from anybody, as in a ring.
+    With cars or heat pumps what they missed, too. Further columns: the share of outages without critical load shed, and
+    the energy not served in a year at the scenario's rate of outages, kWh. Missing where no outage of a variant took
+    the grid from anybody, as in a ring.
     """
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *MEASURES])))
     groups = table.groupby("variant", sort=False)
-    means = groups[list(MEASURES)].mean()
+    means = groups[[*MEASURES, *(name for name in DEVICE_METRICS if name in table)]].mean()
     survived = table["survival_hours"] >= table["hours_without_grid"]
     means["survived_share"] = survived.groupby(table["variant"], sort=False).mean()
     means["kwh_per_year"] = groups["per_year"].mean() * means["energy_not_served_kwh"]

@@ -122,7 +122,9 @@ def list_sweep_notes(name: str, scenario: Scenario) -> list[str]:
     own = [row.participant for row in with_houses(scenario)[0].participants if getattr(row, key, None) is not None]
     if not own:
         return []
-    return [f"{len(own)} participants have {words} of their own ({key}), which the study does not vary: {', '.join(own)}"]
+    return [
+        f"{len(own)} participants have {words} of their own ({key}), which the study does not vary: {', '.join(own)}"
+    ]
 
 
 def write_sweep(directory: Path, name: str, table: pd.DataFrame) -> list[Path]:
