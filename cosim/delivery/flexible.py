@@ -72,6 +72,7 @@ def make_no_devices() -> FlexibleDevices:
     return FlexibleDevices(*of_devices, series, series, series, none, np.zeros(2, np.int64))
 
 
+UNLIMITED_WH = np.iinfo(np.int32).max
 NO_DEVICES = make_no_devices()
 NOBODY_RESTS = np.zeros(0, np.bool_)
 
@@ -201,8 +202,8 @@ def find_device_imbalance(asked: Rows, done: Rows, meters: Rows) -> int:
 
 
 @compiled
-def follow_devices(devices: FlexibleDevices, opening: Rows, first: int, surplus_wh: Wh, cut_wh: Wh) -> Rows:
-    """Rows of devices in K intervals, (K, D), where each is given what it wants less what is cut of it.
+def follow_devices(devices: FlexibleDevices, opening: Rows, first: int, surplus_wh: Wh, limit_wh: Wh) -> Rows:
+    """Rows of devices in K intervals, (K, D), where each is given what it wants, up to a limit.
 
     Parameters
     ----------
@@ -214,15 +215,15 @@ def follow_devices(devices: FlexibleDevices, opening: Rows, first: int, surplus_
         Number of that interval.
     surplus_wh
         Own surplus of each house, (K, N).
-    cut_wh
-        What a device is not given of what it wants, (K, D).
+    limit_wh
+        The most that a device is given, (K, D); `UNLIMITED_WH` where the network puts nothing off.
     """
     followed = np.zeros((surplus_wh.shape[0], opening.size), FLEXIBLE)
     rows = opening.copy()
     for k in range(surplus_wh.shape[0]):
         rows = ask_devices(devices, rows, first + k, surplus_wh[k], NOBODY_RESTS)
         for j in range(rows.size):
-            rows[j].given_wh = max(rows[j].wanted_wh - cut_wh[k, j], 0)
+            rows[j].given_wh = min(rows[j].wanted_wh, limit_wh[k, j])
         rows = finish_devices(rows, 0)
         followed[k] = rows
     return followed

@@ -155,12 +155,11 @@ def find_spells(outage_intervals: pa.Table, interval_minutes: int) -> list[pa.Ar
 
     Examples
     --------
-        >>> from collections.abc import Mapping, Sequence
-    from datetime import datetime
-        >>> hours = [datetime(2017, 1, 1, hour) for hour in (3, 4, 9)]
-        >>> rows = pa.table({"time": hours, "supply": ["island"] * 3})
-        >>> [len(spell) for spell in find_spells(rows, 60)]
-        [2, 1]
+    >>> from datetime import datetime
+    >>> hours = [datetime(2017, 1, 1, hour) for hour in (3, 4, 9)]
+    >>> rows = pa.table({"time": hours, "supply": ["island"] * 3})
+    >>> [len(spell) for spell in find_spells(rows, 60)]
+    [2, 1]
     """
     times = find_times_without_grid(outage_intervals)
     bounds = [*np.flatnonzero(_begins_spell(times, interval_minutes)).tolist(), len(times)]

@@ -314,11 +314,13 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
 def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str, pa.Table]:
     """All tables of a chunk; `ended` is the case at the end of the run, where people change it meanwhile."""
     ended = ended or case
-    outages = make_outage_tables(case, chunk) if has_events(ended) else {}
+    with_outages = has_events(ended)
+    outages = make_outage_tables(case, chunk) if with_outages else {}
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(ended) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
-    return {**found, "energy_balance": balance, **outages, **cells, **make_flexible_tables(case, chunk)}
+    devices = make_flexible_tables(case, chunk, with_outages=with_outages)
+    return {**found, "energy_balance": balance, **outages, **cells, **devices}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
-from cosim.case.unhindered import find_device_load
+from cosim.case.unhindered import DeviceLoad, find_device_load
 from cosim.delivery.setpoints import at_device, mean_kw, spread_devices
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
@@ -140,7 +140,8 @@ def find_hosting_capacity(
     `cosim.validation.largest_clean` tries them; what is clean again above a level that is not does not count.
     """
     connections = case.feeder.connections
-    load = _list_load_kw(case, intervals)
+    devices = find_device_load(case)
+    load = _list_load_kw(case, devices, intervals)
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
     shape = sun_shape(case.profiles.pv_wh)
     sun = shape[intervals] if shape.any() else np.ones(len(intervals))
@@ -155,7 +156,7 @@ def find_hosting_capacity(
         injections[np.arange(search.size), at] += level * sun[interval]
         return injections
 
-    q_kvar = _list_load_q_kvar(case, intervals)
+    q_kvar = _list_load_q_kvar(case, devices, intervals)
     alike = Searches(case, scaled, len(intervals), np.array([largest_scaling]), q_kvar)
     alone = Searches(case, at_each, len(intervals), np.full(case.feeder.bus.size, largest_kw), q_kvar)
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
@@ -165,9 +166,9 @@ def find_hosting_capacity(
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
 
 
-def _list_load_kw(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats:
+def _list_load_kw(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats:
     """What houses draw in some intervals, with their cars and heat pumps, (K, C) kW."""
-    chosen, devices = intervals.astype(np.int64), find_device_load(case)
+    chosen = intervals.astype(np.int64)
     of_phases = {
         "load": case.profiles.load_wh[chosen] + devices.heat_pumps_wh[chosen],
         "ev": devices.cars_wh[chosen],
@@ -175,11 +176,11 @@ def _list_load_kw(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats
     return np.asarray(spread_devices(of_phases, case.interval_minutes, case.feeder.connections))
 
 
-def _list_load_q_kvar(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
+def _list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
     """Reactive injections of the loads in some intervals, (K, C) kvar; None where there are none."""
     if case.load_reactive is None:
         return None
-    chosen, devices = intervals.astype(np.int64), find_device_load(case)
+    chosen = intervals.astype(np.int64)
     drawn_wh = (case.profiles.load_wh + devices.cars_wh + devices.heat_pumps_wh)[chosen]
     of_loads = case.load_reactive.drawn_var(drawn_wh, chosen[:, None]) / -1000.0
     return at_device(of_loads, "load", case.feeder.connections)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from cosim import Scenario, run
 from cosim.case.case import build_case, build_market
-from cosim.cli.entry import main
+from cosim.cli.app import app
 from cosim.errors import ConservationError, ScenarioError
 from cosim.results.summary import METERED
 from cosim.scenario.files import format_toml
@@ -128,9 +129,13 @@ def test_the_outage_study_tells_what_devices_missed() -> None:
 
 def test_a_key_that_does_nothing_is_not_swept(tmp_path: Path) -> None:
     roofs = tmp_path / "w.csv"
-    weather = STREET.with_changes(pv={"source": "pvwatts", "weather_file": roofs, "latitude_deg": 50.0, "longitude_deg": 8.0})
+    weather = STREET.with_changes(
+        pv={"source": "pvwatts", "weather_file": roofs, "latitude_deg": 50.0, "longitude_deg": 8.0}
+    )
     weather = weather.with_changes(houses={"production_ratio": 0.58})
-    with pytest.raises(ScenarioError, match=r"study production, houses\.production_ratio: expected a scenario in which"):
+    with pytest.raises(
+        ScenarioError, match=r"study production, houses\.production_ratio: expected a scenario in which"
+    ):
         list_sweep_tasks("production", weather, 1)
     assert list_sweep_tasks("storage", weather, 1)
     names = {task.labels["variant"] for task in list_outage_tasks(weather, 1)}
@@ -138,7 +143,7 @@ def test_a_key_that_does_nothing_is_not_swept(tmp_path: Path) -> None:
     assert not {name for name in names if name.startswith("production")}
 
 
-def test_houses_that_keep_their_own_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_houses_that_keep_their_own_are_named(tmp_path: Path) -> None:
     rows = [{"participant": "house_01", "battery_kwh": 3.0}, {"participant": "house_02", "pv_kwp": 4.0}]
     scenario = STREET.with_changes(participants=rows)
     assert list_sweep_notes("beta-tau", scenario) == []
@@ -146,7 +151,7 @@ def test_houses_that_keep_their_own_are_named(tmp_path: Path, capsys: pytest.Cap
     assert note == "1 participants have a battery of their own (battery_kwh), which the study does not vary: house_01"
     path = tmp_path / "own.toml"
     path.write_text(format_toml(scenario.with_changes(horizon={"hours": 2})))
-    with pytest.raises(SystemExit) as ended:
-        main(["study", "production", str(path), "--seeds", "1", "--workers", "1", "--out", str(tmp_path / "out")])
-    assert not ended.value.code
-    assert "note: 1 participants have panels of their own (pv_kwp)" in capsys.readouterr().out
+    given = ["study", "production", str(path), "--seeds", "1", "--workers", "1", "--out", str(tmp_path / "out")]
+    ended = CliRunner().invoke(app, given)
+    assert ended.exit_code == 0, ended.output
+    assert "note: 1 participants have panels of their own (pv_kwp)" in ended.output
