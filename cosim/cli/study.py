@@ -9,7 +9,7 @@ import typer
 
 from cosim.case import case as cases
 from cosim.cli import progress, terminal
-from cosim.cli.errors import bad_input_ends, make_printable
+from cosim.cli.errors import bad_input_ends
 from cosim.scenario import files
 from cosim.studies import microgrid_tables, outages, study, sweeps
 from cosim.studies import microgrids as microgrid_study
@@ -86,8 +86,7 @@ def _add_sweep(name: str, meaning: str) -> None:
             directory = study.make_directory(name, out)
             table = _run(name, tasks, workers, scheduler)
             written = sweeps.write_sweep(directory, name, table)
-        for note in notes:
-            typer.echo(f"note: {make_printable(note)}")
+        terminal.show_notes(notes)
         terminal.show_written(written)
 
 
@@ -105,9 +104,11 @@ def outage(
     """Outages at random: energy not served and survival against fuel cell, battery, panels, plug-in and market."""
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
+        tasks, notes = outages.list_outage_tasks(chosen, seeds), outages.list_outage_notes(chosen)
         directory = study.make_directory("outage", out)
-        table = _run("outage", outages.list_outage_tasks(chosen, seeds), workers)
+        table = _run("outage", tasks, workers)
         written = outages.write_outage_study(directory, table)
+    terminal.show_notes(notes)
     typer.echo(outages.format_markdown(outages.average_outages(table)))
     terminal.show_written(written)
 

@@ -279,6 +279,12 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
+def show_notes(notes: Iterable[str]) -> None:
+    """Print remarks, one a line."""
+    for note in notes:
+        typer.echo(f"note: {make_printable(note)}")
+
+
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     """Print the extremes of a solved network, its notes and the files written."""
     # Where all phases are alike, the first stands for them.
@@ -302,8 +308,7 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
             at = pick(values, key=values.__getitem__)
             table.add_row(words, f"{values[at]:.{digits}f}", unit, escape(", ".join(at)))
     Console().print(table)
-    for note in found.notes:
-        typer.echo(f"note: {make_printable(note)}")
+    show_notes(found.notes)
     if out is not None:
         show_written([out / "voltage.csv", out / "branch_current.csv"])
 

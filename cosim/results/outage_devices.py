@@ -1,8 +1,8 @@
 """What cars and heat pumps missed because their house was without the grid, told apart from load that was not served.
 
 Without the grid they take nothing. What they would have taken is found by following them once more through the run as
-if the grid had always been there, and given no more than they were where the network cut them. So energy that a car asks for hour after hour
-counts once, and what it would have missed anyway does not count.
+if the grid had always been there, and given no more than they were where the network cut them. So energy that a car
+asks for hour after hour counts once, and what it would have missed anyway does not count.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ def check_totals(totals: dict[str, float], name: str) -> dict[str, float]:
     Raises
     ------
     ConservationError
-        If it is not.
+        If it is not, or if batteries give and hold more than they were charged with.
     """
+    check_residuals([min(totals["lost_in_batteries_wh"], 0)], f"scenario '{name}', lost_in_batteries_wh below 0")
     residual = sum(totals[key] for key in USES) - sum(totals[key] for key in SOURCES)
     check_residuals([residual], f"scenario '{name}', {' + '.join(USES)} - {' - '.join(SOURCES)}")
     return {**totals, "residual_wh": int(residual)}

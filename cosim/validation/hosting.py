@@ -5,7 +5,6 @@ Batteries are idle and nothing is curtailed: the result is what the wires alone 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
+from cosim.case.event_checks import list_left_out
 from cosim.case.unhindered import DeviceLoad, find_device_load
 from cosim.delivery.setpoints import at_device, mean_kw, spread_devices
 from cosim.interrupts.stop import stop_between_lines
@@ -92,14 +92,9 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     case = build_case(scenario)
     every = np.arange(case.n_intervals)
     found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
-    return replace(found, notes=(*case.feeder.notes, *found.notes, *_list_left_out(scenario)))
-
-
-def _list_left_out(scenario: Scenario) -> list[str]:
-    """Events that the answer leaves out: it is that of the whole network, with the devices of the beginning."""
-    kinds = Counter(event.kind for event in scenario.events if not isinstance(event, LoadEvent))
-    counts = [f"{kind} ({count})" for kind, count in kinds.items()]
-    return [f"events that hosting capacity leaves out: {', '.join(counts)}"] if counts else []
+    # The answer is that of the whole network, with the devices of the beginning.
+    left_out = list_left_out(scenario, "hosting capacity", LoadEvent)
+    return replace(found, notes=(*case.feeder.notes, *found.notes, *left_out))
 
 
 def find_hosting_capacity(

@@ -129,13 +129,9 @@ def test_the_outage_study_tells_what_devices_missed() -> None:
 
 def test_a_key_that_does_nothing_is_not_swept(tmp_path: Path) -> None:
     roofs = tmp_path / "w.csv"
-    weather = STREET.with_changes(
-        pv={"source": "pvwatts", "weather_file": roofs, "latitude_deg": 50.0, "longitude_deg": 8.0}
-    )
-    weather = weather.with_changes(houses={"production_ratio": 0.58})
-    with pytest.raises(
-        ScenarioError, match=r"study production, houses\.production_ratio: expected a scenario in which"
-    ):
+    panels = {"source": "pvwatts", "weather_file": roofs, "latitude_deg": 50.0, "longitude_deg": 8.0}
+    weather = STREET.with_changes(pv=panels, houses={"production_ratio": 0.58})
+    with pytest.raises(ScenarioError, match=r"study production, houses\.production_ratio: expected a scenario in"):
         list_sweep_tasks("production", weather, 1)
     assert list_sweep_tasks("storage", weather, 1)
     names = {task.labels["variant"] for task in list_outage_tasks(weather, 1)}
