@@ -19,9 +19,11 @@ from cosim.studies import microgrid_tables, outages
 from cosim.studies.balance import USES, check_residuals, check_totals
 from cosim.studies.market_run import sum_market
 from cosim.studies.microgrids import run_microgrids
-from cosim.studies.outages import BASE, list_outage_tasks, measure_outage
+from cosim.studies.outages import BASE, PLUGGED_IN, VARIANTS, list_outage_notes, list_outage_tasks, measure_outage
 from cosim.studies.study import run_tasks
 from cosim.studies.sweeps import SWEEPS, list_sweep_notes, list_sweep_tasks
+from data.profiles import Profiles
+from data.tables import write_profiles
 
 STREET = Scenario().with_changes(
     name="street",
@@ -128,15 +130,42 @@ def test_the_outage_study_tells_what_devices_missed() -> None:
 
 
 def test_a_key_that_does_nothing_is_not_swept(tmp_path: Path) -> None:
-    roofs = tmp_path / "w.csv"
-    panels = {"source": "pvwatts", "weather_file": roofs, "latitude_deg": 50.0, "longitude_deg": 8.0}
-    weather = STREET.with_changes(pv=panels, houses={"production_ratio": 0.58})
+    scenario = _read_from_a_table(tmp_path)
     with pytest.raises(ScenarioError, match=r"study production, houses\.production_ratio: expected a scenario in"):
-        list_sweep_tasks("production", weather, 1)
-    assert list_sweep_tasks("storage", weather, 1)
-    names = {task.labels["variant"] for task in list_outage_tasks(weather, 1)}
-    assert BASE in names
-    assert not {name for name in names if name.startswith("production")}
+        list_sweep_tasks("production", scenario, 1)
+    assert list_sweep_tasks("storage", scenario, 1)
+    assert not {name for name in _list_variants(scenario) if name.startswith("production")}
+
+
+def _read_from_a_table(folder: Path) -> Scenario:
+    names = ("ann", "bob", "cem", "dee")
+    load = np.full((24, 4), 300, np.int64)
+    start, price = np.datetime64("2017-01-16T00:00:00"), np.full(24, 200_000, np.int64)
+    write_profiles(Profiles(start, 60, names, load, 2 * load, price, {}), folder / "mine.csv")
+    houses = {"n_houses": 25, "n_prosumers": "by_chance", "production_ratio": 0.58}
+    return STREET.with_changes(profiles={"source": "table", "file": folder / "mine.csv"}, houses=houses)
+
+
+def _list_variants(scenario: Scenario) -> dict[str, Scenario]:
+    return {task.labels["variant"]: task.scenario for task in list_outage_tasks(scenario, 1)}
+
+
+def test_variants_of_the_outage_study_are_those_of_the_scenario(tmp_path: Path) -> None:
+    """A community that is not there is not varied, one of another size doubled; a house that is there plugs in."""
+    variants = _list_variants(_read_from_a_table(tmp_path))
+    assert list(variants) == [BASE, PLUGGED_IN, "trading without sharing", "no market, batteries idle"]
+    assert variants[PLUGGED_IN].events[1].participant == "cem"  # type: ignore[union-attr]
+    small = STREET.with_changes(community={"enabled": True, "battery_kwh": 12.0})
+    assert _list_variants(small)["community battery doubled"].community.battery_kwh == 24.0
+    assert list(_list_variants(small)) == list(VARIANTS)
+
+
+def test_events_that_the_outage_study_leaves_out_are_named() -> None:
+    events = [{"kind": "random_outages"}, *_dark(4).model_dump()["events"]]
+    assert list_outage_notes(STREET.with_changes(events=events)) == [
+        "events that the outage study leaves out: outage (1)"
+    ]
+    assert list_outage_notes(STREET) == []
 
 
 def test_houses_that_keep_their_own_are_named(tmp_path: Path) -> None:
