@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.case.case import MarketCase
+from cosim.case.case import Case, MarketCase
 from cosim.delivery.flexible import UNLIMITED_WH, follow_devices
-from market.exchanges import CAR
+from cosim.delivery.setpoints import Kw, spread_devices
+from market.exchanges import CAR, Ints
 from market.storage import Wh
 
 
@@ -34,3 +35,12 @@ def find_device_load(case: MarketCase) -> DeviceLoad:
         for j, (kind, house) in enumerate(zip(devices.kind, devices.house, strict=True)):
             (load.cars_wh if kind == CAR else load.heat_pumps_wh)[:, house] += rows["given_wh"][:, j]
     return load
+
+
+def find_drawn_kw(case: Case, devices: DeviceLoad, intervals: Ints) -> Kw:
+    """Mean power that houses draw in some intervals with their cars and heat pumps, at their phases, (K, C) kW."""
+    drawn_wh = {
+        "load": (case.profiles.load_wh + devices.heat_pumps_wh)[intervals],
+        "ev": devices.cars_wh[intervals],
+    }
+    return spread_devices(drawn_wh, case.interval_minutes, case.feeder.connections)

@@ -15,8 +15,8 @@ import pandas as pd
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
 from cosim.case.event_checks import list_left_out
-from cosim.case.unhindered import DeviceLoad, find_device_load
-from cosim.delivery.setpoints import at_device, mean_kw, spread_devices
+from cosim.case.unhindered import DeviceLoad, find_device_load, find_drawn_kw
+from cosim.delivery.setpoints import at_device, mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
 from cosim.scenario.events import LoadEvent
@@ -136,7 +136,7 @@ def find_hosting_capacity(
     """
     connections = case.feeder.connections
     devices = find_device_load(case)
-    load = _list_load_kw(case, devices, intervals)
+    load = find_drawn_kw(case, devices, intervals.astype(np.int64))
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
     shape = sun_shape(case.profiles.pv_wh)
     sun = shape[intervals] if shape.any() else np.ones(len(intervals))
@@ -159,16 +159,6 @@ def find_hosting_capacity(
     bound = _describe_bounds(factor, "times today's PV")[0]
     notes = (*_list_device_notes(case), *_list_notes(case, kw))
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
-
-
-def _list_load_kw(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats:
-    """What houses draw in some intervals, with their cars and heat pumps, (K, C) kW."""
-    chosen = intervals.astype(np.int64)
-    of_phases = {
-        "load": case.profiles.load_wh[chosen] + devices.heat_pumps_wh[chosen],
-        "ev": devices.cars_wh[chosen],
-    }
-    return np.asarray(spread_devices(of_phases, case.interval_minutes, case.feeder.connections))
 
 
 def _list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
