@@ -35,6 +35,7 @@ from cosim.results.labels import (
     MONEY,
     NETWORK,
     OUTAGE_DEVICES,
+    PUT_OFF_KWH,
     REVERSE_HOURS,
 )
 from cosim.results.result import Result
@@ -43,7 +44,12 @@ from grid_models.feeder.connection import CONDUCTORS
 
 DEVICES = "cars and heat pumps"
 GROUPS = ("energy", "money", "curtailment", DEVICES, "network")
-CUT = ((CURTAILED_HOURS, "hours", "h"), (CUT_KWH, "cut_kwh", "kWh"), (CUT_PERCENT, "cut_percent", "%"))
+CUT = (
+    (CURTAILED_HOURS, "hours", "h"),
+    (CUT_KWH, "cut_kwh", "kWh"),
+    (CUT_PERCENT, "cut_percent", "%"),
+    (PUT_OFF_KWH, "put_off_kwh", "kWh"),
+)
 LENGTH = ("network", "length of the run", "h")
 Quantity = tuple[tuple[str, str, str], float]
 """(group, quantity, unit) and value."""
@@ -125,8 +131,8 @@ def list_device_quantities(summary: Mapping[str, Any]) -> Iterator[Quantity]:
     for section, labels in FLEXIBLE.items():
         for key, label in labels.items() if section in summary else ():
             yield (DEVICES, label, "kWh"), summary[section][f"{key}_kwh"]
-    if "cars" in summary:
-        yield (DEVICES, CARS_LEFT_SHORT, "stays"), summary["cars"]["sessions_not_served"]
+        if section == "cars" and section in summary:
+            yield (DEVICES, CARS_LEFT_SHORT, "stays"), summary["cars"]["sessions_not_served"]
     for key, label in OUTAGE_DEVICES.items():
         if key in summary.get("resilience", {}):
             yield (DEVICES, label, "kWh"), summary["resilience"][key]
