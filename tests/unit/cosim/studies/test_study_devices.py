@@ -15,7 +15,7 @@ from cosim.cli.app import app
 from cosim.errors import ConservationError, ScenarioError
 from cosim.results.summary import METERED
 from cosim.scenario.files import format_toml
-from cosim.studies import microgrid_tables, outages
+from cosim.studies import balance, microgrid_tables, outages
 from cosim.studies.balance import USES, check_residuals, check_totals
 from cosim.studies.market_run import sum_market
 from cosim.studies.microgrids import run_microgrids
@@ -100,6 +100,18 @@ def test_a_residual_ends_a_study(name: str) -> None:
     assert check_totals(totals, "street")["residual_wh"] == 0
     with pytest.raises(ConservationError, match=r"'street'.* a residual of \+1 Wh .*please report it"):
         check_totals({**totals, name: totals[name] + 1}, "street")
+
+
+def test_no_table_is_written_that_does_not_balance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(balance, "USES", ("demand_wh",))
+    path, out = tmp_path / "street.toml", tmp_path / "out"
+    path.write_text(format_toml(STREET.with_changes(horizon={"start": "2017-06-19T10:00:00Z", "hours": 6})))
+    ended = CliRunner().invoke(
+        app, ["study", "production", str(path), "--seeds", "1", "--workers", "1", "--out", str(out)]
+    )
+    assert ended.exit_code != 0
+    assert isinstance(ended.exception, ConservationError)
+    assert not list(out.iterdir())
 
 
 def test_every_study_looks_at_its_residuals(monkeypatch: pytest.MonkeyPatch) -> None:
