@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cosim.report.sections.outage import make_outage_sections
 from cosim.report.tables.run_tables import read_run
 from cosim.results.labels import OUTAGE_DEVICES
 from cosim.results.outage_devices import DEVICE_METRICS
+from cosim.simulation import simulate
 
 STREET = Scenario().with_changes(
     name="street",
@@ -76,6 +78,16 @@ def test_devices_that_take_nothing_stand_beside_load_that_was_not_served() -> No
         label: summary[key] for key, label in OUTAGE_DEVICES.items()
     }
     assert any("Cars and heat pumps take nothing" in text for text in section.text)
+
+
+def test_it_is_the_same_whatever_the_length_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A written run is followed part by part: contents go on from one to the next."""
+    scenario = STREET.with_changes(horizon={"hours": 20, "start": "2017-01-16T14:00:00Z"}, events=[{**ALL, "hours": 5}])
+    whole = run(scenario)
+    monkeypatch.setattr(simulate, "GROUP", 3)
+    parted = run(scenario, tmp_path / "parted")
+    pd.testing.assert_frame_equal(parted.resilience, whole.resilience)
+    assert whole.resilience["put_off_kwh"]["all"] > 0.0
 
 
 def test_without_devices_or_outages_nothing_is_told_of_them() -> None:
