@@ -57,6 +57,23 @@ def test_answers_hold_at_the_load_with_devices_and_no_further(strategy: str) -> 
             assert is_clean(case, load, p_kw) is clean, row["house"]
 
 
+@pytest.mark.slow  # runs and pandapower in every interval
+@pytest.mark.parametrize("strategy", ["uncontrolled", "at_departure", "price"])
+def test_what_devices_leave_of_the_voltage_is_to_the_last_digit(strategy: str) -> None:
+    """A limit just below what pandapower finds without any PV leaves room for some, one just above leaves none."""
+    devices = {"strategy": strategy}
+    winter = STREET.with_changes(
+        horizon={"start": "2017-01-16T12:00:00Z"}, network={"spacing_m": 300.0}, ev=devices, heat_pump=devices
+    )
+    load = find_loads(winter)
+    flow = solve_by_runpp(build_case(winter).feeder, -load / 1000.0, -np.tan(np.arccos(0.95)) * load / 1000.0)
+    lowest = float(flow.vm_pu.min())
+    below, above = (find_hosting(winter.with_changes(limits={"min_vm_pu": lowest + by})) for by in (-1e-6, 1e-6))
+    assert below.scaling > 0.0
+    assert above.scaling == 0.0
+    assert "pu" in above.bound_by
+
+
 def test_hosting_tells_devices_and_what_they_break() -> None:
     """Where cars break a limit without any PV, nothing is held, as a run of the same file says."""
     winter = STREET.with_changes(
