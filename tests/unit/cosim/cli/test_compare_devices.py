@@ -14,6 +14,8 @@ from cosim.results.result import Result
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
 
+pytestmark = pytest.mark.slow  # four written runs
+
 STREET = Scenario().with_changes(
     horizon={"hours": 10, "start": "2017-01-16T16:00:00Z"},
     houses={"n_houses": 4, "n_prosumers": 2},

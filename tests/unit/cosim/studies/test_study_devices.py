@@ -180,6 +180,7 @@ def test_events_that_the_outage_study_leaves_out_are_named() -> None:
     assert list_outage_notes(STREET) == []
 
 
+@pytest.mark.slow  # a whole study
 def test_houses_that_keep_their_own_are_named(tmp_path: Path) -> None:
     rows = [{"participant": "house_01", "battery_kwh": 3.0}, {"participant": "house_02", "pv_kwp": 4.0}]
     scenario = STREET.with_changes(participants=rows)
