@@ -195,7 +195,7 @@ def test_a_contract_that_lists_endlessly_many_anchors_is_told(
     ("change", "said"),
     [
         ({"size": float("inf")}, "expected waiting.size to be a whole number from 0 to"),
-        ({"gas": float("inf")}, "expected waiting.gas to be a whole number from 1 to 12,000,000, got Infinity"),
+        ({"gas": float("inf")}, "expected waiting.gas to be a whole number from 21,000 to 12,000,000, got Infinity"),
         ({"size": -5}, "expected waiting.size to be a whole number from 0 to 9,223,372,036,854,775,807, got -5"),
         ({"nonce": 99_999}, "expected waiting.versions[0].raw to be signed with the nonce that stands beside it"),
         (
