@@ -109,11 +109,12 @@ def _spell(name: str) -> str:
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
-    for position, name in enumerate(names):
-        if name and name in names[:position]:
+    first: dict[str, int] = {}
+    for position, name in enumerate(names, start=1):
+        if name and first.setdefault(name, position) != position:
             raise DataError(
                 f"{source}, column '{name}': expected each name of a column once, got it in column "
-                f"{names.index(name) + 1} and again in column {position + 1}; rename, add up or remove one"
+                f"{first[name]} and again in column {position}; rename, add up or remove one"
             )
 
 
@@ -177,8 +178,8 @@ def _split_rows(text: str, separator: str, width: int, source: str) -> list[list
 
 def _drop_nameless(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Without columns that have no name: empty ones, and a first one that only counts the rows."""
-    said = []
-    for label in [name for name in frame.columns if name.startswith("\0")]:
+    said, nameless = [], [name for name in frame.columns if name.startswith("\0")]
+    for label in nameless:
         position = int(label[1:])
         if position == 1 and _counts_rows(frame[label]):
             said.append("column 1, which has no name and counts the rows, left out")
@@ -188,8 +189,7 @@ def _drop_nameless(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tupl
             raise DataError(
                 f"{source}, column {position}: expected a name in the header, got nothing; name or remove the column"
             )
-        frame = frame.drop(columns=label)
-    return frame, tuple(said)
+    return frame.drop(columns=nameless) if nameless else frame, tuple(said)
 
 
 def _counts_rows(values: pd.Series[Any]) -> bool:

@@ -50,7 +50,7 @@ class Weather(NamedTuple):
     note: str
 
 
-def read_weather(path: Path, time: Times) -> Weather:
+def read_weather(path: Path, time: Times, timezone: str = "UTC", day_first: bool | None = None) -> Weather:
     """Weather of some hours from a CSV or Parquet file time,ghi,dni,dhi,temp_air,wind_speed with hourly rows.
 
     A file that covers the hours is taken as it is. One of 8,760 hours that does not is a typical year: each hour takes
@@ -59,9 +59,11 @@ def read_weather(path: Path, time: Times) -> Weather:
     Parameters
     ----------
     path
-        The file; times without offset are UTC.
+        The file.
     time
         (H,) begin of the hours, UTC.
+    timezone, day_first
+        Clock of times without offset, and order of day and month; see `data.columns.Column.read_times`.
 
     Raises
     ------
@@ -71,7 +73,8 @@ def read_weather(path: Path, time: Times) -> Weather:
     table = read_table(path, what="a table of weather")
     table.check_columns(("time", *RANGES), ())
     table = table.with_numbers(RANGES)
-    known = table.column("time").read_times("UTC").utc.astype("datetime64[s]")
+    known, said = table.column("time").read_times(timezone, day_first)
+    known = known.astype("datetime64[s]")
     if known.size < 2 or (np.diff(known) != _HOUR).any():
         raise DataError(f"{path.name}, column 'time': expected a row for every hour in order, got others; resample it")
     columns = []
@@ -82,7 +85,7 @@ def read_weather(path: Path, time: Times) -> Weather:
         columns.append(values)
     place, note = _find_rows(path, known, time.astype("datetime64[s]"))
     ghi, dni, dhi, temp_air, wind_speed = (values[place] for values in columns)
-    return Weather(time, ghi, dni, dhi, temp_air, wind_speed, note)
+    return Weather(time, ghi, dni, dhi, temp_air, wind_speed, "; ".join([note, *table.said, *said]))
 
 
 def _find_rows(path: Path, known: Times, time: Times) -> tuple[npt.NDArray[np.int64], str]:

@@ -192,17 +192,20 @@ def _join_priorities(scenario: Scenario) -> dict[str, Any]:
 
 
 def _count_devices(scenario: Scenario) -> dict[str, Any]:
-    """Changes of the numbers of cars and heat pumps: those of the table, where it says who has one."""
+    """Changes of the numbers of cars and heat pumps: those of the table, where it says who has one.
+
+    A larger number stays: houses of which the table says nothing are drawn until it is reached.
+    """
     changes: dict[str, Any] = {}
     for flag, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):
         said = [getattr(row, flag) for row in scenario.participants if getattr(row, flag) is not None]
         n, there = sum(said), getattr(getattr(scenario, flag), key)
-        if said and there not in (0, n):
+        if said and 0 < there < n:
             raise ScenarioError(
-                f"scenario '{scenario.name}', {flag}.{key}: expected {n} as in column '{flag}' of the table of "
-                f"participants, got {there}; leave it out"
+                f"scenario '{scenario.name}', {flag}.{key}: expected at least {n}, as many as say yes in column "
+                f"'{flag}' of the table of participants, got {there}; leave it out, or write no in some rows"
             )
-        if said:
+        if n > there:
             changes[flag] = {key: n}
     return changes
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator
+
+from data.zones import find_zone
 
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -72,10 +73,7 @@ Moment = Annotated[datetime, AfterValidator(_convert_to_utc)]
 
 
 def _check_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (OSError, ValueError, KeyError) as reason:
-        raise ValueError(f"expected a name like Europe/Madrid or UTC, got '{name}'; correct it") from reason
+    return find_zone(name).key
 
 
 Zone = Annotated[str, AfterValidator(_check_zone)]

@@ -64,7 +64,9 @@ class ProfilesSection(Section):
         "household",
         description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
     )
-    timezone: str = Field("UTC", description="time zone of times without offset in a table")
+    timezone: Zone = Field(
+        "UTC", description="time zone of times without offset in a table, of weather and temperature too"
+    )
     day_first: bool | None = Field(
         None, description="dates like 03/04/2017 in a table: true for April, false for March; none: the file decides"
     )
