@@ -13,7 +13,7 @@ import pandas as pd
 
 from data.clock import NEAR_SECOND, YEAR_LAST, Mask, Times, Written, find_order, localise, match_time, read_written
 from data.errors import DataError
-from data.numerals import OTHER, find_decimal, parse_column, to_number
+from data.numerals import OTHER, Reading, find_decimal, parse_column, to_number
 from data.series import Integers
 from data.zones import find_zone
 
@@ -66,7 +66,7 @@ class Table(NamedTuple):
                 if reading.because
                 else ("a number that can be read in one way only")
             )
-            self.column(name).check(wrong, expected, "write decimals with points, without thousands separators")
+            self.column(name).check(wrong, expected, _advise(reading))
         parsed = {name: parse_column(self.frame[name], reading.decimal) for name in texts}
         said = _say_numbers(cells, reading.decimal)
         return self._replace(frame=self.frame.assign(**parsed), said=(*self.said, *said))
@@ -95,7 +95,7 @@ class Table(NamedTuple):
         for name in found:
             if name not in listed:
                 raise DataError(
-                    f"{self.source}, column '{name}': expected one of {', '.join(known)}{_suggest(name, known)}; "
+                    f"{self.source}, column '{name}': expected one of {_name_some(known)}{_suggest(name, known)}; "
                     "rename or remove it"
                 )
         for name in required:
@@ -300,9 +300,22 @@ def make_notes(*notes: str) -> dict[str, str]:
     return {"notes": " | ".join(notes)} if notes else {}
 
 
+def _name_some(names: Sequence[str], most: int = 60) -> str:
+    """Names in a row; the first of very many."""
+    return ", ".join(names[:most]) + (f" … ({len(names)} in all)" if len(names) > most else "")
+
+
 def _suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.45)
     return f" (nearest: '{close[0]}')" if close else ""
+
+
+def _advise(reading: Reading) -> str:
+    """What to write in place of a number that contradicts others, or that may mean two things."""
+    if not reading.wrong or reading.because:
+        return "write decimals with points, without thousands separators"
+    ways = [f"{to_number(reading.wrong, decimal):.12g}" for decimal in OTHER]
+    return f"write {' or '.join(sorted(ways, key=float, reverse=True))}, without thousands separators"
 
 
 def _say_numbers(cells: dict[str, list[str]], decimal: str) -> tuple[str, ...]:

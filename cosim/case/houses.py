@@ -26,6 +26,8 @@ from data.households import name_houses
 Rows = dict[str, ParticipantSection]
 """Rows of a table by participant."""
 
+MOST_PARTICIPANTS, MOST_CHECKED_ROWS = 100_000, 1_000
+"""Houses that a scenario can have, and rows that are looked at whatever `houses.n_houses` says."""
 _FLAGS = ("ev", "heat_pump")
 _WORDS = {"yes": True, "true": True, "1": True, "1.0": True, "no": False, "false": False, "0": False, "0.0": False}
 _OF_COMMUNITY = ("pv_kwp", "battery_kwh", "fuel_cell", "units", "tank_kg", "fuel_eur_per_kg")
@@ -68,7 +70,23 @@ def _read_into(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
         table = read_table(path, what="a table of participants")
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
+    check_size(scenario, table)
     return with_rows(scenario, read_rows(table)), table.notes
+
+
+def check_size(scenario: Scenario, table: Table) -> None:
+    """Raise ScenarioError at a table of far more rows than there are houses, before each row is looked at.
+
+    What is wrong with a table of a size that people write is said more exactly of its rows.
+    """
+    n, drawn = len(table.frame), scenario.profiles.source != "table"
+    most = max(MOST_CHECKED_ROWS, scenario.houses.n_houses + 1) if drawn else MOST_PARTICIPANTS + 1
+    if n > most:
+        houses = f"{scenario.houses.n_houses} houses, as in houses.n_houses," if drawn else f"{MOST_PARTICIPANTS:,} houses"
+        raise ScenarioError(
+            f"{table.source}: expected at most a row for each of {houses} and one for the community, got {n:,} rows; "
+            f"remove rows{', or set houses.n_houses' if drawn else ''}"
+        )
 
 
 def with_rows(scenario: Scenario, rows: Sequence[ParticipantSection]) -> Scenario:

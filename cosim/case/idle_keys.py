@@ -265,8 +265,9 @@ def list_idle_batteries(scenario: Scenario, mechanism: Mechanism) -> tuple[str, 
     named = [row.participant for row in scenario.participants if row.battery_kwh]
     if not named:
         return ()
+    others = f" and of {len(named) - 1} others" if named[1:] else ""
     return (
-        f"table of participants: {len(named)} batteries, such as that of '{named[0]}', stay idle: market.mechanism = "
+        f"table of participants: the battery of '{named[0]}'{others} stays idle: market.mechanism = "
         f'"{mechanism.name}" uses none',
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
 from data.zones import find_zone
 
@@ -80,10 +82,41 @@ Zone = Annotated[str, AfterValidator(_check_zone)]
 """Name of a time zone of the IANA data base."""
 
 
+_TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+"""A number in quotes whose mark may be decimal or between thousands."""
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a key is for a number, and for no text beside."""
+    kinds = set(_list_kinds(annotation))
+    return bool(kinds & {int, float}) and str not in kinds
+
+
+def _list_kinds(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of, to the innermost."""
+    yield type(annotation) if isinstance(annotation, str) else annotation  # a word of a Literal is text
+    for part in get_args(annotation):
+        yield from _list_kinds(part)
+
+
 class Section(BaseModel):
     """A table of the scenario file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_each_number_in_one_way(cls, given: Any) -> Any:
+        texts = {key: value for key, value in given.items() if isinstance(value, str)} if isinstance(given, dict) else {}
+        for key, text in texts.items():
+            field = cls.model_fields.get(key)
+            if field is not None and _TWO_WAYS.fullmatch(text.strip()) and _is_number(field.annotation):
+                whole, decimal = re.sub("[.,]", "", text), float(text.replace(",", "."))
+                raise ValueError(
+                    f"{key}: expected a number that can be read in one way only, got {text!r}; write {whole.strip()} or "
+                    f"{decimal:g}, without quotes"
+                )
+        return given
 
     @field_validator("*", mode="after")
     @classmethod
