@@ -218,6 +218,7 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
     if profiles.load_varh is not None:
         frame.insert(3, "load_varh", profiles.load_varh.ravel())
     unfinished = path.with_name(path.name + ".part")
+    unfinished.unlink(missing_ok=True)
     if path.suffix in PARQUET:
         frame.to_parquet(unfinished, index=False)
     else:

@@ -144,7 +144,7 @@ def _compare(
 ) -> Iterator[tuple[int, bool, Difference | None]]:
     """For every block the number of records compared, whether it holds an interval, and its first difference.
 
-    Blocks behind the last interval hold what members stated later; they are no part of the run.
+    Blocks behind the last interval hold what members stated later, and nothing that would change the run.
     """
     genesis = np.concatenate(
         [record.reshape(-1, SIZE) for record in make_genesis_records(case, recorded.inputs_salt, recorded.form)]
@@ -152,10 +152,12 @@ def _compare(
     yield _count(recorded.genesis), False, find_difference(0, recorded.genesis, genesis)
     ran, n_acts = list_block_records(case, acts), 0
     for block in blocks:
-        acted = not block.holds_interval and is_act(block.records) and n_acts < len(acts)
+        is_within = block.interval < case.n_intervals
+        acts_here = not block.holds_interval and is_act(block.records)
+        acted = acts_here and is_within and n_acts < len(acts)
         n_acts += acted
         computed = next(ran, _NOTHING) if block.holds_interval or acted else select_registrations(block.records)
-        if block.holds_interval or block.interval < case.n_intervals:
+        if block.holds_interval or is_within or acts_here:
             yield _count(block.records), block.holds_interval, find_difference(block.height, block.records, computed)
 
 

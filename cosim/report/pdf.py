@@ -52,6 +52,7 @@ def print_pdf(page: Path, pdf: Path, browser: str | None = None) -> Path:
     """
     browser = browser or find_browser()
     partial = pdf.with_name(f".{pdf.name}.partial")
+    partial.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="gridsettle-chromium-") as profile:
         command = [
             *(browser, *FLAGS, f"--user-data-dir={profile}"),

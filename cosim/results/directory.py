@@ -36,6 +36,10 @@ def check_directory(directory: Path, *, resume: bool) -> None:
     if resume and not directory.exists():
         raise ScenarioError(f"{directory}: expected a run to resume, found no such directory; run without --resume")
     names = list_names(directory)
+    if links := [name for name in names if (directory / name).is_symlink()]:
+        raise ScenarioError(
+            f"{directory / links[0]}: expected what a run has written, got a link, which leads elsewhere; remove it"
+        )
     if not (resume and started) and not all(name.startswith(_BEFORE_THE_LEDGER) for name in names):
         what = "a run" if started else "other files and no ledger"
         raise ScenarioError(
@@ -77,6 +81,7 @@ def replace_when_whole(path: Path) -> Iterator[Path]:
         raise ScenarioError(f"{path}: expected a file to write, got a folder; add a file name")
     temporary = path.with_name(f".{path.name}.partial")
     try:
+        temporary.unlink(missing_ok=True)  # it may be a link by which a stranger's folder leads out of it
         try:
             yield temporary
         except BaseException:

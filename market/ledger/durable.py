@@ -82,7 +82,7 @@ def write_durably(path: Path, content: str | bytes) -> None:
     LedgerError
         If it cannot be written.
     """
-    partial = partial_path(path)
+    partial = free_partial_path(path)
     with report_unwritable(path):
         with partial.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -92,17 +92,22 @@ def write_durably(path: Path, content: str | bytes) -> None:
         sync_folder(path.parent)
 
 
-def partial_path(path: Path) -> Path:
-    """Where a file is written until it is whole: a hidden file beside it.
+def free_partial_path(path: Path) -> Path:
+    """Where a file is written until it is whole: a hidden file beside it, which is not there.
+
+    What lies there is removed: what was left half written, or a link by which a stranger's folder leads out of it.
 
     Raises
     ------
     LedgerError
-        If the path names a folder, such as `/` or `.`, and no file.
+        If the path names a folder, such as `/` or `.`, and no file; or what is in the way cannot be removed.
     """
     if not path.name or path.is_dir():
         raise LedgerError(f"{path}: expected a file to write, got a folder; add a file name")
-    return path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.partial")
+    with report_unwritable(path):
+        partial.unlink(missing_ok=True)
+    return partial
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from market.errors import LedgerError
 from market.exchanges import Kind
 from market.ledger.books.bookkeeper import read_terms
-from market.ledger.durable import partial_path, report_unwritable
+from market.ledger.durable import free_partial_path, report_unwritable
 from market.ledger.format.records import LAYOUTS, RecordKind
 from market.ledger.format.version import find_version, has_devices, has_phases
 from market.ledger.read.show import show_header
@@ -51,7 +51,7 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
 
 
 def _write(store: Store, path: Path, name: str) -> int:
-    partial, writer, n_rows = partial_path(path), None, 0
+    partial, writer, n_rows = free_partial_path(path), None, 0
     for group in store.groups(4096):
         table = _list_blocks(group) if name == "blocks" else _select_rows(group, TABLES[name])
         writer = writer or pq.ParquetWriter(partial, table.schema, compression="zstd")

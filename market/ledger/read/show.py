@@ -12,7 +12,7 @@ from typing import Any
 
 from market.exchanges import CONDUCTORS, Kind, Reason, Status, split_reason
 from market.ledger.crypto.keys import pseudonym
-from market.ledger.durable import partial_path, report_unwritable
+from market.ledger.durable import free_partial_path, report_unwritable
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import (
     CONNECTED,
@@ -126,7 +126,7 @@ def write_json_lines(store: Store, path: Path) -> int:
     LedgerError
         If the file cannot be written.
     """
-    partial = partial_path(path)
+    partial = free_partial_path(path)
     n_lines = 0
     with report_unwritable(path):
         with partial.open("w", encoding="utf-8", newline="\n") as file:

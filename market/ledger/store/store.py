@@ -355,7 +355,9 @@ def lock_for_writing(path: Path) -> sqlite3.Connection:
         If another process has locked it.
     """
     file = path.with_suffix(".lock")
-    if file.exists() and (not file.is_file() or file.stat().st_size > 0):
+    if path.is_symlink():
+        raise LedgerError(f"{path}: expected a file of its own, got a link, which leads elsewhere; put the file there")
+    if file.is_symlink() or (file.exists() and (not file.is_file() or file.stat().st_size > 0)):
         raise LedgerError(f"{file}: expected the empty file by which a run locks its ledger, got another; remove it")
     # A reader that asks whether somebody writes (`is_locked`) holds the file for a moment: it is waited for.
     lock = sqlite3.connect(file, isolation_level=None, timeout=READERS_ASK_S, check_same_thread=False)

@@ -55,7 +55,7 @@ def leave_request(directory: Path, records: RecordBytes) -> Path:
     LedgerError
         If it cannot be written.
     """
-    folder = directory / FOLDER
+    folder = _find_folder(directory)
     with report_unwritable(folder, "folder"):
         folder.mkdir(exist_ok=True)
     content = records.tobytes()
@@ -73,7 +73,7 @@ def list_requests(directory: Path) -> list[Request]:
         If one is no request.
     """
     found = []
-    for path in sorted((directory / FOLDER).glob("*.request")):
+    for path in sorted(_find_folder(directory).glob("*.request")):
         try:
             records = decode_records(bytes.fromhex(read_text_bounded(path, "a request", LONGEST)))
             statement = parse_statement(records)
@@ -81,6 +81,13 @@ def list_requests(directory: Path) -> list[Request]:
             raise LedgerError(f"{path}: expected a request, got something else ({reason}); remove it") from reason
         found.append((read_member_and_number(statement)[1], Request(path, records, statement)))
     return [request for _, request in sorted(found, key=lambda item: item[0])]
+
+
+def _find_folder(directory: Path) -> Path:
+    folder = directory / FOLDER
+    if folder.is_symlink():
+        raise LedgerError(f"{folder}: expected a folder of its own, got a link, which leads elsewhere; remove it")
+    return folder
 
 
 def parse_statement(records: RecordBytes) -> Statement:

@@ -17,9 +17,12 @@ from cosim.cli.app import app
 from cosim.interval.fold import run_intervals
 from cosim.recording.recorder import open_recorder
 from cosim.results.directory import prepare_directory
+from cosim.simulation.simulate import write_inputs
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import Header, make_demonstration_key
-from market.ledger.format.records import SIZE, RecordKind
+from market.ledger.format.records import LAYOUTS, SIZE, RecordKind
+from market.ledger.store.store import Store
+from market.ledger.store.tip import decode_records
 
 pytestmark = pytest.mark.slow  # runs, made again
 
@@ -97,3 +100,22 @@ def test_a_device_that_was_run_without_an_act_is_found(tmp_path: Path) -> None:
 
     resign(tmp_path / "run", make_demonstration_key(DAY.seed), change)
     assert not rerun_ledger(tmp_path / "run").ok
+
+
+@pytest.mark.parametrize("at", [5, 24])
+def test_a_battery_that_nobody_brought_is_found(at: int, tmp_path: Path) -> None:
+    """An operator gives a house 10 MWh, in the course of the run or behind its last interval."""
+    case = build_case(DAY)
+    prepare_directory(tmp_path / "run", resume=False)
+    with open_recorder(case, tmp_path / "run", resume=False) as recorder:
+        recorder.record(list(run_intervals(case, case.opening, 0, stop=at)))
+    with Store.open_to_read(tmp_path / "run") as store:
+        genesis = decode_records(store.block(0).records)
+    given = genesis[genesis[:, 0] == RecordKind.HOUSE][1:2].copy()
+    row = given.view(LAYOUTS[RecordKind.HOUSE]).reshape(-1)
+    row["own_wh"], row["wallet_neur"] = 10_000_000, 0
+    with open_recorder(case, tmp_path / "run", resume=True) as recorder:
+        recorder.ledger.append_registry(given)
+    write_inputs(case, tmp_path / "run")
+    found = rerun_ledger(tmp_path / "run", so_far=at < 24)
+    assert [each.height for each in found.differences] == [at + 1]
