@@ -121,7 +121,9 @@ def _check_names(names: Sequence[str], source: str) -> None:
 def _read_frame(text: str, separator: str, names: list[str], missing: Iterable[str], source: str) -> pd.DataFrame:
     """All rows; by pandas where every row has as many cells as the header, else cell by cell."""
     labels = [name or f"\0{position}" for position, name in enumerate(names, start=1)]
-    native = {name: None for name in labels if separator == "," and QUANTITY.match(name.rpartition(".")[2])}  # in order, and found at once
+    native = {
+        name: None for name in labels if separator == "," and QUANTITY.match(name.rpartition(".")[2])
+    }  # in order, and found at once
     options: dict[str, Any] = {
         "names": labels,
         "header": None,

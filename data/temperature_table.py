@@ -135,9 +135,7 @@ def _describe_gaps(time: Times, gaps: npt.NDArray[np.int64]) -> tuple[str, ...]:
     return (f"{what} from {time[first]} to {time[first + 1]} UTC, filled in by a line between the rows around it",)
 
 
-def _fill(
-    time: Times, celsius: Celsius, step: np.timedelta64, gaps: npt.NDArray[np.int64]
-) -> tuple[Times, Celsius]:
+def _fill(time: Times, celsius: Celsius, step: np.timedelta64, gaps: npt.NDArray[np.int64]) -> tuple[Times, Celsius]:
     """Times and temperatures with rows every `step` in the gaps behind some rows, on the line across each gap."""
     missing = [np.arange(time[k] + step, time[k + 1], step) for k in gaps]
     if not missing:

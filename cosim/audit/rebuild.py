@@ -24,8 +24,8 @@ from cosim.case.community import rate_community_wh
 from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
-from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.frames import PROFILES_FILE
+from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import is_made_again, read_kept_profiles, with_kept_network
 from cosim.case.tariff import with_tariff

@@ -26,9 +26,7 @@ CAR_HOUSES, HEAT_HOUSES, TRIPS = 5, 6, 7
 """Numbers of the random streams of houses with cars, of houses with heat pumps, and of trips."""
 
 
-def make_flexible_devices(
-    scenario: Scenario, profiles: Profiles, own: Temperatures | None = None
-) -> FlexibleDevices:
+def make_flexible_devices(scenario: Scenario, profiles: Profiles, own: Temperatures | None = None) -> FlexibleDevices:
     """Devices that can wait: cars by house, then heat pumps by house.
 
     Parameters

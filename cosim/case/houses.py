@@ -82,7 +82,9 @@ def check_size(scenario: Scenario, table: Table) -> None:
     n, drawn = len(table.frame), scenario.profiles.source != "table"
     most = max(MOST_CHECKED_ROWS, scenario.houses.n_houses + 1) if drawn else MOST_PARTICIPANTS + 1
     if n > most:
-        houses = f"{scenario.houses.n_houses} houses, as in houses.n_houses," if drawn else f"{MOST_PARTICIPANTS:,} houses"
+        houses = (
+            f"{scenario.houses.n_houses} houses, as in houses.n_houses," if drawn else f"{MOST_PARTICIPANTS:,} houses"
+        )
         raise ScenarioError(
             f"{table.source}: expected at most a row for each of {houses} and one for the community, got {n:,} rows; "
             f"remove rows{', or set houses.n_houses' if drawn else ''}"

@@ -107,13 +107,14 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _says_each_number_in_one_way(cls, given: Any) -> Any:
-        texts = {key: value for key, value in given.items() if isinstance(value, str)} if isinstance(given, dict) else {}
-        for key, text in texts.items():
+        for key, text in given.items() if isinstance(given, dict) else ():
             field = cls.model_fields.get(key)
-            if field is not None and _TWO_WAYS.fullmatch(text.strip()) and _is_number(field.annotation):
-                whole, decimal = re.sub("[.,]", "", text), float(text.replace(",", "."))
+            if field is None or not isinstance(text, str) or not _TWO_WAYS.fullmatch(text.strip()):
+                continue
+            if _is_number(field.annotation):
+                whole, decimal = re.sub("[.,]", "", text.strip()), float(text.replace(",", "."))
                 raise ValueError(
-                    f"{key}: expected a number that can be read in one way only, got {text!r}; write {whole.strip()} or "
+                    f"{key}: expected a number that can be read in one way only, got {text!r}; write {whole} or "
                     f"{decimal:g}, without quotes"
                 )
         return given
