@@ -19,7 +19,6 @@ from data.zones import find_zone
 
 Numbers = npt.NDArray[np.float64]
 HOUR_S = 3600
-CLOCK_REMEDY = "name the clock by profiles.timezone in the scenario (a command that reads a table: --timezone)"
 
 
 class Table(NamedTuple):
@@ -235,7 +234,7 @@ class Column(NamedTuple):
         usual = int(forward[0]) if forward.size else 0
         back = step == usual - HOUR_S
         if 0 < usual < HOUR_S and ((step == usual) | (step == 0) | back).all():
-            remedy = f"if clocks were turned back there, {CLOCK_REMEDY}, or write offsets"
+            remedy = advise_on_clock(timezone).removeprefix("; ")
             self.check(np.concatenate([[False], back]), "a time in UTC not before that of the row above", remedy)
 
     def _parse_times(
@@ -293,6 +292,16 @@ class Clock(NamedTuple):
 
     utc: Times
     said: tuple[str, ...]
+
+
+def advise_on_clock(timezone: str) -> str:
+    """End of a message about times that are not in order: which key names their clock, unless one is named already."""
+    if timezone != "UTC":
+        return ""
+    return (
+        "; if clocks were turned back there, name the clock by profiles.timezone in the scenario (a command that reads "
+        "a table: --timezone), or write offsets"
+    )
 
 
 def make_notes(*notes: str) -> dict[str, str]:

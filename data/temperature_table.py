@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.columns import advise_on_clock
 from data.errors import DataError
 from data.files import read_table
 
@@ -97,8 +98,8 @@ def read_temperatures(path: Path, timezone: str = "UTC", day_first: bool | None 
     celsius = column.to_float()
     column.check(~((celsius >= -60.0) & (celsius <= 60.0)), "a temperature from -60 to 60 °C", "correct the row")
     steps = np.diff(time)
-    late = np.concatenate([[False], steps <= _ZERO])
-    table.column("time").check(late, "times that rise from row to row", "sort the rows and remove duplicates")
+    late, remedy = np.concatenate([[False], steps <= _ZERO]), "sort the rows and remove duplicates"
+    table.column("time").check(late, "times that rise from row to row", f"{remedy}{advise_on_clock(timezone)}")
     step = _find_step(table.source, time)
     gaps = np.flatnonzero(steps > step)
     table = table.say(*said, *_describe_gaps(time, gaps))

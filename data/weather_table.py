@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.columns import advise_on_clock
 from data.errors import DataError
 from data.files import read_table
 
@@ -73,10 +74,13 @@ def read_weather(path: Path, time: Times, timezone: str = "UTC", day_first: bool
     table = read_table(path, what="a table of weather")
     table.check_columns(("time", *RANGES), ())
     table = table.with_numbers(RANGES)
-    known, said = table.column("time").read_times(timezone, day_first)
+    times = table.column("time")
+    known, said = times.read_times(timezone, day_first)
     known = known.astype("datetime64[s]")
-    if known.size < 2 or (np.diff(known) != _HOUR).any():
-        raise DataError(f"{path.name}, column 'time': expected a row for every hour in order, got others; resample it")
+    late = np.concatenate([[False], np.diff(known) != _HOUR])
+    times.check(late, "a row for every hour in order", f"resample it{advise_on_clock(timezone)}")
+    if known.size < 2:
+        raise DataError(f"{path.name}, column 'time': expected a row for every hour, got one row; add the others")
     columns = []
     for name, (low, high, unit) in RANGES.items():
         column = table.column(name)
