@@ -91,12 +91,14 @@ def draw_houses(scenario: Scenario, participants: Sequence[str], section: str) -
 
 
 def _tell_how_to_do_without(scenario: Scenario) -> str:
-    """How to have no cars and no heat pumps: where the table of participants names their houses, numbers cannot."""
-    named = [key for key in ("ev", "heat_pump") if any(getattr(row, key) for row in scenario.participants)]
-    drawn = ", ".join(key for key in ("ev.n_cars", "heat_pump.n_heat_pumps") if key.partition(".")[0] not in named)
-    in_table = " and ".join(f"'{key}'" for key in named)
-    ways = [f"write no in column {in_table} of the table of participants"] if named else []
-    return " and ".join([*ways, *([f"set {drawn.replace(', ', ' and ')} to 0"] if drawn else [])])
+    """How to have no cars and no heat pumps: numbers take away those that are drawn, the table those that it names."""
+    counts = {"ev": scenario.ev.n_cars, "heat_pump": scenario.heat_pump.n_heat_pumps}
+    n_named = {key: sum(bool(getattr(row, key)) for row in scenario.participants) for key in counts}
+    in_table = " and ".join(f"'{key}'" for key, n in n_named.items() if n)
+    keys = {"ev": "ev.n_cars", "heat_pump": "heat_pump.n_heat_pumps"}
+    drawn = " and ".join(keys[key] for key, n in n_named.items() if counts[key] > n or not n)
+    ways = [f"write no in column {in_table} of the table of participants"] if in_table else []
+    return " and ".join([*ways, *([f"set {drawn} to 0"] if drawn else [])])
 
 
 def _draw_sessions(scenario: Scenario, profiles: Profiles, n_cars: int) -> Sessions:

@@ -166,6 +166,7 @@ def _check_place(scenario: Scenario) -> None:
             f"scenario '{scenario.name}', network.participants: expected none beside houses.table or [[participants]], "
             f"got {section.participants.name}; put its columns into that table"
         )
+    n_named = sum(bool(row.ev) for row in scenario.participants)  # only beyond them cars are drawn
     for row in scenario.participants:
         where = f"table of participants, '{row.participant}'"
         if row.bus is not None and section.source != "file":
@@ -173,7 +174,7 @@ def _check_place(scenario: Scenario) -> None:
                 f'{where}, bus: expected none where network.source = "{section.source}", which places the houses '
                 f"itself, got '{row.bus}'; leave it out, or bring your network by network.source = \"file\""
             )
-        if row.phase_ev is not None and not (row.ev or (row.ev is None and scenario.ev.n_cars)):
+        if row.phase_ev is not None and not (row.ev or (row.ev is None and scenario.ev.n_cars > n_named)):
             raise ScenarioError(f"{where}, phase_ev: expected none without a car, got '{row.phase_ev}'; leave it out")
         roof = row.pv_tilt_deg is not None or row.pv_azimuth_deg is not None
         if roof and scenario.pv.source != "pvwatts":
