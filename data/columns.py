@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -315,7 +316,7 @@ def _name_some(names: Sequence[str], most: int = 60) -> str:
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.45)
+    close = difflib.get_close_matches(name, islice(known, 5000), n=1, cutoff=0.45)
     return f" (nearest: '{close[0]}')" if close else ""
 
 
