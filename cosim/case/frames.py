@@ -43,7 +43,7 @@ def take_frames(
         _check_alone(scenario, "houses.table", scenario.houses.table or scenario.participants, "houses")
         table = make_table(houses, "houses")
         check_size(scenario, table)
-        scenario = with_rows(scenario, read_rows(table))
+        scenario = with_rows(scenario, read_rows(table)[0])
     if profiles is None:
         return scenario, None
     _check_alone(scenario, "profiles.file", scenario.profiles.file, "profiles")

@@ -71,7 +71,8 @@ def _read_into(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
     check_size(scenario, table)
-    return with_rows(scenario, read_rows(table)), table.notes
+    rows, said = read_rows(table)
+    return with_rows(scenario, rows), said
 
 
 def check_size(scenario: Scenario, table: Table) -> None:
@@ -98,8 +99,8 @@ def with_rows(scenario: Scenario, rows: Sequence[ParticipantSection]) -> Scenari
     )
 
 
-def read_rows(table: Table) -> tuple[ParticipantSection, ...]:
-    """Rows of a table whose columns are the keys of `[[participants]]`; empty cells are left out.
+def read_rows(table: Table) -> tuple[tuple[ParticipantSection, ...], tuple[str, ...]]:
+    """Rows of a table whose columns are the keys of `[[participants]]`, and how it was read; empty cells are left out.
 
     Raises
     ------
@@ -115,10 +116,11 @@ def read_rows(table: Table) -> tuple[ParticipantSection, ...]:
         raise ScenarioError(str(reason)) from reason
     columns = [str(name) for name in table.frame.columns]
     cells = zip(*(table.frame[name] for name in columns), strict=True)
-    return tuple(
+    rows = (
         _make_row(table, row, {name: cell for name, cell in zip(columns, line, strict=True) if not pd.isna(cell)})
         for row, line in zip(table.frame.index, cells, strict=True)
     )
+    return tuple(rows), table.notes
 
 
 def _check_devices(table: Table) -> None:
