@@ -330,7 +330,7 @@ class CurtailmentSection(Section):
         "least_curtailment",
         description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
         "first cut; max_min: smallest share as large as possible; reject: all or nothing; section_14a: cars and heat "
-        "pumps are dimmed to 4.2 kW each, then as least_curtailment",
+        "pumps are dimmed by one share of what each wants above 4.2 kW, then as least_curtailment",
     )
     priority: dict[str, Literal["low", "normal", "high"]] = Field(
         {}, description="house = priority of its load: shed last of all, low before normal before high, in islands too"
