@@ -1,8 +1,8 @@
 """The contracts Batch and Escrow: gas, and equality with Python for a whole year.
 
 Run `python tests/benchmarks/contract_batch.py` with `--year` for the 8,760 hours of the default scenario by each
-mechanism, every third of them curtailed, and with `--gas` for gas on an anvil (needs GRIDSETTLE_EVM_TOOLS). Prints
-Markdown for docs/contract.md; nothing here asserts a time.
+mechanism, every third of them curtailed, and with `--gas` or `--gas-escrow` for gas on an anvil (needs
+GRIDSETTLE_EVM_TOOLS). Prints Markdown for docs/contract.md; nothing here asserts a time.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from market.contract.batch import (
     pack_rules,
     pack_state,
 )
+from market.contract.escrow import Clock
 from market.contract.rpc import Rpc
 from market.contract.signing import Place, sign_order
 from market.mechanisms import clear
@@ -45,6 +46,7 @@ from market.settlement import deliver_all, settle
 
 OPTIONS = ("--auto-impersonate", "--base-fee", "0", "--gas-price", "0", "--hardfork", "cancun")
 ESCROW = read_artifact("Escrow")
+LENGTH = 86_400
 KEYS = [(1000 + house).to_bytes(32, "big") for house in range(100)]
 
 
@@ -143,29 +145,60 @@ def encode_interval(
 
 
 def measure_escrow(anvil: Anvil, n: int) -> str:
-    """Gas of an escrow in ether of n members: deployment, a deposit, a day, a withdrawal."""
+    """Gas of an escrow in ether of n members: deployment, a deposit, a period, an announcement, a withdrawal, a period
+    in which a member is not covered."""
     members = [f"0x{0xA000 + house:040x}" for house in range(n)]
-    address = anvil.deploy(ESCROW, ("0x" + "0" * 40, 0, members))
+    begin = read_time(anvil) + 60
+    address = anvil.deploy(ESCROW, ("0x" + "0" * 40, Clock(0, begin, LENGTH, 3 * LENGTH), members))
     numbers = [n, anvil.gas]
     anvil.rpc.ask("anvil_setBalance", OPERATOR, hex(10**30))
     for house in range(n):
         anvil.send(address, encode_call(ESCROW, "deposit", (house, 10**18)), value=10**18)
     numbers.append(anvil.gas)
     rng = np.random.default_rng(1)
-    for day in range(2):
+    for period in range(2):
         positions = rng.integers(-(10**15), 10**15, n)
         positions[-1] -= positions.sum()
-        anvil.send(address, encode_call(ESCROW, "settle", (day, bytes(range(32)), positions.tolist())))
+        settle_at_end(anvil, address, begin, period, positions.tolist())
     numbers.append(anvil.gas)
     anvil.send(address, encode_call(ESCROW, "announce", (10**15,)), sender=members[0])
     numbers.append(anvil.gas)
-    anvil.send(address, encode_call(ESCROW, "settle", (2, bytes(range(32)), [0] * n)))
+    settle_at_end(anvil, address, begin, 2, [0] * n)
     anvil.send(address, encode_call(ESCROW, "withdraw"), sender=members[0])
+    numbers.append(anvil.gas)
+    positions[0] -= 2 * 10**18  # twice the deposit
+    positions[1:] += 2 * 10**18 // (n - 1)
+    positions[-1] -= positions.sum()
+    settle_at_end(anvil, address, begin, 3, positions.tolist())
     numbers.append(anvil.gas)
     return "| " + " | ".join(f"{each:,.0f}" for each in numbers) + " |"
 
 
-def print_gas() -> None:
+def read_time(anvil: Anvil) -> int:
+    block = anvil.rpc.ask_object("eth_getBlockByNumber", "latest", False)
+    assert block is not None, "a node without a block"
+    return int(block["timestamp"], 16)
+
+
+def settle_at_end(anvil: Anvil, address: str, begin: int, period: int, positions: list[int]) -> None:
+    """The operator settles a period when it is over, covered or not."""
+    anvil.rpc.ask("evm_setNextBlockTimestamp", hex(begin + (period + 1) * LENGTH))
+    anvil.send(address, encode_call(ESCROW, "settle", (period, bytes(range(32)), positions, 2**256 - 1)))
+
+
+def print_escrow_gas() -> None:
+    columns = ("members", "deployment", "a deposit", "a period", "an announcement", "a withdrawal", "not covered")
+    print("| " + " | ".join(columns) + " |\n" + "|---:" * len(columns) + "|")
+    for n in (8, 28, 53, 103):
+        # A node each: the time of one is moved on
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            node = stack.enter_context(running_anvil(Path(folder), *OPTIONS))
+            anvil = stack.enter_context(closing(Anvil(node.url)))
+            print(measure_escrow(anvil, n), flush=True)
+
+
+def print_batch_gas() -> None:
     """Gas by mechanism for 25 houses, then by number of houses."""
     runs: list[tuple[str, int, dict[str, bool]]] = [(name, 25, {}) for name in MECHANISMS]
     runs += [("sharing_p2p", 25, {"signed": True}), ("sharing_p2p", 25, {"curtailed": True})]
@@ -179,21 +212,19 @@ def print_gas() -> None:
         with closing(Anvil(node.url)) as anvil:
             for name, n, options in runs:
                 print(measure_batch(anvil, name, n, **options), flush=True)
-            print(
-                "\n| members | deployment | a deposit | a day | an announcement | a withdrawal |\n" + "|---:" * 6 + "|"
-            )
-            for n in (8, 28, 53, 103):
-                print(measure_escrow(anvil, n), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--year", action="store_true")
-    parser.add_argument("--gas", action="store_true")
+    parser.add_argument("--gas", action="store_true", help="both contracts' gas")
+    parser.add_argument("--gas-escrow", action="store_true", help="Escrow's gas alone")
     chosen = parser.parse_args()
     print(f"Batch: {len(BATCH.runtime):,} bytes, Escrow: {len(ESCROW.runtime):,} bytes\n")
     if chosen.gas:
-        print_gas()
+        print_batch_gas()
+    if chosen.gas or chosen.gas_escrow:
+        print_escrow_gas()
     if chosen.year:
         compare_year()
 
