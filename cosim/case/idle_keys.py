@@ -265,7 +265,7 @@ def list_idle_batteries(scenario: Scenario, mechanism: Mechanism) -> tuple[str, 
     named = [row.participant for row in scenario.participants if row.battery_kwh]
     if not named:
         return ()
-    others = f" and of {len(named) - 1} others" if named[1:] else ""
+    others = f" and of {len(named) - 1} more" if named[1:] else ""
     return (
         f"table of participants: the battery of '{named[0]}'{others} stays idle: market.mechanism = "
         f'"{mechanism.name}" uses none',

@@ -111,7 +111,7 @@ def test_what_was_understood_of_the_numbers_of_houses_is_said(tmp_path: Path) ->
 
 
 OUTAGE = [{"kind": "outage", "start": "2017-06-01T03:00:00Z", "hours": 2, "grid": True}]
-IDLE = "table of participants: the battery of 'house_01' and of 1 others stays idle: market.mechanism = \"trading\""
+IDLE = "table of participants: the battery of 'house_01' and of 1 more stays idle: market.mechanism = \"trading\""
 BATTERIES: list[tuple[dict[str, Any], bool]] = [
     ({}, True),
     ({"market": {"mechanism": "trading_battery"}}, False),

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosim import Scenario
@@ -58,6 +58,7 @@ def test_heat_of_an_hour_does_not_depend_on_where_the_run_begins(seed: int, star
 
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**31), first_hour=st.integers(96, 400))
+@example(seed=1, first_hour=240)  # New Year
 def test_cold_days_before_a_run_take_more_heat_on_its_first_day(seed: int, first_hour: int) -> None:
     """The table counts before the run begins, in the year before too: three days that are colder are felt."""
     own = draw_table(seed)
