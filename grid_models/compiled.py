@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
-import numba
+from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Compiled(CPUDispatcher):  # type: ignore[misc]  # numba has no types
+    """A function as Python calls it. Compiled functions call `inner`, which lacks what takes Python's objects apart.
+
+    That part is a third of what there is to compile, and only few functions are ever called by Python.
+    """
+
+    def __init__(self, function: FunctionType, locals: Any = None, targetoptions: Any = None) -> None:
+        super().__init__(function, locals, targetoptions)
+        bare = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        self.inner = CPUDispatcher(_copy_function(function), locals, {**targetoptions, **bare})
+        for dispatcher in (self, self.inner):
+            _cache(dispatcher)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What compiled functions take this one for."""
+        return self.inner._numba_type_
 
 
 def compiled(function: F) -> F:
@@ -17,7 +37,20 @@ def compiled(function: F) -> F:
     gives inf or NaN, as in numpy, and the convergence test catches it. Where numba has no folder to write its
     cache to, every process compiles anew.
     """
+    return cast(F, Compiled(cast(FunctionType, function), targetoptions={"nopython": True, "error_model": "numpy"}))
+
+
+def _copy_function(function: FunctionType) -> FunctionType:
+    """The same under another name, by which numba keeps its machine code apart."""
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__qualname__, copy.__module__ = f"{function.__qualname__}.inner", function.__module__
+    return copy
+
+
+def _cache(dispatcher: CPUDispatcher) -> None:
     try:
-        return cast(F, numba.njit(cache=True, error_model="numpy")(function))
+        dispatcher.enable_caching()
     except RuntimeError:
-        return cast(F, numba.njit(error_model="numpy")(function))
+        return  # no folder that numba can write to

@@ -101,14 +101,12 @@ def check_horizon(scenario: Scenario, profiles: Profiles) -> None:
 def check_events(scenario: Scenario, profiles: Profiles) -> None:
     """Raise ScenarioError unless events name participants, and begin and end with intervals of the profiles."""
     names, minutes = profiles.participants, profiles.interval_minutes
+    shown = ", ".join(names if len(names) <= 4 else (*names[:3], "…", names[-1]))
     for where, event in number_events(scenario):
         if isinstance(event, RandomOutagesEvent):
             continue
         if not isinstance(event, OutageEvent) and event.participant not in names:
-            raise ScenarioError(
-                f"{where}, participant: expected one of {', '.join(names[:3])}, …, {names[-1]}, "
-                f"got '{event.participant}'; correct it"
-            )
+            raise ScenarioError(f"{where}, participant: expected one of {shown}, got '{event.participant}'; correct it")
         begin, hours = (event.start, event.hours) if isinstance(event, OutageEvent | LoadEvent) else (event.at, 0.0)
         t, rest = find_interval(profiles, begin)
         if rest or not 0 <= t < profiles.n_intervals:

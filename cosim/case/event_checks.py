@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -28,6 +29,19 @@ def check_only_loads(scenario: Scenario, who: str) -> None:
                 f"{where}: expected events of kind load for {who}, which knows neither outages nor devices that join "
                 f"or leave, got {event.kind}; remove it"
             )
+
+
+def list_left_out(scenario: Scenario, who: str, keeps: type[Event]) -> list[str]:
+    """What `who` leaves out of a scenario's events, all but those of one kind, as a remark; nothing if there is none.
+
+    Examples
+    --------
+    >>> list_left_out(Scenario(), "hosting capacity", LoadEvent)
+    []
+    """
+    kinds = Counter(event.kind for event in scenario.events if not isinstance(event, keeps))
+    counts = [f"{kind} ({count})" for kind, count in kinds.items()]
+    return [f"events that {who} leaves out: {', '.join(counts)}"] if counts else []
 
 
 def check_changes(scenario: Scenario, profiles: Profiles) -> None:

@@ -92,4 +92,7 @@ def show_comparison(table: pd.DataFrame) -> None:
         last = group
         digits = comparison.choose_digits(quantity, unit, row)
         shown.add_row(quantity, *("–" if value != value else f"{value:,.{digits}f}" for value in row), unit)
-    Console().print(shown)
+    console = Console()
+    console.print(shown)
+    for warning in comparison.list_warnings(table):
+        console.print(f"note: {warning}", soft_wrap=True, highlight=False, markup=False)

@@ -35,7 +35,7 @@ Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary
 
 SWEEPS = {
     "beta-tau": "P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h).",
-    "production": "Five markets over production, 10 % to 200 % of demand, panels scaled.",
+    "production": "Five markets over production, 10 % to 200 % of demand without cars and heat pumps, panels scaled.",
     "storage": "Five markets over battery capacity, 0 to 30 kWh a house.",
 }
 """Sweeps over two keys of a scenario, with what their help says."""
@@ -82,9 +82,11 @@ def _add_sweep(name: str, meaning: str) -> None:
     ) -> None:
         with bad_input_ends():
             chosen = _shorten(files.load_scenario(scenario), hours)
+            tasks, notes = sweeps.list_sweep_tasks(name, chosen, seeds), sweeps.list_sweep_notes(name, chosen)
             directory = study.make_directory(name, out)
-            table = _run(name, sweeps.list_sweep_tasks(name, chosen, seeds), workers, scheduler)
+            table = _run(name, tasks, workers, scheduler)
             written = sweeps.write_sweep(directory, name, table)
+        terminal.show_notes(notes)
         terminal.show_written(written)
 
 
@@ -102,9 +104,11 @@ def outage(
     """Outages at random: energy not served and survival against fuel cell, battery, panels, plug-in and market."""
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
+        tasks, notes = outages.list_outage_tasks(chosen, seeds), outages.list_outage_notes(chosen)
         directory = study.make_directory("outage", out)
-        table = _run("outage", outages.list_outage_tasks(chosen, seeds), workers)
+        table = _run("outage", tasks, workers)
         written = outages.write_outage_study(directory, table)
+    terminal.show_notes(notes)
     typer.echo(outages.format_markdown(outages.average_outages(table)))
     terminal.show_written(written)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,9 @@ def show_summary(result: Result) -> None:
     for section, names in labels.FLEXIBLE.items():
         for key in (key for key in names if key in SHOWN_OF_DEVICES and section in summary):
             table.add_row(names[key], f"{summary[section][f'{key}_kwh']:,.1f}", "kWh")
+    for key, label in labels.OUTAGE_DEVICES.items():
+        if key in summary.get("resilience", {}):
+            table.add_row(label, f"{summary['resilience'][key]:,.1f}", "kWh")
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     table.add_section()
@@ -276,6 +279,12 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
+def show_notes(notes: Iterable[str]) -> None:
+    """Print remarks, one a line."""
+    for note in notes:
+        typer.echo(f"note: {make_printable(note)}")
+
+
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     """Print the extremes of a solved network, its notes and the files written."""
     # Where all phases are alike, the first stands for them.
@@ -299,8 +308,7 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
             at = pick(values, key=values.__getitem__)
             table.add_row(words, f"{values[at]:.{digits}f}", unit, escape(", ".join(at)))
     Console().print(table)
-    for note in found.notes:
-        typer.echo(f"note: {make_printable(note)}")
+    show_notes(found.notes)
     if out is not None:
         show_written([out / "voltage.csv", out / "branch_current.csv"])
 

@@ -15,7 +15,7 @@ from grid_models.devices.ev import arrive, car_wish
 from grid_models.devices.flexible import content_wh
 from grid_models.devices.heat_pump import heat_pump_wish, shortfall_wh
 from market.compiled import compiled, integer
-from market.exchanges import CAR, FLEXIBLE_KIND, HEAT_PUMP, Ints, Rows
+from market.exchanges import CAR, FLEXIBLE, FLEXIBLE_KIND, HEAT_PUMP, Ints, Rows
 from market.storage import Wh
 
 _CAR, _HEAT_PUMP, _KIND = integer(CAR), integer(HEAT_PUMP), integer(FLEXIBLE_KIND)
@@ -75,6 +75,7 @@ def make_no_devices() -> FlexibleDevices:
     return FlexibleDevices(*of_devices, series, series, series, none, np.zeros(2, np.int64))
 
 
+UNLIMITED_WH = np.iinfo(np.int32).max
 NO_DEVICES = make_no_devices()
 NOBODY_RESTS = np.zeros(0, np.bool_)
 
@@ -202,3 +203,31 @@ def find_device_imbalance(asked: Rows, done: Rows, meters: Rows) -> int:
         if not (follows and bounded and row.given_wh <= row.wanted_wh) or given[house] > meters[house].load_wh:
             return int(house)
     return -1
+
+
+@compiled
+def follow_devices(devices: FlexibleDevices, opening: Rows, first: int, surplus_wh: Wh, limit_wh: Wh) -> Rows:
+    """Rows of devices in K intervals, (K, D), where each is given what it wants, up to a limit.
+
+    Parameters
+    ----------
+    devices
+        All of them.
+    opening
+        Their rows before the first interval.
+    first
+        Number of that interval.
+    surplus_wh
+        Own surplus of each house, (K, N).
+    limit_wh
+        The most that a device is given, (K, D); `UNLIMITED_WH` where the network puts nothing off.
+    """
+    followed = np.zeros((surplus_wh.shape[0], opening.size), FLEXIBLE)
+    rows = opening.copy()
+    for k in range(surplus_wh.shape[0]):
+        rows = ask_devices(devices, rows, first + k, surplus_wh[k], NOBODY_RESTS)
+        for j in range(rows.size):
+            rows[j].given_wh = min(rows[j].wanted_wh, limit_wh[k, j])
+        rows = finish_devices(rows, 0)
+        followed[k] = rows
+    return followed

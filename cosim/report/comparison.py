@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,32 @@ from cosim.results.directory import write_whole
 from cosim.results.folders import make_folder
 from cosim.results.labels import (
     BACKGROUND,
+    CARS_LEFT_SHORT,
     CURTAILED,
     CURTAILED_HOURS,
     CUT_KWH,
     CUT_PERCENT,
     ENERGIES,
     ENERGY,
+    FLEXIBLE,
     MONEY,
     NETWORK,
+    OUTAGE_DEVICES,
+    PUT_OFF_KWH,
     REVERSE_HOURS,
 )
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
 from grid_models.feeder.connection import CONDUCTORS
 
-GROUPS = ("energy", "money", "curtailment", "network")
-CUT = ((CURTAILED_HOURS, "hours", "h"), (CUT_KWH, "cut_kwh", "kWh"), (CUT_PERCENT, "cut_percent", "%"))
+DEVICES = "cars and heat pumps"
+GROUPS = ("energy", "money", "curtailment", DEVICES, "network")
+CUT = (
+    (CURTAILED_HOURS, "hours", "h"),
+    (CUT_KWH, "cut_kwh", "kWh"),
+    (CUT_PERCENT, "cut_percent", "%"),
+    (PUT_OFF_KWH, "put_off_kwh", "kWh"),
+)
 LENGTH = ("network", "length of the run", "h")
 Quantity = tuple[tuple[str, str, str], float]
 """(group, quantity, unit) and value."""
@@ -73,7 +83,7 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
     table = table.iloc[by_group]
-    table = table[table.fillna(0).any(axis=1)]
+    table = table[(table.fillna(0) != 0).any(axis=1) | (table.index.get_level_values("group") == DEVICES)]
     for name in names[1:]:
         table[f"{name} minus {names[0]}"] = table[name] - table[names[0]]
     return table
@@ -112,7 +122,20 @@ def list_quantities(result: Result) -> Iterator[Quantity]:
         yield ("curtailment", label, unit), curtailed.get(key, np.nan)
     for outcome, count in sort_outcomes(result.summary).items():
         yield ("curtailment", f"intervals {outcome.replace('_', ' ')}", "intervals"), count
+    yield from list_device_quantities(result.summary)
     yield from list_network_quantities(result)
+
+
+def list_device_quantities(summary: Mapping[str, Any]) -> Iterator[Quantity]:
+    """What is compared of cars and heat pumps: what they took, had to wait for and missed; nothing without any."""
+    for section, labels in FLEXIBLE.items():
+        for key, label in labels.items() if section in summary else ():
+            yield (DEVICES, label, "kWh"), summary[section][f"{key}_kwh"]
+        if section == "cars" and section in summary:
+            yield (DEVICES, CARS_LEFT_SHORT, "stays"), summary["cars"]["sessions_not_served"]
+    for key, label in OUTAGE_DEVICES.items():
+        if key in summary.get("resilience", {}):
+            yield (DEVICES, label, "kWh"), summary["resilience"][key]
 
 
 def list_network_quantities(result: Result) -> Iterator[Quantity]:
@@ -152,7 +175,7 @@ def choose_digits(quantity: str, unit: str, values: Iterable[float]) -> int:
     """Decimals that the values of a quantity of this unit are shown with; hours as exactly as they are known."""
     if quantity == NETWORK["largest_unbalance"]:
         return EXTREMES["largest_unbalance"][1]
-    return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0}.get(unit, 1)
+    return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0, "stays": 0}.get(unit, 1)
 
 
 def write_comparison(table: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
@@ -169,8 +192,14 @@ def make_comparison_page(table: pd.DataFrame) -> str:
     runs = [str(name) for name in table.columns if " minus " not in str(name)]
     parts = {name: part.droplevel("group") for name, part in table.groupby("group", sort=False)}
     sections = [make_group_section(str(name), part, runs) for name, part in parts.items()]
-    sections[0] = sections[0]._replace(text=(*compare_lengths(table[runs]), *compare_models(table[runs])))
+    sections[0] = sections[0]._replace(text=list_warnings(table))
     return render_page("Comparison of runs", " · ".join(runs), None, sections)
+
+
+def list_warnings(table: pd.DataFrame) -> tuple[str, ...]:
+    """What keeps the runs of a comparison from being comparable as they stand, in sentences."""
+    runs = table[[name for name in table.columns if " minus " not in str(name)]]
+    return (*compare_lengths(runs), *compare_models(runs))
 
 
 def make_group_section(group: str, part: pd.DataFrame, runs: list[str]) -> PageSection:
@@ -182,12 +211,13 @@ def make_group_section(group: str, part: pd.DataFrame, runs: list[str]) -> PageS
         for (quantity, unit), values in zip(part.index, part.to_numpy(np.float64), strict=True)
     ]
     figures = tuple(
-        Figure(f"{group}-{unit}", f"{title}, {unit}.", draw_bars(part[runs], unit))
+        Figure(f"{group.replace(' ', '-')}-{unit}", f"{title}, {unit}.", draw_bars(part[runs], unit))
         for unit in dict.fromkeys(part.index.get_level_values("unit"))
         if unit in ("kWh", "EUR")
     )
     caption = f"{title} of each run, and differences from {runs[0]}."
-    return PageSection(group, title, tables=(Table(group, caption, header, rows),), figures=figures)
+    key = group.replace(" ", "-")
+    return PageSection(key, title, tables=(Table(key, caption, header, rows),), figures=figures)
 
 
 def compare_lengths(runs: pd.DataFrame) -> tuple[str, ...]:

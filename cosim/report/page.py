@@ -106,8 +106,7 @@ def make_page(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosti
     """The report as HTML; `tables` are those that are written beside it, by name."""
     scenario, summary = run.result.scenario, run.result.summary
     times = run.result.intervals.index
-    shed_kwh = summary.get("resilience", {}).get("energy_not_served_kwh", 0.0)
-    judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), shed_kwh)
+    judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), summary.get("resilience", {}))
     if most := describe_most_frequent(run):
         judged = judged._replace(text=f"{judged.text} {most}")
     judged = judged._replace(why=describe_reason(run))

@@ -13,9 +13,12 @@ from cosim.case.case import Case
 from cosim.interval.chunk import Chunk
 from cosim.results.sums import Parts
 from cosim.results.tables import encode_names, interval_times, make_table
+from grid_models.arrays import Mask
+from grid_models.feeder.topology import Supply
 from market.exchanges import CAR, HEAT_PUMP
 
 CARS_TABLE, HEAT_PUMPS_TABLE = "ev", "heat_pumps"
+WITHOUT_GRID = "without_grid"
 _KINDS = {CARS_TABLE: CAR, HEAT_PUMPS_TABLE: HEAT_PUMP}
 _SAID = ("least_wh", "wanted_wh", "most_wh", "given_wh")
 _COLUMNS = {
@@ -49,12 +52,15 @@ def list_flexible_tables(case: Case) -> tuple[str, ...]:
     return tuple(name for name, kind in _KINDS.items() if (kinds == kind).any())
 
 
-def make_flexible_tables(case: Case, chunk: Chunk) -> dict[str, pa.Table]:
-    """Tables `ev` and `heat_pumps` of a chunk: one row per interval and device."""
-    return {name: _make_flexible_table(case, chunk, name) for name in list_flexible_tables(case)}
+def make_flexible_tables(case: Case, chunk: Chunk, *, with_outages: bool) -> dict[str, pa.Table]:
+    """Tables `ev` and `heat_pumps` of a chunk: one row per interval and device.
+
+    In a run with outages `WITHOUT_GRID` says whether the grid did not feed its house, so that it took nothing.
+    """
+    return {name: _make_flexible_table(case, chunk, name, with_outages) for name in list_flexible_tables(case)}
 
 
-def _make_flexible_table(case: Case, chunk: Chunk, name: str) -> pa.Table:
+def _make_flexible_table(case: Case, chunk: Chunk, name: str, with_outages: bool) -> pa.Table:
     chosen = np.flatnonzero(case.fleet.flexible.kind == _KINDS[name])
     rows = chunk.window.devices[:, chosen].reshape(-1)
     return make_table(
@@ -62,8 +68,17 @@ def _make_flexible_table(case: Case, chunk: Chunk, name: str) -> pa.Table:
             "time": interval_times(case, rows["interval"]),
             "house": encode_names(rows["house"], list(case.profiles.participants)),
             **{column: rows[field] for column, field in _COLUMNS[name].items()},
+            **({WITHOUT_GRID: _find_without_grid(chunk)[rows["house"]]} if with_outages else {}),
         }
     )
+
+
+def _find_without_grid(chunk: Chunk) -> Mask:
+    """Houses that the grid does not feed, (N,): an interval with any is a chunk of its own."""
+    without = np.zeros(chunk.window.meters.shape[1], np.bool_)
+    for part in chunk.event.parts if chunk.event else ():
+        without |= part.inside & (part.supply != Supply.GRID)
+    return without
 
 
 def summarise_flexible(case: Case, parts: Parts) -> dict[str, dict[str, Any]]:

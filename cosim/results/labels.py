@@ -70,6 +70,9 @@ CARS = {
 }
 """Labels of the energies in `cars`."""
 
+CARS_LEFT_SHORT = "cars that left with less than wanted"
+"""Label of `sessions_not_served` in `cars`."""
+
 HEAT_PUMPS = {
     "consumed": "heat pumps",
     "heat": "heat of heat pumps",
@@ -81,6 +84,13 @@ HEAT_PUMPS = {
 
 FLEXIBLE = {"cars": CARS, "heat_pumps": HEAT_PUMPS}
 """Labels by section of a summary, where a run has cars or heat pumps."""
+
+OUTAGE_DEVICES = {
+    "put_off_kwh": "not taken by cars and heat pumps without the grid",
+    "missing_in_cars_kwh": "missing in cars as they left, by outages",
+    "missed_heat_kwh": "heat that houses missed, by outages",
+}
+"""Labels of what is told of cars and heat pumps in `resilience`; energy not served is load without them."""
 REVERSE_HOURS = "hours with export to the grid"
 CURTAILED_HOURS = "hours curtailed"
 CUT_KWH = "energy cut by the network"

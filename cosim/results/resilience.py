@@ -9,6 +9,7 @@ island runs beside it until both are joined: `restoration_hours`. All other metr
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -26,11 +27,16 @@ METRICS = (
     *("hours_to_first_critical_shed", "saidi_hours", "saifi", "lowest_soc", "lowest_hydrogen_kg"),
     *("restoration_hours", "dark_part_hours", "hours_out_of_band"),
 )
-RESILIENCE = pa.schema([*make_schema("outage", "begin", "end"), *(pa.field(name, pa.float64()) for name in METRICS)])
+_HEAD = ("outage", "begin", "end")
 
 
 def make_resilience_table(
-    outage_intervals: pa.Table, houses: pa.Table, critical_share: float, interval_minutes: int, end: datetime
+    outage_intervals: pa.Table,
+    houses: pa.Table,
+    critical_share: float,
+    interval_minutes: int,
+    end: datetime,
+    devices: Sequence[Mapping[str, float]] = (),
 ) -> pa.Table:
     """Table `resilience`: one row per outage, and a first row `all`.
 
@@ -38,24 +44,28 @@ def make_resilience_table(
     ----------
     outage_intervals, houses, critical_share, interval_minutes, end
         As for `measure_resilience`.
+    devices
+        What cars and heat pumps missed, for all outages and for each; nothing without such devices.
 
     Returns
     -------
     pyarrow.Table
         `outage` (`all`, `1`, `2`, …), `begin`, `end`, when all parts are joined to the grid or the run ends, and the
-        metrics of `measure_resilience`; missing where an outage has no such value. Empty where no part of the network
-        ever was without the grid.
+        metrics of `measure_resilience`, then those of `devices`; missing where an outage has no such value. Empty where
+        no part of the network ever was without the grid.
     """
     length = np.timedelta64(60 * interval_minutes, "s").astype(object)
     spells = find_spells(outage_intervals, interval_minutes)
     named = [(str(number), times) for number, times in enumerate(spells, start=1)]
     records = []
-    for name, times in [("all", pa.concat_arrays(spells)), *named] if spells else []:
+    for k, (name, times) in enumerate([("all", pa.concat_arrays(spells)), *named] if spells else []):
         inside = outage_intervals.filter(pc.is_in(outage_intervals["time"], times))
         metrics = measure_resilience(inside, houses, critical_share, interval_minutes, end)
         begin, over = pc.min(times).as_py(), pc.max(times).as_py() + length
-        records.append({"outage": name, "begin": begin, "end": over, **metrics})
-    return pa.Table.from_pylist(records, RESILIENCE)
+        records.append({"outage": name, "begin": begin, "end": over, **metrics, **(devices[k] if devices else {})})
+    metered = (*METRICS, *(devices[0] if devices else ()))
+    schema = pa.schema([*make_schema(*_HEAD), *(pa.field(name, pa.float64()) for name in metered)])
+    return pa.Table.from_pylist(records, schema)
 
 
 def measure_resilience(

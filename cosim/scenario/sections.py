@@ -93,7 +93,8 @@ class HousesSection(Section):
         0.2, description="standard deviation of the logarithm of each hour's load noise"
     )
     production_ratio: Annotated[float, Field(ge=0, le=100)] | Literal["as_drawn"] = Field(
-        0.58, description='generation over demand, to which the panels are scaled, or "as_drawn"'
+        0.58,
+        description='generation over demand without cars and heat pumps, to which the panels are scaled, or "as_drawn"',
     )
     wallet_eur: NotNegative = Field(100.0, le=1e9, description="money in each wallet at the start, EUR")
     table: Path | None = Field(

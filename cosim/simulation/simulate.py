@@ -55,11 +55,12 @@ from cosim.results.fuel_cells import (
     summarise_fuel_cells,
 )
 from cosim.results.integrity import FILES, MANIFEST, SUMMARY, hash_files
+from cosim.results.outage_devices import measure_outage_devices
 from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, make_outage_tables
 from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
 from cosim.results.phases import PHASES_TABLE, make_phases_table
 from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
-from cosim.results.resilience import find_times_without_grid, make_resilience_table, measure_resilience
+from cosim.results.resilience import find_spells, find_times_without_grid, make_resilience_table, measure_resilience
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import BACKGROUND_COLUMNS, background_kwh, summarise
 from cosim.results.sums import (
@@ -276,8 +277,10 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if has_events(case):
         share, minutes = case.scenario.community.critical_share, case.interval_minutes
         end = interval_times(case, np.array([case.n_intervals]))[0].as_py()
-        found["resilience"] = measure_resilience(outages, rows, share, minutes, end)
-        derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end)
+        devices = measure_outage_devices(case, parts, find_spells(outages, minutes))
+        of_all = devices[0] if devices else {}
+        found["resilience"] = {**measure_resilience(outages, rows, share, minutes, end), **of_all}
+        derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end, devices)
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
@@ -311,11 +314,13 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
 def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str, pa.Table]:
     """All tables of a chunk; `ended` is the case at the end of the run, where people change it meanwhile."""
     ended = ended or case
-    outages = make_outage_tables(case, chunk) if has_events(ended) else {}
+    with_outages = has_events(ended)
+    outages = make_outage_tables(case, chunk) if with_outages else {}
     cells = {FUEL_CELL_TABLE: make_fuel_cells_table(case, chunk)} if has_fuel_cells(ended) else {}
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
-    return {**found, "energy_balance": balance, **outages, **cells, **make_flexible_tables(case, chunk)}
+    devices = make_flexible_tables(case, chunk, with_outages=with_outages)
+    return {**found, "energy_balance": balance, **outages, **cells, **devices}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

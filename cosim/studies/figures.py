@@ -17,7 +17,7 @@ HEAT_MAPS = {
 AXIS_TITLES = {
     "tau_hours": "life of a lot τ, h",
     "beta": "share used at once β",
-    "production_ratio": "generation over demand",
+    "production_ratio": "generation over demand without cars and heat pumps",
     "battery_kwh": "battery capacity of every house, kWh",
     "mechanism": "mechanism",
 }

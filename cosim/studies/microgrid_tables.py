@@ -15,6 +15,7 @@ from cosim.interval.chunk import Chunk
 from cosim.results.background import measure_background
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
+from cosim.studies.balance import check_residuals
 from cosim.studies.deals import Deal, find_deal_rows
 from market.exchanges import Ints, Kind, Rows
 
@@ -67,6 +68,7 @@ class MicrogridTables:
         names = [case.scenario.name for case in self._cases]
         self._deals += [_describe_deal(t, names, *pair) for pair in zip(matched, deals, strict=True)]
         for case, chunk in zip(self._cases, final, strict=True):
+            _check_meters(t, case, chunk)
             self._feeders.append(_describe_feeder(t, case, chunk))
             self._houses.append(_list_houses(t, case, chunk))
 
@@ -105,6 +107,14 @@ def _describe_feeder(t: int, case: Case, chunk: Chunk) -> dict[str, Any]:
         **_describe_background(case, chunk),
         "outcome": Outcome(int(chunk.outcome[0])).name.lower(),
     }
+
+
+def _check_meters(t: int, case: Case, chunk: Chunk) -> None:
+    """Raise ConservationError unless what a feeder's houses had of energy is what they used, in interval `t`."""
+    sums = {name: int(chunk.window.meters[0][name].sum(dtype=np.int64)) for name in _METERED}
+    had = sum(sums[name] for name in ("pv_wh", "fuel_cell_wh", "discharge_wh", "bought_wh", "imported_wh", "shed_wh"))
+    used = sum(sums[name] for name in ("load_wh", "charge_wh", "sold_wh", "exported_wh", "spilled_wh"))
+    check_residuals([had - used], f"feeder '{case.scenario.name}', interval {t}")
 
 
 def _describe_background(case: Case, chunk: Chunk) -> dict[str, int]:

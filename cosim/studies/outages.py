@@ -14,33 +14,40 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cosim.case.case import build_market
+from cosim.case.community import COMMUNITY
+from cosim.case.event_checks import list_left_out
+from cosim.case.houses import with_houses
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
+from cosim.results.outage_devices import DEVICE_METRICS
 from cosim.scenario.events import RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR, draw_length_hours
 from cosim.simulation.simulate import run
+from cosim.studies.balance import check_residuals
 from cosim.studies.study import Task, vary
 
 ORDINARY = RandomOutagesEvent(kind="random_outages")
 """Drawn where the scenario has no random outages: one a year, of exponential length, 12 h in the mean."""
 
-WARM_UP_HOURS, PLUG_IN_HOUR = 96, 2
+WARM_UP_HOURS, PLUG_IN_HOUR, PLUGGED_IN_AT = 96, 2, 3
 
+BASE, PLUGGED_IN = "base", "one more fuel cell plugged in"
 VARIANTS: dict[str, Mapping[str, Any]] = {
-    "base": {},
+    BASE: {},
     "no fuel cell": {"community": {"fuel_cell": "none"}},
     "2 fuel cells": {"community": {"units": 2}},
     "4 fuel cells": {"community": {"units": 4}},
     "no community battery": {"community": {"battery_kwh": 0.0}},
-    "community battery doubled": {"community": {"battery_kwh": 60.0}},
+    "community battery doubled": {"community": {"battery_kwh": "doubled"}},
     "production 10 % of demand": {"houses": {"production_ratio": 0.10}},
     "production 128 % of demand": {"houses": {"production_ratio": 1.28}},
-    "one more fuel cell plugged in": {"plugged_in": True},
+    PLUGGED_IN: {"plugged_in": "the third house"},
     "trading without sharing": {"market": {"mechanism": "trading_battery"}},
     "no market, batteries idle": {"market": {"mechanism": "none"}},
 }
-"""What differs from the base scenario, by name."""
+"""What differs from the base scenario, by name; `find_changes` says what that is in a scenario."""
 
 MEASURES = ("energy_not_served_kwh", "served_share", "critical_served_share", "survival_hours", "saidi_hours")
 
@@ -70,20 +77,44 @@ def draw_outage(rng: np.random.Generator, model: RandomOutagesEvent = ORDINARY) 
 
 
 def list_outage_tasks(scenario: Scenario, seeds: int) -> list[Task]:
-    """One task per variant and seed; the seed draws houses and outage alike."""
+    """One task per variant and seed; the seed draws houses and outage alike.
+
+    A variant that changes nothing of the scenario is left out: that of a community where there is none, of production
+    where a table brings the panels.
+
+    Raises
+    ------
+    ScenarioError, data.errors.DataError
+        If an input cannot be used.
+    """
     tasks = []
-    model = find_model(scenario)
+    model, changes = find_model(scenario), find_changes(scenario)
     for seed in range(1, seeds + 1):
         outage = draw_outage(np.random.default_rng(seed), model)
+        varied = {name: with_outage(scenario, outage, seed, changed) for name, changed in changes.items()}
         tasks += [
-            Task(
-                {"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year},
-                with_outage(scenario, outage, seed, changes),
-                measure_outage,
-            )
-            for name, changes in VARIANTS.items()
+            Task({"variant": name, "seed": seed, **outage._asdict(), "per_year": model.per_year}, one, measure_outage)
+            for name, one in varied.items()
+            if name == BASE or one != varied[BASE]
         ]
     return tasks
+
+
+def find_changes(scenario: Scenario) -> dict[str, Mapping[str, Any]]:
+    """`VARIANTS` in a scenario: its own community battery doubled, and a house of its own for the plug-in."""
+    community = with_houses(scenario)[0].community
+    bare = vary(scenario, "study", events=[], horizon={"hours": 1})
+    houses = [name for name in build_market(bare).profiles.participants if name != COMMUNITY]
+    filled = VARIANTS | {
+        "community battery doubled": {"community": {"battery_kwh": 2.0 * community.battery_kwh}},
+        PLUGGED_IN: {"plugged_in": houses[:PLUGGED_IN_AT][-1]},
+    }
+    return {name: changes for name, changes in filled.items() if community.enabled or "community" not in changes}
+
+
+def list_outage_notes(scenario: Scenario) -> list[str]:
+    """Remarks on what of a scenario the study leaves out: its events happen at times of their own."""
+    return list_left_out(scenario, "the outage study", RandomOutagesEvent)
 
 
 def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[str, Any]) -> Scenario:
@@ -91,9 +122,9 @@ def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[
     opens = find_model(scenario).model_dump(include={"grid", "switches", "lines"})
     begins = scenario.horizon.start + timedelta(hours=outage.begins)
     events: list[dict[str, Any]] = [{"kind": "outage", "start": begins, "hours": outage.hours, **opens}]
-    if changes.get("plugged_in"):
+    if house := changes.get("plugged_in"):
         at = begins + timedelta(hours=min(PLUG_IN_HOUR, outage.hours) - 1)
-        events.append({"kind": "register", "at": at, "participant": "house_03", "device": "fuel_cell"})
+        events.append({"kind": "register", "at": at, "participant": house, "device": "fuel_cell"})
     sections = {key: value for key, value in changes.items() if key != "plugged_in"}
     horizon = {
         "start": begins - timedelta(hours=WARM_UP_HOURS),
@@ -104,7 +135,10 @@ def with_outage(scenario: Scenario, outage: Outage, seed: int, changes: Mapping[
 
 def measure_outage(scenario: Scenario) -> dict[str, Any]:
     """Metrics of one outage; without any critical load shed all its hours without the grid count as survived."""
-    found = dict(run(scenario).summary["resilience"])
+    result = run(scenario)
+    balance = result.table("energy_balance", ("residual_wh",))
+    check_residuals(balance["residual_wh"].to_numpy(), f"scenario '{scenario.name}'")
+    found = dict(result.summary["resilience"])
     lasted = found["hours_without_grid"]
     survived = found.pop("hours_to_first_critical_shed", None)
     found["survival_hours"] = lasted if survived is None else min(survived, lasted)
@@ -114,12 +148,13 @@ def measure_outage(scenario: Scenario) -> dict[str, Any]:
 def average_outages(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the outages by variant, in the order of `VARIANTS`.
 
-    Further columns: the share of outages without critical load shed, and the energy not served in a year at the
-    scenario's rate of outages, kWh. Missing where no outage of a variant took the grid from anybody, as in a ring.
+    With cars or heat pumps what they missed, too. Further columns: the share of outages without critical load shed, and
+    the energy not served in a year at the scenario's rate of outages, kWh. Missing where no outage of a variant took
+    the grid from anybody, as in a ring.
     """
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *MEASURES])))
     groups = table.groupby("variant", sort=False)
-    means = groups[list(MEASURES)].mean()
+    means = groups[[*MEASURES, *(name for name in DEVICE_METRICS if name in table)]].mean()
     survived = table["survival_hours"] >= table["hours_without_grid"]
     means["survived_share"] = survived.groupby(table["variant"], sort=False).mean()
     means["kwh_per_year"] = groups["per_year"].mean() * means["energy_not_served_kwh"]

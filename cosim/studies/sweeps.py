@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cosim.case.event_checks import check_only_loads
+from cosim.case.houses import with_houses
+from cosim.case.idle_keys import find_idle_keys
+from cosim.errors import ScenarioError
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.scenario.model import Scenario
 from cosim.studies.figures import HEAT_MAPS, draw_heat_maps
 from cosim.studies.study import Task, vary
+from market.mechanisms import find_mechanism
 
 BETAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 TAUS_HOURS = (1, 3, 6, 12, 24, 48)
@@ -75,13 +79,51 @@ def list_sweep_tasks(name: str, scenario: Scenario, seeds: int) -> list[Task]:
     Raises
     ------
     ScenarioError
-        If the scenario has events that a market without a network does not know.
+        If the scenario has events that a market without a network does not know, or keys that are swept change
+        nothing of it.
     """
     check_only_loads(scenario, f"study {name}")
+    check_has_effect(name, scenario)
     return [
         Task({"seed": seed, **labels}, vary(scenario, "study", seed=seed, **changes))
         for seed in range(1, seeds + 1)
         for labels, changes in SWEEPS[name].points
+    ]
+
+
+def check_has_effect(name: str, scenario: Scenario) -> None:
+    """Raise ScenarioError where a key that is swept does nothing in the scenario, so that its rows would be alike.
+
+    Profiles of a table bring their panels, panels by the weather their rating.
+    """
+    for _, changes in SWEEPS[name].points:
+        changed = scenario.with_changes("study", **changes)
+        for section, key, needs in find_idle_keys(changed, find_mechanism(changed.market.mechanism)):
+            if key in changes.get(section, {}):
+                raise ScenarioError(
+                    f"study {name}, {section}.{key}: expected a scenario in which it has an effect, which takes "
+                    f"{needs}; got '{scenario.name}'; take a scenario whose houses are drawn"
+                )
+
+
+OWN = {"production": ("pv_kwp", "panels"), "storage": ("battery_kwh", "a battery")}
+"""What a table of participants may give a house for good, whatever a sweep does, by the sweep."""
+
+
+def list_sweep_notes(name: str, scenario: Scenario) -> list[str]:
+    """Remarks on what of a scenario a sweep leaves as it is.
+
+    Raises
+    ------
+    ScenarioError
+        If the table of participants cannot be used.
+    """
+    key, words = OWN.get(name, ("", ""))
+    own = [row.participant for row in with_houses(scenario)[0].participants if getattr(row, key, None) is not None]
+    if not own:
+        return []
+    return [
+        f"{len(own)} participants have {words} of their own ({key}), which the study does not vary: {', '.join(own)}"
     ]
 
 

@@ -5,7 +5,6 @@ Batteries are idle and nothing is curtailed: the result is what the wires alone 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +14,8 @@ import pandas as pd
 
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
+from cosim.case.event_checks import list_left_out
+from cosim.case.unhindered import DeviceLoad, find_device_load, find_drawn_kw
 from cosim.delivery.setpoints import at_device, mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
@@ -24,6 +25,7 @@ from cosim.validation.largest_clean import LargestClean, Searches, find_largest_
 from cosim.validation.tables import describe_violation
 from grid_models.arrays import Floats, Ints
 from grid_models.feeder.connection import ABC, LARGEST_ONE_PHASE_KVA, NAMES
+from market.exchanges import CAR, HEAT_PUMP
 
 LARGEST_SCALING = 100.0
 
@@ -90,14 +92,9 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     case = build_case(scenario)
     every = np.arange(case.n_intervals)
     found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
-    return replace(found, notes=(*case.feeder.notes, *found.notes, *_list_left_out(scenario)))
-
-
-def _list_left_out(scenario: Scenario) -> list[str]:
-    """Events that the answer leaves out: it is that of the whole network, with the devices of the beginning."""
-    kinds = Counter(event.kind for event in scenario.events if not isinstance(event, LoadEvent))
-    counts = [f"{kind} ({count})" for kind, count in kinds.items()]
-    return [f"events that hosting capacity leaves out: {', '.join(counts)}"] if counts else []
+    # The answer is that of the whole network, with the devices of the beginning.
+    left_out = list_left_out(scenario, "hosting capacity", LoadEvent)
+    return replace(found, notes=(*case.feeder.notes, *found.notes, *left_out))
 
 
 def find_hosting_capacity(
@@ -113,7 +110,7 @@ def find_hosting_capacity(
     Parameters
     ----------
     case
-        Feeder, limits and profiles.
+        Feeder, limits and profiles, and cars and heat pumps, which take what they want where nothing is cut.
     intervals
         Intervals of the profiles that must stay clean, (K,).
     n_first
@@ -138,37 +135,39 @@ def find_hosting_capacity(
     `cosim.validation.largest_clean` tries them; what is clean again above a level that is not does not count.
     """
     connections = case.feeder.connections
-    load = mean_kw(case.profiles.load_wh[intervals], case.interval_minutes)
+    devices = find_device_load(case)
+    load = find_drawn_kw(case, devices, intervals.astype(np.int64))
     pv = mean_kw(case.profiles.pv_wh[intervals], case.interval_minutes)
     shape = sun_shape(case.profiles.pv_wh)
     sun = shape[intervals] if shape.any() else np.ones(len(intervals))
 
     def scaled(_: Ints, interval: Ints, level: Floats) -> Floats:
         of_panels = at_device(level[:, None] * pv[interval], "pv", connections)
-        return np.asarray(of_panels - at_device(load[interval], "load", connections))
+        return np.asarray(of_panels - load[interval])
 
     def at_each(search: Ints, interval: Ints, level: Floats) -> Floats:
-        injections = -at_device(load[interval], "load", connections)
+        injections = -load[interval]
         at = search if connections is None else connections.column("pv")[search]
         injections[np.arange(search.size), at] += level * sun[interval]
         return injections
 
-    q_kvar = _list_load_q_kvar(case, intervals)
+    q_kvar = _list_load_q_kvar(case, devices, intervals)
     alike = Searches(case, scaled, len(intervals), np.array([largest_scaling]), q_kvar)
     alone = Searches(case, at_each, len(intervals), np.full(case.feeder.bus.size, largest_kw), q_kvar)
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
     houses = _make_houses_frame(case, kw)
     bound = _describe_bounds(factor, "times today's PV")[0]
-    notes = _list_notes(case, kw)
+    notes = (*_list_device_notes(case), *_list_notes(case, kw))
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
 
 
-def _list_load_q_kvar(case: Case, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
+def _list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
     """Reactive injections of the loads in some intervals, (K, C) kvar; None where there are none."""
     if case.load_reactive is None:
         return None
     chosen = intervals.astype(np.int64)
-    of_loads = case.load_reactive.drawn_var(case.profiles.load_wh[chosen], chosen[:, None]) / -1000.0
+    drawn_wh = (case.profiles.load_wh + devices.cars_wh + devices.heat_pumps_wh)[chosen]
+    of_loads = case.load_reactive.drawn_var(drawn_wh, chosen[:, None]) / -1000.0
     return at_device(of_loads, "load", case.feeder.connections)
 
 
@@ -183,6 +182,18 @@ def _describe_bounds(found: LargestClean, unit: str) -> list[str]:
         return f"{bound}" if level > 0.0 else f"{bound}, without any PV"
 
     return [describe(*answer) for answer in zip(*found, strict=True)]
+
+
+def _list_device_notes(case: Case) -> tuple[str, ...]:
+    """What an answer takes cars and heat pumps for, where there are any."""
+    kinds = case.inputs.devices.kind
+    counts = {"cars": int((kinds == CAR).sum()), "heat pumps": int((kinds == HEAT_PUMP).sum())}
+    words = " and ".join(f"{count} {name}" for name, count in counts.items() if count)
+    if not words:
+        return ()
+    return (
+        f"load includes {words}: what they take by their strategy, with today's PV, where the network puts nothing off",
+    )
 
 
 def _list_notes(case: Case, found: LargestClean) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from default_houses import MECHANISMS
+from rural_houses import MECHANISMS
 from evm_batch import EvmBatch, bring, deliver_some, delivered_of, make_case
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -87,7 +87,7 @@ def own_loads() -> Case:
 def real_profiles() -> Case:
     """Load by BDEW's standard profile and generation as in Spain, three houses of a generated feeder."""
     changes = {"horizon": {"hours": 48, "start": "2017-05-01T00:00:00Z"}, "houses": {"n_houses": 3, "n_prosumers": 2}}
-    found = build_case(Scenario.load("default").with_changes(**changes, community={"enabled": False}))
+    found = build_case(Scenario.load("rural").with_changes(**changes, community={"enabled": False}))
     feeder = make_radial_feeder(THREE, n_branches=1, spacing_m=120.0, rng=np.random.default_rng(3))
     return make_case(feeder, replace(found.profiles, participants=THREE), "least_curtailment", {"max_vm_pu": 1.05})
 

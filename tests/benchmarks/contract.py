@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "reference"), str(Path(__file__)
 from anvil_market import OPTIONS, AnvilMarket
 from chain_world import running_anvil
 from contract_market import MARKET, run_beside
-from default_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, default_market, with_houses
+from rural_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, rural_market, with_houses
 from evm_market import EvmMarket
 
 from cosim.delivery.window import InputSeries, make_orders_at
@@ -36,7 +36,7 @@ def compare_year() -> None:
     """Every exchange, wallet, lot and pool of a year equal in every hour; raises where one is not."""
     print("| mechanism | hours | lots | seconds |\n|---|---:|---:|---:|")
     for name in MECHANISMS:
-        supply, state, rules = default_market(name)
+        supply, state, rules = rural_market(name)
         begin = time.perf_counter()
         _, n_lots = run_beside(EvmMarket(rules, state), supply, state)
         hours = supply.utility_ueur_per_kwh.size
@@ -45,7 +45,7 @@ def compare_year() -> None:
 
 def measure_market_gas(url: str, name: str, n: int) -> str:
     """Gas of two days of July of n houses: a member, prices of a day, an order, a clearing, an hour of all."""
-    supply, state, rules = default_market(name)
+    supply, state, rules = rural_market(name)
     supply, state = with_houses(
         InputSeries(*(c[FIRST_OF_JULY : FIRST_OF_JULY + N_HOURS] for c in supply[:4])), state, n
     )

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from chain_world import running_anvil
-from default_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, default_market, with_houses
+from rural_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, rural_market, with_houses
 from eth_account import Account
 from evm_batch import BATCH, OPERATOR, EvmBatch, bring, deliver_some, delivered_of
 
@@ -54,7 +54,7 @@ def compare_year() -> None:
     """Every exchange, the price and the head of all state equal in every hour; raises where one is not."""
     print("| mechanism | hours | of them curtailed | exchanges | lots at most | seconds |\n|---|" + "---:|" * 5)
     for name in MECHANISMS:
-        supply, state, rules = default_market(name)
+        supply, state, rules = rural_market(name)
         rng, contract = np.random.default_rng(1), EvmBatch(rules, state)
         n_curtailed = n_rows = n_lots = 0
         begin = time.perf_counter()
@@ -102,7 +102,7 @@ class Anvil:
 
 def measure_batch(anvil: Anvil, name: str, n: int, *, signed: bool = False, curtailed: bool = False) -> str:
     """Gas of two days of July of n houses."""
-    supply, state, rules = default_market(name)
+    supply, state, rules = rural_market(name)
     supply, state = with_houses(
         InputSeries(*(c[FIRST_OF_JULY : FIRST_OF_JULY + N_HOURS] for c in supply[:4])), state, n
     )

@@ -14,7 +14,7 @@ from cosim.scenario.files import format_toml
 SHORT = Scenario().with_changes(horizon={"hours": 2})
 
 INTO_A_FOLDER = {
-    "run": ["run", "default", "--until", "2017-01-01T02:00", "--out", "OUT"],
+    "run": ["run", "rural", "--until", "2017-01-01T02:00", "--out", "OUT"],
     "study": ["study", "storage", "--hours", "2", "--seeds", "1", "--workers", "1", "--out", "OUT"],
     "compare": ["compare", "one", "two", "--out", "OUT"],
     "scenario new": ["scenario", "new", "OUT"],  # makes a file, but never in place of another

@@ -12,12 +12,13 @@ import pytest
 from cosim import Scenario, run
 
 BEGINNINGS = {
-    ("default", 48): "5400d115c82439ca",
+    ("rural", 48): "5400d115c82439ca",
     ("stressed", 48): "de43e1afc1d5be3e",
     ("reference", 48): "563213099f525d8e",
 }
 WHOLE = {
-    "default": "94ebee5b11438e6a",
+    "default": "975624a5b0e37410",
+    "rural": "94ebee5b11438e6a",
     "stressed": "d5673ae1d72244a5",
     "outage": "a404f1a459e9df7a",
     "town": "ea77980ada8fe645",

@@ -12,7 +12,7 @@ from cosim import Scenario
 from cosim.case.case import build_market
 from cosim.curtailment.decision_variables import FORGO, POSTPONE, TRADE
 from cosim.curtailment.priority import VALUE_OF_LOST_LOAD
-from cosim.delivery.flexible import FlexibleDevices, find_device_imbalance
+from cosim.delivery.flexible import UNLIMITED_WH, FlexibleDevices, find_device_imbalance, follow_devices
 from cosim.delivery.window import InputSeries, settle_window
 from cosim.interval.fold import settle_optimistically
 from market.exchanges import CAR, FLEXIBLE, HEAT_PUMP
@@ -80,6 +80,32 @@ def test_the_length_of_a_window_changes_nothing(seed: int, cut: int) -> None:
     late = settle_window(late_supply, cut, T - cut, early.state, rules)
     assert np.concatenate([early.devices, late.devices]).tobytes() == whole.devices.tobytes()
     assert np.concatenate([early.meters, late.meters]).tobytes() == whole.meters.tobytes()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), first=st.integers(0, T - 1))
+def test_devices_followed_by_themselves_take_what_they_take_in_the_market(seed: int, first: int) -> None:
+    """No market and no other house: their own inputs say it, also where the network cut some of it."""
+    supply, state, rules, rng = make_devices_market(seed)
+    surplus = supply.pv_wh + supply.fuel_cell_wh - supply.load_wh
+    settled = settle_window(supply, 0, T, state, rules).devices
+    opening = state.flexible if first == 0 else settled[first - 1]
+    unlimited = np.full((T, opening.size), UNLIMITED_WH, np.int64)
+    followed = follow_devices(supply.devices, opening, first, surplus[first:], unlimited[first:])
+    _check_same_devices(followed, settled[first:])
+    cut = []
+    for t in range(T):
+        window, _, _ = settle_with_cuts(supply, t, state, rules, rng)
+        cut.append(window.devices[0])
+        state = window.state
+    had = np.stack(cut)
+    limit = np.where(had["given_wh"] < had["wanted_wh"], had["given_wh"], UNLIMITED_WH)
+    _check_same_devices(follow_devices(supply.devices, make_devices_market(seed)[1].flexible, 0, surplus, limit), had)
+
+
+def _check_same_devices(followed: np.ndarray, had: np.ndarray) -> None:
+    for name in set(FLEXIBLE.names) - {"seq"}:
+        np.testing.assert_array_equal(followed[name], had[name], name)
 
 
 @settings(max_examples=20, deadline=None)

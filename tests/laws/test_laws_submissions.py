@@ -76,7 +76,7 @@ def test_the_length_of_a_window_changes_no_byte(stressed: Case, seed: int, windo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["default", "stressed", "outage", "phases"])
+@pytest.mark.parametrize("name", ["rural", "stressed", "outage", "phases"])
 @settings(max_examples=4)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_people_want_the_books_close_and_nothing_unclean_settles(name: str, seed: int) -> None:

@@ -32,7 +32,7 @@ CONTROLLED = {**STRESSED, "pv": {"control": "q_v", "q_v_vm_pu": (0.95, 0.97, 1.0
 
 @pytest.mark.parametrize(
     ("name", "changes", "curtailed"),
-    [("default", CLEAN, False), ("stressed", STRESSED, True), ("stressed", CONTROLLED, True)],
+    [("rural", CLEAN, False), ("stressed", STRESSED, True), ("stressed", CONTROLLED, True)],
 )
 def test_ledger_is_the_same_for_every_window(
     name: str, changes: dict[str, dict[str, object]], curtailed: bool, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU
 from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.applied_limits import describe_limits, list_limits
 from cosim.results.labels import ENERGY, NETWORK, REVERSE_HOURS, name_place
+from cosim.results.outage_devices import DEVICE_METRICS
 from cosim.results.summary import EXTREMES, ONLY_UNBALANCED
 
 LISTED = 4
@@ -41,7 +43,10 @@ def sort_outcomes(summary: Mapping[str, Any]) -> dict[str, int]:
     return {name: outcomes.get(name, 0) for name in dict.fromkeys([*MEANINGS, *sorted(outcomes)])}
 
 
-def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float = 0.0) -> Headline:
+NO_RESILIENCE: Mapping[str, float] = MappingProxyType({})
+
+
+def judge_run(counts: Mapping[str, int], beyond: int, resilience: Mapping[str, float] = NO_RESILIENCE) -> Headline:
     """Headline of a run: the worst that happened.
 
     Parameters
@@ -50,10 +55,29 @@ def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float
         Intervals by outcome.
     beyond
         Settled intervals with a value beyond its limit.
-    shed_in_outages_kwh
-        Load not served while some part was without the grid.
+    resilience
+        That section of its summary, where some part was without the grid: load that was not served there, and what
+        cars and heat pumps missed because of it.
     """
+    judged = _judge_supply(counts, beyond, resilience)
+    return judged._replace(text=f"{judged.text}{_describe_devices(resilience)}")
+
+
+def _describe_devices(resilience: Mapping[str, float]) -> str:
+    """What cars and heat pumps missed because of outages, as a sentence; empty without such devices or outages."""
+    if "put_off_kwh" not in resilience:
+        return ""
+    put_off, missing, heat = (resilience[name] for name in DEVICE_METRICS)
+    return (
+        f" Cars and heat pumps did not take {put_off:,.1f} kWh without the grid; because of it {missing:,.1f} kWh were "
+        f"missing in cars as they left, and houses missed {heat:,.1f} kWh of heat."
+    )
+
+
+def _judge_supply(counts: Mapping[str, int], beyond: int, resilience: Mapping[str, float]) -> Headline:
     total = sum(counts.values())
+    shed_in_outages_kwh = resilience.get("energy_not_served_kwh", 0.0)
+    short = any(resilience.get(name, 0.0) > 0.0 for name in ("missing_in_cars_kwh", "missed_heat_kwh"))
     if beyond:
         return Headline("bad", "Beyond limits.", f"{beyond:,} of {total:,} intervals are settled beyond a limit.")
     if counts["de_energised"]:
@@ -70,11 +94,14 @@ def judge_run(counts: Mapping[str, int], beyond: int, shed_in_outages_kwh: float
     changed = total - counts["clean"] - islanded
     if islanded:
         cut = f" In {changed:,} others exchanges were curtailed." if changed else ""
+        of_load = " of other load than cars and heat pumps" if "put_off_kwh" in resilience else ""
+        lost = "Outages left cars or heat pumps short." if short else "Outages without loss of load."
         return Headline(
-            "bad" if shed_in_outages_kwh else "warn",
-            "Load was shed in outages." if shed_in_outages_kwh else "Outages without loss of load.",
+            "bad" if shed_in_outages_kwh or short else "warn",
+            "Load was shed in outages." if shed_in_outages_kwh else lost,
             f"In {islanded:,} of {total:,} intervals a part of the network was without the grid, and "
-            f"{shed_in_outages_kwh:,.1f} kWh were not served there.{cut} Every settled interval keeps its limits.",
+            f"{shed_in_outages_kwh:,.1f} kWh{of_load} were not served there.{cut} Every settled interval keeps its "
+            "limits.",
         )
     if changed:
         return Headline(

@@ -24,6 +24,7 @@ from cosim.report.elements import (
 )
 from cosim.report.figures.outage import Spell, draw_frequency, draw_priorities, draw_stores, draw_supply
 from cosim.report.tables.run_tables import RunTables
+from cosim.results.labels import OUTAGE_DEVICES
 
 DRAWN = 3
 LISTED = 10
@@ -40,6 +41,7 @@ METRICS = (
     ("restoration_hours", "beside the returned grid, not joined yet", "h", 1.0, 1),
     ("dark_part_hours", "dark, summed over parts", "h", 1.0, 1),
     ("hours_out_of_band", "frequency out of its band", "h", 1.0, 1),
+    *((key, label, "kWh", 1.0, 1) for key, label in OUTAGE_DEVICES.items()),
 )
 ISLANDS = (
     Column("outage", "outage"),
@@ -82,8 +84,8 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
         PageSection(
             "outages",
             "Outages",
-            _describe_outages(len(found), len(drawn)),
-            facts=tuple(_make_tile(run, key) for key in TILES),
+            (*_describe_outages(len(found), len(drawn)), *_describe_devices(run)),
+            facts=tuple(_make_tile(run, key) for key in (*TILES, *OUTAGE_DEVICES) if key in run.result.resilience),
             tables=tuple(tables),
             figures=_draw_figures(drawn, run.hours),
         )
@@ -104,6 +106,17 @@ def _describe_outages(found: int, drawn: int) -> tuple[str, ...]:
     )
     more = f"{drawn} of {found} outages are drawn: those with the most energy not served."
     return (text, rules, more) if drawn < found else (text, rules)
+
+
+def _describe_devices(run: RunTables) -> tuple[str, ...]:
+    """How cars and heat pumps are counted, where there are any."""
+    if "put_off_kwh" not in run.result.resilience:
+        return ()
+    return (
+        "Cars and heat pumps take nothing while their house is without the grid. They are not in load, load served and "
+        "energy not served; what they would have taken with the grid, and what cars and houses missed because of it, "
+        "also after the outage, stands beside.",
+    )
 
 
 def list_spells(run: RunTables) -> list[Spell]:

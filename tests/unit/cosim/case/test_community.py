@@ -80,7 +80,7 @@ def test_network_shows_all_three_kinds_of_element() -> None:
 
 
 def test_main_job_has_a_community_whose_fuel_cell_runs() -> None:
-    scenario = load_scenario("default")
+    scenario = load_scenario("rural")
     case = build_case(scenario.with_changes(horizon={"hours": 48}))
     assert case.profiles.participants[-1] == "community"
     assert case.inputs.fuel_cell_wh[:, -1].sum() > 0

@@ -84,4 +84,4 @@ def test_a_horizon_that_is_named_is_kept_or_refused(tmp_path: Path) -> None:
 
 
 def test_synthetic_scenarios_keep_their_horizon() -> None:
-    assert build_market(load_scenario("default").with_changes(horizon={"hours": 24})).n_intervals == 24
+    assert build_market(load_scenario("rural").with_changes(horizon={"hours": 24})).n_intervals == 24

@@ -169,7 +169,7 @@ def test_an_operator_collects_what_its_quorum_asks_for(tmp_path: Path) -> None:
 
 def test_a_scenario_names_its_witnesses(tmp_path: Path) -> None:
     lines = [witness(k, tmp_path).verifier_key().text() for k in range(3)]
-    plain = load_scenario("default")
+    plain = load_scenario("rural")
     scenario = plain.with_changes(ledger={"witnesses": lines, "quorum": 2})
     assert parse_scenario(format_toml(scenario), "text") == scenario
     assert scenario.digest() == plain.digest()

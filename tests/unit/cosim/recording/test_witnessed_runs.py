@@ -23,7 +23,7 @@ from market.ledger.write.ledger import Ledger
 def test_a_run_states_its_quorum_and_is_audited_with_it(tmp_path: Path) -> None:
     cosigners = [witness(k, tmp_path) for k in range(3)]
     lines = tuple(cosigner.verifier_key().text() for cosigner in cosigners)
-    scenario = Scenario.load("default").with_changes(
+    scenario = Scenario.load("rural").with_changes(
         horizon={"hours": 24}, ledger={"witnesses": lines, "quorum": 2}, houses={"n_houses": 4, "n_prosumers": 2}
     )
     run(scenario, out=tmp_path / "run")

@@ -279,11 +279,22 @@ def test_the_verdict_names_the_worst(counts: dict[str, int], beyond: int, level:
 
 def test_the_verdict_tells_outages_from_curtailment() -> None:
     counts = {"clean": 4, "curtailed": 0, "islanded": 2, "shed": 0, "de_energised": 0}
-    assert judge_run(counts, 0, 3.25)[:2] == ("bad", "Load was shed in outages.")
-    assert "2 of 6 intervals" in judge_run(counts, 0, 3.25).text
-    assert "3.2 kWh" in judge_run(counts, 0, 3.25).text
+    assert judge_run(counts, 0, {"energy_not_served_kwh": 3.25})[:2] == ("bad", "Load was shed in outages.")
+    assert "2 of 6 intervals" in judge_run(counts, 0, {"energy_not_served_kwh": 3.25}).text
+    assert "3.2 kWh" in judge_run(counts, 0, {"energy_not_served_kwh": 3.25}).text
     assert judge_run(counts, 0).level == "warn"
     assert "In 1 others" in judge_run({**counts, "curtailed": 1}, 0).text
+
+
+@pytest.mark.parametrize(("missing", "heat"), [(21.5, 0.0), (0.0, 49.1), (0.0, 0.0)])
+def test_no_loss_of_load_is_not_said_where_a_car_or_a_house_went_short(missing: float, heat: float) -> None:
+    counts = {"clean": 4, "curtailed": 0, "islanded": 2, "shed": 0, "de_energised": 0}
+    of_devices = {"put_off_kwh": 60.0, "missing_in_cars_kwh": missing, "missed_heat_kwh": heat}
+    judged = judge_run(counts, 0, {"energy_not_served_kwh": 0.0, **of_devices})
+    assert (judged.headline == "Outages without loss of load.") == (judged.level == "warn") == (missing + heat == 0.0)
+    assert f"did not take 60.0 kWh without the grid; because of it {missing:.1f} kWh" in judged.text
+    assert f"missed {heat:.1f} kWh of heat" in judged.text
+    assert judge_run({**counts, "shed": 1}, 0, of_devices).text.endswith("of heat.")  # whatever else is worse
 
 
 def test_a_table_with_a_missing_row_is_refused() -> None:

@@ -109,6 +109,6 @@ def test_command_prints_and_writes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [["--intervals", "0"], ["--largest-kw", "0"], ["--largest-kw", "nan"]])
 def test_bad_options_end_with_exit_code_2(options: list[str]) -> None:
-    run = CliRunner().invoke(app, ["hosting", "default", *options])
+    run = CliRunner().invoke(app, ["hosting", "rural", *options])
     assert run.exit_code == 2
     assert "expected" in run.output

@@ -1,4 +1,4 @@
-"""The houses of the default scenario, as many as are wanted, for contracts that hold a market."""
+"""The houses of the scenario `rural`, as many as are wanted, for contracts that hold a market."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MECHANISMS = ("trading", "trading_battery", "sharing_central", "sharing_p2p")
 FIRST_OF_JULY, N_HOURS = 24 * 181, 48
 
 
-def default_market(name: str) -> tuple[InputSeries, State, Rules]:
-    """The default scenario by a mechanism: 25 houses and their community."""
-    case = build_market(load_scenario("default").with_changes(market={"mechanism": name}))
+def rural_market(name: str) -> tuple[InputSeries, State, Rules]:
+    """The scenario `rural` by a mechanism: 25 houses and their community."""
+    case = build_market(load_scenario("rural").with_changes(market={"mechanism": name}))
     return InputSeries(*case.inputs[:4]), case.opening, case.rules
 
 
