@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,6 +57,16 @@ def _cache(dispatcher: CPUDispatcher) -> None:
         dispatcher.enable_caching()
     except RuntimeError:
         return  # no folder that numba can write to
+
+
+@compiled
+def fill(target: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
+    """Write values into an array of their length, such as a slice.
+
+    `target[:] = values` is the same, but numba then compiles what would tell that the lengths differ: text and all.
+    """
+    for i in range(values.size):
+        target[i] = values[i]
 
 
 def integer(value: int) -> int:

@@ -132,9 +132,10 @@ def move_energy(delivery: Delivery, orders: Orders, state: State, rules: Rules) 
     alive = np.flatnonzero(left)
     n_alive = alive.size
     columns = np.empty((5, n_alive + n_stored), np.int64)
-    columns[0, :n_alive], columns[1, :n_alive] = lots.lot[alive], lots.owner[alive]
-    columns[2, :n_alive], columns[3, :n_alive] = lots.host[alive], left[alive]
-    columns[4, :n_alive] = lots.expiry[alive]
+    for i in range(n_alive):
+        k = alive[i]
+        columns[0, i], columns[1, i], columns[2, i] = lots.lot[k], lots.owner[k], lots.host[k]
+        columns[3, i], columns[4, i] = left[k], lots.expiry[k]
     size = n_alive
     for row in delivery.rows:
         if row.kind == _STORE:

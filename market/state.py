@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from market.compiled import compiled
+from market.compiled import compiled, fill
 from market.exchanges import FLEXIBLE, Ints, Rows
 from market.storage import PPM, Ratings, Wh
 
@@ -132,9 +132,9 @@ def flatten_accounts(state: State) -> Ints:
     """All that a block's state root covers, (4N + 3,): wallets, accounts, pools (nEUR), own and hosted energy (Wh)."""
     n = state.own_wh.size
     row = np.empty(4 * n + 3, np.int64)
-    row[:n] = state.wallet_neur
-    row[n : 2 * n] = state.account_neur
-    row[2 * n : 2 * n + 3] = state.pools_neur
-    row[2 * n + 3 : 3 * n + 3] = state.own_wh
-    row[3 * n + 3 :] = hosted_wh(state.lots, n)
+    fill(row[:n], state.wallet_neur)
+    fill(row[n : 2 * n], state.account_neur)
+    fill(row[2 * n : 2 * n + 3], state.pools_neur)
+    fill(row[2 * n + 3 : 3 * n + 3], state.own_wh)
+    fill(row[3 * n + 3 :], hosted_wh(state.lots, n))
     return row

@@ -26,13 +26,11 @@ class Wanted(NamedTuple):
     every: int
 
 
-def begin_beside(wanted: Wanted, directory: Path) -> beside.Beside | None:
-    """Begin to anchor a run, once node, account and contract are known to be usable; None if it is not wanted."""
+def begin_beside(wanted: Wanted, directory: Path) -> beside.Beside:
+    """Begin to anchor a run, once node, account and contract are known to be usable."""
     if wanted.url is None:
-        for option, value in (("--contract", wanted.contract), ("--chain-key", wanted.key)):
-            if value is not None:
-                fail(f"{option}: expected --chain URL with it, got none")
-        return None
+        option = "--chain-key" if wanted.contract is None else "--contract"
+        fail(f"{option}: expected --chain URL with it, got none")
     if wanted.contract is None or wanted.key is None:
         fail("--chain: expected --contract ADDRESS and --chain-key FILE with it, got one or none of them")
     account, address = (
@@ -53,10 +51,8 @@ def begin_beside(wanted: Wanted, directory: Path) -> beside.Beside | None:
     return beside.Beside(directory, open_anchorer, wanted.every)
 
 
-def end_beside(running: beside.Beside | None, directory: Path, *, quiet: bool) -> None:
+def end_beside(running: beside.Beside, directory: Path, *, quiet: bool) -> None:
     """Anchor the end of a run; exit code 1 if that fails, since the run itself is done."""
-    if running is None:
-        return
     if not quiet:
         typer.echo("waiting until the chain has confirmed the last blocks …", err=True)
     failure = running.finish()

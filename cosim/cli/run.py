@@ -16,7 +16,7 @@ from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
 from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
-from cosim.simulation import simulate
+from cosim.simulation import simulate, warming
 
 if TYPE_CHECKING:
     from cosim.results.result import Result
@@ -66,7 +66,6 @@ def run(
 
       gridsettle run --chain http://127.0.0.1:8545 --contract ADDRESS --chain-key account.key
     """
-    wanted = beside.Wanted(chain, contract, chain_key, chain_password_file, chain_id, confirmations, every=anchor_every)
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
         if seed is not None:
@@ -78,16 +77,21 @@ def run(
         if report and chosen.profiles.source != "table":
             _check_memory_of_report(chosen)
         directory = out or next_directory(chosen.name)
-        anchoring = beside.begin_beside(wanted, directory)
+        anchoring = None
+        if any(value is not None for value in (chain, contract, chain_key)):  # else nothing of chains is imported
+            asked = (chain, contract, chain_key, chain_password_file, chain_id, confirmations)
+            anchoring = beside.begin_beside(beside.Wanted(*asked, every=anchor_every), directory)
         recorded = None if anchoring is None else anchoring.notice
-        result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json, recorded=recorded)
+        with warming.compile_meanwhile(chosen):
+            result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json, recorded=recorded)
         if report:
             _write_report(result)
         if as_json:
             typer.echo(json.dumps(result.summary, indent=2))
         elif not quiet:
             terminal.show_summary(result)
-        beside.end_beside(anchoring, directory, quiet=quiet or as_json)
+        if anchoring is not None:
+            beside.end_beside(anchoring, directory, quiet=quiet or as_json)
 
 
 def _check_memory_of_report(chosen: Scenario) -> None:

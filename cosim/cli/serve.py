@@ -17,7 +17,7 @@ from cosim.cli.errors import bad_input_ends, fail
 from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
 from cosim.web.live import run as lives
-from cosim.web.live import warming
+from cosim.simulation import warming
 from cosim.web.pages import app as apps
 from cosim.web.pages import desk as desks
 from cosim.web.pages import server
@@ -84,7 +84,7 @@ def serve(
                 progress.tell_compiling(),
                 lives.LiveRun.open(chosen, directory) as live,
                 stores.People(directory) as people,
-                warming.compile_meanwhile(),
+                warming.compile_meanwhile(chosen),
                 desks.open_desk(
                     live, people, known, seconds=speed, demo=demo, secure=secure, witnesses=witness or ()
                 ) as desk,

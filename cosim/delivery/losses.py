@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.delivery.window import Window
-from market.compiled import compiled, integer
+from market.compiled import compiled, fill, integer
 from market.exchanges import EXCHANGE, GRID, NOBODY, OPERATOR, Kind
 from market.state import POOL_OPERATOR, POOL_UTILITY, State
 from market.storage import Wh
@@ -43,7 +43,7 @@ def with_losses(window: Window, lost_wh: Wh, utility_ueur_per_kwh: Wh, first: in
     paid = 0
     for k in range(n_intervals):
         begin, end = window.offsets[k], window.offsets[k + 1]
-        rows[begin + k : end + k] = window.rows[begin:end]
+        fill(rows[begin + k : end + k], window.rows[begin:end])
         row = rows[end + k]
         row.kind = _LOSS
         row.status = 0

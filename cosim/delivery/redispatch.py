@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from market.compiled import compiled, integer
+from market.compiled import compiled, fill, integer
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
 from market.orders import Orders
 from market.settlement import Delivery
@@ -208,7 +208,7 @@ def deliver(
     left -= kept
     absorbed, taken = np.minimum(left, absorb), np.minimum(missing, release)
     out = np.empty(rows.size + 4 * n, EXCHANGE)
-    out[: rows.size] = rows
+    fill(out[: rows.size], rows)
     imported, spilled = missing - taken, left - absorbed
     for k in range(rows.size):
         row = out[k]
@@ -252,7 +252,7 @@ def deliver_alone(
     """
     n = orders.need_wh.size
     out = np.empty(rows.size + 4 * n, EXCHANGE)
-    out[: rows.size] = rows
+    fill(out[: rows.size], rows)
     for k in range(rows.size):
         row = out[k]
         row.delivered_wh = 0
@@ -281,7 +281,7 @@ def deliver_nothing(orders: Orders, rows: Rows, reason: int, element: int) -> De
     """De-energised: no exchange, no own balance; generation is spilled and load is shed, all of it."""
     n = orders.need_wh.size
     out = np.empty(rows.size + 4 * n, EXCHANGE)
-    out[: rows.size] = rows
+    fill(out[: rows.size], rows)
     for k in range(rows.size):
         row = out[k]
         row.delivered_wh = 0

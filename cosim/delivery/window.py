@@ -21,7 +21,7 @@ from cosim.delivery.flexible import (
 )
 from market import mechanisms
 from market.book import Clearing
-from market.compiled import compiled, integer
+from market.compiled import compiled, fill, integer
 from market.exchanges import EXCHANGE, FLEXIBLE, METER, ORDER, SUBMISSION, Kind, Rows
 from market.flexible import asked_wh
 from market.mechanisms import ClearFunction
@@ -173,12 +173,12 @@ def write_interval(
     stop = first + settlement.rows.size
     if stop > rows.size:
         larger = np.empty(2 * stop, EXCHANGE)
-        larger[:first] = rows[:first]
+        fill(larger[:first], rows[:first])
         rows = larger
-    rows[first:stop] = settlement.rows
+    fill(rows[first:stop], settlement.rows)
     window.offsets[k + 1] = stop
-    window.meters[k] = settlement.meters
-    window.accounts[k] = flatten_accounts(settlement.state)
+    fill(window.meters[k], settlement.meters)
+    fill(window.accounts[k], flatten_accounts(settlement.state))
     window.price_ueur_per_kwh[k] = trading_price(orders, clearing)
     if window.orders.shape[0] > 0:
         write_orders(window.orders[k], orders, settlement.rows.size)
@@ -186,7 +186,7 @@ def write_interval(
     if before.flexible.size > 0:
         n_orders = settlement.meters.size if window.orders.shape[0] > 0 else 0
         first_seq = settlement.rows.size + settlement.meters.size + n_orders
-        window.devices[k] = finish_devices(state.flexible, first_seq)
+        fill(window.devices[k], finish_devices(state.flexible, first_seq))
         state = with_devices(state, window.devices[k])
         wrong = find_device_imbalance(before.flexible, state.flexible, settlement.meters)
         house = wrong if house < 0 else house

@@ -306,7 +306,8 @@ def solve_intervals(
                 block.s[i, 0, lane] = p[first + lane, i]
                 block.s[i, 1, lane] = q[first + lane, i]
         solve_lanes(net, block, tolerance_pu, max_iterations)
-        iterations[first : first + count] = block.iterations[:count]
+        for lane in range(count):
+            iterations[first + lane] = block.iterations[lane]
         read_lanes(voltages, block, v[first : first + count])
         read_lanes(currents, block, current_a[first : first + count])
     return iterations

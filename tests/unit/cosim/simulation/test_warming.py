@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cosim import Scenario, run
-from cosim.web.live import warming
+from cosim.simulation import warming
 
 
 def test_the_day_that_is_run_has_an_outage_and_curtailment() -> None:
