@@ -147,9 +147,10 @@ def tell_verdict(hour: Hour) -> str:
     lost = cut.cleared_wh.sum() - cut.delivered_wh.sum()
     phases = make_phases_table(case).to_pandas().set_index("house")
     (reason, phase), element = cut.iloc[0][["reason", "phase"]], case.feeder.net.bus.name[cut.iloc[0].element]
+    assert set(cut.kind) == {"grid_export"}  # so that all trades are whole, as the page says
     return f"""## 5. Verdict on what was cleared
 
-`{verdict.status.name.lower()}`: {len(verdict.violations)} voltages are above their limit, all of them at the end of branch 1. The first:
+`{verdict.status.name.lower()}`: {len(verdict.violations)} voltages are above their limit, in phase {", ".join(sorted({v.phase for v in verdict.violations}))}. The highest:
 
 | place | phase | as cleared, pu | as settled, pu | limit, pu |
 |---|---|---:|---:|---:|
@@ -189,7 +190,9 @@ def tell_settlement(hour: Hour) -> str:
     driver = hour.cars.loc[hour.cars.given_wh.idxmax()]
     bought = hour.exchanges[(hour.exchanges.buyer == driver.house) & hour.exchanges.kind.isin(["p2p", "lot_sale"])]
     sellers = ", ".join(f"{row.seller} {row.delivered_wh:,}" for row in bought.sort_values("seq").itertuples())
-    wallets, accounts = (int(getattr(after, f).sum() - getattr(before, f).sum()) for f in ("wallet_neur", "account_neur"))
+    wallets, accounts = (
+        int(getattr(after, f).sum() - getattr(before, f).sum()) for f in ("wallet_neur", "account_neur")
+    )
     pools = int(after.pools_neur.sum() - before.pools_neur.sum())
     return f"""## 8. Settlement, with the cut
 

@@ -20,11 +20,6 @@ ROUNDING = re.compile(r"│ engine against .*\n")
 """The row whose value is the rounding of two programs, which is not the same on every machine."""
 
 
-def in_words(text: str) -> list[str]:
-    """Words of a page in a row, however its lines are broken."""
-    return text.split()
-
-
 @pytest.fixture(scope="module")
 def printed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What `gridsettle run` prints, and the folder it was called in."""
@@ -47,7 +42,7 @@ def test_readme_shows_what_the_run_prints(printed_run: tuple[str, Path]) -> None
 def test_readme_says_what_the_run_found(printed_run: tuple[str, Path]) -> None:
     result = Result.load(printed_run[1] / "runs/default-001")
     curtailed, houses = result.summary["curtailed"], result.scenario.houses
-    words = " ".join(in_words(text_of("README.md")))
+    words = " ".join(text_of("README.md").split())
     for said in (
         f"{houses.n_houses} houses",
         f"{houses.n_prosumers} roofs",
