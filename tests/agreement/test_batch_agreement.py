@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rural_houses import MECHANISMS
 from evm_batch import EvmBatch, bring, deliver_some, delivered_of, make_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rural_houses import MECHANISMS
 
 from cosim.case.case import build_market
 from cosim.delivery.compensation import with_compensation

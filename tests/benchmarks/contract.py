@@ -20,8 +20,8 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "reference"), str(Path(__file__)
 from anvil_market import OPTIONS, AnvilMarket
 from chain_world import running_anvil
 from contract_market import MARKET, run_beside
-from rural_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, rural_market, with_houses
 from evm_market import EvmMarket
+from rural_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, rural_market, with_houses
 
 from cosim.delivery.window import InputSeries, make_orders_at
 from market.contract.hourly import make_wishes

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from chain_world import running_anvil
-from rural_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, rural_market, with_houses
 from eth_account import Account
 from evm_batch import BATCH, OPERATOR, EvmBatch, bring, deliver_some, delivered_of
+from rural_houses import FIRST_OF_JULY, MECHANISMS, N_HOURS, rural_market, with_houses
 
 from cosim.delivery.window import InputSeries, make_orders_at
 from market.contract.abi import encode_call, encode_deployment
