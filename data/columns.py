@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,9 @@ import pandas as pd
 
 from data.clock import NEAR_SECOND, YEAR_LAST, Mask, Times, Written, find_order, localise, match_time, read_written
 from data.errors import DataError
-from data.numerals import OTHER, find_decimal, parse_column, to_number
+from data.numerals import OTHER, Reading, find_decimal, parse_column, to_number
 from data.series import Integers
+from data.zones import find_zone
 
 Numbers = npt.NDArray[np.float64]
 HOUR_S = 3600
@@ -65,7 +66,7 @@ class Table(NamedTuple):
                 if reading.because
                 else ("a number that can be read in one way only")
             )
-            self.column(name).check(wrong, expected, "write decimals with points, without thousands separators")
+            self.column(name).check(wrong, expected, _advise(reading))
         parsed = {name: parse_column(self.frame[name], reading.decimal) for name in texts}
         said = _say_numbers(cells, reading.decimal)
         return self._replace(frame=self.frame.assign(**parsed), said=(*self.said, *said))
@@ -90,14 +91,15 @@ class Table(NamedTuple):
         """Raise DataError if a required column is missing, or there is one that is neither required nor optional."""
         required, found = list(required), [str(name) for name in self.frame.columns]
         known = [*required, *optional]
+        listed, there = set(known), set(found)  # tables may have very many columns
         for name in found:
-            if name not in known:
+            if name not in listed:
                 raise DataError(
-                    f"{self.source}, column '{name}': expected one of {', '.join(known)}{_suggest(name, known)}; "
+                    f"{self.source}, column '{name}': expected one of {_name_some(known)}{_suggest(name, known)}; "
                     "rename or remove it"
                 )
         for name in required:
-            if name not in found:
+            if name not in there:
                 raise DataError(
                     f"{self.source}: expected a column '{name}', got {', '.join(found[:8])}{_suggest(name, found)}; "
                     "add it"
@@ -204,7 +206,7 @@ class Column(NamedTuple):
         DataError
             If a value is no such time, may mean two dates, or happens never or twice on that clock.
         """
-        zone = _find_zone(timezone)
+        zone = _name_zone(timezone)
         codes, found = pd.factorize(self.values)
         self.check(codes < 0, "a time", "fill the row")
         wall, with_offset, said = self._parse_times(codes, pd.Index(found), day_first)
@@ -215,7 +217,7 @@ class Column(NamedTuple):
             return Clock(wall[codes], said)
         self._check_no_hour_repeats(wall[codes], timezone)
         every = [np.zeros(codes.size, np.int64)] if keys is None else keys
-        local = localise(wall[codes], zone.key, every)
+        local = localise(wall[codes], zone, every)
         remedy = "at a change of clocks write times with an offset, or in UTC"
         self.check(local.missing, f"a time that occurs in {timezone}", remedy)
         self.check(local.twice, f"a time that occurs once in {timezone}", remedy)
@@ -233,7 +235,7 @@ class Column(NamedTuple):
         usual = int(forward[0]) if forward.size else 0
         back = step == usual - HOUR_S
         if 0 < usual < HOUR_S and ((step == usual) | (step == 0) | back).all():
-            remedy = "if clocks were turned back there, name the clock by timezone (--timezone), or write offsets"
+            remedy = advise_on_clock(timezone).removeprefix("; ")
             self.check(np.concatenate([[False], back]), "a time in UTC not before that of the row above", remedy)
 
     def _parse_times(
@@ -293,14 +295,37 @@ class Clock(NamedTuple):
     said: tuple[str, ...]
 
 
+def advise_on_clock(timezone: str) -> str:
+    """End of a message about times that are not in order: which key names their clock, unless one is named already."""
+    if timezone != "UTC":
+        return ""
+    return (
+        "; if clocks were turned back there, name the clock by profiles.timezone in the scenario (a command that reads "
+        "a table: --timezone), or write offsets"
+    )
+
+
 def make_notes(*notes: str) -> dict[str, str]:
     """What was understood of inputs as an entry `notes` of a provenance; empty if there is nothing to say."""
     return {"notes": " | ".join(notes)} if notes else {}
 
 
+def _name_some(names: Sequence[str], most: int = 60) -> str:
+    """Names in a row; the first of very many."""
+    return ", ".join(names[:most]) + (f" … ({len(names)} in all)" if len(names) > most else "")
+
+
 def _suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.45)
+    close = difflib.get_close_matches(name, islice(known, 5000), n=1, cutoff=0.45)
     return f" (nearest: '{close[0]}')" if close else ""
+
+
+def _advise(reading: Reading) -> str:
+    """What to write in place of a number that contradicts others, or that may mean two things."""
+    if not reading.wrong or reading.because:
+        return "write decimals with points, without thousands separators"
+    ways = [f"{to_number(reading.wrong, decimal):.12g}" for decimal in OTHER]
+    return f"write {' or '.join(sorted(ways, key=float, reverse=True))}, without thousands separators"
 
 
 def _say_numbers(cells: dict[str, list[str]], decimal: str) -> tuple[str, ...]:
@@ -328,10 +353,8 @@ def _say_times(texts: Sequence[str], written: Sequence[Written], day_first: bool
     return tuple(said)
 
 
-def _find_zone(timezone: str) -> ZoneInfo:
+def _name_zone(timezone: str) -> str:
     try:
-        return ZoneInfo(timezone)
-    except (OSError, ValueError, KeyError) as reason:
-        raise DataError(
-            f"timezone: expected a name like Europe/Madrid or UTC, got '{timezone}'; correct it"
-        ) from reason
+        return find_zone(timezone).key
+    except DataError as reason:
+        raise DataError(f"timezone: {reason}") from reason

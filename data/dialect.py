@@ -109,18 +109,20 @@ def _spell(name: str) -> str:
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
-    for position, name in enumerate(names):
-        if name and name in names[:position]:
+    first: dict[str, int] = {}
+    for position, name in enumerate(names, start=1):
+        if name and first.setdefault(name, position) != position:
             raise DataError(
                 f"{source}, column '{name}': expected each name of a column once, got it in column "
-                f"{names.index(name) + 1} and again in column {position + 1}; rename, add up or remove one"
+                f"{first[name]} and again in column {position}; rename, add up or remove one"
             )
 
 
 def _read_frame(text: str, separator: str, names: list[str], missing: Iterable[str], source: str) -> pd.DataFrame:
     """All rows; by pandas where every row has as many cells as the header, else cell by cell."""
     labels = [name or f"\0{position}" for position, name in enumerate(names, start=1)]
-    native = [name for name in labels if separator == "," and QUANTITY.match(name.rpartition(".")[2])]
+    quantities = [name for name in labels if separator == "," and QUANTITY.match(name.rpartition(".")[2])]
+    native = dict.fromkeys(quantities)  # a set in their order
     options: dict[str, Any] = {
         "names": labels,
         "header": None,
@@ -177,19 +179,26 @@ def _split_rows(text: str, separator: str, width: int, source: str) -> list[list
 
 def _drop_nameless(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Without columns that have no name: empty ones, and a first one that only counts the rows."""
-    said = []
-    for label in [name for name in frame.columns if name.startswith("\0")]:
+    nameless = [name for name in frame.columns if name.startswith("\0")]
+    said, empty = [], []
+    for label in nameless:
         position = int(label[1:])
         if position == 1 and _counts_rows(frame[label]):
             said.append("column 1, which has no name and counts the rows, left out")
-        elif frame[label].isna().all() or (frame[label] == "").all():
-            said.append(f"column {position}, which is empty, left out")
+        elif frame[label].isna().all():
+            empty.append(position)
         else:
             raise DataError(
                 f"{source}, column {position}: expected a name in the header, got nothing; name or remove the column"
             )
-        frame = frame.drop(columns=label)
-    return frame, tuple(said)
+    return frame.drop(columns=nameless) if nameless else frame, (*said, *_say_empty(empty))
+
+
+def _say_empty(positions: Sequence[int], most: int = 3) -> tuple[str, ...]:
+    """Which empty columns are left out: the first of many."""
+    more = len(positions) - most
+    others = (f"{more} more columns, which are empty, left out",) if more > 0 else ()
+    return (*(f"column {position}, which is empty, left out" for position in positions[:most]), *others)
 
 
 def _counts_rows(values: pd.Series[Any]) -> bool:

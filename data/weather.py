@@ -1,15 +1,9 @@
-"""Temperature outdoors: of an average German year drawn from a seed, or from the user's table."""
+"""Temperature outdoors of an average German year, drawn from a seed."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
-
-from data.errors import DataError
-from data.files import read_table
 
 Celsius = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
@@ -76,40 +70,3 @@ def _normal_c(share_of_year: Celsius) -> Celsius:
     middle = (np.arange(-1, 13) + 0.5) / 12.0
     around = np.array([NORMALS_C[-1], *NORMALS_C, NORMALS_C[0]])
     return np.asarray(np.interp(share_of_year, middle, around), dtype=np.float64)
-
-
-def read_temperature_c(path: Path, times: Times, timezone: str = "UTC") -> Celsius:
-    """Temperature of the user's table at some times, (T,) °C: the row at or before each.
-
-    Parameters
-    ----------
-    path
-        CSV or Parquet with the columns time and temperature_c.
-    times
-        (T,) in UTC, rising.
-    timezone
-        Of times without offset.
-
-    Raises
-    ------
-    DataError
-        If the table cannot be read, its times do not rise, or it does not cover the times.
-    """
-    table = read_table(path, what="a table time,temperature_c")
-    table.check_columns(("time", "temperature_c"), ())
-    table = table.with_numbers(["temperature_c"])
-    known = table.column("time").read_times(timezone).utc
-    values = table.column("temperature_c").to_float()
-    column = table.column("temperature_c")
-    column.check(~((values >= -60.0) & (values <= 60.0)), "a temperature from -60 to 60 °C", "correct the row")
-    known = known.astype("datetime64[s]")
-    if known.size > 1 and not (np.diff(known) > np.timedelta64(0, "s")).all():
-        raise DataError(f"{path}: expected times that rise from row to row, got others; sort the rows")
-    at = np.searchsorted(known, times.astype("datetime64[s]"), side="right") - 1
-    longest = max(np.diff(known).tolist(), default=timedelta(hours=1))
-    if at[0] < 0 or times[-1].astype("datetime64[s]") >= known[-1] + longest:
-        raise DataError(
-            f"{path}: expected temperatures from {times[0]} to {times[-1]} UTC, got {known[0]} to {known[-1]}; "
-            "add the rows, or move the horizon"
-        )
-    return np.asarray(values[at], dtype=np.float64)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.columns import advise_on_clock
 from data.errors import DataError
 from data.files import read_table
 
@@ -50,7 +51,7 @@ class Weather(NamedTuple):
     note: str
 
 
-def read_weather(path: Path, time: Times) -> Weather:
+def read_weather(path: Path, time: Times, timezone: str = "UTC", day_first: bool | None = None) -> Weather:
     """Weather of some hours from a CSV or Parquet file time,ghi,dni,dhi,temp_air,wind_speed with hourly rows.
 
     A file that covers the hours is taken as it is. One of 8,760 hours that does not is a typical year: each hour takes
@@ -59,9 +60,11 @@ def read_weather(path: Path, time: Times) -> Weather:
     Parameters
     ----------
     path
-        The file; times without offset are UTC.
+        The file.
     time
         (H,) begin of the hours, UTC.
+    timezone, day_first
+        Clock of times without offset, and order of day and month; see `data.columns.Column.read_times`.
 
     Raises
     ------
@@ -71,9 +74,13 @@ def read_weather(path: Path, time: Times) -> Weather:
     table = read_table(path, what="a table of weather")
     table.check_columns(("time", *RANGES), ())
     table = table.with_numbers(RANGES)
-    known = table.column("time").read_times("UTC").utc.astype("datetime64[s]")
-    if known.size < 2 or (np.diff(known) != _HOUR).any():
-        raise DataError(f"{path.name}, column 'time': expected a row for every hour in order, got others; resample it")
+    times = table.column("time")
+    known, said = times.read_times(timezone, day_first)
+    known = known.astype("datetime64[s]")
+    late = np.concatenate([[False], np.diff(known) != _HOUR])
+    times.check(late, "a row for every hour in order", f"resample it{advise_on_clock(timezone)}")
+    if known.size < 2:
+        raise DataError(f"{path.name}, column 'time': expected a row for every hour, got one row; add the others")
     columns = []
     for name, (low, high, unit) in RANGES.items():
         column = table.column(name)
@@ -82,7 +89,7 @@ def read_weather(path: Path, time: Times) -> Weather:
         columns.append(values)
     place, note = _find_rows(path, known, time.astype("datetime64[s]"))
     ghi, dni, dhi, temp_air, wind_speed = (values[place] for values in columns)
-    return Weather(time, ghi, dni, dhi, temp_air, wind_speed, note)
+    return Weather(time, ghi, dni, dhi, temp_air, wind_speed, "; ".join([note, *table.said, *said]))
 
 
 def _find_rows(path: Path, known: Times, time: Times) -> tuple[npt.NDArray[np.int64], str]:

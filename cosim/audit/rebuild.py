@@ -25,6 +25,7 @@ from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.frames import PROFILES_FILE
+from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import is_made_again, read_kept_profiles, with_kept_network
 from cosim.case.tariff import with_tariff
@@ -141,7 +142,8 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     """Records of the first block as scenario and network give them, (M, 72); the profiles are taken at their digest."""
     scenario = recorded.scenario
     feeder = rebuild_feeder(recorded, recorded.feeder.participants)
-    devices = make_flexible_devices(scenario, _make_empty_profiles(scenario, feeder.participants))
+    profiles, own = _make_empty_profiles(scenario, feeder.participants), read_own_temperatures(scenario)
+    devices = make_flexible_devices(scenario, profiles, own)
     capacity_wh = _list_capacities(scenario, feeder.participants)
     opening = make_opening(scenario, feeder.participants, capacity_wh, make_opening_rows(devices))
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())

@@ -24,8 +24,9 @@ from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.houses import list_rows, with_houses
-from cosim.case.idle_keys import check_idle_keys
+from cosim.case.idle_keys import check_idle_keys, list_idle_batteries
 from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
@@ -130,17 +131,21 @@ def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCas
         If an input cannot be used.
     """
     market = find_mechanism(scenario.market.mechanism)
+    scenario, understood = with_houses(scenario)  # first: some keys have an effect by what the table says
     check_idle_keys(scenario, market)
     rules = make_rules(scenario, market)
-    scenario, understood = with_houses(scenario)
     scenario, said = follow_file(scenario)
-    said = (*understood, *said)
     profiles, capacity_wh = read_inputs(scenario, given)
-    said = (*said, *list_cut_events(scenario))
-    if said:
-        notes = " | ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
-        profiles = replace(profiles, provenance={**profiles.provenance, "notes": notes})
-    return make_market_case(scenario, profiles, capacity_wh, market, rules)
+    said = (*understood, *said, *list_cut_events(scenario), *list_idle_batteries(scenario, market))
+    return make_market_case(scenario, with_notes(profiles, said), capacity_wh, market, rules)
+
+
+def with_notes(profiles: Profiles, said: Sequence[str]) -> Profiles:
+    """Profiles whose provenance has more notes on what was understood of the inputs."""
+    if not said:
+        return profiles
+    notes = " | ".join(filter(None, [str(profiles.provenance.get("notes", "")), *said]))
+    return replace(profiles, provenance={**profiles.provenance, "notes": notes})
 
 
 def make_market_case(
@@ -159,7 +164,9 @@ def make_market_case(
     check_retirements(scenario, profiles, devices)
     timeline = make_timeline(scenario, profiles, devices)
     n_requests = sum(map(len, timeline.requests.values()))
-    fleet = Fleet(devices, profiles, make_flexible_devices(scenario, profiles))
+    own = read_own_temperatures(scenario)
+    profiles = with_notes(profiles, own.notes if own else ())
+    fleet = Fleet(devices, profiles, make_flexible_devices(scenario, profiles, own))
     inputs = n_houses, profiles.n_intervals, profiles.interval_minutes, profiles.start, market.name
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)

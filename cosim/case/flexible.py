@@ -17,6 +17,7 @@ from cosim.scenario.houses_of_today import EvSection
 from cosim.scenario.model import Scenario
 from data.ev_sessions import Sessions, draw_sessions
 from data.profiles import Profiles
+from data.temperature_table import Temperatures
 from grid_models.devices.flexible import PPM, Strategy
 from market.exchanges import CAR, FLEXIBLE, FLEXIBLE_KIND, HEAT_PUMP, Ints, Rows
 from market.state import NO_FLEXIBLE
@@ -25,15 +26,24 @@ CAR_HOUSES, HEAT_HOUSES, TRIPS = 5, 6, 7
 """Numbers of the random streams of houses with cars, of houses with heat pumps, and of trips."""
 
 
-def make_flexible_devices(scenario: Scenario, profiles: Profiles) -> FlexibleDevices:
+def make_flexible_devices(scenario: Scenario, profiles: Profiles, own: Temperatures | None = None) -> FlexibleDevices:
     """Devices that can wait: cars by house, then heat pumps by house.
+
+    Parameters
+    ----------
+    scenario
+        Who has which.
+    profiles
+        Participants and times.
+    own
+        The user's temperatures; None: they are drawn.
 
     Raises
     ------
     ScenarioError
         If more houses are to have a device than there are, or what a device needs is missing.
     data.errors.DataError
-        If the table of temperatures cannot be used.
+        If the table of temperatures does not cover the run.
     """
     cars, pumps = (draw_houses(scenario, profiles.participants, section) for section in ("ev", "heat_pump"))
     if not cars.size and not pumps.size:
@@ -41,15 +51,18 @@ def make_flexible_devices(scenario: Scenario, profiles: Profiles) -> FlexibleDev
     if scenario.ledger.private:
         raise ScenarioError(
             f"scenario '{scenario.name}', ledger.private: expected false where houses have cars or heat pumps, since "
-            "their records cannot be hidden yet, got true; set ev.n_cars and heat_pump.n_heat_pumps to 0, or private "
-            "to false"
+            f"their records cannot be hidden yet, got true; {_tell_how_to_do_without(scenario)}, or set private to "
+            "false"
         )
     sessions = _draw_sessions(scenario, profiles, cars.size)
-    return _join(scenario, profiles, (cars, sessions), (pumps, make_heat_pumps(scenario, profiles, pumps.size)))
+    return _join(scenario, profiles, (cars, sessions), (pumps, make_heat_pumps(scenario, profiles, pumps.size, own)))
 
 
 def draw_houses(scenario: Scenario, participants: Sequence[str], section: str) -> Ints:
-    """Houses that have a device of a section, in order; the community has none.
+    """Houses that have a device of a section, in order.
+
+    Those of which the table of participants says so, and as many more as are missing, drawn among houses of which it
+    says nothing; the community never draws one.
 
     Raises
     ------
@@ -60,17 +73,32 @@ def draw_houses(scenario: Scenario, participants: Sequence[str], section: str) -
         "ev": ("n_cars", scenario.ev.n_cars, CAR_HOUSES),
         "heat_pump": ("n_heat_pumps", scenario.heat_pump.n_heat_pumps, HEAT_HOUSES),
     }[section]
-    rows = list_rows(scenario, participants)
-    if any(row is not None and getattr(row, section) is not None for row in rows):
-        return np.array([k for k, row in enumerate(rows) if row is not None and getattr(row, section)], np.int64)
+    said = [None if row is None else getattr(row, section) for row in list_rows(scenario, participants)]
+    own = [k for k, word in enumerate(said) if word]
     n = len(participants) - (COMMUNITY in participants and scenario.community.enabled)
-    if wanted > n:
+    free, missing = [k for k in range(n) if said[k] is None], wanted - len(own)
+    if missing > len(free):
+        of_table = f" of which the table of participants does not say no in column '{section}'"
         raise ScenarioError(
-            f"scenario '{scenario.name}', {section}.{key}: expected at most one for each of {n} houses, got {wanted}; "
-            "take fewer, or more houses"
+            f"scenario '{scenario.name}', {section}.{key}: expected at most one for each of {len(own) + len(free)} "
+            f"houses{of_table if len(free) < n else ''}, got {wanted}; take fewer, or more houses"
         )
-    chosen = np.random.default_rng([scenario.seed, stream]).permutation(n)[:wanted]
-    return np.sort(chosen).astype(np.int64)
+    if missing <= 0:
+        return np.array(own, np.int64)
+    order = np.random.default_rng([scenario.seed, stream]).permutation(n).tolist()
+    drawn = [k for k in order if said[k] is None][:missing]
+    return np.sort(np.array([*own, *drawn], np.int64))
+
+
+def _tell_how_to_do_without(scenario: Scenario) -> str:
+    """How to have no cars and no heat pumps: numbers take away those that are drawn, the table those that it names."""
+    counts = {"ev": scenario.ev.n_cars, "heat_pump": scenario.heat_pump.n_heat_pumps}
+    n_named = {key: sum(bool(getattr(row, key)) for row in scenario.participants) for key in counts}
+    in_table = " and ".join(f"'{key}'" for key, n in n_named.items() if n)
+    keys = {"ev": "ev.n_cars", "heat_pump": "heat_pump.n_heat_pumps"}
+    drawn = " and ".join(keys[key] for key, n in n_named.items() if counts[key] > n or not n)
+    ways = [f"write no in column {in_table} of the table of participants"] if in_table else []
+    return " and ".join([*ways, *([f"set {drawn} to 0"] if drawn else [])])
 
 
 def _draw_sessions(scenario: Scenario, profiles: Profiles, n_cars: int) -> Sessions:

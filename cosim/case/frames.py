@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cosim.case.houses import read_rows, with_rows
+from cosim.case.houses import check_size, read_rows, with_rows
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.files import make_table
@@ -41,7 +41,9 @@ def take_frames(
     """
     if houses is not None:
         _check_alone(scenario, "houses.table", scenario.houses.table or scenario.participants, "houses")
-        scenario = with_rows(scenario, read_rows(make_table(houses, "houses")))
+        table = make_table(houses, "houses")
+        check_size(scenario, table)
+        scenario = with_rows(scenario, read_rows(table)[0])
     if profiles is None:
         return scenario, None
     _check_alone(scenario, "profiles.file", scenario.profiles.file, "profiles")

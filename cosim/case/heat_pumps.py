@@ -11,9 +11,10 @@ import numpy.typing as npt
 from cosim.errors import ScenarioError
 from cosim.scenario.houses_of_today import HeatPumpSection
 from cosim.scenario.model import Scenario
-from data.heat_demand import heat_shape
+from data.heat_demand import DAYS_OF_MEAN, heat_shape
 from data.profiles import Profiles
-from data.weather import draw_temperature_c, read_temperature_c
+from data.temperature_table import Temperatures, read_temperatures
+from data.weather import draw_temperature_c
 from grid_models.arrays import Floats
 from grid_models.devices.flexible import PPM
 from grid_models.devices.heat_pump import quadratic_cop
@@ -37,47 +38,63 @@ class HeatPumps(NamedTuple):
     gain_ppm: Series
 
 
-def make_heat_pumps(scenario: Scenario, profiles: Profiles, n: int) -> HeatPumps:
+def read_own_temperatures(scenario: Scenario) -> Temperatures | None:
+    """The user's table of temperatures; None where there are no heat pumps, or temperatures are drawn.
+
+    Raises
+    ------
+    data.errors.DataError
+        If the table cannot be used.
+    """
+    path, section = scenario.heat_pump.temperature_file, scenario.profiles
+    if path is None or scenario.heat_pump.n_heat_pumps == 0:
+        return None
+    return read_temperatures(path, section.timezone, section.day_first)
+
+
+def make_heat_pumps(scenario: Scenario, profiles: Profiles, n: int, own: Temperatures | None = None) -> HeatPumps:
     """Heat demand and coefficients of performance of n heat pumps.
+
+    Heat follows the temperatures of whole years, so that it does not depend on where the run begins: those of the
+    user's table as far as it goes, drawn ones beyond.
+
+    Parameters
+    ----------
+    scenario
+        Kind of the heat pumps.
+    profiles
+        Times.
+    n
+        Number of heat pumps.
+    own
+        The user's table; None: temperatures are drawn.
 
     Raises
     ------
     ScenarioError
         If hplib is asked for and not installed.
     data.errors.DataError
-        If the table of temperatures cannot be used.
+        If the table does not cover the run.
     """
     section, n_intervals = scenario.heat_pump, profiles.n_intervals
     if n == 0:
         return HeatPumps(*(np.zeros((n_intervals, 0), np.int32) for _ in range(2)))
-    outdoors = find_temperature_c(scenario, profiles.time)
 
     def temperature_c(times: Times) -> Floats:
-        return _with_known(draw_temperature_c(times, _draw_seed(scenario, WEATHER)), times, profiles.time, outdoors)
+        drawn = draw_temperature_c(times, _draw_seed(scenario, WEATHER))
+        return drawn if own is None else own.over(drawn, times)
 
-    shape = heat_shape(profiles.time, profiles.interval_minutes, temperature_c)
+    outdoors = temperature_c(profiles.time) if own is None else own.at(profiles.time)
+    days_before = 0 if own is None else DAYS_OF_MEAN - 1  # a year that is drawn is like the one before
+    shape = heat_shape(profiles.time, profiles.interval_minutes, temperature_c, days_before)
     spread = np.random.default_rng([scenario.seed, HEATS]).uniform(-section.heat_spread, section.heat_spread, n)
     demand = np.rint(shape[:, None] * section.heat_kwh_per_year * 1000.0 * (1.0 + spread)).astype(np.int32)
     gain = np.rint(find_cop(section, outdoors) * PPM).astype(np.int32)
     return HeatPumps(demand, np.tile(gain[:, None], (1, n)))
 
 
-def find_temperature_c(scenario: Scenario, times: Times) -> Floats:
-    """Temperature outdoors at some times, (T,) °C: of the user's table, or drawn."""
-    path = scenario.heat_pump.temperature_file
-    return draw_temperature_c(times, _draw_seed(scenario, WEATHER)) if path is None else read_temperature_c(path, times)
-
-
 def _draw_seed(scenario: Scenario, stream: int) -> int:
     return int(np.random.default_rng([scenario.seed, stream]).integers(2**31))
-
-
-def _with_known(drawn: Floats, times: Times, known: Times, values: Floats) -> Floats:
-    """Drawn temperatures with those of the run in place of them, as far as these go."""
-    at = np.searchsorted(known, times, side="right") - 1
-    step = known[1] - known[0] if known.size > 1 else np.timedelta64(3600, "s")
-    inside = (at >= 0) & (times < known[-1] + step)
-    return np.where(inside, values[np.maximum(at, 0)], drawn)
 
 
 def find_cop(section: HeatPumpSection, outdoors_c: Floats) -> Floats:

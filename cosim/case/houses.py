@@ -26,6 +26,8 @@ from data.households import name_houses
 Rows = dict[str, ParticipantSection]
 """Rows of a table by participant."""
 
+MOST_PARTICIPANTS, MOST_CHECKED_ROWS = 100_000, 1_000
+"""Houses that a scenario can have, and rows that are looked at whatever `houses.n_houses` says."""
 _FLAGS = ("ev", "heat_pump")
 _WORDS = {"yes": True, "true": True, "1": True, "1.0": True, "no": False, "false": False, "0": False, "0.0": False}
 _OF_COMMUNITY = ("pv_kwp", "battery_kwh", "fuel_cell", "units", "tank_kg", "fuel_eur_per_kg")
@@ -68,7 +70,26 @@ def _read_into(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
         table = read_table(path, what="a table of participants")
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
-    return with_rows(scenario, read_rows(table)), table.notes
+    check_size(scenario, table)
+    rows, said = read_rows(table)
+    return with_rows(scenario, rows), said
+
+
+def check_size(scenario: Scenario, table: Table) -> None:
+    """Raise ScenarioError at a table of far more rows than there are houses, before each row is looked at.
+
+    What is wrong with a table of a size that people write is said more exactly of its rows.
+    """
+    n, drawn = len(table.frame), scenario.profiles.source != "table"
+    most = max(MOST_CHECKED_ROWS, scenario.houses.n_houses + 1) if drawn else MOST_PARTICIPANTS + 1
+    if n > most:
+        houses = (
+            f"{scenario.houses.n_houses} houses, as in houses.n_houses," if drawn else f"{MOST_PARTICIPANTS:,} houses"
+        )
+        raise ScenarioError(
+            f"{table.source}: expected at most a row for each of {houses} and one for the community, got {n:,} rows; "
+            f"remove rows{', or set houses.n_houses' if drawn else ''}"
+        )
 
 
 def with_rows(scenario: Scenario, rows: Sequence[ParticipantSection]) -> Scenario:
@@ -78,8 +99,8 @@ def with_rows(scenario: Scenario, rows: Sequence[ParticipantSection]) -> Scenari
     )
 
 
-def read_rows(table: Table) -> tuple[ParticipantSection, ...]:
-    """Rows of a table whose columns are the keys of `[[participants]]`; empty cells are left out.
+def read_rows(table: Table) -> tuple[tuple[ParticipantSection, ...], tuple[str, ...]]:
+    """Rows of a table whose columns are the keys of `[[participants]]`, and how it was read; empty cells are left out.
 
     Raises
     ------
@@ -95,10 +116,11 @@ def read_rows(table: Table) -> tuple[ParticipantSection, ...]:
         raise ScenarioError(str(reason)) from reason
     columns = [str(name) for name in table.frame.columns]
     cells = zip(*(table.frame[name] for name in columns), strict=True)
-    return tuple(
+    rows = (
         _make_row(table, row, {name: cell for name, cell in zip(columns, line, strict=True) if not pd.isna(cell)})
         for row, line in zip(table.frame.index, cells, strict=True)
     )
+    return tuple(rows), table.notes
 
 
 def _check_devices(table: Table) -> None:
@@ -146,6 +168,7 @@ def _check_place(scenario: Scenario) -> None:
             f"scenario '{scenario.name}', network.participants: expected none beside houses.table or [[participants]], "
             f"got {section.participants.name}; put its columns into that table"
         )
+    n_named = sum(bool(row.ev) for row in scenario.participants)  # only beyond them cars are drawn
     for row in scenario.participants:
         where = f"table of participants, '{row.participant}'"
         if row.bus is not None and section.source != "file":
@@ -153,7 +176,7 @@ def _check_place(scenario: Scenario) -> None:
                 f'{where}, bus: expected none where network.source = "{section.source}", which places the houses '
                 f"itself, got '{row.bus}'; leave it out, or bring your network by network.source = \"file\""
             )
-        if row.phase_ev is not None and not (row.ev or (row.ev is None and scenario.ev.n_cars)):
+        if row.phase_ev is not None and not (row.ev or (row.ev is None and scenario.ev.n_cars > n_named)):
             raise ScenarioError(f"{where}, phase_ev: expected none without a car, got '{row.phase_ev}'; leave it out")
         roof = row.pv_tilt_deg is not None or row.pv_azimuth_deg is not None
         if roof and scenario.pv.source != "pvwatts":
@@ -192,17 +215,20 @@ def _join_priorities(scenario: Scenario) -> dict[str, Any]:
 
 
 def _count_devices(scenario: Scenario) -> dict[str, Any]:
-    """Changes of the numbers of cars and heat pumps: those of the table, where it says who has one."""
+    """Changes of the numbers of cars and heat pumps: those of the table, where it says who has one.
+
+    A larger number stays: houses of which the table says nothing are drawn until it is reached.
+    """
     changes: dict[str, Any] = {}
     for flag, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):
         said = [getattr(row, flag) for row in scenario.participants if getattr(row, flag) is not None]
         n, there = sum(said), getattr(getattr(scenario, flag), key)
-        if said and there not in (0, n):
+        if said and 0 < there < n:
             raise ScenarioError(
-                f"scenario '{scenario.name}', {flag}.{key}: expected {n} as in column '{flag}' of the table of "
-                f"participants, got {there}; leave it out"
+                f"scenario '{scenario.name}', {flag}.{key}: expected at least {n}, as many as say yes in column "
+                f"'{flag}' of the table of participants, got {there}; leave it out, or write no in some rows"
             )
-        if said:
+        if n > there:
             changes[flag] = {key: n}
     return changes
 

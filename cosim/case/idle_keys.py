@@ -60,6 +60,12 @@ def _draws_houses(scenario: Scenario, _: Mechanism) -> bool:
     return scenario.profiles.source != "table" or scenario.profiles.file is None
 
 
+def _reads_times(scenario: Scenario, _: Mechanism) -> bool:
+    """Whether a table with times is read: of profiles, weather or temperatures."""
+    own = scenario.pv.weather_file, scenario.heat_pump.temperature_file
+    return scenario.profiles.source == "table" or any(path is not None for path in own)
+
+
 def _has_outages(scenario: Scenario, _: Mechanism) -> bool:
     return any(isinstance(event, OutageEvent | RandomOutagesEvent) for event in scenario.events)
 
@@ -77,8 +83,16 @@ def _has_own_stack(scenario: Scenario, _: Mechanism) -> bool:
     )
 
 
+def _has_cars(scenario: Scenario, _: Mechanism) -> bool:
+    """Whether houses have cars; a table of houses that is not read yet may say so."""
+    said = any(row.ev for row in scenario.participants) or scenario.houses.table is not None
+    return scenario.ev.n_cars > 0 or said
+
+
 def _has_heat_pumps(scenario: Scenario, _: Mechanism) -> bool:
-    return scenario.heat_pump.n_heat_pumps > 0
+    """Whether houses have heat pumps; a table of houses that is not read yet may say so."""
+    said = any(row.heat_pump for row in scenario.participants) or scenario.houses.table is not None
+    return scenario.heat_pump.n_heat_pumps > 0 or said
 
 
 def _trades(scenario: Scenario, mechanism: Mechanism) -> bool:
@@ -102,7 +116,12 @@ _DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_
 RULES = (
     Rule("profiles", ("file",), 'profiles.source = "spain" or "table"', _by_source("profiles", "spain", "table")),
     Rule("profiles", ("load_shape",), 'profiles.source = "synthetic"', _by_source("profiles", "synthetic")),
-    Rule("profiles", ("timezone", "day_first"), 'profiles.source = "table"', _by_source("profiles", "table")),
+    Rule(
+        "profiles",
+        ("timezone", "day_first"),
+        'profiles.source = "table", pv.weather_file or heat_pump.temperature_file',
+        _reads_times,
+    ),
     Rule(
         "houses",
         _DRAWN,
@@ -182,8 +201,13 @@ RULES = (
     Rule("limits", ("max_neutral_to_earth_v",), 'network.model = "four_wire"', _by_model("four_wire")),
     Rule("battery", ("inverter_cos_phi",), "an outage among the events", _has_outages),
     Rule("community", ("critical_share",), "an outage among the events", _has_outages),
-    Rule("ev", _EV, "ev.n_cars above 0", lambda scenario, _: scenario.ev.n_cars > 0),
-    Rule("heat_pump", _HEAT_PUMP, "heat_pump.n_heat_pumps above 0", _has_heat_pumps),
+    Rule("ev", _EV, "ev.n_cars above 0, or yes in column 'ev' of the table of participants", _has_cars),
+    Rule(
+        "heat_pump",
+        _HEAT_PUMP,
+        "heat_pump.n_heat_pumps above 0, or yes in column 'heat_pump' of the table of participants",
+        _has_heat_pumps,
+    ),
     Rule(
         "heat_pump",
         ("ground_c",),
@@ -232,6 +256,20 @@ def check_idle_keys(scenario: Scenario, mechanism: Mechanism) -> None:
         )
     if wrong:
         raise ScenarioError("\n".join(wrong))
+
+
+def list_idle_batteries(scenario: Scenario, mechanism: Mechanism) -> tuple[str, ...]:
+    """A note where the table of participants names batteries and nobody uses any, in no island either; allowed."""
+    if mechanism.uses_battery or _has_outages(scenario, mechanism):
+        return ()
+    named = [row.participant for row in scenario.participants if row.battery_kwh]
+    if not named:
+        return ()
+    others = f" and of {len(named) - 1} more" if named[1:] else ""
+    return (
+        f"table of participants: the battery of '{named[0]}'{others} stays idle: market.mechanism = "
+        f'"{mechanism.name}" uses none',
+    )
 
 
 def _default(scenario: Scenario, section: str, key: str) -> str:

@@ -73,7 +73,8 @@ def read_participants(path: Path, *, has_cars: bool = False, placement_only: boo
         table = read_table(path, what="a table participant,bus")
     except DataError as reason:
         raise ScenarioError(str(reason)) from reason
-    others = [name for name in table.frame.columns if name in ParticipantSection.model_fields and name not in _PLACES]
+    needed = [name for name in _PLACES if name != PHASE_EV or not placement_only]  # who has a car is not known there
+    others = [name for name in table.frame.columns if name in ParticipantSection.model_fields and name not in needed]
     if placement_only and others:
         table = table._replace(frame=table.frame.drop(columns=others)).say(f"not needed: {', '.join(others)}")
     columns = [str(name) for name in table.frame.columns]

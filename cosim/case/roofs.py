@@ -45,7 +45,8 @@ def with_roofs(scenario: Scenario, profiles: Profiles, drawn_kwp: Mapping[str, f
         return profiles
     kwp = _list_kwp(scenario, profiles, drawn_kwp)
     hours = np.unique(profiles.time.astype("datetime64[h]"))
-    weather = read_weather(check_given(scenario, "pv", "weather_file"), hours)
+    clock = scenario.profiles.timezone, scenario.profiles.day_first
+    weather = read_weather(check_given(scenario, "pv", "weather_file"), hours, *clock)
     pv_wh = _generate_wh(scenario, profiles, kwp, weather)
     notes = filter(None, [str(profiles.provenance.get("notes", "")), weather.note])
     return replace(profiles, pv_wh=pv_wh, provenance={**profiles.provenance, **make_notes(*notes)})

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cosim.cli.errors import fail
-from market.contract import accounts, anchors, chain
+from market.contract import accounts, anchors, chain, proving
 from market.ledger.check import receipt as receipts
 
 
@@ -22,11 +22,11 @@ def open_to_check(address: str, url: str | None, chain_id: int | None) -> Iterat
 
 
 def check_anchored(
-    directory: Path, address: str, url: str | None, chain_id: int | None, confirmations: int
+    directory: Path, address: str, url: str | None, chain_id: int | None, confirmations: int, patience_s: float
 ) -> anchors.Anchored:
     """What a chain says of a ledger."""
     with open_to_check(address, url, chain_id) as (opened, spelled):
-        return anchors.check_anchors(opened, spelled, directory, confirmations)
+        return anchors.check_anchors(opened, spelled, directory, confirmations, patience_s)
 
 
 def find_unproven(
@@ -36,10 +36,11 @@ def find_unproven(
     url: str | None,
     chain_id: int | None,
     confirmations: int,
+    patience_s: float,
 ) -> str:
     """Why a contract does not prove what a receipt does; nothing if it does."""
     with open_to_check(address, url, chain_id) as (opened, spelled):
-        return anchors.find_unproven(opened, spelled, receipt, proven.checkpoint_size, confirmations)
+        return proving.find_unproven(opened, spelled, receipt, proven.checkpoint_size, confirmations, patience_s)
 
 
 def describe_anchored(found: anchors.Anchored, n_blocks: int) -> list[str]:

@@ -43,6 +43,9 @@ Confirmations = Annotated[
 ]
 MaxFee = Annotated[float, typer.Option("--max-fee", min=0, metavar="GWEI", help="Most that is paid for gas.")]
 Patience = Annotated[float, typer.Option(min=1, max=86_400, help="Seconds that a transaction is waited for.")]
+ReadPatience = Annotated[
+    float, typer.Option("--patience", min=1, max=86_400, help="Seconds that all questions to the chain may take.")
+]
 
 CONFIRMATIONS, MAX_FEE, PATIENCE = 3, 500.0, 900.0
 

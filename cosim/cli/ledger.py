@@ -16,7 +16,7 @@ from cosim.audit import sample as samples
 from cosim.cli import anchored as anchoring
 from cosim.cli import audit_answers as answers
 from cosim.cli import nodes, progress
-from cosim.cli.chain_terms import CONFIRMATIONS, ChainId, Confirmations, TrustedUrl
+from cosim.cli.chain_terms import CONFIRMATIONS, PATIENCE, ChainId, Confirmations, ReadPatience, TrustedUrl
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
 from cosim.cli.statements import read_key
@@ -71,6 +71,7 @@ def verify(
     rpc: TrustedUrl = None,
     chain_id: ChainId = None,
     confirmations: Confirmations = CONFIRMATIONS,
+    patience: ReadPatience = PATIENCE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block.
@@ -103,7 +104,7 @@ def verify(
             fail(f"--witnessed: expected a ledger whose first block names witnesses, got {directory}, which names none")
         anchored = None
         if anchor is not None and report.ok:
-            anchored = anchoring.check_anchored(directory, anchor, rpc, chain_id, confirmations)
+            anchored = anchoring.check_anchored(directory, anchor, rpc, chain_id, confirmations, patience)
     if as_json:
         shown = {} if anchored is None else {"anchors": anchored.show()}
         typer.echo(json.dumps({**report._asdict(), "head": report.head.hex(), **shown}))
@@ -227,6 +228,7 @@ def verify_receipt(
     rpc: TrustedUrl = None,
     chain_id: ChainId = None,
     confirmations: Confirmations = CONFIRMATIONS,
+    patience: ReadPatience = PATIENCE,
 ) -> None:
     """Check a receipt with nothing but the pinned key; exit code 1 if it proves nothing.
 
@@ -236,7 +238,7 @@ def verify_receipt(
         read = receipts.read_receipt(receipt)
         found = receipts.check_receipt(read, *notes.read_pinned_key(key))
         if anchor is not None and not isinstance(found, str):
-            found = anchoring.find_unproven(read, found, anchor, rpc, chain_id, confirmations) or found
+            found = anchoring.find_unproven(read, found, anchor, rpc, chain_id, confirmations, patience) or found
     if isinstance(found, str):
         typer.echo(f"{receipt}: NOT PROVEN: {found}")
         raise typer.Exit(ANSWER_IS_NO)

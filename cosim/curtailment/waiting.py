@@ -17,7 +17,7 @@ from market.storage import Wh
 
 
 def section_14a(search: Search) -> Found | None:
-    """Dim devices, one share for all, down to 4.2 kW each; where that is not enough, curtail least besides.
+    """Dim devices, one share for all of what each wants above 4.2 kW; where that is not enough, curtail least besides.
 
     BNetzA BK6-22-300 of 27 November 2023, on § 14a EnWG: the network operator may lower what a controllable device
     draws from the network, but not below 4.2 kW.

@@ -25,7 +25,10 @@ Series = npt.NDArray[np.int32]
 DIMMED_KW = 4.2
 """Power that dimming leaves to every device: § 14a EnWG, BNetzA BK6-22-300 of 27 November 2023."""
 CHEAP_SHARE = 4
-"""A heat pump takes the price for low where less than one part of so many of the next day's intervals are cheaper."""
+"""A heat pump takes the price for low where less than one part of so many of the next day's intervals are cheaper.
+
+At the end of a run, of the intervals that are left: what comes behind it has no price.
+"""
 
 
 class FlexibleDevices(NamedTuple):
@@ -81,7 +84,8 @@ NOBODY_RESTS = np.zeros(0, np.bool_)
 def find_cheaper(prices: Ints, t: int, stop: int) -> tuple[int, int]:
     """Number of the intervals behind `t` and before `stop` that are cheaper than it, and their lowest price.
 
-    The lowest price is -1 where there is none.
+    The lowest price is -1 where there is none. Intervals behind the end of the run have no price, so none of them is
+    cheaper.
     """
     cheaper, lowest = 0, -1
     for k in range(t + 1, min(stop, prices.size)):
@@ -152,7 +156,7 @@ def _ask_heat_pump(devices: FlexibleDevices, row: Any, j: int, t: int, surplus_w
         devices.gain_ppm[t, j],
         surplus_wh,
         devices.strategy[j],
-        cheaper * CHEAP_SHARE < n_day,
+        cheaper * CHEAP_SHARE < min(n_day, prices.size - t),
         was_on,
         row.stays,
     )

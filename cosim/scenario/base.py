@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+
+from data.zones import find_zone
 
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -72,20 +75,49 @@ Moment = Annotated[datetime, AfterValidator(_convert_to_utc)]
 
 
 def _check_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (OSError, ValueError, KeyError) as reason:
-        raise ValueError(f"expected a name like Europe/Madrid or UTC, got '{name}'; correct it") from reason
+    return find_zone(name).key
 
 
 Zone = Annotated[str, AfterValidator(_check_zone)]
 """Name of a time zone of the IANA data base."""
 
 
+_TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+"""A number in quotes whose mark may be decimal or between thousands."""
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a key is for a number, and for no text beside."""
+    kinds = set(_list_kinds(annotation))
+    return bool(kinds & {int, float}) and str not in kinds
+
+
+def _list_kinds(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of, to the innermost."""
+    yield type(annotation) if isinstance(annotation, str) else annotation  # a word of a Literal is text
+    for part in get_args(annotation):
+        yield from _list_kinds(part)
+
+
 class Section(BaseModel):
     """A table of the scenario file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_each_number_in_one_way(cls, given: Any) -> Any:
+        for key, text in given.items() if isinstance(given, dict) else ():
+            field = cls.model_fields.get(key)
+            if field is None or not isinstance(text, str) or not _TWO_WAYS.fullmatch(text.strip()):
+                continue
+            if _is_number(field.annotation):
+                whole, decimal = re.sub("[.,]", "", text.strip()), float(text.replace(",", "."))
+                raise ValueError(
+                    f"{key}: expected a number that can be read in one way only, got {text!r}; write {whole} or "
+                    f"{decimal:g}, without quotes"
+                )
+        return given
 
     @field_validator("*", mode="after")
     @classmethod

@@ -18,7 +18,12 @@ _EVENTS: dict[str, type[Section]] = {
     for event in (OutageEvent, RandomOutagesEvent, RegisterEvent, RetireEvent, LoadEvent)
 }
 
-_IN_WORDS = {"model_type": "a table of keys", "path_type": "a path"}
+_IN_WORDS = {
+    "model_type": "a table of keys",
+    "path_type": "a path",
+    "bool_parsing": 'true or false ("yes" and "no" will do)',
+    "bool_type": "true or false",
+}
 """What pydantic says by the names of Python classes."""
 
 MOST_MISTAKES = 10
@@ -42,7 +47,7 @@ def explain_row(error: ValidationError, section: type[Section], source: str, row
         column, what = (named, rest) if not column and named in section.model_fields else (column, what)
     else:
         expected, got = _expected_and_got(item)
-        what = f"expected {expected}, got {got}"
+        what = f"expected {'yes or no' if item['type'] == 'bool_parsing' else expected}, got {got}"
     return f"{source}, column '{column}', row {row}: {what}{'' if '; ' in what else '; correct the row'}"
 
 

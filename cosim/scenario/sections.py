@@ -64,7 +64,9 @@ class ProfilesSection(Section):
         "household",
         description="synthetic load; household: BDEW profile H0; country: a fifth H0, a fifth G0, rest constant",
     )
-    timezone: str = Field("UTC", description="time zone of times without offset in a table")
+    timezone: Zone = Field(
+        "UTC", description="time zone of times without offset in a table, of weather and temperature too"
+    )
     day_first: bool | None = Field(
         None, description="dates like 03/04/2017 in a table: true for April, false for March; none: the file decides"
     )
@@ -329,7 +331,7 @@ class CurtailmentSection(Section):
         "least_curtailment",
         description="least_curtailment: cheapest by a linear programme; pro_rata: one share for all; lifo: last come, "
         "first cut; max_min: smallest share as large as possible; reject: all or nothing; section_14a: cars and heat "
-        "pumps are dimmed to 4.2 kW each, then as least_curtailment",
+        "pumps are dimmed by one share of what each wants above 4.2 kW, then as least_curtailment",
     )
     priority: dict[str, Literal["low", "normal", "high"]] = Field(
         {}, description="house = priority of its load: shed last of all, low before normal before high, in islands too"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from cosim.scenario.base import NotNegative, Section
+from cosim.scenario.base import NotNegative, Section, Zone
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Month = Annotated[int, Field(ge=1, le=12)]
@@ -34,16 +33,7 @@ class TariffBand(Section):
 class TariffSection(Section):
     """Utility price by time of use, in place of that of the profiles."""
 
-    timezone: str = Field("UTC", description="clock of hours, days and months, such as Europe/Madrid")
+    timezone: Zone = Field("UTC", description="clock of hours, days and months, such as Europe/Madrid")
     bands: tuple[TariffBand, ...] = Field(
         (), max_length=24, description="bands in order: the first that fits counts; none: the price of the profiles"
     )
-
-    @field_validator("timezone", mode="after")
-    @classmethod
-    def _is_a_clock(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (OSError, ValueError, KeyError) as reason:
-            raise ValueError(f"expected a name like Europe/Madrid or UTC, got '{name}'; correct it") from reason
-        return name

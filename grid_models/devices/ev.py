@@ -76,7 +76,7 @@ def car_wish(
     >>> car_wish(0, 9000, 10_000, 900_000, 1, 0, 0, UNCONTROLLED)
     Wish(least_wh=0, wanted_wh=10000, most_wh=10000)
     >>> car_wish(0, 9900, 10_000, 900_000, 1, 1, 0, PRICE)
-    Wish(least_wh=1000, wanted_wh=10000, most_wh=10000)
+    Wish(least_wh=1000, wanted_wh=1000, most_wh=10000)
     >>> car_wish(0, 9000, 10_000, 900_000, 1, 1, 300, SURPLUS)
     Wish(least_wh=0, wanted_wh=300, most_wh=10000)
     """
@@ -89,6 +89,6 @@ def car_wish(
         wanted = most
     elif strategy == SURPLUS:
         wanted = max(least, min(surplus_wh, most))
-    elif strategy == PRICE and n_cheaper * in_full < room:
-        wanted = most
+    elif strategy == PRICE:  # all that cheaper intervals cannot give: so only the dearest of those chosen is partial
+        wanted = min(least_given_wh(room - n_cheaper * in_full, gain_ppm), most)
     return Wish(least, wanted, most)

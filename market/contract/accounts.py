@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from market.contract.extra import import_extra
 from market.errors import ChainError
@@ -21,6 +21,9 @@ ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 MOST_WORK = {"n": 1 << 20, "r": 32, "p": 32, "c": 10_000_000, "dklen": 64}
 """Greatest numbers of a keystore: memory and time are theirs, and a file may say anything."""
+
+MOST_MEMORY, MOST_STEPS = 1 << 28, 1 << 22
+"""Greatest memory of scrypt, 128 n r bytes, and greatest n r p, which is its time (RFC 7914); wallets take a half."""
 
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})", re.ASCII)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
@@ -103,6 +106,15 @@ def check_address(address: str, what: str) -> str:
     return spelled
 
 
+def recover_signer(raw: bytes) -> str:
+    """Address of the account that signed a transaction; nothing if nobody did."""
+    signers = import_extra("eth_account").Account
+    try:
+        return str(signers.recover_transaction(raw))
+    except Exception:  # the library's errors have no common base; all say that it is no signed transaction
+        return ""
+
+
 def _check_key(path: Path, key: bytes) -> bytes:
     if len(key) != 32 or not 0 < int.from_bytes(key, "big") < ORDER:
         raise ChainError(f"{path}: expected a key of secp256k1, got a number that is none")
@@ -123,15 +135,41 @@ def _decrypt(path: Path, content: str, ask_password: Callable[[], str]) -> bytes
 
 
 def _parse_keystore(path: Path, content: str) -> dict[str, Any]:
+    """A keystore with its names in small letters, which is how the library that decrypts it reads them."""
     try:
-        keystore = json.loads(content)
-        sections = {key.lower(): value for key, value in keystore.items()}
-        parameters, version = sections["crypto"]["kdfparams"], sections["version"]
-        heavy = [name for name, most in MOST_WORK.items() if not 0 < int(parameters.get(name, 1)) <= most]
+        keystore = json.loads(content, object_pairs_hook=_lower, parse_constant=_refuse_constant)
+        parameters, version = keystore["crypto"]["kdfparams"], keystore["version"]
+        numbers = {name: parameters[name] for name in MOST_WORK if name in parameters}
+    except _TwiceError as reason:
+        raise ChainError(f"{path}: expected a keystore of version 3, got two values of {reason}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ChainError(f"{path}: expected a keystore of version 3, got another JSON") from None
-    if version != 3:
+    if type(version) is not int or version != 3:
         raise ChainError(f"{path}: expected a keystore of version 3, got another version; write it again with a wallet")
-    if heavy:
-        raise ChainError(f"{path}: expected kdfparams {heavy[0]} of 1 to {MOST_WORK[heavy[0]]:,}, got another")
+    for name, value in numbers.items():
+        if type(value) is not int or not 0 < value <= MOST_WORK[name]:
+            raise ChainError(f"{path}: expected kdfparams {name} of 1 to {MOST_WORK[name]:,}, got another")
+    n, r, p = (numbers.get(name, 1) for name in "nrp")
+    if 128 * n * r > MOST_MEMORY or n * r * p > MOST_STEPS:
+        raise ChainError(
+            f"{path}: expected kdfparams n, r, p with 128 n r of at most {MOST_MEMORY:,} bytes and n r p of at most "
+            f"{MOST_STEPS:,}, got more; write it again with a wallet"
+        )
     return dict(keystore)
+
+
+class _TwiceError(ValueError):
+    """A name stands twice in an object: whoever checks it and whoever uses it may take another one."""
+
+
+def _lower(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name.lower() in found:
+            raise _TwiceError(repr(name.lower()[:20]))
+        found[name.lower()] = value
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -10,20 +10,26 @@ from typing import Any, NamedTuple
 from market.contract.abi import encode_deployment
 from market.contract.anchors import (
     NO_LOG,
+    NOTHING,
     Anchor,
     ContradictedError,
+    Deadline,
     Tree,
+    extends,
     find_contradiction,
+    find_roots,
+    list_anchors,
     open_anchor,
     prove_growth,
     read_latest,
+    read_proof,
     read_tree,
 )
 from market.contract.artifacts import Artifact
 from market.contract.chain import Contract, Receipt, RevertedError
-from market.contract.outbox import Outbox
+from market.contract.outbox import Outbox, Waiting
 from market.contract.sender import LostError, Sender
-from market.contract.transactions import MOST_GAS
+from market.contract.transactions import find_foreign
 from market.errors import ChainError
 
 logger = logging.getLogger(__name__)
@@ -119,19 +125,42 @@ class Anchorer:
         return Anchor(size, root) if size else None
 
     def _check_waiting(self, outbox: Outbox, tree: Tree) -> None:
-        """Check that what waits says what this ledger is: whoever can write the file must not have us sign another."""
+        """Check that what waits was signed by us, and says what this ledger is.
+
+        Whoever can write the file must have us neither sign nor send another: every version must carry our signature
+        of just these fields, and the call must be the one that we would make of our own ledger now.
+        """
         if outbox.waiting is None:
             return
         (size, root, sent), contract = outbox.waiting, self._contract
+        if (sent.draft.to or "").lower() != contract.address.lower():
+            raise _foreign(outbox, f"to to be {contract.address}")
+        if flaw := find_foreign(sent, self._sender.chain.chain_id, self._sender.account.address):
+            raise _foreign(outbox, flaw)
+        if size and read_proof(contract, Anchor(size, root), sent.draft.data) is None:
+            raise _foreign(outbox, "data to anchor the size and root that stand beside it")
         if size and (why := find_contradiction(tree.hashes, [Anchor(size, root)])):
             raise ContradictedError(f"{outbox.path}: what waits to be anchored is not of this ledger. {why}")
-        wanted = contract.encode("anchor", [size, root, []]) if size else contract.encode("name", [tree.chain_id])
-        begin = 4 + 64 if size else len(wanted)  # a proof follows; the contract checks it
-        is_ours = sent.draft.to == contract.address and sent.draft.gas <= MOST_GAS
-        if not is_ours or sent.draft.data[:begin] != wanted[:begin] or (not size and len(sent.draft.data) != begin):
-            raise ChainError(
-                f"{outbox.path}: expected a transaction for this contract, got another; move the file away"
-            )
+        if sent.draft.data != self._rebuild(outbox, tree, outbox.waiting):
+            raise _foreign(outbox, "data to be what this ledger gives from an anchor before")
+
+    def _rebuild(self, outbox: Outbox, tree: Tree, waiting: Waiting) -> bytes:
+        """The call that waits, made of our own ledger; nothing if no round before can have made it.
+
+        Its proof began at what was the last anchor then, and between two roots there is only one.
+        """
+        (size, root, sent), contract = waiting, self._contract
+        if not size:
+            return contract.encode("name", [tree.chain_id])
+        block, deadline = self._sender.chain.block().number, Deadline(self._sender.pace.patience_s)
+        on_chain = list_anchors(contract, block, len(tree.hashes), deadline)
+        sizes = {each.size for each in on_chain} | {each.size for each in outbox.confirmed}
+        before = sorted(each for each in sizes if each < size)
+        firsts = [NOTHING, *map(Anchor, before, find_roots(tree.hashes, before))]
+        proof = read_proof(contract, Anchor(size, root), sent.draft.data)
+        if proof is None or not any(extends(first, Anchor(size, root), proof) for first in reversed(firsts)):
+            return b""
+        return contract.encode("anchor", [size, root, proof])
 
     def _send(self, outbox: Outbox, anchor: Anchor, function: str, arguments: Sequence[Any]) -> None:
         contract = self._contract
@@ -142,6 +171,13 @@ class Anchorer:
             outbox.drop()
             raise
         outbox.confirm(receipt.hash, receipt.block)
+
+
+def _foreign(outbox: Outbox, flaw: str) -> ChainError:
+    return ChainError(
+        f"{outbox.path}: expected waiting.{flaw}, got another; nothing was signed or sent. Somebody else wrote it: "
+        "move it away, what is on the chain is asked for again"
+    )
 
 
 def deploy(sender: Sender, artifact: Artifact, arguments: Sequence[Any]) -> tuple[Contract, Receipt]:

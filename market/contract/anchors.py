@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.contract.abi import decode, find_entry, select
 from market.contract.accounts import check_address
 from market.contract.artifacts import read_artifact
-from market.contract.chain import Chain, Contract, RevertedError
+from market.contract.chain import LARGEST, Chain, Contract
 from market.contract.rpc import NodeError
 from market.errors import ChainError, LedgerError
-from market.ledger.check.receipt import Receipt
-from market.ledger.crypto.merkle import History, consistency_proof
+from market.ledger.crypto.merkle import History, consistency_proof, is_consistent
 from market.ledger.format.checkpoint import parse_checkpoint
 from market.ledger.format.header import decode_header
 from market.ledger.format.note import split_note
@@ -23,9 +24,42 @@ NO_LOG = bytes(32)
 PAGE = 500
 """Anchors asked for at once."""
 
+MOST_ANCHORS = 1_000_000
+"""Anchors that a contract may list: one an hour for a century."""
+
+PATIENCE_S = 900.0
+"""Seconds that all questions about the anchors of a contract may take."""
+
 
 class ContradictedError(ChainError):
     """The chain holds what this ledger is not: it was rolled back or forked, or the contract is another ledger's."""
+
+
+class Deadline:
+    """When all questions to a chain must have been answered, one after the other.
+
+    Parameters
+    ----------
+    patience_s
+        Seconds from now.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s, self._end = patience_s, time.monotonic() + patience_s
+
+    def check(self, chain: Chain, expected: str, got: str) -> None:
+        """Check that there is time left.
+
+        Raises
+        ------
+        ChainError
+            If there is none.
+        """
+        if time.monotonic() > self._end:
+            raise ChainError(
+                f"{chain.rpc.name}: expected {expected} within {self._patience_s:g} s, got {got}; allow more with "
+                "--patience"
+            )
 
 
 class Anchor(NamedTuple):
@@ -33,6 +67,10 @@ class Anchor(NamedTuple):
 
     size: int
     root: bytes
+
+
+NOTHING = Anchor(0, b"")
+"""What is there before the first anchor."""
 
 
 class Tree(NamedTuple):
@@ -106,24 +144,74 @@ def read_latest(contract: Contract, at: int | str = "latest") -> Anchor | None:
     return Anchor(size, root) if size else None
 
 
-def list_anchors(contract: Contract, at: int) -> list[Anchor]:
-    """All anchors of a contract as of a block.
+def list_anchors(contract: Contract, at: int, most: int = LARGEST, deadline: Deadline | None = None) -> list[Anchor]:
+    """The anchors of a contract as of a block, each larger than the one before.
+
+    Whoever made the contract, or the node, may say that there are endlessly many: it ends with the first that does not
+    grow, with the page that holds one above `most`, with the millionth, or with the time.
+
+    Parameters
+    ----------
+    contract, at
+        The contract, and the number of the block.
+    most
+        Blocks of the ledger that the anchors are held against; what is larger is not of it.
+    deadline
+        Of all of it. Default: that of `PATIENCE_S` from now.
 
     Raises
     ------
     ChainError
-        If the answers are none of this contract.
+        If the answers are none of this contract, or take longer.
     """
+    deadline = deadline or Deadline()
     (count,) = contract.read("count", at=at)
     found: list[Anchor] = []
-    while len(found) < count:
+    while len(found) < count and (not found or found[-1].size <= most):
+        deadline.check(contract.chain, f"{count:,} anchors", f"{len(found):,}")
         sizes, roots = contract.read("list", len(found), PAGE, at=at)
-        if not 0 < len(sizes) == len(roots) <= PAGE:
+        if not 0 < len(sizes) == len(roots) <= min(PAGE, count - len(found)):
             raise NodeError(f"{contract.chain.rpc.name}: expected {count} anchors, got {len(found)} and no more")
+        check_growing([found[-1].size if found else 0, *sizes], contract)
         found += map(Anchor, sizes, roots)
-    if any(one.size >= other.size for one, other in pairwise(found)):
-        raise NodeError(f"{contract.chain.rpc.name}: expected anchors in order of size, got others")
+        if len(found) > MOST_ANCHORS:
+            raise NodeError(f"{contract.chain.rpc.name}: expected at most {MOST_ANCHORS:,} anchors, got more")
     return found
+
+
+def extends(before: Anchor, anchor: Anchor, proof: Sequence[bytes]) -> bool:
+    """Whether a proof shows that an anchor extends the one before, as the contract asks; the first needs none."""
+    if not before.size:
+        return not proof
+    return is_consistent(before.size, before.root, anchor.size, anchor.root, proof)
+
+
+def read_proof(contract: Contract, anchor: Anchor, data: bytes) -> list[bytes] | None:
+    """The proof in a call that brings this anchor; None if the call is another."""
+    entry = find_entry(contract.artifact, "function", "anchor")
+    if data[:4] != select(entry):
+        return None
+    try:
+        size, root, proof = decode([each["type"] for each in entry["inputs"]], data[4:], "anchor")
+    except ChainError:
+        return None
+    return list(proof) if (size, root) == anchor else None
+
+
+def check_growing(sizes: Sequence[int], contract: Contract) -> None:
+    """Check that anchors are in order of size; the contract takes no others.
+
+    Raises
+    ------
+    NodeError
+        If they are not.
+    """
+    for one, other in pairwise(sizes):
+        if not one < other <= LARGEST:
+            raise NodeError(
+                f"{contract.chain.rpc.name}: expected the anchors of {contract.address} in order of size, got "
+                f"{other} blocks after {one}; the node lies, or whoever made the contract wrote its storage"
+            )
 
 
 def find_contradiction(hashes: Sequence[bytes], anchors: Sequence[Anchor]) -> str:
@@ -168,7 +256,9 @@ class Anchored(NamedTuple):
         return {**self._asdict(), "anchors": listed}
 
 
-def check_anchors(chain: Chain, address: str, directory: Path, confirmations: int) -> Anchored:
+def check_anchors(
+    chain: Chain, address: str, directory: Path, confirmations: int, patience_s: float = PATIENCE_S
+) -> Anchored:
     """Hold every anchor of a contract against a ledger.
 
     Raises
@@ -176,12 +266,12 @@ def check_anchors(chain: Chain, address: str, directory: Path, confirmations: in
     ChainError, LedgerError
         If the contract or the ledger cannot be read.
     """
-    block = find_confirmed(chain, confirmations)
+    deadline, block = Deadline(patience_s), find_confirmed(chain, confirmations)
     contract = open_anchor(chain, address, block)
     (log,), (operator,) = contract.read("log", at=block), contract.read("operator", at=block)
-    anchors = list_anchors(contract, block)
     with Store.open_to_read(directory) as store:
         hashes, name = store.hashes(), decode_header(store.block(0).header).chain_id
+    anchors = list_anchors(contract, block, len(hashes), deadline)
     if log not in (NO_LOG, name):
         why = f"the contract is of log {log.hex()}, this ledger is {name.hex()}"
     else:
@@ -201,27 +291,3 @@ def find_confirmed(chain: Chain, confirmations: int) -> int:
     if block < 0:
         raise ChainError(f"{chain.rpc.name}: expected a chain of {confirmations} blocks, got {block + confirmations}")
     return block
-
-
-def find_unproven(chain: Chain, address: str, receipt: Receipt, size: int, confirmations: int) -> str:
-    """Why a contract does not prove a receipt; nothing if it does.
-
-    Parameters
-    ----------
-    chain, address
-        The contract.
-    receipt, size
-        The receipt, and the blocks of its checkpoint.
-    confirmations
-        Blocks that an anchor must have, its own counted.
-    """
-    block = find_confirmed(chain, confirmations)
-    contract = open_anchor(chain, address, block)
-    path, header_path = list(receipt.record_path), list(receipt.header_path)
-    try:
-        (is_proven,) = contract.read("prove", size, receipt.record, path, receipt.header, header_path, at=block)
-    except RevertedError:
-        sizes = [anchor.size for anchor in list_anchors(contract, block)]
-        listed = ", ".join(map(str, sizes[-8:])) or "none"
-        return f"its checkpoint of {size} blocks is not anchored, but {listed}; make it with --size"
-    return "" if is_proven else "the contract does not prove it: its anchor is of another ledger"

@@ -10,6 +10,9 @@ from market.contract.artifacts import Artifact, is_code_of
 from market.contract.rpc import METHOD_UNKNOWN, NodeError, RefusedError, Rpc, read_bytes, read_quantity
 from market.errors import ChainError
 
+LARGEST = (1 << 63) - 1
+"""Greatest number of a block, of a chain or of a ledger."""
+
 
 class RevertedError(ChainError):
     """A contract refuses a call or a transaction."""
@@ -62,7 +65,7 @@ class Chain:
             raise NodeError(f"{what}: expected a block, got none")
         fee = found.get("baseFeePerGas")
         base = None if fee is None else read_quantity(fee, what)
-        return Block(read_quantity(found.get("number"), what), read_bytes(found.get("hash"), what, 32), base)
+        return Block(_read_number(found.get("number"), what), read_bytes(found.get("hash"), what, 32), base)
 
     def receipt(self, digest: bytes) -> Receipt | None:
         """Receipt of a transaction by its hash; None if it is in no block."""
@@ -75,7 +78,7 @@ class Chain:
         made = found.get("contractAddress")
         return Receipt(
             digest,
-            read_quantity(found.get("blockNumber"), what),
+            _read_number(found.get("blockNumber"), what),
             read_bytes(found.get("blockHash"), what, 32),
             read_quantity(found.get("status"), what) == 1,
             read_quantity(found.get("gasUsed"), what),
@@ -85,6 +88,32 @@ class Chain:
     def knows(self, digest: bytes) -> bool:
         """Whether the node has a transaction, in a block or waiting for one."""
         return self.rpc.ask_object("eth_getTransactionByHash", f"0x{digest.hex()}") is not None
+
+    def transaction(self, digest: bytes) -> tuple[str | None, bytes] | None:
+        """Receiver (None if it makes a contract) and data of a transaction; None if the node does not have it."""
+        what = f"{self.rpc.name}, transaction 0x{digest.hex()}"
+        found = self.rpc.ask_object("eth_getTransactionByHash", f"0x{digest.hex()}")
+        if found is None:
+            return None
+        to = found.get("to")
+        return None if to is None else f"0x{read_bytes(to, what, 20).hex()}", read_bytes(found.get("input"), what)
+
+    def logs(self, address: str, topics: list[list[str]], first: int, last: int) -> list[tuple[bytes, list[bytes]]]:
+        """Transactions and topics of a contract's events in blocks `first` to `last`.
+
+        Parameters
+        ----------
+        address, topics
+            The contract, and for each place the topics that may stand there.
+        first, last
+            Numbers of blocks.
+        """
+        what = f"{self.rpc.name}, eth_getLogs"
+        fields = {"address": address, "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)}
+        found = self.rpc.ask("eth_getLogs", fields)
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise NodeError(f"{what}: expected a list of events, got something else")
+        return [(read_bytes(each.get("transactionHash"), what, 32), _read_topics(each, what)) for each in found]
 
     def nonce(self, address: str, tag: str = "latest") -> int:
         """Number of transactions of an account: up to the latest block, or with those that wait (`pending`)."""
@@ -198,3 +227,17 @@ class Contract(NamedTuple):
 
 def _tag(number: int | str) -> str:
     return hex(number) if isinstance(number, int) else number
+
+
+def _read_number(value: object, what: str) -> int:
+    number = read_quantity(value, what)
+    if number > LARGEST:
+        raise NodeError(f"{what}: expected the number of a block, got {number:,}")
+    return number
+
+
+def _read_topics(event: dict[str, Any], what: str) -> list[bytes]:
+    topics = event.get("topics")
+    if not isinstance(topics, list) or len(topics) > 4:
+        raise NodeError(f"{what}: expected up to four topics, got something else")
+    return [read_bytes(topic, what, 32) for topic in topics]

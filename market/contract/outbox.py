@@ -10,14 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.contract.chain import LARGEST
+from market.contract.fields import FieldError, read_entry, read_hex, read_list, read_number
 from market.contract.transactions import Sent, read_sent, show_sent
-from market.errors import ChainError
+from market.errors import ChainError, LedgerError
 from market.ledger.durable import read_text_bounded, write_durably
 from market.ledger.store.store import lock_for_writing
 
 FILE = "anchors.json"
 FORMAT = "gridsettle anchors v1"
-LONGEST = 1 << 26
+LONGEST = 1 << 24
+"""Bytes of the longest file."""
+
+MOST_CONFIRMED = 10_000
+"""Anchors of a contract that are kept once they are confirmed, the newest; the chain has all of them."""
+
+_REMEDY = "move it away: what is on the chain is asked for again"
 
 
 class Confirmed(NamedTuple):
@@ -86,7 +94,7 @@ class Outbox:
         if self.waiting is None or not self.waiting.size:
             return self.drop()
         new = Confirmed(self.waiting.size, self.waiting.root.hex(), transaction.hex(), block)
-        return self._replace(None, (*(each for each in self.confirmed if each.size < new.size), new))
+        return self._replace(None, (*(each for each in self.confirmed if each.size < new.size), new)[-MOST_CONFIRMED:])
 
     def _replace(self, waiting: Waiting | None, confirmed: tuple[Confirmed, ...]) -> None:
         if (waiting, confirmed) == (self.waiting, self.confirmed):
@@ -102,31 +110,42 @@ class Outbox:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    text = read_text_bounded(path, "what was sent to a chain", LONGEST)
+    try:
+        text = read_text_bounded(path, "what was sent to a chain", LONGEST)
+    except LedgerError as reason:
+        raise ChainError(f"{reason}; {_REMEDY}") from None
     try:
         content = json.loads(text)
         if content.get("format") == FORMAT:
             return dict(content)
     except (ValueError, AttributeError, RecursionError):
         pass
-    raise _damaged(path)
+    raise _damaged(path, f"expected '{FORMAT}' as gridsettle wrote it, got something else")
 
 
-def _parse_entry(path: Path, entry: Any) -> tuple[Waiting | None, tuple[Confirmed, ...]]:
+def _parse_entry(path: Path, value: Any) -> tuple[Waiting | None, tuple[Confirmed, ...]]:
     try:
-        confirmed = tuple(Confirmed(**each) for each in entry.get("confirmed", ()))
-        if not all(type(a.size) is int and type(a.block) is int for a in confirmed):
-            raise ValueError
-        found = entry.get("waiting")
-        return None if found is None else Waiting(
-            int(found["size"]), bytes.fromhex(found["root"]), read_sent(found)
-        ), confirmed
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise _damaged(path) from None
+        entry = read_entry(value, "the contract's entry")
+        listed = read_list({"confirmed": [], **entry}, "entry", "confirmed", 0, 2 * MOST_CONFIRMED)
+        confirmed = tuple(_parse_confirmed(each, f"confirmed[{k}]") for k, each in enumerate(listed))
+        return None if entry.get("waiting") is None else _parse_waiting(entry["waiting"]), confirmed
+    except (FieldError, ChainError) as reason:
+        raise _damaged(path, str(reason)) from None
 
 
-def _damaged(path: Path) -> ChainError:
-    return ChainError(
-        f"{path}: expected '{FORMAT}' as gridsettle wrote it, got something else; move it away: what is on the chain "
-        "is asked for again"
-    )
+def _parse_confirmed(value: Any, where: str) -> Confirmed:
+    each = read_entry(value, where)
+    root, transaction = (read_hex(each, where, name, 32, 32).hex() for name in ("root", "transaction"))
+    size, block = (read_number(each, where, name, least, LARGEST) for name, least in (("size", 1), ("block", 0)))
+    return Confirmed(size, root, transaction, block)
+
+
+def _parse_waiting(value: Any) -> Waiting:
+    each = read_entry(value, "waiting")
+    size = read_number(each, "waiting", "size", 0, LARGEST)
+    length = 32 if size else 0
+    return Waiting(size, read_hex(each, "waiting", "root", length, length), read_sent(each, "waiting"))
+
+
+def _damaged(path: Path, why: str) -> ChainError:
+    return ChainError(f"{path}: {why}; {_REMEDY}")

@@ -5,12 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 from market.contract.accounts import Account
 from market.contract.chain import Chain, Contract, Receipt, RevertedError
-from market.contract.rpc import RefusedError
-from market.contract.transactions import GWEI, MOST_GAS, Draft, Sent, check_fees, choose_fees, raise_fees, sign
+from market.contract.rpc import NodeError, RefusedError
+from market.contract.transactions import (
+    GWEI,
+    LEAST_GAS,
+    MOST_GAS,
+    MOST_NONCE,
+    MOST_VERSIONS,
+    Draft,
+    Sent,
+    check_fees,
+    choose_fees,
+    raise_fees,
+    sign,
+)
 from market.errors import ChainError
 
 logger = logging.getLogger(__name__)
@@ -20,6 +33,8 @@ _STALE = ("nonce too low", "nonce is too low", "old nonce", "invalid nonce")
 _CHEAP = ("underpriced", "fee too low", "gas price too low")
 _BUMPS = 8
 """Times that fees are raised at once for a node that finds them too low."""
+_SWEEP_S = 10.0
+"""Seconds in which all versions are asked for a last time."""
 
 
 class LostError(ChainError):
@@ -98,12 +113,13 @@ class Sender:
             told = self._explain(reason)
             raise told if contract is None or told is not reason else contract.explain(reason, what) from None
         gas = min(estimate + estimate // 4, MOST_GAS)
-        if estimate > MOST_GAS:
-            raise ChainError(f"{self.chain.rpc.name}: expected at most {MOST_GAS:,} gas for {what}, got {estimate:,}")
+        self._check_range(f"gas for {what}", estimate, LEAST_GAS, MOST_GAS)
         fees = choose_fees(self.chain)
         check_fees(fees, self.max_fee, self.chain)
         self._check_funds(gas * fees.price)
-        draft = Draft(to, data, gas, self.chain.nonce(self.account.address, "pending"))
+        nonce = self.chain.nonce(self.account.address, "pending")
+        self._check_range(f"transactions of {self.account.address}", nonce, 0, MOST_NONCE)
+        draft = Draft(to, data, gas, nonce)
         return Sent(draft, (sign(self.account, self.chain.chain_id, draft, fees),))
 
     def settle(self, sent: Sent, keep: Callable[[Sent], None] = _drop) -> Receipt:
@@ -126,10 +142,10 @@ class Sender:
             If it takes too long.
         """
         keep(sent)
-        begin = since = self.pace.now()
-        pause_s = self.pace.soon_s
+        since = self.pace.now()
+        until, pause_s = since + self.pace.patience_s, self.pace.soon_s
         while True:
-            receipt, depth = self.find(sent)
+            receipt, depth = self.find(sent, until)
             if receipt is not None and not receipt.ok:
                 raise RevertedError(
                     f"transaction 0x{sent.newest.hash.hex()}: refused{self._find_reason(sent, receipt)}"
@@ -137,15 +153,24 @@ class Sender:
             if receipt is not None and depth >= self.pace.confirmations:
                 return receipt
             if receipt is None:
-                sent, since = self._push(sent, since, keep)
-            if self.pace.now() - begin > self.pace.patience_s:
+                sent, since = self._push(sent, since, keep, until)
+            if self.pace.now() > until:
                 raise SlowError(self._describe_wait(sent, depth))
             self.pace.sleep(pause_s)
             pause_s = min(2 * pause_s, self.pace.poll_s)
 
-    def find(self, sent: Sent) -> tuple[Receipt | None, int]:
-        """Receipt of whichever version was carried out, and its confirmations; None if its block is no longer one."""
+    def find(self, sent: Sent, until: float = inf) -> tuple[Receipt | None, int]:
+        """Receipt of whichever version was carried out, and its confirmations; None if its block is no longer one.
+
+        Raises
+        ------
+        SlowError
+            If it takes longer than until `until`, or than some seconds if that is past.
+        """
+        latest = max(until, self.pace.now() + _SWEEP_S)
         for version in reversed(sent.versions):
+            if self.pace.now() > latest:
+                raise SlowError(self._describe_wait(sent, 0))
             receipt = self.chain.receipt(version.hash)
             if receipt is None:
                 continue
@@ -154,9 +179,9 @@ class Sender:
                 return receipt, head - receipt.block + 1
         return None, 0
 
-    def _push(self, sent: Sent, since: float, keep: Callable[[Sent], None]) -> tuple[Sent, float]:
+    def _push(self, sent: Sent, since: float, keep: Callable[[Sent], None], until: float) -> tuple[Sent, float]:
         """See to it that a transaction without a block waits for one, with fees that are high enough."""
-        self._check_not_lost(sent)
+        self._check_not_lost(sent, until)
         if not self.chain.knows(sent.newest.hash):
             return self._hand_in(sent, keep), self.pace.now()
         if self.pace.now() - since < self.pace.replace_after_s:
@@ -168,15 +193,16 @@ class Sender:
         keep(raised)
         return self._hand_in(raised, keep), self.pace.now()
 
-    def _check_not_lost(self, sent: Sent) -> None:
+    def _check_not_lost(self, sent: Sent, until: float) -> None:
         number, address = sent.draft.nonce, self.account.address
-        if self.chain.nonce(address) > number and self.find(sent)[0] is None:
+        if self.chain.nonce(address) > number and self.find(sent, until)[0] is None:
             raise LostError(f"{address}: expected number {number} for this transaction, another one has it")
         if self.chain.nonce(address, "pending") < number:
             raise LostError(f"{address}: expected transactions before number {number}, they are lost")
 
     def _hand_in(self, sent: Sent, keep: Callable[[Sent], None]) -> Sent:
         for _ in range(_BUMPS):
+            check_fees(sent.newest.fees, self.max_fee, self.chain)  # it may have been signed when more was allowed
             try:
                 self.chain.send(sent.newest.raw)
                 return sent
@@ -193,11 +219,18 @@ class Sender:
 
     def _raise(self, sent: Sent) -> Sent | None:
         """The transaction with higher fees; None if they would be above what is allowed."""
+        if len(sent.versions) >= MOST_VERSIONS:
+            logger.warning("transaction 0x%s has %d versions, it gets no more", sent.newest.hash.hex(), MOST_VERSIONS)
+            return None
         fees = raise_fees(sent.newest.fees, choose_fees(self.chain))
         if fees.price > self.max_fee:
             logger.warning("fees of %g gwei would be needed, more than --max-fee allows", fees.price / GWEI)
             return None
         return Sent(sent.draft, (*sent.versions, sign(self.account, self.chain.chain_id, sent.draft, fees)))
+
+    def _check_range(self, what: str, found: int, least: int, most: int) -> None:
+        if not least <= found <= most:
+            raise NodeError(f"{self.chain.rpc.name}: expected {least:,} to {most:,} {what}, got {found:,}")
 
     def _check_funds(self, cost: int) -> None:
         held = self.chain.balance(self.account.address)

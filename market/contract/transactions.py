@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from market.contract.accounts import Account
+from market.contract.accounts import Account, recover_signer
 from market.contract.chain import Chain
+from market.contract.extra import import_extra
+from market.contract.fields import read_entry, read_hex, read_list, read_number
 from market.errors import ChainError
 
 GWEI = 10**9
 
-MOST_GAS = 12_000_000
-"""Gas that no transaction here takes: a node may say anything."""
+LEAST_GAS, MOST_GAS = 21_000, 12_000_000
+"""Gas that every transaction takes, and that none here does: a node may say anything."""
+
+MOST_VERSIONS = 256
+"""Versions of one transaction: more than lead in eighths from 1 wei to any fee that is paid; a file may say more."""
+
+MOST_DATA = 1 << 17
+"""Bytes of the longest transaction that nodes pass on."""
+
+MOST_NONCE, MOST_PRICE = (1 << 64) - 2, 1 << 96
+"""Greatest number of a transaction (EIP-2681), and a price, wei per gas, that nobody can pay."""
 
 
 class Fees(NamedTuple):
@@ -116,17 +127,94 @@ def show_sent(sent: Sent) -> dict[str, Any]:
     }
 
 
-def read_sent(shown: dict[str, Any]) -> Sent:
-    """The transaction of `show_sent`; raises KeyError, TypeError or ValueError where it is none."""
-    draft = Draft(shown["to"], bytes.fromhex(shown["data"]), int(shown["gas"]), int(shown["nonce"]))
-    versions = tuple(
-        Version(bytes.fromhex(each["hash"]), bytes.fromhex(each["raw"]), Fees(int(each["price"]), _tip(each["tip"])))
-        for each in shown["versions"]
+def read_sent(shown: dict[str, Any], where: str = "transaction") -> Sent:
+    """The transaction of `show_sent`; raises FieldError where it is none."""
+    draft = Draft(
+        _read_address(shown, where),
+        read_hex(shown, where, "data", 0, MOST_DATA),
+        read_number(shown, where, "gas", LEAST_GAS, MOST_GAS),
+        read_number(shown, where, "nonce", 0, MOST_NONCE),
     )
-    if not versions:
-        raise ValueError("no version")
-    return Sent(draft, versions)
+    listed = read_list(shown, where, "versions", 1, MOST_VERSIONS)
+    return Sent(draft, tuple(_read_version(each, f"{where}.versions[{k}]") for k, each in enumerate(listed)))
 
 
-def _tip(value: Any) -> int | None:
-    return None if value is None else int(value)
+def _read_version(value: Any, where: str) -> Version:
+    each = read_entry(value, where)
+    price = read_number(each, where, "price", 0, MOST_PRICE)
+    tip = None if each.get("tip") is None else read_number(each, where, "tip", 0, price)
+    raw = read_hex(each, where, "raw", 1, MOST_DATA + 1024)
+    return Version(read_hex(each, where, "hash", 32, 32), raw, Fees(price, tip))
+
+
+def _read_address(shown: dict[str, Any], where: str) -> str | None:
+    to = shown.get("to")
+    bare = to[2:] if isinstance(to, str) and to[:2] == "0x" else "none"
+    return None if to is None else f"0x{bare}" if read_hex({"to": bare}, where, "to", 20, 20) else None
+
+
+def find_foreign(sent: Sent, chain_id: int, address: str) -> str:
+    """What of a transaction this account did not sign for this chain; nothing if it signed all versions as they stand.
+
+    Parameters
+    ----------
+    sent
+        As read from a file that anybody may have written.
+    chain_id, address
+        The chain, and the account.
+
+    Notes
+    -----
+    Every version is taken apart (EIP-155, EIP-1559) and must be the draft's fields with its fees, field by field, have
+    its hash, and the account's signature.
+    """
+    for k, version in enumerate(sent.versions):
+        if what := _find_difference(version, sent.draft, chain_id, address):
+            return f"versions[{k}].{what}"
+    return ""
+
+
+def _find_difference(version: Version, draft: Draft, chain_id: int, address: str) -> str:
+    found = _take_apart(version)
+    if not found:
+        return "raw to be a signed transaction"
+    for name, wanted in _list_fields(draft, version.fees, chain_id):
+        if found.get(name) != wanted:
+            return f"raw to be signed with the {name} that stands beside it"
+    if version.fees.tip is None and found["v"] not in (_number(2 * chain_id + 35), _number(2 * chain_id + 36)):
+        return f"raw to be signed for chain {chain_id}"
+    if version.hash != bytes(import_extra("eth_utils").keccak(version.raw)):
+        return "hash to be that of its raw"
+    signer = recover_signer(version.raw)
+    return "" if signer == address else f"raw to be signed by {address}"
+
+
+_TYPED = ("chain id", "nonce", "tip", "price", "gas", "to", "value", "data", "access list", "v", "r", "s")
+_LEGACY = ("nonce", "price", "gas", "to", "value", "data", "v", "r", "s")
+
+
+def _take_apart(version: Version) -> dict[str, Any]:
+    """Fields of a signed transaction by their names; none where it is no transaction of that kind."""
+    names, is_typed = (_LEGACY, False) if version.fees.tip is None else (_TYPED, True)
+    if is_typed and version.raw[:1] != b"\2":
+        return {}
+    try:
+        listed = import_extra("rlp").decode(version.raw[is_typed:])
+    except ChainError:
+        raise
+    except Exception:  # the library's errors have no common base; all say that it is something else
+        return {}
+    return dict(zip(names, listed, strict=True)) if isinstance(listed, list) and len(listed) == len(names) else {}
+
+
+def _list_fields(draft: Draft, fees: Fees, chain_id: int) -> list[tuple[str, Any]]:
+    to = b"" if draft.to is None else bytes.fromhex(draft.to[2:])
+    fields = {"nonce": draft.nonce, "price": fees.price, "gas": draft.gas, "value": 0}
+    typed = {} if fees.tip is None else {"chain id": chain_id, "tip": fees.tip}
+    listed: list[tuple[str, Any]] = [(name, _number(value)) for name, value in {**typed, **fields}.items()]
+    return [*listed, ("to", to), ("data", draft.data), *([("access list", [])] if typed else [])]
+
+
+def _number(value: int) -> bytes:
+    """A whole number as RLP holds it: big-endian, as short as can be."""
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")

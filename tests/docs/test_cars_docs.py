@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from doc_blocks import blocks, text_of
 from typer.testing import CliRunner
@@ -65,9 +66,28 @@ def test_dimming_leaves_every_device_what_the_law_says(week: Scenario) -> None:
         assert (table["given_wh"] >= table["wanted_wh"].clip(upper=round(1000 * DIMMED_KW))).all()
         dimmed += int((table["given_wh"] < table["wanted_wh"]).sum())
     assert dimmed > 20
+    assert check_shares(result) > 3
+    assert "22 kW become 13.1 kW, 11 kW become 7.6 kW" in text_of(PAGE)
+    assert [round(kw - 0.5 * (kw - DIMMED_KW), 1) for kw in (22.0, 11.0)] == [13.1, 7.6]
     shifts = result.exchanges[result.exchanges["kind"] == "shift"]
     assert (shifts["status"] == "curtailed").all()
     assert (shifts["reason"] == "undervoltage").all()
+
+
+def check_shares(result: Result) -> int:
+    """Intervals in which several houses were dimmed: by one share of what each wants above 4.2 kW, or by all of it."""
+    both = pd.concat([result.ev.reset_index(), result.heat_pumps.reset_index()])
+    wanted, given = both["wanted_wh"], both["given_wh"]
+    both = both.assign(above=(wanted - round(1000 * DIMMED_KW)).clip(lower=0), taken=wanted - given)
+    houses = both.groupby(["time", "house"], observed=True)[["above", "taken"]].sum()
+    dimmed = houses[houses["taken"] > 0]
+    found = 0
+    for _, here in dimmed.groupby(level="time"):
+        of_one_share = here[here["taken"] < here["above"]]
+        share = of_one_share["taken"] / of_one_share["above"]
+        assert share.max() - share.min() <= 2e-3 or len(share) < 2  # whole Wh
+        found += len(share) > 1
+    return found
 
 
 def test_the_page_names_what_a_car_may_be() -> None:

@@ -13,6 +13,7 @@ from cosim import Scenario, run
 
 BEGINNINGS = {
     ("rural", 48): "5400d115c82439ca",
+    ("default", 48): "2d40611ed2e83661",
     ("stressed", 48): "de43e1afc1d5be3e",
     ("reference", 48): "563213099f525d8e",
 }

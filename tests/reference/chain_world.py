@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,9 +20,12 @@ from ledger_world import append, begin, world
 
 from market.contract.accounts import Account
 from market.contract.anchoring import Anchorer, deploy
+from market.contract.anchors import Anchor
 from market.contract.artifacts import read_artifact
 from market.contract.chain import open_chain
-from market.contract.sender import Pace, Sender
+from market.contract.extra import import_extra
+from market.contract.outbox import FILE
+from market.contract.sender import Pace, Sender, SlowError
 
 KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 """Key of the first account of every anvil: everybody knows it."""
@@ -59,6 +62,7 @@ class FakeNode:
         self.faults: dict[str, list[FaultError]] = {}
         self.sent: list[dict[str, Any]] = []
         self.deaf = False
+        self.most_blocks_of_logs = 1 << 60
         self.automine = True
         self.asked: list[str] = []
         self._states: dict[str, Any] = {}
@@ -126,9 +130,9 @@ class FakeNode:
                 created = evm.deploy(tx["from"], tx["data"])
             else:
                 evm.message_call(tx["from"], tx["to"], calldata=tx["data"])
-            return {"status": "0x1", "contractAddress": created}
+            return {"status": "0x1", "contractAddress": created, "logs": [_show_log(log) for log in evm.result.logs]}
         except RuntimeError:
-            return {"status": "0x0", "contractAddress": None}
+            return {"status": "0x0", "contractAddress": None, "logs": []}
 
     def _count(self, address: str, number: int) -> int:
         return sum(tx["from"] == address for block in self.blocks[: number + 1] for tx in block)
@@ -214,7 +218,18 @@ class FakeNode:
 
     def eth_getTransactionByHash(self, digest: str) -> dict[str, Any] | None:
         known = [*self.pool, *(tx for block in self.blocks for tx in block)]
-        return next(({"hash": digest} for tx in known if tx["hash"] == digest), None)
+        found = next((tx for tx in known if tx["hash"] == digest), None)
+        return None if found is None else {"hash": digest, "to": found["to"], "input": "0x" + found["data"].hex()}
+
+    def eth_getLogs(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        first, last = (int(wanted[key], 16) for key in ("fromBlock", "toBlock"))
+        if last - first >= self.most_blocks_of_logs:
+            raise FaultError(-32005, "query returned more than it may")
+        results = self._run(self._number(hex(last)))[1]
+        hashes = [tx["hash"] for block in self.blocks[first : last + 1] for tx in block]
+        return [
+            {"transactionHash": each, **log} for each in hashes for log in results[each]["logs"] if _fits(log, wanted)
+        ]
 
     def eth_getTransactionReceipt(self, digest: str) -> dict[str, Any] | None:
         for number, block in enumerate(self.blocks):
@@ -223,6 +238,16 @@ class FakeNode:
                 where = {"blockNumber": hex(number), "blockHash": self._hash(number)}
                 return {"transactionHash": digest, "gasUsed": "0x5208", **where, **result}
         return None
+
+
+def _show_log(log: Any) -> dict[str, Any]:
+    return {"address": log.address.lower(), "topics": [str(topic) for topic in log.topics]}
+
+
+def _fits(log: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether an event is of this contract, and has in each place one of these topics."""
+    pairs = zip(wanted["topics"], log["topics"], strict=False)
+    return log["address"] == wanted["address"].lower() and all(topic in asked for asked, topic in pairs)
 
 
 def decode_raw(raw: bytes) -> dict[str, Any]:
@@ -322,6 +347,66 @@ def deployed(url: str, clock: Clock, log: bytes = bytes(32), key: bytes = KEY) -
 def anchorer_at(url: str, address: str, clock: Clock, **pace: Any) -> Iterator[Anchorer]:
     with sender_at(url, clock, **pace) as sender:
         yield Anchorer(sender, address)
+
+
+def seeded(url: str, clock: Clock, slots: dict[int, int]) -> str:
+    """Address of a contract of anchors with the genuine code, whose maker wrote its storage beforehand."""
+    with sender_at(url, clock) as sender:
+        made = sender.settle(sender.prepare(None, seeding_code(slots), None, "it")).created
+    assert made is not None
+    return made
+
+
+def seeding_code(slots: dict[int, int], topics: Sequence[Sequence[int]] = ()) -> bytes:
+    """Code that makes a contract: it writes storage and events, and then returns the genuine code of anchors.
+
+    Whoever makes a contract runs code of their own; what that returns is the contract's.
+    """
+    artifact, operator = read_artifact("Anchor"), Account(KEY).address
+    runtime = bytearray(artifact.runtime)
+    for start, length in artifact.immutables:
+        runtime[start : start + length] = bytes.fromhex(operator[2:]).rjust(length, b"\0")
+    stores = b"".join(_push(value) + _push(slot) + b"\x55" for slot, value in slots.items())
+    for event in topics:  # memory is zero, so their data is a root of zeros
+        stores += b"".join(map(_push, reversed(event))) + b"\x60\x20\x5f" + bytes([0xA0 + len(event)])
+    start = len(stores) + 13
+    copy = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x61" + start.to_bytes(2, "big") + b"\x5f\x39\x5f\xf3"
+    return (stores + copy).ljust(start, b"\0") + bytes(runtime)
+
+
+def factory_code(made: bytes) -> bytes:
+    """Code that makes a contract which, when it is called with whatever, makes a contract with the code `made`."""
+    size, here = len(made).to_bytes(2, "big"), 15
+    runtime = b"\x61" + size + b"\x60" + bytes([here]) + b"\x5f\x39\x61" + size + b"\x5f\x5f\xf0\x50\x00"
+    runtime = runtime.ljust(here, b"\0") + made
+    copy = b"\x61" + len(runtime).to_bytes(2, "big") + b"\x80\x60\x0a\x5f\x39\x5f\xf3"
+    return copy.ljust(10, b"\0") + runtime
+
+
+def _push(word: int) -> bytes:
+    return b"\x7f" + word.to_bytes(32, "big")
+
+
+def seed(log: bytes, listed: Sequence[Anchor], hidden: Sequence[Anchor] = ()) -> dict[int, int]:
+    """Storage of a contract of anchors that lists these, and has roots of others too (Solidity's layout)."""
+    keccak = import_extra("eth_utils").keccak
+    slots = {0: int.from_bytes(log, "big"), 2: len(listed)}
+    for anchor in (*listed, *hidden):
+        slot = keccak(anchor.size.to_bytes(32, "big") + (1).to_bytes(32, "big"))
+        slots[int.from_bytes(slot, "big")] = int.from_bytes(anchor.root, "big")
+    first = int.from_bytes(keccak((2).to_bytes(32, "big")), "big")
+    for number, anchor in enumerate(listed):  # four to a slot
+        slots[first + number // 4] = slots.get(first + number // 4, 0) | anchor.size << 64 * (number % 4)
+    return slots
+
+
+def leave_waiting(directory: Path, url: str, node: FakeNode, address: str) -> dict[str, Any]:
+    """What waits in a ledger's outbox, once a round found no block for it."""
+    node.automine = False
+    with anchorer_at(url, address, Clock(), patience_s=3) as anchorer, pytest.raises(SlowError):
+        anchorer.run_round(directory)
+    content = json.loads((directory / FILE).read_text())
+    return dict(content[f"{node.chain_id}:{address}"]["waiting"])
 
 
 def make_ledger(directory: Path) -> Path:

@@ -12,7 +12,7 @@ import ssl
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from threading import Timer
+from threading import Event, Timer
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -49,10 +49,12 @@ class Body:
         The answer.
     what
         Its address, for messages.
+    is_over
+        Set when the connection is shut down because it takes too long: what ends then is not whole.
     """
 
-    def __init__(self, response: http.client.HTTPResponse, what: str) -> None:
-        self._response, self._what, self._left = response, what, b""
+    def __init__(self, response: http.client.HTTPResponse, what: str, is_over: Event) -> None:
+        self._response, self._what, self._is_over, self._left = response, what, is_over, b""
         packed = response.headers.get("Content-Encoding", "identity").lower() == "gzip"
         self._unpack = zlib.decompressobj(31) if packed else None
 
@@ -92,6 +94,8 @@ class Body:
         while missing > 0 and (part := self._next(missing)):
             parts.append(part)
             missing -= len(part)
+        if missing > 0 and self._is_over.is_set():
+            raise TimeoutError("a part of it")
         return b"".join(parts)
 
     def _next(self, most: int) -> bytes:
@@ -166,8 +170,7 @@ class Remote:
         """
         what = self._call(path)
         headers = {"Range": f"bytes={skip}-"} if skip else {}
-        with self._request("GET", path, None, headers, most) as response:
-            body = Body(response, what)
+        with self._request("GET", path, None, headers, most) as (response, body):
             if response.status == 404:
                 body.read_up_to(_AT_A_TIME)
                 yield None
@@ -180,8 +183,8 @@ class Remote:
 
     def post(self, path: str, content: bytes, most: int, kind: str = "application/octet-stream") -> Answer:
         """Answer to a POST, its body at most `most` bytes; raises as `read` does."""
-        with self._request("POST", path, content, {"Content-Type": kind}, most) as response:
-            return Answer(response.status, Body(response, self._call(path)).read_up_to(most))
+        with self._request("POST", path, content, {"Content-Type": kind}, most) as (response, body):
+            return Answer(response.status, body.read_up_to(most))
 
     def _call(self, path: str) -> str:
         return f"{self.url}/{path}" if self._name is None else self._name
@@ -189,13 +192,16 @@ class Remote:
     @contextmanager
     def _request(
         self, method: str, path: str, content: bytes | None, headers: dict[str, str], most: int
-    ) -> Iterator[http.client.HTTPResponse]:
-        """Answer to a request; the connection is kept only if all of it has been read."""
+    ) -> Iterator[tuple[http.client.HTTPResponse, Body]]:
+        """Answer to a request, and its body; the connection is kept only if all of it has been read."""
         seconds = self.patience_s + most / SLOWEST
         try:
             connection, sock = self._connect()
-            with _ends_after(seconds, sock), closing(self._ask(connection, method, path, content, headers)) as response:
-                yield response
+            with (
+                _ends_after(seconds, sock) as is_over,
+                closing(self._ask(connection, method, path, content, headers)) as response,
+            ):
+                yield response, Body(response, self._call(path), is_over)
                 finished = not response.read1(1)
         except _ERRORS as reason:
             self.close()
@@ -251,10 +257,15 @@ def _is_readable(sock: socket.socket) -> bool:
 
 
 @contextmanager
-def _ends_after(seconds: float, sock: socket.socket) -> Iterator[None]:
-    """Shut a connection down if what is done with it takes longer: a server may send a byte now and then for ever."""
+def _ends_after(seconds: float, sock: socket.socket) -> Iterator[Event]:
+    """Shut a connection down if what is done with it takes longer: a server may send a byte now and then for ever.
+
+    The event is set then.
+    """
+    is_over = Event()
 
     def end() -> None:
+        is_over.set()
         with suppress(OSError, ValueError):
             sock.shutdown(socket.SHUT_RDWR)
 
@@ -262,7 +273,7 @@ def _ends_after(seconds: float, sock: socket.socket) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield is_over
     finally:
         timer.cancel()
 

@@ -20,6 +20,7 @@ from cosim.case.houses import with_houses
 from cosim.case.participants import read_participants
 from cosim.recording.houses import LAYOUT
 from cosim.scenario.files import format_toml, load_scenario, parse_scenario
+from cosim.scenario.participants import ParticipantSection
 from cosim.validation.files import read_placement
 from grid_models.feeder.connection import NAMES
 from market.exchanges import OPERATOR
@@ -403,3 +404,13 @@ def test_validate_takes_the_same_table_and_says_what_it_leaves_out(tmp_path: Pat
     assert any("not needed: pv_kwp" in note for note in found.notes)
     with pytest.raises(ScenarioError, match=r"or name a table of what houses own by houses.table"):
         read_participants(tmp_path / "houses.csv")
+
+
+PLACES = ("participant", "bus", "load_cos_phi", "phase", "phase_pv", "phase_battery", "phase_fuel_cell")
+
+
+@pytest.mark.parametrize("column", [name for name in ParticipantSection.model_fields if name not in PLACES])
+def test_validate_leaves_out_every_column_that_a_table_of_houses_may_have(column: str, tmp_path: Path) -> None:
+    (tmp_path / "houses.csv").write_text(f"participant,bus,{column}\nann,1,\nbob,2,a\n")
+    for model in ("balanced", "three_phase"):
+        assert any(f"not needed: {column}" in note for note in read_placement(tmp_path / "houses.csv", model).notes)

@@ -17,7 +17,7 @@ from cosim.cli.on_demand import PACKAGES, import_on_demand
 
 ROOT = Path(__file__).parents[4]
 LIBRARIES = ("highspy", "numba", "numpy", "pandapower", "pandas", "plotly", "pyarrow", "scipy")
-DAY = ("run", "--until", "2017-01-02", "--no-report", "--quiet")
+DAY = ("run", "rural", "--until", "2017-01-02", "--no-report", "--quiet")
 
 
 @pytest.mark.parametrize(

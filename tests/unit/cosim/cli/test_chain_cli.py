@@ -10,7 +10,20 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from chain_world import KEY, MADE, OTHER_KEY, FakeNode, FaultError, key_file, make_ledger, served_node
+from chain_world import (
+    KEY,
+    MADE,
+    OTHER_KEY,
+    Clock,
+    FakeNode,
+    FaultError,
+    key_file,
+    leave_waiting,
+    make_ledger,
+    seed,
+    seeded,
+    served_node,
+)
 from log_world import forked, grow
 from typer.testing import CliRunner, Result
 
@@ -21,6 +34,7 @@ from market.contract.anchors import list_anchors, open_anchor, read_tree
 from market.contract.beside import Beside
 from market.contract.chain import open_chain
 from market.contract.extra import import_extra
+from market.contract.outbox import FILE
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.note import ED25519, VerifierKey
@@ -145,6 +159,67 @@ def test_a_receipt_is_proven_by_the_contract_too(directory: Path, url: str, key:
     other = deploy(url, key)
     done = invoke("ledger", "verify-receipt", old, *check[:2], "--anchor", other, *check[4:], code=1)
     assert "is not anchored, but none" in done.stdout
+
+
+def test_a_root_that_the_list_does_not_show_proves_no_receipt(url: str, node: FakeNode, tmp_path: Path) -> None:
+    """Whoever makes a contract with code of their own may leave the genuine code and a root of a fork behind."""
+    made = forked(tmp_path / "one", tmp_path / "other", 12)
+    tree, receipt, operator = read_tree(tmp_path / "other"), tmp_path / "receipt.json", tmp_path / "operator.vkey"
+    operator.write_text(VerifierKey(log_origin(tree.chain_id), ED25519, public_bytes(made.key)).text())
+    invoke("ledger", "prove", tmp_path / "other", 5, 2, "--out", receipt)
+    for listed, hidden, said in (
+        ([], [tree.newest], "its checkpoint of 32 blocks is not anchored, but none"),
+        ([tree.newest], [], "an anchor of 32 blocks, but the node shows no transaction that brought it"),
+    ):
+        address = seeded(url, Clock(node), seed(tree.chain_id, listed, hidden))
+        on = ("--key", operator, "--anchor", address, "--rpc", url, "--confirmations", 1, "--patience", 60)
+        done = invoke("ledger", "verify-receipt", receipt, *on, code=1)
+        assert f"{receipt}: NOT PROVEN: " in done.stdout
+        assert said in done.stdout
+
+
+def test_a_contract_that_lists_endlessly_many_anchors_is_told(
+    directory: Path, url: str, node: FakeNode, key: Path
+) -> None:
+    """Its maker says there are 2^60, and its storage has none: the first does not grow."""
+    address = seeded(url, Clock(node), seed(read_tree(directory).chain_id, []) | {2: 1 << 60})
+    on = ("--rpc", url, "--confirmations", 1)
+    done = invoke("ledger", "verify", directory, "--anchor", address, *on, code=2)
+    assert "in order of size, got 0 blocks after 0; the node lies, or whoever made the contract wrote" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = invoke("ledger", "anchor", directory, "--contract", address, "--key", key, *on, code=2)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": float("inf")}, "expected waiting.size to be a whole number from 0 to"),
+        ({"gas": float("inf")}, "expected waiting.gas to be a whole number from 21,000 to 12,000,000, got Infinity"),
+        ({"size": -5}, "expected waiting.size to be a whole number from 0 to 9,223,372,036,854,775,807, got -5"),
+        ({"nonce": 99_999}, "expected waiting.versions[0].raw to be signed with the nonce that stands beside it"),
+        (
+            {"versions": [{"hash": "11" * 32, "raw": "00", "price": 1, "tip": 1}] * 300},
+            "a list of 1 to 256, got a list of 300",
+        ),
+        ({"versions": [{"hash": "11" * 32, "raw": "00", "price": 1, "tip": 1}] * 300_000}, "at most 16,777,216 bytes"),
+    ],
+)
+def test_an_outbox_of_a_stranger_is_one_message(
+    change: dict[str, object], said: str, directory: Path, url: str, node: FakeNode, key: Path
+) -> None:
+    address = deploy(url, key, "--ledger", directory)
+    entry = leave_waiting(directory, url, node, address)
+    content = {"format": "gridsettle anchors v1", f"31337:{address}": {"confirmed": [], "waiting": entry | change}}
+    (directory / FILE).write_text(json.dumps(content))
+    n = len(node.sent)
+    on = ("--rpc", url, "--contract", address, "--key", key, "--confirmations", 1, "--patience", 5)
+    done = invoke("ledger", "anchor", directory, *on, code=2)
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{directory / FILE}: expected " in done.stderr
+    assert said in done.stderr
+    assert "move it away" in done.stderr
+    assert len(node.sent) == n
 
 
 def test_a_keystore_is_opened_by_its_password(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cosim import Result
 from cosim.cli.app import app
 
-DAY = ["--until", "2017-01-02", "--quiet"]
+DAY = ["rural", "--until", "2017-01-02", "--quiet"]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def invoke(*arguments: str) -> str:
 @pytest.mark.slow
 def test_run_writes_a_directory_anyone_can_read(here: Path) -> None:
     assert invoke("run", *DAY) == ""
-    directory = here / "runs" / "default-001"
+    directory = here / "runs" / "rural-001"
     expected = {
         "branch_loading.parquet",
         "bus_voltage.parquet",
@@ -56,14 +56,14 @@ def test_run_writes_a_directory_anyone_can_read(here: Path) -> None:
 
 @pytest.mark.slow
 def test_json_is_the_summary_and_nothing_else(here: Path) -> None:
-    summary = json.loads(invoke("run", "--until", "2017-01-02", "--json", "--out", "x"))
+    summary = json.loads(invoke("run", "rural", "--until", "2017-01-02", "--json", "--out", "x"))
     assert summary["ledger"]["height"] == 24
     assert summary["agreement"]["max_vm_error_pu"] < 1e-9
 
 
 @pytest.mark.slow
 def test_table_on_screen_names_the_ledger_head(here: Path) -> None:
-    text = invoke("run", "--until", "2017-01-02", "--out", "x")
+    text = invoke("run", "rural", "--until", "2017-01-02", "--out", "x")
     head = json.loads(Path("x/summary.json").read_text())["ledger"]["hash"]
     assert head[:16] in text
     assert "all AC-checked" in text

@@ -182,21 +182,21 @@ def test_an_anchor_that_waits_comes_before_the_next(directory: Path, url: str, n
 
 
 @pytest.mark.parametrize(
-    ("change", "error"),
+    "change",
     [
-        ({"to": "0x" + "12" * 20}, ChainError),
-        ({"to": None}, ChainError),
-        ({"gas": 10**8}, ChainError),
-        ({"data": "a9059cbb" + "00" * 64}, ChainError),
-        ({"data": ""}, ChainError),
-        ({"root": "12" * 32}, ContradictedError),
-        ({"size": 20}, ContradictedError),
-        ({"size": 0, "root": ""}, ChainError),
-        ({"size": 22}, ContradictedError),
+        {"to": "0x" + "12" * 20},
+        {"to": None},
+        {"gas": 10**8},
+        {"data": "a9059cbb" + "00" * 64},
+        {"data": ""},
+        {"root": "12" * 32},
+        {"size": 20},
+        {"size": 0, "root": ""},
+        {"size": 22},
     ],
 )
 def test_what_somebody_put_into_the_outbox_is_not_signed(
-    change: dict[str, object], error: type[ChainError], directory: Path, url: str, node: FakeNode
+    change: dict[str, object], directory: Path, url: str, node: FakeNode
 ) -> None:
     """Its data would go into the versions with higher fees."""
     address = deployed(url, Clock(node), read_tree(directory).chain_id)
@@ -208,8 +208,9 @@ def test_what_somebody_put_into_the_outbox_is_not_signed(
         content[f"31337:{address}"]["waiting"] |= change
         (directory / FILE).write_text(json.dumps(content))
         n = len(node.sent)
-        with pytest.raises(error, match=r"anchors\.json: "):
+        with pytest.raises(ChainError, match=r"anchors\.json: expected waiting\.") as found:
             anchorer.run_round(directory)
+    assert not isinstance(found.value, ContradictedError)  # a file says nothing about the ledger
     assert len(node.sent) == n
 
 

@@ -102,6 +102,49 @@ def test_what_is_no_key_is_refused_without_showing_it(name: str, tmp_path: Path)
     assert found.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"n": 2, "N": 1 << 22}, "expected a keystore of version 3, got two values of 'n'"),
+        ({"n": 2, "N": 2}, "got two values of 'n'"),
+        ({"R": 1 << 20, "r": 8}, "got two values of 'r'"),
+        ({"N": 1 << 22}, "got two values of 'n'"),
+        ({"n": float("inf")}, "expected a keystore of version 3, got another JSON"),
+        ({"n": float("nan")}, "got another JSON"),
+        ({"n": 2.0}, "expected kdfparams n of 1 to 1,048,576, got another"),
+        ({"n": True}, "expected kdfparams n of 1 to 1,048,576, got another"),
+        ({"p": 10**40}, "expected kdfparams p of 1 to 32, got another"),
+        ({"c": 10_000_001}, "expected kdfparams c of 1 to 10,000,000, got another"),
+        ({"n": 1 << 19, "r": 8}, r"128 n r of at most 268,435,456 bytes .* got more; write it again with a wallet"),
+        ({"n": 1 << 14, "r": 32, "p": 32}, "n r p of at most 4,194,304, got more"),
+    ],
+)
+def test_a_keystore_that_asks_for_much_is_refused_before_its_password(
+    parameters: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ChainError, match=said):
+        read_account(written(tmp_path, change(keystore(), **parameters)), never)
+
+
+def test_two_spellings_of_one_name_are_refused_anywhere(tmp_path: Path) -> None:
+    """The library that decrypts it takes any spelling, and the last of several."""
+    for text in (
+        json.dumps({**keystore(), "Crypto": {}}),
+        json.dumps(keystore()).replace('"version"', '"version": 3, "version"'),
+        json.dumps(keystore()).replace('"salt"', '"SALT": "00", "salt"'),
+    ):
+        with pytest.raises(ChainError, match=r"got two values of '(crypto|version|salt)'"):
+            read_account(written(tmp_path, text), never)
+
+
+@pytest.mark.parametrize("kdf", ["scrypt", "pbkdf2"])
+def test_what_wallets_write_is_read(kdf: str, tmp_path: Path) -> None:
+    """With the greatest numbers that are common: 2^18 of scrypt, a million of PBKDF2."""
+    iterations = 1 << 18 if kdf == "scrypt" else 1_000_000
+    made = import_extra("eth_account").Account.encrypt(KEY, PASSWORD, kdf=kdf, iterations=iterations)
+    assert read_account(written(tmp_path, json.dumps(made)), lambda: PASSWORD).address == ADDRESS
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes are of POSIX")
 def test_a_pipe_is_no_key(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -38,6 +38,18 @@ def endless(begin: bytes, part: bytes) -> Callable[[socket.socket, bytes], None]
     return answer
 
 
+def dripping(begin: bytes) -> Callable[[socket.socket, bytes], None]:
+    """A node that sends a byte now and then, for ever: none is late."""
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(begin)
+        while True:
+            connection.sendall(b" ")
+            sleep(0.02)
+
+    return answer
+
+
 def silent(connection: socket.socket, request: bytes) -> None:
     """A node that never answers."""
 
@@ -49,6 +61,9 @@ def result(value: Any, **more: Any) -> bytes:
 NODES: dict[str, Callable[[socket.socket, bytes], None]] = {
     "silence": silent,
     "a body without end": endless(OK + b"\r\n", b" " * 65536),
+    "a body that drips": dripping(OK + b"Content-Length: 100000\r\n\r\n"),
+    "a body that drips without end": dripping(OK + b"\r\n"),
+    "headers that drip": dripping(OK + b"X-Header:"),
     "headers without end": endless(OK, b"X-Header: y\r\n"),
     "more than it may": says(b" " * (1 << 21)),
     "no HTTP": says(b"", b"SSH-2.0-OpenSSH\r\n"),
@@ -88,6 +103,18 @@ def test_whatever_a_node_does_one_message_comes_soon_and_keeps_the_path_secret(
     assert url in str(found.value)
     assert "secret" not in str(found.value)
     assert len(str(found.value)) < 500
+
+
+@pytest.mark.parametrize("name", [name for name in NODES if "drip" in name])
+def test_an_answer_that_drips_is_told_as_one_that_takes_too_long(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what has come by then, cut off, is not taken for the answer."""
+    monkeypatch.setattr("market.ledger.follow.remote.SLOWEST", 10_000_000)
+    with (
+        answering(NODES[name]) as url,
+        pytest.raises(NodeError, match=r"expected an answer within 0 s, got: ") as found,
+    ):
+        open_chain(url, patience_s=0.2)
+    assert "JSON-RPC, got status" not in str(found.value)
 
 
 def test_nobody_listens() -> None:
@@ -177,6 +204,9 @@ HASH = "0x" + "ab" * 32
         ("block", (), []),
         ("block", (), {"number": "0x1", "hash": "0x12"}),
         ("block", (), {"number": 1, "hash": HASH}),
+        ("block", (), {"number": hex(1 << 63), "hash": HASH}),
+        ("transaction", (b"\xab" * 32,), {"to": "0x12", "input": "0x"}),
+        ("transaction", (b"\xab" * 32,), {"to": None}),
         ("block", (), {"number": "0x1", "hash": HASH, "baseFeePerGas": "much"}),
         ("receipt", (b"\xab" * 32,), {"transactionHash": "0x" + "cd" * 32, "blockHash": HASH}),
         (

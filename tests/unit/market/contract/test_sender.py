@@ -222,10 +222,21 @@ def test_what_a_contract_would_refuse_is_not_sent_and_what_it_refuses_is_told(ur
             sender.settle(sent)
 
 
-def test_a_node_that_wants_much_gas_gets_none(url: str, node: FakeNode) -> None:
-    node.eth_estimateGas = lambda fields: hex(10**9)  # type: ignore[method-assign]
-    with sender_at(url, Clock(node)) as sender, pytest.raises(ChainError, match="at most 12,000,000 gas"):
-        sender.prepare(None, CODE, None, "it")
+@pytest.mark.parametrize(
+    ("method", "answer", "said"),
+    [
+        ("eth_estimateGas", 10**9, "expected 21,000 to 12,000,000 gas for it, got 1,000,000,000"),
+        ("eth_estimateGas", 0, "expected 21,000 to 12,000,000 gas for it, got 0"),
+        ("eth_getTransactionCount", 1 << 64, "expected 0 to 18,446,744,073,709,551,614 transactions of 0xf39F"),
+    ],
+)
+def test_a_node_that_makes_numbers_up_gets_no_transaction(
+    method: str, answer: int, said: str, url: str, node: FakeNode
+) -> None:
+    setattr(node, method, lambda *_: hex(answer))
+    with sender_at(url, Clock(node)) as sender, pytest.raises(ChainError, match=said):
+        sender.prepare("0x" + "11" * 20, b"", None, "it")
+    assert node.sent == []
 
 
 def test_a_node_that_answers_with_another_hash_or_nothing_is_told(url: str, node: FakeNode) -> None:

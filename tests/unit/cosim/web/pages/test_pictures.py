@@ -22,7 +22,7 @@ STYLE = (Path(__file__).parents[5] / "cosim/web/pages/static/pages.css").read_te
 SMALL = {"horizon": {"hours": 2}}
 
 
-@pytest.mark.parametrize("name", ["default", pytest.param("phases", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["rural", pytest.param("phases", marks=pytest.mark.slow)])
 def test_every_bus_and_branch_is_drawn_once(name: str) -> None:
     case = build_case(Scenario.load(name).with_changes(**SMALL))
     (chunk,) = run_intervals(case, case.opening)
@@ -38,7 +38,7 @@ def test_every_bus_and_branch_is_drawn_once(name: str) -> None:
 
 
 def test_a_bus_without_supply_is_crossed_out() -> None:
-    case = build_case(Scenario.load("default").with_changes(**SMALL))
+    case = build_case(Scenario.load("rural").with_changes(**SMALL))
     (chunk,) = run_intervals(case, case.opening)
     flow = chunk.flow.select_one(0)
     dark = flow.vm_pu.copy()
