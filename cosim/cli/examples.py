@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import typer
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "hosting": ("gridsettle hosting", "gridsettle hosting stressed --intervals 48 --out hosting.csv"),
+    "hosting": ("gridsettle hosting rural", "gridsettle hosting stressed --intervals 48 --out hosting.csv"),
     "net solve": (
         "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
         "gridsettle net solve street --model four_wire --out solved",

@@ -248,15 +248,15 @@ def stressed_rows(pairs: int) -> list[str]:
 
 def report(*, quick: bool) -> str:
     """All measurements as Markdown."""
-    base = load_scenario("default" if quick else "reference")
+    base = load_scenario("rural" if quick else "reference")
     if quick:
         base = base.with_changes(horizon={"hours": 1000})
     run(base.with_changes(horizon={"hours": 50}))  # compiles
     whole = whole_run_rows(
-        [("default", 1000), ("stressed", 1000)]
+        [("rural", 1000), ("stressed", 1000)]
         if quick
         else [
-            ("default", 8760),
+            ("rural", 8760),
             ("stressed", 8760),
             ("reference", 8760),
             ("reference", 35064),

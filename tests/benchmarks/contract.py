@@ -1,6 +1,6 @@
 """The contracts on a chain: gas, and equality with Python for a whole year; `python tests/benchmarks/contract.py`.
 
-Options: `--year` runs the 8,760 hours of the default scenario by each mechanism, `--gas` prints gas on an anvil (needs
+Options: `--year` runs the 8,760 hours of the scenario `rural` by each mechanism, `--gas` prints gas on an anvil (needs
 GRIDSETTLE_EVM_TOOLS). Prints Markdown for docs/contract.md; nothing here asserts a time.
 """
 

@@ -1,6 +1,6 @@
 """The contracts Batch and Escrow: gas, and equality with Python for a whole year.
 
-Run `python tests/benchmarks/contract_batch.py` with `--year` for the 8,760 hours of the default scenario by each
+Run `python tests/benchmarks/contract_batch.py` with `--year` for the 8,760 hours of the scenario `rural` by each
 mechanism, every third of them curtailed, and with `--gas` or `--gas-escrow` for gas on an anvil (needs
 GRIDSETTLE_EVM_TOOLS). Prints Markdown for docs/contract.md; nothing here asserts a time.
 """

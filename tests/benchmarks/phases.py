@@ -148,7 +148,7 @@ def judge_net(network: Any, judge: Judge) -> tuple[float, float]:
 
 
 def year_rows(hours: int) -> Iterator[str]:
-    """Rows of Markdown: the command `gridsettle run` on the 25 houses of `default`, once its code is compiled."""
+    """Rows of Markdown: the command `gridsettle run` on the 25 houses of `rural`, once its code is compiled."""
     models = ("balanced", "three_phase")
     balanced, three = (min(command_seconds(model, hours) for _ in range(2)) for model in models)
     yield f"| balanced | {balanced:.1f} | 1 | |"
@@ -156,7 +156,7 @@ def year_rows(hours: int) -> Iterator[str]:
 
 
 def command_seconds(model: str, hours: int) -> float:
-    """Processor seconds of the command on `hours` of `default` in a model: ledger, tables, sample and report."""
+    """Processor seconds of the command on `hours` of `rural` in a model: ledger, tables, sample and report."""
     with tempfile.TemporaryDirectory() as folder:
         scenario = Path(folder) / "scenario.toml"
         scenario.write_text(f'name = "year"\n[horizon]\nhours = {hours}\n[network]\nmodel = "{model}"\n')
@@ -189,7 +189,7 @@ def phase_section(*, quick: bool) -> list[str]:
         "|---|---:|---:|---:|---:|",
         *agreement_rows(names),
         "",
-        "A year of the 25 houses of `default`, their loads on one phase each, by the command `gridsettle run`: ledger, "
+        "A year of the 25 houses of `rural`, their loads on one phase each, by the command `gridsettle run`: ledger, "
         "tables, the 24 intervals that `runpp` or `runpp_3ph` solves again, and the report; seconds of processor time, "
         "the better of two:",
         "",

@@ -23,7 +23,7 @@ from cosim import Scenario
 from cosim.cli.app import app
 from cosim.scenario.files import format_toml
 
-SCRIPTS = ("own_network", "overloaded_cable", "winter_outage")
+SCRIPTS = ("first_hour", "own_network", "overloaded_cable", "winter_outage")
 ELSEWHERE = {
     "CONTRIBUTING.md": (".ci/run", 1),  # installs and checks of its own
     "docs/how-to/own-mechanism.md": ("tests/unit/market/test_own_mechanism.py", 2),
@@ -203,9 +203,29 @@ def test_scenarios_on_the_page_are_scenarios(page: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_example_shows_what_its_script_prints(name: str) -> None:
     script = ROOT / "docs/examples" / f"{name}.py"
-    shown = script.with_suffix(".md").read_text(encoding="utf-8")
-    page = runpy.run_path(str(ROOT / "docs/examples/as_page.py"))["page"]
-    assert page(script) == shown, "run python docs/examples/as_page.py and look at the difference"
+    makes = runpy.run_path(str(ROOT / "docs/examples/as_page.py"))
+    done = makes["run_cells"](script)
+    shown = {".md": makes["page"](script, done)}
+    if script.name in makes["NOTEBOOKS"]:
+        shown[".ipynb"] = makes["notebook"](done)
+    for suffix, text in shown.items():
+        kept = script.with_suffix(suffix).read_text(encoding="utf-8")
+        assert text == kept, "run python docs/examples/as_page.py and look at the difference"
+
+
+def test_a_notebook_is_one_that_jupyter_opens() -> None:
+    """What the schema of format 4.5 asks for; cells that only define something or draw have no output."""
+    book = json.loads((ROOT / "docs/examples/first_hour.ipynb").read_text(encoding="utf-8"))
+    assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+    ids = [cell["id"] for cell in book["cells"]]
+    assert len(set(ids)) == len(ids) > 10
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", each) for each in ids)
+    for cell in book["cells"]:
+        extra = {"execution_count", "outputs"} if cell["cell_type"] == "code" else set()
+        assert set(cell) == {"id", "cell_type", "metadata", "source"} | extra
+        for output in cell.get("outputs", []):
+            assert set(output) == {"name", "output_type", "text"}
+    assert sum(bool(cell.get("outputs")) for cell in book["cells"]) > 5
 
 
 @pytest.mark.slow
