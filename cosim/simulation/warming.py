@@ -18,6 +18,7 @@ from cosim.case.case import Case, build_case
 from cosim.case.solve import solve_meters
 from cosim.delivery.redispatch import deliver
 from cosim.delivery.window import make_orders_at
+from cosim.interval.interval import run_interval
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
 from grid_models.powerflow.verdicts import judge
@@ -69,9 +70,10 @@ def compile_last_first(case: Case) -> None:
     judge(flow, case.limits)
     orders, before = make_orders_at(case.inputs, 0, 0, case.opening, case.rules)
     settle(deliver_all(np.zeros(0, EXCHANGE), orders.need_wh.size), orders, before, case.rules)
+    run_interval(case, case.opening, 12)
 
 
 if __name__ == "__main__":
     day = Scenario().with_changes(**DAY).with_changes(network={"model": sys.argv[1]})
-    compile_last_first(build_case(day))
+    compile_last_first(build_case(day.with_changes(events=())))
     run(day)
