@@ -253,9 +253,10 @@ def report(*, quick: bool) -> str:
         base = base.with_changes(horizon={"hours": 1000})
     run(base.with_changes(horizon={"hours": 50}))  # compiles
     whole = whole_run_rows(
-        [("rural", 1000), ("stressed", 1000)]
+        [("default", 1000), ("rural", 1000), ("stressed", 1000)]
         if quick
         else [
+            ("default", 8760),
             ("rural", 8760),
             ("stressed", 8760),
             ("reference", 8760),

@@ -158,7 +158,8 @@ def register_devices(page: Any) -> None:
     page.reload()
     page.get_by_label("Panels, rated power").fill("40")
     press(page, "Register panels")
-    expect(page.get_by_text("The wires cannot carry it: the voltage would be too high")).to_be_visible(timeout=15_000)
+    told = page.get_by_text("The wires cannot carry it: the voltage would be too high")
+    expect(told).to_be_visible(timeout=60_000)  # on a fresh machine it compiles
     page.get_by_label("Panels, rated power").fill("0.5")
     press(page, "Register panels")
     expect(page.get_by_role("listitem").filter(has_text="panels (PV), 0.5 kW")).to_be_visible(timeout=15_000)
