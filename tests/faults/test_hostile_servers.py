@@ -124,7 +124,9 @@ CHANGES: dict[str, Callable[[bytes], bytes | None]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change", [pytest.param(change, marks=[pytest.mark.slow] * (change != "a bit")) for change in CHANGES]
+)
 @pytest.mark.parametrize(
     "path", ["tile/0/000", "tile/0/001.p/45", "tile/1/000.p/1", "tile/entries/000", "tile/records/000"]
 )

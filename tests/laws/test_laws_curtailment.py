@@ -72,7 +72,7 @@ feeders = st.builds(_feeder, st.sampled_from([2, 5, 8]), st.integers(1, 2), st.s
 @pytest.mark.parametrize(
     "rule", ["least_curtailment", *(pytest.param(rule, marks=pytest.mark.slow) for rule in OTHERS)]
 )
-@settings(max_examples=12)
+@settings(max_examples=9)
 @given(
     feeder=feeders,
     seed=st.integers(0, 2**31),

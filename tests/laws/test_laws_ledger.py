@@ -117,7 +117,7 @@ def test_hashing_joined_rows_is_hashlib_of_the_rows_joined(n: int, n_parts: int,
     assert hash_joined(1, rows, parts).tobytes() == b"".join(expected)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 3))
 def test_grouping_never_changes_a_byte(groups: list[int], seed: int) -> None:
     made = world(3, 20, seed)

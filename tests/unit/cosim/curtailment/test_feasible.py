@@ -38,7 +38,9 @@ def test_wide_limits_leave_every_exchange_alone() -> None:
     }
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=[pytest.mark.slow] * (rule != "least_curtailment")) for rule in sorted(RULES)]
+)
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
