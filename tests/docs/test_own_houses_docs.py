@@ -32,6 +32,7 @@ def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sum(band["intervals"] for band in summary["tariff"]["bands"]) == 48
 
 
+@pytest.mark.slow
 def test_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}

@@ -28,6 +28,8 @@ from grid_models.powerflow.verdicts import Judgement
 from market.exchanges import Kind
 from market.state import State
 
+pytestmark = pytest.mark.slow
+
 
 class Hour(NamedTuple):
     """An islanded hour: what came out of it, its only part, and the states it began with."""

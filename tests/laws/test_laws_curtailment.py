@@ -201,7 +201,14 @@ def test_a_looser_limit_never_curtails_more(
         ((8, 2, 600), 105720265, 10, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.042})),
         # the programme around an unclean state promised nothing, and the cheapest clean one was not gone back to
         ((8, 1, 200), 1420356537, 9, 100, ({"max_vm_pu": 1.04}, {"max_vm_pu": 1.09})),
-        ((8, 1, 600), 1767760896, 11, 100, ({"max_loading_percent": 70.0}, {"max_loading_percent": 71.0})),
+        pytest.param(
+            (8, 1, 600),
+            1767760896,
+            11,
+            100,
+            ({"max_loading_percent": 70.0}, {"max_loading_percent": 71.0}),
+            marks=pytest.mark.slow,
+        ),
         # prices of the state before said that nothing could be saved where load is shed
         pytest.param((8, 1, 600), 481189365, 1, 40, ({"max_vm_pu": 1.01}, {"max_vm_pu": 1.06}), marks=pytest.mark.slow),
     ],
