@@ -65,6 +65,8 @@ def fill(target: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
 
     `target[:] = values` is the same, but numba then compiles what would tell that the lengths differ: text and all.
     """
+    if target.size != values.size:  # compiled code has no bounds: it would write past the end
+        raise ValueError("fill: expected two arrays of one length")
     for i in range(values.size):
         target[i] = values[i]
 

@@ -83,3 +83,17 @@ def test_a_slice_is_filled() -> None:
     target = np.zeros(5, np.int64)
     fill(target[1:4], np.array([7, 8, 9]))
     assert target.tolist() == [0, 7, 8, 9, 0]
+
+
+@compiled
+def fill_compiled(target: np.ndarray, values: np.ndarray) -> None:
+    fill(target, values)
+
+
+@pytest.mark.parametrize("length", [2, 4])
+def test_arrays_of_other_lengths_are_never_written_past_their_end(length: int) -> None:
+    target = np.zeros(5, np.int64)
+    for called in (fill, fill_compiled):
+        with pytest.raises(ValueError, match="one length"):
+            called(target[1:4], np.ones(length, np.int64))
+    assert not target.any()
