@@ -180,12 +180,12 @@ def _join(block: Block, parts: int) -> Block:
         return block
     vm, vuf, islanded = (column.reshape(len(column) // parts, parts, *column.shape[1:]) for column in block)
     vm, vuf = (np.sqrt(np.square(values).mean(axis=1)) for values in (vm, vuf))
-    return Block(vm, vuf, islanded.any(axis=1))
+    return Block(vm, vuf, np.logical_or.reduce(islanded, axis=1))
 
 
 def count_means(means: Block) -> Counts:
     """Count the means of a block, K >= 1, which all belong to one week."""
-    off: Mask = np.isnan(means.vm_pu).any(axis=2)
+    off: Mask = np.logical_or.reduce(np.isnan(means.vm_pu), axis=2)
     islanded = means.islanded & ~off
     valid = ~(off | islanded)
     vm = np.where(valid[:, :, None], means.vm_pu, np.nan)
