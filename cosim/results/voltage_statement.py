@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -139,7 +140,7 @@ def make_statement_table(found: Statement) -> pa.Table:
     schema = make_schema(*names)
     columns: dict[str, pa.Array] = {}
     for field in schema:
-        values = np.concatenate([row[field.name] for row in rows]) if rows else []
+        values: npt.ArrayLike = np.concatenate([row[field.name] for row in rows]) if rows else []
         columns[field.name] = pa.array(values, field.type, from_pandas=True)
     return pa.table(columns, schema)
 
