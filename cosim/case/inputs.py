@@ -176,6 +176,14 @@ def _fit_to_horizon(profiles: Profiles, scenario: Scenario) -> Profiles:
     return profiles.window(first, first + horizon.n_intervals)
 
 
+def list_spread(scenario: Scenario) -> list[str]:
+    """A sentence where intervals are shorter than the hours of a series; a table says it by itself."""
+    minutes = scenario.horizon.interval_minutes
+    if scenario.profiles.source == "table" or minutes == 60:
+        return []
+    return [f"series of hours spread evenly over intervals of {minutes} minutes: peaks within an hour are not seen"]
+
+
 def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]) -> Feeder:
     """The scenario's feeder with the participants' elements at their buses.
 
