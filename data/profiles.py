@@ -257,9 +257,13 @@ def _freeze(array: Integers) -> Integers:
 
 
 def _split(energy: Integers, parts: int) -> Integers:
+    """Even parts, the remainder over the first ones; read-only, so that `Profiles` need not copy what may be large."""
     whole, rest = np.divmod(energy, parts)
-    pieces = [whole + (k < rest) for k in range(parts)]
-    return np.stack(pieces, axis=1).reshape(energy.shape[0] * parts, -1)
+    pieces = np.empty((energy.shape[0], parts, energy.shape[1]), np.int64)
+    for k in range(parts):
+        np.add(whole, k < rest, out=pieces[:, k])
+    pieces.setflags(write=False)
+    return pieces.reshape(energy.shape[0] * parts, -1)
 
 
 def _join(energy: Integers, parts: int) -> Integers:
