@@ -6,6 +6,7 @@ foresaw, with one message that names the file of its trace; 130 interrupted.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -20,6 +21,8 @@ from cosim.interrupts.processes import end_children
 from cosim.interrupts.stop import Stopped, stop_between_lines
 
 UNFORESEEN, INTERRUPTED = 70, 130
+RARELY = 50_000, 20, 20
+"""When Python looks for garbage in a circle: what a command holds is nearly all loaded libraries, which stay."""
 
 
 def main(app: Callable[[], object] | None = None) -> None:
@@ -31,6 +34,7 @@ def main(app: Callable[[], object] | None = None) -> None:
         The application; imported if left out, so that Ctrl-C is answered while it is.
     """
     _prepare_streams()
+    gc.set_threshold(*RARELY)
     with stop_between_lines(Stopped, _end_at_once):
         try:
             (app or import_module("cosim.cli.app").app)()

@@ -16,8 +16,8 @@ from cosim.cli import run as runs
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
-from cosim.web.live import run as lives
 from cosim.simulation import warming
+from cosim.web.live import run as lives
 from cosim.web.pages import app as apps
 from cosim.web.pages import desk as desks
 from cosim.web.pages import server

@@ -1,8 +1,9 @@
-"""Processes that work for this one: Ctrl-C is this one's to answer, and ends them."""
+"""Processes that work for this one: Ctrl-C is this one's to answer, and ends them; so does whatever ends this one."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
     """Pool of new processes; if the context ends by an error or Ctrl-C they end at once, with their work undone."""
     spawn = multiprocessing.get_context("spawn")  # a fork would take threads of compiled code with it
-    pool = ProcessPoolExecutor(n_processes, mp_context=spawn, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(n_processes, mp_context=spawn, initializer=_begin_work)
     broken_pipes = ignore_broken_pipes()
     try:
         yield pool
@@ -28,9 +29,18 @@ def open_pool(n_processes: int) -> Iterator[ProcessPoolExecutor]:
         signal.signal(signal.SIGPIPE, broken_pipes)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that started this one ends it."""
+def _begin_work() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that started this one ends it, or it ends with that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that started this one has ended, however it did, and end: nobody wants the work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _say_nothing(_: threading.ExceptHookArgs) -> None:

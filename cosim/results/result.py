@@ -46,7 +46,7 @@ class Result:
     tables
         Tables of a run in memory; empty when they are read from the directory.
     network
-        pandapower net of a run in memory; None when it is read from the directory.
+        pandapower net of a run that has just been made; None when it is read from the directory.
     """
 
     scenario: Scenario
@@ -94,7 +94,7 @@ class Result:
     @cached_property
     def net(self) -> Any:
         """Pandapower net of the feeder; it opens and plots in any pandapower tool."""
-        if self.directory is None:
+        if self.network is not None or self.directory is None:
             return self.network
         return read_net(self.directory / NETWORK_FILE)
 

@@ -202,7 +202,7 @@ def _run_into(
     clear = {CLEAR: explain_clear(hashes)} if scenario.ledger.private else {}
     write_json(directory / MANIFEST, {**manifest, **clear, FILES: hashes})
     remove_parts(directory)
-    return Result(case.scenario, summary, directory, {})
+    return Result(case.scenario, summary, directory, {}, case.feeder.net)
 
 
 def _record_all(recorder: Recorder, directory: Path, listener: Listener | None, recorded: Recorded | None) -> None:

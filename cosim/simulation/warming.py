@@ -1,7 +1,7 @@
 """On a machine's first run, compile in a second process what the run needs last, while it compiles what it needs first.
 
-A served run would otherwise stop its clock for half a minute at its first curtailment. What one process has compiled the
-other only loads.
+A served run would otherwise stop its clock for half a minute at its first curtailment. What one process has compiled,
+the other only loads.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from grid_models.arrays import Numeric
@@ -80,17 +80,17 @@ class Plant:
         check("start_hours", 0, below=True, remedy="give hours, 0 for at once")
         check("fuel_eur_per_kg", 0, below=True, remedy="give EUR per kg")
 
-    @property
+    @cached_property
     def ac_share(self) -> float:
         """AC power over stack power."""
         return (1.0 - self.auxiliary_share) * self.inverter_efficiency
 
-    @property
+    @cached_property
     def nominal_kw(self) -> float:
         """Largest power, at the stacks' nominal point."""
         return self.stack.nominal_w * self.units * self.ac_share / 1000.0
 
-    @property
+    @cached_property
     def minimum_kw(self) -> float:
         """Smallest power that it can run at."""
         return self.minimum_load * self.nominal_kw

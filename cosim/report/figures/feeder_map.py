@@ -66,7 +66,9 @@ def choose_worst(frames: Mapping[str, pd.DataFrame], times: pd.DatetimeIndex, li
     limits
         Limits of the n buses; None: the highest value is the worst.
     """
-    stacked = np.stack([frame.loc[times].to_numpy(np.float64) for frame in frames.values()])
+    index = next(iter(frames.values())).index
+    rows = index.get_indexer(times.astype(index.dtype))  # of another resolution they would be compared one by one
+    stacked = np.stack([frame.to_numpy(np.float64)[rows] for frame in frames.values()])
     height = stacked if limits is None else -np.minimum(stacked - limits.min_vm_pu, limits.max_vm_pu - stacked)
     at = np.where(np.isnan(height), -np.inf, height).argmax(axis=0)
     values = np.take_along_axis(stacked, at[None], axis=0)[0]

@@ -130,8 +130,9 @@ def draw_hour_by_day(
 ) -> Any:
     """Heat map of a series over days and hours of the day, UTC or those of a time zone: its extreme in each hour."""
     index = pd.DatetimeIndex(values.index).tz_convert(zone or "UTC")
+    local = index.tz_localize(None)  # of a clock without offset, which is quicker to cut into days
     clock = "UTC" if zone is None else zone.key
-    grouped = values.groupby([index.hour, index.normalize()])
+    grouped = values.groupby([local.hour, local.normalize()])
     grid = (grouped.min() if lowest else grouped.max()).unstack()
     figure = go.Figure(
         go.Heatmap(

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from grid_models.compiled import compiled as compiled_float
-from market.compiled import compiled
+from market.compiled import compiled, fill
 
 SCRIPT = """
 import sys
@@ -78,3 +78,9 @@ def test_the_cache_keeps_both_apart(tmp_path: Path) -> None:
 
 def _run(script: str) -> str:
     return subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_slice_is_filled() -> None:
+    target = np.zeros(5, np.int64)
+    fill(target[1:4], np.array([7, 8, 9]))
+    assert target.tolist() == [0, 7, 8, 9, 0]
