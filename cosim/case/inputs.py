@@ -181,7 +181,8 @@ def list_spread(scenario: Scenario) -> list[str]:
     minutes = scenario.horizon.interval_minutes
     if scenario.profiles.source == "table" or minutes == 60:
         return []
-    return [f"series of hours spread evenly over intervals of {minutes} minutes: peaks within an hour are not seen"]
+    length = f"{minutes} minute{'s' * (minutes != 1)}"
+    return [f"series of hours spread evenly over intervals of {length}: peaks within an hour are not seen"]
 
 
 def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]) -> Feeder:

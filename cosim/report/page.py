@@ -111,9 +111,10 @@ def make_page(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosti
     if most := describe_most_frequent(run):
         judged = judged._replace(text=f"{judged.text} {most}")
     judged = judged._replace(why=describe_reason(run))
+    minutes = scenario.horizon.interval_minutes
     subtitle = (
         f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {show_time(times[0], run.zone)} to "
-        f"{show_time(times[-1], run.zone)} · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
+        f"{show_time(times[-1], run.zone)} · {len(times):,} intervals of {minutes} minute{'s' * (minutes != 1)} · "
         f"market {scenario.market.mechanism}"
     )
     return render_page(

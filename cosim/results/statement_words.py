@@ -37,7 +37,8 @@ def _describe_clause(section: Mapping[str, Any], clause: str) -> str:
         words = str(Word.NOT_MODELLED)
     else:
         words = ", ".join(f"{word} at {count:,} of {nodes:,} nodes" for word, count in told["nodes"].items())
-        words += f" in {section['complete_weeks']:,} complete weeks"
+        n = section["complete_weeks"]
+        words += f" in {n:,} complete week{'s' * (n != 1)}"
     return "; ".join([f"EN 50160, {clause} ({told['clause']}): {words}", *_list_figures(told, clause)])
 
 

@@ -190,6 +190,13 @@ def summarise_statement(found: Statement, table: pa.Table) -> dict[str, Any]:
     return {STATEMENT_TABLE: section | {clause: _summarise(found, clause, rows) for clause in CLAUSES}}
 
 
+def _find_lowest(rows: pd.DataFrame, share: str, per_week: int) -> pd.Series[Any]:
+    """Row with the smallest share, of complete weeks where there are any; some share is not missing."""
+    complete = rows[(rows["means"] == per_week) & rows[share].notna()]
+    among = complete if len(complete) else rows
+    return among.iloc[int(np.nanargmin(among[share]))]
+
+
 def _summarise(found: Statement, clause: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Words of a clause, over nodes and in all, and its figures."""
     weeks = [JUDGES[clause](week, found.minutes) for week in found.weeks]
@@ -202,7 +209,7 @@ def _summarise(found: Statement, clause: str, rows: pd.DataFrame) -> dict[str, A
     }
     share = "share_within_percent" if clause == "voltage" else "share_vuf_within_percent"
     if share in rows and rows[share].notna().any():
-        row = rows.iloc[int(np.nanargmin(rows[share]))]
+        row = _find_lowest(rows, share, count_means_a_week(found.minutes))
         phase = {"phase": row["phase"]} if clause == "voltage" and "phase" in row else {}
         told["lowest_share"] = {
             "percent": float(row[share]),

@@ -233,8 +233,9 @@ def _describe_means(minutes: int) -> str:
     """What intervals of some length can say of EN 50160."""
     if minutes <= MEAN_MINUTES:
         return (
-            f"Powers are means over {minutes} minutes: peaks within an interval stay unseen. EN 50160 judges 10-minute "
-            "means; what it says of those of this run is stated under its name, and holds for the profiles as given."
+            f"Powers are means over {minutes} minute{'s' * (minutes != 1)}: peaks within an interval stay unseen. "
+            "EN 50160 judges 10-minute means; what it says of those of this run is stated under its name, and holds "
+            "for the profiles as given."
         )
     mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
     return (

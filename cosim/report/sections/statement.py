@@ -7,11 +7,13 @@ import pandas as pd
 
 from cosim.report.elements import Column, PageSection, Table, tabulate
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.en50160 import MEAN_MINUTES
-from cosim.results.statement_words import describe_statement
+from cosim.results.en50160 import MEAN_MINUTES, Word
+from cosim.results.statement_words import CLAUSES, describe_statement
 from cosim.results.voltage_statement import STATEMENT_TABLE
 
 TOP = 10
+SHOWN = (Word.KEPT, Word.NOT_KEPT)
+"""Words that have room in the table; why something cannot be shown stands above it."""
 SHARES = ("share_within_percent", "share_vuf_within_percent")
 HOW = (
     "In each week 95 % of the valid means of {minutes} minutes are to lie within ± 10 % of the nominal voltage and all "
@@ -22,6 +24,8 @@ HOW = (
 COLUMNS = (
     Column("bus", "node"),
     Column("week_of", "week of (UTC)"),
+    Column("voltage", "voltage"),
+    Column("unbalance", "unbalance"),
     Column("phase", "phase"),
     Column("share_within_percent", "within ± 10 %, %", 2),
     Column("beyond", "beyond + 10 % / - 15 %", 0),
@@ -29,11 +33,6 @@ COLUMNS = (
     Column("highest_vm_pu", "highest, pu", 4),
     Column("share_vuf_within_percent", "unbalance within 2 %, %", 2),
     Column("highest_vuf_percent", "largest unbalance, %", 2),
-    Column("valid", "valid means", 0),
-    Column("off", "off", 0),
-    Column("islanded", "islanded", 0),
-    Column("voltage", "voltage"),
-    Column("unbalance", "unbalance"),
 )
 
 
@@ -50,14 +49,14 @@ def make_statement_sections(run: RunTables) -> list[PageSection]:
 def make_worst_table(rows: pd.DataFrame) -> Table:
     """The rows of the table `en50160` that come first in what is not kept: means beyond all bounds, then least shares.
 
-    Shares are rounded down, so that 94.999 % does not read 95.
+    A dash is what cannot be shown. Shares are rounded down, so that 94.999 % does not read 95.
     """
     shares = [name for name in SHARES if name in rows]
     floored = {name: np.floor(rows[name] * 100.0 + 1e-6) / 100.0 for name in shares}
     least = rows[shares].min(axis=1)
-    shown = rows.assign(
-        **floored, least=least, never=rows["beyond"] == 0, week_of=rows["begin"].dt.strftime("%Y-%m-%d")
-    )
+    words = {clause: rows[clause].map(lambda word: word if word in SHOWN else "–") for clause in CLAUSES}
+    shown = rows.assign(**floored, **words, least=least, never=rows["beyond"] == 0)
+    shown["week_of"] = rows["begin"].dt.strftime("%Y-%m-%d")
     first = shown.sort_values(["never", "least"], kind="stable").head(TOP)
-    caption = f"The {len(first)} of {len(rows):,} nodes and weeks that are closest to a bound."
+    caption = f"The {len(first)} of {len(rows):,} nodes and weeks that are closest to a bound; a dash: cannot be shown."
     return tabulate("en50160", caption, [column for column in COLUMNS if column.key in shown], first)

@@ -76,7 +76,7 @@ def test_ledger_audit_and_rerun_agree(result: Result) -> None:
 
 def test_the_report_is_of_minutes(result: Result, minutes: int) -> None:
     page = result.report().read_text(encoding="utf-8")
-    assert f"{60 // minutes} intervals of {minutes} minutes" in page
+    assert f"{60 // minutes} intervals of {minutes} minute{'s' * (minutes > 1)} ·" in page
     assert "cannot be shown by an incomplete week at" in page
     assert "does not demonstrate compliance" not in page
 
