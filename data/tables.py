@@ -98,7 +98,8 @@ def read_profiles(
     path
         The file.
     interval_minutes
-        Wanted length of the intervals, 1, 5, 10, 15, 30 or 60; other data are resampled, sums kept. None: as in the file.
+        Wanted length of the intervals, 1, 5, 10, 15, 30 or 60; other data are resampled, sums kept. None: as in the
+        file.
     timezone
         Clock of times without an offset.
     price_eur_per_kwh
