@@ -10,7 +10,9 @@ from cosim.case.state import ADMITTED, ASKING
 from cosim.case.timeline import with_changes
 from data.profiles import Profiles
 
-DAY = Scenario().with_changes(horizon={"hours": 24, "start": "2017-06-20T00:00:00Z"}, houses={"n_houses": 3})
+DAY = Scenario().with_changes(
+    horizon={"hours": 24, "start": "2017-06-20T00:00:00Z"}, houses={"n_houses": 3, "n_prosumers": 2}
+)
 PANELS = {"kind": "register", "at": "2017-06-20T05:00:00Z", "participant": "house_02", "device": "pv", "pv_kwp": 3.0}
 MORE = {"kind": "load", "start": "2017-06-20T05:00:00Z", "hours": 1, "participant": "house_02", "factor": 2.0}
 
