@@ -19,6 +19,8 @@ INTERVALS_MINUTES = (1, 5, 10, 15, 30, 60)
 """Lengths that intervals may have; each divides an hour."""
 LENGTHS = f"{', '.join(map(str, INTERVALS_MINUTES[:-1]))} or {INTERVALS_MINUTES[-1]}"
 """The same in words."""
+SPREAD = "spread evenly over intervals of"
+"""In every note on rows that are longer than the intervals: peaks within them are not in the profiles."""
 LARGEST_WH = 2**31 - 1
 LARGEST_PRICE_UEUR_PER_KWH = 10_000_000
 RESERVED_NAMES = ("grid", "contract", "operator")  # parties of exchanges that are no participants

@@ -29,7 +29,7 @@ from data.columns import Table, make_notes
 from data.errors import DataError
 from data.files import PARQUET, make_table, parse_table, read_table
 from data.prices import PRICE_UNITS, PriceSource, find_prices
-from data.profiles import INTERVALS_MINUTES, LENGTHS, Profiles
+from data.profiles import INTERVALS_MINUTES, LENGTHS, SPREAD, Profiles
 from data.series import CARRIED_BELOW_MINUTES, Integers
 from data.trades import parse_trades, read_trades
 
@@ -186,7 +186,7 @@ def _say_resampled(found: int, wanted: int) -> tuple[str, ...]:
     """What becomes of rows whose intervals are shorter or longer than those that are wanted, minutes."""
     if found < wanted:
         return (f"rows of {found} minutes joined to means of {wanted}: peaks within them are not seen",)
-    return (f"rows of {found} minutes spread evenly over intervals of {wanted}",) if found > wanted else ()
+    return (f"rows of {found} minutes {SPREAD} {wanted}",) if found > wanted else ()
 
 
 def _without_idle_loads(layout: Layout) -> tuple[Integers | None, tuple[str, ...]]:

@@ -30,7 +30,7 @@ from cosim.case.timeline import find_interval, with_changes
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
 from data.households import HouseholdSpec, draw_households, make_reference_profiles
-from data.profiles import Profiles
+from data.profiles import SPREAD, Profiles
 from data.series import Series
 from data.spain import read_energy
 from data.synthetic import make_synthetic_series
@@ -182,7 +182,7 @@ def list_spread(scenario: Scenario) -> list[str]:
     if scenario.profiles.source == "table" or minutes == 60:
         return []
     length = f"{minutes} minute{'s' * (minutes != 1)}"
-    return [f"series of hours spread evenly over intervals of {length}: peaks within an hour are not seen"]
+    return [f"series of hours {SPREAD} {length}: peaks within an hour are not seen"]
 
 
 def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]) -> Feeder:

@@ -39,6 +39,7 @@ def _describe_clause(section: Mapping[str, Any], clause: str) -> str:
         words = ", ".join(f"{word} at {count:,} of {nodes:,} nodes" for word, count in told["nodes"].items())
         n = section["complete_weeks"]
         words += f" in {n:,} complete week{'s' * (n != 1)}"
+        words += ", phases taken as alike" if section["unbalance"]["word"] == Word.NOT_MODELLED else ""
     return "; ".join([f"EN 50160, {clause} ({told['clause']}): {words}", *_list_figures(told, clause)])
 
 

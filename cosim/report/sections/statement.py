@@ -10,6 +10,7 @@ from cosim.report.tables.run_tables import RunTables
 from cosim.results.en50160 import MEAN_MINUTES, Word
 from cosim.results.statement_words import CLAUSES, describe_statement
 from cosim.results.voltage_statement import STATEMENT_TABLE
+from data.profiles import SPREAD
 
 TOP = 10
 SHOWN = (Word.KEPT, Word.NOT_KEPT)
@@ -41,7 +42,9 @@ def make_statement_sections(run: RunTables) -> list[PageSection]:
     section = run.result.summary.get(STATEMENT_TABLE)
     if section is None or not run.result.has_table(STATEMENT_TABLE):
         return []
-    text = (*describe_statement(section), HOW.format(minutes=max(section["minutes"], MEAN_MINUTES)))
+    spread = [f"About the profiles: {note}." for note in run.result.summary.get("notes", ()) if SPREAD in note]
+    how = HOW.format(minutes=max(section["minutes"], MEAN_MINUTES))
+    text = (*describe_statement(section), *spread, how)
     table = make_worst_table(run.result.table(STATEMENT_TABLE).to_pandas())
     return [PageSection("en50160", "EN 50160", text, tables=(table,))]
 

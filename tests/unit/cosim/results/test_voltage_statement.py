@@ -149,6 +149,7 @@ def test_balanced_phases_cannot_show_unbalance() -> None:
     told = summarise_statement(found, make_statement_table(found))["en50160"]
     assert told["unbalance"]["word"] == "cannot be shown by balanced phases"
     assert told["voltage"]["word"] == "kept"
+    assert "kept at 2 of 2 nodes in 1 complete week, phases taken as alike" in describe_statement(told)[0]
     assert describe_statement(told)[1:] == ["EN 50160, unbalance (4.2.4): cannot be shown by balanced phases"]
 
 

@@ -79,6 +79,7 @@ def test_the_report_is_of_minutes(result: Result, minutes: int) -> None:
     assert f"{60 // minutes} intervals of {minutes} minute{'s' * (minutes > 1)} ·" in page
     assert "cannot be shown by an incomplete week at" in page
     assert "does not demonstrate compliance" not in page
+    assert page.count("series of hours spread evenly over intervals of") == 2  # beside the statement, and at the end
 
 
 def test_lengths_that_are_no_whole_intervals_are_refused() -> None:
