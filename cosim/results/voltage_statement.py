@@ -191,8 +191,8 @@ def summarise_statement(found: Statement, table: pa.Table) -> dict[str, Any]:
 
 
 def _find_lowest(rows: pd.DataFrame, share: str, per_week: int) -> pd.Series[Any]:
-    """Row with the smallest share, of complete weeks where there are any; some share is not missing."""
-    complete = rows[(rows["means"] == per_week) & rows[share].notna()]
+    """Row with the smallest share, of a complete week where one has less than all; some share is not missing."""
+    complete = rows[(rows["means"] == per_week) & (rows[share] < 100.0)]
     among = complete if len(complete) else rows
     return among.iloc[int(np.nanargmin(among[share]))]
 

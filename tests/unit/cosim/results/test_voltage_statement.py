@@ -144,6 +144,14 @@ def test_words_of_a_run_by_ten_minutes(count: int, word: str) -> None:
     assert lines[-1] == "EN 50160, incomplete week of 2017-01-09: 144 of 1,008 means"
 
 
+def test_an_incomplete_week_is_named_where_it_alone_has_means_outside() -> None:
+    blocks = make_weeks(1008, 1), make_weeks(144, 1, far=(5, 0.89))
+    found = make_found(10, *blocks)
+    told = summarise_statement(found, make_statement_table(found))["en50160"]
+    assert told["voltage"]["word"] == "kept"
+    assert "96.52 % (far, week of 2017-01-09)" in describe_statement(told)[0]
+
+
 def test_balanced_phases_cannot_show_unbalance() -> None:
     found = make_found(10, make_weeks(1008, 1))
     told = summarise_statement(found, make_statement_table(found))["en50160"]
