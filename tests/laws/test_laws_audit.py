@@ -129,7 +129,7 @@ RULES = st.sampled_from(["least_curtailment", "pro_rata", "lifo", "max_min", "re
     wallet_eur=st.sampled_from([0.05, 1.0, 100.0]),
     minutes=st.sampled_from([60, 30]),
 )
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_an_honest_run_is_never_accused(
     seed: int,
     mechanism: str,

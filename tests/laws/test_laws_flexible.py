@@ -53,6 +53,7 @@ def test_a_content_follows_from_what_was_given_in_every_interval(seed: int) -> N
         before = window.devices[t]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_what_the_wires_cut_waits_and_is_conserved(seed: int) -> None:
@@ -82,6 +83,7 @@ def test_the_length_of_a_window_changes_nothing(seed: int, cut: int) -> None:
     assert np.concatenate([early.meters, late.meters]).tobytes() == whole.meters.tobytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31), first=st.integers(0, T - 1))
 def test_devices_followed_by_themselves_take_what_they_take_in_the_market(seed: int, first: int) -> None:

@@ -98,6 +98,7 @@ def sizes(url: str, address: str) -> list[int]:
         return [anchor.size for anchor in list_anchors(open_anchor(chain, address), chain.block().number)]
 
 
+@pytest.mark.slow
 def test_from_a_ledger_to_a_verified_anchor(directory: Path, url: str, key: Path) -> None:
     done = invoke("ledger", "deploy", "--rpc", url, "--key", key, "--confirmations", 1)
     address = "0x5FbDB2315678afecb367f032d93F642f64180aa3"

@@ -64,6 +64,7 @@ def test_what_devices_missed_is_what_a_run_without_the_outage_gives_them(
     assert found["put_off_kwh"]["all"] > 0.0
 
 
+@pytest.mark.slow
 def test_devices_that_take_nothing_stand_beside_load_that_was_not_served() -> None:
     result = run(STREET.with_changes(horizon={"hours": 24}, events=[{**ALL, "hours": 6}], community={"enabled": True}))
     table, summary = result.resilience, result.summary["resilience"]
