@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,12 @@ import numpy.typing as npt
 from data.errors import DataError
 from data.series import Integers
 
-INTERVALS_MINUTES = (15, 30, 60)
+INTERVALS_MINUTES = (1, 5, 10, 15, 30, 60)
+"""Lengths that intervals may have; each divides an hour."""
+LENGTHS = f"{', '.join(map(str, INTERVALS_MINUTES[:-1]))} or {INTERVALS_MINUTES[-1]}"
+"""The same in words."""
+SPREAD = "spread evenly over intervals of"
+"""In every note on rows that are longer than the intervals: peaks within them are not in the profiles."""
 LARGEST_WH = 2**31 - 1
 LARGEST_PRICE_UEUR_PER_KWH = 10_000_000
 RESERVED_NAMES = ("grid", "contract", "operator")  # parties of exchanges that are no participants
@@ -31,7 +37,7 @@ class Profiles:
     start
         Begin of the first interval, UTC, `datetime64[s]`.
     interval_minutes
-        15, 30 or 60.
+        One of `INTERVALS_MINUTES`: 1, 5, 10, 15, 30 or 60.
     participants
         N unique names, printable, without space at either end, none of `RESERVED_NAMES`.
     load_wh, pv_wh
@@ -149,7 +155,8 @@ class Profiles:
         """The same energies in longer or shorter intervals; every sum is kept to the Wh.
 
         Splitting spreads an energy evenly, the remainder over the first parts, and repeats the price. Joining sums
-        energies and takes the mean price, rounded down, so joining undoes splitting.
+        energies and takes the mean price, rounded down, so joining undoes splitting. Where neither length is a multiple
+        of the other, as 10 and 15, intervals are split into the longest that both hold, and these joined.
 
         Raises
         ------
@@ -157,6 +164,10 @@ class Profiles:
             If intervals to be joined do not begin and end on the longer interval.
         """
         _check_interval(interval_minutes)
+        common = gcd(self.interval_minutes, interval_minutes)
+        if common not in (self.interval_minutes, interval_minutes):
+            self._check_joinable(interval_minutes // common, interval_minutes, self.interval_minutes // common)
+            return self.resample(common).resample(interval_minutes)
         if interval_minutes <= self.interval_minutes:
             parts, change = self.interval_minutes // interval_minutes, _split
             price = np.repeat(self.price_ueur_per_kwh, parts)
@@ -173,11 +184,12 @@ class Profiles:
             price_ueur_per_kwh=price,
         )
 
-    def _check_joinable(self, parts: int, interval_minutes: int) -> None:
-        seconds = int(self.start.astype(np.int64))
-        if self.n_intervals % parts or seconds % (60 * interval_minutes):
+    def _check_joinable(self, parts: int, interval_minutes: int, pieces: int = 1) -> None:
+        """Check that intervals, each cut into some pieces, can be joined, `parts` pieces at a time."""
+        seconds, needed = int(self.start.astype(np.int64)), parts // gcd(parts, pieces)
+        if self.n_intervals % needed or seconds % (60 * interval_minutes):
             raise DataError(
-                f"profiles: expected a begin at a full {interval_minutes} minutes and a multiple of {parts} intervals "
+                f"profiles: expected a begin at a full {interval_minutes} minutes and a multiple of {needed} intervals "
                 f"to join, got {self.n_intervals} intervals from {self.start}; cut the profiles"
             )
 
@@ -193,7 +205,7 @@ class Profiles:
 
 def _check_interval(minutes: int) -> None:
     if minutes not in INTERVALS_MINUTES:
-        raise DataError(f"profiles: expected intervals of 15, 30 or 60 minutes, got {minutes}; resample the data")
+        raise DataError(f"profiles: expected intervals of {LENGTHS} minutes, got {minutes}; resample the data")
 
 
 def _check_start(start: np.datetime64) -> np.datetime64:
@@ -247,9 +259,13 @@ def _freeze(array: Integers) -> Integers:
 
 
 def _split(energy: Integers, parts: int) -> Integers:
+    """Even parts, the remainder over the first ones; read-only, so that `Profiles` need not copy what may be large."""
     whole, rest = np.divmod(energy, parts)
-    pieces = [whole + (k < rest) for k in range(parts)]
-    return np.stack(pieces, axis=1).reshape(energy.shape[0] * parts, -1)
+    pieces = np.empty((energy.shape[0], parts, energy.shape[1]), np.int64)
+    for k in range(parts):
+        np.add(whole, k < rest, out=pieces[:, k])
+    pieces.setflags(write=False)
+    return pieces.reshape(energy.shape[0] * parts, -1)
 
 
 def _join(energy: Integers, parts: int) -> Integers:

@@ -15,6 +15,33 @@ Integers = npt.NDArray[np.int64]
 Hourly = npt.NDArray[np.float64]
 
 ZONE = "Europe/Madrid"
+CARRIED_BELOW_MINUTES = 15
+"""Intervals shorter than this hold so little energy that what rounding takes from one is given to the next."""
+
+
+def round_within_hours(wh: Hourly, times: npt.NDArray[np.datetime64], interval_minutes: int) -> Integers:
+    """Whole Wh of intervals whose power is that of their hour; short ones sum to the hour's energy, rounded.
+
+    Parameters
+    ----------
+    wh
+        Energies, Wh, (T, …), the same for all intervals of an hour.
+    times
+        Begins of the intervals, (T,).
+    interval_minutes
+        Their length; from 15 minutes on each is rounded by itself.
+
+    Examples
+    --------
+    >>> minutes = np.datetime64("2017-01-01T00:00") + np.arange(60).astype("timedelta64[m]")
+    >>> int(round_within_hours(np.full(60, 0.4), minutes, 1).sum())
+    24
+    """
+    if interval_minutes >= CARRIED_BELOW_MINUTES:
+        return np.rint(wh).astype(np.int64)
+    done = (times - times.astype("datetime64[h]")) / np.timedelta64(interval_minutes, "m")
+    before = done.reshape(-1, *[1] * (wh.ndim - 1))
+    return np.asarray(np.rint(wh * (before + 1.0)) - np.rint(wh * before), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,8 @@ Wide, one row per time, with a load and perhaps columns of reactive power and pv
 
 REACTIVE is load_varh, load_kvarh, load_kvar or q_kvar: what the load draws, positive where it is inductive, negative
 where it is capacitive. PRICE is price_eur_per_kwh, price_eur_per_mwh or price_ueur_per_kwh. `time` is the begin of the
-interval, ISO 8601. Every value is rounded to the nearest Wh, varh or µEUR/kWh, halves to even.
+interval, ISO 8601. Every value is rounded to the nearest Wh, varh or µEUR/kWh, halves to even; energies of intervals
+shorter than 15 minutes so that their running sum is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from data.clock import Times
@@ -27,8 +29,8 @@ from data.columns import Table, make_notes
 from data.errors import DataError
 from data.files import PARQUET, make_table, parse_table, read_table
 from data.prices import PRICE_UNITS, PriceSource, find_prices
-from data.profiles import INTERVALS_MINUTES, Profiles
-from data.series import Integers
+from data.profiles import INTERVALS_MINUTES, LENGTHS, SPREAD, Profiles
+from data.series import CARRIED_BELOW_MINUTES, Integers
 from data.trades import parse_trades, read_trades
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "read_trades",
     "write_profiles",
 ]
+
+Floats = npt.NDArray[np.float64]
 
 ENERGY_UNITS = {"wh": "Wh", "kwh": "kWh", "kw": "kW"}
 REACTIVE = {"load_varh": "varh", "load_kvarh": "kvarh", "load_kvar": "kvar", "q_kvar": "kvar"}
@@ -94,7 +98,8 @@ def read_profiles(
     path
         The file.
     interval_minutes
-        Wanted length of the intervals, 15, 30 or 60; other data are resampled, sums kept. None: as in the file.
+        Wanted length of the intervals, 1, 5, 10, 15, 30 or 60; other data are resampled, sums kept. None: as in the
+        file.
     timezone
         Clock of times without an offset.
     price_eur_per_kwh
@@ -181,7 +186,7 @@ def _say_resampled(found: int, wanted: int) -> tuple[str, ...]:
     """What becomes of rows whose intervals are shorter or longer than those that are wanted, minutes."""
     if found < wanted:
         return (f"rows of {found} minutes joined to means of {wanted}: peaks within them are not seen",)
-    return (f"rows of {found} minutes spread evenly over intervals of {wanted}",) if found > wanted else ()
+    return (f"rows of {found} minutes {SPREAD} {wanted}",) if found > wanted else ()
 
 
 def _without_idle_loads(layout: Layout) -> tuple[Integers | None, tuple[str, ...]]:
@@ -246,8 +251,10 @@ def _read_long(table: Table, interval_minutes: int | None, timezone: str, day_fi
             f"'{listed[k]}' ({int((count == 0).sum())} such rows missing); add them"
         )
     order = np.argsort(cell)
-    load, pv = (_read_energies_wh(table, [name], minutes)[order].reshape(shape) for name in columns)
-    load_varh = _read_reactive_varh(table, [reactive], minutes)[order].reshape(shape) if reactive else None
+    read = [_read_energies_wh(table, [name], minutes) for name in columns]
+    read += [_read_reactive_varh(table, [reactive], minutes)] if reactive else []
+    load, pv, *varh = (_round(values[order].reshape(shape), minutes) for values in read)
+    load_varh = varh[0] if varh else None
     return Layout(time, minutes, tuple(listed), load, pv, interval, said, load_varh)
 
 
@@ -261,8 +268,8 @@ def _read_wide(table: Table, interval_minutes: int | None, timezone: str, day_fi
     time, said = table.column("time").read_times(timezone, day_first)
     _check_order(table, time, np.zeros(time.size, dtype=np.int64), ["every participant"])
     minutes = _find_interval_minutes(time, table.source, interval_minutes)
-    load, pv = (_read_energies_wh(table, names, minutes) for names in columns)
-    load_varh = _read_reactive_varh(table, reactive, minutes) if reactive else None
+    load, pv = (_round(_read_energies_wh(table, names, minutes), minutes) for names in columns)
+    load_varh = _round(_read_reactive_varh(table, reactive, minutes), minutes) if reactive else None
     return Layout(time, minutes, tuple(listed), load, pv, np.arange(time.size), said, load_varh)
 
 
@@ -293,20 +300,30 @@ def _find_energy(table: Table, prefix: str, quantity: str) -> str:
     return table.find_column(possible, required=quantity == "load")
 
 
-def _read_energies_wh(table: Table, names: Sequence[str], interval_minutes: int) -> Integers:
+def _round(energies: Floats, interval_minutes: int) -> Integers:
+    """Whole Wh or varh of each interval, (T, N). Of short intervals the rest is carried over to the next one.
+
+    By itself each of 0.05 kW by the minute, 0.83 Wh, would be 1 Wh: a fifth too much, every minute of the year.
+    """
+    if interval_minutes >= CARRIED_BELOW_MINUTES:
+        return np.rint(energies).astype(np.int64)
+    return np.diff(np.rint(np.cumsum(energies, axis=0)), axis=0, prepend=0.0).astype(np.int64)
+
+
+def _read_energies_wh(table: Table, names: Sequence[str], interval_minutes: int) -> Floats:
     """Energies of columns, Wh, (rows, columns); 0 where a name is empty."""
-    energies_wh = np.zeros((len(table.frame), len(names)), dtype=np.int64)
+    energies_wh = np.zeros((len(table.frame), len(names)))
     for k, name in enumerate(names):
         if name:
             unit = name.rpartition("_")[2]
             wh = {"wh": 1.0, "kwh": 1000.0, "kw": 1000.0 * interval_minutes / 60.0}[unit]
             hint = f"the limit is 10 MWh per interval; is the column in another unit than {ENERGY_UNITS[unit]}?"
             values = table.column(name).read_numbers(ENERGY_UNITS[unit], LARGEST_INTERVAL_WH / wh, hint)
-            energies_wh[:, k] = np.rint(values * wh)
+            energies_wh[:, k] = values * wh
     return energies_wh
 
 
-def _read_reactive_varh(table: Table, names: Sequence[str], interval_minutes: int) -> Integers:
+def _read_reactive_varh(table: Table, names: Sequence[str], interval_minutes: int) -> Floats:
     """Reactive energies of columns, varh, (rows, columns)."""
     columns = []
     for name in names:
@@ -314,8 +331,8 @@ def _read_reactive_varh(table: Table, names: Sequence[str], interval_minutes: in
         varh = {"varh": 1.0, "kvarh": 1000.0, "kvar": 1000.0 * interval_minutes / 60.0}[unit]
         largest = LARGEST_INTERVAL_WH / varh
         hint = f"the limit is 10 Mvarh per interval; is the column in another unit than {unit}?"
-        columns.append(np.rint(table.column(name).read_numbers(unit, largest, hint, -largest) * varh))
-    return np.stack(columns, axis=1).astype(np.int64)
+        columns.append(table.column(name).read_numbers(unit, largest, hint, -largest) * varh)
+    return np.stack(columns, axis=1)
 
 
 def _check_order(table: Table, clock: Times, participant: Integers, listed: list[str]) -> None:
@@ -342,7 +359,7 @@ def _find_interval_minutes(time: Times, source: str, wanted: int | None) -> int:
     if shortest % 60 or shortest // 60 not in INTERVALS_MINUTES:
         at = int(np.argmin(step))
         raise DataError(
-            f"{source}, column 'time': expected a row every 15, 30 or 60 minutes, "
+            f"{source}, column 'time': expected a row every {LENGTHS} minutes, "
             f"got {shortest / 60:g} minutes from {time[at]} to {time[at + 1]} UTC; resample the file"
         )
     if (step != shortest).any():

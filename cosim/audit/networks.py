@@ -200,7 +200,7 @@ def compare_with_scenario(feeder: Feeder, scenario: Scenario, changes: Changes, 
     now = datetime.fromtimestamp(interval_start, UTC)
     outages = [outage for _, outage in list_outages(scenario)]
     begun = [event for event in outages if event.start <= now]
-    on = [event for event in begun if now < event.start + timedelta(hours=event.hours)]
+    on = [event for event in begun if now < event.start + timedelta(seconds=round(event.hours * 3600.0))]
     switched: Changes = frozenset(pair for pair in changes if pair[0] not in (Change.FORMER, Change.BACKGROUND_OFF))
     return [
         *_describe("recorded as open, though no outage opened it", switched - find_changes(feeder.net, begun)),

@@ -90,7 +90,10 @@ def list_commanded(scenario: Scenario, net: Any, commands: Sequence[Switches]) -
             found.append(outage)
             continue
         for k, other in enumerate(found):
-            if _opens_same(other, outage) and other.start + timedelta(hours=other.hours) > outage.start:
+            if (
+                _opens_same(other, outage)
+                and other.start + timedelta(seconds=round(other.hours * 3600.0)) > outage.start
+            ):
                 hours = (outage.start - other.start).total_seconds() / 3600.0
                 found[k] = other.model_copy(update={"hours": hours})
     return tuple(outage for outage in found if outage.hours > 0)

@@ -27,7 +27,7 @@ from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.houses import list_rows, with_houses
 from cosim.case.idle_keys import check_idle_keys, list_idle_batteries
-from cosim.case.inputs import follow_file, read_feeder, read_inputs, read_load_cos_phi
+from cosim.case.inputs import follow_file, list_spread, read_feeder, read_inputs, read_load_cos_phi
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
@@ -136,7 +136,8 @@ def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCas
     rules = make_rules(scenario, market)
     scenario, said = follow_file(scenario)
     profiles, capacity_wh = read_inputs(scenario, given)
-    said = (*understood, *said, *list_cut_events(scenario), *list_idle_batteries(scenario, market))
+    said = (*understood, *said, *list_spread(scenario), *list_cut_events(scenario))
+    said += tuple(list_idle_batteries(scenario, market))
     return make_market_case(scenario, with_notes(profiles, said), capacity_wh, market, rules)
 
 

@@ -18,6 +18,7 @@ from cosim.case.event_checks import number_events
 from cosim.case.memory import Keeps, estimate_bytes, find_available_bytes
 from cosim.case.timeline import find_interval
 from cosim.errors import ScenarioError
+from cosim.scenario.base import is_whole
 from cosim.scenario.events import LoadEvent, OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import PvSection
@@ -114,7 +115,7 @@ def check_events(scenario: Scenario, profiles: Profiles) -> None:
                 f"{where}: expected the begin of a {minutes}-minute interval from {profiles.start} to before "
                 f"{_find_end(profiles)} UTC, got {begin:%Y-%m-%dT%H:%M:%S}; move the event or the horizon"
             )
-        if (length := hours * 60.0 / minutes) != round(length):
+        if hours and not is_whole(hours, minutes):
             raise ScenarioError(f"{where}, hours: expected whole {minutes}-minute intervals, got {hours:g} h; round it")
 
 

@@ -97,7 +97,7 @@ def list_cut_events(scenario: Scenario) -> list[str]:
         f"{what} from {event.start:%Y-%m-%dT%H:%M} UTC lasts beyond the end of the run: "
         f"{(end - event.start).total_seconds() / 3600:g} of {event.hours:g} hours are simulated"
         for what, event in spans
-        if event.start + timedelta(hours=event.hours) > end
+        if event.start + timedelta(seconds=round(event.hours * 3600.0)) > end
     ]
 
 

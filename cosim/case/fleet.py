@@ -71,6 +71,7 @@ class Fleet:
         self.batteries = {k: one for k, one in enumerate(devices) if isinstance(one, BatteryDevice)}
         self._profiles = profiles
         self._schedules: dict[bytes, dict[int, FuelUse]] = {}
+        self._inputs: tuple[bytes, InputSeries] | None = None
 
     def schedule(self, standing: Standing) -> dict[int, FuelUse]:
         """Schedule of each fuel cell while the grid is connected, by its number; zero for those not admitted.
@@ -115,7 +116,16 @@ class Fleet:
         return pv
 
     def make_inputs(self, standing: Standing) -> InputSeries:
-        """What the market starts from while the grid is connected: load, generation and prices of T intervals."""
+        """What the market starts from while the grid is connected: load, generation and prices of T intervals.
+
+        Those of the last standing are kept: of a year by the minute a copy is large.
+        """
+        key = standing.tobytes()
+        if self._inputs is None or self._inputs[0] != key:
+            self._inputs = key, self._make_inputs(standing)
+        return self._inputs[1]
+
+    def _make_inputs(self, standing: Standing) -> InputSeries:
         profiles = self._profiles
         fuel_cell = np.zeros_like(profiles.load_wh)
         for k, use in self.schedule(standing).items():

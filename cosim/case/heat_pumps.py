@@ -13,6 +13,7 @@ from cosim.scenario.houses_of_today import HeatPumpSection
 from cosim.scenario.model import Scenario
 from data.heat_demand import DAYS_OF_MEAN, heat_shape
 from data.profiles import Profiles
+from data.series import round_within_hours
 from data.temperature_table import Temperatures, read_temperatures
 from data.weather import draw_temperature_c
 from grid_models.arrays import Floats
@@ -88,7 +89,8 @@ def make_heat_pumps(scenario: Scenario, profiles: Profiles, n: int, own: Tempera
     days_before = 0 if own is None else DAYS_OF_MEAN - 1  # a year that is drawn is like the one before
     shape = heat_shape(profiles.time, profiles.interval_minutes, temperature_c, days_before)
     spread = np.random.default_rng([scenario.seed, HEATS]).uniform(-section.heat_spread, section.heat_spread, n)
-    demand = np.rint(shape[:, None] * section.heat_kwh_per_year * 1000.0 * (1.0 + spread)).astype(np.int32)
+    wanted_wh = shape[:, None] * section.heat_kwh_per_year * 1000.0 * (1.0 + spread)
+    demand = round_within_hours(wanted_wh, profiles.time, profiles.interval_minutes).astype(np.int32)
     gain = np.rint(find_cop(section, outdoors) * PPM).astype(np.int32)
     return HeatPumps(demand, np.tile(gain[:, None], (1, n)))
 

@@ -30,7 +30,7 @@ from cosim.case.timeline import find_interval, with_changes
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
 from data.households import HouseholdSpec, draw_households, make_reference_profiles
-from data.profiles import Profiles
+from data.profiles import SPREAD, Profiles
 from data.series import Series
 from data.spain import read_energy
 from data.synthetic import make_synthetic_series
@@ -174,6 +174,15 @@ def _fit_to_horizon(profiles: Profiles, scenario: Scenario) -> Profiles:
     check_horizon(scenario, profiles)
     first, _ = find_interval(profiles, horizon.start)
     return profiles.window(first, first + horizon.n_intervals)
+
+
+def list_spread(scenario: Scenario) -> list[str]:
+    """A sentence where intervals are shorter than the hours of a series; a table says it by itself."""
+    minutes = scenario.horizon.interval_minutes
+    if scenario.profiles.source == "table" or minutes == 60:
+        return []
+    length = f"{minutes} minute{'s' * (minutes != 1)}"
+    return [f"series of hours {SPREAD} {length}: peaks within an hour are not seen"]
 
 
 def read_feeder(scenario: Scenario, participants: tuple[str, ...], fuel_cell_owners: Collection[str]) -> Feeder:

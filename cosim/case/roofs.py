@@ -16,6 +16,7 @@ from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.columns import make_notes
 from data.profiles import Profiles
+from data.series import round_within_hours
 from data.weather_table import Weather, read_weather
 from grid_models.devices.roof import Sky, roof_share
 from market.storage import Wh
@@ -85,5 +86,5 @@ def _generate_wh(scenario: Scenario, profiles: Profiles, kwp: Mapping[int, float
         tilt = scenario.pv.tilt_deg if row is None or row.pv_tilt_deg is None else row.pv_tilt_deg
         azimuth = scenario.pv.azimuth_deg if row is None or row.pv_azimuth_deg is None else row.pv_azimuth_deg
         wh = find_share(tilt, azimuth)[hour] * peak * 1000.0 * profiles.interval_minutes / 60.0
-        pv_wh[:, k] = np.rint(wh).astype(np.int64)
+        pv_wh[:, k] = round_within_hours(wh, profiles.time, profiles.interval_minutes)
     return pv_wh

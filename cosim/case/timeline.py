@@ -98,6 +98,8 @@ def list_leaving(event: RetireEvent, profiles: Profiles, devices: Sequence[Devic
 
 def with_changes(profiles: Profiles, scenario: Scenario) -> Profiles:
     """Profiles with the load and production changes of the events, and without the houses' own panels that left."""
+    if not any(isinstance(event, LoadEvent | RetireEvent) for event in scenario.events):
+        return profiles  # copies of a year by the minute are large
     load, pv = profiles.load_wh.copy(), profiles.pv_wh.copy()
     varh = None if profiles.load_varh is None else profiles.load_varh.copy()
     for event in scenario.events:

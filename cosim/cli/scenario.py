@@ -36,9 +36,10 @@ def check_scenario(scenario: ScenarioName) -> None:
     """Read a scenario and everything it names; say what is wrong or that nothing is."""
     with bad_input_ends():
         case = cases.build_case(files.load_scenario(scenario))
+    minutes = case.interval_minutes
     typer.echo(
         f"{scenario}: {case.profiles.n_participants} participants, {case.n_intervals} intervals of "
-        f"{case.interval_minutes} minutes, feeder '{case.feeder.name}' with {len(case.feeder.net.bus)} buses: ok"
+        f"{minutes} minute{'s' * (minutes != 1)}, feeder '{case.feeder.name}' with {len(case.feeder.net.bus)} buses: ok"
     )
     for note in (*case.feeder.notes, *filter(None, [case.profiles.provenance.get("notes")])):
         typer.echo(f"note: {note}")

@@ -15,6 +15,7 @@ from rich.table import Table
 from cosim.cli.errors import make_printable
 from cosim.results import binding, labels, local_time
 from cosim.results.applied_limits import describe_limits
+from cosim.results.statement_words import describe_statement
 from cosim.results.summary import EXTREMES
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def show_summary(result: Result) -> None:
         console.print(_describe_curtailed(result), soft_wrap=True, highlight=False, markup=False)
     for limit in describe_limits(summary.get("limits", ())):
         console.print(f"limits: {limit}", soft_wrap=True, highlight=False, markup=False)
+    for line in describe_statement(summary["en50160"]) if "en50160" in summary else ():
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     for note in (*summary.get("notes", ()), *summary["network"].get("notes", ())):
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if result.directory is not None:

@@ -100,7 +100,7 @@ def validate(
     interval_minutes: Annotated[
         int | None,
         typer.Option(
-            help="Length of an interval: 15, 30 or 60. Default: as in the profiles, else as the trades ask for."
+            help="Length of an interval: 1, 5, 10, 15, 30 or 60. Default: as in the profiles, else as trades ask for."
         ),
     ] = None,
     timezone: Annotated[str, typer.Option(help="Clock of times without an offset.")] = "UTC",

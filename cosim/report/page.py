@@ -40,6 +40,7 @@ from cosim.report.sections.market import (
 from cosim.report.sections.network import make_network_sections, make_validation_section
 from cosim.report.sections.outage import make_outage_sections
 from cosim.report.sections.overview import describe_reason, make_overview_section, make_worst_hours_section
+from cosim.report.sections.statement import make_statement_sections
 from cosim.report.sections.unbalance import describe_most_frequent
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.houses import summarise_houses
@@ -110,9 +111,10 @@ def make_page(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosti
     if most := describe_most_frequent(run):
         judged = judged._replace(text=f"{judged.text} {most}")
     judged = judged._replace(why=describe_reason(run))
+    minutes = scenario.horizon.interval_minutes
     subtitle = (
         f"{run.feeder.bus.size} participants on {len(run.feeder.net.bus)} buses · {show_time(times[0], run.zone)} to "
-        f"{show_time(times[-1], run.zone)} · {len(times):,} intervals of {scenario.horizon.interval_minutes} minutes · "
+        f"{show_time(times[-1], run.zone)} · {len(times):,} intervals of {minutes} minute{'s' * (minutes != 1)} · "
         f"market {scenario.market.mechanism}"
     )
     return render_page(
@@ -132,6 +134,7 @@ def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: H
         *(make_worst_hours_section(run, tables["worst_hours"]) if "worst_hours" in tables else []),
         make_verdict_section(run),
         *make_network_sections(run, tables["branch_summary"]),
+        *make_statement_sections(run),
         make_validation_section(run),
         make_curtailment_section(run),
         *make_fairness_section(run),

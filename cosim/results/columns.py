@@ -13,11 +13,13 @@ TIME = pa.timestamp("ms", tz="UTC")
 _NAMES = (
     *("house", "device", "name", "element_type", "quantity", "kind", "seller", "buyer", "rule", "reason"),
     *("answer", "supply", "former", "outage", "phase", "phase_pv", "phase_battery", "phase_fuel_cell", "phase_ev"),
+    *("bus", "voltage", "unbalance"),
 )
 _INTEGERS = (
     *("element", "part", "houses", "cleared_wh", "delivered_wh", "curtailed_wh", "energy_wh", "load_wh"),
     *("served_wh", "critical_wh", "critical_served_wh", "pv_wh", "fuel_cell_wh", "discharge_wh", "charge_wh"),
     *("losses_wh", "spilled_wh", "imported_wh", "stored_wh", "capacity_wh", "intervals_above"),
+    *("week", "means", "off", "islanded", "valid", "beyond"),
 )
 _FLOATS = (
     *("value", "limit", "rated_kw", "capacity_kwh", "charged_kwh", "discharged_kwh", "full_cycles"),
@@ -34,6 +36,11 @@ _FLOATS = (
         "contract_kw",
         "highest_kw",
         "kwh_above",
+        "share_within_percent",
+        "share_vuf_within_percent",
+        "lowest_vm_pu",
+        "highest_vm_pu",
+        "highest_vuf_percent",
     ),
 )
 TYPES = {

@@ -22,7 +22,7 @@ from cosim.results.folders import list_names, make_folder
 
 logger = logging.getLogger(__name__)
 
-AS_CSV = ("violations", "curtailment", "registrations", "battery_wear", "phases", "contract_power")
+AS_CSV = ("violations", "curtailment", "registrations", "battery_wear", "phases", "contract_power", "en50160")
 """Short tables that people read: CSV instead of Parquet."""
 
 PARTS, JOINED = ".parts", ".parts.joined"

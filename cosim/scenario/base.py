@@ -41,6 +41,18 @@ Hours = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_without_poi
 """A length in hours, an integer where it is whole."""
 
 
+def is_whole(hours: float, interval_minutes: int) -> bool:
+    """Whether a length is one or more whole intervals, to half a second: ten minutes are 0.1667 hours.
+
+    Examples
+    --------
+    >>> [is_whole(hours, 10) for hours in (1 / 6, 0.1667, 0.167, 0.0)]
+    [True, True, False, False]
+    """
+    seconds = round(hours * 3600.0)
+    return seconds > 0 and seconds % (60 * interval_minutes) == 0
+
+
 def _check_name(name: str) -> str:
     if name.isprintable() and name == name.strip() and not set(name) & set("/\\") and name.strip("."):
         return name

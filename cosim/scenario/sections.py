@@ -20,6 +20,7 @@ from cosim.scenario.base import (
     Section,
     VoltageLimit,
     Zone,
+    is_whole,
 )
 from grid_models.devices.inverter import VDE_AR_N_4105
 from market.ledger.format import quorum as quorums
@@ -33,7 +34,9 @@ class Horizon(Section):
         description="first interval begins, UTC; where source = spain and start or hours are left out, as in the file",
     )
     hours: Hours = Field(8760, gt=0, le=1_000_000, description="length in hours, whole intervals")
-    interval_minutes: Literal[15, 30, 60] = Field(60, description="length of an interval: 15, 30 or 60 minutes")
+    interval_minutes: Literal[1, 5, 10, 15, 30, 60] = Field(
+        60, description="length of an interval: 1, 5, 10, 15, 30 or 60 minutes"
+    )
 
     timezone: Zone = Field("UTC", description="time zone of the local time that screen and report show beside UTC")
 
@@ -44,7 +47,7 @@ class Horizon(Section):
 
     @model_validator(mode="after")
     def _of_whole_intervals(self) -> Horizon:
-        if self.hours * 60 % self.interval_minutes:
+        if not is_whole(self.hours, self.interval_minutes):
             raise ValueError(
                 f"hours: expected whole {self.interval_minutes}-minute intervals, got {self.hours:g}; round it, or "
                 "choose a shorter interval_minutes"

@@ -72,6 +72,12 @@ from cosim.results.sums import (
 )
 from cosim.results.tables import interval_times, make_chunk_tables, make_curtailment_table
 from cosim.results.transformer import measure_transformer
+from cosim.results.voltage_statement import (
+    STATEMENT_TABLE,
+    make_statement,
+    make_statement_table,
+    summarise_statement,
+)
 from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
@@ -281,6 +287,9 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         of_all = devices[0] if devices else {}
         found["resilience"] = {**measure_resilience(outages, rows, share, minutes, end), **of_all}
         derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end, devices)
+    statement = make_statement(case, parts, outages)
+    derived[STATEMENT_TABLE] = make_statement_table(statement)
+    found |= summarise_statement(statement, derived[STATEMENT_TABLE])
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
@@ -308,7 +317,8 @@ def list_all_tables(case: Case) -> tuple[str, ...]:
     phases = () if case.feeder.connections is None else (PHASES_TABLE,)
     outages = ("resilience",) if has_events(case) else ()
     contracts = (CONTRACT_TABLE,) if has_contracts(case) else ()
-    return (*list_tables(case), "curtailment", "curtailed_by_house", WEAR_TABLE, *phases, *outages, *contracts)
+    derived = ("curtailment", "curtailed_by_house", WEAR_TABLE, STATEMENT_TABLE)
+    return (*list_tables(case), *derived, *phases, *outages, *contracts)
 
 
 def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str, pa.Table]:

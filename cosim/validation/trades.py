@@ -24,6 +24,9 @@ from market.orders import Orders
 from market.storage import Wh
 
 UTILITY = "grid"
+INFERRED = (60, 30, 15, 10, 5)
+"""Lengths of intervals, minutes, that times of trades may ask for. Those of one minute are asked for by name: a trade
+that is merely dated to the minute would else stand for a power sixty times as large."""
 
 
 class Trades(NamedTuple):
@@ -115,7 +118,11 @@ def _find_intervals(trades: pd.DataFrame, profiles: Profiles, source: str) -> Wh
         (rest != 0, f"the begin of one of the {minutes}-minute intervals, so that none overlap"),
         (outside, f"a time from {profiles.time[0]} to {profiles.time[-1]} UTC"),
     ):
-        Table(trades, source).column("time").check(wrong, expected, "correct the row or supply other profiles")
+        Table(trades, source).column("time").check(
+            wrong,
+            expected,
+            "correct the row, supply other profiles, or name the length of an interval (interval_minutes)",
+        )
     return _integers(interval)
 
 
@@ -125,8 +132,8 @@ def _seconds(trades: pd.DataFrame) -> Wh:
 
 
 def find_interval_minutes(trades: pd.DataFrame) -> int:
-    """Length of the longest intervals at whose begin all trades are; 15 minutes if there is none."""
-    return next((minutes for minutes in (60, 30) if not (_seconds(trades) % (60 * minutes)).any()), 15)
+    """Length of the longest intervals at whose begin all trades are; the shortest of `INFERRED` if there is none."""
+    return next((minutes for minutes in INFERRED if not (_seconds(trades) % (60 * minutes)).any()), INFERRED[-1])
 
 
 def list_notes(

@@ -152,7 +152,8 @@ def validate(
     earthing
         Of four wires: star_earth_ohm (1 if left out), house_earth_ohm (not earthed there if left out).
     interval_minutes
-        Length of an interval of trades without profiles. None: 60, or 30 or 15 if the times of the trades ask for it.
+        Length of an interval of trades without profiles. None: the longest that the times of the trades
+        allow, from 60 down to 5.
     timezone
         Clock of times without an offset.
     day_first

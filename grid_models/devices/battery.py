@@ -191,7 +191,7 @@ def interval_ratings(battery: Battery, interval_minutes: int) -> IntervalRatings
     IntervalRatings(soc_min_wh=1000, soc_max_wh=9000, max_charge_wh=5000, max_discharge_wh=5000, \
 charge_ppm=950000, discharge_ppm=950000, self_discharge_ppm=0)
     """
-    check_range("battery, interval_minutes", interval_minutes, 0, above=True, remedy="give 15, 30 or 60")
+    check_range("battery, interval_minutes", interval_minutes, 0, above=True, remedy="give 1, 5, 10, 15, 30 or 60")
     hours = interval_minutes / 60.0
     capacity_wh = battery.capacity_kwh * 1000.0
     power_wh = battery.rated_kw * hours * 1000.0

@@ -98,7 +98,7 @@ BAD_PROFILES = {
         {},
         "got 20 minutes from",
     ),
-    "two-hourly": (ROWS[0:1] + ROWS[4:5], {}, "expected a row every 15, 30 or 60 minutes, got 120 minutes"),
+    "two-hourly": (ROWS[0:1] + ROWS[4:5], {}, "expected a row every 1, 5, 10, 15, 30 or 60 minutes, got 120 minutes"),
     "one time": (ROWS[:2], {}, "expected at least two times, got one"),
     "no such time": (
         changed(3, "2017-01-01", "2017-02-30"),
@@ -163,7 +163,7 @@ BAD_PROFILES = {
         {"header": "time,participant,load_wh", "interval_minutes": 60, "price_eur_per_kwh": 11.0},
         "expected a constant price from 0 to 10 EUR/kWh, got 11",
     ),
-    "odd interval wanted": (ROWS, {"interval_minutes": 45}, "15, 30 or 60 minutes, got 45"),
+    "odd interval wanted": (ROWS, {"interval_minutes": 45}, "1, 5, 10, 15, 30 or 60 minutes, got 45"),
     "hours not full": (
         [f"2017-01-01T{at}Z,a,1,1,0.1" for at in ("00:30", "01:00", "01:30", "02:00")],
         {"interval_minutes": 60},

@@ -116,7 +116,7 @@ def test_a_round_trip_returns_at_most_both_efficiencies(
     assert returned <= p_kw * duration * both + TINY
 
 
-@given(batteries(), st.sampled_from([15, 30, 60]))
+@given(batteries(), st.sampled_from([1, 5, 10, 15, 30, 60]))
 def test_the_rating_sheet_promises_no_more_than_the_battery_can_do(battery: Battery, minutes: int) -> None:
     sheet = interval_ratings(battery, minutes)
     power_wh = battery.rated_kw * minutes / 60 * 1000
@@ -204,7 +204,7 @@ def test_a_fuel_cell_delivers_less_than_its_hydrogen_holds(
         assert math.isclose(burnt, run.fuel_kg, rel_tol=1e-9)
 
 
-@given(plants, measured(0.0, 5.0), st.booleans(), shares, st.sampled_from([15, 30, 60]))
+@given(plants, measured(0.0, 5.0), st.booleans(), shares, st.sampled_from([1, 5, 10, 15, 30, 60]))
 def test_every_whole_watt_hour_promised_can_be_delivered(
     plant: Plant, hydrogen_kg: float, on: bool, load: float, minutes: int
 ) -> None:

@@ -173,7 +173,9 @@ def test_trades_in_any_dialect_are_the_plain_ones(rows: list[Row], dialect: Dial
 
 @pytest.mark.slow
 @settings(max_examples=60)
-@given(st.integers(2012, 2030), st.sampled_from([15, 30, 60]), st.integers(0, 6), st.integers(1, 6), dialects())
+@given(
+    st.integers(2012, 2030), st.sampled_from([1, 5, 10, 15, 30, 60]), st.integers(0, 6), st.integers(1, 6), dialects()
+)
 def test_local_profiles_through_both_changes_of_clocks_are_those_in_utc(
     year: int, minutes: int, before: int, after: int, dialect: Dialect
 ) -> None:

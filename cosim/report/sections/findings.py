@@ -13,6 +13,7 @@ from cosim.report.elements import Cell, Fact, PageSection, Table, count_decimals
 from cosim.report.tables.before_and_after import TOLERANCE_PERCENT, TOLERANCE_PU, TOLERANCE_V
 from cosim.report.tables.run_tables import RunTables, find_limits_of_elements
 from cosim.results.applied_limits import describe_limits, list_limits
+from cosim.results.en50160 import MEAN_MINUTES
 from cosim.results.labels import ENERGY, NETWORK, REVERSE_HOURS, name_place
 from cosim.results.outage_devices import DEVICE_METRICS
 from cosim.results.summary import EXTREMES, ONLY_UNBALANCED
@@ -228,15 +229,28 @@ def _describe_phases(run: RunTables) -> str:
     )
 
 
+def _describe_means(minutes: int) -> str:
+    """What intervals of some length can say of EN 50160."""
+    if minutes <= MEAN_MINUTES:
+        return (
+            f"Powers are means over {minutes} minute{'s' * (minutes != 1)}: peaks within an interval stay unseen. "
+            "EN 50160 judges 10-minute means; what it says of those of this run is stated under its name, and holds "
+            "for the profiles as given."
+        )
+    mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
+    return (
+        f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
+        "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen."
+    )
+
+
 def make_assumptions_section(run: RunTables) -> PageSection:
     """Assumptions behind the numbers of the report, and what they cannot show."""
     scenario, minutes = run.result.scenario, run.result.scenario.horizon.interval_minutes
-    mean = "an hourly-mean" if minutes == 60 else f"a {minutes}-minute-mean"
     sample = run.result.summary.get("agreement", {})
     judge = sample.get("judge", "pandapower.runpp")
     text = [
-        f"This is {mean} screening: powers are means over {minutes} minutes. EN 50160 judges 10-minute means, so "
-        "keeping the limits here does not demonstrate compliance; peaks within an interval stay unseen.",
+        _describe_means(minutes),
         _describe_phases(run),
         "Every interval is a steady state of its own (quasi-steady state): no transients, faults or protection.",
         f"Limits: {'; '.join(describe_limits(list_limits(run.limits)))}; loadings are reported from "

@@ -12,11 +12,11 @@ import pyarrow as pa
 from cosim.case.participants import PHASE_EV
 from cosim.report.elements import Column, Table, tabulate
 from cosim.report.tables.run_tables import RunTables
-from cosim.report.tables.supply import Mask
 from cosim.results.columns import TIME
 from cosim.results.fairness import CURTAILED_KINDS
 from cosim.results.labels import ENERGY
 from cosim.results.sums import sum_meters
+from cosim.results.supply import Mask
 from market.exchanges import NEUR_PER_EUR
 
 ENERGIES = (

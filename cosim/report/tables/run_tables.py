@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 
 from cosim.case.connections import choose_wires
 from cosim.errors import ScenarioError
-from cosim.report.tables.supply import Mask, find_cut_off, find_outages_in_force, find_supply
 from cosim.results.binding import find_binding
 from cosim.results.columns import is_named, name_columns
 from cosim.results.local_time import find_zone
 from cosim.results.phases import PHASES_TABLE, read_connections
 from cosim.results.result import Result
 from cosim.results.sums import Parts, sum_exchanges
+from cosim.results.supply import Mask, find_cut_off, find_outages_in_force, find_supply
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 

@@ -117,7 +117,7 @@ def test_digest_is_sha256_over_head_and_little_endian_values():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"interval_minutes": 45}, "expected intervals of 15, 30 or 60 minutes, got 45"),
+        ({"interval_minutes": 45}, "expected intervals of 1, 5, 10, 15, 30 or 60 minutes, got 45"),
         ({"participants": ("a", "a")}, "'a' twice"),
         ({"participants": ()}, "at least one participant"),
         ({"participants": ("a", " b")}, "without space"),

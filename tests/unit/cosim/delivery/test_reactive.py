@@ -50,7 +50,7 @@ def test_profiles_come_first_and_raised_load_draws_in_proportion() -> None:
     assert reactive.drawn_var(np.array([100, 0, 0]), 1).tolist() == [200, 0, 0]
 
 
-@pytest.mark.parametrize("interval_minutes", [15, 30, 60])
+@pytest.mark.parametrize("interval_minutes", [1, 5, 10, 15, 30, 60])
 def test_a_whole_year_of_profiles_is_drawn_to_the_var(interval_minutes: int) -> None:
     """The naive twin: one house and interval at a time."""
     rng = np.random.default_rng(1)

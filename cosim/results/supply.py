@@ -34,7 +34,7 @@ def find_outages_in_force(scenario: Scenario, times: pd.DatetimeIndex, outage_in
     on = np.zeros((len(times), len(outages)), dtype=bool)
     for k, outage in enumerate(outages):
         begin = pd.Timestamp(outage.start)
-        on[:, k] = (times >= begin) & (times < begin + pd.Timedelta(hours=outage.hours))
+        on[:, k] = (times >= begin) & (times < begin + pd.Timedelta(seconds=round(outage.hours * 3600.0)))
     if not on.any() or outage_intervals.empty:
         return on
     apart = outage_intervals.loc[outage_intervals["supply"].astype(str) != "grid", "time"]

@@ -10,7 +10,7 @@ import pytest
 from cosim import Scenario, run
 from cosim.report.tables.branches import summarise_branches
 from cosim.report.tables.run_tables import RunTables, read_run
-from cosim.report.tables.supply import find_outages_in_force
+from cosim.results.supply import find_outages_in_force
 
 TYPE = "0.25 MVA 20/0.4 kV"
 
