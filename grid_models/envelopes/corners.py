@@ -1,0 +1,80 @@
+"""Corners of boxes, solved by AC: all of all intervals in one batch for each engine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from grid_models.arrays import Floats, Ints, Mask
+from grid_models.envelopes.customers import Customers
+from grid_models.envelopes.excess import list_excess
+from grid_models.envelopes.rows import Rows, find_first_bytes
+from grid_models.powerflow.limits import Limits
+from grid_models.response.sensitivity import AnyPowerFlow
+
+
+class Wires(NamedTuple):
+    """The network: one engine for each voltage that its head may have, and the limits."""
+
+    engines: tuple[AnyPowerFlow, ...]
+    limits: Limits
+
+
+class Background(NamedTuple):
+    """What all others do: injections of K intervals, (K, C) kW and kvar."""
+
+    p_kw: Floats
+    q_kvar: Floats
+
+    def select(self, chosen: Ints) -> Background:
+        """Some of the intervals."""
+        return Background(self.p_kw[chosen], self.q_kvar[chosen])
+
+
+class Corners(NamedTuple):
+    """S corners: (S,) interval and engine of each, and the corner itself, (S, 2M)."""
+
+    interval: Ints
+    engine: Ints
+    corner: Mask
+
+    def select(self, chosen: Mask | Ints) -> Corners:
+        """Some of them."""
+        return Corners._make(column[chosen] for column in self)
+
+
+def join_corners(parts: list[Corners]) -> Corners:
+    """All corners of several lists, each once, ordered by interval."""
+    every = Corners._make(map(np.concatenate, zip(*parts, strict=True)))
+    return every.select(_find_first(every)[0])
+
+
+def judge_rows(wires: Wires, customers: Customers, background: Background, rows: Rows, room_kw: Floats) -> Floats:
+    """Excess of each row's limit at its corner of the boxes of `room_kw`, (K, 2M), by AC: (R,) pu."""
+    corners = Corners(rows.interval, rows.engine, rows.corner)
+    first, place = _find_first(corners)
+    excess = judge_corners(wires, customers, background, corners.select(first), room_kw)
+    return excess[place, rows.limit]
+
+
+def judge_corners(
+    wires: Wires, customers: Customers, background: Background, corners: Corners, room_kw: Floats
+) -> Floats:
+    """Excess over every limit at corners of the boxes of `room_kw`, (K, 2M), by AC: (S, 2B + …) pu."""
+    at = corners.interval
+    p, q = customers.inject(background.p_kw[at], corners.corner, room_kw[at]), background.q_kvar[at]
+    excess: Floats | None = None
+    for e, engine in enumerate(wires.engines):
+        mine = np.flatnonzero(corners.engine == e)
+        found = list_excess(engine.solve(p[mine], q[mine]), wires.limits)
+        excess = np.zeros((at.size, found.shape[1])) if excess is None else excess
+        excess[mine] = found
+    assert excess is not None
+    return excess
+
+
+def _find_first(corners: Corners) -> tuple[Ints, Ints]:
+    """Place of the first of each kind of corner, and the kind of each, (S,)."""
+    key = (corners.interval, corners.engine)
+    return find_first_bytes(key, corners.corner)

@@ -1,0 +1,109 @@
+"""Rules by which customers share what the network can carry.
+
+A rule gets rows `slope @ room <= bound`, every slope at least 0, and the largest value of each of the 2M rooms. It
+returns the rooms, (2M,) kW, that keep all rows. A row that not even empty rooms keep, its bound below 0, is taken as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from grid_models.arrays import Floats, Ints, Mask
+from grid_models.highs import minimise
+
+STRONG = 0.01
+"""A group loads a row if its slope is at least this share of the strongest group's."""
+
+
+class Packing(NamedTuple):
+    """Rows `slope @ room <= bound`, (R, 2M) and (R,), the largest rooms, (2M,) kW, and weights, (2M,), of `proportional`."""
+
+    slope: Floats
+    bound: Floats
+    most_kw: Floats
+    weight: Floats
+
+
+def max_total(packing: Packing) -> Floats:
+    """The largest sum of all ranges, whoever gets them."""
+    n = packing.most_kw.size
+    found = minimise(-np.ones(n), packing.slope, np.maximum(packing.bound, 0.0), packing.most_kw)
+    return np.zeros(n) if found is None else np.clip(found.x, 0.0, packing.most_kw)
+
+
+def max_min(packing: Packing) -> Floats:
+    """The smallest room as large as possible, then the next smallest, and so on."""
+    n = packing.most_kw.size
+    return _fill(packing, np.ones(n), np.arange(n))
+
+
+def equal(packing: Packing) -> Floats:
+    """The same export for all, and the same import; less only where a connection cannot do more."""
+    n = packing.most_kw.size
+    return _fill(packing, np.ones(n), np.repeat([0, 1], n // 2))
+
+
+def proportional(packing: Packing) -> Floats:
+    """The same share of their weights for all exports, and for all imports."""
+    return _fill(packing, packing.weight, np.repeat([0, 1], packing.most_kw.size // 2))
+
+
+def _fill(packing: Packing, weight: Floats, group: Ints) -> Floats:
+    """Raise all groups' levels together; those that load a full row stay, the others go on rising.
+
+    A room is its group's level times its weight, and never more than its largest value (progressive filling, Bertsekas
+    and Gallager 1992, Data Networks, §6.5.2).
+    """
+    n_groups = int(group.max(initial=-1)) + 1
+    level, free = np.zeros(n_groups), np.ones(n_groups, dtype=bool)
+    most, bound = packing.most_kw, np.maximum(packing.bound, 0.0)
+    open_rows = np.ones(bound.size, dtype=bool)
+    while free.any():
+        moves, at = free[group], np.flatnonzero(open_rows)
+        held = np.where(moves, 0.0, np.minimum(most, weight * level[group]))
+        rest = bound[at] - packing.slope[at] @ held
+        rise, full = _raise_together(packing.slope[np.ix_(at, moves)], rest, most[moves], weight[moves])
+        level[free] = max(rise, level[free].max())
+        if full < 0:
+            break
+        load = np.bincount(group, packing.slope[at[full]] * weight, n_groups)
+        free &= load < STRONG * load.max()
+        open_rows[at[full]] = False
+    return np.minimum(most, weight * level[group])
+
+
+def _raise_together(slope: Floats, rest: Floats, most: Floats, weight: Floats) -> tuple[float, int]:
+    """Largest common level at which `slope @ min(most, level * weight) <= rest`, and the row full there, -1 if none.
+
+    The left side is piecewise linear in the level, with a bend where a room is as large as can be.
+    """
+    bends = np.unique(most[weight > 0.0] / weight[weight > 0.0])
+    if bends.size == 0:
+        return 0.0, -1
+    bends = np.concatenate([[0.0], bends])
+    load = slope @ np.minimum(most[:, None], weight[:, None] * bends)  # (R, b)
+    over = load > rest[:, None]
+    first = np.where(over.any(axis=1), over.argmax(axis=1), bends.size)
+    rows = np.flatnonzero((first < bends.size) & (slope @ weight > 0.0))
+    if rows.size == 0:
+        return float(bends[-1]), -1
+    at = np.maximum(first[rows], 1)
+    before, after = load[rows, at - 1], load[rows, at]
+    share = np.clip((rest[rows] - before) / np.maximum(after - before, 1e-300), 0.0, 1.0)
+    reached = bends[at - 1] + share * (bends[at] - bends[at - 1])
+    tightest = int(reached.argmin())
+    return float(reached[tightest]), int(rows[tightest])
+
+
+Rule = Callable[[Packing], Floats]
+
+RULES: dict[str, Rule] = {
+    "equal": equal,
+    "proportional": proportional,
+    "max_total": max_total,
+    "max_min": max_min,
+}
+"""Every rule by its name."""
