@@ -8,7 +8,7 @@ import numpy as np
 
 from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.customers import Customers
-from grid_models.envelopes.excess import list_excess
+from grid_models.envelopes.excess import count_limits, list_excess
 from grid_models.envelopes.rows import Rows, find_first_bytes
 from grid_models.powerflow.limits import Limits
 from grid_models.response.sensitivity import AnyPowerFlow
@@ -32,6 +32,18 @@ class Background(NamedTuple):
         return Background(self.p_kw[chosen], self.q_kvar[chosen])
 
 
+class Setting(NamedTuple):
+    """What envelopes are found for."""
+
+    wires: Wires
+    customers: Customers
+    background: Background
+
+    def select(self, chosen: Ints) -> Setting:
+        """Some of the intervals."""
+        return self._replace(background=self.background.select(chosen))
+
+
 class Corners(NamedTuple):
     """S corners: (S,) interval and engine of each, and the corner itself, (S, 2M)."""
 
@@ -50,27 +62,23 @@ def join_corners(parts: list[Corners]) -> Corners:
     return every.select(_find_first(every)[0])
 
 
-def judge_rows(wires: Wires, customers: Customers, background: Background, rows: Rows, room_kw: Floats) -> Floats:
+def judge_rows(setting: Setting, rows: Rows, room_kw: Floats) -> Floats:
     """Excess of each row's limit at its corner of the boxes of `room_kw`, (K, 2M), by AC: (R,) pu."""
     corners = Corners(rows.interval, rows.engine, rows.corner)
     first, place = _find_first(corners)
-    excess = judge_corners(wires, customers, background, corners.select(first), room_kw)
+    excess = judge_corners(setting, corners.select(first), room_kw)
     return excess[place, rows.limit]
 
 
-def judge_corners(
-    wires: Wires, customers: Customers, background: Background, corners: Corners, room_kw: Floats
-) -> Floats:
+def judge_corners(setting: Setting, corners: Corners, room_kw: Floats) -> Floats:
     """Excess over every limit at corners of the boxes of `room_kw`, (K, 2M), by AC: (S, 2B + …) pu."""
-    at = corners.interval
+    (wires, customers, background), at = setting, corners.interval
     p, q = customers.inject(background.p_kw[at], corners.corner, room_kw[at]), background.q_kvar[at]
-    excess: Floats | None = None
+    excess = np.zeros((at.size, count_limits(wires.limits)))
     for e, engine in enumerate(wires.engines):
         mine = np.flatnonzero(corners.engine == e)
-        found = list_excess(engine.solve(p[mine], q[mine]), wires.limits)
-        excess = np.zeros((at.size, found.shape[1])) if excess is None else excess
-        excess[mine] = found
-    assert excess is not None
+        if mine.size:
+            excess[mine] = list_excess(engine.solve(p[mine], q[mine]), wires.limits)
     return excess
 
 

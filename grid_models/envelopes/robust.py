@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints, Mask
-from grid_models.envelopes.corners import Background, Corners, Wires, join_corners, judge_corners, judge_rows
-from grid_models.envelopes.customers import Customers
+from grid_models.envelopes.corners import Corners, Setting, join_corners, judge_corners, judge_rows
 from grid_models.envelopes.rows import Rows
 
 CLOSE_PU = 1e-3
@@ -20,61 +19,90 @@ TIGHT_PU = 2e-5
 HALVINGS = 14
 """Of the share by which a box shrinks: it is found to less than a ten-thousandth."""
 
+MAX_CLIMBS = 6
+"""Steps from an unclean corner to a worse neighbour."""
+
 
 class Robust(NamedTuple):
-    """Boxes of K intervals, (K, 2M) kW, whether they are clean, what stops each room, and what fails where not."""
+    """Boxes of K intervals, (K, 2M) kW, and what stops each of their rooms, (K, 2M)."""
 
     room_kw: Floats
-    clean: Mask
     limit: Ints
-    failing_limit: Ints
-    failing_corner: Mask
 
 
-def make_robust(wires: Wires, customers: Customers, background: Background, rows: Rows, room_kw: Floats) -> Robust:
-    """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; where not even an empty one is clean, say what fails.
+class Failing(NamedTuple):
+    """Whether each of K intervals has a corner beyond a limit: the worst one, its engine, and the limit, -1 without AC."""
 
-    `rows` are those of the last programme of each interval, ordered by interval.
+    dirty: Mask
+    limit: Ints
+    engine: Ints
+    corner: Mask
+
+
+def find_failing(setting: Setting, corners: Corners, room_kw: Floats) -> Failing:
+    """Worst of some corners, ordered by interval, of the boxes of `room_kw`, (K, 2M)."""
+    excess = judge_corners(setting, corners, room_kw)
+    return _choose_worst(corners, excess, len(room_kw))
+
+
+def _choose_worst(corners: Corners, excess: Floats, n: int) -> Failing:
+    worst, limit = excess.max(axis=1), excess.argmax(axis=1)
+    order = np.lexsort((-worst, corners.interval))
+    interval, first = np.unique(corners.interval[order], return_index=True)
+    at = order[first]
+    found = Failing(
+        np.zeros(n, bool), np.full(n, -1), np.zeros(n, np.int64), np.zeros((n, corners.corner.shape[1]), bool)
+    )
+    found.dirty[interval] = worst[at] > 0.0
+    found.limit[interval] = np.where(np.isfinite(worst[at]), limit[at], -1)
+    found.engine[interval], found.corner[interval] = corners.engine[at], corners.corner[at]
+    return found
+
+
+def make_robust(setting: Setting, rows: Rows, corners: Corners, room_kw: Floats) -> Robust:
+    """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; empty ones must be clean.
+
+    `rows` are those of the last programme of each interval, `corners` what must be clean, both ordered by interval.
     """
     n = len(room_kw)
-    corners = _list_corners(wires, customers, background, rows, room_kw)
 
-    def is_clean(share: Floats, intervals: Ints) -> Mask:
+    def list_dirty(share: Floats, intervals: Ints) -> Mask:
         mine = corners.select(np.isin(corners.interval, intervals))
-        excess = judge_corners(wires, customers, background, mine, share[:, None] * room_kw)
-        clean = np.ones(n, dtype=bool)
-        np.logical_and.at(clean, mine.interval, excess.max(axis=1) <= 0.0)
-        return clean
+        return find_failing(setting, mine, share[:, None] * room_kw).dirty
 
-    share = np.ones(n)
-    dirty = np.flatnonzero(~is_clean(share, np.arange(n)))
-    low, high = np.zeros(n), np.ones(n)
-    hopeless = dirty[~is_clean(low, dirty)[dirty]]
-    dirty = np.setdiff1d(dirty, hopeless)
-    share[hopeless] = 0.0
-    for _ in range(HALVINGS if dirty.size else 0):
-        share[dirty] = 0.5 * (low[dirty] + high[dirty])
-        clean = is_clean(share, dirty)[dirty]
-        low[dirty[clean]], high[dirty[~clean]] = share[dirty[clean]], share[dirty[~clean]]
-    share[dirty] = low[dirty]
+    low, high, share = np.zeros(n), np.ones(n), np.ones(n)
+    shrinks = np.flatnonzero(list_dirty(share, np.arange(n)))
+    for _ in range(HALVINGS if shrinks.size else 0):
+        share[shrinks] = 0.5 * (low[shrinks] + high[shrinks])
+        dirty = list_dirty(share, shrinks)[shrinks]
+        high[shrinks[dirty]], low[shrinks[~dirty]] = share[shrinks[dirty]], share[shrinks[~dirty]]
+    share[shrinks] = low[shrinks]
     room = share[:, None] * room_kw
-    failing = _find_failing(wires, customers, background, corners, room, hopeless)
-    clean = np.ones(n, dtype=bool)
-    clean[hopeless] = False
-    return Robust(room, clean, _find_stops(wires, customers, background, rows, room), *failing)
+    return Robust(room, _find_stops(setting, rows, room))
 
 
-def _list_corners(
-    wires: Wires, customers: Customers, background: Background, rows: Rows, room_kw: Floats
-) -> Corners:
-    """Corners of rows, those where all export or all import, and neighbours of those that are close to a limit."""
+def list_corners(setting: Setting, rows: Rows, room_kw: Floats) -> Corners:
+    """Corners of rows, those where all export or all import, and neighbours of those that are close to a limit.
+
+    From an unclean corner on, neighbours of the worst neighbour are looked at, too, as long as it is worse.
+    """
     n, two_m = room_kw.shape
     critical = Corners(rows.interval, rows.engine, rows.corner)
     all_one_way = np.stack([np.arange(two_m) < two_m // 2, np.arange(two_m) >= two_m // 2])
-    interval, engine, way = (axis.ravel() for axis in np.indices((n, len(wires.engines), 2)))
+    interval, engine, way = (axis.ravel() for axis in np.indices((n, len(setting.wires.engines), 2)))
     known = join_corners([critical, Corners(interval, engine, all_one_way[way])])
-    close = judge_corners(wires, customers, background, known, room_kw).max(axis=1) > -CLOSE_PU
-    return join_corners([known, _list_neighbours(known.select(close))])
+    close = judge_corners(setting, known, room_kw).max(axis=1) > -CLOSE_PU
+    known = join_corners([known, _list_neighbours(known.select(close))])
+    for _ in range(MAX_CLIMBS):
+        found = find_failing(setting, known, room_kw)
+        top = np.flatnonzero(found.dirty)
+        if top.size == 0:
+            break
+        new = _list_neighbours(Corners(top, found.engine[top], found.corner[top]))
+        known, before = join_corners([known, new]), known
+        if known.interval.size == before.interval.size:
+            break
+    return known
 
 
 def _list_neighbours(corners: Corners) -> Corners:
@@ -90,17 +118,15 @@ def _list_neighbours(corners: Corners) -> Corners:
     return Corners._make(map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _find_stops(
-    wires: Wires, customers: Customers, background: Background, rows: Rows, room_kw: Floats
-) -> Ints:
+def _find_stops(setting: Setting, rows: Rows, room_kw: Floats) -> Ints:
     """Limit that stops each room, (K, 2M): of the tight ones that it loads the one that it loads most.
 
     The tightest of its interval where it loads none; -1 where the room is as large as can be.
     """
     stops = np.full(room_kw.shape, -1)
-    excess = judge_rows(wires, customers, background, rows, room_kw)
+    excess = judge_rows(setting, rows, room_kw)
     ends = np.searchsorted(rows.interval, np.arange(len(room_kw) + 1))
-    full = room_kw >= customers.most_kw - 1e-6
+    full = room_kw >= setting.customers.most_kw - 1e-6
     for k in range(len(room_kw)):
         mine = slice(ends[k], ends[k + 1])
         if ends[k] == ends[k + 1]:
@@ -110,17 +136,3 @@ def _find_stops(
         row = np.where(load.max(axis=0) > 0.0, load.argmax(axis=0), tightest)
         stops[k] = np.where(full[k], -1, rows.limit[mine][row])
     return stops
-
-
-def _find_failing(
-    wires: Wires, customers: Customers, background: Background, corners: Corners, room_kw: Floats, hopeless: Ints
-) -> tuple[Ints, Mask]:
-    """Limit that is exceeded most in intervals without any clean box, (K,), and the corner, (K, 2M)."""
-    limit, corner = np.full(len(room_kw), -1), np.zeros(room_kw.shape, dtype=bool)
-    for k in hopeless.tolist():
-        mine = corners.select(corners.interval == k)
-        excess = judge_corners(wires, customers, background, mine, room_kw)
-        row, column = np.unravel_index(excess.argmax(), excess.shape)
-        limit[k] = column if np.isfinite(excess[row, column]) else -1
-        corner[k] = mine.corner[row] & (room_kw[k] > 0.0)
-    return limit, corner

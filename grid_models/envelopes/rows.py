@@ -81,21 +81,18 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
     parts = [_of_voltages(state, limits, customers, span), _of_currents(state, limits, customers, span)]
     limit, corner, slope = map(np.concatenate, zip(*parts, strict=True))
     same = np.ones(limit.size, dtype=np.int64)
-    rows = Rows(state.interval * same, state.engine * same, limit, corner, np.where(corner, slope, 0.0))
-    return rows.select(_is_nearest(state, corner))
+    return Rows(state.interval * same, state.engine * same, limit, corner, np.where(corner, slope, 0.0))
 
 
-def _is_nearest(state: State, corner: Mask) -> Mask:
-    """Corners, (R,), that are closer to the state than to the one where everybody does the opposite.
+def join_rows(parts: list[Rows], states: list[State]) -> Rows:
+    """Rows of the states of one interval; of those of one limit and corner that of the state closest to the corner."""
+    rows = Rows.concatenate(parts)
+    near = [part.corner @ np.where(s.corner, s.room_kw, -s.room_kw) for part, s in zip(parts, states, strict=True)]
+    rows = rows.select(np.argsort(-np.concatenate(near), kind="stable"))
+    return rows.select(find_first_bytes((rows.engine, rows.limit), rows.corner)[0])
 
-    That one knows the derivatives of the others better, and is asked, too.
-    """
-    return np.asarray((corner * np.where(state.corner, state.room_kw, -state.room_kw)).sum(axis=1) >= 0.0)
 
-
-def _of_voltages(
-    state: State, limits: Limits, customers: Customers, span: Floats
-) -> tuple[Ints, Mask, Floats]:
+def _of_voltages(state: State, limits: Limits, customers: Customers, span: Floats) -> tuple[Ints, Mask, Floats]:
     """Limit, corner and effects of upper and lower voltages."""
     vm = state.response.vm_pu
     effect = customers.sign * state.response.by_p.vm_pu()[:, customers.column]
@@ -113,9 +110,7 @@ def _at_most(excess: Floats, effect: Floats, state: State, customers: Customers,
     return np.asarray(np.nan_to_num(excess + (effect * change).sum(axis=1), nan=-np.inf))
 
 
-def _of_currents(
-    state: State, limits: Limits, customers: Customers, span: Floats
-) -> tuple[Ints, Mask, Floats]:
+def _of_currents(state: State, limits: Limits, customers: Customers, span: Floats) -> tuple[Ints, Mask, Floats]:
     """Limit, corner and effects of branches, unbalance and neutrals, at each corner where their modulus is largest.
 
     From each of some directions: the corner that lies farthest in it, then the one farthest in the direction of the
@@ -126,7 +121,10 @@ def _of_currents(
     one_end = np.r_[0:n_branches, 2 * n_branches : n_ends]  # the other end of a branch has the same derivatives
     now = state.response.current_percent[one_end]
     effect = customers.sign * state.response.by_p.current_percent()[one_end][:, customers.column]
-    far = np.abs(now) + np.abs(effect) @ (span + state.room_kw) <= limits.max_end_percent[one_end] - NEAR_PU / PU_PER_PERCENT
+    far = (
+        np.abs(now) + np.abs(effect) @ (span + state.room_kw)
+        <= limits.max_end_percent[one_end] - NEAR_PU / PU_PER_PERCENT
+    )
     which = np.flatnonzero(~far)
     now, effect = now[which], effect[which]
     at_zero = now - (effect * np.where(state.corner, state.room_kw, 0.0)).sum(axis=1)
@@ -164,5 +162,7 @@ def find_first_bytes(numbers: tuple[Ints, ...], corner: Mask) -> tuple[Ints, Int
     key = np.ascontiguousarray(np.hstack([*parts, np.packbits(corner, axis=1)]))
     if len(key) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    _, first, place = np.unique(key.view(np.dtype((np.void, key.shape[1])))[:, 0], return_index=True, return_inverse=True)
+    _, first, place = np.unique(
+        key.view(np.dtype((np.void, key.shape[1])))[:, 0], return_index=True, return_inverse=True
+    )
     return first, place

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints, Mask
-from grid_models.envelopes.corners import Background, Wires, judge_rows
+from grid_models.envelopes.corners import Background, Corners, Setting, Wires, join_corners, judge_rows
 from grid_models.envelopes.customers import Customers
-from grid_models.envelopes.robust import Robust, make_robust
-from grid_models.envelopes.rows import Rows, State, linearise_limits
+from grid_models.envelopes.robust import Failing, Robust, find_failing, list_corners, make_robust
+from grid_models.envelopes.rows import Rows, State, join_rows, linearise_limits
 from grid_models.envelopes.rules import RULES, Packing
 from grid_models.response.sensitivity import sensitivity
 
@@ -35,6 +35,9 @@ ALMOST_KW = 1e-3
 
 BLOCK = 512
 """Intervals that are solved together: so memory is bounded."""
+
+MAX_CUTS = 4
+"""Searches for unclean corners that no row stands for; after the last one the box shrinks."""
 
 Share = Callable[[Floats, Floats], Floats]
 """A rule for given customers: rooms from the slopes and bounds of one interval's rows."""
@@ -52,8 +55,9 @@ class Envelopes(NamedTuple):
     import_limit, export_limit
         (K, M) number of the limit that stops each customer, as in `grid_models.envelopes.excess`; -1 where it is the
         connection.
-    failing_limit, failing_corner
-        (K,) and (K, 2M): what is beyond its limit, and where, in an interval that is not robust; -1 else.
+    failing_limit
+        (K,) limit that is exceeded most where nobody acts at all, in an interval that is not robust: no box with 0 in it
+        is clean there. -1 in all others, and where AC has no solution.
     """
 
     import_kw: Floats
@@ -62,7 +66,6 @@ class Envelopes(NamedTuple):
     import_limit: Ints
     export_limit: Ints
     failing_limit: Ints
-    failing_corner: Mask
 
 
 def find_envelopes(
@@ -88,35 +91,65 @@ def find_envelopes(
     def share(slope: Floats, bound: Floats) -> Floats:
         return RULES[rule](Packing(slope, bound, customers.most_kw, weight))
 
-    n = len(background.p_kw)
-    middle = np.argsort(background.p_kw.sum(axis=1))[n // 2 : n // 2 + 1]
-    network = (wires, customers)
-    start, _ = _approach(*network, background.select(middle), share, np.zeros((middle.size, weight.size)))
+    setting, n = Setting(wires, customers, background), len(background.p_kw)
+    middle = setting.select(np.argsort(background.p_kw.sum(axis=1))[n // 2 : n // 2 + 1])
+    start, none = np.zeros((len(middle.background.p_kw), weight.size)), _no_rows(weight.size)
+    _approach(middle, share, start, np.arange(len(start)), _list_empty(wires, start[:0]), none)
     parts = []
     for first in range(0, n, BLOCK):
-        block = background.select(np.arange(first, min(first + BLOCK, n)))
-        room, rows = _approach(*network, block, share, np.repeat(start, len(block.p_kw), axis=0))
-        parts.append(_answer(make_robust(*network, block, rows, room)))
+        block = setting.select(np.arange(first, min(first + BLOCK, n)))
+        parts.append(_solve_block(block, share, np.repeat(start, len(block.background.p_kw), axis=0)))
     return Envelopes._make(map(np.concatenate, zip(*parts, strict=True)))
 
 
+def _solve_block(setting: Setting, share: Share, start_kw: Floats) -> Envelopes:
+    """Envelopes of some intervals, from the rooms `start_kw`, (K, 2M).
+
+    Where AC finds an unclean corner that no row stands for, the limits are linearised there, too.
+    """
+    room, wires = start_kw.copy(), setting.wires
+    nobody = find_failing(setting, _list_empty(wires, room), np.zeros_like(room))
+    room[nobody.dirty] = 0.0
+    going, cuts = np.flatnonzero(~nobody.dirty), _list_empty(wires, room[:0])
+    rows = _no_rows(room.shape[1])
+    for _ in range(MAX_CUTS):
+        rows = _approach(setting, share, room, going, cuts, rows)
+        corners = list_corners(setting, rows, room)
+        worst = find_failing(setting, corners, room)
+        going = np.flatnonzero(worst.dirty & ~nobody.dirty)
+        if going.size == 0:
+            break
+        cuts = join_corners([cuts, Corners(going, worst.engine[going], worst.corner[going])])
+    found = make_robust(setting, rows, corners.select(~nobody.dirty[corners.interval]), room)
+    return _answer(found, nobody)
+
+
+def _list_empty(wires: Wires, room: Floats) -> Corners:
+    """The corner of each box where nobody acts, for each engine."""
+    interval, engine = (axis.ravel() for axis in np.indices((len(room), len(wires.engines))))
+    return Corners(interval, engine, np.zeros((interval.size, room.shape[1]), dtype=bool))
+
+
 def _approach(
-    wires: Wires, customers: Customers, background: Background, share: Share, start_kw: Floats
-) -> tuple[Floats, Rows]:
-    """Rooms, (K, 2M) kW, and the rows that they keep, ordered by interval, from the rooms `start_kw`.
+    setting: Setting,
+    share: Share,
+    room: Floats,
+    going: Ints,
+    cuts: Corners,
+    rows: Rows,
+) -> Rows:
+    """Set the rooms, (K, 2M) kW, of the intervals `going`; returns the rows that they keep, ordered by interval.
 
     Rows are linearised anew in every other round only: between, AC says how far they are from their limits, and what
     their slopes are wrong by is small. Where AC has no solution at a corner, the way there is halved.
     """
-    room, solved = start_kw.copy(), np.zeros_like(start_kw)
-    going, rows = np.arange(len(room)), _no_rows(room.shape[1])
+    solved = np.zeros_like(room)
     for number in range(MAX_ROUNDS):
         if number % 2 == 0:
-            rows = _replace(rows, _linearise(wires, customers, background, room, going), going)
+            rows = _replace(rows, _linearise(setting, room, going, cuts), going)
         mine = rows.select(np.isin(rows.interval, going))
-        excess = judge_rows(wires, customers, background, mine, room)
+        excess = judge_rows(setting, mine, room)
         lost = np.unique(mine.interval[np.isinf(excess)])
-        lost = lost[(room[lost] > 0.0).any(axis=1)]
         room[lost] = 0.5 * (room[lost] + solved[lost])
         reached = np.setdiff1d(going, lost)
         solved[reached] = room[reached]
@@ -125,7 +158,7 @@ def _approach(
         going = np.union1d(lost, reached[moved])
         if going.size == 0:
             break
-    return room, rows
+    return rows
 
 
 def _replace(rows: Rows, new: Rows, intervals: Ints) -> Rows:
@@ -139,19 +172,27 @@ def _no_rows(n_rooms: int) -> Rows:
     return Rows(none, none, none, corner, corner.astype(np.float64))
 
 
-def _linearise(wires: Wires, customers: Customers, background: Background, room: Floats, intervals: Ints) -> Rows:
-    """Rows of some intervals, from the corners where all export, and where all import."""
-    m = customers.export_at.size
-    corners = np.arange(2 * m) < m, np.arange(2 * m) >= m
-    parts = [_no_rows(2 * m)]
+def _linearise(setting: Setting, room: Floats, intervals: Ints, cuts: Corners) -> Rows:
+    """Rows of some intervals, from the corners where all export, where all import, and `cuts`."""
+    exports, parts = np.arange(room.shape[1]) < room.shape[1] // 2, [_no_rows(room.shape[1])]
+    ends = [(e, corner) for e in range(len(setting.wires.engines)) for corner in (exports, ~exports)]
     for k in intervals.tolist():
-        for e, engine in enumerate(wires.engines):
-            for corner in corners if room[k].any() else corners[:1]:
-                p = customers.inject(background.p_kw[k][None], corner[None], room[k][None])[0]
-                response = sensitivity(engine, p, background.q_kvar[k])
-                if response is not None:
-                    parts.append(linearise_limits(State(k, e, corner, room[k], response), wires.limits, customers))
+        more = cuts.select(cuts.interval == k)
+        at = [*ends, *zip(more.engine.tolist(), more.corner, strict=True)] if room[k].any() else ends[::2]
+        found = [_find_state(setting, room[k], k, e, c) for e, c in at]
+        states = [state for state in found if state is not None]
+        if states:
+            parts.append(
+                join_rows([linearise_limits(s, setting.wires.limits, setting.customers) for s in states], states)
+            )
     return Rows.concatenate(parts)
+
+
+def _find_state(setting: Setting, room: Floats, k: int, engine: int, corner: Mask) -> State | None:
+    """AC state of interval `k` at a corner of its box; None where there is none."""
+    p = setting.customers.inject(setting.background.p_kw[k][None], corner[None], room[None])[0]
+    response = sensitivity(setting.wires.engines[engine], p, setting.background.q_kvar[k])
+    return None if response is None else State(k, engine, corner, room, response)
 
 
 def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, intervals: Ints) -> Mask:
@@ -166,9 +207,10 @@ def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, interval
     return moved
 
 
-def _answer(found: Robust) -> Envelopes:
+def _answer(found: Robust, nobody: Failing) -> Envelopes:
     export, imported = np.split(found.room_kw, 2, axis=1)
-    export_limit, import_limit = np.split(found.limit, 2, axis=1)
-    return Envelopes(
-        0.0 - imported, export, found.clean, import_limit, export_limit, found.failing_limit, found.failing_corner
+    export_limit, import_limit = np.split(
+        np.where(nobody.dirty[:, None], nobody.limit[:, None], found.limit), 2, axis=1
     )
+    failing = np.where(nobody.dirty, nobody.limit, -1)
+    return Envelopes(0.0 - imported, export, ~nobody.dirty, import_limit, export_limit, failing)
