@@ -25,6 +25,9 @@ NEAR_PU = 0.01
 NEAR_SHARE = 1.25
 """How much wider than now a box is thought when limits are sorted out that stay far away."""
 
+LEAST_SHARE = 0.05
+"""Share of what customers can do that a room is thought to have at least."""
+
 DIRECTIONS = 12
 """Directions of currents between which corners are looked for; in a balanced model all currents have one."""
 
@@ -60,6 +63,12 @@ class Rows(NamedTuple):
         return Rows._make(map(np.concatenate, zip(*parts, strict=True)))
 
 
+def make_no_rows(n_rooms: int) -> Rows:
+    """Rows of none."""
+    none, corner = np.zeros(0, np.int64), np.zeros((0, n_rooms), dtype=bool)
+    return Rows(none, none, none, corner, corner.astype(np.float64))
+
+
 class State(NamedTuple):
     """An AC state: its interval and engine, the corner it is at, the rooms of the box, (2M,) kW, and its response."""
 
@@ -76,8 +85,9 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
     Limits that would stay far even in a box `NEAR_SHARE` times as wide, or of all that customers can do where there is
     no box yet, get none.
     """
-    span = np.minimum(NEAR_SHARE * state.room_kw, customers.most_kw)
-    span = np.where(state.room_kw > 0.0, span, customers.most_kw)
+    span = customers.most_kw
+    if state.room_kw.any():
+        span = np.clip(NEAR_SHARE * state.room_kw, LEAST_SHARE * span, span)
     parts = [_of_voltages(state, limits, customers, span), _of_currents(state, limits, customers, span)]
     limit, corner, slope = map(np.concatenate, zip(*parts, strict=True))
     same = np.ones(limit.size, dtype=np.int64)

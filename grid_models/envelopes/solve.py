@@ -19,12 +19,15 @@ from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.corners import Background, Corners, Setting, Wires, join_corners, judge_rows
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.robust import Failing, Robust, find_failing, list_corners, make_robust
-from grid_models.envelopes.rows import Rows, State, join_rows, linearise_limits
+from grid_models.envelopes.rows import Rows, State, find_first_bytes, join_rows, make_no_rows, linearise_limits
 from grid_models.envelopes.rules import RULES, Packing
 from grid_models.response.sensitivity import sensitivity
 
 MAX_ROUNDS = 10
 """Programmes at most. Two to four are the rule."""
+
+MAX_WHOLE = 6
+"""Programmes after which boxes go only half the way to the next one: some would swing between two for ever."""
 
 MARGIN_PU = 4e-6
 """Distance kept from every limit."""
@@ -93,7 +96,7 @@ def find_envelopes(
 
     setting, n = Setting(wires, customers, background), len(background.p_kw)
     middle = setting.select(np.argsort(background.p_kw.sum(axis=1))[n // 2 : n // 2 + 1])
-    start, none = np.zeros((len(middle.background.p_kw), weight.size)), _no_rows(weight.size)
+    start, none = np.zeros((len(middle.background.p_kw), weight.size)), make_no_rows(weight.size)
     _approach(middle, share, start, np.arange(len(start)), _list_empty(wires, start[:0]), none)
     parts = []
     for first in range(0, n, BLOCK):
@@ -111,7 +114,7 @@ def _solve_block(setting: Setting, share: Share, start_kw: Floats) -> Envelopes:
     nobody = find_failing(setting, _list_empty(wires, room), np.zeros_like(room))
     room[nobody.dirty] = 0.0
     going, cuts = np.flatnonzero(~nobody.dirty), _list_empty(wires, room[:0])
-    rows = _no_rows(room.shape[1])
+    rows = make_no_rows(room.shape[1])
     for _ in range(MAX_CUTS):
         rows = _approach(setting, share, room, going, cuts, rows)
         corners = list_corners(setting, rows, room)
@@ -146,7 +149,7 @@ def _approach(
     solved = np.zeros_like(room)
     for number in range(MAX_ROUNDS):
         if number % 2 == 0:
-            rows = _replace(rows, _linearise(setting, room, going, cuts), going)
+            rows = _renew(rows, _linearise(setting, room, going, cuts))
         mine = rows.select(np.isin(rows.interval, going))
         excess = judge_rows(setting, mine, room)
         lost = np.unique(mine.interval[np.isinf(excess)])
@@ -154,27 +157,25 @@ def _approach(
         reached = np.setdiff1d(going, lost)
         solved[reached] = room[reached]
         keep = ~np.isin(mine.interval, lost)
-        moved = _share_anew(share, mine.select(keep), excess[keep], room, reached)
+        moved = _share_anew(share, mine.select(keep), excess[keep], room, reached, 1.0 if number < MAX_WHOLE else 0.5)
         going = np.union1d(lost, reached[moved])
         if going.size == 0:
             break
     return rows
 
 
-def _replace(rows: Rows, new: Rows, intervals: Ints) -> Rows:
-    """Rows with those of some intervals replaced, ordered by interval."""
-    every = Rows.concatenate([rows.select(~np.isin(rows.interval, intervals)), new])
-    return every.select(np.argsort(every.interval, kind="stable"))
+def _renew(rows: Rows, new: Rows) -> Rows:
+    """Rows with those of some intervals renewed, ordered by interval.
 
-
-def _no_rows(n_rooms: int) -> Rows:
-    none, corner = np.zeros(0, np.int64), np.zeros((0, n_rooms), dtype=bool)
-    return Rows(none, none, none, corner, corner.astype(np.float64))
+    A row that is not found again stays: otherwise a box would grow at a corner that is critical only once it has grown.
+    """
+    every = Rows.concatenate([new, rows])
+    return every.select(find_first_bytes((every.interval, every.engine, every.limit), every.corner)[0])
 
 
 def _linearise(setting: Setting, room: Floats, intervals: Ints, cuts: Corners) -> Rows:
     """Rows of some intervals, from the corners where all export, where all import, and `cuts`."""
-    exports, parts = np.arange(room.shape[1]) < room.shape[1] // 2, [_no_rows(room.shape[1])]
+    exports, parts = np.arange(room.shape[1]) < room.shape[1] // 2, [make_no_rows(room.shape[1])]
     ends = [(e, corner) for e in range(len(setting.wires.engines)) for corner in (exports, ~exports)]
     for k in intervals.tolist():
         more = cuts.select(cuts.interval == k)
@@ -195,7 +196,7 @@ def _find_state(setting: Setting, room: Floats, k: int, engine: int, corner: Mas
     return None if response is None else State(k, engine, corner, room, response)
 
 
-def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, intervals: Ints) -> Mask:
+def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, intervals: Ints, step: float) -> Mask:
     """Set the rooms of some intervals by their rows; returns which of them changed."""
     bound = (rows.slope * room[rows.interval]).sum(axis=1) - excess - MARGIN_PU
     first, last = (np.searchsorted(rows.interval, intervals, side) for side in ("left", "right"))
@@ -203,7 +204,7 @@ def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, interval
     for i, (k, a, b) in enumerate(zip(intervals.tolist(), first.tolist(), last.tolist(), strict=True)):
         found = share(rows.slope[a:b], bound[a:b])
         moved[i] = bool(np.abs(found - room[k]).max(initial=0.0) > ALMOST_KW)
-        room[k] = found
+        room[k] += step * (found - room[k])
     return moved
 
 
