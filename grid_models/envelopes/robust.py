@@ -31,7 +31,7 @@ class Robust(NamedTuple):
 
 
 class Failing(NamedTuple):
-    """Whether each of K intervals has a corner beyond a limit: the worst one, its engine, and the limit, -1 without AC."""
+    """Whether each of K intervals is unclean at a corner: the worst one, its engine, and the limit, -1 without AC."""
 
     dirty: Mask
     limit: Ints

@@ -1,8 +1,8 @@
 """What the network allows, as rows of a programme: each limit at the corner of the box where it is closest.
 
-Around an AC state a limited quantity changes by its derivatives. It is largest at the corner to which their signs point;
-a current, which is a complex number, has several such corners: one for each direction in which it can grow. So every
-coefficient of a row is at least 0, and the rooms that keep all rows are a packing problem, whatever the signs were.
+Around an AC state a limited quantity changes by its derivatives. It is largest at the corner to which their signs
+point; a current, which is a complex number, has several such corners: one for each direction in which it can grow. So
+every coefficient of a row is at least 0, and the rooms that keep all rows are a packing problem, whatever the signs.
 
 Law: a row says what to change. Whether a corner is clean, an AC solution at that corner decides.
 """

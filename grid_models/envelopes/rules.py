@@ -11,15 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grid_models.arrays import Floats, Ints, Mask
+from grid_models.arrays import Floats, Ints
 from grid_models.highs import minimise
 
-STRONG = 0.01
+STRONG = 0.001
 """A group loads a row if its slope is at least this share of the strongest group's."""
+
+MAX_RAISES, NEGLIGIBLE_PU = 6, 1e-7
+"""How often all levels are raised anew at most, and the excess of a row that is none."""
 
 
 class Packing(NamedTuple):
-    """Rows `slope @ room <= bound`, (R, 2M) and (R,), the largest rooms, (2M,) kW, and weights, (2M,), of `proportional`."""
+    """Rows `slope @ room <= bound`, (R, 2M) and (R,), largest rooms, (2M,) kW, and weights of `proportional`."""
 
     slope: Floats
     bound: Floats
@@ -55,12 +58,24 @@ def _fill(packing: Packing, weight: Floats, group: Ints) -> Floats:
     """Raise all groups' levels together; those that load a full row stay, the others go on rising.
 
     A room is its group's level times its weight, and never more than its largest value (progressive filling, Bertsekas
-    and Gallager 1992, Data Networks, §6.5.2).
+    and Gallager 1992, Data Networks, §6.5.2). Groups that hardly load a full row go on, too: what they take of it is
+    reserved when all are raised anew.
     """
+    bound = np.maximum(packing.bound, 0.0)
+    reserved = np.zeros(bound.size)
+    for _ in range(MAX_RAISES):
+        room = _fill_once(packing, bound - reserved, weight, group)
+        over = packing.slope @ room - bound
+        if over.max(initial=0.0) <= NEGLIGIBLE_PU:
+            break
+        reserved += np.maximum(over, 0.0)
+    return room
+
+
+def _fill_once(packing: Packing, bound: Floats, weight: Floats, group: Ints) -> Floats:
     n_groups = int(group.max(initial=-1)) + 1
     level, free = np.zeros(n_groups), np.ones(n_groups, dtype=bool)
-    most, bound = packing.most_kw, np.maximum(packing.bound, 0.0)
-    open_rows = np.ones(bound.size, dtype=bool)
+    open_rows, most = np.ones(bound.size, dtype=bool), packing.most_kw
     while free.any():
         moves, at = free[group], np.flatnonzero(open_rows)
         held = np.where(moves, 0.0, np.minimum(most, weight * level[group]))

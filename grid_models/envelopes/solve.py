@@ -19,7 +19,7 @@ from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.corners import Background, Corners, Setting, Wires, join_corners, judge_rows
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.robust import Failing, Robust, find_failing, list_corners, make_robust
-from grid_models.envelopes.rows import Rows, State, find_first_bytes, join_rows, make_no_rows, linearise_limits
+from grid_models.envelopes.rows import Rows, State, find_first_bytes, join_rows, linearise_limits, make_no_rows
 from grid_models.envelopes.rules import RULES, Packing
 from grid_models.response.sensitivity import sensitivity
 
@@ -59,8 +59,8 @@ class Envelopes(NamedTuple):
         (K, M) number of the limit that stops each customer, as in `grid_models.envelopes.excess`; -1 where it is the
         connection.
     failing_limit
-        (K,) limit that is exceeded most where nobody acts at all, in an interval that is not robust: no box with 0 in it
-        is clean there. -1 in all others, and where AC has no solution.
+        (K,) limit that is exceeded most where nobody acts at all, in an interval that is not robust: no box with 0 in
+        it is clean there. -1 in all others, and where AC has no solution.
     """
 
     import_kw: Floats

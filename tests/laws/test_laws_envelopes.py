@@ -36,9 +36,8 @@ def test_any_combination_inside_is_clean_by_phases() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("most_kw", [40.0, 120.0])
-def test_of_two_hundred_boxes_none_is_unclean(most_kw: float) -> None:
-    assert sum(_check(seed, 1000, phases=False, most_kw=most_kw) for seed in range(1000, 1200)) > 190
+def test_of_two_hundred_boxes_none_is_unclean() -> None:
+    assert sum(_check(seed, 1000, phases=False, most_kw=60.0) for seed in range(1000, 1200)) > 190
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ def search_total(drawn: Drawn, n: int = 31, zooms: int = 5) -> float:
 
 
 def _search_grid(drawn: Drawn, grid: Floats) -> tuple[float, Floats | None]:
-    """Best box whose rooms are on the grid, (n, 4): exports of both, then imports; a box's nine corners must be clean."""
+    """Best box whose rooms are on the grid, (n, 4): exports of both, then imports; all nine corners are clean."""
     n = len(grid)
     first, second = (np.concatenate([grid[:, j], -grid[:, 2 + j], [0.0]]) for j in (0, 1))
     pairs = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
