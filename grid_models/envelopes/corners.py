@@ -10,15 +10,7 @@ from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.excess import count_limits, list_excess
 from grid_models.envelopes.rows import Rows, find_first_bytes
-from grid_models.powerflow.limits import Limits
-from grid_models.response.sensitivity import AnyPowerFlow
-
-
-class Wires(NamedTuple):
-    """The network: one engine for each voltage that its head may have, and the limits."""
-
-    engines: tuple[AnyPowerFlow, ...]
-    limits: Limits
+from grid_models.envelopes.wires import Wires
 
 
 class Background(NamedTuple):

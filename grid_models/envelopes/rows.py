@@ -98,7 +98,7 @@ def join_rows(parts: list[Rows], states: list[State]) -> Rows:
     """Rows of the states of one interval; of those of one limit and corner that of the state closest to the corner."""
     rows = Rows.concatenate(parts)
     near = [part.corner @ np.where(s.corner, s.room_kw, -s.room_kw) for part, s in zip(parts, states, strict=True)]
-    rows = rows.select(np.argsort(-np.concatenate(near), kind="stable"))
+    rows = rows.select(np.argsort(np.negative(np.concatenate(near)), kind="stable"))
     return rows.select(find_first_bytes((rows.engine, rows.limit), rows.corner)[0])
 
 

@@ -16,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints, Mask
-from grid_models.envelopes.corners import Background, Corners, Setting, Wires, join_corners, judge_rows
+from grid_models.envelopes.corners import Background, Corners, Setting, join_corners, judge_rows
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.robust import Failing, Robust, find_failing, list_corners, make_robust
 from grid_models.envelopes.rows import Rows, State, find_first_bytes, join_rows, linearise_limits, make_no_rows
 from grid_models.envelopes.rules import RULES, Packing
+from grid_models.envelopes.wires import Wires
 from grid_models.response.sensitivity import sensitivity
 
 MAX_ROUNDS = 10

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Mask
-from grid_models.envelopes.corners import Background, Wires
+from grid_models.envelopes.corners import Background
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.solve import Envelopes
+from grid_models.envelopes.wires import Wires
 from grid_models.feeder.connection import make_connections
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.phases.fill import FOUR_CORE, with_delta_star, with_zero_sequence
