@@ -24,11 +24,14 @@ from grid_models.envelopes.rules import RULES, Packing
 from grid_models.envelopes.wires import Wires
 from grid_models.response.sensitivity import sensitivity
 
-MAX_ROUNDS = 10
+MAX_ROUNDS = 12
 """Programmes at most. Two to four are the rule."""
 
 MAX_WHOLE = 6
-"""Programmes after which boxes go only half the way to the next one: some would swing between two for ever."""
+"""Programmes after which boxes go half the way to the next one, then a quarter, and so on.
+
+Where customers load a limit much alike, the best box is no vertex, and boxes would swing between two for ever.
+"""
 
 MARGIN_PU = 4e-6
 """Distance kept from every limit."""
@@ -204,8 +207,9 @@ def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, interval
     moved = np.zeros(intervals.size, dtype=bool)
     for i, (k, a, b) in enumerate(zip(intervals.tolist(), first.tolist(), last.tolist(), strict=True)):
         found = share(rows.slope[a:b], bound[a:b])
-        moved[i] = bool(np.abs(found - room[k]).max(initial=0.0) > ALMOST_KW)
-        room[k] += step * (found - room[k])
+        change = step * (found - room[k])
+        moved[i] = bool(np.abs(change).max(initial=0.0) > ALMOST_KW)
+        room[k] += change
     return moved
 
 
