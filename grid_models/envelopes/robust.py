@@ -39,21 +39,16 @@ class Failing(NamedTuple):
     corner: Mask
 
 
-def find_failing(setting: Setting, corners: Corners, room_kw: Floats) -> Failing:
-    """Worst of some corners, ordered by interval, of the boxes of `room_kw`, (K, 2M)."""
-    excess = judge_corners(setting, corners, room_kw)
-    return _choose_worst(corners, excess, len(room_kw))
-
-
-def _choose_worst(corners: Corners, excess: Floats, n: int) -> Failing:
+def find_failing(setting: Setting, corners: Corners, room_kw: Floats, allowed_pu: float = 0.0) -> Failing:
+    """Worst of some corners, ordered by interval, of the boxes of `room_kw`, (K, 2M); up to `allowed_pu` none is."""
+    excess, n = judge_corners(setting, corners, room_kw), len(room_kw)
     worst, limit = excess.max(axis=1), excess.argmax(axis=1)
     order = np.lexsort((-worst, corners.interval))
     interval, first = np.unique(corners.interval[order], return_index=True)
     at = order[first]
-    found = Failing(
-        np.zeros(n, bool), np.full(n, -1), np.zeros(n, np.int64), np.zeros((n, corners.corner.shape[1]), bool)
-    )
-    found.dirty[interval] = worst[at] > 0.0
+    none = np.zeros(n, dtype=bool), np.full(n, -1), np.zeros(n, np.int64), np.zeros(room_kw.shape, dtype=bool)
+    found = Failing(*none)
+    found.dirty[interval] = worst[at] > allowed_pu
     found.limit[interval] = np.where(np.isfinite(worst[at]), limit[at], -1)
     found.engine[interval], found.corner[interval] = corners.engine[at], corners.corner[at]
     return found

@@ -22,19 +22,38 @@ MAX_RAISES, NEGLIGIBLE_PU = 6, 1e-7
 
 
 class Packing(NamedTuple):
-    """Rows `slope @ room <= bound`, (R, 2M) and (R,), largest rooms, (2M,) kW, and weights of `proportional`."""
+    """What a rule shares among 2M rooms.
+
+    Attributes
+    ----------
+    slope, bound
+        (R, 2M) and (R,): rows `slope @ room <= bound`.
+    most_kw
+        (2M,) largest rooms.
+    weight
+        (2M,) weights of `proportional`.
+    now_kw, radius
+        (2M,) rooms now, and the share of the largest ones by which `max_total` may change them: where customers load a
+        limit much alike, the best box is no vertex, and programmes would swing between two for ever.
+    """
 
     slope: Floats
     bound: Floats
     most_kw: Floats
     weight: Floats
+    now_kw: Floats
+    radius: float
 
 
 def max_total(packing: Packing) -> Floats:
     """The largest sum of all ranges, whoever gets them."""
-    n = packing.most_kw.size
-    found = minimise(-np.ones(n), packing.slope, np.maximum(packing.bound, 0.0), packing.most_kw)
-    return np.zeros(n) if found is None else np.clip(found.x, 0.0, packing.most_kw)
+    n, most, bound = packing.most_kw.size, packing.most_kw, np.maximum(packing.bound, 0.0)
+    change = packing.radius * most
+    low, high = np.maximum(packing.now_kw - change, 0.0), np.minimum(packing.now_kw + change, most)
+    found = minimise(-np.ones(n), packing.slope, bound, high, low)
+    if found is None:  # too narrow a radius
+        found = minimise(-np.ones(n), packing.slope, bound, most)
+    return np.zeros(n) if found is None else np.clip(found.x, 0.0, most)
 
 
 def max_min(packing: Packing) -> Floats:

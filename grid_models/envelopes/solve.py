@@ -24,14 +24,11 @@ from grid_models.envelopes.rules import RULES, Packing
 from grid_models.envelopes.wires import Wires
 from grid_models.response.sensitivity import sensitivity
 
-MAX_ROUNDS = 12
+MAX_ROUNDS = 14
 """Programmes at most. Two to four are the rule."""
 
 MAX_WHOLE = 6
-"""Programmes after which boxes go half the way to the next one, then a quarter, and so on.
-
-Where customers load a limit much alike, the best box is no vertex, and boxes would swing between two for ever.
-"""
+"""Programmes after which rooms change by half of what they can be at most, then a quarter, and so on."""
 
 MARGIN_PU = 4e-6
 """Distance kept from every limit."""
@@ -46,8 +43,11 @@ BLOCK = 512
 MAX_CUTS = 4
 """Searches for unclean corners that no row stands for; after the last one the box shrinks."""
 
-Share = Callable[[Floats, Floats], Floats]
-"""A rule for given customers: rooms from the slopes and bounds of one interval's rows."""
+CUT_PU = 1e-4
+"""An excess that is worth another search; by a smaller one a box shrinks by less than a thousandth."""
+
+Share = Callable[[Floats, Floats, Floats, float], Floats]
+"""A rule for given customers: rooms from slopes and bounds of one interval's rows, rooms now, and a radius."""
 
 
 class Envelopes(NamedTuple):
@@ -95,8 +95,8 @@ def find_envelopes(
     """
     weight = customers.most_kw if weight_kw is None else weight_kw
 
-    def share(slope: Floats, bound: Floats) -> Floats:
-        return RULES[rule](Packing(slope, bound, customers.most_kw, weight))
+    def share(slope: Floats, bound: Floats, now_kw: Floats, radius: float) -> Floats:
+        return RULES[rule](Packing(slope, bound, customers.most_kw, weight, now_kw, radius))
 
     setting, n = Setting(wires, customers, background), len(background.p_kw)
     middle = setting.select(np.argsort(background.p_kw.sum(axis=1))[n // 2 : n // 2 + 1])
@@ -122,7 +122,7 @@ def _solve_block(setting: Setting, share: Share, start_kw: Floats) -> Envelopes:
     for _ in range(MAX_CUTS):
         rows = _approach(setting, share, room, going, cuts, rows)
         corners = list_corners(setting, rows, room)
-        worst = find_failing(setting, corners, room)
+        worst = find_failing(setting, corners, room, CUT_PU)
         going = np.flatnonzero(worst.dirty & ~nobody.dirty)
         if going.size == 0:
             break
@@ -161,7 +161,8 @@ def _approach(
         reached = np.setdiff1d(going, lost)
         solved[reached] = room[reached]
         keep = ~np.isin(mine.interval, lost)
-        moved = _share_anew(share, mine.select(keep), excess[keep], room, reached, 1.0 if number < MAX_WHOLE else 0.5)
+        radius = 0.5 ** max(0, number + 1 - MAX_WHOLE)
+        moved = _share_anew(share, mine.select(keep), excess[keep], room, reached, radius)
         going = np.union1d(lost, reached[moved])
         if going.size == 0:
             break
@@ -200,16 +201,15 @@ def _find_state(setting: Setting, room: Floats, k: int, engine: int, corner: Mas
     return None if response is None else State(k, engine, corner, room, response)
 
 
-def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, intervals: Ints, step: float) -> Mask:
+def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, intervals: Ints, radius: float) -> Mask:
     """Set the rooms of some intervals by their rows; returns which of them changed."""
     bound = (rows.slope * room[rows.interval]).sum(axis=1) - excess - MARGIN_PU
     first, last = (np.searchsorted(rows.interval, intervals, side) for side in ("left", "right"))
     moved = np.zeros(intervals.size, dtype=bool)
     for i, (k, a, b) in enumerate(zip(intervals.tolist(), first.tolist(), last.tolist(), strict=True)):
-        found = share(rows.slope[a:b], bound[a:b])
-        change = step * (found - room[k])
-        moved[i] = bool(np.abs(change).max(initial=0.0) > ALMOST_KW)
-        room[k] += change
+        found = share(rows.slope[a:b], bound[a:b], room[k], radius)
+        moved[i] = bool(np.abs(found - room[k]).max(initial=0.0) > ALMOST_KW)
+        room[k] = found
     return moved
 
 

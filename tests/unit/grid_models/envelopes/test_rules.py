@@ -12,7 +12,7 @@ MOST = np.array([4.0, 20.0, 7.0, 9.0])
 
 
 def _share(name: str, bound: list[float], slope: np.ndarray = SLOPE, most: np.ndarray = MOST) -> list[float]:  # type: ignore[type-arg]
-    room: list[float] = RULES[name](Packing(slope, np.array(bound), most, most)).tolist()
+    room: list[float] = RULES[name](Packing(slope, np.array(bound), most, most, 0.0 * most, 1.0)).tolist()
     return room
 
 
@@ -58,7 +58,7 @@ def test_rules_keep_random_rows_and_leave_nobody_room_to_grow() -> None:
     for _ in range(50):
         slope, bound = rng.random((5, 8)), rng.uniform(0.5, 5.0, 5)
         for name, rule in RULES.items():
-            room = rule(Packing(slope, bound, np.full(8, 3.0), rng.uniform(1.0, 2.0, 8)))
+            room = rule(Packing(slope, bound, np.full(8, 3.0), rng.uniform(1.0, 2.0, 8), np.zeros(8), 1.0))
             assert (slope @ room <= bound + 1e-6).all(), name
             assert ((room >= 0.0) & (room <= 3.0)).all(), name
             assert (slope @ room >= bound - 1e-6).any() or (room == 3.0).all(), name
@@ -67,7 +67,7 @@ def test_rules_keep_random_rows_and_leave_nobody_room_to_grow() -> None:
 def test_max_total_is_never_beaten() -> None:
     rng = np.random.default_rng(1)
     for _ in range(50):
-        packing = Packing(rng.random((5, 8)), rng.uniform(0.5, 5.0, 5), np.full(8, 3.0), np.ones(8))
+        packing = Packing(rng.random((5, 8)), rng.uniform(0.5, 5.0, 5), np.full(8, 3.0), np.ones(8), np.zeros(8), 1.0)
         totals = {name: float(rule(packing).sum()) for name, rule in RULES.items()}
         assert totals["max_total"] >= max(totals.values()) - 1e-6
 
@@ -75,6 +75,14 @@ def test_max_total_is_never_beaten() -> None:
 def test_max_min_has_the_largest_least_room() -> None:
     rng = np.random.default_rng(2)
     for _ in range(50):
-        packing = Packing(rng.random((5, 8)), rng.uniform(0.5, 5.0, 5), np.full(8, 3.0), np.ones(8))
+        packing = Packing(rng.random((5, 8)), rng.uniform(0.5, 5.0, 5), np.full(8, 3.0), np.ones(8), np.zeros(8), 1.0)
         least = {name: float(rule(packing).min()) for name, rule in RULES.items()}
         assert least["max_min"] >= max(least.values()) - 1e-6
+
+
+def test_max_total_stays_near_unless_that_breaks_a_row() -> None:
+    slope, most, now = np.array([[1.0, 1.1, 0.0, 0.0]]), np.full(4, 10.0), np.array([5.0, 5.0, 5.0, 0.0])
+    near = RULES["max_total"](Packing(slope, np.array([11.5]), most, most, now, 0.1))
+    assert near == pytest.approx([6.0, 5.0, 6.0, 1.0])
+    far = RULES["max_total"](Packing(slope, np.array([1.0]), most, most, now, 0.1))
+    assert far == pytest.approx([1.0, 0.0, 10.0, 10.0])
