@@ -27,9 +27,9 @@ def _agree(seed: int, *, phases: bool) -> bool:
 
 
 def test_two_customers_get_what_an_exhaustive_search_finds() -> None:
-    assert sum(_agree(seed, phases=False) for seed in range(0, 45, 5)) >= 2
+    assert sum(_agree(seed, phases=False) for seed in range(0, 40, 5)) >= 2
 
 
 @pytest.mark.slow
 def test_two_customers_on_phases_get_what_an_exhaustive_search_finds() -> None:
-    assert sum(_agree(seed, phases=True) for seed in range(0, 45, 5)) >= 5
+    assert sum(_agree(seed, phases=True) for seed in range(0, 40, 5)) >= 5
