@@ -16,7 +16,6 @@ from cosim.validation.envelope_files import CONNECTION_KW
 from cosim.validation.envelopes import COLUMNS, find_operating_envelopes
 from data.errors import DataError
 from data.profiles import Profiles
-from grid_models.envelopes.rules import RULES
 
 N = 8
 
@@ -167,8 +166,3 @@ def test_one_source_says_what_connections_can_do(files: Path) -> None:
     code, said = _run(files, "--customers", str(files / "customers.csv"), "--connection-kw", "10")
     assert code == 2
     assert "leave one of them out" in said.replace("\n", " ")
-
-
-def test_every_rule_is_named_in_the_help(files: Path) -> None:
-    help_text = CliRunner().invoke(app, ["envelope", "--help"], terminal_width=200).output
-    assert all(name in help_text for name in RULES)
