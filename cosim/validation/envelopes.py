@@ -173,7 +173,7 @@ def check_customers(customers: pd.DataFrame, source: str = "customers") -> pd.Da
         raise DataError(f"{source}: expected at least one customer, got none; add a row")
     names.check(table.frame["participant"].isna().to_numpy(), "a name", "fill it in")
     names.check(table.frame["participant"].duplicated().to_numpy(), "each customer once", "remove the row")
-    made = {"participant": table.frame["participant"].astype(str)}
+    made: dict[str, Any] = {"participant": table.frame["participant"].astype(str)}
     for name in COLUMNS[1:]:
         values = table.column(name).to_float()
         wrong = ~((values >= 0.0) & (values <= LARGEST_KW))
