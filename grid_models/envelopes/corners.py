@@ -51,13 +51,13 @@ class Corners(NamedTuple):
 def join_corners(parts: list[Corners]) -> Corners:
     """All corners of several lists, each once, ordered by interval."""
     every = Corners._make(map(np.concatenate, zip(*parts, strict=True)))
-    return every.select(_find_first(every)[0])
+    return every.select(find_first_corners(every)[0])
 
 
 def judge_rows(setting: Setting, rows: Rows, room_kw: Floats) -> Floats:
     """Excess of each row's limit at its corner of the boxes of `room_kw`, (K, 2M), by AC: (R,) pu."""
     corners = Corners(rows.interval, rows.engine, rows.corner)
-    first, place = _find_first(corners)
+    first, place = find_first_corners(corners)
     excess = judge_corners(setting, corners.select(first), room_kw)
     return excess[place, rows.limit]
 
@@ -74,7 +74,7 @@ def judge_corners(setting: Setting, corners: Corners, room_kw: Floats) -> Floats
     return excess
 
 
-def _find_first(corners: Corners) -> tuple[Ints, Ints]:
-    """Place of the first of each kind of corner, and the kind of each, (S,)."""
+def find_first_corners(corners: Corners) -> tuple[Ints, Ints]:
+    """Place of the first of each kind of corner, ordered by interval, and the kind of each, (S,)."""
     key = (corners.interval, corners.engine)
     return find_first_bytes(key, corners.corner)

@@ -7,7 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints, Mask
-from grid_models.envelopes.corners import Corners, Setting, join_corners, judge_corners, judge_rows
+from grid_models.envelopes.corners import (
+    Corners,
+    Setting,
+    find_first_corners,
+    join_corners,
+    judge_corners,
+    judge_rows,
+)
 from grid_models.envelopes.rows import Rows
 
 CLOSE_PU = 1e-3
@@ -18,6 +25,9 @@ TIGHT_PU = 2e-5
 
 HALVINGS = 14
 """Of the share by which a box shrinks: it is found to less than a ten-thousandth."""
+
+DOUBTFUL = 0.03
+"""Customers who load a limit by less than this share of the strongest may load it the other way round elsewhere."""
 
 MAX_CLIMBS = 6
 """Steps from an unclean corner to a worse neighbour."""
@@ -30,86 +40,122 @@ class Robust(NamedTuple):
     limit: Ints
 
 
-class Failing(NamedTuple):
-    """Whether each of K intervals is unclean at a corner: the worst one, its engine, and the limit, -1 without AC."""
+class Judged(NamedTuple):
+    """S corners, how far the worst limit is exceeded at each, (S,) pu, and which one it is, (S,)."""
 
-    dirty: Mask
+    corners: Corners
+    worst: Floats
     limit: Ints
-    engine: Ints
-    corner: Mask
+
+    def select(self, chosen: Mask | Ints) -> Judged:
+        """Some of the corners."""
+        return Judged(self.corners.select(chosen), self.worst[chosen], self.limit[chosen])
+
+    def with_more(self, other: Judged) -> Judged:
+        """These corners and others."""
+        return Judged(
+            Corners._make(map(np.concatenate, zip(self.corners, other.corners, strict=True))),
+            np.concatenate([self.worst, other.worst]),
+            np.concatenate([self.limit, other.limit]),
+        )
+
+    def choose_worst(self) -> Judged:
+        """The worst corner of each interval, in their order."""
+        order = np.lexsort((-self.worst, self.corners.interval))
+        return self.select(order[np.unique(self.corners.interval[order], return_index=True)[1]])
+
+    def list_dirty(self, allowed_pu: float = 0.0) -> Ints:
+        """Intervals with a corner that is beyond a limit by more than is allowed."""
+        return np.unique(self.corners.interval[self.worst > allowed_pu])
 
 
-def find_failing(setting: Setting, corners: Corners, room_kw: Floats, allowed_pu: float = 0.0) -> Failing:
-    """Worst of some corners, ordered by interval, of the boxes of `room_kw`, (K, 2M); up to `allowed_pu` none is."""
-    excess, n = judge_corners(setting, corners, room_kw), len(room_kw)
-    worst, limit = excess.max(axis=1), excess.argmax(axis=1)
-    order = np.lexsort((-worst, corners.interval))
-    interval, first = np.unique(corners.interval[order], return_index=True)
-    at = order[first]
-    none = np.zeros(n, dtype=bool), np.full(n, -1), np.zeros(n, np.int64), np.zeros(room_kw.shape, dtype=bool)
-    found = Failing(*none)
-    found.dirty[interval] = worst[at] > allowed_pu
-    found.limit[interval] = np.where(np.isfinite(worst[at]), limit[at], -1)
-    found.engine[interval], found.corner[interval] = corners.engine[at], corners.corner[at]
-    return found
+def judge_worst(setting: Setting, corners: Corners, room_kw: Floats) -> Judged:
+    """Judge corners of the boxes of `room_kw`, (K, 2M), by AC; the limit is -1 where that has no solution."""
+    excess = judge_corners(setting, corners, room_kw)
+    worst = excess.max(axis=1)
+    return Judged(corners, worst, np.where(np.isfinite(worst), excess.argmax(axis=1), -1))
 
 
-def make_robust(setting: Setting, rows: Rows, corners: Corners, room_kw: Floats) -> Robust:
+def make_robust(setting: Setting, rows: Rows, judged: Judged, room_kw: Floats) -> Robust:
     """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; empty ones must be clean.
 
-    `rows` are those of the last programme of each interval, `corners` what must be clean, both ordered by interval.
+    `rows` are those of the last programme of each interval, ordered by interval, `judged` what must be clean.
     """
     n = len(room_kw)
-
-    def list_dirty(share: Floats, intervals: Ints) -> Mask:
-        mine = corners.select(np.isin(corners.interval, intervals))
-        return find_failing(setting, mine, share[:, None] * room_kw).dirty
-
     low, high, share = np.zeros(n), np.ones(n), np.ones(n)
-    shrinks = np.flatnonzero(list_dirty(share, np.arange(n)))
+    shrinks = judged.list_dirty()
+    corners = judged.corners.select(np.isin(judged.corners.interval, shrinks))
     for _ in range(HALVINGS if shrinks.size else 0):
         share[shrinks] = 0.5 * (low[shrinks] + high[shrinks])
-        dirty = list_dirty(share, shrinks)[shrinks]
+        dirty = np.isin(shrinks, judge_worst(setting, corners, share[:, None] * room_kw).list_dirty())
         high[shrinks[dirty]], low[shrinks[~dirty]] = share[shrinks[dirty]], share[shrinks[~dirty]]
     share[shrinks] = low[shrinks]
     room = share[:, None] * room_kw
     return Robust(room, _find_stops(setting, rows, room))
 
 
-def list_corners(setting: Setting, rows: Rows, room_kw: Floats) -> Corners:
-    """Corners of rows, those where all export or all import, and neighbours of those that are close to a limit.
+def search_corners(setting: Setting, rows: Rows, room_kw: Floats, intervals: Ints) -> Judged:
+    """Corners of some intervals' rows, those where all export or all import, and others that may be worse.
 
-    From an unclean corner on, neighbours of the worst neighbour are looked at, too, as long as it is worse.
+    A corner close to its limit is varied by each customer who hardly loads that, and whose sign may be wrong. From an
+    unclean one on, neighbours of the worst are looked at as long as they are worse.
     """
-    n, two_m = room_kw.shape
-    critical = Corners(rows.interval, rows.engine, rows.corner)
-    all_one_way = np.stack([np.arange(two_m) < two_m // 2, np.arange(two_m) >= two_m // 2])
-    interval, engine, way = (axis.ravel() for axis in np.indices((n, len(setting.wires.engines), 2)))
-    known = join_corners([critical, Corners(interval, engine, all_one_way[way])])
-    close = judge_corners(setting, known, room_kw).max(axis=1) > -CLOSE_PU
-    known = join_corners([known, _list_neighbours(known.select(close))])
+    rows = rows.select(np.isin(rows.interval, intervals))
+    first, place = find_first_corners(Corners(rows.interval, rows.engine, rows.corner))
+    critical = Corners(rows.interval, rows.engine, rows.corner).select(first)
+    excess = judge_corners(setting, critical, room_kw)
+    worst = excess.max(axis=1)
+    judged = Judged(critical, worst, np.where(np.isfinite(worst), excess.argmax(axis=1), -1))
+    close = excess[place, rows.limit] > -CLOSE_PU
+    new = join_corners([_list_one_way(setting, room_kw, intervals), _list_doubtful(rows.select(close))])
+    judged = _judge_new(setting, judged, new, room_kw)
     for _ in range(MAX_CLIMBS):
-        found = find_failing(setting, known, room_kw)
-        top = np.flatnonzero(found.dirty)
-        if top.size == 0:
+        top = judged.choose_worst()
+        top, size = top.select(top.worst > 0.0), judged.worst.size
+        if top.worst.size == 0:
             break
-        new = _list_neighbours(Corners(top, found.engine[top], found.corner[top]))
-        known, before = join_corners([known, new]), known
-        if known.interval.size == before.interval.size:
+        judged = _judge_new(setting, judged, _list_neighbours(top.corners), room_kw)
+        if judged.worst.size == size:
             break
-    return known
+    return judged
+
+
+def _judge_new(setting: Setting, judged: Judged, corners: Corners, room_kw: Floats) -> Judged:
+    """With those of some corners that are not judged yet."""
+    every = Corners._make(map(np.concatenate, zip(judged.corners, corners, strict=True)))
+    first = find_first_corners(every)[0]
+    return judged.with_more(judge_worst(setting, every.select(first[first >= judged.worst.size]), room_kw))
+
+
+def _list_one_way(setting: Setting, room_kw: Floats, intervals: Ints) -> Corners:
+    """Corners where all export, and where all import."""
+    exports = np.arange(room_kw.shape[1]) < room_kw.shape[1] // 2
+    place, engine, way = (axis.ravel() for axis in np.indices((intervals.size, len(setting.wires.engines), 2)))
+    return Corners(intervals[place], engine, np.stack([exports, ~exports])[way])
+
+
+def _list_doubtful(rows: Rows) -> Corners:
+    """Corners of rows at which one customer who hardly loads the limit does something else."""
+    of_export, of_import = np.split(rows.slope, 2, axis=1)
+    load = of_export + of_import
+    doubtful = load < DOUBTFUL * load.max(axis=1, keepdims=True, initial=0.0)
+    return _vary(Corners(rows.interval, rows.engine, rows.corner), doubtful)
 
 
 def _list_neighbours(corners: Corners) -> Corners:
     """Corners at which one customer does something else."""
-    m = corners.corner.shape[1] // 2
-    parts = [corners]
+    return _vary(corners, np.ones((len(corners.corner), corners.corner.shape[1] // 2), dtype=bool))
+
+
+def _vary(corners: Corners, whom: Mask) -> Corners:
+    """Corners at which one of some customers, (S, M), does something else: exports, imports, or nothing."""
+    m, parts = whom.shape[1], [corners]
     for customer in range(m):
-        rooms = [customer, m + customer]
+        chosen = corners.select(whom[:, customer])
         for other in ([True, False], [False, True], [False, False]):
-            changed = corners.corner.copy()
-            changed[:, rooms] = other
-            parts.append(corners._replace(corner=changed))
+            changed = chosen.corner.copy()
+            changed[:, [customer, m + customer]] = other
+            parts.append(chosen._replace(corner=changed))
     return Corners._make(map(np.concatenate, zip(*parts, strict=True)))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.corners import Background, Corners, Setting, join_corners, judge_rows
 from grid_models.envelopes.customers import Customers
-from grid_models.envelopes.robust import Failing, Robust, find_failing, list_corners, make_robust
+from grid_models.envelopes.robust import Judged, Robust, judge_worst, make_robust, search_corners
 from grid_models.envelopes.rows import Rows, State, find_first_bytes, join_rows, linearise_limits, make_no_rows
 from grid_models.envelopes.rules import RULES, Packing
 from grid_models.envelopes.wires import Wires
@@ -115,19 +115,21 @@ def _solve_block(setting: Setting, share: Share, start_kw: Floats) -> Envelopes:
     Where AC finds an unclean corner that no row stands for, the limits are linearised there, too.
     """
     room, wires = start_kw.copy(), setting.wires
-    nobody = find_failing(setting, _list_empty(wires, room), np.zeros_like(room))
-    room[nobody.dirty] = 0.0
-    going, cuts = np.flatnonzero(~nobody.dirty), _list_empty(wires, room[:0])
-    rows = make_no_rows(room.shape[1])
+    nobody = judge_worst(setting, _list_empty(wires, room), np.zeros_like(room)).choose_worst()
+    hopeless = nobody.list_dirty()
+    room[hopeless] = 0.0
+    going, cuts = np.setdiff1d(np.arange(len(room)), hopeless), _list_empty(wires, room[:0])
+    rows, judged = make_no_rows(room.shape[1]), nobody.select(np.zeros(0, np.int64))
     for _ in range(MAX_CUTS):
         rows = _approach(setting, share, room, going, cuts, rows)
-        corners = list_corners(setting, rows, room)
-        worst = find_failing(setting, corners, room, CUT_PU)
-        going = np.flatnonzero(worst.dirty & ~nobody.dirty)
+        judged = judged.select(~np.isin(judged.corners.interval, going))
+        judged = judged.with_more(search_corners(setting, rows, room, going))
+        going = judged.list_dirty(CUT_PU)
         if going.size == 0:
             break
-        cuts = join_corners([cuts, Corners(going, worst.engine[going], worst.corner[going])])
-    found = make_robust(setting, rows, corners.select(~nobody.dirty[corners.interval]), room)
+        worst = judged.choose_worst()
+        cuts = join_corners([cuts, worst.corners.select(worst.worst > CUT_PU)])
+    found = make_robust(setting, rows, judged, room)
     return _answer(found, nobody)
 
 
@@ -213,10 +215,9 @@ def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, interval
     return moved
 
 
-def _answer(found: Robust, nobody: Failing) -> Envelopes:
-    export, imported = np.split(found.room_kw, 2, axis=1)
-    export_limit, import_limit = np.split(
-        np.where(nobody.dirty[:, None], nobody.limit[:, None], found.limit), 2, axis=1
-    )
-    failing = np.where(nobody.dirty, nobody.limit, -1)
-    return Envelopes(0.0 - imported, export, ~nobody.dirty, import_limit, export_limit, failing)
+def _answer(found: Robust, nobody: Judged) -> Envelopes:
+    hopeless = nobody.worst > 0.0
+    limit = np.where(hopeless[:, None], nobody.limit[:, None], found.limit)
+    (export, imported), (export_limit, import_limit) = (np.split(part, 2, axis=1) for part in (found.room_kw, limit))
+    failing = np.where(hopeless, nobody.limit, -1)
+    return Envelopes(0.0 - imported, export, ~hopeless, import_limit, export_limit, failing)
