@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from cosim.cli import progress, terminal
-from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import SummaryAsJson
 from cosim.cli.validate import NetFile, ParticipantsFile
 from cosim.results import folders
+from cosim.validation import csip as csip_files
 from cosim.validation import envelope_files, envelopes, files
 from grid_models.feeder import net_file
 
@@ -75,12 +76,20 @@ def envelope(
         bool, typer.Option("--strict", help="Exit code 1 when an interval has no envelope that is safe.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File for the table: .csv or .parquet.")] = None,
+    csip: Annotated[
+        Path | None,
+        typer.Option(help="Folder for IEEE 2030.5 / CSIP-AUS controls, new or empty: one XML a customer."),
+    ] = None,
     as_json: SummaryAsJson = False,
 ) -> None:
     """Operating envelopes: for each customer a range of power in which any combination is safe, judged by AC."""
     with progress.tell_compiling(), bad_input_ends():
         if out is not None:
             folders.make_folder(envelope_files.check_ending(out).parent)
+        if csip is not None:
+            if profiles is None:
+                fail("--csip: expected --profiles, whose times the controls are for, got none; give them")
+            folders.make_folder(folders.check_empty(csip).parent)
         placement = None if participants is None else files.read_placement(participants, model)
         base = None if profiles is None else files.read_base(profiles, None, timezone)
         given = net_file.read_net(net)
@@ -101,9 +110,11 @@ def envelope(
         )
         if out is not None:
             envelope_files.write_envelopes(found.table, out)
+        if csip is not None and base is not None:
+            csip_files.write_csip(found.table, base.interval_minutes, csip)
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
     else:
-        terminal.show_envelopes(found, out)
+        terminal.show_envelopes(found, [path for path in (out, csip) if path is not None])
     if strict and len(found.failing):
         raise typer.Exit(ANSWER_IS_NO)

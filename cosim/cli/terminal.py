@@ -280,7 +280,7 @@ def show_hosting(capacity: Hosting, name: str) -> None:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
-def show_envelopes(found: OperatingEnvelopes, out: Path | None) -> None:
+def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
     """Print the mean envelope of each customer with what stops it most often, and the intervals without any."""
     table = make_table(f"operating envelopes, {found.rule}", "customer", "import, kW>", "by", "export, kW>", "by")
     for name, rows in found.table.groupby("participant", sort=False):
@@ -303,8 +303,8 @@ def show_envelopes(found: OperatingEnvelopes, out: Path | None) -> None:
             markup=False,
         )
     show_notes(found.notes)
-    if out is not None:
-        show_written([out])
+    if written:
+        show_written(written)
 
 
 def _at(time: str) -> str:
