@@ -26,7 +26,7 @@ TIGHT_PU = 2e-5
 HALVINGS = 14
 """Of the share by which a box shrinks: it is found to less than a ten-thousandth."""
 
-DOUBTFUL = 0.03
+DOUBTFUL = 0.05
 """Customers who load a limit by less than this share of the strongest may load it the other way round elsewhere."""
 
 MAX_CLIMBS = 6

@@ -88,8 +88,11 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
     span = customers.most_kw
     if state.room_kw.any():
         span = np.clip(NEAR_SHARE * state.room_kw, LEAST_SHARE * span, span)
-    parts = [_of_voltages(state, limits, customers, span), _of_currents(state, limits, customers, span)]
-    limit, corner, slope = map(np.concatenate, zip(*parts, strict=True))
+    widths = [span]
+    if limits.max_vuf_percent.size and state.room_kw.any():
+        widths.append(state.room_kw)  # where export and import both raise a voltage, their rooms decide which is worse
+    parts = [find(state, limits, customers, width) for width in widths for find in (_of_voltages, _of_currents)]
+    limit, corner, slope = _drop_doubles(*map(np.concatenate, zip(*parts, strict=True)))
     same = np.ones(limit.size, dtype=np.int64)
     return Rows(state.interval * same, state.engine * same, limit, corner, np.where(corner, slope, 0.0))
 
@@ -145,9 +148,10 @@ def _of_currents(state: State, limits: Limits, customers: Customers, span: Float
         there = at_zero + (effect * np.where(corner, span, 0.0)).sum(axis=2)
         turn = np.exp(1j * np.angle(there))
     along = (np.conj(turn)[:, :, None] * effect).real
+    corner = customers.choose_corners(along, span)
     near = np.abs(there) > limits.max_end_percent[one_end[which]] - NEAR_PU / PU_PER_PERCENT
     limit = np.broadcast_to(n_voltages + which, near.shape)
-    return _drop_doubles(limit[near], corner[near], PU_PER_PERCENT * along[near])
+    return limit[near], corner[near], PU_PER_PERCENT * along[near]
 
 
 def _list_directions(effect: Complex, *, balanced: bool) -> Complex:

@@ -35,6 +35,11 @@ def test_any_combination_inside_is_clean_by_phases() -> None:
     assert sum(_check(seed, 100, phases=True) for seed in range(16)) > 10
 
 
+def test_the_worse_side_of_a_customer_who_is_worse_either_way_is_found() -> None:
+    """One whose panels are on three phases and whose load is on one raises a third phase by exporting and importing."""
+    assert _check(1150, 1000, phases=True)
+
+
 @pytest.mark.slow
 def test_of_two_hundred_boxes_none_is_unclean() -> None:
     assert sum(_check(seed, 1000, phases=False, most_kw=60.0) for seed in range(1000, 1200)) > 190
