@@ -22,6 +22,9 @@ from grid_models.response.response import Response
 NEAR_PU = 0.01
 """Only limits that come this close at their corner get a row."""
 
+OWN_PU = 1e-3
+"""Limits that a state is this close to itself get a row at its own corner, too."""
+
 NEAR_SHARE = 1.25
 """How much wider than now a box is thought when limits are sorted out that stay far away."""
 
@@ -92,9 +95,31 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
     if limits.max_vuf_percent.size and state.room_kw.any():
         widths.append(state.room_kw)  # where export and import both raise a voltage, their rooms decide which is worse
     parts = [find(state, limits, customers, width) for width in widths for find in (_of_voltages, _of_currents)]
+    parts.append(_at_own_corner(state, limits, customers))
     limit, corner, slope = _drop_doubles(*map(np.concatenate, zip(*parts, strict=True)))
     same = np.ones(limit.size, dtype=np.int64)
     return Rows(state.interval * same, state.engine * same, limit, corner, np.where(corner, slope, 0.0))
+
+
+def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[Ints, Mask, Floats]:
+    """Limits that the state itself is close to or beyond, at its corner, whatever the signs of its derivatives are."""
+    response, one_end = state.response, _list_one_end(state.response, limits)
+    vm, now = response.vm_pu, response.current_percent[one_end]
+    percent = PU_PER_PERCENT * (np.abs(now) - limits.max_end_percent[one_end])
+    excess = np.concatenate([vm - limits.max_vm_pu, limits.min_vm_pu - vm, percent])
+    limit = np.flatnonzero(excess > -OWN_PU)
+    n, m = vm.size, 2 * vm.size
+    by_vm = response.by_p.vm_pu(limit[limit < m] % n) * np.where(limit[limit < m] < n, 1.0, -1.0)[:, None]
+    ends = limit[limit >= m] - m
+    along = np.exp(-1j * np.angle(now[ends]))[:, None] * response.by_p.current_percent(one_end[ends])
+    effect = np.concatenate([by_vm, PU_PER_PERCENT * along.real])[:, customers.column] * customers.sign
+    return limit, np.repeat(state.corner[None], limit.size, axis=0), np.maximum(effect, 0.0)
+
+
+def _list_one_end(response: Response, limits: Limits) -> Ints:
+    """One end of each branch, whose derivatives are those of the other, and what is judged behind the ends."""
+    n_branches = limits.max_branch_percent.size
+    return np.concatenate([np.arange(n_branches), np.arange(2 * n_branches, response.current_percent.size)])
 
 
 def join_rows(parts: list[Rows], states: list[State]) -> Rows:
@@ -129,9 +154,7 @@ def _of_currents(state: State, limits: Limits, customers: Customers, span: Float
     From each of some directions: the corner that lies farthest in it, then the one farthest in the direction of the
     quantity there.
     """
-    n_branches, n_voltages = limits.max_branch_percent.size, 2 * limits.max_vm_pu.size
-    n_ends = state.response.current_percent.size
-    one_end = np.r_[0:n_branches, 2 * n_branches : n_ends]  # the other end of a branch has the same derivatives
+    n_voltages, one_end = 2 * limits.max_vm_pu.size, _list_one_end(state.response, limits)
     now = state.response.current_percent[one_end]
     effect = customers.sign * state.response.by_p.current_percent()[one_end][:, customers.column]
     far = (
