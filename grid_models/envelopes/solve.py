@@ -43,6 +43,9 @@ BLOCK = 512
 MAX_CUTS = 4
 """Searches for unclean corners that no row stands for; after the last one the box shrinks."""
 
+LENT_ROUNDS = 4
+"""Programmes that an interval tries with the slopes of the middle one."""
+
 CUT_PU = 1e-4
 """An excess that is worth another search; by a smaller one a box shrinks by less than a thousandth."""
 
@@ -101,27 +104,28 @@ def find_envelopes(
     setting, n = Setting(wires, customers, background), len(background.p_kw)
     middle = setting.select(np.argsort(background.p_kw.sum(axis=1))[n // 2 : n // 2 + 1])
     start, none = np.zeros((len(middle.background.p_kw), weight.size)), make_no_rows(weight.size)
-    _approach(middle, share, start, np.arange(len(start)), _list_empty(wires, start[:0]), none)
+    rows = _approach(middle, share, start, np.arange(len(start)), _list_empty(wires, start[:0]), none)
     parts = []
     for first in range(0, n, BLOCK):
         block = setting.select(np.arange(first, min(first + BLOCK, n)))
-        parts.append(_solve_block(block, share, np.repeat(start, len(block.background.p_kw), axis=0)))
+        parts.append(_solve_block(block, share, np.repeat(start, len(block.background.p_kw), axis=0), rows))
     return Envelopes._make(map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _solve_block(setting: Setting, share: Share, start_kw: Floats) -> Envelopes:
-    """Envelopes of some intervals, from the rooms `start_kw`, (K, 2M).
+def _solve_block(setting: Setting, share: Share, start_kw: Floats, start_rows: Rows) -> Envelopes:
+    """Envelopes of some intervals, from the rooms `start_kw`, (K, 2M), and the rows of another interval.
 
-    Where AC finds an unclean corner that no row stands for, the limits are linearised there, too.
+    The rows of the other one are kept for some rounds: AC says how far they are from their limits here. Where AC finds
+    an unclean corner that no row stands for, the limits are linearised there, too.
     """
     room, wires = start_kw.copy(), setting.wires
     nobody = judge_worst(setting, _list_empty(wires, room), np.zeros_like(room)).choose_worst()
     hopeless = nobody.list_dirty()
     room[hopeless] = 0.0
     going, cuts = np.setdiff1d(np.arange(len(room)), hopeless), _list_empty(wires, room[:0])
-    rows, judged = make_no_rows(room.shape[1]), nobody.select(np.zeros(0, np.int64))
-    for _ in range(MAX_CUTS):
-        rows = _approach(setting, share, room, going, cuts, rows)
+    rows, judged = _repeat(start_rows, going), nobody.select(np.zeros(0, np.int64))
+    for number in range(MAX_CUTS):
+        rows = _approach(setting, share, room, going, cuts, rows, LENT_ROUNDS if number == 0 else 0)
         judged = judged.select(~np.isin(judged.corners.interval, going))
         judged = judged.with_more(search_corners(setting, rows, room, going))
         going = judged.list_dirty(CUT_PU)
@@ -146,15 +150,17 @@ def _approach(
     going: Ints,
     cuts: Corners,
     rows: Rows,
+    lent_rounds: int = 0,
 ) -> Rows:
     """Set the rooms, (K, 2M) kW, of the intervals `going`; returns the rows that they keep, ordered by interval.
 
-    Rows are linearised anew in every other round only: between, AC says how far they are from their limits, and what
-    their slopes are wrong by is small. Where AC has no solution at a corner, the way there is halved.
+    Rows are linearised anew in every other round only, and not in the first `lent_rounds`: between, AC says how far
+    they are from their limits, and what their slopes are wrong by is small. Where AC has no solution at a corner, the
+    way there is halved.
     """
     solved = np.zeros_like(room)
     for number in range(MAX_ROUNDS):
-        if number % 2 == 0:
+        if number % 2 == 0 and number >= lent_rounds:
             rows = _renew(rows, _linearise(setting, room, going, cuts))
         mine = rows.select(np.isin(rows.interval, going))
         excess = judge_rows(setting, mine, room)
@@ -169,6 +175,13 @@ def _approach(
         if going.size == 0:
             break
     return rows
+
+
+def _repeat(rows: Rows, intervals: Ints) -> Rows:
+    """Rows of one interval for each of some others."""
+    n = intervals.size
+    every = Rows._make(np.concatenate([column] * n) if n else column[:0] for column in rows)
+    return every._replace(interval=np.repeat(intervals, rows.limit.size))
 
 
 def _renew(rows: Rows, new: Rows) -> Rows:
