@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from drawn_envelopes import are_clean, draw_points, draw_setting
 
+from grid_models.envelopes.corners import Background
 from grid_models.envelopes.rules import RULES
 from grid_models.envelopes.solve import find_envelopes
 
@@ -40,6 +41,22 @@ def test_the_worse_side_of_a_customer_who_is_worse_either_way_is_found() -> None
     assert _check(1150, 1000, phases=True)
 
 
+@pytest.mark.parametrize(("phases", "n_seeds"), [(False, 20), (True, 10)])
+def test_any_combination_inside_is_clean_in_each_of_many_intervals(phases: bool, n_seeds: int) -> None:
+    """Intervals share what the middle one has found; here others generate in some of them, and draw much in others."""
+    n_robust = 0
+    for seed in range(3000, 3000 + n_seeds):
+        drawn, rng = draw_setting(seed, phases=phases), np.random.default_rng(seed)
+        scale = rng.uniform(-2.0, 2.0, (6, 1))
+        background = Background(*(scale * values for values in drawn.background))
+        found = find_envelopes(drawn.wires, drawn.customers, background, NAMES[seed % len(NAMES)])
+        for k in np.flatnonzero(found.robust):
+            alone = drawn._replace(background=background.select(np.array([k])))
+            assert are_clean(alone, draw_points(found, 100, rng, k)).all(), (seed, k)
+        n_robust += int(found.robust.sum())
+    assert n_robust > 3 * n_seeds
+
+
 @pytest.mark.slow
 def test_of_two_hundred_boxes_none_is_unclean() -> None:
     assert sum(_check(seed, 1000, phases=False, most_kw=60.0) for seed in range(1000, 1200)) > 190
@@ -56,7 +73,7 @@ def test_of_two_hundred_boxes_by_phases_none_is_unclean(first: int) -> None:
 def test_intervals_do_not_depend_on_one_another(name: str, phases: bool) -> None:
     drawn = draw_setting(4, phases=phases)
     scale = np.array([[0.0], [0.5], [1.0]])
-    background = type(drawn.background)(scale * drawn.background.p_kw, scale * drawn.background.q_kvar)
+    background = Background(*(scale * values for values in drawn.background))
     together = find_envelopes(drawn.wires, drawn.customers, background, name)
     for k in range(3):
         alone = find_envelopes(drawn.wires, drawn.customers, background.select(np.array([k])), name)
