@@ -17,6 +17,9 @@ from grid_models.highs import minimise
 STRONG = 0.001
 """A group loads a row if its slope is at least this share of the strongest group's."""
 
+KEPT_PU, WORTH = 1e-5, 5e-4
+"""Excess that a row may have, and share of the sum that another programme must promise."""
+
 MAX_RAISES, NEGLIGIBLE_PU = 6, 1e-7
 """How often all levels are raised anew at most, and the excess of a row that is none."""
 
@@ -46,14 +49,15 @@ class Packing(NamedTuple):
 
 
 def max_total(packing: Packing) -> Floats:
-    """The largest sum of all ranges, whoever gets them."""
+    """The largest sum of all ranges, whoever gets them; the rooms as they are where they are almost that, and kept."""
     n, most, bound = packing.most_kw.size, packing.most_kw, np.maximum(packing.bound, 0.0)
-    change = packing.radius * most
-    low, high = np.maximum(packing.now_kw - change, 0.0), np.minimum(packing.now_kw + change, most)
-    found = minimise(-np.ones(n), packing.slope, bound, high, low)
-    if found is None:  # too narrow a radius
-        found = minimise(-np.ones(n), packing.slope, bound, most)
-    return np.zeros(n) if found is None else np.clip(found.x, 0.0, most)
+    now, change = packing.now_kw, packing.radius * packing.most_kw
+    found = minimise(
+        -np.ones(n), packing.slope, bound, np.minimum(now + change, most), np.maximum(now - change, 0.0)
+    ) or minimise(-np.ones(n), packing.slope, bound, most)  # too narrow a radius
+    best = np.zeros(n) if found is None else np.clip(found.x, 0.0, most)
+    kept = bool((packing.slope @ now <= bound + KEPT_PU).all())
+    return now.copy() if kept and best.sum() <= (1.0 + WORTH) * now.sum() else best
 
 
 def max_min(packing: Packing) -> Floats:
