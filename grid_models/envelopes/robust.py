@@ -107,7 +107,7 @@ def search_corners(setting: Setting, rows: Rows, room_kw: Floats, intervals: Int
     worst = excess.max(axis=1)
     judged = Judged(critical, worst, np.where(np.isfinite(worst), excess.argmax(axis=1), -1))
     close = excess[place, rows.limit] > -CLOSE_PU
-    new = join_corners([_list_one_way(setting, room_kw, intervals), _list_doubtful(rows.select(close))])
+    new = join_corners([_list_one_way(setting, room_kw, intervals), _list_doubtful(setting, rows.select(close))])
     judged = _judge_new(setting, judged, new, room_kw)
     for _ in range(MAX_CLIMBS):
         top = judged.choose_worst()
@@ -134,12 +134,17 @@ def _list_one_way(setting: Setting, room_kw: Floats, intervals: Ints) -> Corners
     return Corners(intervals[place], engine, np.stack([exports, ~exports])[way])
 
 
-def _list_doubtful(rows: Rows) -> Corners:
-    """Corners of rows at which one customer who hardly loads the limit does something else."""
+def _list_doubtful(setting: Setting, rows: Rows) -> Corners:
+    """Corners of rows at which one customer does something else whose side there may be the wrong one.
+
+    It may be where the customer hardly loads the limit, and where exports and imports are on different phases, so that
+    both may load it: which one does so more changes with the rooms.
+    """
     of_export, of_import = np.split(rows.slope, 2, axis=1)
     load = of_export + of_import
-    doubtful = load < DOUBTFUL * load.max(axis=1, keepdims=True, initial=0.0)
-    return _vary(Corners(rows.interval, rows.engine, rows.corner), doubtful)
+    hardly = load < DOUBTFUL * load.max(axis=1, keepdims=True, initial=0.0)
+    apart = setting.customers.export_at != setting.customers.import_at
+    return _vary(Corners(rows.interval, rows.engine, rows.corner), hardly | apart)
 
 
 def _list_neighbours(corners: Corners) -> Corners:
