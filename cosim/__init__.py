@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
     from cosim.simulation.simulate import run
+    from cosim.validation.envelopes import OperatingEnvelopes, find_operating_envelopes
     from cosim.validation.hosting import Hosting, find_hosting
     from cosim.validation.validate import Validation, validate
     from data.errors import DataError
@@ -33,6 +34,7 @@ __all__ = [
     "GridError",
     "Hosting",
     "MarketError",
+    "OperatingEnvelopes",
     "Result",
     "Scenario",
     "ScenarioError",
@@ -40,6 +42,7 @@ __all__ = [
     "audit_ledger",
     "compare_runs",
     "find_hosting",
+    "find_operating_envelopes",
     "rerun_ledger",
     "run",
     "validate",
@@ -51,6 +54,7 @@ _HOME = {
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
     "MarketError": "market.errors",
+    "OperatingEnvelopes": "cosim.validation.envelopes",
     "Result": "cosim.results.result",
     "Scenario": "cosim.scenario.model",
     "ScenarioError": "cosim.errors",
@@ -58,6 +62,7 @@ _HOME = {
     "audit_ledger": "cosim.audit.audit",
     "compare_runs": "cosim.report.comparison",
     "find_hosting": "cosim.validation.hosting",
+    "find_operating_envelopes": "cosim.validation.envelopes",
     "rerun_ledger": "cosim.audit.rerun",
     "run": "cosim.simulation.simulate",
     "validate": "cosim.validation.validate",

@@ -14,6 +14,7 @@ from cosim.simulation.version import find_version
 
 with import_on_demand():
     from cosim.cli.chain import chain_app
+    from cosim.cli.envelope import envelope
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
@@ -29,7 +30,7 @@ with import_on_demand():
     from cosim.cli.validate import hosting, validate
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
-for command in (run, serve, report, compare, validate, hosting):
+for command in (run, serve, report, compare, validate, hosting, envelope):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")

@@ -8,6 +8,10 @@ import typer
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "hosting": ("gridsettle hosting rural", "gridsettle hosting stressed --intervals 48 --out hosting.csv"),
+    "envelope": (
+        "gridsettle envelope --net feeder.json --customers active.csv --profiles others.csv --out envelopes.csv",
+        "gridsettle envelope --net feeder.json --rule max_min --head-vm-pu 0.98,1.03",
+    ),
     "net solve": (
         "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
         "gridsettle net solve street --model four_wire --out solved",

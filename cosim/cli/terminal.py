@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cosim.nets.judges import Difference
     from cosim.nets.solution import NetSolution
     from cosim.results.result import Result
+    from cosim.validation.envelopes import OperatingEnvelopes
     from cosim.validation.hosting import Hosting
     from cosim.validation.validate import Validation
 
@@ -280,6 +281,37 @@ def show_hosting(capacity: Hosting, name: str) -> None:
     )
     for note in capacity.notes:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+
+
+def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
+    """Print the mean envelope of each customer with what stops it most often, and the intervals without any."""
+    table = make_table(f"operating envelopes, {found.rule}", "customer", "import, kW>", "by", "export, kW>", "by")
+    for name, rows in found.table.groupby("participant", sort=False):
+        cells = [
+            cell
+            for side in ("import", "export")
+            for cell in (f"{rows[f'{side}_kw'].mean():,.2f}", str(rows[f"{side}_element"].mode().iloc[0]))
+        ]
+        table.add_row(*(escape(make_printable(cell)) for cell in (str(name), *cells)))
+    console = Console()
+    console.print(table)
+    said = found.summary
+    failing = len(said["not_robust"])
+    console.print(f"{said['intervals'] - failing:,} of {said['intervals']:,} intervals robust", highlight=False)
+    for each in said["not_robust"][:10]:
+        where = " ".join(filter(None, (each["element"], each["quantity"], each["phase"])))
+        console.print(
+            make_printable(f"no safe range{_at(each['time'])}: others alone break {where}"),
+            soft_wrap=True,
+            markup=False,
+        )
+    show_notes(found.notes)
+    if written:
+        show_written(written)
+
+
+def _at(time: str) -> str:
+    return "" if time == "NaT" else f" at {time}"
 
 
 def show_notes(notes: Iterable[str]) -> None:

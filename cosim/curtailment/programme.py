@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.curtailment.decision_variables import DecisionVariables
-from cosim.curtailment.highs import minimise
 from grid_models.arrays import Complex, Floats, Mask, Places
+from grid_models.highs import minimise
 from grid_models.powerflow.limits import Limits
 from grid_models.response.response import Response
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from cosim.curtailment.highs import minimise
+from grid_models.highs import minimise
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -59,7 +59,7 @@ def test_rows_that_are_no_numbers_are_not_passed_over() -> None:
 def test_nothing_is_printed() -> None:
     """Standard output belongs to `--json`; HiGHS writes to it from outside Python."""
     code = (
-        "import numpy as np; from cosim.curtailment.highs import minimise; "
+        "import numpy as np; from grid_models.highs import minimise; "
         "one = np.ones(1); assert minimise(one, -one[None], -0.5 * one, one) is not None"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,241 @@
+"""Operating envelopes: the range of power of each customer in which any combination keeps every limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cosim.delivery.setpoints import at_device, mean_kw
+from cosim.interrupts.stop import stop_between_lines
+from cosim.scenario.base import AS_IN_NET
+from cosim.scenario.model import Scenario
+from cosim.validation.phases import Phases, check_model, connect
+from cosim.validation.placement import place_participants, with_load_cos_phi
+from data.errors import DataError
+from data.files import make_table
+from data.profiles import Profiles
+from grid_models.arrays import Floats, Ints
+from grid_models.envelopes.corners import Background
+from grid_models.envelopes.customers import Customers
+from grid_models.envelopes.names import NamedLimit, name_limits
+from grid_models.envelopes.rules import RULES
+from grid_models.envelopes.solve import Envelopes, find_envelopes
+from grid_models.envelopes.wires import make_wires
+from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.limits import Limits
+
+COLUMNS = ("participant", "most_export_kw", "most_import_kw")
+"""Columns of a table of customers."""
+
+LARGEST_KW = 1e5
+
+UNSOLVED = NamedLimit("network", "AC has no solution", "")
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingEnvelopes:
+    """Ranges of power of all customers.
+
+    Attributes
+    ----------
+    table
+        One row per interval and customer: time, participant, import_kw (at most 0), export_kw, what stops either
+        (element, quantity, phase), rule, and whether the interval's box is robust.
+    rule
+        Name of the rule.
+    failing
+        One row per interval that has no clean box with 0 in it: what others break there without any customer.
+    notes
+        Remarks on the network, and on how the customers were understood.
+    """
+
+    table: pd.DataFrame
+    rule: str
+    failing: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Numbers of intervals and customers, and for exports and imports total, least and fairness; JSON-ready."""
+        robust = self.table[self.table["robust"]]
+        return {
+            "rule": self.rule,
+            "intervals": int(self.table["time"].nunique(dropna=False)),
+            "customers": int(self.table["participant"].nunique()),
+            "not_robust": self.failing.to_dict(orient="records"),
+            "export": _summarise(robust, robust["export_kw"]),
+            "import": _summarise(robust, -robust["import_kw"]),
+            "notes": list(self.notes),
+        }
+
+
+def _summarise(table: pd.DataFrame, room_kw: pd.Series[float]) -> dict[str, float | None]:
+    """Mean total of an interval, least room of all, and Jain's index, 1 where all have the same, of mean rooms."""
+    if room_kw.empty:
+        return {"mean_total_kw": None, "least_kw": None, "jain": None}
+    mean = room_kw.groupby(table["participant"]).mean().to_numpy(np.float64)
+    squares = float(mean.size * (mean**2).sum())
+    return {
+        "mean_total_kw": float(mean.sum()),
+        "least_kw": float(room_kw.min()),
+        "jain": float(mean.sum() ** 2 / squares) if squares > 0.0 else 1.0,
+    }
+
+
+@stop_between_lines()
+def find_operating_envelopes(
+    net: Any,
+    customers: pd.DataFrame,
+    profiles: Profiles | None = None,
+    *,
+    participants: Mapping[str, str | int] | None = None,
+    rule: str = "equal",
+    limits: Mapping[str, Any] | None = None,
+    head_vm_pu: Sequence[float] = (),
+    load_cos_phi: float | Mapping[str, float] | str = AS_IN_NET,
+    keep_elements: bool = False,
+    model: str = "balanced",
+    phases: Phases | None = None,
+    zero_sequence: Mapping[str, float] | None = None,
+    earthing: Mapping[str, float] | None = None,
+) -> OperatingEnvelopes:
+    """Operating envelopes of some participants of a network, robust: any combination of powers inside is clean in AC.
+
+    Parameters
+    ----------
+    net
+        A pandapower net, whose own loads and generators are replaced by the participants.
+    customers
+        Who takes part: columns participant, most_export_kw and most_import_kw, what connections can do at most. Their
+        envelopes bound the power of the whole connection, without reactive power, and contain 0.
+    profiles
+        Load and generation of all others, by interval; those of customers are part of their envelopes and left out.
+        Without any there is one interval.
+    participants, limits, load_cos_phi, keep_elements, model, phases, zero_sequence, earthing
+        As of `cosim.validation.validate.validate`.
+    rule
+        equal, proportional (to what connections can do), max_total or max_min.
+    head_vm_pu
+        Voltages that the external grid may have, pu: lowest and highest; that of the net if left out.
+
+    Raises
+    ------
+    data.errors.DataError, grid_models.errors.GridError, cosim.errors.ScenarioError
+        If an input cannot be used.
+
+    Examples
+    --------
+    >>> import pandapower.networks as pn
+    >>> customers = pd.DataFrame({"participant": ["loadbus_1_1"], "most_export_kw": [30.0], "most_import_kw": [30.0]})
+    >>> found = find_operating_envelopes(pn.create_kerber_landnetz_kabel_1(), customers)
+    >>> found.table[["import_kw", "export_kw", "export_element", "robust"]].to_numpy().tolist()
+    [[-30.0, 30.0, 'connection', True]]
+    """
+    if rule not in RULES:
+        raise DataError(f"rule: expected one of {', '.join(RULES)}, got '{rule}'; correct the name")
+    of_limits = {name: (limits or {}).get(name) for name in ("max_vuf_percent", "max_neutral_to_earth_v")}
+    check_model(model, {"phases": phases, "zero_sequence": zero_sequence, "earthing": earthing, **of_limits})
+    asked = Scenario("options", limits=dict(limits or {})).limits.asked()
+    chosen = check_customers(customers)
+    names = tuple(dict.fromkeys([*chosen["participant"], *(() if profiles is None else profiles.participants)]))
+    feeder = place_participants(net, names, participants, keep_elements=keep_elements)
+    if model != "balanced":
+        feeder = connect(feeder, model, phases or {}, zero_sequence, earthing, participants or ())
+    if profiles is not None:
+        feeder = with_load_cos_phi(feeder, profiles, load_cos_phi)
+    wires = make_wires(feeder, Limits.from_feeder(feeder, **asked), head_vm_pu)
+    found = find_envelopes(wires, _place(feeder, chosen), _find_background(feeder, chosen, profiles), rule)
+    time = np.array(["NaT"], "datetime64[s]") if profiles is None else profiles.time
+    table, failing = _make_tables(name_limits(feeder, wires.limits), found, chosen, time)
+    return OperatingEnvelopes(
+        table.assign(rule=rule), rule, failing, notes=(*feeder.notes, *_list_notes(chosen, profiles))
+    )
+
+
+def check_customers(customers: pd.DataFrame, source: str = "customers") -> pd.DataFrame:
+    """Customers whose columns are complete and whose numbers are such; `source` names them in messages.
+
+    Raises
+    ------
+    DataError
+        Naming column and row.
+    """
+    table = make_table(customers, source)
+    table.check_columns(COLUMNS, ())
+    table = table.with_numbers(COLUMNS[1:])
+    names = table.column("participant")
+    if customers.empty:
+        raise DataError(f"{source}: expected at least one customer, got none; add a row")
+    names.check(table.frame["participant"].isna().to_numpy(), "a name", "fill it in")
+    names.check(table.frame["participant"].duplicated().to_numpy(), "each customer once", "remove the row")
+    made: dict[str, Any] = {"participant": table.frame["participant"].astype(str)}
+    for name in COLUMNS[1:]:
+        values = table.column(name).to_float()
+        wrong = ~((values >= 0.0) & (values <= LARGEST_KW))
+        table.column(name).check(wrong, f"a power from 0 to {LARGEST_KW:,.0f} kW", "correct the row")
+        made[name] = pd.Series(values, index=table.frame.index)
+    return pd.DataFrame(made)
+
+
+def _place(feeder: Feeder, chosen: pd.DataFrame) -> Customers:
+    """The customers, who are the feeder's first participants, at the injections of their panels and loads."""
+    m, connections = len(chosen), feeder.connections
+    export_at: Ints = np.arange(m) if connections is None else connections.column("pv")[:m]
+    import_at: Ints = np.arange(m) if connections is None else connections.column("load")[:m]
+    most = (chosen[name].to_numpy(np.float64) for name in COLUMNS[1:])
+    return Customers(export_at, import_at, *most)
+
+
+def _find_background(feeder: Feeder, chosen: pd.DataFrame, profiles: Profiles | None) -> Background:
+    """Injections of all who are no customers."""
+    if profiles is None:
+        none = np.zeros((1, feeder.injection_bus.size))
+        return Background(none, none)
+    load, pv, q = (np.zeros((profiles.n_intervals, feeder.bus.size)) for _ in range(3))
+    place = {name: k for k, name in enumerate(feeder.participants)}
+    others = [k for k, name in enumerate(profiles.participants) if name not in set(chosen["participant"])]
+    at = [place[profiles.participants[k]] for k in others]
+    load[:, at] = mean_kw(profiles.load_wh[:, others], profiles.interval_minutes)
+    pv[:, at] = mean_kw(profiles.pv_wh[:, others], profiles.interval_minutes)
+    if profiles.load_varh is not None:
+        q[:, at] = mean_kw(profiles.load_varh[:, others], profiles.interval_minutes)
+    elif feeder.load_tan_phi is not None:
+        q = load * np.nan_to_num(feeder.load_tan_phi)
+    p_kw: Floats = at_device(pv, "pv", feeder.connections) - at_device(load, "load", feeder.connections)
+    return Background(p_kw, -at_device(q, "load", feeder.connections))
+
+
+def _make_tables(
+    named: list[NamedLimit], found: Envelopes, chosen: pd.DataFrame, time: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Table of envelopes without the rule, and that of intervals without any."""
+    n, m = found.export_kw.shape
+    columns: dict[str, Any] = {
+        "time": np.repeat(pd.DatetimeIndex(time).tz_localize("UTC"), m),
+        "participant": np.tile(chosen["participant"].to_numpy(), n),
+        "import_kw": found.import_kw.ravel(),
+        "export_kw": found.export_kw.ravel(),
+    }
+    for side, limit in (("import", found.import_limit), ("export", found.export_limit)):
+        stops = [named[k] for k in limit.ravel().tolist()]
+        columns |= {f"{side}_{part}": [getattr(stop, part) for stop in stops] for part in NamedLimit._fields}
+    dirty = np.flatnonzero(~found.robust)
+    why = [named[k] if k >= 0 else UNSOLVED for k in found.failing_limit[dirty].tolist()]
+    failing = pd.DataFrame(why, columns=NamedLimit._fields)
+    failing.insert(0, "time", [str(moment) for moment in pd.DatetimeIndex(time[dirty])])
+    return pd.DataFrame({**columns, "robust": np.repeat(found.robust, m)}), failing
+
+
+def _list_notes(chosen: pd.DataFrame, profiles: Profiles | None) -> list[str]:
+    """What of the profiles is left out."""
+    if profiles is None:
+        return ["no profiles are given, so that nobody else draws or injects power"]
+    both = [name for name in profiles.participants if name in set(chosen["participant"])]
+    if not both:
+        return []
+    return [f"profiles of {len(both)} customers such as '{both[0]}' are left out: their envelopes bound all they do"]

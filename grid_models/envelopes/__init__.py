@@ -1,0 +1,1 @@
+"""Operating envelopes: for each customer and interval a range of power within which any combination is safe."""

@@ -1,0 +1,81 @@
+"""Laws of operating envelopes: any combination of powers inside is clean in AC, and an unclean box says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drawn_envelopes import are_clean, draw_points, draw_setting
+
+from grid_models.envelopes.corners import Background
+from grid_models.envelopes.rules import RULES
+from grid_models.envelopes.solve import find_envelopes
+
+NAMES = tuple(RULES)
+
+
+def _check(seed: int, n_points: int, *, phases: bool, most_kw: float = 40.0) -> bool:
+    """Check the box of a random setting; returns whether there is one."""
+    drawn = draw_setting(seed, phases=phases, most_kw=most_kw)
+    found = find_envelopes(*drawn, NAMES[seed % len(NAMES)])
+    nobody = are_clean(drawn, np.zeros((1, found.export_kw.shape[1])))[0]
+    assert found.robust[0] == nobody  # an empty box is clean wherever the network is
+    if nobody:
+        assert are_clean(drawn, draw_points(found, n_points, np.random.default_rng(seed))).all(), seed
+    else:
+        assert not found.export_kw.any()
+        assert not found.import_kw.any()
+        assert found.failing_limit[0] >= 0
+    return bool(nobody)
+
+
+def test_any_combination_inside_is_clean() -> None:
+    assert sum(_check(seed, 1000, phases=False) for seed in range(24)) > 20
+
+
+def test_any_combination_inside_is_clean_by_phases() -> None:
+    assert sum(_check(seed, 100, phases=True) for seed in range(16)) > 10
+
+
+def test_the_worse_side_of_a_customer_who_is_worse_either_way_is_found() -> None:
+    """One whose panels are on three phases and whose load is on one raises a third phase by exporting and importing."""
+    assert _check(1150, 1000, phases=True)
+
+
+@pytest.mark.parametrize(("phases", "n_seeds"), [(False, 20), (True, 10)])
+def test_any_combination_inside_is_clean_in_each_of_many_intervals(phases: bool, n_seeds: int) -> None:
+    """Intervals share what the middle one has found; here others generate in some of them, and draw much in others."""
+    n_robust = 0
+    for seed in range(3000, 3000 + n_seeds):
+        drawn, rng = draw_setting(seed, phases=phases), np.random.default_rng(seed)
+        scale = rng.uniform(-2.0, 2.0, (6, 1))
+        background = Background(*(scale * values for values in drawn.background))
+        found = find_envelopes(drawn.wires, drawn.customers, background, NAMES[seed % len(NAMES)])
+        for k in np.flatnonzero(found.robust):
+            alone = drawn._replace(background=background.select(np.array([k])))
+            assert are_clean(alone, draw_points(found, 100, rng, k)).all(), (seed, k)
+        n_robust += int(found.robust.sum())
+    assert n_robust > 3 * n_seeds
+
+
+@pytest.mark.slow
+def test_of_two_hundred_boxes_none_is_unclean() -> None:
+    assert sum(_check(seed, 1000, phases=False, most_kw=60.0) for seed in range(1000, 1200)) > 190
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1000, 1200, 50))
+def test_of_two_hundred_boxes_by_phases_none_is_unclean(first: int) -> None:
+    assert sum(_check(seed, 1000, phases=True) for seed in range(first, first + 50)) > 35
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("phases", [False, True])
+def test_intervals_do_not_depend_on_one_another(name: str, phases: bool) -> None:
+    drawn = draw_setting(4, phases=phases)
+    scale = np.array([[0.0], [0.5], [1.0]])
+    background = Background(*(scale * values for values in drawn.background))
+    together = find_envelopes(drawn.wires, drawn.customers, background, name)
+    for k in range(3):
+        alone = find_envelopes(drawn.wires, drawn.customers, background.select(np.array([k])), name)
+        total = (alone.export_kw - alone.import_kw).sum()
+        assert (together.export_kw[k] - together.import_kw[k]).sum() == pytest.approx(total, rel=0.005)
