@@ -41,3 +41,12 @@ def test_chance_of_devices_that_fail_is_what_the_block_prints(capsys: pytest.Cap
     python, text = (block for block in blocks("docs/how-to/outage.md") if block.is_python or block.language == "text")
     exec(compile(python.text, "outage.md", "exec"), {})
     assert capsys.readouterr().out.strip() == text.text.strip()
+
+
+@pytest.mark.slow
+def test_curves_of_survival_are_of_a_study(script: dict[str, Any], page: str) -> None:
+    curves = script["survival_curves"]()
+    assert script["block"](page, "survival") == script["survival"].format_markdown(curves)
+    assert script["FIGURE"].read_text(encoding="utf-8") == script["draw_curves"](curves)
+    served = curves.pivot(index="hours", columns="variant", values="critical")
+    assert (served["one more fuel cell plugged in"] >= served["base"]).all()
