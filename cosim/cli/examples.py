@@ -35,6 +35,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "study production": ("gridsettle study production --seeds 5",),
     "study storage": ("gridsettle study storage --seeds 5",),
     "study outage": ("gridsettle study outage --seeds 20",),
+    "study survival": (
+        "gridsettle study survival",
+        "gridsettle study survival outage --starts 400 --longest 72",
+    ),
     "study microgrids": ("gridsettle study microgrids north.toml south.toml --capacity-kw 50",),
     "ledger init": ("gridsettle ledger init keys --members 25",),
     "ledger members": ("gridsettle ledger members runs/default-001",),

@@ -11,7 +11,7 @@ from cosim.case import case as cases
 from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends
 from cosim.scenario import files
-from cosim.studies import microgrid_tables, outages, study, sweeps
+from cosim.studies import microgrid_tables, outages, study, survival, sweeps
 from cosim.studies import microgrids as microgrid_study
 from cosim.studies import reference as reference_study
 
@@ -110,6 +110,29 @@ def outage(
         written = outages.write_outage_study(directory, table)
     terminal.show_notes(notes)
     typer.echo(outages.format_markdown(outages.average_outages(table)))
+    terminal.show_written(written)
+
+
+@study_app.command("survival")
+def survive(
+    scenario: Base = "outage",
+    starts: Annotated[int, typer.Option(min=1, help="Number of outages, spread over the hours.")] = 146,
+    longest: Annotated[int, typer.Option(min=1, max=1000, help="Longest outage, hours.")] = 168,
+    hours: Annotated[int, typer.Option(min=1, help="Hours in which outages begin, from the scenario's start.")] = 8760,
+    out: Out = None,
+    workers: Workers = None,
+) -> None:
+    """Survival by length of the outage, with and without one more fuel cell and the market: curves with bands."""
+    with bad_input_ends():
+        chosen = files.load_scenario(scenario)
+        tasks = survival.list_survival_tasks(chosen, starts, longest, hours)
+        notes = survival.list_survival_notes(chosen)
+        directory = study.make_directory("survival", out)
+        rows = survival.spread_rows(_run("survival", tasks, workers))
+        curves = survival.make_curves(rows, hours)
+        written = survival.write_survival(directory, rows, curves)
+    terminal.show_notes(notes)
+    typer.echo(survival.format_markdown(curves))
     terminal.show_written(written)
 
 

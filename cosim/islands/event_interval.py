@@ -477,7 +477,7 @@ def _network_after(
     happening = np.full(waits.size, Happening.NOTHING_HOLDS, np.int8)
     former = np.zeros(waits.size, bool)
     plants = network.plants.copy()
-    close = switching.largest_step_pu(in_force, flow.vm_pu[0]) <= RECONNECTION_VM_PU
+    close = waits.any() and switching.largest_step_pu(in_force, flow.vm_pu[0]) <= RECONNECTION_VM_PU
     for part in parts:
         if part.supply == Supply.GRID:
             happening[part.inside] = Happening.GRID_FEEDS

@@ -24,6 +24,8 @@ AXIS_TITLES = {
 BARS = {"grid_wh": "from grid", "wasted_wh": "wasted", "shared_wh": "shared"}
 # Okabe and Ito's palette, distinguishable with every common colour vision.
 PUBLISHED, OURS = "#E69F00", "#0072B2"
+OF_VARIANTS = ("0, 114, 178", "213, 94, 0", "0, 158, 115")
+"""Of the same palette, red, green and blue."""
 
 
 def make_page(figure: Any) -> str:
@@ -79,4 +81,25 @@ def draw_heat_maps(means: pd.DataFrame, x: str, y: str) -> str:
         figure.update_xaxes(title_text=AXIS_TITLES[x], type="category", row=row, col=col)
         figure.update_yaxes(title_text=AXIS_TITLES[y], type="category", row=row, col=col)
     figure.update_layout(template="plotly_white", height=900)
+    return make_page(figure)
+
+
+def draw_survival(curves: pd.DataFrame) -> str:
+    """Curves of survival by length of the outage, critical load beside all load, with bands of 95 % confidence."""
+    titles = {"critical": "all critical load served", "all": "all load served"}
+    figure = make_subplots(1, len(titles), subplot_titles=list(titles.values()), shared_yaxes=True)
+    for k, (name, of_variant) in enumerate(curves.groupby("variant", sort=False)):
+        colour = OF_VARIANTS[k % len(OF_VARIANTS)]
+        for col, key in enumerate(titles, start=1):
+            hours = of_variant["hours"]
+            place = {"row": 1, "col": col, "legendgroup": name}
+            band = {"line_width": 0, "hoverinfo": "skip", "showlegend": False, **place}
+            figure.add_scatter(x=hours, y=of_variant[f"{key}_high"], mode="lines", **band)
+            fill = {"fill": "tonexty", "fillcolor": f"rgba({colour}, 0.2)"}
+            figure.add_scatter(x=hours, y=of_variant[f"{key}_low"], mode="lines", **fill, **band)
+            line = {"name": name, "line_color": f"rgb({colour})", "showlegend": col == 1}
+            figure.add_scatter(x=hours, y=of_variant[key], mode="lines", **line, **place)
+    figure.update_xaxes(title_text="length of the outage, h", rangemode="tozero")
+    figure.update_yaxes(title_text="share of outages", range=[0, 1.02], row=1, col=1)
+    figure.update_layout(title="Survival without the grid", template="plotly_white", height=520)
     return make_page(figure)

@@ -1,6 +1,7 @@
 """Write the numbers of docs/how-to/outage.md: the bundled outages with and without the device that is plugged in.
 
-python docs/examples/outage_numbers.py [--study] [FILE]; --study computes the table of random outages, too (minutes).
+python docs/examples/outage_numbers.py [--study] [FILE]; --study computes the table of random outages, too (minutes), and
+the table and the figure of survival.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ import pandas as pd
 from cosim import Result, run
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.files import load_scenario
+from cosim.scenario.random_outages import HOURS_PER_YEAR
+from cosim.studies import survival
 from cosim.studies.outages import average_outages, list_outage_tasks
 from cosim.studies.study import run_tasks
 
 PAGE = Path(__file__).parents[1] / "how-to" / "outage.md"
+FIGURE = PAGE.parent / "images" / "survival.svg"
 SEEDS = 10
+STARTS, LONGEST = 146, 168
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 50, 40
+COLOURS = ("#0072B2", "#D55E00", "#009E73")
 
 
 def with_and_without() -> tuple[Result, Result]:
@@ -77,6 +84,39 @@ def as_page_table(means: pd.DataFrame) -> str:
     return "\n".join(rows)
 
 
+def survival_curves() -> pd.DataFrame:
+    """What `gridsettle study survival` finds."""
+    tasks = survival.list_survival_tasks(load_scenario("outage"), STARTS, LONGEST, HOURS_PER_YEAR)
+    return survival.make_curves(survival.spread_rows(run_tasks(tasks)))
+
+
+def draw_curves(curves: pd.DataFrame) -> str:
+    """Share of outages with all critical load served, by length, with bands of 95 % confidence, as an SVG."""
+    across, up = WIDTH - LEFT - 10, HEIGHT - BOTTOM - 10
+
+    def place(hours: Any, share: Any) -> str:
+        pairs = zip(hours, share, strict=True)
+        return " ".join(f"{LEFT + h * across / LONGEST:.1f},{10 + (1 - s) * up:.1f}" for h, s in pairs)
+
+    parts = []
+    for x in range(0, LONGEST + 1, 24):
+        at = place([x], [0.0]).split(",")[0]
+        parts.append(f'<text x="{at}" y="{HEIGHT - 22}" text-anchor="middle">{x}</text>')
+    for y in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(f'<polyline points="{place([0, LONGEST], [y, y])}" stroke="#ccc" fill="none"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{14 + (1 - y) * up:.0f}" text-anchor="end">{y:.2f}</text>')
+    for k, (name, rows) in enumerate(curves.groupby("variant", sort=False)):
+        band = place(rows["hours"], rows["critical_low"]), place(rows["hours"][::-1], rows["critical_high"][::-1])
+        parts.append(f'<polygon points="{" ".join(band)}" fill="{COLOURS[k]}" fill-opacity="0.2"/>')
+        line = place(rows["hours"], rows["critical"])
+        parts.append(f'<polyline points="{line}" stroke="{COLOURS[k]}" stroke-width="2" fill="none"/>')
+        parts.append(f'<text x="{WIDTH - 20}" y="{28 + 18 * k}" text-anchor="end" fill="{COLOURS[k]}">{name}</text>')
+    parts.append(f'<text x="{LEFT + across // 2}" y="{HEIGHT - 4}" text-anchor="middle">length of the outage, h</text>')
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+    white = '<rect width="100%" height="100%" fill="white"/>'
+    return "\n".join([f'{head}font-size="12">', white, *parts, "</svg>", ""])
+
+
 def block(page: str, name: str) -> str:
     """Text between the marks of a name."""
     found = re.search(_marks(name), page, flags=re.DOTALL)
@@ -98,6 +138,9 @@ def write(file: Path, *, study: bool) -> None:
     page = replaced(file.read_text(encoding="utf-8"), "plugged in", plugged_in_table())
     if study:
         page = replaced(page, "study", study_table())
+        curves = survival_curves()
+        page = replaced(page, "survival", survival.format_markdown(curves))
+        FIGURE.write_text(draw_curves(curves), encoding="utf-8")
     file.write_text(page, encoding="utf-8")
 
 

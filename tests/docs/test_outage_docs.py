@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doc_blocks import blocks
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,3 +35,18 @@ def test_numbers_with_and_without_the_plugged_in_device_are_of_a_run(script: dic
 @pytest.mark.slow
 def test_means_of_random_outages_are_of_a_study(script: dict[str, Any], page: str) -> None:
     assert script["block"](page, "study") == script["study_table"]()
+
+
+def test_chance_of_devices_that_fail_is_what_the_block_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    python, text = (block for block in blocks("docs/how-to/outage.md") if block.is_python or block.language == "text")
+    exec(compile(python.text, "outage.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == text.text.strip()
+
+
+@pytest.mark.slow
+def test_curves_of_survival_are_of_a_study(script: dict[str, Any], page: str) -> None:
+    curves = script["survival_curves"]()
+    assert script["block"](page, "survival") == script["survival"].format_markdown(curves)
+    assert script["FIGURE"].read_text(encoding="utf-8") == script["draw_curves"](curves)
+    served = curves.pivot(index="hours", columns="variant", values="critical")
+    assert (served["one more fuel cell plugged in"] >= served["base"]).all()

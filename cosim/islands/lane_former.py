@@ -1,0 +1,213 @@
+"""A grid former's trial in an outage, compiled: who is asked, and whether it holds the island at full service.
+
+Law: the former that holds, its losses and the dispatch are those of `island.hold_island` at full service.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.islands.lane_dispatch import Dispatched, Needs, Supplies, add_fuel, dispatch_needs
+from cosim.islands.lane_market import Opened
+from cosim.islands.phases import BLACK_START_SOC
+from grid_models.arrays import Floats, Ints, Mask
+from grid_models.compiled import compiled
+from grid_models.powerflow.engine import MAX_ITERATIONS, TOLERANCE_PU
+from grid_models.powerflow.kernel import Network
+from grid_models.powerflow.readout import Solution, solve_all
+from market.compiled import ZERO, integer
+from market.exchanges import Kind
+from market.storage import Wh, deliverable_wh
+
+_STORE, _LOT_SALE = integer(Kind.SHARE_STORE), integer(Kind.LOT_SALE)
+_ITERATIONS, _RESERVES = integer(MAX_ITERATIONS), 8
+
+HELD, CANNOT, UNSURE = integer(0), integer(1), integer(2)
+NOBODY_HOLDS, ELSEWHERE = integer(3), integer(4)
+"""Verdicts: holds at full service, has too little energy, must be looked at; nobody holds; its network is not here."""
+
+
+class Place(NamedTuple):
+    """What does not change in an outage.
+
+    Attributes
+    ----------
+    slack, former
+        Place of the former among the sources of its network, and its house.
+    min_vm_pu, max_vm_pu, max_line_percent, max_trafo_percent
+        Limits, in the order of the network's buses and branches.
+    capacity_wh
+        (N,) nominal capacities of the batteries.
+    critical_share, inverter_cos_phi
+        Keys of the scenario.
+    hours, per_hour, pickup
+        Length of an interval; intervals in an hour; those with raised load after a black start.
+    tan_phi
+        Q/P of each house's load, in each interval of the run, (T, N), or in all of them, (1, N).
+    cell_house
+        (C,) houses of the fuel cells.
+    """
+
+    slack: int
+    former: int
+    min_vm_pu: Floats
+    max_vm_pu: Floats
+    max_line_percent: Floats
+    max_trafo_percent: Floats
+    capacity_wh: Floats
+    critical_share: float
+    inverter_cos_phi: float
+    hours: float
+    per_hour: float
+    pickup: int
+    tan_phi: Floats
+    cell_house: Ints
+
+
+class Trial(NamedTuple):
+    """What became of an interval with a former: a verdict, the dispatch, and the losses that the former supplies."""
+
+    verdict: int
+    dispatched: Dispatched
+    losses_wh: int
+
+
+@compiled
+def find_headroom(place: Place, opened: Opened, high_wh: Wh, dark: bool) -> Wh:
+    """What each battery, then each fuel cell could deliver as the former, (N + C,) Wh; 0 where it cannot be one."""
+    before, n = opened.before, opened.need_wh.size
+    own, ratings = before.own_wh, before.ratings
+    found = np.zeros(n + high_wh.size, np.int64)
+    for i in range(n):
+        stock = deliverable_wh(own[i] - ratings.soc_min_wh[i], ratings.discharge_ppm[i])
+        if not dark or own[i] >= BLACK_START_SOC * place.capacity_wh[i]:
+            found[i] = max(min(opened.orders.discharge_left_wh[i], stock), ZERO)
+    found[n:] = high_wh
+    return found
+
+
+@compiled
+def find_best(place: Place, headroom_wh: Wh, tried: Mask, former: int) -> int:
+    """Best former that was not tried, -1 for none: that of the interval before, batteries, then most headroom."""
+    n, best, best_key = headroom_wh.size - place.cell_house.size, -1, -1
+    for x in range(headroom_wh.size):
+        if headroom_wh[x] > 0 and not tried[x]:
+            house = x if x < n else place.cell_house[x - n]
+            key = (2 if house == former else 0) + (1 if x < n else 0)
+            if key > best_key or (key == best_key and headroom_wh[x] > headroom_wh[best]):
+                best, best_key = x, key
+    return best
+
+
+@compiled
+def find_needs(place: Place, opened: Opened) -> Needs:
+    """Critical and other load that houses still need."""
+    load, need = opened.orders.load_wh, opened.need_wh
+    critical = np.empty_like(need)
+    for i in range(need.size):
+        wh = integer_of(load[i] * place.critical_share)
+        critical[i] = min(max(wh - (load[i] - need[i]), ZERO), need[i])
+    return Needs(critical, need - critical)
+
+
+@compiled
+def integer_of(wh: float) -> int:
+    """Nearest whole Wh; of two the even one."""
+    return int(np.rint(wh))
+
+
+@compiled
+def inject(opened: Opened, supplies: Supplies, plan: Dispatched) -> Wh:
+    """Energy that each house injects, losses aside, (N,) Wh."""
+    orders, generated = opened.orders, add_fuel(supplies, plan.fuel_wh)
+    injected = orders.pv_wh - plan.spilled_wh - (orders.load_wh - opened.need_wh + plan.served_wh) + generated
+    injected = injected + orders.discharge_wh + plan.released_wh - orders.charge_wh - plan.absorbed_wh
+    for row in opened.rows:
+        if row.kind == _STORE:
+            injected[row.host] -= row.delivered_wh
+        elif row.kind == _LOT_SALE:
+            injected[row.host] += row.delivered_wh
+    return injected
+
+
+@compiled
+def inject_kvar(place: Place, opened: Opened, plan: Dispatched) -> Floats:
+    """Reactive injection of the loads that are served, (1, N) kvar: `LoadReactive.drawn_var`."""
+    ratio = place.tan_phi[opened.orders.interval if place.tan_phi.shape[0] > 1 else 0]
+    served = opened.orders.load_wh - opened.need_wh + plan.served_wh
+    injected: Floats = np.rint(served * place.per_hour * ratio).reshape(1, -1) / -1000.0
+    return injected
+
+
+@compiled
+def is_clean(place: Place, flow: Solution) -> bool:
+    """Whether every voltage and loading of the one interval is within its limits; what has no supply is not judged."""
+    for b in range(flow.vm_pu.shape[1]):
+        if flow.vm_pu[0, b] < place.min_vm_pu[b] or flow.vm_pu[0, b] > place.max_vm_pu[b]:
+            return False
+    for b in range(place.max_line_percent.size):
+        if not flow.line_loading_percent[0, b] <= place.max_line_percent[b]:
+            return False
+    for b in range(place.max_trafo_percent.size):
+        if flow.trafo_loading_percent[0, b] > place.max_trafo_percent[b]:
+            return False
+    return True
+
+
+@compiled
+def is_within_power(
+    place: Place, opened: Opened, plan: Dispatched, most_wh: int, cell: int, lost_wh: int, q_kvar: float
+) -> bool:
+    """Whether the former's apparent power is within its inverter's rating; `most_wh` is its rated energy."""
+    house, orders = place.former, opened.orders
+    if cell >= 0:
+        energy = plan.fuel_wh[cell]
+    else:
+        energy = orders.discharge_wh[house] + plan.released_wh[house]
+        energy -= orders.charge_wh[house] + plan.absorbed_wh[house]
+        for row in opened.rows:
+            if row.kind == _LOT_SALE and row.host == house:
+                energy += row.delivered_wh
+    rated = most_wh / 1000.0 / place.hours / place.inverter_cos_phi
+    return bool(np.hypot(abs(energy + lost_wh) / 1000.0 / place.hours, q_kvar) <= rated)
+
+
+@compiled
+def hold_back(supplies: Supplies, place: Place, cell: int, reserve_wh: int, release_wh: Wh, high_wh: Wh) -> bool:
+    """Hold energy in reserve at the former, in place; False where it has less."""
+    if cell < 0:
+        supplies.battery_wh[place.former] = release_wh[place.former] - reserve_wh
+        return bool(release_wh[place.former] >= reserve_wh)
+    supplies.high_wh[cell] = high_wh[cell] - reserve_wh
+    return bool(high_wh[cell] - reserve_wh >= supplies.low_wh[cell])
+
+
+@compiled
+def try_former(net: Network, place: Place, opened: Opened, supplies: Supplies, cell: int) -> Trial:
+    """Full service with the former at hand, `cell` or a battery; energy for losses is raised until it covers them.
+
+    Houses that did not balance one another, which no dispatch leaves, would be for the other way to report.
+    """
+    needs, hours, house = find_needs(place, opened), place.hours, place.former
+    release, high = supplies.battery_wh.copy(), supplies.high_wh.copy()
+    plan, reserve = dispatch_needs(needs, supplies), ZERO
+    for _ in range(_RESERVES):
+        if not hold_back(supplies, place, cell, reserve, release, high):
+            return Trial(CANNOT, plan, ZERO)
+        plan = dispatch_needs(needs, supplies)
+        injected = inject(opened, supplies, plan)
+        p_kw, q_kvar = (injected / 1000.0 / hours).reshape(1, -1), inject_kvar(place, opened, plan)
+        flow = solve_all(net, p_kw, q_kvar, TOLERANCE_PU, _ITERATIONS)
+        if flow.iterations[0] == 0 or injected.sum() != 0:
+            return Trial(UNSURE, plan, ZERO)
+        lost = max(integer_of(flow.p_slack_kw[0, place.slack] * hours * 1000.0), ZERO)
+        spare = release[house] - plan.released_wh[house] if cell < 0 else high[cell] - plan.fuel_wh[cell]
+        if lost <= spare:
+            most = opened.before.ratings.max_discharge_wh[house] if cell < 0 else high[cell]
+            of_former = flow.q_slack_kvar[0, place.slack]
+            holds = is_within_power(place, opened, plan, most, cell, lost, of_former) and is_clean(place, flow)
+            return Trial(HELD if holds else UNSURE, plan, lost)
+        reserve = max(lost, reserve) + 1 + lost // 50
+    return Trial(CANNOT, plan, ZERO)
