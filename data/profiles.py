@@ -49,6 +49,9 @@ class Profiles:
     load_varh
         Reactive energy that the loads draw, int64 (T, N), varh, ±(2³¹−1); negative where they supply it. None where it
         is not known, so that a power factor has to say it.
+    resolution_minutes
+        Length of the rows of which the energies were made, minutes: more than an interval where they were spread over
+        several, so that no peak within them is known. 0: as long as an interval.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Profiles:
     price_ueur_per_kwh: Integers
     provenance: Mapping[str, str | int | float]
     load_varh: Integers | None = None
+    resolution_minutes: int = 0
 
     def __post_init__(self) -> None:
         _check_interval(self.interval_minutes)
@@ -90,6 +94,7 @@ class Profiles:
             ),
             "provenance": dict(self.provenance),
             "load_varh": None,
+            "resolution_minutes": max(self.resolution_minutes, self.interval_minutes),
         }
         if self.load_varh is not None:
             frozen["load_varh"] = _check_values(self.load_varh, "load_varh", shape, LARGEST_WH, -LARGEST_WH)

@@ -22,6 +22,7 @@ from grid_models.devices.roof import Sky, roof_share
 from market.storage import Wh
 
 FOLLOWS_WEATHER = "pvwatts"
+WEATHER_MINUTES = 60
 
 
 def with_roofs(scenario: Scenario, profiles: Profiles, drawn_kwp: Mapping[str, float]) -> Profiles:
@@ -50,7 +51,9 @@ def with_roofs(scenario: Scenario, profiles: Profiles, drawn_kwp: Mapping[str, f
     weather = read_weather(check_given(scenario, "pv", "weather_file"), hours, *clock)
     pv_wh = _generate_wh(scenario, profiles, kwp, weather)
     notes = filter(None, [str(profiles.provenance.get("notes", "")), weather.note])
-    return replace(profiles, pv_wh=pv_wh, provenance={**profiles.provenance, **make_notes(*notes)})
+    known = {**profiles.provenance, **make_notes(*notes)}
+    resolution = max(profiles.resolution_minutes, WEATHER_MINUTES)
+    return replace(profiles, pv_wh=pv_wh, provenance=known, resolution_minutes=resolution)
 
 
 def _list_kwp(scenario: Scenario, profiles: Profiles, drawn_kwp: Mapping[str, float]) -> dict[int, float]:

@@ -219,22 +219,22 @@ def add_counts(one: Counts, other: Counts) -> Counts:
     )
 
 
-def judge_voltage(week: Counts, interval_minutes: int) -> list[Word]:
-    """What a week says of 4.2.2 at each node, (B,)."""
-    return _judge(week, week.within.min(axis=1), week.beyond > 0, interval_minutes)
+def judge_voltage(week: Counts, resolution_minutes: int) -> list[Word]:
+    """What a week says of 4.2.2 at each node, (B,); its means are those of intervals or, if longer, of profile rows."""
+    return _judge(week, week.within.min(axis=1), week.beyond > 0, resolution_minutes)
 
 
-def judge_unbalance(week: Counts, interval_minutes: int) -> list[Word]:
+def judge_unbalance(week: Counts, resolution_minutes: int) -> list[Word]:
     """What a week says of 4.2.4 at each node, (B,)."""
     if not week.balanced.size:
         return list(repeat(Word.NOT_MODELLED, week.beyond.size))
-    return _judge(week, week.balanced, np.zeros(week.beyond.size, dtype=bool), interval_minutes)
+    return _judge(week, week.balanced, np.zeros(week.beyond.size, dtype=bool), resolution_minutes)
 
 
-def _judge(week: Counts, within: Ints, beyond: Mask, interval_minutes: int) -> list[Word]:
+def _judge(week: Counts, within: Ints, beyond: Mask, resolution_minutes: int) -> list[Word]:
     """Words of a clause. An incomplete week shows what the rest of it, all valid and within, could not mend."""
-    valid, per_week = week.valid, count_means_a_week(interval_minutes)
-    if interval_minutes > MEAN_MINUTES:
+    valid, per_week = week.valid, count_means_a_week(resolution_minutes)
+    if resolution_minutes > MEAN_MINUTES:
         return list(repeat(Word.TOO_COARSE, valid.size))
     incomplete = week.means < per_week
     of = np.full_like(valid, per_week) if incomplete else valid

@@ -19,7 +19,7 @@ def describe_statement(section: Mapping[str, Any]) -> list[str]:
     off, islanded = section["means"]["off"], section["means"]["islanded"]
     if off or islanded:
         lines.append(f"EN 50160, means that are not valid and count nowhere: {off:,} off, {islanded:,} islanded")
-    if section["minutes"] <= MEAN_MINUTES:
+    if section["resolution_minutes"] <= MEAN_MINUTES:
         lines += [
             f"EN 50160, incomplete week of {week['begin'][:10]}: {week['means']:,} of {week['of']:,} means"
             for week in section["incomplete_weeks"]
@@ -30,9 +30,10 @@ def describe_statement(section: Mapping[str, Any]) -> list[str]:
 def _describe_clause(section: Mapping[str, Any], clause: str) -> str:
     told, nodes = section[clause], section["nodes"]
     if told["word"] == Word.TOO_COARSE:
-        words = (
-            f"{Word.TOO_COARSE} (means of {section['minutes']} minutes, the standard judges those of {MEAN_MINUTES})"
-        )
+        spread = section["minutes"] < section["resolution_minutes"]
+        known = f"{'profiles' if spread else 'means'} of {section['resolution_minutes']} minutes"
+        judged = f"{'means' if spread else 'those'} of {MEAN_MINUTES}"
+        words = f"{Word.TOO_COARSE} ({known}, the standard judges {judged})"
     elif told["word"] == Word.NOT_MODELLED:
         words = str(Word.NOT_MODELLED)
     else:

@@ -50,8 +50,8 @@ class Statement(NamedTuple):
 
     Attributes
     ----------
-    minutes
-        Length of the run's intervals.
+    minutes, resolution_minutes
+        Length of the run's intervals, and of the rows of its profiles, which is the longer one where they were spread.
     buses, conductors
         Names of the nodes, and of the phases that are judged; one without a name in a balanced run.
     begin, weeks
@@ -59,6 +59,7 @@ class Statement(NamedTuple):
     """
 
     minutes: int
+    resolution_minutes: int
     buses: tuple[str, ...]
     conductors: tuple[str, ...]
     begin: tuple[pd.Timestamp, ...]
@@ -83,7 +84,9 @@ def make_statement(case: Case, parts: Parts, outage_intervals: pa.Table) -> Stat
     blocks = read_blocks(parts, chosen, conductors, _find_islanded(case, outage_intervals))
     weeks = tuple(tally_weeks(blocks, case.profiles.start, minutes)) if chosen.any() else ()
     names = tuple(name for name, low in zip(list_bus_names(case), chosen, strict=True) if low)
-    return Statement(minutes, names, conductors, _find_begins(case, len(weeks)), weeks)
+    return Statement(
+        minutes, case.profiles.resolution_minutes, names, conductors, _find_begins(case, len(weeks)), weeks
+    )
 
 
 def _find_begins(case: Case, n_weeks: int) -> tuple[pd.Timestamp, ...]:
@@ -155,7 +158,7 @@ def _make_columns(found: Statement, k: int, unbalanced: bool) -> dict[str, Any]:
         **{name: getattr(week, name) for name in ("off", "islanded", "valid", "beyond")},
         **{name: getattr(week, name) for name in ("lowest_vm_pu", "highest_vm_pu")},
         "share_within_percent": find_share(week.within.min(axis=1), week.valid),
-        **{clause: np.array(judge(week, found.minutes), dtype=object) for clause, judge in JUDGES.items()},
+        **{clause: np.array(judge(week, found.resolution_minutes), dtype=object) for clause, judge in JUDGES.items()},
     }
     if unbalanced:
         columns["phase"] = np.array(found.conductors, dtype=object)[week.within.argmin(axis=1)]
@@ -182,6 +185,7 @@ def summarise_statement(found: Statement, table: pa.Table) -> dict[str, Any]:
     rows = table.to_pandas()
     section = {
         "minutes": found.minutes,
+        "resolution_minutes": found.resolution_minutes,
         "nodes": len(found.buses),
         "complete_weeks": len(whole) - len(incomplete),
         "incomplete_weeks": incomplete,
@@ -199,7 +203,7 @@ def _find_lowest(rows: pd.DataFrame, share: str, per_week: int) -> pd.Series[Any
 
 def _summarise(found: Statement, clause: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Words of a clause, over nodes and in all, and its figures."""
-    weeks = [JUDGES[clause](week, found.minutes) for week in found.weeks]
+    weeks = [JUDGES[clause](week, found.resolution_minutes) for week in found.weeks]
     of_nodes = [merge_words(words) for words in zip(*weeks, strict=True)] or [Word.INCOMPLETE] * len(found.buses)
     word, counts = merge_words(of_nodes), Counter(of_nodes)
     told: dict[str, Any] = {

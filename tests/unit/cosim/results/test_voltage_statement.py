@@ -52,7 +52,7 @@ def make_found(minutes: int, *blocks: Block, conductors: tuple[str, ...] = ("",)
     start = np.datetime64("2017-01-02T00:00:00")
     weeks = tuple(tally_weeks(blocks, start, minutes))
     begin = tuple(pd.Timestamp(start, tz="UTC") + pd.Timedelta(days=7 * k) for k in range(len(weeks)))
-    return Statement(minutes, ("near", "far"), conductors, begin, weeks)
+    return Statement(minutes, minutes, ("near", "far"), conductors, begin, weeks)
 
 
 def make_weeks(n: int, phases: int, **odd: tuple[int, float]) -> Block:
@@ -90,6 +90,25 @@ def test_means_without_the_grid_are_counted_apart(hourly: Result) -> None:
     dark = voltage[voltage.filter(like="vm_").isna().any(axis=1)].groupby("bus", observed=True).size()
     off = table.set_index("bus")["off"]
     assert off.to_dict() == {bus: int(dark.get(bus, 0)) for bus in off.index}
+
+
+@pytest.mark.parametrize(
+    ("rows", "word", "said"),
+    [
+        (10, "cannot be shown by an incomplete week", "at "),
+        (15, COARSE, "(profiles of 15 minutes, the standard judges means of 10)"),
+        (60, COARSE, "(profiles of 60 minutes, the standard judges means of 10)"),
+    ],
+)
+def test_profiles_that_were_spread_have_no_means_of_ten_minutes(rows: int, word: str, said: str) -> None:
+    times = pd.date_range("2017-01-02T00:00Z", periods=120 // rows, freq=f"{rows}min")
+    frame = pd.DataFrame({"time": times, "a.load_kw": 1.0, "b.load_kw": 2.0})
+    asked = {"horizon": {"start": "2017-01-02T00:00:00Z", "hours": 1, "interval_minutes": 10}}
+    plain = {"network": {"n_branches": 1}, "community": {"enabled": False}}
+    table = {"profiles": {"source": "table", "price_eur_per_kwh": 0.1}}
+    told = run(Scenario.model_validate(asked | plain | table), profiles=frame).summary["en50160"]
+    assert told["voltage"]["word"] == word
+    assert f"EN 50160, voltage (4.2.2): {word} {said}" in describe_statement(told)[0]
 
 
 def test_only_nodes_of_low_voltage_are_judged(hourly: Result) -> None:
@@ -171,7 +190,7 @@ def test_a_run_shorter_than_a_mean_has_an_empty_table_of_the_same_columns() -> N
 
 
 def test_a_net_without_low_voltage_makes_no_statement() -> None:
-    found = Statement(60, (), ("",), (), ())
+    found = Statement(60, 60, (), ("",), (), ())
     assert summarise_statement(found, make_statement_table(found)) == {}
 
 
