@@ -12,12 +12,13 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csc_array
 
 from cosim.curtailment.priority import value_of_lost_load
 from cosim.curtailment.search import Problem, Search
 from cosim.delivery.redispatch import find_battery_room
 from cosim.delivery.setpoints import mean_kw
-from grid_models.arrays import Complex, Floats, Places
+from grid_models.arrays import Floats, Places
 from market.exchanges import Kind, Rows
 from market.flexible import asked_by_cars_wh, dimmable_wh, postponed_wh, price_later
 from market.settlement import Delivery
@@ -46,8 +47,9 @@ class DecisionVariables(NamedTuple):
     rows
         Positions of the M cuttable exchanges.
     effect
-        (C, M + F + 2N): change of each injection per kW, one injection a house in the balanced model; complex, P + jQ,
-        where loads draw reactive power, which is shed with them.
+        (C, M + F + 2N), sparse, since a variable changes one or two injections: change of each injection per kW, one
+        injection a house in the balanced model; complex, P + jQ, where loads draw reactive power, which is shed with
+        them.
     cost, upper
         (M + F + 2N,) cost per kW and largest value.
     absorbs
@@ -59,7 +61,7 @@ class DecisionVariables(NamedTuple):
     """
 
     rows: Places
-    effect: Floats | Complex
+    effect: csc_array
     cost: Floats
     upper: Floats
     absorbs: Floats
@@ -130,7 +132,7 @@ def list_waiting(p: Problem) -> tuple[Wh, ...]:
     return later, p.orders.flexible_wh - later
 
 
-def _make_effect(p: Problem, exchanges: Rows, source: Places) -> Floats:
+def _make_effect(p: Problem, exchanges: Rows, source: Places) -> csc_array:
     """(C, M + F + 2N) change of each injection by each variable, kW per kW.
 
     A cut sale leaves what panels or fuel cell made; what is absorbed goes on being made, and charges the battery.
@@ -139,29 +141,29 @@ def _make_effect(p: Problem, exchanges: Rows, source: Places) -> Floats:
     at_load, at_battery, at_source = _find_columns(p)
     houses, cuts = np.arange(n), np.arange(m)
     n_waiting = 2 if p.orders.flexible_wh.any() else 0
-    effect = np.zeros((p.case.feeder.injection_bus.size, m + (2 + n_waiting) * n))
     lot, stored = exchanges["kind"] == Kind.LOT_SALE, np.flatnonzero(exchanges["kind"] == Kind.SHARE_STORE)
-    effect[np.where(lot, at_battery[source], at_source[source]), cuts] = -1.0
-    effect[at_battery[exchanges["host"][stored]], stored] += 1.0
-    effect[at_source, m + houses] += 1.0
-    effect[at_battery, m + houses] -= 1.0
+    parts: list[tuple[Places, Places, float | Floats]] = [
+        (np.where(lot, at_battery[source], at_source[source]), cuts, -1.0),
+        (at_battery[exchanges["host"][stored]], stored, 1.0),
+        (at_source, m + houses, 1.0),
+        (at_battery, m + houses, -1.0),
+        (at_load, m + (1 + n_waiting) * n + houses, 1.0),
+    ]
     for k in range(n_waiting):
-        effect[:, m + (1 + k) * n + houses] += _find_waiting_shares(p, at_load)
-    effect[at_load, m + (1 + n_waiting) * n + houses] = 1.0
-    return effect
+        parts += [(row, m + (1 + k) * n + houses, share) for row, share in _find_waiting_shares(p, at_load)]
+    row, column = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    change = np.concatenate([np.broadcast_to(part[2], part[0].shape) for part in parts])
+    shape = p.case.feeder.injection_bus.size, m + (2 + n_waiting) * n
+    return csc_array(coo_array((change, (row, column)), shape))
 
 
-def _find_waiting_shares(p: Problem, at_load: Places) -> Floats:
-    """(C, N) part that each injection has in what waits of each house: cars wait at their wall boxes."""
+def _find_waiting_shares(p: Problem, at_load: Places) -> list[tuple[Places, Floats]]:
+    """Injections, (N,) each, and the parts that they have in what waits of each house: cars wait at wall boxes."""
     n, connections = p.orders.need_wh.size, p.case.feeder.connections
-    shares, houses = np.zeros((p.case.feeder.injection_bus.size, n)), np.arange(n)
     if connections is None or connections.ev is None:
-        shares[at_load, houses] = 1.0
-        return shares
+        return [(at_load, np.ones(n))]
     of_cars = asked_by_cars_wh(p.state.flexible, n) / np.maximum(p.orders.flexible_wh, 1)
-    np.add.at(shares, (connections.column("ev"), houses), of_cars)
-    np.add.at(shares, (at_load, houses), 1.0 - of_cars)
-    return shares
+    return [(connections.column("ev"), of_cars), (at_load, 1.0 - of_cars)]
 
 
 def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
@@ -175,15 +177,16 @@ def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
     return connections.column("load"), connections.column("battery"), at_source
 
 
-def _with_reactive(effect: Floats, p: Problem) -> Floats | Complex:
+def _with_reactive(effect: csc_array, p: Problem) -> csc_array:
     """Change of each injection's P + jQ: load that waits or is shed takes its reactive power with it."""
     reactive, n = p.case.load_reactive, p.orders.need_wh.size
     if reactive is None:
         return effect
-    of_q = np.zeros_like(effect)
-    for first in range(effect.shape[1] - n * (3 if p.orders.flexible_wh.any() else 1), effect.shape[1], n):
-        of_q[_find_columns(p)[0], first + np.arange(n)] = reactive.tan_phi(p.orders.interval)
-    return np.asarray(effect + 1j * of_q, dtype=np.complex128)
+    first = effect.shape[1] - n * (3 if p.orders.flexible_wh.any() else 1)
+    column = np.arange(first, effect.shape[1])
+    repeats = column.size // n
+    row, q = (np.tile(of_houses, repeats) for of_houses in (_find_columns(p)[0], reactive.tan_phi(p.orders.interval)))
+    return csc_array(effect + 1j * csc_array(coo_array((q, (row, column)), effect.shape)))
 
 
 def _decides(lost: Floats | None) -> TypeGuard[Floats]:

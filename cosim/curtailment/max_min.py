@@ -7,6 +7,7 @@ the network is full; the exchanges that load this element stay there, the others
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from cosim.case.case import Case
 from cosim.case.solve import linearise
@@ -62,7 +63,7 @@ def _find_loading(search: Search, variables: DecisionVariables, found: Found, be
     return loading
 
 
-def _strength(case: Case, response: Response, violation: Violation, effect: Floats) -> Floats:
+def _strength(case: Case, response: Response, violation: Violation, effect: csc_array) -> Floats:
     """Change of the violated quantity by 1 kW of each cut, (M,): pu, or per cent of the rating."""
     rows = find_rows(case.feeder, case.limits, violation)
     if violation.quantity == "vm_pu":

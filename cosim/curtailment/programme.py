@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from cosim.curtailment.decision_variables import DecisionVariables
-from grid_models.arrays import Complex, Floats, Mask, Places
+from grid_models.arrays import Floats, Mask, Places
 from grid_models.highs import minimise
 from grid_models.powerflow.limits import Limits
 from grid_models.response.response import Response
@@ -69,7 +70,7 @@ def find_near_limits(response: Response, limits: Limits) -> Mask:
 
 
 def linearise_limits(
-    response: Response, limits: Limits, working_set: Mask, effect: Floats | Complex, x: Floats, tightening: Floats
+    response: Response, limits: Limits, working_set: Mask, effect: csc_array, x: Floats, tightening: Floats
 ) -> LinearConstraints:
     """Linear constraints of the limits in `working_set`, (2B + E,), around the AC state of the decision values `x`.
 
@@ -89,7 +90,7 @@ def _linearise_voltages(
     limits: Limits,
     high: Places,
     low: Places,
-    effect: Floats | Complex,
+    effect: csc_array,
     x: Floats,
     tightening: Floats,
 ) -> LinearConstraints:
@@ -106,7 +107,7 @@ def _linearise_voltages(
 
 
 def _linearise_currents(
-    response: Response, limits: Limits, ends: Places, effect: Floats | Complex, x: Floats, tightening: Floats
+    response: Response, limits: Limits, ends: Places, effect: csc_array, x: Floats, tightening: Floats
 ) -> LinearConstraints:
     """Ratings of some branch ends: |I| <= rating is a circle, approximated by a polygon of 16 facets around it.
 

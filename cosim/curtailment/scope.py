@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from cosim.case.solve import linearise
 from cosim.curtailment.decision_variables import make_decision_variables
@@ -63,7 +64,7 @@ def list_scopes(search: Search) -> Iterator[Scope]:
         yield scope
 
 
-def helps(response: Response, limits: Limits, effect: Floats | Complex, share: float) -> np.ndarray:
+def helps(response: Response, limits: Limits, effect: csc_array, share: float) -> np.ndarray:
     """Which decision variables help a broken limit at least `share` times as much per kW as any house could, (M + 2N,).
 
     Parameters

@@ -256,9 +256,15 @@ class LinearChange:
         internal = fixed.matrices.bus[buses]
         place = np.where(internal >= 0, fixed.place[internal], -1)
         at = np.flatnonzero(place >= 0)
-        weights = np.zeros((internal.size, fixed.n_unknown, 2))
-        weights[at, place[at]] = as_pairs(v[internal[at]] / np.abs(v[internal[at]]))
-        change = self.change_of_sums(weights)
+        direction = as_pairs(v[internal[at]] / np.abs(v[internal[at]]))
+        if internal.size > fixed.column.size:  # fewer columns to solve for than rows
+            change = np.zeros((internal.size, fixed.column.size))
+            moved = self.voltages[place[at]]
+            change[at] = direction[:, :1] * moved[:, 0] + direction[:, 1:] * moved[:, 1]
+        else:
+            weights = np.zeros((internal.size, fixed.n_unknown, 2))
+            weights[at, place[at]] = direction
+            change = self.change_of_sums(weights)
         change[internal < 0] = np.nan
         return change
 
