@@ -16,17 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.solve import linearise
+from cosim.curtailment.cutting_planes import solve_by_rows
 from cosim.curtailment.decision_variables import DecisionVariables, apply_values, make_decision_variables
 from cosim.curtailment.programme import (
     SHRINK,
     ProgrammeSolution,
     back_off,
+    find_binding,
     find_near_limits,
-    linearise_limits,
     make_no_tightening,
     make_region,
     possible_saving,
-    solve_programme,
     update_region,
 )
 from cosim.curtailment.scope import list_scopes, with_purchases
@@ -74,6 +74,7 @@ def least_curtailment(search: Search) -> Found | None:
     least = np.inf if incumbent is None else float(variables.cost @ state.x)
     tightening = make_no_tightening(limits)
     working_set = np.zeros(tightening.size, dtype=bool)  # limits once near stay, or a programme would undo the last one
+    bound = working_set.copy()
     region, farthest = make_region(state.x.size), 0.0
     solution = ProgrammeSolution(state.x, {}, feasible=False)
     at_vertex = restarted = gone_back = False
@@ -87,8 +88,7 @@ def least_curtailment(search: Search) -> Found | None:
             if trusted and possible_saving(solution, state.response, limits) <= COST_TOLERANCE * least:
                 break
             working_set |= find_near_limits(state.response, limits)
-            constraints = linearise_limits(state.response, limits, working_set, variables.effect, state.x, tightening)
-            found = solve_programme(constraints, variables, state.x, region)
+            found = solve_by_rows(state.response, limits, working_set, variables, state.x, tightening, region, bound)
         tolerance = RESTART_TOLERANCE if restarted else COST_TOLERANCE
         if found is None or variables.cost @ found.x >= (1.0 - tolerance) * least:
             # Around an unclean state a programme may promise nothing although something could be saved.
@@ -102,6 +102,7 @@ def least_curtailment(search: Search) -> Found | None:
             tightening, farthest = make_no_tightening(limits), 0.0
             continue
         solution = found
+        bound |= find_binding(solution, limits)
         proposed = _step_to(search, variables, state.x, solution.x)
         step = proposed.x - state.x
         at_vertex = proposed.x is solution.x and region.contains(step) and proposed.clean is not None

@@ -152,9 +152,21 @@ def possible_saving(solution: ProgrammeSolution, response: Response, limits: Lim
     excess, n_voltages = limit_excess(response, limits), 2 * limits.max_vm_pu.size
     room = -excess - np.where(np.arange(excess.size) < n_voltages, MARGIN_VM_PU, MARGIN_PERCENT)
     room[n_voltages:] /= 100.0
-    n_ends = excess.size - n_voltages
-    which = [k if k < n_voltages else n_voltages + (k - n_voltages) % n_ends for k in solution.multipliers]
+    which = _find_limits(np.array(list(solution.multipliers), dtype=np.int64), limits)
     return float(room[which] @ np.array(list(solution.multipliers.values())))
+
+
+def find_binding(solution: ProgrammeSolution, limits: Limits) -> Mask:
+    """Limits that bind a solution, (2B + E,)."""
+    binding = np.zeros(2 * limits.max_vm_pu.size + limits.max_end_percent.size, dtype=bool)
+    binding[_find_limits(np.array(list(solution.multipliers), dtype=np.int64), limits)] = True
+    return binding
+
+
+def _find_limits(rows: Places, limits: Limits) -> Places:
+    """Limits that rows with these numbers stand for, as `LinearConstraints.limit` has them."""
+    n_voltages, n_ends = 2 * limits.max_vm_pu.size, max(limits.max_end_percent.size, 1)
+    return np.where(rows < n_voltages, rows, n_voltages + (rows - n_voltages) % n_ends)
 
 
 class TrustRegion(NamedTuple):

@@ -16,7 +16,7 @@ from cosim.case.solve import linearise
 from cosim.curtailment.decision_variables import make_decision_variables
 from cosim.curtailment.programme import limit_excess
 from cosim.curtailment.search import Found, Scope, Search
-from grid_models.arrays import Complex, Floats
+from grid_models.arrays import Floats
 from grid_models.powerflow.limits import Limits
 from grid_models.response.response import InjectionChange, Response
 from market.exchanges import Kind, Reason, Rows

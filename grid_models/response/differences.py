@@ -37,6 +37,10 @@ class _Derivatives(NamedTuple):
     def current_percent(self, ends: Rows = ALL) -> Complex:
         return self.current[ends]
 
+    def along(self, power: Floats) -> tuple[Floats, Complex]:
+        """Voltages (B,) and currents (E,) by all injections together."""
+        return self.vm_pu() @ power, np.asarray(self.current_percent() @ power)
+
     def slack_kva(self) -> Complex:
         return self.slack
 

@@ -212,6 +212,10 @@ class PhaseChange:
         """Complex currents of conductors at their ends, then unbalance, (e, C) per cent."""
         return np.asarray(self._quantities[ends])
 
+    def along(self, power: Floats) -> tuple[Floats, Complex]:
+        """Voltages (B,) and currents (E,) by all injections together."""
+        return self.vm_pu() @ power, np.asarray(self.current_percent() @ power)
+
     def slack_kva(self) -> Complex:
         """P + jQ out of each source, (G, C)."""
         state, readout = self.state, self.state.engine.readout

@@ -218,6 +218,11 @@ class ControlledChange:
         """Complex currents at e branch ends, (e, N)."""
         return np.asarray(self.by_p.current_percent(ends) + self.by_q.current_percent(ends) @ self.dq)
 
+    def along(self, power: Floats) -> tuple[Floats, Complex]:
+        """Voltages (B,) and currents (E,) by all injections together."""
+        (of_p, i_p), (of_q, i_q) = self.by_p.along(power), self.by_q.along(self.dq @ power)
+        return of_p + of_q, i_p + i_q
+
     def slack_kva(self) -> Complex:
         """P + jQ out of each source, (G, N)."""
         return np.asarray(self.by_p.slack_kva() + self.by_q.slack_kva() @ self.dq)

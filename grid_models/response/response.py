@@ -23,6 +23,9 @@ class InjectionChange(Protocol):
     def current_percent(self, ends: Rows = ALL) -> Complex:
         """Complex currents at e branch ends, (e, N) per cent of the rating per kW."""
 
+    def along(self, power: Floats) -> tuple[Floats, Complex]:
+        """What all injections together, (N,) kW or kvar, change: voltages (B,) pu and currents (E,) per cent."""
+
     def slack_kva(self) -> Complex:
         """P + jQ out of each source into the network, (G, N) kVA per kW."""
 

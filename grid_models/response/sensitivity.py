@@ -273,6 +273,20 @@ class LinearChange:
         fixed = self.state.fixed
         return self.change_of_complex_sums(fixed.ends.weights(fixed.place, fixed.n_unknown, ends))
 
+    def along(self, power: Floats) -> tuple[Floats, Complex]:
+        """Voltages (B,) and currents (E,) by all injections together: one system."""
+        fixed, v = self.state.fixed, self.state.v
+        participant, node, current = self.state.inject(self.unit)
+        currents = np.zeros((fixed.n_unknown, 2, 1))
+        np.add.at(currents[:, :, 0], fixed.network.rhs_row[node], as_pairs(current * power[participant]))
+        dv = np.zeros(v.size, np.complex128)
+        moved = solve_linear(fixed.network, self.state.d, currents, False)[:, :, 0]
+        unknown = np.flatnonzero(fixed.place >= 0)
+        dv[unknown] = (moved[:, 0] + 1j * moved[:, 1])[fixed.place[unknown]]
+        internal = fixed.matrices.bus
+        dvm = (np.conj(v) * dv).real / np.abs(v)
+        return np.where(internal >= 0, dvm[internal], np.nan), fixed.ends.percent(dv)
+
     def slack_kva(self) -> Complex:
         """Power out of the reference buses, whose voltage is constant."""
         fixed, m = self.state.fixed, self.state.fixed.matrices

@@ -1,0 +1,106 @@
+"""Rows of a programme taken as solutions break them (cutting planes; Kelley 1960, doi:10.1137/0108053).
+
+In a feeder of hundreds of houses nearly every voltage is close to its limit, and a handful of them bind. A row costs a
+system to solve for and a coefficient a variable; what one solution does to all limits costs one system. So a programme
+starts with few rows, and takes those that its solution breaks until there is none. Its optimum is that of all rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cosim.curtailment.decision_variables import DecisionVariables
+from cosim.curtailment.programme import (
+    FACETS,
+    MARGIN_PERCENT,
+    MARGIN_VM_PU,
+    LinearConstraints,
+    ProgrammeSolution,
+    TrustRegion,
+    limit_excess,
+    linearise_limits,
+    solve_programme,
+)
+from grid_models.arrays import Floats, Mask
+from grid_models.powerflow.limits import Limits
+from grid_models.response.response import Response
+
+AT_ONCE = 64
+"""So many rows or fewer are all taken at once."""
+FIRST = 16
+"""Rows taken at first, and in the first pass after; twice as many in each one that follows."""
+BROKEN_PU = 1e-10
+"""Excess in pu, or in hundredths of a rating, by which a row counts as broken: the solver's own tolerance."""
+
+
+def solve_by_rows(
+    response: Response,
+    limits: Limits,
+    working_set: Mask,
+    variables: DecisionVariables,
+    x: Floats,
+    tightening: Floats,
+    region: TrustRegion,
+    bound: Mask,
+) -> ProgrammeSolution | None:
+    """Solution of the programme with all limits in `working_set`; None without any.
+
+    Parameters
+    ----------
+    response, limits, working_set, tightening
+        As of `linearise_limits`.
+    variables, x, region
+        As of `solve_programme`.
+    bound
+        (2B + E,) limits that have bound before, with which to begin.
+    """
+
+    def linearise(chosen: Mask) -> LinearConstraints:
+        return linearise_limits(response, limits, chosen, variables.effect, x, tightening)
+
+    if np.count_nonzero(working_set) <= AT_ONCE:
+        return solve_programme(linearise(working_set), variables, x, region)
+    n = FIRST
+    taken = _choose_worst(limit_excess(response, limits), working_set & ~bound, n) | (working_set & bound)
+    constraints = linearise(taken)
+    while True:
+        found = solve_programme(constraints, variables, x, region)
+        if found is None:
+            return None
+        slack = float((constraints.matrix @ found.x - constraints.bound).max(initial=0.0))
+        excess = predict_excess(response, limits, variables, found.x - x, tightening)
+        broken = working_set & ~taken & (excess > slack + BROKEN_PU)
+        if not broken.any():
+            return found
+        more = _choose_worst(excess, broken, n)
+        constraints = LinearConstraints._make(map(np.concatenate, zip(constraints, linearise(more), strict=True)))
+        taken, n = taken | more, 2 * n
+
+
+def _choose_worst(excess: Floats, among: Mask, n: int) -> Mask:
+    """The n limits of the largest excess."""
+    chosen, candidates = np.zeros_like(among), np.flatnonzero(among)
+    chosen[candidates[np.argsort(-excess[candidates], kind="stable")[:n]]] = True
+    return chosen
+
+
+def predict_excess(
+    response: Response, limits: Limits, variables: DecisionVariables, step: Floats, tightening: Floats
+) -> Floats:
+    """Excess over each row after a step of the decision values, by derivatives, (2B + E,): pu, currents / 100 %.
+
+    Of the facets of a current's circle the one that is broken most counts.
+    """
+    change = variables.effect @ step
+    dv, di = response.by_p.along(change.real)
+    if np.iscomplexobj(change):
+        by_q = response.by_q.along(change.imag)
+        dv, di = dv + by_q[0], di + by_q[1]
+    vm, n = response.vm_pu + dv, response.vm_pu.size
+    now = response.current_percent
+    facets = 2.0 * np.pi * np.arange(FACETS)[:, None] / FACETS
+    along = (np.exp(-1j * (np.angle(now) + facets)) * (now + di)).real.max(axis=0)
+    high = vm - limits.max_vm_pu + MARGIN_VM_PU + tightening[:n]
+    low = limits.min_vm_pu - vm + MARGIN_VM_PU + tightening[n : 2 * n]
+    end = along - limits.max_end_percent + MARGIN_PERCENT + tightening[2 * n :]
+    return np.nan_to_num(np.concatenate([high, low, end / 100.0]), nan=-np.inf)
