@@ -67,8 +67,8 @@ def _strength(case: Case, response: Response, violation: Violation, effect: csc_
     """Change of the violated quantity by 1 kW of each cut, (M,): pu, or per cent of the rating."""
     rows = find_rows(case.feeder, case.limits, violation)
     if violation.quantity == "vm_pu":
-        return np.asarray(np.abs(response.by_p.vm_pu(rows) @ effect)[0])
-    return np.asarray(np.abs(response.by_p.current_percent(rows) @ effect).max(axis=0))
+        return np.asarray(np.abs(np.asarray(response.by_p.vm_pu(rows) @ effect))[0])
+    return np.asarray(np.abs(np.asarray(response.by_p.current_percent(rows) @ effect)).max(axis=0))
 
 
 def find_rows(feeder: Feeder, limits: Limits, violation: Violation) -> Places:

@@ -95,6 +95,17 @@ def test_asking_for_some_rows_gives_those_of_the_whole() -> None:
         np.testing.assert_allclose(quantity(some), quantity()[some], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("make", [generated, cigre, kerber, half_dark, one_bus_for_two])
+def test_what_all_together_change_is_the_sum_of_what_each_changes(make: Callable[[], Feeder]) -> None:
+    response = sensitivity(PowerFlow(make()), *powers())
+    assert response is not None
+    step = np.array([1.0, -2.0, 0.5, 0.0, 3.0])
+    for by in (response.by_p, response.by_q):
+        vm, current = by.along(step)
+        np.testing.assert_allclose(vm, by.vm_pu() @ step, rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(current, by.current_percent() @ step, rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.parametrize("make", [generated, cigre, kerber])
 def test_currents_are_the_loadings_of_the_power_flow(make: Callable[[], Feeder]) -> None:
     engine = PowerFlow(make())
