@@ -117,6 +117,7 @@ def dispatch_with_background(
         np.append(sources.surplus_wh, offer),
         sources.fuel_cells,
         *(np.append(wh, 0) for wh in (sources.battery_wh, sources.room_wh, sources.charge_wh)),
+        sources.spare_wh,
     )
     first = np.append(rank, rank.max(initial=0) + 1)
     found = dispatch_locally(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cosim.case.case import Case
 from cosim.case.fleet import run_plant
 from cosim.case.solve import Solved, solve_meters
-from cosim.case.state import ADMITTED, NetworkState, make_plant_state
+from cosim.case.state import ADMITTED, UNDECIDED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.priority import rank_houses
@@ -43,6 +43,7 @@ from cosim.islands.phases import (
     Phase,
     advance_phase,
 )
+from cosim.islands.saving import find_spare
 from cosim.islands.switching import Switching, Topology, Uses
 from grid_models.arrays import Ints
 from grid_models.errors import NothingToSolveError
@@ -328,6 +329,7 @@ def _alone(
     """A part without the grid, as an island; None if no device can hold it."""
     numbers, ranges = list_fuel_cells(case, network, inside)
     background = find_island_background(case, switching.topology(in_force), inside)
+    spare = find_spare(case, network, state, inputs.interval, inside, ranges)
 
     def engine_of(former: Former, uses: Uses) -> AnyPowerFlow:
         return switching.engine(in_force, (int(case.feeder.bus[former.house]),), uses)
@@ -336,7 +338,7 @@ def _alone(
         orders = make_island_orders(case, inputs, state, inside)
         rows = case.mechanism.clear(orders, state, case.rules).rows
         critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
-        part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background)
+        part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background, spare)
         return hold_with_background(part, network, engine_of)
 
     held = hold_with(inputs)
@@ -497,4 +499,5 @@ def _network_after(
     for k, device in enumerate(case.fleet.devices):
         if phase[device.house] == Phase.DARK:
             plants[k, 1:] = 0.0  # a plant without a network to feed trips
-    return network._replace(phase=phase, is_forming=former, pickup=pickup, in_force=in_force, plants=plants)
+    plan = network.plan if in_force.any() else np.full_like(network.plan, UNDECIDED)
+    return network._replace(phase=phase, is_forming=former, pickup=pickup, in_force=in_force, plants=plants, plan=plan)
