@@ -1,6 +1,6 @@
 """Which way an outage is dispatched: hour by hour, or with energy kept for critical load to come (`islands.saving`).
 
-Both are tried out with what is known of the hours to come, from where the network loses the grid until it is whole again.
+Both are tried out with what is known of the hours to come, from the loss of the grid to the end of the outage.
 
 Law: however long an outage lasts, a plan never serves less critical load than going hour by hour.
 """
@@ -23,8 +23,10 @@ def is_served_as_well(short_wh: Ints, hourly_wh: Ints) -> bool:
 
     Examples
     --------
-    >>> is_served_as_well(np.array([0, 1, 4]), np.array([0, 3, 2])), is_served_as_well(np.array([1, 0]), np.array([0, 9]))
-    (True, False)
+    >>> is_served_as_well(np.array([0, 1, 4]), np.array([0, 3, 2]))
+    True
+    >>> is_served_as_well(np.array([1, 0]), np.array([0, 9]))
+    False
     """
     return bool((np.cumsum(short_wh) <= np.cumsum(hourly_wh)).all())
 

@@ -76,7 +76,9 @@ def list_supplies(place: Place, cells: Cells, plants: Floats, opened: Opened, is
         low[k], high[k], stops[k] = find_energies(cells, k, plants[k], place.hours)
     room, release = find_battery_room(orders, opened.before, opened.rows, opened.rows["delivered_wh"].copy())
     spare = find_spare(place, opened.before, plants, high, is_used, orders.interval)
-    return Supplies(opened.surplus_wh, release, room, orders.charge_wh.copy(), place.cell_house, low, high, stops, spare)
+    return Supplies(
+        opened.surplus_wh, release, room, orders.charge_wh.copy(), place.cell_house, low, high, stops, spare
+    )
 
 
 @compiled
@@ -187,7 +189,7 @@ def run_lane(
     for t in range(first, stop):
         raised = lane.mark[IS_DARK] != 0 or lane.mark[PICKUP] > 0
         opened = open_interval(supply, t, state, rules, raised)
-        supplies = list_supplies(place, cells, lane.plants, opened, rules.battery)
+        supplies = list_supplies(place, cells, lane.plants, opened, rules.battery != 0)
         house, cell, trial = try_formers(net, place, opened, supplies, lane)
         if trial.verdict == ELSEWHERE:
             return Ended(OTHER_FORMER, t, state, house)

@@ -14,8 +14,7 @@ from grid_models.arrays import Ints
 from market.compiled import ZERO, compiled
 from market.storage import Wh
 
-
-NO_LIMIT = int(2**62)
+NO_LIMIT = 2**62
 """Spare energy where nothing is kept."""
 
 

@@ -117,7 +117,8 @@ def find_spare(place: Place, before: State, plants: Floats, high_wh: Wh, is_used
         charge += deliverable_wh(before.own_wh[i] - before.ratings.soc_min_wh[i], before.ratings.discharge_ppm[i])
     for k in range(place.wh_per_kg.size):
         tanks += int(plants[k, 0] * place.wh_per_kg[k])
-    return min(charge + tanks - place.kept[t, 0], charge + high_wh.sum() - place.kept[t, 1])
+    spare: int = min(charge + tanks - place.kept[t, 0], charge + high_wh.sum() - place.kept[t, 1])
+    return spare
 
 
 @compiled

@@ -128,7 +128,7 @@ def find_spare(
     numbers = [k for k, one in case.fleet.fuel_cells.items() if network.standing[k] == ADMITTED and inside[one.house]]
     plants = [case.fleet.fuel_cells[k].plant for k in numbers]
     ((kept, kept_charge),) = keep_from(case, t, t + 1, inside, plants, state.ratings)
-    charge = count_charge(state, case.rules.battery)[inside].sum()
+    charge = count_charge(state, bool(case.rules.battery))[inside].sum()
     tanks = [int(network.plants[k, 0] * rate_fuel_wh_per_kg(plant)) for k, plant in zip(numbers, plants, strict=True)]
     now = sum(cell.high_wh for cell in cells)
     return int(min(charge + sum(tanks) - kept, charge + now - kept_charge))

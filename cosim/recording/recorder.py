@@ -248,8 +248,8 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        plan = arrays[_PLAN] if _PLAN in arrays else NO_PLAN
-        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS), plan)
+        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
+        network = network._replace(plan=arrays.get(_PLAN, NO_PLAN))
         kept = {name: arrays[name] for name in _STATE_KEYS}
         flexible = arrays[_FLEXIBLE].view(FLEXIBLE).reshape(-1) if _FLEXIBLE in arrays else NO_FLEXIBLE
         return State(**kept, lots=lots, ratings=ratings, flexible=flexible), network

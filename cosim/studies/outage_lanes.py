@@ -23,6 +23,7 @@ from cosim.islands.lane_former import Place
 from cosim.islands.phases import Phase
 from cosim.islands.saving import keep_from, list_efficiencies
 from cosim.islands.switching import Switching
+from cosim.studies.outage_failures import Broken, break_devices, list_breaks
 from grid_models.arrays import Floats, Ints
 from grid_models.devices.fuel_cell_lane import list_cells
 from grid_models.feeder.topology import Supply
@@ -32,6 +33,8 @@ from market.rules import PLUGGED_IN
 from market.state import State
 
 PRIORITIES = tuple(VALUE_OF_LOST_LOAD)
+REMEMBERED = 64
+"""Series of energy to keep that are remembered, one for each set of devices that work."""
 
 
 class Start(NamedTuple):
@@ -78,37 +81,48 @@ class OutageLanes:
         return bool(alone.all() and whole and plain and of_one_rank and fast)
 
     def follow(self, start: Start, n: int) -> Ints:
-        """Wh not served in each of `n` intervals of an outage, by the plan that `choose_plan` takes.
+        """Wh not served in each of `n` intervals of an outage, by the plan that is taken.
 
         Returns
         -------
         numpy.ndarray
             (n, 4): critical load, then all load of houses of low, normal and high priority.
         """
-        hourly = self._follow(start, n, HOUR_BY_HOUR)
-        if not self._case.opening_network.plan.size:
-            return hourly
-        ahead = self._follow(start, n, AHEAD)
-        return ahead if is_served_as_well(ahead[:, 0], hourly[:, 0]) else hourly
+        return self.try_plans(start, n)[1]
 
-    def _follow(self, start: Start, n: int, plan: int) -> Ints:
+    def try_plans(self, start: Start, n: int) -> tuple[int, Ints]:
+        """The plan that is taken, AHEAD only where it serves no less critical load, and what `follow` returns."""
+        hourly = self.follow_plan(start, n, HOUR_BY_HOUR)
+        if not self._case.opening_network.plan.size:
+            return HOUR_BY_HOUR, hourly
+        ahead = self.follow_plan(start, n, AHEAD)
+        return (AHEAD, ahead) if is_served_as_well(ahead[:, 0], hourly[:, 0]) else (HOUR_BY_HOUR, hourly)
+
+    def follow_plan(self, start: Start, n: int, plan: int, broken: Broken | None = None) -> Ints:
+        """As `follow`, by a plan, while devices fail."""
         state, network, first = start
+        breaks = {first + k for k in list_breaks(broken) if k < n} if broken is not None else set[int]()
         opening = self._case.opening_network
         network = network._replace(in_force=opening.in_force, plan=np.full_like(opening.plan, plan))
         found = np.zeros((n, 1 + len(PRIORITIES)), np.int64)
         t, stop = first, first + n
         while t < stop:
+            if broken is not None:
+                state, network = break_devices(state, network, broken, t - first)
             if self._compiled and t not in self._eventful and not (network.standing == LEAVING).any():
-                state, network, done = self._run_lane(state, network, t, self._find_end(t, stop), found[t - first :])
+                end = self._find_end(t, stop, breaks)
+                state, network, done = self._run_lane(state, network, t, end, found[t - first :])
                 t += done
+                if t in breaks and done > 0:
+                    continue
             if t < stop:
                 state, network, found[t - first] = self._look_closer(state, network, t)
                 t += 1
         return found
 
-    def _find_end(self, t: int, stop: int) -> int:
+    def _find_end(self, t: int, stop: int, breaks: set[int]) -> int:
         """Interval before which a lane from `t` on ends at the latest."""
-        return min((one for one in self._eventful if t < one < stop), default=stop)
+        return min((one for one in self._eventful | breaks if t < one < stop), default=stop)
 
     def _look_closer(self, state: State, network: NetworkState, t: int) -> tuple[State, NetworkState, Ints]:
         """One interval by the rules of any."""
@@ -179,17 +193,17 @@ class OutageLanes:
         """Energy to keep behind every interval of the run, (T, 2) Wh; (0, 2) without a plan."""
         if not network.looks_ahead:
             return np.zeros((0, 2), np.int64)
-        key = network.standing.tobytes()
+        key = network.standing.tobytes() + state.ratings.max_charge_wh.tobytes()
         if key not in self._kept:
+            if len(self._kept) >= REMEMBERED:
+                self._kept.clear()
             case = replace(self._case, inputs=self._supply(network))
             plants = [case.fleet.fuel_cells[k].plant for k in numbers]
             everyone = np.ones(case.feeder.bus.size, bool)
             self._kept[key] = keep_from(case, 0, case.n_intervals, everyone, plants, state.ratings)
         return self._kept[key]
 
-    def _place(
-        self, former: int, state: State, network: NetworkState, numbers: list[int]
-    ) -> tuple[Network, Place]:
+    def _place(self, former: int, state: State, network: NetworkState, numbers: list[int]) -> tuple[Network, Place]:
         """The network with a former in place, and what else does not change."""
         case, bus = self._case, int(self._case.feeder.bus[former])
         if former not in self._places:

@@ -37,6 +37,12 @@ WORLDS: dict[str, dict[str, Any]] = {
     "no market": {"market": {"mechanism": "none"}},
     "inverters without reserve": {"battery": {"inverter_cos_phi": 1.0}},
     "quarter hours": {"horizon": {"interval_minutes": 15}},
+    "energy kept for critical load": {"outage": {"dispatch": "ahead", "look_ahead_hours": 12}},
+    "energy kept, a second fuel cell, quarter hours": {
+        "horizon": {"interval_minutes": 15},
+        "events": [{**SECOND, "at": "2017-01-01T00:00:00Z"}],
+        "outage": {"dispatch": "ahead", "look_ahead_hours": 6},
+    },
 }
 
 
@@ -74,3 +80,11 @@ def test_compiled_outages_are_those_of_any_interval(name: str) -> None:
         assert (fast == slow).all()
         shed += int(slow[:, 1:].sum())
     assert shed > 0 or name == "summer"
+
+
+@pytest.mark.slow
+def test_kept_energy_is_not_used_for_ordinary_load() -> None:
+    """The worlds in which energy is kept differ from those in which it is not: the plan was followed."""
+    kept = sum(fast[:, 0].sum() for fast, _ in follow_both("energy kept for critical load", (0, 41)))
+    hourly = sum(fast[:, 0].sum() for fast, _ in follow_both("winter", (0, 41)))
+    assert kept < hourly

@@ -24,17 +24,16 @@ from cosim.studies.outage_lanes import PRIORITIES
 from cosim.studies.outages import BASE, PLUGGED_IN
 from cosim.studies.survival import (
     COMPARED,
+    HOURLY,
     follow_undisturbed,
-    format_markdown,
     list_starts,
     list_survival_notes,
     list_survival_tasks,
-    make_curves,
     measure_survival,
     open_for,
-    wilson_interval,
     with_grid,
 )
+from cosim.studies.survival_curves import format_markdown, make_curves, wilson_interval
 from market.state import State
 
 SMALL = """name = "small"
@@ -119,7 +118,7 @@ def test_table_shows_the_lengths_that_there_are() -> None:
 
 def test_variants_are_those_named_and_the_second_fuel_cell_is_that_of_the_scenario() -> None:
     tasks = list_survival_tasks(load_scenario("outage"), 400, 72, 8760)
-    assert tuple(dict.fromkeys(task.labels["variant"] for task in tasks)) == COMPARED
+    assert tuple(dict.fromkeys(task.labels["variant"] for task in tasks)) == tuple(x for x in COMPARED if x != HOURLY)
     of = {task.labels["variant"]: task.scenario for task in tasks}
     assert [event.kind for event in of[BASE].events] == ["outage"]
     plugged = of[PLUGGED_IN].events[0]
@@ -204,8 +203,8 @@ def test_command_writes_hours_curves_and_figure(tmp_path: Path, monkeypatch: pyt
     assert result.exit_code == 0, result.output
     assert "events that the survival study leaves out: outage (1)" in result.output
     rows, curves = pd.read_csv("found/survival_hours.csv"), pd.read_csv("found/survival.csv")
-    assert len(rows) == 3 * 3 * 6
-    assert curves.groupby("variant")["hours"].max().tolist() == [6, 6, 6]
+    assert len(rows) == 4 * 3 * 6
+    assert curves.groupby("variant")["hours"].max().tolist() == [6, 6, 6, 6]
     assert "Survival without the grid" in Path("found/survival.html").read_text(encoding="utf-8")
 
 
