@@ -68,10 +68,10 @@ def find_kept(forecast: Forecast, fuel_wh: int, ahead: int) -> Ints:
     [10, 4]
     """
     n = forecast.short_wh.size
-    padded = [np.append(wh, np.zeros(ahead, np.int64)) for wh in forecast]
-    kept = np.zeros((n, 2), np.int64)
+    beyond, kept = np.zeros(ahead, np.int64), np.zeros((n, 2), np.int64)
+    shorts, suns = np.append(forecast.short_wh, beyond), np.append(forecast.sun_wh, beyond)
     for k in range(ahead, 0, -1):
-        short, sun = (wh[k : k + n] for wh in padded)
+        short, sun = shorts[k : k + n], suns[k : k + n]
         kept = np.maximum(kept - sun[:, None], 0)
         kept += np.stack([short, np.maximum(short - fuel_wh, 0)], axis=1)
     return kept

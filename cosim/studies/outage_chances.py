@@ -25,8 +25,10 @@ from grid_models.arrays import Floats, Ints
 from grid_models.devices.reliability import Units
 
 
-def find_chances(case: Case, lanes: OutageLanes, start: Start, short_wh: Ints, plan: int, failures: Failures) -> Floats:
-    """Chance that no critical load has been short by the end of each interval of an outage, (T,).
+def find_chances(
+    case: Case, lanes: OutageLanes, start: Start, short_wh: Ints, plan: int, failures: Failures
+) -> tuple[Floats, bool]:
+    """Chance that no critical load is short up to each interval of an outage, (T,), and whether it is drawn.
 
     Parameters
     ----------
@@ -40,14 +42,14 @@ def find_chances(case: Case, lanes: OutageLanes, start: Start, short_wh: Ints, p
     survived = _is_survived(short_wh)
     failing = _list_failing(case, start, failures)
     if not failing:
-        return survived
+        return survived, False
     if len(failing) == 1:
-        return _follow_each_failure(case, lanes, start, survived, plan, failing[0])
+        return _follow_each_failure(case, lanes, start, survived, plan, failing[0]), False
     rng, total = np.random.default_rng([case.scenario.seed, start.first]), np.zeros(survived.size)
     for _ in range(failures.draws):
         broken = draw_broken(case, failures, start.state, start.network, survived.size, rng)
         total += _is_survived(lanes.follow_plan(start, survived.size, plan, broken)[:, 0])
-    return total / failures.draws
+    return total / failures.draws, True
 
 
 class _Failing(NamedTuple):

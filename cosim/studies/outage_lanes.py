@@ -80,18 +80,15 @@ class OutageLanes:
         plain = plain and devices == 0 and case.feeder.background.is_empty
         return bool(alone.all() and whole and plain and of_one_rank and fast)
 
-    def follow(self, start: Start, n: int) -> Ints:
-        """Wh not served in each of `n` intervals of an outage, by the plan that is taken.
+    def try_plans(self, start: Start, n: int) -> tuple[int, Ints]:
+        """The plan that is taken, AHEAD only where it serves no less critical load, and what it does not serve.
 
         Returns
         -------
-        numpy.ndarray
-            (n, 4): critical load, then all load of houses of low, normal and high priority.
+        int, numpy.ndarray
+            The plan, and of `n` intervals of an outage, (n, 4) Wh: critical load that is short, then all load that is
+            not served of houses of low, normal and high priority.
         """
-        return self.try_plans(start, n)[1]
-
-    def try_plans(self, start: Start, n: int) -> tuple[int, Ints]:
-        """The plan that is taken, AHEAD only where it serves no less critical load, and what `follow` returns."""
         hourly = self.follow_plan(start, n, HOUR_BY_HOUR)
         if not self._case.opening_network.plan.size:
             return HOUR_BY_HOUR, hourly
@@ -99,7 +96,7 @@ class OutageLanes:
         return (AHEAD, ahead) if is_served_as_well(ahead[:, 0], hourly[:, 0]) else (HOUR_BY_HOUR, hourly)
 
     def follow_plan(self, start: Start, n: int, plan: int, broken: Broken | None = None) -> Ints:
-        """As `follow`, by a plan, while devices fail."""
+        """What a plan does not serve while devices fail, (n, 4) Wh: as of `try_plans`."""
         state, network, first = start
         breaks = {first + k for k in list_breaks(broken) if k < n} if broken is not None else set[int]()
         opening = self._case.opening_network

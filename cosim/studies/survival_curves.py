@@ -24,6 +24,8 @@ UNLIMITED = 10**12
 """Failures are drawn from so many that even all hours of a year are a sample."""
 FAILING = "critical_failing"
 """Column with the chance that all critical load is served by devices that may fail."""
+DRAWN = "failures_drawn"
+"""Column that says whether that chance is of failures that were drawn."""
 
 
 def spread_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,12 +65,12 @@ def make_curves(
         **{f"not_served_{name}_kwh": cumulated[f"not_served_{name}_wh"] / 1000.0 for name in PRIORITIES},
     )
     if FAILING in rows:
-        told[FAILING] = rows[FAILING]
+        told = told.join(rows[[FAILING, DRAWN]])
     groups = told.groupby(["variant", "hour"], sort=False)
-    curves = groups.mean()
+    curves = groups.mean().drop(columns=DRAWN, errors="ignore")
     n = np.asarray(groups.size(), np.int64)
     for name in ("critical", "all", *([FAILING] if FAILING in rows else [])):
-        of_all = hours if name != FAILING else UNLIMITED
+        of_all = np.where(groups[DRAWN].any(), UNLIMITED, hours) if name == FAILING else np.array(hours)
         low, high = wilson_interval(curves[name].to_numpy(), n, of_all)
         curves[f"{name}_low"], curves[f"{name}_high"] = low, high
     for key in ("", *(f"{name}_" for name in PRIORITIES)):
@@ -80,7 +82,7 @@ def make_curves(
     return curves.reset_index().rename(columns={"hour": "hours"})
 
 
-def wilson_interval(share: Floats, n: Ints, of_all: int) -> tuple[Floats, Floats]:
+def wilson_interval(share: Floats, n: Ints, of_all: Ints) -> tuple[Floats, Floats]:
     """Interval that holds the share of all with 95 % confidence, from the share of a sample; a point if all are in it.
 
     E. B. Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22, 209–212; n of N
@@ -88,12 +90,12 @@ def wilson_interval(share: Floats, n: Ints, of_all: int) -> tuple[Floats, Floats
 
     Examples
     --------
-    >>> [round(float(end), 3) for end in wilson_interval(np.array(0.5), np.array(10), 10**9)]
+    >>> [round(float(end), 3) for end in wilson_interval(np.array(0.5), np.array(10), np.array(10**9))]
     [0.237, 0.763]
-    >>> [float(end) for end in wilson_interval(np.array(0.5), np.array(10), 10)]
+    >>> [float(end) for end in wilson_interval(np.array(0.5), np.array(10), np.array(10))]
     [0.5, 0.5]
     """
-    z2 = CONFIDENCE_Z**2 * (of_all - n) / (n * max(of_all - 1, 1))
+    z2 = CONFIDENCE_Z**2 * (of_all - n) / (n * np.maximum(of_all - 1, 1))
     middle = (share + z2 / 2.0) / (1.0 + z2)
     half = np.sqrt(z2 * (share * (1.0 - share) + z2 / 4.0)) / (1.0 + z2)
     return np.clip(middle - half, 0.0, share), np.clip(middle + half, share, 1.0)

@@ -72,10 +72,10 @@ def test_outages_of_a_year_begin_at_all_times_of_the_day() -> None:
 
 @given(share=st.floats(0.0, 1.0), n=st.integers(1, 500))
 def test_interval_holds_the_share_and_is_a_point_for_all(share: float, n: int) -> None:
-    low, high = wilson_interval(np.array(share), np.array(n), 500)
+    low, high = wilson_interval(np.array(share), np.array(n), np.array(500))
     assert 0.0 <= low <= share <= high <= 1.0
     assert n < 500 or low == high == share
-    wider = wilson_interval(np.array(share), np.array(max(n // 2, 1)), 500)
+    wider = wilson_interval(np.array(share), np.array(max(n // 2, 1)), np.array(500))
     assert wider[0] <= low + 1e-12
     assert wider[1] >= high - 1e-12
 
