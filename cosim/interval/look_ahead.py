@@ -21,14 +21,18 @@ from market.state import State
 def is_served_as_well(short_wh: Ints, hourly_wh: Ints) -> bool:
     """Whether critical load that is short, (T,) Wh, never sums up to more than hour by hour.
 
+    Where one is joined to the grid before the other, nothing more is short.
+
     Examples
     --------
     >>> is_served_as_well(np.array([0, 1, 4]), np.array([0, 3, 2]))
     True
-    >>> is_served_as_well(np.array([1, 0]), np.array([0, 9]))
-    False
+    >>> is_served_as_well(np.array([1, 0]), np.array([0, 9])), is_served_as_well(np.array([1, 1]), np.array([1]))
+    (False, False)
     """
-    return bool((np.cumsum(short_wh) <= np.cumsum(hourly_wh)).all())
+    n = max(short_wh.size, hourly_wh.size)
+    ahead, hourly = (np.cumsum(np.pad(wh, (0, n - wh.size))) for wh in (short_wh, hourly_wh))
+    return bool((ahead <= hourly).all())
 
 
 def find_critical_short_wh(case: Case, chunk: Chunk) -> int:
