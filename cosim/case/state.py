@@ -14,8 +14,8 @@ from grid_models.devices.fuel_cell_plant import PlantState
 ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
 """Standing of a device: only those admitted take part. A battery is leaving while it holds energy of other houses."""
 
-UNDECIDED, HOUR_BY_HOUR, AHEAD = 0, 1, 2
-"""How the outage that the network is in is dispatched, where the scenario asks to look ahead."""
+HOUR_BY_HOUR, AHEAD = 1, 2
+"""How the outage that the network is in, or was in last, is dispatched, where the scenario asks to look ahead."""
 NO_PLAN = np.zeros(0, np.int8)
 """Without a choice: every outage is dispatched hour by hour."""
 
@@ -41,7 +41,7 @@ class NetworkState(NamedTuple):
     plants
         (D, 4) of each fuel cell: hydrogen, kg; whether it runs; power, kW; hours it has been starting.
     plan
-        (1,) UNDECIDED, HOUR_BY_HOUR or AHEAD; (0,) where the scenario does not ask to look ahead.
+        (1,) HOUR_BY_HOUR or AHEAD, chosen when an outage begins; (0,) where the scenario does not ask to look ahead.
     """
 
     phase: npt.NDArray[np.int8]
@@ -82,7 +82,7 @@ def make_opening_network(
         np.zeros(n_outages, bool),
         standing,
         plants,
-        np.full(1, UNDECIDED, np.int8) if may_look_ahead else NO_PLAN,
+        np.full(1, HOUR_BY_HOUR, np.int8) if may_look_ahead else NO_PLAN,
     )
 
 

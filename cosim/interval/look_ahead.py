@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.case.state import AHEAD, HOUR_BY_HOUR, UNDECIDED, NetworkState
+from cosim.case.state import AHEAD, HOUR_BY_HOUR, NetworkState
 from cosim.interval.chunk import Chunk
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.islands.switching import Switching
@@ -44,7 +44,7 @@ def find_critical_short_wh(case: Case, chunk: Chunk) -> int:
 
 def with_plan(case: Case, switching: Switching, state: State, network: NetworkState, t: int) -> NetworkState:
     """The network's state with a plan for the outage that begins in interval `t`, if the scenario asks for one."""
-    if not (network.plan == UNDECIDED).any() or not case.timeline.open[t].any():
+    if network.plan.size == 0 or network.in_force.any() or not case.timeline.open[t].any():
         return network
     hourly, ahead = (
         try_plan(case, switching, state, network._replace(plan=np.full(1, plan, np.int8)), t)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cosim.case.case import Case
 from cosim.case.fleet import run_plant
 from cosim.case.solve import Solved, solve_meters
-from cosim.case.state import ADMITTED, UNDECIDED, NetworkState, make_plant_state
+from cosim.case.state import ADMITTED, NetworkState, make_plant_state
 from cosim.case.timeline import Mask
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.priority import rank_houses
@@ -499,5 +499,4 @@ def _network_after(
     for k, device in enumerate(case.fleet.devices):
         if phase[device.house] == Phase.DARK:
             plants[k, 1:] = 0.0  # a plant without a network to feed trips
-    plan = network.plan if in_force.any() else np.full_like(network.plan, UNDECIDED)
-    return network._replace(phase=phase, is_forming=former, pickup=pickup, in_force=in_force, plants=plants, plan=plan)
+    return network._replace(phase=phase, is_forming=former, pickup=pickup, in_force=in_force, plants=plants)
