@@ -74,7 +74,10 @@ DEVICES = (
     Column("answer", "answer"),
     Column("reason", "reason"),
 )
-TILES = ("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share")
+TILES = (
+    *("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share"),
+    *(*OUTAGE_COST, *OUTAGE_DEVICES),
+)
 
 
 def make_outage_sections(run: RunTables) -> list[PageSection]:
@@ -93,9 +96,7 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
             "outages",
             "Outages",
             (*_describe_outages(len(found), len(drawn)), *_describe_dispatch(run, found), *_describe_devices(run)),
-            facts=tuple(
-                _make_tile(run, key) for key in (*TILES, *OUTAGE_COST, *OUTAGE_DEVICES) if key in run.result.resilience
-            ),
+            facts=tuple(_make_tile(run, key) for key in TILES if key in run.result.resilience),
             tables=tuple(tables),
             figures=_draw_figures(drawn, run.hours),
         )
@@ -193,12 +194,14 @@ def make_outages_table(run: RunTables) -> Table:
 def make_priorities_table(run: RunTables, spells: list[Spell]) -> Table:
     """Energy not served in each outage, by priority of the houses; of many outages the first ones."""
     priority, shed = run.result.scenario.curtailment.priority, run.meter("shed_wh")
-    rank = {name: priority.get(str(name), "normal") for name in shed.columns}
+    classes = [priority.get(str(name), "normal") for name in shed.columns]
     rows = []
-    for number, spell in enumerate(spells[:LISTED], start=1):
-        lost = shed.loc[shed.index.isin(spell.rows["time"])].sum().groupby(rank).sum() / 1000.0
+    for k, spell in enumerate(spells[:LISTED], start=1):
+        lost = shed.loc[shed.index.isin(spell.rows["time"])].sum().groupby(classes).sum() / 1000.0
         short = (spell.rows["critical_wh"] - spell.rows["critical_served_wh"]).sum() / 1000.0
-        rows.append({"outage": str(number), "critical": short, **{name: lost.get(name) for name in VALUE_OF_LOST_LOAD}})
+        rows.append(
+            {"outage": str(k), "critical": short, **{name: lost.get(name, float("nan")) for name in VALUE_OF_LOST_LOAD}}
+        )
     left = len(spells) - LISTED
     caption = "Energy not served, kWh: what of it was critical load, and all of it by priority of the houses."
     caption += f" {left} more outages are left out." if left > 0 else ""
