@@ -35,8 +35,10 @@ OUTAGE_INTERVALS = make_schema(
     *("time", "part", "supply", "former", "houses", *_ENERGIES_WH, "soc", "hydrogen_kg", "frequency_hz"),
     *("in_band", "grid_ready", "dispatch"),
 )
-"""`supply` is `grid`, `island` or `dark`; `grid_ready` says whether an island is waiting to be reconnected; `dispatch` is
-`hourly`, or `ahead` where energy is kept for critical load."""
+"""`supply` is `grid`, `island` or `dark`; `grid_ready` says whether an island is waiting to be reconnected.
+
+`dispatch` is `hourly`, or `ahead` where energy is kept for critical load.
+"""
 
 REGISTRATIONS = make_schema("time", "device", "rated_kw", "answer", "reason", "element", "energy_wh")
 

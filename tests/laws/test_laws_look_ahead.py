@@ -1,4 +1,4 @@
-"""Laws of outages that keep energy for critical load: budgets, and never less critical load served than hour by hour."""
+"""Laws of outages that keep energy for critical load: budgets, and never less of it served than hour by hour."""
 
 from __future__ import annotations
 
