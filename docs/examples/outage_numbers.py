@@ -92,7 +92,7 @@ def study_curves() -> pd.DataFrame:
 
 def draw_curves(curves: pd.DataFrame) -> str:
     """Share of outages with all critical load served, by length, with bands of 95 % confidence, as an SVG."""
-    across, up = WIDTH - LEFT - 10, HEIGHT - BOTTOM - 10
+    across, up = WIDTH - LEFT - 20, HEIGHT - BOTTOM - 10
 
     def place(hours: Any, share: Any) -> str:
         pairs = zip(hours, share, strict=True)
