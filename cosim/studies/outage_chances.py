@@ -12,6 +12,7 @@ import numpy as np
 
 from cosim.case.case import Case
 from cosim.studies.outage_failures import (
+    Broken,
     Failures,
     can_fail,
     chance_by_interval,
@@ -23,6 +24,9 @@ from cosim.studies.outage_failures import (
 from cosim.studies.outage_lanes import OutageLanes, Start
 from grid_models.arrays import Floats, Ints
 from grid_models.devices.reliability import Units
+
+STEP = 24
+"""Intervals that are followed at once before it is asked whether critical load fell short."""
 
 
 def find_chances(
@@ -70,15 +74,30 @@ def _list_failing(case: Case, start: Start, failures: Failures) -> list[_Failing
 def _follow_each_failure(
     case: Case, lanes: OutageLanes, start: Start, survived: Floats, plan: int, one: _Failing
 ) -> Floats:
-    """The chance with one device that can fail: exact."""
+    """The chance with one device that can fail: exact. What fails behind the first shortage changes nothing."""
     n = survived.size
     chance = chance_by_interval(one.units, n, case.interval_minutes / 60.0)
-    found: Floats = survived * chance[n]
-    for k in np.flatnonzero(chance[:n] > 0.0):
-        broken = never(case)
-        getattr(broken, one.field)[one.number] = k
-        found += chance[k] * _is_survived(lanes.follow_plan(start, n, plan, broken)[:, 0])
+    last = min(int(survived.sum()) + 1, n)
+    broken, here = never(case), lanes.with_plan(start, plan)
+    getattr(broken, one.field)[one.number] = 0
+    found: Floats = survived * chance[last:].sum()
+    for k in range(last):
+        if chance[k] > 0.0:
+            found[: k + _count_survived(lanes, here, n - k, broken)] += chance[k]
+        here, _ = lanes.advance(here, 1)
     return found
+
+
+def _count_survived(lanes: OutageLanes, here: Start, n: int, broken: Broken) -> int:
+    """Intervals, at most `n`, before critical load falls short without the devices that are broken."""
+    done = 0
+    while done < n:
+        here, rows = lanes.advance(here, min(STEP, n - done), broken)
+        short = np.flatnonzero(rows[:, 0])
+        if short.size:
+            return done + int(short[0])
+        done += rows.shape[0]
+    return n
 
 
 def _is_survived(short_wh: Ints) -> Floats:

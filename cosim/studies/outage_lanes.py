@@ -97,10 +97,25 @@ class OutageLanes:
 
     def follow_plan(self, start: Start, n: int, plan: int, broken: Broken | None = None) -> Ints:
         """What a plan does not serve while devices fail, (n, 4) Wh: as of `try_plans`."""
+        return self.advance(self.with_plan(start, plan), n, broken)[1]
+
+    def with_plan(self, start: Start, plan: int) -> Start:
+        """The start of an outage that is dispatched by a plan."""
+        opening = self._case.opening_network
+        return start._replace(
+            network=start.network._replace(in_force=opening.in_force, plan=np.full_like(opening.plan, plan))
+        )
+
+    def advance(self, start: Start, n: int, broken: Broken | None = None) -> tuple[Start, Ints]:
+        """Go on for `n` intervals, in an outage or into one; devices fail at intervals counted from here.
+
+        Returns
+        -------
+        Start, numpy.ndarray
+            The states behind them, and what was not served, (n, 4) Wh.
+        """
         state, network, first = start
         breaks = {first + k for k in list_breaks(broken) if k < n} if broken is not None else set[int]()
-        opening = self._case.opening_network
-        network = network._replace(in_force=opening.in_force, plan=np.full_like(opening.plan, plan))
         found = np.zeros((n, 1 + len(PRIORITIES)), np.int64)
         t, stop = first, first + n
         while t < stop:
@@ -115,7 +130,7 @@ class OutageLanes:
             if t < stop:
                 state, network, found[t - first] = self._look_closer(state, network, t)
                 t += 1
-        return found
+        return Start(state, network, stop), found
 
     def _find_end(self, t: int, stop: int, breaks: set[int]) -> int:
         """Interval before which a lane from `t` on ends at the latest."""

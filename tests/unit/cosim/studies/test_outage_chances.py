@@ -126,3 +126,18 @@ def test_drawn_failures_of_two_fuel_cells_are_near_the_chain() -> None:
     assert (np.abs(chances - exact) < 4.0 * np.sqrt(exact * (1.0 - exact) / draws)).all()
     again, _ = find_chances(case, lanes, start, rows[:, 0], plan, Failures(CELL, draws=draws))
     assert (chances == again).all()
+
+
+@pytest.mark.slow
+def test_chance_with_batteries_is_the_sum_over_every_interval_of_failure() -> None:
+    community = {**BASE["community"], "battery_kwh": 6.0, "tank_kg": 0.2}
+    case, lanes, start = open_outage(battery={}, houses={"n_houses": 6, "n_prosumers": 3}, community=community)
+    plan, rows = lanes.try_plans(start, HOURS)
+    found, _ = find_chances(case, lanes, start, rows[:, 0], plan, Failures(CELL))
+    chance, expected = chance_by_interval(CELL, HOURS, 1.0), np.zeros(HOURS)
+    for k in range(HOURS + 1):
+        broken = never(case)
+        broken.device[list_working_cells(case, start.network)[0]] = k
+        expected += chance[k] * (np.cumsum(lanes.follow_plan(start, HOURS, plan, broken)[:, 0]) == 0)
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert 0.0 < found[-1] < found[0] or rows[:, 0].any()
