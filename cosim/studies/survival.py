@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cosim.case.case import Case, build_case
+from cosim.case.case import Case, build_case, build_market
 from cosim.case.devices import FuelCellDevice
 from cosim.case.event_checks import list_left_out
 from cosim.case.fleet import Fleet
@@ -30,7 +30,7 @@ from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
 from cosim.studies.outage_chances import find_chances
-from cosim.studies.outage_failures import Failures
+from cosim.studies.outage_failures import Failures, can_fail
 from cosim.studies.outage_lanes import PRIORITIES, OutageLanes, Start
 from cosim.studies.outages import BASE, PLUGGED_IN, VARIANTS, find_changes, find_model
 from cosim.studies.study import Task, vary
@@ -105,6 +105,10 @@ def list_survival_tasks(
     """
     if starts > hours:
         raise ScenarioError(f"--starts: expected at most one outage an hour, {hours}, got {starts}; ask for fewer")
+    if outset.charge is not None:
+        _check_batteries(scenario, "--charge")
+    if failures is not None and can_fail(failures.batteries):
+        _check_batteries(scenario, "--battery-availability and --battery-hours")
     begins = np.array_split(np.array(list_starts(starts, hours)), min(BATCHES, 1 + starts // FEW_STARTS))
     tasks = []
     for name, alone in _list_variants(scenario, longest, hours).items():
@@ -113,6 +117,15 @@ def list_survival_tasks(
             measure = partial(measure_survival, starts=begins_at, longest=longest, outset=outset, failures=failures)
             tasks.append(Task({"variant": name}, alone, measure))
     return tasks
+
+
+def _check_batteries(scenario: Scenario, option: str) -> None:
+    """Raise ScenarioError for an option about batteries where nobody has one."""
+    opening = build_market(vary(scenario, "study", events=[], horizon={"hours": 1})).opening
+    if not opening.ratings.soc_max_wh.any():
+        raise ScenarioError(
+            f"{option}: expected a scenario with batteries, got none in '{scenario.name}'; leave it out"
+        )
 
 
 def _list_variants(scenario: Scenario, longest: int, hours: int) -> dict[str, Scenario]:

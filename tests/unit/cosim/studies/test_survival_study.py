@@ -20,11 +20,13 @@ from cosim.curtailment.feasible import Outcome
 from cosim.errors import ScenarioError
 from cosim.interval.fold import run_intervals
 from cosim.scenario.files import load_scenario
+from cosim.studies.outage_failures import Failures
 from cosim.studies.outage_lanes import PRIORITIES
 from cosim.studies.outages import BASE, PLUGGED_IN
 from cosim.studies.survival import (
     COMPARED,
     HOURLY,
+    Outset,
     follow_undisturbed,
     list_starts,
     list_survival_notes,
@@ -34,6 +36,7 @@ from cosim.studies.survival import (
     with_grid,
 )
 from cosim.studies.survival_curves import format_markdown, make_curves, wilson_interval
+from grid_models.devices.reliability import Units
 from market.state import State
 
 SMALL = """name = "small"
@@ -143,6 +146,15 @@ def test_more_outages_than_hours_are_refused() -> None:
         list_survival_tasks(Scenario(), 11, 24, 10)
 
 
+def test_charge_of_batteries_that_nobody_has_is_refused() -> None:
+    without = {"battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}}
+    with pytest.raises(ScenarioError, match="--charge: expected batteries in scenario 'default', got none"):
+        list_survival_tasks(Scenario().with_changes(**without), 2, 24, 48, outset=Outset(charge=0.5))
+    failing = Failures(batteries=Units(availability=0.5))
+    with pytest.raises(ScenarioError, match="--battery-availability and --battery-hours: expected batteries"):
+        list_survival_tasks(Scenario().with_changes(**without), 2, 24, 48, failures=failing)
+
+
 def flatten(state: State, network: NetworkState) -> list[Any]:
     values = [*state._replace(lots=None, ratings=None), *state.lots, *state.ratings, *network]  # type: ignore[arg-type]
     return [value.tolist() for value in values if value is not None]
@@ -199,12 +211,15 @@ def test_command_writes_hours_curves_and_figure(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     Path("small.toml").write_text(SMALL)
     options = ["--starts", "3", "--longest", "6", "--hours", "48", "--out", "found", "--workers", "1"]
+    options += ["--charge", "0.3", "--tank", "0.5", "--cell-start", "0.5"]
     result = CliRunner().invoke(app, ["study", "survival", "small.toml", *options])
     assert result.exit_code == 0, result.output
     assert "events that the survival study leaves out: outage (1)" in result.output
     rows, curves = pd.read_csv("found/survival_hours.csv"), pd.read_csv("found/survival.csv")
     assert len(rows) == 4 * 3 * 6
     assert curves.groupby("variant")["hours"].max().tolist() == [6, 6, 6, 6]
+    assert (curves["critical_failing"] <= curves["critical"] + 1e-12).all()
+    assert "critical load served, devices may fail" in result.output
     assert "Survival without the grid" in Path("found/survival.html").read_text(encoding="utf-8")
 
 
