@@ -40,6 +40,7 @@ def test_kept_energy_is_that_of_a_loop_and_grows_with_what_is_looked_at(
     assert (find_kept(Forecast(short, sun), fuel, ahead + 1) >= kept).all()
 
 
+@settings(max_examples=50)
 @given(
     needs=st.tuples(lists(3), lists(3)), stores=st.tuples(lists(3), lists(3), lists(3)), spare=st.integers(-5000, 20000)
 )
@@ -70,7 +71,7 @@ def short_wh(scenario: Scenario) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.slow
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(
     seed=st.integers(1, 50),
     month=st.sampled_from(["2017-01-03", "2017-06-20"]),
