@@ -123,9 +123,7 @@ def _check_batteries(scenario: Scenario, option: str) -> None:
     """Raise ScenarioError for an option about batteries where nobody has one."""
     opening = build_market(vary(scenario, "study", events=[], horizon={"hours": 1})).opening
     if not opening.ratings.soc_max_wh.any():
-        raise ScenarioError(
-            f"{option}: expected a scenario with batteries, got none in '{scenario.name}'; leave it out"
-        )
+        raise ScenarioError(f"{option}: expected batteries in scenario '{scenario.name}', got none; leave it out")
 
 
 def _list_variants(scenario: Scenario, longest: int, hours: int) -> dict[str, Scenario]:

@@ -151,7 +151,9 @@ def test_charge_of_batteries_that_nobody_has_is_refused() -> None:
     with pytest.raises(ScenarioError, match="--charge: expected batteries in scenario 'default', got none"):
         list_survival_tasks(Scenario().with_changes(**without), 2, 24, 48, outset=Outset(charge=0.5))
     failing = Failures(batteries=Units(availability=0.5))
-    with pytest.raises(ScenarioError, match="--battery-availability and --battery-hours: expected batteries"):
+    with pytest.raises(
+        ScenarioError, match="--battery-availability and --battery-hours: expected batteries in scenario"
+    ):
         list_survival_tasks(Scenario().with_changes(**without), 2, 24, 48, failures=failing)
 
 
