@@ -170,7 +170,8 @@ def make_market_case(
     fleet = Fleet(devices, profiles, make_flexible_devices(scenario, profiles, own))
     inputs = n_houses, profiles.n_intervals, profiles.interval_minutes, profiles.start, market.name
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
-    network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests)
+    ahead = scenario.outage.dispatch == "ahead"
+    network = make_opening_network(n_houses, len(timeline.outages), devices, n_requests, may_look_ahead=ahead)
     supply = fleet.make_inputs(network.standing)
     opening = make_opening(scenario, profiles.participants, capacity_wh, make_opening_rows(fleet.flexible))
     return MarketCase(scenario, profiles, supply, market, rules, opening, capacity_wh, fleet, timeline, network)

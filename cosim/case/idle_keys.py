@@ -201,6 +201,13 @@ RULES = (
     Rule("limits", ("max_neutral_to_earth_v",), 'network.model = "four_wire"', _by_model("four_wire")),
     Rule("battery", ("inverter_cos_phi",), "an outage among the events", _has_outages),
     Rule("community", ("critical_share",), "an outage among the events", _has_outages),
+    Rule("outage", ("dispatch", "lost_load_eur_per_kwh"), "an outage among the events", _has_outages),
+    Rule(
+        "outage",
+        ("look_ahead_hours",),
+        'outage.dispatch = "ahead" and an outage among the events',
+        lambda scenario, mechanism: scenario.outage.dispatch == "ahead" and _has_outages(scenario, mechanism),
+    ),
     Rule("ev", _EV, "ev.n_cars above 0, or yes in column 'ev' of the table of participants", _has_cars),
     Rule(
         "heat_pump",

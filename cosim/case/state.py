@@ -14,6 +14,11 @@ from grid_models.devices.fuel_cell_plant import PlantState
 ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
 """Standing of a device: only those admitted take part. A battery is leaving while it holds energy of other houses."""
 
+HOUR_BY_HOUR, AHEAD = 1, 2
+"""How the outage that the network is in, or was in last, is dispatched, where the scenario asks to look ahead."""
+NO_PLAN = np.zeros(0, np.int8)
+"""Without a choice: every outage is dispatched hour by hour."""
+
 Standing = npt.NDArray[np.int8]
 """Standing of each device, (D,)."""
 
@@ -35,6 +40,8 @@ class NetworkState(NamedTuple):
         (D,) ASKING, ADMITTED, REFUSED, RETIRED or LEAVING.
     plants
         (D, 4) of each fuel cell: hydrogen, kg; whether it runs; power, kW; hours it has been starting.
+    plan
+        (1,) HOUR_BY_HOUR or AHEAD, chosen when an outage begins; (0,) where the scenario does not ask to look ahead.
     """
 
     phase: npt.NDArray[np.int8]
@@ -43,6 +50,12 @@ class NetworkState(NamedTuple):
     in_force: npt.NDArray[np.bool_]
     standing: Standing
     plants: npt.NDArray[np.float64]
+    plan: npt.NDArray[np.int8] = NO_PLAN
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether energy is kept for critical load to come."""
+        return bool((self.plan == AHEAD).any())
 
     @property
     def is_normal(self) -> bool:
@@ -51,7 +64,9 @@ class NetworkState(NamedTuple):
         return not (after_outage or (self.standing == LEAVING).any())
 
 
-def make_opening_network(n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int) -> NetworkState:
+def make_opening_network(
+    n_houses: int, n_outages: int, devices: Sequence[Device], n_requests: int, *, may_look_ahead: bool = False
+) -> NetworkState:
     """State before the first interval: all houses connected, tanks full.
 
     The last `n_requests` devices are those that ask to be admitted in the course of the run; they are not there yet.
@@ -67,6 +82,7 @@ def make_opening_network(n_houses: int, n_outages: int, devices: Sequence[Device
         np.zeros(n_outages, bool),
         standing,
         plants,
+        np.full(1, HOUR_BY_HOUR, np.int8) if may_look_ahead else NO_PLAN,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ from cosim.case import case as cases
 from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends
 from cosim.scenario import files
-from cosim.studies import microgrid_tables, outages, study, survival, sweeps
+from cosim.studies import microgrid_tables, outage_failures, outages, study, survival, survival_curves, sweeps
 from cosim.studies import microgrids as microgrid_study
 from cosim.studies import reference as reference_study
+from grid_models.devices import reliability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,7 @@ Scheduler = Annotated[
 Hours = Annotated[int | None, typer.Option(min=1, help="Hours to simulate instead of all of the scenario or file.")]
 Base = Annotated[str, typer.Argument(help="TOML file or bundled scenario to vary.")]
 
+_AT_START = "What outages begin with, as a share"
 SWEEPS = {
     "beta-tau": "P2P sharing over β (0.1 to 0.9) and τ (1 to 48 h).",
     "production": "Five markets over production, 10 % to 200 % of demand without cars and heat pumps, panels scaled.",
@@ -119,20 +122,34 @@ def survive(
     starts: Annotated[int, typer.Option(min=1, help="Number of outages, spread over the hours.")] = 146,
     longest: Annotated[int, typer.Option(min=1, max=1000, help="Longest outage, hours.")] = 168,
     hours: Annotated[int, typer.Option(min=1, help="Hours in which outages begin, from the scenario's start.")] = 8760,
+    charge: Annotated[float | None, typer.Option(min=0, max=1, help=f"{_AT_START} of the batteries' range.")] = None,
+    tank: Annotated[float | None, typer.Option(min=0, max=1, help=f"{_AT_START} of the tanks. Default: full.")] = None,
+    cell_availability: Annotated[float, typer.Option(min=0, max=1, help="Chance that a fuel cell is there.")] = 1.0,
+    cell_start: Annotated[float, typer.Option(min=0, max=1, help="Chance that a fuel cell starts.")] = 1.0,
+    cell_hours: Annotated[float, typer.Option(min=1, help="Mean hours to failure of a fuel cell.")] = math.inf,
+    battery_availability: Annotated[float, typer.Option(min=0, max=1, help="Chance that a battery is there.")] = 1.0,
+    battery_hours: Annotated[float, typer.Option(min=1, help="Mean hours to failure of a battery's inverter.")] = (
+        math.inf
+    ),
+    draws: Annotated[int | None, typer.Option(min=1, max=1000, help="Draws of failures an outage. Default: 1.")] = None,
     out: Out = None,
     workers: Workers = None,
 ) -> None:
-    """Survival by length of the outage, with and without one more fuel cell and the market: curves with bands."""
+    """Survival by length of the outage, with another dispatch, one more fuel cell, no market: curves with bands."""
     with bad_input_ends():
         chosen = files.load_scenario(scenario)
-        tasks = survival.list_survival_tasks(chosen, starts, longest, hours)
+        cells = reliability.Units(1, cell_availability, cell_start, cell_hours)
+        batteries = reliability.Units(1, battery_availability, mean_hours_to_failure=battery_hours)
+        failures = outage_failures.make_failures(cells, batteries, draws)
+        outset = survival.Outset(charge, tank)
+        tasks = survival.list_survival_tasks(chosen, starts, longest, hours, outset=outset, failures=failures)
         notes = survival.list_survival_notes(chosen)
         directory = study.make_directory("survival", out)
-        rows = survival.spread_rows(_run("survival", tasks, workers))
-        curves = survival.make_curves(rows, hours)
-        written = survival.write_survival(directory, rows, curves)
+        rows = survival_curves.spread_rows(_run("survival", tasks, workers))
+        curves = survival_curves.make_curves(rows, hours, chosen.outage.lost_load_eur_per_kwh)
+        written = survival_curves.write_survival(directory, rows, curves)
     terminal.show_notes(notes)
-    typer.echo(survival.format_markdown(curves))
+    typer.echo(survival_curves.format_markdown(curves))
     terminal.show_written(written)
 
 

@@ -78,6 +78,9 @@ def show_summary(result: Result) -> None:
             table.add_row(label, f"{summary['resilience'][key]:,.1f}", "kWh")
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
+    for key, label in labels.OUTAGE_COST.items():
+        if key in summary.get("resilience", {}):
+            table.add_row(label, f"{summary['resilience'][key]:,.2f}", "EUR")
     table.add_section()
     for row in (*_curtailed_rows(result), *_network_rows(summary)):
         table.add_row(*row)

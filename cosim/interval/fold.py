@@ -28,6 +28,7 @@ from cosim.delivery.window import (
 from cosim.interval.chunk import Chunk, check_conserved, close_intervals
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
+from cosim.interval.look_ahead import with_plan
 from cosim.islands.switching import Switching
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
@@ -146,6 +147,7 @@ def run_intervals(
         event = case.timeline.next_event(t) if network.is_normal else t
         n = min(length, event - t, end - t)
         if n == 0:
+            network = with_plan(case, switching, state, network, t)
             done = [run_event(case, switching, state, network, t)]
             network = done[-1].network
             case = with_admitted_devices(case, network)

@@ -113,10 +113,11 @@ def dispatch_with_background(
     """
     n, kept = critical_wh.size, min(background.load_wh, background.generation_wh)
     need, offer = background.load_wh - kept, background.generation_wh - kept
-    widened = Sources(
-        np.append(sources.surplus_wh, offer),
-        sources.fuel_cells,
-        *(np.append(wh, 0) for wh in (sources.battery_wh, sources.room_wh, sources.charge_wh)),
+    widened = sources._replace(
+        surplus_wh=np.append(sources.surplus_wh, offer),
+        battery_wh=np.append(sources.battery_wh, 0),
+        room_wh=np.append(sources.room_wh, 0),
+        charge_wh=np.append(sources.charge_wh, 0),
     )
     first = np.append(rank, rank.max(initial=0) + 1)
     found = dispatch_locally(

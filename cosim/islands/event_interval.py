@@ -43,6 +43,7 @@ from cosim.islands.phases import (
     Phase,
     advance_phase,
 )
+from cosim.islands.saving import find_spare
 from cosim.islands.switching import Switching, Topology, Uses
 from grid_models.arrays import Ints
 from grid_models.errors import NothingToSolveError
@@ -328,6 +329,7 @@ def _alone(
     """A part without the grid, as an island; None if no device can hold it."""
     numbers, ranges = list_fuel_cells(case, network, inside)
     background = find_island_background(case, switching.topology(in_force), inside)
+    spare = find_spare(case, network, state, inputs.interval, inside, ranges)
 
     def engine_of(former: Former, uses: Uses) -> AnyPowerFlow:
         return switching.engine(in_force, (int(case.feeder.bus[former.house]),), uses)
@@ -336,7 +338,7 @@ def _alone(
         orders = make_island_orders(case, inputs, state, inside)
         rows = case.mechanism.clear(orders, state, case.rules).rows
         critical = np.rint(orders.load_wh * case.scenario.community.critical_share).astype(np.int64)
-        part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background)
+        part = Part(case, inside, orders, state, rows, ranges, critical, rank_houses(case), background, spare)
         return hold_with_background(part, network, engine_of)
 
     held = hold_with(inputs)

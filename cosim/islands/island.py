@@ -78,6 +78,8 @@ class Part:
         (N,) houses of a lower rank are shed before those of a higher one; their priorities in the scenario.
     background
         The net's own elements in it; None if it has none.
+    spare_wh
+        Energy that it need not keep for critical load to come; None to keep nothing.
     """
 
     case: Case
@@ -89,6 +91,7 @@ class Part:
     critical_wh: Wh
     rank: Ints
     background: IslandBackground | None = None
+    spare_wh: int | None = None
 
 
 class HeldIsland(NamedTuple):
@@ -333,7 +336,7 @@ def _dispatch(part: Part, former: Former, rows: Rows, shares: Floats, reserve_wh
     critical = np.clip(part.critical_wh - served_before, 0, need)
     charge = orders.charge_wh.copy()
     charge[former.house] = 0  # the former keeps its charge, so that it can hold the next interval too
-    sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge)
+    sources = Sources(surplus, cells, usable, np.where(part.inside, room, 0), charge, part.spare_wh)
     background = None
     if part.background is None:
         local = dispatch_locally(critical, need - critical, sources, shares, part.rank)

@@ -23,6 +23,7 @@ from cosim.islands.lane_former import (
     Trial,
     find_best,
     find_headroom,
+    find_spare,
     integer_of,
     try_former,
 )
@@ -67,14 +68,17 @@ class Ended(NamedTuple):
 
 
 @compiled
-def list_supplies(place: Place, cells: Cells, plants: Floats, opened: Opened) -> Supplies:
-    """What the island can draw on, nothing held in reserve yet."""
+def list_supplies(place: Place, cells: Cells, plants: Floats, opened: Opened, is_used: bool) -> Supplies:
+    """What the island can draw on, nothing held in reserve yet; `is_used` says whether the market uses batteries."""
     n_cells, orders = place.cell_house.size, opened.orders
     low, high, stops = np.zeros(n_cells, np.int64), np.zeros(n_cells, np.int64), np.zeros(n_cells, np.bool_)
     for k in range(n_cells):
         low[k], high[k], stops[k] = find_energies(cells, k, plants[k], place.hours)
     room, release = find_battery_room(orders, opened.before, opened.rows, opened.rows["delivered_wh"].copy())
-    return Supplies(opened.surplus_wh, release, room, orders.charge_wh.copy(), place.cell_house, low, high, stops)
+    spare = find_spare(place, opened.before, plants, high, is_used, orders.interval)
+    return Supplies(
+        opened.surplus_wh, release, room, orders.charge_wh.copy(), place.cell_house, low, high, stops, spare
+    )
 
 
 @compiled
@@ -86,7 +90,7 @@ def with_former(supplies: Supplies, former: int, cell: int) -> Supplies:
     if cell >= 0:
         stops[cell] = False
     surplus, room, house, low = supplies.surplus_wh, supplies.room_wh, supplies.house, supplies.low_wh
-    return Supplies(surplus, battery, room, charge, house, low, high, stops)
+    return Supplies(surplus, battery, room, charge, house, low, high, stops, supplies.spare_wh)
 
 
 @compiled
@@ -185,7 +189,7 @@ def run_lane(
     for t in range(first, stop):
         raised = lane.mark[IS_DARK] != 0 or lane.mark[PICKUP] > 0
         opened = open_interval(supply, t, state, rules, raised)
-        supplies = list_supplies(place, cells, lane.plants, opened)
+        supplies = list_supplies(place, cells, lane.plants, opened, rules.battery != 0)
         house, cell, trial = try_formers(net, place, opened, supplies, lane)
         if trial.verdict == ELSEWHERE:
             return Ended(OTHER_FORMER, t, state, house)

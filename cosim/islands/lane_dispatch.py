@@ -14,6 +14,9 @@ from grid_models.arrays import Ints
 from market.compiled import ZERO, compiled
 from market.storage import Wh
 
+NO_LIMIT = 2**62
+"""Spare energy where nothing is kept."""
+
 
 class Needs(NamedTuple):
     """What houses still need once the market has cleared, (N,) Wh each; the first is served first."""
@@ -26,6 +29,7 @@ class Supplies(NamedTuple):
     """What an island can draw on, as `local_dispatch.Sources`; fuel cells by their number, (C,) each.
 
     `battery_wh` is what batteries can still release, `charge_wh` what they could forgo: nothing at the former.
+    `spare_wh` is what need not be kept for later, `NO_LIMIT` where nothing is.
     """
 
     surplus_wh: Wh
@@ -36,6 +40,7 @@ class Supplies(NamedTuple):
     low_wh: Wh
     high_wh: Wh
     may_stop: npt.NDArray[np.bool_]
+    spare_wh: int
 
 
 class Dispatched(NamedTuple):
@@ -105,11 +110,22 @@ def add_fuel(supplies: Supplies, fuel_wh: Wh) -> Wh:
 
 
 @compiled
+def limit_other(needs: Needs, supplies: Supplies) -> Wh:
+    """Ordinary load that may be served: `local_dispatch.limit_ordinary`."""
+    if supplies.spare_wh == NO_LIMIT:
+        return needs.other_wh
+    left = supplies.surplus_wh.sum() - needs.critical_wh.sum()
+    spare = max(supplies.spare_wh + supplies.charge_wh.sum() + min(left, ZERO), ZERO)
+    return share_total(max(left, ZERO) + spare, needs.other_wh)
+
+
+@compiled
 def dispatch_needs(needs: Needs, supplies: Supplies) -> Dispatched:
     """Serve needs from an island's sources: `local_dispatch.dispatch_locally`."""
     surplus, battery = supplies.surplus_wh.sum(), supplies.battery_wh.sum()
     charge = supplies.charge_wh.sum()
-    wanted = needs.critical_wh.sum() + needs.other_wh.sum()
+    other = limit_other(needs, supplies)
+    wanted = needs.critical_wh.sum() + other.sum()
     from_surplus = min(wanted, surplus)
     fuel = run_cells(supplies, wanted - from_surplus, charge + battery)
     from_fuel = min(wanted - from_surplus, fuel.sum())
@@ -117,7 +133,7 @@ def dispatch_needs(needs: Needs, supplies: Supplies) -> Dispatched:
     from_battery = min(wanted - from_surplus - from_fuel - from_charge, battery)
     served = from_surplus + from_fuel + from_charge + from_battery
     use = share_total(served, needs.critical_wh)
-    use = use + share_total(served - use.sum(), needs.other_wh)
+    use = use + share_total(served - use.sum(), other)
     generated = add_fuel(supplies, fuel)
     fuel_used = share_total(from_fuel, generated)
     given = share_total(from_surplus, supplies.surplus_wh) + fuel_used

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.islands.lane_dispatch import Dispatched, Needs, Supplies, add_fuel, dispatch_needs
+from cosim.islands.lane_dispatch import NO_LIMIT, Dispatched, Needs, Supplies, add_fuel, dispatch_needs
 from cosim.islands.lane_market import Opened
 from cosim.islands.phases import BLACK_START_SOC
 from grid_models.arrays import Floats, Ints, Mask
@@ -19,6 +19,7 @@ from grid_models.powerflow.kernel import Network
 from grid_models.powerflow.readout import Solution, solve_all
 from market.compiled import ZERO, integer
 from market.exchanges import Kind
+from market.state import State
 from market.storage import Wh, deliverable_wh
 
 _STORE, _LOT_SALE = integer(Kind.SHARE_STORE), integer(Kind.LOT_SALE)
@@ -48,6 +49,9 @@ class Place(NamedTuple):
         Q/P of each house's load, in each interval of the run, (T, N), or in all of them, (1, N).
     cell_house
         (C,) houses of the fuel cells.
+    kept, wh_per_kg
+        (T, 2) energy to keep behind each interval, in all and as charge, and (C,) what plants make of hydrogen
+        (`saving`); (0, 2) where nothing is kept.
     """
 
     slack: int
@@ -64,6 +68,8 @@ class Place(NamedTuple):
     pickup: int
     tan_phi: Floats
     cell_house: Ints
+    kept: Ints
+    wh_per_kg: Floats
 
 
 class Trial(NamedTuple):
@@ -99,6 +105,20 @@ def find_best(place: Place, headroom_wh: Wh, tried: Mask, former: int) -> int:
             if key > best_key or (key == best_key and headroom_wh[x] > headroom_wh[best]):
                 best, best_key = x, key
     return best
+
+
+@compiled
+def find_spare(place: Place, before: State, plants: Floats, high_wh: Wh, is_used: bool, t: int) -> int:
+    """Energy that need not be kept for later: `saving.find_spare`."""
+    if place.kept.shape[0] == 0:
+        return NO_LIMIT
+    charge, tanks = ZERO, ZERO
+    for i in range(before.own_wh.size if is_used else 0):
+        charge += deliverable_wh(before.own_wh[i] - before.ratings.soc_min_wh[i], before.ratings.discharge_ppm[i])
+    for k in range(place.wh_per_kg.size):
+        tanks += int(plants[k, 0] * place.wh_per_kg[k])
+    spare: int = min(charge + tanks - place.kept[t, 0], charge + high_wh.sum() - place.kept[t, 1])
+    return spare
 
 
 @compiled

@@ -38,6 +38,8 @@ class Sources(NamedTuple):
         What each battery can still release of its own, and absorb.
     charge_wh
         What each battery is about to charge, and could forgo.
+    spare_wh
+        Energy of batteries and fuel cells that need not be kept for later (`saving`); None to keep nothing.
     """
 
     surplus_wh: Wh
@@ -45,6 +47,7 @@ class Sources(NamedTuple):
     battery_wh: Wh
     room_wh: Wh
     charge_wh: Wh
+    spare_wh: int | None = None
 
 
 class Transfer(NamedTuple):
@@ -162,6 +165,26 @@ def match_island(supply_wh: Wh, use_wh: Wh) -> list[Transfer]:
     return transfers
 
 
+def limit_ordinary(sources: Sources, critical_wh: int) -> int:
+    """Ordinary load that surplus and spare energy serve once critical load is served; no limit without a plan.
+
+    Examples
+    --------
+    >>> nothing = np.zeros(1, np.int64)
+    >>> of = Sources(np.array([3]), [], nothing, nothing, np.array([1]), spare_wh=5)
+    >>> limit_ordinary(of, 2), limit_ordinary(of, 6), limit_ordinary(of._replace(spare_wh=-9), 2)
+    (7, 3, 1)
+    """
+    assert sources.spare_wh is not None
+    left = int(sources.surplus_wh.sum()) - critical_wh
+    return max(left, 0) + max(sources.spare_wh + int(sources.charge_wh.sum()) + min(left, 0), 0)
+
+
+def _rank_all(rank: Ints | None, n: int) -> Ints:
+    """Ranks of n houses; all equal if left out."""
+    return np.zeros(n, np.int64) if rank is None else rank
+
+
 def dispatch_locally(
     critical_wh: Wh,
     other_wh: Wh,
@@ -187,6 +210,8 @@ def dispatch_locally(
     other = np.floor(other_wh * served_share).astype(np.int64)
     surplus, battery = int(sources.surplus_wh.sum()), int(sources.battery_wh.sum())
     charge = int(sources.charge_wh.sum())
+    if sources.spare_wh is not None:
+        other = share_by_rank(limit_ordinary(sources, int(critical.sum())), other, _rank_all(rank, n))
     wanted = int(critical.sum() + other.sum())
     from_surplus = min(wanted, surplus)
     fuel = run_fuel_cells(sources.fuel_cells, wanted - from_surplus, charge + battery)
@@ -194,7 +219,7 @@ def dispatch_locally(
     from_charge = min(wanted - from_surplus - from_fuel, charge)
     from_battery = min(wanted - from_surplus - from_fuel - from_charge, battery)
     served = from_surplus + from_fuel + from_charge + from_battery
-    order = np.zeros(n, np.int64) if rank is None else rank
+    order = _rank_all(rank, n)
     use = share_by_rank(served, critical, order)
     use = use + share_by_rank(served - int(use.sum()), other, order)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.case.case import Case
-from cosim.case.state import NetworkState
+from cosim.case.state import NO_PLAN, NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.recording.blocks import (
@@ -51,7 +51,9 @@ logger = logging.getLogger(__name__)
 _STATE_KEYS = ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
 _FLEXIBLE = "flexible"
 _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
-"""Names of the fields of `NetworkState` in the states that a ledger keeps."""
+"""Names of the fields of `NetworkState` in the states that a ledger keeps, but for the last."""
+_PLAN = "outage_plan"
+"""That of the last one, which is kept only where outages are planned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +236,8 @@ def encode_state(state: State, network: NetworkState) -> bytes:
         **({_FLEXIBLE: view_as_bytes(state.flexible)} if state.flexible.size else {}),
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
-        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network, strict=True)},
+        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network[: len(_NETWORK_KEYS)], strict=True)},
+        **({_PLAN: network.plan} if network.plan.size else {}),
     }
     np.savez(buffer, **flat)
     return buffer.getvalue()
@@ -246,6 +249,7 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
         network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
+        network = network._replace(plan=arrays.get(_PLAN, NO_PLAN))
         kept = {name: arrays[name] for name in _STATE_KEYS}
         flexible = arrays[_FLEXIBLE].view(FLEXIBLE).reshape(-1) if _FLEXIBLE in arrays else NO_FLEXIBLE
         return State(**kept, lots=lots, ratings=ratings, flexible=flexible), network

@@ -34,6 +34,7 @@ from cosim.results.labels import (
     FLEXIBLE,
     MONEY,
     NETWORK,
+    OUTAGE_COST,
     OUTAGE_DEVICES,
     PUT_OFF_KWH,
     REVERSE_HOURS,
@@ -42,7 +43,7 @@ from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
 from grid_models.feeder.connection import CONDUCTORS
 
-DEVICES = "cars and heat pumps"
+DEVICES, OUTAGES = "cars and heat pumps", "outages"
 GROUPS = ("energy", "money", "curtailment", DEVICES, "network")
 CUT = (
     (CURTAILED_HOURS, "hours", "h"),
@@ -133,9 +134,10 @@ def list_device_quantities(summary: Mapping[str, Any]) -> Iterator[Quantity]:
             yield (DEVICES, label, "kWh"), summary[section][f"{key}_kwh"]
         if section == "cars" and section in summary:
             yield (DEVICES, CARS_LEFT_SHORT, "stays"), summary["cars"]["sessions_not_served"]
-    for key, label in OUTAGE_DEVICES.items():
-        if key in summary.get("resilience", {}):
-            yield (DEVICES, label, "kWh"), summary["resilience"][key]
+    for group, names, unit in ((DEVICES, OUTAGE_DEVICES, "kWh"), (OUTAGES, OUTAGE_COST, "EUR")):
+        for key, label in names.items():
+            if key in summary.get("resilience", {}):
+                yield (group, label, unit), summary["resilience"][key]
 
 
 def list_network_quantities(result: Result) -> Iterator[Quantity]:

@@ -12,7 +12,18 @@ TIME = pa.timestamp("ms", tz="UTC")
 
 _NAMES = (
     *("house", "device", "name", "element_type", "quantity", "kind", "seller", "buyer", "rule", "reason"),
-    *("answer", "supply", "former", "outage", "phase", "phase_pv", "phase_battery", "phase_fuel_cell", "phase_ev"),
+    *(
+        "answer",
+        "supply",
+        "former",
+        "outage",
+        "dispatch",
+        "phase",
+        "phase_pv",
+        "phase_battery",
+        "phase_fuel_cell",
+        "phase_ev",
+    ),
     *("bus", "voltage", "unbalance"),
 )
 _INTEGERS = (

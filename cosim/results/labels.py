@@ -91,6 +91,8 @@ OUTAGE_DEVICES = {
     "missed_heat_kwh": "heat that houses missed, by outages",
 }
 """Labels of what is told of cars and heat pumps in `resilience`; energy not served is load without them."""
+OUTAGE_COST = {"lost_load_eur": "cost of lost load"}
+"""Label of the cost in `resilience`, where the scenario has a value of lost load."""
 REVERSE_HOURS = "hours with export to the grid"
 CURTAILED_HOURS = "hours curtailed"
 CUT_KWH = "energy cut by the network"

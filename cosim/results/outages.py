@@ -33,9 +33,12 @@ _ENERGIES_WH = (
 )
 OUTAGE_INTERVALS = make_schema(
     *("time", "part", "supply", "former", "houses", *_ENERGIES_WH, "soc", "hydrogen_kg", "frequency_hz"),
-    *("in_band", "grid_ready"),
+    *("in_band", "grid_ready", "dispatch"),
 )
-"""`supply` is `grid`, `island` or `dark`; `grid_ready` says whether an island is waiting to be reconnected."""
+"""`supply` is `grid`, `island` or `dark`; `grid_ready` says whether an island is waiting to be reconnected.
+
+`dispatch` is `hourly`, or `ahead` where energy is kept for critical load.
+"""
 
 REGISTRATIONS = make_schema("time", "device", "rated_kw", "answer", "reason", "element", "energy_wh")
 
@@ -99,6 +102,7 @@ def _make_row(case: Case, chunk: Chunk, event: EventInterval, part: PartResult) 
         "capacity_wh": capacity,
         "soc": stored / capacity if capacity else None,
         "hydrogen_kg": float(chunk.network.plants[cells, 0].sum()) if cells else None,
+        "dispatch": "ahead" if chunk.network.looks_ahead else "hourly",
         "grid_ready": bool((chunk.network.phase[part.inside] == Phase.SYNCHRONISING).any()),
         **(_find_frequency(case, event, part, cells, total) if part.supply == Supply.ISLAND else {}),
     }

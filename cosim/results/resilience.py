@@ -27,6 +27,8 @@ METRICS = (
     *("hours_to_first_critical_shed", "saidi_hours", "saifi", "lowest_soc", "lowest_hydrogen_kg"),
     *("restoration_hours", "dark_part_hours", "hours_out_of_band"),
 )
+LOST_LOAD = "lost_load_eur"
+"""Energy not served times the value of lost load, where the scenario has one."""
 _HEAD = ("outage", "begin", "end")
 
 
@@ -37,6 +39,7 @@ def make_resilience_table(
     interval_minutes: int,
     end: datetime,
     devices: Sequence[Mapping[str, float]] = (),
+    lost_load_eur_per_kwh: float | None = None,
 ) -> pa.Table:
     """Table `resilience`: one row per outage, and a first row `all`.
 
@@ -46,6 +49,8 @@ def make_resilience_table(
         As for `measure_resilience`.
     devices
         What cars and heat pumps missed, for all outages and for each; nothing without such devices.
+    lost_load_eur_per_kwh
+        Value of lost load; None to price nothing.
 
     Returns
     -------
@@ -62,10 +67,24 @@ def make_resilience_table(
         inside = outage_intervals.filter(pc.is_in(outage_intervals["time"], times))
         metrics = measure_resilience(inside, houses, critical_share, interval_minutes, end)
         begin, over = pc.min(times).as_py(), pc.max(times).as_py() + length
-        records.append({"outage": name, "begin": begin, "end": over, **metrics, **(devices[k] if devices else {})})
-    metered = (*METRICS, *(devices[0] if devices else ()))
+        cost = price_lost_load(metrics, lost_load_eur_per_kwh)
+        more = {**cost, **(devices[k] if devices else {})}
+        records.append({"outage": name, "begin": begin, "end": over, **metrics, **more})
+    priced = () if lost_load_eur_per_kwh is None else (LOST_LOAD,)
+    metered = (*METRICS, *priced, *(devices[0] if devices else ()))
     schema = pa.schema([*make_schema(*_HEAD), *(pa.field(name, pa.float64()) for name in metered)])
     return pa.Table.from_pylist(records, schema)
+
+
+def price_lost_load(metrics: Mapping[str, Any], eur_per_kwh: float | None) -> dict[str, float]:
+    """Cost of the energy not served; nothing without a value of lost load.
+
+    Examples
+    --------
+    >>> price_lost_load({"energy_not_served_kwh": 2.5}, 8.0), price_lost_load({"energy_not_served_kwh": 2.5}, None)
+    ({'lost_load_eur': 20.0}, {})
+    """
+    return {} if eur_per_kwh is None else {LOST_LOAD: eur_per_kwh * metrics.get("energy_not_served_kwh", 0.0)}
 
 
 def measure_resilience(

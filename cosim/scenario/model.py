@@ -54,6 +54,7 @@ class Scenario(Section):
     limits: sections.LimitsSection = sections.LimitsSection()
     curtailment: sections.CurtailmentSection = sections.CurtailmentSection()
     community: sections.CommunitySection = sections.CommunitySection()
+    outage: sections.OutageSection = sections.OutageSection()
     own_stack: sections.OwnStackSection = sections.OwnStackSection()
     ev: houses_of_today.EvSection = houses_of_today.EvSection()
     heat_pump: houses_of_today.HeatPumpSection = houses_of_today.HeatPumpSection()
@@ -134,6 +135,8 @@ class Scenario(Section):
                     del content[section][key]
         if not self.tariff.bands:
             del content["tariff"]
+        if not content["outage"]:
+            del content["outage"]
         content["pv"].pop("weather_file")  # what it holds is hashed with the profiles
         content["heat_pump"].pop("temperature_file")  # what it holds is hashed with the devices
         for section, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):  # as before there were any
@@ -147,6 +150,7 @@ _YOUNGER = {
     "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
     "market": ("feed_in_eur_per_kwh",),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
+    "outage": ("dispatch", "look_ahead_hours", "lost_load_eur_per_kwh"),
     "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
 }
 

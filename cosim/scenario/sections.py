@@ -420,6 +420,18 @@ class CommunitySection(Section):
     critical_share: Ratio = Field(0.3, description="share of every house's load that is shed last in an island")
 
 
+class OutageSection(Section):
+    """How the network is run while the grid is away, and what that costs."""
+
+    dispatch: Literal["hourly", "ahead"] = Field(
+        "hourly", description="hourly serves all load while it can; ahead keeps energy for critical load to come"
+    )
+    look_ahead_hours: int = Field(24, ge=1, le=168, description="hours of critical load that ahead keeps energy for")
+    lost_load_eur_per_kwh: NotNegative | None = Field(
+        None, le=1e6, description="value of lost load, EUR per kWh not served; default: outages are not priced"
+    )
+
+
 class OwnStackSection(Section):
     """The fuel cell named own, from your data sheet; the numbers here are those of pem-6kw."""
 

@@ -60,7 +60,13 @@ from cosim.results.outages import OUTAGE_INTERVALS, OUTAGE_TABLES, has_events, m
 from cosim.results.parts import join_parts, read_parts, remove_parts, write_parts
 from cosim.results.phases import PHASES_TABLE, make_phases_table
 from cosim.results.private_files import CLEAR, explain_clear, write_for_owner
-from cosim.results.resilience import find_spells, find_times_without_grid, make_resilience_table, measure_resilience
+from cosim.results.resilience import (
+    find_spells,
+    find_times_without_grid,
+    make_resilience_table,
+    measure_resilience,
+    price_lost_load,
+)
 from cosim.results.result import NETWORK_FILE, TABLES, Result
 from cosim.results.summary import BACKGROUND_COLUMNS, background_kwh, summarise
 from cosim.results.sums import (
@@ -285,8 +291,12 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         end = interval_times(case, np.array([case.n_intervals]))[0].as_py()
         devices = measure_outage_devices(case, parts, find_spells(outages, minutes))
         of_all = devices[0] if devices else {}
-        found["resilience"] = {**measure_resilience(outages, rows, share, minutes, end), **of_all}
-        derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end, devices)
+        value, metrics = (
+            case.scenario.outage.lost_load_eur_per_kwh,
+            measure_resilience(outages, rows, share, minutes, end),
+        )
+        found["resilience"] = {**metrics, **price_lost_load(metrics, value), **of_all}
+        derived["resilience"] = make_resilience_table(outages, rows, share, minutes, end, devices, value)
     statement = make_statement(case, parts, outages)
     derived[STATEMENT_TABLE] = make_statement_table(statement)
     found |= summarise_statement(statement, derived[STATEMENT_TABLE])

@@ -5,22 +5,25 @@ Law: both ways find the same to the Wh (tests/agreement/test_lane_agreement.py).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.case.state import ADMITTED, LEAVING, NetworkState
+from cosim.case.state import ADMITTED, AHEAD, HOUR_BY_HOUR, LEAVING, NetworkState
 from cosim.curtailment.priority import VALUE_OF_LOST_LOAD, rank_houses
 from cosim.delivery.window import InputSeries
 from cosim.interval.event import run_event, with_admitted_devices
+from cosim.interval.look_ahead import find_critical_short_wh, is_served_as_well
 from cosim.islands.event_interval import refuel_plants
 from cosim.islands.formers import estimate_capacity_wh
 from cosim.islands.lane import FORMER, LOOK_CLOSER, Lane, run_lane
 from cosim.islands.lane_former import Place
 from cosim.islands.phases import Phase
+from cosim.islands.saving import keep_from, list_efficiencies
 from cosim.islands.switching import Switching
-from cosim.results.outages import critical_wh
+from cosim.studies.outage_failures import Broken, break_devices, list_breaks
 from grid_models.arrays import Floats, Ints
 from grid_models.devices.fuel_cell_lane import list_cells
 from grid_models.feeder.topology import Supply
@@ -30,6 +33,8 @@ from market.rules import PLUGGED_IN
 from market.state import State
 
 PRIORITIES = tuple(VALUE_OF_LOST_LOAD)
+REMEMBERED = 64
+"""Series of energy to keep that are remembered, one for each set of devices that work."""
 
 
 class Start(NamedTuple):
@@ -58,6 +63,7 @@ class OutageLanes:
         self._compiled = compiled and self._fits()
         self._places: dict[int, tuple[Network, int]] = {}
         self._supplies: dict[bytes, InputSeries] = {}
+        self._kept: dict[bytes, Ints] = {}
         self._tan_phi = _list_tan_phi(case)
         timeline = case.timeline
         self._eventful = {*timeline.requests, *timeline.retired, *timeline.departing}
@@ -74,40 +80,69 @@ class OutageLanes:
         plain = plain and devices == 0 and case.feeder.background.is_empty
         return bool(alone.all() and whole and plain and of_one_rank and fast)
 
-    def follow(self, start: Start, n: int) -> Ints:
-        """Wh not served in each of `n` intervals of an outage.
+    def try_plans(self, start: Start, n: int) -> tuple[int, Ints]:
+        """The plan that is taken, AHEAD only where it serves no less critical load, and what it does not serve.
 
         Returns
         -------
-        numpy.ndarray
-            (n, 4): critical load, then all load of houses of low, normal and high priority.
+        int, numpy.ndarray
+            The plan, and of `n` intervals of an outage, (n, 4) Wh: critical load that is short, then all load that is
+            not served of houses of low, normal and high priority.
+        """
+        hourly = self.follow_plan(start, n, HOUR_BY_HOUR)
+        if not self._case.opening_network.plan.size:
+            return HOUR_BY_HOUR, hourly
+        ahead = self.follow_plan(start, n, AHEAD)
+        return (AHEAD, ahead) if is_served_as_well(ahead[:, 0], hourly[:, 0]) else (HOUR_BY_HOUR, hourly)
+
+    def follow_plan(self, start: Start, n: int, plan: int, broken: Broken | None = None) -> Ints:
+        """What a plan does not serve while devices fail, (n, 4) Wh: as of `try_plans`."""
+        return self.advance(self.with_plan(start, plan), n, broken)[1]
+
+    def with_plan(self, start: Start, plan: int) -> Start:
+        """The start of an outage that is dispatched by a plan."""
+        opening = self._case.opening_network
+        return start._replace(
+            network=start.network._replace(in_force=opening.in_force, plan=np.full_like(opening.plan, plan))
+        )
+
+    def advance(self, start: Start, n: int, broken: Broken | None = None) -> tuple[Start, Ints]:
+        """Go on for `n` intervals, in an outage or into one; devices fail at intervals counted from here.
+
+        Returns
+        -------
+        Start, numpy.ndarray
+            The states behind them, and what was not served, (n, 4) Wh.
         """
         state, network, first = start
-        network = network._replace(in_force=self._case.opening_network.in_force)
+        breaks = {first + k for k in list_breaks(broken) if k < n} if broken is not None else set[int]()
         found = np.zeros((n, 1 + len(PRIORITIES)), np.int64)
         t, stop = first, first + n
         while t < stop:
+            if broken is not None:
+                state, network = break_devices(state, network, broken, t - first)
             if self._compiled and t not in self._eventful and not (network.standing == LEAVING).any():
-                state, network, done = self._run_lane(state, network, t, self._find_end(t, stop), found[t - first :])
+                end = self._find_end(t, stop, breaks)
+                state, network, done = self._run_lane(state, network, t, end, found[t - first :])
                 t += done
+                if t in breaks and done > 0:
+                    continue
             if t < stop:
                 state, network, found[t - first] = self._look_closer(state, network, t)
                 t += 1
-        return found
+        return Start(state, network, stop), found
 
-    def _find_end(self, t: int, stop: int) -> int:
+    def _find_end(self, t: int, stop: int, breaks: set[int]) -> int:
         """Interval before which a lane from `t` on ends at the latest."""
-        return min((one for one in self._eventful if t < one < stop), default=stop)
+        return min((one for one in self._eventful | breaks if t < one < stop), default=stop)
 
     def _look_closer(self, state: State, network: NetworkState, t: int) -> tuple[State, NetworkState, Ints]:
         """One interval by the rules of any."""
         chunk = run_event(self._case, self._switching, state, network, t)
-        load, shed = (chunk.window.meters[0][name].astype(np.int64) for name in ("load_wh", "shed_wh"))
-        critical = critical_wh(load, self._case.scenario.community.critical_share)
-        short = np.maximum(critical - (load - shed), 0).sum()
         by_rank = np.zeros(len(PRIORITIES), np.int64)
-        np.add.at(by_rank, self._rank, shed)
-        return chunk.window.state, chunk.network, np.array([short, *by_rank])
+        np.add.at(by_rank, self._rank, chunk.window.meters[0]["shed_wh"])
+        found = np.array([find_critical_short_wh(self._case, chunk), *by_rank])
+        return chunk.window.state, chunk.network, found
 
     def _run_lane(
         self, state: State, network: NetworkState, first: int, stop: int, found: Ints
@@ -120,7 +155,7 @@ class OutageLanes:
         lane = self._open_lane(network, numbers, stop - first)
         former, supply = self._guess_former(lane), self._supply(network)
         while t < stop:
-            net, place = self._place(former, state, numbers)
+            net, place = self._place(former, state, network, numbers)
             rest = lane._replace(found=lane.found[t - first :])
             ended = run_lane(net, place, cells, supply, case.rules, rest, state, (t, stop))
             state, t, former = ended.state, ended.t, ended.former
@@ -166,7 +201,21 @@ class OutageLanes:
             self._supplies[key] = with_admitted_devices(self._case, network).inputs
         return self._supplies[key]
 
-    def _place(self, former: int, state: State, numbers: list[int]) -> tuple[Network, Place]:
+    def _keep(self, network: NetworkState, state: State, numbers: list[int]) -> Ints:
+        """Energy to keep behind every interval of the run, (T, 2) Wh; (0, 2) without a plan."""
+        if not network.looks_ahead:
+            return np.zeros((0, 2), np.int64)
+        key = network.standing.tobytes() + state.ratings.max_charge_wh.tobytes()
+        if key not in self._kept:
+            if len(self._kept) >= REMEMBERED:
+                self._kept.clear()
+            case = replace(self._case, inputs=self._supply(network))
+            plants = [case.fleet.fuel_cells[k].plant for k in numbers]
+            everyone = np.ones(case.feeder.bus.size, bool)
+            self._kept[key] = keep_from(case, 0, case.n_intervals, everyone, plants, state.ratings)
+        return self._kept[key]
+
+    def _place(self, former: int, state: State, network: NetworkState, numbers: list[int]) -> tuple[Network, Place]:
         """The network with a former in place, and what else does not change."""
         case, bus = self._case, int(self._case.feeder.bus[former])
         if former not in self._places:
@@ -191,6 +240,8 @@ class OutageLanes:
             60 // case.interval_minutes - 1,
             self._tan_phi,
             np.array([case.fleet.fuel_cells[k].house for k in numbers], np.int64),
+            self._keep(network, state, numbers),
+            list_efficiencies([case.fleet.fuel_cells[k].plant for k in numbers]),
         )
 
 

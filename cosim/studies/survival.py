@@ -10,39 +10,39 @@ Law: a curve never rises with the length, and all load is never served longer th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from cosim.case.case import Case, build_case
+from cosim.case.case import Case, build_case, build_market
+from cosim.case.devices import FuelCellDevice
 from cosim.case.event_checks import list_left_out
+from cosim.case.fleet import Fleet
 from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.interval.event import with_admitted_devices
 from cosim.interval.fold import run_intervals, settle_optimistically
-from cosim.results.csv_text import format_csv
-from cosim.results.directory import write_whole
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
-from cosim.studies.figures import draw_survival
+from cosim.studies.outage_chances import find_chances
+from cosim.studies.outage_failures import Failures, can_fail
 from cosim.studies.outage_lanes import PRIORITIES, OutageLanes, Start
 from cosim.studies.outages import BASE, PLUGGED_IN, VARIANTS, find_changes, find_model
 from cosim.studies.study import Task, vary
-from grid_models.arrays import Floats, Ints
-from market.state import State
+from cosim.studies.survival_curves import DRAWN, FAILING
+from market.state import State, hosted_wh
 
+LOOKS_AHEAD, HOURLY = "energy kept for critical load", "hour by hour"
 BATCHES, FEW_STARTS = 3, 200
 """Most tasks of a variant, and outages for which there is but one: each makes the undisturbed run up to its outages."""
-COMPARED = (BASE, PLUGGED_IN, "no market, batteries idle")
-QUANTILES = (0.5, 0.9)
-CONFIDENCE_Z = 1.959964
-"""Standard normal quantile of a confidence of 95 % on both sides."""
+COMPARED = (BASE, LOOKS_AHEAD, HOURLY, PLUGGED_IN, "no market, batteries idle")
+"""Variants by name; of the second and the third one is what the scenario does anyway, and left out."""
+DISPATCH = {LOOKS_AHEAD: {"outage": {"dispatch": "ahead"}}, HOURLY: {"outage": {"dispatch": "hourly"}}}
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 
@@ -62,8 +62,26 @@ def list_starts(n: int, hours: int = HOURS_PER_YEAR) -> list[int]:
     return [low + int(k * _GOLDEN % 1.0 * (high - low)) for k, (low, high) in enumerate(pairwise(bounds))]
 
 
-def list_survival_tasks(scenario: Scenario, starts: int, longest: int, hours: int) -> list[Task]:
-    """Tasks of a scenario as it is, with one more fuel cell from the beginning on, and without a market.
+class Outset(NamedTuple):
+    """What outages begin with, shares of all that batteries and tanks hold; None for what they hold in the run."""
+
+    charge: float | None = None
+    tank: float | None = None
+
+
+AS_IN_THE_RUN = Outset()
+
+
+def list_survival_tasks(
+    scenario: Scenario,
+    starts: int,
+    longest: int,
+    hours: int,
+    *,
+    outset: Outset = AS_IN_THE_RUN,
+    failures: Failures | None = None,
+) -> list[Task]:
+    """Tasks of a scenario as it is, dispatched the other way, with one more fuel cell, and without a market.
 
     Parameters
     ----------
@@ -75,6 +93,10 @@ def list_survival_tasks(scenario: Scenario, starts: int, longest: int, hours: in
         Their length, hours.
     hours
         Hours in which outages begin.
+    outset
+        What outages begin with.
+    failures
+        How devices fail in them, to be told beside; None where none does.
 
     Raises
     ------
@@ -83,13 +105,25 @@ def list_survival_tasks(scenario: Scenario, starts: int, longest: int, hours: in
     """
     if starts > hours:
         raise ScenarioError(f"--starts: expected at most one outage an hour, {hours}, got {starts}; ask for fewer")
+    if outset.charge is not None:
+        _check_batteries(scenario, "--charge")
+    if failures is not None and can_fail(failures.batteries):
+        _check_batteries(scenario, "--battery-availability and --battery-hours")
     begins = np.array_split(np.array(list_starts(starts, hours)), min(BATCHES, 1 + starts // FEW_STARTS))
     tasks = []
     for name, alone in _list_variants(scenario, longest, hours).items():
         for batch in begins:
-            measure = partial(measure_survival, starts=tuple(batch.tolist()), longest=longest)
+            begins_at = tuple(batch.tolist())
+            measure = partial(measure_survival, starts=begins_at, longest=longest, outset=outset, failures=failures)
             tasks.append(Task({"variant": name}, alone, measure))
     return tasks
+
+
+def _check_batteries(scenario: Scenario, option: str) -> None:
+    """Raise ScenarioError for an option about batteries where nobody has one."""
+    opening = build_market(vary(scenario, "study", events=[], horizon={"hours": 1})).opening
+    if not opening.ratings.soc_max_wh.any():
+        raise ScenarioError(f"{option}: expected batteries in scenario '{scenario.name}', got none; leave it out")
 
 
 def _list_variants(scenario: Scenario, longest: int, hours: int) -> dict[str, Scenario]:
@@ -97,7 +131,8 @@ def _list_variants(scenario: Scenario, longest: int, hours: int) -> dict[str, Sc
     outage = open_for(scenario, hours + longest)
     found: dict[str, Scenario] = {}
     for name in COMPARED:
-        sections = {key: value for key, value in VARIANTS[name].items() if key != "plugged_in"}
+        changes = DISPATCH[name] if name in DISPATCH else VARIANTS[name]
+        sections = {key: value for key, value in changes.items() if key != "plugged_in"}
         events = [*([_plug_in(scenario)] if name == PLUGGED_IN else []), outage]
         one = vary(scenario, "study", **sections, events=events, horizon={"hours": hours + longest})
         if one not in found.values():
@@ -131,7 +166,14 @@ def list_survival_notes(scenario: Scenario) -> list[str]:
     return list_left_out(scenario, "the survival study", RandomOutagesEvent)
 
 
-def measure_survival(scenario: Scenario, *, starts: tuple[int, ...], longest: int) -> dict[str, list[Any]]:
+def measure_survival(
+    scenario: Scenario,
+    *,
+    starts: tuple[int, ...],
+    longest: int,
+    outset: Outset = AS_IN_THE_RUN,
+    failures: Failures | None = None,
+) -> dict[str, list[Any]]:
     """Load not served in every hour of outages that begin at some hours of an undisturbed run, as columns.
 
     Parameters
@@ -142,19 +184,23 @@ def measure_survival(scenario: Scenario, *, starts: tuple[int, ...], longest: in
         Hours at which the outages begin, ascending.
     longest
         Their length, hours.
+    outset, failures
+        What outages begin with, and how devices fail in them.
 
     Returns
     -------
     dict
         `begins`, `hour` (1 … longest), `critical_short_wh`, and `not_served_wh` with one column a priority, of as many
-        rows as all outages have hours.
+        rows as all outages have hours; with `failures` also `critical_failing`, the chance that all critical load is
+        served up to the hour by devices that may fail, and whether failures were drawn.
     """
-    case, without = build_case(with_grid(scenario)), build_case(scenario)
+    case, without = build_case(with_grid(scenario)), with_tanks(build_case(scenario), outset.tank)
     lanes = OutageLanes(without)
     per_hour = 60 // case.interval_minutes
     found: dict[str, list[Any]] = {}
     for begins, (state, network) in zip(starts, follow_undisturbed(case, starts), strict=True):
-        rows = lanes.follow(Start(state, network, begins * per_hour), longest * per_hour)
+        start = Start(with_charge(state, outset.charge), network, begins * per_hour)
+        plan, rows = lanes.try_plans(start, longest * per_hour)
         short = rows.reshape(longest, per_hour, -1).sum(axis=1).T
         names = ("critical_short_wh", *(f"not_served_{name}_wh" for name in PRIORITIES))
         columns = {
@@ -162,9 +208,34 @@ def measure_survival(scenario: Scenario, *, starts: tuple[int, ...], longest: in
             "hour": np.arange(1, longest + 1),
             **dict(zip(names, short, strict=True)),
         }
+        if failures is not None:
+            chances, drawn = find_chances(without, lanes, start, rows[:, 0], plan, failures)
+            columns |= {FAILING: chances[per_hour - 1 :: per_hour], DRAWN: np.full(longest, drawn)}
         for name, values in columns.items():
             found.setdefault(name, []).extend(values.tolist())
     return found
+
+
+def with_charge(state: State, share: float | None) -> State:
+    """The state with a share of each battery's range charged, energy of others that it holds counted."""
+    if share is None:
+        return state
+    r = state.ratings
+    wanted = r.soc_min_wh + np.floor(share * (r.soc_max_wh - r.soc_min_wh)).astype(np.int64)
+    return state._replace(own_wh=np.maximum(wanted - hosted_wh(state.lots, wanted.size), r.soc_min_wh))
+
+
+def with_tanks(case: Case, share: float | None) -> Case:
+    """The case with tanks filled to a share when the grid goes."""
+    if share is None:
+        return case
+    devices = [
+        replace(one, plant=replace(one.plant, tank_kg=share * one.plant.tank_kg))
+        if isinstance(one, FuelCellDevice)
+        else one
+        for one in case.fleet.devices
+    ]
+    return replace(case, fleet=Fleet(devices, case.profiles, case.fleet.flexible))
 
 
 def follow_undisturbed(case: Case, starts: tuple[int, ...]) -> Iterator[tuple[State, NetworkState]]:
@@ -192,87 +263,3 @@ def _with_losses(state: State, chunk: Chunk, t: int) -> State:
     """State before an interval with the losses that the operator has bought until then in the chunk's window."""
     n = state.own_wh.size
     return state._replace(pools_neur=chunk.window.accounts[t - 1 - chunk.first, 2 * n : 2 * n + 3].copy())
-
-
-def spread_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the tasks' columns, in the order of variants, begins and hours."""
-    return table.explode([name for name in table.columns if name != "variant"]).infer_objects().reset_index(drop=True)
-
-
-def make_curves(rows: pd.DataFrame, hours: int = HOURS_PER_YEAR) -> pd.DataFrame:
-    """Survival by length of the outage.
-
-    Parameters
-    ----------
-    rows
-        Of `spread_rows`.
-    hours
-        Hours in which outages might have begun.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a variant and length `hours`: share of outages in which all critical load (`critical`) and all load
-        (`all`) was served, each with the ends of its confidence interval, `_low` and `_high`; kWh not served, its
-        mean, quantiles, and means by priority.
-    """
-    lost = [f"not_served_{name}_wh" for name in PRIORITIES]
-    cumulated = rows.groupby(["variant", "begins"], sort=False)[["critical_short_wh", *lost]].cumsum()
-    total = cumulated[lost].sum(axis=1) / 1000.0
-    told = rows[["variant", "hour"]].assign(
-        critical=cumulated["critical_short_wh"] == 0,
-        all=total == 0.0,
-        not_served_kwh=total,
-        **{f"not_served_{name}_kwh": cumulated[f"not_served_{name}_wh"] / 1000.0 for name in PRIORITIES},
-    )
-    groups = told.groupby(["variant", "hour"], sort=False)
-    curves = groups.mean()
-    n = np.asarray(groups.size(), np.int64)
-    for name in ("critical", "all"):
-        low, high = wilson_interval(curves[name].to_numpy(), n, hours)
-        curves[f"{name}_low"], curves[f"{name}_high"] = low, high
-    for share in QUANTILES:
-        curves[f"not_served_p{round(100 * share)}_kwh"] = groups["not_served_kwh"].quantile(share)
-    return curves.reset_index().rename(columns={"hour": "hours"})
-
-
-def wilson_interval(share: Floats, n: Ints, of_all: int) -> tuple[Floats, Floats]:
-    """Interval that holds the share of all with 95 % confidence, from the share of a sample; a point if all are in it.
-
-    E. B. Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22, 209–212; n of N
-    count as n (N - 1) / (N - n), by the variance of draws without replacement.
-
-    Examples
-    --------
-    >>> [round(float(end), 3) for end in wilson_interval(np.array(0.5), np.array(10), 10**9)]
-    [0.237, 0.763]
-    >>> [float(end) for end in wilson_interval(np.array(0.5), np.array(10), 10)]
-    [0.5, 0.5]
-    """
-    z2 = CONFIDENCE_Z**2 * (of_all - n) / (n * max(of_all - 1, 1))
-    middle = (share + z2 / 2.0) / (1.0 + z2)
-    half = np.sqrt(z2 * (share * (1.0 - share) + z2 / 4.0)) / (1.0 + z2)
-    return np.clip(middle - half, 0.0, share), np.clip(middle + half, share, 1.0)
-
-
-def format_markdown(curves: pd.DataFrame, lengths: tuple[int, ...] = (1, 3, 6, 12, 24, 48, 72, 168)) -> str:
-    """Survival at some lengths as a Markdown table."""
-    lines = [
-        "| variant | outage, h | critical load served | all load served | not served, kWh | in one of ten, above kWh |"
-    ]
-    lines.append("|" + "---|" * 6)
-    for row in curves[curves["hours"].isin(lengths)].to_dict(orient="records"):
-        shares = [
-            f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})" for name in ("critical", "all")
-        ]
-        energies = [f"{row[name]:.1f}" for name in ("not_served_kwh", "not_served_p90_kwh")]
-        lines.append("| " + " | ".join([row["variant"], str(row["hours"]), *shares, *energies]) + " |")
-    return "\n".join(lines)
-
-
-def write_survival(directory: Path, rows: pd.DataFrame, curves: pd.DataFrame) -> list[Path]:
-    """Write every hour of every outage and the curves as CSV, and the figure; returns the files."""
-    files = [directory / "survival_hours.csv", directory / "survival.csv", directory / "survival.html"]
-    for file, text in zip(files, (format_csv(rows), format_csv(curves), draw_survival(curves)), strict=True):
-        write_whole(file, text)
-    return files

@@ -17,7 +17,7 @@ from cosim import Result, run
 from cosim.scenario.events import OutageEvent
 from cosim.scenario.files import load_scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR
-from cosim.studies import survival
+from cosim.studies import survival, survival_curves
 from cosim.studies.outages import average_outages, list_outage_tasks
 from cosim.studies.study import run_tasks
 
@@ -26,7 +26,7 @@ FIGURE = PAGE.parent / "images" / "survival.svg"
 SEEDS = 10
 STARTS, LONGEST = 146, 168
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 50, 40
-COLOURS = ("#0072B2", "#D55E00", "#009E73")
+COLOURS = ("#0072B2", "#009E73", "#D55E00", "#555555")
 
 
 def with_and_without() -> tuple[Result, Result]:
@@ -84,15 +84,15 @@ def as_page_table(means: pd.DataFrame) -> str:
     return "\n".join(rows)
 
 
-def survival_curves() -> pd.DataFrame:
+def study_curves() -> pd.DataFrame:
     """What `gridsettle study survival` finds."""
     tasks = survival.list_survival_tasks(load_scenario("outage"), STARTS, LONGEST, HOURS_PER_YEAR)
-    return survival.make_curves(survival.spread_rows(run_tasks(tasks)))
+    return survival_curves.make_curves(survival_curves.spread_rows(run_tasks(tasks)))
 
 
 def draw_curves(curves: pd.DataFrame) -> str:
     """Share of outages with all critical load served, by length, with bands of 95 % confidence, as an SVG."""
-    across, up = WIDTH - LEFT - 10, HEIGHT - BOTTOM - 10
+    across, up = WIDTH - LEFT - 20, HEIGHT - BOTTOM - 10
 
     def place(hours: Any, share: Any) -> str:
         pairs = zip(hours, share, strict=True)
@@ -138,8 +138,8 @@ def write(file: Path, *, study: bool) -> None:
     page = replaced(file.read_text(encoding="utf-8"), "plugged in", plugged_in_table())
     if study:
         page = replaced(page, "study", study_table())
-        curves = survival_curves()
-        page = replaced(page, "survival", survival.format_markdown(curves))
+        curves = study_curves()
+        page = replaced(page, "survival", survival_curves.format_markdown(curves))
         FIGURE.write_text(draw_curves(curves), encoding="utf-8")
     file.write_text(page, encoding="utf-8")
 

@@ -45,8 +45,9 @@ def test_chance_of_devices_that_fail_is_what_the_block_prints(capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_curves_of_survival_are_of_a_study(script: dict[str, Any], page: str) -> None:
-    curves = script["survival_curves"]()
-    assert script["block"](page, "survival") == script["survival"].format_markdown(curves)
+    curves = script["study_curves"]()
+    assert script["block"](page, "survival") == script["survival_curves"].format_markdown(curves)
     assert script["FIGURE"].read_text(encoding="utf-8") == script["draw_curves"](curves)
     served = curves.pivot(index="hours", columns="variant", values="critical")
     assert (served["one more fuel cell plugged in"] >= served["base"]).all()
+    assert (served["energy kept for critical load"] >= served["base"]).all()

@@ -46,6 +46,11 @@ CASES: dict[str, dict[str, Any]] = {
         "events": [GRID_OUT, BRANCH_OUT],
         "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
     },
+    "two islands that keep energy for critical load": {
+        "events": [GRID_OUT, BRANCH_OUT],
+        "battery": {"capacity_kwh_min": 2.0, "capacity_kwh_max": 3.0},
+        "outage": {"dispatch": "ahead"},
+    },
     "one branch without the grid": {"events": [BRANCH_OUT], "market": {"feed_in": True}},
     "no former at all": {
         "events": [GRID_OUT],

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from cosim.curtailment.priority import VALUE_OF_LOST_LOAD
 from cosim.islands.phases import BLACK_START_SOC, PICKUP_FACTOR
 from cosim.report.elements import (
     Cell,
@@ -24,7 +25,7 @@ from cosim.report.elements import (
 )
 from cosim.report.figures.outage import Spell, draw_frequency, draw_priorities, draw_stores, draw_supply
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.labels import OUTAGE_DEVICES
+from cosim.results.labels import OUTAGE_COST, OUTAGE_DEVICES
 
 DRAWN = 3
 LISTED = 10
@@ -41,6 +42,7 @@ METRICS = (
     ("restoration_hours", "beside the returned grid, not joined yet", "h", 1.0, 1),
     ("dark_part_hours", "dark, summed over parts", "h", 1.0, 1),
     ("hours_out_of_band", "frequency out of its band", "h", 1.0, 1),
+    *((key, label, "EUR", 1.0, 2) for key, label in OUTAGE_COST.items()),
     *((key, label, "kWh", 1.0, 1) for key, label in OUTAGE_DEVICES.items()),
 )
 ISLANDS = (
@@ -60,6 +62,11 @@ HOUSES = (
     Column("served", "served, %", 1),
     Column("hours", "hours with shedding", 0, exact=True),
 )
+PRIORITIES = (
+    Column("outage", "outage"),
+    Column("critical", "critical load", 1),
+    *(Column(name, f"{name} priority", 1) for name in VALUE_OF_LOST_LOAD),
+)
 DEVICES = (
     Column("time", "time (UTC)"),
     Column("device", "device"),
@@ -67,7 +74,10 @@ DEVICES = (
     Column("answer", "answer"),
     Column("reason", "reason"),
 )
-TILES = ("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share")
+TILES = (
+    *("hours_without_grid", "energy_not_served_kwh", "served_share", "critical_served_share"),
+    *(*OUTAGE_COST, *OUTAGE_DEVICES),
+)
 
 
 def make_outage_sections(run: RunTables) -> list[PageSection]:
@@ -77,15 +87,16 @@ def make_outage_sections(run: RunTables) -> list[PageSection]:
     found = list_spells(run)
     drawn = sorted(found, key=lambda spell: -_not_served_wh(spell.rows))[:DRAWN]
     drawn.sort(key=lambda spell: str(spell.rows["time"].min()))
-    tables = [make_outages_table(run), make_islands_table(found), make_served_table(run)]
+    tables = [make_outages_table(run), make_priorities_table(run, found), make_islands_table(found)]
+    tables.append(make_served_table(run))
     if not run.registrations.empty:
         tables.append(make_devices_table(run.registrations))
     return [
         PageSection(
             "outages",
             "Outages",
-            (*_describe_outages(len(found), len(drawn)), *_describe_devices(run)),
-            facts=tuple(_make_tile(run, key) for key in (*TILES, *OUTAGE_DEVICES) if key in run.result.resilience),
+            (*_describe_outages(len(found), len(drawn)), *_describe_dispatch(run, found), *_describe_devices(run)),
+            facts=tuple(_make_tile(run, key) for key in TILES if key in run.result.resilience),
             tables=tuple(tables),
             figures=_draw_figures(drawn, run.hours),
         )
@@ -106,6 +117,19 @@ def _describe_outages(found: int, drawn: int) -> tuple[str, ...]:
     )
     more = f"{drawn} of {found} outages are drawn: those with the most energy not served."
     return (text, rules, more) if drawn < found else (text, rules)
+
+
+def _describe_dispatch(run: RunTables, spells: list[Spell]) -> tuple[str, ...]:
+    """How outages were dispatched, where energy is kept for critical load."""
+    keys = run.result.scenario.outage
+    if keys.dispatch == "hourly":
+        return ()
+    kept = sum(bool((spell.rows["dispatch"].astype(str) == "ahead").any()) for spell in spells)
+    return (
+        f"Energy was kept for the critical load of {keys.look_ahead_hours} h ahead in {kept} of {len(spells)} outages, "
+        "by the run's own load and sun as the forecast. Where that would have served less critical load at any time "
+        "than going hour by hour, the outage was run hour by hour.",
+    )
 
 
 def _describe_devices(run: RunTables) -> tuple[str, ...]:
@@ -165,6 +189,23 @@ def make_outages_table(run: RunTables) -> Table:
         for name, begin in zip(shown.index, shown["begin"], strict=True)
     ]
     return Table("resilience", "Resilience, by outage (UTC).", ("metric", "unit", *names), rows)
+
+
+def make_priorities_table(run: RunTables, spells: list[Spell]) -> Table:
+    """Energy not served in each outage, by priority of the houses; of many outages the first ones."""
+    priority, shed = run.result.scenario.curtailment.priority, run.meter("shed_wh")
+    classes = [priority.get(str(name), "normal") for name in shed.columns]
+    rows = []
+    for k, spell in enumerate(spells[:LISTED], start=1):
+        lost = shed.loc[shed.index.isin(spell.rows["time"])].sum().groupby(classes).sum() / 1000.0
+        short = (spell.rows["critical_wh"] - spell.rows["critical_served_wh"]).sum() / 1000.0
+        rows.append(
+            {"outage": str(k), "critical": short, **{name: lost.get(name, float("nan")) for name in VALUE_OF_LOST_LOAD}}
+        )
+    left = len(spells) - LISTED
+    caption = "Energy not served, kWh: what of it was critical load, and all of it by priority of the houses."
+    caption += f" {left} more outages are left out." if left > 0 else ""
+    return tabulate("outage-priorities", caption, PRIORITIES, pd.DataFrame(rows))
 
 
 def make_islands_table(spells: list[Spell]) -> Table:

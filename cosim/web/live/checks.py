@@ -104,8 +104,13 @@ def check_scenario(scenario: Scenario) -> None:
     Raises
     ------
     ScenarioError
-        If its ledger asks for what a served run cannot do.
+        If its ledger or its outages ask for what a served run cannot do.
     """
+    if scenario.outage.dispatch != "hourly":
+        raise ScenarioError(
+            f'outage, dispatch: expected "hourly" for a served run, got "{scenario.outage.dispatch}": what people and '
+            "the operator will do is not known ahead; leave it out, or run it without people by gridsettle run"
+        )
     options = scenario.ledger
     for name, asked, why in (
         ("private", options.private, "submissions stand in clear beside the records that they lead to"),

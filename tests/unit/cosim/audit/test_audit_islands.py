@@ -56,8 +56,9 @@ def audited(scenario: Scenario, directory: Path) -> Audit:
         {},
         {"events": [BRANCH_OUT]},
         {"events": [GRID_OUT], "battery": NO_BATTERIES, "community": {"enabled": False}},
+        {"outage": {"dispatch": "ahead"}},
     ],
-    ids=["two islands", "one branch", "dark"],
+    ids=["two islands", "one branch", "dark", "energy kept for critical load"],
 )
 def test_honest_islands_pass_and_every_block_is_audited(changes: dict[str, Any], tmp_path: Path) -> None:
     found = audited(DAY.with_changes(**changes), tmp_path / "run")

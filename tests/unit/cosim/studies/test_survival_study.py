@@ -20,21 +20,23 @@ from cosim.curtailment.feasible import Outcome
 from cosim.errors import ScenarioError
 from cosim.interval.fold import run_intervals
 from cosim.scenario.files import load_scenario
+from cosim.studies.outage_failures import Failures
 from cosim.studies.outage_lanes import PRIORITIES
 from cosim.studies.outages import BASE, PLUGGED_IN
 from cosim.studies.survival import (
     COMPARED,
+    HOURLY,
+    Outset,
     follow_undisturbed,
-    format_markdown,
     list_starts,
     list_survival_notes,
     list_survival_tasks,
-    make_curves,
     measure_survival,
     open_for,
-    wilson_interval,
     with_grid,
 )
+from cosim.studies.survival_curves import format_markdown, make_curves, wilson_interval
+from grid_models.devices.reliability import Units
 from market.state import State
 
 SMALL = """name = "small"
@@ -73,10 +75,10 @@ def test_outages_of_a_year_begin_at_all_times_of_the_day() -> None:
 
 @given(share=st.floats(0.0, 1.0), n=st.integers(1, 500))
 def test_interval_holds_the_share_and_is_a_point_for_all(share: float, n: int) -> None:
-    low, high = wilson_interval(np.array(share), np.array(n), 500)
+    low, high = wilson_interval(np.array(share), np.array(n), np.array(500))
     assert 0.0 <= low <= share <= high <= 1.0
     assert n < 500 or low == high == share
-    wider = wilson_interval(np.array(share), np.array(max(n // 2, 1)), 500)
+    wider = wilson_interval(np.array(share), np.array(max(n // 2, 1)), np.array(500))
     assert wider[0] <= low + 1e-12
     assert wider[1] >= high - 1e-12
 
@@ -119,7 +121,7 @@ def test_table_shows_the_lengths_that_there_are() -> None:
 
 def test_variants_are_those_named_and_the_second_fuel_cell_is_that_of_the_scenario() -> None:
     tasks = list_survival_tasks(load_scenario("outage"), 400, 72, 8760)
-    assert tuple(dict.fromkeys(task.labels["variant"] for task in tasks)) == COMPARED
+    assert tuple(dict.fromkeys(task.labels["variant"] for task in tasks)) == tuple(x for x in COMPARED if x != HOURLY)
     of = {task.labels["variant"]: task.scenario for task in tasks}
     assert [event.kind for event in of[BASE].events] == ["outage"]
     plugged = of[PLUGGED_IN].events[0]
@@ -142,6 +144,17 @@ def test_keys_that_only_outages_need_are_kept() -> None:
 def test_more_outages_than_hours_are_refused() -> None:
     with pytest.raises(ScenarioError, match="--starts: expected at most one outage an hour, 10, got 11; ask for fewer"):
         list_survival_tasks(Scenario(), 11, 24, 10)
+
+
+def test_charge_of_batteries_that_nobody_has_is_refused() -> None:
+    without = {"battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}}
+    with pytest.raises(ScenarioError, match="--charge: expected batteries in scenario 'default', got none"):
+        list_survival_tasks(Scenario().with_changes(**without), 2, 24, 48, outset=Outset(charge=0.5))
+    failing = Failures(batteries=Units(availability=0.5))
+    with pytest.raises(
+        ScenarioError, match="--battery-availability and --battery-hours: expected batteries in scenario"
+    ):
+        list_survival_tasks(Scenario().with_changes(**without), 2, 24, 48, failures=failing)
 
 
 def flatten(state: State, network: NetworkState) -> list[Any]:
@@ -200,12 +213,15 @@ def test_command_writes_hours_curves_and_figure(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     Path("small.toml").write_text(SMALL)
     options = ["--starts", "3", "--longest", "6", "--hours", "48", "--out", "found", "--workers", "1"]
+    options += ["--charge", "0.3", "--tank", "0.5", "--cell-start", "0.5"]
     result = CliRunner().invoke(app, ["study", "survival", "small.toml", *options])
     assert result.exit_code == 0, result.output
     assert "events that the survival study leaves out: outage (1)" in result.output
     rows, curves = pd.read_csv("found/survival_hours.csv"), pd.read_csv("found/survival.csv")
-    assert len(rows) == 3 * 3 * 6
-    assert curves.groupby("variant")["hours"].max().tolist() == [6, 6, 6]
+    assert len(rows) == 4 * 3 * 6
+    assert curves.groupby("variant")["hours"].max().tolist() == [6, 6, 6, 6]
+    assert (curves["critical_failing"] <= curves["critical"] + 1e-12).all()
+    assert "critical load served, devices may fail" in result.output
     assert "Survival without the grid" in Path("found/survival.html").read_text(encoding="utf-8")
 
 

@@ -42,6 +42,13 @@ def test_no_statement_bears_the_largest_number(tmp_path: Path) -> None:
         live.state_statement(grant(live.chain_id, 0, live.next_number(0), key_of(0), reader=1))
 
 
+def test_outages_that_look_ahead_are_refused(tmp_path: Path) -> None:
+    ahead = LIVE.with_changes(outage={"dispatch": "ahead"})
+    with pytest.raises(ScenarioError, match='outage, dispatch: expected "hourly" for a served run, got "ahead"'):
+        LiveRun.open(ahead, tmp_path / "live")
+    assert not (tmp_path / "live").exists()
+
+
 def test_panels_in_small_pieces_are_no_more_than_in_one(tmp_path: Path) -> None:
     """What has joined since the last interval counts in the trial of the next."""
     with LiveRun.open(LIVE, tmp_path / "live") as live:
