@@ -40,6 +40,8 @@ class Chunk(NamedTuple):
         State of the network after the last interval.
     event, decisions
         The parts of the network where it was not whole, and what became of devices (K = 1).
+    hunting
+        Intervals in which inverters or tap changers, as cleared, found no state to rest in.
     """
 
     first: int
@@ -52,6 +54,7 @@ class Chunk(NamedTuple):
     network: NetworkState
     event: EventInterval | None = None
     decisions: tuple[DeviceDecision, ...] = ()
+    hunting: tuple[int, ...] = ()
 
     @property
     def stop(self) -> int:
@@ -89,6 +92,7 @@ def close_intervals(
     lost_wh: Wh | None = None,
     event: EventInterval | None = None,
     decisions: tuple[DeviceDecision, ...] = (),
+    hunting: tuple[int, ...] = (),
 ) -> Chunk:
     """Intervals in their final form: conservation checked, losses booked. The one constructor of a `Chunk`.
 
@@ -110,6 +114,8 @@ def close_intervals(
         (K,) losses that the operator buys from the utility; all of the AC solution's if left out.
     event, decisions
         Parts of the network and what became of devices, in an interval with an event.
+    hunting
+        Intervals in which inverters or tap changers found no state to rest in.
 
     Raises
     ------
@@ -130,6 +136,7 @@ def close_intervals(
         network,
         event,
         decisions,
+        hunting,
     )
 
 

@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 _STATE_KEYS = ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
 _FLEXIBLE = "flexible"
 _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
+_TAP_KEYS = ("tap_pos", "tap_waited_s")
+"""Names of the network's state in its archive; those of tap changers only where there are any."""
 """Names of the fields of `NetworkState` in the states that a ledger keeps."""
 
 
@@ -234,7 +236,8 @@ def encode_state(state: State, network: NetworkState) -> bytes:
         **({_FLEXIBLE: view_as_bytes(state.flexible)} if state.flexible.size else {}),
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
-        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network, strict=True)},
+        **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network, strict=False)},
+        **({name: getattr(network, name) for name in _TAP_KEYS} if network.tap_pos.size else {}),
     }
     np.savez(buffer, **flat)
     return buffer.getvalue()
@@ -245,7 +248,8 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
+        taps = {name: arrays[name] for name in _TAP_KEYS if name in arrays}
+        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS), **taps)
         kept = {name: arrays[name] for name in _STATE_KEYS}
         flexible = arrays[_FLEXIBLE].view(FLEXIBLE).reshape(-1) if _FLEXIBLE in arrays else NO_FLEXIBLE
         return State(**kept, lots=lots, ratings=ratings, flexible=flexible), network

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
-from cosim.scenario import houses_of_today, sections
+from cosim.scenario import houses_of_today, sections, voltage
 from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
@@ -51,6 +51,7 @@ class Scenario(Section):
     tariff: TariffSection = TariffSection()
     pv: sections.PvSection = sections.PvSection()
     network: sections.NetworkSection = sections.NetworkSection()
+    tap_changer: voltage.TapChangerSection = voltage.TapChangerSection()
     limits: sections.LimitsSection = sections.LimitsSection()
     curtailment: sections.CurtailmentSection = sections.CurtailmentSection()
     community: sections.CommunitySection = sections.CommunitySection()
@@ -134,6 +135,8 @@ class Scenario(Section):
                     del content[section][key]
         if not self.tariff.bands:
             del content["tariff"]
+        if not self.tap_changer.enabled:  # as before there were any
+            del content["tap_changer"]
         content["pv"].pop("weather_file")  # what it holds is hashed with the profiles
         content["heat_pump"].pop("temperature_file")  # what it holds is hashed with the devices
         for section, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):  # as before there were any
@@ -147,7 +150,8 @@ _YOUNGER = {
     "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
     "market": ("feed_in_eur_per_kwh",),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
-    "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
+    "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg", "volt_watt")
+    + ("volt_watt_vm_pu", "volt_watt_share"),
 }
 
 SHOWN_ALWAYS = (

@@ -142,7 +142,7 @@ def solve_controlled(
         last_slope[running] = slope
     q = np.rint(1000.0 * q) / 1000.0
     q[rounds == 0] = 0.0
-    return Controlled(_mark_unsolved(solve(ALL), np.flatnonzero(rounds == 0)), q, rounds)
+    return Controlled(mark_unsolved(solve(ALL), np.flatnonzero(rounds == 0)), q, rounds)
 
 
 @lru_cache(maxsize=4)
@@ -164,7 +164,7 @@ def change_at_injections(by: InjectionChange, position: Ints) -> Floats:
     return np.asarray(of_rows.reshape(*position.shape, -1).mean(axis=1))
 
 
-def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
+def mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     """Copy of the flow in which the control of these intervals has not converged."""
     if intervals.size == 0:
         return flow

@@ -1,0 +1,107 @@
+"""What holds the voltage beside reactive power, as a scenario asks for it: P(V) of inverters, tap changers."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cosim.case.event_checks import check_only_loads
+from cosim.errors import ScenarioError
+from cosim.scenario.model import Scenario
+from cosim.scenario.sections import PvSection
+from cosim.scenario.voltage import TapChangerSection
+from grid_models.devices.volt_watt import VoltWatt
+from grid_models.errors import GridError
+from grid_models.feeder.feeder import Feeder
+from grid_models.feeder.topology import find_grid_transformers
+from grid_models.response.active_control import ActiveControl
+from grid_models.response.tap_changer import TAP_FIELDS, TapChangers, TapSettings
+
+
+def check_voltage_control(scenario: Scenario) -> None:
+    """Refuse what P(V) and tap changers cannot be joined with.
+
+    Raises
+    ------
+    ScenarioError, GridError
+        If there are outages or devices that join or leave, or the points of P(V) are none.
+    """
+    if scenario.pv.volt_watt:
+        check_only_loads(scenario, "pv.volt_watt")
+        make_curve(scenario.pv)
+    if scenario.tap_changer.enabled:
+        check_only_loads(scenario, "tap_changer")
+
+
+def make_curve(section: PvSection) -> VoltWatt:
+    """The characteristic P(V).
+
+    Raises
+    ------
+    GridError
+        If its points are none.
+    """
+    try:
+        return VoltWatt(section.volt_watt_vm_pu, section.volt_watt_share)
+    except GridError as reason:
+        raise GridError(f"pv.volt_watt_vm_pu, pv.volt_watt_share: {reason}") from reason
+
+
+def make_active_control(section: PvSection, largest_pv_kw: npt.NDArray[np.float64]) -> ActiveControl | None:
+    """P(V) of the inverters, None where the scenario asks for none; ratings are the largest generations, (N,) kW."""
+    return ActiveControl(make_curve(section), largest_pv_kw) if section.volt_watt else None
+
+
+def make_tap_changers(section: TapChangerSection, feeder: Feeder) -> TapChangers | None:
+    """Tap changers of a feeder whose net has the taps of `with_tap_keys`; None where the scenario asks for none.
+
+    Raises
+    ------
+    ScenarioError, GridError
+        If a transformer is none, or has no taps.
+    """
+    if not section.enabled:
+        return None
+    settings = TapSettings(section.vm_lower_pu, section.vm_upper_pu, section.delay_s, section.side)
+    return TapChangers(feeder, find_transformers(section, feeder), settings)
+
+
+def with_tap_keys(section: TapChangerSection, feeder: Feeder) -> Feeder:
+    """The feeder with the taps that the scenario gives in place of the net's."""
+    given = {key: getattr(section, key) for key in TAP_FIELDS if getattr(section, key) is not None}
+    if not section.enabled or not given:
+        return feeder
+    net = deepcopy(feeder.net)
+    for key, value in given.items():
+        net.trafo.loc[find_transformers(section, feeder), key] = value
+    return replace(feeder, net=net)
+
+
+def find_transformers(section: TapChangerSection, feeder: Feeder) -> npt.NDArray[np.int64]:
+    """Index of each transformer that changes taps, (M,).
+
+    Raises
+    ------
+    ScenarioError
+        If a name is that of none or of several, or there are none at the external grid.
+    """
+    table, found = feeder.net.trafo, []
+    for name in section.transformers:
+        at = [int(k) for k in table.index if name in (str(k), str(table["name"].at[k]))]
+        if len(at) != 1:
+            known = ", ".join(f"{k} '{table['name'].at[k]}'" for k in table.index)
+            raise ScenarioError(
+                f"tap_changer.transformers: expected name or number of one transformer, got '{name}', which {len(at)} "
+                f"have; choose from {known or 'none: the net has no transformer'}"
+            )
+        found += at
+    found = sorted(set(found)) if section.transformers else find_grid_transformers(feeder.net)
+    if not found:
+        raise ScenarioError(
+            "tap_changer.enabled: expected a transformer at the external grid, got none; name those that change taps "
+            "in tap_changer.transformers"
+        )
+    return np.array(found, np.int64)
