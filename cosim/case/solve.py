@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cosim.case.case import Case
 from cosim.delivery.setpoints import at_device, injection_kw, mean_kw, metered_injections
 from grid_models.phases.judge import name_judge
+from grid_models.powerflow.engine import join_agreements
 from grid_models.powerflow.flow import Flow
 from grid_models.response.active_control import solve_actively_controlled
 from grid_models.response.reactive_control import Control, controlled_sensitivity, mark_unsolved, solve_controlled
@@ -103,6 +104,8 @@ def _solve_with_taps(case: Case, meters: Rows, taps: TapChangers) -> Solved:
     flow = Flow._make(column[order] for column in Flow.concatenate(flows))
     metered = np.concatenate([part.meters for part in parts])[order]
     reduced = None if case.active is None else np.concatenate([_reduction(part) for part in parts])[order]
+    if reduced is not None:
+        reduced[found.hunts] = 0
     return Solved(mark_unsolved(flow, np.flatnonzero(found.hunts)), metered, reduced, found.hunts)
 
 
@@ -129,9 +132,7 @@ def _solve_reduced(case: Case, meters: Rows, engine: AnyPowerFlow) -> Solved:
     return Solved(flow, metered, np.rint(reduced_kw / step_kw).astype(np.int64))
 
 
-def _solve_by(
-    case: Case, meters: Rows, engine: AnyPowerFlow, inside: npt.NDArray[np.bool_] | None = None
-) -> Solved:
+def _solve_by(case: Case, meters: Rows, engine: AnyPowerFlow, inside: npt.NDArray[np.bool_] | None = None) -> Solved:
     """Solve by an engine, with reactive power under control."""
     p_kw, of_loads = injection_kw(meters, case.interval_minutes, case.feeder.connections), load_q_kvar(case, meters)
     at_loads = None if of_loads is None else at_device(of_loads, "load", case.feeder.connections)
@@ -182,10 +183,11 @@ def _find_engine(case: Case, meters: Rows, taps: TapChangers) -> AnyPowerFlow:
     return taps.engine(_solve_with_taps(case, meters[None], taps).flow.tap_pos[0])
 
 
-def verify_meters(case: Case, meters: Rows) -> dict[str, Any]:
+def verify_meters(case: Case, meters: Rows, tap_pos: npt.NDArray[np.int64] | None = None) -> dict[str, Any]:
     """Largest differences between the engine and its judge over K metered intervals, (K, N) meter rows, JSON-ready.
 
-    In an unbalanced model with the name of the judge, and where it could not be asked with the reason.
+    In an unbalanced model with the name of the judge, and where it could not be asked with the reason. Positions of tap
+    changers are `tap_pos`, (K, M).
 
     Raises
     ------
@@ -194,7 +196,12 @@ def verify_meters(case: Case, meters: Rows) -> dict[str, Any]:
     """
     load_var = None if case.load_reactive is None else case.load_reactive.metered_var(meters)
     connections = case.feeder.connections
-    found = case.engine.verify(*metered_injections(meters, case.interval_minutes, connections, load_var))
+    p_kw, q_kvar = metered_injections(meters, case.interval_minutes, connections, load_var)
+    if case.taps is None or tap_pos is None:
+        found = case.engine.verify(p_kw, q_kvar)
+    else:
+        groups = group_by_position(tap_pos)
+        found = join_agreements([case.taps.engine(at).verify(p_kw[rows], q_kvar[rows]) for at, rows in groups])
     return {
         **({} if connections is None else {"judge": name_judge(case.feeder)}),
         **({"why_not": found.why_not} if found.why_not else {}),

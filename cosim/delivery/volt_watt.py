@@ -1,16 +1,16 @@
 """What becomes of exchanges where inverters reduce their active power by the voltage, P(V), in whole Wh.
 
 The generation is lost before anything is delivered: the house feeds in less, and nothing else at any bus changes. So
-its sales are cut, exports first, then trades, then shares that are used at once, the last of each first. Who misses them
-takes them from the grid. What sales do not cover, of its own load, its battery and what others store, the house takes
-from the grid itself. All of that bears the reason `VOLT_WATT`, and the bus where it happened.
+its sales are cut, exports first, then trades, then shares that are used at once, the last of each first. Who misses
+them takes them from the grid. What sales do not cover, of its own load, its battery and what others store, the house
+takes from the grid itself. All of that bears the reason `VOLT_WATT`, and the bus where it happened.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from grid_models.arrays import Ints
+from grid_models.arrays import Ints, Mask
 from market.exchanges import EXCHANGE, GRID, NOBODY, Kind, Reason, Rows, Status
 from market.orders import Orders
 from market.settlement import Delivery
@@ -50,7 +50,7 @@ def _cut_sales(rows: Rows, house: int, wh: int, bus: int) -> dict[int, int]:
     """Cut what a house sells by `wh`, in place; returns what each house then lacks, itself included."""
     missed: dict[int, int] = {}
     for kind in CUT_IN_ORDER:
-        for k in np.flatnonzero((rows["kind"] == kind) & (rows["seller"] == house))[::-1]:
+        for k in _list_sales(rows, kind, house):
             cut = min(wh, int(rows["delivered_wh"][k]))
             if cut:
                 wh -= cut
@@ -59,6 +59,12 @@ def _cut_sales(rows: Rows, house: int, wh: int, bus: int) -> dict[int, int]:
                 missed[buyer] = missed.get(buyer, 0) + (0 if kind == Kind.GRID_EXPORT else cut)
     missed[house] = missed.get(house, 0) + wh
     return missed
+
+
+def _list_sales(rows: Rows, kind: Kind, house: int) -> list[int]:
+    """Sales of a house, the last first; those that a limit has cut already come behind."""
+    at = np.flatnonzero((rows["kind"] == kind) & (rows["seller"] == house))[::-1]
+    return sorted(at.tolist(), key=lambda k: int(rows["status"][k]) != Status.ACCEPTED)
 
 
 def _cut_row(rows: Rows, k: int, cut: int, bus: int) -> None:
@@ -80,9 +86,14 @@ def _make_row(orders: Orders, kind: Kind, house: int, wh: int, bus: int) -> Rows
     return row
 
 
+def is_reduced(rows: Rows) -> Mask:
+    """Which rows P(V) is the reason of, (n,): what it cut is not curtailed, and what it spilled no limit asked for."""
+    return np.asarray(rows["reason"] == Reason.VOLT_WATT)
+
+
 def reduced_by_house_wh(rows: Rows, n_houses: int) -> Wh:
     """What P(V) took of each house's generation, (N,), by the rows of an interval."""
     wh = np.zeros(n_houses, np.int64)
-    at = rows[(rows["kind"] == Kind.SPILL) & (rows["reason"] == Reason.VOLT_WATT)]
+    at = rows[(rows["kind"] == Kind.SPILL) & is_reduced(rows)]
     np.add.at(wh, at["seller"], at["delivered_wh"])
     return wh

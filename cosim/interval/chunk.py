@@ -183,6 +183,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         power_flows=np.concatenate([part.power_flows for part in parts]),
         unclean={t: verdict for part in parts for t, verdict in part.unclean.items()},
         network=last.network,
+        hunting=tuple(t for part in parts for t in part.hunting),
     )
 
 

@@ -26,9 +26,9 @@ from cosim.delivery.window import (
     settle_window_with,
 )
 from cosim.interval.chunk import Chunk, check_conserved, close_intervals
-from cosim.interval.taps import with_taps_at_rest, with_taps_of
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
+from cosim.interval.taps import with_taps_at_rest, with_taps_of
 from cosim.islands.switching import Switching
 from grid_models.arrays import Mask
 from grid_models.powerflow.flow import Flow

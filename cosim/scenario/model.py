@@ -150,8 +150,10 @@ _YOUNGER = {
     "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
     "market": ("feed_in_eur_per_kwh",),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
-    "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg", "volt_watt")
-    + ("volt_watt_vm_pu", "volt_watt_share"),
+    "pv": (
+        *("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
+        *("volt_watt", "volt_watt_vm_pu", "volt_watt_share"),
+    ),
 }
 
 SHOWN_ALWAYS = (

@@ -1,8 +1,8 @@
 """Power flow with inverters that reduce their active power at high voltage, beside a rule of reactive power.
 
-Both are found together: `P = min(available, share(V)·rating)` and `Q = rule(P, V)`, by Newton's steps around the AC power
-flow as in `grid_models.response.reactive_control`. The reduction found is rounded to a step (1 Wh in an interval), Q to
-whole var, and the flow is that of both.
+Both are found together, `P = min(available, share(V)·rating)` and `Q = rule(P, V)`, by Newton's steps around the AC
+power flow as in `grid_models.response.reactive_control`. The reduction found is rounded to a step (1 Wh in an
+interval), Q to whole var, and the flow is that of both.
 """
 
 from __future__ import annotations
@@ -186,9 +186,7 @@ def _find_newton_step(rules: _Targets, by: tuple[Floats, Floats], mismatch: Floa
     return np.asarray(np.linalg.solve(matrix, mismatch[:, :, None])[:, :, 0])
 
 
-def _round_solution(
-    pv_kw: Floats, passed: Floats, q: Floats, converged: Mask, step_kw: float
-) -> tuple[Floats, Floats]:
+def _round_solution(pv_kw: Floats, passed: Floats, q: Floats, converged: Mask, step_kw: float) -> tuple[Floats, Floats]:
     """Reductions in whole steps, never more than what is generated, and reactive powers in whole var."""
     steps = np.rint(np.clip(pv_kw - passed, 0.0, None) / step_kw)
     reduced = np.minimum(steps, np.floor(pv_kw / step_kw + 1e-6)) * step_kw

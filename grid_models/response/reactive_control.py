@@ -165,7 +165,7 @@ def change_at_injections(by: InjectionChange, position: Ints) -> Floats:
 
 
 def mark_unsolved(flow: Flow, intervals: Places) -> Flow:
-    """Copy of the flow in which the control of these intervals has not converged."""
+    """Copy of the flow in which the control of these intervals has not converged; tap changers stay where they are."""
     if intervals.size == 0:
         return flow
     shapes = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.p_slack_kw)
@@ -173,7 +173,7 @@ def mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     widths = (values.shape[1] for values in shapes)
     blank = make_unsolved_flow(intervals.size, *widths, **{name: values.shape[1] for name, values in more.items()})
     blank.engine[:] = Engine.CONTROL
-    return flow.with_intervals(intervals, blank)
+    return flow.with_intervals(intervals, blank.at_taps(flow.tap_pos[intervals]))
 
 
 def controlled_sensitivity(

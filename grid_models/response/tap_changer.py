@@ -123,7 +123,7 @@ class TapChangers:
         self.feeder, self.trafos, self.settings = feeder, trafos, settings
         table = feeder.net.trafo.loc[trafos]
         for trafo in trafos:
-            check_taps(feeder.net, int(trafo))
+            check_taps(feeder.net, int(trafo), settings)
         self.opening, self.lowest, self.highest = (
             table[name].to_numpy(np.float64).astype(np.int64) for name in ("tap_pos", "tap_min", "tap_max")
         )
@@ -168,8 +168,8 @@ class TapChangers:
         return TapState(position, np.where(acts, np.maximum(waited, 0.0), 0.0))
 
 
-def check_taps(net: Any, trafo: int) -> None:
-    """Raise `GridError` unless a transformer has taps and stands within them."""
+def check_taps(net: Any, trafo: int, settings: TapSettings) -> None:
+    """Raise `GridError` unless a transformer has taps, stands within them, and a step of it is within the band."""
     row, name = net.trafo.loc[trafo], str(net.trafo["name"].get(trafo) or "")
     where = f"tap changer of transformer {trafo} '{name}'"
     numbers = [float(row.get(key, np.nan)) for key in TAP_FIELDS[:5]]
@@ -181,6 +181,12 @@ def check_taps(net: Any, trafo: int) -> None:
         raise GridError(
             f"{where}: expected whole tap_min <= tap_pos <= tap_max with more than one position, got {low:g}, "
             f"{position:g} and {high:g}; correct them"
+        )
+    band, step = settings.vm_upper_pu - settings.vm_lower_pu, abs(numbers[4]) / 100.0
+    if band < step:
+        raise GridError(
+            f"{where}: expected a band of at least one step, {step:g} pu, between vm_lower_pu and vm_upper_pu, got "
+            f"{band:g} pu, which a step would cross from side to side; widen it"
         )
 
 
