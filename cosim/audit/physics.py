@@ -234,9 +234,9 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     """Blocks in which exchanges were cut though the network carries all that was cleared, by more than the tolerance.
 
     A house injects what it sells and exports less what it buys and imports, so its injection as cleared follows from
-    the exchanges, and what its load draws from its power factor. It is unknown where inverters are under control or taps change, and
-    where only meters say what a load draws and none of it was served. What an island cannot hold is no matter of
-    limits.
+    the exchanges, and what its load draws from its power factor. It is unknown where inverters are under control or
+    taps change, and where only meters say what a load draws and none of it was served. What an island cannot hold is no
+    matter of limits.
     """
     found: list[list[str]] = [[] for _ in blocks]
     pv, taps = physics.scenario.pv, physics.scenario.tap_changer

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from cosim.case.event_checks import check_only_loads
 from cosim.errors import ScenarioError
@@ -65,7 +66,8 @@ def make_tap_changers(section: TapChangerSection, feeder: Feeder) -> TapChangers
     """
     if not section.enabled:
         return None
-    settings = TapSettings(section.vm_lower_pu, section.vm_upper_pu, section.delay_s, section.side)
+    bus = None if section.bus is None else find_one(feeder.net.bus, section.bus, "tap_changer.bus", "bus")
+    settings = TapSettings(section.vm_lower_pu, section.vm_upper_pu, section.delay_s, section.side, bus)
     return TapChangers(feeder, find_transformers(section, feeder), settings)
 
 
@@ -88,20 +90,31 @@ def find_transformers(section: TapChangerSection, feeder: Feeder) -> npt.NDArray
     ScenarioError
         If a name is that of none or of several, or there are none at the external grid.
     """
-    table, found = feeder.net.trafo, []
-    for name in section.transformers:
-        at = [int(k) for k in table.index if name in (str(k), str(table["name"].at[k]))]
-        if len(at) != 1:
-            known = ", ".join(f"{k} '{table['name'].at[k]}'" for k in table.index)
-            raise ScenarioError(
-                f"tap_changer.transformers: expected name or number of one transformer, got '{name}', which {len(at)} "
-                f"have; choose from {known or 'none: the net has no transformer'}"
-            )
-        found += at
-    found = sorted(set(found)) if section.transformers else find_grid_transformers(feeder.net)
+    where, table = "tap_changer.transformers", feeder.net.trafo
+    found = sorted({find_one(table, name, where, "transformer") for name in section.transformers})
+    found = found if section.transformers else find_grid_transformers(feeder.net)
     if not found:
         raise ScenarioError(
             "tap_changer.enabled: expected a transformer at the external grid, got none; name those that change taps "
             "in tap_changer.transformers"
         )
     return np.array(found, np.int64)
+
+
+def find_one(table: pd.DataFrame, name: str, where: str, what: str) -> int:
+    """Index of the one element of a table of the net that has a name or number.
+
+    Raises
+    ------
+    ScenarioError
+        If none has it, or several have.
+    """
+    at = [int(k) for k in table.index if name in (str(k), str(table["name"].at[k]))]
+    if len(at) == 1:
+        return at[0]
+    known = [f"{k} '{table['name'].at[k]}'" for k in table.index[:8]]
+    more = ", …" if len(table) > 8 else ""
+    raise ScenarioError(
+        f"{where}: expected name or number of one {what}, got '{name}', which {len(at) or 'none'} of them have; choose "
+        f"from {', '.join(known) + more if known else f'none: the net has no {what}'}"
+    )

@@ -24,6 +24,9 @@ class TapChangerSection(Section):
     )
     vm_upper_pu: Annotated[Positive, Field(le=2)] = Field(1.02, description="voltage above which it steps, pu")
     side: Literal["lv", "hv"] = Field("lv", description="side of the transformer whose bus is measured")
+    bus: str | None = Field(
+        None, description="name or number of a bus that is measured in place of the transformer's, such as a far one"
+    )
     delay_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
         60.0, description="time outside the band before each step, s"
     )

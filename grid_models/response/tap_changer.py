@@ -41,6 +41,8 @@ class TapSettings:
         Time outside the band before each step; 0 for no delay.
     side
         Side whose bus is measured, `lv` or `hv`.
+    bus
+        Index of a bus beyond that side that is measured in its place; None for none.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class TapSettings:
     vm_upper_pu: float = 1.02
     delay_s: float = 60.0
     side: str = "lv"
+    bus: int | None = None
 
     def __post_init__(self) -> None:
         check = partial(check_field, "tap changer", self)
@@ -130,7 +133,8 @@ class TapChangers:
         # A higher position lowers the low voltage where the taps are on the high side, and the other way round.
         on_measured = (table.tap_side == settings.side).to_numpy()
         self.direction = np.where(on_measured, 1, -1) * np.sign(table.tap_step_percent.to_numpy(np.float64)).astype(int)
-        self._column = find_columns(feeder, table[f"{settings.side}_bus"].to_numpy(np.int64))
+        at = table[f"{settings.side}_bus"].to_numpy(np.int64)
+        self._column = find_columns(feeder, at if settings.bus is None else np.full_like(at, settings.bus))
         self._engines: dict[tuple[int, ...], AnyPowerFlow] = {}
 
     def engine(self, position: Ints) -> AnyPowerFlow:
@@ -183,7 +187,7 @@ def check_taps(net: Any, trafo: int, settings: TapSettings) -> None:
             f"{position:g} and {high:g}; correct them"
         )
     band, step = settings.vm_upper_pu - settings.vm_lower_pu, abs(numbers[4]) / 100.0
-    if band < step:
+    if band < step - 1e-9:
         raise GridError(
             f"{where}: expected a band of at least one step, {step:g} pu, between vm_lower_pu and vm_upper_pu, got "
             f"{band:g} pu, which a step would cross from side to side; widen it"
