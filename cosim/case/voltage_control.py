@@ -118,3 +118,28 @@ def find_one(table: pd.DataFrame, name: str, where: str, what: str) -> int:
         f"{where}: expected name or number of one {what}, got '{name}', which {len(at) or 'none'} of them have; choose "
         f"from {', '.join(known) + more if known else f'none: the net has no {what}'}"
     )
+
+
+def check_without_voltage_control(scenario: Scenario, who: str) -> None:
+    """Raise ScenarioError if a scenario has P(V) or tap changers, which `who` would leave out."""
+    for key, asked in (("pv.volt_watt", scenario.pv.volt_watt), ("tap_changer.enabled", scenario.tap_changer.enabled)):
+        if asked:
+            raise ScenarioError(f"{key}: expected false for {who}, got true; set it to false")
+
+
+def list_controls_left_out(scenario: Scenario, who: str) -> tuple[str, ...]:
+    """What `who` leaves out of a scenario's control of voltages, as a remark; nothing if there is none.
+
+    Examples
+    --------
+    >>> list_controls_left_out(Scenario(pv={"volt_watt": True}), "hosting capacity")
+    ('hosting capacity leaves out pv.volt_watt = true: inverters inject all active power and no reactive power',)
+    """
+    left_out = []
+    if scenario.pv.control != "none":
+        left_out.append(f'pv.control = "{scenario.pv.control}"')
+    if scenario.pv.volt_watt:
+        left_out.append("pv.volt_watt = true")
+    said = [f"{who} leaves out {' and '.join(left_out)}: inverters inject all active power and no reactive power"]
+    taps = [f"{who} leaves out tap_changer: transformers stay at the position that they begin with"]
+    return (*(said if left_out else ()), *(taps if scenario.tap_changer.enabled else ()))

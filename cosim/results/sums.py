@@ -52,11 +52,9 @@ def sum_exchanges(parts: Parts, *, volt_watt: bool = False) -> pa.Table:
     >>> sum_exchanges(lambda name, columns: iter([hour, hour]))["delivered_wh"].to_pylist()
     [4]
     """
-    if volt_watt:
-        tables = map(_without_reductions, parts("exchanges", (*PARTIES, *SUMMED, "reason")))
-    else:
-        tables = parts("exchanges", (*PARTIES, *SUMMED))
-    sums = map(_group_exchanges, tables)
+    columns = (*PARTIES, *SUMMED, "reason") if volt_watt else (*PARTIES, *SUMMED)
+    tables = parts("exchanges", columns)
+    sums = map(_group_exchanges, map(_without_reductions, tables) if volt_watt else tables)
     return _group_exchanges(pa.concat_tables(sums).unify_dictionaries())
 
 

@@ -49,8 +49,8 @@ class Agreement(NamedTuple):
 def join_agreements(parts: Sequence[Agreement]) -> Agreement:
     """Largest differences over several samples."""
     why_not = next((part.why_not for part in parts if part.why_not), "")
-    worst = (max(getattr(part, name) for part in parts) for name in ("max_vm_error_pu", "max_loading_error_percent"))
-    return Agreement(*worst, sum(part.n for part in parts), why_not)
+    vm_pu, percent = (max(column) for column in list(zip(*parts, strict=True))[:2])
+    return Agreement(vm_pu, percent, sum(part.n for part in parts), why_not)
 
 
 class PowerFlow:

@@ -146,12 +146,12 @@ class TapChangers:
 
     def find_excess(self, flow: Flow) -> Ints:
         """Where each measured voltage is, (K, M): below its band, inside or above."""
-        return self.settings.excess(flow.vm_pu[:, self._column].mean(axis=2))
+        return self.settings.excess(np.asarray(flow.vm_pu[:, self._column].mean(axis=2)))
 
     def find_steps(self, position: Ints, excess: Ints) -> Ints:
         """Next step of each changer, (K, M): -1, 0 or 1; 0 at the end of the taps."""
         wanted = -excess * self.direction
-        return np.clip(position + wanted, self.lowest, self.highest) - position
+        return np.asarray(np.clip(position + wanted, self.lowest, self.highest) - position)
 
     def is_at_rest(self, position: Ints, flow: Flow) -> Mask:
         """Whether no changer wants to step, (K,); position is that of all intervals, (M,)."""
@@ -160,8 +160,8 @@ class TapChangers:
     def count_steps(self, waited_s: Floats, interval_s: float) -> Ints:
         """How many steps each changer has time for in an interval, (M,)."""
         if self.settings.delay_s == 0.0:
-            return self.highest - self.lowest
-        return np.floor((waited_s + interval_s) / self.settings.delay_s + 1e-9).astype(np.int64)
+            return np.asarray(self.highest - self.lowest)
+        return np.asarray(np.floor((waited_s + interval_s) / self.settings.delay_s + 1e-9), np.int64)
 
     def wait(self, before: TapState, position: Ints, flow: Flow, interval_s: float) -> TapState:
         """State after an interval that ended at `position`, (M,), with the flow of K = 1."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from cosim.case.case import Case
 from cosim.case.checks import check_islands, check_outages, check_sources
 from cosim.case.plugged import StatedDevice, check_house
+from cosim.case.voltage_control import check_without_voltage_control
 from cosim.errors import ScenarioError
 from cosim.recording.acts import Between, is_act, read_stated
 from cosim.scenario.model import Scenario
@@ -106,6 +107,7 @@ def check_scenario(scenario: Scenario) -> None:
     ScenarioError
         If its ledger asks for what a served run cannot do.
     """
+    check_without_voltage_control(scenario, "a served run, in which outages and devices may come")
     options = scenario.ledger
     for name, asked, why in (
         ("private", options.private, "submissions stand in clear beside the records that they lead to"),
