@@ -46,11 +46,11 @@ def at(position: int, waited_s: float = 0.0) -> TapState:
 
 
 @cache
-def make_ordinary(delay_s: float) -> TapChangers:
-    return make_changers((0.985, 1.015), delay_s)
+def make_ordinary() -> TapChangers:
+    return make_changers((0.985, 1.015))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     power=st.floats(-40, 40),
     start=st.integers(-2, 2),
@@ -61,7 +61,8 @@ def make_ordinary(delay_s: float) -> TapChangers:
 def test_at_most_one_step_a_delay_and_none_inside_the_band(
     power: float, start: int, delay_s: float, seconds: float, waited_s: float
 ) -> None:
-    changers, p_kw = make_ordinary(delay_s), np.full(N, power)
+    changers, p_kw = make_ordinary(), np.full(N, power)
+    changers.settings = TapSettings(0.985, 1.015, delay_s)  # its engines stay
     waited_s = min(waited_s, delay_s)
     before = at(start, waited_s)
     found, flow = follow(changers, p_kw, before, seconds)
@@ -89,8 +90,11 @@ def test_a_long_delay_is_waited_for_over_several_intervals() -> None:
 
 
 def test_a_step_that_crosses_the_band_is_hunting_and_moves_nothing() -> None:
-    changers = make_changers((0.9999, 1.0252), delay_s=0.0)  # a step is a little more than the band under load
-    found, _ = follow(changers, np.full(N, -6.0), at(0), HOUR_S)
+    p_kw, ordinary = np.full(N, -6.0), make_ordinary()
+    low = ordinary.engine(np.array([0])).solve(p_kw[None]).vm_pu[0, 1] + 1e-5
+    # A step of 2.5 % changes a voltage beneath 1 pu by less, but its base by 1/0.975.
+    changers = make_changers((low, low + 0.025), delay_s=0.0)
+    found, _ = follow(changers, p_kw, at(0), HOUR_S)
     assert found.hunts[0]
     assert found.position[0, 0] == 0
 
@@ -115,8 +119,7 @@ def test_a_band_that_is_none_is_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("side", ["hv", "lv"])
+@pytest.mark.parametrize(("seed", "side"), [(1, "hv"), (2, "lv"), (3, "hv")])
 def test_it_rests_where_pandapowers_controller_does(seed: int, side: str) -> None:
     """The judge: `DiscreteTapControl` in `runpp(run_control=True)`, from the same position, without delay."""
     rng = np.random.default_rng(seed)
@@ -129,7 +132,7 @@ def test_it_rests_where_pandapowers_controller_does(seed: int, side: str) -> Non
         for k, bus in enumerate(changers.feeder.bus):
             pp.create_sgen(net, int(bus), p_mw=p_kw[k] / 1000.0)
         DiscreteTapControl(net, 0, 0.985, 1.012)
-        pp.runpp(net, run_control=True, calculate_voltage_angles=True, tolerance_mva=1e-10)
+        pp.runpp(net, run_control=True, calculate_voltage_angles=True, tolerance_mva=1e-10, numba=False)
         assert not found.hunts[0]
         assert int(net.trafo.tap_pos.iloc[0]) == int(found.position[0, 0])
         np.testing.assert_allclose(flow.vm_pu[0], net.res_bus.vm_pu.to_numpy(), atol=1e-6)
