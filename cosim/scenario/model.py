@@ -129,9 +129,9 @@ class Scenario(Section):
         if not limits["override"]:
             del limits["override"]
         for section, keys in _YOUNGER.items():  # as in ledgers that were begun before there were these keys
-            defaults = type(getattr(self, section)).model_fields
+            given = getattr(self, section)
             for key in keys:
-                if content[section][key] == defaults[key].default:
+                if getattr(given, key) == type(given).model_fields[key].default:
                     del content[section][key]
         if not self.tariff.bands:
             del content["tariff"]

@@ -41,6 +41,7 @@ def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], said: str) -
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_validation_of_trades_and_the_hosting_capacity_say_that_they_know_neither() -> None:
     case = build_case(Scenario().with_changes(**DAY))
     profiles: Profiles = case.profiles
