@@ -285,7 +285,7 @@ def pack_delivery(orders: Orders, rows: Rows, meters: Rows, verdict: bytes, off:
         )
     if (rows["reason"] == Reason.VOLT_WATT).any():
         raise MarketError(
-            "contract Batch, exchanges: expected none that P(V) of inverters has cut, got some; set pv.volt_watt = false"
+            "contract Batch, exchanges: expected none that P(V) has cut, got some; set pv.volt_watt = false"
         )
     agreed = rows[is_cleared(rows)]
     losses = int(rows["delivered_wh"][rows["kind"] == Kind.LOSS].sum())

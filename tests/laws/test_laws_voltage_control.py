@@ -1,4 +1,4 @@
-"""Laws of runs with P(V) and tap changers: energy to the Wh, bands kept, and a ledger from which all is solved again."""
+"""Laws of runs with P(V) and tap changers: energy to the Wh, bands kept, all solved again from the ledger."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def test_the_band_is_kept_where_the_taps_allow_it(result: Result) -> None:
     case = build_case(make_scenario())
     assert case.taps is not None
     label = dict(zip(*case.feeder.labels["bus"], strict=True))[FAR]
-    far = result.bus_voltage.reset_index().query("bus == @label")["vm_pu"].to_numpy()
+    voltages = result.bus_voltage.reset_index()
+    far = voltages.loc[voltages["bus"] == label, "vm_pu"].to_numpy()
     position = result.intervals["tap_pos_0"].to_numpy()
     inside = (far >= BAND[0] - 1e-6) & (far <= BAND[1] + 1e-6)
     at_end = (position == case.taps.lowest[0]) | (position == case.taps.highest[0])
@@ -111,7 +112,8 @@ def test_the_ledger_says_enough_for_anybodys_runpp_and_for_the_audit(directory: 
         for trafo, position in positions:
             net.trafo.loc[trafo, "tap_pos"] = position
         pp.runpp(net, tolerance_mva=1e-10, **RUNPP_OPTIONS)
-        ours = result.bus_voltage.reset_index().query("time == @hours[@k]")["vm_pu"].to_numpy()
+        voltages = result.bus_voltage.reset_index()
+        ours = voltages.loc[voltages["time"] == hours[k], "vm_pu"].to_numpy()
         np.testing.assert_allclose(ours, net.res_bus.vm_pu.to_numpy(), atol=1e-6)
 
 
