@@ -42,6 +42,8 @@ class Chunk(NamedTuple):
         The parts of the network where it was not whole, and what became of devices (K = 1).
     hunting
         Intervals in which inverters or tap changers, as cleared, found no state to rest in.
+    acted
+        Whether inverters reduced their power, or taps changed, in a chunk of one interval.
     """
 
     first: int
@@ -55,6 +57,7 @@ class Chunk(NamedTuple):
     event: EventInterval | None = None
     decisions: tuple[DeviceDecision, ...] = ()
     hunting: tuple[int, ...] = ()
+    acted: bool = False
 
     @property
     def stop(self) -> int:
@@ -93,6 +96,7 @@ def close_intervals(
     event: EventInterval | None = None,
     decisions: tuple[DeviceDecision, ...] = (),
     hunting: tuple[int, ...] = (),
+    acted: bool = False,
 ) -> Chunk:
     """Intervals in their final form: conservation checked, losses booked. The one constructor of a `Chunk`.
 
@@ -116,6 +120,8 @@ def close_intervals(
         Parts of the network and what became of devices, in an interval with an event.
     hunting
         Intervals in which inverters or tap changers found no state to rest in.
+    acted
+        Whether they acted in the one interval.
 
     Raises
     ------
@@ -137,6 +143,7 @@ def close_intervals(
         event,
         decisions,
         hunting,
+        acted,
     )
 
 

@@ -121,6 +121,11 @@ def repair_interval(case: Case, state: State, tried: Optimistic, network: Networ
     return close_one(case, t, orders, before, rows, feasible, network)
 
 
+def is_calm(chunk: Chunk) -> bool:
+    """Whether what follows a chunk is likely to be clean as cleared: its last interval was, and nothing acted in it."""
+    return bool(chunk.outcome[-1] == Outcome.CLEAN and not chunk.acted and not chunk.network.tap_waited_s.any())
+
+
 def scale_by_houses(intervals: int, case: MarketCase) -> int:
     """Number of intervals whose houses are no more than those of `intervals` with few: memory does not grow."""
     return max(1, intervals * FEW_HOUSES // max(case.opening.own_wh.size, FEW_HOUSES))
@@ -142,8 +147,9 @@ def run_intervals(
 ) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to `stop`, or to the end, a chunk of final intervals at a time.
 
-    The window grows fourfold while intervals are clean and is one interval when one is not: behind an unclean interval
-    the next is likely to be unclean too. A length fixed in the scenario is kept. No window crosses an event.
+    The window grows fourfold while intervals are clean and is one interval when one is not, or inverters reduced their
+    power or taps changed in it: the next is likely to be of that kind too. A length fixed in the scenario is kept. No
+    window crosses an event.
     """
     fixed = case.scenario.engine.window
     length = fixed or FIRST_WINDOW
@@ -169,4 +175,4 @@ def run_intervals(
         yield from done
         state, t = done[-1].window.state, done[-1].stop
         if fixed is None and n > 0:
-            length = min(4 * length, longest) if done[-1].outcome[-1] == Outcome.CLEAN else 1
+            length = min(4 * length, longest) if is_calm(done[-1]) else 1

@@ -247,7 +247,18 @@ _OF_ROOFS = ("latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg")
 """Keys of [pv] that are about generation: docs/how-to/own-houses.md."""
 
 
+_OF_VOLT_WATT = ("volt_watt", "volt_watt_vm_pu", "volt_watt_share")
+
+
+def test_voltage_control_page_lists_the_defaults() -> None:
+    written, plain = tomllib.loads(written_in("docs/how-to/voltage-control.md", "toml")[0]), Scenario()
+    volt_watt = plain.pv.model_dump(mode="json", include=set(_OF_VOLT_WATT))
+    assert written["pv"] == {**volt_watt, "volt_watt": True}
+    taps = plain.tap_changer.model_dump(mode="json", exclude_none=True)
+    assert written["tap_changer"] == {**taps, "enabled": True, "bus": "9"}
+
+
 def test_reactive_power_page_lists_the_defaults() -> None:
     section = tomllib.loads(written_in("docs/how-to/reactive-power.md", "toml")[0])["pv"]
-    of_inverters = Scenario().pv.model_dump(mode="json", exclude={"source", "weather_file", *_OF_ROOFS})
+    of_inverters = Scenario().pv.model_dump(mode="json", exclude={"source", "weather_file", *_OF_ROOFS, *_OF_VOLT_WATT})
     assert of_inverters == {**section, "control": "none", "underexcited": True}

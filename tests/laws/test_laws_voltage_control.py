@@ -11,12 +11,16 @@ import pandas as pd
 import pytest
 
 from cosim import Result, Scenario, run
-from cosim.audit.audit import audit_ledger
+from cosim.audit.audit import audit_ledger, make_bench
+from cosim.audit.physics import audit_blocks
+from cosim.audit.recorded import open_block, read_first_block, read_recorded
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import build_case
 from cosim.recording.topology import read_taps
 from cosim.scenario.files import load_scenario
 from grid_models.powerflow.admittance import RUNPP_OPTIONS
+from market.exchanges import Kind, Reason
+from market.ledger.format.records import RecordKind
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
@@ -115,6 +119,26 @@ def test_the_ledger_says_enough_for_anybodys_runpp_and_for_the_audit(directory: 
         voltages = result.bus_voltage.reset_index()
         ours = voltages.loc[voltages["time"] == hours[k], "vm_pu"].to_numpy()
         np.testing.assert_allclose(ours, net.res_bus.vm_pu.to_numpy(), atol=1e-6)
+
+
+def test_an_audit_finds_a_false_tap_position_and_a_reduction_at_a_low_voltage(directory: Path) -> None:
+    with Store.open_to_read(directory) as store:
+        physics = make_bench(read_recorded(directory, read_first_block(store, None))).physics
+        opened = open_block(store.block(13), {})
+    assert audit_blocks(physics, [opened]) == [[]]
+    moved = opened.records.copy()
+    at = np.flatnonzero(moved[:, 0] == RecordKind.TOPOLOGY)
+    moved[at, 16] = 2 if moved[at[0], 16] != 2 else 1
+    assert any("vm" in what for what in audit_blocks(physics, [opened._replace(records=moved)])[0])
+    moved[at, 16] = 7
+    assert "it has -2 to 2" in audit_blocks(physics, [opened._replace(records=moved)])[0][0]
+    without = np.delete(opened.records, at, axis=0)
+    assert "recorded tap changers" in audit_blocks(physics, [opened._replace(records=without)])[0][0]
+    false = opened.records.copy()
+    spill = np.flatnonzero((false[:, 0] == Kind.GRID_EXPORT) | (false[:, 0] == Kind.P2P))[:1]
+    false[spill, 0], false[spill, 2] = Kind.SPILL, Reason.VOLT_WATT
+    low = physics._replace(scenario=make_scenario(pv={**CHANGES["pv"], "volt_watt_vm_pu": (1.2, 1.3)}))
+    assert any("takes nothing yet" in what for what in audit_blocks(low, [opened._replace(records=false)])[0])
 
 
 def test_the_length_of_a_window_changes_nothing(result: Result, tmp_path: Path) -> None:
