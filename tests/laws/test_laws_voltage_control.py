@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandapower as pp
-import pandas as pd
 import pytest
 
 from cosim import Result, Scenario, run
@@ -63,7 +62,7 @@ def test_the_energy_that_inverters_took_has_a_name_and_is_exact(result: Result) 
     out = houses[["load_wh", "charge_wh", "sold_wh", "exported_wh", "spilled_wh"]].sum(axis=1) - houses["shed_wh"]
     assert np.array_equal(into, out)
     # Nothing that P(V) took is called curtailed.
-    assert not (pd.read_parquet(result.directory / "curtailment.parquet")["reason"] == "volt_watt").any()
+    assert not (result.table("curtailment").to_pandas()["reason"] == "volt_watt").any()
     reduced = exchanges[exchanges["reason"] == "volt_watt"]
     assert (exchanges["amount_neur"] == exchanges["delivered_wh"] * exchanges["price_ueur_per_kwh"]).all()
     assert len(reduced)
@@ -128,9 +127,9 @@ def test_an_audit_finds_a_false_tap_position_and_a_reduction_at_a_low_voltage(di
     assert audit_blocks(physics, [opened]) == [[]]
     moved = opened.records.copy()
     at = np.flatnonzero(moved[:, 0] == RecordKind.TOPOLOGY)
-    moved[at, 16] = 2 if moved[at[0], 16] != 2 else 1
+    moved[at, 16:20] = [1 if moved[at[0], 16] == 2 else 2, 0, 0, 0]
     assert any("vm" in what for what in audit_blocks(physics, [opened._replace(records=moved)])[0])
-    moved[at, 16] = 7
+    moved[at, 16:20] = [7, 0, 0, 0]
     assert "it has -2 to 2" in audit_blocks(physics, [opened._replace(records=moved)])[0][0]
     without = np.delete(opened.records, at, axis=0)
     assert "recorded tap changers" in audit_blocks(physics, [opened._replace(records=without)])[0][0]
