@@ -104,7 +104,7 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
     "pv.volt_watt_share": (P_V, 0.5),
     "tap_changer.enabled": ({}, True),
     "tap_changer.vm_lower_pu": (TAPS, 1.0),
-    "tap_changer.vm_upper_pu": (TAPS, 0.98),
+    "tap_changer.vm_upper_pu": ({"tap_changer": {"enabled": True, "vm_upper_pu": 1.06, "tap_pos": -2}}, 1.03),
     "tap_changer.delay_s": (TAPS, 86_400.0),
     "pv.min_cos_phi": ({"pv": {"control": "q_v", "q_v_vm_pu": (0.9, 0.91, 0.92, 0.93)}, **SUNNY}, 0.99),
     "network.n_branches": ({}, 1),

@@ -18,6 +18,7 @@ OUTAGE = {"kind": "outage", "grid": True, "start": "2017-06-01T11:00:00Z", "hour
 TAPS = {"enabled": True}
 
 
+@pytest.mark.slow  # builds a case for each
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
