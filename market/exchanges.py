@@ -62,6 +62,7 @@ class Reason(IntEnum):
     CONTROL = 9  # no element: the inverters' reactive power control did not converge
     UNBALANCE = 10  # element: bus
     NEUTRAL_VOLTAGE = 11  # element: bus whose neutral is too far from earth
+    VOLT_WATT = 12  # element: bus whose inverter reduced its power by P(V), of the energy itself or of whom it served
 
 
 CONDUCTORS = ("", "a", "b", "c", "n")

@@ -19,6 +19,7 @@ from cosim.curtailment.feasible import make_feasible
 from cosim.delivery.window import InputSeries, make_orders_at
 from cosim.interval.interval import close_one
 from cosim.recording.blocks import make_block_records
+from cosim.recording.topology import read_changes
 from market.exchanges import Ints, Kind, Rows
 from market.flexible import shifted_wh
 from market.ledger.books.bookkeeper import open_books
@@ -109,8 +110,8 @@ def _change_batteries(books: Books, ratings: Ratings, houses: Rows) -> tuple[Boo
 def can_clear(case: Case, block: OpenedBlock, load_tan_phi_ppm: Ints) -> bool:
     """Whether what a block records follows from its meters and the state before it; parameters as of `clear_again`."""
     verdict, orders = select_rows(block.records, RecordKind.VERDICT), select_rows(block.records, RecordKind.ORDER)
-    whole = not orders["part"].any() and not (block.records[:, 0] == RecordKind.TOPOLOGY).any()
-    known = case.mechanism.code != PLUGGED_IN and case.control is None
+    whole = not orders["part"].any() and not read_changes(block.records)
+    known = case.mechanism.code != PLUGGED_IN and (case.control, case.active, case.taps) == (None, None, None)
     tan_phi = find_tan_phi(select_rows(block.records, Kind.METER), load_tan_phi_ppm, case.interval_minutes)
     return bool(whole and known and not verdict["reason"][0] & ISLANDED and not np.isnan(tan_phi).any())
 

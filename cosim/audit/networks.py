@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cosim.case.voltage_control import find_transformers
 from cosim.islands.switching import Uses
 from cosim.recording.conductors import make_conductors
-from cosim.recording.topology import Changes, apply_changes, find_changes
+from cosim.recording.topology import Changes, Taps, apply_changes, find_changes
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import list_outages
@@ -29,6 +30,7 @@ from grid_models.phases.runpp_3ph import PhaseReference
 from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
 from grid_models.powerflow.runpp import Reference, find_slacks
 from grid_models.response.sensitivity import AnyPowerFlow, make_engine
+from grid_models.response.tap_changer import with_taps
 from market.exchanges import OPERATOR, Kind, Rows
 from market.ledger.format.records import Change
 
@@ -107,8 +109,24 @@ class SwitchedNetwork(NamedTuple):
         return found
 
 
-def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> SwitchedNetwork:
+def find_false_taps(feeder: Feeder, scenario: Scenario, taps: Taps) -> list[str]:
+    """Tap changers that a block records, or lacks, against those of the scenario, in words."""
+    section = scenario.tap_changer
+    expected = find_transformers(section, feeder).tolist() if section.enabled else []
+    if [trafo for trafo, _ in taps] != expected:
+        return [f"recorded tap changers of transformers {[trafo for trafo, _ in taps]}, the scenario has {expected}"]
+    return [
+        f"recorded tap position {position} of transformer {trafo}, it has {low:g} to {high:g}"
+        for trafo, position in taps
+        for low, high in [feeder.net.trafo.loc[trafo, ["tap_min", "tap_max"]].to_numpy(np.float64)]
+        if not low <= position <= high
+    ]
+
+
+def switch_network(feeder: Feeder, changes: Changes, uses: Uses = (), taps: Taps = ()) -> SwitchedNetwork:
     """The network of a feeder with some changes made, and the background of its islands run in some way.
+
+    Tap changers stand where `taps` say.
 
     Raises
     ------
@@ -116,6 +134,8 @@ def switch_network(feeder: Feeder, changes: Changes, uses: Uses = ()) -> Switche
         If it has no such element.
     """
     net = apply_changes(feeder.net, changes, uses) if changes else feeder.net
+    if taps:
+        net = with_taps(net, np.array([trafo for trafo, _ in taps]), tuple(position for _, position in taps))
     feeder, islands = replace(feeder, net=net), find_islands(net)
     if not (islands.supply != Supply.DARK).any():
         return SwitchedNetwork(feeder, islands, None, (), None)

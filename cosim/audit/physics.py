@@ -15,18 +15,26 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cosim.audit.networks import SwitchedNetwork, compare_with_scenario, find_false_background, find_uses
+from cosim.audit.networks import (
+    SwitchedNetwork,
+    compare_with_scenario,
+    find_false_background,
+    find_false_taps,
+    find_uses,
+)
 from cosim.audit.reactive import find_foreign, find_tan_phi
 from cosim.audit.recorded import OpenedBlock
 from cosim.audit.verdicts import Said, Solved, compare_verdict
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.reactive import IN_PROFILES, LoadReactive
 from cosim.delivery.setpoints import Kw, at_device, device_wh, mean_kw, metered_injections, spread_devices
+from cosim.delivery.volt_watt import reduced_by_house_wh
 from cosim.islands.switching import Uses
 from cosim.recording.conductors import make_conductors
-from cosim.recording.topology import Changes, read_changes
+from cosim.recording.topology import Changes, Taps, read_changes, read_taps
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.admittance import find_injection_rows
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.verdicts import Judgement, check_limits, judge
@@ -58,7 +66,7 @@ class Physics(NamedTuple):
     limits: Limits
     interval_minutes: int
     load_tan_phi_ppm: npt.NDArray[np.int64]
-    switch: Callable[[Changes, Uses], SwitchedNetwork]
+    switch: Callable[[Changes, Uses, Taps], SwitchedNetwork]
 
 
 class Block(NamedTuple):
@@ -70,6 +78,7 @@ class Block(NamedTuple):
     verdict: np.void
     phases: np.void | None
     changes: Changes
+    taps: Taps = ()
 
     @property
     def is_off(self) -> bool:
@@ -83,22 +92,24 @@ def decode_block(opened: OpenedBlock) -> Block:
     verdict = select_rows(records, RecordKind.VERDICT)[0]
     meters, phases = select_rows(records, Kind.METER), select_rows(records, RecordKind.PHASES)
     behind = phases[0] if phases.size else None
-    return Block(opened, select_exchanges(records), meters, verdict, behind, read_changes(records))
+    return Block(opened, select_exchanges(records), meters, verdict, behind, read_changes(records), read_taps(records))
 
 
 def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[str]]:
     """What is wrong with each of some blocks that hold intervals."""
     blocks = [decode_block(block) for block in opened]
     found: list[list[str]] = [[] for _ in blocks]
-    by_network = defaultdict[tuple[Changes, Uses], list[int]](list)
+    by_network = defaultdict[tuple[Changes, Uses, Taps], list[int]](list)
     for k, block in enumerate(blocks):
         if block.meters.size == physics.feeder.bus.size:
             uses = find_uses(physics.feeder, block.changes, block.exchanges, physics.interval_minutes)
-            by_network[block.changes, uses].append(k)
+            found[k] += find_false_taps(physics.feeder, physics.scenario, block.taps)
+            if not found[k]:
+                by_network[block.changes, uses, block.taps].append(k)
         else:
             found[k].append(f"{block.meters.size} meters for {physics.feeder.bus.size} houses")
-    for (changes, uses), chosen in by_network.items():
-        network = physics.switch(changes, uses)
+    for (changes, uses, taps), chosen in by_network.items():
+        network = physics.switch(changes, uses, taps)
         whats = _audit_network(physics, network, [blocks[k] for k in chosen])
         for k, what in zip(chosen, whats, strict=True):
             found[k] += [*find_false_background(network, changes, uses, blocks[k].exchanges), *what]
@@ -121,6 +132,7 @@ def _audit_network(physics: Physics, network: SwitchedNetwork, blocks: Sequence[
             found.append([*what, "the settled exchanges have no AC solution"])
             continue
         one = flow.select_one(k)
+        what += find_false_reductions(physics, block, one)
         what += _list_violations(physics, one) if verdicts.status[k] != Judgement.OK else []
         what += network.find_unbalanced(one, physics.interval_minutes)
         engine = 0 if block.is_off else int(engines[k])
@@ -173,6 +185,22 @@ def _check_parts(network: SwitchedNetwork, block: Block) -> list[str]:
     return ["orders are recorded in other parts of the network than the topology gives"]
 
 
+def find_false_reductions(physics: Physics, block: Block, flow: Flow) -> list[str]:
+    """Reductions by P(V) where the scenario has none, or at a voltage at which it begins not yet; of a flow, K = 1."""
+    wh, section = reduced_by_house_wh(block.exchanges, block.meters.size), physics.scenario.pv
+    if not section.volt_watt:
+        return ["generation is recorded as reduced by the voltage, though no inverter does that"] if wh.any() else []
+    vm_pu = flow.vm_pu[:, find_injection_rows(physics.feeder)].mean(axis=2)[0]
+    if physics.feeder.connections is not None:
+        vm_pu = vm_pu[physics.feeder.connections.column("pv")]
+    early = np.flatnonzero((wh > 0) & ~(vm_pu > section.volt_watt_vm_pu[0] - TOLERANCES["vm_pu"]))
+    return [
+        f"recorded as reduced by the voltage: {wh[house]} Wh of '{physics.feeder.participants[house]}', found "
+        f"{vm_pu[house]:.5f} pu, where P(V) takes nothing yet"
+        for house in early
+    ]
+
+
 def _check_switched_off(block: Block, p_kw: npt.NDArray[np.float64]) -> list[str]:
     """In a feeder that is switched off nothing flows, and no load is served."""
     if p_kw.any():
@@ -206,12 +234,14 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     """Blocks in which exchanges were cut though the network carries all that was cleared, by more than the tolerance.
 
     A house injects what it sells and exports less what it buys and imports, so its injection as cleared follows from
-    the exchanges, and what its load draws from its power factor. It is unknown where inverters are under control, and
-    where only meters say what a load draws and none of it was served. What an island cannot hold is no matter of
-    limits.
+    the exchanges, and what its load draws from its power factor. It is unknown where inverters are under control or
+    taps change, and where only meters say what a load draws and none of it was served. What an island cannot hold is no
+    matter of limits.
     """
     found: list[list[str]] = [[] for _ in blocks]
-    if physics.scenario.pv.control != "none" or network.islanded or network.reference is None:
+    pv, taps = physics.scenario.pv, physics.scenario.tap_changer
+    controlled = pv.control != "none" or pv.volt_watt or taps.enabled
+    if controlled or network.islanded or network.reference is None:
         return found
     cut = [k for k, block in enumerate(blocks) if block.verdict["status"] != Outcome.CLEAN]
     if not cut:

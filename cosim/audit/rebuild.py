@@ -29,6 +29,7 @@ from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import is_made_again, read_kept_profiles, with_kept_network
 from cosim.case.tariff import with_tariff
+from cosim.case.voltage_control import with_tap_keys
 from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import make_first_records, name_devices, name_digests, name_network
@@ -117,6 +118,7 @@ def _with_stated_reactive(recorded: Recorded) -> Feeder:
 
 
 def _with_phases(recorded: Recorded, scenario: Scenario, feeder: Feeder, market: MarketCase | None) -> Feeder:
+    feeder = with_tap_keys(scenario.tap_changer, feeder)
     if market is None:
         return connect_as_asked(recorded.directory, recorded.scenario, feeder, recorded.houses, recorded.devices)
     return connect(scenario, feeder, *rate_devices(market))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.curtailment.feasible import Outcome
+from cosim.delivery.volt_watt import is_reduced
 from cosim.recording.conductors import Conductors, find_highest_neutral, name_conductor
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits
@@ -186,7 +187,7 @@ def _compare_sums(verdict: np.void, rows: Rows) -> list[str]:
     sums = {
         "losses_wh": delivered[rows["kind"] == Kind.LOSS].sum(),
         "shed_wh": delivered[rows["kind"] == Kind.SHED].sum(),
-        "curtailed_wh": missing[np.isin(rows["kind"], _CUT_KINDS)].sum(),
+        "curtailed_wh": missing[np.isin(rows["kind"], _CUT_KINDS) & ~is_reduced(rows)].sum(),
     }
     return [
         f"recorded {name} {int(verdict[name])}, the block's exchanges give {int(wh)}"
@@ -217,7 +218,8 @@ def _find_outcome(status: int, islanded: bool, rows: Rows) -> int:
     """How an interval became clean, by its exchanges."""
     shed = rows["delivered_wh"][rows["kind"] == Kind.SHED].any()
     # Where a house is to charge or serve itself less, no exchange is cut: its import or spill is more than was cleared.
-    cut = (rows["status"] != Status.ACCEPTED).any() or (rows["delivered_wh"] != rows["cleared_wh"]).any()
+    unlike = (rows["status"] != Status.ACCEPTED) | (rows["delivered_wh"] != rows["cleared_wh"])
+    cut = (unlike & ~is_reduced(rows)).any()  # what P(V) took no limit has cut
     nothing = not rows["delivered_wh"][np.isin(rows["kind"], (*_CUT_KINDS, Kind.GRID_IMPORT))].any()
     if status == Outcome.DE_ENERGISED and nothing and not islanded:
         return status

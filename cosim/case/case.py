@@ -31,6 +31,12 @@ from cosim.case.inputs import follow_file, list_spread, read_feeder, read_inputs
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
 from cosim.case.timeline import Timeline, make_timeline
+from cosim.case.voltage_control import (
+    check_voltage_control,
+    make_active_control,
+    make_tap_changers,
+    with_tap_keys,
+)
 from cosim.delivery.reactive import LoadReactive, make_load_reactive
 from cosim.delivery.setpoints import mean_kw
 from cosim.delivery.window import InputSeries
@@ -39,8 +45,10 @@ from data.profiles import Profiles
 from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
+from grid_models.response.active_control import ActiveControl
 from grid_models.response.reactive_control import Control
 from grid_models.response.sensitivity import AnyPowerFlow, make_engine
+from grid_models.response.tap_changer import NO_TAPS, TapChangers, TapState
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR, Rows
 from market.mechanisms import Mechanism, find_mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
@@ -113,6 +121,10 @@ class Case(MarketCase):
         Reactive power of the PV inverters; None where they have none.
     load_reactive
         Reactive power of the loads; None where they have none.
+    active
+        P(V) of the PV inverters; None where they do not reduce their power.
+    taps, tap_state
+        On-load tap changers, None without any, and where they stand before the interval that is run.
     """
 
     feeder: Feeder
@@ -120,6 +132,9 @@ class Case(MarketCase):
     limits: Limits
     control: Control | None
     load_reactive: LoadReactive | None = None
+    active: ActiveControl | None = None
+    taps: TapChangers | None = None
+    tap_state: TapState = NO_TAPS
 
 
 def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCase:
@@ -239,8 +254,10 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     check_islands(scenario, feeder)
     check_sources(scenario, feeder)
     check_characteristic(scenario.pv)
+    check_voltage_control(scenario)
     panels_kw = rate_devices(market)[0]
     check_split(scenario, market.profiles, feeder, panels_kw)
+    feeder = with_tap_keys(scenario.tap_changer, feeder)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
     check_memory(market.profiles.n_participants, market.n_intervals, n_elements=n_elements)
@@ -250,7 +267,25 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     network = feeder.name, len(net.bus), len(net.line), len(net.trafo), engine.refusal or "fast engine"
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)
     reactive = make_load_reactive(feeder, market.profiles)
-    return Case(**vars(market), feeder=feeder, engine=engine, limits=limits, control=control, load_reactive=reactive)
+    taps = make_tap_changers(scenario.tap_changer, feeder)
+    case = Case(
+        **vars(market),
+        feeder=feeder,
+        engine=engine,
+        limits=limits,
+        control=control,
+        load_reactive=reactive,
+        active=make_active_control(scenario.pv, panels_kw),
+        taps=taps,
+    )
+    return case if taps is None else with_opening_taps(case, taps)
+
+
+def with_opening_taps(case: Case, taps: TapChangers) -> Case:
+    """The case whose tap changers stand as in the net before the first interval."""
+    waited = np.zeros(taps.opening.size)
+    network = case.opening_network._replace(tap_pos=taps.opening, tap_waited_s=waited)
+    return replace(case, opening_network=network, tap_state=TapState(taps.opening, waited))
 
 
 def make_rules(scenario: Scenario, market: Mechanism) -> Rules:

@@ -16,6 +16,7 @@ from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
 from cosim.scenario.houses_of_today import EvSection, HeatPumpSection
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import HousesSection, OwnStackSection
+from cosim.scenario.voltage import TapChangerSection
 from market.mechanisms import BUILT_IN, Mechanism
 
 Condition = Callable[[Scenario, Mechanism], bool]
@@ -110,6 +111,7 @@ _SHARES = "sharing_central", "sharing_p2p", "sharing_hybrid"
 _UNBALANCED = 'network.model = "three_phase" or "four_wire"'
 _EV = tuple(key for key in EvSection.model_fields if key != "n_cars")
 _HEAT_PUMP = tuple(key for key in HeatPumpSection.model_fields if key not in ("n_heat_pumps", "ground_c"))
+_TAPS = tuple(key for key in TapChangerSection.model_fields if key != "enabled")
 _LAYOUT = "n_branches", "trafo_std_type", "main_cable", "service_cable", "spacing_m"
 _DRAWN = tuple(key for key in HousesSection.model_fields if key not in ("wallet_eur", "load_cos_phi", "table"))
 
@@ -174,6 +176,13 @@ RULES = (
     Rule("pv", ("cos_phi", "underexcited"), 'pv.control = "cos_phi"', _by_control("cos_phi")),
     Rule("pv", ("q_v_vm_pu", "q_v_q_pu"), 'pv.control = "q_v"', _by_control("q_v")),
     Rule("pv", ("rating_kva_per_kw", "min_cos_phi"), 'pv.control = "cos_phi" or "q_v"', _by_control("cos_phi", "q_v")),
+    Rule(
+        "pv",
+        ("volt_watt_vm_pu", "volt_watt_share"),
+        "pv.volt_watt = true",
+        lambda scenario, _: scenario.pv.volt_watt,
+    ),
+    Rule("tap_changer", _TAPS, "tap_changer.enabled = true", lambda scenario, _: scenario.tap_changer.enabled),
     Rule("network", _LAYOUT, 'network.source = "generated"', _by_source("network", "generated")),
     Rule("network", ("name",), 'network.source = "named"', _by_source("network", "named")),
     Rule(

@@ -40,6 +40,8 @@ class NetworkState(NamedTuple):
         (D,) ASKING, ADMITTED, REFUSED, RETIRED or LEAVING.
     plants
         (D, 4) of each fuel cell: hydrogen, kg; whether it runs; power, kW; hours it has been starting.
+    tap_pos, tap_waited_s
+        (X,) position of each on-load tap changer, and for how long it has been outside its band since its last step.
     plan
         (1,) HOUR_BY_HOUR or AHEAD, chosen when an outage begins; (0,) where the scenario does not ask to look ahead.
     """
@@ -50,6 +52,8 @@ class NetworkState(NamedTuple):
     in_force: npt.NDArray[np.bool_]
     standing: Standing
     plants: npt.NDArray[np.float64]
+    tap_pos: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    tap_waited_s: npt.NDArray[np.float64] = np.zeros(0)
     plan: npt.NDArray[np.int8] = NO_PLAN
 
     @property

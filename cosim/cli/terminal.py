@@ -17,6 +17,7 @@ from cosim.results import binding, labels, local_time
 from cosim.results.applied_limits import describe_limits
 from cosim.results.statement_words import describe_statement
 from cosim.results.summary import EXTREMES
+from cosim.results.voltage_words import describe_voltage_control
 
 if TYPE_CHECKING:
     from cosim.nets.judges import Difference
@@ -91,6 +92,8 @@ def show_summary(result: Result) -> None:
     for limit in describe_limits(summary.get("limits", ())):
         console.print(f"limits: {limit}", soft_wrap=True, highlight=False, markup=False)
     for line in describe_statement(summary["en50160"]) if "en50160" in summary else ():
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    for line in describe_voltage_control(summary["voltage_control"]) if "voltage_control" in summary else ():
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     for note in (*summary.get("notes", ()), *summary["network"].get("notes", ())):
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)

@@ -53,6 +53,8 @@ class Feasible(NamedTuple):
         How the interval became clean.
     power_flows
         AC power flows solved for it.
+    hunts
+        Whether inverters or tap changers found no state to rest in with the exchanges as cleared.
     """
 
     settlement: Settlement
@@ -61,6 +63,7 @@ class Feasible(NamedTuple):
     before: Verdict | None
     outcome: Outcome
     power_flows: int
+    hunts: bool = False
 
 
 RULES: dict[str, Callable[[Search], Found | None]] = {
@@ -133,7 +136,8 @@ def make_feasible(
         return Feasible(settlement, flow, verdicts, None, Outcome.CLEAN, 1)
     before = check_limits(case.feeder, case.limits, flow)
     binding = find_binding_limit(before)
-    if flow.engine[0] == Engine.CONTROL:
+    hunts = bool(flow.engine[0] == Engine.CONTROL)
+    if hunts:
         binding = binding._replace(reason=Reason.CONTROL)
     search = Search(Problem(case, orders, state, rows, settlement.meters, *binding, lost_ueur_per_kwh))
     for find in (wait, find_by_rule, find_by_shedding, end_own_balance):
@@ -141,8 +145,8 @@ def make_feasible(
         if found is not None:
             settlement, flow, verdicts, _ = found
             outcome = Outcome.SHED if settlement.meters["shed_wh"].any() else Outcome.CURTAILED
-            return Feasible(settlement, flow, verdicts, before, outcome, 1 + search.power_flows)
-    return de_energise(search, before)
+            return Feasible(settlement, flow, verdicts, before, outcome, 1 + search.power_flows, hunts)
+    return de_energise(search, before)._replace(hunts=hunts)
 
 
 def find_by_rule(search: Search) -> Found | None:

@@ -11,9 +11,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.case.solve import solve_meters
+from cosim.case.solve import Solved, solve_meters
 from cosim.delivery.compensation import with_compensation
 from cosim.delivery.redispatch import deliver, deliver_alone, find_curtailable
+from cosim.delivery.volt_watt import with_reduction
 from grid_models.arrays import Floats, Mask
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
@@ -104,10 +105,34 @@ def try_deliveries(case: Case, orders: Orders, state: State, deliveries: Sequenc
     meters = np.empty((len(settlements), orders.need_wh.size), METER)
     for k, settlement in enumerate(settlements):  # stacking compares the fields of all, which takes longer
         meters[k] = settlement.meters
-    flow, metered = solve_meters(case, meters)
-    if metered is not meters:
+    solved = solve_meters(case, meters)
+    flow, metered = solved.flow, solved.meters
+    if solved.reduced_wh is not None:
+        settlements = settle_reduced(case, orders, state, deliveries, settlements, solved)
+    elif metered is not meters:
         settlements = [s._replace(meters=meters) for s, meters in zip(settlements, metered, strict=True)]
     return Attempt(settlements, flow, judge(flow, case.limits))
+
+
+def settle_reduced(
+    case: Case,
+    orders: Orders,
+    state: State,
+    deliveries: Sequence[Delivery],
+    settlements: Sequence[Settlement],
+    solved: Solved,
+) -> list[Settlement]:
+    """Settlements of deliveries with what inverters take of the generation at the voltages that were solved."""
+    assert solved.reduced_wh is not None
+    made = []
+    for k, (delivery, settlement) in enumerate(zip(deliveries, settlements, strict=True)):
+        if solved.reduced_wh[k].any():
+            reduced = with_reduction(delivery, solved.reduced_wh[k], orders, case.feeder.bus)
+            settlement = settle(reduced, orders, state, case.rules)
+        meters = settlement.meters.copy()
+        meters["q_var"] = solved.meters["q_var"][k]
+        made.append(settlement._replace(meters=meters))
+    return made
 
 
 class Search:

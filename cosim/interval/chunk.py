@@ -40,6 +40,10 @@ class Chunk(NamedTuple):
         State of the network after the last interval.
     event, decisions
         The parts of the network where it was not whole, and what became of devices (K = 1).
+    hunting
+        Intervals in which inverters or tap changers, as cleared, found no state to rest in.
+    acted
+        Whether inverters reduced their power, or taps changed, in a chunk of one interval.
     """
 
     first: int
@@ -52,6 +56,8 @@ class Chunk(NamedTuple):
     network: NetworkState
     event: EventInterval | None = None
     decisions: tuple[DeviceDecision, ...] = ()
+    hunting: tuple[int, ...] = ()
+    acted: bool = False
 
     @property
     def stop(self) -> int:
@@ -89,6 +95,8 @@ def close_intervals(
     lost_wh: Wh | None = None,
     event: EventInterval | None = None,
     decisions: tuple[DeviceDecision, ...] = (),
+    hunting: tuple[int, ...] = (),
+    acted: bool = False,
 ) -> Chunk:
     """Intervals in their final form: conservation checked, losses booked. The one constructor of a `Chunk`.
 
@@ -110,6 +118,10 @@ def close_intervals(
         (K,) losses that the operator buys from the utility; all of the AC solution's if left out.
     event, decisions
         Parts of the network and what became of devices, in an interval with an event.
+    hunting
+        Intervals in which inverters or tap changers found no state to rest in.
+    acted
+        Whether they acted in the one interval.
 
     Raises
     ------
@@ -130,6 +142,8 @@ def close_intervals(
         network,
         event,
         decisions,
+        hunting,
+        acted,
     )
 
 
@@ -176,6 +190,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         power_flows=np.concatenate([part.power_flows for part in parts]),
         unclean={t: verdict for part in parts for t, verdict in part.unclean.items()},
         network=last.network,
+        hunting=tuple(t for part in parts for t in part.hunting),
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case, MarketCase
-from cosim.case.solve import solve_meters
+from cosim.case.solve import solve_held
 from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.search import Found
@@ -29,7 +29,9 @@ from cosim.interval.chunk import Chunk, check_conserved, close_intervals
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
 from cosim.interval.look_ahead import with_plan
+from cosim.interval.taps import with_taps_at_rest, with_taps_of
 from cosim.islands.switching import Switching
+from grid_models.arrays import Mask
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
 from market.exchanges import Rows
@@ -55,6 +57,8 @@ class Optimistic(NamedTuple):
         (K, N) meter rows with the reactive power of the solution.
     flow, verdicts
         AC solution and verdicts of the K intervals.
+    disturbed
+        (K,) whether inverters reduce their active power, or a tap changer is to step.
     """
 
     first: int
@@ -62,11 +66,12 @@ class Optimistic(NamedTuple):
     meters: Rows
     flow: Flow
     verdicts: Verdicts
+    disturbed: Mask
 
     @property
     def n_clean(self) -> int:
-        """Number of leading intervals that are clean."""
-        unclean = np.flatnonzero(self.verdicts.status != Judgement.OK)
+        """Number of leading intervals that are clean, and in which nothing reduces its power or changes taps."""
+        unclean = np.flatnonzero((self.verdicts.status != Judgement.OK) | self.disturbed)
         return int(unclean[0]) if unclean.size else self.verdicts.status.size
 
 
@@ -87,8 +92,9 @@ def settle_optimistically(case: MarketCase, state: State, first: int, n: int) ->
 def try_window(case: Case, state: State, first: int, n: int) -> Optimistic:
     """Settle the next `n` intervals as cleared, solve and judge them in one batch."""
     window = check_conserved(settle_optimistically(case, state, first, n), first)
-    flow, meters = solve_meters(case, window.meters)
-    return Optimistic(first, window, meters, flow, judge(flow, case.limits))
+    solved = solve_held(case, window.meters)
+    flow, disturbed = solved.flow, solved.is_disturbed(n)
+    return Optimistic(first, window, solved.meters, flow, judge(flow, case.limits), disturbed)
 
 
 def close_clean(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
@@ -98,7 +104,7 @@ def close_clean(case: Case, state: State, tried: Optimistic, network: NetworkSta
         window = settle_optimistically(case, state, tried.first, n)
         flow, verdicts = flow.select(0, n), verdicts.select(0, n)
     window = window._replace(meters=tried.meters[:n])
-    return close_intervals(case, tried.first, window, flow, verdicts, network)
+    return close_intervals(case, tried.first, window, flow, verdicts, with_taps_at_rest(network))
 
 
 def repair_interval(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
@@ -106,12 +112,19 @@ def repair_interval(case: Case, state: State, tried: Optimistic, network: Networ
     k, t = tried.n_clean, tried.first + tried.n_clean
     orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
     rows = tried.window.rows[tried.window.offsets[k] : tried.window.offsets[k + 1]]
+    if tried.disturbed[k] or case.taps is not None:
+        return close_one(case, t, orders, before, rows, make_feasible(case, orders, before, rows), network)
     settlement = settle(deliver_all(rows, orders.need_wh.size), orders, before, case.rules)
     cleared = Found(
         settlement._replace(meters=tried.meters[k]), tried.flow.select_one(k), tried.verdicts.select(k, k + 1)
     )
     feasible = make_feasible(case, orders, before, rows, cleared)
     return close_one(case, t, orders, before, rows, feasible, network)
+
+
+def is_calm(chunk: Chunk) -> bool:
+    """Whether what follows a chunk is likely to be clean as cleared: its last interval was, and nothing acted in it."""
+    return bool(chunk.outcome[-1] == Outcome.CLEAN and not chunk.acted and not chunk.network.tap_waited_s.any())
 
 
 def scale_by_houses(intervals: int, case: MarketCase) -> int:
@@ -124,7 +137,9 @@ def run_window(case: Case, state: State, network: NetworkState, first: int, n: i
     tried = try_window(case, state, first, n)
     done = [close_clean(case, state, tried, network)] if tried.n_clean else []
     if tried.n_clean < n:
-        done.append(repair_interval(case, done[-1].window.state if done else state, tried, network))
+        network = done[-1].network if done else network
+        state = done[-1].window.state if done else state
+        done.append(repair_interval(with_taps_of(case, network), state, tried, network))
     return done
 
 
@@ -133,8 +148,9 @@ def run_intervals(
 ) -> Iterator[Chunk]:
     """Simulate from `state` before interval `first` to `stop`, or to the end, a chunk of final intervals at a time.
 
-    The window grows fourfold while intervals are clean and is one interval when one is not: behind an unclean interval
-    the next is likely to be unclean too. A length fixed in the scenario is kept. No window crosses an event.
+    The window grows fourfold while intervals are clean and is one interval when one is not, or inverters reduced their
+    power or taps changed in it: the next is likely to be of that kind too. A length fixed in the scenario is kept. No
+    window crosses an event.
     """
     fixed = case.scenario.engine.window
     length = fixed or FIRST_WINDOW
@@ -146,6 +162,7 @@ def run_intervals(
     while t < end:
         event = case.timeline.next_event(t) if network.is_normal else t
         n = min(length, event - t, end - t)
+        case = with_taps_of(case, network)
         if n == 0:
             network = with_plan(case, switching, state, network, t)
             done = [run_event(case, switching, state, network, t)]
@@ -153,9 +170,11 @@ def run_intervals(
             case = with_admitted_devices(case, network)
         elif n == 1:
             done = [run_interval(case, state, t, network)[1].final]
+            network = done[-1].network
         else:
             done = run_window(case, state, network, t, n)
+            network = done[-1].network
         yield from done
         state, t = done[-1].window.state, done[-1].stop
         if fixed is None and n > 0:
-            length = min(4 * length, longest) if done[-1].outcome[-1] == Outcome.CLEAN else 1
+            length = min(4 * length, longest) if is_calm(done[-1]) else 1

@@ -14,8 +14,10 @@ from cosim.case.case import Case
 from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.curtailment.search import try_deliveries
+from cosim.delivery.volt_watt import is_reduced
 from cosim.delivery.window import make_orders_at, make_window_of_one
 from cosim.interval.chunk import Chunk, close_intervals
+from cosim.interval.taps import with_taps_after, with_taps_of
 from market.book import Clearing
 from market.exchanges import Rows
 from market.orders import Orders
@@ -66,6 +68,8 @@ def run_interval(case: Case, state: State, t: int, network: NetworkState | None 
     ConservationError
         If energy or money does not balance.
     """
+    network = network or case.opening_network
+    case = with_taps_of(case, network)
     # Own balance first; what is left over becomes offers and requests.
     orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
     # The market agrees on exchanges.
@@ -75,7 +79,7 @@ def run_interval(case: Case, state: State, t: int, network: NetworkState | None 
     # Curtail what the network cannot carry, and settle what is delivered.
     feasible = make_feasible(case, orders, before, rows, cleared)
     # Book the losses, check that energy and money balance.
-    final = close_one(case, t, orders, before, rows, feasible, network or case.opening_network)
+    final = close_one(case, t, orders, before, rows, feasible, network)
     return final.window.state, IntervalResult(orders, before, rows, feasible, final)
 
 
@@ -83,14 +87,18 @@ def close_one(
     case: Case, t: int, orders: Orders, before: State, rows: Rows, feasible: Feasible, network: NetworkState
 ) -> Chunk:
     """Interval `t` in its final form, from its orders, cleared rows and what was admitted of them."""
+    after = with_taps_after(case, network, feasible.flow)
+    reduced = case.active is not None and bool(is_reduced(feasible.settlement.rows).any())
     return close_intervals(
         case,
         t,
         make_window_of_one(orders, Clearing(rows), feasible.settlement, before, case.rules),
         feasible.flow,
         feasible.verdicts,
-        network,
+        after,
         outcome=np.array([feasible.outcome], np.int8),
         power_flows=np.array([feasible.power_flows], np.int32),
         unclean={} if feasible.before is None else {t: feasible.before},
+        hunting=(t,) if feasible.hunts else (),
+        acted=reduced or not np.array_equal(after.tap_pos, network.tap_pos),
     )

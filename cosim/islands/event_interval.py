@@ -179,8 +179,8 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     if not fed.any():  # the grid may feed what is left of the net without houses, if only a transformer at no load
         lit |= bool(on_grid.any())
     uses = tuple(use for part in parts for use in part.uses)
-    flow, metered = _solved(case, switching, in_force, buses, uses, settlement, fed if lit else None)
-    settlement = settlement._replace(meters=metered[0])
+    solved = _solved(case, switching, in_force, buses, uses, settlement, fed if lit else None)
+    flow, settlement = solved.flow, settlement._replace(meters=solved.meters[0])
     return EventInterval(
         orders,
         before,

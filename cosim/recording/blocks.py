@@ -16,6 +16,7 @@ from cosim.case.flexible import digest_devices
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.flexible import FlexibleDevices
 from cosim.delivery.reactive import IN_PROFILES, find_tan_phi_ppm
+from cosim.delivery.volt_watt import is_reduced
 from cosim.interval.chunk import Chunk
 from cosim.recording.conductors import Conductors, find_highest_neutral, make_conductors
 from cosim.recording.devices import Keys, make_decision_records
@@ -27,12 +28,15 @@ from cosim.scenario.sections import LedgerSection
 from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
+from grid_models.response.tap_changer import TapChangers
 from market.exchanges import CAR, METER, Kind
 from market.ledger.format.quorum import make_quorum_parameters, parse_witnesses
 from market.ledger.format.records import (
     ISLANDED,
     PHASES,
+    TOPOLOGY,
     VERDICT,
+    Change,
     RecordBytes,
     RecordKind,
     make_house_records,
@@ -244,7 +248,7 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     """Records of a chunk's blocks, one block after the other, and how many each block has.
 
     A block holds its exchanges, then one meter per house, orders if they are recorded, devices that can wait, then the
-    verdict, with phases behind it in an unbalanced model; topology and statements follow.
+    verdict, with phases behind it in an unbalanced model; tap changers, topology and statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
@@ -252,7 +256,8 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     n_orders = n_houses if window.orders.size else 0
     n_phases = int(case.feeder.connections is not None)
     n_devices = window.devices.shape[1]
-    counts = n_exchanges + n_houses + n_orders + n_devices + 1 + n_phases
+    n_taps = chunk.flow.tap_pos.shape[1]
+    counts = n_exchanges + n_houses + n_orders + n_devices + 1 + n_phases + n_taps
     begin = np.concatenate([[0], np.cumsum(counts)])
     records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
     owner = np.repeat(np.arange(n_intervals), n_exchanges)
@@ -265,11 +270,26 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
         devices = begin[:-1, None] + (n_exchanges + n_houses + n_orders)[:, None] + np.arange(n_devices)
         records[devices.reshape(-1)] = view_as_bytes(window.devices)
     conductors = make_conductors(case.feeder)
-    verdicts = make_verdict_rows(chunk, conductors, counts - 1 - n_phases)
-    records[begin[1:] - 1 - n_phases] = view_as_bytes(verdicts)
+    behind = counts - n_taps
+    verdicts = make_verdict_rows(chunk, conductors, behind - 1 - n_phases)
+    records[begin[1:] - n_taps - 1 - n_phases] = view_as_bytes(verdicts)
     if n_phases:
-        records[begin[1:] - 1] = view_as_bytes(make_phases_rows(chunk, conductors, counts - 1))
+        records[begin[1:] - n_taps - 1] = view_as_bytes(make_phases_rows(chunk, conductors, behind - 1))
+    if case.taps is not None:
+        places = begin[1:, None] - n_taps + np.arange(n_taps)
+        records[places.reshape(-1)] = view_as_bytes(make_tap_rows(case.taps, chunk, behind))
     return records, counts
+
+
+def make_tap_rows(taps: TapChangers, chunk: Chunk, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    """`TOPOLOGY` rows of where each tap changer stood in every interval, (K·X,); `seq` of the first, (K,)."""
+    n_intervals, n_taps = chunk.flow.tap_pos.shape
+    rows = np.zeros((n_intervals, n_taps), TOPOLOGY)
+    rows["kind"], rows["status"] = RecordKind.TOPOLOGY, Change.TAP_POSITION
+    rows["interval"] = np.arange(chunk.first, chunk.stop)[:, None]
+    rows["seq"] = seq[:, None] + np.arange(n_taps)
+    rows["element"], rows["tap_pos"] = taps.trafos, chunk.flow.tap_pos
+    return rows.reshape(-1)
 
 
 def make_phases_rows(chunk: Chunk, conductors: Conductors, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
@@ -310,7 +330,7 @@ def make_verdict_rows(chunk: Chunk, conductors: Conductors, seq: npt.NDArray[np.
     for column, kinds, wh in (
         ("losses_wh", (Kind.LOSS,), delivered),
         ("shed_wh", (Kind.SHED,), delivered),
-        ("curtailed_wh", _CURTAILABLE, exchanges["cleared_wh"] - delivered),
+        ("curtailed_wh", _CURTAILABLE, np.where(is_reduced(exchanges), 0, exchanges["cleared_wh"] - delivered)),
     ):
         chosen = np.isin(exchanges["kind"], kinds)
         np.add.at(rows[column], interval[chosen], wh[chosen])

@@ -51,7 +51,9 @@ logger = logging.getLogger(__name__)
 _STATE_KEYS = ("own_wh", "wallet_neur", "account_neur", "pools_neur", "tally")
 _FLEXIBLE = "flexible"
 _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
-"""Names of the fields of `NetworkState` in the states that a ledger keeps, but for the last."""
+"""Names of the fields of `NetworkState` in the states that a ledger keeps, but for those that follow."""
+_TAP_KEYS = ("tap_pos", "tap_waited_s")
+"""Those of tap changers, only where there are any."""
 _PLAN = "outage_plan"
 """That of the last one, which is kept only where outages are planned."""
 
@@ -237,6 +239,7 @@ def encode_state(state: State, network: NetworkState) -> bytes:
         **{f"lots_{name}": column for name, column in state.lots._asdict().items()},
         **{f"ratings_{name}": column for name, column in state.ratings._asdict().items()},
         **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network[: len(_NETWORK_KEYS)], strict=True)},
+        **({name: getattr(network, name) for name in _TAP_KEYS} if network.tap_pos.size else {}),
         **({_PLAN: network.plan} if network.plan.size else {}),
     }
     np.savez(buffer, **flat)
@@ -248,7 +251,8 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         lots = Lots(*(arrays[f"lots_{name}"] for name in Lots._fields))
         ratings = Ratings(*(arrays[f"ratings_{name}"] for name in Ratings._fields))
-        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS))
+        taps = {name: arrays[name] for name in _TAP_KEYS if name in arrays}
+        network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS), **taps)
         network = network._replace(plan=arrays.get(_PLAN, NO_PLAN))
         kept = {name: arrays[name] for name in _STATE_KEYS}
         flexible = arrays[_FLEXIBLE].view(FLEXIBLE).reshape(-1) if _FLEXIBLE in arrays else NO_FLEXIBLE

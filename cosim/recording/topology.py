@@ -27,6 +27,10 @@ Changes = frozenset[tuple[Change, int]]
 """Kinds of change, each with the index of an element in its table of the net."""
 
 
+Taps = tuple[tuple[int, int], ...]
+"""Transformers whose tap changers a block records, each with its position."""
+
+
 def make_topology_of_chunk(case: Case, chunk: Chunk) -> RecordBytes:
     """`TOPOLOGY` records of a chunk's interval, (M, 72); none where the network is whole."""
     if chunk.event is None:
@@ -57,7 +61,15 @@ def find_changes(net: Any, outages: Sequence[OutageEvent]) -> Changes:
 def read_changes(records: RecordBytes) -> Changes:
     """Changes that a block records."""
     rows = select_rows(records, RecordKind.TOPOLOGY)
+    rows = rows[rows["status"] != Change.TAP_POSITION]
     return frozenset((Change(int(row["status"])), int(row["element"])) for row in rows)
+
+
+def read_taps(records: RecordBytes) -> Taps:
+    """Where tap changers stood in the interval of a block."""
+    rows = select_rows(records, RecordKind.TOPOLOGY)
+    rows = rows[rows["status"] == Change.TAP_POSITION]
+    return tuple(zip(rows["element"].tolist(), rows["tap_pos"].tolist(), strict=True))
 
 
 def apply_changes(net: Any, changes: Changes, uses: Uses = ()) -> Any:

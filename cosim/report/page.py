@@ -51,6 +51,7 @@ from cosim.results.directory import write_whole
 from cosim.results.local_time import show_time
 from cosim.results.private_files import write_for_owner
 from cosim.results.result import Result
+from cosim.results.voltage_words import describe_voltage_control
 from cosim.validation.hosting import Hosting, find_hosting
 
 
@@ -110,6 +111,9 @@ def make_page(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosti
     judged = judge_run(sort_outcomes(summary), count_beyond_limits(run), summary.get("resilience", {}))
     if most := describe_most_frequent(run):
         judged = judged._replace(text=f"{judged.text} {most}")
+    if "voltage_control" in summary:
+        said = describe_voltage_control(summary["voltage_control"])
+        judged = judged._replace(text=f"{judged.text} Control of voltages: {'; '.join(said)}.")
     judged = judged._replace(why=describe_reason(run))
     minutes = scenario.horizon.interval_minutes
     subtitle = (

@@ -21,7 +21,7 @@ KINDS = {
     "unbalance": ("bus", "unbalance"),
     "neutral_voltage": ("bus", "neutral to earth"),
     "not_solved": ("", "no power flow solution"),
-    "control": ("", "reactive power control without solution"),
+    "control": ("", "control of voltages without solution"),
 }
 """By reason: the table of the net that its element is in, and how the element is introduced.
 

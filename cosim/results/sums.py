@@ -30,13 +30,16 @@ def read_whole(parts: Parts, name: str, columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables(parts(name, columns)).unify_dictionaries()
 
 
-def sum_exchanges(parts: Parts) -> pa.Table:
+def sum_exchanges(parts: Parts, *, volt_watt: bool = False) -> pa.Table:
     """Sums of energy and money by kind of exchange, seller, buyer and host.
 
     Parameters
     ----------
     parts
         Reads the table `exchanges`.
+    volt_watt
+        Whether inverters reduce their power by the voltage: what that took of an exchange is not in `cleared_wh`, so
+        that the rest of it is what was curtailed.
 
     Returns
     -------
@@ -49,8 +52,16 @@ def sum_exchanges(parts: Parts) -> pa.Table:
     >>> sum_exchanges(lambda name, columns: iter([hour, hour]))["delivered_wh"].to_pylist()
     [4]
     """
-    sums = map(_group_exchanges, parts("exchanges", (*PARTIES, *SUMMED)))
+    columns = (*PARTIES, *SUMMED, "reason") if volt_watt else (*PARTIES, *SUMMED)
+    tables = parts("exchanges", columns)
+    sums = map(_group_exchanges, map(_without_reductions, tables) if volt_watt else tables)
     return _group_exchanges(pa.concat_tables(sums).unify_dictionaries())
+
+
+def _without_reductions(exchanges: pa.Table) -> pa.Table:
+    """Exchanges that P(V) cut as if only what is delivered had been cleared."""
+    cleared = pc.if_else(is_named(exchanges["reason"], "volt_watt"), exchanges["delivered_wh"], exchanges["cleared_wh"])
+    return exchanges.set_column(exchanges.column_names.index("cleared_wh"), "cleared_wh", cleared)
 
 
 def _group_exchanges(exchanges: pa.Table) -> pa.Table:
@@ -60,10 +71,18 @@ def _group_exchanges(exchanges: pa.Table) -> pa.Table:
 
 
 def find_curtailed_exchanges(parts: Parts, *, unbalanced: bool = False) -> pa.Table:
-    """Rows of the table `exchanges` that were not delivered as cleared: `CURTAILED`, and `phase` if it has that."""
+    """Rows of the table `exchanges` that were not delivered as cleared: `CURTAILED`, and `phase` if it has that.
+
+    Those that P(V) cut are not among them: no limit did.
+    """
     exchanges = parts("exchanges", (*CURTAILED, "phase") if unbalanced else CURTAILED)
-    rows = (part.filter(pc.invert(is_named(part["status"], "accepted"))) for part in exchanges)
+    rows = (part.filter(pc.invert(_is_whole(part))) for part in exchanges)
     return pa.concat_tables(rows).unify_dictionaries()
+
+
+def _is_whole(exchanges: pa.Table) -> pa.ChunkedArray:
+    """Which exchanges no limit has cut."""
+    return pc.or_(is_named(exchanges["status"], "accepted"), is_named(exchanges["reason"], "volt_watt"))
 
 
 def sum_meters(parts: Parts, n_houses: int, times: pa.Array) -> tuple[pa.Table, pa.Table]:

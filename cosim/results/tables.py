@@ -17,6 +17,7 @@ from cosim.curtailment.feasible import Outcome
 from cosim.interval.chunk import Chunk
 from cosim.results.columns import TIME, make_schema, name_columns
 from cosim.results.sums import METERS
+from cosim.results.voltage_control import list_house_columns, list_interval_columns
 from grid_models.arrays import Floats
 from grid_models.feeder.feeder import Labels
 from grid_models.powerflow.flow import Flow
@@ -120,6 +121,7 @@ def make_houses_table(case: Case, chunk: Chunk) -> pa.Table:
     n = case.opening.own_wh.size
     columns = {
         **list_meter_columns(case, meters, [*METERS, "q_var"]),
+        **list_house_columns(case, chunk),
         "wallet_neur": chunk.window.accounts[:, :n].reshape(-1),
         "account_neur": chunk.window.accounts[:, n : 2 * n].reshape(-1),
     }
@@ -223,6 +225,7 @@ def make_intervals_table(case: Case, chunk: Chunk) -> pa.Table:
             "outcome": _encode_members(chunk.outcome, Outcome),
             "power_flows": chunk.power_flows,
             "contract_neur": window.accounts[:, 2 * case.opening.own_wh.size + 1],
+            **list_interval_columns(case, chunk),
         },
         nullable=("p_grid_kw", "losses_kw"),
     )

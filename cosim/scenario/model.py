@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from cosim.errors import ScenarioError
 from cosim.notebook import table_html
-from cosim.scenario import houses_of_today, sections
+from cosim.scenario import houses_of_today, sections, voltage
 from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
@@ -51,6 +51,7 @@ class Scenario(Section):
     tariff: TariffSection = TariffSection()
     pv: sections.PvSection = sections.PvSection()
     network: sections.NetworkSection = sections.NetworkSection()
+    tap_changer: voltage.TapChangerSection = voltage.TapChangerSection()
     limits: sections.LimitsSection = sections.LimitsSection()
     curtailment: sections.CurtailmentSection = sections.CurtailmentSection()
     community: sections.CommunitySection = sections.CommunitySection()
@@ -129,14 +130,16 @@ class Scenario(Section):
         if not limits["override"]:
             del limits["override"]
         for section, keys in _YOUNGER.items():  # as in ledgers that were begun before there were these keys
-            defaults = type(getattr(self, section)).model_fields
+            given = getattr(self, section)
             for key in keys:
-                if content[section][key] == defaults[key].default:
+                if getattr(given, key) == type(given).model_fields[key].default:
                     del content[section][key]
         if not self.tariff.bands:
             del content["tariff"]
         if not content["outage"]:
             del content["outage"]
+        if not self.tap_changer.enabled:  # as before there were any
+            del content["tap_changer"]
         content["pv"].pop("weather_file")  # what it holds is hashed with the profiles
         content["heat_pump"].pop("temperature_file")  # what it holds is hashed with the devices
         for section, key in (("ev", "n_cars"), ("heat_pump", "n_heat_pumps")):  # as before there were any
@@ -151,7 +154,10 @@ _YOUNGER = {
     "market": ("feed_in_eur_per_kwh",),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
     "outage": ("dispatch", "look_ahead_hours", "lost_load_eur_per_kwh"),
-    "pv": ("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
+    "pv": (
+        *("source", "latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg"),
+        *("volt_watt", "volt_watt_vm_pu", "volt_watt_share"),
+    ),
 }
 
 SHOWN_ALWAYS = (

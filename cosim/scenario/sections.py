@@ -23,6 +23,7 @@ from cosim.scenario.base import (
     is_whole,
 )
 from grid_models.devices.inverter import VDE_AR_N_4105
+from grid_models.devices.volt_watt import VoltWatt
 from market.ledger.format import quorum as quorums
 
 
@@ -212,6 +213,13 @@ class PvSection(Section):
     )
     min_cos_phi: Annotated[float, Field(gt=0, le=1)] = Field(
         0.90, description="smallest power factor, whatever the control asks for"
+    )
+    volt_watt: bool = Field(False, description="true: inverters reduce active power at high voltage, P(V), volt-watt")
+    volt_watt_vm_pu: tuple[Positive, ...] = Field(
+        VoltWatt.vm_pu, description="voltages where P(V) begins and where it is complete, pu (IEEE 1547-2018)"
+    )
+    volt_watt_share: Ratio = Field(
+        VoltWatt.share, description="share of the largest generation that P(V) leaves at the second voltage and above"
     )
 
 

@@ -14,6 +14,7 @@ from cosim.case.solve import verify_meters
 from cosim.curtailment.feasible import Outcome
 from cosim.results.columns import is_named
 from cosim.results.sums import METERS
+from cosim.results.voltage_control import list_tap_columns
 from market.exchanges import METER
 
 _OFF = tuple(outcome.name.lower() for outcome in (Outcome.DE_ENERGISED, Outcome.ISLANDED))
@@ -37,11 +38,14 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
         If the engines differ by more than their tolerance.
     """
     sampled = intervals.take(pa.array(choose_sample(case)))
-    solved = sampled["time"].filter(pc.invert(is_named(sampled["outcome"], *_OFF)))
+    sampled = sampled.filter(pc.invert(is_named(sampled["outcome"], *_OFF)))
+    solved = sampled["time"]
     if not len(solved):
         return {"intervals": 0}
     meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
-    return verify_meters(case, meters)
+    names = list_tap_columns(case)
+    tap_pos = np.stack([sampled[name].to_numpy() for name in names], axis=1) if names else None
+    return verify_meters(case, meters, tap_pos)
 
 
 def choose_sample(case: Case) -> npt.NDArray[np.int64]:

@@ -78,6 +78,7 @@ from cosim.results.sums import (
 )
 from cosim.results.tables import interval_times, make_chunk_tables, make_curtailment_table
 from cosim.results.transformer import measure_transformer
+from cosim.results.voltage_control import list_tap_columns, summarise_voltage_control
 from cosim.results.voltage_statement import (
     STATEMENT_TABLE,
     make_statement,
@@ -95,6 +96,7 @@ from data.profiles import Profiles
 
 logger = logging.getLogger(__name__)
 
+INTERVAL_COLUMNS = ("time", "outcome", "power_flows", "p_grid_kw")
 GROUP = 4096
 """Intervals per group commit: ledger and tables are made durable together; fewer where there are many houses."""
 
@@ -258,8 +260,8 @@ def _run_in_memory(scenario: Scenario, given: Profiles | None, listener: Listene
 def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """Summary of a run, and the tables that follow from those that its intervals made."""
     rule = case.scenario.curtailment.rule
-    intervals = read_whole(parts, "intervals", ("time", "outcome", "power_flows", "p_grid_kw"))
-    exchanges = sum_exchanges(parts)
+    intervals = read_whole(parts, "intervals", (*INTERVAL_COLUMNS, *list_tap_columns(case)))
+    exchanges = sum_exchanges(parts, volt_watt=case.active is not None)
     unbalanced = case.feeder.connections is not None
     curtailed = find_curtailed_exchanges(parts, unbalanced=unbalanced)
     times = intervals["time"].take(pa.array(choose_sample(case))).combine_chunks()
@@ -303,6 +305,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     if has_fuel_cells(case):
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
+    found |= summarise_voltage_control(case, parts)
     if case.scenario.tariff.bands:
         found["tariff"] = summarise_tariff(case.scenario, case.profiles)
     if CONTRACT_TABLE in derived:

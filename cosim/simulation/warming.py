@@ -66,7 +66,7 @@ def compile_meanwhile(scenario: Scenario) -> Iterator[None]:
 
 def compile_last_first(case: Case) -> None:
     """Power flow, verdict and settlement: what a window of intervals comes to when orders and clearing are compiled."""
-    flow, _ = solve_meters(case, np.zeros((1, case.opening.own_wh.size), METER))
+    flow = solve_meters(case, np.zeros((1, case.opening.own_wh.size), METER)).flow
     judge(flow, case.limits)
     orders, before = make_orders_at(case.inputs, 0, 0, case.opening, case.rules)
     settle(deliver_all(np.zeros(0, EXCHANGE), orders.need_wh.size), orders, before, case.rules)

@@ -14,6 +14,7 @@ import numpy as np
 
 from cosim.case.case import Case
 from cosim.case.event_checks import check_only_loads
+from cosim.case.voltage_control import check_without_voltage_control
 from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.delivery.window import make_orders_at
 from cosim.errors import ScenarioError
@@ -133,7 +134,9 @@ def _limit(deals: Sequence[Deal], admitted_wh: Ints) -> list[Deal]:
 def check_alike(cases: Sequence[Case]) -> None:
     """Raise `ScenarioError` unless the feeders have different names, the same intervals and no events but of loads."""
     for case in cases:
-        check_only_loads(case.scenario, f"study microgrids, in scenario '{case.scenario.name}'")
+        who = f"study microgrids, in scenario '{case.scenario.name}'"
+        check_only_loads(case.scenario, who)
+        check_without_voltage_control(case.scenario, who)
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}")

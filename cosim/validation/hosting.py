@@ -16,6 +16,7 @@ from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
 from cosim.case.event_checks import list_left_out
 from cosim.case.unhindered import DeviceLoad, find_device_load, find_drawn_kw
+from cosim.case.voltage_control import list_controls_left_out
 from cosim.delivery.setpoints import at_device, mean_kw
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.tables import list_bus_names
@@ -94,7 +95,8 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)
     # The answer is that of the whole network, with the devices of the beginning.
     left_out = list_left_out(scenario, "hosting capacity", LoadEvent)
-    return replace(found, notes=(*case.feeder.notes, *found.notes, *left_out))
+    controls = list_controls_left_out(scenario, "hosting capacity")
+    return replace(found, notes=(*case.feeder.notes, *found.notes, *left_out, *controls))
 
 
 def find_hosting_capacity(

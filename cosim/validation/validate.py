@@ -14,6 +14,7 @@ from cosim.case.case import Case, make_market_case, make_rules, with_network
 from cosim.case.control import make_control
 from cosim.case.idle_keys import check_idle_keys
 from cosim.case.solve import solve_meters
+from cosim.case.voltage_control import check_without_voltage_control
 from cosim.curtailment.feasible import make_feasible
 from cosim.curtailment.search import Attempt
 from cosim.delivery.setpoints import mean_kw
@@ -239,6 +240,7 @@ def make_case(
     )
     none, no_battery = find_mechanism("none"), np.zeros(profiles.n_participants, np.int64)
     check_idle_keys(scenario, none)
+    check_without_voltage_control(scenario, "a validation of trades, which judges them as they are given")
     market = make_market_case(scenario, profiles, no_battery, none, make_rules(scenario, none))
     at = _find_places(feeder, profiles)
     tan_phi = None if feeder.load_tan_phi is None else feeder.load_tan_phi[at]
@@ -277,8 +279,9 @@ def _judge_intervals(case: Case, read: list[TradedInterval]) -> tuple[list[Judge
     """
     n = case.profiles.n_participants
     settled = [settle(deliver_all(one.rows, n), one.orders, case.opening, case.rules) for one in read]
-    before, meters = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
-    settled = [one._replace(meters=metered) for one, metered in zip(settled, meters, strict=True)]
+    solved = solve_meters(case, np.stack([settlement.meters for settlement in settled]))
+    before = solved.flow
+    settled = [one._replace(meters=metered) for one, metered in zip(settled, solved.meters, strict=True)]
     tried = Attempt(settled, before, judge(before, case.limits))
     answers = [
         JudgedInterval(one, make_feasible(case, one.orders, case.opening, one.rows, tried.at(k)))

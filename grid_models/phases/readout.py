@@ -18,7 +18,7 @@ from grid_models.phases.engine import PhaseFlow
 from grid_models.phases.sequence import voltage_unbalance_percent
 from grid_models.phases.three_phase import rated_currents_a
 from grid_models.powerflow.admittance import find_bus_rows, find_voltage_sources
-from grid_models.powerflow.flow import Flow
+from grid_models.powerflow.flow import Flow, make_no_taps
 
 N_LINE, N_TRAFO, N_BUS = 4, 3, 3
 """Columns of a line (a, b, c, neutral), a transformer and a bus."""
@@ -141,6 +141,7 @@ def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex,
         engine=np.full(n, engine, np.int8),
         vuf_percent=_nan_where(readout.node[:, 0] < 0, voltage_unbalance_percent(of_bus)),
         neutral_v=neutral_voltages(readout, v),
+        tap_pos=make_no_taps(n),
     )
 
 

@@ -5,6 +5,7 @@ Law: an interval is converged, or not solved and NaN throughout; it never carrie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,13 @@ class Agreement(NamedTuple):
     max_loading_error_percent: float
     n: int
     why_not: str = ""
+
+
+def join_agreements(parts: Sequence[Agreement]) -> Agreement:
+    """Largest differences over several samples."""
+    why_not = next((part.why_not for part in parts if part.why_not), "")
+    vm_pu, percent = (max(column) for column in list(zip(*parts, strict=True))[:2])
+    return Agreement(vm_pu, percent, sum(part.n for part in parts), why_not)
 
 
 class PowerFlow:

@@ -49,6 +49,8 @@ class Flow(NamedTuple):
         (K, U) voltage unbalance factors; none, U = 0, in a balanced model.
     neutral_v
         (K, M) voltage of each bus's neutral to earth, V; none, M = 0, where it is no conductor of its own.
+    tap_pos
+        (K, X) positions of the on-load tap changers; none, X = 0, where there are no such.
 
     In an unbalanced model the columns of voltages and loadings are those of conductors
     (`grid_models.phases.readout`).
@@ -68,6 +70,7 @@ class Flow(NamedTuple):
     engine: npt.NDArray[np.int8]
     vuf_percent: Floats
     neutral_v: Floats
+    tap_pos: Ints
 
     def select(self, first: int, stop: int) -> Flow:
         """Intervals first … stop-1."""
@@ -89,16 +92,25 @@ class Flow(NamedTuple):
             column[intervals] = values
         return Flow._make(columns)
 
+    def at_taps(self, position: Ints) -> Flow:
+        """The same intervals, with tap changers at these positions, (K, X), or (X,) in all of them."""
+        return self._replace(tap_pos=np.array(np.broadcast_to(position, (self.converged.size, position.shape[-1]))))
+
     def with_feeder_off(self) -> Flow:
         """The same intervals with the feeder switched off: no voltage, no current, no losses."""
         off = Flow._make(map(np.zeros_like, self))
         dark = {name: np.full_like(getattr(self, name), np.nan) for name in ("vm_pu", "vuf_percent", "neutral_v")}
-        return off._replace(**dark, converged=np.ones_like(self.converged))
+        return off._replace(**dark, converged=np.ones_like(self.converged), tap_pos=self.tap_pos)
 
 
-def make_no_phases(n_intervals: int) -> tuple[Floats, Floats]:
-    """Unbalance and voltages of neutrals in a balanced model: none."""
-    return np.zeros((n_intervals, 0)), np.zeros((n_intervals, 0))
+def make_no_phases(n_intervals: int) -> tuple[Floats, Floats, Ints]:
+    """Unbalance, voltages of neutrals and tap positions in a balanced model without tap changers: none."""
+    return np.zeros((n_intervals, 0)), np.zeros((n_intervals, 0)), make_no_taps(n_intervals)
+
+
+def make_no_taps(n_intervals: int) -> Ints:
+    """Positions of tap changers where there are none, (K, 0)."""
+    return np.zeros((n_intervals, 0), np.int64)
 
 
 def make_unsolved_flow(
@@ -130,4 +142,5 @@ def make_unsolved_flow(
     converged, iterations = np.zeros(n_intervals, dtype=bool), np.zeros(n_intervals, np.int64)
     nan = [np.full(shape, np.nan) for shape in shapes]
     more = [np.full((n_intervals, n), np.nan) for n in (n_unbalance, n_neutral)]
-    return Flow._make([converged, *nan, iterations, np.full(n_intervals, Engine.RUNPP, np.int8), *more])
+    engine = np.full(n_intervals, Engine.RUNPP, np.int8)
+    return Flow._make([converged, *nan, iterations, engine, *more, make_no_taps(n_intervals)])

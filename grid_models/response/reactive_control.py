@@ -142,7 +142,7 @@ def solve_controlled(
         last_slope[running] = slope
     q = np.rint(1000.0 * q) / 1000.0
     q[rounds == 0] = 0.0
-    return Controlled(_mark_unsolved(solve(ALL), np.flatnonzero(rounds == 0)), q, rounds)
+    return Controlled(mark_unsolved(solve(ALL), np.flatnonzero(rounds == 0)), q, rounds)
 
 
 @lru_cache(maxsize=4)
@@ -164,8 +164,8 @@ def change_at_injections(by: InjectionChange, position: Ints) -> Floats:
     return np.asarray(of_rows.reshape(*position.shape, -1).mean(axis=1))
 
 
-def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
-    """Copy of the flow in which the control of these intervals has not converged."""
+def mark_unsolved(flow: Flow, intervals: Places) -> Flow:
+    """Copy of the flow in which the control of these intervals has not converged; tap changers stay where they are."""
     if intervals.size == 0:
         return flow
     shapes = (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.p_slack_kw)
@@ -173,7 +173,7 @@ def _mark_unsolved(flow: Flow, intervals: Places) -> Flow:
     widths = (values.shape[1] for values in shapes)
     blank = make_unsolved_flow(intervals.size, *widths, **{name: values.shape[1] for name, values in more.items()})
     blank.engine[:] = Engine.CONTROL
-    return flow.with_intervals(intervals, blank)
+    return flow.with_intervals(intervals, blank.at_taps(flow.tap_pos[intervals]))
 
 
 def controlled_sensitivity(

@@ -277,11 +277,15 @@ def pack_delivery(orders: Orders, rows: Rows, meters: Rows, verdict: bytes, off:
     Raises
     ------
     MarketError
-        If load was put off: the contract knows load that is served or shed.
+        If load was put off: the contract knows load that is served or shed; or if inverters reduced their power.
     """
     if (rows["kind"] == Kind.SHIFT).any():
         raise MarketError(
             "contract Batch, exchanges: expected none of kind shift, got some; run without cars and heat pumps"
+        )
+    if (rows["reason"] == Reason.VOLT_WATT).any():
+        raise MarketError(
+            "contract Batch, exchanges: expected none that P(V) has cut, got some; set pv.volt_watt = false"
         )
     agreed = rows[is_cleared(rows)]
     losses = int(rows["delivered_wh"][rows["kind"] == Kind.LOSS].sum())

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "docs/how-to/audit-a-ledger.md": ("tests/docs/test_audit_docs.py", 5),
     "docs/how-to/private-ledger.md": ("tests/docs/test_docs.py", None),
     "docs/how-to/reactive-power.md": ("tests/docs/test_docs.py", 1),
+    "docs/how-to/voltage-control.md": ("tests/docs/test_docs.py", 1),
     "docs/how-to/cars-and-heat-pumps.md": ("tests/docs/test_cars_docs.py", 1),
     "docs/how-to/own-houses.md": ("tests/docs/test_own_houses_docs.py", 2),
     "docs/how-to/phases.md": ("tests/docs/test_phases_docs.py", 2),
@@ -236,9 +237,9 @@ def test_tour_shows_what_its_script_computes(tmp_path: Path) -> None:
     assert written.read_text(encoding="utf-8") == (ROOT / "docs/tour.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow  # a year of two markets
-def test_reactive_power_page_shows_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    page = "docs/how-to/reactive-power.md"
+@pytest.mark.slow  # months of several controls
+@pytest.mark.parametrize("page", ["docs/how-to/reactive-power.md", "docs/how-to/voltage-control.md"])
+def test_a_page_on_voltages_shows_what_its_code_prints(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(written_in(page, "python")[0], page, "exec"), {})
     assert capsys.readouterr().out in (ROOT / page).read_text(encoding="utf-8")
 
@@ -247,7 +248,18 @@ _OF_ROOFS = ("latitude_deg", "longitude_deg", "tilt_deg", "azimuth_deg")
 """Keys of [pv] that are about generation: docs/how-to/own-houses.md."""
 
 
+_OF_VOLT_WATT = ("volt_watt", "volt_watt_vm_pu", "volt_watt_share")
+
+
+def test_voltage_control_page_lists_the_defaults() -> None:
+    written, plain = tomllib.loads(written_in("docs/how-to/voltage-control.md", "toml")[0]), Scenario()
+    volt_watt = plain.pv.model_dump(mode="json", include=set(_OF_VOLT_WATT))
+    assert written["pv"] == {**volt_watt, "volt_watt": True}
+    taps = plain.tap_changer.model_dump(mode="json", exclude_none=True)
+    assert written["tap_changer"] == {**taps, "enabled": True, "bus": "9"}
+
+
 def test_reactive_power_page_lists_the_defaults() -> None:
     section = tomllib.loads(written_in("docs/how-to/reactive-power.md", "toml")[0])["pv"]
-    of_inverters = Scenario().pv.model_dump(mode="json", exclude={"source", "weather_file", *_OF_ROOFS})
+    of_inverters = Scenario().pv.model_dump(mode="json", exclude={"source", "weather_file", *_OF_ROOFS, *_OF_VOLT_WATT})
     assert of_inverters == {**section, "control": "none", "underexcited": True}

@@ -36,7 +36,7 @@ EVENING = 15
 
 def resolve(case: Case, page: Page) -> None:
     """Make losses and verdict those of the meters, as an operator does who knows that an audit solves them again."""
-    flow, _ = solve_meters(case, page.meters[None])
+    flow = solve_meters(case, page.meters[None]).flow
     verdicts, made = judge(flow, case.limits), make_conductors(case.feeder)
     v, phases = page.verdict, page.phases
     for end in ("lowest", "highest"):

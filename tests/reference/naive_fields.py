@@ -11,7 +11,7 @@ METER = struct.Struct("<15i")
 ORDER = struct.Struct("<8i3q4s")
 SUBMISSION = struct.Struct("<5i3I28s")
 VERDICT = struct.Struct("<6iI4q")
-TOPOLOGY = struct.Struct("<i56s")
+TOPOLOGY = struct.Struct("<ii52s")
 KEY = struct.Struct("<iiI8sQ32s")
 DEVICE = struct.Struct("<iI5i32s")
 PERMISSION = struct.Struct("<iIiI44s")
@@ -38,13 +38,13 @@ def demand(holds: bool, what: str) -> None:
 def check_reason(reason: int, version: int) -> None:
     number, code = reason % 256, reason // 256
     if version in (1, 3):
-        demand(reason <= 9, "reason")
+        demand(reason <= 9 or reason == 12, "reason")
     elif number in (1, 2, 4):
         demand(1 <= code <= 3, "conductor")
     elif number == 3:
         demand(1 <= code <= 4, "conductor")
     else:
-        demand(number <= 11 and code == 0, "conductor")
+        demand(number <= 12 and code == 0, "conductor")
 
 
 def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
@@ -83,8 +83,9 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         demand(version >= 3 and status in (1, 2) and reason == 0 and all(x >= 0 for x in energies), "flexible")
         demand(-1 <= later <= 10**7 and 0 <= gain <= 2 * 10**7, "flexible")
     elif kind == 18:
-        element, zeros = TOPOLOGY.unpack(row[12:])
-        demand(1 <= status <= 6 and reason <= 2 and element >= 0 and not any(zeros), "topology")
+        element, tap_pos, zeros = TOPOLOGY.unpack(row[12:])
+        demand(1 <= status <= 7 and reason <= 2 and element >= 0 and not any(zeros), "topology")
+        demand(status == 7 or tap_pos == 0, "topology")
     elif kind in (32, 33, 34):
         _, role, _, zeros, effective, _ = KEY.unpack(row[12:])
         demand(flags == (0, 0) and 1 <= role <= 3 and not any(zeros) and effective <= 2**62, "key")

@@ -184,7 +184,7 @@ class Naive(NaiveRegistry):
             kind = row[0]
             seller, buyer, host, _, lot, cleared, wh, _, _, _ = EXCHANGE.unpack(row[12:])
             self.money(kind, row)
-            if kind in (1, 2, 3, 4, 6):
+            if kind in (1, 2, 3, 4, 6) and int.from_bytes(row[2:4], "little") != 12:  # P(V) is no curtailment
                 curtailed += cleared - wh
             if kind in (1, 2):
                 flows[seller]["sold"] += wh

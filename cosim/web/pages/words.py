@@ -34,6 +34,7 @@ REASONS = {
     Reason.ISLAND_LIMIT: ("the houses that are cut off from the grid could not balance it", "bus"),
     Reason.MAKES_UP: ("in place of what was cut elsewhere", ""),
     Reason.CONTROL: ("the inverters would not settle", ""),
+    Reason.VOLT_WATT: ("an inverter reduced its power because the voltage was high", "bus"),
     Reason.UNBALANCE: ("the three phases would be too unequal", "bus"),
     Reason.NEUTRAL_VOLTAGE: ("the neutral conductor would be too far from earth voltage", "bus"),
 }

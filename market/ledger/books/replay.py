@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from market.compiled import compiled
-from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Ints, Kind, Rows
+from market.exchanges import CONTRACT, GRID, NOBODY, OPERATOR, Ints, Kind, Reason, Rows
 from market.storage import PPM, Ratings, Wh, drawn_wh, stored_wh
 
 _P2P, _USE, _STORE, _LOT_SALE = int(Kind.P2P), int(Kind.SHARE_USE), int(Kind.SHARE_STORE), int(Kind.LOT_SALE)
 _IMPORT, _EXPORT, _SPILL = int(Kind.GRID_IMPORT), int(Kind.GRID_EXPORT), int(Kind.SPILL)
 _SHED, _LOSS, _COMPENSATION = int(Kind.SHED), int(Kind.LOSS), int(Kind.COMPENSATION)
 _BACKGROUND, _SHIFT = int(Kind.BACKGROUND), int(Kind.SHIFT)
+_VOLT_WATT = int(Reason.VOLT_WATT)
 _GRID, _CONTRACT, _OPERATOR, _NOBODY = int(GRID), int(CONTRACT), int(OPERATOR), int(NOBODY)
 
 
@@ -236,14 +237,14 @@ def post_exchanges(rows: Rows, books: Books) -> int:
 
 @compiled
 def verdict_fits(rows: Rows, verdict: Any) -> bool:
-    """Whether the sums in a verdict are those of the interval's exchanges."""
+    """Whether the sums in a verdict are those of the interval's exchanges; what P(V) took is not curtailed."""
     losses, curtailed, shed = 0, 0, 0
     for row in rows:
         if row.kind == _LOSS:
             losses += row.delivered_wh
         elif row.kind == _SHED:
             shed += row.delivered_wh
-        elif row.kind <= _LOT_SALE or row.kind == _EXPORT:
+        elif (row.kind <= _LOT_SALE or row.kind == _EXPORT) and row.reason != _VOLT_WATT:
             curtailed += row.cleared_wh - row.delivered_wh
     return bool(verdict.losses_wh == losses and verdict.curtailed_wh == curtailed and verdict.shed_wh == shed)
 

@@ -50,12 +50,16 @@ LARGEST_UEUR_PER_KWH = 10_000_000
 LARGEST_GAIN_PPM = 20_000_000
 """Largest heat that a heat pump makes of a unit of energy, in millionths."""
 
+_OF_PHASES = (int(Reason.UNBALANCE), int(Reason.NEUTRAL_VOLTAGE))
+_UP_TO_VOLT_WATT = (0, int(Reason.VOLT_WATT))
+"""Reasons of a balanced model are up to the last one, but for those of phases."""
+
 _Limits = dict[str, tuple[int, int]]
 _NO_FLAGS: _Limits = {"status": (0, 0), "reason": (0, 0)}
 
 _EXCHANGE: _Limits = {
     "status": (0, max(Status)),
-    "reason": (0, Reason.CONTROL),
+    "reason": _UP_TO_VOLT_WATT,
     **dict.fromkeys(("seller", "buyer", "host", "element", "lot"), (NOBODY, _I4)),
     **dict.fromkeys(("cleared_wh", "delivered_wh"), (0, _I4)),
     "price_ueur_per_kwh": (-_I4, _I4),
@@ -202,6 +206,10 @@ def _find_wrong(rows: Any, limits: _Limits) -> Any:
         yield name, (rows[name] < lowest) | (rows[name] > highest)
     if limits.get("reason") == _UP_TO_REASONS:
         yield "reason", ~np.isin(rows["reason"], _REASONS)
+    if limits.get("reason") == _UP_TO_VOLT_WATT:
+        yield "reason", np.isin(rows["reason"], _OF_PHASES)
+    if "tap_pos" in rows.dtype.names:
+        yield "tap_pos", (rows["tap_pos"] != 0) & (rows["status"] != Change.TAP_POSITION)
     if "reserved" in rows.dtype.names:
         filled = np.ascontiguousarray(rows["reserved"]).view(np.uint8).reshape(rows.size, -1)
         yield "reserved", filled.any(axis=1)

@@ -67,6 +67,7 @@ class Change(IntEnum):
     GRID_OUT = 4
     FORMER = 5  # a grid-forming device at this bus supplies an island; it is the slack of the power flow
     BACKGROUND_OFF = 6  # the net's own loads, shunts, wards and motors are off in the island of the former at this bus
+    TAP_POSITION = 7  # the on-load tap changer of this transformer stands at `tap_pos`
 
 
 JOINS, LEAVES, LEAVES_UNREGISTERED = 1, 2, 3
@@ -143,10 +144,11 @@ with its line, in 1e-4 per cent; with four wires the highest voltage of a neutra
 in the net's tables, -1 without any.
 """
 
-TOPOLOGY = np.dtype([*HEAD, ("element", "<i4"), ("reserved", "V56")])
+TOPOLOGY = np.dtype([*HEAD, *list_fields("<i4", "element", "tap_pos"), ("reserved", "V52")])
 """One `Change` (`status`) of the network in an interval.
 
-`element` is an index in the pandapower net; for `FORMER`, of the bus.
+`element` is an index in the pandapower net; for `FORMER`, of the bus. `tap_pos` is the position of a transformer's
+taps in a `TAP_POSITION`, 0 in all others.
 """
 
 CONNECTED = ("load_phase", "pv_phase", "battery_phase", "fuel_cell_phase")

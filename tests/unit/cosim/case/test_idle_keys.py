@@ -47,6 +47,10 @@ PUMPS: Changes = {"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24}, "he
 ON_QUARTERS: Changes = {"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24, "interval_minutes": 15}}
 FROM_GROUND = {**PUMPS, "heat_pump": {"n_heat_pumps": 3, "source": "ground"}}
 
+LOW = (0.99, 1.0)
+P_V: Changes = {"pv": {"volt_watt": True, "volt_watt_vm_pu": LOW}, **SUNNY}
+TAPS: Changes = {"tap_changer": {"enabled": True, "vm_lower_pu": 0.96, "vm_upper_pu": 1.05, "tap_pos": 2}}
+
 EFFECTS: dict[str, tuple[Changes, Any]] = {
     "seed": ({}, 2),
     "horizon.start": ({}, "2017-06-02T00:00:00Z"),
@@ -95,6 +99,13 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
     "pv.q_v_vm_pu": (Q_V, (0.90, 0.97, 0.99, 1.01)),
     "pv.q_v_q_pu": ({"pv": {"control": "q_v", "q_v_vm_pu": (0.93, 0.97, 0.99, 1.01)}, **SUNNY}, (0.2, 0.0, 0.0, -0.2)),
     "pv.rating_kva_per_kw": ({"pv": {"control": "q_v", "q_v_vm_pu": (0.93, 0.97, 0.99, 1.01)}, **SUNNY}, 1.5),
+    "pv.volt_watt": ({"limits": {"max_vm_pu": 1.05}, **SUNNY}, True),
+    "pv.volt_watt_vm_pu": (P_V, (0.98, 1.01)),
+    "pv.volt_watt_share": (P_V, 0.5),
+    "tap_changer.enabled": ({}, True),
+    "tap_changer.vm_lower_pu": (TAPS, 1.0),
+    "tap_changer.vm_upper_pu": ({"tap_changer": {"enabled": True, "vm_upper_pu": 1.06, "tap_pos": -2}}, 1.03),
+    "tap_changer.delay_s": (TAPS, 86_400.0),
     "pv.min_cos_phi": ({"pv": {"control": "q_v", "q_v_vm_pu": (0.9, 0.91, 0.92, 0.93)}, **SUNNY}, 0.99),
     "network.n_branches": ({}, 1),
     "network.trafo_std_type": ({}, "0.4 MVA 20/0.4 kV"),
@@ -189,6 +200,14 @@ LISTED = {
     "pv.source": "it needs a table of weather: test_roofs",
     **dict.fromkeys(
         ("pv.weather_file", "pv.latitude_deg", "pv.longitude_deg", "pv.tilt_deg", "pv.azimuth_deg"), "test_roofs"
+    ),
+    **dict.fromkeys(
+        (
+            *("tap_changer.transformers", "tap_changer.side", "tap_changer.bus", "tap_changer.tap_pos"),
+            *("tap_changer.tap_min", "tap_changer.tap_max", "tap_changer.tap_neutral"),
+            *("tap_changer.tap_step_percent", "tap_changer.tap_side"),
+        ),
+        "test_voltage_control: what changes taps, and what replaces the net's",
     ),
     "tariff.timezone": "it needs bands that differ: test_tariff",
     "horizon.timezone": "local time beside UTC on screen and report: test_local_time",
