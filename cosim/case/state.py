@@ -86,7 +86,7 @@ def make_opening_network(
         np.zeros(n_outages, bool),
         standing,
         plants,
-        np.full(1, HOUR_BY_HOUR, np.int8) if may_look_ahead else NO_PLAN,
+        plan=np.full(1, HOUR_BY_HOUR, np.int8) if may_look_ahead else NO_PLAN,
     )
 
 

@@ -37,12 +37,15 @@ class ConnectedCircuit(NamedTuple):
         Sparse (m, C): share of each injection at each port; no port where a bus is without supply.
     neutral
         (i,) node of the neutral of each internal bus, -1 where it is earthed everywhere.
+    four_wires
+        Whether neutrals are conductors of their own, though a network that is off has none.
     """
 
     circuit: Circuit
     net: ThreePhaseNet
     share: Any
     neutral: Ints
+    four_wires: bool
 
 
 def get_connections(feeder: Feeder) -> Connections:
@@ -85,9 +88,9 @@ def connect_feeder(feeder: Feeder) -> ConnectedCircuit:
     shares = sparse.coo_array((share, (place[n_own:], injection)), shape=shape).tocsr()
     wires = get_connections(feeder).wires
     if wires is None:
-        return ConnectedCircuit(circuit, made, shares, np.full(made.matrices.y_bus.shape[0], EARTH))
+        return ConnectedCircuit(circuit, made, shares, np.full(made.matrices.y_bus.shape[0], EARTH), False)
     found = add_neutrals(feeder.net, made._replace(circuit=circuit), internal, wires)
-    return ConnectedCircuit(found.circuit, made, shares, found.node)
+    return ConnectedCircuit(found.circuit, made, shares, found.node, True)
 
 
 def check_one_phase_buses(feeder: Feeder) -> None:

@@ -33,6 +33,8 @@ class PhaseReadout(NamedTuple):
         (B, 3) node of each phase of each bus, -1 without supply.
     neutral
         (B,) node of its neutral, -1 where that is earthed everywhere.
+    four_wires
+        Whether neutrals are conductors of their own.
     base_v
         (B,) nominal voltage to earth, V.
     terminal
@@ -56,6 +58,7 @@ class PhaseReadout(NamedTuple):
 
     node: Ints
     neutral: Ints
+    four_wires: bool
     base_v: Floats
     terminal: Ints
     percent_per_a: Floats
@@ -89,6 +92,7 @@ def make_phase_readout(net: Any, connected: ConnectedCircuit) -> PhaseReadout:
     return PhaseReadout(
         node,
         np.where(matrices.bus >= 0, connected.neutral[matrices.bus], -1),
+        connected.four_wires,
         net.bus.vn_kv.to_numpy(np.float64) * 1000.0 / np.sqrt(3.0),
         terminal,
         100.0 / rated_currents_a(net),
@@ -147,7 +151,7 @@ def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex,
 
 def neutral_voltages(readout: PhaseReadout, v: Complex) -> Floats:
     """Voltage of each bus's neutral to earth, (K, B) V; (K, 0) where no neutral is a conductor of its own."""
-    if not (readout.neutral >= 0).any():
+    if not readout.four_wires:
         return np.zeros((len(v), 0))
     return _nan_where(readout.node[:, 0] < 0, np.abs(_take(v, readout.neutral)))
 

@@ -121,7 +121,7 @@ class PhaseReference:
             readout.is_grid.size,
             n_power=readout.n_trafos,
             n_unbalance=n_buses,
-            n_neutral=n_buses if (readout.neutral >= 0).any() else 0,
+            n_neutral=n_buses if readout.four_wires else 0,
         )
         circuit, share = self._connected.circuit, self._connected.share
         drawn = circuit.power_kva - (share @ p_kw.T + 1j * (share @ q_kvar.T)).T

@@ -133,7 +133,7 @@ class PhaseState:
     def neutrals(self, v: Complex) -> Complex:
         """Voltages of the neutrals to earth, scaled, (M, …); none where no neutral is a conductor of its own."""
         neutral = self.engine.readout.neutral
-        if not (neutral >= 0).any():
+        if not self.engine.readout.four_wires:
             return np.zeros((0, *v.shape[1:]), np.complex128)
         taken = v[np.maximum(neutral, 0)].astype(np.complex128)
         taken[neutral < 0] = 0.0

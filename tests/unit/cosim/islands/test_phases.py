@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cosim import run
 from cosim.case.case import build_case
 from cosim.interval.chunk import Chunk
 from cosim.interval.fold import run_intervals
@@ -95,3 +96,24 @@ def test_every_mechanism_survives_an_outage(mechanism: str) -> None:
     stream = _stream(market={"mechanism": mechanism}, community={"enabled": True})
     assert all((chunk.verdicts.status == 0).all() for chunk in stream)
     assert any(part.supply == Supply.ISLAND for c in stream if c.event for part in c.event.parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["three_phase", "four_wire"])
+def test_an_outage_of_a_network_with_phases_is_a_part_of_its_tables(model: str) -> None:
+    """A network that is off has no neutral: its voltages to earth are null, not missing."""
+    found = run(
+        Scenario().with_changes(
+            horizon={"hours": 6, "start": "2017-06-20T04:00:00Z"},
+            houses={"n_houses": 4, "n_prosumers": 0, "production_ratio": 0.0},
+            battery={"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
+            network={"n_branches": 1, "model": model},
+            community={"enabled": False},
+            events=[{**OUT, "hours": 2}],
+        )
+    )
+    columns = [name for name in found.bus_voltage.columns if name != "bus"]
+    assert ("neutral_v" in columns) == (model == "four_wire")
+    off = found.bus_voltage.loc["2017-06-20T06:00Z":"2017-06-20T07:00Z", columns]  # type: ignore[misc]
+    assert len(off)
+    assert off.isna().to_numpy().all()
