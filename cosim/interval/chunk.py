@@ -14,6 +14,7 @@ from cosim.case.state import NetworkState
 from cosim.delivery.losses import losses_wh, with_losses
 from cosim.delivery.window import Window
 from cosim.errors import ConservationError
+from cosim.interval.bounds import Bounds, join_bounds
 from cosim.interval.device_requests import DeviceDecision
 from cosim.islands.event_interval import EventInterval
 from grid_models.powerflow.flow import Flow
@@ -40,6 +41,8 @@ class Chunk(NamedTuple):
         State of the network after the last interval.
     event, decisions
         The parts of the network where it was not whole, and what became of devices (K = 1).
+    bounds
+        Envelopes that the orders were clipped to, None where there are none.
     """
 
     first: int
@@ -52,6 +55,7 @@ class Chunk(NamedTuple):
     network: NetworkState
     event: EventInterval | None = None
     decisions: tuple[DeviceDecision, ...] = ()
+    bounds: Bounds | None = None
 
     @property
     def stop(self) -> int:
@@ -89,6 +93,7 @@ def close_intervals(
     lost_wh: Wh | None = None,
     event: EventInterval | None = None,
     decisions: tuple[DeviceDecision, ...] = (),
+    bounds: Bounds | None = None,
 ) -> Chunk:
     """Intervals in their final form: conservation checked, losses booked. The one constructor of a `Chunk`.
 
@@ -110,6 +115,8 @@ def close_intervals(
         (K,) losses that the operator buys from the utility; all of the AC solution's if left out.
     event, decisions
         Parts of the network and what became of devices, in an interval with an event.
+    bounds
+        Envelopes of the intervals, where orders were clipped to them.
 
     Raises
     ------
@@ -130,6 +137,7 @@ def close_intervals(
         network,
         event,
         decisions,
+        bounds,
     )
 
 
@@ -176,6 +184,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         power_flows=np.concatenate([part.power_flows for part in parts]),
         unclean={t: verdict for part in parts for t, verdict in part.unclean.items()},
         network=last.network,
+        bounds=join_bounds([part.bounds for part in parts]),
     )
 
 

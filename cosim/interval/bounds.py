@@ -1,0 +1,64 @@
+"""Envelopes of intervals as they are recorded: what houses would have done, what they might, and what was taken off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.interval.envelope import Envelope
+from grid_models.arrays import Ints, Mask
+from market.clipping import NO_LIMIT_WH, Rooms
+from market.storage import Wh
+
+
+class Bounds(NamedTuple):
+    """Envelopes of K intervals and N houses.
+
+    Attributes
+    ----------
+    asked, limit
+        What the orders would have had each house do at most, and what it might, (K, N) Wh.
+    stops
+        Number of the limit of the network that stops each room, (K, 5, N), -1 where none does.
+    exists
+        (K,) False where what houses do anyway breaks a limit: nothing is clipped there.
+    spilled_wh, not_taken_wh
+        (K, N) what was taken off offers and not stored, and off what devices asked for.
+    instead_wh
+        (K,) how much more would have been carried if the market had cleared first and been curtailed then, from the
+        same state; below zero where it would have been less.
+    """
+
+    asked: Rooms
+    limit: Rooms
+    stops: Ints
+    exists: Mask
+    spilled_wh: Wh
+    not_taken_wh: Wh
+    instead_wh: Wh
+
+    def binds(self) -> Mask:
+        """(K,) whether the envelope keeps anybody from something."""
+        return np.any([(limit != NO_LIMIT_WH).any(axis=1) for limit in self.limit], axis=0)
+
+
+def make_bounds(asked: Rooms, envelopes: Sequence[Envelope]) -> Bounds:
+    """Bounds of K intervals in which nothing was taken off."""
+    limit = Rooms._make(map(np.stack, zip(*(envelope.limit for envelope in envelopes), strict=True)))
+    none, k = np.zeros_like(asked.surplus_wh), len(envelopes)
+    stops, exists = (np.array([getattr(each, name) for each in envelopes]) for name in ("stops", "exists"))
+    return Bounds(asked, limit, stops, exists, none, none, np.zeros(k, np.int64))
+
+
+def join_bounds(parts: Sequence[Bounds | None]) -> Bounds | None:
+    """Those of consecutive stretches, of which all have some or none has."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    asked, limit = (
+        Rooms._make(map(np.concatenate, zip(*(getattr(part, name) for part in known), strict=True)))
+        for name in ("asked", "limit")
+    )
+    return Bounds(asked, limit, *map(np.concatenate, zip(*(part[2:] for part in known), strict=True)))

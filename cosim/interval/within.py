@@ -1,0 +1,121 @@
+"""Intervals whose orders are clipped to envelopes before the market: windows of `market.network = "envelope"`.
+
+A window is settled as if there were no envelopes. That is what a market within envelopes gives, too, up to the first
+interval in which an envelope keeps somebody from something. That one follows the steps of
+`cosim.interval.interval.run_interval`, on clipped orders. Verdict and curtailment have the last word.
+
+Law: the length of a window never changes a byte of the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.case.case import Case
+from cosim.case.state import NetworkState
+from cosim.curtailment.feasible import Feasible, make_feasible
+from cosim.curtailment.search import Found, try_deliveries
+from cosim.delivery.redispatch import find_curtailable
+from cosim.delivery.setpoints import injection_kw
+from cosim.delivery.window import make_orders_at
+from cosim.interval.bounds import make_bounds
+from cosim.interval.chunk import Chunk
+from cosim.interval.envelope import Envelope, make_no_limits, solve_envelope
+from cosim.interval.interval import close_one
+from cosim.interval.optimistic import Optimistic, close_clean, try_window
+from cosim.interval.rooms import Plan, plan_window
+from cosim.interval.screen import find_close
+from grid_models.powerflow.verdicts import Judgement
+from market.clipping import Rooms, clip_orders, with_spilled
+from market.exchanges import ORDER
+from market.orders import Orders
+from market.settlement import Settlement, deliver_all, settle
+from market.state import State
+
+
+class Whole(NamedTuple):
+    """Leading intervals of a window that nothing is taken off: their envelopes, and that of the next, if solved."""
+
+    envelopes: list[Envelope]
+    next: Envelope | None
+
+
+def run_within(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
+    """The intervals among the next `n` whose orders are within their envelopes, and the first one clipped to its own."""
+    tried, plan = try_with_orders(case, state, first, n)
+    whole = find_whole(case, tried, plan)
+    k, done = len(whole.envelopes), list[Chunk]()
+    if k:
+        done.append(close_clean(case, state, tried, network, k, make_bounds(_first(plan.asked, k), whole.envelopes)))
+    if whole.next is not None:
+        at = done[-1].window.state if done else state
+        done.append(run_clipped(case, at, tried, network, k, plan.asked.at(k), whole.next))
+    return done
+
+
+def try_with_orders(case: Case, state: State, first: int, n: int) -> tuple[Optimistic, Plan]:
+    """The next `n` intervals settled as if there were no envelopes, and what houses would do in them."""
+    tried = try_window(replace(case, rules=case.rules._replace(records_orders=1)), state, first, n)
+    plan = plan_window(case, state, tried.window)
+    window = tried.window._replace(orders=np.zeros((0, state.own_wh.size), ORDER))
+    return tried._replace(window=window), plan
+
+
+def _first(rooms: Rooms, k: int) -> Rooms:
+    return Rooms._make(column[:k] for column in rooms)
+
+
+def find_whole(case: Case, tried: Optimistic, plan: Plan) -> Whole:
+    """Envelopes of the leading intervals that are clean and nothing is taken off, and of the next, if there is one.
+
+    Only intervals are solved that come close to a limit: see `cosim.interval.screen`.
+    """
+    meters, houses = tried.meters, tried.meters.shape[1]
+    p_kw = injection_kw(meters, case.interval_minutes, case.feeder.connections)
+    solved = find_close(case, plan, tried.flow, p_kw) | (tried.verdicts.status != Judgement.OK)
+    found: list[Envelope] = []
+    for k in range(len(meters)):
+        envelope = solve_envelope(case, plan.at(k)) if solved[k] else make_no_limits(houses)
+        if envelope.binds or tried.verdicts.status[k] != Judgement.OK:
+            return Whole(found, envelope)
+        found.append(envelope)
+    return Whole(found, None)
+
+
+def run_clipped(
+    case: Case, state: State, tried: Optimistic, network: NetworkState, k: int, asked: Rooms, envelope: Envelope
+) -> Chunk:
+    """The k-th interval of a window, on orders clipped to its envelope."""
+    t = tried.first + k
+    orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
+    instead = curtail_instead(case, orders, before, tried, k)
+    clipped, before_clipped, spilled, not_taken = clip_orders(orders, before, asked, envelope.limit, case.rules)
+    rows = with_spilled(case.mechanism.clear(clipped, before_clipped, case.rules).rows, clipped, spilled)
+    cleared = try_deliveries(case, clipped, before_clipped, [deliver_all(rows, spilled.size)]).at(0)
+    feasible = make_feasible(case, clipped, before_clipped, rows, cleared)
+    chunk = close_one(case, t, clipped, before_clipped, rows, feasible, network)
+    made = make_bounds(Rooms._make(column[None] for column in asked), [envelope])
+    more = carried_wh(instead.settlement) - carried_wh(feasible.settlement)
+    taken_off = {"spilled_wh": spilled[None], "not_taken_wh": not_taken[None]}
+    return chunk._replace(bounds=made._replace(**taken_off, instead_wh=np.array([more])))
+
+
+def curtail_instead(case: Case, orders: Orders, before: State, tried: Optimistic, k: int) -> Feasible:
+    """What the k-th interval of a window would have been without an envelope, from the same state."""
+    rows = tried.window.rows[tried.window.offsets[k] : tried.window.offsets[k + 1]]
+    settlement = settle(deliver_all(rows, orders.need_wh.size), orders, before, case.rules)
+    settlement = settlement._replace(meters=tried.meters[k])
+    cleared = Found(settlement, tried.flow.select_one(k), tried.verdicts.select(k, k + 1))
+    return make_feasible(case, orders, before, rows, cleared)
+
+
+def carried_wh(settlement: Settlement) -> int:
+    """What an interval carried between connections and to devices that can wait."""
+    rows = settlement.rows
+    delivered = rows["delivered_wh"][find_curtailable(rows)].sum()
+    return int(delivered + settlement.state.flexible["given_wh"].sum())
+
+

@@ -1,0 +1,140 @@
+"""Orders clipped to what the wires will carry, before the market clears them.
+
+Four things that a house may do are no more than its *rooms* allow: offer its surplus, give out of its battery what it
+holds for others, take energy of others into its battery, and let devices that can wait take energy now. Its other load
+is served whatever happens, and what it does to balance itself is nobody else's concern.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from market.exchanges import CAR, NOBODY, Ask, Kind, Rows
+from market.flexible import asked_wh
+from market.orders import Orders, find_ask, price_orders, with_requests
+from market.rules import Rules
+from market.state import State
+from market.storage import Wh
+
+NO_LIMIT_WH = -1
+"""A room that nothing limits but what the house has or asks for."""
+
+
+class Rooms(NamedTuple):
+    """Energies of each house in an interval, (…, N) Wh; as limits, `NO_LIMIT_WH` is none.
+
+    Attributes
+    ----------
+    surplus_wh
+        Its offer.
+    lots_wh
+        What its battery gives of energy that it holds for others.
+    shares_wh
+        What its battery takes of others' surplus.
+    cars_wh, heat_pumps_wh
+        What devices take that could wait.
+    """
+
+    surplus_wh: Wh
+    lots_wh: Wh
+    shares_wh: Wh
+    cars_wh: Wh
+    heat_pumps_wh: Wh
+
+    def at(self, k: int) -> Rooms:
+        """Those of the k-th interval."""
+        return Rooms._make(column[k] for column in self)
+
+
+class Clipped(NamedTuple):
+    """Orders within their rooms, the state they are made from, and what was taken off them, (N,) Wh each."""
+
+    orders: Orders
+    state: State
+    spilled_wh: Wh
+    not_taken_wh: Wh
+
+
+def clip_to(asked_for: Wh, limit_wh: Wh) -> Wh:
+    """What of it is within a limit.
+
+    Examples
+    --------
+    >>> clip_to(np.array([5, 5, 5]), np.array([3, 9, NO_LIMIT_WH])).tolist()
+    [3, 5, 5]
+    """
+    return np.where(limit_wh == NO_LIMIT_WH, asked_for, np.minimum(asked_for, limit_wh))
+
+
+def clip_orders(orders: Orders, state: State, asked: Rooms, limit: Rooms, rules: Rules) -> Clipped:
+    """Orders within limits: devices ask for less, surplus is spilled or stays in the battery, batteries do less.
+
+    Parameters
+    ----------
+    orders, state
+        Of an interval, and the state that they were made from.
+    asked, limit
+        What the orders would have each house do at most, and what it may, (N,).
+    rules
+        Rules of the market.
+    """
+    kept = Rooms._make(clip_to(a, b) for a, b in zip(asked, limit, strict=True))
+    cars, pumps = asked.cars_wh - kept.cars_wh, asked.heat_pumps_wh - kept.heat_pumps_wh
+    state = state._replace(flexible=without_asks(state.flexible, cars, pumps))
+    unused = orders.offer_wh - clip_to(orders.offer_wh, limit.surplus_wh)
+    stays = np.minimum(unused, orders.discharge_wh)  # what a battery was to sell it keeps
+    clipped = orders._replace(
+        load_wh=orders.load_wh - cars - pumps,
+        need_wh=orders.need_wh - cars - pumps,
+        offer_wh=orders.offer_wh - unused,
+        discharge_wh=orders.discharge_wh - stays,
+        charge_left_wh=clip_to(orders.charge_left_wh, limit.shares_wh),
+        discharge_left_wh=clip_to(orders.discharge_left_wh, limit.lots_wh),
+        flexible_wh=asked_wh(state.flexible, orders.need_wh.size),
+    )
+    return Clipped(ask_anew(clipped, orders, state, rules), state, unused - stays, cars + pumps)
+
+
+def ask_anew(clipped: Orders, orders: Orders, state: State, rules: Rules) -> Orders:
+    """Clipped orders with the requests and the price that follow from them."""
+    requests, shares = orders.requests.copy(), orders.asks_share.copy()
+    for i in np.flatnonzero(clipped.need_wh < orders.need_wh).tolist():
+        need, utility = int(clipped.need_wh[i]), clipped.utility_ueur_per_kwh
+        left = int(clipped.charge_left_wh[i])
+        ask = find_ask(int(Ask.BY_RULE), need * utility, int(state.wallet_neur[i]), left) if need else 0
+        requests[i], shares[i] = ask == 1, ask == 2
+    price = price_orders(clipped.offer_wh, clipped.need_wh, requests, clipped.utility_ueur_per_kwh, rules)
+    return with_requests(clipped._replace(asks_share=shares), requests, price)
+
+
+def without_asks(flexible: Rows, cars_wh: Wh, heat_pumps_wh: Wh) -> Rows:
+    """Devices that ask for less by these energies of each house, (N,) Wh, of what can wait; the first ones wait first."""
+    asks, left = flexible.copy(), {True: cars_wh.copy(), False: heat_pumps_wh.copy()}
+    for device in asks:
+        of_kind, house = left[bool(device["status"] == CAR)], device["house"]
+        cut = max(min(int(of_kind[house]), int(device["wanted_wh"]) - int(device["least_wh"])), 0)
+        device["wanted_wh"] -= cut
+        device["floor_wh"] = min(device["floor_wh"], device["wanted_wh"])
+        of_kind[house] -= cut
+    return asks
+
+
+def with_spilled(rows: Rows, orders: Orders, spilled_wh: Wh) -> Rows:
+    """Cleared exchanges with what houses spilled before, (N,) Wh, in the row of the house where it has one."""
+    done, more = rows.copy(), []
+    for i in np.flatnonzero(spilled_wh).tolist():
+        at = np.flatnonzero((done["kind"] == Kind.SPILL) & (done["seller"] == i))
+        if at.size:
+            done["cleared_wh"][at[0]] += spilled_wh[i]
+            done["delivered_wh"][at[0]] += spilled_wh[i]
+        else:
+            more.append(i)
+    new = np.zeros(len(more), rows.dtype)
+    new["kind"], new["interval"], new["seller"] = Kind.SPILL, orders.interval, more
+    new["seq"] = done.size + np.arange(len(more))
+    for name in ("buyer", "host", "element", "lot"):
+        new[name] = NOBODY
+    new["cleared_wh"] = new["delivered_wh"] = spilled_wh[more]
+    return np.concatenate([done, new])
