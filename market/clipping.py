@@ -34,7 +34,7 @@ class Rooms(NamedTuple):
     shares_wh
         What its battery takes of others' surplus.
     cars_wh, heat_pumps_wh
-        What devices take that could wait.
+        What its devices that can wait ask for.
     """
 
     surplus_wh: Wh
@@ -110,14 +110,17 @@ def ask_anew(clipped: Orders, orders: Orders, state: State, rules: Rules) -> Ord
 
 
 def without_asks(flexible: Rows, cars_wh: Wh, heat_pumps_wh: Wh) -> Rows:
-    """Devices that ask for less by these energies of each house, (N,) Wh, of what can wait; the first ones wait first."""
+    """Devices that ask for less by these energies of each house, (N,) Wh: what can wait first, then what they miss."""
     asks, left = flexible.copy(), {True: cars_wh.copy(), False: heat_pumps_wh.copy()}
-    for device in asks:
-        of_kind, house = left[bool(device["status"] == CAR)], device["house"]
-        cut = max(min(int(of_kind[house]), int(device["wanted_wh"]) - int(device["least_wh"])), 0)
-        device["wanted_wh"] -= cut
-        device["floor_wh"] = min(device["floor_wh"], device["wanted_wh"])
-        of_kind[house] -= cut
+    for keeps_least in (True, False):
+        for device in asks:
+            of_kind, house = left[bool(device["status"] == CAR)], device["house"]
+            stop = int(device["least_wh"]) if keeps_least else 0
+            cut = max(min(int(of_kind[house]), int(device["wanted_wh"]) - stop), 0)
+            device["wanted_wh"] -= cut
+            of_kind[house] -= cut
+    for name in ("least_wh", "floor_wh"):
+        asks[name] = np.minimum(asks[name], asks["wanted_wh"])
     return asks
 
 

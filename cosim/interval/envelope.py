@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.interval.rooms import Doers, Plan, list_doers
+from cosim.interval.rooms import Doers, Plan, Plans, list_doers
 from grid_models.arrays import Floats, Ints
 from grid_models.envelopes.corners import Background
 from grid_models.envelopes.solve import find_envelopes
@@ -45,8 +45,18 @@ def make_no_limits(n: int, *, exists: bool = True) -> Envelope:
     return Envelope(Rooms(*(np.full(n, NO_LIMIT_WH) for _ in Rooms._fields)), np.full((5, n), -1), exists)
 
 
-def solve_envelope(case: Case, plan: Plan) -> Envelope:
-    """Envelope of the one interval of a plan, by the rule of the scenario."""
+def solve_envelope(case: Case, plans: Plans) -> Envelope:
+    """Envelope of the one interval of its plans, by the rule of the scenario.
+
+    Where what houses do anyway breaks a limit, devices may be kept from what they should not miss, too.
+    """
+    found = _solve(case, plans.wait)
+    if found.exists or np.array_equal(plans.wait.anyway_kw, plans.forgo.anyway_kw):
+        return found
+    return _solve(case, plans.forgo)
+
+
+def _solve(case: Case, plan: Plan) -> Envelope:
     doers, n = list_doers(case, plan), plan.asked.surplus_wh.shape[1]
     wires, others = Wires((case.engine,), case.limits), Background(plan.anyway_kw, plan.q_kvar)
     found = find_envelopes(wires, doers.as_customers(), others, case.scenario.market.envelope_rule)
@@ -61,6 +71,7 @@ def _share_out(case: Case, plan: Plan, doers: Doers, room_kw: Floats, stops: Int
     made = make_no_limits(plan.asked.surplus_wh.shape[1])
     wh = np.floor(room_kw * 1000.0 * case.interval_minutes / 60.0 + _ROUNDING_WH).astype(np.int64)
     for house, room, limit, stop in zip(*(c.tolist() for c in (doers.house, doers.room, wh, stops)), strict=True):
-        if limit < plan.asked[room][0, house]:
-            made.limit[room][house], made.stops[room, house] = limit, stop
+        asked, used = (int(rooms[room][0, house]) for rooms in (plan.asked, plan.used))
+        if limit < used:
+            made.limit[room][house], made.stops[room, house] = limit + asked - used, stop
     return made

@@ -33,30 +33,57 @@ class Plan(NamedTuple):
     ----------
     asked
         Each room at most, (K, N) Wh.
+    used
+        What of it an envelope shares out: of devices what passes the house's connection, and could wait.
     anyway_kw, q_kvar
-        Injections without any of that, and reactive ones with all loads served, (K, C).
+        Injections without what is shared out, and reactive ones with all loads served, (K, C).
     """
 
     asked: Rooms
+    used: Rooms
     anyway_kw: Floats
     q_kvar: Floats
 
     def at(self, k: int) -> Plan:
         """The k-th interval alone, as K = 1."""
-        one = Rooms._make(column[k : k + 1] for column in self.asked)
-        return Plan(one, self.anyway_kw[k : k + 1], self.q_kvar[k : k + 1])
+        asked, used = (Rooms._make(column[k : k + 1] for column in rooms) for rooms in (self.asked, self.used))
+        return Plan(asked, used, self.anyway_kw[k : k + 1], self.q_kvar[k : k + 1])
 
 
-def plan_window(case: Case, state: State, window: Window) -> Plan:
-    """Plan of a window that was settled as cleared, with its orders, from the state before it."""
-    orders, meters = window.orders, window.meters
+class Plans(NamedTuple):
+    """Plans of the same K intervals: devices wait where they can, and, where that is not enough, take nothing."""
+
+    wait: Plan
+    forgo: Plan
+
+    def at(self, k: int) -> Plans:
+        """The k-th interval alone, as K = 1."""
+        return Plans(self.wait.at(k), self.forgo.at(k))
+
+
+def plan_window(case: Case, state: State, window: Window) -> Plans:
+    """Plans of a window that was settled as cleared, with its orders, from the state before it."""
+    orders, devices = window.orders, window.devices
     read = {name: orders[name].astype(np.int64) for name in orders.dtype.names if name.endswith("_wh")}
-    asked = _list_rooms(case, read, orders["status"], _held_for_others_wh(state, window), window.devices)
-    wh = _anyway_wh(meters, read, asked)
+    wanted = devices["wanted_wh"].astype(np.int64)
+    asked = _list_rooms(case, read, orders["status"], _held_for_others_wh(state, window), devices, wanted)
+    waits = np.maximum(wanted - devices["least_wh"], 0)
+    waiting = (_sum_devices(devices, waits, read["need_wh"].shape, cars=cars) for cars in (True, False))
+    return Plans(
+        _make_plan(case, window.meters, read, asked, *waiting),
+        _make_plan(case, window.meters, read, asked, asked.cars_wh, asked.heat_pumps_wh),
+    )
+
+
+def _make_plan(case: Case, meters: Rows, read: dict[str, Wh], asked: Rooms, cars_wh: Wh, pumps_wh: Wh) -> Plan:
+    """Plan in which so much of what devices ask for is shared out, (K, N) Wh each, as far as it passes connections."""
+    cars = np.minimum(cars_wh, read["need_wh"])
+    used = asked._replace(cars_wh=cars, heat_pumps_wh=np.minimum(pumps_wh, read["need_wh"] - cars))
     served = meters["load_wh"].astype(np.int64)  # a window as cleared sheds nothing
     return Plan(
         asked,
-        spread_devices(wh, case.interval_minutes, case.feeder.connections),
+        used,
+        spread_devices(_anyway_wh(meters, read, used), case.interval_minutes, case.feeder.connections),
         _reactive_kvar(case, case.load_reactive, served, meters["interval"].astype(np.int64)),
     )
 
@@ -76,48 +103,48 @@ def _held_for_others_wh(state: State, window: Window) -> Wh:
     return hosted * state.ratings.discharge_ppm // PPM
 
 
-def _list_rooms(case: Case, read: dict[str, Wh], status: Ints, most_lots: Wh, devices: Rows) -> Rooms:
-    """What each house would do at most: no lots without a buyer, no shares without an offer."""
-    code = case.rules.mechanism
-    buys, offer = (status == 1).any(axis=1, keepdims=True), read["offer_wh"]
-    lots = np.where(buys, np.minimum(read["discharge_left_wh"], most_lots), 0)
+def _list_rooms(
+    case: Case, read: dict[str, Wh], status: Ints, most_lots: Wh, devices: Rows, wanted_wh: Wh
+) -> Rooms:
+    """What each house would do at most: no lots beyond what buyers need, no shares beyond what is offered."""
+    code, offer = case.rules.mechanism, read["offer_wh"]
+    bought = np.where(status == 1, read["need_wh"], 0).sum(axis=1, keepdims=True)
+    lots = np.minimum(np.minimum(read["discharge_left_wh"], most_lots), bought)
     shares = (status == 2) & (SHARING_CENTRAL <= code <= SHARING_SELFISH) | (code == PLUGGED_IN)
     offered = offer.sum(axis=1, keepdims=True)
     shares_wh = np.where(shares, np.minimum(read["charge_left_wh"], offered), 0)
-    cars, pumps = (_waiting_wh(devices, offer.shape, cars=cars) for cars in (True, False))
-    cars = np.minimum(cars, read["need_wh"])
-    return Rooms(offer, lots, shares_wh, cars, np.minimum(pumps, read["need_wh"] - cars))
+    cars, pumps = (_sum_devices(devices, wanted_wh, offer.shape, cars=cars) for cars in (True, False))
+    return Rooms(offer, lots, shares_wh, cars, pumps)
 
 
-def _waiting_wh(devices: Rows, shape: tuple[int, ...], *, cars: bool) -> Wh:
-    """What cars, or heat pumps, of each house ask for and could take later, (K, N) Wh."""
-    wh = np.zeros(shape, np.int64)
+def _sum_devices(devices: Rows, wh: Wh, shape: tuple[int, ...], *, cars: bool) -> Wh:
+    """Sums of energies of cars, or of heat pumps, (K, D), by house, (K, N) Wh."""
+    sums = np.zeros(shape, np.int64)
     chosen = (devices["status"] == CAR) == cars
-    waits = np.maximum(devices["wanted_wh"].astype(np.int64) - devices["least_wh"], 0)
     interval = np.broadcast_to(np.arange(shape[0])[:, None], devices.shape)
-    np.add.at(wh, (interval[chosen], devices["house"][chosen]), waits[chosen])
-    return wh
+    np.add.at(sums, (interval[chosen], devices["house"][chosen]), wh[chosen])
+    return sums
 
 
-def _anyway_wh(meters: Rows, read: dict[str, Wh], asked: Rooms) -> dict[str, Wh]:
-    """What each kind of device injects without what the houses may do, (K, N) Wh each; panels are the first to spill."""
+def _anyway_wh(meters: Rows, read: dict[str, Wh], used: Rooms) -> dict[str, Wh]:
+    """What each kind of device injects without what is shared out, (K, N) Wh each; panels are the first to spill."""
     cars = meters["reason"].astype(np.int64)
-    of_panels = np.minimum(asked.surplus_wh, meters["pv_wh"])
+    of_panels = np.minimum(used.surplus_wh, meters["pv_wh"])
     return {
-        "load": cars - meters["load_wh"].astype(np.int64) + asked.heat_pumps_wh,
-        "ev": asked.cars_wh - cars,
+        "load": cars - meters["load_wh"].astype(np.int64) + used.heat_pumps_wh,
+        "ev": used.cars_wh - cars,
         "pv": meters["pv_wh"].astype(np.int64) - of_panels,
         "battery": read["discharge_wh"] - read["charge_wh"],
-        "fuel_cell": meters["fuel_cell_wh"].astype(np.int64) - (asked.surplus_wh - of_panels),
+        "fuel_cell": meters["fuel_cell_wh"].astype(np.int64) - (used.surplus_wh - of_panels),
     }
 
 
 def reach_kw(case: Case, plan: Plan) -> tuple[Floats, Floats]:
     """Lowest and highest injections of the box of a plan, (K, C) kW."""
-    wh = {name: getattr(plan.asked, name) for name in Rooms._fields}
+    wh = {name: getattr(plan.used, name) for name in Rooms._fields}
     ends = []
     for sign in (-1, 1):
-        at = dict.fromkeys(_DEVICE.values(), np.zeros_like(plan.asked.surplus_wh))
+        at = dict.fromkeys(_DEVICE.values(), np.zeros_like(plan.used.surplus_wh))
         for name, device in _DEVICE.items():
             if (name in _TAKES) == (sign < 0):
                 at[device] = at[device] + sign * wh[name]
@@ -144,7 +171,7 @@ def list_doers(case: Case, plan: Plan) -> Doers:
     """Everything that somebody would do in the one interval of a plan."""
     parts, connections = [], case.feeder.connections
     for number, name in enumerate(Rooms._fields):
-        wh = getattr(plan.asked, name)[0]
+        wh = getattr(plan.used, name)[0]
         house = np.flatnonzero(wh)
         column = np.arange(wh.size) if connections is None else connections.column(_DEVICE[name])
         kw = mean_kw(wh[house], case.interval_minutes)

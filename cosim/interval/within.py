@@ -26,7 +26,7 @@ from cosim.interval.chunk import Chunk
 from cosim.interval.envelope import Envelope, make_no_limits, solve_envelope
 from cosim.interval.interval import close_one
 from cosim.interval.optimistic import Optimistic, close_clean, try_window
-from cosim.interval.rooms import Plan, plan_window
+from cosim.interval.rooms import Plans, plan_window
 from cosim.interval.screen import find_close
 from grid_models.powerflow.verdicts import Judgement
 from market.clipping import Rooms, clip_orders, with_spilled
@@ -44,41 +44,41 @@ class Whole(NamedTuple):
 
 
 def run_within(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
-    """The intervals among the next `n` whose orders are within their envelopes, and the first one clipped to its own."""
-    tried, plan = try_with_orders(case, state, first, n)
-    whole = find_whole(case, tried, plan)
+    """The leading intervals of the next `n` that envelopes leave as they are, and the first that they do not."""
+    tried, plans = try_with_orders(case, state, first, n)
+    whole, asked = find_whole(case, tried, plans), plans.wait.asked
     k, done = len(whole.envelopes), list[Chunk]()
     if k:
-        done.append(close_clean(case, state, tried, network, k, make_bounds(_first(plan.asked, k), whole.envelopes)))
+        done.append(close_clean(case, state, tried, network, k, make_bounds(_first(asked, k), whole.envelopes)))
     if whole.next is not None:
         at = done[-1].window.state if done else state
-        done.append(run_clipped(case, at, tried, network, k, plan.asked.at(k), whole.next))
+        done.append(run_clipped(case, at, tried, network, k, asked.at(k), whole.next))
     return done
 
 
-def try_with_orders(case: Case, state: State, first: int, n: int) -> tuple[Optimistic, Plan]:
+def try_with_orders(case: Case, state: State, first: int, n: int) -> tuple[Optimistic, Plans]:
     """The next `n` intervals settled as if there were no envelopes, and what houses would do in them."""
     tried = try_window(replace(case, rules=case.rules._replace(records_orders=1)), state, first, n)
-    plan = plan_window(case, state, tried.window)
+    plans = plan_window(case, state, tried.window)
     window = tried.window._replace(orders=np.zeros((0, state.own_wh.size), ORDER))
-    return tried._replace(window=window), plan
+    return tried._replace(window=window), plans
 
 
 def _first(rooms: Rooms, k: int) -> Rooms:
     return Rooms._make(column[:k] for column in rooms)
 
 
-def find_whole(case: Case, tried: Optimistic, plan: Plan) -> Whole:
+def find_whole(case: Case, tried: Optimistic, plans: Plans) -> Whole:
     """Envelopes of the leading intervals that are clean and nothing is taken off, and of the next, if there is one.
 
     Only intervals are solved that come close to a limit: see `cosim.interval.screen`.
     """
     meters, houses = tried.meters, tried.meters.shape[1]
     p_kw = injection_kw(meters, case.interval_minutes, case.feeder.connections)
-    solved = find_close(case, plan, tried.flow, p_kw) | (tried.verdicts.status != Judgement.OK)
+    solved = find_close(case, plans.wait, tried.flow, p_kw) | (tried.verdicts.status != Judgement.OK)
     found: list[Envelope] = []
     for k in range(len(meters)):
-        envelope = solve_envelope(case, plan.at(k)) if solved[k] else make_no_limits(houses)
+        envelope = solve_envelope(case, plans.at(k)) if solved[k] else make_no_limits(houses)
         if envelope.binds or tried.verdicts.status[k] != Judgement.OK:
             return Whole(found, envelope)
         found.append(envelope)
