@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.interval.bounds import Bounds
 from grid_models.envelopes.excess import count_limits
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
+from market.clipping import NO_LIMIT_WH
 from market.exchanges import Ints, Reason, with_conductor
 
 
@@ -41,3 +43,11 @@ def _list_limits(feeder: Feeder, limits: Limits) -> list[tuple[int, int]]:
     return found + [
         (int(reason), int(bus)) for reason, values in of_buses if values.size for bus in feeder.net.bus.index
     ]
+
+
+def find_first_stops(bounds: Bounds) -> Ints:
+    """Number of the limit that stops the first of each house's rooms that has one, (K, N); -1 where none has."""
+    limited = np.stack([limit != NO_LIMIT_WH for limit in bounds.limit], axis=1)
+    first = limited.argmax(axis=1)[:, None]
+    found = np.take_along_axis(np.where(limited, bounds.stops, -1), first, axis=1)
+    return np.asarray(found[:, 0])

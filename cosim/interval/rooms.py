@@ -103,9 +103,7 @@ def _held_for_others_wh(state: State, window: Window) -> Wh:
     return hosted * state.ratings.discharge_ppm // PPM
 
 
-def _list_rooms(
-    case: Case, read: dict[str, Wh], status: Ints, most_lots: Wh, devices: Rows, wanted_wh: Wh
-) -> Rooms:
+def _list_rooms(case: Case, read: dict[str, Wh], status: Ints, most_lots: Wh, devices: Rows, wanted_wh: Wh) -> Rooms:
     """What each house would do at most: no lots beyond what buyers need, no shares beyond what is offered."""
     code, offer = case.rules.mechanism, read["offer_wh"]
     bought = np.where(status == 1, read["need_wh"], 0).sum(axis=1, keepdims=True)

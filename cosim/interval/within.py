@@ -117,5 +117,3 @@ def carried_wh(settlement: Settlement) -> int:
     rows = settlement.rows
     delivered = rows["delivered_wh"][find_curtailable(rows)].sum()
     return int(delivered + settlement.state.flexible["given_wh"].sum())
-
-

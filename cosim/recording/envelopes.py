@@ -6,8 +6,7 @@ import numpy as np
 
 from cosim.case.case import Case
 from cosim.interval.bounds import Bounds
-from cosim.interval.limits import name_stops
-from market.clipping import NO_LIMIT_WH
+from cosim.interval.limits import find_first_stops, name_stops
 from market.exchanges import Ints, Rows
 from market.ledger.format.records import ENVELOPE, ENVELOPE_RULES, ROOMS, Kept, RecordKind
 
@@ -28,11 +27,3 @@ def make_envelope_rows(case: Case, bounds: Bounds, first: int, first_seq: Ints) 
     named = name_stops(case)
     rows["stop_reason"], rows["element"] = named.reason[stop], named.element[stop]
     return rows
-
-
-def find_first_stops(bounds: Bounds) -> Ints:
-    """Number of the limit that stops the first of each house's rooms that has one, (K, N); -1 where none has."""
-    limited = np.stack([limit != NO_LIMIT_WH for limit in bounds.limit], axis=1)
-    first = limited.argmax(axis=1)[:, None]
-    found = np.take_along_axis(np.where(limited, bounds.stops, -1), first, axis=1)
-    return np.asarray(found[:, 0])

@@ -9,7 +9,7 @@ import numpy as np
 from cosim.case.case import MarketCase
 from cosim.delivery.window import Window
 from cosim.interval.chunk import check_conserved
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from cosim.studies.balance import check_totals
 from market.exchanges import CONTRACT, NEUR_PER_EUR, Kind, Rows
 from market.storage import Wh

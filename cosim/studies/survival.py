@@ -24,7 +24,8 @@ from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.interval.event import with_admitted_devices
-from cosim.interval.fold import run_intervals, settle_optimistically
+from cosim.interval.fold import run_intervals
+from cosim.interval.optimistic import settle_optimistically
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
