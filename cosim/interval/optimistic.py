@@ -53,9 +53,11 @@ def slice_inputs(inputs: InputSeries, first: int, stop: int) -> InputSeries:
     return InputSeries._make((*series, inputs.devices))
 
 
-def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:
-    """Window of `n` intervals settled as cleared, by compiled code or the user's own mechanism."""
-    inputs = slice_inputs(case.inputs, first, first + n)
+def settle_optimistically(
+    case: MarketCase, state: State, first: int, n: int, given: InputSeries | None = None
+) -> Window:
+    """Window of `n` intervals settled as cleared, by compiled code or the user's own mechanism; inputs may be given."""
+    inputs = given or slice_inputs(case.inputs, first, first + n)
     if case.mechanism.code == PLUGGED_IN:
         return settle_window_with(case.mechanism.clear, inputs, first, n, state, case.rules)
     return settle_window(inputs, first, n, state, case.rules)

@@ -25,7 +25,13 @@ from cosim.interval.bounds import make_bounds
 from cosim.interval.chunk import Chunk
 from cosim.interval.envelope import Envelope, make_no_limits, solve_envelope
 from cosim.interval.interval import close_one
-from cosim.interval.optimistic import Optimistic, close_clean, try_window
+from cosim.interval.optimistic import (
+    Optimistic,
+    close_clean,
+    settle_optimistically,
+    slice_inputs,
+    try_window,
+)
 from cosim.interval.rooms import Plans, plan_window
 from cosim.interval.screen import find_close
 from grid_models.powerflow.verdicts import Judgement
@@ -45,8 +51,10 @@ class Whole(NamedTuple):
 
 def run_within(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
     """The leading intervals of the next `n` that envelopes leave as they are, and the first that they do not."""
-    tried, plans = try_with_orders(case, state, first, n)
-    whole, asked = find_whole(case, tried, plans), plans.wait.asked
+    foreseen = case.scenario.market.envelope_forecast == "perfect"
+    tried, plans = try_with_orders(case, state, first, n if foreseen else 1)
+    asked = plans.wait.asked
+    whole = find_whole(case, tried, plans) if foreseen else find_by_forecast(case, state, tried)
     k, done = len(whole.envelopes), list[Chunk]()
     if k:
         done.append(close_clean(case, state, tried, network, k, make_bounds(_first(asked, k), whole.envelopes)))
@@ -83,6 +91,25 @@ def find_whole(case: Case, tried: Optimistic, plans: Plans) -> Whole:
             return Whole(found, envelope)
         found.append(envelope)
     return Whole(found, None)
+
+
+def find_by_forecast(case: Case, state: State, tried: Optimistic) -> Whole:
+    """Envelope of one interval by the load and generation of the same time a day earlier; those of its own at first.
+
+    Batteries, cars and heat pumps are as they are: they say themselves what they will do.
+    """
+    t, day = tried.first, 24 * 60 // case.interval_minutes
+    seen = slice_inputs(case.inputs, t - day, t - day + 1) if t >= day else slice_inputs(case.inputs, t, t + 1)
+    inputs = seen._replace(utility_ueur_per_kwh=case.inputs.utility_ueur_per_kwh[t : t + 1])
+    foreseen = replace(case, rules=case.rules._replace(records_orders=1))
+    plans = plan_window(case, state, settle_optimistically(foreseen, state, t, 1, inputs))
+    p_kw = plans.wait.anyway_kw
+    flow = case.engine.solve(p_kw, plans.wait.q_kvar)
+    close = find_close(case, plans.wait, flow, p_kw)[0]
+    envelope = solve_envelope(case, plans) if close else make_no_limits(tried.meters.shape[1])
+    if envelope.binds or tried.verdicts.status[0] != Judgement.OK:
+        return Whole([], envelope)
+    return Whole([envelope], None)
 
 
 def run_clipped(
