@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.exchanges import CAR, NOBODY, Ask, Kind, Rows
-from market.flexible import asked_wh
-from market.orders import Orders, find_ask, price_orders, with_requests
+from market.exchanges import CAR, NOBODY, Kind, Rows
+from market.orders import Inputs, Orders, make_orders, price_orders, with_requests
 from market.rules import Rules
 from market.state import State
 from market.storage import Wh
@@ -68,7 +67,7 @@ def clip_to(asked_for: Wh, limit_wh: Wh) -> Wh:
     return np.where(limit_wh == NO_LIMIT_WH, asked_for, np.minimum(asked_for, limit_wh))
 
 
-def clip_orders(orders: Orders, state: State, asked: Rooms, limit: Rooms, rules: Rules) -> Clipped:
+def clip_orders(orders: Orders, state: State, asked: Rooms, limit: Rooms, submissions: Rows, rules: Rules) -> Clipped:
     """Orders within limits: devices ask for less, surplus is spilled or stays in the battery, batteries do less.
 
     Parameters
@@ -77,36 +76,33 @@ def clip_orders(orders: Orders, state: State, asked: Rooms, limit: Rooms, rules:
         Of an interval, and the state that they were made from.
     asked, limit
         What the orders would have each house do at most, and what it may, (N,).
+    submissions
+        Those that the orders were made by, (N,) or (0,).
     rules
         Rules of the market.
     """
-    kept = Rooms._make(clip_to(a, b) for a, b in zip(asked, limit, strict=True))
-    cars, pumps = asked.cars_wh - kept.cars_wh, asked.heat_pumps_wh - kept.heat_pumps_wh
-    state = state._replace(flexible=without_asks(state.flexible, cars, pumps))
+    cars, pumps = asked.cars_wh - clip_to(asked.cars_wh, limit.cars_wh), asked.heat_pumps_wh
+    pumps = pumps - clip_to(pumps, limit.heat_pumps_wh)
+    if cars.any() or pumps.any():
+        state = state._replace(flexible=without_asks(state.flexible, cars, pumps))
+        orders = with_less_load(orders, state, cars + pumps, submissions, rules)
     unused = orders.offer_wh - clip_to(orders.offer_wh, limit.surplus_wh)
     stays = np.minimum(unused, orders.discharge_wh)  # what a battery was to sell it keeps
     clipped = orders._replace(
-        load_wh=orders.load_wh - cars - pumps,
-        need_wh=orders.need_wh - cars - pumps,
         offer_wh=orders.offer_wh - unused,
         discharge_wh=orders.discharge_wh - stays,
         charge_left_wh=clip_to(orders.charge_left_wh, limit.shares_wh),
         discharge_left_wh=clip_to(orders.discharge_left_wh, limit.lots_wh),
-        flexible_wh=asked_wh(state.flexible, orders.need_wh.size),
     )
-    return Clipped(ask_anew(clipped, orders, state, rules), state, unused - stays, cars + pumps)
+    utility, requests = clipped.utility_ueur_per_kwh, clipped.requests
+    price = price_orders(clipped.offer_wh, clipped.need_wh, requests, utility, rules)
+    return Clipped(with_requests(clipped, requests, price), state, unused - stays, cars + pumps)
 
 
-def ask_anew(clipped: Orders, orders: Orders, state: State, rules: Rules) -> Orders:
-    """Clipped orders with the requests and the price that follow from them."""
-    requests, shares = orders.requests.copy(), orders.asks_share.copy()
-    for i in np.flatnonzero(clipped.need_wh < orders.need_wh).tolist():
-        need, utility = int(clipped.need_wh[i]), clipped.utility_ueur_per_kwh
-        left = int(clipped.charge_left_wh[i])
-        ask = find_ask(int(Ask.BY_RULE), need * utility, int(state.wallet_neur[i]), left) if need else 0
-        requests[i], shares[i] = ask == 1, ask == 2
-    price = price_orders(clipped.offer_wh, clipped.need_wh, requests, clipped.utility_ueur_per_kwh, rules)
-    return with_requests(clipped._replace(asks_share=shares), requests, price)
+def with_less_load(orders: Orders, state: State, less_wh: Wh, submissions: Rows, rules: Rules) -> Orders:
+    """Orders of houses whose devices ask for less, (N,) Wh; `state` has what these still ask for."""
+    supply = orders.load_wh - less_wh, orders.pv_wh, orders.fuel_cell_wh
+    return make_orders(Inputs(orders.interval, *supply, orders.utility_ueur_per_kwh, submissions), state, rules)
 
 
 def without_asks(flexible: Rows, cars_wh: Wh, heat_pumps_wh: Wh) -> Rows:

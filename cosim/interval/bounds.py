@@ -7,10 +7,37 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosim.interval.envelope import Envelope
 from grid_models.arrays import Ints, Mask
 from market.clipping import NO_LIMIT_WH, Rooms
 from market.storage import Wh
+
+
+class Envelope(NamedTuple):
+    """Envelope of an interval.
+
+    Attributes
+    ----------
+    limit
+        Rooms of the houses, (N,) Wh; `NO_LIMIT_WH` where the network does not stop a house.
+    stops
+        What stops each, (5, N): number of a limit as in `grid_models.envelopes.excess`; -1 where nothing does.
+    exists
+        Whether there is one: not where what houses do anyway breaks a limit. Then nothing is clipped.
+    """
+
+    limit: Rooms
+    stops: Ints
+    exists: bool = True
+
+    @property
+    def binds(self) -> bool:
+        """Whether anybody is kept from something."""
+        return any((limit != NO_LIMIT_WH).any() for limit in self.limit)
+
+
+def make_no_limits(n: int, *, exists: bool = True) -> Envelope:
+    """Envelope that keeps nobody from anything."""
+    return Envelope(Rooms(*(np.full(n, NO_LIMIT_WH) for _ in Rooms._fields)), np.full((5, n), -1), exists)
 
 
 class Bounds(NamedTuple):

@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.interval.rooms import Doers, Plan, Plans, list_doers
+from cosim.interval.bounds import Envelope, make_no_limits
+from cosim.interval.rooms import Doers, Plan, list_doers
 from grid_models.arrays import Floats, Ints
 from grid_models.envelopes.corners import Background
+from grid_models.envelopes.excess import list_excess
 from grid_models.envelopes.solve import find_envelopes
 from grid_models.envelopes.wires import Wires
 from market.clipping import NO_LIMIT_WH, Rooms
 
 _ROUNDING_WH = 1e-3
 
+DIM_STEPS = 16
 
-class Envelope(NamedTuple):
-    """Envelope of an interval.
+Dim = Callable[[float], Plan]
+"""Plan of the same interval where devices get a share of what they ask for."""
 
-    Attributes
-    ----------
-    limit
-        Rooms of the houses, (N,) Wh; `NO_LIMIT_WH` where the network does not stop a house.
-    stops
-        What stops each, (5, N): number of a limit as in `grid_models.envelopes.excess`; -1 where nothing does.
-    exists
-        Whether there is one: not where what houses do anyway breaks a limit. Then nothing is clipped.
+
+def solve_envelope(case: Case, plan: Plan, dim: Dim) -> Envelope:
+    """Envelope of the one interval of a plan, by the rule of the scenario.
+
+    Where what houses do anyway breaks a limit, devices get one share of what they ask for, the largest in sixteenths
+    with which nothing is broken, and the rest is shared out around that.
     """
-
-    limit: Rooms
-    stops: Ints
-    exists: bool = True
-
-    @property
-    def binds(self) -> bool:
-        """Whether anybody is kept from something."""
-        return any((limit != NO_LIMIT_WH).any() for limit in self.limit)
-
-
-def make_no_limits(n: int, *, exists: bool = True) -> Envelope:
-    """Envelope that keeps nobody from anything."""
-    return Envelope(Rooms(*(np.full(n, NO_LIMIT_WH) for _ in Rooms._fields)), np.full((5, n), -1), exists)
-
-
-def solve_envelope(case: Case, plans: Plans) -> Envelope:
-    """Envelope of the one interval of its plans, by the rule of the scenario.
-
-    Where what houses do anyway breaks a limit, devices may be kept from what they should not miss, too.
-    """
-    found = _solve(case, plans.wait)
-    if found.exists or np.array_equal(plans.wait.anyway_kw, plans.forgo.anyway_kw):
+    found = _solve(case, plan)
+    if found.exists or not (plan.asked.cars_wh.any() or plan.asked.heat_pumps_wh.any()):
         return found
-    return _solve(case, plans.forgo)
+    plans = [dim(step / DIM_STEPS) for step in range(DIM_STEPS)]
+    p_kw, q_kvar = (np.concatenate([getattr(each, name) for each in plans]) for name in ("anyway_kw", "q_kvar"))
+    clean = (list_excess(case.engine.solve(p_kw, q_kvar), case.limits) <= 0.0).all(axis=1)
+    for step in np.flatnonzero(clean)[::-1].tolist():
+        found = _solve(case, plans[step])
+        if found.exists:
+            return _with_dimmed(found, plan, plans[step])
+    return found
+
+
+def _with_dimmed(found: Envelope, plan: Plan, dimmed: Plan) -> Envelope:
+    """Envelope of dimmed orders, with what devices may take of what they asked for, and no offer beyond what it was."""
+    made = found.limit._asdict()
+    for name in ("cars_wh", "heat_pumps_wh"):
+        asked, may = getattr(plan.asked, name)[0], getattr(dimmed.asked, name)[0]
+        made[name] = np.where(may < asked, may, NO_LIMIT_WH)
+    of_dimmed = np.where(dimmed.asked.surplus_wh > plan.asked.surplus_wh, dimmed.asked.surplus_wh, NO_LIMIT_WH)[0]
+    made["surplus_wh"] = np.where(made["surplus_wh"] == NO_LIMIT_WH, of_dimmed, made["surplus_wh"])
+    return found._replace(limit=Rooms(**made))
 
 
 def _solve(case: Case, plan: Plan) -> Envelope:

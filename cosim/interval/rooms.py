@@ -11,15 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.delivery.flexible import NO_DEVICES
 from cosim.delivery.reactive import LoadReactive
 from cosim.delivery.setpoints import at_device, mean_kw, spread_devices
-from cosim.delivery.window import Window
+from cosim.delivery.window import InputSeries, Window
+from cosim.interval.optimistic import settle_optimistically
 from grid_models.arrays import Floats, Ints
 from grid_models.envelopes.customers import Customers
 from market.clipping import Rooms
 from market.exchanges import CAR, Rows
 from market.rules import PLUGGED_IN, SHARING_CENTRAL, SHARING_SELFISH
-from market.state import State
+from market.state import NO_FLEXIBLE, State
 from market.storage import PPM, Wh
 
 _DEVICE = {"surplus_wh": "pv", "lots_wh": "battery", "shares_wh": "battery", "cars_wh": "ev", "heat_pumps_wh": "load"}
@@ -50,40 +52,55 @@ class Plan(NamedTuple):
         return Plan(asked, used, self.anyway_kw[k : k + 1], self.q_kvar[k : k + 1])
 
 
-class Plans(NamedTuple):
-    """Plans of the same K intervals: devices wait where they can, and, where that is not enough, take nothing."""
-
-    wait: Plan
-    forgo: Plan
-
-    def at(self, k: int) -> Plans:
-        """The k-th interval alone, as K = 1."""
-        return Plans(self.wait.at(k), self.forgo.at(k))
-
-
-def plan_window(case: Case, state: State, window: Window) -> Plans:
-    """Plans of a window that was settled as cleared, with its orders, from the state before it."""
-    orders, devices = window.orders, window.devices
-    read = {name: orders[name].astype(np.int64) for name in orders.dtype.names if name.endswith("_wh")}
-    wanted = devices["wanted_wh"].astype(np.int64)
-    asked = _list_rooms(case, read, orders["status"], _held_for_others_wh(state, window), devices, wanted)
-    waits = np.maximum(wanted - devices["least_wh"], 0)
-    waiting = (_sum_devices(devices, waits, read["need_wh"].shape, cars=cars) for cars in (True, False))
-    return Plans(
-        _make_plan(case, window.meters, read, asked, *waiting),
-        _make_plan(case, window.meters, read, asked, asked.cars_wh, asked.heat_pumps_wh),
-    )
+def plan_window(case: Case, state: State, window: Window) -> Plan:
+    """Plan of a window that was settled as cleared, with its orders, from the state before it."""
+    devices, meters, read = window.devices, window.meters, _read_orders(window)
+    asked = _list_rooms(case, read, window, _held_for_others_wh(state, window))
+    waits = np.maximum(devices["wanted_wh"].astype(np.int64) - devices["least_wh"], 0)
+    cars, pumps = (sum_devices(devices, waits, meters.shape, cars=cars) for cars in (True, False))
+    cars = np.minimum(cars, read["need_wh"])
+    used = asked._replace(cars_wh=cars, heat_pumps_wh=np.minimum(pumps, read["need_wh"] - cars))
+    return _make_plan(case, meters, read, asked, used, meters["reason"].astype(np.int64))
 
 
-def _make_plan(case: Case, meters: Rows, read: dict[str, Wh], asked: Rooms, cars_wh: Wh, pumps_wh: Wh) -> Plan:
-    """Plan in which so much of what devices ask for is shared out, (K, N) Wh each, as far as it passes connections."""
-    cars = np.minimum(cars_wh, read["need_wh"])
-    used = asked._replace(cars_wh=cars, heat_pumps_wh=np.minimum(pumps_wh, read["need_wh"] - cars))
+def plan_dimmed(case: Case, state: State, t: int, supply: InputSeries, asks: Rows, share: float) -> Plan:
+    """Plan of interval `t` where every device takes a share of what it asks for, and nothing of that is shared out.
+
+    Parameters
+    ----------
+    case
+        What is run, with rules that record orders.
+    state
+        Before the interval.
+    t, supply
+        The interval, and its inputs alone, (1, N).
+    asks
+        What devices say, (D,).
+    share
+        Between 0 and 1.
+    """
+    n, wanted = state.own_wh.size, np.floor(share * asks["wanted_wh"]).astype(np.int64)
+    cars, pumps = (sum_devices(asks[None], wanted[None], (1, n), cars=cars) for cars in (True, False))
+    given = supply._replace(load_wh=supply.load_wh + cars + pumps, devices=NO_DEVICES)
+    without = state._replace(flexible=NO_FLEXIBLE)
+    window = settle_optimistically(case, without, t, 1, given)
+    read = _read_orders(window)
+    used = _list_rooms(case, read, window, _held_for_others_wh(state, window))
+    made = _make_plan(case, window.meters, read, used, used, cars)
+    return made._replace(asked=used._replace(cars_wh=cars, heat_pumps_wh=pumps))
+
+
+def _read_orders(window: Window) -> dict[str, Wh]:
+    rows = window.orders
+    return {name: rows[name].astype(np.int64) for name in rows.dtype.names or () if name.endswith("_wh")}
+
+
+def _make_plan(case: Case, meters: Rows, read: dict[str, Wh], asked: Rooms, used: Rooms, cars_wh: Wh) -> Plan:
     served = meters["load_wh"].astype(np.int64)  # a window as cleared sheds nothing
     return Plan(
         asked,
         used,
-        spread_devices(_anyway_wh(meters, read, used), case.interval_minutes, case.feeder.connections),
+        spread_devices(_anyway_wh(meters, read, used, cars_wh), case.interval_minutes, case.feeder.connections),
         _reactive_kvar(case, case.load_reactive, served, meters["interval"].astype(np.int64)),
     )
 
@@ -103,19 +120,20 @@ def _held_for_others_wh(state: State, window: Window) -> Wh:
     return hosted * state.ratings.discharge_ppm // PPM
 
 
-def _list_rooms(case: Case, read: dict[str, Wh], status: Ints, most_lots: Wh, devices: Rows, wanted_wh: Wh) -> Rooms:
+def _list_rooms(case: Case, read: dict[str, Wh], window: Window, most_lots: Wh) -> Rooms:
     """What each house would do at most: no lots beyond what buyers need, no shares beyond what is offered."""
-    code, offer = case.rules.mechanism, read["offer_wh"]
+    code, offer, status, devices = case.rules.mechanism, read["offer_wh"], window.orders["status"], window.devices
     bought = np.where(status == 1, read["need_wh"], 0).sum(axis=1, keepdims=True)
     lots = np.minimum(np.minimum(read["discharge_left_wh"], most_lots), bought)
     shares = (status == 2) & (SHARING_CENTRAL <= code <= SHARING_SELFISH) | (code == PLUGGED_IN)
     offered = offer.sum(axis=1, keepdims=True)
     shares_wh = np.where(shares, np.minimum(read["charge_left_wh"], offered), 0)
-    cars, pumps = (_sum_devices(devices, wanted_wh, offer.shape, cars=cars) for cars in (True, False))
+    wanted = devices["wanted_wh"].astype(np.int64)
+    cars, pumps = (sum_devices(devices, wanted, offer.shape, cars=cars) for cars in (True, False))
     return Rooms(offer, lots, shares_wh, cars, pumps)
 
 
-def _sum_devices(devices: Rows, wh: Wh, shape: tuple[int, ...], *, cars: bool) -> Wh:
+def sum_devices(devices: Rows, wh: Wh, shape: tuple[int, ...], *, cars: bool) -> Wh:
     """Sums of energies of cars, or of heat pumps, (K, D), by house, (K, N) Wh."""
     sums = np.zeros(shape, np.int64)
     chosen = (devices["status"] == CAR) == cars
@@ -124,13 +142,12 @@ def _sum_devices(devices: Rows, wh: Wh, shape: tuple[int, ...], *, cars: bool) -
     return sums
 
 
-def _anyway_wh(meters: Rows, read: dict[str, Wh], used: Rooms) -> dict[str, Wh]:
+def _anyway_wh(meters: Rows, read: dict[str, Wh], used: Rooms, cars_wh: Wh) -> dict[str, Wh]:
     """What each kind of device injects without what is shared out, (K, N) Wh each; panels are the first to spill."""
-    cars = meters["reason"].astype(np.int64)
     of_panels = np.minimum(used.surplus_wh, meters["pv_wh"])
     return {
-        "load": cars - meters["load_wh"].astype(np.int64) + used.heat_pumps_wh,
-        "ev": used.cars_wh - cars,
+        "load": cars_wh - meters["load_wh"].astype(np.int64) + used.heat_pumps_wh,
+        "ev": used.cars_wh - cars_wh,
         "pv": meters["pv_wh"].astype(np.int64) - of_panels,
         "battery": read["discharge_wh"] - read["charge_wh"],
         "fuel_cell": meters["fuel_cell_wh"].astype(np.int64) - (used.surplus_wh - of_panels),

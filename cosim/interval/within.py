@@ -9,7 +9,9 @@ Law: the length of a window never changes a byte of the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +22,10 @@ from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.curtailment.search import Found, try_deliveries
 from cosim.delivery.redispatch import find_curtailable
 from cosim.delivery.setpoints import injection_kw
-from cosim.delivery.window import make_orders_at
-from cosim.interval.bounds import make_bounds
+from cosim.delivery.window import InputSeries, make_orders_at
+from cosim.interval.bounds import Envelope, make_bounds, make_no_limits
 from cosim.interval.chunk import Chunk
-from cosim.interval.envelope import Envelope, make_no_limits, solve_envelope
+from cosim.interval.envelope import solve_envelope
 from cosim.interval.interval import close_one
 from cosim.interval.optimistic import (
     Optimistic,
@@ -32,11 +34,11 @@ from cosim.interval.optimistic import (
     slice_inputs,
     try_window,
 )
-from cosim.interval.rooms import Plans, plan_window
+from cosim.interval.rooms import Plan, plan_dimmed, plan_window
 from cosim.interval.screen import find_close
 from grid_models.powerflow.verdicts import Judgement
 from market.clipping import Rooms, clip_orders, with_spilled
-from market.exchanges import ORDER
+from market.exchanges import ORDER, SUBMISSION
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all, settle
 from market.state import State
@@ -52,45 +54,63 @@ class Whole(NamedTuple):
 def run_within(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
     """The leading intervals of the next `n` that envelopes leave as they are, and the first that they do not."""
     foreseen = case.scenario.market.envelope_forecast == "perfect"
-    tried, plans = try_with_orders(case, state, first, n if foreseen else 1)
-    asked = plans.wait.asked
-    whole = find_whole(case, tried, plans) if foreseen else find_by_forecast(case, state, tried)
+    tried, plan = try_with_orders(case, state, first, n if foreseen else 1)
+    whole = find_whole(case, state, tried, plan) if foreseen else find_by_forecast(case, state, tried)
     k, done = len(whole.envelopes), list[Chunk]()
     if k:
-        done.append(close_clean(case, state, tried, network, k, make_bounds(_first(asked, k), whole.envelopes)))
+        asked = Rooms._make(column[:k] for column in plan.asked)
+        done.append(close_clean(case, state, tried, network, k, make_bounds(asked, whole.envelopes)))
     if whole.next is not None:
         at = done[-1].window.state if done else state
-        done.append(run_clipped(case, at, tried, network, k, asked.at(k), whole.next))
+        done.append(run_clipped(case, at, tried, network, k, plan.asked.at(k), whole.next))
     return done
 
 
-def try_with_orders(case: Case, state: State, first: int, n: int) -> tuple[Optimistic, Plans]:
+def try_with_orders(case: Case, state: State, first: int, n: int) -> tuple[Optimistic, Plan]:
     """The next `n` intervals settled as if there were no envelopes, and what houses would do in them."""
-    tried = try_window(replace(case, rules=case.rules._replace(records_orders=1)), state, first, n)
-    plans = plan_window(case, state, tried.window)
+    tried = try_window(with_recorded_orders(case), state, first, n)
+    plan = plan_window(case, state, tried.window)
     window = tried.window._replace(orders=np.zeros((0, state.own_wh.size), ORDER))
-    return tried._replace(window=window), plans
+    return tried._replace(window=window), plan
 
 
-def _first(rooms: Rooms, k: int) -> Rooms:
-    return Rooms._make(column[:k] for column in rooms)
+def with_recorded_orders(case: Case) -> Case:
+    """The case with rules that keep orders beside what is settled."""
+    return replace(case, rules=case.rules._replace(records_orders=1))
 
 
-def find_whole(case: Case, tried: Optimistic, plans: Plans) -> Whole:
+def find_whole(case: Case, state: State, tried: Optimistic, plan: Plan) -> Whole:
     """Envelopes of the leading intervals that are clean and nothing is taken off, and of the next, if there is one.
 
     Only intervals are solved that come close to a limit: see `cosim.interval.screen`.
     """
-    meters, houses = tried.meters, tried.meters.shape[1]
+    meters, houses, first = tried.meters, tried.meters.shape[1], tried.first
     p_kw = injection_kw(meters, case.interval_minutes, case.feeder.connections)
-    solved = find_close(case, plans.wait, tried.flow, p_kw) | (tried.verdicts.status != Judgement.OK)
+    unclean = tried.verdicts.status != Judgement.OK
+    solved = find_close(case, plan, tried.flow, p_kw) | unclean
     found: list[Envelope] = []
     for k in range(len(meters)):
-        envelope = solve_envelope(case, plans.at(k)) if solved[k] else make_no_limits(houses)
-        if envelope.binds or tried.verdicts.status[k] != Judgement.OK:
+        envelope = make_no_limits(houses)
+        if solved[k]:
+            supply = slice_inputs(case.inputs, first + k, first + k + 1)
+            dim = partial(dim_devices, case, partial(go_to, case, state, first, k), first + k, supply)
+            envelope = solve_envelope(case, plan.at(k), dim)
+        if envelope.binds or unclean[k]:
             return Whole(found, envelope)
         found.append(envelope)
     return Whole(found, None)
+
+
+def go_to(case: Case, state: State, first: int, k: int) -> State:
+    """State before the k-th interval behind `first`, where those between are settled as cleared."""
+    return settle_optimistically(case, state, first, k).state if k else state
+
+
+def dim_devices(case: Case, find_state: Callable[[], State], t: int, supply: InputSeries, share: float) -> Plan:
+    """Plan of interval `t` where devices get a share of what they ask for; the state is found only where need be."""
+    state, recording = find_state(), with_recorded_orders(case)
+    asks = make_orders_at(supply, 0, t, state, case.rules)[1].flexible
+    return plan_dimmed(recording, state, t, supply, asks, share)
 
 
 def find_by_forecast(case: Case, state: State, tried: Optimistic) -> Whole:
@@ -100,13 +120,11 @@ def find_by_forecast(case: Case, state: State, tried: Optimistic) -> Whole:
     """
     t, day = tried.first, 24 * 60 // case.interval_minutes
     seen = slice_inputs(case.inputs, t - day, t - day + 1) if t >= day else slice_inputs(case.inputs, t, t + 1)
-    inputs = seen._replace(utility_ueur_per_kwh=case.inputs.utility_ueur_per_kwh[t : t + 1])
-    foreseen = replace(case, rules=case.rules._replace(records_orders=1))
-    plans = plan_window(case, state, settle_optimistically(foreseen, state, t, 1, inputs))
-    p_kw = plans.wait.anyway_kw
-    flow = case.engine.solve(p_kw, plans.wait.q_kvar)
-    close = find_close(case, plans.wait, flow, p_kw)[0]
-    envelope = solve_envelope(case, plans) if close else make_no_limits(tried.meters.shape[1])
+    supply = seen._replace(utility_ueur_per_kwh=case.inputs.utility_ueur_per_kwh[t : t + 1])
+    plan = plan_window(case, state, settle_optimistically(with_recorded_orders(case), state, t, 1, supply))
+    envelope = make_no_limits(tried.meters.shape[1])
+    if find_close(case, plan, case.engine.solve(plan.anyway_kw, plan.q_kvar), plan.anyway_kw)[0]:
+        envelope = solve_envelope(case, plan, partial(dim_devices, case, lambda: state, t, supply))
     if envelope.binds or tried.verdicts.status[0] != Judgement.OK:
         return Whole([], envelope)
     return Whole([envelope], None)
@@ -119,15 +137,17 @@ def run_clipped(
     t = tried.first + k
     orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
     instead = curtail_instead(case, orders, before, tried, k)
-    clipped, before_clipped, spilled, not_taken = clip_orders(orders, before, asked, envelope.limit, case.rules)
+    submissions = case.inputs.submissions[t] if case.inputs.submissions.size else np.zeros(0, SUBMISSION)
+    made = clip_orders(orders, before, asked, envelope.limit, submissions, case.rules)
+    clipped, before_clipped, spilled, not_taken = made
     rows = with_spilled(case.mechanism.clear(clipped, before_clipped, case.rules).rows, clipped, spilled)
     cleared = try_deliveries(case, clipped, before_clipped, [deliver_all(rows, spilled.size)]).at(0)
     feasible = make_feasible(case, clipped, before_clipped, rows, cleared)
     chunk = close_one(case, t, clipped, before_clipped, rows, feasible, network)
-    made = make_bounds(Rooms._make(column[None] for column in asked), [envelope])
+    bounds = make_bounds(Rooms._make(column[None] for column in asked), [envelope])
     more = carried_wh(instead.settlement) - carried_wh(feasible.settlement)
     taken_off = {"spilled_wh": spilled[None], "not_taken_wh": not_taken[None]}
-    return chunk._replace(bounds=made._replace(**taken_off, instead_wh=np.array([more])))
+    return chunk._replace(bounds=bounds._replace(**taken_off, instead_wh=np.array([more])))
 
 
 def curtail_instead(case: Case, orders: Orders, before: State, tried: Optimistic, k: int) -> Feasible:
