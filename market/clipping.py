@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from market.exchanges import CAR, NOBODY, Kind, Rows
-from market.orders import Inputs, Orders, make_orders, price_orders, with_requests
+from market.orders import Orders
+from market.pricing import uniform_price
 from market.rules import Rules
-from market.state import State
 from market.storage import Wh
 
 NO_LIMIT_WH = -1
@@ -47,15 +47,6 @@ class Rooms(NamedTuple):
         return Rooms._make(column[k] for column in self)
 
 
-class Clipped(NamedTuple):
-    """Orders within their rooms, the state they are made from, and what was taken off them, (N,) Wh each."""
-
-    orders: Orders
-    state: State
-    spilled_wh: Wh
-    not_taken_wh: Wh
-
-
 def clip_to(asked_for: Wh, limit_wh: Wh) -> Wh:
     """What of it is within a limit.
 
@@ -67,25 +58,18 @@ def clip_to(asked_for: Wh, limit_wh: Wh) -> Wh:
     return np.where(limit_wh == NO_LIMIT_WH, asked_for, np.minimum(asked_for, limit_wh))
 
 
-def clip_orders(orders: Orders, state: State, asked: Rooms, limit: Rooms, submissions: Rows, rules: Rules) -> Clipped:
-    """Orders within limits: devices ask for less, surplus is spilled or stays in the battery, batteries do less.
+def clip_orders(orders: Orders, limit: Rooms, rules: Rules) -> tuple[Orders, Wh]:
+    """Orders within limits, and what was taken off offers and not kept in batteries, (N,) Wh.
 
     Parameters
     ----------
-    orders, state
-        Of an interval, and the state that they were made from.
-    asked, limit
-        What the orders would have each house do at most, and what it may, (N,).
-    submissions
-        Those that the orders were made by, (N,) or (0,).
+    orders
+        Of an interval, made of what devices that can wait may ask for.
+    limit
+        What each house may do, (N,).
     rules
         Rules of the market.
     """
-    cars, pumps = asked.cars_wh - clip_to(asked.cars_wh, limit.cars_wh), asked.heat_pumps_wh
-    pumps = pumps - clip_to(pumps, limit.heat_pumps_wh)
-    if cars.any() or pumps.any():
-        state = state._replace(flexible=without_asks(state.flexible, cars, pumps))
-        orders = with_less_load(orders, state, cars + pumps, submissions, rules)
     unused = orders.offer_wh - clip_to(orders.offer_wh, limit.surplus_wh)
     stays = np.minimum(unused, orders.discharge_wh)  # what a battery was to sell it keeps
     clipped = orders._replace(
@@ -94,15 +78,23 @@ def clip_orders(orders: Orders, state: State, asked: Rooms, limit: Rooms, submis
         charge_left_wh=clip_to(orders.charge_left_wh, limit.shares_wh),
         discharge_left_wh=clip_to(orders.discharge_left_wh, limit.lots_wh),
     )
-    utility, requests = clipped.utility_ueur_per_kwh, clipped.requests
-    price = price_orders(clipped.offer_wh, clipped.need_wh, requests, utility, rules)
-    return Clipped(with_requests(clipped, requests, price), state, unused - stays, cars + pumps)
+    return clipped._replace(price_ueur_per_kwh=find_price(clipped, rules)), unused - stays
 
 
-def with_less_load(orders: Orders, state: State, less_wh: Wh, submissions: Rows, rules: Rules) -> Orders:
-    """Orders of houses whose devices ask for less, (N,) Wh; `state` has what these still ask for."""
-    supply = orders.load_wh - less_wh, orders.pv_wh, orders.fuel_cell_wh
-    return make_orders(Inputs(orders.interval, *supply, orders.utility_ueur_per_kwh, submissions), state, rules)
+def find_price(orders: Orders, rules: Rules) -> int:
+    """Uniform price that offers and trade requests give; `market.orders.price_orders` for those who are not compiled."""
+    offers, asks = orders.offer_wh > 0, orders.requests == 1
+    counts = np.int64(asks.sum()), np.int64(offers.sum())
+    sums = orders.offer_wh[offers].sum(), orders.need_wh[asks].sum()
+    return int(uniform_price(orders.utility_ueur_per_kwh, *counts, *sums, rules))
+
+
+def clip_asks(flexible: Rows, asked: Rooms, limit: Rooms) -> tuple[Rows, Wh]:
+    """Devices that ask for no more than they may, and what that is less for each house, (N,) Wh."""
+    cars, pumps = (
+        getattr(asked, name) - clip_to(getattr(asked, name), getattr(limit, name)) for name in Rooms._fields[3:]
+    )
+    return without_asks(flexible, cars, pumps) if cars.any() or pumps.any() else flexible, cars + pumps
 
 
 def without_asks(flexible: Rows, cars_wh: Wh, heat_pumps_wh: Wh) -> Rows:

@@ -56,6 +56,9 @@ def _with_dimmed(found: Envelope, plan: Plan, dimmed: Plan) -> Envelope:
 
 def _solve(case: Case, plan: Plan) -> Envelope:
     doers, n = list_doers(case, plan), plan.asked.surplus_wh.shape[1]
+    if doers.house.size == 0:
+        flow = case.engine.solve(plan.anyway_kw, plan.q_kvar)
+        return make_no_limits(n, exists=bool((list_excess(flow, case.limits) <= 0.0).all()))
     wires, others = Wires((case.engine,), case.limits), Background(plan.anyway_kw, plan.q_kvar)
     found = find_envelopes(wires, doers.as_customers(), others, case.scenario.market.envelope_rule)
     if not found.robust[0]:

@@ -20,6 +20,7 @@ from cosim.case.case import Case
 from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.curtailment.search import Found, try_deliveries
+from cosim.delivery.flexible import NO_DEVICES
 from cosim.delivery.redispatch import find_curtailable
 from cosim.delivery.setpoints import injection_kw
 from cosim.delivery.window import InputSeries, make_orders_at
@@ -34,14 +35,15 @@ from cosim.interval.optimistic import (
     slice_inputs,
     try_window,
 )
-from cosim.interval.rooms import Plan, plan_dimmed, plan_window
+from cosim.interval.rooms import Plan, plan_dimmed, plan_window, sum_devices
 from cosim.interval.screen import find_close
 from grid_models.powerflow.verdicts import Judgement
-from market.clipping import Rooms, clip_orders, with_spilled
-from market.exchanges import ORDER, SUBMISSION
+from market.clipping import Rooms, clip_asks, clip_orders, with_spilled
+from market.exchanges import ORDER
 from market.orders import Orders
 from market.settlement import Settlement, deliver_all, settle
-from market.state import State
+from market.state import NO_FLEXIBLE, State
+from market.storage import Wh
 
 
 class Whole(NamedTuple):
@@ -137,17 +139,41 @@ def run_clipped(
     t = tried.first + k
     orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
     instead = curtail_instead(case, orders, before, tried, k)
-    submissions = case.inputs.submissions[t] if case.inputs.submissions.size else np.zeros(0, SUBMISSION)
-    made = clip_orders(orders, before, asked, envelope.limit, submissions, case.rules)
-    clipped, before_clipped, spilled, not_taken = made
-    rows = with_spilled(case.mechanism.clear(clipped, before_clipped, case.rules).rows, clipped, spilled)
-    cleared = try_deliveries(case, clipped, before_clipped, [deliver_all(rows, spilled.size)]).at(0)
-    feasible = make_feasible(case, clipped, before_clipped, rows, cleared)
-    chunk = close_one(case, t, clipped, before_clipped, rows, feasible, network)
+    orders, before, not_taken = ask_within(case, state, orders, before, asked, envelope.limit)
+    orders, spilled = clip_orders(orders, envelope.limit, case.rules)
+    rows = with_spilled(case.mechanism.clear(orders, before, case.rules).rows, orders, spilled)
+    cleared = try_deliveries(case, orders, before, [deliver_all(rows, spilled.size)]).at(0)
+    feasible = make_feasible(case, orders, before, rows, cleared)
+    chunk = close_one(case, t, orders, before, rows, feasible, network)
     bounds = make_bounds(Rooms._make(column[None] for column in asked), [envelope])
     more = carried_wh(instead.settlement) - carried_wh(feasible.settlement)
     taken_off = {"spilled_wh": spilled[None], "not_taken_wh": not_taken[None]}
     return chunk._replace(bounds=bounds._replace(**taken_off, instead_wh=np.array([more])))
+
+
+def ask_within(
+    case: Case, state: State, orders: Orders, before: State, asked: Rooms, limit: Rooms
+) -> tuple[Orders, State, Wh]:
+    """Orders of houses whose devices ask for no more than they may, their state, and what that is less, (N,) Wh.
+
+    Parameters
+    ----------
+    case, state
+        What is run, and the state at the end of the interval before.
+    orders, before
+        Orders as they would be, and the state they were made from.
+    asked, limit
+        What houses would do at most, and what they may, (N,).
+    """
+    asks, less = clip_asks(before.flexible, asked, limit)
+    if not less.any():
+        return orders, before, less
+    t, load = orders.interval, orders.load_wh - less
+    supply = slice_inputs(case.inputs, t, t + 1)._replace(load_wh=load[None], devices=NO_DEVICES)
+    made, at = make_orders_at(supply, 0, t, state._replace(flexible=NO_FLEXIBLE), case.rules)
+    waits = sum_devices(asks[None], asks["wanted_wh"][None].astype(np.int64), (1, load.size), cars=True)
+    waits += sum_devices(asks[None], asks["wanted_wh"][None].astype(np.int64), (1, load.size), cars=False)
+    return made._replace(flexible_wh=waits[0]), at._replace(flexible=asks), less
 
 
 def curtail_instead(case: Case, orders: Orders, before: State, tried: Optimistic, k: int) -> Feasible:
