@@ -23,7 +23,7 @@ from cosim.curtailment.search import Found, try_deliveries
 from cosim.delivery.flexible import NO_DEVICES
 from cosim.delivery.redispatch import find_curtailable
 from cosim.delivery.setpoints import injection_kw
-from cosim.delivery.window import InputSeries, make_orders_at
+from cosim.delivery.window import InputSeries, Window, make_orders_at
 from cosim.interval.bounds import Envelope, make_bounds, make_no_limits
 from cosim.interval.chunk import Chunk
 from cosim.interval.envelope import solve_envelope
@@ -72,8 +72,18 @@ def try_with_orders(case: Case, state: State, first: int, n: int) -> tuple[Optim
     """The next `n` intervals settled as if there were no envelopes, and what houses would do in them."""
     tried = try_window(with_recorded_orders(case), state, first, n)
     plan = plan_window(case, state, tried.window)
-    window = tried.window._replace(orders=np.zeros((0, state.own_wh.size), ORDER))
-    return tried._replace(window=window), plan
+    return tried._replace(window=without_orders(tried.window)), plan
+
+
+def without_orders(window: Window) -> Window:
+    """The window without its orders: devices, which are numbered behind them, have the numbers that they have then."""
+    n, devices, flexible = window.meters.shape[1], window.devices.copy(), window.state.flexible.copy()
+    devices["seq"] -= n
+    if flexible.size:
+        flexible["seq"] -= n
+    return window._replace(
+        orders=np.zeros((0, n), ORDER), devices=devices, state=window.state._replace(flexible=flexible)
+    )
 
 
 def with_recorded_orders(case: Case) -> Case:

@@ -28,8 +28,9 @@ RULES = ("max_min", "equal", "proportional", "max_total")
 STREET: dict[str, Any] = {
     "horizon": {"start": "2017-06-20T00:00:00Z", "hours": 24},
     "houses": {"n_houses": 8, "n_prosumers": 6, "production_ratio": 3.0},
-    "network": {"n_branches": 2, "spacing_m": 200.0},
-    "limits": {"min_vm_pu": 0.96, "max_vm_pu": 1.03},
+    "battery": {"capacity_kwh_min": 1.0, "capacity_kwh_max": 4.0},
+    "network": {"n_branches": 2, "spacing_m": 300.0},
+    "limits": {"min_vm_pu": 0.96, "max_vm_pu": 1.025},
     "market": {"network": "envelope", "feed_in": True},
 }
 
@@ -56,7 +57,8 @@ def check_laws(case: Case, chunk: Chunk) -> None:
         assert len(select_rows(block, RecordKind.ENVELOPE)) == n
     assert chunk.bounds is not None
     assert (chunk.outcome[chunk.bounds.exists] == Outcome.CLEAN).all()
-    assert (chunk.window.accounts.sum(axis=1) == chunk.window.accounts[0].sum()).all()
+    money = chunk.window.accounts[:, : 2 * n + 3].sum(axis=1)
+    assert (money == case.opening.wallet_neur.sum()).all()
 
 
 def test_a_street_is_held_within_its_envelopes() -> None:
