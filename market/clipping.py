@@ -84,8 +84,8 @@ def clip_orders(orders: Orders, limit: Rooms, rules: Rules) -> tuple[Orders, Wh]
 def find_price(orders: Orders, rules: Rules) -> int:
     """Uniform price that offers and trade requests give; `market.orders.price_orders` in Python."""
     offers, asks = orders.offer_wh > 0, orders.requests == 1
-    counts = np.int64(asks.sum()), np.int64(offers.sum())
-    sums = orders.offer_wh[offers].sum(), orders.need_wh[asks].sum()
+    counts = int(asks.sum()), int(offers.sum())
+    sums = int(orders.offer_wh[offers].sum()), int(orders.need_wh[asks].sum())
     return int(uniform_price(orders.utility_ueur_per_kwh, *counts, *sums, rules))
 
 

@@ -68,7 +68,7 @@ class Bounds(NamedTuple):
 
     def binds(self) -> Mask:
         """(K,) whether the envelope keeps anybody from something."""
-        return np.any([(limit != NO_LIMIT_WH).any(axis=1) for limit in self.limit], axis=0)
+        return np.asarray(np.any([(limit != NO_LIMIT_WH).any(axis=1) for limit in self.limit], axis=0))
 
 
 def make_bounds(asked: Rooms, envelopes: Sequence[Envelope]) -> Bounds:

@@ -72,7 +72,7 @@ def find_close(case: Case, plan: Plan, flow: Flow, p_kw: Floats) -> Mask:
     most[:, n : 2 * n] = excess[:, n : 2 * n] + LARGER * (up @ fall + down @ rise)
     ways = np.maximum(up, down) @ np.abs(slopes.current_percent).T
     most[:, 2 * n :] = excess[:, 2 * n :] + LARGER * PU_PER_PERCENT * ways
-    close = ~(most[:, : 2 * n] < 0.0).all(axis=1)
+    close: Mask = np.logical_not((most[:, : 2 * n] < 0.0).all(axis=1))
     doubtful = np.flatnonzero(~close & ~(most[:, 2 * n :] < 0.0).all(axis=1))
     for k in doubtful.tolist():
         ends = np.flatnonzero(~(most[k, 2 * n :] < 0.0))

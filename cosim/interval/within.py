@@ -157,8 +157,8 @@ def run_clipped(
     chunk = close_one(case, t, orders, before, rows, feasible, network)
     bounds = make_bounds(Rooms._make(column[None] for column in asked), [envelope])
     more = carried_wh(instead.settlement) - carried_wh(feasible.settlement)
-    taken_off = {"spilled_wh": spilled[None], "not_taken_wh": not_taken[None]}
-    return chunk._replace(bounds=bounds._replace(**taken_off, instead_wh=np.array([more])))
+    bounds = bounds._replace(spilled_wh=spilled[None], not_taken_wh=not_taken[None], instead_wh=np.array([more]))
+    return chunk._replace(bounds=bounds)
 
 
 def ask_within(

@@ -141,7 +141,8 @@ def list_envelope_quantities(result: Result) -> Iterator[Quantity]:
     yield from (((WITHIN, label, unit), found.get(key, np.nan)) for key, (label, unit) in ENVELOPES.items())
     spilled = dict[str, float]()
     if len(result.envelopes):
-        spilled = (result.envelopes.groupby("house", observed=True)["spilled_wh"].sum() / 1000.0).to_dict()
+        sums = result.envelopes.groupby("house", observed=True)["spilled_wh"].sum()
+        spilled = {str(name): wh / 1000.0 for name, wh in sums.items()}
     houses = share_of_offered(result.table("curtailed_by_house"), spilled)
     shares = measure_offered(houses)
     yield from ((("fairness", label, unit), shares[key]) for key, (label, unit) in OFFERED.items())
