@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "week.toml").write_text(week)
     for name, rule in (("fair", "max_min"), ("total", "max_total")):
         text = week.replace('name = "week"', f'name = "{name}"')
-        (made / f"{name}.toml").write_text(text.replace("[market]\n", "[market]\n" + within.replace("max_min", rule)))
+        (made / f"{name}.toml").write_text(text.replace("[market]\nfeed_in = true\n", within.replace("max_min", rule)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
         for words in next(block.commands for block in blocks(PAGE) if block.is_shell):

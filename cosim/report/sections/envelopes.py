@@ -21,8 +21,8 @@ def make_envelope_sections(run: RunTables) -> list[PageSection]:
     text = (
         f"Before the market cleared, orders were clipped to what the network carries in any combination, by the rule "
         f"{found['rule']} and for {FORECASTS[found['forecast']]}. Too wide: something was cut all the same. Too "
-        "narrow: cutting after the market would have carried more. Every house in each hour in which an envelope bound is in "
-        "envelopes.parquet."
+        "narrow: cutting after the market would have carried more. Every house in each hour in which an envelope bound "
+        "is in envelopes.parquet."
     )
     facts = tuple(
         Fact(f"envelopes_{key}", label, number(found[key], 0 if unit == "h" else 1), unit)
