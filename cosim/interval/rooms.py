@@ -144,13 +144,14 @@ def sum_devices(devices: Rows, wh: Wh, shape: tuple[int, ...], *, cars: bool) ->
 
 def _anyway_wh(meters: Rows, read: dict[str, Wh], used: Rooms, cars_wh: Wh) -> dict[str, Wh]:
     """What each kind of device injects without what is shared out, (K, N) Wh each; panels are the first to spill."""
-    of_panels = np.minimum(used.surplus_wh, meters["pv_wh"])
+    of_battery = np.minimum(used.surplus_wh, read["discharge_wh"])
+    of_panels = np.minimum(used.surplus_wh - of_battery, meters["pv_wh"])
     return {
         "load": cars_wh - meters["load_wh"].astype(np.int64) + used.heat_pumps_wh,
         "ev": used.cars_wh - cars_wh,
         "pv": meters["pv_wh"].astype(np.int64) - of_panels,
-        "battery": read["discharge_wh"] - read["charge_wh"],
-        "fuel_cell": meters["fuel_cell_wh"].astype(np.int64) - (used.surplus_wh - of_panels),
+        "battery": read["discharge_wh"] - read["charge_wh"] - of_battery,
+        "fuel_cell": meters["fuel_cell_wh"].astype(np.int64) - (used.surplus_wh - of_battery - of_panels),
     }
 
 

@@ -131,8 +131,10 @@ def find_by_forecast(case: Case, state: State, tried: Optimistic) -> Whole:
     Batteries, cars and heat pumps are as they are: they say themselves what they will do.
     """
     t, day = tried.first, 24 * 60 // case.interval_minutes
-    seen = slice_inputs(case.inputs, t - day, t - day + 1) if t >= day else slice_inputs(case.inputs, t, t + 1)
-    supply = seen._replace(utility_ueur_per_kwh=case.inputs.utility_ueur_per_kwh[t : t + 1])
+    supply = slice_inputs(case.inputs, t, t + 1)
+    if t >= day:
+        seen = slice_inputs(case.inputs, t - day, t - day + 1)
+        supply = supply._replace(load_wh=seen.load_wh, pv_wh=seen.pv_wh, fuel_cell_wh=seen.fuel_cell_wh)
     plan = plan_window(case, state, settle_optimistically(with_recorded_orders(case), state, t, 1, supply))
     envelope = make_no_limits(tried.meters.shape[1])
     if find_close(case, plan, case.engine.solve(plan.anyway_kw, plan.q_kvar), plan.anyway_kw)[0]:
