@@ -277,3 +277,12 @@ def check_envelopes(scenario: Scenario) -> None:
                 f"scenario '{scenario.name}', {section}.{key}: expected {str(expected).lower()} where market.network = "
                 f'"envelope", since {why}, got {str(given).lower()}; change one of the two'
             )
+
+
+def check_no_envelopes(scenario: Scenario, what: str) -> None:
+    """Raise ScenarioError where orders are to be clipped to envelopes, in something that knows none."""
+    if scenario.market.network == "envelope":
+        raise ScenarioError(
+            f"scenario '{scenario.name}', market.network: expected \"after\" for {what}, which knows no envelopes, got "
+            '"envelope"; leave the key out'
+        )

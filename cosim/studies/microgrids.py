@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.case.checks import check_no_envelopes
 from cosim.case.event_checks import check_only_loads
 from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.delivery.window import make_orders_at
@@ -134,6 +135,7 @@ def check_alike(cases: Sequence[Case]) -> None:
     """Raise `ScenarioError` unless the feeders have different names, the same intervals and no events but of loads."""
     for case in cases:
         check_only_loads(case.scenario, f"study microgrids, in scenario '{case.scenario.name}'")
+        check_no_envelopes(case.scenario, "study microgrids")
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}")

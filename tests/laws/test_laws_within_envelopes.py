@@ -17,9 +17,12 @@ from cosim import Scenario, run
 from cosim.audit.rerun import rerun_ledger
 from cosim.case.case import Case, build_case
 from cosim.curtailment.feasible import Outcome
+from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk, join_chunks
 from cosim.interval.fold import run_intervals
 from cosim.recording.blocks import make_block_records
+from cosim.studies.market_run import run_market
+from cosim.studies.microgrids import check_alike
 from market.ledger.books.envelopes import EnvelopeBooks
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.records import RecordKind, make_parameter_records, select_rows, view_as_bytes
@@ -88,6 +91,25 @@ def test_what_is_cleared_beyond_an_envelope_is_found() -> None:
     other = view_as_bytes(make_parameter_records({"envelope_rule": "equal"}, 0))
     assert "another rule" in EnvelopeBooks(other).check(blocks[k], n)
     assert "for each of" in EnvelopeBooks(genesis).check(np.delete(blocks[k], at, axis=0), n)
+
+
+def test_what_knows_no_envelopes_refuses_them_by_name() -> None:
+    with pytest.raises(ScenarioError, match=r"market\.network: expected \"after\" for a market without a network"):
+        next(run_market(run_street()[0]))
+    with pytest.raises(ScenarioError, match=r"market\.network: expected \"after\" for study microgrids"):
+        check_alike([run_street()[0]])
+
+
+@pytest.mark.slow
+def test_an_outage_has_no_envelopes_and_the_hours_around_it_do(tmp_path: Path) -> None:
+    changes = {**STREET, "community": {"enabled": True, "fuel_eur_per_kg": 1.0}}
+    outage = {"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 2, "grid": True}
+    result = run(Scenario("street", **changes, events=[outage]), tmp_path / "run")
+    times = result.table("envelope_intervals")["time"].to_pylist()
+    assert len(times) == 20
+    assert {time.hour for time in times} == set(range(24)) - {10, 11, 12, 13}  # two of them until all load is back
+    assert verify_ledger(tmp_path / "run").ok
+    assert rerun_ledger(tmp_path / "run").ok
 
 
 @pytest.mark.slow
