@@ -37,19 +37,22 @@ class Plan(NamedTuple):
         Each room at most, (K, N) Wh.
     used
         What of it an envelope shares out: of devices what passes the house's connection, and could wait.
-    anyway_kw, q_kvar
-        Injections without what is shared out, and reactive ones with all loads served, (K, C).
+    anyway_kw
+        Injections without what is shared out, (K, C).
+    q_kvar, least_q_kvar
+        Reactive injections with all loads served, and without devices that are shared out, (K, C).
     """
 
     asked: Rooms
     used: Rooms
     anyway_kw: Floats
     q_kvar: Floats
+    least_q_kvar: Floats
 
     def at(self, k: int) -> Plan:
         """The k-th interval alone, as K = 1."""
         asked, used = (Rooms._make(column[k : k + 1] for column in rooms) for rooms in (self.asked, self.used))
-        return Plan(asked, used, self.anyway_kw[k : k + 1], self.q_kvar[k : k + 1])
+        return Plan(asked, used, *(column[k : k + 1] for column in self[2:]))
 
 
 def plan_window(case: Case, state: State, window: Window) -> Plan:
@@ -85,7 +88,7 @@ def plan_dimmed(case: Case, state: State, t: int, supply: InputSeries, asks: Row
     without = state._replace(flexible=NO_FLEXIBLE)
     window = settle_optimistically(case, without, t, 1, given)
     read = _read_orders(window)
-    used = _list_rooms(case, read, window, _held_for_others_wh(state, window))
+    used = _list_rooms(case, read, window, _held_for_others_wh(state, window))  # without devices, since it has none
     made = _make_plan(case, window.meters, read, used, used, cars)
     return made._replace(asked=used._replace(cars_wh=cars, heat_pumps_wh=pumps))
 
@@ -97,11 +100,13 @@ def _read_orders(window: Window) -> dict[str, Wh]:
 
 def _make_plan(case: Case, meters: Rows, read: dict[str, Wh], asked: Rooms, used: Rooms, cars_wh: Wh) -> Plan:
     served = meters["load_wh"].astype(np.int64)  # a window as cleared sheds nothing
+    intervals = meters["interval"].astype(np.int64)
     return Plan(
         asked,
         used,
         spread_devices(_anyway_wh(meters, read, used, cars_wh), case.interval_minutes, case.feeder.connections),
-        _reactive_kvar(case, case.load_reactive, served, meters["interval"].astype(np.int64)),
+        _reactive_kvar(case, case.load_reactive, served, intervals),
+        _reactive_kvar(case, case.load_reactive, served - used.cars_wh - used.heat_pumps_wh, intervals),
     )
 
 
