@@ -11,6 +11,7 @@ import numpy as np
 from cosim.case.batteries import make_ratings
 from cosim.case.checks import (
     check_characteristic,
+    check_envelopes,
     check_islands,
     check_memory,
     check_outages,
@@ -148,6 +149,7 @@ def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCas
     market = find_mechanism(scenario.market.mechanism)
     scenario, understood = with_houses(scenario)  # first: some keys have an effect by what the table says
     check_idle_keys(scenario, market)
+    check_envelopes(scenario)
     rules = make_rules(scenario, market)
     scenario, said = follow_file(scenario)
     profiles, capacity_wh = read_inputs(scenario, given)

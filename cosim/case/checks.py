@@ -260,3 +260,29 @@ def check_characteristic(section: PvSection) -> None:
             Characteristic(section.q_v_vm_pu, section.q_v_q_pu)
         except GridError as reason:
             raise GridError(f"pv.q_v_vm_pu, pv.q_v_q_pu: {reason}") from reason
+
+
+def check_envelopes(scenario: Scenario) -> None:
+    """Raise ScenarioError where envelopes before the market do not go together with something else that is set."""
+    if scenario.market.network != "envelope":
+        return
+    for section, key, why in (
+        ("pv", "control", "envelopes are found for inverters without reactive power"),
+        ("ledger", "facts", "clearing is verified from orders as houses made them, not as they were clipped"),
+        ("ledger", "private", "the records of envelopes cannot be hidden yet"),
+    ):
+        given, expected = getattr(getattr(scenario, section), key), "none" if key == "control" else False
+        if given != expected:
+            raise ScenarioError(
+                f"scenario '{scenario.name}', {section}.{key}: expected {str(expected).lower()} where market.network = "
+                f'"envelope", since {why}, got {str(given).lower()}; change one of the two'
+            )
+
+
+def check_no_envelopes(scenario: Scenario, what: str) -> None:
+    """Raise ScenarioError where orders are to be clipped to envelopes, in something that knows none."""
+    if scenario.market.network == "envelope":
+        raise ScenarioError(
+            f"scenario '{scenario.name}', market.network: expected \"after\" for {what}, which knows no envelopes, got "
+            '"envelope"; leave the key out'
+        )

@@ -150,6 +150,12 @@ RULES = (
         "leaving market.feed_in_eur_per_kwh out, which replaces it",
         lambda scenario, _: scenario.market.feed_in_eur_per_kwh is None,
     ),
+    Rule(
+        "market",
+        ("envelope_rule", "envelope_forecast"),
+        'market.network = "envelope"',
+        lambda scenario, _: scenario.market.network == "envelope",
+    ),
     Rule("tariff", ("timezone",), "tariff.bands", lambda scenario, _: bool(scenario.tariff.bands)),
     Rule(
         "market",

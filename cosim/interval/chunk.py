@@ -14,6 +14,7 @@ from cosim.case.state import NetworkState
 from cosim.delivery.losses import losses_wh, with_losses
 from cosim.delivery.window import Window
 from cosim.errors import ConservationError
+from cosim.interval.bounds import Bounds, join_bounds
 from cosim.interval.device_requests import DeviceDecision
 from cosim.islands.event_interval import EventInterval
 from grid_models.powerflow.flow import Flow
@@ -44,6 +45,8 @@ class Chunk(NamedTuple):
         Intervals in which inverters or tap changers, as cleared, found no state to rest in.
     acted
         Whether inverters reduced their power, or taps changed, in a chunk of one interval.
+    bounds
+        Envelopes that the orders were clipped to, None where there are none.
     """
 
     first: int
@@ -58,6 +61,7 @@ class Chunk(NamedTuple):
     decisions: tuple[DeviceDecision, ...] = ()
     hunting: tuple[int, ...] = ()
     acted: bool = False
+    bounds: Bounds | None = None
 
     @property
     def stop(self) -> int:
@@ -97,6 +101,7 @@ def close_intervals(
     decisions: tuple[DeviceDecision, ...] = (),
     hunting: tuple[int, ...] = (),
     acted: bool = False,
+    bounds: Bounds | None = None,
 ) -> Chunk:
     """Intervals in their final form: conservation checked, losses booked. The one constructor of a `Chunk`.
 
@@ -122,6 +127,8 @@ def close_intervals(
         Intervals in which inverters or tap changers found no state to rest in.
     acted
         Whether they acted in the one interval.
+    bounds
+        Envelopes of the intervals, where orders were clipped to them.
 
     Raises
     ------
@@ -144,6 +151,7 @@ def close_intervals(
         decisions,
         hunting,
         acted,
+        bounds,
     )
 
 
@@ -191,6 +199,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         unclean={t: verdict for part in parts for t, verdict in part.unclean.items()},
         network=last.network,
         hunting=tuple(t for part in parts for t in part.hunting),
+        bounds=join_bounds([part.bounds for part in parts]),
     )
 
 

@@ -9,102 +9,26 @@ Law: the length of a window never changes a byte of the result.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
-
-import numpy as np
 
 from cosim.case.case import Case, MarketCase
-from cosim.case.solve import solve_held
 from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.search import Found
-from cosim.delivery.window import (
-    InputSeries,
-    Window,
-    make_orders_at,
-    settle_window,
-    settle_window_with,
-)
-from cosim.interval.chunk import Chunk, check_conserved, close_intervals
+from cosim.delivery.window import make_orders_at
+from cosim.interval.chunk import Chunk
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
 from cosim.interval.look_ahead import with_plan
-from cosim.interval.taps import with_taps_at_rest, with_taps_of
+from cosim.interval.optimistic import Optimistic, close_clean, try_window
+from cosim.interval.taps import with_taps_of
+from cosim.interval.within import run_within
 from cosim.islands.switching import Switching
-from grid_models.arrays import Mask
-from grid_models.powerflow.flow import Flow
-from grid_models.powerflow.verdicts import Judgement, Verdicts, judge
-from market.exchanges import Rows
-from market.rules import PLUGGED_IN
 from market.settlement import deliver_all, settle
 from market.state import State
 
 FIRST_WINDOW, LONGEST_WINDOW = 64, 4096
 FEW_HOUSES = 32
 """Up to so many houses a window may be as long as the longest; with more of them it is shorter by as much."""
-
-
-class Optimistic(NamedTuple):
-    """A window settled as cleared, with its AC solution.
-
-    Attributes
-    ----------
-    first
-        Number of its first interval.
-    window
-        K settled intervals.
-    meters
-        (K, N) meter rows with the reactive power of the solution.
-    flow, verdicts
-        AC solution and verdicts of the K intervals.
-    disturbed
-        (K,) whether inverters reduce their active power, or a tap changer is to step.
-    """
-
-    first: int
-    window: Window
-    meters: Rows
-    flow: Flow
-    verdicts: Verdicts
-    disturbed: Mask
-
-    @property
-    def n_clean(self) -> int:
-        """Number of leading intervals that are clean, and in which nothing reduces its power or changes taps."""
-        unclean = np.flatnonzero((self.verdicts.status != Judgement.OK) | self.disturbed)
-        return int(unclean[0]) if unclean.size else self.verdicts.status.size
-
-
-def slice_inputs(inputs: InputSeries, first: int, stop: int) -> InputSeries:
-    """The inputs of intervals first … stop-1."""
-    series = (column[first:stop] for column in inputs[:-1])
-    return InputSeries._make((*series, inputs.devices))
-
-
-def settle_optimistically(case: MarketCase, state: State, first: int, n: int) -> Window:
-    """Window of `n` intervals settled as cleared, by compiled code or the user's own mechanism."""
-    inputs = slice_inputs(case.inputs, first, first + n)
-    if case.mechanism.code == PLUGGED_IN:
-        return settle_window_with(case.mechanism.clear, inputs, first, n, state, case.rules)
-    return settle_window(inputs, first, n, state, case.rules)
-
-
-def try_window(case: Case, state: State, first: int, n: int) -> Optimistic:
-    """Settle the next `n` intervals as cleared, solve and judge them in one batch."""
-    window = check_conserved(settle_optimistically(case, state, first, n), first)
-    solved = solve_held(case, window.meters)
-    flow, disturbed = solved.flow, solved.is_disturbed(n)
-    return Optimistic(first, window, solved.meters, flow, judge(flow, case.limits), disturbed)
-
-
-def close_clean(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
-    """The leading clean intervals of a window in their final form."""
-    n, window, flow, verdicts = tried.n_clean, tried.window, tried.flow, tried.verdicts
-    if n < verdicts.status.size:  # only the last state of a window is kept: settle again up to the unclean interval
-        window = settle_optimistically(case, state, tried.first, n)
-        flow, verdicts = flow.select(0, n), verdicts.select(0, n)
-    window = window._replace(meters=tried.meters[:n])
-    return close_intervals(case, tried.first, window, flow, verdicts, with_taps_at_rest(network))
 
 
 def repair_interval(case: Case, state: State, tried: Optimistic, network: NetworkState) -> Chunk:
@@ -124,7 +48,10 @@ def repair_interval(case: Case, state: State, tried: Optimistic, network: Networ
 
 def is_calm(chunk: Chunk) -> bool:
     """Whether what follows a chunk is likely to be clean as cleared: its last interval was, and nothing acted in it."""
-    return bool(chunk.outcome[-1] == Outcome.CLEAN and not chunk.acted and not chunk.network.tap_waited_s.any())
+    free = chunk.bounds is None or not chunk.bounds.binds()[-1]
+    return bool(
+        chunk.outcome[-1] == Outcome.CLEAN and free and not chunk.acted and not chunk.network.tap_waited_s.any()
+    )
 
 
 def scale_by_houses(intervals: int, case: MarketCase) -> int:
@@ -135,7 +62,7 @@ def scale_by_houses(intervals: int, case: MarketCase) -> int:
 def run_window(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
     """The clean intervals among the next `n`, and the first unclean one repaired."""
     tried = try_window(case, state, first, n)
-    done = [close_clean(case, state, tried, network)] if tried.n_clean else []
+    done = [close_clean(case, state, tried, network, tried.n_clean)] if tried.n_clean else []
     if tried.n_clean < n:
         network = done[-1].network if done else network
         state = done[-1].window.state if done else state
@@ -168,6 +95,8 @@ def run_intervals(
             done = [run_event(case, switching, state, network, t)]
             network = done[-1].network
             case = with_admitted_devices(case, network)
+        elif case.scenario.market.network == "envelope":
+            done = run_within(case, state, network, t, n)
         elif n == 1:
             done = [run_interval(case, state, t, network)[1].final]
             network = done[-1].network

@@ -20,6 +20,7 @@ from cosim.delivery.volt_watt import is_reduced
 from cosim.interval.chunk import Chunk
 from cosim.recording.conductors import Conductors, find_highest_neutral, make_conductors
 from cosim.recording.devices import Keys, make_decision_records
+from cosim.recording.envelopes import make_envelope_rows
 from cosim.recording.facts import list_facts
 from cosim.recording.houses import list_house_parameters
 from cosim.recording.topology import make_topology_of_chunk
@@ -32,6 +33,7 @@ from grid_models.response.tap_changer import TapChangers
 from market.exchanges import CAR, METER, Kind
 from market.ledger.format.quorum import make_quorum_parameters, parse_witnesses
 from market.ledger.format.records import (
+    ENVELOPE_PARAMETER,
     ISLANDED,
     PHASES,
     TOPOLOGY,
@@ -175,6 +177,7 @@ def make_first_records(
         "n_intervals": horizon.n_intervals,
         **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
         **(list_facts(scenario, rules, limits) if options.facts else {}),
+        **({ENVELOPE_PARAMETER: scenario.market.envelope_rule} if scenario.market.network == "envelope" else {}),
         **_list_terms(scenario, opening.own_wh.size, form),
         **list_house_parameters(scenario, feeder.participants),
     }
@@ -247,17 +250,18 @@ def make_group_records(
 def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArray[np.int64]]:
     """Records of a chunk's blocks, one block after the other, and how many each block has.
 
-    A block holds its exchanges, then one meter per house, orders if they are recorded, devices that can wait, then the
-    verdict, with phases behind it in an unbalanced model; tap changers, topology and statements follow.
+    A block holds its exchanges, then one meter per house, orders if they are recorded, devices that can wait, envelopes
+    if there are any, then the verdict, with phases behind it in an unbalanced model; tap changers, topology and
+    statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
     n_exchanges = np.diff(window.offsets)
     n_orders = n_houses if window.orders.size else 0
     n_phases = int(case.feeder.connections is not None)
-    n_devices = window.devices.shape[1]
+    n_devices, n_envelopes = window.devices.shape[1], 0 if chunk.bounds is None else n_houses
     n_taps = chunk.flow.tap_pos.shape[1]
-    counts = n_exchanges + n_houses + n_orders + n_devices + 1 + n_phases + n_taps
+    counts = n_exchanges + n_houses + n_orders + n_devices + n_envelopes + 1 + n_phases + n_taps
     begin = np.concatenate([[0], np.cumsum(counts)])
     records = np.empty((int(begin[-1]), METER.itemsize), np.uint8)
     owner = np.repeat(np.arange(n_intervals), n_exchanges)
@@ -269,6 +273,10 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     if n_devices:
         devices = begin[:-1, None] + (n_exchanges + n_houses + n_orders)[:, None] + np.arange(n_devices)
         records[devices.reshape(-1)] = view_as_bytes(window.devices)
+    if chunk.bounds is not None:
+        behind = n_exchanges + n_houses + n_orders + n_devices
+        envelopes = make_envelope_rows(case, chunk.bounds, chunk.first, behind)
+        records[(begin[:-1, None] + behind[:, None] + np.arange(n_houses)).reshape(-1)] = view_as_bytes(envelopes)
     conductors = make_conductors(case.feeder)
     behind = counts - n_taps
     verdicts = make_verdict_rows(chunk, conductors, behind - 1 - n_phases)

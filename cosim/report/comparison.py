@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.results.columns import name_columns
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
+from cosim.results.fairness import measure_offered, share_of_offered
 from cosim.results.folders import make_folder
 from cosim.results.labels import (
     BACKGROUND,
+    BY_HOUSE,
     CARS_LEFT_SHORT,
     CURTAILED,
     CURTAILED_HOURS,
@@ -31,9 +34,11 @@ from cosim.results.labels import (
     CUT_PERCENT,
     ENERGIES,
     ENERGY,
+    ENVELOPES,
     FLEXIBLE,
     MONEY,
     NETWORK,
+    OFFERED,
     OUTAGE_COST,
     OUTAGE_DEVICES,
     PUT_OFF_KWH,
@@ -42,9 +47,11 @@ from cosim.results.labels import (
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
 from grid_models.feeder.connection import CONDUCTORS
+from market.exchanges import NEUR_PER_EUR
 
 DEVICES, OUTAGES = "cars and heat pumps", "outages"
-GROUPS = ("energy", "money", "curtailment", DEVICES, "network")
+WITHIN, MONEY_BY_HOUSE, ENERGY_BY_HOUSE = "envelopes", "money by house", "energy by house"
+GROUPS = ("energy", "money", "curtailment", WITHIN, "fairness", MONEY_BY_HOUSE, ENERGY_BY_HOUSE, DEVICES, "network")
 CUT = (
     (CURTAILED_HOURS, "hours", "h"),
     (CUT_KWH, "cut_kwh", "kWh"),
@@ -79,21 +86,23 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
         raise ScenarioError(f"compare: expected two or more run directories, got {len(directories)}")
     runs = [Path(directory) for directory in directories]
     names = name_runs(runs)
-    columns = {name: _read_quantities(run) for name, run in zip(names, runs, strict=True)}
+    results = {name: Result.load(run) for name, run in zip(names, runs, strict=True)}
+    within = any(WITHIN in result.summary for result in results.values())
+    columns = {name: _read_quantities(result, within=within) for name, result in results.items()}
     table = pd.DataFrame(columns)
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
     table = table.iloc[by_group]
-    table = table[(table.fillna(0) != 0).any(axis=1) | (table.index.get_level_values("group") == DEVICES)]
+    table = table[(table.fillna(0) != 0).any(axis=1) | table.index.get_level_values("group").isin((DEVICES, WITHIN))]
     for name in names[1:]:
         table[f"{name} minus {names[0]}"] = table[name] - table[names[0]]
     return table
 
 
-def _read_quantities(directory: Path) -> dict[tuple[str, str, str], float]:
-    result = Result.load(directory)
+def _read_quantities(result: Result, *, within: bool) -> dict[tuple[str, str, str], float]:
     with result.check_files():
-        return dict(list_quantities(result))
+        found = dict(list_quantities(result))
+        return {**found, **dict(list_envelope_quantities(result))} if within else found
 
 
 def name_runs(directories: Sequence[Path]) -> list[str]:
@@ -125,6 +134,35 @@ def list_quantities(result: Result) -> Iterator[Quantity]:
         yield ("curtailment", f"intervals {outcome.replace('_', ' ')}", "intervals"), count
     yield from list_device_quantities(result.summary)
     yield from list_network_quantities(result)
+
+
+def list_envelope_quantities(result: Result) -> Iterator[Quantity]:
+    """What is compared where some run clips orders to envelopes: what these did, fairness, and money by house."""
+    found = result.summary.get(WITHIN, {})
+    yield from (((WITHIN, label, unit), found.get(key, np.nan)) for key, (label, unit) in ENVELOPES.items())
+    spilled = dict[str, float]()
+    if len(result.envelopes):
+        sums = result.envelopes.groupby("house", observed=True)["spilled_wh"].sum()
+        spilled = {str(name): wh / 1000.0 for name, wh in sums.items()}
+    houses = share_of_offered(result.table("curtailed_by_house"), spilled)
+    shares = measure_offered(houses)
+    yield from ((("fairness", label, unit), shares[key]) for key, (label, unit) in OFFERED.items())
+    yield from list_balances(result)
+    for name, (delivered, offered) in houses.items():
+        for key, value in (("delivered_kwh", delivered), ("delivered_percent", 100.0 * delivered / offered)):
+            label, unit = BY_HOUSE[key]
+            yield (ENERGY_BY_HOUSE, label.format(name), unit), value
+
+
+def list_balances(result: Result) -> Iterator[Quantity]:
+    """Wallet and utility account of every house at the end of a run."""
+    columns = ("house", "wallet_neur", "account_neur")
+    last = collections.deque(result.parts("houses", columns), maxlen=1).pop()
+    n = pc.count_distinct(last["house"].cast(pa.string())).as_py()
+    label, unit = BY_HOUSE["balance"]
+    for row in last.slice(len(last) - n).to_pylist():
+        balance = (row["wallet_neur"] + row["account_neur"]) / NEUR_PER_EUR
+        yield (MONEY_BY_HOUSE, label.format(row["house"]), unit), balance
 
 
 def list_device_quantities(summary: Mapping[str, Any]) -> Iterator[Quantity]:
@@ -177,6 +215,8 @@ def choose_digits(quantity: str, unit: str, values: Iterable[float]) -> int:
     """Decimals that the values of a quantity of this unit are shown with; hours as exactly as they are known."""
     if quantity == NETWORK["largest_unbalance"]:
         return EXTREMES["largest_unbalance"][1]
+    if quantity == OFFERED["offered_jain"][0]:
+        return 4
     return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0, "stays": 0}.get(unit, 1)
 
 

@@ -19,6 +19,7 @@ from cosim.report.elements import PageSection
 from cosim.report.figures.topology import distance_km
 from cosim.report.sections.agreed import make_agreed_sections
 from cosim.report.sections.balance import make_energy_section
+from cosim.report.sections.envelopes import make_envelope_sections
 from cosim.report.sections.fairness import make_fairness_section
 from cosim.report.sections.findings import (
     Headline,
@@ -141,6 +142,7 @@ def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: H
         *make_statement_sections(run),
         make_validation_section(run),
         make_curtailment_section(run),
+        *make_envelope_sections(run),
         *make_fairness_section(run),
         *make_flexible_sections(run),
         *make_outage_sections(run),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,38 @@ def measure_fairness(houses: pa.Table) -> dict[str, Any]:
         result["smallest_share"] = float(share.min())
         result["most_curtailed"] = {"house": houses["house"][most].as_py(), "curtailed_kwh": float(cut[most])}
     return result
+
+
+def share_of_offered(houses: pa.Table, spilled_kwh: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """What each house delivered and what it offered, kWh, by its name; houses that offered nothing are left out.
+
+    Parameters
+    ----------
+    houses
+        As from `make_curtailed_by_house_table`.
+    spilled_kwh
+        What was taken off each house's offers before the market cleared them.
+    """
+    columns = (houses[name].to_pylist() for name in ("house", "delivered_kwh", "cleared_kwh"))
+    found = {name: (delivered, cleared) for name, delivered, cleared in zip(*columns, strict=True)}
+    for name, spilled in spilled_kwh.items():
+        delivered, cleared = found.get(name, (0.0, 0.0))
+        found[name] = delivered, cleared + spilled
+    return {name: (delivered, offered) for name, (delivered, offered) in sorted(found.items()) if offered > 0.0}
+
+
+def measure_offered(houses: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Jain's index, the lowest and the total of the shares that houses delivered of what they offered; shares in %.
+
+    Examples
+    --------
+    >>> measure_offered({"a": (1.0, 2.0), "b": (3.0, 6.0)})
+    {'offered_jain': 1.0, 'offered_lowest': 50.0, 'offered_total': 50.0}
+    """
+    shares = [delivered / offered for delivered, offered in houses.values()]
+    delivered, offered = (sum(column) for column in zip(*houses.values(), strict=True)) if houses else (1.0, 1.0)
+    return {
+        "offered_jain": jain_index(shares),
+        "offered_lowest": 100.0 * min(shares, default=1.0),
+        "offered_total": 100.0 * delivered / offered,
+    }

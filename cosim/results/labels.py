@@ -100,6 +100,32 @@ CUT_PERCENT = "energy cut of what was cleared"
 PUT_OFF_KWH = "energy cut that was put off"
 """Labels of `hours`, `cut_kwh`, `cut_percent` and `put_off_kwh` in `curtailed`."""
 
+ENVELOPES = {
+    "bound_hours": ("hours in which envelopes bound", "h"),
+    "spilled_kwh": ("spilled before the market", "kWh"),
+    "not_taken_kwh": ("not taken by cars and heat pumps, by envelopes", "kWh"),
+    "too_wide_hours": ("hours cut behind envelopes (too wide)", "h"),
+    "cut_behind_kwh": ("energy cut behind envelopes", "kWh"),
+    "too_narrow_hours": ("hours in which cutting after the market carried more (too narrow)", "h"),
+    "withheld_kwh": ("energy that was carried less there", "kWh"),
+    "no_envelope_hours": ("hours without an envelope", "h"),
+}
+"""Labels and units in `envelopes`, where orders were clipped before the market."""
+
+BY_HOUSE = {
+    "balance": ("balance of {}", "EUR"),
+    "delivered_kwh": ("delivered by {}", "kWh"),
+    "delivered_percent": ("delivered by {} of what it offered", "%"),
+}
+"""Labels and units of each house in comparisons with envelopes; a balance is wallet and utility account at the end."""
+
+OFFERED = {
+    "offered_jain": ("Jain's index of shares delivered of what was offered", ""),
+    "offered_lowest": ("lowest share delivered of what a house offered", "%"),
+    "offered_total": ("delivered of what was offered", "%"),
+}
+"""Labels and units of fairness in comparisons with envelopes; offered is what was cleared or spilled before."""
+
 FAIRNESS = {
     "jain_index": "Jain's index of delivered shares",
     "smallest_share": "smallest share that a house delivered",

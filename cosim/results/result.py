@@ -149,6 +149,14 @@ class Result:
         """One row per heat pump and interval, by UTC time; empty without heat pumps. See `cosim.results.flexible`."""
         return self._read_if_there("heat_pumps")
 
+    @cached_property
+    def envelopes(self) -> pd.DataFrame:
+        """One row per house in each interval in which an envelope keeps somebody from something, by UTC time.
+
+        Empty where orders were not clipped to envelopes. See `cosim.results.envelopes`.
+        """
+        return self._read_if_there("envelopes")
+
     def _read_if_there(self, name: str) -> pd.DataFrame:
         return self.table(name).to_pandas().set_index("time") if self.has_table(name) else pd.DataFrame()
 

@@ -151,7 +151,7 @@ class Scenario(Section):
 _LIMITS_BEFORE = {"min_vm_pu": 0.9, "max_vm_pu": 1.1, "max_loading_percent": 100.0}
 _YOUNGER = {
     "network": ("model", "phases", "zero_sequence", "star_earth_ohm", "house_earth_ohm"),
-    "market": ("feed_in_eur_per_kwh",),
+    "market": ("feed_in_eur_per_kwh", "network", "envelope_rule", "envelope_forecast"),
     "limits": ("max_vuf_percent", "max_neutral_to_earth_v"),
     "outage": ("dispatch", "look_ahead_hours", "lost_load_eur_per_kwh"),
     "pv": (

@@ -174,6 +174,19 @@ class MarketSection(Section):
         description="how long shared energy stays its owner's in the host's battery (life of a lot), hours",
     )
     arrival: Literal["index", "rotate", "shuffle"] = Field("index", description="order of service")
+    network: Literal["after", "envelope"] = Field(
+        "after",
+        description="after: what the network cannot carry is cut once the market has cleared; envelope: orders are "
+        "clipped before to what it carries in any combination",
+    )
+    envelope_rule: Literal["max_min", "equal", "proportional", "max_total"] = Field(
+        "max_min", description="how houses share what the network carries, network = envelope"
+    )
+    envelope_forecast: Literal["perfect", "day_before"] = Field(
+        "perfect",
+        description="load and generation that envelopes are found for; perfect: the profiles'; day_before: those of "
+        "the same time a day earlier",
+    )
 
 
 class PvSection(Section):

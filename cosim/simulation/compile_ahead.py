@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.limits import Limits

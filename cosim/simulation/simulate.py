@@ -45,6 +45,7 @@ from cosim.results.directory import (
     write_whole,
 )
 from cosim.results.energy_balance import make_energy_balance_table
+from cosim.results.envelopes import list_envelope_tables, make_envelope_tables, summarise_envelopes
 from cosim.results.fairness import make_curtailed_by_house_table
 from cosim.results.flexible import list_flexible_tables, make_flexible_tables, summarise_flexible
 from cosim.results.fuel_cells import (
@@ -306,6 +307,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
         found["fuel_cells"] = summarise_fuel_cells(read_whole(parts, FUEL_CELL_TABLE, FUEL_CELL_SUMMED))
     found |= summarise_flexible(case, parts)
     found |= summarise_voltage_control(case, parts)
+    found |= summarise_envelopes(case, parts)
     if case.scenario.tariff.bands:
         found["tariff"] = summarise_tariff(case.scenario, case.profiles)
     if CONTRACT_TABLE in derived:
@@ -322,7 +324,7 @@ def list_tables(case: Case) -> tuple[str, ...]:
     """Names of the tables that a run writes part by part; those of events and devices only where there are any."""
     outages = OUTAGE_TABLES if has_events(case) else ()
     cells = (FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()
-    return (*TABLES, "energy_balance", *outages, *cells, *list_flexible_tables(case))
+    return (*TABLES, "energy_balance", *outages, *cells, *list_flexible_tables(case), *list_envelope_tables(case))
 
 
 def list_all_tables(case: Case) -> tuple[str, ...]:
@@ -343,7 +345,8 @@ def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
     devices = make_flexible_tables(case, chunk, with_outages=with_outages)
-    return {**found, "energy_balance": balance, **outages, **cells, **devices}
+    envelopes = make_envelope_tables(case, chunk)
+    return {**found, "energy_balance": balance, **outages, **cells, **devices, **envelopes}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cosim.case.case import MarketCase
+from cosim.case.checks import check_no_envelopes
 from cosim.delivery.window import Window
 from cosim.interval.chunk import check_conserved
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from cosim.studies.balance import check_totals
 from market.exchanges import CONTRACT, NEUR_PER_EUR, Kind, Rows
 from market.storage import Wh
@@ -23,6 +24,7 @@ _N_KINDS = max(Kind) + 1
 
 def run_market(case: MarketCase) -> Iterator[Window]:
     """Windows of the whole horizon, every exchange delivered as cleared."""
+    check_no_envelopes(case.scenario, "a market without a network")
     state = case.opening
     for first in range(0, case.n_intervals, WINDOW):
         n = min(WINDOW, case.n_intervals - first)

@@ -25,7 +25,8 @@ from cosim.case.state import NetworkState
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk
 from cosim.interval.event import with_admitted_devices
-from cosim.interval.fold import run_intervals, settle_optimistically
+from cosim.interval.fold import run_intervals
+from cosim.interval.optimistic import settle_optimistically
 from cosim.scenario.events import OutageEvent, RandomOutagesEvent, RegisterEvent
 from cosim.scenario.model import Scenario
 from cosim.scenario.random_outages import HOURS_PER_YEAR

@@ -27,7 +27,8 @@ import pandapower as pp
 
 from cosim.case.case import build_case, build_market
 from cosim.delivery.setpoints import injection_kw
-from cosim.interval.fold import run_intervals, settle_optimistically
+from cosim.interval.fold import run_intervals
+from cosim.interval.optimistic import settle_optimistically
 from cosim.recording.recorder import open_recorder
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario

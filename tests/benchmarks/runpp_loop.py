@@ -15,7 +15,7 @@ import pandapower as pp
 
 from cosim.case.case import build_case
 from cosim.delivery.setpoints import injection_kw
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from cosim.scenario.files import load_scenario
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.admittance import RUNPP_OPTIONS

@@ -92,6 +92,18 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
         _append("[market]\nmechanism = 'trade'"),
         ("mechanism", "trading_battery", "'trade'"),
     ),
+    "envelopes and reactive control": (
+        _append("[market]\nnetwork = 'envelope'\n[pv]\ncontrol = 'q_v'"),
+        ("pv.control", "expected none", "envelope"),
+    ),
+    "envelopes and facts": (
+        _append("[market]\nnetwork = 'envelope'\n[ledger]\nfacts = true"),
+        ("ledger.facts", "expected false", "got true"),
+    ),
+    "a rule of envelopes without any": (
+        _append("[market]\nenvelope_rule = 'equal'"),
+        ("market.envelope_rule", "envelope"),
+    ),
     "unknown rule": (_append("[curtailment]\nrule = 'fair'"), ("curtailment.rule", "'fair'")),
     "negative capacity": (
         _append("[battery]\ncapacity_kwh_min = -1.0"),

@@ -31,7 +31,7 @@ import os, random, signal, sys, threading
 from cosim import Scenario
 from cosim.case.case import build_case
 from cosim.interrupts.stop import stop_between_lines
-from cosim.interval.fold import settle_optimistically, try_window
+from cosim.interval.optimistic import settle_optimistically, try_window
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 case = build_case(Scenario().with_changes(horizon={"hours": 24}))

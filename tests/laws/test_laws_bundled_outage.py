@@ -18,7 +18,8 @@ from cosim.case.case import Case, build_case
 from cosim.case.state import RETIRED, NetworkState
 from cosim.delivery.setpoints import injection_kw
 from cosim.interval.chunk import Chunk
-from cosim.interval.fold import run_intervals, with_admitted_devices
+from cosim.interval.event import with_admitted_devices
+from cosim.interval.fold import run_intervals
 from cosim.islands.event_interval import PartResult, run_event_interval
 from cosim.islands.phases import Phase
 from cosim.islands.switching import Switching

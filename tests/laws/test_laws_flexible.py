@@ -14,7 +14,7 @@ from cosim.curtailment.decision_variables import FORGO, POSTPONE, TRADE
 from cosim.curtailment.priority import VALUE_OF_LOST_LOAD
 from cosim.delivery.flexible import UNLIMITED_WH, FlexibleDevices, find_device_imbalance, follow_devices
 from cosim.delivery.window import InputSeries, settle_window
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from market.exchanges import CAR, FLEXIBLE, HEAT_PUMP
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cosim import Scenario
 from cosim.case.case import build_market
 from cosim.delivery.flexible import find_cheaper
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from grid_models.devices.ev import car_wish
 from grid_models.devices.flexible import PPM, PRICE, content_wh
 

@@ -21,6 +21,7 @@ AGGREGATE = struct.Struct("<I7q")
 HOUSE = struct.Struct("<8iqiii4B4s")
 PHASES = struct.Struct("<9i24s")
 FLEXIBLE = struct.Struct("<15i")
+ENVELOPE = struct.Struct("<14i4s")
 PARAMETER = struct.Struct("<20s40s")
 PPM = 1_000_000
 METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
@@ -82,6 +83,10 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         *energies, later, gain = FLEXIBLE.unpack(row[12:])
         demand(version >= 3 and status in (1, 2) and reason == 0 and all(x >= 0 for x in energies), "flexible")
         demand(-1 <= later <= 10**7 and 0 <= gain <= 2 * 10**7, "flexible")
+    elif kind == 23:
+        house, *numbers, element, zeros = ENVELOPE.unpack(row[12:])
+        demand(status in (0, 1, 2) and reason < 4 and house >= 0 and element >= -1 and not any(zeros), "envelope")
+        demand(all(x >= -1 for x in numbers[:5]) and all(x >= 0 for x in numbers[5:]), "envelope")
     elif kind == 18:
         element, tap_pos, zeros = TOPOLOGY.unpack(row[12:])
         demand(1 <= status <= 7 and reason <= 2 and element >= 0 and not any(zeros), "topology")

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from naive_devices import NaiveDevices
+from naive_envelopes import check_envelopes
 from naive_facts import check_facts, check_rules
 from naive_fields import (
     EXCHANGE,
@@ -170,6 +171,7 @@ class Naive(NaiveRegistry):
         orders = sum(row[0] == 19 for row in rows)
         demand(orders == (len(self.own) if self.p("facts") else 0), "orders")
         n, t = len(self.own), self.intervals
+        check_envelopes(rows, self.parameters.get("envelope_rule"), n)
         for lot in [lot for lot in self.lots if lot[4] <= t]:
             self.own[lot[2]] += lot[3]
             self.lots.remove(lot)

@@ -12,6 +12,7 @@ import numpy as np
 
 from market.exchanges import Ints, Kind
 from market.ledger.books.devices import DeviceBooks
+from market.ledger.books.envelopes import EnvelopeBooks
 from market.ledger.books.facts import FAULTS as WRONG_FACTS
 from market.ledger.books.facts import OF_RECORDS, find_wrong_fact, read_facts
 from market.ledger.books.facts import Fault as WrongFact
@@ -34,7 +35,7 @@ from market.ledger.store.blocks import Block, BrokenError, Fault, follows_verdic
 from market.storage import Ratings
 
 _METER, _ORDER, _HOUSE = int(Kind.METER), int(RecordKind.ORDER), int(RecordKind.HOUSE)
-_FLEXIBLE = int(RecordKind.FLEXIBLE)
+_FLEXIBLE, _ENVELOPE = int(RecordKind.FLEXIBLE), int(RecordKind.ENVELOPE)
 _PRIVATE, _AGGREGATE = int(RecordKind.PRIVATE), int(RecordKind.AGGREGATE)
 _NO_EXCHANGE = bytes(range(_METER, 256))
 _FAULTS_OF_HOUSES = (Replayed.WALLET, Replayed.METER, Replayed.BALANCE, Replayed.STORAGE)
@@ -136,6 +137,7 @@ class Bookkeeper:
         self.facts = read_facts(genesis)
         self.has_phases = has_phases(find_version(genesis))
         self.devices = DeviceBooks(genesis)
+        self.envelopes = EnvelopeBooks(genesis)
         self.state_root = NO_STATE
         self.next_interval = 0
 
@@ -210,6 +212,10 @@ class Bookkeeper:
             n_right, wrong = (right, _describe_fact(fault, at)) if fault else (n_right, wrong)
         for k in range(n_right if self.devices.opening.size or _FLEXIBLE in records[:, 0] else 0):
             if found := self.devices.check(blocks[k].records, meters[k]):
+                n_right, wrong = k, found
+                break
+        for k in range(n_right if self.envelopes.rule is not None or _ENVELOPE in records[:, 0] else 0):
+            if found := self.envelopes.check(blocks[k].records, n):
                 n_right, wrong = k, found
                 break
         for k in range(n_right):

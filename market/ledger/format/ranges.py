@@ -26,12 +26,15 @@ from market.exchanges import (
 from market.ledger.format.records import (
     CLOSES,
     CONNECTED,
+    ENVELOPE_RULES,
     ISLANDED,
     LAYOUTS,
     MONEY,
     NONE,
+    ROOMS,
     Change,
     DeviceKind,
+    Kept,
     Purpose,
     RecordBytes,
     RecordKind,
@@ -118,6 +121,13 @@ _FLEXIBLE: _Limits = {
     "later_ueur_per_kwh": (-1, LARGEST_UEUR_PER_KWH),
     "gain_ppm": (0, LARGEST_GAIN_PPM),
 }
+_ENVELOPE: _Limits = {
+    "status": (0, max(Kept)),
+    "reason": (0, len(ENVELOPE_RULES) - 1),
+    **dict.fromkeys(ROOMS, (-1, _I4)),
+    **dict.fromkeys(("house", "spilled_wh", "stop_reason", *(f"asked_{name}" for name in ROOMS)), (0, _I4)),
+    "element": (-1, _I4),
+}
 _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 
 LIMITS: dict[int, _Limits] = {
@@ -126,6 +136,7 @@ LIMITS: dict[int, _Limits] = {
     RecordKind.ORDER: _ORDER,
     RecordKind.VERDICT: _VERDICT,
     RecordKind.SUBMISSION: _SUBMISSION,
+    RecordKind.ENVELOPE: _ENVELOPE,
     RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, CLOSES), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
     RecordKind.DEVICE: {"status": (1, 3), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},

@@ -45,6 +45,7 @@ class RecordKind(IntEnum):
     PHASES = 20
     SUBMISSION = SUBMISSION_KIND
     FLEXIBLE = FLEXIBLE_KIND
+    ENVELOPE = 23
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -144,6 +145,38 @@ with its line, in 1e-4 per cent; with four wires the highest voltage of a neutra
 in the net's tables, -1 without any.
 """
 
+ROOMS = ("surplus_wh", "lots_wh", "shares_wh", "cars_wh", "heat_pumps_wh")
+"""What an envelope bounds of a house, as in `market.clipping.Rooms`."""
+
+ENVELOPE = np.dtype(
+    [
+        *HEAD,
+        ("house", "<i4"),
+        *list_fields("<i4", *ROOMS, *(f"asked_{name}" for name in ROOMS)),
+        *list_fields("<i4", "spilled_wh", "stop_reason", "element"),
+        ("reserved", "V4"),
+    ]
+)
+"""Envelope of a house in an interval: what it might do at most, -1 for no limit, and what its orders asked for before.
+
+`status` is one of `Kept`, `reason` the rule by its number in `ENVELOPE_RULES`. `spilled_wh` was taken off its offer and
+not kept in its battery. `stop_reason` and `element` name the limit that stops its first room that has one; 0 and -1.
+"""
+
+ENVELOPE_PARAMETER = "envelope_rule"
+"""Parameter that the first block of a ledger with envelopes has: the name of the rule."""
+
+ENVELOPE_RULES = ("equal", "proportional", "max_total", "max_min")
+
+
+class Kept(IntEnum):
+    """What an envelope did in an interval; the `status` of its records."""
+
+    FROM_NOTHING = 0
+    FROM_SOMETHING = 1  # some house
+    NO_ENVELOPE = 2  # what houses do anyway breaks a limit; orders are as they were
+
+
 TOPOLOGY = np.dtype([*HEAD, *list_fields("<i4", "element", "tap_pos"), ("reserved", "V52")])
 """One `Change` (`status`) of the network in an interval.
 
@@ -237,6 +270,7 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     int(RecordKind.PHASES): PHASES,
     int(RecordKind.SUBMISSION): SUBMISSION,
     int(RecordKind.FLEXIBLE): FLEXIBLE,
+    int(RecordKind.ENVELOPE): ENVELOPE,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,

@@ -13,7 +13,7 @@ from market.errors import LedgerError
 from market.exchanges import Kind
 from market.ledger.books.bookkeeper import read_terms
 from market.ledger.durable import free_partial_path, report_unwritable
-from market.ledger.format.records import LAYOUTS, RecordKind
+from market.ledger.format.records import ENVELOPE_PARAMETER, LAYOUTS, RecordKind, read_parameters
 from market.ledger.format.version import find_version, has_devices, has_phases
 from market.ledger.read.show import show_header
 from market.ledger.store.store import Store, StoredBlock
@@ -26,6 +26,7 @@ TABLES = {
     "verdicts": range(RecordKind.VERDICT, RecordKind.VERDICT + 1),
     "phases": range(RecordKind.PHASES, RecordKind.PHASES + 1),
     "devices": range(RecordKind.FLEXIBLE, RecordKind.FLEXIBLE + 1),
+    "envelopes": range(RecordKind.ENVELOPE, RecordKind.ENVELOPE + 1),
     "topology": range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1),
 }
 """Kinds of records in each table; those of one table have the same layout."""
@@ -34,7 +35,7 @@ TABLES = {
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
     """Write the tables and `blocks` as Parquet files into a folder; returns how many rows each has.
 
-    Orders, phases and devices that can wait are tables only where the ledger records them.
+    Orders, phases, devices that can wait and envelopes are tables only where the ledger records them.
 
     Raises
     ------
@@ -46,6 +47,7 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
         genesis = decode_records(store.block(0).records)
         version = find_version(genesis)
         recorded = {"orders": read_terms(genesis).facts, "phases": has_phases(version), "devices": has_devices(version)}
+        recorded["envelopes"] = ENVELOPE_PARAMETER in read_parameters(genesis)
         names = [name for name in (*TABLES, "blocks") if recorded.get(name, True)]
         return {name: _write(store, folder / f"{name}.parquet", name) for name in names}
 

@@ -9,7 +9,7 @@ from cosim import Scenario, find_hosting, run
 from cosim.case.case import Case, build_case
 from cosim.case.unhindered import find_device_load, find_drawn_kw
 from cosim.delivery.setpoints import device_wh, spread_devices
-from cosim.interval.fold import settle_optimistically
+from cosim.interval.optimistic import settle_optimistically
 from grid_models.powerflow.runpp import solve_by_runpp
 
 HOURS = 8
