@@ -46,15 +46,20 @@ class Rows(NamedTuple):
         (R,) number of the limit, as in `grid_models.envelopes.excess`.
     corner
         (R, 2M) the corner.
-    slope
-        (R, 2M) change of the quantity there by 1 kW of each room, pu, at least 0; 0 for rooms that the corner leaves.
+    effect
+        (R, 2M) change of the quantity there by 1 kW of each room, pu, of either sign, rooms that the corner leaves too.
     """
 
     interval: Ints
     engine: Ints
     limit: Ints
     corner: Mask
-    slope: Floats
+    effect: Floats
+
+    @property
+    def slope(self) -> Floats:
+        """Coefficients of the programme, (R, 2M), at least 0; 0 for rooms that the corner leaves."""
+        return np.where(self.corner, np.maximum(self.effect, 0.0), 0.0)
 
     def select(self, chosen: Mask | Ints) -> Rows:
         """Some of the rows."""
@@ -96,9 +101,9 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
         widths.append(state.room_kw)  # where export and import both raise a voltage, their rooms decide which is worse
     parts = [find(state, limits, customers, width) for width in widths for find in (_of_voltages, _of_currents)]
     parts.append(_at_own_corner(state, limits, customers))
-    limit, corner, slope = _drop_doubles(*map(np.concatenate, zip(*parts, strict=True)))
+    limit, corner, effect = _drop_doubles(*map(np.concatenate, zip(*parts, strict=True)))
     same = np.ones(limit.size, dtype=np.int64)
-    return Rows(state.interval * same, state.engine * same, limit, corner, np.where(corner, slope, 0.0))
+    return Rows(state.interval * same, state.engine * same, limit, corner, effect)
 
 
 def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[Ints, Mask, Floats]:
@@ -113,7 +118,7 @@ def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[
     ends = limit[limit >= m] - m
     along = np.exp(-1j * np.angle(now[ends]))[:, None] * response.by_p.current_percent(one_end[ends])
     effect = np.concatenate([by_vm, PU_PER_PERCENT * along.real])[:, customers.column] * customers.sign
-    return limit, np.repeat(state.corner[None], limit.size, axis=0), np.maximum(effect, 0.0)
+    return limit, np.repeat(state.corner[None], limit.size, axis=0), effect
 
 
 def _list_one_end(response: Response, limits: Limits) -> Ints:
@@ -187,10 +192,10 @@ def _list_directions(effect: Complex, *, balanced: bool) -> Complex:
     return np.stack([along, -along])
 
 
-def _drop_doubles(limit: Ints, corner: Mask, slope: Floats) -> tuple[Ints, Mask, Floats]:
+def _drop_doubles(limit: Ints, corner: Mask, effect: Floats) -> tuple[Ints, Mask, Floats]:
     """One row of each limit and corner."""
     first, _ = find_first_bytes((limit,), corner)
-    return limit[first], corner[first], slope[first]
+    return limit[first], corner[first], effect[first]
 
 
 def find_first_bytes(numbers: tuple[Ints, ...], corner: Mask) -> tuple[Ints, Ints]:
