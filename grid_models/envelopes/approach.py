@@ -13,7 +13,15 @@ import numpy as np
 
 from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.corners import Corners, Setting, judge_critical, list_critical
-from grid_models.envelopes.rows import Rows, State, find_first_bytes, join_rows, linearise_limits, make_no_rows
+from grid_models.envelopes.rows import (
+    Rows,
+    State,
+    find_first_bytes,
+    join_rows,
+    linearise_limits,
+    linearise_own,
+    make_no_rows,
+)
 from grid_models.response.sensitivity import sensitivity
 
 MAX_ROUNDS = 14
@@ -86,6 +94,16 @@ def _linearise(setting: Setting, room: Floats, intervals: Ints, cuts: Corners) -
             parts.append(
                 join_rows([linearise_limits(s, setting.wires.limits, setting.customers) for s in states], states)
             )
+    return Rows.concatenate(parts)
+
+
+def linearise_cuts(setting: Setting, cuts: Corners, room: Floats) -> Rows:
+    """Rows of the limits that some corners of boxes are close to or beyond themselves, linearised at each of them."""
+    parts = [make_no_rows(room.shape[1])]
+    for k, engine, corner in zip(cuts.interval.tolist(), cuts.engine.tolist(), cuts.corner, strict=True):
+        state = _find_state(setting, room[k], k, engine, corner)
+        if state is not None:
+            parts.append(linearise_own(state, setting.wires.limits, setting.customers))
     return Rows.concatenate(parts)
 
 

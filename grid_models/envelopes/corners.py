@@ -12,6 +12,7 @@ from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.excess import list_excess
 from grid_models.envelopes.rows import Rows, find_first_bytes
 from grid_models.envelopes.wires import Wires
+from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.response.sensitivity import AnyPowerFlow
 
 SLICE = 256
@@ -148,7 +149,8 @@ def _solve_corners(setting: Setting, engine: AnyPowerFlow, corners: Corners, roo
     """Excess over every limit, (S, 2B + …) pu."""
     (wires, customers, background), at = setting, corners.interval
     p = customers.inject(background.p_kw[at], corners.corner, room_kw[at])
-    return list_excess(engine.solve(p, background.q_kvar[at]), wires.limits)
+    solve = engine.solve_limited if isinstance(engine, FeederPhaseFlow) else engine.solve
+    return list_excess(solve(p, background.q_kvar[at]), wires.limits)
 
 
 def find_first_corners(corners: Corners) -> tuple[Ints, Ints]:

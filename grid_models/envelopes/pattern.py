@@ -10,13 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grid_models.arrays import Floats, Ints, Mask
-from grid_models.envelopes.approach import MARGIN_PU, MAX_ROUNDS, MAX_WHOLE, Share, move
+from grid_models.arrays import Floats, Ints
+from grid_models.envelopes.approach import MARGIN_PU, MAX_ROUNDS, MAX_WHOLE, Share, linearise_cuts, move
 from grid_models.envelopes.corners import Corners, Critical, Setting, judge_critical, list_critical
-from grid_models.envelopes.rows import Rows
+from grid_models.envelopes.rows import Rows, find_first_bytes
 
 HOT_PU = 0.01
 """Rows this close to their limits where they were found are what others are led by first."""
+
+
+MAX_NEW = 16
+"""Corners that are linearised for all who follow at once."""
 
 
 class Pattern(NamedTuple):
@@ -29,23 +33,24 @@ class Pattern(NamedTuple):
     critical
         Its limits at their corners.
     hot
-        (R,) which of these were close.
+        The rows of those that were close.
     """
 
     room_kw: Floats
     critical: Critical
-    hot: Mask
+    hot: Rows
 
 
 def make_pattern(setting: Setting, rows: Rows, room_kw: Floats) -> Pattern:
     """Pattern of the one interval of a setting, by its rows and rooms, (1, 2M)."""
     critical = list_critical(rows)
-    return Pattern(room_kw[0], critical, judge_critical(setting, critical, room_kw).excess > -HOT_PU)
+    hot = judge_critical(setting, critical, room_kw).excess > -HOT_PU
+    return Pattern(room_kw[0], critical, rows.select(hot))
 
 
-def repeat(pattern: Pattern, intervals: Ints) -> Critical:
-    """The pattern's critical corners in each of some intervals."""
-    corners, place, _, row, rows = pattern.critical
+def repeat(critical: Critical, intervals: Ints) -> Critical:
+    """Critical corners of one interval in each of some others."""
+    corners, place, _, row, rows = critical
     n, size = intervals.size, corners.engine.size
     several = Corners(np.repeat(intervals, size), np.tile(corners.engine, n), np.tile(corners.corner, (n, 1)))
     places = (size * np.arange(n)[:, None] + place).ravel()
@@ -54,6 +59,8 @@ def repeat(pattern: Pattern, intervals: Ints) -> Critical:
 
 def lead(setting: Setting, share: Share, rows: Rows, room: Floats, intervals: Ints) -> Ints:
     """Set the rooms, (K, 2M) kW, of some intervals by the rows of another; returns those without a solution.
+
+    From round to round only rows are looked at that have been close to their limits in one of the intervals.
 
     Parameters
     ----------
@@ -66,17 +73,37 @@ def lead(setting: Setting, share: Share, rows: Rows, room: Floats, intervals: In
     intervals
         Whom to lead.
     """
-    pattern, slope = Pattern(room[:0], list_critical(rows), np.zeros(0, dtype=bool)), rows.slope
     lost = np.zeros(0, np.int64)
-    for number in range(MAX_ROUNDS if rows.limit.size else 0):
-        excess = judge_critical(setting, repeat(pattern, intervals), room).excess.reshape(intervals.size, -1)
+    for number in range(MAX_ROUNDS):
+        if intervals.size == 0 or rows.limit.size == 0:
+            break
+        excess = judge_critical(setting, repeat(list_critical(rows), intervals), room).excess.reshape(
+            intervals.size, -1
+        )
         solved = np.isfinite(excess).all(axis=1)
         lost = np.concatenate([lost, intervals[~solved]])
         intervals, excess = intervals[solved], excess[solved]
+        hot = (excess > -HOT_PU).any(axis=0)
+        slope = rows.slope
         bound = room[intervals] @ slope.T - excess - MARGIN_PU
         radius = 0.5 ** max(0, number + 1 - MAX_WHOLE)
-        moved = [move(share, slope, bound[i], room[k], radius) for i, k in enumerate(intervals.tolist())]
-        intervals = intervals[np.array(moved, dtype=bool)]
-        if intervals.size == 0:
-            break
+        moved = np.zeros(intervals.size, dtype=bool)
+        for i, k in enumerate(intervals.tolist()):
+            moved[i] = move(share, slope, bound[i], room[k], radius)
+        intervals = intervals[moved]
+        hot |= (room[intervals] @ slope.T > bound[moved] - HOT_PU).any(axis=0)
+        rows = rows.select(hot)
     return lost
+
+
+def with_cuts(pattern: Pattern, setting: Setting, cuts: Corners, room: Floats) -> Pattern:
+    """Pattern with the limits that some corners of some boxes are close to or beyond, linearised there.
+
+    Each corner once, in one of the intervals where it is asked for; of many corners those that most ask for.
+    """
+    first, kind = find_first_bytes((cuts.engine,), cuts.corner)
+    chosen = first[np.argsort(-np.bincount(kind), kind="stable")[:MAX_NEW]]
+    new = linearise_cuts(setting, cuts.select(chosen), room)
+    rows = Rows.concatenate([pattern.critical.rows, new._replace(interval=0 * new.interval)])
+    rows = rows.select(find_first_bytes((rows.engine, rows.limit), rows.corner)[0])
+    return pattern._replace(critical=list_critical(rows))

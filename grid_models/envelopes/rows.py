@@ -106,6 +106,13 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
     return Rows(state.interval * same, state.engine * same, limit, corner, effect)
 
 
+def linearise_own(state: State, limits: Limits, customers: Customers) -> Rows:
+    """Rows of the limits that the state itself is close to or beyond, at its corner."""
+    limit, corner, effect = _at_own_corner(state, limits, customers)
+    same = np.ones(limit.size, dtype=np.int64)
+    return Rows(state.interval * same, state.engine * same, limit, corner, effect)
+
+
 def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[Ints, Mask, Floats]:
     """Limits that the state itself is close to or beyond, at its corner, whatever the signs of its derivatives are."""
     response, one_end = state.response, _list_one_end(state.response, limits)

@@ -18,7 +18,7 @@ from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.approach import Share, approach
 from grid_models.envelopes.corners import Background, Corners, Setting, join_corners, list_critical, list_no_corners
 from grid_models.envelopes.customers import Customers
-from grid_models.envelopes.pattern import Pattern, lead, make_pattern, repeat
+from grid_models.envelopes.pattern import Pattern, lead, make_pattern, repeat, with_cuts
 from grid_models.envelopes.robust import (
     Judged,
     Robust,
@@ -40,6 +40,9 @@ MAX_CUTS = 4
 
 MAX_PATTERNS, FOLLOWERS = 8, 64
 """Intervals that others follow at most, and how many follow each at least."""
+
+MAX_PASSES = 6
+"""Searches for unclean corners in all who follow one interval; what it has found grows by them."""
 
 CUT_PU = 1e-4
 """An excess that is worth another search; by a smaller one a box shrinks by less than a thousandth."""
@@ -122,17 +125,20 @@ def _find_pattern(setting: Setting, share: Share) -> Pattern:
 
 def _solve_block(setting: Setting, share: Share, pattern: Pattern) -> Robust:
     """Boxes of some intervals that follow a pattern: by what was close there first, then by all of it."""
-    room, rows = np.repeat(pattern.room_kw[None], len(setting.background.p_kw), axis=0), pattern.critical.rows
-    going, searched = np.arange(len(room)), find_nothing(room.shape[1])
-    for part in (rows.select(pattern.hot), rows):
+    room = np.repeat(pattern.room_kw[None], len(setting.background.p_kw), axis=0)
+    going, searched, part = np.arange(len(room)), find_nothing(room.shape[1]), pattern.hot
+    for number in range(MAX_PASSES):
         lost = lead(setting, share, part, room, going)
-        searched = searched.renew(search_corners(setting, repeat(pattern, going), room, going), going)
+        searched = searched.renew(search_corners(setting, repeat(pattern.critical, going), room, going), going)
         going = np.union1d(searched.judged.list_dirty(CUT_PU), lost)
         if going.size == 0:
             break
+        if number > 0:
+            pattern = with_cuts(pattern, setting, _choose_cuts(searched.judged, going), room)
+        part = pattern.critical.rows
     if going.size:
         room[lost] = 0.0
-        own, cuts = repeat(pattern, going), _choose_cuts(searched.judged, going)
+        own, cuts = repeat(pattern.critical, going), _choose_cuts(searched.judged, going)
         _, more = _solve_alone(setting, share, room, going, cuts, own.select_rows(np.ones(own.row.size, dtype=bool)))
         searched = searched.renew(more, going)
     return make_robust(setting, searched, room)
