@@ -32,6 +32,9 @@ MAX_TRIALS = 14
 AIM_PU = 4e-6
 """How far within its worst limit a box that shrinks is aimed."""
 
+MOST_PU = 4.0
+"""More than a whole box changes any limit: what is farther from its limit stays clean where a box shrinks a little."""
+
 DRIFT = 0.1
 """By this share of the strongest customer's effect on a limit any effect may differ from its derivative."""
 
@@ -106,14 +109,16 @@ def judge_worst(setting: Setting, corners: Corners, room_kw: Floats) -> Judged:
 def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust:
     """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; empty ones must be clean."""
     room, judged = room_kw.copy(), searched.judged
-    dirty, every = judged.select(judged.worst > 0.0), judged.corners
+    dirty, share = judged.select(judged.worst > 0.0), np.ones(len(room))
     while dirty.worst.size:
         shrinks = np.unique(dirty.corners.interval)
-        room[shrinks] = _shrink(setting, dirty.corners, room_kw, shrinks)[:, None] * room_kw[shrinks]
-        again = judge_worst(setting, every.select(np.isin(every.interval, shrinks)), room)
+        share[shrinks] = _shrink(setting, dirty.corners, room_kw, shrinks)
+        room[shrinks] = share[shrinks, None] * room_kw[shrinks]
+        mine = np.isin(judged.corners.interval, shrinks)
+        near = judged.worst > -MOST_PU * (1.0 - share[judged.corners.interval])
+        again = judge_worst(setting, judged.corners.select(mine & near), room)
         more = again.select(again.worst > 0.0)
-        first = np.isin(dirty.corners.interval, more.corners.interval)
-        dirty = more.with_more(dirty.select(first)) if more.worst.size else more
+        dirty = more.with_more(dirty.select(np.isin(dirty.corners.interval, more.corners.interval)))
     return Robust(room, _find_stops(setting, searched.close, room))
 
 
