@@ -63,6 +63,8 @@ class Envelopes(NamedTuple):
     failing_limit
         (K,) limit that is exceeded most where nobody acts at all, in an interval that is not robust: no box with 0 in
         it is clean there. -1 in all others, and where AC has no solution.
+    failing_engine
+        (K,) engine that says so, which is a voltage of the head; -1 in all others.
     """
 
     import_kw: Floats
@@ -71,6 +73,7 @@ class Envelopes(NamedTuple):
     import_limit: Ints
     export_limit: Ints
     failing_limit: Ints
+    failing_engine: Ints
 
     def set_some(self, intervals: Ints, found: Robust) -> None:
         """Set the boxes of some intervals."""
@@ -181,4 +184,5 @@ def _make_empty(nobody: Judged, m: int) -> Envelopes:
     """Empty boxes of all intervals; those are robust that are clean."""
     dirty = nobody.worst > 0.0
     zero, limit = np.zeros((dirty.size, m)), np.repeat(nobody.limit[:, None], m, axis=1)
-    return Envelopes(zero, zero.copy(), ~dirty, limit, limit.copy(), np.where(dirty, nobody.limit, -1))
+    failing = (np.where(dirty, found, -1) for found in (nobody.limit, nobody.corners.engine))
+    return Envelopes(zero, zero.copy(), ~dirty, limit, limit.copy(), *failing)

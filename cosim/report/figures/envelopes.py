@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cosim.report.palette import BLUE, ORANGE, plain_text, style_figure
+from cosim.report.palette import BLACK, BLUE, ORANGE, plain_text, style_figure
 
 COLUMNS, MOST = 4, 60
 """Pictures side by side, and customers shown at most: those with the narrowest ranges."""
@@ -21,13 +21,15 @@ ALWAYS, AT_BEST = "safe on every day", "safe on the best day"
 FILL = {ALWAYS: 0.55, AT_BEST: 0.18}
 
 
-def draw_envelopes(table: pd.DataFrame, timezone: str = "UTC") -> go.Figure:
+def draw_envelopes(table: pd.DataFrame, rule: str, timezone: str = "UTC") -> go.Figure:
     """Ranges of power over the hours of the day: what is safe on every day, and on the best one where there are more.
 
     Parameters
     ----------
     table
         Of `cosim.validation.envelopes.OperatingEnvelopes`, with times.
+    rule
+        Name of the rule, for the title.
     timezone
         Clock of the day.
     """
@@ -50,11 +52,16 @@ def draw_envelopes(table: pd.DataFrame, timezone: str = "UTC") -> go.Figure:
         place = {"row": k // COLUMNS + 1, "col": k % COLUMNS + 1}
         _add_bands(figure, hours, several, shown=k == 0, place=place)
     figure.update_xaxes(range=[0, 24], dtick=6, zeroline=False)
-    figure.update_yaxes(zerolinecolor="black", zerolinewidth=1)
+    low, high = float(table["import_kw"].min()), float(table["export_kw"].max())
+    room = 0.06 * max(high - low, 1.0)
+    figure.update_yaxes(range=[low - room, high + room], zerolinecolor=BLACK, zerolinewidth=1)
     figure.update_annotations(font_size=12)
     figure = style_figure(figure, height=ROW_PX * rows + 150, titled=True)
-    figure.update_xaxes(title_text="hour", row=rows)
-    figure.update_yaxes(title_text="export, kW", col=1, title_font_size=11)
+    left_out = table["participant"].nunique() - len(names)
+    more = f"; {left_out} customers with wider ranges are not shown" if left_out else ""
+    figure.update_layout(title=f"Operating envelopes by rule {rule}, hours of {timezone}{more}", margin_t=130)
+    figure.update_xaxes(title_text="hour", row=rows, title_font_size=11)
+    figure.update_yaxes(title_text="kW", col=1, title_font_size=11)
     return figure
 
 
