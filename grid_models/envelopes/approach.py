@@ -97,6 +97,18 @@ def _linearise(setting: Setting, room: Floats, intervals: Ints, cuts: Corners) -
     return Rows.concatenate(parts)
 
 
+def linearise_all(setting: Setting, room: Floats) -> Rows:
+    """Rows of every limit of the one interval of a setting, near or far, each at the corners where it is largest."""
+    exports = np.arange(room.shape[1]) < room.shape[1] // 2
+    ends = [(e, corner) for e in range(len(setting.wires.engines)) for corner in (exports, ~exports)]
+    found = [_find_state(setting, room[0], 0, e, c) for e, c in ends]
+    states = [state for state in found if state is not None]
+    if not states:
+        return make_no_rows(room.shape[1])
+    wires, customers = setting.wires, setting.customers
+    return join_rows([linearise_limits(s, wires.limits, customers, np.inf) for s in states], states)
+
+
 def linearise_cuts(setting: Setting, cuts: Corners, room: Floats) -> Rows:
     """Rows of the limits that some corners of boxes are close to or beyond themselves, linearised at each of them."""
     parts = [make_no_rows(room.shape[1])]

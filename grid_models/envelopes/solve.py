@@ -18,7 +18,7 @@ from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.approach import Share, approach
 from grid_models.envelopes.corners import Background, Corners, Setting, join_corners, list_critical, list_no_corners
 from grid_models.envelopes.customers import Customers
-from grid_models.envelopes.pattern import Pattern, lead, make_pattern, repeat, with_cuts
+from grid_models.envelopes.pattern import HOT_PU, Pattern, choose, lead, make_pattern, solve_bases, with_cuts
 from grid_models.envelopes.robust import (
     Judged,
     Robust,
@@ -28,7 +28,7 @@ from grid_models.envelopes.robust import (
     make_robust,
     search_corners,
 )
-from grid_models.envelopes.rows import Rows, make_no_rows
+from grid_models.envelopes.rows import NEAR_PU, Rows, make_no_rows
 from grid_models.envelopes.rules import RULES, Packing
 from grid_models.envelopes.wires import Wires
 
@@ -127,22 +127,26 @@ def _find_pattern(setting: Setting, share: Share) -> Pattern:
 
 
 def _solve_block(setting: Setting, share: Share, pattern: Pattern) -> Robust:
-    """Boxes of some intervals that follow a pattern: by what was close there first, then by all of it."""
-    room = np.repeat(pattern.room_kw[None], len(setting.background.p_kw), axis=0)
-    going, searched, part = np.arange(len(room)), find_nothing(room.shape[1]), pattern.hot
+    """Boxes of some intervals that follow a pattern: by what is close first, then by all that may be."""
+    room, bases = np.repeat(pattern.room_kw, len(setting.background.p_kw), axis=0), solve_bases(setting)
+    going, searched = np.arange(len(room)), find_nothing(room.shape[1])
     for number in range(MAX_PASSES):
-        lost = lead(setting, share, part, room, going)
-        searched = searched.renew(search_corners(setting, repeat(pattern.critical, going), room, going), going)
+        near = pattern.find_near(bases.select(going), room[going], NEAR_PU if number else HOT_PU)
+        lost = lead(setting, share, pattern.rows.select(near.any(axis=0)), room, going)
+        near = pattern.find_near(bases.select(going), room[going])
+        critical = choose(list_critical(pattern.rows), going, near)
+        searched = searched.renew(search_corners(setting, critical, room, going), going)
         going = np.union1d(searched.judged.list_dirty(CUT_PU), lost)
         if going.size == 0:
             break
         if number > 0:
             pattern = with_cuts(pattern, setting, _choose_cuts(searched.judged, going), room)
-        part = pattern.critical.rows
     if going.size:
         room[lost] = 0.0
-        own, cuts = repeat(pattern.critical, going), _choose_cuts(searched.judged, going)
-        _, more = _solve_alone(setting, share, room, going, cuts, own.select_rows(np.ones(own.row.size, dtype=bool)))
+        near = pattern.find_near(bases.select(going), room[going])
+        own = choose(list_critical(pattern.rows), going, near)
+        rows = own.select_rows(np.ones(own.row.size, dtype=bool))
+        _, more = _solve_alone(setting, share, room, going, _choose_cuts(searched.judged, going), rows)
         searched = searched.renew(more, going)
     return make_robust(setting, searched, room)
 
