@@ -21,6 +21,9 @@ from grid_models.response.sensitivity import sensitivity
 HOT_PU = 0.003
 """Rows as close to their limits as this lead first."""
 
+DOUBT = 0.15
+"""Share of a predicted change by which it may be wrong."""
+
 MAX_NEW = 16
 """Corners that are linearised for all who follow at once."""
 
@@ -95,8 +98,10 @@ class Pattern(NamedTuple):
             mine = np.flatnonzero(self.rows.engine == e)
             rise = vm - self.bases.vm_pu[e]
             change = np.hstack([rise, -rise, PU_PER_PERCENT * np.abs(percent - self.bases.percent[e])])
-            by_rooms = (room_kw - self.room_kw) @ self.rows.select(mine).slope.T
-            near[:, mine] = ~(self.excess[mine] + change[:, self.rows.limit[mine]] + by_rooms <= -near_pu)
+            change, move_kw = change[:, self.rows.limit[mine]], room_kw - self.room_kw
+            slope = self.rows.select(mine).slope.T
+            doubt = DOUBT * (np.abs(change) + np.abs(move_kw) @ slope)
+            near[:, mine] = ~(self.excess[mine] + change + move_kw @ slope + doubt <= -near_pu)
         return near
 
 

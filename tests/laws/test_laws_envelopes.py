@@ -29,32 +29,41 @@ def _check(seed: int, n_points: int, *, phases: bool, most_kw: float = 40.0) -> 
 
 
 def test_any_combination_inside_is_clean() -> None:
-    assert sum(_check(seed, 1000, phases=False) for seed in range(24)) > 20
+    assert sum(_check(seed, 300, phases=False) for seed in range(5)) > 3
 
 
+@pytest.mark.slow
 def test_any_combination_inside_is_clean_by_phases() -> None:
-    assert sum(_check(seed, 100, phases=True) for seed in range(16)) > 10
+    assert sum(_check(seed, 100, phases=True) for seed in range(10)) > 6
 
 
+@pytest.mark.slow
 def test_the_worse_side_of_a_customer_who_is_worse_either_way_is_found() -> None:
     """One whose panels are on three phases and whose load is on one raises a third phase by exporting and importing."""
     assert _check(1150, 1000, phases=True)
 
 
-@pytest.mark.parametrize(("phases", "n_seeds"), [(False, 20), (True, 10)])
-def test_any_combination_inside_is_clean_in_each_of_many_intervals(phases: bool, n_seeds: int) -> None:
-    """Intervals share what the middle one has found; here others generate in some of them, and draw much in others."""
-    n_robust = 0
-    for seed in range(3000, 3000 + n_seeds):
-        drawn, rng = draw_setting(seed, phases=phases), np.random.default_rng(seed)
-        scale = rng.uniform(-2.0, 2.0, (6, 1))
-        background = Background(*(scale * values for values in drawn.background))
-        found = find_envelopes(drawn.wires, drawn.customers, background, NAMES[seed % len(NAMES)])
-        for k in np.flatnonzero(found.robust):
-            alone = drawn._replace(background=background.select(np.array([k])))
-            assert are_clean(alone, draw_points(found, 100, rng, k)).all(), (seed, k)
-        n_robust += int(found.robust.sum())
-    assert n_robust > 3 * n_seeds
+def _check_many(seed: int, n_points: int, *, phases: bool) -> int:
+    """Check the boxes of intervals in which others generate, or draw much; returns how many there are."""
+    drawn, rng = draw_setting(seed, phases=phases), np.random.default_rng(seed)
+    scale = rng.uniform(-2.0, 2.0, (6, 1))
+    background = Background(*(scale * values for values in drawn.background))
+    found = find_envelopes(drawn.wires, drawn.customers, background, NAMES[seed % len(NAMES)])
+    for k in np.flatnonzero(found.robust):
+        alone = drawn._replace(background=background.select(np.array([k])))
+        assert are_clean(alone, draw_points(found, n_points, rng, k)).all(), (seed, k)
+    return int(found.robust.sum())
+
+
+def test_any_combination_inside_is_clean_in_each_of_many_intervals() -> None:
+    """Intervals follow one of them."""
+    assert sum(_check_many(seed, 100, phases=False) for seed in range(3000, 3005)) > 15
+
+
+@pytest.mark.slow
+def test_any_combination_inside_is_clean_in_each_of_many_intervals_by_phases() -> None:
+    """In 3089 nothing stops anybody in the one that the others follow; in one of these a cable would be at 109 %."""
+    assert sum(_check_many(seed, 100, phases=True) for seed in (*range(3000, 3006), *range(3085, 3090))) > 30
 
 
 @pytest.mark.slow
@@ -68,8 +77,10 @@ def test_of_two_hundred_boxes_by_phases_none_is_unclean(first: int) -> None:
     assert sum(_check(seed, 1000, phases=True) for seed in range(first, first + 50)) > 35
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("phases", [False, True])
+@pytest.mark.parametrize(
+    ("name", "phases"),
+    [pytest.param(name, phases, marks=[pytest.mark.slow] * phases) for phases in (False, True) for name in NAMES],
+)
 def test_intervals_do_not_depend_on_one_another(name: str, phases: bool) -> None:
     drawn = draw_setting(4, phases=phases)
     scale = np.array([[0.0], [0.5], [1.0]])
