@@ -159,7 +159,7 @@ def lead(setting: Setting, share: Share, rows: Rows, room: Floats, intervals: In
             moved[i] = move(share, slope, bound[i], room[k], radius)
         intervals = intervals[moved]
         hot |= (room[intervals] @ slope.T > bound[moved] - HOT_PU).any(axis=0)
-        rows = rows.select(hot)
+        rows = rows.select(np.flatnonzero(hot))
     return lost
 
 

@@ -179,7 +179,7 @@ def _find_close(critical: Critical, excess: Floats) -> Mask:
         return np.zeros(0, dtype=bool)
     _, first, count = np.unique(critical.interval, return_index=True, return_counts=True)
     closest = np.repeat(np.maximum.reduceat(excess, first), count)
-    return (excess > -CLOSE_PU) | (excess == closest)
+    return np.asarray((excess > -CLOSE_PU) | (excess == closest))
 
 
 def _judge_new(setting: Setting, judged: Judged, corners: Corners, room_kw: Floats) -> Judged:

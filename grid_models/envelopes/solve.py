@@ -132,7 +132,7 @@ def _solve_block(setting: Setting, share: Share, pattern: Pattern) -> Robust:
     going, searched = np.arange(len(room)), find_nothing(room.shape[1])
     for number in range(MAX_PASSES):
         near = pattern.find_near(bases.select(going), room[going], NEAR_PU if number else HOT_PU)
-        lost = lead(setting, share, pattern.rows.select(near.any(axis=0)), room, going)
+        lost = lead(setting, share, pattern.rows.select(np.flatnonzero(near.any(axis=0))), room, going)
         near = pattern.find_near(bases.select(going), room[going])
         critical = choose(list_critical(pattern.rows), going, near)
         searched = searched.renew(search_corners(setting, critical, room, going), going)

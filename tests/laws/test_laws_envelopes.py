@@ -67,14 +67,10 @@ def test_any_combination_inside_is_clean_in_each_of_many_intervals_by_phases() -
 
 
 @pytest.mark.slow
-def test_of_two_hundred_boxes_none_is_unclean() -> None:
-    assert sum(_check(seed, 1000, phases=False, most_kw=60.0) for seed in range(1000, 1200)) > 190
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(1000, 1200, 50))
-def test_of_two_hundred_boxes_by_phases_none_is_unclean(first: int) -> None:
-    assert sum(_check(seed, 1000, phases=True) for seed in range(first, first + 50)) > 35
+@pytest.mark.parametrize(("phases", "n"), [(False, 40), (True, 30)])
+def test_of_many_boxes_none_is_unclean(phases: bool, n: int) -> None:
+    """`tests/benchmarks/envelopes.py` tries 200."""
+    assert sum(_check(seed, 1000, phases=phases, most_kw=60.0) for seed in range(1000, 1000 + n)) > 0.7 * n
 
 
 @pytest.mark.parametrize(
