@@ -62,7 +62,7 @@ def test_any_combination_inside_is_clean_in_each_of_many_intervals() -> None:
 
 @pytest.mark.slow
 def test_any_combination_inside_is_clean_in_each_of_many_intervals_by_phases() -> None:
-    """In 3089 nothing stops anybody in the one that the others follow; in one of these a cable would be at 109 %."""
+    """In 3089 nothing stops anybody in the one that the others follow; unbalance would be at 109 % in another."""
     assert sum(_check_many(seed, 100, phases=True) for seed in (*range(3000, 3006), *range(3085, 3090))) > 30
 
 
