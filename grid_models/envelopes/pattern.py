@@ -93,15 +93,17 @@ class Pattern(NamedTuple):
 
     def find_near(self, bases: Bases, room_kw: Floats, near_pu: float = NEAR_PU) -> Mask:
         """Which rows may come as close to their limits as `near_pu` in n intervals, (n, R), with rooms of (n, 2M)."""
-        near = np.zeros((len(room_kw), self.excess.size), dtype=bool)
+        near, move_kw = np.zeros((len(room_kw), self.excess.size), dtype=bool), room_kw - self.room_kw
+        slope, size_kw = self.rows.slope, np.abs(move_kw)
+        by_most = (1.0 + DOUBT) * slope @ size_kw.max(axis=0, initial=0.0)
         for e, (vm, percent) in enumerate(zip(*bases, strict=True)):
-            mine = np.flatnonzero(self.rows.engine == e)
             rise = vm - self.bases.vm_pu[e]
             change = np.hstack([rise, -rise, PU_PER_PERCENT * np.abs(percent - self.bases.percent[e])])
-            change, move_kw = change[:, self.rows.limit[mine]], room_kw - self.room_kw
-            slope = self.rows.select(mine).slope.T
-            doubt = DOUBT * (np.abs(change) + np.abs(move_kw) @ slope)
-            near[:, mine] = ~(self.excess[mine] + change + move_kw @ slope + doubt <= -near_pu)
+            change += DOUBT * np.abs(change)
+            most = self.excess + change.max(axis=0, initial=-np.inf)[self.rows.limit] + by_most
+            mine = np.flatnonzero((self.rows.engine == e) & ~(most <= -near_pu))  # the others are far in all intervals
+            by_rooms = move_kw @ slope[mine].T + DOUBT * size_kw @ slope[mine].T
+            near[:, mine] = ~(self.excess[mine] + change[:, self.rows.limit[mine]] + by_rooms <= -near_pu)
         return near
 
 
