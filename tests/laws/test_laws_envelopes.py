@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from drawn_envelopes import are_clean, draw_points, draw_setting
 
-from grid_models.envelopes.corners import Background
+from grid_models.envelopes.corners import Background, Setting, judge_critical, list_critical
+from grid_models.envelopes.pattern import choose, make_pattern, solve_bases
+from grid_models.envelopes.rows import make_no_rows
 from grid_models.envelopes.rules import RULES
 from grid_models.envelopes.solve import find_envelopes
 
@@ -64,6 +66,27 @@ def test_any_combination_inside_is_clean_in_each_of_many_intervals() -> None:
 def test_any_combination_inside_is_clean_in_each_of_many_intervals_by_phases() -> None:
     """In 3089 nothing stops anybody in the one that the others follow; unbalance would be at 109 % in another."""
     assert sum(_check_many(seed, 100, phases=True) for seed in (*range(3000, 3006), *range(3085, 3090))) > 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3001, 3003, 3089])
+def test_what_followers_do_not_judge_is_far_from_its_limit(seed: int) -> None:
+    """Every limit at every corner where it may be largest, in boxes of intervals very unlike the one they follow."""
+    drawn, rng = draw_setting(seed, phases=True), np.random.default_rng(seed)
+    scale = rng.uniform(-2.0, 2.0, (6, 1))
+    setting = Setting(drawn.wires, drawn.customers, Background(*(scale * values for values in drawn.background)))
+    found = find_envelopes(*setting, "max_min")
+    setting, room = (
+        setting.select(np.flatnonzero(found.robust)),
+        np.hstack([found.export_kw, -found.import_kw])[found.robust],
+    )
+    pattern = make_pattern(setting.select(np.array([0])), make_no_rows(room.shape[1]), room[:1])
+    near = pattern.find_near(solve_bases(setting), room)
+    every = choose(list_critical(pattern.rows), np.arange(len(room)), np.ones_like(near))
+    excess = judge_critical(setting, every, room).excess.reshape(near.shape)
+    assert not near.all()
+    assert (excess[~near] < 0.0).all()
+    assert (excess <= 0.0).all()
 
 
 @pytest.mark.slow
