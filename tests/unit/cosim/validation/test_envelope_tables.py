@@ -133,7 +133,8 @@ def _run(files: Path, *options: str) -> tuple[int, str]:
     return answer.exit_code, answer.output
 
 
-@pytest.mark.parametrize("ending", ["csv", pytest.param("parquet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_command_writes_the_table(files: Path, ending: str) -> None:
     out = files / "new" / f"envelopes.{ending}"
     code, said = _run(files, "--customers", str(files / "customers.csv"), "--rule", "max_total", "--out", str(out))
@@ -143,6 +144,7 @@ def test_the_command_writes_the_table(files: Path, ending: str) -> None:
     assert table["robust"].all()
 
 
+@pytest.mark.slow
 def test_the_command_takes_all_named_loads_of_the_net(files: Path) -> None:
     code, said = _run(files, "--json", "--head-vm-pu", "0.98,1.03")
     assert code == 0, said
@@ -169,7 +171,7 @@ LATE = pytest.mark.slow  # what is read after the net
         pytest.param(
             ("--head-vm-pu", "high"), "--head-vm-pu: expected voltages such as 0.98,1.03, got 'high'", marks=LATE
         ),
-        (("--head-vm-pu", "230"), "voltage of the head: expected 0.5 <= value <= 1.5, got 230"),
+        pytest.param(("--head-vm-pu", "230"), "voltage of the head: expected 0.5 <= value <= 1.5, got 230", marks=LATE),
         (("--out", "table.xlsx"), "--out: expected a file that ends in .csv or .parquet"),
         (("--figure", "bands.html"), "--figure: expected --profiles, whose day it shows, got none; give them"),
         (("--figure", "bands.svg", "--profiles", "others.csv"), "--figure: expected a file that ends in .html"),
