@@ -110,7 +110,9 @@ def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust
     """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; empty ones must be clean."""
     room, judged = room_kw.copy(), searched.judged
     dirty, share = judged.select(judged.worst > 0.0), np.ones(len(room))
-    while dirty.worst.size:
+    for _ in range(MAX_TRIALS):
+        if dirty.worst.size == 0:
+            break
         shrinks = np.unique(dirty.corners.interval)
         share[shrinks] = _shrink(setting, dirty.corners, room_kw, shrinks)
         room[shrinks] = share[shrinks, None] * room_kw[shrinks]
@@ -119,6 +121,7 @@ def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust
         again = judge_worst(setting, judged.corners.select(mine & near), room)
         more = again.select(again.worst > 0.0)
         dirty = more.with_more(dirty.select(np.isin(dirty.corners.interval, more.corners.interval)))
+    room[np.unique(dirty.corners.interval)] = 0.0  # none, unless corners keep turning up
     return Robust(room, _find_stops(setting, searched.close, room))
 
 
