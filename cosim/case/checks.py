@@ -268,6 +268,8 @@ def check_envelopes(scenario: Scenario) -> None:
         return
     for section, key, why in (
         ("pv", "control", "envelopes are found for inverters without reactive power"),
+        ("pv", "volt_watt", "envelopes are found for inverters that inject all power"),
+        ("tap_changer", "enabled", "envelopes are found for one position of the taps"),
         ("ledger", "facts", "clearing is verified from orders as houses made them, not as they were clipped"),
         ("ledger", "private", "the records of envelopes cannot be hidden yet"),
     ):

@@ -12,7 +12,9 @@ from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import SummaryAsJson
 from cosim.cli.validate import NetFile, ParticipantsFile
+from cosim.report.figures import envelopes as bands
 from cosim.results import folders
+from cosim.studies import figures
 from cosim.validation import csip as csip_files
 from cosim.validation import envelope_files, envelopes, files
 from grid_models.feeder import net_file
@@ -80,12 +82,17 @@ def envelope(
         Path | None,
         typer.Option(help="Folder for IEEE 2030.5 / CSIP-AUS controls, new or empty: one XML a customer."),
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="HTML page: the ranges over the day, a picture for each customer.")
+    ] = None,
     as_json: SummaryAsJson = False,
 ) -> None:
     """Operating envelopes: for each customer a range of power in which any combination is safe, judged by AC."""
     with progress.tell_compiling(), bad_input_ends():
         if out is not None:
             folders.make_folder(envelope_files.check_ending(out).parent)
+        if figure is not None:
+            folders.make_folder(envelope_files.check_page(figure, profiles).parent)
         if csip is not None:
             if profiles is None:
                 fail("--csip: expected --profiles, whose times the controls are for, got none; give them")
@@ -110,11 +117,14 @@ def envelope(
         )
         if out is not None:
             envelope_files.write_envelopes(found.table, out)
+        if figure is not None:
+            page = figures.make_page(bands.draw_envelopes(found.table, rule, timezone))
+            envelope_files.write_page(page, figure)
         if csip is not None and base is not None:
             csip_files.write_csip(found.table, base.interval_minutes, csip)
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
     else:
-        terminal.show_envelopes(found, [path for path in (out, csip) if path is not None])
+        terminal.show_envelopes(found, [path for path in (out, figure, csip) if path is not None])
     if strict and len(found.failing):
         raise typer.Exit(ANSWER_IS_NO)

@@ -309,7 +309,7 @@ def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
     for each in said["not_robust"][:10]:
         where = " ".join(filter(None, (each["element"], each["quantity"], each["phase"])))
         console.print(
-            make_printable(f"no safe range{_at(each['time'])}: others alone break {where}"),
+            make_printable(f"no safe range{_at(each['time'])}: others alone break {where} ({each['corner']})"),
             soft_wrap=True,
             markup=False,
         )

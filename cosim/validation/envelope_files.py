@@ -19,7 +19,7 @@ from data.profiles import Profiles
 CONNECTION_KW = 30.0
 """What a connection can do where nobody says it: about three phases of 43 A."""
 
-PARQUET, CSV = (".parquet", ".pq"), (".csv",)
+PARQUET, CSV, HTML = (".parquet", ".pq"), (".csv",), (".html", ".htm")
 
 
 def choose_customers(
@@ -84,6 +84,33 @@ def check_ending(out: Path) -> Path:
     if out.suffix.lower() not in (*CSV, *PARQUET):
         raise ScenarioError(f"--out: expected a file that ends in .csv or .parquet, got {out}; rename it")
     return out
+
+
+def check_page(page: Path, profiles: Path | None) -> Path:
+    """The file of a figure over the day itself, if that is what its ending says and there is a day.
+
+    Raises
+    ------
+    ScenarioError
+        If it is not.
+    """
+    if profiles is None:
+        raise ScenarioError("--figure: expected --profiles, whose day it shows, got none; give them")
+    if page.suffix.lower() not in HTML:
+        raise ScenarioError(f"--figure: expected a file that ends in .html, got {page}; rename it")
+    return page
+
+
+def write_page(page: str, out: Path) -> None:
+    """Write a page, whole or not at all.
+
+    Raises
+    ------
+    ScenarioError
+        If it cannot be written.
+    """
+    with replace_when_whole(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def write_envelopes(table: pd.DataFrame, out: Path) -> None:

@@ -49,7 +49,8 @@ class OperatingEnvelopes:
     rule
         Name of the rule.
     failing
-        One row per interval that has no clean box with 0 in it: what others break there without any customer.
+        One row per interval that has no clean box with 0 in it: time, the limit that is broken most (element, quantity,
+        phase), and the corner of the box where it is.
     notes
         Remarks on the network, and on how the customers were understood.
     """
@@ -152,6 +153,7 @@ def find_operating_envelopes(
     found = find_envelopes(wires, _place(feeder, chosen), _find_background(feeder, chosen, profiles), rule)
     time = np.array(["NaT"], "datetime64[s]") if profiles is None else profiles.time
     table, failing = _make_tables(name_limits(feeder, wires.limits), found, chosen, time)
+    failing["corner"] = _name_corners(found, list(dict.fromkeys(head_vm_pu)))
     return OperatingEnvelopes(
         table.assign(rule=rule), rule, failing, notes=(*feeder.notes, *_list_notes(chosen, profiles))
     )
@@ -229,6 +231,15 @@ def _make_tables(
     failing = pd.DataFrame(why, columns=NamedLimit._fields)
     failing.insert(0, "time", [str(moment) for moment in pd.DatetimeIndex(time[dirty])])
     return pd.DataFrame({**columns, "robust": np.repeat(found.robust, m)}), failing
+
+
+def _name_corners(found: Envelopes, head_vm_pu: Sequence[float]) -> list[str]:
+    """The failing corner of each interval that has no clean box: that of all customers at 0, and where the head is."""
+    engines = found.failing_engine[~found.robust].tolist()
+    return [
+        f"no customer acts, head at {head_vm_pu[engine]:g} pu" if head_vm_pu else "no customer acts"
+        for engine in engines
+    ]
 
 
 def _list_notes(chosen: pd.DataFrame, profiles: Profiles | None) -> list[str]:

@@ -9,13 +9,16 @@ import numpy as np
 from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.corners import (
     Corners,
+    Critical,
     Setting,
     find_first_corners,
     join_corners,
     judge_corners,
-    judge_rows,
+    judge_critical,
+    list_critical,
+    list_no_corners,
 )
-from grid_models.envelopes.rows import Rows
+from grid_models.envelopes.rows import Rows, make_no_rows
 
 CLOSE_PU = 1e-3
 """Corners this close to a limit are varied by one customer at a time."""
@@ -23,11 +26,20 @@ CLOSE_PU = 1e-3
 TIGHT_PU = 2e-5
 """A limit this close stops the customers who load it."""
 
-HALVINGS = 14
-"""Of the share by which a box shrinks: it is found to less than a ten-thousandth."""
+MAX_TRIALS = 14
+"""Of the share by which a box shrinks; three are the rule."""
 
-DOUBTFUL = 0.05
-"""Customers who load a limit by less than this share of the strongest may load it the other way round elsewhere."""
+AIM_PU = 4e-6
+"""How far within its worst limit a box that shrinks is aimed."""
+
+MOST_PU = 4.0
+"""More than a whole box changes any limit: what is farther from its limit stays clean where a box shrinks a little."""
+
+DRIFT = 0.1
+"""By this share of the strongest customer's effect on a limit any effect may differ from its derivative."""
+
+OTHERS = np.array([[True, False], [False, True], [False, False]])
+"""What a customer can do at a corner: export, import, or nothing."""
 
 MAX_CLIMBS = 6
 """Steps from an unclean corner to a worse neighbour."""
@@ -69,46 +81,90 @@ class Judged(NamedTuple):
         return np.unique(self.corners.interval[self.worst > allowed_pu])
 
 
+class Searched(NamedTuple):
+    """Corners that AC has judged, and the rows of the limits that are close at theirs, ordered by interval."""
+
+    judged: Judged
+    close: Rows
+
+    def renew(self, new: Searched, intervals: Ints) -> Searched:
+        """With what was found anew for some intervals."""
+        judged = self.judged.select(~np.isin(self.judged.corners.interval, intervals))
+        rows = Rows.concatenate([self.close.select(~np.isin(self.close.interval, intervals)), new.close])
+        return Searched(judged.with_more(new.judged), rows.select(np.argsort(rows.interval, kind="stable")))
+
+
+def find_nothing(n_rooms: int) -> Searched:
+    """Nothing searched yet."""
+    return Searched(Judged(list_no_corners(n_rooms), np.zeros(0), np.zeros(0, np.int64)), make_no_rows(n_rooms))
+
+
 def judge_worst(setting: Setting, corners: Corners, room_kw: Floats) -> Judged:
     """Judge corners of the boxes of `room_kw`, (K, 2M), by AC; the limit is -1 where that has no solution."""
-    excess = judge_corners(setting, corners, room_kw)
-    worst = excess.max(axis=1)
-    return Judged(corners, worst, np.where(np.isfinite(worst), excess.argmax(axis=1), -1))
+    none = np.zeros(0, np.int64)
+    found = judge_corners(setting, corners, room_kw, none, none)
+    return Judged(corners, found.worst, found.limit)
 
 
-def make_robust(setting: Setting, rows: Rows, judged: Judged, room_kw: Floats) -> Robust:
-    """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; empty ones must be clean.
+def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust:
+    """Shrink the boxes of `room_kw`, (K, 2M), as little as AC allows; empty ones must be clean."""
+    room, judged = room_kw.copy(), searched.judged
+    dirty, share = judged.select(judged.worst > 0.0), np.ones(len(room))
+    for _ in range(MAX_TRIALS):
+        if dirty.worst.size == 0:
+            break
+        shrinks = np.unique(dirty.corners.interval)
+        share[shrinks] = _shrink(setting, dirty.corners, room_kw, shrinks)
+        room[shrinks] = share[shrinks, None] * room_kw[shrinks]
+        mine = np.isin(judged.corners.interval, shrinks)
+        near = judged.worst > -MOST_PU * (1.0 - share[judged.corners.interval])
+        again = judge_worst(setting, judged.corners.select(mine & near), room)
+        more = again.select(again.worst > 0.0)
+        dirty = more.with_more(dirty.select(np.isin(dirty.corners.interval, more.corners.interval)))
+    room[np.unique(dirty.corners.interval)] = 0.0  # none, unless corners keep turning up
+    return Robust(room, _find_stops(setting, searched.close, room))
 
-    `rows` are those of the last programme of each interval, ordered by interval, `judged` what must be clean.
+
+def _shrink(setting: Setting, corners: Corners, room_kw: Floats, intervals: Ints) -> Floats:
+    """Largest shares of the boxes of some intervals at which AC finds corners clean that are unclean at 1, (n,).
+
+    Between a clean share and an unclean one the worst excess is nearly a straight line.
     """
-    n = len(room_kw)
-    low, high, share = np.zeros(n), np.ones(n), np.ones(n)
-    shrinks = judged.list_dirty()
-    corners = judged.corners.select(np.isin(judged.corners.interval, shrinks))
-    for _ in range(HALVINGS if shrinks.size else 0):
-        share[shrinks] = 0.5 * (low[shrinks] + high[shrinks])
-        dirty = np.isin(shrinks, judge_worst(setting, corners, share[:, None] * room_kw).list_dirty())
-        high[shrinks[dirty]], low[shrinks[~dirty]] = share[shrinks[dirty]], share[shrinks[~dirty]]
-    share[shrinks] = low[shrinks]
-    room = share[:, None] * room_kw
-    return Robust(room, _find_stops(setting, rows, room))
+    low, high = np.zeros(intervals.size), np.ones(intervals.size)
+    at_low, at_high = (_judge_shares(setting, corners, room_kw, intervals, share) for share in (low, high))
+    for trial in range(MAX_TRIALS):
+        open_ = at_low < -2.0 * AIM_PU
+        if not open_.any():
+            break
+        rise = np.where(np.isfinite(at_high), at_high, np.inf) - at_low
+        share = np.clip((-AIM_PU - at_low) / rise, 0.0, 1.0)
+        share = low + (high - low) * np.where(np.isfinite(rise) & (trial % 4 < 3) & (share > 0.0), share, 0.5)
+        found = _judge_shares(setting, corners, room_kw, intervals, share)
+        clean = found <= 0.0
+        low, at_low = np.where(open_ & clean, share, low), np.where(open_ & clean, found, at_low)
+        high, at_high = np.where(open_ & ~clean, share, high), np.where(open_ & ~clean, found, at_high)
+    return low
 
 
-def search_corners(setting: Setting, rows: Rows, room_kw: Floats, intervals: Ints) -> Judged:
-    """Corners of some intervals' rows, those where all export or all import, and others that may be worse.
+def _judge_shares(setting: Setting, corners: Corners, room_kw: Floats, intervals: Ints, share: Floats) -> Floats:
+    """Worst excess of some intervals' corners, (n,) pu, at shares, (n,), of their boxes."""
+    room = room_kw.copy()
+    room[intervals] *= share[:, None]
+    return judge_worst(setting, corners, room).choose_worst().worst
 
-    A corner close to its limit is varied by each customer who hardly loads that, and whose sign may be wrong. From an
-    unclean one on, neighbours of the worst are looked at as long as they are worse.
+
+def search_corners(setting: Setting, critical: Critical, room_kw: Floats, intervals: Ints) -> Searched:
+    """Critical corners of some intervals, those where all export or all import, and others that may be worse.
+
+    A corner close to its limit is varied by each customer whose side there may be the wrong one. From an unclean one
+    on, neighbours of the worst are looked at as long as they are worse.
     """
-    rows = rows.select(np.isin(rows.interval, intervals))
-    first, place = find_first_corners(Corners(rows.interval, rows.engine, rows.corner))
-    critical = Corners(rows.interval, rows.engine, rows.corner).select(first)
-    excess = judge_corners(setting, critical, room_kw)
-    worst = excess.max(axis=1)
-    judged = Judged(critical, worst, np.where(np.isfinite(worst), excess.argmax(axis=1), -1))
-    close = excess[place, rows.limit] > -CLOSE_PU
-    new = join_corners([_list_one_way(setting, room_kw, intervals), _list_doubtful(setting, rows.select(close))])
-    judged = _judge_new(setting, judged, new, room_kw)
+    found = judge_critical(setting, critical, room_kw)
+    judged = Judged(critical.corners, found.worst, found.limit)
+    close = _find_close(critical, found.excess)
+    rows = critical.select_rows(close)
+    doubtful = _list_doubtful(setting, rows, found.excess[close], room_kw)
+    judged = _judge_new(setting, judged, join_corners([_list_one_way(setting, room_kw, intervals), doubtful]), room_kw)
     for _ in range(MAX_CLIMBS):
         top = judged.choose_worst()
         top, size = top.select(top.worst > 0.0), judged.worst.size
@@ -117,7 +173,16 @@ def search_corners(setting: Setting, rows: Rows, room_kw: Floats, intervals: Int
         judged = _judge_new(setting, judged, _list_neighbours(top.corners), room_kw)
         if judged.worst.size == size:
             break
-    return judged
+    return Searched(judged, rows)
+
+
+def _find_close(critical: Critical, excess: Floats) -> Mask:
+    """Which limits are close, (Q,), and in every interval the closest one."""
+    if excess.size == 0:
+        return np.zeros(0, dtype=bool)
+    _, first, count = np.unique(critical.interval, return_index=True, return_counts=True)
+    closest = np.repeat(np.maximum.reduceat(excess, first), count)
+    return np.asarray((excess > -CLOSE_PU) | (excess == closest))
 
 
 def _judge_new(setting: Setting, judged: Judged, corners: Corners, room_kw: Floats) -> Judged:
@@ -134,34 +199,33 @@ def _list_one_way(setting: Setting, room_kw: Floats, intervals: Ints) -> Corners
     return Corners(intervals[place], engine, np.stack([exports, ~exports])[way])
 
 
-def _list_doubtful(setting: Setting, rows: Rows) -> Corners:
-    """Corners of rows at which one customer does something else whose side there may be the wrong one.
+def _list_doubtful(setting: Setting, rows: Rows, excess: Floats, room_kw: Floats) -> Corners:
+    """Corners of rows with an excess, (R,), at which one customer does something else and the limit may be exceeded.
 
     It may be where the customer hardly loads the limit, and where exports and imports are on different phases, so that
     both may load it: which one does so more changes with the rooms.
     """
-    of_export, of_import = np.split(rows.slope, 2, axis=1)
-    load = of_export + of_import
-    hardly = load < DOUBTFUL * load.max(axis=1, keepdims=True, initial=0.0)
-    apart = setting.customers.export_at != setting.customers.import_at
-    return _vary(Corners(rows.interval, rows.engine, rows.corner), hardly | apart)
+    room = room_kw[rows.interval]
+    export, imported = np.split(rows.effect * room, 2, axis=1)
+    now = np.where(rows.corner, rows.effect * room, 0.0)
+    now = now[:, : export.shape[1]] + now[:, export.shape[1] :]
+    drift = DRIFT * np.abs(rows.effect).max(axis=1, keepdims=True, initial=0.0) * np.maximum(*np.split(room, 2, axis=1))
+    others = np.stack([export, imported, np.zeros_like(now)])
+    return _vary(Corners(rows.interval, rows.engine, rows.corner), excess[:, None] + others - now + drift > 0.0)
 
 
 def _list_neighbours(corners: Corners) -> Corners:
     """Corners at which one customer does something else."""
-    return _vary(corners, np.ones((len(corners.corner), corners.corner.shape[1] // 2), dtype=bool))
+    return _vary(corners, np.ones((len(OTHERS), len(corners.corner), corners.corner.shape[1] // 2), dtype=bool))
 
 
 def _vary(corners: Corners, whom: Mask) -> Corners:
-    """Corners at which one of some customers, (S, M), does something else: exports, imports, or nothing."""
-    m, parts = whom.shape[1], [corners]
-    for customer in range(m):
-        chosen = corners.select(whom[:, customer])
-        for other in ([True, False], [False, True], [False, False]):
-            changed = chosen.corner.copy()
-            changed[:, [customer, m + customer]] = other
-            parts.append(chosen._replace(corner=changed))
-    return Corners._make(map(np.concatenate, zip(*parts, strict=True)))
+    """Corners at which one customer does something else: exports, imports, or nothing, by (3, S, M) which of these."""
+    other, at, customer = np.nonzero(whom)
+    changed = corners.select(at)
+    changed.corner[np.arange(at.size), customer] = OTHERS[other, 0]
+    changed.corner[np.arange(at.size), whom.shape[2] + customer] = OTHERS[other, 1]
+    return changed
 
 
 def _find_stops(setting: Setting, rows: Rows, room_kw: Floats) -> Ints:
@@ -170,14 +234,12 @@ def _find_stops(setting: Setting, rows: Rows, room_kw: Floats) -> Ints:
     The tightest of its interval where it loads none; -1 where the room is as large as can be.
     """
     stops = np.full(room_kw.shape, -1)
-    excess = judge_rows(setting, rows, room_kw)
+    excess, slope = judge_critical(setting, list_critical(rows), room_kw).excess, rows.slope
     ends = np.searchsorted(rows.interval, np.arange(len(room_kw) + 1))
     full = room_kw >= setting.customers.most_kw - 1e-6
-    for k in range(len(room_kw)):
+    for k in np.flatnonzero(ends[1:] > ends[:-1]):
         mine = slice(ends[k], ends[k + 1])
-        if ends[k] == ends[k + 1]:
-            continue
-        load = rows.slope[mine] * (excess[mine] >= excess[mine].max() - TIGHT_PU)[:, None]
+        load = slope[mine] * (excess[mine] >= excess[mine].max() - TIGHT_PU)[:, None]
         tightest = int(excess[mine].argmax())
         row = np.where(load.max(axis=0) > 0.0, load.argmax(axis=0), tightest)
         stops[k] = np.where(full[k], -1, rows.limit[mine][row])

@@ -46,17 +46,22 @@ class Rows(NamedTuple):
         (R,) number of the limit, as in `grid_models.envelopes.excess`.
     corner
         (R, 2M) the corner.
-    slope
-        (R, 2M) change of the quantity there by 1 kW of each room, pu, at least 0; 0 for rooms that the corner leaves.
+    effect
+        (R, 2M) change of the quantity there by 1 kW of each room, pu, of either sign, rooms that the corner leaves too.
     """
 
     interval: Ints
     engine: Ints
     limit: Ints
     corner: Mask
-    slope: Floats
+    effect: Floats
 
-    def select(self, chosen: Mask | Ints) -> Rows:
+    @property
+    def slope(self) -> Floats:
+        """Coefficients of the programme, (R, 2M), at least 0; 0 for rooms that the corner leaves."""
+        return np.where(self.corner, np.maximum(self.effect, 0.0), 0.0)
+
+    def select(self, chosen: Mask | Ints | slice) -> Rows:
         """Some of the rows."""
         return Rows._make(column[chosen] for column in self)
 
@@ -82,11 +87,11 @@ class State(NamedTuple):
     response: Response
 
 
-def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows:
-    """Rows of the limits that the box comes close to, by the derivatives at one state.
+def linearise_limits(state: State, limits: Limits, customers: Customers, near_pu: float = NEAR_PU) -> Rows:
+    """Rows of the limits that the box comes as close to as `near_pu`, by the derivatives at one state.
 
-    Limits that would stay far even in a box `NEAR_SHARE` times as wide, or of all that customers can do where there is
-    no box yet, get none.
+    Limits that would stay farther even in a box `NEAR_SHARE` times as wide, or of all that customers can do where there
+    is no box yet, get none.
     """
     span = customers.most_kw
     if state.room_kw.any():
@@ -94,16 +99,25 @@ def linearise_limits(state: State, limits: Limits, customers: Customers) -> Rows
     widths = [span]
     if limits.max_vuf_percent.size and state.room_kw.any():
         widths.append(state.room_kw)  # where export and import both raise a voltage, their rooms decide which is worse
-    parts = [find(state, limits, customers, width) for width in widths for find in (_of_voltages, _of_currents)]
+    parts = [
+        find(state, limits, customers, width, near_pu) for width in widths for find in (_of_voltages, _of_currents)
+    ]
     parts.append(_at_own_corner(state, limits, customers))
-    limit, corner, slope = _drop_doubles(*map(np.concatenate, zip(*parts, strict=True)))
+    limit, corner, effect = _drop_doubles(*map(np.concatenate, zip(*parts, strict=True)))
     same = np.ones(limit.size, dtype=np.int64)
-    return Rows(state.interval * same, state.engine * same, limit, corner, np.where(corner, slope, 0.0))
+    return Rows(state.interval * same, state.engine * same, limit, corner, effect)
+
+
+def linearise_own(state: State, limits: Limits, customers: Customers) -> Rows:
+    """Rows of the limits that the state itself is close to or beyond, at its corner."""
+    limit, corner, effect = _at_own_corner(state, limits, customers)
+    same = np.ones(limit.size, dtype=np.int64)
+    return Rows(state.interval * same, state.engine * same, limit, corner, effect)
 
 
 def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[Ints, Mask, Floats]:
     """Limits that the state itself is close to or beyond, at its corner, whatever the signs of its derivatives are."""
-    response, one_end = state.response, _list_one_end(state.response, limits)
+    response, one_end = state.response, list_one_end(state.response, limits)
     vm, now = response.vm_pu, response.current_percent[one_end]
     percent = PU_PER_PERCENT * (np.abs(now) - limits.max_end_percent[one_end])
     excess = np.concatenate([vm - limits.max_vm_pu, limits.min_vm_pu - vm, percent])
@@ -113,10 +127,10 @@ def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[
     ends = limit[limit >= m] - m
     along = np.exp(-1j * np.angle(now[ends]))[:, None] * response.by_p.current_percent(one_end[ends])
     effect = np.concatenate([by_vm, PU_PER_PERCENT * along.real])[:, customers.column] * customers.sign
-    return limit, np.repeat(state.corner[None], limit.size, axis=0), np.maximum(effect, 0.0)
+    return limit, np.repeat(state.corner[None], limit.size, axis=0), effect
 
 
-def _list_one_end(response: Response, limits: Limits) -> Ints:
+def list_one_end(response: Response, limits: Limits) -> Ints:
     """One end of each branch, whose derivatives are those of the other, and what is judged behind the ends."""
     n_branches = limits.max_branch_percent.size
     return np.concatenate([np.arange(n_branches), np.arange(2 * n_branches, response.current_percent.size)])
@@ -130,13 +144,15 @@ def join_rows(parts: list[Rows], states: list[State]) -> Rows:
     return rows.select(find_first_bytes((rows.engine, rows.limit), rows.corner)[0])
 
 
-def _of_voltages(state: State, limits: Limits, customers: Customers, span: Floats) -> tuple[Ints, Mask, Floats]:
+def _of_voltages(
+    state: State, limits: Limits, customers: Customers, span: Floats, near_pu: float
+) -> tuple[Ints, Mask, Floats]:
     """Limit, corner and effects of upper and lower voltages."""
     vm = state.response.vm_pu
     effect = customers.sign * state.response.by_p.vm_pu()[:, customers.column]
     both = np.concatenate([effect, -effect])
     excess = np.concatenate([vm - limits.max_vm_pu, limits.min_vm_pu - vm])
-    near = _at_most(excess, both, state, customers, span) > -NEAR_PU
+    near = _at_most(excess, both, state, customers, span) > -near_pu
     limit, effect = np.flatnonzero(near), both[near]
     return limit, customers.choose_corners(effect, span), effect
 
@@ -148,18 +164,20 @@ def _at_most(excess: Floats, effect: Floats, state: State, customers: Customers,
     return np.asarray(np.nan_to_num(excess + (effect * change).sum(axis=1), nan=-np.inf))
 
 
-def _of_currents(state: State, limits: Limits, customers: Customers, span: Floats) -> tuple[Ints, Mask, Floats]:
+def _of_currents(
+    state: State, limits: Limits, customers: Customers, span: Floats, near_pu: float
+) -> tuple[Ints, Mask, Floats]:
     """Limit, corner and effects of branches, unbalance and neutrals, at each corner where their modulus is largest.
 
     From each of some directions: the corner that lies farthest in it, then the one farthest in the direction of the
     quantity there.
     """
-    n_voltages, one_end = 2 * limits.max_vm_pu.size, _list_one_end(state.response, limits)
+    n_voltages, one_end = 2 * limits.max_vm_pu.size, list_one_end(state.response, limits)
     now = state.response.current_percent[one_end]
     effect = customers.sign * state.response.by_p.current_percent()[one_end][:, customers.column]
     far = (
         np.abs(now) + np.abs(effect) @ (span + state.room_kw)
-        <= limits.max_end_percent[one_end] - NEAR_PU / PU_PER_PERCENT
+        <= limits.max_end_percent[one_end] - near_pu / PU_PER_PERCENT
     )
     which = np.flatnonzero(~far)
     now, effect = now[which], effect[which]
@@ -172,7 +190,7 @@ def _of_currents(state: State, limits: Limits, customers: Customers, span: Float
         turn = np.exp(1j * np.angle(there))
     along = (np.conj(turn)[:, :, None] * effect).real
     corner = customers.choose_corners(along, span)
-    near = np.abs(there) > limits.max_end_percent[one_end[which]] - NEAR_PU / PU_PER_PERCENT
+    near = np.abs(there) > limits.max_end_percent[one_end[which]] - near_pu / PU_PER_PERCENT
     limit = np.broadcast_to(n_voltages + which, near.shape)
     return limit[near], corner[near], PU_PER_PERCENT * along[near]
 
@@ -187,10 +205,10 @@ def _list_directions(effect: Complex, *, balanced: bool) -> Complex:
     return np.stack([along, -along])
 
 
-def _drop_doubles(limit: Ints, corner: Mask, slope: Floats) -> tuple[Ints, Mask, Floats]:
+def _drop_doubles(limit: Ints, corner: Mask, effect: Floats) -> tuple[Ints, Mask, Floats]:
     """One row of each limit and corner."""
     first, _ = find_first_bytes((limit,), corner)
-    return limit[first], corner[first], slope[first]
+    return limit[first], corner[first], effect[first]
 
 
 def find_first_bytes(numbers: tuple[Ints, ...], corner: Mask) -> tuple[Ints, Ints]:

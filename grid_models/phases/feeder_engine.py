@@ -15,7 +15,7 @@ from grid_models.phases.connected import connect_feeder, get_connections
 from grid_models.phases.engine import PhasePowerFlow
 from grid_models.phases.judge import make_judge, name_judge
 from grid_models.phases.opendss import write_with_neutrals
-from grid_models.phases.readout import make_phase_readout, read_phase_flow, source_phase_powers
+from grid_models.phases.readout import Limited, make_phase_readout, read_limited, read_phase_flow, source_phase_powers
 from grid_models.powerflow.engine import Agreement, compare_flows, find_slack_buses
 from grid_models.powerflow.flow import Engine, Flow
 
@@ -91,6 +91,10 @@ class FeederPhaseFlow:
 
     def _solve_slice(self, drawn_kva: Complex) -> Flow:
         return read_phase_flow(self.readout, self.engine.solve(drawn_kva), drawn_kva, Engine.FAST)
+
+    def solve_limited(self, p_kw: Floats, q_kvar: Floats) -> Limited:
+        """What has limits in K intervals as in `solve`, all at once; without powers, in two thirds of the time."""
+        return read_limited(self.readout, self.engine.solve(self.draw(p_kw, q_kvar)))
 
     def solve_sources(self, p_kw: Floats, q_kvar: Floats | None = None) -> Complex:
         """P + jQ out of each phase of each source into the network, (K, G, 3) kVA, of K intervals as in `solve`."""

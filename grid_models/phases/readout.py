@@ -107,6 +107,33 @@ def make_phase_readout(net: Any, connected: ConnectedCircuit) -> PhaseReadout:
     )
 
 
+class Limited(NamedTuple):
+    """What has limits in K intervals, as the columns of `Flow` of the same names."""
+
+    converged: npt.NDArray[np.bool_]
+    vm_pu: Floats
+    line_loading_percent: Floats
+    trafo_loading_percent: Floats
+    vuf_percent: Floats
+    neutral_v: Floats
+
+
+def read_limited(readout: PhaseReadout, found: PhaseFlow) -> Limited:
+    """What has limits, of a circuit's solution, without powers."""
+    n, of_bus = len(found.v), phase_to_neutral(readout, found.v)
+    percent = conductor_percent(readout, found.current_a)
+    square = percent.real**2 + percent.imag**2
+    loading = np.sqrt(np.maximum(square[:, :, 0], square[:, :, 1]))
+    return Limited(
+        found.converged,
+        _nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None]).reshape(n, -1),
+        loading[:, : readout.n_lines].reshape(n, -1),
+        loading[:, readout.n_lines :, :3].reshape(n, -1),
+        _nan_where(readout.node[:, 0] < 0, voltage_unbalance_percent(of_bus)),
+        neutral_voltages(readout, found.v),
+    )
+
+
 def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex, engine: int) -> Flow:
     """Flow of a circuit's solution.
 

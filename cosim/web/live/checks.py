@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cosim.case.case import Case
-from cosim.case.checks import check_islands, check_outages, check_sources
+from cosim.case.checks import check_islands, check_no_envelopes, check_outages, check_sources
 from cosim.case.plugged import StatedDevice, check_house
 from cosim.case.voltage_control import check_without_voltage_control
 from cosim.errors import ScenarioError
@@ -112,6 +112,7 @@ def check_scenario(scenario: Scenario) -> None:
             f'outage, dispatch: expected "hourly" for a served run, got "{scenario.outage.dispatch}": what people and '
             "the operator will do is not known ahead; leave it out, or run it without people by gridsettle run"
         )
+    check_no_envelopes(scenario, "a served run")
     check_without_voltage_control(scenario, "a served run, in which outages and devices may come")
     options = scenario.ledger
     for name, asked, why in (

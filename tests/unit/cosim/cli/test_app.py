@@ -22,7 +22,13 @@ DAY = ("run", "rural", "--until", "2017-01-02", "--no-report", "--quiet")
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["ledger", "verify", "--help"], ["study", "storage", "--help"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["envelope", "--help"],
+        ["ledger", "verify", "--help"],
+        ["study", "storage", "--help"],
+    ],
 )
 def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     program = (

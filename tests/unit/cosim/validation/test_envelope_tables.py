@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cosim.cli.app import app
+from cosim.report.figures.envelopes import draw_envelopes
 from cosim.validation.envelope_files import CONNECTION_KW
 from cosim.validation.envelopes import COLUMNS, find_operating_envelopes
 from data.errors import DataError
@@ -20,10 +23,15 @@ from data.profiles import Profiles
 N = 8
 
 
-def _net() -> Any:
+@lru_cache(maxsize=1)
+def _make_net() -> Any:
     net = pn.create_kerber_landnetz_kabel_1()
     net.load["name"] = [f"house {k}" for k in range(len(net.load))]
     return net
+
+
+def _net() -> Any:
+    return deepcopy(_make_net())
 
 
 def _customers(n: int, most_kw: float = 30.0) -> pd.DataFrame:
@@ -67,9 +75,11 @@ def test_intervals_that_others_break_alone_are_named() -> None:
     assert found.table["robust"].tolist() == [True, True, False, False]
     assert found.failing["time"].tolist() == ["2017-06-01 01:00:00"]
     assert found.failing[["element", "quantity"]].to_numpy().tolist() == [["trafo 1", "max_loading_percent"]]
+    assert found.failing["corner"].tolist() == ["no customer acts"]
     json.dumps(found.summary)
 
 
+@pytest.mark.slow
 def test_phases_stop_customers_on_phases() -> None:
     phases = {f"house {k}": "abc"[k % 3] for k in range(N)}
     ratios = {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0}
@@ -106,9 +116,14 @@ def test_a_rule_that_there_is_not_is_refused() -> None:
         find_operating_envelopes(_net(), _customers(1), rule="fair")
 
 
+@lru_cache(maxsize=1)
+def _write_net() -> str:
+    return str(pp.to_json(_make_net()))
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    pp.to_json(_net(), str(tmp_path / "net.json"))
+    (tmp_path / "net.json").write_text(_write_net())
     _customers(3).to_csv(tmp_path / "customers.csv", index=False)
     return tmp_path
 
@@ -118,6 +133,7 @@ def _run(files: Path, *options: str) -> tuple[int, str]:
     return answer.exit_code, answer.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_command_writes_the_table(files: Path, ending: str) -> None:
     out = files / "new" / f"envelopes.{ending}"
@@ -128,6 +144,7 @@ def test_the_command_writes_the_table(files: Path, ending: str) -> None:
     assert table["robust"].all()
 
 
+@pytest.mark.slow
 def test_the_command_takes_all_named_loads_of_the_net(files: Path) -> None:
     code, said = _run(files, "--json", "--head-vm-pu", "0.98,1.03")
     assert code == 0, said
@@ -141,17 +158,25 @@ def test_strict_ends_with_one_where_an_interval_has_no_safe_range(files: Path) -
     code, said = _run(files, "--head-vm-pu", "1.2", "--strict")
     assert code == 1
     assert "no safe range: others alone break" in said
+    assert "no customer acts, head at 1.2 pu" in said.replace("\n", " ")
+
+
+LATE = pytest.mark.slow  # what is read after the net
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--rule", "fair"), "rule: expected one of equal"),
-        (("--head-vm-pu", "high"), "--head-vm-pu: expected voltages such as 0.98,1.03, got 'high'"),
-        (("--head-vm-pu", "230"), "voltage of the head: expected 0.5 <= value <= 1.5, got 230"),
+        pytest.param(("--rule", "fair"), "rule: expected one of equal", marks=LATE),
+        pytest.param(
+            ("--head-vm-pu", "high"), "--head-vm-pu: expected voltages such as 0.98,1.03, got 'high'", marks=LATE
+        ),
+        pytest.param(("--head-vm-pu", "230"), "voltage of the head: expected 0.5 <= value <= 1.5, got 230", marks=LATE),
         (("--out", "table.xlsx"), "--out: expected a file that ends in .csv or .parquet"),
-        (("--connection-kw", "-3"), "expected a power from 0 to 100,000 kW"),
-        (("--customers", "none.csv"), "none.csv"),
+        (("--figure", "bands.html"), "--figure: expected --profiles, whose day it shows, got none; give them"),
+        (("--figure", "bands.svg", "--profiles", "others.csv"), "--figure: expected a file that ends in .html"),
+        pytest.param(("--connection-kw", "-3"), "expected a power from 0 to 100,000 kW", marks=LATE),
+        pytest.param(("--customers", "none.csv"), "none.csv", marks=LATE),
     ],
 )
 def test_bad_options_end_with_two_and_leave_nothing(files: Path, options: tuple[str, ...], says: str) -> None:
@@ -162,7 +187,27 @@ def test_bad_options_end_with_two_and_leave_nothing(files: Path, options: tuple[
     assert sorted(files.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_one_source_says_what_connections_can_do(files: Path) -> None:
     code, said = _run(files, "--customers", str(files / "customers.csv"), "--connection-kw", "10")
     assert code == 2
     assert "leave one of them out" in said.replace("\n", " ")
+
+
+def test_help_is_shown() -> None:
+    answer = CliRunner().invoke(app, ["envelope", "--help"])
+    assert answer.exit_code == 0
+    assert "--head-vm-pu" in answer.output
+
+
+def test_the_figure_shows_what_is_safe_on_every_day() -> None:
+    """Export of one house at noon: 5 kW on one day, 3 kW on the next."""
+    times = pd.date_range("2017-06-01", periods=48, freq="h", tz="UTC")
+    table = pd.DataFrame({"time": times, "participant": "<b>a</b>", "import_kw": -1.0, "export_kw": 5.0})
+    table.loc[36:, "export_kw"] = 3.0
+    figure = draw_envelopes(table, "equal", "Europe/Madrid")
+    always = next(trace for trace in figure.data if trace.name == "export safe on every day")
+    best = next(trace for trace in figure.data if trace.name == "export safe on the best day")
+    assert dict(zip(always.x, always.y, strict=True))[15.0] == 3.0  # 13 h of UTC
+    assert set(best.y) == {5.0}
+    assert figure.layout.annotations[0].text == "&lt;b&gt;a&lt;/b&gt;"

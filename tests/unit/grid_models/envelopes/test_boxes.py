@@ -70,6 +70,7 @@ def test_where_others_alone_break_a_limit_the_answer_says_which() -> None:
     assert not found.import_kw.any()
     far = int(_feeder().net.bus.index.get_loc(_feeder().bus[1]))
     assert found.failing_limit[0] == len(_feeder().net.bus) + far
+    assert found.failing_engine[0] == 0
 
 
 def test_where_ac_has_no_solution_there_is_no_box() -> None:
@@ -97,6 +98,7 @@ def test_a_head_in_volts_is_refused() -> None:
         _wires(230.0)
 
 
+@pytest.mark.slow
 def test_who_is_alone_on_a_phase_is_stopped_by_what_the_others_draw_on_theirs() -> None:
     feeder = make_radial_feeder(["a", "b", "c"], n_branches=1, spacing_m=200.0, rng=np.random.default_rng(0))
     feeder = with_zero_sequence(with_delta_star(feeder), FOUR_CORE)

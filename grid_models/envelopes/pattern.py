@@ -1,0 +1,175 @@
+"""What one interval has found, followed by others that are like it.
+
+They take its rooms to begin with, and its rows: a row's bound is what AC leaves at its own corner in their own state,
+so that only its slopes are borrowed. The rows are those of *every* limit, near or far. How near one is in another
+interval follows from AC in the first one, its slopes, and what the others draw in both; AC judges all that may be near.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from grid_models.arrays import Complex, Floats, Ints, Mask
+from grid_models.envelopes.approach import MARGIN_PU, MAX_ROUNDS, MAX_WHOLE, Share, linearise_all, linearise_cuts, move
+from grid_models.envelopes.corners import Corners, Critical, Setting, judge_critical, list_critical
+from grid_models.envelopes.excess import PU_PER_PERCENT
+from grid_models.envelopes.rows import NEAR_PU, Rows, find_first_bytes, list_one_end
+from grid_models.response.sensitivity import sensitivity
+
+HOT_PU = 0.003
+"""Rows as close to their limits as this lead first."""
+
+DOUBT = 0.15
+"""Share of a predicted change by which it may be wrong."""
+
+MAX_NEW = 16
+"""Corners that are linearised for all who follow at once."""
+
+
+class Bases(NamedTuple):
+    """What all others do to the network in K intervals, by each of G engines, no customer acting.
+
+    Attributes
+    ----------
+    vm_pu
+        (G, K, B) voltages.
+    percent
+        (G, K, E) complex currents, and what is judged in per cent behind them.
+    """
+
+    vm_pu: Floats
+    percent: Complex
+
+    def select(self, chosen: Ints) -> Bases:
+        """Some of the intervals."""
+        return Bases(self.vm_pu[:, chosen], self.percent[:, chosen])
+
+
+def solve_bases(setting: Setting) -> Bases:
+    """Solve all intervals of a setting without customers; NaN where there is no solution."""
+    (engines, limits), (p_kw, q_kvar) = setting.wires, setting.background
+    n_behind = limits.max_branch_percent.size + limits.max_vuf_percent.size + limits.max_neutral_v.size
+    vm = np.full((len(engines), len(p_kw), limits.max_vm_pu.size), np.nan)
+    percent = np.full((len(engines), len(p_kw), n_behind), np.nan, np.complex128)
+    for e, k in np.ndindex(vm.shape[:2]):
+        response = sensitivity(engines[e], p_kw[k], q_kvar[k])
+        if response is not None:
+            vm[e, k], percent[e, k] = response.vm_pu, response.current_percent[list_one_end(response, limits)]
+    return Bases(vm, percent)
+
+
+class Pattern(NamedTuple):
+    """What one interval has found.
+
+    Attributes
+    ----------
+    alone
+        That interval.
+    bases
+        What all others do in it.
+    room_kw
+        (1, 2M) its rooms.
+    rows
+        Its limits, each at the corners where it is largest.
+    excess
+        (R,) how far each is exceeded there, pu.
+    """
+
+    alone: Setting
+    bases: Bases
+    room_kw: Floats
+    rows: Rows
+    excess: Floats
+
+    def with_rows(self, rows: Rows) -> Pattern:
+        """With those of more rows that are new."""
+        every = Rows.concatenate([self.rows, rows._replace(interval=0 * rows.interval)])
+        first = find_first_bytes((every.engine, every.limit), every.corner)[0]
+        new = every.select(np.sort(first[first >= self.excess.size]))
+        excess = judge_critical(self.alone, list_critical(new), self.room_kw).excess
+        return self._replace(rows=Rows.concatenate([self.rows, new]), excess=np.concatenate([self.excess, excess]))
+
+    def find_near(self, bases: Bases, room_kw: Floats, near_pu: float = NEAR_PU) -> Mask:
+        """Which rows may come as close to their limits as `near_pu` in n intervals, (n, R), with rooms of (n, 2M)."""
+        near, move_kw = np.zeros((len(room_kw), self.excess.size), dtype=bool), room_kw - self.room_kw
+        slope, size_kw = self.rows.slope, np.abs(move_kw)
+        by_most = (1.0 + DOUBT) * slope @ size_kw.max(axis=0, initial=0.0)
+        for e, (vm, percent) in enumerate(zip(*bases, strict=True)):
+            rise = vm - self.bases.vm_pu[e]
+            change = np.hstack([rise, -rise, PU_PER_PERCENT * np.abs(percent - self.bases.percent[e])])
+            change += DOUBT * np.abs(change)
+            most = self.excess + change.max(axis=0, initial=-np.inf)[self.rows.limit] + by_most
+            mine = np.flatnonzero((self.rows.engine == e) & ~(most <= -near_pu))  # the others are far in all intervals
+            by_rooms = move_kw @ slope[mine].T + DOUBT * size_kw @ slope[mine].T
+            near[:, mine] = ~(self.excess[mine] + change[:, self.rows.limit[mine]] + by_rooms <= -near_pu)
+        return near
+
+
+def make_pattern(alone: Setting, rows: Rows, room_kw: Floats) -> Pattern:
+    """Pattern of the one interval of a setting, by its own rows and its rooms, (1, 2M)."""
+    none = Pattern(alone, solve_bases(alone), room_kw, rows.select(slice(0)), np.zeros(0))
+    return none.with_rows(rows).with_rows(linearise_all(alone, room_kw))
+
+
+def choose(critical: Critical, intervals: Ints, chosen: Mask) -> Critical:
+    """Limits of one interval at their critical corners, (R,), in each of n others those chosen, (n, R)."""
+    corners, kind, _, _, rows = critical
+    at, row = np.nonzero(chosen)
+    used = np.zeros((intervals.size, corners.engine.size), dtype=bool)
+    used[at, kind[row]] = True
+    k, corner = np.nonzero(used)
+    number = np.zeros(used.shape, np.int64)
+    number[k, corner] = np.arange(k.size)
+    several = Corners(intervals[k], corners.engine[corner], corners.corner[corner])
+    return Critical(several, number[at, kind[row]], intervals[at], row, rows)
+
+
+def lead(setting: Setting, share: Share, rows: Rows, room: Floats, intervals: Ints) -> Ints:
+    """Set the rooms, (K, 2M) kW, of some intervals by the rows of another; returns those without a solution.
+
+    From round to round only rows are looked at that have been close to their limits in one of the intervals.
+
+    Parameters
+    ----------
+    setting, share
+        All K intervals, and the rule.
+    rows
+        Rows of a pattern, or some of them.
+    room
+        Rooms to begin with; those of the intervals are set.
+    intervals
+        Whom to lead.
+    """
+    lost = np.zeros(0, np.int64)
+    for number in range(MAX_ROUNDS):
+        if intervals.size == 0 or rows.limit.size == 0:
+            break
+        every = np.ones((intervals.size, rows.limit.size), dtype=bool)
+        critical = choose(list_critical(rows), intervals, every)
+        excess = judge_critical(setting, critical, room).excess.reshape(every.shape)
+        solved = np.isfinite(excess).all(axis=1)
+        lost = np.concatenate([lost, intervals[~solved]])
+        intervals, excess = intervals[solved], excess[solved]
+        hot = (excess > -HOT_PU).any(axis=0)
+        slope = rows.slope
+        bound = room[intervals] @ slope.T - excess - MARGIN_PU
+        radius = 0.5 ** max(0, number + 1 - MAX_WHOLE)
+        moved = np.zeros(intervals.size, dtype=bool)
+        for i, k in enumerate(intervals.tolist()):
+            moved[i] = move(share, slope, bound[i], room[k], radius)
+        intervals = intervals[moved]
+        hot |= (room[intervals] @ slope.T > bound[moved] - HOT_PU).any(axis=0)
+        rows = rows.select(np.flatnonzero(hot))
+    return lost
+
+
+def with_cuts(pattern: Pattern, setting: Setting, cuts: Corners, room: Floats) -> Pattern:
+    """Pattern with the limits that some corners of some boxes are close to or beyond, linearised there.
+
+    Each corner once, in one of the intervals where it is asked for; of many corners those that most ask for.
+    """
+    first, kind = find_first_bytes((cuts.engine,), cuts.corner)
+    chosen = first[np.argsort(-np.bincount(kind), kind="stable")[:MAX_NEW]]
+    return pattern.with_rows(linearise_cuts(setting, cuts.select(chosen), room))
