@@ -17,6 +17,12 @@ PU_PER_PERCENT = 0.01
 """Per cent count as so many pu, so that all limits have one unit."""
 
 
+def count_limits(limits: Limits) -> int:
+    """Number of limits."""
+    of_buses = 2 * limits.max_vm_pu.size + limits.max_vuf_percent.size + limits.max_neutral_v.size
+    return of_buses + limits.max_branch_percent.size
+
+
 def list_excess(flow: Flow | Limited, limits: Limits) -> Floats:
     """Excess over each limit, negative within, (K, 2B + …) pu; -inf without supply, +inf where AC has no solution."""
     loading = np.hstack(
