@@ -151,7 +151,7 @@ def find_hosting_capacity(
         injections[np.arange(search.size), at] += level * sun[interval]
         return injections
 
-    q_kvar = _list_load_q_kvar(case, devices, intervals)
+    q_kvar = list_load_q_kvar(case, devices, intervals)
     alike = Searches(case, scaled, len(intervals), np.array([largest_scaling]), q_kvar)
     alone = Searches(case, at_each, len(intervals), np.full(case.feeder.bus.size, largest_kw), q_kvar)
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
@@ -161,7 +161,7 @@ def find_hosting_capacity(
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
 
 
-def _list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
+def list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
     """Reactive injections of the loads in some intervals, (K, C) kvar; None where there are none."""
     if case.load_reactive is None:
         return None

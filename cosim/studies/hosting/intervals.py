@@ -1,0 +1,164 @@
+"""In which intervals draws are judged, what stands there before any device, and what draws break in all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.studies.hosting.draws import PV, TECHNOLOGIES, Draws
+from cosim.studies.hosting.first import find_first, make_window, solve_base
+from cosim.studies.hosting.judged import find_excess, make_bounds, name_worst
+from cosim.studies.hosting.street import Added, Base, Street
+from grid_models.arrays import Floats, Ints
+from grid_models.powerflow.verdicts import Violation
+
+AT_ONCE = 4096
+"""Intervals that are read and solved at a time."""
+PILOTS, JOINING = 8, 4
+"""Draws that look for intervals which net power alone does not tell, and how many of these join at a time."""
+SEARCHED = 2000
+"""Intervals in which pilots look, by net power: half of a kind each."""
+FEED_IN, LOAD, PILOT = "net feed-in", "net load", "broken by pilots"
+
+
+class Standing(NamedTuple):
+    """All T intervals without any device that is placed.
+
+    Attributes
+    ----------
+    net_kw
+        (T,) sum of all injections.
+    excess
+        (T,) how far each is beyond its limits, above 0 where it is not clean.
+    worst
+        The violation that is furthest beyond; None where all is clean, or there is no solution.
+    """
+
+    net_kw: Floats
+    excess: Floats
+    worst: Violation | None
+
+
+class Chosen(NamedTuple):
+    """Intervals in which draws are judged, (K,), and why each was chosen."""
+
+    interval: Ints
+    why: list[str]
+
+
+def _slices(intervals: Ints) -> Iterator[Ints]:
+    for at in range(0, intervals.size, AT_ONCE):
+        yield intervals[at : at + AT_ONCE]
+
+
+def find_standing(street: Street) -> Standing:
+    """What there is in all intervals before any device is placed."""
+    limits, parts = street.case.limits, list[tuple[Floats, Floats]]()
+    worst: tuple[float, Violation | None] = (0.0, None)
+    for intervals in _slices(np.arange(street.case.n_intervals)):
+        base = street.read_base(intervals)
+        flow = solve_base(street, base)
+        bounds = make_bounds(limits, flow, judge_all=True)
+        excess = find_excess(limits, bounds, np.arange(intervals.size), flow)
+        parts.append((base.p_kw.sum(axis=1), excess))
+        k = int(np.argmax(excess))
+        if excess[k] > worst[0]:
+            worst = float(excess[k]), name_worst(street.feeder, limits, bounds, k, flow, k)
+    net, every = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Standing(net, every, worst[1])
+
+
+def scan(street: Street, draws: Draws, n_placed: Ints, intervals: Ints, *, judge_all: bool) -> Floats:
+    """How far draws with some of their devices are beyond their bounds in many intervals, (D, K)."""
+    found = []
+    for some in _slices(intervals):
+        base = street.read_base(some)
+        bounds = make_bounds(street.case.limits, solve_base(street, base), judge_all=judge_all)
+        excess = np.full((len(draws.kw), some.size), -np.inf)
+        for d, n in enumerate(n_placed.tolist()):
+            added = add_over(street, base, draws.select_one(d), n)
+            k = np.flatnonzero((added.p_kw != 0.0).any(axis=1))
+            if k.size:
+                flow = street.solve(base, k, added.select(k))
+                excess[d, k] = find_excess(street.case.limits, bounds, k, flow)
+        found.append(excess)
+    return np.hstack(found)
+
+
+def add_over(street: Street, base: Base, draw: Draws, n: int) -> Added:
+    """What the first n devices of one draw add together in each interval of a base, (K, C)."""
+    technology, house, code, kw, profile = (
+        column[0, :n] for column in (*draw[:4], street.library.choose(draw))
+    )
+    is_pv = technology == TECHNOLOGIES.index(PV)
+    at = np.zeros((n, street.n_columns))
+    at[np.arange(n), street.column(house, code)] = 1.0
+    power = base.unit[:, profile] * kw
+    signed, drawn = np.where(is_pv, power, -power), np.where(is_pv, 0.0, power)
+    return Added(signed @ at, (-drawn * base.tan_phi[:, house]) @ at, np.where(is_pv, power, 0.0) @ at)
+
+
+def choose_intervals(
+    street: Street, standing: Standing, pilots: Draws, n: int, *, judge_all: bool
+) -> Chosen:
+    """The intervals in which draws are judged.
+
+    Two thirds are those of the highest net load and of the highest net feed-in, with the mean of all devices placed:
+    of both kinds where both are placed. Then pilot draws are solved, as far as those let them come, in the
+    intervals that follow by net power; those that they break join. Where they break none, net power fills the rest.
+
+    Parameters
+    ----------
+    street, standing
+        The feeder, and what it carries without any device.
+    pilots
+        Draws that no answer is made of.
+    n
+        Number of intervals.
+    judge_all
+        As of `make_bounds`.
+    """
+    orders = _rank(street, standing, pilots)
+    ranked = _alternate(orders)
+    n = min(n, street.case.n_intervals)
+    why = {k: word for k, word in ranked[: n - n // 3]}
+    searched = np.unique(np.concatenate([order[: SEARCHED // len(orders)] for order in orders.values()]))
+    while len(why) < n:
+        window = make_window(street, np.array(sorted(why)), judge_all=judge_all)
+        reached = find_first(street, window, pilots).n_clean
+        worst = scan(street, pilots, reached, searched, judge_all=judge_all).max(axis=0)
+        worst[np.isin(searched, list(why))] = -np.inf
+        broken = [k for k in np.argsort(-worst, kind="stable").tolist()[:JOINING] if worst[k] > 0.0]
+        if not broken:
+            break
+        why.update((int(searched[k]), PILOT) for k in broken[: n - len(why)])
+    for k, word in ranked:
+        if len(why) >= n:
+            break
+        why.setdefault(k, word)
+    return Chosen(np.array(sorted(why)), [why[k] for k in sorted(why)])
+
+
+def _rank(street: Street, standing: Standing, pilots: Draws) -> dict[str, Ints]:
+    """Intervals by net feed-in with all panels and by net load with all other devices, as far as they are placed."""
+    is_pv = pilots.technology == TECHNOLOGIES.index(PV)
+    profile, unit, n = street.library.choose(pilots), street.library.unit, len(pilots.kw)
+    weight = [np.bincount(profile[kind], pilots.kw[kind] / n, unit.shape[1]) for kind in (is_pv, ~is_pv)]
+    generated, drawn = (unit @ kw for kw in weight)
+    found = {}
+    if is_pv.any():
+        found[FEED_IN] = np.argsort(-(standing.net_kw + generated), kind="stable")
+    if not is_pv.all():
+        found[LOAD] = np.argsort(standing.net_kw - drawn, kind="stable")
+    return found
+
+
+def _alternate(orders: dict[str, Ints]) -> list[tuple[int, str]]:
+    """Intervals of several orders in turn, each once, with the name of its order."""
+    found: dict[int, str] = {}
+    for row in zip(*(order.tolist() for order in orders.values()), strict=True):
+        for name, k in zip(orders, row, strict=True):
+            found.setdefault(k, name)
+    return list(found.items())
