@@ -1,4 +1,4 @@
-"""Percentiles and chances of a sample, with intervals that hold them with a given confidence, whatever the distribution.
+"""Percentiles and chances of a sample, with intervals that hold them with a given confidence.
 
 Percentiles: order statistics, whose ranks follow from the binomial distribution (W. J. Conover 1999, Practical
 Nonparametric Statistics, 3rd ed., section 3.2). Chances: C. J. Clopper and E. S. Pearson 1934, "The use of confidence

@@ -1,8 +1,8 @@
 """Inverters that set their reactive power, where many states differ in how many there are and how large.
 
-The fixed point is that of `grid_models.response.reactive_control`. There each state gets a Newton step of its own, whose
-matrix is as large as the feeder; here all states of a batch share one, so that it takes a few rounds more, each of them
-a power flow alone.
+The fixed point is that of `grid_models.response.reactive_control`. There each state gets a Newton step of its own,
+whose matrix is as large as the feeder; here all states of a batch share one, so that it takes a few rounds more, each
+of them a power flow alone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Complex, Floats, Ints
+from grid_models.phases.feeder_engine import SLICE, FeederPhaseFlow
+from grid_models.phases.readout import conductor_percent, neutral_voltages, phase_to_neutral
+from grid_models.phases.sequence import voltage_unbalance_percent
 from grid_models.powerflow.admittance import find_injection_rows
-from grid_models.powerflow.flow import Flow
+from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
 from grid_models.response.reactive_control import Control, response_to_q
 from grid_models.response.sensitivity import AnyPowerFlow
 
@@ -22,6 +25,43 @@ TOLERANCE_KVAR = 1e-3
 MAX_ROUNDS = 40
 HALVE_EVERY = 10
 """Rounds after which the step length is halved."""
+
+
+def solve_judged(engine: AnyPowerFlow, p_kw: Floats, q_kvar: Floats | None) -> Flow:
+    """AC of R states as `engine.solve`, of which only what a verdict looks at is read where phases differ.
+
+    That is half of the time. Powers of branches and sources have no columns then.
+    """
+    if not isinstance(engine, FeederPhaseFlow):
+        return engine.solve(p_kw, q_kvar)
+    drawn = engine.draw(p_kw, q_kvar)
+    parts = [_read(engine, drawn[at : at + SLICE]) for at in range(0, max(len(drawn), 1), SLICE)]
+    return parts[0] if len(parts) == 1 else Flow.concatenate(parts)
+
+
+def _read(engine: FeederPhaseFlow, drawn: Complex) -> Flow:
+    found, readout, n = engine.engine.solve(drawn), engine.readout, len(drawn)
+    of_bus = phase_to_neutral(readout, found.v)
+    dark = readout.node < 0
+    vm_pu = np.where(dark, np.nan, _magnitudes(of_bus) / readout.base_v[:, None]).reshape(n, -1)
+    percent = conductor_percent(readout, found.current_a)
+    loading = np.sqrt((percent.real**2 + percent.imag**2).max(axis=2))
+    n_lines = readout.n_lines
+    blank = make_unsolved_flow(n, 0, 0, 0, 0)
+    return blank._replace(
+        converged=found.converged,
+        vm_pu=vm_pu,
+        line_loading_percent=loading[:, :n_lines].reshape(n, -1),
+        trafo_loading_percent=loading[:, n_lines:, :3].reshape(n, -1),
+        vuf_percent=np.where(dark[:, 0], np.nan, voltage_unbalance_percent(of_bus)),
+        neutral_v=neutral_voltages(readout, found.v),
+        iterations=found.iterations,
+        engine=np.full(n, Engine.FAST, np.int8),
+    )
+
+
+def _magnitudes(values: Complex) -> Floats:
+    return np.asarray(np.sqrt(values.real**2 + values.imag**2))
 
 
 def solve_with_control(
@@ -51,7 +91,7 @@ def solve_with_control(
     beside = np.zeros_like(p) if other is None else other
     q, running, lost = np.zeros_like(p), np.arange(len(p)), np.zeros(len(p), bool)
     for number in range(MAX_ROUNDS):
-        flow = engine.solve(p[running], q[running] + beside[running])
+        flow = solve_judged(engine, p[running], q[running] + beside[running])
         vm_pu = np.nan_to_num(flow.vm_pu[:, position].mean(axis=2), nan=1.0)
         wanted, slope = _follow(control, own_kw[running], placed, running, vm_pu)
         mismatch = wanted - q[running]
@@ -64,7 +104,7 @@ def solve_with_control(
         shared = np.linalg.inv(np.eye(v_q.shape[0]) - slope[goes_on].min(axis=0)[:, None] * v_q)
         q[running] += (mismatch[goes_on] @ shared.T) * 0.5 ** (number // HALVE_EVERY)
     lost[running] = True
-    flow = engine.solve(p, q + beside)
+    flow = solve_judged(engine, p, q + beside)
     return flow._replace(converged=flow.converged & ~lost)
 
 

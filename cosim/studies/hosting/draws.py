@@ -203,9 +203,9 @@ def _draw(plan: Plan, seed: int, stream: int, draw: int) -> Draws:
     technology = np.asarray(plan.technologies)[rng.integers(len(plan.technologies), size=house.size)]
     uniform, phase = rng.random(house.size), rng.integers(A, C, house.size, endpoint=True)
     kw = np.zeros(house.size)
-    for code in plan.technologies:
-        chosen = technology == code
-        kw[chosen] = plan.sizes[code](uniform[chosen])
+    for kind in plan.technologies:
+        chosen = technology == kind
+        kw[chosen] = plan.sizes[kind](uniform[chosen])
     largest = np.where(technology == TECHNOLOGIES.index(EV), max(ONE_PHASE_KW), LARGEST_ONE_PHASE_KVA)
-    code = np.where((kw <= largest) & plan.with_phases, phase, ABC)
-    return Draws(technology, house, code, kw, rng.random(house.size))
+    phases = np.where((kw <= largest) & plan.with_phases, phase, ABC)
+    return Draws(technology, house, phases, kw, rng.random(house.size))

@@ -29,6 +29,12 @@ class Window(NamedTuple):
     base: Base
     bounds: Bounds
 
+    def join(self, more: Window) -> Window:
+        """The window with those of another behind its intervals."""
+        pairs = zip(self.base, more.base, strict=True)
+        base = Base._make(None if a is None else np.concatenate([a, b]) for a, b in pairs)
+        return Window(base, Bounds._make(map(np.concatenate, zip(self.bounds, more.bounds, strict=True))))
+
 
 class First(NamedTuple):
     """The first violation of D draws.
@@ -60,7 +66,7 @@ def solve_base(street: Street, base: Base) -> Flow:
     return street.solve(base, np.arange(base.interval.size), street.add_nothing(base.interval.size))
 
 
-def find_first(street: Street, window: Window, draws: Draws) -> First:
+def find_first(street: Street, window: Window, draws: Draws, known: First | None = None, since: int = 0) -> First:
     """First violation of each draw in a window.
 
     Parameters
@@ -69,33 +75,51 @@ def find_first(street: Street, window: Window, draws: Draws) -> First:
         Where devices are placed and judged; without any device no interval is beyond its bounds.
     draws
         D draws of M devices.
+    known, since
+        The first violations in the intervals before place `since` of the window, which are not solved again.
     """
-    parts = [_find_first(street, window, draws.select(at, at + DRAWS)) for at in range(0, len(draws.kw), DRAWS)]
+    n_draws, n_devices = draws.kw.shape
+    if known is None:
+        known = First(np.full(n_draws, n_devices), np.full(n_draws, -1), np.full(n_draws, -np.inf))
+    parts = [
+        _find_first(
+            street,
+            window,
+            draws.select(at, at + DRAWS),
+            First._make(column[at : at + DRAWS].copy() for column in known),
+            range(since, window.base.interval.size),
+        )
+        for at in range(0, n_draws, DRAWS)
+    ]
     return First._make(map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _find_first(street: Street, window: Window, draws: Draws) -> First:
-    (n_draws, n_devices), n_intervals = draws.kw.shape, window.base.interval.size
+def _find_first(street: Street, window: Window, draws: Draws, first: First, intervals: range) -> First:
+    n_draws, n_devices = draws.kw.shape
     profile = street.library.choose(draws)
-    first = First(np.full(n_draws, n_devices), np.full(n_draws, -1), np.full(n_draws, -np.inf))
-    placed = [street.add_nothing(n_draws) for _ in range(n_intervals)]
+    placed = {k: street.add_nothing(n_draws) for k in intervals}
     for start in range(0, n_devices, BLOCK):
         running = np.flatnonzero(first.n_clean >= start)
-        running = running[first.interval[running] < 0]
         if running.size == 0:
             break
         some = Draws._make(column[running, start : start + BLOCK] for column in draws)
-        for k in range(n_intervals):
+        for k in intervals:
             steps = street.place(window.base, k, some, profile[running, start : start + BLOCK])
-            states = Added._make(
-                before[running][:, None] + np.cumsum(step, axis=1)
-                for before, step in zip(placed[k], steps, strict=True)
-            )
-            acts = (steps.p_kw != 0.0).any(axis=2)
+            states = placed[k].select(running).apply(_add_axis).plus(steps.apply(_sum_up))
+            acts = some.kw * window.base.unit[k][profile[running, start : start + BLOCK]] != 0.0
             _judge_block(street, window, k, first, running, start, states, acts)
-            for before, state in zip(placed[k], states, strict=True):
-                before[running] = state[:, -1]
+            for kept, state in zip(placed[k], states, strict=True):
+                if kept is not None and state is not None:
+                    kept[running] = state[:, -1]
     return first
+
+
+def _add_axis(values: Floats) -> Floats:
+    return values[:, None]
+
+
+def _sum_up(values: Floats) -> Floats:
+    return np.asarray(np.cumsum(values, axis=1))
 
 
 def _judge_block(
@@ -116,7 +140,7 @@ def _find_excess(street: Street, window: Window, k: int, states: Added, chosen: 
     for at in range(0, chosen[0].size, ROWS):
         draw, device = (column[at : at + ROWS] for column in chosen)
         at_k = np.full(draw.size, k)
-        flow = street.solve(window.base, at_k, Added._make(state[draw, device] for state in states))
+        flow = street.solve(window.base, at_k, states.select((draw, device)))
         found.append(find_excess(street.case.limits, window.bounds, at_k, flow))
     return np.concatenate(found)
 
@@ -128,7 +152,8 @@ def name_violations(street: Street, window: Window, draws: Draws, first: First) 
         if k < 0:
             named.append(None)
             continue
-        flow = street.solve(window.base, np.array([k]), add_up(street, window.base, k, draws.select_one(d), n_clean + 1))
+        added = add_up(street, window.base, k, draws.select_one(d), n_clean + 1)
+        flow = street.solve(window.base, np.array([k]), added)
         named.append(name_worst(street.feeder, street.case.limits, window.bounds, k, flow, 0))
     return named
 
@@ -137,4 +162,4 @@ def add_up(street: Street, base: Base, k: int, draw: Draws, n: int) -> Added:
     """What the first n devices of one draw add together in interval k, (1, C)."""
     some = Draws._make(column[:, :n] for column in draw)
     steps = street.place(base, k, some, street.library.choose(some))
-    return Added._make(step.sum(axis=1) for step in steps)
+    return steps.apply(_sum_up).select((slice(None), -1))

@@ -89,20 +89,18 @@ def scan(street: Street, draws: Draws, n_placed: Ints, intervals: Ints, *, judge
 
 def add_over(street: Street, base: Base, draw: Draws, n: int) -> Added:
     """What the first n devices of one draw add together in each interval of a base, (K, C)."""
-    technology, house, code, kw, profile = (
-        column[0, :n] for column in (*draw[:4], street.library.choose(draw))
-    )
+    technology, house, code, kw = draw.technology[0, :n], draw.house[0, :n], draw.code[0, :n], draw.kw[0, :n]
+    profile = street.library.choose(draw)[0, :n]
     is_pv = technology == TECHNOLOGIES.index(PV)
     at = np.zeros((n, street.n_columns))
     at[np.arange(n), street.column(house, code)] = 1.0
     power = base.unit[:, profile] * kw
     signed, drawn = np.where(is_pv, power, -power), np.where(is_pv, 0.0, power)
-    return Added(signed @ at, (-drawn * base.tan_phi[:, house]) @ at, np.where(is_pv, power, 0.0) @ at)
+    every = signed, -drawn * base.tan_phi[:, house], np.where(is_pv, power, 0.0)
+    return Added._make(values @ at if there else None for values, there in zip(every, street.parts, strict=True))
 
 
-def choose_intervals(
-    street: Street, standing: Standing, pilots: Draws, n: int, *, judge_all: bool
-) -> Chosen:
+def choose_intervals(street: Street, standing: Standing, pilots: Draws, n: int, *, judge_all: bool) -> Chosen:
     """The intervals in which draws are judged.
 
     Two thirds are those of the highest net load and of the highest net feed-in, with the mean of all devices placed:
@@ -123,7 +121,7 @@ def choose_intervals(
     orders = _rank(street, standing, pilots)
     ranked = _alternate(orders)
     n = min(n, street.case.n_intervals)
-    why = {k: word for k, word in ranked[: n - n // 3]}
+    why = dict(ranked[: n - n // 3])
     searched = np.unique(np.concatenate([order[: SEARCHED // len(orders)] for order in orders.values()]))
     while len(why) < n:
         window = make_window(street, np.array(sorted(why)), judge_all=judge_all)

@@ -84,7 +84,7 @@ def list_columns(limits: Limits) -> tuple[Floats, ...]:
 
 
 def find_parts(limits: Limits, bounds: Bounds, k: Ints, flow: Flow) -> tuple[Floats, ...]:
-    """How far R states of intervals k, (R,), are beyond their bounds as a share of the limit, for each kind of value."""
+    """How far R states of intervals k, (R,), are beyond their bounds, as a share of the limit, by kind of value."""
     below, over, line, trafo, vuf, neutral = list_columns(limits)
     values = flow.line_loading_percent, flow.trafo_loading_percent, flow.vuf_percent, flow.neutral_v
     rest = zip(values, bounds[2:], (line, trafo, vuf, neutral), strict=True)

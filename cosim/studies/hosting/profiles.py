@@ -1,6 +1,6 @@
-"""What a device that is placed does in each interval, per kW of its rating: panels by the sun, cars and heat pumps as
-those of the scenario would.
+"""What a device that is placed does in each interval, per kW of its rating.
 
+Panels follow the sun, cars and heat pumps do what those of the scenario would.
 Of cars and heat pumps there is a sample of some dozens, each with trips or a house of its own; a device that is placed
 does what one of them does, drawn at random.
 """

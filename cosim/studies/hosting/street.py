@@ -6,15 +6,17 @@ draw.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cosim.case.case import Case
 from cosim.case.unhindered import DeviceLoad, find_drawn_kw
 from cosim.delivery.setpoints import at_device, mean_kw
-from cosim.studies.hosting.control import solve_with_control
+from cosim.studies.hosting.control import solve_judged, solve_with_control
 from cosim.studies.hosting.draws import PV, TECHNOLOGIES, Draws
 from cosim.studies.hosting.profiles import Library
 from cosim.validation.hosting import list_load_q_kvar
@@ -25,6 +27,7 @@ from grid_models.phases.connected import LARGEST_LOW_VOLTAGE_KV
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.powerflow.admittance import find_bus_rows
 from grid_models.powerflow.flow import Flow
+from grid_models.response.reactive_control import Control
 from grid_models.response.sensitivity import AnyPowerFlow
 
 
@@ -54,15 +57,27 @@ class Base(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What devices add to R states, (R, C) each: kW, kvar of loads, and the part of kW that comes from PV."""
+    """What devices add to states, (…, C) each: kW, kvar of loads, and the part of kW that comes from PV.
+
+    The last two are None where nobody asks for them: loads without reactive power, inverters without control.
+    """
 
     p_kw: Floats
-    q_kvar: Floats
-    pv_kw: Floats
+    q_kvar: Floats | None
+    pv_kw: Floats | None
 
-    def select(self, chosen: Ints | slice) -> Added:
-        """Some of the states."""
-        return Added._make(column[chosen] for column in self)
+    def apply(self, change: Callable[[Floats], Floats]) -> Added:
+        """The same with each part changed."""
+        return Added._make(None if values is None else change(values) for values in self)
+
+    def select(self, chosen: Any) -> Added:
+        """Some of the states, as numpy selects."""
+        return Added._make(None if values is None else values[chosen] for values in self)
+
+    def plus(self, more: Added) -> Added:
+        """The sum of both, whose shapes go together."""
+        parts = zip(self, more, strict=True)
+        return Added._make(None if a is None or b is None else a + b for a, b in parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +138,24 @@ class Street:
         wide[:, self.column(own.house, own.code)] = values
         return wide
 
+    @cached_property
+    def parts(self) -> tuple[bool, bool, bool]:
+        """Which parts of `Added` there are."""
+        draws_load = any(technology != TECHNOLOGIES.index(PV) for technology, _ in self.library.first)
+        return True, draws_load and self.case.load_reactive is not None, self.case.control is not None
+
+    @cached_property
+    def control(self) -> Control | None:
+        """Control of the inverters that are there, with ratings of this street's injections."""
+        control = self.case.control
+        if control is None:
+            return None
+        s_kva = at_device(control.s_kva, "pv", self.case.feeder.connections)
+        return replace(control, s_kva=self._widen(s_kva[None])[0])
+
     def add_nothing(self, n: int) -> Added:
         """Nothing at all in n states."""
-        return Added(*(np.zeros((n, self.n_columns)) for _ in range(3)))
+        return Added._make(np.zeros((n, self.n_columns)) if there else None for there in self.parts)
 
     def place(self, base: Base, k: int, draws: Draws, profile: Ints) -> Added:
         """What devices add in interval k of a base, (D, M, C): each its own row.
@@ -142,27 +172,27 @@ class Street:
         kw = (draws.kw * base.unit[k][profile]).ravel()
         is_pv = (draws.technology == TECHNOLOGIES.index(PV)).ravel()
         steps.p_kw[row, column] = np.where(is_pv, kw, -kw)
-        steps.pv_kw[row, column] = np.where(is_pv, kw, 0.0)
-        steps.q_kvar[row, column] = np.where(is_pv, 0.0, -kw * base.tan_phi[k][draws.house].ravel())
-        return Added._make(values.reshape(*draws.kw.shape, -1) for values in steps)
+        if steps.q_kvar is not None:
+            steps.q_kvar[row, column] = np.where(is_pv, 0.0, -kw * base.tan_phi[k][draws.house].ravel())
+        if steps.pv_kw is not None:
+            steps.pv_kw[row, column] = np.where(is_pv, kw, 0.0)
+        return steps.apply(lambda values: values.reshape(*draws.kw.shape, -1))
 
     def solve(self, base: Base, k: Ints, added: Added) -> Flow:
-        """AC at what devices add to intervals k of a base, R states.
+        """AC at what devices add to intervals k of a base, R states; powers of branches and sources are left out.
 
         Where inverters have a rule for reactive power, those of devices that are placed follow it, too.
         """
         p = base.p_kw[k] + added.p_kw
-        some = base.q_kvar is not None or bool(base.tan_phi.any())
-        q = (0.0 if base.q_kvar is None else base.q_kvar[k]) + added.q_kvar if some else None
-        control = self.case.control
-        if control is None:
-            return self.engine.solve(p, q)
-        wide = replace(control, s_kva=self._widen(at_device(control.s_kva, "pv", self.case.feeder.connections)[None])[0])
-        sun = base.unit[k, 0]  # where panels are placed their profile is the first
-        rating = self.case.scenario.pv.rating_kva_per_kw
-        with np.errstate(divide="ignore", invalid="ignore"):
-            placed = np.where(sun[:, None] > 0.0, added.pv_kw / sun[:, None], 0.0)
-        return solve_with_control(self.engine, wide, (p, base.pv_kw[k], q), (added.pv_kw, rating * placed))
+        q = None if base.q_kvar is None else base.q_kvar[k]
+        if q is not None and added.q_kvar is not None:
+            q = q + added.q_kvar
+        if self.control is None or added.pv_kw is None:
+            return solve_judged(self.engine, p, q)
+        sun = base.unit[k, 0][:, None]  # where panels are placed their profile is the first
+        placed = np.divide(added.pv_kw, sun, out=np.zeros_like(p), where=sun > 0.0)
+        rating = self.case.scenario.pv.rating_kva_per_kw * placed
+        return solve_with_control(self.engine, self.control, (p, base.pv_kw[k], q), (added.pv_kw, rating))
 
 
 def make_street(case: Case, devices: DeviceLoad, library: Library) -> Street:

@@ -42,13 +42,23 @@ from cosim.studies.hosting.first import First, find_first, make_window, name_vio
 from cosim.studies.hosting.intervals import PILOTS, Chosen, Standing, choose_intervals, find_standing, scan
 from cosim.studies.hosting.profiles import make_library
 from cosim.studies.hosting.street import Street, make_street
-from cosim.studies.hosting.tables import Answers, make_binding, make_curve, make_draws_table, make_percentiles
+from cosim.studies.hosting.tables import (
+    Answers,
+    make_binding,
+    make_curve,
+    make_draws_table,
+    make_hosted,
+    make_percentiles,
+)
 from grid_models.arrays import Floats, Ints
 
 logger = logging.getLogger(__name__)
 
 JUDGES = ("added", "all")
 STARTS = ("empty", "today")
+ROUNDS, JOINING = 5, 8
+"""How often draws at percentiles are solved in all intervals, and how many that each breaks join at a time."""
+JOINED = "broken by draws at percentiles"
 FEWEST, MOST, MOST_PER_SITE = 20, 100_000, 20
 PARQUET, CSV = (".parquet", ".pq"), (".csv",)
 
@@ -72,7 +82,7 @@ class StochasticHosting:
     intervals
         In which draws were judged, and why each was chosen.
     verified
-        Draws at percentiles, solved in all intervals: what they host there.
+        Draws at percentiles, solved with all that they host in all intervals, and how many of these they break.
     summary
         What was asked and found, JSON-ready.
     notes
@@ -198,10 +208,7 @@ def _study(street: Street, draws: Draws, pilots: Draws, n: int, asked: dict[str,
     else:
         chosen = choose_intervals(street, standing, pilots, n, judge_all=judge_all)
         logger.info("hosting: %d draws in %d intervals", len(draws.kw), chosen.interval.size)
-        window = make_window(street, chosen.interval, judge_all=judge_all)
-        first = find_first(street, window, draws)
-        answers = Answers(draws, first, chosen.interval, name_violations(street, window, draws, first))
-        verified = _verify(street, answers, chosen, judge_all=judge_all)
+        answers, chosen, verified = _follow(street, draws, chosen, judge_all=judge_all)
     table = make_draws_table(street, answers)
     worst = "" if not unclean else str(standing.worst or "the power flow, which has no solution")
     before = {"intervals": unclean, "of": street.case.n_intervals, "worst": worst}
@@ -223,34 +230,39 @@ def _answer_none(street: Street, standing: Standing, draws: Draws) -> tuple[Answ
     n, worst = len(draws.kw), int(np.argmax(standing.excess))
     first = First(np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, standing.excess[worst]))
     chosen = Chosen(np.array([worst]), ["beyond a limit without any device"])
-    return Answers(draws, first, chosen.interval, [standing.worst] * n), chosen, _make_verified([])
+    return Answers(draws, first, chosen.interval, [standing.worst] * n), chosen, _verify_none()
 
 
-def _verify(street: Street, answers: Answers, chosen: Chosen, *, judge_all: bool) -> pd.DataFrame:
-    """What the draws at percentiles host in all intervals: those that they break join, until none is left."""
-    table, every = make_draws_table(street, answers), np.arange(street.case.n_intervals)
-    picks = make_percentiles(table)
-    rows = []
-    for percent, draw in zip(picks["percent"].tolist(), picks["draw"].tolist(), strict=True):
-        one, intervals = answers.draws.select_one(draw), chosen.interval
-        placed, outside = answers.first.n_clean[draw : draw + 1], 0
-        while placed[0] > 0:
-            excess = scan(street, one, placed, every, judge_all=judge_all)[0]
-            broken = np.flatnonzero(excess > 0.0)
-            outside = outside or int(broken.size)
-            if broken.size == 0:
-                break
-            worst = broken[np.argsort(-excess[broken], kind="stable")[:8]]
-            intervals = np.union1d(intervals, worst)
-            placed = find_first(street, make_window(street, intervals, judge_all=judge_all), one).n_clean
-        hosted = float(one.kw[0, : placed[0]].sum())
-        rows.append((percent, draw, float(table["hosted_kw"].iloc[draw]), outside, hosted))
-    return _make_verified(rows)
+def _verify_none() -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in ("percent", "draw", "hosted_kw", "intervals", "broken")})
 
 
-def _make_verified(rows: list[tuple[float, int, float, int, float]]) -> pd.DataFrame:
-    names = ["percent", "draw", "hosted_kw", "broken_intervals_outside", "hosted_in_all_intervals_kw"]
-    return pd.DataFrame(rows, columns=names)
+def _follow(street: Street, draws: Draws, chosen: Chosen, *, judge_all: bool) -> tuple[Answers, Chosen, pd.DataFrame]:
+    """Answers of all draws, those at percentiles in all intervals: what these break joins for all draws."""
+    every = np.arange(street.case.n_intervals)
+    window = make_window(street, chosen.interval, judge_all=judge_all)
+    first, why = find_first(street, window, draws), list(chosen.why)
+    for left in reversed(range(ROUNDS)):
+        picks = make_percentiles(make_hosted(draws, first))
+        at, place = np.unique(picks["draw"], return_inverse=True)
+        some = Draws._make(column[at] for column in draws)
+        excess = scan(street, some, first.n_clean[at], every, judge_all=judge_all)
+        broken = (excess > 0.0).sum(axis=1)
+        if left == 0 or not broken.any():
+            break
+        more = _list_worst(excess)
+        logger.info("hosting: %d intervals join, which draws at percentiles break", more.size)
+        since, window = len(why), window.join(make_window(street, more, judge_all=judge_all))
+        first, why = find_first(street, window, draws, first, since), [*why, *[JOINED] * more.size]
+    picks = picks[["percent", "draw", "hosted_kw"]].assign(intervals=every.size, broken=broken[place])
+    answers = Answers(draws, first, window.base.interval, name_violations(street, window, draws, first))
+    return answers, Chosen(window.base.interval, why), picks
+
+
+def _list_worst(excess: Floats) -> Ints:
+    """Intervals that are furthest beyond a limit in some draws, (D, K), a few of each."""
+    worst = np.argsort(-excess, axis=1, kind="stable")[:, :JOINING]
+    return np.unique(worst[np.take_along_axis(excess, worst, axis=1) > 0.0])
 
 
 def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], verified: pd.DataFrame) -> list[str]:
@@ -261,11 +273,10 @@ def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], v
             f"without any device {before['intervals']:,} of {before['of']:,} intervals are beyond a limit, {what}; the "
             f"worst: {before['worst']}"
         )
-    short = verified[verified["hosted_in_all_intervals_kw"] < verified["hosted_kw"]]
-    for row in short.to_dict(orient="records"):
+    for row in verified[verified["broken"] > 0].to_dict(orient="records"):
         notes.append(
-            f"draw {row['draw']} (percentile {row['percent']:g}) hosts {row['hosted_in_all_intervals_kw']:.1f} kW in all "
-            f"intervals, not {row['hosted_kw']:.1f} kW: take more of them with --intervals"
+            f"draw {row['draw']} (percentile {row['percent']:g}) breaks a limit in {row['broken']:,} intervals in "
+            "which it was not judged, so that it hosts less: take more of them with --intervals"
         )
     notes.append("batteries stand still; nothing is traded or curtailed; cars and heat pumps take what they want")
     notes.append("left out: active power control P(V), tap changers that move, envelopes")

@@ -44,30 +44,36 @@ class Answers(NamedTuple):
 
 def make_draws_table(street: Street, answers: Answers) -> pd.DataFrame:
     """One row a draw; see `cosim.studies.hosting.study.StochasticHosting`."""
-    draws, first = answers.draws, answers.first
-    n_draws, n_devices = draws.kw.shape
-    before = np.arange(n_devices) < first.n_clean[:, None]
-    reached = first.interval < 0
-    last = np.minimum(first.n_clean, n_devices - 1)
-    every = np.arange(n_draws)
-    hosted = (draws.kw * before).sum(axis=1)
+    draws, first, table = answers.draws, answers.first, make_hosted(answers.draws, answers.first)
+    reached, every = table["reached_end"].to_numpy(), table["draw"].to_numpy()
+    last = np.minimum(first.n_clean, draws.kw.shape[1] - 1)
     times = street.case.profiles.time[answers.interval[first.interval]]
-    table = pd.DataFrame({"draw": every, "devices": first.n_clean, "hosted_kw": hosted})
-    for code, name in enumerate(TECHNOLOGIES):
-        table[f"{name}_kw"] = (draws.kw * (before & (draws.technology == code))).sum(axis=1)
-    table["reached_end"] = reached
-    table["broken_kw"] = np.where(reached, np.nan, hosted + draws.kw[every, last])
     table["time"] = pd.Series(times).where(~reached)
     bound = [describe_violation(violation, with_phase=True) for violation in answers.violation]
     table = pd.concat([table, pd.DataFrame(bound).astype({"element": "Int64"})], axis=1)
     unsolved = ~reached & np.array([violation is None for violation in answers.violation])
     table.loc[unsolved, "element_type"] = NO_SOLUTION
     names = np.array(street.case.feeder.participants, dtype=object)
-    table["last_technology"] = np.where(reached, "", np.array(TECHNOLOGIES, dtype=object)[draws.technology[every, last]])
+    technology = np.array(TECHNOLOGIES, dtype=object)[draws.technology[every, last]]
+    table["last_technology"] = np.where(reached, "", technology)
     table["last_house"] = np.where(reached, "", names[draws.house[every, last]])
     phase = np.array(NAMES, dtype=object)[draws.code[every, last]]
     table["last_phase"] = np.where(reached | (street.feeder.connections is None), "", phase)
     table["last_kw"] = np.where(reached, np.nan, draws.kw[every, last])
+    return table
+
+
+def make_hosted(draws: Draws, first: First) -> pd.DataFrame:
+    """What each draw hosts: the first columns of the table of draws."""
+    n_draws, n_devices = draws.kw.shape
+    before = np.arange(n_devices) < first.n_clean[:, None]
+    every, last = np.arange(n_draws), np.minimum(first.n_clean, n_devices - 1)
+    hosted, reached = (draws.kw * before).sum(axis=1), first.interval < 0
+    table = pd.DataFrame({"draw": every, "devices": first.n_clean, "hosted_kw": hosted})
+    for code, name in enumerate(TECHNOLOGIES):
+        table[f"{name}_kw"] = (draws.kw * (before & (draws.technology == code))).sum(axis=1)
+    table["reached_end"] = reached
+    table["broken_kw"] = np.where(reached, np.nan, hosted + draws.kw[every, last])
     return table
 
 
