@@ -147,19 +147,24 @@ def _find_excess(street: Street, window: Window, k: int, states: Added, chosen: 
 
 def name_violations(street: Street, window: Window, draws: Draws, first: First) -> list[Violation | None]:
     """The limit that each draw breaks first; None where it breaks none, or there is no solution."""
-    named: list[Violation | None] = []
-    for d, (n_clean, k) in enumerate(zip(first.n_clean.tolist(), first.interval.tolist(), strict=True)):
-        if k < 0:
-            named.append(None)
-            continue
-        added = add_up(street, window.base, k, draws.select_one(d), n_clean + 1)
-        flow = street.solve(window.base, np.array([k]), added)
-        named.append(name_worst(street.feeder, street.case.limits, window.bounds, k, flow, 0))
+    named: list[Violation | None] = [None] * len(draws.kw)
+    for k in np.unique(first.interval[first.interval >= 0]).tolist():
+        chosen = np.flatnonzero(first.interval == k)
+        some = Draws._make(column[chosen] for column in draws)
+        added = add_up(street, window.base, k, some, first.n_clean[chosen] + 1)
+        flow = street.solve(window.base, np.full(chosen.size, k), added)
+        for row, draw in enumerate(chosen.tolist()):
+            named[draw] = name_worst(street.feeder, street.case.limits, window.bounds, k, flow, row)
     return named
 
 
-def add_up(street: Street, base: Base, k: int, draw: Draws, n: int) -> Added:
-    """What the first n devices of one draw add together in interval k, (1, C)."""
-    some = Draws._make(column[:, :n] for column in draw)
-    steps = street.place(base, k, some, street.library.choose(some))
-    return steps.apply(_sum_up).select((slice(None), -1))
+def add_up(street: Street, base: Base, k: int, draws: Draws, n: Ints) -> Added:
+    """What the first n devices, (D,), of each draw add together in interval k, (D, C)."""
+    draw, device = np.nonzero(np.arange(draws.kw.shape[1]) < n[:, None])
+    some = Draws._make(column[draw, device] for column in draws)
+    steps = street.list_steps(base, k, some, street.library.choose(some))
+    added, column = street.add_nothing(len(n)), street.column(some.house, some.code)
+    for total, step in zip(added, steps, strict=True):
+        if total is not None and step is not None:
+            np.add.at(total, (draw, column), step)
+    return added

@@ -167,16 +167,19 @@ class Street:
         draws, profile
             Devices and their profiles, (D, M).
         """
-        steps = self.add_nothing(draws.kw.size)
-        row, column = np.arange(draws.kw.size), self.column(draws.house, draws.code).ravel()
-        kw = (draws.kw * base.unit[k][profile]).ravel()
-        is_pv = (draws.technology == TECHNOLOGIES.index(PV)).ravel()
-        steps.p_kw[row, column] = np.where(is_pv, kw, -kw)
-        if steps.q_kvar is not None:
-            steps.q_kvar[row, column] = np.where(is_pv, 0.0, -kw * base.tan_phi[k][draws.house].ravel())
-        if steps.pv_kw is not None:
-            steps.pv_kw[row, column] = np.where(is_pv, kw, 0.0)
+        steps, row = self.add_nothing(draws.kw.size), np.arange(draws.kw.size)
+        column = self.column(draws.house, draws.code).ravel()
+        for wide, step in zip(steps, self.list_steps(base, k, draws, profile), strict=True):
+            if wide is not None and step is not None:
+                wide[row, column] = step.ravel()
         return steps.apply(lambda values: values.reshape(*draws.kw.shape, -1))
+
+    def list_steps(self, base: Base, k: int, draws: Draws, profile: Ints) -> Added:
+        """What each device adds in interval k of a base, at its own injection, in the shape of the draws."""
+        kw, is_pv = draws.kw * base.unit[k][profile], draws.technology == TECHNOLOGIES.index(PV)
+        q_kvar = np.where(is_pv, 0.0, -kw * base.tan_phi[k][draws.house])
+        every = np.where(is_pv, kw, -kw), q_kvar, np.where(is_pv, kw, 0.0)
+        return Added._make(values if there else None for values, there in zip(every, self.parts, strict=True))
 
     def solve(self, base: Base, k: Ints, added: Added) -> Flow:
         """AC at what devices add to intervals k of a base, R states; powers of branches and sources are left out.
