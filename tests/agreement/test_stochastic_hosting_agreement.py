@@ -37,7 +37,7 @@ def build(scenario: Scenario) -> Street:
 
 def draw(street: Street, n: int):  # type: ignore[no-untyped-def]
     sizes, sites = make_sizes(street.case.scenario.heat_pump), np.arange(street.case.feeder.bus.size)
-    return draw_devices(Plan((0, 1, 2), sites, 4, sizes, street.case.feeder.connections is not None), 3, range(n))
+    return draw_devices(Plan((0, 1, 2), sites, 8, sizes, street.case.feeder.connections is not None), 3, range(n))
 
 
 @pytest.mark.parametrize(("model", "highest"), [("three_phase", 1.05), ("balanced", 1.02)])
