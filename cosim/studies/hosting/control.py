@@ -1,7 +1,8 @@
 """Inverters that set their reactive power, where many states differ in how many there are and how large.
 
-The fixed point is that of `grid_models.response.reactive_control`. There each state gets a Newton step of its own,
-whose matrix is as large as the feeder; here all states of a batch share one, in rounds that cost no power flow.
+The fixed point is that of `grid_models.response.reactive_control`. There each step of
+Newton is as large as the feeder and followed by a power flow. Here it is as large as a state has inverters, and several
+steps are in the network's linear response, so that most states need three power flows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from grid_models.response.sensitivity import AnyPowerFlow
 
 TOLERANCE_KVAR = 1e-3
 """Largest mismatch that counts as converged: some 1e-6 pu."""
-MAX_ROUNDS, INNER_ROUNDS = 20, 25
+MAX_ROUNDS, INNER_ROUNDS = 20, 12
 """Power flows until the control counts as not converged, and rounds in the linear response after each."""
 
 
@@ -65,12 +66,12 @@ def _magnitudes(values: Complex) -> Floats:
 
 
 class Inverters(NamedTuple):
-    """Inverters at A injections in R states: those that are there, then those that are placed, two a injection.
+    """Inverters at A injections of each of R states, those that are there and those that are placed: two an injection.
 
     Attributes
     ----------
     column
-        (A,) injections that have any.
+        (R, A) injections of each state that have any; where it has fewer, some without.
     rated
         (2, R, A) apparent powers, kVA.
     largest
@@ -83,11 +84,18 @@ class Inverters(NamedTuple):
 
     def select(self, rows: Ints) -> Inverters:
         """Some of the states."""
-        return Inverters(self.column, self.rated[:, rows], self.largest[:, rows])
+        return Inverters(self.column[rows], self.rated[:, rows], self.largest[:, rows])
 
-    def inject(self, share: Floats) -> Floats:
-        """Reactive power, kvar, where a characteristic asks for a share of the rating, (R, A)."""
+    def inject(self, curve: Characteristic, vm_pu: Floats) -> Floats:
+        """Reactive power at voltages, (R, A) kvar."""
+        share = np.asarray(curve.q_at(vm_pu))
         return np.asarray(np.clip(self.rated * share, -self.largest, self.largest).sum(axis=0))
+
+    def slope(self, curve: Characteristic, vm_pu: Floats) -> Floats:
+        """Its derivative by the voltage, (R, A) kvar per pu; 0 where a limit binds."""
+        by_piece = np.concatenate([[0.0], np.diff(curve.q_pu) / np.diff(curve.vm_pu), [0.0]])
+        free = np.abs(self.rated * np.asarray(curve.q_at(vm_pu))) < self.largest
+        return np.asarray((self.rated * free).sum(axis=0) * by_piece[np.searchsorted(curve.vm_pu, vm_pu)])
 
 
 def solve_with_control(
@@ -118,17 +126,19 @@ def solve_with_control(
         of_placed = replace(control, s_kva=placed[1]).q_kvar(placed[0], np.ones_like(p))
         return solve_judged(engine, p, beside + of_placed + control.q_kvar(own_kw, np.ones_like(p)))
     inverters = _list_inverters(control, own_kw, placed)
-    if inverters.column.size == 0:
+    if inverters.column.shape[1] == 0:
         return solve_judged(engine, p, other)
     return _iterate(engine, control.inverter.characteristic, p, beside, inverters)
 
 
 def _list_inverters(control: Control, own_kw: Floats, placed: tuple[Floats, Floats]) -> Inverters:
     """Inverters that can inject anything: what a rating leaves beside active power, and a least power factor allow."""
-    column = np.flatnonzero(((own_kw > 0.0) | (placed[0] > 0.0)).any(axis=0))
-    kw = np.stack([own_kw[:, column], placed[0][:, column]])
-    rated = np.stack([np.broadcast_to(control.s_kva[column], kw.shape[1:]), placed[1][:, column]])
-    beside = reactive_limit_kvar(rated, kw)
+    there = (own_kw > 0.0) | (placed[0] > 0.0)
+    column = np.argsort(~there, axis=1, kind="stable")[:, : int(there.sum(axis=1).max(initial=0))]
+    rows = np.arange(len(column))[:, None]
+    kw = np.stack([own_kw[rows, column], placed[0][rows, column]])
+    rated = np.stack([control.s_kva[column], placed[1][rows, column]])
+    beside = np.asarray(reactive_limit_kvar(rated, kw))
     return Inverters(column, rated, np.minimum(beside, kw * np.tan(np.arccos(control.min_cos_phi))))
 
 
@@ -137,16 +147,15 @@ def _iterate(engine: AnyPowerFlow, curve: Characteristic, p: Floats, beside: Flo
 
     After each power flow the fixed point is looked for in the network's linear response, where a round costs little.
     """
-    at = inverters.column
-    position, v_q = find_injection_rows(engine.feeder)[at], response_to_q(engine)[np.ix_(at, at)]
-    q, running, flows = np.zeros((len(p), at.size)), np.arange(len(p)), list[tuple[Ints, Flow]]()
+    position, v_q = find_injection_rows(engine.feeder), response_to_q(engine)
+    q, running, flows = np.zeros(inverters.column.shape), np.arange(len(p)), list[tuple[Ints, Flow]]()
     for _ in range(MAX_ROUNDS):
-        total = beside[running]
-        total[:, at] += q[running]
+        some, total = inverters.select(running), beside[running]
+        rows = np.arange(running.size)[:, None]
+        total[rows, some.column] += q[running]
         flow = solve_judged(engine, p[running], total)
-        vm_pu = np.nan_to_num(flow.vm_pu[:, position].mean(axis=2), nan=1.0)
-        some = inverters.select(running)
-        mismatch = np.abs(some.inject(np.asarray(curve.q_at(vm_pu))) - q[running]).max(axis=1)
+        vm_pu = np.nan_to_num(flow.vm_pu[rows[:, :, None], position[some.column]].mean(axis=2), nan=1.0)
+        mismatch = np.abs(some.inject(curve, vm_pu) - q[running]).max(axis=1)
         goes_on = flow.converged & (mismatch > TOLERANCE_KVAR)
         flows.append((running[~goes_on], _take_rows(flow, ~goes_on)))
         running = running[goes_on]
@@ -158,16 +167,20 @@ def _iterate(engine: AnyPowerFlow, curve: Characteristic, p: Floats, beside: Flo
 
 
 def _follow(curve: Characteristic, inverters: Inverters, vm_pu: Floats, q: Floats, v_q: Floats) -> Floats:
-    """Reactive power at the fixed point of the linear response around voltages and reactive powers, (R, A) each."""
-    steepest = np.diff(curve.q_pu).min() / np.diff(curve.vm_pu)[np.diff(curve.q_pu).argmin()]
-    slope = steepest * np.where(inverters.largest > 0.0, inverters.rated, 0.0).sum(axis=0).max(axis=0)
-    shared = np.linalg.inv(np.eye(v_q.shape[0]) - slope[:, None] * v_q).T
-    found = q.copy()
+    """Reactive power at the fixed point of the linear response around voltages and reactive powers, (R, A) each.
+
+    Newton's steps; the slope is the steeper of the latest two, so that they do not oscillate across a corner.
+    """
+    by_q = v_q[inverters.column[:, :, None], inverters.column[:, None, :]]
+    found, last, unit = q.copy(), np.zeros_like(q), np.eye(q.shape[1])
     for _ in range(INNER_ROUNDS):
-        mismatch = inverters.inject(np.asarray(curve.q_at(vm_pu + (found - q) @ v_q.T))) - found
+        then = vm_pu + (by_q @ (found - q)[:, :, None])[:, :, 0]
+        mismatch, slope = inverters.inject(curve, then) - found, inverters.slope(curve, then)
         if np.abs(mismatch).max() <= TOLERANCE_KVAR / 10.0:
             break
-        found += mismatch @ shared
+        steeper = np.minimum(slope, last)
+        found += np.linalg.solve(unit - steeper[:, :, None] * by_q, mismatch[:, :, None])[:, :, 0]
+        last = slope
     return found
 
 
