@@ -157,7 +157,7 @@ def find_hosting_capacity(
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
     houses = _make_houses_frame(case, kw)
     bound = _describe_bounds(factor, "times today's PV")[0]
-    notes = (*_list_device_notes(case), *_list_notes(case, kw))
+    notes = (*_list_control_notes(case), *_list_device_notes(case), *_list_notes(case, kw))
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
 
 
@@ -182,6 +182,14 @@ def _describe_bounds(found: LargestClean, unit: str) -> list[str]:
         return f"{bound}" if level > 0.0 else f"{bound}, without any PV"
 
     return [describe(*answer) for answer in zip(*found, strict=True)]
+
+
+def _list_control_notes(case: Case) -> tuple[str, ...]:
+    """That inverters inject no reactive power here, where the scenario wants them to."""
+    if case.control is None:
+        return ()
+    rule = case.control.inverter.rule
+    return (f"left out: reactive control of inverters (pv.control = {rule}); with --draws it is kept",)
 
 
 def _list_device_notes(case: Case) -> tuple[str, ...]:
