@@ -229,7 +229,7 @@ def _answer_none(street: Street, standing: Standing, draws: Draws) -> tuple[Answ
     """Answers where limits are broken without any device: none, in every draw."""
     n, worst = len(draws.kw), int(np.argmax(standing.excess))
     first = First(np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, standing.excess[worst]))
-    chosen = Chosen(np.array([worst]), ["beyond a limit without any device"])
+    chosen = Chosen(np.array([worst]), ["beyond a limit before anything is placed"])
     return Answers(draws, first, chosen.interval, [standing.worst] * n), chosen, _verify_none()
 
 
@@ -270,7 +270,7 @@ def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], v
     if before["intervals"]:
         what = "so that every draw hosts none" if asked["judged"] == "all" else "which is not charged to what is placed"
         notes.append(
-            f"without any device {before['intervals']:,} of {before['of']:,} intervals are beyond a limit, {what}; the "
+            f"before anything is placed {before['intervals']:,} of {before['of']:,} intervals are beyond a limit, {what}; the "
             f"worst: {before['worst']}"
         )
     for row in verified[verified["broken"] > 0].to_dict(orient="records"):
