@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.studies.hosting.draws import PV, TECHNOLOGIES, Draws
-from cosim.studies.hosting.first import find_first, make_window, solve_base
+from cosim.studies.hosting.first import First, find_first, make_window, solve_base
 from cosim.studies.hosting.judged import find_excess, make_bounds, name_worst
 from cosim.studies.hosting.street import Added, Base, Street
 from grid_models.arrays import Floats, Ints
@@ -20,6 +20,8 @@ PILOTS, JOINING = 8, 4
 """Draws that look for intervals which net power alone does not tell, and how many of these join at a time."""
 SEARCHED = 2000
 """Intervals in which pilots look, by net power: half of a kind each."""
+CLOSE = 200
+"""Intervals in which every number of devices of a draw at a percentile is solved."""
 FEED_IN, LOAD, PILOT = "net feed-in", "net load", "broken by pilots"
 
 
@@ -85,6 +87,25 @@ def scan(street: Street, draws: Draws, n_placed: Ints, intervals: Ints, *, judge
                 excess[d, k] = find_excess(street.case.limits, bounds, k, flow)
         found.append(excess)
     return np.hstack(found)
+
+
+def find_broken(street: Street, draws: Draws, n_clean: Ints, judged: Ints, *, judge_all: bool) -> Floats:
+    """How far draws are beyond their bounds in all intervals with what they host, or less of it, (D, T).
+
+    With the first device, half of them and all of them in every interval; with every number of them in those that are
+    closest to a limit then, but for the intervals that have been judged already.
+    """
+    every = np.arange(street.case.n_intervals)
+    levels = [np.minimum(n_clean, 1), -(-n_clean // 2), n_clean]
+    excess = np.max([scan(street, draws, n, every, judge_all=judge_all) for n in levels], axis=0)
+    rest = np.setdiff1d(every, judged)
+    close = rest[np.argsort(-excess[:, rest].max(axis=0), kind="stable")[:CLOSE]]
+    if close.size:
+        known = First(n_clean, np.full(n_clean.size, -1), np.full(n_clean.size, -np.inf))
+        found = find_first(street, make_window(street, close, judge_all=judge_all), draws, known)
+        earlier = np.flatnonzero(found.n_clean < n_clean)
+        excess[earlier, close[found.interval[earlier]]] = found.excess[earlier]
+    return np.asarray(excess)
 
 
 def add_over(street: Street, base: Base, draw: Draws, n: int) -> Added:

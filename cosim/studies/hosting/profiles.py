@@ -23,6 +23,8 @@ from market.exchanges import CAR
 
 SAMPLE = 24
 """Cars of each rating, and heat pumps."""
+AT_ONCE = 8192
+"""Intervals that are followed at a time."""
 
 
 class Library(NamedTuple):
@@ -87,7 +89,11 @@ def _follow(case: Case, kind: str, kw: float) -> Floats:
     sample = sample_devices(case.scenario, case.profiles, SAMPLE, kind)
     power_wh = np.full(SAMPLE, round(kw * minutes / 60.0 * 1000.0), np.int64)
     sample = sample._replace(power_wh=np.where(sample.kind == CAR, power_wh, sample.power_wh))
-    unlimited = np.full((inputs.load_wh.shape[0], SAMPLE), UNLIMITED_WH, np.int64)
-    surplus = inputs.pv_wh + inputs.fuel_cell_wh - inputs.load_wh
-    rows = follow_devices(sample, make_opening_rows(sample), 0, surplus, unlimited)
-    return mean_kw(rows["given_wh"].astype(np.int64), minutes) / kw
+    given, opening = np.zeros((inputs.load_wh.shape[0], SAMPLE), np.int64), make_opening_rows(sample)
+    unlimited = np.full((AT_ONCE, SAMPLE), UNLIMITED_WH, np.int64)
+    for first in range(0, len(given), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        surplus = inputs.pv_wh[part] + inputs.fuel_cell_wh[part] - inputs.load_wh[part]
+        rows = follow_devices(sample, opening, first, surplus, unlimited[: len(surplus)])
+        given[part], opening = rows["given_wh"], rows[-1].copy()
+    return mean_kw(given, minutes) / kw

@@ -39,7 +39,7 @@ from cosim.studies.hosting.draws import (
     read_technologies,
 )
 from cosim.studies.hosting.first import First, find_first, make_window, name_violations
-from cosim.studies.hosting.intervals import PILOTS, Chosen, Standing, choose_intervals, find_standing, scan
+from cosim.studies.hosting.intervals import PILOTS, Chosen, Standing, choose_intervals, find_broken, find_standing
 from cosim.studies.hosting.profiles import make_library
 from cosim.studies.hosting.street import Street, make_street
 from cosim.studies.hosting.tables import (
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 JUDGES = ("added", "all")
 STARTS = ("empty", "today")
-ROUNDS, JOINING = 5, 8
+ROUNDS, JOINING = 8, 8
 """How often draws at percentiles are solved in all intervals, and how many that each breaks join at a time."""
 JOINED = "broken by draws at percentiles"
 FEWEST, MOST, MOST_PER_SITE = 20, 100_000, 20
@@ -82,7 +82,8 @@ class StochasticHosting:
     intervals
         In which draws were judged, and why each was chosen.
     verified
-        Draws at percentiles, solved with all that they host in all intervals, and how many of these they break.
+        Draws at percentiles, solved in all intervals as of `cosim.studies.hosting.intervals.find_broken`, and how many
+        of these they break.
     summary
         What was asked and found, JSON-ready.
     notes
@@ -239,14 +240,13 @@ def _verify_none() -> pd.DataFrame:
 
 def _follow(street: Street, draws: Draws, chosen: Chosen, *, judge_all: bool) -> tuple[Answers, Chosen, pd.DataFrame]:
     """Answers of all draws, those at percentiles in all intervals: what these break joins for all draws."""
-    every = np.arange(street.case.n_intervals)
     window = make_window(street, chosen.interval, judge_all=judge_all)
     first, why = find_first(street, window, draws), list(chosen.why)
     for left in reversed(range(ROUNDS)):
         picks = make_percentiles(make_hosted(draws, first))
         at, place = np.unique(picks["draw"], return_inverse=True)
         some = Draws._make(column[at] for column in draws)
-        excess = scan(street, some, first.n_clean[at], every, judge_all=judge_all)
+        excess = find_broken(street, some, first.n_clean[at], window.base.interval, judge_all=judge_all)
         broken = (excess > 0.0).sum(axis=1)
         if left == 0 or not broken.any():
             break
@@ -254,7 +254,7 @@ def _follow(street: Street, draws: Draws, chosen: Chosen, *, judge_all: bool) ->
         logger.info("hosting: %d intervals join, which draws at percentiles break", more.size)
         since, window = len(why), window.join(make_window(street, more, judge_all=judge_all))
         first, why = find_first(street, window, draws, first, since), [*why, *[JOINED] * more.size]
-    picks = picks[["percent", "draw", "hosted_kw"]].assign(intervals=every.size, broken=broken[place])
+    picks = picks[["percent", "draw", "hosted_kw"]].assign(intervals=street.case.n_intervals, broken=broken[place])
     answers = Answers(draws, first, window.base.interval, name_violations(street, window, draws, first))
     return answers, Chosen(window.base.interval, why), picks
 
@@ -269,10 +269,8 @@ def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], v
     scenario, notes = street.case.scenario, list[str]()
     if before["intervals"]:
         what = "so that every draw hosts none" if asked["judged"] == "all" else "which is not charged to what is placed"
-        notes.append(
-            f"before anything is placed {before['intervals']:,} of {before['of']:,} intervals are beyond a limit, {what}; the "
-            f"worst: {before['worst']}"
-        )
+        count = f"{before['intervals']:,} of {before['of']:,} intervals"
+        notes.append(f"before anything is placed {count} are beyond a limit, {what}; the worst: {before['worst']}")
     for row in verified[verified["broken"] > 0].to_dict(orient="records"):
         notes.append(
             f"draw {row['draw']} (percentile {row['percent']:g}) breaks a limit in {row['broken']:,} intervals in "

@@ -122,6 +122,18 @@ def test_hosted_power_is_that_of_all_devices_before_the_one_that_breaks_a_limit(
 
 
 @pytest.mark.slow
+def test_what_draws_at_percentiles_break_elsewhere_joins_the_intervals(street: StochasticHosting) -> None:
+    few = find_stochastic_hosting(STREET, draws=20, seed=5, n_intervals=2)
+    assert "broken by draws at percentiles" in set(few.intervals["why"])
+    assert len(few.intervals) < len(street.intervals) == 24
+    assert (few.verified["broken"] == 0).all()
+    assert (few.verified["intervals"] == 24).all()
+    # In all intervals it is the answer in all of them, whatever others would have said.
+    at = few.verified["draw"].to_numpy()
+    assert few.draws["hosted_kw"].to_numpy()[at] == pytest.approx(street.draws["hosted_kw"].to_numpy()[at])
+
+
+@pytest.mark.slow
 def test_what_stands_without_any_device_is_named_and_charged_to_nobody() -> None:
     """An evening load that is too much for one phase: all limits, nothing hosted; what is added, PV is hosted."""
     weak = STREET.with_changes(limits={"min_vm_pu": 0.99})
