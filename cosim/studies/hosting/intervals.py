@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from cosim.studies.hosting.draws import PV, TECHNOLOGIES, Draws
 from cosim.studies.hosting.first import First, find_first, make_window, solve_base
-from cosim.studies.hosting.judged import find_excess, make_bounds, name_worst
+from cosim.studies.hosting.judged import Bounds, find_excess, make_bounds, name_worst
 from cosim.studies.hosting.street import Added, Base, Street
 from grid_models.arrays import Floats, Ints
 from grid_models.powerflow.verdicts import Violation
 
 AT_ONCE = 4096
 """Intervals that are read and solved at a time."""
+KEPT = 10_000
+"""Intervals up to which all of them are kept in memory."""
 PILOTS, JOINING = 8, 4
 """Draws that look for intervals which net power alone does not tell, and how many of these join at a time."""
 SEARCHED = 2000
@@ -72,13 +75,27 @@ def find_standing(street: Street) -> Standing:
     return Standing(net, every, worst[1])
 
 
+def _read_slices(street: Street, intervals: Ints, *, judge_all: bool) -> Iterator[tuple[Base, Bounds]]:
+    """Some intervals, part by part, and where violations begin in them; all of a year of hours are kept."""
+    if intervals.size == street.case.n_intervals <= KEPT:
+        yield from _keep_slices(street, judge_all)
+        return
+    for some in _slices(intervals):
+        base = street.read_base(some)
+        yield base, make_bounds(street.case.limits, solve_base(street, base), judge_all=judge_all)
+
+
+@lru_cache(maxsize=1)
+def _keep_slices(street: Street, judge_all: bool) -> list[tuple[Base, Bounds]]:
+    bases = [street.read_base(some) for some in _slices(np.arange(street.case.n_intervals))]
+    return [(base, make_bounds(street.case.limits, solve_base(street, base), judge_all=judge_all)) for base in bases]
+
+
 def scan(street: Street, draws: Draws, n_placed: Ints, intervals: Ints, *, judge_all: bool) -> Floats:
     """How far draws with some of their devices are beyond their bounds in many intervals, (D, K)."""
     found = []
-    for some in _slices(intervals):
-        base = street.read_base(some)
-        bounds = make_bounds(street.case.limits, solve_base(street, base), judge_all=judge_all)
-        excess = np.full((len(draws.kw), some.size), -np.inf)
+    for base, bounds in _read_slices(street, intervals, judge_all=judge_all):
+        excess = np.full((len(draws.kw), base.interval.size), -np.inf)
         for d, n in enumerate(n_placed.tolist()):
             added = add_over(street, base, draws.select_one(d), n)
             k = np.flatnonzero((added.p_kw != 0.0).any(axis=1))
@@ -92,11 +109,11 @@ def scan(street: Street, draws: Draws, n_placed: Ints, intervals: Ints, *, judge
 def find_broken(street: Street, draws: Draws, n_clean: Ints, judged: Ints, *, judge_all: bool) -> Floats:
     """How far draws are beyond their bounds in all intervals with what they host, or less of it, (D, T).
 
-    With the first device, half of them and all of them in every interval; with every number of them in those that are
-    closest to a limit then, but for the intervals that have been judged already.
+    With half of their devices and all of them in every interval; with every number of them in those that are closest
+    to a limit then, but for the intervals that have been judged already.
     """
     every = np.arange(street.case.n_intervals)
-    levels = [np.minimum(n_clean, 1), -(-n_clean // 2), n_clean]
+    levels = (-(-n_clean // 2), n_clean)
     excess = np.max([scan(street, draws, n, every, judge_all=judge_all) for n in levels], axis=0)
     rest = np.setdiff1d(every, judged)
     close = rest[np.argsort(-excess[:, rest].max(axis=0), kind="stable")[:CLOSE]]

@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 JUDGES = ("added", "all")
 STARTS = ("empty", "today")
-ROUNDS, JOINING = 8, 8
+ROUNDS, JOINING = 5, 12
 """How often draws at percentiles are solved in all intervals, and how many that each breaks join at a time."""
 JOINED = "broken by draws at percentiles"
 FEWEST, MOST, MOST_PER_SITE = 20, 100_000, 20
@@ -241,13 +241,18 @@ def _verify_none() -> pd.DataFrame:
 def _follow(street: Street, draws: Draws, chosen: Chosen, *, judge_all: bool) -> tuple[Answers, Chosen, pd.DataFrame]:
     """Answers of all draws, those at percentiles in all intervals: what these break joins for all draws."""
     window = make_window(street, chosen.interval, judge_all=judge_all)
-    first, why = find_first(street, window, draws), list(chosen.why)
+    first, why, verified = find_first(street, window, draws), list(chosen.why), set[tuple[int, int]]()
     for left in reversed(range(ROUNDS)):
         picks = make_percentiles(make_hosted(draws, first))
         at, place = np.unique(picks["draw"], return_inverse=True)
-        some = Draws._make(column[at] for column in draws)
-        excess = find_broken(street, some, first.n_clean[at], window.base.interval, judge_all=judge_all)
+        states = [*zip(at.tolist(), first.n_clean[at].tolist(), strict=True)]
+        todo = np.array([state not in verified for state in states])
+        excess = np.full((at.size, street.case.n_intervals), -np.inf)
+        if todo.any():
+            some, judged = Draws._make(column[at[todo]] for column in draws), window.base.interval
+            excess[todo] = find_broken(street, some, first.n_clean[at[todo]], judged, judge_all=judge_all)
         broken = (excess > 0.0).sum(axis=1)
+        verified |= {state for state, n in zip(states, broken.tolist(), strict=True) if n == 0}
         if left == 0 or not broken.any():
             break
         more = _list_worst(excess)
