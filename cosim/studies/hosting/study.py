@@ -104,9 +104,16 @@ class StochasticHosting:
         tables = ("percentiles", "binding", "curve", "intervals", "verified")
         return {
             **self.summary,
-            **{name: json.loads(getattr(self, name).to_json(orient="records")) for name in tables},
+            **{name: _as_records(getattr(self, name)) for name in tables},
             "notes": list(self.notes),
         }
+
+
+def _as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table, JSON-ready: times in ISO 8601, UTC; null where there is no value."""
+    if "time" in table:
+        table = table.assign(time=pd.to_datetime(table["time"]).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return list(json.loads(table.to_json(orient="records")))
 
 
 @stop_between_lines()

@@ -118,7 +118,9 @@ def test_hosted_power_is_that_of_all_devices_before_the_one_that_breaks_a_limit(
     assert parts.to_numpy() == pytest.approx(draws["hosted_kw"].to_numpy())
     assert street.binding["draws"].sum() == len(draws)
     assert (street.verified["broken"] == 0).all()
-    assert json.loads(json.dumps(street.as_dict()))["judged"] == "added"
+    said = json.loads(json.dumps(street.as_dict()))
+    assert said["judged"] == "added"
+    assert said["intervals"][0]["time"] == "2017-06-12T00:00:00Z"
 
 
 @pytest.mark.slow
