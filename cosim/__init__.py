@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
     from cosim.simulation.simulate import run
+    from cosim.studies.hosting.study import StochasticHosting, find_stochastic_hosting
     from cosim.validation.envelopes import OperatingEnvelopes, find_operating_envelopes
     from cosim.validation.hosting import Hosting, find_hosting
     from cosim.validation.validate import Validation, validate
@@ -38,11 +39,13 @@ __all__ = [
     "Result",
     "Scenario",
     "ScenarioError",
+    "StochasticHosting",
     "Validation",
     "audit_ledger",
     "compare_runs",
     "find_hosting",
     "find_operating_envelopes",
+    "find_stochastic_hosting",
     "rerun_ledger",
     "run",
     "validate",
@@ -58,11 +61,13 @@ _HOME = {
     "Result": "cosim.results.result",
     "Scenario": "cosim.scenario.model",
     "ScenarioError": "cosim.errors",
+    "StochasticHosting": "cosim.studies.hosting.study",
     "Validation": "cosim.validation.validate",
     "audit_ledger": "cosim.audit.audit",
     "compare_runs": "cosim.report.comparison",
     "find_hosting": "cosim.validation.hosting",
     "find_operating_envelopes": "cosim.validation.envelopes",
+    "find_stochastic_hosting": "cosim.studies.hosting.study",
     "rerun_ledger": "cosim.audit.rerun",
     "run": "cosim.simulation.simulate",
     "validate": "cosim.validation.validate",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.case.community import COMMUNITY
-from cosim.case.heat_pumps import HeatPumps, make_heat_pumps
+from cosim.case.heat_pumps import HeatPumps, make_heat_pumps, read_own_temperatures
 from cosim.case.houses import list_rows
 from cosim.delivery.flexible import DIMMED_KW, NO_DEVICES, FlexibleDevices
 from cosim.errors import ScenarioError
@@ -24,6 +24,8 @@ from market.state import NO_FLEXIBLE
 
 CAR_HOUSES, HEAT_HOUSES, TRIPS = 5, 6, 7
 """Numbers of the random streams of houses with cars, of houses with heat pumps, and of trips."""
+SAMPLED = 1
+"""Behind that of trips: of cars that nobody has."""
 
 
 def make_flexible_devices(scenario: Scenario, profiles: Profiles, own: Temperatures | None = None) -> FlexibleDevices:
@@ -56,6 +58,24 @@ def make_flexible_devices(scenario: Scenario, profiles: Profiles, own: Temperatu
         )
     sessions = _draw_sessions(scenario, profiles, cars.size)
     return _join(scenario, profiles, (cars, sessions), (pumps, make_heat_pumps(scenario, profiles, pumps.size, own)))
+
+
+def sample_devices(scenario: Scenario, profiles: Profiles, n: int, section: str) -> FlexibleDevices:
+    """Cars (`ev`) or heat pumps (`heat_pump`) that nobody has: what n more of them would do, one house after the other.
+
+    Raises
+    ------
+    ScenarioError
+        If a heat pump needs what is not installed.
+    """
+    houses, nobody = np.arange(n, dtype=np.int64) % profiles.n_participants, np.zeros(0, np.int64)
+    wh_per_km = np.full(n if section == "ev" else 0, scenario.ev.consumption_kwh_per_100km * 10.0)
+    seed = int(np.random.default_rng([scenario.seed, TRIPS, SAMPLED]).integers(2**31))
+    sessions = draw_sessions(profiles.start, profiles.n_intervals, profiles.interval_minutes, wh_per_km, seed)
+    if section == "ev":
+        return _join(scenario, profiles, (houses, sessions), (nobody, make_heat_pumps(scenario, profiles, 0)))
+    own = read_own_temperatures(scenario)
+    return _join(scenario, profiles, (nobody, sessions), (houses, make_heat_pumps(scenario, profiles, n, own)))
 
 
 def draw_houses(scenario: Scenario, participants: Sequence[str], section: str) -> Ints:

@@ -15,6 +15,7 @@ from cosim.simulation.version import find_version
 with import_on_demand():
     from cosim.cli.chain import chain_app
     from cosim.cli.envelope import envelope
+    from cosim.cli.hosting import hosting
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
@@ -27,7 +28,7 @@ with import_on_demand():
     from cosim.cli.scenario import scenario_app
     from cosim.cli.serve import serve
     from cosim.cli.study import study_app
-    from cosim.cli.validate import hosting, validate
+    from cosim.cli.validate import validate
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
 for command in (run, serve, report, compare, validate, hosting, envelope):

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 import typer
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "hosting": ("gridsettle hosting rural", "gridsettle hosting stressed --intervals 48 --out hosting.csv"),
+    "hosting": (
+        "gridsettle hosting rural",
+        "gridsettle hosting stressed --intervals 48 --out hosting.csv",
+        "gridsettle hosting --draws 1000 --technology pv --figure hosting.html --out draws.parquet",
+    ),
     "envelope": (
         "gridsettle envelope --net feeder.json --customers active.csv --profiles others.csv --out envelopes.csv",
         "gridsettle envelope --net feeder.json --rule max_min --head-vm-pu 0.98,1.03",

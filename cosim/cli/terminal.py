@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cosim.nets.judges import Difference
     from cosim.nets.solution import NetSolution
     from cosim.results.result import Result
+    from cosim.studies.hosting.study import StochasticHosting
     from cosim.validation.envelopes import OperatingEnvelopes
     from cosim.validation.hosting import Hosting
     from cosim.validation.validate import Validation
@@ -289,6 +290,35 @@ def show_hosting(capacity: Hosting, name: str) -> None:
     )
     for note in capacity.notes:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+
+
+def show_stochastic_hosting(found: StochasticHosting, name: str, written: Sequence[Path]) -> None:
+    """Print percentiles of what draws host, and the limits that most of them break first."""
+    said, console = found.summary, Console()
+    placed = ", ".join(said["technology"])
+    judged = "added" if said["judged"] == "added" else "all limits"
+    title = f"hosting capacity of '{name}', {placed}, {said['draws']:,} draws"
+    table = make_table(title, "percentile>", "hosted, kW>", "95 %>")
+    for row in found.percentiles.to_dict(orient="records"):
+        hosted = "more than was placed" if row["reached_end"] else f"{row['hosted_kw']:,.1f}"
+        ends = " to ".join("-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"]))
+        table.add_row(f"{row['percent']:g}", hosted, ends)
+    console.print(table)
+    table = make_table("the first limit that is broken", "limit", "of draws>", "95 %>")
+    for row in found.binding.head(MOST_NAMED).to_dict(orient="records"):
+        words = (row["element_name"] or row["element_type"], row["phase"], row["quantity"], row["side"])
+        place = make_printable(" ".join(filter(None, words)))
+        table.add_row(escape(place), f"{row['share']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}")
+    console.print(table)
+    console.print(
+        f"start: {said['start']}; judged: {judged}; reactive control: {said['pv_control']}; "
+        f"{len(found.intervals)} intervals, draws at percentiles verified in all {said['before']['of']:,}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    show_notes(found.notes)
+    if written:
+        show_written(written)
 
 
 def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:

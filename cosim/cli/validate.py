@@ -1,4 +1,4 @@
-"""The commands `gridsettle validate` and `gridsettle hosting`: trades of others, and the PV that a feeder holds."""
+"""The command `gridsettle validate`: trades that were cleared elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Annotated
 import typer
 
 from cosim.cli import progress, terminal
-from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
-from cosim.cli.options import ScenarioName, SummaryAsJson
-from cosim.results import csv_text, directory, folders
-from cosim.scenario import files as scenario_files
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends
+from cosim.cli.options import SummaryAsJson
+from cosim.results import folders
 from cosim.validation import files
-from cosim.validation import hosting as hosting_capacity
 from cosim.validation import validate as validation
 from data import trades as trade_files
 from grid_models.feeder import net_file
@@ -153,27 +151,3 @@ def validate(
         terminal.show_validation(found, out)
     if strict and not found.accepted:
         raise typer.Exit(ANSWER_IS_NO)
-
-
-def hosting(
-    scenario: ScenarioName = "default",
-    intervals: Annotated[
-        int, typer.Option(help="On how many intervals the search begins; the answer holds in all of them.")
-    ] = 24,
-    largest_kw: Annotated[float, typer.Option(help="Largest PV at a house that is looked for, kW.")] = 1000.0,
-    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
-    as_json: SummaryAsJson = False,
-) -> None:
-    """How much PV a feeder holds: scaled alike at every house, and at one house alone."""
-    with progress.tell_compiling(), bad_input_ends():
-        if intervals < 1 or not largest_kw > 0:
-            fail(f"--intervals, --largest-kw: expected numbers above 0, got {intervals} and {largest_kw}")
-        capacity = hosting_capacity.find_hosting(
-            scenario_files.load_scenario(scenario), n_intervals=intervals, largest_kw=largest_kw
-        )
-        if out is not None:
-            directory.write_whole(out, csv_text.format_csv(capacity.houses))
-    if as_json:
-        typer.echo(json.dumps(capacity.as_dict(), indent=2))
-    else:
-        terminal.show_hosting(capacity, scenario)

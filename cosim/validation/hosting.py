@@ -153,17 +153,17 @@ def find_hosting_capacity(
         injections[np.arange(search.size), at] += level * sun[interval]
         return injections
 
-    q_kvar = _list_load_q_kvar(case, devices, intervals)
+    q_kvar = list_load_q_kvar(case, devices, intervals)
     alike = Searches(case, scaled, len(intervals), np.array([largest_scaling]), q_kvar)
     alone = Searches(case, at_each, len(intervals), np.full(case.feeder.bus.size, largest_kw), q_kvar)
     factor, kw = find_largest_clean(alike, n_first), find_largest_clean(alone, n_first)
     houses = _make_houses_frame(case, kw)
     bound = _describe_bounds(factor, "times today's PV")[0]
-    notes = (*_list_device_notes(case), *_list_notes(case, kw))
+    notes = (*_list_control_notes(case), *_list_device_notes(case), *_list_notes(case, kw))
     return Hosting(float(factor.level[0]), bool(factor.reached_end[0]), bound, len(intervals), houses, notes)
 
 
-def _list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
+def list_load_q_kvar(case: Case, devices: DeviceLoad, intervals: npt.NDArray[np.integer[Any]]) -> Floats | None:
     """Reactive injections of the loads in some intervals, (K, C) kvar; None where there are none."""
     if case.load_reactive is None:
         return None
@@ -184,6 +184,14 @@ def _describe_bounds(found: LargestClean, unit: str) -> list[str]:
         return f"{bound}" if level > 0.0 else f"{bound}, without any PV"
 
     return [describe(*answer) for answer in zip(*found, strict=True)]
+
+
+def _list_control_notes(case: Case) -> tuple[str, ...]:
+    """That inverters inject no reactive power here, where the scenario wants them to."""
+    if case.control is None:
+        return ()
+    rule = case.control.inverter.rule
+    return (f"left out: reactive control of inverters (pv.control = {rule}); with --draws it is kept",)
 
 
 def _list_device_notes(case: Case) -> tuple[str, ...]:

@@ -100,3 +100,10 @@ def test_devices_draw_at_their_phases(model: str) -> None:
     expected = -spread_devices(drawn, case.interval_minutes, case.feeder.connections)
     np.testing.assert_allclose(find_drawn_kw(case, find_device_load(case), np.arange(HOURS)), expected)
     assert (expected > 0.0).any()
+
+
+def test_reactive_control_that_is_left_out_is_named() -> None:
+    short = Scenario("short", horizon={"hours": 2}, houses={"n_houses": 3, "n_prosumers": 2})
+    words = "left out: reactive control of inverters (pv.control = q_v); with --draws it is kept"
+    assert words in find_hosting(short.with_changes(pv={"control": "q_v"})).notes
+    assert not any(note.startswith("left out: reactive") for note in find_hosting(short).notes)
