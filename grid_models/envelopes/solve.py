@@ -41,6 +41,9 @@ MAX_CUTS = 4
 MAX_PATTERNS, FOLLOWERS = 8, 64
 """Intervals that others follow at most, and how many follow each at least."""
 
+ALONE = 4
+"""So many intervals or fewer are solved each by itself: what others could follow costs as much as two of them."""
+
 MAX_PASSES = 6
 """Searches for unclean corners in all who follow one interval; what it has found grows by them."""
 
@@ -111,12 +114,22 @@ def find_envelopes(
     clean = np.flatnonzero(found.robust)
     order = clean[np.argsort(background.p_kw[clean].sum(axis=1), kind="stable")]
     for mine in np.array_split(order, min(MAX_PATTERNS, 1 + n // FOLLOWERS)):
-        if mine.size:
-            pattern = _find_pattern(setting.select(mine[mine.size // 2 : mine.size // 2 + 1]), share)
+        if mine.size <= ALONE:
+            found.set_some(mine, _solve_few(setting.select(mine), share))
+            continue
+        pattern = _find_pattern(setting.select(mine[mine.size // 2 : mine.size // 2 + 1]), share)
         for first in range(0, mine.size, BLOCK):
             at = mine[first : first + BLOCK]
             found.set_some(at, _solve_block(setting.select(at), share, pattern))
     return found
+
+
+def _solve_few(setting: Setting, share: Share) -> Robust:
+    """Boxes of some intervals, each by itself."""
+    n, size = len(setting.background.p_kw), setting.customers.most_kw.size
+    room = np.zeros((n, size))
+    _, searched = _solve_alone(setting, share, room, np.arange(n), list_no_corners(size), make_no_rows(size))
+    return make_robust(setting, searched, room)
 
 
 def _find_pattern(setting: Setting, share: Share) -> Pattern:
