@@ -142,4 +142,6 @@ def list_controls_left_out(scenario: Scenario, who: str) -> tuple[str, ...]:
         left_out.append("pv.volt_watt = true")
     said = [f"{who} leaves out {' and '.join(left_out)}: inverters inject all active power and no reactive power"]
     taps = [f"{who} leaves out tap_changer: transformers stay at the position that they begin with"]
-    return (*(said if left_out else ()), *(taps if scenario.tap_changer.enabled else ()))
+    within = [f'{who} leaves out market.network = "envelope": nothing is traded']
+    given = left_out, scenario.tap_changer.enabled, scenario.market.network == "envelope"
+    return tuple(note for asked, notes in zip(given, (said, taps, within), strict=True) if asked for note in notes)

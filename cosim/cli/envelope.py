@@ -96,7 +96,7 @@ def envelope(
         if csip is not None:
             if profiles is None:
                 fail("--csip: expected --profiles, whose times the controls are for, got none; give them")
-            folders.make_folder(folders.check_empty(csip).parent)
+            folders.make_folder(folders.check_empty(csip, "--csip").parent)
         placement = None if participants is None else files.read_placement(participants, model)
         base = None if profiles is None else files.read_base(profiles, None, timezone)
         given = net_file.read_net(net)

@@ -323,7 +323,9 @@ def show_stochastic_hosting(found: StochasticHosting, name: str, written: Sequen
 
 def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
     """Print the mean envelope of each customer with what stops it most often, and the intervals without any."""
-    table = make_table(f"operating envelopes, {found.rule}", "customer", "import, kW>", "by", "export, kW>", "by")
+    of = "mean " if found.table["time"].nunique(dropna=False) > 1 else ""
+    columns = ("customer", f"{of}import, kW>", "by", f"{of}export, kW>", "by")
+    table = make_table(f"operating envelopes, {found.rule}", *columns)
     for name, rows in found.table.groupby("participant", sort=False):
         cells = [
             cell
@@ -343,6 +345,8 @@ def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
             soft_wrap=True,
             markup=False,
         )
+    for limit in describe_limits(found.limits):
+        console.print(f"limits: {limit}", soft_wrap=True, highlight=False, markup=False)
     show_notes(found.notes)
     if written:
         show_written(written)

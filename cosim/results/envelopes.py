@@ -119,7 +119,7 @@ def summarise_envelopes(case: Case, parts: Parts) -> dict[str, Any]:
     hours, narrow = case.interval_minutes / 60.0, pc.greater(rows["withheld_wh"], case.profiles.n_participants)
     counted = {
         "bound_hours": is_named(rows["kept"], "bound"),
-        "too_wide_hours": pc.greater(rows["cut_wh"], 0),
+        "too_wide_hours": pc.and_(pc.greater(rows["cut_wh"], 0), pc.invert(is_named(rows["kept"], "none"))),
         "too_narrow_hours": narrow,
         "no_envelope_hours": is_named(rows["kept"], "none"),
     }

@@ -38,8 +38,8 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def check_empty(folder: Path) -> Path:
-    """The folder itself, if it is new or empty.
+def check_empty(folder: Path, option: str = "--out") -> Path:
+    """The folder itself, which an option of the command names, if it is new or empty.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def check_empty(folder: Path) -> Path:
         If it holds anything, or is not a folder.
     """
     if found := list_names(folder):
-        raise ScenarioError(f"{folder}: expected a new or empty folder, found {found[0]}; choose another with --out")
+        raise ScenarioError(f"{folder}: expected a new or empty folder, found {found[0]}; choose another with {option}")
     return folder
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cosim.delivery.setpoints import at_device, mean_kw
 from cosim.interrupts.stop import stop_between_lines
+from cosim.results.applied_limits import list_limits
 from cosim.scenario.base import AS_IN_NET
 from cosim.scenario.model import Scenario
 from cosim.validation.phases import Phases, check_model, connect
@@ -53,12 +54,15 @@ class OperatingEnvelopes:
         phase), and the corner of the box where it is.
     notes
         Remarks on the network, and on how the customers were understood.
+    limits
+        Limits that were applied, with where they come from, as in the summary of a run.
     """
 
     table: pd.DataFrame
     rule: str
     failing: pd.DataFrame
     notes: tuple[str, ...] = ()
+    limits: tuple[dict[str, Any], ...] = ()
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -71,6 +75,7 @@ class OperatingEnvelopes:
             "not_robust": self.failing.to_dict(orient="records"),
             "export": _summarise(robust, robust["export_kw"]),
             "import": _summarise(robust, -robust["import_kw"]),
+            "limits": list(self.limits),
             "notes": list(self.notes),
         }
 
@@ -154,9 +159,8 @@ def find_operating_envelopes(
     time = np.array(["NaT"], "datetime64[s]") if profiles is None else profiles.time
     table, failing = _make_tables(name_limits(feeder, wires.limits), found, chosen, time)
     failing["corner"] = _name_corners(found, list(dict.fromkeys(head_vm_pu)))
-    return OperatingEnvelopes(
-        table.assign(rule=rule), rule, failing, notes=(*feeder.notes, *_list_notes(chosen, profiles))
-    )
+    notes = (*feeder.notes, *_list_notes(chosen, profiles))
+    return OperatingEnvelopes(table.assign(rule=rule), rule, failing, notes, tuple(list_limits(wires.limits)))
 
 
 def check_customers(customers: pd.DataFrame, source: str = "customers") -> pd.DataFrame:

@@ -16,13 +16,15 @@ from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.connected import ConnectedCircuit, get_connections
 from grid_models.phases.engine import PhaseFlow
-from grid_models.phases.opendss import write_with_neutrals
+from grid_models.phases.opendss import MAX_ITERATIONS, write_with_neutrals
 from grid_models.phases.readout import make_phase_readout, read_phase_flow
 from grid_models.phases.runpp_3ph import PhaseReference
 from grid_models.powerflow.flow import Engine, Flow
 
 TOLERANCES = (1e-12, 1e-10)
 """Of OpenDSS, the first that it reaches: the last digits of some intervals keep changing."""
+STILL = 1e-10
+"""Largest change of a voltage that stands still, relative to it, or to 1 V if it is less."""
 
 
 def make_judge(feeder: Feeder, connected: ConnectedCircuit) -> PhaseReference | OpenDssReference:
@@ -96,12 +98,30 @@ class OpenDssReference:
         dss, script = self._dss, self._script
         for k, power in enumerate(drawn_kva):
             dss.Text.Command(f"edit load.p{k} kw={float(power.real)!r} kvar={float(power.imag)!r}")
-        if not any(self._converges(tolerance) for tolerance in TOLERANCES):
+        if not (any(self._converges(tolerance) for tolerance in TOLERANCES) or self._stands_still()):
             return np.full(len(script.node), np.nan + 0j), np.full(len(script.terminals), np.nan + 0j)
-        pairs = np.array(dss.Circuit.AllBusVolts()).view(np.complex128)
-        by_name = dict(zip((name.lower() for name in dss.Circuit.AllNodeNames()), pairs, strict=True))
+        by_name = dict(zip((name.lower() for name in dss.Circuit.AllNodeNames()), self._read_voltages(), strict=True))
         currents = [self._read_current(element, place) for element, place in script.terminals]
         return np.array([by_name[name] for name in script.node]), np.array(currents)
+
+    def _stands_still(self) -> bool:
+        """Whether further iterations change no voltage beyond its last digits.
+
+        OpenDSS takes changes relative to each voltage: where no current flows in a neutral, its voltage is noise, and
+        never converges.
+        """
+        before = self._read_voltages()
+        self._dss.Text.Command(f"set maxiterations={MAX_ITERATIONS + 1}")
+        self._dss.Text.Command(self._script.commands[-1])
+        self._dss.Text.Command(f"set maxiterations={MAX_ITERATIONS}")
+        after = self._read_voltages()
+        return bool(
+            np.isfinite(after).all() and (np.abs(after - before) <= STILL * np.maximum(np.abs(after), 1.0)).all()
+        )
+
+    def _read_voltages(self) -> Complex:
+        """Voltages of all nodes, V, in the order of OpenDSS."""
+        return np.array(self._dss.Circuit.AllBusVolts()).view(np.complex128)
 
     def _converges(self, tolerance: float) -> bool:
         """Whether there is a solution to a tolerance, that of voltages in pu."""

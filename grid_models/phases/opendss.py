@@ -38,6 +38,8 @@ ROTATIONS = {
 }
 """Vector groups by clock: which way the delta lags, and the order of the low-voltage phases."""
 
+MAX_ITERATIONS = 1000
+
 
 class Script(NamedTuple):
     """Commands of OpenDSS, and where its results are.
@@ -106,7 +108,7 @@ def _begin(frequency_hz: float) -> tuple[str, str]:
 
 
 def _end() -> tuple[str, ...]:
-    return "set tolerance=1e-12", "set maxiterations=1000", "set controlmode=off", "solve mode=snap"
+    return "set tolerance=1e-12", f"set maxiterations={MAX_ITERATIONS}", "set controlmode=off", "solve mode=snap"
 
 
 def _write_sources(circuit: Circuit, buses: list[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pandapower as pp
 import pytest
 from phase_nets import NETS, make_generated, make_two_stars, make_wye, write_european_four_wire
 
+from cosim import Scenario, run
 from cosim.nets.judges import Judge, compare
 from cosim.nets.models import Model
 from cosim.nets.solve import solve_network
@@ -192,3 +193,17 @@ def test_what_power_grid_model_does_not_have_is_refused_by_name() -> None:
     for judge in (Judge.OPENDSS, Judge.PGM):
         with pytest.raises(GridError, match=r"trafo 0: expected no tap that turns the phase, got one"):
             compare(found, net, judge)
+
+
+@pytest.mark.slow
+def test_opendss_has_an_answer_where_a_neutral_has_no_voltage() -> None:
+    """It takes changes relative to each voltage: where that is 0 they are noise, and it says that nothing converged."""
+    found = run(
+        Scenario(
+            seed=3,
+            horizon={"start": "2017-06-01T00:00:00Z", "hours": 24},
+            houses={"n_houses": 8, "n_prosumers": 4},
+            network={"model": "four_wire", "n_branches": 1, "spacing_m": 60.0},
+        )
+    )
+    assert found.summary["agreement"]["intervals"] == 24

@@ -17,6 +17,7 @@ from cosim.cli.app import app
 PAGE = "docs/how-to/envelopes.md"
 
 
+@pytest.mark.slow
 def test_the_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     net = pn.create_kerber_landnetz_kabel_1()

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import naive_en50160 as naive
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.results.en50160 import Block, Word, judge_unbalance, judge_voltage, tally_weeks
@@ -36,6 +36,7 @@ def cut(block: Block, places: list[int]) -> list[Block]:
     return [block.select(first, stop) for first, stop in pairwise(bounds)]
 
 
+@settings(max_examples=30)
 @given(runs(), st.lists(st.integers(0, 2500), max_size=4))
 def test_words_and_counts_are_those_of_the_naive_twin(run: tuple[Block, int, int], places: list[int]) -> None:
     block, minutes, late = run

@@ -49,6 +49,8 @@ FROM_GROUND = {**PUMPS, "heat_pump": {"n_heat_pumps": 3, "source": "ground"}}
 
 LOW = (0.99, 1.0)
 P_V: Changes = {"pv": {"volt_watt": True, "volt_watt_vm_pu": LOW}, **SUNNY}
+NARROW: Changes = {**FED_IN, "limits": {"max_vm_pu": 1.01}}
+WITHIN: Changes = {**NARROW, "market": {"feed_in": True, "network": "envelope"}}
 TAPS: Changes = {"tap_changer": {"enabled": True, "vm_lower_pu": 0.96, "vm_upper_pu": 1.05, "tap_pos": 2}}
 
 EFFECTS: dict[str, tuple[Changes, Any]] = {
@@ -133,6 +135,12 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
     "community.tank_kg": (DARK_HOURS, 0.1),
     "community.fuel_eur_per_kg": (COMMUNITY, 0.1),
     "community.critical_share": (DARK_HOURS, 0.9),
+    "market.network": (NARROW, "envelope"),
+    "market.envelope_rule": (WITHIN, "max_total"),
+    "market.envelope_forecast": (
+        {**WITHIN, "horizon": {"start": "2017-06-01T00:00:00Z", "hours": 48}},
+        "day_before",
+    ),
     "outage.dispatch": (DARK_HOURS, "ahead"),
     "outage.look_ahead_hours": ({**DARK_HOURS, "outage": {"dispatch": "ahead"}}, 2),
     "outage.lost_load_eur_per_kwh": (DARK_HOURS, 8.0),
@@ -291,6 +299,8 @@ IDLE: dict[str, tuple[Changes, Any]] = {
     "market.beta": ({"market": {"mechanism": "trading"}}, 0.2),
     "market.selfish_beta": ({}, 0.5),
     "market.tau_hours": ({"market": {"mechanism": "trading_battery"}}, 3),
+    "market.envelope_rule": ({}, "equal"),
+    "market.envelope_forecast": ({}, "day_before"),
     "pv.cos_phi": ({"pv": {"control": "q_v"}}, 0.9),
     "pv.underexcited": ({}, False),
     "pv.q_v_vm_pu": ({"pv": {"control": "cos_phi"}}, (0.9, 0.97, 1.03, 1.07)),

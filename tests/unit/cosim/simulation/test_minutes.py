@@ -35,7 +35,9 @@ HOUR = Scenario().with_changes(
 )
 
 
-@pytest.fixture(scope="module", params=[1, 5, 10])
+@pytest.fixture(
+    scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(10, marks=pytest.mark.slow)]
+)
 def minutes(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
@@ -109,7 +111,7 @@ def draw_by_ten_minutes() -> pd.DataFrame:
     return pd.DataFrame({"time": times, "a.load_kw": kw[:, 0], "b.load_kw": kw[:, 1]})
 
 
-@pytest.mark.parametrize("spacing_m", [40.0, 1200.0])
+@pytest.mark.parametrize("spacing_m", [40.0, pytest.param(1200.0, marks=pytest.mark.slow)])
 def test_a_week_by_ten_minutes_says_what_the_naive_twin_says(spacing_m: float) -> None:
     horizon = {"start": "2017-01-02T00:00:00Z", "hours": 168 + 24, "interval_minutes": 10}
     scenario = Scenario.model_validate(SMALL | {"horizon": horizon}).with_changes(network={"spacing_m": spacing_m})
@@ -129,6 +131,7 @@ def test_a_week_by_ten_minutes_says_what_the_naive_twin_says(spacing_m: float) -
     assert ("not kept" in words) == (spacing_m == 1200.0)
 
 
+@pytest.mark.slow
 def test_one_minute_and_ten_minutes_agree_where_power_is_constant_within_the_hour() -> None:
     of = {m: run(HOUR.with_changes(horizon={"interval_minutes": m}, events=[], ev={"n_cars": 0})) for m in (1, 10)}
     lowest = [found.table("en50160").to_pandas()["lowest_vm_pu"].to_numpy() for found in of.values()]

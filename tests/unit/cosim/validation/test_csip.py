@@ -79,6 +79,7 @@ def _run(files: Path, *options: str) -> tuple[int, str]:
     return answer.exit_code, answer.output
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_file_for_each_customer_wherever_its_name_leads(files: Path) -> None:
     folder = files / "new" / "controls"
     code, said = _run(files, "--profiles", str(files / "others.csv"), "--csip", str(folder), "--json")

@@ -139,6 +139,7 @@ def test_the_command_writes_the_table(files: Path, ending: str) -> None:
     out = files / "new" / f"envelopes.{ending}"
     code, said = _run(files, "--customers", str(files / "customers.csv"), "--rule", "max_total", "--out", str(out))
     assert code == 0, said
+    assert "limits: highest loading: 100 % of" in said
     table = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
     assert table["participant"].tolist() == ["house 0", "house 1", "house 2"]
     assert table["robust"].all()
@@ -152,8 +153,10 @@ def test_the_command_takes_all_named_loads_of_the_net(files: Path) -> None:
     assert (summary["customers"], summary["rule"], summary["not_robust"]) == (N, "equal", [])
     assert 0.0 < summary["export"]["least_kw"] < CONNECTION_KW
     assert summary["export"]["jain"] == pytest.approx(1.0)
+    assert {row["quantity"] for row in summary["limits"]} == {"min_vm_pu", "max_vm_pu", "max_loading_percent"}
 
 
+@pytest.mark.slow
 def test_strict_ends_with_one_where_an_interval_has_no_safe_range(files: Path) -> None:
     code, said = _run(files, "--head-vm-pu", "1.2", "--strict")
     assert code == 1

@@ -95,7 +95,10 @@ def test_asking_for_some_rows_gives_those_of_the_whole() -> None:
         np.testing.assert_allclose(quantity(some), quantity()[some], rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("make", [generated, cigre, kerber, half_dark, one_bus_for_two])
+@pytest.mark.parametrize(
+    "make",
+    [generated, half_dark, *(pytest.param(make, marks=pytest.mark.slow) for make in (cigre, kerber, one_bus_for_two))],
+)
 def test_what_all_together_change_is_the_sum_of_what_each_changes(make: Callable[[], Feeder]) -> None:
     response = sensitivity(PowerFlow(make()), *powers())
     assert response is not None
