@@ -12,7 +12,7 @@ from cosim.interval.rooms import Doers, Plan, list_doers
 from grid_models.arrays import Floats, Ints
 from grid_models.envelopes.corners import Background
 from grid_models.envelopes.excess import list_excess
-from grid_models.envelopes.solve import Envelopes, find_envelopes
+from grid_models.envelopes.solve import find_envelopes
 from grid_models.envelopes.wires import Wires
 from market.clipping import NO_LIMIT_WH, Rooms
 
@@ -55,25 +55,17 @@ def _with_dimmed(found: Envelope, plan: Plan, dimmed: Plan) -> Envelope:
 
 
 def _solve(case: Case, plan: Plan) -> Envelope:
-    """Envelope of a plan; where devices draw reactive power, what is safe with all of that and with none."""
-    doers, n = list_doers(case, plan), plan.asked.surplus_wh.shape[1]
+    """Envelope of a plan, whose devices draw reactive power with what they take."""
+    doers, n = list_doers(case, plan, plan.first), plan.asked.surplus_wh.shape[1]
     if doers.house.size == 0:
         flow = case.engine.solve(plan.anyway_kw, plan.q_kvar)
         return make_no_limits(n, exists=bool((list_excess(flow, case.limits) <= 0.0).all()))
-    same = np.array_equal(plan.q_kvar, plan.least_q_kvar)
-    found = [_find(case, plan, doers, q) for q in (plan.q_kvar, plan.least_q_kvar)[: 1 if same else 2]]
-    if not all(each.robust[0] for each in found):
+    wires, others = Wires((case.engine,), case.limits), Background(plan.anyway_kw, plan.least_q_kvar)
+    found = find_envelopes(wires, doers.as_customers(), others, case.scenario.market.envelope_rule)
+    if not found.robust[0]:
         return make_no_limits(n, exists=False)
-    room_kw = np.stack([each.export_kw[0] - each.import_kw[0] for each in found])
-    stops = np.stack([np.maximum(each.export_limit, each.import_limit)[0] for each in found])
-    least = room_kw.argmin(axis=0)[None]
-    smallest, stop = (np.take_along_axis(values, least, axis=0)[0] for values in (room_kw, stops))
-    return _share_out(case, plan, doers, smallest, stop)
-
-
-def _find(case: Case, plan: Plan, doers: Doers, q_kvar: Floats) -> Envelopes:
-    wires, others = Wires((case.engine,), case.limits), Background(plan.anyway_kw, q_kvar)
-    return find_envelopes(wires, doers.as_customers(), others, case.scenario.market.envelope_rule)
+    stops = np.maximum(found.export_limit, found.import_limit)[0]
+    return _share_out(case, plan, doers, found.export_kw[0] - found.import_kw[0], stops)
 
 
 def _share_out(case: Case, plan: Plan, doers: Doers, room_kw: Floats, stops: Ints) -> Envelope:

@@ -26,6 +26,7 @@ from market.storage import PPM, Wh
 
 _DEVICE = {"surplus_wh": "pv", "lots_wh": "battery", "shares_wh": "battery", "cars_wh": "ev", "heat_pumps_wh": "load"}
 _TAKES = ("shares_wh", "cars_wh", "heat_pumps_wh")
+_OF_LOADS = ("cars_wh", "heat_pumps_wh")
 
 
 class Plan(NamedTuple):
@@ -41,6 +42,8 @@ class Plan(NamedTuple):
         Injections without what is shared out, (K, C).
     q_kvar, least_q_kvar
         Reactive injections with all loads served, and without devices that are shared out, (K, C).
+    first
+        Number of the first of the K intervals.
     """
 
     asked: Rooms
@@ -48,11 +51,14 @@ class Plan(NamedTuple):
     anyway_kw: Floats
     q_kvar: Floats
     least_q_kvar: Floats
+    first: int
 
     def at(self, k: int) -> Plan:
         """The k-th interval alone, as K = 1."""
         asked, used = (Rooms._make(column[k : k + 1] for column in rooms) for rooms in (self.asked, self.used))
-        return Plan(asked, used, *(column[k : k + 1] for column in self[2:]))
+        injected = self.anyway_kw, self.q_kvar, self.least_q_kvar
+        anyway, q, least_q = (column[k : k + 1] for column in injected)
+        return Plan(asked, used, anyway, q, least_q, self.first + k)
 
 
 def plan_window(case: Case, state: State, window: Window) -> Plan:
@@ -107,6 +113,7 @@ def _make_plan(case: Case, meters: Rows, read: dict[str, Wh], asked: Rooms, used
         spread_devices(_anyway_wh(meters, read, used, cars_wh), case.interval_minutes, case.feeder.connections),
         _reactive_kvar(case, case.load_reactive, served, intervals),
         _reactive_kvar(case, case.load_reactive, served - used.cars_wh - used.heat_pumps_wh, intervals),
+        int(intervals[0, 0]),
     )
 
 
@@ -174,27 +181,36 @@ def reach_kw(case: Case, plan: Plan) -> tuple[Floats, Floats]:
 
 
 class Doers(NamedTuple):
-    """M things that houses would do: whose, which room, and how much of it at most, (M,) kW."""
+    """M things that houses would do: whose, which room, how much of it at most, (M,) kW, and at which injection.
+
+    Cars and heat pumps draw `tan_phi` kvar per kW at the injection `reactive_at`, as their house's load does.
+    """
 
     house: Ints
     room: Ints
     most_kw: Floats
     column: Ints
+    reactive_at: Ints
+    tan_phi: Floats
 
     def as_customers(self) -> Customers:
         """As customers of an envelope, who either export or import."""
         takes = np.isin(self.room, [Rooms._fields.index(name) for name in _TAKES])
         most = np.where(takes, 0.0, self.most_kw), np.where(takes, self.most_kw, 0.0)
-        return Customers(self.column, self.column, *most)
+        reactive = (self.reactive_at, self.tan_phi) if self.tan_phi.any() else ()
+        return Customers(self.column, self.column, *most, *reactive)
 
 
-def list_doers(case: Case, plan: Plan) -> Doers:
+def list_doers(case: Case, plan: Plan, interval: int) -> Doers:
     """Everything that somebody would do in the one interval of a plan."""
-    parts, connections = [], case.feeder.connections
+    parts, connections, n = [], case.feeder.connections, plan.asked.surplus_wh.shape[1]
+    of_loads = np.zeros(n) if case.load_reactive is None else case.load_reactive.tan_phi(interval)
+    at_load = np.arange(n) if connections is None else connections.column("load")
     for number, name in enumerate(Rooms._fields):
         wh = getattr(plan.used, name)[0]
         house = np.flatnonzero(wh)
         column = np.arange(wh.size) if connections is None else connections.column(_DEVICE[name])
         kw = mean_kw(wh[house], case.interval_minutes)
-        parts.append(Doers(house, np.full(house.size, number), kw, column[house]))
+        tan_phi = of_loads[house] if name in _OF_LOADS else np.zeros(house.size)
+        parts.append(Doers(house, np.full(house.size, number), kw, column[house], at_load[house], tan_phi))
     return Doers._make(map(np.concatenate, zip(*parts, strict=True)))

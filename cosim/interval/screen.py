@@ -28,12 +28,17 @@ DIRECTIONS = 12
 
 
 class Slopes(NamedTuple):
-    """Derivatives at one state, (…, C) per kW: of voltages, pu, and of complex currents, %, and these currents, %."""
+    """Derivatives at one state, (…, C) per kW: of voltages, pu, and of complex currents, %, and these currents, %.
+
+    Those by reactive power, per kvar, are moduli.
+    """
 
     vm_pu: Floats
     current_percent: Complex
     at_state_percent: Complex
     p_kw: Floats
+    vm_by_q: Floats
+    percent_by_q: Floats
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +50,8 @@ def find_slopes(case: Case) -> Slopes | None:
         return None
     ends = list_ends(case.limits)
     current = response.by_p.current_percent()[ends]
-    return Slopes(np.nan_to_num(response.by_p.vm_pu()), current, response.current_percent[ends], p_kw)
+    by_q = np.abs(np.nan_to_num(response.by_q.vm_pu())), np.abs(response.by_q.current_percent()[ends])
+    return Slopes(np.nan_to_num(response.by_p.vm_pu()), current, response.current_percent[ends], p_kw, *by_q)
 
 
 def find_close(case: Case, plan: Plan, flow: Flow, p_kw: Floats) -> Mask:
@@ -66,8 +72,11 @@ def find_close(case: Case, plan: Plan, flow: Flow, p_kw: Floats) -> Mask:
     low, high = reach_kw(case, plan)
     up, down = np.maximum(high - p_kw, 0.0), np.maximum(p_kw - low, 0.0)
     rise, fall = np.maximum(slopes.vm_pu, 0.0).T, np.maximum(-slopes.vm_pu, 0.0).T
-    n = slopes.vm_pu.shape[0]
+    n, drawn = slopes.vm_pu.shape[0], np.abs(plan.q_kvar - plan.least_q_kvar)
     most = np.empty_like(excess)
+    excess[:, :n] += (by_devices := LARGER * drawn @ slopes.vm_by_q.T)
+    excess[:, n : 2 * n] += by_devices
+    excess[:, 2 * n :] += LARGER * PU_PER_PERCENT * drawn @ slopes.percent_by_q.T
     most[:, :n] = excess[:, :n] + LARGER * (up @ rise + down @ fall)
     most[:, n : 2 * n] = excess[:, n : 2 * n] + LARGER * (up @ fall + down @ rise)
     ways = np.maximum(up, down) @ np.abs(slopes.current_percent).T

@@ -121,8 +121,10 @@ def linearise_cuts(setting: Setting, cuts: Corners, room: Floats) -> Rows:
 
 def _find_state(setting: Setting, room: Floats, k: int, engine: int, corner: Mask) -> State | None:
     """AC state of interval `k` at a corner of its box; None where there is none."""
-    p = setting.customers.inject(setting.background.p_kw[k][None], corner[None], room[None])[0]
-    response = sensitivity(setting.wires.engines[engine], p, setting.background.q_kvar[k])
+    at = corner[None], room[None]
+    p = setting.customers.inject(setting.background.p_kw[k][None], *at)[0]
+    q = setting.customers.inject_reactive(setting.background.q_kvar[k][None], *at)[0]
+    response = sensitivity(setting.wires.engines[engine], p, q)
     return None if response is None else State(k, engine, corner, room, response)
 
 

@@ -150,7 +150,8 @@ def _solve_corners(setting: Setting, engine: AnyPowerFlow, corners: Corners, roo
     (wires, customers, background), at = setting, corners.interval
     p = customers.inject(background.p_kw[at], corners.corner, room_kw[at])
     solve = engine.solve_limited if isinstance(engine, FeederPhaseFlow) else engine.solve
-    return list_excess(solve(p, background.q_kvar[at]), wires.limits)
+    q = customers.inject_reactive(background.q_kvar[at], corners.corner, room_kw[at])
+    return list_excess(solve(p, q), wires.limits)
 
 
 def find_first_corners(corners: Corners) -> tuple[Ints, Ints]:

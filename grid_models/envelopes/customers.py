@@ -7,12 +7,15 @@ ranges, or at 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from grid_models.arrays import Floats, Ints, Mask
+from grid_models.arrays import Complex, Floats, Ints, Mask
+
+Effect = TypeVar("Effect", Floats, Complex)
 
 
 class _Customers(NamedTuple):
@@ -20,6 +23,8 @@ class _Customers(NamedTuple):
     import_at: Ints
     most_export_kw: Floats
     most_import_kw: Floats
+    reactive_at: Ints | None = None
+    tan_phi: Floats | None = None
 
 
 class Customers(_Customers):
@@ -32,6 +37,8 @@ class Customers(_Customers):
         panels are on the same phase.
     most_export_kw, most_import_kw
         (M,) what their connections and devices can do at most, at least 0.
+    reactive_at, tan_phi
+        (M,) injection that reactive power is drawn at, and kvar drawn per kW of import. None: no reactive power.
 
     Examples
     --------
@@ -64,6 +71,24 @@ class Customers(_Customers):
         of_export, of_import = np.split(effect * room_kw, 2, axis=-1)
         exports = (export > 0.0) & ((of_export >= of_import) | (imported <= 0.0))
         return np.concatenate([exports, (imported > 0.0) & ~exports], axis=-1)
+
+    def find_effect(self, by_p: Effect, find_by_q: Callable[[], Effect]) -> Effect:
+        """Change of quantities by 1 kW of each room, (R, 2M), by their derivatives by P and by Q, (R, C)."""
+        effect: Effect = by_p[:, self.column] * self.sign
+        if self.reactive_at is not None and self.tan_phi is not None:
+            m = self.reactive_at.size
+            effect[:, m:] -= find_by_q()[:, self.reactive_at] * self.tan_phi
+        return effect
+
+    def inject_reactive(self, q_kvar: Floats, corner: Mask, room_kw: Floats) -> Floats:
+        """The same of reactive injections, (R, C) kvar."""
+        if self.reactive_at is None or self.tan_phi is None:
+            return q_kvar
+        q, m = q_kvar.copy(), self.reactive_at.size
+        drawn = np.where(corner, room_kw, 0.0)[:, m:] * self.tan_phi
+        for k, column in enumerate(self.reactive_at.tolist()):
+            q[:, column] -= drawn[:, k]
+        return q
 
     def inject(self, p_kw: Floats, corner: Mask, room_kw: Floats) -> Floats:
         """Injections, (R, C) kW, at corners, (R, 2M), of boxes, (R, 2M) kW, beside those of all others, (R, C)."""

@@ -17,7 +17,7 @@ from grid_models.arrays import Complex, Floats, Ints, Mask
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.excess import PU_PER_PERCENT
 from grid_models.powerflow.limits import Limits
-from grid_models.response.response import Response
+from grid_models.response.response import InjectionChange, Response
 
 NEAR_PU = 0.01
 """Only limits that come this close at their corner get a row."""
@@ -123,10 +123,14 @@ def _at_own_corner(state: State, limits: Limits, customers: Customers) -> tuple[
     excess = np.concatenate([vm - limits.max_vm_pu, limits.min_vm_pu - vm, percent])
     limit = np.flatnonzero(excess > -OWN_PU)
     n, m = vm.size, 2 * vm.size
-    by_vm = response.by_p.vm_pu(limit[limit < m] % n) * np.where(limit[limit < m] < n, 1.0, -1.0)[:, None]
-    ends = limit[limit >= m] - m
-    along = np.exp(-1j * np.angle(now[ends]))[:, None] * response.by_p.current_percent(one_end[ends])
-    effect = np.concatenate([by_vm, PU_PER_PERCENT * along.real])[:, customers.column] * customers.sign
+    of_vm, ends = limit[limit < m], limit[limit >= m] - m
+    upwards, turn = np.where(of_vm < n, 1.0, -1.0)[:, None], np.exp(-1j * np.angle(now[ends]))[:, None]
+
+    def differentiate(by: InjectionChange) -> Floats:
+        along = (turn * by.current_percent(one_end[ends])).real
+        return np.concatenate([by.vm_pu(of_vm % n) * upwards, PU_PER_PERCENT * along])
+
+    effect = customers.find_effect(differentiate(response.by_p), lambda: differentiate(response.by_q))
     return limit, np.repeat(state.corner[None], limit.size, axis=0), effect
 
 
@@ -149,7 +153,7 @@ def _of_voltages(
 ) -> tuple[Ints, Mask, Floats]:
     """Limit, corner and effects of upper and lower voltages."""
     vm = state.response.vm_pu
-    effect = customers.sign * state.response.by_p.vm_pu()[:, customers.column]
+    effect = customers.find_effect(state.response.by_p.vm_pu(), state.response.by_q.vm_pu)
     both = np.concatenate([effect, -effect])
     excess = np.concatenate([vm - limits.max_vm_pu, limits.min_vm_pu - vm])
     near = _at_most(excess, both, state, customers, span) > -near_pu
@@ -174,7 +178,8 @@ def _of_currents(
     """
     n_voltages, one_end = 2 * limits.max_vm_pu.size, list_one_end(state.response, limits)
     now = state.response.current_percent[one_end]
-    effect = customers.sign * state.response.by_p.current_percent()[one_end][:, customers.column]
+    by_p, by_q = state.response.by_p, state.response.by_q
+    effect = customers.find_effect(by_p.current_percent()[one_end], lambda: by_q.current_percent()[one_end])
     far = (
         np.abs(now) + np.abs(effect) @ (span + state.room_kw)
         <= limits.max_end_percent[one_end] - near_pu / PU_PER_PERCENT

@@ -143,6 +143,8 @@ def solve_actively_controlled(
     passed, q, last = pv_kw.copy(), np.zeros_like(p_kw), np.zeros((2, *p_kw.shape))
     position, by_p_and_q = find_injection_rows(engine.feeder), respond_to_p_and_q(engine)
     rounds, running = np.zeros(p_kw.shape[0], np.int64), np.arange(p_kw.shape[0])
+    # Where what passes has no solution, less may have one: half of the way back to what had one, at first to nothing.
+    solved, was_solved = (np.zeros_like(passed), np.zeros_like(q)), np.zeros(p_kw.shape[0], dtype=bool)
 
     def solve(rows: Ints | slice) -> Flow:
         return engine.solve(p_kw[rows] - pv_kw[rows] + passed[rows], q[rows] + beside[rows])
@@ -152,11 +154,18 @@ def solve_actively_controlled(
         vm_pu = flow.vm_pu[:, position].mean(axis=2)
         asked = _ask_rules(active, reactive, pv_kw[running], passed[running], vm_pu)
         mismatch = np.hstack([asked.p_kw - passed[running], asked.q_kvar - q[running]])
-        goes_on = flow.converged & ~(np.abs(mismatch).max(axis=1, initial=0.0) <= TOLERANCE_KVAR)
-        rounds[running[~goes_on]] = number
-        running = running[goes_on]
-        if running.size == 0:
+        settled = flow.converged & (np.abs(mismatch).max(axis=1, initial=0.0) <= TOLERANCE_KVAR)
+        rounds[running[settled]] = number
+        lost = running[~flow.converged]
+        for values, before in zip((passed, q), solved, strict=True):
+            values[lost] = 0.5 * (values[lost] + before[lost])
+        goes_on, still = flow.converged & ~settled, np.flatnonzero(~settled)
+        every, running = running[still], running[goes_on]
+        if every.size == 0:
             break
+        for values, before in zip((passed, q), solved, strict=True):
+            before[running] = values[running]
+        was_solved[running] = True
         asked = _Targets(*(part[goes_on] for part in asked))
         steeper = asked._replace(
             p_by_v=np.minimum(asked.p_by_v, last[0, running]), q_by_v=np.minimum(asked.q_by_v, last[1, running])
@@ -165,9 +174,11 @@ def solve_actively_controlled(
         n = p_kw.shape[1]
         passed[running], q[running] = passed[running] + step[:, :n], q[running] + step[:, n:]
         last[:, running] = asked.p_by_v, asked.q_by_v
+        running = every
     found = _round_solution(pv_kw, passed, q, rounds > 0, step_kw)
     passed, q = pv_kw - found[0], found[1]
-    return ActivelyControlled(mark_unsolved(solve(slice(None)), np.flatnonzero(rounds == 0)), q, found[0], rounds)
+    hunting = np.flatnonzero((rounds == 0) & was_solved)
+    return ActivelyControlled(mark_unsolved(solve(slice(None)), hunting), q, found[0], rounds)
 
 
 def _find_newton_step(rules: _Targets, by: tuple[Floats, Floats], mismatch: Floats) -> Floats:
