@@ -163,7 +163,7 @@ def find_by_rule(search: Search) -> Found | None:
 
 def find_by_shedding(search: Search) -> Found | None:
     """No exchange and no more load than need be, of those that help a broken limit; in the end of all."""
-    scopes = chain(with_purchases(search, list_scopes(search)), [search.everything])
+    scopes = chain(with_purchases(search, list_scopes(search, shedding=True)), [search.everything])
     return find_in_scopes(search, shed_load, scopes)
 
 

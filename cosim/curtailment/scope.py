@@ -30,10 +30,11 @@ MAX_WIDENINGS = 4
 PURCHASES = [int(kind) for kind in (Kind.P2P, Kind.SHARE_USE, Kind.LOT_SALE)]
 
 
-def list_scopes(search: Search) -> Iterator[Scope]:
+def list_scopes(search: Search, *, shedding: bool = False) -> Iterator[Scope]:
     """List scopes of a problem, each wider than the one before; everything where there is no AC solution to start from.
 
-    Where not even the last of `HELPS` is enough, cutting it may break other limits: what helps those is added.
+    Where not even the last of `HELPS` is enough, cutting it may break other limits: what helps those is added. Where
+    load is shed, so may shedding: a cable that carried too much load can then carry too much generation.
     """
     p = search.problem
     solved = p.reason not in (Reason.NOT_SOLVED, Reason.CONTROL)
@@ -56,12 +57,13 @@ def list_scopes(search: Search) -> Iterator[Scope]:
         if not wider.equals(scope):
             yield wider
         scope = wider
-    for _ in range(MAX_WIDENINGS):
-        after = linearise(p.case, _meters_without(search, scope))
-        if after is None or (wider := widen(after, HELPS[-1])).equals(scope):
-            return
-        scope = wider
-        yield scope
+    for without in (_meters_without, _meters_shed) if shedding else (_meters_without,):
+        for _ in range(MAX_WIDENINGS):
+            after = linearise(p.case, without(search, scope))
+            if after is None or (wider := widen(after, HELPS[-1])).equals(scope):
+                break
+            scope = wider
+            yield scope
 
 
 def helps(response: Response, limits: Limits, effect: csc_array, share: float) -> np.ndarray:
@@ -101,6 +103,15 @@ def _meters_without(search: Search, scope: Scope) -> Rows:
     """Meters of the houses if nothing of the scope's exchanges is delivered."""
     search.narrow(scope)
     return search.try_all([search.deliver_share(0.0)]).settlements[0].meters
+
+
+def _meters_shed(search: Search, scope: Scope) -> Rows:
+    """Meters of the houses if, besides, all load is shed that the scope's houses import."""
+    *_, widest = with_purchases(search, [scope])
+    search.narrow(widest)
+    none = search.with_curtailable(0)
+    shed = np.where(search.may_shed, search.imports_wh(none), 0)
+    return search.try_all([search.make_delivery(none, shed)]).settlements[0].meters
 
 
 def with_purchases(search: Search, scopes: Iterable[Scope]) -> Iterator[Scope]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pandapower.topology as topology
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosim.case.case import Case
@@ -87,6 +87,7 @@ def _limited(case: Case, lines: Mask, buses: Mask, rating: float | None, band: f
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
+@example(n=4, spacing_m=40, seed=1, n_trades=9, importing=False, rating=2.0)  # shed, a cable carries generation
 @settings(max_examples=12)
 @given(
     n=st.sampled_from([4, 7]),

@@ -142,7 +142,7 @@ EFFECTS: dict[str, tuple[Changes, Any]] = {
         "day_before",
     ),
     "outage.dispatch": (DARK_HOURS, "ahead"),
-    "outage.look_ahead_hours": ({**DARK_HOURS, "outage": {"dispatch": "ahead"}}, 2),
+    "outage.look_ahead_hours": ({**DARK_HOURS, "outage": {"dispatch": "ahead"}}, 1),
     "outage.lost_load_eur_per_kwh": (DARK_HOURS, 8.0),
     "ev.n_cars": ({"horizon": {"start": "2017-01-10T00:00:00Z", "hours": 24}}, 2),
     "ev.charger_kw": (CARS, 11.0),
