@@ -116,7 +116,7 @@ def envelope(
             zero_sequence=files.choose_zero_sequence(zero_sequence),
         )
         if out is not None:
-            envelope_files.write_envelopes(found.table, out)
+            envelope_files.write_table(found.table, out)
         if figure is not None:
             page = figures.make_page(bands.draw_envelopes(found.table, rule, timezone))
             envelope_files.write_page(page, figure)

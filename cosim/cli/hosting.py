@@ -15,7 +15,7 @@ from cosim.results import csv_text, directory, folders
 from cosim.scenario import files as scenario_files
 from cosim.studies.hosting import figure as hosting_figure
 from cosim.studies.hosting import study as stochastic
-from cosim.validation import files
+from cosim.validation import envelope_files, files
 from cosim.validation import hosting as hosting_capacity
 
 LARGEST_KW = 1000.0
@@ -112,13 +112,13 @@ def _search(scenario: str, intervals: int, largest_kw: float, out: Path | None, 
 def _draw(scenario: str, asked: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
     control, figure = asked.pop("pv_control", None), asked.pop("figure", None)
     if out is not None:
-        folders.make_folder(stochastic.check_ending(out).parent)
+        folders.make_folder(envelope_files.check_ending(out).parent)
     loaded = scenario_files.load_scenario(scenario)
     if control is not None:
         loaded = loaded.with_changes("--pv-control", pv=files.choose_control(control, None))
     found = stochastic.find_stochastic_hosting(loaded, **asked)
     if out is not None:
-        stochastic.write_draws(found.draws, out)
+        envelope_files.write_table(found.draws, out)
     if figure is not None:
         directory.write_whole(figure, hosting_figure.draw_hosting(found, scenario))
     if as_json:

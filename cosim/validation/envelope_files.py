@@ -113,7 +113,7 @@ def write_page(page: str, out: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def write_envelopes(table: pd.DataFrame, out: Path) -> None:
+def write_table(table: pd.DataFrame, out: Path) -> None:
     """Write the table as CSV or Parquet, whole or not at all.
 
     Raises

@@ -20,8 +20,6 @@ from cosim.case.event_checks import list_left_out
 from cosim.case.unhindered import DeviceLoad, find_device_load
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
-from cosim.results.csv_text import format_csv
-from cosim.results.directory import replace_when_whole
 from cosim.scenario.events import LoadEvent
 from cosim.scenario.model import Scenario
 from cosim.studies.hosting.draws import (
@@ -60,7 +58,6 @@ ROUNDS, JOINING = 5, 12
 """How often draws at percentiles are solved in all intervals, and how many that each breaks join at a time."""
 JOINED = "broken by draws at percentiles"
 FEWEST, MOST, MOST_PER_SITE = 20, 100_000, 20
-PARQUET, CSV = (".parquet", ".pq"), (".csv",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,31 +288,3 @@ def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], v
     notes.append("batteries stand still; nothing is traded or curtailed; cars and heat pumps take what they want")
     notes.append("left out: active power control P(V), tap changers that move, envelopes")
     return [*notes, *list_left_out(scenario, "hosting capacity", LoadEvent)]
-
-
-def check_ending(out: Path) -> Path:
-    """The file itself if its ending says what to write.
-
-    Raises
-    ------
-    ScenarioError
-        If it does not.
-    """
-    if out.suffix.lower() not in (*CSV, *PARQUET):
-        raise ScenarioError(f"--out: expected a file that ends in .csv or .parquet, got {out}; rename it")
-    return out
-
-
-def write_draws(table: pd.DataFrame, out: Path) -> None:
-    """Write the table of draws as CSV or Parquet, whole or not at all.
-
-    Raises
-    ------
-    ScenarioError
-        If it cannot be written.
-    """
-    with replace_when_whole(out) as temporary:
-        if out.suffix.lower() in PARQUET:
-            table.to_parquet(temporary, index=False)
-        else:
-            temporary.write_text(format_csv(table), encoding="utf-8", newline="")
