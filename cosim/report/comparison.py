@@ -207,7 +207,8 @@ def find_highest_loading(result: Result) -> pa.ChunkedArray:
 
 
 def _group_highest(time: pa.ChunkedArray, value: pa.ChunkedArray) -> pa.Table:
-    grouped = pa.table({"time": time, "value": value}).group_by("time").aggregate([("value", "max")])
+    # One thread: several return the groups in the order in which they end.
+    grouped = pa.table({"time": time, "value": value}).group_by("time", use_threads=False).aggregate([("value", "max")])
     return grouped.rename_columns({"value_max": "value"})
 
 

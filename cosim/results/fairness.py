@@ -67,7 +67,7 @@ def make_curtailed_by_house_table(exchange_sums: pa.Table, rule: str = "") -> pa
         }
     )
     sold = pc.and_(is_named(kind, *CURTAILED_KINDS), pc.greater(plain["cleared"], 0))
-    total = plain.filter(sold).group_by("house").aggregate([("cleared", "sum"), ("delivered", "sum")])
+    total = plain.filter(sold).group_by("house", use_threads=False).aggregate([("cleared", "sum"), ("delivered", "sum")])
     total = total.sort_by("house")
     cleared, delivered = (total[f"{name}_sum"].to_numpy() / 1000.0 for name in ("cleared", "delivered"))
     return pa.table(
@@ -85,7 +85,7 @@ def make_curtailed_by_house_table(exchange_sums: pa.Table, rule: str = "") -> pa
 
 def _compensation_neur(exchange_sums: pa.Table, houses: list[str]) -> pa.Array:
     paid = exchange_sums.filter(is_named(exchange_sums["kind"], "compensation"))
-    total = paid.group_by("seller").aggregate([("amount_neur", "sum")])
+    total = paid.group_by("seller", use_threads=False).aggregate([("amount_neur", "sum")])
     by_house = dict(zip(total["seller"].to_pylist(), total["amount_neur_sum"].to_pylist(), strict=True))
     return pa.array([by_house.get(house, 0) for house in houses], pa.int64())
 

@@ -215,5 +215,5 @@ def _sum(column: pa.ChunkedArray) -> int:
 
 def _sum_by_kind(exchange_sums: pa.Table, column: str) -> Counter[str]:
     """Sums of a column by kind of exchange; 0 for a kind that does not occur."""
-    grouped = exchange_sums.group_by("kind").aggregate([(column, "sum")])
+    grouped = exchange_sums.group_by("kind", use_threads=False).aggregate([(column, "sum")])
     return Counter(dict(zip(grouped["kind"].to_pylist(), grouped[f"{column}_sum"].to_pylist(), strict=True)))
