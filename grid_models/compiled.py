@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CodeFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
+    """Machine code on disk, each signature's in a file named by all that it depends on.
+
+    numba numbers the files of a function and keeps an index beside them. Two processes that compile one function for
+    two signatures at once may then give both the same number, and one is later given the other's machine code.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep what was compiled for a signature; numba writes beside and renames."""
+        self._save_data(self._name(key), (key, data))
+
+    def load(self, key: Any) -> Any:
+        """What was compiled for a signature; None if nothing was."""
+        try:
+            kept, data = self._load_data(self._name(key))
+        except OSError:
+            return None
+        return data if kept == key else None
+
+    def _name(self, key: Any) -> str:
+        known = repr((self._version, self._source_stamp, key)).encode()
+        return str(self._data_name_pattern.format(number=int.from_bytes(sha256(known).digest()[:8])))
 
 
 class Compiled(CPUDispatcher):  # type: ignore[misc]  # numba has no types
@@ -51,6 +77,9 @@ def _copy_function(function: FunctionType) -> FunctionType:
 
 def _cache(dispatcher: CPUDispatcher) -> None:
     try:
-        dispatcher.enable_caching()
+        cache = FunctionCache(dispatcher.py_func)
     except RuntimeError:
         return  # no folder that numba can write to
+    locator, name = cache._impl.locator, cache._impl.filename_base
+    cache._cache_file = CodeFiles(locator.get_cache_path(), name, locator.get_source_stamp())
+    dispatcher._cache = cache

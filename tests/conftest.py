@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, settings
 # As the command line does: BLAS threads on small matrices cost more than they bring.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# Two processes that compile one function at once may mix up numba's index of its cache; every worker keeps its own.
-_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba" / _WORKER))
+# Workers and the commands that tests start share what is compiled, and keep it from one run of tests to the next.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba"))
 
 # Compiled functions take seconds on their first call; that is no sign of a slow test. Where a change is judged (CI is
 # set) laws draw the same examples every time; everywhere else new ones in every run.
@@ -31,3 +30,12 @@ _LIMIT = sys.getrecursionlimit()
 with suppress(ImportError):
     import eth_account  # noqa: F401
 sys.setrecursionlimit(_LIMIT)
+
+
+def pytest_configure() -> None:
+    """Keep what other libraries compile as ours is kept: two processes at once may mix up numba's own index of it."""
+    from numba.core import caching
+
+    from market.compiled import CodeFiles
+
+    caching.IndexDataCacheFile = CodeFiles

@@ -25,7 +25,7 @@ from market.rules import PLUGGED_IN
 def is_compiled() -> bool:
     """Whether the cache on disk holds the power flow; an outdated one is compiled again on first use."""
     folder = _find_cache_folder()
-    return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbi"))
+    return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbc"))
 
 
 def _find_cache_folder() -> Path | None:

@@ -40,7 +40,7 @@ DAY = {
 def is_compiled() -> bool:
     """Whether the cache on disk holds what curtailment needs; also where nothing can be cached."""
     path = deliver.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
-    return path is None or any(Path(path).glob(f"*.{deliver.__name__}-*.nbi"))
+    return path is None or any(Path(path).glob(f"*.{deliver.__name__}-*.nbc"))
 
 
 @contextmanager

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numba
 import numpy as np
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 from grid_models.compiled import compiled as compiled_float
 from market.compiled import compiled, fill
@@ -73,6 +77,36 @@ def test_the_cache_keeps_both_apart(tmp_path: Path) -> None:
     first, again = (_run(script) for _ in range(2))
     assert first == "11 8 [0, 0]"
     assert again == "11 8 [1, 1]"
+
+
+@pytest.mark.parametrize("decorate", [compiled, compiled_float])
+def test_processes_that_compile_at_once_never_mix_up_their_code(
+    decorate: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither sees what the other keeps, as if both had looked at the empty folder before: then each finds its own."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def third(x: Any) -> Any:
+        return x / 3
+
+    whole, broken = decorate(third), decorate(third)
+    for one, x in ((whole, 7), (broken, 7.5)):
+        with monkeypatch.context() as alone:
+            alone.setattr(IndexDataCacheFile, "_load_index", lambda _: {})
+            assert one(x) == x / 3
+    later = decorate(third)
+    assert (later(7), later(7.5)) == (7 / 3, 2.5)
+    assert len(later.stats.cache_hits) == 2
+
+
+def test_code_under_another_name_is_not_taken(tmp_path: Path) -> None:
+    code = halve._cache._cache_file.__class__(str(tmp_path), "halve", "stamp")
+    code.save("int64", "code of integers")
+    (kept,) = tmp_path.iterdir()
+    assert code.load("int64") == "code of integers"
+    assert code.load("float64") is None
+    kept.rename(tmp_path / code._name("float64"))
+    assert code.load("float64") is None
 
 
 def _run(script: str) -> str:
