@@ -1,1 +1,1 @@
-"""Many feeders in one run: their heads, what would mend them, their report."""
+"""A portfolio: many feeders, each a run of its own, as one table with a row a feeder."""
