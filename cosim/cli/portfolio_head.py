@@ -24,7 +24,7 @@ class InPortfolio(NamedTuple):
         Why it is not the feeder's; empty if it is.
     origin
         Origin of the portfolio; empty where nothing is proven.
-    index, n_feeders
+    place, n_feeders
         Number of the feeder's leaf, from 0, and of all leaves.
     pinned
         Whether the caller gave the portfolio's key.
@@ -33,7 +33,7 @@ class InPortfolio(NamedTuple):
     feeder: str
     reason: str
     origin: str = ""
-    index: int = -1
+    place: int = -1
     n_feeders: int = 0
     pinned: bool = False
 
@@ -84,14 +84,14 @@ def _check(proof: HeadProof, ledger: FeederHead, public: bytes, origin: str | No
     if wrong := trees.find_wrong_head(proof, ledger, public, origin):
         return InPortfolio(ledger.feeder, wrong)
     signed = checkpoints.parse_checkpoint(notes.split_note(proof.checkpoint)[0])
-    return InPortfolio(ledger.feeder, "", signed.origin, proof.index, signed.size, pinned)
+    return InPortfolio(ledger.feeder, "", signed.origin, proof.place, signed.size, pinned)
 
 
 def describe_in_portfolio(found: InPortfolio) -> list[str]:
     """What was found, in sentences."""
     if found.reason:
         return [f"NOT IN THE PORTFOLIO: {found.reason}"]
-    where = f"number {found.index + 1:,} of {found.n_feeders:,} in {found.origin}"
+    where = f"number {found.place + 1:,} of {found.n_feeders:,} in {found.origin}"
     said = [f"portfolio: this is the head of feeder {shorten(found.feeder)}, {where}"]
     if not found.pinned:
         said.append("The portfolio's key was taken from its folder; pin one with --portfolio-key to know who signed.")

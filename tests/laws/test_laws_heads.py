@@ -92,7 +92,7 @@ def test_any_byte_that_is_changed_is_found(drawn: dict[str, tuple[bytes, int] | 
     assert find_wrong_naively(*files)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(HEADS, st.data())
 def test_lines_that_are_moved_doubled_or_taken_are_found(
     drawn: dict[str, tuple[bytes, int] | None], data: st.DataObject

@@ -126,7 +126,7 @@ def find_wrong_head(proof: HeadProof, ledger: FeederHead, key: bytes, origin: st
     if isinstance(checkpoint, str):
         return checkpoint
     leaf = leaf_hash(proof.head.leaf())
-    if root_from_inclusion_proof(leaf, proof.index, checkpoint.size, proof.path) != checkpoint.root:
+    if root_from_inclusion_proof(leaf, proof.place, checkpoint.size, proof.path) != checkpoint.root:
         return "the feeder's line is not in the tree that was signed"
     said, name = proof.head, shorten(ledger.feeder)
     if said.feeder != ledger.feeder:

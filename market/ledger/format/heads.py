@@ -68,7 +68,7 @@ class HeadProof(NamedTuple):
     ----------
     head
         The feeder, its head and its number of blocks.
-    index
+    place
         Number of its leaf, from 0.
     path
         Inclusion proof (RFC 9162 §2.1.3.1).
@@ -77,14 +77,14 @@ class HeadProof(NamedTuple):
     """
 
     head: FeederHead
-    index: int
+    place: int
     path: tuple[bytes, ...]
     checkpoint: str
 
     def text(self) -> str:
         """The proof as JSON, hashes in hexadecimal."""
         path = [node.hex() for node in self.path]
-        content = {"format": PROOF, "leaf": self.head.line(), "index": self.index, "path": path}
+        content = {"format": PROOF, "leaf": self.head.line(), "index": self.place, "path": path}
         return json.dumps({**content, "checkpoint": self.checkpoint}, indent=1) + "\n"
 
 
@@ -199,14 +199,14 @@ def parse_proof(text: str) -> HeadProof:
         content = json.loads(text)
         if content.pop("format") != PROOF:
             raise ValueError(f"another format than '{PROOF}'")
-        leaf, index, path, note = (content.pop(name) for name in ("leaf", "index", "path", "checkpoint"))
+        leaf, place, path, note = (content.pop(name) for name in ("leaf", "index", "path", "checkpoint"))
         nodes = tuple(map(bytes.fromhex, path))
-        if content or type(index) is not int or not isinstance(note, str) or not isinstance(leaf, str):
+        if content or type(place) is not int or not isinstance(note, str) or not isinstance(leaf, str):
             raise ValueError("other fields")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
         raise LedgerError(
             f"proof: expected one that 'gridsettle portfolio prove' wrote, got: {shorten(str(reason))}"
         ) from reason
-    if not 0 <= index < 2**63 or len(nodes) > _MOST_NODES or any(len(node) != 32 for node in nodes):
+    if not 0 <= place < 2**63 or len(nodes) > _MOST_NODES or any(len(node) != 32 for node in nodes):
         raise LedgerError("proof: expected the number of a leaf and a few hashes of 32 bytes, got others")
-    return HeadProof(parse_line(leaf), index, nodes, note)
+    return HeadProof(parse_line(leaf), place, nodes, note)

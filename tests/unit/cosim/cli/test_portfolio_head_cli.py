@@ -154,7 +154,7 @@ def test_a_proof_alone_is_enough_with_a_key(here: Path) -> None:
     assert other is not None
     Path("proof.json").write_text(proof.text(), encoding="utf-8")
     Path("other.json").write_text(other.text(), encoding="utf-8")
-    Path("moved.json").write_text(proof._replace(index=1).text(), encoding="utf-8")
+    Path("moved.json").write_text(proof._replace(place=1).text(), encoding="utf-8")
     ledger = ("all/runs/north 7", "--portfolio")
     assert verify(*ledger, "proof.json")[0] == 2
     assert "expected a key" in verify(*ledger, "proof.json")[1]
