@@ -15,10 +15,11 @@ TINY = 1e-9
 
 
 class Cell(NamedTuple):
-    """What a cell shows, and the number behind it, unrounded; None for words."""
+    """What a cell shows, and the number behind it, unrounded; None for words. `link` is where the text leads, if any."""
 
     text: str
     value: float | None = None
+    link: str = ""
 
 
 class Fact(NamedTuple):
@@ -89,7 +90,7 @@ def number(value: float | None, digits: int = 1) -> Cell:
     Examples
     --------
     >>> number(1234.567)
-    Cell(text='1,234.6', value=1234.567)
+    Cell(text='1,234.6', value=1234.567, link='')
     >>> number(float("nan")).text
     '–'
     """
@@ -122,7 +123,7 @@ def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFr
     --------
     >>> frame = pd.DataFrame({"house": ["a"], "kwh": [2.25]})
     >>> tabulate("t", "Houses.", [Column("house", "house"), Column("kwh", "load, kWh", 1)], frame).rows
-    [(Cell(text='a', value=None), Cell(text='2.2', value=2.25))]
+    [(Cell(text='a', value=None, link=''), Cell(text='2.2', value=2.25, link=''))]
     """
     digits = [
         max(c.digits, count_decimals(frame[c.key])) if c.exact and c.digits is not None else c.digits for c in columns
