@@ -5,7 +5,7 @@ Nothing here differs between two runs of the same index: no time that was taken,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -209,3 +209,15 @@ def _list_binding(result: Result) -> dict[str, Any]:
         "binding_elements": len(by_element),
         **counted,
     }
+
+
+def make_rows_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Table of rows in the order of their names; times may be words, as JSON has them."""
+    ordered = sorted(rows, key=lambda row: str(row["feeder"]))
+    return pa.Table.from_pylist(
+        [{name: _read_value(row.get(name), name) for name in SCHEMA.names} for row in ordered], SCHEMA
+    )
+
+
+def _read_value(value: Any, name: str) -> Any:
+    return datetime.fromisoformat(value) if SCHEMA.field(name).type == TIME and isinstance(value, str) else value
