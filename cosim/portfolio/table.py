@@ -39,7 +39,9 @@ def read_portfolio_table(directory: Path) -> pd.DataFrame:
             table = file.read()
     except (pa.ArrowException, OSError) as reason:
         what = " ".join(str(reason).split())[:200]
-        raise ScenarioError(f"{path}: expected the table of a portfolio, got a damaged one ({what}); {_AGAIN}") from reason
+        raise ScenarioError(
+            f"{path}: expected the table of a portfolio, got a damaged one ({what}); {_AGAIN}"
+        ) from reason
     frame: pd.DataFrame = table.to_pandas()
     for name, kind, _ in MEND_COLUMNS:
         if name not in frame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,7 +16,7 @@ TINY = 1e-9
 
 
 class Cell(NamedTuple):
-    """What a cell shows, and the number behind it, unrounded; None for words. `link` is where the text leads, if any."""
+    """What a cell shows, the number behind it, unrounded (None for words), and where its text leads, if anywhere."""
 
     text: str
     value: float | None = None
@@ -68,6 +69,20 @@ class Figure(NamedTuple):
         )
 
 
+class Drawing(NamedTuple):
+    """A drawing in SVG, which a page shows without plotly; the caption names what is shown and its unit."""
+
+    key: str
+    caption: str
+    svg: str
+
+    @property
+    def html(self) -> str:
+        """The drawing, wide enough to be read: a narrow screen scrolls it."""
+        region = f'class="scroll" id="figure-{self.key}" tabindex="0" role="region" aria-label="{escape(self.caption)}"'
+        return f"<div {region}>{self.svg}</div>"
+
+
 class PageSection(NamedTuple):
     """A part of a page, on screen and on paper."""
 
@@ -76,7 +91,7 @@ class PageSection(NamedTuple):
     text: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     tables: tuple[Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[Figure | Drawing, ...] = ()
 
 
 def words(text: object) -> Cell:
