@@ -99,7 +99,8 @@ def read_source(source: Source) -> bytes:
     try:
         return read_bounded(source.path, f"the file of {source.key}", MOST_BYTES)
     except (MarketError, ValueError) as reason:
-        raise ScenarioError(str(reason).replace(str(source.path), source.shown)) from reason
+        what = str(reason).replace(str(source.path), source.shown)
+        raise ScenarioError(f"{what}; check the path") from reason
 
 
 def digest_entry(entry: Entry, hashes: Mapping[str, str], options: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from cosim.case.idle_keys import without_idle_keys
 from cosim.errors import ScenarioError
 from cosim.portfolio.entry import Entry, make_entry, refuse_entry
 from cosim.results.folders import list_names
-from cosim.scenario.base import Section
+from cosim.scenario.base import Section, takes_number
 from cosim.scenario.files import list_paths, load_scenario
 from cosim.scenario.messages import shorten
 from cosim.scenario.model import Scenario
@@ -31,6 +31,7 @@ from market.mechanisms import find_mechanism
 MOST_FEEDERS = 50_000
 MOST_INDEX_BYTES = 64 * 2**20
 NAME = re.compile(r"\w(?:[\w .,()+&#-]{0,98}[\w)])?")
+NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 FILES = {"network": "network.file", "participants": "network.participants", "profiles": "profiles.file"}
 """Columns that name a file, and the key that they stand for."""
 PATH_KEYS = (*FILES.values(), "houses.table", "pv.weather_file", "heat_pump.temperature_file")
@@ -101,7 +102,7 @@ def check_name(name: object, where: str) -> str:
         If it cannot.
     """
     text = "" if name is None or name is pd.NA or name != name else str(name)
-    if NAME.fullmatch(text) and text.isprintable():
+    if NAME.fullmatch(text) and text.isprintable() and not text.endswith(".checkpoint"):
         return text
     got = shorten(repr(text), 80) if text else "nothing"
     raise ScenarioError(
@@ -247,7 +248,9 @@ def _has_no_table(scenario: Scenario) -> bool:
 
 
 def _read_cell(text: str, key: str) -> Any:
-    """A list or table as in a scenario file; other words as they are, since each key reads its own."""
+    """A number, list or table as in a scenario file; other words as they are, since each key reads its own."""
+    if NUMBER.fullmatch(text.strip()) and takes_number(_find_annotation(key)):
+        return float(text)
     if text.lstrip()[:1] not in ("[", "{"):
         return text.strip()
     try:
@@ -256,6 +259,13 @@ def _read_cell(text: str, key: str) -> Any:
         raise ScenarioError(
             f"{key}: expected a list or table as in TOML, got {shorten(reason)}; correct the cell"
         ) from reason
+
+
+def _find_annotation(key: str) -> Any:
+    """Type of a key; `section.key`, or a key of the scenario itself."""
+    section, point, inner = key.partition(".")
+    annotation = Scenario.model_fields[section].annotation
+    return annotation.model_fields[inner].annotation if point and annotation is not None else annotation
 
 
 def _load_own(folder: Path, text: str) -> tuple[Scenario, dict[Path, str]]:

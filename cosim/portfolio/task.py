@@ -33,6 +33,7 @@ from cosim.validation.hosting import find_hosting
 from data.errors import DataError
 from grid_models.errors import GridError
 from market.errors import MarketError
+from market.ledger.format.checkpoint import checkpoint_path
 
 resource = import_module("resource") if find_spec("resource") else None  # Windows has none
 
@@ -156,9 +157,15 @@ def _make_row_in(folder: Path, task: Task) -> dict[str, Any]:
     row = make_row(task.name, result, hosting_kw=hosting_kw)
     if task.keep is not None:
         result.report()
-        shutil.rmtree(task.keep, ignore_errors=True)
-        shutil.move(folder / "run", task.keep)
+        _move_run(folder / "run", task.keep)
     return row
+
+
+def _move_run(run: Path, to: Path) -> None:
+    """Move a run and the checkpoint beside it, the run last: where it is, all is."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.move(checkpoint_path(run), checkpoint_path(to))
+    shutil.move(run, to)
 
 
 def _unpack(folder: Path, task: Task) -> Scenario:
