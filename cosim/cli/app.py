@@ -22,6 +22,7 @@ with import_on_demand():
     from cosim.cli.nodes import nodes_app
     from cosim.cli.people import people_app
     from cosim.cli.portfolio import portfolio_app
+    from cosim.cli.portfolio_report import portfolio_report_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
     from cosim.cli.report import compare, report
@@ -43,6 +44,7 @@ app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]
 ledger_app.registered_commands += chain_app.registered_commands
+portfolio_app.registered_commands += portfolio_report_app.registered_commands
 add_examples(app)
 
 

@@ -10,10 +10,12 @@ import typer
 
 from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
+from cosim.cli.statements import read_key
 from cosim.interrupts.stop import Stopped
 from cosim.portfolio import index as indexes
 from cosim.portfolio import keeping, made
 from cosim.portfolio import portfolio as portfolios
+from cosim.portfolio import table as tables
 from cosim.scenario import files, model
 
 if TYPE_CHECKING:
@@ -63,6 +65,10 @@ def run(
         ),
     ] = portfolios.DEFAULT_KEEP,
     hosting: Annotated[bool, typer.Option("--hosting", help="Find the hosting capacity of each feeder too.")] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Private key that signs the checkpoint over all heads. Default: a demonstration key."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if a feeder failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout.")] = False,
 ) -> None:
@@ -79,6 +85,7 @@ def run(
     with bad_input_ends():
         if resume and out is None:
             fail("--resume: expected the directory of the portfolio to go on with, got none; add --out DIR")
+        signer = None if key is None else read_key(key)
         base = model.Scenario() if scenario is None else files.load_scenario(scenario)
         if hours is not None:
             base = base.with_changes("--hours", horizon={"hours": hours})
@@ -94,6 +101,7 @@ def run(
                     resume=resume,
                     keep=keep,
                     hosting=hosting,
+                    key=signer,
                     listener=listener,
                 )
             except Stopped:
@@ -147,6 +155,6 @@ def describe(found: Portfolio) -> dict[str, Any]:
         "run": len(rows) - len(found.failed),
         "failed": [{"feeder": name, "message": message} for name, message in found.failed.items()],
         "worst": worst,
-        "table": str(found.directory / portfolios.TABLE),
+        "table": str(found.directory / tables.TABLE),
         "runs": str(runs) if runs.exists() else None,
     }

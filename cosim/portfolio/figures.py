@@ -43,7 +43,7 @@ class Axis(NamedTuple):
     def ticks(self) -> Floats:
         """Values with a tick."""
         first, last = np.ceil(self.low / self.step - 1e-9), np.floor(self.high / self.step + 1e-9)
-    X
+        return np.asarray(self.step * np.arange(first, last + 1.0) + 0.0)  # no minus in front of 0
 
 
 def find_step(low: float, high: float, most: int, least: float = 0.0) -> float:

@@ -7,13 +7,14 @@ portfolios equal to the byte, and says nothing about who signed.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cosim.portfolio.row import RUN
 from market.ledger.crypto.keys import public_bytes
 from market.ledger.durable import write_durably
 from market.ledger.format.checkpoint import Checkpoint
@@ -33,6 +34,16 @@ from market.ledger.format.note import ED25519, VerifierKey, sign_note
 def make_demonstration_portfolio_key() -> Ed25519PrivateKey:
     """Key of a portfolio that is given none; anybody can derive it, as they can that of a run."""
     return Ed25519PrivateKey.from_private_bytes(sha256(b"gridsettle demonstration portfolio key\0").digest())
+
+
+def list_heads(rows: Iterable[Mapping[Any, Any]]) -> list[FeederHead]:
+    """Heads of feeders by the rows of a portfolio; a feeder that failed has none."""
+    return [
+        FeederHead(row["feeder"], bytes.fromhex(row["head"]), row["height"] + 1)
+        if row["status"] == RUN
+        else FeederHead(row["feeder"], None, 0)
+        for row in rows
+    ]
 
 
 class SignedHeads(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,10 @@ class Identity(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, as `INDEX` has it."""
         return {**self.options, "feeders": self.digests}
+
+    def digest(self) -> bytes:
+        """What tells the portfolio apart, 32 bytes."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).digest()
 
 
 def hash_content(content: bytes) -> str:

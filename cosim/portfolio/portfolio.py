@@ -16,15 +16,18 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.portfolio.entry import Entry, read_source
+from cosim.portfolio.heads import list_heads, sign_heads, write_heads
 from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, hash_content, make_identity
 from cosim.portfolio.index import read_index, sort_entries
 from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
 from cosim.portfolio.records import Record, append_record, open_records, read_records
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
+from cosim.portfolio.table import TABLE
 from cosim.portfolio.task import Finished, NoRoomError, SentFile, Task, describe_unforeseen, run_feeder
 from cosim.results.directory import make_parquet_options, replace_when_whole, write_json
 from cosim.results.folders import make_folder
@@ -42,7 +45,7 @@ from market.ledger.store.store import lock_for_writing
 
 logger = logging.getLogger(__name__)
 
-TABLE, TIMING = "portfolio.parquet", "timing.parquet"
+TIMING = "timing.parquet"
 WORKSPACE = ".work"
 """Folder of the portfolio's folder in which local processes run feeders."""
 DEFAULT_KEEP = "worst 20"
@@ -121,6 +124,7 @@ def run_portfolio(
     resume: bool = False,
     keep: str = DEFAULT_KEEP,
     hosting: bool = False,
+    key: Ed25519PrivateKey | None = None,
     listener: Listener | None = None,
 ) -> Portfolio:
     """Run every feeder of an index, on the cores of this machine or a Dask cluster.
@@ -144,6 +148,8 @@ def run_portfolio(
         then with the highest loading, then by name.
     hosting
         Whether the hosting capacity of each feeder is wanted too.
+    key
+        Private key that signs the checkpoint over all heads; the demonstration key if left out.
     listener
         Called after every feeder.
 
@@ -179,6 +185,7 @@ def run_portfolio(
         records = _run_missing(start, kept, listener)
         table = make_rows_table(record.row for record in records.values())
         _write_parquet(directory / TABLE, table)
+        write_heads(directory, sign_heads(list_heads(table.to_pylist()), identity.digest(), key))
         timings = sorted(
             (record.timing for record in records.values() if record.timing), key=lambda each: each["feeder"]
         )

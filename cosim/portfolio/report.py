@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from cosim.interrupts.stop import stop_between_lines
-from cosim.portfolio.heads import show_root
+from cosim.portfolio.heads import list_heads, show_root
 from cosim.portfolio.keeping import RUNS, rank_rows
 from cosim.portfolio.row import RUN
 from cosim.portfolio.sections import (
@@ -34,7 +33,7 @@ from cosim.results.folders import list_names
 from market.errors import LedgerError
 from market.ledger.check.heads import find_wrong_heads, read_heads, read_own_key
 from market.ledger.format.checkpoint import parse_checkpoint
-from market.ledger.format.heads import HEADS_FILE
+from market.ledger.format.heads import HEADS_FILE, format_heads
 from market.ledger.format.note import split_note
 
 PAGE, CSV = "report.html", "portfolio.csv"
@@ -128,8 +127,9 @@ def make_heads_section(folder: Path, frame: pd.DataFrame) -> list[PageSection]:
     heads, key = read_heads(folder), read_own_key(folder)
     if wrong := find_wrong_heads(heads, key.public_key, key.name):
         raise LedgerError(f"{folder / HEADS_FILE}: expected the heads that were signed, got others: {wrong}")
-    signed = [(head.feeder, head.head.hex() if head.head else None) for head in heads.heads]
-    if signed != sorted(_list_heads(frame)):
+    ran = frame["status"] == RUN
+    of_table = frame.assign(height=frame["height"].where(ran, 0).astype("int64")).to_dict(orient="records")
+    if format_heads(heads.heads) != format_heads(list_heads(of_table)):
         raise LedgerError(
             f"{folder / HEADS_FILE}: expected the heads of portfolio.parquet, got others; go on with --resume, which "
             "writes both"
@@ -146,8 +146,3 @@ def make_heads_section(folder: Path, frame: pd.DataFrame) -> list[PageSection]:
     )
     table = Table("heads", "Signed checkpoint over the heads of all feeders", ("what", "value"), rows)
     return [PageSection("heads", "Ledgers", text, tables=(table,))]
-
-
-def _list_heads(frame: pd.DataFrame) -> Sequence[tuple[str, str | None]]:
-    ran = frame["status"] == RUN
-    return [(name, str(head) if r else None) for name, head, r in zip(frame["feeder"], frame["head"], ran, strict=True)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cosim.portfolio.mends import MEND_COLUMNS, measure_mends
 from cosim.results.binding import KINDS, find_binding, sum_binding
 from cosim.results.columns import TIME
 from cosim.results.coordinates import find_centre
@@ -95,6 +96,7 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("x", _FLOAT, "mean of the buses' coordinates, first of a pair (longitude); null where the net has none"),
     ("y", _FLOAT, "mean of the buses' coordinates, second of a pair (latitude); null where the net has none"),
     ("notes", _TEXT, "what was left out of the feeder's network or filled in, and how its files were read"),
+    *MEND_COLUMNS,
 )
 """Name, type and meaning of each column; units stand in the names."""
 
@@ -146,7 +148,7 @@ def make_row(name: str, result: Result, *, hosting_kw: float | None = None) -> d
         **find_centre(result.net),
         "notes": " | ".join((*summary["network"].get("notes", ()), *summary.get("notes", ()))),
     }
-    return {**dict.fromkeys(SCHEMA.names), **found}
+    return {**dict.fromkeys(SCHEMA.names), **found, **measure_mends(result)}
 
 
 def _describe_off(network: Mapping[str, Any]) -> str | None:

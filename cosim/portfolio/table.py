@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
-from cosim.portfolio.mends import MEND_COLUMNS
 from cosim.portfolio.row import FAILED, RUN, SCHEMA
 from cosim.results.csv_text import format_csv
 from market.ledger.format.heads import is_feeder_name
@@ -22,7 +21,7 @@ _AGAIN = "run the portfolio again, or go on with --resume"
 
 
 def read_portfolio_table(directory: Path) -> pd.DataFrame:
-    """Rows of a portfolio by feeder, one a row, in the order of the table; mends are null where it has none.
+    """Rows of a portfolio, one a feeder, in the order of the table.
 
     Raises
     ------
@@ -43,9 +42,6 @@ def read_portfolio_table(directory: Path) -> pd.DataFrame:
             f"{path}: expected the table of a portfolio, got a damaged one ({what}); {_AGAIN}"
         ) from reason
     frame: pd.DataFrame = table.to_pandas()
-    for name, kind, _ in MEND_COLUMNS:
-        if name not in frame:
-            frame[name] = pd.Series(None, index=frame.index, dtype=object if pa.types.is_string(kind) else "float64")
     _check_rows(path, frame)
     return frame
 
@@ -60,16 +56,14 @@ def _check_size(path: Path, metadata: Any) -> None:
 
 
 def _check_columns(path: Path, schema: pa.Schema) -> None:
-    """Raise `ScenarioError` unless the columns are those of a portfolio, with or without mends."""
-    wanted = {field.name: field.type for field in SCHEMA}
-    known = wanted | {name: kind for name, kind, _ in MEND_COLUMNS}
-    for name, kind in known.items():
-        if schema.get_field_index(name) < 0:
-            if name in wanted:
-                raise ScenarioError(f"{path}: expected a column '{name}', got none; {_AGAIN}")
-        elif schema.field(name).type != kind:
-            raise ScenarioError(f"{path}, column '{name}': expected {kind}, got {schema.field(name).type}; {_AGAIN}")
-    if strange := [name for name in schema.names if name not in known]:
+    """Raise `ScenarioError` unless the columns are those of a portfolio."""
+    for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True):
+        if name not in schema.names:
+            raise ScenarioError(f"{path}: expected a column '{name}', got none; {_AGAIN}")
+        if schema.types[schema.names.index(name)] != kind:
+            got = schema.types[schema.names.index(name)]
+            raise ScenarioError(f"{path}, column '{name}': expected {kind}, got {got}; {_AGAIN}")
+    if strange := [name for name in schema.names if name not in SCHEMA.names]:
         raise ScenarioError(f"{path}: expected the columns of a portfolio, got '{strange[0][:80]}' too; {_AGAIN}")
     if len(set(schema.names)) < len(schema.names):
         raise ScenarioError(f"{path}: expected every column once, got one twice; {_AGAIN}")

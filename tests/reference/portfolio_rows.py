@@ -10,11 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cosim.portfolio.mends import MEND_COLUMNS
-from cosim.portfolio.row import COLUMNS, make_failed_row
+from cosim.portfolio.row import SCHEMA, make_failed_row
 
 START = datetime(2016, 1, 1, tzinfo=UTC)
-SCHEMA = pa.schema([(name, kind) for name, kind, _ in {c[0]: c for c in (*COLUMNS, *MEND_COLUMNS)}.values()])
 MESSAGES = (
     "net.json: expected a pandapower net, got a damaged file; write it again",
     "houses.csv: expected a bus of the network for house_07, got 212; correct it",
