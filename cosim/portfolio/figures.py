@@ -22,9 +22,11 @@ BINS, TICKS = 30, 8
 """Most bars and most ticks of an axis."""
 MOST_POINTS = 2000
 """Feeders on the map; of more the worst are drawn."""
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 62, 20, 26, 46
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720, 88, 20, 26, 46
 SPREAD_HEIGHT, MAP_HEIGHT = 260, 460
 HOURS_TICKS = 4
+LEAST_SPAN = 2e-4
+"""Of a coordinate's value: about a kilometre for degrees and metres alike, where there is but one feeder."""
 
 
 class Axis(NamedTuple):
@@ -143,7 +145,7 @@ def draw_places(feeders: pd.DataFrame) -> str:
 def _fit_axes(x: Floats, y: Floats) -> tuple[Axis, Axis]:
     """Axes with some room around all points, of one scale where that leaves no more than half of the drawing empty."""
     wide, high = WIDTH - LEFT - RIGHT - 80.0, float(MAP_HEIGHT - TOP - BOTTOM)
-    spans = [max(float(np.ptp(values)) * 1.1, 1e-6) for values in (x, y)]
+    spans = [max(float(np.ptp(values)) * 1.1, 1e-6, LEAST_SPAN * float(np.abs(values).max())) for values in (x, y)]
     scale = max(spans[0] / wide, spans[1] / high)
     if min(spans[0] / wide, spans[1] / high) > 0.5 * scale:
         spans = [scale * wide, scale * high]

@@ -31,6 +31,7 @@ from cosim.results.labels import CURTAILED_HOURS, CUT_KWH, CUT_PERCENT, ENERGY, 
 WORST = 20
 MOST_ROWS, MOST_FAILED = 1000, 200
 """Rows of the ranking and of the failed feeders that a page shows; the table beside it has all."""
+LONGEST_TEXT = 400
 CLAUSES = {"en50160_voltage": "voltage (4.2.2)", "en50160_unbalance": "unbalance (4.2.4)"}
 KINDS = (*KINDS_OF_BINDING.values(), "other")
 Link = Callable[[str], str]
@@ -162,7 +163,7 @@ def _tabulate(key: str, caption: str, ranked: pd.DataFrame, link: Link) -> Table
     hours = ranked["binding_element_hours"]
     shown = ranked.assign(
         binding=[
-            "" if pd.isna(name) else f"{name}, {show_hours(h)} h"
+            "" if pd.isna(name) else f"{shorten_text(name)}, {show_hours(h)} h"
             for name, h in zip(ranked["binding_element"], hours, strict=True)
         ],
         en50160=[shorten_word(word) for word in ranked["en50160_voltage"]],
@@ -173,6 +174,18 @@ def _tabulate(key: str, caption: str, ranked: pd.DataFrame, link: Link) -> Table
         for row, name in zip(table.rows, ranked["feeder"], strict=True)
     ]
     return table._replace(rows=rows)
+
+
+def shorten_text(text: Any) -> str:
+    """A text as long as a cell may be.
+
+    Examples
+    --------
+    >>> len(shorten_text(10_000 * "a"))
+    401
+    """
+    shown = str(text)
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
 
 
 def shorten_word(word: Any) -> str:
@@ -229,7 +242,7 @@ def _name_rating(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["mend_rating_element"]):
         return ""
     more = int(row["mend_rating_elements"]) - 1
-    return f"{row['mend_rating_element']}{f' and {more} more' if more > 0 else ''}"
+    return f"{shorten_text(row['mend_rating_element'])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _name_voltage(row: Mapping[Any, Any]) -> str:
@@ -237,8 +250,8 @@ def _name_voltage(row: Mapping[Any, Any]) -> str:
     if word == BY_NO_SHIFT and not pd.isna(row["mend_band_lacks_pu"]):
         return f"{word}: {row['mend_band_lacks_pu']:.4f} pu too far apart"
     if word == NOT_TOLD and not pd.isna(row["mend_note"]):
-        return f"{word} ({row['mend_note']})"
-    return "–" if pd.isna(word) else str(word)
+        return f"{word} ({shorten_text(row['mend_note'])})"
+    return "–" if pd.isna(word) else shorten_text(word)
 
 
 def make_spread_section(ran: pd.DataFrame) -> PageSection:
@@ -292,7 +305,7 @@ def make_statement_section(ran: pd.DataFrame) -> PageSection:
         *sorted({str(word) for count in counts.values() for word in count.index} - set(map(str, ORDER))),
     ]
     rows = [
-        (words(word), *(number(int(counts[clause].get(word, 0)), 0) for clause in CLAUSES))
+        (words(shorten_text(word)), *(number(int(counts[clause].get(word, 0)), 0) for clause in CLAUSES))
         for word in said
         if any(counts[clause].get(word, 0) for clause in CLAUSES)
     ]
@@ -315,7 +328,10 @@ def make_failed_section(frame: pd.DataFrame) -> list[PageSection]:
         return []
     shown = failed.head(MOST_FAILED)
     rest = "" if len(shown) == len(failed) else f" The other {len(failed) - len(shown):,} are in portfolio.csv."
-    rows = [(words(name), words(message)) for name, message in zip(shown["feeder"], shown["message"], strict=True)]
+    rows = [
+        (words(name), words(shorten_text(message)))
+        for name, message in zip(shown["feeder"], shown["message"], strict=True)
+    ]
     table = Table("failed", f"{count_feeders(len(failed))} that failed, and why.{rest}", ("feeder", "message"), rows)
     return [PageSection("failed", "Feeders that failed", tables=(table,))]
 

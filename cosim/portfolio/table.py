@@ -17,6 +17,8 @@ from market.ledger.format.heads import is_feeder_name
 TABLE = "portfolio.parquet"
 MOST_FEEDERS, LARGEST_BYTES = 200_000, 1 << 30
 """Bounds of a table that is read: rows, and bytes of its columns once they are unpacked."""
+LARGEST_NUMBER = 1e12
+"""Of any column; what is larger is of no feeder."""
 _AGAIN = "run the portfolio again, or go on with --resume"
 
 
@@ -80,10 +82,24 @@ def _check_rows(path: Path, frame: pd.DataFrame) -> None:
         raise ScenarioError(f"{path}: expected every feeder once, got {twice[0][:80]!r} twice; {_AGAIN}")
     if strange := sorted(set(map(str, frame["status"])) - {RUN, FAILED}):
         raise ScenarioError(f"{path}, column 'status': expected {RUN} or {FAILED}, got {strange[0][:80]!r}; {_AGAIN}")
+    _check_numbers(path, frame)
     missing = frame.loc[frame["status"] == RUN, ["cut_kwh", "curtailed_hours", "intervals", "interval_minutes"]].isna()
     if missing.any(axis=None):
         where = frame["feeder"][missing.any(axis=1).reindex(frame.index, fill_value=False)].iloc[0]
         raise ScenarioError(f"{path}, feeder {where[:80]!r}: expected what its run came to, got none; {_AGAIN}")
+
+
+def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
+    """Raise `ScenarioError` at a number that no run has."""
+    for name in frame.select_dtypes("number").columns:
+        least = 1.0 if name in ("intervals", "interval_minutes") else -LARGEST_NUMBER
+        wrong = ~(frame[name].isna() | frame[name].between(least, LARGEST_NUMBER))
+        if wrong.any():
+            where, got = frame.loc[wrong, ["feeder", name]].iloc[0]
+            raise ScenarioError(
+                f"{path}, feeder {where[:80]!r}: expected a {name} from {least:g} to {LARGEST_NUMBER:g}, got {got}; "
+                f"{_AGAIN}"
+            )
 
 
 def format_portfolio_csv(frame: pd.DataFrame) -> str:
