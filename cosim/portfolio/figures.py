@@ -94,7 +94,8 @@ def draw_spread(columns: Mapping[str, pd.Series], unit: str, least: float, x: st
     width = find_step(low, high, BINS, least)
     first, last = np.floor(low / width + 1e-9), np.floor(high / width + 1e-9) + 1.0
     edges = width * np.arange(first, last + 1.0)
-    counts = {name: np.histogram(values, edges)[0] for name, values in known.items()}
+    # A value that rounding puts next to the first or last edge belongs to the bar there.
+    counts = {name: np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] for name, values in known.items()}
     most = max(int(count.max()) for count in counts.values())
     across = Axis(edges[0], edges[-1], LEFT, WIDTH - RIGHT, find_step(edges[0], edges[-1], TICKS, width))
     up = Axis(0.0, most * 1.05, SPREAD_HEIGHT - BOTTOM, TOP, max(1.0, find_step(0.0, most, 5)))

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosim.portfolio.figures import BINS, WIDTH, Axis, draw_places, draw_spread, find_step
@@ -16,6 +16,8 @@ VALUES = st.lists(st.floats(-1e12, 1e12) | st.floats(0.0, 2.0) | st.just(float("
 
 
 @settings(max_examples=25, deadline=None)
+@example([], [-1e-91], 2.0)
+@example([1.9999999999], [7.0], 2.0)
 @given(VALUES, VALUES, st.sampled_from([2.0, 0.1, 0.002]))
 def test_every_feeder_is_in_one_bar(first: list[float], second: list[float], least: float) -> None:
     drawn = draw_spread({"a": pd.Series(first, dtype=float), "b": pd.Series(second, dtype=float)}, "pu", least, "x, pu")
