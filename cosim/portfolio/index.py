@@ -84,12 +84,13 @@ def sort_entries(entries: Iterable[Entry], where: str) -> list[Entry]:
         raise ScenarioError(f"{where}: expected at most {MOST_FEEDERS:,} feeders, got {len(found):,}; split the index")
     seen: dict[str, str] = {}
     for entry in found:
-        other = seen.setdefault(entry.name.casefold(), entry.name)
-        if other is not entry.name:
+        key = entry.name.casefold()
+        if key in seen:
             raise ScenarioError(
                 f"{where}, column 'feeder': expected each name once, upper and lower case taken as one, got "
-                f"'{other}' and '{entry.name}'; rename one"
+                f"'{seen[key]}' and '{entry.name}'; rename one"
             )
+        seen[key] = entry.name
     return found
 
 
