@@ -48,11 +48,11 @@ Extremes = dict[tuple[str, ...], float]
 """Values by their places."""
 
 PORTFOLIO = {
-    "cut kWh>": ("cut_kwh", 1),
-    "hours>": ("curtailed_hours", 0),
-    "loading %>": ("highest_loading_percent", 1),
-    "lowest pu>": ("lowest_vm_pu", 4),
-    "highest pu>": ("highest_vm_pu", 4),
+    "cut kWh": ("cut_kwh", 1),
+    "hours": ("curtailed_hours", 0),
+    "loading %": ("highest_loading_percent", 1),
+    "lowest pu": ("lowest_vm_pu", 4),
+    "highest pu": ("highest_vm_pu", 4),
 }
 """Columns of a portfolio's worst feeders, and their decimals."""
 
@@ -410,8 +410,10 @@ def show_difference(judge: str, found: Difference) -> None:
 def show_portfolio(told: dict[str, Any]) -> None:
     """Print what became of a portfolio: how many feeders ran, why others did not, the worst, and where all are."""
     failed = told["failed"]
-    table = make_table(f"portfolio, {told['run']:,} of {told['feeders']:,} feeders run", "worst", *PORTFOLIO)
-    table.columns[0].overflow = "fold"
+    table = make_table(f"portfolio, {told['run']:,} of {told['feeders']:,} feeders run")
+    table.add_column("worst", overflow="fold")
+    for name in PORTFOLIO:
+        table.add_column(name, justify="right")
     for row in told["worst"]:
         shown = [f"{row[key]:,.{digits}f}" if row[key] is not None else "" for key, digits in PORTFOLIO.values()]
         table.add_row(escape(row["feeder"]), *shown)

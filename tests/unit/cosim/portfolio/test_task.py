@@ -64,7 +64,7 @@ def test_a_full_disk_is_no_row(monkeypatch: pytest.MonkeyPatch, number: int) -> 
         return reason
 
     fail_with(monkeypatch, error)
-    with pytest.raises(NoRoomError, match="expected room on the disk for the files of a run, got .*; make room"):
+    with pytest.raises(NoRoomError, match=r"expected room on the disk for the files of a run, got .*; make room"):
         run_feeder(TASK)
 
 
