@@ -1,4 +1,4 @@
-"""Make the picture of docs/how-to/portfolio-report.md: `python tests/docs/shoot_portfolio.py`, with Chromium at hand."""
+"""Make the picture of docs/how-to/portfolio-report.md, with Chromium: `python tests/docs/shoot_portfolio.py`."""
 
 from __future__ import annotations
 
