@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from cosim.case.idle_keys import without_idle_keys
@@ -129,7 +130,8 @@ def _read_rows(path: Path, base: Scenario) -> Iterator[Entry]:
     _check_columns(columns, str(path))
     place = Place(path.parent, base)
     for number, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
-        cells = {name: value for name, value in zip(columns, values, strict=True) if not _is_empty(value)}
+        plain = zip(columns, map(_make_plain, values), strict=True)
+        cells = {name: value for name, value in plain if not _is_empty(value)}
         name = check_name(cells.pop("feeder", None), f"{path}, column 'feeder', row {number}")
         yield _make_of_row(name, cells, place)
 
@@ -163,6 +165,11 @@ def _list_keys() -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section) and section != "ledger"
         for key in field.annotation.model_fields
     ]
+
+
+def _make_plain(value: Any) -> Any:
+    """A cell as Python has it: Parquet has numbers and lists of numpy's."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def _is_empty(value: object) -> bool:

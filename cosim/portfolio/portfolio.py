@@ -5,6 +5,7 @@ The table follows from the index alone: not from who runs which feeder, in what 
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ from cosim.portfolio.records import Record, append_record, open_records, read_re
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
 from cosim.portfolio.table import TABLE
 from cosim.portfolio.task import Finished, NoRoomError, SentFile, Task, describe_unforeseen, run_feeder
-from cosim.results.directory import make_parquet_options, replace_when_whole, write_json
+from cosim.results.directory import make_parquet_options, replace_when_whole
 from cosim.results.folders import make_folder
 from cosim.scenario.model import Scenario
 from cosim.simulation.version import find_version
@@ -41,6 +42,7 @@ from cosim.studies.workers import (
     answer_on_processes,
 )
 from market.cores import count_usable_cores
+from market.ledger.durable import write_durably
 from market.ledger.store.store import lock_for_writing
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ TIMINGS = pa.schema(
 """What differs between two runs of the same portfolio."""
 
 Listener = Callable[[int, int], None]
-"""Called with (feeders done, feeders in all) when a row is durable."""
+"""Called with (done, in all) when the row of a feeder is durable; then, runs that are kept counted too, after each."""
 
 
 class HeadDiffersError(RuntimeError):
@@ -180,7 +182,7 @@ def run_portfolio(
         _make_workspace(directory),
     ):
         if not begun:
-            write_json(directory / INDEX, identity.as_dict())
+            write_durably(directory / INDEX, json.dumps(identity.as_dict(), indent=2) + "\n")
         start = _Starter(directory, identity, scheduler, workers or count_usable_cores(), hosting)
         records = _run_missing(start, kept, listener)
         table = make_rows_table(record.row for record in records.values())
@@ -190,7 +192,7 @@ def run_portfolio(
             (record.timing for record in records.values() if record.timing), key=lambda each: each["feeder"]
         )
         _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
-        _keep_runs(start, table.to_pylist(), kept)
+        _keep_runs(start, table.to_pylist(), kept, listener)
     return Portfolio(directory, table)
 
 
@@ -286,7 +288,7 @@ def _make_record(name: str, answer: Answer[Finished], digests: dict[str, str]) -
     return Record(digests[name] if stands else "", row, timing)
 
 
-def _keep_runs(start: _Starter, rows: list[dict[str, Any]], keep: Keep) -> None:
+def _keep_runs(start: _Starter, rows: list[dict[str, Any]], keep: Keep, listener: Listener | None) -> None:
     """Have the chosen feeders run again where their runs are not there yet, and compare their heads."""
     heads = {row["feeder"]: row["head"] for row in rows}
     chosen = {name for name in choose_kept(rows, keep) if not is_kept(start.directory, name, heads[name])}
@@ -296,11 +298,13 @@ def _keep_runs(start: _Starter, rows: list[dict[str, Any]], keep: Keep) -> None:
     logger.info("keeping the runs of %d feeders", len(entries))
     make_folder(start.directory / RUNS)
     with closing(start.answer(entries, keep=True)) as answers:
-        for answer in answers:
+        for done, answer in enumerate(answers, start=1):
             name, row = entries[answer.place].name, answer.get().row
             if row["head"] != heads[name]:
                 got = row["head"] or row["message"]
                 raise HeadDiffersError(f"feeder '{name}': expected ledger head {heads[name]} again, got {got}")
+            if listener is not None:
+                listener(len(rows) + done, len(rows) + len(entries))
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:
@@ -314,8 +318,10 @@ def _make_workspace(directory: Path) -> Iterator[None]:
     workspace = directory / WORKSPACE
     shutil.rmtree(workspace, ignore_errors=True)
     make_folder(workspace)
-    yield
-    shutil.rmtree(workspace, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from cosim.errors import ScenarioError
 from cosim.results.directory import replace_when_whole
+from market.ledger.durable import sync_folder
 
 RECORDS = "rows.jsonl"
 MOST_BYTES = 2 * 2**30
@@ -89,6 +90,7 @@ def open_records(directory: Path, kept: dict[str, Record]) -> Iterator[IO[bytes]
     path = directory / RECORDS
     with replace_when_whole(path) as temporary:
         temporary.write_bytes(b"".join(map(format_record, kept.values())))
+    sync_folder(directory)
     with path.open("ab") as file:
         yield file
 

@@ -62,7 +62,8 @@ def write_bad_index(folder: Path) -> Path:
     net.line["length_km"] *= 400.0
     pp.to_json(net, folder / "infeasible.json")
     names = ("good", "broken", "hostile", "empty", "infeasible")
-    (folder / "index.csv").write_text("feeder,network\n" + "".join(f"{name},{name}.json\n" for name in names))
+    rows = "".join(f"{name},{name}.json,\n" for name in names)
+    (folder / "index.csv").write_text(f"feeder,network,limits.min_vm_pu\n{rows}dark,good.json,1.05\n")
     return folder / "index.csv"
 
 
@@ -73,18 +74,20 @@ def test_bad_feeders_are_rows_that_say_so(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     rows = Portfolio.load(out).feeders
-    assert rows.status.to_dict() == dict.fromkeys(("broken", "empty", "hostile"), "failed") | dict.fromkeys(
-        ("good", "infeasible"), "run"
-    )
+    failed = ["broken", "empty", "hostile", "infeasible"]
+    assert rows.status.to_dict() == dict.fromkeys(failed, "failed") | dict.fromkeys(("dark", "good"), "run")
     assert rows.message["broken"].startswith("broken.json: expected a net written by pandapower.to_json, got")
     assert rows.message["empty"].startswith("empty.json: expected a load, where a house can be, got none")
     assert rows.message["hostile"].startswith(
         "hostile.json, more: expected numbers, words and lists, got an object of os"
     )
-    assert rows.message["infeasible"].startswith("switched off in 24 of 24 intervals")
+    assert rows.message["infeasible"].startswith(
+        "network 'infeasible.json': expected a net that pandapower.runpp solves"
+    )
+    assert rows.message["dark"].startswith("switched off in 24 of 24 intervals: no admissible operation found")
     assert rows.message["good"] is None
     assert not (tmp_path / "taken").exists()
-    assert [row["feeder"] for row in json.loads(done.stdout)["failed"]] == ["broken", "empty", "hostile"]
+    assert [row["feeder"] for row in json.loads(done.stdout)["failed"]] == failed
     assert CliRunner().invoke(app, [*command, "--resume", "--strict"]).exit_code == 1
 
 

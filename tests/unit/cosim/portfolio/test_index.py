@@ -47,6 +47,14 @@ def test_a_parquet_index_is_the_same(tmp_path: Path) -> None:
     assert read_index(tmp_path / "index.parquet", BASE) == read_text(tmp_path, text)
 
 
+def test_cells_of_parquet_may_be_lists(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"feeder": ["a", "b"], "pv.q_v_vm_pu": [[0.9, 0.95, 1.0, 1.05], None], "seed": [[1], None]})
+    frame.to_parquet(tmp_path / "index.parquet")
+    a, b = read_index(tmp_path / "index.parquet", BASE)
+    assert a.refused.startswith("feeder 'a', seed: expected a valid integer, got [1]")
+    assert b.scenario == BASE.with_changes(name="b")
+
+
 def test_keys_that_only_the_network_before_needed_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "net.json").write_text("{}")
     path = tmp_path / "index.csv"
