@@ -24,6 +24,9 @@ from cosim.portfolio.task import Finished, NoRoomError, Task
 from cosim.scenario.model import Scenario
 from cosim.simulation.version import find_version
 from cosim.studies.workers import Answer, ClusterLostError, WorkerEndedError
+from market.ledger.check.heads import find_wrong_heads, read_heads
+from market.ledger.crypto.keys import public_bytes
+from market.ledger.format.header import make_demonstration_key
 
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -32,7 +35,8 @@ def answer_at_once(task: Task) -> Finished:
     """A row that follows from the task, in place of a run."""
     seed = task.scenario.seed
     head = f"{seed:064x}"
-    row = {**dict.fromkeys(SCHEMA.names), "feeder": task.name, "status": "run", "head": head, "cut_kwh": seed / 3.0}
+    known = {"feeder": task.name, "status": "run", "head": head, "height": 24, "cut_kwh": seed / 3.0}
+    row = {**dict.fromkeys(SCHEMA.names), **known}
     row |= {"highest_loading_percent": 50.0}
     timing = {"feeder": task.name, "seconds": random.random(), "cpu_seconds": 0.1, "worker": "w", "peak_mib": None}
     return Finished(row, True, timing, find_version("gridsettle"))
@@ -248,3 +252,18 @@ def test_entries_do_as_well_as_an_index(tmp_path: Path, work: list[Work]) -> Non
     one = run_portfolio(entries[::-1], tmp_path / "one", keep="none")
     two = run_portfolio(write_index(tmp_path), tmp_path / "two", keep="none")
     assert table_bytes(one) == table_bytes(two)
+
+
+def test_heads_are_signed_behind_the_table_and_are_the_same_again(tmp_path: Path, work: list[Work]) -> None:
+    key = make_demonstration_key(5)
+    for name, signer in (("one", None), ("two", None), ("own", key)):
+        run_portfolio(write_index(tmp_path), tmp_path / name, keep="none", key=signer)
+    files = ("heads.txt", "heads.checkpoint", "heads.vkey")
+    assert [(tmp_path / "one" / name).read_bytes() for name in files] == [
+        (tmp_path / "two" / name).read_bytes() for name in files
+    ]
+    rows = Portfolio.load(tmp_path / "own").table.to_pylist()
+    found = read_heads(tmp_path / "own")
+    assert [head.line() for head in found.heads] == [f"{row['head']} 25 {row['feeder']}" for row in rows]
+    assert find_wrong_heads(found, public_bytes(key)) == ""
+    assert find_wrong_heads(read_heads(tmp_path / "one"), public_bytes(key))
