@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cosim.audit.audit import audit_ledger
     from cosim.audit.rerun import rerun_ledger
     from cosim.errors import ScenarioError
+    from cosim.portfolio.portfolio import Portfolio, run_portfolio
     from cosim.report.comparison import compare_runs
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
@@ -36,6 +37,7 @@ __all__ = [
     "Hosting",
     "MarketError",
     "OperatingEnvelopes",
+    "Portfolio",
     "Result",
     "Scenario",
     "ScenarioError",
@@ -48,6 +50,7 @@ __all__ = [
     "find_stochastic_hosting",
     "rerun_ledger",
     "run",
+    "run_portfolio",
     "validate",
     "verify_ledger",
 ]
@@ -58,6 +61,7 @@ _HOME = {
     "Hosting": "cosim.validation.hosting",
     "MarketError": "market.errors",
     "OperatingEnvelopes": "cosim.validation.envelopes",
+    "Portfolio": "cosim.portfolio.portfolio",
     "Result": "cosim.results.result",
     "Scenario": "cosim.scenario.model",
     "ScenarioError": "cosim.errors",
@@ -70,6 +74,7 @@ _HOME = {
     "find_stochastic_hosting": "cosim.studies.hosting.study",
     "rerun_ledger": "cosim.audit.rerun",
     "run": "cosim.simulation.simulate",
+    "run_portfolio": "cosim.portfolio.portfolio",
     "validate": "cosim.validation.validate",
     "verify_ledger": "market.ledger.check.verify",
 }

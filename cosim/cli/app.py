@@ -21,6 +21,8 @@ with import_on_demand():
     from cosim.cli.net import net_app
     from cosim.cli.nodes import nodes_app
     from cosim.cli.people import people_app
+    from cosim.cli.portfolio import portfolio_app
+    from cosim.cli.portfolio_report import portfolio_report_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
     from cosim.cli.report import compare, report
@@ -35,12 +37,14 @@ for command in (run, serve, report, compare, validate, hosting, envelope):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")
+app.add_typer(portfolio_app, name="portfolio")
 app.add_typer(net_app, name="net")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]
 ledger_app.registered_commands += chain_app.registered_commands
+portfolio_app.registered_commands += portfolio_report_app.registered_commands
 add_examples(app)
 
 

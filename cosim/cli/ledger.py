@@ -15,7 +15,7 @@ from cosim.audit import rerun as reruns
 from cosim.audit import sample as samples
 from cosim.cli import anchored as anchoring
 from cosim.cli import audit_answers as answers
-from cosim.cli import nodes, progress
+from cosim.cli import nodes, portfolio_head, progress
 from cosim.cli.chain_terms import CONFIRMATIONS, PATIENCE, ChainId, Confirmations, ReadPatience, TrustedUrl
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.options import Directory, LinesAsJson, OpenWith
@@ -27,6 +27,7 @@ from market.ledger.check import receipt as receipts
 from market.ledger.check import verify as verification
 from market.ledger.check import witness as witnesses
 from market.ledger.format import checkpoint as checkpoints
+from market.ledger.format import heads as feeders
 from market.ledger.format import note as notes
 from market.ledger.private import vault as vaults
 from market.ledger.read import export as exports
@@ -72,6 +73,16 @@ def verify(
     chain_id: ChainId = None,
     confirmations: Confirmations = CONFIRMATIONS,
     patience: ReadPatience = PATIENCE,
+    portfolio: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a portfolio that the ledger is held against, or the proof of one feeder."),
+    ] = None,
+    portfolio_key: Annotated[
+        Path | None, typer.Option(help="The portfolio's public key, pinned by you: PEM or verifier key line.")
+    ] = None,
+    feeder: Annotated[
+        str | None, typer.Option(help="Name of the feeder in the portfolio. Default: that of the directory.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify every byte, link, root, signature and account; exit code 1 names the first bad block.
@@ -81,8 +92,14 @@ def verify(
       gridsettle ledger verify runs/default-001
 
       gridsettle ledger verify DIR --checkpoint /elsewhere/run.checkpoint --key operator.pub
+
+      gridsettle ledger verify overnight/runs/north-7 --portfolio overnight --portfolio-key portfolio.pub
     """
-    for option, wanted in (("--witnessed", witnessed), ("--anchor", anchor is not None)):
+    for option, given in (("--portfolio-key", portfolio_key), ("--feeder", feeder)):
+        if given is not None and portfolio is None:
+            fail(f"{option}: expected a portfolio that it is about, got none; add --portfolio")
+    whole = ("--witnessed", witnessed), ("--anchor", anchor is not None), ("--portfolio", portfolio is not None)
+    for option, wanted in whole:
         if wanted and last is not None:
             fail(f"{option}: expected all blocks to be read, got --to; leave one of them out")
     with progress.tell_compiling(), bad_input_ends():
@@ -105,8 +122,13 @@ def verify(
         anchored = None
         if anchor is not None and report.ok:
             anchored = anchoring.check_anchored(directory, anchor, rpc, chain_id, confirmations, patience)
+        held = None
+        if portfolio is not None and report.ok:
+            ledger = feeders.FeederHead(feeder or directory.resolve().name, report.head, report.n_blocks)
+            held = portfolio_head.check_in_portfolio(portfolio, portfolio_key, ledger)
     if as_json:
         shown = {} if anchored is None else {"anchors": anchored.show()}
+        shown |= {} if held is None else {"portfolio": held._asdict()}
         typer.echo(json.dumps({**report._asdict(), "head": report.head.hex(), **shown}))
     elif report.ok:
         typer.echo(
@@ -115,12 +137,14 @@ def verify(
         ends = [] if last is not None else answers.describe_end(directory)
         quorum = [] if last is not None else nodes.describe_witnessed(report)
         on_chain = [] if anchored is None else anchoring.describe_anchored(anchored, report.n_blocks)
-        for line in [*ends, *quorum, *on_chain, *list_caveats(report.pinned, report.in_sums, kept)]:
+        in_portfolio = [] if held is None else portfolio_head.describe_in_portfolio(held)
+        for line in [*ends, *quorum, *on_chain, *in_portfolio, *list_caveats(report.pinned, report.in_sums, kept)]:
             typer.echo(line)
     else:
         typer.echo(f"{directory}: BROKEN at block {report.height}: {report.reason}")
     contradicted = anchored is not None and anchored.contradiction
-    if not report.ok or contradicted or (witnessed and report.witnessed < report.n_blocks):
+    elsewhere = held is not None and bool(held.reason)
+    if not report.ok or contradicted or elsewhere or (witnessed and report.witnessed < report.n_blocks):
         raise typer.Exit(ANSWER_IS_NO)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,10 +16,11 @@ TINY = 1e-9
 
 
 class Cell(NamedTuple):
-    """What a cell shows, and the number behind it, unrounded; None for words."""
+    """What a cell shows, the number behind it, unrounded (None for words), and where its text leads, if anywhere."""
 
     text: str
     value: float | None = None
+    link: str = ""
 
 
 class Fact(NamedTuple):
@@ -67,6 +69,20 @@ class Figure(NamedTuple):
         )
 
 
+class Drawing(NamedTuple):
+    """A drawing in SVG, which a page shows without plotly; the caption names what is shown and its unit."""
+
+    key: str
+    caption: str
+    svg: str
+
+    @property
+    def html(self) -> str:
+        """The drawing, wide enough to be read: a narrow screen scrolls it."""
+        region = f'class="scroll" id="figure-{self.key}" tabindex="0" role="region" aria-label="{escape(self.caption)}"'
+        return f"<div {region}>{self.svg}</div>"
+
+
 class PageSection(NamedTuple):
     """A part of a page, on screen and on paper."""
 
@@ -75,7 +91,7 @@ class PageSection(NamedTuple):
     text: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     tables: tuple[Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[Figure | Drawing, ...] = ()
 
 
 def words(text: object) -> Cell:
@@ -89,7 +105,7 @@ def number(value: float | None, digits: int = 1) -> Cell:
     Examples
     --------
     >>> number(1234.567)
-    Cell(text='1,234.6', value=1234.567)
+    Cell(text='1,234.6', value=1234.567, link='')
     >>> number(float("nan")).text
     '–'
     """
@@ -122,7 +138,7 @@ def tabulate(key: str, caption: str, columns: Sequence[Column], frame: pd.DataFr
     --------
     >>> frame = pd.DataFrame({"house": ["a"], "kwh": [2.25]})
     >>> tabulate("t", "Houses.", [Column("house", "house"), Column("kwh", "load, kWh", 1)], frame).rows
-    [(Cell(text='a', value=None), Cell(text='2.2', value=2.25))]
+    [(Cell(text='a', value=None, link=''), Cell(text='2.2', value=2.25, link=''))]
     """
     digits = [
         max(c.digits, count_decimals(frame[c.key])) if c.exact and c.digits is not None else c.digits for c in columns

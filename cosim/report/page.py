@@ -15,7 +15,7 @@ from cosim.case.checks import check_memory
 from cosim.case.memory import Keeps
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
-from cosim.report.elements import PageSection
+from cosim.report.elements import Figure, PageSection
 from cosim.report.figures.topology import distance_km
 from cosim.report.sections.agreed import make_agreed_sections
 from cosim.report.sections.balance import make_energy_section
@@ -158,7 +158,7 @@ def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: H
 
 
 def render_page(title: str, subtitle: str, judged: Headline | None, sections: list[PageSection]) -> str:
-    """A page of sections as HTML, style and plotly included once; every text is escaped."""
+    """A page of sections as HTML, style and plotly, where figures need it, included once; every text is escaped."""
     folder = files("cosim.report")
     environment = Environment(autoescape=True, trim_blocks=True)
     template = environment.from_string(folder.joinpath("report.html.j2").read_text(encoding="utf-8"))
@@ -168,7 +168,11 @@ def render_page(title: str, subtitle: str, judged: Headline | None, sections: li
         "verdict": judged,
         "sections": sections,
         "css": folder.joinpath("report.css").read_text(encoding="utf-8"),
-        "plotly": get_plotlyjs(),
+        "plotly": get_plotlyjs() if _need_plotly(sections) else "",
         "footer": "Colours: Okabe and Ito, Cividis; distinguishable with every common colour vision.",
     }
     return template.render(content)
+
+
+def _need_plotly(sections: list[PageSection]) -> bool:
+    return any(isinstance(figure, Figure) for section in sections for figure in section.figures)

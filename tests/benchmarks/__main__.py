@@ -1,7 +1,7 @@
-"""Speed as ratios, measured in one run on one machine: `python -m tests.benchmarks [--quick] [--phases] [--write]`.
+"""Speed as ratios, measured in one run on one machine: `python -m tests.benchmarks [--quick] [--write]`.
 
-Prints Markdown; `--write` puts it into docs/benchmarks.md, with `--phases` that section alone. Nothing here asserts a
-time.
+Prints Markdown; `--write` puts it into docs/benchmarks.md, with `--phases` or `--portfolio N` that section alone.
+Nothing here asserts a time.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from grid_models.powerflow.runpp import with_injection_elements
 from grid_models.powerflow.verdicts import judge
 from market.ledger.check.verify import verify_ledger
 from tests.benchmarks.phases import phase_section, with_section
+from tests.benchmarks.portfolio import SMALL, portfolio_section
 from tests.benchmarks.runpp_loop import runpp_seconds
 
 
@@ -330,10 +331,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--phases", action="store_true", help="measure unbalanced power flow alone")
+    parser.add_argument(
+        "--portfolio", type=int, nargs="?", const=SMALL, metavar="N", help="measure portfolios of up to N feeders alone"
+    )
     arguments = parser.parse_args()
     page = Path(__file__).parents[2] / "docs" / "benchmarks.md"
     if arguments.phases:
         section = phase_section(quick=arguments.quick)
+        sys.stdout.write("\n".join(section))
+        text = with_section(page.read_text(encoding="utf-8"), section)
+    elif arguments.portfolio is not None:
+        section = portfolio_section(arguments.portfolio, quick=arguments.quick)
         sys.stdout.write("\n".join(section))
         text = with_section(page.read_text(encoding="utf-8"), section)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import plotly.graph_objects as go
 from pandapower.topology import calc_distance_to_bus, create_nxgraph
 
 from cosim.report.figures.sampling import round_values
+from cosim.results.coordinates import read_point
 
 
 def find_sources(net: Any) -> list[int]:
@@ -91,19 +91,10 @@ def find_places(net: Any) -> tuple[pd.DataFrame, bool]:
 
     Geodata is used only if every bus has it; else the feeder is laid out as a tree, distance in km to the right.
     """
-    known = [_read_point(value) for value in net.bus.geo] if "geo" in net.bus else []
+    known = [read_point(value) for value in net.bus.geo] if "geo" in net.bus else []
     if known and all(point is not None for point in known):
         return pd.DataFrame(known, index=net.bus.index, columns=["x", "y"]), True
     return lay_out_tree(net), False
-
-
-def _read_point(geo: Any) -> tuple[float, float] | None:
-    """Coordinates of a GeoJSON point, None of anything else."""
-    try:
-        x, y = json.loads(geo)["coordinates"][:2]
-        return float(x), float(y)
-    except (TypeError, ValueError, KeyError):
-        return None
 
 
 def lay_out_tree(net: Any) -> pd.DataFrame:

@@ -1,0 +1,109 @@
+"""The table of a portfolio as a frame: read back with care, ranked, and as CSV for a spreadsheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cosim.errors import ScenarioError
+from cosim.portfolio.row import FAILED, RUN, SCHEMA
+from cosim.results.csv_text import format_csv
+from market.ledger.format.heads import is_feeder_name
+
+TABLE = "portfolio.parquet"
+MOST_FEEDERS, LARGEST_BYTES = 200_000, 1 << 30
+"""Bounds of a table that is read: rows, and bytes of its columns once they are unpacked."""
+LARGEST_NUMBER = 1e12
+"""Of any column; what is larger is of no feeder."""
+_AGAIN = "run the portfolio again, or go on with --resume"
+
+
+def read_portfolio_table(directory: Path) -> pd.DataFrame:
+    """Rows of a portfolio, one a feeder, in the order of the table.
+
+    Raises
+    ------
+    ScenarioError
+        If there is no table, it is larger than bounds, or not as a portfolio writes it.
+    """
+    path = directory / TABLE
+    if not path.is_file():
+        raise ScenarioError(f"{directory}: expected a portfolio with {TABLE}, found none; run it first")
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_size(path, file.metadata)
+            _check_columns(path, file.schema_arrow)
+            table = file.read()
+    except (pa.ArrowException, OSError) as reason:
+        what = " ".join(str(reason).split())[:200]
+        raise ScenarioError(
+            f"{path}: expected the table of a portfolio, got a damaged one ({what}); {_AGAIN}"
+        ) from reason
+    frame: pd.DataFrame = table.to_pandas()
+    _check_rows(path, frame)
+    return frame
+
+
+def _check_size(path: Path, metadata: Any) -> None:
+    groups = [metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups)]
+    if metadata.num_rows > MOST_FEEDERS or sum(groups) > LARGEST_BYTES:
+        raise ScenarioError(
+            f"{path}: expected at most {MOST_FEEDERS:,} feeders in {LARGEST_BYTES >> 20:,} MiB, got "
+            f"{metadata.num_rows:,} in {sum(groups) >> 20:,}; divide the portfolio"
+        )
+
+
+def _check_columns(path: Path, schema: pa.Schema) -> None:
+    """Raise `ScenarioError` unless the columns are those of a portfolio."""
+    for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True):
+        if name not in schema.names:
+            raise ScenarioError(f"{path}: expected a column '{name}', got none; {_AGAIN}")
+        if schema.types[schema.names.index(name)] != kind:
+            got = schema.types[schema.names.index(name)]
+            raise ScenarioError(f"{path}, column '{name}': expected {kind}, got {got}; {_AGAIN}")
+    if strange := [name for name in schema.names if name not in SCHEMA.names]:
+        raise ScenarioError(f"{path}: expected the columns of a portfolio, got '{strange[0][:80]}' too; {_AGAIN}")
+    if len(set(schema.names)) < len(schema.names):
+        raise ScenarioError(f"{path}: expected every column once, got one twice; {_AGAIN}")
+
+
+def _check_rows(path: Path, frame: pd.DataFrame) -> None:
+    names = frame["feeder"].tolist()
+    if not names:
+        raise ScenarioError(f"{path}: expected a feeder, got a table without rows; {_AGAIN}")
+    for name in names:
+        if not isinstance(name, str) or not is_feeder_name(name):
+            raise ScenarioError(f"{path}: expected names of feeders, got {str(name)[:80]!r}; {_AGAIN}")
+    if twice := frame["feeder"][frame["feeder"].duplicated()].tolist():
+        raise ScenarioError(f"{path}: expected every feeder once, got {twice[0][:80]!r} twice; {_AGAIN}")
+    if strange := sorted(set(map(str, frame["status"])) - {RUN, FAILED}):
+        raise ScenarioError(f"{path}, column 'status': expected {RUN} or {FAILED}, got {strange[0][:80]!r}; {_AGAIN}")
+    _check_numbers(path, frame)
+    missing = frame.loc[frame["status"] == RUN, ["cut_kwh", "curtailed_hours", "intervals", "interval_minutes"]].isna()
+    if missing.any(axis=None):
+        where = frame["feeder"][missing.any(axis=1).reindex(frame.index, fill_value=False)].iloc[0]
+        raise ScenarioError(f"{path}, feeder {where[:80]!r}: expected what its run came to, got none; {_AGAIN}")
+
+
+def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
+    """Raise `ScenarioError` at a number that no run has."""
+    for name in frame.select_dtypes("number").columns:
+        least = 1.0 if name in ("intervals", "interval_minutes") else -LARGEST_NUMBER
+        wrong = ~(frame[name].isna() | frame[name].between(least, LARGEST_NUMBER))
+        if wrong.any():
+            where, got = frame.loc[wrong, ["feeder", name]].iloc[0]
+            raise ScenarioError(
+                f"{path}, feeder {where[:80]!r}: expected a {name} from {least:g} to {LARGEST_NUMBER:g}, got {got}; "
+                f"{_AGAIN}"
+            )
+
+
+def format_portfolio_csv(frame: pd.DataFrame) -> str:
+    """The table for a spreadsheet, the feeders in their order; times in UTC, names never as formulas."""
+    times = frame.select_dtypes("datetimetz").columns
+    shown = {name: frame[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for name in times}
+    return format_csv(frame.assign(**shown))
