@@ -1,9 +1,9 @@
 """Change of solved voltages by small currents: the power flow's equation, differentiated, and its factors.
 
 `Y·dV + D·conj(dV) = dI` with `D = diag(conj(S)/conj(V)²)` is linear in real and imaginary parts only, since `conj` is
-not complex differentiable: each admittance is a block of 2 × 2 real numbers. Beside blocks that Y has, D changes some of
-these and adds none, so the factors have the places of those of Y and take its order of elimination (Gilbert and Peierls
-1988, doi:10.1137/0909058).
+not complex differentiable: each admittance is a block of 2 × 2 real numbers. D changes blocks that Y has and adds none,
+so the factors have the places of those of Y and take its order of elimination (Gilbert and Peierls 1988,
+doi:10.1137/0909058).
 """
 
 from __future__ import annotations

@@ -73,7 +73,9 @@ def repair_rows(sizes: list[int], hours: int = 8760) -> list[str]:
         chosen = [asked[k] for k in np.linspace(0, len(asked) - 1, min(SAMPLE, len(asked))).astype(int)]
         taken = 1e3 * repair_seconds(chosen, REPETITIONS)
         means.append(taken.mean())
-        rows.append(f"| {n_houses} | {len(asked):,} | {100 * len(asked) / n:.0f} % | {means[-1]:.1f} | {taken.max():.1f} |")
+        rows.append(
+            f"| {n_houses} | {len(asked):,} | {100 * len(asked) / n:.0f} % | {means[-1]:.1f} | {taken.max():.1f} |"
+        )
     if len(sizes) > 1:
         rows.append(f"| time grows as N to the power | | | {np.polyfit(np.log(sizes), np.log(means), 1)[0]:.2f} | |")
     return rows
