@@ -23,7 +23,12 @@ class Optimum(NamedTuple):
 
 
 class _Silent(highspy.Highs):  # type: ignore[misc] # highspy has no types
-    """HiGHS 1.16 prints a banner while it is constructed, into the JSON that a command writes to standard output."""
+    """HiGHS 1.16 prints a banner while it is constructed, into the JSON that a command writes to standard output.
+
+    `programme` is the one whose rows and basis it holds.
+    """
+
+    programme: Programme | None = None
 
     def enableCallbacks(self) -> None:  # noqa: N802
         """Called during construction, before anything is printed."""
@@ -36,8 +41,9 @@ def _solver() -> Any:
     """The one solver of the process; every programme replaces the one before and its basis."""
     solver = _Silent()
     solver.setOptionValue("output_flag", False)  # for versions that enable no callbacks during construction
-    # Presolving a programme of this size takes longer than solving it.
+    # Presolving a programme of this size takes longer than solving it, and so does counting the machine's cores.
     solver.setOptionValue("presolve", "off")
+    solver.setOptionValue("threads", 1)
     return solver
 
 
@@ -46,6 +52,82 @@ _LARGE = 1e30
 
 NEGLIGIBLE = 1e-6
 """Rows are scaled by their largest coefficient, but by no smaller number than this."""
+
+
+class Programme:
+    """Minimise cost·x subject to lower <= x <= upper and to rows matrix·x <= bound, of which more can be added.
+
+    A solution starts from the one before: its basis stays optimal but for the rows that it breaks, which takes the
+    dual simplex method a few steps (Koberstein 2005, "The dual simplex method", ch. 2).
+
+    Parameters
+    ----------
+    cost, upper, lower
+        (n,); `upper` may be infinite, `lower` one number for all.
+
+    Examples
+    --------
+    >>> programme = Programme(np.array([1.0, 3.0]), np.array([4.0, 9.0]))
+    >>> programme.add_rows(np.array([[-1.0, -1.0]]), np.array([-5.0]))
+    >>> programme.solve().x.tolist()
+    [4.0, 1.0]
+    >>> programme.add_rows(np.array([[1.0, 0.0]]), np.array([2.0]))
+    >>> programme.solve().x.tolist(), programme.solve().multipliers.tolist()
+    ([2.0, 3.0], [3.0, 2.0])
+    """
+
+    def __init__(self, cost: Floats, upper: Floats, lower: Floats | float = 0.0) -> None:
+        self._cost, self._upper, self._lower = cost, upper, np.zeros(cost.size) + lower
+        self._rows: list[tuple[Any, ...]] = []
+        self._n_passed = self._n_rows = 0
+        self._place, self._scale = np.zeros(0, np.int64), np.zeros(0)
+
+    def add_rows(self, matrix: Floats, bound: Floats) -> None:
+        """Add rows matrix·x <= bound, (m, n) and (m,)."""
+        binding = _find_rows_that_can_bind(matrix, bound, self._lower, self._upper)
+        matrix, m = matrix[binding], binding.size
+        # Coefficients of pu per kW are small; unscaled, multipliers get so large that HiGHS fails without its presolve.
+        scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
+        matrix = matrix * scale[:, None]
+        row, column = np.nonzero(matrix)
+        starts = np.searchsorted(row, np.arange(m)).astype(np.int32)
+        bounds = np.full(m, -np.inf), bound[binding] * scale
+        self._rows.append((m, *bounds, row.size, starts, column.astype(np.int32), matrix[row, column]))
+        self._place = np.concatenate([self._place, self._n_rows + binding])
+        self._scale = np.concatenate([self._scale, scale])
+        self._n_rows += bound.size
+
+    def solve(self) -> Optimum | None:
+        """Optimum of all rows so far; None where that is infeasible."""
+        solver = _solver()
+        if not self._pass_on(solver):
+            return None
+        if solver.run() == highspy.HighsStatus.kError:  # other users of HiGHS in this process have started more threads
+            solver.setOptionValue("threads", 0)
+            solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        solution = solver.getSolution()
+        multipliers = np.zeros(self._n_rows)
+        multipliers[self._place] = -np.array(solution.row_dual) * self._scale
+        return Optimum(np.array(solution.col_value), multipliers)
+
+    def _pass_on(self, solver: Any) -> bool:
+        """Pass on what the solver does not have yet; whether it takes that, which it does not of NaN."""
+        if solver.programme is not self:  # it has solved another one since
+            solver.programme, self._n_passed = self, 0
+            n, none, no_places = self._cost.size, np.zeros(0), np.zeros(0, np.int32)
+            solver.passModel(  # arrays as they are: a `HighsLp` takes them number by number
+                *(n, 0, 0, int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0),
+                *(self._cost, self._lower, self._upper, none, none),
+                *(np.zeros(1, np.int32), no_places, none),
+                np.zeros(n, np.int32),  # no integers
+            )
+        for rows in self._rows[self._n_passed :]:
+            if solver.addRows(*rows) == highspy.HighsStatus.kError:
+                return False
+            self._n_passed += 1
+        return True
 
 
 def minimise(cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats | float = 0.0) -> Optimum | None:
@@ -64,29 +146,9 @@ def minimise(cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: 
     >>> best.x.tolist(), best.multipliers.tolist()
     ([4.0, 1.0], [3.0])
     """
-    multipliers = np.zeros(bound.size)
-    lower = np.zeros(cost.size) + lower
-    binding = _find_rows_that_can_bind(matrix, bound, lower, upper)
-    matrix, bound = matrix[binding], bound[binding]
-    m, n = matrix.shape
-    # Coefficients of pu per kW are small; unscaled, multipliers get so large that HiGHS fails without its presolve.
-    scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
-    matrix, bound = matrix * scale[:, None], bound * scale
-    row, column = np.nonzero(matrix)
-    starts = np.searchsorted(row, np.arange(m + 1)).astype(np.int32)
-    solver = _solver()
-    solver.passModel(  # arrays as they are: a `HighsLp` takes them number by number
-        *(n, m, row.size, int(highspy.MatrixFormat.kRowwise), int(highspy.ObjSense.kMinimize), 0.0),
-        *(cost, lower, upper, np.full(m, -np.inf), bound),
-        *(starts, column.astype(np.int32), matrix[row, column]),
-        np.zeros(n, np.int32),  # no integers
-    )
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    solution = solver.getSolution()
-    multipliers[binding] = -np.array(solution.row_dual) * scale
-    return Optimum(np.array(solution.col_value), multipliers)
+    programme = Programme(cost, upper, lower)
+    programme.add_rows(matrix, bound)
+    return programme.solve()
 
 
 def _find_rows_that_can_bind(matrix: Floats, bound: Floats, lower: Floats, upper: Floats) -> Places:

@@ -14,12 +14,12 @@ from cosim.curtailment.programme import (
     FACETS,
     MARGIN_PERCENT,
     MARGIN_VM_PU,
+    GrowingProgramme,
     LinearConstraints,
     ProgrammeSolution,
     TrustRegion,
     limit_excess,
     linearise_limits,
-    solve_programme,
 )
 from grid_models.arrays import Complex, Floats, Mask
 from grid_models.powerflow.limits import Limits
@@ -50,7 +50,7 @@ def solve_by_rows(
     response, limits, working_set, tightening
         As of `linearise_limits`.
     variables, x, region
-        As of `solve_programme`.
+        As of `GrowingProgramme`.
     bound
         (2B + E,) limits that have bound before, with which to begin.
     """
@@ -58,24 +58,26 @@ def solve_by_rows(
     def linearise(chosen: Mask) -> LinearConstraints:
         return linearise_limits(response, limits, chosen, variables.effect, x, tightening)
 
+    programme = GrowingProgramme(variables, x, region)
     if np.count_nonzero(working_set) <= AT_ONCE:
-        return solve_programme(linearise(working_set), variables, x, region)
-    n = FIRST
-    taken = _choose_worst(limit_excess(response, limits), working_set & ~bound, n) | (working_set & bound)
-    constraints = linearise(taken)
+        programme.add(linearise(working_set))
+        return programme.solve()
+    n, added = FIRST, []
+    more = _choose_worst(limit_excess(response, limits), working_set & ~bound, n) | (working_set & bound)
+    left = working_set
     while True:
-        found = solve_programme(constraints, variables, x, region)
+        added.append(linearise(more))
+        programme.add(added[-1])
+        left = left & ~more
+        found = programme.solve()
         if found is None:
             return None
-        slack = float((constraints.matrix @ found.x - constraints.bound).max(initial=0.0))
-        left = working_set & ~taken
+        slack = max(float((rows.matrix @ found.x - rows.bound).max(initial=0.0)) for rows in added)
         excess = predict_excess(response, limits, left, variables.effect @ (found.x - x), tightening)
         broken = left & (excess > slack + BROKEN_PU)
         if not broken.any():
             return found
-        more = _choose_worst(excess, broken, n)
-        constraints = LinearConstraints._make(map(np.concatenate, zip(constraints, linearise(more), strict=True)))
-        taken, n = taken | more, 2 * n
+        more, n = _choose_worst(excess, broken, n), 2 * n
 
 
 def _choose_worst(excess: Floats, among: Mask, n: int) -> Mask:

@@ -13,7 +13,7 @@ from scipy.sparse import csc_array
 
 from cosim.curtailment.decision_variables import DecisionVariables
 from grid_models.arrays import Floats, Mask, Places
-from grid_models.highs import minimise
+from grid_models.highs import Programme
 from grid_models.powerflow.limits import Limits
 from grid_models.response.response import Response
 
@@ -203,46 +203,80 @@ def update_region(region: TrustRegion, step: Floats) -> TrustRegion:
     return TrustRegion(np.where(turned, closer, np.where(goes_on, GROW * region.radius, region.radius)), step)
 
 
-def solve_programme(
-    constraints: LinearConstraints, variables: DecisionVariables, x: Floats, region: TrustRegion
-) -> ProgrammeSolution | None:
-    """Cheapest values in the trust region around `x` that keep the constraints, or exceed them least; None without any.
+class _Stage:
+    """The linear programme of the variables that may move, and of the slack where there is one."""
 
-    Load is shed only where no other variables keep the constraints, and a slack is admitted only where none at all do,
-    as can be far from the solution.
-    """
-    lower = np.maximum(x - region.radius, 0.0)
-    upper = np.minimum(x + region.radius, variables.upper)
-    n_rows, first_shed = constraints.bound.size, variables.first_shed
-    for shedding, slacks in ((False, 0), (True, 0), (True, 1)):
-        can_move = upper > 0.0
-        can_move[first_shed:] &= shedding
-        moving = np.flatnonzero(can_move)
-        if moving.size == 0 or (not shedding and bool((lower[first_shed:] > 0.0).any())):
-            continue
-        coupling, coupling_bound = _couple_to_cuts(variables, moving)
-        matrix = np.zeros((n_rows + coupling_bound.size, moving.size + slacks))
-        matrix[:n_rows, : moving.size] = constraints.matrix[:, moving]
-        matrix[:n_rows, moving.size :] = -1.0
-        matrix[n_rows:, : moving.size] = coupling
-        optimum = minimise(
+    def __init__(self, variables: DecisionVariables, lower: Floats, upper: Floats, moving: Places, slacks: int) -> None:
+        self.moving, self.slacks, self.limit = moving, slacks, np.zeros(0, np.int64)
+        self.programme = Programme(
             np.append(variables.cost[moving], np.full(slacks, SLACK_COST)),
-            matrix,
-            np.append(constraints.bound, coupling_bound),
             np.append(upper[moving], np.full(slacks, np.inf)),
             np.append(lower[moving], np.zeros(slacks)),
         )
-        if optimum is not None:
-            values = np.zeros(x.size)
-            values[moving] = optimum.x[: moving.size]
-            binding = np.flatnonzero(optimum.multipliers[:n_rows])
-            multipliers = {int(constraints.limit[k]): float(optimum.multipliers[k]) for k in binding}
-            return ProgrammeSolution(values, multipliers, feasible=slacks == 0)
-    return None
+
+    def add(self, constraints: LinearConstraints, by_slack: float = -1.0) -> None:
+        """Add constraints; what does not move is zero."""
+        slack = np.full((constraints.bound.size, self.slacks), by_slack)
+        self.programme.add_rows(np.hstack([constraints.matrix[:, self.moving], slack]), constraints.bound)
+        self.limit = np.concatenate([self.limit, constraints.limit])
 
 
-def _couple_to_cuts(variables: DecisionVariables, moving: Places) -> tuple[Floats, Floats]:
-    """Rows `matrix @ x <= bound`: absorbed is at most what is cut, unserved load at most imports and cut purchases."""
+STAGES = ((False, 0), (True, 0), (True, 1))
+"""Whether load may be shed, and the number of slacks, in the order in which they are tried."""
+
+
+class GrowingProgramme:
+    """Cheapest values in the trust region around `x` that keep constraints, or exceed them least; more can be added.
+
+    Load is shed only where no other variables keep the constraints, and a slack is admitted only where none at all do,
+    as can be far from the solution. What some constraints do not admit, more of them do not admit either: a stage that
+    was left is not gone back to.
+    """
+
+    def __init__(self, variables: DecisionVariables, x: Floats, region: TrustRegion) -> None:
+        self._variables = variables
+        self._lower = np.maximum(x - region.radius, 0.0)
+        self._upper = np.minimum(x + region.radius, variables.upper)
+        self._constraints: list[LinearConstraints] = []
+        self._stages = filter(None, (self._make_stage(*stage) for stage in STAGES))
+        self._stage: _Stage | None = None
+
+    def add(self, constraints: LinearConstraints) -> None:
+        """Add constraints to those there are."""
+        self._constraints.append(constraints)
+        if self._stage is not None:
+            self._stage.add(constraints)
+
+    def solve(self) -> ProgrammeSolution | None:
+        """Solution that keeps all constraints so far, or exceeds them least; None without any."""
+        self._stage = self._stage or next(self._stages, None)
+        while self._stage is not None:
+            stage, optimum = self._stage, self._stage.programme.solve()
+            if optimum is not None:
+                values = np.zeros(self._variables.cost.size)
+                values[stage.moving] = optimum.x[: stage.moving.size]
+                binding = np.flatnonzero((optimum.multipliers != 0.0) & (stage.limit >= 0))
+                multipliers = {int(stage.limit[k]): float(optimum.multipliers[k]) for k in binding}
+                return ProgrammeSolution(values, multipliers, feasible=stage.slacks == 0)
+            self._stage = next(self._stages, None)
+        return None
+
+    def _make_stage(self, shedding: bool, slacks: int) -> _Stage | None:
+        """Programme of a stage with the constraints so far; None where nothing can move, or what is shed must not."""
+        first_shed, can_move = self._variables.first_shed, self._upper > 0.0
+        can_move[first_shed:] &= shedding
+        moving = np.flatnonzero(can_move)
+        if moving.size == 0 or (not shedding and bool((self._lower[first_shed:] > 0.0).any())):
+            return None
+        stage = _Stage(self._variables, self._lower, self._upper, moving, slacks)
+        for constraints in self._constraints:
+            stage.add(constraints)
+        stage.add(_couple_to_cuts(self._variables, moving), by_slack=0.0)
+        return stage
+
+
+def _couple_to_cuts(variables: DecisionVariables, moving: Places) -> LinearConstraints:
+    """Absorbed is at most what is cut, unserved load at most imports and cut purchases; rows of no limit, -1."""
     n, m = variables.absorbs.shape
     waits = variables.first_waiting < variables.first_shed
     bound = np.concatenate([np.zeros(n), variables.imports])
@@ -252,11 +286,9 @@ def _couple_to_cuts(variables: DecisionVariables, moving: Places) -> tuple[Float
         follows = follows[(follows >= n) | (variables.upper[m + follows] > 0.0)]
     else:
         follows = follows[bound[follows] < variables.upper[m + follows]]
-    if follows.size == 0:
-        return np.zeros((0, moving.size)), np.zeros(0)
     matrix = np.zeros((follows.size, variables.cost.size))
     matrix[:, :m] = -np.vstack([variables.absorbs, variables.misses])[follows]
     for first in range(m, variables.cost.size, n):
         mine = follows < n if first == m else follows >= n
         matrix[np.flatnonzero(mine), first + follows[mine] % n] = 1.0
-    return matrix[:, moving], bound[follows]
+    return LinearConstraints(matrix, bound[follows], np.full(follows.size, -1))

@@ -1,6 +1,6 @@
 """Derivatives of voltages, branch currents and source powers by each participant's power, at a solved AC state.
 
-Implicit differentiation of the fixed point `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
+Implicit differentiation of the power flow `Y·V + Y_ref·V_ref = conj(S/V)`: a small change obeys
 `Y·dV + D·conj(dV) = dI`, with `D = diag(conj(S)/conj(V)²)` and `dI = conj(dS)/conj(V)`. The system is solved for the
 participants' currents, or transposed (adjoint) for the quantities asked for, whichever are fewer: in a large network
 few quantities are near a limit.
@@ -29,7 +29,7 @@ from grid_models.powerflow.admittance import (
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.kernel import Network
 from grid_models.response.differences import sensitivity_by_differences
-from grid_models.response.linear_kernel import solve_linear
+from grid_models.response.linear_kernel import Columns, Factors, factorise, multiply_factors, solve_linear
 from grid_models.response.phase_sensitivity import phase_sensitivity
 from grid_models.response.response import ALL, Response, Rows
 
@@ -85,6 +85,8 @@ class FixedPart(NamedTuple):
     ----------
     matrices, network
         pandapower's internal model of the network, and the network as the compiled functions take it.
+    columns
+        Admittance matrix of the unknown voltages, in the order of the network's factors.
     home
         Internal bus of each participant, -1 without supply, (N,).
     place
@@ -101,6 +103,7 @@ class FixedPart(NamedTuple):
 
     matrices: Matrices
     network: Network
+    columns: Columns
     home: Ints
     place: Ints
     node: Ints
@@ -124,7 +127,8 @@ def make_fixed_part(engine: PowerFlow) -> FixedPart:
     node = np.argsort(engine.position)[network.node]
     column = np.where(network.participant < node.size, network.participant, -1)
     ends = make_branch_ends(m, loading_scales(engine.feeder.net, m))
-    return FixedPart(m, network, home, place, node, column, ends, m.y_bus[m.reference].toarray())
+    slack_matrix = m.y_bus[m.reference].toarray()
+    return FixedPart(m, network, multiply_factors(network), home, place, node, column, ends, slack_matrix)
 
 
 def sensitivity(engine: AnyPowerFlow, p_kw: Floats, q_kvar: Floats | None = None) -> Response | None:
@@ -193,10 +197,11 @@ class State:
     s: Complex
 
     @cached_property
-    def d(self) -> Floats:
-        """Diagonal D at the nodes, (m, 2) as re, im."""
-        node = self.fixed.node
-        return as_pairs(np.conj(self.s[node]) / np.conj(self.v[node]) ** 2)
+    def factors(self) -> Factors:
+        """Factors of the system; its D has conj(S)/conj(V)² at the nodes."""
+        fixed, node = self.fixed, self.fixed.node
+        d = as_pairs(np.conj(self.s[node]) / np.conj(self.v[node]) ** 2)
+        return factorise(fixed.network, fixed.columns, d)
 
     def inject(self, unit: complex) -> InjectedCurrents:
         """Currents that 1 kW (`unit` 1) or 1 kvar (1j) of each participant injects."""
@@ -226,7 +231,7 @@ class LinearChange:
         participant, node, current = self.state.inject(self.unit)
         currents = np.zeros((fixed.n_unknown, 2, fixed.column.size))
         currents[fixed.network.rhs_row[node], :, participant] = as_pairs(current)
-        return solve_linear(fixed.network, self.state.d, currents, False)
+        return solve_linear(fixed.network, self.state.factors, currents, False)
 
     def change_of_sums(self, weights: Floats) -> Floats:
         """Change of weighted sums of the unknown voltages' real and imaginary parts, (r, N); weights (r, n, 2).
@@ -241,7 +246,7 @@ class LinearChange:
             return weights.reshape(change.shape[0], -1) @ self.voltages.reshape(-1, change.shape[1])
         participant, node, current = self.state.inject(self.unit)
         columns = np.ascontiguousarray(np.moveaxis(weights, 0, 2))
-        by_node = solve_linear(fixed.network, self.state.d, columns, True)[fixed.network.rhs_row[node]]
+        by_node = solve_linear(fixed.network, self.state.factors, columns, True)[fixed.network.rhs_row[node]]
         change[:, participant] = by_node[:, 0].T * current.real + by_node[:, 1].T * current.imag
         return change
 
@@ -280,7 +285,7 @@ class LinearChange:
         currents = np.zeros((fixed.n_unknown, 2, 1))
         np.add.at(currents[:, :, 0], fixed.network.rhs_row[node], as_pairs(current * power[participant]))
         dv = np.zeros(v.size, np.complex128)
-        moved = solve_linear(fixed.network, self.state.d, currents, False)[:, :, 0]
+        moved = solve_linear(fixed.network, self.state.factors, currents, False)[:, :, 0]
         unknown = np.flatnonzero(fixed.place >= 0)
         dv[unknown] = (moved[:, 0] + 1j * moved[:, 1])[fixed.place[unknown]]
         internal = fixed.matrices.bus

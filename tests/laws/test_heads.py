@@ -27,6 +27,10 @@ WHOLE = {
 }
 
 
+SUBURB = "dbc0eae0f57d014f"
+"""A week of June, in which a quarter of all hours is curtailed; the year is for benchmarks."""
+
+
 def find_head(scenario: Scenario, directory: Path) -> str:
     return str(run(scenario, directory).summary["ledger"]["hash"])[:16]
 
@@ -41,3 +45,9 @@ def test_the_first_days_of_a_bundled_scenario_keep_their_head(name: str, hours: 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_bundled_scenario_keeps_its_head(name: str, tmp_path: Path) -> None:
     assert find_head(Scenario.load(name), tmp_path / "run") == WHOLE[name]
+
+
+@pytest.mark.slow
+def test_a_week_of_a_suburb_at_its_voltage_limit_keeps_its_head(tmp_path: Path) -> None:
+    week = Scenario.load("suburb").with_changes(horizon={"start": "2017-06-15T00:00:00Z", "hours": 168})
+    assert find_head(week, tmp_path / "run") == SUBURB

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from grid_models.highs import minimise
+from grid_models.highs import Programme, minimise
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -56,10 +56,43 @@ def test_rows_that_are_no_numbers_are_not_passed_over() -> None:
     assert minimise(np.ones(1), np.full((1, 1), np.nan), np.ones(1), np.ones(1)) is None
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**31), n=st.integers(1, 6), interrupted=st.booleans())
+def test_rows_added_later_count_like_rows_at_once(seed: int, n: int, interrupted: bool) -> None:
+    """A programme that is solved in between goes on from its own rows, whatever the solver held meanwhile."""
+    rng = np.random.default_rng(seed)
+    cost, largest = rng.uniform(0.5, 3.0, n), rng.uniform(1.0, 9.0, n)
+    matrix, smallest = rng.uniform(-1.0, 1.0, (9, n)), 0.1 * rng.uniform(0.0, 1.0, n)
+    bound = matrix @ (0.5 * largest) + rng.uniform(-1.0, 1.0, 9)
+    programme = Programme(cost, largest, smallest)
+    for first in range(0, 9, 3):
+        programme.add_rows(matrix[first : first + 3], bound[first : first + 3])
+        grown = programme.solve()
+        at_once = minimise(cost, matrix[: first + 3], bound[: first + 3], largest, smallest)
+        assert (grown is None) == (at_once is None)
+        if grown is None or at_once is None:
+            break
+        np.testing.assert_allclose(grown.x, at_once.x, atol=1e-9)
+        np.testing.assert_allclose(grown.multipliers, at_once.multipliers, atol=1e-7)
+        again = programme.solve() if interrupted else grown
+        assert again is not None
+        np.testing.assert_allclose(again.x, grown.x, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_another_user_of_highs_may_have_started_threads() -> None:
+    code = (
+        "import highspy, numpy as np; from grid_models.highs import minimise\n"
+        "other = highspy.Highs(); other.addVar(0.0, 1.0); other.setOptionValue('threads', 2); other.run()\n"
+        "one = np.ones(1); assert minimise(one, -one[None], -0.5 * one, one) is not None"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
 def test_nothing_is_printed() -> None:
     """Standard output belongs to `--json`; HiGHS writes to it from outside Python."""
     code = (
-        "import numpy as np; from grid_models.highs import minimise; "
+        "import numpy as np; from grid_models.highs import Programme, minimise; "
         "one = np.ones(1); assert minimise(one, -one[None], -0.5 * one, one) is not None"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

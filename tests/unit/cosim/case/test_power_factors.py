@@ -96,7 +96,7 @@ def test_what_is_no_power_factor_is_refused_by_key(value: Any) -> None:
         Scenario(houses={"load_cos_phi": value})
 
 
-@pytest.mark.parametrize("name", ["rural", "stressed", "outage", "town", "reference"])
+@pytest.mark.parametrize("name", ["rural", "stressed", "outage", "town", "suburb", "reference"])
 def test_bundled_scenarios_of_generated_networks_have_no_reactive_power(name: str) -> None:
     scenario = Scenario.load(name)
     assert scenario.houses.load_cos_phi == 1.0

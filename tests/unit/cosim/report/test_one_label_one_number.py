@@ -27,7 +27,7 @@ from market.exchanges import NEUR_PER_EUR
 pytestmark = pytest.mark.slow  # all bundled scenarios with their reports
 
 WINTER_OUTAGE = {"start": "2017-01-17T06:00:00Z", "hours": 48}
-HOURS = {"town": 12, "outage": 48}
+HOURS = {"town": 12, "suburb": 12, "outage": 48}
 
 
 class Shown(NamedTuple):
