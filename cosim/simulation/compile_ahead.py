@@ -1,7 +1,7 @@
 """On a machine's first run, a second process compiles what the run needs last, while it compiles what it needs first.
 
-Compiled functions are cached on disk: what one process has compiled the other only loads. What the second one compiles
-is for every run to come, curtailment and outages included: `cosim.simulation.warming`.
+Compiled functions are cached on disk: what one process has compiled the other only loads. The second one ends with the
+run; what it has not come to, that of the next run goes on with: `cosim.simulation.warming`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _is_cached(function: object) -> bool:
 
 
 @contextmanager
-def compile_meanwhile(model: str, *, to_the_end: bool = False) -> Iterator[None]:
+def compile_meanwhile(model: str) -> Iterator[None]:
     """Compile what a first run needs in a process of its own while the context lasts, unless it is done.
 
     On one core nothing is started: the two would only take turns. If that process fails, what it leaves is compiled
@@ -45,8 +45,6 @@ def compile_meanwhile(model: str, *, to_the_end: bool = False) -> Iterator[None]
     ----------
     model
         The model of the network decides; what a scenario has no need for is compiled too.
-    to_the_end
-        Wait at the end of the context until all is compiled, so that no later run stops for it; else it is ended.
     """
     if is_compiled(model) or count_usable_cores() == 1:
         yield
@@ -55,8 +53,6 @@ def compile_meanwhile(model: str, *, to_the_end: bool = False) -> Iterator[None]
     second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
-        if to_the_end:
-            second.wait()
     finally:
         second.kill()
         second.wait()

@@ -168,7 +168,7 @@ def run(
     24
     """
     scenario, given = take_frames(scenario, profiles, houses)
-    with compile_meanwhile(scenario.network.model, to_the_end=True), write_for_owner(scenario.ledger.private):
+    with compile_meanwhile(scenario.network.model), write_for_owner(scenario.ledger.private):
         if out is None:
             return run_in_memory(scenario, given, listener)
         return _run_into(Path(out), scenario, given, resume=resume, listener=listener, recorded=recorded)

@@ -6,13 +6,14 @@ A served run would otherwise stop its clock for half a minute at its first curta
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
 from cosim.case.case import Case, build_case
 from cosim.case.solve import solve_meters
 from cosim.delivery.window import make_orders_at
-from cosim.interval.interval import run_interval
+from cosim.interval.interval import IntervalResult, run_interval
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run_in_memory
 from grid_models.powerflow.verdicts import judge
@@ -29,20 +30,31 @@ DAY = {
     "ledger": {"facts": True},
     "events": [{"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 3, "grid": True}],
 }
-"""A day with curtailment at noon and an outage."""
+"""A day with curtailment and an outage."""
+NOON = 12
+"""Hour of it with the most sun."""
 
 
-def compile_last_first(case: Case) -> None:
-    """Power flow, verdict, hashes, settlement: what a run comes to when orders and clearing are compiled."""
+def make_noon(model: str) -> Case:
+    """The day without its outage and without batteries: at noon it is curtailed from its opening state on."""
+    empty = {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0}
+    changes: dict[str, Any] = {**DAY, "events": (), "battery": empty}
+    return build_case(Scenario().with_changes(**changes).with_changes(network={"model": model}))
+
+
+def compile_last_first(case: Case) -> IntervalResult:
+    """Power flow, verdict, hashes, settlement, repair: what a run comes to when orders and clearing are compiled.
+
+    Returns what noon came to.
+    """
     flow = solve_meters(case, np.zeros((1, case.opening.own_wh.size), METER)).flow
     judge(flow, case.limits)
     hash_rows(0, np.zeros((1, 1), np.uint8))
     orders, before = make_orders_at(case.inputs, 0, 0, case.opening, case.rules)
     settle(deliver_all(np.zeros(0, EXCHANGE), orders.need_wh.size), orders, before, case.rules)
-    run_interval(case, case.opening, 12)
+    return run_interval(case, case.opening, NOON)[1]
 
 
 if __name__ == "__main__":
-    day = Scenario().with_changes(**DAY).with_changes(network={"model": sys.argv[1]})
-    compile_last_first(build_case(day.with_changes(events=())))
-    run_in_memory(day)
+    compile_last_first(make_noon(sys.argv[1]))
+    run_in_memory(Scenario().with_changes(**DAY).with_changes(network={"model": sys.argv[1]}))
