@@ -12,6 +12,9 @@ from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+OPTIONS = {"nopython": True, "error_model": "numpy", "nogil": True}
+"""Other threads go on meanwhile: these functions touch no object of Python's."""
+
 
 class CodeFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
     """Machine code on disk, each signature's in a file named by all that it depends on.
@@ -63,7 +66,7 @@ def compiled(function: F) -> F:
     gives inf or NaN, as in numpy, and the convergence test catches it. Where numba has no folder to write its
     cache to, every process compiles anew.
     """
-    return cast(F, Compiled(cast(FunctionType, function), targetoptions={"nopython": True, "error_model": "numpy"}))
+    return cast(F, Compiled(cast(FunctionType, function), targetoptions=OPTIONS))
 
 
 def _copy_function(function: FunctionType) -> FunctionType:

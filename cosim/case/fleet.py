@@ -5,7 +5,9 @@ A fuel cell is firm generation then: it runs where the utility price covers its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -157,20 +159,22 @@ def schedule_plant(plant: Plant, lacking_wh: Wh, utility_ueur_per_kwh: Wh, inter
     """
     hours = interval_minutes / 60.0
     delivered, fuel = np.zeros(lacking_wh.size, np.int64), np.zeros(lacking_wh.size)
+    find_capability = lru_cache(lambda state: interval_capability(plant, state, interval_minutes))
+    find_cost = lru_cache(lambda wanted_wh: _fuel_eur_per_kwh(plant, wanted_wh / 1000.0 / hours))
+    run = lru_cache(lambda state, wanted_wh: run_plant(plant, state, wanted_wh, interval_minutes))
     state = PlantState(plant.tank_kg)
-    for t in range(lacking_wh.size):
-        can = interval_capability(plant, state, interval_minutes)
+    for t in range(lacking_wh.size):  # a plant at rest, or at its rating, is in few states, each computed once
+        can = find_capability(state)
         wanted = min(int(lacking_wh[t]), can.max_wh or int(plant.nominal_kw * hours * 1000.0))
-        worth_it = wanted > 0 and _is_covered(plant, wanted / 1000.0 / hours, int(utility_ueur_per_kwh[t]))
-        delivered[t], run = run_plant(plant, state, wanted if worth_it else 0, interval_minutes)
-        fuel[t] = run.fuel_kg
-        state = run.state._replace(hydrogen_kg=plant.tank_kg)
+        worth_it = wanted > 0 and int(utility_ueur_per_kwh[t]) / UEUR_PER_EUR >= find_cost(wanted)
+        delivered[t], ran = run(state, wanted if worth_it else 0)
+        fuel[t] = ran.fuel_kg
+        state = ran.state._replace(hydrogen_kg=plant.tank_kg)
     return FuelUse(delivered, fuel)
 
 
-def _is_covered(plant: Plant, p_kw: float, utility_ueur_per_kwh: int) -> bool:
-    """Whether the utility price covers the fuel of a power that the plant can run at."""
+def _fuel_eur_per_kwh(plant: Plant, p_kw: float) -> float:
+    """What the fuel of a power costs; infinite where the plant cannot run at it."""
     if not plant.minimum_kw <= p_kw * (1 + 1e-9):
-        return False
-    cost = float(specific_cost_eur_per_kwh(plant, min(p_kw, plant.nominal_kw)))
-    return utility_ueur_per_kwh / UEUR_PER_EUR >= cost
+        return math.inf
+    return float(specific_cost_eur_per_kwh(plant, min(p_kw, plant.nominal_kw)))

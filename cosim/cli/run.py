@@ -16,7 +16,7 @@ from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
 from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
-from cosim.simulation import simulate, warming
+from cosim.simulation import simulate
 
 if TYPE_CHECKING:
     from cosim.results.result import Result
@@ -82,8 +82,7 @@ def run(
             asked = (chain, contract, chain_key, chain_password_file, chain_id, confirmations)
             anchoring = beside.begin_beside(beside.Wanted(*asked, every=anchor_every), directory)
         recorded = None if anchoring is None else anchoring.notice
-        with warming.compile_meanwhile(chosen):
-            result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json, recorded=recorded)
+        result = _run_with_progress(chosen, directory, resume=resume, quiet=quiet or as_json, recorded=recorded)
         if report:
             _write_report(result)
         if as_json:

@@ -16,7 +16,7 @@ from cosim.cli import run as runs
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.interrupts.stop import Stopped
 from cosim.scenario import files
-from cosim.simulation import warming
+from cosim.simulation import compile_ahead
 from cosim.web.live import run as lives
 from cosim.web.pages import app as apps
 from cosim.web.pages import desk as desks
@@ -82,9 +82,9 @@ def serve(
             secure = origin is not None and origin.startswith("https://")
             with (
                 progress.tell_compiling(),
+                compile_ahead.compile_meanwhile(chosen.network.model),
                 lives.LiveRun.open(chosen, directory) as live,
                 stores.People(directory) as people,
-                warming.compile_meanwhile(chosen),
                 desks.open_desk(
                     live, people, known, seconds=speed, demo=demo, secure=secure, witnesses=witness or ()
                 ) as desk,

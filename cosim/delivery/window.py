@@ -21,7 +21,7 @@ from cosim.delivery.flexible import (
 )
 from market import mechanisms
 from market.book import Clearing
-from market.compiled import compiled, fill, integer
+from market.compiled import ZERO, compiled, fill, integer
 from market.exchanges import EXCHANGE, FLEXIBLE, METER, ORDER, SUBMISSION, Kind, Rows
 from market.flexible import asked_wh
 from market.mechanisms import ClearFunction
@@ -31,7 +31,7 @@ from market.settlement import Settlement, deliver_all, find_imbalance, settle
 from market.state import State, begin_interval, flatten_accounts
 from market.storage import Wh
 
-_P2P = integer(Kind.P2P)
+_P2P, _ONE = integer(Kind.P2P), integer(1)
 
 
 NO_SUBMISSIONS: Rows = np.zeros((0, 0), SUBMISSION)
@@ -210,7 +210,7 @@ def make_window_of_one(
     orders: Orders, clearing: Clearing, settlement: Settlement, before: State, rules: Rules
 ) -> Window:
     """Window of a single interval that is settled already."""
-    return write_interval(make_empty_window(1, before, rules), 0, orders, clearing, settlement, before)
+    return write_interval(make_empty_window(_ONE, before, rules), ZERO, orders, clearing, settlement, before)
 
 
 @compiled

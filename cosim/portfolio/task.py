@@ -28,7 +28,7 @@ from cosim.scenario.messages import shorten
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
 from cosim.simulation.version import find_version
-from cosim.simulation.warming import compile_once
+from cosim.simulation.compile_ahead import compile_once
 from cosim.validation.hosting import find_hosting
 from data.errors import DataError
 from grid_models.errors import GridError

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import pandas as pd
+import plotly.io
 
 TINY = 1e-9
+_TEMPLATE = files("plotly").joinpath("package_data", "templates", "plotly_white.json")
 
 
 class Cell(NamedTuple):
@@ -62,11 +66,15 @@ class Figure(NamedTuple):
 
     @property
     def html(self) -> str:
-        """The figure as part of a page that includes plotly itself."""
+        """The figure in the report's template, as part of a page that includes plotly itself.
+
+        The template is plotly's own text of it: made into objects it would take longer than many a figure.
+        """
+        shown = self.figure.to_dict()
+        shown["layout"]["template"] = json.loads(_TEMPLATE.read_text(encoding="utf-8"))
+        options = {"full_html": False, "include_plotlyjs": False, "validate": False}
         config = {"displaylogo": False, "responsive": True}
-        return str(
-            self.figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure-{self.key}", config=config)
-        )
+        return str(plotly.io.to_html(shown, div_id=f"figure-{self.key}", config=config, **options))
 
 
 class Drawing(NamedTuple):

@@ -44,7 +44,6 @@ def style_figure(
     If its subplots have titles (`titled`), the legend is put above them.
     """
     figure.update_layout(
-        template="plotly_white",
         height=height,
         margin={"l": 70, "r": 25, "t": 30, "b": 55},
         font={"family": "system-ui, sans-serif", "size": 13},

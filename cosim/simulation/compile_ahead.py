@@ -1,67 +1,90 @@
-"""On the first run on a machine, compile the power flow in a second process while the market compiles in this one.
+"""On a machine's first run, a second process compiles what the run needs last, while it compiles what it needs first.
 
-Compiled functions are cached on disk: what the other process has compiled is only loaded here.
+Compiled functions are cached on disk: what one process has compiled the other only loads. The second one ends with the
+run; what it has not come to, that of the next run goes on with: `cosim.simulation.warming`.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-import numpy as np
-
-from cosim.case.case import Case
-from cosim.interval.optimistic import settle_optimistically
-from grid_models.feeder.generated import make_radial_feeder
-from grid_models.powerflow.engine import PowerFlow
-from grid_models.powerflow.limits import Limits
+from grid_models.phases.kernel import solve_intervals
 from grid_models.powerflow.readout import solve_all
-from grid_models.powerflow.verdicts import judge
-from market.ledger.crypto.sha256 import hash_rows
-from market.rules import PLUGGED_IN
+from grid_models.response.linear_kernel import solve_linear
+from grid_models.response.phase_kernel import solve_changes
+from market.cores import count_usable_cores
+from market.orders import make_orders
+
+LOCK, LONGEST_S = "compiling.lock", 600.0
+"""File in the cache's folder that is locked by who compiles, and how long others wait for it."""
 
 
-def is_compiled() -> bool:
-    """Whether the cache on disk holds the power flow; an outdated one is compiled again on first use."""
-    folder = _find_cache_folder()
-    return folder is not None and any(folder.glob(f"*.{solve_all.__name__}-*.nbc"))
+def is_compiled(model: str) -> bool:
+    """Whether the cache on disk holds what a second process compiles for a model of the network.
 
-
-def _find_cache_folder() -> Path | None:
-    """Folder of the power flow's cache; None where nothing can be cached."""
-    path = solve_all.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
-    return None if path is None else Path(path)
-
-
-def compile_ahead(case: Case) -> None:
-    """Compile the market here and the power flow in a process of its own, unless both are or cannot be cached.
-
-    If that process fails, the power flow is compiled here on first use.
+    An outdated one is compiled again on first use. True also where nothing can be cached.
     """
-    if _find_cache_folder() is None or is_compiled() or case.mechanism.code == PLUGGED_IN:
+    flow = (solve_all, solve_linear) if model == "balanced" else (solve_intervals, solve_changes)
+    return all(_is_cached(function) for function in (*flow, make_orders))  # by Python only an outage calls the last
+
+
+def _is_cached(function: object) -> bool:
+    path = function.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
+    return path is None or any(Path(path).glob(f"*.{function.__name__}-*.nbc"))  # type: ignore[attr-defined]
+
+
+@contextmanager
+def compile_meanwhile(model: str) -> Iterator[None]:
+    """Compile what a first run needs in a process of its own while the context lasts, unless it is done.
+
+    On one core nothing is started: the two would only take turns. If that process fails, what it leaves is compiled
+    on first use.
+
+    Parameters
+    ----------
+    model
+        The model of the network decides; what a scenario has no need for is compiled too.
+    """
+    if is_compiled(model) or count_usable_cores() == 1:
+        yield
         return
-    second = subprocess.Popen(
-        [sys.executable, "-m", "cosim.simulation.compile_ahead"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    second = subprocess.Popen(_make_command(model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        settle_optimistically(case, case.opening, 0, 1)
-        second.wait()
-    except BaseException:
+        yield
+    finally:
         second.kill()
         second.wait()
-        raise
 
 
-def compile_power_flow() -> None:
-    """Solve and judge one interval of the smallest feeder and hash one record: that compiles all that takes long."""
-    feeder = make_radial_feeder(["a", "b", "c"], rng=np.random.default_rng(0))
-    flow = PowerFlow(feeder).solve(np.zeros((1, 3)))
-    judge(flow, Limits.from_feeder(feeder))
-    hash_rows(0, np.zeros((1, 1), np.uint8))
+@cache
+def compile_once(model: str) -> None:
+    """Have all that a run in a model needs compiled on this machine; wait where another process is at it.
+
+    So of many processes that begin at the same time one compiles, and the others load. A process looks once.
+    """
+    path = solve_all.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
+    if path is None:
+        return
+    with suppress(OSError, sqlite3.Error), _lock(Path(path)):  # who cannot wait compiles what it needs itself
+        if not is_compiled(model):
+            subprocess.run(_make_command(model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
-if __name__ == "__main__":
-    compile_power_flow()
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold a lock that is free when its holder ends, however it does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(folder / LOCK, isolation_level=None, timeout=LONGEST_S)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def _make_command(model: str) -> list[str]:
+    """Command that compiles all that a run in a model needs."""
+    return [sys.executable, "-m", "cosim.simulation.warming", model]

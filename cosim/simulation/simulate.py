@@ -89,7 +89,7 @@ from cosim.results.voltage_statement import (
 from cosim.scenario.files import format_toml
 from cosim.scenario.model import Scenario
 from cosim.simulation.agreement import choose_sample, measure_agreement
-from cosim.simulation.compile_ahead import compile_ahead
+from cosim.simulation.compile_ahead import compile_meanwhile
 from cosim.simulation.resume import check_repeated, is_finished, list_files, must_repeat, name_run
 from cosim.simulation.served import Served, is_served, read_served
 from cosim.simulation.version import find_version
@@ -168,9 +168,9 @@ def run(
     24
     """
     scenario, given = take_frames(scenario, profiles, houses)
-    if out is None:
-        return _run_in_memory(scenario, given, listener)
-    with write_for_owner(scenario.ledger.private):
+    with compile_meanwhile(scenario.network.model), write_for_owner(scenario.ledger.private):
+        if out is None:
+            return run_in_memory(scenario, given, listener)
         return _run_into(Path(out), scenario, given, resume=resume, listener=listener, recorded=recorded)
 
 
@@ -186,7 +186,6 @@ def _run_into(
     check_directory(directory, resume=resume)
     case = build_case(scenario, given)  # before anything is written: input that cannot be used leaves no trace
     prepare_directory(directory, resume=resume)
-    compile_ahead(case)
     with open_recorder(case, directory, resume=has_ledger(directory)) as recorder:
         head = recorder.head()
         served = read_served(recorder, directory) if is_served(directory) else None
@@ -248,10 +247,10 @@ def _write_group(
     write_parts(directory, group[0].first, group[-1].stop, tables, name_run(recorder))
 
 
-def _run_in_memory(scenario: Scenario, given: Profiles | None, listener: Listener | None) -> Result:
+def run_in_memory(scenario: Scenario, given: Profiles | None = None, listener: Listener | None = None) -> Result:
+    """`run` without a run directory; its profiles may be given."""
     case = build_case(scenario, given)
     check_memory(case.profiles.n_participants, case.n_intervals, keeps=Keeps.TABLES)
-    compile_ahead(case)
     stream = _notify(run_intervals(case, case.opening), case, listener)
     tables = _join_tables(make_tables(case, chunk) for group in group_chunks(stream, GROUP) for chunk in group)
     summary, derived = sum_up(case, lambda name, columns: iter([tables[name].select(columns)]))

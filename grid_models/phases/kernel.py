@@ -12,7 +12,7 @@ Law: an interval's result is the same to the bit whatever other intervals are so
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ LARGEST_WORK = 1000
 """Places of a work space that does."""
 TILE = 128
 """Quantities that are computed for all lanes before they are written interval by interval: as many as stay in cache."""
+_FIRST = cast(int, np.int64(0))  # a plain 0 has a type of its own, for which numba compiles a function again
 
 
 class Rows(NamedTuple):
@@ -154,7 +155,7 @@ def carry_out(target: Ints, start: Ints, column: Ints, value: Floats, first: int
 @compiled
 def carry_out_all(rows: Rows, work: Floats) -> None:
     """Carry out all rows."""
-    carry_out(rows.target, rows.start, rows.column, rows.value, 0, rows.target.size, work)
+    carry_out(rows.target, rows.start, rows.column, rows.value, _FIRST, rows.target.size, work)
 
 
 @compiled

@@ -22,9 +22,10 @@ from grid_models.powerflow.admittance import (
     find_voltage_sources,
     read_matrices,
 )
+from grid_models.powerflow.batch import solve_batch
 from grid_models.powerflow.flow import Flow, make_no_phases
 from grid_models.powerflow.kernel import Network
-from grid_models.powerflow.readout import solve_all, solve_voltages
+from grid_models.powerflow.readout import solve_voltages
 from grid_models.powerflow.runpp import solve_by_runpp
 
 TOLERANCE_PU = 1e-11
@@ -123,7 +124,7 @@ class PowerFlow:
         p, q = self._checked(p_kw, q_kvar)
         if self.network is None:
             return solve_by_runpp(self.feeder, p, q, matrices=self.matrices)
-        found = solve_all(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
+        found = solve_batch(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
         flow = Flow(found.iterations > 0, *found, np.zeros(p.shape[0], np.int8), *make_no_phases(p.shape[0]))
         if flow.converged.all():
             return flow

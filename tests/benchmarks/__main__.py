@@ -272,6 +272,8 @@ def main() -> None:
     else:
         text = report(quick=arguments.quick)
         sys.stdout.write(text)
+        _, heading, by_hand = page.read_text(encoding="utf-8").partition("\n## Pace of one feeder\n")
+        text += heading + by_hand
     if arguments.write:
         page.write_text(text, encoding="utf-8")
 

@@ -21,11 +21,11 @@ from cosim.case.plugged import Joins, is_gone, make_joining, make_leaving
 from cosim.errors import ScenarioError
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
+from cosim.interval.optimistic import settle_optimistically
 from cosim.recording.acts import make_act_records
 from cosim.recording.recorder import Recorder, open_recorder
 from cosim.results.directory import check_directory, has_ledger, prepare_directory
 from cosim.scenario.model import Scenario
-from cosim.simulation.compile_ahead import compile_ahead
 from cosim.simulation.simulate import write_inputs
 from cosim.web.live.admission import check_submission
 from cosim.web.live.answers import Acknowledgement, Closed, JoinAnswer, LeaveAnswer
@@ -42,6 +42,7 @@ from market.exchanges import SUBMISSION, Reason
 from market.ledger.format.records import JOINS, Change, RecordBytes, number_records
 from market.ledger.format.submissions import Submission, acknowledgement_message, mark_missing
 from market.ledger.store.registry import replay_statements
+from market.rules import PLUGGED_IN
 
 
 class LiveRun(LiveView):
@@ -80,7 +81,8 @@ class LiveRun(LiveView):
         check_directory(directory, resume=resume)
         case = build_case(scenario)
         prepare_directory(directory, resume=resume)
-        compile_ahead(case)
+        if case.mechanism.code != PLUGGED_IN:
+            settle_optimistically(case, case.opening, 0, 1)  # compiled before anyone waits for it
         recorder = open_recorder(case, directory, resume=resume)
         try:
             write_inputs(case, directory)

@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from cosim.case.case import build_case
-from cosim.case.fleet import schedule_plant
+from cosim.case.fleet import run_plant, schedule_plant
 from cosim.case.inputs import read_inputs
 from cosim.errors import ScenarioError
 from cosim.interval.fold import run_intervals
 from cosim.scenario.files import load_scenario
 from cosim.scenario.model import Scenario
-from grid_models.devices.fuel_cell_plant import hydrogen_kg_per_h, make_preset_plant
+from grid_models.devices.fuel_cell_plant import (
+    PlantState,
+    hydrogen_kg_per_h,
+    interval_capability,
+    make_preset_plant,
+    specific_cost_eur_per_kwh,
+)
 
 WEEK: dict[str, Any] = {"horizon": {"hours": 168}, "houses": {"n_houses": 5, "n_prosumers": 3}}
 
@@ -42,6 +48,30 @@ def test_fuel_cell_runs_only_where_the_price_covers_its_fuel_and_up_to_what_is_l
     assert 4900 <= use.delivered_wh[1] <= 5128
     assert use.delivered_wh.tolist()[2:] == [3000, 0, 0]  # 200 Wh are below its least load
     assert use.fuel_kg[2] == pytest.approx(float(hydrogen_kg_per_h(plant, 3.0)))
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+def test_a_schedule_is_that_of_one_interval_after_the_other(minutes: int) -> None:
+    """Twin that computes every interval anew: equal to the bit, through starts, stops and part loads."""
+    plant = make_preset_plant("pem-6kw", fuel_eur_per_kg=1.0)
+    rng, n, hours = np.random.default_rng(minutes), 200, minutes / 60.0
+    lacking = rng.integers(0, int(9000 * hours), n) * (rng.random(n) < 0.7)
+    price = rng.choice([30_000, 80_000, 200_000], n)
+    delivered, fuel, state = [], [], PlantState(plant.tank_kg)
+    for lacking_wh, ueur_per_kwh in zip(lacking.tolist(), price.tolist(), strict=True):
+        can = interval_capability(plant, state, minutes)
+        wanted = min(lacking_wh, can.max_wh or int(plant.nominal_kw * hours * 1000.0))
+        kw = min(wanted / 1000.0 / hours, plant.nominal_kw)
+        runs = wanted > 0 and plant.minimum_kw <= kw * (1 + 1e-9)
+        covered = runs and ueur_per_kwh / 1e6 >= float(specific_cost_eur_per_kwh(plant, kw))
+        wh, ran = run_plant(plant, state, wanted if covered else 0, minutes)
+        delivered.append(wh)
+        fuel.append(ran.fuel_kg)
+        state = ran.state._replace(hydrogen_kg=plant.tank_kg)
+    use = schedule_plant(plant, lacking, price, minutes)
+    assert 0 < np.count_nonzero(delivered) < n
+    assert use.delivered_wh.tolist() == delivered
+    assert use.fuel_kg.tolist() == fuel
 
 
 def test_dear_hydrogen_leaves_the_fuel_cell_off() -> None:
