@@ -21,6 +21,7 @@ with import_on_demand():
     from cosim.cli.net import net_app
     from cosim.cli.nodes import nodes_app
     from cosim.cli.people import people_app
+    from cosim.cli.portfolio import portfolio_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
     from cosim.cli.report import compare, report
@@ -35,6 +36,7 @@ for command in (run, serve, report, compare, validate, hosting, envelope):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")
+app.add_typer(portfolio_app, name="portfolio")
 app.add_typer(net_app, name="net")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(people_app, name="members")

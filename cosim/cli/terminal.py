@@ -47,6 +47,15 @@ PHASES = {**{phase: f", phase {phase}" for phase in "abc"}, "n": ", neutral"}
 Extremes = dict[tuple[str, ...], float]
 """Values by their places."""
 
+PORTFOLIO = {
+    "cut kWh>": ("cut_kwh", 1),
+    "hours>": ("curtailed_hours", 0),
+    "loading %>": ("highest_loading_percent", 1),
+    "lowest pu>": ("lowest_vm_pu", 4),
+    "highest pu>": ("highest_vm_pu", 4),
+}
+"""Columns of a portfolio's worst feeders, and their decimals."""
+
 STYLES = {"accepted": "", "curtailed": "yellow", "rejected": "red"}
 
 
@@ -396,3 +405,19 @@ def show_difference(judge: str, found: Difference) -> None:
     if found.terminal:
         line += f", {found.current_a:.2e} A ({found.terminal})"
     typer.echo(make_printable(line))
+
+
+def show_portfolio(told: dict[str, Any]) -> None:
+    """Print what became of a portfolio: how many feeders ran, why others did not, the worst, and where all are."""
+    failed = told["failed"]
+    table = make_table(f"portfolio, {told['run']:,} of {told['feeders']:,} feeders run", "worst", *PORTFOLIO)
+    table.columns[0].overflow = "fold"
+    for row in told["worst"]:
+        shown = [f"{row[key]:,.{digits}f}" if row[key] is not None else "" for key, digits in PORTFOLIO.values()]
+        table.add_row(escape(row["feeder"]), *shown)
+    Console().print(table)
+    for row in failed[:MOST_NAMED]:
+        typer.echo(make_printable(f"failed: {row['feeder']}: {row['message']}"))
+    if len(failed) > MOST_NAMED:
+        typer.echo(f"and {len(failed) - MOST_NAMED:,} more that failed; the table has their messages")
+    typer.echo(f"wrote {told['table']}" + (f", and runs with reports in {told['runs']}" if told["runs"] else ""))

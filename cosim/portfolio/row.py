@@ -5,7 +5,7 @@ Nothing here differs between two runs of the same index: no time that was taken,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,7 @@ _TEXT, _COUNT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("feeder", _TEXT, "name of the feeder in the index, unique"),
     ("status", _TEXT, "run, or failed; of a feeder that failed every column but name, status and message is null"),
-    ("message", _TEXT, "why the feeder failed: where, expected, got, remedy; null where it ran"),
+    ("message", _TEXT, "why the feeder failed, or in how many intervals it had to be switched off; null where neither"),
     ("head", _TEXT, "hash of the last block of the feeder's ledger, hexadecimal: the same wherever the feeder runs"),
     ("root", _TEXT, "root of the tree over that ledger's blocks, hexadecimal"),
     ("height", _COUNT, "number of that ledger's last block"),
@@ -120,6 +120,7 @@ def make_row(name: str, result: Result, *, hosting_kw: float | None = None) -> d
     found = {
         "feeder": name,
         "status": RUN,
+        "message": _describe_off(summary["network"]),
         "head": ledger["hash"],
         "root": ledger["root"],
         "height": ledger["height"],
@@ -146,6 +147,14 @@ def make_row(name: str, result: Result, *, hosting_kw: float | None = None) -> d
         "notes": " | ".join((*summary["network"].get("notes", ()), *summary.get("notes", ()))),
     }
     return {**dict.fromkeys(SCHEMA.names), **found}
+
+
+def _describe_off(network: Mapping[str, Any]) -> str | None:
+    """That a feeder was switched off, as no admissible operation was found; None where that never was so."""
+    off = network["outcomes"].get("de_energised", 0)
+    return (
+        f"switched off in {off:,} of {network['intervals']:,} intervals: no admissible operation found" if off else None
+    )
 
 
 def make_failed_row(name: str, message: str) -> dict[str, Any]:
@@ -209,3 +218,15 @@ def _list_binding(result: Result) -> dict[str, Any]:
         "binding_elements": len(by_element),
         **counted,
     }
+
+
+def make_rows_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Table of rows in the order of their names; times may be words, as JSON has them."""
+    ordered = sorted(rows, key=lambda row: str(row["feeder"]))
+    return pa.Table.from_pylist(
+        [{name: _read_value(row.get(name), name) for name in SCHEMA.names} for row in ordered], SCHEMA
+    )
+
+
+def _read_value(value: Any, name: str) -> Any:
+    return datetime.fromisoformat(value) if SCHEMA.field(name).type == TIME and isinstance(value, str) else value

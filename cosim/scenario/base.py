@@ -98,10 +98,14 @@ _TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 """A number in quotes whose mark may be decimal or between thousands."""
 
 
+def takes_number(annotation: Any) -> bool:
+    """Whether a key is for a number, perhaps for text beside."""
+    return bool(set(_list_kinds(annotation)) & {int, float})
+
+
 def _is_number(annotation: Any) -> bool:
     """Whether a key is for a number, and for no text beside."""
-    kinds = set(_list_kinds(annotation))
-    return bool(kinds & {int, float}) and str not in kinds
+    return takes_number(annotation) and str not in set(_list_kinds(annotation))
 
 
 def _list_kinds(annotation: Any) -> Iterator[Any]:

@@ -97,6 +97,14 @@ def parse_scenario(text: str, where: str, folder: Path | None = None) -> Scenari
     return scenario if folder is None else _with_absolute_paths(scenario, folder)
 
 
+def list_paths(scenario: Scenario) -> dict[str, Path]:
+    """Files and folders that a scenario names, by key, such as `network.file`."""
+    named = {
+        (section, key): getattr(getattr(scenario, section), key) for section, keys in _PATHS.items() for key in keys
+    }
+    return {f"{section}.{key}": path for (section, key), path in named.items() if path is not None}
+
+
 def _with_absolute_paths(scenario: Scenario, folder: Path) -> Scenario:
     changes: dict[str, Any] = {}
     for section, keys in _PATHS.items():

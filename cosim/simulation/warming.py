@@ -6,11 +6,14 @@ the other only loads.
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from cosim.delivery.window import make_orders_at
 from cosim.interval.interval import run_interval
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
+from grid_models.phases.kernel import solve_intervals
 from grid_models.powerflow.verdicts import judge
 from market.exchanges import EXCHANGE, METER
 from market.settlement import deliver_all, settle
@@ -35,12 +39,46 @@ DAY = {
     "events": [{"kind": "outage", "start": "2017-06-20T10:00:00Z", "hours": 3, "grid": True}],
 }
 """A day with curtailment at noon and an outage."""
+LOCK, LONGEST_S = "compiling.lock", 600.0
+"""File in the cache's folder that is locked by who compiles, and how long others wait for it."""
 
 
-def is_compiled() -> bool:
-    """Whether the cache on disk holds what curtailment needs; also where nothing can be cached."""
+def is_compiled(model: str = "balanced") -> bool:
+    """Whether the cache on disk holds what curtailment needs in a model; also where nothing can be cached."""
+    of_model = () if model == "balanced" else (solve_intervals,)
+    return all(_is_cached(function) for function in (deliver, *of_model))
+
+
+def _is_cached(function: Any) -> bool:
+    path = function.stats.cache_path
+    return path is None or any(Path(path).glob(f"*.{function.__name__}-*.nbi"))
+
+
+@cache
+def compile_once(model: str) -> None:
+    """Have all that a run in a model needs compiled on this machine; wait where another process is at it.
+
+    So of many processes that begin at the same time one compiles, and the others load. A process looks once.
+    """
     path = deliver.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
-    return path is None or any(Path(path).glob(f"*.{deliver.__name__}-*.nbi"))
+    if path is None:
+        return
+    with suppress(OSError, sqlite3.Error), _lock(Path(path)):  # who cannot wait compiles what it needs itself
+        if not is_compiled(model):
+            subprocess.run(_command(model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold a lock that is free when its holder ends, however it does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(folder / LOCK, isolation_level=None, timeout=LONGEST_S)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def _command(model: str) -> list[str]:
+    return [sys.executable, "-m", "cosim.simulation.warming", model]
 
 
 @contextmanager
@@ -55,8 +93,7 @@ def compile_meanwhile(scenario: Scenario) -> Iterator[None]:
     if is_compiled():
         yield
         return
-    command = [sys.executable, "-m", "cosim.simulation.warming", scenario.network.model]
-    second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    second = subprocess.Popen(_command(scenario.network.model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +11,10 @@ import pandas as pd
 
 from cosim.case.case import build_market
 from cosim.case.idle_keys import without_idle_keys
-from cosim.errors import ScenarioError
-from cosim.interrupts.processes import open_pool
 from cosim.results.folders import check_empty, make_folder
 from cosim.scenario.model import Scenario
 from cosim.studies.market_run import sum_market
+from cosim.studies.workers import Answer, answer_on_cluster, answer_on_processes
 from market.cores import count_usable_cores
 from market.mechanisms import find_mechanism
 
@@ -68,42 +68,28 @@ def run_tasks(
     ScenarioError
         If the scheduler cannot be used.
     """
-    rows = []
     stream = (
-        _run_local(tasks, workers or count_usable_cores()) if scheduler is None else _run_on_cluster(tasks, scheduler)
+        _run_local(tasks, workers or count_usable_cores())
+        if scheduler is None
+        else answer_on_cluster(run_task, tasks, scheduler)
     )
-    for row in stream:
-        rows.append(row)
-        if listener is not None:
-            listener(len(rows), len(tasks))
-    return pd.DataFrame(rows)
+    rows: dict[int, dict[str, Any]] = {}
+    with closing(stream):
+        for answer in stream:
+            rows[answer.place] = answer.get()
+            if listener is not None:
+                listener(len(rows), len(tasks))
+    return pd.DataFrame([rows[place] for place in sorted(rows)])
 
 
-def _run_local(tasks: Sequence[Task], workers: int) -> Iterator[dict[str, Any]]:
+def _run_local(tasks: Sequence[Task], workers: int) -> Generator[Answer[dict[str, Any]], None, None]:
     if workers == 1 or len(tasks) == 1:
-        yield from map(run_task, tasks)
+        yield from (Answer(place, run_task(task), None) for place, task in enumerate(tasks))
         return
     # The first run compiles what is not compiled yet; the processes load that from numba's cache on disk.
-    yield run_task(tasks[0])
-    with open_pool(min(workers, len(tasks) - 1)) as pool:
-        yield from pool.map(run_task, tasks[1:])
-
-
-def _run_on_cluster(tasks: Sequence[Task], scheduler: str) -> Iterator[dict[str, Any]]:
-    """Results of a Dask cluster's workers; a task whose worker is lost is run again by another."""
-    try:
-        from distributed import Client
-    except ImportError as reason:
-        raise ScenarioError(
-            "--scheduler: expected Dask to be installed, found none; run python -m pip install 'gridsettle[sweep]'"
-        ) from reason
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as reason:
-        raise ScenarioError(f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}") from reason
-    with client:
-        for future in client.map(run_task, tasks, pure=False, retries=3):
-            yield future.result()
+    yield Answer(0, run_task(tasks[0]), None)
+    for answer in answer_on_processes(run_task, tasks[1:], workers):
+        yield answer._replace(place=answer.place + 1)
 
 
 def make_directory(name: str, out: Path | None) -> Path:

@@ -1,0 +1,330 @@
+"""Run a portfolio: every feeder of an index a task, every finished row durable at once, one table at the end.
+
+The table follows from the index alone: not from who runs which feeder, in what order, or how often it was interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cosim.errors import ScenarioError
+from cosim.interrupts.stop import stop_between_lines
+from cosim.portfolio.entry import Entry, read_source
+from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, hash_content, make_identity
+from cosim.portfolio.index import read_index, sort_entries
+from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
+from cosim.portfolio.records import Record, append_record, open_records, read_records
+from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
+from cosim.portfolio.task import Finished, NoRoomError, SentFile, Task, describe_unforeseen, run_feeder
+from cosim.results.directory import make_parquet_options, replace_when_whole, write_json
+from cosim.results.folders import make_folder
+from cosim.scenario.model import Scenario
+from cosim.simulation.version import find_version
+from cosim.studies.workers import (
+    Answer,
+    ClusterLostError,
+    WorkerEndedError,
+    answer_on_cluster,
+    answer_on_processes,
+)
+from market.cores import count_usable_cores
+from market.ledger.store.store import lock_for_writing
+
+logger = logging.getLogger(__name__)
+
+TABLE, TIMING = "portfolio.parquet", "timing.parquet"
+WORKSPACE = ".work"
+"""Folder of the portfolio's folder in which local processes run feeders."""
+DEFAULT_KEEP = "worst 20"
+TIMINGS = pa.schema(
+    [
+        ("feeder", pa.string()),
+        ("seconds", pa.float64()),
+        ("cpu_seconds", pa.float64()),
+        ("worker", pa.string()),
+        ("peak_mib", pa.float64()),
+    ]
+)
+"""What differs between two runs of the same portfolio."""
+
+Listener = Callable[[int, int], None]
+"""Called with (feeders done, feeders in all) when a row is durable."""
+
+
+class HeadDiffersError(RuntimeError):
+    """A feeder that was run twice has two ledger heads: a defect, or workers that are not alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """A portfolio that was run.
+
+    Attributes
+    ----------
+    directory
+        Its folder.
+    table
+        A row a feeder by name, see `cosim.portfolio.row.SCHEMA`.
+    """
+
+    directory: Path
+    table: pa.Table
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Portfolio:
+        """A finished portfolio.
+
+        Raises
+        ------
+        ScenarioError
+            If the folder holds none.
+        """
+        path = Path(directory) / TABLE
+        try:
+            return cls(Path(directory), pq.read_table(path))
+        except (OSError, pa.ArrowException) as reason:
+            raise ScenarioError(
+                f"{path}: expected the table of a finished portfolio, found none; run it, or go on with --resume"
+            ) from reason
+
+    @property
+    def feeders(self) -> pd.DataFrame:
+        """The table as a frame, by the name of the feeder."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame.set_index("feeder")
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why feeders failed, by their names."""
+        rows = self.table.select(("feeder", "status", "message")).to_pylist()
+        return {row["feeder"]: row["message"] for row in rows if row["status"] == FAILED}
+
+
+@stop_between_lines()
+def run_portfolio(
+    index: str | Path | Sequence[Entry],
+    out: str | Path,
+    *,
+    scenario: Scenario | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    resume: bool = False,
+    keep: str = DEFAULT_KEEP,
+    hosting: bool = False,
+    listener: Listener | None = None,
+) -> Portfolio:
+    """Run every feeder of an index, on the cores of this machine or a Dask cluster.
+
+    Parameters
+    ----------
+    index
+        CSV or Parquet with a row a feeder, a folder with a file a feeder, or entries that were made.
+    out
+        Folder of the portfolio, new or empty.
+    scenario
+        What feeders have that have no scenario of their own; the default scenario if left out.
+    scheduler
+        Address of a Dask scheduler, e.g. tcp://10.0.0.1:8786, whose workers run the feeders.
+    workers
+        Processes of this machine; as many as it has cores if left out.
+    resume
+        Go on with the interrupted portfolio in `out`; ends with the same table as an undisturbed one.
+    keep
+        Whose runs are kept in `runs`, with their reports: `all`, `none`, or `worst 20`: those with most energy cut,
+        then with the highest loading, then by name.
+    hosting
+        Whether the hosting capacity of each feeder is wanted too.
+    listener
+        Called after every feeder.
+
+    Raises
+    ------
+    ScenarioError
+        If the index, the folder or the scheduler cannot be used, or the disk is full. A feeder that fails is a row.
+    HeadDiffersError
+        If a feeder that is kept runs to another ledger head than before: a defect, never the input's fault.
+    """
+    kept = parse_keep(keep)
+    if kept.every and scheduler is not None:
+        raise ScenarioError(
+            "--keep all: expected processes of this machine, which write where the command does, got --scheduler; "
+            "choose 'worst 20', or no scheduler"
+        )
+    entries = (
+        read_index(Path(index), scenario or Scenario())
+        if isinstance(index, str | Path)
+        else sort_entries(index, "entries")
+    )
+    identity, directory = make_identity(entries, hosting=hosting), Path(out).absolute()
+    begun = check_begun(directory, identity, resume=resume)
+    make_folder(directory)
+    with (
+        closing(lock_for_writing(directory / Path(LOCK).stem)),
+        _say_how_to_go_on(directory),
+        _make_workspace(directory),
+    ):
+        if not begun:
+            write_json(directory / INDEX, identity.as_dict())
+        start = _Starter(directory, identity, scheduler, workers or count_usable_cores(), hosting)
+        records = _run_missing(start, kept, listener)
+        table = make_rows_table(record.row for record in records.values())
+        _write_parquet(directory / TABLE, table)
+        timings = sorted(
+            (record.timing for record in records.values() if record.timing), key=lambda each: each["feeder"]
+        )
+        _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
+        _keep_runs(start, table.to_pylist(), kept)
+    return Portfolio(directory, table)
+
+
+@dataclass(frozen=True)
+class _Starter:
+    """Where and how feeders are run."""
+
+    directory: Path
+    identity: Identity
+    scheduler: str | None
+    workers: int
+    hosting: bool
+
+    def answer(self, entries: Sequence[Entry], *, keep: bool) -> Generator[Answer[Finished], None, None]:
+        """Answers of the workers, as they come; runs that are kept are of this machine's processes."""
+        if self.scheduler is not None and not keep:
+            return answer_on_cluster(run_feeder, self._list_tasks(entries, None), self.scheduler)
+        tasks = self._list_tasks(entries, self.directory / WORKSPACE, keep=keep)
+        return answer_on_processes(run_feeder, tasks, self.workers)
+
+    def _list_tasks(self, entries: Iterable[Entry], workspace: Path | None, *, keep: bool = False) -> Iterator[Task]:
+        """Tasks of entries, with what their files hold: they are read as each is taken."""
+        for entry in entries:
+            if entry.scenario is not None:
+                files = tuple(self._read_files(entry))
+                to = self.directory / RUNS / entry.name if keep else None
+                yield Task(
+                    entry.name, entry.scenario, files, entry.houses_at_loads, self.hosting and not keep, workspace, to
+                )
+
+    def _read_files(self, entry: Entry) -> Iterator[SentFile]:
+        for source in entry.sources:
+            content = read_source(source)
+            if hash_content(content) != self.identity.hashes[entry.name][source.key]:
+                raise ScenarioError(
+                    f"feeder '{entry.name}', {source.shown}: expected the file as it was when the command began, got "
+                    "another; put it back"
+                )
+            yield SentFile(source.key, source.path.name, source.shown, content)
+
+
+def _run_missing(start: _Starter, keep: Keep, listener: Listener | None) -> dict[str, Record]:
+    """Run what has no row that stands; records of all feeders by name."""
+    digests, entries = start.identity.digests, start.identity.entries
+    found = read_records(start.directory)
+    records = {name: record for name, record in found.items() if digests.get(name) == record.digest}
+    missing = [entry for entry in entries if entry.name not in records]
+    with open_records(start.directory, records) as file:
+
+        def finish(record: Record) -> None:
+            append_record(file, record)
+            records[record.row["feeder"]] = record
+            if listener is not None:
+                listener(len(records), len(entries))
+
+        for entry in missing:
+            if entry.scenario is None:
+                finish(Record(digests[entry.name], make_failed_row(entry.name, entry.refused), {}))
+        to_run = [entry for entry in missing if entry.scenario is not None]
+        with closing(start.answer(to_run, keep=keep.every)) as answers:
+            for answer in answers:
+                finish(_make_record(to_run[answer.place].name, answer, digests))
+    return records
+
+
+def _make_record(name: str, answer: Answer[Finished], digests: dict[str, str]) -> Record:
+    """Record of an answer; one whose row may be another on another machine is tried again by `--resume`.
+
+    Raises
+    ------
+    ScenarioError
+        If it is not the feeder that failed: a disk is full, or a worker is of another version.
+    """
+    if isinstance(answer.error, WorkerEndedError):
+        message = (
+            f"expected an answer, got none: {answer.error}; it may need more memory than there is, or end its process: "
+            "run it by itself, or go on with --resume"
+        )
+        return Record("", make_failed_row(name, message), {})
+    if isinstance(answer.error, ImportError):
+        raise ScenarioError(
+            f"--scheduler: expected workers that have gridsettle, got one with {answer.error}; install it"
+        )
+    if answer.error is not None and not isinstance(answer.error, ScenarioError):
+        return Record("", make_failed_row(name, describe_unforeseen(answer.error)), {})
+    row, stands, timing, version = answer.get()
+    if version != find_version("gridsettle"):
+        raise ScenarioError(
+            f"worker {timing['worker']}: expected gridsettle {find_version('gridsettle')}, as here, got {version}; "
+            "install the same"
+        )
+    logger.info("feeder %s: %s in %.1f s", name, row["status"], timing["seconds"])
+    return Record(digests[name] if stands else "", row, timing)
+
+
+def _keep_runs(start: _Starter, rows: list[dict[str, Any]], keep: Keep) -> None:
+    """Have the chosen feeders run again where their runs are not there yet, and compare their heads."""
+    heads = {row["feeder"]: row["head"] for row in rows}
+    chosen = {name for name in choose_kept(rows, keep) if not is_kept(start.directory, name, heads[name])}
+    entries = [entry for entry in start.identity.entries if entry.name in chosen]
+    if not entries:
+        return
+    logger.info("keeping the runs of %d feeders", len(entries))
+    make_folder(start.directory / RUNS)
+    with closing(start.answer(entries, keep=True)) as answers:
+        for answer in answers:
+            name, row = entries[answer.place].name, answer.get().row
+            if row["head"] != heads[name]:
+                got = row["head"] or row["message"]
+                raise HeadDiffersError(f"feeder '{name}': expected ledger head {heads[name]} again, got {got}")
+
+
+def _write_parquet(path: Path, table: pa.Table) -> None:
+    with replace_when_whole(path) as temporary:
+        pq.write_table(table, temporary, **make_parquet_options(table.schema))
+
+
+@contextmanager
+def _make_workspace(directory: Path) -> Iterator[None]:
+    """A folder for runs that are under way; what a killed command left in it is removed."""
+    workspace = directory / WORKSPACE
+    shutil.rmtree(workspace, ignore_errors=True)
+    make_folder(workspace)
+    yield
+    shutil.rmtree(workspace, ignore_errors=True)
+
+
+@contextmanager
+def _say_how_to_go_on(directory: Path) -> Iterator[None]:
+    """End messages about what is not the index's fault by how to go on."""
+    how = f"then go on with --resume --out {directory}"
+    try:
+        yield
+    except ClusterLostError as reason:
+        raise ScenarioError(
+            f"--scheduler: expected the connection to the Dask scheduler to hold, it is lost; start one, {how}"
+        ) from reason
+    except NoRoomError as reason:
+        raise ScenarioError(f"{reason}, {how}") from reason
+    except OSError as reason:
+        raise ScenarioError(
+            f"{reason.filename or directory}: expected a file that can be written, got {reason.strerror or reason}; "
+            f"make room or mend the disk, {how}"
+        ) from reason
