@@ -14,6 +14,7 @@ from cosim.interrupts.stop import Stopped
 from cosim.portfolio import index as indexes
 from cosim.portfolio import keeping, made
 from cosim.portfolio import portfolio as portfolios
+from cosim.portfolio.medium_voltage import results
 from cosim.scenario import files, model
 
 if TYPE_CHECKING:
@@ -62,8 +63,19 @@ def run(
             "highest loading, then by name."
         ),
     ] = portfolios.DEFAULT_KEEP,
+    mv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NET.json", help="Medium-voltage net (pandapower) that all feeders hang on, each at its mv_bus."
+        ),
+    ] = None,
     hosting: Annotated[bool, typer.Option("--hosting", help="Find the hosting capacity of each feeder too.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if a feeder failed.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="End with exit code 1 if a feeder failed, or a medium-voltage limit stays broken."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout.")] = False,
 ) -> None:
     """Run every feeder of an index: a row a feeder in portfolio.parquet. A feeder that fails is a row that says why.
@@ -73,6 +85,8 @@ def run(
       gridsettle portfolio run feeders.csv --out runs/feeders
 
       gridsettle portfolio run --generate 100 --out runs/drawn
+
+      gridsettle portfolio run feeders.csv --mv net.json --out runs/town
 
       gridsettle portfolio run feeders.csv --out runs/feeders --scheduler tcp://10.0.0.1:8786 --resume
     """
@@ -94,6 +108,7 @@ def run(
                     resume=resume,
                     keep=keep,
                     hosting=hosting,
+                    mv=mv,
                     listener=listener,
                 )
             except Stopped:
@@ -105,8 +120,9 @@ def run(
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     else:
-        terminal.show_portfolio(told)
-    if strict and told["failed"]:
+        under = told["medium_voltage"]
+        terminal.show_portfolio(told, results.describe(under) if under else ())
+    if strict and (told["failed"] or (told["medium_voltage"] or {}).get("broken_intervals")):
         raise typer.Exit(ANSWER_IS_NO)
 
 
@@ -149,4 +165,5 @@ def describe(found: Portfolio) -> dict[str, Any]:
         "worst": worst,
         "table": str(found.directory / portfolios.TABLE),
         "runs": str(runs) if runs.exists() else None,
+        "medium_voltage": results.read_summary(found.directory),
     }

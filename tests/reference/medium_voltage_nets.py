@@ -38,6 +38,8 @@ def make_net(vn_kv: float = 20.0, load_mw: float = 0.2) -> Any:
     )  # fmt: skip
     for start, stop, name in ((station, middle, "first"), (middle, end, "second")):
         pp.create_line(net, start, stop, 4.0, "NA2XS2Y 1x95 RM/25 12/20 kV", name=name)
+    net.line["c_nf_per_km"] = 0.0  # so that what is on the second line is the feeders' power alone
+    net.line.loc[1, "max_i_ka"] = 0.004
     pp.create_load(net, middle, load_mw, 0.05)
     return net
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.curtailment.feasible import Outcome
 from cosim.portfolio.medium_voltage.exchange import (
     AGREE_PU,
     NoAgreementError,
@@ -30,7 +31,7 @@ from cosim.portfolio.medium_voltage.feeders import Delivered, deliver, with_seri
 from cosim.portfolio.medium_voltage.net import NAME, MediumVoltage
 from cosim.portfolio.medium_voltage.share import limit_loading, share
 from data.heads import HeadSeries, make_head_series
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Floats, Ints, Places
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Judgement, Verdicts, Violation, judge
 
@@ -39,7 +40,10 @@ logger = logging.getLogger(__name__)
 MAX_SHARES = 6
 """How often a violation of one interval is shared before it is left as it is, and named."""
 
-MAX_ROUNDS = 40
+ROUNDS_TO_SETTLE = 6
+"""Rounds after which a feeder whose own curtailment keeps an interval from agreeing is held at what it delivers."""
+
+MAX_ROUNDS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,8 @@ class Agreed:
         Number of rounds in which all feeders were run.
     as_asked
         Worst violation of each interval in which the net could not carry what feeders delivered by their own limits.
+    held
+        Intervals in which a feeder is held at what it delivered, since its own curtailment had no rest.
     """
 
     mv: MediumVoltage
@@ -75,6 +81,7 @@ class Agreed:
     residual_pu: float
     n_rounds: int
     as_asked: dict[int, Violation]
+    held: frozenset[int]
 
 
 class Asked(NamedTuple):
@@ -88,11 +95,14 @@ class Asked(NamedTuple):
         How often something was shared in each interval, (T,); `MAX_SHARES` where nothing more is asked for.
     violations
         The violation that it was shared for first, by interval.
+    held
+        Intervals in which feeders are held at what they delivered, so that all agree.
     """
 
     max_loading_percent: Floats
     times: Ints
     violations: dict[int, Violation]
+    held: frozenset[int] = frozenset()
 
 
 def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
@@ -114,7 +124,7 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
     nothing = np.zeros((time.size, n_feeders))
     vm_pu = solve_medium_voltage(mv, time, nothing, nothing).vm_pu[:, mv.row]
     asked = Asked(np.full(vm_pu.shape, np.inf), np.zeros(time.size, np.int64), {})
-    residual_pu, n_rounds = vm_pu, 0
+    residual_pu, n_rounds, n_far = vm_pu, 0, np.zeros(time.size, np.int64)
     while n_rounds < MAX_ROUNDS:
         n_rounds += 1
         heads = [make_head_series(time, vm, most, NAME) for vm, most in zip(vm_pu.T, asked[0].T, strict=True)]
@@ -127,11 +137,15 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
         residual_pu = np.abs(flow.vm_pu[:, mv.row] - np.stack([series.vm_pu for series in heads], axis=1))
         verdicts = judge(flow, mv.limits)
         logger.info("round %d: voltages agree to %.1e pu", n_rounds, residual_pu.max())
-        if (residual_pu <= AGREE_PU).all():
+        far = (residual_pu > AGREE_PU).any(axis=1)
+        n_far = np.where(far, n_far + 1, 0)
+        if far.any():
+            asked = hold(delivered, asked, np.flatnonzero(n_far > ROUNDS_TO_SETTLE))
+        else:
             more = ask(mv, flow, verdicts, delivered, asked)
             if more is asked:
                 found = mv, time, tuple(heads), tuple(delivered), flow, verdicts
-                return Agreed(*found, float(residual_pu.max()), n_rounds, asked.violations)
+                return Agreed(*found, float(residual_pu.max()), n_rounds, asked.violations, asked.held)
             asked = more
         vm_pu = exchange(mv, cases, delivered, time, vm_pu).vm_pu
     raise NoAgreementError(describe_residual(mv, time, residual_pu, f"after {MAX_ROUNDS} rounds of all feeders"))
@@ -158,4 +172,19 @@ def ask(mv: MediumVoltage, flow: Flow, verdicts: Verdicts, delivered: Sequence[D
     if np.array_equal(most, asked.max_loading_percent):
         asked.violations.update(violations)
         return asked
-    return Asked(most, times, violations)
+    return asked._replace(max_loading_percent=most, times=times, violations=violations)
+
+
+def hold(delivered: Sequence[Delivered], asked: Asked, intervals: Places) -> Asked:
+    """What is asked for, and that feeders which curtail in some intervals load their heads no more than they do.
+
+    Least curtailment may jump between two states at two voltages that the states themselves bring about. Held at the
+    lower of both loadings, a feeder has one state, and the voltages agree.
+    """
+    if not intervals.size:
+        return asked
+    most = asked.max_loading_percent.copy()
+    for f, each in enumerate(delivered):
+        at = intervals[each.outcome[intervals] != Outcome.CLEAN]
+        most[at, f] = np.minimum(most[at, f], each.loading_percent[at])
+    return asked._replace(max_loading_percent=most, held=asked.held | set(intervals.tolist()))

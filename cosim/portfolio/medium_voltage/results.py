@@ -15,10 +15,13 @@ from cosim.results.applied_limits import list_limits
 from cosim.results.columns import TIME
 from cosim.results.directory import make_parquet_options, replace_when_whole, write_json
 from cosim.results.folders import make_folder
+from cosim.results.integrity import read_json
 from data.heads import write_heads
 from grid_models.powerflow.verdicts import Judgement, check_limits
 
 MV_TABLE, MV_SUMMARY, HEADS = "mv.parquet", "mv_summary.json", "heads"
+BESIDE = (MV_TABLE, MV_SUMMARY, HEADS, f".{MV_TABLE}.partial", f".{MV_SUMMARY}.partial")
+"""Names in a portfolio's folder that a medium-voltage net leaves before the first feeder is run."""
 ROWS_TOGETHER = 500_000
 """Rows of `mv.parquet` that are made and written at a time."""
 LISTED = 20
@@ -110,6 +113,7 @@ def summarise(agreed: Agreed) -> dict[str, Any]:
         if loading.size
         else None,
         "shared_intervals": len(agreed.as_asked),
+        "held_intervals": len(agreed.held),
         "broken_intervals": int(broken.size),
         "broken": [
             {"time": str(agreed.time[t]), "limit": str(check_limits(mv.feeder, mv.limits, flow, t).violations[0])}
@@ -138,14 +142,44 @@ def _find_extreme(agreed: Agreed, values: Any, table: str, find: Any, unit: str)
     }
 
 
-def describe_broken(agreed: Agreed) -> str:
-    """One sentence about intervals in which the net keeps a limit broken; empty where there are none."""
-    broken = np.flatnonzero(agreed.verdicts.status != Judgement.OK)
-    if not broken.size:
-        return ""
-    t = int(broken[0])
-    first = check_limits(agreed.mv.feeder, agreed.mv.limits, agreed.flow, t).violations[0]
-    return (
-        f"medium-voltage limits stay broken in {broken.size:,} of {agreed.time.size:,} intervals, first at "
-        f"{agreed.time[t]} UTC: {first}; feeders cannot mend them, look at the net's own loads and generators"
-    )
+def read_summary(directory: Path) -> dict[str, Any] | None:
+    """What `write_agreed` wrote of a medium-voltage net; None where there is none.
+
+    Raises
+    ------
+    ScenarioError
+        If the file is damaged.
+    """
+    path = directory / MV_SUMMARY
+    return read_json(path) if path.is_file() else None
+
+
+def describe(summary: dict[str, Any]) -> list[str]:
+    """A summary in a few sentences."""
+    highest, low, high = (summary[name] for name in ("highest_loading", "lowest_vm", "highest_vm"))
+    loading = f"{_name(highest)} is loaded to {highest['loading_percent']:.1f} % at most, " if highest else ""
+    of_all = f"of {summary['intervals']:,} intervals"
+    said = [
+        f"medium voltage: {len(summary['feeders']):,} feeders agree with the net to {summary['residual_pu']:.1g} pu "
+        f"after {summary['rounds']} rounds; {loading}voltages are {low['vm_pu']:.4f} pu ({_name(low)}) to "
+        f"{high['vm_pu']:.4f} pu ({_name(high)})"
+    ]
+    if summary["shared_intervals"]:
+        said.append(
+            f"medium voltage: limits were broken in {summary['shared_intervals']:,} {of_all}; what they asked for was "
+            "shared among the feeders"
+        )
+    if summary["broken_intervals"]:
+        first = summary["broken"][0]
+        said.append(
+            f"medium voltage: limits stay broken in {summary['broken_intervals']:,} {of_all}, first at {first['time']} "
+            f"UTC: {first['limit']}; less power of the feeders does not mend that, look at the net's own loads and "
+            "generators, and at reactive power"
+        )
+    return said
+
+
+def _name(extreme: dict[str, Any]) -> str:
+    """An element in a sentence."""
+    kind = {"trafo": "transformer"}.get(extreme["element_type"], extreme["element_type"])
+    return f"{kind} '{extreme['name']}'" if extreme["name"] else f"{kind} {extreme['element']}"

@@ -102,7 +102,7 @@ def test_another_series_in_a_run_directory_is_found(tmp_path: Path) -> None:
     write_heads(make_series(seed=1), kept)
     assert len(audit_ledger(tmp_path / "run", sample=6).findings) > 6
     kept.unlink()
-    with pytest.raises(ScenarioError, match="head.parquet: expected the series of the head that the run kept"):
+    with pytest.raises(ScenarioError, match=r"head\.parquet: expected the series of the head that the run kept"):
         audit_ledger(tmp_path / "run")
 
 
