@@ -25,6 +25,9 @@ from grid_models.response.sensitivity import sensitivity
 BEYOND_PU, BEYOND_PERCENT = 2e-5, 0.02
 """By how much more than the excess is asked for: derivatives are those of one state."""
 
+LEAST_SLOPE = 0.05
+"""Feeders with less than this part of the steepest derivative are left alone: what they gave up would mend nothing."""
+
 LARGEST_SHARE = 0.999
 """A limit for which feeders would have to give up more is broken by the net's own loads and generators."""
 
@@ -64,8 +67,7 @@ def share(mv: MediumVoltage, flow: Flow, k: int, p_kw: Floats, q_kvar: Floats) -
     response = sensitivity(mv.engine, -p_kw, -q_kvar)
     if response is None:
         return Shared(worst, None)
-    pushes = np.nan_to_num(-find_slopes(mv, response, worst) * p_kw)
-    return Shared(worst, find_keeps(pushes, worst))
+    return Shared(worst, find_keeps(np.nan_to_num(find_slopes(mv, response, worst)), p_kw, worst))
 
 
 def limit_loading(loading_percent: Floats, p_kw: Floats, q_kvar: Floats, keeps: Floats) -> Floats:
@@ -81,20 +83,30 @@ def limit_loading(loading_percent: Floats, p_kw: Floats, q_kvar: Floats, keeps: 
     return loading_percent * np.divide(kept, apparent, out=np.zeros_like(kept), where=apparent > 0.0)
 
 
-def find_keeps(pushes: Floats, violation: Violation) -> Floats | None:
-    """Share of its power that each feeder keeps, by what its power adds to the quantity that is violated, (F,).
+def find_keeps(slopes: Floats, p_kw: Floats, violation: Violation) -> Floats | None:
+    """Share of the active power at its head that each feeder keeps, (F,).
+
+    Parameters
+    ----------
+    slopes
+        Derivatives of the violated quantity by the injection of each feeder, (F,) per kW.
+    p_kw
+        Power that each feeder takes, (F,).
+    violation
+        The limit that is broken.
 
     Examples
     --------
     >>> overloaded = Violation("line", 0, "", "loading_percent", 120.0, 100.0)
-    >>> find_keeps(np.array([30.0, 10.0, -5.0]), overloaded)  # 40 % are pushed, 20.02 % are too much
-    array([0.4995, 0.4995, 1.    ])
+    >>> find_keeps(np.array([0.1, 0.1, 0.1, 0.001]), np.array([-300.0, -100.0, 50.0, -9.0]), overloaded)
+    array([0.4995, 0.4995, 1.    , 1.    ])
     """
-    excess = violation.value - violation.limit
+    excess, pushes = violation.value - violation.limit, -slopes * p_kw
     if excess < 0.0:  # too low a voltage
         excess, pushes = -excess, -pushes
     beyond = BEYOND_PU if violation.quantity == "vm_pu" else BEYOND_PERCENT
-    pushing = pushes > 0.0
+    steep = np.abs(slopes) >= LEAST_SLOPE * np.abs(slopes[pushes > 0.0]).max(initial=0.0)
+    pushing = (pushes > 0.0) & steep
     total = float(pushes[pushing].sum())
     needed = (excess + beyond) / total if total > 0.0 else np.inf
     return None if needed > LARGEST_SHARE else np.where(pushing, 1.0 - needed, 1.0)

@@ -13,28 +13,37 @@ from cosim.portfolio.medium_voltage.share import BEYOND_PERCENT, find_keeps, fin
 from grid_models.powerflow.verdicts import Violation
 from grid_models.response.sensitivity import sensitivity
 
-pushes = st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=6)
+powers = st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=6)
 
 
-@given(pushes=pushes, excess=st.floats(0.01, 30.0))
-def test_feeders_give_up_what_is_asked_in_proportion_to_what_they_push(pushes: list[float], excess: float) -> None:
-    given = np.array(pushes)
-    keeps = find_keeps(given, Violation("line", 0, "", "loading_percent", 100.0 + excess, 100.0))
-    total = given[given > 0.0].sum()
+@given(powers=powers, excess=st.floats(0.01, 30.0), sign=st.sampled_from([-1.0, 1.0]))
+def test_feeders_give_up_what_is_asked_in_proportion_to_what_they_push(
+    powers: list[float], excess: float, sign: float
+) -> None:
+    p_kw, slopes = np.array(powers), np.full(len(powers), sign)
+    pushes = -sign * p_kw
+    keeps = find_keeps(slopes, p_kw, Violation("line", 0, "", "loading_percent", 100.0 + excess, 100.0))
+    total = pushes[pushes > 0.0].sum()
     if keeps is None:
         assert excess + BEYOND_PERCENT > 0.99 * total
         return
-    assert (keeps[given <= 0.0] == 1.0).all()
-    assert ((1.0 - keeps) * given).sum() == pytest.approx(excess + BEYOND_PERCENT)
-    assert np.ptp(keeps[given > 0.0]) == 0.0
+    assert (keeps[pushes <= 0.0] == 1.0).all()
+    assert ((1.0 - keeps) * pushes).sum() == pytest.approx(excess + BEYOND_PERCENT)
+    assert np.ptp(keeps[pushes > 0.0]) == 0.0
 
 
 def test_too_low_a_voltage_is_raised_by_those_that_lower_it() -> None:
-    low = Violation("bus", 0, "", "vm_pu", 0.89, 0.90)
-    keeps = find_keeps(np.array([-0.04, 0.02]), low)
+    low, slopes = Violation("bus", 0, "", "vm_pu", 0.89, 0.90), np.full(2, 1e-4)
+    keeps = find_keeps(slopes, np.array([400.0, -200.0]), low)
     assert keeps is not None
     assert keeps.tolist() == pytest.approx([1.0 - 0.01002 / 0.04, 1.0])
-    assert find_keeps(np.array([0.04, 0.02]), low) is None
+    assert find_keeps(slopes, np.array([-400.0, -200.0]), low) is None
+
+
+def test_a_feeder_far_from_what_is_broken_is_left_alone() -> None:
+    keeps = find_keeps(np.array([0.1, 0.0049]), np.array([-500.0, -500.0]), Violation("trafo", 0, "", "", 120.0, 100.0))
+    assert keeps is not None
+    assert keeps[0] < keeps[1] == 1.0
 
 
 def test_reactive_power_is_left_where_it_is() -> None:
@@ -68,7 +77,7 @@ def test_slopes_are_those_of_the_net(table: str, element: int, quantity: str) ->
 @pytest.mark.slow
 def test_what_is_within_its_limits_shares_nothing() -> None:
     mv, cases = make_two()
-    p_kw = np.array([[-10.0, -10.0], [-20_000.0, -10.0]])
+    p_kw = np.array([[-10.0, -10.0], [-200.0, -10.0]])
     flow = solve_medium_voltage(mv, cases[0].profiles.time[:2], p_kw, np.zeros_like(p_kw))
     assert share(mv, flow, 0, p_kw[0], p_kw[0]) is None
     shared = share(mv, flow, 1, p_kw[1], np.zeros(2))
