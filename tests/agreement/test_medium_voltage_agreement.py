@@ -36,7 +36,7 @@ def hang_kerber() -> list[FeederUnder]:
 NETS = {
     "cigre, ten feeders": (pn.create_cigre_network_mv, lambda: hang([3, 4, 5, 6, 7, 8, 9, 10, 11, 11])),
     "oberrhein": (pn.mv_oberrhein, lambda: hang([80, 54, 216])),
-    "kerber at 10 kV": (lambda: make_net(vn_kv=10.0), hang_kerber),
+    "kerber at 10 kV": (lambda: make_net(vn_kv=10.0, second_ka=0.2), hang_kerber),
 }
 
 

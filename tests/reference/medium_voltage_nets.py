@@ -19,7 +19,7 @@ from cosim.scenario.model import Scenario
 from grid_models.powerflow.head import HeadPowerFlow, make_head
 
 
-def make_net(vn_kv: float = 20.0, load_mw: float = 0.2) -> Any:
+def make_net(vn_kv: float = 20.0, load_mw: float = 0.2, second_ka: float = 0.004) -> Any:
     """A transformer and three buses on one line, with a load of its own at the first.
 
     ::
@@ -39,7 +39,7 @@ def make_net(vn_kv: float = 20.0, load_mw: float = 0.2) -> Any:
     for start, stop, name in ((station, middle, "first"), (middle, end, "second")):
         pp.create_line(net, start, stop, 4.0, "NA2XS2Y 1x95 RM/25 12/20 kV", name=name)
     net.line["c_nf_per_km"] = 0.0  # so that what is on the second line is the feeders' power alone
-    net.line.loc[1, "max_i_ka"] = 0.004
+    net.line.loc[1, "max_i_ka"] = second_ka
     pp.create_load(net, middle, load_mw, 0.05)
     return net
 
@@ -84,6 +84,7 @@ def solve_joined(cases: Sequence[Case], agreed: Agreed, t: int) -> Joined:
     """Medium and low voltage as one net, with what feeders deliver in interval t."""
     net, first = deepcopy(agreed.mv.feeder.as_given().net), list[tuple[int, int, int]]()
     for k, (case, delivered) in enumerate(zip(cases, agreed.delivered, strict=True)):
+        assert not delivered.is_off[t], "a feeder that is off is no part of the net"
         low = deepcopy(case.feeder.as_given().net)
         head = int(low.ext_grid.bus.iloc[0])
         low.ext_grid = low.ext_grid.drop(low.ext_grid.index)

@@ -31,7 +31,7 @@ from cosim.portfolio.medium_voltage.feeders import Delivered, deliver, with_seri
 from cosim.portfolio.medium_voltage.net import NAME, MediumVoltage
 from cosim.portfolio.medium_voltage.share import limit_loading, share
 from data.heads import HeadSeries, make_head_series
-from grid_models.arrays import Floats, Ints, Places
+from grid_models.arrays import Floats, Ints
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Judgement, Verdicts, Violation, judge
 
@@ -41,7 +41,7 @@ MAX_SHARES = 6
 """How often a violation of one interval is shared before it is left as it is, and named."""
 
 ROUNDS_TO_SETTLE = 6
-"""Rounds after which a feeder whose own curtailment keeps an interval from agreeing is held at what it delivers."""
+"""Rounds that do not agree after which feeders whose own curtailment has no rest are held at what they deliver."""
 
 MAX_ROUNDS = 60
 
@@ -124,12 +124,13 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
     nothing = np.zeros((time.size, n_feeders))
     vm_pu = solve_medium_voltage(mv, time, nothing, nothing).vm_pu[:, mv.row]
     asked = Asked(np.full(vm_pu.shape, np.inf), np.zeros(time.size, np.int64), {})
-    residual_pu, n_rounds, n_far = vm_pu, 0, np.zeros(time.size, np.int64)
+    delivered = list[Delivered]()
+    residual_pu, n_rounds, n_far = vm_pu, 0, 0
     while n_rounds < MAX_ROUNDS:
         n_rounds += 1
         heads = [make_head_series(time, vm, most, NAME) for vm, most in zip(vm_pu.T, asked[0].T, strict=True)]
         cases = [with_series(case, series) for case, series in zip(cases, heads, strict=True)]
-        delivered = [deliver(case) for case in cases]
+        before, delivered = delivered, [deliver(case) for case in cases]
         p_kw, q_kvar = (
             np.stack([getattr(each, name) for each in delivered], axis=1) for name in ("p_head_kw", "q_head_kvar")
         )
@@ -137,11 +138,10 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
         residual_pu = np.abs(flow.vm_pu[:, mv.row] - np.stack([series.vm_pu for series in heads], axis=1))
         verdicts = judge(flow, mv.limits)
         logger.info("round %d: voltages agree to %.1e pu", n_rounds, residual_pu.max())
-        far = (residual_pu > AGREE_PU).any(axis=1)
-        n_far = np.where(far, n_far + 1, 0)
-        if far.any():
-            asked = hold(delivered, asked, np.flatnonzero(n_far > ROUNDS_TO_SETTLE))
-        else:
+        n_far = n_far + 1 if (residual_pu > AGREE_PU).any() else 0
+        if n_far > ROUNDS_TO_SETTLE:
+            asked = hold(before, delivered, asked)
+        elif n_far == 0:
             more = ask(mv, flow, verdicts, delivered, asked)
             if more is asked:
                 found = mv, time, tuple(heads), tuple(delivered), flow, verdicts
@@ -175,16 +175,15 @@ def ask(mv: MediumVoltage, flow: Flow, verdicts: Verdicts, delivered: Sequence[D
     return asked._replace(max_loading_percent=most, times=times, violations=violations)
 
 
-def hold(delivered: Sequence[Delivered], asked: Asked, intervals: Places) -> Asked:
-    """What is asked for, and that feeders which curtail in some intervals load their heads no more than they do.
+def hold(before: Sequence[Delivered], delivered: Sequence[Delivered], asked: Asked) -> Asked:
+    """What is asked for, and that feeders which curtail otherwise than in the round before take the lower loading.
 
-    Least curtailment may jump between two states at two voltages that the states themselves bring about. Held at the
-    lower of both loadings, a feeder has one state, and the voltages agree.
+    Least curtailment may jump between two states at two voltages that the states themselves bring about, and what it
+    leaves in batteries changes later intervals too. Held at the lower of both loadings, a feeder has one state.
     """
-    if not intervals.size:
-        return asked
-    most = asked.max_loading_percent.copy()
-    for f, each in enumerate(delivered):
-        at = intervals[each.outcome[intervals] != Outcome.CLEAN]
-        most[at, f] = np.minimum(most[at, f], each.loading_percent[at])
-    return asked._replace(max_loading_percent=most, held=asked.held | set(intervals.tolist()))
+    most, held = asked.max_loading_percent.copy(), set(asked.held)
+    for f, (last, each) in enumerate(zip(before, delivered, strict=True)):
+        at = np.flatnonzero((each.p_kw != last.p_kw).any(axis=1) & (each.outcome != Outcome.CLEAN))
+        most[at, f] = np.minimum(most[at, f], np.minimum(last.loading_percent, each.loading_percent)[at])
+        held |= set(at.tolist())
+    return asked._replace(max_loading_percent=most, held=frozenset(held))

@@ -117,7 +117,7 @@ def find_slopes(mv: MediumVoltage, response: Response, violation: Violation) -> 
     net, table = mv.feeder.net, violation.element_type
     row = int(net[table].index.get_loc(violation.element))
     if table == "bus":
-        return response.by_p.vm_pu(np.array([row]))[0]
+        return np.asarray(response.by_p.vm_pu(np.array([row]))[0])
     n_branches = len(net.line) + len(net.trafo)
     place = row + (len(net.line) if table == "trafo" else 0)
     ends = np.array([place, place + n_branches])
