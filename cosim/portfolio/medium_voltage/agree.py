@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
-from cosim.curtailment.feasible import Outcome
 from cosim.portfolio.medium_voltage.exchange import (
     AGREE_PU,
     NoAgreementError,
@@ -40,10 +39,7 @@ logger = logging.getLogger(__name__)
 MAX_SHARES = 6
 """How often a violation of one interval is shared before it is left as it is, and named."""
 
-ROUNDS_TO_SETTLE = 6
-"""Rounds that do not agree after which feeders whose own curtailment has no rest are held at what they deliver."""
-
-MAX_ROUNDS = 60
+MAX_ROUNDS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +64,6 @@ class Agreed:
         Number of rounds in which all feeders were run.
     as_asked
         Worst violation of each interval in which the net could not carry what feeders delivered by their own limits.
-    held
-        Intervals in which a feeder is held at what it delivered, since its own curtailment had no rest.
     """
 
     mv: MediumVoltage
@@ -81,7 +75,6 @@ class Agreed:
     residual_pu: float
     n_rounds: int
     as_asked: dict[int, Violation]
-    held: frozenset[int]
 
 
 class Asked(NamedTuple):
@@ -95,14 +88,11 @@ class Asked(NamedTuple):
         How often something was shared in each interval, (T,); `MAX_SHARES` where nothing more is asked for.
     violations
         The violation that it was shared for first, by interval.
-    held
-        Intervals in which feeders are held at what they delivered, so that all agree.
     """
 
     max_loading_percent: Floats
     times: Ints
     violations: dict[int, Violation]
-    held: frozenset[int] = frozenset()
 
 
 def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
@@ -124,13 +114,12 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
     nothing = np.zeros((time.size, n_feeders))
     vm_pu = solve_medium_voltage(mv, time, nothing, nothing).vm_pu[:, mv.row]
     asked = Asked(np.full(vm_pu.shape, np.inf), np.zeros(time.size, np.int64), {})
-    delivered = list[Delivered]()
-    residual_pu, n_rounds, n_far = vm_pu, 0, 0
+    residual_pu, n_rounds = vm_pu, 0
     while n_rounds < MAX_ROUNDS:
         n_rounds += 1
         heads = [make_head_series(time, vm, most, NAME) for vm, most in zip(vm_pu.T, asked[0].T, strict=True)]
         cases = [with_series(case, series) for case, series in zip(cases, heads, strict=True)]
-        before, delivered = delivered, [deliver(case) for case in cases]
+        delivered = [deliver(case) for case in cases]
         p_kw, q_kvar = (
             np.stack([getattr(each, name) for each in delivered], axis=1) for name in ("p_head_kw", "q_head_kvar")
         )
@@ -138,14 +127,11 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
         residual_pu = np.abs(flow.vm_pu[:, mv.row] - np.stack([series.vm_pu for series in heads], axis=1))
         verdicts = judge(flow, mv.limits)
         logger.info("round %d: voltages agree to %.1e pu", n_rounds, residual_pu.max())
-        n_far = n_far + 1 if (residual_pu > AGREE_PU).any() else 0
-        if n_far > ROUNDS_TO_SETTLE:
-            asked = hold(before, delivered, asked)
-        elif n_far == 0:
+        if (residual_pu <= AGREE_PU).all():
             more = ask(mv, flow, verdicts, delivered, asked)
             if more is asked:
                 found = mv, time, tuple(heads), tuple(delivered), flow, verdicts
-                return Agreed(*found, float(residual_pu.max()), n_rounds, asked.violations, asked.held)
+                return Agreed(*found, float(residual_pu.max()), n_rounds, asked.violations)
             asked = more
         vm_pu = exchange(mv, cases, delivered, time, vm_pu).vm_pu
     raise NoAgreementError(describe_residual(mv, time, residual_pu, f"after {MAX_ROUNDS} rounds of all feeders"))
@@ -173,17 +159,3 @@ def ask(mv: MediumVoltage, flow: Flow, verdicts: Verdicts, delivered: Sequence[D
         asked.violations.update(violations)
         return asked
     return asked._replace(max_loading_percent=most, times=times, violations=violations)
-
-
-def hold(before: Sequence[Delivered], delivered: Sequence[Delivered], asked: Asked) -> Asked:
-    """What is asked for, and that feeders which curtail otherwise than in the round before take the lower loading.
-
-    Least curtailment may jump between two states at two voltages that the states themselves bring about, and what it
-    leaves in batteries changes later intervals too. Held at the lower of both loadings, a feeder has one state.
-    """
-    most, held = asked.max_loading_percent.copy(), set(asked.held)
-    for f, (last, each) in enumerate(zip(before, delivered, strict=True)):
-        at = np.flatnonzero((each.p_kw != last.p_kw).any(axis=1) & (each.outcome != Outcome.CLEAN))
-        most[at, f] = np.minimum(most[at, f], np.minimum(last.loading_percent, each.loading_percent)[at])
-        held |= set(at.tolist())
-    return asked._replace(max_loading_percent=most, held=frozenset(held))

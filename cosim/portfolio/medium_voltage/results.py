@@ -113,7 +113,6 @@ def summarise(agreed: Agreed) -> dict[str, Any]:
         if loading.size
         else None,
         "shared_intervals": len(agreed.as_asked),
-        "held_intervals": len(agreed.held),
         "broken_intervals": int(broken.size),
         "broken": [
             {"time": str(agreed.time[t]), "limit": str(check_limits(mv.feeder, mv.limits, flow, t).violations[0])}

@@ -11,7 +11,7 @@ from medium_voltage_nets import build, compare_with_joined, make_net, make_scena
 import cosim.portfolio.medium_voltage.agree as room
 from cosim.case.case import Case
 from cosim.curtailment.feasible import Outcome
-from cosim.portfolio.medium_voltage.agree import Agreed, Asked, agree, hold
+from cosim.portfolio.medium_voltage.agree import Agreed, agree
 from cosim.portfolio.medium_voltage.exchange import NoAgreementError
 from cosim.portfolio.medium_voltage.feeders import FeederUnder
 from grid_models.powerflow.verdicts import Judgement
@@ -111,21 +111,3 @@ def test_feeders_that_never_agree_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         NoAgreementError, match=r"interval 2017-06-01T\d\d:00:00 UTC, bus \d '(end|middle)'.* after 1 rounds"
     ):
         hang(make_net())
-
-
-def test_feeders_without_rest_are_held_at_the_lower_of_two_loadings() -> None:
-    agreed, _ = make_narrow()
-    asked = Asked(np.full((6, 3), np.inf), np.zeros(6, np.int64), {})
-    first = agreed.delivered[0]
-    other = first._replace(p_kw=first.p_kw.copy(), loading_percent=first.loading_percent.copy())
-    curtailed = np.flatnonzero(first.outcome == Outcome.CURTAILED)
-    clean = np.flatnonzero(first.outcome == Outcome.CLEAN)
-    other.p_kw[[curtailed[0], clean[0]], 0] += 0.001
-    other.loading_percent[curtailed[0]] -= 0.5
-    held = hold(agreed.delivered, (other, *agreed.delivered[1:]), asked)
-    expected = np.full((6, 3), np.inf)
-    expected[curtailed[0], 0] = first.loading_percent[curtailed[0]] - 0.5
-    np.testing.assert_array_equal(held.max_loading_percent, expected)
-    assert held.held == {int(curtailed[0])}
-    again = hold((other, *agreed.delivered[1:]), agreed.delivered, held)
-    np.testing.assert_array_equal(again.max_loading_percent, expected)
