@@ -20,7 +20,7 @@ from cosim.audit.differences import find_difference
 from cosim.audit.market import can_clear, clear_again, follow_states
 from cosim.audit.networks import switch_network
 from cosim.audit.physics import Physics, audit_blocks
-from cosim.audit.rebuild import make_bare_case, make_recorded_genesis
+from cosim.audit.rebuild import make_bare_case, make_recorded_genesis, rebuild_head
 from cosim.audit.recorded import (
     Entries,
     Finding,
@@ -258,7 +258,8 @@ def make_bench(recorded: Recorded, commands: Sequence[Switches] = ()) -> Bench:
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     switch = cache(partial(switch_network, feeder))
     tan_phi_ppm = recorded.houses["load_tan_phi_ppm"].astype(np.int64)
-    physics = Physics(scenario, feeder, limits, recorded.interval_minutes, tan_phi_ppm, switch)
+    head = rebuild_head(recorded)
+    physics = Physics(scenario, feeder, limits, recorded.interval_minutes, tan_phi_ppm, switch, head)
     return Bench(physics, make_bare_case(recorded) if recorded.read_parameter("facts") else None)
 
 

@@ -138,7 +138,8 @@ def clear_again(case: Case, state: State, block: OpenedBlock, load_tan_phi_ppm: 
     submissions = spread_submissions(block.records, meters.size, t, 1)
     orders, before = make_orders_at(InputSeries(load, pv, cell, utility, submissions), 0, t, state, case.rules)
     rows = case.mechanism.clear(orders, before, case.rules).rows
-    case = replace(case, load_reactive=read_load_reactive(meters, load_tan_phi_ppm, case.interval_minutes))
+    reactive = read_load_reactive(meters, load_tan_phi_ppm, case.interval_minutes)
+    case = replace(case, load_reactive=reactive).at(t, t + 1)
     feasible = make_feasible(case, orders, before, rows)
     priced = replace(case, inputs=case.inputs._replace(utility_ueur_per_kwh=np.full(case.n_intervals, utility[0])))
     chunk = close_one(priced, t, orders, before, rows, feasible, case.opening_network)

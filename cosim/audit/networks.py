@@ -72,6 +72,16 @@ class SwitchedNetwork(NamedTuple):
             return self.reference.solve_series(p_kw, q_kvar)
         return self.reference.solve(p_kw, q_kvar)
 
+    def solve_at(self, vm_pu: Floats, p_kw: Floats, q_kvar: Floats) -> Flow:
+        """`solve` with the voltage of the external grid of each interval, (K,) pu, written into the net."""
+        assert isinstance(self.reference, Reference)
+        before, flows = self.reference.net.ext_grid["vm_pu"].copy(), []
+        for k, vm in enumerate(vm_pu.tolist()):
+            self.reference.net.ext_grid["vm_pu"] = vm
+            flows.append(self.reference.solve(p_kw[k : k + 1], q_kvar[k : k + 1]))
+        self.reference.net.ext_grid["vm_pu"] = before
+        return Flow.concatenate(flows)
+
     def make_flow_without_voltage(self, n_intervals: int) -> Flow:
         """Flow of intervals in which the feeder is off; others can be put in their places."""
         net, made = self.feeder.net, make_conductors(self.feeder)

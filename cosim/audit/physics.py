@@ -25,6 +25,7 @@ from cosim.audit.networks import (
 from cosim.audit.reactive import find_foreign, find_tan_phi
 from cosim.audit.recorded import OpenedBlock
 from cosim.audit.verdicts import Said, Solved, compare_verdict
+from cosim.case.head import HeadOfCase
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.reactive import IN_PROFILES, LoadReactive
 from cosim.delivery.setpoints import Kw, at_device, device_wh, mean_kw, metered_injections, spread_devices
@@ -36,6 +37,7 @@ from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.admittance import find_injection_rows
 from grid_models.powerflow.flow import Flow
+from grid_models.powerflow.head import HeadPowerFlow
 from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.verdicts import Judgement, check_limits, judge
 from market.exchanges import Kind, Rows
@@ -59,6 +61,8 @@ class Physics(NamedTuple):
         Q/P of every house's load in millionths, (N,), as recorded.
     switch
         Makes the network of some topology changes, with the background run in some way.
+    head
+        Voltages of the feeder's head, and limits there, as the run kept them; None where they are those of the net.
     """
 
     scenario: Scenario
@@ -67,6 +71,29 @@ class Physics(NamedTuple):
     interval_minutes: int
     load_tan_phi_ppm: npt.NDArray[np.int64]
     switch: Callable[[Changes, Uses, Taps], SwitchedNetwork]
+    head: HeadOfCase | None = None
+
+    def at(self, interval: int) -> Physics:
+        """What a block of an interval is held against: with the limit at the head that it has."""
+        return self if self.head is None else self._replace(limits=self.head.limits(self.limits, interval))
+
+    def limit_at_head(self, interval: int) -> float:
+        """Largest loading at the head in an interval, %; infinite where there is none beside those of the branches."""
+        return np.inf if self.head is None else float(self.head.series.max_loading_percent[interval])
+
+    def solve(self, network: SwitchedNetwork, intervals: Sequence[int], p_kw: Kw, q_kvar: Kw) -> Flow:
+        """Flow of injections of K intervals by the network's reference, with the head as it is in them."""
+        if self.head is None:
+            return network.solve(p_kw, q_kvar)
+        return network.solve_at(self.head.series.vm_pu[list(intervals)], p_kw, q_kvar)
+
+    def find_engine(
+        self, network: SwitchedNetwork, intervals: Sequence[int], p_kw: Kw, q_kvar: Kw
+    ) -> npt.NDArray[np.int8]:
+        """Who solves injections of K intervals in a run."""
+        if self.head is None:
+            return network.find_engine(p_kw, q_kvar)
+        return HeadPowerFlow(self.head.head, self.head.series.vm_pu[list(intervals)]).solve(p_kw, q_kvar).engine
 
 
 class Block(NamedTuple):
@@ -99,18 +126,18 @@ def audit_blocks(physics: Physics, opened: Sequence[OpenedBlock]) -> list[list[s
     """What is wrong with each of some blocks that hold intervals."""
     blocks = [decode_block(block) for block in opened]
     found: list[list[str]] = [[] for _ in blocks]
-    by_network = defaultdict[tuple[Changes, Uses, Taps], list[int]](list)
+    by_network = defaultdict[tuple[Changes, Uses, Taps, float], list[int]](list)
     for k, block in enumerate(blocks):
         if block.meters.size == physics.feeder.bus.size:
             uses = find_uses(physics.feeder, block.changes, block.exchanges, physics.interval_minutes)
             found[k] += find_false_taps(physics.feeder, physics.scenario, block.taps)
             if not found[k]:
-                by_network[block.changes, uses, block.taps].append(k)
+                by_network[block.changes, uses, block.taps, physics.limit_at_head(block.opened.interval)].append(k)
         else:
             found[k].append(f"{block.meters.size} meters for {physics.feeder.bus.size} houses")
-    for (changes, uses, taps), chosen in by_network.items():
-        network = physics.switch(changes, uses, taps)
-        whats = _audit_network(physics, network, [blocks[k] for k in chosen])
+    for (changes, uses, taps, _), chosen in by_network.items():
+        network, held = physics.switch(changes, uses, taps), physics.at(blocks[chosen[0]].opened.interval)
+        whats = _audit_network(held, network, [blocks[k] for k in chosen])
         for k, what in zip(chosen, whats, strict=True):
             found[k] += [*find_false_background(network, changes, uses, blocks[k].exchanges), *what]
     return found
@@ -120,8 +147,8 @@ def _audit_network(physics: Physics, network: SwitchedNetwork, blocks: Sequence[
     """What is wrong with blocks of one network."""
     meters = np.stack([block.meters for block in blocks])
     p_kw, q_kvar = find_injections(physics, meters)
-    flow = solve_recorded(network, blocks, p_kw, q_kvar)
-    engines = network.find_engine(p_kw, q_kvar)
+    flow = solve_recorded(physics, network, blocks, p_kw, q_kvar)
+    engines = physics.find_engine(network, [block.opened.interval for block in blocks], p_kw, q_kvar)
     verdicts, unjust = judge(flow, physics.limits), find_unjust(physics, network, blocks)
     found = []
     for k, block in enumerate(blocks):
@@ -158,11 +185,14 @@ def find_injections(physics: Physics, meters: Rows) -> tuple[Kw, Kw]:
     return metered_injections(meters, physics.interval_minutes, connections, drawn)
 
 
-def solve_recorded(network: SwitchedNetwork, blocks: Sequence[Block], p_kw: Kw, q_kvar: Kw) -> Flow:
+def solve_recorded(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Block], p_kw: Kw, q_kvar: Kw) -> Flow:
     """Flow of recorded injections, (K, C) kW and kvar, by the reference; no voltage where nothing supplies anything."""
     lit = np.flatnonzero([network.reference is not None and not block.is_off for block in blocks])
     flow = network.make_flow_without_voltage(len(blocks))
-    return flow.with_intervals(lit, network.solve(p_kw[lit], q_kvar[lit])) if lit.size else flow
+    if not lit.size:
+        return flow
+    intervals = [blocks[k].opened.interval for k in lit.tolist()]
+    return flow.with_intervals(lit, physics.solve(network, intervals, p_kw[lit], q_kvar[lit]))
 
 
 def _check_topology(physics: Physics, network: SwitchedNetwork, block: Block) -> list[str]:
@@ -256,7 +286,8 @@ def find_unjust(physics: Physics, network: SwitchedNetwork, blocks: Sequence[Blo
     devices = [devices_as_cleared_wh(blocks[k]) for k in cut]
     wh = {device: np.stack([of_one[device] for of_one in devices]) for device in devices[0]}
     p_kw = spread_devices(wh, physics.interval_minutes, connections)
-    flow = network.solve(p_kw, at_device(q_kvar, "load", connections))
+    intervals = [blocks[k].opened.interval for k in cut]
+    flow = physics.solve(network, intervals, p_kw, at_device(q_kvar, "load", connections))
     for k, within in zip(cut, find_within(flow, physics.limits).tolist(), strict=True):
         if within:
             found[k].append("exchanges were cut though all that were cleared keep every limit")

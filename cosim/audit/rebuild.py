@@ -25,6 +25,7 @@ from cosim.case.connections import connect
 from cosim.case.devices import Device, FuelCellDevice, list_devices
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
 from cosim.case.frames import PROFILES_FILE
+from cosim.case.head import HeadOfCase, make_head_of_case, read_head
 from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.inputs import draw_capacities, read_feeder
 from cosim.case.kept import is_made_again, read_kept_profiles, with_kept_network
@@ -32,11 +33,12 @@ from cosim.case.tariff import with_tariff
 from cosim.case.voltage_control import with_tap_keys
 from cosim.delivery.reactive import IN_PROFILES, PPM
 from cosim.errors import ScenarioError
-from cosim.recording.blocks import make_first_records, name_devices, name_digests, name_network
+from cosim.recording.blocks import make_first_records, name_devices, name_digests, name_head, name_network
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
+from grid_models.response.sensitivity import make_engine
 from market.ledger.format.records import RecordBytes, read_parameters
 from market.mechanisms import BUILT_IN, Mechanism, find_mechanism
 from market.storage import Wh
@@ -133,6 +135,12 @@ def make_bare_case(recorded: Recorded) -> Case:
     return with_network(_make_market(scenario, profiles), feeder if same else recorded.feeder)
 
 
+def rebuild_head(recorded: Recorded) -> HeadOfCase | None:
+    """The head of a recorded run's feeder, as the run directory keeps it; None where it is that of the net."""
+    series = read_head(recorded.scenario, _make_empty_profiles(recorded.scenario, recorded.feeder.participants))
+    return None if series is None else make_head_of_case(make_engine(recorded.feeder), series)
+
+
 def _make_empty_profiles(scenario: Scenario, names: tuple[str, ...]) -> Profiles:
     """Profiles of a scenario's horizon and participants in which nothing is drawn, generated or paid."""
     start, n = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s"), scenario.horizon.n_intervals
@@ -151,7 +159,9 @@ def make_recorded_genesis(recorded: Recorded) -> RecordBytes:
     limits = Limits.from_feeder(feeder, **scenario.limits.asked())
     parameters = read_parameters(recorded.genesis)
     digests = name_digests(scenario, parameters.get("profiles_sha256", b"")[:32], recorded.inputs_salt)
-    digests |= name_network(feeder, recorded.inputs_salt) | name_devices(devices)
+    digests |= (
+        name_network(feeder, recorded.inputs_salt) | name_devices(devices) | name_head(read_head(scenario, profiles))
+    )
     if recorded.inputs_salt:
         digests["profiles_hmac"] = parameters.get("profiles_hmac", b"")[:32]
     return np.concatenate(

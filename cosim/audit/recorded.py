@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.connections import choose_wires, connect
-from cosim.case.kept import check_kept_network, lacks_phases, with_kept_network, with_kept_temperature
+from cosim.case.kept import check_kept_network, lacks_phases, with_kept_head, with_kept_network, with_kept_temperature
 from cosim.delivery.setpoints import mean_kw
 from cosim.errors import ScenarioError
 from cosim.recording.blocks import Form, name_digests, name_network
@@ -163,6 +163,7 @@ def read_recorded(directory: Path, first: FirstBlock) -> Recorded:
     genesis, salt = decode_records(first.records), first.inputs_salt
     parameters = read_parameters(genesis)
     loaded = with_kept_temperature(load_scenario(directory / "scenario.toml"), directory)
+    loaded = with_kept_head(loaded, directory)
     scenario = _find_recorded_scenario(loaded, parameters, salt)
     if scenario is None:
         raise ScenarioError(f"{directory}: expected the scenario the ledger was begun with, got another scenario.toml")

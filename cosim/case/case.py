@@ -25,6 +25,7 @@ from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.head import HeadOfCase, make_head_of_case, read_head
 from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.houses import list_rows, with_houses
 from cosim.case.idle_keys import check_idle_keys, list_idle_batteries
@@ -43,7 +44,7 @@ from cosim.delivery.setpoints import mean_kw
 from cosim.delivery.window import InputSeries
 from cosim.scenario.model import Scenario
 from data.profiles import Profiles
-from grid_models.arrays import Floats
+from grid_models.arrays import Floats, Places
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 from grid_models.response.active_control import ActiveControl
@@ -126,6 +127,8 @@ class Case(MarketCase):
         P(V) of the PV inverters; None where they do not reduce their power.
     taps, tap_state
         On-load tap changers, None without any, and where they stand before the interval that is run.
+    head
+        Voltages of the feeder's head, and limits there, in each interval; None where they are those of the net.
     """
 
     feeder: Feeder
@@ -136,6 +139,18 @@ class Case(MarketCase):
     active: ActiveControl | None = None
     taps: TapChangers | None = None
     tap_state: TapState = NO_TAPS
+    head: HeadOfCase | None = None
+
+    def at(self, first: int, stop: int) -> Case:
+        """The case with its head as it is in intervals first … stop-1; a limit there holds for one interval alone."""
+        if self.head is None:
+            return self
+        limits = self.head.limits(self.limits, first) if stop == first + 1 else self.limits
+        return replace(self.at_each(np.arange(first, stop)), limits=limits)
+
+    def at_each(self, intervals: Places) -> Case:
+        """The case with the voltages of its head in some intervals, (K,), which are solved together."""
+        return self if self.head is None else replace(self, engine=self.head.engine(intervals))
 
 
 def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCase:
@@ -270,6 +285,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     logger.info("network '%s': %d buses, %d lines, %d transformers; %s", *network)
     reactive = make_load_reactive(feeder, market.profiles)
     taps = make_tap_changers(scenario.tap_changer, feeder)
+    series = read_head(scenario, market.profiles)
     case = Case(
         **vars(market),
         feeder=feeder,
@@ -279,6 +295,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
         load_reactive=reactive,
         active=make_active_control(scenario.pv, panels_kw),
         taps=taps,
+        head=None if series is None else make_head_of_case(engine, series),
     )
     return case if taps is None else with_opening_taps(case, taps)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from cosim.case.case import MarketCase
+from cosim.case.case import Case, MarketCase
 from cosim.case.frames import PROFILES_FILE
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
 from data.errors import DataError
+from data.heads import HeadSeries, write_heads
 from data.profiles import Profiles
 from data.tables import read_profiles, write_profiles
 
@@ -21,10 +22,12 @@ NETWORK_SOURCE, PARTICIPANTS = "network_source.json", "participants.csv"
 """The network and its participants as they were given: what is written of a network that was read may round it."""
 TEMPERATURE = "temperature"
 """Name, but for its ending, of the copy of a table of temperatures."""
+HEAD_FILE = "head.parquet"
+"""The series of the feeder's head, as it was run."""
 
 
-def keep_inputs(case: MarketCase, directory: Path) -> None:
-    """Write profiles and network into the run directory, if they came from files and the run is not private.
+def keep_inputs(case: Case, directory: Path) -> None:
+    """Write profiles, network and series of the head into the run directory, if from files and the run is not private.
 
     Raises
     ------
@@ -38,6 +41,39 @@ def keep_inputs(case: MarketCase, directory: Path) -> None:
     if case.scenario.network.source == "file":
         keep_network(case.scenario, directory)
     keep_temperature(case.scenario, directory)
+    if case.head is not None:
+        keep_head(case.head.series, directory)
+
+
+def keep_head(series: HeadSeries, directory: Path) -> None:
+    """Write the series of the feeder's head into the run directory.
+
+    Raises
+    ------
+    ScenarioError
+        If the file cannot be written.
+    """
+    path = directory / HEAD_FILE
+    try:
+        write_heads(series, path)
+    except OSError as reason:
+        raise ScenarioError(f"{path}: expected to write the series of the head, got: {reason}") from reason
+
+
+def with_kept_head(scenario: Scenario, directory: Path) -> Scenario:
+    """The scenario with the series of the head that a run directory keeps; as it is if it names none.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario names one and the directory keeps none.
+    """
+    if scenario.network.head_file is None:
+        return scenario
+    kept = directory / HEAD_FILE
+    if not kept.is_file():
+        raise ScenarioError(f"{kept}: expected the series of the head that the run kept, found none; put it back")
+    return scenario.with_changes(network={"head_file": kept})
 
 
 def is_made_again(scenario: Scenario) -> bool:

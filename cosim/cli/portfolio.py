@@ -16,6 +16,7 @@ from cosim.portfolio import index as indexes
 from cosim.portfolio import keeping, made
 from cosim.portfolio import portfolio as portfolios
 from cosim.portfolio import table as tables
+from cosim.portfolio.medium_voltage import results
 from cosim.scenario import files, model
 
 if TYPE_CHECKING:
@@ -64,12 +65,23 @@ def run(
             "highest loading, then by name."
         ),
     ] = portfolios.DEFAULT_KEEP,
+    mv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NET.json", help="Medium-voltage net (pandapower) that all feeders hang on, each at its mv_bus."
+        ),
+    ] = None,
     hosting: Annotated[bool, typer.Option("--hosting", help="Find the hosting capacity of each feeder too.")] = False,
     key: Annotated[
         Path | None,
         typer.Option(help="Private key that signs the checkpoint over all heads. Default: a demonstration key."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if a feeder failed.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="End with exit code 1 if a feeder failed, or a medium-voltage limit stays broken."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout.")] = False,
 ) -> None:
     """Run every feeder of an index: a row a feeder in portfolio.parquet. A feeder that fails is a row that says why.
@@ -79,6 +91,8 @@ def run(
       gridsettle portfolio run feeders.csv --out runs/feeders
 
       gridsettle portfolio run --generate 100 --out runs/drawn
+
+      gridsettle portfolio run feeders.csv --mv net.json --out runs/town
 
       gridsettle portfolio run feeders.csv --out runs/feeders --scheduler tcp://10.0.0.1:8786 --resume
     """
@@ -102,6 +116,7 @@ def run(
                     keep=keep,
                     hosting=hosting,
                     key=signer,
+                    mv=mv,
                     listener=listener,
                 )
             except Stopped:
@@ -113,8 +128,9 @@ def run(
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     else:
-        terminal.show_portfolio(told)
-    if strict and told["failed"]:
+        under = told["medium_voltage"]
+        terminal.show_portfolio(told, results.describe(under) if under else ())
+    if strict and (told["failed"] or (told["medium_voltage"] or {}).get("broken_intervals")):
         raise typer.Exit(ANSWER_IS_NO)
 
 
@@ -157,4 +173,5 @@ def describe(found: Portfolio) -> dict[str, Any]:
         "worst": worst,
         "table": str(found.directory / tables.TABLE),
         "runs": str(runs) if runs.exists() else None,
+        "medium_voltage": results.read_summary(found.directory),
     }

@@ -407,8 +407,11 @@ def show_difference(judge: str, found: Difference) -> None:
     typer.echo(make_printable(line))
 
 
-def show_portfolio(told: dict[str, Any]) -> None:
-    """Print what became of a portfolio: how many feeders ran, why others did not, the worst, and where all are."""
+def show_portfolio(told: dict[str, Any], sentences: Iterable[str] = ()) -> None:
+    """Print what became of a portfolio: how many feeders ran, why others did not, the worst, and where all are.
+
+    `sentences` say what became of what they have in common.
+    """
     failed = told["failed"]
     table = make_table(f"portfolio, {told['run']:,} of {told['feeders']:,} feeders run")
     table.add_column("worst", overflow="fold")
@@ -422,4 +425,6 @@ def show_portfolio(told: dict[str, Any]) -> None:
         typer.echo(make_printable(f"failed: {row['feeder']}: {row['message']}"))
     if len(failed) > MOST_NAMED:
         typer.echo(f"and {len(failed) - MOST_NAMED:,} more that failed; the table has their messages")
+    for sentence in sentences:
+        typer.echo(make_printable(sentence))
     typer.echo(f"wrote {told['table']}" + (f", and runs with reports in {told['runs']}" if told["runs"] else ""))

@@ -61,12 +61,13 @@ def scale_by_houses(intervals: int, case: MarketCase) -> int:
 
 def run_window(case: Case, state: State, network: NetworkState, first: int, n: int) -> list[Chunk]:
     """The clean intervals among the next `n`, and the first unclean one repaired."""
-    tried = try_window(case, state, first, n)
+    tried = try_window(case.at(first, first + n), state, first, n)
     done = [close_clean(case, state, tried, network, tried.n_clean)] if tried.n_clean else []
     if tried.n_clean < n:
         network = done[-1].network if done else network
         state = done[-1].window.state if done else state
-        done.append(repair_interval(with_taps_of(case, network), state, tried, network))
+        unclean = first + tried.n_clean
+        done.append(repair_interval(with_taps_of(case, network).at(unclean, unclean + 1), state, tried, network))
     return done
 
 
@@ -89,6 +90,8 @@ def run_intervals(
     while t < end:
         event = case.timeline.next_event(t) if network.is_normal else t
         n = min(length, event - t, end - t)
+        if case.head is not None and n > 1:
+            n = case.head.count_without_limit(t, n)
         case = with_taps_of(case, network)
         if n == 0:
             network = with_plan(case, switching, state, network, t)

@@ -69,7 +69,7 @@ def run_interval(case: Case, state: State, t: int, network: NetworkState | None 
         If energy or money does not balance.
     """
     network = network or case.opening_network
-    case = with_taps_of(case, network)
+    case = with_taps_of(case, network).at(t, t + 1)
     # Own balance first; what is left over becomes offers and requests.
     orders, before = make_orders_at(case.inputs, t, t, state, case.rules)
     # The market agrees on exchanges.

@@ -53,6 +53,8 @@ class Entry(NamedTuple):
         Whether it has as many houses as its network has buses with loads, one at each.
     refused
         Why it cannot be run; empty where it can.
+    mv_bus
+        Index or name of the bus of a medium-voltage net that it hangs on; empty where there is none.
     """
 
     name: str
@@ -60,10 +62,16 @@ class Entry(NamedTuple):
     sources: tuple[Source, ...] = ()
     houses_at_loads: bool = False
     refused: str = ""
+    mv_bus: str = ""
 
 
 def make_entry(
-    name: str, scenario: Scenario, shown: Mapping[Path, str] | None = None, *, houses_at_loads: bool = False
+    name: str,
+    scenario: Scenario,
+    shown: Mapping[Path, str] | None = None,
+    *,
+    houses_at_loads: bool = False,
+    mv_bus: str = "",
 ) -> Entry:
     """A feeder of a scenario whose paths are absolute; `shown` are the paths as they were given.
 
@@ -80,7 +88,7 @@ def make_entry(
             )
     given = shown or {}
     sources = tuple(Source(key, path, given.get(path, str(path))) for key, path in list_paths(scenario).items())
-    return Entry(name, scenario.with_changes(name=name[:100]), sources, houses_at_loads)
+    return Entry(name, scenario.with_changes(name=name[:100]), sources, houses_at_loads, mv_bus=mv_bus)
 
 
 def refuse_entry(name: str, reason: object) -> Entry:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cosim.errors import ScenarioError
 from cosim.portfolio.entry import Entry, digest_entry, read_source, refuse_entry
+from cosim.portfolio.medium_voltage.results import BESIDE
 from cosim.results.folders import list_names
 from cosim.results.integrity import read_json
 from cosim.simulation.version import find_version
@@ -17,7 +18,7 @@ from cosim.simulation.version import find_version
 INDEX = "index.json"
 LOCK = "portfolio.lock"
 LIBRARIES = ("gridsettle", "pandapower", "numpy", "scipy", "numba")
-_BEFORE = (LOCK, f".{INDEX}.partial")
+_BEFORE = (LOCK, f".{INDEX}.partial", *BESIDE)
 """Files that are left where a command is killed before it has written what the portfolio is of."""
 
 
@@ -87,6 +88,20 @@ def check_begun(directory: Path, identity: Identity, *, resume: bool) -> bool:
     ScenarioError
         If the folder holds anything else, or another portfolio, or there is nothing to resume.
     """
+    if not has_begun(directory, resume=resume):
+        return False
+    _check_same(directory, read_json(directory / INDEX), identity.as_dict())
+    return True
+
+
+def has_begun(directory: Path, *, resume: bool) -> bool:
+    """Whether a folder holds a portfolio that is to be resumed.
+
+    Raises
+    ------
+    ScenarioError
+        If the folder holds anything else, or there is nothing to resume.
+    """
     names = [name for name in list_names(directory) if name not in _BEFORE]
     if resume and not directory.exists():
         raise ScenarioError(f"{directory}: expected a portfolio to resume, found no such folder; run without --resume")
@@ -99,7 +114,6 @@ def check_begun(directory: Path, identity: Identity, *, resume: bool) -> bool:
             f"{directory}: expected a new or empty folder, found a portfolio; go on with --resume, or choose another "
             "with --out"
         )
-    _check_same(directory, read_json(directory / INDEX), identity.as_dict())
     return True
 
 

@@ -35,9 +35,12 @@ NAME = re.compile(r"\w(?:[\w .,()+&#-]{0,98}[\w)])?")
 NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 FILES = {"network": "network.file", "participants": "network.participants", "profiles": "profiles.file"}
 """Columns that name a file, and the key that they stand for."""
-PATH_KEYS = (*FILES.values(), "houses.table", "pv.weather_file", "heat_pump.temperature_file")
+PATH_KEYS = (
+    *(*FILES.values(), "network.head_file", "houses.table"),
+    *("pv.weather_file", "heat_pump.temperature_file"),
+)
 """Keys whose value is the path of a file."""
-OWN = ("feeder", "scenario", *FILES, "seed")
+OWN = ("feeder", "scenario", *FILES, "seed", "mv_bus")
 SCENARIO, NETWORK, PARTICIPANTS, PROFILES = ".toml", ".json", "-participants.csv", "-profiles.csv"
 """Ends of the names of files in a folder: of a scenario, of a network, and of what lies beside a network."""
 
@@ -187,7 +190,7 @@ def _make_of_row(name: str, cells: Mapping[str, Any], place: Place) -> Entry:
 def _make_with_cells(name: str, cells: Mapping[str, Any], place: Place) -> Entry:
     given = dict(cells)
     shown: dict[Path, str] = {}
-    scenario = place.base
+    scenario, mv_bus = place.base, _read_bus(given.pop("mv_bus", ""))
     if "scenario" in given:
         scenario, shown = _load_own(place.folder, str(given.pop("scenario")))
     where = f"feeder '{name}'"
@@ -196,7 +199,19 @@ def _make_with_cells(name: str, cells: Mapping[str, Any], place: Place) -> Entry
         scenario = with_sources(scenario, where, **files)
     changes = _read_changes(given, place.folder, shown)
     scenario = scenario.with_changes(where, **changes) if changes else scenario
-    return make_entry(name, scenario, shown, houses_at_loads="network" in given and _has_no_table(scenario))
+    drawn = "network" in given and _has_no_table(scenario)
+    return make_entry(name, scenario, shown, houses_at_loads=drawn, mv_bus=mv_bus)
+
+
+def _read_bus(cell: Any) -> str:
+    """Index or name of a bus; a column of numbers with gaps holds an index as 3.0.
+
+    Examples
+    --------
+    >>> _read_bus(3.0), _read_bus(" Bus 3 ")
+    ('3', 'Bus 3')
+    """
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
 def with_sources(scenario: Scenario, where: str, /, **changes: dict[str, Any]) -> Scenario:

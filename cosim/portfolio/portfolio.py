@@ -23,9 +23,10 @@ from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.portfolio.entry import Entry, read_source
 from cosim.portfolio.heads import list_heads, sign_heads, write_heads
-from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, hash_content, make_identity
+from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, has_begun, hash_content, make_identity
 from cosim.portfolio.index import read_index, sort_entries
 from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
+from cosim.portfolio.medium_voltage.under import check_no_buses, with_heads
 from cosim.portfolio.records import Record, append_record, open_records, read_records
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
 from cosim.portfolio.table import TABLE
@@ -127,6 +128,7 @@ def run_portfolio(
     keep: str = DEFAULT_KEEP,
     hosting: bool = False,
     key: Ed25519PrivateKey | None = None,
+    mv: Any = None,
     listener: Listener | None = None,
 ) -> Portfolio:
     """Run every feeder of an index, on the cores of this machine or a Dask cluster.
@@ -152,6 +154,8 @@ def run_portfolio(
         Whether the hosting capacity of each feeder is wanted too.
     key
         Private key that signs the checkpoint over all heads; the demonstration key if left out.
+    mv
+        A medium-voltage net that all feeders hang on, or its path; their entries or rows name their buses (`mv_bus`).
     listener
         Called after every feeder.
 
@@ -173,7 +177,9 @@ def run_portfolio(
         if isinstance(index, str | Path)
         else sort_entries(index, "entries")
     )
-    identity, directory = make_identity(entries, hosting=hosting), Path(out).absolute()
+    directory = Path(out).absolute()
+    entries = _place_under(entries, mv, directory, resume=resume, hosting=hosting)
+    identity = make_identity(entries, hosting=hosting)
     begun = check_begun(directory, identity, resume=resume)
     make_folder(directory)
     with (
@@ -194,6 +200,20 @@ def run_portfolio(
         _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
         _keep_runs(start, table.to_pylist(), kept, listener)
     return Portfolio(directory, table)
+
+
+def _place_under(entries: list[Entry], mv: Any, directory: Path, *, resume: bool, hosting: bool) -> list[Entry]:
+    """The entries under a medium-voltage net, as they agreed with it; as they are where there is none."""
+    if mv is None:
+        check_no_buses(entries)
+        return entries
+    if hosting:
+        raise ScenarioError(
+            "--hosting: expected feeders by themselves, got --mv, under which the room of one depends on all others; "
+            "leave one of the two out"
+        )
+    has_begun(directory, resume=resume)
+    return with_heads(entries, mv, directory)
 
 
 @dataclass(frozen=True)

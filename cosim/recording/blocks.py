@@ -26,6 +26,7 @@ from cosim.recording.houses import list_house_parameters
 from cosim.recording.topology import make_topology_of_chunk
 from cosim.scenario.model import Scenario
 from cosim.scenario.sections import LedgerSection
+from data.heads import HeadSeries
 from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
@@ -103,7 +104,7 @@ def make_genesis_records(case: Case, inputs_salt: bytes = b"", form: Form = NOW)
         Which terms it states.
     """
     digests = name_digests(case.scenario, case.profiles.digest(), inputs_salt) | name_network(case.feeder, inputs_salt)
-    digests |= name_devices(case.fleet.flexible)
+    digests |= name_devices(case.fleet.flexible) | name_head(None if case.head is None else case.head.series)
     form = form._replace(varh_in_profiles=case.profiles.load_varh is not None)
     return make_first_records(case.scenario, case.mechanism, case.opening, case.feeder, case.limits, digests, form)
 
@@ -132,6 +133,11 @@ def name_network(feeder: Feeder, inputs_salt: bytes) -> dict[str, bytes]:
 def name_devices(devices: FlexibleDevices) -> dict[str, bytes]:
     """Digest of cars and heat pumps as the first block holds it, by the name of its parameter; nothing without any."""
     return {DEVICES_PARAMETER: digest_devices(devices)} if devices.kind.size else {}
+
+
+def name_head(series: HeadSeries | None) -> dict[str, bytes]:
+    """Digest of the feeder's head as the first block holds it, by the name of its parameter; nothing without any."""
+    return {} if series is None else {"head_sha256": series.digest()}
 
 
 def make_cover(scenario: Scenario, n_houses: int) -> Cover:

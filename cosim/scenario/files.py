@@ -23,7 +23,7 @@ _PATHS = {
     "profiles": ("file",),
     "pv": ("weather_file",),
     "houses": ("table",),
-    "network": ("file", "participants"),
+    "network": ("file", "participants", "head_file"),
     "heat_pump": ("temperature_file",),
     "ledger": ("operator_key", "member_keys"),
 }

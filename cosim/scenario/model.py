@@ -112,7 +112,7 @@ class Scenario(Section):
         ledger = set(type(self.ledger).model_fields)
         left_out: dict[str, Any] = {
             "profiles": {"file", "day_first"},
-            "network": {"file", "participants"},
+            "network": {"file", "participants", "head_file"},
             "houses": {"table"},
             "ledger": ledger,
             "horizon": {"timezone"},

@@ -281,6 +281,9 @@ class NetworkSection(Section):
     name: str | None = Field(None, description="name of a pandapower net, e.g. cigre_lv")
     file: Path | None = Field(None, description="pandapower JSON, relative to this scenario")
     participants: Path | None = Field(None, description="CSV participant,bus for your file")
+    head_file: Path | None = Field(
+        None, description="table time,vm_pu,max_loading_percent of the feeder's head; none: the voltage in the net"
+    )
     model: Literal["balanced", "three_phase", "four_wire"] = Field(
         "balanced",
         description="balanced: all phases alike; three_phase: each by itself, the neutral earthed everywhere; "

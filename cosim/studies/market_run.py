@@ -8,6 +8,7 @@ import numpy as np
 
 from cosim.case.case import MarketCase
 from cosim.case.checks import check_no_envelopes
+from cosim.case.head import check_no_head
 from cosim.delivery.window import Window
 from cosim.interval.chunk import check_conserved
 from cosim.interval.optimistic import settle_optimistically
@@ -25,6 +26,7 @@ _N_KINDS = max(Kind) + 1
 def run_market(case: MarketCase) -> Iterator[Window]:
     """Windows of the whole horizon, every exchange delivered as cleared."""
     check_no_envelopes(case.scenario, "a market without a network")
+    check_no_head(case.scenario, "a market without a network")
     state = case.opening
     for first in range(0, case.n_intervals, WINDOW):
         n = min(WINDOW, case.n_intervals - first)

@@ -15,6 +15,7 @@ import numpy as np
 from cosim.case.case import Case
 from cosim.case.checks import check_no_envelopes
 from cosim.case.event_checks import check_only_loads
+from cosim.case.head import check_no_head
 from cosim.case.voltage_control import check_without_voltage_control
 from cosim.curtailment.feasible import Feasible, make_feasible
 from cosim.delivery.window import make_orders_at
@@ -139,6 +140,7 @@ def check_alike(cases: Sequence[Case]) -> None:
         check_only_loads(case.scenario, who)
         check_without_voltage_control(case.scenario, who)
         check_no_envelopes(case.scenario, "study microgrids")
+        check_no_head(case.scenario, "study microgrids")
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}")

@@ -15,6 +15,7 @@ import pandas as pd
 from cosim.case.case import Case, build_case
 from cosim.case.community import sun_shape
 from cosim.case.event_checks import list_left_out
+from cosim.case.head import check_no_head
 from cosim.case.unhindered import DeviceLoad, find_device_load, find_drawn_kw
 from cosim.case.voltage_control import list_controls_left_out
 from cosim.delivery.setpoints import at_device, mean_kw
@@ -90,6 +91,7 @@ def find_hosting(scenario: Scenario, *, n_intervals: int = 24, largest_kw: float
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
         If an input cannot be used.
     """
+    check_no_head(scenario, "hosting capacity")
     case = build_case(scenario)
     every = np.arange(case.n_intervals)
     found = find_hosting_capacity(case, every, n_first=n_intervals, largest_kw=largest_kw)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import replace
 from typing import NamedTuple
 
 from grid_models.feeder.feeder import Feeder
+from grid_models.powerflow.head import with_head_voltage
 from grid_models.powerflow.limits import Limits
 from grid_models.ranges import check_range
 from grid_models.response.sensitivity import AnyPowerFlow, make_engine
@@ -36,11 +35,5 @@ def make_wires(feeder: Feeder, limits: Limits, head_vm_pu: Sequence[float] = ())
         If a voltage is not between 0.5 and 1.5 pu, or the network cannot be solved.
     """
     check_range("voltage of the head", list(head_vm_pu), 0.5, 1.5, remedy="give it in pu, e.g. 0.98 and 1.03")
-    feeders = [_with_head_voltage(feeder, vm_pu) for vm_pu in dict.fromkeys(head_vm_pu)] or [feeder]
+    feeders = [with_head_voltage(feeder, vm_pu) for vm_pu in dict.fromkeys(head_vm_pu)] or [feeder]
     return Wires(tuple(make_engine(each) for each in feeders), limits)
-
-
-def _with_head_voltage(feeder: Feeder, vm_pu: float) -> Feeder:
-    net = deepcopy(feeder.net)
-    net.ext_grid["vm_pu"] = vm_pu
-    return replace(feeder, net=net, given=None)

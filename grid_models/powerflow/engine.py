@@ -143,6 +143,15 @@ class PowerFlow:
         iterations, pairs = solve_voltages(self.network, p, q, TOLERANCE_PU, MAX_ITERATIONS)
         return (pairs[:, 0] + 1j * pairs[:, 1])[self.position] if iterations else None
 
+    @property
+    def origin(self) -> PowerFlow:
+        """Engine of the same topology at the voltages of its net: this one."""
+        return self
+
+    def judged_feeder(self) -> Feeder:
+        """The feeder as whoever asks pandapower about a state of this engine needs it."""
+        return self.feeder
+
     def verify(self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None) -> Agreement:
         """`verify_against_pandapower` on this engine."""
         return verify_against_pandapower(self, p_kw, q_kvar, sample)

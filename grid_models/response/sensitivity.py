@@ -160,8 +160,8 @@ def sensitivity(engine: AnyPowerFlow, p_kw: Floats, q_kvar: Floats | None = None
         return phase_sensitivity(engine, p_kw, q)
     v = engine.voltages(p_kw, q)
     if v is None:
-        return sensitivity_by_differences(engine.feeder, engine.matrices, p_kw, q)
-    bus, fixed = engine.matrices.bus, make_fixed_part(engine)
+        return sensitivity_by_differences(engine.judged_feeder(), engine.matrices, p_kw, q)
+    bus, fixed = engine.matrices.bus, make_fixed_part(engine.origin)
     state = State(fixed, v, sum_internal_injections(engine.matrices, fixed.home, p_kw, q))
     return Response(
         vm_pu=np.where(bus >= 0, np.abs(v)[bus], np.nan),

@@ -17,6 +17,7 @@ import pandas as pd
 from cosim.case.case import Case, build_case
 from cosim.case.community import COMMUNITY
 from cosim.case.event_checks import list_left_out
+from cosim.case.head import check_no_head
 from cosim.case.unhindered import DeviceLoad, find_device_load
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
@@ -165,6 +166,7 @@ def find_stochastic_hosting(
             f"{sizes}: expected sizes of what is placed, got some of {TECHNOLOGIES[min(extra)]}; leave them out, or "
             "name it in --technology"
         )
+    check_no_head(scenario, "hosting capacity")
     case = build_case(scenario)
     boxes = tuple(np.unique(own[1][0]).tolist()) if 1 in own else WALL_BOXES_KW
     library, sites = make_library(case, codes, boxes), _list_sites(case)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cosim.case.case import Case
 from cosim.case.checks import check_islands, check_no_envelopes, check_outages, check_sources
+from cosim.case.head import check_no_head
 from cosim.case.plugged import StatedDevice, check_house
 from cosim.case.voltage_control import check_without_voltage_control
 from cosim.errors import ScenarioError
@@ -113,6 +114,7 @@ def check_scenario(scenario: Scenario) -> None:
             "the operator will do is not known ahead; leave it out, or run it without people by gridsettle run"
         )
     check_no_envelopes(scenario, "a served run")
+    check_no_head(scenario, "a served run")
     check_without_voltage_control(scenario, "a served run, in which outages and devices may come")
     options = scenario.ledger
     for name, asked, why in (

@@ -199,6 +199,7 @@ LISTED = {
     "profiles.day_first": "tests of the table reader",
     "network.file": "test_bad_input and test_community_networks",
     "network.participants": "test_bad_input and test_community_networks",
+    "network.head_file": "tests of the head",
     "network.shared_bus": "it allows what is refused otherwise: test_bad_input",
     "own_stack.cells": "cells and voltages scale alike, so the stack's power is the same; it says what was built",
     "battery.inverter_cos_phi": "it binds where an island's former is at its rating: test_battery_wear",

@@ -1,0 +1,1 @@
+"""Feeders under one medium-voltage net: voltages and powers of their heads are exchanged until they agree."""
