@@ -26,6 +26,10 @@ TRIES = 3
 """Workers that may end under a task before it counts as the cause."""
 AHEAD = 2
 """Tasks in a cluster for each thread of its workers: none waits for the next one."""
+SILENT = "distributed", "distributed.client", "distributed.core", "tornado.application"
+"""Loggers of Dask that tell of a connection that is lost."""
+LONGEST_ANSWER_S = 60.0
+"""How long an answer that is finished may take to come."""
 POLL_S = 1.0
 """How long a wait for the cluster lasts before its connection is looked at."""
 
@@ -155,24 +159,18 @@ def answer_on_cluster(
                 running[future] = task[0]
             if not running:
                 return
-            done: Any = ()
-            with suppress(TimeoutError):
-                done = distributed.wait(list(running), timeout=POLL_S, return_when="FIRST_COMPLETED").done
-            _check_connected(client)
-            for future in done:
+            for future in _wait(distributed, list(running)):
                 place = running.pop(future)
-                if future.status not in ("finished", "error"):
-                    raise _lost()
-                error = future.exception()
+                error = _find_error(future)
                 if isinstance(error, distributed.KilledWorker):
                     error = WorkerEndedError(f"its worker ended {TRIES + 1} times before it answered")
-                yield Answer(place, None if error else future.result(), error)
+                yield Answer(place, None if error else future.result(timeout=LONGEST_ANSWER_S), error)
 
 
 @contextmanager
 def _connect(distributed: Any, scheduler: str) -> Iterator[Any]:
     """A client of the cluster. Dask's own loggers are silent meanwhile: what they say of a lost one is said here."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
+    loggers = [logging.getLogger(name) for name in SILENT]
     levels = [each.level for each in loggers]
     for each in loggers:
         each.setLevel(logging.CRITICAL + 1)
@@ -184,10 +182,32 @@ def _connect(distributed: Any, scheduler: str) -> Iterator[Any]:
         try:
             yield client
         finally:
-            client.close(timeout=2)
+            with suppress(Exception):  # without its scheduler a client does not close, and says so in several ways
+                client.close(timeout=2)
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
+
+
+def _wait(distributed: Any, futures: list[Any]) -> Any:
+    """Futures that are done; after a while also none."""
+    try:
+        return distributed.wait(futures, timeout=POLL_S, return_when="FIRST_COMPLETED").done
+    except TimeoutError:
+        return ()
+    except Exception as reason:  # a connection that is lost cancels all that was asked for
+        raise _lost() from reason
+
+
+def _find_error(future: Any) -> BaseException | None:
+    """What a function raised on the cluster; an answer that is lost on the way is a lost cluster."""
+    if future.status not in ("finished", "error"):
+        raise _lost()
+    try:
+        error: BaseException | None = future.exception(timeout=LONGEST_ANSWER_S)
+    except Exception as reason:
+        raise _lost() from reason
+    return error
 
 
 def _count_threads(client: Any) -> int:

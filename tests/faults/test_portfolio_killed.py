@@ -28,7 +28,7 @@ from cosim.studies.workers import TRIES, WorkerEndedError, answer_on_processes
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
 QUIET: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-DAY = ["portfolio", "run", "--generate", "5", "--hours", "24", "--keep", "none"]
+DAY = ["portfolio", "run", "--generate", "4", "--hours", "24", "--keep", "none"]
 
 
 def end_on_the_way(item: tuple[str, bool]) -> str:
@@ -163,7 +163,7 @@ def wait_for(address: str) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_cluster_that_loses_a_worker_then_its_scheduler_ends_with_the_same_table(tmp_path: Path) -> None:
-    (tmp_path / "index.csv").write_text("feeder,seed\n" + "".join(f"f{seed},{seed}\n" for seed in range(1, 9)))
+    (tmp_path / "index.csv").write_text("feeder,seed\n" + "".join(f"f{seed},{seed}\n" for seed in range(1, 7)))
     day = Scenario().with_changes(horizon={"hours": 24})
     whole = run_portfolio(tmp_path / "index.csv", tmp_path / "whole", scenario=day, keep="none")
     out = tmp_path / "killed"
@@ -174,7 +174,7 @@ def test_a_cluster_that_loses_a_worker_then_its_scheduler_ends_with_the_same_tab
             if done == 2:
                 add_worker()
                 processes[1].kill()
-            if done == 6:
+            if done == 4:
                 processes[0].kill()
 
         with pytest.raises(Exception, match=r"--scheduler: expected the connection .* go on with --resume"):
