@@ -67,7 +67,9 @@ def make_curtailed_by_house_table(exchange_sums: pa.Table, rule: str = "") -> pa
         }
     )
     sold = pc.and_(is_named(kind, *CURTAILED_KINDS), pc.greater(plain["cleared"], 0))
-    total = plain.filter(sold).group_by("house", use_threads=False).aggregate([("cleared", "sum"), ("delivered", "sum")])
+    total = (
+        plain.filter(sold).group_by("house", use_threads=False).aggregate([("cleared", "sum"), ("delivered", "sum")])
+    )
     total = total.sort_by("house")
     cleared, delivered = (total[f"{name}_sum"].to_numpy() / 1000.0 for name in ("cleared", "delivered"))
     return pa.table(

@@ -162,8 +162,9 @@ def _iterate(engine: AnyPowerFlow, curve: Characteristic, p: Floats, beside: Flo
         if running.size == 0:
             return _put_together(flows)
         q[running] = _follow(curve, some.select(np.flatnonzero(goes_on)), vm_pu[goes_on], q[running], v_q)
-    flow = _take_rows(flow, goes_on)
-    return _put_together([*flows, (running, flow._replace(converged=np.zeros(running.size, bool)))])
+    hunting = np.full(running.size, Engine.CONTROL, np.int8)
+    flow = _take_rows(flow, goes_on)._replace(converged=np.zeros(running.size, bool), engine=hunting)
+    return _put_together([*flows, (running, flow)])
 
 
 def _follow(curve: Characteristic, inverters: Inverters, vm_pu: Floats, q: Floats, v_q: Floats) -> Floats:

@@ -12,7 +12,7 @@ from cosim.studies.hosting.draws import TECHNOLOGIES, Draws
 from cosim.studies.hosting.first import First
 from cosim.studies.hosting.street import Street
 from cosim.validation.tables import describe_violation
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Floats, Ints, Mask
 from grid_models.feeder.connection import NAMES
 from grid_models.powerflow.verdicts import Violation
 
@@ -21,6 +21,8 @@ POINTS = 50
 """Steps of the curve in kW."""
 NO_SOLUTION = "power_flow"
 """In place of an element where the power flow has no solution."""
+NO_REST = "control"
+"""In place of an element where inverters or tap changers find no state to rest in."""
 
 
 class Answers(NamedTuple):
@@ -34,12 +36,15 @@ class Answers(NamedTuple):
         (K,) numbers of the intervals in which they were judged.
     violation
         The limit that each breaks; None where it breaks none, or there is no solution.
+    hunts
+        (D,) whether it has none since a control finds no rest.
     """
 
     draws: Draws
     first: First
     interval: Ints
     violation: list[Violation | None]
+    hunts: Mask
 
 
 def make_draws_table(street: Street, answers: Answers) -> pd.DataFrame:
@@ -53,6 +58,7 @@ def make_draws_table(street: Street, answers: Answers) -> pd.DataFrame:
     table = pd.concat([table, pd.DataFrame(bound).astype({"element": "Int64"})], axis=1)
     unsolved = ~reached & np.array([violation is None for violation in answers.violation])
     table.loc[unsolved, "element_type"] = NO_SOLUTION
+    table.loc[unsolved & answers.hunts, "element_type"] = NO_REST
     names = np.array(street.case.feeder.participants, dtype=object)
     technology = np.array(TECHNOLOGIES, dtype=object)[draws.technology[every, last]]
     table["last_technology"] = np.where(reached, "", technology)
