@@ -208,7 +208,8 @@ def _list_inverters(pv_kw: Floats) -> Ints:
 def _find_newton_step(rules: _Targets, by: tuple[Floats, Floats], mismatch: Floats, column: Ints) -> Floats:
     """Change of what passes and of Q, (k, 2C), that removes a mismatch of both, to first order.
 
-    With `dV = V_p·dp + V_q·dq`: `dp - P_v·dV = m_p` and `dq - Q_v·dV - Q_p·dp = m_q`, of the injections `column`, (k, A).
+    With `dV = V_p·dp + V_q·dq`: `dp - P_v·dV = m_p` and `dq - Q_v·dV - Q_p·dp = m_q`. Of others than the injections
+    `column`, (k, A), nothing changes.
     """
     (k, n), rows = column.shape, np.arange(len(column))[:, None]
     matrix = np.zeros((k, 2 * n, 2 * n))

@@ -98,17 +98,15 @@ def _find_first(street: Street, window: Window, draws: Draws, first: First, inte
     n_draws, n_devices = draws.kw.shape
     profile = street.library.choose(draws)
     placed = {k: street.add_nothing(n_draws) for k in intervals}
-    # A state beyond the answer may have no rest under P(V), and is tried for long before that is known.
-    block = BLOCK if street.case.active is None else 1
-    for start in range(0, n_devices, block):
+    for start in range(0, n_devices, BLOCK):
         running = np.flatnonzero(first.n_clean >= start)
         if running.size == 0:
             break
-        some = Draws._make(column[running, start : start + block] for column in draws)
+        some = Draws._make(column[running, start : start + BLOCK] for column in draws)
         for k in intervals:
-            steps = street.place(window.base, k, some, profile[running, start : start + block])
+            steps = street.place(window.base, k, some, profile[running, start : start + BLOCK])
             states = placed[k].select(running).apply(_add_axis).plus(steps.apply(_sum_up))
-            acts = some.kw * window.base.unit[k][profile[running, start : start + block]] != 0.0
+            acts = some.kw * window.base.unit[k][profile[running, start : start + BLOCK]] != 0.0
             _judge_block(street, window, k, first, running, start, states, acts)
             for kept, state in zip(placed[k], states, strict=True):
                 if kept is not None and state is not None:

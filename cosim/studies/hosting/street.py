@@ -205,7 +205,7 @@ class Street:
         if q is not None and added.q_kvar is not None:
             q = q + added.q_kvar
         if added.pv_kw is None:  # no inverter has a rule
-            none = np.zeros((1, 1))
+            none = np.zeros((len(p), 0))
             return solve_held_voltages(self.engine, self.controls, States(p, q, none, none, none))
         sun = base.unit[k, 0][:, None]  # where panels are placed their profile is the first
         rated = np.divide(added.pv_kw, sun, out=np.zeros_like(p), where=sun > 0.0)

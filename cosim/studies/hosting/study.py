@@ -316,8 +316,8 @@ def _list_notes(
     notes.append("batteries stand still; nothing is traded or curtailed; cars and heat pumps take what they want")
     if n_hunting:
         notes.append(
-            f"hunting: {n_hunting:,} draws end where inverters or tap changers find no state to rest in, which counts "
-            "as a violation: gentler curves, a wider band or smaller steps help"
+            f"hunting: inverters or tap changers find no state to rest in where {n_hunting:,} of the draws end, which "
+            "counts as a violation: gentler curves, a wider band or smaller steps help"
         )
     if street.case.taps is not None:
         notes.append(

@@ -135,3 +135,14 @@ def make_binding(table: pd.DataFrame) -> pd.DataFrame:
     low, high = chance_interval(counts["draws"].to_numpy(), max(len(table), 1))
     counts = counts.assign(share=counts["draws"] / max(len(table), 1), low=low, high=high)
     return counts.sort_values(["draws", *keys], ascending=[False, *(True for _ in keys)]).reset_index(drop=True)
+
+
+def make_gain(without: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Percentiles of what draws host more than they did without control, kW, with their intervals.
+
+    Of a draw that reached its end only that much is known to be hosted: `at_least` says how many gains are such.
+    """
+    gain = (table["hosted_kw"] - without["hosted_kw"]).to_numpy(np.float64)
+    found = make_percentiles(pd.DataFrame({"hosted_kw": gain, "reached_end": False}))
+    found = found.drop(columns=["reached_end", "draw"]).rename(columns={"hosted_kw": "gain_kw"})
+    return found.assign(at_least=int((table["reached_end"] | without["reached_end"]).sum()))

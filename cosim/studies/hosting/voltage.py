@@ -58,7 +58,7 @@ class States(NamedTuple):
     own_kw, placed_kw
         The parts of p_kw from panels that are there, and from those that are placed.
     placed_rated_kw
-        Rated power of the panels that are placed.
+        Rated power of the panels that are placed. All three are (R, 0) where no inverter has a rule.
     """
 
     p_kw: Floats
