@@ -12,6 +12,7 @@ from cosim.report.palette import CYCLE, GREY, ORANGE, VERMILION
 from cosim.studies.figures import make_page
 from cosim.studies.hosting.compared import ComparedHosting
 from cosim.studies.hosting.study import StochasticHosting
+from cosim.studies.hosting.tables import PERCENTS
 
 COLOURS = tuple(
     (colour, f"rgba({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))}, 0.2)") for colour in CYCLE
@@ -63,7 +64,7 @@ def _draw_curve(figure: go.Figure, found: StochasticHosting, name: str, colour: 
 def _draw_boxes(figure: go.Figure, found: ComparedHosting) -> None:
     """Quartiles of what draws host under each control; whiskers from the 5th to the 95th percentile."""
     for (control, answer), (colour, _) in zip(found.found.items(), cycle(COLOURS), strict=False):
-        at = np.percentile(answer.draws["hosted_kw"], [5, 25, 50, 75, 95])
+        at = np.percentile(answer.draws["hosted_kw"], PERCENTS, method="inverted_cdf")
         ends = {
             name: [value] for name, value in zip(("lowerfence", "q1", "median", "q3", "upperfence"), at, strict=True)
         }
