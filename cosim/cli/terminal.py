@@ -403,8 +403,8 @@ def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
         show_written(written)
 
 
-def _at(time: str) -> str:
-    return "" if time == "NaT" else f" at {time}"
+def _at(time: str | None) -> str:
+    return "" if time is None else f" at {time}"
 
 
 def show_notes(notes: Iterable[str]) -> None:
