@@ -37,15 +37,17 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     EngineDisagreementError
         If the engines differ by more than their tolerance.
     """
-    sampled = intervals.take(pa.array(choose_sample(case)))
-    sampled = sampled.filter(pc.invert(is_named(sampled["outcome"], *_OFF)))
+    numbers = choose_sample(case)
+    sampled = intervals.take(pa.array(numbers))
+    fed = pc.invert(is_named(sampled["outcome"], *_OFF))
+    sampled, numbers = sampled.filter(fed), numbers[fed.to_numpy(zero_copy_only=False)]
     solved = sampled["time"]
     if not len(solved):
         return {"intervals": 0}
     meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
     names = list_tap_columns(case)
     tap_pos = np.stack([sampled[name].to_numpy() for name in names], axis=1) if names else None
-    return verify_meters(case, meters, tap_pos)
+    return verify_meters(case, meters, tap_pos, numbers)
 
 
 def choose_sample(case: Case) -> npt.NDArray[np.int64]:

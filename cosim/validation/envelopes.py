@@ -233,7 +233,7 @@ def _make_tables(
     dirty = np.flatnonzero(~found.robust)
     why = [named[k] if k >= 0 else UNSOLVED for k in found.failing_limit[dirty].tolist()]
     failing = pd.DataFrame(why, columns=NamedLimit._fields)
-    moments = [None if moment is pd.NaT else str(moment) for moment in pd.DatetimeIndex(time[dirty])]
+    moments = [None if pd.isna(moment) else str(moment) for moment in pd.DatetimeIndex(time[dirty])]
     failing.insert(0, "time", pd.Series(moments, dtype=object))
     return pd.DataFrame({**columns, "robust": np.repeat(found.robust, m)}), failing
 
