@@ -80,7 +80,8 @@ def show_summary(result: Result) -> None:
         if key in summary.get("resilience", {}):
             table.add_row(label, f"{summary['resilience'][key]:,.1f}", "kWh")
     for key, (label, unit) in labels.ENVELOPES.items() if "envelopes" in summary else ():
-        table.add_row(label, f"{summary['envelopes'][key]:,.{0 if unit == 'h' else 1}f}", unit)
+        value = summary["envelopes"][key]
+        table.add_row(label, f"{value:,.{labels.choose_envelope_digits(unit, [value])}f}", unit)
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     for key, label in labels.OUTAGE_COST.items():
