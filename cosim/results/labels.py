@@ -23,7 +23,7 @@ ENERGY = {
     "charge": "batteries charged",
     "discharge": "batteries discharged",
     "losses": "network losses",
-    "curtailed": "curtailed exchanges",
+    "curtailed": "curtailed exchanges (without imports)",
 }
 """Labels of `energy_kwh`."""
 
