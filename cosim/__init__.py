@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
     from cosim.simulation.simulate import run
+    from cosim.studies.hosting.compared import ComparedHosting, compare_stochastic_hosting
     from cosim.studies.hosting.study import StochasticHosting, find_stochastic_hosting
     from cosim.validation.envelopes import OperatingEnvelopes, find_operating_envelopes
     from cosim.validation.hosting import Hosting, find_hosting
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "ComparedHosting",
     "DataError",
     "GridError",
     "Hosting",
@@ -45,6 +47,7 @@ __all__ = [
     "Validation",
     "audit_ledger",
     "compare_runs",
+    "compare_stochastic_hosting",
     "find_hosting",
     "find_operating_envelopes",
     "find_stochastic_hosting",
@@ -56,6 +59,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "ComparedHosting": "cosim.studies.hosting.compared",
     "DataError": "data.errors",
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
@@ -69,6 +73,7 @@ _HOME = {
     "Validation": "cosim.validation.validate",
     "audit_ledger": "cosim.audit.audit",
     "compare_runs": "cosim.report.comparison",
+    "compare_stochastic_hosting": "cosim.studies.hosting.compared",
     "find_hosting": "cosim.validation.hosting",
     "find_operating_envelopes": "cosim.validation.envelopes",
     "find_stochastic_hosting": "cosim.studies.hosting.study",

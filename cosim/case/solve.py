@@ -183,11 +183,16 @@ def _find_engine(case: Case, meters: Rows, taps: TapChangers) -> AnyPowerFlow:
     return taps.engine(_solve_with_taps(case, meters[None], taps).flow.tap_pos[0])
 
 
-def verify_meters(case: Case, meters: Rows, tap_pos: npt.NDArray[np.int64] | None = None) -> dict[str, Any]:
+def verify_meters(
+    case: Case,
+    meters: Rows,
+    tap_pos: npt.NDArray[np.int64] | None = None,
+    numbers: npt.NDArray[np.int64] | None = None,
+) -> dict[str, Any]:
     """Largest differences between the engine and its judge over K metered intervals, (K, N) meter rows, JSON-ready.
 
     In an unbalanced model with the name of the judge, and where it could not be asked with the reason. Positions of tap
-    changers are `tap_pos`, (K, M).
+    changers are `tap_pos`, (K, M). Messages call the intervals by their `numbers`, (K,).
 
     Raises
     ------
@@ -198,10 +203,13 @@ def verify_meters(case: Case, meters: Rows, tap_pos: npt.NDArray[np.int64] | Non
     connections = case.feeder.connections
     p_kw, q_kvar = metered_injections(meters, case.interval_minutes, connections, load_var)
     if case.taps is None or tap_pos is None:
-        found = case.engine.verify(p_kw, q_kvar)
+        found = case.engine.verify(p_kw, q_kvar, numbers=numbers)
     else:
         groups = group_by_position(tap_pos)
-        found = join_agreements([case.taps.engine(at).verify(p_kw[rows], q_kvar[rows]) for at, rows in groups])
+        called = np.arange(len(meters)) if numbers is None else numbers
+        found = join_agreements(
+            [case.taps.engine(at).verify(p_kw[rows], q_kvar[rows], numbers=called[rows]) for at, rows in groups]
+        )
     return {
         **({} if connections is None else {"judge": name_judge(case.feeder)}),
         **({"why_not": found.why_not} if found.why_not else {}),

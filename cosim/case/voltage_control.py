@@ -113,7 +113,7 @@ def find_one(table: pd.DataFrame, name: str, where: str, what: str) -> int:
     if len(at) == 1:
         return at[0]
     known = [f"{k} '{table['name'].at[k]}'" for k in table.index[:8]]
-    more = ", …" if len(table) > 8 else ""
+    more = f", and {len(table) - len(known):,} more" if len(table) > len(known) else ""
     raise ScenarioError(
         f"{where}: expected name or number of one {what}, got '{name}', which {len(at) or 'none'} of them have; choose "
         f"from {', '.join(known) + more if known else f'none: the net has no {what}'}"

@@ -13,6 +13,7 @@ from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import ScenarioName, SummaryAsJson
 from cosim.results import csv_text, directory, folders
 from cosim.scenario import files as scenario_files
+from cosim.studies.hosting import compared
 from cosim.studies.hosting import figure as hosting_figure
 from cosim.studies.hosting import study as stochastic
 from cosim.validation import envelope_files, files
@@ -63,6 +64,14 @@ def hosting(
         str | None,
         typer.Option(help="With --draws: none, cos_phi or q_v for all inverters. Default: that of the scenario."),
     ] = None,
+    controls: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            help="With --draws: the same draws without voltage control and with q_v, p_v or tap; several with commas, "
+            "those at once with +, such as q_v,q_v+p_v.",
+        ),
+    ] = None,
     sizes: Annotated[
         Path | None, typer.Option(help="With --draws: CSV or Parquet technology,kw,weight in place of published sizes.")
     ] = None,
@@ -80,6 +89,7 @@ def hosting(
         "start": start,
         "judge": judge,
         "pv_control": pv_control,
+        "with": controls,
         "sizes": sizes,
         "figure": figure,
     }
@@ -110,18 +120,28 @@ def _search(scenario: str, intervals: int, largest_kw: float, out: Path | None, 
 
 
 def _draw(scenario: str, asked: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
-    control, figure = asked.pop("pv_control", None), asked.pop("figure", None)
+    control, figure, controls = (asked.pop(name, None) for name in ("pv_control", "figure", "with"))
+    if control is not None and controls is not None:
+        fail("--pv-control: expected it without --with, which says the control of each answer; leave one of them out")
     if out is not None:
         folders.make_folder(envelope_files.check_ending(out).parent)
     loaded = scenario_files.load_scenario(scenario)
-    if control is not None:
-        loaded = loaded.with_changes("--pv-control", pv=files.choose_control(control, None))
-    found = stochastic.find_stochastic_hosting(loaded, **asked)
+    if controls is not None:
+        found: compared.ComparedHosting | stochastic.StochasticHosting = compared.compare_stochastic_hosting(
+            loaded, controls, **asked
+        )
+    else:
+        if control is not None:
+            loaded = loaded.with_changes("--pv-control", pv=files.choose_control(control, None))
+        found = stochastic.find_stochastic_hosting(loaded, **asked)
     if out is not None:
         envelope_files.write_table(found.draws, out)
     if figure is not None:
         directory.write_whole(figure, hosting_figure.draw_hosting(found, scenario))
+    written = [path for path in (out, figure) if path is not None]
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=2))
+    elif isinstance(found, compared.ComparedHosting):
+        terminal.show_compared_hosting(found, scenario, written)
     else:
-        terminal.show_stochastic_hosting(found, scenario, [path for path in (out, figure) if path is not None])
+        terminal.show_stochastic_hosting(found, scenario, written)

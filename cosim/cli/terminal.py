@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cosim.nets.judges import Difference
     from cosim.nets.solution import NetSolution
     from cosim.results.result import Result
+    from cosim.studies.hosting.compared import ComparedHosting
     from cosim.studies.hosting.study import StochasticHosting
     from cosim.validation.envelopes import OperatingEnvelopes
     from cosim.validation.hosting import Hosting
@@ -88,7 +89,8 @@ def show_summary(result: Result) -> None:
         if key in summary.get("resilience", {}):
             table.add_row(label, f"{summary['resilience'][key]:,.1f}", "kWh")
     for key, (label, unit) in labels.ENVELOPES.items() if "envelopes" in summary else ():
-        table.add_row(label, f"{summary['envelopes'][key]:,.{0 if unit == 'h' else 1}f}", unit)
+        value = summary["envelopes"][key]
+        table.add_row(label, f"{value:,.{labels.choose_envelope_digits(unit, [value])}f}", unit)
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
     for key, label in labels.OUTAGE_COST.items():
@@ -305,20 +307,17 @@ def show_stochastic_hosting(found: StochasticHosting, name: str, written: Sequen
     """Print percentiles of what draws host, and the limits that most of them break first."""
     said, console = found.summary, Console()
     placed = ", ".join(said["technology"])
-    judged = "added" if said["judged"] == "added" else "all limits"
     title = f"hosting capacity of '{name}', {placed}, {said['draws']:,} draws"
-    table = make_table(title, "percentile>", "hosted, kW>", "95 %>")
+    takes = "p_v_lost_percent" in found.verified
+    table = make_table(
+        title, "percentile>", "hosted, kW>", "95 %>", *(["P(V) takes of all generation>"] if takes else [])
+    )
     for row in found.percentiles.to_dict(orient="records"):
-        hosted = "more than was placed" if row["reached_end"] else f"{row['hosted_kw']:,.1f}"
-        ends = " to ".join("-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"]))
-        table.add_row(f"{row['percent']:g}", hosted, ends)
+        lost = [f"{value:.1f} %" for value in _list_lost(found, row["percent"])]
+        table.add_row(f"{row['percent']:g}", *_describe_hosted(row), *lost)
     console.print(table)
-    table = make_table("the first limit that is broken", "limit", "of draws>", "95 %>")
-    for row in found.binding.head(MOST_NAMED).to_dict(orient="records"):
-        words = (row["element_name"] or row["element_type"], row["phase"], row["quantity"], row["side"])
-        place = make_printable(" ".join(filter(None, words)))
-        table.add_row(escape(place), f"{row['share']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}")
-    console.print(table)
+    console.print(_make_binding_table(found))
+    judged = "added" if said["judged"] == "added" else "all limits"
     console.print(
         f"start: {said['start']}; judged: {judged}; reactive control: {said['pv_control']}; "
         f"{len(found.intervals)} intervals, draws at percentiles verified in all {said['before']['of']:,}",
@@ -326,6 +325,59 @@ def show_stochastic_hosting(found: StochasticHosting, name: str, written: Sequen
         highlight=False,
     )
     show_notes(found.notes)
+    if written:
+        show_written(written)
+
+
+def _describe_hosted(row: Mapping[Any, Any]) -> tuple[str, str]:
+    """A percentile of what is hosted, and its interval of confidence."""
+    hosted = "more than was placed" if row["reached_end"] else f"{row['hosted_kw']:,.1f}"
+    return hosted, _describe_ends(row)
+
+
+def _describe_ends(row: Mapping[Any, Any]) -> str:
+    return " to ".join("-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"]))
+
+
+def _list_lost(found: StochasticHosting, percent: float) -> list[float]:
+    """Share of generation that P(V) takes from the draw at a percentile in all intervals, %; nothing without P(V)."""
+    if "p_v_lost_percent" not in found.verified:
+        return []
+    return found.verified.loc[found.verified["percent"] == percent, "p_v_lost_percent"].to_list()
+
+
+def _make_binding_table(found: StochasticHosting) -> Table:
+    table = make_table("the first limit that is broken", "limit", "of draws>", "95 %>")
+    for row in found.binding.head(MOST_NAMED).to_dict(orient="records"):
+        words = (row["element_name"] or row["element_type"], row["phase"], row["quantity"], row["side"])
+        place = make_printable(" ".join(filter(None, words)))
+        table.add_row(escape(place), f"{row['share']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}")
+    return table
+
+
+def show_compared_hosting(compared: ComparedHosting, name: str, written: Sequence[Path]) -> None:
+    """Print what the same draws host without voltage control and with each, and what each gains."""
+    console, first = Console(), next(iter(compared.found.values())).summary
+    title = f"hosting capacity of '{name}', {', '.join(first['technology'])}, {first['draws']:,} draws"
+    columns = ("control", "percentile>", "hosted, kW>", "95 %>", "P(V) takes of all generation>")
+    table = make_table(title, *columns)
+    for control, found in compared.found.items():
+        for row in found.percentiles.to_dict(orient="records"):
+            lost = _list_lost(found, row["percent"])
+            table.add_row(control, f"{row['percent']:g}", *_describe_hosted(row), f"{lost[0]:.1f} %" if lost else "-")
+    console.print(table)
+    table = make_table("what draws host more than without", "control", "percentile>", "more, kW>", "95 %>")
+    for row in compared.gains.to_dict(orient="records"):
+        table.add_row(row["control"], f"{row['percent']:g}", f"{row['gain_kw']:,.1f}", _describe_ends(row))
+    console.print(table)
+    several: dict[str, list[str]] = {}
+    for control, found in compared.found.items():
+        for note in found.notes:
+            several.setdefault(note, []).append(control)
+    everywhere = len(compared.found)
+    show_notes(
+        [note if len(names) == everywhere else f"with {', '.join(names)}: {note}" for note, names in several.items()]
+    )
     if written:
         show_written(written)
 
@@ -361,8 +413,8 @@ def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
         show_written(written)
 
 
-def _at(time: str) -> str:
-    return "" if time == "NaT" else f" at {time}"
+def _at(time: str | None) -> str:
+    return "" if time is None else f" at {time}"
 
 
 def show_notes(notes: Iterable[str]) -> None:

@@ -26,9 +26,9 @@ from cosim.portfolio.row import make_failed_row, make_row
 from cosim.results.result import Result
 from cosim.scenario.messages import shorten
 from cosim.scenario.model import Scenario
+from cosim.simulation.compile_ahead import compile_once
 from cosim.simulation.simulate import run
 from cosim.simulation.version import find_version
-from cosim.simulation.compile_ahead import compile_once
 from cosim.validation.hosting import find_hosting
 from data.errors import DataError
 from grid_models.errors import GridError

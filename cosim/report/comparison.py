@@ -43,6 +43,7 @@ from cosim.results.labels import (
     OUTAGE_DEVICES,
     PUT_OFF_KWH,
     REVERSE_HOURS,
+    choose_envelope_digits,
 )
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
@@ -218,6 +219,8 @@ def choose_digits(quantity: str, unit: str, values: Iterable[float]) -> int:
         return EXTREMES["largest_unbalance"][1]
     if quantity == OFFERED["offered_jain"][0]:
         return 4
+    if unit == "kWh" and quantity in {label for label, _ in ENVELOPES.values()}:
+        return choose_envelope_digits(unit, values)
     return count_decimals(values) if unit == "h" else {"pu": 4, "EUR": 2, "intervals": 0, "stays": 0}.get(unit, 1)
 
 

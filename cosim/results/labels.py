@@ -5,7 +5,7 @@ The definitions stand in docs/nomenclature.md. The keys are those of `cosim.resu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 ENERGY = {
@@ -23,7 +23,7 @@ ENERGY = {
     "charge": "batteries charged",
     "discharge": "batteries discharged",
     "losses": "network losses",
-    "curtailed": "curtailed exchanges",
+    "curtailed": "curtailed exchanges (without imports)",
 }
 """Labels of `energy_kwh`."""
 
@@ -111,6 +111,20 @@ ENVELOPES = {
     "no_envelope_hours": ("hours without an envelope", "h"),
 }
 """Labels and units in `envelopes`, where orders were clipped before the market."""
+
+
+def choose_envelope_digits(unit: str, values: Iterable[float]) -> int:
+    """Decimals of a quantity of `ENVELOPES`: whole Wh where rounding would say 0.0 kWh of what is not nothing.
+
+    Examples
+    --------
+    >>> [choose_envelope_digits("kWh", [value]) for value in (12.345, 0.0, 0.026)]
+    [1, 1, 3]
+    """
+    if unit == "h":
+        return 0
+    return 3 if any(0.0 < abs(value) < 0.05 for value in values) else 1
+
 
 BY_HOUSE = {
     "balance": ("balance of {}", "EUR"),

@@ -47,7 +47,7 @@ def measure_agreement(case: Case, intervals: pa.Table, houses: pa.Table) -> dict
     meters = read_meters(houses.filter(pc.is_in(houses["time"], solved.combine_chunks())), len(solved))
     names = list_tap_columns(case)
     tap_pos = np.stack([sampled[name].to_numpy() for name in names], axis=1) if names else None
-    return verify_meters(case.at_each(chosen), meters, tap_pos)
+    return verify_meters(case.at_each(chosen), meters, tap_pos, chosen)
 
 
 def choose_sample(case: Case) -> npt.NDArray[np.int64]:

@@ -50,8 +50,8 @@ class OperatingEnvelopes:
     rule
         Name of the rule.
     failing
-        One row per interval that has no clean box with 0 in it: time, the limit that is broken most (element, quantity,
-        phase), and the corner of the box where it is.
+        One row per interval that has no clean box with 0 in it: time (None without profiles), the limit that is broken
+        most (element, quantity, phase), and the corner of the box where it is.
     notes
         Remarks on the network, and on how the customers were understood.
     limits
@@ -233,7 +233,8 @@ def _make_tables(
     dirty = np.flatnonzero(~found.robust)
     why = [named[k] if k >= 0 else UNSOLVED for k in found.failing_limit[dirty].tolist()]
     failing = pd.DataFrame(why, columns=NamedLimit._fields)
-    failing.insert(0, "time", [str(moment) for moment in pd.DatetimeIndex(time[dirty])])
+    moments = [None if pd.isna(moment) else str(moment) for moment in pd.DatetimeIndex(time[dirty])]
+    failing.insert(0, "time", pd.Series(moments, dtype=object))
     return pd.DataFrame({**columns, "robust": np.repeat(found.robust, m)}), failing
 
 

@@ -229,4 +229,4 @@ def _verify(case: Case, answers: Sequence[JudgedInterval]) -> dict[str, Any]:
         return {"intervals": 0}
     chosen = np.unique(np.linspace(0, len(live) - 1, min(VERIFIED, len(live))).astype(np.int64))
     meters = np.stack([live[k].feasible.settlement.meters for k in chosen])
-    return verify_meters(case, meters)
+    return verify_meters(case, meters, numbers=np.array([live[k].interval for k in chosen]))

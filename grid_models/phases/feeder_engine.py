@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.arrays import Complex, Floats
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder
 from grid_models.phases.connected import connect_feeder, get_connections
@@ -119,7 +119,13 @@ class FeederPhaseFlow:
         injected = (self.connected.share @ p.T) + 1j * (self.connected.share @ q.T)
         return np.ascontiguousarray(self.connected.circuit.power_kva - injected.T)
 
-    def verify(self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None) -> Agreement:
+    def verify(
+        self,
+        p_kw: Floats,
+        q_kvar: Floats | None = None,
+        sample: npt.ArrayLike | None = None,
+        numbers: Ints | None = None,
+    ) -> Agreement:
         """Compare with the judge of `grid_models.phases.judge` on the net as given; see `PowerFlow.verify`.
 
         Where the judge is not installed nothing is compared, and the answer says why.
@@ -138,7 +144,8 @@ class FeederPhaseFlow:
             return Agreement(0.0, 0.0, 0, str(reason))
         fast, judge = self.solve(p, q), reference.solve(p, q)
         named = ("engine of phases", _with_neutrals(fast)), (name_judge(self.feeder), _with_neutrals(judge))
-        return compare_flows(self.feeder.name, *named, chosen, (VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT))
+        called = chosen if numbers is None else numbers[chosen]
+        return compare_flows(self.feeder.name, *named, called, (VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT))
 
 
 def _with_neutrals(flow: Flow) -> Flow:

@@ -7,6 +7,7 @@ every bus.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +108,11 @@ def make_phase_readout(net: Any, connected: ConnectedCircuit) -> PhaseReadout:
     )
 
 
+def flatten(values: Floats) -> Floats:
+    """Values of K intervals, elements and conductors as (K, …): one row an interval, of no interval, too."""
+    return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
 class Limited(NamedTuple):
     """What has limits in K intervals, as the columns of `Flow` of the same names."""
 
@@ -120,15 +126,15 @@ class Limited(NamedTuple):
 
 def read_limited(readout: PhaseReadout, found: PhaseFlow) -> Limited:
     """What has limits, of a circuit's solution, without powers."""
-    n, of_bus = len(found.v), phase_to_neutral(readout, found.v)
+    of_bus = phase_to_neutral(readout, found.v)
     percent = conductor_percent(readout, found.current_a)
     square = percent.real**2 + percent.imag**2
     loading = np.sqrt(np.maximum(square[:, :, 0], square[:, :, 1]))
     return Limited(
         found.converged,
-        _nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None]).reshape(n, -1),
-        loading[:, : readout.n_lines].reshape(n, -1),
-        loading[:, readout.n_lines :, :3].reshape(n, -1),
+        flatten(_nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None])),
+        flatten(loading[:, : readout.n_lines]),
+        flatten(loading[:, readout.n_lines :, :3]),
         _nan_where(readout.node[:, 0] < 0, voltage_unbalance_percent(of_bus)),
         neutral_voltages(readout, found.v),
     )
@@ -159,9 +165,9 @@ def read_phase_flow(readout: PhaseReadout, found: PhaseFlow, drawn_kva: Complex,
     n = len(v)
     return Flow(
         converged=found.converged,
-        vm_pu=_nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None]).reshape(n, -1),
-        line_loading_percent=lines.reshape(n, -1),
-        trafo_loading_percent=trafos.reshape(n, -1),
+        vm_pu=flatten(_nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None])),
+        line_loading_percent=flatten(lines),
+        trafo_loading_percent=flatten(trafos),
         trafo_p_kw=np.where(readout.terminal[readout.n_lines :, 0, 0] >= 0, p_trafo, 0.0),
         p_slack_kw=slack.real,
         q_slack_kvar=slack.imag,

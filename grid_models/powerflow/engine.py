@@ -152,9 +152,15 @@ class PowerFlow:
         """The feeder as whoever asks pandapower about a state of this engine needs it."""
         return self.feeder
 
-    def verify(self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None) -> Agreement:
+    def verify(
+        self,
+        p_kw: Floats,
+        q_kvar: Floats | None = None,
+        sample: npt.ArrayLike | None = None,
+        numbers: Ints | None = None,
+    ) -> Agreement:
         """`verify_against_pandapower` on this engine."""
-        return verify_against_pandapower(self, p_kw, q_kvar, sample)
+        return verify_against_pandapower(self, p_kw, q_kvar, sample, numbers)
 
     def _checked(self, p_kw: Floats, q_kvar: Floats | None) -> tuple[Floats, Floats]:
         p = np.ascontiguousarray(p_kw, dtype=np.float64)
@@ -192,7 +198,11 @@ def find_refusal(net: Any) -> str | None:
 
 
 def verify_against_pandapower(
-    engine: PowerFlow, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None
+    engine: PowerFlow,
+    p_kw: Floats,
+    q_kvar: Floats | None = None,
+    sample: npt.ArrayLike | None = None,
+    numbers: Ints | None = None,
 ) -> Agreement:
     """Solve intervals by the engine and by `pandapower.runpp` on the net as given, and compare voltages and loadings.
 
@@ -207,6 +217,8 @@ def verify_against_pandapower(
         Injections of the participants, (K, N).
     sample
         Intervals to compare; all if left out.
+    numbers
+        What messages call the K intervals, (K,); their places if left out.
 
     Raises
     ------
@@ -218,8 +230,8 @@ def verify_against_pandapower(
     q = np.zeros_like(p) if q_kvar is None else q_kvar[chosen]
     recycle = engine.network is not None
     judge = solve_by_runpp(engine.feeder.as_given(), p, q, matrices=engine.matrices, recycle=recycle)
-    allowed = VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT
-    return compare_flows(engine.feeder.name, ("fast engine", engine.solve(p, q)), ("runpp", judge), chosen, allowed)
+    allowed, named = (VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT), chosen if numbers is None else numbers[chosen]
+    return compare_flows(engine.feeder.name, ("fast engine", engine.solve(p, q)), ("runpp", judge), named, allowed)
 
 
 def compare_flows(

@@ -147,7 +147,13 @@ class HeadPowerFlow(PowerFlow):
         iterations, pairs = solve_voltages(network, *self._scale(p, q, factor), TOLERANCE_PU, MAX_ITERATIONS)
         return factor[0] * (pairs[:, 0] + 1j * pairs[:, 1])[self.position] if iterations else None
 
-    def verify(self, p_kw: Floats, q_kvar: Floats | None = None, sample: npt.ArrayLike | None = None) -> Agreement:
+    def verify(
+        self,
+        p_kw: Floats,
+        q_kvar: Floats | None = None,
+        sample: npt.ArrayLike | None = None,
+        numbers: Ints | None = None,
+    ) -> Agreement:
         """`PowerFlow.verify` with the head at its voltages."""
         chosen = np.arange(len(p_kw)) if sample is None else np.asarray(sample, dtype=np.int64)
         p, q = self._checked(p_kw, q_kvar)
@@ -155,7 +161,8 @@ class HeadPowerFlow(PowerFlow):
         ours = self.solve(p, q)
         ours = Flow._make(column[chosen] for column in ours)
         allowed = VM_AGREEMENT_PU, LOADING_AGREEMENT_PERCENT
-        return compare_flows(self.feeder.name, ("fast engine", ours), ("runpp", theirs), chosen, allowed)
+        called = chosen if numbers is None else numbers[chosen]
+        return compare_flows(self.feeder.name, ("fast engine", ours), ("runpp", theirs), called, allowed)
 
     def judged_feeder(self) -> Feeder:
         """The feeder with the one voltage of its head in the net, as whoever asks pandapower needs it."""

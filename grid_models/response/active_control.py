@@ -7,7 +7,8 @@ interval), Q to whole var, and the flow is that of both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,6 +31,9 @@ from grid_models.response.sensitivity import AnyPowerFlow, sensitivity
 
 _STEP_PU, _STEP_KW = 1e-7, 1e-4  # of finite differences
 
+SolveAC = Callable[[Floats, Floats], Flow]
+"""AC of active and reactive injections, (K, C) each."""
+
 
 @dataclass(frozen=True, eq=False)
 class ActiveControl:
@@ -40,7 +44,7 @@ class ActiveControl:
     curve
         The characteristic.
     rated_kw
-        Rated active power of each injection's inverter, (C,); 0 without one.
+        Rated active power of each injection's inverter, (C,), or of each interval's, (K, C); 0 without one.
 
     Raises
     ------
@@ -53,6 +57,10 @@ class ActiveControl:
 
     def __post_init__(self) -> None:
         check_field("active control", self, "rated_kw", 0, remedy="give rated active powers")
+
+    def select(self, rows: Ints) -> ActiveControl:
+        """The control of some intervals, where each has ratings of its own."""
+        return self if self.rated_kw.ndim == 1 else replace(self, rated_kw=self.rated_kw[rows])
 
     def passed_kw(self, available_kw: Floats, vm_pu: Floats) -> Floats:
         """Generation that passes the inverters, (…, C): all that is available, but for what P(V) takes.
@@ -121,6 +129,7 @@ def solve_actively_controlled(
     pv_kw: Floats,
     other_q_kvar: Floats | None = None,
     step_kw: float = 0.001,
+    solve_ac: SolveAC | None = None,
 ) -> ActivelyControlled:
     """Solve K intervals with the powers that the inverters set at the voltages which follow from them.
 
@@ -138,7 +147,11 @@ def solve_actively_controlled(
         Reactive injections beside those of the inverters, (K, C); none if left out.
     step_kw
         What reductions are rounded to.
+    solve_ac
+        Power flow of injections, (k, C) kW and kvar, in place of the engine's: one that reads out less of it.
     """
+    ac = engine.solve if solve_ac is None else solve_ac
+    inverters = _list_inverters(pv_kw)
     beside = np.zeros_like(p_kw) if other_q_kvar is None else other_q_kvar
     passed, q, last = pv_kw.copy(), np.zeros_like(p_kw), np.zeros((2, *p_kw.shape))
     position, by_p_and_q = find_injection_rows(engine.feeder), respond_to_p_and_q(engine)
@@ -147,12 +160,13 @@ def solve_actively_controlled(
     solved, was_solved = (np.zeros_like(passed), np.zeros_like(q)), np.zeros(p_kw.shape[0], dtype=bool)
 
     def solve(rows: Ints | slice) -> Flow:
-        return engine.solve(p_kw[rows] - pv_kw[rows] + passed[rows], q[rows] + beside[rows])
+        return ac(p_kw[rows] - pv_kw[rows] + passed[rows], q[rows] + beside[rows])
 
     for number in range(1, MAX_ROUNDS + 1):
         flow = solve(running)
         vm_pu = flow.vm_pu[:, position].mean(axis=2)
-        asked = _ask_rules(active, reactive, pv_kw[running], passed[running], vm_pu)
+        of_rows = active.select(running), None if reactive is None else reactive.select(running)
+        asked = _ask_rules(*of_rows, pv_kw[running], passed[running], vm_pu)
         mismatch = np.hstack([asked.p_kw - passed[running], asked.q_kvar - q[running]])
         settled = flow.converged & (np.abs(mismatch).max(axis=1, initial=0.0) <= TOLERANCE_KVAR)
         rounds[running[settled]] = number
@@ -170,7 +184,8 @@ def solve_actively_controlled(
         steeper = asked._replace(
             p_by_v=np.minimum(asked.p_by_v, last[0, running]), q_by_v=np.minimum(asked.q_by_v, last[1, running])
         )
-        step = _find_newton_step(steeper, by_p_and_q, mismatch[goes_on]) * 0.5 ** (number // HALVE_EVERY)
+        step = _find_newton_step(steeper, by_p_and_q, mismatch[goes_on], inverters[running])
+        step *= 0.5 ** (number // HALVE_EVERY)
         n = p_kw.shape[1]
         passed[running], q[running] = passed[running] + step[:, :n], q[running] + step[:, n:]
         last[:, running] = asked.p_by_v, asked.q_by_v
@@ -181,20 +196,34 @@ def solve_actively_controlled(
     return ActivelyControlled(mark_unsolved(solve(slice(None)), hunting), q, found[0], rounds)
 
 
-def _find_newton_step(rules: _Targets, by: tuple[Floats, Floats], mismatch: Floats) -> Floats:
+def _list_inverters(pv_kw: Floats) -> Ints:
+    """Injections of each interval that generate, (K, A); where it has fewer than others, some that do not.
+
+    No other sets anything, so that steps are as large as an interval has inverters.
+    """
+    generates = pv_kw > 0.0
+    return np.argsort(~generates, axis=1, kind="stable")[:, : int(generates.sum(axis=1).max(initial=0))]
+
+
+def _find_newton_step(rules: _Targets, by: tuple[Floats, Floats], mismatch: Floats, column: Ints) -> Floats:
     """Change of what passes and of Q, (k, 2C), that removes a mismatch of both, to first order.
 
-    With `dV = V_p·dp + V_q·dq`: `dp - P_v·dV = m_p` and `dq - Q_v·dV - Q_p·dp = m_q`.
+    With `dV = V_p·dp + V_q·dq`: `dp - P_v·dV = m_p` and `dq - Q_v·dV - Q_p·dp = m_q`. Of others than the injections
+    `column`, (k, A), nothing changes.
     """
-    n = rules.p_kw.shape[1]
-    matrix = np.zeros((*rules.p_kw.shape[:1], 2 * n, 2 * n))
+    (k, n), rows = column.shape, np.arange(len(column))[:, None]
+    matrix = np.zeros((k, 2 * n, 2 * n))
     for first, slope in ((0, rules.p_by_v), (n, rules.q_by_v)):
-        for column, response in zip((0, n), by, strict=True):
-            matrix[:, first : first + n, column : column + n] = -slope[:, :, None] * response
+        for at, response in zip((0, n), by, strict=True):
+            among = response[column[:, :, None], column[:, None, :]]
+            matrix[:, first : first + n, at : at + n] = -slope[rows, column][:, :, None] * among
     place = np.arange(n)
-    matrix[:, n + place, place] -= rules.q_by_p
+    matrix[:, n + place, place] -= rules.q_by_p[rows, column]
     matrix += np.eye(2 * n)
-    return np.asarray(np.linalg.solve(matrix, mismatch[:, :, None])[:, :, 0])
+    both = np.hstack([column, column + rules.p_kw.shape[1]])
+    step = np.zeros_like(mismatch)
+    step[rows, both] = np.linalg.solve(matrix, mismatch[rows, both][:, :, None])[:, :, 0]
+    return step
 
 
 def _round_solution(pv_kw: Floats, passed: Floats, q: Floats, converged: Mask, step_kw: float) -> tuple[Floats, Floats]:

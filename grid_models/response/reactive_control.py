@@ -35,7 +35,7 @@ class Control:
     inverter
         The rule; its own rating is 1 kVA, so that its powers are shares of the ratings.
     s_kva
-        Rated apparent power of each participant's inverter, (N,); 0 without one.
+        Rated apparent power of each participant's inverter, (N,), or of each interval's, (K, N); 0 without one.
     min_cos_phi
         Smallest power factor: `|Q| <= P·tan(arccos(min_cos_phi))`, so that no reactive power flows at night.
 
@@ -58,6 +58,10 @@ class Control:
         """Derivative of the rule by the voltage, (…, N); never positive, and 0 where a limit binds."""
         above, below = (self.q_kvar(pv_kw, vm_pu + change) for change in (_STEP_PU, -_STEP_PU))
         return (above - below) / (2.0 * _STEP_PU)
+
+    def select(self, rows: Ints) -> Control:
+        """The control of some intervals, where each has ratings of its own."""
+        return self if self.s_kva.ndim == 1 else replace(self, s_kva=self.s_kva[rows])
 
     def with_only(self, inside: Mask) -> Control:
         """Copy in which only the inverters of the participants `inside`, (N,), inject reactive power."""

@@ -9,16 +9,21 @@ import pytest
 
 from cosim import Scenario
 from cosim.case.case import build_case
+from cosim.case.solve import solve_meters
 from cosim.case.unhindered import find_device_load
 from cosim.studies.hosting.draws import WALL_BOXES_KW, Plan, draw_devices, make_sizes
 from cosim.studies.hosting.first import add_up, find_first, make_window, name_violations
 from cosim.studies.hosting.profiles import make_library
 from cosim.studies.hosting.street import Street, make_street
+from grid_models.feeder.connection import ABC
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.judge import make_judge
+from grid_models.powerflow.admittance import find_injection_rows
 from grid_models.powerflow.runpp import solve_by_runpp
 from grid_models.powerflow.verdicts import Judgement, check_limits
 from grid_models.response.reactive_control import solve_controlled
+from grid_models.response.tap_changer import with_taps
+from market.exchanges import METER
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +85,7 @@ def test_reactive_control_of_many_states_is_that_of_newton_steps() -> None:
     flow = street.solve(window.base, np.full(4, k), added)
     assert flow.converged.all()
     assert added.pv_kw is not None
-    assert street.control is not None
+    assert street.controls.reactive is not None
     for row in range(4):
         # Of two inverters at one injection Newton's control knows the sum: those that are there are taken away here.
         kw = added.pv_kw[row] + window.base.pv_kw[k]
@@ -90,10 +95,79 @@ def test_reactive_control_of_many_states_is_that_of_newton_steps() -> None:
         rating = street.case.scenario.pv.rating_kva_per_kw * added.pv_kw[row] / base.unit[k, 0]
         q = None if base.q_kvar is None else base.q_kvar[k : k + 1]
         q = q if q is None or only.q_kvar is None else q + only.q_kvar
-        control = replace(street.control, s_kva=rating)
+        control = replace(street.controls.reactive, s_kva=rating)
         theirs = solve_controlled(street.engine, control, base.p_kw[k : k + 1] + only.p_kw, only.pv_kw, q)
         assert theirs.flow.converged[0]
         assert np.abs(ours.vm_pu - theirs.flow.vm_pu).max() < 3e-6
         assert kw.sum() >= added.pv_kw[row].sum()
     alone = street.engine.solve(window.base.p_kw[k : k + 1] + added.p_kw[3:], None)
     assert np.abs(alone.vm_pu - flow.vm_pu[3:]).max() > 1e-4
+
+
+CURVE = {"volt_watt": True, "volt_watt_vm_pu": (1.005, 1.03)}
+TAPS = {"enabled": True, "vm_lower_pu": 0.992, "vm_upper_pu": 1.002, "bus": "4", "tap_step_percent": 1.0}
+
+
+@pytest.mark.parametrize("model", ["balanced", "three_phase"])
+@pytest.mark.parametrize("tapped", [False, True])
+def test_held_voltages_are_those_of_a_run_and_of_pandapower(model: str, *, tapped: bool) -> None:
+    """P(V), Q(V) and tap changers at what draws place: what a run finds with these panels, and a state at rest."""
+    changes = {"network": {"model": model, "spacing_m": 150.0}, "pv": {**CURVE, "control": "q_v"}}
+    street = build(STREET.with_changes(**changes, tap_changer=TAPS if tapped else {}))
+    case, k, n = street.case, 1, np.array([0, 3, 4, 6]) if model == "three_phase" else np.array([0, 6, 14, 20])
+    window, plan = make_window(street, INTERVALS, judge_all=True), (0,)
+    base = window.base._replace(p_kw=window.base.p_kw - window.base.pv_kw, pv_kw=np.zeros_like(window.base.pv_kw))
+    sizes, sites = make_sizes(case.scenario.heat_pump), np.arange(case.feeder.bus.size)
+    phases, every = case.feeder.connections, np.full(sites.size, ABC)
+    of_panels = every if phases is None else phases.code[phases.column("pv")]  # a run's panels are at one injection
+    draws = draw_devices(Plan(plan, sites, 8, sizes, phases is not None), 3, range(4))
+    draws = draws._replace(code=of_panels[draws.house])
+    added = add_up(street, base, k, draws, n)
+    held = street.solve_held(base, np.full(4, k), added)
+    assert held.flow.converged.all()
+    assert held.lost_kw.sum(axis=1)[0] == 0.0
+    assert (held.lost_kw.sum(axis=1)[1:] > 0.0).any()
+    assert added.pv_kw is not None
+    controls, position = street.controls, find_injection_rows(street.feeder)
+    assert controls.active is not None
+    assert controls.reactive is not None
+    rated = added.pv_kw / base.unit[k, 0]
+    vm_pu = held.flow.vm_pu[:, position].mean(axis=2)
+    # At rest: what the rules ask for at these voltages is what is injected, to some Wh, by rounding.
+    passed = replace(controls.active, rated_kw=rated).passed_kw(added.pv_kw, vm_pu)
+    assert np.abs(added.pv_kw - held.lost_kw - passed).max() < 5e-3
+    q = replace(controls.reactive, s_kva=rated * controls.rating_kva_per_kw).q_kvar(passed, vm_pu)
+    total_q = q + (0.0 if base.q_kvar is None else base.q_kvar[k])
+    p = base.p_kw[k] + added.p_kw - held.lost_kw
+    for row in range(4):
+        feeder, at = street.feeder.as_given(), held.flow.tap_pos[row]
+        assert at.size == int(tapped)
+        if tapped:
+            assert controls.taps is not None
+            assert controls.taps.is_at_rest(at, held.flow.select_one(row)).all()
+            feeder = replace(feeder, net=with_taps(feeder.net, controls.taps.trafos, tuple(at.tolist())))
+        engine = street.engine
+        reference = make_judge(feeder, engine.connected) if isinstance(engine, FeederPhaseFlow) else None
+        injected = p[row : row + 1], total_q[row : row + 1]
+        judged = solve_by_runpp(feeder, *injected) if reference is None else reference.solve(*injected)
+        np.testing.assert_allclose(held.flow.vm_pu[row], judged.vm_pu[0], rtol=0.0, atol=3e-5)
+    if tapped:
+        assert len(np.unique(held.flow.tap_pos)) > 1
+    # A run whose houses have these panels finds the same.
+    own = street.column(sites, of_panels)
+    kw, minutes = added.pv_kw[:, own], case.interval_minutes
+    for row in range(4):
+        meters = np.zeros((1, own.size), METER)
+        meters["interval"], meters["load_wh"] = INTERVALS[k], case.profiles.load_wh[INTERVALS[k]]
+        meters["pv_wh"] = np.rint(kw[row] * 1000.0 * minutes / 60.0)
+        mine = rated[row, own]
+        of_run = replace(
+            case,
+            active=replace(controls.active, rated_kw=mine),
+            control=replace(controls.reactive, s_kva=mine * controls.rating_kva_per_kw),
+        )
+        solved = solve_meters(of_run, meters)
+        np.testing.assert_allclose(held.flow.vm_pu[row], solved.flow.vm_pu[0], rtol=0.0, atol=3e-5)
+        assert solved.reduced_wh is not None
+        assert np.abs(solved.reduced_wh[0] - 1000.0 * held.lost_kw[row, own]).max() <= 4.0
+        assert solved.flow.tap_pos[0].tolist() == held.flow.tap_pos[row].tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cosim.report.elements import Column, Fact, PageSection, Table, number, tabulate
 from cosim.report.tables.run_tables import RunTables
-from cosim.results.labels import ENVELOPES
+from cosim.results.labels import ENVELOPES, choose_envelope_digits
 
 MOST_ROWS = 20
 FORECASTS = {
@@ -25,7 +25,7 @@ def make_envelope_sections(run: RunTables) -> list[PageSection]:
         "is in envelopes.parquet."
     )
     facts = tuple(
-        Fact(f"envelopes_{key}", label, number(found[key], 0 if unit == "h" else 1), unit)
+        Fact(f"envelopes_{key}", label, number(found[key], choose_envelope_digits(unit, [found[key]])), unit)
         for key, (label, unit) in ENVELOPES.items()
     )
     return [PageSection("envelopes", "Envelopes", (text,), facts=facts, tables=(make_table_of_houses(run),))]

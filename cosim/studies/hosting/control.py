@@ -15,7 +15,7 @@ import numpy as np
 from grid_models.arrays import Complex, Floats, Ints, Mask
 from grid_models.devices.inverter import Characteristic, reactive_limit_kvar
 from grid_models.phases.feeder_engine import SLICE, FeederPhaseFlow
-from grid_models.phases.readout import conductor_percent, neutral_voltages, phase_to_neutral
+from grid_models.phases.readout import conductor_percent, flatten, neutral_voltages, phase_to_neutral
 from grid_models.phases.sequence import voltage_unbalance_percent
 from grid_models.powerflow.admittance import find_injection_rows
 from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
@@ -44,7 +44,7 @@ def _read(engine: FeederPhaseFlow, drawn: Complex) -> Flow:
     found, readout, n = engine.engine.solve(drawn), engine.readout, len(drawn)
     of_bus = phase_to_neutral(readout, found.v)
     dark = readout.node < 0
-    vm_pu = np.where(dark, np.nan, _magnitudes(of_bus) / readout.base_v[:, None]).reshape(n, -1)
+    vm_pu = flatten(np.where(dark, np.nan, _magnitudes(of_bus) / readout.base_v[:, None]))
     percent = conductor_percent(readout, found.current_a)
     loading = np.sqrt((percent.real**2 + percent.imag**2).max(axis=2))
     n_lines = readout.n_lines
@@ -52,8 +52,8 @@ def _read(engine: FeederPhaseFlow, drawn: Complex) -> Flow:
     return blank._replace(
         converged=found.converged,
         vm_pu=vm_pu,
-        line_loading_percent=loading[:, :n_lines].reshape(n, -1),
-        trafo_loading_percent=loading[:, n_lines:, :3].reshape(n, -1),
+        line_loading_percent=flatten(loading[:, :n_lines]),
+        trafo_loading_percent=flatten(loading[:, n_lines:, :3]),
         vuf_percent=np.where(dark[:, 0], np.nan, voltage_unbalance_percent(of_bus)),
         neutral_v=neutral_voltages(readout, found.v),
         iterations=found.iterations,
@@ -162,8 +162,9 @@ def _iterate(engine: AnyPowerFlow, curve: Characteristic, p: Floats, beside: Flo
         if running.size == 0:
             return _put_together(flows)
         q[running] = _follow(curve, some.select(np.flatnonzero(goes_on)), vm_pu[goes_on], q[running], v_q)
-    flow = _take_rows(flow, goes_on)
-    return _put_together([*flows, (running, flow._replace(converged=np.zeros(running.size, bool)))])
+    hunting = np.full(running.size, Engine.CONTROL, np.int8)
+    flow = _take_rows(flow, goes_on)._replace(converged=np.zeros(running.size, bool), engine=hunting)
+    return _put_together([*flows, (running, flow)])
 
 
 def _follow(curve: Characteristic, inverters: Inverters, vm_pu: Floats, q: Floats, v_q: Floats) -> Floats:

@@ -15,10 +15,11 @@ import numpy as np
 
 from cosim.case.case import Case
 from cosim.case.unhindered import DeviceLoad, find_drawn_kw
+from cosim.case.voltage_control import make_tap_changers
 from cosim.delivery.setpoints import at_device, mean_kw
-from cosim.studies.hosting.control import solve_judged, solve_with_control
 from cosim.studies.hosting.draws import PV, TECHNOLOGIES, Draws
 from cosim.studies.hosting.profiles import Library
+from cosim.studies.hosting.voltage import Controls, Held, States, solve_held_voltages
 from cosim.validation.hosting import list_load_q_kvar
 from grid_models.arrays import Floats, Ints
 from grid_models.feeder.connection import ABC, NAMES, A, B, C, make_connections
@@ -27,7 +28,6 @@ from grid_models.phases.connected import LARGEST_LOW_VOLTAGE_KV
 from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.powerflow.admittance import find_bus_rows
 from grid_models.powerflow.flow import Flow
-from grid_models.response.reactive_control import Control
 from grid_models.response.sensitivity import AnyPowerFlow
 
 
@@ -142,16 +142,26 @@ class Street:
     def parts(self) -> tuple[bool, bool, bool]:
         """Which parts of `Added` there are."""
         draws_load = any(technology != TECHNOLOGIES.index(PV) for technology, _ in self.library.first)
-        return True, draws_load and self.case.load_reactive is not None, self.case.control is not None
+        has_inverters = self.case.control is not None or self.case.active is not None
+        return True, draws_load and self.case.load_reactive is not None, has_inverters
 
     @cached_property
-    def control(self) -> Control | None:
-        """Control of the inverters that are there, with ratings of this street's injections."""
-        control = self.case.control
-        if control is None:
-            return None
-        s_kva = at_device(control.s_kva, "pv", self.case.feeder.connections)
-        return replace(control, s_kva=self._widen(s_kva[None])[0])
+    def controls(self) -> Controls:
+        """What holds the voltage, with ratings of this street's injections."""
+        case, minutes = self.case, self.case.interval_minutes
+        reactive, active = case.control, case.active
+        return Controls(
+            None if reactive is None else replace(reactive, s_kva=self._rate(reactive.s_kva)),
+            None if active is None else replace(active, rated_kw=self._rate(active.rated_kw)),
+            make_tap_changers(case.scenario.tap_changer, self.feeder),
+            case.scenario.pv.rating_kva_per_kw,
+            float(mean_kw(np.ones(1, np.int64), minutes)[0]),
+            60.0 * minutes,
+        )
+
+    def _rate(self, of_houses: Floats) -> Floats:
+        """Ratings of houses' inverters, (N,), at this street's injections, (C,)."""
+        return np.asarray(self._widen(at_device(of_houses, "pv", self.case.feeder.connections)[None])[0])
 
     def add_nothing(self, n: int) -> Added:
         """Nothing at all in n states."""
@@ -182,20 +192,24 @@ class Street:
         return Added._make(values if there else None for values, there in zip(every, self.parts, strict=True))
 
     def solve(self, base: Base, k: Ints, added: Added) -> Flow:
-        """AC at what devices add to intervals k of a base, R states; powers of branches and sources are left out.
+        """AC at what devices add to intervals k of a base, R states; powers of branches and sources are left out."""
+        return self.solve_held(base, k, added).flow
 
-        Where inverters have a rule for reactive power, those of devices that are placed follow it, too.
+    def solve_held(self, base: Base, k: Ints, added: Added) -> Held:
+        """The same with what P(V) takes.
+
+        Rules of inverters that are there are those of inverters that are placed, too.
         """
         p = base.p_kw[k] + added.p_kw
         q = None if base.q_kvar is None else base.q_kvar[k]
         if q is not None and added.q_kvar is not None:
             q = q + added.q_kvar
-        if self.control is None or added.pv_kw is None:
-            return solve_judged(self.engine, p, q)
+        if added.pv_kw is None:  # no inverter has a rule
+            none = np.zeros((len(p), 0))
+            return solve_held_voltages(self.engine, self.controls, States(p, q, none, none, none))
         sun = base.unit[k, 0][:, None]  # where panels are placed their profile is the first
-        placed = np.divide(added.pv_kw, sun, out=np.zeros_like(p), where=sun > 0.0)
-        rating = self.case.scenario.pv.rating_kva_per_kw * placed
-        return solve_with_control(self.engine, self.control, (p, base.pv_kw[k], q), (added.pv_kw, rating))
+        rated = np.divide(added.pv_kw, sun, out=np.zeros_like(p), where=sun > 0.0)
+        return solve_held_voltages(self.engine, self.controls, States(p, q, base.pv_kw[k], added.pv_kw, rated))
 
 
 def make_street(case: Case, devices: DeviceLoad, library: Library) -> Street:

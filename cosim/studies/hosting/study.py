@@ -39,6 +39,7 @@ from cosim.studies.hosting.draws import (
 )
 from cosim.studies.hosting.first import First, find_first, make_window, name_violations
 from cosim.studies.hosting.intervals import PILOTS, Chosen, Standing, choose_intervals, find_broken, find_standing
+from cosim.studies.hosting.losses import Lost, find_hunting, find_lost, find_lost_in_all, with_lost
 from cosim.studies.hosting.profiles import make_library
 from cosim.studies.hosting.street import Street, make_street
 from cosim.studies.hosting.tables import (
@@ -70,7 +71,8 @@ class StochasticHosting:
     draws
         One row a draw: devices and kW that it placed before the first violation (`hosted_kw`, and by technology), kW
         with the device that breaks it (`broken_kw`), whether it had no more to place (`reached_end`), the interval and
-        the limit that is broken most then, and the device that did.
+        the limit that is broken most then, and the device that did. With P(V) also what it takes of all generation in
+        the intervals judged, with what is hosted (`p_v_lost_kwh`, `p_v_lost_percent`, `p_v_most_lost_kw`).
     percentiles
         Percentiles of hosted kW with their intervals of confidence; `reached_end` where more than all that was placed.
     curve
@@ -217,6 +219,10 @@ def _study(street: Street, draws: Draws, pilots: Draws, n: int, asked: dict[str,
         logger.info("hosting: %d draws in %d intervals", len(draws.kw), chosen.interval.size)
         answers, chosen, verified = _follow(street, draws, chosen, judge_all=judge_all)
     table = make_draws_table(street, answers)
+    if street.case.active is not None:
+        window = make_window(street, chosen.interval, judge_all=judge_all)
+        table = with_lost(table, find_lost(street, window, draws, answers.first.n_clean))
+        verified = _with_lost_in_all(street, draws, answers.first.n_clean, verified)
     worst = "" if not unclean else str(standing.worst or "the power flow, which has no solution")
     before = {"intervals": unclean, "of": street.case.n_intervals, "worst": worst}
     control = "none" if street.case.control is None else street.case.control.inverter.rule
@@ -227,9 +233,28 @@ def _study(street: Street, draws: Draws, pilots: Draws, n: int, asked: dict[str,
         make_binding(table),
         pd.DataFrame({"time": street.case.profiles.time[chosen.interval], "why": chosen.why}),
         verified,
-        {**asked, "pv_control": control, "model": street.case.scenario.network.model, "before": before},
-        (*street.case.feeder.notes, *_list_notes(street, asked, before, verified)),
+        {
+            **asked,
+            "pv_control": control,
+            **_list_controls(street.case),
+            "model": street.case.scenario.network.model,
+            "before": before,
+        },
+        (*street.case.feeder.notes, *_list_notes(street, asked, before, verified, int(answers.hunts.sum()))),
     )
+
+
+def _list_controls(case: Case) -> dict[str, Any]:
+    """P(V) and tap changers, where there are any."""
+    p_v = {} if case.active is None else {"p_v_vm_pu": list(case.active.curve.vm_pu)}
+    return p_v if case.taps is None else {**p_v, "tap_changers": [int(trafo) for trafo in case.taps.trafos]}
+
+
+def _with_lost_in_all(street: Street, draws: Draws, n_clean: Ints, verified: pd.DataFrame) -> pd.DataFrame:
+    """Draws at percentiles with what P(V) takes from them in all intervals."""
+    at, place = np.unique(verified["draw"].to_numpy(np.int64), return_inverse=True)
+    lost = find_lost_in_all(street, Draws._make(column[at] for column in draws), n_clean[at])
+    return with_lost(verified, Lost._make(column[place] for column in lost))
 
 
 def _answer_none(street: Street, standing: Standing, draws: Draws) -> tuple[Answers, Chosen, pd.DataFrame]:
@@ -237,7 +262,7 @@ def _answer_none(street: Street, standing: Standing, draws: Draws) -> tuple[Answ
     n, worst = len(draws.kw), int(np.argmax(standing.excess))
     first = First(np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, standing.excess[worst]))
     chosen = Chosen(np.array([worst]), ["beyond a limit before anything is placed"])
-    return Answers(draws, first, chosen.interval, [standing.worst] * n), chosen, _verify_none()
+    return Answers(draws, first, chosen.interval, [standing.worst] * n, np.zeros(n, bool)), chosen, _verify_none()
 
 
 def _verify_none() -> pd.DataFrame:
@@ -266,7 +291,8 @@ def _follow(street: Street, draws: Draws, chosen: Chosen, *, judge_all: bool) ->
         since, window = len(why), window.join(make_window(street, more, judge_all=judge_all))
         first, why = find_first(street, window, draws, first, since), [*why, *[JOINED] * more.size]
     picks = picks[["percent", "draw", "hosted_kw"]].assign(intervals=street.case.n_intervals, broken=broken[place])
-    answers = Answers(draws, first, window.base.interval, name_violations(street, window, draws, first))
+    named, hunts = name_violations(street, window, draws, first), find_hunting(street, window, draws, first)
+    answers = Answers(draws, first, window.base.interval, named, hunts)
     return answers, Chosen(window.base.interval, why), picks
 
 
@@ -276,7 +302,9 @@ def _list_worst(excess: Floats) -> Ints:
     return np.unique(worst[np.take_along_axis(excess, worst, axis=1) > 0.0])
 
 
-def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], verified: pd.DataFrame) -> list[str]:
+def _list_notes(
+    street: Street, asked: dict[str, Any], before: dict[str, Any], verified: pd.DataFrame, n_hunting: int
+) -> list[str]:
     scenario, notes = street.case.scenario, list[str]()
     if before["intervals"]:
         what = "so that every draw hosts none" if asked["judged"] == "all" else "which is not charged to what is placed"
@@ -288,5 +316,19 @@ def _list_notes(street: Street, asked: dict[str, Any], before: dict[str, Any], v
             "which it was not judged, so that it hosts less: take more of them with --intervals"
         )
     notes.append("batteries stand still; nothing is traded or curtailed; cars and heat pumps take what they want")
-    notes.append("left out: active power control P(V), tap changers that move, envelopes")
+    if n_hunting:
+        notes.append(
+            f"hunting: inverters or tap changers find no state to rest in where {n_hunting:,} of the draws end, which "
+            "counts as a violation: gentler curves, a wider band or smaller steps help"
+        )
+    if street.case.taps is not None:
+        notes.append(
+            "tap changers begin every interval at the position of the net, and have its time to step: what they did in "
+            "the interval before is left out"
+        )
+        if street.case.taps.count_steps(np.zeros(1), street.controls.interval_s).max() == 0:
+            notes.append("tap_changer.delay_s is longer than an interval, so that no tap changer steps")
+    idle = ("P(V)", street.case.active is None), ("tap changers that move", street.case.taps is None)
+    left_out = [name for name, missing in idle if missing]
+    notes.append(f"left out: {', '.join([*left_out, 'envelopes'])}")
     return [*notes, *list_left_out(scenario, "hosting capacity", LoadEvent)]

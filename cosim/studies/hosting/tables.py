@@ -12,7 +12,7 @@ from cosim.studies.hosting.draws import TECHNOLOGIES, Draws
 from cosim.studies.hosting.first import First
 from cosim.studies.hosting.street import Street
 from cosim.validation.tables import describe_violation
-from grid_models.arrays import Floats, Ints
+from grid_models.arrays import Floats, Ints, Mask
 from grid_models.feeder.connection import NAMES
 from grid_models.powerflow.verdicts import Violation
 
@@ -21,6 +21,8 @@ POINTS = 50
 """Steps of the curve in kW."""
 NO_SOLUTION = "power_flow"
 """In place of an element where the power flow has no solution."""
+NO_REST = "control"
+"""In place of an element where inverters or tap changers find no state to rest in."""
 
 
 class Answers(NamedTuple):
@@ -34,12 +36,15 @@ class Answers(NamedTuple):
         (K,) numbers of the intervals in which they were judged.
     violation
         The limit that each breaks; None where it breaks none, or there is no solution.
+    hunts
+        (D,) whether it has none since a control finds no rest.
     """
 
     draws: Draws
     first: First
     interval: Ints
     violation: list[Violation | None]
+    hunts: Mask
 
 
 def make_draws_table(street: Street, answers: Answers) -> pd.DataFrame:
@@ -53,6 +58,7 @@ def make_draws_table(street: Street, answers: Answers) -> pd.DataFrame:
     table = pd.concat([table, pd.DataFrame(bound).astype({"element": "Int64"})], axis=1)
     unsolved = ~reached & np.array([violation is None for violation in answers.violation])
     table.loc[unsolved, "element_type"] = NO_SOLUTION
+    table.loc[unsolved & answers.hunts, "element_type"] = NO_REST
     names = np.array(street.case.feeder.participants, dtype=object)
     technology = np.array(TECHNOLOGIES, dtype=object)[draws.technology[every, last]]
     table["last_technology"] = np.where(reached, "", technology)
@@ -129,3 +135,14 @@ def make_binding(table: pd.DataFrame) -> pd.DataFrame:
     low, high = chance_interval(counts["draws"].to_numpy(), max(len(table), 1))
     counts = counts.assign(share=counts["draws"] / max(len(table), 1), low=low, high=high)
     return counts.sort_values(["draws", *keys], ascending=[False, *(True for _ in keys)]).reset_index(drop=True)
+
+
+def make_gain(without: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Percentiles of what draws host more than they did without control, kW, with their intervals.
+
+    Of a draw that reached its end only that much is known to be hosted: `at_least` says how many gains are such.
+    """
+    gain = (table["hosted_kw"] - without["hosted_kw"]).to_numpy(np.float64)
+    found = make_percentiles(pd.DataFrame({"hosted_kw": gain, "reached_end": False}))
+    found = found.drop(columns=["reached_end", "draw"]).rename(columns={"hosted_kw": "gain_kw"})
+    return found.assign(at_least=int((table["reached_end"] | without["reached_end"]).sum()))

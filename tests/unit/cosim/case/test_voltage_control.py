@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from cosim import Scenario, ScenarioError
 from cosim.case.case import build_case
+from cosim.case.voltage_control import find_one
 from cosim.validation.hosting import find_hosting
 from cosim.validation.validate import make_case
 from data.profiles import Profiles
@@ -66,3 +68,13 @@ def test_a_scenario_without_them_has_the_digest_that_it_had() -> None:
     plain = Scenario().with_changes(**DAY)
     assert plain.digest() != Scenario().with_changes(**DAY, tap_changer=TAPS).digest()
     assert plain.digest() != Scenario().with_changes(**DAY, pv={"volt_watt": True}).digest()
+
+
+def test_a_message_says_how_many_more_there_are_than_it_names() -> None:
+    table = pd.DataFrame({"name": [f"bus {k}" for k in range(11)]})
+    with pytest.raises(
+        ScenarioError, match=r"'none such', which none of them have; choose from .*7 'bus 7', and 3 more$"
+    ):
+        find_one(table, "none such", "tap_changer.bus", "bus")
+    with pytest.raises(ScenarioError, match=r"7 'bus 7'$"):
+        find_one(table.iloc[:8], "none such", "tap_changer.bus", "bus")

@@ -214,6 +214,9 @@ def test_a_comparison_says_which_runs_take_phases_as_balanced() -> None:
     assert "balanced in plain:" in said
     assert compare_models(runs[["phases"]]) == compare_models(runs.iloc[1:]) == ()
     assert choose_digits("largest voltage unbalance", "%", [1.234]) == 2
+    withheld = "energy that was carried less there"
+    assert choose_digits(withheld, "kWh", [0.0, 0.026, 0.026]) == 3  # not 0.0 kWh beside hours that are not 0
+    assert choose_digits(withheld, "kWh", [0.0, 1.026, 1.026]) == 1
 
 
 def test_hours_of_high_loading_count_every_conductor_once() -> None:

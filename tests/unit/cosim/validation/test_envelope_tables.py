@@ -79,6 +79,11 @@ def test_intervals_that_others_break_alone_are_named() -> None:
     json.dumps(found.summary)
 
 
+def test_without_profiles_what_fails_has_no_time() -> None:
+    found = find_operating_envelopes(_net(), _customers(2), limits={"min_vm_pu": 1.05})
+    assert [row["time"] for row in json.loads(json.dumps(found.summary))["not_robust"]] == [None]
+
+
 @pytest.mark.slow
 def test_phases_stop_customers_on_phases() -> None:
     phases = {f"house {k}": "abc"[k % 3] for k in range(N)}

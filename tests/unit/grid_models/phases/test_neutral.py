@@ -152,3 +152,14 @@ def test_one_phase_above_low_voltage_is_refused_by_name() -> None:
     with pytest.raises(GridError, match=r"'house 0': expected three phases \(abc\) at bus \d+ of 20 kV, got phase a"):
         connect_feeder(replace(feeder, bus=at_grid, connections=one_phase))
     connect_feeder(replace(feeder, bus=at_grid, connections=make_connections(np.zeros(feeder.bus.size))))
+
+
+@pytest.mark.slow  # compiles
+@pytest.mark.parametrize("wires", [None, FourWires(1.0)])
+def test_no_interval_has_no_solution_and_all_columns(wires: FourWires | None) -> None:
+    feeder = _feeder(wires=wires)
+    engine, (p, q) = FeederPhaseFlow(feeder), _powers(feeder, 1, 0)
+    flow = engine.solve(p, q)
+    assert flow.vm_pu.shape == (0, 3 * len(feeder.net.bus))
+    assert flow.line_loading_percent.shape == (0, 4 * len(feeder.net.line))
+    assert engine.solve_limited(p, q).vm_pu.shape == flow.vm_pu.shape
