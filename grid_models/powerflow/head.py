@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grid_models.arrays import Complex, Floats
+from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder, Given
 from grid_models.powerflow.engine import (
