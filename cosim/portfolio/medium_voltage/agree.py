@@ -120,9 +120,8 @@ def agree(mv: MediumVoltage, cases: Sequence[Case]) -> Agreed:
         heads = [make_head_series(time, vm, most, NAME) for vm, most in zip(vm_pu.T, asked[0].T, strict=True)]
         cases = [with_series(case, series) for case, series in zip(cases, heads, strict=True)]
         delivered = [deliver(case) for case in cases]
-        p_kw, q_kvar = (
-            np.stack([getattr(each, name) for each in delivered], axis=1) for name in ("p_head_kw", "q_head_kvar")
-        )
+        p_kw = np.stack([each.p_head_kw for each in delivered], axis=1)
+        q_kvar = np.stack([each.q_head_kvar for each in delivered], axis=1)
         flow = solve_medium_voltage(mv, time, p_kw, q_kvar)
         residual_pu = np.abs(flow.vm_pu[:, mv.row] - np.stack([series.vm_pu for series in heads], axis=1))
         verdicts = judge(flow, mv.limits)

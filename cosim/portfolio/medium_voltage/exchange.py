@@ -116,8 +116,8 @@ def describe_residual(mv: MediumVoltage, time: np.ndarray, residual_pu: Floats, 
     return (
         f"{NAME}, interval {time[k]} UTC, {mv.name_bus(f)}: expected voltages of net and feeder "
         f"'{mv.feeder.participants[f]}' that agree to {AGREE_PU:g} pu {when}, got a residual of "
-        f"{residual_pu[k, f]:.3g} pu ({n} such intervals); shorten the horizon, or look for "
-        "feeders that take more than the net can carry"
+        f"{residual_pu[k, f]:.3g} pu ({n} such intervals); shorten the horizon, or look for feeders that take "
+        "more than the net can carry"
     )
 
 
