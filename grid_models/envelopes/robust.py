@@ -165,7 +165,8 @@ def search_corners(setting: Setting, critical: Critical, room_kw: Floats, interv
     """Critical corners of some intervals, those where all export or all import, and others that may be worse.
 
     Of the corners at which a limit is close the closest one is varied, by each customer whose side there may be the
-    wrong one: most of the others differ from it by one customer. From an unclean one on, neighbours of the worst are looked at as long as they are worse.
+    wrong one: most of the others differ from it by one customer. From an unclean one on, neighbours of the worst are
+    looked at as long as they are worse.
     """
     found = judge_critical(setting, critical, room_kw)
     judged = Judged(critical.corners, found.worst, found.limit)
