@@ -37,13 +37,18 @@ class _Silent(highspy.Highs):  # type: ignore[misc] # highspy has no types
 
 
 @cache
-def _solver() -> Any:
-    """The one solver of the process; every programme replaces the one before and its basis."""
+def _solver(*, scaled: bool = False) -> Any:
+    """The one solver of the process, and one more for programmes that are scaled as they should be.
+
+    Every programme replaces the one before and its basis.
+    """
     solver = _Silent()
     solver.setOptionValue("output_flag", False)  # for versions that enable no callbacks during construction
     # Presolving a programme of this size takes longer than solving it, and so does counting the machine's cores.
     solver.setOptionValue("presolve", "off")
     solver.setOptionValue("threads", 1)
+    if scaled:
+        solver.setOptionValue("simplex_scale_strategy", 0)
     return solver
 
 
@@ -64,6 +69,8 @@ class Programme:
     ----------
     cost, upper, lower
         (n,); `upper` may be infinite, `lower` one number for all.
+    scaled
+        Whether HiGHS takes the rows as they are, which are scaled here, and scales no columns.
 
     Examples
     --------
@@ -76,8 +83,8 @@ class Programme:
     ([2.0, 3.0], [3.0, 2.0])
     """
 
-    def __init__(self, cost: Floats, upper: Floats, lower: Floats | float = 0.0) -> None:
-        self._cost, self._upper, self._lower = cost, upper, np.zeros(cost.size) + lower
+    def __init__(self, cost: Floats, upper: Floats, lower: Floats | float = 0.0, *, scaled: bool = False) -> None:
+        self._cost, self._upper, self._lower, self._scaled = cost, upper, np.zeros(cost.size) + lower, scaled
         self._rows: list[tuple[Any, ...]] = []
         self._n_passed = self._n_rows = 0
         self._place, self._scale = np.zeros(0, np.int64), np.zeros(0)
@@ -99,7 +106,7 @@ class Programme:
 
     def solve(self) -> Optimum | None:
         """Optimum of all rows so far; None where that is infeasible."""
-        solver = _solver()
+        solver = _solver(scaled=self._scaled)
         if not self._pass_on(solver):
             return None
         if solver.run() == highspy.HighsStatus.kError:  # other users of HiGHS in this process have started more threads
@@ -149,6 +156,51 @@ def minimise(cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: 
     programme = Programme(cost, upper, lower)
     programme.add_rows(matrix, bound)
     return programme.solve()
+
+
+FEWER_ROWS = 48
+"""Rows that a programme begins with, and that it gets more at a time."""
+
+KEPT = 1e-8
+"""By so much a row may be broken that is left out."""
+
+
+def minimise_by_few_rows(
+    cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats, near: Floats
+) -> Floats | None:
+    """Values, (n,), of `minimise` where many more rows than columns are asked for; None where that is infeasible.
+
+    Rows that are closest to their bounds at `near`, (n,), come first, then those that each solution breaks, until there
+    is none: so the optimum is that of all rows (cutting planes, Kelley 1960, doi:10.1137/0108053).
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> most = np.full(2, 9.0)
+    >>> minimise_by_few_rows(-np.ones(2), rows, np.array([2.0, 3.0, 4.0]), most, 0.0 * most, 0.0 * most).sum()
+    np.float64(4.0)
+    """
+    programme = Programme(cost, upper, lower, scaled=True)
+    used = np.zeros(bound.size, dtype=bool)
+    new = _find_largest(matrix @ near - bound, FEWER_ROWS)
+    while True:
+        programme.add_rows(matrix[new], bound[new])
+        best = programme.solve()
+        if best is None:
+            return None
+        used[new] = True
+        beyond = np.where(used, -np.inf, matrix @ best.x - bound)
+        new = _find_largest(beyond, FEWER_ROWS)
+        new = new[beyond[new] > KEPT]
+        if new.size == 0:
+            return best.x
+
+
+def _find_largest(values: Floats, n: int) -> Places:
+    """Places of the n largest values, in their order."""
+    if n >= values.size:
+        return np.arange(values.size)
+    return np.sort(np.argpartition(values, values.size - n)[values.size - n :])
 
 
 def _find_rows_that_can_bind(matrix: Floats, bound: Floats, lower: Floats, upper: Floats) -> Places:

@@ -18,6 +18,7 @@ from cosim.studies import figures
 from cosim.validation import csip as csip_files
 from cosim.validation import envelope_files, envelopes, files
 from grid_models.feeder import net_file
+from market import cores
 
 
 def envelope(
@@ -74,6 +75,10 @@ def envelope(
         bool, typer.Option("--keep-elements", help="Keep the net's own loads and generators.")
     ] = False,
     timezone: Annotated[str, typer.Option(help="Clock of times without an offset.")] = "UTC",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, for 1,000 intervals or more. Default: one per core."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 when an interval has no envelope that is safe.")
     ] = False,
@@ -114,6 +119,7 @@ def envelope(
             model=model,
             phases=None if placement is None else placement.phases,
             zero_sequence=files.choose_zero_sequence(zero_sequence),
+            workers=workers or cores.count_usable_cores(),
         )
         if out is not None:
             envelope_files.write_table(found.table, out)

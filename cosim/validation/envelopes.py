@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cosim.delivery.setpoints import at_device, mean_kw
+from cosim.interrupts.processes import open_pool
 from cosim.interrupts.stop import stop_between_lines
 from cosim.results.applied_limits import list_limits
 from cosim.scenario.base import AS_IN_NET
@@ -24,8 +25,9 @@ from grid_models.arrays import Floats, Ints
 from grid_models.envelopes.corners import Background
 from grid_models.envelopes.customers import Customers
 from grid_models.envelopes.names import NamedLimit, name_limits
+from grid_models.envelopes.robust import Robust
 from grid_models.envelopes.rules import RULES
-from grid_models.envelopes.solve import Envelopes, find_envelopes
+from grid_models.envelopes.solve import Envelopes, Part, find_envelopes
 from grid_models.envelopes.wires import make_wires
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
@@ -34,6 +36,9 @@ COLUMNS = ("participant", "most_export_kw", "most_import_kw")
 """Columns of a table of customers."""
 
 LARGEST_KW = 1e5
+
+WORTH_PROCESSES = 1000
+"""Intervals below which other processes would take longer to begin than to help."""
 
 UNSOLVED = NamedLimit("network", "AC has no solution", "")
 
@@ -109,6 +114,7 @@ def find_operating_envelopes(
     phases: Phases | None = None,
     zero_sequence: Mapping[str, float] | None = None,
     earthing: Mapping[str, float] | None = None,
+    workers: int = 1,
 ) -> OperatingEnvelopes:
     """Operating envelopes of some participants of a network, robust: any combination of powers inside is clean in AC.
 
@@ -128,6 +134,9 @@ def find_operating_envelopes(
         equal, proportional (to what connections can do), max_total or max_min.
     head_vm_pu
         Voltages that the external grid may have, pu: lowest and highest; that of the net if left out.
+    workers
+        Processes that many intervals are shared among, which changes no envelope. With several the calling script needs
+        its `if __name__ == "__main__":`, as with all of `multiprocessing`.
 
     Raises
     ------
@@ -155,12 +164,21 @@ def find_operating_envelopes(
     if profiles is not None:
         feeder = with_load_cos_phi(feeder, profiles, load_cos_phi)
     wires = make_wires(feeder, Limits.from_feeder(feeder, **asked), head_vm_pu)
-    found = find_envelopes(wires, _place(feeder, chosen), _find_background(feeder, chosen, profiles), rule)
+    background = _find_background(feeder, chosen, profiles)
+    workers = workers if len(background.p_kw) >= WORTH_PROCESSES else 1
+    each = partial(_solve_in_processes, workers) if workers > 1 else map
+    found = find_envelopes(wires, _place(feeder, chosen), background, rule, each=each)
     time = np.array(["NaT"], "datetime64[s]") if profiles is None else profiles.time
     table, failing = _make_tables(name_limits(feeder, wires.limits), found, chosen, time)
     failing["corner"] = _name_corners(found, list(dict.fromkeys(head_vm_pu)))
     notes = (*feeder.notes, *_list_notes(chosen, profiles))
     return OperatingEnvelopes(table.assign(rule=rule), rule, failing, notes, tuple(list_limits(wires.limits)))
+
+
+def _solve_in_processes(workers: int, solve: Callable[[Part], Robust], parts: Sequence[Part]) -> list[Robust]:
+    """Solve parts in processes of their own."""
+    with open_pool(min(workers, len(parts))) as pool:
+        return list(pool.map(solve, parts))
 
 
 def check_customers(customers: pd.DataFrame, source: str = "customers") -> pd.DataFrame:

@@ -19,6 +19,10 @@ SLICE = 256
 """Corners whose solutions are compared with the limits at once: so many stay in the nearer caches."""
 
 
+TOLERANCE_PU, DOUBT_PU = 1e-9, 1e-7
+"""Where phases differ: last change of a corner's voltages, and what is added to each excess for what is left then."""
+
+
 class Background(NamedTuple):
     """What all others do: injections of K intervals, (K, C) kW and kvar."""
 
@@ -149,9 +153,10 @@ def _solve_corners(setting: Setting, engine: AnyPowerFlow, corners: Corners, roo
     """Excess over every limit, (S, 2B + …) pu."""
     (wires, customers, background), at = setting, corners.interval
     p = customers.inject(background.p_kw[at], corners.corner, room_kw[at])
-    solve = engine.solve_limited if isinstance(engine, FeederPhaseFlow) else engine.solve
     q = customers.inject_reactive(background.q_kvar[at], corners.corner, room_kw[at])
-    return list_excess(solve(p, q), wires.limits)
+    if isinstance(engine, FeederPhaseFlow):
+        return list_excess(engine.solve_limited(p, q, TOLERANCE_PU), wires.limits) + DOUBT_PU
+    return list_excess(engine.solve(p, q), wires.limits)
 
 
 def find_first_corners(corners: Corners) -> tuple[Ints, Ints]:

@@ -12,14 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints, Mask
-from grid_models.envelopes.approach import MARGIN_PU, MAX_ROUNDS, MAX_WHOLE, Share, linearise_all, linearise_cuts, move
+from grid_models.envelopes.approach import MARGIN_PU, Share, linearise_all, linearise_cuts, move
 from grid_models.envelopes.corners import Corners, Critical, Setting, judge_critical, list_critical
 from grid_models.envelopes.excess import PU_PER_PERCENT
 from grid_models.envelopes.rows import NEAR_PU, Rows, find_first_bytes, list_one_end
+from grid_models.envelopes.rules import CLOSE
 from grid_models.response.sensitivity import sensitivity
 
-HOT_PU = 0.003
+HOT_PU = 0.002
 """Rows as close to their limits as this lead first."""
+
+MAX_LED = 8
+"""Programmes of a follower at most; from one to the next its rooms change by half as much at most."""
 
 DOUBT = 0.15
 """Share of a predicted change by which it may be wrong."""
@@ -91,20 +95,21 @@ class Pattern(NamedTuple):
         excess = judge_critical(self.alone, list_critical(new), self.room_kw).excess
         return self._replace(rows=Rows.concatenate([self.rows, new]), excess=np.concatenate([self.excess, excess]))
 
-    def find_near(self, bases: Bases, room_kw: Floats, near_pu: float = NEAR_PU) -> Mask:
-        """Which rows may come as close to their limits as `near_pu` in n intervals, (n, R), with rooms of (n, 2M)."""
-        near, move_kw = np.zeros((len(room_kw), self.excess.size), dtype=bool), room_kw - self.room_kw
-        slope, size_kw = self.rows.slope, np.abs(move_kw)
-        by_most = (1.0 + DOUBT) * slope @ size_kw.max(axis=0, initial=0.0)
+    def predict(self, bases: Bases, room_kw: Floats) -> Floats:
+        """How far rows may be exceeded at most in n intervals, (n, R) pu, with rooms of (n, 2M)."""
+        most, move_kw = np.full((len(room_kw), self.excess.size), np.nan), room_kw - self.room_kw
+        slope = self.rows.slope
+        by_rooms = move_kw @ slope.T + DOUBT * np.abs(move_kw) @ slope.T
         for e, (vm, percent) in enumerate(zip(*bases, strict=True)):
-            rise = vm - self.bases.vm_pu[e]
+            rise, mine = vm - self.bases.vm_pu[e], np.flatnonzero(self.rows.engine == e)
             change = np.hstack([rise, -rise, PU_PER_PERCENT * np.abs(percent - self.bases.percent[e])])
             change += DOUBT * np.abs(change)
-            most = self.excess + change.max(axis=0, initial=-np.inf)[self.rows.limit] + by_most
-            mine = np.flatnonzero((self.rows.engine == e) & ~(most <= -near_pu))  # the others are far in all intervals
-            by_rooms = move_kw @ slope[mine].T + DOUBT * size_kw @ slope[mine].T
-            near[:, mine] = ~(self.excess[mine] + change[:, self.rows.limit[mine]] + by_rooms <= -near_pu)
-        return near
+            most[:, mine] = self.excess[mine] + change[:, self.rows.limit[mine]] + by_rooms[:, mine]
+        return most
+
+    def find_near(self, bases: Bases, room_kw: Floats, near_pu: float = NEAR_PU) -> Mask:
+        """Which rows may come as close to their limits as `near_pu` in n intervals, (n, R), with rooms of (n, 2M)."""
+        return np.asarray(~(self.predict(bases, room_kw) <= -near_pu))
 
 
 def make_pattern(alone: Setting, rows: Rows, room_kw: Floats) -> Pattern:
@@ -126,42 +131,40 @@ def choose(critical: Critical, intervals: Ints, chosen: Mask) -> Critical:
     return Critical(several, number[at, kind[row]], intervals[at], row, rows)
 
 
-def lead(setting: Setting, share: Share, rows: Rows, room: Floats, intervals: Ints) -> Ints:
+def lead(setting: Setting, share: Share, rows: Rows, predicted: Floats, room: Floats, intervals: Ints) -> Ints:
     """Set the rooms, (K, 2M) kW, of some intervals by the rows of another; returns those without a solution.
 
-    From round to round only rows are looked at that have been close to their limits in one of the intervals.
+    A row that is not close in an interval keeps the bound that it had there when AC last looked at it, or the one that
+    is predicted.
 
     Parameters
     ----------
     setting, share
         All K intervals, and the rule.
-    rows
-        Rows of a pattern, or some of them.
+    rows, predicted
+        Rows of a pattern, or some of them, and how far they may be exceeded in the intervals, (n, R) pu.
     room
         Rooms to begin with; those of the intervals are set.
     intervals
-        Whom to lead.
+        Whom to lead, (n,).
     """
-    lost = np.zeros(0, np.int64)
-    for number in range(MAX_ROUNDS):
+    lost, critical, slope = np.zeros(0, np.int64), list_critical(rows), rows.slope
+    load = room[intervals] @ slope.T
+    bound, near = load - predicted, ~(predicted <= -HOT_PU)
+    for number in range(MAX_LED):
         if intervals.size == 0 or rows.limit.size == 0:
             break
-        every = np.ones((intervals.size, rows.limit.size), dtype=bool)
-        critical = choose(list_critical(rows), intervals, every)
-        excess = judge_critical(setting, critical, room).excess.reshape(every.shape)
-        solved = np.isfinite(excess).all(axis=1)
-        lost = np.concatenate([lost, intervals[~solved]])
-        intervals, excess = intervals[solved], excess[solved]
-        hot = (excess > -HOT_PU).any(axis=0)
-        slope = rows.slope
-        bound = room[intervals] @ slope.T - excess - MARGIN_PU
-        radius = 0.5 ** max(0, number + 1 - MAX_WHOLE)
-        moved = np.zeros(intervals.size, dtype=bool)
-        for i, k in enumerate(intervals.tolist()):
-            moved[i] = move(share, slope, bound[i], room[k], radius)
-        intervals = intervals[moved]
-        hot |= (room[intervals] @ slope.T > bound[moved] - HOT_PU).any(axis=0)
-        rows = rows.select(np.flatnonzero(hot))
+        excess = np.full(near.shape, -np.inf)
+        excess[near] = judge_critical(setting, choose(critical, intervals, near), room).excess
+        moved = ~(np.isinf(excess) & near).any(axis=1)
+        lost = np.concatenate([lost, intervals[~moved]])
+        bound = np.where(near, load - excess - MARGIN_PU, bound)
+        radius = 0.5 ** (2 + number)
+        for i in np.flatnonzero(moved).tolist():
+            moved[i] = move(share, slope, bound[i], room[intervals[i]], radius, CLOSE)
+        intervals, bound = intervals[moved], bound[moved]
+        load = room[intervals] @ slope.T
+        near = load > bound - HOT_PU
     return lost
 
 

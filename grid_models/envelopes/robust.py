@@ -23,7 +23,7 @@ from grid_models.envelopes.rows import Rows, make_no_rows
 CLOSE_PU = 1e-3
 """Corners this close to a limit are varied by one customer at a time."""
 
-TIGHT_PU = 2e-5
+TIGHT_PU = 2e-4
 """A limit this close stops the customers who load it."""
 
 MAX_TRIALS = 14
@@ -35,7 +35,7 @@ AIM_PU = 4e-6
 MOST_PU = 4.0
 """More than a whole box changes any limit: what is farther from its limit stays clean where a box shrinks a little."""
 
-DRIFT = 0.1
+DRIFT = 0.03
 """By this share of the strongest customer's effect on a limit any effect may differ from its derivative."""
 
 OTHERS = np.array([[True, False], [False, True], [False, False]])
@@ -114,7 +114,7 @@ def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust
         if dirty.worst.size == 0:
             break
         shrinks = np.unique(dirty.corners.interval)
-        share[shrinks] = _shrink(setting, dirty.corners, room_kw, shrinks)
+        share[shrinks] = _shrink(setting, dirty, room_kw, share[shrinks])
         room[shrinks] = share[shrinks, None] * room_kw[shrinks]
         mine = np.isin(judged.corners.interval, shrinks)
         near = judged.worst > -MOST_PU * (1.0 - share[judged.corners.interval])
@@ -125,13 +125,14 @@ def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust
     return Robust(room, _find_stops(setting, searched.close, room))
 
 
-def _shrink(setting: Setting, corners: Corners, room_kw: Floats, intervals: Ints) -> Floats:
-    """Largest shares of the boxes of some intervals at which AC finds corners clean that are unclean at 1, (n,).
+def _shrink(setting: Setting, dirty: Judged, room_kw: Floats, at_most: Floats) -> Floats:
+    """Largest shares of the boxes of some intervals at which AC finds dirty corners clean, (n,), below `at_most`, (n,).
 
     Between a clean share and an unclean one the worst excess is nearly a straight line.
     """
-    low, high = np.zeros(intervals.size), np.ones(intervals.size)
-    at_low, at_high = (_judge_shares(setting, corners, room_kw, intervals, share) for share in (low, high))
+    corners, worst = dirty.corners, dirty.choose_worst()
+    intervals, low, high = worst.corners.interval, np.zeros(at_most.size), at_most
+    at_low, at_high = _judge_shares(setting, _list_empty(corners), room_kw, intervals, low), worst.worst
     for trial in range(MAX_TRIALS):
         open_ = at_low < -2.0 * AIM_PU
         if not open_.any():
@@ -139,11 +140,18 @@ def _shrink(setting: Setting, corners: Corners, room_kw: Floats, intervals: Ints
         rise = np.where(np.isfinite(at_high), at_high, np.inf) - at_low
         share = np.clip((-AIM_PU - at_low) / rise, 0.0, 1.0)
         share = low + (high - low) * np.where(np.isfinite(rise) & (trial % 4 < 3) & (share > 0.0), share, 0.5)
-        found = _judge_shares(setting, corners, room_kw, intervals, share)
+        going = np.flatnonzero(open_)
+        mine = corners.select(np.isin(corners.interval, intervals[going]))
+        found = _judge_shares(setting, mine, room_kw, intervals[going], share[going])
         clean = found <= 0.0
-        low, at_low = np.where(open_ & clean, share, low), np.where(open_ & clean, found, at_low)
-        high, at_high = np.where(open_ & ~clean, share, high), np.where(open_ & ~clean, found, at_high)
+        low[going[clean]], at_low[going[clean]] = share[going[clean]], found[clean]
+        high[going[~clean]], at_high[going[~clean]] = share[going[~clean]], found[~clean]
     return low
+
+
+def _list_empty(corners: Corners) -> Corners:
+    """Where no customer acts, in the intervals of some corners, by their engines."""
+    return join_corners([corners._replace(corner=np.zeros_like(corners.corner))])
 
 
 def _judge_shares(setting: Setting, corners: Corners, room_kw: Floats, intervals: Ints, share: Floats) -> Floats:
@@ -156,14 +164,16 @@ def _judge_shares(setting: Setting, corners: Corners, room_kw: Floats, intervals
 def search_corners(setting: Setting, critical: Critical, room_kw: Floats, intervals: Ints) -> Searched:
     """Critical corners of some intervals, those where all export or all import, and others that may be worse.
 
-    A corner close to its limit is varied by each customer whose side there may be the wrong one. From an unclean one
-    on, neighbours of the worst are looked at as long as they are worse.
+    Of the corners at which a limit is close the closest one is varied, by each customer whose side there may be the
+    wrong one: most of the others differ from it by one customer. From an unclean one on, neighbours of the worst are
+    looked at as long as they are worse.
     """
     found = judge_critical(setting, critical, room_kw)
     judged = Judged(critical.corners, found.worst, found.limit)
     close = _find_close(critical, found.excess)
     rows = critical.select_rows(close)
-    doubtful = _list_doubtful(setting, rows, found.excess[close], room_kw)
+    closest = _find_closest(rows, found.excess[close])
+    doubtful = _list_doubtful(setting, rows.select(closest), found.excess[close][closest], room_kw)
     judged = _judge_new(setting, judged, join_corners([_list_one_way(setting, room_kw, intervals), doubtful]), room_kw)
     for _ in range(MAX_CLIMBS):
         top = judged.choose_worst()
@@ -183,6 +193,14 @@ def _find_close(critical: Critical, excess: Floats) -> Mask:
     _, first, count = np.unique(critical.interval, return_index=True, return_counts=True)
     closest = np.repeat(np.maximum.reduceat(excess, first), count)
     return np.asarray((excess > -CLOSE_PU) | (excess == closest))
+
+
+def _find_closest(rows: Rows, excess: Floats) -> Ints:
+    """Of the rows of each limit in each interval the one that is closest, by its excess, (R,)."""
+    order = np.lexsort((-excess, rows.limit, rows.interval))
+    interval, limit = rows.interval[order], rows.limit[order]
+    new = (np.diff(interval, prepend=-1) != 0) | (np.diff(limit, prepend=-1) != 0)
+    return np.sort(order[new])
 
 
 def _judge_new(setting: Setting, judged: Judged, corners: Corners, room_kw: Floats) -> Judged:

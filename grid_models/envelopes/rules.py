@@ -12,16 +12,27 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints
-from grid_models.highs import minimise
+from grid_models.highs import minimise_by_few_rows
 
 STRONG = 0.001
 """A group loads a row if its slope is at least this share of the strongest group's."""
 
-KEPT_PU, WORTH = 1e-5, 5e-4
-"""Excess that a row may have, and share of the sum that another programme must promise."""
+KEPT_PU = 1e-5
+"""Excess that a row may have where rooms stay as they are."""
 
 MAX_RAISES, NEGLIGIBLE_PU = 6, 1e-7
 """How often all levels are raised anew at most, and the excess of a row that is none."""
+
+
+class Slack(NamedTuple):
+    """How far within its rows `max_total` aims, pu, and the share of the sum that another programme must promise."""
+
+    aim_pu: float
+    worth: float
+
+
+EXACT, CLOSE = Slack(0.0, 5e-4), Slack(1e-4, 2e-3)
+"""For intervals that are solved by themselves, and for those that follow: nearly all of these need not shrink then."""
 
 
 class Packing(NamedTuple):
@@ -38,6 +49,8 @@ class Packing(NamedTuple):
     now_kw, radius
         (2M,) rooms now, and the share of the largest ones by which `max_total` may change them: where customers load a
         limit much alike, the best box is no vertex, and programmes would swing between two for ever.
+    slack
+        What `max_total` may leave.
     """
 
     slope: Floats
@@ -46,18 +59,21 @@ class Packing(NamedTuple):
     weight: Floats
     now_kw: Floats
     radius: float
+    slack: Slack = EXACT
 
 
 def max_total(packing: Packing) -> Floats:
     """The largest sum of all ranges, whoever gets them; the rooms as they are where they are almost that, and kept."""
-    n, most, bound = packing.most_kw.size, packing.most_kw, np.maximum(packing.bound, 0.0)
-    now, change = packing.now_kw, packing.radius * packing.most_kw
-    found = minimise(
-        -np.ones(n), packing.slope, bound, np.minimum(now + change, most), np.maximum(now - change, 0.0)
-    ) or minimise(-np.ones(n), packing.slope, bound, most)  # too narrow a radius
-    best = np.zeros(n) if found is None else np.clip(found.x, 0.0, most)
-    kept = bool((packing.slope @ now <= bound + KEPT_PU).all())
-    return now.copy() if kept and best.sum() <= (1.0 + WORTH) * now.sum() else best
+    most, bound, now = packing.most_kw, np.maximum(packing.bound, 0.0), packing.now_kw
+    change, aim = packing.radius * most, np.maximum(bound - packing.slack.aim_pu, 0.0)
+    upper, lower = np.minimum(now + change, most), np.maximum(now - change, 0.0)
+    for least in (lower, 0.0 * lower):  # where nothing near keeps all rows, rooms become as small as they must
+        best = minimise_by_few_rows(-np.ones(most.size), packing.slope, aim, upper, least, now)
+        if best is not None:
+            break
+    best = np.zeros(most.size) if best is None else np.clip(best, 0.0, most)
+    kept = bool((packing.slope @ now <= aim + max(packing.slack.aim_pu, KEPT_PU)).all())
+    return now.copy() if kept and best.sum() <= (1.0 + packing.slack.worth) * now.sum() else best
 
 
 def max_min(packing: Packing) -> Floats:

@@ -10,6 +10,7 @@ Law: a box is *robust* only if AC says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from grid_models.arrays import Floats, Ints, Mask
 from grid_models.envelopes.approach import Share, approach
 from grid_models.envelopes.corners import Background, Corners, Setting, join_corners, list_critical, list_no_corners
 from grid_models.envelopes.customers import Customers
-from grid_models.envelopes.pattern import HOT_PU, Pattern, choose, lead, make_pattern, solve_bases, with_cuts
+from grid_models.envelopes.pattern import Pattern, choose, lead, make_pattern, solve_bases, with_cuts
 from grid_models.envelopes.robust import (
     Judged,
     Robust,
@@ -29,7 +30,7 @@ from grid_models.envelopes.robust import (
     search_corners,
 )
 from grid_models.envelopes.rows import NEAR_PU, Rows, make_no_rows
-from grid_models.envelopes.rules import RULES, Packing
+from grid_models.envelopes.rules import RULES, Packing, Slack
 from grid_models.envelopes.wires import Wires
 
 BLOCK = 512
@@ -46,6 +47,12 @@ ALONE = 4
 
 MAX_PASSES = 6
 """Searches for unclean corners in all who follow one interval; what it has found grows by them."""
+
+PUPILS = 12
+"""So many intervals follow a pattern before all others do, and it learns what they find."""
+
+FAR_PU = 2e-3
+"""Who is beyond a limit by more after all searches is solved alone."""
 
 CUT_PU = 1e-4
 """An excess that is worth another search; by a smaller one a box shrinks by less than a thousandth."""
@@ -85,8 +92,30 @@ class Envelopes(NamedTuple):
         self.export_limit[intervals], self.import_limit[intervals] = limits
 
 
+class Part(NamedTuple):
+    """Intervals that are solved together, by a rule of `RULES` and (2M,) weights."""
+
+    setting: Setting
+    rule: str
+    weight_kw: Floats
+
+    def share(self, slope: Floats, bound: Floats, now_kw: Floats, radius: float, slack: Slack) -> Floats:
+        """Rooms by the rule; see `grid_models.envelopes.approach.Share`."""
+        most_kw = self.setting.customers.most_kw
+        return RULES[self.rule](Packing(slope, bound, most_kw, self.weight_kw, now_kw, radius, slack))
+
+
+Each = Callable[[Callable[[Part], Robust], Sequence[Part]], Iterable[Robust]]
+"""How parts are solved: what `map` does, here or in other processes."""
+
+
 def find_envelopes(
-    wires: Wires, customers: Customers, background: Background, rule: str, weight_kw: Floats | None = None
+    wires: Wires,
+    customers: Customers,
+    background: Background,
+    rule: str,
+    weight_kw: Floats | None = None,
+    each: Each = map,
 ) -> Envelopes:
     """Envelopes of K intervals by a rule of `RULES`.
 
@@ -102,26 +131,32 @@ def find_envelopes(
         Name of the rule.
     weight_kw
         (2M,) weights of `proportional`; what the customers can do at most if left out.
+    each
+        How the parts are solved that do not depend on one another; it changes no envelope.
     """
     weight = customers.most_kw if weight_kw is None else weight_kw
-
-    def share(slope: Floats, bound: Floats, now_kw: Floats, radius: float) -> Floats:
-        return RULES[rule](Packing(slope, bound, customers.most_kw, weight, now_kw, radius))
-
     setting, n = Setting(wires, customers, background), len(background.p_kw)
     nobody = _judge_nobody(setting)
     found = _make_empty(nobody, weight.size // 2)
     clean = np.flatnonzero(found.robust)
     order = clean[np.argsort(background.p_kw[clean].sum(axis=1), kind="stable")]
-    for mine in np.array_split(order, min(MAX_PATTERNS, 1 + n // FOLLOWERS)):
-        if mine.size <= ALONE:
-            found.set_some(mine, _solve_few(setting.select(mine), share))
-            continue
-        pattern = _find_pattern(setting.select(mine[mine.size // 2 : mine.size // 2 + 1]), share)
-        for first in range(0, mine.size, BLOCK):
-            at = mine[first : first + BLOCK]
-            found.set_some(at, _solve_block(setting.select(at), share, pattern))
+    # Those with most generation take longest, and come first, so that no process waits for them in the end.
+    chosen = [mine for mine in np.array_split(order, min(MAX_PATTERNS, 1 + n // FOLLOWERS)) if mine.size][::-1]
+    parts = [Part(setting.select(mine), rule, weight) for mine in chosen]
+    for mine, solved in zip(chosen, each(solve_part, parts), strict=True):
+        found.set_some(mine, solved)
     return found
+
+
+def solve_part(part: Part) -> Robust:
+    """Boxes of the intervals of a part, whose order is that of what all others inject."""
+    setting, share, n = part.setting, part.share, len(part.setting.background.p_kw)
+    if n <= ALONE:
+        return _solve_few(setting, share)
+    pattern = _learn(setting, share, _find_pattern(setting.select(np.array([n // 2])), share))
+    blocks = [np.arange(first, min(first + BLOCK, n)) for first in range(0, n, BLOCK)]
+    solved = [_solve_block(setting.select(at), share, pattern) for at in blocks]
+    return Robust._make(map(np.concatenate, zip(*solved, strict=True)))
 
 
 def _solve_few(setting: Setting, share: Share) -> Robust:
@@ -140,28 +175,42 @@ def _find_pattern(setting: Setting, share: Share) -> Pattern:
 
 
 def _solve_block(setting: Setting, share: Share, pattern: Pattern) -> Robust:
-    """Boxes of some intervals that follow a pattern: by what is close first, then by all that may be."""
-    room, bases = np.repeat(pattern.room_kw, len(setting.background.p_kw), axis=0), solve_bases(setting)
-    going, searched = np.arange(len(room)), find_nothing(room.shape[1])
-    for number in range(MAX_PASSES):
-        near = pattern.find_near(bases.select(going), room[going], NEAR_PU if number else HOT_PU)
-        lost = lead(setting, share, pattern.rows.select(np.flatnonzero(near.any(axis=0))), room, going)
+    """Boxes of some intervals that follow a pattern."""
+    room = np.repeat(pattern.room_kw, len(setting.background.p_kw), axis=0)
+    _, searched = _follow(setting, share, pattern, room)
+    return make_robust(setting, searched, room)
+
+
+def _learn(setting: Setting, share: Share, pattern: Pattern) -> Pattern:
+    """Pattern with what some who follow it find."""
+    n = len(setting.background.p_kw)
+    some = setting.select(np.unique(np.linspace(0, n - 1, min(n, PUPILS)).astype(np.int64)))
+    return _follow(some, share, pattern, np.repeat(pattern.room_kw, len(some.background.p_kw), axis=0))[0]
+
+
+def _follow(setting: Setting, share: Share, pattern: Pattern, room: Floats) -> tuple[Pattern, Searched]:
+    """Set the rooms, (K, 2M), of all intervals by a pattern; returns it with what they find, and what is searched."""
+    bases, going, searched = solve_bases(setting), np.arange(len(room)), find_nothing(room.shape[1])
+    for _ in range(MAX_PASSES):
+        predicted = pattern.predict(bases.select(going), room[going])
+        chosen = np.flatnonzero((~(predicted <= -NEAR_PU)).any(axis=0))
+        lost = lead(setting, share, pattern.rows.select(chosen), predicted[:, chosen], room, going)
         near = pattern.find_near(bases.select(going), room[going])
         critical = choose(list_critical(pattern.rows), going, near)
         searched = searched.renew(search_corners(setting, critical, room, going), going)
         going = np.union1d(searched.judged.list_dirty(CUT_PU), lost)
         if going.size == 0:
             break
-        if number > 0:
-            pattern = with_cuts(pattern, setting, _choose_cuts(searched.judged, going), room)
-    if going.size:
+        pattern = with_cuts(pattern, setting, _choose_cuts(searched.judged, going), room)
+    far = np.union1d(searched.judged.list_dirty(FAR_PU), lost)
+    if far.size:
         room[lost] = 0.0
-        near = pattern.find_near(bases.select(going), room[going])
-        own = choose(list_critical(pattern.rows), going, near)
+        near = pattern.find_near(bases.select(far), room[far])
+        own = choose(list_critical(pattern.rows), far, near)
         rows = own.select_rows(np.ones(own.row.size, dtype=bool))
-        _, more = _solve_alone(setting, share, room, going, _choose_cuts(searched.judged, going), rows)
-        searched = searched.renew(more, going)
-    return make_robust(setting, searched, room)
+        _, more = _solve_alone(setting, share, room, far, _choose_cuts(searched.judged, far), rows)
+        searched = searched.renew(more, far)
+    return pattern, searched
 
 
 def _solve_alone(

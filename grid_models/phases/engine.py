@@ -95,13 +95,15 @@ class PhasePowerFlow:
         self.terminals = list_terminals(circuit)
         self.rated_a: Floats = np.concatenate([branch.rated_a for branch in circuit.branches] or [np.zeros(0)])
 
-    def solve(self, power_kva: Complex) -> PhaseFlow:
+    def solve(self, power_kva: Complex, tolerance_pu: float = TOLERANCE_PU) -> PhaseFlow:
         """Solve K intervals.
 
         Parameters
         ----------
         power_kva
             Complex power drawn at the ports, (K, m) kVA; generation is negative.
+        tolerance_pu
+            Root of the summed squared changes of port voltages in the last iteration.
 
         Raises
         ------
@@ -116,7 +118,7 @@ class PhasePowerFlow:
         v, current_a = (np.empty((len(s), size), np.complex128) for size in (len(self.circuit.bus), self.rated_a.size))
         pairs = v.view(np.float64).reshape(*v.shape, 2), current_a.view(np.float64).reshape(*current_a.shape, 2)
         network, *readouts = self._model
-        iterations = solve_intervals(network, p, q, TOLERANCE_PU, MAX_ITERATIONS, (*readouts, *pairs))
+        iterations = solve_intervals(network, p, q, tolerance_pu, MAX_ITERATIONS, (*readouts, *pairs))
         return PhaseFlow(iterations > 0, v, current_a, iterations)
 
     def unbalance_percent(self, v: Complex) -> tuple[list[str], Floats]:

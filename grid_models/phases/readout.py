@@ -16,6 +16,7 @@ import numpy.typing as npt
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.phases.connected import ConnectedCircuit
 from grid_models.phases.engine import PhaseFlow
+from grid_models.phases.magnitudes import read_loadings, read_voltages
 from grid_models.phases.sequence import voltage_unbalance_percent
 from grid_models.phases.three_phase import rated_currents_a
 from grid_models.powerflow.admittance import find_bus_rows, find_voltage_sources
@@ -126,16 +127,16 @@ class Limited(NamedTuple):
 
 def read_limited(readout: PhaseReadout, found: PhaseFlow) -> Limited:
     """What has limits, of a circuit's solution, without powers."""
-    of_bus = phase_to_neutral(readout, found.v)
-    percent = conductor_percent(readout, found.current_a)
-    square = percent.real**2 + percent.imag**2
-    loading = np.sqrt(np.maximum(square[:, :, 0], square[:, :, 1]))
+    n, n_bus, n_branch = len(found.v), len(readout.node), len(readout.terminal)
+    vm, vuf, loading = np.empty((n, n_bus, N_BUS)), np.empty((n, n_bus)), np.empty((n, n_branch, N_LINE))
+    read_voltages(found.v, readout.node, readout.neutral, readout.base_v, vm, vuf)
+    read_loadings(found.current_a, readout.terminal, readout.percent_per_a, loading)
     return Limited(
         found.converged,
-        flatten(_nan_where(readout.node < 0, np.abs(of_bus) / readout.base_v[:, None])),
-        flatten(loading[:, : readout.n_lines]),
-        flatten(loading[:, readout.n_lines :, :3]),
-        _nan_where(readout.node[:, 0] < 0, voltage_unbalance_percent(of_bus)),
+        vm.reshape(n, -1),
+        loading[:, : readout.n_lines].reshape(n, -1),
+        loading[:, readout.n_lines :, :N_TRAFO].reshape(n, -1),
+        vuf,
         neutral_voltages(readout, found.v),
     )
 

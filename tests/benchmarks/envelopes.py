@@ -93,9 +93,8 @@ def main() -> None:
         for n_intervals in (1, 6):
             print(count_unclean(20 if quick else 200, 1000, n_intervals, phases=phases), flush=True)
         print(compare_widths(2 if quick else 8, phases=phases), flush=True)
-    hours = {"equal": 8760, "proportional": 8760, "max_min": 876, "max_total": 200}
-    for rule, n_intervals in hours.items():
-        print(time_default(rule, 16, 24 if quick else n_intervals), flush=True)
+    for rule in NAMES:
+        print(time_default(rule, 16, 24 if quick else 8760), flush=True)
     print(time_default("equal", 36, 24 if quick else 8760), flush=True)
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from grid_models.arrays import Complex, Floats, Ints, Mask
 from grid_models.devices.inverter import Characteristic, reactive_limit_kvar
 from grid_models.phases.feeder_engine import SLICE, FeederPhaseFlow
-from grid_models.phases.readout import conductor_percent, flatten, neutral_voltages, phase_to_neutral
-from grid_models.phases.sequence import voltage_unbalance_percent
+from grid_models.phases.readout import read_limited
 from grid_models.powerflow.admittance import find_injection_rows
 from grid_models.powerflow.flow import Engine, Flow, make_unsolved_flow
 from grid_models.response.reactive_control import Control, response_to_q
@@ -41,28 +40,13 @@ def solve_judged(engine: AnyPowerFlow, p_kw: Floats, q_kvar: Floats | None) -> F
 
 
 def _read(engine: FeederPhaseFlow, drawn: Complex) -> Flow:
-    found, readout, n = engine.engine.solve(drawn), engine.readout, len(drawn)
-    of_bus = phase_to_neutral(readout, found.v)
-    dark = readout.node < 0
-    vm_pu = flatten(np.where(dark, np.nan, _magnitudes(of_bus) / readout.base_v[:, None]))
-    percent = conductor_percent(readout, found.current_a)
-    loading = np.sqrt((percent.real**2 + percent.imag**2).max(axis=2))
-    n_lines = readout.n_lines
+    found, n = engine.engine.solve(drawn), len(drawn)
     blank = make_unsolved_flow(n, 0, 0, 0, 0)
     return blank._replace(
-        converged=found.converged,
-        vm_pu=vm_pu,
-        line_loading_percent=flatten(loading[:, :n_lines]),
-        trafo_loading_percent=flatten(loading[:, n_lines:, :3]),
-        vuf_percent=np.where(dark[:, 0], np.nan, voltage_unbalance_percent(of_bus)),
-        neutral_v=neutral_voltages(readout, found.v),
+        **read_limited(engine.readout, found)._asdict(),
         iterations=found.iterations,
         engine=np.full(n, Engine.FAST, np.int8),
     )
-
-
-def _magnitudes(values: Complex) -> Floats:
-    return np.asarray(np.sqrt(values.real**2 + values.imag**2))
 
 
 class Inverters(NamedTuple):

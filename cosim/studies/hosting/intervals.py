@@ -130,12 +130,16 @@ def add_over(street: Street, base: Base, draw: Draws, n: int) -> Added:
     technology, house, code, kw = draw.technology[0, :n], draw.house[0, :n], draw.code[0, :n], draw.kw[0, :n]
     profile = street.library.choose(draw)[0, :n]
     is_pv = technology == TECHNOLOGIES.index(PV)
-    at = np.zeros((n, street.n_columns))
-    at[np.arange(n), street.column(house, code)] = 1.0
+    columns = street.column(house, code).tolist()
     power = base.unit[:, profile] * kw
     signed, drawn = np.where(is_pv, power, -power), np.where(is_pv, 0.0, power)
     every = signed, -drawn * base.tan_phi[:, house], np.where(is_pv, power, 0.0)
-    return Added._make(values @ at if there else None for values, there in zip(every, street.parts, strict=True))
+    found = street.add_nothing(base.interval.size)
+    for total, values in zip(found, every, strict=True):
+        if total is not None:
+            for device, column in enumerate(columns):
+                total[:, column] += values[:, device]
+    return found
 
 
 def choose_intervals(street: Street, standing: Standing, pilots: Draws, n: int, *, judge_all: bool) -> Chosen:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints
+from grid_models.compiled import compiled
 from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.limits import Limits
@@ -95,12 +96,24 @@ def find_parts(limits: Limits, bounds: Bounds, k: Ints, flow: Flow) -> tuple[Flo
     )
 
 
+@compiled
+def find_largest_share(value: Floats, bound: Floats, k: Ints, limit: Floats, worst: Floats) -> None:
+    """Raise `worst`, (R,), to the largest share by which values, (R, n), are beyond bounds k of (K, n); NaN is none."""
+    for row in range(value.shape[0]):
+        for column in range(value.shape[1]):
+            share = (value[row, column] - bound[k[row], column]) / limit[column]
+            if share > worst[row]:
+                worst[row] = share
+
+
 def find_excess(limits: Limits, bounds: Bounds, k: Ints, flow: Flow) -> Floats:
     """The largest of them, (R,): above 0 where a state is not clean, infinite where there is none."""
     worst = np.full(flow.converged.size, -np.inf)
-    for part in find_parts(limits, bounds, k, flow):
-        if part.shape[1]:
-            worst = np.fmax(worst, np.fmax.reduce(part, axis=1))
+    below, over, *others = list_columns(limits)
+    find_largest_share(-flow.vm_pu, -bounds.low, k, below, worst)
+    values = flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent, flow.vuf_percent, flow.neutral_v
+    for value, bound, limit in zip(values, bounds[1:], (over, *others), strict=True):
+        find_largest_share(value, bound, k, limit, worst)
     unjudged = np.isinf(bounds.high[k]).all(axis=1)
     worst[~flow.converged] = np.inf
     worst[unjudged] = -np.inf

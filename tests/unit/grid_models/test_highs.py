@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from grid_models.highs import Programme, minimise
+from grid_models.highs import FEWER_ROWS, Programme, minimise, minimise_by_few_rows
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -96,3 +96,22 @@ def test_nothing_is_printed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_few_rows_first_find_the_optimum_of_all_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, m = 12, 5 * FEWER_ROWS
+    matrix, bound = rng.random((m, n)) * 1e-3, rng.uniform(5e-3, 6e-3, m)
+    least, most, near = rng.uniform(0.0, 0.1, n), np.full(n, 3.0), rng.uniform(0.0, 3.0, n)
+    whole = minimise(-np.ones(n), matrix, bound, most, least)
+    found = minimise_by_few_rows(-np.ones(n), matrix, bound, most, least, near)
+    assert whole is not None
+    assert found is not None
+    assert found.sum() == pytest.approx(whole.x.sum(), rel=1e-9)
+    assert (matrix @ found <= bound + 1e-8).all()
+
+
+def test_few_rows_first_say_so_where_there_is_nothing() -> None:
+    matrix, bound = np.ones((3 * FEWER_ROWS, 2)), np.append(np.full(3 * FEWER_ROWS - 1, 9.0), 1.0)
+    assert minimise_by_few_rows(-np.ones(2), matrix, bound, np.full(2, 9.0), np.ones(2), np.zeros(2)) is None

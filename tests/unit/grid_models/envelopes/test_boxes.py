@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -8,8 +10,9 @@ import pytest
 
 from grid_models.envelopes.corners import Background
 from grid_models.envelopes.customers import Customers
+from grid_models.envelopes.robust import Robust
 from grid_models.envelopes.rules import RULES
-from grid_models.envelopes.solve import Envelopes, find_envelopes
+from grid_models.envelopes.solve import FOLLOWERS, Envelopes, Part, find_envelopes
 from grid_models.envelopes.wires import Wires, make_wires
 from grid_models.errors import GridError
 from grid_models.feeder.connection import A, B, C, make_connections
@@ -85,6 +88,25 @@ def test_intervals_that_are_not_robust_leave_the_others_alone() -> None:
     found = find_envelopes(wires, customers, Background(p, 0.0 * p), "max_min")
     assert found.robust.tolist() == [False, True, True]
     assert (found.export_kw[1:] > 1.0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["max_total", "max_min"])
+def test_parts_that_are_solved_elsewhere_are_the_same_to_the_bit(rule: str) -> None:
+    wires, customers = _wires(max_vm_pu=1.03), Customers(BOTH, BOTH, np.full(2, 60.0), np.full(2, 90.0))
+    p = np.random.default_rng(0).uniform(-20.0, 20.0, (2 * FOLLOWERS + 1, 2))
+    seen = list[int]()
+
+    def solve_elsewhere(solve: Callable[[Part], Robust], parts: Sequence[Part]) -> list[Robust]:
+        """As processes do it: the last part first, and all of them pickled."""
+        seen.append(len(parts))
+        return [pickle.loads(pickle.dumps(solve(pickle.loads(pickle.dumps(part))))) for part in parts[::-1]][::-1]
+
+    here = find_envelopes(wires, customers, Background(p, 0.1 * p), rule)
+    there = find_envelopes(wires, customers, Background(p, 0.1 * p), rule, each=solve_elsewhere)
+    assert seen == [3]
+    for one, other in zip(here, there, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_range_of_the_head_is_as_narrow_as_each_of_its_ends() -> None:

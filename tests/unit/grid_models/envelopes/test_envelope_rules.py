@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grid_models.envelopes.rules import RULES, STRONG, Packing
+from grid_models.envelopes.rules import CLOSE, RULES, STRONG, Packing
 
 # Two customers: exports of both, then imports. The first row is one transformer for both exports, the second one cable
 # of the second customer's import.
@@ -80,9 +80,18 @@ def test_max_min_has_the_largest_least_room() -> None:
         assert least["max_min"] >= max(least.values()) - 1e-6
 
 
-def test_max_total_stays_near_unless_that_breaks_a_row() -> None:
+def test_max_total_stays_near_and_gives_up_what_breaks_a_row() -> None:
     slope, most, now = np.array([[1.0, 1.1, 0.0, 0.0]]), np.full(4, 10.0), np.array([5.0, 5.0, 5.0, 0.0])
     near = RULES["max_total"](Packing(slope, np.array([11.5]), most, most, now, 0.1))
     assert near == pytest.approx([6.0, 5.0, 6.0, 1.0])
-    far = RULES["max_total"](Packing(slope, np.array([1.0]), most, most, now, 0.1))
-    assert far == pytest.approx([1.0, 0.0, 10.0, 10.0])
+    less = RULES["max_total"](Packing(slope, np.array([1.0]), most, most, now, 0.1))
+    assert less == pytest.approx([1.0, 0.0, 6.0, 1.0])
+
+
+def test_max_total_of_those_who_follow_stays_within_its_rows_and_stops_earlier() -> None:
+    slope, most = np.array([[1.0, 0.0]]), np.full(2, 10.0)
+    far = RULES["max_total"](Packing(slope, np.array([5.0]), most, most, np.array([0.0, 10.0]), 1.0, CLOSE))
+    assert far == pytest.approx([5.0 - CLOSE.aim_pu, 10.0], abs=1e-9)
+    now = np.array([5.0 - 0.01, 10.0])
+    assert (RULES["max_total"](Packing(slope, np.array([5.0]), most, most, now, 1.0, CLOSE)) == now).all()
+    assert RULES["max_total"](Packing(slope, np.array([5.0]), most, most, 0.99 * now, 1.0))[0] == pytest.approx(5.0)
