@@ -238,7 +238,7 @@ class GrowingProgramme:
         self._lower = np.maximum(x - region.radius, 0.0)
         self._upper = np.minimum(x + region.radius, variables.upper)
         self._constraints: list[LinearConstraints] = []
-        self._stages = filter(None, (self._make_stage(*stage) for stage in STAGES))
+        self._n_entered = 0
         self._stage: _Stage | None = None
 
     def add(self, constraints: LinearConstraints) -> None:
@@ -249,8 +249,11 @@ class GrowingProgramme:
 
     def solve(self) -> ProgrammeSolution | None:
         """Solution that keeps all constraints so far, or exceeds them least; None without any."""
-        self._stage = self._stage or next(self._stages, None)
-        while self._stage is not None:
+        while self._stage is not None or self._n_entered < len(STAGES):
+            if self._stage is None:
+                self._stage = self._make_stage(*STAGES[self._n_entered])
+                self._n_entered += 1
+                continue
             stage, optimum = self._stage, self._stage.programme.solve()
             if optimum is not None:
                 values = np.zeros(self._variables.cost.size)
@@ -258,7 +261,7 @@ class GrowingProgramme:
                 binding = np.flatnonzero((optimum.multipliers != 0.0) & (stage.limit >= 0))
                 multipliers = {int(stage.limit[k]): float(optimum.multipliers[k]) for k in binding}
                 return ProgrammeSolution(values, multipliers, feasible=stage.slacks == 0)
-            self._stage = next(self._stages, None)
+            self._stage = None
         return None
 
     def _make_stage(self, shedding: bool, slacks: int) -> _Stage | None:

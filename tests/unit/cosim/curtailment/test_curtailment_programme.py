@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
+from cosim.curtailment.decision_variables import DecisionVariables
 from cosim.curtailment.programme import (
     GROW,
     LEAST_RADIUS_KW,
     MARGIN_PERCENT,
     MARGIN_VM_PU,
     SHRINK,
+    GrowingProgramme,
     ProgrammeSolution,
     TrustRegion,
     back_off,
@@ -76,3 +80,14 @@ def test_the_possible_saving_is_the_room_times_the_multipliers_of_its_limits() -
     found = possible_saving(ProgrammeSolution(np.zeros(1), multipliers, feasible=True), response, _limits())
     assert np.isclose(found, room_pu + room_percent)
     assert possible_saving(ProgrammeSolution(np.zeros(1), {}, feasible=True), response, _limits()) == 0.0
+
+
+def test_a_programme_is_freed_as_soon_as_nobody_has_it() -> None:
+    """Its rows are megabytes; a cycle of references would keep them until all garbage is collected."""
+    nothing = np.zeros(0)
+    variables = DecisionVariables(np.zeros(0, np.int64), None, nothing, nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
+    programme = GrowingProgramme(variables, nothing, make_region(0))
+    assert programme.solve() is None
+    alive = weakref.ref(programme)
+    del programme
+    assert alive() is None
