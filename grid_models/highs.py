@@ -137,27 +137,6 @@ class Programme:
         return True
 
 
-def minimise(cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats | float = 0.0) -> Optimum | None:
-    """Minimise cost·x subject to matrix·x <= bound and lower <= x <= upper; None where that is infeasible.
-
-    Parameters
-    ----------
-    cost, upper, lower
-        (n,); `upper` may be infinite, `lower` one number for all.
-    matrix, bound
-        (m, n) and (m,).
-
-    Examples
-    --------
-    >>> best = minimise(np.array([1.0, 3.0]), np.array([[-1.0, -1.0]]), np.array([-5.0]), np.array([4.0, 9.0]))
-    >>> best.x.tolist(), best.multipliers.tolist()
-    ([4.0, 1.0], [3.0])
-    """
-    programme = Programme(cost, upper, lower)
-    programme.add_rows(matrix, bound)
-    return programme.solve()
-
-
 FEWER_ROWS = 48
 """Rows that a programme begins with, and that it gets more at a time."""
 
@@ -168,7 +147,7 @@ KEPT = 1e-8
 def minimise_by_few_rows(
     cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats, near: Floats
 ) -> Floats | None:
-    """Values, (n,), of `minimise` where many more rows than columns are asked for; None where that is infeasible.
+    """Values, (n,), of a `Programme` where many more rows than columns are asked for; None where that is infeasible.
 
     Rows that are closest to their bounds at `near`, (n,), come first, then those that each solution breaks, until there
     is none: so the optimum is that of all rows (cutting planes, Kelley 1960, doi:10.1137/0108053).

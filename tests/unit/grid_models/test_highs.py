@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from grid_models.highs import FEWER_ROWS, Programme, minimise, minimise_by_few_rows
+from grid_models.highs import FEWER_ROWS, Optimum, Programme, minimise_by_few_rows
+
+
+def minimise(cost: Any, matrix: Any, bound: Any, upper: Any, lower: Any = 0.0) -> Optimum | None:
+    """Optimum of a programme whose rows come at once."""
+    programme = Programme(cost, upper, lower)
+    programme.add_rows(matrix, bound)
+    return programme.solve()
 
 
 @pytest.mark.parametrize("seed", range(5))
