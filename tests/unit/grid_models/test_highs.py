@@ -91,7 +91,8 @@ def test_another_user_of_highs_may_have_started_threads() -> None:
     code = (
         "import highspy, numpy as np; from grid_models.highs import Programme\n"
         "other = highspy.Highs(); other.addVar(0.0, 1.0); other.setOptionValue('threads', 2); other.run()\n"
-        "p = Programme(np.ones(1), np.ones(1)); p.add_rows(-np.ones((1, 1)), np.full(1, -0.5)); assert p.solve() is not None"
+        "p = Programme(np.ones(1), np.ones(1)); p.add_rows(-np.ones((1, 1)), np.full(1, -0.5)); "
+        "assert p.solve() is not None"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
@@ -100,7 +101,8 @@ def test_nothing_is_printed() -> None:
     """Standard output belongs to `--json`; HiGHS writes to it from outside Python."""
     code = (
         "import numpy as np; from grid_models.highs import Programme; "
-        "p = Programme(np.ones(1), np.ones(1)); p.add_rows(-np.ones((1, 1)), np.full(1, -0.5)); assert p.solve() is not None"
+        "p = Programme(np.ones(1), np.ones(1)); p.add_rows(-np.ones((1, 1)), np.full(1, -0.5)); "
+        "assert p.solve() is not None"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
