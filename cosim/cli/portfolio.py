@@ -12,8 +12,8 @@ from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
 from cosim.cli.statements import read_key
 from cosim.interrupts.stop import Stopped
+from cosim.portfolio import DEFAULT_KEEP, keeping, made
 from cosim.portfolio import index as indexes
-from cosim.portfolio import keeping, made
 from cosim.portfolio import portfolio as portfolios
 from cosim.portfolio import table as tables
 from cosim.portfolio.medium_voltage import results
@@ -64,7 +64,7 @@ def run(
             help="Whose runs are kept in --out, with reports: all, none, or 'worst 20': most energy cut first, then "
             "highest loading, then by name."
         ),
-    ] = portfolios.DEFAULT_KEEP,
+    ] = DEFAULT_KEEP,
     mv: Annotated[
         Path | None,
         typer.Option(

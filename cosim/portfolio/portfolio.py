@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
+from cosim.portfolio import DEFAULT_KEEP
 from cosim.portfolio.entry import Entry, read_source
 from cosim.portfolio.heads import list_heads, sign_heads, write_heads
 from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, has_begun, hash_content, make_identity
@@ -51,7 +52,6 @@ logger = logging.getLogger(__name__)
 TIMING = "timing.parquet"
 WORKSPACE = ".work"
 """Folder of the portfolio's folder in which local processes run feeders."""
-DEFAULT_KEEP = "worst 20"
 TIMINGS = pa.schema(
     [
         ("feeder", pa.string()),

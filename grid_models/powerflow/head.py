@@ -106,7 +106,7 @@ class HeadPowerFlow(PowerFlow):
     Examples
     --------
     >>> from grid_models.feeder.generated import make_radial_feeder
-    >>> engine = PowerFlow(make_radial_feeder(["a", "b"], rng=np.random.default_rng(0)))
+    >>> engine = PowerFlow(make_radial_feeder(["a", "b"], n_branches=1, rng=np.random.default_rng(0)))
     >>> flow = HeadPowerFlow(make_head(engine), np.array([0.98, 1.03])).solve(np.zeros((2, 2)))
     >>> flow.vm_pu[:, 0].round(3).tolist()
     [0.98, 1.03]
