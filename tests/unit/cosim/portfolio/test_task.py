@@ -20,12 +20,16 @@ NET = SentFile("network.file", "net.json", "nets/net.json", b"{}")
 TASK = Task("a", Scenario().with_changes(network={"source": "file", "file": "/gone/net.json"}), (NET,))
 
 
+@pytest.fixture(autouse=True)
+def nothing_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "compile_once", lambda model: None)
+
+
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
     def run(scenario: Scenario, folder: Path) -> None:
         raise error(scenario, folder) if callable(error) else error
 
     monkeypatch.setattr(tasks, "run", run)
-    monkeypatch.setattr(tasks, "compile_once", lambda model: None)
 
 
 def test_messages_name_files_as_the_index_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
