@@ -133,9 +133,9 @@ def read_limited(readout: PhaseReadout, found: PhaseFlow) -> Limited:
     read_loadings(found.current_a, readout.terminal, readout.percent_per_a, loading)
     return Limited(
         found.converged,
-        vm.reshape(n, -1),
-        loading[:, : readout.n_lines].reshape(n, -1),
-        loading[:, readout.n_lines :, :N_TRAFO].reshape(n, -1),
+        flatten(vm),
+        flatten(loading[:, : readout.n_lines]),
+        flatten(loading[:, readout.n_lines :, :N_TRAFO]),
         vuf,
         neutral_voltages(readout, found.v),
     )

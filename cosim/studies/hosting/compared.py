@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cosim.errors import ScenarioError
@@ -130,7 +131,9 @@ def compare_stochastic_hosting(
     n_intervals: int = 24,
     sizes: Path | None = None,
 ) -> ComparedHosting:
-    """What a scenario's feeder hosts without voltage control and with some, of the same draws.
+    """What a scenario's feeder hosts without voltage control and with some, of the same draws in the same intervals.
+
+    An interval in which one answer is judged joins all others, until all are judged in the same.
 
     Parameters
     ----------
@@ -149,20 +152,13 @@ def compare_stochastic_hosting(
     """
     asked = [frozenset[str](), *read_controls(controls)]
     cases = {name_controls(kinds): with_controls(scenario, kinds) for kinds in asked}
-    found = {
-        name: find_stochastic_hosting(
-            case,
-            draws=draws,
-            technology=technology,
-            seed=seed,
-            per_site=per_site,
-            start=start,
-            judge=judge,
-            n_intervals=n_intervals,
-            sizes=sizes,
-        )
-        for name, case in cases.items()
-    }
+    options: dict[str, Any] = {"draws": draws, "technology": technology, "seed": seed, "per_site": per_site}
+    options |= {"start": start, "judge": judge, "n_intervals": n_intervals, "sizes": sizes}
+    found: dict[str, StochasticHosting] = {}
+    times = np.array([], "datetime64[ns]")
+    while missing := [name for name in cases if name not in found or found[name].intervals["time"].size < times.size]:
+        found |= {name: find_stochastic_hosting(cases[name], besides=times, **options) for name in missing}
+        times = np.unique(np.concatenate([answer.intervals["time"] for answer in found.values()]))
     without = found[WITHOUT].draws
     gains = [make_gain(without, answer.draws).assign(control=name) for name, answer in found.items() if name != WITHOUT]
     return ComparedHosting(found, pd.concat(gains, ignore_index=True))

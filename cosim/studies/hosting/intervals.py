@@ -52,6 +52,11 @@ class Chosen(NamedTuple):
     interval: Ints
     why: list[str]
 
+    def join(self, others: Ints, why: str) -> Chosen:
+        """These and others, in the order of time."""
+        known = dict.fromkeys(others.tolist(), why) | dict(zip(self.interval.tolist(), self.why, strict=True))
+        return Chosen(np.array(sorted(known), np.int64), [known[k] for k in sorted(known)])
+
 
 def _slices(intervals: Ints) -> Iterator[Ints]:
     for at in range(0, intervals.size, AT_ONCE):

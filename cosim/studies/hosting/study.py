@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from cosim.case.case import Case, build_case
@@ -59,6 +60,7 @@ STARTS = ("empty", "today")
 ROUNDS, JOINING = 5, 12
 """How often draws at percentiles are solved in all intervals, and how many that each breaks join at a time."""
 JOINED = "broken by draws at percentiles"
+BESIDES = "judged with another control"
 FEWEST, MOST, MOST_PER_SITE = 20, 100_000, 20
 
 
@@ -128,6 +130,7 @@ def find_stochastic_hosting(
     judge: str = "added",
     n_intervals: int = 24,
     sizes: Path | None = None,
+    besides: npt.ArrayLike = (),
 ) -> StochasticHosting:
     """Stochastic hosting capacity of a scenario's feeder.
 
@@ -151,6 +154,8 @@ def find_stochastic_hosting(
         Number of intervals in which draws are judged; see `cosim.studies.hosting.intervals.choose_intervals`.
     sizes
         Table `technology,kw,weight` in place of the distributions of `cosim.studies.hosting.draws`.
+    besides
+        Begins of intervals in which draws are judged besides, whatever is chosen.
 
     Raises
     ------
@@ -177,7 +182,8 @@ def find_stochastic_hosting(
     plan = Plan(codes, sites, per_site, make_sizes(scenario.heat_pump, own), case.feeder.connections is not None)
     placed, pilots = draw_devices(plan, seed, range(draws)), draw_devices(plan, seed, range(PILOTS), stream=1)
     asked = {"draws": draws, "seed": seed, "technology": [TECHNOLOGIES[code] for code in codes], "per_site": per_site}
-    return _study(street, placed, pilots, n_intervals, {**asked, "start": start, "judged": judge})
+    joining = np.flatnonzero(np.isin(case.profiles.time, np.asarray(besides, case.profiles.time.dtype)))
+    return _study(street, placed, pilots, (n_intervals, joining), {**asked, "start": start, "judged": judge})
 
 
 def _take_away(case: Case, technologies: tuple[int, ...], sites: Ints) -> tuple[Case, DeviceLoad]:
@@ -208,14 +214,18 @@ def _list_sites(case: Case) -> Ints:
     return np.array([k for k, name in enumerate(names) if not (has_community and name == COMMUNITY)], np.int64)
 
 
-def _study(street: Street, draws: Draws, pilots: Draws, n: int, asked: dict[str, Any]) -> StochasticHosting:
+def _study(
+    street: Street, draws: Draws, pilots: Draws, judged: tuple[int, Ints], asked: dict[str, Any]
+) -> StochasticHosting:
     judge_all = asked["judged"] == "all"
     standing = find_standing(street)
     unclean = int((standing.excess > 0.0).sum())
     if judge_all and unclean:
         answers, chosen, verified = _answer_none(street, standing, draws)
+        chosen = chosen.join(judged[1], BESIDES)
     else:
-        chosen = choose_intervals(street, standing, pilots, n, judge_all=judge_all)
+        chosen = choose_intervals(street, standing, pilots, judged[0], judge_all=judge_all)
+        chosen = chosen.join(judged[1], BESIDES)
         logger.info("hosting: %d draws in %d intervals", len(draws.kw), chosen.interval.size)
         answers, chosen, verified = _follow(street, draws, chosen, judge_all=judge_all)
     table = make_draws_table(street, answers)

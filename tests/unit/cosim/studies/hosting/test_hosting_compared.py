@@ -12,6 +12,7 @@ from cosim import Scenario, ScenarioError, find_stochastic_hosting
 from cosim.cli.app import app
 from cosim.studies.hosting.compared import ComparedHosting, compare_stochastic_hosting, read_controls, with_controls
 from cosim.studies.hosting.figure import draw_hosting
+from cosim.studies.hosting.intervals import Chosen
 
 STREET = Scenario.load("phases").with_changes(
     horizon={"hours": 24}, houses={"n_houses": 6, "n_prosumers": 4, "mean_load_w": 600.0}, network={"spacing_m": 60.0}
@@ -52,8 +53,14 @@ def test_a_control_has_the_curves_of_the_scenario_and_no_other_is_on() -> None:
 
 @pytest.mark.slow
 def test_without_control_the_draws_are_those_of_a_scenario_without(compared: ComparedHosting) -> None:
-    plain = find_stochastic_hosting(STREET, draws=20, seed=5, technology="pv", n_intervals=4)
+    judged = compared.found["none"].intervals
+    plain = find_stochastic_hosting(
+        STREET, draws=20, seed=5, technology="pv", n_intervals=4, besides=judged["time"].to_numpy()
+    )
     assert compared.found["none"].draws.equals(plain.draws)
+    assert plain.intervals["time"].equals(judged["time"])
+    for name, found in compared.found.items():  # so a gain is that of the control alone
+        assert found.intervals["time"].equals(judged["time"]), name
     assert "p_v_lost_kwh" not in plain.draws
     assert any("left out: P(V), tap changers that move, envelopes" in note for note in plain.notes)
     for name, found in compared.found.items():
@@ -75,6 +82,19 @@ def test_gains_are_those_of_each_draw_and_what_p_v_takes_is_stated(compared: Com
     assert (verified["p_v_lost_kwh"] >= held["p_v_lost_kwh"].to_numpy()[verified["draw"]] - 1e-6).all()
     assert (verified["p_v_lost_percent"] < 100.0).all()
     assert "p_v_lost_kwh" not in compared.found["tap"].draws
+
+
+def test_intervals_join_in_the_order_of_time_and_keep_why_they_were_chosen() -> None:
+    chosen = Chosen(np.array([3, 7]), ["net load", "net feed-in"]).join(np.array([7, 1]), "judged besides")
+    assert (chosen.interval.tolist(), chosen.why) == ([1, 3, 7], ["judged besides", "net load", "net feed-in"])
+
+
+@pytest.mark.slow
+def test_limits_that_are_broken_before_end_the_comparison_too() -> None:
+    """One control leaves limits broken without any device, another does not: they have no intervals in common."""
+    tight = STREET.with_changes(limits={"min_vm_pu": 0.985}, tap_changer=TAPS)
+    found = compare_stochastic_hosting(tight, "tap", draws=20, seed=5, technology="pv", n_intervals=4, judge="all")
+    assert found.found["none"].draws["hosted_kw"].sum() == 0.0
 
 
 @pytest.mark.slow
