@@ -87,12 +87,16 @@ class Programme:
         self._cost, self._upper, self._lower, self._scaled = cost, upper, np.zeros(cost.size) + lower, scaled
         self._rows: list[tuple[Any, ...]] = []
         self._n_passed = self._n_rows = 0
+        self._is_finite = bool(np.isfinite(cost).all())  # HiGHS may search for ever else, or lose a row
         self._place, self._scale = np.zeros(0, np.int64), np.zeros(0)
 
     def add_rows(self, matrix: Floats, bound: Floats) -> None:
         """Add rows matrix·x <= bound, (m, n) and (m,)."""
         binding = _find_rows_that_can_bind(matrix, bound, self._lower, self._upper)
         matrix, m = matrix[binding], binding.size
+        if not np.isfinite(matrix).all():
+            self._is_finite = False
+            return
         # Coefficients of pu per kW are small; unscaled, multipliers get so large that HiGHS fails without its presolve.
         scale = 1.0 / np.maximum(np.abs(matrix).max(axis=1, initial=0.0), NEGLIGIBLE)
         matrix = matrix * scale[:, None]
@@ -105,9 +109,9 @@ class Programme:
         self._n_rows += bound.size
 
     def solve(self) -> Optimum | None:
-        """Optimum of all rows so far; None where that is infeasible."""
+        """Optimum of all rows so far; None where that is infeasible, or something is no finite number."""
         solver = _solver(scaled=self._scaled)
-        if not self._pass_on(solver):
+        if not self._is_finite or not self._pass_on(solver):
             return None
         if solver.run() == highspy.HighsStatus.kError:  # other users of HiGHS in this process have started more threads
             solver.setOptionValue("threads", 0)

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class CodeFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
-    """Machine code on disk, each signature's in a file named by all that it depends on.
+    """Machine code on disk, in a file for each signature and state of the function's source.
 
     numba numbers the files of a function and keeps an index beside them. Two processes that compile one function for
     two signatures at once may then give both the same number, and one is later given the other's machine code.
@@ -30,10 +30,10 @@ class CodeFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
         self._save_data(self._name(key), (key, data))
 
     def load(self, key: Any) -> Any:
-        """What was compiled for a signature; None if nothing was."""
+        """What was compiled for a signature; None if nothing was, or its file is damaged."""
         try:
             kept, data = self._load_data(self._name(key))
-        except OSError:
+        except Exception:  # whatever a damaged file makes of unpickling
             return None
         return data if kept == key else None
 

@@ -86,6 +86,15 @@ def test_rows_added_later_count_like_rows_at_once(seed: int, n: int, interrupted
             np.testing.assert_allclose(found.multipliers, at_once.multipliers, atol=1e-7)
 
 
+@pytest.mark.parametrize("cost", [np.array([np.nan, -3.0]), np.array([-1.0, np.inf])])
+def test_a_cost_that_is_no_number_has_no_optimum(cost: Any) -> None:
+    assert minimise(cost, np.eye(2), np.ones(2), np.array([4.0, 9.0])) is None
+
+
+def test_a_row_without_end_is_not_lost() -> None:
+    assert minimise(-np.ones(2), np.array([[np.inf, 0.0]]), np.array([3.0]), np.array([4.0, 9.0])) is None
+
+
 @pytest.mark.slow
 def test_another_user_of_highs_may_have_started_threads() -> None:
     code = (

@@ -105,6 +105,11 @@ def test_code_under_another_name_is_not_taken(tmp_path: Path) -> None:
     (kept,) = tmp_path.iterdir()
     assert code.load("int64") == "code of integers"
     assert code.load("float64") is None
+    whole = kept.read_bytes()
+    for damaged in (b"", whole[:-3], b"\x80\x04noise"):
+        kept.write_bytes(damaged)
+        assert code.load("int64") is None
+    kept.write_bytes(whole)
     kept.rename(tmp_path / code._name("float64"))
     assert code.load("float64") is None
 
