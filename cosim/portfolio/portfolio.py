@@ -23,6 +23,7 @@ from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.portfolio import DEFAULT_KEEP
 from cosim.portfolio.entry import Entry, read_source
+from cosim.portfolio.folders import WORKSPACE
 from cosim.portfolio.heads import list_heads, sign_heads, write_heads
 from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, has_begun, hash_content, make_identity
 from cosim.portfolio.index import read_index, sort_entries
@@ -50,8 +51,6 @@ from market.ledger.store.store import lock_for_writing
 logger = logging.getLogger(__name__)
 
 TIMING = "timing.parquet"
-WORKSPACE = ".work"
-"""Folder of the portfolio's folder in which local processes run feeders."""
 TIMINGS = pa.schema(
     [
         ("feeder", pa.string()),

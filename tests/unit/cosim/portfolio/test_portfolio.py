@@ -217,6 +217,29 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path, work: list[Work]) 
         run_portfolio(write_index(tmp_path), tmp_path / "p")
 
 
+@pytest.mark.parametrize("name", ["runs", "runs/a", "runs/a.checkpoint", "heads", ".work"])
+def test_a_link_in_place_of_a_folder_is_refused_before_anything_is_written(
+    tmp_path: Path, work: list[Work], name: str
+) -> None:
+    index, out, victim = write_index(tmp_path, ["a"]), tmp_path / "p", tmp_path / "victim"
+    run_portfolio(index, out, keep="none")
+    before = sorted(out.iterdir())
+    (victim / "a").mkdir(parents=True)
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).symlink_to(victim)
+    with pytest.raises(ScenarioError, match=f"{name}: expected a .* that a portfolio has made, got a link"):
+        run_portfolio(index, out, keep="all", resume=True)
+    (out / name).unlink()
+    if name.endswith(".checkpoint"):
+        (out / name).mkdir()
+    else:
+        (out / name).write_text("")
+    with pytest.raises(ScenarioError, match=f"{name}: expected a .*, got another thing; remove it"):
+        run_portfolio(index, out, keep="all", resume=True)
+    assert [path.name for path in victim.iterdir()] == ["a"]
+    assert {path.name for path in out.iterdir()} - {path.name for path in before} == {name.split("/")[0]}
+
+
 def test_the_worst_are_run_again_and_a_head_that_is_another_is_an_error(tmp_path: Path, work: list[Work]) -> None:
     kept: list[tuple[str, Any]] = []
 
