@@ -29,12 +29,13 @@ from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, has_beg
 from cosim.portfolio.index import read_index, sort_entries
 from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
 from cosim.portfolio.medium_voltage.under import check_no_buses, with_heads
-from cosim.portfolio.records import Record, append_record, open_records, read_records
+from cosim.portfolio.records import TIMINGS, Record, append_record, find_record_fault, open_records, read_records
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
 from cosim.portfolio.table import TABLE
 from cosim.portfolio.task import Finished, NoRoomError, SentFile, Task, describe_unforeseen, run_feeder
 from cosim.results.directory import make_parquet_options, replace_when_whole
 from cosim.results.folders import make_folder
+from cosim.scenario.messages import shorten
 from cosim.scenario.model import Scenario
 from cosim.simulation.version import find_version
 from cosim.studies.workers import (
@@ -51,16 +52,6 @@ from market.ledger.store.store import lock_for_writing
 logger = logging.getLogger(__name__)
 
 TIMING = "timing.parquet"
-TIMINGS = pa.schema(
-    [
-        ("feeder", pa.string()),
-        ("seconds", pa.float64()),
-        ("cpu_seconds", pa.float64()),
-        ("worker", pa.string()),
-        ("peak_mib", pa.float64()),
-    ]
-)
-"""What differs between two runs of the same portfolio."""
 
 Listener = Callable[[int, int], None]
 """Called with (done, in all) when the row of a feeder is durable; then, runs that are kept counted too, after each."""
@@ -297,14 +288,37 @@ def _make_record(name: str, answer: Answer[Finished], digests: dict[str, str]) -
         )
     if answer.error is not None and not isinstance(answer.error, ScenarioError):
         return Record("", make_failed_row(name, describe_unforeseen(answer.error)), {})
-    row, stands, timing, version = answer.get()
-    if version != find_version("gridsettle"):
+    return _check_answer(name, answer.get(), digests)
+
+
+def _check_answer(name: str, found: object, digests: dict[str, str]) -> Record:
+    """Record of what a worker answered: whoever can reach a scheduler can be a worker, and answer anything.
+
+    Raises
+    ------
+    ScenarioError
+        If it is of another version.
+    """
+    if not isinstance(found, Finished):
+        return _refuse_answer(name, "no row")
+    if found.version != find_version("gridsettle"):
+        where = found.timing.get("worker") if isinstance(found.timing, dict) else None
         raise ScenarioError(
-            f"worker {timing['worker']}: expected gridsettle {find_version('gridsettle')}, as here, got {version}; "
-            "install the same"
+            f"worker {shorten(where)}: expected gridsettle {find_version('gridsettle')}, as here, got "
+            f"{shorten(found.version)}; install the same"
         )
-    logger.info("feeder %s: %s in %.1f s", name, row["status"], timing["seconds"])
-    return Record(digests[name] if stands else "", row, timing)
+    record = Record(digests[name] if found.stands is True else "", found.row, found.timing)
+    if fault := find_record_fault(record):
+        return _refuse_answer(name, fault)
+    if {record.row["feeder"], record.timing.get("feeder", "")} != {name}:
+        return _refuse_answer(name, "that of another feeder")
+    logger.info("feeder %s: %s in %.1f s", name, record.row["status"], record.timing["seconds"] or 0.0)
+    return record
+
+
+def _refuse_answer(name: str, got: str) -> Record:
+    message = f"expected a row of this feeder from its worker, got {got}; mend the worker, and go on with --resume"
+    return Record("", make_failed_row(name, message), {})
 
 
 def _keep_runs(start: _Starter, rows: list[dict[str, Any]], keep: Keep, listener: Listener | None) -> None:

@@ -177,5 +177,5 @@ def test_a_name_that_is_taken_is_one_part_of_a_path(text: str) -> None:
 def test_a_name_is_short_enough_for_files_beside_the_run_too(tmp_path: Path, letter: str, most: int) -> None:
     name = check_name(letter * most, "here")
     write_durably(tmp_path / f"{name}.checkpoint", "")
-    with pytest.raises(ScenarioError, match="here: expected a name of (up to 100 letters|at most 200 bytes in UTF-8)"):
+    with pytest.raises(ScenarioError, match=r"here: expected a name of (up to 100 letters|at most 200 bytes in UTF-8)"):
         check_name(letter * (most + 1), "here")

@@ -36,8 +36,8 @@ def answer_at_once(task: Task) -> Finished:
     seed = task.scenario.seed
     head = f"{seed:064x}"
     known = {"feeder": task.name, "status": "run", "head": head, "height": 24, "cut_kwh": seed / 3.0}
-    row = {**dict.fromkeys(SCHEMA.names), **known}
-    row |= {"highest_loading_percent": 50.0}
+    known |= {"houses": 3, "intervals": 24, "interval_minutes": 60, "curtailed_hours": 1.0}
+    row = {**dict.fromkeys(SCHEMA.names), **known, "highest_loading_percent": 50.0}
     timing = {"feeder": task.name, "seconds": random.random(), "cpu_seconds": 0.1, "worker": "w", "peak_mib": None}
     return Finished(row, True, timing, find_version("gridsettle"))
 
@@ -166,6 +166,40 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path, work: list[Work]
     work[0] = lambda task: answer_at_once(task)._replace(version="0.0.1")
     with pytest.raises(ScenarioError, match=r"expected gridsettle .*, as here, got 0\.0\.1; install"):
         run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none")
+
+
+def with_value(**changes: Any) -> Work:
+    """A worker whose rows have other values."""
+
+    def answer(task: Task) -> Finished:
+        found = answer_at_once(task)
+        return found._replace(row=found.row | changes)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "got"),
+    [
+        (lambda task: None, "no row"),
+        (lambda task: answer_at_once(task)._replace(row={}), "other columns"),
+        (lambda task: answer_at_once(task)._replace(timing=None), "no times"),
+        (lambda task: answer_at_once(task)._replace(timing={}), "that of another feeder"),
+        (with_value(feeder="c"), "that of another feeder"),
+        (with_value(cut_kwh=float("nan")), "another kind of value in 'cut_kwh'"),
+        (with_value(head="zz"), "no hash in 'head'"),
+    ],
+)
+def test_what_is_no_row_of_the_feeder_is_a_failure_that_resume_tries_again(
+    tmp_path: Path, work: list[Work], rubbish: Work, got: str
+) -> None:
+    work[0] = lambda task: rubbish(task) if task.name == "b" else answer_at_once(task)
+    found = run_portfolio(write_index(tmp_path, "bc"), tmp_path / "p", keep="none")
+    assert found.failed == {
+        "b": f"expected a row of this feeder from its worker, got {got}; mend the worker, and go on with --resume"
+    }
+    work[0] = answer_at_once
+    assert run_portfolio(write_index(tmp_path, "bc"), tmp_path / "p", keep="none", resume=True).failed == {}
 
 
 def test_resume_refuses_what_is_another_by_name(tmp_path: Path, work: list[Work]) -> None:
