@@ -71,10 +71,13 @@ class Portfolio:
         Its folder.
     table
         A row a feeder by name, see `cosim.portfolio.row.SCHEMA`.
+    taken_over
+        Rows that `resume` took from the folder: they are believed, not computed here.
     """
 
     directory: Path
     table: pa.Table
+    taken_over: int = 0
 
     @classmethod
     def load(cls, directory: str | Path) -> Portfolio:
@@ -180,7 +183,9 @@ def run_portfolio(
         if not begun:
             write_durably(directory / INDEX, json.dumps(identity.as_dict(), indent=2) + "\n")
         start = _Starter(directory, identity, scheduler, workers or count_usable_cores(), hosting)
-        records = _run_missing(start, kept, listener)
+        records = _read_standing(start)
+        taken_over = len(records)
+        _run_missing(start, records, kept, listener)
         table = make_rows_table(record.row for record in records.values())
         _write_parquet(directory / TABLE, table)
         write_heads(directory, sign_heads(list_heads(table.to_pylist()), identity.digest(), key))
@@ -189,7 +194,7 @@ def run_portfolio(
         )
         _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
         _keep_runs(start, table.to_pylist(), kept, listener)
-    return Portfolio(directory, table)
+    return Portfolio(directory, table, taken_over)
 
 
 def _place_under(entries: list[Entry], mv: Any, directory: Path, *, resume: bool, hosting: bool) -> list[Entry]:
@@ -244,11 +249,15 @@ class _Starter:
             yield SentFile(source.key, source.path.name, source.shown, content)
 
 
-def _run_missing(start: _Starter, keep: Keep, listener: Listener | None) -> dict[str, Record]:
-    """Run what has no row that stands; records of all feeders by name."""
+def _read_standing(start: _Starter) -> dict[str, Record]:
+    """Records of rows that stand, by the names of feeders."""
+    found, digests = read_records(start.directory), start.identity.digests
+    return {name: record for name, record in found.items() if digests.get(name) == record.digest}
+
+
+def _run_missing(start: _Starter, records: dict[str, Record], keep: Keep, listener: Listener | None) -> None:
+    """Run what has no row that stands; `records` are of all feeders then."""
     digests, entries = start.identity.digests, start.identity.entries
-    found = read_records(start.directory)
-    records = {name: record for name, record in found.items() if digests.get(name) == record.digest}
     missing = [entry for entry in entries if entry.name not in records]
     with open_records(start.directory, records) as file:
 
@@ -265,7 +274,6 @@ def _run_missing(start: _Starter, keep: Keep, listener: Listener | None) -> dict
         with closing(start.answer(to_run, keep=keep.every)) as answers:
             for answer in answers:
                 finish(_make_record(to_run[answer.place].name, answer, digests))
-    return records
 
 
 def _make_record(name: str, answer: Answer[Finished], digests: dict[str, str]) -> Record:

@@ -108,7 +108,7 @@ def test_stopped_anywhere_it_ends_with_the_same_table(
 def test_what_stands_is_not_run_again(tmp_path: Path, work: list[Work]) -> None:
     run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none")
     work[0] = lambda task: pytest.fail(f"{task.name} is run again")
-    run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none", resume=True)
+    assert run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none", resume=True).taken_over == len(NAMES)
 
 
 def test_a_feeder_whose_workers_end_is_a_row_that_resume_tries_again(tmp_path: Path, work: list[Work]) -> None:
@@ -121,11 +121,12 @@ def test_a_feeder_whose_workers_end_is_a_row_that_resume_tries_again(tmp_path: P
 
     work[0] = end
     found = run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none")
-    assert list(found.failed) == ["b", "c"]
+    assert (list(found.failed), found.taken_over) == (["b", "c"], 0)
     assert found.failed["b"].startswith("expected an answer, got none: its worker ended 3 times")
     work[0] = answer_at_once
     again = run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none", resume=True)
     whole = run_portfolio(write_index(tmp_path), tmp_path / "whole", keep="none")
+    assert again.taken_over == len(NAMES) - 2
     assert table_bytes(again) == table_bytes(whole)
 
 
