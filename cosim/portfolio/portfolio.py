@@ -31,7 +31,7 @@ from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
 from cosim.portfolio.medium_voltage.under import check_no_buses, with_heads
 from cosim.portfolio.records import TIMINGS, Record, append_record, find_record_fault, open_records, read_records
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
-from cosim.portfolio.table import TABLE
+from cosim.portfolio.table import TABLE, read_bounded_table
 from cosim.portfolio.task import Finished, NoRoomError, SentFile, Task, describe_unforeseen, run_feeder
 from cosim.results.directory import make_parquet_options, replace_when_whole
 from cosim.results.folders import make_folder
@@ -88,13 +88,7 @@ class Portfolio:
         ScenarioError
             If the folder holds none.
         """
-        path = Path(directory) / TABLE
-        try:
-            return cls(Path(directory), pq.read_table(path))
-        except (OSError, pa.ArrowException) as reason:
-            raise ScenarioError(
-                f"{path}: expected the table of a finished portfolio, found none; run it, or go on with --resume"
-            ) from reason
+        return cls(Path(directory), read_bounded_table(Path(directory) / TABLE))
 
     @property
     def feeders(self) -> pd.DataFrame:

@@ -18,7 +18,8 @@ NEEDED = ("head", "height", "houses", "intervals", "interval_minutes", "curtaile
 OF_FAILED = ("feeder", "status", "message")
 """Columns that are never null where a feeder failed; all others are."""
 HEAD = "[0-9a-f]{64}"
-"""What hashes look like in a row, a regular expression."""
+"""What a hash looks like in a row, a regular expression."""
+HASHES = ("head", "root")
 _POSITIVE = ("intervals", "interval_minutes")
 _NOT_NEGATIVE = ("height", "houses", "buses", "cut_kwh", "cars", "heat_pumps", "binding_elements")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -91,7 +92,7 @@ def _find_fault_of_run(row: Mapping[str, Any]) -> str:
     for name in NEEDED:
         if row[name] is None:
             return f"nothing in '{name}'"
-    for name in ("head", "root"):
+    for name in HASHES:
         if row[name] is not None and re.fullmatch(HEAD, row[name]) is None:
             return f"no hash in '{name}'"
     for name, value in row.items():
