@@ -77,7 +77,9 @@ def _fits(value: Any, kind: pa.DataType) -> bool:
         return False
     if pa.types.is_integer(kind):
         return isinstance(value, int) and -(2**63) <= value < 2**63
-    return isinstance(value, int | float) and -1e308 <= value <= 1e308  # not so for what is no number
+    if isinstance(value, int):
+        return abs(value) <= 2**53  # larger ones need not be floats
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _is_time(value: Any) -> bool:

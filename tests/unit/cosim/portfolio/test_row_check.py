@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from portfolio_rows import make_portfolio_rows
 
@@ -15,7 +16,17 @@ from cosim.portfolio.row_check import find_row_fault
 
 RUN = make_portfolio_rows(1)[0]
 FAILED = make_failed_row("a", "why")
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.lists(st.none()))
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(2**66), 2**66),
+    st.floats(),
+    st.datetimes(),
+    st.datetimes(timezones=st.just(UTC)),
+    st.text(max_size=3),
+    st.lists(st.none()),
+)
 
 
 def test_rows_that_are_made_are_rows() -> None:
@@ -50,6 +61,7 @@ def test_rows_that_are_made_are_rows() -> None:
         (RUN | {"cut_kwh": float("nan")}, "another kind of value in 'cut_kwh'"),
         (RUN | {"x": float("inf")}, "another kind of value in 'x'"),
         (RUN | {"x": 10**400}, "another kind of value in 'x'"),
+        (RUN | {"x": 2**53 + 1}, "another kind of value in 'x'"),
         (RUN | {"start": "2017-01-01"}, "another kind of value in 'start'"),
         (RUN | {"start": "soon"}, "another kind of value in 'start'"),
         (RUN | {"start": 5}, "another kind of value in 'start'"),
@@ -61,6 +73,10 @@ def test_what_is_no_row_is_said(row: Any, fault: str) -> None:
     assert find_row_fault(row).startswith(fault)
 
 
+@example("curtailed_hours", 2**53)
+@example("curtailed_hours", 2**53 + 1)
+@example("height", 2**63 - 1)
+@settings(max_examples=30)
 @given(st.sampled_from(SCHEMA.names), VALUES)
 def test_a_row_without_fault_is_a_row_of_the_table(name: str, value: Any) -> None:
     row = RUN | {name: value}
