@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cosim.cli import progress, terminal
-from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.statements import read_key
 from cosim.interrupts.stop import Stopped
 from cosim.portfolio import DEFAULT_KEEP, keeping, made
@@ -125,6 +125,14 @@ def run(
                     f"stopped; go on with: {how}" if directory.exists() else "stopped; nothing was written"
                 ) from None
     told = describe(found)
+    if taken := told["taken_over"]:
+        typer.echo(
+            make_printable(
+                f"gridsettle: took {taken:,} of {told['feeders']:,} rows over from {directory}: they are believed, not "
+                "computed here"
+            ),
+            err=True,
+        )
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     else:
@@ -169,6 +177,7 @@ def describe(found: Portfolio) -> dict[str, Any]:
     return {
         "feeders": len(rows),
         "run": len(rows) - len(found.failed),
+        "taken_over": found.taken_over,
         "failed": [{"feeder": name, "message": message} for name, message in found.failed.items()],
         "worst": worst,
         "table": str(found.directory / tables.TABLE),

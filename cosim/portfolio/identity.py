@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cosim.errors import ScenarioError
 from cosim.portfolio.entry import Entry, digest_entry, read_source, refuse_entry
+from cosim.portfolio.folders import check_folders
 from cosim.portfolio.medium_voltage.results import BESIDE
 from cosim.results.folders import list_names
 from cosim.results.integrity import read_json
@@ -100,8 +101,9 @@ def has_begun(directory: Path, *, resume: bool) -> bool:
     Raises
     ------
     ScenarioError
-        If the folder holds anything else, or there is nothing to resume.
+        If the folder holds anything else, a link in place of a folder, or there is nothing to resume.
     """
+    check_folders(directory)
     names = [name for name in list_names(directory) if name not in _BEFORE]
     if resume and not directory.exists():
         raise ScenarioError(f"{directory}: expected a portfolio to resume, found no such folder; run without --resume")

@@ -32,6 +32,8 @@ from market.mechanisms import find_mechanism
 MOST_FEEDERS = 50_000
 MOST_INDEX_BYTES = 64 * 2**20
 NAME = re.compile(r"\w(?:[\w .,()+&#-]{0,98}[\w)])?")
+LONGEST_NAME_BYTES = 200
+"""In UTF-8: file systems take 255 for the name of a file, and `.NAME.checkpoint.partial` is one."""
 NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 FILES = {"network": "network.file", "participants": "network.participants", "profiles": "profiles.file"}
 """Columns that name a file, and the key that they stand for."""
@@ -108,7 +110,12 @@ def check_name(name: object, where: str) -> str:
     """
     text = "" if name is None or name is pd.NA or name != name else str(name)
     if NAME.fullmatch(text) and text.isprintable() and not text.endswith(".checkpoint"):
-        return text
+        if (length := len(text.encode())) <= LONGEST_NAME_BYTES:
+            return text
+        raise ScenarioError(
+            f"{where}: expected a name of at most {LONGEST_NAME_BYTES} bytes in UTF-8, got {length}: "
+            f"{shorten(repr(text), 80)}; shorten it"
+        )
     got = shorten(repr(text), 80) if text else "nothing"
     raise ScenarioError(
         f"{where}: expected a name of up to 100 letters, digits, blanks and . , ( ) + & # - _ that begins with a "

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 from cosim.errors import ScenarioError
 from cosim.portfolio.row import RUN
-from cosim.results.result import Result
+from cosim.results.result import TABLES
+from cosim.simulation.resume import is_finished
+from market.errors import LedgerError
+from market.ledger.store.store import Store
+from market.ledger.store.tip import read_tip
 
 RUNS = "runs"
 """Folder of the runs that are kept, one a feeder."""
@@ -65,8 +69,15 @@ def choose_kept(rows: Sequence[Mapping[str, Any]], keep: Keep) -> list[str]:
 
 
 def is_kept(directory: Path, name: str, head: str) -> bool:
-    """Whether the run of a feeder lies in the portfolio's folder, with that ledger head."""
+    """Whether the run of a feeder lies in the portfolio's folder, its files as they were written, with that head."""
+    run = directory / RUNS / name
+    return is_finished(run, TABLES) and _read_head(run) == head
+
+
+def _read_head(run: Path) -> str:
+    """Hash of the last block of a run's ledger, hexadecimal; empty where there is no sound ledger."""
     try:
-        return bool(Result.load(directory / RUNS / name).summary["ledger"]["hash"] == head)
-    except (ScenarioError, KeyError, TypeError):
-        return False
+        with Store.open_to_read(run) as store:
+            return read_tip(store).hash.hex()
+    except LedgerError:
+        return ""

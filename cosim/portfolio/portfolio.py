@@ -23,17 +23,19 @@ from cosim.errors import ScenarioError
 from cosim.interrupts.stop import stop_between_lines
 from cosim.portfolio import DEFAULT_KEEP
 from cosim.portfolio.entry import Entry, read_source
+from cosim.portfolio.folders import WORKSPACE
 from cosim.portfolio.heads import list_heads, sign_heads, write_heads
 from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, has_begun, hash_content, make_identity
 from cosim.portfolio.index import read_index, sort_entries
 from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
 from cosim.portfolio.medium_voltage.under import check_no_buses, with_heads
-from cosim.portfolio.records import Record, append_record, open_records, read_records
+from cosim.portfolio.records import TIMINGS, Record, append_record, find_record_fault, open_records, read_records
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
-from cosim.portfolio.table import TABLE
+from cosim.portfolio.table import TABLE, read_bounded_table
 from cosim.portfolio.task import Finished, NoRoomError, SentFile, Task, describe_unforeseen, run_feeder
 from cosim.results.directory import make_parquet_options, replace_when_whole
 from cosim.results.folders import make_folder
+from cosim.scenario.messages import shorten
 from cosim.scenario.model import Scenario
 from cosim.simulation.version import find_version
 from cosim.studies.workers import (
@@ -50,18 +52,6 @@ from market.ledger.store.store import lock_for_writing
 logger = logging.getLogger(__name__)
 
 TIMING = "timing.parquet"
-WORKSPACE = ".work"
-"""Folder of the portfolio's folder in which local processes run feeders."""
-TIMINGS = pa.schema(
-    [
-        ("feeder", pa.string()),
-        ("seconds", pa.float64()),
-        ("cpu_seconds", pa.float64()),
-        ("worker", pa.string()),
-        ("peak_mib", pa.float64()),
-    ]
-)
-"""What differs between two runs of the same portfolio."""
 
 Listener = Callable[[int, int], None]
 """Called with (done, in all) when the row of a feeder is durable; then, runs that are kept counted too, after each."""
@@ -81,10 +71,13 @@ class Portfolio:
         Its folder.
     table
         A row a feeder by name, see `cosim.portfolio.row.SCHEMA`.
+    taken_over
+        Rows that `resume` took from the folder: they are believed, not computed here.
     """
 
     directory: Path
     table: pa.Table
+    taken_over: int = 0
 
     @classmethod
     def load(cls, directory: str | Path) -> Portfolio:
@@ -95,13 +88,7 @@ class Portfolio:
         ScenarioError
             If the folder holds none.
         """
-        path = Path(directory) / TABLE
-        try:
-            return cls(Path(directory), pq.read_table(path))
-        except (OSError, pa.ArrowException) as reason:
-            raise ScenarioError(
-                f"{path}: expected the table of a finished portfolio, found none; run it, or go on with --resume"
-            ) from reason
+        return cls(Path(directory), read_bounded_table(Path(directory) / TABLE))
 
     @property
     def feeders(self) -> pd.DataFrame:
@@ -190,7 +177,9 @@ def run_portfolio(
         if not begun:
             write_durably(directory / INDEX, json.dumps(identity.as_dict(), indent=2) + "\n")
         start = _Starter(directory, identity, scheduler, workers or count_usable_cores(), hosting)
-        records = _run_missing(start, kept, listener)
+        records = _read_standing(start)
+        taken_over = len(records)
+        _run_missing(start, records, kept, listener)
         table = make_rows_table(record.row for record in records.values())
         _write_parquet(directory / TABLE, table)
         write_heads(directory, sign_heads(list_heads(table.to_pylist()), identity.digest(), key))
@@ -199,7 +188,7 @@ def run_portfolio(
         )
         _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
         _keep_runs(start, table.to_pylist(), kept, listener)
-    return Portfolio(directory, table)
+    return Portfolio(directory, table, taken_over)
 
 
 def _place_under(entries: list[Entry], mv: Any, directory: Path, *, resume: bool, hosting: bool) -> list[Entry]:
@@ -254,11 +243,15 @@ class _Starter:
             yield SentFile(source.key, source.path.name, source.shown, content)
 
 
-def _run_missing(start: _Starter, keep: Keep, listener: Listener | None) -> dict[str, Record]:
-    """Run what has no row that stands; records of all feeders by name."""
+def _read_standing(start: _Starter) -> dict[str, Record]:
+    """Records of rows that stand, by the names of feeders."""
+    found, digests = read_records(start.directory), start.identity.digests
+    return {name: record for name, record in found.items() if digests.get(name) == record.digest}
+
+
+def _run_missing(start: _Starter, records: dict[str, Record], keep: Keep, listener: Listener | None) -> None:
+    """Run what has no row that stands; `records` are of all feeders then."""
     digests, entries = start.identity.digests, start.identity.entries
-    found = read_records(start.directory)
-    records = {name: record for name, record in found.items() if digests.get(name) == record.digest}
     missing = [entry for entry in entries if entry.name not in records]
     with open_records(start.directory, records) as file:
 
@@ -275,7 +268,6 @@ def _run_missing(start: _Starter, keep: Keep, listener: Listener | None) -> dict
         with closing(start.answer(to_run, keep=keep.every)) as answers:
             for answer in answers:
                 finish(_make_record(to_run[answer.place].name, answer, digests))
-    return records
 
 
 def _make_record(name: str, answer: Answer[Finished], digests: dict[str, str]) -> Record:
@@ -298,14 +290,37 @@ def _make_record(name: str, answer: Answer[Finished], digests: dict[str, str]) -
         )
     if answer.error is not None and not isinstance(answer.error, ScenarioError):
         return Record("", make_failed_row(name, describe_unforeseen(answer.error)), {})
-    row, stands, timing, version = answer.get()
-    if version != find_version("gridsettle"):
+    return _check_answer(name, answer.get(), digests)
+
+
+def _check_answer(name: str, found: object, digests: dict[str, str]) -> Record:
+    """Record of what a worker answered: whoever can reach a scheduler can be a worker, and answer anything.
+
+    Raises
+    ------
+    ScenarioError
+        If it is of another version.
+    """
+    if not isinstance(found, Finished):
+        return _refuse_answer(name, "no row")
+    if found.version != find_version("gridsettle"):
+        where = found.timing.get("worker") if isinstance(found.timing, dict) else None
         raise ScenarioError(
-            f"worker {timing['worker']}: expected gridsettle {find_version('gridsettle')}, as here, got {version}; "
-            "install the same"
+            f"worker {shorten(where)}: expected gridsettle {find_version('gridsettle')}, as here, got "
+            f"{shorten(found.version)}; install the same"
         )
-    logger.info("feeder %s: %s in %.1f s", name, row["status"], timing["seconds"])
-    return Record(digests[name] if stands else "", row, timing)
+    record = Record(digests[name] if found.stands is True else "", found.row, found.timing)
+    if fault := find_record_fault(record):
+        return _refuse_answer(name, fault)
+    if {record.row["feeder"], record.timing.get("feeder", "")} != {name}:
+        return _refuse_answer(name, "that of another feeder")
+    logger.info("feeder %s: %s in %.1f s", name, record.row["status"], record.timing["seconds"] or 0.0)
+    return record
+
+
+def _refuse_answer(name: str, got: str) -> Record:
+    message = f"expected a row of this feeder from its worker, got {got}; mend the worker, and go on with --resume"
+    return Record("", make_failed_row(name, message), {})
 
 
 def _keep_runs(start: _Starter, rows: list[dict[str, Any]], keep: Keep, listener: Listener | None) -> None:

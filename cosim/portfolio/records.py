@@ -16,13 +16,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import pyarrow as pa
+
 from cosim.errors import ScenarioError
+from cosim.portfolio.row_check import find_fault, find_row_fault
 from cosim.results.directory import replace_when_whole
 from market.ledger.durable import sync_folder
 
 RECORDS = "rows.jsonl"
 MOST_BYTES = 2 * 2**30
 """Far more than the rows of the largest portfolio."""
+
+LONGEST_LINE = 2**20
+"""Bytes of a row's line; what is longer is no row."""
+TIMINGS = pa.schema(
+    [
+        ("feeder", pa.string()),
+        ("seconds", pa.float64()),
+        ("cpu_seconds", pa.float64()),
+        ("worker", pa.string()),
+        ("peak_mib", pa.float64()),
+    ]
+)
+"""What differs between two runs of the same portfolio: `timing.parquet`."""
 
 
 class Record(NamedTuple):
@@ -59,9 +75,23 @@ def parse_record(line: bytes) -> Record | None:
     if not line.endswith(b"\n") or hashlib.sha256(text).hexdigest().encode() != checksum:
         return None
     try:
-        return Record(*json.loads(text))
-    except (ValueError, TypeError):  # somebody else's line, with a checksum that is right
+        record = Record(*json.loads(text))
+    except (ValueError, TypeError, RecursionError):  # somebody else's line, with a checksum that is right
         return None
+    return None if find_record_fault(record) else record
+
+
+def find_record_fault(record: Record) -> str:
+    """What is wrong with a record that came from elsewhere, in words for behind 'got'; empty where nothing is."""
+    content: tuple[Any, Any, Any] = record
+    digest, row, timing = content
+    if not isinstance(digest, str):
+        return "no digest"
+    if fault := find_row_fault(row):
+        return fault
+    if not isinstance(timing, dict):
+        return "no times"
+    return find_fault(timing, TIMINGS) if timing else ""
 
 
 def read_records(directory: Path) -> dict[str, Record]:
@@ -80,8 +110,9 @@ def read_records(directory: Path) -> dict[str, Record]:
     if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
         raise ScenarioError(f"{path}: expected the rows that a portfolio has finished, got another thing; remove it")
     with path.open("rb") as file:
-        records = [record for record in map(parse_record, file) if record is not None]
-    return {str(record.row.get("feeder")): record for record in records}
+        lines = iter(lambda: file.readline(LONGEST_LINE), b"")
+        records = [record for record in map(parse_record, lines) if record is not None]
+    return {record.row["feeder"]: record for record in records}
 
 
 @contextmanager

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cosim.errors import ScenarioError
 from cosim.portfolio.row import FAILED, RUN, SCHEMA
+from cosim.portfolio.row_check import HASHES, HEAD, NEEDED, find_least
 from cosim.results.csv_text import format_csv
 from market.ledger.format.heads import is_feeder_name
 
@@ -19,6 +23,9 @@ MOST_FEEDERS, LARGEST_BYTES = 200_000, 1 << 30
 """Bounds of a table that is read: rows, and bytes of its columns once they are unpacked."""
 LARGEST_NUMBER = 1e12
 """Of any column; what is larger is of no feeder."""
+ROWS_TOGETHER = 10_000
+"""Rows that are read before their bytes are counted."""
+_TEXTS = [field.name for field in SCHEMA if pa.types.is_string(field.type)]
 _AGAIN = "run the portfolio again, or go on with --resume"
 
 
@@ -31,21 +38,55 @@ def read_portfolio_table(directory: Path) -> pd.DataFrame:
         If there is no table, it is larger than bounds, or not as a portfolio writes it.
     """
     path = directory / TABLE
+    frame: pd.DataFrame = read_bounded_table(path).to_pandas()
+    _check_rows(path, frame)
+    return frame
+
+
+def read_bounded_table(path: Path) -> pa.Table:
+    """A table with the columns of a portfolio, and whatever rows.
+
+    Texts stay what they are packed as until their bytes are counted: one long text may be that of every feeder.
+
+    Raises
+    ------
+    ScenarioError
+        If there is none, it has other columns, or is larger than bounds once it is unpacked.
+    """
     if not path.is_file():
-        raise ScenarioError(f"{directory}: expected a portfolio with {TABLE}, found none; run it first")
+        raise ScenarioError(f"{path.parent}: expected a portfolio with {TABLE}, found none; run it first")
     try:
         with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
             _check_size(path, file.metadata)
-            _check_columns(path, file.schema_arrow)
-            table = file.read()
+            _check_columns(path, schema)
+        with pq.ParquetFile(path, read_dictionary=_TEXTS) as file:
+            return pa.Table.from_batches(_list_batches(path, file), file.schema_arrow).cast(schema)
     except (pa.ArrowException, OSError) as reason:
         what = " ".join(str(reason).split())[:200]
         raise ScenarioError(
             f"{path}: expected the table of a portfolio, got a damaged one ({what}); {_AGAIN}"
         ) from reason
-    frame: pd.DataFrame = table.to_pandas()
-    _check_rows(path, frame)
-    return frame
+
+
+def _list_batches(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Rows of a table, some at a time, as long as they unpack to less than the bound."""
+    unpacked = 0
+    for batch in file.iter_batches(batch_size=ROWS_TOGETHER):
+        unpacked += sum(map(_measure_bytes, batch.columns))
+        if unpacked > LARGEST_BYTES:
+            raise ScenarioError(
+                f"{path}: expected rows that unpack to at most {LARGEST_BYTES >> 20:,} MiB, got more; {_AGAIN}"
+            )
+        yield batch
+
+
+def _measure_bytes(column: pa.Array) -> int:
+    """Bytes of a column's values, unpacked; a text that stands in many rows counts in each."""
+    if not isinstance(column, pa.DictionaryArray):
+        return int(column.nbytes)
+    lengths = pc.binary_length(column.dictionary).take(column.indices).cast(pa.int64())
+    return int(pc.sum(lengths).as_py() or 0)
 
 
 def _check_size(path: Path, metadata: Any) -> None:
@@ -83,16 +124,29 @@ def _check_rows(path: Path, frame: pd.DataFrame) -> None:
     if strange := sorted(set(map(str, frame["status"])) - {RUN, FAILED}):
         raise ScenarioError(f"{path}, column 'status': expected {RUN} or {FAILED}, got {strange[0][:80]!r}; {_AGAIN}")
     _check_numbers(path, frame)
-    missing = frame.loc[frame["status"] == RUN, ["cut_kwh", "curtailed_hours", "intervals", "interval_minutes"]].isna()
-    if missing.any(axis=None):
-        where = frame["feeder"][missing.any(axis=1).reindex(frame.index, fill_value=False)].iloc[0]
+    _check_runs(path, frame[frame["status"] == RUN])
+
+
+def _check_runs(path: Path, ran: pd.DataFrame) -> None:
+    """Raise `ScenarioError` at a feeder that ran, of which something is missing or has no hash for its head."""
+    missing = ran[[*NEEDED]].isna().any(axis=1)
+    if missing.any():
+        where = ran.loc[missing, "feeder"].iloc[0]
         raise ScenarioError(f"{path}, feeder {where[:80]!r}: expected what its run came to, got none; {_AGAIN}")
+    for name in HASHES:
+        wrong = ran[name].map(lambda text: text is not None and re.fullmatch(HEAD, text) is None).astype(bool)
+        if wrong.any():
+            where, got = ran.loc[wrong, ["feeder", name]].iloc[0]
+            raise ScenarioError(
+                f"{path}, feeder {where[:80]!r}: expected a hash of 64 hexadecimal digits as its {name}, got "
+                f"{got[:80]!r}; {_AGAIN}"
+            )
 
 
 def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
     """Raise `ScenarioError` at a number that no run has."""
     for name in frame.select_dtypes("number").columns:
-        least = 1.0 if name in ("intervals", "interval_minutes") else -LARGEST_NUMBER
+        least = max(find_least(name), -LARGEST_NUMBER)
         wrong = ~(frame[name].isna() | frame[name].between(least, LARGEST_NUMBER))
         if wrong.any():
             where, got = frame.loc[wrong, ["feeder", name]].iloc[0]

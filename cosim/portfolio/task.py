@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import socket
+import sqlite3
 import tempfile
 import threading
 import time
@@ -95,7 +96,8 @@ class Finished(NamedTuple):
     row
         Of `cosim.portfolio.row`.
     stands
-        Whether it would be the same elsewhere; not so where memory was not enough.
+        Whether it would be the same elsewhere: so where the feeder ran, or its input is bad. What the machine lacked,
+        and what nobody foresaw, may be otherwise next time.
     timing
         What differs between two runs: seconds, worker, memory.
     version
@@ -143,7 +145,7 @@ def _run_in_folder(task: Task) -> tuple[dict[str, Any], bool]:
     except Exception as reason:
         _check_room(reason)
         message = _describe(reason, folder, task)
-        return make_failed_row(task.name, message), not isinstance(reason, MemoryError)
+        return make_failed_row(task.name, message), isinstance(reason, BAD_INPUT) and not _is_of_machine(reason)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -196,7 +198,12 @@ def _describe(reason: Exception, folder: Path, task: Task) -> str:
     """What went wrong, without the worker's paths: the same message wherever the feeder runs."""
     if isinstance(reason, MemoryError):
         return "expected the run to fit into memory, got more; try fewer houses or intervals, or fewer workers"
-    message = str(reason) if isinstance(reason, BAD_INPUT) else describe_unforeseen(reason)
+    if isinstance(reason, BAD_INPUT):
+        message = str(reason)
+    elif _is_of_machine(reason):
+        message = f"expected a machine whose files can be used, got {reason}; mend it, and go on with --resume"
+    else:
+        message = describe_unforeseen(reason)
     for file in task.files:
         message = message.replace(str(_place(folder, file)), file.shown)
     return shorten(message.replace(f"{folder}{os.sep}", ""), LONGEST_MESSAGE)
@@ -215,6 +222,17 @@ def _check_room(reason: BaseException) -> None:
             raise NoRoomError(
                 f"{socket.gethostname()}: expected room on the disk for the files of a run, got {cause}; make room"
             ) from reason
+
+
+def _is_of_machine(reason: BaseException) -> bool:
+    """Whether memory, files or the database of the machine are behind an error.
+
+    What a feeder's files hold may raise an `OSError` too, as of damaged gzip: it has no number of the system.
+    """
+    return any(
+        isinstance(cause, MemoryError | sqlite3.Error) or (isinstance(cause, OSError) and cause.errno is not None)
+        for cause in _list_causes(reason)
+    )
 
 
 def _list_causes(reason: BaseException | None) -> Iterator[BaseException]:

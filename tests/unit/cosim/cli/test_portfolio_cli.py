@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 from cosim.cli.app import app
 from cosim.cli.portfolio import describe
 from cosim.cli.terminal import show_portfolio
+from cosim.portfolio import portfolio as portfolios
 from cosim.portfolio.portfolio import Portfolio
 from cosim.portfolio.row import SCHEMA, make_failed_row, make_rows_table
 
@@ -53,7 +56,7 @@ def make_portfolio(folder: Path, n_failed: int) -> Portfolio:
 
 def test_the_outcome_names_worst_and_failed_feeders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = describe(make_portfolio(tmp_path, 7))
-    assert (told["feeders"], told["run"], told["runs"]) == (9, 2, None)
+    assert (told["feeders"], told["run"], told["runs"], told["taken_over"]) == (9, 2, None, 0)
     assert [row["feeder"] for row in told["worst"]] == ["b", "a"]
     show_portfolio(told)
     printed = capsys.readouterr().out
@@ -63,3 +66,12 @@ def test_the_outcome_names_worst_and_failed_feeders(tmp_path: Path, capsys: pyte
     assert "f5" not in printed
     assert "and 2 more that failed; the table has their messages" in printed
     assert f"wrote {tmp_path / 'portfolio.parquet'}\n" in printed
+
+
+def test_rows_that_are_taken_over_are_counted_on_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = replace(make_portfolio(tmp_path, 1), taken_over=2)
+    monkeypatch.setattr(portfolios, "run_portfolio", lambda *_, **__: found)
+    done = call("--generate", 3, "--out", tmp_path, "--resume", "--json")
+    assert json.loads(done.stdout)["taken_over"] == 2
+    said = f"gridsettle: took 2 of 3 rows over from {tmp_path}: they are believed, not computed here\n"
+    assert done.stderr == said

@@ -16,6 +16,7 @@ from cosim.portfolio import index as indexes
 from cosim.portfolio.entry import Entry
 from cosim.portfolio.index import check_name, read_index
 from cosim.scenario.model import Scenario
+from market.ledger.durable import write_durably
 
 BASE = Scenario().with_changes(horizon={"hours": 24})
 
@@ -170,3 +171,11 @@ def test_a_name_that_is_taken_is_one_part_of_a_path(text: str) -> None:
         assert name[0] not in "=+-@. '"
         assert name.isprintable()
         assert name == name.strip(" .")
+
+
+@pytest.mark.parametrize(("letter", "most"), [("a", 100), ("я", 100), ("東", 66), ("𝐀", 50)])
+def test_a_name_is_short_enough_for_files_beside_the_run_too(tmp_path: Path, letter: str, most: int) -> None:
+    name = check_name(letter * most, "here")
+    write_durably(tmp_path / f"{name}.checkpoint", "")
+    with pytest.raises(ScenarioError, match=r"here: expected a name of (up to 100 letters|at most 200 bytes in UTF-8)"):
+        check_name(letter * (most + 1), "here")

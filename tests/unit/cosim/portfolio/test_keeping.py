@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ from hypothesis import strategies as st
 
 from cosim.errors import ScenarioError
 from cosim.portfolio.keeping import Keep, choose_kept, is_kept, parse_keep, rank_rows
+from cosim.results.integrity import FILES, MANIFEST, hash_files
+from cosim.results.result import TABLES
+from cosim.simulation.resume import list_files
+from market.ledger.format.header import make_demonstration_key
+from market.ledger.format.records import make_parameter_records, view_as_bytes
+from market.ledger.write.ledger import Ledger
 
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -54,8 +61,38 @@ def test_other_words_are_refused(text: str) -> None:
         parse_keep(text)
 
 
+def write_run(folder: Path) -> str:
+    """A run of a feeder as far as it is looked at; returns the head of its ledger."""
+    folder.mkdir(parents=True)
+    terms = make_parameter_records({"start": 1_465_776_000, "interval_minutes": 60, "tau_intervals": 6}, first_seq=1)
+    with Ledger.create(folder, [view_as_bytes(terms)], make_demonstration_key(1), b"") as ledger:
+        head = ledger.head().hash.hex()
+    files = list_files(TABLES)
+    for name in files:
+        (folder / name).write_text(name)
+    (folder / MANIFEST).write_text(json.dumps({FILES: hash_files(folder, files)}))
+    return head
+
+
+def test_a_run_is_kept_while_all_of_its_files_are_as_they_were(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "a"
+    head = write_run(run)
+    assert is_kept(tmp_path, "a", head)
+    assert not is_kept(tmp_path, "a", "0" * 64)
+    assert not is_kept(tmp_path, "b", head)
+    for name in ("summary.json", "houses.parquet", MANIFEST, "ledger.sqlite"):
+        before = (run / name).read_bytes()
+        (run / name).write_bytes(b"{}")
+        assert not is_kept(tmp_path, "a", head)
+        (run / name).unlink()
+        assert not is_kept(tmp_path, "a", head)
+        (run / name).write_bytes(before)
+    assert is_kept(tmp_path, "a", head)
+
+
 def test_what_is_not_a_whole_run_is_not_kept(tmp_path: Path) -> None:
-    assert not is_kept(tmp_path, "a", "0")
     (tmp_path / "runs/a").mkdir(parents=True)
-    (tmp_path / "runs/a/summary.json").write_text('{"ledger": 5}')
+    (tmp_path / "runs/a/summary.json").write_text('{"ledger": {"hash": "0"}}')
+    (tmp_path / "runs/a/manifest.json").write_text('{"files": {}}')
     assert not is_kept(tmp_path, "a", "0")
+    assert not is_kept(tmp_path, "a", "")

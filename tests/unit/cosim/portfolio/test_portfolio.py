@@ -36,8 +36,8 @@ def answer_at_once(task: Task) -> Finished:
     seed = task.scenario.seed
     head = f"{seed:064x}"
     known = {"feeder": task.name, "status": "run", "head": head, "height": 24, "cut_kwh": seed / 3.0}
-    row = {**dict.fromkeys(SCHEMA.names), **known}
-    row |= {"highest_loading_percent": 50.0}
+    known |= {"houses": 3, "intervals": 24, "interval_minutes": 60, "curtailed_hours": 1.0}
+    row = {**dict.fromkeys(SCHEMA.names), **known, "highest_loading_percent": 50.0}
     timing = {"feeder": task.name, "seconds": random.random(), "cpu_seconds": 0.1, "worker": "w", "peak_mib": None}
     return Finished(row, True, timing, find_version("gridsettle"))
 
@@ -108,7 +108,7 @@ def test_stopped_anywhere_it_ends_with_the_same_table(
 def test_what_stands_is_not_run_again(tmp_path: Path, work: list[Work]) -> None:
     run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none")
     work[0] = lambda task: pytest.fail(f"{task.name} is run again")
-    run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none", resume=True)
+    assert run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none", resume=True).taken_over == len(NAMES)
 
 
 def test_a_feeder_whose_workers_end_is_a_row_that_resume_tries_again(tmp_path: Path, work: list[Work]) -> None:
@@ -121,11 +121,12 @@ def test_a_feeder_whose_workers_end_is_a_row_that_resume_tries_again(tmp_path: P
 
     work[0] = end
     found = run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none")
-    assert list(found.failed) == ["b", "c"]
+    assert (list(found.failed), found.taken_over) == (["b", "c"], 0)
     assert found.failed["b"].startswith("expected an answer, got none: its worker ended 3 times")
     work[0] = answer_at_once
     again = run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none", resume=True)
     whole = run_portfolio(write_index(tmp_path), tmp_path / "whole", keep="none")
+    assert again.taken_over == len(NAMES) - 2
     assert table_bytes(again) == table_bytes(whole)
 
 
@@ -166,6 +167,40 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path, work: list[Work]
     work[0] = lambda task: answer_at_once(task)._replace(version="0.0.1")
     with pytest.raises(ScenarioError, match=r"expected gridsettle .*, as here, got 0\.0\.1; install"):
         run_portfolio(write_index(tmp_path), tmp_path / "p", keep="none")
+
+
+def with_value(**changes: Any) -> Work:
+    """A worker whose rows have other values."""
+
+    def answer(task: Task) -> Finished:
+        found = answer_at_once(task)
+        return found._replace(row=found.row | changes)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "got"),
+    [
+        (lambda task: None, "no row"),
+        (lambda task: answer_at_once(task)._replace(row={}), "other columns"),
+        (lambda task: answer_at_once(task)._replace(timing=None), "no times"),
+        (lambda task: answer_at_once(task)._replace(timing={}), "that of another feeder"),
+        (with_value(feeder="c"), "that of another feeder"),
+        (with_value(cut_kwh=float("nan")), "another kind of value in 'cut_kwh'"),
+        (with_value(head="zz"), "no hash in 'head'"),
+    ],
+)
+def test_what_is_no_row_of_the_feeder_is_a_failure_that_resume_tries_again(
+    tmp_path: Path, work: list[Work], rubbish: Work, got: str
+) -> None:
+    work[0] = lambda task: rubbish(task) if task.name == "b" else answer_at_once(task)
+    found = run_portfolio(write_index(tmp_path, "bc"), tmp_path / "p", keep="none")
+    assert found.failed == {
+        "b": f"expected a row of this feeder from its worker, got {got}; mend the worker, and go on with --resume"
+    }
+    work[0] = answer_at_once
+    assert run_portfolio(write_index(tmp_path, "bc"), tmp_path / "p", keep="none", resume=True).failed == {}
 
 
 def test_resume_refuses_what_is_another_by_name(tmp_path: Path, work: list[Work]) -> None:
@@ -215,6 +250,29 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path, work: list[Work]) 
     (tmp_path / "p" / "letter.txt").write_text("dear")
     with pytest.raises(ScenarioError, match=r"expected a new or empty folder, found letter\.txt"):
         run_portfolio(write_index(tmp_path), tmp_path / "p")
+
+
+@pytest.mark.parametrize("name", ["runs", "runs/a", "runs/a.checkpoint", "heads", ".work"])
+def test_a_link_in_place_of_a_folder_is_refused_before_anything_is_written(
+    tmp_path: Path, work: list[Work], name: str
+) -> None:
+    index, out, victim = write_index(tmp_path, ["a"]), tmp_path / "p", tmp_path / "victim"
+    run_portfolio(index, out, keep="none")
+    before = sorted(out.iterdir())
+    (victim / "a").mkdir(parents=True)
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).symlink_to(victim)
+    with pytest.raises(ScenarioError, match=f"{name}: expected a .* that a portfolio has made, got a link"):
+        run_portfolio(index, out, keep="all", resume=True)
+    (out / name).unlink()
+    if name.endswith(".checkpoint"):
+        (out / name).mkdir()
+    else:
+        (out / name).write_text("")
+    with pytest.raises(ScenarioError, match=f"{name}: expected a .*, got another thing; remove it"):
+        run_portfolio(index, out, keep="all", resume=True)
+    assert [path.name for path in victim.iterdir()] == ["a"]
+    assert {path.name for path in out.iterdir()} - {path.name for path in before} == {name.split("/")[0]}
 
 
 def test_the_worst_are_run_again_and_a_head_that_is_another_is_an_error(tmp_path: Path, work: list[Work]) -> None:

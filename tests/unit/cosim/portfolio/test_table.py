@@ -48,6 +48,13 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"cut_kwh": np.inf}, "expected a cut_kwh from"),
         ({"x": 1e13}, "expected a x from"),
         ({"intervals": 0}, "expected a intervals from 1"),
+        ({"curtailed_hours": -5.0}, "expected a curtailed_hours from 0"),
+        ({"height": -1}, "expected a height from 0"),
+        ({"height": None}, "expected what its run came to"),
+        ({"houses": None}, "expected what its run came to"),
+        ({"head": None}, "expected what its run came to"),
+        ({"head": "zz"}, "expected a hash of 64 hexadecimal digits as its head, got 'zz'"),
+        ({"root": "A" * 64}, "expected a hash of 64 hexadecimal digits as its root"),
         ({"interval_minutes": -60}, "expected a interval_minutes from 1"),
     ],
 )
@@ -72,6 +79,25 @@ def test_tables_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     pq.write_table(whole, path)
     monkeypatch.setattr(tables, "MOST_FEEDERS", 2)
     refused(tmp_path, "expected at most 2 feeders")
+
+
+def test_one_text_in_every_row_is_counted_in_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [ROWS[0] | {"feeder": f"f{k}", "notes": "A" * 50_000} for k in range(100)]
+    path = write_portfolio(tmp_path, rows) / "portfolio.parquet"
+    metadata = pq.ParquetFile(path).metadata
+    packed = sum(metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups))
+    monkeypatch.setattr(tables, "LARGEST_BYTES", 10 * packed)
+    assert 10 * packed < 100 * 50_000
+    refused(tmp_path, "expected rows that unpack to at most 0 MiB, got more")
+    monkeypatch.setattr(tables, "LARGEST_BYTES", 100 * 60_000)
+    assert read_portfolio_table(tmp_path)["notes"].str.len().tolist() == [50_000] * 100
+
+
+def test_bytes_are_counted_as_they_unpack() -> None:
+    texts = pa.array(["ab", None, "ab", "cde"])
+    assert tables._measure_bytes(texts.dictionary_encode()) == len("ababcde")
+    assert tables._measure_bytes(pa.nulls(0, pa.string()).dictionary_encode()) == 0
+    assert tables._measure_bytes(pa.array([1, 2, 3])) == 24
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

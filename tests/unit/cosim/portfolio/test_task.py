@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+import pickle
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +58,40 @@ def test_too_little_memory_is_a_row_that_does_not_stand(monkeypatch: pytest.Monk
 
 def test_a_defect_is_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(monkeypatch, ZeroDivisionError("division by\nzero " + 1000 * "x"))
-    message = run_feeder(TASK).row["message"]
+    found = run_feeder(TASK)
+    message = found.row["message"]
+    assert not found.stands
     assert message.startswith("unforeseen error, a defect of gridsettle (ZeroDivisionError: division by zero x")
     assert len(message) <= 601
+
+
+def caused_by(cause: BaseException) -> ScenarioError:
+    reason = ScenarioError("net.json: expected a file that can be used")
+    reason.__cause__ = cause
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("error", "stands", "message"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), False, "expected a machine whose files can be used, got [Errno"),
+        (OSError(errno.EIO, "Input/output error"), False, "expected a machine whose files can be used, got [Errno"),
+        (caused_by(OSError(errno.EMFILE, "Too many open files")), False, "net.json: expected a file"),
+        (caused_by(sqlite3.OperationalError("unable to open database file")), False, "net.json: expected a file"),
+        (caused_by(MemoryError()), False, "net.json: expected a file"),
+        (caused_by(gzip.BadGzipFile("CRC check failed")), True, "net.json: expected a file"),
+        (caused_by(EOFError()), True, "net.json: expected a file"),
+        (EOFError("Ran out of input"), False, "unforeseen error, a defect of gridsettle (EOFError"),
+        (pickle.UnpicklingError("truncated"), False, "unforeseen error, a defect of gridsettle (UnpicklingError"),
+    ],
+)
+def test_only_what_is_wrong_with_the_input_stands(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, stands: bool, message: str
+) -> None:
+    fail_with(monkeypatch, error)
+    found = run_feeder(TASK)
+    assert found.stands == stands
+    assert found.row["message"].startswith(message)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
