@@ -15,7 +15,7 @@ from cosim.portfolio.medium_voltage.share import list_shares
 from cosim.results.applied_limits import list_limits
 from cosim.results.columns import TIME
 from cosim.results.directory import make_parquet_options, replace_when_whole, write_json
-from cosim.results.folders import make_folder
+from cosim.results.folders import make_own_folder
 from cosim.results.integrity import read_json
 from data.heads import write_heads
 from grid_models.powerflow.verdicts import Judgement
@@ -56,7 +56,7 @@ def write_agreed(agreed: Agreed, directory: Path) -> list[Path]:
     ScenarioError
         If a file cannot be written.
     """
-    folder = make_folder(directory / HEADS)
+    folder = make_own_folder(directory / HEADS)
     paths = [folder / f"{name}.parquet" for name in agreed.mv.feeder.participants]
     for path, series in zip(paths, agreed.heads, strict=True):
         with replace_when_whole(path) as temporary:
