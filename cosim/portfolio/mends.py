@@ -96,7 +96,9 @@ def measure_mends(result: Result) -> dict[str, Any]:
         found |= _measure_voltage(result, violations)
     other = sorted(set(violations["quantity"]) - {"vm_pu", "loading_percent"})
     notes = [f"{what}: {why}" for what, why in why_not.items() if why]
-    notes += [f"limit of the head: in {of_head:,} intervals, no rating mends it"] if of_head else []
+    notes += (
+        [f"limit of the head: in {of_head:,} interval{'s' * (of_head != 1)}, no rating mends it"] if of_head else []
+    )
     notes += [f"{_OTHER[quantity]}: neither rating nor head voltage mends it" for quantity in other]
     return {**found, "mend_note": "; ".join(notes) or None}
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.portfolio.medium_voltage.agree import Agreed
+from cosim.portfolio.medium_voltage.net import NAME
 from cosim.portfolio.medium_voltage.share import list_shares
 from cosim.results.applied_limits import list_limits
 from cosim.results.columns import TIME
@@ -164,32 +165,38 @@ def read_summary(directory: Path) -> dict[str, Any] | None:
         If the file is damaged.
     """
     path = directory / MV_SUMMARY
-    return read_json(path) if path.is_file() else None
+    return read_json(path) if path.exists() else None
 
 
 def describe(summary: dict[str, Any]) -> list[str]:
-    """A summary in a few sentences."""
+    """A summary in a few sentences, and a line for each of the first intervals with limits that stay broken."""
+    said = describe_net(summary)
+    said += [_say_broken(each) for each in summary["broken"][:SAID]]
+    if summary["broken_intervals"] > SAID:
+        said.append(f"more such intervals are in {MV_SUMMARY}, all values in {MV_TABLE}")
+    return [f"{NAME}: {sentence}" for sentence in said]
+
+
+def describe_net(summary: dict[str, Any]) -> list[str]:
+    """Agreement, extremes, and how many intervals were shared or stay broken, in sentences."""
     highest, low, high = (summary[name] for name in ("highest_loading", "lowest_vm", "highest_vm"))
     loading = f"{_name(highest)} is loaded to {highest['loading_percent']:.1f} % at most, " if highest else ""
     of_all = f"of {summary['intervals']:,} intervals"
     said = [
-        f"medium voltage: {len(summary['feeders']):,} feeders agree with the net to {summary['residual_pu']:.1g} pu "
+        f"{len(summary['feeders']):,} feeders agree with the net to {summary['residual_pu']:.1g} pu "
         f"after {summary['rounds']} rounds; {loading}voltages are {low['vm_pu']:.4f} pu ({_name(low)}) to "
         f"{high['vm_pu']:.4f} pu ({_name(high)})"
     ]
     if summary["shared_intervals"]:
         said.append(
-            f"medium voltage: limits were broken in {summary['shared_intervals']:,} {of_all}; what they asked for was "
-            "shared among the feeders"
+            f"limits were broken in {summary['shared_intervals']:,} {of_all}; what they asked for was shared among the "
+            "feeders"
         )
     if summary["broken_intervals"]:
         said.append(
-            f"medium voltage: limits stay broken in {summary['broken_intervals']:,} {of_all}; where no feeder can mend "
-            "them, look at the net's own loads and generators, and at reactive power"
+            f"limits stay broken in {summary['broken_intervals']:,} {of_all}; where no feeder can mend them, look at "
+            "the net's own loads and generators, and at reactive power"
         )
-        said += [f"medium voltage: {_say_broken(each)}" for each in summary["broken"][:SAID]]
-        if summary["broken_intervals"] > SAID:
-            said.append(f"medium voltage: more such intervals are in {MV_SUMMARY}, all values in {MV_TABLE}")
     return said
 
 

@@ -82,7 +82,7 @@ def test_what_the_head_alone_asks_for_is_no_matter_of_a_rating() -> None:
 @pytest.mark.parametrize(
     ("value", "quantity", "voltage", "note"),
     [
-        (90.0, "loading_percent", "not needed", "limit of the head: in 1 intervals, no rating mends it"),
+        (90.0, "loading_percent", "not needed", "limit of the head: in 1 interval, no rating mends it"),
         (1.2, "vm_pu", "cannot be told", "voltage: the head has a voltage of its own in each interval"),
     ],
 )

@@ -23,6 +23,7 @@ from cosim.portfolio.medium_voltage.results import write_agreed
 from cosim.portfolio.medium_voltage.under import check_no_buses, place_entries
 from cosim.scenario.model import Scenario
 from market.errors import LedgerError
+from market.ledger.store import store
 from market.ledger.store.store import lock_for_writing
 
 INDEX = "feeder,mv_bus,seed,houses.production_ratio\neast,end,1,3\nwest,3,2,3\n"
@@ -102,6 +103,7 @@ def test_nobody_else_writes_while_heads_are_agreed_on(tmp_path: Path, monkeypatc
             lock_for_writing(directory / "portfolio")
         raise ScenarioError("voltages do not agree")
 
+    monkeypatch.setattr(store, "READERS_ASK_S", 0.0)
     entries = plug(monkeypatch, agree)
     with pytest.raises(ScenarioError, match="do not agree"):
         room.run_portfolio(entries, tmp_path / "out", mv="net")
