@@ -28,7 +28,7 @@ def make_medium_voltage_section(folder: Path) -> list[PageSection]:
         return []
     try:
         limits = "; ".join(describe_limits(summary["limits"]))
-        text = (*describe_net(summary), f"Limits: {limits}.")
+        text = (*(f"{sentence}." for sentence in describe_net(summary)), f"Limits: {limits}.")
         rows = [
             (words(each["time"]), words(shorten_text(limit["limit"])), words(shorten_text(limit["why"])))
             for each in summary["broken"][:LISTED]

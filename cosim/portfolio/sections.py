@@ -347,7 +347,7 @@ def make_assumptions_section(ran: pd.DataFrame, *, under_net: bool) -> PageSecti
     )
     together = (
         "Every feeder is a run of its own, at the voltages that the medium-voltage net gave its head, and within what "
-        "that net asked for: so feeders act on one another. Limits of that net are judged; nothing above it is."
+        "that net asked for: so feeders act on one another. Limits of that net are judged, and nothing above it."
     )
     text = [
         together if under_net else alone,
