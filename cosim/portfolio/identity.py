@@ -19,7 +19,7 @@ from cosim.simulation.version import find_version
 INDEX = "index.json"
 LOCK = "portfolio.lock"
 LIBRARIES = ("gridsettle", "pandapower", "numpy", "scipy", "numba")
-_BEFORE = (LOCK, f".{INDEX}.partial", *BESIDE)
+_BEFORE = (LOCK, f"{LOCK}-journal", f".{INDEX}.partial", *BESIDE)
 """Files that are left where a command is killed before it has written what the portfolio is of."""
 
 
@@ -57,9 +57,10 @@ def hash_content(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def make_identity(entries: Sequence[Entry], *, hosting: bool) -> Identity:
-    """Read every file once, and digest what each feeder follows from."""
+def make_identity(entries: Sequence[Entry], *, hosting: bool, mv: str = "") -> Identity:
+    """Read every file once, and digest what each feeder follows from; `mv` is the digest of a medium-voltage net."""
     options = {"versions": {name: find_version(name) for name in LIBRARIES}, "hosting": hosting}
+    options |= {"mv": mv} if mv else {}
     known: dict[Path, str] = {}
     found = Identity([], {}, {}, options)
     for entry in entries:
@@ -128,6 +129,11 @@ def _check_same(directory: Path, found: Mapping[str, Any], identity: Mapping[str
     if found.get("hosting") != identity["hosting"]:
         before = "with" if found.get("hosting") else "without"
         raise _other(directory, f"a portfolio {before} --hosting", "another", f"run {before} it")
+    if found.get("mv") != identity.get("mv"):
+        before = "the medium-voltage net and buses of its feeders" if found.get("mv") else "no medium-voltage net"
+        got = "others" if found.get("mv") and identity.get("mv") else "the contrary"
+        remedy = "give --mv and mv_bus as they were" if found.get("mv") else "leave --mv out"
+        raise _other(directory, before, got, remedy)
     feeders = found.get("feeders")
     if not isinstance(feeders, dict):
         raise ScenarioError(f"{directory / INDEX}: expected what a portfolio wrote, got another; choose another --out")

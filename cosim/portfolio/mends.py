@@ -80,18 +80,25 @@ def measure_mends(result: Result) -> dict[str, Any]:
     What is asked is what this run asked: once more is carried, batteries hold less, and a little more may be asked.
     """
     violations, curtailment = (result.table(name).to_pandas() for name in ("violations", "curtailment"))
-    why_not = _find_reason(result, curtailment)
+    why_not = _find_reason(result, violations, curtailment)
     found = {name: None for name, _, _ in MEND_COLUMNS} | measure_cuts(result, curtailment)
     if why_not["loading"]:
         found["mend_rating_percent"] = None
+        of_head = 0
     else:
-        found |= measure_rating(violations)
+        judged, of_head = violations, 0
+        if result.scenario.network.head_file is not None:
+            judged, of_head = set_own_limits(violations, *_rebuild(result))
+        found |= measure_rating(judged)
     if why_not["voltage"]:
         found["mend_voltage"] = NOT_TOLD
     else:
         found |= _measure_voltage(result, violations)
     other = sorted(set(violations["quantity"]) - {"vm_pu", "loading_percent"})
     notes = [f"{what}: {why}" for what, why in why_not.items() if why]
+    notes += (
+        [f"limit of the head: in {of_head:,} interval{'s' * (of_head != 1)}, no rating mends it"] if of_head else []
+    )
     notes += [f"{_OTHER[quantity]}: neither rating nor head voltage mends it" for quantity in other]
     return {**found, "mend_note": "; ".join(notes) or None}
 
@@ -99,7 +106,7 @@ def measure_mends(result: Result) -> dict[str, Any]:
 _OTHER = {"vuf_percent": "unbalance", "neutral_v": "voltage of the neutral"}
 
 
-def _find_reason(result: Result, curtailment: pd.DataFrame) -> dict[str, str]:
+def _find_reason(result: Result, violations: pd.DataFrame, curtailment: pd.DataFrame) -> dict[str, str]:
     """Why loadings, and why voltages, as the market asked cannot be told; empty where they can."""
     scenario = result.scenario
     unsolved = curtailment.loc[curtailment["reason"].isin(["not_solved", "control"]), "time"].nunique()
@@ -107,7 +114,10 @@ def _find_reason(result: Result, curtailment: pd.DataFrame) -> dict[str, str]:
         f"in {unsolved:,} intervals what was asked has no power flow solution": unsolved > 0,
         "orders were clipped to envelopes before the market": scenario.market.network == "envelope",
     }
+    has_head = scenario.network.head_file is not None
     of_voltage = {
+        "the head has a voltage of its own in each interval": has_head
+        and bool((violations["quantity"] == "vm_pu").any()),
         "inverters control voltages": scenario.pv.control != "none" or scenario.pv.volt_watt,
         "tap changers control voltages": scenario.tap_changer.enabled,
         "islands have voltages of their own": result.has_table("outage_intervals"),
@@ -115,6 +125,31 @@ def _find_reason(result: Result, curtailment: pd.DataFrame) -> dict[str, str]:
     }
     loading = next((why for why, holds in of_all.items() if holds), "")
     return {"loading": loading, "voltage": loading or next((why for why, holds in of_voltage.items() if holds), "")}
+
+
+def set_own_limits(violations: pd.DataFrame, feeder: Feeder, limits: Limits) -> tuple[pd.DataFrame, int]:
+    """Violations against what the branches may carry by themselves, and in how many intervals the head asked for less.
+
+    A series of the head may ask for less than the branches at the head carry. What is beyond that alone is no matter of
+    a rating and is left out; what is beyond the branch's own limit too is measured by that one.
+
+    Parameters
+    ----------
+    violations
+        Table of that name.
+    feeder, limits
+        The network, and the limits without a series.
+
+    Returns
+    -------
+    Rows beyond limits of branches or buses, and in how many intervals a loading was beyond that of the head alone.
+    """
+    own = violations["limit"].to_numpy(np.float64).copy()
+    for table, percent in (("line", limits.max_line_loading_percent), ("trafo", limits.max_trafo_loading_percent)):
+        of_table = ((violations["quantity"] == "loading_percent") & (violations["element_type"] == table)).to_numpy()
+        own[of_table] = percent[feeder.net[table].index.get_indexer(violations["element"][of_table])]
+    beyond = (violations["quantity"] != "loading_percent").to_numpy() | (violations["value"].to_numpy() > own)
+    return violations.assign(limit=own)[beyond], int(violations["time"][~beyond].nunique())
 
 
 def measure_rating(violations: pd.DataFrame) -> dict[str, Any]:
@@ -160,14 +195,19 @@ def _measure_voltage(result: Result, violations: pd.DataFrame) -> dict[str, Any]
     if beyond.empty:
         return {"mend_voltage": NOT_NEEDED, "mend_head_shift_pu": 0.0}
     net = result.net
-    participants = next(result.parts("houses", ("house",)))["house"].unique().to_pylist()
-    feeder = rebuild_feeder(result, participants, result.manifest)
-    limits = Limits.from_feeder(feeder, **result.scenario.limits.asked())
+    feeder, limits = _rebuild(result)
     without = make_engine(feeder).solve(np.zeros((1, feeder.injection_bus.size))).vm_pu[0]
     extremes = read_extremes(result, feeder, beyond)
     factors = find_factors(without, extremes, limits, np.ones(without.size, dtype=bool))
     head = float(net.ext_grid.loc[net.ext_grid["in_service"], "vm_pu"].mean())
     return {**describe_shift(factors, head), **find_tap(net, feeder, without, extremes, limits)}
+
+
+def _rebuild(result: Result) -> tuple[Feeder, Limits]:
+    """The network of a run, and the limits that hold in every interval."""
+    participants = next(result.parts("houses", ("house",)))["house"].unique().to_pylist()
+    feeder = rebuild_feeder(result, participants, result.manifest)
+    return feeder, Limits.from_feeder(feeder, **result.scenario.limits.asked())
 
 
 def read_extremes(result: Result, feeder: Feeder, beyond: pd.DataFrame) -> Extremes:

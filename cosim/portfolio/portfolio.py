@@ -28,7 +28,7 @@ from cosim.portfolio.heads import list_heads, sign_heads, write_heads
 from cosim.portfolio.identity import INDEX, LOCK, Identity, check_begun, has_begun, hash_content, make_identity
 from cosim.portfolio.index import read_index, sort_entries
 from cosim.portfolio.keeping import RUNS, Keep, choose_kept, is_kept, parse_keep
-from cosim.portfolio.medium_voltage.under import check_no_buses, with_heads
+from cosim.portfolio.medium_voltage.under import Under, check_no_buses, place_entries, with_heads
 from cosim.portfolio.records import TIMINGS, Record, append_record, find_record_fault, open_records, read_records
 from cosim.portfolio.row import FAILED, make_failed_row, make_rows_table
 from cosim.portfolio.table import TABLE, read_bounded_table
@@ -165,44 +165,47 @@ def run_portfolio(
         else sort_entries(index, "entries")
     )
     directory = Path(out).absolute()
-    entries = _place_under(entries, mv, directory, resume=resume, hosting=hosting)
-    identity = make_identity(entries, hosting=hosting)
-    begun = check_begun(directory, identity, resume=resume)
+    has_begun(directory, resume=resume)
+    under = _place_under(entries, mv, hosting=hosting)
+    given = make_identity(entries, hosting=hosting, mv=under.digest() if under else "")
+    check_begun(directory, given, resume=resume)
     make_folder(directory)
     with (
         closing(lock_for_writing(directory / Path(LOCK).stem)),
         _say_how_to_go_on(directory),
-        _make_workspace(directory),
     ):
+        begun = check_begun(directory, given, resume=resume)  # again: another command may have ended meanwhile
+        identity = make_identity(with_heads(under, directory), hosting=hosting, mv=under.digest()) if under else given
+        del under  # all its feeders, which are not needed any more
         if not begun:
-            write_durably(directory / INDEX, json.dumps(identity.as_dict(), indent=2) + "\n")
-        start = _Starter(directory, identity, scheduler, workers or count_usable_cores(), hosting)
-        records = _read_standing(start)
-        taken_over = len(records)
-        _run_missing(start, records, kept, listener)
-        table = make_rows_table(record.row for record in records.values())
-        _write_parquet(directory / TABLE, table)
-        write_heads(directory, sign_heads(list_heads(table.to_pylist()), identity.digest(), key))
-        timings = sorted(
-            (record.timing for record in records.values() if record.timing), key=lambda each: each["feeder"]
-        )
-        _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
-        _keep_runs(start, table.to_pylist(), kept, listener)
+            write_durably(directory / INDEX, json.dumps(given.as_dict(), indent=2) + "\n")
+        with _make_workspace(directory):
+            start = _Starter(directory, identity, scheduler, workers or count_usable_cores(), hosting)
+            records = _read_standing(start)
+            taken_over = len(records)
+            _run_missing(start, records, kept, listener)
+            table = make_rows_table(record.row for record in records.values())
+            _write_parquet(directory / TABLE, table)
+            write_heads(directory, sign_heads(list_heads(table.to_pylist()), given.digest(), key))
+            timings = sorted(
+                (record.timing for record in records.values() if record.timing), key=lambda each: each["feeder"]
+            )
+            _write_parquet(directory / TIMING, pa.Table.from_pylist(timings, TIMINGS))
+            _keep_runs(start, table.to_pylist(), kept, listener)
     return Portfolio(directory, table, taken_over)
 
 
-def _place_under(entries: list[Entry], mv: Any, directory: Path, *, resume: bool, hosting: bool) -> list[Entry]:
-    """The entries under a medium-voltage net, as they agreed with it; as they are where there is none."""
+def _place_under(entries: list[Entry], mv: Any, *, hosting: bool) -> Under | None:
+    """The entries under a medium-voltage net; None where there is none."""
     if mv is None:
         check_no_buses(entries)
-        return entries
+        return None
     if hosting:
         raise ScenarioError(
             "--hosting: expected feeders by themselves, got --mv, under which the room of one depends on all others; "
             "leave one of the two out"
         )
-    has_begun(directory, resume=resume)
-    return with_heads(entries, mv, directory)
+    return place_entries(entries, mv)
 
 
 @dataclass(frozen=True)

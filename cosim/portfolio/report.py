@@ -11,6 +11,7 @@ import pandas as pd
 from cosim.interrupts.stop import stop_between_lines
 from cosim.portfolio.heads import list_heads, show_root
 from cosim.portfolio.keeping import RUNS, rank_rows
+from cosim.portfolio.medium_voltage_section import make_medium_voltage_section
 from cosim.portfolio.row import RUN
 from cosim.portfolio.sections import (
     count_feeders,
@@ -100,8 +101,10 @@ def make_sections(folder: Path, frame: pd.DataFrame, ranked: pd.DataFrame) -> li
 
     if ranked.empty:
         return [make_overview_section(frame), *make_failed_section(frame)]
+    of_net = make_medium_voltage_section(folder)
     return [
         make_overview_section(frame),
+        *of_net,
         make_worst_section(ranked, link),
         make_mends_section(ranked),
         make_spread_section(ranked),
@@ -110,7 +113,7 @@ def make_sections(folder: Path, frame: pd.DataFrame, ranked: pd.DataFrame) -> li
         *make_failed_section(frame),
         make_ranking_section(ranked, link),
         *make_heads_section(folder, frame),
-        make_assumptions_section(ranked),
+        make_assumptions_section(ranked, under_net=bool(of_net)),
     ]
 
 

@@ -336,14 +336,21 @@ def make_failed_section(frame: pd.DataFrame) -> list[PageSection]:
     return [PageSection("failed", "Feeders that failed", tables=(table,))]
 
 
-def make_assumptions_section(ran: pd.DataFrame) -> PageSection:
-    """What the numbers are, and what they are not."""
+def make_assumptions_section(ran: pd.DataFrame, *, under_net: bool) -> PageSection:
+    """What the numbers are, and what they are not; `under_net` where feeders hang on one medium-voltage net."""
     lengths = sorted(
         {(int(n), int(minutes)) for n, minutes in zip(ran["intervals"], ran["interval_minutes"], strict=True)}
     )
-    text = [
+    alone = (
         "Every feeder is a run of its own, with the voltage that its network's head has: feeders do not act on one "
-        "another, and nothing above their heads is judged.",
+        "another, and nothing above their heads is judged."
+    )
+    together = (
+        "Every feeder is a run of its own, at the voltages that the medium-voltage net gave its head, and within what "
+        "that net asked for: so feeders act on one another. Limits of that net are judged, and nothing above it."
+    )
+    text = [
+        together if under_net else alone,
         "Loadings and voltages are those that were settled, after curtailment; what was asked for is told under what "
         "would mend a feeder. What a mended feeder is asked for may be a little more, since more of it is carried.",
         "Labels and numbers are those of each feeder's own report. The columns of portfolio.csv are those of "

@@ -38,6 +38,19 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def make_own_folder(folder: Path) -> Path:
+    """Make a folder as `make_folder` does, but take no link in its place, which a stranger may have put there.
+
+    Raises
+    ------
+    ScenarioError
+        If there is a link, or it cannot be made.
+    """
+    if folder.is_symlink():
+        raise ScenarioError(f"{folder}: expected a folder, got a link, which leads elsewhere; remove it")
+    return make_folder(folder)
+
+
 def check_empty(folder: Path, option: str = "--out") -> Path:
     """The folder itself, which an option of the command names, if it is new or empty.
 

@@ -114,7 +114,7 @@ class Feeder:
     @cached_property
     def labels(self) -> dict[str, Labels]:
         """Indices and names of buses, lines and transformers, by table: `bus`, `line`, `trafo`."""
-        return {table: _read_labels(self.net[table]) for table in ("bus", "line", "trafo")}
+        return {table: read_labels(self.net[table]) for table in ("bus", "line", "trafo")}
 
     def conductors(self, table: str) -> tuple[str, ...]:
         """Conductors of an element that are judged one by one; one without a name in the balanced model."""
@@ -151,7 +151,10 @@ class Feeder:
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
 
-def _read_labels(frame: pd.DataFrame) -> Labels:
+def read_labels(frame: pd.DataFrame) -> Labels:
+    """Indices and names of a table's elements; empty names where it has none, or no column of them."""
+    if "name" not in frame:
+        return Labels([int(index) for index in frame.index], [""] * len(frame))
     missing = frame["name"].isna()
     names = ["" if none else str(name) for name, none in zip(frame["name"], missing, strict=True)]
     return Labels([int(index) for index in frame.index], names)

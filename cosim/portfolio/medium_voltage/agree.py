@@ -37,7 +37,7 @@ from grid_models.powerflow.verdicts import Judgement, Verdicts, Violation, judge
 logger = logging.getLogger(__name__)
 
 MAX_SHARES = 6
-"""How often a violation of one interval is shared before it is left as it is, and named."""
+"""How often something is shared in one interval before what is left stays broken, and is named."""
 
 MAX_ROUNDS = 40
 
@@ -63,7 +63,7 @@ class Agreed:
     n_rounds
         Number of rounds in which all feeders were run.
     as_asked
-        Worst violation of each interval in which the net could not carry what feeders delivered by their own limits.
+        The violation that was shared first, of each interval in which something was shared.
     """
 
     mv: MediumVoltage
@@ -85,7 +85,7 @@ class Asked(NamedTuple):
     max_loading_percent
         Largest loading at each feeder's head, (T, F); infinite where nothing is asked for.
     times
-        How often something was shared in each interval, (T,); `MAX_SHARES` where nothing more is asked for.
+        How often something was shared in each interval, (T,).
     violations
         The violation that it was shared for first, by interval.
     """
@@ -146,15 +146,12 @@ def ask(mv: MediumVoltage, flow: Flow, verdicts: Verdicts, delivered: Sequence[D
             for name in ("p_head_kw", "q_head_kvar", "loading_percent")
         )
         shared = share(mv, flow, t, p_kw, q_kvar)
-        assert shared is not None
-        violations.setdefault(t, shared.violation)
-        if shared.keeps is None:
-            times[t] = MAX_SHARES
+        if shared is None or shared.keeps is None:
             continue
+        violations.setdefault(t, shared.violation)
         limit = limit_loading(loading, p_kw, q_kvar, shared.keeps)
         most[t] = np.where(shared.keeps < 1.0, np.minimum(most[t], limit), most[t])
         times[t] += 1
     if np.array_equal(most, asked.max_loading_percent):
-        asked.violations.update(violations)
         return asked
     return asked._replace(max_loading_percent=most, times=times, violations=violations)

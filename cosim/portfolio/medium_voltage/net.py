@@ -12,7 +12,7 @@ import pandapower as pp
 from cosim.errors import ScenarioError
 from grid_models.arrays import Ints
 from grid_models.errors import GridError, shorten
-from grid_models.feeder.feeder import Feeder, make_feeder
+from grid_models.feeder.feeder import Feeder, make_feeder, read_labels
 from grid_models.feeder.net_file import LEFT_OUT, OBJECT_TABLES, read_net
 from grid_models.powerflow.admittance import find_bus_rows
 from grid_models.powerflow.engine import PowerFlow
@@ -98,11 +98,12 @@ def find_bus(net: Any, placement: Placement) -> int:
         If no bus has it, or several have the name.
     """
     wanted = str(placement.mv_bus).strip()
+    names = read_labels(net.bus).name
     by_index = [int(k) for k in net.bus.index if str(k) == wanted]
-    found = by_index or [int(k) for k, name in zip(net.bus.index, net.bus["name"], strict=True) if str(name) == wanted]
+    found = by_index or [int(k) for k, name in zip(net.bus.index, names, strict=True) if name and name == wanted]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(f"{k} '{name}'" for k, name in zip(net.bus.index[:5], net.bus["name"].iloc[:5], strict=True))
+    known = ", ".join(f"{k} '{name}'" if name else str(k) for k, name in zip(net.bus.index[:5], names[:5], strict=True))
     raise ScenarioError(
         f"feeder '{placement.feeder}', mv_bus: expected index or name of one bus of the medium-voltage net, such as "
         f"{known}, got '{shorten(wanted)}', which {len(found) or 'none'} of them have; correct it"

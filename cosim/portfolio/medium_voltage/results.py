@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.portfolio.medium_voltage.agree import Agreed
+from cosim.portfolio.medium_voltage.net import NAME
+from cosim.portfolio.medium_voltage.share import list_shares
 from cosim.results.applied_limits import list_limits
 from cosim.results.columns import TIME
 from cosim.results.directory import make_parquet_options, replace_when_whole, write_json
-from cosim.results.folders import make_folder
+from cosim.results.folders import make_own_folder
 from cosim.results.integrity import read_json
 from data.heads import write_heads
-from grid_models.powerflow.verdicts import Judgement, check_limits
+from grid_models.powerflow.verdicts import Judgement
 
 MV_TABLE, MV_SUMMARY, HEADS = "mv.parquet", "mv_summary.json", "heads"
 BESIDE = (MV_TABLE, MV_SUMMARY, HEADS, f".{MV_TABLE}.partial", f".{MV_SUMMARY}.partial")
@@ -25,7 +27,11 @@ BESIDE = (MV_TABLE, MV_SUMMARY, HEADS, f".{MV_TABLE}.partial", f".{MV_SUMMARY}.p
 ROWS_TOGETHER = 500_000
 """Rows of `mv.parquet` that are made and written at a time."""
 LISTED = 20
-"""How many intervals with a broken limit a summary names one by one."""
+"""How many intervals with broken limits a summary names one by one, each with all of them."""
+SAID = 5
+"""How many of these intervals, and of the limits of each, are said in sentences."""
+NO_FEEDER, NOT_ENOUGH = "no feeder can mend it", "the feeders were asked for less, which was not enough"
+"""Why a limit stays broken: less power of the feeders would not keep it, or did not."""
 
 SCHEMA = pa.schema(
     [
@@ -51,7 +57,7 @@ def write_agreed(agreed: Agreed, directory: Path) -> list[Path]:
     ScenarioError
         If a file cannot be written.
     """
-    folder = make_folder(directory / HEADS)
+    folder = make_own_folder(directory / HEADS)
     paths = [folder / f"{name}.parquet" for name in agreed.mv.feeder.participants]
     for path, series in zip(paths, agreed.heads, strict=True):
         with replace_when_whole(path) as temporary:
@@ -114,13 +120,22 @@ def summarise(agreed: Agreed) -> dict[str, Any]:
         else None,
         "shared_intervals": len(agreed.as_asked),
         "broken_intervals": int(broken.size),
-        "broken": [
-            {"time": str(agreed.time[t]), "limit": str(check_limits(mv.feeder, mv.limits, flow, t).violations[0])}
-            for t in broken[:LISTED].tolist()
-        ],
+        "broken": [{"time": str(agreed.time[t]), "limits": list_broken(agreed, t)} for t in broken[:LISTED].tolist()],
         "limits": list(list_limits(mv.limits)),
         "notes": list(mv.feeder.notes),
     }
+
+
+def list_broken(agreed: Agreed, t: int) -> list[dict[str, str]]:
+    """Every limit that stays broken in an interval, the worst first, and why."""
+    p_kw, q_kvar = (np.array([getattr(each, name)[t] for each in agreed.delivered]) for name in _AT_HEADS)
+    return [
+        {"limit": str(each.violation), "why": NO_FEEDER if each.keeps is None else NOT_ENOUGH}
+        for each in list_shares(agreed.mv, agreed.flow, t, p_kw, q_kvar)
+    ]
+
+
+_AT_HEADS = ("p_head_kw", "q_head_kvar")
 
 
 def _find_extreme(agreed: Agreed, values: Any, table: str, find: Any, unit: str) -> dict[str, Any]:
@@ -150,32 +165,47 @@ def read_summary(directory: Path) -> dict[str, Any] | None:
         If the file is damaged.
     """
     path = directory / MV_SUMMARY
-    return read_json(path) if path.is_file() else None
+    return read_json(path) if path.exists() else None
 
 
 def describe(summary: dict[str, Any]) -> list[str]:
-    """A summary in a few sentences."""
+    """A summary in a few sentences, and a line for each of the first intervals with limits that stay broken."""
+    said = describe_net(summary)
+    said += [_say_broken(each) for each in summary["broken"][:SAID]]
+    if summary["broken_intervals"] > SAID:
+        said.append(f"more such intervals are in {MV_SUMMARY}, all values in {MV_TABLE}")
+    return [f"{NAME}: {sentence}" for sentence in said]
+
+
+def describe_net(summary: dict[str, Any]) -> list[str]:
+    """Agreement, extremes, and how many intervals were shared or stay broken, in sentences."""
     highest, low, high = (summary[name] for name in ("highest_loading", "lowest_vm", "highest_vm"))
     loading = f"{_name(highest)} is loaded to {highest['loading_percent']:.1f} % at most, " if highest else ""
     of_all = f"of {summary['intervals']:,} intervals"
     said = [
-        f"medium voltage: {len(summary['feeders']):,} feeders agree with the net to {summary['residual_pu']:.1g} pu "
+        f"{len(summary['feeders']):,} feeders agree with the net to {summary['residual_pu']:.1g} pu "
         f"after {summary['rounds']} rounds; {loading}voltages are {low['vm_pu']:.4f} pu ({_name(low)}) to "
         f"{high['vm_pu']:.4f} pu ({_name(high)})"
     ]
     if summary["shared_intervals"]:
         said.append(
-            f"medium voltage: limits were broken in {summary['shared_intervals']:,} {of_all}; what they asked for was "
-            "shared among the feeders"
+            f"limits were broken in {summary['shared_intervals']:,} {of_all}; what they asked for was shared among the "
+            "feeders"
         )
     if summary["broken_intervals"]:
-        first = summary["broken"][0]
         said.append(
-            f"medium voltage: limits stay broken in {summary['broken_intervals']:,} {of_all}, first at {first['time']} "
-            f"UTC: {first['limit']}; less power of the feeders does not mend that, look at the net's own loads and "
-            "generators, and at reactive power"
+            f"limits stay broken in {summary['broken_intervals']:,} {of_all}; where no feeder can mend them, look at "
+            "the net's own loads and generators, and at reactive power"
         )
     return said
+
+
+def _say_broken(interval: dict[str, Any]) -> str:
+    """The limits that stay broken in an interval, in a sentence."""
+    limits = interval["limits"]
+    said = [f"{each['limit']}, {each['why']}" for each in limits[:SAID]]
+    more = [f"{len(limits) - SAID:,} more in {MV_SUMMARY}"] if len(limits) > SAID else []
+    return f"{interval['time']} UTC: {'; '.join(said + more)}"
 
 
 def _name(extreme: dict[str, Any]) -> str:

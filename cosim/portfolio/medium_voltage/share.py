@@ -1,9 +1,10 @@
 """Share what a medium-voltage limit asks for among the feeders that push against it.
 
-The rule: every feeder whose active power moves the limit that is broken most in the direction in which it is broken
-reduces the active power at its head by the same share. So a feeder gives up in proportion to what it contributes: its
-power times the sensitivity of the limit to it. The share is what is needed by these sensitivities and a little more;
-AC solutions say whether it was enough, and what is left is shared in the next round. Limits only ever tighten.
+The rule: of the limits that feeders can mend, the one that is broken most is shared. Every feeder whose active power
+moves it in the direction in which it is broken reduces the active power at its head by the same share. So a feeder
+gives up in proportion to what it contributes: its power times the sensitivity of the limit to it. The share is what is
+needed by these sensitivities and a little more; AC solutions say whether it was enough, and what is left is shared in
+the next round. Limits only ever tighten.
 
 A feeder keeps it as a limit of the loading at its head: that of the smaller active power beside the reactive power that
 is there anyway. What it cuts for that is a matter of its own curtailment rule.
@@ -11,6 +12,7 @@ is there anyway. What it cuts for that is a matter of its own curtailment rule.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +40,7 @@ class Shared(NamedTuple):
     Attributes
     ----------
     violation
-        The limit that is broken most.
+        A limit that is broken.
     keeps
         Share of the active power at its head that each feeder may keep, (F,); 1 where it need not reduce. None where no
         feeder can mend it.
@@ -49,7 +51,15 @@ class Shared(NamedTuple):
 
 
 def share(mv: MediumVoltage, flow: Flow, k: int, p_kw: Floats, q_kvar: Floats) -> Shared | None:
-    """Share what the worst violation of an interval asks for; None where every limit is kept.
+    """Share what the worst violation of an interval asks for that feeders can mend; None where there is none.
+
+    Parameters are those of `list_shares`.
+    """
+    return next((each for each in list_shares(mv, flow, k, p_kw, q_kvar) if each.keeps is not None), None)
+
+
+def list_shares(mv: MediumVoltage, flow: Flow, k: int, p_kw: Floats, q_kvar: Floats) -> Iterator[Shared]:
+    """What each violation of an interval asks for by itself, the worst first.
 
     Parameters
     ----------
@@ -61,13 +71,10 @@ def share(mv: MediumVoltage, flow: Flow, k: int, p_kw: Floats, q_kvar: Floats) -
         Power that each feeder takes in that interval, (F,).
     """
     verdict = check_limits(mv.feeder, mv.limits, flow, k)
-    if not verdict.violations:
-        return None
-    worst = verdict.violations[0]
-    response = sensitivity(mv.engine, -p_kw, -q_kvar)
-    if response is None:
-        return Shared(worst, None)
-    return Shared(worst, find_keeps(np.nan_to_num(find_slopes(mv, response, worst)), p_kw, worst))
+    response = sensitivity(mv.engine, -p_kw, -q_kvar) if verdict.violations else None
+    for violation in verdict.violations:
+        slopes = None if response is None else np.nan_to_num(find_slopes(mv, response, violation))
+        yield Shared(violation, None if slopes is None else find_keeps(slopes, p_kw, violation))
 
 
 def limit_loading(loading_percent: Floats, p_kw: Floats, q_kvar: Floats, keeps: Floats) -> Floats:

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from cosim.case.case import Case
 from cosim.errors import ScenarioError
 from cosim.portfolio.entry import Entry, Source
 from cosim.portfolio.medium_voltage.agree import Agreed, agree
 from cosim.portfolio.medium_voltage.feeders import FeederUnder, build_cases
-from cosim.portfolio.medium_voltage.net import Placement, read_medium_voltage
+from cosim.portfolio.medium_voltage.net import MediumVoltage, Placement, read_medium_voltage
 from cosim.portfolio.medium_voltage.results import HEADS, write_agreed
 from cosim.portfolio.placement import with_houses_at_loads
 
 MOST_UNDER = 1_000
 """Feeders under one net: all of them are in memory at once."""
+
+
+class Under(NamedTuple):
+    """Entries that were placed under a medium-voltage net.
+
+    Attributes
+    ----------
+    entries, feeders, cases
+        Each feeder as the index gives it, as it is simulated, and ready to run.
+    mv
+        The net.
+    """
+
+    entries: Sequence[Entry]
+    feeders: Sequence[FeederUnder]
+    mv: MediumVoltage
+    cases: Sequence[Case]
+
+    def digest(self) -> str:
+        """SHA-256 over the net, its limits, and the buses of its feeders, hexadecimal."""
+        return self.mv.feeder.digest().hex()
 
 
 def find_agreement(net: Any, feeders: Sequence[FeederUnder]) -> Agreed:
@@ -33,14 +55,11 @@ def find_agreement(net: Any, feeders: Sequence[FeederUnder]) -> Agreed:
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
         If an input cannot be used, or voltages do not agree.
     """
-    mv = read_medium_voltage(net, [Placement(feeder.name, feeder.mv_bus) for feeder in feeders])
-    return agree(mv, build_cases(mv, feeders))
+    return agree(*_read(net, feeders))
 
 
-def with_heads(entries: Sequence[Entry], net: Any, directory: Path) -> list[Entry]:
-    """Entries that are run with the series of their heads, which are written into the portfolio's folder.
-
-    Table and summary of the medium-voltage net are written beside them. Nothing is written before all agree.
+def place_entries(entries: Sequence[Entry], net: Any) -> Under:
+    """Place feeders under a medium-voltage net and read all of them; nothing is solved or written yet.
 
     Parameters
     ----------
@@ -48,28 +67,52 @@ def with_heads(entries: Sequence[Entry], net: Any, directory: Path) -> list[Entr
         Feeders by name, each with its bus.
     net
         As of `find_agreement`.
-    directory
-        Folder of the portfolio.
 
     Raises
     ------
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
-        If an input cannot be used, or voltages do not agree: a net without one of its feeders is another net.
+        If an input cannot be used: a net without one of its feeders is another net.
     """
     if len(entries) > MOST_UNDER:
         raise ScenarioError(
             f"--mv: expected at most {MOST_UNDER:,} feeders under one net, got {len(entries):,}; split the index"
         )
     feeders = [_place(entry) for entry in entries]
-    paths = write_agreed(find_agreement(net, feeders), directory)
+    return Under(entries, feeders, *_read(net, feeders))
+
+
+def with_heads(under: Under, directory: Path) -> list[Entry]:
+    """Entries that are run with the series of their heads, which are written into the portfolio's folder.
+
+    Table and summary of the medium-voltage net are written beside them. Nothing is written before all agree.
+
+    Parameters
+    ----------
+    under
+        What `place_entries` found.
+    directory
+        Folder of the portfolio, which nobody else writes to.
+
+    Raises
+    ------
+    ScenarioError
+        If voltages do not agree, or a file cannot be written.
+    """
+    paths = write_agreed(agree(under.mv, under.cases), directory)
     return [
         entry._replace(
             scenario=feeder.scenario.with_changes(network={"head_file": path}),
             sources=(*entry.sources, Source("network.head_file", path, f"{HEADS}/{path.name}")),
             houses_at_loads=False,
         )
-        for entry, feeder, path in zip(entries, feeders, paths, strict=True)
+        for entry, feeder, path in zip(under.entries, under.feeders, paths, strict=True)
     ]
+
+
+def _read(net: Any, feeders: Sequence[FeederUnder]) -> tuple[MediumVoltage, list[Case]]:
+    """The net with the feeders at their buses, and their cases."""
+    mv = read_medium_voltage(net, [Placement(feeder.name, feeder.mv_bus) for feeder in feeders])
+    return mv, build_cases(mv, feeders)
 
 
 def _place(entry: Entry) -> FeederUnder:

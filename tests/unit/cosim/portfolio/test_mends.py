@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cosim.portfolio.mends as room
 from cosim.portfolio.mends import (
     BY_NO_SHIFT,
     BY_SHIFT,
@@ -21,7 +22,9 @@ from cosim.portfolio.mends import (
     find_factors,
     find_tap,
     measure_cuts,
+    measure_mends,
     measure_rating,
+    set_own_limits,
 )
 from grid_models.powerflow.limits import Limits
 
@@ -48,6 +51,67 @@ def test_the_rating_is_that_of_the_branch_that_lacks_most() -> None:
     }
     unnamed = measure_rating(pd.DataFrame([("line", 7, "", "loading_percent", 150.0, 100.0)], columns=VIOLATIONS))
     assert unnamed["mend_rating_element"] == "line 7"
+
+
+def make_street() -> tuple[Any, Limits]:
+    """Two lines and a transformer, with limits of their own."""
+    tables = {"line": pd.DataFrame(index=[3, 7]), "trafo": pd.DataFrame(index=[3])}
+    return SimpleNamespace(net=tables), Limits(NONE, NONE, np.array([100.0, 80.0]), np.array([100.0]))
+
+
+def test_what_the_head_alone_asks_for_is_no_matter_of_a_rating() -> None:
+    rows = [
+        (0, "trafo", 3, "T", "loading_percent", 90.0, 60.0),  # the series alone
+        (1, "trafo", 3, "T", "loading_percent", 125.0, 60.0),  # and the transformer's own limit
+        (2, "line", 7, "cable 7", "loading_percent", 79.0, 60.0),
+        (2, "line", 3, "cable 3", "loading_percent", 70.0, 60.0),
+        (3, "bus", 3, "b", "vm_pu", 0.85, 0.9),
+    ]
+    table = pd.DataFrame(rows, columns=("time", *VIOLATIONS))
+    judged, intervals = set_own_limits(table, *make_street())
+    assert judged["time"].tolist() == [1, 3]
+    assert judged["limit"].tolist() == [100.0, 0.9]
+    assert intervals == 2
+    assert measure_rating(judged) == {
+        "mend_rating_percent": pytest.approx(25.0),
+        "mend_rating_element": "T",
+        "mend_rating_elements": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity", "voltage", "note"),
+    [
+        (90.0, "loading_percent", "not needed", "limit of the head: in 1 interval, no rating mends it"),
+        (1.2, "vm_pu", "cannot be told", "voltage: the head has a voltage of its own in each interval"),
+    ],
+)
+def test_a_run_at_a_series_of_its_head_says_what_cannot_be_told(
+    value: float, quantity: str, voltage: str, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = (0, "trafo", 3, "T", quantity, value, 60.0 if quantity == "loading_percent" else 1.1)
+    tables = {
+        "violations": pd.DataFrame([row], columns=("time", *VIOLATIONS)),
+        "curtailment": pd.DataFrame(columns=["time", "seller", "buyer", "curtailed_wh", "reason"]),
+    }
+    scenario = SimpleNamespace(
+        network=SimpleNamespace(head_file="head.parquet"),
+        market=SimpleNamespace(network="after"),
+        pv=SimpleNamespace(control="none", volt_watt=False),
+        tap_changer=SimpleNamespace(enabled=False),
+        horizon=SimpleNamespace(interval_minutes=60),
+    )
+    result: Any = SimpleNamespace(
+        scenario=scenario,
+        net=SimpleNamespace(gen=pd.DataFrame({"in_service": []})),
+        has_table=lambda _: False,
+        table=lambda name: SimpleNamespace(to_pandas=lambda: tables[name]),
+    )
+    monkeypatch.setattr(room, "_rebuild", lambda _: make_street())
+    found = measure_mends(result)
+    assert (found["mend_voltage"], found["mend_note"]) == (voltage, note)
+    assert (found["mend_rating_percent"], found["mend_rating_element"]) == (0.0, None)
+    assert found["mend_head_shift_pu"] == (0.0 if voltage == "not needed" else None)
 
 
 def test_no_rating_must_grow_where_no_branch_is_overloaded() -> None:

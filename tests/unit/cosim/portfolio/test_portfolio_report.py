@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from portfolio_rows import make_portfolio_rows, write_portfolio
 
+from cosim.errors import ScenarioError
 from cosim.portfolio.heads import list_heads, sign_heads, write_heads
 from cosim.portfolio.report import write_portfolio_report
 from market.errors import LedgerError
@@ -34,6 +36,77 @@ def read_rows(page: str, key: str) -> list[list[str]]:
     assert table is not None, key
     rows = re.findall(r"<tr>(<td.*?)</tr>", table[0], re.S)
     return [[unescape(re.sub("<[^>]+>", "", cell)) for cell in re.findall(r"<td.*?</td>", row, re.S)] for row in rows]
+
+
+def make_summary() -> dict[str, Any]:
+    """What a medium-voltage net leaves, with a limit that stays broken."""
+    extreme = {"element_type": "bus", "element": 3, "name": HOSTILE, "time": "2016-01-01T00:00:00"}
+    line = {"element_type": "line", "element": 1, "name": "second", "time": "2016-01-01T00:00:00"}
+    limits = [{"limit": f"line {HOSTILE}: 57 % (limit 1 %)", "why": "no feeder can mend it"}]
+    band = {"element_type": "bus", "quantity": "max_vm_pu", "origin": "net", "elements": 4, "lowest": 1.032}
+    return {
+        "intervals": 24,
+        "feeders": {"a": {}, "b": {}},
+        "rounds": 3,
+        "residual_pu": 2e-8,
+        "lowest_vm": extreme | {"vm_pu": 0.9876},
+        "highest_vm": extreme | {"vm_pu": 1.0321},
+        "highest_loading": line | {"loading_percent": 57.8},
+        "shared_intervals": 5,
+        "broken_intervals": 2,
+        "broken": [{"time": f"2016-01-01T0{k}:00:00", "limits": limits} for k in range(2)],
+        "limits": [band | {"highest": 1.032}],
+        "notes": [],
+    }
+
+
+def test_a_medium_voltage_net_is_told_where_there_is_one(tmp_path: Path) -> None:
+    alone = "feeders do not act on one another, and nothing above their heads is judged"
+    rows = make_portfolio_rows(3)
+    page = read_page(tmp_path, rows)
+    assert alone in page
+    assert 'id="medium-voltage"' not in page
+    (tmp_path / "mv_summary.json").write_text(json.dumps(make_summary()))
+    page = write_portfolio_report(tmp_path).page.read_text(encoding="utf-8")
+    assert alone not in page
+    assert "so feeders act on one another" in page
+    assert HOSTILE not in page
+    seen = unescape(page)
+    for said in (
+        "line 'second' is loaded to 57.8 % at most, voltages are 0.9876 pu",
+        "to 1.0321 pu",
+        "Limits were broken in 5 of 24 intervals",
+        "Limits stay broken in 2 of 24 intervals; where no feeder can mend them, look at ",
+        "and at reactive power.",
+        "Limits: highest voltage: 1.032 pu at 4 buses (the net's own)",
+    ):
+        assert said in seen
+    assert read_rows(page, "broken")[1][0] == "2016-01-01T01:00:00"
+    assert [row[2] for row in read_rows(page, "broken")] == ["no feeder can mend it"] * 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"broken": [3]},
+        {"broken": [{"time": 1, "limits": [{}]}]},
+        {"lowest_vm": None},
+        {"highest_vm": {}},
+        {"intervals": "many"},
+        {"limits": [{"quantity": "x"}]},
+        {"feeders": 2},
+        {"broken_intervals": "2"},
+        {"broken": {"a": 1}},
+    ],
+)
+def test_a_summary_that_no_portfolio_wrote_is_refused_by_name(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_portfolio(tmp_path, make_portfolio_rows(2))
+    (tmp_path / "mv_summary.json").write_text(json.dumps(make_summary() | change))
+    with pytest.raises(
+        ScenarioError, match=r"mv_summary.json: expected the summary of a medium-voltage net .* --resume"
+    ):
+        write_portfolio_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_tiles_are_sums_and_extremes_of_the_table(tmp_path: Path) -> None:

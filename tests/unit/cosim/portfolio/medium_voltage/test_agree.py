@@ -88,17 +88,19 @@ def test_what_the_net_breaks_by_itself_stays_broken_and_is_kept_apart() -> None:
     net.line.loc[0, "max_loading_percent"] = 1.0
     agreed, _ = hang(net)
     assert (agreed.verdicts.status == Judgement.VIOLATED).all()
-    assert len(agreed.as_asked) == agreed.time.size
+    assert agreed.as_asked == {}
 
 
 def test_too_low_a_voltage_asks_those_that_draw() -> None:
     net = make_net()
-    free = make_free()[0]
+    net.line["length_km"] = 40.0  # so that what feeders draw is felt
+    free = hang(net)[0]
     lowest = free.flow.vm_pu[:, 2].min()
     net.bus["min_vm_pu"] = [0.9, 0.9, float(lowest) + 1e-5, 0.9]
     agreed, _ = hang(net)
     asked = {t: str(violation) for t, violation in agreed.as_asked.items()}
     assert asked
+    assert (agreed.verdicts.status == Judgement.OK).all()
     limited = [np.isfinite(series.max_loading_percent) for series in agreed.heads]
     draws = [delivered.p_head_kw > 0.0 for delivered in free.delivered]
     for is_limited, does_draw in zip(limited, draws, strict=True):

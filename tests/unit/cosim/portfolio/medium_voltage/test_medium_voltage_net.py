@@ -68,6 +68,18 @@ def test_a_file_is_read_with_care(tmp_path: Path) -> None:
         place({}, [under()])
 
 
+def test_a_net_without_names_is_placed_by_index(tmp_path: Path) -> None:
+    net = make_net()
+    for table in ("bus", "line", "trafo"):
+        net[table] = net[table].drop(columns="name")
+    pp.to_json(net, tmp_path / "net.json")
+    mv = place(tmp_path / "net.json", [under("3")])
+    assert (mv.name_bus(0), mv.feeder.labels["line"].name) == ("bus 3", ["", ""])
+    for word in ("end", "None", ""):
+        with pytest.raises(ScenarioError, match=f"such as 0, 1, 2, 3, got '{word}', which none of them have"):
+            place(net, [under(word)])
+
+
 @pytest.mark.slow
 def test_a_feeder_has_the_nominal_voltage_of_its_bus() -> None:
     words = "feeder 'a' at bus 3 'end': expected the nominal voltage of the .* bus, 10 kV, at .* head, got 20 kV"

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from medium_voltage_nets import make_two
+from medium_voltage_nets import make_net, make_two
 
 from cosim.portfolio.medium_voltage.exchange import solve_medium_voltage
-from cosim.portfolio.medium_voltage.share import BEYOND_PERCENT, find_keeps, find_slopes, limit_loading, share
+from cosim.portfolio.medium_voltage.net import Placement, read_medium_voltage
+from cosim.portfolio.medium_voltage.share import (
+    BEYOND_PERCENT,
+    find_keeps,
+    find_slopes,
+    limit_loading,
+    list_shares,
+    share,
+)
 from grid_models.powerflow.verdicts import Violation
 from grid_models.response.sensitivity import sensitivity
 
@@ -72,6 +80,21 @@ def test_slopes_are_those_of_the_net(table: str, element: int, quantity: str) ->
         tried = solve_medium_voltage(mv, time, np.stack([p_kw - more, p_kw + more]), np.stack([q_kvar, q_kvar]))
         values = getattr(tried, column)[:, element]
         assert slopes[k] == pytest.approx((values[0] - values[1]) / 2.0, rel=1e-4)
+
+
+def test_what_no_feeder_can_mend_is_passed_over_for_what_one_can() -> None:
+    net = make_net(load_mw=5.0)
+    net.line["max_loading_percent"] = [1.0, 90.0]  # the first breaks by the net's own load, and more
+    mv = read_medium_voltage(net, [Placement("a", "end"), Placement("b", "end")])
+    p_kw, q_kvar = np.array([[100.0, 50.0]]), np.zeros((1, 2))
+    flow = solve_medium_voltage(mv, np.zeros(1, "datetime64[m]"), p_kw, q_kvar)
+    found = list(list_shares(mv, flow, 0, p_kw[0], q_kvar[0]))
+    assert [(each.violation.name, each.keeps is None) for each in found] == [("first", True), ("second", False)]
+    shared = share(mv, flow, 0, p_kw[0], q_kvar[0])
+    assert shared is not None
+    assert shared.violation.name == "second"
+    assert shared.keeps is not None
+    assert (shared.keeps < 1.0).all()
 
 
 @pytest.mark.slow
