@@ -119,7 +119,7 @@ def check_name(name: object, where: str) -> str:
     got = shorten(repr(text), 80) if text else "nothing"
     raise ScenarioError(
         f"{where}: expected a name of up to 100 letters, digits, blanks and . , ( ) + & # - _ that begins with a "
-        f"letter or digit, got {got}; rename the feeder"
+        f"letter or digit and ends with one, _ or ), got {got}; rename the feeder"
     )
 
 

@@ -44,7 +44,9 @@ def parse_keep(text: str) -> Keep:
     if worst:
         return Keep(int(worst[1]))
     if text.strip() not in ("all", "none"):
-        raise ScenarioError(f"--keep: expected all, none, or 'worst 20' with any number, got '{text[:80]}'; correct it")
+        raise ScenarioError(
+            f"--keep: expected all, none, or 'worst 20' with any number from 1 on, got '{text[:80]}'; correct it"
+        )
     return Keep(0, every=text.strip() == "all")
 
 

@@ -41,7 +41,11 @@ MEND_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "what another voltage at the head does: not needed, shift, no shift does it, cannot be told",
     ),
     ("mend_head_shift_pu", _FLOAT, "by how much it must change that all voltages are within limits, pu; or 0"),
-    ("mend_band_lacks_pu", _FLOAT, "by how much the voltages lie too far apart for any shift, pu; null else"),
+    (
+        "mend_band_lacks_pu",
+        _FLOAT,
+        "by how much voltages lie too far apart for any shift, pu; null else, or if no voltage carries the power",
+    ),
     ("mend_tap_steps", _COUNT, "change of the transformer's tap_pos that does it; null where none does or it has none"),
     ("mend_tap_trafo", _TEXT, "that transformer"),
     ("mend_export_cut_kw", _FLOAT, "largest power that a house sold and the wires did not carry, kW; or 0"),
@@ -276,11 +280,15 @@ def describe_shift(factors: Factors, head_pu: float) -> dict[str, Any]:
     {'mend_voltage': 'shift', 'mend_head_shift_pu': -0.0228}
     >>> describe_shift(Factors(1.01, 0.98), 1.0)["mend_voltage"]
     'no shift does it'
+    >>> describe_shift(Factors(1.01, 0.0), 1.0)
+    {'mend_voltage': 'no shift does it'}
     """
     least, most = (
         math.ceil(head_pu * (factors.least - 1.0) / STEP_PU),
         math.floor(head_pu * (factors.most - 1.0) / STEP_PU),
     )
+    if factors.most == 0.0:  # some power is more than any voltage carries: then no number says how much is lacking
+        return {"mend_voltage": BY_NO_SHIFT}
     if least > most:
         return {"mend_voltage": BY_NO_SHIFT, "mend_band_lacks_pu": head_pu * (factors.least - factors.most)}
     return {"mend_voltage": BY_SHIFT, "mend_head_shift_pu": round(min(max(0, least), most) * STEP_PU, 4)}

@@ -11,6 +11,7 @@ import pandas as pd
 from cosim.interrupts.stop import stop_between_lines
 from cosim.portfolio.heads import list_heads, show_root
 from cosim.portfolio.keeping import RUNS, rank_rows
+from cosim.portfolio.medium_voltage.results import read_summary
 from cosim.portfolio.medium_voltage_section import make_medium_voltage_section
 from cosim.portfolio.row import RUN
 from cosim.portfolio.sections import (
@@ -79,7 +80,9 @@ def make_portfolio_page(folder: Path, frame: pd.DataFrame) -> str:
         f"{count_feeders(len(frame))} · {int(ranked['houses'].sum()):,} houses · "
         f"{int(ranked['intervals'].sum()):,} intervals in all"
     )
-    return render_page("Portfolio report", subtitle, judge_portfolio(frame), make_sections(folder, frame, ranked))
+    sections, net = make_sections(folder, frame, ranked), read_summary(folder)
+    headline = judge_portfolio(frame, 0 if net is None else int(net["broken_intervals"]))  # sections have checked it
+    return render_page("Portfolio report", subtitle, headline, sections)
 
 
 def rank_feeders(frame: pd.DataFrame) -> pd.DataFrame:

@@ -62,8 +62,11 @@ MENDS = (
 )
 
 
-def judge_portfolio(frame: pd.DataFrame) -> Headline:
-    """Headline of a portfolio: how many feeders carry what their markets clear, and what keeps the others from it."""
+def judge_portfolio(frame: pd.DataFrame, net_broken: int = 0) -> Headline:
+    """Headline of a portfolio: how many feeders carry what their markets clear, and what keeps the others from it.
+
+    Intervals in which limits of a medium-voltage net above them stay broken are `net_broken`.
+    """
     ran, n_failed = frame[frame["status"] == RUN], int((frame["status"] == FAILED).sum())
     cut, off = int((ran["curtailed_hours"] > 0).sum()), int((ran["de_energised_intervals"] > 0).sum())
     failed = f" {count_feeders(n_failed)} failed." if n_failed else ""
@@ -74,6 +77,10 @@ def judge_portfolio(frame: pd.DataFrame) -> Headline:
         return Headline(
             "bad", "Feeders were off.", f"{off:,} {of_all} had to be switched off at times.{failed}", _why(ran)
         )
+    if net_broken:
+        text = f"Limits of the medium-voltage net stay broken in {net_broken:,} intervals; {cut:,} {of_all} "
+        text += f"{'was' if cut == 1 else 'were'} curtailed.{failed}"
+        return Headline("bad", "The net above does not carry it.", text, _why(ran))
     if cut:
         verb = "does" if cut == 1 else "do"
         text = f"{cut:,} {of_all} {verb} not carry what is cleared in every hour.{failed}"

@@ -54,7 +54,10 @@ def read_bounded_table(path: Path) -> pa.Table:
         If there is none, it has other columns, or is larger than bounds once it is unpacked.
     """
     if not path.is_file():
-        raise ScenarioError(f"{path.parent}: expected a portfolio with {TABLE}, found none; run it first")
+        raise ScenarioError(
+            f"{path.parent}: expected a portfolio with {TABLE}, found none; run it, or go on with --resume if "
+            "it was interrupted"
+        )
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow

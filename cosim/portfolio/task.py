@@ -24,7 +24,10 @@ from typing import Any, NamedTuple
 from cosim.errors import ScenarioError
 from cosim.portfolio.placement import with_houses_at_loads
 from cosim.portfolio.row import make_failed_row, make_row
+from cosim.results.directory import write_json, write_whole
+from cosim.results.integrity import FILES, MANIFEST, hash_files, read_manifest
 from cosim.results.result import Result
+from cosim.scenario.files import format_toml, list_paths, load_scenario
 from cosim.scenario.messages import shorten
 from cosim.scenario.model import Scenario
 from cosim.simulation.compile_ahead import compile_once
@@ -38,6 +41,7 @@ from market.ledger.format.checkpoint import checkpoint_path
 
 resource = import_module("resource") if find_spec("resource") else None  # Windows has none
 
+SCENARIO = "scenario.toml"
 BAD_INPUT = (ScenarioError, DataError, GridError, MarketError)
 LONGEST_MESSAGE = 600
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -159,8 +163,22 @@ def _make_row_in(folder: Path, task: Task) -> dict[str, Any]:
     row = make_row(task.name, result, hosting_kw=hosting_kw)
     if task.keep is not None:
         result.report()
+        _name_given_files(folder / "run", task)
         _move_run(folder / "run", task.keep)
     return row
+
+
+def _name_given_files(run: Path, task: Task) -> None:
+    """Have the scenario of a kept run name the files that were given: those that it read go with the folder."""
+    given, changes, path = list_paths(task.scenario), dict[str, Any](), run / SCENARIO
+    for file in task.files:
+        section, _, key = file.key.partition(".")
+        changes.setdefault(section, {})[key] = given[file.key]
+    if changes:
+        write_whole(path, format_toml(load_scenario(path).with_changes(**changes)))
+        manifest = read_manifest(run / MANIFEST)
+        manifest[FILES] |= hash_files(run, [SCENARIO])
+        write_json(run / MANIFEST, manifest)
 
 
 def _move_run(run: Path, to: Path) -> None:

@@ -57,7 +57,7 @@ def test_each_place_is_the_number_of_worse_feeders(rows: list[dict[str, Any]], o
 
 @pytest.mark.parametrize("text", ["worst", "worst 0", "worst -1", "worst 1.5", "best 3", "", "worst 99999999"])
 def test_other_words_are_refused(text: str) -> None:
-    with pytest.raises(ScenarioError, match="--keep: expected all, none, or 'worst 20' with any number, got"):
+    with pytest.raises(ScenarioError, match="--keep: expected all, none, or 'worst 20' with any number from 1 on, got"):
         parse_keep(text)
 
 

@@ -238,3 +238,12 @@ def test_the_checkpoint_is_shown_if_it_is_over_the_table(tmp_path: Path) -> None
     (tmp_path / "heads.txt").write_text(signed.lines.replace(" 8761 ", " 8762 ", 1), encoding="utf-8")
     with pytest.raises(LedgerError, match="expected the heads that were signed"):
         read_page(tmp_path, rows)
+
+
+def test_a_net_above_that_does_not_carry_it_is_the_headline(tmp_path: Path) -> None:
+    folder = write_portfolio(tmp_path, make_portfolio_rows(3))
+    assert "The net above does not carry it." not in write_portfolio_report(folder).page.read_text(encoding="utf-8")
+    (folder / "mv_summary.json").write_text(json.dumps(make_summary()), encoding="utf-8")
+    page = write_portfolio_report(folder).page.read_text(encoding="utf-8")
+    assert "The net above does not carry it." in page
+    assert "stay broken in 2 intervals" in page

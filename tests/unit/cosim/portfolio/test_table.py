@@ -63,7 +63,7 @@ def test_rows_that_no_portfolio_has_are_refused(tmp_path: Path, changes: dict[st
 
 
 def test_tables_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused(tmp_path, "found none; run it first")
+    refused(tmp_path, "found none; run it, or go on with --resume")
     path = tmp_path / "portfolio.parquet"
     path.write_bytes(b"PAR1 and no more")
     refused(tmp_path, "got a damaged one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import pickle
 import sqlite3
@@ -16,6 +17,8 @@ from cosim.errors import ScenarioError
 from cosim.portfolio import task as tasks
 from cosim.portfolio.row import SCHEMA
 from cosim.portfolio.task import NoRoomError, SentFile, Task, run_feeder
+from cosim.results.integrity import hash_files
+from cosim.scenario.files import format_toml, load_scenario
 from cosim.scenario.model import Scenario
 from grid_models.errors import GridError
 
@@ -115,3 +118,22 @@ def test_a_full_database_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_workspace_that_is_gone_is_no_row(tmp_path: Path) -> None:
     with pytest.raises(NoRoomError, match="expected a folder for a run"):
         run_feeder(TASK._replace(workspace=tmp_path / "gone"))
+
+
+def test_a_kept_run_names_the_files_that_were_given(tmp_path: Path) -> None:
+    """Those that it read are gone with its folder; its hashes are those of what it says now."""
+    read = TASK.scenario.with_changes(network={"file": tmp_path / "given" / "net.json"})
+    (tmp_path / "scenario.toml").write_text(format_toml(read), encoding="utf-8")
+    kept = {
+        "libraries": {},
+        "profiles": {},
+        "limits": {},
+        "ledger": {},
+        "network_notes": [],
+        "files": {"summary.json": "0"},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(kept), encoding="utf-8")
+    tasks._name_given_files(tmp_path, TASK)
+    assert load_scenario(tmp_path / "scenario.toml").network.file == Path("/gone/net.json")
+    found = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    assert found["files"] == {"summary.json": "0", **hash_files(tmp_path, ["scenario.toml"])}
