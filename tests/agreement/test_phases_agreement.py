@@ -19,6 +19,8 @@ from cosim.nets.solve import solve_network
 from grid_models.errors import GridError
 from grid_models.phases.tables import COLUMNS, read_tables
 
+pytestmark = pytest.mark.slow  # every net by runpp_3ph
+
 REFERENCE = Path(__file__).parents[1] / "reference" / "four_wire"
 QUICK = ("generated", "two_stars", "meshed", "laterals", "two_sources", "delta")
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETS]

@@ -15,7 +15,7 @@ from cosim.portfolio.portfolio import Portfolio
 from cosim.portfolio.row import SCHEMA
 
 PAGE = "docs/how-to/portfolio.md"
-LESS = {"1000": "2", "168": "24"}
+LESS = {"1000": "2", "168": "24", "kerber_landnetz": "kerber_landnetz_kabel_1"}
 SHORT = ["--hours", "24", "--keep", "worst 1"]
 
 

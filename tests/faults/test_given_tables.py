@@ -22,6 +22,8 @@ from data.errors import DataError
 from data.raw_text import read_text
 from data.trades import read_trades
 
+pytestmark = pytest.mark.slow  # each makes a run
+
 INPUTS = Path(__file__).parent / "inputs" / "tables"
 PLAIN = "time,seller,buyer,energy_kwh,price_eur_per_kwh\n2017-06-01T12:00Z,house a,house b,20,0.12\n"
 

@@ -69,9 +69,8 @@ OTHERS = sorted(set(RULES) - {"least_curtailment"})
 feeders = st.builds(_feeder, st.sampled_from([2, 5, 8]), st.integers(1, 2), st.sampled_from([40, 200, 600]))
 
 
-@pytest.mark.parametrize(
-    "rule", ["least_curtailment", *(pytest.param(rule, marks=pytest.mark.slow) for rule in OTHERS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["least_curtailment", *OTHERS])
 @settings(max_examples=9)
 @given(
     feeder=feeders,

@@ -59,6 +59,7 @@ def test_permuting_phases_permutes_results(seed, group) -> None:
         assert abs(percent - turned.unbalance_percent[bus]) < 1e-7
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(seed=seeds, group=groups)
 def test_what_ports_draw_flows_in_through_the_branches(seed, group) -> None:

@@ -38,6 +38,7 @@ def test_report_writes_a_page_and_a_table(runs: Path) -> None:
     assert "report.html" in ended.output
 
 
+@pytest.mark.slow
 def test_hosting_capacity_is_an_option_of_the_report(runs: Path) -> None:
     ended = CliRunner().invoke(app, ["report", str(runs / "rich"), "--hosting", "--quiet"])
     assert ended.exit_code == 0, ended.output

@@ -30,6 +30,8 @@ from grid_models.feeder.connection import A, B, make_connections
 from grid_models.feeder.feeder import make_feeder
 from grid_models.phases.fill import FOUR_CORE, fill_zero_sequence
 
+pytestmark = pytest.mark.slow  # each solves a feeder by phases
+
 NOON = "2017-06-01T12:00Z"
 RATIOS = {"r0_over_r1": 4.0, "x0_over_x1": 4.0, "c0_over_c1": 1.0}
 BUSES = {"ann": "near", "bob": "far", "cem": "other"}

@@ -24,6 +24,8 @@ from grid_models.phases.fill import FOUR_CORE, Ratios, fill_zero_sequence, strip
 from grid_models.phases.three_phase import make_three_phase
 from grid_models.phases.zero_sequence import LINE_COLUMNS, find_line_zero, find_trafo_zero
 
+pytestmark = pytest.mark.slow  # each makes a run or a circuit
+
 NAMES = ("ann", "bob", "cat", "dan")
 POSITIVE = {"r0_ohm_per_km": "r_ohm_per_km", "x0_ohm_per_km": "x_ohm_per_km", "c0_nf_per_km": "c_nf_per_km"}
 POSITIVES = st.floats(0.1, 20.0)

@@ -21,6 +21,8 @@ from grid_models.powerflow.limits import Limits
 from grid_models.powerflow.verdicts import check_limits, judge
 from grid_models.response.sensitivity import sensitivity
 
+pytestmark = pytest.mark.slow  # each asks OpenDSS or runs
+
 
 def _feeder(n: int = 6, seed: int = 0, wires: FourWires | None = None, ratios: Ratios = FOUR_CORE) -> Feeder:
     rng = np.random.default_rng(seed)

@@ -25,6 +25,8 @@ from market.ledger.format.records import SIZE, Change, DeviceKind, RecordKind
 from market.ledger.format.statements import make_device_record
 from market.ledger.store.store import Store
 
+pytestmark = pytest.mark.slow  # each runs a market
+
 
 def run_with_acts(directory: Path, scenario: Any = LIVE_WITH_FACTS, *, stops: tuple[int, ...] = ()) -> None:
     """Panels and a battery join; the grid is off for two hours; a line is out for one. Stopped and opened again."""
