@@ -44,6 +44,7 @@ def limit(summary: dict[str, Any], quantity: str) -> set[tuple[str, float]]:
     return {(row["origin"], row["highest"]) for row in summary["limits"] if row["quantity"] == quantity}
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_typed_is_kept_beside_a_looser_one_of_the_net(tmp_path: Path) -> None:
     """`faults/limit-overridden`: a trade at 1.034 pu was accepted though 1.02 was asked for."""
     summary, screen = judge(tmp_path, "--max-vm-pu", "1.02", max_vm_pu=1.055)

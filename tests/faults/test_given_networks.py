@@ -162,6 +162,7 @@ def test_direct_current_is_refused_by_name(tmp_path: Path) -> None:
     refused(net, write_trades(tmp_path, "H1", 1.0), "expected an AC network, got DC buses", "'bus_dc'")
 
 
+@pytest.mark.slow
 def test_options_stored_in_the_net_are_followed_and_said(tmp_path: Path) -> None:
     def store_options(net: Any) -> None:
         net.user_pf_options = {"trafo_model": "pi", "algorithm": "bfsw", "max_iteration": 1}

@@ -56,6 +56,7 @@ def test_probability_of_a_miss_by_counting(n: int, sample: int, n_false: int) ->
     assert miss_probability(n, sample, n_false) == pytest.approx(missed / len(samples))
 
 
+@pytest.mark.slow
 def test_a_nonce_is_new_each_time_and_draws_the_same_again(finished: Path) -> None:
     assert make_nonce() != make_nonce()
     first = audit_ledger(finished, sample=7)

@@ -96,6 +96,7 @@ def test_plugged_in_battery_adds_its_sheet_and_its_charge_from_the_next_interval
     assert unexplained_wh(case, stream) == 0
 
 
+@pytest.mark.slow
 def test_plugged_in_battery_raises_what_the_island_serves() -> None:
     with_battery = stream_of(scenario_of(OUT, {**PLUG, "soc": 0.9}))[1]
     assert served_wh(with_battery) > served_wh(stream_of(scenario_of(OUT))[1])

@@ -79,6 +79,7 @@ def own_net(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_own_net_takes_the_community_where_the_table_puts_it(own_net: Path) -> None:
     places = own_net / "participants.csv"
     network = {"source": "file", "file": own_net / "net.json", "participants": places}

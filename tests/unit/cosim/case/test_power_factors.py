@@ -71,6 +71,7 @@ def test_the_scenarios_key_counts_for_all_and_a_participants_own_before_it(tmp_p
     assert said == ["power factor of 2 loads as in the table of participants"]
 
 
+@pytest.mark.slow
 def test_columns_of_reactive_power_count_alone(tmp_path: Path) -> None:
     scenario = write_case(tmp_path, columns=",load_varh")
     assert list_q_var(build_case(scenario)) == [500, 500, 500]

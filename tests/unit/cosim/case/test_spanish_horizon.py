@@ -58,6 +58,7 @@ def spanish(energy: Path, **horizon: object) -> Scenario:
     return Scenario(profiles={"source": "spain", "file": energy}, **({"horizon": horizon} if horizon else {}))
 
 
+@pytest.mark.slow
 def test_a_horizon_that_is_not_named_follows_the_file_and_says_so(tmp_path: Path) -> None:
     energy = write_energy(tmp_path / "energy.csv", 400)
     case = build_case(spanish(energy))

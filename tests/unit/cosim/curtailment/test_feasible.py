@@ -87,6 +87,7 @@ def test_what_is_cut_says_which_limit_at_which_bus() -> None:
     pytest.fail("expected an interval with an overvoltage")
 
 
+@pytest.mark.slow
 def test_least_curtailment_cuts_no_more_than_any_other_rule() -> None:
     cut = {}
     for rule in RULES:

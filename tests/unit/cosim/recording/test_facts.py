@@ -37,6 +37,7 @@ def head(scenario: Scenario, directory: Path) -> str:
     return str(run(scenario, directory).summary["ledger"]["hash"])
 
 
+@pytest.mark.slow
 def test_the_length_of_a_window_changes_no_order(tmp_path: Path) -> None:
     heads = {head(DAY.with_changes(engine={"window": window}), tmp_path / str(window)) for window in (1, 5, 512, None)}
     assert len(heads) == 1

@@ -89,6 +89,7 @@ def test_it_is_audited_by_whoever_opens_it(done: Path) -> None:
     assert audited.exit_code == 0, audited.output
 
 
+@pytest.mark.slow
 def test_batteries_and_islands_are_private_devices_are_registered_for_all_to_see(done: Path) -> None:
     shown, opened = shown_and_opened(done)
     for kind in (RecordKind.HOUSE, RecordKind.TOPOLOGY, RecordKind.ORDER):

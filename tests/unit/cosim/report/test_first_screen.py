@@ -40,6 +40,7 @@ def numbers(page: str) -> Numbers:
     return Numbers(page)
 
 
+@pytest.mark.slow
 def test_tiles_are_those_of_the_tables(result: Result, numbers: Numbers) -> None:
     cut = pd.read_csv(f"{result.directory}/curtailment.csv")
     cut = cut[cut["curtailed_wh"] > 0]

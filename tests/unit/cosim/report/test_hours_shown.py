@@ -66,6 +66,7 @@ def list_hours(sections: list[PageSection]) -> Iterator[Cell]:
                 yield from (cell for cell, name in zip(row, named, strict=True) if name or of_unit)
 
 
+@pytest.mark.slow
 def test_no_cell_of_hours_is_rounded(tables: RunTables) -> None:
     known = [cell for cell in list_hours(list_sections(tables)) if cell.value is not None]
     assert any(cell.value % 1 for cell in known if cell.value is not None)

@@ -45,6 +45,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_figures_show_names_letter_by_letter(directory: Path) -> None:
     page = (directory / "report.html").read_text(encoding="utf-8")
     drawn = "".join(re.findall(r"Plotly\.newPlot\(.*?</script>", page, flags=re.DOTALL))

@@ -93,6 +93,7 @@ def test_summary_is_the_same_to_the_last_bit_in_whatever_parts_a_run_was_written
     assert summarise_fuel_cells(tenths)["hydrogen_kg"] == 3.0
 
 
+@pytest.mark.slow
 def test_run_without_fuel_cell_has_no_such_table() -> None:
     plain = run(Scenario().with_changes(**{**DAYS, "horizon": {"hours": 24}, "community": {"enabled": False}}))
     assert "fuel_cells" not in plain.tables

@@ -45,6 +45,7 @@ def test_hours_without_the_grid_are_those_of_the_outage_everywhere(hours: float,
     assert measure_outage(scenario)["hours_without_grid"] == hours
 
 
+@pytest.mark.slow
 def test_where_the_grid_does_not_come_back_nobody_waits_beside_it() -> None:
     result = run(scenario_of(("02:00", 3), ("08:00", 12)))
     table = result.resilience

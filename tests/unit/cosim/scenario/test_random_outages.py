@@ -67,6 +67,7 @@ def test_random_outages_stand_beside_those_with_times_and_open_what_they_name() 
     assert (timeline.open.sum(axis=0)[1:-1] == [outage.hours for outage in timeline.outages[1:-1]]).all()
 
 
+@pytest.mark.slow
 def test_run_through_random_outages_is_repeatable_and_counts_them() -> None:
     scenario = scenario_of(
         {**RANDOM, "per_year": 150.0},

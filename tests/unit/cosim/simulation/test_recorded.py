@@ -11,6 +11,7 @@ from cosim.simulation import simulate
 from market.ledger.store.store import Store
 
 
+@pytest.mark.slow
 def test_blocks_are_told_once_they_are_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate, "GROUP", 6)
     houses = {"n_houses": 4, "n_prosumers": 2}

@@ -60,6 +60,7 @@ def test_means_are_by_variant_in_the_order_of_the_list() -> None:
     assert means["kwh_per_year"].tolist() == [4.0, 10.0]
 
 
+@pytest.mark.slow
 def test_plugged_in_fuel_cell_serves_more_in_a_random_outage() -> None:
     tasks = {task.labels["variant"]: task for task in list_outage_tasks(load_scenario("outage"), 1)}
     found = {name: measure_outage(tasks[name].scenario) for name in ("base", "one more fuel cell plugged in")}

@@ -76,6 +76,7 @@ def test_a_feeder_already_beyond_its_limits_holds_nothing() -> None:
     assert not found.reached_end
 
 
+@pytest.mark.slow
 def test_an_interval_with_more_sun_than_its_load_shows_is_not_missed() -> None:
     """Load at noon hides the sun of little PV; the search must find the hour by what it adds, not by what is there."""
     load = np.array([[9000, 9000, 9000], [100, 100, 100]])

@@ -177,6 +177,7 @@ def test_participants_table_must_know_every_trader() -> None:
         validate(_net(), _trades((NOON, "ann", "near", 5.0)))
 
 
+@pytest.mark.slow
 def test_command_writes_all_tables_and_says_no_when_strict(tmp_path: Path) -> None:
     pp.to_json(_net(), str(tmp_path / "net.json"))
     _trades((NOON, "far", "near", 30.0), (NOON, "far", "grid", 30.0)).to_csv(tmp_path / "trades.csv", index=False)

@@ -60,6 +60,7 @@ def test_trades_without_a_power_flow_name_the_limit_that_the_delivered_part_reac
     assert found.summary["energy_kwh"]["shed"] == trade["curtailed_wh"] / 1000 == found.houses["shed_wh"].sum() / 1000
 
 
+@pytest.mark.slow
 def test_the_screen_has_words_for_what_is_not_solved_and_says_what_is_shed(tmp_path: Path) -> None:
     run = run_command(tmp_path, make_trades((NOON, "grid", "far", 999.0)))
     assert run.exit_code == 0, run.output

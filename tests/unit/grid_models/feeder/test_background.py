@@ -60,6 +60,7 @@ def test_nothing_counts_without_supply(net: Any) -> None:
     assert not background.power_kw(np.full((1, 3), np.nan)).any()
 
 
+@pytest.mark.slow
 def test_participants_are_no_background() -> None:
     net = pp.create_empty_network()
     low = [pp.create_bus(net, 0.4) for _ in range(2)]

@@ -181,6 +181,7 @@ def test_simbench_grids_come_by_their_code(monkeypatch: pytest.MonkeyPatch) -> N
         make_named_feeder("1-LV-rural1--0-sw", ["ann"], seed=0)
 
 
+@pytest.mark.slow
 def test_fewer_participants_than_buses_are_a_sample_by_seed() -> None:
     a, b = (make_named_feeder("dickert_long_cable_multiple_good", HOUSES, seed=seed) for seed in (1, 2))
     assert len(set(a.bus.tolist())) == 25

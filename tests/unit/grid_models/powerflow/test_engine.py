@@ -211,6 +211,7 @@ def test_a_branch_without_rating_is_refused_since_it_could_not_be_judged(table: 
         PowerFlow(replace(own, net=net))
 
 
+@pytest.mark.slow
 def test_a_line_out_of_service_needs_no_rating() -> None:
     own = feeder()
     net = deepcopy(own.net)

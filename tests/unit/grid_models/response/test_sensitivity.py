@@ -173,5 +173,6 @@ def test_nets_that_only_runpp_solves_are_differentiated_by_it() -> None:
     np.testing.assert_allclose(there, response.vm_pu + response.by_p.vm_pu() @ step, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_there_is_no_sensitivity_where_there_is_no_solution() -> None:
     assert sensitivity(PowerFlow(generated()), np.full(5, -1e6)) is None

@@ -44,6 +44,7 @@ def owner(desk: Desk) -> Visitor:
     return visitor
 
 
+@pytest.mark.slow
 def test_what_was_spilled_is_on_the_page_of_the_house_with_its_reason(desk: Desk, owner: Visitor) -> None:
     meters = desk.journal.list_meters(0, 0, 5)
     assert meters["spilled_wh"][-1] > 0
