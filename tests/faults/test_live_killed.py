@@ -65,12 +65,12 @@ def list_applied(directory: Path) -> set[tuple[int, int]]:
     return found
 
 
-def test_killed_at_twelve_moments_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    """Twelve servers, one after the other, on four directories."""
+def test_killed_at_twenty_moments_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    """Twenty servers, one after the other, on four directories."""
     rng = np.random.default_rng(20)
     for number in range(4):
         directory, acknowledged = tmp_path / f"run{number}", set[tuple[int, int, int]]()
-        for _ in range(3):
+        for _ in range(5):
             for line in run_and_kill(directory, int(rng.integers(0, 14))):
                 if line.startswith("acknowledged"):
                     house, at, interval = map(int, line.split()[1:])
