@@ -7,6 +7,8 @@ tell what each house used, and a table of participants where it is.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cosim.case.case import Case, MarketCase
@@ -54,10 +56,8 @@ def keep_head(series: HeadSeries, directory: Path) -> None:
         If the file cannot be written.
     """
     path = directory / HEAD_FILE
-    try:
+    with _say_what_was_written(path, "the series of the head"):
         write_heads(series, path)
-    except OSError as reason:
-        raise ScenarioError(f"{path}: expected to write the series of the head, got: {reason}") from reason
 
 
 def with_kept_head(scenario: Scenario, directory: Path) -> Scenario:
@@ -92,10 +92,8 @@ def keep_temperature(scenario: Scenario, directory: Path) -> None:
     source = scenario.heat_pump.temperature_file
     if source is not None and source.is_file():
         kept = directory / (TEMPERATURE + source.suffix)
-        try:
+        with _say_what_was_written(kept, f"a copy of {source}"):
             shutil.copyfile(source, kept)
-        except OSError as reason:
-            raise ScenarioError(f"{kept}: expected to write a copy of {source}, got: {reason}") from reason
 
 
 def with_kept_temperature(scenario: Scenario, directory: Path) -> Scenario:
@@ -116,10 +114,8 @@ def keep_profiles(case: MarketCase, directory: Path) -> None:
         If the file cannot be written.
     """
     path = directory / PROFILES_FILE
-    try:
+    with _say_what_was_written(path, "the profiles"):
         write_profiles(case.profiles, path)
-    except OSError as reason:
-        raise ScenarioError(f"{path}: expected to write the profiles, got: {reason}") from reason
 
 
 def keep_network(scenario: Scenario, directory: Path) -> None:
@@ -132,12 +128,17 @@ def keep_network(scenario: Scenario, directory: Path) -> None:
     """
     for source, name in ((scenario.network.file, NETWORK_SOURCE), (scenario.network.participants, PARTICIPANTS)):
         if source is not None and source.is_file():
-            try:
+            with _say_what_was_written(directory / name, f"a copy of {source}"):
                 shutil.copyfile(source, directory / name)
-            except OSError as reason:
-                raise ScenarioError(
-                    f"{directory / name}: expected to write a copy of {source}, got: {reason}"
-                ) from reason
+
+
+@contextmanager
+def _say_what_was_written(path: Path, what: str) -> Iterator[None]:
+    """Say of a file that cannot be written what it was to be."""
+    try:
+        yield
+    except OSError as reason:
+        raise ScenarioError(f"{path}: expected to write {what}, got: {reason}") from reason
 
 
 def with_kept_network(scenario: Scenario, directory: Path) -> Scenario | None:

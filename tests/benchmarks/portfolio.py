@@ -9,10 +9,8 @@ from __future__ import annotations
 import cProfile
 import pstats
 import resource
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +22,7 @@ from cosim.portfolio.task import Task, run_feeder
 from cosim.scenario.model import Scenario
 from cosim.simulation.simulate import run
 from market.cores import count_usable_cores
+from tests.benchmarks.phases import seconds_of
 
 TITLE = "## Portfolios"
 SMALL, HOURS, QUICK_HOURS = 10, 8760, 168
@@ -79,17 +78,6 @@ def _order_peaks(rows: list[tuple[str, float]]) -> tuple[float, float]:
     return max(peaks[min(4, len(peaks) - 1)] for peaks in ordered), max(peaks[-1] for peaks in ordered)
 
 
-def processor_seconds(work: Callable[[], object], repeat: int) -> float:
-    """Median processor time of a few runs, after one that warms up."""
-    work()
-    taken = []
-    for _ in range(repeat):
-        begin = time.process_time()
-        work()
-        taken.append(time.process_time() - begin)
-    return statistics.median(taken)
-
-
 def compare_alone(hours: int, repeat: int) -> tuple[float, float, list[tuple[str, float]]]:
     """Processor s of one feeder as a task and by `run`, and shares of the task by stage, %."""
     entry = generate_entries(1, 1, Scenario().with_changes(horizon={"hours": hours}))[0]
@@ -100,7 +88,7 @@ def compare_alone(hours: int, repeat: int) -> tuple[float, float, list[tuple[str
             run(scenario, Path(folder) / "run")
 
     task = Task(entry.name, scenario)
-    inside, by_itself = processor_seconds(lambda: run_feeder(task), repeat), processor_seconds(alone, repeat)
+    inside, by_itself = seconds_of(lambda: run_feeder(task), repeat), seconds_of(alone, repeat)
     profile = cProfile.Profile(time.process_time)
     profile.runcall(run_feeder, task)
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
