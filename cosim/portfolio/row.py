@@ -145,7 +145,7 @@ def make_row(name: str, result: Result, *, hosting_kw: float | None = None) -> d
         "heat_shortfall_kwh": pumps.get("shortfall_kwh"),
         "hours_without_grid": summary.get("resilience", {}).get("hours_without_grid"),
         "hosting_kw": hosting_kw,
-        **find_centre(result.net),
+        **_find_place(result),
         "notes": " | ".join((*summary["network"].get("notes", ()), *summary.get("notes", ()))),
     }
     return {**dict.fromkeys(SCHEMA.names), **found, **measure_mends(result)}
@@ -157,6 +157,11 @@ def _describe_off(network: Mapping[str, Any]) -> str | None:
     return (
         f"switched off in {off:,} of {network['intervals']:,} intervals: no admissible operation found" if off else None
     )
+
+
+def _find_place(result: Result) -> dict[str, float | None]:
+    """Mean coordinates of the feeder; none of one that is drawn, whose coordinates are those of a drawing."""
+    return {"x": None, "y": None} if result.scenario.network.source == "generated" else find_centre(result.net)
 
 
 def make_failed_row(name: str, message: str) -> dict[str, Any]:

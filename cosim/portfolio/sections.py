@@ -50,6 +50,8 @@ RANKING = (
     Column("highest_vm_pu", f"{NETWORK['highest_voltage']}, pu", 4),
     Column("en50160", "EN 50160, voltage"),
 )
+HOSTING = Column("hosting_kw", "hosting capacity, kW", 1)
+"""Shown where it was asked for."""
 MENDS = (
     Column("feeder", "feeder"),
     Column("mend_rating_percent", "rating must grow, %", 1),
@@ -175,7 +177,8 @@ def _tabulate(key: str, caption: str, ranked: pd.DataFrame, link: Link) -> Table
         ],
         en50160=[shorten_word(word) for word in ranked["en50160_voltage"]],
     )
-    table = tabulate(key, caption, RANKING, shown)
+    asked = () if ranked["hosting_kw"].isna().all() else (HOSTING,)
+    table = tabulate(key, caption, (*RANKING, *asked), shown)
     rows = [
         (row[0], row[1]._replace(link=link(name)), *row[2:])
         for row, name in zip(table.rows, ranked["feeder"], strict=True)

@@ -120,10 +120,17 @@ def summarise(agreed: Agreed) -> dict[str, Any]:
         else None,
         "shared_intervals": len(agreed.as_asked),
         "broken_intervals": int(broken.size),
-        "broken": [{"time": str(agreed.time[t]), "limits": list_broken(agreed, t)} for t in broken[:LISTED].tolist()],
+        "broken": [
+            {"time": _format_time(agreed.time[t]), "limits": list_broken(agreed, t)} for t in broken[:LISTED].tolist()
+        ],
         "limits": list(list_limits(mv.limits)),
         "notes": list(mv.feeder.notes),
     }
+
+
+def _format_time(time: np.datetime64) -> str:
+    """A time as in the summary of a run."""
+    return f"{time}+00:00"
 
 
 def list_broken(agreed: Agreed, t: int) -> list[dict[str, str]]:
@@ -152,7 +159,7 @@ def _find_extreme(agreed: Agreed, values: Any, table: str, find: Any, unit: str)
         "element_type": table,
         "element": element,
         "name": labels[table].name[place_in],
-        "time": str(agreed.time[t]),
+        "time": _format_time(agreed.time[t]),
     }
 
 
@@ -205,7 +212,7 @@ def _say_broken(interval: dict[str, Any]) -> str:
     limits = interval["limits"]
     said = [f"{each['limit']}, {each['why']}" for each in limits[:SAID]]
     more = [f"{len(limits) - SAID:,} more in {MV_SUMMARY}"] if len(limits) > SAID else []
-    return f"{interval['time']} UTC: {'; '.join(said + more)}"
+    return f"{interval['time'].removesuffix('+00:00')} UTC: {'; '.join(said + more)}"
 
 
 def _name(extreme: dict[str, Any]) -> str:

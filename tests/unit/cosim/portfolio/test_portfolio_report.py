@@ -247,3 +247,11 @@ def test_a_net_above_that_does_not_carry_it_is_the_headline(tmp_path: Path) -> N
     page = write_portfolio_report(folder).page.read_text(encoding="utf-8")
     assert "The net above does not carry it." in page
     assert "stay broken in 2 intervals" in page
+
+
+def test_hosting_capacity_is_a_column_where_it_was_asked_for(tmp_path: Path) -> None:
+    rows = make_portfolio_rows(3)
+    assert "hosting capacity, kW" not in read_page(tmp_path, rows)
+    page = read_page(tmp_path, [row | {"hosting_kw": None if row["head"] is None else 41.5} for row in rows])
+    assert "hosting capacity, kW" in page
+    assert "41.5" in read_rows(page, "ranking")[0]

@@ -80,7 +80,7 @@ def test_limits_that_stay_broken_are_said_first_of_all_by_time() -> None:
     assert "limits were broken in 2 of 6 intervals" in said[1]
     assert "limits stay broken in 2 of 6 intervals" in said[2]
     first = summary["broken"][0]
-    assert first["time"] == "2017-06-01T11:00:00"
+    assert first["time"] == "2017-06-01T11:00:00+00:00"
     assert [each["why"] for each in first["limits"]] == ["no feeder can mend it"] * 4  # every bus, not the worst alone
     assert said[3].startswith("medium voltage: 2017-06-01T11:00:00 UTC: bus ")
     assert said[3].count("no feeder can mend it") == 4
