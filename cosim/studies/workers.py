@@ -150,10 +150,13 @@ def answer_on_cluster(
     with _connect(distributed, scheduler) as client:
         queue = enumerate(items)
         running: dict[Any, int] = {}
-        room, looked = 0, -POLL_S
+        room, threads, looked = 0, 1, -POLL_S
         while True:
             if time.monotonic() - looked > POLL_S:
-                room, looked = AHEAD * max(_count_threads(client), 1), time.monotonic()
+                before, threads = threads, _count_threads(client)
+                if before and not threads:
+                    logger.warning("the cluster at %s has no worker: waiting for one", scheduler)
+                room, looked = AHEAD * max(threads, 1), time.monotonic()
             while len(running) < room and (task := next(queue, None)) is not None:
                 future = client.submit(function, task[1], pure=False, retries=0)
                 running[future] = task[0]
