@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,15 @@ from grid_models.phases.feeder_engine import FeederPhaseFlow
 from grid_models.phases.three_phase import make_three_phase
 
 
-def make_small() -> Any:
+@cache
+def _make_small() -> Any:
     net = add_zero_sequence(make_radial_feeder(["a", "b", "c"], rng=np.random.default_rng(3)).net)
     return add_one_phase_loads(net, net.bus.index[2:], 3)
+
+
+def make_small() -> Any:
+    """A copy that may be changed: making it takes ten times as long."""
+    return deepcopy(_make_small())
 
 
 @pytest.mark.slow
