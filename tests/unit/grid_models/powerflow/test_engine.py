@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandapower as pp
+import pandapower.networks as pn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,6 +228,14 @@ def test_a_net_without_source_says_so() -> None:
     net.ext_grid["in_service"] = False
     with pytest.raises(GridError, match="expected a net that pandapower"):
         PowerFlow(replace(own, net=net))
+
+
+def test_a_net_that_ends_at_no_voltage_is_not_solved() -> None:
+    net = pn.create_kerber_landnetz_kabel_1()
+    net.line["length_km"] *= 4000.0
+    net.load["in_service"] = False
+    with pytest.raises(GridError, match=r"a net that pandapower.runpp solves .* got 0\.000 pu at bus \d+"):
+        read_matrices(net)
 
 
 def test_switched_off_is_dark_and_counts_as_solved() -> None:
