@@ -17,6 +17,7 @@ import grid_models.powerflow.engine
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.feeder.generated import make_radial_feeder
+from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import solve_by_runpp
