@@ -22,7 +22,7 @@ from grid_models.arrays import Floats
 from grid_models.feeder.references import ENDS, SWITCHED
 
 WIDTH, HEIGHT, MARGIN = 960, 460, 34
-TOP, LINE_HEIGHT, LETTERS = 44, 18, 128
+TOP, LINE_HEIGHT, LETTERS = 44, 23, 128
 """Height of the heading and of a line of the list, and letters that fit into one."""
 MOST_LISTED = 25
 """Marks whose findings are listed below the map; of the others the number stands there."""
@@ -64,7 +64,7 @@ def draw_findings(net: Any, diagnosis: Diagnosis, name: str) -> str:
     name
         Of the network, for the heading.
     """
-    places, own = find_places(_with_lengths(net))
+    places, own = find_places(_with_lengths(net, diagnosis.findings))
     points = fit_places(places.to_numpy(np.float64), (WIDTH, HEIGHT), MARGIN, to_scale=own)
     at = dict(zip((int(bus) for bus in net.bus.index), points + np.array([0.0, TOP]), strict=True))
     marks = make_marks(net, diagnosis.findings, at)
@@ -92,10 +92,11 @@ def draw_findings(net: Any, diagnosis: Diagnosis, name: str) -> str:
     )
 
 
-def _with_lengths(net: Any) -> Any:
-    """The net with a length above 0 for every line, so that it can be laid out; the same where it has them."""
+def _with_lengths(net: Any, findings: Sequence[Finding]) -> Any:
+    """The net with the mean length for lines whose own is none or found too long: all others would be one point."""
     length = net.line["length_km"].astype(float)
-    wrong = ~((length > 0.0) & np.isfinite(length))
+    too_long = {finding.index for finding in findings if finding.check == "line_length"}
+    wrong = ~((length > 0.0) & np.isfinite(length)) | length.index.isin(too_long)
     if not wrong.any():
         return net
     laid = copy(net)

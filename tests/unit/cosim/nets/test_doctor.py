@@ -125,7 +125,7 @@ FAULTS: dict[str, tuple[Callable[[Any], None], str, str, int | None, str]] = {
     "nan": (put("load", 1, p_mw=np.nan), "number", "load", 1, "p_mw is empty"),
     "inf": (put("line", 1, x_ohm_per_km=np.inf), "number", "line", 1, "x_ohm_per_km is inf"),
     "metres": (put("line", 1, length_km=50.0), "line_length", "line", 1, "50 km long at 0.4 kV"),
-    "ohm of the line": (put("line", 1, r_ohm_per_km=60.0), "line_impedance", "line", 1, "60 ohm/km"),
+    "ohm of the line": (put("line", 1, r_ohm_per_km=25.0), "line_impedance", "line", 1, "25 ohm/km"),
     "R/X": (put("line", 1, x_ohm_per_km=0.001), "line_impedance", "line", 1, "R/X is 208"),
     "vk": (put("trafo", 0, vk_percent=60.0), "trafo_impedance", "trafo", 0, "vk_percent is 60 %"),
     "vkr": (put("trafo", 0, vk_percent=15.0, vkr_percent=9.0), "trafo_impedance", "trafo", 0, "vkr_percent is 9 %"),
