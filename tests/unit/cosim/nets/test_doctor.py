@@ -193,6 +193,15 @@ def test_one_fault_in_a_street_of_any_length_gives_its_finding_and_no_other_erro
     assert {f.check for f in found if f.severity is Severity.ERROR} <= {check}
 
 
+def test_an_element_of_a_folder_has_the_line_of_its_file(tmp_path: Path) -> None:
+    for file in FOUR_WIRE.glob("*.csv"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    lines = (tmp_path / "line.csv").read_text(encoding="utf-8").replace("l1,b2,b3,0.06", "l1,b2,b3,60")
+    (tmp_path / "line.csv").write_text(lines, encoding="utf-8")
+    (found,) = examine(read_subject(tmp_path)).findings
+    assert (found.check, found.table, found.index, found.name) == ("line_length", "line", 3, "l1")
+
+
 def test_the_score_counts_each_check_once_for_its_worst_finding() -> None:
     def finding(check: str, severity: Severity) -> Finding:
         return Finding(check, severity, "line", 0, "", "", None, "", "", "")
