@@ -19,6 +19,7 @@ with import_on_demand():
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
+    from cosim.cli.net_check import net_check_app
     from cosim.cli.nodes import nodes_app
     from cosim.cli.people import people_app
     from cosim.cli.portfolio import portfolio_app
@@ -44,6 +45,7 @@ app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]
 ledger_app.registered_commands += chain_app.registered_commands
+net_app.registered_commands += net_check_app.registered_commands
 portfolio_app.registered_commands += portfolio_report_app.registered_commands
 add_examples(app)
 

@@ -20,6 +20,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
         "gridsettle net solve street --model four_wire --out solved",
     ),
+    "net check": (
+        "gridsettle net check feeder.json",
+        "gridsettle net check feeder.json --scenario mine.toml --json",
+    ),
+    "net show": ("gridsettle net show feeder.json --out map.svg",),
     "net export": ("gridsettle net export feeder.json --opendss feeder.dss",),
     "scenario list": ("gridsettle scenario list",),
     "scenario show": ("gridsettle scenario show outage",),

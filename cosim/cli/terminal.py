@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cosim.cli.errors import make_printable
+from cosim.nets.doctor.finding import POINTS
 from cosim.results import binding, labels, local_time
 from cosim.results.applied_limits import describe_limits
 from cosim.results.statement_words import describe_statement
@@ -20,6 +21,7 @@ from cosim.results.summary import EXTREMES
 from cosim.results.voltage_words import describe_voltage_control
 
 if TYPE_CHECKING:
+    from cosim.nets.doctor.finding import Diagnosis, Finding
     from cosim.nets.judges import Difference
     from cosim.nets.solution import NetSolution
     from cosim.results.result import Result
@@ -421,6 +423,32 @@ def show_notes(notes: Iterable[str]) -> None:
     """Print remarks, one a line."""
     for note in notes:
         typer.echo(f"note: {make_printable(note)}")
+
+
+def show_diagnosis(found: Diagnosis, network: Path) -> None:
+    """Print what the doctor found, the worst first, by check, and the score."""
+    typer.echo(make_printable(f"{network}: {found.n_checks} checks, power flow: {found.power_flow}"))
+    grouped: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found.findings:
+        grouped.setdefault((str(finding.severity), finding.check), []).append(finding)
+    for (severity, check), some in grouped.items():
+        typer.echo(f"\n{severity}: {check}" + (f" ({len(some)} times)" if len(some) > 1 else ""))
+        for finding in some[:MOST_NAMED]:
+            typer.echo(make_printable(f"  {finding.place}: {finding.what}"))
+        if len(some) > MOST_NAMED:
+            typer.echo(f"  and {len(some) - MOST_NAMED} more, which --json lists")
+        typer.echo(f"  why: {some[0].why}")
+        typer.echo(f"  remedy: {some[0].remedy}")
+    typer.echo("")
+    show_score(found)
+
+
+def show_score(found: Diagnosis) -> None:
+    """Print the score of a network, and how it is made."""
+    counts = ", ".join(f"{found.count(s)} {s}{'s' * (found.count(s) != 1)}" for s in POINTS)
+    typer.echo(f"{'sound' if found.is_sound else 'not sound'}: {counts}; score {found.score} of 100")
+    rule = ", ".join(f"{points} for {severity}s" for severity, points in POINTS.items())
+    typer.echo(f"(100 less {rule}, once for each kind of finding, however many elements have it)")
 
 
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:

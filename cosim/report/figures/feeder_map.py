@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cosim.report.figures.sampling import round_values
+from cosim.report.figures.topology import ELONGATED
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
 from cosim.results.labels import describe_conductor
 from cosim.results.local_time import show_time
@@ -43,8 +44,6 @@ CLASSES = (
 MOST_NAMES = 60
 """Of more the names are not shown until the legend is clicked."""
 DARK = "without supply"
-ELONGATED = 5.0
-"""Width over height from which a drawing is stretched instead of kept to scale."""
 
 
 class Worst(NamedTuple):
