@@ -139,7 +139,8 @@ def to_energies(given: Readings, told: Told) -> tuple[Energies, list[Refused]]:
         at = late[0]
         raise DataError(
             f"meter '{given.meter}', {given.flow}: expected intervals that do not overlap, got "
-            f"{name_time(given.begin[at])} to {name_time(given.end[at])} and one from {name_time(given.begin[at + 1])}; "
+            f"{name_time(given.begin[at])} to {name_time(given.end[at])} and one from "
+            f"{name_time(given.begin[at + 1])}; "
             "import files of different resolution apart, or correct them"
         )
     energy = to_microjoules(given)
@@ -202,7 +203,8 @@ def _judge_resets(given: Readings, step: Integers, told: Told) -> tuple[Integers
     at = int(np.argmax(falls))
     if told.register_reset == "refuse":
         raise DataError(
-            f"meter '{given.meter}', {given.flow}, {name_time(given.begin[at + 1])}: expected a counter that rises, got "
+            f"meter '{given.meter}', {given.flow}, {name_time(given.begin[at + 1])}: expected a "
+            "counter that rises, got "
             f"{_say_value(given, at + 1)} after {_say_value(given, at)}; if it rolls over say its digits by "
             f"{option('register_digits')}, if it was exchanged or reset say by {option('register_reset')} zero|gap "
             "whether the new one began at 0 or what is between is unknown"

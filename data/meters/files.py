@@ -61,7 +61,8 @@ def _check_sizes(found: Sequence[Path]) -> None:
         whole += status.st_size
         if status.st_size > LARGEST_FILE_BYTES or whole > LARGEST_SUM_BYTES:
             raise DataError(
-                f"{path}: expected files of at most {LARGEST_FILE_BYTES:,} bytes, {LARGEST_SUM_BYTES:,} in all, got more; "
+                f"{path}: expected files of at most {LARGEST_FILE_BYTES:,} bytes, "
+                f"{LARGEST_SUM_BYTES:,} in all, got more; "
                 "import them in parts"
             )
 

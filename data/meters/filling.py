@@ -80,7 +80,8 @@ def fill_gaps(cells: Cells, width_s: int, rule: str, where: str) -> Filled:
         words = "|".join(CHOICES["fill"][1:])
         raise DataError(
             f"{where}: expected readings without gaps, got none for {_name_gap(cells, low, high, width_s)} "
-            f"({int(open_cells.sum()):,} intervals in {len(places):,} gaps); say by {option('fill')} {words} what fills them"
+            f"({int(open_cells.sum()):,} intervals in {len(places):,} gaps); say by "
+            f"{option('fill')} {words} what fills them"
         )
     wanted = {"zero": _fill_zero, "interpolate": _interpolate, "last-week": _copy_week}[rule](
         cells, places, width_s, where
@@ -122,7 +123,8 @@ def _copy_week(cells: Cells, places: list[tuple[int, int]], width_s: int, where:
 
 def _no_source(cells: Cells, low: int, high: int, width_s: int, where: str, what: str) -> DataError:
     return DataError(
-        f"{where}: expected {what} to fill the gap {_name_gap(cells, low, high, width_s)} from, got none; choose another "
+        f"{where}: expected {what} to fill the gap {_name_gap(cells, low, high, width_s)} "
+        "from, got none; choose another "
         f"{option('fill')}, or leave the end out by {option('span')} common"
     )
 

@@ -93,7 +93,8 @@ def join_files(parsed: Sequence[Parsed], told: Told, said: Sequence[str] = ()) -
     first, stop = choose_span(flows, spread, width_s, told)
     if (stop - first) * len(meters) > LARGEST_CELLS:
         raise DataError(
-            f"expected at most {LARGEST_CELLS:,} intervals of all meters, got {(stop - first) * len(meters):,}; import fewer"
+            f"expected at most {LARGEST_CELLS:,} intervals of all meters, got "
+            f"{(stop - first) * len(meters):,}; import fewer"
         )
     load, pv = (np.zeros((stop - first, len(meters)), np.int64) for _ in range(2))
     lines = [_line(each) for each in refused]
@@ -129,7 +130,8 @@ def find_energies(readings: Sequence[Readings], told: Told) -> tuple[list[Energi
         refused += [*dropped, *more]
         if energies.begin.size == 0:
             raise DataError(
-                f"meter '{energies.meter}', {energies.flow}: expected at least two readings of a counter, got one; add rows"
+                f"meter '{energies.meter}', {energies.flow}: expected at least two readings of a "
+                "counter, got one; add rows"
             )
         flows += split_signs(energies, told.positive)
     if not flows:
@@ -141,7 +143,8 @@ def find_energies(readings: Sequence[Readings], told: Told) -> tuple[list[Energi
             each for each in flows if sum((other.meter, other.flow) == (each.meter, each.flow) for other in flows) > 1
         )
         raise DataError(
-            f"meter '{twice.meter}': expected each direction once, got {twice.flow} with a sign and by itself; leave one out"
+            f"meter '{twice.meter}': expected each direction once, got {twice.flow} with a sign "
+            "and by itself; leave one out"
         )
     return flows, refused
 
@@ -197,7 +200,8 @@ def choose_span(flows: Sequence[Energies], spread: Sequence[Cells], width_s: int
     if differ and not told.span:
         late, early = flows[int(np.argmax(begins))], flows[int(np.argmin(stops))]
         got = (
-            f"meters begin from {name_time(min(begins) * width_s)} to {name_time(max(begins) * width_s)} ('{late.meter}') and "
+            f"meters begin from {name_time(min(begins) * width_s)} to "
+            f"{name_time(max(begins) * width_s)} ('{late.meter}') and "
             f"end from {name_time(min(stops) * width_s)} ('{early.meter}') to {name_time(max(stops) * width_s)}"
         )
         raise ask(got, "one time for all, or a word on which", "span")
@@ -218,7 +222,8 @@ def _finish_flow(
     if large.any():
         at = int(np.argmax(large))
         raise DataError(
-            f"meter '{flow.meter}', {name_time((first + at) * width_s)}: expected at most {LARGEST_INTERVAL_WH:,} Wh in an "
+            f"meter '{flow.meter}', {name_time((first + at) * width_s)}: expected at most "
+            f"{LARGEST_INTERVAL_WH:,} Wh in an "
             f"interval, got {filled.cells.wh[at]:,}; are readings in another unit?"
         )
     whose = (flow.meter, flow.flow)
@@ -278,5 +283,6 @@ def _check_names(meters: Sequence[str]) -> None:
         ):
             raise DataError(
                 f"meter {name[:100]!r}: expected a name of printable characters without space at its ends, not "
-                f"{', '.join(RESERVED_NAMES)}, and not one that a spreadsheet takes for a formula; rename it, or --meter"
+                f"{', '.join(RESERVED_NAMES)}, and not one that a spreadsheet takes for a formula; "
+                "rename it, or --meter"
             )

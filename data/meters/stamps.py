@@ -1,4 +1,4 @@
-"""Times in files of meters as seconds since 1970 UTC: with an offset, on a local clock, epochs, 24:00, numbered hours."""
+"""Times in files of meters as seconds since 1970 UTC: with an offset, on a local clock, epochs, 24:00."""
 
 from __future__ import annotations
 
@@ -245,7 +245,8 @@ def find_steps(second: Integers, key: Integers, where: str) -> Integers:
             at = int(np.argmax(wrong))
             raise DataError(
                 f"{where}: expected intervals of {usual / 60:g} minutes, or gaps of whole ones, got {steps[at] / 60:g} "
-                f"minutes from {np.datetime64(int(times[at]), 's')}Z; split the file where the length changes, or write "
+                f"minutes from {np.datetime64(int(times[at]), 's')}Z; split the file where the length "
+                "changes, or write "
                 "the start and the end of each interval"
             )
         length[rows] = usual

@@ -76,7 +76,8 @@ def check_told(told: Told) -> None:
             raise DataError(f"{option(name)}: expected one of {words}, got '{getattr(told, name)}'; correct it")
     if not 0 <= told.register_digits <= LARGEST_DIGITS:
         raise DataError(
-            f"{option('register_digits')}: expected 1 to {LARGEST_DIGITS} digits, got {told.register_digits}; correct it"
+            f"{option('register_digits')}: expected 1 to {LARGEST_DIGITS} digits, got "
+            f"{told.register_digits}; correct it"
         )
     energy = {"kWh", "Wh", "MWh"}
     if (told.kind == "power" and told.unit in energy) or (

@@ -12,7 +12,7 @@ from data.meters.importing import Metered
 
 
 def make_profile_table(metered: Metered) -> pd.DataFrame:
-    """A row an interval and meter: time (UTC), participant, load_wh, and pv_wh where a meter fed energy into the grid."""
+    """A row an interval and meter: time (UTC), participant, load_wh, pv_wh where a meter fed into the grid."""
     n = len(metered.meters)
     seconds = metered.start + np.arange(len(metered.load_wh)) * 60 * metered.interval_minutes
     table = pd.DataFrame(

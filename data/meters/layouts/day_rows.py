@@ -1,8 +1,8 @@
 """A day a row: a date, and a column for each hour, half or quarter of it.
 
-So e-distribuzione (Italy) gives quarter hours: a column of the day and 96 columns such as `00:00-00:15`, energies in kWh with
-decimal commas (e-distribuzione, "Le mie curve di carico": https://www.e-distribuzione.it). A day of 25 hours has 100 columns
-or more than the 96 are not told apart; a day of 23 has its last four empty (counted), or those that the clock skips.
+So e-distribuzione (Italy) gives quarter hours: a column of the day and 96 columns such as `00:00-00:15`, energies in
+kWh with decimal commas (portal of e-distribuzione, https://www.e-distribuzione.it). A day of 25 hours needs 100
+columns; a day of 23 has its last four empty (counted), or those that the clock skips.
 """
 
 from __future__ import annotations
@@ -93,8 +93,10 @@ def parse_day_rows(text: str, source: str, stem: str, told: Told) -> Parsed:
             if order is None:
                 raise DataError(
                     f"{source}, row {table.frame.index[int(row)]}: expected the {len(hours) * per_hour} parts of "
-                    f"{np.datetime64(int(day), 'D')} in {zone}, a day of {len(hours)} hours, got {int((~empty[row]).sum())} "
-                    "values; empty what the clock skips, add columns for what it shows twice, or name the clock of the file "
+                    f"{np.datetime64(int(day), 'D')} in {zone}, a day of {len(hours)} hours, got "
+                    f"{int((~empty[row]).sum())} "
+                    "values; empty what the clock skips, add columns for what it shows twice, or name the "
+                    "clock of the file "
                     "by --timezone (UTC+1 all year: Etc/GMT-1)"
                 )
             begin[row], there[row] = start + order * (HOUR_S // per_hour), order >= 0
@@ -136,7 +138,7 @@ def place_parts(full: Mask, hours: Sequence[int], per_hour: int) -> Integers | N
     """
     parts, columns = len(hours) * per_hour, np.arange(full.size)
     if not full[parts:].any() and (len(hours) == 24 or full[parts - per_hour : parts].any() or len(hours) == 25):
-        # as many columns as the day has parts, in their order; too few for 25 hours say nothing of the hour that is twice
+        # as many columns as the day has parts, in their order; 24 hours of 25 do not tell which hour lacks
         return (
             np.where(columns < parts, columns, -1)
             if full.size >= parts and (len(hours) != 25 or full[24 * per_hour :].any())

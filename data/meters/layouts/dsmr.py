@@ -1,8 +1,9 @@
 """Telegrams of DSMR meters (P1), one after the other in a file, as loggers keep them.
 
-A telegram begins with `/`, ends with `!` and the CRC-16 of all between (polynomial x¹⁶+x¹⁵+x²+1, least significant bit first);
-0-0:1.0.0 is its time, with S in summer and W in winter, 1-0:1.8.x are counters of what is drawn, 2.8.x of what is fed in
-(Netbeheer Nederland, "P1 Companion Standard", version 5.0.2). Telegrams whose CRC is wrong are refused and counted.
+A telegram begins with `/`, ends with `!` and the CRC-16 of all between (polynomial x¹⁶+x¹⁵+x²+1, least significant
+bit first); 0-0:1.0.0 is its time, with S in summer and W in winter, 1-0:1.8.x are counters of what is drawn, 2.8.x of
+what is fed in (Netbeheer Nederland, "P1 Companion Standard", version 5.0.2). Telegrams whose CRC is wrong are refused
+and counted.
 """
 
 from __future__ import annotations

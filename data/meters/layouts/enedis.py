@@ -1,9 +1,9 @@
 """Load curves of Enedis: two rows that describe the curve, then `Horodate;Valeur`.
 
-Enedis' customers' file has in its first row names such as `Identifiant PRM;…;Grandeur metier;…;Unite;Pas en minutes`, in its
-second what they are, and below a value with its time in ISO 8601 with an offset: the mean power, in W, of the interval that
-ends then (Enedis, "Descriptif des flux de données, courbe de charge": https://www.enedis.fr/documents). Without the two rows
-the table is an ordinary one and its unit is asked for.
+Enedis' customers' file has in its first row names such as `Identifiant PRM;…;Grandeur metier;…;Unite;Pas en minutes`,
+in its second what they are, and below a value with its time in ISO 8601 with an offset: the mean power, in W, of the
+interval that ends then (customers' portal of Enedis, https://www.enedis.fr). Without the two rows the table is an
+ordinary one and its unit is asked for.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def parse_enedis(text: str, source: str, stem: str, told: Told) -> Parsed:
     unit, what = said.get("unite", ""), said.get("grandeur physique", "")
     if unit.lower() not in UNITS or "active" not in what.lower() or "reactive" in _plain(what):
         raise DataError(
-            f"{source}, row 2: expected active energy in W, kW, Wh or kWh, got '{what}' in '{unit}'; choose the load curve"
+            f"{source}, row 2: expected active energy in W, kW, Wh or kWh, got '{what}' in "
+            f"'{unit}'; choose the load curve"
         )
     trade = _plain(said.get("grandeur metier", ""))
     flow = EXPORT if "injection" in trade or "production" in trade else IMPORT if "consommation" in trade else ""

@@ -1,9 +1,9 @@
 """Green Button: readings as ESPI XML, an Atom feed of usage points, meter readings, reading types and interval blocks.
 
-A reading type says what values are: unit (`uom` 72 is Wh, 38 W), `powerOfTenMultiplier`, `flowDirection` (1 drawn, 19 fed
-in, 4 net), `accumulationBehaviour` (4 energies of intervals, 3, 1 and 9 counters, 6 and 12 powers); times are seconds since
-1970 UTC (NAESB REQ.21, "Energy Services Provider Interface", schema https://www.naesb.org/espi.xsd). The text is read without
-a document type, so that there are no entities, and with bounds on its elements.
+A reading type says what values are: unit (`uom` 72 is Wh, 38 W), `powerOfTenMultiplier`, `flowDirection` (1 drawn, 19
+fed in, 4 net), `accumulationBehaviour` (4 energies of intervals, 3 and 1 counters, 6 and 12 powers); times are
+seconds since 1970 UTC (NAESB REQ.21, "Energy Services Provider Interface", schema https://www.naesb.org/espi.xsd).
+The text is read without a document type, so that there are no entities, and with bounds on its elements.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from data.meters.told import Told
 LARGEST_ELEMENTS, DEEPEST = 5_000_000, 60
 UNITS = {"72": "Wh", "38": "W"}
 FLOWS = {"1": IMPORT, "19": EXPORT, "4": NET, "0": NET, "": NET}
-KINDS = {"4": INTERVAL, "3": REGISTER, "1": REGISTER, "9": REGISTER, "6": POWER, "12": POWER}
-ESTIMATED = ("7", "8", "9", "10", "18")
-"""ReadingQuality that is no measurement: manually edited, estimated, projected … of the schema's QualityOfReading."""
+KINDS = {"4": INTERVAL, "3": REGISTER, "1": REGISTER, "6": POWER, "12": POWER}
+ESTIMATED = ("7", "8", "9", "12")
+"""ReadingQuality that is no measurement: edited by hand, estimated (two kinds), projected."""
 
 
 class Entry(NamedTuple):
@@ -83,7 +83,8 @@ def parse_espi(text: str, source: str, stem: str, told: Told) -> Parsed:
     }
     if not by_kind["IntervalBlock"] or not by_kind["ReadingType"]:
         raise DataError(
-            f"{source}: expected a Green Button feed with ReadingType and IntervalBlock, got none; ask for interval data"
+            f"{source}: expected a Green Button feed with ReadingType and IntervalBlock, got none; "
+            "ask for interval data"
         )
     readings: list[Readings] = []
     refused: dict[tuple[str, str], int] = {}
@@ -162,7 +163,8 @@ def _find_type(reading: Entry | None, types: Sequence[Entry], source: str) -> El
     if len(types) == 1:
         return types[0].content
     raise DataError(
-        f"{source}: expected links from each IntervalBlock to its MeterReading and ReadingType, got none; ask for the file again"
+        f"{source}: expected links from each IntervalBlock to its MeterReading and "
+        "ReadingType, got none; ask for the file again"
     )
 
 
@@ -201,7 +203,8 @@ def read_type(described: ElementTree.Element, source: str) -> Type:
     kind = POWER if unit == "W" else KINDS.get(behaviour, "")
     if kind == "" or (kind == POWER and unit == "Wh"):
         raise DataError(
-            f"{source}, ReadingType: expected accumulationBehaviour 4 (energies of intervals), 1, 3 or 9 (counters) of energies, "
+            f"{source}, ReadingType: expected accumulationBehaviour 4 (energies of intervals), 1, "
+            "3 or 9 (counters) of energies, "
             f"got '{behaviour}'; correct the file"
         )
     multiplier, length = _text(described, "powerOfTenMultiplier") or "0", _text(described, "intervalLength") or "0"
@@ -227,7 +230,8 @@ def _read_block(values: Sequence[ElementTree.Element], described: Type, meter: s
         amount = raw * 10**power if power >= 0 else (2 * raw + 10**-power) // (2 * 10**-power)
         if abs(amount) > LARGEST[described.kind]:
             raise DataError(
-                f"{source}, IntervalReading at {start}: expected at most 1 GWh, got {raw} times 10^{described.power_of_ten}"
+                f"{source}, IntervalReading at {start}: expected at most 1 GWh, got {raw} times "
+                f"10^{described.power_of_ten}"
             )
         begin.append(start + (length if described.kind == REGISTER else 0))
         end.append(start + length)

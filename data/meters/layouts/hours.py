@@ -1,9 +1,9 @@
 """Days whose hours are numbered 1 to 24, as Spanish distributors write them; 23 or 25 where clocks are turned.
 
-Public files of Datadis and i-DE have the columns CUPS, Fecha, Hora and an energy; hour 1 ends at 01:00 (Datadis, "Manual de
-usuario": https://datadis.es). On days on which clocks are turned some files count the hours (1 to 23, 1 to 25), others
-write what the clock shows (no 3, or 3 twice). Which of both a day does is seen from its numbers; a day that may be read
-in two ways is refused.
+Public files of Datadis and i-DE have the columns CUPS, Fecha, Hora and an energy; hour 1 ends at 01:00
+(https://datadis.es). On days on which clocks are turned some files count the hours (1 to 23, 1 to 25), others write
+what the clock shows (no 3, or 3 twice). Which of both a day does is seen from its numbers; a day that may be read in
+two ways is refused.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def read_hour_ends(
             places = place_hours(numbers[mine].tolist(), hours)
             if places is None:
                 raise DataError(
-                    f"{number.table.source}, column '{number.name}', row {number.table.frame.index[mine[0]]}: expected the "
+                    f"{number.table.source}, column '{number.name}', row "
+                    f"{number.table.frame.index[mine[0]]}: expected the "
                     f"{len(hours)} hours of {_name_day(int(day))} in {zone}, got {_name_hours(numbers[mine])}; "
                     "correct the day, or name the clock of the file by --timezone (UTC+1 all year: Etc/GMT-1)"
                 )
@@ -113,7 +114,7 @@ def place_hours(numbers: Sequence[int], hours: Sequence[int]) -> list[int] | Non
     for number in numbers:
         places = [place for place, label in enumerate(labels, 1) if label == number]
         if seen.get(number, 0) >= len(places):
-            shown: list[int] = []
+            shown = []
             break
         shown.append(places[seen.get(number, 0)])
         seen[number] = seen.get(number, 0) + 1

@@ -1,9 +1,9 @@
 """NEM12: interval data of Australia's market, read by the library nemreader.
 
-Rows 200 name meter, stream, unit and length of the interval, rows 300 hold a day, rows 400 the quality of parts of it. Times
-are in market time, UTC+10 all year; stream E is drawn from the grid, B fed into it (AEMO, "Meter Data File Format
-Specification NEM12 & NEM13": https://aemo.com.au). nemreader leaves out, with a line in a log, what it cannot read: all rows
-are therefore checked before, so that nothing is left out here.
+Rows 200 name meter, stream, unit and length of the interval, rows 300 hold a day, rows 400 the quality of parts of
+it. Times are in market time, UTC+10 all year; stream E is drawn from the grid, B fed into it (AEMO, "Meter Data File
+Format Specification NEM12 & NEM13": https://aemo.com.au). nemreader leaves out, with a line in a log, what it cannot
+read: all rows are therefore checked before, so that nothing is left out here.
 """
 
 from __future__ import annotations

@@ -14,30 +14,147 @@ from data.meters.readings import EXPORT, IMPORT, NET, POWER, REGISTER
 from data.trades import REACTIVE
 
 TIME = {
-    *["time", "timestamp", "datetime", "stamp", "zeit", "zeitstempel", "zeitpunkt", "uhrzeit", "horodate", "horodatage", "fechahora", "tijd", "tijdstip"]
+    *[
+        "time",
+        "timestamp",
+        "datetime",
+        "stamp",
+        "zeit",
+        "zeitstempel",
+        "zeitpunkt",
+        "uhrzeit",
+        "horodate",
+        "horodatage",
+        "fechahora",
+        "tijd",
+        "tijdstip",
+    ]
 }
 TIME |= {*["epoch", "unix", "unixtime", "ts", "hour", "hora", "heure", "ora", "uur", "stunde", "moment", "instant"]}
 DATE = {*["date", "day", "fecha", "datum", "giorno", "dia", "jour", "data", "dag", "tag"]}
 HOUR = {*["hour", "hora", "heure", "ora", "uur", "stunde", "time", "uhrzeit", "zeit", "hr"]}
 START = {*["start", "begin", "from", "von", "ab", "inicio", "debut", "beginning", "inizio", "van"]}
 END = {*["end", "to", "until", "bis", "fin", "fine", "tot", "stop", "ending", "final"]}
-METER = {*["meter", "meterid", "participant", "id", "house", "household", "cups", "pod", "prm", "pdl", "ean", "mpan", "nmi", "zahlpunkt", "zaehlpunkt"]}
-METER |= {*["serial", "device", "customer", "site", "lclid", "zahler", "zaehler", "contatore", "compteur", "contador", "meteringpoint"]}
+METER = {
+    *[
+        "meter",
+        "meterid",
+        "participant",
+        "id",
+        "house",
+        "household",
+        "cups",
+        "pod",
+        "prm",
+        "pdl",
+        "ean",
+        "mpan",
+        "nmi",
+        "zahlpunkt",
+        "zaehlpunkt",
+    ]
+}
+METER |= {
+    *[
+        "serial",
+        "device",
+        "customer",
+        "site",
+        "lclid",
+        "zahler",
+        "zaehler",
+        "contatore",
+        "compteur",
+        "contador",
+        "meteringpoint",
+    ]
+}
 FLAG = {*["dst", "season", "sommerzeit", "verano", "summer", "estacion", "isdst", "summertime"]}
-QUALITY = {*["quality", "status", "estado", "metodo", "metodoobtencion", "estimado", "qualite", "statut", "method", "flag", "obtencion"]}
+QUALITY = {
+    *[
+        "quality",
+        "status",
+        "estado",
+        "metodo",
+        "metodoobtencion",
+        "estimado",
+        "qualite",
+        "statut",
+        "method",
+        "flag",
+        "obtencion",
+    ]
+}
 TELLS_APART = {*["direction", "flow", "channel", "obis", "register", "tariff", "tarif", "phase"]}
 """Columns that say which of several readings a row is: they cannot be left out."""
 SUMS = {*["total", "sum", "gesamt", "summe", "suma", "somme", "totale"]}
-EXPORT_WORDS = {*["export", "exported", "feed", "feedin", "injection", "injected", "einspeisung", "vertida", "excedente", "as", "surplus", "pv"]}
-EXPORT_WORDS |= {*["generation", "production", "returned", "teruglevering", "immissione", "immessa", "generacion", "erzeugung"]}
-IMPORT_WORDS = {*["import", "imported", "consumption", "load", "demand", "consumo", "bezug", "verbrauch", "ae", "ai", "withdrawal", "prelievo"]}
+EXPORT_WORDS = {
+    *[
+        "export",
+        "exported",
+        "feed",
+        "feedin",
+        "injection",
+        "injected",
+        "einspeisung",
+        "vertida",
+        "excedente",
+        "as",
+        "surplus",
+        "pv",
+    ]
+}
+EXPORT_WORDS |= {
+    *["generation", "production", "returned", "teruglevering", "immissione", "immessa", "generacion", "erzeugung"]
+}
+IMPORT_WORDS = {
+    *[
+        "import",
+        "imported",
+        "consumption",
+        "load",
+        "demand",
+        "consumo",
+        "bezug",
+        "verbrauch",
+        "ae",
+        "ai",
+        "withdrawal",
+        "prelievo",
+    ]
+}
 IMPORT_WORDS |= {*["consommation", "soutirage", "prelevata", "afname", "consumed", "used", "usage"]}
 NET_WORDS = {*["net", "netto", "saldo", "balance", "neto"]}
 REGISTER_WORDS = {
-    *["index", "cumulative", "cumulated", "zahlerstand", "zaehlerstand", "meterstand", "counter", "lectura", "totalizer", "stand"]
+    *[
+        "index",
+        "cumulative",
+        "cumulated",
+        "zahlerstand",
+        "zaehlerstand",
+        "meterstand",
+        "counter",
+        "lectura",
+        "totalizer",
+        "stand",
+    ]
 }
 VALUE_WORDS = {
-    *["value", "valeur", "valor", "wert", "energy", "power", "energie", "energia", "puissance", "potencia", "leistung", "reading", "readings"]
+    *[
+        "value",
+        "valeur",
+        "valor",
+        "wert",
+        "energy",
+        "power",
+        "energie",
+        "energia",
+        "puissance",
+        "potencia",
+        "leistung",
+        "reading",
+        "readings",
+    ]
 }
 UNITS = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W"}
 LENGTH_WORDS = {*["pas", "step", "duration", "length"]}

@@ -3,9 +3,8 @@
 So read are the files of many portals, whose headers say what they hold:
 
 - Datadis and i-DE (Spain): `CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion`, `CUPS;Fecha;Hora;AE_kWh;AS_kWh;…`; hours are
-  numbered from 1 by their ends (https://datadis.es, "Manual de usuario").
-- Enedis (France): `Horodate;Valeur` below two rows that describe the curve: mean power in W, ISO 8601, the end of the interval
-  (Enedis, "Guide d'implémentation, courbe de charge": https://www.enedis.fr).
+  numbered from 1 by their ends (https://datadis.es).
+- Enedis (France): `Horodate;Valeur` below two rows that describe the curve: mean power in W, ISO 8601, the end of the interval (https://www.enedis.fr).
 - What loggers and spreadsheets write.
 """
 
@@ -246,7 +245,8 @@ def _find_values(
     for name in kinds.get("apart", []):
         if table.frame[name].nunique(dropna=False) > 1:
             raise DataError(
-                f"{table.source}, column '{name}': expected one value, as it tells readings of a meter apart, got several; "
+                f"{table.source}, column '{name}': expected one value, as it tells readings of a meter "
+                "apart, got several; "
                 f"split the file by it, make it part of the meter's name, or say {option('leave_out')} {name}"
             )
     if told.value_column:
@@ -268,7 +268,8 @@ def _find_values(
     sums = [each for each in values if names[each].words & roles.SUMS]
     if sums and len(values) > 1:
         raise DataError(
-            f"{table.source}, column '{sums[0]}': expected meters, got what may be a sum of them; say {option('leave_out')} "
+            f"{table.source}, column '{sums[0]}': expected meters, got what may be a sum of them; "
+            f"say {option('leave_out')} "
             f"'{sums[0]}', or rename it"
         )
     return values, [each for each in possible if each not in values]
@@ -362,7 +363,8 @@ def _choose_kind(column: Column, name: roles.Name, unit: str, told: Told) -> str
     kind = name.kind or find_kind(unit)
     if kind and told.kind and kind != told.kind:
         raise DataError(
-            f"{column.table.source}, column '{name.written}' in {unit}: expected {told.kind}, as --kind says, got {kind} by "
+            f"{column.table.source}, column '{name.written}' in {unit}: expected {told.kind}, as "
+            f"--kind says, got {kind} by "
             "its name and unit; leave the option out, or rename the column"
         )
     return kind or told.kind or INTERVAL
@@ -435,7 +437,8 @@ def _read_spans(table: Table, found: Roles, told: Told, known: Known, codes: Int
 def _choose_stamp(table: Table, found: Roles, told: Told, stamp: str, because: str, known: Known) -> tuple[str, str]:
     if stamp and told.stamp and stamp != told.stamp:
         raise DataError(
-            f"{table.source}: expected times at the {told.stamp} of intervals, as --stamp says, got the {stamp} {because}; "
+            f"{table.source}: expected times at the {told.stamp} of intervals, as --stamp says, "
+            f"got the {stamp} {because}; "
             "leave the option out"
         )
     if not (stamp or told.stamp or known.stamp):
