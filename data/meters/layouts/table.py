@@ -4,7 +4,8 @@ So read are the files of many portals, whose headers say what they hold:
 
 - Datadis and i-DE (Spain): `CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion`, `CUPS;Fecha;Hora;AE_kWh;AS_kWh;…`; hours are
   numbered from 1 by their ends (https://datadis.es).
-- Enedis (France): `Horodate;Valeur` below two rows that describe the curve: mean power in W, ISO 8601, the end of the interval (https://www.enedis.fr).
+- Enedis (France): `Horodate;Valeur` below two rows that describe the curve: mean power in W, ISO 8601, the end of the
+  interval (https://www.enedis.fr).
 - What loggers and spreadsheets write.
 """
 
@@ -276,9 +277,11 @@ def _find_values(
 
 
 def _has_numbers(table: Table, name: str) -> bool:
-    """Whether a column has numbers and nothing else."""
+    """Whether a column holds numbers: by its cells, or by a unit in its name, so that a wrong cell is refused there."""
     values = table.frame[name]
-    if pd.api.types.is_numeric_dtype(values):
+    if values.isna().all():
+        return False
+    if pd.api.types.is_numeric_dtype(values) or roles.read_name(name).unit:
         return True
     texts = [each for each in values.dropna().unique()[:10_000] if isinstance(each, str)]
     # a column of text beside the values is one that is left out, but one with a few wrong cells is to be refused there

@@ -219,6 +219,36 @@ def test_a_header_and_an_option_that_contradict_each_other_are_refused() -> None
         read(rows(("2024-06-01T00:00Z", 1), ("2024-06-01T01:00Z", 0)), UTC._replace(unit="kW"))
 
 
+def test_lengths_that_change_are_read_where_a_column_says_them_and_refused_elsewhere() -> None:
+    times = [f"2024-01-01T{m // 60:02}:{m % 60:02}Z" for m in (0, 10, 20, 30, 60, 90, 120)]
+    text = rows(*zip(times, (6, 3, 0, 1, 2, 1, 4), strict=True), head="time,load_kw")
+    with pytest.raises(DataError, match="length changes"):
+        read(text, UTC)
+    steps = ["pas", *["PT10M"] * 3, *["PT30M"] * 4]
+    lines = [f"{line},{step}" for line, step in zip(text.splitlines(), steps, strict=True)]
+    found = read("\n".join(lines), UTC._replace(interval_minutes=30))
+    assert energies(found) == [1500, 500, 1000, 500, 2000]
+
+
+def test_columns_are_used_refused_or_named_as_left_out() -> None:
+    text = "time,load_kwh,export_kwh,price_eur_per_kwh,note\n2024-06-01T00:00Z,1,,0.2,x\n2024-06-01T01:00Z,0,,0.2,y\n"
+    found = read(text, UTC)
+    assert [each for each in found.said if "left out" in each] == [
+        f"column '{name}' left out" for name in ("export_kwh", "price_eur_per_kwh", "note")
+    ]
+    with pytest.raises(DataError, match="column 'load_kwh', row 2: expected a number"):
+        read(text.replace(",1,,", ",many,,"), UTC)
+    with pytest.raises(DataError, match="--leave-out"):
+        read(text.replace("export_kwh", "total_kwh").replace("1,,", "1,2,"), UTC)
+
+
+def test_start_and_end_of_each_interval() -> None:
+    text = "from,to,kwh\n2024-06-01T00:00Z,2024-06-01T00:15Z,1\n2024-06-01T00:15Z,2024-06-01T01:15Z,4\n"
+    assert energies(read(text, Told(interval_minutes=15))) == [1000] * 5
+    with pytest.raises(DataError, match="do not overlap"):
+        read(text.replace("T00:15Z,1", "T00:30Z,1"), Told(interval_minutes=15))
+
+
 def test_one_file_a_meter_in_a_folder(tmp_path: Path) -> None:
     for name in ("ann", "bob"):
         (tmp_path / f"{name}.csv").write_text(rows(("2024-06-01T00:00Z", 1), ("2024-06-01T01:00Z", len(name))))
@@ -296,7 +326,7 @@ def test_nem12() -> None:
     assert (found.load_wh.sum(), found.pv_wh.sum()) == (6000, 46 * 125)
     assert any(line.what == "refused" and line.number == 2 for line in found.account)
     for broken in (text.replace("900\n", ""), text.replace(",0.125", "", 1), text.replace("400,1,2", "400,0,2")):
-        with pytest.raises(DataError, match="m[.]csv"):
+        with pytest.raises(DataError, match=r"m[.]csv"):
             read(broken)
 
 
