@@ -25,7 +25,7 @@ from data.meters.energies import (
 from data.meters.files import list_files, read_meter_file
 from data.meters.filling import fill_gaps
 from data.meters.readings import EXPORT, IMPORT, Parsed, Readings, Refused
-from data.meters.told import Told, ask, check_told
+from data.meters.told import Told, ask, check_told, option
 from data.profiles import INTERVALS_MINUTES, LENGTHS, RESERVED_NAMES, SPREAD
 from data.series import Integers
 from data.tables import LARGEST_INTERVAL_WH
@@ -85,6 +85,7 @@ def join_files(parsed: Sequence[Parsed], told: Told, said: Sequence[str] = ()) -
     refused = [each for part in parsed for each in part.refused]
     flows, more = find_energies([each for part in parsed for each in part.readings], told)
     refused += more
+    _check_idle(flows, told)
     meters = tuple(dict.fromkeys(each.meter for each in flows))
     _check_names(meters)
     minutes, words = choose_interval(flows, told)
@@ -268,6 +269,13 @@ def _place(cells: Cells, first: int, stop: int) -> tuple[Cells, tuple[int, int]]
 
 def _line(refused: Refused) -> Line:
     return Line(refused.meter, refused.flow, REFUSED, refused.why, "", "", refused.number, refused.wh)
+
+
+def _check_idle(flows: Sequence[Energies], told: Told) -> None:
+    """Raise DataError if counters are spoken of and there are none."""
+    said = "register_digits" if told.register_digits else "register_reset" if told.register_reset != "refuse" else ""
+    if said and not any(each.of_counter for each in flows):
+        raise DataError(f"{option(said)}: expected a counter, got none in the files; leave the option out")
 
 
 def _check_names(meters: Sequence[str]) -> None:

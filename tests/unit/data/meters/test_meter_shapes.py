@@ -197,6 +197,21 @@ def test_negative_readings_are_split_by_what_is_said_of_them() -> None:
     assert (energies(found), found.pv_wh[:, 0].tolist()) == ([0, 2000, 0], [1000, 0, 3000])
 
 
+def test_an_option_on_counters_where_there_are_none_is_refused() -> None:
+    with pytest.raises(DataError, match="--register-digits: expected a counter"):
+        read(rows(("2024-06-01T00:00Z", 1), ("2024-06-01T01:00Z", 0)), UTC._replace(register_digits=5))
+
+
+def test_not_a_microjoule_is_lost_between_intervals() -> None:
+    half = np.array([UJ_PER_WH // 2])  # one less would be no Wh
+    given_half = Energies("m", "import", np.array([57]), np.array([64]), half, half < 0, False)
+    assert spread_energies(given_half, 60).wh.sum() == 1
+
+
+def test_the_checksum_is_that_of_the_standard() -> None:
+    assert find_crc16(b"123456789") == 0xBB3D  # check value of CRC-16/ARC
+
+
 def test_kw_are_means_of_their_interval() -> None:
     text = rows(*((f"2024-06-01T{t}Z", v) for t, v in zip(QUARTERS, (0.4, 1, 0, 2), strict=True)), head="time,load_kw")
     assert energies(read(text, UTC)) == [100, 250, 0, 500]
