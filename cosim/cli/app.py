@@ -24,6 +24,7 @@ with import_on_demand():
     from cosim.cli.people import people_app
     from cosim.cli.portfolio import portfolio_app
     from cosim.cli.portfolio_report import portfolio_report_app
+    from cosim.cli.profiles import profiles_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
     from cosim.cli.report import compare, report
@@ -40,6 +41,7 @@ app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")
 app.add_typer(portfolio_app, name="portfolio")
 app.add_typer(net_app, name="net")
+app.add_typer(profiles_app, name="profiles")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]

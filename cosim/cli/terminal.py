@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cosim.validation.envelopes import OperatingEnvelopes
     from cosim.validation.hosting import Hosting
     from cosim.validation.validate import Validation
+    from data.meters.account import Line
 
 NOT_SOLVED = "not solved"
 MOST_NAMED = 5
@@ -477,6 +478,29 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     show_notes(found.notes)
     if out is not None:
         show_written([out / "voltage.csv", out / "branch_current.csv"])
+
+
+def show_meters(sums: pd.DataFrame, lines: Sequence[Line], said: Iterable[str], written: Sequence[Path]) -> None:
+    """Print what was read, filled, refused and written of each meter, why, and what was understood."""
+    parts = ("read", "cut", "filled", "refused", "written")
+    table = make_table("profiles of meters, counts and Wh", "meter", "direction", *(f"{name}>" for name in parts))
+    for row in sums.head(MOST_ROWS).to_dict(orient="records"):
+        cells = [
+            f"{row[f'{name}_count']:,}: {row[f'{name}_wh']:,} Wh" if row[f"{name}_count"] else "-" for name in parts
+        ]
+        table.add_row(*(escape(make_printable(str(row[name]))) for name in ("meter", "direction")), *cells)
+    Console().print(table)
+    if len(sums) > MOST_ROWS:
+        typer.echo(f"and {len(sums) - MOST_ROWS:,} more; --report has them all")
+    rest = [line for line in lines if line.what not in ("read", "written")]
+    for line in rest[:MOST_ROWS]:
+        times = f" {line.begin} to {line.end}" if line.begin else ""
+        which = f"{line.what} {line.meter}, {line.direction}: {line.rule},{times} {line.number:,}, {line.wh:,} Wh"
+        typer.echo(make_printable(which))
+    if len(rest) > MOST_ROWS:
+        typer.echo(f"and {len(rest) - MOST_ROWS:,} more such lines; --report has them all")
+    show_notes(said)
+    show_written(written)
 
 
 def show_difference(judge: str, found: Difference) -> None:

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "docs/how-to/anchor-a-ledger.md": ("tests/docs/test_anchor_docs.py", 4),
     "docs/how-to/envelopes.md": ("tests/docs/test_envelopes_docs.py", 2),
     "docs/how-to/market-inside-envelopes.md": ("tests/docs/test_within_docs.py", 1),
+    "docs/how-to/meters.md": ("tests/docs/test_meters_docs.py", 1),
     "docs/how-to/medium-voltage.md": ("tests/docs/test_medium_voltage_docs.py", 2),
     "docs/how-to/own-copy.md": ("tests/docs/test_own_copy_docs.py", 6),
     "docs/how-to/serve.md": ("tests/unit/cosim/cli/test_serve.py", 5),  # and in a browser
