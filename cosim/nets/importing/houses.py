@@ -61,6 +61,8 @@ class Housed(NamedTuple):
 def find_houses(imported: Imported) -> Housed | None:
     """Participants and their profiles; None where nothing in the network draws or feeds constant power.
 
+    Powers of the file become hourly profiles.
+
     Raises
     ------
     ScenarioError

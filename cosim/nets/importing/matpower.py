@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandapower as pp
 
 from cosim.nets.importing.checked import finish_import
 from cosim.nets.importing.imported import Imported, LeftOut
@@ -66,6 +67,8 @@ def import_matpower(path: Path) -> Imported:
         raise GridError(
             f"{where}: expected a case that pandapower converts, got {type(reason).__name__}: {shorten(reason)}"
         ) from reason
+    pp.set_user_pf_options(net, trafo_model="pi", calculate_voltage_angles=True)  # as MATPOWER's own branches
+    net.bus["name"] = [f"bus {number:.0f}" for number in case.matrix["bus"][:, 0]]
     return finish_import(
         net,
         where,
@@ -180,7 +183,7 @@ def _parse_matrix(text: str, place: str) -> Floats:
         for cell in row:
             if not _NUMBER.fullmatch(cell):
                 raise GridError(f"{place}: expected a number, got '{shorten(cell)}'; write it with savecase")
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
 
 
 def _check_case(fields: dict[str, Any], others: tuple[str, ...], where: str) -> Case:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandapower as pp
 import pandas as pd
 
@@ -25,7 +26,7 @@ from cosim.nets.models import Model
 from cosim.results.csv_text import format_csv
 from cosim.results.folders import make_folder
 from cosim.scenario.files import parse_scenario
-from data.tables import write_profiles
+from data.tables import LARGEST_INTERVAL_WH, write_profiles
 from grid_models.phases import tables
 
 SCENARIO = "scenario.toml"
@@ -115,6 +116,8 @@ def prepare_files(imported: Imported, out: Path, name: str) -> Prepared:
     makers: dict[str, Callable[[Path], Any]] = {out.name: lambda path: _write_net(net, path)}
     if housed is None:
         return Prepared(out.parent, makers, "", ("no scenario: nothing in the network draws or feeds constant power",))
+    if too_large := _find_too_large(housed):
+        return Prepared(out.parent, makers, "", (f"no scenario: {too_large}",))
     profiles = f"profiles.{'csv' if housed.is_constant else 'parquet'}"
     network, notes = out.name, housed.notes
     if housed.kept:
@@ -128,6 +131,21 @@ def prepare_files(imported: Imported, out: Path, name: str) -> Prepared:
     makers[profiles] = lambda path: write_profiles(housed.profiles, path, with_price=False)
     makers[SCENARIO] = lambda path: path.write_text(text, encoding="utf-8")
     return Prepared(out.parent, makers, text, notes)
+
+
+def _find_too_large(housed: Housed) -> str:
+    """Who draws or feeds more than a table of profiles holds; empty where nobody does."""
+    given = housed.profiles
+    largest = np.maximum(given.load_wh, given.pv_wh).max(axis=0)
+    if given.load_varh is not None:
+        largest = np.maximum(largest, np.abs(given.load_varh).max(axis=0))
+    if largest.max() <= LARGEST_INTERVAL_WH:
+        return ""
+    name = given.participants[int(np.argmax(largest))]
+    return (
+        f"'{name}' exchanges {largest.max() / 1e6:,.6g} MWh in an interval, and participants at most "
+        f"{LARGEST_INTERVAL_WH / 1e6:g}; this is a network of transmission, not of houses"
+    )
 
 
 def _write_net(net: Any, path: Path) -> None:

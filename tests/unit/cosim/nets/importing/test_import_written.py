@@ -86,6 +86,17 @@ def test_what_participants_do_not_stand_for_is_kept_in_a_second_file(tmp_path: P
 
 
 @pytest.mark.slow
+def test_a_network_of_transmission_has_no_scenario(tmp_path: Path) -> None:
+    net = pp.create_empty_network()
+    pp.create_bus(net, 110.0, name="town")
+    pp.create_ext_grid(net, 0)
+    pp.create_load(net, 0, 40.0)
+    prepared = prepare_files(finish_import(net, "net"), tmp_path / "feeder.json", "town")
+    assert (list(prepared.makers), prepared.scenario) == (["feeder.json"], "")
+    assert "'town' exchanges 40 MWh in an interval, and participants at most 10" in prepared.notes[0]
+
+
+@pytest.mark.slow
 def test_the_account_as_json(tmp_path: Path) -> None:
     net = pn.create_cigre_network_lv()
     pp.to_json(net, str(tmp_path / "given.json"))
