@@ -45,8 +45,6 @@ def import_net(
       gridsettle net import street.dss --out street/feeder.json
 
       gridsettle net import --simbench 1-LV-rural1--0-sw --out rural/feeder.json
-
-      gridsettle run rural/scenario.toml
     """
     with progress.tell_compiling(), bad_input_ends():
         paths = list(files or ())

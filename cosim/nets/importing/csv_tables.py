@@ -24,8 +24,6 @@ from grid_models.errors import suggest_name
 LARGEST = 1e9
 MOST_BYTES = 64 * 2**20
 NEEDED = ("bus",)
-POWER = (("p_mw", "p_kw"), ("q_mvar", "q_kvar"))
-"""Names of columns, each with the one that is a thousandth of it."""
 LINE = ("r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km", "max_i_ka")
 TRAFO = ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent")
 NUMBERS: dict[str, dict[str, float | None]] = {

@@ -73,7 +73,8 @@ def import_network(paths: Sequence[Path]) -> Imported:
         importer = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as reason:
         raise GridError(
-            f"{paths[0]}: expected a version of gridsettle that reads {kind.words}, got one without; convert the file"
+            f"{paths[0]}: expected what reads {kind.words}, found no module {reason.name}; install the extra of "
+            "gridsettle that has it"
         ) from reason
     imported: Imported = importer(paths[0])
     return imported

@@ -60,6 +60,7 @@ def import_matpower(path: Path) -> Imported:
     matrix = {name: values.copy() for name, values in case.matrix.items()}
     for name, columns in (("bus", [0]), ("gen", [0]), ("branch", [0, 1])):
         matrix[name][:, columns] -= 1  # MATLAB counts from 1
+    n_charged = _move_charging(matrix, case.base_mva)
     matrix["branch"][matrix["branch"][:, 8] == 0.0, 8] = 1.0  # a ratio of 0 is that of a line
     try:
         net = from_ppc({"version": 2, "baseMVA": case.base_mva, **matrix}, f_hz=F_HZ)
@@ -74,8 +75,33 @@ def import_matpower(path: Path) -> Imported:
         where,
         elements={name: len(values) for name, values in case.matrix.items()},
         left_out=tuple(LeftOut(f"mpc.{name}", WHAT[name]) for name in case.others),
-        notes=(f"a case has no frequency: {F_HZ:g} Hz", *_note_ratings(case)),
+        notes=(f"a case has no frequency: {F_HZ:g} Hz", *_note_ratings(case), *_note_charging(n_charged)),
     )
+
+
+def _move_charging(matrix: dict[str, Floats], base_mva: float) -> int:
+    """Move the charging of transformers to shunts of the buses at their ends; returns how many have some.
+
+    pandapower's converter takes charging of a transformer for its magnetising current, with the other sign. Behind an
+    ideal ratio half of it is a shunt of b/2/ratio² at the one end and of b/2 at the other, which is the same circuit.
+    """
+    bus, branch = matrix["bus"], matrix["branch"]
+    row = {number: k for k, number in enumerate(bus[:, 0].tolist())}
+    ends = np.array([[row[end] for end in pair] for pair in branch[:, :2].tolist()])
+    is_trafo = (branch[:, 8] != 0.0) | (branch[:, 9] != 0.0) | (bus[ends[:, 0], 9] != bus[ends[:, 1], 9])
+    charged = np.flatnonzero(is_trafo & (branch[:, 4] != 0.0))
+    for k in charged:
+        ratio = branch[k, 8] or 1.0
+        half_mvar = branch[k, 4] / 2.0 * base_mva * (branch[k, 10] > 0)
+        bus[ends[k, 0], 5] += half_mvar / ratio**2
+        bus[ends[k, 1], 5] += half_mvar
+    branch[charged, 4] = 0.0
+    return int(charged.size)
+
+
+def _note_charging(n_charged: int) -> tuple[str, ...]:
+    said = "transformers have charging: it is carried by shunts at their ends, which is the same circuit"
+    return (f"{n_charged} {said}",) if n_charged else ()
 
 
 def _note_ratings(case: Case) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pandapower as pp
@@ -17,8 +18,9 @@ from cosim.cli.app import app
 from cosim.cli.net_import import name_scenario
 from cosim.errors import ScenarioError
 from cosim.nets.importing.checked import finish_import
-from cosim.nets.importing.formats import FORMATS, choose_format
+from cosim.nets.importing.formats import FORMATS, choose_format, import_network
 from cosim.nets.importing.written import Prepared, prepare_files, write_files
+from grid_models.errors import GridError
 from grid_models.feeder.net_file import read_net
 
 
@@ -129,6 +131,13 @@ def test_formats_are_told_by_their_endings(tmp_path: Path) -> None:
     for name, kind in FORMATS.items():
         for ending in kind.endings:
             assert choose_format([Path(f"street{ending.upper()}")]) == name
+
+
+def test_a_reader_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "cosim.nets.importing.opendss"
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(GridError, match=f"expected what reads OpenDSS, found no module {module}; install the extra"):
+        import_network([Path("street.dss")])
 
 
 def test_a_scenario_is_named_after_its_file() -> None:
