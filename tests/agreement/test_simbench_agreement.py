@@ -14,10 +14,8 @@ import numpy as np
 import pandapower as pp
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from cosim import Scenario, run
-from cosim.cli.app import app
 from cosim.nets.importing.simbench import import_simbench
 from cosim.nets.importing.written import prepare_files, write_files
 
@@ -46,8 +44,12 @@ def in_whole_wh(net: Any) -> Any:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_twenty_quarter_hours_equal_runpp_on_absolute_values(code: str, tmp_path: Path) -> None:
+def test_twenty_quarter_hours_equal_runpp_on_absolute_values(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     simbench = pytest.importorskip("simbench", reason="the extra gridsettle[simbench] is not installed")
+    net = simbench.get_simbench_net(code)
+    monkeypatch.setattr(simbench, "get_simbench_net", lambda code: deepcopy(net))  # reading one takes seconds
     imported = import_simbench(code)
     year = imported.profiles
     assert year is not None
@@ -65,7 +67,6 @@ def test_twenty_quarter_hours_equal_runpp_on_absolute_values(code: str, tmp_path
     found = run(scenario, tmp_path / "run").table("bus_voltage").to_pandas()
     ours = found.pivot(index="time", columns="bus", values="vm_pu").to_numpy()
 
-    net = simbench.get_simbench_net(code)
     power = simbench.get_absolute_values(net, profiles_instead_of_study_cases=True)
     for k, t in enumerate(chosen):
         for (table, column), values in power.items():
@@ -73,22 +74,3 @@ def test_twenty_quarter_hours_equal_runpp_on_absolute_values(code: str, tmp_path
                 net[table][column] = values.loc[t]
         assert np.abs(ours[k] - solve(in_whole_wh(net)).to_numpy()).max() < 1e-6
         assert np.abs(ours[k] - solve(net).to_numpy()).max() < 3e-5
-
-
-def test_one_command_runs_a_grid_and_its_files_run_again(tmp_path: Path) -> None:
-    pytest.importorskip("simbench", reason="the extra gridsettle[simbench] is not installed")
-    rural = tmp_path / "rural"
-    begun = ["run", "--simbench", CODES[0], "--until", "2016-01-01T06:00", "--no-report"]
-    done = CliRunner().invoke(app, [*begun, "--out", str(rural)])
-    assert done.exit_code == 0, done.output
-    again = ["run", str(rural / "scenario.toml"), "--until", "2016-01-01T06:00", "--no-report"]
-    assert CliRunner().invoke(app, [*again, "--out", str(tmp_path / "again")]).exit_code == 0
-    assert (rural / "run" / "intervals.parquet").read_bytes() == (tmp_path / "again" / "intervals.parquet").read_bytes()
-    for options, said in (
-        (["--out", str(rural)], "expected a new or empty folder"),
-        (["--out", str(rural), "--resume"], "scenario.toml --out"),
-        (["default.toml"], "expected no scenario beside it"),
-    ):
-        refused = CliRunner().invoke(app, [*begun, *options])
-        assert refused.exit_code == 2
-        assert said in refused.stderr.replace("\n", " ")

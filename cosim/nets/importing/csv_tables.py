@@ -22,7 +22,8 @@ from data.files import read_table
 from grid_models.errors import suggest_name
 
 LARGEST = 1e9
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 8 * 2**20
+MOST_ROWS = 50_000
 NEEDED = ("bus",)
 LINE = ("r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km", "max_i_ka")
 TRAFO = ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent")
@@ -123,6 +124,8 @@ def _find_file(folder: Path, name: str) -> Path | None:
 def _read(path: Path, name: str) -> Columns:
     """Columns of a table; units are pandapower's."""
     table = read_table(path, what=f"a table {name}.csv")
+    if len(table.frame) > MOST_ROWS:
+        raise DataError(f"{path}: expected at most {MOST_ROWS:,} rows, got {len(table.frame):,}; split the network")
     table = table._replace(source=str(path), frame=table.frame.rename(columns=lambda each: str(each).strip().lower()))
     if name == "participants":
         table.check_columns(PARTICIPANTS, ())

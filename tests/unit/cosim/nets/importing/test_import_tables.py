@@ -8,6 +8,7 @@ import numpy as np
 import pandapower as pp
 import pytest
 
+from cosim.nets.importing import csv_tables
 from cosim.nets.importing.csv_tables import import_tables
 from data.errors import DataError
 from grid_models.errors import GridError
@@ -109,4 +110,13 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(sheet: Path, tmp_pa
     (sheet / "load.csv").rename(tmp_path / "load.csv")
     (sheet / "load.csv").symlink_to(tmp_path / "load.csv")
     with pytest.raises(DataError, match="expected a file, got a link"):
+        import_tables(sheet)
+
+
+def test_too_many_rows_are_refused(sheet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_tables, "MOST_ROWS", 3)
+    with pytest.raises(DataError, match="bus.csv: expected at most 3 rows, got 4; split the network"):
+        import_tables(sheet)
+    monkeypatch.setattr(csv_tables, "MOST_BYTES", 10)
+    with pytest.raises(DataError, match="bus.csv: expected at most 10 bytes"):
         import_tables(sheet)

@@ -126,6 +126,26 @@ def test_what_cannot_be_imported_is_refused(arguments: tuple[str, ...], said: st
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "full"], "full: expected a new or empty folder, found mine.txt"),
+        (["--out", "full", "--resume"], "go on with: gridsettle run full/scenario.toml --out full/run --resume"),
+        (["mine.toml"], "--simbench: expected no scenario beside it, got 'mine.toml'"),
+    ],
+)
+def test_a_run_of_a_grid_is_refused_before_anything_is_read(
+    options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("full").mkdir()
+    Path("full", "mine.txt").write_text("mine", encoding="utf-8")
+    done = CliRunner().invoke(app, ["run", "--simbench", "1-LV-rural1--0-sw", *options])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
 def test_formats_are_told_by_their_endings(tmp_path: Path) -> None:
     assert choose_format([tmp_path]) == "tables"
     for name, kind in FORMATS.items():
