@@ -115,8 +115,8 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(sheet: Path, tmp_pa
 
 def test_too_many_rows_are_refused(sheet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_tables, "MOST_ROWS", 3)
-    with pytest.raises(DataError, match="bus.csv: expected at most 3 rows, got 4; split the network"):
+    with pytest.raises(DataError, match=r"bus\.csv: expected at most 3 rows, got 4; split the network"):
         import_tables(sheet)
     monkeypatch.setattr(csv_tables, "MOST_BYTES", 10)
-    with pytest.raises(DataError, match="bus.csv: expected at most 10 bytes"):
+    with pytest.raises(DataError, match=r"bus\.csv: expected at most 10 bytes"):
         import_tables(sheet)

@@ -57,12 +57,27 @@ def test_no_file_is_overwritten_and_nothing_is_left(tmp_path: Path) -> None:
     assert (street / "scenario.toml").read_text(encoding="utf-8") == "mine"
 
 
-def test_files_that_were_given_names_are_removed_where_another_fails(tmp_path: Path) -> None:
+def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     makers = {"a": lambda path: path.write_text("a"), "b": fail}
     with pytest.raises(ScenarioError, match="got No space left on device"):
+        write_files(Prepared(tmp_path, makers, "", ()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_has_its_name_is_removed_where_the_next_cannot_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(source: Path, target: Path) -> None:
+        if target.name == "b":
+            raise OSError(5, "Input/output error")
+        source.replace(target)
+
+    monkeypatch.setattr("cosim.nets.importing.written.os.rename", rename)
+    makers = dict.fromkeys("ab", lambda path: path.write_text("text"))
+    with pytest.raises(ScenarioError, match="got Input/output error"):
         write_files(Prepared(tmp_path, makers, "", ()))
     assert list(tmp_path.iterdir()) == []
 
