@@ -42,6 +42,7 @@ ELSEWHERE = {
     "docs/how-to/cars-and-heat-pumps.md": ("tests/docs/test_cars_docs.py", 1),
     "docs/how-to/portfolio-report.md": ("tests/docs/test_portfolio_report_docs.py", 3),
     "docs/how-to/portfolio.md": ("tests/docs/test_portfolio_docs.py", 4),
+    "docs/how-to/import-networks.md": ("tests/docs/test_import_docs.py", 3),
     "docs/how-to/own-houses.md": ("tests/docs/test_own_houses_docs.py", 2),
     "docs/how-to/phases.md": ("tests/docs/test_phases_docs.py", 2),
     **{f"docs/examples/{name}.md": ("docs/examples/as_page.py", None) for name in SCRIPTS},
