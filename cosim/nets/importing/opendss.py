@@ -1,0 +1,81 @@
+"""Import a circuit of OpenDSS: its own engine compiles and solves it, and our solution must be the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cosim.nets.importing.dss.circuit import Circuit, make_tables
+from cosim.nets.importing.dss.process import Compiled, compile_script
+from cosim.nets.importing.dss.script import Script, read_script
+from cosim.nets.importing.imported import Imported, LeftOut
+from cosim.nets.models import Model
+from cosim.nets.solution import NetSolution
+from cosim.nets.solve import solve_network
+from grid_models.errors import GridError
+from grid_models.phases.tables import CONDUCTORS
+
+AGREEMENT_PU = 1e-6
+"""Largest difference of any node's voltage between OpenDSS and our solution of what was imported."""
+
+
+def import_opendss(path: Path) -> Imported:
+    """Network of a script of OpenDSS, with an account of what it held.
+
+    Parameters
+    ----------
+    path
+        The script that begins the circuit; it may redirect to files in its folder.
+
+    Raises
+    ------
+    GridError
+        If the script is not allowed, OpenDSS does not solve it, it holds what has no counterpart here, or our solution
+        differs from that of OpenDSS by more than 1e-6 pu anywhere.
+    """
+    script = read_script(path)
+    compiled = compile_script(script.commands, str(path))
+    circuit = make_tables(compiled, str(path))
+    found = solve_network(circuit.tables, Model.FOUR_WIRE, str(path))
+    check_agreement(found, compiled, str(path))
+    left_out = (*script.left_out, *list_left_out(compiled), *circuit.left_out)
+    return Imported(circuit.tables, Model.FOUR_WIRE, None, count_elements(script, compiled), left_out)
+
+
+def check_agreement(found: NetSolution, compiled: Compiled, where: str) -> None:
+    """Raise `GridError` where a solution is not that of OpenDSS at every node."""
+    worst, place = find_difference(found, compiled)
+    if not worst <= AGREEMENT_PU:
+        raise GridError(
+            f"{where}, {place}: expected the voltage of OpenDSS within {AGREEMENT_PU:g} pu, got a difference of {worst:.3g} "
+            "pu; something in the circuit is not read as OpenDSS reads it, so nothing is imported"
+        )
+
+
+def find_difference(found: NetSolution, compiled: Compiled) -> tuple[float, str]:
+    """Largest difference between a solution and OpenDSS, pu, and where it is; infinite where a node has no voltage."""
+    worst, where = 0.0, ""
+    for (bus, node), v in compiled.voltage.items():
+        place = bus, CONDUCTORS[node - 1]
+        difference = abs(found.v[place] - v) / found.base_v[place] if place in found.v else np.inf
+        if not difference <= worst:
+            worst, where = float(difference), f"bus {bus}, conductor {place[1]}"
+            if not np.isfinite(worst):
+                break
+    return worst, where
+
+
+def list_left_out(compiled: Compiled) -> list[LeftOut]:
+    """Controls, whose state stays, and what is disabled."""
+    held = [LeftOut(name, "its taps or steps stay where OpenDSS left them") for name in compiled.controls]
+    return [*held, *(LeftOut(name, "disabled in the script") for name in compiled.disabled)]
+
+
+def count_elements(script: Script, compiled: Compiled) -> dict[str, int]:
+    """How many elements of each class there are."""
+    counts = dict(script.skipped)
+    for name in (*(element.full for element in compiled.elements), *compiled.controls, *compiled.disabled):
+        kind = name.partition(".")[0]
+        counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items()))
