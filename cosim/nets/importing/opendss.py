@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cosim.nets.importing.dss.circuit import Circuit, make_tables
+from cosim.nets.importing.dss.circuit import make_tables
+from cosim.nets.importing.dss.net import make_net
 from cosim.nets.importing.dss.process import Compiled, compile_script
 from cosim.nets.importing.dss.script import Script, read_script
 from cosim.nets.importing.imported import Imported, LeftOut
@@ -40,7 +42,25 @@ def import_opendss(path: Path) -> Imported:
     found = solve_network(circuit.tables, Model.FOUR_WIRE, str(path))
     check_agreement(found, compiled, str(path))
     left_out = (*script.left_out, *list_left_out(compiled), *circuit.left_out)
-    return Imported(circuit.tables, Model.FOUR_WIRE, None, count_elements(script, compiled), left_out)
+    counts = count_elements(script, compiled)
+    net = make_net(circuit.tables, compiled.elements)
+    if net is not None and _says_the_same(net, compiled):
+        return Imported(net, Model.THREE_PHASE, None, counts, left_out)
+    return Imported(circuit.tables, Model.FOUR_WIRE, None, counts, left_out)
+
+
+def _says_the_same(net: Any, compiled: Compiled) -> bool:
+    """Whether a net in three phases has the voltages of OpenDSS."""
+    try:
+        found = solve_network(net, Model.THREE_PHASE)
+    except GridError:  # what three phases cannot represent, tables do
+        return False
+    names = net.bus["name"].to_dict()
+    v, base_v = (
+        {(names[int(bus)], phase): value for (bus, phase), value in of_place.items()}
+        for of_place in (found.v, found.base_v)
+    )
+    return find_difference(found._replace(v=v, base_v=base_v), compiled)[0] <= AGREEMENT_PU
 
 
 def check_agreement(found: NetSolution, compiled: Compiled, where: str) -> None:

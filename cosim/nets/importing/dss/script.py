@@ -102,7 +102,10 @@ class _Reader:
         self.files += 1
         if self.files > MAX_FILES:
             raise GridError(f"{place}: expected at most {MAX_FILES} files, got more")
-        text = read_regular_text(path, "a script of OpenDSS, or numbers that it names")
+        try:
+            text = read_regular_text(path, "a script of OpenDSS, or numbers that it names")
+        except GridError as error:
+            raise GridError(str(error) if place == str(path) else f"{place}: {error}") from error
         self.characters += len(text)
         if self.characters > MAX_CHARACTERS:
             raise GridError(f"{place}: expected at most {MAX_CHARACTERS:,} characters in all files, got more")
@@ -149,7 +152,7 @@ class _Reader:
 
     def _redirect(self, tokens: list[Token], where: str, path: Path, above: tuple[Path, ...]) -> None:
         if len(tokens) != 2:
-            raise GridError(f"{where}: expected the name of one file, in quotes where it has spaces; got {len(tokens) - 1}")
+            raise GridError(f"{where}: expected the name of one file, in quotes where it has spaces, got {len(tokens) - 1} words")
         self.read(self._find(tokens[1].value, path, where), where, above)
 
     def _clear(self, command: str, tokens: list[Token], where: str, path: Path) -> None:
