@@ -101,7 +101,9 @@ def make_four_wire(tables: Tables) -> Circuit:
 def read_frequency(tables: Tables) -> float:
     """Frequency of a folder, Hz; raises `GridError` where it has several."""
     if len(tables.network) > 1:
-        raise tables.network[1].refuse("frequency_hz", "one row, since a network has one frequency", "remove the others")
+        raise tables.network[1].refuse(
+            "frequency_hz", "one row, since a network has one frequency", "remove the others"
+        )
     return float(tables.network[0]["frequency_hz"]) if tables.network else FREQUENCY_HZ
 
 

@@ -22,9 +22,7 @@ LACKING = {
     "network": "frequency_hz\n50\n",
 }
 """Tables that the reference has no need for."""
-TEXTS = {
-    name: LACKING.get(name) or (REFERENCE / f"{name}.csv").read_text(encoding="utf-8") for name in COLUMNS
-}
+TEXTS = {name: LACKING.get(name) or (REFERENCE / f"{name}.csv").read_text(encoding="utf-8") for name in COLUMNS}
 CELLS = st.one_of(
     st.text(max_size=6),
     st.sampled_from(["0", "-1", "1e-300", "1e-12", "1e12", "nan", "inf", "5.5", "a", "n", "abcn", "an"]),

@@ -10,6 +10,7 @@ import numpy as np
 from cosim.nets.importing.dss.circuit import make_tables
 from cosim.nets.importing.dss.net import make_net
 from cosim.nets.importing.dss.process import Compiled, compile_script
+from cosim.nets.importing.dss.profiles import make_profiles
 from cosim.nets.importing.dss.script import Script, read_script
 from cosim.nets.importing.imported import Imported, LeftOut
 from cosim.nets.models import Model
@@ -41,12 +42,13 @@ def import_opendss(path: Path) -> Imported:
     circuit = make_tables(compiled, str(path))
     found = solve_network(circuit.tables, Model.FOUR_WIRE, str(path))
     check_agreement(found, compiled, str(path))
-    left_out = (*script.left_out, *list_left_out(compiled), *circuit.left_out)
+    series = make_profiles(compiled)
+    left_out = (*script.left_out, *list_left_out(compiled), *circuit.left_out, *series.left_out)
     counts = count_elements(script, compiled)
     net = make_net(circuit.tables, compiled.elements)
     if net is not None and _says_the_same(net, compiled):
-        return Imported(net, Model.THREE_PHASE, None, counts, left_out)
-    return Imported(circuit.tables, Model.FOUR_WIRE, None, counts, left_out)
+        return Imported(net, Model.THREE_PHASE, series.profiles, counts, left_out)
+    return Imported(circuit.tables, Model.FOUR_WIRE, series.profiles, counts, left_out)
 
 
 def _says_the_same(net: Any, compiled: Compiled) -> bool:

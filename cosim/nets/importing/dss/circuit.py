@@ -181,7 +181,9 @@ class _Writer:
         for i, j in zip(*np.nonzero(y), strict=True):
             names = (f"{bus}.{node}" for bus, node in (places[i], places[j]))
             value = complex(y[i, j] + y[j, i]) / 2.0
-            self.add("admittance", branch=element.full, **dict(zip("ij", names, strict=True)), g_s=value.real, b_s=value.imag)
+            self.add(
+                "admittance", branch=element.full, **dict(zip("ij", names, strict=True)), g_s=value.real, b_s=value.imag
+            )
 
     def _list_ratings(self, element: Element) -> list[float]:
         """Rated current of each terminal."""
@@ -203,7 +205,13 @@ class _Writer:
             self.add_passive(element)
             return
         bus, node, _ = live[0]
-        self.add("earthing", bus=bus, conductor=CONDUCTORS[node - 1], r_ohm=_round(z.real, abs(z)), x_ohm=_round(z.imag, abs(z)))
+        self.add(
+            "earthing",
+            bus=bus,
+            conductor=CONDUCTORS[node - 1],
+            r_ohm=_round(z.real, abs(z)),
+            x_ohm=_round(z.imag, abs(z)),
+        )
 
     def add_source(self, element: Element) -> None:
         """A three-phase source between phases and earth."""

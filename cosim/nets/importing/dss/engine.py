@@ -18,11 +18,11 @@ MOST_NUMBERS = 20_000_000
 TOLERANCES = (1e-12, 1e-10, 1e-8)
 """Of the engine, in pu; the first that it reaches."""
 PROPERTIES = {
-    "load": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "duty"),
-    "generator": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "duty"),
-    "pvsystem": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "duty", "effcurve", "p-tcurve",
+    "load": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "status"),
+    "generator": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "status"),
+    "pvsystem": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "effcurve", "p-tcurve",
                  "kva", "pmpp", "irradiance"),
-    "vsource": ("phases", "basekv", "pu", "angle", "frequency", "basefreq", "yearly", "duty", "model"),
+    "vsource": ("phases", "basekv", "pu", "angle", "frequency", "basefreq", "yearly", "daily", "duty", "model"),
     "line": ("length", "units", "normamps", "basefreq"),
     "transformer": ("phases", "windings", "kvs", "kvas", "basefreq"),
     "capacitor": ("normamps", "basefreq"),
@@ -77,7 +77,7 @@ def tell_circuit(commands: list[str]) -> dict[str, Any]:
         if not words and dss.Solution.Converged():
             break
     elements = list(_tell_elements(dss))
-    names = {element["properties"].get(key, "") for element in elements for key in ("yearly", "duty")}
+    names = {element["properties"].get(key, "") for element in elements for key in ("yearly", "daily", "duty")}
     return {
         "frequency_hz": dss.Solution.Frequency(),
         "converged": bool(dss.Solution.Converged()) and not words,
@@ -135,12 +135,15 @@ def _tell_shapes(dss: Any, names: set[str]) -> Iterator[tuple[str, Any]]:
             left -= dss.LoadShape.Npts()
             if left < 0:
                 return
-            yield name.lower(), {
-                "minutes": float(dss.LoadShape.MinInterval()),
-                "p": list(map(float, dss.LoadShape.PMult())),
-                "q": list(map(float, dss.LoadShape.QMult())),
-                "actual": bool(dss.LoadShape.UseActual()),
-            }
+            yield (
+                name.lower(),
+                {
+                    "minutes": float(dss.LoadShape.MinInterval()),
+                    "p": list(map(float, dss.LoadShape.PMult())),
+                    "q": list(map(float, dss.LoadShape.QMult())),
+                    "actual": bool(dss.LoadShape.UseActual()),
+                },
+            )
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ def make_net(tables: Tables, elements: tuple[Element, ...]) -> Any:
 def _find_sequences(code: Linecode) -> Complex | None:
     """Z₁, Z₀ in ohm/km and C₁, C₀ in nF/km; None where a line has none."""
     z, c = code.impedance, code.capacitance
+    if "n" in code.conductors:
+        return None
     if len(code.conductors) < 3:
         coupled = np.abs(z - np.diag(z.diagonal())).max() > 0.0 or np.abs(z.diagonal() - z[0, 0]).max() > 0.0
         return None if coupled or np.abs(c).max() > 0.0 else np.array([z[0, 0], z[0, 0], 0.0, 0.0])

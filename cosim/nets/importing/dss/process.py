@@ -115,7 +115,9 @@ def compile_script(commands: tuple[Command, ...], where: str, deadline_s: int = 
         raise GridError(f"{at}: expected a command that OpenDSS takes, got '{shorten(words)}'")
     if not told["converged"]:
         said = f" ({shorten(told['words'])})" if told["words"] else ""
-        raise GridError(f"{where}: expected a circuit that OpenDSS solves, got no solution{said}; mend the circuit there")
+        raise GridError(
+            f"{where}: expected a circuit that OpenDSS solves, got no solution{said}; mend the circuit there"
+        )
     if len(told["elements"]) > MOST_ELEMENTS:
         raise GridError(f"{where}: expected at most {MOST_ELEMENTS:,} elements, got {len(told['elements']):,}")
     v = np.array(told["voltages"]).view(np.complex128)

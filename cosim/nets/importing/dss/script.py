@@ -152,7 +152,9 @@ class _Reader:
 
     def _redirect(self, tokens: list[Token], where: str, path: Path, above: tuple[Path, ...]) -> None:
         if len(tokens) != 2:
-            raise GridError(f"{where}: expected the name of one file, in quotes where it has spaces, got {len(tokens) - 1} words")
+            raise GridError(
+                f"{where}: expected the name of one file, in quotes where it has spaces, got {len(tokens) - 1} words"
+            )
         self.read(self._find(tokens[1].value, path, where), where, above)
 
     def _clear(self, command: str, tokens: list[Token], where: str, path: Path) -> None:

@@ -5,9 +5,7 @@ Nothing is allowed by being unknown: a command, class, option or property that i
 
 from __future__ import annotations
 
-USED = frozenset(
-    {"circuit", "vsource", "line", "transformer", "load", "generator", "pvsystem", "capacitor", "reactor"}
-)
+USED = frozenset({"circuit", "vsource", "line", "transformer", "load", "generator", "pvsystem", "capacitor", "reactor"})
 """Elements that are read."""
 DATA = frozenset(
     {"linecode", "linegeometry", "linespacing", "wiredata", "cndata", "tsdata", "xfmrcode", "loadshape", "tshape",
@@ -41,9 +39,7 @@ NOT_RUN = {
 }
 """Commands that never reach the engine, and why."""
 
-OPTIONS = frozenset(
-    {"defaultbasefrequency", "voltagebases", "loadmult", "controlmode", "maxcontroliter", "earthmodel"}
-)
+OPTIONS = frozenset({"defaultbasefrequency", "voltagebases", "loadmult", "controlmode", "maxcontroliter", "earthmodel"})
 """Options of `set` that reach the engine."""
 OPTIONS_NOT_SET = {
     "mode": "series are read as profiles, and the circuit is solved as a snapshot",
