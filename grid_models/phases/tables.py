@@ -208,13 +208,13 @@ def read_tables(folder: Path) -> Tables:
 
 
 def format_tables(tables: Tables) -> dict[str, str]:
-    """Text of each table that has rows or must be there, by its name; numbers are written so that they are read back.
+    r"""Text of each table that has rows or must be there, by its name; numbers are written so that they are read back.
 
     Examples
     --------
     >>> rows = [Row({"bus": "b1", "vn_kv": 0.4, "conductors": "abcn"}, "bus.csv, line 2")]
     >>> format_tables(Tables(rows, [], [], [], [], [], [], [], [], []))["bus"]
-    'bus,vn_kv,conductors\\nb1,0.4,abcn\\n'
+    'bus,vn_kv,conductors\nb1,0.4,abcn\n'
     """
     texts: dict[str, str] = {}
     for name, rows in tables._asdict().items():

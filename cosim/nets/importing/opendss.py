@@ -58,10 +58,8 @@ def _says_the_same(net: Any, compiled: Compiled) -> bool:
     except GridError:  # what three phases cannot represent, tables do
         return False
     names = net.bus["name"].to_dict()
-    v, base_v = (
-        {(names[int(bus)], phase): value for (bus, phase), value in of_place.items()}
-        for of_place in (found.v, found.base_v)
-    )
+    v = {(names[int(bus)], phase): value for (bus, phase), value in found.v.items()}
+    base_v = {(names[int(bus)], phase): value for (bus, phase), value in found.base_v.items()}
     return find_difference(found._replace(v=v, base_v=base_v), compiled)[0] <= AGREEMENT_PU
 
 
@@ -70,8 +68,8 @@ def check_agreement(found: NetSolution, compiled: Compiled, where: str) -> None:
     worst, place = find_difference(found, compiled)
     if not worst <= AGREEMENT_PU:
         raise GridError(
-            f"{where}, {place}: expected the voltage of OpenDSS within {AGREEMENT_PU:g} pu, got a difference of {worst:.3g} "
-            "pu; something in the circuit is not read as OpenDSS reads it, so nothing is imported"
+            f"{where}, {place}: expected the voltage of OpenDSS within {AGREEMENT_PU:g} pu, got a difference of "
+            f"{worst:.3g} pu; something in the circuit is not read as OpenDSS reads it, so nothing is imported"
         )
 
 

@@ -8,7 +8,6 @@ take them for something else at the voltages of its solution, they are refused b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -325,12 +324,12 @@ def _find_plain(element: Element) -> tuple[str, Complex, Complex] | None:
     )
     if not plain:
         return None
-    impedance = np.linalg.inv(series)
-    impedance = (impedance + impedance.T) / 2.0
+    impedance: Complex = np.asarray(np.linalg.inv(series), dtype=np.complex128)
+    impedance = np.asarray((impedance + impedance.T) / 2.0)
     if not np.linalg.eigvalsh(impedance.real).min() > 1e-9 * np.abs(impedance).max():
         return None
-    shunt = np.where(np.abs(shunt) > 1e-14 * largest, (shunt + shunt.T) / 2.0, 0.0)
-    return "".join(CONDUCTORS[node - 1] for node in nodes), impedance, 2.0 * shunt
+    kept: Complex = np.where(np.abs(shunt) > 1e-14 * largest, (shunt + shunt.T) / 2.0, 0.0 + 0.0j)
+    return "".join(CONDUCTORS[node - 1] for node in nodes), impedance, 2.0 * kept
 
 
 WRITE = {

@@ -5,6 +5,7 @@ Run by `cosim.nets.importing.dss.process`, which has checked the commands. It ma
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ TOLERANCES = (1e-12, 1e-10, 1e-8)
 """Of the engine, in pu; the first that it reaches."""
 PROPERTIES = {
     "load": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "status"),
-    "generator": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "status"),
+    "generator": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty"),
     "pvsystem": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "effcurve", "p-tcurve",
                  "kva", "pmpp", "irradiance"),
     "vsource": ("phases", "basekv", "pu", "angle", "frequency", "basefreq", "yearly", "daily", "duty", "model"),
@@ -62,7 +63,7 @@ def tell_circuit(commands: list[str]) -> dict[str, Any]:
         Either `failed` (place of the command, the engine's words), or `frequency_hz`, `converged`, `nodes`, `voltages`,
         `base_kv` by bus, `elements` with what `PROPERTIES` names, and `shapes`.
     """
-    import opendssdirect as dss
+    dss: Any = importlib.import_module("opendssdirect")
 
     dss.Basic.AllowForms(False)
     dss.Basic.AllowEditor(False)

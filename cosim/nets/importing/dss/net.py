@@ -29,14 +29,16 @@ DELTA = {"ab": "a", "bc": "b", "ac": "c"}
 def make_net(tables: Tables, elements: tuple[Element, ...]) -> Any:
     """Net of tables; None where a net cannot say what they say."""
     codes = read_linecodes(tables.linecode_matrix)
-    lines = {name: _find_sequences(code) for name, code in codes.items()}
-    trafos = [_find_trafo(element) for element in elements if element.kind == "transformer"]
+    lines = {name: found for name, code in codes.items() if (found := _find_sequences(code)) is not None}
+    given = [element for element in elements if element.kind == "transformer"]
+    trafos = [values for element in given if (values := _find_trafo(element)) is not None]
     passive = {row["branch"] for row in tables.terminal}
     if (
         any("n" in row["conductors"] for row in tables.bus)
         or tables.earthing
         or len(passive) != len(trafos)
-        or any(each is None for each in (*trafos, *lines.values()))
+        or len(trafos) < len(given)
+        or len(lines) < len(codes)
     ):
         return None
     net = pp.create_empty_network(f_hz=float(tables.network[0]["frequency_hz"]))
@@ -111,7 +113,7 @@ def _add_trafo(net: Any, bus: dict[str, int], values: dict[str, Any]) -> None:
 
 
 def _add_source(net: Any, bus: int, rows: list[Row]) -> None:
-    """A stiff external grid behind a line with the source's impedance, since a net has none in its positive sequence."""
+    """A stiff external grid behind a line with the source's impedance: a net has none in its positive sequence."""
     kv = float(net.bus.at[bus, "vn_kv"])
     behind = pp.create_bus(net, kv, name=f"source of {net.bus.at[bus, 'name']}")
     e = complex(rows[0]["e_re_v"], rows[0]["e_im_v"])

@@ -153,7 +153,8 @@ def _read_element(one: dict[str, Any]) -> Element:
 def _ask(commands: tuple[Command, ...], where: str, deadline_s: int) -> Any:
     if importlib.util.find_spec("opendssdirect") is None:
         raise GridError(
-            f"{where}: expected the package OpenDSSDirect.py, found none; install it with pip install 'gridsettle[phases]'"
+            f"{where}: expected the package OpenDSSDirect.py, found none; install it with "
+            "pip install 'gridsettle[phases]'"
         )
     asked = json.dumps({"commands": [command.text for command in commands], "seconds": deadline_s})
     with tempfile.TemporaryDirectory() as folder:
@@ -169,7 +170,8 @@ def _ask(commands: tuple[Command, ...], where: str, deadline_s: int) -> Any:
             )
         except subprocess.TimeoutExpired:
             raise GridError(
-                f"{where}: expected a circuit that OpenDSS compiles and solves in {deadline_s} s, got none; make it smaller"
+                f"{where}: expected a circuit that OpenDSS compiles and solves in {deadline_s} s, got none; make it "
+                "smaller"
             ) from None
     if done.returncode or not done.stdout:
         raise GridError(

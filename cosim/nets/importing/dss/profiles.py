@@ -101,11 +101,11 @@ def _spread(element: Element, shape: Shape | None, minutes: float, n: int) -> Co
     with_q = q.size == p.size
     power = element.power_kva
     if not shape.actual:
-        values = p * power.real + 1j * (q if with_q else p) * power.imag
+        values: Complex = np.asarray(p * power.real + 1j * (q if with_q else p) * power.imag, dtype=np.complex128)
     else:
         sign = np.sign(power.real) if element.kind != "load" else 1.0
         follows = p * (power.imag / power.real if power.real else 0.0)
-        values = sign * p + 1j * (q if with_q else follows)
+        values = np.asarray(sign * p + 1j * (q if with_q else follows), dtype=np.complex128)
     return np.asarray(np.resize(np.repeat(values, round(shape.minutes / minutes)), n), dtype=np.complex128)
 
 

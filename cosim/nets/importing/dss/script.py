@@ -1,8 +1,8 @@
 """Read the script of a circuit and the files that it redirects to; nothing is run here.
 
-Law: what reaches the engine is written anew, word by word, from an allow-list. Redirected files and files of numbers are
-read here, inside the folder of the first script, and their content takes the place of their names: the engine opens no
-file and is told to write none.
+Law: what reaches the engine is written anew, word by word, from an allow-list. Redirected files and files of numbers
+are read here, inside the folder of the first script, and their content takes the place of their names: the engine opens
+no file and is told to write none.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class _Reader:
         inside = not wanted.startswith("/") and ":" not in wanted and found.resolve().is_relative_to(self.root)
         if not inside:
             raise GridError(
-                f"{where}: expected a file inside the folder {self.root}, got '{shorten(name)}'; copy it there and name "
-                "it relative to this file"
+                f"{where}: expected a file inside the folder {self.root}, got '{shorten(name)}'; copy it there and "
+                "name it relative to this file"
             )
         if not found.exists() and found.parent.is_dir():
             alike = [each for each in found.parent.iterdir() if each.name.lower() == found.name.lower()]
@@ -180,8 +180,8 @@ class _Reader:
                 self._add(where, command, [token])
             else:
                 raise GridError(
-                    f"{where}: expected options of set among {', '.join(sorted(OPTIONS))}, got '{shorten(token.format())}'; "
-                    f"{suggest_name(token.name, OPTIONS, REMOVE, 0.8)}"
+                    f"{where}: expected options of set among {', '.join(sorted(OPTIONS))}, got "
+                    f"'{shorten(token.format())}'; {suggest_name(token.name, OPTIONS, REMOVE, 0.8)}"
                 )
 
     def _voltages(self, command: str, tokens: list[Token], where: str, path: Path) -> None:
@@ -198,8 +198,8 @@ class _Reader:
             raise GridError(f"{where}: expected class.name behind {command}, got '{shorten(named.format())}'")
         if kind not in CLASSES:
             raise GridError(
-                f"{where}: expected an element of {', '.join(sorted(CLASSES))}, got '{shorten(named.value)}', which has no "
-                f"counterpart here; {suggest_name(kind, CLASSES, REMOVE, 0.8)}"
+                f"{where}: expected an element of {', '.join(sorted(CLASSES))}, got "
+                f"'{shorten(named.value)}', which has no counterpart here; {suggest_name(kind, CLASSES, REMOVE, 0.8)}"
             )
         if command == "new":
             self._count_new(kind, named.value, where)
@@ -232,7 +232,8 @@ class _Reader:
             return Token("mult", self._read_numbers(token.value, ONLY, False, where, path), "[")
         if token.name and any(word.startswith(token.name) for word in HARMFUL):
             raise GridError(
-                f"{where}: expected no property that opens a file, loads a program or writes, got '{token.name}'; {REMOVE}"
+                f"{where}: expected no property that opens a file, loads a program or writes, got "
+                f"'{token.name}'; {REMOVE}"
             )
         if token.quote and READS_A_FILE.search(token.value):
             return token._replace(value=self._read_array(token, where, path), quote="[")
