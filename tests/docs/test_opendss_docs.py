@@ -27,4 +27,4 @@ def test_opendss_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
             assert done.exit_code == 0, (words, done.output)
     assert "monitor.m - it records" in capsys.readouterr().out
     voltage = pd.read_csv("solved/voltage.csv").set_index(["bus", "conductor"]).vm_v
-    assert voltage["end", "n"] > 1.0
+    assert voltage["end", "n"] > 0.9
