@@ -17,7 +17,7 @@ from cosim.nets.models import Model
 from cosim.nets.solution import NetSolution
 from cosim.nets.solve import solve_network
 from grid_models.errors import GridError
-from grid_models.phases.tables import CONDUCTORS
+from grid_models.phases.tables import CONDUCTORS, Tables
 
 AGREEMENT_PU = 1e-6
 """Largest difference of any node's voltage between OpenDSS and our solution of what was imported."""
@@ -47,7 +47,8 @@ def import_opendss(path: Path) -> Imported:
     counts = count_elements(script, compiled)
     net = make_net(circuit.tables, compiled.elements)
     if net is not None and _says_the_same(net, compiled):
-        return Imported(net, Model.THREE_PHASE, series.profiles, counts, left_out)
+        notes = (*left_out, *list_simplified(circuit.tables, net))
+        return Imported(net, Model.THREE_PHASE, series.profiles, counts, notes)
     return Imported(circuit.tables, Model.FOUR_WIRE, series.profiles, counts, left_out)
 
 
@@ -84,6 +85,22 @@ def find_difference(found: NetSolution, compiled: Compiled) -> tuple[float, str]
             if not np.isfinite(worst):
                 break
     return worst, where
+
+
+def list_simplified(tables: Tables, net: Any) -> list[LeftOut]:
+    """What a reader of a net must know that its circuit says and a net cannot."""
+    fewer = [row for row in tables.bus if row["conductors"] != "abc"]
+    notes = [
+        LeftOut(
+            f"bus {row['bus']}", f"has {row['conductors']} only; the net has three phases, the others without current"
+        )
+        for row in fewer
+    ]
+    for table in ("asymmetric_load", "asymmetric_sgen"):
+        for name in net[table]["name"][net[table]["type"] == "delta"]:
+            why = "lies between phases; participants of a run lie between phase and neutral: keep it in the net"
+            notes.append(LeftOut(f"connection of {name}", why))
+    return notes
 
 
 def list_left_out(compiled: Compiled) -> list[LeftOut]:
