@@ -76,6 +76,9 @@ class _Writer:
         self.left_out: dict[str, str] = {}
         self.ports: dict[str, tuple[tuple[str, str, str], ...]] = {}
         self.codes: dict[Any, str] = {}
+        self.nodes: dict[str, list[int]] = {}
+        for bus, node in compiled.voltage:
+            self.nodes.setdefault(bus, []).append(node)
 
     def add(self, table: str, **cells: Any) -> None:
         """Add a row."""
@@ -87,7 +90,7 @@ class _Writer:
 
     def add_bus(self, bus: str, base_kv: float) -> None:
         """A bus with its conductors."""
-        nodes = sorted(node for name, node in self.compiled.voltage if name == bus)
+        nodes = sorted(self.nodes.get(bus, []))
         if nodes and not (1 <= nodes[0] <= 3 and nodes[-1] <= len(CONDUCTORS)):
             raise GridError(
                 f"{self.where}, bus {bus}: expected nodes 1, 2, 3 for phases and 4 for the neutral, got "
