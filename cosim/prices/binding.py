@@ -32,7 +32,9 @@ class LimitName(NamedTuple):
     scale: float = 0.01
 
     def __str__(self) -> str:
-        label = self.name if self.name.startswith(self.element_type) else f"{self.element_type} {self.name or self.element}"
+        label = (
+            self.name if self.name.startswith(self.element_type) else f"{self.element_type} {self.name or self.element}"
+        )
         where = f", phase {self.phase}" if self.phase in ("a", "b", "c") else ", neutral" if self.phase else ""
         what, unit = _WORDS[self.quantity]
         return f"{label}{where}: {what} {self.value:.5g} {unit}"

@@ -23,7 +23,7 @@ from cosim.prices.binding import name_limit
 from cosim.prices.nodes import Nodes, make_nodes
 from cosim.prices.optimum import NotPriced, Sought, find_optimum
 from cosim.prices.parts import NodePrices, find_node_prices
-from cosim.prices.resources import make_resources
+from cosim.prices.resources import Costs, make_resources
 from cosim.results.tables import interval_times
 from cosim.scenario.model import Scenario
 from grid_models.feeder.feeder import Feeder
@@ -31,8 +31,8 @@ from market.exchanges import NOBODY, UEUR_PER_EUR, Reason
 from market.settlement import deliver_all
 from market.state import State
 
-LOST_LOAD_EUR_PER_KWH = 10.0
-"""Value of lost load where neither the caller nor the scenario says one."""
+MOST_EUR_PER_KWH = 1000.0
+"""Largest value of lost load, and of waiting, that is taken."""
 
 EVENT = "an outage, or a device that joins or leaves, is on"
 
@@ -60,8 +60,8 @@ class LocalPrices:
         Intervals without a price and why: `interval`, `time`, `reason`.
     notes
         What is left out.
-    lost_load_eur_per_kwh
-        Value of lost load that holds.
+    costs
+        What giving way costs.
     net
         The pandapower net.
     """
@@ -70,7 +70,7 @@ class LocalPrices:
     limits: pd.DataFrame
     not_priced: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
-    lost_load_eur_per_kwh: float
+    costs: Costs
     net: Any
 
     @property
@@ -86,7 +86,8 @@ class LocalPrices:
             "congested": congested,
             "lowest_ueur_per_kwh": int(price.min()) if priced else None,
             "highest_ueur_per_kwh": int(price.max()) if priced else None,
-            "lost_load_eur_per_kwh": self.lost_load_eur_per_kwh,
+            "lost_load_eur_per_kwh": self.costs.lost_load,
+            "waiting_eur_per_kwh": self.costs.waiting,
             "binding": [
                 {**dict(zip(of_limits.index.names, key, strict=True)), "intervals": int(count)}
                 for key, count in of_limits.sort_values(ascending=False, kind="stable").items()
@@ -105,7 +106,12 @@ class _Interval(NamedTuple):
 
 @stop_between_lines()
 def find_local_prices(
-    scenario: Scenario, *, first: int = 0, n_intervals: int = 24, lost_load_eur_per_kwh: float | None = None
+    scenario: Scenario,
+    *,
+    first: int = 0,
+    n_intervals: int = 24,
+    lost_load_eur_per_kwh: float | None = None,
+    waiting_eur_per_kwh: float | None = None,
 ) -> LocalPrices:
     """Local prices of a scenario's feeder in some of its intervals.
 
@@ -123,6 +129,10 @@ def find_local_prices(
         Value of lost load of a house of normal priority; that of the scenario's `outage.lost_load_eur_per_kwh` if left
         out, 10 where that says none.
 
+    waiting_eur_per_kwh
+        What a device that can wait is paid for it, above the larger of the prices of now and of later; 0.05 if left
+        out.
+
     Raises
     ------
     ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
@@ -138,7 +148,7 @@ def find_local_prices(
     check_can_be_priced(scenario)
     case = build_case(scenario)
     _check_intervals(case, first, n_intervals)
-    lost = choose_lost_load(scenario, lost_load_eur_per_kwh)
+    costs = choose_costs(scenario, lost_load_eur_per_kwh, waiting_eur_per_kwh)
     nodes: Nodes | None = None
     tables, limits, not_priced = [], [], []
     for number, problem in list_cleared(case, first, n_intervals):
@@ -146,8 +156,7 @@ def find_local_prices(
         if problem is None:
             not_priced.append({"interval": number, "time": time.isoformat(), "reason": EVENT})
             continue
-        head = problem.orders.utility_ueur_per_kwh / UEUR_PER_EUR
-        sought = Sought(case.engine, case.limits, make_resources(problem, lost), float(head))
+        sought = prepare_interval(problem, costs)
         optimum = find_optimum(sought)
         if isinstance(optimum, NotPriced):
             not_priced.append({"interval": number, "time": time.isoformat(), "reason": optimum.reason})
@@ -159,7 +168,12 @@ def find_local_prices(
         tables.append(make_price_table(case, nodes, prices).assign(time=time, interval=number))
         limits.append(make_limit_table(case, prices).assign(time=time, interval=number))
     return LocalPrices(
-        _join(tables, COLUMNS), _join(limits, LIMIT_COLUMNS), tuple(not_priced), list_left_out(case), lost, case.feeder.net
+        _join(tables, COLUMNS),
+        _join(limits, LIMIT_COLUMNS),
+        tuple(not_priced),
+        list_left_out(case),
+        costs,
+        case.feeder.net,
     )
 
 
@@ -180,27 +194,29 @@ def check_can_be_priced(scenario: Scenario) -> None:
             )
 
 
-def choose_lost_load(scenario: Scenario, asked: float | None) -> float:
-    """Value of lost load, EUR/kWh: as asked, else the scenario's, else 10.
+def choose_costs(scenario: Scenario, lost_load: float | None, waiting: float | None) -> Costs:
+    """Costs as asked; what is left out is the scenario's or the default.
 
     Raises
     ------
     ScenarioError
-        If it is not positive, or beyond 1,000.
+        If one is not a number from 0 to 1,000 EUR/kWh, or load is lost for nothing.
 
     Examples
     --------
-    >>> choose_lost_load(Scenario(), None), choose_lost_load(Scenario(), 4.0)
-    (10.0, 4.0)
+    >>> choose_costs(Scenario(), None, 0.1)
+    Costs(lost_load=10.0, waiting=0.1)
     """
     of_scenario = scenario.outage.lost_load_eur_per_kwh
-    value = next((v for v in (asked, of_scenario) if v is not None), LOST_LOAD_EUR_PER_KWH)
-    if not 0.0 < value <= 1000.0:
-        raise ScenarioError(
-            f"value of lost load: expected more than 0 and at most 1000 EUR/kWh, got {value:g}; set "
-            "--lost-load-eur-per-kwh, or outage.lost_load_eur_per_kwh in the scenario"
-        )
-    return value
+    asked = {"lost_load": of_scenario if lost_load is None else lost_load, "waiting": waiting}
+    costs = Costs(**{name: value for name, value in asked.items() if value is not None})
+    for name, value, least in (("lost-load", costs.lost_load, 1e-3), ("waiting", costs.waiting, 0.0)):
+        if not least <= value <= MOST_EUR_PER_KWH:
+            raise ScenarioError(
+                f"--{name}-eur-per-kwh: expected {least:g} to {MOST_EUR_PER_KWH:g}, got {value:g}; correct it, or the "
+                "scenario's outage.lost_load_eur_per_kwh"
+            )
+    return costs
 
 
 def _check_intervals(case: Case, first: int, n_intervals: int) -> None:
@@ -232,6 +248,12 @@ def _clear(case: Case, state: State, network: NetworkState, t: int) -> Problem |
     rows = case.mechanism.clear(orders, before, case.rules).rows
     whole = try_deliveries(case, orders, before, [deliver_all(rows, orders.need_wh.size)]).at(0)
     return Problem(case, orders, before, rows, whole.settlement.meters, Reason.NONE, int(NOBODY))
+
+
+def prepare_interval(problem: Problem, costs: Costs) -> Sought:
+    """The problem whose optimum prices an interval as cleared."""
+    case, head = problem.case, int(problem.orders.utility_ueur_per_kwh) / UEUR_PER_EUR
+    return Sought(case.engine, case.limits, make_resources(problem, costs), head)
 
 
 def make_price_table(case: Case, nodes: Nodes, prices: NodePrices) -> pd.DataFrame:

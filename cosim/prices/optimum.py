@@ -162,14 +162,10 @@ def _try_amounts(sought: Sought, x: Floats) -> _Point | None:
     return _Point(x, response, cost, max(float(np.nanmax(excess, initial=0.0)), 0.0))
 
 
-def _solve_programme(
-    sought: Sought, point: _Point, gradient: Floats, working_set: Mask, radius: float
-) -> _Step | None:
+def _solve_programme(sought: Sought, point: _Point, gradient: Floats, working_set: Mask, radius: float) -> _Step | None:
     """Cheapest amounts in the trust region that keep the linearised limits, or exceed them least."""
     upper, no_tightening = sought.resources.upper_kw, make_no_tightening(sought.limits)
-    rows = linearise_limits(
-        point.response, sought.limits, working_set, sought.resources.effect, point.x, no_tightening
-    )
+    rows = linearise_limits(point.response, sought.limits, working_set, sought.resources.effect, point.x, no_tightening)
     room = rows.bound - rows.matrix @ point.x
     low, high = np.maximum(-point.x, -radius), np.minimum(upper - point.x, radius)
     if upper.size == 0:

@@ -100,9 +100,7 @@ def _differentiate(sought: Sought, optimum: Optimum, nodes: Nodes) -> Response:
     return response
 
 
-def _list_binding(
-    limits: Limits, optimum: Optimum, response: Response, nodes: Nodes
-) -> tuple[Places, Floats, Floats]:
+def _list_binding(limits: Limits, optimum: Optimum, response: Response, nodes: Nodes) -> tuple[Places, Floats, Floats]:
     """Binding limits with their multipliers and parts; the facets of a current's circle are one limit."""
     n_voltages, n_ends = 2 * limits.max_vm_pu.size, max(limits.max_end_percent.size, 1)
     rows = np.flatnonzero(optimum.multipliers > 0.0)

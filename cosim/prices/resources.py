@@ -2,7 +2,8 @@
 
 The wishes of the houses are those that the market cleared, before anything is cut. What can give way is generation of
 panels, which costs nothing to give up, devices that can wait, which buy later at the price that they say, and load,
-at the value of lost load. Batteries and fuel cells do what they do as cleared.
+at the value of lost load. A device that could have waited and did not asks for its energy now: waiting costs it no less
+than the utility's price of now, and something for the wait. Batteries and fuel cells do what they do as cleared.
 """
 
 from __future__ import annotations
@@ -21,6 +22,21 @@ from cosim.delivery.setpoints import at_device, injection_kw, mean_kw
 from grid_models.arrays import Floats, Places
 from market.exchanges import UEUR_PER_EUR
 from market.flexible import price_later
+
+
+class Costs(NamedTuple):
+    """What giving way costs, EUR/kWh.
+
+    Attributes
+    ----------
+    lost_load
+        Value of lost load of a house of normal priority; a tenth of it for a low one, ten times for a high one.
+    waiting
+        What a device that can wait is paid for it, above the larger of the prices of now and of later.
+    """
+
+    lost_load: float = 10.0
+    waiting: float = 0.05
 
 
 class Resources(NamedTuple):
@@ -50,7 +66,7 @@ class Resources(NamedTuple):
         return self.p_kw + changed.real, self.q_kvar + changed.imag
 
 
-def make_resources(p: Problem, lost_load_eur_per_kwh: float) -> Resources:
+def make_resources(p: Problem, costs: Costs) -> Resources:
     """Resources of an interval as cleared.
 
     Parameters
@@ -66,14 +82,15 @@ def make_resources(p: Problem, lost_load_eur_per_kwh: float) -> Resources:
     of_loads = load_q_kvar(case, p.meters)
     q_kvar = np.zeros(p_kw.size) if of_loads is None else at_device(of_loads, "load", connections)
     wh = {name: p.meters[name].astype(np.int64) for name in ("pv_wh", "spilled_wh", "load_wh")}
-    lost = lost_load_eur_per_kwh * value_of_lost_load(case) / VALUE_OF_LOST_LOAD["normal"]
+    lost = costs.lost_load * value_of_lost_load(case) / VALUE_OF_LOST_LOAD["normal"]
     at_load = find_columns(p)[0]
     at_panels = at_load if connections is None else connections.column("pv")
     one = np.ones(at_load.size)
     columns = [([(at_panels, -one)], np.zeros(one.size), wh["pv_wh"] - wh["spilled_wh"])]
     if waiting := list_waiting(p):
         shares = find_waiting_shares(p, at_load)
-        later = price_later(p.state.flexible, one.size) / UEUR_PER_EUR
+        known = np.maximum(price_later(p.state.flexible, one.size), p.orders.utility_ueur_per_kwh)
+        later = known / UEUR_PER_EUR + costs.waiting
         columns += [(shares, cost, amount) for cost, amount in zip((later, lost), waiting, strict=True)]
     columns.append(([(at_load, one)], lost, wh["load_wh"] - sum(waiting)))
     upper = np.concatenate([mean_kw(np.maximum(amount, 0), minutes) for _, _, amount in columns])
@@ -97,5 +114,7 @@ def _make_reactive(p: Problem, at_load: Places, n_amounts: int) -> csc_array:
     if p.case.load_reactive is None:
         return csc_array((n_injections, n_amounts), dtype=np.complex128)
     column = np.arange(n, n_amounts)  # all but what panels give up
-    row, tan_phi = (np.tile(of_houses, column.size // n) for of_houses in (at_load, p.case.load_reactive.tan_phi(p.orders.interval)))
+    row, tan_phi = (
+        np.tile(of_houses, column.size // n) for of_houses in (at_load, p.case.load_reactive.tan_phi(p.orders.interval))
+    )
     return csc_array(coo_array((1j * tan_phi, (row, column)), (n_injections, n_amounts)))
