@@ -96,6 +96,20 @@ class LocalPrices:
             "notes": list(self.notes),
         }
 
+    def list_ranges(self) -> Iterator[dict[str, Any]]:
+        """Of each interval its number, time, prices at the head, lowest and highest, and the limits that bind."""
+        for number, rows in self.table.groupby("interval"):
+            price, at = rows["price_ueur_per_kwh"], rows.iloc[0]
+            limits = dict.fromkeys(filter(None, rows["binding"]))
+            yield {
+                "interval": number,
+                "time": at["time"],
+                "head_ueur": int(at["energy_ueur_per_kwh"]),
+                "lowest_ueur": int(price.min()),
+                "highest_ueur": int(price.max()),
+                "binding": list(limits),
+            }
+
 
 class _Interval(NamedTuple):
     """An interval as cleared, None where an event is on."""

@@ -1,4 +1,4 @@
-"""Least cost of serving an interval within the limits of its AC power flow, and the multipliers of the limits that bind.
+"""Least cost of serving an interval within the limits of its AC power flow, and multipliers of those that bind.
 
 Successive linear programming with one trust region and an exact penalty (Fletcher and Sainz de la Maza 1989,
 doi:10.1007/BF01582292): each round linearises losses and limits around the AC state, a linear programme proposes a
@@ -31,7 +31,7 @@ from grid_models.response.sensitivity import AnyPowerFlow, sensitivity
 
 MAX_ROUNDS = 150
 EXCESS_PU = 1e-6
-"""Largest excess of an optimum over a limit and its margin, pu or shares of a rating; half of the margin of voltages."""
+"""Largest excess of an optimum over a limit and its margin, pu or shares of a rating; half of a voltage's margin."""
 LEAST_RADIUS_KW = 1e-6
 GAIN_EUR_PER_H = 1e-9
 """A programme that promises no more ends the search."""

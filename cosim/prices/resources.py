@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import coo_array, csc_array
 
-from cosim.case.case import Case
 from cosim.case.solve import load_q_kvar
 from cosim.curtailment.decision_variables import find_columns, find_waiting_shares, list_waiting
 from cosim.curtailment.priority import VALUE_OF_LOST_LOAD, value_of_lost_load

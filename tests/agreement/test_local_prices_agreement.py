@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from naive_prices import make_congested, nodes_of, price_by_optimum, price_by_search
 
+from cosim.case.case import build_case
 from cosim.prices.local_prices import list_cleared, prepare_interval
 from cosim.prices.nodes import make_nodes
 from cosim.prices.optimum import Optimum, Sought, find_optimum
 from cosim.prices.parts import NodePrices, find_node_prices
 from cosim.prices.resources import Costs
-from cosim.case.case import build_case
 from cosim.scenario.model import Scenario
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -70,7 +70,7 @@ def test_and_so_it_does_where_pandapower_solves_the_power_flow() -> None:
 def test_prices_of_phases_are_differences_of_the_least_cost() -> None:
     """An hour of the default community in which cars wait since one phase would be too low."""
     case = build_case(Scenario.load("default").with_changes(horizon={"hours": 2}))
-    (_, problem) = list(list_cleared(case, 1, 1))[0]
+    _, problem = next(list_cleared(case, 1, 1))
     assert problem is not None
     sought = prepare_interval(problem, Costs())
     optimum = find_optimum(sought)

@@ -54,7 +54,7 @@ def make_sought(
     line_percent: float = 1000.0,
     trafo_percent: float = 1000.0,
 ) -> Sought:
-    """A problem in which panels give up generation for little, and load is shed for much, with a third of it reactive."""
+    """A problem in which panels give way for little, and load for much, with a third of it reactive."""
     limits = Limits.from_feeder(feeder, min_vm_pu=min_vm_pu, max_vm_pu=max_vm_pu, override=True)
     limits = replace(
         limits,
@@ -101,9 +101,7 @@ def at_node(sought: Sought, nodes: Nodes, node: int, load_kw: float) -> Sought:
     more[node] = -load_kw
     effect = csc_array(np.vstack([resources.effect.toarray(), np.zeros((n, resources.upper_kw.size))]))
     p_kw, q_kvar = np.concatenate([resources.p_kw, more]), np.concatenate([resources.q_kvar, none])
-    return sought._replace(
-        engine=nodes.engine, resources=resources._replace(p_kw=p_kw, q_kvar=q_kvar, effect=effect)
-    )
+    return sought._replace(engine=nodes.engine, resources=resources._replace(p_kw=p_kw, q_kvar=q_kvar, effect=effect))
 
 
 def price_by_optimum(sought: Sought, nodes: Nodes, node: int, step_kw: float = STEP_KW) -> float:
