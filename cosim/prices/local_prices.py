@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -79,7 +80,8 @@ class LocalPrices:
         price, congestion = (self.table[f"{name}_ueur_per_kwh"] for name in ("price", "congestion"))
         priced = self.table["interval"].nunique()
         congested = self.table.loc[congestion != 0, "interval"].nunique()
-        of_limits = self.limits.groupby(["element_type", "name", "phase", "quantity"], sort=False).size()
+        keys = ["element_type", "name", "phase", "quantity"]
+        of_limits = Counter(self.limits[keys].itertuples(index=False, name=None))
         return {
             "intervals": priced + len(self.not_priced),
             "priced": priced,
@@ -89,8 +91,7 @@ class LocalPrices:
             "lost_load_eur_per_kwh": self.costs.lost_load,
             "waiting_eur_per_kwh": self.costs.waiting,
             "binding": [
-                {**dict(zip(of_limits.index.names, key, strict=True)), "intervals": int(count)}
-                for key, count in of_limits.sort_values(ascending=False, kind="stable").items()
+                {**dict(zip(keys, limit, strict=True)), "intervals": n} for limit, n in of_limits.most_common()
             ],
             "not_priced": [dict(each) for each in self.not_priced],
             "notes": list(self.notes),

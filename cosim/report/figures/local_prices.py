@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from cosim.report.figures.feeder_map import ELONGATED, width_over_height
 from cosim.report.figures.topology import find_places
 from cosim.report.palette import BLACK, HEAT, PALE, plain_text, style_figure
 from cosim.results.local_time import show_time
@@ -64,7 +65,7 @@ def draw_local_prices(table: pd.DataFrame, net: Any) -> go.Figure:
         figure.update_layout(title_subtitle_text=show_time(times[0]))
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    if to_scale:
+    if to_scale and width_over_height(places) < ELONGATED:
         figure.update_yaxes(scaleanchor="x", scaleratio=1)
     return figure
 
