@@ -36,15 +36,14 @@ def test_costs_are_those_asked_for_the_scenarios_or_the_defaults() -> None:
 
 @pytest.mark.slow
 def test_intervals_beyond_the_horizon_are_refused_and_outages_named() -> None:
-    outage = Scenario.load("outage")
-    start = next(event for event in outage.events if event.kind == "outage").start
-    scenario = outage.with_changes(horizon={"start": start.replace(hour=0, minute=0), "hours": 96})
-    found = find_local_prices(scenario, n_intervals=96)
-    assert {each["reason"] for each in found.not_priced} == {EVENT}
-    assert found.summary["priced"] + len(found.not_priced) == 96
-    assert found.summary["priced"] > 0
-    with pytest.raises(ScenarioError, match="expected intervals within 0 to 95, got 2 from 95 on"):
-        find_local_prices(scenario, first=95, n_intervals=2)
+    start = "2017-06-01T02:00:00"
+    outage = {"kind": "outage", "start": start, "hours": 2, "lines": ["main 1.2"]}
+    scenario = Scenario(horizon={"start": "2017-06-01T00:00:00", "hours": 6}, events=[outage])
+    found = find_local_prices(scenario, n_intervals=4)
+    assert [(each["interval"], each["reason"]) for each in found.not_priced] == [(2, EVENT), (3, EVENT)]
+    assert found.table["interval"].unique().tolist() == [0, 1]
+    with pytest.raises(ScenarioError, match="expected intervals within 0 to 5, got 2 from 5 on"):
+        find_local_prices(scenario, first=5, n_intervals=2)
 
 
 @pytest.mark.slow
