@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from naive_prices import make_congested, make_sought, make_street
 
-from cosim.prices.optimum import NO_SOLUTION, NOT_ADMISSIBLE, NotPriced, Optimum, find_optimum
+from cosim.prices.optimum import NO_SOLUTION, NOT_ADMISSIBLE, NotPriced, Optimum, find_gradient, find_optimum
 from grid_models.powerflow.verdicts import Judgement, judge
+from grid_models.response.sensitivity import sensitivity
 
 pytestmark = pytest.mark.slow  # engines of several feeders
 
@@ -51,3 +52,21 @@ def test_generation_is_given_up_where_energy_is_worth_less_than_nothing() -> Non
     found = find_optimum(cheap)
     assert isinstance(found, Optimum)
     assert found.x[:3] == pytest.approx([5.0] * 3)
+
+
+def test_the_gradient_is_the_difference_quotient_of_the_cost() -> None:
+    """Reactive power of load that is shed included."""
+    sought = make_sought(make_street(3, 1, spacing_m=150.0), [0.0] * 3, [30.0, 20.0, 25.0])
+    resources = sought.resources
+
+    def cost(x: np.ndarray) -> float:
+        flow = sought.engine.solve(*(part[None] for part in resources.at(x)))
+        return float(sought.head_eur_per_kwh * flow.p_slack_kw.sum() + resources.cost_eur_per_kwh @ x)
+
+    x, step = 0.3 * resources.upper_kw, 1e-2
+    response = sensitivity(sought.engine, *resources.at(x))
+    assert response is not None
+    expected = [(cost(x + by) - cost(x - by)) / (2.0 * step) for by in step * np.eye(x.size)]
+    # What the power at the head has in it, without the cost of what is shed.
+    found = find_gradient(sought, response) - resources.cost_eur_per_kwh
+    np.testing.assert_allclose(found, np.array(expected) - resources.cost_eur_per_kwh, rtol=1e-5)
