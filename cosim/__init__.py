@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cosim.audit.rerun import rerun_ledger
     from cosim.errors import ScenarioError
     from cosim.portfolio.portfolio import Portfolio, run_portfolio
+    from cosim.prices.local_prices import LocalPrices, find_local_prices
     from cosim.report.comparison import compare_runs
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
@@ -37,6 +38,7 @@ __all__ = [
     "DataError",
     "GridError",
     "Hosting",
+    "LocalPrices",
     "MarketError",
     "OperatingEnvelopes",
     "Portfolio",
@@ -49,6 +51,7 @@ __all__ = [
     "compare_runs",
     "compare_stochastic_hosting",
     "find_hosting",
+    "find_local_prices",
     "find_operating_envelopes",
     "find_stochastic_hosting",
     "rerun_ledger",
@@ -63,6 +66,7 @@ _HOME = {
     "DataError": "data.errors",
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
+    "LocalPrices": "cosim.prices.local_prices",
     "MarketError": "market.errors",
     "OperatingEnvelopes": "cosim.validation.envelopes",
     "Portfolio": "cosim.portfolio.portfolio",
@@ -75,6 +79,7 @@ _HOME = {
     "compare_runs": "cosim.report.comparison",
     "compare_stochastic_hosting": "cosim.studies.hosting.compared",
     "find_hosting": "cosim.validation.hosting",
+    "find_local_prices": "cosim.prices.local_prices",
     "find_operating_envelopes": "cosim.validation.envelopes",
     "find_stochastic_hosting": "cosim.studies.hosting.study",
     "rerun_ledger": "cosim.audit.rerun",

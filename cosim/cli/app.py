@@ -24,6 +24,7 @@ with import_on_demand():
     from cosim.cli.people import people_app
     from cosim.cli.portfolio import portfolio_app
     from cosim.cli.portfolio_report import portfolio_report_app
+    from cosim.cli.prices import prices
     from cosim.cli.profiles import profiles_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
@@ -35,7 +36,7 @@ with import_on_demand():
     from cosim.cli.validate import validate
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
-for command in (run, serve, report, compare, validate, hosting, envelope):
+for command in (run, serve, report, compare, validate, hosting, envelope, prices):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")

@@ -16,6 +16,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle envelope --net feeder.json --customers active.csv --profiles others.csv --out envelopes.csv",
         "gridsettle envelope --net feeder.json --rule max_min --head-vm-pu 0.98,1.03",
     ),
+    "prices": (
+        "gridsettle prices --first 977 --intervals 3 --out prices.csv --figure prices.html",
+        "gridsettle prices stressed --first 756 --intervals 5 --limits limits.csv",
+    ),
     "net solve": (
         "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
         "gridsettle net solve street --model four_wire --out solved",

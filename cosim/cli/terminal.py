@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cosim.nets.doctor.finding import Diagnosis, Finding
     from cosim.nets.judges import Difference
     from cosim.nets.solution import NetSolution
+    from cosim.prices.local_prices import LocalPrices
     from cosim.results.result import Result
     from cosim.studies.hosting.compared import ComparedHosting
     from cosim.studies.hosting.study import StochasticHosting
@@ -381,6 +382,35 @@ def show_compared_hosting(compared: ComparedHosting, name: str, written: Sequenc
     show_notes(
         [note if len(names) == everywhere else f"with {', '.join(names)}: {note}" for note, names in several.items()]
     )
+    if written:
+        show_written(written)
+
+
+def show_local_prices(found: LocalPrices, written: Sequence[Path]) -> None:
+    """Print the range of prices in each interval with what binds there, and the intervals without any."""
+    columns = ("interval", "from, UTC", "head>", "lowest>", "highest>", "binding")
+    table = make_table("local prices, EUR/kWh", *columns)
+    rows = list(found.list_ranges())
+    for row in rows[:MOST_ROWS]:
+        shown = (f"{row[key] / 1e6:.4f}" for key in ("head_ueur", "lowest_ueur", "highest_ueur"))
+        place = escape(make_printable("; ".join(row["binding"])))
+        table.add_row(str(row["interval"]), f"{row['time']:%Y-%m-%d %H:%M}", *shown, place)
+    console = Console()
+    console.print(table)
+    if len(rows) > MOST_ROWS:
+        console.print(f"and {len(rows) - MOST_ROWS:,} more", highlight=False)
+    said = found.summary
+    console.print(
+        f"{said['priced']:,} of {said['intervals']:,} intervals priced, {said['congested']:,} of them congested; load "
+        f"lost at {said['lost_load_eur_per_kwh']:g} EUR/kWh, waiting at {said['waiting_eur_per_kwh']:g} EUR/kWh",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for each in found.not_priced[:10]:
+        typer.echo(f"not priced: interval {each['interval']} at {each['time']}: {each['reason']}")
+    if len(found.not_priced) > 10:
+        typer.echo(f"and {len(found.not_priced) - 10:,} more that are not priced; --json has them")
+    show_notes(found.notes)
     if written:
         show_written(written)
 
