@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim.audit.audit import audit_ledger
     from cosim.audit.rerun import rerun_ledger
+    from cosim.coupling.stepped import IntervalInputs, SteppedInterval, SteppedRun
     from cosim.errors import ScenarioError
     from cosim.portfolio.portfolio import Portfolio, run_portfolio
     from cosim.report.comparison import compare_runs
@@ -37,12 +38,15 @@ __all__ = [
     "DataError",
     "GridError",
     "Hosting",
+    "IntervalInputs",
     "MarketError",
     "OperatingEnvelopes",
     "Portfolio",
     "Result",
     "Scenario",
     "ScenarioError",
+    "SteppedInterval",
+    "SteppedRun",
     "StochasticHosting",
     "Validation",
     "audit_ledger",
@@ -63,12 +67,15 @@ _HOME = {
     "DataError": "data.errors",
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
+    "IntervalInputs": "cosim.coupling.stepped",
     "MarketError": "market.errors",
     "OperatingEnvelopes": "cosim.validation.envelopes",
     "Portfolio": "cosim.portfolio.portfolio",
     "Result": "cosim.results.result",
     "Scenario": "cosim.scenario.model",
     "ScenarioError": "cosim.errors",
+    "SteppedInterval": "cosim.coupling.stepped",
+    "SteppedRun": "cosim.coupling.stepped",
     "StochasticHosting": "cosim.studies.hosting.study",
     "Validation": "cosim.validation.validate",
     "audit_ledger": "cosim.audit.audit",
