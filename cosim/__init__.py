@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim.audit.audit import audit_ledger
     from cosim.audit.rerun import rerun_ledger
-    from cosim.coupling.stepped import IntervalInputs, SteppedInterval, SteppedRun
+    from cosim.coupling.inputs import IntervalInputs
+    from cosim.coupling.stepped import SteppedInterval, SteppedRun
     from cosim.errors import ScenarioError
     from cosim.portfolio.portfolio import Portfolio, run_portfolio
     from cosim.report.comparison import compare_runs
@@ -67,7 +68,7 @@ _HOME = {
     "DataError": "data.errors",
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
-    "IntervalInputs": "cosim.coupling.stepped",
+    "IntervalInputs": "cosim.coupling.inputs",
     "MarketError": "market.errors",
     "OperatingEnvelopes": "cosim.validation.envelopes",
     "Portfolio": "cosim.portfolio.portfolio",

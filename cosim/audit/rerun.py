@@ -134,7 +134,10 @@ def rerun_ledger(
 
 
 def _with_people(case: Case, recorded: Recorded, store: Store) -> tuple[Case, list[Between]]:
-    """The case with what people submitted and another simulator gave, and what happened between intervals; nobody takes part in private."""
+    """The case with what people submitted, or another simulator gave, and what happened between intervals.
+
+    Nobody takes part in private.
+    """
     if recorded.read_parameter("private"):
         return case, []
     given = read_given(recorded.directory, case.profiles)

@@ -87,7 +87,7 @@ class GivenInputs:
         """
         check_row(row, self._profiles.participants, interval)
         usual = self.profile(interval)
-        if all(np.array_equal(one, other) for one, other in zip(row, usual, strict=True)):
+        if all(np.array_equal(row[k], usual[k]) for k in range(len(row))):
             return False
         self.rows[interval] = row
         self._new.append(interval)
@@ -233,9 +233,7 @@ def read_given(directory: Path, profiles: Profiles) -> GivenInputs | None:
     first = interval[:, 0] if k else np.zeros(0, np.int64)
     alike = (interval == first[:, None]).all() and (house == np.arange(n)).all() and (price == price[:, :1]).all()
     if not alike or (np.diff(first, prepend=-1) <= 0).any() or (first >= profiles.n_intervals).any():
-        raise ScenarioError(
-            f"{path}: expected intervals in their order, each with all houses and one price, got others"
-        )
+        raise ScenarioError(f"{path}: expected intervals in order, each with all houses and one price, got others")
     given = GivenInputs(profiles)
     for j, t in enumerate(first.tolist()):
         row = GivenRow(load[j], pv[j], varh[j], int(price[j, 0]))

@@ -6,18 +6,17 @@ market are; so a run to which nothing else is given than its own profiles ends o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cosim.case.case import Case, rate_devices
-from cosim.case.given import GivenRow, check_row
+from cosim.case.case import Case
+from cosim.case.plugged import StatedDevice, make_joining
+from cosim.coupling.inputs import IntervalInputs, check_rating, find_house, make_row, number_limits
 from cosim.curtailment.feasible import Outcome
 from cosim.delivery.setpoints import injection_wh, mean_kw
 from cosim.delivery.volt_watt import is_reduced
@@ -31,39 +30,14 @@ from cosim.simulation.simulate import run
 from cosim.web.live.answers import Closed
 from cosim.web.live.run import LiveRun
 from grid_models.arrays import Floats
-from market.exchanges import AUTOMATIC, STATED, SUBMISSION, Ask, Kind
-from market.ledger.format.records import Change, RecordKind, Role, make_record
-from market.ledger.format.statements import register
+from market.exchanges import AUTOMATIC, STATED, SUBMISSION, Ask, Kind, Reason
+from market.ledger.format.records import Change, DeviceKind, RecordKind, Role, make_record
+from market.ledger.format.statements import make_device_record, register
 from market.ledger.format.submissions import Submission, submission_message
 from market.storage import Wh
 
-_NONE: Mapping[str, int] = MappingProxyType({})
 _SOLD = (Kind.P2P, Kind.SHARE_USE, Kind.SHARE_STORE, Kind.LOT_SALE, Kind.GRID_EXPORT)
 """Exchanges that the network may curtail."""
-
-
-class IntervalInputs(NamedTuple):
-    """What an interval is run with; a house that is left out follows its profile.
-
-    Attributes
-    ----------
-    load_wh
-        Load of houses by their names, Wh, without cars and heat pumps that the scenario runs.
-    pv_wh
-        Generation of houses' own panels, Wh.
-    load_varh
-        Reactive energy that loads draw, varh. Where it is left out it keeps its ratio to the load in the profile.
-    limit_ueur_per_kwh
-        Highest price at which a house buys from others, and in a double auction the lowest at which it sells.
-    price_ueur_per_kwh
-        Price of the utility; that of the profiles if None.
-    """
-
-    load_wh: Mapping[str, int] = _NONE
-    pv_wh: Mapping[str, int] = _NONE
-    load_varh: Mapping[str, int] = _NONE
-    limit_ueur_per_kwh: Mapping[str, int] = _NONE
-    price_ueur_per_kwh: int | None = None
 
 
 class SteppedInterval(NamedTuple):
@@ -126,7 +100,6 @@ class SteppedRun:
     def __init__(self, live: LiveRun) -> None:
         self.live = live
         self.directory = live.directory
-        self._place = {name: k for k, name in enumerate(live.case.profiles.participants)}
         self._signing = dict[int, Ed25519PrivateKey]()
         self._is_broken = False
 
@@ -202,8 +175,10 @@ class SteppedRun:
         t = self.next_interval
         if self.is_over:
             raise ScenarioError(f"interval {t}: expected one of 0 to {t - 1}, the run is over")
-        row = None if inputs is None else self._make_row(t, inputs)
-        limits = {} if inputs is None else self._check_limits(t, inputs.limit_ueur_per_kwh)
+        given, row, limits = self.case.given, None, dict[int, int]()
+        if inputs is not None and given is not None:
+            row, limits = make_row(self.case, given, t, inputs), number_limits(self.case, t, inputs)
+            check_rating(self.case, t, row.pv_wh, given.profile(t).pv_wh)
         self._is_broken = True  # until all of it is done
         for house, limit in limits.items():
             self._submit_limit(t, house, limit)
@@ -231,6 +206,38 @@ class SteppedRun:
         """
         self.live.switch(Change.LINE_OUT, index, opens=opens)
 
+    def plug(self, house: str, kind: str, power_w: int, energy_wh: int = 0) -> str:
+        """Plug a device in at a house from the next interval on, if the network can carry it.
+
+        Parameters
+        ----------
+        house
+            Name of the participant, in whose name the key that the scenario has for it signs.
+        kind
+            `pv` or `battery`.
+        power_w, energy_wh
+            Rated power, and capacity of a battery, of the scenario's kind.
+
+        Returns
+        -------
+        str
+            Empty if it takes part; else the reason in lower case, such as `overvoltage`.
+
+        Raises
+        ------
+        ScenarioError
+            If it is no such device, or there is no such house.
+        """
+        if kind not in ("pv", "battery"):
+            raise ScenarioError(f"device: expected pv or battery, got '{kind}'")
+        k, live = find_house(self.case, self.next_interval, "device", house), self.live
+        make_joining(self.case, StatedDevice(k, kind, power_w, energy_wh))  # before anything is written
+        key, number = self._find_key(k), live.next_number(k)
+        of_device = {"device": number, "bus": int(self.case.feeder.bus[k]), "datasheet": bytes(32)}
+        stated = {"kind": DeviceKind[kind.upper()], "power_w": power_w, "energy_wh": energy_wh}
+        answer = live.register_device(make_device_record(live.chain_id, k, number, key, **of_device, **stated))
+        return "" if answer.reason == Reason.NONE else Reason(answer.reason).name.lower()
+
     def head(self) -> str:
         """Hash of the last block in hexadecimal, once everything that waits is written."""
         self.live.flush()
@@ -253,92 +260,30 @@ class SteppedRun:
         self.close()
         return run(self.live.case.scenario, self.directory, resume=True)
 
-    def _make_row(self, t: int, inputs: IntervalInputs) -> GivenRow | None:
-        """All inputs of an interval, None where they are the profiles' own."""
-        given = self.case.given
-        assert given is not None
-        usual = given.profile(t)
-        load, pv = (
-            self._spread(t, what, values, of_all)
-            for what, values, of_all in (("load", inputs.load_wh, usual.load_wh), ("pv", inputs.pv_wh, usual.pv_wh))
-        )
-        varh = self._spread_varh(t, inputs, load, usual)
-        price = usual.price_ueur_per_kwh if inputs.price_ueur_per_kwh is None else inputs.price_ueur_per_kwh
-        if price != usual.price_ueur_per_kwh and self.case.scenario.tariff.bands:
-            raise ScenarioError(f"interval {t}, price: expected none beside the bands of tariff, got {price} µEUR/kWh")
-        self._check_rating(t, pv, usual.pv_wh)
-        row = GivenRow(load, pv, varh, price)
-        check_row(row, self.houses, t)
-        return row
-
-    def _spread(self, t: int, what: str, values: Mapping[str, int], usual: Wh) -> Wh:
-        if not values:
-            return usual
-        row = usual.copy()
-        for name, value in values.items():
-            row[self._find(t, what, name)] = value
-        return row
-
-    def _find(self, t: int, what: str, name: str) -> int:
-        if name not in self._place:
-            raise ScenarioError(f"interval {t}, {what}: expected names of participants, got '{name}'")
-        return self._place[name]
-
-    def _spread_varh(self, t: int, inputs: IntervalInputs, load: Wh, usual: GivenRow) -> Wh:
-        """Reactive energies: given, else in the profile's ratio to the load."""
-        in_profiles = self.case.profiles.load_varh is not None
-        if inputs.load_varh and not in_profiles:
-            raise ScenarioError(
-                f"interval {t}, reactive energy: expected profiles that have it (a column of kvarh, see "
-                "docs/how-to/reactive-power.md), got some without; leave it out, the power factor of the loads says it"
-            )
-        if not in_profiles:
-            return usual.load_varh
-        scaled = usual.load_varh * (load / np.where(usual.load_wh > 0, usual.load_wh, 1))
-        row = np.where(load == usual.load_wh, usual.load_varh, np.rint(scaled)).astype(np.int64)
-        return self._spread(t, "reactive energy", inputs.load_varh, row)
-
-    def _check_rating(self, t: int, pv: Wh, usual: Wh) -> None:
-        """Inverters under control, and phases of panels, are chosen by the largest generation of the profile."""
-        if self.case.control is None and self.case.feeder.connections is None:
-            return
-        rated_kw, kw = rate_devices(self.case)[0], mean_kw(pv, self.case.interval_minutes)
-        for house in np.flatnonzero((pv != usual) & (kw > rated_kw * (1 + 1e-9))).tolist():
-            raise ScenarioError(
-                f"interval {t}, pv of {self.houses[house]}: expected at most the {rated_kw[house]:g} kW of its profile, "
-                f"by which its inverter is rated, got {kw[house]:g} kW"
-            )
-
-    def _check_limits(self, t: int, limits: Mapping[str, int]) -> dict[int, int]:
-        """Limits by the numbers of houses."""
-        for name, limit in limits.items():
-            if not 0 <= limit < 2**31:
-                raise ScenarioError(
-                    f"interval {t}, limit price of {name}: expected 0 to 2147 EUR/kWh, got {limit} µEUR/kWh"
-                )
-        return {self._find(t, "limit price", name): limit for name, limit in limits.items()}
-
     def _submit_limit(self, t: int, house: int, limit: int) -> None:
-        """State a limit price in the house's name, with the key that the scenario has for it."""
+        """State a limit price in the house's name."""
+        key, live = self._find_key(house), self.live
+        number = live.next_submission_number(house)
+        live.submit(*make_limit(live.chain_id, key, house, number, t, limit))
+
+    def _find_key(self, house: int) -> Ed25519PrivateKey:
+        """Key that the scenario has for a house, which is registered with it from now on."""
         live = self.live
         if house not in self._signing:
-            (self._signing[house],) = find_member_keys(self.case.scenario, [house]).values()
+            (key,) = find_member_keys(self.case.scenario, [house]).values()
             live.flush()
             if live.key_of(house) is None:
-                number, key = live.next_number(house), self._signing[house]
-                live.state_statement(
-                    register(live.chain_id, house, Role.PARTICIPANT, number, live.next_height + 1, key)
-                )
-        number = live.next_submission_number(house)
-        live.submit(*make_limit(live.chain_id, self._signing[house], house, number, t, limit))
+                number, effective = live.next_number(house), live.next_height + 1
+                live.state_statement(register(live.chain_id, house, Role.PARTICIPANT, number, effective, key))
+            self._signing[house] = key
+        return self._signing[house]
 
     def _describe(self, closed: Closed) -> SteppedInterval:
         chunk, case, t = closed.chunk, self.case, closed.interval
         meters = chunk.window.meters
-        given = case.given
         price = case.profiles.price_ueur_per_kwh[t]
-        if given is not None and t in given.rows:
-            price = given.rows[t].price_ueur_per_kwh
+        if case.given is not None and t in case.given.rows:
+            price = case.given.rows[t].price_ueur_per_kwh
         return SteppedInterval(
             t,
             closed.start,

@@ -49,7 +49,6 @@ from market.ledger.format.submissions import Submission, acknowledgement_message
 from market.ledger.store.registry import replay_statements
 from market.rules import PLUGGED_IN
 
-
 MOST_UNWRITTEN = 256
 """Intervals that wait for the ledger at most."""
 
