@@ -1,6 +1,6 @@
 """What other simulators call our quantities: names in the style of mosaik-pandapower-2, and how they become integers.
 
-mosaik and HELICS share them. Power is in MW; `P[MW]` is drawn from the network where it is positive, as in the tables
+Power is in MW; `P[MW]` is drawn from the network where it is positive, as in the tables
 of pandapower.
 """
 

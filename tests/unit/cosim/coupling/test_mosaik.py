@@ -1,6 +1,6 @@
 """gridsettle in a co-simulation of mosaik.
 
-    Source (the scenario's own profiles) --P_load, P_gen, price--> Community --block_hash--> Sink
+Source (the scenario's own profiles) --P_load, P_gen, price--> Community --block_hash--> Sink
 """
 
 from __future__ import annotations
