@@ -25,7 +25,7 @@ def list_network(stepped: SteppedRun) -> list[Any]:
         }
         for index, name in zip(*labels["bus"], strict=True)
     ]
-    branches = []
+    branches: list[Any] = []
     for table, ends in (("line", ("from_bus", "to_bus")), ("trafo", ("hv_bus", "lv_bus"))):
         for index, name in zip(*labels[table], strict=True):
             rel = [f"Bus-{int(net[table][end].at[index])}" for end in ends]

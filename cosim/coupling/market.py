@@ -5,7 +5,7 @@ Everything is delivered as cleared, and nothing is recorded: a ledger states ver
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,7 +114,7 @@ class SteppedMarket:
         )
 
 
-def _make_limit(house: int, interval: int, limit_ueur_per_kwh: int) -> np.void:
+def _make_limit(house: int, interval: int, limit_ueur_per_kwh: int) -> Any:
     row = np.zeros(1, SUBMISSION)[0]
     row["kind"], row["status"], row["house"], row["net_wh"] = SUBMISSION_KIND, STATED, house, AUTOMATIC
     row["limit_ueur_per_kwh"], row["first"], row["last"] = limit_ueur_per_kwh, interval, interval

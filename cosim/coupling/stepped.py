@@ -233,9 +233,19 @@ class SteppedRun:
         k, live = find_house(self.case, self.next_interval, "device", house), self.live
         make_joining(self.case, StatedDevice(k, kind, power_w, energy_wh))  # before anything is written
         key, number = self._find_key(k), live.next_number(k)
-        of_device = {"device": number, "bus": int(self.case.feeder.bus[k]), "datasheet": bytes(32)}
-        stated = {"kind": DeviceKind[kind.upper()], "power_w": power_w, "energy_wh": energy_wh}
-        answer = live.register_device(make_device_record(live.chain_id, k, number, key, **of_device, **stated))
+        stated = make_device_record(
+            live.chain_id,
+            k,
+            number,
+            key,
+            device=number,
+            kind=DeviceKind[kind.upper()],
+            bus=int(self.case.feeder.bus[k]),
+            power_w=power_w,
+            energy_wh=energy_wh,
+            datasheet=bytes(32),
+        )
+        answer = live.register_device(stated)
         return "" if answer.reason == Reason.NONE else Reason(answer.reason).name.lower()
 
     def head(self) -> str:
