@@ -147,6 +147,6 @@ def check_scenario(scenario: Scenario, ways: Ways = SERVED) -> None:
     ):
         if asked:
             raise ScenarioError(
-                f"ledger, {name}: expected false for {what}, got true: {why}; set it to false, or run the scenario "
-                f"without {who} by gridsettle run"
+                f"ledger, {name}: expected false for {what}, got true: {why}; set it to false for that, or run the "
+                f"scenario without {who} by gridsettle run"
             )
