@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim.audit.audit import audit_ledger
     from cosim.audit.rerun import rerun_ledger
+    from cosim.coupling.inputs import IntervalInputs
+    from cosim.coupling.stepped import SteppedInterval, SteppedRun
     from cosim.errors import ScenarioError
     from cosim.portfolio.portfolio import Portfolio, run_portfolio
     from cosim.prices.local_prices import LocalPrices, find_local_prices
@@ -38,6 +40,7 @@ __all__ = [
     "DataError",
     "GridError",
     "Hosting",
+    "IntervalInputs",
     "LocalPrices",
     "MarketError",
     "OperatingEnvelopes",
@@ -45,6 +48,8 @@ __all__ = [
     "Result",
     "Scenario",
     "ScenarioError",
+    "SteppedInterval",
+    "SteppedRun",
     "StochasticHosting",
     "Validation",
     "audit_ledger",
@@ -66,6 +71,7 @@ _HOME = {
     "DataError": "data.errors",
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
+    "IntervalInputs": "cosim.coupling.inputs",
     "LocalPrices": "cosim.prices.local_prices",
     "MarketError": "market.errors",
     "OperatingEnvelopes": "cosim.validation.envelopes",
@@ -73,6 +79,8 @@ _HOME = {
     "Result": "cosim.results.result",
     "Scenario": "cosim.scenario.model",
     "ScenarioError": "cosim.errors",
+    "SteppedInterval": "cosim.coupling.stepped",
+    "SteppedRun": "cosim.coupling.stepped",
     "StochasticHosting": "cosim.studies.hosting.study",
     "Validation": "cosim.validation.validate",
     "audit_ledger": "cosim.audit.audit",

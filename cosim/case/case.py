@@ -25,6 +25,7 @@ from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.given import GivenInputs
 from cosim.case.head import HeadOfCase, make_head_of_case, read_head
 from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.houses import list_rows, with_houses
@@ -129,6 +130,8 @@ class Case(MarketCase):
         On-load tap changers, None without any, and where they stand before the interval that is run.
     head
         Voltages of the feeder's head, and limits there, in each interval; None where they are those of the net.
+    given
+        What another simulator gives in place of the profiles; None where none does.
     """
 
     feeder: Feeder
@@ -140,6 +143,7 @@ class Case(MarketCase):
     taps: TapChangers | None = None
     tap_state: TapState = NO_TAPS
     head: HeadOfCase | None = None
+    given: GivenInputs | None = None
 
     def at(self, first: int, stop: int) -> Case:
         """The case with its head as it is in intervals first … stop-1; a limit there holds for one interval alone."""
