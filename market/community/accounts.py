@@ -46,17 +46,21 @@ class Settlement(NamedTuple):
 
 
 def post_months(
-    months: Ints, energies_wh: Ints, price_ueur_per_kwh: int, names: Sequence[str], other: str, purpose: str
+    months: Ints,
+    energies_wh: Ints,
+    price_ueur_per_kwh: int,
+    names: Sequence[str],
+    other: str,
+    purpose: str,
+    *,
+    to_members: bool,
 ) -> list[Posting]:
-    """Postings of members' monthly energies, (M, N) Wh, at a price.
-
-    `purpose` that begins with `from_` is paid by `other` to the members, all others by them to it.
-    """
+    """Postings of members' monthly energies, (M, N) Wh, at a price: `other` pays the members, or they pay it."""
     found = []
     for k, month in enumerate(months.tolist()):
         for name, energy in zip(names, energies_wh[k].tolist(), strict=True):
             if energy:
-                payer, payee = (other, name) if purpose.startswith("from_") else (name, other)
+                payer, payee = (other, name) if to_members else (name, other)
                 found.append(Posting(month, payer, payee, purpose, energy, energy * price_ueur_per_kwh))
     return found
 

@@ -1,9 +1,10 @@
 """France: collective self-consumption by articles L. 315-2 and D. 315-4 to D. 315-6 of the Code de l'énergie.
 
 D. 315-4: in each measuring step a consumer is assigned the production times its coefficient, never more than its
-measured use; all that is self-consumed is at most the production, and at most all use. D. 315-6: coefficients, or how they are computed,
-are told by the operation's legal person for each step; if it tells none, production is allocated in relation to use,
-within use. Network operators call the keys static, dynamic by default and full dynamic.
+measured use; all that is self-consumed is at most the production, and at most all use. D. 315-5: what a storage unit
+takes is use, what it gives is production. D. 315-6: coefficients, or how they are computed, are told by the
+operation's legal person for each step; if it tells none, production is allocated in relation to use, within use.
+Network operators call the keys static, dynamic by default and full dynamic.
 """
 
 from __future__ import annotations

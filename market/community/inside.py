@@ -12,15 +12,19 @@ from market.exchanges import Ints
 def post_inside(part: Part, month: Ints, names: Sequence[str], prices: Prices) -> list[Posting]:
     """Postings of a part: what is received and given at the community's price, the rest at the suppliers'."""
     given_wh = part.generated_wh - part.surplus_wh
-    of_community, retail, surplus = prices.community_ueur_per_kwh, prices.retail_ueur_per_kwh, prices.surplus_ueur_per_kwh
+    of_community, retail, surplus = (
+        prices.community_ueur_per_kwh,
+        prices.retail_ueur_per_kwh,
+        prices.surplus_ueur_per_kwh,
+    )
     pool = f"{POOL}{part.name}"
     found = []
-    for energies_wh, price, other, purpose in (
-        (part.received_wh, of_community, pool, "shared"),
-        (given_wh, of_community, pool, "from_shared"),
-        (part.bought_wh, retail, SUPPLIER, "energy"),
-        (part.surplus_wh, surplus, SUPPLIER, "from_surplus"),
+    for energies_wh, price, other, purpose, to_members in (
+        (part.received_wh, of_community, pool, "received", False),
+        (given_wh, of_community, pool, "given", True),
+        (part.bought_wh, retail, SUPPLIER, "energy", False),
+        (part.surplus_wh, surplus, SUPPLIER, "surplus", True),
     ):
         months, sums = sum_months(energies_wh, month)
-        found += post_months(months, sums, price, names, other, purpose)
+        found += post_months(months, sums, price, names, other, purpose, to_members=to_members)
     return found

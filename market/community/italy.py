@@ -1,10 +1,11 @@
 """Italy: renewable energy communities (CER) by articles 31 and 32 of D.Lgs. 199/2021 and ARERA's TIAD.
 
-Shared energy (art. 2 (1) q D.Lgs. 199/2021, energia elettrica condivisa; TIAD, delibera 727/2022/R/eel): in each hour the
-smaller one of what the community's members inject and what they withdraw, below one primary substation. Energy itself goes on as without a community:
-members buy what they withdraw and sell what they inject. On shared energy the GSE pays the incentive (D.M. 7 December 2023, no. 414)
-and returns network charges (TIAD); the community splits that by its own rule (art. 32 (1) c): here shares for producers, in
-proportion to what each gave, for consumers, to what each received, and for the community itself.
+Shared energy (energia elettrica condivisa; art. 31 and 32 D.Lgs. 199/2021, TIAD of ARERA's delibera 727/2022/R/eel):
+in each hour the smaller one of what the community's members inject and what they withdraw, below one primary
+substation. Energy itself goes on as without a community: members buy what they withdraw and sell what they inject. On
+shared energy the GSE pays the incentive (D.M. 7 December 2023, no. 414) and returns network charges (TIAD). The
+community splits that by its own rule: here shares for producers, in proportion to what each gave, for consumers, to
+what each received, and for the community itself.
 """
 
 from __future__ import annotations
@@ -77,12 +78,12 @@ def settle_italy(
     check_metered(metered)
     parts = tuple(_share_below(name, places, metered) for name, places in substations)
     postings = list[Posting]()
-    for energies_wh, price, purpose in (
-        (metered.used_wh, prices.retail_ueur_per_kwh, "energy"),
-        (metered.generated_wh, prices.surplus_ueur_per_kwh, "from_sale"),
+    for energies_wh, price, purpose, to_members in (
+        (metered.used_wh, prices.retail_ueur_per_kwh, "energy", False),
+        (metered.generated_wh, prices.surplus_ueur_per_kwh, "sale", True),
     ):
         months, sums = sum_months(energies_wh, metered.month)
-        postings += post_months(months, sums, price, names, SUPPLIER, purpose)
+        postings += post_months(months, sums, price, names, SUPPLIER, purpose, to_members=to_members)
     postings += split_incentive(parts, metered.month, names, incentive, f"{POOL}{community}")
     settlement = Settlement(parts, tuple(postings))
     check_settlement(settlement)
@@ -111,8 +112,8 @@ def split_incentive(
         postings.append(Posting(when, INCENTIVE_PAYER, pool, "incentive", shared_wh, shared_wh * price))
         to_producers, to_consumers, _ = share_out([shared_wh * price], incentive.split)[0].tolist()
         for whole, energies_wh, purpose in (
-            (to_producers, given_wh[k], "from_incentive_producer"),
-            (to_consumers, received_wh[k], "from_incentive_consumer"),
+            (to_producers, given_wh[k], "incentive_producer"),
+            (to_consumers, received_wh[k], "incentive_consumer"),
         ):
             amounts = share_out([whole], energies_wh)[0].tolist()
             postings += [
@@ -125,4 +126,5 @@ def split_incentive(
 
 def sum_energies(energies_wh: Sequence[Ints]) -> Ints:
     """Sum over parts, (T, N)."""
-    return np.sum(np.array(energies_wh, np.int64), axis=0)
+    sums: Ints = np.sum(np.array(energies_wh, np.int64), axis=0)
+    return sums

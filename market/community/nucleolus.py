@@ -1,10 +1,10 @@
 """The nucleolus of a game by a sequence of linear programmes, made exact.
 
-Schmeidler (1969): among all ways to share the worth of all, the one whose excesses, sorted from the largest, are smallest in
-the order of a dictionary. Each programme makes the largest excess that is still open as small as it can be
+Schmeidler (1969): among all ways to share the worth of all, the one whose excesses, sorted from the largest, are
+smallest in the order of a dictionary. Each programme makes the largest excess that is still open as small as it can be
 (Kopelowitz 1967; Maschler, Peleg and Shapley 1979). Coalitions with a dual value above zero are tight in every optimum
-and are settled with it. After at most n - 1 programmes the settled ones determine all shares: a linear system with whole
-coefficients, solved in fractions, and held against every coalition in fractions.
+and are settled with it. After at most n - 1 programmes the settled ones determine all shares: a linear system with
+whole coefficients, solved in fractions, and held against every coalition in fractions.
 
 It is the prenucleolus: no member's share is forced to be at least what it is worth alone. Where the game is such that
 members can all have that and more, as all of communities here, both are the same.
@@ -128,7 +128,7 @@ def _solve_programme(game: Game, member: Ints, open_: Ints, settled: list[tuple[
     aim = np.zeros(n + levels + 1)
     aim[-1] = 1.0
     # levels of earlier programmes are unknowns that their own rows determine
-    bounds = [(None, None)] * aim.size
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * aim.size
     if levels:
         known = _solve_exactly(game, member, settled, levels, partial=True).levels_neur
         bounds[n : n + levels] = [(float(level / scale),) * 2 for level in known]

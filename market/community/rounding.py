@@ -54,7 +54,8 @@ def share_out(total: Any, weights: Any) -> Ints:
     left[sums[:, 0] == 0] = 0
     order = np.argsort(-remainders, axis=1, kind="stable")
     place = np.argsort(order, axis=1, kind="stable")
-    return (parts + (place < left[:, None])).astype(np.int64)
+    shares: Ints = (parts + (place < left[:, None])).astype(np.int64)
+    return shares
 
 
 def _largest(values: npt.NDArray[Any]) -> int:

@@ -47,7 +47,7 @@ def settle_spain(metered: Metered, weights: Ints, names: Sequence[str], prices: 
     part = Part(community, metered.generated_wh, metered.used_wh, received_wh, assigned_wh - received_wh)
     months, bought_wh = sum_months(part.bought_wh, metered.month)
     _, surplus_wh = sum_months(part.surplus_wh, metered.month)
-    postings = post_months(months, bought_wh, prices.retail_ueur_per_kwh, names, SUPPLIER, "energy")
+    postings = post_months(months, bought_wh, prices.retail_ueur_per_kwh, names, SUPPLIER, "energy", to_members=False)
     paid, unpaid = compensate(months, bought_wh, surplus_wh, names, prices)
     settlement = Settlement((part,), (*postings, *paid), unpaid)
     check_settlement(settlement)
@@ -69,5 +69,5 @@ def compensate(
             unpaid += max(value - bill, 0)
             if surplus_wh[k, i]:
                 paid = min(value, bill)
-                postings.append(Posting(month, SUPPLIER, name, "from_compensation", int(surplus_wh[k, i]), paid))
+                postings.append(Posting(month, SUPPLIER, name, "compensation", int(surplus_wh[k, i]), paid))
     return postings, unpaid
