@@ -64,8 +64,8 @@ def tell_sharing(found: Sharing, out: Path | None) -> None:
         typer.echo(make_printable(f"  {name:<24} {format_eur(share):>14}{width} EUR"))
     if found.half_width_neur:
         typer.echo(
-            f"From {found.n_orders:,} orders; each interval by itself holds with {100 * found.confidence:g} % confidence."
-            " Whether the shares are in the core is not known from a sample."
+            f"From {found.n_orders:,} orders; each interval by itself holds with {100 * found.confidence:g} % "
+            "confidence. Whether the shares are in the core is not known from a sample."
         )
     elif found.blocking:
         names = ", ".join(found.blocking)
