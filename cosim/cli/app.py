@@ -14,6 +14,7 @@ from cosim.simulation.version import find_version
 
 with import_on_demand():
     from cosim.cli.chain import chain_app
+    from cosim.cli.community import community_app
     from cosim.cli.envelope import envelope
     from cosim.cli.hosting import hosting
     from cosim.cli.ledger import ledger_app
@@ -44,6 +45,7 @@ app.add_typer(portfolio_app, name="portfolio")
 app.add_typer(net_app, name="net")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(community_app, name="community")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]

@@ -87,6 +87,15 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle ledger audit runs/default-001 --all",
         "gridsettle ledger audit runs/default-001 --rerun",
     ),
+    "community settle": (
+        "gridsettle community settle runs/default-001 --terms terms.toml --out settled",
+        "gridsettle community settle runs/default-001 --terms terms.toml --out settled --json",
+    ),
+    "community check": ("gridsettle community check settled runs/default-001 --terms terms.toml",),
+    "community share": (
+        "gridsettle community share --rule nucleolus --worth table.csv",
+        "gridsettle community share runs/default-001 --terms terms.toml --orders 1000",
+    ),
     "members requests": (
         "gridsettle members requests runs/default-001",
         "gridsettle members requests runs/default-001 --all --json",

@@ -102,7 +102,17 @@ def _section_holding(location: Sequence[str], scenario: type[Section]) -> type[S
     if location[0] == "participants":
         return ParticipantSection if len(location) == 3 else None
     inner = scenario.model_fields[location[0]].annotation
+    if len(location) == 3:  # a table of sections, by names
+        return next((part for part in _list_sections(inner)), None)
     return inner if len(location) == 2 and isinstance(inner, type) and issubclass(inner, Section) else None
+
+
+def _list_sections(annotation: Any) -> Iterator[type[Section]]:
+    """Sections that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _list_sections(part)
 
 
 def shorten(value: object, most: int = 200) -> str:
