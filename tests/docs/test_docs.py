@@ -141,7 +141,7 @@ FEWER = {("--draws", "1000"): "20"}
 def with_less_work(words: list[str]) -> list[str]:
     """Arguments of a command with fewer repetitions."""
     fewer = ["2" if before == "--seeds" else FEWER.get((before, word), word) for before, word in pairwise(words)]
-    return [*fewer, "--starts", "4"] if fewer[:2] == ["study", "survival"] else fewer
+    return [*fewer, "--starts", "2"] if fewer[:2] == ["study", "survival"] else fewer
 
 
 @pytest.mark.slow
@@ -161,6 +161,8 @@ def test_commands_of_readme_and_how_tos_run(tmp_path: Path, monkeypatch: pytest.
                     continue
                 if words[1] == "compare" and not Path("runs/stressed-001").exists():
                     assert CliRunner().invoke(app, ["run", "stressed"]).exit_code == 0
+                if " ".join(words) in ran and "outage" not in words:
+                    continue  # another page has it too
                 result = CliRunner().invoke(app, with_less_work(words))
                 assert result.exit_code == 0, (words, result.output)
                 if words == ["gridsettle", "run"]:

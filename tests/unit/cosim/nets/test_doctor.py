@@ -148,6 +148,7 @@ FAULTS: dict[str, tuple[Callable[[Any], None], str, str, int | None, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found_at_its_element_and_no_other_error(fault: str) -> None:
     plant, check, table, index, said = FAULTS[fault]
