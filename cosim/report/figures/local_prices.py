@@ -9,8 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cosim.report.figures.feeder_map import width_over_height
-from cosim.report.figures.topology import ELONGATED
-from cosim.report.figures.topology import find_places
+from cosim.report.figures.topology import ELONGATED, find_places
 from cosim.report.palette import BLACK, HEAT, PALE, plain_text, style_figure
 from cosim.results.local_time import show_time
 
