@@ -65,6 +65,8 @@ def _without_repeats(error: ValidationError) -> Iterator[dict[str, Any]]:
 
 def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:
     location = [str(part) for part in item["loc"]]
+    if not location:  # raised by the whole file about several of its keys; it names them itself
+        return str(item["msg"]).removeprefix("Value error, ")
     key, section = shorten(".".join(location)), _section_holding(location, scenario)
     if item["type"] == "value_error":  # raised by a section about several of its keys, in words of ours
         return f"{key}: {item['msg'].removeprefix('Value error, ')}"

@@ -48,8 +48,8 @@ def find_nucleolus(game: Game) -> Nucleolus:
     Examples
     --------
     >>> from market.community.games import make_game
-    >>> [int(share) for share in find_nucleolus(make_game(("ann", "bob"), (0, 1, 2, 6).__getitem__)).shares]
-    [2, 4]
+    >>> [float(share) for share in find_nucleolus(make_game(("ann", "bob"), (0, 1, 2, 6).__getitem__)).shares]
+    [2.5, 3.5]
     """
     n = len(game.names)
     if n > MOST_MEMBERS:
