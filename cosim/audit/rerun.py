@@ -26,8 +26,8 @@ from cosim.audit.recorded import (
     read_first_block,
     read_recorded,
 )
-from cosim.case.case import Case
-from cosim.case.given import read_given, with_given
+from cosim.case.case import Case, with_given
+from cosim.case.given import read_given
 from cosim.interval.fold import scale_by_houses
 from cosim.recording.acts import Between, is_act, read_people, run_with_acts
 from cosim.recording.blocks import make_genesis_records, make_group_records

@@ -336,3 +336,9 @@ def make_rules(scenario: Scenario, market: Mechanism) -> Rules:
             records_orders=int(scenario.ledger.facts),
         )
     )
+
+
+def with_given(case: Case, given: GivenInputs) -> Case:
+    """The case run with what another simulator gave, or will give."""
+    inputs, reactive = given.series(case.inputs), given.reactive(case.load_reactive)
+    return replace(case, given=given, inputs=inputs, load_reactive=reactive)

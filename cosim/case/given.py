@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,6 @@ from cosim.delivery.window import InputSeries
 from cosim.errors import ScenarioError
 from data.profiles import LARGEST_PRICE_UEUR_PER_KWH, LARGEST_WH, Profiles
 from market.storage import Wh
-
-if TYPE_CHECKING:
-    from cosim.case.case import Case
 
 GIVEN_FILE = "given_inputs.csv"
 """File of a run directory with what another simulator gave; a run directory that has it belongs to a coupled run."""
@@ -141,8 +138,8 @@ def check_row(row: GivenRow, participants: tuple[str, ...], interval: int) -> No
         if (outside := np.flatnonzero((values < least) | (values > LARGEST_WH))).size:
             house = int(outside[0])
             raise ScenarioError(
-                f"interval {interval}, {name} of {participants[house]}: expected {least} to {LARGEST_WH} Wh, got "
-                f"{int(values[house])}"
+                f"interval {interval}, {name} of {participants[house]}: expected {least} to {LARGEST_WH} "
+                f"{'varh' if name == 'varh' else 'Wh'}, got {int(values[house])}"
             )
     if not 0 <= row.price_ueur_per_kwh <= LARGEST_PRICE_UEUR_PER_KWH:
         raise ScenarioError(
@@ -154,12 +151,6 @@ def check_row(row: GivenRow, participants: tuple[str, ...], interval: int) -> No
             f"interval {interval}, varh of {participants[int(idle[0])]}: expected 0 where the load is 0 Wh, got "
             f"{int(row.load_varh[idle[0]])}; reactive power goes with the load that is served"
         )
-
-
-def with_given(case: Case, given: GivenInputs) -> Case:
-    """The case run with what another simulator gave, or will give."""
-    inputs, reactive = given.series(case.inputs), given.reactive(case.load_reactive)
-    return replace(case, given=given, inputs=inputs, load_reactive=reactive)
 
 
 def begin_file(directory: Path) -> None:

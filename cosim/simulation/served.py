@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from cosim.case.case import Case
-from cosim.case.given import read_given, with_given
+from cosim.case.case import Case, with_given
+from cosim.case.given import read_given
 from cosim.errors import ScenarioError
 from cosim.recording.acts import Between, read_people, resume_stage
 from cosim.recording.recorder import Recorder

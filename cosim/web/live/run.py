@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim.case.acts import Act, make_switching, with_act
-from cosim.case.case import Case, build_case
-from cosim.case.given import GivenInputs, GivenRow, append_to_file, begin_file, sync_file, with_given
+from cosim.case.case import Case, build_case, with_given
+from cosim.case.given import GivenInputs, GivenRow, append_to_file, begin_file, sync_file
 from cosim.case.plugged import Joins, is_gone, make_joining, make_leaving
 from cosim.errors import ScenarioError
 from cosim.interval.chunk import Chunk, join_chunks
