@@ -28,3 +28,8 @@ def test_opendss_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert "monitor.m - it records" in capsys.readouterr().out
     voltage = pd.read_csv("solved/voltage.csv").set_index(["bus", "conductor"]).vm_v
     assert voltage["end", "n"] > 0.9
+    participants = pd.read_csv("feeder/participants.csv").set_index("participant").phase
+    assert participants.to_dict() == {"load.h1": "a", "load.h2": "b", "load.h3": "abc"}
+    assert Path("run/report.html").exists()
+    shapes = pd.read_parquet("feeder/profiles.parquet")
+    assert len(shapes) == 3 * 24

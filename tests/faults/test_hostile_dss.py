@@ -16,9 +16,9 @@ from grid_models.errors import GridError
 
 CIRCUIT = "new circuit.x basekv=11\n"
 COMMANDS = [
-    "shell touch here", "export voltages", "plot profile", "show voltages", "save circuit dir=out", "cd ..", "dump",
+    "shell touch here", "save circuit dir=out", "cd ..", "dump",
     "set datapath=/tmp", "set editor=sh\nvar @a=1", "fileedit x", "estimate", "new storage.s bus1=x", "doscmd ls",
-    "export", "new generator.g usermodel=evil.so", "new generator.g user=evil.so", "new regcontrol.r debugtrace=yes",
+    "new generator.g usermodel=evil.so", "new generator.g user=evil.so", "new regcontrol.r debugtrace=yes",
     "new regcontrol.r t 2 120 2 20 yes", "new loadshape.s dblfile=/etc/passwd", "new loadshape.s mult=(dblfile=x)",
     "new load.l kw=(file=/etc/passwd)", "new load.l kw=[sngfile=x]", "new load.l kw=@secret", 'new load.l "file=x"',
     "new line.l bus1=a'b' kw=2", "new nonsense.n", "redirect ../other.dss", "compile /etc/passwd",
@@ -85,6 +85,15 @@ def test_an_engine_that_does_not_end_is_stopped() -> None:
     )
     with pytest.raises(GridError, match=r"in 2 s, got none|got an end of its process"):
         compile_script(endless, "a", deadline_s=2)
+
+
+@pytest.mark.parametrize("command", ["export voltages here.csv", "show powers kva elem", "plot profile phases=all"])
+def test_what_writes_or_shows_is_named_and_never_run(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "Master.dss"
+    path.write_text(CIRCUIT + command + "\n")
+    script = read_script(path)
+    assert [left.element for left in script.left_out] == [command.split()[0]]
+    assert all(command not in each.text for each in script.commands)
 
 
 @pytest.mark.slow

@@ -49,6 +49,8 @@ class Housed(NamedTuple):
         Whether the profiles are the powers of the file, the same in every hour.
     notes
         What a reader of a run must know.
+    unlike
+        Participants of the file's profiles whose phases no participant can have: between phases, or unequal.
     """
 
     houses: tuple[House, ...]
@@ -56,6 +58,7 @@ class Housed(NamedTuple):
     kept: dict[str, list[int]]
     is_constant: bool
     notes: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
 
 
 def find_houses(imported: Imported) -> Housed | None:
@@ -72,25 +75,43 @@ def find_houses(imported: Imported) -> Housed | None:
     """
     net = imported.net
     if imported.profiles is not None:
-        places = dict(imported.participants) or _find_places(net)
+        given = {name: (bus, "abc") for name, bus in imported.participants}
+        places = given or _find_places(net, imported.model)
         lacking = [name for name in imported.profiles.participants if name not in places]
         if lacking:
             raise ScenarioError(
                 f"profiles of the network, '{lacking[0]}': expected the name of a bus or of a load, found none"
             )
-        houses = tuple(House(name, places[name]) for name in imported.profiles.participants)
-        return Housed(houses, imported.profiles, _list_kept(net), is_constant=False, notes=())
+        houses = tuple(House(name, *places[name]) for name in imported.profiles.participants)
+        unlike = tuple(house.participant for house in houses if not house.phase)
+        return Housed(houses, imported.profiles, _list_kept(net), is_constant=False, notes=(), unlike=unlike)
     draws = _list_draws(net, imported.model)
     return _share_draws(imported, draws) if draws else None
 
 
-def _find_places(net: Any) -> dict[str, int]:
-    """Buses of participants by the names of loads and generators, or of the buses themselves, which go before."""
-    places: dict[str, int] = {}
+def _find_places(net: Any, model: Model) -> dict[str, tuple[int, str]]:
+    """Bus and phase of participants by the names of loads and generators, or of the buses, which go before.
+
+    The phase is empty where a participant cannot have it.
+    """
+    places: dict[str, tuple[int, str]] = {}
     for table in _SIGNS:
-        places |= {str(name): int(bus) for name, bus in zip(net[table]["name"], net[table]["bus"], strict=True)}
+        by_phase = table.startswith("asymmetric") and model is not Model.BALANCED
+        for _, row in net[table].iterrows():
+            places[str(row["name"])] = int(row["bus"]), _find_phase(row) if by_phase else "abc"
     names = net.bus["name"].astype(str)
-    return places | {name: int(bus) for bus, name in names[~names.duplicated(keep=False)].items()}
+    return places | {name: (int(bus), "abc") for bus, name in names[~names.duplicated(keep=False)].items()}
+
+
+def _find_phase(row: Any) -> str:
+    """Phase of an element with three powers: abc where all are equal, empty between phases or where they differ."""
+    if row["type"] == "delta":
+        return ""
+    powers = {phase: (row[f"p_{phase}_mw"], row[f"q_{phase}_mvar"]) for phase in "abc"}
+    if len(set(powers.values())) == 1:
+        return "abc"
+    drawing = [phase for phase, (p, q) in powers.items() if p or q]
+    return drawing[0] if len(drawing) == 1 else ""
 
 
 def _list_draws(net: Any, model: Model) -> dict[tuple[int, str], list[complex]]:
@@ -111,12 +132,15 @@ def _list_draws(net: Any, model: Model) -> dict[tuple[int, str], list[complex]]:
 
 
 def _stood_for(net: Any, table: str) -> Any:
-    """Which elements of a table a participant can stand for: in service, and at no bus whose loads depend on voltage.
+    """Which elements of a table a participant can stand for.
 
+    They are in service, not between phases, and at no bus whose loads depend on voltage:
     pandapower takes the mean of what the loads of a bus depend on, so that none of these can be taken away.
     """
     frame = net[table]
     chosen = frame["in_service"].astype(bool)
+    if table.startswith("asymmetric"):
+        chosen &= frame["type"] != "delta"
     if table == "load":
         depends = chosen & (frame.reindex(columns=COLUMNS).astype(float).fillna(0.0) != 0.0).any(axis=1)
         chosen &= ~frame["bus"].isin(frame["bus"][depends])

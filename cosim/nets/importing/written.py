@@ -27,7 +27,7 @@ from cosim.results.csv_text import format_csv
 from cosim.results.folders import make_folder
 from cosim.scenario.files import parse_scenario
 from data.tables import LARGEST_INTERVAL_WH, write_profiles
-from grid_models.phases import tables
+from grid_models.phases.tables import format_tables
 
 SCENARIO = "scenario.toml"
 PARTICIPANTS = "participants.csv"
@@ -116,6 +116,9 @@ def prepare_files(imported: Imported, out: Path, name: str) -> Prepared:
     makers: dict[str, Callable[[Path], Any]] = {out.name: lambda path: _write_net(net, path)}
     if housed is None:
         return Prepared(out.parent, makers, "", ("no scenario: nothing in the network draws or feeds constant power",))
+    if housed.unlike:
+        reason = f"the power of '{housed.unlike[0]}' is between phases or differs by phase, which no participant's can"
+        return Prepared(out.parent, makers, "", (f"no scenario: {reason}",))
     if too_large := _find_too_large(housed):
         return Prepared(out.parent, makers, "", (f"no scenario: {too_large}",))
     profiles = f"profiles.{'csv' if housed.is_constant else 'parquet'}"
@@ -201,13 +204,11 @@ def _prepare_tables(imported: Imported, out: Path) -> Prepared:
             f"{out}: expected a folder for the tables of a network with four wires, got the name of a file; leave out "
             f"'{out.suffix}'"
         )
-    makers: dict[str, Callable[[Path], Any]] = {}
-    for table, columns in tables.COLUMNS.items():
-        rows = getattr(imported.net, table)
-        if rows or table not in tables.OPTIONAL:
-            text = format_csv(pd.DataFrame([row.cells for row in rows], columns=list(columns)))
-            makers[f"{table}.csv"] = partial(_write_text, text)
-    return Prepared(out, makers, "", (f"no scenario: a folder of tables is solved by: gridsettle net solve {out}",))
+    makers: dict[str, Callable[[Path], Any]] = {
+        f"{table}.csv": partial(_write_text, text) for table, text in format_tables(imported.net).items()
+    }
+    why = "runs take no network with four wires or matrices of its own; it is solved by"
+    return Prepared(out, makers, "", (f"no scenario: {why}: gridsettle net solve {out}, and looked over by net check",))
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -30,12 +30,14 @@ COMMANDS = {
     "clearall": "clear", "redirect": "redirect", "compile": "redirect", "calcvoltagebases": "calcvoltagebases",
     "calcv": "calcvoltagebases", "setkvbase": "setkvbase", "batchedit": "batchedit", "open": "open", "close": "close",
     "enable": "enable", "disable": "disable", "solve": "solve", "buscoords": "buscoords", "makebuslist": "makebuslist",
+    "export": "export", "show": "show", "plot": "plot",
 }  # fmt: skip
 """Commands that are taken, and what they are called here."""
 NOT_RUN = {
     "solve": "the circuit is solved once, as a snapshot; series are read as profiles",
     "buscoords": "places on a map change no power flow; the file is not opened",
     "makebuslist": "the engine does so by itself",
+    **dict.fromkeys(("export", "show", "plot"), "writes or shows what was solved; it is not done"),
 }
 """Commands that never reach the engine, and why."""
 

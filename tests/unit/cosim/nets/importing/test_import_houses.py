@@ -91,3 +91,38 @@ def test_shares_add_up_and_differ_by_one_at_most(total: int, n: int) -> None:
     shares = _share(total, n)
     assert sum(shares) == total
     assert max(shares) - min(shares) <= 1
+
+
+def make_by_phase(kind: str, powers_mw: tuple[float, float, float]) -> Imported:
+    net = make_net()
+    p_mw = dict(zip(("p_a_mw", "p_b_mw", "p_c_mw"), powers_mw, strict=True))
+    pp.create_asymmetric_load(net, 1, name="load.x", type=kind, **p_mw)
+    ones = np.full((2, 1), 7, np.int64)
+    profiles = Profiles(np.datetime64("2017-01-01"), 60, ("load.x",), ones, 0 * ones, np.zeros(2, np.int64), {})
+    return Imported(net, Model.THREE_PHASE, profiles, {}, ())
+
+
+@pytest.mark.parametrize(
+    ("powers_mw", "phase"), [((0.0, 0.003, 0.0), "b"), ((0.002, 0.002, 0.002), "abc"), ((0.0, 0.0, 0.0), "abc")]
+)
+def test_a_series_is_at_the_phase_of_its_load(powers_mw: tuple[float, float, float], phase: str) -> None:
+    housed = find_houses(make_by_phase("wye", powers_mw))
+    assert housed is not None
+    assert [house.phase for house in housed.houses] == [phase]
+    assert (housed.unlike, housed.kept) == ((), {})
+
+
+@pytest.mark.parametrize(("kind", "powers_mw"), [("delta", (0.003, 0.0, 0.0)), ("wye", (0.003, 0.001, 0.0))])
+def test_a_series_at_no_phase_of_a_participant_is_named(kind: str, powers_mw: tuple[float, float, float]) -> None:
+    housed = find_houses(make_by_phase(kind, powers_mw))
+    assert housed is not None
+    assert housed.unlike == ("load.x",)
+
+
+def test_a_load_between_phases_stays_in_the_network() -> None:
+    imported = make_by_phase("delta", (0.003, 0.0, 0.0))
+    pp.create_load(imported.net, 2, 0.001)
+    housed = find_houses(imported._replace(profiles=None))
+    assert housed is not None
+    assert [house.bus for house in housed.houses] == [2]
+    assert housed.kept == {"asymmetric_load": [0]}
