@@ -160,6 +160,8 @@ def write_settlement(settled: Settled, directory: Path) -> None:
     ScenarioError
         If the folder is not empty, or cannot be written.
     """
+    if directory.absolute() == Path.cwd():  # it is replaced as a whole, below the feet of who called
+        raise ScenarioError(f"{directory}: expected a folder below this one, got this one; name another with --out")
     make_folder(check_empty(directory).parent)
     partial = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
     try:

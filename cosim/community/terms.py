@@ -15,6 +15,7 @@ from cosim.scenario.base import Section, Zone
 from cosim.scenario.files import read_regular_text
 from cosim.scenario.messages import explain, shorten, suggest
 from market.community.accounts import POOL, RESERVED
+from market.community.austria import OUTSIDE
 from market.exchanges import UEUR_PER_EUR
 
 MOST_DIGITS = 12
@@ -137,6 +138,12 @@ class AustriaTerms(Terms):
     timezone: Zone = Field("Europe/Vienna", description="clock of billing months")
     community_eur_per_kwh: Price = Field(description="what members pay one another")
     communities: Annotated[dict[Name, AustrianCommunity], Field(min_length=1)] = Field(description="by their names")
+
+    @model_validator(mode="after")
+    def _leaves_a_name(self) -> AustriaTerms:
+        if OUTSIDE in self.communities:
+            raise ValueError(f"communities: expected another name than '{OUTSIDE}', which is what is in none of them")
+        return self
 
 
 class Split(Section):

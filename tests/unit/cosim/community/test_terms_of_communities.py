@@ -66,6 +66,7 @@ def delivered(minutes: int = 60, n: int = 4) -> Delivered:
         (SPAIN.replace("0.20", "inf"), "retail_eur_per_kwh: expected"),
         (f"interval_minutes = 15\n{SPAIN}", "expected 60 for law = 'spain', got 15"),
         (f'coefficients_file = "a.txt"\n{SPAIN}', "expected either coefficients or coefficients_file"),
+        (AUSTRIA.replace("communities.sun", "communities.outside"), "expected another name than 'outside'"),
         (AUSTRIA.replace("allocation", "alocation"), "did you mean 'allocation'?"),
         (AUSTRIA.replace('"static"', '"dynamic"'), "expected them for allocation = 'static', and for it alone"),
         (ITALY.replace("consumers = 0.5", "consumers = 0.4"), "expected shares that sum to exactly 1, got 0.9"),
@@ -154,7 +155,9 @@ def test_measured_is_what_was_delivered() -> None:
 
 
 @pytest.mark.parametrize(("law", "minutes"), [(SPAIN, 60), (AUSTRIA, 60), (ITALY, 60), (FRANCE, 30)])
-def test_what_is_settled_is_written_and_compared(law: str, minutes: int, tmp_path: Path) -> None:
+def test_what_is_settled_is_written_and_compared(
+    law: str, minutes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, path = delivered(minutes), tmp_path / "mine.toml"
     path.write_text(law)
     settled = settle_run(read_texts(path), given, "mine.toml")
@@ -168,6 +171,10 @@ def test_what_is_settled_is_written_and_compared(law: str, minutes: int, tmp_pat
     assert "balances.csv: not what" in str(find_difference(out, settled))
     with pytest.raises(ScenarioError, match="expected a new or empty folder"):
         write_settlement(settled, out)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ScenarioError, match="a folder below this one"):
+        write_settlement(settled, Path())
 
 
 def test_parquet_of_another_writer_is_compared_by_values(tmp_path: Path) -> None:
