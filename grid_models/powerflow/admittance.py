@@ -14,7 +14,7 @@ import pandapower as pp
 from pandapower.pypower.idx_brch import F_BUS, T_BUS
 from pandapower.pypower.idx_bus import BASE_KV, GS, PD, QD
 from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
+from scipy.sparse.linalg import MatrixRankWarning, SuperLU, splu
 
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError, NothingToSolveError
@@ -94,6 +94,7 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of tables that older versions wrote
+            warnings.simplefilter("error", MatrixRankWarning)  # what follows it is not a number
             pp.runpp(solved, tolerance_mva=1e-11, max_iteration=MAX_ITERATIONS, **RUNPP_OPTIONS)
     except Exception as reason:  # pandapower raises its own, UserWarning and numpy's errors
         flaw = find_flaw(net)
