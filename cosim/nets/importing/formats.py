@@ -38,6 +38,14 @@ FORMATS: dict[str, Format] = {
 }
 """Formats by the names they have in what is printed."""
 
+REFUSED = {
+    (".uct", ".ucte"): (
+        "UCTE-DEF, which pandapower's converter reads wrongly without a word (susceptance of equivalent lines, ##TT)"
+    ),
+    (".xml", ".zip"): "CGMES, which is not read here",
+}
+"""Formats of networks that are refused by their names, and why."""
+
 
 def choose_format(paths: Sequence[Path]) -> str:
     """Name of the format of one network's files.
@@ -62,6 +70,12 @@ def choose_format(paths: Sequence[Path]) -> str:
     for name, kind in FORMATS.items():
         if ending in kind.endings:
             return name
+    for endings, why in REFUSED.items():
+        if ending in endings:
+            raise ScenarioError(
+                f"{paths[0]}: expected another format, got {why}; convert it by a program that solves it, compare the "
+                "voltages, and import the pandapower JSON"
+            )
     known = "; ".join(f"{kind.words} {', '.join(kind.endings)}".strip() for kind in FORMATS.values())
     raise ScenarioError(f"{paths[0]}: expected a format that can be imported ({known}), got another ending")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cosim.errors import ScenarioError
 from cosim.nets.importing import power_grid_model
 from cosim.nets.importing.formats import choose_format, import_network
 from cosim.nets.importing.imported import Imported
@@ -119,3 +120,9 @@ def test_another_component_or_a_batch_is_refused_by_name(tmp_path: Path) -> None
         read(tmp_path, {**make_data(), "asym_load": [{"id": 50}]})
     with pytest.raises(GridError, match="expected one input, got a batch"):
         read(tmp_path, make_data(), is_batch=True)
+
+
+@pytest.mark.parametrize("name", ["grid.uct", "grid.zip", "grid.XML"])
+def test_formats_that_are_not_read_are_refused_with_a_way_round(name: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"{name}: expected another format, got (UCTE|CGMES).*; convert it by"):
+        choose_format([Path(name)])
