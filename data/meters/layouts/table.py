@@ -3,8 +3,8 @@
 So read are the files of many portals, whose headers say what they hold:
 
 - Datadis and i-DE (Spain): `CUPS;Fecha;Hora;Consumo_kWh;Metodo_obtencion`, `CUPS;Fecha;Hora;AE_kWh;AS_kWh;…`; hours are
-  numbered from 1 by their ends, up to 25 in October. We found no page of theirs that says so; public readers of files do,
-  for i-DE https://github.com/paskyorg/my-first-blog (energia/utils.py: "Indica la hora fin").
+  numbered from 1 by their ends, up to 25 in October. We found no page of theirs that says so; public readers of their
+  files do, for i-DE https://github.com/paskyorg/my-first-blog (energia/utils.py: "Indica la hora fin").
 - Enedis (France): `data.meters.layouts.enedis`.
 - What loggers and spreadsheets write.
 """
