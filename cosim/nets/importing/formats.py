@@ -34,6 +34,7 @@ FORMATS: dict[str, Format] = {
     "tables": Format("a folder of CSV tables", (), "cosim.nets.importing.csv_tables:import_tables"),
     "matpower": Format("MATPOWER", (".m",), "cosim.nets.importing.matpower:import_matpower"),
     "matpower.mat": Format("MATPOWER in MATLAB's format", (".mat",), "cosim.nets.importing.matpower:import_mat"),
+    "cgmes": Format("CGMES", (".zip", ".xml"), "cosim.nets.importing.cgmes:import_cgmes"),
     "opendss": Format("OpenDSS", (".dss",), "cosim.nets.importing.opendss:import_opendss"),
 }
 """Formats by the names they have in what is printed."""
@@ -42,7 +43,6 @@ REFUSED = {
     (".uct", ".ucte"): (
         "UCTE-DEF, which pandapower's converter reads wrongly without a word (susceptance of equivalent lines, ##TT)"
     ),
-    (".xml", ".zip"): "CGMES, which is not read here",
 }
 """Formats of networks that are refused by their names, and why."""
 

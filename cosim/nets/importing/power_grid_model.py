@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pandapower as pp
 
-from cosim.nets.importing.checked import finish_import
+from cosim.nets.importing.checked import fill_ratings, finish_import
 from cosim.nets.importing.imported import Imported, LeftOut
 from cosim.nets.importing.limited import ask_limited
 from cosim.nets.models import Model
@@ -90,6 +90,7 @@ def import_power_grid_model(path: Path) -> Imported:
     text = read_regular_text(path, WHAT)
     given = parse_input(text, where)
     net = make_net(given, where)
+    ratings = fill_ratings(net)
     found = finish_import(
         net,
         where,
@@ -98,6 +99,7 @@ def import_power_grid_model(path: Path) -> Imported:
         notes=(
             f"an input has no frequency: {F_HZ:g} Hz",
             "a source is an external grid behind the line of its impedance",
+            *ratings,
         ),
     )
     _check_agreement(found.net, ask_limited("power_grid_model", text.encode(), where, WHAT)["nodes"], where)

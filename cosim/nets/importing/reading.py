@@ -25,6 +25,8 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no part of the answer
     given, task = sys.stdin.buffer.read(), TASKS[sys.argv[1]]
+    if task is tell_cgmes:
+        write_documents(given)
     limit(int(sys.argv[2]))
     try:
         told = task(given)
@@ -86,8 +88,28 @@ def tell_power_grid_model(given: bytes) -> dict[str, Any]:
     raise ValueError(said)
 
 
-TASKS = {"mat": tell_mat, "power_grid_model": tell_power_grid_model}
-NEEDED = {"mat": ("scipy", "scipy"), "power_grid_model": ("power_grid_model", "gridsettle[phases]")}
+def tell_cgmes(given: bytes) -> dict[str, Any]:
+    """Net of XML documents of CGMES, which lie in this folder; see `write_documents`."""
+    pandapower: Any = importlib.import_module("pandapower")
+    converter = importlib.import_module("pandapower.converter.cim.cim2pp.from_cim")
+    files = sorted(name for name in os.listdir() if name.endswith(".xml"))
+    net = converter.from_cim(files, ignore_errors=False, create_tap_controller=False)
+    return {"net": pandapower.to_json(net)}
+
+
+def write_documents(given: bytes) -> None:
+    """Write documents into this folder, by names of ours, for a library that reads files only."""
+    for k, text in enumerate(json.loads(given)):
+        with open(f"{k}.xml", "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+
+
+TASKS = {"mat": tell_mat, "power_grid_model": tell_power_grid_model, "cgmes": tell_cgmes}
+NEEDED = {
+    "mat": ("scipy", "scipy"),
+    "power_grid_model": ("power_grid_model", "gridsettle[phases]"),
+    "cgmes": ("lxml", "gridsettle[cim]"),
+}
 """Module that a task imports, and what installs it."""
 
 
