@@ -59,7 +59,7 @@ def fill_ratings(net: Any) -> tuple[str, ...]:
     lacking = net.line["max_i_ka"].isna()
     net.line.loc[lacking, "max_i_ka"] = NO_RATING_KA
     n = int(lacking.sum())
-    return (f"{n} lines have no rating: they are never overloaded",) if n else ()
+    return (f"lines without a rating, which are never overloaded: {n}",) if n else ()
 
 
 def count_elements(net: Any) -> dict[str, int]:
