@@ -172,8 +172,9 @@ def append_to_file(directory: Path, interval: int, row: GivenRow) -> None:
     ScenarioError
         If it cannot be written.
     """
-    columns = zip(row.load_wh.tolist(), row.pv_wh.tolist(), row.load_varh.tolist(), strict=True)
-    lines = (f"{interval},{house},{p},{g},{q},{row.price_ueur_per_kwh}\n" for house, (p, g, q) in enumerate(columns))
+    columns, price = (row.load_wh.tolist(), row.pv_wh.tolist(), row.load_varh.tolist()), row.price_ueur_per_kwh
+    numbered = enumerate(zip(*columns, strict=True))
+    lines = [f"{interval},{house},{p},{g},{q},{price}\n" for house, (p, g, q) in numbered]
     _append(directory, "".join(lines))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cosim.errors import ScenarioError
 from cosim.scenario.files import load_scenario
@@ -14,12 +16,24 @@ from data.errors import DataError
 from grid_models.errors import GridError
 from market.errors import MarketError
 
+BAD_INPUT = (ScenarioError, DataError, GridError, MarketError)
+
 
 def run_mosaik() -> NoReturn:
     """The command `gridsettle-mosaik`: connect to mosaik, or wait for it, as its options say."""
     check_package("mosaik_api_v3", "mosaik")
     api, simulator = import_module("mosaik_api_v3"), import_module("cosim.coupling.mosaik").Simulator()
-    sys.exit(api.start_simulation(simulator, "gridsettle as a simulator of mosaik"))
+    signal.signal(signal.SIGTERM, partial(_end_if_unfinished, simulator))
+    try:
+        sys.exit(api.start_simulation(simulator, "gridsettle as a simulator of mosaik"))
+    except BAD_INPUT as reason:  # of `init`: mosaik is told only that we have ended
+        end(str(reason))
+
+
+def _end_if_unfinished(simulator: Any, number: int, frame: object) -> None:
+    """End on SIGTERM, but not amid what ends a run: mosaik 3.6 sends it a moment after it has said that all is over."""
+    if not simulator.is_ending:
+        sys.exit(128 + number)
 
 
 def run_helics() -> None:
@@ -36,7 +50,7 @@ def run_helics() -> None:
     try:
         scenario = load_scenario(asked.scenario)
         run_federate(scenario, asked.out, name=asked.name, core=asked.core, init=asked.init)
-    except (ScenarioError, DataError, GridError, MarketError) as reason:
+    except BAD_INPUT as reason:
         end(str(reason))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from cosim.coupling import names
 from cosim.coupling.stepped import SteppedRun
 
@@ -37,7 +35,7 @@ def list_network(stepped: SteppedRun) -> list[Any]:
 def read_voltage(vm_pu: Any, name: str) -> float:
     """Voltage of a bus, its lowest phase's where there are three, or that of a phase."""
     if name == names.VOLTAGE:
-        return float(np.min(vm_pu))
+        return float(vm_pu.min())
     return float(vm_pu[names.OF_PHASES.index(name) if vm_pu.size > 1 else 0])
 
 

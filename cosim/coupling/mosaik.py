@@ -80,6 +80,7 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
         self._out_of_service: set[str] = set()
         self._place_of_bus: dict[int, int] = {}
         self._resolution, self._durable, self._next = 1.0, False, 0
+        self._is_ending = False
 
     def init(self, sid: str, time_resolution: float = 1.0, *, durable: bool = False, **unknown: Any) -> Any:
         """Begin.
@@ -245,8 +246,14 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
         self._run.head()
         return self._run.directory
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether what is left is to close the ledger and to make the tables."""
+        return self._is_ending or (self._run is not None and self._run.is_over)
+
     def finalize(self) -> None:
         """Close the ledger; tables and summary are made where all intervals were run."""
+        self._is_ending = True
         if self._run is None:
             return
         if self._run.is_over:

@@ -15,6 +15,8 @@ from data.series import Integers
 UJ_PER_WH = 3_600_000_000
 LARGEST_ENERGY_WH = 10**9
 """Of one interval; 3.6 · 10¹⁸ µJ, which an integer of 64 bits holds."""
+ADDED, ANOTHER = "added to one of the same interval", "another reading of its interval"
+"""Why readings of one interval are not used as they are."""
 
 
 class Energies(NamedTuple):
@@ -93,9 +95,7 @@ def drop_duplicates(given: Readings, rule: str) -> tuple[Readings, list[Refused]
             raise DataError(
                 f"meter '{given.meter}': expected {option('duplicates')} first or last of a counter, got sum"
             )
-        return left._replace(value=total), [
-            Refused(given.meter, given.flow, "added to one of the same interval", int(again.sum()))
-        ]
+        return left._replace(value=total), [Refused(given.meter, given.flow, ADDED, int(again.sum()))]
     unequal = np.zeros(first.size, bool)
     np.logical_or.at(unequal, group, differs)
     dropped = np.bincount(group) - 1
@@ -109,7 +109,7 @@ def _say_dropped(
     rows = []
     for mask, why in (
         (~unequal, "repeats an equal reading"),
-        (unequal, f"another reading of its interval ({rule} counts)"),
+        (unequal, f"{ANOTHER} ({rule} counts)"),
     ):
         if count := int(dropped[mask].sum()):
             rows.append(Refused(given.meter, given.flow, why, count, to_wh(sum(map(int, energy[mask])))))

@@ -24,8 +24,9 @@ from data.meters.energies import (
 )
 from data.meters.files import list_files, read_meter_file
 from data.meters.filling import fill_gaps
+from data.meters.idle import check_counters, list_idle
 from data.meters.readings import EXPORT, IMPORT, Parsed, Readings, Refused
-from data.meters.told import Told, ask, check_told, option
+from data.meters.told import Told, ask, check_told
 from data.profiles import INTERVALS_MINUTES, LENGTHS, RESERVED_NAMES, SPREAD
 from data.series import Integers
 from data.tables import LARGEST_INTERVAL_WH
@@ -83,9 +84,10 @@ def import_meters(paths: Sequence[Path], told: Told) -> Metered:
 def join_files(parsed: Sequence[Parsed], told: Told, said: Sequence[str] = ()) -> Metered:
     """Readings of files as energies on one grid; see `import_meters`."""
     refused = [each for part in parsed for each in part.refused]
-    flows, more = find_energies([each for part in parsed for each in part.readings], told)
+    readings = [each for part in parsed for each in part.readings]
+    flows, more = find_energies(readings, told)
     refused += more
-    _check_idle(flows, told)
+    check_counters(flows, told)
     meters = tuple(dict.fromkeys(each.meter for each in flows))
     _check_names(meters)
     minutes, words = choose_interval(flows, told)
@@ -106,6 +108,7 @@ def join_files(parsed: Sequence[Parsed], told: Told, said: Sequence[str] = ()) -
     check_account(lines)
     without = [meter for meter in meters if not any(each.meter == meter and each.flow == IMPORT for each in flows)]
     words += [f"meter '{meter}' has no energy from the grid: its load is 0" for meter in without]
+    words += list_idle(readings, refused, told, has_filled=any(line.what == FILLED for line in lines))
     notes = (*said, *(each for part in parsed for each in part.said), *words)
     order = {meter: number for number, meter in enumerate(meters)}
     lines.sort(key=lambda line: (order.get(line.meter, len(order)), line.direction))
@@ -269,13 +272,6 @@ def _place(cells: Cells, first: int, stop: int) -> tuple[Cells, tuple[int, int]]
 
 def _line(refused: Refused) -> Line:
     return Line(refused.meter, refused.flow, REFUSED, refused.why, "", "", refused.number, refused.wh)
-
-
-def _check_idle(flows: Sequence[Energies], told: Told) -> None:
-    """Raise DataError if counters are spoken of and there are none."""
-    said = "register_digits" if told.register_digits else "register_reset" if told.register_reset != "refuse" else ""
-    if said and not any(each.of_counter for each in flows):
-        raise DataError(f"{option(said)}: expected a counter, got none in the files; leave the option out")
 
 
 def _check_names(meters: Sequence[str]) -> None:

@@ -82,6 +82,20 @@ def read_regular_text(path: Path, wanted: str = "a pandapower JSON file") -> str
         If it is none, or cannot be read as UTF-8.
     """
     try:
+        return read_regular_bytes(path, wanted).decode("utf-8-sig")
+    except UnicodeDecodeError as reason:
+        raise GridError(f"{path}: expected UTF-8 text, got other bytes ({reason.reason})") from reason
+
+
+def read_regular_bytes(path: Path, wanted: str) -> bytes:
+    """Content of a regular file of at most `MAX_BYTES`; devices, pipes and larger files are refused.
+
+    Raises
+    ------
+    GridError
+        If it is none, or cannot be read.
+    """
+    try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
     except (OSError, ValueError) as reason:  # ValueError: a zero character in the name
         what = reason.strerror if isinstance(reason, OSError) else reason
@@ -94,9 +108,7 @@ def read_regular_text(path: Path, wanted: str = "a pandapower JSON file") -> str
         raise GridError(f"{path}: expected at most {MAX_BYTES:,} bytes, got {found.st_size:,}")
     with os.fdopen(descriptor, "rb") as file:
         try:
-            return file.read(MAX_BYTES).decode("utf-8-sig")
-        except UnicodeDecodeError as reason:
-            raise GridError(f"{path}: expected UTF-8 text, got other bytes ({reason.reason})") from reason
+            return file.read(MAX_BYTES)
         except OSError as reason:
             raise GridError(f"{path}: expected a file that can be read, got {reason.strerror}") from reason
 

@@ -13,6 +13,7 @@ from grid_models.feeder.elements import ELEMENT_TYPES
 from grid_models.feeder.feeder import check_net
 from grid_models.feeder.net_file import LEFT_OUT, parse_net
 
+NO_RATING_KA = 99_999.0
 _THREE_PHASE = ("asymmetric_load", "asymmetric_sgen")
 
 
@@ -51,6 +52,14 @@ def finish_import(
     counted = count_elements(net) if elements is None else elements
     left_out = (*left_out, *(LeftOut("objects of pandapower", note) for note in said))
     return Imported(net, choose_model(net), profiles, counted, left_out, participants, notes)
+
+
+def fill_ratings(net: Any) -> tuple[str, ...]:
+    """Give lines without a rating one that is never reached, as pandapower's converters do; what was done, in words."""
+    lacking = net.line["max_i_ka"].isna()
+    net.line.loc[lacking, "max_i_ka"] = NO_RATING_KA
+    n = int(lacking.sum())
+    return (f"lines without a rating, which are never overloaded: {n}",) if n else ()
 
 
 def count_elements(net: Any) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cosim.errors import ScenarioError
 from cosim.nets.importing.imported import Imported
 from grid_models.errors import GridError
+from grid_models.feeder.net_file import read_regular_text
 
 
 class Format(NamedTuple):
@@ -25,11 +26,25 @@ class Format(NamedTuple):
 
 FORMATS: dict[str, Format] = {
     "pandapower": Format("pandapower JSON", (".json",), "cosim.nets.importing.pandapower_json:import_pandapower"),
+    "power-grid-model": Format(
+        "power-grid-model JSON",
+        (".json",),
+        "cosim.nets.importing.power_grid_model:import_power_grid_model",
+    ),
     "tables": Format("a folder of CSV tables", (), "cosim.nets.importing.csv_tables:import_tables"),
     "matpower": Format("MATPOWER", (".m",), "cosim.nets.importing.matpower:import_matpower"),
+    "matpower.mat": Format("MATPOWER in MATLAB's format", (".mat",), "cosim.nets.importing.matpower:import_mat"),
+    "cgmes": Format("CGMES", (".zip", ".xml"), "cosim.nets.importing.cgmes:import_cgmes"),
     "opendss": Format("OpenDSS", (".dss",), "cosim.nets.importing.opendss:import_opendss"),
 }
 """Formats by the names they have in what is printed."""
+
+REFUSED = {
+    (".uct", ".ucte"): (
+        "UCTE-DEF, which pandapower's converter reads wrongly without a word (susceptance of equivalent lines, ##TT)"
+    ),
+}
+"""Formats of networks that are refused by their names, and why."""
 
 
 def choose_format(paths: Sequence[Path]) -> str:
@@ -50,11 +65,28 @@ def choose_format(paths: Sequence[Path]) -> str:
     if paths[0].is_dir():
         return "tables"
     ending = paths[0].suffix.lower()
+    if ending == ".json" and _is_power_grid_model(paths[0]):
+        return "power-grid-model"
     for name, kind in FORMATS.items():
         if ending in kind.endings:
             return name
+    for endings, why in REFUSED.items():
+        if ending in endings:
+            raise ScenarioError(
+                f"{paths[0]}: expected another format, got {why}; convert it by a program that solves it, compare the "
+                "voltages, and import the pandapower JSON"
+            )
     known = "; ".join(f"{kind.words} {', '.join(kind.endings)}".strip() for kind in FORMATS.values())
     raise ScenarioError(f"{paths[0]}: expected a format that can be imported ({known}), got another ending")
+
+
+def _is_power_grid_model(path: Path) -> bool:
+    """Whether JSON begins as power-grid-model's does; what cannot be read the importer of pandapower refuses."""
+    try:
+        text = read_regular_text(path)
+    except GridError:
+        return False
+    return '"is_batch"' in text and '"pandapowerNet"' not in text
 
 
 def import_network(paths: Sequence[Path]) -> Imported:

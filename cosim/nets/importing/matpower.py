@@ -1,4 +1,4 @@
-"""A MATPOWER case: a function of MATLAB whose statements are numbers, read without running any of it.
+"""A MATPOWER case: a function of MATLAB whose statements are numbers, read without running any of it, or a `.mat` file.
 
 Cases of distribution networks often end with statements that compute, such as ohms made per unit. A reader that skips
 them is wrong by orders of magnitude; here they are refused by name.
@@ -16,13 +16,20 @@ import pandapower as pp
 
 from cosim.nets.importing.checked import finish_import
 from cosim.nets.importing.imported import Imported, LeftOut
+from cosim.nets.importing.limited import ask_limited
 from grid_models.arrays import Floats
 from grid_models.errors import GridError, shorten
-from grid_models.feeder.net_file import MAX_ROWS, read_regular_text
+from grid_models.feeder.net_file import MAX_ROWS, read_regular_bytes, read_regular_text
 
 COLUMNS = {"bus": 13, "gen": 10, "branch": 11}
 """Matrices of a power flow, and the columns that each must have (MATPOWER User's Manual, appendix B)."""
-WHAT = {"gencost": "costs of generators", "bus_name": "names of buses", "areas": "areas", "gentype": "kinds of plants"}
+WHAT = "a MATPOWER case"
+WHAT_ELSE = {
+    "gencost": "costs of generators",
+    "bus_name": "names of buses",
+    "areas": "areas",
+    "gentype": "kinds of plants",
+}
 """Other fields that say nothing to a power flow; what is not here is refused."""
 F_HZ = 50.0
 
@@ -53,10 +60,39 @@ def import_matpower(path: Path) -> Imported:
     GridError
         If it is no such case, computes something, or makes no network that can be run.
     """
+    where = str(path)
+    return _make_import(parse_case(read_regular_text(path, WHAT), where), where)
+
+
+def import_mat(path: Path) -> Imported:
+    """Network of a MATPOWER case in MATLAB's own format, up to version 7; scipy reads it in a limited process.
+
+    Raises
+    ------
+    GridError
+        As `import_matpower`, or if the file asks for too much memory.
+    """
+    where = str(path)
+    told = ask_limited("mat", read_regular_bytes(path, WHAT), where, f"{WHAT} saved as the variable mpc")
+    fields = dict(told["fields"])
+    if (version := fields.get("version", "none")) != "2":
+        raise GridError(f"{where}: expected a case of version 2, got {shorten(version)}; convert it with MATPOWER")
+    for name in ("baseMVA", *COLUMNS):
+        if name in fields:
+            rows = fields[name]
+            fields[name] = np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
+            if len(rows) > MAX_ROWS:
+                raise GridError(f"{where}, mpc.{name}: expected at most {MAX_ROWS:,} rows, got {len(rows):,}")
+    unknown = [name for name in told["others"] if name not in WHAT_ELSE]
+    if unknown:
+        raise GridError(_refuse_field(where, unknown[0]))
+    return _make_import(_check_case(fields, tuple(told["others"]), where), where)
+
+
+def _make_import(case: Case, where: str) -> Imported:
+    """Network of a case, as pandapower converts it."""
     from pandapower.converter.pypower.from_ppc import from_ppc
 
-    where = str(path)
-    case = parse_case(read_regular_text(path, "a MATPOWER case"), where)
     matrix = {name: values.copy() for name, values in case.matrix.items()}
     for name, columns in (("bus", [0]), ("gen", [0]), ("branch", [0, 1])):
         matrix[name][:, columns] -= 1  # MATLAB counts from 1
@@ -74,7 +110,7 @@ def import_matpower(path: Path) -> Imported:
         net,
         where,
         elements={name: len(values) for name, values in case.matrix.items()},
-        left_out=tuple(LeftOut(f"mpc.{name}", WHAT[name]) for name in case.others),
+        left_out=tuple(LeftOut(f"mpc.{name}", WHAT_ELSE[name]) for name in case.others),
         notes=(f"a case has no frequency: {F_HZ:g} Hz", *_note_ratings(case), *_note_charging(n_charged)),
     )
 
@@ -142,14 +178,18 @@ def parse_case(text: str, where: str) -> Case:
             fields[name] = _parse_matrix(f"[{value}]", place)
         elif name in COLUMNS:
             fields[name] = _parse_matrix(value, place)
-        elif name in WHAT:
+        elif name in WHAT_ELSE:
             others.append(name)
         else:
-            raise GridError(
-                f"{place}: expected fields that a power flow reads ({', '.join(('baseMVA', *COLUMNS))}) or that say "
-                f"nothing to it ({', '.join(WHAT)}), got mpc.{shorten(name)}; remove it if it changes nothing"
-            )
+            raise GridError(_refuse_field(place, name))
     return _check_case(fields, tuple(others), where)
+
+
+def _refuse_field(place: str, name: str) -> str:
+    return (
+        f"{place}: expected fields that a power flow reads ({', '.join(('baseMVA', *COLUMNS))}) or that say nothing to "
+        f"it ({', '.join(WHAT_ELSE)}), got mpc.{shorten(name)}; remove it if it changes nothing"
+    )
 
 
 def _split(text: str) -> Iterator[Statement]:

@@ -1,7 +1,8 @@
 """A day a row: a date, and a column for each hour, half or quarter of it.
 
 So e-distribuzione (Italy) gives quarter hours: a column of the day and 96 columns such as `00:00-00:15`, energies in
-kWh with decimal commas (portal of e-distribuzione, https://www.e-distribuzione.it). A day of 25 hours needs 100
+kWh with decimal commas (not stated by any public page that we found; https://tutela.neocities.org/Consumi
+describes the download, a file a month, and that meters measure quarter hours). A day of 25 hours needs 100
 columns; a day of 23 has its last four empty (counted), or those that the clock skips.
 """
 

@@ -2,8 +2,14 @@
 
 Enedis' customers' file has in its first row names such as `Identifiant PRM;…;Grandeur metier;…;Unite;Pas en minutes`,
 in its second what they are, and below a value with its time in ISO 8601 with an offset: the mean power, in W, of the
-interval that ends then (customers' portal of Enedis, https://www.enedis.fr). Without the two rows the table is an
+interval that ends then. Public readers of the file say the same: the first value of a day stands at 00:30. Mean power
+per interval: https://github.com/l-etabli/quoalise/blob/main/formalisme/enedis.md. Without the two rows the table is an
 ordinary one and its unit is asked for.
+
+Enedis' files for companies (SGE) have all of this in the columns of one table, with `Horodate` in its first row. Such a
+file may hold several steps, and consumption beside production
+(https://analytics.parsewatt.fr/blog/subtilites-courbes-charge-enedis); whether its times begin or end an interval is
+told in both ways, so it is read as any table, and asked about.
 """
 
 from __future__ import annotations
@@ -11,15 +17,17 @@ from __future__ import annotations
 import csv
 
 from data.errors import DataError
+from data.meters.layouts.choosing import Known
 from data.meters.layouts.roles import UNITS, read_name
-from data.meters.layouts.table import Known, parse_rows
+from data.meters.layouts.table import parse_rows
 from data.meters.readings import EXPORT, IMPORT, Parsed
 from data.meters.told import Told
 
 
 def is_enedis(text: str) -> bool:
-    """Whether a text begins with Enedis' description of a curve."""
-    return text[:200].lstrip('"').lower().startswith("identifiant prm")
+    """Whether a text begins with Enedis' description of a curve; with `Horodate` beside it, it is a table of rows."""
+    first = text[:2000].partition("\n")[0].lower()
+    return first.lstrip('"').startswith("identifiant prm") and "horodate" not in first
 
 
 def parse_enedis(text: str, source: str, stem: str, told: Told) -> Parsed:

@@ -2,8 +2,11 @@
 
 Rows 200 name meter, stream, unit and length of the interval, rows 300 hold a day, rows 400 the quality of parts of
 it. Times are in market time, UTC+10 all year; stream E is drawn from the grid, B fed into it (AEMO, "Meter Data File
-Format Specification NEM12 & NEM13": https://aemo.com.au). nemreader leaves out, with a line in a log, what it cannot
-read: all rows are therefore checked before, so that nothing is left out here.
+Format Specification NEM12 & NEM13", 1.06, as at
+https://dokumen.tips/documents/meter-data-file-format-specification-nem12-nem13-2018-05-21-meter-data-file.html, and
+https://nem-reader.readthedocs.io/en/latest/file-format.html). NEM13 has what a meter accumulated between two visits,
+mostly months apart: no profile can be made of it, so it is refused. nemreader leaves out, with a line in a log,
+what it cannot read: all rows are therefore checked before, so that nothing is left out here.
 """
 
 from __future__ import annotations
@@ -67,7 +70,10 @@ def _check_rows(lines: Sequence[str], source: str) -> dict[tuple[str, str], str]
     for number, row in _list_rows(lines, source):
         kind = row[0].strip()
         if kind == "100" and row[1:2] != ["NEM12"]:
-            raise DataError(f"{source}, row {number}: expected NEM12, got '{''.join(row[1:2])}'; ask for interval data")
+            raise DataError(
+                f"{source}, row {number}: expected NEM12, got '{''.join(row[1:2])}', which has no intervals; "
+                "ask for interval data"
+            )
         if kind == "200":
             minutes = row[8].strip() if len(row) > 8 else ""
             if not minutes.isascii() or not minutes.isdecimal() or int(minutes[:4]) not in LENGTHS or len(minutes) > 4:

@@ -86,6 +86,7 @@ QUALITY = {
     ]
 }
 TELLS_APART = {*["direction", "flow", "channel", "obis", "register", "tariff", "tarif", "phase"]}
+TELLS_APART |= {*["grandeur", "unit", "unite", "einheit", "unidad", "uom"]}
 """Columns that say which of several readings a row is: they cannot be left out."""
 SUMS = {*["total", "sum", "gesamt", "summe", "suma", "somme", "totale"]}
 EXPORT_WORDS = {

@@ -15,9 +15,9 @@ from cosim import Scenario, run
 from cosim.case.case import build_case
 from cosim.coupling import commands, names
 from cosim.scenario.files import format_toml, load_scenario
+from tests.unit.cosim.coupling.scripts import write_script
 
 HOURS, LIMIT_S = 4, 120
-OURS = "from cosim.coupling.commands import run_helics; run_helics()"
 OTHER = """
 import json, sys
 import helics as h
@@ -32,6 +32,9 @@ ports = {}
 for key in told:
     ports[key] = h.helicsFederateRegisterPublication(other, key, h.HELICS_DATA_TYPE_DOUBLE, "")
     h.helicsPublicationAddTarget(ports[key], f"gridsettle/{key}")
+for key in sys.argv[3:]:
+    second = h.helicsFederateRegisterPublication(other, "second " + key, h.HELICS_DATA_TYPE_DOUBLE, "")
+    h.helicsPublicationAddTarget(second, f"gridsettle/{key}")
 block = h.helicsFederateRegisterSubscription(other, "gridsettle/Community/block_hash", "")
 voltage = h.helicsFederateRegisterSubscription(other, "gridsettle/Bus-1/Vm[pu]", "")
 try:
@@ -46,13 +49,6 @@ except h.HelicsException:
     pass  # the federation was told that it ends
 print(json.dumps(heard), flush=True)
 h.helicsFederateDisconnect(other)
-"""
-BROKER = """
-import sys
-import helics as h
-
-broker = h.helicsCreateBroker("zmq", "broker", f"--federates=2 --localport={sys.argv[1]}")
-h.helicsBrokerWaitForDisconnect(broker, 1000 * int(sys.argv[2]))
 """
 
 
@@ -71,18 +67,20 @@ def own_profiles() -> dict[str, list[float]]:
     }
 
 
-def couple(folder: Path, told: dict[str, list[float]]) -> tuple[int, str, list[tuple[str, float]]]:
+def couple(folder: Path, told: dict[str, list[float]], *twice: str) -> tuple[int, str, list[tuple[str, float]]]:
     """Exit code and stderr of our federate, and what the other one heard: hashes and voltages."""
     (folder / "scenario.toml").write_text(format_toml(make_scenario()), encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": folder}
-    ours_words = ["-c", OURS, "scenario.toml", "--out", "run", f"--init=--brokerport={port}"]
-    started = [
-        subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, **pipes)
-        for words in (["-c", BROKER, port, str(LIMIT_S)], ours_words, ["-c", OTHER, port, str(HOURS)])
-    ]
+    script = write_script("gridsettle-helics", folder)
+    commands = (
+        [str(Path(sys.executable).with_name("helics_broker")), "--federates=2", f"--localport={port}"],
+        [str(script), "scenario.toml", "--out", "run", f"--init=--brokerport={port}"],
+        [sys.executable, "-c", OTHER, port, str(HOURS), *twice],
+    )
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, **pipes) for command in commands]
     broker, ours, other = started
     try:
         heard, complaint = other.communicate(json.dumps(told), timeout=LIMIT_S)
@@ -106,6 +104,25 @@ def test_with_a_second_federate_it_ends_on_the_head_of_a_run(tmp_path: Path) -> 
     assert all(0.9 < vm_pu < 1.1 for _, vm_pu in heard)
     assert (tmp_path / "run/given_inputs.csv").read_text(encoding="ascii").count("\n") == 1  # no other inputs
     assert json.loads((tmp_path / "run/summary.json").read_text(encoding="utf-8"))["ledger"] == expected["ledger"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("watts", "twice", "message"),
+    [
+        (float("nan"), [], "house_01, P_load[MW]: expected a finite number, got nan"),
+        (500.0, ["House-0/P_load[MW]"], "House-0/P_load[MW]: expected one source, got 2; connect one"),
+    ],
+)
+def test_bad_input_ends_the_federation_with_one_message(
+    watts: float, twice: list[str], message: str, tmp_path: Path
+) -> None:
+    code, error, heard = couple(tmp_path, {"House-0/P_load[MW]": [0.0005, *[watts / 1e6] * (HOURS - 1)]}, *twice)
+    assert code == 2
+    assert error.splitlines()[-1] == f"gridsettle: {message}"
+    assert "Traceback" not in error
+    assert len(heard) < HOURS  # the other federate was told
+    assert not (tmp_path / "run/summary.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Source (the scenario's own profiles) --P_load, P_gen, price--> Community --block
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from cosim.case.case import build_case
 from cosim.coupling import names
 from cosim.coupling.mosaik import META, Simulator
 from cosim.scenario.files import load_scenario
+from tests.unit.cosim.coupling.scripts import write_script
 
 HOURS = 8
 CHANGES: dict[str, Any] = {
@@ -128,14 +130,27 @@ def own_profiles() -> Callable[[int, int], dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_fed_with_the_profiles_it_ends_on_the_head_of_a_run(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:mosaik could not terminate")
+def test_fed_with_the_profiles_as_a_process_of_its_own_it_ends_on_the_head_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+
+    class Popen(subprocess.Popen[str]):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            if "gridsettle-mosaik" in str(self.args):
+                started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
     expected = run(make_scenario(), tmp_path / "run").summary
     watched = {"Community": [names.BLOCK_HASH, names.PRICE, names.OUTCOME], "Bus-3": [names.VOLTAGE, *names.OF_PHASES]}
+    command = {"cmd": f"{write_script('gridsettle-mosaik', tmp_path)} %(addr)s", "cwd": str(tmp_path)}
     rows, verified = couple(
-        tmp_path / "coupled", own_profiles(), watched, names.P_LOAD, names.P_GEN, names.UTILITY_PRICE,
+        tmp_path / "coupled", own_profiles(), watched, names.P_LOAD, names.P_GEN, names.UTILITY_PRICE, start=command,
         at_end=lambda ours: (ours.verify(), ours.checkpoint()),
     )  # fmt: skip
-    assert [time for time, _ in rows] == list(range(0, HOURS * 3600, 3600))
+    assert [at for at, _ in rows] == list(range(0, HOURS * 3600, 3600))
     hashes = [one for _, row in rows for one in row[names.BLOCK_HASH].values()]
     assert hashes[-1] == expected["ledger"]["hash"]
     assert len(set(hashes)) == HOURS
@@ -143,8 +158,9 @@ def test_fed_with_the_profiles_it_ends_on_the_head_of_a_run(tmp_path: Path) -> N
     assert "gridsettle" in verified[1]
     (voltage,), *phases = (rows[0][1][name].values() for name in (names.VOLTAGE, *names.OF_PHASES))
     assert min(one for of_phase in phases for one in of_phase) == voltage > 0.9
+    assert started[0].wait(60) == 0
+    assert (tmp_path / "coupled/summary.json").exists()  # made though mosaik has told the process to end
     assert verify_ledger(tmp_path / "coupled").ok
-    assert (tmp_path / "coupled/summary.json").exists()  # made by finalize
 
 
 @pytest.mark.slow

@@ -145,6 +145,55 @@ def test_gaps_are_filled_by_the_rule_and_marked(rule: str, filled: list[int]) ->
     assert (line.rule, line.begin, line.number, line.wh) == (rule, "2024-06-01T04:00:00Z", 2, sum(filled))
 
 
+SGE = "Identifiant PRM;Date de début;Grandeur physique;Grandeur métier;Unité;Horodate;Valeur;Nature;Pas\n"
+
+
+def test_a_table_of_enedis_for_companies_is_asked_about_and_told_apart() -> None:
+    values = {"2026-01-01T00:00:00+01:00": 100, "2026-01-01T00:30:00+01:00": 300}
+    text = SGE + "".join(f"301;2026-01-01;EA;CONS;W;{time};{w};R;PT30M\n" for time, w in values.items())
+    told = SILENT._replace(unit="W", time_column="Horodate")
+    with pytest.raises(DataError, match=r"start or the end of their intervals.*--stamp"):
+        read(text, told)
+    assert energies(read(text, told._replace(stamp="start"))) == [50, 150]
+    mixed = text.replace("CONS;W;2026-01-01T00:30", "PROD;W;2026-01-01T00:30")
+    with pytest.raises(DataError, match="column 'Grandeur métier': expected one value"):
+        read(mixed, told._replace(stamp="start"))
+
+
+HOURS = [f"2024-06-01T0{hour}:00Z" for hour in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("told", "used", "idle"),
+    [
+        ({"fill": "zero"}, [(HOURS[0], 1), (HOURS[1], 2), (HOURS[3], 1)], "--fill zero changes nothing: there are no"),
+        (
+            {"duplicates": "first"},
+            [(HOURS[0], 1), (HOURS[0], 2), (HOURS[1], 1)],
+            "--duplicates first changes nothing: no",
+        ),
+        ({"duplicates": "sum"}, [(HOURS[0], 1), (HOURS[0], 1), (HOURS[1], 1)], "--duplicates sum changes nothing: no"),
+        ({"positive": "import"}, [(HOURS[0], 1), (HOURS[1], -2)], "--positive import changes nothing: no reading is"),
+    ],
+)
+def test_an_option_that_changes_nothing_is_named(
+    told: dict[str, str], used: list[tuple[str, float]], idle: str
+) -> None:
+    def list_said(pairs: list[tuple[str, float]], head: str) -> str:
+        return "\n".join(read(rows(*pairs, head=head), SILENT._replace(stamp="start", **told)).said)
+
+    nothing = [(HOURS[0], 1.0), (HOURS[1], 2.0), (HOURS[2], 1.0)]
+    assert idle in list_said(nothing, "time,net_kwh")
+    assert "changes nothing" not in list_said(used, "time,net_kwh")
+
+
+def test_what_is_fed_in_is_no_idle_word() -> None:
+    said = read(
+        rows((HOURS[0], 1), (HOURS[1], 2), head="time,net_kwh"), SILENT._replace(stamp="start", positive="export")
+    )
+    assert (said.pv_wh.sum(), [each for each in said.said if "changes nothing" in each]) == (3000, [])
+
+
 def test_a_gap_filled_from_the_week_before() -> None:
     begin = np.datetime64("2024-06-01T00:00")
     text = rows(*((f"{begin + np.timedelta64(h, 'h')}Z", h % 5) for h in range(200) if h not in (170, 171)))

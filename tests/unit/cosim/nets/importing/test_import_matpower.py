@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 from scipy.optimize import root
 
+from cosim.nets.importing.formats import import_network
 from cosim.nets.importing.matpower import Case, import_matpower, parse_case
 from cosim.nets.judges import Judge, compare
 from cosim.nets.solve import solve_balanced
@@ -86,6 +89,39 @@ def test_a_case_has_the_solution_of_matpowers_own_equations(tmp_path: Path) -> N
     assert found.elements == {"bus": 4, "gen": 2, "branch": 4}
     assert [entry.element for entry in found.left_out] == ["mpc.gencost", "mpc.bus_name"]
     assert any("1 branches have no rating" in note for note in found.notes)
+
+
+def save_mat(path: Path, **more: object) -> None:
+    """The same case as MATLAB saves it."""
+    case = parse_case(CASE, "case4")
+    names = np.array([["north"], ["south"], ["east"], ["west"]], dtype=object)
+    fields = {"version": "2", "baseMVA": case.base_mva, **case.matrix, "bus_name": names, **more}
+    savemat(path, {"mpc": fields}, do_compression=True)
+
+
+@pytest.mark.slow
+def test_matlabs_own_format_is_the_same_case(tmp_path: Path) -> None:
+    (tmp_path / "case4.m").write_text(CASE, encoding="utf-8")
+    save_mat(tmp_path / "case4.mat")
+    text, binary = (import_network([tmp_path / f"case4.{ending}"]) for ending in ("m", "mat"))
+    for table in ("bus", "line", "trafo", "load", "gen", "shunt", "ext_grid"):
+        assert binary.net[table].equals(text.net[table])
+    assert binary.elements == text.elements
+    assert [entry.element for entry in binary.left_out] == ["mpc.bus_name"]
+
+
+@pytest.mark.slow
+def test_a_mat_file_that_is_damaged_or_says_more_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case4.mat"
+    save_mat(path, dcline=np.ones((1, 17)))
+    with pytest.raises(GridError, match=r"case4.mat: expected fields that a power flow reads .*, got mpc.dcline"):
+        import_network([path])
+    savemat(path, {"mpc": {"bus": np.zeros((4, 13))}})
+    content, size = path.read_bytes(), struct.pack("<ii", 4, 13)
+    assert content.count(size) == 1
+    path.write_bytes(content.replace(size, struct.pack("<ii", 2**30, 13)))  # asks for 112 GB
+    with pytest.raises(GridError, match=r"case4\.mat: expected a MATPOWER case saved as the variable mpc, got"):
+        import_network([path])
 
 
 @pytest.mark.parametrize(

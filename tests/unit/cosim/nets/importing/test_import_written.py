@@ -164,7 +164,7 @@ def test_a_run_of_a_grid_is_refused_before_anything_is_read(
 def test_formats_are_told_by_their_endings(tmp_path: Path) -> None:
     assert choose_format([tmp_path]) == "tables"
     for name, kind in FORMATS.items():
-        for ending in kind.endings:
+        for ending in kind.endings if name != "power-grid-model" else ():  # told by what it holds
             assert choose_format([Path(f"street{ending.upper()}")]) == name
 
 
