@@ -1,8 +1,8 @@
 """An outage of the whole network, hour by hour in one compiled call, as long as nothing needs a closer look.
 
 Law: what it makes of an interval is what `event_interval.run_event_interval` makes of it, to the Wh and the nEUR
-(tests/agreement/test_lane_agreement.py). It ends before an interval where the best former is overloaded or the network
-is not clean at full service, which only the other can repair.
+(tests/agreement/test_lane_agreement.py). It ends before an interval where the best former, or a phase of it, is
+overloaded, the network is not clean at full service, or panels are to give way; only the other can repair that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from cosim.islands.lane_former import (
     UNSURE,
     Place,
     Trial,
+    Wires,
     find_best,
     find_headroom,
     find_spare,
@@ -31,7 +32,6 @@ from cosim.islands.lane_market import Opened, list_transfers, open_interval
 from grid_models.arrays import Floats, Ints, Mask
 from grid_models.compiled import compiled
 from grid_models.devices.fuel_cell_lane import Cells, find_energies, run_cell
-from grid_models.powerflow.kernel import Network
 from market.compiled import ZERO, integer
 from market.rules import Rules
 from market.settlement import Delivery, move_energy, post_payments
@@ -142,13 +142,14 @@ def without_trial(verdict: int, opened: Opened) -> Trial:
 
 
 @compiled
-def try_formers(net: Network, place: Place, opened: Opened, supplies: Supplies, lane: Lane) -> tuple[int, int, Trial]:
+def try_formers(net: Wires, place: Place, opened: Opened, supplies: Supplies, lane: Lane) -> tuple[int, int, Trial]:
     """House of the first former that does not fail, -1 for none, number of its fuel cell or -1, and its trial."""
     headroom, n = find_headroom(place, opened, supplies.high_wh, lane.mark[IS_DARK] != 0), opened.need_wh.size
     while True:
         best = find_best(place, headroom, lane.tried, lane.mark[FORMER])
         if best < 0:
-            return -1, -1, without_trial(NOBODY_HOLDS, opened)
+            gives_way = place.gives_way and lane.tried.any() and opened.orders.pv_wh.any()
+            return -1, -1, without_trial(UNSURE if gives_way else NOBODY_HOLDS, opened)
         cell = best - n if best >= n else -1
         house = place.cell_house[cell] if cell >= 0 else best
         if house != place.former:
@@ -161,7 +162,7 @@ def try_formers(net: Network, place: Place, opened: Opened, supplies: Supplies, 
 
 @compiled
 def run_lane(
-    net: Network,
+    net: Wires,
     place: Place,
     cells: Cells,
     supply: InputSeries,

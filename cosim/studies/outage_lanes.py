@@ -17,18 +17,21 @@ from cosim.delivery.window import InputSeries
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.look_ahead import find_critical_short_wh, is_served_as_well
 from cosim.islands.event_interval import refuel_plants
-from cosim.islands.formers import estimate_capacity_wh
+from cosim.islands.formers import estimate_capacity_wh, holds_all_phases
 from cosim.islands.lane import FORMER, LOOK_CLOSER, Lane, run_lane
-from cosim.islands.lane_former import Place
+from cosim.islands.lane_former import Phases, Place, Wires
 from cosim.islands.phases import Phase
 from cosim.islands.saving import keep_from, list_efficiencies
 from cosim.islands.switching import Switching
 from cosim.studies.outage_failures import Broken, break_devices, list_breaks
 from grid_models.arrays import Floats, Ints
 from grid_models.devices.fuel_cell_lane import list_cells
+from grid_models.feeder.connection import DEVICES
 from grid_models.feeder.topology import Supply
+from grid_models.phases.feeder_engine import FeederPhaseFlow
+from grid_models.phases.one_interval import make_feeder_circuit
 from grid_models.powerflow.engine import PowerFlow
-from grid_models.powerflow.kernel import Network
+from grid_models.response.sensitivity import AnyPowerFlow
 from market.rules import PLUGGED_IN
 from market.state import State
 
@@ -61,7 +64,7 @@ class OutageLanes:
         self._switching = Switching(case.feeder, case.engine, case.timeline.outages)
         self._rank = rank_houses(case)
         self._compiled = compiled and self._fits()
-        self._places: dict[int, tuple[Network, int]] = {}
+        self._places: dict[int, tuple[Wires, int]] = {}
         self._supplies: dict[bytes, InputSeries] = {}
         self._kept: dict[bytes, Ints] = {}
         self._tan_phi = _list_tan_phi(case)
@@ -69,14 +72,14 @@ class OutageLanes:
         self._eventful = {*timeline.requests, *timeline.retired, *timeline.departing}
 
     def _fits(self) -> bool:
-        """Whether compiled code knows all that is in the case: one island, houses of one rank, a balanced network."""
+        """Whether compiled code knows all that is in the case: one island, houses of one rank, nothing of the net's."""
         case, islands = self._case, self._switching.topology(np.ones(1, bool)).islands
         alone = islands.find_supply(case.feeder.bus) != Supply.GRID
         whole = np.unique(islands.find_part(case.feeder.bus)).size == 1
-        plain = case.feeder.connections is None and case.mechanism.code != PLUGGED_IN
+        plain = case.mechanism.code != PLUGGED_IN
         devices = case.inputs.devices.kind.size + case.inputs.submissions.size
         of_one_rank = np.unique(self._rank).size == 1
-        fast = isinstance(case.engine, PowerFlow) and case.engine.network is not None
+        fast = not isinstance(case.engine, PowerFlow) or case.engine.network is not None
         plain = plain and devices == 0 and case.feeder.background.is_empty and case.control is None
         return bool(alone.all() and whole and plain and of_one_rank and fast)
 
@@ -215,16 +218,16 @@ class OutageLanes:
             self._kept[key] = keep_from(case, 0, case.n_intervals, everyone, plants, state.ratings)
         return self._kept[key]
 
-    def _place(self, former: int, state: State, network: NetworkState, numbers: list[int]) -> tuple[Network, Place]:
+    def _place(self, former: int, state: State, network: NetworkState, numbers: list[int]) -> tuple[Wires, Place]:
         """The network with a former in place, and what else does not change."""
         case, bus = self._case, int(self._case.feeder.bus[former])
         if former not in self._places:
             engine = self._switching.engine(np.ones(1, bool), (bus,))
-            assert isinstance(engine, PowerFlow)
-            assert engine.network is not None
-            self._places[former] = engine.network, int(np.flatnonzero(engine.slack_bus == bus)[0])
+            self._places[former] = _list_wires(engine), int(np.flatnonzero(engine.slack_bus == bus)[0])
         net, slack = self._places[former]
-        limits = case.limits
+        limits, cells = case.limits, [case.fleet.fuel_cells[k] for k in numbers]
+        formers = [holds_all_phases(case, "battery", house) for house in range(case.feeder.bus.size)]
+        formers += [holds_all_phases(case, "fuel_cell", cell.house) for cell in cells]
         return net, Place(
             slack,
             former,
@@ -239,10 +242,32 @@ class OutageLanes:
             60.0 / case.interval_minutes,
             60 // case.interval_minutes - 1,
             self._tan_phi,
-            np.array([case.fleet.fuel_cells[k].house for k in numbers], np.int64),
+            np.array([cell.house for cell in cells], np.int64),
             self._keep(network, state, numbers),
-            list_efficiencies([case.fleet.fuel_cells[k].plant for k in numbers]),
+            list_efficiencies([cell.plant for cell in cells]),
+            np.array(formers),
+            _find_phases(case),
+            case.feeder.connections is not None,
         )
+
+
+def _list_wires(engine: AnyPowerFlow) -> Wires:
+    """The network of an engine as compiled code takes it."""
+    if isinstance(engine, FeederPhaseFlow):
+        return make_feeder_circuit(engine)
+    assert isinstance(engine, PowerFlow)
+    assert engine.network is not None
+    return engine.network
+
+
+def _find_phases(case: Case) -> Phases | tuple[()]:
+    """At which injections devices are; nothing in a balanced network."""
+    connections, limits = case.feeder.connections, case.limits
+    if connections is None:
+        return ()
+    load, pv, battery, fuel_cell = (connections.column(device) for device in DEVICES)
+    size = connections.house.size
+    return Phases(load, pv, battery, fuel_cell, size, limits.max_vuf_percent, limits.max_neutral_v)
 
 
 def _list_tan_phi(case: Case) -> Floats:

@@ -55,6 +55,8 @@ class PhasePowerFlow:
     ----------
     circuit
         The circuit.
+    model
+        The same as the compiled functions take it, with what reads voltages and currents.
     terminals
         Branch, end and conductor of each of the c terminals.
     rated_a
@@ -91,7 +93,7 @@ class PhasePowerFlow:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self._model = make_model(circuit)
+        self.model = make_model(circuit)
         self.terminals = list_terminals(circuit)
         self.rated_a: Floats = np.concatenate([branch.rated_a for branch in circuit.branches] or [np.zeros(0)])
 
@@ -117,7 +119,7 @@ class PhasePowerFlow:
         # Allocated by numpy, which asks for huge pages: touching small ones for the first time took half of the time.
         v, current_a = (np.empty((len(s), size), np.complex128) for size in (len(self.circuit.bus), self.rated_a.size))
         pairs = v.view(np.float64).reshape(*v.shape, 2), current_a.view(np.float64).reshape(*current_a.shape, 2)
-        network, *readouts = self._model
+        network, *readouts = self.model
         iterations = solve_intervals(network, p, q, tolerance_pu, MAX_ITERATIONS, (*readouts, *pairs))
         return PhaseFlow(iterations > 0, v, current_a, iterations)
 
