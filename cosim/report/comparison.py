@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from cosim.errors import ScenarioError
 from cosim.report.elements import Cell, Figure, PageSection, Table, count_decimals, number, show_hours, words
-from cosim.report.figures.plot import Plot
 from cosim.report.page import render_page
 from cosim.report.palette import CYCLE, plain_text, style_figure
+from cosim.report.plot import Plot
 from cosim.report.sections.findings import sort_outcomes
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.results.columns import name_columns

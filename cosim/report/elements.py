@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.io
 
-from cosim.report.figures.plot import Plot
+from cosim.report.plot import Plot
 
 TINY = 1e-9
 _TEMPLATE = files("plotly").joinpath("package_data", "templates", "plotly_white.json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from cosim.report.figures.plot import Plot
+from cosim.report.plot import Plot
 
 # Okabe and Ito (2008), "Color universal design", https://jfly.uni-koeln.de/color/
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"

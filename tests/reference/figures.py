@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from cosim.report.figures.plot import Plot
+from cosim.report.plot import Plot
 
 
 def check_figure(plot: Plot) -> go.Figure:

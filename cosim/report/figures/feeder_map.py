@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 from plotly.colors import get_colorscale
 
-from cosim.report.figures.plot import Plot, Spec
 from cosim.report.figures.sampling import round_values
 from cosim.report.figures.topology import ELONGATED
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
+from cosim.report.plot import Plot, Spec
 from cosim.results.labels import describe_conductor
 from cosim.results.local_time import show_time
 from grid_models.arrays import Floats

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from plotly.colors import get_colorscale
 
-from cosim.report.figures.plot import Plot, Spec, make_panels
 from cosim.report.figures.sampling import STEPS, choose_step, round_values
 from cosim.report.palette import (
     BELOW,
@@ -29,6 +28,7 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.report.plot import Plot, Spec, make_panels
 from cosim.results.labels import BACKGROUND, ENERGY, SERVED, TO_GRID
 from market.exchanges import NEUR_PER_EUR
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from plotly.colors import get_colorscale
 
-from cosim.report.figures.plot import Plot, make_panels
 from cosim.report.figures.sampling import (
     STEPS,
     choose_period,
@@ -37,6 +36,7 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.report.plot import Plot, make_panels
 from cosim.results.labels import name_place
 
 POINTS = 800

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cosim.report.figures.plot import Plot, make_panels
 from cosim.report.figures.sampling import round_values
 from cosim.report.palette import (
     BLACK,
@@ -23,6 +22,7 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.report.plot import Plot, make_panels
 from grid_models.devices.frequency import BAND_HZ
 
 SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))

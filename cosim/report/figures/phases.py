@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cosim.report.figures.plot import Spec, make_panels
 from cosim.report.figures.sampling import make_duration_curve, round_values
 from cosim.report.figures.topology import join_buses
 from cosim.report.palette import CONDUCTOR_COLORS, LEFT, PURPLE, RIGHT, add_limit, plain_text, style_figure, title_axes
+from cosim.report.plot import Spec, make_panels
 from cosim.results.labels import describe_conductor
 
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 from pandapower.topology import calc_distance_to_bus, create_nxgraph
 
-from cosim.report.figures.plot import Spec
 from cosim.report.figures.sampling import round_values
+from cosim.report.plot import Spec
 from cosim.results.coordinates import read_point
 from grid_models.arrays import Floats
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plotly.subplots import make_subplots
 
-from cosim.report.figures.plot import Plot, make_panels, pack
 from cosim.report.palette import add_limit, style_figure, title_axes
+from cosim.report.plot import Plot, make_panels, pack
 
 
 def read_shown(figure: Any) -> dict[str, Any]:

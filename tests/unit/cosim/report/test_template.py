@@ -10,8 +10,8 @@ import pytest
 from figures import check_figure
 
 from cosim.report.elements import Figure
-from cosim.report.figures.plot import Plot
 from cosim.report.palette import style_figure
+from cosim.report.plot import Plot
 
 
 def read_layout(html: str) -> dict[str, Any]:

@@ -41,7 +41,6 @@ class Plot:
     def __init__(self, *traces: Spec, places: Sequence[Place] = (), layout: Mapping[str, Any] | None = None) -> None:
         self.data: list[Spec] = list(traces)
         self.layout: Spec = dict(layout or {})
-        self._has_panels = bool(places)
         self._places = tuple(places) or (Place(1, 1, ""),)
 
     def add_trace(self, trace: Spec, row: int | None = None, col: int | None = None) -> Self:
